@@ -1,0 +1,145 @@
+package v1alpha1
+
+// Condition types. Ready, Reconciling and Stalled follow kstatus
+// (github.com/kubernetes-sigs/cli-utils, pkg/kstatus): Reconciling and Stalled
+// are absent while they do not hold.
+const (
+	// ConditionReady of an ApiToken: its Secret holds a live credential for this
+	// generation. Of a provider: its credentials work.
+	ConditionReady = "Ready"
+	// ConditionReconciling: work is under way; nobody has to do anything.
+	ConditionReconciling = "Reconciling"
+	// ConditionStalled: nothing will happen until somebody changes something.
+	ConditionStalled = "Stalled"
+	// ConditionIssued: the provider has issued the current credential.
+	ConditionIssued = "Issued"
+	// ConditionPublished: the Secret holds the current credential, unchanged.
+	ConditionPublished = "Published"
+)
+
+// Reasons of an ApiToken's conditions. ReasonHelp has a sentence for each.
+const (
+	ReasonReady                  = "Ready"
+	ReasonIssuing                = "Issuing"
+	ReasonReissuing              = "Reissuing"
+	ReasonResolving              = "Resolving"
+	ReasonPublishing             = "Publishing"
+	ReasonRevoking               = "Revoking"
+	ReasonSettling               = "Settling"
+	ReasonDeleting               = "Deleting"
+	ReasonSuspended              = "Suspended"
+	ReasonExpired                = "Expired"
+	ReasonBackoff                = "Backoff"
+	ReasonMintBudgetExhausted    = "MintBudgetExhausted"
+	ReasonLedgerFull             = "LedgerFull"
+	ReasonUnknownState           = "UnknownCredentialState"
+	ReasonProviderNotFound       = "ProviderNotFound"
+	ReasonProviderNotReady       = "ProviderNotReady"
+	ReasonProviderDeleting       = "ProviderDeleting"
+	ReasonNamespaceNotAllowed    = "NamespaceNotAllowed"
+	ReasonProviderAccountChanged = "ProviderAccountChanged"
+	ReasonProviderError          = "ProviderError"
+	ReasonProviderRefused        = "ProviderRefused"
+	ReasonScopeNotGrantable      = "ScopeNotGrantable"
+	ReasonLifetimeTooLong        = "LifetimeTooLong"
+	ReasonTooManyBuckets         = "TooManyBuckets"
+	ReasonBucketNotGrantable     = "BucketNotGrantable"
+	ReasonRestrictionUnsupported = "RestrictionNotSupported"
+	ReasonSecretNotOwned         = "SecretNotOwned"
+	ReasonSecretMissing          = "SecretMissing"
+	ReasonPublishRefused         = "PublishRefused"
+	ReasonNotIssued              = "NotIssued"
+	ReasonIssued                 = "Issued"
+	ReasonPublished              = "Published"
+)
+
+// Reasons of a provider's conditions.
+const (
+	ReasonCredentialsMissing  = "CredentialsMissing"
+	ReasonCredentialsRejected = "CredentialsRejected"
+	ReasonUnreachable         = "Unreachable"
+	ReasonDriverMissing       = "DriverMissing"
+	ReasonInvalidSettings     = "InvalidSettings"
+	ReasonInUse               = "InUse"
+)
+
+// ReasonHelp says, for each reason, what it means and what to do.
+var ReasonHelp = map[string]string{
+	ReasonReady:                  "The Secret holds a live credential that matches the declaration, or the provider's credentials work. Nothing to do.",
+	ReasonIssuing:                "The first credential is being issued. Nothing to do.",
+	ReasonReissuing:              "A new credential is being issued, because the declaration changed, a rotation was asked for, or the Secret lost the old one.",
+	ReasonResolving:              "An earlier attempt ended without a known result and is being resolved. Nothing to do.",
+	ReasonPublishing:             "The Secret is being brought up to date. Nothing to do.",
+	ReasonRevoking:               "A credential is being revoked at the provider. Nothing to do.",
+	ReasonSettling:               "Waiting until a request of an earlier attempt can no longer take effect; then it is revoked. Nothing to do.",
+	ReasonDeleting:               "The credentials are being revoked before the ApiToken goes. Nothing to do.",
+	ReasonSuspended:              "spec.suspend is true: nothing is issued. Set it to false to continue.",
+	ReasonExpired:                "spec.expiresAt has passed: the credential is revoked and the Secret deleted. Raise spec.expiresAt to get access again.",
+	ReasonBackoff:                "The last attempt failed; the next one starts after a pause. The message says what failed.",
+	ReasonMintBudgetExhausted:    "Too many credentials were issued outside the schedule. One more is allowed every 10 minutes; find out what keeps changing the ApiToken or its Secret.",
+	ReasonLedgerFull:             "Too many attempts wait to be settled or revoked. Make the provider reachable; then the ledger empties by itself.",
+	ReasonUnknownState:           "The ledger holds a state written by a newer version of the operator. Run that version, or a newer one.",
+	ReasonProviderNotFound:       "spec.providerRef names a provider that does not exist. Create it, or name another one.",
+	ReasonProviderNotReady:       "The provider is not ready. Look at its own Ready condition.",
+	ReasonProviderDeleting:       "The provider is being deleted: it only revokes. Create another provider, and a new ApiToken that names it.",
+	ReasonNamespaceNotAllowed:    "The ClusterTokenProvider does not serve this namespace. Label the namespace so that its allowedNamespaces selects it, or use another provider.",
+	ReasonProviderAccountChanged: "The provider's credentials belong to another account than the one that issued these credentials. Restore the old credentials, or set deletionPolicy: Retain and delete the ApiToken.",
+	ReasonProviderError:          "A call to the provider failed. It is tried again.",
+	ReasonProviderRefused:        "The provider refused the request. The message says what it refused; change the declaration or the account.",
+	ReasonScopeNotGrantable:      "The provider cannot grant a scope that was declared. The message lists what it can grant.",
+	ReasonLifetimeTooLong:        "The provider does not issue credentials for so long. Lower spec.expiresIn to what the message says.",
+	ReasonTooManyBuckets:         "The buckets do not fit the provider's limit for one credential. Declare fewer, or split the ApiToken.",
+	ReasonBucketNotGrantable:     "The provider cannot narrow a credential to these buckets. The message says what to declare instead.",
+	ReasonRestrictionUnsupported: "The provider cannot enforce a restriction that was declared. Remove it, or use another provider.",
+	ReasonSecretNotOwned:         "The Secret exists and belongs to somebody else; it is never taken over. Name another one in spec.secret.name, or delete it.",
+	ReasonSecretMissing:          "The Secret does not hold the current credential. A new one is being issued.",
+	ReasonPublishRefused:         "The API server refused the Secret (a quota or an admission policy). Nothing more is issued until it would accept it.",
+	ReasonNotIssued:              "No credential has been issued yet.",
+	ReasonIssued:                 "The provider has issued the current credential.",
+	ReasonPublished:              "The Secret holds the current credential.",
+	ReasonCredentialsMissing:     "The Secret of spec.credentialsSecretRef, or a key in it, is missing. Create it with the keys the message names.",
+	ReasonCredentialsRejected:    "The provider does not accept the minting credentials. Put working ones into the Secret of spec.credentialsSecretRef.",
+	ReasonUnreachable:            "The provider does not answer, or answers with an error. It is tried again.",
+	ReasonDriverMissing:          "This operator has no driver for the block in the spec. Run a version that has it.",
+	ReasonInvalidSettings:        "A value in the driver's block cannot be used. The message says which, and what is allowed.",
+	ReasonInUse:                  "The provider is being deleted, but ApiTokens still need it to revoke their credentials. Delete them, or set their deletionPolicy to Retain.",
+}
+
+// Names and annotations that the operator uses.
+const (
+	// Finalizer keeps an ApiToken until its credentials are revoked, and a
+	// provider and its credentials Secret until no ApiToken needs them.
+	Finalizer = "apitoken.dev/revoke"
+
+	// LabelManaged marks every Secret the operator publishes or watches.
+	LabelManaged = "apitoken.dev/managed"
+
+	// AnnotationToken names the ApiToken that a Secret belongs to.
+	AnnotationToken = "apitoken.dev/token"
+	// AnnotationCluster is the identity hash of the cluster that published it.
+	AnnotationCluster = "apitoken.dev/cluster"
+	// AnnotationCredential names the credential the Secret holds.
+	AnnotationCredential = "apitoken.dev/credential"
+	// AnnotationCredentialID is the provider's public identifier of it.
+	AnnotationCredentialID = "apitoken.dev/credential-id"
+	// AnnotationAccount is the provider's account that issued it.
+	AnnotationAccount = "apitoken.dev/account"
+	// AnnotationIssuedAt is when it was issued, RFC 3339.
+	AnnotationIssuedAt = "apitoken.dev/issued-at"
+	// AnnotationExpiresAt is when it ends, RFC 3339.
+	AnnotationExpiresAt = "apitoken.dev/expires-at"
+	// AnnotationFingerprint is the fingerprint of the declaration it was issued for.
+	AnnotationFingerprint = "apitoken.dev/fingerprint"
+	// AnnotationRotation is spec.rotation.generation when it was issued.
+	AnnotationRotation = "apitoken.dev/rotation-generation"
+	// AnnotationChecksum covers the data of the Secret, so that an edit is seen.
+	AnnotationChecksum = "apitoken.dev/checksum"
+	// AnnotationLayout covers what the Secret carries beside the credential.
+	AnnotationLayout = "apitoken.dev/layout"
+	// AnnotationExtra lists the labels and annotations that spec.secret asked for.
+	AnnotationExtra = "apitoken.dev/extra-metadata"
+	// AnnotationFence names the attempt that may no longer publish here.
+	AnnotationFence = "apitoken.dev/fenced"
+	// AnnotationRetained marks a Secret whose ApiToken was deleted with Retain.
+	AnnotationRetained = "apitoken.dev/retained"
+)

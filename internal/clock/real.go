@@ -1,0 +1,30 @@
+package clock
+
+import (
+	"context"
+	"time"
+)
+
+// Real is the computer's clock.
+type Real struct{ start time.Time }
+
+// NewReal returns the computer's clock.
+func NewReal() Real { return Real{start: time.Now()} }
+
+// Now implements Clock. The monotonic reading is dropped, so that comparisons use the wall.
+func (Real) Now() time.Time { return time.Now().Round(0) }
+
+// Monotonic implements Clock.
+func (r Real) Monotonic() time.Duration { return time.Since(r.start) }
+
+// Sleep implements Clock.
+func (Real) Sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-t.C:
+		return nil
+	}
+}

@@ -1,0 +1,92 @@
+package provider
+
+import (
+	"errors"
+	"time"
+)
+
+// Code classifies an error of a provider.
+type Code string
+
+// The codes of provider errors.
+const (
+	// CodeUnauthenticated: the minting credentials were not accepted (HTTP 401).
+	CodeUnauthenticated Code = "Unauthenticated"
+	// CodePermissionDenied: the minting credentials may not do this (HTTP 403).
+	CodePermissionDenied Code = "PermissionDenied"
+	// CodeInvalid: the provider refuses this request as it is.
+	CodeInvalid Code = "Invalid"
+	// CodeQuota: a limit of the account is reached.
+	CodeQuota Code = "QuotaExceeded"
+	// CodeRateLimited: too many requests; try again after RetryAfter.
+	CodeRateLimited Code = "RateLimited"
+	// CodeUnavailable: no answer, or a server error.
+	CodeUnavailable Code = "Unavailable"
+	// CodeUnknown: anything else.
+	CodeUnknown Code = "Unknown"
+)
+
+// Error is an error of a provider, with a sentence that is safe to show.
+type Error struct {
+	Code Code
+	// NotExecuted says that the request certainly had no effect and never will.
+	NotExecuted bool
+	// RetryAfter is what the provider asked for; 0: nothing.
+	RetryAfter time.Duration
+	// Message is a sentence in our words, without secrets and without raw provider text.
+	Message string
+	// Err is the cause, for errors.Is and errors.As; it is never printed.
+	Err error
+}
+
+// Error implements error. It leaves Err out: a cause may carry what must not be shown.
+func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// InDoubt reports whether the request that failed with err may have been
+// carried out, now or later. Everything not explicitly rejected is in doubt.
+func InDoubt(err error) bool {
+	if err == nil {
+		return false
+	}
+	var e *Error
+	return !errors.As(err, &e) || !e.NotExecuted
+}
+
+// AsError returns err as an *Error. An error of another type becomes CodeUnknown
+// with a fixed sentence, because its text may hold anything.
+func AsError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Code: CodeUnknown, Message: "the provider call failed for a reason this driver does not know", Err: err}
+}
+
+// RefusalReason says why a declaration cannot be granted.
+type RefusalReason string
+
+// The reasons of a Refusal.
+const (
+	RefusedScope    RefusalReason = "ScopeNotGrantable"
+	RefusedLifetime RefusalReason = "LifetimeTooLong"
+	RefusedBuckets  RefusalReason = "TooManyBuckets"
+	RefusedBucket   RefusalReason = "BucketNotGrantable"
+	RefusedNarrow   RefusalReason = "RestrictionNotSupported"
+)
+
+// Refusal says what a provider cannot grant, and what to declare instead.
+type Refusal struct {
+	Reason RefusalReason
+	// Field of the ApiToken, such as spec.scopes[1].
+	Field string
+	// Value that was declared.
+	Value string
+	// Message says what is allowed and what to do.
+	Message string
+}
+
+// Error implements error.
+func (r *Refusal) Error() string { return r.Field + ": " + r.Value + ": " + r.Message }

@@ -1,0 +1,55 @@
+// Package registry finds the driver for a provider's spec. The list of drivers
+// is explicit: cmd/manager makes it.
+package registry
+
+import (
+	"errors"
+	"fmt"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Entry is one driver and how its settings are taken from a spec.
+type Entry struct {
+	Driver provider.Driver
+	// Settings returns the driver's settings and true when the spec has its block.
+	Settings func(*v1alpha1.ProviderSpec) (any, bool)
+}
+
+// Registry is a fixed list of drivers.
+type Registry struct{ entries []Entry }
+
+// ErrNoDriver says that no driver knows the block of a spec.
+var ErrNoDriver = errors.New("no driver for this provider")
+
+// New makes a Registry. Two drivers of one type are an error of the caller.
+func New(entries ...Entry) (*Registry, error) {
+	seen := map[string]bool{}
+	for _, e := range entries {
+		if seen[e.Driver.Type()] {
+			return nil, fmt.Errorf("driver %q is registered twice", e.Driver.Type())
+		}
+		seen[e.Driver.Type()] = true
+	}
+	return &Registry{entries: entries}, nil
+}
+
+// Resolve returns the driver whose block is set, with its settings.
+func (r *Registry) Resolve(spec *v1alpha1.ProviderSpec) (provider.Driver, any, error) {
+	for _, e := range r.entries {
+		if settings, ok := e.Settings(spec); ok {
+			return e.Driver, settings, nil
+		}
+	}
+	return nil, nil, ErrNoDriver
+}
+
+// Drivers returns every driver, in the order they were given.
+func (r *Registry) Drivers() []provider.Driver {
+	out := make([]provider.Driver, 0, len(r.entries))
+	for _, e := range r.entries {
+		out = append(out, e.Driver)
+	}
+	return out
+}

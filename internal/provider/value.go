@@ -1,0 +1,41 @@
+package provider
+
+import (
+	"encoding/json"
+	"fmt"
+	"log/slog"
+)
+
+const redacted = "[redacted]"
+
+// Value is a secret value. It prints as [redacted] under every verb, in JSON,
+// in text encodings and in slog; only Reveal gives it away.
+type Value struct{ secret string }
+
+// NewValue wraps a secret.
+func NewValue(secret string) Value { return Value{secret: secret} }
+
+// Reveal returns the secret. Only internal/secretstore may call it, and drivers
+// for the minting credentials that sign their requests.
+func (v Value) Reveal() string { return v.secret }
+
+// Empty reports whether there is no secret.
+func (v Value) Empty() bool { return v.secret == "" }
+
+// String implements fmt.Stringer.
+func (Value) String() string { return redacted }
+
+// GoString implements fmt.GoStringer.
+func (Value) GoString() string { return redacted }
+
+// Format implements fmt.Formatter; without it %d and %x would print the bytes.
+func (Value) Format(f fmt.State, _ rune) { _, _ = f.Write([]byte(redacted)) }
+
+// MarshalJSON implements json.Marshaler.
+func (Value) MarshalJSON() ([]byte, error) { return json.Marshal(redacted) }
+
+// MarshalText implements encoding.TextMarshaler.
+func (Value) MarshalText() ([]byte, error) { return []byte(redacted), nil }
+
+// LogValue implements slog.LogValuer.
+func (Value) LogValue() slog.Value { return slog.StringValue(redacted) }
