@@ -1,0 +1,148 @@
+# make help lists what there is. Go, make, git and bash are enough; make test
+# also wants a C compiler, for the race detector.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+GO ?= go
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# IMG is what docker-build makes and deploy installs.
+IMG ?= apitoken-operator:dev
+# EXPLORE_FOR is how long make explore searches.
+EXPLORE_FOR ?= 10m
+# RACE= runs the tests without the race detector, where there is no C compiler.
+RACE ?= -race
+TEST_TIMEOUT ?= 20m
+
+# Modules with tests of their own, and all modules.
+MODULES := . $(patsubst %/go.mod,%,$(wildcard test/e2e/go.mod))
+ALL_MODULES := $(MODULES) hack/controlplane $(patsubst %/go.mod,%,$(wildcard hack/tools/*/go.mod))
+
+# Each tool has a module that pins it; the first use compiles it.
+tool = $(GO) tool -modfile=$(CURDIR)/hack/tools/$(1)/go.mod $(1)
+CONTROLLER_GEN = $(call tool,controller-gen)
+GOLANGCI_LINT = $(call tool,golangci-lint)
+GOTESTSUM = $(call tool,gotestsum)
+GOVULNCHECK = $(call tool,govulncheck)
+
+# The machine's kubectl, or else one built from source.
+KUBECTL ?= $(or $(shell command -v kubectl),$(shell hack/controlplane/build.sh kubectl)/kubectl)
+
+# The control plane to test against. Fails the recipe when it cannot be built.
+use_controlplane = KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)"; export KUBEBUILDER_ASSETS
+
+##@ General
+
+.PHONY: help
+help: ## List the targets.
+	@awk 'BEGIN { FS = ":.*## "; print "Usage: make TARGET" } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: clean
+clean: ## Remove what was built here; the control plane is kept in the user's cache.
+	rm -rf bin
+
+##@ See it work
+
+.PHONY: demo
+demo: ## Watch a token being minted, used, rotated and revoked on real servers; KEEP=1 leaves them running.
+	@$(use_controlplane); cd test/e2e && $(GO) run ./cmd/demo $(if $(filter-out 0 no false,$(KEEP)),-keep)
+
+.PHONY: bench
+bench: ## Mint 500 tokens through a real API server and print what each costs.
+	@$(use_controlplane); $(GO) run ./test/bench
+
+##@ Develop
+
+.PHONY: generate
+generate: ## Generate the DeepCopy methods of the kinds.
+	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
+
+.PHONY: manifests
+manifests: ## Generate the CRDs and the operator's ClusterRole from the markers in the code.
+	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
+	$(CONTROLLER_GEN) rbac:roleName=apitoken-operator paths=./controllers/... output:rbac:dir=config/rbac
+
+.PHONY: fmt
+fmt: ## Format the code.
+	@for module in $(MODULES); do (cd $$module && $(GOLANGCI_LINT) fmt --config $(CURDIR)/.golangci.yml ./...); done
+
+.PHONY: vet
+vet: ## Run go vet.
+	@for module in $(MODULES); do (cd $$module && $(GO) vet ./...); done
+
+.PHONY: build
+build: ## Build bin/manager, a static binary.
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/manager ./cmd/manager
+
+##@ Check
+
+.PHONY: test
+test: race-detector ## Run all tests of all modules, on a real API server.
+	@$(use_controlplane); export GO="$(GO)"; \
+	$(GOTESTSUM) --format pkgname --format-hide-empty-pkg --raw-command -- \
+	  hack/test-modules.sh "$(MODULES)" $(RACE) -timeout $(TEST_TIMEOUT) $(TESTFLAGS)
+
+.PHONY: race-detector
+race-detector:
+	@if [ -n "$(RACE)" ] && ! command -v "$$($(GO) env CC | cut -d' ' -f1)" >/dev/null; then \
+	  echo "The race detector needs a C compiler: install gcc, or leave it out with: make test RACE=" >&2; exit 1; fi
+
+.PHONY: explore
+explore: ## Search crashes and interleavings of the reconciler for EXPLORE_FOR (10m).
+	$(GO) test ./internal/explore -run TestExploreDeep -explore.deep=$(EXPLORE_FOR) -timeout 0 -v
+
+.PHONY: conformance
+conformance: ## Run the driver contract against every driver that needs no real server.
+	$(GO) test ./internal/provider/... -run TestConformance -v
+
+.PHONY: lint
+lint: ## Run golangci-lint on all modules.
+	@status=0; for module in $(MODULES); do \
+	  echo "lint $$module"; (cd $$module && $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...) || status=1; \
+	done; exit $$status
+
+.PHONY: verify
+verify: ## Check that generated files, go.mod files, manifests and documents are current.
+	@CONTROLLER_GEN="$(CONTROLLER_GEN)" GO="$(GO)" hack/verify.sh $(ALL_MODULES)
+
+.PHONY: vulncheck
+vulncheck: ## Look for known vulnerabilities in what is called (asks vuln.go.dev).
+	$(GOVULNCHECK) ./...
+
+.PHONY: controlplane
+controlplane: ## Build etcd, kube-apiserver and kube-controller-manager, and print where they are.
+	@hack/controlplane/build.sh
+
+##@ Run on a cluster (the current kubeconfig)
+
+.PHONY: install
+install: ## Install the CRDs.
+	$(KUBECTL) apply --server-side -k config/crd
+	$(KUBECTL) wait --for=condition=Established --timeout=60s -f config/crd/bases
+
+.PHONY: uninstall
+uninstall: ## Remove the CRDs and all ApiTokens; a running operator revokes their credentials first.
+	$(KUBECTL) delete --ignore-not-found -k config/crd
+
+.PHONY: run
+run: ## Run the operator here, against the cluster; flags go into ARGS.
+	POD_NAMESPACE="$${POD_NAMESPACE:-apitoken-system}" $(GO) run ./cmd/manager $(ARGS)
+
+.PHONY: docker-build
+docker-build: ## Build the image IMG.
+	docker build --build-arg VERSION=$(VERSION) -t $(IMG) .
+
+.PHONY: deploy
+deploy: ## Install CRDs, rights and the operator with the image IMG.
+	$(KUBECTL) kustomize config/default | sed 's|image: apitoken-operator:dev|image: $(IMG)|' | $(KUBECTL) apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: ## Remove all that deploy installed, ApiTokens first, so that their credentials are revoked.
+	$(KUBECTL) delete apitokens.apitoken.dev --all --all-namespaces --timeout=5m
+	$(KUBECTL) delete tokenproviders.apitoken.dev --all --all-namespaces --timeout=1m
+	$(KUBECTL) delete clustertokenproviders.apitoken.dev --all --timeout=1m
+	$(KUBECTL) delete --ignore-not-found -k config/default

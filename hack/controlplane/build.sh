@@ -1,0 +1,145 @@
+#!/usr/bin/env bash
+# Builds the Kubernetes control plane that tests and the demo run against, from
+# the Go modules pinned in go.mod beside this file: etcd, kube-apiserver and
+# kube-controller-manager (or the programs named as arguments; kubectl too).
+#
+#   hack/controlplane/build.sh [--print] [PROGRAM...]
+#
+# The last line on stdout is the directory that holds them. Binaries are kept in
+# ${XDG_CACHE_HOME:-~/.cache}/apitoken-operator, by the content of what they are
+# built from, so every clone on a machine shares them and nothing is built twice.
+# KUBEBUILDER_ASSETS, when it holds etcd and kube-apiserver, is used instead.
+# --print only says where they are; it exits with 1 when one is missing.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+version=v1.37.1
+ldflags="-s -w -X k8s.io/component-base/version.gitVersion=$version -X k8s.io/client-go/pkg/version.gitVersion=$version"
+go=${GO:-go}
+export GOWORK=off
+
+say() { printf '%s\n' "$*" >&2; }
+
+package() {
+  case $1 in
+    etcd) echo go.etcd.io/etcd/server/v3 ;;
+    kube-apiserver | kube-controller-manager | kubectl) echo "k8s.io/kubernetes/cmd/$1" ;;
+    *) say "unknown program $1: etcd, kube-apiserver, kube-controller-manager or kubectl"; return 2 ;;
+  esac
+}
+
+# What a first build takes on two cores with nothing cached, modules downloaded.
+estimate() {
+  case $1 in
+    kube-apiserver) echo ", about four minutes on two cores the first time" ;;
+    kube-controller-manager) echo ", about two minutes on two cores the first time" ;;
+    *) echo ", under a minute on two cores the first time" ;;
+  esac
+}
+
+fingerprint() { # of stdin; git is needed anyway and is the same everywhere
+  git hash-object --stdin | cut -c1-12
+}
+
+heartbeat() { # name: a sign of life every 15 seconds, until killed
+  local elapsed=0 nap
+  trap 'kill "$nap" 2>/dev/null; exit 0' TERM
+  while :; do
+    sleep 15 &
+    nap=$!
+    wait "$nap"
+    elapsed=$((elapsed + 15))
+    say "  $1: ${elapsed}s elapsed"
+  done
+}
+
+build() { # name, position
+  local name=$1 package tmp log pulse status=0
+  package=$(package "$name")
+  tmp=$dir/.$name.$$
+  log=$dir/$name.log
+  say "building $name ($2)$(estimate "$name")"
+  heartbeat "$name" 9>&- >/dev/null &
+  pulse=$!
+  # A signal must not leave a heartbeat behind.
+  trap 'kill "$pulse" 2>/dev/null || true; rm -f "$tmp"' EXIT
+  (cd "$here" && "$go" build -trimpath -buildvcs=false -ldflags "$ldflags" -o "$tmp" "$package") >"$log" 2>&1 9>&- </dev/null || status=$?
+  kill "$pulse" 2>/dev/null || true
+  wait "$pulse" 2>/dev/null || true
+  if [ "$status" != 0 ]; then
+    say "building $name failed:"
+    tail -n 40 "$log" >&2
+    exit 1
+  fi
+  mv "$tmp" "$dir/$name"
+  rm -f "$log"
+  trap - EXIT
+}
+
+build_missing() { # names
+  local name position=0 missing=()
+  for name in "$@"; do [ -x "$dir/$name" ] || missing+=("$name"); done
+  [ ${#missing[@]} -gt 0 ] || return 0
+  if [ "$print" = yes ]; then
+    say "not built: ${missing[*]} (make controlplane builds them)"
+    exit 1
+  fi
+  mkdir -p "$dir"
+  # Two builds started at once do the work once; without flock(1) they both do
+  # it, and the rename keeps the outcome whole.
+  exec 9>"$dir/.lock"
+  if command -v flock >/dev/null && ! flock -n 9; then
+    say "another build of the control plane is running; waiting for it"
+    flock 9
+  fi
+  for name in "${missing[@]}"; do
+    position=$((position + 1))
+    [ -x "$dir/$name" ] || build "$name" "$position/${#missing[@]}"
+  done
+  exec 9>&-
+}
+
+has() { # directory, names
+  local directory=$1 name
+  shift
+  for name in "$@"; do [ -x "$directory/$name" ] || return 1; done
+}
+
+print=no
+if [ "${1:-}" = --print ]; then
+  print=yes
+  shift
+fi
+wanted=("$@")
+[ $# -gt 0 ] || wanted=(etcd kube-apiserver kube-controller-manager)
+for name in "${wanted[@]}"; do package "$name" >/dev/null; done
+
+assets=${KUBEBUILDER_ASSETS:-}
+if [ -n "$assets" ] && has "$assets" "${wanted[@]}"; then
+  echo "$assets"
+  exit 0
+fi
+
+key=$({ echo "$ldflags"; "$go" env GOOS GOARCH; cat "$here/go.mod" "$here/go.sum"; } | fingerprint)
+dir=${XDG_CACHE_HOME:-$HOME/.cache}/apitoken-operator/controlplane-$version/$key
+
+if [ -z "$assets" ] || ! has "$assets" etcd kube-apiserver; then
+  [ -z "$assets" ] || say "KUBEBUILDER_ASSETS=$assets lacks etcd or kube-apiserver: not used"
+  build_missing "${wanted[@]}"
+  echo "$dir"
+  exit 0
+fi
+
+# The assets given hold a part of what is wanted: the rest is built, and both
+# are put side by side.
+rest=()
+for name in "${wanted[@]}"; do [ -x "$assets/$name" ] || rest+=("$name"); done
+build_missing "${rest[@]}"
+joined=$dir/with-$(echo "$assets" | fingerprint)
+mkdir -p "$joined"
+for name in "${wanted[@]}"; do
+  from=$assets
+  [ -x "$assets/$name" ] || from=$dir
+  ln -sf "$(cd "$from" && pwd)/$name" "$joined/$name"
+done
+echo "$joined"

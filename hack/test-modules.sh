@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# Runs go test in several modules and writes one stream of JSON events, so that a
+# single run of gotestsum sums them all up.
+#
+#   hack/test-modules.sh "MODULE..." [FLAG...]
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
+
+modules=$1
+shift
+status=0
+for module in $modules; do
+  (cd "$module" && "${GO:-go}" test -json "$@" ./...) || status=1
+done
+exit $status

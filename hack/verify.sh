@@ -1,0 +1,70 @@
+#!/usr/bin/env bash
+# Fails when a file that is generated, or that has to agree with the code, is not
+# current: what the generators write goes to a temporary directory and is compared.
+#
+#   hack/verify.sh MODULE...
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 2
+
+go=${GO:-go}
+controller_gen=${CONTROLLER_GEN:-$go tool -modfile=hack/tools/controller-gen/go.mod controller-gen}
+fresh=$(mktemp -d)
+trap 'rm -rf "$fresh"' EXIT
+failed=()
+
+step() { # what, command...
+  local what=$1 output
+  shift
+  if output=$("$@" 2>&1); then
+    echo "ok    $what"
+    return
+  fi
+  echo "FAIL  $what"
+  printf '%s\n' "$output" | head -n 60 | sed 's/^/      /'
+  failed+=("$what")
+}
+
+deepcopy() { # package
+  mkdir -p "$fresh/$1"
+  $controller_gen object:headerFile=hack/boilerplate.go.txt paths="./$1" output:object:dir="$fresh/$1" &&
+    diff -u "$1/zz_generated.deepcopy.go" "$fresh/$1/zz_generated.deepcopy.go"
+}
+
+crds() {
+  $controller_gen crd paths=./api/... output:crd:dir="$fresh/crd" && diff -ru config/crd/bases "$fresh/crd"
+}
+
+# Every CRD has to be installed by config/crd too.
+crd_list() {
+  diff <(cd config/crd && ls bases/*.yaml) <(sed -n 's/^- \(bases\/.*\)$/\1/p' config/crd/kustomization.yaml | sort)
+}
+
+rbac() {
+  $controller_gen rbac:roleName=apitoken-operator paths=./controllers/... output:rbac:dir="$fresh/rbac" &&
+    diff -u config/rbac/role.yaml "$fresh/rbac/role.yaml"
+}
+
+manifests() {
+  local kubectl
+  kubectl=$(command -v kubectl) || kubectl=$(hack/controlplane/build.sh kubectl)/kubectl || return 1
+  "$kubectl" kustomize config/default >/dev/null
+}
+
+tidy() { (cd "$1" && GOWORK=off "$go" mod tidy -diff); }
+
+for package in api/*/; do
+  step "DeepCopy methods in $package (make generate)" deepcopy "${package%/}"
+done
+step "CRDs in config/crd/bases (make manifests)" crds
+step "CRDs listed in config/crd/kustomization.yaml" crd_list
+step "rights in config/rbac/role.yaml (make manifests)" rbac
+step "config/default renders" manifests
+for module in "$@"; do
+  step "$module/go.mod (go mod tidy)" tidy "$module"
+done
+step "paths, make targets and links in documents" "$go" run ./hack/verifydocs
+
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "${#failed[@]} not current" >&2
+  exit 1
+fi

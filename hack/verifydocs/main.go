@@ -1,0 +1,147 @@
+// Command verifydocs fails when a Markdown file of this repository names a path
+// or a make target that does not exist, or links to a heading that is not there.
+//
+//	go run ./hack/verifydocs [ROOT]
+package main
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+func main() {
+	root := "."
+	if len(os.Args) > 1 {
+		root = os.Args[1]
+	}
+	problems, err := check(root)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "verifydocs:", err)
+		os.Exit(2)
+	}
+	for _, problem := range problems {
+		fmt.Println(problem)
+	}
+	if len(problems) > 0 {
+		os.Exit(1)
+	}
+}
+
+// check returns one line per broken reference in the Markdown files below root.
+func check(root string) ([]string, error) {
+	makefile, err := os.ReadFile(filepath.Join(root, "Makefile"))
+	if err != nil {
+		return nil, err
+	}
+	repo := repository{root: root, targets: makeTargets(string(makefile))}
+	var problems []string
+	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			return skipDirectory(root, path, entry.Name())
+		}
+		if filepath.Ext(path) != ".md" {
+			return nil
+		}
+		found, err := repo.checkFile(path)
+		problems = append(problems, found...)
+		return err
+	})
+	return problems, err
+}
+
+// skipDirectory leaves out what is not part of the sources.
+func skipDirectory(root, path, name string) error {
+	if path != root && (strings.HasPrefix(name, ".") || name == "bin" || name == "testdata") {
+		return filepath.SkipDir
+	}
+	return nil
+}
+
+// repository is what references are checked against.
+type repository struct {
+	root    string
+	targets map[string]bool
+}
+
+func (r repository) checkFile(path string) ([]string, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	name, err := filepath.Rel(r.root, path)
+	if err != nil {
+		return nil, err
+	}
+	// A changelog names what was there once.
+	history := filepath.Base(path) == "CHANGELOG.md"
+	var problems []string
+	for _, ref := range references(string(content)) {
+		if history && ref.kind != link {
+			continue
+		}
+		if why := r.problem(path, ref); why != "" {
+			problems = append(problems, fmt.Sprintf("%s:%d: %s", name, ref.line, why))
+		}
+	}
+	return problems, nil
+}
+
+// problem says in a sentence what is wrong with a reference, or nothing.
+func (r repository) problem(document string, ref reference) string {
+	switch ref.kind {
+	case link:
+		return r.linkProblem(document, ref.text)
+	case target:
+		if !r.targets[ref.text] {
+			return fmt.Sprintf("the Makefile has no target %q", ref.text)
+		}
+	case path:
+		if !r.pathExists(document, ref) {
+			return fmt.Sprintf("there is no %s", ref.text)
+		}
+	}
+	return ""
+}
+
+// linkProblem checks a relative link and the heading that it points to.
+func (r repository) linkProblem(document, text string) string {
+	file, anchor, _ := strings.Cut(text, "#")
+	full := document
+	if file != "" {
+		full = filepath.Join(filepath.Dir(document), filepath.FromSlash(file))
+	}
+	content, err := os.ReadFile(full)
+	if err != nil && !isDirectory(full) {
+		return fmt.Sprintf("the link to %s leads nowhere", text)
+	}
+	if anchor != "" && filepath.Ext(full) == ".md" && !headings(string(content))[anchor] {
+		return fmt.Sprintf("the link to %s names a heading that is not there", text)
+	}
+	return ""
+}
+
+// pathExists also accepts what only looks like a path of this repository: its
+// first element has to be one of the directories at the root.
+func (r repository) pathExists(document string, ref reference) bool {
+	first, _, _ := strings.Cut(ref.text, "/")
+	if !isDirectory(filepath.Join(r.root, first)) {
+		return true
+	}
+	for _, base := range []string{r.root, filepath.Dir(document), filepath.Join(r.root, ref.directory)} {
+		if _, err := os.Stat(filepath.Join(base, filepath.FromSlash(ref.text))); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func isDirectory(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
+}
