@@ -7,57 +7,88 @@ import (
 // Scope is one permission, written product:permission[:more]. The portable
 // ones work on every object store; any other string is the provider's own
 // permission and is passed on unchanged.
-// +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=128
+// +kubebuilder:validation:XValidation:rule=`self.matches('^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)+$')`,messageExpression=`strings.quote(self) + ' is not a scope: write product:permission, two or more parts of letters, digits, _ . or - joined by a colon, for example objectstorage:object-read-only'`
 type Scope string
 
 // Bucket names one bucket, or is "*": every bucket, also those created later.
-// +kubebuilder:validation:MinLength=1
 // +kubebuilder:validation:MaxLength=255
+// +kubebuilder:validation:XValidation:rule=`self == '*' || self.matches('^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$')`,messageExpression=`strings.quote(self) + ' is not a bucket name: write 2 to 255 letters, digits, . _ or -, beginning with a letter or digit, for example datasets (no URL, path or pattern), or "*" alone for every bucket'`
 type Bucket string
 
 // IPRange is an IPv4 or IPv6 address, or a range in CIDR form.
-// +kubebuilder:validation:MinLength=2
 // +kubebuilder:validation:MaxLength=43
+// +kubebuilder:validation:XValidation:rule=`isIP(self) || isCIDR(self)`,messageExpression=`strings.quote(self) + ' is neither an IP address nor a range in CIDR form: write for example 203.0.113.7, 203.0.113.0/24, 2001:db8::7 or 2001:db8::/32'`
 type IPRange string
 
 // ApiTokenSpec declares the access a workload needs, where the credential
 // goes, and how it is rotated.
+// +kubebuilder:validation:XValidation:rule=`has(self.scopes) && self.scopes.size() > 0`,message=`declare at least one scope. For object stores: objectstorage:object-read-only, objectstorage:object-read-write, objectstorage:object-write-only, objectstorage:admin-read-only, objectstorage:admin-read-write. Besides: billing:read-only, and any permission of the provider itself, such as account:apikeys:read. status.grantableScopes of the provider shows what it can give`,fieldPath=".scopes",reason="FieldValueRequired"
+// +kubebuilder:validation:XValidation:rule=`!has(self.scopes) || !self.scopes.exists(s, s.startsWith('objectstorage:')) || (has(self.buckets) && self.buckets.size() > 0)`,messageExpression=`(self.scopes[0].startsWith('objectstorage:') ? self.scopes[0] : 'a scope that begins with objectstorage:') + ' needs buckets: name them, for example [datasets], or write ["*"] for every bucket, also those created later'`,fieldPath=".buckets",reason="FieldValueRequired"
+// +kubebuilder:validation:XValidation:rule=`!(has(self.expiresIn) && has(self.expiresAt))`,messageExpression=`'set expiresIn (' + self.expiresIn + ') or expiresAt, not both: expiresIn is the lifetime of each credential, and access goes on; expiresAt is a hard end of access'`,fieldPath=".expiresAt"
+// +kubebuilder:validation:XValidation:rule=`has(self.expiresAt) || !has(self.rotation) || !has(self.rotation.before) || ![self.?expiresIn.orValue('2160h'), self.rotation.before].all(d, d.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}([.][0-9]{1,9})?s){1,3}$')) || duration(self.rotation.before) + duration(self.rotation.before) <= duration(self.?expiresIn.orValue('2160h'))`,messageExpression=`self.rotation.before + ' is more than half of ' + (has(self.expiresIn) ? 'expiresIn, ' + self.expiresIn : 'the default lifetime, 2160h: at most 1080h') + '. Lower rotation.before, or raise expiresIn'`,fieldPath=".rotation.before"
+// +kubebuilder:validation:XValidation:rule=`has(self.expiresAt) || !has(self.rotation) || !has(self.rotation.overlap) || has(self.rotation.before) || ![self.?expiresIn.orValue('2160h'), self.rotation.overlap].all(d, d.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}([.][0-9]{1,9})?s){1,3}$')) || duration(self.rotation.overlap) + duration(self.rotation.overlap) + duration(self.rotation.overlap) <= duration(self.?expiresIn.orValue('2160h'))`,messageExpression=`self.rotation.overlap + ' is longer than rotation.before, which is by default a third of ' + (has(self.expiresIn) ? 'expiresIn, ' + self.expiresIn : 'the default lifetime, 2160h: at most 720h') + '. Lower rotation.overlap, or set rotation.before, which may be half of the lifetime'`,fieldPath=".rotation.overlap"
 type ApiTokenSpec struct {
-	// providerRef names the account that issues the credential.
+	// providerRef names the account that issues the credential. It cannot change
+	// while credentials are live: for another provider create another ApiToken,
+	// move the workloads to its Secret, then delete this one.
 	// +required
 	ProviderRef ProviderReference `json:"providerRef"`
 
-	// description is a note for people. Changing it issues nothing.
+	// description is a note for people, for example "nightly training". It is
+	// passed on where a provider has a place for it. Changing it issues nothing.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	Description string `json:"description,omitempty"`
 
-	// scopes are the permissions the credential gets: a set, at least one.
-	// For object stores: objectstorage:object-read-only, -object-read-write,
-	// -object-write-only, -admin-read-only, -admin-read-write.
-	// +required
+	// scopes are the permissions the credential gets. Required: at least one, at
+	// most 32, in any order. Changing the set issues a new credential.
+	//
+	// Portable, for every object store, each limited to spec.buckets:
+	// objectstorage:object-read-only (read and list objects),
+	// objectstorage:object-read-write (also write and delete them),
+	// objectstorage:object-write-only (write, but neither read nor list),
+	// objectstorage:admin-read-only (also read the settings of buckets),
+	// objectstorage:admin-read-write (also change them). Beside them:
+	// billing:read-only.
+	//
+	// Anything else is the provider's own permission, such as
+	// account:apikeys:read, and is passed on unchanged. status.grantableScopes of
+	// the provider shows what it can give; a scope it cannot give shows as reason
+	// ScopeNotGrantable.
+	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32
-	Scopes []Scope `json:"scopes"`
+	Scopes []Scope `json:"scopes,omitempty"`
 
-	// buckets the credential may use: names, or ["*"] alone for all of them.
+	// buckets the credential may use: names such as ["datasets"], at most 100, or
+	// ["*"] alone for all of them, also those created later. Required with every
+	// objectstorage: scope. Changing the set issues a new credential.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:XValidation:rule=`self.size() <= 1 || !self.exists(b, b == '*')`,message=`'*' already means every bucket: write ['*'] alone, or remove it and keep the names`
 	Buckets []Bucket `json:"buckets,omitempty"`
 
-	// restrictions narrow from where, and for whom, the credential works.
+	// restrictions narrow from where, and for whom, the credential works. Changing
+	// them issues a new credential. What the provider cannot enforce is refused
+	// with reason RestrictionNotSupported, never ignored.
 	// +optional
 	Restrictions Restrictions `json:"restrictions,omitzero"`
 
-	// expiresIn is the lifetime of each credential, for example 2160h. It is
-	// rotated before it ends. 90 days when neither expiresIn nor expiresAt is set.
+	// expiresIn is the lifetime of each credential in hours, minutes and seconds,
+	// for example 2160h (90 days, the default) or 30m: at least 1m, at most 87600h
+	// (10 years). It is replaced before it ends, so access goes on; see rotation.
+	// Changing it issues a new credential. Set expiresIn or expiresAt, not both.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}([.][0-9]{1,9})?s){1,3}$') && duration(self) >= duration('1m') && duration(self) <= duration('87600h')`,messageExpression=`strings.quote(self) + ' cannot be used here: write hours, minutes and seconds, at least 1m and at most 87600h (10 years), for example 2160h (90 days), 90m or 1h30m; days (d) and fractions of hours are not understood'`
 	ExpiresIn *metav1.Duration `json:"expiresIn,omitempty"`
 
-	// expiresAt is a hard end: at this time the credential is revoked and its
-	// Secret deleted; it is never rotated past it. Raise it to get access again.
+	// expiresAt is a hard end of access, for example 2030-01-31T00:00:00Z: then
+	// the credential is revoked and its Secret deleted, and nothing is rotated
+	// past it. Raise it to get access again; changing it issues a new credential.
 	// +optional
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 
@@ -69,30 +100,34 @@ type ApiTokenSpec struct {
 	// +optional
 	Secret SecretTarget `json:"secret,omitzero"`
 
-	// deletionPolicy says what happens to the credential when this ApiToken is
-	// deleted: Revoke (it is revoked and its Secret deleted) or Retain (both stay).
+	// deletionPolicy says what happens when this ApiToken is deleted. Revoke (the
+	// default): every credential is revoked and the Secret deleted. Retain: the
+	// Secret and the live credential stay, and nobody rotates or revokes them; a
+	// new ApiToken of the same name takes them over. It can still be changed while
+	// a deletion waits for the provider.
 	// +optional
 	// +kubebuilder:default=Revoke
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
-	// suspend stops new credentials from being issued. What is due is still
-	// revoked, and deletion still works.
+	// suspend stops new credentials from being issued, so that nothing is rotated.
+	// What is due is still revoked, expiry still holds, and deletion still works.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
 
 // ProviderReference names a TokenProvider of the same namespace or a ClusterTokenProvider.
 type ProviderReference struct {
-	// kind is TokenProvider (in this namespace) or ClusterTokenProvider.
+	// kind is TokenProvider (the default: one in this namespace) or
+	// ClusterTokenProvider (one that admits this namespace).
 	// +optional
 	// +kubebuilder:default=TokenProvider
 	// +kubebuilder:validation:Enum=TokenProvider;ClusterTokenProvider
 	Kind ProviderKind `json:"kind,omitempty"`
 
-	// name of the provider.
+	// name of the provider, for example object-store.
 	// +required
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule=`!format.dns1123Subdomain().validate(self).hasValue()`,messageExpression=`strings.quote(self) + ' cannot be the name of a provider: write lower-case letters, digits, - and ., beginning and ending with a letter or digit, at most 253 characters, for example object-store'`
 	Name string `json:"name"`
 }
 
@@ -107,45 +142,64 @@ const (
 
 // Restrictions narrow a credential beyond scopes and buckets.
 type Restrictions struct {
-	// allowedIPs are the only addresses the credential works from; empty: any.
+	// allowedIPs are the only addresses the credential works from, as addresses or
+	// ranges, for example ["203.0.113.7", "2001:db8::/32"], at most 100; empty:
+	// any. The provider sees the address after NAT. Another spelling of the same
+	// range issues nothing.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=100
 	AllowedIPs []IPRange `json:"allowedIPs,omitempty"`
 
-	// deniedIPs are addresses the credential does not work from, also when allowed above.
+	// deniedIPs are addresses or ranges the credential does not work from, also
+	// when allowedIPs has them, at most 100.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=100
 	DeniedIPs []IPRange `json:"deniedIPs,omitempty"`
 
-	// subaccounts the credential may act for, at providers that have them.
+	// subaccounts the credential may act for, at providers that have them, by the
+	// provider's own names, at most 100.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=100
+	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=253
 	Subaccounts []string `json:"subaccounts,omitempty"`
 }
 
 // Rotation says when a credential is replaced.
+// +kubebuilder:validation:XValidation:rule=`!has(self.overlap) || !has(self.before) || ![self.overlap, self.before].all(d, d.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}([.][0-9]{1,9})?s){1,3}$')) || duration(self.overlap) <= duration(self.before)`,messageExpression=`self.overlap + ' is longer than before, ' + self.before + ': the previous credential would expire first; lower overlap to at most ' + self.before + ', or raise before'`,fieldPath=".overlap"
 type Rotation struct {
-	// before is how long ahead of its expiry a credential is replaced: at most
-	// half its lifetime; a third of it when absent. A jitter moves it earlier.
+	// before is how long ahead of its expiry a credential is replaced, for example
+	// 720h: at least 1s, at most half its lifetime; a third of the lifetime when
+	// absent. A jitter, different for each ApiToken, moves it earlier, never
+	// later. Changing it issues nothing by itself; it moves the next rotation.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}([.][0-9]{1,9})?s){1,3}$') && duration(self) >= duration('1s') && duration(self) <= duration('43800h')`,messageExpression=`strings.quote(self) + ' cannot be used here: write hours, minutes and seconds, at least 1s and at most 43800h, half of the longest lifetime, for example 720h (30 days), 90m or 1h30m; days (d) and fractions of hours are not understood'`
 	Before *metav1.Duration `json:"before,omitempty"`
 
-	// overlap is how long the previous credential lives on after the new one is
-	// in the Secret: at most before; 1h when absent, or half of before if shorter.
+	// overlap is how long the previous credential lives on after the new one is in
+	// the Secret, so that pods have time to read it: at least 1s, at most before;
+	// when absent 1h, or half of before if that is shorter. Pods that read the
+	// Secret through environment variables need a restart within it.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}([.][0-9]{1,9})?s){1,3}$') && duration(self) >= duration('1s') && duration(self) <= duration('43800h')`,messageExpression=`strings.quote(self) + ' cannot be used here: write hours, minutes and seconds, at least 1s and at most 43800h, half of the longest lifetime, for example 720h (30 days), 90m or 1h30m; days (d) and fractions of hours are not understood'`
 	Overlap *metav1.Duration `json:"overlap,omitempty"`
 
-	// generation is raised to rotate now. Lowering it does nothing.
+	// generation is raised, for example from 0 to 1, to rotate now: a new
+	// credential is published, and the previous one ends after overlap. It works
+	// from Git; lowering it (a revert) does nothing.
 	// +optional
 	// +kubebuilder:validation:Minimum=0
 	Generation int64 `json:"generation,omitempty"`
 
-	// strategy is MakeBeforeBreak: the new credential is live and published
-	// before the previous one starts its overlap.
+	// strategy is MakeBeforeBreak, the default: the new credential is live and
+	// published before the previous one starts its overlap.
 	// +optional
 	// +kubebuilder:default=MakeBeforeBreak
 	// +kubebuilder:validation:Enum=MakeBeforeBreak
@@ -160,19 +214,32 @@ const MakeBeforeBreak RotationStrategy = "MakeBeforeBreak"
 
 // SecretTarget says where the credential is published.
 type SecretTarget struct {
-	// name of the Secret; the ApiToken's own name when absent.
+	// name of the Secret, in the ApiToken's namespace; the ApiToken's own name
+	// when absent. A Secret that belongs to somebody else is never taken over
+	// (reason SecretNotOwned). It cannot change while credentials are live.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule=`self == "" || !format.dns1123Subdomain().validate(self).hasValue()`,messageExpression=`strings.quote(self) + ' cannot be the name of a Secret: write lower-case letters, digits, - and ., beginning and ending with a letter or digit, at most 253 characters, for example training-data-s3; absent: the name of the ApiToken'`
 	Name string `json:"name,omitempty"`
 
-	// labels put on the Secret, for example for tools that watch it.
+	// labels put on the Secret, at most 15, for example for tools that select on
+	// them. The prefix apitoken.dev/ is kept for the operator. Changing them
+	// issues nothing; one that is removed here is removed from the Secret.
 	// +optional
-	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:MaxProperties=15
+	// +kubebuilder:validation:XValidation:rule=`!self.exists(k, k.startsWith('apitoken.dev/'))`,message=`keys that begin with apitoken.dev/ are kept for the operator itself: remove or rename them`
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$'))`,message=`a key is a name, such as team, or a DNS name, a slash and a name, such as example.com/team: at most 63 letters, digits, _ . or -, beginning and ending with a letter or digit`
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, self[k].size() <= 63 && !self[k].matches(r'[^\w.-]') && !['.', '_', '-'].exists(c, self[k].startsWith(c) || self[k].endsWith(c)))`,message=`a label value has at most 63 letters, digits, _ . or -, and begins and ends with a letter or digit; put any other text into an annotation`
 	Labels map[string]string `json:"labels,omitempty"`
 
-	// annotations put on the Secret.
+	// annotations put on the Secret, at most 32, for example
+	// reloader.stakater.com/match: "true". The prefix apitoken.dev/ is kept for
+	// the operator. Changing them issues nothing; one that is removed here is
+	// removed from the Secret.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
+	// +kubebuilder:validation:XValidation:rule=`!self.exists(k, k.startsWith('apitoken.dev/'))`,message=`keys that begin with apitoken.dev/ are kept for the operator itself: remove or rename them`
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$'))`,message=`a key is a name, such as team, or a DNS name, a slash and a name, such as example.com/team: at most 63 letters, digits, _ . or -, beginning and ending with a letter or digit`
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
@@ -194,7 +261,8 @@ type ApiTokenStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Ready, Issued, Published, and Reconciling or Stalled while they hold.
+	// conditions: Ready, Issued, Published, and Reconciling or Stalled while they
+	// hold.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -299,6 +367,8 @@ const (
 )
 
 // LedgerEntry is one credential that is live, or may be.
+// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.account) || oldSelf.account == "" || (has(self.account) && self.account == oldSelf.account)`,messageExpression=`'account is ' + oldSelf.account + ' and never changes: it says whose credential this is, so that the right one is revoked'`,fieldPath=".account"
+// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.id) || oldSelf.id == "" || (has(self.id) && self.id == oldSelf.id)`,messageExpression=`'id is ' + oldSelf.id + ' and never changes: it says whose credential this is, so that the right one is revoked'`,fieldPath=".id"
 type LedgerEntry struct {
 	// name of the credential at the provider; used once, never again.
 	// +kubebuilder:validation:MinLength=1
@@ -341,7 +411,8 @@ type LedgerEntry struct {
 	// +optional
 	RetireAt *metav1.Time `json:"retireAt,omitempty"`
 
-	// fingerprint of the scopes, buckets, restrictions and lifetime it was issued for.
+	// fingerprint of the scopes, buckets, restrictions and lifetime it was issued
+	// for.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Fingerprint string `json:"fingerprint,omitempty"`
@@ -368,6 +439,8 @@ type LedgerEntry struct {
 // +kubebuilder:printcolumn:name="Secret",type=string,JSONPath=`.status.secret.name`,priority=1
 // +kubebuilder:printcolumn:name="Key ID",type=string,JSONPath=`.status.credentials[?(@.state=="Active")].id`,priority=1
 // +kubebuilder:printcolumn:name="Buckets",type=string,JSONPath=`.spec.buckets`,priority=1
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?credentials.orValue([]).size() == 0 || self.spec.providerRef == oldSelf.spec.providerRef`,messageExpression=`'cannot change from ' + oldSelf.spec.providerRef.kind + ' ' + oldSelf.spec.providerRef.name + ' to ' + self.spec.providerRef.kind + ' ' + self.spec.providerRef.name + ' while status.credentials lists credentials issued there: create another ApiToken for ' + self.spec.providerRef.name + ', move the workloads to its Secret, then delete this one'`,fieldPath=".spec.providerRef"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?credentials.orValue([]).size() == 0 || (self.spec.?secret.?name.orValue("") == "" ? self.metadata.name : self.spec.secret.name) == (oldSelf.spec.?secret.?name.orValue("") == "" ? oldSelf.metadata.name : oldSelf.spec.secret.name)`,messageExpression=`'the Secret cannot change from ' + (oldSelf.spec.?secret.?name.orValue("") == "" ? oldSelf.metadata.name : oldSelf.spec.secret.name) + ' to ' + (self.spec.?secret.?name.orValue("") == "" ? self.metadata.name : self.spec.secret.name) + ' while status.credentials lists credentials: create another ApiToken that publishes to ' + (self.spec.?secret.?name.orValue("") == "" ? self.metadata.name : self.spec.secret.name) + ', move the workloads to it, then delete this one'`,fieldPath=".spec.secret.name"
 type ApiToken struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

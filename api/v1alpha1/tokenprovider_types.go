@@ -5,54 +5,78 @@ import (
 )
 
 // ProviderSpec is one account at one provider. Exactly one driver block is set.
+//
+// A new driver block is a new field here and one more entry in the rule below
+// and in its message. Its presence, and its fields that name the account, get a
+// rule at TokenProvider and at ClusterTokenProvider, as those of aws have.
+// +kubebuilder:validation:XValidation:rule=`[has(self.aws)].filter(b, b).size() == 1`,messageExpression=`'set exactly one driver block: aws. This provider sets [' + (has(self.aws) ? ' aws' : "") + ' ]'`
 type ProviderSpec struct {
 	// credentialsSecretRef names the Secret with the minting credentials: in the
-	// namespace of a TokenProvider, in the operator's for a ClusterTokenProvider.
+	// namespace of a TokenProvider, in the operator's own namespace for a
+	// ClusterTokenProvider. They can be replaced at any time by others of the same
+	// account. Their Secret is kept while credentials have to be revoked with
+	// them.
 	// +required
 	CredentialsSecretRef SecretReference `json:"credentialsSecretRef"`
 
-	// aws: IAM and S3, at AWS or any compatible endpoint. The credentials Secret
-	// holds AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+	// aws: IAM and S3, at AWS itself or at any server with the same APIs (aws: {}
+	// is AWS). The credentials Secret holds AWS_ACCESS_KEY_ID and
+	// AWS_SECRET_ACCESS_KEY.
 	// +optional
 	AWS *AWSProvider `json:"aws,omitempty"`
 }
 
 // SecretReference names a Secret.
 type SecretReference struct {
-	// name of the Secret.
+	// name of the Secret, for example object-store-minter.
 	// +required
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:XValidation:rule=`!format.dns1123Subdomain().validate(self).hasValue()`,messageExpression=`strings.quote(self) + ' cannot be the name of a Secret: write lower-case letters, digits, - and ., beginning and ending with a letter or digit, at most 253 characters, for example object-store-minter'`
 	Name string `json:"name"`
 }
 
 // AWSProvider is an account reached over the AWS IAM API.
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle holds no certificate: put the CA as PEM text there, which begins with -----BEGIN CERTIFICATE-----, not base64 of it and not a file name`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle holds a private key: remove it, and replace it, since everybody who may read this object has seen it; only certificates belong here`,fieldPath=".caBundle"
 type AWSProvider struct {
-	// iamEndpoint is the URL of the IAM API; AWS itself when absent.
+	// iamEndpoint is the http or https URL of the IAM API, for example
+	// https://iam.example.com; AWS itself when absent. Use https: new secret keys
+	// come back over it. It cannot change while credentials are live.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port and a path, without user, query or fragment, for example https://iam.example.com; absent: AWS itself'`
 	IAMEndpoint string `json:"iamEndpoint,omitempty"`
 
-	// s3Endpoint is the URL handed to workloads; AWS itself when absent.
+	// s3Endpoint is the http or https URL that workloads find in their Secret as
+	// AWS_ENDPOINT_URL, for example https://s3.example.com; AWS itself when
+	// absent. Changing it updates the Secrets and issues nothing.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port and a path, without user, query or fragment, for example https://s3.example.com; absent: AWS itself'`
 	S3Endpoint string `json:"s3Endpoint,omitempty"`
 
-	// region handed to workloads.
+	// region that workloads find in their Secret as AWS_REGION; us-east-1 when
+	// absent. Changing it updates the Secrets and issues nothing.
 	// +optional
 	// +kubebuilder:default=us-east-1
-	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=64
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^[A-Za-z0-9][A-Za-z0-9_.-]*$')`,messageExpression=`strings.quote(self) + ' is not a region: write letters, digits, _ . or -, for example us-east-1'`
 	Region string `json:"region,omitempty"`
 
-	// caBundle is the PEM of a private CA that the endpoints' certificates chain to.
+	// caBundle is PEM text of the private CAs that the certificates of the
+	// endpoints chain to: one or more CERTIFICATE blocks, at most 64 KiB. The
+	// system's CAs when absent.
 	// +optional
 	// +kubebuilder:validation:MaxLength=65536
 	CABundle string `json:"caBundle,omitempty"`
 
-	// permissionsBoundary is the ARN of a policy put as the boundary on every user made.
+	// permissionsBoundary is the ARN of a managed policy that is put as the
+	// boundary on every user made, for example
+	// arn:aws:iam::123456789012:policy/apitoken-boundary; none when absent. It
+	// holds for credentials issued from then on.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
+	// +kubebuilder:validation:XValidation:rule=`self == "" || self.matches('^arn:[a-z0-9-]+:iam::[A-Za-z0-9]*:policy/[!-~]+$')`,messageExpression=`strings.quote(self) + ' is not the ARN of a managed policy: write for example arn:aws:iam::123456789012:policy/apitoken-boundary'`
 	PermissionsBoundary string `json:"permissionsBoundary,omitempty"`
 }
 
@@ -96,6 +120,8 @@ type ProviderStatus struct {
 // +kubebuilder:printcolumn:name="Account",type=string,JSONPath=`.status.account`
 // +kubebuilder:printcolumn:name="Live",type=integer,JSONPath=`.status.liveCredentials`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || has(self.spec.aws) == has(oldSelf.spec.aws)`,messageExpression=`'the driver block cannot change while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.aws) || !has(oldSelf.spec.aws) || (has(self.spec.aws.iamEndpoint) ? self.spec.aws.iamEndpoint : "") == (has(oldSelf.spec.aws.iamEndpoint) ? oldSelf.spec.aws.iamEndpoint : "")`,messageExpression=`'cannot change from ' + (has(oldSelf.spec.aws.iamEndpoint) ? oldSelf.spec.aws.iamEndpoint : 'AWS itself') + ' to ' + (has(self.spec.aws.iamEndpoint) ? self.spec.aws.iamEndpoint : 'AWS itself') + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.aws.iamEndpoint"
 type TokenProvider struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -122,7 +148,11 @@ type ClusterProviderSpec struct {
 	ProviderSpec `json:",inline"`
 
 	// allowedNamespaces selects, by label, the namespaces whose ApiTokens may use
-	// this provider: absent means none, {} means all.
+	// this provider, for example matchLabels: {tokens: allowed}. Absent means
+	// none, {} means all. A namespace that is no longer selected gets nothing new;
+	// what it has is still revoked when due.
+	// +kubebuilder:validation:XValidation:rule=`!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator == 'In' || e.operator == 'NotIn' || e.operator == 'Exists' || e.operator == 'DoesNotExist')`,message=`the operator of a match expression is In, NotIn, Exists or DoesNotExist`,fieldPath=".matchExpressions"
+	// +kubebuilder:validation:XValidation:rule=`!has(self.matchExpressions) || self.matchExpressions.all(e, has(e.values) && e.values.size() > 0 ? e.operator != 'Exists' && e.operator != 'DoesNotExist' : e.operator != 'In' && e.operator != 'NotIn')`,message=`In and NotIn need values, for example [allowed]; Exists and DoesNotExist take none`,fieldPath=".matchExpressions"
 	// +optional
 	AllowedNamespaces *metav1.LabelSelector `json:"allowedNamespaces,omitempty"`
 }
@@ -138,6 +168,8 @@ type ClusterProviderSpec struct {
 // +kubebuilder:printcolumn:name="Account",type=string,JSONPath=`.status.account`
 // +kubebuilder:printcolumn:name="Live",type=integer,JSONPath=`.status.liveCredentials`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || has(self.spec.aws) == has(oldSelf.spec.aws)`,messageExpression=`'the driver block cannot change while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.aws) || !has(oldSelf.spec.aws) || (has(self.spec.aws.iamEndpoint) ? self.spec.aws.iamEndpoint : "") == (has(oldSelf.spec.aws.iamEndpoint) ? oldSelf.spec.aws.iamEndpoint : "")`,messageExpression=`'cannot change from ' + (has(oldSelf.spec.aws.iamEndpoint) ? oldSelf.spec.aws.iamEndpoint : 'AWS itself') + ' to ' + (has(self.spec.aws.iamEndpoint) ? self.spec.aws.iamEndpoint : 'AWS itself') + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.aws.iamEndpoint"
 type ClusterTokenProvider struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

@@ -1,0 +1,102 @@
+package v1alpha1_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"apitoken.dev/operator/internal/testenv"
+)
+
+// testColumns shows what kubectl get prints. kubectl prints the cells that the
+// API server makes, those of priority 0, or all of them with -o wide.
+func testColumns(t *testing.T, env *testenv.Env) {
+	c := env.Client(nil)
+	token := apiToken()
+	apply(t, token, fields{
+		"metadata.name":  "columns",
+		"spec.scopes":    []string{"objectstorage:object-read-only", "billing:read-only"},
+		"spec.buckets":   []string{"datasets", "models"},
+		"spec.secret":    fields{"name": "columns-s3"},
+		"spec.expiresIn": "2160h",
+	})
+	if err := c.Create(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]string{
+		"Ready": "<nil>", "Status": "<nil>", "Provider": "object-store",
+		"Scopes": `["objectstorage:object-read-only","billing:read-only"]`, "Expires": "<nil>", "Rotates": "<nil>",
+	}
+	compareCells(t, env, 0, want)
+
+	apply(t, token, fields{
+		"status.conditions": []any{
+			fields{"type": "Issued", "status": "True", "reason": "Issued", "message": "", "lastTransitionTime": "2030-01-01T00:00:00Z"},
+			fields{"type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": "2030-01-01T00:00:00Z"},
+		},
+		"status.credentials": []any{
+			fields{"name": "at1-c0ffee-1", "state": "Retiring", "id": "AKIAOLD"},
+			fields{"name": "at1-c0ffee-2", "state": "Active", "id": "AKIANEW"},
+		},
+		"status.secret":    fields{"name": "columns-s3"},
+		"status.expiresAt": "2030-04-01T00:00:00Z",
+		"status.rotatesAt": "2030-03-01T00:00:00Z",
+	})
+	if err := c.Status().Update(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	want["Ready"], want["Status"], want["Expires"], want["Rotates"] = "True", "Ready", "2030-04-01T00:00:00Z", "2030-03-01T00:00:00Z"
+	compareCells(t, env, 0, want)
+	compareCells(t, env, 1, map[string]string{"Secret": "columns-s3", "Key ID": "AKIANEW", "Buckets": `["datasets","models"]`})
+}
+
+// compareCells compares the columns of one priority, without name and age.
+func compareCells(t *testing.T, env *testenv.Env, priority int32, want map[string]string) {
+	t.Helper()
+	table := getTable(t, env.Config, "/apis/apitoken.dev/v1alpha1/namespaces/default/apitokens/columns")
+	got := map[string]string{}
+	for i, column := range table.ColumnDefinitions {
+		if column.Priority == priority && column.Name != "Name" && column.Name != "Age" {
+			got[column.Name] = fmt.Sprint(table.Rows[0].Cells[i])
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("columns of priority %d (-want +got):\n%s", priority, diff)
+	}
+}
+
+// getTable asks as kubectl get does.
+func getTable(t *testing.T, config *rest.Config, path string) *metav1.Table {
+	t.Helper()
+	httpClient, err := rest.HTTPClientFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	base, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, base.JoinPath(path).String(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Accept", "application/json;as=Table;v=v1;g=meta.k8s.io")
+	response, err := httpClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	var table metav1.Table
+	if err := json.NewDecoder(response.Body).Decode(&table); err != nil {
+		t.Fatal(err)
+	}
+	if response.StatusCode != http.StatusOK || len(table.Rows) != 1 {
+		t.Fatalf("%s: %s with %d rows", path, response.Status, len(table.Rows))
+	}
+	return &table
+}

@@ -1,0 +1,181 @@
+package v1alpha1_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/internal/testenv"
+)
+
+// TestAPIServer shows what a real API server answers to objects of this group.
+// All of it runs on one server.
+func TestAPIServer(t *testing.T) {
+	env := testenv.Start(t)
+	c := env.Client(nil)
+
+	t.Run("ApiToken", func(t *testing.T) { testCreate(t, c, apiToken(), apiTokenCases) })
+	t.Run("ApiToken changes", func(t *testing.T) { testChange(t, c, apiToken(), apiTokenChanges) })
+	t.Run("ApiToken of Go types", func(t *testing.T) { testTyped(t, env) })
+	t.Run("TokenProvider", func(t *testing.T) { testCreate(t, c, tokenProvider(), providerCases) })
+	t.Run("TokenProvider changes", func(t *testing.T) { testChange(t, c, tokenProvider(), providerChanges) })
+	t.Run("ClusterTokenProvider", func(t *testing.T) {
+		testCreate(t, c, clusterTokenProvider(), providerCases)
+		testCreate(t, c, clusterTokenProvider(), clusterProviderCases)
+	})
+	t.Run("ClusterTokenProvider changes", func(t *testing.T) { testChange(t, c, clusterTokenProvider(), providerChanges) })
+	t.Run("two driver blocks", func(t *testing.T) { testDriverBlocks(t, env) })
+	t.Run("columns", func(t *testing.T) { testColumns(t, env) })
+	t.Run("samples", func(t *testing.T) { testSamples(t, c) })
+}
+
+// fields are values by their dotted path; nil takes the field away.
+type fields map[string]any
+
+// answer is what the API server says. The zero value: it accepts.
+type answer struct {
+	// field that it names.
+	field string
+	// says are parts of its sentence: the value, and the way out.
+	says []string
+}
+
+// createCase changes a valid object before it is created.
+type createCase struct {
+	set  fields
+	want answer
+}
+
+func testCreate(t *testing.T, c client.Client, valid *unstructured.Unstructured, cases map[string]createCase) {
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			object := valid.DeepCopy()
+			apply(t, object, tc.set)
+			check(t, c.Create(t.Context(), object, client.DryRunAll), tc.want)
+		})
+	}
+}
+
+// changeCase changes an object that exists and has a status.
+type changeCase struct {
+	// from and status are put onto a valid object; then it is stored.
+	from, status fields
+	// set is the change of the stored object; setStatus that of its status.
+	set, setStatus fields
+	want           answer
+}
+
+func testChange(t *testing.T, c client.Client, valid *unstructured.Unstructured, cases map[string]changeCase) {
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			object := valid.DeepCopy()
+			apply(t, object, tc.from)
+			if err := c.Create(t.Context(), object); err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() {
+				if err := c.Delete(context.WithoutCancel(t.Context()), object); err != nil {
+					t.Error(err)
+				}
+			})
+			apply(t, object, tc.status)
+			if err := c.Status().Update(t.Context(), object); err != nil {
+				t.Fatal(err)
+			}
+			changed := object.DeepCopy()
+			if tc.setStatus != nil {
+				apply(t, changed, tc.setStatus)
+				check(t, c.Status().Update(t.Context(), changed, client.DryRunAll), tc.want)
+				return
+			}
+			apply(t, changed, tc.set)
+			check(t, c.Update(t.Context(), changed, client.DryRunAll), tc.want)
+		})
+	}
+}
+
+// apply puts values at their paths; nil removes the field.
+func apply(t *testing.T, object *unstructured.Unstructured, set fields) {
+	t.Helper()
+	for path, value := range set {
+		keys := strings.Split(path, ".")
+		if value == nil {
+			unstructured.RemoveNestedField(object.Object, keys...)
+			continue
+		}
+		if err := unstructured.SetNestedField(object.Object, jsonValue(t, value), keys...); err != nil {
+			t.Fatalf("set %s: %v", path, err)
+		}
+	}
+}
+
+// jsonValue is the value as it comes out of JSON: []any, map[string]any, int64.
+func jsonValue(t *testing.T, value any) any {
+	t.Helper()
+	content, err := json.Marshal(map[string]any{"value": value})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out unstructured.Unstructured
+	if err := out.UnmarshalJSON([]byte(`{"apiVersion":"v1","kind":"Value",` + string(content[1:]))); err != nil {
+		t.Fatal(err)
+	}
+	return out.Object["value"]
+}
+
+// check compares what the server said with what it should say: nothing, or one
+// complaint, about the right field.
+func check(t *testing.T, err error, want answer) {
+	t.Helper()
+	if want.field == "" {
+		if err != nil {
+			t.Errorf("refused: %v", err)
+		}
+		return
+	}
+	if err == nil {
+		t.Fatalf("accepted; want a complaint about %s", want.field)
+	}
+	causes := causesOf(err)
+	if len(causes) != 1 {
+		t.Fatalf("got %d complaints, want one: %v", len(causes), err)
+	}
+	t.Logf("%s: %s", causes[0].Field, causes[0].Message)
+	if causes[0].Field != want.field {
+		t.Errorf("it names %s, want %s", causes[0].Field, want.field)
+	}
+	for _, part := range want.says {
+		if !strings.Contains(causes[0].Message, part) {
+			t.Errorf("it does not say %q: %s", part, causes[0].Message)
+		}
+	}
+}
+
+// causesOf returns the complaints, without the remark that some rules were not
+// checked because the object has another fault.
+func causesOf(err error) []metav1.StatusCause {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return nil
+	}
+	return slices.DeleteFunc(status.Status().Details.Causes, func(c metav1.StatusCause) bool {
+		return c.Field == "<nil>"
+	})
+}
+
+func newObject(kind, name string, spec map[string]any) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apitoken.dev/v1alpha1",
+		"kind":       kind,
+		"metadata":   map[string]any{"name": name},
+		"spec":       spec,
+	}}
+}
