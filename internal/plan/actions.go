@@ -1,0 +1,88 @@
+package plan
+
+// Action is what the reconciler does next: exactly one of the types below.
+//
+//sumtype:decl
+type Action interface{ action() }
+
+// The actions. The first two only look; the reconciler then decides again.
+type (
+	// ReadSecret reads the Secret live.
+	ReadSecret struct{}
+	// FindRestored asks the provider for the credential that the Secret names.
+	FindRestored struct{ Name string }
+
+	// Wait does nothing.
+	Wait struct{}
+	// AddFinalizer puts the finalizer on the ApiToken.
+	AddFinalizer struct{}
+	// RemoveFinalizer lets the ApiToken go without a provider call.
+	RemoveFinalizer struct{}
+	// Release lets the ApiToken go and keeps Secret and credential.
+	Release struct{}
+	// Purge revokes every name in the ledger. When Settled, the provider is asked
+	// for anything else of the owner, and the finalizer goes when there is nothing.
+	Purge struct{ Settled bool }
+
+	// Adopt makes an attempt whose credential the Secret holds the Active one.
+	Adopt struct{ Name string }
+	// AdoptRestored makes the credential the Secret names the first ledger entry.
+	AdoptRestored struct{ Name string }
+	// Abandon gives up an attempt; with Fence the Secret is written first, so that
+	// a paused process cannot publish it any more.
+	Abandon struct {
+		Name  string
+		Fence bool
+	}
+	// Issue reserves, mints, publishes and records a new credential.
+	Issue struct {
+		Reason   IssueReason
+		Revision int64
+		// Charged: it costs one from the mint budget.
+		Charged bool
+	}
+	// TryPublish sends the Secret as a dry run.
+	TryPublish struct{}
+	// BeginRevoke moves settled attempts to Retiring, due now.
+	BeginRevoke struct{ Names []string }
+	// Retire moves the Active credential to Retiring, due now.
+	Retire struct{ Name string }
+	// Revoke revokes credentials and drops those that are gone.
+	Revoke struct{ Names []string }
+	// SyncSecret brings labels, annotations and connection keys up to date, and
+	// records the version of the Secret.
+	SyncSecret struct{}
+	// DeleteSecret deletes the Secret.
+	DeleteSecret struct{}
+)
+
+func (ReadSecret) action()      {}
+func (FindRestored) action()    {}
+func (Wait) action()            {}
+func (AddFinalizer) action()    {}
+func (RemoveFinalizer) action() {}
+func (Release) action()         {}
+func (Purge) action()           {}
+func (Adopt) action()           {}
+func (AdoptRestored) action()   {}
+func (Abandon) action()         {}
+func (Issue) action()           {}
+func (TryPublish) action()      {}
+func (BeginRevoke) action()     {}
+func (Retire) action()          {}
+func (Revoke) action()          {}
+func (SyncSecret) action()      {}
+func (DeleteSecret) action()    {}
+
+// IssueReason says why a credential is issued.
+type IssueReason string
+
+// The reasons for issuing.
+const (
+	IssueInitial           IssueReason = "Initial"
+	IssueScheduled         IssueReason = "Scheduled"
+	IssueRotationRequested IssueReason = "RotationRequested"
+	IssueSpecChanged       IssueReason = "SpecChanged"
+	IssueSecretLost        IssueReason = "SecretLost"
+	IssueSecretChanged     IssueReason = "SecretChanged"
+)

@@ -1,0 +1,68 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"net/netip"
+	"slices"
+	"time"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Fingerprint identifies what a credential was issued for: scopes, buckets,
+// restrictions and lifetime, each as a set and in one spelling. Two specs with
+// one fingerprint need no new credential.
+func Fingerprint(spec *v1alpha1.ApiTokenSpec) string {
+	g := GrantOf(spec)
+	lifetime := Lifetime(spec).String()
+	if spec.ExpiresAt != nil {
+		lifetime = spec.ExpiresAt.UTC().Format(time.RFC3339)
+	}
+	raw, err := json.Marshal([]any{g.Scopes, g.Buckets, g.AllowedIPs, g.DeniedIPs, g.Subaccounts, lifetime})
+	if err != nil {
+		return "" // strings always marshal
+	}
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:16])
+}
+
+// GrantOf is the declared access in one spelling: sorted sets, IPs canonical.
+func GrantOf(spec *v1alpha1.ApiTokenSpec) provider.Grant {
+	return provider.Grant{
+		Scopes:      set(spec.Scopes, nil),
+		Buckets:     set(spec.Buckets, nil),
+		AllowedIPs:  set(spec.Restrictions.AllowedIPs, canonicalIP),
+		DeniedIPs:   set(spec.Restrictions.DeniedIPs, canonicalIP),
+		Subaccounts: set(spec.Restrictions.Subaccounts, nil),
+	}
+}
+
+// set sorts values and drops repeated ones.
+func set[S ~string](values []S, canonical func(string) string) []string {
+	out := make([]string, 0, len(values))
+	for _, v := range values {
+		s := string(v)
+		if canonical != nil {
+			s = canonical(s)
+		}
+		out = append(out, s)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// canonicalIP spells an address or a range in one way: an address as a range of
+// its own, host bits cleared. What is neither stays as it is.
+func canonicalIP(s string) string {
+	if p, err := netip.ParsePrefix(s); err == nil {
+		return p.Masked().String()
+	}
+	if a, err := netip.ParseAddr(s); err == nil {
+		a = a.Unmap()
+		return netip.PrefixFrom(a, a.BitLen()).String()
+	}
+	return s
+}

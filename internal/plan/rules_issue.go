@@ -1,0 +1,216 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// need says why a new credential is wanted, and whether it costs from the budget.
+func (o *Observation) need() (reason IssueReason, charged, wanted bool) {
+	if o.Token.Deleting || o.ended() {
+		return "", false, false
+	}
+	e := o.active()
+	if e == nil {
+		return IssueInitial, true, true
+	}
+	spec := &o.Token.Spec
+	switch {
+	case e.ExpiresAt != nil && !o.Now.Before(e.ExpiresAt.Time):
+		return IssueScheduled, false, true
+	case e.Fingerprint != Fingerprint(spec):
+		return IssueSpecChanged, true, true
+	case spec.Rotation.Generation > e.RotationGeneration:
+		return IssueRotationRequested, true, true
+	case o.secretKnown() && !o.holds(e.Name):
+		return IssueSecretLost, true, true
+	case o.secretKnown() && !o.Secret.Intact:
+		return IssueSecretChanged, true, true
+	}
+	if due := RotationDue(o.Token.UID, spec, &e.LedgerEntry); !due.IsZero() && !o.Now.Before(due) {
+		return IssueScheduled, false, true
+	}
+	return "", false, false
+}
+
+// blocked says why nothing may be reserved now.
+func (o *Observation) blocked() (Decision, bool) {
+	for _, check := range []func(*Observation) (Decision, bool){
+		suspended, unknownState, foreignSecret,
+		(*Observation).providerBlocked, accountBlocked, refused, ledgerFull, backoff, budgetExhausted,
+	} {
+		if d, ok := check(o); ok {
+			return d, true
+		}
+	}
+	return Decision{}, false
+}
+
+func suspended(o *Observation) (Decision, bool) {
+	return Decision{Action: Wait{}, State: Steady, Reason: v1alpha1.ReasonSuspended,
+		Message: "spec.suspend is true: no credential is issued until it is false"}, o.Token.Spec.Suspend
+}
+
+func unknownState(o *Observation) (Decision, bool) {
+	for i := range o.Ledger {
+		e := &o.Ledger[i]
+		switch e.State {
+		case v1alpha1.StateMinting, v1alpha1.StateActive, v1alpha1.StateRetiring, v1alpha1.StateAbandoned:
+		default:
+			return stalled(v1alpha1.ReasonUnknownState, fmt.Sprintf(
+				"credential %s is in state %q, which this version does not know: run the version of the operator that wrote it, or a newer one", e.Name, e.State), 0), true
+		}
+	}
+	return Decision{}, false
+}
+
+func foreignSecret(o *Observation) (Decision, bool) {
+	if !o.Secret.Live || !o.Secret.Exists || !o.Secret.Foreign {
+		return Decision{}, false
+	}
+	return stalled(v1alpha1.ReasonSecretNotOwned, fmt.Sprintf(
+		"spec.secret.name: Secret %q belongs to %s and is not taken over: name another Secret in spec.secret.name, or delete this one",
+		o.Secret.Name, o.Secret.Owner), Recheck), true
+}
+
+func (o *Observation) providerBlocked() (Decision, bool) {
+	p, ref := &o.Provider, o.Token.Spec.ProviderRef
+	switch {
+	case !p.Found:
+		return stalled(v1alpha1.ReasonProviderNotFound, fmt.Sprintf(
+			"spec.providerRef: %s %q does not exist: create it, or name another provider", ref.Kind, ref.Name), 0), true
+	case !p.Admitted:
+		return stalled(v1alpha1.ReasonNamespaceNotAllowed, fmt.Sprintf(
+			"spec.providerRef: %s %q does not serve namespace %q: label the namespace so that the provider's spec.allowedNamespaces selects it, or name another provider",
+			ref.Kind, ref.Name, o.Token.Namespace), 0), true
+	case p.Deleting:
+		return stalled(v1alpha1.ReasonProviderDeleting, fmt.Sprintf(
+			"spec.providerRef: %s %q is being deleted and only revokes: create another provider, and an ApiToken that names it", ref.Kind, ref.Name), 0), true
+	case !p.Ready:
+		return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonProviderNotReady, Message: fmt.Sprintf(
+			"%s %q is not ready (%s): %s", ref.Kind, ref.Name, orElse(p.Reason, "not checked yet"), orElse(p.Message, "its credentials have not been checked yet"))}, true
+	}
+	return Decision{}, false
+}
+
+func accountBlocked(o *Observation) (Decision, bool) {
+	e := o.accountChanged()
+	if e == nil {
+		return Decision{}, false
+	}
+	message := accountChangedMessage(o, e)
+	if o.entry(e.Name) == nil {
+		message += fmt.Sprintf(", or delete Secret %q, which holds it", o.Secret.Name)
+	}
+	return stalled(v1alpha1.ReasonProviderAccountChanged, message, 0), true
+}
+
+// refusalReasons translates what a driver refuses.
+var refusalReasons = map[provider.RefusalReason]string{
+	provider.RefusedScope:    v1alpha1.ReasonScopeNotGrantable,
+	provider.RefusedLifetime: v1alpha1.ReasonLifetimeTooLong,
+	provider.RefusedBuckets:  v1alpha1.ReasonTooManyBuckets,
+	provider.RefusedBucket:   v1alpha1.ReasonBucketNotGrantable,
+	provider.RefusedNarrow:   v1alpha1.ReasonRestrictionUnsupported,
+}
+
+func refused(o *Observation) (Decision, bool) {
+	if limit := o.Provider.Capabilities.MaxLifetime; limit > 0 && o.Token.Spec.ExpiresAt == nil {
+		if lifetime := Lifetime(&o.Token.Spec); lifetime > limit {
+			return stalled(v1alpha1.ReasonLifetimeTooLong, fmt.Sprintf(
+				"spec.expiresIn: %s is longer than the %s that this provider issues credentials for: declare at most that", lifetime, limit), 0), true
+		}
+	}
+	r := o.Provider.Refusal
+	if r == nil {
+		return Decision{}, false
+	}
+	reason, known := refusalReasons[r.Reason]
+	if !known {
+		reason = v1alpha1.ReasonProviderRefused
+	}
+	return stalled(reason, fmt.Sprintf("%s: %s: %s", r.Field, r.Value, r.Message), 0), true
+}
+
+func ledgerFull(o *Observation) (Decision, bool) {
+	unsettled := 0
+	for i := range o.Ledger {
+		e := &o.Ledger[i]
+		if e.IssuedAt == nil && e.State != v1alpha1.StateActive && !e.Settled {
+			unsettled++
+		}
+	}
+	if unsettled < MaxUnsettled && len(o.Ledger) < MaxLedger {
+		return Decision{}, false
+	}
+	return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonLedgerFull, After: Recheck, Message: fmt.Sprintf(
+		"%d credentials in the ledger, %d of them unfinished attempts, wait to be revoked: nothing more is issued until the provider has let them go",
+		len(o.Ledger), unsettled)}, true
+}
+
+func backoff(o *Observation) (Decision, bool) {
+	r := o.Token.Retry
+	if r == nil || !o.Now.Before(r.NotBefore.Time) {
+		return Decision{}, false
+	}
+	return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonBackoff, After: r.NotBefore.Sub(o.Now),
+		Message: fmt.Sprintf("attempt %d did not end well; the next one starts at %s", r.Failures, r.NotBefore.UTC().Format(time.RFC3339))}, true
+}
+
+func budgetExhausted(o *Observation) (Decision, bool) {
+	if _, charged, wanted := o.need(); !wanted || !charged {
+		return Decision{}, false
+	}
+	remaining, next := BudgetAt(o.Token.Budget, o.Now)
+	if remaining.Remaining > 0 {
+		return Decision{}, false
+	}
+	return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonMintBudgetExhausted, After: next.Sub(o.Now),
+		Message: fmt.Sprintf("%d credentials were issued outside the schedule in a short time; the next one is allowed at %s", BudgetSize, next.UTC().Format(time.RFC3339))}, true
+}
+
+func tryPublish(o *Observation) (Decision, bool) {
+	if !o.Token.PublishRefused || !o.Secret.Live || !o.wantsIssue() {
+		return Decision{}, false
+	}
+	return progressing(TryPublish{}, v1alpha1.ReasonPublishRefused,
+		"the API server refused the Secret; trying it as a dry run before anything is issued"), true
+}
+
+func issue(o *Observation) (Decision, bool) {
+	if !o.Secret.Live || !o.wantsIssue() {
+		return Decision{}, false
+	}
+	reason, charged, _ := o.need()
+	d := Decision{
+		Action: Issue{Reason: reason, Revision: max(o.Token.Revision, o.Secret.Facts.Revision) + 1, Charged: charged},
+		State:  Progressing, Reason: v1alpha1.ReasonReissuing, Message: issueMessages[reason],
+	}
+	if reason == IssueInitial {
+		d.Reason = v1alpha1.ReasonIssuing
+	}
+	if reason == IssueScheduled {
+		d.State = Steady
+	}
+	return d, true
+}
+
+var issueMessages = map[IssueReason]string{
+	IssueInitial:           "issuing a credential",
+	IssueScheduled:         "rotating the credential before it expires",
+	IssueRotationRequested: "issuing a new credential because spec.rotation.generation was raised",
+	IssueSpecChanged:       "issuing a new credential because scopes, buckets, restrictions or lifetime changed",
+	IssueSecretLost:        "issuing a new credential because the Secret no longer holds the current one",
+	IssueSecretChanged:     "issuing a new credential because the data of the Secret was changed",
+}
+
+func orElse(s, fallback string) string {
+	if strings.TrimSpace(s) == "" {
+		return fallback
+	}
+	return s
+}

@@ -1,0 +1,87 @@
+package plan
+
+import (
+	"fmt"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+func addFinalizer(o *Observation) (Decision, bool) {
+	return progressing(AddFinalizer{}, v1alpha1.ReasonIssuing, "preparing to issue the first credential"), !o.Token.HasFinalizer
+}
+
+// readSecret asks for a live read when the cache is not as last checked, or
+// when something is about to be decided that must not rest on a cache: an
+// attempt to resolve, a credential to issue, one to revoke, or the hard end.
+func readSecret(o *Observation) (Decision, bool) {
+	if o.Secret.Live {
+		return Decision{}, false
+	}
+	resolve := len(o.in(v1alpha1.StateMinting)) > 0
+	doomed := len(o.revocable()) > 0 || len(o.beginRevocable()) > 0
+	ending := o.over() && (o.Secret.Exists || o.active() != nil)
+	if o.Secret.Trusted && !resolve && !doomed && !ending && !o.wantsIssue() {
+		return Decision{}, false
+	}
+	return progressing(ReadSecret{}, v1alpha1.ReasonPublishing, "looking at the Secret"), true
+}
+
+func (o *Observation) wantsIssue() bool {
+	_, _, wants := o.need()
+	_, blocked := o.blocked()
+	return wants && !blocked
+}
+
+// adopt: "A Secret naming a Minting or Abandoned entry is adopted."
+func adopt(o *Observation) (Decision, bool) {
+	if !o.Secret.Live {
+		return Decision{}, false
+	}
+	e := o.entry(o.Secret.Credential)
+	if e == nil || !o.holds(e.Name) || (e.State != v1alpha1.StateMinting && e.State != v1alpha1.StateAbandoned) {
+		return Decision{}, false
+	}
+	return progressing(Adopt{Name: e.Name}, v1alpha1.ReasonResolving,
+		fmt.Sprintf("the Secret holds credential %s of an earlier attempt", e.Name)), true
+}
+
+// abandon: a Minting entry that was read is never minted.
+func abandon(o *Observation) (Decision, bool) {
+	minting := o.in(v1alpha1.StateMinting)
+	if len(minting) == 0 || !o.Secret.Live {
+		return Decision{}, false
+	}
+	return progressing(Abandon{Name: minting[0].Name, Fence: o.Secret.Exists && !o.Secret.Foreign},
+		v1alpha1.ReasonResolving, fmt.Sprintf("attempt %s ended without a known result", minting[0].Name)), true
+}
+
+// restorable: the status was lost (nothing was ever reserved under it), and the
+// Secret names a credential made for this ApiToken in this cluster.
+func (o *Observation) restorable() bool {
+	s := o.Secret
+	return o.Token.Revision == 0 && len(o.Ledger) == 0 && s.Live && s.Exists && !s.Foreign &&
+		s.Credential != "" && o.Token.Owns != nil && o.Token.Owns(s.Credential)
+}
+
+func findRestored(o *Observation) (Decision, bool) {
+	if !o.restorable() || o.Restored != nil {
+		return Decision{}, false
+	}
+	if _, blocked := o.providerBlocked(); blocked || o.accountChanged() != nil {
+		return Decision{}, false
+	}
+	return progressing(FindRestored{Name: o.Secret.Credential}, v1alpha1.ReasonResolving,
+		"the Secret holds a credential that no status knows; asking the provider for it"), true
+}
+
+func adoptRestored(o *Observation) (Decision, bool) {
+	if !o.restorable() || o.Restored == nil || !o.Restored.Live {
+		return Decision{}, false
+	}
+	return progressing(AdoptRestored{Name: o.Secret.Credential}, v1alpha1.ReasonResolving,
+		"the credential in the Secret is live and is taken into the ledger"), true
+}
+
+func progressing(a Action, reason, message string) Decision {
+	return Decision{Action: a, State: Progressing, Reason: reason, Message: message}
+}

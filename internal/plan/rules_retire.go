@@ -1,0 +1,193 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// beginRevocable are the attempts given up that can no longer take effect.
+func (o *Observation) beginRevocable() []string {
+	var names []string
+	for _, e := range o.in(v1alpha1.StateAbandoned) {
+		if e.Settled {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
+// revocable are the Retiring credentials that are due, at the hard end all of
+// them, and belong to the account at hand.
+func (o *Observation) revocable() []string {
+	var names []string
+	for _, e := range o.in(v1alpha1.StateRetiring) {
+		due := e.Settled && (o.ended() || e.RetireAt == nil || !o.Now.Before(e.RetireAt.Time))
+		if due && o.Provider.Found && (e.Account == "" || o.Provider.Account == "" || e.Account == o.Provider.Account) {
+			names = append(names, e.Name)
+		}
+	}
+	return names
+}
+
+// unpublished drops the name that the Secret holds: it is never revoked.
+func (o *Observation) unpublished(names []string) []string {
+	var out []string
+	for _, name := range names {
+		if !o.holds(name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+func endSecret(o *Observation) (Decision, bool) {
+	if !o.over() || !o.Secret.Live || !o.Secret.Exists || o.Secret.Foreign {
+		return Decision{}, false
+	}
+	if o.restorable() && o.Restored == nil {
+		return Decision{}, false // nothing else knows of the credential it names
+	}
+	return o.ending(DeleteSecret{}), true
+}
+
+func endActive(o *Observation) (Decision, bool) {
+	e := o.active()
+	if !o.over() || e == nil || !o.Secret.Live {
+		return Decision{}, false
+	}
+	return o.ending(Retire{Name: e.Name}), true
+}
+
+// ending is a step of taking access away at a hard end or an expiry. After an
+// expiry the reason is what keeps another credential from being issued.
+func (o *Observation) ending(a Action) Decision {
+	if o.ended() {
+		return Decision{Action: a, State: Stalled, Reason: v1alpha1.ReasonExpired, Message: endedMessage(o)}
+	}
+	d, _ := o.blocked()
+	d.Action = a
+	d.Message = "the credential has expired, so it is revoked and the Secret deleted, and no other can be issued now: " + d.Message
+	return d
+}
+
+func ended(o *Observation) (Decision, bool) {
+	if !o.ended() {
+		return Decision{}, false
+	}
+	return stalled(v1alpha1.ReasonExpired, endedMessage(o), o.nextLook()), true
+}
+
+func endedMessage(o *Observation) string {
+	return fmt.Sprintf("spec.expiresAt: %s has passed, so the credential is revoked and the Secret deleted: raise spec.expiresAt to get access again",
+		o.Token.Spec.ExpiresAt.UTC().Format(time.RFC3339))
+}
+
+func beginRevoke(o *Observation) (Decision, bool) {
+	names := o.unpublished(o.beginRevocable())
+	if len(names) == 0 || !o.Secret.Live {
+		return Decision{}, false
+	}
+	return o.steadily(BeginRevoke{Names: names}, "clearing up attempts that were given up"), true
+}
+
+func revoke(o *Observation) (Decision, bool) {
+	names := o.unpublished(o.revocable())
+	if len(names) == 0 || !o.Secret.Live {
+		return Decision{}, false
+	}
+	return o.steadily(Revoke{Names: names}, "revoking credentials that are no longer needed"), true
+}
+
+// syncSecret brings the Secret's surroundings up to date, or records that a
+// Secret that changed is still right.
+func syncSecret(o *Observation) (Decision, bool) {
+	e := o.active()
+	if e == nil || !o.Secret.Live && o.Secret.LayoutCurrent || !o.holds(e.Name) || !o.Secret.Intact || o.ended() {
+		return Decision{}, false
+	}
+	if o.Secret.Trusted && o.Secret.LayoutCurrent {
+		return Decision{}, false
+	}
+	if !o.Secret.Live {
+		return o.steadily(ReadSecret{}, "looking at the Secret"), true
+	}
+	return o.steadily(SyncSecret{}, "bringing the Secret up to date"), true
+}
+
+func accountChangedWait(o *Observation) (Decision, bool) {
+	d, blocked := accountBlocked(o)
+	d.After = soonest(d.After, o.nextLook())
+	return d, blocked
+}
+
+func blockedWait(o *Observation) (Decision, bool) {
+	if _, _, wanted := o.need(); !wanted {
+		return Decision{}, false
+	}
+	d, blocked := o.blocked()
+	if !blocked {
+		return Decision{}, false
+	}
+	d.After = soonest(d.After, o.nextLook())
+	return d, true
+}
+
+func steady(o *Observation) (Decision, bool) {
+	d := o.steadily(Wait{}, "")
+	d.After = o.nextLook()
+	return d, true
+}
+
+// steadily is a decision that does not change how the ApiToken is doing: if it
+// is blocked, it stays so while old credentials are cleared away.
+func (o *Observation) steadily(a Action, message string) Decision {
+	d := Decision{State: Steady, Reason: v1alpha1.ReasonReady, Message: message}
+	if _, _, wanted := o.need(); wanted {
+		if b, blocked := o.blocked(); blocked {
+			d = b
+		}
+	}
+	d.Action = a
+	return d
+}
+
+// nextLook is how long until something is due that no event announces.
+func (o *Observation) nextLook() time.Duration {
+	var next time.Duration
+	at := func(t time.Time) {
+		if !t.IsZero() {
+			next = soonest(next, max(t.Sub(o.Now), time.Millisecond))
+		}
+	}
+	for i := range o.Ledger {
+		e := &o.Ledger[i]
+		switch {
+		case e.State == v1alpha1.StateRetiring && e.RetireAt != nil && o.Now.Before(e.RetireAt.Time):
+			at(e.RetireAt.Time)
+		case (e.State == v1alpha1.StateAbandoned || e.State == v1alpha1.StateRetiring) && !e.Settled:
+			next = soonest(next, max(e.SettlesIn, time.Second))
+		case e.State == v1alpha1.StateAbandoned || e.State == v1alpha1.StateRetiring:
+			next = soonest(next, Recheck)
+		case e.State == v1alpha1.StateActive && e.ExpiresAt != nil && !o.ended():
+			if due := RotationDue(o.Token.UID, &o.Token.Spec, &e.LedgerEntry); o.Now.Before(due) {
+				at(due)
+			} else if o.Now.Before(e.ExpiresAt.Time) {
+				at(e.ExpiresAt.Time)
+			}
+		}
+	}
+	if end := o.Token.Spec.ExpiresAt; end != nil && !o.ended() {
+		at(end.Time)
+	}
+	return next
+}
+
+// soonest is the smaller of two delays, where 0 means never.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || (b != 0 && b < a) {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,93 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"time"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// jitterShare of `before` is the most that jitter moves a rotation earlier.
+const jitterShare = 10
+
+// Lifetime is the lifetime declared for each credential; 0 with spec.expiresAt,
+// where it depends on when the credential is issued.
+func Lifetime(spec *v1alpha1.ApiTokenSpec) time.Duration {
+	switch {
+	case spec.ExpiresIn != nil:
+		return spec.ExpiresIn.Duration
+	case spec.ExpiresAt != nil:
+		return 0
+	default:
+		return DefaultLifetime
+	}
+}
+
+// ExpiryFor is when a credential issued now has to end: after its lifetime, at
+// the hard end, or after the longest lifetime a provider allows (0: any).
+func ExpiryFor(spec *v1alpha1.ApiTokenSpec, now time.Time, longest time.Duration) time.Time {
+	end := now.Add(Lifetime(spec))
+	if spec.ExpiresAt != nil {
+		end = spec.ExpiresAt.Time
+		if longest > 0 && end.After(now.Add(longest)) {
+			end = now.Add(longest)
+		}
+	}
+	return end.UTC().Truncate(time.Second)
+}
+
+// Before is how long ahead of its expiry a credential that lives so long is
+// replaced: as declared, or a third of its lifetime, and never over half of it.
+func Before(spec *v1alpha1.ApiTokenSpec, lifetime time.Duration) time.Duration {
+	before := lifetime / 3
+	if spec.Rotation.Before != nil {
+		before = spec.Rotation.Before.Duration
+	}
+	return min(before, lifetime/2)
+}
+
+// Overlap is how long the previous credential lives on: as declared, or one
+// hour, or half of `before` where that is shorter; never over `before`.
+func Overlap(spec *v1alpha1.ApiTokenSpec, lifetime time.Duration) time.Duration {
+	before := Before(spec, lifetime)
+	overlap := min(DefaultOverlap, before/2)
+	if spec.Rotation.Overlap != nil {
+		overlap = spec.Rotation.Overlap.Duration
+	}
+	return min(overlap, before)
+}
+
+// RotationDue is when the credential is to be replaced: `before` ahead of its
+// own expiry, moved earlier by a jitter that depends on UID and name only, and
+// never in the first half of its life. Zero: never, because it does not expire
+// or ends at the hard end.
+func RotationDue(uid string, spec *v1alpha1.ApiTokenSpec, e *v1alpha1.LedgerEntry) time.Time {
+	if e.ExpiresAt == nil {
+		return time.Time{}
+	}
+	expires := e.ExpiresAt.Time
+	if end := spec.ExpiresAt; end != nil && !expires.Before(end.Time) {
+		return time.Time{}
+	}
+	issued := expires.Add(-Lifetime(spec))
+	if e.IssuedAt != nil {
+		issued = e.IssuedAt.Time
+	}
+	lifetime := expires.Sub(issued)
+	before := Before(spec, lifetime)
+	due := expires.Add(-before - jitter(uid, e.Name, before/jitterShare))
+	if half := issued.Add(lifetime / 2); due.Before(half) {
+		return half
+	}
+	return due
+}
+
+// jitter spreads rotations over a window, the same way at every look.
+func jitter(uid, name string, window time.Duration) time.Duration {
+	if window <= 0 {
+		return 0
+	}
+	sum := sha256.Sum256([]byte(uid + "/" + name))
+	return time.Duration(binary.BigEndian.Uint64(sum[:8]) % uint64(window))
+}

@@ -1,0 +1,223 @@
+// Package plan decides what to do next for one ApiToken. It is pure: facts go
+// in as an Observation, one Decision comes out; there is no client, no clock and
+// no context here. Next lists the rules in their order, and that list is the
+// specification of the operator. The same rules run in production, in table
+// tests and in the explorer.
+package plan
+
+import (
+	"time"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Limits of the protocol.
+const (
+	// MaxUnsettled attempts may be open before nothing more is reserved.
+	MaxUnsettled = 16
+	// MaxLedger entries fit the ledger; the schema has the same number.
+	MaxLedger = 32
+	// DefaultLifetime of a credential when neither expiresIn nor expiresAt is set.
+	DefaultLifetime = 90 * 24 * time.Hour
+	// DefaultOverlap is how long the previous credential lives on.
+	DefaultOverlap = time.Hour
+	// Recheck is how soon something is looked at again that no event reports.
+	Recheck = time.Minute
+)
+
+// Observation is everything a decision may depend on. It holds no secret value.
+type Observation struct {
+	// Now is the wall time, read once.
+	Now time.Time
+	// Token is the ApiToken as it was read.
+	Token Token
+	// Ledger is status.credentials, each with what this process knows of it.
+	Ledger []Entry
+	// Secret is the target Secret, from the metadata cache or read live.
+	Secret Secret
+	// Provider is the account the ApiToken refers to.
+	Provider Provider
+	// Restored is the answer to FindRestored, or nil if it was not asked.
+	Restored *Restored
+}
+
+// Token is the part of an ApiToken that decisions depend on, the ledger aside.
+type Token struct {
+	Namespace, Name, UID string
+	Generation           int64
+	Spec                 v1alpha1.ApiTokenSpec
+	Deleting             bool
+	HasFinalizer         bool
+	Revision             int64
+	Budget               *v1alpha1.MintBudget
+	Retry                *v1alpha1.Retry
+	// PublishRefused: the API server refused the last publish, and no dry run has passed since.
+	PublishRefused bool
+	// Owns reports whether a credential name was made for this ApiToken in this cluster.
+	Owns func(name string) bool
+}
+
+// Entry is a ledger entry as this process sees it.
+type Entry struct {
+	v1alpha1.LedgerEntry
+	// Settled: no request of this attempt can take effect any more.
+	Settled bool
+	// SettlesIn is how long until then.
+	SettlesIn time.Duration
+}
+
+// Secret is the target Secret. Without Live it comes from the metadata cache
+// and Trusted says whether it is as it was last written or checked.
+type Secret struct {
+	Live    bool
+	Trusted bool
+	Exists  bool
+	// Foreign: it belongs to somebody else, who is named by Owner.
+	Foreign bool
+	Owner   string
+	// Name of the Secret.
+	Name string
+	// Credential is the name of the credential it holds; empty when it holds
+	// none, or one of another cluster.
+	Credential string
+	// Intact: its data is what the operator wrote.
+	Intact bool
+	// LayoutCurrent: what it carries beside the credential is as declared.
+	LayoutCurrent bool
+	// Facts that the Secret carries about its credential.
+	Facts CredentialFacts
+}
+
+// CredentialFacts are the annotations that say which credential a Secret holds.
+type CredentialFacts struct {
+	ID, Account, Fingerprint string
+	RotationGeneration       int64
+	Revision                 int64
+	IssuedAt, ExpiresAt      time.Time
+}
+
+// Restored says what the provider knows of the credential a Secret names.
+type Restored struct{ Live bool }
+
+// Provider is the account the ApiToken refers to, from caches only.
+type Provider struct {
+	Found, Deleting, Ready, Admitted bool
+	// Reason and Message of the provider's own Ready condition when it is not ready.
+	Reason, Message string
+	// Account it belongs to; empty when not known.
+	Account      string
+	Capabilities provider.Capabilities
+	// Refusal is what the driver cannot grant of the declaration, or nil.
+	Refusal *provider.Refusal
+}
+
+// State says how the ApiToken is doing while a decision holds.
+type State int
+
+// The states, in the terms of kstatus.
+const (
+	// Steady: nothing to do now but wait for the next event.
+	Steady State = iota
+	// Progressing: work is under way.
+	Progressing
+	// Stalled: somebody has to change something.
+	Stalled
+)
+
+// Decision is one action and the reason for it.
+type Decision struct {
+	// Rule that decided.
+	Rule string
+	// Action to take.
+	Action Action
+	State  State
+	// Reason is one of the reasons in conditions.go, Message a sentence.
+	Reason, Message string
+	// After is when to look again without an event; 0: never.
+	After time.Duration
+}
+
+// active returns the entry that the workload should be using: the Active one,
+// and among several the one that the Secret names.
+func (o *Observation) active() *Entry {
+	var found *Entry
+	for i := range o.Ledger {
+		e := &o.Ledger[i]
+		if e.State != v1alpha1.StateActive {
+			continue
+		}
+		if found == nil || e.Name == o.Secret.Credential {
+			found = e
+		}
+	}
+	return found
+}
+
+func (o *Observation) entry(name string) *Entry {
+	for i := range o.Ledger {
+		if o.Ledger[i].Name == name {
+			return &o.Ledger[i]
+		}
+	}
+	return nil
+}
+
+func (o *Observation) in(state v1alpha1.CredentialState) []*Entry {
+	var out []*Entry
+	for i := range o.Ledger {
+		if o.Ledger[i].State == state {
+			out = append(out, &o.Ledger[i])
+		}
+	}
+	return out
+}
+
+// holds reports whether the Secret, ours, names the credential.
+func (o *Observation) holds(name string) bool {
+	return o.Secret.Exists && !o.Secret.Foreign && o.Secret.Credential == name
+}
+
+// secretKnown reports whether the Secret is known well enough to act on.
+func (o *Observation) secretKnown() bool { return o.Secret.Live || o.Secret.Trusted }
+
+// ended reports whether spec.expiresAt has passed.
+func (o *Observation) ended() bool {
+	end := o.Token.Spec.ExpiresAt
+	return end != nil && !o.Now.Before(end.Time)
+}
+
+// lapsed reports whether the Active credential has to be ended by the operator,
+// because it is past its expiry, its provider does not end it, and no other can
+// be issued in its place now.
+func (o *Observation) lapsed() bool {
+	e := o.active()
+	if e == nil || o.Provider.Capabilities.ExpiryEnforcedBy != provider.EnforcedByOperator ||
+		e.ExpiresAt == nil || o.Now.Before(e.ExpiresAt.Time) {
+		return false
+	}
+	_, blocked := o.blocked()
+	return blocked
+}
+
+// over reports whether access has to end now.
+func (o *Observation) over() bool { return o.ended() || o.lapsed() }
+
+// accountChanged returns an entry that was issued by another account than the
+// provider has now, or nil. A credential that only the Secret knows counts.
+func (o *Observation) accountChanged() *Entry {
+	for i := range o.Ledger {
+		if e := &o.Ledger[i]; o.otherAccount(e.Account) {
+			return e
+		}
+	}
+	if o.restorable() && o.otherAccount(o.Secret.Facts.Account) {
+		return &Entry{LedgerEntry: v1alpha1.LedgerEntry{Name: o.Secret.Credential, Account: o.Secret.Facts.Account}}
+	}
+	return nil
+}
+
+// otherAccount reports whether both accounts are known and differ.
+func (o *Observation) otherAccount(account string) bool {
+	return account != "" && o.Provider.Account != "" && account != o.Provider.Account
+}
