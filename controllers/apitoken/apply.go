@@ -1,0 +1,321 @@
+package apitoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// apply carries out one action. Changes to the ledger are made in p.token and
+// written by report.
+func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error {
+	switch a := d.Action.(type) {
+	case plan.AddFinalizer:
+		return r.patchFinalizer(ctx, p, controllerutil.AddFinalizer)
+	case plan.RemoveFinalizer:
+		return r.removeFinalizer(ctx, p)
+	case plan.Release:
+		return r.release(ctx, p)
+	case plan.Purge:
+		return r.purge(ctx, p, a.Settled)
+	case plan.Adopt:
+		return r.adopt(p, a.Name)
+	case plan.AdoptRestored:
+		return r.adoptRestored(p, a.Name)
+	case plan.Abandon:
+		return r.abandon(ctx, p, a)
+	case plan.Issue:
+		return r.issue(ctx, p, a)
+	case plan.TryPublish:
+		return r.tryPublish(ctx, p)
+	case plan.BeginRevoke:
+		return r.retire(p, a.Names...)
+	case plan.Retire:
+		return r.retire(p, a.Name)
+	case plan.Revoke:
+		return r.revoke(ctx, p, a.Names)
+	case plan.SyncSecret:
+		return r.syncSecret(ctx, p)
+	case plan.DeleteSecret:
+		return r.deleteSecret(ctx, p)
+	case plan.ReadSecret, plan.FindRestored, plan.Wait:
+		return nil
+	}
+	return fmt.Errorf("no way to carry out %T", d.Action)
+}
+
+// errSuperseded says that somebody else changed the object first: nothing was
+// done, and what there is now has to be looked at again.
+var errSuperseded = errors.New("the object was changed meanwhile")
+
+func superseded(err error) error {
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) || apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("%w: %s", errSuperseded, apierrors.ReasonForError(err))
+	}
+	return err
+}
+
+// patchFinalizer changes the finalizers and nothing else, if the ApiToken still is as read.
+func (r *Reconciler) patchFinalizer(ctx context.Context, p *pass, change func(client.Object, string) bool) error {
+	from := p.token.DeepCopy()
+	if !change(p.token, v1alpha1.Finalizer) {
+		return nil
+	}
+	patch := client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
+	if err := r.Client.Patch(ctx, p.token, patch); err != nil {
+		return superseded(err)
+	}
+	r.wrote(p)
+	return nil
+}
+
+func (r *Reconciler) removeFinalizer(ctx context.Context, p *pass) error {
+	if err := r.patchFinalizer(ctx, p, controllerutil.RemoveFinalizer); err != nil {
+		return err
+	}
+	p.token.DeletionTimestamp = nil
+	r.forget(client.ObjectKeyFromObject(p.token))
+	return nil
+}
+
+// wrote notes that the API server has the token as it is in p.
+func (r *Reconciler) wrote(p *pass) {
+	p.base = p.token.Status.DeepCopy()
+	p.saved = true
+	r.written.remember(p.token)
+}
+
+// release keeps Secret and credential, and lets the ApiToken go.
+func (r *Reconciler) release(ctx context.Context, p *pass) error {
+	seen, err := r.secrets.Read(ctx, p.target)
+	if err != nil {
+		return err
+	}
+	if v := seen.View; v.Exists && !v.Foreign {
+		if err := r.secrets.Release(ctx, p.target, seen); err != nil {
+			return superseded(err)
+		}
+	}
+	retained.WithLabelValues(p.facts.DriverType).Inc()
+	r.event(p, eventRetained, "Release", "Secret %q and its credential are kept: deletionPolicy is Retain, and nothing revokes them now", p.token.SecretName())
+	return r.removeFinalizer(ctx, p)
+}
+
+// purge revokes every name of the ledger. When all are settled, the provider is
+// asked for anything else of this owner, and only then the finalizer goes.
+func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
+	conn, err := r.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i := range p.token.Status.Credentials {
+		e := &p.token.Status.Credentials[i]
+		if e.Account != "" && e.Account != conn.Account.ID {
+			return errAccountChanged
+		}
+		errs = append(errs, r.revokeOne(ctx, p, conn, provider.Ref{Name: e.Name, ID: e.ID}))
+	}
+	if err := errors.Join(errs...); err != nil || !settled {
+		return err
+	}
+	left := 0
+	for c, err := range conn.Client.List(ctx, r.ownerOf(p.token)) {
+		if err != nil {
+			return r.providerFailed(p, "list", err)
+		}
+		left++
+		errs = append(errs, r.revokeOne(ctx, p, conn, provider.Ref{Name: c.Name, ID: c.ID}))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if left > 0 {
+		return errLookAgain
+	}
+	return r.removeFinalizer(ctx, p)
+}
+
+// errLookAgain says that what was revoked has to be seen gone.
+var errLookAgain = errors.New("credentials were still there and are revoked now")
+
+// adopt makes an attempt Active whose credential the Secret holds.
+func (r *Reconciler) adopt(p *pass, name string) error {
+	facts := p.seen.View.Facts
+	e := p.entry(name)
+	if e == nil {
+		return fmt.Errorf("credential %s is not in the ledger", name)
+	}
+	e.ID = facts.ID
+	e.IssuedAt, e.ExpiresAt = timeOf(facts.IssuedAt), timeOf(facts.ExpiresAt)
+	if e.IssuedAt == nil {
+		e.IssuedAt = stamp(&p.obs)
+	}
+	r.activate(p, e)
+	r.event(p, eventAdopted, "Adopt", "credential %s of an interrupted attempt is in the Secret and in use", name)
+	return nil
+}
+
+// adoptRestored makes the Secret's credential the first entry of a lost ledger.
+func (r *Reconciler) adoptRestored(p *pass, name string) error {
+	facts := p.seen.View.Facts
+	p.token.Status.Credentials = append(p.token.Status.Credentials, v1alpha1.LedgerEntry{
+		Name: name, State: v1alpha1.StateMinting, Account: facts.Account, Reason: "Restored",
+		Fingerprint: facts.Fingerprint, RotationGeneration: facts.RotationGeneration,
+	})
+	p.token.Status.Revision = max(p.token.Status.Revision, facts.Revision)
+	return r.adopt(p, name)
+}
+
+// activate makes an entry the Active one; any other Active one starts its overlap.
+func (r *Reconciler) activate(p *pass, e *v1alpha1.LedgerEntry) {
+	status := &p.token.Status
+	for i := range status.Credentials {
+		old := &status.Credentials[i]
+		if old.State != v1alpha1.StateActive || old.Name == e.Name {
+			continue
+		}
+		lifetime := plan.Lifetime(&p.token.Spec)
+		if old.ExpiresAt != nil && old.IssuedAt != nil {
+			lifetime = old.ExpiresAt.Sub(old.IssuedAt.Time)
+		}
+		due := p.obs.Now.Add(plan.Overlap(&p.token.Spec, lifetime) + time.Second).Truncate(time.Second)
+		if old.ExpiresAt != nil && due.After(old.ExpiresAt.Time) {
+			due = old.ExpiresAt.Time
+		}
+		old.State, old.RetireAt = v1alpha1.StateRetiring, timeOf(due)
+	}
+	e.State, e.RetireAt = v1alpha1.StateActive, nil
+	status.Retry = nil
+	clearPublishRefused(p)
+	status.Secret.ResourceVersion = p.seen.Version
+}
+
+// abandon gives an attempt up that was read, not just written.
+func (r *Reconciler) abandon(ctx context.Context, p *pass, a plan.Abandon) error {
+	if a.Fence {
+		if err := r.secrets.Fence(ctx, p.target, p.seen, a.Name); err != nil {
+			return superseded(err)
+		}
+	}
+	if e := p.entry(a.Name); e != nil {
+		e.State = v1alpha1.StateAbandoned
+	}
+	r.event(p, eventAbandoned, "Abandon", "attempt %s ended without a known result; it is revoked once it can no longer take effect", a.Name)
+	return nil
+}
+
+// retire moves entries to Retiring, due now. After this they are never adopted.
+func (r *Reconciler) retire(p *pass, names ...string) error {
+	for _, name := range names {
+		if e := p.entry(name); e != nil {
+			e.State, e.RetireAt = v1alpha1.StateRetiring, stamp(&p.obs)
+		}
+	}
+	return nil
+}
+
+// revoke ends credentials, and drops each that is then seen to be gone.
+func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) error {
+	conn, err := r.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		gone, err := r.revokeEntry(ctx, p, conn, p.entry(name))
+		switch {
+		case err != nil:
+			errs = append(errs, err)
+		case !gone:
+			errs = append(errs, errLookAgain)
+		default:
+			p.token.Status.Credentials = slices.DeleteFunc(p.token.Status.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.Name == name })
+			r.event(p, eventRevoked, "Revoke", "credential %s is revoked, and the provider no longer knows it", name)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Reconciler) revokeEntry(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (gone bool, err error) {
+	if e.Account != "" && e.Account != conn.Account.ID {
+		return false, errAccountChanged
+	}
+	if err := r.revokeOne(ctx, p, conn, provider.Ref{Name: e.Name, ID: e.ID}); err != nil {
+		return false, err
+	}
+	found, err := conn.Client.Find(ctx, e.Name)
+	if err != nil {
+		return false, r.providerFailed(p, "find", err)
+	}
+	return len(found) == 0, nil
+}
+
+func (r *Reconciler) revokeOne(ctx context.Context, p *pass, conn connections.Connection, ref provider.Ref) error {
+	err := conn.Client.Revoke(ctx, ref)
+	operation(p.facts.DriverType, "revoke", err)
+	return r.providerFailed(p, "revoke", err)
+}
+
+// tryPublish asks the API server whether it would take the Secret now.
+func (r *Reconciler) tryPublish(ctx context.Context, p *pass) error {
+	if err := r.secrets.TryPublish(ctx, p.target, p.seen); err != nil {
+		p.token.Status.Retry = plan.Backoff(p.token.Status.Retry, p.obs.Now, plan.Remaining(&p.obs))
+		return publishFailed(err)
+	}
+	clearPublishRefused(p)
+	return nil
+}
+
+func (r *Reconciler) syncSecret(ctx context.Context, p *pass) error {
+	seen, err := r.secrets.Sync(ctx, p.target, p.seen)
+	if err != nil {
+		return superseded(publishFailed(err))
+	}
+	p.see(seen)
+	p.token.Status.Secret.ResourceVersion = seen.Version
+	return nil
+}
+
+func (r *Reconciler) deleteSecret(ctx context.Context, p *pass) error {
+	if err := r.secrets.Delete(ctx, p.target, p.seen); err != nil {
+		return superseded(err)
+	}
+	r.event(p, eventExpired, "Expire", "spec.expiresAt has passed: Secret %q is deleted and its credential revoked", p.token.SecretName())
+	p.token.Status.Secret.ResourceVersion = ""
+	seen, err := r.secrets.Read(ctx, p.target)
+	if err != nil {
+		return err
+	}
+	p.see(seen)
+	return nil
+}
+
+func (p *pass) entry(name string) *v1alpha1.LedgerEntry {
+	for i := range p.token.Status.Credentials {
+		if p.token.Status.Credentials[i].Name == name {
+			return &p.token.Status.Credentials[i]
+		}
+	}
+	return nil
+}
+
+func timeOf(t time.Time) *metav1.Time {
+	if t.IsZero() {
+		return nil
+	}
+	out := metav1.NewTime(t.UTC().Truncate(time.Second))
+	return &out
+}

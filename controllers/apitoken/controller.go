@@ -1,0 +1,102 @@
+// Package apitoken reconciles ApiTokens. There is one way through it: get,
+// observe, plan.Next, apply one action, report. What to do is decided in
+// internal/plan; this package gathers what the decision needs, carries it out,
+// and writes down what came of it.
+package apitoken
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"time"
+
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/secretstore"
+)
+
+// The times of the protocol; see docs/architecture.md.
+const (
+	// MintDeadline is how long after its reservation an attempt may start Mint or Publish.
+	MintDeadline = time.Minute
+	// PublishSettle is how long a publish may still be on its way to the API
+	// server: over the timeout of a request.
+	PublishSettle = time.Minute
+)
+
+// Providers gives access to providers; *connections.Pool implements it.
+type Providers interface {
+	Facts(ctx context.Context, key connections.Key, namespace string) (connections.Facts, error)
+	Connect(ctx context.Context, key connections.Key) (connections.Connection, error)
+	Forget(key connections.Key)
+}
+
+// Options are what a Reconciler is made of. Decide and Steps are the rules and
+// the order of an attempt; only the explorer replaces them, to prove that it
+// notices.
+type Options struct {
+	// Client reads from the cache and writes.
+	Client client.Client
+	// Live reads from the API server itself.
+	Live      client.Reader
+	Providers Providers
+	Clock     clock.Clock
+	Recorder  events.EventRecorder
+	// Cluster is the identity hash of this cluster.
+	Cluster string
+	// Random is read for the nonces of names; nil: crypto/rand.
+	Random io.Reader
+	// Decide is plan.Next when nil.
+	Decide func(plan.Observation) plan.Decision
+	// Steps is Standard when nil.
+	Steps []Step
+}
+
+// Reconciler reconciles ApiTokens.
+type Reconciler struct {
+	Options
+	secrets   *secretstore.Store
+	sightings sightings
+	written   written
+}
+
+// New makes a Reconciler.
+func New(o Options) *Reconciler {
+	if o.Random == nil {
+		o.Random = rand.Reader
+	}
+	if o.Decide == nil {
+		o.Decide = plan.Next
+	}
+	if o.Steps == nil {
+		o.Steps = Standard()
+	}
+	return &Reconciler{
+		Options: o,
+		secrets: &secretstore.Store{Client: o.Client, Live: o.Live, Cluster: o.Cluster, Clock: o.Clock},
+	}
+}
+
+// Reconcile takes one ApiToken one action further.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	p, err := r.observe(ctx, req.NamespacedName)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	if p == nil {
+		return ctrl.Result{}, nil
+	}
+	if p.behind {
+		return ctrl.Result{RequeueAfter: secretstore.CacheLag}, nil
+	}
+	decision, err := r.decide(ctx, p)
+	if err == nil {
+		err = r.apply(ctx, p, decision)
+	}
+	return r.report(ctx, p, decision, err)
+}

@@ -1,0 +1,127 @@
+package apitoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// stopError stops a pass with a sentence that is safe to show. Its cause is
+// never printed: the text of an API server's or provider's answer may hold anything.
+type stopError struct {
+	reason string
+	// refused: the API server will not take the Secret as it is.
+	refused bool
+	err     error
+}
+
+func (e *stopError) Error() string { return e.reason }
+
+func (e *stopError) Unwrap() error { return e.err }
+
+// errAccountChanged says that the provider has other credentials than the ones
+// that a ledger entry was issued with.
+var errAccountChanged = errors.New("the provider's credentials belong to another account than the one that issued a credential of this ledger")
+
+// publishFailed says what a failed write of the Secret means.
+func publishFailed(err error) error {
+	if wrapped := superseded(err); errors.Is(wrapped, errSuperseded) {
+		return wrapped
+	}
+	refused := apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
+		apierrors.IsRequestEntityTooLargeError(err)
+	return &stopError{reason: "the Secret could not be written: " + reasonOf(err), refused: refused, err: err}
+}
+
+// reasonOf is the API server's reason for an error, without its text.
+func reasonOf(err error) string {
+	if reason := apierrors.ReasonForError(err); reason != "" {
+		return string(reason)
+	}
+	return "no answer"
+}
+
+// providerFailed passes an error of a provider on in words that are safe to
+// show. Credentials that are not accepted are read again at the next call.
+func (r *Reconciler) providerFailed(p *pass, verb string, err error) error {
+	if err == nil {
+		return nil
+	}
+	e := provider.AsError(err)
+	if e.Code == provider.CodeUnauthenticated {
+		r.Providers.Forget(p.key)
+	}
+	return &callError{verb: verb, cause: e}
+}
+
+// callError is a provider's error with the verb that failed.
+type callError struct {
+	verb  string
+	cause *provider.Error
+}
+
+func (e *callError) Error() string { return fmt.Sprintf("%s: %s", e.verb, e.cause.Message) }
+
+func (e *callError) Unwrap() error { return e.cause }
+
+// connect opens or reuses the connection to the provider.
+func (r *Reconciler) connect(ctx context.Context, p *pass) (connections.Connection, error) {
+	conn, err := r.Providers.Connect(ctx, p.key)
+	if err != nil {
+		return connections.Connection{}, r.connectFailed(p, err)
+	}
+	return conn, nil
+}
+
+func (r *Reconciler) connectFailed(p *pass, err error) error {
+	var missing *connections.MissingCredentialsError
+	if errors.As(err, &missing) {
+		return &stopError{reason: missing.Error(), err: err}
+	}
+	return r.providerFailed(p, "connect", err)
+}
+
+// refusedCodes are the codes that a repetition does not change.
+var refusedCodes = map[provider.Code]bool{
+	provider.CodeInvalid: true, provider.CodeQuota: true, provider.CodePermissionDenied: true, provider.CodeUnauthenticated: true,
+}
+
+// verdict says how an error leaves the ApiToken.
+func verdict(p *pass, err error) plan.Decision {
+	d := plan.Decision{Action: plan.Wait{}, State: plan.Progressing, Reason: v1alpha1.ReasonProviderError, Message: err.Error()}
+	var call *callError
+	var stop *stopError
+	switch {
+	case errors.Is(err, errAccountChanged):
+		d.State, d.Reason = plan.Stalled, v1alpha1.ReasonProviderAccountChanged
+		d.Message += ": restore the provider's old credentials, or set spec.deletionPolicy: Retain and delete the ApiToken"
+	case errors.Is(err, errLookAgain), errors.Is(err, errTooLate):
+		d.Reason = v1alpha1.ReasonResolving
+	case errors.As(err, &stop) && stop.refused:
+		d.Reason = v1alpha1.ReasonPublishRefused
+	case errors.As(err, &stop):
+		d.Reason = v1alpha1.ReasonPublishing
+	case errors.As(err, &call) && refusedCodes[call.cause.Code]:
+		d.Reason = v1alpha1.ReasonProviderRefused
+	}
+	if p.obs.Token.Deleting {
+		d.Reason = v1alpha1.ReasonDeleting
+	}
+	return d
+}
+
+// refusal is what a driver refuses, in any case as a Refusal.
+func refusal(err error) *provider.Refusal {
+	var r *provider.Refusal
+	if errors.As(err, &r) {
+		return r
+	}
+	return &provider.Refusal{Field: "spec", Value: "this declaration", Message: provider.AsError(err).Message}
+}

@@ -1,0 +1,33 @@
+package apitoken
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+var (
+	operations = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "apitoken_operations_total",
+		Help: "Calls that change something, by driver, operation (mint, publish, revoke) and result (ok, rejected, in_doubt).",
+	}, []string{"driver", "operation", "result"})
+	retained = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "apitoken_retained_total",
+		Help: "ApiTokens deleted with deletionPolicy Retain: their credentials stay live and nothing revokes them.",
+	}, []string{"driver"})
+)
+
+func init() { metrics.Registry.MustRegister(operations, retained) }
+
+// operation counts a call by its result.
+func operation(driver, operation string, err error) {
+	result := "ok"
+	switch {
+	case err != nil && provider.InDoubt(err):
+		result = "in_doubt"
+	case err != nil:
+		result = "rejected"
+	}
+	operations.WithLabelValues(driver, operation, result).Inc()
+}

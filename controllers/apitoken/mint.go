@@ -1,0 +1,217 @@
+package apitoken
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Step is one step of an attempt.
+type Step func(*Attempt, context.Context) error
+
+// Standard is the order that loses nothing, wherever it is cut off: the name is
+// in the ledger before the credential can exist, the credential is in the Secret
+// before the ledger calls it Active, and neither Mint nor Publish starts late.
+func Standard() []Step {
+	return []Step{
+		(*Attempt).Reserve,
+		(*Attempt).InTime, (*Attempt).Mint,
+		(*Attempt).Usable,
+		(*Attempt).InTime, (*Attempt).Publish,
+		(*Attempt).Record,
+	}
+}
+
+// Attempt is one credential on its way, in the process that reserved its name.
+type Attempt struct {
+	r      *Reconciler
+	p      *pass
+	action plan.Issue
+	conn   connections.Connection
+	minted provider.Minted
+	name   string
+
+	// began is taken before the reservation is sent, by both clocks.
+	began          time.Time
+	beganMonotonic time.Duration
+}
+
+// issue runs one attempt. A context that ends, as at a graceful stop, does not
+// cut it off: it finishes within its deadline.
+func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) error {
+	conn, err := r.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	for i := range p.token.Status.Credentials {
+		if e := &p.token.Status.Credentials[i]; e.Account != "" && e.Account != conn.Account.ID {
+			return errAccountChanged
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), MintDeadline+PublishSettle)
+	defer cancel()
+	a := &Attempt{r: r, p: p, action: action, conn: conn, began: r.Clock.Now(), beganMonotonic: r.Clock.Monotonic()}
+	for _, step := range r.Steps {
+		if err := step(a, ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Name of the credential.
+func (a *Attempt) Name() string { return a.name }
+
+// Client of the provider that mints it.
+func (a *Attempt) Client() provider.Client { return a.conn.Client }
+
+// Reserve writes the name into the ledger, if the ApiToken still is as read. The
+// same write pays from the budget and sets the backoff, so that a crash cannot
+// make attempts free.
+func (a *Attempt) Reserve(ctx context.Context) error {
+	if err := a.Prepare(); err != nil {
+		return err
+	}
+	if err := a.r.save(ctx, a.p, plan.Decision{
+		State: stateOf(a.action.Reason), Reason: v1alpha1.ReasonIssuing, Message: "issuing credential " + a.name,
+	}, nil); err != nil {
+		a.p.token.Status = *a.p.base.DeepCopy()
+		return reserveFailed(err)
+	}
+	return nil
+}
+
+// Prepare adds the reservation to the status at hand, without writing it.
+func (a *Attempt) Prepare() error {
+	p, status := a.p, &a.p.token.Status
+	t := p.token
+	name, err := credname.New(a.r.Cluster, credname.Owner(t.Namespace, t.Name), a.action.Revision, p.facts.Capabilities.MaxName, a.r.Random)
+	if err != nil {
+		return err
+	}
+	a.name = name.String()
+	generation := t.Spec.Rotation.Generation
+	for i := range status.Credentials {
+		generation = max(generation, status.Credentials[i].RotationGeneration)
+	}
+	status.Credentials = append(status.Credentials, v1alpha1.LedgerEntry{
+		Name: a.name, State: v1alpha1.StateMinting, Account: a.conn.Account.ID, Reason: string(a.action.Reason),
+		ReservedAt: timeOf(a.began), Fingerprint: plan.Fingerprint(&t.Spec), RotationGeneration: generation,
+	})
+	status.Revision = a.action.Revision
+	if a.action.Charged {
+		status.MintBudget = plan.Charge(status.MintBudget, p.obs.Now)
+	}
+	status.Retry = plan.Backoff(status.Retry, p.obs.Now, plan.Remaining(&p.obs))
+	return nil
+}
+
+// InTime stops an attempt that is past its deadline by either clock.
+func (a *Attempt) InTime(context.Context) error {
+	if a.r.Clock.Now().Sub(a.began) >= MintDeadline || a.r.Clock.Monotonic()-a.beganMonotonic >= MintDeadline {
+		return errTooLate
+	}
+	return nil
+}
+
+var errTooLate = errors.New("the attempt took too long and was stopped; it is resolved like one that was interrupted")
+
+// Mint creates the credential. This is the only call of Mint. An explicit
+// rejection takes the reservation back; after any other error the attempt is
+// given up, and this process will not publish it.
+func (a *Attempt) Mint(ctx context.Context) error {
+	minted, err := a.conn.Client.Mint(ctx, a.r.mintRequest(a.p, a.name))
+	operation(a.p.facts.DriverType, "mint", err)
+	if err == nil {
+		a.minted = minted
+		return nil
+	}
+	if e := a.p.entry(a.name); e != nil && provider.InDoubt(err) {
+		e.State = v1alpha1.StateAbandoned
+	} else {
+		a.p.token.Status.Credentials = slices.DeleteFunc(a.p.token.Status.Credentials,
+			func(e v1alpha1.LedgerEntry) bool { return e.Name == a.name })
+	}
+	return a.r.providerFailed(a.p, "mint", err)
+}
+
+// Usable waits until the provider accepts the credential everywhere.
+func (a *Attempt) Usable(ctx context.Context) error {
+	if a.minted.UsableAfter <= 0 {
+		return nil
+	}
+	return a.r.Clock.Sleep(ctx, a.minted.UsableAfter)
+}
+
+// Publish writes the Secret, if it still is as it was seen before the
+// reservation. After an error the Secret is read: the write may have happened.
+func (a *Attempt) Publish(ctx context.Context) error {
+	entry := a.issued()
+	seen, err := a.r.secrets.Publish(ctx, a.p.target, a.p.seen, &entry, a.minted)
+	operation(a.p.facts.DriverType, "publish", err)
+	if err != nil {
+		now, readErr := a.r.secrets.Read(ctx, a.p.target)
+		if readErr != nil || now.View.Credential != a.name {
+			return publishFailed(err)
+		}
+		seen = now
+	}
+	a.p.see(seen)
+	return nil
+}
+
+// issued is the ledger entry with what the provider answered.
+func (a *Attempt) issued() v1alpha1.LedgerEntry {
+	entry := v1alpha1.LedgerEntry{Name: a.name}
+	if e := a.p.entry(a.name); e != nil {
+		entry = *e
+	}
+	c := a.minted.Credential
+	entry.ID, entry.IssuedAt, entry.ExpiresAt = c.ID, timeOf(a.began), timeOf(c.ExpiresAt)
+	if entry.ExpiresAt == nil && a.p.facts.Capabilities.ExpiryEnforcedBy == provider.EnforcedByOperator {
+		entry.ExpiresAt = timeOf(plan.ExpiryFor(&a.p.token.Spec, a.began, 0))
+	}
+	return entry
+}
+
+// Record makes the entry Active and starts the overlap of the one before it.
+func (a *Attempt) Record(ctx context.Context) error {
+	p := a.p
+	if e := p.entry(a.name); e != nil {
+		*e = a.issued()
+		p.obs.Now = a.r.Clock.Now()
+		a.r.activate(p, e)
+	}
+	a.r.refresh(p)
+	next := a.r.Decide(p.obs)
+	if err := a.r.save(ctx, p, next, nil); err != nil {
+		return superseded(err)
+	}
+	a.r.event(p, eventIssued, "Issue", "credential %s (%s) is live and in Secret %q", a.name, a.minted.Credential.ID, p.token.SecretName())
+	return nil
+}
+
+// reserveFailed says that nothing was minted: whoever reads the reservation, if
+// there is one, gives it up.
+func reserveFailed(err error) error {
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return superseded(err)
+	}
+	return &stopError{reason: "the reservation could not be written: " + reasonOf(err), err: err}
+}
+
+func stateOf(reason plan.IssueReason) plan.State {
+	if reason == plan.IssueScheduled {
+		return plan.Steady
+	}
+	return plan.Progressing
+}

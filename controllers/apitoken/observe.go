@@ -1,0 +1,202 @@
+package apitoken
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/secretstore"
+)
+
+// maxLooks bounds how often a decision may ask to see more.
+const maxLooks = 4
+
+// pass is one reconciliation: what was read, and the status as it will be written.
+type pass struct {
+	// token is a copy; its status is edited in place and written once.
+	token *v1alpha1.ApiToken
+	// base is the status as the API server has it.
+	base *v1alpha1.ApiTokenStatus
+	// behind: the cache does not show this process's own last write yet.
+	behind bool
+	// pending: the cache does not show this process's own last write of the Secret yet.
+	pending bool
+	// saved: the status was written in this pass.
+	saved  bool
+	key    connections.Key
+	facts  connections.Facts
+	target secretstore.Target
+	seen   secretstore.Snapshot
+	obs    plan.Observation
+}
+
+// observe is the only reader: it gathers what a decision needs from caches, and
+// what they cannot tell when a decision asks for it (look).
+func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*pass, error) {
+	token := &v1alpha1.ApiToken{}
+	if err := r.Client.Get(ctx, name, token); err != nil {
+		if client.IgnoreNotFound(err) == nil {
+			r.forget(name)
+			return nil, nil
+		}
+		return nil, fmt.Errorf("reading the ApiToken: %w", err)
+	}
+	token = token.DeepCopy()
+	p := &pass{token: token, base: token.Status.DeepCopy(), key: connections.KeyFor(token)}
+	if p.behind = r.written.after(name, token); p.behind {
+		return p, nil
+	}
+	var err error
+	if p.facts, err = r.Providers.Facts(ctx, p.key, token.Namespace); err != nil {
+		return nil, fmt.Errorf("reading the provider: %w", err)
+	}
+	p.target = secretstore.Target{Token: token, Connection: connection(token, p.facts)}
+	seen, pending, err := r.secrets.Cached(ctx, p.target)
+	if err != nil {
+		return nil, err
+	}
+	p.see(seen)
+	p.pending = pending
+	p.obs = plan.Observation{Now: r.Clock.Now(), Provider: r.providerView(p)}
+	r.refresh(p)
+	return p, nil
+}
+
+// see takes a Secret as it was read. Without a driver nobody knows what should
+// stand beside the credential, so what is there stays.
+func (p *pass) see(seen secretstore.Snapshot) {
+	p.seen = seen
+	if p.facts.Driver == nil {
+		p.seen.View.LayoutCurrent = true
+	}
+}
+
+// refresh brings the Observation up to date with the token and the Secret at hand.
+func (r *Reconciler) refresh(p *pass) {
+	t := p.token
+	p.obs.Token = plan.Token{
+		Namespace: t.Namespace, Name: t.Name, UID: string(t.UID), Generation: t.Generation,
+		Spec:         t.Spec,
+		Deleting:     !t.DeletionTimestamp.IsZero(),
+		HasFinalizer: controllerutil.ContainsFinalizer(t, v1alpha1.Finalizer),
+		Revision:     t.Status.Revision, Budget: t.Status.MintBudget, Retry: t.Status.Retry,
+		PublishRefused: publishRefused(&t.Status),
+		Owns:           r.owns(t.Namespace, t.Name),
+	}
+	p.obs.Ledger = r.entries(p)
+	p.obs.Secret = p.seen.View
+}
+
+// entries are the ledger's entries with what this process knows of each. An
+// entry that is or was Active has had its answer and is settled.
+func (r *Reconciler) entries(p *pass) []plan.Entry {
+	now := r.Clock.Monotonic()
+	settle := MintDeadline + max(p.facts.Capabilities.Settle, PublishSettle)
+	first := r.sightings.see(client.ObjectKeyFromObject(p.token), p.token.Status.Credentials, now)
+	out := make([]plan.Entry, 0, len(p.token.Status.Credentials))
+	for i := range p.token.Status.Credentials {
+		e := plan.Entry{LedgerEntry: p.token.Status.Credentials[i]}
+		answered := e.IssuedAt != nil || e.State == v1alpha1.StateActive
+		e.SettlesIn = max(0, first[e.Name]+settle-now)
+		if e.Settled = answered || e.SettlesIn == 0; e.Settled {
+			e.SettlesIn = 0
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+// owns reports whether a name was made for an ApiToken in this cluster.
+func (r *Reconciler) owns(namespace, token string) func(string) bool {
+	return func(name string) bool {
+		n, err := credname.Parse(name)
+		return err == nil && n.OwnedBy(r.Cluster, namespace, token)
+	}
+}
+
+func (r *Reconciler) providerView(p *pass) plan.Provider {
+	f := p.facts
+	v := plan.Provider{
+		Found: f.Found, Deleting: f.Deleting, Ready: f.Ready, Admitted: f.Admitted,
+		Reason: f.ReadyReason, Message: f.ReadyMessage, Account: f.Account, Capabilities: f.Capabilities,
+	}
+	if checker, ok := f.Driver.(provider.Validator); ok && f.Found {
+		if err := checker.Validate(f.Config, r.mintRequest(p, "")); err != nil {
+			v.Refusal = refusal(err)
+		}
+	}
+	return v
+}
+
+func (r *Reconciler) mintRequest(p *pass, name string) provider.MintRequest {
+	grant := plan.GrantOf(&p.token.Spec)
+	grant.ExpiresAt = plan.ExpiryFor(&p.token.Spec, r.Clock.Now(), p.facts.Capabilities.MaxLifetime)
+	return provider.MintRequest{Name: name, Owner: r.ownerOf(p.token), Description: p.token.Spec.Description, Grant: grant}
+}
+
+func (r *Reconciler) ownerOf(t *v1alpha1.ApiToken) provider.Owner {
+	return provider.Owner{Cluster: r.Cluster, Namespace: t.Namespace, Token: t.Name}
+}
+
+// decide asks the rules, and looks at more when they ask to.
+func (r *Reconciler) decide(ctx context.Context, p *pass) (plan.Decision, error) {
+	for range maxLooks {
+		d := r.Decide(p.obs)
+		looked, err := r.look(ctx, p, d.Action)
+		if err != nil || !looked {
+			return d, err
+		}
+	}
+	return plan.Decision{}, fmt.Errorf("the rules asked for more than %d looks", maxLooks)
+}
+
+// look reads what an action asks to see. It reports false for any other action.
+func (r *Reconciler) look(ctx context.Context, p *pass, action plan.Action) (bool, error) {
+	switch a := action.(type) {
+	case plan.ReadSecret:
+		seen, err := r.secrets.Read(ctx, p.target)
+		if err != nil {
+			return true, err
+		}
+		p.see(seen)
+		p.pending, p.obs.Secret = false, p.seen.View
+		return true, nil
+	case plan.FindRestored:
+		conn, err := r.connect(ctx, p)
+		if err != nil {
+			return true, err
+		}
+		found, err := conn.Client.Find(ctx, a.Name)
+		if err != nil {
+			return true, err
+		}
+		p.obs.Restored = &plan.Restored{Live: slices.ContainsFunc(found, func(c provider.Credential) bool { return c.Live })}
+		return true, nil
+	default:
+		return false, nil
+	}
+}
+
+// connection are the keys that go into the Secret beside the credential.
+func connection(t *v1alpha1.ApiToken, f connections.Facts) map[string]string {
+	if c, ok := f.Driver.(provider.Connector); ok {
+		return c.Connection(f.Config, plan.GrantOf(&t.Spec))
+	}
+	return nil
+}
+
+func stamp(o *plan.Observation) *metav1.Time {
+	t := metav1.NewTime(o.Now.UTC().Truncate(time.Second))
+	return &t
+}

@@ -1,0 +1,210 @@
+package apitoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/secretstore"
+)
+
+// maxMessage bounds a condition's message, in bytes.
+const maxMessage = 1024
+
+// again is how soon a pass follows that changed nothing an event would report.
+const again = time.Second
+
+// report writes the status, if it changed, and says when to look again.
+func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err error) (ctrl.Result, error) {
+	if errors.Is(err, errSuperseded) {
+		return ctrl.Result{RequeueAfter: again}, nil
+	}
+	if p.token.DeletionTimestamp.IsZero() && p.obs.Token.Deleting {
+		return ctrl.Result{}, nil // the finalizer is off: there is nothing left to report on
+	}
+	if _, ok := d.Action.(plan.AddFinalizer); ok && err == nil {
+		return ctrl.Result{}, nil // the change itself brings the next pass
+	}
+	next := d
+	if err == nil {
+		r.refresh(p)
+		next = r.Decide(p.obs)
+	} else {
+		next = verdict(p, err)
+		log.FromContext(ctx).Info("not done", "rule", d.Rule, "reason", next.Reason, "message", next.Message)
+	}
+	if err := r.save(ctx, p, next, err); err != nil {
+		if errors.Is(superseded(err), errSuperseded) {
+			return ctrl.Result{RequeueAfter: again}, nil
+		}
+		return ctrl.Result{}, &stopError{reason: "the status could not be written: " + reasonOf(err), err: err}
+	}
+	return r.result(p, next, err)
+}
+
+// result says when to look again: at the time the decision names, soon after
+// something that no event will report, and after an error with backoff.
+func (r *Reconciler) result(p *pass, next plan.Decision, err error) (ctrl.Result, error) {
+	if err != nil {
+		var e *provider.Error
+		if errors.As(err, &e) && e.RetryAfter > 0 {
+			return ctrl.Result{RequeueAfter: e.RetryAfter}, nil
+		}
+		return ctrl.Result{}, err
+	}
+	res := ctrl.Result{RequeueAfter: next.After}
+	if _, waits := next.Action.(plan.Wait); !waits && !p.saved {
+		res.RequeueAfter = again
+	}
+	if p.pending && (res.RequeueAfter == 0 || res.RequeueAfter > secretstore.CacheLag) {
+		res.RequeueAfter = secretstore.CacheLag
+	}
+	return res, nil
+}
+
+// save writes the status with the conditions that follow from what is known, if
+// that changes anything. It writes the status only, and only if the ApiToken
+// still is as it was read.
+func (r *Reconciler) save(ctx context.Context, p *pass, next plan.Decision, failure error) error {
+	r.describe(p, next, failure)
+	if equality.Semantic.DeepEqual(p.base, &p.token.Status) {
+		return nil
+	}
+	if err := r.Client.Status().Update(ctx, p.token); err != nil {
+		return err
+	}
+	r.wrote(p)
+	return nil
+}
+
+// describe fills in everything in the status that follows from the ledger, the
+// Secret and the decision.
+func (r *Reconciler) describe(p *pass, next plan.Decision, failure error) {
+	ready := plan.ReadinessOf(&p.obs)
+	s, spec := &p.token.Status, &p.token.Spec
+	s.ObservedGeneration = p.token.Generation
+	s.Secret.Name = p.token.SecretName()
+	s.ExpiryEnforcedBy = string(p.facts.Capabilities.ExpiryEnforcedBy)
+	s.ExpiresAt, s.RotatesAt, s.Effective = nil, nil, v1alpha1.EffectiveValues{}
+	lifetime := plan.Lifetime(spec)
+	if e := ready.Active; e != nil && !p.token.Spec.Suspend {
+		s.RotatesAt = timeOf(plan.RotationDue(string(p.token.UID), spec, &e.LedgerEntry))
+	}
+	if e := ready.Active; e != nil {
+		s.ExpiresAt = e.ExpiresAt
+		if e.ExpiresAt != nil && e.IssuedAt != nil {
+			lifetime = e.ExpiresAt.Sub(e.IssuedAt.Time)
+		}
+	}
+	if lifetime > 0 {
+		s.Effective = v1alpha1.EffectiveValues{
+			ExpiresIn: lifetime.String(), Before: plan.Before(spec, lifetime).String(), Overlap: plan.Overlap(spec, lifetime).String(),
+		}
+	}
+	c := conditions{p: p, now: metav1.NewTime(p.obs.Now)}
+	c.summary(ready, next)
+	c.issued(ready)
+	c.published(ready, failure)
+}
+
+// conditions sets the conditions of one pass.
+type conditions struct {
+	p   *pass
+	now metav1.Time
+}
+
+func (c conditions) set(kind string, status bool, reason, message string) {
+	value := metav1.ConditionFalse
+	if status {
+		value = metav1.ConditionTrue
+	}
+	if len(message) > maxMessage {
+		message = message[:maxMessage-3] + "..."
+	}
+	meta.SetStatusCondition(&c.p.token.Status.Conditions, metav1.Condition{
+		Type: kind, Status: value, Reason: reason, Message: message,
+		ObservedGeneration: c.p.token.Generation, LastTransitionTime: c.now,
+	})
+}
+
+// setOrRemove shows a condition only while it holds, as kstatus wants it.
+func (c conditions) setOrRemove(kind string, holds bool, reason, message string) {
+	if holds {
+		c.set(kind, true, reason, message)
+		return
+	}
+	meta.RemoveStatusCondition(&c.p.token.Status.Conditions, kind)
+}
+
+// summary sets Ready, Reconciling and Stalled.
+func (c conditions) summary(ready plan.Readiness, next plan.Decision) {
+	if ready.Ready {
+		c.set(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, fmt.Sprintf(
+			"Secret %q holds credential %s", c.p.token.SecretName(), orName(ready.Active.ID, ready.Active.Name)))
+	} else {
+		reason := next.Reason
+		if reason == v1alpha1.ReasonReady {
+			reason = v1alpha1.ReasonPublishing
+		}
+		c.set(v1alpha1.ConditionReady, false, reason, next.Message+c.still(ready))
+	}
+	c.setOrRemove(v1alpha1.ConditionReconciling, next.State == plan.Progressing, next.Reason, next.Message)
+	c.setOrRemove(v1alpha1.ConditionStalled, next.State == plan.Stalled, next.Reason, next.Message)
+}
+
+// still says what the workload has while the declaration is not met.
+func (c conditions) still(ready plan.Readiness) string {
+	if !ready.Issued || !ready.Published || c.p.obs.Token.Deleting {
+		return ""
+	}
+	return fmt.Sprintf(". Meanwhile Secret %q still holds credential %s", c.p.token.SecretName(), orName(ready.Active.ID, ready.Active.Name))
+}
+
+func (c conditions) issued(ready plan.Readiness) {
+	if ready.Issued {
+		c.set(v1alpha1.ConditionIssued, true, v1alpha1.ReasonIssued, "the provider has issued credential "+orName(ready.Active.ID, ready.Active.Name))
+		return
+	}
+	c.set(v1alpha1.ConditionIssued, false, v1alpha1.ReasonNotIssued, "no live credential")
+}
+
+// published also remembers a refused publish, until a dry run has passed.
+func (c conditions) published(ready plan.Readiness, failure error) {
+	var stop *stopError
+	switch {
+	case errors.As(failure, &stop) && stop.refused:
+		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonPublishRefused, stop.reason)
+	case publishRefused(&c.p.token.Status):
+	case ready.Published:
+		c.set(v1alpha1.ConditionPublished, true, v1alpha1.ReasonPublished, fmt.Sprintf("Secret %q holds it", c.p.token.SecretName()))
+	default:
+		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %q does not hold the current credential", c.p.token.SecretName()))
+	}
+}
+
+func publishRefused(s *v1alpha1.ApiTokenStatus) bool {
+	c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionPublished)
+	return c != nil && c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonPublishRefused
+}
+
+// clearPublishRefused forgets a refusal, because a dry run has passed.
+func clearPublishRefused(p *pass) {
+	meta.RemoveStatusCondition(&p.token.Status.Conditions, v1alpha1.ConditionPublished)
+}
+
+func orName(id, name string) string {
+	if id != "" {
+		return id
+	}
+	return name
+}

@@ -1,0 +1,114 @@
+package apitoken
+
+import (
+	"context"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+)
+
+// +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens/finalizers,verbs=update
+// +kubebuilder:rbac:groups=apitoken.dev,resources=tokenproviders;clustertokenproviders,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch;delete
+// +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// The delays between repetitions of a pass that ended with an error.
+const (
+	retryFirst = time.Second
+	retryMost  = 2 * time.Minute
+)
+
+// Setup registers the reconciler: it follows ApiTokens, the metadata of the
+// Secrets it publishes, the readiness of providers and the labels of namespaces.
+// The field index connections.IndexProvider has to be there already.
+func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
+	byProvider := handler.EnqueueRequestsFromMapFunc(r.ofProvider)
+	woken := builder.WithPredicates(providerWakes())
+	return ctrl.NewControllerManagedBy(mgr).Named("apitoken").
+		For(&v1alpha1.ApiToken{}).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(ofSecret)).
+		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace),
+			builder.WithPredicates(predicate.LabelChangedPredicate{})).
+		Watches(&v1alpha1.TokenProvider{}, byProvider, woken).
+		Watches(&v1alpha1.ClusterTokenProvider{}, byProvider, woken).
+		WithOptions(controller.Options{
+			MaxConcurrentReconciles: concurrency,
+			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryFirst, retryMost),
+		}).
+		Complete(r)
+}
+
+// ofSecret maps a published Secret to its ApiToken.
+func ofSecret(_ context.Context, o client.Object) []reconcile.Request {
+	name := o.GetAnnotations()[v1alpha1.AnnotationToken]
+	if name == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: types.NamespacedName{Namespace: o.GetNamespace(), Name: name}}}
+}
+
+// ofProvider maps a provider to the ApiTokens that refer to it.
+func (r *Reconciler) ofProvider(ctx context.Context, o client.Object) []reconcile.Request {
+	key := connections.Key{Kind: v1alpha1.KindTokenProvider, Namespace: o.GetNamespace(), Name: o.GetName()}
+	if _, ok := o.(*v1alpha1.ClusterTokenProvider); ok {
+		key.Kind = v1alpha1.KindClusterTokenProvider
+	}
+	return r.requests(ctx, client.MatchingFields{connections.IndexField: key.String()})
+}
+
+// ofNamespace maps a namespace whose labels changed to its ApiTokens.
+func (r *Reconciler) ofNamespace(ctx context.Context, o client.Object) []reconcile.Request {
+	return r.requests(ctx, client.InNamespace(o.GetName()))
+}
+
+func (r *Reconciler) requests(ctx context.Context, opts ...client.ListOption) []reconcile.Request {
+	var tokens v1alpha1.ApiTokenList
+	if err := r.Client.List(ctx, &tokens, opts...); err != nil {
+		return nil // the cache is gone: the process is stopping
+	}
+	out := make([]reconcile.Request, 0, len(tokens.Items))
+	for i := range tokens.Items {
+		out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&tokens.Items[i])})
+	}
+	return out
+}
+
+// providerWakes lets an event of a provider through only when its declaration,
+// its readiness or its account changed.
+func providerWakes() predicate.Predicate {
+	return predicate.Funcs{
+		UpdateFunc: func(e event.UpdateEvent) bool {
+			was, is := providerStatus(e.ObjectOld), providerStatus(e.ObjectNew)
+			return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
+				meta.IsStatusConditionTrue(was.Conditions, v1alpha1.ConditionReady) != meta.IsStatusConditionTrue(is.Conditions, v1alpha1.ConditionReady) ||
+				was.ObservedGeneration != is.ObservedGeneration || was.Account != is.Account
+		},
+	}
+}
+
+func providerStatus(o client.Object) v1alpha1.ProviderStatus {
+	switch p := o.(type) {
+	case *v1alpha1.TokenProvider:
+		return p.Status
+	case *v1alpha1.ClusterTokenProvider:
+		return p.Status
+	}
+	return v1alpha1.ProviderStatus{}
+}

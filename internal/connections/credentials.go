@@ -1,0 +1,49 @@
+package connections
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// keyNamer is an optional power of a driver: the keys that its credentials
+// Secret has to hold, so that a missing one is named before anything is sent.
+type keyNamer interface{ CredentialKeys() []string }
+
+// credentials reads the minting credentials live, with the resourceVersion of their Secret.
+func (p *Pool) credentials(ctx context.Context, o Object, driver provider.Driver) (map[string]provider.Value, string, error) {
+	name := o.CredentialsKey(p.o.Namespace)
+	var wanted []string
+	if d, ok := driver.(keyNamer); ok {
+		wanted = d.CredentialKeys()
+	}
+	var secret corev1.Secret
+	if err := p.o.Live.Get(ctx, name, &secret); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, "", &MissingCredentialsError{Secret: name, Keys: wanted}
+		}
+		return nil, "", notRead(fmt.Sprintf("Secret %s", name), err)
+	}
+	values := make(map[string]provider.Value, len(secret.Data))
+	for key, data := range secret.Data {
+		// A line break at the end is what a shell leaves behind, and no part of a key.
+		if v := strings.TrimRight(string(data), "\r\n"); v != "" {
+			values[key] = provider.NewValue(v)
+		}
+	}
+	var missing []string
+	for _, key := range wanted {
+		if values[key].Empty() {
+			missing = append(missing, key)
+		}
+	}
+	if len(missing) > 0 || len(values) == 0 {
+		return nil, "", &MissingCredentialsError{Secret: name, Exists: true, Keys: missing}
+	}
+	return values, secret.ResourceVersion, nil
+}

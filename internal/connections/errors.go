@@ -1,0 +1,81 @@
+package connections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/registry"
+)
+
+// MissingCredentialsError says that the credentials Secret, or keys in it, are missing.
+type MissingCredentialsError struct {
+	// Secret that should hold them.
+	Secret client.ObjectKey
+	// Exists is false when there is no such Secret.
+	Exists bool
+	// Keys that are missing; empty when the driver does not name its keys.
+	Keys []string
+}
+
+// Error implements error.
+func (e *MissingCredentialsError) Error() string {
+	keys := ""
+	switch len(e.Keys) {
+	case 0:
+	case 1:
+		keys = " the key " + e.Keys[0]
+	default:
+		keys = " the keys " + strings.Join(e.Keys[:len(e.Keys)-1], ", ") + " and " + e.Keys[len(e.Keys)-1]
+	}
+	switch {
+	case !e.Exists && keys != "":
+		return fmt.Sprintf("Secret %s does not exist; create it with%s", e.Secret, keys)
+	case !e.Exists:
+		return fmt.Sprintf("Secret %s does not exist; create it with the minting credentials", e.Secret)
+	case keys != "":
+		return fmt.Sprintf("Secret %s lacks%s; add them", e.Secret, keys)
+	default:
+		return fmt.Sprintf("Secret %s is empty; put the minting credentials into it", e.Secret)
+	}
+}
+
+// noDriver says that this operator has no driver for a provider.
+func noDriver(key Key) error {
+	return &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Err: registry.ErrNoDriver,
+		Message: fmt.Sprintf("%s: this operator has no driver for the block in its spec", key)}
+}
+
+// notRead says that the API server did not give an object. It repeats the
+// reason only, because the text of an error may hold anything.
+func notRead(what string, err error) error {
+	reason := string(apierrors.ReasonForError(err))
+	if reason == "" {
+		reason = "no answer"
+	}
+	return &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: err,
+		Message: fmt.Sprintf("the API server did not give %s: %s", what, reason)}
+}
+
+// connectError returns the error of a driver's Connect, which mints nothing and
+// so is never in doubt.
+func connectError(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: err,
+			Message: fmt.Sprintf("the provider did not answer within %s", connectTimeout)}
+	}
+	e := *provider.AsError(err)
+	e.NotExecuted = true
+	return &e
+}
+
+// stopped says that the caller stopped waiting.
+func stopped(err error) error {
+	return &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: err,
+		Message: "connecting to the provider was given up"}
+}

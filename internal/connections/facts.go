@@ -1,0 +1,110 @@
+package connections
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Facts is what caches tell about a provider, without any call to it or to the API server.
+type Facts struct {
+	// Found: it exists. Deleting: it only revokes. Ready: its credentials work for
+	// its current generation and its finalizer is on. Admitted: the namespace may use it.
+	Found, Deleting, Ready, Admitted bool
+	// ReadyReason and ReadyMessage say why it is not Ready.
+	ReadyReason, ReadyMessage string
+	// Account the kept connection belongs to; without one, the recorded account.
+	Account string
+	// GrantableScopes of the account; empty when not known.
+	GrantableScopes []string
+	// DriverType is empty and Driver nil when there is no driver for it.
+	DriverType string
+	Driver     provider.Driver
+	// Config has no credentials: it is enough for Validate and Connection.
+	Config       provider.Config
+	Capabilities provider.Capabilities
+}
+
+// Facts returns what is known of a provider to an ApiToken of a namespace.
+func (p *Pool) Facts(ctx context.Context, key Key, namespace string) (Facts, error) {
+	o, err := Get(ctx, p.o.Reader, key)
+	if apierrors.IsNotFound(err) {
+		return Facts{}, nil
+	}
+	if err != nil {
+		return Facts{}, fmt.Errorf("reading %s: %w", key, err)
+	}
+	f := Facts{Found: true, Deleting: o.Deleting(), Ready: o.Ready(),
+		Account: p.account(o), GrantableScopes: slices.Clone(o.Status.GrantableScopes)}
+	if !f.Ready {
+		f.ReadyReason, f.ReadyMessage = notReady(o)
+	}
+	if f.Admitted, err = p.admits(ctx, o, namespace); err != nil {
+		return Facts{}, err
+	}
+	if driver, settings, err := p.o.Registry.Resolve(o.Spec); err == nil {
+		f.DriverType, f.Driver, f.Capabilities = driver.Type(), driver, driver.Capabilities()
+		f.Config = p.config(settings)
+	}
+	return f, nil
+}
+
+// account prefers what the kept connection says: an account that changed under
+// live credentials is never recorded, and has to be seen all the same.
+func (p *Pool) account(o Object) string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if k, ok := p.kept[o.Key()]; ok && k.uid == o.GetUID() && k.generation == o.GetGeneration() {
+		return k.connection.Account.ID
+	}
+	return o.Status.Account
+}
+
+func notReady(o Object) (reason, message string) {
+	c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
+	if c == nil || c.ObservedGeneration != o.GetGeneration() || c.Status == metav1.ConditionTrue {
+		return v1alpha1.ReasonProviderNotReady, fmt.Sprintf("%s has not been checked yet", o.Key())
+	}
+	return c.Reason, c.Message
+}
+
+// admits reports whether ApiTokens of a namespace may use the provider: those of
+// a TokenProvider's own, and those that a ClusterTokenProvider selects.
+func (p *Pool) admits(ctx context.Context, o Object, namespace string) (bool, error) {
+	if o.Kind == v1alpha1.KindTokenProvider {
+		return o.GetNamespace() == namespace, nil
+	}
+	if o.AllowedNamespaces == nil {
+		return false, nil
+	}
+	selector, err := metav1.LabelSelectorAsSelector(o.AllowedNamespaces)
+	if err != nil {
+		return false, nil //nolint:nilerr // the provider is not Ready then and says why
+	}
+	if selector.Empty() {
+		return true, nil
+	}
+	found := metav1.PartialObjectMetadata{}
+	found.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	if err := p.o.Reader.Get(ctx, client.ObjectKey{Name: namespace}, &found); err != nil {
+		if apierrors.IsNotFound(err) {
+			return false, nil
+		}
+		return false, fmt.Errorf("reading the labels of namespace %s: %w", namespace, err)
+	}
+	return selector.Matches(labels.Set(found.Labels)), nil
+}
+
+func (p *Pool) config(settings any) provider.Config {
+	return provider.Config{Settings: settings, Cluster: p.o.Cluster, UserAgent: p.o.UserAgent}
+}

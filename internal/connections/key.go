@@ -1,0 +1,75 @@
+// Package connections keeps one connection per provider, shared by everything
+// that talks to providers, and tells from caches what a provider can do.
+package connections
+
+import (
+	"context"
+	"fmt"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// IndexField is the field of an ApiToken that IndexProvider indexes.
+const IndexField = "spec.providerRef"
+
+// ManagedCredentials is the value of the label apitoken.dev/managed on a Secret
+// that holds minting credentials. Published Secrets have another value; the
+// existence of the label selects both.
+const ManagedCredentials = "credentials"
+
+// Key names a provider. Namespace is empty for a ClusterTokenProvider.
+type Key struct {
+	Kind            v1alpha1.ProviderKind
+	Namespace, Name string
+}
+
+// String returns the key as people write it.
+func (k Key) String() string {
+	if k.Namespace == "" {
+		return string(k.Kind) + " " + k.Name
+	}
+	return string(k.Kind) + " " + k.Namespace + "/" + k.Name
+}
+
+// ObjectKey returns the name by which the API server knows the provider.
+func (k Key) ObjectKey() client.ObjectKey {
+	return client.ObjectKey{Namespace: k.Namespace, Name: k.Name}
+}
+
+// KeyFor returns the key of the provider that an ApiToken refers to.
+func KeyFor(token *v1alpha1.ApiToken) Key {
+	if token.Spec.ProviderRef.Kind == v1alpha1.KindClusterTokenProvider {
+		return Key{Kind: v1alpha1.KindClusterTokenProvider, Name: token.Spec.ProviderRef.Name}
+	}
+	return Key{Kind: v1alpha1.KindTokenProvider, Namespace: token.Namespace, Name: token.Spec.ProviderRef.Name}
+}
+
+// IndexProvider is the index function of IndexField: the provider that an ApiToken refers to.
+func IndexProvider(obj client.Object) []string {
+	token, ok := obj.(*v1alpha1.ApiToken)
+	if !ok {
+		return nil
+	}
+	return []string{KeyFor(token).String()}
+}
+
+// AddIndex makes a cache answer which ApiTokens refer to a provider.
+func AddIndex(ctx context.Context, indexer client.FieldIndexer) error {
+	if err := indexer.IndexField(ctx, &v1alpha1.ApiToken{}, IndexField, IndexProvider); err != nil {
+		return fmt.Errorf("indexing ApiTokens by provider: %w", err)
+	}
+	return nil
+}
+
+// Referencing returns the ApiTokens that refer to a provider, from a cache that
+// has the index of AddIndex. They are shared with the cache and must not be changed.
+func Referencing(ctx context.Context, cached client.Reader, key Key) ([]v1alpha1.ApiToken, error) {
+	var tokens v1alpha1.ApiTokenList
+	err := cached.List(ctx, &tokens, client.MatchingFields{IndexField: key.String()}, client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return nil, fmt.Errorf("listing the ApiTokens of %s: %w", key, err)
+	}
+	return tokens.Items, nil
+}

@@ -1,0 +1,106 @@
+package connections
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// Object is a provider of either kind, seen the same way. Spec and Status point
+// into Raw, so that changing them changes the object.
+type Object struct {
+	metav1.Object
+	// Raw is the *TokenProvider or *ClusterTokenProvider.
+	Raw    client.Object
+	Kind   v1alpha1.ProviderKind
+	Spec   *v1alpha1.ProviderSpec
+	Status *v1alpha1.ProviderStatus
+	// AllowedNamespaces of a ClusterTokenProvider; nil for a TokenProvider.
+	AllowedNamespaces *metav1.LabelSelector
+}
+
+// NewObject returns an empty provider of a kind, to read one into.
+func NewObject(kind v1alpha1.ProviderKind) Object {
+	if kind == v1alpha1.KindClusterTokenProvider {
+		return Of(&v1alpha1.ClusterTokenProvider{})
+	}
+	return Of(&v1alpha1.TokenProvider{})
+}
+
+// Of returns the common view of a *TokenProvider or *ClusterTokenProvider. For
+// any other object Raw is nil.
+func Of(raw client.Object) Object {
+	switch o := raw.(type) {
+	case *v1alpha1.TokenProvider:
+		return Object{Object: o, Raw: o, Kind: v1alpha1.KindTokenProvider, Spec: &o.Spec, Status: &o.Status}
+	case *v1alpha1.ClusterTokenProvider:
+		return Object{Object: o, Raw: o, Kind: v1alpha1.KindClusterTokenProvider,
+			Spec: &o.Spec.ProviderSpec, Status: &o.Status, AllowedNamespaces: o.Spec.AllowedNamespaces}
+	default:
+		return Object{}
+	}
+}
+
+// Key returns the provider's key.
+func (o Object) Key() Key { return Key{Kind: o.Kind, Namespace: o.GetNamespace(), Name: o.GetName()} }
+
+// Copy returns a provider that shares nothing with this one.
+func (o Object) Copy() Object {
+	raw, _ := o.Raw.DeepCopyObject().(client.Object) // every kind of Of is a client.Object
+	return Of(raw)
+}
+
+// Deleting reports whether the provider is being deleted.
+func (o Object) Deleting() bool { return o.GetDeletionTimestamp() != nil }
+
+// CredentialsKey names the Secret with the minting credentials: in the
+// provider's namespace, or the operator's for a ClusterTokenProvider.
+func (o Object) CredentialsKey(operatorNamespace string) client.ObjectKey {
+	namespace := o.GetNamespace()
+	if o.Kind == v1alpha1.KindClusterTokenProvider {
+		namespace = operatorNamespace
+	}
+	return client.ObjectKey{Namespace: namespace, Name: o.Spec.CredentialsSecretRef.Name}
+}
+
+// Ready reports whether the credentials were found to work for this generation
+// and the finalizer keeps the provider.
+func (o Object) Ready() bool {
+	c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
+	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == o.GetGeneration() &&
+		controllerutil.ContainsFinalizer(o.Raw, v1alpha1.Finalizer)
+}
+
+// Get reads a provider.
+func Get(ctx context.Context, reader client.Reader, key Key) (Object, error) {
+	o := NewObject(key.Kind)
+	if err := reader.Get(ctx, key.ObjectKey(), o.Raw); err != nil {
+		return Object{}, err
+	}
+	return Of(o.Raw), nil
+}
+
+// List reads every provider of both kinds.
+func List(ctx context.Context, reader client.Reader) ([]Object, error) {
+	var namespaced v1alpha1.TokenProviderList
+	var cluster v1alpha1.ClusterTokenProviderList
+	for _, list := range []client.ObjectList{&namespaced, &cluster} {
+		if err := reader.List(ctx, list); err != nil {
+			return nil, fmt.Errorf("listing providers: %w", err)
+		}
+	}
+	out := make([]Object, 0, len(namespaced.Items)+len(cluster.Items))
+	for i := range cluster.Items {
+		out = append(out, Of(&cluster.Items[i]))
+	}
+	for i := range namespaced.Items {
+		out = append(out, Of(&namespaced.Items[i]))
+	}
+	return out, nil
+}

@@ -1,0 +1,211 @@
+package connections
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/registry"
+)
+
+// connectTimeout bounds one attempt to connect, for all who wait for it.
+const connectTimeout = 30 * time.Second
+
+// Options of a Pool.
+type Options struct {
+	// Reader is the cache: providers in full, Secrets and Namespaces as metadata.
+	Reader client.Reader
+	// Live reads the API server itself.
+	Live     client.Reader
+	Registry *registry.Registry
+	// Namespace of the operator, where a ClusterTokenProvider's credentials are.
+	Namespace string
+	// Cluster is the identity hash of this cluster; see package credname.
+	Cluster string
+	// UserAgent of requests to providers.
+	UserAgent string
+}
+
+// Connection is a checked client of one account.
+type Connection struct {
+	Client  provider.Client
+	Account provider.Account
+	// DriverType makes the account's ID unique among all kinds of provider.
+	DriverType string
+}
+
+// Pool keeps one connection per provider. It is safe for concurrent use.
+type Pool struct {
+	o       Options
+	mu      sync.Mutex
+	kept    map[Key]*kept
+	flights map[attempt]*flight
+}
+
+// version is what a connection was made from: another one needs another connection.
+type version struct {
+	uid        types.UID
+	generation int64
+	secret     string // resourceVersion; empty when the cache does not hold the Secret
+}
+
+type kept struct {
+	version
+	credentials map[string]provider.Value
+	connection  Connection
+}
+
+// attempt identifies what several callers may share.
+type attempt struct {
+	key Key
+	version
+	anew bool
+}
+
+type flight struct {
+	done       chan struct{}
+	connection Connection
+	err        error
+}
+
+// NewPool returns an empty Pool.
+func NewPool(o Options) *Pool {
+	return &Pool{o: o, kept: map[Key]*kept{}, flights: map[attempt]*flight{}}
+}
+
+// Connect returns the kept connection. If there is none, or the provider or its
+// credentials changed, it reads the credentials live and connects. An error is a
+// *provider.Error or a *MissingCredentialsError.
+func (p *Pool) Connect(ctx context.Context, key Key) (Connection, error) {
+	return p.connect(ctx, key, false)
+}
+
+// Refresh reads the credentials and connects anew, which checks them. What it
+// returns replaces the kept connection; an error leaves that as it is.
+func (p *Pool) Refresh(ctx context.Context, key Key) (Connection, error) {
+	return p.connect(ctx, key, true)
+}
+
+// Forget drops the kept connection of a provider that is gone.
+func (p *Pool) Forget(key Key) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.kept, key)
+}
+
+func (p *Pool) connect(ctx context.Context, key Key, anew bool) (Connection, error) {
+	o, err := Get(ctx, p.o.Reader, key)
+	if err != nil {
+		return Connection{}, notRead(key.String(), err)
+	}
+	secret, err := p.cachedSecretVersion(ctx, o)
+	if err != nil {
+		return Connection{}, err
+	}
+	a := attempt{key: key, anew: anew, version: version{uid: o.GetUID(), generation: o.GetGeneration(), secret: secret}}
+	p.mu.Lock()
+	if k, ok := p.kept[key]; ok && !anew && k.serves(a.version) {
+		p.mu.Unlock()
+		return k.connection, nil
+	}
+	f, running := p.flights[a]
+	if !running {
+		f = &flight{done: make(chan struct{})}
+		p.flights[a] = f
+		go p.fly(context.WithoutCancel(ctx), o, a, f)
+	}
+	p.mu.Unlock()
+	select {
+	case <-f.done:
+		return f.connection, f.err
+	case <-ctx.Done():
+		return Connection{}, stopped(ctx.Err())
+	}
+}
+
+// fly makes one attempt. It outlives the caller who began it, because others may wait too.
+func (p *Pool) fly(ctx context.Context, o Object, a attempt, f *flight) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	made, err := p.dial(ctx, o, a.anew)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == nil {
+		p.kept[a.key] = made
+		f.connection = made.connection
+	}
+	f.err = err
+	delete(p.flights, a)
+	close(f.done)
+}
+
+// dial reads the credentials live and connects, unless the same credentials are connected already.
+func (p *Pool) dial(ctx context.Context, o Object, anew bool) (*kept, error) {
+	driver, settings, err := p.o.Registry.Resolve(o.Spec)
+	if err != nil {
+		return nil, noDriver(o.Key())
+	}
+	cfg := p.config(settings)
+	made := &kept{version: version{uid: o.GetUID(), generation: o.GetGeneration()}}
+	made.connection.DriverType = driver.Type()
+	if cfg.Credentials, made.secret, err = p.credentials(ctx, o, driver); err != nil {
+		return nil, err
+	}
+	made.credentials = cfg.Credentials
+	if same := p.unchanged(o.Key(), made); same != nil && !anew {
+		made.connection = *same
+		return made, nil
+	}
+	made.connection.Client, made.connection.Account, err = driver.Connect(ctx, cfg)
+	if err != nil {
+		return nil, connectError(err)
+	}
+	return made, nil
+}
+
+// unchanged returns the kept connection if it was made from the same provider and credentials.
+func (p *Pool) unchanged(key Key, now *kept) *Connection {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	k, ok := p.kept[key]
+	if !ok || k.uid != now.uid || k.generation != now.generation || !maps.Equal(k.credentials, now.credentials) {
+		return nil
+	}
+	return &k.connection
+}
+
+// serves reports whether the connection is good for what the cache shows. The
+// cache may lag behind the Secret that was read live, so only a newer one counts.
+func (k *kept) serves(v version) bool {
+	if k.uid != v.uid || k.generation != v.generation {
+		return false
+	}
+	if v.secret == "" || v.secret == k.secret {
+		return true
+	}
+	order, err := resourceversion.CompareResourceVersion(v.secret, k.secret)
+	return err == nil && order < 0
+}
+
+func (p *Pool) cachedSecretVersion(ctx context.Context, o Object) (string, error) {
+	found := metav1.PartialObjectMetadata{}
+	found.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	name := o.CredentialsKey(p.o.Namespace)
+	if err := p.o.Reader.Get(ctx, name, &found); err != nil {
+		if apierrors.IsNotFound(err) {
+			return "", nil
+		}
+		return "", notRead(fmt.Sprintf("Secret %s", name), err)
+	}
+	return found.ResourceVersion, nil
+}

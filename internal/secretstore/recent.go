@@ -1,0 +1,65 @@
+package secretstore
+
+import (
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// CacheLag is how long a write of this process may be missing from its cache
+// before the cache is believed again.
+const CacheLag = 10 * time.Second
+
+// recent remembers the metadata of Secrets that this process wrote until its
+// cache shows them, so that a cache that lags costs no read and no mistake.
+type recent struct {
+	mu      sync.Mutex
+	written map[client.ObjectKey]write
+}
+
+type write struct {
+	meta metav1.ObjectMeta
+	at   time.Duration
+}
+
+func (r *recent) remember(key client.ObjectKey, meta metav1.ObjectMeta, now time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.written == nil {
+		r.written = map[client.ObjectKey]write{}
+	}
+	r.written[key] = write{meta: meta, at: now}
+}
+
+func (r *recent) forget(key client.ObjectKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.written, key)
+}
+
+// newer returns what was written when the cache, at version, does not show it yet.
+func (r *recent) newer(key client.ObjectKey, version string, now time.Duration) (metav1.ObjectMeta, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	w, ok := r.written[key]
+	if !ok {
+		return metav1.ObjectMeta{}, false
+	}
+	if now-w.at > CacheLag || !older(version, w.meta.ResourceVersion) {
+		delete(r.written, key)
+		return metav1.ObjectMeta{}, false
+	}
+	return w.meta, true
+}
+
+// older reports whether version a was written before b; no version is before any.
+func older(a, b string) bool {
+	if a == "" {
+		return true
+	}
+	order, err := resourceversion.CompareResourceVersion(a, b)
+	return err == nil && order < 0
+}

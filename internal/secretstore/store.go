@@ -1,0 +1,160 @@
+// Package secretstore reads and writes the Secrets that credentials are
+// published in. It is the only place that sees the value of a credential. Every
+// write is conditional on what was read before, so that it never takes over a
+// Secret that is somebody else's and never overwrites what another process wrote.
+package secretstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Store reads and writes Secrets for one cluster.
+type Store struct {
+	// Client writes, and reads metadata from the cache.
+	Client client.Client
+	// Live reads from the API server itself.
+	Live client.Reader
+	// Cluster is the identity hash of this cluster.
+	Cluster string
+	// Clock times how long a write may be missing from the cache.
+	Clock clock.Clock
+
+	recent recent
+}
+
+// Target is the Secret of one ApiToken as it should be.
+type Target struct {
+	Token *v1alpha1.ApiToken
+	// Connection are the keys without secrets beside the credential.
+	Connection map[string]string
+}
+
+func (t Target) key() client.ObjectKey {
+	return client.ObjectKey{Namespace: t.Token.Namespace, Name: t.Token.SecretName()}
+}
+
+// Snapshot is a Secret as it was read. It does not print its values.
+type Snapshot struct {
+	View plan.Secret
+	// Version is the resourceVersion; empty when the Secret does not exist.
+	Version string
+
+	meta metav1.ObjectMeta
+	data map[string]provider.Value
+}
+
+// String says which Secret this is, and nothing of what is in it.
+func (s Snapshot) String() string {
+	return fmt.Sprintf("Secret %s/%s at %s", s.meta.Namespace, s.meta.Name, s.Version)
+}
+
+// Cached returns the Secret as the metadata cache has it, or as this process
+// wrote it a moment ago. pending says that the cache does not show that write yet.
+func (s *Store) Cached(ctx context.Context, t Target) (snapshot Snapshot, pending bool, err error) {
+	m := &metav1.PartialObjectMetadata{}
+	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	if err := s.Client.Get(ctx, t.key(), m); client.IgnoreNotFound(err) != nil {
+		return Snapshot{}, false, fmt.Errorf("reading the Secret's metadata: %w", err)
+	} else if err != nil {
+		m.ObjectMeta = metav1.ObjectMeta{}
+	}
+	if written, ok := s.recent.newer(t.key(), m.ResourceVersion, s.Clock.Monotonic()); ok {
+		m.ObjectMeta, pending = written, true
+	}
+	snapshot = s.snapshot(t, m.ObjectMeta, nil)
+	return snapshot, pending, nil
+}
+
+// Read returns the Secret as the API server has it now.
+func (s *Store) Read(ctx context.Context, t Target) (Snapshot, error) {
+	secret := &corev1.Secret{}
+	err := s.Live.Get(ctx, t.key(), secret)
+	if apierrors.IsNotFound(err) {
+		s.recent.forget(t.key())
+		secret = &corev1.Secret{}
+	} else if err != nil {
+		return Snapshot{}, fmt.Errorf("reading the Secret: %w", err)
+	}
+	out := s.snapshot(t, secret.ObjectMeta, values(secret.Data))
+	out.View.Live = true
+	if out.View.Exists {
+		out.View.Intact = checksum(secret.Data) == secret.Annotations[v1alpha1.AnnotationChecksum]
+		out.View.LayoutCurrent = s.layoutHolds(t, secret)
+	}
+	return out, nil
+}
+
+// snapshot describes a Secret from its metadata.
+func (s *Store) snapshot(t Target, meta metav1.ObjectMeta, data map[string]provider.Value) Snapshot {
+	out := Snapshot{Version: meta.ResourceVersion, meta: meta, data: data}
+	v := &out.View
+	v.Name = t.key().Name
+	v.Exists = meta.ResourceVersion != ""
+	v.Trusted = meta.ResourceVersion == t.Token.Status.Secret.ResourceVersion
+	if !v.Exists {
+		return out
+	}
+	v.Owner, v.Foreign = owner(meta, t.Token)
+	v.Intact = v.Trusted
+	v.LayoutCurrent = meta.Annotations[v1alpha1.AnnotationLayout] == s.layout(t).hash()
+	if v.Foreign || meta.Annotations[v1alpha1.AnnotationCluster] != s.Cluster {
+		return out
+	}
+	v.Credential = meta.Annotations[v1alpha1.AnnotationCredential]
+	v.Facts = facts(meta.Annotations)
+	return out
+}
+
+// owner says whose a Secret is: ours when its controller is the ApiToken of this
+// name (a restored one has another UID), or when it has none and names it.
+func owner(meta metav1.ObjectMeta, token *v1alpha1.ApiToken) (who string, foreign bool) {
+	if c := metav1.GetControllerOfNoCopy(&metav1.PartialObjectMetadata{ObjectMeta: meta}); c != nil {
+		ours := c.Kind == "ApiToken" && c.Name == token.Name && c.APIVersion == v1alpha1.GroupVersion.String()
+		return c.Kind + " " + strconv.Quote(c.Name), !ours
+	}
+	if name := meta.Annotations[v1alpha1.AnnotationToken]; name != "" {
+		return "ApiToken " + strconv.Quote(name), name != token.Name
+	}
+	if by := meta.Labels["app.kubernetes.io/managed-by"]; by != "" {
+		return strconv.Quote(by) + " (its label app.kubernetes.io/managed-by)", true
+	}
+	return "somebody who left no owner reference", true
+}
+
+// facts reads what a Secret says of its credential. What cannot be read is left empty.
+func facts(annotations map[string]string) plan.CredentialFacts {
+	out := plan.CredentialFacts{
+		ID:          annotations[v1alpha1.AnnotationCredentialID],
+		Account:     annotations[v1alpha1.AnnotationAccount],
+		Fingerprint: annotations[v1alpha1.AnnotationFingerprint],
+	}
+	if name, err := credname.Parse(annotations[v1alpha1.AnnotationCredential]); err == nil {
+		out.Revision = name.Revision
+	}
+	out.RotationGeneration, _ = strconv.ParseInt(annotations[v1alpha1.AnnotationRotation], 10, 64)
+	out.IssuedAt, _ = time.Parse(time.RFC3339, annotations[v1alpha1.AnnotationIssuedAt])
+	out.ExpiresAt, _ = time.Parse(time.RFC3339, annotations[v1alpha1.AnnotationExpiresAt])
+	return out
+}
+
+func values(data map[string][]byte) map[string]provider.Value {
+	out := make(map[string]provider.Value, len(data))
+	for k, v := range data {
+		out[k] = provider.NewValue(string(v))
+	}
+	return out
+}

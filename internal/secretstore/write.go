@@ -1,0 +1,158 @@
+package secretstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Publish writes the credential into the Secret, if it still is as seen: absent,
+// or at that version. It never touches another Secret and revokes nothing.
+func (s *Store) Publish(ctx context.Context, t Target, seen Snapshot, entry *v1alpha1.LedgerEntry, minted provider.Minted) (Snapshot, error) {
+	secret := s.compose(t, seen, entry, minted.Secret)
+	return s.write(ctx, t, secret)
+}
+
+// TryPublish sends what Publish would send as a dry run, with empty values.
+func (s *Store) TryPublish(ctx context.Context, t Target, seen Snapshot) error {
+	secret := s.compose(t, seen, &v1alpha1.LedgerEntry{}, nil)
+	if secret.ResourceVersion == "" {
+		return s.Client.Create(ctx, secret, client.DryRunAll)
+	}
+	return s.Client.Update(ctx, secret, client.DryRunAll)
+}
+
+// compose builds the Secret to write: what others put on it stays.
+func (s *Store) compose(t Target, seen Snapshot, entry *v1alpha1.LedgerEntry, values map[string]provider.Value) *corev1.Secret {
+	secret := &corev1.Secret{ObjectMeta: *seen.meta.DeepCopy(), Type: corev1.SecretTypeOpaque, Data: map[string][]byte{}}
+	secret.Namespace, secret.Name = t.key().Namespace, t.key().Name
+	for k, v := range values {
+		secret.Data[k] = []byte(v.Reveal())
+	}
+	for k, v := range t.Connection {
+		secret.Data[k] = []byte(v)
+	}
+	s.dress(t, &secret.ObjectMeta)
+	delete(secret.Annotations, v1alpha1.AnnotationFence)
+	maps.Copy(secret.Annotations, map[string]string{
+		v1alpha1.AnnotationCredential:   entry.Name,
+		v1alpha1.AnnotationCredentialID: entry.ID,
+		v1alpha1.AnnotationAccount:      entry.Account,
+		v1alpha1.AnnotationFingerprint:  entry.Fingerprint,
+		v1alpha1.AnnotationRotation:     strconv.FormatInt(entry.RotationGeneration, 10),
+		v1alpha1.AnnotationIssuedAt:     stamp(entry.IssuedAt),
+		v1alpha1.AnnotationExpiresAt:    stamp(entry.ExpiresAt),
+		v1alpha1.AnnotationChecksum:     checksum(secret.Data),
+	})
+	return secret
+}
+
+// Sync brings labels, annotations, owner and connection keys up to date and
+// keeps the credential. It writes nothing when they already are.
+func (s *Store) Sync(ctx context.Context, t Target, seen Snapshot) (Snapshot, error) {
+	if seen.View.LayoutCurrent {
+		return seen, nil
+	}
+	secret := &corev1.Secret{ObjectMeta: *seen.meta.DeepCopy(), Type: corev1.SecretTypeOpaque, Data: map[string][]byte{}}
+	for k, v := range seen.data {
+		if _, connection := connectionKeys[k]; !connection {
+			secret.Data[k] = []byte(v.Reveal())
+		}
+	}
+	for k, v := range t.Connection {
+		secret.Data[k] = []byte(v)
+	}
+	s.dress(t, &secret.ObjectMeta)
+	secret.Annotations[v1alpha1.AnnotationChecksum] = checksum(secret.Data)
+	return s.write(ctx, t, secret)
+}
+
+// connectionKeys are the keys that carry no credential and may go with a change
+// of the declaration, such as BUCKET_NAME when a second bucket is declared.
+var connectionKeys = func() map[string]struct{} {
+	out := map[string]struct{}{}
+	for k := range provider.S3Connection("x", "x", []string{"x"}) {
+		out[k] = struct{}{}
+	}
+	return out
+}()
+
+// write creates or updates, conditional on the version in the object.
+func (s *Store) write(ctx context.Context, t Target, secret *corev1.Secret) (Snapshot, error) {
+	var err error
+	if secret.ResourceVersion == "" {
+		err = s.Client.Create(ctx, secret)
+	} else {
+		err = s.Client.Update(ctx, secret)
+	}
+	if err != nil {
+		return Snapshot{}, err
+	}
+	return s.wrote(t, secret), nil
+}
+
+// wrote describes a Secret that this process has just written.
+func (s *Store) wrote(t Target, secret *corev1.Secret) Snapshot {
+	secret.ManagedFields = nil
+	s.recent.remember(t.key(), secret.ObjectMeta, s.Clock.Monotonic())
+	out := s.snapshot(t, secret.ObjectMeta, values(secret.Data))
+	out.View.Live, out.View.Trusted, out.View.Intact, out.View.LayoutCurrent = true, true, true, true
+	return out
+}
+
+// Fence writes the name of an abandoned attempt onto the Secret, if it still is
+// as seen, so that a publish of that attempt meets another version and fails.
+func (s *Store) Fence(ctx context.Context, t Target, seen Snapshot, name string) error {
+	return s.patchMeta(ctx, t, seen, map[string]any{"annotations": map[string]any{v1alpha1.AnnotationFence: name}})
+}
+
+// Release takes the owner reference off the Secret, so that it outlives the
+// ApiToken, and marks it as retained.
+func (s *Store) Release(ctx context.Context, t Target, seen Snapshot) error {
+	return s.patchMeta(ctx, t, seen, map[string]any{
+		"ownerReferences": nil,
+		"annotations":     map[string]any{v1alpha1.AnnotationRetained: "true"},
+	})
+}
+
+func (s *Store) patchMeta(ctx context.Context, t Target, seen Snapshot, meta map[string]any) error {
+	meta["resourceVersion"], meta["uid"] = seen.Version, string(seen.meta.UID)
+	body, err := json.Marshal(map[string]any{"metadata": meta})
+	if err != nil {
+		return fmt.Errorf("encoding a patch of the Secret's metadata: %w", err)
+	}
+	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: t.key().Namespace, Name: t.key().Name}}
+	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	if err := s.Client.Patch(ctx, m, client.RawPatch(types.MergePatchType, body)); err != nil {
+		return err
+	}
+	s.recent.remember(t.key(), m.ObjectMeta, s.Clock.Monotonic())
+	return nil
+}
+
+// Delete deletes the Secret, if it still is as seen.
+func (s *Store) Delete(ctx context.Context, t Target, seen Snapshot) error {
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.key().Namespace, Name: t.key().Name}}
+	uid, version := seen.meta.UID, seen.Version
+	err := s.Client.Delete(ctx, secret, client.Preconditions{UID: &uid, ResourceVersion: &version})
+	s.recent.forget(t.key())
+	return client.IgnoreNotFound(err)
+}
+
+func stamp(t *metav1.Time) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
