@@ -1,0 +1,193 @@
+package apifake
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// fix changes one addressable value in place.
+type fix func(reflect.Value)
+
+var (
+	timeType     = reflect.TypeFor[metav1.Time]()
+	durationType = reflect.TypeFor[metav1.Duration]()
+	marshaler    = reflect.TypeFor[json.Marshaler]()
+)
+
+// tidier returns what gives a value of an API type the form it has after it was
+// written as JSON and read back: times in whole seconds, no empty slice or map
+// where the field is left out then. It looks at the type once, so that the
+// work on a value is little.
+func tidier(t reflect.Type) fix {
+	if f := fixFor(t); f != nil {
+		return f
+	}
+	return func(reflect.Value) {}
+}
+
+// fixFor returns nil when the values of a type need nothing.
+func fixFor(t reflect.Type) fix {
+	switch {
+	case t == timeType:
+		return fixTime
+	case t == durationType:
+		return nil
+	case t == reflect.PointerTo(timeType):
+		return fixTimePointer
+	case t.Kind() == reflect.Pointer:
+		return fixPointer(fixFor(t.Elem()))
+	case t.Implements(marshaler) || reflect.PointerTo(t).Implements(marshaler):
+		panic(fmt.Sprintf("apifake: %s has a JSON form of its own; teach fixFor how it comes back", t))
+	}
+	switch t.Kind() {
+	case reflect.Struct:
+		return fixStruct(t)
+	case reflect.Slice:
+		return fixElements(fixFor(t.Elem()))
+	case reflect.Map:
+		if t.Elem().Kind() != reflect.Slice && fixFor(t.Elem()) != nil {
+			panic(fmt.Sprintf("apifake: %s: the values of a map cannot be changed in place; teach fixFor", t))
+		}
+	}
+	return nil
+}
+
+func fixTime(v reflect.Value) {
+	if t := v.Addr().Interface().(*metav1.Time); !t.IsZero() {
+		t.Time = time.Unix(t.Unix(), 0)
+	}
+}
+
+// fixTimePointer drops the pointer to a zero time, which is written as null.
+func fixTimePointer(v reflect.Value) {
+	switch {
+	case v.IsNil():
+	case v.Interface().(*metav1.Time).IsZero():
+		v.SetZero()
+	default:
+		fixTime(v.Elem())
+	}
+}
+
+func fixPointer(elem fix) fix {
+	if elem == nil {
+		return nil
+	}
+	return func(v reflect.Value) {
+		if !v.IsNil() {
+			elem(v.Elem())
+		}
+	}
+}
+
+func fixElements(elem fix) fix {
+	if elem == nil {
+		return nil
+	}
+	return func(v reflect.Value) {
+		for i := range v.Len() {
+			elem(v.Index(i))
+		}
+	}
+}
+
+func fixStruct(t reflect.Type) fix {
+	type step struct {
+		field int
+		fix   fix
+	}
+	var steps []step
+	for i := range t.NumField() {
+		f := t.Field(i)
+		if f.Name == "ManagedFields" {
+			steps = append(steps, step{i, reflect.Value.SetZero})
+			continue
+		}
+		if inner := fixFor(f.Type); inner != nil {
+			steps = append(steps, step{i, inner})
+		}
+		if k := f.Type.Kind(); (k == reflect.Slice || k == reflect.Map) && leftOutWhenEmpty(f) {
+			steps = append(steps, step{i, fixEmpty})
+		}
+	}
+	if steps == nil {
+		return nil
+	}
+	return func(v reflect.Value) {
+		for _, s := range steps {
+			s.fix(v.Field(s.field))
+		}
+	}
+}
+
+func leftOutWhenEmpty(f reflect.StructField) bool {
+	_, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+	return strings.Contains(options, "omitempty")
+}
+
+func fixEmpty(v reflect.Value) {
+	if v.Len() == 0 {
+		v.SetZero()
+	}
+}
+
+// defaultToken sets the defaults of the ApiToken's schema. Like the schema's,
+// they reach into an optional block only when it is there.
+func defaultToken(t *v1alpha1.ApiToken) {
+	if t.Spec.ProviderRef.Kind == "" {
+		t.Spec.ProviderRef.Kind = v1alpha1.KindTokenProvider
+	}
+	if t.Spec.DeletionPolicy == "" {
+		t.Spec.DeletionPolicy = v1alpha1.DeletionRevoke
+	}
+	if t.Spec.Rotation != (v1alpha1.Rotation{}) && t.Spec.Rotation.Strategy == "" {
+		t.Spec.Rotation.Strategy = v1alpha1.MakeBeforeBreak
+	}
+}
+
+func defaultProvider(p *v1alpha1.ProviderSpec) {
+	if p.AWS != nil && p.AWS.Region == "" {
+		p.AWS.Region = "us-east-1"
+	}
+}
+
+func defaultSecret(s *corev1.Secret) {
+	if s.Type == "" {
+		s.Type = corev1.SecretTypeOpaque
+	}
+	if len(s.StringData) > 0 && s.Data == nil {
+		s.Data = make(map[string][]byte, len(s.StringData))
+	}
+	for name, value := range s.StringData {
+		s.Data[name] = []byte(value)
+	}
+	s.StringData = nil
+	for name, value := range s.Data {
+		if value == nil {
+			s.Data[name] = []byte{}
+		}
+	}
+}
+
+func defaultNamespace(n *corev1.Namespace) {
+	if len(n.Spec.Finalizers) == 0 {
+		n.Spec.Finalizers = []corev1.FinalizerName{corev1.FinalizerKubernetes}
+	}
+	if n.Status.Phase == "" {
+		n.Status.Phase = corev1.NamespaceActive
+	}
+}
+
+func sameSecret(a, b *corev1.Secret) bool {
+	return a.Type == b.Type && reflect.DeepEqual(a.Immutable, b.Immutable) && maps.EqualFunc(a.Data, b.Data, bytes.Equal)
+}

@@ -1,0 +1,124 @@
+package apifake
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// StaleReader is one process's cache: it shows what the server held when it was
+// last refreshed, kind by kind. Secrets and Namespaces can be read from it only
+// as metadata.
+type StaleReader struct {
+	server  *Server
+	hook    Hook
+	secrets labels.Selector
+
+	mu   sync.Mutex
+	view map[Key]client.Object
+}
+
+var _ client.Reader = (*StaleReader)(nil)
+
+// StaleReader returns a cache that holds the present state. Of the Secrets it
+// holds those that the selector matches, or all when it is nil. The hook sees
+// its reads with Cached set, and may be nil.
+func (s *Server) StaleReader(hook Hook, secrets labels.Selector) *StaleReader {
+	r := &StaleReader{server: s, hook: hook, secrets: secrets, view: make(map[Key]client.Object)}
+	r.Refresh()
+	return r
+}
+
+// Refresh brings the cache up to date, or only its objects of these kinds.
+func (r *StaleReader) Refresh(kinds ...string) {
+	wanted := func(key Key) bool { return len(kinds) == 0 || slices.Contains(kinds, key.Kind) }
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for key := range r.view {
+		if wanted(key) {
+			delete(r.view, key)
+		}
+	}
+	r.server.mu.Lock()
+	defer r.server.mu.Unlock()
+	for key, obj := range r.server.objects {
+		if wanted(key) && r.selects(key, obj) {
+			r.view[key] = obj
+		}
+	}
+}
+
+func (r *StaleReader) selects(key Key, obj client.Object) bool {
+	return key.Kind != KindSecret || r.secrets == nil || r.secrets.Matches(labels.Set(obj.GetLabels()))
+}
+
+// Get implements client.Reader.
+func (r *StaleReader) Get(ctx context.Context, key client.ObjectKey, obj client.Object, _ ...client.GetOption) error {
+	k, partial, err := kindOf(obj)
+	if err != nil {
+		return err
+	}
+	if err := metadataOnly(k, partial); err != nil {
+		return err
+	}
+	name := k.key(key.Namespace, key.Name)
+	call := callOf(VerbGet, k, name, nil)
+	call.Cached = true
+	read := func() (client.Object, error) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if stored := r.view[name]; stored != nil {
+			return stored, nil
+		}
+		return nil, apierrors.NewNotFound(schema.GroupResource{Group: k.gvk.Group, Resource: k.gvk.Kind}, name.Name)
+	}
+	return do(ctx, r.hook, call, read, func(stored client.Object) {
+		hand(stored, obj)
+		obj.GetObjectKind().SetGroupVersionKind(k.gvk)
+	})
+}
+
+// List implements client.Reader.
+func (r *StaleReader) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	k, partial, err := kindOf(list)
+	if err != nil {
+		return err
+	}
+	if err := metadataOnly(k, partial); err != nil {
+		return err
+	}
+	o := (&client.ListOptions{}).ApplyOptions(opts)
+	if err := checkListOptions(o); err != nil {
+		return err
+	}
+	call := Call{Verb: VerbList, Kind: k.gvk.Kind, Namespace: o.Namespace, Cached: true}
+	read := func() ([]client.Object, error) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		found := pick(r.view, k, o)
+		if o.Limit > 0 && int64(len(found)) > o.Limit {
+			found = found[:o.Limit]
+		}
+		return found, nil
+	}
+	var failed error
+	err = do(ctx, r.hook, call, read, func(found []client.Object) {
+		failed = handList(k, partial, k.gvk, found, list)
+		list.SetContinue("continue-not-supported")
+	})
+	return cmp.Or(err, failed)
+}
+
+func metadataOnly(k *kind, partial bool) error {
+	if !k.custom && !partial {
+		return fmt.Errorf("apifake: a cache holds only the metadata of a %s; read it as PartialObjectMetadata", k.gvk.Kind)
+	}
+	return nil
+}

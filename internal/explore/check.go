@@ -1,0 +1,102 @@
+package explore
+
+import (
+	"fmt"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+var owner = provider.Owner{Cluster: cluster, Namespace: tokenKey.Namespace, Token: tokenKey.Name}
+
+func (w *world) violate(invariant, format string, args ...any) {
+	if w.violation == "" {
+		w.violation = invariant + ": " + fmt.Sprintf(format, args...)
+	}
+}
+
+// check judges S1 to S4 as things stand.
+func (w *world) check() {
+	live := w.backend.LiveOf(owner)
+	inFlight := w.minting()
+	for _, name := range append(slices.Clone(live), inFlight...) {
+		if n := w.backend.MintCount(name); n > 1 {
+			w.violate("S1", "%s was minted %d times", name, n)
+		}
+	}
+	token := w.token()
+	if token == nil {
+		if len(live) > 0 {
+			w.violate("S4", "the ApiToken is gone, and %v is live", live)
+		}
+		if len(inFlight) > 0 {
+			w.violate("S4", "the ApiToken is gone, and %v can still land", inFlight)
+		}
+		return
+	}
+	for _, name := range append(slices.Clone(live), inFlight...) {
+		if !slices.ContainsFunc(token.Status.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.Name == name }) {
+			w.violate("S3", "%s is live or under way and in no ledger", name)
+		}
+	}
+	if s := w.secret(); s != nil && token.DeletionTimestamp.IsZero() && !w.restored {
+		if name := s.Annotations[v1alpha1.AnnotationCredential]; !slices.Contains(live, name) {
+			w.violate("S2", "the Secret holds %s, which is not live", name)
+		}
+	}
+}
+
+// minting are the names of Mint requests that can still land.
+func (w *world) minting() []string {
+	var out []string
+	for _, c := range w.backend.InFlight() {
+		if c.Verb == fake.Mint {
+			out = append(out, c.Name)
+		}
+	}
+	return out
+}
+
+// settled judges the end: everything that was wanted is there, and nothing else.
+func (w *world) settled() {
+	w.restored = false
+	w.check()
+	token := w.token()
+	if token == nil || w.violation != "" {
+		return
+	}
+	if !token.DeletionTimestamp.IsZero() {
+		w.violate("convergence", "the ApiToken is deleted and does not go: %s", summary(token))
+		return
+	}
+	if token.Spec.Suspend {
+		return
+	}
+	live := w.backend.LiveOf(owner)
+	entries := token.Status.Credentials
+	switch {
+	case !meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady):
+		w.violate("convergence", "not Ready in the end: %s", summary(token))
+	case len(entries) != 1 || entries[0].State != v1alpha1.StateActive:
+		w.violate("convergence", "the ledger does not come to one Active entry: %s", summary(token))
+	case !slices.Equal(live, []string{entries[0].Name}):
+		w.violate("convergence", "live in the end: %v, ledger: %s", live, summary(token))
+	case w.secret() == nil || w.secret().Annotations[v1alpha1.AnnotationCredential] != entries[0].Name:
+		w.violate("convergence", "the Secret does not hold the Active credential: %s", summary(token))
+	}
+}
+
+func summary(t *v1alpha1.ApiToken) string {
+	out := ""
+	for _, e := range t.Status.Credentials {
+		out += fmt.Sprintf("[%s %s] ", e.Name, e.State)
+	}
+	if c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+		out += c.Reason + ": " + c.Message
+	}
+	return out
+}

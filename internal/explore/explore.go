@@ -1,0 +1,75 @@
+package explore
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Failure is a schedule that broke an invariant.
+type Failure struct {
+	Scenario, Schedule, Violation string
+	// Trace says what happened, a line each.
+	Trace []string
+}
+
+// Error implements error.
+func (f *Failure) Error() string {
+	return fmt.Sprintf("%s\nin scenario %q, %s:\n%s", f.Violation, f.Scenario, f.Schedule, strings.Join(f.Trace, "\n"))
+}
+
+// runOne follows one schedule.
+func runOne(s Scenario, v variant, c chooser) *Failure {
+	w := newWorld(s, v, c)
+	w.run()
+	if w.violation == "" {
+		return nil
+	}
+	return &Failure{Scenario: s.Name, Schedule: fmt.Sprint(c), Violation: w.violation, Trace: w.trace}
+}
+
+// Bounds limit an exploration.
+type Bounds struct {
+	// Deviations from the ordinary course in one run, at most.
+	Deviations int
+	// Runs at most; 0: no limit. Of the schedules with the most deviations every
+	// n-th is run, so that the limit is spread over all of them.
+	Runs int
+}
+
+// enumerate runs every schedule of a scenario within the bounds, those with
+// fewer deviations first. It returns how many it ran and the first failure.
+func enumerate(s Scenario, v variant, b Bounds) (int, *Failure) {
+	level := []*schedule{{}}
+	runs := 0
+	for depth := 0; depth <= b.Deviations && len(level) > 0; depth++ {
+		stride := 1
+		if b.Runs > 0 {
+			stride = max(1, (len(level)+b.Runs-runs-1)/max(1, b.Runs-runs))
+		}
+		var next []*schedule
+		for i := 0; i < len(level); i += stride {
+			if b.Runs > 0 && runs >= b.Runs {
+				return runs, nil
+			}
+			runs++
+			if f := runOne(s, v, level[i]); f != nil {
+				return runs, f
+			}
+			if depth < b.Deviations {
+				next = append(next, level[i].children()...)
+			}
+		}
+		level = next
+	}
+	return runs, nil
+}
+
+// roll runs a scenario with dice.
+func roll(s Scenario, v variant, from, runs uint64) *Failure {
+	for seed := from; seed < from+runs; seed++ {
+		if f := runOne(s, v, newDice(seed)); f != nil {
+			return f
+		}
+	}
+	return nil
+}

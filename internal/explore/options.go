@@ -1,0 +1,95 @@
+package explore
+
+import (
+	"time"
+)
+
+// option is something that can happen while a process stands at a point.
+type option struct {
+	name string
+	do   func(*world, *process)
+}
+
+// goOn lets a process go on, perhaps with a fault.
+func goOn(f fault) option {
+	return option{name: string(f), do: func(w *world, p *process) {
+		p.resume <- command{fault: f}
+		w.await(p)
+	}}
+}
+
+// options are what can happen at a point; the first is the ordinary course.
+func (w *world) options(p *process) []option {
+	at := *p.at
+	out := []option{goOn(noFault), {name: "crash", do: crash}, {name: "the other process runs", do: swap}}
+	out = append(out, pause(70*time.Second), pause(10*time.Minute))
+	switch {
+	case at.after:
+		return append(out, goOn(answerLost))
+	case at.what == "check deadline":
+		out = append(out, w.requestFaults(at)...)
+	case at.provider && at.what == "Mint":
+		out = append(out, goOn(lost), goOn(late), goOn(answerLost), goOn(rejected), goOn(partial), goOn(hidden))
+	case at.provider:
+		out = append(out, goOn(lost), goOn(answerLost))
+	case at.write:
+		out = append(out, goOn(lost), goOn(answerLost), goOn(repeated))
+		if at.what == "create Secret" || at.what == "update Secret" {
+			out = append(out, goOn(late))
+		}
+	}
+	for _, u := range users {
+		if !w.used[u.name] && (u.possible == nil || u.possible(w)) {
+			out = append(out, option{name: u.name, do: func(w *world, _ *process) { w.used[u.name] = true; u.do(w) }})
+		}
+	}
+	if len(w.later) > 0 {
+		out = append(out, option{name: "late requests land", do: func(w *world, _ *process) { w.landAll() }})
+	}
+	return out
+}
+
+// requestFaults are the faults of the request that follows a check of the
+// deadline. Which one it is, the point does not tell; each takes what it knows.
+func (w *world) requestFaults(point) []option {
+	return []option{goOn(lost), goOn(late), goOn(answerLost), goOn(repeated), goOn(rejected), goOn(partial), goOn(hidden)}
+}
+
+// atPoint lets one thing happen while a process stands at a point.
+func (w *world) atPoint(p *process) {
+	options := w.options(p)
+	o := options[w.choose.pick(len(options))]
+	if o.name == "" {
+		w.note("%s  %s", p.id, p.at)
+	} else {
+		w.note("%s  %s: %s", p.id, p.at, o.name)
+	}
+	o.do(w, p)
+}
+
+func crash(w *world, p *process) {
+	p.resume <- command{crash: true}
+	w.await(p)
+}
+
+func swap(w *world, p *process) {
+	for _, other := range w.processes {
+		if other != p {
+			other.woken = other.woken || other.at == nil
+			w.current = other
+			return
+		}
+	}
+}
+
+func pause(d time.Duration) option {
+	return option{name: "pause of " + d.String(), do: func(w *world, _ *process) { w.advance(d) }}
+}
+
+func (w *world) landAll() {
+	later := w.later
+	w.later = nil
+	for _, l := range later {
+		w.quiet(l.land)
+	}
+}

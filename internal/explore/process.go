@@ -1,0 +1,281 @@
+package explore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"runtime"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/controllers/apitoken"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/explore/apifake"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// point is where a process stands: before an effect, after it, or at a check of
+// the deadline.
+type point struct {
+	// what is the request, such as "update ApiToken/status" or "Mint".
+	what string
+	// after: the effect is there, the answer is not.
+	after bool
+	// write says that it changes something; provider that it goes to the provider.
+	write, provider bool
+}
+
+func (p point) String() string {
+	if p.after {
+		return "after " + p.what
+	}
+	return "before " + p.what
+}
+
+// command lets a process go on, perhaps with a fault.
+type command struct {
+	crash bool
+	fault fault
+}
+
+// fault is what goes wrong with one request.
+type fault string
+
+const (
+	noFault fault = ""
+	// lost: it never arrives.
+	lost fault = "request lost"
+	// late: it arrives after its sender gave up.
+	late fault = "request lands late"
+	// answerLost: it is carried out, and the answer does not arrive.
+	answerLost fault = "answer lost"
+	// repeated: it is carried out, the answer was a 5xx, and the client library's
+	// repetition meets its own write.
+	repeated fault = "repeated after commit"
+	rejected fault = "rejected"
+	partial  fault = "stopped half-way"
+	hidden   fault = "not visible yet"
+)
+
+// process is one operator: its memory, its cache, and at most one pass under way.
+type process struct {
+	w       *world
+	id      string
+	rec     *apitoken.Reconciler
+	cache   *apifake.StaleReader
+	client  provider.Client
+	booted  time.Duration
+	names   uint64
+	events  chan any
+	resume  chan command
+	at      *point
+	fresh   bool
+	pending fault
+	// secretFailed: a write of the Secret in this attempt got an error.
+	secretFailed bool
+	woken        bool
+	seen         int64
+	wake         time.Duration // world time of the next timer; 0: none
+}
+
+// done ends a pass; err is nil after a crash too.
+type done struct {
+	result  ctrl.Result
+	err     error
+	crashed bool
+}
+
+func (w *world) boot(id string) *process {
+	p := &process{w: w, id: id, booted: w.now, woken: true, events: make(chan any), resume: make(chan command)}
+	w.boots++
+	p.names = uint64(w.boots) << 32
+	managed, err := labels.NewRequirement(v1alpha1.LabelManaged, selection.Exists, nil)
+	if err != nil {
+		panic(err)
+	}
+	p.cache = w.server.StaleReader(nil, labels.NewSelector().Add(*managed))
+	w.quiet(func() {
+		p.client, _, err = w.driver.Connect(context.Background(), provider.Config{UserAgent: id, Cluster: cluster})
+	})
+	if err != nil {
+		panic(err)
+	}
+	live := &lateClient{Client: w.server.Client(p), p: p}
+	cached := &lateClient{Client: w.server.Client(p).ReadingFrom(p.cache), p: p}
+	p.rec = apitoken.New(apitoken.Options{
+		Client: cached, Live: live, Providers: p, Clock: processClock{p}, Cluster: cluster, Random: p,
+		Decide: w.variant.decide(plan.Next), Steps: w.steps(p),
+	})
+	return p
+}
+
+// Read gives the nonces of names: different in every process, the same in every run.
+func (p *process) Read(b []byte) (int, error) {
+	if p.w.variant.sameNames {
+		return len(b), nil
+	}
+	p.names++
+	clear(b)
+	binary.BigEndian.PutUint64(b, p.names)
+	return len(b), nil
+}
+
+// start begins a pass.
+func (p *process) start() {
+	p.woken, p.wake, p.secretFailed = false, 0, false
+	go func() {
+		end := done{crashed: true}
+		defer func() { p.events <- end }()
+		res, err := p.rec.Reconcile(context.Background(), ctrl.Request{NamespacedName: tokenKey})
+		end = done{result: res, err: err}
+	}()
+}
+
+// yield stops at a point until the world lets the process go on.
+func (p *process) yield(at point) fault {
+	p.events <- at
+	c := <-p.resume
+	if c.crash {
+		runtime.Goexit()
+	}
+	return c.fault
+}
+
+// Before implements apifake.Hook. A request that follows a check of the deadline
+// is one with it: what can happen in between is what happens before the check.
+func (p *process) Before(_ context.Context, c apifake.Call) error {
+	if p.w.silent {
+		return nil
+	}
+	f := noFault
+	if p.fresh {
+		f, p.pending, p.fresh = p.pending, noFault, false
+	} else {
+		f = p.yield(pointOf(c))
+	}
+	switch f {
+	case lost:
+		return unavailable(c)
+	case late, answerLost, repeated:
+		p.pending = f
+	}
+	return nil
+}
+
+// After implements apifake.Hook.
+func (p *process) After(_ context.Context, c apifake.Call, err error) error {
+	if p.w.silent {
+		return err
+	}
+	f := p.pending
+	p.pending = noFault
+	switch {
+	case f == noFault && c.Verb != apifake.VerbGet && err == nil:
+		at := pointOf(c)
+		at.after = true
+		f = p.yield(at)
+	case f == late && err == nil:
+		f = answerLost
+	}
+	if err == nil && f == answerLost {
+		err = unavailable(c)
+	}
+	if err == nil && f == repeated {
+		err = conflict(c)
+	}
+	if err != nil && c.Kind == apifake.KindSecret && c.Verb != apifake.VerbGet {
+		p.secretFailed = true
+	}
+	return err
+}
+
+func pointOf(c apifake.Call) point {
+	what := c.Verb + " " + c.Kind
+	if c.Subresource != "" {
+		what += "/" + c.Subresource
+	}
+	return point{what: what, write: c.Verb != apifake.VerbGet && c.Verb != apifake.VerbList}
+}
+
+func unavailable(c apifake.Call) error {
+	return apierrors.NewServerTimeout(schema.GroupResource{Resource: c.Kind}, c.Verb, 1)
+}
+
+func conflict(c apifake.Call) error {
+	gr := schema.GroupResource{Resource: c.Kind}
+	if c.Verb == apifake.VerbCreate {
+		return apierrors.NewAlreadyExists(gr, c.Name)
+	}
+	return apierrors.NewConflict(gr, c.Name, errors.New("the object has been modified"))
+}
+
+// onProviderCall stands between a process and the provider.
+func (w *world) onProviderCall(_ context.Context, c fake.Call) fake.Fault {
+	if w.silent {
+		return fake.Fault{}
+	}
+	p := w.processes[c.Client]
+	if p == nil || c.Phase == fake.After && c.Verb != fake.Mint && c.Verb != fake.Revoke {
+		return fake.Fault{}
+	}
+	f := noFault
+	if p.fresh && c.Phase == fake.Before {
+		f, p.pending, p.fresh = p.pending, noFault, false
+	} else {
+		f = p.yield(point{what: string(c.Verb), after: c.Phase == fake.After, provider: true,
+			write: c.Verb == fake.Mint || c.Verb == fake.Revoke})
+	}
+	switch f {
+	case lost:
+		return fake.Fault{Kind: fake.InDoubt}
+	case late:
+		w.later = append(w.later, landing{at: w.now + landsWithin, land: func() { w.backend.Land() }})
+		return fake.Fault{Kind: fake.LandLate}
+	case answerLost, repeated:
+		return fake.Fault{Kind: fake.LoseAnswer}
+	case rejected:
+		return fake.Fault{Kind: fake.Reject}
+	case partial:
+		return fake.Fault{Kind: fake.Partial}
+	case hidden:
+		return fake.Fault{Kind: fake.Hide}
+	}
+	return fake.Fault{}
+}
+
+// Facts implements apitoken.Providers: one provider, always ready.
+func (p *process) Facts(context.Context, connections.Key, string) (connections.Facts, error) {
+	return connections.Facts{
+		Found: true, Ready: true, Admitted: true, Account: fake.DefaultAccount,
+		DriverType: fake.Type, Driver: p.w.driver, Capabilities: p.w.driver.Capabilities(),
+	}, nil
+}
+
+// Connect implements apitoken.Providers.
+func (p *process) Connect(context.Context, connections.Key) (connections.Connection, error) {
+	return connections.Connection{Client: p.client, Account: provider.Account{ID: fake.DefaultAccount}}, nil
+}
+
+// Forget implements apitoken.Providers.
+func (p *process) Forget(connections.Key) {}
+
+// processClock is the world's wall and the process's own monotonic clock.
+type processClock struct{ p *process }
+
+func (c processClock) Now() time.Time           { return c.p.w.wall() }
+func (c processClock) Monotonic() time.Duration { return c.p.w.now - c.p.booted }
+func (c processClock) Sleep(ctx context.Context, d time.Duration) error {
+	c.p.w.advance(d)
+	return ctx.Err()
+}
+
+var tokenKey = types.NamespacedName{Namespace: "team", Name: "token"}

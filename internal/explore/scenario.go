@@ -1,0 +1,152 @@
+package explore
+
+import (
+	"context"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// Scenario is a story: what users do, one thing after the other, each when
+// everything has come to rest.
+type Scenario struct {
+	Name  string
+	story []func(*world)
+}
+
+func (Scenario) token() *v1alpha1.ApiToken {
+	return &v1alpha1.ApiToken{
+		ObjectMeta: metav1.ObjectMeta{Namespace: tokenKey.Namespace, Name: tokenKey.Name},
+		Spec: v1alpha1.ApiTokenSpec{
+			ProviderRef: v1alpha1.ProviderReference{Kind: v1alpha1.KindTokenProvider, Name: "p"},
+			Scopes:      []v1alpha1.Scope{"objectstorage:object-read-only"},
+			Buckets:     []v1alpha1.Bucket{"b"},
+			ExpiresIn:   &metav1.Duration{Duration: 90 * 24 * time.Hour},
+			Rotation:    v1alpha1.Rotation{Overlap: &metav1.Duration{Duration: time.Second}},
+		},
+	}
+}
+
+// Scenarios are the stories that are explored.
+func Scenarios() []Scenario {
+	return []Scenario{
+		{Name: "issue, rotate, delete", story: []func(*world){timeToRotate, deleteToken}},
+		{Name: "issue, lose the Secret", story: []func(*world){deleteSecret}},
+		{Name: "rotate, edit the Secret", story: []func(*world){timeToRotate, editSecret}},
+		{Name: "change scopes, rotate on request", story: []func(*world){changeScopes, raiseGeneration}},
+		{Name: "rotate, the namespace terminates", story: []func(*world){timeToRotate, terminateNamespace}},
+	}
+}
+
+func timeToRotate(w *world) {
+	t := w.token()
+	if t == nil || t.Status.RotatesAt == nil {
+		return
+	}
+	w.keepOld()
+	w.note("time passes until the rotation is due")
+	w.advance(max(0, t.Status.RotatesAt.Sub(w.wall())))
+	w.current.woken = true
+}
+
+func deleteToken(w *world) {
+	w.note("a user deletes the ApiToken")
+	w.server.Delete(apifakeToken)
+}
+
+func deleteSecret(w *world) {
+	w.note("a user deletes the Secret")
+	w.server.Delete(apifakeSecret)
+}
+
+func terminateNamespace(w *world) {
+	w.note("the namespace terminates")
+	for _, key := range w.server.TerminateNamespace(tokenKey.Namespace) {
+		w.server.Delete(key)
+	}
+}
+
+func editSecret(w *world) {
+	if s := w.secret(); s != nil {
+		w.note("a user edits the Secret")
+		w.keepOld()
+		s = s.DeepCopy()
+		s.Data["AWS_SECRET_ACCESS_KEY"] = []byte("edited")
+		w.write(s)
+	}
+}
+
+func changeScopes(w *world) {
+	w.editToken("scopes", func(t *v1alpha1.ApiToken) {
+		t.Spec.Scopes = []v1alpha1.Scope{"objectstorage:object-read-write"}
+	})
+}
+
+func raiseGeneration(w *world) {
+	w.editToken("rotation.generation", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation++ })
+}
+
+func (w *world) editToken(what string, edit func(*v1alpha1.ApiToken)) {
+	if t := w.token(); t != nil {
+		w.note("a user changes %s", what)
+		w.keepOld()
+		t = t.DeepCopy()
+		edit(t)
+		w.write(t)
+	}
+}
+
+// restoreSecret brings back the Secret as it was before the last rotation.
+func restoreSecret(w *world) {
+	w.note("a user restores the old Secret")
+	w.restored = true
+	s := w.old.DeepCopy()
+	s.ResourceVersion, s.UID = "", ""
+	if now := w.secret(); now != nil {
+		s.ResourceVersion, s.UID = now.ResourceVersion, now.UID
+		w.write(s)
+		return
+	}
+	w.quiet(func() { must(client.IgnoreAlreadyExists(w.server.Client(nil).Create(context.Background(), s))) })
+}
+
+func (w *world) keepOld() {
+	if s := w.secret(); s != nil {
+		w.old = s.DeepCopy()
+	}
+}
+
+func (w *world) write(obj client.Object) {
+	w.quiet(func() { must(w.server.Client(nil).Update(context.Background(), obj)) })
+}
+
+// user is something that a user does, at most once in a run, at any time.
+type user struct {
+	name     string
+	possible func(*world) bool
+	do       func(*world)
+}
+
+var users = []user{
+	{name: "the Secret is deleted", possible: hasSecret, do: deleteSecret},
+	{name: "the ApiToken is deleted", possible: hasToken, do: deleteToken},
+	{name: "the namespace terminates", possible: hasToken, do: terminateNamespace},
+	{name: "the Secret is edited", possible: hasSecret, do: editSecret},
+	{name: "scopes change", possible: hasToken, do: changeScopes},
+	{name: "an old Secret is restored", possible: func(w *world) bool { return w.old != nil && hasToken(w) }, do: restoreSecret},
+	{name: "the wall clock jumps back", do: func(w *world) { w.skew -= 2 * time.Minute }},
+}
+
+func hasSecret(w *world) bool { s := w.secret(); return s != nil && s.DeletionTimestamp.IsZero() }
+
+func hasToken(w *world) bool {
+	t := w.token()
+	return t != nil && t.DeletionTimestamp.IsZero() && !namespaceTerminates(w)
+}
+
+func namespaceTerminates(w *world) bool {
+	return w.used["the namespace terminates"]
+}

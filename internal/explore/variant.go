@@ -1,0 +1,146 @@
+package explore
+
+import (
+	"context"
+	"reflect"
+	"runtime"
+	"strings"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/controllers/apitoken"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// variant is the protocol, or one that is broken on purpose: the explorer has to
+// notice each of them.
+type variant struct {
+	name string
+	// see changes what the rules get to see, judge what they decide.
+	see   func(*plan.Observation)
+	judge func(plan.Observation, plan.Decision) plan.Decision
+	// order changes the steps of an attempt.
+	order     func(p *process, steps map[string]apitoken.Step) []apitoken.Step
+	sameNames bool
+}
+
+// decide is the rules as this variant has them.
+func (v variant) decide(rules func(plan.Observation) plan.Decision) func(plan.Observation) plan.Decision {
+	return func(o plan.Observation) plan.Decision {
+		if v.see != nil {
+			o.Ledger = append([]plan.Entry(nil), o.Ledger...)
+			v.see(&o)
+		}
+		d := rules(o)
+		if v.judge != nil {
+			d = v.judge(o, d)
+		}
+		return d
+	}
+}
+
+// steps are the steps of an attempt as this variant has them. A check of the
+// deadline is a point of its own, and one with the request that follows it.
+func (w *world) steps(p *process) []apitoken.Step {
+	if w.variant.order == nil {
+		steps := apitoken.Standard()
+		for i, s := range steps {
+			if stepName(s) == "InTime" {
+				steps[i] = p.checked(s)
+			}
+		}
+		return steps
+	}
+	named := map[string]apitoken.Step{}
+	for _, s := range apitoken.Standard() {
+		named[stepName(s)] = s
+	}
+	named["InTime"] = p.checked(named["InTime"])
+	return w.variant.order(p, named)
+}
+
+func stepName(s apitoken.Step) string {
+	name := runtime.FuncForPC(reflect.ValueOf(s).Pointer()).Name()
+	return name[strings.LastIndex(name, ".")+1:]
+}
+
+func (p *process) checked(inTime apitoken.Step) apitoken.Step {
+	return func(a *apitoken.Attempt, ctx context.Context) error {
+		f := p.yield(point{what: "check deadline", write: true})
+		if err := inTime(a, ctx); err != nil {
+			return err
+		}
+		p.fresh, p.pending = true, f
+		return nil
+	}
+}
+
+func standard(steps map[string]apitoken.Step, names ...string) []apitoken.Step {
+	out := make([]apitoken.Step, 0, len(names))
+	for _, n := range names {
+		out = append(out, steps[n])
+	}
+	return out
+}
+
+func settleAll(o *plan.Observation) {
+	for i := range o.Ledger {
+		o.Ledger[i].Settled, o.Ledger[i].SettlesIn = true, 0
+	}
+}
+
+// broken are the variants that the explorer must catch.
+func broken() []variant {
+	return []variant{
+		{name: "no reservation", order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
+			prepare := func(a *apitoken.Attempt, _ context.Context) error { return a.Prepare() }
+			return append([]apitoken.Step{prepare}, standard(s, "InTime", "Mint", "Usable", "InTime", "Publish", "Record")...)
+		}},
+		{name: "neither fence nor settle", see: settleAll, judge: func(_ plan.Observation, d plan.Decision) plan.Decision {
+			if a, ok := d.Action.(plan.Abandon); ok {
+				a.Fence = false
+				d.Action = a
+			}
+			return d
+		}},
+		{name: "record before publish", order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
+			return standard(s, "Reserve", "InTime", "Mint", "Usable", "Record", "InTime", "Publish")
+		}},
+		{name: "revoke on a publish conflict", order: func(p *process, s map[string]apitoken.Step) []apitoken.Step {
+			publish := func(a *apitoken.Attempt, ctx context.Context) error {
+				err := s["Publish"](a, ctx)
+				if p.secretFailed {
+					_ = a.Client().Revoke(ctx, provider.Ref{Name: a.Name()})
+				}
+				return err
+			}
+			return append(standard(s, "Reserve", "InTime", "Mint", "Usable", "InTime"), publish, s["Record"])
+		}},
+		{name: "mint again under a read name", sameNames: true, judge: func(o plan.Observation, d plan.Decision) plan.Decision {
+			if _, ok := d.Action.(plan.Abandon); ok {
+				d.Action = plan.Issue{Reason: plan.IssueInitial, Revision: o.Token.Revision}
+			}
+			return d
+		}, order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
+			return standard(s, "Reserve", "InTime", "Mint", "Usable", "InTime", "Publish", "Record")
+		}},
+		{name: "drop without settling", see: settleAll},
+		{name: "adopt an entry whose revocation began", judge: func(o plan.Observation, d plan.Decision) plan.Decision {
+			for i := range o.Ledger {
+				e := &o.Ledger[i]
+				if o.Secret.Live && o.Secret.Exists && e.State == v1alpha1.StateRetiring && e.Name == o.Secret.Credential && !o.Token.Deleting {
+					return plan.Decision{Action: plan.Adopt{Name: e.Name}, State: plan.Progressing, Reason: v1alpha1.ReasonResolving}
+				}
+			}
+			return d
+		}},
+		{name: "list the owner before settling", see: func(o *plan.Observation) {
+			if o.Token.Deleting {
+				settleAll(o)
+			}
+		}},
+		{name: "deadline checked before Mint only", order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
+			return standard(s, "Reserve", "InTime", "Mint", "Usable", "Publish", "Record")
+		}},
+	}
+}

@@ -1,0 +1,233 @@
+// Package explore runs the real reconciler against an API server and a
+// provider in memory, in every order that a schedule of deviations describes: a
+// process is stopped before and after each of its effects, requests and answers
+// are lost, repeated or late, two processes interleave and either is paused for
+// any time, and users delete and change things meanwhile. After every effect it
+// checks the invariants of the protocol (docs/architecture.md), and at the end
+// that everything converges.
+package explore
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/explore/apifake"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+const (
+	cluster = "abcdefgh"
+	// maxSteps ends a run that does not come to rest.
+	maxSteps = 4000
+	// patience is how far ahead a timer is waited for before the story goes on.
+	patience = 30 * time.Minute
+	// horizon is how far ahead timers are followed at the end.
+	horizon = 3 * time.Hour
+)
+
+var epoch = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// world is everything outside the processes, and the order in which they run.
+type world struct {
+	server    *apifake.Server
+	backend   *fake.Backend
+	driver    *fake.Driver
+	variant   variant
+	processes map[string]*process
+	current   *process
+	choose    chooser
+	story     []func(*world)
+	used      map[string]bool
+	old       *corev1.Secret // what a user may restore
+
+	now       time.Duration
+	skew      time.Duration
+	boots     int
+	silent    bool
+	restored  bool
+	later     []landing
+	trace     []string
+	violation string
+}
+
+func (w *world) wall() time.Time { return epoch.Add(w.now + w.skew) }
+
+// quiet runs something that no schedule interferes with.
+func (w *world) quiet(f func()) {
+	was := w.silent
+	w.silent = true
+	f()
+	w.silent = was
+}
+
+// advance lets time pass, and what is under way arrive.
+func (w *world) advance(d time.Duration) {
+	w.now += d
+	due := slices.DeleteFunc(slices.Clone(w.later), func(l landing) bool { return l.at > w.now })
+	w.later = slices.DeleteFunc(w.later, func(l landing) bool { return l.at <= w.now })
+	for _, l := range due {
+		w.quiet(l.land)
+	}
+}
+
+// newWorld makes an empty cluster, two processes, and an ApiToken to be.
+func newWorld(s Scenario, v variant, c chooser) *world {
+	w := &world{variant: v, choose: c, used: map[string]bool{}, story: slices.Clone(s.story)}
+	w.server = apifake.NewServer(w.wall)
+	w.backend = fake.NewBackend(worldClock{w})
+	w.backend.OnCall = w.onProviderCall
+	w.driver = fake.New(w.backend)
+	w.quiet(func() {
+		must(w.server.Client(nil).Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tokenKey.Namespace}}))
+		must(w.server.Client(nil).Create(context.Background(), s.token()))
+	})
+	w.processes = map[string]*process{}
+	for _, id := range []string{"a", "b"} {
+		w.processes[id] = w.boot(id)
+	}
+	w.current = w.processes["a"]
+	return w
+}
+
+// run follows the schedule until everything is at rest.
+func (w *world) run() {
+	for step := 0; w.violation == ""; step++ {
+		if step > maxSteps {
+			w.violate("convergence", "no rest after %d steps", maxSteps)
+			break
+		}
+		w.check()
+		p := w.current
+		switch {
+		case p.at != nil:
+			w.atPoint(p)
+		case p.ready():
+			w.begin(p)
+		case !w.idle(p):
+			w.settled()
+			w.stop()
+			return
+		}
+	}
+	w.stop()
+}
+
+// begin starts a pass, with a cache that is up to date or as old as it was.
+func (w *world) begin(p *process) {
+	if w.choose.pick(2) == 0 {
+		p.cache.Refresh()
+		p.seen = w.server.Revision()
+	} else {
+		w.note("%s starts with an old cache", p.id)
+	}
+	p.start()
+	w.await(p)
+}
+
+// await takes the next event of a process.
+func (w *world) await(p *process) {
+	switch e := (<-p.events).(type) {
+	case point:
+		p.at = &e
+	case done:
+		p.at = nil
+		switch {
+		case e.crashed:
+			w.processes[p.id] = w.boot(p.id)
+			w.current = w.processes[p.id]
+		case e.err != nil:
+			p.wake = w.now + time.Second
+		case e.result.RequeueAfter > 0:
+			p.wake = w.now + e.result.RequeueAfter
+		}
+	}
+}
+
+// ready reports whether a process has something to do now: its cache has yet to
+// show a change, or a timer has come.
+func (p *process) ready() bool {
+	return p.woken || p.seen < p.w.server.Revision() || p.wake > 0 && p.wake <= p.w.now
+}
+
+// idle goes on with the story when nothing is to be done at once. It reports
+// false when there is nothing more to wait for.
+func (w *world) idle(p *process) bool {
+	w.backend.Reveal()
+	if w.server.Peek(apifakeToken) == nil {
+		w.server.CollectGarbage()
+	}
+	limit := horizon
+	if len(w.story) > 0 {
+		limit = patience
+	}
+	if p.wake > 0 && p.wake-w.now <= limit {
+		w.advance(p.wake - w.now)
+		return true
+	}
+	if len(w.story) > 0 {
+		next := w.story[0]
+		w.story = w.story[1:]
+		next(w)
+		return true
+	}
+	for _, id := range []string{"a", "b"} {
+		if other := w.processes[id]; other != p && other.at != nil {
+			w.note("%s goes on at last", id)
+			w.current = other
+			return true
+		}
+	}
+	if len(w.later) > 0 {
+		w.advance(landsWithin)
+		return true
+	}
+	return false
+}
+
+// stop ends the processes that are still in a pass.
+func (w *world) stop() {
+	for _, p := range w.processes {
+		if p.at != nil {
+			p.resume <- command{crash: true}
+			<-p.events
+			p.at = nil
+		}
+	}
+}
+
+func (w *world) note(format string, args ...any) {
+	w.trace = append(w.trace, fmt.Sprintf("%8s  ", w.now)+fmt.Sprintf(format, args...))
+}
+
+func (w *world) token() *v1alpha1.ApiToken {
+	t, _ := w.server.Peek(apifakeToken).(*v1alpha1.ApiToken)
+	return t
+}
+
+func (w *world) secret() *corev1.Secret {
+	s, _ := w.server.Peek(apifakeSecret).(*corev1.Secret)
+	return s
+}
+
+var (
+	apifakeToken  = apifake.Key{Kind: "ApiToken", Namespace: tokenKey.Namespace, Name: tokenKey.Name}
+	apifakeSecret = apifake.Key{Kind: apifake.KindSecret, Namespace: tokenKey.Namespace, Name: tokenKey.Name}
+)
+
+type worldClock struct{ w *world }
+
+func (c worldClock) Now() time.Time                                   { return c.w.wall() }
+func (c worldClock) Monotonic() time.Duration                         { return c.w.now }
+func (c worldClock) Sleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
+
+func must(err error) {
+	if err != nil {
+		panic(err)
+	}
+}

@@ -1,0 +1,97 @@
+package fake
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Type is the type of the driver.
+const Type = "fake"
+
+// The keys of a credential in its Secret.
+const (
+	KeyID     = "AWS_ACCESS_KEY_ID"
+	KeySecret = "AWS_SECRET_ACCESS_KEY"
+)
+
+// TokenKey is the key of the minting credential in the credentials Secret.
+const TokenKey = "token"
+
+// Driver gives access to a Backend. Its fields are set before use.
+type Driver struct {
+	Backend *Backend
+	// Caps are what Capabilities returns.
+	Caps provider.Capabilities
+	// UsableAfter is what every Mint returns.
+	UsableAfter time.Duration
+	// Refuse, if set, is asked by Validate after the Capabilities were.
+	Refuse func(provider.MintRequest) *provider.Refusal
+}
+
+// New returns a Driver that grants any scope and ends credentials itself.
+func New(b *Backend) *Driver {
+	return &Driver{Backend: b, Caps: provider.Capabilities{
+		ExpiryEnforcedBy: provider.EnforcedByProvider,
+		Settle:           time.Minute,
+	}}
+}
+
+// Type implements provider.Driver.
+func (*Driver) Type() string { return Type }
+
+// Capabilities implements provider.Driver.
+func (d *Driver) Capabilities() provider.Capabilities { return d.Caps }
+
+// Connect implements provider.Driver.
+func (d *Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
+	b := d.Backend
+	var account string
+	b.locked(func() { account = b.account })
+	call := Call{Verb: Connect, Client: cfg.UserAgent, Account: account}
+	if err := b.do(ctx, call, func(Fault) {}); err != nil {
+		return nil, provider.Account{}, err
+	}
+	if b.Token != "" && cfg.Credentials[TokenKey].Reveal() != b.Token {
+		return nil, provider.Account{}, &provider.Error{
+			Code: provider.CodeUnauthenticated, NotExecuted: true,
+			Message: "the provider did not accept the key token of the credentials Secret",
+		}
+	}
+	client := &client{driver: d, backend: b, config: cfg, account: account}
+	return client, provider.Account{ID: account, GrantableScopes: slices.Clone(d.Caps.Scopes)}, nil
+}
+
+// Validate implements provider.Validator: it refuses what Caps does not list.
+func (d *Driver) Validate(_ provider.Config, req provider.MintRequest) error {
+	for i, scope := range req.Grant.Scopes {
+		if len(d.Caps.Scopes) > 0 && !slices.Contains(d.Caps.Scopes, scope) {
+			return &provider.Refusal{
+				Reason: provider.RefusedScope, Field: fmt.Sprintf("spec.scopes[%d]", i), Value: scope,
+				Message: "this provider grants " + strings.Join(d.Caps.Scopes, ", "),
+			}
+		}
+	}
+	end := req.Grant.ExpiresAt
+	if longest := d.Caps.MaxLifetime; longest > 0 && (end.IsZero() || end.Sub(d.Backend.clock.Now()) > longest) {
+		return &provider.Refusal{
+			Reason: provider.RefusedLifetime, Field: "spec.expiresIn", Value: end.UTC().Format(time.RFC3339),
+			Message: fmt.Sprintf("a credential of this provider lives at most %s; declare that or less", longest),
+		}
+	}
+	if d.Refuse != nil {
+		if r := d.Refuse(req); r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
+// Connection implements provider.Connector.
+func (*Driver) Connection(_ provider.Config, grant provider.Grant) map[string]string {
+	return provider.S3Connection("https://s3.fake.invalid", "fake-1", grant.Buckets)
+}
