@@ -2,6 +2,7 @@ package apitoken
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -69,12 +71,16 @@ func superseded(err error) error {
 
 // patchFinalizer changes the finalizers and nothing else, if the ApiToken still is as read.
 func (r *Reconciler) patchFinalizer(ctx context.Context, p *pass, change func(client.Object, string) bool) error {
-	from := p.token.DeepCopy()
 	if !change(p.token, v1alpha1.Finalizer) {
 		return nil
 	}
-	patch := client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
-	if err := r.Client.Patch(ctx, p.token, patch); err != nil {
+	body, err := json.Marshal(map[string]any{"metadata": map[string]any{
+		"resourceVersion": p.token.ResourceVersion, "finalizers": p.token.Finalizers,
+	}})
+	if err != nil {
+		return fmt.Errorf("encoding the finalizers: %w", err)
+	}
+	if err := r.Client.Patch(ctx, p.token, client.RawPatch(types.MergePatchType, body)); err != nil {
 		return superseded(err)
 	}
 	r.wrote(p)
@@ -92,6 +98,8 @@ func (r *Reconciler) removeFinalizer(ctx context.Context, p *pass) error {
 
 // wrote notes that the API server has the token as it is in p.
 func (r *Reconciler) wrote(p *pass) {
+	// Half of what the API server answers; sending nothing back leaves them as they are.
+	p.token.ManagedFields = nil
 	p.base = p.token.Status.DeepCopy()
 	p.saved = true
 	r.written.remember(p.token)

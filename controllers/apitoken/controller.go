@@ -24,8 +24,12 @@ import (
 const (
 	// MintDeadline is how long after its reservation an attempt may start Mint or Publish.
 	MintDeadline = time.Minute
-	// PublishSettle is how long a publish may still be on its way to the API
-	// server: over the timeout of a request.
+	// RequestTimeout is how long after that a request of the attempt may still
+	// wait for its answer before this process gives it up.
+	RequestTimeout = 30 * time.Second
+	// PublishSettle is how long after it was given up a publish may still be
+	// carried out by the API server, whose own limit for a request is a minute
+	// (kube-apiserver --request-timeout).
 	PublishSettle = time.Minute
 )
 

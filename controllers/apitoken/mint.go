@@ -37,7 +37,9 @@ type Attempt struct {
 	p      *pass
 	action plan.Issue
 	conn   connections.Connection
-	minted provider.Minted
+	// minted is a function, into which fmt does not look: it calls no method of an
+	// unexported field, and would print the secret that provider.Value hides.
+	minted func() provider.Minted
 	name   string
 
 	// began is taken before the reservation is sent, by both clocks.
@@ -57,9 +59,9 @@ func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) erro
 			return errAccountChanged
 		}
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), MintDeadline+PublishSettle)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), MintDeadline+RequestTimeout)
 	defer cancel()
-	a := &Attempt{r: r, p: p, action: action, conn: conn, began: r.Clock.Now(), beganMonotonic: r.Clock.Monotonic()}
+	a := &Attempt{r: r, p: p, action: action, conn: conn, minted: unminted, began: r.Clock.Now(), beganMonotonic: r.Clock.Monotonic()}
 	for _, step := range r.Steps {
 		if err := step(a, ctx); err != nil {
 			return err
@@ -68,8 +70,16 @@ func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) erro
 	return nil
 }
 
+func unminted() provider.Minted { return provider.Minted{} }
+
 // Name of the credential.
 func (a *Attempt) Name() string { return a.name }
+
+// Revision of the credential.
+func (a *Attempt) Revision() int64 { return a.action.Revision }
+
+// Recorded is the last revision that the ledger has recorded.
+func (a *Attempt) Recorded() int64 { return a.p.token.Status.Revision }
 
 // Client of the provider that mints it.
 func (a *Attempt) Client() provider.Client { return a.conn.Client }
@@ -132,7 +142,7 @@ func (a *Attempt) Mint(ctx context.Context) error {
 	minted, err := a.conn.Client.Mint(ctx, a.r.mintRequest(a.p, a.name))
 	operation(a.p.facts.DriverType, "mint", err)
 	if err == nil {
-		a.minted = minted
+		a.minted = func() provider.Minted { return minted }
 		return nil
 	}
 	if e := a.p.entry(a.name); e != nil && provider.InDoubt(err) {
@@ -141,22 +151,34 @@ func (a *Attempt) Mint(ctx context.Context) error {
 		a.p.token.Status.Credentials = slices.DeleteFunc(a.p.token.Status.Credentials,
 			func(e v1alpha1.LedgerEntry) bool { return e.Name == a.name })
 	}
+	a.pauseAsAsked(err)
 	return a.r.providerFailed(a.p, "mint", err)
+}
+
+// maxAskedPause bounds the pause that a provider may ask for.
+const maxAskedPause = time.Hour
+
+// pauseAsAsked makes the backoff as long as the provider asks for, if that is longer.
+func (a *Attempt) pauseAsAsked(err error) {
+	until := timeOf(a.r.Clock.Now().Add(min(provider.AsError(err).RetryAfter, maxAskedPause)))
+	if retry := a.p.token.Status.Retry; retry != nil && retry.NotBefore.Before(until) {
+		retry.NotBefore = *until
+	}
 }
 
 // Usable waits until the provider accepts the credential everywhere.
 func (a *Attempt) Usable(ctx context.Context) error {
-	if a.minted.UsableAfter <= 0 {
+	if a.minted().UsableAfter <= 0 {
 		return nil
 	}
-	return a.r.Clock.Sleep(ctx, a.minted.UsableAfter)
+	return a.r.Clock.Sleep(ctx, a.minted().UsableAfter)
 }
 
 // Publish writes the Secret, if it still is as it was seen before the
 // reservation. After an error the Secret is read: the write may have happened.
 func (a *Attempt) Publish(ctx context.Context) error {
 	entry := a.issued()
-	seen, err := a.r.secrets.Publish(ctx, a.p.target, a.p.seen, &entry, a.minted)
+	seen, err := a.r.secrets.Publish(ctx, a.p.target, a.p.seen, &entry, a.minted())
 	operation(a.p.facts.DriverType, "publish", err)
 	if err != nil {
 		now, readErr := a.r.secrets.Read(ctx, a.p.target)
@@ -175,7 +197,7 @@ func (a *Attempt) issued() v1alpha1.LedgerEntry {
 	if e := a.p.entry(a.name); e != nil {
 		entry = *e
 	}
-	c := a.minted.Credential
+	c := a.minted().Credential
 	entry.ID, entry.IssuedAt, entry.ExpiresAt = c.ID, timeOf(a.began), timeOf(c.ExpiresAt)
 	if entry.ExpiresAt == nil && a.p.facts.Capabilities.ExpiryEnforcedBy == provider.EnforcedByOperator {
 		entry.ExpiresAt = timeOf(plan.ExpiryFor(&a.p.token.Spec, a.began, 0))
@@ -196,7 +218,7 @@ func (a *Attempt) Record(ctx context.Context) error {
 	if err := a.r.save(ctx, p, next, nil); err != nil {
 		return superseded(err)
 	}
-	a.r.event(p, eventIssued, "Issue", "credential %s (%s) is live and in Secret %q", a.name, a.minted.Credential.ID, p.token.SecretName())
+	a.r.event(p, eventIssued, "Issue", "credential %s (%s) is live and in Secret %q", a.name, a.minted().Credential.ID, p.token.SecretName())
 	return nil
 }
 

@@ -102,7 +102,7 @@ func (r *Reconciler) refresh(p *pass) {
 // entry that is or was Active has had its answer and is settled.
 func (r *Reconciler) entries(p *pass) []plan.Entry {
 	now := r.Clock.Monotonic()
-	settle := MintDeadline + max(p.facts.Capabilities.Settle, PublishSettle)
+	settle := MintDeadline + RequestTimeout + max(p.facts.Capabilities.Settle, PublishSettle)
 	first := r.sightings.see(client.ObjectKeyFromObject(p.token), p.token.Status.Credentials, now)
 	out := make([]plan.Entry, 0, len(p.token.Status.Credentials))
 	for i := range p.token.Status.Credentials {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -146,8 +147,32 @@ func (c conditions) setOrRemove(kind string, holds bool, reason, message string)
 	meta.RemoveStatusCondition(&c.p.token.Status.Conditions, kind)
 }
 
+// lastEnd stands between the message of a backoff and what the attempt before it ended with.
+const lastEnd = ". It ended with: "
+
+// failures are the reasons that say what an attempt ended with.
+var failures = map[string]bool{
+	v1alpha1.ReasonProviderError: true, v1alpha1.ReasonProviderRefused: true, v1alpha1.ReasonPublishRefused: true, v1alpha1.ReasonPublishing: true,
+}
+
+// withCause keeps what failed visible while the next attempt waits.
+func (c conditions) withCause(next plan.Decision) string {
+	was := meta.FindStatusCondition(c.p.token.Status.Conditions, v1alpha1.ConditionReconciling)
+	if next.Reason != v1alpha1.ReasonBackoff || was == nil {
+		return next.Message
+	}
+	if failures[was.Reason] {
+		return next.Message + lastEnd + was.Message
+	}
+	if _, cause, ok := strings.Cut(was.Message, lastEnd); ok && was.Reason == v1alpha1.ReasonBackoff {
+		return next.Message + lastEnd + cause
+	}
+	return next.Message
+}
+
 // summary sets Ready, Reconciling and Stalled.
 func (c conditions) summary(ready plan.Readiness, next plan.Decision) {
+	next.Message = c.withCause(next)
 	if ready.Ready {
 		c.set(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, fmt.Sprintf(
 			"Secret %q holds credential %s", c.p.token.SecretName(), orName(ready.Active.ID, ready.Active.Name)))

@@ -3,30 +3,39 @@ package explore
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
-// chooser decides at every choice point which of n options is taken. Option 0
+// chooser decides at every choice point which of the options is taken. The first
 // is the ordinary course of things; any other is a deviation.
 type chooser interface {
-	pick(n int) int
+	pick(options []string) int
 }
 
 // deviation takes an option other than 0 at one choice point.
 type deviation struct{ at, option int }
 
-// schedule takes the ordinary course but for its deviations, and notes how many
+// schedule takes the ordinary course but for its deviations, and notes which
 // options each choice point had.
 type schedule struct {
 	deviations []deviation
-	options    []int
+	// only, if set, are the names of the deviations that children may take.
+	only    []string
+	options [][]int
 }
 
-func (s *schedule) pick(n int) int {
+func (s *schedule) pick(options []string) int {
 	at := len(s.options)
-	s.options = append(s.options, n)
+	var open []int
+	for i := 1; i < len(options); i++ {
+		if s.only == nil || slices.Contains(s.only, options[i]) {
+			open = append(open, i)
+		}
+	}
+	s.options = append(s.options, open)
 	for _, d := range s.deviations {
-		if d.at == at && d.option < n {
+		if d.at == at && d.option < len(options) {
 			return d.option
 		}
 	}
@@ -49,9 +58,9 @@ func (s *schedule) children() []*schedule {
 	}
 	var out []*schedule
 	for at := from; at < len(s.options); at++ {
-		for option := 1; option < s.options[at]; option++ {
-			d := append(append([]deviation(nil), s.deviations...), deviation{at: at, option: option})
-			out = append(out, &schedule{deviations: d})
+		for _, option := range s.options[at] {
+			d := append(slices.Clone(s.deviations), deviation{at: at, option: option})
+			out = append(out, &schedule{deviations: d, only: s.only})
 		}
 	}
 	return out
@@ -70,7 +79,8 @@ func newDice(seed uint64) *dice {
 	return &dice{seed: seed, rng: rng, left: 1 + rng.IntN(6), every: 4 + rng.IntN(28)}
 }
 
-func (d *dice) pick(n int) int {
+func (d *dice) pick(options []string) int {
+	n := len(options)
 	if n < 2 || d.left == 0 || d.rng.IntN(d.every) != 0 {
 		return 0
 	}

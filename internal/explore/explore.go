@@ -10,6 +10,8 @@ type Failure struct {
 	Scenario, Schedule, Violation string
 	// Trace says what happened, a line each.
 	Trace []string
+
+	deviations []deviation
 }
 
 // Error implements error.
@@ -24,7 +26,11 @@ func runOne(s Scenario, v variant, c chooser) *Failure {
 	if w.violation == "" {
 		return nil
 	}
-	return &Failure{Scenario: s.Name, Schedule: fmt.Sprint(c), Violation: w.violation, Trace: w.trace}
+	f := &Failure{Scenario: s.Name, Schedule: fmt.Sprint(c), Violation: w.violation, Trace: w.trace}
+	if s, ok := c.(*schedule); ok {
+		f.deviations = s.deviations
+	}
+	return f
 }
 
 // Bounds limit an exploration.
@@ -34,12 +40,14 @@ type Bounds struct {
 	// Runs at most; 0: no limit. Of the schedules with the most deviations every
 	// n-th is run, so that the limit is spread over all of them.
 	Runs int
+	// Only these deviations; nil: any.
+	Only []string
 }
 
 // enumerate runs every schedule of a scenario within the bounds, those with
 // fewer deviations first. It returns how many it ran and the first failure.
 func enumerate(s Scenario, v variant, b Bounds) (int, *Failure) {
-	level := []*schedule{{}}
+	level := []*schedule{{only: b.Only}}
 	runs := 0
 	for depth := 0; depth <= b.Deviations && len(level) > 0; depth++ {
 		stride := 1

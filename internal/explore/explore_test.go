@@ -2,6 +2,11 @@ package explore
 
 import (
 	"flag"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -13,10 +18,14 @@ import (
 
 func TestMain(m *testing.M) {
 	log.SetLogger(logr.Discard())
+	debug.SetGCPercent(400) // a tiny heap that is thrown away after every run
 	m.Run()
 }
 
-var deep = flag.Duration("explore.deep", 0, "how long TestExploreDeep looks for schedules; 0: a moment")
+var (
+	deep = flag.Duration("explore.deep", 5*time.Second, "how long TestExploreDeep throws dice")
+	seed = flag.Uint64("explore.seed", 1, "the first seed of TestExploreDeep")
+)
 
 func TestOrdinaryCourse(t *testing.T) {
 	for _, s := range Scenarios() {
@@ -28,42 +37,71 @@ func TestOrdinaryCourse(t *testing.T) {
 	}
 }
 
+// TestOneDeviation runs every schedule with one deviation.
 func TestOneDeviation(t *testing.T) {
 	for _, s := range Scenarios() {
 		t.Run(s.Name, func(t *testing.T) {
-			c := clock.NewReal()
-			runs, f := enumerate(s, variant{}, Bounds{Deviations: 1})
-			if f != nil {
-				t.Fatal(f)
-			}
-			t.Logf("%d schedules in %s", runs, c.Monotonic().Round(time.Millisecond))
+			t.Parallel()
+			explored(t, s, Bounds{Deviations: 1, Runs: single})
 		})
 	}
 }
 
+// TestTwoDeviations runs a part of the schedules with two, spread over all of them.
 func TestTwoDeviations(t *testing.T) {
 	for _, s := range Scenarios() {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
-			c := clock.NewReal()
-			runs, f := enumerate(s, variant{}, Bounds{Deviations: 2, Runs: 6000})
-			if f != nil {
-				t.Fatal(f)
-			}
-			t.Logf("%d schedules in %s", runs, c.Monotonic().Round(time.Millisecond))
+			explored(t, s, Bounds{Deviations: 2, Runs: bounded})
 		})
 	}
 }
 
-func TestDice(t *testing.T) {
-	for _, s := range Scenarios() {
-		t.Run(s.Name, func(t *testing.T) {
+func explored(t *testing.T, s Scenario, b Bounds) {
+	t.Helper()
+	c := clock.NewReal()
+	runs, f := enumerate(s, variant{}, b)
+	if f != nil {
+		t.Fatal(f)
+	}
+	t.Logf("%d schedules in %s", runs, c.Monotonic().Round(time.Millisecond))
+}
+
+// TestExploreDeep throws dice for as long as -explore.deep says, on every core.
+// A failure prints its seed; -explore.seed begins there.
+func TestExploreDeep(t *testing.T) {
+	c := clock.NewReal()
+	var next, ran atomic.Uint64
+	next.Store(*seed)
+	for worker := range runtime.GOMAXPROCS(0) {
+		t.Run(fmt.Sprint(worker), func(t *testing.T) {
 			t.Parallel()
-			c := clock.NewReal()
-			if f := roll(s, variant{}, 1, 6000); f != nil {
-				t.Fatal(f)
+			for c.Monotonic() < *deep && !t.Failed() {
+				n := next.Add(1) - 1
+				for _, s := range Scenarios() {
+					ran.Add(1)
+					if f := runOne(s, variant{}, newDice(n)); f != nil {
+						t.Fatal(f)
+					}
+				}
 			}
-			t.Logf("6000 seeds in %s", c.Monotonic().Round(time.Millisecond))
 		})
+	}
+	t.Cleanup(func() { t.Logf("%d schedules in %s", ran.Load(), c.Monotonic().Round(time.Second)) })
+}
+
+// TestSchedulesRepeat proves that a schedule can be replayed: the same seed takes
+// the same course.
+func TestSchedulesRepeat(t *testing.T) {
+	for n := range uint64(20) {
+		var traces [2]string
+		for i := range traces {
+			w := newWorld(loseTheSecret, variant{}, newDice(n))
+			w.run()
+			traces[i] = strings.Join(w.trace, "\n")
+		}
+		if traces[0] != traces[1] {
+			t.Fatalf("seed %d took two courses:\n%s\n\nand\n\n%s", n, traces[0], traces[1])
+		}
 	}
 }

@@ -4,6 +4,9 @@ import (
 	"time"
 )
 
+// otherRuns is the deviation of a process that is paused while the other one runs.
+const otherRuns = "the other process runs"
+
 // option is something that can happen while a process stands at a point.
 type option struct {
 	name string
@@ -21,13 +24,14 @@ func goOn(f fault) option {
 // options are what can happen at a point; the first is the ordinary course.
 func (w *world) options(p *process) []option {
 	at := *p.at
-	out := []option{goOn(noFault), {name: "crash", do: crash}, {name: "the other process runs", do: swap}}
+	out := []option{goOn(noFault), {name: "crash", do: crash}, {name: otherRuns, do: swap}}
 	out = append(out, pause(70*time.Second), pause(10*time.Minute))
 	switch {
 	case at.after:
 		return append(out, goOn(answerLost))
 	case at.what == "check deadline":
-		out = append(out, w.requestFaults(at)...)
+		// Which request follows, the point does not tell; each takes the faults it knows.
+		out = append(out, goOn(lost), goOn(late), goOn(answerLost), goOn(repeated), goOn(rejected), goOn(partial), goOn(hidden))
 	case at.provider && at.what == "Mint":
 		out = append(out, goOn(lost), goOn(late), goOn(answerLost), goOn(rejected), goOn(partial), goOn(hidden))
 	case at.provider:
@@ -49,16 +53,14 @@ func (w *world) options(p *process) []option {
 	return out
 }
 
-// requestFaults are the faults of the request that follows a check of the
-// deadline. Which one it is, the point does not tell; each takes what it knows.
-func (w *world) requestFaults(point) []option {
-	return []option{goOn(lost), goOn(late), goOn(answerLost), goOn(repeated), goOn(rejected), goOn(partial), goOn(hidden)}
-}
-
 // atPoint lets one thing happen while a process stands at a point.
 func (w *world) atPoint(p *process) {
 	options := w.options(p)
-	o := options[w.choose.pick(len(options))]
+	names := make([]string, 0, len(options))
+	for _, o := range options {
+		names = append(names, o.name)
+	}
+	o := options[w.choose.pick(names)]
 	if o.name == "" {
 		w.note("%s  %s", p.id, p.at)
 	} else {

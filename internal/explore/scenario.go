@@ -15,6 +15,8 @@ import (
 type Scenario struct {
 	Name  string
 	story []func(*world)
+	// patience is how far ahead a timer is waited for before the story goes on.
+	patience time.Duration
 }
 
 func (Scenario) token() *v1alpha1.ApiToken {
@@ -30,14 +32,25 @@ func (Scenario) token() *v1alpha1.ApiToken {
 	}
 }
 
+// How long a story waits for timers: until attempts are settled, or a moment.
+const (
+	long = 30 * time.Minute
+	soon = 5 * time.Second
+)
+
+var (
+	rotateAndDelete   = Scenario{Name: "issue, rotate, delete", patience: long, story: []func(*world){timeToRotate, deleteToken}}
+	loseTheSecret     = Scenario{Name: "issue, lose the Secret", patience: long, story: []func(*world){deleteSecret}}
+	loseTheSecretSoon = Scenario{Name: "issue, lose the Secret at once", patience: soon, story: []func(*world){deleteSecret}}
+)
+
 // Scenarios are the stories that are explored.
 func Scenarios() []Scenario {
 	return []Scenario{
-		{Name: "issue, rotate, delete", story: []func(*world){timeToRotate, deleteToken}},
-		{Name: "issue, lose the Secret", story: []func(*world){deleteSecret}},
-		{Name: "rotate, edit the Secret", story: []func(*world){timeToRotate, editSecret}},
-		{Name: "change scopes, rotate on request", story: []func(*world){changeScopes, raiseGeneration}},
-		{Name: "rotate, the namespace terminates", story: []func(*world){timeToRotate, terminateNamespace}},
+		rotateAndDelete, loseTheSecret, loseTheSecretSoon,
+		{Name: "rotate, edit the Secret", patience: long, story: []func(*world){timeToRotate, editSecret}},
+		{Name: "change scopes, rotate on request", patience: long, story: []func(*world){changeScopes, raiseGeneration}},
+		{Name: "rotate, the namespace terminates", patience: soon, story: []func(*world){timeToRotate, terminateNamespace}},
 	}
 }
 
@@ -59,6 +72,7 @@ func deleteToken(w *world) {
 
 func deleteSecret(w *world) {
 	w.note("a user deletes the Secret")
+	w.keepOld()
 	w.server.Delete(apifakeSecret)
 }
 

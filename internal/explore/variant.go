@@ -22,6 +22,10 @@ type variant struct {
 	// order changes the steps of an attempt.
 	order     func(p *process, steps map[string]apitoken.Step) []apitoken.Step
 	sameNames bool
+	// In this story, these deviations show what is wrong, and this is broken.
+	story      Scenario
+	deviations []string
+	breaks     string
 }
 
 // decide is the rules as this variant has them.
@@ -92,21 +96,21 @@ func settleAll(o *plan.Observation) {
 // broken are the variants that the explorer must catch.
 func broken() []variant {
 	return []variant{
-		{name: "no reservation", order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
+		{name: "no reservation", story: rotateAndDelete, deviations: []string{"crash"}, breaks: "S3", order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
 			prepare := func(a *apitoken.Attempt, _ context.Context) error { return a.Prepare() }
 			return append([]apitoken.Step{prepare}, standard(s, "InTime", "Mint", "Usable", "InTime", "Publish", "Record")...)
 		}},
-		{name: "neither fence nor settle", see: settleAll, judge: func(_ plan.Observation, d plan.Decision) plan.Decision {
+		{name: "neither fence nor settle", story: loseTheSecret, deviations: []string{string(late), otherRuns}, breaks: "S3", see: settleAll, judge: func(_ plan.Observation, d plan.Decision) plan.Decision {
 			if a, ok := d.Action.(plan.Abandon); ok {
 				a.Fence = false
 				d.Action = a
 			}
 			return d
 		}},
-		{name: "record before publish", order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
+		{name: "record before publish", story: loseTheSecretSoon, deviations: []string{string(late), "pause of 1m10s"}, breaks: "S2", order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
 			return standard(s, "Reserve", "InTime", "Mint", "Usable", "Record", "InTime", "Publish")
 		}},
-		{name: "revoke on a publish conflict", order: func(p *process, s map[string]apitoken.Step) []apitoken.Step {
+		{name: "revoke on a publish conflict", story: rotateAndDelete, deviations: []string{string(repeated)}, breaks: "S2", order: func(p *process, s map[string]apitoken.Step) []apitoken.Step {
 			publish := func(a *apitoken.Attempt, ctx context.Context) error {
 				err := s["Publish"](a, ctx)
 				if p.secretFailed {
@@ -116,16 +120,22 @@ func broken() []variant {
 			}
 			return append(standard(s, "Reserve", "InTime", "Mint", "Usable", "InTime"), publish, s["Record"])
 		}},
-		{name: "mint again under a read name", sameNames: true, judge: func(o plan.Observation, d plan.Decision) plan.Decision {
+		{name: "mint again under a read name", story: rotateAndDelete, deviations: []string{"crash"}, breaks: "S1", sameNames: true, judge: func(o plan.Observation, d plan.Decision) plan.Decision {
 			if _, ok := d.Action.(plan.Abandon); ok {
 				d.Action = plan.Issue{Reason: plan.IssueInitial, Revision: o.Token.Revision}
 			}
 			return d
 		}, order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
-			return standard(s, "Reserve", "InTime", "Mint", "Usable", "InTime", "Publish", "Record")
+			reserve := func(a *apitoken.Attempt, ctx context.Context) error {
+				if a.Revision() > a.Recorded() {
+					return s["Reserve"](a, ctx)
+				}
+				return a.Prepare() // the name is in the ledger already
+			}
+			return append([]apitoken.Step{reserve}, standard(s, "InTime", "Mint", "Usable", "InTime", "Publish", "Record")...)
 		}},
-		{name: "drop without settling", see: settleAll},
-		{name: "adopt an entry whose revocation began", judge: func(o plan.Observation, d plan.Decision) plan.Decision {
+		{name: "drop without settling", story: rotateAndDelete, deviations: []string{string(late)}, breaks: "S3", see: settleAll},
+		{name: "adopt an entry whose revocation began", story: loseTheSecretSoon, deviations: []string{"crash", "an old Secret is restored"}, breaks: "S2", judge: func(o plan.Observation, d plan.Decision) plan.Decision {
 			for i := range o.Ledger {
 				e := &o.Ledger[i]
 				if o.Secret.Live && o.Secret.Exists && e.State == v1alpha1.StateRetiring && e.Name == o.Secret.Credential && !o.Token.Deleting {
@@ -134,12 +144,12 @@ func broken() []variant {
 			}
 			return d
 		}},
-		{name: "list the owner before settling", see: func(o *plan.Observation) {
+		{name: "list the owner before settling", story: rotateAndDelete, deviations: []string{string(late), "the ApiToken is deleted"}, breaks: "S4", see: func(o *plan.Observation) {
 			if o.Token.Deleting {
 				settleAll(o)
 			}
 		}},
-		{name: "deadline checked before Mint only", order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
+		{name: "deadline checked before Mint only", story: loseTheSecret, deviations: []string{otherRuns, "the Secret is deleted"}, breaks: "S2", order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
 			return standard(s, "Reserve", "InTime", "Mint", "Usable", "Publish", "Record")
 		}},
 	}

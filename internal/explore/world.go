@@ -22,11 +22,12 @@ import (
 )
 
 const (
+	// oldCache is the deviation of a pass that starts with the cache of the pass before.
+	oldCache = "old cache"
+
 	cluster = "abcdefgh"
 	// maxSteps ends a run that does not come to rest.
 	maxSteps = 4000
-	// patience is how far ahead a timer is waited for before the story goes on.
-	patience = 30 * time.Minute
 	// horizon is how far ahead timers are followed at the end.
 	horizon = 3 * time.Hour
 )
@@ -43,6 +44,7 @@ type world struct {
 	current   *process
 	choose    chooser
 	story     []func(*world)
+	patience  time.Duration
 	used      map[string]bool
 	old       *corev1.Secret // what a user may restore
 
@@ -78,7 +80,7 @@ func (w *world) advance(d time.Duration) {
 
 // newWorld makes an empty cluster, two processes, and an ApiToken to be.
 func newWorld(s Scenario, v variant, c chooser) *world {
-	w := &world{variant: v, choose: c, used: map[string]bool{}, story: slices.Clone(s.story)}
+	w := &world{variant: v, choose: c, used: map[string]bool{}, story: slices.Clone(s.story), patience: s.patience}
 	w.server = apifake.NewServer(w.wall)
 	w.backend = fake.NewBackend(worldClock{w})
 	w.backend.OnCall = w.onProviderCall
@@ -120,7 +122,7 @@ func (w *world) run() {
 
 // begin starts a pass, with a cache that is up to date or as old as it was.
 func (w *world) begin(p *process) {
-	if w.choose.pick(2) == 0 {
+	if w.choose.pick([]string{"", oldCache}) == 0 {
 		p.cache.Refresh()
 		p.seen = w.server.Revision()
 	} else {
@@ -164,7 +166,7 @@ func (w *world) idle(p *process) bool {
 	}
 	limit := horizon
 	if len(w.story) > 0 {
-		limit = patience
+		limit = w.patience
 	}
 	if p.wake > 0 && p.wake-w.now <= limit {
 		w.advance(p.wake - w.now)

@@ -1,0 +1,29 @@
+package explore
+
+import (
+	"os"
+	"regexp"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestVariantsAreDocumented: docs/architecture.md lists the broken variants, each
+// with the invariant that it breaks.
+func TestVariantsAreDocumented(t *testing.T) {
+	document, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var want, got [][]string
+	for _, v := range broken() {
+		want = append(want, []string{v.name, v.breaks})
+	}
+	row := regexp.MustCompile(`(?m)^\| ([^|]+) \| (S[1-4]|convergence) \|`)
+	for _, match := range row.FindAllStringSubmatch(string(document), -1) {
+		got = append(got, match[1:])
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("docs/architecture.md differs from broken() (-code +document):\n%s", diff)
+	}
+}
