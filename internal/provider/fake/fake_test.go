@@ -5,14 +5,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
-	"github.com/google/go-cmp/cmp"
 )
 
 var owner = provider.Owner{Cluster: "cccccccc", Namespace: "ns", Token: "token"}
 
-func request(name string) provider.MintRequest {
+// name of every request.
+const name = "n"
+
+func request() provider.MintRequest {
 	return provider.MintRequest{Name: name, Owner: owner, Grant: provider.Grant{
 		Scopes: []string{"objectstorage:object-read-only"}, ExpiresAt: start.Add(time.Hour),
 	}}
@@ -45,25 +49,25 @@ func TestFaultsOfMint(t *testing.T) {
 		"partial":     {reason: "remains give no access", fault: fake.Fault{Kind: fake.Partial}, fails: true, doubt: true},
 		"hide":        {reason: "a hidden credential works", fault: fake.Fault{Kind: fake.Hide}, live: true, landed: true},
 	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
+	for title, tc := range cases {
+		t.Run(title, func(t *testing.T) {
 			b := fake.NewBackend(&frozen{now: start})
 			b.Script(fake.Mint, tc.fault)
-			_, err := connect(t, fake.New(b)).Mint(t.Context(), request("n"))
+			_, err := connect(t, fake.New(b)).Mint(t.Context(), request())
 			if (err != nil) != tc.fails || provider.InDoubt(err) != tc.doubt {
 				t.Errorf("%s: got error %v (in doubt %t)", tc.reason, err, provider.InDoubt(err))
 			}
-			if got := b.Live("n"); got != tc.live {
+			if got := b.Live(name); got != tc.live {
 				t.Errorf("%s: live right after: got %t, want %t", tc.reason, got, tc.live)
 			}
 			if got := len(b.InFlight()) > 0; got != (tc.fault.Kind == fake.LandLate) {
 				t.Errorf("%s: in flight: got %t", tc.reason, got)
 			}
 			b.Land()
-			if got := b.Live("n"); got != tc.landed {
+			if got := b.Live(name); got != tc.landed {
 				t.Errorf("%s: live after Land: got %t, want %t", tc.reason, got, tc.landed)
 			}
-			if got := b.MintCount("n"); got != 1 {
+			if got := b.MintCount(name); got != 1 {
 				t.Errorf("MintCount: got %d, want 1", got)
 			}
 		})
@@ -77,19 +81,19 @@ func TestLateRequestLandsAfterItsCallerGaveUp(t *testing.T) {
 	b.Script(fake.Mint, fake.Fault{Kind: fake.LandLate, At: start.Add(time.Minute), Wait: true})
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error)
-	go func() { _, err := client.Mint(ctx, request("n")); ended <- err }()
+	go func() { _, err := client.Mint(ctx, request()); ended <- err }()
 	cancel()
 	if err := <-ended; !provider.InDoubt(err) {
 		t.Errorf("Mint: %v is not in doubt", err)
 	}
-	if err := client.Revoke(t.Context(), provider.Ref{Name: "n"}); err != nil {
+	if err := client.Revoke(t.Context(), provider.Ref{Name: name}); err != nil {
 		t.Errorf("Revoke: %v", err)
 	}
-	if b.Live("n") {
+	if b.Live(name) {
 		t.Error("live before its time")
 	}
 	clock.now = start.Add(time.Minute)
-	if !b.Live("n") {
+	if !b.Live(name) {
 		t.Error("not live although its time has come: a revoke before that cannot have ended it")
 	}
 }
@@ -98,14 +102,14 @@ func TestHiddenUntilRevealed(t *testing.T) {
 	b := fake.NewBackend(&frozen{now: start})
 	client := connect(t, fake.New(b))
 	b.Script(fake.Mint, fake.Fault{Kind: fake.Hide})
-	if _, err := client.Mint(t.Context(), request("n")); err != nil {
+	if _, err := client.Mint(t.Context(), request()); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := client.Find(t.Context(), "n"); err != nil || len(found) != 0 {
+	if found, err := client.Find(t.Context(), name); err != nil || len(found) != 0 {
 		t.Errorf("Find shows a hidden credential: %v, %v", found, err)
 	}
 	b.Reveal()
-	if found, err := client.Find(t.Context(), "n"); err != nil || len(found) != 1 {
+	if found, err := client.Find(t.Context(), name); err != nil || len(found) != 1 {
 		t.Errorf("Find after Reveal: %v, %v, want one", found, err)
 	}
 }
@@ -113,7 +117,7 @@ func TestHiddenUntilRevealed(t *testing.T) {
 func TestAnotherAccountIsEmpty(t *testing.T) {
 	b := fake.NewBackend(&frozen{now: start})
 	driver := fake.New(b)
-	if _, err := connect(t, driver).Mint(t.Context(), request("n")); err != nil {
+	if _, err := connect(t, driver).Mint(t.Context(), request()); err != nil {
 		t.Fatal(err)
 	}
 	b.UseAccount("another")
@@ -121,13 +125,13 @@ func TestAnotherAccountIsEmpty(t *testing.T) {
 	if err != nil || account.ID != "another" {
 		t.Fatalf("Connect: account %q, error %v", account.ID, err)
 	}
-	if found, err := client.Find(t.Context(), "n"); err != nil || len(found) != 0 {
+	if found, err := client.Find(t.Context(), name); err != nil || len(found) != 0 {
 		t.Errorf("another account shows %v, %v", found, err)
 	}
-	if err := client.Revoke(t.Context(), provider.Ref{Name: "n"}); err != nil {
+	if err := client.Revoke(t.Context(), provider.Ref{Name: name}); err != nil {
 		t.Errorf("Revoke: %v", err)
 	}
-	if !b.Live("n") {
+	if !b.Live(name) {
 		t.Error("another account ended the credential")
 	}
 }
@@ -136,14 +140,14 @@ func TestSameNameTwiceIsTwoCredentials(t *testing.T) {
 	b := fake.NewBackend(&frozen{now: start})
 	client := connect(t, fake.New(b))
 	for range 2 {
-		if _, err := client.Mint(t.Context(), request("n")); err != nil {
+		if _, err := client.Mint(t.Context(), request()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if got := b.MintCount("n"); got != 2 {
+	if got := b.MintCount(name); got != 2 {
 		t.Errorf("MintCount: got %d, want 2", got)
 	}
-	if diff := cmp.Diff([]string{"n", "n"}, b.LiveOf(owner)); diff != "" {
+	if diff := cmp.Diff([]string{name, name}, b.LiveOf(owner)); diff != "" {
 		t.Errorf("LiveOf (-want +got):\n%s", diff)
 	}
 }
@@ -151,11 +155,11 @@ func TestSameNameTwiceIsTwoCredentials(t *testing.T) {
 func TestExpiryEndsACredential(t *testing.T) {
 	clock := &frozen{now: start}
 	b := fake.NewBackend(clock)
-	if _, err := connect(t, fake.New(b)).Mint(t.Context(), request("n")); err != nil {
+	if _, err := connect(t, fake.New(b)).Mint(t.Context(), request()); err != nil {
 		t.Fatal(err)
 	}
 	clock.now = start.Add(time.Hour)
-	if b.Live("n") {
+	if b.Live(name) {
 		t.Error("live at its expiry")
 	}
 }
@@ -170,16 +174,16 @@ func TestOnCallSeesBothPhases(t *testing.T) {
 		}
 		return fake.Fault{}
 	}
-	_, err := connect(t, fake.New(b)).Mint(t.Context(), request("n"))
-	if !provider.InDoubt(err) || !b.Live("n") {
-		t.Errorf("a fault after the effect: error %v, live %t", err, b.Live("n"))
+	_, err := connect(t, fake.New(b)).Mint(t.Context(), request())
+	if !provider.InDoubt(err) || !b.Live(name) {
+		t.Errorf("a fault after the effect: error %v, live %t", err, b.Live(name))
 	}
 	call := func(verb fake.Verb, phase fake.Phase, name string, of provider.Owner) fake.Call {
 		return fake.Call{Verb: verb, Phase: phase, Name: name, Owner: of, Client: "first", Account: fake.DefaultAccount}
 	}
 	want := []fake.Call{
 		call(fake.Connect, fake.Before, "", provider.Owner{}), call(fake.Connect, fake.After, "", provider.Owner{}),
-		call(fake.Mint, fake.Before, "n", owner), call(fake.Mint, fake.After, "n", owner),
+		call(fake.Mint, fake.Before, name, owner), call(fake.Mint, fake.After, name, owner),
 	}
 	if diff := cmp.Diff(want, seen); diff != "" {
 		t.Errorf("OnCall (-want +got):\n%s", diff)
@@ -203,9 +207,9 @@ func TestDyingInACall(t *testing.T) {
 		}
 		func() {
 			defer func() { _ = recover() }()
-			_, _ = client.Mint(t.Context(), request("n"))
+			_, _ = client.Mint(t.Context(), request())
 		}()
-		if got, want := b.Live("n"), phase == fake.After; got != want {
+		if got, want := b.Live(name), phase == fake.After; got != want {
 			t.Errorf("died %s the effect: live %t, want %t", phase, got, want)
 		}
 	}

@@ -113,6 +113,24 @@ func doubt(ctx context.Context) error {
 func (b *Backend) do(ctx context.Context, call Call, effect func(Fault)) error {
 	call.Phase = Before
 	f := b.consult(ctx, call)
+	if err := b.stopBefore(ctx, call, f, effect); err != nil {
+		return err
+	}
+	b.locked(func() { effect(f) })
+	call.Phase = After
+	g := b.consult(ctx, call)
+	if g.Kind == Hang {
+		<-ctx.Done()
+	}
+	if f.Kind == LoseAnswer || f.Kind == Partial || g.Kind != None || ctx.Err() != nil {
+		return doubt(ctx)
+	}
+	return nil
+}
+
+// stopBefore returns the error of a call that ends without its effect, or
+// before it; nil lets the call go on.
+func (b *Backend) stopBefore(ctx context.Context, call Call, f Fault, effect func(Fault)) error {
 	switch f.Kind {
 	case Reject, RateLimit:
 		return f.rejection()
@@ -127,17 +145,9 @@ func (b *Backend) do(ctx context.Context, call Call, effect func(Fault)) error {
 			<-ctx.Done()
 		}
 		return doubt(ctx)
+	case None, LoseAnswer, Hide, Partial: // these have their effect
 	}
 	if ctx.Err() != nil {
-		return doubt(ctx)
-	}
-	b.locked(func() { effect(f) })
-	call.Phase = After
-	g := b.consult(ctx, call)
-	if g.Kind == Hang {
-		<-ctx.Done()
-	}
-	if f.Kind == LoseAnswer || f.Kind == Partial || g.Kind != None || ctx.Err() != nil {
 		return doubt(ctx)
 	}
 	return nil

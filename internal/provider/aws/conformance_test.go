@@ -1,0 +1,77 @@
+package aws
+
+import (
+	"context"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/conformance"
+)
+
+const rawText = conformance.RawText
+
+func harness(t *testing.T) conformance.Harness {
+	s := newSimulator(t)
+	denied, throttled := failed(http.StatusForbidden, "AccessDenied"), failed(http.StatusBadRequest, "Throttling")
+	way := &conformance.Transport{
+		Base:      s.Client().Transport,
+		Rejection: conformance.Answer{Status: denied.status, Body: denied.body},
+		TooMany:   conformance.Answer{Status: throttled.status, Body: throttled.body, Header: http.Header{"Retry-After": {"1"}}},
+	}
+	cfg := s.config()
+	cfg.HTTP = &http.Client{Transport: way}
+	return conformance.Harness{
+		Driver:     New(),
+		Config:     cfg,
+		Grant:      func() provider.Grant { return readOnly("datasets") },
+		SecretKeys: []string{KeyID, KeySecret},
+		Wrong: map[string]provider.Value{
+			KeyID: provider.NewValue("AKIDNOBODY"), KeySecret: provider.NewValue("CANARY-not-the-secret"),
+		},
+		Alive: func(_ context.Context, m provider.Minted) (bool, error) {
+			return s.has(m.Secret[KeyID].Reveal()), nil
+		},
+		Refused: refusedByConformance(),
+		Faults:  way.Faults(),
+	}
+}
+
+// readOnly grants reading buckets for an hour.
+func readOnly(buckets ...string) provider.Grant {
+	return provider.Grant{Scopes: []string{scopeObjectReadOnly}, Buckets: buckets, ExpiresAt: start.Add(time.Hour)}
+}
+
+func TestConformance(t *testing.T) { conformance.Run(t, harness(t)) }
+
+// TestConformanceIsWhole fails when a requirement finds no hook in the harness.
+func TestConformanceIsWhole(t *testing.T) {
+	h := harness(t)
+	for _, r := range conformance.Requirements {
+		if r.Needs != nil && !r.Needs(h) {
+			t.Errorf("%s is not run", r.Name)
+		}
+	}
+}
+
+// What CreateUser and CreateAccessKey answer, for tests without a server.
+var (
+	userOfTest = types.User{CreateDate: aws.Time(start)}
+	keyOfTest  = types.AccessKey{AccessKeyId: aws.String("AKID"), SecretAccessKey: aws.String("secret")}
+)
+
+func newTLSServer(t *testing.T, h http.Handler) *httptest.Server {
+	t.Helper()
+	s := httptest.NewUnstartedServer(h)
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // a client that does not trust it is expected
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return s
+}

@@ -1,0 +1,156 @@
+package aws
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/arn"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// defaultRegion is the region that signatures for IAM name everywhere but in
+// AWS's other partitions.
+const defaultRegion = "us-east-1"
+
+// Requests that change nothing, and deletions, are tried this often, with this
+// wait between them at most. What creates is tried once.
+const (
+	maxAttempts = 3
+	maxBackoff  = time.Second
+)
+
+// requestTimeout ends a request that has no deadline of its own.
+const requestTimeout = 30 * time.Second
+
+// Connect implements provider.Driver. It asks who the minting credentials
+// belong to, and for one user of the operator's path, to see that they may.
+func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
+	settings, err := settingsOf(cfg)
+	if err != nil {
+		return nil, provider.Account{}, err
+	}
+	opts, err := optionsFor(cfg, settings)
+	if err != nil {
+		return nil, provider.Account{}, err
+	}
+	c := &client{iam: iam.New(opts), settings: settings, cluster: cfg.Cluster}
+	account, err := c.accountID(ctx, opts)
+	if err != nil {
+		return nil, provider.Account{}, err
+	}
+	_, err = c.iam.ListUsers(ctx, &iam.ListUsersInput{PathPrefix: aws.String(rootPath), MaxItems: aws.Int32(1)})
+	if err != nil {
+		return nil, provider.Account{}, failure("iam:ListUsers", err)
+	}
+	return c, provider.Account{ID: account, GrantableScopes: grantable()}, nil
+}
+
+func optionsFor(cfg provider.Config, s Settings) (iam.Options, error) {
+	id, secret := cfg.Credentials[KeyID], cfg.Credentials[KeySecret]
+	if id.Empty() || secret.Empty() {
+		return iam.Options{}, &provider.Error{
+			Code: provider.CodeUnauthenticated, NotExecuted: true,
+			Message: "the credentials Secret needs the keys " + KeyID + " and " + KeySecret,
+		}
+	}
+	httpClient, err := httpClientFor(cfg, s)
+	if err != nil {
+		return iam.Options{}, err
+	}
+	opts := iam.Options{
+		Region:      s.Region,
+		Credentials: credentials.NewStaticCredentialsProvider(id.Reveal(), secret.Reveal(), ""),
+		HTTPClient:  httpClient,
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts, o.MaxBackoff = maxAttempts, maxBackoff
+		}),
+	}
+	if s.IAMEndpoint != "" {
+		opts.BaseEndpoint = aws.String(s.IAMEndpoint)
+	}
+	if !s.atAWS() {
+		opts.Region = defaultRegion
+	}
+	if product, version, ok := strings.Cut(cfg.UserAgent, "/"); ok {
+		opts.APIOptions = append(opts.APIOptions, middleware.AddUserAgentKeyValue(product, version))
+	}
+	return opts, nil
+}
+
+// httpClientFor returns a client that follows no redirect: a request that
+// creates something must reach the one server it was sent to, once.
+func httpClientFor(cfg provider.Config, s Settings) (*http.Client, error) {
+	roots, err := rootsFor(s.CABundle)
+	if err != nil {
+		return nil, err
+	}
+	out := &http.Client{Timeout: requestTimeout}
+	if cfg.HTTP != nil {
+		*out = *cfg.HTTP
+	} else if base, ok := http.DefaultTransport.(*http.Transport); ok && roots != nil {
+		transport := base.Clone()
+		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+		out.Transport = transport
+	}
+	out.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return out, nil
+}
+
+// rootsFor returns the system's roots and the bundle; nil when there is no bundle.
+func rootsFor(bundle string) (*x509.CertPool, error) {
+	if bundle == "" {
+		return nil, nil
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool()
+	}
+	if !roots.AppendCertsFromPEM([]byte(bundle)) {
+		return nil, invalid("spec.aws.caBundle holds no certificate in PEM form")
+	}
+	return roots, nil
+}
+
+// accountID asks STS, which AWS serves at another address and every other
+// server known at the address of IAM. Where STS is not served, the caller's own
+// IAM user tells. The account of a server of one's own is told apart by its host.
+func (c *client) accountID(ctx context.Context, opts iam.Options) (string, error) {
+	stsOpts := sts.Options{
+		Region: opts.Region, Credentials: opts.Credentials, HTTPClient: opts.HTTPClient,
+		Retryer: opts.Retryer, APIOptions: opts.APIOptions,
+	}
+	if !c.settings.atAWS() {
+		stsOpts.BaseEndpoint = opts.BaseEndpoint
+	}
+	who, err := sts.New(stsOpts).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	switch {
+	case err == nil && c.settings.atAWS():
+		return aws.ToString(who.Account), nil
+	case err == nil:
+		return aws.ToString(who.Account) + "@" + c.settings.endpointHost(), nil
+	case c.settings.atAWS() || !rejected(err):
+		return "", failure("sts:GetCallerIdentity", err)
+	}
+	self, err := c.iam.GetUser(ctx, &iam.GetUserInput{})
+	if err != nil {
+		return "", failure("iam:GetUser", err)
+	}
+	parsed, err := arn.Parse(aws.ToString(self.User.Arn))
+	if err != nil {
+		return "", &provider.Error{
+			Code: provider.CodeUnknown, Err: err, Message: "the server does not tell which account the minting credentials belong to",
+		}
+	}
+	return parsed.AccountID + "@" + c.settings.endpointHost(), nil
+}

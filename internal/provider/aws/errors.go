@@ -1,0 +1,162 @@
+package aws
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"regexp"
+	"strconv"
+	"time"
+
+	smithy "github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// codes are the error codes that reject a request before it had any effect
+// (IAM API reference, "Common Errors" and the errors of each action). Every
+// other error is in doubt; so is EntityAlreadyExists, see created.
+var codes = map[string]provider.Code{
+	"AuthFailure":                   provider.CodeUnauthenticated,
+	"ExpiredToken":                  provider.CodeUnauthenticated,
+	"IncompleteSignature":           provider.CodeUnauthenticated,
+	"InvalidAccessKeyId":            provider.CodeUnauthenticated,
+	"InvalidClientTokenId":          provider.CodeUnauthenticated,
+	"MissingAuthenticationToken":    provider.CodeUnauthenticated,
+	"RequestExpired":                provider.CodeUnauthenticated,
+	"SignatureDoesNotMatch":         provider.CodeUnauthenticated,
+	"UnrecognizedClientException":   provider.CodeUnauthenticated,
+	"AccessDenied":                  provider.CodePermissionDenied,
+	"AccessDeniedException":         provider.CodePermissionDenied,
+	"NotAuthorized":                 provider.CodePermissionDenied,
+	"OptInRequired":                 provider.CodePermissionDenied,
+	"UnauthorizedOperation":         provider.CodePermissionDenied,
+	"LimitExceeded":                 provider.CodeQuota,
+	"LimitExceededException":        provider.CodeQuota,
+	"ServiceQuotaExceededException": provider.CodeQuota,
+	"RequestLimitExceeded":          provider.CodeRateLimited,
+	"RequestThrottled":              provider.CodeRateLimited,
+	"SlowDown":                      provider.CodeRateLimited,
+	"Throttling":                    provider.CodeRateLimited,
+	"ThrottlingException":           provider.CodeRateLimited,
+	"TooManyRequestsException":      provider.CodeRateLimited,
+	"InvalidAction":                 provider.CodeInvalid,
+	"InvalidInput":                  provider.CodeInvalid,
+	"InvalidParameterCombination":   provider.CodeInvalid,
+	"InvalidParameterValue":         provider.CodeInvalid,
+	"MalformedPolicyDocument":       provider.CodeInvalid,
+	"MissingParameter":              provider.CodeInvalid,
+	"NoSuchEntity":                  provider.CodeInvalid,
+	"ValidationError":               provider.CodeInvalid,
+	"DeleteConflict":                provider.CodeInvalid,
+	"EntityAlreadyExists":           provider.CodeInvalid,
+	"EntityTemporarilyUnmodifiable": provider.CodeUnavailable,
+	"ConcurrentModification":        provider.CodeUnavailable,
+	"InternalFailure":               provider.CodeUnavailable,
+	"ServiceFailure":                provider.CodeUnavailable,
+	"ServiceUnavailable":            provider.CodeUnavailable,
+}
+
+// sentences by code, begun with the action that failed.
+var sentences = map[provider.Code]string{
+	provider.CodeUnauthenticated:  "the minting credentials were not accepted; check the keys in the credentials Secret, and the clock of this node",
+	provider.CodePermissionDenied: "the minting credentials may not do this; give their user the policy config/samples/aws-minter-policy.json",
+	provider.CodeQuota:            "a limit of the account is reached; an AWS account holds 5000 users unless a higher quota was granted",
+	provider.CodeRateLimited:      "the server asks for fewer requests",
+	provider.CodeInvalid:          "the server refuses the request as it is",
+	provider.CodeUnavailable:      "the server did not answer, or failed",
+	provider.CodeUnknown:          "the server answered with an error that this driver does not know",
+}
+
+// shownCode admits an error code into a sentence: it can hold nothing but a name.
+var shownCode = regexp.MustCompile(`^[A-Za-z0-9.]{1,64}$`)
+
+// invalid is a mistake in the provider's spec, found before anything was sent.
+func invalid(message string) *provider.Error {
+	return &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: message}
+}
+
+// failure makes an error of an action that did not succeed. It is in doubt;
+// see created for the one request that may say that nothing exists.
+func failure(action string, err error) *provider.Error {
+	out := &provider.Error{Code: provider.CodeUnavailable, Err: err}
+	shown := ""
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		known, ok := codes[api.ErrorCode()]
+		switch {
+		case ok:
+			out.Code = known
+		case status(err) == http.StatusTooManyRequests:
+			out.Code = provider.CodeRateLimited
+		case status(err) < http.StatusInternalServerError:
+			out.Code = provider.CodeUnknown
+		}
+		if shownCode.MatchString(api.ErrorCode()) {
+			shown = " (" + api.ErrorCode() + ")"
+		}
+	}
+	out.RetryAfter = retryAfter(err)
+	out.Message = action + ": " + sentences[out.Code] + shown
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		out.Message = action + ": no answer in the time given"
+	}
+	return out
+}
+
+// created turns the error of the request that begins a credential into one that
+// says whether anything can exist. A rejection says that nothing does, except
+// EntityAlreadyExists: the name is ours alone, so an earlier copy of this very
+// request (a proxy may repeat one) must have made the user, which recovery removes.
+func created(action string, err error) *provider.Error {
+	out := failure(action, err)
+	out.NotExecuted = rejected(err) && !hasCode(err, "EntityAlreadyExists")
+	return out
+}
+
+// rejected reports whether the server says, by status and by code, that it has
+// not done what was asked.
+func rejected(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	code, known := codes[api.ErrorCode()]
+	if !known || code == provider.CodeUnavailable {
+		return false
+	}
+	if code == provider.CodeRateLimited { // SlowDown and the like come with 503
+		return status(err) != 0
+	}
+	return status(err) >= http.StatusBadRequest && status(err) < http.StatusInternalServerError
+}
+
+// hasCode reports whether the server answered with this error code.
+func hasCode(err error, code string) bool {
+	var api smithy.APIError
+	return errors.As(err, &api) && api.ErrorCode() == code
+}
+
+// status returns the HTTP status of the answer; 0 when there was none.
+func status(err error) int {
+	var answer *smithyhttp.ResponseError
+	if errors.As(err, &answer) {
+		return answer.HTTPStatusCode()
+	}
+	return 0
+}
+
+// retryAfter returns the wait a server asked for in whole seconds (RFC 9110,
+// section 10.2.3); 0 when it did not.
+func retryAfter(err error) time.Duration {
+	var answer *smithyhttp.ResponseError
+	if !errors.As(err, &answer) || answer.Response == nil || answer.Response.Response == nil {
+		return 0
+	}
+	seconds, err := strconv.ParseUint(answer.Response.Header.Get("Retry-After"), 10, 31)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(seconds) * time.Second
+}

@@ -1,0 +1,163 @@
+package aws
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/iam/types"
+
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// rootPath holds every user of every cluster, so that a policy can name them all.
+const rootPath = "/apitoken/"
+
+// path is where the users of a namespace are.
+func path(cluster, namespace string) string { return clusterPath(cluster) + namespace + "/" }
+
+func clusterPath(cluster string) string { return rootPath + cluster + "/" }
+
+// Find implements provider.Client.
+func (c *client) Find(ctx context.Context, name string) ([]provider.Credential, error) {
+	got, err := c.iam.GetUser(ctx, &iam.GetUserInput{UserName: aws.String(name)})
+	if err != nil {
+		return nil, c.unlessGone(ctx, "iam:GetUser", name, err)
+	}
+	return c.describe(ctx, *got.User)
+}
+
+// List implements provider.Client.
+func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
+	prefix := clusterPath(owner.Cluster)
+	if owner.Token != "" {
+		prefix = path(owner.Cluster, owner.Namespace)
+	}
+	return func(yield func(provider.Credential, error) bool) {
+		for user, err := range c.users(ctx, prefix) {
+			if err != nil {
+				yield(provider.Credential{}, err)
+				return
+			}
+			if !belongs(aws.ToString(user.UserName), owner) {
+				continue
+			}
+			found, err := c.describe(ctx, user)
+			if err != nil {
+				yield(provider.Credential{}, err)
+				return
+			}
+			for _, credential := range found {
+				if !yield(credential, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// belongs reports whether a user is a credential of this owner.
+func belongs(userName string, owner provider.Owner) bool {
+	name, err := credname.Parse(userName)
+	if err != nil {
+		return false
+	}
+	if owner.Token == "" {
+		return name.InCluster(owner.Cluster)
+	}
+	return name.OwnedBy(owner.Cluster, owner.Namespace, owner.Token)
+}
+
+// users yields every user whose path begins with prefix.
+func (c *client) users(ctx context.Context, prefix string) iter.Seq2[types.User, error] {
+	return func(yield func(types.User, error) bool) {
+		pages := iam.NewListUsersPaginator(c.iam, &iam.ListUsersInput{PathPrefix: aws.String(prefix)})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(types.User{}, failure("iam:ListUsers", err))
+				return
+			}
+			for _, user := range page.Users {
+				if !yield(user, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// describe returns a credential for each access key of a user, or one that is
+// not live for a user without keys. A user that went meanwhile has none.
+func (c *client) describe(ctx context.Context, user types.User) ([]provider.Credential, error) {
+	name := aws.ToString(user.UserName)
+	keys, err := c.keys(ctx, name)
+	if err != nil {
+		return nil, c.unlessGone(ctx, "iam:ListAccessKeys", name, err)
+	}
+	base := provider.Credential{Name: name, CreatedAt: aws.ToTime(user.CreateDate), ExpiresAt: expiryTag(user.Tags)}
+	if len(keys) == 0 {
+		return []provider.Credential{base}, nil
+	}
+	out := make([]provider.Credential, 0, len(keys))
+	for _, key := range keys {
+		one := base
+		one.ID = aws.ToString(key.AccessKeyId)
+		one.Live = key.Status != types.StatusTypeInactive
+		out = append(out, one)
+	}
+	return out, nil
+}
+
+// keys returns the access keys of a user; the error is the SDK's own.
+func (c *client) keys(ctx context.Context, name string) ([]types.AccessKeyMetadata, error) {
+	var out []types.AccessKeyMetadata
+	pages := iam.NewListAccessKeysPaginator(c.iam, &iam.ListAccessKeysInput{UserName: aws.String(name)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, page.AccessKeyMetadata...)
+	}
+	return out, nil
+}
+
+// expiryTag returns the expiry a user was tagged with; zero when it was not,
+// or when the answer has no tags (AWS leaves them out of ListUsers).
+func expiryTag(tags []types.Tag) time.Time {
+	for _, tag := range tags {
+		if aws.ToString(tag.Key) != tagExpires {
+			continue
+		}
+		if t, err := time.Parse(time.RFC3339, aws.ToString(tag.Value)); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
+}
+
+// unlessGone returns nil when err means that there is no such user. A minter
+// that may act only on the operator's path is denied, not told, that a name is
+// unknown: an unknown name has no path. Then the list of users decides.
+func (c *client) unlessGone(ctx context.Context, action, name string, err error) error {
+	if hasCode(err, "NoSuchEntity") {
+		return nil
+	}
+	parsed, foreign := credname.Parse(name)
+	if failure(action, err).Code != provider.CodePermissionDenied || foreign != nil {
+		return failure(action, err)
+	}
+	for user, listErr := range c.users(ctx, rootPath+parsed.Cluster) {
+		if listErr != nil {
+			return listErr
+		}
+		if aws.ToString(user.UserName) == name {
+			return failure(action, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,112 @@
+package aws
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Revoke implements provider.Client. The access keys go first: once they are
+// gone there is no access, even if a later step fails.
+func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
+	name := ref.Name
+	if name == "" {
+		holder, err := c.holder(ctx, ref.ID)
+		if err != nil || holder == "" {
+			return err
+		}
+		name = holder
+	}
+	if _, err := credname.Parse(name); err != nil {
+		return invalid("this credential was not made by the operator and is left alone")
+	}
+	if gone, err := c.endAccess(ctx, name); gone || err != nil {
+		return err
+	}
+	return c.remove(ctx, name)
+}
+
+// holder returns the user that has this access key, or "" when nobody has it. A
+// minter that may act only on the operator's path is denied, not told, that a
+// key is unknown; then it looks through the users of its cluster.
+func (c *client) holder(ctx context.Context, id string) (string, error) {
+	if id == "" {
+		return "", invalid("a credential to revoke needs a name or an id")
+	}
+	used, err := c.iam.GetAccessKeyLastUsed(ctx, &iam.GetAccessKeyLastUsedInput{AccessKeyId: aws.String(id)})
+	if err == nil {
+		return aws.ToString(used.UserName), nil
+	}
+	if hasCode(err, "NoSuchEntity") {
+		return "", nil
+	}
+	if e := failure("iam:GetAccessKeyLastUsed", err); e.Code != provider.CodePermissionDenied {
+		return "", e
+	}
+	for user, err := range c.users(ctx, clusterPath(c.cluster)) {
+		if err != nil {
+			return "", err
+		}
+		found, err := c.describe(ctx, user)
+		if err != nil {
+			return "", err
+		}
+		for _, credential := range found {
+			if credential.ID == id {
+				return credential.Name, nil
+			}
+		}
+	}
+	return "", nil
+}
+
+// endAccess deletes every access key of a user; gone says that there is no such user.
+func (c *client) endAccess(ctx context.Context, name string) (gone bool, err error) {
+	keys, err := c.keys(ctx, name)
+	if err != nil {
+		err = c.unlessGone(ctx, "iam:ListAccessKeys", name, err)
+		return err == nil, err
+	}
+	for _, key := range keys {
+		_, err := c.iam.DeleteAccessKey(ctx, &iam.DeleteAccessKeyInput{
+			UserName: aws.String(name), AccessKeyId: key.AccessKeyId,
+		})
+		if err != nil && !hasCode(err, "NoSuchEntity") {
+			return false, failure("iam:DeleteAccessKey", err)
+		}
+	}
+	return false, nil
+}
+
+// remove deletes a user without keys, and its inline policies before it.
+func (c *client) remove(ctx context.Context, name string) error {
+	user := aws.String(name)
+	pages := iam.NewListUserPoliciesPaginator(c.iam, &iam.ListUserPoliciesInput{UserName: user})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return c.unlessGone(ctx, "iam:ListUserPolicies", name, err)
+		}
+		for _, policy := range page.PolicyNames {
+			_, err := c.iam.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: user, PolicyName: aws.String(policy)})
+			if err != nil && !hasCode(err, "NoSuchEntity") {
+				return failure("iam:DeleteUserPolicy", err)
+			}
+		}
+	}
+	_, err := c.iam.DeleteUser(ctx, &iam.DeleteUserInput{UserName: user})
+	switch {
+	case err == nil:
+		return nil
+	case hasCode(err, "DeleteConflict"):
+		e := failure("iam:DeleteUser", err)
+		e.Message = "iam:DeleteUser: the keys are deleted, but something was attached to the user by hand; remove it there (DeleteConflict)"
+		return e
+	default:
+		return c.unlessGone(ctx, "iam:DeleteUser", name, err)
+	}
+}

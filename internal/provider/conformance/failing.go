@@ -1,0 +1,243 @@
+package conformance
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+var failing = []Requirement{
+	{
+		Name: "LostAnswerIsInDoubt", Test: lostAnswer,
+		Sentence: "A Mint whose answer was lost MUST be in doubt, and what it made MUST be found and revoked by its name.",
+		Needs:    func(h Harness) bool { return h.Faults.LoseAnswers != nil },
+	},
+	{
+		Name: "RejectionLeavesNothing", Test: rejection,
+		Sentence: "A Mint that was explicitly rejected MUST NOT be in doubt, and nothing MUST exist under its name.",
+		Needs:    func(h Harness) bool { return h.Faults.Reject != nil },
+	},
+	{
+		Name: "RateLimitIsTold", Test: rateLimit,
+		Sentence: "A Mint refused for too many requests MUST fail with CodeRateLimited, not in doubt, with the wait that was asked for.",
+		Needs:    func(h Harness) bool { return h.Faults.RateLimit != nil },
+	},
+	{
+		Name: "RemainsAreFoundAndRevoked", Test: remains,
+		Sentence: "A Mint that stopped between its steps MUST be in doubt, and its remains MUST be found by name and revoked.",
+		Needs:    func(h Harness) bool { return h.Faults.Interrupt != nil },
+	},
+	{
+		Name: "FailedRevokeIsNotDone", Test: failedRevoke,
+		Sentence: "A Revoke that was rejected MUST return an error, and a later one MUST still work.",
+		Needs:    func(h Harness) bool { return h.Faults.Reject != nil },
+	},
+	{
+		Name: "CancelledCallsEnd", Test: cancelled,
+		Sentence: "Every call MUST fail when its context has ended, and be in doubt.",
+	},
+	{
+		Name: "HangingCallsEndWithTheirContext", Test: hanging,
+		Sentence: "Every call to a provider that does not answer MUST end with its context, and be in doubt.",
+		Needs:    func(h Harness) bool { return h.Faults.Hang != nil },
+	},
+}
+
+// mostSteps is more requests than the Mint of any driver makes.
+const mostSteps = 10
+
+// lostAnswer loses the answers from the first request of a Mint on, from the
+// second, and so on, until a Mint is complete.
+func lostAnswer(t *testing.T, h Harness) {
+	w := open(t, h)
+	for step := range mostSteps {
+		req := w.request(w.owner("first"))
+		w.tidy(req.Name)
+		restore := h.Faults.LoseAnswers(step)
+		_, err := w.client.Mint(w.ctx, req)
+		restore()
+		if err == nil && step > 0 {
+			return
+		}
+		if !provider.InDoubt(err) {
+			t.Errorf("answers lost after %d requests: error %v is not in doubt", step, err)
+		}
+		checkMessage(t, h, err)
+		if found := w.find(req.Name); len(found) == 0 {
+			t.Errorf("answers lost after %d requests: what was made is not found by its name", step)
+		}
+		w.revoke(provider.Ref{Name: req.Name})
+		if found := w.find(req.Name); len(found) != 0 {
+			t.Errorf("answers lost after %d requests: found %+v after it was revoked", step, found)
+		}
+	}
+	t.Errorf("Mint was not complete after %d requests", mostSteps)
+}
+
+func rejection(t *testing.T, h Harness) {
+	w := open(t, h)
+	req := w.request(w.owner("first"))
+	w.tidy(req.Name)
+	restore := h.Faults.Reject()
+	_, err := w.client.Mint(w.ctx, req)
+	restore()
+	if err == nil || provider.InDoubt(err) {
+		t.Errorf("error %v is in doubt", err)
+	}
+	checkMessage(t, h, err)
+	if found := w.find(req.Name); len(found) != 0 {
+		t.Errorf("found %+v under a rejected name", found)
+	}
+}
+
+func rateLimit(t *testing.T, h Harness) {
+	w := open(t, h)
+	req := w.request(w.owner("first"))
+	w.tidy(req.Name)
+	restore := h.Faults.RateLimit()
+	_, err := w.client.Mint(w.ctx, req)
+	restore()
+	e := provider.AsError(err)
+	if e.Code != provider.CodeRateLimited || !e.NotExecuted || e.RetryAfter != time.Second {
+		t.Errorf("got code %s, not executed %t, wait %s (%v)", e.Code, e.NotExecuted, e.RetryAfter, err)
+	}
+	checkMessage(t, h, err)
+}
+
+// remains stops a Mint after each number of requests until one is complete.
+func remains(t *testing.T, h Harness) {
+	w := open(t, h)
+	for step := range mostSteps {
+		req := w.request(w.owner("first"))
+		w.tidy(req.Name)
+		restore := h.Faults.Interrupt(step)
+		_, err := w.client.Mint(w.ctx, req)
+		restore()
+		if err == nil && step > 0 {
+			return
+		}
+		if !provider.InDoubt(err) {
+			t.Errorf("stopped after %d requests: error %v is not in doubt", step, err)
+		}
+		checkMessage(t, h, err)
+		found := w.find(req.Name)
+		if step > 0 && len(found) == 0 {
+			t.Errorf("stopped after %d requests: the remains are not found", step)
+		}
+		if len(live(found)) != 0 {
+			t.Errorf("stopped after %d requests: %+v is live", step, found)
+		}
+		if len(w.list(w.owner("first"))) != len(found) {
+			t.Errorf("stopped after %d requests: List does not yield what Find returns", step)
+		}
+		w.revoke(provider.Ref{Name: req.Name})
+		if left := w.find(req.Name); len(left) != 0 {
+			t.Errorf("stopped after %d requests: %+v is left after Revoke", step, left)
+		}
+	}
+	t.Errorf("Mint was not complete after %d requests", mostSteps)
+}
+
+func failedRevoke(t *testing.T, h Harness) {
+	w := open(t, h)
+	minted := w.mint(w.request(w.owner("first")))
+	restore := h.Faults.Reject()
+	err := w.client.Revoke(w.ctx, provider.Ref{Name: minted.Credential.Name})
+	restore()
+	if err == nil {
+		t.Error("a rejected Revoke returned nil")
+	}
+	checkMessage(t, h, err)
+	if got := live(w.find(minted.Credential.Name)); len(got) != 1 {
+		t.Errorf("%d live are found after a rejected Revoke, want 1", len(got))
+	}
+	w.revoke(provider.Ref{Name: minted.Credential.Name})
+}
+
+// verbs returns every call of a client as a function of its context.
+func verbs(w *world, req provider.MintRequest) map[string]func(context.Context) error {
+	return map[string]func(context.Context) error{
+		"Mint": func(ctx context.Context) error { _, err := w.client.Mint(ctx, req); return err },
+		"Find": func(ctx context.Context) error { _, err := w.client.Find(ctx, req.Name); return err },
+		"List": func(ctx context.Context) error {
+			for _, err := range w.client.List(ctx, req.Owner) {
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		"Revoke": func(ctx context.Context) error { return w.client.Revoke(ctx, provider.Ref{Name: req.Name}) },
+		"Connect": func(ctx context.Context) error {
+			_, _, err := w.h.Driver.Connect(ctx, w.config)
+			return err
+		},
+	}
+}
+
+func cancelled(t *testing.T, h Harness) {
+	w := open(t, h)
+	req := w.request(w.owner("first"))
+	w.tidy(req.Name)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for verb, call := range verbs(w, req) {
+		err := call(ctx)
+		if !provider.InDoubt(err) {
+			t.Errorf("%s with an ended context: error %v is not in doubt", verb, err)
+		}
+		checkMessage(t, h, err)
+	}
+}
+
+func hanging(t *testing.T, h Harness) {
+	w := open(t, h)
+	req := w.request(w.owner("first"))
+	w.tidy(req.Name)
+	for verb, call := range verbs(w, req) {
+		waiting, restore := h.Faults.Hang()
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- call(ctx) }()
+		var err error
+		select {
+		case <-waiting:
+			cancel()
+			err = <-ended
+		case err = <-ended: // it asked nobody
+			cancel()
+		}
+		restore()
+		if !provider.InDoubt(err) {
+			t.Errorf("%s without an answer: error %v is not in doubt", verb, err)
+		}
+		checkMessage(t, h, err)
+	}
+}
+
+// checkMessage fails when an error shows a minting credential or the provider's own text.
+func checkMessage(t *testing.T, h Harness, err error) {
+	t.Helper()
+	if err == nil {
+		return
+	}
+	for _, text := range []string{err.Error(), fmt.Sprintf("%+v", err), provider.AsError(err).Message} {
+		if strings.Contains(text, RawText) {
+			t.Errorf("the error repeats the provider's text: %s", text)
+		}
+		for _, credentials := range []map[string]provider.Value{h.Config.Credentials, h.Wrong} {
+			for key, value := range credentials {
+				if !value.Empty() && strings.Contains(text, value.Reveal()) {
+					t.Errorf("the error shows the minting credential %s", key)
+				}
+			}
+		}
+	}
+	if provider.AsError(err).Message == "" {
+		t.Errorf("the error %v has no sentence for people", err)
+	}
+}

@@ -1,0 +1,164 @@
+package conformance
+
+import (
+	"context"
+	"crypto/rand"
+	"iter"
+	"math"
+	"testing"
+
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// world is a connected client with a cluster of its own.
+type world struct {
+	t       *testing.T
+	h       Harness
+	ctx     context.Context
+	config  provider.Config
+	client  provider.Client
+	account provider.Account
+}
+
+// open connects with a new cluster identity.
+func open(t *testing.T, h Harness) *world {
+	t.Helper()
+	w := &world{t: t, h: h, ctx: t.Context(), config: h.Config}
+	w.config.Cluster = credname.Cluster(rand.Text())
+	client, account, err := h.Driver.Connect(w.ctx, w.config)
+	if err != nil {
+		t.Fatalf("Connect: %v", err)
+	}
+	w.client, w.account = client, account
+	return w
+}
+
+func (w *world) owner(token string) provider.Owner {
+	return provider.Owner{Cluster: w.config.Cluster, Namespace: "conformance", Token: token}
+}
+
+// request asks for a credential under a new name of that owner.
+func (w *world) request(owner provider.Owner) provider.MintRequest {
+	return w.requestRevision(owner, 1)
+}
+
+func (w *world) requestRevision(owner provider.Owner, revision int64) provider.MintRequest {
+	w.t.Helper()
+	hash := credname.Owner(owner.Namespace, owner.Token)
+	limit := w.h.Driver.Capabilities().MaxName
+	name, err := credname.New(owner.Cluster, hash, revision, limit, rand.Reader)
+	if err != nil {
+		w.t.Fatalf("making a name: %v", err)
+	}
+	return provider.MintRequest{
+		Name: name.String(), Owner: owner, Description: "made by the conformance suite", Grant: w.h.Grant(),
+	}
+}
+
+// longest asks with the longest name that can be made for this provider.
+func (w *world) longest(owner provider.Owner) provider.MintRequest {
+	w.t.Helper()
+	hash := credname.Owner(owner.Namespace, owner.Token)
+	limit := w.h.Driver.Capabilities().MaxName
+	var best string
+	for revision := int64(1); revision > 0 && revision < math.MaxInt64/36; revision *= 36 {
+		name, err := credname.New(owner.Cluster, hash, revision, limit, rand.Reader)
+		if err != nil {
+			break
+		}
+		if len(name.String()) >= len(best) {
+			best = name.String()
+		}
+	}
+	req := w.request(owner)
+	req.Name = best
+	return req
+}
+
+// mint mints and revokes at the end of the test.
+func (w *world) mint(req provider.MintRequest) provider.Minted {
+	w.t.Helper()
+	minted, err := w.client.Mint(w.ctx, req)
+	w.tidy(req.Name)
+	if err != nil {
+		w.t.Fatalf("Mint(%s): %v", req.Name, err)
+	}
+	return minted
+}
+
+// tidy revokes a name at the end of the test, whatever the test did.
+func (w *world) tidy(name string) {
+	w.t.Cleanup(func() {
+		if err := w.client.Revoke(context.WithoutCancel(w.ctx), provider.Ref{Name: name}); err != nil {
+			w.t.Errorf("Revoke(%s) while tidying up: %v", name, err)
+		}
+	})
+}
+
+func (w *world) find(name string) []provider.Credential {
+	w.t.Helper()
+	found, err := w.client.Find(w.ctx, name)
+	if err != nil {
+		w.t.Fatalf("Find(%s): %v", name, err)
+	}
+	return found
+}
+
+func (w *world) revoke(ref provider.Ref) {
+	w.t.Helper()
+	if err := w.client.Revoke(w.ctx, ref); err != nil {
+		w.t.Fatalf("Revoke(%+v): %v", ref, err)
+	}
+}
+
+func (w *world) list(owner provider.Owner) []provider.Credential {
+	w.t.Helper()
+	return collect(w.t, w.client.List(w.ctx, owner))
+}
+
+func collect(t *testing.T, seq iter.Seq2[provider.Credential, error]) []provider.Credential {
+	t.Helper()
+	var out []provider.Credential
+	for c, err := range seq {
+		if err != nil {
+			t.Fatalf("List: %v", err)
+		}
+		out = append(out, c)
+	}
+	return out
+}
+
+// wantAlive fails unless the data plane agrees; it does nothing without the hook.
+func (w *world) wantAlive(minted provider.Minted, want bool) {
+	w.t.Helper()
+	if w.h.Alive == nil {
+		return
+	}
+	got, err := w.h.Alive(w.ctx, minted)
+	if err != nil {
+		w.t.Fatalf("asking the data plane about %s: %v", minted.Credential.Name, err)
+	}
+	if got != want {
+		w.t.Errorf("the data plane accepts %s: got %t, want %t", minted.Credential.Name, got, want)
+	}
+}
+
+// live returns the credentials that give access.
+func live(all []provider.Credential) []provider.Credential {
+	var out []provider.Credential
+	for _, c := range all {
+		if c.Live {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func names(all []provider.Credential) map[string]bool {
+	out := map[string]bool{}
+	for _, c := range all {
+		out[c.Name] = true
+	}
+	return out
+}
