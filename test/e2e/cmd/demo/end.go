@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// end deletes everything that was declared.
+func (d *demo) end(ctx context.Context) error {
+	d.out.heading("Delete: kubectl delete")
+	w, err := d.workload(ctx, writerSecret)
+	if err != nil {
+		return err
+	}
+	r, err := d.workload(ctx, readerSecret)
+	if err != nil {
+		return err
+	}
+	steps := []struct {
+		claim  string
+		verify func() (string, error)
+	}{
+		{"apitoken/" + writer + " goes, and its Secret with it", func() (string, error) { return d.delete(ctx, token(writer), secret(writerSecret)) }},
+		{"its key is refused", func() (string, error) { return d.refusedNow(ctx, w) }},
+		{"namespace/" + team + " goes, with apitoken/" + reader + " in it", func() (string, error) {
+			return d.delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: team}}, token(reader), secret(readerSecret))
+		}},
+		{"its key is refused, and so is every key of before", func() (string, error) { return d.refusedNow(ctx, append(d.revoked, w, r)...) }},
+		{"clustertokenprovider/" + providerName + " goes: nothing needs it any more", func() (string, error) {
+			return d.delete(ctx, &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: providerName}})
+		}},
+		{"the provider has no user of the operator left", func() (string, error) { return d.noneHeld(ctx) }},
+		{"the operator's log has no secret value, and nothing was forbidden to it", d.logIsClean},
+	}
+	for _, s := range steps {
+		if err := d.out.check(ctx, s.claim, s.verify); err != nil {
+			return err
+		}
+	}
+	if d.keep {
+		return nil
+	}
+	return d.out.check(ctx, "the operator ends when it is asked to", func() (string, error) {
+		if early := d.running.ended(); early != nil {
+			return "", fmt.Errorf("it ended by itself: %w", early)
+		}
+		return "SIGTERM, exit code 0", d.running.stop()
+	})
+}
+
+func token(name string) client.Object {
+	return &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: name}}
+}
+
+func secret(name string) client.Object {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: name}}
+}
+
+// delete deletes an object and waits until it and what depends on it are gone.
+func (d *demo) delete(ctx context.Context, o client.Object, dependents ...client.Object) (string, error) {
+	if err := d.cluster.Delete(ctx, o); err != nil {
+		return "", err
+	}
+	for _, each := range append([]client.Object{o}, dependents...) {
+		if err := d.gone(ctx, each); err != nil {
+			return "", err
+		}
+	}
+	return "", nil
+}
+
+// refusedNow uses keys that have been revoked.
+func (d *demo) refusedNow(ctx context.Context, revoked ...*workload) (string, error) {
+	code := ""
+	for _, w := range revoked {
+		var err error
+		code, err = refusal("a request with key "+short(w.keyID), func() error { return w.list(ctx, bucket) })
+		if err != nil {
+			return "", err
+		}
+	}
+	return fmt.Sprintf("%d answered %s", len(revoked), code), nil
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// operatorName is that of its ServiceAccount, too.
+	operatorName = "apitoken-operator"
+	// operatorNamespace is where config/ installs it.
+	operatorNamespace = "apitoken-system"
+	// operatorStop is how long it may take to end.
+	operatorStop = 10 * time.Second
+	// operatorStart is generous, for small machines under load.
+	operatorStart = time.Minute
+)
+
+// operator is how to run the real binary; process is it running.
+type operator struct {
+	binary     string
+	args       []string
+	kubeconfig string
+	logFile    string
+}
+
+type process struct {
+	cmd     *exec.Cmd
+	metrics string
+	exited  chan struct{}
+	err     error // of Wait; read after exited
+}
+
+// start starts the operator and waits until it says that it is ready.
+func (o *operator) start(ctx context.Context) (*process, error) {
+	probes, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	metrics, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	log, err := os.OpenFile(o.logFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close() // the child has its own handle
+	args := append([]string{"--kubeconfig=" + o.kubeconfig, "--log-format=text",
+		"--health-probe-bind-address=" + probes, "--metrics-bind-address=" + metrics}, o.args...)
+	p := &process{cmd: exec.Command(o.binary, args...), metrics: metrics, exited: make(chan struct{})}
+	// Nothing of this environment but what the Deployment sets and a process needs.
+	p.cmd.Env = []string{"POD_NAMESPACE=" + operatorNamespace, "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir()}
+	p.cmd.Stdout, p.cmd.Stderr = log, log
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the keyboard is the demo's to handle
+	if err := p.cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		p.err = p.cmd.Wait()
+		close(p.exited)
+	}()
+	if err := p.awaitReady(ctx, "http://"+probes+"/readyz"); err != nil {
+		p.kill()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *process) awaitReady(ctx context.Context, url string) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() {
+		select {
+		case <-p.exited:
+			cancel(fmt.Errorf("it ended: %w", p.ended()))
+		case <-ctx.Done():
+		}
+	}()
+	return eventually(ctx, operatorStart, func() error {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err
+		}
+		if err := res.Body.Close(); err != nil || res.StatusCode != http.StatusOK {
+			return errors.Join(fmt.Errorf("/readyz answers %s", res.Status), err)
+		}
+		return nil
+	})
+}
+
+// ended says how the process ended, or that it has not.
+func (p *process) ended() error {
+	select {
+	case <-p.exited:
+		if p.err != nil {
+			return p.err
+		}
+		return errors.New("exit status 0")
+	default:
+		return nil
+	}
+}
+
+// kill is kill -9.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.exited
+}
+
+// stop asks the process to end, and kills it when it does not.
+func (p *process) stop() error {
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)
+	timer := time.NewTimer(operatorStop)
+	defer timer.Stop()
+	select {
+	case <-p.exited:
+		return p.err
+	case <-timer.C:
+		p.kill()
+		return fmt.Errorf("it did not end within %s of SIGTERM", operatorStop)
+	}
+}
+
+// tail returns the last lines of the log.
+func (o *operator) tail(lines int) string {
+	content, err := os.ReadFile(o.logFile)
+	if err != nil {
+		return ""
+	}
+	all := strings.Split(strings.TrimSpace(string(content)), "\n")
+	return strings.Join(all[max(0, len(all)-lines):], "\n")
+}
+
+// freeAddress returns an address of the loopback interface that nobody listens on.
+func freeAddress() (string, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"context"
+	"fmt"
+)
+
+const (
+	object  = "hello.txt"
+	content = "written by a pod that knows nothing but its Secret\n"
+)
+
+// use does what two pods with the two Secrets do.
+func (d *demo) use(ctx context.Context) error {
+	d.out.heading("Use: what a pod with envFrom: [secretRef] can do, and what not")
+	w, err := d.workload(ctx, writerSecret)
+	if err != nil {
+		return err
+	}
+	r, err := d.workload(ctx, readerSecret)
+	if err != nil {
+		return err
+	}
+	d.out.say("Secret " + team + "/" + writerSecret + ":\n" + describe(w.data))
+	for _, c := range []struct {
+		claim  string
+		verify func() (string, error)
+	}{
+		{writer + " writes s3://" + bucket + "/" + object + " and reads it back", func() (string, error) {
+			if err := w.write(ctx, bucket, object, content); err != nil {
+				return "", err
+			}
+			return fmt.Sprintf("%d bytes, the same", len(content)), w.reads(ctx, bucket, object, content)
+		}},
+		{writer + " is refused in s3://" + otherBucket, func() (string, error) { return d.refusedIn(ctx, w, otherBucket) }},
+		{reader + " reads s3://" + bucket + "/" + object, func() (string, error) {
+			return "", r.reads(ctx, bucket, object, content)
+		}},
+		{reader + " is refused a write to s3://" + bucket, func() (string, error) {
+			code, err := refusal("its write", func() error { return r.write(ctx, bucket, object, "overwritten") })
+			if err == nil {
+				err = w.reads(ctx, bucket, object, content)
+			}
+			return code, err
+		}},
+		{reader + " is refused in s3://" + otherBucket, func() (string, error) { return d.refusedIn(ctx, r, otherBucket) }},
+	} {
+		if err := d.out.check(ctx, c.claim, c.verify); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// refusedIn tries to write, read and list where a key has no rights. There is
+// something to read.
+func (d *demo) refusedIn(ctx context.Context, w *workload, elsewhere string) (string, error) {
+	root := &workload{s3: d.gateway.S3(d.gateway.Root())}
+	if err := root.write(ctx, elsewhere, object, "of somebody else"); err != nil {
+		return "", err
+	}
+	code := ""
+	for _, try := range []struct {
+		what    string
+		request func() error
+	}{
+		{"writing", func() error { return w.write(ctx, elsewhere, object, "overwritten") }},
+		{"reading", func() error { _, err := w.read(ctx, elsewhere, object); return err }},
+		{"listing", func() error { return w.list(ctx, elsewhere) }},
+	} {
+		var err error
+		if code, err = refusal(try.what+" s3://"+elsewhere, try.request); err != nil {
+			return "", err
+		}
+	}
+	return "writing, reading and listing answer " + code, root.reads(ctx, elsewhere, object, "of somebody else")
+}

@@ -1,0 +1,173 @@
+// Package e2e runs the aws driver against a real IAM and a real S3 server, with
+// the minting credentials that the documentation tells people to make.
+package e2e
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"testing"
+	"time"
+
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/aws"
+	"apitoken.dev/operator/test/e2e/gateway"
+)
+
+// minterPolicy is the policy that is shipped for the minting user.
+const minterPolicy = "../../config/samples/aws-minter-policy.json"
+
+// The buckets of every test: credentials are granted datasets.
+const (
+	datasets = "datasets"
+	other    = "other-bucket"
+)
+
+// The server of every test, and the keys of its minting user.
+var (
+	server *gateway.Gateway
+	minter gateway.Keys
+)
+
+func TestMain(m *testing.M) {
+	gateway.MaybeRunChild()
+	code, err := run(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func run(m *testing.M) (code int, err error) {
+	ctx := context.Background() //nolint:forbidigo // TestMain has no test to take a context from
+	dir, err := os.MkdirTemp("", "apitoken-e2e")
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	server, err = gateway.Start(ctx, dir, gateway.Options{})
+	if err != nil {
+		return 1, err
+	}
+	defer func() { err = errors.Join(err, server.Stop()) }()
+	if err := server.CreateBuckets(ctx, datasets, other); err != nil {
+		return 1, err
+	}
+	if minter, err = server.CreateUser(ctx, "minter", minterPolicy); err != nil {
+		return 1, err
+	}
+	return m.Run(), nil
+}
+
+// config reaches the server with the minter's keys.
+func config(transport http.RoundTripper) provider.Config {
+	return provider.Config{
+		Settings: aws.Settings{
+			IAMEndpoint: server.IAMEndpoint, S3Endpoint: server.S3Endpoint, Region: gateway.Region,
+		},
+		Credentials: credentials(minter),
+		Cluster:     credname.Cluster(rand.Text()),
+		HTTP:        &http.Client{Transport: transport},
+		UserAgent:   "apitoken-operator/e2e",
+	}
+}
+
+func credentials(k gateway.Keys) map[string]provider.Value {
+	return map[string]provider.Value{
+		aws.KeyID: provider.NewValue(k.AccessKeyID), aws.KeySecret: provider.NewValue(k.SecretAccessKey),
+	}
+}
+
+// keysOf returns what a workload gets.
+func keysOf(m provider.Minted) gateway.Keys {
+	return gateway.Keys{AccessKeyID: m.Secret[aws.KeyID].Reveal(), SecretAccessKey: m.Secret[aws.KeySecret].Reveal()}
+}
+
+// minting is a connected client with a cluster of its own.
+type minting struct {
+	t      *testing.T
+	client provider.Client
+	owner  provider.Owner
+}
+
+func connect(t *testing.T) *minting {
+	t.Helper()
+	cfg := config(nil)
+	client, _, err := aws.New().Connect(t.Context(), cfg)
+	if err != nil {
+		t.Fatalf("Connect: %v", err)
+	}
+	return &minting{t: t, client: client, owner: provider.Owner{Cluster: cfg.Cluster, Namespace: "ml", Token: "training"}}
+}
+
+// mint mints and revokes at the end of the test.
+func (m *minting) mint(grant provider.Grant) provider.Minted {
+	m.t.Helper()
+	name, err := credname.New(m.owner.Cluster, credname.Owner(m.owner.Namespace, m.owner.Token), 1, 0, rand.Reader)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	minted, err := m.client.Mint(m.t.Context(), provider.MintRequest{Name: name.String(), Owner: m.owner, Grant: grant})
+	m.t.Cleanup(func() { m.revoke(context.WithoutCancel(m.t.Context()), name.String()) })
+	if err != nil {
+		m.t.Fatalf("Mint: %v", err)
+	}
+	return minted
+}
+
+func (m *minting) revoke(ctx context.Context, name string) {
+	m.t.Helper()
+	if err := m.client.Revoke(ctx, provider.Ref{Name: name}); err != nil {
+		m.t.Errorf("Revoke: %v", err)
+	}
+}
+
+// grant of these scopes on the bucket datasets, for an hour.
+func grant(scopes ...string) provider.Grant {
+	return provider.Grant{Scopes: scopes, Buckets: []string{datasets}, ExpiresAt: time.Now().Add(time.Hour)}
+}
+
+// status of the answer that made a request fail; 0 when there was none.
+func status(err error) int {
+	var answer *smithyhttp.ResponseError
+	if errors.As(err, &answer) {
+		return answer.HTTPStatusCode()
+	}
+	return 0
+}
+
+// allowed reports whether a request was let through: it succeeded, or there was
+// nothing at what it named. A request that fails for another reason than a
+// refusal is tried once more, because the server may answer 500 to one that is
+// under way while its key is deleted.
+func allowed(request func() error) (bool, error) {
+	var err error
+	for range 2 {
+		err = request()
+		switch {
+		case err == nil, status(err) == http.StatusNotFound:
+			return true, nil
+		case status(err) == http.StatusForbidden:
+			return false, nil
+		}
+	}
+	return false, err
+}
+
+// wantAllowed fails the test unless the server decides as wanted.
+func wantAllowed(t *testing.T, what string, want bool, request func() error) {
+	t.Helper()
+	got, err := allowed(request)
+	if err != nil {
+		t.Errorf("%s: %v", what, err)
+	} else if got != want {
+		t.Errorf("%s: allowed: got %t, want %t", what, got, want)
+	}
+}
