@@ -86,12 +86,13 @@ func Get(ctx context.Context, reader client.Reader, key Key) (Object, error) {
 	return Of(o.Raw), nil
 }
 
-// List reads every provider of both kinds.
+// List reads every provider of both kinds. From a cache they are shared with it
+// and must not be changed.
 func List(ctx context.Context, reader client.Reader) ([]Object, error) {
 	var namespaced v1alpha1.TokenProviderList
 	var cluster v1alpha1.ClusterTokenProviderList
 	for _, list := range []client.ObjectList{&namespaced, &cluster} {
-		if err := reader.List(ctx, list); err != nil {
+		if err := reader.List(ctx, list, client.UnsafeDisableDeepCopy); err != nil {
 			return nil, fmt.Errorf("listing providers: %w", err)
 		}
 	}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+
+	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"apitoken.dev/operator/controllers/orphansweep"
+	"apitoken.dev/operator/internal/operator"
+)
+
+// environmentPrefix begins the variable that stands for a flag: --sweep-mode is APITOKEN_SWEEP_MODE.
+const environmentPrefix = "APITOKEN_"
+
+// logging is what the flags say about logs.
+type logging struct{ level, format string }
+
+// newCommand returns the command, which calls run with what flags and environment say.
+func newCommand(run func(context.Context, operator.Options) error) *cobra.Command {
+	o := operator.Options{Version: version}
+	var log logging
+	var sweepMode string
+	cmd := &cobra.Command{
+		Use:   "manager",
+		Short: "Issues API tokens that are declared as ApiTokens, rotates and revokes them",
+		Long: "Issues API tokens that are declared as ApiTokens, rotates and revokes them.\n\n" +
+			"Every flag has an environment variable: --sweep-mode is " + environmentPrefix + "SWEEP_MODE.",
+		Args:          cobra.NoArgs,
+		Version:       version,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PreRunE:       func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if o.SweepMode, err = orphansweep.ParseMode(sweepMode); err != nil {
+				return fmt.Errorf("--sweep-mode: %w", err)
+			}
+			if o.Logger, err = log.logger(cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			if err := check(&o); err != nil {
+				return err
+			}
+			return run(cmd.Context(), o)
+		},
+	}
+	addFlags(cmd.Flags(), &o, &log, &sweepMode)
+	return cmd
+}
+
+func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *string) {
+	f.StringVar(&o.Namespace, "namespace", operator.DefaultNamespace,
+		"the operator's own namespace: its lease and the credentials of ClusterTokenProviders (also POD_NAMESPACE)")
+	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "the namespaces it serves, separated by commas; all when empty")
+	f.StringVar(&o.ClusterIdentity, "cluster-identity", "",
+		"identifies this cluster at providers; the UID of namespace kube-system when empty. Copies of a cluster need different ones; never change it while credentials are live")
+	f.BoolVar(&o.LeaderElection, "leader-elect", false, "wait until this process is the only one that works")
+	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "where metrics are served; 0 turns them off")
+	f.BoolVar(&o.MetricsSecure, "metrics-secure", false, "serve metrics over TLS")
+	f.StringVar(&o.MetricsCertDir, "metrics-cert-dir", "", "directory with tls.crt and tls.key for metrics over TLS; a certificate is made at the start when empty")
+	f.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 turns them off")
+	f.Float32Var(&o.QPS, "kube-api-qps", 0, "requests to the API server per second; 0: no limit but the server's own")
+	f.IntVar(&o.Burst, "kube-api-burst", 0, "requests to the API server at once, when --kube-api-qps is set")
+	f.IntVar(&o.Concurrency, "concurrency", operator.DefaultConcurrency, "how many ApiTokens are worked on at once")
+	f.DurationVar(&o.SweepInterval, "sweep-interval", orphansweep.DefaultInterval, "time between two searches for credentials that no ledger knows")
+	f.StringVar(sweepMode, "sweep-mode", string(orphansweep.Report), "what to do about such credentials: Report or Revoke")
+	f.DurationVar(&o.Shutdown, "shutdown-timeout", operator.DefaultShutdown,
+		"how long a stop waits for work in flight; what does not end in time is resolved after the next start")
+	f.StringVar(&log.level, "log-level", "info", "what is logged: debug, info, warn or error")
+	f.StringVar(&log.format, "log-format", "json", "how it is logged: json or text")
+	if kubeconfig := flag.CommandLine.Lookup("kubeconfig"); kubeconfig != nil {
+		f.AddGoFlag(kubeconfig)
+	}
+}
+
+// fromEnvironment sets the flags that were not given from their variables.
+func fromEnvironment(f *pflag.FlagSet, lookup func(string) (string, bool)) error {
+	var failed []error
+	f.VisitAll(func(flag *pflag.Flag) {
+		if flag.Changed || flag.Name == "help" || flag.Name == "version" {
+			return
+		}
+		names := []string{environmentPrefix + strings.ToUpper(strings.ReplaceAll(flag.Name, "-", "_"))}
+		if flag.Name == "namespace" {
+			names = append(names, "POD_NAMESPACE")
+		}
+		for _, name := range names {
+			if value, ok := lookup(name); ok && value != "" {
+				if err := f.Set(flag.Name, value); err != nil {
+					failed = append(failed, fmt.Errorf("%s: %w", name, err))
+				}
+				return
+			}
+		}
+	})
+	return errors.Join(failed...)
+}
+
+func check(o *operator.Options) error {
+	switch {
+	case o.Concurrency < 1:
+		return errors.New("--concurrency has to be at least 1")
+	case o.SweepInterval <= 0:
+		return errors.New("--sweep-interval has to be longer than 0")
+	case o.Shutdown <= 0:
+		return errors.New("--shutdown-timeout has to be longer than 0")
+	case o.QPS < 0 || o.Burst < 0:
+		return errors.New("--kube-api-qps and --kube-api-burst cannot be negative")
+	}
+	return nil
+}
+
+// logger writes structured logs.
+func (l logging) logger(w io.Writer) (logr.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.level)); err != nil {
+		return logr.Logger{}, fmt.Errorf("--log-level: debug, info, warn or error, not %q", l.level)
+	}
+	options := &slog.HandlerOptions{Level: level}
+	switch l.format {
+	case "json":
+		return logr.FromSlogHandler(slog.NewJSONHandler(w, options)), nil
+	case "text":
+		return logr.FromSlogHandler(slog.NewTextHandler(w, options)), nil
+	default:
+		return logr.Logger{}, fmt.Errorf("--log-format: json or text, not %q", l.format)
+	}
+}

@@ -1,0 +1,255 @@
+package orphansweep
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+func TestSweepReports(t *testing.T) {
+	w := newWorld(t, Report)
+	inLedger, inRetained := w.mint(w.cluster, "kept", 1), w.mint(w.cluster, "gone", 1)
+	leaked, older := w.mint(w.cluster, "kept", 2), w.mint(w.cluster, "nobody", 1)
+	foreign := w.mint(credname.Cluster("another"), "kept", 3)
+	w.token("kept", 2, inLedger)
+	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "retained",
+		Labels:      map[string]string{v1alpha1.LabelManaged: "true"},
+		Annotations: map[string]string{v1alpha1.AnnotationCredential: inRetained, v1alpha1.AnnotationRetained: "true"}}})
+	s := New(w.options)
+
+	w.sweep(s)
+	w.found() // too young
+	w.clock.at += grace
+	young := w.mint(w.cluster, "kept", 2)
+	w.sweep(s)
+	w.found(leaked, older)
+	for _, name := range []string{inLedger, inRetained, foreign, leaked, older, young} {
+		if !w.backend.Live(name) {
+			t.Errorf("%s was revoked by a sweep that reports", name)
+		}
+	}
+	w.clock.at += grace
+	w.sweep(s)
+	w.found(leaked, older, young)
+}
+
+func TestSweepListsTheProviderFirst(t *testing.T) {
+	w := newWorld(t, Revoke)
+	token := w.token("t", 1)
+	// It is minted and recorded between the two lists: whoever lists the cluster
+	// first would not find it in a ledger, and find it at the provider.
+	minted := w.mint(w.cluster, "t", 1)
+	w.clock.at += grace
+	recorded := false
+	w.backend.OnCall = func(ctx context.Context, call fake.Call) fake.Fault {
+		if call.Verb == fake.List && call.Phase == fake.After && !recorded {
+			recorded = true
+			w.record(ctx, token, 1, minted)
+		}
+		return fake.Fault{}
+	}
+	w.sweep(New(w.options))
+	w.found()
+	if !recorded || !w.backend.Live(minted) {
+		t.Errorf("recorded %t, live %t", recorded, w.backend.Live(minted))
+	}
+}
+
+func TestSweepConfirms(t *testing.T) {
+	w := newWorld(t, Report)
+	old := w.mint(w.cluster, "t", 1)
+	w.clock.at += grace
+	w.backend.OnCall = func(ctx context.Context, call fake.Call) fake.Fault {
+		if call.Verb == fake.List && call.Phase == fake.After { // it was revoked and left the ledger meanwhile
+			if err := w.provider.Revoke(ctx, provider.Ref{Name: old}); err != nil {
+				t.Error(err)
+			}
+		}
+		return fake.Fault{}
+	}
+	w.sweep(New(w.options))
+	w.found()
+}
+
+func TestSweepRevokes(t *testing.T) {
+	w := newWorld(t, Revoke)
+	inLedger, leaked := w.mint(w.cluster, "t", 4), w.mint(w.cluster, "t", 3)
+	ahead := w.mint(w.cluster, "t", 5)
+	held, nobody := w.mint(w.cluster, "u", 1), w.mint(w.cluster, "nobody", 7)
+	foreign := w.mint(credname.Cluster("another"), "t", 1)
+	w.token("t", 4, inLedger)
+	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "held",
+		Labels:      map[string]string{v1alpha1.LabelManaged: "true"},
+		Annotations: map[string]string{v1alpha1.AnnotationCredential: held}}})
+	w.clock.at += grace
+	w.sweep(New(w.options))
+
+	live := map[string]bool{}
+	for _, name := range []string{inLedger, leaked, ahead, held, nobody, foreign} {
+		live[name] = w.backend.Live(name)
+	}
+	want := map[string]bool{inLedger: true, leaked: false, ahead: true, held: true, nobody: false, foreign: true}
+	if diff := cmp.Diff(want, live); diff != "" {
+		t.Errorf("live, by name: %s", diff)
+	}
+	told := w.events()
+	for _, text := range []string{leaked, nobody, "were revoked", ahead, held} {
+		if !strings.Contains(told, text) {
+			t.Errorf("the events %q do not tell %q", told, text)
+		}
+	}
+	if got := w.gauge("p"); got != 2 {
+		t.Errorf("%v orphans are left, want 2", got)
+	}
+}
+
+func TestSweepStopsAtTooMany(t *testing.T) {
+	w := newWorld(t, Revoke)
+	var names []string
+	for range 6 {
+		names = append(names, w.mint(w.cluster, "nobody", 1))
+	}
+	w.clock.at += grace
+	w.sweep(New(w.options))
+	for _, name := range names {
+		if !w.backend.Live(name) {
+			t.Errorf("%s was revoked, as one of six orphans among six credentials", name)
+		}
+	}
+	if got := w.gauge("p"); got != 6 {
+		t.Errorf("the metric is %v", got)
+	}
+	if !strings.Contains(w.logs.String(), "look like a mistake") {
+		t.Errorf("the log is %s", w.logs.String())
+	}
+}
+
+func TestTooMany(t *testing.T) {
+	for _, test := range []struct {
+		orphans, all int
+		want         bool
+	}{{5, 5, false}, {6, 6, true}, {6, 59, true}, {6, 60, false}, {10, 100, false}, {11, 100, true}} {
+		if got := tooMany(test.orphans, test.all); got != test.want {
+			t.Errorf("%d of %d: %t", test.orphans, test.all, got)
+		}
+	}
+}
+
+func TestUnknownAgeIsTimedHere(t *testing.T) {
+	w := newWorld(t, Report)
+	s := New(w.options)
+	key := sighting{account: "a", name: "n"}
+	if s.oldEnough(key, time.Time{}) {
+		t.Error("old enough at first sight")
+	}
+	w.clock.at += grace - time.Second
+	if s.oldEnough(key, time.Time{}) {
+		t.Error("old enough too soon")
+	}
+	w.clock.at += time.Second
+	if !s.oldEnough(key, time.Time{}) {
+		t.Error("not old enough after the grace")
+	}
+}
+
+func TestOneAccountIsSweptOnce(t *testing.T) {
+	w := newWorld(t, Report)
+	w.newProvider("q")
+	w.mint(w.cluster, "nobody", 1)
+	w.clock.at += grace
+	s := New(w.options)
+	w.sweep(s)
+	if got := w.gauge("p") + w.gauge("q"); got != 1 {
+		t.Errorf("two providers of one account have %v orphans together", got)
+	}
+	if n := w.backend.Count(fake.List); n != 1 {
+		t.Errorf("the account was listed %d times", n)
+	}
+	if err := w.c.Patch(t.Context(), w.object, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.c.Delete(t.Context(), w.object); err != nil {
+		t.Fatal(err)
+	}
+	w.sweep(s)
+	if s.reported[connections.Of(w.object).Key()] {
+		t.Errorf("a provider that is gone is still counted: %v", s.reported)
+	}
+	if got := w.gauge("p") + w.gauge("q"); got != 1 {
+		t.Errorf("the other provider of the account tells of %v orphans", got)
+	}
+}
+
+func TestAFailingProviderDoesNotStopTheSweep(t *testing.T) {
+	w := newWorld(t, Revoke)
+	leaked := w.mint(w.cluster, "nobody", 1)
+	w.clock.at += grace
+	s := New(w.options)
+	w.backend.Script(fake.List, fake.Fault{Kind: fake.InDoubt})
+	if err := s.Sweep(t.Context()); err == nil || !strings.Contains(err.Error(), w.namespace+"/p") {
+		t.Errorf("got %v", err)
+	}
+	w.backend.Script(fake.Revoke, fake.Fault{Kind: fake.InDoubt})
+	if err := s.Sweep(t.Context()); err == nil || !strings.Contains(err.Error(), leaked) {
+		t.Errorf("got %v", err)
+	}
+	w.sweep(s)
+	if w.backend.Live(leaked) {
+		t.Error("the orphan is still live")
+	}
+}
+
+func TestStart(t *testing.T) {
+	w := newWorld(t, Report)
+	ctx, cancel := context.WithCancel(t.Context())
+	sweeps := 0
+	w.options.Clock = &stopping{byHand: w.clock, after: 3, stop: cancel, sweeps: &sweeps}
+	if err := New(w.options).Start(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.backend.Count(fake.List); n != 3 {
+		t.Errorf("%d sweeps", n)
+	}
+	if w.clock.at < 2*DefaultInterval || w.clock.at > 4*DefaultInterval {
+		t.Errorf("three sweeps took %s", w.clock.at)
+	}
+}
+
+// stopping ends the context instead of sleeping once more.
+type stopping struct {
+	*byHand
+	after  int
+	stop   func()
+	sweeps *int
+}
+
+func (c *stopping) Sleep(ctx context.Context, d time.Duration) error {
+	if *c.sweeps++; *c.sweeps > c.after {
+		c.stop()
+		return ctx.Err()
+	}
+	return c.byHand.Sleep(ctx, d)
+}
+
+var _ clock.Clock = (*stopping)(nil)
+
+func TestParseMode(t *testing.T) {
+	for s, ok := range map[string]bool{"Report": true, "Revoke": true, "revoke": false, "": false} {
+		if _, err := ParseMode(s); (err == nil) != ok {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+}

@@ -1,0 +1,231 @@
+package orphansweep
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	dto "github.com/prometheus/client_model/go"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/internal/testenv"
+)
+
+var env *testenv.Env
+
+func TestMain(m *testing.M) {
+	var stop func()
+	var err error
+	if env, stop, err = testenv.StartMain(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	stop()
+	os.Exit(code)
+}
+
+// byHand is a clock that moves when it is told to.
+type byHand struct{ at time.Duration }
+
+func (c *byHand) Now() time.Time { return time.Unix(1_800_000_000, 0).Add(c.at) }
+
+func (c *byHand) Monotonic() time.Duration { return c.at }
+
+func (c *byHand) Sleep(_ context.Context, d time.Duration) error {
+	c.at += d
+	return nil
+}
+
+// world is one test's cluster identity, provider and sweeper. The sweeper reads
+// the API server, which other tests write to as well: their names are foreign to it.
+type world struct {
+	t         *testing.T
+	c         client.Client
+	clock     *byHand
+	backend   *fake.Backend
+	provider  provider.Client
+	object    *v1alpha1.TokenProvider
+	recorder  *events.FakeRecorder
+	logs      bytes.Buffer
+	options   Options
+	cluster   string
+	namespace string
+}
+
+var worlds atomic.Int32
+
+func newWorld(t *testing.T, mode Mode) *world {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	n := worlds.Add(1)
+	w := &world{t: t, c: env.Client(scheme), clock: &byHand{}, recorder: events.NewFakeRecorder(100),
+		cluster: credname.Cluster(fmt.Sprint(n)), namespace: fmt.Sprintf("s%d", n)}
+	w.backend = fake.NewBackend(w.clock)
+	drivers, err := registry.New(registry.Entry{Driver: fake.New(w.backend),
+		Settings: func(s *v1alpha1.ProviderSpec) (any, bool) { return nil, s.AWS != nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := connections.NewPool(connections.Options{Reader: w.c, Live: w.c, Registry: drivers, Namespace: w.namespace, Cluster: w.cluster})
+	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})
+	w.create(&corev1.Secret{ObjectMeta: w.meta("minter"), Data: map[string][]byte{"token": []byte("x")}})
+	w.object = w.newProvider("p")
+	connection, err := pool.Connect(t.Context(), connections.Of(w.object).Key())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.provider = connection.Client
+	w.options = Options{Cached: only{w.c, w.namespace}, Live: w.c, Pool: pool, Clock: w.clock, Recorder: w.recorder,
+		Logger: logr.FromSlogHandler(slog.NewTextHandler(&w.logs, nil)), Cluster: w.cluster, Mode: mode}
+	return w
+}
+
+// only shows the providers of one namespace: the other tests' are Ready too.
+type only struct {
+	client.Reader
+	namespace string
+}
+
+func (o only) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	if _, ok := list.(*v1alpha1.TokenProviderList); ok {
+		opts = append(opts, client.InNamespace(o.namespace))
+	}
+	return o.Reader.List(ctx, list, opts...)
+}
+
+func (w *world) meta(name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: w.namespace, Name: name}
+}
+
+func (w *world) create(o client.Object) {
+	w.t.Helper()
+	if err := w.c.Create(w.t.Context(), o); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) newProvider(name string) *v1alpha1.TokenProvider {
+	w.t.Helper()
+	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta(name), Spec: v1alpha1.ProviderSpec{
+		CredentialsSecretRef: v1alpha1.SecretReference{Name: "minter"}, AWS: &v1alpha1.AWSProvider{Region: "r"}}}
+	p.Finalizers = []string{v1alpha1.Finalizer}
+	w.create(p)
+	meta.SetStatusCondition(&p.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue,
+		Reason: v1alpha1.ReasonReady, ObservedGeneration: p.Generation})
+	if err := w.c.Status().Update(w.t.Context(), p); err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+// mint makes a credential at the provider, as an attempt of that ApiToken does.
+func (w *world) mint(cluster, token string, revision int64) string {
+	w.t.Helper()
+	name, err := credname.New(cluster, credname.Owner(w.namespace, token), revision, 0, strings.NewReader(nonce()))
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	owner := provider.Owner{Cluster: w.cluster, Namespace: w.namespace, Token: token}
+	if _, err := w.provider.Mint(w.t.Context(), provider.MintRequest{Name: name.String(), Owner: owner}); err != nil {
+		w.t.Fatal(err)
+	}
+	return name.String()
+}
+
+var nonces atomic.Int64
+
+func nonce() string { return fmt.Sprintf("%08d", nonces.Add(1)) }
+
+// token creates an ApiToken that has counted so far and knows these names.
+func (w *world) token(name string, revision int64, credentials ...string) *v1alpha1.ApiToken {
+	w.t.Helper()
+	token := &v1alpha1.ApiToken{ObjectMeta: w.meta(name), Spec: v1alpha1.ApiTokenSpec{
+		ProviderRef: v1alpha1.ProviderReference{Name: "p"}, Scopes: []v1alpha1.Scope{"billing:read-only"}}}
+	w.create(token)
+	w.record(w.t.Context(), token, revision, credentials...)
+	return token
+}
+
+func (w *world) record(ctx context.Context, token *v1alpha1.ApiToken, revision int64, credentials ...string) {
+	w.t.Helper()
+	token.Status.Revision = revision
+	for _, c := range credentials {
+		token.Status.Credentials = append(token.Status.Credentials, v1alpha1.LedgerEntry{Name: c, State: v1alpha1.StateActive})
+	}
+	if err := w.c.Status().Update(ctx, token); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) sweep(s *Sweeper) {
+	w.t.Helper()
+	if err := s.Sweep(w.t.Context()); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// events returns and empties what was told so far.
+func (w *world) events() string {
+	var out []string
+	for {
+		select {
+		case e := <-w.recorder.Events:
+			out = append(out, e)
+		default:
+			return strings.Join(out, "\n")
+		}
+	}
+}
+
+func (w *world) gauge(name string) float64 {
+	w.t.Helper()
+	var m dto.Metric
+	if err := orphanGauge.WithLabelValues("TokenProvider", w.namespace, name).Write(&m); err != nil {
+		w.t.Fatal(err)
+	}
+	return m.GetGauge().GetValue()
+}
+
+// found checks which names were reported, in the event, the log and the metric.
+func (w *world) found(want ...string) {
+	w.t.Helper()
+	told := w.events()
+	for _, name := range want {
+		if !strings.Contains(told, name) {
+			w.t.Errorf("%s is not in the events %q", name, told)
+		}
+		if !strings.Contains(w.logs.String(), name) {
+			w.t.Errorf("%s is not in the log", name)
+		}
+	}
+	if (told == "") != (len(want) == 0) {
+		w.t.Errorf("the events are %q", told)
+	}
+	if got := w.gauge("p"); got != float64(len(want)) {
+		w.t.Errorf("the metric is %v, want %d", got, len(want))
+	}
+	w.logs.Reset()
+}

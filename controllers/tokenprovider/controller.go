@@ -1,0 +1,153 @@
+// Package tokenprovider reconciles TokenProviders and ClusterTokenProviders: it
+// checks that their credentials work, without minting, and keeps provider and
+// credentials Secret for as long as an ApiToken needs them to revoke.
+package tokenprovider
+
+import (
+	"context"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/tools/events"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Connector connects to providers; a *connections.Pool is one.
+type Connector interface {
+	Connect(ctx context.Context, key connections.Key) (connections.Connection, error)
+	Refresh(ctx context.Context, key connections.Key) (connections.Connection, error)
+	Forget(key connections.Key)
+}
+
+// Reconciler reconciles the providers of one kind. Setup makes it usable.
+type Reconciler struct {
+	// Kind it reconciles.
+	Kind v1alpha1.ProviderKind
+	// Client reads from the cache: providers and ApiTokens in full, Secrets as metadata.
+	Client client.Client
+	// Live reads the API server itself.
+	Live     client.Reader
+	Pool     Connector
+	Clock    clock.Clock
+	Recorder events.EventRecorder
+	// Namespace of the operator, where a ClusterTokenProvider's credentials are.
+	Namespace string
+
+	memory memory
+}
+
+// conflictDelay is how soon to try again when the cache was behind the API server.
+const conflictDelay = time.Second
+
+// Reconcile brings one provider up to date.
+func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	after, err := r.reconcile(ctx, connections.Key{Kind: r.Kind, Namespace: req.Namespace, Name: req.Name})
+	if apierrors.IsConflict(err) {
+		return ctrl.Result{RequeueAfter: conflictDelay}, nil
+	}
+	return ctrl.Result{RequeueAfter: after}, client.IgnoreNotFound(err)
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, key connections.Key) (time.Duration, error) {
+	o, err := connections.Get(ctx, r.Client, key)
+	if apierrors.IsNotFound(err) {
+		r.forget(key)
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	tokens, err := connections.Referencing(ctx, r.Client, key)
+	if err != nil {
+		return 0, err
+	}
+	users := usersOf(tokens)
+	if o.Deleting() {
+		var released bool
+		if users, released, err = r.finish(ctx, o, users); released || err != nil {
+			return 0, err
+		}
+	} else if err := r.addFinalizer(ctx, o); err != nil {
+		return 0, err
+	}
+	wasReady := o.Ready()
+	found, err := r.examine(ctx, o)
+	if err != nil {
+		return 0, err
+	}
+	countedAfter, err := r.report(ctx, o, found, users)
+	if err != nil {
+		return 0, err
+	}
+	if err := r.tidy(ctx, o, found, wasReady); err != nil {
+		return 0, err
+	}
+	return soonest(found.next-r.Clock.Monotonic(), countedAfter), nil
+}
+
+// finish lets a deleted provider go once no ApiToken needs it. Until then it
+// returns those that do. The cache may not show a new one yet, so the last look is live.
+func (r *Reconciler) finish(ctx context.Context, o connections.Object, users []user) ([]user, bool, error) {
+	if !controllerutil.ContainsFinalizer(o.Raw, v1alpha1.Finalizer) {
+		r.forget(o.Key())
+		return nil, true, nil
+	}
+	if needing := inUse(users); len(needing) > 0 {
+		return users, false, nil
+	}
+	users, err := r.liveUsers(ctx, o.Key())
+	if err != nil || len(inUse(users)) > 0 {
+		return users, false, err
+	}
+	credentials := o.CredentialsKey(r.Namespace)
+	if err := r.releaseSecrets(ctx, credentials.Namespace, o.Key(), credentials); err != nil {
+		return nil, false, err
+	}
+	base := o.Copy()
+	controllerutil.RemoveFinalizer(o.Raw, v1alpha1.Finalizer)
+	if err := r.Client.Patch(ctx, o.Raw, lockedPatch(base.Raw)); err != nil {
+		return nil, false, err
+	}
+	r.forget(o.Key())
+	return nil, true, nil
+}
+
+func (r *Reconciler) addFinalizer(ctx context.Context, o connections.Object) error {
+	base := o.Copy()
+	if !controllerutil.AddFinalizer(o.Raw, v1alpha1.Finalizer) {
+		return nil
+	}
+	return r.Client.Patch(ctx, o.Raw, lockedPatch(base.Raw))
+}
+
+func (r *Reconciler) forget(key connections.Key) {
+	r.memory.forget(key)
+	r.Pool.Forget(key)
+}
+
+// finding is what a check of the credentials found.
+type finding struct {
+	account provider.Account
+	err     error
+	// next is when to check again, by the monotonic clock.
+	next time.Duration
+}
+
+// lockedPatch sends what changed since base, on the condition that nobody changed it meanwhile.
+func lockedPatch(base client.Object) client.Patch {
+	return client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
+}
+
+func soonest(a, b time.Duration) time.Duration {
+	if b > 0 && b < a {
+		a = b
+	}
+	return max(a, time.Millisecond)
+}

@@ -1,0 +1,146 @@
+package tokenprovider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/provider"
+)
+
+const (
+	// recheckEvery is how often working credentials are checked again; up to a
+	// tenth is added, so that providers do not all take their turn at once.
+	recheckEvery = 10 * time.Minute
+	// firstRetry is the pause after a failed check; it doubles with each failure.
+	firstRetry = time.Second
+	// soonRetry is the longest pause while something may get better by itself.
+	soonRetry = time.Minute
+)
+
+// examine returns the last finding while it is fresh, and checks again when it is
+// due or the provider or its Secret changed.
+func (r *Reconciler) examine(ctx context.Context, o connections.Object) (finding, error) {
+	key, now := o.Key(), r.Clock.Monotonic()
+	cached, err := r.cachedSecret(ctx, o.CredentialsKey(r.Namespace))
+	if err != nil {
+		return finding{}, err
+	}
+	seen := version{uid: o.GetUID(), generation: o.GetGeneration()}
+	if cached != nil {
+		seen.secret = cached.ResourceVersion
+	}
+	last := r.memory.lastCheck(key)
+	if last.version == seen && now < last.finding.next {
+		return last.finding, nil
+	}
+	found, held, err := r.check(ctx, o, cached, last)
+	if err != nil {
+		return finding{}, err
+	}
+	if held != nil {
+		seen.secret = held.ResourceVersion
+	}
+	failures := 0
+	if found.err != nil {
+		if last.version.uid == seen.uid && last.version.generation == seen.generation {
+			failures = last.failures
+		}
+		failures++
+	}
+	found.next = r.Clock.Monotonic() + pause(found.err, failures, seen.uid)
+	r.memory.setCheck(key, check{version: seen, finding: found, failures: failures})
+	return found, nil
+}
+
+// check holds the Secret and then checks the credentials in it. A connection that
+// is kept is good enough, unless the last check failed or has to be done again, or
+// the Secret is gone, which a kept connection would hide.
+func (r *Reconciler) check(ctx context.Context, o connections.Object, cached *secret, last check) (finding, *secret, error) {
+	if _, err := metav1.LabelSelectorAsSelector(o.AllowedNamespaces); err != nil {
+		return finding{err: &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Err: err,
+			Message: fmt.Sprintf("spec.allowedNamespaces cannot be used: %v", err)}}, nil, nil
+	}
+	held, err := r.hold(ctx, o, cached)
+	if err != nil {
+		return finding{}, nil, err
+	}
+	again := held == nil || last.version.uid == o.GetUID() &&
+		(last.finding.err != nil || r.Clock.Monotonic() >= last.finding.next)
+	var found finding
+	if found.account, found.err = r.connect(ctx, o.Key(), again); found.err != nil {
+		return found, held, nil //nolint:nilerr // what failed is what was found
+	}
+	if held == nil {
+		// It has appeared since: it has to be held before the provider may be Ready.
+		if held, err = r.hold(ctx, o, nil); err != nil {
+			return finding{}, nil, err
+		}
+	}
+	found.err = lasting(o.CredentialsKey(r.Namespace), held)
+	return found, held, nil
+}
+
+// lasting returns an error for a Secret that is not there to stay.
+func lasting(name client.ObjectKey, held *secret) error {
+	switch {
+	case held == nil:
+		return &connections.MissingCredentialsError{Secret: name}
+	case held.DeletionTimestamp != nil:
+		return &deletingError{secret: name}
+	default:
+		return nil
+	}
+}
+
+// deletingError says that the credentials Secret is kept only by our finalizer.
+// The credentials still revoke, but nothing more should be minted with them.
+type deletingError struct{ secret client.ObjectKey }
+
+// Error implements error.
+func (e *deletingError) Error() string {
+	return fmt.Sprintf("Secret %s is being deleted; it is kept while credentials need it to be revoked. "+
+		"Name another one in spec.credentialsSecretRef", e.secret)
+}
+
+func (r *Reconciler) connect(ctx context.Context, key connections.Key, again bool) (provider.Account, error) {
+	call := r.Pool.Connect
+	if again {
+		call = r.Pool.Refresh
+	}
+	connection, err := call(ctx, key)
+	if err == nil && connection.Account.ID == "" {
+		err = &provider.Error{Code: provider.CodeUnknown, NotExecuted: true, Message: "the provider did not say which account the credentials belong to"}
+	}
+	return connection.Account, err
+}
+
+// pause is how long a finding is good for.
+func pause(err error, failures int, uid types.UID) time.Duration {
+	if err == nil {
+		h := fnv.New32a()
+		_, _ = h.Write([]byte(uid)) // a hash does not fail
+		return recheckEvery + time.Duration(h.Sum32()%100)*recheckEvery/1000
+	}
+	longest := recheckEvery
+	v := classify(err)
+	if !v.stalled || v.missing {
+		longest = soonRetry
+	}
+	wait := longest
+	if failures < 20 {
+		wait = min(longest, firstRetry<<(failures-1))
+	}
+	var e *provider.Error
+	if errors.As(err, &e) {
+		wait = max(wait, min(e.RetryAfter, time.Hour))
+	}
+	return wait
+}

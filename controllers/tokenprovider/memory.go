@@ -1,0 +1,70 @@
+package tokenprovider
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"apitoken.dev/operator/internal/connections"
+)
+
+// memory is what a process knows of providers beside their status. Losing it
+// costs one check per provider.
+type memory struct {
+	mu       sync.Mutex
+	checks   map[connections.Key]check
+	counters map[connections.Key]time.Duration
+}
+
+// version is what a check was made of.
+type version struct {
+	uid        types.UID
+	generation int64
+	secret     string // resourceVersion
+}
+
+type check struct {
+	version  version
+	finding  finding
+	failures int
+}
+
+func (m *memory) lastCheck(key connections.Key) check {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.checks[key]
+}
+
+func (m *memory) setCheck(key connections.Key, c check) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.checks == nil {
+		m.checks = map[connections.Key]check{}
+	}
+	m.checks[key] = c
+}
+
+// countedAt returns when status.liveCredentials was last changed by this process.
+func (m *memory) countedAt(key connections.Key) (time.Duration, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, ok := m.counters[key]
+	return at, ok
+}
+
+func (m *memory) setCounted(key connections.Key, at time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.counters == nil {
+		m.counters = map[connections.Key]time.Duration{}
+	}
+	m.counters[key] = at
+}
+
+func (m *memory) forget(key connections.Key) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.checks, key)
+	delete(m.counters, key)
+}

@@ -1,0 +1,154 @@
+package tokenprovider
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/registry"
+)
+
+// countEvery is how often status.liveCredentials may change.
+const countEvery = time.Minute
+
+// verdict is a finding in the terms of conditions.
+type verdict struct {
+	ready           bool
+	stalled         bool // somebody has to change something
+	missing         bool // the Secret or a key in it; it may appear without an event
+	reason, message string
+}
+
+// classify says what an error of a check means and what to do about it.
+func classify(err error) verdict {
+	var missing *connections.MissingCredentialsError
+	if errors.As(err, &missing) {
+		return verdict{stalled: true, missing: true, reason: v1alpha1.ReasonCredentialsMissing, message: sentence(missing.Error())}
+	}
+	var deleting *deletingError
+	if errors.As(err, &deleting) {
+		return verdict{stalled: true, missing: true, reason: v1alpha1.ReasonCredentialsMissing, message: sentence(deleting.Error())}
+	}
+	e := provider.AsError(err)
+	switch {
+	case errors.Is(err, registry.ErrNoDriver):
+		return verdict{stalled: true, reason: v1alpha1.ReasonDriverMissing, message: sentence(e.Message) + " Run a version of the operator that has it."}
+	case e.Code == provider.CodeInvalid:
+		return verdict{stalled: true, reason: v1alpha1.ReasonInvalidSettings, message: sentence(e.Message)}
+	case e.Code == provider.CodeUnauthenticated, e.Code == provider.CodePermissionDenied:
+		return verdict{stalled: true, reason: v1alpha1.ReasonCredentialsRejected,
+			message: sentence(e.Message) + " Put working credentials into the Secret of spec.credentialsSecretRef."}
+	default:
+		return verdict{reason: v1alpha1.ReasonUnreachable, message: sentence(e.Message) + " It is tried again."}
+	}
+}
+
+// sentence ends a text with one full stop.
+func sentence(s string) string { return strings.TrimSuffix(s, ".") + "." }
+
+// judge says what a finding means for a provider with so many live credentials.
+func judge(o connections.Object, found finding, live int) verdict {
+	if found.err != nil {
+		return classify(found.err)
+	}
+	if recorded := o.Status.Account; recorded != "" && recorded != found.account.ID && live > 0 {
+		return verdict{stalled: true, reason: v1alpha1.ReasonProviderAccountChanged,
+			message: fmt.Sprintf("The credentials belong to account %s, but %d credentials were issued by account %s. "+
+				"Put credentials of that account into the Secret of spec.credentialsSecretRef.", found.account.ID, live, recorded)}
+	}
+	return verdict{ready: true, reason: v1alpha1.ReasonReady,
+		message: fmt.Sprintf("The credentials of account %s work.", found.account.ID)}
+}
+
+// report writes the status if it changed. It returns when the number of live
+// credentials, which changes at most once a minute, has to be looked at again.
+func (r *Reconciler) report(ctx context.Context, o connections.Object, found finding, users []user) (time.Duration, error) {
+	live := liveCredentials(users)
+	v := judge(o, found, live)
+	base := o.Copy()
+	count, wait := r.count(o, live)
+	o.Status.ObservedGeneration = o.GetGeneration()
+	o.Status.LiveCredentials = count
+	if v.ready {
+		o.Status.Account = found.account.ID
+		o.Status.GrantableScopes = slices.Compact(slices.Sorted(slices.Values(found.account.GrantableScopes)))
+	}
+	setConditions(o, v, inUse(users), metav1.NewTime(r.Clock.Now()))
+	if equality.Semantic.DeepEqual(base.Status, o.Status) {
+		return wait, nil
+	}
+	if err := r.Client.Status().Patch(ctx, o.Raw, lockedPatch(base.Raw)); err != nil {
+		return 0, err
+	}
+	if count != base.Status.LiveCredentials {
+		r.memory.setCounted(o.Key(), r.Clock.Monotonic())
+	}
+	r.announce(base, o, v)
+	return wait, nil
+}
+
+// count returns the number to show and, when that is not the true one yet, how
+// long until it may be.
+func (r *Reconciler) count(o connections.Object, live int) (int32, time.Duration) {
+	shown := o.Status.LiveCredentials
+	if int(shown) == live {
+		return shown, 0
+	}
+	if at, ok := r.memory.countedAt(o.Key()); ok {
+		if wait := at + countEvery - r.Clock.Monotonic(); wait > 0 {
+			return shown, wait
+		}
+	}
+	return int32(live), 0 //nolint:gosec // G115: ledgers are at most 32 long, and a cluster holds far fewer than 2^26 ApiTokens
+}
+
+// setConditions writes Ready, and Stalled or Reconciling while they hold.
+func setConditions(o connections.Object, v verdict, needing []string, now metav1.Time) {
+	set := func(kind string, holds bool, reason, message string) {
+		status := metav1.ConditionFalse
+		if holds {
+			status = metav1.ConditionTrue
+		}
+		meta.SetStatusCondition(&o.Status.Conditions, metav1.Condition{Type: kind, Status: status, Reason: reason,
+			Message: message, ObservedGeneration: o.GetGeneration(), LastTransitionTime: now})
+	}
+	set(v1alpha1.ConditionReady, v.ready, v.reason, v.message)
+	waiting := o.Deleting() && len(needing) > 0
+	switch {
+	case waiting:
+		set(v1alpha1.ConditionStalled, true, v1alpha1.ReasonInUse, inUseMessage(needing))
+	case v.stalled:
+		set(v1alpha1.ConditionStalled, true, v.reason, v.message)
+	default:
+		meta.RemoveStatusCondition(&o.Status.Conditions, v1alpha1.ConditionStalled)
+	}
+	if v.ready || v.stalled {
+		meta.RemoveStatusCondition(&o.Status.Conditions, v1alpha1.ConditionReconciling)
+	} else {
+		set(v1alpha1.ConditionReconciling, true, v.reason, v.message)
+	}
+}
+
+// announce tells in an event that the provider became Ready or why it is not.
+func (r *Reconciler) announce(before, after connections.Object, v verdict) {
+	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
+	if was != nil && was.Reason == v.reason {
+		return
+	}
+	kind := corev1.EventTypeWarning
+	if v.ready {
+		kind = corev1.EventTypeNormal
+	}
+	r.Recorder.Eventf(after.Raw, nil, kind, v.reason, "Check", "%s", v.message)
+}

@@ -1,0 +1,178 @@
+package tokenprovider
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/registry"
+)
+
+func TestCount(t *testing.T) {
+	o := connections.Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "p"}})
+	c := newShifted()
+	r := &Reconciler{Clock: c}
+
+	shown, wait := r.count(o, 3)
+	if shown != 3 || wait != 0 {
+		t.Errorf("the first number is shown as %d after %s, want at once", shown, wait)
+	}
+	o.Status.LiveCredentials = 3
+	r.memory.setCounted(o.Key(), c.Monotonic())
+	if shown, wait = r.count(o, 5); shown != 3 || wait <= countEvery-time.Second || wait > countEvery {
+		t.Errorf("within the minute it shows %d and looks again after %s", shown, wait)
+	}
+	if shown, wait = r.count(o, 3); shown != 3 || wait != 0 {
+		t.Errorf("an unchanged number asks to look again after %s", wait)
+	}
+	c.advance(countEvery)
+	if shown, wait = r.count(o, 5); shown != 5 || wait != 0 {
+		t.Errorf("after the minute it shows %d and waits %s", shown, wait)
+	}
+}
+
+func TestClassify(t *testing.T) {
+	failed := func(code provider.Code) error { return &provider.Error{Code: code, Message: "It failed"} }
+	tests := map[string]struct {
+		err     error
+		reason  string
+		stalled bool
+	}{
+		"unauthenticated":   {failed(provider.CodeUnauthenticated), v1alpha1.ReasonCredentialsRejected, true},
+		"permission denied": {failed(provider.CodePermissionDenied), v1alpha1.ReasonCredentialsRejected, true},
+		"invalid":           {failed(provider.CodeInvalid), v1alpha1.ReasonInvalidSettings, true},
+		"unavailable":       {failed(provider.CodeUnavailable), v1alpha1.ReasonUnreachable, false},
+		"rate limited":      {failed(provider.CodeRateLimited), v1alpha1.ReasonUnreachable, false},
+		"unknown":           {errors.New("SECRET in a raw error"), v1alpha1.ReasonUnreachable, false},
+		"no driver":         {&provider.Error{Code: provider.CodeInvalid, Err: registry.ErrNoDriver}, v1alpha1.ReasonDriverMissing, true},
+		"missing":           {&connections.MissingCredentialsError{}, v1alpha1.ReasonCredentialsMissing, true},
+		"going":             {&deletingError{}, v1alpha1.ReasonCredentialsMissing, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			got := classify(test.err)
+			if got.reason != test.reason || got.stalled != test.stalled || got.ready {
+				t.Errorf("got %+v", got)
+			}
+			if strings.Contains(got.message, "SECRET") || strings.Contains(got.message, "..") || !strings.HasSuffix(got.message, ".") {
+				t.Errorf("the message is %q", got.message)
+			}
+			if _, ok := v1alpha1.ReasonHelp[got.reason]; !ok {
+				t.Errorf("the reason %s has no sentence", got.reason)
+			}
+		})
+	}
+}
+
+func TestPause(t *testing.T) {
+	down := &provider.Error{Code: provider.CodeUnavailable}
+	tests := map[string]struct {
+		err      error
+		failures int
+		least    time.Duration
+		most     time.Duration
+	}{
+		"works":                         {nil, 0, recheckEvery, recheckEvery + recheckEvery/10},
+		"unreachable once":              {down, 1, time.Second, time.Second},
+		"unreachable three times":       {down, 3, 4 * time.Second, 4 * time.Second},
+		"unreachable for long":          {down, 40, soonRetry, soonRetry},
+		"a Secret may appear unnoticed": {&connections.MissingCredentialsError{}, 40, soonRetry, soonRetry},
+		"rejected for long":             {&provider.Error{Code: provider.CodeUnauthenticated}, 40, recheckEvery, recheckEvery},
+		"the provider asks to wait":     {&provider.Error{Code: provider.CodeRateLimited, RetryAfter: 5 * time.Minute}, 1, 5 * time.Minute, 5 * time.Minute},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := pause(test.err, test.failures, "uid"); got < test.least || got > test.most {
+				t.Errorf("got %s, want %s to %s", got, test.least, test.most)
+			}
+		})
+	}
+}
+
+func TestInUseMessageNamesFive(t *testing.T) {
+	var names []string
+	for i := range 8 {
+		names = append(names, fmt.Sprintf("ns/t%d", i))
+	}
+	got := inUseMessage(names)
+	for _, want := range []string{"ns/t0", "ns/t4", "and 3 more"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("%q does not say %q", got, want)
+		}
+	}
+	if strings.Contains(got, "ns/t5") {
+		t.Errorf("%q names more than five", got)
+	}
+}
+
+func TestConditionsReplaceEachOther(t *testing.T) {
+	p := &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "p", Generation: 3}}
+	o := connections.Of(p)
+	types := func() map[string]metav1.ConditionStatus {
+		out := map[string]metav1.ConditionStatus{}
+		for _, c := range o.Status.Conditions {
+			out[c.Type] = c.Status
+		}
+		return out
+	}
+	steps := []struct {
+		v    verdict
+		want map[string]metav1.ConditionStatus
+	}{
+		{verdict{reason: v1alpha1.ReasonUnreachable}, map[string]metav1.ConditionStatus{"Ready": "False", "Reconciling": "True"}},
+		{verdict{stalled: true, reason: v1alpha1.ReasonCredentialsRejected}, map[string]metav1.ConditionStatus{"Ready": "False", "Stalled": "True"}},
+		{verdict{ready: true, reason: v1alpha1.ReasonReady}, map[string]metav1.ConditionStatus{"Ready": "True"}},
+	}
+	now := metav1.NewTime(time.Unix(1000, 0))
+	for _, step := range steps {
+		setConditions(o, step.v, nil, now)
+		if diff := cmp.Diff(step.want, types()); diff != "" {
+			t.Errorf("after %s: %s", step.v.reason, diff)
+		}
+	}
+	ready := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
+	if ready.ObservedGeneration != 3 || !ready.LastTransitionTime.Equal(&now) {
+		t.Errorf("Ready is %+v", ready)
+	}
+}
+
+func TestLedgerChanged(t *testing.T) {
+	token := func(change func(*v1alpha1.ApiToken)) *v1alpha1.ApiToken {
+		tok := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "t", Finalizers: []string{v1alpha1.Finalizer}}}
+		tok.Spec.ProviderRef.Name = "p"
+		tok.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "a", State: v1alpha1.StateMinting}}
+		change(tok)
+		return tok
+	}
+	before := token(func(*v1alpha1.ApiToken) {})
+	tests := map[string]struct {
+		change func(*v1alpha1.ApiToken)
+		want   bool
+	}{
+		"a state":     {func(t *v1alpha1.ApiToken) { t.Status.Credentials[0].State = v1alpha1.StateActive }, false},
+		"a condition": {func(t *v1alpha1.ApiToken) { t.Status.Conditions = []metav1.Condition{{Type: "Ready"}} }, false},
+		"a new entry": {func(t *v1alpha1.ApiToken) {
+			t.Status.Credentials = append(t.Status.Credentials, v1alpha1.LedgerEntry{Name: "b"})
+		}, true},
+		"the finalizer":          {func(t *v1alpha1.ApiToken) { t.Finalizers = nil }, true},
+		"another provider":       {func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "q" }, true},
+		"the last entry is gone": {func(t *v1alpha1.ApiToken) { t.Status.Credentials = nil }, true},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			if got := ledgerChanged(event.UpdateEvent{ObjectOld: before, ObjectNew: token(test.change)}); got != test.want {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
+}

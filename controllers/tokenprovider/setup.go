@@ -1,0 +1,108 @@
+package tokenprovider
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+)
+
+// +kubebuilder:rbac:groups=apitoken.dev,resources=tokenproviders;clustertokenproviders,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=apitoken.dev,resources=tokenproviders/status;clustertokenproviders/status,verbs=patch
+// +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens,verbs=get;list;watch
+// +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+
+// gatherFor is how long events of ApiTokens are gathered, so that many of them
+// make a provider look once.
+const gatherFor = time.Second
+
+// Setup adds the reconciler to a manager whose cache has the index of connections.AddIndex.
+func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
+	err := ctrl.NewControllerManagedBy(mgr).
+		Named(strings.ToLower(string(r.Kind))).
+		For(connections.NewObject(r.Kind).Raw, builder.WithPredicates(predicate.Funcs{UpdateFunc: providerChanged})).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.providersOfSecret)).
+		Watches(&v1alpha1.ApiToken{}, r.tokenEvents()).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		Complete(r)
+	if err != nil {
+		return fmt.Errorf("setting up the controller of %s: %w", r.Kind, err)
+	}
+	return nil
+}
+
+// providerChanged ignores writes to the status, which are our own.
+func providerChanged(e event.UpdateEvent) bool {
+	before, after := e.ObjectOld, e.ObjectNew
+	return before.GetGeneration() != after.GetGeneration() || !slices.Equal(before.GetFinalizers(), after.GetFinalizers())
+}
+
+// ledgerChanged reports whether an update changes whom a provider is needed by.
+func ledgerChanged(e event.UpdateEvent) bool {
+	before, ok := e.ObjectOld.(*v1alpha1.ApiToken)
+	after, okay := e.ObjectNew.(*v1alpha1.ApiToken)
+	return ok && okay && (len(before.Status.Credentials) != len(after.Status.Credentials) ||
+		controllerutil.ContainsFinalizer(before, v1alpha1.Finalizer) != controllerutil.ContainsFinalizer(after, v1alpha1.Finalizer) ||
+		connections.KeyFor(before) != connections.KeyFor(after))
+}
+
+func (r *Reconciler) tokenEvents() handler.EventHandler {
+	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+	enqueue := func(q queue, objects ...client.Object) {
+		for _, obj := range objects {
+			token, ok := obj.(*v1alpha1.ApiToken)
+			if !ok {
+				continue
+			}
+			if key := connections.KeyFor(token); key.Kind == r.Kind {
+				q.AddAfter(reconcile.Request{NamespacedName: key.ObjectKey()}, gatherFor)
+			}
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) {
+			if token, ok := e.Object.(*v1alpha1.ApiToken); ok && userOf(token).needs {
+				enqueue(q, e.Object)
+			}
+		},
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) {
+			if ledgerChanged(e) {
+				enqueue(q, e.ObjectOld, e.ObjectNew)
+			}
+		},
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { enqueue(q, e.Object) },
+	}
+}
+
+// providersOfSecret returns the providers whose credentials a Secret holds.
+func (r *Reconciler) providersOfSecret(ctx context.Context, secret client.Object) []reconcile.Request {
+	all, err := connections.List(ctx, r.Client)
+	if err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "finding the providers of a Secret", "secret", client.ObjectKeyFromObject(secret))
+		return nil
+	}
+	var out []reconcile.Request
+	for _, o := range all {
+		if o.Kind == r.Kind && o.CredentialsKey(r.Namespace) == client.ObjectKeyFromObject(secret) {
+			out = append(out, reconcile.Request{NamespacedName: o.Key().ObjectKey()})
+		}
+	}
+	return out
+}

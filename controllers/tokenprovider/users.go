@@ -1,0 +1,94 @@
+package tokenprovider
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+)
+
+const (
+	// pageSize of live lists.
+	pageSize = 500
+	// namedUsers is how many ApiTokens a condition names.
+	namedUsers = 5
+)
+
+// user is an ApiToken that refers to a provider.
+type user struct {
+	name string
+	// credentials in its ledger.
+	credentials int
+	// needs: it has, or may get, a credential that only this provider can revoke.
+	needs bool
+}
+
+func userOf(token *v1alpha1.ApiToken) user {
+	n := len(token.Status.Credentials)
+	return user{name: token.Namespace + "/" + token.Name, credentials: n,
+		needs: n > 0 || controllerutil.ContainsFinalizer(token, v1alpha1.Finalizer)}
+}
+
+func usersOf(tokens []v1alpha1.ApiToken) []user {
+	out := make([]user, 0, len(tokens))
+	for i := range tokens {
+		out = append(out, userOf(&tokens[i]))
+	}
+	return out
+}
+
+// liveUsers asks the API server itself.
+func (r *Reconciler) liveUsers(ctx context.Context, key connections.Key) ([]user, error) {
+	var out []user
+	page := client.ListOptions{Namespace: key.Namespace, Limit: pageSize}
+	for {
+		var tokens v1alpha1.ApiTokenList
+		if err := r.Live.List(ctx, &tokens, &page); err != nil {
+			return nil, fmt.Errorf("listing the ApiTokens of %s live: %w", key, err)
+		}
+		for i := range tokens.Items {
+			if connections.KeyFor(&tokens.Items[i]) == key {
+				out = append(out, userOf(&tokens.Items[i]))
+			}
+		}
+		if page.Continue = tokens.Continue; page.Continue == "" {
+			return out, nil
+		}
+	}
+}
+
+// inUse returns the names of the ApiTokens that need the provider, in order.
+func inUse(users []user) []string {
+	var out []string
+	for _, u := range users {
+		if u.needs {
+			out = append(out, u.name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func liveCredentials(users []user) int {
+	n := 0
+	for _, u := range users {
+		n += u.credentials
+	}
+	return n
+}
+
+// inUseMessage names the ApiTokens that a provider's deletion waits for.
+func inUseMessage(names []string) string {
+	listed := strings.Join(names[:min(len(names), namedUsers)], ", ")
+	if more := len(names) - namedUsers; more > 0 {
+		listed += fmt.Sprintf(" and %d more", more)
+	}
+	return "The provider is being deleted, but ApiTokens still need it to revoke their credentials: " + listed +
+		". Delete them, or set their deletionPolicy to Retain and delete them."
+}

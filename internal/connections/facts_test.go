@@ -1,0 +1,157 @@
+package connections
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+func (w *world) facts(key Key, namespace string) Facts {
+	w.t.Helper()
+	f, err := w.pool.Facts(w.t.Context(), key, namespace)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return f
+}
+
+func TestFacts(t *testing.T) {
+	w := newWorld(t)
+	if f := w.facts(Key{Kind: v1alpha1.KindTokenProvider, Namespace: w.key.Namespace, Name: "none"}, w.key.Namespace); f.Found {
+		t.Errorf("a provider that does not exist: %+v", f)
+	}
+	f := w.facts(w.key, w.key.Namespace)
+	if !f.Found || f.Ready || f.Deleting || !f.Admitted || f.ReadyReason != v1alpha1.ReasonProviderNotReady {
+		t.Errorf("before its check: %+v", f)
+	}
+	if f.DriverType != fake.Type || f.Config.Cluster != "cluster" || f.Config.Settings != "one" || f.Config.Credentials != nil {
+		t.Errorf("the driver's configuration is %+v", f.Config)
+	}
+	if f.Capabilities.ExpiryEnforcedBy == "" {
+		t.Error("the capabilities are missing")
+	}
+
+	p := w.provider()
+	w.patch(p, func() { p.Finalizers = []string{v1alpha1.Finalizer} })
+	w.status(p, metav1.ConditionTrue, v1alpha1.ReasonReady, p.Generation)
+	if f := w.facts(w.key, w.key.Namespace); !f.Ready || f.Account != "recorded" || f.ReadyReason != "" {
+		t.Errorf("after its check: %+v", f)
+	}
+	w.status(p, metav1.ConditionTrue, v1alpha1.ReasonReady, p.Generation-1)
+	if f := w.facts(w.key, w.key.Namespace); f.Ready || f.ReadyReason != v1alpha1.ReasonProviderNotReady {
+		t.Errorf("checked at another generation: %+v", f)
+	}
+	w.status(p, metav1.ConditionFalse, v1alpha1.ReasonUnreachable, p.Generation)
+	if f := w.facts(w.key, w.key.Namespace); f.Ready || f.ReadyReason != v1alpha1.ReasonUnreachable || f.ReadyMessage != "why" {
+		t.Errorf("not reachable: %+v", f)
+	}
+	w.status(p, metav1.ConditionTrue, v1alpha1.ReasonReady, p.Generation)
+	w.patch(p, func() { p.Finalizers = []string{"example.com/other"} })
+	if f := w.facts(w.key, w.key.Namespace); f.Ready {
+		t.Errorf("without its finalizer: %+v", f)
+	}
+	w.must(w.c.Delete(t.Context(), p))
+	if f := w.facts(w.key, w.key.Namespace); !f.Found || !f.Deleting {
+		t.Errorf("being deleted: %+v", f)
+	}
+	if n := w.backend.Count(fake.Connect); n != 0 {
+		t.Errorf("facts made %d calls to the provider", n)
+	}
+}
+
+func (w *world) status(p *v1alpha1.TokenProvider, status metav1.ConditionStatus, reason string, generation int64) {
+	w.t.Helper()
+	p.Status.Account = "recorded"
+	meta.SetStatusCondition(&p.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: status,
+		Reason: reason, Message: "why", ObservedGeneration: generation})
+	w.must(w.c.Status().Update(w.t.Context(), p))
+}
+
+// An account that changed under live credentials is never recorded; facts tell it.
+func TestFactsTellTheConnectedAccount(t *testing.T) {
+	w := newWorld(t)
+	w.status(w.provider(), metav1.ConditionTrue, v1alpha1.ReasonReady, 1)
+	if f := w.facts(w.key, w.key.Namespace); f.Account != "recorded" {
+		t.Errorf("without a connection the account is %q", f.Account)
+	}
+	w.connect(w.pool.Connect, 1)
+	if f := w.facts(w.key, w.key.Namespace); f.Account != fake.DefaultAccount {
+		t.Errorf("with a connection the account is %q", f.Account)
+	}
+}
+
+func TestAdmitted(t *testing.T) {
+	w := newWorld(t)
+	other := "other-" + w.key.Namespace
+	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other}})
+	selector := func(labels map[string]string) *metav1.LabelSelector {
+		return &metav1.LabelSelector{MatchLabels: labels}
+	}
+	tests := map[string]struct {
+		selector *metav1.LabelSelector
+		admits   map[string]bool
+	}{
+		"absent means none":       {nil, map[string]bool{w.key.Namespace: false, other: false}},
+		"empty means all":         {selector(nil), map[string]bool{w.key.Namespace: true, other: true, "nowhere": true}},
+		"labels select":           {selector(map[string]string{"tokens": "allowed"}), map[string]bool{w.key.Namespace: true, other: false, "nowhere": false}},
+		"kubernetes' own name":    {selector(map[string]string{"kubernetes.io/metadata.name": other}), map[string]bool{other: true, w.key.Namespace: false}},
+		"one of two labels fails": {selector(map[string]string{"tokens": "allowed", "x": "y"}), map[string]bool{w.key.Namespace: false}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{GenerateName: "admits-"},
+				Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: spec(), AllowedNamespaces: test.selector}}
+			w.create(p)
+			got := map[string]bool{}
+			for namespace := range test.admits {
+				got[namespace] = w.facts(Of(p).Key(), namespace).Admitted
+			}
+			if diff := cmp.Diff(test.admits, got); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	if w.facts(w.key, other).Admitted {
+		t.Error("a TokenProvider admits another namespace")
+	}
+}
+
+func TestKeyFor(t *testing.T) {
+	token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "t"}}
+	token.Spec.ProviderRef.Name = "p"
+	tests := map[v1alpha1.ProviderKind]Key{
+		"":                                {Kind: v1alpha1.KindTokenProvider, Namespace: "n", Name: "p"},
+		v1alpha1.KindTokenProvider:        {Kind: v1alpha1.KindTokenProvider, Namespace: "n", Name: "p"},
+		v1alpha1.KindClusterTokenProvider: {Kind: v1alpha1.KindClusterTokenProvider, Name: "p"},
+	}
+	for kind, want := range tests {
+		token.Spec.ProviderRef.Kind = kind
+		if got := KeyFor(token); got != want {
+			t.Errorf("%q: got %v, want %v", kind, got, want)
+		}
+		if diff := cmp.Diff([]string{want.String()}, IndexProvider(token)); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if got := IndexProvider(&corev1.Secret{}); got != nil {
+		t.Errorf("a Secret is indexed by %v", got)
+	}
+}
+
+func TestCredentialsKey(t *testing.T) {
+	cluster := Of(&v1alpha1.ClusterTokenProvider{Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: spec()}})
+	if got, want := cluster.CredentialsKey("operator"), (client.ObjectKey{Namespace: "operator", Name: "minter"}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	namespaced := Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n"}, Spec: spec()})
+	if got, want := namespaced.CredentialsKey("operator"), (client.ObjectKey{Namespace: "n", Name: "minter"}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

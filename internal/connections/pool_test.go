@@ -1,0 +1,275 @@
+package connections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/internal/testenv"
+)
+
+var env *testenv.Env
+
+func TestMain(m *testing.M) {
+	var stop func()
+	var err error
+	if env, stop, err = testenv.StartMain(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	stop()
+	os.Exit(code)
+}
+
+type keyed struct{ *fake.Driver }
+
+func (keyed) CredentialKeys() []string { return []string{fake.TokenKey, "other"} }
+
+// world is a pool over a namespace of its own. The API server stands in for the
+// cache too, so that the cache is never behind.
+type world struct {
+	t       *testing.T
+	c       client.Client
+	backend *fake.Backend
+	pool    *Pool
+	key     Key
+	secret  *corev1.Secret
+}
+
+var worlds atomic.Int32
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
+		t.Fatal(err)
+	}
+	namespace := fmt.Sprintf("c%d", worlds.Add(1))
+	w := &world{t: t, c: env.Client(scheme), backend: fake.NewBackend(clock.NewReal()),
+		key: Key{Kind: v1alpha1.KindTokenProvider, Namespace: namespace, Name: "p"}}
+	w.backend.Token = "good"
+	drivers, err := registry.New(registry.Entry{Driver: keyed{fake.New(w.backend)},
+		Settings: func(s *v1alpha1.ProviderSpec) (any, bool) {
+			return s.AWS.Region, s.AWS != nil && s.AWS.Region != "driverless"
+		}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pool = NewPool(Options{Reader: w.c, Live: w.c, Registry: drivers, Namespace: namespace, Cluster: "cluster", UserAgent: "test"})
+	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: map[string]string{"tokens": "allowed"}}})
+	w.secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "minter"},
+		Data: map[string][]byte{fake.TokenKey: []byte("good\n"), "other": []byte("x")}}
+	w.create(w.secret)
+	w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "p"}, Spec: spec()})
+	return w
+}
+
+func spec() v1alpha1.ProviderSpec {
+	return v1alpha1.ProviderSpec{CredentialsSecretRef: v1alpha1.SecretReference{Name: "minter"}, AWS: &v1alpha1.AWSProvider{Region: "one"}}
+}
+
+func (w *world) create(o client.Object) {
+	w.t.Helper()
+	if err := w.c.Create(w.t.Context(), o); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) patch(o client.Object, change func()) {
+	w.t.Helper()
+	base, _ := o.DeepCopyObject().(client.Object)
+	change()
+	if err := w.c.Patch(w.t.Context(), o, client.MergeFrom(base)); err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+func (w *world) provider() *v1alpha1.TokenProvider {
+	w.t.Helper()
+	p := &v1alpha1.TokenProvider{}
+	if err := w.c.Get(w.t.Context(), w.key.ObjectKey(), p); err != nil {
+		w.t.Fatal(err)
+	}
+	return p
+}
+
+// connect connects and checks how many calls that took in all.
+func (w *world) connect(how func(context.Context, Key) (Connection, error), calls int) Connection {
+	w.t.Helper()
+	c, err := how(w.t.Context(), w.key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if got := w.backend.Count(fake.Connect); got != calls {
+		w.t.Fatalf("%d calls so far, want %d", got, calls)
+	}
+	return c
+}
+
+func TestConnectKeepsTheConnection(t *testing.T) {
+	w := newWorld(t)
+	first := w.connect(w.pool.Connect, 1)
+	if first.Account.ID != fake.DefaultAccount || first.DriverType != fake.Type {
+		t.Errorf("connected to %+v", first)
+	}
+	if again := w.connect(w.pool.Connect, 1); again.Client != first.Client {
+		t.Error("the second connection is another one")
+	}
+	if anew := w.connect(w.pool.Refresh, 2); anew.Client == first.Client {
+		t.Error("Refresh returned the kept connection")
+	}
+	w.connect(w.pool.Connect, 2)
+	w.pool.Forget(w.key)
+	w.connect(w.pool.Connect, 3)
+}
+
+func TestConnectFollowsChanges(t *testing.T) {
+	w := newWorld(t)
+	w.connect(w.pool.Connect, 1)
+	w.patch(w.secret, func() { w.secret.Annotations = map[string]string{"a": "b"} })
+	w.connect(w.pool.Connect, 1) // the same credentials
+	w.patch(w.secret, func() { w.secret.Data["other"] = []byte("y") })
+	w.connect(w.pool.Connect, 2)
+	w.connect(w.pool.Connect, 2)
+	p := w.provider()
+	w.patch(p, func() { p.Labels = map[string]string{"a": "b"} })
+	w.connect(w.pool.Connect, 2)
+	w.patch(p, func() { p.Spec.AWS.Region = "two" })
+	w.connect(w.pool.Connect, 3)
+	if err := w.c.Delete(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.key.Namespace, Name: "p"}, Spec: spec()})
+	w.connect(w.pool.Connect, 4)
+}
+
+func TestAFailedRefreshKeepsTheConnection(t *testing.T) {
+	w := newWorld(t)
+	first := w.connect(w.pool.Connect, 1)
+	w.backend.Script(fake.Connect, fake.Fault{Kind: fake.InDoubt})
+	if _, err := w.pool.Refresh(t.Context(), w.key); err == nil {
+		t.Fatal("no error")
+	} else if provider.InDoubt(err) {
+		t.Errorf("connecting mints nothing, and yet %v is in doubt", err)
+	}
+	if again := w.connect(w.pool.Connect, 2); again.Client != first.Client {
+		t.Error("the kept connection is gone")
+	}
+}
+
+func TestConnectOnceForAll(t *testing.T) {
+	w := newWorld(t)
+	const callers = 20
+	entered, release := make(chan struct{}), make(chan struct{})
+	w.backend.OnCall = func(_ context.Context, call fake.Call) fake.Fault {
+		if call.Verb == fake.Connect && call.Phase == fake.Before {
+			close(entered)
+			<-release
+		}
+		return fake.Fault{}
+	}
+	var group sync.WaitGroup
+	errs := make([]error, callers)
+	call := func(i int) { _, errs[i] = w.pool.Connect(t.Context(), w.key) }
+	impatient, cancel := context.WithCancel(t.Context())
+	first := make(chan error, 1)
+	go func() {
+		_, err := w.pool.Connect(impatient, w.key)
+		first <- err
+	}()
+	<-entered
+	for i := range callers {
+		group.Go(func() { call(i) })
+	}
+	cancel()
+	if err := <-first; !errors.Is(err, context.Canceled) || provider.InDoubt(err) {
+		t.Errorf("whoever stops waiting gets %v", err)
+	}
+	close(release)
+	group.Wait()
+	if err := errors.Join(errs...); err != nil {
+		t.Errorf("the one who began stopped waiting, and the others got %v", err)
+	}
+	if n := w.backend.Count(fake.Connect); n != 1 {
+		t.Errorf("%d calls for %d callers", n, callers+1)
+	}
+}
+
+func TestConnectErrors(t *testing.T) {
+	var missing *MissingCredentialsError
+	tests := map[string]struct {
+		change  func(w *world)
+		missing bool
+		code    provider.Code
+		says    []string
+	}{
+		"no Secret": {
+			change:  func(w *world) { w.must(w.c.Delete(w.t.Context(), w.secret)) },
+			missing: true, says: []string{"minter does not exist", "the keys token and other"},
+		},
+		"a key is missing": {
+			change:  func(w *world) { w.patch(w.secret, func() { delete(w.secret.Data, "other") }) },
+			missing: true, says: []string{"minter lacks the key other"},
+		},
+		"a key is blank": {
+			change:  func(w *world) { w.patch(w.secret, func() { w.secret.Data["other"] = []byte("\n") }) },
+			missing: true, says: []string{"minter lacks the key other"},
+		},
+		"rejected": {
+			change: func(w *world) { w.patch(w.secret, func() { w.secret.Data["token"] = []byte("CANARY") }) },
+			code:   provider.CodeUnauthenticated,
+		},
+		"no provider": {
+			change: func(w *world) { w.must(w.c.Delete(w.t.Context(), w.provider())) },
+			code:   provider.CodeUnavailable, says: []string{"NotFound"},
+		},
+		"no driver": {
+			change: func(w *world) { p := w.provider(); w.patch(p, func() { p.Spec.AWS.Region = "driverless" }) },
+			code:   provider.CodeInvalid,
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			test.change(w)
+			_, err := w.pool.Connect(t.Context(), w.key)
+			if errors.As(err, &missing) != test.missing {
+				t.Fatalf("got %v", err)
+			}
+			if !test.missing && provider.AsError(err).Code != test.code {
+				t.Errorf("got %v, want %s", err, test.code)
+			}
+			for _, want := range test.says {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+			if strings.Contains(err.Error(), "CANARY") {
+				t.Errorf("%q shows a credential", err)
+			}
+		})
+	}
+}
+
+func (w *world) must(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}

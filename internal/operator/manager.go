@@ -1,0 +1,134 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/selection"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/config"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+)
+
+func newScheme() (*runtime.Scheme, error) {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("registering kinds: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
+// restConfig sets limits and user agent. Without limits of our own the API
+// server's fairness rules: a queue in front of every write would only hide them.
+func restConfig(cfg *rest.Config, o Options) *rest.Config {
+	cfg = rest.CopyConfig(cfg)
+	cfg.UserAgent = o.userAgent()
+	cfg.QPS, cfg.Burst = -1, 0
+	if o.QPS > 0 {
+		cfg.QPS, cfg.Burst = o.QPS, max(o.Burst, int(o.QPS))
+	}
+	return cfg
+}
+
+func managerOptions(scheme *runtime.Scheme, o Options) manager.Options {
+	// A process may start the operator more than once: the demo, the benchmark and tests do.
+	manyInProcess := true
+	return manager.Options{
+		Scheme: scheme,
+		Logger: o.Logger,
+		Cache:  cacheOptions(o),
+
+		LeaderElection:          o.LeaderElection,
+		LeaderElectionID:        Name,
+		LeaderElectionNamespace: o.Namespace,
+		// The next one takes over at once. The process has to end after that, and does.
+		LeaderElectionReleaseOnCancel: true,
+		GracefulShutdownTimeout:       &o.Shutdown,
+
+		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddress, SecureServing: o.MetricsSecure, CertDir: o.MetricsCertDir},
+		HealthProbeBindAddress: o.ProbeAddress,
+		Controller:             config.Controller{SkipNameValidation: &manyInProcess, Logger: o.Logger},
+	}
+}
+
+// cacheOptions keep the cache small and free of secret values: of Secrets, only
+// those with our label and of those only the metadata.
+func cacheOptions(o Options) cache.Options {
+	c := cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		// What nobody prepared is an error: reading a Secret in full through the
+		// cache would fetch and keep all of them.
+		ReaderFailOnMissingInformer: true,
+	}
+	secrets := cache.ByObject{Label: managedSecrets(), Transform: stripApplied}
+	if len(o.Namespaces) > 0 {
+		c.DefaultNamespaces = map[string]cache.Config{}
+		secrets.Namespaces = map[string]cache.Config{o.Namespace: {}}
+		for _, namespace := range o.Namespaces {
+			c.DefaultNamespaces[namespace] = cache.Config{}
+			secrets.Namespaces[namespace] = cache.Config{}
+		}
+	}
+	c.ByObject = map[client.Object]cache.ByObject{secretMetadata(): secrets}
+	return c
+}
+
+func managedSecrets() labels.Selector {
+	exists, err := labels.NewRequirement(v1alpha1.LabelManaged, selection.Exists, nil)
+	if err != nil {
+		panic(err) // the label is a constant
+	}
+	return labels.NewSelector().Add(*exists)
+}
+
+// stripApplied drops what the cache has no use for. kubectl apply keeps a copy of
+// a Secret's data in an annotation.
+func stripApplied(object any) (any, error) {
+	if o, ok := object.(metav1.Object); ok {
+		o.SetManagedFields(nil)
+		if annotations := o.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
+			delete(annotations, corev1.LastAppliedConfigAnnotation)
+			o.SetAnnotations(annotations)
+		}
+	}
+	return object, nil
+}
+
+var _ toolscache.TransformFunc = stripApplied
+
+// prepareCache names everything the cache holds. It is filled when the manager
+// starts, also in a process that is not the leader.
+func prepareCache(ctx context.Context, mgr manager.Manager) error {
+	held := []client.Object{
+		&v1alpha1.ApiToken{}, &v1alpha1.TokenProvider{}, &v1alpha1.ClusterTokenProvider{}, secretMetadata(), namespaceMetadata(),
+	}
+	for _, object := range held {
+		if _, err := mgr.GetCache().GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
+			return fmt.Errorf("preparing the cache for %T: %w", object, err)
+		}
+	}
+	return connections.AddIndex(ctx, mgr.GetFieldIndexer())
+}
+
+func secretMetadata() *metav1.PartialObjectMetadata { return coreMetadata("Secret") }
+
+func namespaceMetadata() *metav1.PartialObjectMetadata { return coreMetadata("Namespace") }
+
+func coreMetadata(kind string) *metav1.PartialObjectMetadata {
+	m := &metav1.PartialObjectMetadata{}
+	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
+	return m
+}

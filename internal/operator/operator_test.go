@@ -1,0 +1,230 @@
+package operator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/provider/registry"
+)
+
+// The whole operator, with the rights that its manifests give it and no others,
+// issues, is restarted, and revokes; the provider waits for the ApiToken.
+func TestTheWholeOperator(t *testing.T) {
+	c := admin(t)
+	own := DefaultNamespace
+	cfg := asInstalled(t, c, own)
+	backend := fake.NewBackend(clock.NewReal())
+	logs := &log{}
+	o := Options{Registry: drivers(t, backend), LeaderElection: true, ClusterIdentity: own, Version: "test",
+		Logger: logr.FromSlogHandler(slog.NewTextHandler(logs, nil))}
+	stop := run(t, cfg, o)
+	p := clusterProvider(t, c, own)
+	ready(t, c, p, &p.Status.Conditions)
+	token := apiToken(namespace(t, c, map[string]string{"tokens": own}), own)
+	if err := c.Create(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	ready(t, c, token, &token.Status.Conditions)
+	names := backend.LiveNames()
+	if len(names) != 1 {
+		t.Fatalf("live at the provider: %v", names)
+	}
+	if n, err := credname.Parse(names[0]); err != nil || !n.InCluster(credname.Cluster(own)) {
+		t.Errorf("the name %s does not carry the cluster's identity: %v", names[0], err)
+	}
+	secret := &corev1.Secret{}
+	if err := c.Get(t.Context(), client.ObjectKey{Namespace: token.Namespace, Name: token.SecretName()}, secret); err != nil {
+		t.Fatal(err)
+	}
+
+	stop() // releases the lease: the next one need not wait for it to run out
+	took := clock.NewReal()
+	stop = run(t, cfg, o)
+	if err := c.Delete(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, func() error {
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
+			return err
+		}
+		s := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionStalled)
+		if s == nil || s.Reason != v1alpha1.ReasonInUse || !strings.Contains(s.Message, token.Namespace+"/t") {
+			return fmt.Errorf("Stalled is %+v", s)
+		}
+		return nil
+	})
+	if took.Monotonic() > 12*time.Second {
+		t.Errorf("it took %s to take over", took.Monotonic())
+	}
+	if err := c.Delete(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, c, token)
+	if live := backend.LiveNames(); len(live) != 0 {
+		t.Errorf("live after the deletion: %v", live)
+	}
+	gone(t, c, p)
+	stop()
+	for _, bad := range []string{"forbidden", "Forbidden", fake.Canary} {
+		if at := strings.Index(logs.String(), bad); at >= 0 {
+			t.Errorf("the log says: %s", logs.String()[max(0, at-300):min(len(logs.String()), at+300)])
+		}
+	}
+}
+
+func TestProbesAndMetrics(t *testing.T) {
+	c := admin(t)
+	own := namespace(t, c, nil)
+	probes, metrics := address(t), address(t)
+	run(t, env.Config, Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), Namespace: own, ClusterIdentity: own,
+		ProbeAddress: probes, MetricsAddress: metrics})
+	get := func(url string) (string, error) {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
+		if err != nil {
+			return "", err
+		}
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return "", err
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		if err == nil && res.StatusCode != http.StatusOK {
+			err = fmt.Errorf("%s answers %s", url, res.Status)
+		}
+		return string(body), err
+	}
+	for _, url := range []string{"http://" + probes + "/healthz", "http://" + probes + "/readyz", "http://" + metrics + "/metrics"} {
+		eventually(t, func() error {
+			_, err := get(url)
+			return err
+		})
+	}
+	if body, err := get("http://" + metrics + "/metrics"); err != nil || !strings.Contains(body, "controller_runtime_reconcile_total") {
+		t.Errorf("the metrics are %d bytes: %v", len(body), err)
+	}
+}
+
+func TestTheCacheHoldsNoSecretValues(t *testing.T) {
+	c := admin(t)
+	own := namespace(t, c, nil)
+	mgr, err := New(t.Context(), env.Config, Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), Namespace: own})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- mgr.Start(ctx) }()
+	defer func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}()
+	if !mgr.GetCache().WaitForCacheSync(ctx) {
+		t.Fatal("the caches are not filled")
+	}
+	for name, labels := range map[string]map[string]string{"ours": {v1alpha1.LabelManaged: "true"}, "theirs": nil} {
+		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: name, Labels: labels,
+			Annotations: map[string]string{corev1.LastAppliedConfigAnnotation: "CANARY", "kept": "yes"}}}
+		if err := c.Create(t.Context(), s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	found := secretMetadata()
+	eventually(t, func() error {
+		return mgr.GetClient().Get(t.Context(), client.ObjectKey{Namespace: own, Name: "ours"}, found)
+	})
+	if len(found.ManagedFields) > 0 || found.Annotations[corev1.LastAppliedConfigAnnotation] != "" || found.Annotations["kept"] != "yes" {
+		t.Errorf("the cache holds %+v", found.ObjectMeta)
+	}
+	if err := mgr.GetClient().Get(t.Context(), client.ObjectKey{Namespace: own, Name: "theirs"}, found); client.IgnoreNotFound(err) != nil || err == nil {
+		t.Errorf("a Secret that is not ours: %v", err)
+	}
+	var notCached *cache.ErrResourceNotCached
+	if err := mgr.GetClient().Get(t.Context(), client.ObjectKey{Namespace: own, Name: "ours"}, &corev1.Secret{}); !errors.As(err, &notCached) {
+		t.Errorf("reading a Secret in full through the cache: %v", err)
+	}
+}
+
+func TestItServesOnlyItsNamespaces(t *testing.T) {
+	c := admin(t)
+	own := namespace(t, c, nil)
+	labels := map[string]string{"tokens": own}
+	mine, other := namespace(t, c, labels), namespace(t, c, labels)
+	backend := fake.NewBackend(clock.NewReal())
+	run(t, env.Config, Options{Registry: drivers(t, backend), Namespace: own, Namespaces: []string{mine}, ClusterIdentity: own})
+	p := clusterProvider(t, c, own)
+	tokens := []*v1alpha1.ApiToken{apiToken(other, own), apiToken(mine, own)}
+	for _, token := range tokens {
+		if err := c.Create(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ready(t, c, tokens[1], &tokens[1].Status.Conditions)
+	if err := c.Get(t.Context(), client.ObjectKeyFromObject(tokens[0]), tokens[0]); err != nil {
+		t.Fatal(err)
+	}
+	if len(tokens[0].Finalizers)+len(tokens[0].Status.Conditions) > 0 {
+		t.Errorf("it touched an ApiToken of another namespace: %+v", tokens[0].Status)
+	}
+	for _, token := range tokens {
+		if err := c.Delete(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+		gone(t, c, token)
+	}
+	if err := c.Delete(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, c, p)
+}
+
+func TestClusterHash(t *testing.T) {
+	c := admin(t)
+	system := &corev1.Namespace{}
+	eventually(t, func() error { return c.Get(t.Context(), client.ObjectKey{Name: "kube-system"}, system) })
+	got, err := clusterHash(t.Context(), c, "")
+	if want := credname.Cluster(string(system.UID)); err != nil || got != want {
+		t.Errorf("got %q, %v; want %q", got, err, want)
+	}
+	if got, err = clusterHash(t.Context(), c, "a-copy"); err != nil || got != credname.Cluster("a-copy") {
+		t.Errorf("with an identity of its own: %q, %v", got, err)
+	}
+}
+
+func TestOptionsAreChecked(t *testing.T) {
+	if _, err := New(t.Context(), env.Config, Options{}); !errors.Is(err, errNoRegistry) {
+		t.Errorf("without drivers: %v", err)
+	}
+	if _, err := New(t.Context(), env.Config, Options{Registry: &registry.Registry{}, SweepMode: "Delete"}); err == nil {
+		t.Error("a mode that does not exist is accepted")
+	}
+}
+
+func TestRestConfig(t *testing.T) {
+	if got := restConfig(env.Config, Options{Version: "1"}); got.QPS != -1 || got.UserAgent != "apitoken-operator/1" {
+		t.Errorf("without limits: %v as %q", got.QPS, got.UserAgent)
+	}
+	if got := restConfig(env.Config, Options{QPS: 50}); got.QPS != 50 || got.Burst != 50 {
+		t.Errorf("with a limit: %v, %d", got.QPS, got.Burst)
+	}
+}

@@ -1,0 +1,109 @@
+// Package operator puts the operator together: manager, cache, connections and
+// controllers. The binary, the demo, the benchmark and tests all start this one.
+package operator
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/go-logr/logr"
+
+	"apitoken.dev/operator/controllers/orphansweep"
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/provider/registry"
+)
+
+const (
+	// Name of the operator in events, user agents and its lease.
+	Name = "apitoken-operator"
+	// DefaultNamespace of the operator.
+	DefaultNamespace = "apitoken-system"
+	// DefaultConcurrency is how many ApiTokens are worked on at once.
+	DefaultConcurrency = 16
+	// DefaultShutdown is how long a stop waits for work in flight: over the
+	// deadline of an attempt, so that an ordinary one is finished. What does not
+	// end in time is resolved after the next start.
+	DefaultShutdown = 75 * time.Second
+	// Disabled as an address turns an endpoint off.
+	Disabled = "0"
+)
+
+// Options of the operator. Only Registry is needed.
+type Options struct {
+	// Registry of the drivers it has.
+	Registry *registry.Registry
+	// Clock is the computer's when nil.
+	Clock clock.Clock
+	// Logger; nothing is logged when it is empty.
+	Logger logr.Logger
+	// Version is told to API servers and providers.
+	Version string
+
+	// Namespace of the operator: its lease and the credentials of
+	// ClusterTokenProviders. DefaultNamespace when empty.
+	Namespace string
+	// Namespaces it serves; all when empty.
+	Namespaces []string
+	// ClusterIdentity goes, hashed, into the names of credentials; the UID of the
+	// namespace kube-system when empty. Copies of a cluster need different ones.
+	ClusterIdentity string
+
+	// LeaderElection makes a process wait until it is the only one.
+	LeaderElection bool
+	// MetricsAddress and ProbeAddress to listen on; Disabled when empty.
+	MetricsAddress, ProbeAddress string
+	// MetricsSecure serves metrics over TLS, with the certificate (tls.crt, tls.key)
+	// in MetricsCertDir, or one made at the start when that is empty.
+	MetricsSecure  bool
+	MetricsCertDir string
+
+	// QPS and Burst of requests to the API server; 0: no limit but the server's own.
+	QPS   float32
+	Burst int
+	// Concurrency is DefaultConcurrency when 0.
+	Concurrency int
+	// SweepInterval is orphansweep.DefaultInterval when 0.
+	SweepInterval time.Duration
+	// SweepMode is Report when empty.
+	SweepMode orphansweep.Mode
+	// Shutdown is DefaultShutdown when 0.
+	Shutdown time.Duration
+}
+
+// errNoRegistry says that Options lack the drivers.
+var errNoRegistry = errors.New("operator: Options.Registry is not set")
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Registry == nil {
+		return o, errNoRegistry
+	}
+	if o.Clock == nil {
+		o.Clock = clock.NewReal()
+	}
+	if o.Logger.GetSink() == nil {
+		o.Logger = logr.Discard()
+	}
+	if o.SweepMode != "" {
+		if _, err := orphansweep.ParseMode(string(o.SweepMode)); err != nil {
+			return o, fmt.Errorf("operator: %w", err)
+		}
+	}
+	o.Version = or(o.Version, "dev")
+	o.Namespace = or(o.Namespace, DefaultNamespace)
+	o.MetricsAddress = or(o.MetricsAddress, Disabled)
+	o.ProbeAddress = or(o.ProbeAddress, Disabled)
+	o.Concurrency = or(o.Concurrency, DefaultConcurrency)
+	o.Shutdown = or(o.Shutdown, DefaultShutdown)
+	return o, nil
+}
+
+func or[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}
+
+func (o Options) userAgent() string { return Name + "/" + o.Version }
