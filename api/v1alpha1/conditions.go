@@ -24,8 +24,6 @@ const (
 	ReasonReissuing              = "Reissuing"
 	ReasonResolving              = "Resolving"
 	ReasonPublishing             = "Publishing"
-	ReasonRevoking               = "Revoking"
-	ReasonSettling               = "Settling"
 	ReasonDeleting               = "Deleting"
 	ReasonSuspended              = "Suspended"
 	ReasonExpired                = "Expired"
@@ -33,6 +31,7 @@ const (
 	ReasonMintBudgetExhausted    = "MintBudgetExhausted"
 	ReasonLedgerFull             = "LedgerFull"
 	ReasonUnknownState           = "UnknownCredentialState"
+	ReasonForeignCredential      = "ForeignCredential"
 	ReasonProviderNotFound       = "ProviderNotFound"
 	ReasonProviderNotReady       = "ProviderNotReady"
 	ReasonProviderDeleting       = "ProviderDeleting"
@@ -70,8 +69,6 @@ var ReasonHelp = map[string]string{
 	ReasonReissuing:              "A new credential is being issued, because the declaration changed, a rotation was asked for, or the Secret lost the old one.",
 	ReasonResolving:              "An earlier attempt ended without a known result and is being resolved. Nothing to do.",
 	ReasonPublishing:             "The Secret is being brought up to date. Nothing to do.",
-	ReasonRevoking:               "A credential is being revoked at the provider. Nothing to do.",
-	ReasonSettling:               "Waiting until a request of an earlier attempt can no longer take effect; then it is revoked. Nothing to do.",
 	ReasonDeleting:               "The credentials are being revoked before the ApiToken goes. Nothing to do.",
 	ReasonSuspended:              "spec.suspend is true: nothing is issued. Set it to false to continue.",
 	ReasonExpired:                "spec.expiresAt has passed: the credential is revoked and the Secret deleted. Raise spec.expiresAt to get access again.",
@@ -79,6 +76,7 @@ var ReasonHelp = map[string]string{
 	ReasonMintBudgetExhausted:    "Too many credentials were issued outside the schedule. One more is allowed every 10 minutes; find out what keeps changing the ApiToken or its Secret.",
 	ReasonLedgerFull:             "Too many attempts wait to be settled or revoked. Make the provider reachable; then the ledger empties by itself.",
 	ReasonUnknownState:           "The ledger holds a state written by a newer version of the operator. Run that version, or a newer one.",
+	ReasonForeignCredential:      "The ledger names a credential that was not made for this ApiToken in this cluster; it is never revoked. Start the operator with the --cluster-identity it had, or set deletionPolicy: Retain and delete the ApiToken.",
 	ReasonProviderNotFound:       "spec.providerRef names a provider that does not exist. Create it, or name another one.",
 	ReasonProviderNotReady:       "The provider is not ready. Look at its own Ready condition.",
 	ReasonProviderDeleting:       "The provider is being deleted: it only revokes. Create another provider, and a new ApiToken that names it.",

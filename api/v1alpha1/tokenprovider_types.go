@@ -107,7 +107,7 @@ type ProviderStatus struct {
 	// liveCredentials counts the ledger entries that use this provider; updated
 	// at most once a minute.
 	// +optional
-	LiveCredentials int32 `json:"liveCredentials,omitempty"`
+	LiveCredentials int32 `json:"liveCredentials"`
 }
 
 // TokenProvider is one account at one provider, for the ApiTokens of its namespace.

@@ -301,7 +301,7 @@ func (r *Reconciler) deleteSecret(ctx context.Context, p *pass) error {
 	if err := r.secrets.Delete(ctx, p.target, p.seen); err != nil {
 		return superseded(err)
 	}
-	r.event(p, eventExpired, "Expire", "spec.expiresAt has passed: Secret %q is deleted and its credential revoked", p.token.SecretName())
+	r.event(p, eventExpired, "Expire", "the time is up: Secret %q is deleted and its credential revoked", p.token.SecretName())
 	p.token.Status.Secret.ResourceVersion = ""
 	seen, err := r.secrets.Read(ctx, p.target)
 	if err != nil {

@@ -178,7 +178,7 @@ func (p *Pool) unchanged(key Key, now *kept) *Connection {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k, ok := p.kept[key]
-	if !ok || k.uid != now.uid || k.generation != now.generation || !maps.Equal(k.credentials, now.credentials) {
+	if !ok || k.uid != now.uid || k.generation != now.generation || !maps.EqualFunc(k.credentials, now.credentials, provider.Value.Equal) {
 		return nil
 	}
 	return &k.connection

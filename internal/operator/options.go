@@ -24,7 +24,7 @@ const (
 	// DefaultShutdown is how long a stop waits for work in flight: over the
 	// deadline of an attempt, so that an ordinary one is finished. What does not
 	// end in time is resolved after the next start.
-	DefaultShutdown = 75 * time.Second
+	DefaultShutdown = 95 * time.Second
 	// Disabled as an address turns an endpoint off.
 	Disabled = "0"
 )

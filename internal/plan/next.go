@@ -41,6 +41,7 @@ var rules = []rule{
 	{"sync-secret", syncSecret},
 
 	// Nothing to do, and why.
+	{"foreign-credential", foreignCredentialWait},
 	{"account-changed", accountChangedWait},
 	{"ended", ended},
 	{"blocked", blockedWait},

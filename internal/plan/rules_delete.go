@@ -52,6 +52,9 @@ func noWayToRevoke(o *Observation) (Decision, bool) {
 			"%s %q does not exist, so the credentials cannot be revoked: create it again, or %s",
 			o.Token.Spec.ProviderRef.Kind, o.Token.Spec.ProviderRef.Name, way), Recheck), true
 	}
+	if e := o.foreign(); e != nil {
+		return stalled(v1alpha1.ReasonForeignCredential, foreignMessage(e)+", or "+way, Recheck), true
+	}
 	if e := o.accountChanged(); e != nil {
 		return stalled(v1alpha1.ReasonProviderAccountChanged, accountChangedMessage(o, e)+", or "+way, Recheck), true
 	}
@@ -88,6 +91,11 @@ func deleting(a Action, message string) Decision {
 
 func stalled(reason, message string, after time.Duration) Decision {
 	return Decision{Action: Wait{}, State: Stalled, Reason: reason, Message: message, After: after}
+}
+
+func foreignMessage(e *Entry) string {
+	return fmt.Sprintf("status.credentials: %s was not made for this ApiToken in this cluster and is not revoked: start the operator with the --cluster-identity it had",
+		e.Name)
 }
 
 func accountChangedMessage(o *Observation, e *Entry) string {

@@ -26,21 +26,30 @@ func (o *Observation) need() (reason IssueReason, charged, wanted bool) {
 		return IssueSpecChanged, true, true
 	case spec.Rotation.Generation > e.RotationGeneration:
 		return IssueRotationRequested, true, true
-	case o.secretKnown() && !o.holds(e.Name):
-		return IssueSecretLost, true, true
-	case o.secretKnown() && !o.Secret.Intact:
-		return IssueSecretChanged, true, true
 	}
-	if due := RotationDue(o.Token.UID, spec, &e.LedgerEntry); !due.IsZero() && !o.Now.Before(due) {
-		return IssueScheduled, false, true
+	if reason, lost := o.secretLost(e); lost {
+		return reason, true, true
 	}
-	return "", false, false
+	due := RotationDue(o.Token.UID, spec, &e.LedgerEntry)
+	return IssueScheduled, false, !due.IsZero() && !o.Now.Before(due)
+}
+
+// secretLost says what is wrong with the Secret of the Active credential.
+func (o *Observation) secretLost(e *Entry) (IssueReason, bool) {
+	switch {
+	case !o.secretKnown():
+		return "", false
+	case !o.holds(e.Name):
+		return IssueSecretLost, true
+	default:
+		return IssueSecretChanged, !o.Secret.Intact
+	}
 }
 
 // blocked says why nothing may be reserved now.
 func (o *Observation) blocked() (Decision, bool) {
 	for _, check := range []func(*Observation) (Decision, bool){
-		suspended, unknownState, foreignSecret,
+		suspended, unknownState, foreignCredential, foreignSecret,
 		(*Observation).providerBlocked, accountBlocked, refused, ledgerFull, backoff, budgetExhausted,
 	} {
 		if d, ok := check(o); ok {
@@ -66,6 +75,14 @@ func unknownState(o *Observation) (Decision, bool) {
 		}
 	}
 	return Decision{}, false
+}
+
+func foreignCredential(o *Observation) (Decision, bool) {
+	e := o.foreign()
+	if e == nil {
+		return Decision{}, false
+	}
+	return stalled(v1alpha1.ReasonForeignCredential, foreignMessage(e), 0), true
 }
 
 func foreignSecret(o *Observation) (Decision, bool) {

@@ -38,7 +38,7 @@ func adopt(o *Observation) (Decision, bool) {
 		return Decision{}, false
 	}
 	e := o.entry(o.Secret.Credential)
-	if e == nil || !o.holds(e.Name) || (e.State != v1alpha1.StateMinting && e.State != v1alpha1.StateAbandoned) {
+	if e == nil || !o.owns(e.Name) || !o.holds(e.Name) || (e.State != v1alpha1.StateMinting && e.State != v1alpha1.StateAbandoned) {
 		return Decision{}, false
 	}
 	return progressing(Adopt{Name: e.Name}, v1alpha1.ReasonResolving,

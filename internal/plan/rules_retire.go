@@ -11,7 +11,7 @@ import (
 func (o *Observation) beginRevocable() []string {
 	var names []string
 	for _, e := range o.in(v1alpha1.StateAbandoned) {
-		if e.Settled {
+		if e.Settled && o.owns(e.Name) {
 			names = append(names, e.Name)
 		}
 	}
@@ -24,7 +24,7 @@ func (o *Observation) revocable() []string {
 	var names []string
 	for _, e := range o.in(v1alpha1.StateRetiring) {
 		due := e.Settled && (o.ended() || e.RetireAt == nil || !o.Now.Before(e.RetireAt.Time))
-		if due && o.Provider.Found && (e.Account == "" || o.Provider.Account == "" || e.Account == o.Provider.Account) {
+		if due && o.Provider.Found && o.owns(e.Name) && (e.Account == "" || o.Provider.Account == "" || e.Account == o.Provider.Account) {
 			names = append(names, e.Name)
 		}
 	}
@@ -116,6 +116,8 @@ func syncSecret(o *Observation) (Decision, bool) {
 	return o.steadily(SyncSecret{}, "bringing the Secret up to date"), true
 }
 
+func foreignCredentialWait(o *Observation) (Decision, bool) { return foreignCredential(o) }
+
 func accountChangedWait(o *Observation) (Decision, bool) {
 	d, blocked := accountBlocked(o)
 	d.After = soonest(d.After, o.nextLook())
@@ -156,33 +158,43 @@ func (o *Observation) steadily(a Action, message string) Decision {
 // nextLook is how long until something is due that no event announces.
 func (o *Observation) nextLook() time.Duration {
 	var next time.Duration
-	at := func(t time.Time) {
-		if !t.IsZero() {
-			next = soonest(next, max(t.Sub(o.Now), time.Millisecond))
-		}
-	}
 	for i := range o.Ledger {
-		e := &o.Ledger[i]
-		switch {
-		case e.State == v1alpha1.StateRetiring && e.RetireAt != nil && o.Now.Before(e.RetireAt.Time):
-			at(e.RetireAt.Time)
-		case (e.State == v1alpha1.StateAbandoned || e.State == v1alpha1.StateRetiring) && !e.Settled:
-			next = soonest(next, max(e.SettlesIn, time.Second))
-		case e.State == v1alpha1.StateAbandoned || e.State == v1alpha1.StateRetiring:
-			next = soonest(next, Recheck)
-		case e.State == v1alpha1.StateActive && e.ExpiresAt != nil && !o.ended():
-			if due := RotationDue(o.Token.UID, &o.Token.Spec, &e.LedgerEntry); o.Now.Before(due) {
-				at(due)
-			} else if o.Now.Before(e.ExpiresAt.Time) {
-				at(e.ExpiresAt.Time)
-			}
-		}
+		next = soonest(next, o.entryDue(&o.Ledger[i]))
 	}
 	if end := o.Token.Spec.ExpiresAt; end != nil && !o.ended() {
-		at(end.Time)
+		next = soonest(next, o.until(end.Time))
 	}
 	return next
 }
+
+// entryDue is how long until something is due for one entry; 0: never.
+func (o *Observation) entryDue(e *Entry) time.Duration {
+	switch e.State {
+	case v1alpha1.StateAbandoned, v1alpha1.StateRetiring:
+		switch {
+		case !e.Settled:
+			return max(e.SettlesIn, time.Second)
+		case e.RetireAt != nil && o.Now.Before(e.RetireAt.Time):
+			return o.until(e.RetireAt.Time)
+		default:
+			return Recheck
+		}
+	case v1alpha1.StateActive:
+		if e.ExpiresAt == nil || o.ended() {
+			return 0
+		}
+		if due := RotationDue(o.Token.UID, &o.Token.Spec, &e.LedgerEntry); o.Now.Before(due) {
+			return o.until(due)
+		}
+		if o.Now.Before(e.ExpiresAt.Time) {
+			return o.until(e.ExpiresAt.Time)
+		}
+	case v1alpha1.StateMinting:
+	}
+	return 0
+}
+
+func (o *Observation) until(t time.Time) time.Duration { return max(t.Sub(o.Now), time.Millisecond) }
 
 // soonest is the smaller of two delays, where 0 means never.
 func soonest(a, b time.Duration) time.Duration {

@@ -203,6 +203,20 @@ func (o *Observation) lapsed() bool {
 // over reports whether access has to end now.
 func (o *Observation) over() bool { return o.ended() || o.lapsed() }
 
+// foreign returns an entry whose name was not made for this ApiToken in this
+// cluster, or nil. Whoever may write a status could put another's credential
+// there; it is never revoked.
+func (o *Observation) foreign() *Entry {
+	for i := range o.Ledger {
+		if e := &o.Ledger[i]; !o.owns(e.Name) {
+			return e
+		}
+	}
+	return nil
+}
+
+func (o *Observation) owns(name string) bool { return o.Token.Owns == nil || o.Token.Owns(name) }
+
 // accountChanged returns an entry that was issued by another account than the
 // provider has now, or nil. A credential that only the Secret knows counts.
 func (o *Observation) accountChanged() *Entry {

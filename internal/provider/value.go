@@ -1,6 +1,7 @@
 package provider
 
 import (
+	"crypto/subtle"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -9,18 +10,33 @@ import (
 const redacted = "[redacted]"
 
 // Value is a secret value. It prints as [redacted] under every verb, in JSON,
-// in text encodings and in slog; only Reveal gives it away.
-type Value struct{ secret string }
+// in text encodings and in slog; only Reveal gives it away. Equal
+// compares two; == does not.
+type Value struct {
+	// secret is behind a pointer: of an unexported field fmt calls no method, and
+	// would print what it holds, but of a pointer it prints the address only.
+	secret *string
+}
 
 // NewValue wraps a secret.
-func NewValue(secret string) Value { return Value{secret: secret} }
+func NewValue(secret string) Value { return Value{secret: &secret} }
 
 // Reveal returns the secret. Only internal/secretstore may call it, and drivers
 // for the minting credentials that sign their requests.
-func (v Value) Reveal() string { return v.secret }
+func (v Value) Reveal() string {
+	if v.secret == nil {
+		return ""
+	}
+	return *v.secret
+}
+
+// Equal reports whether two values hold the same secret.
+func (v Value) Equal(other Value) bool {
+	return subtle.ConstantTimeCompare([]byte(v.Reveal()), []byte(other.Reveal())) == 1
+}
 
 // Empty reports whether there is no secret.
-func (v Value) Empty() bool { return v.secret == "" }
+func (v Value) Empty() bool { return v.Reveal() == "" }
 
 // String implements fmt.Stringer.
 func (Value) String() string { return redacted }

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -82,7 +83,7 @@ func (s *Store) Cached(ctx context.Context, t Target) (snapshot Snapshot, pendin
 // Read returns the Secret as the API server has it now.
 func (s *Store) Read(ctx context.Context, t Target) (Snapshot, error) {
 	secret := &corev1.Secret{}
-	err := s.Live.Get(ctx, t.key(), secret)
+	err := s.Live.Get(quiet(ctx), t.key(), secret)
 	if apierrors.IsNotFound(err) {
 		s.recent.forget(t.key())
 		secret = &corev1.Secret{}
@@ -97,6 +98,10 @@ func (s *Store) Read(ctx context.Context, t Target) (Snapshot, error) {
 	}
 	return out, nil
 }
+
+// quiet is a context for requests that carry a Secret: at a high verbosity the
+// client library logs whole requests and answers to the context's logger.
+func quiet(ctx context.Context) context.Context { return logr.NewContext(ctx, logr.Discard()) }
 
 // snapshot describes a Secret from its metadata.
 func (s *Store) snapshot(t Target, meta metav1.ObjectMeta, data map[string]provider.Value) Snapshot {

@@ -28,9 +28,9 @@ func (s *Store) Publish(ctx context.Context, t Target, seen Snapshot, entry *v1a
 func (s *Store) TryPublish(ctx context.Context, t Target, seen Snapshot) error {
 	secret := s.compose(t, seen, &v1alpha1.LedgerEntry{}, nil)
 	if secret.ResourceVersion == "" {
-		return s.Client.Create(ctx, secret, client.DryRunAll)
+		return s.Client.Create(quiet(ctx), secret, client.DryRunAll)
 	}
-	return s.Client.Update(ctx, secret, client.DryRunAll)
+	return s.Client.Update(quiet(ctx), secret, client.DryRunAll)
 }
 
 // compose builds the Secret to write: what others put on it stays.
@@ -92,9 +92,9 @@ var connectionKeys = func() map[string]struct{} {
 func (s *Store) write(ctx context.Context, t Target, secret *corev1.Secret) (Snapshot, error) {
 	var err error
 	if secret.ResourceVersion == "" {
-		err = s.Client.Create(ctx, secret)
+		err = s.Client.Create(quiet(ctx), secret)
 	} else {
-		err = s.Client.Update(ctx, secret)
+		err = s.Client.Update(quiet(ctx), secret)
 	}
 	if err != nil {
 		return Snapshot{}, err

@@ -1,0 +1,281 @@
+package credname_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"math"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"apitoken.dev/operator/internal/credname"
+)
+
+var (
+	cluster = credname.Cluster("9f0b6a0e-5d0e-4d3c-8f6a-000000000001")
+	owner   = credname.Owner("ml", "training")
+	zeros   = strings.Repeat("\x00", 8)
+)
+
+func build(t *testing.T, revision int64, limit int, random string) credname.Name {
+	t.Helper()
+	n, err := credname.New(cluster, owner, revision, limit, strings.NewReader(random))
+	if err != nil {
+		t.Fatalf("New(revision %d, limit %d): %v", revision, limit, err)
+	}
+	return n
+}
+
+// Names are what credentials are found and revoked by: another release must
+// build the same ones and read the old ones.
+func TestNamesNeverChange(t *testing.T) {
+	cases := map[string]struct {
+		revision int64
+		limit    int
+		want     string
+	}{
+		"first":   {1, 0, "at1-rv5zkxlo-wpvwc67y4ghradm7-1-aaaaaaaaaa"},
+		"compact": {35, credname.MinLength, "at1-rv5zk-wpvwc67y-z-aaaaaa"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if got := build(t, tc.revision, tc.limit, zeros).String(); got != tc.want {
+				t.Errorf("name %s, want %s as released", got, tc.want)
+			}
+		})
+	}
+}
+
+func TestRoundTrip(t *testing.T) {
+	allowed := regexp.MustCompile(`^[a-z0-9-]+$`)
+	for _, limit := range []int{-1, 0, credname.MinLength, 33, 40, 41, 42, 43, credname.MaxLength, 1000} {
+		for _, revision := range []int64{0, 1, 35, 36, 1295, 46655} {
+			n := build(t, revision, limit, "\x00\xff\x10\x01abcd")
+			s := n.String()
+			most := limit
+			if limit <= 0 || limit > credname.MaxLength {
+				most = credname.MaxLength
+			}
+			if len(s) > most || !allowed.MatchString(s) {
+				t.Errorf("limit %d, revision %d: %q has %d characters, or others than [a-z0-9-]", limit, revision, s, len(s))
+			}
+			parsed, err := credname.Parse(s)
+			if err != nil {
+				t.Fatalf("Parse(%q): %v", s, err)
+			}
+			if diff := cmp.Diff(n, parsed); diff != "" {
+				t.Errorf("%q read back, -built +read:\n%s", s, diff)
+			}
+			if !parsed.InCluster(cluster) || !parsed.OwnedBy(cluster, "ml", "training") {
+				t.Errorf("%q is not recognised as its own cluster's and ApiToken's", s)
+			}
+		}
+	}
+}
+
+func TestLimits(t *testing.T) {
+	cases := map[string]struct {
+		reason   string
+		revision int64
+		limit    int
+		want     int // length; 0: refused
+	}{
+		"any limit":                     {"the whole hashes fit", 1, 0, 42},
+		"just enough for whole hashes":  {"the whole hashes fit", 1, 42, 42},
+		"too little for whole hashes":   {"the hashes are cut short", 1, 41, 27},
+		"smallest limit":                {"every provider that allows as much is served", 1, credname.MinLength, 27},
+		"smallest limit, many rotated":  {"two billion revisions fit the smallest limit", 2_176_782_335, credname.MinLength, 32},
+		"smallest limit, one too many":  {"a name is never cut so that it is no name", 2_176_782_336, credname.MinLength, 0},
+		"too small":                     {"a limit that nothing fits is an error, not a shorter name", 1, 26, 0},
+		"one character":                 {"a limit that nothing fits is an error", 1, 1, 0},
+		"largest revision":              {"it fits 60 characters", math.MaxInt64, 0, 54},
+		"largest revision, small limit": {"it does not fit", math.MaxInt64, credname.MinLength, 0},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			n, err := credname.New(cluster, owner, tc.revision, tc.limit, strings.NewReader(zeros))
+			if tc.want == 0 {
+				if err == nil || !strings.Contains(err.Error(), fmt.Sprint(tc.limit)) {
+					t.Errorf("%s: %q and error %v, want an error that names the limit", tc.reason, n, err)
+				}
+				return
+			}
+			if err != nil || len(n.String()) != tc.want {
+				t.Errorf("%s: %q of %d characters, error %v; want %d", tc.reason, n, len(n.String()), err, tc.want)
+			}
+		})
+	}
+}
+
+func TestNoRandomness(t *testing.T) {
+	for _, short := range []string{"", "1234567"} {
+		if n, err := credname.New(cluster, owner, 1, 0, strings.NewReader(short)); err == nil {
+			t.Errorf("with %d random bytes the name is %q: without a nonce a name may have been used before", len(short), n)
+		}
+	}
+}
+
+func TestOwnership(t *testing.T) {
+	full, compact := build(t, 7, 0, zeros), build(t, 7, credname.MinLength, zeros)
+	elsewhere := credname.Cluster("another")
+	cases := map[string]struct {
+		reason                    string
+		cluster, namespace, token string
+		in, owned                 bool
+	}{
+		"its own":            {"cluster, namespace and name are its own", cluster, "ml", "training", true, true},
+		"another cluster":    {"another cluster's keys are never touched", elsewhere, "ml", "training", false, false},
+		"another namespace":  {"names are those of one namespace", cluster, "web", "training", true, false},
+		"another ApiToken":   {"names are those of one ApiToken", cluster, "ml", "serving", true, false},
+		"split elsewhere":    {"namespace and name do not run into each other", cluster, "mlt", "raining", true, false},
+		"no cluster":         {"nobody is in no cluster", "", "ml", "training", false, false},
+		"part of a cluster":  {"a shorter hash says too little", cluster[:4], "ml", "training", false, false},
+		"nothing of a token": {"an empty name is another ApiToken", cluster, "", "", true, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			for _, n := range []credname.Name{full, compact} {
+				if in, owned := n.InCluster(tc.cluster), n.OwnedBy(tc.cluster, tc.namespace, tc.token); in != tc.in || owned != tc.owned {
+					t.Errorf("%s: %s in the cluster %t, owned %t; want %t, %t", tc.reason, n, in, owned, tc.in, tc.owned)
+				}
+			}
+		})
+	}
+	if (credname.Name{}).InCluster(cluster) || (credname.Name{}).OwnedBy(cluster, "ml", "training") {
+		t.Error("the zero Name belongs to somebody")
+	}
+}
+
+func TestForeignNames(t *testing.T) {
+	ours := build(t, 7, 0, zeros).String()
+	part := func(i int, s string) string {
+		parts := strings.Split(ours, "-")
+		parts[i] = s
+		return strings.Join(parts, "-")
+	}
+	cases := map[string]struct{ reason, name string }{
+		"empty":                   {"nothing is no name", ""},
+		"person":                  {"people make users by hand", "alice"},
+		"prefix only":             {"five parts are needed", "at1-"},
+		"later format":            {"a later version's names are not read as this one's", "at2" + ours[3:]},
+		"upper case":              {"a name has one spelling", strings.ToUpper(ours)},
+		"part missing":            {"five parts are needed", ours[:strings.LastIndex(ours, "-")]},
+		"part added":              {"five parts are needed", ours + "-x"},
+		"short cluster":           {"hashes have their length", part(1, "abc")},
+		"compact hash among full": {"the two layouts do not mix", part(1, "abcde")},
+		"other characters":        {"hashes are base 32", part(2, "1111111111111111")},
+		"short nonce":             {"the nonce has its length", part(4, "aaaaaa")},
+		"no revision":             {"the revision is a number", part(3, "")},
+		"negative revision":       {"the revision counts from zero", part(3, "+7")},
+		"revision with a zero":    {"a number has one spelling", part(3, "07")},
+		"revision in upper case":  {"a number has one spelling", part(3, "A")},
+		"revision too large":      {"the revision fits 64 bits", part(3, "zzzzzzzzzzzzzz")},
+		"space around":            {"a name has one spelling", " " + ours},
+		"long":                    {"no name is longer than 60", ours + strings.Repeat("a", 60)},
+		"path":                    {"a path is no name", "/apitoken/" + ours},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			if n, err := credname.Parse(tc.name); !errors.Is(err, credname.ErrForeign) {
+				t.Errorf("%s: Parse(%q) is %+v, error %v; want ErrForeign", tc.reason, tc.name, n, err)
+			}
+		})
+	}
+}
+
+func TestNamesAreUnique(t *testing.T) {
+	seen := map[string]string{}
+	add := func(what, name string) {
+		if before, taken := seen[name]; taken {
+			t.Errorf("%s and %s have one name: %s", before, what, name)
+		}
+		seen[name] = what
+	}
+	for _, limit := range []int{0, credname.MinLength} {
+		for i := range 200 {
+			nonce := sha256.Sum256([]byte{byte(i)})
+			add(fmt.Sprintf("nonce %d, limit %d", i, limit), build(t, 1, limit, string(nonce[:])).String())
+			add(fmt.Sprintf("revision %d, limit %d", i+2, limit), build(t, int64(i+2), limit, zeros).String())
+			n, err := credname.New(cluster, credname.Owner("ml", fmt.Sprint(i)), 1, limit, strings.NewReader(zeros))
+			if err != nil {
+				t.Fatal(err)
+			}
+			add(fmt.Sprintf("ApiToken %d, limit %d", i, limit), n.String())
+			n, err = credname.New(credname.Cluster(fmt.Sprint(i)), owner, 1, limit, strings.NewReader(zeros))
+			if err != nil {
+				t.Fatal(err)
+			}
+			add(fmt.Sprintf("cluster %d, limit %d", i, limit), n.String())
+		}
+	}
+}
+
+func TestHashesShowNothing(t *testing.T) {
+	name := build(t, 1, 0, zeros).String()
+	for _, inside := range []string{"ml", "training", "9f0b6a0e"} {
+		if strings.Contains(name, inside) {
+			t.Errorf("%s shows %q to the provider", name, inside)
+		}
+	}
+	if credname.Cluster("ml") == credname.Owner("", "ml")[:len(cluster)] {
+		t.Error("a cluster and an owner of one name hash to the same")
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{
+		"", "at1----", seed(f, 0), seed(f, credname.MinLength),
+		"at1-aaaaa-aaaaaaaa-0-aaaaaa", "at1-aaaaaaaa-aaaaaaaaaaaaaaaa--1-aaaaaaaaaa",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		n, err := credname.Parse(s)
+		if err != nil {
+			if !errors.Is(err, credname.ErrForeign) || n != (credname.Name{}) {
+				t.Errorf("Parse(%q) is %+v with error %v, want no name and ErrForeign", s, n, err)
+			}
+			return
+		}
+		if n.String() != s {
+			t.Errorf("%q is read and written as %q: a name has one spelling", s, n)
+		}
+		if len(s) > credname.MaxLength || n.Revision < 0 || !n.InCluster(n.Cluster) {
+			t.Errorf("%q is read as %+v, which New cannot have made", s, n)
+		}
+	})
+}
+
+func FuzzNew(f *testing.F) {
+	f.Add("uid", "ml", "training", int64(1), 0, []byte(zeros))
+	f.Add("", "", "", int64(-1), 32, []byte("12345678"))
+	f.Fuzz(func(t *testing.T, identity, namespace, token string, revision int64, limit int, random []byte) {
+		hash := credname.Cluster(identity)
+		n, err := credname.New(hash, credname.Owner(namespace, token), revision, limit, bytes.NewReader(random))
+		if err != nil {
+			return
+		}
+		if limit > 0 && len(n.String()) > limit || len(n.String()) > credname.MaxLength {
+			t.Errorf("%q is longer than %d", n, limit)
+		}
+		if !n.OwnedBy(hash, namespace, token) {
+			t.Errorf("%q does not belong to whom it was made for", n)
+		}
+		if back, err := credname.Parse(n.String()); revision >= 0 && (err != nil || back != n) {
+			t.Errorf("%q is read back as %+v, error %v", n, back, err)
+		}
+	})
+}
+
+func seed(f *testing.F, limit int) string {
+	f.Helper()
+	n, err := credname.New(cluster, owner, 36, limit, strings.NewReader(zeros))
+	if err != nil {
+		f.Fatal(err)
+	}
+	return n.String()
+}

@@ -1,0 +1,468 @@
+package plan_test
+
+import (
+	"cmp"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	gocmp "github.com/google/go-cmp/cmp"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
+)
+
+// maxReports of one broken invariant are shown; thousands say no more.
+const maxReports = 2
+
+// invariant is a sentence about every decision.
+type invariant struct {
+	says string
+	// every so many observations are checked: 1 is all of them.
+	every int
+	// broken says what is wrong; empty: nothing.
+	broken func(o *plan.Observation, d plan.Decision) string
+}
+
+var invariants = []invariant{
+	{"every observation has a decision, and its reason has a sentence", 1, total},
+	{"the same observation leads to the same decision and is not changed", 7, pure},
+	{"the order of the ledger does not matter", 5, unordered},
+	{"a credential is issued only when all allow it", 1, issues},
+	{"only attempts that the Secret names are adopted", 1, adopts},
+	{"only attempts that the Secret does not name are given up", 1, abandons},
+	{"what the Secret names is not revoked, and nothing that may still take effect", 1, revokes},
+	{"an ApiToken goes only when it is being deleted and nothing is left", 1, leaves},
+	{"a Secret is deleted only at the end of access, and only ours", 1, endsAccess},
+	{"a decision asks for no look twice, and looks end", 3, looks},
+	{"a wait ends before anything is due", 1, wakes},
+	{"somebody who has to act is told what to do", 1, tells},
+}
+
+func TestInvariants(t *testing.T) {
+	seen, reports := 0, map[string]int{}
+	n := space(1, func(name string, o plan.Observation) {
+		seen++
+		d := plan.Next(o)
+		for _, inv := range invariants {
+			if seen%inv.every != 0 || reports[inv.says] >= maxReports {
+				continue
+			}
+			if why := inv.broken(&o, d); why != "" {
+				reports[inv.says]++
+				t.Errorf("%s\n%s\n%s: %s\ndecision: %+v %T %+v", inv.says, why, name, describe(&o), d, d.Action, d.Action)
+			}
+		}
+	})
+	if n < 300_000/thinning {
+		t.Errorf("only %d observations were visited", n)
+	}
+}
+
+// describe an observation in one line.
+func describe(o *plan.Observation) string {
+	var b strings.Builder
+	for _, e := range o.Ledger {
+		fmt.Fprintf(&b, "[%s %s %s settled=%t", e.Name, e.State, e.Account, e.Settled)
+		if e.ExpiresAt != nil {
+			fmt.Fprintf(&b, " expires in %s", e.ExpiresAt.Sub(o.Now))
+		}
+		if e.RetireAt != nil {
+			fmt.Fprintf(&b, " retires in %s", e.RetireAt.Sub(o.Now))
+		}
+		b.WriteString("] ")
+	}
+	s, t, p := &o.Secret, &o.Token, &o.Provider
+	fmt.Fprintf(&b, "secret live=%t trusted=%t exists=%t foreign=%t intact=%t current=%t holding %q; ",
+		s.Live, s.Trusted, s.Exists, s.Foreign, s.Intact, s.LayoutCurrent, s.Credential)
+	fmt.Fprintf(&b, "token finalizer=%t deleting=%t policy=%s suspend=%t end=%v revision=%d budget=%+v retry=%+v refused=%t; ",
+		t.HasFinalizer, t.Deleting, t.Spec.DeletionPolicy, t.Spec.Suspend, t.Spec.ExpiresAt, t.Revision, t.Budget, t.Retry, t.PublishRefused)
+	fmt.Fprintf(&b, "provider found=%t deleting=%t ready=%t admitted=%t account=%q refusal=%v enforcer=%s; restored %+v",
+		p.Found, p.Deleting, p.Ready, p.Admitted, p.Account, p.Refusal, p.Capabilities.ExpiryEnforcedBy, o.Restored)
+	return b.String()
+}
+
+func total(_ *plan.Observation, d plan.Decision) string {
+	switch {
+	case d.Action == nil:
+		return "there is no action"
+	case !slices.Contains(plan.Rules(), d.Rule):
+		return "no rule of the list decided"
+	case v1alpha1.ReasonHelp[d.Reason] == "":
+		return "the reason has no sentence"
+	case d.After < 0:
+		return "it waits for the past"
+	}
+	return ""
+}
+
+func copied(o *plan.Observation) plan.Observation {
+	out := *o
+	out.Token.Spec = *o.Token.Spec.DeepCopy()
+	out.Token.Budget, out.Token.Retry = o.Token.Budget.DeepCopy(), o.Token.Retry.DeepCopy()
+	out.Ledger = make([]plan.Entry, len(o.Ledger))
+	for i, e := range o.Ledger {
+		e.LedgerEntry = *e.DeepCopy()
+		out.Ledger[i] = e
+	}
+	return out
+}
+
+func pure(o *plan.Observation, d plan.Decision) string {
+	before := copied(o)
+	again := plan.Next(*o)
+	now := *o
+	before.Token.Owns, now.Token.Owns = nil, nil // functions do not compare
+	if len(now.Ledger) == 0 {
+		before.Ledger, now.Ledger = nil, nil
+	}
+	if !reflect.DeepEqual(before, now) {
+		return "the observation was changed: " + gocmp.Diff(before, now)
+	}
+	if !reflect.DeepEqual(d, again) {
+		return "the second decision differs: " + gocmp.Diff(d, again)
+	}
+	return ""
+}
+
+// unordered: with several Active entries, and of several attempts to give up,
+// the first is as good as any.
+func unordered(o *plan.Observation, d plan.Decision) string {
+	if count(o, v1alpha1.StateActive) > 1 {
+		return ""
+	}
+	turned := copied(o)
+	slices.Reverse(turned.Ledger)
+	other := plan.Next(turned)
+	d.Message, other.Message = "", ""
+	d.Action, other.Action = sorted(d.Action), sorted(other.Action)
+	if !reflect.DeepEqual(d, other) {
+		return "turned round it differs: " + gocmp.Diff(d, other)
+	}
+	return ""
+}
+
+func sorted(action plan.Action) plan.Action {
+	if a, ok := action.(plan.Abandon); ok {
+		a.Name = ""
+		return a
+	}
+	if a, ok := action.(plan.Revoke); ok {
+		return plan.Revoke{Names: slices.Sorted(slices.Values(a.Names))}
+	}
+	if a, ok := action.(plan.BeginRevoke); ok {
+		return plan.BeginRevoke{Names: slices.Sorted(slices.Values(a.Names))}
+	}
+	return action
+}
+
+func count(o *plan.Observation, states ...v1alpha1.CredentialState) int {
+	n := 0
+	for _, e := range o.Ledger {
+		if slices.Contains(states, e.State) {
+			n++
+		}
+	}
+	return n
+}
+
+func unsettled(o *plan.Observation) int {
+	n := 0
+	for _, e := range o.Ledger {
+		if !e.Settled {
+			n++
+		}
+	}
+	return n
+}
+
+func over(o *plan.Observation) bool {
+	return o.Token.Spec.ExpiresAt != nil && !o.Now.Before(o.Token.Spec.ExpiresAt.Time)
+}
+
+func otherAccount(o *plan.Observation) bool {
+	return slices.ContainsFunc(o.Ledger, func(e plan.Entry) bool {
+		return e.Account != "" && o.Provider.Account != "" && e.Account != o.Provider.Account
+	})
+}
+
+// lost: the Secret alone may know of a credential of this ApiToken.
+func lost(o *plan.Observation) bool {
+	s := &o.Secret
+	return o.Token.Revision == 0 && len(o.Ledger) == 0 && s.Exists && !s.Foreign && s.Credential != "" && o.Token.Owns(s.Credential)
+}
+
+func issues(o *plan.Observation, d plan.Decision) string {
+	issue, ok := d.Action.(plan.Issue)
+	_, try := d.Action.(plan.TryPublish)
+	if !ok && !try {
+		return ""
+	}
+	t, s, p := &o.Token, &o.Secret, &o.Provider
+	known := count(o, v1alpha1.StateMinting, v1alpha1.StateActive, v1alpha1.StateRetiring, v1alpha1.StateAbandoned)
+	left, _ := plan.BudgetAt(t.Budget, o.Now)
+	for why, wrong := range map[string]bool{
+		"it is being deleted":                       t.Deleting,
+		"the finalizer is not on":                   !t.HasFinalizer,
+		"it is suspended":                           t.Spec.Suspend,
+		"access has ended":                          over(o),
+		"an attempt that was read is open":          count(o, v1alpha1.StateMinting) > 0,
+		"an entry is in an unknown state":           known != len(o.Ledger),
+		"the Secret was not read":                   !s.Live,
+		"the Secret is somebody else's":             s.Exists && s.Foreign,
+		"16 attempts are not settled":               unsettled(o) >= plan.MaxUnsettled,
+		"the ledger is full":                        len(o.Ledger) >= plan.MaxLedger,
+		"the budget is empty":                       ok && issue.Charged && left.Remaining == 0,
+		"only the schedule is free":                 ok && issue.Charged == (issue.Reason == plan.IssueScheduled),
+		"the backoff runs":                          t.Retry != nil && o.Now.Before(t.Retry.NotBefore.Time),
+		"the last publish was refused":              ok && t.PublishRefused,
+		"the provider cannot issue":                 !p.Found || !p.Ready || !p.Admitted || p.Deleting,
+		"the account changed":                       otherAccount(o),
+		"the provider refuses it":                   p.Refusal != nil,
+		"the revision was used before":              ok && (issue.Revision <= t.Revision || issue.Revision <= s.Facts.Revision),
+		"the Secret's credential was not asked for": lost(o) && o.Restored == nil,
+		"the Secret's credential is live":           lost(o) && o.Restored != nil && o.Restored.Live,
+	} {
+		if wrong {
+			return why
+		}
+	}
+	return ""
+}
+
+func find(o *plan.Observation, name string) plan.Entry {
+	i := slices.IndexFunc(o.Ledger, func(e plan.Entry) bool { return e.Name == name })
+	if i < 0 {
+		return plan.Entry{}
+	}
+	return o.Ledger[i]
+}
+
+// names reports whether the Secret, as it was read live, is ours and names the credential.
+func names(o *plan.Observation, name string) bool {
+	s := &o.Secret
+	return s.Live && s.Exists && !s.Foreign && s.Credential == name
+}
+
+func adopts(o *plan.Observation, d plan.Decision) string {
+	if a, ok := d.Action.(plan.Adopt); ok {
+		if s := find(o, a.Name).State; !names(o, a.Name) || (s != v1alpha1.StateMinting && s != v1alpha1.StateAbandoned) {
+			return "the entry is neither Minting nor Abandoned, or the Secret does not name it"
+		}
+	}
+	if a, ok := d.Action.(plan.AdoptRestored); ok {
+		if !names(o, a.Name) || !lost(o) || o.Restored == nil || !o.Restored.Live {
+			return "the credential is not known to be live, or not lost"
+		}
+	}
+	return ""
+}
+
+func abandons(o *plan.Observation, d plan.Decision) string {
+	a, ok := d.Action.(plan.Abandon)
+	switch {
+	case !ok:
+		return ""
+	case find(o, a.Name).State != v1alpha1.StateMinting || !o.Secret.Live || names(o, a.Name):
+		return "the entry is not Minting, or the Secret was not read or names it"
+	case a.Fence != (o.Secret.Exists && !o.Secret.Foreign):
+		return "an existing Secret of ours is fenced, and no other"
+	}
+	return ""
+}
+
+func revokes(o *plan.Observation, d plan.Decision) string {
+	if a, ok := d.Action.(plan.Revoke); ok {
+		return revoked(o, v1alpha1.StateRetiring, a.Names)
+	}
+	if a, ok := d.Action.(plan.BeginRevoke); ok {
+		return revoked(o, v1alpha1.StateAbandoned, a.Names)
+	}
+	return ""
+}
+
+// revoked judges the names that are revoked, or begun to be, from a state.
+func revoked(o *plan.Observation, state v1alpha1.CredentialState, all []string) string {
+	if !o.Secret.Live || len(all) == 0 {
+		return "the Secret was not read, or nothing is revoked"
+	}
+	for _, name := range all {
+		e := find(o, name)
+		switch {
+		case names(o, name):
+			return name + " is in the Secret"
+		case e.State != state || !e.Settled:
+			return name + " is in another state, or not settled"
+		case state == v1alpha1.StateRetiring && e.RetireAt != nil && o.Now.Before(e.RetireAt.Time) && !over(o):
+			return name + " is in its overlap"
+		case state == v1alpha1.StateRetiring && e.Account != "" && o.Provider.Account != "" && e.Account != o.Provider.Account:
+			return name + " is of another account"
+		case state == v1alpha1.StateRetiring && !o.Provider.Found:
+			return "there is no provider"
+		}
+	}
+	return ""
+}
+
+func leaves(o *plan.Observation, d plan.Decision) string {
+	retains := o.Token.Spec.DeletionPolicy == v1alpha1.DeletionRetain
+	_, waits := d.Action.(plan.Wait)
+	_, reads := d.Action.(plan.ReadSecret)
+	_, releases := d.Action.(plan.Release)
+	_, removes := d.Action.(plan.RemoveFinalizer)
+	purge, purges := d.Action.(plan.Purge)
+	goes := releases || removes || purges
+	for why, wrong := range map[string]bool{
+		"while deleting nothing else is done":          o.Token.Deleting && !goes && !waits && !reads,
+		"it is not being deleted, or has gone":         goes && (!o.Token.Deleting || !o.Token.HasFinalizer),
+		"the policy decides":                           goes && releases != retains,
+		"the ledger is not empty":                      removes && len(o.Ledger) > 0,
+		"the Secret knows of a credential":             removes && lost(o),
+		"it is settled when every entry is":            purges && purge.Settled != (unsettled(o) == 0),
+		"there is no way to revoke":                    purges && (otherAccount(o) || !o.Provider.Found),
+		"nothing wakes it when all is settled":         purges && !purge.Settled && d.After <= 0,
+		"what can be done at once is put off for ever": waits && o.Token.Deleting && retains && o.Token.HasFinalizer,
+	} {
+		if wrong {
+			return why
+		}
+	}
+	return ""
+}
+
+func endsAccess(o *plan.Observation, d plan.Decision) string {
+	_, deletes := d.Action.(plan.DeleteSecret)
+	retire, retires := d.Action.(plan.Retire)
+	s := &o.Secret
+	switch {
+	case !deletes && !retires:
+		return ""
+	case deletes && (!s.Live || !s.Exists || s.Foreign):
+		return "the Secret was not read, or is not ours"
+	case deletes && lost(o) && o.Restored == nil:
+		return "only the Secret knows of its credential"
+	case retires && (!s.Live || s.Exists && !s.Foreign || find(o, retire.Name).State != v1alpha1.StateActive):
+		return "the Secret is still there, or the entry is not Active"
+	}
+	lapsed := slices.ContainsFunc(o.Ledger, func(e plan.Entry) bool {
+		return e.State == v1alpha1.StateActive && e.ExpiresAt != nil && !o.Now.Before(e.ExpiresAt.Time)
+	})
+	if !over(o) && (!lapsed || o.Provider.Capabilities.ExpiryEnforcedBy != "Operator") {
+		return "access has not ended"
+	}
+	return ""
+}
+
+// What a live read and a question to the provider can bring.
+var (
+	reading = axis{
+		live, all(live, absent), all(live, foreign), all(live, holding("")),
+		all(live, holding("own-1")), all(live, holding("own-x")), all(live, current),
+	}
+	asking = axis{answered(true), answered(false)}
+)
+
+// looks answers every look in every way.
+func looks(o *plan.Observation, d plan.Decision) string { return looksFrom(*o, d, 0) }
+
+func looksFrom(o plan.Observation, d plan.Decision, depth int) string {
+	_, reads := d.Action.(plan.ReadSecret)
+	_, finds := d.Action.(plan.FindRestored)
+	switch {
+	case !reads && !finds:
+		return ""
+	case depth == 2:
+		return "it looks more than twice"
+	case reads && o.Secret.Live:
+		return "the Secret was read already"
+	case finds && (o.Restored != nil || !lost(&o) || !o.Secret.Live || !o.Provider.Found || !o.Provider.Ready):
+		return "it was asked already, or nothing was lost, or nobody can be asked"
+	}
+	hows := reading
+	if finds {
+		hows = asking
+	}
+	for _, how := range hows {
+		next := o
+		how(&next)
+		if why := looksFrom(next, plan.Next(next), depth+1); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// wakes goes to every time at which something becomes due before the wait ends.
+func wakes(o *plan.Observation, d plan.Decision) string {
+	if _, waits := d.Action.(plan.Wait); !waits {
+		return ""
+	}
+	for _, t := range dueTimes(o) {
+		in := t.Sub(o.Now)
+		if in <= 0 || d.After > 0 && in >= d.After {
+			continue
+		}
+		later := plan.Next(after(o, in))
+		if _, waits := later.Action.(plan.Wait); !waits {
+			return fmt.Sprintf("in %s it would be %T, and nothing wakes it then", in, later.Action)
+		}
+	}
+	if d.State == plan.Progressing && d.After == 0 && d.Reason != v1alpha1.ReasonProviderNotReady {
+		return "work is under way, and neither a time nor the provider's readiness ends it"
+	}
+	return ""
+}
+
+// dueTimes are all times in an observation.
+func dueTimes(o *plan.Observation) []time.Time {
+	_, refill := plan.BudgetAt(o.Token.Budget, o.Now)
+	out := []time.Time{refill}
+	if end := o.Token.Spec.ExpiresAt; end != nil {
+		out = append(out, end.Time)
+	}
+	if r := o.Token.Retry; r != nil {
+		out = append(out, r.NotBefore.Time)
+	}
+	for i := range o.Ledger {
+		e := &o.Ledger[i]
+		if !e.Settled {
+			out = append(out, o.Now.Add(e.SettlesIn))
+		}
+		if e.RetireAt != nil {
+			out = append(out, e.RetireAt.Time)
+		}
+		if e.State == v1alpha1.StateActive {
+			out = append(out, plan.RotationDue(o.Token.UID, &o.Token.Spec, &e.LedgerEntry))
+			if e.ExpiresAt != nil {
+				out = append(out, e.ExpiresAt.Time)
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b time.Time) int { return cmp.Compare(a.UnixNano(), b.UnixNano()) })
+	return out
+}
+
+// after is the observation a while later.
+func after(o *plan.Observation, d time.Duration) plan.Observation {
+	out := copied(o)
+	out.Now = o.Now.Add(d)
+	for i := range out.Ledger {
+		e := &out.Ledger[i]
+		e.SettlesIn = max(0, e.SettlesIn-d)
+		e.Settled = e.Settled || e.SettlesIn == 0
+	}
+	return out
+}
+
+func tells(_ *plan.Observation, d plan.Decision) string {
+	if d.State == plan.Stalled && len(d.Message) < 40 {
+		return "the message is too short to say which value is wrong and what to do"
+	}
+	if d.Message == "" && d.Rule != "steady" && d.Rule != "gone" {
+		return "there is no message"
+	}
+	return ""
+}

@@ -1,0 +1,152 @@
+package plan_test
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// never: a decision that waits for an event only.
+const never = -time.Nanosecond
+
+// nextCase is an observation and the decision it has to lead to.
+type nextCase struct {
+	// reason why it has to.
+	reason string
+	given  []change
+
+	rule   string
+	action plan.Action
+	state  plan.State
+	// code is the condition's reason.
+	code string
+	// says are parts of the message.
+	says []string
+	// after is when to look again, where it matters.
+	after time.Duration
+}
+
+func given(changes ...change) []change { return changes }
+
+func testNext(t *testing.T, cases map[string]nextCase) {
+	t.Helper()
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := plan.Next(observe(tc.given...))
+			want := plan.Decision{Rule: tc.rule, Action: tc.action, State: tc.state, Reason: tc.code, Message: got.Message, After: got.After}
+			if tc.after == never {
+				want.After = 0
+			} else if tc.after != 0 {
+				want.After = tc.after
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%s\n-want +got:\n%s", tc.reason, diff)
+			}
+			for _, part := range tc.says {
+				if !strings.Contains(got.Message, part) {
+					t.Errorf("%s\nthe message does not say %q: %s", tc.reason, part, got.Message)
+				}
+			}
+			if got.State == plan.Stalled && len(tc.says) < 2 {
+				t.Errorf("a case that stalls says which value is wrong and the way out; the message: %s", got.Message)
+			}
+		})
+	}
+}
+
+// tables are all the cases of this package.
+var tables = map[string]map[string]nextCase{
+	"deletion":   deletionCases,
+	"never":      neverIssuedCases,
+	"look":       lookCases,
+	"resolve":    resolveCases,
+	"restore":    restoreCases,
+	"issue":      issueCases,
+	"unissued":   nothingWantedCases,
+	"publish":    tryPublishCases,
+	"provider":   providerCases,
+	"foreign":    foreignCases,
+	"refusal":    refusalCases,
+	"limits":     limitCases,
+	"begin":      beginRevokeCases,
+	"revoke":     revokeCases,
+	"end":        endCases,
+	"expiry":     expiryCases,
+	"suspension": suspendCases,
+	"secret":     secretCases,
+	"steady":     steadyCases,
+}
+
+func TestNext(t *testing.T) {
+	for name, cases := range tables {
+		t.Run(name, func(t *testing.T) { testNext(t, cases) })
+	}
+}
+
+func TestEveryRuleHasCases(t *testing.T) {
+	seen := map[string]int{}
+	for _, cases := range tables {
+		for name, tc := range cases {
+			seen[tc.rule]++
+			if tc.reason == "" {
+				t.Errorf("case %q has no reason", name)
+			}
+		}
+	}
+	for _, rule := range plan.Rules() {
+		if seen[rule] == 0 {
+			t.Errorf("no case reaches rule %q", rule)
+		}
+		delete(seen, rule)
+	}
+	for rule := range maps.Keys(seen) {
+		t.Errorf("cases want rule %q, which is not in the list", rule)
+	}
+}
+
+func TestRulesAreNamedOnce(t *testing.T) {
+	names := plan.Rules()
+	slices.Sort(names)
+	if once := slices.Compact(slices.Clone(names)); len(once) != len(names) {
+		t.Errorf("two rules have one name: %v", names)
+	}
+}
+
+func TestEveryReasonHasHelp(t *testing.T) {
+	for _, cases := range tables {
+		for name, tc := range cases {
+			if v1alpha1.ReasonHelp[tc.code] == "" {
+				t.Errorf("case %q: reason %q has no sentence in ReasonHelp", name, tc.code)
+			}
+		}
+	}
+}
+
+func TestEveryRefusalHasItsReason(t *testing.T) {
+	want := map[provider.RefusalReason]string{
+		provider.RefusedScope:    v1alpha1.ReasonScopeNotGrantable,
+		provider.RefusedLifetime: v1alpha1.ReasonLifetimeTooLong,
+		provider.RefusedBuckets:  v1alpha1.ReasonTooManyBuckets,
+		provider.RefusedBucket:   v1alpha1.ReasonBucketNotGrantable,
+		provider.RefusedNarrow:   v1alpha1.ReasonRestrictionUnsupported,
+		"SomethingNew":           v1alpha1.ReasonProviderRefused,
+	}
+	for refusal, reason := range want {
+		r := provider.Refusal{Reason: refusal, Field: "spec.scopes[0]", Value: "a:b", Message: "declare a:c"}
+		d := plan.Next(observe(unissued, refusing(r)))
+		if d.Reason != reason || d.State != plan.Stalled {
+			t.Errorf("refusal %s shows as %s in state %d, want %s and Stalled", refusal, d.Reason, d.State, reason)
+		}
+		if wantMessage := "spec.scopes[0]: a:b: declare a:c"; d.Message != wantMessage {
+			t.Errorf("refusal %s says %q, want field, value and way out: %q", refusal, d.Message, wantMessage)
+		}
+	}
+}

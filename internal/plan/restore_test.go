@@ -1,0 +1,143 @@
+package plan_test
+
+import (
+	"time"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// restored: the status was lost, the Secret is there, and it was read.
+var restored = all(lostStatus, live)
+
+var restoreCases = map[string]nextCase{
+	"not read yet": {
+		reason: "A Secret that no status knows is read live first.",
+		given:  given(lostStatus),
+		rule:   "read-secret", action: plan.ReadSecret{}, state: plan.Progressing, code: v1alpha1.ReasonPublishing,
+	},
+	"our credential": {
+		reason: "A restore without status costs one Find.",
+		given:  given(restored),
+		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"still live": {
+		reason: "Still live: adopt it under its old name.",
+		given:  given(restored, answered(true)),
+		rule:   "adopt-restored", action: plan.AdoptRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"gone": {
+		reason: "Gone: mint, under a revision that no name has had.",
+		given:  given(restored, answered(false)),
+		rule:   "issue", action: plan.Issue{Reason: plan.IssueInitial, Revision: 8, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
+	},
+	"data edited": {
+		reason: "The credential may be live whatever became of the Secret's data.",
+		given:  given(restored, edited),
+		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"suspended": {
+		reason: "suspend stops reservations only.",
+		given:  given(restored, suspend),
+		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"suspended and gone": {
+		reason: "Nothing is issued in its place while suspended.",
+		given:  given(restored, suspend, answered(false)),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
+	},
+	"declaration refused": {
+		reason: "What cannot be granted anew may still be live.",
+		given: given(restored, refusing(provider.Refusal{
+			Reason: provider.RefusedScope, Field: "spec.scopes[0]", Value: "a:b", Message: "declare a:c"})),
+		rule: "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"provider missing": {
+		reason: "Nobody can say whether it is live, so nothing is issued over it.",
+		given:  given(restored, missing),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderNotFound, after: never,
+		says: []string{"spec.providerRef", `"store"`, "create it"},
+	},
+	"provider not ready": {
+		reason: "The provider's readiness wakes it; until then nothing is issued over it.",
+		given:  given(restored, notReady),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonProviderNotReady, after: never,
+		says: []string{"it does not answer"},
+	},
+	"another account": {
+		reason: `Under another account nothing is minted, and "not found" is not "revoked".`,
+		given:  given(restored, belongs(other)),
+		rule:   "account-changed", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderAccountChanged,
+		says: []string{"own-active", account, other, "restore the old ones", `delete Secret "training"`},
+	},
+	"account not known": {
+		reason: "The account is learnt by connecting.",
+		given:  given(restored, belongs("")),
+		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"Secret without an account": {
+		reason: "A Secret that does not say which account issued its credential is looked up at the one at hand.",
+		given:  given(restored, func(o *plan.Observation) { o.Secret.Facts.Account = "" }, belongs(other)),
+		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"credential of another cluster": {
+		reason: "A Secret with a foreign cluster identity may be overwritten; its credential is not ours.",
+		given:  given(restored, holding("")),
+		rule:   "issue", action: plan.Issue{Reason: plan.IssueInitial, Revision: 8, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
+	},
+	"credential of another ApiToken": {
+		reason: "A name that was not made for this ApiToken is not adopted.",
+		given:  given(restored, holding("their-1")),
+		rule:   "issue", action: plan.Issue{Reason: plan.IssueInitial, Revision: 8, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
+	},
+	"nobody says whose names they are": {
+		reason: "Without knowing what is ours nothing is adopted.",
+		given:  given(restored, func(o *plan.Observation) { o.Token.Owns = nil }),
+		rule:   "issue", action: plan.Issue{Reason: plan.IssueInitial, Revision: 8, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
+	},
+	"status not lost": {
+		reason: "An empty ledger with a revision means that all was revoked: the old Secret counts as missing.",
+		given:  given(live, ledger()),
+		rule:   "issue", action: plan.Issue{Reason: plan.IssueInitial, Revision: 8, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
+	},
+	"no Secret": {
+		reason: "Without status and Secret it is a new ApiToken.",
+		given:  given(unissued, live),
+		rule:   "issue", action: plan.Issue{Reason: plan.IssueInitial, Revision: 1, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
+	},
+	"Secret of somebody else": {
+		reason: "Somebody else's Secret is neither adopted nor overwritten.",
+		given:  given(unissued, live, foreign),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonSecretNotOwned, after: plan.Recheck,
+		says: []string{"spec.secret.name", `"training"`, `Deployment "web"`, "name another Secret"},
+	},
+	"after the hard end, provider not ready": {
+		reason: "Nothing but the Secret knows of the credential: deleted, the credential would live on unseen.",
+		given:  given(restored, endsIn(-time.Hour), notReady),
+		rule:   "ended", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonExpired,
+		says: []string{"spec.expiresAt", "raise spec.expiresAt"},
+	},
+	"after the hard end": {
+		reason: "What is still live has to be known before it can be ended.",
+		given:  given(restored, endsIn(-time.Hour)),
+		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"after the hard end, still live": {
+		reason: "It comes into the ledger first, and is retired from there.",
+		given:  given(restored, endsIn(-time.Hour), answered(true)),
+		rule:   "adopt-restored", action: plan.AdoptRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"after the hard end, gone": {
+		reason: "Only the Secret is left to take away.",
+		given:  given(restored, endsIn(-time.Hour), answered(false)),
+		rule:   "end-secret", action: plan.DeleteSecret{}, state: plan.Stalled, code: v1alpha1.ReasonExpired,
+		says: []string{"spec.expiresAt", "raise spec.expiresAt"},
+	},
+	"after the hard end, another account": {
+		reason: "The old account's credentials are needed to end it.",
+		given:  given(restored, endsIn(-time.Hour), belongs(other)),
+		rule:   "account-changed", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderAccountChanged,
+		says: []string{account, other, "restore the old ones"},
+	},
+}

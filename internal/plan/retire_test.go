@@ -1,0 +1,128 @@
+package plan_test
+
+import (
+	"time"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
+)
+
+var settled = attempt("own-new", v1alpha1.StateAbandoned, 0)
+
+var beginRevokeCases = map[string]nextCase{
+	"settled": {
+		reason: "Before the first revoke call a status update moves the entry to Retiring.",
+		given:  given(live, beside(settled)),
+		rule:   "begin-revoke", action: plan.BeginRevoke{Names: []string{"own-new"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"settled, Secret absent": {
+		reason: "Absent is fine: a settled attempt cannot be published any more.",
+		given:  given(live, absent, beside(settled), suspend),
+		rule:   "begin-revoke", action: plan.BeginRevoke{Names: []string{"own-new"}}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
+	},
+	"one settled of two": {
+		reason: "Only what can no longer take effect is begun.",
+		given:  given(live, beside(attempt("own-2", v1alpha1.StateAbandoned, time.Minute), settled)),
+		rule:   "begin-revoke", action: plan.BeginRevoke{Names: []string{"own-new"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"two settled": {
+		reason: "One write moves all.",
+		given:  given(live, beside(settled, attempt("own-2", v1alpha1.StateAbandoned, 0))),
+		rule:   "begin-revoke", action: plan.BeginRevoke{Names: []string{"own-new", "own-2"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"before what is due": {
+		reason: "Both go on; the write comes before the calls.",
+		given:  given(live, beside(retiring("own-old", 0), settled)),
+		rule:   "begin-revoke", action: plan.BeginRevoke{Names: []string{"own-new"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"not settled": {
+		reason: "An Abandoned name is revoked only once settled.",
+		given:  given(live, beside(givenUp)),
+		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Minute,
+	},
+	"Secret of somebody else": {
+		reason: "Somebody else's Secret holds nothing of ours.",
+		given:  given(live, foreign, ledger(settled)),
+		rule:   "begin-revoke", action: plan.BeginRevoke{Names: []string{"own-new"}}, state: plan.Stalled, code: v1alpha1.ReasonSecretNotOwned,
+		says: []string{"spec.secret.name", "name another Secret"},
+	},
+	"without a provider": {
+		reason: "The move is a status write; the call waits for the provider.",
+		given:  given(live, missing, beside(settled)),
+		rule:   "begin-revoke", action: plan.BeginRevoke{Names: []string{"own-new"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+}
+
+var revokeCases = map[string]nextCase{
+	"overlap over": {
+		reason: "The time it may go has come.",
+		given:  given(live, beside(retiring("own-old", 0))),
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"without a time": {
+		reason: "A Retiring entry without a time is due.",
+		given:  given(live, beside(attempt("own-old", v1alpha1.StateRetiring, 0))),
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"one due of two": {
+		reason: "The overlap of the other goes on.",
+		given:  given(live, beside(retiring("own-1", time.Second), retiring("own-2", 0))),
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-2"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"overlap running": {
+		reason: "Pods may still hold it.",
+		given:  given(live, beside(retiring("own-old", time.Second))),
+		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Second,
+	},
+	"due, not settled": {
+		reason: "An attempt that can still take effect is not revoked yet.",
+		given:  given(live, beside(attempt("own-old", v1alpha1.StateRetiring, 30*time.Second))),
+		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: 30 * time.Second,
+	},
+	"due, in the Secret": {
+		reason: "Not revoked while the Secret, read live, names it; that nothing can replace it now does not matter.",
+		given:  given(live, suspend, holding("own-old"), beside(retiring("own-old", -time.Hour))),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonSuspended, after: plan.Recheck,
+	},
+	"one of two in the Secret": {
+		reason: "The other one goes.",
+		given:  given(live, suspend, holding("own-1"), beside(retiring("own-1", 0), retiring("own-2", 0))),
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-2"}}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
+	},
+	"suspended": {
+		reason: "suspend stops reservations only; retiring goes on.",
+		given:  given(live, suspend, beside(retiring("own-old", 0))),
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"while nothing can be issued": {
+		reason: "What keeps a credential from being issued is still said while an old one goes.",
+		given:  given(live, otherScope, leaving, beside(retiring("own-old", 0))),
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Stalled, code: v1alpha1.ReasonProviderDeleting,
+		says: []string{"spec.providerRef", "create another provider"},
+	},
+	"provider not ready": {
+		reason: "Its readiness is about minting; revoking is tried.",
+		given:  given(live, notReady, beside(retiring("own-old", 0))),
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"provider missing": {
+		reason: "Nobody is there to revoke it.",
+		given:  given(live, missing, beside(retiring("own-old", 0))),
+		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: plan.Recheck,
+	},
+	"one of another account": {
+		reason: "Only what this account issued is revoked under it.",
+		given:  given(live, beside(by(other, retiring("own-1", 0)), retiring("own-2", 0))),
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-2"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"account not known": {
+		reason: "The account is learnt by connecting, before anything is revoked.",
+		given:  given(live, belongs(""), beside(retiring("own-old", 0))),
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"state of a newer version": {
+		reason: "An entry in a state this version does not know is kept.",
+		given:  given(live, beside(attempt("own-old", "Frozen", 0))),
+		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+}

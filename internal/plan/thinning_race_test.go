@@ -1,0 +1,7 @@
+//go:build race
+
+package plan_test
+
+// thinning: under the race detector, which slows this search down and has
+// nothing to find in pure functions, every so many observations are visited.
+const thinning = 7

@@ -1,0 +1,240 @@
+package secretstore
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+)
+
+func TestPublishCreates(t *testing.T) {
+	b := newBench(t)
+	seen := b.read()
+	if seen.View.Exists || seen.Version != "" || !seen.View.Live {
+		t.Fatalf("what is absent reads as %+v", seen.View)
+	}
+	wrote, err := b.publish(1, seen)
+	b.ok(err)
+	entry, _ := credential(1)
+	want := with(b.target.Connection, map[string]string{"AWS_ACCESS_KEY_ID": "KEY1", "AWS_SECRET_ACCESS_KEY": "CANARY-1"})
+	secret := b.secret()
+	if diff := cmp.Diff(want, texts(secret.Data)); diff != "" {
+		t.Errorf("data (-want +got):\n%s", diff)
+	}
+	if secret.Labels[v1alpha1.LabelManaged] != "true" || secret.Labels["team"] != "ml" || secret.Annotations["example.com/a"] != "1" {
+		t.Errorf("labels %v, annotations %v", secret.Labels, secret.Annotations)
+	}
+	if c := metav1.GetControllerOf(secret); c == nil || c.UID != b.target.Token.UID {
+		t.Errorf("owners %+v", secret.OwnerReferences)
+	}
+	again := b.read()
+	if again.Version != wrote.Version || again.View.Credential != entry.Name || !again.View.Intact || !again.View.LayoutCurrent || again.View.Foreign {
+		t.Errorf("read again: %+v", again.View)
+	}
+	facts := again.View.Facts
+	if facts.ID != "KEY1" || facts.Account != "42" || facts.Fingerprint != "f00d" || facts.RotationGeneration != 7 || facts.Revision != 1 ||
+		!facts.IssuedAt.Equal(entry.IssuedAt.Time) || !facts.ExpiresAt.Equal(entry.ExpiresAt.Time) {
+		t.Errorf("facts: %+v", facts)
+	}
+	wrote.View.Trusted, again.View.Trusted = false, false
+	if diff := cmp.Diff(again.View, wrote.View); diff != "" {
+		t.Errorf("what was written differs from what is read (-read +written):\n%s", diff)
+	}
+}
+
+// TestPublishIsConditional: any change since the Secret was seen makes it fail.
+func TestPublishIsConditional(t *testing.T) {
+	changes := map[string]func(b *bench, seen Snapshot){
+		"a label":               func(b *bench, _ Snapshot) { b.edit(func(s *corev1.Secret) { s.Labels["x"] = "y" }) },
+		"an annotation":         func(b *bench, _ Snapshot) { b.edit(func(s *corev1.Secret) { s.Annotations["x"] = "y" }) },
+		"a value":               func(b *bench, _ Snapshot) { b.edit(func(s *corev1.Secret) { s.Data["x"] = []byte("y") }) },
+		"another publish":       func(b *bench, _ Snapshot) { b.published(9) },
+		"a fence":               func(b *bench, seen Snapshot) { b.ok(b.store.Fence(b.Context(), b.target, seen, "at1-given-up")) },
+		"a release":             func(b *bench, seen Snapshot) { b.ok(b.store.Release(b.Context(), b.target, seen)) },
+		"deleted and made anew": func(b *bench, seen Snapshot) { b.ok(b.store.Delete(b.Context(), b.target, seen)); b.published(9) },
+	}
+	for name, change := range changes {
+		t.Run(name, func(t *testing.T) {
+			b := newBench(t)
+			seen := b.published(1)
+			change(b, seen)
+			before := b.secret()
+			_, err := b.publish(2, seen)
+			b.conflicts(name, err)
+			if diff := cmp.Diff(before, b.secret()); diff != "" {
+				t.Errorf("a publish that failed changed the Secret:\n%s", diff)
+			}
+		})
+	}
+	t.Run("deleted", func(t *testing.T) {
+		b := newBench(t)
+		seen := b.published(1)
+		b.ok(b.store.Delete(b.Context(), b.target, seen))
+		if _, err := b.publish(2, seen); !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
+			t.Errorf("over what is gone: %v", err)
+		}
+	})
+	t.Run("created meanwhile", func(t *testing.T) {
+		b := newBench(t)
+		absent := b.read()
+		b.published(1)
+		_, err := b.publish(2, absent)
+		b.conflicts("over what was absent", err)
+	})
+	t.Run("unchanged", func(t *testing.T) {
+		b := newBench(t)
+		b.edit1(b.published(1))
+		seen := b.read()
+		_, err := b.publish(2, seen)
+		b.ok(err)
+		if s := b.secret(); s.Labels["theirs"] != "stays" || string(s.Data["AWS_SECRET_ACCESS_KEY"]) != "CANARY-2" {
+			t.Errorf("labels %v, data %v", s.Labels, texts(s.Data))
+		}
+	})
+}
+
+// edit1 puts something of somebody else on the Secret, and a fence of ours.
+func (b *bench) edit1(seen Snapshot) {
+	b.Helper()
+	b.ok(b.store.Fence(b.Context(), b.target, seen, "at1-given-up"))
+	b.edit(func(s *corev1.Secret) { s.Labels["theirs"] = "stays" })
+}
+
+func TestFence(t *testing.T) {
+	b := newBench(t)
+	seen := b.published(1)
+	before := b.secret()
+	b.ok(b.store.Fence(b.Context(), b.target, seen, "at1-given-up"))
+	after := b.secret()
+	if after.Annotations[v1alpha1.AnnotationFence] != "at1-given-up" || after.ResourceVersion == before.ResourceVersion {
+		t.Errorf("annotations %v", after.Annotations)
+	}
+	if diff := cmp.Diff(texts(before.Data), texts(after.Data)); diff != "" {
+		t.Errorf("a fence changed the data:\n%s", diff)
+	}
+	now := b.read()
+	if !now.View.Intact || !now.View.LayoutCurrent {
+		t.Errorf("a fenced Secret reads as %+v", now.View)
+	}
+	b.conflicts("a second fence over the same version", b.store.Fence(b.Context(), b.target, seen, "at1-other"))
+	_, err := b.publish(2, now)
+	b.ok(err)
+	if fence := b.secret().Annotations[v1alpha1.AnnotationFence]; fence != "" {
+		t.Errorf("the fence %s is left after a publish", fence)
+	}
+}
+
+func TestTryPublishWritesNothing(t *testing.T) {
+	b := newBench(t)
+	b.ok(b.store.TryPublish(b.Context(), b.target, b.read()))
+	if b.read().View.Exists {
+		t.Fatal("a dry run made a Secret")
+	}
+	seen := b.published(1)
+	before := b.secret()
+	b.ok(b.store.TryPublish(b.Context(), b.target, seen))
+	if diff := cmp.Diff(before, b.secret()); diff != "" {
+		t.Errorf("a dry run changed the Secret:\n%s", diff)
+	}
+	b.edit(func(s *corev1.Secret) { s.Labels["x"] = "y" })
+	b.conflicts("over what changed", b.store.TryPublish(b.Context(), b.target, seen))
+}
+
+// TestSync: what stands beside the credential changes, the credential does not.
+func TestSync(t *testing.T) {
+	b := newBench(t)
+	b.edit1(b.published(1))
+	b.target.Token.Spec.Secret.Labels = map[string]string{"tier": "gold"}
+	b.target.Token.Spec.Secret.Annotations = nil
+	b.target.Connection = provider.S3Connection("https://s3.example.org", "eu-2", []string{"a", "b"})
+	seen := b.read()
+	if seen.View.LayoutCurrent || !seen.View.Intact {
+		t.Fatalf("before: %+v", seen.View)
+	}
+	wrote, err := b.store.Sync(b.Context(), b.target, seen)
+	b.ok(err)
+	secret := b.secret()
+	want := with(b.target.Connection, map[string]string{"AWS_ACCESS_KEY_ID": "KEY1", "AWS_SECRET_ACCESS_KEY": "CANARY-1"})
+	if diff := cmp.Diff(want, texts(secret.Data)); diff != "" {
+		t.Errorf("data (-want +got):\n%s", diff)
+	}
+	wantLabels := map[string]string{"tier": "gold", "theirs": "stays", v1alpha1.LabelManaged: "true"}
+	if diff := cmp.Diff(wantLabels, secret.Labels); diff != "" {
+		t.Errorf("labels (-want +got):\n%s", diff)
+	}
+	if _, ok := secret.Annotations["example.com/a"]; ok {
+		t.Error("an annotation that is no longer declared is left")
+	}
+	now := b.read()
+	if !now.View.Intact || !now.View.LayoutCurrent || now.Version != wrote.Version || now.View.Facts != seen.View.Facts {
+		t.Errorf("after: %+v", now.View)
+	}
+	if same, err := b.store.Sync(b.Context(), b.target, now); err != nil || same.Version != now.Version {
+		t.Errorf("a second Sync wrote %s: %v", same.Version, err)
+	}
+	b.target.Token.Spec.Secret.Labels = nil
+	stale := b.read()
+	b.edit(func(s *corev1.Secret) { s.Labels["x"] = "y" })
+	_, err = b.store.Sync(b.Context(), b.target, stale)
+	b.conflicts("a Sync over what changed", err)
+}
+
+func TestRelease(t *testing.T) {
+	b := newBench(t)
+	seen := b.published(1)
+	before := b.secret()
+	b.ok(b.store.Release(b.Context(), b.target, seen))
+	after := b.secret()
+	if len(after.OwnerReferences) > 0 || after.Annotations[v1alpha1.AnnotationRetained] != "true" {
+		t.Errorf("owners %v, annotations %v", after.OwnerReferences, after.Annotations)
+	}
+	if diff := cmp.Diff(texts(before.Data), texts(after.Data)); diff != "" {
+		t.Errorf("a release changed the data:\n%s", diff)
+	}
+	b.conflicts("a second release of the same version", b.store.Release(b.Context(), b.target, seen))
+
+	// Whoever takes it back puts the owner on again.
+	wrote, err := b.store.Sync(b.Context(), b.target, b.read())
+	b.ok(err)
+	if s := b.secret(); metav1.GetControllerOf(s) == nil || s.Annotations[v1alpha1.AnnotationRetained] != "" || wrote.View.Foreign {
+		t.Errorf("owners %v, annotations %v", s.OwnerReferences, s.Annotations)
+	}
+}
+
+func TestDelete(t *testing.T) {
+	b := newBench(t)
+	seen := b.published(1)
+	b.edit(func(s *corev1.Secret) { s.Labels["x"] = "y" })
+	b.conflicts("deleting what changed", b.store.Delete(b.Context(), b.target, seen))
+	now := b.read()
+	b.ok(b.store.Delete(b.Context(), b.target, now))
+	b.ok(b.store.Delete(b.Context(), b.target, now)) // gone is gone
+	b.published(2)
+	b.conflicts("deleting one of the same name", b.store.Delete(b.Context(), b.target, now))
+	b.secret()
+}
+
+// TestRetainHasNoOwner: a Secret that is to stay has no owner from the beginning.
+func TestRetainHasNoOwner(t *testing.T) {
+	b := newBench(t)
+	b.target.Token.Spec.DeletionPolicy = v1alpha1.DeletionRetain
+	b.published(1)
+	if s := b.secret(); len(s.OwnerReferences) > 0 {
+		t.Errorf("owners %v", s.OwnerReferences)
+	}
+	b.target.Token.Spec.DeletionPolicy = v1alpha1.DeletionRevoke
+	seen := b.read()
+	if seen.View.LayoutCurrent {
+		t.Error("the missing owner is not seen")
+	}
+	_, err := b.store.Sync(b.Context(), b.target, seen)
+	b.ok(err)
+	if metav1.GetControllerOf(b.secret()) == nil {
+		t.Error("no owner")
+	}
+}
