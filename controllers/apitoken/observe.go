@@ -177,6 +177,9 @@ func (r *Reconciler) look(ctx context.Context, p *pass, action plan.Action) (boo
 		if err != nil {
 			return true, err
 		}
+		if account := p.seen.View.Facts.Account; account != "" && account != conn.Account.ID {
+			return true, errAccountChanged
+		}
 		found, err := conn.Client.Find(ctx, a.Name)
 		if err != nil {
 			return true, err

@@ -33,4 +33,27 @@ var foreignCases = map[string]nextCase{
 		rule:   "no-way-to-revoke", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonForeignCredential, after: plan.Recheck,
 		says: []string{"someone-elses", "Retain"},
 	},
+	"foreign name, new credential wanted": {
+		reason: "Under another cluster identity nothing is issued: the old credentials would be lost.",
+		given:  given(live, otherScope, beside(retiring("someone-elses", time.Hour))),
+		rule:   "foreign-credential", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonForeignCredential,
+		says: []string{"someone-elses", "--cluster-identity"},
+	},
+	"foreign name beside one of ours that is due": {
+		reason: "Our own old credentials go as ever.",
+		given:  given(live, beside(retiring("someone-elses", -time.Hour), retiring("own-old", 0))),
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"foreign name of an attempt that the Secret holds": {
+		reason: "Another's credential is not adopted.",
+		given:  given(live, holding("someone-elses"), beside(attempt("someone-elses", v1alpha1.StateAbandoned, time.Minute))),
+		rule:   "foreign-credential", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonForeignCredential,
+		says: []string{"someone-elses", "--cluster-identity"},
+	},
+	"foreign name, hard end ahead": {
+		reason: "The Secret is deleted at the hard end, whatever else the ledger holds.",
+		given:  given(endsIn(time.Second), beside(retiring("someone-elses", time.Hour))),
+		rule:   "foreign-credential", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonForeignCredential, after: time.Second,
+		says: []string{"someone-elses", "--cluster-identity"},
+	},
 }

@@ -189,6 +189,11 @@ func otherAccount(o *plan.Observation) bool {
 	})
 }
 
+// foreigners: the ledger has a name that was not made for this ApiToken.
+func foreigners(o *plan.Observation) bool {
+	return slices.ContainsFunc(o.Ledger, func(e plan.Entry) bool { return !o.Token.Owns(e.Name) })
+}
+
 // lost: the Secret alone may know of a credential of this ApiToken.
 func lost(o *plan.Observation) bool {
 	s := &o.Secret
@@ -211,6 +216,7 @@ func issues(o *plan.Observation, d plan.Decision) string {
 		"access has ended":                          over(o),
 		"an attempt that was read is open":          count(o, v1alpha1.StateMinting) > 0,
 		"an entry is in an unknown state":           known != len(o.Ledger),
+		"an entry is not ours":                      foreigners(o),
 		"the Secret was not read":                   !s.Live,
 		"the Secret is somebody else's":             s.Exists && s.Foreign,
 		"16 attempts are not settled":               unsettled(o) >= plan.MaxUnsettled,
@@ -249,8 +255,8 @@ func names(o *plan.Observation, name string) bool {
 
 func adopts(o *plan.Observation, d plan.Decision) string {
 	if a, ok := d.Action.(plan.Adopt); ok {
-		if s := find(o, a.Name).State; !names(o, a.Name) || (s != v1alpha1.StateMinting && s != v1alpha1.StateAbandoned) {
-			return "the entry is neither Minting nor Abandoned, or the Secret does not name it"
+		if s := find(o, a.Name).State; !names(o, a.Name) || !o.Token.Owns(a.Name) || (s != v1alpha1.StateMinting && s != v1alpha1.StateAbandoned) {
+			return "the entry is neither Minting nor Abandoned, or not ours, or the Secret does not name it"
 		}
 	}
 	if a, ok := d.Action.(plan.AdoptRestored); ok {
@@ -266,7 +272,7 @@ func abandons(o *plan.Observation, d plan.Decision) string {
 	switch {
 	case !ok:
 		return ""
-	case find(o, a.Name).State != v1alpha1.StateMinting || !o.Secret.Live || names(o, a.Name):
+	case find(o, a.Name).State != v1alpha1.StateMinting || !o.Secret.Live || names(o, a.Name) && o.Token.Owns(a.Name):
 		return "the entry is not Minting, or the Secret was not read or names it"
 	case a.Fence != (o.Secret.Exists && !o.Secret.Foreign):
 		return "an existing Secret of ours is fenced, and no other"
@@ -294,6 +300,8 @@ func revoked(o *plan.Observation, state v1alpha1.CredentialState, all []string) 
 		switch {
 		case names(o, name):
 			return name + " is in the Secret"
+		case !o.Token.Owns(name):
+			return name + " is not ours"
 		case e.State != state || !e.Settled:
 			return name + " is in another state, or not settled"
 		case state == v1alpha1.StateRetiring && e.RetireAt != nil && o.Now.Before(e.RetireAt.Time) && !over(o):
@@ -322,7 +330,7 @@ func leaves(o *plan.Observation, d plan.Decision) string {
 		"the ledger is not empty":                      removes && len(o.Ledger) > 0,
 		"the Secret knows of a credential":             removes && lost(o),
 		"it is settled when every entry is":            purges && purge.Settled != (unsettled(o) == 0),
-		"there is no way to revoke":                    purges && (otherAccount(o) || !o.Provider.Found),
+		"there is no way to revoke":                    purges && (foreigners(o) || otherAccount(o) || !o.Provider.Found),
 		"nothing wakes it when all is settled":         purges && !purge.Settled && d.After <= 0,
 		"what can be done at once is put off for ever": waits && o.Token.Deleting && retains && o.Token.HasFinalizer,
 	} {

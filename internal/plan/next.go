@@ -33,12 +33,12 @@ var rules = []rule{
 	{"try-publish", tryPublish}, // after a refusal, a dry run comes first
 	{"issue", issue},
 
+	// What the Secret carries beside the credential.
+	{"sync-secret", syncSecret},
+
 	// What is no longer needed.
 	{"begin-revoke", beginRevoke},
 	{"revoke", revoke},
-
-	// What the Secret carries beside the credential.
-	{"sync-secret", syncSecret},
 
 	// Nothing to do, and why.
 	{"foreign-credential", foreignCredentialWait},

@@ -54,7 +54,7 @@ func heal(o *plan.Observation) {
 	if o.Secret.Foreign {
 		absent(o)
 	}
-	o.Ledger = slices.DeleteFunc(o.Ledger, func(e plan.Entry) bool { return e.State == "Frozen" })
+	o.Ledger = slices.DeleteFunc(o.Ledger, func(e plan.Entry) bool { return e.State == "Frozen" || !o.Token.Owns(e.Name) })
 	for i := range o.Ledger {
 		o.Ledger[i].Account = account
 	}
@@ -62,7 +62,7 @@ func heal(o *plan.Observation) {
 
 // converge lets time pass until nothing but the next rotation is due.
 func converge(o plan.Observation) (trail []string, wrong string) {
-	for range 60 {
+	for range 120 { // a full ledger is looked at once a minute until an overlap of an hour is over
 		next, steps, ok := settle(o)
 		trail = append(trail, steps...)
 		if !ok {

@@ -25,9 +25,6 @@ func neverIssued(o *Observation) (Decision, bool) {
 	if !o.Token.Deleting || len(o.Ledger) > 0 {
 		return Decision{}, false
 	}
-	if o.Provider.Found && o.Provider.Ready {
-		return Decision{}, false // asking it costs one call and rules out what a lost status forgot
-	}
 	if o.Token.Revision > 0 {
 		// Every entry was dropped after it was seen gone; without a provider there is
 		// nobody to ask again.
@@ -36,8 +33,8 @@ func neverIssued(o *Observation) (Decision, bool) {
 	if !o.Secret.Live {
 		return deleting(ReadSecret{}, "checking whether the Secret holds a credential"), true
 	}
-	if o.restorable() {
-		return Decision{}, false
+	if o.restorable() || o.Provider.Found && o.Provider.Ready {
+		return Decision{}, false // asking the provider rules out what a lost status forgot
 	}
 	return deleting(RemoveFinalizer{}, "nothing was ever issued"), true
 }

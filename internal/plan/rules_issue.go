@@ -23,15 +23,21 @@ func (o *Observation) need() (reason IssueReason, charged, wanted bool) {
 	case e.ExpiresAt != nil && !o.Now.Before(e.ExpiresAt.Time):
 		return IssueScheduled, false, true
 	case e.Fingerprint != Fingerprint(spec):
-		return IssueSpecChanged, true, true
+		return IssueSpecChanged, !o.due(e), true
 	case spec.Rotation.Generation > e.RotationGeneration:
-		return IssueRotationRequested, true, true
+		return IssueRotationRequested, !o.due(e), true
 	}
 	if reason, lost := o.secretLost(e); lost {
-		return reason, true, true
+		return reason, !o.due(e), true
 	}
-	due := RotationDue(o.Token.UID, spec, &e.LedgerEntry)
-	return IssueScheduled, false, !due.IsZero() && !o.Now.Before(due)
+	return IssueScheduled, false, o.due(e)
+}
+
+// due reports whether the credential would be rotated now anyway. Then no other
+// reason makes the new one cost anything.
+func (o *Observation) due(e *Entry) bool {
+	due := RotationDue(o.Token.UID, &o.Token.Spec, &e.LedgerEntry)
+	return !due.IsZero() && !o.Now.Before(due)
 }
 
 // secretLost says what is wrong with the Secret of the Active credential.
@@ -109,7 +115,8 @@ func (o *Observation) providerBlocked() (Decision, bool) {
 			"spec.providerRef: %s %q is being deleted and only revokes: create another provider, and an ApiToken that names it", ref.Kind, ref.Name), 0), true
 	case !p.Ready:
 		return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonProviderNotReady, Message: fmt.Sprintf(
-			"%s %q is not ready (%s): %s", ref.Kind, ref.Name, orElse(p.Reason, "not checked yet"), orElse(p.Message, "its credentials have not been checked yet"))}, true
+			"%s %q is not ready (%s): %s", ref.Kind, ref.Name, orElse(p.Reason, "not checked yet"),
+			orElse(p.Message, "its credentials have not been checked yet"))}, true
 	}
 	return Decision{}, false
 }

@@ -116,7 +116,11 @@ func syncSecret(o *Observation) (Decision, bool) {
 	return o.steadily(SyncSecret{}, "bringing the Secret up to date"), true
 }
 
-func foreignCredentialWait(o *Observation) (Decision, bool) { return foreignCredential(o) }
+func foreignCredentialWait(o *Observation) (Decision, bool) {
+	d, blocked := foreignCredential(o)
+	d.After = soonest(d.After, o.nextLook())
+	return d, blocked
+}
 
 func accountChangedWait(o *Observation) (Decision, bool) {
 	d, blocked := accountBlocked(o)

@@ -89,5 +89,5 @@ func jitter(uid, name string, window time.Duration) time.Duration {
 		return 0
 	}
 	sum := sha256.Sum256([]byte(uid + "/" + name))
-	return time.Duration(binary.BigEndian.Uint64(sum[:8]) % uint64(window))
+	return time.Duration(binary.BigEndian.Uint64(sum[:8]) % uint64(window)) //nolint:gosec // G115: less than window
 }

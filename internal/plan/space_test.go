@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -52,7 +53,14 @@ var kinds = []func(name string) plan.Entry{
 	func(n string) plan.Entry { return attempt(n, v1alpha1.StateAbandoned, 0) },
 	func(n string) plan.Entry { return by(other, attempt(n, v1alpha1.StateAbandoned, 0)) },
 	func(n string) plan.Entry { return attempt(n, "Frozen", 0) },
+	func(n string) plan.Entry { return attempt(theirs(n), v1alpha1.StateMinting, 0) },
+	func(n string) plan.Entry { return active(theirs(n)) },
+	func(n string) plan.Entry { return retiring(theirs(n), -time.Second) },
+	func(n string) plan.Entry { return attempt(theirs(n), v1alpha1.StateAbandoned, 0) },
 }
+
+// theirs is a name that was not made for this ApiToken in this cluster.
+func theirs(name string) string { return strings.Replace(name, "own-", "their-", 1) }
 
 // ending is an Active entry of 25 hours that ends in a while.
 func ending(name string, in time.Duration) plan.Entry {

@@ -31,6 +31,7 @@ type holder struct {
 	ByKey  map[string]provider.Value
 	Again  *provider.Value
 	Any    any
+	hidden provider.Value // fmt calls no method of it
 }
 
 // wrapped has a name, which XML needs.
@@ -38,7 +39,7 @@ type wrapped struct{ Secret provider.Value }
 
 func things() map[string]any {
 	v := provider.NewValue(canary)
-	h := holder{"name", v, []provider.Value{v}, map[string]provider.Value{"key": v}, &v, v}
+	h := holder{"name", v, []provider.Value{v}, map[string]provider.Value{"key": v}, &v, v, v}
 	return map[string]any{
 		"value":             v,
 		"pointer":           &v,
@@ -48,7 +49,7 @@ func things() map[string]any {
 		"map of pointers":   map[string]*provider.Value{"key": &v},
 		"struct":            h,
 		"struct pointer":    &h,
-		"nested":            []any{map[string]any{"key": h}, []holder{h}},
+		"nested":            []any{map[string]any{"key": h}, []holder{h}, &h},
 		"minted":            provider.Minted{Secret: map[string]provider.Value{"key": v}},
 		"config":            provider.Config{Credentials: map[string]provider.Value{"key": v}},
 		"error":             fmt.Errorf("signing with %v failed", v),
@@ -69,7 +70,7 @@ func leaks(t *testing.T, how, printed string) {
 func TestValueIsRedactedUnderEveryVerb(t *testing.T) {
 	flags := []string{"", "+", "#", " ", "-", "0", "20", ".3", "+#", "# "}
 	for name, thing := range things() {
-		for verb := range strings.SplitSeq("v s q x X d b o O c U e E f F g G t", " ") {
+		for verb := range strings.SplitSeq("v s q x X d b o O c U e E f F g G t p w", " ") {
 			for _, flag := range flags {
 				format := "%" + flag + verb
 				leaks(t, name+" under "+format, fmt.Sprintf(format, thing))
@@ -149,6 +150,9 @@ func TestValue(t *testing.T) {
 	empty := provider.NewValue("")
 	if !empty.Empty() || !(provider.Value{}).Empty() || empty.Reveal() != "" {
 		t.Error("an empty value is not empty")
+	}
+	if !v.Equal(provider.NewValue(canary)) || v.Equal(empty) || !empty.Equal(provider.Value{}) {
+		t.Error("values are equal when their secrets are")
 	}
 	if v.String() != empty.String() || v.GoString() != empty.GoString() {
 		t.Error("the text of a value tells an empty one from another: it says nothing at all")
