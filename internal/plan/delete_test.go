@@ -140,7 +140,7 @@ var deletionCases = map[string]nextCase{
 var neverIssuedCases = map[string]nextCase{
 	"provider ready": {
 		reason: "Asking a ready provider costs one call and rules out what a lost status forgot.",
-		given:  given(deleted, unissued),
+		given:  given(deleted, unissued, live),
 		rule:   "purge", action: plan.Purge{Settled: true}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
 	"provider missing, Secret not read": {
