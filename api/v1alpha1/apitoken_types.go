@@ -469,5 +469,3 @@ func (t *ApiToken) SecretName() string {
 	}
 	return t.Name
 }
-
-func init() { SchemeBuilder.Register(&ApiToken{}, &ApiTokenList{}) }

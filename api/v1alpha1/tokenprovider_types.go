@@ -190,7 +190,3 @@ type ClusterTokenProviderList struct {
 	metav1.ListMeta `json:"metadata,omitempty"`
 	Items           []ClusterTokenProvider `json:"items"`
 }
-
-func init() {
-	SchemeBuilder.Register(&TokenProvider{}, &TokenProviderList{}, &ClusterTokenProvider{}, &ClusterTokenProviderList{})
-}

@@ -22,6 +22,8 @@ import (
 
 // apply carries out one action. Changes to the ledger are made in p.token and
 // written by report.
+//
+//nolint:gocyclo // one case an action, and the compiler's help to forget none
 func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error {
 	switch a := d.Action.(type) {
 	case plan.AddFinalizer:
@@ -215,7 +217,7 @@ func (r *Reconciler) activate(p *pass, e *v1alpha1.LedgerEntry) {
 func (r *Reconciler) abandon(ctx context.Context, p *pass, a plan.Abandon) error {
 	if a.Fence {
 		if err := r.secrets.Fence(ctx, p.target, p.seen, a.Name); err != nil {
-			return superseded(err)
+			return publishFailed(err)
 		}
 	}
 	if e := p.entry(a.Name); e != nil {

@@ -40,6 +40,16 @@ func publishFailed(err error) error {
 	return &stopError{reason: "the Secret could not be written: " + reasonOf(err), refused: refused, err: err}
 }
 
+// safe keeps the text of an API server's answer out of conditions and logs.
+func safe(err error) error {
+	var answer apierrors.APIStatus
+	var stop *stopError
+	if !errors.As(err, &answer) || errors.As(err, &stop) || errors.Is(err, errSuperseded) {
+		return err
+	}
+	return &stopError{reason: "the API server did not carry out a request: " + reasonOf(err), err: err}
+}
+
 // reasonOf is the API server's reason for an error, without its text.
 func reasonOf(err error) string {
 	if reason := apierrors.ReasonForError(err); reason != "" {

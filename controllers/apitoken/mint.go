@@ -183,12 +183,23 @@ func (a *Attempt) Publish(ctx context.Context) error {
 	if err != nil {
 		now, readErr := a.r.secrets.Read(ctx, a.p.target)
 		if readErr != nil || now.View.Credential != a.name {
-			return publishFailed(err)
+			return a.unpublished(publishFailed(err))
 		}
 		seen = now
 	}
 	a.p.see(seen)
 	return nil
+}
+
+// unpublished gives the attempt up after an explicit refusal: this process will
+// not publish it any more, so no fence is needed, and whoever refuses a publish
+// would refuse a fence too.
+func (a *Attempt) unpublished(failed error) error {
+	var stop *stopError
+	if e := a.p.entry(a.name); e != nil && errors.As(failed, &stop) && stop.refused {
+		e.State = v1alpha1.StateAbandoned
+	}
+	return failed
 }
 
 // issued is the ledger entry with what the provider answered.

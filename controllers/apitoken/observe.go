@@ -163,7 +163,7 @@ func (r *Reconciler) decide(ctx context.Context, p *pass) (plan.Decision, error)
 
 // look reads what an action asks to see. It reports false for any other action.
 func (r *Reconciler) look(ctx context.Context, p *pass, action plan.Action) (bool, error) {
-	switch a := action.(type) {
+	switch a := action.(type) { //nolint:gochecksumtype // every other action is carried out by apply
 	case plan.ReadSecret:
 		seen, err := r.secrets.Read(ctx, p.target)
 		if err != nil {

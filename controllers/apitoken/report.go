@@ -30,13 +30,14 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err e
 	if errors.Is(err, errSuperseded) {
 		return ctrl.Result{RequeueAfter: again}, nil
 	}
+	err = safe(err)
 	if p.token.DeletionTimestamp.IsZero() && p.obs.Token.Deleting {
 		return ctrl.Result{}, nil // the finalizer is off: there is nothing left to report on
 	}
 	if _, ok := d.Action.(plan.AddFinalizer); ok && err == nil {
 		return ctrl.Result{}, nil // the change itself brings the next pass
 	}
-	next := d
+	var next plan.Decision
 	if err == nil {
 		r.refresh(p)
 		next = r.Decide(p.obs)

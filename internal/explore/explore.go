@@ -71,13 +71,3 @@ func enumerate(s Scenario, v variant, b Bounds) (int, *Failure) {
 	}
 	return runs, nil
 }
-
-// roll runs a scenario with dice.
-func roll(s Scenario, v variant, from, runs uint64) *Failure {
-	for seed := from; seed < from+runs; seed++ {
-		if f := runOne(s, v, newDice(seed)); f != nil {
-			return f
-		}
-	}
-	return nil
-}

@@ -26,21 +26,9 @@ func (w *world) options(p *process) []option {
 	at := *p.at
 	out := []option{goOn(noFault), {name: "crash", do: crash}, {name: otherRuns, do: swap}}
 	out = append(out, pause(70*time.Second), pause(10*time.Minute))
-	switch {
-	case at.after:
-		return append(out, goOn(answerLost))
-	case at.what == "check deadline":
-		// Which request follows, the point does not tell; each takes the faults it knows.
-		out = append(out, goOn(lost), goOn(late), goOn(answerLost), goOn(repeated), goOn(rejected), goOn(partial), goOn(hidden))
-	case at.provider && at.what == "Mint":
-		out = append(out, goOn(lost), goOn(late), goOn(answerLost), goOn(rejected), goOn(partial), goOn(hidden))
-	case at.provider:
-		out = append(out, goOn(lost), goOn(answerLost))
-	case at.write:
-		out = append(out, goOn(lost), goOn(answerLost), goOn(repeated))
-		if at.what == "create Secret" || at.what == "update Secret" {
-			out = append(out, goOn(late))
-		}
+	out = append(out, faultsAt(at)...)
+	if at.after {
+		return out
 	}
 	for _, u := range users {
 		if !w.used[u.name] && (u.possible == nil || u.possible(w)) {
@@ -51,6 +39,27 @@ func (w *world) options(p *process) []option {
 		out = append(out, option{name: "late requests land", do: func(w *world, _ *process) { w.landAll() }})
 	}
 	return out
+}
+
+// faultsAt are the ways in which a request can go wrong at a point.
+func faultsAt(at point) []option {
+	switch {
+	case at.after:
+		return []option{goOn(answerLost)}
+	case at.what == "check deadline":
+		// Which request follows, the point does not tell; each takes the faults it knows.
+		return []option{goOn(lost), goOn(late), goOn(answerLost), goOn(repeated), goOn(rejected), goOn(partial), goOn(hidden)}
+	case at.provider && at.what == "Mint":
+		return []option{goOn(lost), goOn(late), goOn(answerLost), goOn(rejected), goOn(partial), goOn(hidden)}
+	case at.provider:
+		return []option{goOn(lost), goOn(answerLost)}
+	case at.what == "create Secret" || at.what == "update Secret":
+		return []option{goOn(lost), goOn(answerLost), goOn(repeated), goOn(late)}
+	case at.write:
+		return []option{goOn(lost), goOn(answerLost), goOn(repeated)}
+	default:
+		return nil
+	}
 }
 
 // atPoint lets one thing happen while a process stands at a point.

@@ -97,7 +97,7 @@ type done struct {
 func (w *world) boot(id string) *process {
 	p := &process{w: w, id: id, booted: w.now, woken: true, events: make(chan any), resume: make(chan command)}
 	w.boots++
-	p.names = uint64(w.boots) << 32
+	p.names = w.boots << 32
 	managed, err := labels.NewRequirement(v1alpha1.LabelManaged, selection.Exists, nil)
 	if err != nil {
 		panic(err)
@@ -156,19 +156,25 @@ func (p *process) Before(_ context.Context, c apifake.Call) error {
 	if p.w.silent {
 		return nil
 	}
-	f := noFault
-	if p.fresh {
-		f, p.pending, p.fresh = p.pending, noFault, false
-	} else {
-		f = p.yield(pointOf(c))
-	}
-	switch f {
-	case lost:
+	f := p.meet(true, pointOf(c))
+	if f == lost {
 		return unavailable(c)
-	case late, answerLost, repeated:
+	}
+	if f == late || f == answerLost || f == repeated {
 		p.pending = f
 	}
 	return nil
+}
+
+// meet is what goes wrong with a request: what was chosen at the check of the
+// deadline that it is one with, or else what is chosen now.
+func (p *process) meet(before bool, at point) fault {
+	if p.fresh && before {
+		f := p.pending
+		p.pending, p.fresh = noFault, false
+		return f
+	}
+	return p.yield(at)
 }
 
 // After implements apifake.Hook.
@@ -178,24 +184,29 @@ func (p *process) After(_ context.Context, c apifake.Call, err error) error {
 	}
 	f := p.pending
 	p.pending = noFault
-	switch {
-	case f == noFault && c.Verb != apifake.VerbGet && err == nil:
+	if f == noFault && c.Verb != apifake.VerbGet && err == nil {
 		at := pointOf(c)
 		at.after = true
 		f = p.yield(at)
-	case f == late && err == nil:
-		f = answerLost
 	}
-	if err == nil && f == answerLost {
-		err = unavailable(c)
-	}
-	if err == nil && f == repeated {
-		err = conflict(c)
+	if err == nil {
+		err = answer(c, f)
 	}
 	if err != nil && c.Kind == apifake.KindSecret && c.Verb != apifake.VerbGet {
 		p.secretFailed = true
 	}
 	return err
+}
+
+// answer is what the process sees of a request that was carried out.
+func answer(c apifake.Call, f fault) error {
+	if f == answerLost || f == late {
+		return unavailable(c)
+	}
+	if f == repeated {
+		return conflict(c)
+	}
+	return nil
 }
 
 func pointOf(c apifake.Call) point {
@@ -227,29 +238,18 @@ func (w *world) onProviderCall(_ context.Context, c fake.Call) fake.Fault {
 	if p == nil || c.Phase == fake.After && c.Verb != fake.Mint && c.Verb != fake.Revoke {
 		return fake.Fault{}
 	}
-	f := noFault
-	if p.fresh && c.Phase == fake.Before {
-		f, p.pending, p.fresh = p.pending, noFault, false
-	} else {
-		f = p.yield(point{what: string(c.Verb), after: c.Phase == fake.After, provider: true,
-			write: c.Verb == fake.Mint || c.Verb == fake.Revoke})
-	}
-	switch f {
-	case lost:
-		return fake.Fault{Kind: fake.InDoubt}
-	case late:
+	f := p.meet(c.Phase == fake.Before, point{what: string(c.Verb), after: c.Phase == fake.After, provider: true,
+		write: c.Verb == fake.Mint || c.Verb == fake.Revoke})
+	if f == late {
 		w.later = append(w.later, landing{at: w.now + landsWithin, land: func() { w.backend.Land() }})
-		return fake.Fault{Kind: fake.LandLate}
-	case answerLost, repeated:
-		return fake.Fault{Kind: fake.LoseAnswer}
-	case rejected:
-		return fake.Fault{Kind: fake.Reject}
-	case partial:
-		return fake.Fault{Kind: fake.Partial}
-	case hidden:
-		return fake.Fault{Kind: fake.Hide}
 	}
-	return fake.Fault{}
+	return fake.Fault{Kind: providerFaults[f]}
+}
+
+// providerFaults are the faults as the provider in memory knows them.
+var providerFaults = map[fault]fake.FaultKind{
+	noFault: fake.None, lost: fake.InDoubt, late: fake.LandLate, answerLost: fake.LoseAnswer, repeated: fake.LoseAnswer,
+	rejected: fake.Reject, partial: fake.Partial, hidden: fake.Hide,
 }
 
 // Facts implements apitoken.Providers: one provider, always ready.
@@ -271,8 +271,13 @@ func (p *process) Forget(connections.Key) {}
 // processClock is the world's wall and the process's own monotonic clock.
 type processClock struct{ p *process }
 
-func (c processClock) Now() time.Time           { return c.p.w.wall() }
+// Now implements clock.Clock.
+func (c processClock) Now() time.Time { return c.p.w.wall() }
+
+// Monotonic implements clock.Clock.
 func (c processClock) Monotonic() time.Duration { return c.p.w.now - c.p.booted }
+
+// Sleep implements clock.Clock: the world's time passes.
 func (c processClock) Sleep(ctx context.Context, d time.Duration) error {
 	c.p.w.advance(d)
 	return ctx.Err()

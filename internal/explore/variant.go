@@ -96,61 +96,80 @@ func settleAll(o *plan.Observation) {
 // broken are the variants that the explorer must catch.
 func broken() []variant {
 	return []variant{
-		{name: "no reservation", story: rotateAndDelete, deviations: []string{"crash"}, breaks: "S3", order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
-			prepare := func(a *apitoken.Attempt, _ context.Context) error { return a.Prepare() }
-			return append([]apitoken.Step{prepare}, standard(s, "InTime", "Mint", "Usable", "InTime", "Publish", "Record")...)
-		}},
-		{name: "neither fence nor settle", story: loseTheSecret, deviations: []string{string(late), otherRuns}, breaks: "S3", see: settleAll, judge: func(_ plan.Observation, d plan.Decision) plan.Decision {
-			if a, ok := d.Action.(plan.Abandon); ok {
-				a.Fence = false
-				d.Action = a
-			}
-			return d
-		}},
-		{name: "record before publish", story: loseTheSecretSoon, deviations: []string{string(late), "pause of 1m10s"}, breaks: "S2", order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
-			return standard(s, "Reserve", "InTime", "Mint", "Usable", "Record", "InTime", "Publish")
-		}},
-		{name: "revoke on a publish conflict", story: rotateAndDelete, deviations: []string{string(repeated)}, breaks: "S2", order: func(p *process, s map[string]apitoken.Step) []apitoken.Step {
-			publish := func(a *apitoken.Attempt, ctx context.Context) error {
-				err := s["Publish"](a, ctx)
-				if p.secretFailed {
-					_ = a.Client().Revoke(ctx, provider.Ref{Name: a.Name()})
+		{name: "no reservation", story: rotateAndDelete,
+			deviations: []string{"crash"}, breaks: "S3",
+			order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
+				prepare := func(a *apitoken.Attempt, _ context.Context) error { return a.Prepare() }
+				return append([]apitoken.Step{prepare}, standard(s, "InTime", "Mint", "Usable", "InTime", "Publish", "Record")...)
+			}},
+		{name: "neither fence nor settle", story: loseTheSecret,
+			deviations: []string{string(late), otherRuns}, breaks: "S3",
+			see: settleAll, judge: func(_ plan.Observation, d plan.Decision) plan.Decision {
+				if a, ok := d.Action.(plan.Abandon); ok {
+					a.Fence = false
+					d.Action = a
 				}
-				return err
-			}
-			return append(standard(s, "Reserve", "InTime", "Mint", "Usable", "InTime"), publish, s["Record"])
-		}},
-		{name: "mint again under a read name", story: rotateAndDelete, deviations: []string{"crash"}, breaks: "S1", sameNames: true, judge: func(o plan.Observation, d plan.Decision) plan.Decision {
-			if _, ok := d.Action.(plan.Abandon); ok {
-				d.Action = plan.Issue{Reason: plan.IssueInitial, Revision: o.Token.Revision}
-			}
-			return d
-		}, order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
-			reserve := func(a *apitoken.Attempt, ctx context.Context) error {
-				if a.Revision() > a.Recorded() {
-					return s["Reserve"](a, ctx)
+				return d
+			}},
+		{name: "record before publish", story: loseTheSecretSoon,
+			deviations: []string{string(late), "pause of 1m10s"}, breaks: "S2",
+			order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
+				return standard(s, "Reserve", "InTime", "Mint", "Usable", "Record", "InTime", "Publish")
+			}},
+		{name: "revoke on a publish conflict", story: rotateAndDelete,
+			deviations: []string{string(repeated)}, breaks: "S2",
+			order: func(p *process, s map[string]apitoken.Step) []apitoken.Step {
+				publish := func(a *apitoken.Attempt, ctx context.Context) error {
+					err := s["Publish"](a, ctx)
+					if p.secretFailed {
+						_ = a.Client().Revoke(ctx, provider.Ref{Name: a.Name()})
+					}
+					return err
 				}
-				return a.Prepare() // the name is in the ledger already
-			}
-			return append([]apitoken.Step{reserve}, standard(s, "InTime", "Mint", "Usable", "InTime", "Publish", "Record")...)
-		}},
-		{name: "drop without settling", story: rotateAndDelete, deviations: []string{string(late)}, breaks: "S3", see: settleAll},
-		{name: "adopt an entry whose revocation began", story: loseTheSecretSoon, deviations: []string{"crash", "an old Secret is restored"}, breaks: "S2", judge: func(o plan.Observation, d plan.Decision) plan.Decision {
-			for i := range o.Ledger {
-				e := &o.Ledger[i]
-				if o.Secret.Live && o.Secret.Exists && e.State == v1alpha1.StateRetiring && e.Name == o.Secret.Credential && !o.Token.Deleting {
-					return plan.Decision{Action: plan.Adopt{Name: e.Name}, State: plan.Progressing, Reason: v1alpha1.ReasonResolving}
+				return append(standard(s, "Reserve", "InTime", "Mint", "Usable", "InTime"), publish, s["Record"])
+			}},
+		{name: "mint again under a read name", story: rotateAndDelete,
+			deviations: []string{"crash"}, breaks: "S1",
+			sameNames: true, judge: func(o plan.Observation, d plan.Decision) plan.Decision {
+				if _, ok := d.Action.(plan.Abandon); ok {
+					d.Action = plan.Issue{Reason: plan.IssueInitial, Revision: o.Token.Revision}
 				}
-			}
-			return d
-		}},
-		{name: "list the owner before settling", story: rotateAndDelete, deviations: []string{string(late), "the ApiToken is deleted"}, breaks: "S4", see: func(o *plan.Observation) {
-			if o.Token.Deleting {
-				settleAll(o)
-			}
-		}},
-		{name: "deadline checked before Mint only", story: loseTheSecret, deviations: []string{otherRuns, "the Secret is deleted"}, breaks: "S2", order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
-			return standard(s, "Reserve", "InTime", "Mint", "Usable", "Publish", "Record")
-		}},
+				return d
+			}, order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
+				reserve := func(a *apitoken.Attempt, ctx context.Context) error {
+					if a.Revision() > a.Recorded() {
+						return s["Reserve"](a, ctx)
+					}
+					return a.Prepare() // the name is in the ledger already
+				}
+				return append([]apitoken.Step{reserve}, standard(s, "InTime", "Mint", "Usable", "InTime", "Publish", "Record")...)
+			}},
+		{name: "drop without settling", story: rotateAndDelete,
+			deviations: []string{string(late)}, breaks: "S3",
+			see: settleAll},
+		{name: "adopt an entry whose revocation began", story: loseTheSecretSoon,
+			deviations: []string{"crash", "an old Secret is restored"}, breaks: "S2",
+			judge: func(o plan.Observation, d plan.Decision) plan.Decision {
+				for i := range o.Ledger {
+					e := &o.Ledger[i]
+					held := o.Secret.Live && o.Secret.Exists && e.Name == o.Secret.Credential
+					if held && e.State == v1alpha1.StateRetiring && !o.Token.Deleting {
+						return plan.Decision{Action: plan.Adopt{Name: e.Name}, State: plan.Progressing, Reason: v1alpha1.ReasonResolving}
+					}
+				}
+				return d
+			}},
+		{name: "list the owner before settling", story: rotateAndDelete,
+			deviations: []string{string(late), "the ApiToken is deleted"}, breaks: "S4",
+			see: func(o *plan.Observation) {
+				if o.Token.Deleting {
+					settleAll(o)
+				}
+			}},
+		{name: "deadline checked before Mint only", story: loseTheSecret,
+			deviations: []string{otherRuns, "the Secret is deleted"}, breaks: "S2",
+			order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
+				return standard(s, "Reserve", "InTime", "Mint", "Usable", "Publish", "Record")
+			}},
 	}
 }

@@ -50,7 +50,7 @@ type world struct {
 
 	now       time.Duration
 	skew      time.Duration
-	boots     int
+	boots     uint64
 	silent    bool
 	restored  bool
 	later     []landing
@@ -224,8 +224,13 @@ var (
 
 type worldClock struct{ w *world }
 
-func (c worldClock) Now() time.Time                                   { return c.w.wall() }
-func (c worldClock) Monotonic() time.Duration                         { return c.w.now }
+// Now implements clock.Clock.
+func (c worldClock) Now() time.Time { return c.w.wall() }
+
+// Monotonic implements clock.Clock.
+func (c worldClock) Monotonic() time.Duration { return c.w.now }
+
+// Sleep implements clock.Clock; the provider never sleeps.
 func (c worldClock) Sleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 
 func must(err error) {

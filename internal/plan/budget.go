@@ -28,7 +28,7 @@ func BudgetAt(b *v1alpha1.MintBudget, now time.Time) (v1alpha1.MintBudget, time.
 	out := *b
 	if passed := now.Sub(out.RefilledAt.Time); passed >= BudgetRefill {
 		added := passed / BudgetRefill
-		out.Remaining += int32(min(BudgetSize, added)) //nolint:gosec // G115: at most BudgetSize
+		out.Remaining += int32(min(BudgetSize, added))
 		out.RefilledAt = metav1.NewTime(out.RefilledAt.Add(added * BudgetRefill))
 	}
 	if out.Remaining >= BudgetSize {
