@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -15,6 +16,10 @@ import (
 // Secret has to hold, so that a missing one is named before anything is sent.
 type keyNamer interface{ CredentialKeys() []string }
 
+// quiet is a context for a request that brings a Secret: at a high verbosity the
+// client library logs whole answers to the context's logger.
+func quiet(ctx context.Context) context.Context { return logr.NewContext(ctx, logr.Discard()) }
+
 // credentials reads the minting credentials live, with the resourceVersion of their Secret.
 func (p *Pool) credentials(ctx context.Context, o Object, driver provider.Driver) (map[string]provider.Value, string, error) {
 	name := o.CredentialsKey(p.o.Namespace)
@@ -23,7 +28,7 @@ func (p *Pool) credentials(ctx context.Context, o Object, driver provider.Driver
 		wanted = d.CredentialKeys()
 	}
 	var secret corev1.Secret
-	if err := p.o.Live.Get(ctx, name, &secret); err != nil {
+	if err := p.o.Live.Get(quiet(ctx), name, &secret); err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil, "", &MissingCredentialsError{Secret: name, Keys: wanted}
 		}

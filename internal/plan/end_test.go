@@ -42,12 +42,12 @@ var endCases = map[string]nextCase{
 	"credential retired": {
 		reason: "What is due is revoked.",
 		given:  given(past, absent, ledger(retiring("own-active", 0))),
-		rule:   "revoke", action: plan.Revoke{Names: []string{"own-active"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-active"}}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
 	},
 	"overlap running": {
 		reason: "A hard end respects no overlap: at expiresAt every credential is revoked.",
 		given:  given(past, absent, ledger(retiring("own-old", time.Hour))),
-		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
 	},
 	"overlap beyond the end": {
 		reason: "The end is looked at before the overlap is over.",

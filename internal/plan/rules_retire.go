@@ -150,6 +150,9 @@ func steady(o *Observation) (Decision, bool) {
 // is blocked, it stays so while old credentials are cleared away.
 func (o *Observation) steadily(a Action, message string) Decision {
 	d := Decision{State: Steady, Reason: v1alpha1.ReasonReady, Message: message}
+	if o.ended() {
+		d = stalled(v1alpha1.ReasonExpired, endedMessage(o), 0)
+	}
 	if _, _, wanted := o.need(); wanted {
 		if b, blocked := o.blocked(); blocked {
 			d = b

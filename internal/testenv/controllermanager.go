@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 // controllers are the ones whose work a test can see.
@@ -49,6 +50,8 @@ func (m *controllerManager) start(program string, kubeconfig []byte) error {
 	}
 	m.cmd = exec.Command(program, flags...) //nolint:gosec // G204: a program built from this repository; stop ends it
 	m.cmd.Stdout, m.cmd.Stderr = log, log
+	// Like etcd and kube-apiserver: an interrupt from the keyboard is for who started them all.
+	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := m.cmd.Start(); err != nil {
 		return err
 	}

@@ -1,0 +1,145 @@
+package apitoken_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/testutil"
+)
+
+// The requests that an ApiToken costs.
+var (
+	patchToken   = testutil.Request{Verb: "patch", Resource: "apitokens"}
+	createSecret = testutil.Request{Verb: "create", Resource: "secrets"}
+	updateSecret = testutil.Request{Verb: "update", Resource: "secrets"}
+	readSecret   = testutil.Request{Verb: "get", Resource: "secrets"}
+	readMinter   = testutil.Request{Verb: "get", Resource: "secrets:minter"}
+)
+
+// costs compares what was asked of the API server for ApiTokens and Secrets.
+func (w *world) costs(what string, want testutil.Counts, resources ...string) {
+	w.Helper()
+	got := w.requests.Take().Of(append(resources, "apitokens", "secrets")...)
+	for _, waiting := range []string{"watch", "list"} {
+		for _, resource := range []string{"apitokens", "secrets"} {
+			delete(got, testutil.Request{Verb: waiting, Resource: resource})
+		}
+	}
+	if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" {
+		w.Errorf("%s: requests (-want +got):\n%s", what, diff)
+	}
+}
+
+// TestCosts counts at the API server. Providers have costs of their own, per
+// provider and not per ApiToken.
+func TestCosts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.issued("first") // so that the provider is Ready and its connection kept
+	w.settle("first")
+
+	w.requests.Take()
+	token := w.issued("training")
+	w.settle("training")
+	w.costs("first issue", testutil.Counts{patchToken: 1, statusUpdate: 2, createSecret: 1, readSecret: 1})
+
+	before := activeOf(token).Name
+	w.clock.AdvanceTo(token.Status.RotatesAt.Add(2 * time.Second))
+	w.poke("training")
+	w.replaced("training", before)
+	w.settle("training")
+	w.costs("rotation", testutil.Counts{statusUpdate: 2, updateSecret: 1, readSecret: 1})
+
+	w.advance(2*time.Hour, "training")
+	w.until(func() string {
+		if len(w.token("training").Status.Credentials) > 1 {
+			return "the previous credential is not retired"
+		}
+		return ""
+	})
+	w.settle("training")
+	w.costs("retiring the previous one", testutil.Counts{statusUpdate: 1, readSecret: 1})
+
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Secret.Labels = map[string]string{"team": "ml"} })
+	w.carries(map[string]string{"team": "ml"}, nil)
+	w.ready("training")
+	w.settle("training")
+	w.costs("a label of the Secret", testutil.Counts{statusUpdate: 1, updateSecret: 1, readSecret: 1})
+
+	w.settle("training")
+	w.costs("nothing to do", nil)
+
+	calls := w.calls()
+	w.delete("training")
+	w.gone("training")
+	w.costs("deletion", testutil.Counts{patchToken: 1})
+	if diff := cmp.Diff(map[fake.Verb]int{fake.Revoke: 1, fake.List: 1}, minus(w.calls(), calls)); diff != "" {
+		t.Errorf("calls of the provider for a deletion (-want +got):\n%s", diff)
+	}
+}
+
+// calls counts the calls of the provider.
+func (w *world) calls() map[fake.Verb]int {
+	out := map[fake.Verb]int{}
+	for _, verb := range []fake.Verb{fake.Connect, fake.Mint, fake.Find, fake.List, fake.Revoke} {
+		if n := w.backend.Count(verb); n > 0 {
+			out[verb] = n
+		}
+	}
+	return out
+}
+
+func minus(now, before map[fake.Verb]int) map[fake.Verb]int {
+	out := map[fake.Verb]int{}
+	for verb, n := range now {
+		if n -= before[verb]; n > 0 {
+			out[verb] = n
+		}
+	}
+	return out
+}
+
+// TestCostOfRestart: ApiTokens in order cost a new process nothing, however many there are.
+func TestCostOfRestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var names []string
+	for i := range 10 {
+		names = append(names, fmt.Sprintf("token-%d", i))
+		w.declare(names[i])
+	}
+	for _, name := range names {
+		w.ready(name)
+	}
+	first := activeOf(w.token(names[0])).Name
+	w.edit(names[0], func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	w.replaced(names[0], first) // one of them in its overlap
+	for _, name := range names {
+		w.settle(name)
+	}
+	w.operator.stop(w)
+	calls, log := w.calls(), w.log
+	w.log = &testutil.Log{}
+	w.requests.Take()
+	w.start()
+	for _, name := range names {
+		w.until(func() string {
+			if w.passes(name) == 0 {
+				return "the new process has not looked at " + name
+			}
+			return ""
+		})
+		w.settle(name)
+	}
+	// One read of the provider's credentials and one call to check them.
+	w.costs("restart", testutil.Counts{readMinter: 1}, "secrets:minter")
+	if diff := cmp.Diff(map[fake.Verb]int{fake.Connect: 1}, minus(w.calls(), calls)); diff != "" {
+		t.Errorf("calls of the provider (-want +got):\n%s\n%s", diff, log.Tail(5))
+	}
+}

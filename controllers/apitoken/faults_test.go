@@ -1,0 +1,312 @@
+package apitoken_test
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// TestMintFails: whatever becomes of a request, in the end exactly one credential is live.
+func TestMintFails(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		faults []fake.Fault
+		// reason that the first failure shows, and entries that it leaves in the ledger.
+		reason string
+		left   int
+	}{
+		"rejected":        {[]fake.Fault{{Kind: fake.Reject, Code: provider.CodeQuota}}, v1alpha1.ReasonProviderRefused, 0},
+		"in doubt":        {[]fake.Fault{{Kind: fake.InDoubt}}, v1alpha1.ReasonProviderError, 1},
+		"lost answer":     {[]fake.Fault{{Kind: fake.LoseAnswer}}, v1alpha1.ReasonProviderError, 1},
+		"partly done":     {[]fake.Fault{{Kind: fake.Partial}}, v1alpha1.ReasonProviderError, 1},
+		"landing late":    {[]fake.Fault{{Kind: fake.LandLate, At: epoch.Add(90 * time.Second)}}, v1alpha1.ReasonProviderError, 1},
+		"again and again": {[]fake.Fault{{Kind: fake.LoseAnswer}, {Kind: fake.Reject}, {Kind: fake.InDoubt}}, v1alpha1.ReasonProviderError, 1},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			seen := w.reasons("training")
+			w.backend.Script(fake.Mint, c.faults...)
+			w.declare("training")
+			w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "00:00:05", "mint: the provider")
+			token := w.settle("training")
+			if len(token.Status.Credentials) != c.left || token.Status.Retry.Failures != 1 || token.Status.MintBudget.Remaining != 4 {
+				t.Errorf("after the first failure: %+v", token.Status)
+			}
+			w.mints(1) // nothing before the pause is over
+			w.heals("training")
+			w.mints(len(c.faults) + 1)
+			if token := w.token("training"); token.Status.Retry != nil {
+				t.Errorf("the backoff is left: %+v", token.Status.Retry)
+			}
+			if !seen(c.reason) {
+				t.Errorf("reason %s was never shown", c.reason)
+			}
+		})
+	}
+}
+
+// reasons watches an ApiToken. What it returns tells whether Ready ever had a reason.
+func (w *world) reasons(name string) func(string) bool {
+	w.Helper()
+	var mu sync.Mutex
+	seen := map[string]bool{}
+	watching := w.watch(name, func(t *v1alpha1.ApiToken) {
+		mu.Lock()
+		defer mu.Unlock()
+		if c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+			seen[c.Reason] = true
+		}
+	})
+	w.Cleanup(watching)
+	return func(reason string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return seen[reason]
+	}
+}
+
+// TestRateLimited: the pause is at least what the provider asks for.
+func TestRateLimited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Minute})
+	w.declare("training")
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "00:01:00")
+	w.passTime(25*time.Second, 2)
+	w.mints(1)
+	w.heals("training")
+	w.mints(2)
+}
+
+// TestRejectedForever: attempts become rarer and the budget ends them.
+func TestRejectedForever(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.hook(rejecting(fake.Mint, provider.CodeQuota))
+	w.declare("training")
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
+	w.passTime(time.Minute, 8)
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonMintBudgetExhausted)
+	w.mints(5)
+	w.hook(nil)
+	w.passTime(10*time.Minute, 1)
+	w.heals("training")
+}
+
+// TestRotationFails: the workload keeps what it has.
+func TestRotationFails(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := w.issued("training")
+	first, since := activeOf(token).Name, readySince(t, token)
+	w.hook(rejecting(fake.Mint, provider.CodeUnavailable))
+	w.clock.AdvanceTo(token.Status.RotatesAt.Add(2 * time.Second))
+	w.passTime(time.Minute, 3)
+	if w.backend.Count(fake.Mint) < 3 {
+		t.Error("the rotation was not tried again")
+	}
+	if again := readySince(t, w.token("training")); !again.Equal(&since) || w.uses("training") != first {
+		t.Errorf("Ready since %v, then since %v", since, again)
+	}
+	w.hook(nil)
+	w.passTime(10*time.Minute, 1)
+	w.passTime(2*time.Hour, 1)
+	w.heals("training")
+}
+
+// TestUnknownEntries: what a newer version or another cluster wrote is kept, and
+// nothing is issued beside it.
+func TestUnknownEntries(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		cluster string
+		state   v1alpha1.CredentialState
+		reason  string
+	}{
+		"a newer version's state": {cluster, "Quarantined", v1alpha1.ReasonUnknownState},
+		"another cluster's name":  {credname.Cluster("the original"), v1alpha1.StateRetiring, v1alpha1.ReasonForeignCredential},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			first := activeOf(w.issued("training")).Name
+			odd, err := credname.New(c.cluster, credname.Owner(w.ns, "training"), 2, 0, zeros{})
+			w.ok(err)
+			w.editStatus("training", func(s *v1alpha1.ApiTokenStatus) {
+				s.Credentials = append(s.Credentials, v1alpha1.LedgerEntry{Name: odd.String(), State: c.state, Account: fake.DefaultAccount})
+			})
+			w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+			w.stalls("training", c.reason, odd.String())
+			w.advance(3*time.Minute, "training")
+			if token := w.settle("training"); len(token.Status.Credentials) != 2 {
+				t.Errorf("ledger: %+v", token.Status.Credentials)
+			}
+			w.mints(1)
+			w.onlyLive(first)
+			if n := w.backend.Count(fake.Revoke); n > 0 {
+				t.Errorf("%d calls of Revoke", n)
+			}
+			w.editStatus("training", func(s *v1alpha1.ApiTokenStatus) { s.Credentials = s.Credentials[:1] })
+			w.replaced("training", first)
+		})
+	}
+}
+
+// during runs something once, after the first Mint had its effect and before it is answered.
+func (w *world) during(f func()) {
+	var once sync.Once
+	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
+		if call.Verb == fake.Mint && call.Phase == fake.After {
+			once.Do(f)
+		}
+		return fake.Fault{}
+	})
+}
+
+// TestChangedDuringMint: what others do meanwhile costs at most another attempt.
+func TestChangedDuringMint(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		mints int
+		do    func(w *world)
+	}{
+		"the ApiToken":     {2, func(w *world) { w.poke("training") }},
+		"the Secret":       {3, func(w *world) { w.editSecret("training", func(s *corev1.Secret) { s.Labels["theirs"] = "1" }) }},
+		"the Secret, gone": {3, func(w *world) { w.ok(w.Delete(w.ctx, w.secret("training"))) }},
+		"the clock":        {3, func(w *world) { w.clock.Advance(2 * time.Minute) }},
+		"the wall only":    {3, func(w *world) { w.clock.SetWall(w.clock.Now().Add(2 * time.Minute)) }},
+		"the monotonic":    {3, func(w *world) { w.clock.AdvanceMonotonic(2 * time.Minute) }},
+		"the wall, back":   {2, func(w *world) { w.clock.SetWall(w.clock.Now().Add(-time.Hour)) }},
+		"the declaration": {3, func(w *world) {
+			w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Buckets = []v1alpha1.Bucket{"models"} })
+		}},
+		"the rotation only": {3, func(w *world) { w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 2 }) }},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			first := activeOf(w.issued("training")).Name
+			w.settle("training")
+			w.during(func() { c.do(w) })
+			w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+			w.until(func() string {
+				if len(w.minted()) < 2 {
+					return "nothing is minted"
+				}
+				return ""
+			})
+			w.settle("training") // the attempt has come to its end
+			w.passTime(3*time.Minute, 1)
+			w.passTime(2*time.Hour, 1)
+			if last := w.heals("training"); last == first {
+				t.Error("the credential was not replaced")
+			}
+			w.mints(c.mints)
+		})
+	}
+}
+
+// TestGracefulStop: a stop in the middle of a Mint lets the attempt finish.
+func TestGracefulStop(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	minting, answer := w.holdMint()
+	w.declare("training")
+	<-minting
+	w.operator.cancel()
+	close(answer)
+	w.operator.stop(w)
+	if w.operator.err != nil {
+		t.Errorf("the operator ended with %v", w.operator.err)
+	}
+	token := w.token("training") // no operator runs any more
+	if active := activeOf(token); active == nil || len(token.Status.Credentials) != 1 || w.uses("training") != active.Name {
+		t.Errorf("the attempt was not finished: %+v", token.Status.Credentials)
+	}
+	w.mints(1)
+}
+
+// TestStopWithoutPatience: what does not finish is left to recovery, and the
+// process that is late publishes nothing.
+func TestStopWithoutPatience(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.createMinter()
+	w.createProvider()
+	late := w.start(func(o *operator.Options) { o.Shutdown = 10 * time.Millisecond })
+	minting, answer := w.holdMint()
+	w.declare("training")
+	<-minting
+	late.stop(w)
+	if token := w.token("training"); inState(token, v1alpha1.StateMinting) == nil {
+		t.Fatalf("ledger: %+v", token.Status.Credentials)
+	}
+	name := w.minted()[0]
+	w.start()
+	w.until(func() string {
+		if inState(w.token("training"), v1alpha1.StateAbandoned) == nil {
+			return "the attempt is not given up"
+		}
+		return ""
+	})
+	w.advance(10*time.Second, "training")
+	second := activeOf(w.replaced("training", "")).Name
+	close(answer) // now it lands
+	w.until(func() string {
+		if !w.backend.Live(name) {
+			return "the late credential is not there yet"
+		}
+		return ""
+	})
+	if last := w.heals("training"); last != second {
+		t.Errorf("the Secret holds %s, want %s", last, second)
+	}
+	w.mints(2)
+}
+
+// holdMint keeps the first Mint waiting before its effect until the second channel is closed.
+func (w *world) holdMint() (minting <-chan struct{}, answer chan<- struct{}) {
+	began, end := make(chan struct{}), make(chan struct{})
+	var first atomic.Bool
+	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
+		if call.Verb == fake.Mint && call.Phase == fake.Before && first.CompareAndSwap(false, true) {
+			close(began)
+			<-end
+		}
+		return fake.Fault{}
+	})
+	return began, end
+}
+
+// TestUsableAfter: what a provider still spreads is not published.
+func TestUsableAfter(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.driver.UsableAfter = 10 * time.Second
+	w.createMinter()
+	w.createProvider()
+	w.start()
+	w.declare("training")
+	w.ok(w.clock.WaitForSleepers(w.ctx, 2)) // the attempt, and the sweep that waits for its hour
+	if w.secret("training") != nil {
+		t.Error("published before it is usable")
+	}
+	w.clock.Advance(10 * time.Second)
+	w.ready("training")
+	w.mints(1)
+}

@@ -1,0 +1,123 @@
+package apitoken_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// rejecting lets every call of a verb be rejected.
+func rejecting(verb fake.Verb, code provider.Code) func(context.Context, fake.Call) fake.Fault {
+	return func(_ context.Context, call fake.Call) fake.Fault {
+		if call.Verb == verb && call.Phase == fake.Before {
+			return fake.Fault{Kind: fake.Reject, Code: code}
+		}
+		return fake.Fault{}
+	}
+}
+
+// emits waits for an event with a reason and a part of its note.
+func (w *world) emits(reason, part string) {
+	w.Helper()
+	w.until(func() string {
+		var events eventsv1.EventList
+		w.ok(w.List(w.ctx, &events, client.InNamespace(w.ns)))
+		for i := range events.Items {
+			if e := &events.Items[i]; e.Reason == reason && strings.Contains(e.Note, part) {
+				return ""
+			}
+		}
+		return fmt.Sprintf("no event %s says %q", reason, part)
+	})
+}
+
+// minted are the names of the credentials that were minted.
+func (w *world) minted() []string {
+	var out []string
+	for _, call := range w.backend.Calls() {
+		if call.Verb == fake.Mint && call.Phase == fake.Before {
+			out = append(out, call.Name)
+		}
+	}
+	return out
+}
+
+// sameData checks the data of a Secret.
+func (w *world) sameData(name string, want map[string][]byte) {
+	w.Helper()
+	if diff := cmp.Diff(want, w.secret(name).Data); diff != "" {
+		w.Errorf("the data of Secret %s changed (-want +got):\n%s", name, diff)
+	}
+}
+
+// keyOf is the key of an object without a namespace.
+func keyOf(name string) client.ObjectKey { return client.ObjectKey{Name: name} }
+
+// passTime moves the clock step by step, and lets the operator finish with the
+// ApiToken training after each.
+func (w *world) passTime(step time.Duration, times int) {
+	w.Helper()
+	for range times {
+		w.clock.Advance(step)
+		w.settle("training")
+	}
+}
+
+// heals lets time pass until an ApiToken is Ready and nothing but its credential is live.
+func (w *world) heals(name string) string {
+	w.Helper()
+	for range 12 {
+		w.clock.Advance(time.Minute)
+		token := w.settle(name)
+		if len(token.Status.Credentials) == 1 && meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) {
+			active := activeOf(token).Name
+			if held := w.uses(name); held != active {
+				w.Fatalf("the Secret holds %s, the ledger %s", held, active)
+			}
+			if live := w.backend.LiveOf(w.owner(name)); len(live) != 1 || live[0] != active {
+				w.Fatalf("live are %v, want %s", live, active)
+			}
+			return active
+		}
+	}
+	w.Fatalf("%s does not heal\n%s", name, w.dump())
+	return ""
+}
+
+// watch shows every version of an ApiToken to f, until the function that it returns is called.
+func (w *world) watch(name string, f func(*v1alpha1.ApiToken)) func() {
+	w.Helper()
+	c, err := client.NewWithWatch(env.Config, client.Options{Scheme: scheme})
+	w.ok(err)
+	watcher, err := c.Watch(w.ctx, &v1alpha1.ApiTokenList{}, client.InNamespace(w.ns))
+	w.ok(err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for event := range watcher.ResultChan() {
+			if t, ok := event.Object.(*v1alpha1.ApiToken); ok && t.Name == name {
+				f(t)
+			}
+		}
+	}()
+	return func() {
+		watcher.Stop()
+		<-done
+	}
+}
+
+// metaOf names an object.
+func metaOf(namespace, name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: namespace, Name: name}
+}

@@ -1,0 +1,333 @@
+package apitoken_test
+
+import (
+	"maps"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// day is a day of a credential's life.
+const day = 24 * time.Hour
+
+func TestFirstIssue(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := w.issued("training", func(t *v1alpha1.ApiToken) {
+		t.Spec.Secret = v1alpha1.SecretTarget{
+			Name: "training-s3", Labels: map[string]string{"team": "ml"},
+			Annotations: map[string]string{"reloader.stakater.com/match": "true"},
+		}
+	})
+	active := activeOf(token)
+	if name := w.uses("training-s3"); name != active.Name {
+		t.Errorf("the Secret names %s, the ledger %s", name, active.Name)
+	}
+	w.live(1)
+	secret := w.secret("training-s3")
+	wantKeys := []string{"AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_SECRET_ACCESS_KEY", "BUCKET_NAME"}
+	if diff := cmp.Diff(wantKeys, slices.Sorted(maps.Keys(secret.Data))); diff != "" {
+		t.Errorf("keys of the Secret (-want +got):\n%s", diff)
+	}
+	checkOwner(t, secret, token)
+	if secret.Labels["team"] != "ml" || secret.Labels[v1alpha1.LabelManaged] != "true" || secret.Annotations["reloader.stakater.com/match"] != "true" {
+		t.Errorf("labels %v, annotations %v", secret.Labels, secret.Annotations)
+	}
+	expires := epoch.Add(90 * day)
+	wantAnnotations := map[string]string{
+		v1alpha1.AnnotationToken: "training", v1alpha1.AnnotationCluster: cluster, v1alpha1.AnnotationCredential: active.Name,
+		v1alpha1.AnnotationCredentialID: active.ID, v1alpha1.AnnotationAccount: "fake-account",
+		v1alpha1.AnnotationIssuedAt: epoch.Format(time.RFC3339), v1alpha1.AnnotationExpiresAt: expires.Format(time.RFC3339),
+	}
+	for key, want := range wantAnnotations {
+		if got := secret.Annotations[key]; got != want {
+			t.Errorf("annotation %s is %q, want %q", key, got, want)
+		}
+	}
+	s := token.Status
+	if !s.ExpiresAt.Time.Equal(expires) || s.Secret.Name != "training-s3" || s.Revision != 1 || s.ExpiryEnforcedBy != "Provider" || s.Retry != nil {
+		t.Errorf("status: %+v", s)
+	}
+	if s.RotatesAt == nil || s.RotatesAt.After(expires.Add(-30*day)) || s.RotatesAt.Time.Before(epoch.Add(45*day)) {
+		t.Errorf("rotates at %v", s.RotatesAt)
+	}
+	if want := (v1alpha1.EffectiveValues{ExpiresIn: "2160h0m0s", Before: "720h0m0s", Overlap: "1h0m0s"}); s.Effective != want {
+		t.Errorf("effective values %+v", s.Effective)
+	}
+	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionIssued, v1alpha1.ConditionPublished} {
+		if !meta.IsStatusConditionTrue(s.Conditions, kind) {
+			t.Errorf("%s is not True", kind)
+		}
+	}
+	if len(s.Conditions) != 3 {
+		t.Errorf("more conditions than Ready, Issued and Published: %+v", s.Conditions)
+	}
+	w.emits("Issued", active.Name)
+}
+
+func checkOwner(t *testing.T, secret *corev1.Secret, token *v1alpha1.ApiToken) {
+	t.Helper()
+	c := metav1.GetControllerOf(secret)
+	if c == nil || c.Kind != "ApiToken" || c.Name != token.Name || c.UID != token.UID || len(secret.OwnerReferences) != 1 {
+		t.Errorf("owner references: %+v", secret.OwnerReferences)
+	}
+}
+
+// TestRotation follows one credential from its first day to its end.
+func TestRotation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := w.issued("training")
+	first, since := activeOf(token).Name, readySince(t, token)
+	due := token.Status.RotatesAt.Time
+
+	w.clock.AdvanceTo(due.Add(-3 * time.Second))
+	w.settle("training")
+	w.mints(1)
+
+	w.advance(4*time.Second, "training") // the status shows whole seconds
+	token = w.replaced("training", first)
+	second := activeOf(token).Name
+	if name := w.uses("training"); name != second {
+		t.Errorf("the Secret names %s, want %s", name, second)
+	}
+	w.onlyLive(first, second)
+	old := inState(token, v1alpha1.StateRetiring)
+	if old == nil || old.Name != first || !old.RetireAt.Time.Equal(w.clock.Now().Add(time.Hour+time.Second)) {
+		t.Fatalf("the previous credential: %+v", old)
+	}
+	if activeOf(token).Reason != "Scheduled" || *token.Status.MintBudget != (v1alpha1.MintBudget{Remaining: 4, RefilledAt: metav1.NewTime(epoch.Local())}) {
+		t.Errorf("a scheduled rotation cost from the budget: %+v", token.Status.MintBudget)
+	}
+
+	w.clock.AdvanceTo(old.RetireAt.Add(-3 * time.Second))
+	w.settle("training")
+	w.onlyLive(first, second)
+
+	w.advance(3*time.Second, "training")
+	w.onlyLive(second)
+	token = w.settle("training")
+	if len(token.Status.Credentials) != 1 {
+		t.Errorf("ledger: %+v", token.Status.Credentials)
+	}
+	w.emits("Revoked", first)
+	w.uses("training")
+	w.mints(2)
+	if again := readySince(t, token); !again.Equal(&since) {
+		t.Errorf("Ready was not True all the time: since %v, then since %v", since, again)
+	}
+}
+
+func readySince(t *testing.T, token *v1alpha1.ApiToken) metav1.Time {
+	t.Helper()
+	c := meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionReady)
+	if c == nil || c.Status != metav1.ConditionTrue {
+		t.Fatalf("not Ready: %+v", token.Status.Conditions)
+	}
+	return c.LastTransitionTime
+}
+
+func TestRotationGeneration(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	raise := func(to int64) func(*v1alpha1.ApiToken) {
+		return func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = to }
+	}
+	w.edit("training", raise(3))
+	token := w.replaced("training", first)
+	second := activeOf(token)
+	if second.Reason != "RotationRequested" || second.RotationGeneration != 3 {
+		t.Errorf("the new credential: %+v", second)
+	}
+	w.onlyLive(first, second.Name)
+
+	w.edit("training", raise(1)) // a revert
+	w.ready("training")
+	w.edit("training", raise(3)) // and the revert of that
+	w.ready("training")
+	w.settle("training")
+	w.mints(2)
+
+	w.edit("training", raise(4))
+	token = w.replaced("training", second.Name)
+	w.mints(3)
+	w.advance(2*time.Hour, "training")
+	w.onlyLive(activeOf(token).Name)
+	w.uses("training")
+}
+
+func TestSuspend(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	second := activeOf(w.replaced("training", first)).Name
+
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
+	w.until(func() string {
+		if token := w.token("training"); token.Status.ObservedGeneration != token.Generation {
+			return "the suspension is not seen"
+		}
+		return ""
+	})
+	w.advance(2*time.Hour, "training")
+	w.onlyLive(second) // what is due is still revoked
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 2 })
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "spec.suspend", "still holds credential")
+	w.advance(70*day, "training") // the rotation would be due
+	token := w.settle("training")
+	if token.Status.RotatesAt != nil || activeOf(token).Name != second {
+		t.Errorf("status: %+v", token.Status)
+	}
+	w.mints(2)
+
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = false })
+	w.replaced("training", second)
+	w.uses("training")
+	w.mints(3)
+
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
+	w.delete("training") // deletion goes on
+	w.gone("training")
+	w.onlyLive()
+}
+
+func TestExpiresAt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	end := epoch.Add(30 * day)
+	endAt := func(at time.Time) func(*v1alpha1.ApiToken) {
+		return func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = &metav1.Time{Time: at} }
+	}
+	token := w.issued("training", endAt(end))
+	if !token.Status.ExpiresAt.Time.Equal(end) || token.Status.RotatesAt != nil {
+		t.Errorf("expires %v, rotates %v", token.Status.ExpiresAt, token.Status.RotatesAt)
+	}
+	w.clock.AdvanceTo(end.Add(-3 * time.Second))
+	w.settle("training")
+	w.uses("training")
+	w.mints(1)
+
+	w.advance(3*time.Second, "training")
+	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt", "raise")
+	w.until(func() string {
+		if w.secret("training") != nil {
+			return "the Secret is still there"
+		}
+		return ""
+	})
+	w.onlyLive()
+	token = w.settle("training")
+	if len(token.Status.Credentials) > 0 || token.Status.ExpiresAt != nil || token.Status.Secret.ResourceVersion != "" {
+		t.Errorf("status: %+v", token.Status)
+	}
+	w.emits("Expired", "training")
+
+	w.edit("training", endAt(end.Add(30*day)))
+	w.ready("training")
+	w.uses("training")
+	w.live(1)
+	w.mints(2)
+}
+
+func TestDeletion(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	w.replaced("training", first)
+	w.live(2)
+	checkOwner(t, w.secret("training"), w.token("training")) // by which it is collected
+	w.delete("training")
+	w.gone("training")
+	w.onlyLive()
+}
+
+// TestDeletionWithoutAnything: what was never issued needs no provider to go.
+func TestDeletionWithoutAnything(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.start()
+	w.declare("training")
+	w.stalls("training", v1alpha1.ReasonProviderNotFound)
+	w.delete("training")
+	w.gone("training")
+}
+
+func TestDeletionWaitsForRevocation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.issued("training")
+	w.hook(rejecting("Revoke", "PermissionDenied"))
+	w.delete("training")
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonDeleting, "revoke")
+	w.live(1)
+	w.hook(nil)
+	w.gone("training")
+	w.onlyLive()
+}
+
+func TestRetain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	retain := func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain }
+	name := activeOf(w.issued("training", retain)).Name
+	before := w.secret("training")
+	if len(before.OwnerReferences) > 0 {
+		t.Errorf("a retained Secret has owners: %+v", before.OwnerReferences)
+	}
+	calls := len(w.backend.Calls())
+	w.excused[name] = true
+	w.delete("training")
+	w.gone("training")
+	if n := len(w.backend.Calls()); n != calls {
+		t.Errorf("letting go took %d calls of the provider", n-calls)
+	}
+	if kept := w.uses("training"); kept != name {
+		t.Errorf("the Secret holds %s", kept)
+	}
+	if kept := w.secret("training"); kept.Annotations[v1alpha1.AnnotationRetained] != "true" || len(kept.OwnerReferences) > 0 {
+		t.Errorf("annotations %v, owners %v", kept.Annotations, kept.OwnerReferences)
+	}
+
+	token := w.issued("training")
+	if got := activeOf(token); got.Name != name || got.Reason != "Restored" {
+		t.Errorf("adopted %+v", got)
+	}
+	w.until(func() string {
+		if s := w.secret("training"); metav1.GetControllerOf(s) == nil || s.Annotations[v1alpha1.AnnotationRetained] != "" {
+			return "the Secret is not taken back"
+		}
+		return ""
+	})
+	checkOwner(t, w.secret("training"), token)
+	if diff := cmp.Diff(before.Data, w.secret("training").Data); diff != "" {
+		t.Errorf("the data of the Secret changed:\n%s", diff)
+	}
+	w.mints(1)
+}
+
+// TestRetainChosenLate: the policy may still be changed while a deletion waits.
+func TestRetainChosenLate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	name := activeOf(w.issued("training")).Name
+	w.excused[name] = true
+	w.hook(rejecting("Revoke", "PermissionDenied"))
+	w.delete("training")
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonDeleting, "revoke")
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain })
+	w.gone("training")
+	if kept := w.secret("training"); len(kept.OwnerReferences) > 0 {
+		t.Errorf("owners %v", kept.OwnerReferences)
+	}
+	w.uses("training")
+}

@@ -1,0 +1,256 @@
+package apitoken_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// TestProviderComesLate: nothing but what is missing has to be added.
+func TestProviderComesLate(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.start()
+	w.declare("training")
+	w.stalls("training", v1alpha1.ReasonProviderNotFound, "spec.providerRef", `TokenProvider "store" does not exist`, "create it")
+	w.createProvider()
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonProviderNotReady, `"store" is not ready (CredentialsMissing)`, "minter")
+	if token := w.settle("training"); len(token.Status.Credentials) > 0 {
+		t.Errorf("something was reserved: %+v", token.Status.Credentials)
+	}
+	w.createMinter()
+	// No event tells of a Secret that is new and not labelled yet: the provider looks again by itself.
+	w.clock.Advance(2 * time.Minute)
+	w.ready("training")
+	w.uses("training")
+	w.mints(1)
+}
+
+// TestNamespaceNotAdmitted is not parallel: a ClusterTokenProvider is seen by the operators of all tests.
+func TestNamespaceNotAdmitted(t *testing.T) {
+	w := newEmptyWorld(t)
+	w.createMinter()
+	store := &v1alpha1.ClusterTokenProvider{
+		ObjectMeta: metav1.ObjectMeta{Name: "shared-store"},
+		Spec: v1alpha1.ClusterProviderSpec{
+			ProviderSpec:      providerSpec(),
+			AllowedNamespaces: &metav1.LabelSelector{MatchLabels: map[string]string{"tokens": "allowed"}},
+		},
+	}
+	w.ok(w.Create(w.ctx, store))
+	w.start()
+	w.declare("training", func(t *v1alpha1.ApiToken) {
+		t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "shared-store"}
+	})
+	w.stalls("training", v1alpha1.ReasonNamespaceNotAllowed, "spec.providerRef", `does not serve namespace "`+w.ns+`"`, "label the namespace")
+	w.settle("training")
+	w.mints(0)
+	w.label(map[string]string{"tokens": "allowed"})
+	first := activeOf(w.ready("training")).Name
+	w.uses("training")
+
+	w.label(nil)
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonNamespaceNotAllowed, "still holds credential")
+	w.onlyLive(first)
+
+	// The provider goes only after what it issued; what is not admitted is still revoked.
+	w.ok(w.Delete(w.ctx, store))
+	w.delete("training")
+	w.gone("training")
+	w.onlyLive()
+	w.until(func() string {
+		var left v1alpha1.ClusterTokenProviderList
+		w.ok(w.List(w.ctx, &left))
+		if len(left.Items) > 0 {
+			return "the provider is still there"
+		}
+		return ""
+	})
+}
+
+func (w *world) label(labels map[string]string) {
+	w.Helper()
+	ns := &corev1.Namespace{}
+	w.ok(w.Get(w.ctx, keyOf(w.ns), ns))
+	delete(ns.Labels, "tokens")
+	for k, v := range labels {
+		ns.Labels[k] = v
+	}
+	w.ok(w.Update(w.ctx, ns))
+}
+
+func TestProviderDeleting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.issued("old")
+	w.ok(w.Delete(w.ctx, &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: storeName}}))
+	w.declare("new")
+	w.stalls("new", v1alpha1.ReasonProviderDeleting, `TokenProvider "store" is being deleted`, "another provider")
+	w.mints(1)
+	w.uses("old")
+	w.ready("old")
+	w.delete("new")
+	w.gone("new")
+	w.delete("old")
+	w.gone("old")
+	w.onlyLive()
+}
+
+// TestProviderForcedAway: without its provider a credential cannot be revoked, and that is said.
+func TestProviderForcedAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	name := activeOf(w.issued("training")).Name
+	w.operator.stop(w)
+	store := &v1alpha1.TokenProvider{}
+	change(w, storeName, store, func(p *v1alpha1.TokenProvider) { p.Finalizers = nil })
+	w.ok(w.Delete(w.ctx, store))
+	w.start()
+	w.delete("training")
+	w.stalls("training", v1alpha1.ReasonProviderNotFound, "cannot be revoked", "create it again", "Retain")
+	w.onlyLive(name)
+	w.createProvider()
+	w.until(func() string { // an event of the provider wakes what waits for it
+		if w.token("training") != nil {
+			return "training is still there"
+		}
+		return ""
+	})
+	w.onlyLive()
+}
+
+// TestRefusals: what a driver cannot grant reserves nothing, says why, and is
+// over as soon as the declaration is changed.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.driver.Caps.Scopes = []string{"objectstorage:object-read-only"}
+	w.driver.Caps.MaxLifetime = 100 * day
+	w.driver.Refuse = func(r provider.MintRequest) *provider.Refusal {
+		if len(r.Grant.Buckets) > 2 {
+			return &provider.Refusal{Reason: provider.RefusedBuckets, Field: "spec.buckets", Value: "3 buckets", Message: "2 fit; split the ApiToken"}
+		}
+		return nil
+	}
+	w.createMinter()
+	w.createProvider()
+	w.start()
+	cases := []struct {
+		name, reason string
+		says         []string
+		wrong, right func(*v1alpha1.ApiTokenSpec)
+	}{
+		{
+			"scope", v1alpha1.ReasonScopeNotGrantable, []string{"spec.scopes[0]", "billing:read-only", "objectstorage:object-read-only"},
+			func(s *v1alpha1.ApiTokenSpec) { s.Scopes = []v1alpha1.Scope{"billing:read-only"} },
+			func(s *v1alpha1.ApiTokenSpec) { s.Scopes = []v1alpha1.Scope{"objectstorage:object-read-only"} },
+		},
+		{
+			"lifetime", v1alpha1.ReasonLifetimeTooLong, []string{"spec.expiresIn", "2424h0m0s", "2400h0m0s"},
+			func(s *v1alpha1.ApiTokenSpec) { s.ExpiresIn = &metav1.Duration{Duration: 101 * day} },
+			func(s *v1alpha1.ApiTokenSpec) { s.ExpiresIn = &metav1.Duration{Duration: 100 * day} },
+		},
+		{
+			"buckets", v1alpha1.ReasonTooManyBuckets, []string{"spec.buckets", "3 buckets", "2 fit"},
+			func(s *v1alpha1.ApiTokenSpec) { s.Buckets = []v1alpha1.Bucket{"b1", "b2", "b3"} },
+			func(s *v1alpha1.ApiTokenSpec) { s.Buckets = []v1alpha1.Bucket{"b1", "b2"} },
+		},
+	}
+	for _, c := range cases {
+		w.declare(c.name, func(t *v1alpha1.ApiToken) { c.wrong(&t.Spec) })
+	}
+	for _, c := range cases {
+		w.stalls(c.name, c.reason, c.says...)
+		if token := w.settle(c.name); token.Status.Revision > 0 {
+			t.Errorf("%s: something was reserved: %+v", c.name, token.Status.Credentials)
+		}
+	}
+	w.mints(0)
+	for _, c := range cases {
+		w.edit(c.name, func(t *v1alpha1.ApiToken) { c.right(&t.Spec) })
+	}
+	for _, c := range cases {
+		w.ready(c.name)
+		w.uses(c.name)
+	}
+	w.mints(3)
+	// A wrong change leaves what there is alone.
+	w.edit("scope", func(t *v1alpha1.ApiToken) { cases[0].wrong(&t.Spec) })
+	w.shows("scope", v1alpha1.ConditionReady, v1alpha1.ReasonScopeNotGrantable, "still holds credential")
+	w.uses("scope")
+	w.live(3)
+}
+
+// TestAccountChanged: under another account nothing is minted, and "not found" is not "revoked".
+func TestAccountChanged(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	second := activeOf(w.replaced("training", first)).Name
+	w.backend.UseAccount("another-account")
+	w.editSecret("minter", func(s *corev1.Secret) { s.Data["note"] = []byte("other credentials") })
+	says := []string{"fake-account", "another-account", "restore the old ones"}
+	w.shows("training", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderAccountChanged, says...)
+
+	w.advance(2*time.Hour, "training") // the previous one would be revoked
+	w.settle("training")
+	w.onlyLive(first, second)
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 2 })
+	w.shows("training", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderAccountChanged, says...)
+	w.settle("training")
+	w.mints(2)
+
+	w.backend.UseAccount(fake.DefaultAccount)
+	w.editSecret("minter", func(s *corev1.Secret) { delete(s.Data, "note") })
+	third := activeOf(w.replaced("training", second)).Name
+	w.advance(2*time.Hour, "training")
+	w.onlyLive(third)
+	w.uses("training")
+}
+
+// TestAccountChangedWhileDeleting: the ApiToken waits, and says how to let it go.
+func TestAccountChangedWhileDeleting(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	name := activeOf(w.issued("training")).Name
+	w.backend.UseAccount("another-account")
+	w.editSecret("minter", func(s *corev1.Secret) { s.Data["note"] = []byte("other credentials") })
+	w.shows("training", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderAccountChanged)
+	w.delete("training")
+	w.stalls("training", v1alpha1.ReasonProviderAccountChanged, "Retain")
+	w.onlyLive(name)
+	w.backend.UseAccount(fake.DefaultAccount)
+	w.editSecret("minter", func(s *corev1.Secret) { delete(s.Data, "note") })
+	w.gone("training")
+	w.onlyLive()
+}
+
+// TestMinterRejected: credentials that stop working are read again, so that a
+// replaced key is used at once.
+func TestMinterRejected(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
+		if call.Verb == fake.Mint && call.Phase == fake.Before && strings.HasPrefix(call.Name, "at1-") {
+			return fake.Fault{Kind: fake.Reject, Code: provider.CodeUnauthenticated}
+		}
+		return fake.Fault{}
+	})
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "still holds credential")
+	w.hook(nil)
+	w.advance(time.Minute, "training")
+	w.replaced("training", first)
+	w.uses("training")
+}

@@ -1,0 +1,123 @@
+package apitoken_test
+
+import (
+	"testing"
+	"time"
+
+	admissionv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/testutil"
+)
+
+var (
+	dryCreate = testutil.Request{Verb: "create", Resource: "secrets", DryRun: true}
+	dryUpdate = testutil.Request{Verb: "update", Resource: "secrets", DryRun: true}
+)
+
+// TestQuotaRefusesSecret: nothing more is minted until a dry run passes.
+func TestQuotaRefusesSecret(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	one := corev1.ResourceList{"count/secrets": resource.MustParse("1")}
+	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "few"}, Spec: corev1.ResourceQuotaSpec{Hard: one}}
+	w.ok(w.Create(w.ctx, quota))
+	quota.Status = corev1.ResourceQuotaStatus{Hard: one, Used: one} // as the quota controller would write it
+	w.ok(w.Status().Update(w.ctx, quota))
+
+	w.declare("training")
+	w.shows("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused, "Forbidden")
+	w.settle("training")
+	w.requests.Take()
+	w.passTime(20*time.Second, 3)
+	w.mints(1)
+	if n := w.requests.Take()[dryCreate]; n == 0 {
+		t.Error("no dry run was tried")
+	}
+	w.passTime(time.Minute, 3)
+	w.onlyLive() // the key that nobody could have is revoked
+	w.mints(1)
+	token := w.shows("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused)
+	if meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) {
+		t.Error("Ready without a Secret")
+	}
+
+	w.ok(w.Delete(w.ctx, quota))
+	w.passTime(10*time.Minute, 1)
+	w.heals("training")
+	w.mints(2)
+}
+
+// TestPolicyRefusesUpdate: while the new credential cannot be published, the old one stays in use.
+func TestPolicyRefusesUpdate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	lift := w.forbidSecretUpdates()
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	w.shows("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused, "Invalid")
+	w.requests.Take()
+	w.passTime(30*time.Second, 6)
+	w.mints(2)
+	if n := w.requests.Take()[dryUpdate]; n == 0 {
+		t.Error("no dry run was tried")
+	}
+	w.onlyLive(first)
+	if held := w.uses("training"); held != first {
+		t.Errorf("the Secret holds %s", held)
+	}
+	lift()
+	w.passTime(10*time.Minute, 1)
+	w.passTime(2*time.Hour, 1)
+	w.heals("training")
+	w.mints(3)
+}
+
+// forbidSecretUpdates puts an admission policy into effect, and returns what lifts it.
+func (w *world) forbidSecretUpdates() func() {
+	w.Helper()
+	policy := &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: w.ns}}
+	fail := admissionv1.Fail
+	policy.Spec = admissionv1.ValidatingAdmissionPolicySpec{
+		FailurePolicy: &fail,
+		MatchConstraints: &admissionv1.MatchResources{
+			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: w.ns}},
+			ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
+				Operations: []admissionv1.OperationType{admissionv1.Update},
+				Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"secrets"}},
+			}}},
+		},
+		Validations: []admissionv1.Validation{{Expression: `object.metadata.name == "minter"`, Message: "Secrets may not be changed here"}},
+	}
+	binding := &admissionv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: w.ns},
+		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: w.ns, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+		},
+	}
+	w.ok(w.Create(w.ctx, policy))
+	w.ok(w.Create(w.ctx, binding))
+	probe := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "probe"}}
+	w.ok(w.Create(w.ctx, probe))
+	inEffect := func(want bool) {
+		w.Helper()
+		w.until(func() string {
+			if denied := w.Update(w.ctx, probe.DeepCopy(), client.DryRunAll) != nil; denied != want {
+				return "the policy is not as it should be"
+			}
+			return ""
+		})
+	}
+	inEffect(true)
+	return func() {
+		w.Helper()
+		w.ok(w.Delete(w.ctx, binding))
+		w.ok(w.Delete(w.ctx, policy))
+		inEffect(false)
+	}
+}

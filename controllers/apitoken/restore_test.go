@@ -1,0 +1,190 @@
+package apitoken_test
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/testutil"
+)
+
+var statusUpdate = testutil.Request{Verb: "update", Resource: "apitokens/status"}
+
+// TestStatusLost: one look at the provider and one status write, and no mint.
+func TestStatusLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	before := activeOf(w.issued("training")).Name
+	secret := w.secret("training")
+	w.operator.stop(w)
+	w.editStatus("training", func(s *v1alpha1.ApiTokenStatus) { *s = v1alpha1.ApiTokenStatus{} })
+	w.requests.Take()
+	w.start()
+	token := w.ready("training")
+	if got := activeOf(token); got.Name != before || got.Reason != "Restored" || token.Status.Revision != 1 {
+		t.Errorf("adopted %+v at revision %d", got, token.Status.Revision)
+	}
+	w.settle("training")
+	counts := w.requests.Take().Of("apitokens", "secrets")
+	if counts.Writes() != 1 || counts[statusUpdate] != 1 {
+		t.Errorf("requests: %s", counts)
+	}
+	if n := w.backend.Count(fake.Find); n != 1 {
+		t.Errorf("%d calls of Find", n)
+	}
+	if now := w.secret("training"); now.ResourceVersion != secret.ResourceVersion {
+		t.Error("the Secret was written")
+	}
+	w.mints(1)
+	w.uses("training")
+}
+
+// recreate puts an ApiToken back as a backup tool does: another UID, no status.
+func (w *world) recreate(name string) *v1alpha1.ApiToken {
+	w.Helper()
+	w.edit(name, func(t *v1alpha1.ApiToken) { t.Finalizers = nil })
+	old := w.token(name)
+	w.delete(name)
+	w.gone(name)
+	fresh := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}, Spec: old.Spec}
+	w.ok(w.Create(w.ctx, fresh))
+	return fresh
+}
+
+// TestRestored: a restored ApiToken has another UID, and takes its Secret over.
+func TestRestored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	before := activeOf(w.issued("training")).Name
+	data := w.secret("training").Data
+	w.operator.stop(w)
+	fresh := w.recreate("training")
+	w.requests.Take()
+	w.start()
+	token := w.ready("training")
+	w.until(func() string {
+		if c := metav1.GetControllerOf(w.secret("training")); c == nil || c.UID != fresh.UID {
+			return "the Secret has another owner"
+		}
+		return ""
+	})
+	w.settle("training")
+	if got := activeOf(token).Name; got != before {
+		t.Errorf("adopted %s", got)
+	}
+	if n := w.backend.Count(fake.Find); n != 1 {
+		t.Errorf("%d calls of Find", n)
+	}
+	// Finalizer, adoption, the Secret's new owner, and the version that it has now.
+	if counts := w.requests.Take().Of("apitokens", "secrets"); counts.Writes() != 4 {
+		t.Errorf("requests: %s", counts)
+	}
+	w.mints(1)
+	w.sameData("training", data)
+}
+
+// TestRestoredAfterRevocation: the Secret of a backup names a credential that is gone.
+func TestRestoredAfterRevocation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	backup := w.secret("training")
+	w.delete("training")
+	w.gone("training")
+	w.ok(w.Delete(w.ctx, w.secret("training")))
+	w.onlyLive()
+
+	backup.ResourceVersion, backup.UID = "", ""
+	w.ok(w.Create(w.ctx, backup))
+	token := w.issued("training")
+	if got := activeOf(token); got.Name == first || token.Status.Revision != 2 {
+		t.Errorf("issued %+v at revision %d", got, token.Status.Revision)
+	}
+	w.uses("training")
+	checkOwner(t, w.secret("training"), token)
+	w.mints(2)
+}
+
+// TestOldSecretRestored: a user brings back what the Secret held before a rotation.
+func TestOldSecretRestored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	backup := w.secret("training")
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	second := activeOf(w.replaced("training", first)).Name
+	w.settle("training")
+	w.editSecret("training", func(s *corev1.Secret) { s.Annotations, s.Data = backup.Annotations, backup.Data })
+	third := activeOf(w.replaced("training", second)).Name
+	if held := w.uses("training"); held != third {
+		t.Errorf("the Secret holds %s", held)
+	}
+	w.advance(2*time.Hour, "training")
+	w.onlyLive(third)
+}
+
+// TestStatusRestoredWithoutSecret: the ledger is there, the Secret is not.
+func TestStatusRestoredWithoutSecret(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	w.operator.stop(w)
+	w.ok(w.Delete(w.ctx, w.secret("training")))
+	w.start()
+	token := w.replaced("training", first)
+	if got := activeOf(token).Reason; got != "SecretLost" {
+		t.Errorf("issued for %s", got)
+	}
+	w.advance(2*time.Hour, "training")
+	w.onlyLive(activeOf(token).Name)
+}
+
+// TestSecretOfAnotherCluster: a copy of a cluster may overwrite what it copied,
+// and never revokes what the original uses.
+func TestSecretOfAnotherCluster(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	original := credname.Cluster("the original")
+	name, err := credname.New(original, credname.Owner(w.ns, "training"), 7, 0, zeros{})
+	w.ok(err)
+	conn, _, err := w.driver.Connect(w.ctx, provider.Config{Credentials: map[string]provider.Value{fake.TokenKey: provider.NewValue(minterToken)}})
+	w.ok(err)
+	w.excused[name.String()] = true
+	w.declareOriginal(conn, name.String(), original)
+	w.issued("training")
+	if held := w.uses("training"); held == name.String() {
+		t.Error("the Secret holds the original's credential")
+	}
+	w.delete("training")
+	w.gone("training")
+	w.onlyLive(name.String())
+}
+
+// declareOriginal makes a live credential of another cluster, and the Secret that it is in.
+func (w *world) declareOriginal(conn provider.Client, name, cluster string) {
+	w.Helper()
+	w.backend.OnCall = nil // nothing else runs yet that mints
+	_, err := conn.Mint(w.ctx, provider.MintRequest{Name: name, Owner: provider.Owner{Cluster: cluster, Namespace: w.ns, Token: "training"}})
+	w.ok(err)
+	w.backend.OnCall = w.witness
+	w.ok(w.Create(w.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+		Namespace: w.ns, Name: "training", Labels: map[string]string{v1alpha1.LabelManaged: "true"},
+		Annotations: map[string]string{
+			v1alpha1.AnnotationToken: "training", v1alpha1.AnnotationCluster: cluster, v1alpha1.AnnotationCredential: name,
+		},
+	}}))
+}
+
+// zeros is a source of nonces that are all the same.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
+}

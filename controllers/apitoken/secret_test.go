@@ -1,0 +1,139 @@
+package apitoken_test
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+type secretObject = corev1.Secret
+
+// TestSecretLost: pods may still hold what a Secret held, so that lives on for the overlap.
+func TestSecretLost(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+
+	w.ok(w.Delete(w.ctx, w.secret("training")))
+	token := w.replaced("training", first)
+	second := activeOf(token)
+	if second.Reason != "SecretLost" || w.uses("training") != second.Name {
+		t.Errorf("the new credential: %+v", second)
+	}
+	w.overlaps("training", first)
+
+	w.editSecret("training", func(s *corev1.Secret) { s.Data[fake.KeySecret] = []byte("something else") })
+	token = w.replaced("training", second.Name)
+	third := activeOf(token)
+	if third.Reason != "SecretChanged" || w.uses("training") != third.Name {
+		t.Errorf("the new credential: %+v", third)
+	}
+	w.overlaps("training", second.Name)
+
+	w.editSecret("training", func(s *corev1.Secret) { s.Data["added"] = []byte("by hand") })
+	token = w.replaced("training", third.Name)
+	if _, ok := w.secret("training").Data["added"]; ok {
+		t.Error("a key added by hand is still there")
+	}
+	w.advance(2*time.Hour, "training")
+	w.onlyLive(activeOf(token).Name)
+}
+
+// overlaps checks that a credential lives on until its time has come.
+func (w *world) overlaps(name, credential string) {
+	w.Helper()
+	if !w.backend.Live(credential) {
+		w.Errorf("%s was revoked without an overlap", credential)
+	}
+	for _, e := range w.token(name).Status.Credentials {
+		if want := w.clock.Now().Add(time.Hour + time.Second); e.Name == credential && (e.State != v1alpha1.StateRetiring || !e.RetireAt.Time.Equal(want)) {
+			w.Errorf("%s is %s until %v, want Retiring until %v", credential, e.State, e.RetireAt, want)
+		}
+	}
+}
+
+// TestForeignSecret: what belongs to somebody else is named and left alone.
+func TestForeignSecret(t *testing.T) {
+	t.Parallel()
+	yes := true
+	cases := map[string]struct {
+		meta metav1.ObjectMeta
+		says string
+	}{
+		"controlled": {metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{
+			{APIVersion: "v1", Kind: "ConfigMap", Name: "vault", UID: "c0ffee", Controller: &yes},
+		}}, `ConfigMap "vault"`},
+		"labelled":  {metav1.ObjectMeta{Labels: map[string]string{"app.kubernetes.io/managed-by": "Helm"}}, `"Helm"`},
+		"anonymous": {metav1.ObjectMeta{}, "somebody who left no owner reference"},
+		"other":     {metav1.ObjectMeta{Annotations: map[string]string{v1alpha1.AnnotationToken: "other-token"}}, `ApiToken "other-token"`},
+	}
+	w := newWorld(t)
+	for name, c := range cases {
+		c.meta.Namespace, c.meta.Name = w.ns, name
+		w.ok(w.Create(w.ctx, &corev1.Secret{ObjectMeta: c.meta, Data: map[string][]byte{"key": []byte("theirs")}}))
+		w.declare(name)
+	}
+	for name, c := range cases {
+		w.stalls(name, v1alpha1.ReasonSecretNotOwned, "spec.secret.name", c.says, "delete this one")
+		token := w.settle(name)
+		if len(token.Status.Credentials) > 0 || token.Status.Revision > 0 {
+			t.Errorf("%s: something was reserved: %+v", name, token.Status.Credentials)
+		}
+		if s := w.secret(name); string(s.Data["key"]) != "theirs" || len(s.Data) != 1 || s.Labels[v1alpha1.LabelManaged] != "" {
+			t.Errorf("%s was touched: %+v", name, s)
+		}
+	}
+	w.mints(0)
+
+	w.ok(w.Delete(w.ctx, w.secret("labelled")))
+	w.advance(time.Minute, "labelled")
+	w.ready("labelled")
+	w.uses("labelled")
+
+	// What is deleted before anything was issued leaves the other's Secret alone.
+	w.delete("anonymous")
+	w.gone("anonymous")
+	if w.secret("anonymous") == nil {
+		t.Error("the Secret of somebody else was deleted")
+	}
+}
+
+// TestSecretTakenAway: somebody else puts their Secret in the place of ours.
+func TestSecretTakenAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	w.operator.stop(w)
+	w.ok(w.Delete(w.ctx, w.secret("training")))
+	w.ok(w.Create(w.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "training"}, Data: map[string][]byte{"key": []byte("theirs")}}))
+	w.start()
+	w.stalls("training", v1alpha1.ReasonSecretNotOwned)
+	w.settle("training")
+	w.mints(1)
+	w.onlyLive(first) // pods may still hold it, and nobody knows for how long
+	w.ok(w.Delete(w.ctx, w.secret("training")))
+	w.advance(time.Minute, "training")
+	w.replaced("training", first)
+	w.uses("training")
+}
+
+// carries waits until the Secret training has labels and annotations; an empty value means absent.
+func (w *world) carries(labels, annotations map[string]string) {
+	w.Helper()
+	w.until(func() string {
+		s := w.secret("training")
+		for _, pair := range []struct{ want, have map[string]string }{{labels, s.Labels}, {annotations, s.Annotations}} {
+			for k, v := range pair.want {
+				if pair.have[k] != v {
+					return "of the Secret, " + k + " is " + pair.have[k] + ", want " + v
+				}
+			}
+		}
+		return ""
+	})
+}
