@@ -22,7 +22,7 @@ type lateClient struct {
 
 // Create implements client.Client.
 func (c *lateClient) Create(ctx context.Context, obj client.Object, opts ...client.CreateOption) error {
-	if held, err := c.hold(obj, func(late context.Context, copied client.Object) { _ = c.Client.Create(late, copied, opts...) }); held {
+	if held, err := c.hold(ctx, obj, func(late context.Context, copied client.Object) { _ = c.Client.Create(late, copied, opts...) }); held {
 		return err
 	}
 	return c.Client.Create(ctx, obj, opts...)
@@ -30,14 +30,14 @@ func (c *lateClient) Create(ctx context.Context, obj client.Object, opts ...clie
 
 // Update implements client.Client.
 func (c *lateClient) Update(ctx context.Context, obj client.Object, opts ...client.UpdateOption) error {
-	if held, err := c.hold(obj, func(late context.Context, copied client.Object) { _ = c.Client.Update(late, copied, opts...) }); held {
+	if held, err := c.hold(ctx, obj, func(late context.Context, copied client.Object) { _ = c.Client.Update(late, copied, opts...) }); held {
 		return err
 	}
 	return c.Client.Update(ctx, obj, opts...)
 }
 
 // hold keeps the write of a Secret under way when that is what goes wrong with it.
-func (c *lateClient) hold(obj client.Object, send func(context.Context, client.Object)) (bool, error) {
+func (c *lateClient) hold(ctx context.Context, obj client.Object, send func(context.Context, client.Object)) (bool, error) {
 	secret, ok := obj.(*corev1.Secret)
 	if !ok || c.p.w.silent {
 		return false, nil
@@ -54,7 +54,7 @@ func (c *lateClient) hold(obj client.Object, send func(context.Context, client.O
 	}
 	c.p.pending, c.p.fresh, c.p.secretFailed = noFault, false, true
 	copied := secret.DeepCopy()
-	c.p.w.later = append(c.p.w.later, landing{at: c.p.w.now + landsWithin, land: func() { send(context.Background(), copied) }})
+	c.p.w.later = append(c.p.w.later, landing{at: c.p.w.now + landsWithin, land: func() { send(context.WithoutCancel(ctx), copied) }})
 	return true, unavailable(call)
 }
 

@@ -116,49 +116,12 @@ func broken() []variant {
 			order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
 				return standard(s, "Reserve", "InTime", "Mint", "Usable", "Record", "InTime", "Publish")
 			}},
-		{name: "revoke on a publish conflict", story: rotateAndDelete,
-			deviations: []string{string(repeated)}, breaks: "S2",
-			order: func(p *process, s map[string]apitoken.Step) []apitoken.Step {
-				publish := func(a *apitoken.Attempt, ctx context.Context) error {
-					err := s["Publish"](a, ctx)
-					if p.secretFailed {
-						_ = a.Client().Revoke(ctx, provider.Ref{Name: a.Name()})
-					}
-					return err
-				}
-				return append(standard(s, "Reserve", "InTime", "Mint", "Usable", "InTime"), publish, s["Record"])
-			}},
-		{name: "mint again under a read name", story: rotateAndDelete,
-			deviations: []string{"crash"}, breaks: "S1",
-			sameNames: true, judge: func(o plan.Observation, d plan.Decision) plan.Decision {
-				if _, ok := d.Action.(plan.Abandon); ok {
-					d.Action = plan.Issue{Reason: plan.IssueInitial, Revision: o.Token.Revision}
-				}
-				return d
-			}, order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
-				reserve := func(a *apitoken.Attempt, ctx context.Context) error {
-					if a.Revision() > a.Recorded() {
-						return s["Reserve"](a, ctx)
-					}
-					return a.Prepare() // the name is in the ledger already
-				}
-				return append([]apitoken.Step{reserve}, standard(s, "InTime", "Mint", "Usable", "InTime", "Publish", "Record")...)
-			}},
+		revokeOnConflict(),
+		mintAgain(),
 		{name: "drop without settling", story: rotateAndDelete,
 			deviations: []string{string(late)}, breaks: "S3",
 			see: settleAll},
-		{name: "adopt an entry whose revocation began", story: loseTheSecretSoon,
-			deviations: []string{"crash", "an old Secret is restored"}, breaks: "S2",
-			judge: func(o plan.Observation, d plan.Decision) plan.Decision {
-				for i := range o.Ledger {
-					e := &o.Ledger[i]
-					held := o.Secret.Live && o.Secret.Exists && e.Name == o.Secret.Credential
-					if held && e.State == v1alpha1.StateRetiring && !o.Token.Deleting {
-						return plan.Decision{Action: plan.Adopt{Name: e.Name}, State: plan.Progressing, Reason: v1alpha1.ReasonResolving}
-					}
-				}
-				return d
-			}},
+		adoptRevoked(),
 		{name: "list the owner before settling", story: rotateAndDelete,
 			deviations: []string{string(late), "the ApiToken is deleted"}, breaks: "S4",
 			see: func(o *plan.Observation) {
@@ -172,4 +135,56 @@ func broken() []variant {
 				return standard(s, "Reserve", "InTime", "Mint", "Usable", "Publish", "Record")
 			}},
 	}
+}
+
+// revokeOnConflict takes any error of a publish for somebody else's write.
+func revokeOnConflict() variant {
+	return variant{name: "revoke on a publish conflict", story: rotateAndDelete,
+		deviations: []string{string(repeated)}, breaks: "S2",
+		order: func(p *process, s map[string]apitoken.Step) []apitoken.Step {
+			publish := func(a *apitoken.Attempt, ctx context.Context) error {
+				err := s["Publish"](a, ctx)
+				if p.secretFailed {
+					_ = a.Client().Revoke(ctx, provider.Ref{Name: a.Name()})
+				}
+				return err
+			}
+			return append(standard(s, "Reserve", "InTime", "Mint", "Usable", "InTime"), publish, s["Record"])
+		}}
+}
+
+// mintAgain goes on with an attempt that was read, not just written.
+func mintAgain() variant {
+	return variant{name: "mint again under a read name", story: rotateAndDelete,
+		deviations: []string{"crash"}, breaks: "S1",
+		sameNames: true, judge: func(o plan.Observation, d plan.Decision) plan.Decision {
+			if _, ok := d.Action.(plan.Abandon); ok {
+				d.Action = plan.Issue{Reason: plan.IssueInitial, Revision: o.Token.Revision}
+			}
+			return d
+		}, order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
+			reserve := func(a *apitoken.Attempt, ctx context.Context) error {
+				if a.Revision() > a.Recorded() {
+					return s["Reserve"](a, ctx)
+				}
+				return a.Prepare() // the name is in the ledger already
+			}
+			return append([]apitoken.Step{reserve}, standard(s, "InTime", "Mint", "Usable", "InTime", "Publish", "Record")...)
+		}}
+}
+
+// adoptRevoked believes a Secret that names a Retiring entry.
+func adoptRevoked() variant {
+	return variant{name: "adopt an entry whose revocation began", story: loseTheSecretSoon,
+		deviations: []string{"crash", "an old Secret is restored"}, breaks: "S2",
+		judge: func(o plan.Observation, d plan.Decision) plan.Decision {
+			for i := range o.Ledger {
+				e := &o.Ledger[i]
+				held := o.Secret.Live && o.Secret.Exists && e.Name == o.Secret.Credential
+				if held && e.State == v1alpha1.StateRetiring && !o.Token.Deleting {
+					return plan.Decision{Action: plan.Adopt{Name: e.Name}, State: plan.Progressing, Reason: v1alpha1.ReasonResolving}
+				}
+			}
+			return d
+		}}
 }
