@@ -38,7 +38,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want := operator.Options{
 		Version: "dev", Namespace: operator.DefaultNamespace, MetricsAddress: ":8080", ProbeAddress: ":8081",
-		Concurrency: 16, SweepInterval: time.Hour, SweepMode: orphansweep.Report, Shutdown: 75 * time.Second,
+		Concurrency: 16, SweepInterval: time.Hour, SweepMode: orphansweep.Report, Shutdown: 95 * time.Second,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(operator.Options{}, "Logger")); diff != "" {
 		t.Error(diff)
