@@ -222,7 +222,8 @@ func issues(o *plan.Observation, d plan.Decision) string {
 		"16 attempts are not settled":               unsettled(o) >= plan.MaxUnsettled,
 		"the ledger is full":                        len(o.Ledger) >= plan.MaxLedger,
 		"the budget is empty":                       ok && issue.Charged && left.Remaining == 0,
-		"only the schedule is free":                 ok && issue.Charged == (issue.Reason == plan.IssueScheduled),
+		"the schedule is free":                      ok && issue.Charged && issue.Reason == plan.IssueScheduled,
+		"what is not due is paid for":               ok && !issue.Charged && !anyDue(o),
 		"the backoff runs":                          t.Retry != nil && o.Now.Before(t.Retry.NotBefore.Time),
 		"the last publish was refused":              ok && t.PublishRefused,
 		"the provider cannot issue":                 !p.Found || !p.Ready || !p.Admitted || p.Deleting,
@@ -473,4 +474,15 @@ func tells(_ *plan.Observation, d plan.Decision) string {
 		return "there is no message"
 	}
 	return ""
+}
+
+// anyDue reports whether an Active credential has come to its rotation or its end.
+func anyDue(o *plan.Observation) bool {
+	return slices.ContainsFunc(o.Ledger, func(e plan.Entry) bool {
+		if e.State != v1alpha1.StateActive || e.ExpiresAt == nil {
+			return false
+		}
+		due := plan.RotationDue(o.Token.UID, &o.Token.Spec, &e.LedgerEntry)
+		return !o.Now.Before(e.ExpiresAt.Time) || !due.IsZero() && !o.Now.Before(due)
+	})
 }
