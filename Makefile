@@ -33,6 +33,9 @@ KUBECTL ?= $(or $(shell command -v kubectl),$(shell hack/controlplane/build.sh k
 # The control plane to test against. Fails the recipe when it cannot be built.
 use_controlplane = KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)"; export KUBEBUILDER_ASSETS
 
+# A flag for a variable that is set and does not say no.
+flag = $(if $(filter-out 0 no false,$($(1))),$(2))
+
 ##@ General
 
 .PHONY: help
@@ -48,8 +51,12 @@ clean: ## Remove what was built here; the control plane is kept in the user's ca
 ##@ See it work
 
 .PHONY: demo
-demo: ## Watch a token being minted, used, rotated and revoked on real servers; KEEP=1 leaves them running.
-	@$(use_controlplane); cd test/e2e && $(GO) run ./cmd/demo $(if $(filter-out 0 no false,$(KEEP)),-keep)
+demo: ## Watch a token being minted, used, rotated and revoked on real servers; KEEP=1 leaves them running, CRASH=1 adds crashes.
+	@$(use_controlplane); \
+	echo "building bin/manager and bin/demo (a few minutes the first time)" >&2; \
+	$(MAKE) -s build; \
+	(cd test/e2e && CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w" -o ../../bin/demo ./cmd/demo); \
+	exec bin/demo -manager bin/manager $(call flag,KEEP,-keep) $(call flag,CRASH,-crash)
 
 .PHONY: bench
 bench: ## Mint 500 tokens through a real API server and print what each costs.

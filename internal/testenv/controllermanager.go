@@ -45,7 +45,7 @@ func (m *controllerManager) start(program string, kubeconfig []byte) error {
 	}
 	defer func() { _ = log.Close() }() // the child has its own handle
 	flags := []string{
-		"--kubeconfig=" + config, "--controllers=" + controllers, "--leader-elect=false",
+		"--kubeconfig=" + config, "--controllers=" + controllers, "--leader-elect=false", "--use-service-account-credentials",
 		"--cert-dir=" + m.dir, "--secure-port=0", "--kube-api-qps=500", "--kube-api-burst=1000",
 	}
 	m.cmd = exec.Command(program, flags...) //nolint:gosec // G204: a program built from this repository; stop ends it

@@ -106,7 +106,8 @@ func (c *cluster) table(ctx context.Context, path string) (string, error) {
 	for _, r := range table.Rows {
 		row(func(i int) string { return fmt.Sprint(r.Cells[i]) })
 	}
-	return out.String(), w.Flush()
+	err := w.Flush()
+	return out.String(), err
 }
 
 // apply does what kubectl apply --server-side does.

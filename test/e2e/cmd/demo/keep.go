@@ -47,7 +47,7 @@ func (d *demo) wait(ctx context.Context) {
 			if err == nil {
 				d.running = p
 			} else if ctx.Err() == nil {
-				d.out.print("The operator does not start: " + err.Error() + "\n" + d.operator.tail(logLines) + "\n")
+				d.out.print("The operator does not start: " + err.Error() + "\n" + d.operator.tail(logLines, d.secrets) + "\n")
 			}
 		}
 	}

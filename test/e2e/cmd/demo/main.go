@@ -57,7 +57,7 @@ func main() {
 	d := &demo{secrets: secrets, out: newNarrator(os.Stdout, secrets)}
 	flag.StringVar(&d.manager, "manager", "bin/manager", "the operator's binary")
 	flag.BoolVar(&d.keep, "keep", false, "leave everything running until interrupted")
-	flag.BoolVar(&d.crash, "crash", false, "also kill the operator in the middle of a rotation (two to three minutes more)")
+	flag.BoolVar(&d.crash, "crash", false, "also the slow parts: kill the operator while it mints, delete a namespace with a token in it (up to five minutes more)")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		flag.Usage()
@@ -106,7 +106,7 @@ func (d *demo) prepare() error {
 	}
 	d.later(func() {
 		if d.keep {
-			d.out.print("The files of this run are in " + d.dir + "\n")
+			d.out.print("The files of this run, for reading, are in " + d.dir + "\n")
 			return
 		}
 		_ = os.RemoveAll(d.dir)
@@ -147,7 +147,7 @@ func (d *demo) verdict(err error, took time.Duration) int {
 	}
 	log := ""
 	if d.operator != nil {
-		log = d.operator.tail(logLines)
+		log = d.operator.tail(logLines, d.secrets)
 	}
 	d.out.fail(f, log)
 	return 1

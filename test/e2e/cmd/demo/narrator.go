@@ -17,6 +17,9 @@ const (
 	faint = "2"
 )
 
+// oneLine is what fits a narrow terminal beside the mark, so that it can be wiped out again.
+const oneLine = 68
+
 // narrator prints the story. No secret value that it was told about gets through.
 type narrator struct {
 	out      io.Writer
@@ -51,6 +54,12 @@ func (n *narrator) say(lines string) {
 	}
 }
 
+// step is a claim and how to verify it.
+type step struct {
+	claim  string
+	verify func() (details string, err error)
+}
+
 // failure says which claim did not hold and what was seen instead.
 type failure struct {
 	claim string
@@ -67,7 +76,7 @@ func (f *failure) Unwrap() error { return f.seen }
 // returns a failure when the claim does not hold.
 func (n *narrator) check(ctx context.Context, claim string, verify func() (details string, err error)) error {
 	if n.terminal {
-		n.print("   ..   " + n.paint(faint, claim))
+		n.print("   ..   " + n.paint(faint, claim[:min(len(claim), oneLine)]))
 	}
 	began := time.Now()
 	details, err := verify()

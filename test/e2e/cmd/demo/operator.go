@@ -134,13 +134,26 @@ func (p *process) stop() error {
 	}
 }
 
-// tail returns the last lines of the log.
-func (o *operator) tail(lines int) string {
+// lineLength is the most that is shown of a line of the log.
+const lineLength = 600
+
+// tail returns the last lines of the log, redacted before they are cut.
+func (o *operator) tail(lines int, secrets *redactor) string {
 	content, err := os.ReadFile(o.logFile)
 	if err != nil {
 		return ""
 	}
-	all := strings.Split(strings.TrimSpace(string(content)), "\n")
+	var all []string
+	for line := range strings.Lines(secrets.redact(string(content))) {
+		line = strings.TrimSpace(line)
+		if strings.Contains(line, `msg="Starting `) {
+			continue // so many at each start that they would be all there is
+		}
+		if len(line) > lineLength {
+			line = line[:lineLength] + "..."
+		}
+		all = append(all, line)
+	}
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 

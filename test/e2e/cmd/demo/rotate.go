@@ -57,7 +57,7 @@ func (d *demo) rotate(ctx context.Context) error {
 	}
 	err = d.out.check(ctx, "both keys work during the overlap: a pod has time to read the new one", func() (string, error) {
 		for _, w := range []*workload{older, newer} {
-			if err := w.reads(ctx, bucket, object, content); err != nil {
+			if err := w.reads(ctx, bucket, content); err != nil {
 				return "", fmt.Errorf("key %s: %w", short(w.keyID), err)
 			}
 		}
@@ -88,19 +88,18 @@ func (d *demo) overlapEnds(ctx context.Context, t *v1alpha1.ApiToken, older, new
 		return "", fmt.Errorf("key %s is not retiring: the ledger is %s", short(older.keyID), ledger(t))
 	}
 	due, requests := retiring.RetireAt.Time, 0
+	ctx, giveUp := context.WithCancelCause(ctx)
+	defer giveUp(nil)
 	var code string
-	var broken error
 	err := eventually(ctx, time.Until(due)+revocation, func() (err error) {
 		requests += 2
-		if broken = newer.list(ctx, bucket); broken != nil {
-			return nil
+		if err = newer.list(ctx, bucket); err != nil {
+			giveUp(fmt.Errorf("the new key: %w", err))
+			return err
 		}
 		code, err = refusal("a request with the old key", func() error { return older.list(ctx, bucket) })
 		return err
 	})
-	if broken != nil {
-		return "", fmt.Errorf("the new key: %w", broken)
-	}
 	if early := time.Until(due); err == nil && early > 0 {
 		err = fmt.Errorf("it is refused %s before the end of its overlap", early)
 	}

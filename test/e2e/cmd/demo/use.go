@@ -22,24 +22,21 @@ func (d *demo) use(ctx context.Context) error {
 		return err
 	}
 	d.out.say("Secret " + team + "/" + writerSecret + ":\n" + describe(w.data))
-	for _, c := range []struct {
-		claim  string
-		verify func() (string, error)
-	}{
+	for _, c := range []step{
 		{writer + " writes s3://" + bucket + "/" + object + " and reads it back", func() (string, error) {
-			if err := w.write(ctx, bucket, object, content); err != nil {
+			if err := w.write(ctx, bucket, content); err != nil {
 				return "", err
 			}
-			return fmt.Sprintf("%d bytes, the same", len(content)), w.reads(ctx, bucket, object, content)
+			return fmt.Sprintf("%d bytes, the same", len(content)), w.reads(ctx, bucket, content)
 		}},
 		{writer + " is refused in s3://" + otherBucket, func() (string, error) { return d.refusedIn(ctx, w, otherBucket) }},
 		{reader + " reads s3://" + bucket + "/" + object, func() (string, error) {
-			return "", r.reads(ctx, bucket, object, content)
+			return "", r.reads(ctx, bucket, content)
 		}},
 		{reader + " is refused a write to s3://" + bucket, func() (string, error) {
-			code, err := refusal("its write", func() error { return r.write(ctx, bucket, object, "overwritten") })
+			code, err := refusal("its write", func() error { return r.write(ctx, bucket, "overwritten") })
 			if err == nil {
-				err = w.reads(ctx, bucket, object, content)
+				err = w.reads(ctx, bucket, content)
 			}
 			return code, err
 		}},
@@ -56,7 +53,7 @@ func (d *demo) use(ctx context.Context) error {
 // something to read.
 func (d *demo) refusedIn(ctx context.Context, w *workload, elsewhere string) (string, error) {
 	root := &workload{s3: d.gateway.S3(d.gateway.Root())}
-	if err := root.write(ctx, elsewhere, object, "of somebody else"); err != nil {
+	if err := root.write(ctx, elsewhere, "of somebody else"); err != nil {
 		return "", err
 	}
 	code := ""
@@ -64,8 +61,8 @@ func (d *demo) refusedIn(ctx context.Context, w *workload, elsewhere string) (st
 		what    string
 		request func() error
 	}{
-		{"writing", func() error { return w.write(ctx, elsewhere, object, "overwritten") }},
-		{"reading", func() error { _, err := w.read(ctx, elsewhere, object); return err }},
+		{"writing", func() error { return w.write(ctx, elsewhere, "overwritten") }},
+		{"reading", func() error { _, err := w.read(ctx, elsewhere); return err }},
 		{"listing", func() error { return w.list(ctx, elsewhere) }},
 	} {
 		var err error
@@ -73,5 +70,5 @@ func (d *demo) refusedIn(ctx context.Context, w *workload, elsewhere string) (st
 			return "", err
 		}
 	}
-	return "writing, reading and listing answer " + code, root.reads(ctx, elsewhere, object, "of somebody else")
+	return "writing, reading and listing answer " + code, root.reads(ctx, elsewhere, "of somebody else")
 }

@@ -48,13 +48,13 @@ func (d *demo) workload(ctx context.Context, secret string) (*workload, error) {
 	}, nil
 }
 
-func (w *workload) write(ctx context.Context, bucket, key, content string) error {
-	_, err := w.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: &key, Body: strings.NewReader(content)})
+func (w *workload) write(ctx context.Context, bucket, content string) error {
+	_, err := w.s3.PutObject(ctx, &s3.PutObjectInput{Bucket: &bucket, Key: aws.String(object), Body: strings.NewReader(content)})
 	return err
 }
 
-func (w *workload) read(ctx context.Context, bucket, key string) (string, error) {
-	got, err := w.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: &key})
+func (w *workload) read(ctx context.Context, bucket string) (string, error) {
+	got, err := w.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: aws.String(object)})
 	if err != nil {
 		return "", err
 	}
@@ -63,14 +63,14 @@ func (w *workload) read(ctx context.Context, bucket, key string) (string, error)
 	return string(content), err
 }
 
-// reads checks that an object has this content.
-func (w *workload) reads(ctx context.Context, bucket, key, want string) error {
-	got, err := w.read(ctx, bucket, key)
+// reads checks that the object of a bucket has this content.
+func (w *workload) reads(ctx context.Context, bucket, want string) error {
+	got, err := w.read(ctx, bucket)
 	if err != nil {
-		return fmt.Errorf("reading s3://%s/%s: %w", bucket, key, err)
+		return fmt.Errorf("reading s3://%s/%s: %w", bucket, object, err)
 	}
 	if got != want {
-		return fmt.Errorf("s3://%s/%s holds %q instead of %q", bucket, key, got, want)
+		return fmt.Errorf("s3://%s/%s holds %q instead of %q", bucket, object, got, want)
 	}
 	return nil
 }
