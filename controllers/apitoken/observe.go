@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -32,6 +33,8 @@ type pass struct {
 	behind bool
 	// pending: the cache does not show this process's own last write of the Secret yet.
 	pending bool
+	// ending: the namespace is being deleted.
+	ending bool
 	// saved: the status was written in this pass.
 	saved  bool
 	key    connections.Key
@@ -68,6 +71,9 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 	}
 	p.see(seen)
 	p.pending = pending
+	if p.ending, err = r.namespaceEnding(ctx, token.Namespace); err != nil {
+		return nil, err
+	}
 	p.obs = plan.Observation{Now: r.Clock.Now(), Provider: r.providerView(p)}
 	r.refresh(p)
 	return p, nil
@@ -87,8 +93,8 @@ func (r *Reconciler) refresh(p *pass) {
 	t := p.token
 	p.obs.Token = plan.Token{
 		Namespace: t.Namespace, Name: t.Name, UID: string(t.UID), Generation: t.Generation,
-		Spec:         t.Spec,
-		Deleting:     !t.DeletionTimestamp.IsZero(),
+		Spec:     t.Spec,
+		Deleting: !t.DeletionTimestamp.IsZero(), NamespaceEnding: p.ending,
 		HasFinalizer: controllerutil.ContainsFinalizer(t, v1alpha1.Finalizer),
 		Revision:     t.Status.Revision, Budget: t.Status.MintBudget, Retry: t.Status.Retry,
 		PublishRefused: publishRefused(&t.Status),
@@ -115,6 +121,16 @@ func (r *Reconciler) entries(p *pass) []plan.Entry {
 		out = append(out, e)
 	}
 	return out
+}
+
+// namespaceEnding reports whether the cache shows the namespace as being deleted.
+func (r *Reconciler) namespaceEnding(ctx context.Context, name string) (bool, error) {
+	ns := &metav1.PartialObjectMetadata{}
+	ns.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
+	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, ns); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("reading the namespace: %w", err)
+	}
+	return !ns.DeletionTimestamp.IsZero(), nil
 }
 
 // owns reports whether a name was made for an ApiToken in this cluster.

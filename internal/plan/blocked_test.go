@@ -56,6 +56,12 @@ var providerCases = map[string]nextCase{
 		given:  given(live, expires(time.Hour), notReady),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonProviderNotReady, after: time.Hour,
 	},
+	"namespace being deleted": {
+		reason: "The namespace controller may delete the Secret first; issuing anew would only delay the end.",
+		given:  given(live, absent, func(o *plan.Observation) { o.Token.NamespaceEnding = true }),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting, after: plan.Recheck,
+		says: []string{"being deleted"},
+	},
 	"another account": {
 		reason: "Under any other account nothing is minted.",
 		given:  given(live, otherScope, belongs(other)),

@@ -55,7 +55,7 @@ func (o *Observation) secretLost(e *Entry) (IssueReason, bool) {
 // blocked says why nothing may be reserved now.
 func (o *Observation) blocked() (Decision, bool) {
 	for _, check := range []func(*Observation) (Decision, bool){
-		suspended, unknownState, foreignCredential, foreignSecret,
+		namespaceEnding, suspended, unknownState, foreignCredential, foreignSecret,
 		(*Observation).providerBlocked, accountBlocked, refused, ledgerFull, backoff, budgetExhausted,
 	} {
 		if d, ok := check(o); ok {
@@ -63,6 +63,13 @@ func (o *Observation) blocked() (Decision, bool) {
 		}
 	}
 	return Decision{}, false
+}
+
+// namespaceEnding: the namespace controller deletes Secrets and ApiTokens in any
+// order; a Secret that is gone before its ApiToken is no reason to issue.
+func namespaceEnding(o *Observation) (Decision, bool) {
+	return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonDeleting, After: Recheck,
+		Message: fmt.Sprintf("namespace %q is being deleted: nothing more is issued in it", o.Token.Namespace)}, o.Token.NamespaceEnding
 }
 
 func suspended(o *Observation) (Decision, bool) {

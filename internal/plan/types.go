@@ -48,10 +48,12 @@ type Token struct {
 	Generation           int64
 	Spec                 v1alpha1.ApiTokenSpec
 	Deleting             bool
-	HasFinalizer         bool
-	Revision             int64
-	Budget               *v1alpha1.MintBudget
-	Retry                *v1alpha1.Retry
+	// NamespaceEnding: its namespace is being deleted, and so will it be.
+	NamespaceEnding bool
+	HasFinalizer    bool
+	Revision        int64
+	Budget          *v1alpha1.MintBudget
+	Retry           *v1alpha1.Retry
 	// PublishRefused: the API server refused the last publish, and no dry run has passed since.
 	PublishRefused bool
 	// Owns reports whether a credential name was made for this ApiToken in this cluster.
