@@ -50,6 +50,12 @@ type Attempt struct {
 // issue runs one attempt. A context that ends, as at a graceful stop, does not
 // cut it off: it finishes within its deadline.
 func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) error {
+	if action.Reason == plan.IssueSecretLost {
+		// The Secret may be gone because its namespace goes; a cache may not show that yet.
+		if ending, err := namespaceEnding(ctx, r.Live, p.token.Namespace); err != nil || ending {
+			return errors.Join(err, errSuperseded)
+		}
+	}
 	conn, err := r.connect(ctx, p)
 	if err != nil {
 		return err

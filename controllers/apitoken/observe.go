@@ -71,7 +71,7 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 	}
 	p.see(seen)
 	p.pending = pending
-	if p.ending, err = r.namespaceEnding(ctx, token.Namespace); err != nil {
+	if p.ending, err = namespaceEnding(ctx, r.Client, token.Namespace); err != nil {
 		return nil, err
 	}
 	p.obs = plan.Observation{Now: r.Clock.Now(), Provider: r.providerView(p)}
@@ -123,11 +123,11 @@ func (r *Reconciler) entries(p *pass) []plan.Entry {
 	return out
 }
 
-// namespaceEnding reports whether the cache shows the namespace as being deleted.
-func (r *Reconciler) namespaceEnding(ctx context.Context, name string) (bool, error) {
+// namespaceEnding reports whether a reader shows the namespace as being deleted.
+func namespaceEnding(ctx context.Context, from client.Reader, name string) (bool, error) {
 	ns := &metav1.PartialObjectMetadata{}
 	ns.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	if err := r.Client.Get(ctx, client.ObjectKey{Name: name}, ns); client.IgnoreNotFound(err) != nil {
+	if err := from.Get(ctx, client.ObjectKey{Name: name}, ns); client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("reading the namespace: %w", err)
 	}
 	return !ns.DeletionTimestamp.IsZero(), nil

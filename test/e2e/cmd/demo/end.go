@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -25,28 +24,18 @@ func (d *demo) end(ctx context.Context) error {
 	}
 	steps := []step{
 		{"apitoken/" + writer + " goes, and its Secret with it", func() (string, error) {
-			return d.delete(ctx, patience, token(writer), secret(writerSecret))
+			return d.delete(ctx, token(writer), secret(writerSecret))
 		}},
 		{"its key is refused", func() (string, error) { return d.refusedNow(ctx, w) }},
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: team}}
-	if d.crash {
-		// It may find its Secret gone before it is told to go itself, and then waits as after a crash.
-		steps = append(steps, step{"namespace/" + team + " goes, with apitoken/" + reader + " in it", func() (string, error) {
-			return d.delete(ctx, settling, namespace, token(reader), secret(readerSecret))
-		}})
-	} else {
-		steps = append(steps, step{"apitoken/" + reader + " goes, and after it namespace/" + team, func() (string, error) {
-			if _, err := d.delete(ctx, patience, token(reader), secret(readerSecret)); err != nil {
-				return "", err
-			}
-			return d.delete(ctx, patience, namespace)
-		}})
-	}
+	steps = append(steps, step{"namespace/" + team + " goes, with apitoken/" + reader + " in it", func() (string, error) {
+		return d.delete(ctx, namespace, token(reader), secret(readerSecret))
+	}})
 	steps = append(steps,
 		step{"its key is refused, and so is every key of before", func() (string, error) { return d.refusedNow(ctx, append(d.revoked, w, r)...) }},
 		step{"clustertokenprovider/" + providerName + " goes: nothing needs it any more", func() (string, error) {
-			return d.delete(ctx, patience, &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: providerName}})
+			return d.delete(ctx, &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: providerName}})
 		}},
 		step{"the provider has no user of the operator left", func() (string, error) { return d.noneHeld(ctx) }},
 		step{"the operator's log has no secret value, and no right was missing", d.logIsClean},
@@ -79,12 +68,12 @@ func secret(name string) client.Object {
 }
 
 // delete deletes an object and waits until it and what depends on it are gone.
-func (d *demo) delete(ctx context.Context, within time.Duration, o client.Object, dependents ...client.Object) (string, error) {
+func (d *demo) delete(ctx context.Context, o client.Object, dependents ...client.Object) (string, error) {
 	if err := d.cluster.Delete(ctx, o); err != nil {
 		return "", err
 	}
 	for _, each := range append([]client.Object{o}, dependents...) {
-		if err := d.gone(ctx, within, each); err != nil {
+		if err := d.gone(ctx, each); err != nil {
 			return "", err
 		}
 	}

@@ -57,7 +57,7 @@ func main() {
 	d := &demo{secrets: secrets, out: newNarrator(os.Stdout, secrets)}
 	flag.StringVar(&d.manager, "manager", "bin/manager", "the operator's binary")
 	flag.BoolVar(&d.keep, "keep", false, "leave everything running until interrupted")
-	flag.BoolVar(&d.crash, "crash", false, "also the slow parts: kill the operator while it mints, delete a namespace with a token in it (up to five minutes more)")
+	flag.BoolVar(&d.crash, "crash", false, "also kill the operator while it mints (about three minutes more)")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		flag.Usage()

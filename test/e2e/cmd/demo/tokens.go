@@ -94,8 +94,8 @@ func ledger(t *v1alpha1.ApiToken) string {
 }
 
 // gone waits until an object is not there any more.
-func (d *demo) gone(ctx context.Context, within time.Duration, o client.Object) error {
-	return eventually(ctx, within, func() error {
+func (d *demo) gone(ctx context.Context, o client.Object) error {
+	return eventually(ctx, patience, func() error {
 		err := d.cluster.Get(ctx, client.ObjectKeyFromObject(o), o)
 		if apierrors.IsNotFound(err) {
 			return nil
