@@ -2,7 +2,6 @@ package apitoken_test
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"testing"
 
@@ -26,16 +25,5 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	ctrl.SetLogger(clientLog.Logger(0))
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	started, stop, err := testenv.StartMain()
-	if err != nil {
-		_, _ = fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer stop()
-	env = started
-	return m.Run()
+	os.Exit(testenv.Main(m, &env))
 }

@@ -32,17 +32,7 @@ import (
 
 var env *testenv.Env
 
-func TestMain(m *testing.M) {
-	var stop func()
-	var err error
-	if env, stop, err = testenv.StartMain(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	code := m.Run()
-	stop()
-	os.Exit(code)
-}
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m, &env)) }
 
 // byHand is a clock that moves when it is told to.
 type byHand struct{ at time.Duration }

@@ -177,3 +177,18 @@ func (e *Env) stop() error {
 	}
 	return failed
 }
+
+// Main is the TestMain of a package whose tests share one API server, which it
+// puts into env. It returns the exit code:
+//
+//	func TestMain(m *testing.M) { os.Exit(testenv.Main(m, &env)) }
+func Main(m *testing.M, env **Env, opts ...Option) int {
+	started, stop, err := StartMain(opts...)
+	if err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer stop()
+	*env = started
+	return m.Run()
+}
