@@ -75,11 +75,11 @@ func TestCosts(t *testing.T) {
 	w.settle("training")
 	w.costs("nothing to do", nil)
 
-	calls := w.calls()
+	calls := w.tokenCalls()
 	w.delete("training")
 	w.gone("training")
 	w.costs("deletion", testutil.Counts{patchToken: 1})
-	if diff := cmp.Diff(map[fake.Verb]int{fake.Revoke: 1, fake.List: 1}, minus(w.calls(), calls)); diff != "" {
+	if diff := cmp.Diff(map[fake.Verb]int{fake.Revoke: 1, fake.List: 1}, minus(w.tokenCalls(), calls)); diff != "" {
 		t.Errorf("calls of the provider for a deletion (-want +got):\n%s", diff)
 	}
 }
@@ -90,6 +90,19 @@ func (w *world) calls() map[fake.Verb]int {
 	for _, verb := range []fake.Verb{fake.Connect, fake.Mint, fake.Find, fake.List, fake.Revoke} {
 		if n := w.backend.Count(verb); n > 0 {
 			out[verb] = n
+		}
+	}
+	return out
+}
+
+// tokenCalls counts the calls for ApiTokens: not the checks of a provider and the
+// sweeps, which come due when the clock is moved.
+func (w *world) tokenCalls() map[fake.Verb]int {
+	out := map[fake.Verb]int{}
+	for _, c := range w.backend.Calls() {
+		sweep := c.Verb == fake.List && c.Owner.Token == ""
+		if c.Phase == fake.Before && c.Verb != fake.Connect && !sweep {
+			out[c.Verb]++
 		}
 	}
 	return out

@@ -37,9 +37,7 @@ type Attempt struct {
 	p      *pass
 	action plan.Issue
 	conn   connections.Connection
-	// minted is a function, into which fmt does not look: it calls no method of an
-	// unexported field, and would print the secret that provider.Value hides.
-	minted func() provider.Minted
+	minted provider.Minted
 	name   string
 
 	// began is taken before the reservation is sent, by both clocks.
@@ -67,7 +65,7 @@ func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) erro
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), MintDeadline+RequestTimeout)
 	defer cancel()
-	a := &Attempt{r: r, p: p, action: action, conn: conn, minted: unminted, began: r.Clock.Now(), beganMonotonic: r.Clock.Monotonic()}
+	a := &Attempt{r: r, p: p, action: action, conn: conn, began: r.Clock.Now(), beganMonotonic: r.Clock.Monotonic()}
 	for _, step := range r.Steps {
 		if err := step(a, ctx); err != nil {
 			return err
@@ -75,8 +73,6 @@ func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) erro
 	}
 	return nil
 }
-
-func unminted() provider.Minted { return provider.Minted{} }
 
 // Name of the credential.
 func (a *Attempt) Name() string { return a.name }
@@ -148,7 +144,7 @@ func (a *Attempt) Mint(ctx context.Context) error {
 	minted, err := a.conn.Client.Mint(ctx, a.r.mintRequest(a.p, a.name))
 	operation(a.p.facts.DriverType, "mint", err)
 	if err == nil {
-		a.minted = func() provider.Minted { return minted }
+		a.minted = minted
 		return nil
 	}
 	if e := a.p.entry(a.name); e != nil && provider.InDoubt(err) {
@@ -174,17 +170,17 @@ func (a *Attempt) pauseAsAsked(err error) {
 
 // Usable waits until the provider accepts the credential everywhere.
 func (a *Attempt) Usable(ctx context.Context) error {
-	if a.minted().UsableAfter <= 0 {
+	if a.minted.UsableAfter <= 0 {
 		return nil
 	}
-	return a.r.Clock.Sleep(ctx, a.minted().UsableAfter)
+	return a.r.Clock.Sleep(ctx, a.minted.UsableAfter)
 }
 
 // Publish writes the Secret, if it still is as it was seen before the
 // reservation. After an error the Secret is read: the write may have happened.
 func (a *Attempt) Publish(ctx context.Context) error {
 	entry := a.issued()
-	seen, err := a.r.secrets.Publish(ctx, a.p.target, a.p.seen, &entry, a.minted())
+	seen, err := a.r.secrets.Publish(ctx, a.p.target, a.p.seen, &entry, a.minted)
 	operation(a.p.facts.DriverType, "publish", err)
 	if err != nil {
 		now, readErr := a.r.secrets.Read(ctx, a.p.target)
@@ -214,7 +210,7 @@ func (a *Attempt) issued() v1alpha1.LedgerEntry {
 	if e := a.p.entry(a.name); e != nil {
 		entry = *e
 	}
-	c := a.minted().Credential
+	c := a.minted.Credential
 	entry.ID, entry.IssuedAt, entry.ExpiresAt = c.ID, timeOf(a.began), timeOf(c.ExpiresAt)
 	if entry.ExpiresAt == nil && a.p.facts.Capabilities.ExpiryEnforcedBy == provider.EnforcedByOperator {
 		entry.ExpiresAt = timeOf(plan.ExpiryFor(&a.p.token.Spec, a.began, 0))
@@ -235,7 +231,7 @@ func (a *Attempt) Record(ctx context.Context) error {
 	if err := a.r.save(ctx, p, next, nil); err != nil {
 		return superseded(err)
 	}
-	a.r.event(p, eventIssued, "Issue", "credential %s (%s) is live and in Secret %q", a.name, a.minted().Credential.ID, p.token.SecretName())
+	a.r.event(p, eventIssued, "Issue", "credential %s (%s) is live and in Secret %q", a.name, a.minted.Credential.ID, p.token.SecretName())
 	return nil
 }
 

@@ -36,8 +36,8 @@ func TestPrintedPass(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := &pass{token: token, seen: seen}
-	attempt := &Attempt{p: p, minted: func() provider.Minted {
-		return provider.Minted{Secret: map[string]provider.Value{"key": provider.NewValue(secret)}}
+	attempt := &Attempt{p: p, minted: provider.Minted{
+		Secret: map[string]provider.Value{"key": provider.NewValue(secret)},
 	}}
 	for _, v := range []any{p, *p, attempt, *attempt, []any{*p, *attempt}} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
