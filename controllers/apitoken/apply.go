@@ -105,6 +105,7 @@ func (r *Reconciler) wrote(p *pass) {
 	p.base = p.token.Status.DeepCopy()
 	p.saved = true
 	r.written.remember(p.token)
+	r.tell(p)
 }
 
 // release keeps Secret and credential, and lets the ApiToken go.
@@ -118,9 +119,12 @@ func (r *Reconciler) release(ctx context.Context, p *pass) error {
 			return superseded(err)
 		}
 	}
+	p.event(eventRetained, "Release", "Secret %q and its credential are kept: deletionPolicy is Retain, and nothing revokes them now", p.token.SecretName())
+	if err := r.removeFinalizer(ctx, p); err != nil {
+		return err
+	}
 	retained.WithLabelValues(p.facts.DriverType).Inc()
-	r.event(p, eventRetained, "Release", "Secret %q and its credential are kept: deletionPolicy is Retain, and nothing revokes them now", p.token.SecretName())
-	return r.removeFinalizer(ctx, p)
+	return nil
 }
 
 // purge revokes every name of the ledger. When all are settled, the provider is
@@ -174,7 +178,7 @@ func (r *Reconciler) adopt(p *pass, name string) error {
 		e.IssuedAt = stamp(&p.obs)
 	}
 	r.activate(p, e)
-	r.event(p, eventAdopted, "Adopt", "credential %s of an interrupted attempt is in the Secret and in use", name)
+	p.event(eventAdopted, "Adopt", "credential %s of an interrupted attempt is in the Secret and in use", name)
 	return nil
 }
 
@@ -223,7 +227,7 @@ func (r *Reconciler) abandon(ctx context.Context, p *pass, a plan.Abandon) error
 	if e := p.entry(a.Name); e != nil {
 		e.State = v1alpha1.StateAbandoned
 	}
-	r.event(p, eventAbandoned, "Abandon", "attempt %s ended without a known result; it is revoked once it can no longer take effect", a.Name)
+	p.event(eventAbandoned, "Abandon", "attempt %s ended without a known result; it is revoked once it can no longer take effect", a.Name)
 	return nil
 }
 
@@ -253,7 +257,7 @@ func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) error 
 			errs = append(errs, errLookAgain)
 		default:
 			p.token.Status.Credentials = slices.DeleteFunc(p.token.Status.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.Name == name })
-			r.event(p, eventRevoked, "Revoke", "credential %s is revoked, and the provider no longer knows it", name)
+			p.event(eventRevoked, "Revoke", "credential %s is revoked, and the provider no longer knows it", name)
 		}
 	}
 	return errors.Join(errs...)
@@ -303,7 +307,8 @@ func (r *Reconciler) deleteSecret(ctx context.Context, p *pass) error {
 	if err := r.secrets.Delete(ctx, p.target, p.seen); err != nil {
 		return superseded(err)
 	}
-	r.event(p, eventExpired, "Expire", "the time is up: Secret %q is deleted and its credential revoked", p.token.SecretName())
+	p.event(eventExpired, "Expire", "the time is up: Secret %q is deleted and its credential revoked", p.token.SecretName())
+	r.tell(p) // no other pass deletes it again
 	p.token.Status.Secret.ResourceVersion = ""
 	seen, err := r.secrets.Read(ctx, p.target)
 	if err != nil {

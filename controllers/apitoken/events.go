@@ -14,14 +14,30 @@ const (
 	eventExpired   = "Expired"
 )
 
-// event tells a user what happened. Notes hold names and public identifiers only.
-func (r *Reconciler) event(p *pass, reason, action, note string, args ...any) {
+// news is something a user is told. Its note holds names and public identifiers only.
+type news struct {
+	reason, action, note string
+	args                 []any
+}
+
+// event tells a user what happened, once the pass has written that it did: a
+// pass that is beaten to the write is repeated, and would tell it again.
+func (p *pass) event(reason, action, note string, args ...any) {
+	p.events = append(p.events, news{reason, action, note, args})
+}
+
+// tell passes the events of a pass on.
+func (r *Reconciler) tell(p *pass) {
+	events := p.events
+	p.events = nil
 	if r.Recorder == nil {
 		return
 	}
-	kind := corev1.EventTypeNormal
-	if reason == eventAbandoned {
-		kind = corev1.EventTypeWarning
+	for _, e := range events {
+		kind := corev1.EventTypeNormal
+		if e.reason == eventAbandoned {
+			kind = corev1.EventTypeWarning
+		}
+		r.Recorder.Eventf(p.token, nil, kind, e.reason, e.action, e.note, e.args...)
 	}
-	r.Recorder.Eventf(p.token, nil, kind, reason, action, note, args...)
 }

@@ -228,11 +228,8 @@ func (a *Attempt) Record(ctx context.Context) error {
 	}
 	a.r.refresh(p)
 	next := a.r.Decide(p.obs)
-	if err := a.r.save(ctx, p, next, nil); err != nil {
-		return superseded(err)
-	}
-	a.r.event(p, eventIssued, "Issue", "credential %s (%s) is live and in Secret %q", a.name, a.minted.Credential.ID, p.token.SecretName())
-	return nil
+	p.event(eventIssued, "Issue", "credential %s (%s) is live and in Secret %q", a.name, a.minted.Credential.ID, p.token.SecretName())
+	return superseded(a.r.save(ctx, p, next, nil))
 }
 
 // reserveFailed says that nothing was minted: whoever reads the reservation, if

@@ -36,7 +36,9 @@ type pass struct {
 	// ending: the namespace is being deleted.
 	ending bool
 	// saved: the status was written in this pass.
-	saved  bool
+	saved bool
+	// events are told with the next write.
+	events []news
 	key    connections.Key
 	facts  connections.Facts
 	target secretstore.Target

@@ -396,7 +396,16 @@ func (w *world) settle(name string) *v1alpha1.ApiToken {
 				return ""
 			})
 		}
-		if after := w.version(name); before == after && !w.soon(name) {
+		passes := w.passes(name)
+		switch after := w.version(name); {
+		case w.beaten(name): // it looks again by itself; another poke could beat it again
+			w.until(func() string {
+				if w.passes(name) == passes {
+					return "the operator does not look again at " + name
+				}
+				return ""
+			})
+		case before == after && !w.failed(name):
 			return w.token(name)
 		}
 	}
@@ -404,11 +413,15 @@ func (w *world) settle(name string) *v1alpha1.ApiToken {
 	return nil
 }
 
-// soon reports whether the operator is about to look at an ApiToken again,
-// because somebody else had changed it or an error stopped it.
-func (w *world) soon(name string) bool {
-	last := w.log.Last(w.passed(name)...)
-	return strings.Contains(last, `requeueing after 1s"`) || strings.Contains(last, `"Reconciler error"`)
+// beaten reports whether somebody else changed an ApiToken during the last look
+// at it, or a look is about to follow for another reason.
+func (w *world) beaten(name string) bool {
+	return strings.Contains(w.log.Last(w.passed(name)...), `requeueing after 1s"`)
+}
+
+// failed reports whether an error ended the last look at an ApiToken.
+func (w *world) failed(name string) bool {
+	return strings.Contains(w.log.Last(w.passed(name)...), `"Reconciler error"`)
 }
 
 // passed are the parts of a line that ends a look at an ApiToken.
