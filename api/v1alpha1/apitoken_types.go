@@ -199,18 +199,27 @@ type Rotation struct {
 	Generation int64 `json:"generation,omitempty"`
 
 	// strategy is MakeBeforeBreak, the default: the new credential is live and
-	// published before the previous one starts its overlap.
+	// published before the previous one starts its overlap. RevokeFirst is for
+	// providers with so few credentials that no second one fits: where none is free,
+	// the old one is revoked before the new one is issued, and the workload has no
+	// access in between; status.lastGap says for how long.
 	// +optional
 	// +kubebuilder:default=MakeBeforeBreak
-	// +kubebuilder:validation:Enum=MakeBeforeBreak
+	// +kubebuilder:validation:Enum=MakeBeforeBreak;RevokeFirst
 	Strategy RotationStrategy `json:"strategy,omitempty"`
 }
 
 // RotationStrategy is the order of issuing and revoking in a rotation.
 type RotationStrategy string
 
-// MakeBeforeBreak publishes the new credential before the old one is revoked.
-const MakeBeforeBreak RotationStrategy = "MakeBeforeBreak"
+// The rotation strategies.
+const (
+	// MakeBeforeBreak publishes the new credential before the old one is revoked.
+	MakeBeforeBreak RotationStrategy = "MakeBeforeBreak"
+	// RevokeFirst revokes the old credential first where the provider has no room
+	// for a second one.
+	RevokeFirst RotationStrategy = "RevokeFirst"
+)
 
 // SecretTarget says where the credential is published.
 type SecretTarget struct {
@@ -308,6 +317,17 @@ type ApiTokenStatus struct {
 	// retry is set while attempts fail.
 	// +optional
 	Retry *Retry `json:"retry,omitempty"`
+
+	// gapSince is set while the old credential is revoked and no new one is
+	// published yet, with rotation.strategy RevokeFirst.
+	// +optional
+	GapSince *metav1.Time `json:"gapSince,omitempty"`
+
+	// lastGap is how long the last rotation with RevokeFirst left the workload
+	// without access, for example 2s.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	LastGap string `json:"lastGap,omitempty"`
 }
 
 // EffectiveValues are the values in force after defaults.
@@ -416,6 +436,21 @@ type LedgerEntry struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Fingerprint string `json:"fingerprint,omitempty"`
+
+	// fixed is the fingerprint of what cannot be changed without a new credential.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Fixed string `json:"fixed,omitempty"`
+
+	// updating is set before the credential is changed in place, and cleared when
+	// the provider shows the change: the fingerprint it is to have.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Updating string `json:"updating,omitempty"`
+
+	// byHand: a person made it at the provider, and has to delete it there.
+	// +optional
+	ByHand bool `json:"byHand,omitempty"`
 
 	// rotationGeneration is spec.rotation.generation when it was reserved.
 	// +optional

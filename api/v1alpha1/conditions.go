@@ -15,6 +15,9 @@ const (
 	ConditionIssued = "Issued"
 	// ConditionPublished: the Secret holds the current credential, unchanged.
 	ConditionPublished = "Published"
+	// ConditionActionRequired: a person has to do something at the provider, which
+	// the message says; absent while nobody has to.
+	ConditionActionRequired = "ActionRequired"
 )
 
 // Reasons of an ApiToken's conditions. ReasonHelp has a sentence for each.
@@ -50,6 +53,20 @@ const (
 	ReasonNotIssued              = "NotIssued"
 	ReasonIssued                 = "Issued"
 	ReasonPublished              = "Published"
+	ReasonSlotsExhausted         = "SlotsExhausted"
+	ReasonProviderShared         = "ProviderShared"
+	ReasonListingWindow          = "ListingWindow"
+	ReasonAccountBlocked         = "AccountBlocked"
+	ReasonUpdating               = "Updating"
+	ReasonActionRequired         = "ActionRequired"
+	ReasonHandoverRefused        = "HandoverRefused"
+)
+
+// Reasons of the condition ActionRequired: what a person has to do.
+const (
+	ReasonCreateCredential = "CreateCredential"
+	ReasonEditCredential   = "EditCredential"
+	ReasonDeleteCredential = "DeleteCredential"
 )
 
 // Reasons of a provider's conditions.
@@ -95,6 +112,16 @@ var ReasonHelp = map[string]string{
 	ReasonNotIssued:              "No credential has been issued yet.",
 	ReasonIssued:                 "The provider has issued the current credential.",
 	ReasonPublished:              "The Secret holds the current credential.",
+	ReasonSlotsExhausted:         "The account has all the credentials that its provider allows. The message says who holds them: delete one, or wait until a previous one is revoked.",
+	ReasonProviderShared:         "The provider allows too few credentials for one more ApiToken. Use another account, or set rotation.strategy: RevokeFirst on all ApiTokens of this one.",
+	ReasonListingWindow:          "The provider lists its newest credentials only, and an attempt without a known result must stay listed. Nothing more is issued until it is resolved; nothing to do.",
+	ReasonAccountBlocked:         "The provider lets the account do nothing: a bill, or a suspension. The message has the provider's own word for it; settle it there.",
+	ReasonUpdating:               "The credential is being changed at the provider, without a new secret. Nothing to do.",
+	ReasonActionRequired:         "A person has to do something at the provider. The message says what, with the values to fill in.",
+	ReasonHandoverRefused:        "The credential that was handed over cannot be used. The message says why; hand over another one.",
+	ReasonCreateCredential:       "A credential has to be made at the provider and handed over. The message has the values to fill in.",
+	ReasonEditCredential:         "A credential has to be edited at the provider. The message says what, and how to say that it is done.",
+	ReasonDeleteCredential:       "A credential that is no longer needed has to be deleted at the provider. The operator sees when it is.",
 	ReasonCredentialsMissing:     "The Secret of spec.credentialsSecretRef, or a key in it, is missing. Create it with the keys the message names.",
 	ReasonCredentialsRejected:    "The provider does not accept the minting credentials. Put working ones into the Secret of spec.credentialsSecretRef.",
 	ReasonUnreachable:            "The provider does not answer, or answers with an error. It is tried again.",
@@ -111,6 +138,14 @@ const (
 
 	// LabelManaged marks every Secret the operator publishes or watches.
 	LabelManaged = "apitoken.dev/managed"
+	// ManagedHandover is the value of LabelManaged of a Secret with which a person
+	// hands a credential over. Its name is that of the ApiToken and HandoverSuffix.
+	ManagedHandover = "handover"
+	// ManagedKept is the value of LabelManaged of a Secret in which the operator
+	// keeps a credential made by hand until it is seen to be deleted.
+	ManagedKept = "kept"
+	// HandoverSuffix ends the name of a Secret that hands a credential over.
+	HandoverSuffix = "-handover"
 
 	// AnnotationToken names the ApiToken that a Secret belongs to.
 	AnnotationToken = "apitoken.dev/token"
@@ -138,6 +173,12 @@ const (
 	AnnotationExtra = "apitoken.dev/extra-metadata"
 	// AnnotationFence names the attempt that may no longer publish here.
 	AnnotationFence = "apitoken.dev/fenced"
+	// AnnotationEdited is set by a person to the metadata.generation of an ApiToken
+	// whose credential was edited at the provider as the message asked for.
+	AnnotationEdited = "apitoken.dev/edited"
+	// AnnotationDeleted is set by a person to the id of a credential that was
+	// deleted at the provider, where the operator cannot see it for itself.
+	AnnotationDeleted = "apitoken.dev/deleted"
 	// AnnotationRetained marks a Secret whose ApiToken was deleted with Retain.
 	AnnotationRetained = "apitoken.dev/retained"
 )

@@ -2,18 +2,12 @@ package v1alpha1_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
+	"maps"
 	"strings"
 	"testing"
-	"time"
 
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/util/yaml"
-	"sigs.k8s.io/controller-runtime/pkg/envtest"
-
-	"apitoken.dev/operator/internal/testenv"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
 func providerSpec() map[string]any {
@@ -42,14 +36,6 @@ var providerCases = map[string]createCase{
 	"empty values mean none": {set: fields{"spec.aws": fields{
 		"iamEndpoint": "", "s3Endpoint": "", "caBundle": "", "permissionsBoundary": "",
 	}}},
-	"no driver block": {
-		set:  fields{"spec.aws": nil},
-		want: answer{"spec", []string{"exactly one driver block: aws", "sets [ ]"}},
-	},
-	"no credentials": {
-		set:  fields{"spec.credentialsSecretRef": nil},
-		want: answer{"spec.credentialsSecretRef", []string{"Required"}},
-	},
 	"credentials of an impossible name": {
 		set:  fields{"spec.credentialsSecretRef.name": "object_store"},
 		want: answer{"spec.credentialsSecretRef.name", []string{`"object_store" cannot be the name of a Secret`, "object-store-minter"}},
@@ -143,70 +129,217 @@ var providerChanges = map[string]changeCase{
 	"status: more credentials": {status: fields{"status.liveCredentials": 12}, setStatus: fields{"status.liveCredentials": 13}},
 }
 
-// testDriverBlocks shows that the rule "exactly one driver block" grows by one
-// entry per block: it installs the CRD of another group, made from the real one,
-// with a second block.
-func testDriverBlocks(t *testing.T, env *testenv.Env) {
-	crd := twoBlockCRD(t)
-	if _, err := envtest.InstallCRDs(env.Config, envtest.CRDInstallOptions{
-		CRDs: []*apiextensionsv1.CustomResourceDefinition{crd}, MaxTime: time.Minute,
-	}); err != nil {
-		t.Fatal(err)
-	}
-	c := env.Client(nil)
-	valid := tokenProvider()
-	valid.SetAPIVersion(crd.Spec.Group + "/v1alpha1")
+// driverBlock is a driver block as it is declared, with nothing in it that is not required.
+type driverBlock struct {
+	name string
+	spec fields
+}
 
-	testCreate(t, c, valid, map[string]createCase{
-		"the first":  {},
-		"the second": {set: fields{"spec.aws": nil, "spec.second": fields{}}},
-		"none": {
-			set:  fields{"spec.aws": nil},
-			want: answer{"spec", []string{"exactly one driver block", "sets [ ]"}},
-		},
-		"both": {
-			set:  fields{"spec.second": fields{}},
-			want: answer{"spec", []string{"exactly one driver block", "sets [ aws second ]"}},
-		},
-	})
-	testChange(t, c, valid, map[string]changeCase{
-		"to another block": {set: fields{"spec.aws": nil, "spec.second": fields{}}},
-		"to another block with live credentials": {
-			status: fields{"status.liveCredentials": 3}, set: fields{"spec.aws": nil, "spec.second": fields{}},
+// driverBlocks are all of them, in the order of the API server's sentence.
+var driverBlocks = []driverBlock{
+	{"aws", fields{}},
+	{"ibee", fields{"workspaceID": "42"}},
+	{"crusoe", fields{"organizationID": "ab4a6b00-aa5f-408e-a9fb-ac6de5eb45ab", "location": "us-east1-a"}},
+	{"proxyscrape", fields{}},
+	{"kloudbean", fields{"s3Endpoint": "https://s3.kloudbean.com"}},
+	{"rest", restBlock()},
+}
+
+func restBlock() fields {
+	return fields{
+		"baseURL":    "https://api.example.com",
+		"credential": fields{"id": "item.id", "name": "item.name"},
+		"mint":       fields{"path": "/tokens", "body": `{"name": {{ .name }}}`, "secret": fields{"token": "item.token"}},
+		"list":       fields{"path": "/tokens", "items": "body"},
+		"revoke":     fields{"path": "/tokens/{{ .id }}"},
+	}
+}
+
+// only returns the changes that leave one block in a provider, with these fields in it.
+func only(name string, set fields) fields {
+	out := fields{}
+	for _, block := range driverBlocks {
+		out["spec."+block.name] = nil
+	}
+	spec := fields{}
+	for _, block := range driverBlocks {
+		if block.name == name {
+			maps.Copy(spec, block.spec)
+		}
+	}
+	maps.Copy(spec, set)
+	maps.DeleteFunc(spec, func(_ string, value any) bool { return value == nil })
+	out["spec."+name] = spec
+	return out
+}
+
+// testDriverBlocks shows what holds for every driver block, for both kinds of provider.
+func testDriverBlocks(t *testing.T, c client.Client) {
+	for _, valid := range []*unstructured.Unstructured{tokenProvider(), clusterTokenProvider()} {
+		t.Run(valid.GetKind(), func(t *testing.T) {
+			t.Run("blocks", func(t *testing.T) { testCreate(t, c, valid, blockCases()) })
+			t.Run("values", func(t *testing.T) { testCreate(t, c, valid, valueCases()) })
+			t.Run("switches", func(t *testing.T) { testChange(t, c, valid, switchCases()) })
+			t.Run("accounts", func(t *testing.T) { testChange(t, c, valid, accountCases()) })
+		})
+	}
+}
+
+// blockCases: exactly one block, and a credentials Secret for all but kloudbean.
+func blockCases() map[string]createCase {
+	none := only("aws", nil)
+	none["spec.aws"] = nil
+	cases := map[string]createCase{
+		"none": {set: none, want: answer{"spec", []string{"exactly one driver block: aws, ibee, crusoe, proxyscrape, kloudbean or rest", "sets [ ]"}}},
+	}
+	for i, block := range driverBlocks {
+		cases[block.name+" alone"] = createCase{set: only(block.name, nil)}
+		for _, other := range driverBlocks[i+1:] {
+			both := only(block.name, nil)
+			both["spec."+other.name] = other.spec
+			cases[block.name+" and "+other.name] = createCase{set: both, want: answer{"spec", []string{
+				"exactly one driver block", "sets [ " + block.name + " " + other.name + " ]",
+			}}}
+		}
+		bare := createCase{set: only(block.name, nil)}
+		bare.set["spec.credentialsSecretRef"] = nil
+		if block.name != "kloudbean" {
+			bare.want = answer{"spec.credentialsSecretRef", []string{"credentialsSecretRef is missing", "name the Secret", "every driver but kloudbean"}}
+		}
+		cases[block.name+" without credentials"] = bare
+	}
+	all := only("aws", nil)
+	for _, block := range driverBlocks {
+		all["spec."+block.name] = block.spec
+	}
+	cases["all"] = createCase{set: all, want: answer{"spec", []string{"sets [ aws ibee crusoe proxyscrape kloudbean rest ]"}}}
+	return cases
+}
+
+// switchCases: the block is fixed while credentials are live.
+func switchCases() map[string]changeCase {
+	cases := map[string]changeCase{}
+	for i, block := range driverBlocks {
+		next := driverBlocks[(i+1)%len(driverBlocks)]
+		name := block.name + " to " + next.name
+		cases[name] = changeCase{from: only(block.name, nil), set: only(next.name, nil)}
+		cases[name+" with live credentials"] = changeCase{
+			from: only(block.name, nil), status: fields{"status.liveCredentials": 3}, set: only(next.name, nil),
 			want: answer{"spec", []string{"driver block cannot change", "status.liveCredentials", "Create another provider"}},
-		},
-	})
+		}
+	}
+	return cases
 }
 
-// twoBlockCRD is the CRD of TokenProvider in another group, with a second block
-// that is added as a new driver adds its own.
-func twoBlockCRD(t *testing.T) *apiextensionsv1.CustomResourceDefinition {
-	t.Helper()
-	edits := strings.NewReplacer(
-		"[has(self.aws)]", "[has(self.aws), has(self.second)]",
-		`(has(self.aws) ? ' aws' : "")`, `(has(self.aws) ? ' aws' : "") + (has(self.second) ? ' second' : "")`,
-	)
-	crd := readCRD(t, "apitoken.dev_tokenproviders.yaml")
-	crd.Spec.Group = "two-blocks.example.com"
-	crd.Name = crd.Spec.Names.Plural + "." + crd.Spec.Group
-	root := crd.Spec.Versions[0].Schema.OpenAPIV3Schema
-	spec := root.Properties["spec"]
-	spec.Properties["second"] = apiextensionsv1.JSONSchemaProps{Type: "object"}
-	rule := &spec.XValidations[0]
-	rule.Rule, rule.MessageExpression = edits.Replace(rule.Rule), edits.Replace(rule.MessageExpression)
-	root.Properties["spec"] = spec
-	return crd
+// accountCases: what names the account or its server is fixed while credentials
+// are live; everything else is not.
+func accountCases() map[string]changeCase {
+	const standard = "the default endpoint"
+	live := fields{"status.liveCredentials": 1}
+	cases := map[string]changeCase{}
+	for _, a := range []struct {
+		block, field string
+		from, to     any
+		says         string
+	}{
+		{"aws", "iamEndpoint", nil, "https://iam.example.org", "from AWS itself to https://iam.example.org"},
+		{"ibee", "workspaceID", "42", "43", "from 42 to 43"},
+		{"ibee", "endpoint", nil, "https://ibee.example.com/v1", "from " + standard + " to https://ibee.example.com/v1"},
+		{"ibee", "endpoint", "https://ibee.example.com/v1", nil, "from https://ibee.example.com/v1 to " + standard},
+		{"crusoe", "organizationID", "one", "two", "from one to two"},
+		{"crusoe", "endpoint", nil, "https://crusoe.example.com/v1", "from " + standard + " to https://crusoe.example.com/v1"},
+		{"crusoe", "endpoint", "https://crusoe.example.com/v1", nil, "from https://crusoe.example.com/v1 to " + standard},
+		{"proxyscrape", "endpoint", nil, "https://proxyscrape.example.com", "from " + standard + " to https://proxyscrape.example.com"},
+		{"proxyscrape", "endpoint", "https://proxyscrape.example.com", nil, "from https://proxyscrape.example.com to " + standard},
+		{"kloudbean", "s3Endpoint", "https://s3.kloudbean.com", "https://s3.example.com", "from https://s3.kloudbean.com to https://s3.example.com"},
+		{"rest", "baseURL", "https://api.example.com", "https://api.example.org", "from https://api.example.com to https://api.example.org"},
+	} {
+		name := fmt.Sprintf("%s.%s from %v to %v", a.block, a.field, a.from, a.to)
+		from, to := only(a.block, fields{a.field: a.from}), only(a.block, fields{a.field: a.to})
+		cases[name] = changeCase{from: from, set: to}
+		cases[name+" with live credentials"] = changeCase{from: from, status: live, set: to, want: answer{
+			"spec." + a.block + "." + a.field, []string{a.says, "status.liveCredentials", "Create another provider"},
+		}}
+	}
+	for block, to := range map[string]fields{
+		"ibee":      {"s3Endpoint": "https://42.blob.example.com"},
+		"crusoe":    {"location": "eu-iceland1-a", "s3Endpoint": "https://object.example.com"},
+		"kloudbean": {"region": "eu-central-1"},
+	} {
+		cases[block+": the rest, with live credentials"] = changeCase{from: only(block, nil), status: live, set: only(block, to)}
+	}
+	return cases
 }
 
-func readCRD(t *testing.T, file string) *apiextensionsv1.CustomResourceDefinition {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join("..", "..", "config", "crd", "bases", file))
-	if err != nil {
-		t.Fatal(err)
+// notEndpoints are values that no endpoint may have.
+var notEndpoints = map[string]string{
+	"without a scheme":   "api.example.com",
+	"another scheme":     "ftp://api.example.com",
+	"no host":            "https:///v1",
+	"with credentials":   "https://user:word@api.example.com",
+	"with a query":       "https://api.example.com/?x=y",
+	"with a fragment":    "https://api.example.com/#x",
+	"with a blank":       "https://api.example.com /v1",
+	"a port that is not": "https://api.example.com:https",
+}
+
+// valueCases: the fields of the blocks, one by one. Those of aws are in
+// providerCases.
+func valueCases() map[string]createCase {
+	cases := map[string]createCase{}
+	put := func(block, field, what string, value any, want ...string) {
+		c := createCase{set: only(block, fields{field: value})}
+		if len(want) > 0 {
+			c.want = answer{"spec." + block + "." + field, want}
+		}
+		cases[block+"."+field+": "+what] = c
 	}
-	var crd apiextensionsv1.CustomResourceDefinition
-	if err := yaml.UnmarshalStrict(content, &crd); err != nil {
-		t.Fatal(err)
+	for _, e := range []struct {
+		block, field, example string
+		required              bool
+	}{
+		{"ibee", "endpoint", "https://api.ibee.ai/v1", false},
+		{"ibee", "s3Endpoint", "https://42.blob.ibeestorage.com", false},
+		{"crusoe", "endpoint", "https://api.cloud.crusoe.ai/v1", false},
+		{"crusoe", "s3Endpoint", "https://object.us-east1-a.crusoecloudcompute.com", false},
+		{"proxyscrape", "endpoint", "https://api.proxyscrape.com", false},
+		{"kloudbean", "s3Endpoint", "https://s3.kloudbean.com", true},
+	} {
+		put(e.block, e.field, "the example", e.example)
+		put(e.block, e.field, "http, IPv6, a port and a path", "http://[2001:db8::7]:7070/v1")
+		for what, url := range notEndpoints {
+			put(e.block, e.field, what, url, fmt.Sprintf("%q is not an endpoint", url), "http:// or https://", "without user, query or fragment", e.example)
+		}
+		put(e.block, e.field, "too long", "https://api.example.com/"+strings.Repeat("x", 1024), "1024")
+		if e.required {
+			put(e.block, e.field, "empty", "", `"" is not an endpoint`, e.example)
+			put(e.block, e.field, "absent", nil, "Required")
+		} else {
+			put(e.block, e.field, "empty means the default", "")
+		}
 	}
-	return &crd
+	for _, v := range []string{"", "0", "042", "-1", "4 2", "forty-two", "4.2"} {
+		put("ibee", "workspaceID", fmt.Sprintf("%q", v), v, fmt.Sprintf("%q is not a workspace", v), `for example "42"`)
+	}
+	put("ibee", "workspaceID", "a number, not a string", 42, "string")
+	for _, v := range []string{"", "two words", "org/one", "org_one", "a.b"} {
+		put("crusoe", "organizationID", fmt.Sprintf("%q", v), v, fmt.Sprintf("%q is not the id of an organization", v), "copy it from the console")
+	}
+	for _, v := range []string{"", "US-EAST1-A", "-us", "us-", "us east", "us.east"} {
+		put("crusoe", "location", fmt.Sprintf("%q", v), v, fmt.Sprintf("%q is not a location", v), "for example us-east1-a")
+	}
+	for _, v := range []string{"", "us east", "-us", "us/east"} {
+		put("kloudbean", "region", fmt.Sprintf("%q", v), v, fmt.Sprintf("%q is not a region", v), "for example us-east-1")
+	}
+	put("kloudbean", "region", "of other servers", "garage")
+	for field, most := range map[string]int{"ibee.workspaceID": 20, "crusoe.organizationID": 64, "crusoe.location": 64, "kloudbean.region": 64} {
+		block, name, _ := strings.Cut(field, ".")
+		put(block, name, "as long as it may be", strings.Repeat("7", most))
+		put(block, name, "too long", strings.Repeat("7", most+1), fmt.Sprint(most))
+	}
+	for _, field := range []string{"ibee.workspaceID", "crusoe.organizationID", "crusoe.location"} {
+		block, name, _ := strings.Cut(field, ".")
+		put(block, name, "absent", nil, "Required")
+	}
+	return cases
 }

@@ -9,21 +9,48 @@ import (
 // A new driver block is a new field here and one more entry in the rule below
 // and in its message. Its presence, and its fields that name the account, get a
 // rule at TokenProvider and at ClusterTokenProvider, as those of aws have.
-// +kubebuilder:validation:XValidation:rule=`[has(self.aws)].filter(b, b).size() == 1`,messageExpression=`'set exactly one driver block: aws. This provider sets [' + (has(self.aws) ? ' aws' : "") + ' ]'`
+// +kubebuilder:validation:XValidation:rule=`[has(self.aws), has(self.ibee), has(self.crusoe), has(self.proxyscrape), has(self.kloudbean), has(self.rest)].filter(b, b).size() == 1`,messageExpression=`'set exactly one driver block: aws, ibee, crusoe, proxyscrape, kloudbean or rest. This provider sets [' + (has(self.aws) ? ' aws' : "") + (has(self.ibee) ? ' ibee' : "") + (has(self.crusoe) ? ' crusoe' : "") + (has(self.proxyscrape) ? ' proxyscrape' : "") + (has(self.kloudbean) ? ' kloudbean' : "") + (has(self.rest) ? ' rest' : "") + ' ]'`
+// +kubebuilder:validation:XValidation:rule=`has(self.kloudbean) || has(self.credentialsSecretRef)`,message=`credentialsSecretRef is missing: name the Secret with the minting credentials, which every driver but kloudbean needs`,fieldPath=".credentialsSecretRef",reason="FieldValueRequired"
 type ProviderSpec struct {
 	// credentialsSecretRef names the Secret with the minting credentials: in the
 	// namespace of a TokenProvider, in the operator's own namespace for a
 	// ClusterTokenProvider. They can be replaced at any time by others of the same
 	// account. Their Secret is kept while credentials have to be revoked with
-	// them.
-	// +required
-	CredentialsSecretRef SecretReference `json:"credentialsSecretRef"`
+	// them. Required, except with kloudbean, which has no API to log in to.
+	// +optional
+	CredentialsSecretRef SecretReference `json:"credentialsSecretRef,omitzero"`
 
 	// aws: IAM and S3, at AWS itself or at any server with the same APIs (aws: {}
 	// is AWS). The credentials Secret holds AWS_ACCESS_KEY_ID and
 	// AWS_SECRET_ACCESS_KEY.
 	// +optional
 	AWS *AWSProvider `json:"aws,omitempty"`
+
+	// ibee: IBEE Cloud object storage. The credentials Secret holds token, a
+	// platform API token.
+	// +optional
+	IBEE *IBEEProvider `json:"ibee,omitempty"`
+
+	// crusoe: Crusoe Cloud object storage, two keys per user in all. The credentials
+	// Secret holds accessKeyID and secretKey, an API token of that user.
+	// +optional
+	Crusoe *CrusoeProvider `json:"crusoe,omitempty"`
+
+	// proxyscrape: ProxyScrape API keys. The credentials Secret holds token, an API
+	// key that may create others.
+	// +optional
+	ProxyScrape *ProxyScrapeProvider `json:"proxyscrape,omitempty"`
+
+	// kloudbean: KloudBean object storage, which has no API: a person makes and
+	// deletes each key as the ApiToken says, and hands it over. There is no
+	// credentials Secret.
+	// +optional
+	KloudBean *KloudBeanProvider `json:"kloudbean,omitempty"`
+
+	// rest: any vendor's token API, declared here. The credentials Secret holds what
+	// the templates name.
+	// +optional
+	Rest *RestProvider `json:"rest,omitempty"`
 }
 
 // SecretReference names a Secret.
@@ -104,10 +131,31 @@ type ProviderStatus struct {
 	// +kubebuilder:validation:MaxItems=256
 	GrantableScopes []string `json:"grantableScopes,omitempty"`
 
+	// lastError is the last thing that went wrong with this provider, in the
+	// operator's words. It stays after it has healed; see its time.
+	// +optional
+	LastError *ProviderError `json:"lastError,omitempty"`
+
 	// liveCredentials counts the ledger entries that use this provider; updated
 	// at most once a minute.
 	// +optional
 	LiveCredentials int32 `json:"liveCredentials"`
+}
+
+// ProviderError is something that went wrong with a provider.
+type ProviderError struct {
+	// at is when it was last seen; updated at most once a minute.
+	At metav1.Time `json:"at"`
+	// operation that failed: connect, mint, find, list, revoke, update or probe.
+	// +kubebuilder:validation:MaxLength=32
+	Operation string `json:"operation"`
+	// code: Unauthenticated, PermissionDenied, Invalid, QuotaExceeded,
+	// AccountBlocked, RateLimited, Unavailable or Unknown.
+	// +kubebuilder:validation:MaxLength=32
+	Code string `json:"code"`
+	// message says what went wrong.
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message"`
 }
 
 // TokenProvider is one account at one provider, for the ApiTokens of its namespace.
@@ -120,8 +168,15 @@ type ProviderStatus struct {
 // +kubebuilder:printcolumn:name="Account",type=string,JSONPath=`.status.account`
 // +kubebuilder:printcolumn:name="Live",type=integer,JSONPath=`.status.liveCredentials`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || has(self.spec.aws) == has(oldSelf.spec.aws)`,messageExpression=`'the driver block cannot change while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || (has(self.spec.aws) == has(oldSelf.spec.aws) && has(self.spec.ibee) == has(oldSelf.spec.ibee) && has(self.spec.crusoe) == has(oldSelf.spec.crusoe) && has(self.spec.proxyscrape) == has(oldSelf.spec.proxyscrape) && has(self.spec.kloudbean) == has(oldSelf.spec.kloudbean) && has(self.spec.rest) == has(oldSelf.spec.rest))`,messageExpression=`'the driver block cannot change while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec"
 // +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.aws) || !has(oldSelf.spec.aws) || (has(self.spec.aws.iamEndpoint) ? self.spec.aws.iamEndpoint : "") == (has(oldSelf.spec.aws.iamEndpoint) ? oldSelf.spec.aws.iamEndpoint : "")`,messageExpression=`'cannot change from ' + (has(oldSelf.spec.aws.iamEndpoint) ? oldSelf.spec.aws.iamEndpoint : 'AWS itself') + ' to ' + (has(self.spec.aws.iamEndpoint) ? self.spec.aws.iamEndpoint : 'AWS itself') + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.aws.iamEndpoint"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.ibee) || !has(oldSelf.spec.ibee) || self.spec.ibee.workspaceID == oldSelf.spec.ibee.workspaceID`,messageExpression=`'cannot change from ' + oldSelf.spec.ibee.workspaceID + ' to ' + self.spec.ibee.workspaceID + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.ibee.workspaceID"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.ibee) || !has(oldSelf.spec.ibee) || (has(self.spec.ibee.endpoint) ? self.spec.ibee.endpoint : "") == (has(oldSelf.spec.ibee.endpoint) ? oldSelf.spec.ibee.endpoint : "")`,messageExpression=`'cannot change from ' + (has(oldSelf.spec.ibee.endpoint) ? oldSelf.spec.ibee.endpoint : 'the default endpoint') + ' to ' + (has(self.spec.ibee.endpoint) ? self.spec.ibee.endpoint : 'the default endpoint') + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.ibee.endpoint"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.crusoe) || !has(oldSelf.spec.crusoe) || self.spec.crusoe.organizationID == oldSelf.spec.crusoe.organizationID`,messageExpression=`'cannot change from ' + oldSelf.spec.crusoe.organizationID + ' to ' + self.spec.crusoe.organizationID + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.crusoe.organizationID"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.crusoe) || !has(oldSelf.spec.crusoe) || (has(self.spec.crusoe.endpoint) ? self.spec.crusoe.endpoint : "") == (has(oldSelf.spec.crusoe.endpoint) ? oldSelf.spec.crusoe.endpoint : "")`,messageExpression=`'cannot change from ' + (has(oldSelf.spec.crusoe.endpoint) ? oldSelf.spec.crusoe.endpoint : 'the default endpoint') + ' to ' + (has(self.spec.crusoe.endpoint) ? self.spec.crusoe.endpoint : 'the default endpoint') + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.crusoe.endpoint"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.proxyscrape) || !has(oldSelf.spec.proxyscrape) || (has(self.spec.proxyscrape.endpoint) ? self.spec.proxyscrape.endpoint : "") == (has(oldSelf.spec.proxyscrape.endpoint) ? oldSelf.spec.proxyscrape.endpoint : "")`,messageExpression=`'cannot change from ' + (has(oldSelf.spec.proxyscrape.endpoint) ? oldSelf.spec.proxyscrape.endpoint : 'the default endpoint') + ' to ' + (has(self.spec.proxyscrape.endpoint) ? self.spec.proxyscrape.endpoint : 'the default endpoint') + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.proxyscrape.endpoint"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.kloudbean) || !has(oldSelf.spec.kloudbean) || self.spec.kloudbean.s3Endpoint == oldSelf.spec.kloudbean.s3Endpoint`,messageExpression=`'cannot change from ' + oldSelf.spec.kloudbean.s3Endpoint + ' to ' + self.spec.kloudbean.s3Endpoint + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.kloudbean.s3Endpoint"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.rest) || !has(oldSelf.spec.rest) || self.spec.rest.baseURL == oldSelf.spec.rest.baseURL`,messageExpression=`'cannot change from ' + oldSelf.spec.rest.baseURL + ' to ' + self.spec.rest.baseURL + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.rest.baseURL"
 type TokenProvider struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
@@ -168,8 +223,15 @@ type ClusterProviderSpec struct {
 // +kubebuilder:printcolumn:name="Account",type=string,JSONPath=`.status.account`
 // +kubebuilder:printcolumn:name="Live",type=integer,JSONPath=`.status.liveCredentials`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || has(self.spec.aws) == has(oldSelf.spec.aws)`,messageExpression=`'the driver block cannot change while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || (has(self.spec.aws) == has(oldSelf.spec.aws) && has(self.spec.ibee) == has(oldSelf.spec.ibee) && has(self.spec.crusoe) == has(oldSelf.spec.crusoe) && has(self.spec.proxyscrape) == has(oldSelf.spec.proxyscrape) && has(self.spec.kloudbean) == has(oldSelf.spec.kloudbean) && has(self.spec.rest) == has(oldSelf.spec.rest))`,messageExpression=`'the driver block cannot change while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec"
 // +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.aws) || !has(oldSelf.spec.aws) || (has(self.spec.aws.iamEndpoint) ? self.spec.aws.iamEndpoint : "") == (has(oldSelf.spec.aws.iamEndpoint) ? oldSelf.spec.aws.iamEndpoint : "")`,messageExpression=`'cannot change from ' + (has(oldSelf.spec.aws.iamEndpoint) ? oldSelf.spec.aws.iamEndpoint : 'AWS itself') + ' to ' + (has(self.spec.aws.iamEndpoint) ? self.spec.aws.iamEndpoint : 'AWS itself') + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.aws.iamEndpoint"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.ibee) || !has(oldSelf.spec.ibee) || self.spec.ibee.workspaceID == oldSelf.spec.ibee.workspaceID`,messageExpression=`'cannot change from ' + oldSelf.spec.ibee.workspaceID + ' to ' + self.spec.ibee.workspaceID + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.ibee.workspaceID"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.ibee) || !has(oldSelf.spec.ibee) || (has(self.spec.ibee.endpoint) ? self.spec.ibee.endpoint : "") == (has(oldSelf.spec.ibee.endpoint) ? oldSelf.spec.ibee.endpoint : "")`,messageExpression=`'cannot change from ' + (has(oldSelf.spec.ibee.endpoint) ? oldSelf.spec.ibee.endpoint : 'the default endpoint') + ' to ' + (has(self.spec.ibee.endpoint) ? self.spec.ibee.endpoint : 'the default endpoint') + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.ibee.endpoint"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.crusoe) || !has(oldSelf.spec.crusoe) || self.spec.crusoe.organizationID == oldSelf.spec.crusoe.organizationID`,messageExpression=`'cannot change from ' + oldSelf.spec.crusoe.organizationID + ' to ' + self.spec.crusoe.organizationID + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.crusoe.organizationID"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.crusoe) || !has(oldSelf.spec.crusoe) || (has(self.spec.crusoe.endpoint) ? self.spec.crusoe.endpoint : "") == (has(oldSelf.spec.crusoe.endpoint) ? oldSelf.spec.crusoe.endpoint : "")`,messageExpression=`'cannot change from ' + (has(oldSelf.spec.crusoe.endpoint) ? oldSelf.spec.crusoe.endpoint : 'the default endpoint') + ' to ' + (has(self.spec.crusoe.endpoint) ? self.spec.crusoe.endpoint : 'the default endpoint') + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.crusoe.endpoint"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.proxyscrape) || !has(oldSelf.spec.proxyscrape) || (has(self.spec.proxyscrape.endpoint) ? self.spec.proxyscrape.endpoint : "") == (has(oldSelf.spec.proxyscrape.endpoint) ? oldSelf.spec.proxyscrape.endpoint : "")`,messageExpression=`'cannot change from ' + (has(oldSelf.spec.proxyscrape.endpoint) ? oldSelf.spec.proxyscrape.endpoint : 'the default endpoint') + ' to ' + (has(self.spec.proxyscrape.endpoint) ? self.spec.proxyscrape.endpoint : 'the default endpoint') + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.proxyscrape.endpoint"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.kloudbean) || !has(oldSelf.spec.kloudbean) || self.spec.kloudbean.s3Endpoint == oldSelf.spec.kloudbean.s3Endpoint`,messageExpression=`'cannot change from ' + oldSelf.spec.kloudbean.s3Endpoint + ' to ' + self.spec.kloudbean.s3Endpoint + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.kloudbean.s3Endpoint"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?liveCredentials.orValue(0) == 0 || !has(self.spec.rest) || !has(oldSelf.spec.rest) || self.spec.rest.baseURL == oldSelf.spec.rest.baseURL`,messageExpression=`'cannot change from ' + oldSelf.spec.rest.baseURL + ' to ' + self.spec.rest.baseURL + ' while status.liveCredentials is not 0: credentials were issued with it. Create another provider and ApiTokens that name it, move the workloads, then delete the old ApiTokens'`,fieldPath=".spec.rest.baseURL"
 type ClusterTokenProvider struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`

@@ -32,7 +32,7 @@ func TestAPIServer(t *testing.T) {
 		testCreate(t, c, clusterTokenProvider(), clusterProviderCases)
 	})
 	t.Run("ClusterTokenProvider changes", func(t *testing.T) { testChange(t, c, clusterTokenProvider(), providerChanges) })
-	t.Run("two driver blocks", func(t *testing.T) { testDriverBlocks(t, env) })
+	t.Run("driver blocks", func(t *testing.T) { testDriverBlocks(t, c) })
 	t.Run("columns", func(t *testing.T) { testColumns(t, env) })
 	t.Run("samples", func(t *testing.T) { testSamples(t, c) })
 }

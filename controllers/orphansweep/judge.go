@@ -46,7 +46,7 @@ func (s *Sweeper) confirm(ctx context.Context, inv inventory, orphans []orphan) 
 	var out []orphan
 	for i, o := range orphans {
 		if i < confirmed {
-			found, err := inv.client.Find(ctx, o.Name)
+			found, err := inv.client.Find(ctx, provider.Ref{Name: o.Name, ID: o.ID, Since: o.CreatedAt})
 			if err != nil {
 				return nil, provider.AsError(err)
 			}

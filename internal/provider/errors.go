@@ -2,6 +2,7 @@ package provider
 
 import (
 	"errors"
+	"regexp"
 	"time"
 )
 
@@ -18,6 +19,9 @@ const (
 	CodeInvalid Code = "Invalid"
 	// CodeQuota: a limit of the account is reached.
 	CodeQuota Code = "QuotaExceeded"
+	// CodeAccountBlocked: the account may do nothing until its owner acts, because
+	// of a bill or a suspension.
+	CodeAccountBlocked Code = "AccountBlocked"
 	// CodeRateLimited: too many requests; try again after RetryAfter.
 	CodeRateLimited Code = "RateLimited"
 	// CodeUnavailable: no answer, or a server error.
@@ -90,3 +94,21 @@ type Refusal struct {
 
 // Error implements error.
 func (r *Refusal) Error() string { return r.Field + ": " + r.Value + ": " + r.Message }
+
+// Invalid says that a setting or a request cannot be used as it is, and was not sent.
+func Invalid(message string) *Error {
+	return &Error{Code: CodeInvalid, NotExecuted: true, Message: message}
+}
+
+// word is what a provider's code looks like.
+var word = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
+
+// Word returns a provider's own code, such as insufficient_balance, if it is one
+// word of letters, digits, _ . and -, and not longer than a code is; otherwise
+// nothing. Anything else may be text that must not be shown.
+func Word(s string) string {
+	if !word.MatchString(s) {
+		return ""
+	}
+	return s
+}

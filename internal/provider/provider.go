@@ -28,9 +28,11 @@ type Client interface {
 	// and never retries a request that may have been carried out. An error for
 	// which InDoubt is false says that nothing exists and nothing can land later.
 	Mint(ctx context.Context, req MintRequest) (Minted, error)
-	// Find returns every credential that has exactly this name and is live, or
-	// whose remains (a user without keys) still occupy the name.
-	Find(ctx context.Context, name string) ([]Credential, error)
+	// Find returns every credential that has exactly ref.Name and is live, or
+	// whose remains (a user without keys) still occupy the name. Where the provider
+	// does not show all it has, ref.ID and ref.Since help; a driver that cannot rule
+	// out that there is one returns an error, never nothing.
+	Find(ctx context.Context, ref Ref) ([]Credential, error)
 	// List yields every credential of the owner that Find would find. An Owner
 	// with an empty Token means all of its cluster.
 	List(ctx context.Context, owner Owner) iter.Seq2[Credential, error]
@@ -51,6 +53,67 @@ type Connector interface {
 	Connection(cfg Config, grant Grant) map[string]string
 }
 
+// Updater is an optional power of a Client, for drivers whose Capabilities list
+// fields in Updates: it changes a live credential in place, without a new secret.
+type Updater interface {
+	// Update makes a credential what req asks for, and returns it as the provider
+	// shows it afterwards. It is an error when that is not what was asked for.
+	Update(ctx context.Context, ref Ref, req MintRequest) (Credential, error)
+}
+
+// Counter is an optional power of a Client, for drivers with Capabilities.MaxLive.
+type Counter interface {
+	// Occupied returns every credential that takes up one of the account's slots,
+	// whoever made it and under whatever name.
+	Occupied(ctx context.Context) ([]Credential, error)
+}
+
+// ByHand is an optional power of a Driver: it tells which credentials a person
+// has to make in the provider's own user interface, and how. They are handed over
+// in MintRequest.HandedOver, and Mint checks them instead of making one.
+type ByHand interface {
+	// Form says what the person does; ok is false when Mint makes the credential.
+	// It does no I/O.
+	Form(cfg Config, req MintRequest) (form Form, ok bool)
+}
+
+// Form says what a person fills in at a provider.
+type Form struct {
+	// Where in the provider's user interface a credential is made.
+	Where string
+	// Fields to fill in, in their order.
+	Fields []FormField
+	// Keys of the Secret that hands the credential over.
+	Keys []string
+	// Edit is where the fields of Capabilities.Updates are changed; empty: nowhere.
+	Edit string
+	// Revoke is where a credential is deleted.
+	Revoke string
+}
+
+// FormField is one field of a Form.
+type FormField struct{ Label, Value string }
+
+// Prober is an optional power of a Client: it asks whether a credential still gives access.
+type Prober interface {
+	// Accepts reports whether the data plane accepts the credential with these
+	// secret keys. An error means that the question could not be answered.
+	Accepts(ctx context.Context, secret map[string]Value, grant Grant) (bool, error)
+}
+
+// Field is a part of a Grant.
+type Field string
+
+// The fields of a Grant.
+const (
+	FieldScopes      Field = "scopes"
+	FieldBuckets     Field = "buckets"
+	FieldAllowedIPs  Field = "allowedIPs"
+	FieldDeniedIPs   Field = "deniedIPs"
+	FieldSubaccounts Field = "subaccounts"
+	FieldExpiry      Field = "expiry"
+)
+
 // Capabilities says what a kind of provider can do.
 type Capabilities struct {
 	// Scopes it can grant; empty when any string may be one.
@@ -63,6 +126,15 @@ type Capabilities struct {
 	ExpiryEnforcedBy Enforcer
 	// Settle is how long after its client gave up a request may still take effect.
 	Settle time.Duration
+	// Narrows lists what a credential can be limited to beside its scopes; what is
+	// not listed here is refused.
+	Narrows []Field
+	// Updates lists the fields that can be changed without a new credential.
+	Updates []Field
+	// MaxLive is how many credentials an account may have in all; 0: any number.
+	MaxLive int
+	// Listed is how many credentials the provider lists, the newest; 0: all.
+	Listed int
 }
 
 // Enforcer says who ends a credential at its expiry.
@@ -74,6 +146,8 @@ const (
 	EnforcedByProvider Enforcer = "Provider"
 	// EnforcedByOperator means that the operator has to revoke it.
 	EnforcedByOperator Enforcer = "Operator"
+	// EnforcedByPerson means that a person has to delete it, and is asked to.
+	EnforcedByPerson Enforcer = "Person"
 )
 
 // Config is what a driver needs to reach one account.
@@ -125,6 +199,9 @@ type MintRequest struct {
 	Owner       Owner
 	Description string
 	Grant       Grant
+	// HandedOver are the secret keys of a credential that a person has made; nil
+	// where Mint makes it.
+	HandedOver map[string]Value
 }
 
 // Credential is one credential as the provider shows it, without its secret.
@@ -148,9 +225,11 @@ type Minted struct {
 	UsableAfter time.Duration
 }
 
-// Ref names a credential: at least one field is set.
+// Ref names a credential: Name or ID is set.
 type Ref struct {
 	Name, ID string
+	// Since is when its name was reserved: it was not made before. Zero: not known.
+	Since time.Time
 }
 
 // S3Connection returns the environment that S3 SDKs read, without credentials.

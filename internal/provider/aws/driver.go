@@ -61,6 +61,7 @@ func (*Driver) Capabilities() provider.Capabilities {
 		Scopes:           grantable(),
 		ExpiryEnforcedBy: provider.EnforcedByProvider,
 		Settle:           settle,
+		Narrows:          []provider.Field{provider.FieldBuckets, provider.FieldAllowedIPs, provider.FieldDeniedIPs},
 	}
 }
 

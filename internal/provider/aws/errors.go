@@ -5,13 +5,13 @@ import (
 	"errors"
 	"net/http"
 	"regexp"
-	"strconv"
 	"time"
 
 	smithy "github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
 // codes are the error codes that reject a request before it had any effect
@@ -147,16 +147,11 @@ func status(err error) int {
 	return 0
 }
 
-// retryAfter returns the wait a server asked for in whole seconds (RFC 9110,
-// section 10.2.3); 0 when it did not.
+// retryAfter returns the wait a server asked for; 0 when it did not.
 func retryAfter(err error) time.Duration {
 	var answer *smithyhttp.ResponseError
 	if !errors.As(err, &answer) || answer.Response == nil || answer.Response.Response == nil {
 		return 0
 	}
-	seconds, err := strconv.ParseUint(answer.Response.Header.Get("Retry-After"), 10, 31)
-	if err != nil {
-		return 0
-	}
-	return time.Duration(seconds) * time.Second
+	return httpapi.RetryAfter(answer.Response.Header)
 }

@@ -22,10 +22,10 @@ func path(cluster, namespace string) string { return clusterPath(cluster) + name
 func clusterPath(cluster string) string { return rootPath + cluster + "/" }
 
 // Find implements provider.Client.
-func (c *client) Find(ctx context.Context, name string) ([]provider.Credential, error) {
-	got, err := c.iam.GetUser(ctx, &iam.GetUserInput{UserName: aws.String(name)})
+func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+	got, err := c.iam.GetUser(ctx, &iam.GetUserInput{UserName: aws.String(ref.Name)})
 	if err != nil {
-		return nil, c.unlessGone(ctx, "iam:GetUser", name, err)
+		return nil, c.unlessGone(ctx, "iam:GetUser", ref.Name, err)
 	}
 	return c.describe(ctx, *got.User)
 }
@@ -42,7 +42,7 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 				yield(provider.Credential{}, err)
 				return
 			}
-			if !belongs(aws.ToString(user.UserName), owner) {
+			if !owner.Owns(aws.ToString(user.UserName)) {
 				continue
 			}
 			found, err := c.describe(ctx, user)
@@ -57,18 +57,6 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 			}
 		}
 	}
-}
-
-// belongs reports whether a user is a credential of this owner.
-func belongs(userName string, owner provider.Owner) bool {
-	name, err := credname.Parse(userName)
-	if err != nil {
-		return false
-	}
-	if owner.Token == "" {
-		return name.InCluster(owner.Cluster)
-	}
-	return name.OwnedBy(owner.Cluster, owner.Namespace, owner.Token)
 }
 
 // users yields every user whose path begins with prefix.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/conformance"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -34,6 +35,7 @@ type simulator struct {
 	withoutSTS bool
 
 	mu       sync.Mutex
+	skew     time.Duration // how far its clock is off
 	users    []*user
 	made     int
 	requests []string   // the actions asked for
@@ -44,6 +46,7 @@ type user struct {
 	name, path, expires string
 	policies            []string
 	keys                []string
+	inactive            bool // its keys are
 }
 
 type answer struct {
@@ -85,8 +88,40 @@ func (s *simulator) count(action string) int {
 func (s *simulator) has(key string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.users, func(u *user) bool { return slices.Contains(u.keys, key) })
+	return slices.ContainsFunc(s.users, func(u *user) bool { return !u.inactive && slices.Contains(u.keys, key) })
 }
+
+// outside is what somebody else can do to a user.
+func (s *simulator) outside() conformance.Outside {
+	return conformance.Outside{
+		Delete: func(name string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.users = slices.DeleteFunc(s.users, func(u *user) bool { return u.name == name })
+		},
+		Disable: func(name string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for _, u := range s.users {
+				u.inactive = u.inactive || u.name == name
+			}
+		},
+	}
+}
+
+func (s *simulator) setSkew(d time.Duration) (restore func()) {
+	set := func(d time.Duration) {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.skew = d
+	}
+	set(d)
+	return func() { set(0) }
+}
+
+// maxSkew is how old a signature may be (IAM user guide, "Elements of an AWS API
+// request signature").
+const maxSkew = 5 * time.Minute
 
 // ServeHTTP implements http.Handler.
 func (s *simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -141,6 +176,9 @@ func (u *user) xml(tags bool) string {
 func (s *simulator) answer(action string, form url.Values, authorization string) answer {
 	if !strings.Contains(authorization, "Credential="+goodKey+"/") {
 		return failed(http.StatusForbidden, "InvalidClientTokenId")
+	}
+	if s.skew.Abs() > maxSkew {
+		return failed(http.StatusForbidden, "SignatureDoesNotMatch")
 	}
 	switch action {
 	case "GetCallerIdentity":
@@ -225,9 +263,12 @@ func (s *simulator) ofUser(action string, form url.Values, u *user) answer {
 		u.keys = append(u.keys, key)
 		return result(action, "<AccessKey><UserName>"+u.name+"</UserName><AccessKeyId>"+key+"</AccessKeyId><Status>Active</Status><SecretAccessKey>secret-of-"+key+"</SecretAccessKey></AccessKey>")
 	case "ListAccessKeys":
-		members := ""
+		members, status := "", "Active"
+		if u.inactive {
+			status = "Inactive"
+		}
 		for _, key := range u.keys {
-			members += "<member><AccessKeyId>" + key + "</AccessKeyId><Status>Active</Status></member>"
+			members += "<member><AccessKeyId>" + key + "</AccessKeyId><Status>" + status + "</Status></member>"
 		}
 		return result(action, "<AccessKeyMetadata>"+members+"</AccessKeyMetadata>")
 	case "DeleteAccessKey":

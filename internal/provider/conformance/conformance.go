@@ -5,7 +5,9 @@ package conformance
 
 import (
 	"context"
+	"slices"
 	"testing"
+	"time"
 
 	"apitoken.dev/operator/internal/provider"
 )
@@ -14,8 +16,13 @@ import (
 type Requirement struct {
 	// Name of the subtest.
 	Name string
+	// Group is what it is about.
+	Group string
 	// Sentence states it in the words of docs/provider-contract.md.
 	Sentence string
+	// Applies says whether it has a meaning for the driver and the Grant of this
+	// Harness; nil: for every one.
+	Applies func(Harness) bool
 	// Needs says which hooks of the Harness it cannot do without; nil: none.
 	Needs func(Harness) bool
 	// Test fails t when the driver does not meet it.
@@ -43,6 +50,28 @@ type Harness struct {
 	Refused map[string]Refused
 	// Faults make the next request of the given Config fail.
 	Faults Faults
+	// Outside is what somebody else does at the provider to a credential.
+	Outside Outside
+	// Crowd makes so many credentials that are not the operator's, for a driver
+	// with Capabilities.Listed, and returns what removes them.
+	Crowd func(n int) (remove func())
+	// Changed is a Grant that differs from Grant() in fields of Capabilities.Updates.
+	Changed func() provider.Grant
+	// IgnoreUpdates makes the provider accept updates and change nothing.
+	IgnoreUpdates func() (restore func())
+	// HandOver makes a credential as a person does and returns the keys that are
+	// handed over. It is for a driver that is a provider.ByHand and has a Form for
+	// Grant(); a driver that does both has two Harnesses.
+	HandOver func(t *testing.T, req provider.MintRequest) map[string]provider.Value
+}
+
+// Outside is what somebody else does at a provider to the credential of a name.
+type Outside struct {
+	// Delete removes it; Disable switches it off, where a provider has that.
+	Delete, Disable func(name string)
+	// DeleteID is what a person does who is asked to delete a credential that was
+	// made by hand.
+	DeleteID func(id string)
 }
 
 // Refused is one declaration that cannot be granted.
@@ -69,33 +98,75 @@ type Faults struct {
 	Interrupt func(after int) (restore func())
 	// Hang never answers, and closes the channel once a request waits.
 	Hang func() (hanging <-chan struct{}, restore func())
+	// FailAfterCommit lets so many requests through; all later ones have their
+	// effect and are answered with a status of 502.
+	FailAfterCommit func(after int) (restore func())
+	// HTML lets so many requests through; all later ones have their effect and are
+	// answered with status 200 and a page for people.
+	HTML func(after int) (restore func())
+	// Slow lets so many requests through; all later ones have their effect and are
+	// answered after the client has given up.
+	Slow func(after int) (restore func())
+	// Skew puts the provider's clock ahead of ours, or behind.
+	Skew func(d time.Duration) (restore func())
 }
 
 // RawText stands for text of the provider that no error may repeat.
 const RawText = "RAW-PROVIDER-TEXT"
 
 // Requirements are all of them, in the order they are run.
-var Requirements = concat(describing, minting, finding, revoking, failing, limits)
+var Requirements = slices.Concat(
+	group("describe", describing), group("mint", minting), group("find", finding), group("revoke", revoking),
+	group("fail", failing), group("doubt", doubting), group("outside", outside), group("limits", limits),
+	group("quota", quota), group("window", window), group("update", updating), group("by hand", byHanding),
+)
 
-func concat(lists ...[]Requirement) []Requirement {
-	var out []Requirement
-	for _, l := range lists {
-		out = append(out, l...)
+func group(name string, list []Requirement) []Requirement {
+	for i := range list {
+		list[i].Group = name
 	}
-	return out
+	return list
 }
 
-// Run runs every requirement the harness has the hooks for, each as a subtest.
+// The attributes of a test that tell a reader of go test -json what was run.
+const (
+	// AttrGroup of the subtest of a requirement is its group.
+	AttrGroup = "conformance-group"
+	// AttrNotApplicable of the test itself is a group and the name of a requirement
+	// that was not run, joined by a slash.
+	AttrNotApplicable = "conformance-not-applicable"
+)
+
+// Run runs every requirement that applies and that the harness has the hooks
+// for, each as a subtest.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	for _, r := range Requirements {
-		if r.Needs != nil && !r.Needs(h) {
+		if !r.applies(h) || !r.needsMet(h) {
 			t.Logf("not applicable here: %s: %s", r.Name, r.Sentence)
+			t.Attr(AttrNotApplicable, r.Group+"/"+r.Name)
 			continue
 		}
 		t.Run(r.Name, func(t *testing.T) {
+			t.Attr(AttrGroup, r.Group)
 			t.Logf("the contract: %s", r.Sentence)
 			r.Test(t, h)
 		})
 	}
 }
+
+// NotRun returns the names of the requirements that apply to the driver and are
+// not run, because the harness lacks a hook. A driver has a test that there are none.
+func NotRun(h Harness) []string {
+	var out []string
+	for _, r := range Requirements {
+		if r.applies(h) && !r.needsMet(h) {
+			out = append(out, r.Name)
+		}
+	}
+	return out
+}
+
+func (r Requirement) applies(h Harness) bool { return r.Applies == nil || r.Applies(h) }
+
+func (r Requirement) needsMet(h Harness) bool { return r.Needs == nil || r.Needs(h) }

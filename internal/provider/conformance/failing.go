@@ -12,70 +12,40 @@ import (
 
 var failing = []Requirement{
 	{
-		Name: "LostAnswerIsInDoubt", Test: lostAnswer,
-		Sentence: "A Mint whose answer was lost MUST be in doubt, and what it made MUST be found and revoked by its name.",
-		Needs:    func(h Harness) bool { return h.Faults.LoseAnswers != nil },
-	},
-	{
 		Name: "RejectionLeavesNothing", Test: rejection,
 		Sentence: "A Mint that was explicitly rejected MUST NOT be in doubt, and nothing MUST exist under its name.",
+		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Faults.Reject != nil },
 	},
 	{
 		Name: "RateLimitIsTold", Test: rateLimit,
 		Sentence: "A Mint refused for too many requests MUST fail with CodeRateLimited, not in doubt, with the wait that was asked for.",
+		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Faults.RateLimit != nil },
 	},
 	{
 		Name: "RemainsAreFoundAndRevoked", Test: remains,
 		Sentence: "A Mint that stopped between its steps MUST be in doubt, and its remains MUST be found by name and revoked.",
+		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Faults.Interrupt != nil },
 	},
 	{
 		Name: "FailedRevokeIsNotDone", Test: failedRevoke,
 		Sentence: "A Revoke that was rejected MUST return an error, and a later one MUST still work.",
+		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Faults.Reject != nil },
 	},
 	{
 		Name: "CancelledCallsEnd", Test: cancelled,
 		Sentence: "Every call MUST fail when its context has ended, and be in doubt.",
+		Applies:  byAPI,
 	},
 	{
 		Name: "HangingCallsEndWithTheirContext", Test: hanging,
 		Sentence: "Every call to a provider that does not answer MUST end with its context, and be in doubt.",
+		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Faults.Hang != nil },
 	},
-}
-
-// mostSteps is more requests than the Mint of any driver makes.
-const mostSteps = 10
-
-// lostAnswer loses the answers from the first request of a Mint on, from the
-// second, and so on, until a Mint is complete.
-func lostAnswer(t *testing.T, h Harness) {
-	w := open(t, h)
-	for step := range mostSteps {
-		req := w.request(w.owner("first"))
-		w.tidy(req.Name)
-		restore := h.Faults.LoseAnswers(step)
-		_, err := w.client.Mint(w.ctx, req)
-		restore()
-		if err == nil && step > 0 {
-			return
-		}
-		if !provider.InDoubt(err) {
-			t.Errorf("answers lost after %d requests: error %v is not in doubt", step, err)
-		}
-		checkMessage(t, h, err)
-		if found := w.find(req.Name); len(found) == 0 {
-			t.Errorf("answers lost after %d requests: what was made is not found by its name", step)
-		}
-		w.revoke(provider.Ref{Name: req.Name})
-		if found := w.find(req.Name); len(found) != 0 {
-			t.Errorf("answers lost after %d requests: found %+v after it was revoked", step, found)
-		}
-	}
-	t.Errorf("Mint was not complete after %d requests", mostSteps)
 }
 
 func rejection(t *testing.T, h Harness) {
@@ -162,7 +132,10 @@ func failedRevoke(t *testing.T, h Harness) {
 func verbs(w *world, req provider.MintRequest) map[string]func(context.Context) error {
 	return map[string]func(context.Context) error{
 		"Mint": func(ctx context.Context) error { _, err := w.client.Mint(ctx, req); return err },
-		"Find": func(ctx context.Context) error { _, err := w.client.Find(ctx, req.Name); return err },
+		"Find": func(ctx context.Context) error {
+			_, err := w.client.Find(ctx, provider.Ref{Name: req.Name})
+			return err
+		},
 		"List": func(ctx context.Context) error {
 			for _, err := range w.client.List(ctx, req.Owner) {
 				if err != nil {

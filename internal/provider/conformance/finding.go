@@ -11,22 +11,27 @@ var finding = []Requirement{
 	{
 		Name: "MintedIsFoundByName", Test: foundByName,
 		Sentence: "Find MUST return a minted credential under exactly its name, with its ID.",
+		Applies:  byAPI,
 	},
 	{
 		Name: "OtherNameIsNotFound", Test: otherNameNotFound,
 		Sentence: "Find MUST return nothing, and no error, for a name that was never minted.",
+		Applies:  byAPI,
 	},
 	{
 		Name: "ListedForOwnerAndCluster", Test: listedForOwner,
 		Sentence: "List MUST yield a minted credential for its owner and for its whole cluster.",
+		Applies:  roomForTwo,
 	},
 	{
 		Name: "OtherOwnersAreNotListed", Test: otherOwners,
 		Sentence: "List MUST NOT yield credentials of another owner or of another cluster.",
+		Applies:  roomForTwo,
 	},
 	{
 		Name: "ListStopsWhenAsked", Test: listStops,
 		Sentence: "List MUST stop as soon as its consumer does.",
+		Applies:  byAPI,
 	},
 }
 
@@ -34,26 +39,32 @@ var revoking = []Requirement{
 	{
 		Name: "RevokeByName", Test: revokeBy(func(c provider.Credential) provider.Ref { return provider.Ref{Name: c.Name} }),
 		Sentence: "Revoke MUST end a credential by its name alone; then nothing is found or listed under it.",
+		Applies:  byAPI,
 	},
 	{
 		Name: "RevokeByID", Test: revokeBy(func(c provider.Credential) provider.Ref { return provider.Ref{ID: c.ID} }),
 		Sentence: "Revoke MUST end a credential by its ID alone; then nothing is found or listed under it.",
+		Applies:  byAPI,
 	},
 	{
 		Name: "RevokeByNameAndID", Test: revokeBy(func(c provider.Credential) provider.Ref { return provider.Ref{Name: c.Name, ID: c.ID} }),
 		Sentence: "Revoke MUST end a credential by its name and ID together; then nothing is found or listed under it.",
+		Applies:  byAPI,
 	},
 	{
 		Name: "RevokeTwiceIsDone", Test: revokeTwice,
 		Sentence: "Revoke MUST return nil when the credential is already gone, by name and by ID.",
+		Applies:  byAPI,
 	},
 	{
 		Name: "RevokeOfNothingIsDone", Test: revokeNothing,
 		Sentence: "Revoke MUST return nil for a name that was never minted.",
+		Applies:  byAPI,
 	},
 	{
 		Name: "RevokedIsRefused", Test: revokedIsRefused,
 		Sentence: "The data plane MUST refuse a credential once Revoke returned nil.",
+		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Alive != nil },
 	},
 }
@@ -112,7 +123,7 @@ func otherOwners(t *testing.T, h Harness) {
 
 func listStops(t *testing.T, h Harness) {
 	w := open(t, h)
-	for range 3 {
+	for range most(h, 3) {
 		w.mint(w.request(w.owner("first")))
 	}
 	seen := 0

@@ -2,6 +2,8 @@ package conformance
 
 import (
 	"errors"
+	"maps"
+	"slices"
 	"testing"
 
 	"apitoken.dev/operator/internal/provider"
@@ -11,17 +13,25 @@ var limits = []Requirement{
 	{
 		Name: "ValidateAcceptsWhatMintGrants", Test: validateAccepts,
 		Sentence: "Validate MUST accept what Mint grants.",
-		Needs:    validates,
+		Applies:  validates,
+		Needs:    obtains,
 	},
 	{
 		Name: "ValidateRefusesWhatCannotBeGranted", Test: validateRefuses,
 		Sentence: "Validate MUST refuse what the provider cannot narrow to, with the field, the value and the way out.",
-		Needs:    func(h Harness) bool { return validates(h) && len(h.Refused) > 0 },
+		Applies:  validates,
+		Needs:    func(h Harness) bool { return len(h.Refused) > 0 },
+	},
+	{
+		Name: "OtherRestrictionsAreRefused", Test: othersRefused,
+		Sentence: "Validate MUST refuse a restriction that Capabilities.Narrows does not list.",
+		Applies:  func(h Harness) bool { return validates(h) && len(unnarrowed(h)) > 0 },
 	},
 	{
 		Name: "MintRefusesWhatValidateRefuses", Test: mintRefuses,
 		Sentence: "Mint MUST grant no more than was declared: what Validate refuses, it rejects, and nothing exists.",
-		Needs:    func(h Harness) bool { return validates(h) && len(h.Refused) > 0 },
+		Applies:  validates,
+		Needs:    func(h Harness) bool { return obtains(h) && len(h.Refused) > 0 },
 	},
 }
 
@@ -57,6 +67,32 @@ func validateRefuses(t *testing.T, h Harness) {
 				t.Error("the Refusal does not say what to do")
 			}
 		})
+	}
+}
+
+// restrictions limit a grant by one field each.
+var restrictions = map[provider.Field]func(*provider.Grant){
+	provider.FieldBuckets:     func(g *provider.Grant) { g.Buckets = []string{"one-bucket"} },
+	provider.FieldAllowedIPs:  func(g *provider.Grant) { g.AllowedIPs = []string{"192.0.2.0/24"} },
+	provider.FieldDeniedIPs:   func(g *provider.Grant) { g.DeniedIPs = []string{"192.0.2.0/24"} },
+	provider.FieldSubaccounts: func(g *provider.Grant) { g.Subaccounts = []string{"6f9619ff-8b86-4011-b42d-00c04fc964ff"} },
+}
+
+// unnarrowed returns the restrictions that Capabilities.Narrows does not list.
+func unnarrowed(h Harness) []provider.Field {
+	narrows := h.Driver.Capabilities().Narrows
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(restrictions)), func(f provider.Field) bool { return slices.Contains(narrows, f) })
+}
+
+func othersRefused(t *testing.T, h Harness) {
+	w := open(t, h)
+	for _, field := range unnarrowed(h) {
+		req := w.request(w.owner("first"))
+		restrictions[field](&req.Grant)
+		var refusal *provider.Refusal
+		if err := h.Driver.(provider.Validator).Validate(w.config, req); !errors.As(err, &refusal) {
+			t.Errorf("%s is not in Capabilities.Narrows: got %v, want a Refusal", field, err)
+		}
 	}
 }
 

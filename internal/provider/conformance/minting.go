@@ -24,12 +24,13 @@ var describing = []Requirement{
 	{
 		Name: "WrongCredentialsAreUnauthenticated", Test: wrongCredentials,
 		Sentence: "Connect MUST fail with CodeUnauthenticated when the minting credentials are not accepted.",
+		Applies:  func(h Harness) bool { return len(h.Config.Credentials) > 0 },
 		Needs:    func(h Harness) bool { return h.Wrong != nil },
 	},
 	{
 		Name: "ConnectionHoldsNoSecrets", Test: connectionHoldsNoSecrets,
 		Sentence: "Connection MUST return the same keys each time and MUST NOT return secrets or the keys of the credential.",
-		Needs:    func(h Harness) bool { _, ok := h.Driver.(provider.Connector); return ok },
+		Applies:  func(h Harness) bool { _, ok := h.Driver.(provider.Connector); return ok },
 	},
 }
 
@@ -37,27 +38,32 @@ var minting = []Requirement{
 	{
 		Name: "MintReturnsNameIDAndSecret", Test: mintReturns,
 		Sentence: "Mint MUST return the name asked for, an ID, and every key of the Secret with a value.",
+		Needs:    obtains,
 	},
 	{
 		Name: "ExpiryIsReturned", Test: expiryIsReturned,
 		Sentence: "Mint MUST return when the credential ends, not later than asked, if the provider ends it.",
+		Needs:    obtains,
 	},
 	{
 		Name: "MintedIsAccepted", Test: mintedIsAccepted,
 		Sentence: "A minted credential MUST be accepted by the data plane.",
-		Needs:    func(h Harness) bool { return h.Alive != nil },
+		Needs:    func(h Harness) bool { return obtains(h) && h.Alive != nil },
 	},
 	{
 		Name: "TwoAreLiveAtOnce", Test: twoAreLive,
 		Sentence: "Two credentials of one owner MUST be live at once, and revoking one MUST leave the other alone.",
+		Applies:  roomForTwo,
 	},
 	{
 		Name: "LongestNamesWork", Test: longestNames,
 		Sentence: "Names up to Capabilities.MaxName MUST work.",
+		Applies:  byAPI,
 	},
 	{
 		Name: "ConcurrentMints", Test: concurrentMints,
 		Sentence: "A Client MUST be safe for concurrent use.",
+		Applies:  byAPI,
 	},
 }
 
@@ -72,7 +78,7 @@ func capabilitiesAreConstant(t *testing.T, h Harness) {
 	if caps.Settle <= 0 {
 		t.Errorf("Settle is %s: no provider forgets a request the moment its client gives up", caps.Settle)
 	}
-	enforcers := []provider.Enforcer{provider.EnforcedByProvider, provider.EnforcedByOperator}
+	enforcers := []provider.Enforcer{provider.EnforcedByProvider, provider.EnforcedByOperator, provider.EnforcedByPerson}
 	if !slices.Contains(enforcers, caps.ExpiryEnforcedBy) {
 		t.Errorf("ExpiryEnforcedBy is %q, want one of %v", caps.ExpiryEnforcedBy, enforcers)
 	}
@@ -201,7 +207,7 @@ func longestNames(t *testing.T, h Harness) {
 
 func concurrentMints(t *testing.T, h Harness) {
 	w := open(t, h)
-	const n = 4
+	n := most(h, 4)
 	var wg sync.WaitGroup
 	for range n {
 		req := w.request(w.owner("first"))

@@ -41,6 +41,16 @@ func (a Answer) response(req *http.Request) *http.Response {
 	}
 }
 
+// ServerError and Page are the answers of Faults.FailAfterCommit and Faults.HTML:
+// those of a proxy in front of a provider.
+var (
+	ServerError = Answer{Status: http.StatusBadGateway, Body: RawText}
+	Page        = Answer{
+		Status: http.StatusOK, Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}},
+		Body: "<!doctype html><title>" + RawText + "</title>",
+	}
+)
+
 // errBroken is what a broken connection says; no driver may repeat it.
 var errBroken = errors.New("the connection broke: " + RawText)
 
@@ -73,6 +83,12 @@ func (t *Transport) Faults() Faults {
 		Reject: func() func() { return t.set(t.answer(t.Rejection)) },
 		//nolint:bodyclose // as above
 		RateLimit: func() func() { return t.set(t.answer(t.TooMany)) },
+		//nolint:bodyclose // as above
+		FailAfterCommit: func(after int) func() { return t.set(t.after(after, t.committed(ServerError))) },
+		//nolint:bodyclose // as above
+		HTML: func(after int) func() { return t.set(t.after(after, t.committed(Page))) },
+		//nolint:bodyclose // as above
+		Slow: func(after int) func() { return t.set(t.after(after, t.slow)) },
 		Hang: func() (<-chan struct{}, func()) {
 			waiting := make(chan struct{})
 			var once sync.Once
@@ -111,14 +127,37 @@ func (t *Transport) after(n int, fault func(*http.Request) (*http.Response, erro
 	}
 }
 
-// lose carries the request and throws the answer away.
-func (t *Transport) lose(req *http.Request) (*http.Response, error) {
+// carry carries the request and throws the answer away.
+func (t *Transport) carry(req *http.Request) error {
 	resp, err := t.base().RoundTrip(req)
 	if err != nil {
+		return err
+	}
+	_, err = io.Copy(io.Discard, resp.Body)
+	return errors.Join(err, resp.Body.Close())
+}
+
+func (t *Transport) lose(req *http.Request) (*http.Response, error) {
+	return nil, errors.Join(errBroken, t.carry(req))
+}
+
+// slow carries the request, and its answer comes when nobody waits any more.
+func (t *Transport) slow(req *http.Request) (*http.Response, error) {
+	if err := t.carry(req); err != nil {
 		return nil, err
 	}
-	_, readErr := io.Copy(io.Discard, resp.Body)
-	return nil, errors.Join(errBroken, readErr, resp.Body.Close())
+	<-req.Context().Done()
+	return nil, req.Context().Err()
+}
+
+// committed carries the request and answers something else.
+func (t *Transport) committed(a Answer) func(*http.Request) (*http.Response, error) {
+	return func(req *http.Request) (*http.Response, error) {
+		if err := t.carry(req); err != nil {
+			return nil, err
+		}
+		return a.response(req), nil
+	}
 }
 
 // drop never sends the request.

@@ -38,22 +38,27 @@ func (w *world) owner(token string) provider.Owner {
 	return provider.Owner{Cluster: w.config.Cluster, Namespace: "conformance", Token: token}
 }
 
-// request asks for a credential under a new name of that owner.
+// request asks for a credential under a new name of that owner. Where a person
+// makes it, one was made and is handed over.
 func (w *world) request(owner provider.Owner) provider.MintRequest {
-	return w.requestRevision(owner, 1)
+	w.t.Helper()
+	req := provider.MintRequest{
+		Name: w.name(owner), Owner: owner, Description: "made by the conformance suite", Grant: w.h.Grant(),
+	}
+	if byHand(w.h) && w.h.HandOver != nil {
+		req.HandedOver = w.h.HandOver(w.t, req)
+	}
+	return req
 }
 
-func (w *world) requestRevision(owner provider.Owner, revision int64) provider.MintRequest {
+func (w *world) name(owner provider.Owner) string {
 	w.t.Helper()
 	hash := credname.Owner(owner.Namespace, owner.Token)
-	limit := w.h.Driver.Capabilities().MaxName
-	name, err := credname.New(owner.Cluster, hash, revision, limit, rand.Reader)
+	name, err := credname.New(owner.Cluster, hash, 1, w.h.Driver.Capabilities().MaxName, rand.Reader)
 	if err != nil {
 		w.t.Fatalf("making a name: %v", err)
 	}
-	return provider.MintRequest{
-		Name: name.String(), Owner: owner, Description: "made by the conformance suite", Grant: w.h.Grant(),
-	}
+	return name.String()
 }
 
 // longest asks with the longest name that can be made for this provider.
@@ -84,11 +89,18 @@ func (w *world) mint(req provider.MintRequest) provider.Minted {
 	if err != nil {
 		w.t.Fatalf("Mint(%s): %v", req.Name, err)
 	}
+	if byHand(w.h) && w.h.Outside.DeleteID != nil {
+		w.t.Cleanup(func() { w.h.Outside.DeleteID(minted.Credential.ID) })
+	}
 	return minted
 }
 
-// tidy revokes a name at the end of the test, whatever the test did.
+// tidy revokes a name at the end of the test, whatever the test did. Only a person
+// can do that where one made the credential.
 func (w *world) tidy(name string) {
+	if byHand(w.h) {
+		return
+	}
 	w.t.Cleanup(func() {
 		if err := w.client.Revoke(context.WithoutCancel(w.ctx), provider.Ref{Name: name}); err != nil {
 			w.t.Errorf("Revoke(%s) while tidying up: %v", name, err)
@@ -98,7 +110,7 @@ func (w *world) tidy(name string) {
 
 func (w *world) find(name string) []provider.Credential {
 	w.t.Helper()
-	found, err := w.client.Find(w.ctx, name)
+	found, err := w.client.Find(w.ctx, provider.Ref{Name: name})
 	if err != nil {
 		w.t.Fatalf("Find(%s): %v", name, err)
 	}

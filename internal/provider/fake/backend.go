@@ -33,6 +33,7 @@ type Backend struct {
 	clock clock.Clock
 
 	mu          sync.Mutex
+	skew        time.Duration
 	account     string
 	credentials []*credential
 	made        int
@@ -45,11 +46,14 @@ type Backend struct {
 // credential is one that was made and not revoked, or what is left of it.
 type credential struct {
 	provider.Credential
-	account string
-	owner   provider.Owner
-	grant   provider.Grant
-	remains bool // without access
-	hidden  bool
+	account  string
+	owner    provider.Owner
+	grant    provider.Grant
+	secret   string
+	remains  bool // without access
+	hidden   bool
+	disabled bool
+	byHand   bool // made by a person: no API shows or ends it
 }
 
 // NewBackend returns an empty Backend that reads the time from c.
@@ -83,10 +87,13 @@ func (b *Backend) Reveal() {
 	})
 }
 
-// alive reports whether a credential gives access: it is not a remainder and
-// has not ended. The lock is held.
+// now is the provider's own time. The lock is held.
+func (b *Backend) now() time.Time { return b.clock.Now().Add(b.skew) }
+
+// alive reports whether a credential gives access: it is not a remainder, not
+// switched off and has not ended. The lock is held.
 func (b *Backend) alive(c *credential) bool {
-	return !c.remains && (c.ExpiresAt.IsZero() || b.clock.Now().Before(c.ExpiresAt))
+	return !c.remains && !c.disabled && (c.ExpiresAt.IsZero() || b.now().Before(c.ExpiresAt))
 }
 
 // Live reports whether any credential of that name gives access, in any account.
@@ -134,7 +141,7 @@ func (b *Backend) GrantOf(name string) (provider.Grant, bool) {
 
 // Accepts reports whether the data plane would take these keys now.
 func (b *Backend) Accepts(id, secret string) bool {
-	live := b.liveWhere(func(c *credential) bool { return c.ID == id && SecretOf(c.Name) == secret })
+	live := b.liveWhere(func(c *credential) bool { return c.ID == id && c.secret == secret })
 	return len(live) > 0
 }
 
@@ -181,7 +188,7 @@ func (b *Backend) State() string {
 	return strings.Join(lines, "\n")
 }
 
-// SecretOf returns the secret value of every credential of that name.
+// SecretOf returns the secret value of every credential that Mint makes under that name.
 func SecretOf(name string) string { return Canary + name }
 
 // owns reports whether a credential of the second owner belongs to the first.

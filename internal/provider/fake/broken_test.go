@@ -1,10 +1,12 @@
 package fake_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"iter"
+	"maps"
 	"os"
 	"os/exec"
 	"strings"
@@ -21,7 +23,22 @@ const brokenEnv = "APITOKEN_BROKEN_DRIVER"
 // brokenDriver is a driver of the fake whose client breaks the contract.
 type brokenDriver struct {
 	*fake.Driver
-	breaks func(*brokenClient)
+	breach breach
+}
+
+func (d brokenDriver) Form(cfg provider.Config, r provider.MintRequest) (provider.Form, bool) {
+	form, ok := d.Driver.Form(cfg, r)
+	if d.breach.form != nil {
+		d.breach.form(r, &form)
+	}
+	return form, ok
+}
+
+func (d brokenDriver) Validate(cfg provider.Config, r provider.MintRequest) error {
+	if d.breach.validate != nil {
+		d.breach.validate(&r)
+	}
+	return d.Driver.Validate(cfg, r)
 }
 
 func (d brokenDriver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
@@ -29,8 +46,14 @@ func (d brokenDriver) Connect(ctx context.Context, cfg provider.Config) (provide
 	if err != nil {
 		return nil, provider.Account{}, err
 	}
-	c := &brokenClient{Client: good, config: cfg, mint: good.Mint, find: good.Find, list: good.List, revoke: good.Revoke, account: &account}
-	d.breaks(c)
+	c := &brokenClient{
+		Client: good, config: cfg, account: &account,
+		mint: good.Mint, find: good.Find, list: good.List, revoke: good.Revoke,
+		update: good.(provider.Updater).Update, occupied: good.(provider.Counter).Occupied, accepts: good.(provider.Prober).Accepts,
+	}
+	if d.breach.breaks != nil {
+		d.breach.breaks(c)
+	}
 	return c, *c.account, nil
 }
 
@@ -40,17 +63,21 @@ type brokenClient struct {
 	config  provider.Config
 	account *provider.Account
 	mint    func(context.Context, provider.MintRequest) (provider.Minted, error)
-	find    func(context.Context, string) ([]provider.Credential, error)
+	find    func(context.Context, provider.Ref) ([]provider.Credential, error)
 	list    func(context.Context, provider.Owner) iter.Seq2[provider.Credential, error]
 	revoke  func(context.Context, provider.Ref) error
+
+	update   func(context.Context, provider.Ref, provider.MintRequest) (provider.Credential, error)
+	occupied func(context.Context) ([]provider.Credential, error)
+	accepts  func(context.Context, map[string]provider.Value, provider.Grant) (bool, error)
 }
 
 func (c *brokenClient) Mint(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 	return c.mint(ctx, r)
 }
 
-func (c *brokenClient) Find(ctx context.Context, name string) ([]provider.Credential, error) {
-	return c.find(ctx, name)
+func (c *brokenClient) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+	return c.find(ctx, ref)
 }
 
 func (c *brokenClient) List(ctx context.Context, o provider.Owner) iter.Seq2[provider.Credential, error] {
@@ -58,6 +85,18 @@ func (c *brokenClient) List(ctx context.Context, o provider.Owner) iter.Seq2[pro
 }
 
 func (c *brokenClient) Revoke(ctx context.Context, r provider.Ref) error { return c.revoke(ctx, r) }
+
+func (c *brokenClient) Update(ctx context.Context, ref provider.Ref, r provider.MintRequest) (provider.Credential, error) {
+	return c.update(ctx, ref, r)
+}
+
+func (c *brokenClient) Occupied(ctx context.Context) ([]provider.Credential, error) {
+	return c.occupied(ctx)
+}
+
+func (c *brokenClient) Accepts(ctx context.Context, secret map[string]provider.Value, g provider.Grant) (bool, error) {
+	return c.accepts(ctx, secret, g)
+}
 
 // mintErrors replaces the errors of Mint.
 func (c *brokenClient) mintErrors(replace func(error) error) {
@@ -70,20 +109,28 @@ func (c *brokenClient) mintErrors(replace func(error) error) {
 	}
 }
 
-// broken are ways to break the contract, and the requirement that has to notice.
-var broken = map[string]struct {
-	requirement string
-	breaks      func(*brokenClient)
-}{
-	"account changes": {"AccountIsStable", func(c *brokenClient) { c.account.ID = rand.Text() }},
-	"secret is missing": {"MintReturnsNameIDAndSecret", func(c *brokenClient) {
+// breach is a way to break the contract: the requirements that have to notice,
+// and the driver it is a breach of; empty: "updates".
+type breach struct {
+	requirements []string
+	breaks       func(*brokenClient)
+	form         func(provider.MintRequest, *provider.Form)
+	validate     func(*provider.MintRequest)
+	which        string
+}
+
+// broken are breaches that any driver can commit; brokenPowers are those of
+// drivers with limits and optional powers.
+var broken = map[string]breach{
+	"account changes": {requirements: []string{"AccountIsStable"}, breaks: func(c *brokenClient) { c.account.ID = rand.Text() }},
+	"secret is missing": {requirements: []string{"MintReturnsNameIDAndSecret"}, breaks: func(c *brokenClient) {
 		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 			out, err := c.Client.Mint(ctx, r)
 			delete(out.Secret, fake.KeySecret)
 			return out, err
 		}
 	}},
-	"mint tries again": {"LostAnswerIsInDoubt", func(c *brokenClient) {
+	"mint tries again": {requirements: []string{"LostAnswerIsInDoubt", "PageIsInDoubt"}, breaks: func(c *brokenClient) {
 		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 			if out, err := c.Client.Mint(ctx, r); err == nil {
 				return out, nil
@@ -92,23 +139,25 @@ var broken = map[string]struct {
 			return provider.Minted{}, nil
 		}
 	}},
-	"doubt is hidden": {"LostAnswerIsInDoubt", func(c *brokenClient) {
+	"doubt is hidden": {requirements: []string{
+		"LostAnswerIsInDoubt", "ServerErrorIsInDoubt", "PageIsInDoubt", "SlowAnswerIsInDoubt",
+	}, breaks: func(c *brokenClient) {
 		c.mintErrors(func(err error) error {
 			return &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Message: "no", Err: err}
 		})
 	}},
-	"everything is in doubt": {"RejectionLeavesNothing", func(c *brokenClient) {
+	"everything is in doubt": {requirements: []string{"RejectionLeavesNothing"}, breaks: func(c *brokenClient) {
 		c.mintErrors(func(error) error { return errors.New("something failed") })
 	}},
-	"error shows the minting credential": {"RejectionLeavesNothing", func(c *brokenClient) {
+	"error shows the minting credential": {requirements: []string{"RejectionLeavesNothing"}, breaks: func(c *brokenClient) {
 		c.mintErrors(func(err error) error {
 			e := *provider.AsError(err)
 			e.Message = "rejected for " + c.config.Credentials[fake.TokenKey].Reveal()
 			return &e
 		})
 	}},
-	"find takes any name": {"OtherNameIsNotFound", func(c *brokenClient) {
-		c.find = func(ctx context.Context, name string) (out []provider.Credential, _ error) {
+	"find takes any name": {requirements: []string{"OtherNameIsNotFound"}, breaks: func(c *brokenClient) {
+		c.find = func(ctx context.Context, ref provider.Ref) (out []provider.Credential, _ error) {
 			for credential, err := range c.Client.List(ctx, provider.Owner{Cluster: c.config.Cluster}) {
 				if err != nil {
 					return nil, err
@@ -118,9 +167,9 @@ var broken = map[string]struct {
 			return out, nil
 		}
 	}},
-	"find hides remains": {"RemainsAreFoundAndRevoked", func(c *brokenClient) {
-		c.find = func(ctx context.Context, name string) (out []provider.Credential, _ error) {
-			found, err := c.Client.Find(ctx, name)
+	"find hides what is not live": {requirements: []string{"RemainsAreFoundAndRevoked", "DisabledElsewhereIsFound"}, breaks: func(c *brokenClient) {
+		c.find = func(ctx context.Context, ref provider.Ref) (out []provider.Credential, _ error) {
+			found, err := c.Client.Find(ctx, ref)
 			for _, credential := range found {
 				if credential.Live {
 					out = append(out, credential)
@@ -129,12 +178,12 @@ var broken = map[string]struct {
 			return out, err
 		}
 	}},
-	"list ignores the owner": {"OtherOwnersAreNotListed", func(c *brokenClient) {
+	"list ignores the owner": {requirements: []string{"OtherOwnersAreNotListed"}, breaks: func(c *brokenClient) {
 		c.list = func(ctx context.Context, o provider.Owner) iter.Seq2[provider.Credential, error] {
 			return c.Client.List(ctx, provider.Owner{Cluster: o.Cluster})
 		}
 	}},
-	"revoke wants an ID": {"RevokeByName", func(c *brokenClient) {
+	"revoke wants an ID": {requirements: []string{"RevokeByName"}, breaks: func(c *brokenClient) {
 		c.revoke = func(ctx context.Context, r provider.Ref) error {
 			if r.ID == "" {
 				return nil
@@ -142,7 +191,7 @@ var broken = map[string]struct {
 			return c.Client.Revoke(ctx, r)
 		}
 	}},
-	"revoke wants a name": {"RevokeByID", func(c *brokenClient) {
+	"revoke wants a name": {requirements: []string{"RevokeByID"}, breaks: func(c *brokenClient) {
 		c.revoke = func(ctx context.Context, r provider.Ref) error {
 			if r.Name == "" {
 				return nil
@@ -150,23 +199,42 @@ var broken = map[string]struct {
 			return c.Client.Revoke(ctx, r)
 		}
 	}},
-	"revoke does nothing": {"RevokedIsRefused", func(c *brokenClient) {
+	"revoke does nothing": {requirements: []string{"RevokedIsRefused"}, breaks: func(c *brokenClient) {
 		c.revoke = func(ctx context.Context, _ provider.Ref) error { return ctx.Err() }
 	}},
-	"revoke of nothing fails": {"RevokeOfNothingIsDone", func(c *brokenClient) {
+	"revoke of nothing fails": {requirements: []string{"RevokeOfNothingIsDone"}, breaks: func(c *brokenClient) {
 		c.revoke = func(ctx context.Context, r provider.Ref) error {
-			if found, _ := c.Client.Find(ctx, r.Name); len(found) == 0 {
+			if found, _ := c.Client.Find(ctx, provider.Ref{Name: r.Name}); len(found) == 0 {
 				return errors.New("not found")
 			}
 			return c.Client.Revoke(ctx, r)
 		}
 	}},
-	"revoke hides failures": {"FailedRevokeIsNotDone", func(c *brokenClient) {
+	"revoke hides failures": {requirements: []string{
+		"FailedRevokeIsNotDone", "ServerErrorIsNotRevoked", "PageIsNotRevoked",
+	}, breaks: func(c *brokenClient) {
 		c.revoke = func(ctx context.Context, r provider.Ref) error { _ = c.Client.Revoke(ctx, r); return nil }
 	}},
-	"context is ignored": {"CancelledCallsEnd", func(c *brokenClient) {
-		c.find = func(ctx context.Context, name string) ([]provider.Credential, error) {
-			return c.Client.Find(context.WithoutCancel(ctx), name)
+	"revoke wants to find": {requirements: []string{"DeletedElsewhereIsGone"}, breaks: func(c *brokenClient) {
+		c.revoke = func(ctx context.Context, r provider.Ref) error {
+			for credential, err := range c.Client.List(ctx, provider.Owner{Cluster: c.config.Cluster}) {
+				if err != nil || credential.ID == r.ID || credential.Name == r.Name {
+					return c.Client.Revoke(ctx, r)
+				}
+			}
+			return errors.New("not found")
+		}
+	}},
+	"expiry is counted by the provider's clock": {requirements: []string{"WrongClockGrantsNoMore"}, breaks: func(c *brokenClient) {
+		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
+			out, err := c.Client.Mint(ctx, r)
+			out.Credential.ExpiresAt = out.Credential.CreatedAt.Add(r.Grant.ExpiresAt.Sub(start) / 2)
+			return out, err
+		}
+	}},
+	"context is ignored": {requirements: []string{"CancelledCallsEnd"}, breaks: func(c *brokenClient) {
+		c.find = func(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+			return c.Client.Find(context.WithoutCancel(ctx), ref)
 		}
 	}},
 }
@@ -174,25 +242,30 @@ var broken = map[string]struct {
 // TestBrokenDriver runs the suite on the broken driver that the environment
 // names; without one it runs itself for each, and every one has to fail.
 func TestBrokenDriver(t *testing.T) {
+	all := maps.Clone(broken)
+	maps.Copy(all, brokenPowers)
 	if name := os.Getenv(brokenEnv); name != "" {
-		h := harness()
-		h.Driver = brokenDriver{Driver: h.Driver.(*fake.Driver), breaks: broken[name].breaks}
+		h := harness(cmp.Or(all[name].which, "updates"))
+		h.Driver = brokenDriver{Driver: h.Driver.(*fake.Driver), breach: all[name]}
 		if name == "context is ignored" {
 			h.Faults.Hang = nil // it would wait for ever
 		}
 		conformance.Run(t, h)
 		return
 	}
-	for name, tc := range broken {
+	for name, tc := range all {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenDriver$")
 			cmd.Env = append(os.Environ(), brokenEnv+"="+name)
 			out, err := cmd.CombinedOutput()
 			if err == nil {
 				t.Fatal("the suite does not notice")
 			}
-			if want := "--- FAIL: TestBrokenDriver/" + tc.requirement + " "; !strings.Contains(string(out), want) {
-				t.Errorf("%s does not notice:\n%s", tc.requirement, out)
+			for _, requirement := range tc.requirements {
+				if want := "--- FAIL: TestBrokenDriver/" + requirement + " "; !strings.Contains(string(out), want) {
+					t.Errorf("%s does not notice:\n%s", requirement, out)
+				}
 			}
 		})
 	}

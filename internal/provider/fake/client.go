@@ -28,54 +28,92 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 	b.locked(func() { b.minted[req.Name]++ })
 	call := c.call(Mint)
 	call.Name, call.Owner = req.Name, req.Owner
-	if err := c.driver.Validate(c.config, req); err != nil {
-		return provider.Minted{}, &provider.Error{
-			Code: provider.CodeInvalid, NotExecuted: true, Message: "this provider cannot grant what was asked for", Err: err,
-		}
+	if err := c.driver.grantable(c.config, req); err != nil {
+		return provider.Minted{}, err
 	}
-	var made *credential
-	if err := b.do(ctx, call, func(f Fault) { made = b.create(c.account, req, f) }); err != nil {
+	obtain := b.create
+	if _, byHand := c.driver.Form(c.config, req); byHand {
+		obtain = b.adopt
+	}
+	var made credential
+	err := b.do(ctx, call, func(f Fault) (err error) {
+		made, err = obtain(c, req, f)
+		return err
+	})
+	if err != nil {
 		return provider.Minted{}, err
 	}
 	return provider.Minted{
 		Credential: provider.Credential{
-			Name: made.Name, ID: made.ID, Live: true, CreatedAt: made.CreatedAt, ExpiresAt: made.ExpiresAt,
+			Name: req.Name, ID: made.ID, Live: true, CreatedAt: made.CreatedAt, ExpiresAt: made.ExpiresAt,
 		},
 		Secret: map[string]provider.Value{
-			KeyID: provider.NewValue(made.ID), KeySecret: provider.NewValue(SecretOf(made.Name)),
+			KeyID: provider.NewValue(made.ID), KeySecret: provider.NewValue(made.secret),
 		},
 		UsableAfter: c.driver.UsableAfter,
 	}, nil
 }
 
 // create adds a credential. The lock is held.
-func (b *Backend) create(account string, req provider.MintRequest, f Fault) *credential {
+func (b *Backend) create(c *client, req provider.MintRequest, f Fault) (credential, error) {
+	if most := c.driver.Caps.MaxLive; most > 0 && len(b.of(c.account)) >= most {
+		return credential{}, &provider.Error{
+			Code: provider.CodeQuota, NotExecuted: true,
+			Message: fmt.Sprintf("the account has %d credentials and may not have more; delete one that is not needed", most),
+		}
+	}
 	b.made++
 	made := &credential{
-		Credential: provider.Credential{Name: req.Name, CreatedAt: b.clock.Now(), ExpiresAt: req.Grant.ExpiresAt},
-		account:    account, owner: req.Owner, grant: req.Grant,
+		Credential: provider.Credential{Name: req.Name, CreatedAt: b.now(), ExpiresAt: req.Grant.ExpiresAt},
+		account:    c.account, owner: req.Owner, grant: req.Grant, secret: SecretOf(req.Name),
 		remains: f.Kind == Partial, hidden: f.Kind == Hide,
 	}
 	if !made.remains {
 		made.ID = fmt.Sprintf("FAKE%04d", b.made)
 	}
 	b.credentials = append(b.credentials, made)
-	return made
+	return *made, nil
 }
 
 // Find implements provider.Client.
-func (c *client) Find(ctx context.Context, name string) ([]provider.Credential, error) {
+func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+	b := c.backend
 	call := c.call(Find)
-	call.Name = name
-	return c.look(ctx, call, func(m *credential) bool { return m.Name == name })
+	call.Name, call.ID = ref.Name, ref.ID
+	var out []provider.Credential
+	err := b.do(ctx, call, func(Fault) error {
+		for _, m := range b.selected(c, ref) {
+			if !m.hidden && !m.byHand && (ref.Name == "" || m.Name == ref.Name) {
+				out = append(out, b.show(m))
+			}
+		}
+		if len(out) == 0 {
+			return b.unseen(c, ref)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // List implements provider.Client.
 func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
 	return func(yield func(provider.Credential, error) bool) {
+		b := c.backend
 		call := c.call(List)
 		call.Owner = owner
-		found, err := c.look(ctx, call, func(m *credential) bool { return owns(owner, m.owner) })
+		var found []provider.Credential
+		err := b.do(ctx, call, func(Fault) error {
+			listed, _ := b.listed(c)
+			for _, m := range listed {
+				if owns(owner, m.owner) {
+					found = append(found, b.show(m))
+				}
+			}
+			return nil
+		})
 		if err != nil {
 			yield(provider.Credential{}, err)
 			return
@@ -88,38 +126,23 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 	}
 }
 
-func (c *client) look(ctx context.Context, call Call, match func(*credential) bool) ([]provider.Credential, error) {
-	b := c.backend
-	var out []provider.Credential
-	err := b.do(ctx, call, func(Fault) {
-		for _, m := range b.credentials {
-			if m.account == c.account && !m.hidden && match(m) {
-				shown := m.Credential
-				shown.Live = b.alive(m)
-				out = append(out, shown)
-			}
-		}
-	})
-	if err != nil {
-		return nil, err
-	}
-	return out, nil
-}
-
 // Revoke implements provider.Client. It also ends what Find does not show yet.
 func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 	b := c.backend
 	call := c.call(Revoke)
 	call.Name, call.ID = ref.Name, ref.ID
-	if ref == (provider.Ref{}) {
-		return &provider.Error{
-			Code: provider.CodeInvalid, NotExecuted: true, Message: "a credential to revoke needs a name or an id",
-		}
+	if ref.Name == "" && ref.ID == "" {
+		return provider.Invalid("a credential to revoke needs a name or an id")
 	}
-	return b.do(ctx, call, func(Fault) {
-		b.credentials = slices.DeleteFunc(b.credentials, func(m *credential) bool {
-			return m.account == c.account &&
-				(ref.Name != "" && m.Name == ref.Name || ref.ID != "" && m.ID == ref.ID)
-		})
+	if madeByHand(ref.ID) {
+		return provider.Invalid("only a person can delete " + ref.ID)
+	}
+	return b.do(ctx, call, func(Fault) error {
+		ended := b.selected(c, ref)
+		b.drop(func(m *credential) bool { return !m.byHand && slices.Contains(ended, m) })
+		if len(ended) == 0 {
+			return b.unseen(c, ref)
+		}
+		return nil
 	})
 }

@@ -18,6 +18,19 @@ func (c *frozen) Now() time.Time                                   { return c.no
 func (c *frozen) Monotonic() time.Duration                         { return 0 }
 func (c *frozen) Sleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 
+// ticking is a clock that moves on a millisecond each time it is read.
+type ticking struct {
+	frozen
+	mu sync.Mutex
+}
+
+func (c *ticking) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(time.Millisecond)
+	return c.now
+}
+
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // switchboard answers OnCall with the fault that is switched on.
@@ -74,48 +87,132 @@ func (s *switchboard) hang() (<-chan struct{}, func()) {
 	})
 }
 
-func harness() conformance.Harness {
-	backend := fake.NewBackend(&frozen{now: start})
+// slow answers, after so many requests, when nobody waits any more.
+func (s *switchboard) slow(after int) func() {
+	return s.set(func(call fake.Call) fake.Fault {
+		if after == 0 && call.Phase == fake.After {
+			return fake.Fault{Kind: fake.Hang}
+		}
+		return fake.Fault{}
+	})
+}
+
+func (s *switchboard) faults(b *fake.Backend) conformance.Faults {
+	return conformance.Faults{
+		LoseAnswers:     s.steps(fake.LoseAnswer),
+		FailAfterCommit: s.steps(fake.LoseAnswer),
+		HTML:            s.steps(fake.LoseAnswer),
+		Slow:            s.slow,
+		Reject:          s.always(fake.Fault{Kind: fake.Reject}),
+		RateLimit:       s.always(fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Second}),
+		Interrupt:       s.steps(fake.InDoubt, fake.Partial),
+		Hang:            s.hang,
+		Skew:            func(d time.Duration) func() { b.Skew(d); return func() { b.Skew(0) } },
+	}
+}
+
+// drivers are the drivers of the fake that the suite runs on, by what is changed.
+var drivers = map[string]func(*fake.Driver){
+	"updates": func(d *fake.Driver) { d.Caps.Updates = []provider.Field{provider.FieldExpiry} },
+	"two":     func(d *fake.Driver) { d.Caps.MaxLive = 2 },
+	"one":     func(d *fake.Driver) { d.Caps.MaxLive = 1 },
+	"listed":  func(d *fake.Driver) { d.Caps.Listed = 6 },
+	"buckets": func(d *fake.Driver) { d.Caps.Narrows = []provider.Field{provider.FieldBuckets} },
+	"by hand": func(d *fake.Driver) {
+		d.Caps.ExpiryEnforcedBy = provider.EnforcedByPerson
+		d.ByHandForm = func(r provider.MintRequest) (provider.Form, bool) {
+			return provider.Form{
+				Where: "Panel > Keys > Add", Revoke: "Panel > Keys > Delete",
+				Fields: []provider.FormField{{Label: "Name", Value: r.Owner.Namespace + "-" + r.Owner.Token}},
+				Keys:   []string{fake.KeyID, fake.KeySecret},
+			}, true
+		}
+	},
+}
+
+// harness is that of one of the drivers.
+func harness(which string) conformance.Harness {
+	clock := &ticking{frozen: frozen{now: start}}
+	backend := fake.NewBackend(clock)
 	backend.Token = "CANARY-minting-credential"
 	faults := &switchboard{}
 	backend.OnCall = faults.onCall
 	driver := fake.New(backend)
 	driver.Caps.Scopes = []string{"objectstorage:object-read-only"}
 	driver.Caps.MaxLifetime = 48 * time.Hour
+	drivers[which](driver)
 	token := func(s string) map[string]provider.Value {
 		return map[string]provider.Value{fake.TokenKey: provider.NewValue(s)}
+	}
+	until := func(d time.Duration) func() provider.Grant {
+		return func() provider.Grant {
+			return provider.Grant{Scopes: driver.Caps.Scopes, Buckets: []string{"datasets"}, ExpiresAt: start.Add(d)}
+		}
 	}
 	return conformance.Harness{
 		Driver:     driver,
 		Config:     provider.Config{Credentials: token(backend.Token)},
 		Wrong:      token("CANARY-not-the-token"),
 		SecretKeys: []string{fake.KeyID, fake.KeySecret},
-		Grant: func() provider.Grant {
-			return provider.Grant{
-				Scopes: driver.Caps.Scopes, Buckets: []string{"datasets"}, ExpiresAt: start.Add(time.Hour),
-			}
-		},
+		Grant:      until(time.Hour),
+		Changed:    until(2 * time.Hour),
 		Alive: func(_ context.Context, m provider.Minted) (bool, error) {
 			return backend.Accepts(m.Secret[fake.KeyID].Reveal(), m.Secret[fake.KeySecret].Reveal()), nil
 		},
-		Refused: map[string]conformance.Refused{
-			"unknown scope": {
-				Change: func(r *provider.MintRequest) { r.Grant.Scopes = []string{"billing:read-only"} },
-				Reason: provider.RefusedScope, Field: "spec.scopes[0]",
-			},
-			"too long": {
-				Change: func(r *provider.MintRequest) { r.Grant.ExpiresAt = start.Add(49 * time.Hour) },
-				Reason: provider.RefusedLifetime, Field: "spec.expiresIn",
-			},
+		Refused:       refused(),
+		Faults:        faults.faults(backend),
+		Outside:       conformance.Outside{Delete: backend.Delete, Disable: backend.Disable, DeleteID: backend.DeleteByHand},
+		IgnoreUpdates: faults.always(fake.Fault{Kind: fake.Ignore}),
+		Crowd: func(n int) func() {
+			strangers := backend.Stranger(n)
+			return func() {
+				for _, name := range strangers {
+					backend.Delete(name)
+				}
+			}
 		},
-		Faults: conformance.Faults{
-			LoseAnswers: faults.steps(fake.LoseAnswer),
-			Reject:      faults.always(fake.Fault{Kind: fake.Reject}),
-			RateLimit:   faults.always(fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Second}),
-			Interrupt:   faults.steps(fake.InDoubt, fake.Partial),
-			Hang:        faults.hang,
+		HandOver: func(_ *testing.T, r provider.MintRequest) map[string]provider.Value {
+			return backend.MakeByHand(r.Grant)
 		},
 	}
 }
 
-func TestConformance(t *testing.T) { conformance.Run(t, harness()) }
+func refused() map[string]conformance.Refused {
+	return map[string]conformance.Refused{
+		"unknown scope": {
+			Change: func(r *provider.MintRequest) { r.Grant.Scopes = []string{"billing:read-only"} },
+			Reason: provider.RefusedScope, Field: "spec.scopes[0]",
+		},
+		"too long": {
+			Change: func(r *provider.MintRequest) { r.Grant.ExpiresAt = start.Add(49 * time.Hour) },
+			Reason: provider.RefusedLifetime, Field: "spec.expiresIn",
+		},
+	}
+}
+
+func TestConformance(t *testing.T)        { conformance.Run(t, harness("updates")) }
+func TestConformanceTwo(t *testing.T)     { conformance.Run(t, harness("two")) }
+func TestConformanceOne(t *testing.T)     { conformance.Run(t, harness("one")) }
+func TestConformanceListed(t *testing.T)  { conformance.Run(t, harness("listed")) }
+func TestConformanceBuckets(t *testing.T) { conformance.Run(t, harness("buckets")) }
+func TestConformanceByHand(t *testing.T)  { conformance.Run(t, harness("by hand")) }
+
+// TestConformanceIsWhole fails when a requirement finds no hook in a harness, or
+// applies to none.
+func TestConformanceIsWhole(t *testing.T) {
+	applies := map[string]bool{}
+	for which := range drivers {
+		h := harness(which)
+		for _, name := range conformance.NotRun(h) {
+			t.Errorf("%s is not run for the driver %q", name, which)
+		}
+		for _, r := range conformance.Requirements {
+			applies[r.Name] = applies[r.Name] || r.Applies == nil || r.Applies(h)
+		}
+	}
+	for name, ok := range applies {
+		if !ok {
+			t.Errorf("%s applies to no driver", name)
+		}
+	}
+}

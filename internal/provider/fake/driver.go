@@ -31,13 +31,18 @@ type Driver struct {
 	UsableAfter time.Duration
 	// Refuse, if set, is asked by Validate after the Capabilities were.
 	Refuse func(provider.MintRequest) *provider.Refusal
+	// ByHandForm, if set, tells which credentials a person has to make.
+	ByHandForm func(provider.MintRequest) (provider.Form, bool)
 }
 
-// New returns a Driver that grants any scope and ends credentials itself.
+// New returns a Driver that grants any scope and restriction, and ends credentials itself.
 func New(b *Backend) *Driver {
 	return &Driver{Backend: b, Caps: provider.Capabilities{
 		ExpiryEnforcedBy: provider.EnforcedByProvider,
 		Settle:           time.Minute,
+		Narrows: []provider.Field{
+			provider.FieldBuckets, provider.FieldAllowedIPs, provider.FieldDeniedIPs, provider.FieldSubaccounts,
+		},
 	}}
 }
 
@@ -53,7 +58,7 @@ func (d *Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Cli
 	var account string
 	b.locked(func() { account = b.account })
 	call := Call{Verb: Connect, Client: cfg.UserAgent, Account: account}
-	if err := b.do(ctx, call, func(Fault) {}); err != nil {
+	if err := b.do(ctx, call, func(Fault) error { return nil }); err != nil {
 		return nil, provider.Account{}, err
 	}
 	if b.Token != "" && cfg.Credentials[TokenKey].Reveal() != b.Token {
@@ -83,10 +88,38 @@ func (d *Driver) Validate(_ provider.Config, req provider.MintRequest) error {
 			Message: fmt.Sprintf("a credential of this provider lives at most %s; declare that or less", longest),
 		}
 	}
+	if r := provider.RefuseNarrowing(d.Caps, req.Grant); r != nil {
+		return r
+	}
 	if d.Refuse != nil {
 		if r := d.Refuse(req); r != nil {
 			return r
 		}
+	}
+	return nil
+}
+
+// Form implements provider.ByHand.
+func (d *Driver) Form(_ provider.Config, req provider.MintRequest) (provider.Form, bool) {
+	if d.ByHandForm == nil {
+		return provider.Form{}, false
+	}
+	return d.ByHandForm(req)
+}
+
+// grantable rejects what Mint and Update cannot grant before anything is sent.
+func (d *Driver) grantable(cfg provider.Config, req provider.MintRequest) error {
+	if err := d.Validate(cfg, req); err != nil {
+		return &provider.Error{
+			Code: provider.CodeInvalid, NotExecuted: true, Message: "this provider cannot grant what was asked for", Err: err,
+		}
+	}
+	_, byHand := d.Form(cfg, req)
+	switch {
+	case byHand && req.HandedOver == nil:
+		return provider.Invalid("a person makes this credential; hand over its keys")
+	case !byHand && req.HandedOver != nil:
+		return provider.Invalid("this credential is minted; nothing has to be handed over")
 	}
 	return nil
 }

@@ -105,11 +105,11 @@ func TestHiddenUntilRevealed(t *testing.T) {
 	if _, err := client.Mint(t.Context(), request()); err != nil {
 		t.Fatal(err)
 	}
-	if found, err := client.Find(t.Context(), name); err != nil || len(found) != 0 {
+	if found, err := client.Find(t.Context(), provider.Ref{Name: name}); err != nil || len(found) != 0 {
 		t.Errorf("Find shows a hidden credential: %v, %v", found, err)
 	}
 	b.Reveal()
-	if found, err := client.Find(t.Context(), name); err != nil || len(found) != 1 {
+	if found, err := client.Find(t.Context(), provider.Ref{Name: name}); err != nil || len(found) != 1 {
 		t.Errorf("Find after Reveal: %v, %v, want one", found, err)
 	}
 }
@@ -125,7 +125,7 @@ func TestAnotherAccountIsEmpty(t *testing.T) {
 	if err != nil || account.ID != "another" {
 		t.Fatalf("Connect: account %q, error %v", account.ID, err)
 	}
-	if found, err := client.Find(t.Context(), name); err != nil || len(found) != 0 {
+	if found, err := client.Find(t.Context(), provider.Ref{Name: name}); err != nil || len(found) != 0 {
 		t.Errorf("another account shows %v, %v", found, err)
 	}
 	if err := client.Revoke(t.Context(), provider.Ref{Name: name}); err != nil {

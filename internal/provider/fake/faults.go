@@ -12,11 +12,14 @@ type Verb string
 
 // The verbs a backend sees.
 const (
-	Connect Verb = "Connect"
-	Mint    Verb = "Mint"
-	Find    Verb = "Find"
-	List    Verb = "List"
-	Revoke  Verb = "Revoke"
+	Connect  Verb = "Connect"
+	Mint     Verb = "Mint"
+	Find     Verb = "Find"
+	List     Verb = "List"
+	Revoke   Verb = "Revoke"
+	Update   Verb = "Update"
+	Occupied Verb = "Occupied"
+	Accepts  Verb = "Accepts"
 )
 
 // Phase says on which side of its effect a call is.
@@ -36,7 +39,7 @@ type Call struct {
 	Phase Phase
 	// Name and ID of the credential, as far as the request says.
 	Name, ID string
-	// Owner of a Mint or a List.
+	// Owner of a Mint, a List or an Update.
 	Owner provider.Owner
 	// Client is the user agent of the one who calls: it tells processes apart.
 	Client string
@@ -71,6 +74,8 @@ const (
 	// Partial: a Mint stops between its steps: remains that give no access stay,
 	// and an error in doubt is returned.
 	Partial FaultKind = "partial"
+	// Ignore: an Update is accepted and changes nothing.
+	Ignore FaultKind = "ignore"
 )
 
 // Fault is what the backend does with one call. The zero Fault lets it through.
@@ -109,14 +114,16 @@ func doubt(ctx context.Context) error {
 }
 
 // do carries out one call: it asks for a fault before and after the effect, and
-// holds no lock while it asks. effect runs with the lock held, once at most.
-func (b *Backend) do(ctx context.Context, call Call, effect func(Fault)) error {
+// holds no lock while it asks. effect runs with the lock held, once at most; its
+// error is the answer, if there is one.
+func (b *Backend) do(ctx context.Context, call Call, effect func(Fault) error) error {
 	call.Phase = Before
 	f := b.consult(ctx, call)
 	if err := b.stopBefore(ctx, call, f, effect); err != nil {
 		return err
 	}
-	b.locked(func() { effect(f) })
+	var refused error
+	b.locked(func() { refused = effect(f) })
 	call.Phase = After
 	g := b.consult(ctx, call)
 	if g.Kind == Hang {
@@ -125,12 +132,12 @@ func (b *Backend) do(ctx context.Context, call Call, effect func(Fault)) error {
 	if f.Kind == LoseAnswer || f.Kind == Partial || g.Kind != None || ctx.Err() != nil {
 		return doubt(ctx)
 	}
-	return nil
+	return refused
 }
 
 // stopBefore returns the error of a call that ends without its effect, or
 // before it; nil lets the call go on.
-func (b *Backend) stopBefore(ctx context.Context, call Call, f Fault, effect func(Fault)) error {
+func (b *Backend) stopBefore(ctx context.Context, call Call, f Fault, effect func(Fault) error) error {
 	switch f.Kind {
 	case Reject, RateLimit:
 		return f.rejection()
@@ -140,12 +147,12 @@ func (b *Backend) stopBefore(ctx context.Context, call Call, f Fault, effect fun
 		<-ctx.Done()
 		return doubt(ctx)
 	case LandLate:
-		b.hold(call, f.At, func() { effect(f) })
+		b.hold(call, f.At, func() { _ = effect(f) }) // nobody hears the answer
 		if f.Wait {
 			<-ctx.Done()
 		}
 		return doubt(ctx)
-	case None, LoseAnswer, Hide, Partial: // these have their effect
+	case None, LoseAnswer, Hide, Partial, Ignore: // these have their effect
 	}
 	if ctx.Err() != nil {
 		return doubt(ctx)

@@ -1,0 +1,374 @@
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// RestTemplate is a text with values in {{ }}: those of the request, such as
+// {{ .name }}, and those of the credentials Secret, such as {{ .credentials.token }}.
+// +kubebuilder:validation:MaxLength=2048
+type RestTemplate string
+
+// RestExpression is a CEL expression that says where an answer has a value, such
+// as item.id or body.data.
+// +kubebuilder:validation:MaxLength=1024
+type RestExpression string
+
+// RestHeaderName is the name of a header.
+// +kubebuilder:validation:MaxLength=64
+// +kubebuilder:validation:XValidation:rule=`self.matches('^[A-Za-z0-9_-]+$')`,messageExpression=`strings.quote(self) + ' is not the name of a header: write letters, digits, - and _, for example Authorization'`
+// +kubebuilder:validation:XValidation:rule=`!(self.lowerAscii() in ['accept-encoding', 'connection', 'content-encoding', 'content-length', 'expect', 'host', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade']) && !self.lowerAscii().startsWith('proxy-')`,messageExpression=`strings.quote(self) + ' cannot be set: it belongs to the connection, and is set for each request'`
+type RestHeaderName string
+
+// RestField is a part of a declaration.
+// +kubebuilder:validation:MaxLength=32
+type RestField string
+
+// RestProvider is any vendor's token API, declared in templates for what is sent
+// and in expressions for what comes back; docs/providers/rest.md explains both.
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle holds no certificate: put the CA as PEM text there, which begins with -----BEGIN CERTIFICATE-----, not base64 of it and not a file name`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle holds a private key: remove it, and replace it, since everybody who may read this object has seen it; only certificates belong here`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.mint.method) || self.mint.method != 'GET'`,message=`GET may be sent twice, and what makes a credential must not be: write POST or PUT`,fieldPath=".mint.method"
+// +kubebuilder:validation:XValidation:rule=`!has(self.connection) || self.connection.all(k, !(k in self.mint.secret))`,message=`a key cannot be in both connection and mint.secret: rename one of them`,fieldPath=".connection"
+type RestProvider struct {
+	// baseURL is the http or https URL that the path of every request is appended
+	// to, for example https://api.example.com. Use https: new secrets come back over
+	// it. The baseURL of a TokenProvider may not lead to a loopback, link-local or
+	// metadata address. It cannot change while credentials are live.
+	// +required
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule=`isURL(self) && self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$')`,messageExpression=`strings.quote(self) + ' is not a URL of an API: write http:// or https://, a host and, if need be, a port and a path, without user, query or fragment, for example https://api.example.com'`
+	BaseURL string `json:"baseURL"`
+
+	// caBundle is PEM text of the private CAs that the certificate of the server
+	// chains to: one or more CERTIFICATE blocks, at most 64 KiB. The system's CAs
+	// when absent.
+	// +optional
+	// +kubebuilder:validation:MaxLength=65536
+	CABundle string `json:"caBundle,omitempty"`
+
+	// headers of every request but probe, for example name: Authorization, value:
+	// 'Bearer {{ .credentials.token }}'.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Headers []RestHeader `json:"headers,omitempty"`
+
+	// account asks whose credentials these are. Absent: the host of baseURL is the
+	// account, and credentials of another account are not told apart.
+	// +optional
+	Account *RestAccount `json:"account,omitempty"`
+
+	// scopes that can be granted, and what the vendor calls them. Absent: every
+	// scope is passed on as it is.
+	// +optional
+	// +listType=map
+	// +listMapKey=scope
+	// +kubebuilder:validation:MaxItems=64
+	Scopes []RestScope `json:"scopes,omitempty"`
+
+	// narrows lists what a credential can be limited to beside its scopes: buckets,
+	// allowedIPs, deniedIPs, subaccounts. mint has to send each. What is not listed
+	// is refused.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=4
+	// +kubebuilder:validation:XValidation:rule=`self.all(f, f in ['buckets', 'allowedIPs', 'deniedIPs', 'subaccounts'])`,message=`a credential is narrowed to buckets, allowedIPs, deniedIPs or subaccounts; write some of these`
+	Narrows []RestField `json:"narrows,omitempty"`
+
+	// namedBucketsOnly refuses buckets: ["*"], for vendors that cannot grant all of
+	// them with every scope.
+	// +optional
+	NamedBucketsOnly bool `json:"namedBucketsOnly,omitempty"`
+
+	// limits of the vendor.
+	// +optional
+	Limits RestLimits `json:"limits,omitzero"`
+
+	// expiry says who ends a credential, and how long it may live.
+	// +optional
+	Expiry RestExpiry `json:"expiry,omitzero"`
+
+	// settle is how long after its client gave up a request may still take effect,
+	// and the list may go on to show the state of before; 1m when absent.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule=`duration(self) > duration('0s') && duration(self) <= duration('1h')`,message=`settle is longer than 0 and at most 1h, for example 1m`
+	Settle *metav1.Duration `json:"settle,omitempty"`
+
+	// usableAfter is how long a new credential takes to work everywhere; it is
+	// published after that. 0s when absent.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('0s') && duration(self) <= duration('30s')`,message=`usableAfter is at most 30s: an attempt has a minute in all`
+	UsableAfter *metav1.Duration `json:"usableAfter,omitempty"`
+
+	// connection are keys without secrets for the Secret of the workload, for example
+	// AWS_ENDPOINT_URL. Their templates see the access that was declared, and no
+	// credentials.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=16
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^[A-Za-z0-9._-]{1,253}$'))`,message=`a key of a Secret has letters, digits, ., _ and -, for example AWS_ENDPOINT_URL`
+	Connection map[string]RestTemplate `json:"connection,omitempty"`
+
+	// credential says where a credential has its properties: expressions over item,
+	// which is an element of list.items, or what mint.item or get.item gives.
+	// +required
+	Credential RestCredential `json:"credential"`
+
+	// mint makes a credential; it has to send {{ .name }}. It is sent once.
+	// +required
+	Mint RestMint `json:"mint"`
+
+	// list shows the credentials of the account.
+	// +required
+	List RestList `json:"list"`
+
+	// get shows one credential by {{ .id }}; 404 means that there is none. Needed
+	// only where the list does not show everything, and after updates it is cheaper.
+	// +optional
+	Get *RestGet `json:"get,omitempty"`
+
+	// update changes a live credential without a new secret.
+	// +optional
+	Update *RestUpdate `json:"update,omitempty"`
+
+	// revoke ends the credential {{ .id }}, or {{ .name }}; 404 and 410 mean that it
+	// is gone.
+	// +required
+	Revoke RestRequest `json:"revoke"`
+
+	// probe is a request with a minted credential, {{ .secret.token }}, that shows
+	// whether it works. It is sent without the headers above.
+	// +optional
+	Probe *RestProbe `json:"probe,omitempty"`
+
+	// error says what refusals of the vendor mean.
+	// +optional
+	Error RestError `json:"error,omitzero"`
+}
+
+// RestHeader is one header of a request.
+type RestHeader struct {
+	// name of the header, for example Authorization.
+	// +required
+	Name RestHeaderName `json:"name"`
+	// value of the header, for example Bearer {{ .credentials.token }}.
+	// +required
+	Value RestTemplate `json:"value"`
+}
+
+// RestScope is one scope that can be granted.
+type RestScope struct {
+	// scope as ApiTokens declare it.
+	// +required
+	// +kubebuilder:validation:MaxLength=128
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)+$')`,messageExpression=`strings.quote(self) + ' is not a scope: write two or more parts of letters, digits, _, . and -, joined by a colon, for example objectstorage:object-read-only'`
+	Scope string `json:"scope"`
+	// permission is what the vendor calls it; the scope itself when absent.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Permission string `json:"permission,omitempty"`
+}
+
+// RestLimits are numbers of a vendor. What is absent has no limit.
+type RestLimits struct {
+	// name is the longest name of a credential, in characters; 60 when absent.
+	// +optional
+	// +kubebuilder:validation:Minimum=32
+	// +kubebuilder:validation:Maximum=60
+	Name int32 `json:"name,omitempty"`
+	// live is how many credentials an account may have in all.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Live int32 `json:"live,omitempty"`
+	// listed is how many credentials the list shows, the newest.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Listed int32 `json:"listed,omitempty"`
+	// scopes is how many scopes one credential may have.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Scopes int32 `json:"scopes,omitempty"`
+	// buckets is how many buckets one credential may have.
+	// +optional
+	// +kubebuilder:validation:Minimum=1
+	Buckets int32 `json:"buckets,omitempty"`
+}
+
+// RestExpiry says who ends a credential.
+type RestExpiry struct {
+	// enforcedBy: Provider, if the vendor ends a credential at the time that mint
+	// sends as {{ .expiresAt }}; Operator, the default, if the operator revokes it.
+	// +optional
+	// +kubebuilder:validation:Enum=Provider;Operator
+	EnforcedBy string `json:"enforcedBy,omitempty"`
+	// maxLifetime is the longest life of a credential, for example 8760h; unlimited
+	// when absent.
+	// +optional
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('1h')`,message=`maxLifetime is at least 1h, for example 8760h`
+	MaxLifetime *metav1.Duration `json:"maxLifetime,omitempty"`
+}
+
+// RestRequest is one request.
+// +kubebuilder:validation:XValidation:rule=`!has(self.body) || self.body == "" || !has(self.method) || self.method != 'GET'`,message=`a GET has no body: remove it, or choose another method`,fieldPath=".body"
+type RestRequest struct {
+	// method: GET, POST, PUT, PATCH or DELETE. When absent it is the usual one: POST
+	// to mint, PUT to update, DELETE to revoke, GET for all others.
+	// +optional
+	// +kubebuilder:validation:Enum=GET;POST;PUT;PATCH;DELETE
+	Method string `json:"method,omitempty"`
+	// path is appended to baseURL. What stands in {{ }} is escaped, for example
+	// /v1/tokens/{{ .id }}.
+	// +required
+	// +kubebuilder:validation:MaxLength=1024
+	// +kubebuilder:validation:XValidation:rule=`self.startsWith('/') && !self.contains('?') && !self.contains('#')`,messageExpression=`strings.quote(self) + ' is not a path: begin it with /, and write parameters into query, for example /v1/tokens'`
+	Path RestTemplate `json:"path"`
+	// query are its parameters; one whose value is empty is left out.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=16
+	Query map[string]RestTemplate `json:"query,omitempty"`
+	// headers beside those of every request.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	// +kubebuilder:validation:MaxItems=16
+	Headers []RestHeader `json:"headers,omitempty"`
+	// body is JSON. What stands in {{ }} becomes a JSON value with its quotes, for
+	// example {"name": {{ .name }}, "permissions": {{ .permissions }}}.
+	// +optional
+	// +kubebuilder:validation:MaxLength=8192
+	Body string `json:"body,omitempty"`
+	// successStatuses are the statuses of success; every one from 200 to 299 when absent.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:Minimum=200
+	// +kubebuilder:validation:items:Maximum=299
+	SuccessStatuses []int32 `json:"successStatuses,omitempty"`
+}
+
+// RestCredential has an expression over item for each property of a credential.
+type RestCredential struct {
+	// id, for example item.id: a text or a whole number.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	ID RestExpression `json:"id"`
+	// name, for example item.name.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	Name RestExpression `json:"name"`
+	// live is true while it gives access, for example item.is_active; true when absent.
+	// +optional
+	Live RestExpression `json:"live,omitempty"`
+	// createdAt, as RFC 3339 or in Unix seconds.
+	// +optional
+	CreatedAt RestExpression `json:"createdAt,omitempty"`
+	// expiresAt, as RFC 3339 or in Unix seconds. Required when expiry.enforcedBy is Provider.
+	// +optional
+	ExpiresAt RestExpression `json:"expiresAt,omitempty"`
+}
+
+// RestAccount is the request that tells whose credentials these are.
+type RestAccount struct {
+	RestRequest `json:",inline"`
+	// id is an expression over body for what identifies the account, for example
+	// body.user.id. It must stay the same when the credentials are replaced.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	ID RestExpression `json:"id"`
+	// permissions is an expression over body for the list of what the account can
+	// give, in the vendor's words. Scopes that are not in it are refused.
+	// +optional
+	Permissions RestExpression `json:"permissions,omitempty"`
+}
+
+// RestMint is the request that makes a credential.
+type RestMint struct {
+	RestRequest `json:",inline"`
+	// item is an expression over body for the credential, for example body.data;
+	// body when absent.
+	// +optional
+	Item RestExpression `json:"item,omitempty"`
+	// secret has an expression over item for each key of the workload's Secret, for
+	// example token: item.token.
+	// +required
+	// +kubebuilder:validation:MinProperties=1
+	// +kubebuilder:validation:MaxProperties=8
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^[A-Za-z0-9._-]{1,253}$'))`,message=`a key of a Secret has letters, digits, ., _ and -, for example token`
+	Secret map[string]RestExpression `json:"secret"`
+}
+
+// RestList is the request that lists credentials.
+type RestList struct {
+	RestRequest `json:",inline"`
+	// items is an expression over body for the list, for example body.data.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	Items RestExpression `json:"items"`
+	// next is an expression over body, headers and page, the number of this page,
+	// for what the next request gets as {{ .page }}; "", 0 or null is the end. For
+	// example size(body.data) < 100 ? 0 : page + 1. Absent: one page has everything.
+	// +optional
+	Next RestExpression `json:"next,omitempty"`
+}
+
+// RestGet is the request that shows one credential.
+type RestGet struct {
+	RestRequest `json:",inline"`
+	// item is an expression over body for the credential; body when absent.
+	// +optional
+	Item RestExpression `json:"item,omitempty"`
+}
+
+// RestUpdate is the request that changes a credential in place.
+type RestUpdate struct {
+	RestRequest `json:",inline"`
+	// fields that it changes: scopes, buckets, allowedIPs, deniedIPs, subaccounts,
+	// expiry. It has to send each.
+	// +required
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=6
+	// +kubebuilder:validation:XValidation:rule=`self.all(f, f in ['scopes', 'buckets', 'allowedIPs', 'deniedIPs', 'subaccounts', 'expiry'])`,message=`what can be changed is scopes, buckets, allowedIPs, deniedIPs, subaccounts or expiry; write some of these`
+	Fields []RestField `json:"fields"`
+	// applied is an expression over item, the credential as it is read back, and
+	// want, what was declared: true when they agree. For example
+	// sets.equivalent(item.permissions, want.permissions).
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	Applied RestExpression `json:"applied"`
+}
+
+// RestProbe is a request with a minted credential.
+type RestProbe struct {
+	RestRequest `json:",inline"`
+	// refusedStatuses say that the credential does not work; 401 and 403 when absent.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:Minimum=400
+	// +kubebuilder:validation:items:Maximum=499
+	RefusedStatuses []int32 `json:"refusedStatuses,omitempty"`
+}
+
+// RestError says what refusals of the vendor mean.
+type RestError struct {
+	// word is an expression over body, status and headers for the vendor's own code,
+	// for example body.error.code. It is shown when it is one word; texts never are.
+	// +optional
+	Word RestExpression `json:"word,omitempty"`
+	// codes are what some of these words mean: Unauthenticated, PermissionDenied,
+	// Invalid, QuotaExceeded, AccountBlocked, RateLimited or Unavailable.
+	// +optional
+	// +kubebuilder:validation:MaxProperties=32
+	Codes map[string]RestCode `json:"codes,omitempty"`
+	// inDoubt is an expression over body, status and headers that is true when a
+	// refused mint may have been carried out all the same, for example status ==
+	// 400 && body.message.contains("already"). What it cannot tell is in doubt.
+	// +optional
+	InDoubt RestExpression `json:"inDoubt,omitempty"`
+}
+
+// RestCode is what an error of a vendor means.
+// +kubebuilder:validation:Enum=Unauthenticated;PermissionDenied;Invalid;QuotaExceeded;AccountBlocked;RateLimited;Unavailable
+type RestCode string

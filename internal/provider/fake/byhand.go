@@ -1,0 +1,47 @@
+package fake
+
+import (
+	"fmt"
+	"strings"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// handPrefix begins the ID of every credential that a person made.
+const handPrefix = "HAND"
+
+func madeByHand(id string) bool { return strings.HasPrefix(id, handPrefix) }
+
+// MakeByHand does what a person does in the provider's user interface: it makes a
+// credential in the account, and returns the keys that are handed over.
+func (b *Backend) MakeByHand(grant provider.Grant) map[string]provider.Value {
+	var made *credential
+	b.locked(func() {
+		b.made++
+		made = &credential{
+			Credential: provider.Credential{
+				ID: fmt.Sprintf("%s%04d", handPrefix, b.made), CreatedAt: b.now(), ExpiresAt: grant.ExpiresAt,
+			},
+			account: b.account, grant: grant, byHand: true,
+		}
+		made.secret = SecretOf("by-hand-" + made.ID)
+		b.credentials = append(b.credentials, made)
+	})
+	return map[string]provider.Value{KeyID: provider.NewValue(made.ID), KeySecret: provider.NewValue(made.secret)}
+}
+
+// DeleteByHand does what a person does when asked to: it ends the credential with this ID.
+func (b *Backend) DeleteByHand(id string) {
+	b.locked(func() { b.drop(func(m *credential) bool { return m.byHand && m.ID == id }) })
+}
+
+// adopt checks the keys of a credential that a person made. From then on Live,
+// LiveOf and GrantOf know it under the name; Find and List never do. The lock is held.
+func (b *Backend) adopt(_ *client, req provider.MintRequest, _ Fault) (credential, error) {
+	m := b.holder(req.HandedOver)
+	if m == nil || !m.byHand {
+		return credential{}, provider.Invalid("the provider does not accept the keys that were handed over; copy them again")
+	}
+	m.Name, m.owner = req.Name, req.Owner
+	return *m, nil
+}

@@ -1,0 +1,49 @@
+package fake
+
+import (
+	"fmt"
+	"time"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Stranger makes n credentials in the account that no operator knows, as
+// somebody else does, and returns their names. Delete removes one.
+func (b *Backend) Stranger(n int) []string {
+	var out []string
+	b.locked(func() {
+		for range n {
+			b.made++
+			m := &credential{
+				Credential: provider.Credential{
+					Name: fmt.Sprintf("stranger-%d", b.made), ID: fmt.Sprintf("FAKE%04d", b.made), CreatedAt: b.now(),
+				},
+				account: b.account, owner: provider.Owner{Cluster: "a stranger's"},
+			}
+			m.secret = SecretOf(m.Name)
+			b.credentials = append(b.credentials, m)
+			out = append(out, m.Name)
+		}
+	})
+	return out
+}
+
+// Delete removes the credentials of a name, in any account, as somebody else does.
+func (b *Backend) Delete(name string) {
+	b.locked(func() { b.drop(func(m *credential) bool { return m.Name == name }) })
+}
+
+// Disable switches the credentials of a name off, in any account, as somebody
+// else does. They are still there.
+func (b *Backend) Disable(name string) {
+	b.locked(func() {
+		for _, m := range b.credentials {
+			if m.Name == name {
+				m.disabled = true
+			}
+		}
+	})
+}
+
+// Skew puts the provider's clock ahead, or behind.
+func (b *Backend) Skew(d time.Duration) { b.locked(func() { b.skew = d }) }

@@ -1,0 +1,74 @@
+package fake
+
+import (
+	"slices"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// What the provider shows, and what it keeps to itself. The lock is held in all of these.
+
+// of returns every credential of an account, the oldest first.
+func (b *Backend) of(account string) []*credential {
+	var out []*credential
+	for _, m := range b.credentials {
+		if m.account == account {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// listed returns what the provider lists: the newest, where Capabilities.Listed
+// limits it. full says that there may be more than these.
+func (b *Backend) listed(c *client) (out []*credential, full bool) {
+	for _, m := range b.of(c.account) {
+		if !m.hidden && !m.byHand {
+			out = append(out, m)
+		}
+	}
+	most := c.driver.Caps.Listed
+	if most == 0 || len(out) < most {
+		return out, false
+	}
+	return out[len(out)-most:], true
+}
+
+// selected returns the credentials a Ref means, as far as a client can get at
+// them: by ID any, by name what the list shows, or is about to.
+func (b *Backend) selected(c *client, ref provider.Ref) []*credential {
+	listed, _ := b.listed(c)
+	var out []*credential
+	for _, m := range b.of(c.account) {
+		reached := m.hidden || slices.Contains(listed, m)
+		if ref.ID != "" && m.ID == ref.ID || ref.Name != "" && m.Name == ref.Name && reached {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// unseen is the error for a name that may exist although the list does not show
+// it. An ID settles the question, because a credential is read by it; and so does
+// a listed credential that is older than the name.
+func (b *Backend) unseen(c *client, ref provider.Ref) error {
+	listed, full := b.listed(c)
+	if !full || ref.ID != "" || !ref.Since.IsZero() && listed[0].CreatedAt.Before(ref.Since) {
+		return nil
+	}
+	return &provider.Error{
+		Code:    provider.CodeUnavailable,
+		Message: "the provider lists only its newest credentials, and this one may be older; look for it there and delete it",
+	}
+}
+
+// show is a credential as a client sees it.
+func (b *Backend) show(m *credential) provider.Credential {
+	out := m.Credential
+	out.Live = b.alive(m)
+	return out
+}
+
+func (b *Backend) drop(match func(*credential) bool) {
+	b.credentials = slices.DeleteFunc(b.credentials, match)
+}

@@ -1,0 +1,196 @@
+// Package httpapi sends the requests of drivers whose provider has a JSON API
+// over HTTP: each once, with a limit on its time and on the size of the answer,
+// following no redirect. What went wrong becomes a *provider.Error in our words.
+package httpapi
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+const (
+	// Timeout ends a request that has no deadline of its own.
+	Timeout = 30 * time.Second
+	// MaxBody is the most that is read of an answer, in bytes.
+	MaxBody = 1 << 20
+)
+
+// API is one HTTP API. It is safe for concurrent use.
+type API struct {
+	// Base is what the path of every request is appended to.
+	Base *url.URL
+	// HTTP carries the requests; nil: a client of its own. It follows no redirect.
+	HTTP *http.Client
+	// UserAgent of every request.
+	UserAgent string
+	// Prepare, if set, changes every request before it is sent: it sets the
+	// credentials or signs it. The body is what will be sent.
+	Prepare func(req *http.Request, body []byte) error
+	// Explain, if set, refines what a refused answer means. It gets an error made
+	// from the status, with a message, and changes it.
+	Explain func(a Answer, e *provider.Error)
+}
+
+// Request is one request.
+type Request struct {
+	// What it does, for error messages, such as "create the key".
+	What string
+	// Method and Path, which is appended to the base as it is; its parts have to be
+	// escaped with url.PathEscape.
+	Method, Path string
+	Query        url.Values
+	// Body is sent as JSON; nil: no body.
+	Body any
+	// Into takes the JSON of an answer with a 2xx status; nil: it is not looked at.
+	Into any
+	// Accept are other statuses that are no error; their bodies are not looked at.
+	Accept []int
+}
+
+// Answer is what a provider answered.
+type Answer struct {
+	Status int
+	Header http.Header
+	Body   []byte
+}
+
+// JSON decodes the body into v and reports whether it could.
+func (a Answer) JSON(v any) bool { return json.Unmarshal(a.Body, v) == nil }
+
+// New returns the API at an endpoint. The field names the endpoint in errors.
+func New(field, endpoint string, cfg provider.Config) (*API, error) {
+	base, err := url.Parse(endpoint)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, provider.Invalid(field + " is not the URL of a server; write it as https://api.example.com")
+	}
+	if base.User != nil || base.RawQuery != "" || base.Fragment != "" {
+		return nil, provider.Invalid(field + " may have a scheme, a host and a path, and nothing else")
+	}
+	base.Path = strings.TrimSuffix(base.Path, "/")
+	return &API{Base: base, HTTP: oneServer(cfg.HTTP), UserAgent: cfg.UserAgent}, nil
+}
+
+// oneServer follows no redirect: a request that creates something must reach the
+// one server it was sent to, once.
+func oneServer(from *http.Client) *http.Client {
+	out := &http.Client{Timeout: Timeout}
+	if from != nil {
+		*out = *from
+	}
+	out.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return out
+}
+
+// Do sends a request once. An error is a *provider.Error; it is not in doubt only
+// when the request was never sent or the provider refused it by its status.
+func (a *API) Do(ctx context.Context, r Request) (Answer, error) {
+	req, err := a.request(ctx, r)
+	if err != nil {
+		return Answer{}, err
+	}
+	resp, err := a.HTTP.Do(req)
+	if err != nil {
+		return Answer{}, noAnswer(r, err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
+	if err != nil {
+		return Answer{}, noAnswer(r, err)
+	}
+	out := Answer{Status: resp.StatusCode, Header: resp.Header, Body: body}
+	for _, accepted := range r.Accept {
+		if out.Status == accepted {
+			return out, nil
+		}
+	}
+	if out.Status < 200 || out.Status > 299 {
+		return out, a.refused(r, out)
+	}
+	return out, read(r, out)
+}
+
+func (a *API) request(ctx context.Context, r Request) (*http.Request, error) {
+	var body []byte
+	if r.Body != nil {
+		var err error
+		if body, err = json.Marshal(r.Body); err != nil {
+			return nil, notSent(r, err)
+		}
+	}
+	target := a.Base.Scheme + "://" + a.Base.Host + a.Base.EscapedPath() + r.Path
+	if len(r.Query) > 0 {
+		target += "?" + r.Query.Encode()
+	}
+	req, err := http.NewRequestWithContext(ctx, r.Method, target, bytes.NewReader(body))
+	if err != nil {
+		return nil, notSent(r, err)
+	}
+	if body == nil {
+		req.Body, req.GetBody = http.NoBody, nil
+	} else {
+		// Without GetBody no transport sends the body a second time.
+		req.GetBody = nil
+		req.Header.Set("Content-Type", "application/json")
+	}
+	req.Header.Set("Accept", "application/json")
+	if a.UserAgent != "" {
+		req.Header.Set("User-Agent", a.UserAgent)
+	}
+	if a.Prepare != nil {
+		if err := a.Prepare(req, body); err != nil {
+			return nil, notSent(r, err)
+		}
+	}
+	return req, nil
+}
+
+// read decodes an answer. One that is too long, or no JSON, leaves in doubt what
+// the request did.
+func read(r Request, a Answer) error {
+	if r.Into == nil {
+		return nil
+	}
+	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
+	unclear := func(why string) error {
+		return &provider.Error{
+			Code:    provider.CodeUnavailable,
+			Message: fmt.Sprintf("could not %s: the provider answered with status %d, but %s", r.What, a.Status, why),
+		}
+	}
+	switch {
+	case len(a.Body) > MaxBody:
+		return unclear(fmt.Sprintf("with more than %d bytes", MaxBody))
+	case kind != "" && kind != "application/json" && !strings.HasSuffix(kind, "+json"):
+		return unclear("not with JSON")
+	case !a.JSON(r.Into):
+		return unclear("not with the JSON that its documentation describes")
+	}
+	return nil
+}
+
+func notSent(r Request, err error) *provider.Error {
+	var e *provider.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Err: err, Message: "could not " + r.What + ": the request could not be made"}
+}
+
+func noAnswer(r Request, err error) *provider.Error {
+	why := "the provider did not answer"
+	if errors.Is(err, context.Canceled) {
+		why = "it was given up"
+	}
+	return &provider.Error{Code: provider.CodeUnavailable, Err: err, Message: fmt.Sprintf("could not %s: %s", r.What, why)}
+}
