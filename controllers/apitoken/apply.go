@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -15,9 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/plan"
-	"apitoken.dev/operator/internal/provider"
 )
 
 // apply carries out one action. Changes to the ledger are made in p.token and
@@ -42,6 +39,14 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 		return r.abandon(ctx, p, a)
 	case plan.Issue:
 		return r.issue(ctx, p, a)
+	case plan.Update:
+		return r.update(ctx, p)
+	case plan.ConfirmEdit:
+		return r.confirmEdit(ctx, p)
+	case plan.Republish:
+		return r.republish(ctx, p)
+	case plan.GiveUp:
+		return r.giveUp(p, a.Name)
 	case plan.TryPublish:
 		return r.tryPublish(ctx, p)
 	case plan.BeginRevoke:
@@ -54,7 +59,7 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 		return r.syncSecret(ctx, p)
 	case plan.DeleteSecret:
 		return r.deleteSecret(ctx, p)
-	case plan.ReadSecret, plan.FindRestored, plan.Wait:
+	case plan.ReadSecret, plan.FindRestored, plan.CountSlots, plan.Wait:
 		return nil
 	}
 	return fmt.Errorf("no way to carry out %T", d.Action)
@@ -119,6 +124,9 @@ func (r *Reconciler) release(ctx context.Context, p *pass) error {
 			return superseded(err)
 		}
 	}
+	if err := r.dropKept(ctx, p); err != nil {
+		return err
+	}
 	p.event(eventRetained, "Release", "Secret %q and its credential are kept: deletionPolicy is Retain, and nothing revokes them now", p.token.SecretName())
 	if err := r.removeFinalizer(ctx, p); err != nil {
 		return err
@@ -126,44 +134,6 @@ func (r *Reconciler) release(ctx context.Context, p *pass) error {
 	retained.WithLabelValues(p.facts.DriverType).Inc()
 	return nil
 }
-
-// purge revokes every name of the ledger. When all are settled, the provider is
-// asked for anything else of this owner, and only then the finalizer goes.
-func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
-	conn, err := r.connect(ctx, p)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for i := range p.token.Status.Credentials {
-		e := &p.token.Status.Credentials[i]
-		if e.Account != "" && e.Account != conn.Account.ID {
-			return errAccountChanged
-		}
-		errs = append(errs, r.revokeOne(ctx, p, conn, provider.Ref{Name: e.Name, ID: e.ID}))
-	}
-	if err := errors.Join(errs...); err != nil || !settled {
-		return err
-	}
-	left := 0
-	for c, err := range conn.Client.List(ctx, r.ownerOf(p.token)) {
-		if err != nil {
-			return r.providerFailed(p, "list", err)
-		}
-		left++
-		errs = append(errs, r.revokeOne(ctx, p, conn, provider.Ref{Name: c.Name, ID: c.ID}))
-	}
-	if err := errors.Join(errs...); err != nil {
-		return err
-	}
-	if left > 0 {
-		return errLookAgain
-	}
-	return r.removeFinalizer(ctx, p)
-}
-
-// errLookAgain says that what was revoked has to be seen gone.
-var errLookAgain = errors.New("credentials were still there and are revoked now")
 
 // adopt makes an attempt Active whose credential the Secret holds.
 func (r *Reconciler) adopt(p *pass, name string) error {
@@ -187,8 +157,11 @@ func (r *Reconciler) adoptRestored(p *pass, name string) error {
 	facts := p.seen.View.Facts
 	p.token.Status.Credentials = append(p.token.Status.Credentials, v1alpha1.LedgerEntry{
 		Name: name, State: v1alpha1.StateMinting, Account: facts.Account, Reason: "Restored",
-		Fingerprint: facts.Fingerprint, RotationGeneration: facts.RotationGeneration,
+		Fingerprint: facts.Fingerprint, RotationGeneration: facts.RotationGeneration, ByHand: p.obs.Provider.Form != nil,
 	})
+	if e := p.entry(name); facts.Fingerprint == plan.Fingerprint(&p.token.Spec) {
+		e.Fixed = plan.Fixed(&p.token.Spec, p.facts.Capabilities.Updates)
+	}
 	p.token.Status.Revision = max(p.token.Status.Revision, facts.Revision)
 	return r.adopt(p, name)
 }
@@ -213,6 +186,7 @@ func (r *Reconciler) activate(p *pass, e *v1alpha1.LedgerEntry) {
 	}
 	e.State, e.RetireAt = v1alpha1.StateActive, nil
 	status.Retry = nil
+	r.endGap(p)
 	clearPublishRefused(p)
 	status.Secret.ResourceVersion = p.seen.Version
 }
@@ -229,58 +203,6 @@ func (r *Reconciler) abandon(ctx context.Context, p *pass, a plan.Abandon) error
 	}
 	p.event(eventAbandoned, "Abandon", "attempt %s ended without a known result; it is revoked once it can no longer take effect", a.Name)
 	return nil
-}
-
-// retire moves entries to Retiring, due now. After this they are never adopted.
-func (r *Reconciler) retire(p *pass, names ...string) error {
-	for _, name := range names {
-		if e := p.entry(name); e != nil {
-			e.State, e.RetireAt = v1alpha1.StateRetiring, stamp(&p.obs)
-		}
-	}
-	return nil
-}
-
-// revoke ends credentials, and drops each that is then seen to be gone.
-func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) error {
-	conn, err := r.connect(ctx, p)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, name := range names {
-		gone, err := r.revokeEntry(ctx, p, conn, p.entry(name))
-		switch {
-		case err != nil:
-			errs = append(errs, err)
-		case !gone:
-			errs = append(errs, errLookAgain)
-		default:
-			p.token.Status.Credentials = slices.DeleteFunc(p.token.Status.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.Name == name })
-			p.event(eventRevoked, "Revoke", "credential %s is revoked, and the provider no longer knows it", name)
-		}
-	}
-	return errors.Join(errs...)
-}
-
-func (r *Reconciler) revokeEntry(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (gone bool, err error) {
-	if e.Account != "" && e.Account != conn.Account.ID {
-		return false, errAccountChanged
-	}
-	if err := r.revokeOne(ctx, p, conn, provider.Ref{Name: e.Name, ID: e.ID}); err != nil {
-		return false, err
-	}
-	found, err := conn.Client.Find(ctx, e.Name)
-	if err != nil {
-		return false, r.providerFailed(p, "find", err)
-	}
-	return len(found) == 0, nil
-}
-
-func (r *Reconciler) revokeOne(ctx context.Context, p *pass, conn connections.Connection, ref provider.Ref) error {
-	err := conn.Client.Revoke(ctx, ref)
-	operation(p.facts.DriverType, "revoke", err)
-	return r.providerFailed(p, "revoke", err)
 }
 
 // tryPublish asks the API server whether it would take the Secret now.

@@ -67,6 +67,14 @@ type Reconciler struct {
 	secrets   *secretstore.Store
 	sightings sightings
 	written   written
+	// proofs time the search for credentials that a person has to delete.
+	proofs proofs
+	// refusals are handed-over credentials that cannot be used.
+	refusals refusals
+	// window counts what was reserved where a provider lists its newest only.
+	window window
+	// accounts are locked where few credentials fit, so that none is counted twice.
+	accounts accounts
 }
 
 // New makes a Reconciler.
@@ -97,6 +105,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	}
 	if p.behind {
 		return ctrl.Result{RequeueAfter: secretstore.CacheLag}, nil
+	}
+	if p.facts.Capabilities.MaxLive > 0 {
+		defer r.accounts.lock(p.facts.DriverType + "/" + p.facts.Account)()
 	}
 	decision, err := r.decide(ctx, p)
 	if err == nil {

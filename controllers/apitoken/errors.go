@@ -108,16 +108,22 @@ func verdict(p *pass, err error) plan.Decision {
 	d := plan.Decision{Action: plan.Wait{}, State: plan.Progressing, Reason: v1alpha1.ReasonProviderError, Message: err.Error()}
 	var call *callError
 	var stop *stopError
+	var task *personError
 	switch {
+	case errors.As(err, &task):
+		d.State, d.Reason, d.After = plan.Stalled, v1alpha1.ReasonActionRequired, proofInterval
+		return d
 	case errors.Is(err, errAccountChanged):
 		d.State, d.Reason = plan.Stalled, v1alpha1.ReasonProviderAccountChanged
 		d.Message += ": restore the provider's old credentials, or set spec.deletionPolicy: Retain and delete the ApiToken"
-	case errors.Is(err, errLookAgain), errors.Is(err, errTooLate):
+	case errors.Is(err, errLookAgain), errors.Is(err, errTooLate), errors.Is(err, errSameCredential):
 		d.Reason = v1alpha1.ReasonResolving
 	case errors.As(err, &stop) && stop.refused:
 		d.Reason = v1alpha1.ReasonPublishRefused
 	case errors.As(err, &stop):
 		d.Reason = v1alpha1.ReasonPublishing
+	case errors.As(err, &call) && call.cause.Code == provider.CodeAccountBlocked:
+		d.State, d.Reason = plan.Stalled, v1alpha1.ReasonAccountBlocked
 	case errors.As(err, &call) && refusedCodes[call.cause.Code]:
 		d.Reason = v1alpha1.ReasonProviderRefused
 	}

@@ -12,6 +12,10 @@ const (
 	eventRevoked   = "Revoked"
 	eventRetained  = "Retained"
 	eventExpired   = "Expired"
+	eventUpdated   = "Updated"
+	eventGap       = "RotatedWithGap"
+	eventDeleted   = "DeletedByHand"
+	eventHanded    = "HandoverNotNeeded"
 )
 
 // news is something a user is told. Its note holds names and public identifiers only.

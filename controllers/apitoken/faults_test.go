@@ -167,10 +167,13 @@ func TestUnknownEntries(t *testing.T) {
 }
 
 // during runs something once, after the first Mint had its effect and before it is answered.
-func (w *world) during(f func()) {
+func (w *world) during(f func()) { w.duringFirst(fake.Mint, f) }
+
+// duringFirst runs something once, after the first call of a verb had its effect.
+func (w *world) duringFirst(verb fake.Verb, f func()) {
 	var once sync.Once
 	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
-		if call.Verb == fake.Mint && call.Phase == fake.After {
+		if call.Verb == verb && call.Phase == fake.After {
 			once.Do(f)
 		}
 		return fake.Fault{}

@@ -83,4 +83,5 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.written.mu.Lock()
 	delete(r.written.versions, name)
 	r.written.mu.Unlock()
+	r.refusals.forget(name)
 }

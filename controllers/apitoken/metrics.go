@@ -10,15 +10,20 @@ import (
 var (
 	operations = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "apitoken_operations_total",
-		Help: "Calls that change something, by driver, operation (mint, publish, revoke) and result (ok, rejected, in_doubt).",
+		Help: "Calls that change something, by driver, operation (mint, publish, update, revoke, probe) and result (ok, rejected, in_doubt).",
 	}, []string{"driver", "operation", "result"})
 	retained = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "apitoken_retained_total",
 		Help: "ApiTokens deleted with deletionPolicy Retain: their credentials stay live and nothing revokes them.",
 	}, []string{"driver"})
+	gaps = prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name:    "apitoken_rotation_gap_seconds",
+		Help:    "How long a rotation with the strategy RevokeFirst left the workload without access.",
+		Buckets: []float64{1, 2, 5, 10, 30, 60, 300, 1800},
+	}, []string{"driver"})
 )
 
-func init() { metrics.Registry.MustRegister(operations, retained) }
+func init() { metrics.Registry.MustRegister(operations, retained, gaps) }
 
 // operation counts a call by its result.
 func operation(driver, operation string, err error) {

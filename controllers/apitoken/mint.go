@@ -13,6 +13,7 @@ import (
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/secretstore"
 )
 
 // Step is one step of an attempt.
@@ -39,6 +40,8 @@ type Attempt struct {
 	conn   connections.Connection
 	minted provider.Minted
 	name   string
+	// handed is what a person handed over, for a credential made by hand.
+	handed secretstore.Handed
 
 	// began is taken before the reservation is sent, by both clocks.
 	began          time.Time
@@ -54,24 +57,38 @@ func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) erro
 			return errors.Join(err, errSuperseded)
 		}
 	}
-	conn, err := r.connect(ctx, p)
+	conn, err := r.connectToMint(ctx, p)
 	if err != nil {
 		return err
-	}
-	for i := range p.token.Status.Credentials {
-		if e := &p.token.Status.Credentials[i]; e.Account != "" && e.Account != conn.Account.ID {
-			return errAccountChanged
-		}
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), MintDeadline+RequestTimeout)
 	defer cancel()
 	a := &Attempt{r: r, p: p, action: action, conn: conn, began: r.Clock.Now(), beganMonotonic: r.Clock.Monotonic()}
+	if p.obs.Provider.Form != nil {
+		if a.handed, err = r.handed(ctx, p); err != nil {
+			return err
+		}
+	}
 	for _, step := range r.Steps {
 		if err := step(a, ctx); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// connectToMint connects, and stops before a reservation that would be in vain.
+func (r *Reconciler) connectToMint(ctx context.Context, p *pass) (connections.Connection, error) {
+	conn, err := r.connect(ctx, p)
+	if err != nil {
+		return conn, err
+	}
+	for i := range p.token.Status.Credentials {
+		if e := &p.token.Status.Credentials[i]; e.Account != "" && e.Account != conn.Account.ID {
+			return conn, errAccountChanged
+		}
+	}
+	return conn, r.providerFailed(p, "mint", connections.Blocked(conn.Client))
 }
 
 // Name of the credential.
@@ -99,6 +116,7 @@ func (a *Attempt) Reserve(ctx context.Context) error {
 		a.p.token.Status = *a.p.base.DeepCopy()
 		return reserveFailed(err)
 	}
+	a.r.window.reserved(accountOf(a.p))
 	return nil
 }
 
@@ -118,6 +136,7 @@ func (a *Attempt) Prepare() error {
 	status.Credentials = append(status.Credentials, v1alpha1.LedgerEntry{
 		Name: a.name, State: v1alpha1.StateMinting, Account: a.conn.Account.ID, Reason: string(a.action.Reason),
 		ReservedAt: timeOf(a.began), Fingerprint: plan.Fingerprint(&t.Spec), RotationGeneration: generation,
+		Fixed: plan.Fixed(&t.Spec, p.facts.Capabilities.Updates), ByHand: p.obs.Provider.Form != nil,
 	})
 	status.Revision = a.action.Revision
 	if a.action.Charged {
@@ -141,20 +160,28 @@ var errTooLate = errors.New("the attempt took too long and was stopped; it is re
 // rejection takes the reservation back; after any other error the attempt is
 // given up, and this process will not publish it.
 func (a *Attempt) Mint(ctx context.Context) error {
-	minted, err := a.conn.Client.Mint(ctx, a.r.mintRequest(a.p, a.name))
+	req := a.r.mintRequest(a.p, a.name)
+	req.HandedOver = a.handed.Values()
+	minted, err := a.conn.Client.Mint(ctx, req)
 	operation(a.p.facts.DriverType, "mint", err)
 	if err == nil {
 		a.minted = minted
-		return nil
+		return a.isNew(ctx)
 	}
+	a.refuseHandover(err)
 	if e := a.p.entry(a.name); e != nil && provider.InDoubt(err) {
 		e.State = v1alpha1.StateAbandoned
 	} else {
-		a.p.token.Status.Credentials = slices.DeleteFunc(a.p.token.Status.Credentials,
-			func(e v1alpha1.LedgerEntry) bool { return e.Name == a.name })
+		a.withdraw()
 	}
 	a.pauseAsAsked(err)
 	return a.r.providerFailed(a.p, "mint", err)
+}
+
+// withdraw takes the reservation back: nothing exists under its name, or ever will.
+func (a *Attempt) withdraw() {
+	a.p.token.Status.Credentials = slices.DeleteFunc(a.p.token.Status.Credentials,
+		func(e v1alpha1.LedgerEntry) bool { return e.Name == a.name })
 }
 
 // maxAskedPause bounds the pause that a provider may ask for.
@@ -180,6 +207,9 @@ func (a *Attempt) Usable(ctx context.Context) error {
 // reservation. After an error the Secret is read: the write may have happened.
 func (a *Attempt) Publish(ctx context.Context) error {
 	entry := a.issued()
+	if err := a.keep(ctx); err != nil {
+		return a.unpublished(publishFailed(err))
+	}
 	seen, err := a.r.secrets.Publish(ctx, a.p.target, a.p.seen, &entry, a.minted)
 	operation(a.p.facts.DriverType, "publish", err)
 	if err != nil {
@@ -212,7 +242,7 @@ func (a *Attempt) issued() v1alpha1.LedgerEntry {
 	}
 	c := a.minted.Credential
 	entry.ID, entry.IssuedAt, entry.ExpiresAt = c.ID, timeOf(a.began), timeOf(c.ExpiresAt)
-	if entry.ExpiresAt == nil && a.p.facts.Capabilities.ExpiryEnforcedBy == provider.EnforcedByOperator {
+	if entry.ExpiresAt == nil && a.p.facts.Capabilities.ExpiryEnforcedBy != provider.EnforcedByProvider {
 		entry.ExpiresAt = timeOf(plan.ExpiryFor(&a.p.token.Spec, a.began, 0))
 	}
 	return entry
@@ -229,7 +259,10 @@ func (a *Attempt) Record(ctx context.Context) error {
 	a.r.refresh(p)
 	next := a.r.Decide(p.obs)
 	p.event(eventIssued, "Issue", "credential %s (%s) is live and in Secret %q", a.name, a.minted.Credential.ID, p.token.SecretName())
-	return superseded(a.r.save(ctx, p, next, nil))
+	if err := a.r.save(ctx, p, next, nil); err != nil {
+		return superseded(err)
+	}
+	return a.accept(ctx)
 }
 
 // reserveFailed says that nothing was minted: whoever reads the reservation, if

@@ -77,6 +77,12 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 		return nil, err
 	}
 	p.obs = plan.Observation{Now: r.Clock.Now(), Provider: r.providerView(p)}
+	if p.obs.Provider.Shared, err = r.shared(ctx, p); err != nil {
+		return nil, err
+	}
+	if p.obs.Handover, err = r.handover(ctx, p); err != nil {
+		return nil, err
+	}
 	r.refresh(p)
 	return p, nil
 }
@@ -100,7 +106,11 @@ func (r *Reconciler) refresh(p *pass) {
 		HasFinalizer: controllerutil.ContainsFinalizer(t, v1alpha1.Finalizer),
 		Revision:     t.Status.Revision, Budget: t.Status.MintBudget, Retry: t.Status.Retry,
 		PublishRefused: publishRefused(&t.Status),
+		Edited:         editedFor(t),
 		Owns:           r.owns(t.Namespace, t.Name),
+	}
+	if t.Status.GapSince != nil {
+		p.obs.Token.GapSince = t.Status.GapSince.Time
 	}
 	p.obs.Ledger = r.entries(p)
 	p.obs.Secret = p.seen.View
@@ -120,6 +130,7 @@ func (r *Reconciler) entries(p *pass) []plan.Entry {
 		if e.Settled = answered || e.SettlesIn == 0; e.Settled {
 			e.SettlesIn = 0
 		}
+		e.ProvesIn = r.proofs.wait(e.Name, now)
 		out = append(out, e)
 	}
 	return out
@@ -148,6 +159,7 @@ func (r *Reconciler) providerView(p *pass) plan.Provider {
 	v := plan.Provider{
 		Found: f.Found, Deleting: f.Deleting, Ready: f.Ready, Admitted: f.Admitted,
 		Reason: f.ReadyReason, Message: f.ReadyMessage, Account: f.Account, Capabilities: f.Capabilities,
+		GrantableScopes: f.GrantableScopes, Form: r.form(p),
 	}
 	if checker, ok := f.Driver.(provider.Validator); ok && f.Found {
 		if err := checker.Validate(f.Config, r.mintRequest(p, "")); err != nil {
@@ -191,22 +203,35 @@ func (r *Reconciler) look(ctx context.Context, p *pass, action plan.Action) (boo
 		p.pending, p.obs.Secret = false, p.seen.View
 		return true, nil
 	case plan.FindRestored:
-		conn, err := r.connect(ctx, p)
-		if err != nil {
-			return true, err
-		}
-		if account := p.seen.View.Facts.Account; account != "" && account != conn.Account.ID {
-			return true, errAccountChanged
-		}
-		found, err := conn.Client.Find(ctx, a.Name)
-		if err != nil {
-			return true, err
-		}
-		p.obs.Restored = &plan.Restored{Live: slices.ContainsFunc(found, func(c provider.Credential) bool { return c.Live })}
-		return true, nil
+		return true, r.findRestored(ctx, p, a.Name)
+	case plan.CountSlots:
+		return true, r.countSlots(ctx, p)
 	default:
 		return false, nil
 	}
+}
+
+// findRestored asks whether the credential that the Secret holds is alive.
+func (r *Reconciler) findRestored(ctx context.Context, p *pass, name string) error {
+	conn, err := r.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	facts := p.seen.View.Facts
+	if facts.Account != "" && facts.Account != conn.Account.ID {
+		return errAccountChanged
+	}
+	if prober, ok := conn.Client.(provider.Prober); ok && p.obs.Provider.Form != nil {
+		accepted, err := prober.Accepts(ctx, p.seen.Values(), plan.GrantOf(&p.token.Spec))
+		p.obs.Restored = &plan.Restored{Live: accepted}
+		return r.providerFailed(p, "probe", err)
+	}
+	found, err := conn.Client.Find(ctx, provider.Ref{Name: name, ID: facts.ID})
+	if err != nil {
+		return r.providerFailed(p, "find", err)
+	}
+	p.obs.Restored = &plan.Restored{Live: slices.ContainsFunc(found, func(c provider.Credential) bool { return c.Live })}
+	return nil
 }
 
 // connection are the keys that go into the Secret beside the credential.

@@ -27,6 +27,10 @@ func TestPrintedPass(t *testing.T) {
 	for _, o := range []any{
 		&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ml"}},
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training"}, Data: map[string][]byte{"key": []byte(secret)}},
+		&corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training-handover", Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover}},
+			Data:       map[string][]byte{"key": []byte(secret)},
+		},
 	} {
 		create(t, c, o)
 	}
@@ -35,8 +39,12 @@ func TestPrintedPass(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	handed, found, err := store.Handover(t.Context(), secretstore.Target{Token: token})
+	if err != nil || !found {
+		t.Fatalf("nothing is handed over: %v", err)
+	}
 	p := &pass{token: token, seen: seen}
-	attempt := &Attempt{p: p, minted: provider.Minted{
+	attempt := &Attempt{p: p, handed: handed, minted: provider.Minted{
 		Secret: map[string]provider.Value{"key": provider.NewValue(secret)},
 	}}
 	for _, v := range []any{p, *p, attempt, *attempt, []any{*p, *attempt}} {

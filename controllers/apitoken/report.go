@@ -38,6 +38,9 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err e
 		return ctrl.Result{}, nil // the change itself brings the next pass
 	}
 	var next plan.Decision
+	if _, waits := d.Action.(plan.Wait); !waits {
+		p.obs.Occupied = nil // it was counted before
+	}
 	if err == nil {
 		r.refresh(p)
 		next = r.Decide(p.obs)
@@ -57,6 +60,10 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err e
 // result says when to look again: at the time the decision names, soon after
 // something that no event will report, and after an error with backoff.
 func (r *Reconciler) result(p *pass, next plan.Decision, err error) (ctrl.Result, error) {
+	var task *personError
+	if errors.As(err, &task) {
+		return ctrl.Result{RequeueAfter: next.After}, nil
+	}
 	if err != nil {
 		var e *provider.Error
 		if errors.As(err, &e) && e.RetryAfter > 0 {
@@ -117,6 +124,7 @@ func (r *Reconciler) describe(p *pass, next plan.Decision, failure error) {
 	c.summary(ready, next)
 	c.issued(ready)
 	c.published(ready, failure)
+	c.person()
 }
 
 // conditions sets the conditions of one pass.
@@ -202,6 +210,15 @@ func (c conditions) issued(ready plan.Readiness) {
 		return
 	}
 	c.set(v1alpha1.ConditionIssued, false, v1alpha1.ReasonNotIssued, "no live credential")
+}
+
+// person shows what somebody has to do at the provider.
+func (c conditions) person() {
+	task := c.p.obs.Task()
+	if task == nil {
+		task = &plan.Task{}
+	}
+	c.setOrRemove(v1alpha1.ConditionActionRequired, task.Message != "", task.Reason, task.Message)
 }
 
 // published also remembers a refused publish, until a dry run has passed.

@@ -2,6 +2,7 @@ package apitoken
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -55,9 +56,12 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 		Complete(r)
 }
 
-// ofSecret maps a published Secret to its ApiToken.
+// ofSecret maps a Secret that is published, kept or handed over to its ApiToken.
 func ofSecret(_ context.Context, o client.Object) []reconcile.Request {
 	name := o.GetAnnotations()[v1alpha1.AnnotationToken]
+	if o.GetLabels()[v1alpha1.LabelManaged] == v1alpha1.ManagedHandover {
+		name = strings.TrimSuffix(o.GetName(), v1alpha1.HandoverSuffix)
+	}
 	if name == "" {
 		return nil
 	}

@@ -140,7 +140,7 @@ func (w *world) start(edits ...func(*operator.Options)) *process {
 	w.Helper()
 	drivers, err := registry.New(registry.Entry{
 		Driver:   w.driver,
-		Settings: func(s *v1alpha1.ProviderSpec) (any, bool) { return nil, s.AWS != nil },
+		Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil },
 	})
 	w.ok(err)
 	o := operator.Options{
@@ -559,7 +559,9 @@ func (w *world) judgeRevoke(ctx context.Context, call fake.Call) error {
 	}
 	deleting := map[string]bool{}
 	for i := range tokens.Items {
-		deleting[tokens.Items[i].Name] = !tokens.Items[i].DeletionTimestamp.IsZero()
+		t := &tokens.Items[i]
+		gap := t.Status.GapSince != nil && t.Spec.Rotation.Strategy == v1alpha1.RevokeFirst // it is accepted
+		deleting[t.Name] = !t.DeletionTimestamp.IsZero() || gap
 	}
 	for i := range secrets.Items {
 		a := secrets.Items[i].Annotations

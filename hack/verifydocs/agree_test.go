@@ -94,7 +94,7 @@ func TestMetricsAndEventsAreListed(t *testing.T) {
 		t.Fatal("docs/architecture.md has no such section")
 	}
 	for what, in := range map[string]struct{ code, document *regexp.Regexp }{
-		"metrics": {regexp.MustCompile(`Name: "(apitoken_\w+)"`), regexp.MustCompile("\\| `(apitoken_\\w+)")},
+		"metrics": {regexp.MustCompile(`Name: +"(apitoken_\w+)"`), regexp.MustCompile("\\| `(apitoken_\\w+)")},
 		"events":  {regexp.MustCompile(`\b(?:event|reason)[A-Z]\w+ += "(\w+)"`), regexp.MustCompile("`([A-Z]\\w+)`")},
 	} {
 		code := map[string]bool{}

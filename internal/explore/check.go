@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
 )
@@ -43,7 +44,14 @@ func (w *world) check() {
 			w.violate("S3", "%s is live or under way and in no ledger", name)
 		}
 	}
-	if s := w.secret(); s != nil && token.DeletionTimestamp.IsZero() && !w.restored {
+	w.checkSecret(token, live)
+}
+
+// checkSecret judges S2. A gap is accepted with RevokeFirst, and while an old
+// Secret is restored.
+func (w *world) checkSecret(token *v1alpha1.ApiToken, live []string) {
+	gap := token.Status.GapSince != nil && token.Spec.Rotation.Strategy == v1alpha1.RevokeFirst
+	if s := w.secret(); s != nil && token.DeletionTimestamp.IsZero() && !w.restored && !gap {
 		if name := s.Annotations[v1alpha1.AnnotationCredential]; !slices.Contains(live, name) {
 			w.violate("S2", "the Secret holds %s, which is not live", name)
 		}
@@ -85,9 +93,17 @@ func (w *world) settled() {
 		w.violate("convergence", "the ledger does not come to one Active entry: %s", summary(token))
 	case !slices.Equal(live, []string{entries[0].Name}):
 		w.violate("convergence", "live in the end: %v, ledger: %s", live, summary(token))
+	case !w.givesWhatIsDeclared(token, entries[0].Name):
+		w.violate("S5", "%s does not give what is declared", entries[0].Name)
 	case w.secret() == nil || w.secret().Annotations[v1alpha1.AnnotationCredential] != entries[0].Name:
 		w.violate("convergence", "the Secret does not hold the Active credential: %s", summary(token))
 	}
+}
+
+// givesWhatIsDeclared judges the credential in use: no more than is declared, and no less.
+func (w *world) givesWhatIsDeclared(t *v1alpha1.ApiToken, name string) bool {
+	grant, _ := w.backend.GrantOf(name)
+	return slices.Equal(grant.Scopes, plan.GrantOf(&t.Spec).Scopes)
 }
 
 func summary(t *v1alpha1.ApiToken) string {

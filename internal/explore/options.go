@@ -51,6 +51,8 @@ func faultsAt(at point) []option {
 		return []option{goOn(lost), goOn(late), goOn(answerLost), goOn(repeated), goOn(rejected), goOn(partial), goOn(hidden)}
 	case at.provider && at.what == "Mint":
 		return []option{goOn(lost), goOn(late), goOn(answerLost), goOn(rejected), goOn(partial), goOn(hidden)}
+	case at.provider && at.what == "Update":
+		return []option{goOn(lost), goOn(late), goOn(answerLost), goOn(rejected), goOn(ignored)}
 	case at.provider:
 		return []option{goOn(lost), goOn(answerLost)}
 	case at.what == "create Secret" || at.what == "update Secret":

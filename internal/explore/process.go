@@ -64,6 +64,7 @@ const (
 	rejected fault = "rejected"
 	partial  fault = "stopped half-way"
 	hidden   fault = "not visible yet"
+	ignored  fault = "ignored"
 )
 
 // process is one operator: its memory, its cache, and at most one pass under way.
@@ -235,21 +236,24 @@ func (w *world) onProviderCall(_ context.Context, c fake.Call) fake.Fault {
 		return fake.Fault{}
 	}
 	p := w.processes[c.Client]
-	if p == nil || c.Phase == fake.After && c.Verb != fake.Mint && c.Verb != fake.Revoke {
+	if p == nil || c.Phase == fake.After && !changes(c.Verb) {
 		return fake.Fault{}
 	}
 	f := p.meet(c.Phase == fake.Before, point{what: string(c.Verb), after: c.Phase == fake.After, provider: true,
-		write: c.Verb == fake.Mint || c.Verb == fake.Revoke})
+		write: changes(c.Verb)})
 	if f == late {
 		w.later = append(w.later, landing{at: w.now + landsWithin, land: func() { w.backend.Land() }})
 	}
 	return fake.Fault{Kind: providerFaults[f]}
 }
 
+// changes reports whether a call changes something at the provider.
+func changes(v fake.Verb) bool { return v == fake.Mint || v == fake.Revoke || v == fake.Update }
+
 // providerFaults are the faults as the provider in memory knows them.
 var providerFaults = map[fault]fake.FaultKind{
 	noFault: fake.None, lost: fake.InDoubt, late: fake.LandLate, answerLost: fake.LoseAnswer, repeated: fake.LoseAnswer,
-	rejected: fake.Reject, partial: fake.Partial, hidden: fake.Hide,
+	rejected: fake.Reject, partial: fake.Partial, hidden: fake.Hide, ignored: fake.Ignore,
 }
 
 // Facts implements apitoken.Providers: one provider, always ready.

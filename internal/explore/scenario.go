@@ -2,12 +2,15 @@ package explore
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
 )
 
 // Scenario is a story: what users do, one thing after the other, each when
@@ -17,10 +20,12 @@ type Scenario struct {
 	story []func(*world)
 	// patience is how far ahead a timer is waited for before the story goes on.
 	patience time.Duration
+	// prepare, if set, makes the provider and the declaration other than ordinary.
+	prepare func(*fake.Driver, *v1alpha1.ApiTokenSpec)
 }
 
-func (Scenario) token() *v1alpha1.ApiToken {
-	return &v1alpha1.ApiToken{
+func (s Scenario) token(d *fake.Driver) *v1alpha1.ApiToken {
+	t := &v1alpha1.ApiToken{
 		ObjectMeta: metav1.ObjectMeta{Namespace: tokenKey.Namespace, Name: tokenKey.Name},
 		Spec: v1alpha1.ApiTokenSpec{
 			ProviderRef: v1alpha1.ProviderReference{Kind: v1alpha1.KindTokenProvider, Name: "p"},
@@ -30,6 +35,23 @@ func (Scenario) token() *v1alpha1.ApiToken {
 			Rotation:    v1alpha1.Rotation{Overlap: &metav1.Duration{Duration: time.Second}},
 		},
 	}
+	if s.prepare != nil {
+		s.prepare(d, &t.Spec)
+	}
+	return t
+}
+
+// changesInPlace: the provider changes scopes without a new secret.
+func changesInPlace(d *fake.Driver, _ *v1alpha1.ApiTokenSpec) {
+	d.Caps.Updates = []provider.Field{provider.FieldScopes}
+}
+
+// oneSlotLeft: the account has room for two credentials, somebody else has one of
+// them, and the ApiToken accepts a gap.
+func oneSlotLeft(d *fake.Driver, spec *v1alpha1.ApiTokenSpec) {
+	d.Caps.MaxLive = 2
+	d.Backend.Stranger(1)
+	spec.Rotation.Strategy = v1alpha1.RevokeFirst
 }
 
 // How long a story waits for timers: until attempts are settled, or a moment.
@@ -41,6 +63,9 @@ const (
 var (
 	rotateAndDelete   = Scenario{Name: "issue, rotate, delete", patience: long, story: []func(*world){timeToRotate, deleteToken}}
 	loseTheSecret     = Scenario{Name: "issue, lose the Secret", patience: long, story: []func(*world){deleteSecret}}
+	changeInPlace     = Scenario{Name: "change scopes in place", patience: soon, prepare: changesInPlace, story: []func(*world){changeScopes, changeScopesBack}}
+	oneSlot           = Scenario{Name: "rotate with one slot", patience: long, prepare: oneSlotLeft, story: []func(*world){timeToRotate, raiseGeneration}}
+	crowded           = Scenario{Name: "rotate when there is a slot", patience: soon, prepare: noSlotLeft, story: []func(*world){timeToRotate, strangerLeaves}}
 	loseTheSecretSoon = Scenario{Name: "issue, lose the Secret at once", patience: soon, story: []func(*world){deleteSecret}}
 )
 
@@ -50,7 +75,23 @@ func Scenarios() []Scenario {
 		rotateAndDelete, loseTheSecret, loseTheSecretSoon,
 		{Name: "rotate, edit the Secret", patience: long, story: []func(*world){timeToRotate, editSecret}},
 		{Name: "change scopes, rotate on request", patience: long, story: []func(*world){changeScopes, raiseGeneration}},
+		changeInPlace, oneSlot, crowded,
 		{Name: "rotate, the namespace terminates", patience: soon, story: []func(*world){timeToRotate, terminateNamespace}},
+	}
+}
+
+// noSlotLeft: the same, and the ApiToken accepts no gap.
+func noSlotLeft(d *fake.Driver, spec *v1alpha1.ApiTokenSpec) {
+	oneSlotLeft(d, spec)
+	spec.Rotation.Strategy = v1alpha1.MakeBeforeBreak
+}
+
+func strangerLeaves(w *world) {
+	w.note("somebody deletes the other credential of the account")
+	for _, name := range w.backend.LiveNames() {
+		if strings.HasPrefix(name, "stranger-") {
+			w.backend.Delete(name)
+		}
 	}
 }
 
@@ -96,6 +137,12 @@ func editSecret(w *world) {
 func changeScopes(w *world) {
 	w.editToken("scopes", func(t *v1alpha1.ApiToken) {
 		t.Spec.Scopes = []v1alpha1.Scope{"objectstorage:object-read-write"}
+	})
+}
+
+func changeScopesBack(w *world) {
+	w.editToken("scopes back", func(t *v1alpha1.ApiToken) {
+		t.Spec.Scopes = []v1alpha1.Scope{"objectstorage:object-read-only"}
 	})
 }
 

@@ -134,6 +134,16 @@ func broken() []variant {
 			order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
 				return standard(s, "Reserve", "InTime", "Mint", "Usable", "Publish", "Record")
 			}},
+		{name: "update again after one that was read", story: changeInPlace,
+			deviations: []string{string(late)}, breaks: "S5",
+			see: func(o *plan.Observation) {
+				for i := range o.Ledger {
+					o.Ledger[i].Updating = ""
+				}
+			}},
+		{name: "give up the credential in use without RevokeFirst", story: crowded,
+			deviations: []string{"crash"}, breaks: "S2",
+			see: func(o *plan.Observation) { o.Token.Spec.Rotation.Strategy = v1alpha1.RevokeFirst }},
 	}
 }
 

@@ -87,7 +87,7 @@ func newWorld(s Scenario, v variant, c chooser) *world {
 	w.driver = fake.New(w.backend)
 	w.quiet(func() {
 		must(w.server.Client(nil).Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tokenKey.Namespace}}))
-		must(w.server.Client(nil).Create(context.Background(), s.token()))
+		must(w.server.Client(nil).Create(context.Background(), s.token(w.driver)))
 	})
 	w.processes = map[string]*process{}
 	for _, id := range []string{"a", "b"} {

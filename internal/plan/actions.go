@@ -5,12 +5,14 @@ package plan
 //sumtype:decl
 type Action interface{ action() }
 
-// The actions. The first two only look; the reconciler then decides again.
+// The actions. The first three only look; the reconciler then decides again.
 type (
 	// ReadSecret reads the Secret live.
 	ReadSecret struct{}
 	// FindRestored asks the provider for the credential that the Secret names.
 	FindRestored struct{ Name string }
+	// CountSlots asks the provider which credentials the account has.
+	CountSlots struct{}
 
 	// Wait does nothing.
 	Wait struct{}
@@ -41,6 +43,15 @@ type (
 		// Charged: it costs one from the mint budget.
 		Charged bool
 	}
+	// Update changes the Active credential in place.
+	Update struct{ Name string }
+	// ConfirmEdit takes a person's word that the Active credential was edited.
+	ConfirmEdit struct{ Name string }
+	// Republish puts the Active credential, which was kept, back into the Secret.
+	Republish struct{ Name string }
+	// GiveUp moves the Active credential to Retiring, due now, although there is no
+	// other one yet: the workload is without access until there is.
+	GiveUp struct{ Name string }
 	// TryPublish sends the Secret as a dry run.
 	TryPublish struct{}
 	// BeginRevoke moves settled attempts to Retiring, due now.
@@ -58,6 +69,11 @@ type (
 
 func (ReadSecret) action()      {}
 func (FindRestored) action()    {}
+func (CountSlots) action()      {}
+func (Update) action()          {}
+func (ConfirmEdit) action()     {}
+func (Republish) action()       {}
+func (GiveUp) action()          {}
 func (Wait) action()            {}
 func (AddFinalizer) action()    {}
 func (RemoveFinalizer) action() {}
@@ -85,4 +101,5 @@ const (
 	IssueSpecChanged       IssueReason = "SpecChanged"
 	IssueSecretLost        IssueReason = "SecretLost"
 	IssueSecretChanged     IssueReason = "SecretChanged"
+	IssueHandedOver        IssueReason = "HandedOver"
 )

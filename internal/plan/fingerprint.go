@@ -29,6 +29,32 @@ func Fingerprint(spec *v1alpha1.ApiTokenSpec) string {
 	return hex.EncodeToString(sum[:16])
 }
 
+// Fixed identifies what a credential was issued for, the fields left out that
+// its provider can change in place. It is empty when there are no such fields.
+func Fixed(spec *v1alpha1.ApiTokenSpec, updates []provider.Field) string {
+	if len(updates) == 0 {
+		return ""
+	}
+	fixed := spec.DeepCopy()
+	for _, field := range updates {
+		switch field {
+		case provider.FieldScopes:
+			fixed.Scopes = nil
+		case provider.FieldBuckets:
+			fixed.Buckets = nil
+		case provider.FieldAllowedIPs:
+			fixed.Restrictions.AllowedIPs = nil
+		case provider.FieldDeniedIPs:
+			fixed.Restrictions.DeniedIPs = nil
+		case provider.FieldSubaccounts:
+			fixed.Restrictions.Subaccounts = nil
+		case provider.FieldExpiry:
+			fixed.ExpiresIn, fixed.ExpiresAt = nil, nil
+		}
+	}
+	return Fingerprint(fixed)
+}
+
 // GrantOf is the declared access in one spelling: sorted sets, IPs canonical.
 func GrantOf(spec *v1alpha1.ApiTokenSpec) provider.Grant {
 	return provider.Grant{

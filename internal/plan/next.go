@@ -30,7 +30,13 @@ var rules = []rule{
 	{"end-active", endActive},
 
 	// Make before break.
-	{"try-publish", tryPublish}, // after a refusal, a dry run comes first
+	{"try-publish", tryPublish},   // after a refusal, a dry run comes first
+	{"republish", republish},      // a credential that a person made is not asked for again
+	{"confirm-edit", confirmEdit}, // a person edited the credential, as was asked
+	{"update", update},            // the provider can change the credential in place
+	{"count-slots", countSlots},   // few credentials fit the account: count before reserving
+	{"make-room", makeRoom},       // the oldest Retiring one goes first
+	{"give-up", giveUp},           // only where RevokeFirst accepts a gap
 	{"issue", issue},
 
 	// What the Secret carries beside the credential.

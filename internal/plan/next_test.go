@@ -83,6 +83,9 @@ var tables = map[string]map[string]nextCase{
 	"suspension": suspendCases,
 	"secret":     secretCases,
 	"steady":     steadyCases,
+	"slots":      slotCases,
+	"update":     updateCases,
+	"person":     personCases,
 }
 
 func TestNext(t *testing.T) {

@@ -30,8 +30,15 @@ func TestDecisionsEnd(t *testing.T) {
 }
 
 // TestItConverges takes every fault away and lets time pass: an ApiToken gets
-// ready, or ends, or goes, and nothing is left over.
+// ready, or ends, or goes, and nothing is left over. So does one whose account
+// has room for two credentials only, whether it accepts a gap or not.
 func TestItConverges(t *testing.T) {
+	for name, account := range map[string]change{"any number": none, "two": twoSlots, "two, revoke first": all(twoSlots, revokeFirst)} {
+		t.Run(name, func(t *testing.T) { testItConverges(t, account) })
+	}
+}
+
+func testItConverges(t *testing.T, account change) {
 	failures := 0
 	space(sample, func(name string, o plan.Observation) {
 		if failures >= maxReports || count(&o, v1alpha1.StateActive) > 1 {
@@ -39,6 +46,7 @@ func TestItConverges(t *testing.T) {
 		}
 		o = copied(&o)
 		heal(&o)
+		account(&o)
 		from := describe(&o)
 		if trail, why := converge(o); why != "" {
 			failures++
@@ -120,6 +128,8 @@ func decide(o *plan.Observation) plan.Decision {
 			o.Secret.Live = true
 		} else if _, finds := d.Action.(plan.FindRestored); finds {
 			answered(o.Secret.Intact)(o) // one or the other
+		} else if _, counts := d.Action.(plan.CountSlots); counts {
+			counted(existing(o)...)(o)
 		} else {
 			return d
 		}
@@ -156,8 +166,27 @@ func perform(o *plan.Observation, action plan.Action) {
 	case plan.DeleteSecret:
 		absent(o)
 		o.Secret.Trusted = true
-	case plan.Wait, plan.ReadSecret, plan.FindRestored:
+	case plan.Update:
+		edit(o, a.Name, func(e *plan.Entry) { e.Fingerprint = plan.Fingerprint(&o.Token.Spec) })
+	case plan.ConfirmEdit:
+		edit(o, a.Name, func(e *plan.Entry) { e.Fingerprint = plan.Fingerprint(&o.Token.Spec) })
+	case plan.Republish:
+		o.Secret.Exists, o.Secret.Credential, o.Secret.Intact, o.Secret.Trusted = true, a.Name, true, true
+	case plan.GiveUp:
+		retire(o, a.Name)
+		o.Token.GapSince = o.Now
+	case plan.Wait, plan.ReadSecret, plan.FindRestored, plan.CountSlots:
 	}
+	o.Occupied = nil // it was counted before
+}
+
+// existing are the names that the provider has: all that is in the ledger.
+func existing(o *plan.Observation) []string {
+	var out []string
+	for _, e := range o.Ledger {
+		out = append(out, e.Name)
+	}
+	return out
 }
 
 func edit(o *plan.Observation, name string, change func(*plan.Entry)) {
@@ -186,7 +215,7 @@ func activate(o *plan.Observation, name string) {
 		e.State, e.Settled, e.SettlesIn, e.IssuedAt = v1alpha1.StateActive, true, 0, at(o.Now)
 		e.ExpiresAt, e.RetireAt = at(plan.ExpiryFor(spec, o.Now, 0)), nil
 	})
-	o.Token.Retry, o.Token.PublishRefused, o.Secret.Trusted = nil, false, true
+	o.Token.Retry, o.Token.PublishRefused, o.Secret.Trusted, o.Token.GapSince = nil, false, true, time.Time{}
 }
 
 // issued reserves, mints, publishes and records.

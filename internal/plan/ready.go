@@ -23,6 +23,6 @@ func ReadinessOf(o *Observation) Readiness {
 	r.Issued = e.ExpiresAt == nil || o.Now.Before(e.ExpiresAt.Time)
 	r.Published = o.secretKnown() && o.holds(e.Name) && o.Secret.Intact
 	r.Ready = r.Issued && r.Published && !o.Token.Deleting &&
-		e.Fingerprint == Fingerprint(&o.Token.Spec) && o.Token.Spec.Rotation.Generation <= e.RotationGeneration
+		e.Fingerprint == Fingerprint(&o.Token.Spec) && e.Updating == "" && o.Token.Spec.Rotation.Generation <= e.RotationGeneration
 	return r
 }

@@ -15,14 +15,19 @@ func (o *Observation) need() (reason IssueReason, charged, wanted bool) {
 		return "", false, false
 	}
 	e := o.active()
-	if e == nil {
+	switch {
+	case o.handedOver():
+		return IssueHandedOver, false, true
+	case e == nil && !o.Token.GapSince.IsZero():
+		return IssueScheduled, false, true // it was paid for, or free, when the old one was given up
+	case e == nil:
 		return IssueInitial, true, true
 	}
 	spec := &o.Token.Spec
 	switch {
 	case e.ExpiresAt != nil && !o.Now.Before(e.ExpiresAt.Time):
 		return IssueScheduled, false, true
-	case e.Fingerprint != Fingerprint(spec):
+	case e.Fingerprint != Fingerprint(spec), e.Updating != "":
 		return IssueSpecChanged, !o.due(e), true
 	case spec.Rotation.Generation > e.RotationGeneration:
 		return IssueRotationRequested, !o.due(e), true
@@ -56,7 +61,8 @@ func (o *Observation) secretLost(e *Entry) (IssueReason, bool) {
 func (o *Observation) blocked() (Decision, bool) {
 	for _, check := range []func(*Observation) (Decision, bool){
 		namespaceEnding, suspended, unknownState, foreignCredential, foreignSecret,
-		(*Observation).providerBlocked, accountBlocked, refused, ledgerFull, backoff, budgetExhausted,
+		(*Observation).providerBlocked, accountBlocked, refused, shared, awaitsPerson, ledgerFull, windowFull,
+		slotsExhausted, backoff, budgetExhausted,
 	} {
 		if d, ok := check(o); ok {
 			return d, true
@@ -158,6 +164,9 @@ func refused(o *Observation) (Decision, bool) {
 	}
 	r := o.Provider.Refusal
 	if r == nil {
+		r = o.ungrantable()
+	}
+	if r == nil {
 		return Decision{}, false
 	}
 	reason, known := refusalReasons[r.Reason]
@@ -165,6 +174,15 @@ func refused(o *Observation) (Decision, bool) {
 		reason = v1alpha1.ReasonProviderRefused
 	}
 	return stalled(reason, fmt.Sprintf("%s: %s: %s", r.Field, r.Value, r.Message), 0), true
+}
+
+// ungrantable is the refusal of a scope that this account may not give, where
+// only the account knows which it may.
+func (o *Observation) ungrantable() *provider.Refusal {
+	if len(o.Provider.Capabilities.Scopes) > 0 || len(o.Provider.GrantableScopes) == 0 {
+		return nil
+	}
+	return provider.RefuseScopes(o.Provider.GrantableScopes, GrantOf(&o.Token.Spec))
 }
 
 func ledgerFull(o *Observation) (Decision, bool) {
@@ -217,17 +235,7 @@ func issue(o *Observation) (Decision, bool) {
 		return Decision{}, false
 	}
 	reason, charged, _ := o.need()
-	d := Decision{
-		Action: Issue{Reason: reason, Revision: max(o.Token.Revision, o.Secret.Facts.Revision) + 1, Charged: charged},
-		State:  Progressing, Reason: v1alpha1.ReasonReissuing, Message: issueMessages[reason],
-	}
-	if reason == IssueInitial {
-		d.Reason = v1alpha1.ReasonIssuing
-	}
-	if reason == IssueScheduled {
-		d.State = Steady
-	}
-	return d, true
+	return o.issuing(Issue{Reason: reason, Revision: max(o.Token.Revision, o.Secret.Facts.Revision) + 1, Charged: charged}), true
 }
 
 var issueMessages = map[IssueReason]string{
@@ -237,6 +245,7 @@ var issueMessages = map[IssueReason]string{
 	IssueSpecChanged:       "issuing a new credential because scopes, buckets, restrictions or lifetime changed",
 	IssueSecretLost:        "issuing a new credential because the Secret no longer holds the current one",
 	IssueSecretChanged:     "issuing a new credential because the data of the Secret was changed",
+	IssueHandedOver:        "checking the credential that was handed over",
 }
 
 func orElse(s, fallback string) string {

@@ -23,7 +23,7 @@ func (o *Observation) beginRevocable() []string {
 func (o *Observation) revocable() []string {
 	var names []string
 	for _, e := range o.in(v1alpha1.StateRetiring) {
-		due := e.Settled && (o.ended() || e.RetireAt == nil || !o.Now.Before(e.RetireAt.Time))
+		due := e.Settled && e.ProvesIn == 0 && (o.ended() || e.RetireAt == nil || !o.Now.Before(e.RetireAt.Time))
 		if due && o.Provider.Found && o.owns(e.Name) && (e.Account == "" || o.Provider.Account == "" || e.Account == o.Provider.Account) {
 			names = append(names, e.Name)
 		}
@@ -31,8 +31,12 @@ func (o *Observation) revocable() []string {
 	return names
 }
 
-// unpublished drops the name that the Secret holds: it is never revoked.
+// unpublished drops the name that the Secret holds: it is never revoked, except
+// in the gap that RevokeFirst accepts.
 func (o *Observation) unpublished(names []string) []string {
+	if o.active() == nil && !o.Token.GapSince.IsZero() {
+		return names
+	}
 	var out []string
 	for _, name := range names {
 		if !o.holds(name) {
@@ -183,6 +187,8 @@ func (o *Observation) entryDue(e *Entry) time.Duration {
 			return max(e.SettlesIn, time.Second)
 		case e.RetireAt != nil && o.Now.Before(e.RetireAt.Time):
 			return o.until(e.RetireAt.Time)
+		case e.ProvesIn > 0:
+			return e.ProvesIn
 		default:
 			return Recheck
 		}

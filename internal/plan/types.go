@@ -40,6 +40,10 @@ type Observation struct {
 	Provider Provider
 	// Restored is the answer to FindRestored, or nil if it was not asked.
 	Restored *Restored
+	// Occupied is the answer to CountSlots, or nil if it was not asked.
+	Occupied *Occupied
+	// Handover is what a person hands over, for credentials that are made by hand.
+	Handover Handover
 }
 
 // Token is the part of an ApiToken that decisions depend on, the ledger aside.
@@ -56,6 +60,11 @@ type Token struct {
 	Retry           *v1alpha1.Retry
 	// PublishRefused: the API server refused the last publish, and no dry run has passed since.
 	PublishRefused bool
+	// GapSince is when the Active credential was given up before another one was
+	// there; zero: it was not.
+	GapSince time.Time
+	// Edited is the generation for which a person says that the credential was edited.
+	Edited int64
 	// Owns reports whether a credential name was made for this ApiToken in this cluster.
 	Owns func(name string) bool
 }
@@ -67,6 +76,9 @@ type Entry struct {
 	Settled bool
 	// SettlesIn is how long until then.
 	SettlesIn time.Duration
+	// ProvesIn is how long until it is tried again to prove that a person has
+	// deleted it; 0: now, or it was not tried.
+	ProvesIn time.Duration
 }
 
 // Secret is the target Secret. Without Live it comes from the metadata cache
@@ -102,6 +114,15 @@ type CredentialFacts struct {
 // Restored says what the provider knows of the credential a Secret names.
 type Restored struct{ Live bool }
 
+// Handover is a Secret with which a person hands a credential over.
+type Handover struct {
+	// Secret is its name, whether it exists or not.
+	Secret string
+	Exists bool
+	// Refused says why the credential in it cannot be used; empty: it was not refused.
+	Refused string
+}
+
 // Provider is the account the ApiToken refers to, from caches only.
 type Provider struct {
 	Found, Deleting, Ready, Admitted bool
@@ -110,6 +131,12 @@ type Provider struct {
 	// Account it belongs to; empty when not known.
 	Account      string
 	Capabilities provider.Capabilities
+	// GrantableScopes of the account; empty when not known.
+	GrantableScopes []string
+	// Form says how a person makes the credential; nil: the operator mints it.
+	Form *provider.Form
+	// Shared is what other ApiTokens have of the same account, where that matters.
+	Shared Shared
 	// Refusal is what the driver cannot grant of the declaration, or nil.
 	Refusal *provider.Refusal
 }

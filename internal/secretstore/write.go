@@ -145,7 +145,7 @@ func (s *Store) patchMeta(ctx context.Context, t Target, seen Snapshot, meta map
 func (s *Store) Delete(ctx context.Context, t Target, seen Snapshot) error {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.key().Namespace, Name: t.key().Name}}
 	uid, version := seen.meta.UID, seen.Version
-	err := s.Client.Delete(ctx, secret, client.Preconditions{UID: &uid, ResourceVersion: &version})
+	err := s.Client.Delete(quiet(ctx), secret, client.Preconditions{UID: &uid, ResourceVersion: &version})
 	s.recent.forget(t.key())
 	return client.IgnoreNotFound(err)
 }

@@ -1,0 +1,211 @@
+package apitoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/secretstore"
+)
+
+// proofInterval is how often it is tried whether a person has deleted a credential.
+const proofInterval = time.Minute
+
+// form says how a person makes the credential; nil: Mint makes it.
+func (r *Reconciler) form(p *pass) *provider.Form {
+	driver, ok := p.facts.Driver.(provider.ByHand)
+	if !ok {
+		return nil
+	}
+	form, byHand := driver.Form(p.facts.Config, r.mintRequest(p, ""))
+	if !byHand {
+		return nil
+	}
+	return &form
+}
+
+// editedFor is the generation for which a person says that the credential was edited.
+func editedFor(t *v1alpha1.ApiToken) int64 {
+	generation, err := strconv.ParseInt(t.Annotations[v1alpha1.AnnotationEdited], 10, 64)
+	if err != nil {
+		return 0
+	}
+	return generation
+}
+
+// handover tells whether a person hands a credential over, and whether this
+// process has already refused it.
+func (r *Reconciler) handover(ctx context.Context, p *pass) (plan.Handover, error) {
+	out := plan.Handover{Secret: p.target.HandoverName()}
+	if p.obs.Provider.Form == nil {
+		return out, nil
+	}
+	version, err := r.secrets.HandoverVersion(ctx, p.target)
+	if err != nil || version == "" {
+		return out, err
+	}
+	out.Exists, out.Refused = true, r.refusals.of(nameOf(p.token), version)
+	return out, nil
+}
+
+// handed reads what is handed over.
+func (r *Reconciler) handed(ctx context.Context, p *pass) (secretstore.Handed, error) {
+	handed, ok, err := r.secrets.Handover(ctx, p.target)
+	if err != nil {
+		return secretstore.Handed{}, err
+	}
+	if !ok {
+		return secretstore.Handed{}, errSuperseded
+	}
+	return handed, nil
+}
+
+// refuseHandover remembers a credential that cannot be used, so that it is not
+// tried again and again.
+func (a *Attempt) refuseHandover(err error) {
+	e := provider.AsError(err)
+	if a.handed.Version() != "" && e.NotExecuted && e.Code == provider.CodeInvalid {
+		a.p.obs.Handover.Refused = e.Message
+		a.p.token.Status.Retry = nil // the next one is another credential
+		a.r.refusals.add(nameOf(a.p.token), a.handed.Version(), e.Message)
+	}
+}
+
+// isNew ends an attempt with a credential that is in the ledger already: it was
+// handed over before, and its Secret was left behind.
+func (a *Attempt) isNew(ctx context.Context) error {
+	if a.p.obs.Provider.Form == nil {
+		return nil
+	}
+	id := a.minted.Credential.ID
+	known := slices.IndexFunc(a.p.token.Status.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.ID == id && e.Name != a.name })
+	if known < 0 {
+		return nil
+	}
+	a.withdraw()
+	if a.p.token.Status.Credentials[known].State == v1alpha1.StateActive {
+		a.p.token.Status.Retry = nil
+		a.p.event(eventHanded, "Handover", "credential %s is in use already; the Secret that hands it over is deleted", id)
+		return errors.Join(a.r.secrets.Accept(ctx, a.p.target, a.handed), errSameCredential)
+	}
+	err := provider.Invalid(fmt.Sprintf("credential %s is on its way out and cannot be used again: make another one", id))
+	a.refuseHandover(err)
+	return a.r.providerFailed(a.p, "mint", err)
+}
+
+// errSameCredential says that what was handed over is in use already.
+var errSameCredential = errors.New("the credential that was handed over is in use already")
+
+// keep keeps a copy of a credential made by hand before it is published.
+func (a *Attempt) keep(ctx context.Context) error {
+	if a.p.obs.Provider.Form == nil {
+		return nil
+	}
+	err := a.r.secrets.Keep(ctx, a.p.target, a.name, plan.GrantOf(&a.p.token.Spec), a.minted.Secret)
+	if apierrors.IsAlreadyExists(err) {
+		return nil // the client library repeated its own request: the name is ours alone
+	}
+	return err
+}
+
+// accept deletes the Secret that handed the credential over.
+func (a *Attempt) accept(ctx context.Context) error {
+	if a.handed.Version() == "" {
+		return nil
+	}
+	return superseded(a.r.secrets.Accept(ctx, a.p.target, a.handed))
+}
+
+// personError says that a person has something to do first.
+type personError struct{ message string }
+
+func (e *personError) Error() string { return e.message }
+
+// proveDeleted tries a credential that a person has to delete: it is done when
+// the provider no longer knows it, or a person says so.
+func (r *Reconciler) proveDeleted(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) error {
+	task := &personError{message: r.deleteMessage(p, e)}
+	if p.token.Annotations[v1alpha1.AnnotationDeleted] == e.ID {
+		p.event(eventDeleted, "Prove", "credential %s is deleted, as an annotation of the ApiToken says", e.ID)
+		return nil
+	}
+	r.proofs.tried(e.Name, r.Clock.Monotonic())
+	kept, ok, err := r.secrets.Kept(ctx, p.target, e.Name)
+	if err != nil {
+		return err
+	}
+	prober, can := conn.Client.(provider.Prober)
+	if !ok || !can {
+		return task
+	}
+	accepted, err := prober.Accepts(ctx, kept.Values(), kept.Grant)
+	operation(p.facts.DriverType, "probe", err)
+	if err != nil || accepted {
+		return task
+	}
+	p.event(eventDeleted, "Prove", "credential %s is deleted: the provider refuses it", e.ID)
+	return nil
+}
+
+func (r *Reconciler) deleteMessage(p *pass, e *v1alpha1.LedgerEntry) string {
+	o := p.obs
+	o.Ledger = []plan.Entry{{LedgerEntry: *e, Settled: true}}
+	o.Token.Deleting = true
+	if task := o.Task(); task != nil {
+		return task.Message
+	}
+	return "a credential has to be deleted at the provider"
+}
+
+// dropKept deletes every credential that was kept for this ApiToken.
+func (r *Reconciler) dropKept(ctx context.Context, p *pass) error {
+	var errs []error
+	for i := range p.token.Status.Credentials {
+		if e := &p.token.Status.Credentials[i]; e.ByHand {
+			errs = append(errs, r.secrets.Drop(ctx, p.target, e.Name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// confirmEdit takes a person's word that the credential was edited.
+func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) error {
+	return r.changed(ctx, p, nil)
+}
+
+// republish puts a credential that was kept back into the Secret.
+func (r *Reconciler) republish(ctx context.Context, p *pass) error {
+	e := activeEntry(p)
+	kept, ok, err := r.secrets.Kept(ctx, p.target, e.Name)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		return r.retire(p, e.Name) // nobody has it any more: another one has to be made
+	}
+	seen, err := r.secrets.Publish(ctx, p.target, p.seen, e, provider.Minted{Secret: kept.Values()})
+	if err != nil {
+		return publishFailed(err)
+	}
+	p.see(seen)
+	p.token.Status.Secret.ResourceVersion = seen.Version
+	return nil
+}
+
+func activeEntry(p *pass) *v1alpha1.LedgerEntry {
+	for i := range p.token.Status.Credentials {
+		if e := &p.token.Status.Credentials[i]; e.State == v1alpha1.StateActive {
+			return e
+		}
+	}
+	return &v1alpha1.LedgerEntry{}
+}

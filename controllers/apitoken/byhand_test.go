@@ -1,0 +1,302 @@
+package apitoken_test
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// newPanelWorld is one whose provider has no API that mints: a person does.
+func newPanelWorld(t *testing.T) *world {
+	t.Helper()
+	w := newEmptyWorld(t)
+	w.driver.Caps.ExpiryEnforcedBy = provider.EnforcedByPerson
+	w.driver.Caps.Updates = []provider.Field{provider.FieldAllowedIPs}
+	w.driver.ByHandForm = func(req provider.MintRequest) (provider.Form, bool) {
+		return provider.Form{
+			Where: "Panel > Add", Edit: "Panel > Edit", Revoke: "Panel > Delete",
+			Fields: []provider.FormField{{Label: "Bucket", Value: req.Grant.Buckets[0]}},
+			Keys:   []string{fake.KeyID, fake.KeySecret},
+		}, true
+	}
+	w.excused[""] = true // a person makes a credential before it has a name here
+	w.createMinter()
+	w.createProvider()
+	w.start()
+	return w
+}
+
+// handOver makes a credential as a person does, and hands it over to the ApiToken
+// training. It returns its id.
+func (w *world) handOver() string {
+	w.Helper()
+	keys := w.backend.MakeByHand(provider.Grant{})
+	w.handSecret(map[string][]byte{
+		fake.KeyID: []byte(keys[fake.KeyID].Reveal() + "\n"), fake.KeySecret: []byte(keys[fake.KeySecret].Reveal()),
+	})
+	return keys[fake.KeyID].Reveal()
+}
+
+func (w *world) handSecret(data map[string][]byte) {
+	w.Helper()
+	w.until(func() string {
+		err := w.Create(w.ctx, &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: w.ns, Name: "training" + v1alpha1.HandoverSuffix,
+				Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover},
+			},
+			Data: data,
+		})
+		if apierrors.IsAlreadyExists(err) {
+			return "an earlier handover is still there"
+		}
+		w.ok(err)
+		return ""
+	})
+}
+
+// asks waits until a person is asked by the ApiToken training to do something.
+func (w *world) asks(reason string, parts ...string) {
+	w.Helper()
+	w.shows("training", v1alpha1.ConditionActionRequired, reason, parts...)
+}
+
+// TestByHand follows a credential that a person makes from its first day to its end.
+func TestByHand(t *testing.T) {
+	t.Parallel()
+	w := newPanelWorld(t)
+	w.declare("training")
+	w.stalls("training", v1alpha1.ReasonActionRequired, "Panel > Add", "Bucket: datasets", "training-handover")
+	w.asks(v1alpha1.ReasonCreateCredential, "Bucket: datasets")
+
+	first := w.handOver()
+	token := w.ready("training")
+	if e := activeOf(token); e.ID != first || !e.ByHand || token.Status.ExpiryEnforcedBy != "Person" {
+		t.Errorf("ledger %+v, expiry enforced by %s", e, token.Status.ExpiryEnforcedBy)
+	}
+	firstName := w.uses("training")
+	w.until(func() string {
+		if w.secret("training-handover") != nil {
+			return "what was handed over is still there"
+		}
+		return ""
+	})
+	token = w.settle("training")
+	if meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionActionRequired) != nil {
+		t.Error("a person is asked for something")
+	}
+
+	w.clock.AdvanceTo(token.Status.RotatesAt.Add(2 * time.Second))
+	w.poke("training")
+	w.asks(v1alpha1.ReasonCreateCredential, "Panel > Add")
+	if !meta.IsStatusConditionTrue(w.token("training").Status.Conditions, v1alpha1.ConditionReady) {
+		t.Error("a reminder makes the ApiToken not Ready")
+	}
+	second := w.handOver()
+	token = w.replaced("training", firstName)
+	if activeOf(token).ID != second {
+		t.Errorf("in use is %s, want %s", activeOf(token).ID, second)
+	}
+	if w.secret(firstName) == nil || !w.backend.Accepts(first, string(w.secret(firstName).Data[fake.KeySecret])) {
+		t.Error("the old credential was not kept for the proof")
+	}
+	w.advance(2*time.Hour, "training")
+	w.asks(v1alpha1.ReasonDeleteCredential, first, "Panel > Delete")
+	w.passTime(time.Minute, 2)
+	if token := w.token("training"); len(token.Status.Credentials) != 2 {
+		t.Errorf("a credential that works was forgotten: %+v", token.Status.Credentials)
+	}
+
+	w.backend.DeleteByHand(first)
+	w.advance(time.Minute, "training")
+	w.until(func() string {
+		if token := w.token("training"); len(token.Status.Credentials) != 1 {
+			return "the old credential is still in the ledger"
+		}
+		return ""
+	})
+	w.emits("DeletedByHand", first)
+	if w.secret(firstName) != nil {
+		t.Error("the old credential is still kept")
+	}
+	w.goesByHand(second)
+}
+
+// goesByHand deletes the ApiToken training, which waits for a person.
+func (w *world) goesByHand(id string) {
+	w.Helper()
+	name := activeOf(w.token("training")).Name
+	w.delete("training")
+	w.stalls("training", v1alpha1.ReasonActionRequired, id, "Panel > Delete")
+	w.backend.DeleteByHand(id)
+	w.clock.Advance(2 * time.Minute)
+	w.poke("training")
+	w.gone("training")
+	if w.secret(name) != nil {
+		w.Error("a kept credential is left behind")
+	}
+}
+
+// TestHandedOverStaysInSecrets: what a person hands over is as secret as what is minted.
+func TestHandedOverStaysInSecrets(t *testing.T) {
+	t.Parallel()
+	w := newPanelWorld(t)
+	w.declare("training")
+	w.handSecret(map[string][]byte{fake.KeyID: []byte("HAND0001"), fake.KeySecret: []byte(fake.Canary + "-wrong")})
+	w.stalls("training", v1alpha1.ReasonHandoverRefused)
+	w.ok(w.Delete(w.ctx, w.secret("training-handover")))
+	id := w.handOver()
+	name := activeOf(w.ready("training")).Name
+	if !leaks(string(w.secret("training").Data[fake.KeySecret])) {
+		t.Fatal("the Secret holds no canary, so this test finds nothing")
+	}
+	w.ok(w.Delete(w.ctx, w.secret("training")))
+	w.until(func() string {
+		if w.secret("training") == nil {
+			return "the Secret is not put back"
+		}
+		return ""
+	})
+	w.settle("training")
+	w.goesByHand(id)
+	w.backend.Delete(name)
+	for what, text := range map[string]string{
+		"the log": w.log.String(), "metrics": metricsText(t), "objects": w.objects(), "the provider's state": w.backend.State(),
+	} {
+		if leaks(text) {
+			t.Errorf("%s: a secret value is in it: %s", what, around(text))
+		}
+	}
+}
+
+// TestByHandRefused: what cannot be used says why, and another one is taken.
+func TestByHandRefused(t *testing.T) {
+	t.Parallel()
+	w := newPanelWorld(t)
+	w.declare("training")
+	w.handSecret(map[string][]byte{fake.KeyID: []byte("HAND0001"), fake.KeySecret: []byte("CANARY-wrong")})
+	w.stalls("training", v1alpha1.ReasonHandoverRefused, "does not accept the keys", "Panel > Add")
+	w.passTime(time.Minute, 3)
+	w.mints(1)
+	w.ok(w.Delete(w.ctx, w.secret("training-handover")))
+	w.handOver()
+	w.ready("training")
+	w.mints(2)
+}
+
+// TestByHandSecretLost: nobody is asked for another credential because of a lost Secret.
+func TestByHandSecretLost(t *testing.T) {
+	t.Parallel()
+	w := newPanelWorld(t)
+	w.declare("training")
+	w.handOver()
+	name := activeOf(w.ready("training")).Name
+	before := maps.Clone(w.secret("training").Data)
+	for what, lose := range map[string]func(){
+		"deleted": func() { w.ok(w.Delete(w.ctx, w.secret("training"))) },
+		"edited":  func() { w.editSecret("training", func(s *corev1.Secret) { s.Data[fake.KeySecret] = []byte("edited") }) },
+	} {
+		lose()
+		w.until(func() string {
+			if s := w.secret("training"); s == nil || !slices.Equal(s.Data[fake.KeySecret], before[fake.KeySecret]) {
+				return what + ": not restored"
+			}
+			return ""
+		})
+		w.settle("training")
+		if w.uses("training") != name {
+			t.Errorf("%s: another credential is in use", what)
+		}
+	}
+	w.mints(1)
+}
+
+// TestByHandEdit: addresses are edited by the person, who says so.
+func TestByHandEdit(t *testing.T) {
+	t.Parallel()
+	w := newPanelWorld(t)
+	w.declare("training")
+	w.handOver()
+	before := activeOf(w.ready("training"))
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Restrictions.AllowedIPs = []v1alpha1.IPRange{"203.0.113.0/24"} })
+	w.asks(v1alpha1.ReasonEditCredential, "Panel > Edit", before.ID, v1alpha1.AnnotationEdited)
+	w.edit("training", func(t *v1alpha1.ApiToken) {
+		metav1.SetMetaDataAnnotation(&t.ObjectMeta, v1alpha1.AnnotationEdited, strconv.FormatInt(t.Generation, 10))
+	})
+	token := w.ready("training")
+	if e := activeOf(token); e.Name != before.Name || e.Fingerprint == before.Fingerprint {
+		t.Errorf("ledger: %+v", e)
+	}
+	if got := w.secret("training").Annotations[v1alpha1.AnnotationFingerprint]; got != activeOf(token).Fingerprint {
+		t.Errorf("the Secret says %s", got)
+	}
+	w.mints(1)
+}
+
+// TestByHandLeftBehind: a Secret that hands over what is in use already is cleared away.
+func TestByHandLeftBehind(t *testing.T) {
+	t.Parallel()
+	w := newPanelWorld(t)
+	w.declare("training")
+	w.handOver()
+	name := activeOf(w.ready("training")).Name
+	id := activeOf(w.token("training")).ID
+	w.Cleanup(func() { w.backend.DeleteByHand(id) }) // the backend calls it after the attempt that was withdrawn
+	w.settle("training")
+	data := w.secret("training").Data
+	w.handSecret(map[string][]byte{fake.KeyID: data[fake.KeyID], fake.KeySecret: data[fake.KeySecret]})
+	w.until(func() string {
+		if w.secret("training-handover") != nil {
+			return "it is still there"
+		}
+		return ""
+	})
+	w.settle("training")
+	w.passTime(3*time.Minute, 1) // a reservation whose withdrawal was not written is settled
+	if token := w.settle("training"); len(token.Status.Credentials) != 1 || activeOf(token).Name != name {
+		t.Errorf("ledger: %+v", token.Status.Credentials)
+	}
+}
+
+// TestByHandConfirmed: where the operator cannot see a deletion, a person's word counts.
+func TestByHandConfirmed(t *testing.T) {
+	t.Parallel()
+	w := newPanelWorld(t)
+	w.declare("training")
+	id := w.handOver()
+	name := activeOf(w.ready("training")).Name
+	w.excused[name] = true // it is still live: the person is mistaken
+	w.delete("training")
+	w.stalls("training", v1alpha1.ReasonActionRequired, id, v1alpha1.AnnotationDeleted+"="+id)
+	w.edit("training", func(t *v1alpha1.ApiToken) {
+		metav1.SetMetaDataAnnotation(&t.ObjectMeta, v1alpha1.AnnotationDeleted, id)
+	})
+	w.gone("training")
+	w.emits("DeletedByHand", "annotation")
+}
+
+// TestByHandRetain: with Retain nobody is asked for anything.
+func TestByHandRetain(t *testing.T) {
+	t.Parallel()
+	w := newPanelWorld(t)
+	w.declare("training", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain })
+	w.handOver()
+	name := activeOf(w.ready("training")).Name
+	w.excused[name] = true
+	w.delete("training")
+	w.gone("training")
+	if w.uses("training") != name || w.secret(name) != nil {
+		t.Error("the Secret stays, and the copy goes")
+	}
+}

@@ -1,0 +1,130 @@
+package apitoken
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// purge revokes every name of the ledger. When all are settled, the provider is
+// asked for anything else of this owner, and only then the finalizer goes.
+func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
+	conn, err := r.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i := range p.token.Status.Credentials {
+		e := &p.token.Status.Credentials[i]
+		if e.Account != "" && e.Account != conn.Account.ID {
+			return errAccountChanged
+		}
+		errs = append(errs, r.endEntry(ctx, p, conn, e))
+	}
+	if err := errors.Join(errs...); err != nil || !settled {
+		return err
+	}
+	left := 0
+	for c, err := range conn.Client.List(ctx, r.ownerOf(p.token)) {
+		if err != nil {
+			return r.providerFailed(p, "list", err)
+		}
+		left++
+		errs = append(errs, r.revokeOne(ctx, p, conn, provider.Ref{Name: c.Name, ID: c.ID}))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	if left > 0 {
+		return errLookAgain
+	}
+	if err := r.dropKept(ctx, p); err != nil {
+		return err
+	}
+	return r.removeFinalizer(ctx, p)
+}
+
+// errLookAgain says that what was revoked has to be seen gone.
+var errLookAgain = errors.New("credentials were still there and are revoked now")
+
+// retire moves entries to Retiring, due now. After this they are never adopted.
+func (r *Reconciler) retire(p *pass, names ...string) error {
+	for _, name := range names {
+		if e := p.entry(name); e != nil {
+			e.State, e.RetireAt = v1alpha1.StateRetiring, stamp(&p.obs)
+		}
+	}
+	return nil
+}
+
+// revoke ends credentials, and drops each that is then seen to be gone.
+func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) error {
+	conn, err := r.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range names {
+		gone, err := r.revokeEntry(ctx, p, conn, p.entry(name))
+		var task *personError
+		switch {
+		case errors.As(err, &task): // a condition asks for it, and it is tried again
+		case err != nil:
+			errs = append(errs, err)
+		case !gone:
+			errs = append(errs, errLookAgain)
+		default:
+			p.token.Status.Credentials = slices.DeleteFunc(p.token.Status.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.Name == name })
+			p.event(eventRevoked, "Revoke", "credential %s is revoked, and the provider no longer knows it", name)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Reconciler) revokeEntry(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (gone bool, err error) {
+	if e.Account != "" && e.Account != conn.Account.ID {
+		return false, errAccountChanged
+	}
+	if err := r.endEntry(ctx, p, conn, e); err != nil {
+		return false, err
+	}
+	found, err := conn.Client.Find(ctx, refOf(e))
+	if err != nil {
+		return false, r.providerFailed(p, "find", err)
+	}
+	if len(found) > 0 {
+		return false, nil
+	}
+	if e.ByHand {
+		return true, r.secrets.Drop(ctx, p.target, e.Name)
+	}
+	return true, nil
+}
+
+// endEntry ends the credential of a ledger entry: it is revoked, or shown to be
+// deleted by the person who made it.
+func (r *Reconciler) endEntry(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) error {
+	if e.ByHand && e.ID != "" {
+		return r.proveDeleted(ctx, p, conn, e)
+	}
+	return r.revokeOne(ctx, p, conn, refOf(e))
+}
+
+// refOf names the credential of a ledger entry.
+func refOf(e *v1alpha1.LedgerEntry) provider.Ref {
+	ref := provider.Ref{Name: e.Name, ID: e.ID}
+	if e.ReservedAt != nil {
+		ref.Since = e.ReservedAt.Time
+	}
+	return ref
+}
+
+func (r *Reconciler) revokeOne(ctx context.Context, p *pass, conn connections.Connection, ref provider.Ref) error {
+	err := conn.Client.Revoke(ctx, ref)
+	operation(p.facts.DriverType, "revoke", err)
+	return r.providerFailed(p, "revoke", err)
+}

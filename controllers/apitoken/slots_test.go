@@ -1,0 +1,212 @@
+package apitoken_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// newNarrowWorld is one whose provider has room for two credentials in all.
+func newNarrowWorld(t *testing.T) *world {
+	t.Helper()
+	w := newEmptyWorld(t)
+	w.driver.Caps.MaxLive = 2
+	w.createMinter()
+	w.createProvider()
+	w.start()
+	return w
+}
+
+// strangers makes credentials that are somebody else's.
+func (w *world) strangers(n int) []string {
+	names := w.backend.Stranger(n)
+	for _, name := range names {
+		w.excused[name] = true
+	}
+	return names
+}
+
+func revokeFirst(t *v1alpha1.ApiToken) { t.Spec.Rotation.Strategy = v1alpha1.RevokeFirst }
+
+func rotateTo(generation int64) func(*v1alpha1.ApiToken) {
+	return func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = generation }
+}
+
+// TestTwoSlots: rotations in a row end overlaps early and never the credential in use.
+func TestTwoSlots(t *testing.T) {
+	t.Parallel()
+	w := newNarrowWorld(t)
+	last := activeOf(w.issued("training")).Name
+	for generation := range int64(3) {
+		w.edit("training", rotateTo(generation+1))
+		last = activeOf(w.replaced("training", last)).Name
+		if held := w.uses("training"); held != last {
+			t.Errorf("the Secret holds %s, the ledger %s", held, last)
+		}
+		if live := w.backend.LiveNames(); len(live) > 2 {
+			t.Errorf("live are %v", live)
+		}
+	}
+	w.mints(4)
+}
+
+// TestSlotTakenByStranger: the credential in use stays, the condition says who
+// holds the slots, and the rotation follows as soon as one is free.
+func TestSlotTakenByStranger(t *testing.T) {
+	t.Parallel()
+	w := newNarrowWorld(t)
+	first := activeOf(w.issued("training")).Name
+	stranger := w.strangers(1)[0]
+	w.edit("training", rotateTo(1))
+	token := w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonSlotsExhausted, "not this operator's")
+	if activeOf(token).Name != first || w.uses("training") != first {
+		t.Error("the credential in use was touched")
+	}
+	w.passTime(time.Minute, 2)
+	w.mints(1)
+	w.onlyLive(first, stranger)
+	w.backend.Delete(stranger)
+	w.advance(time.Minute, "training")
+	w.replaced("training", first)
+}
+
+// TestSecondApiToken: it is refused, because neither could be rotated without a
+// gap, until both accept one.
+func TestSecondApiToken(t *testing.T) {
+	t.Parallel()
+	w := newNarrowWorld(t)
+	first := activeOf(w.issued("training")).Name
+	w.declare("second")
+	w.stalls("second", v1alpha1.ReasonProviderShared, w.ns+"/training", "RevokeFirst")
+	w.edit("second", revokeFirst)
+	w.shows("second", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderShared, w.ns+"/training")
+	w.mints(1)
+	w.edit("training", revokeFirst)
+	w.poke("second")
+	second := activeOf(w.ready("second")).Name
+	w.onlyLive(first, second)
+	w.declare("third", revokeFirst)
+	w.stalls("third", v1alpha1.ReasonProviderShared, "another account")
+	w.mints(2)
+}
+
+// TestRevokeFirst: with both slots taken a rotation revokes first, and says for
+// how long the workload was without access.
+func TestRevokeFirst(t *testing.T) {
+	t.Parallel()
+	w := newNarrowWorld(t)
+	first := activeOf(w.issued("training", revokeFirst)).Name
+	other := activeOf(w.issued("second", revokeFirst)).Name
+	w.during(func() { w.clock.Advance(3 * time.Second) })
+	w.edit("training", rotateTo(1))
+	token := w.replaced("training", first)
+	second := activeOf(token).Name
+	w.onlyLive(second, other)
+	if w.uses("training") != second || w.uses("second") != other {
+		t.Error("a Secret holds another credential")
+	}
+	if token.Status.GapSince != nil || token.Status.LastGap != "3s" {
+		t.Errorf("gap since %v, last %q, want 3s", token.Status.GapSince, token.Status.LastGap)
+	}
+	w.emits("RotatedWithGap", "3s")
+	w.mints(3)
+}
+
+// TestRevokeFirstWithFreeSlot: where a slot is free there is no gap.
+func TestRevokeFirstWithFreeSlot(t *testing.T) {
+	t.Parallel()
+	w := newNarrowWorld(t)
+	first := activeOf(w.issued("training", revokeFirst)).Name
+	w.edit("training", rotateTo(1))
+	token := w.replaced("training", first)
+	if token.Status.LastGap != "" || inState(token, v1alpha1.StateRetiring) == nil {
+		t.Errorf("status: %+v", token.Status)
+	}
+}
+
+// TestRevokeFirstHeals: a provider that fails in the middle of a gap does not
+// make it last longer than the failure.
+func TestRevokeFirstHeals(t *testing.T) {
+	t.Parallel()
+	w := newNarrowWorld(t)
+	first := activeOf(w.issued("training", revokeFirst)).Name
+	w.strangers(1)
+	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.Reject, Code: provider.CodeUnavailable}, fake.Fault{Kind: fake.LoseAnswer})
+	w.edit("training", rotateTo(1))
+	w.until(func() string {
+		if w.backend.Live(first) {
+			return "the old credential is still live"
+		}
+		return ""
+	})
+	token := w.token("training")
+	if meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) {
+		t.Error("Ready without access")
+	}
+	w.passTime(time.Minute, 4)
+	w.passTime(time.Minute, 4)
+	if last := w.heals("training"); last == first {
+		t.Error("not replaced")
+	}
+}
+
+// TestRevokeFirstInterrupted: an operator that stops in the middle of a gap leaves
+// it to the next one, which ends it.
+func TestRevokeFirstInterrupted(t *testing.T) {
+	t.Parallel()
+	w := newNarrowWorld(t)
+	first := activeOf(w.issued("training", revokeFirst)).Name
+	w.strangers(1)
+	stopped := make(chan struct{})
+	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
+		if call.Verb == fake.Revoke && call.Phase == fake.After {
+			w.hook(nil)
+			w.operator.cancel()
+			close(stopped)
+		}
+		return fake.Fault{}
+	})
+	w.edit("training", rotateTo(1))
+	<-stopped
+	w.operator.stop(w)
+	w.start()
+	w.replaced("training", first)
+	w.heals("training")
+}
+
+// TestListingWindow: where a provider lists its newest only, an attempt without a
+// known end holds further ones back before it falls out of the list.
+func TestListingWindow(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.driver.Caps.Listed = 4
+	w.createMinter()
+	w.createProvider()
+	w.start()
+	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.LoseAnswer})
+	w.declare("doubtful")
+	w.shows("doubtful", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
+	doubt := w.minted()[0]
+	w.issued("one")
+	w.issued("two")
+	w.declare("three")
+	w.shows("three", v1alpha1.ConditionReady, v1alpha1.ReasonListingWindow, doubt, "newest 4")
+	w.mints(3)
+	w.clock.Advance(3 * time.Minute) // the attempt is settled, found and revoked
+	w.poke("doubtful")
+	w.until(func() string {
+		if w.backend.Live(doubt) {
+			return "the attempt is still live"
+		}
+		return ""
+	})
+	w.advance(time.Minute, "three", "doubtful")
+	w.ready("three")
+	w.ready("doubtful")
+}

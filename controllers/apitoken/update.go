@@ -1,0 +1,115 @@
+package apitoken
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// update changes the Active credential in place: mark, change, record. The mark
+// is written like a reservation; whoever reads one that it did not write cannot
+// know whether the change happened, or may yet, and has a new credential issued.
+func (r *Reconciler) update(ctx context.Context, p *pass) error {
+	conn, err := r.connectToMint(ctx, p)
+	if err != nil {
+		return err
+	}
+	updater, ok := conn.Client.(provider.Updater)
+	if !ok {
+		return errors.New("this provider's driver says that it changes credentials in place, and cannot")
+	}
+	e := activeEntry(p)
+	began, monotonic := r.Clock.Now(), r.Clock.Monotonic()
+	e.Updating = plan.Fingerprint(&p.token.Spec)
+	if err := r.save(ctx, p, plan.Decision{State: plan.Progressing, Reason: v1alpha1.ReasonUpdating,
+		Message: "changing credential " + orName(e.ID, e.Name) + " at the provider"}, nil); err != nil {
+		p.token.Status = *p.base.DeepCopy()
+		return reserveFailed(err)
+	}
+	if r.Clock.Now().Sub(began) >= MintDeadline || r.Clock.Monotonic()-monotonic >= MintDeadline {
+		return errTooLate
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), MintDeadline)
+	defer cancel()
+	req := r.mintRequest(p, e.Name)
+	if e.IssuedAt != nil {
+		req.Grant.ExpiresAt = plan.UpdatedExpiry(&p.token.Spec, e.IssuedAt.Time, p.facts.Capabilities.MaxLifetime)
+	}
+	changed, err := updater.Update(ctx, refOf(e), req)
+	operation(p.facts.DriverType, "update", err)
+	if err != nil {
+		if passing(err) {
+			activeEntry(p).Updating = "" // nothing happened, and the same may work later
+			p.token.Status.Retry = plan.Backoff(p.token.Status.Retry, p.obs.Now, plan.Remaining(&p.obs))
+		}
+		return r.providerFailed(p, "update", err)
+	}
+	p.event(eventUpdated, "Update", "credential %s was changed at the provider; its secret stays", e.ID)
+	return r.changed(ctx, p, &changed)
+}
+
+// passing reports whether a request was certainly not carried out, for a reason
+// that goes away by itself.
+func passing(err error) bool {
+	e := provider.AsError(err)
+	return e.NotExecuted && (e.Code == provider.CodeRateLimited || e.Code == provider.CodeUnavailable)
+}
+
+// changed records that the Active credential is as declared now.
+func (r *Reconciler) changed(ctx context.Context, p *pass, shown *provider.Credential) error {
+	e := activeEntry(p)
+	e.Fingerprint, e.Updating = plan.Fingerprint(&p.token.Spec), ""
+	e.Fixed = plan.Fixed(&p.token.Spec, p.facts.Capabilities.Updates)
+	p.token.Status.Retry = nil
+	if shown != nil {
+		e.ExpiresAt = timeOf(shown.ExpiresAt)
+	}
+	seen, err := r.secrets.Describe(ctx, p.target, p.seen, e)
+	if err != nil {
+		return superseded(publishFailed(err))
+	}
+	p.see(seen)
+	p.token.Status.Secret.ResourceVersion = seen.Version
+	return nil
+}
+
+// countSlots asks what the account has.
+func (r *Reconciler) countSlots(ctx context.Context, p *pass) error {
+	conn, err := r.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	counter, ok := conn.Client.(provider.Counter)
+	if !ok {
+		return errors.New("this provider has room for few credentials, and its driver cannot count them")
+	}
+	all, err := counter.Occupied(ctx)
+	if err != nil {
+		return r.providerFailed(p, "list", err)
+	}
+	p.obs.Occupied = &plan.Occupied{Credentials: all}
+	return nil
+}
+
+// giveUp ends the Active credential before there is another one.
+func (r *Reconciler) giveUp(p *pass, name string) error {
+	p.token.Status.GapSince = stamp(&p.obs)
+	return r.retire(p, name)
+}
+
+// endGap says how long the workload was without access.
+func (r *Reconciler) endGap(p *pass) {
+	status := &p.token.Status
+	if status.GapSince == nil {
+		return
+	}
+	gap := p.obs.Now.Sub(status.GapSince.Time).Round(time.Second)
+	status.GapSince, status.LastGap = nil, fmt.Sprint(gap)
+	gaps.WithLabelValues(p.facts.DriverType).Observe(gap.Seconds())
+	p.event(eventGap, "Rotate", "the credential was replaced with a gap of %s: the provider has no room for two, and spec.rotation.strategy is RevokeFirst", status.LastGap)
+}

@@ -1,0 +1,133 @@
+package apitoken_test
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// newUpdatingWorld is one whose provider changes scopes and expiry in place.
+func newUpdatingWorld(t *testing.T) *world {
+	t.Helper()
+	w := newEmptyWorld(t)
+	w.driver.Caps.Updates = []provider.Field{provider.FieldScopes, provider.FieldExpiry}
+	w.createMinter()
+	w.createProvider()
+	w.start()
+	return w
+}
+
+func readWrite(t *v1alpha1.ApiToken) {
+	t.Spec.Scopes = []v1alpha1.Scope{"objectstorage:object-read-write"}
+}
+
+// TestUpdateInPlace: the workload keeps its secret where the provider can change the credential.
+func TestUpdateInPlace(t *testing.T) {
+	t.Parallel()
+	w := newUpdatingWorld(t)
+	first := activeOf(w.issued("training"))
+	before := w.secret("training").Data
+	w.edit("training", readWrite)
+	token := w.ready("training")
+	if e := activeOf(token); e.Name != first.Name || e.Updating != "" || e.Fingerprint == first.Fingerprint {
+		t.Errorf("the credential after its update: %+v", e)
+	}
+	w.sameData("training", before)
+	w.mints(1)
+	if grant, _ := w.backend.GrantOf(first.Name); !slices.Equal(grant.Scopes, []string{"objectstorage:object-read-write"}) {
+		t.Errorf("it gives %v", grant.Scopes)
+	}
+	w.emits("Updated", first.ID)
+
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresIn = &metav1.Duration{Duration: 100 * day} })
+	token = w.ready("training")
+	if want := epoch.Add(100 * day); !activeOf(token).ExpiresAt.Time.Equal(want) || !token.Status.ExpiresAt.Time.Equal(want) {
+		t.Errorf("it ends at %v, want %v: it lives on from when it was issued", token.Status.ExpiresAt, want)
+	}
+	if got := w.secret("training").Annotations; got[v1alpha1.AnnotationExpiresAt] != epoch.Add(100*day).Format(time.RFC3339) ||
+		got[v1alpha1.AnnotationFingerprint] != activeOf(token).Fingerprint {
+		t.Errorf("the Secret says %v", got)
+	}
+	w.mints(1)
+	w.settle("training")
+	if n := w.backend.Count(fake.Update); n != 2 {
+		t.Errorf("%d updates, want 2", n)
+	}
+
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Buckets = []v1alpha1.Bucket{"models"} })
+	w.replaced("training", first.Name)
+	w.mints(2)
+}
+
+// TestUpdateFails: whatever becomes of an update, in the end the credential in
+// use gives what is declared, and no more.
+func TestUpdateFails(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		fault fake.Fault
+		mints int
+	}{
+		"ignored":      {fake.Fault{Kind: fake.Ignore}, 2},
+		"rejected":     {fake.Fault{Kind: fake.Reject, Code: provider.CodeInvalid}, 2},
+		"in doubt":     {fake.Fault{Kind: fake.InDoubt}, 2},
+		"lost answer":  {fake.Fault{Kind: fake.LoseAnswer}, 2},
+		"landing late": {fake.Fault{Kind: fake.LandLate, At: epoch.Add(time.Minute)}, 2},
+		"busy":         {fake.Fault{Kind: fake.Reject, Code: provider.CodeUnavailable}, 1},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newUpdatingWorld(t)
+			first := activeOf(w.issued("training")).Name
+			w.backend.Script(fake.Update, c.fault)
+			w.edit("training", readWrite)
+			w.until(func() string { // a poke now could beat the write that says how it ended
+				token := w.token("training")
+				if w.backend.Count(fake.Update) == 0 || activeOf(token).Updating != "" && len(token.Status.Credentials) == 1 {
+					return "the update has not come to its end"
+				}
+				return ""
+			})
+			w.settle("training")
+			w.passTime(time.Minute, 2)
+			w.passTime(2*time.Hour, 1)
+			last := w.heals("training")
+			if (last == first) != (c.mints == 1) {
+				t.Errorf("the credential is %s after %s", last, first)
+			}
+			if grant, _ := w.backend.GrantOf(last); !slices.Equal(grant.Scopes, []string{"objectstorage:object-read-write"}) {
+				t.Errorf("it gives %v", grant.Scopes)
+			}
+			w.mints(c.mints)
+		})
+	}
+}
+
+// TestUpdateSuperseded: a declaration that changes during an update is met too.
+func TestUpdateSuperseded(t *testing.T) {
+	t.Parallel()
+	w := newUpdatingWorld(t)
+	w.issued("training")
+	w.duringFirst(fake.Update, func() {
+		w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Scopes = []v1alpha1.Scope{"objectstorage:object-write-only"} })
+	})
+	w.edit("training", readWrite)
+	w.until(func() string {
+		if w.backend.Count(fake.Update) == 0 {
+			return "no update"
+		}
+		return ""
+	})
+	w.settle("training")
+	w.passTime(2*time.Hour, 1)
+	last := w.heals("training")
+	if grant, _ := w.backend.GrantOf(last); !slices.Equal(grant.Scopes, []string{"objectstorage:object-write-only"}) {
+		t.Errorf("it gives %v", grant.Scopes)
+	}
+}

@@ -1,0 +1,78 @@
+package plan
+
+import (
+	"fmt"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// changeable reports whether the declaration differs from the credential only
+// in what its provider can change without a new secret.
+func (o *Observation) changeable(e *Entry) bool {
+	fixed := Fixed(&o.Token.Spec, o.Provider.Capabilities.Updates)
+	return e != nil && fixed != "" && e.Fixed == fixed && e.Updating == "" && e.Fingerprint != Fingerprint(&o.Token.Spec)
+}
+
+// update changes the Active credential in place, where that is enough: the
+// workload keeps its secret. An update that was read, not just written, may
+// have happened or not: then a new credential is issued instead.
+func update(o *Observation) (Decision, bool) {
+	e := o.active()
+	reason, _, wanted := o.need()
+	if !wanted || reason != IssueSpecChanged || o.Provider.Form != nil || !o.changeable(e) || !o.wantsIssue() || !o.Secret.Live {
+		return Decision{}, false
+	}
+	if o.Token.Spec.Rotation.Generation > e.RotationGeneration || !o.holds(e.Name) || !o.Secret.Intact || o.dueIfUpdated(e) {
+		return Decision{}, false
+	}
+	return progressing(Update{Name: e.Name}, v1alpha1.ReasonUpdating,
+		"changing the credential at the provider, because scopes, restrictions or lifetime changed; its secret stays"), true
+}
+
+// UpdatedExpiry is when a credential has to end after an update: it lives on from
+// when it was issued.
+func UpdatedExpiry(spec *v1alpha1.ApiTokenSpec, issued time.Time, longest time.Duration) time.Time {
+	return ExpiryFor(spec, issued, longest)
+}
+
+// dueIfUpdated reports whether the credential would have to be rotated at once
+// with the expiry that an update gives it.
+func (o *Observation) dueIfUpdated(e *Entry) bool {
+	if e.IssuedAt == nil {
+		return true
+	}
+	end := UpdatedExpiry(&o.Token.Spec, e.IssuedAt.Time, o.Provider.Capabilities.MaxLifetime)
+	if !o.Now.Before(end) {
+		return true
+	}
+	updated := e.DeepCopy()
+	updated.ExpiresAt = &metav1.Time{Time: end}
+	due := RotationDue(o.Token.UID, &o.Token.Spec, updated)
+	return !due.IsZero() && !o.Now.Before(due)
+}
+
+// republish: a Secret that was lost or edited gets the credential back that a
+// person made, because nobody wants to make another one for that.
+func republish(o *Observation) (Decision, bool) {
+	e := o.active()
+	if e == nil || !e.ByHand || !o.Secret.Live || o.Secret.Foreign || o.Token.Deleting || o.Token.NamespaceEnding || o.over() {
+		return Decision{}, false
+	}
+	if _, lost := o.secretLost(e); !lost {
+		return Decision{}, false
+	}
+	return progressing(Republish{Name: e.Name}, v1alpha1.ReasonPublishing, "putting the credential back into the Secret"), true
+}
+
+// confirmEdit takes a person's word for an edit at a provider without an API.
+func confirmEdit(o *Observation) (Decision, bool) {
+	e := o.active()
+	if o.Provider.Form == nil || o.ended() || o.Token.Edited != o.Token.Generation || !o.changeable(e) || !o.holds(e.Name) {
+		return Decision{}, false
+	}
+	return progressing(ConfirmEdit{Name: e.Name}, v1alpha1.ReasonUpdating,
+		fmt.Sprintf("credential %s was edited at the provider, as an annotation says", e.ID)), true
+}

@@ -1,0 +1,169 @@
+package secretstore
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Credentials that a person makes come and go by two Secrets beside the
+// published one: the person hands one over in the first; in the second the
+// operator keeps a copy, to put back what is lost and to see when the credential
+// has been deleted.
+
+// annotationGrant is what a kept credential was declared to give.
+const annotationGrant = "apitoken.dev/grant"
+
+// HandoverName is the name of the Secret that hands a credential over.
+func (t Target) HandoverName() string { return t.Token.Name + v1alpha1.HandoverSuffix }
+
+// Handed is a credential that is handed over. It does not print its values.
+type Handed struct {
+	values  map[string]provider.Value
+	uid     types.UID
+	version string
+}
+
+// Values are the keys of the credential.
+func (h Handed) Values() map[string]provider.Value { return h.values }
+
+// Version is the resourceVersion of the Secret.
+func (h Handed) Version() string { return h.version }
+
+// String says which version this is, and nothing of what is in it.
+func (h Handed) String() string { return "handed over at " + h.version }
+
+// HandoverVersion returns the resourceVersion of the Secret that hands a
+// credential over, from the metadata cache; empty when there is none.
+func (s *Store) HandoverVersion(ctx context.Context, t Target) (string, error) {
+	m := &metav1.PartialObjectMetadata{}
+	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	err := s.Client.Get(ctx, client.ObjectKey{Namespace: t.Token.Namespace, Name: t.HandoverName()}, m)
+	if client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("reading the metadata of Secret %q: %w", t.HandoverName(), err)
+	}
+	if err != nil || m.Labels[v1alpha1.LabelManaged] != v1alpha1.ManagedHandover {
+		return "", nil //nolint:nilerr // there is none
+	}
+	return m.ResourceVersion, nil
+}
+
+// Handover reads what is handed over. It reports false when there is nothing.
+func (s *Store) Handover(ctx context.Context, t Target) (Handed, bool, error) {
+	secret, err := s.get(ctx, t, t.HandoverName())
+	if err != nil || secret == nil || secret.Labels[v1alpha1.LabelManaged] != v1alpha1.ManagedHandover {
+		return Handed{}, false, err
+	}
+	out := Handed{values: map[string]provider.Value{}, uid: secret.UID, version: secret.ResourceVersion}
+	for k, v := range secret.Data {
+		// A line break at the end is what a shell leaves behind, and no part of a key.
+		out.values[k] = provider.NewValue(strings.TrimRight(string(v), "\r\n"))
+	}
+	return out, true, nil
+}
+
+// Accept deletes the Secret that handed a credential over, if it still is as read.
+func (s *Store) Accept(ctx context.Context, t Target, h Handed) error {
+	return s.remove(ctx, t, t.HandoverName(), client.Preconditions{UID: &h.uid, ResourceVersion: &h.version})
+}
+
+// Keep keeps a credential under its name. It has no owner, so that no garbage
+// collector is faster than the operator.
+func (s *Store) Keep(ctx context.Context, t Target, name string, grant provider.Grant, values map[string]provider.Value) error {
+	declared, err := json.Marshal(grant)
+	if err != nil {
+		return fmt.Errorf("encoding what credential %s gives: %w", name, err)
+	}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: t.Token.Namespace, Name: name,
+			Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedKept},
+			Annotations: map[string]string{
+				v1alpha1.AnnotationToken: t.Token.Name, v1alpha1.AnnotationCluster: s.Cluster, annotationGrant: string(declared),
+			},
+		},
+		Type: corev1.SecretTypeOpaque, Data: map[string][]byte{},
+	}
+	for k, v := range values {
+		secret.Data[k] = []byte(v.Reveal())
+	}
+	return s.Client.Create(quiet(ctx), secret)
+}
+
+// Kept is a credential that was kept. It does not print its values.
+type Kept struct {
+	Grant  provider.Grant
+	values map[string]provider.Value
+}
+
+// Values are the keys of the credential.
+func (k Kept) Values() map[string]provider.Value { return k.values }
+
+// String says nothing of what was kept.
+func (Kept) String() string { return "a kept credential" }
+
+// Kept reads a credential that was kept. It reports false when there is none.
+func (s *Store) Kept(ctx context.Context, t Target, name string) (Kept, bool, error) {
+	secret, err := s.get(ctx, t, name)
+	if err != nil || secret == nil || secret.Labels[v1alpha1.LabelManaged] != v1alpha1.ManagedKept ||
+		secret.Annotations[v1alpha1.AnnotationToken] != t.Token.Name {
+		return Kept{}, false, err
+	}
+	out := Kept{values: values(secret.Data)}
+	if err := json.Unmarshal([]byte(secret.Annotations[annotationGrant]), &out.Grant); err != nil {
+		return Kept{}, false, nil //nolint:nilerr // what cannot be read proves nothing
+	}
+	return out, true, nil
+}
+
+// Drop deletes a credential that was kept.
+func (s *Store) Drop(ctx context.Context, t Target, name string) error {
+	_, kept, err := s.Kept(ctx, t, name)
+	if err != nil || !kept {
+		return err
+	}
+	return s.remove(ctx, t, name)
+}
+
+// Describe brings what the Secret says of its credential up to date, after the
+// credential was changed in place, if the Secret still is as seen.
+func (s *Store) Describe(ctx context.Context, t Target, seen Snapshot, entry *v1alpha1.LedgerEntry) (Snapshot, error) {
+	said := map[string]any{
+		v1alpha1.AnnotationFingerprint: entry.Fingerprint,
+		v1alpha1.AnnotationExpiresAt:   stamp(entry.ExpiresAt),
+	}
+	if err := s.patchMeta(ctx, t, seen, map[string]any{"annotations": said}); err != nil {
+		return Snapshot{}, err
+	}
+	return s.Read(ctx, t)
+}
+
+// Values are the keys of the Secret as it was read live.
+func (s Snapshot) Values() map[string]provider.Value { return s.data }
+
+func (s *Store) get(ctx context.Context, t Target, name string) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	err := s.Live.Get(quiet(ctx), client.ObjectKey{Namespace: t.Token.Namespace, Name: name}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading Secret %q: %w", name, err)
+	}
+	return secret, nil
+}
+
+func (s *Store) remove(ctx context.Context, t Target, name string, opts ...client.DeleteOption) error {
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.Token.Namespace, Name: name}}
+	return client.IgnoreNotFound(s.Client.Delete(quiet(ctx), secret, opts...)) // a finalizer makes the answer the Secret itself
+}
