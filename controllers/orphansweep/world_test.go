@@ -75,7 +75,7 @@ func newWorld(t *testing.T, mode Mode) *world {
 		cluster: credname.Cluster(fmt.Sprint(n)), namespace: fmt.Sprintf("s%d", n)}
 	w.backend = fake.NewBackend(w.clock)
 	drivers, err := registry.New(registry.Entry{Driver: fake.New(w.backend),
-		Settings: func(s *v1alpha1.ProviderSpec) (any, bool) { return nil, s.AWS != nil }})
+		Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

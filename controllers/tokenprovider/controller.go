@@ -19,11 +19,14 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Connector connects to providers; a *connections.Pool is one.
+// Connector connects to providers and knows how their calls went; a
+// *connections.Pool is one.
 type Connector interface {
 	Connect(ctx context.Context, key connections.Key) (connections.Connection, error)
 	Refresh(ctx context.Context, key connections.Key) (connections.Connection, error)
-	Forget(key connections.Key)
+	Health(key connections.Key) connections.Health
+	Watch(kind v1alpha1.ProviderKind, wake func(key connections.Key, suspect bool))
+	Drop(key connections.Key)
 }
 
 // Reconciler reconciles the providers of one kind. Setup makes it usable.
@@ -82,14 +85,14 @@ func (r *Reconciler) reconcile(ctx context.Context, key connections.Key) (time.D
 	if err != nil {
 		return 0, err
 	}
-	countedAfter, err := r.report(ctx, o, found, users)
+	later, err := r.report(ctx, o, found, users)
 	if err != nil {
 		return 0, err
 	}
 	if err := r.tidy(ctx, o, found, wasReady); err != nil {
 		return 0, err
 	}
-	return soonest(found.next-r.Clock.Monotonic(), countedAfter), nil
+	return soonest(found.next-r.Clock.Monotonic(), later), nil
 }
 
 // finish lets a deleted provider go once no ApiToken needs it. Until then it
@@ -107,7 +110,11 @@ func (r *Reconciler) finish(ctx context.Context, o connections.Object, users []u
 		return users, false, err
 	}
 	credentials := o.CredentialsKey(r.Namespace)
-	if err := r.releaseSecrets(ctx, credentials.Namespace, o.Key(), credentials); err != nil {
+	var named []client.ObjectKey
+	if o.HasCredentials() {
+		named = append(named, credentials)
+	}
+	if err := r.releaseSecrets(ctx, credentials.Namespace, o.Key(), named...); err != nil {
 		return nil, false, err
 	}
 	base := o.Copy()
@@ -129,15 +136,17 @@ func (r *Reconciler) addFinalizer(ctx context.Context, o connections.Object) err
 
 func (r *Reconciler) forget(key connections.Key) {
 	r.memory.forget(key)
-	r.Pool.Forget(key)
+	r.Pool.Drop(key)
 }
 
 // finding is what a check of the credentials found.
 type finding struct {
 	account provider.Account
 	err     error
-	// next is when to check again, by the monotonic clock.
-	next time.Duration
+	// next is when to check again, by the monotonic clock; resumes the same by the
+	// wall, if the provider asked to wait until then.
+	next    time.Duration
+	resumes time.Time
 }
 
 // lockedPatch sends what changed since base, on the condition that nobody changed it meanwhile.
@@ -145,6 +154,15 @@ func lockedPatch(base client.Object) client.Patch {
 	return client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
 }
 
+// sooner returns the shorter of two waits; 0 is none.
+func sooner(a, b time.Duration) time.Duration {
+	if a > 0 && (b <= 0 || a < b) {
+		return a
+	}
+	return b
+}
+
+// soonest returns the shorter of two waits, of which the second may be 0: none.
 func soonest(a, b time.Duration) time.Duration {
 	if b > 0 && b < a {
 		a = b

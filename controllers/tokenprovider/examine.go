@@ -26,10 +26,10 @@ const (
 )
 
 // examine returns the last finding while it is fresh, and checks again when it is
-// due or the provider or its Secret changed.
+// due, the provider or its Secret changed, or a call made the provider suspect.
 func (r *Reconciler) examine(ctx context.Context, o connections.Object) (finding, error) {
 	key, now := o.Key(), r.Clock.Monotonic()
-	cached, err := r.cachedSecret(ctx, o.CredentialsKey(r.Namespace))
+	cached, err := r.cachedSecret(ctx, o)
 	if err != nil {
 		return finding{}, err
 	}
@@ -38,32 +38,57 @@ func (r *Reconciler) examine(ctx context.Context, o connections.Object) (finding
 		seen.secret = cached.ResourceVersion
 	}
 	last := r.memory.lastCheck(key)
-	if last.version == seen && now < last.finding.next {
-		return last.finding, nil
+	// What was found not to work is examined again anyway, with its own pauses.
+	suspect := last.finding.err == nil && r.Pool.Health(key).Suspect
+	if last.version == seen && now < last.finding.next && (!suspect || now < last.alarmAt) {
+		fresh := last.finding
+		if suspect {
+			fresh.next = min(fresh.next, last.alarmAt)
+		}
+		return fresh, nil
 	}
-	found, held, err := r.check(ctx, o, cached, last)
+	found, held, err := r.check(ctx, o, cached, last, suspect)
 	if err != nil {
 		return finding{}, err
 	}
 	if held != nil {
 		seen.secret = held.ResourceVersion
 	}
-	failures := 0
+	c := r.conclude(seen, last, found, suspect)
+	r.memory.setCheck(key, c)
+	return c.finding, nil
+}
+
+// conclude says how long a finding is good for. A provider that works and only
+// asks for fewer requests is not down: it stays as it was found.
+func (r *Reconciler) conclude(seen version, last check, found finding, suspect bool) check {
+	c := check{version: seen}
 	if found.err != nil {
 		if last.version.uid == seen.uid && last.version.generation == seen.generation {
-			failures = last.failures
+			c.failures = last.failures
 		}
-		failures++
+		c.failures++
 	}
-	found.next = r.Clock.Monotonic() + pause(found.err, failures, seen.uid)
-	r.memory.setCheck(key, check{version: seen, finding: found, failures: failures})
-	return found, nil
+	now, wait := r.Clock.Monotonic(), pause(found.err, c.failures, seen.uid)
+	busy := found.err != nil && provider.AsError(found.err).Code == provider.CodeRateLimited
+	switch {
+	case busy && last.version == seen && last.finding.err == nil:
+		found, c.alarms, c.alarmAt = last.finding, last.alarms, now+wait
+	case busy:
+		found.resumes = r.Clock.Now().Add(wait + time.Second - 1).UTC().Truncate(time.Second)
+	case found.err == nil && suspect:
+		c.alarms = last.alarms + 1
+		c.alarmAt = now + doubling(c.alarms, soonRetry)
+	}
+	found.next = now + wait
+	c.finding = found
+	return c
 }
 
 // check holds the Secret and then checks the credentials in it. A connection that
-// is kept is good enough, unless the last check failed or has to be done again, or
-// the Secret is gone, which a kept connection would hide.
-func (r *Reconciler) check(ctx context.Context, o connections.Object, cached *secret, last check) (finding, *secret, error) {
+// is kept is good enough, unless the last check failed or has to be done again, the
+// provider is suspect, or the Secret is gone, which a kept connection would hide.
+func (r *Reconciler) check(ctx context.Context, o connections.Object, cached *secret, last check, suspect bool) (finding, *secret, error) {
 	if _, err := metav1.LabelSelectorAsSelector(o.AllowedNamespaces); err != nil {
 		return finding{err: &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Err: err,
 			Message: fmt.Sprintf("spec.allowedNamespaces cannot be used: %v", err)}}, nil, nil
@@ -72,19 +97,22 @@ func (r *Reconciler) check(ctx context.Context, o connections.Object, cached *se
 	if err != nil {
 		return finding{}, nil, err
 	}
-	again := held == nil || last.version.uid == o.GetUID() &&
+	gone := o.HasCredentials() && held == nil
+	again := gone || suspect || last.version.uid == o.GetUID() &&
 		(last.finding.err != nil || r.Clock.Monotonic() >= last.finding.next)
 	var found finding
 	if found.account, found.err = r.connect(ctx, o.Key(), again); found.err != nil {
 		return found, held, nil //nolint:nilerr // what failed is what was found
 	}
-	if held == nil {
+	if gone {
 		// It has appeared since: it has to be held before the provider may be Ready.
 		if held, err = r.hold(ctx, o, nil); err != nil {
 			return finding{}, nil, err
 		}
 	}
-	found.err = lasting(o.CredentialsKey(r.Namespace), held)
+	if o.HasCredentials() {
+		found.err = lasting(o.CredentialsKey(r.Namespace), held)
+	}
 	return found, held, nil
 }
 
@@ -134,13 +162,18 @@ func pause(err error, failures int, uid types.UID) time.Duration {
 	if !v.stalled || v.missing {
 		longest = soonRetry
 	}
-	wait := longest
-	if failures < 20 {
-		wait = min(longest, firstRetry<<(failures-1))
-	}
+	wait := doubling(failures, longest)
 	var e *provider.Error
 	if errors.As(err, &e) {
 		wait = max(wait, min(e.RetryAfter, time.Hour))
 	}
 	return wait
+}
+
+// doubling is the pause after so many failures in a row, one at least.
+func doubling(failures int, longest time.Duration) time.Duration {
+	if failures < 20 {
+		return min(longest, firstRetry<<(failures-1))
+	}
+	return longest
 }

@@ -2,11 +2,14 @@ package tokenprovider
 
 import (
 	"context"
+	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -15,10 +18,14 @@ import (
 type scripted struct {
 	asked   string
 	answers []error
+	health  connections.Health
 }
 
 func (s *scripted) answer(how string) (connections.Connection, error) {
 	s.asked += how
+	if how == "R" {
+		s.health.Suspect = false
+	}
 	var err error
 	if len(s.answers) > 0 {
 		err, s.answers = s.answers[0], s.answers[1:]
@@ -34,7 +41,11 @@ func (s *scripted) Refresh(context.Context, connections.Key) (connections.Connec
 	return s.answer("R")
 }
 
-func (*scripted) Forget(connections.Key) {}
+func (s *scripted) Health(connections.Key) connections.Health { return s.health }
+
+func (*scripted) Watch(v1alpha1.ProviderKind, func(connections.Key, bool)) {}
+
+func (*scripted) Drop(connections.Key) {}
 
 // A provider is asked once; again when it is due, when it failed, and when the
 // provider or its Secret changed. C takes a kept connection, R connects anew.
@@ -83,6 +94,100 @@ func TestExamine(t *testing.T) {
 	w.gone(secret)
 	pool.answers = []error{&connections.MissingCredentialsError{}}
 	examine("R", true) // a kept connection would hide it
+}
+
+// A suspicion leads to an examination at once. While they find nothing they
+// become rarer, and a provider that was found not to work has pauses of its own.
+func TestExamineSuspect(t *testing.T) {
+	w := newWorld(t)
+	w.secret("minter", "good")
+	key := w.provider("p", "minter")
+	c, pool := newShifted(), &scripted{}
+	r := &Reconciler{Kind: key.Kind, Client: w.c, Live: w.c, Pool: pool, Clock: c, Namespace: w.namespace}
+	examine := func(want string, fails bool) finding {
+		t.Helper()
+		pool.asked = ""
+		found, err := r.examine(t.Context(), w.get(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if pool.asked != want || (found.err != nil) != fails {
+			t.Errorf("asked %q, want %q; the finding is %v", pool.asked, want, found.err)
+		}
+		return found
+	}
+	examine("C", false)
+	pool.health.Suspect = true
+	examine("R", false)
+	examine("", false)
+	for _, pause := range []time.Duration{firstRetry, 2 * firstRetry} {
+		pool.health.Suspect = true
+		found := examine("", false)
+		if wait := found.next - c.Monotonic(); wait <= 0 || wait > pause {
+			t.Errorf("it is examined after %s, want %s", wait, pause)
+		}
+		c.advance(pause)
+		examine("R", false)
+	}
+	c.advance(2 * recheckEvery)
+	examine("R", false) // the regular check, without a suspicion
+	pool.health.Suspect = true
+	pool.answers = []error{&provider.Error{Code: provider.CodeUnauthenticated}}
+	examine("R", true)
+	pool.health.Suspect = true
+	examine("", true)
+	c.advance(firstRetry)
+	examine("R", false)
+}
+
+// A provider that works and asks for fewer requests stays as it was found; one
+// that could not be checked yet is not Ready, and says when it will be checked.
+func TestExamineBusy(t *testing.T) {
+	w := newWorld(t)
+	w.secret("minter", "good")
+	key := w.provider("p", "minter")
+	c, pool := newShifted(), &scripted{}
+	r := &Reconciler{Kind: key.Kind, Client: w.c, Live: w.c, Pool: pool, Clock: c, Namespace: w.namespace}
+	limited := &provider.Error{Code: provider.CodeRateLimited, RetryAfter: 5 * time.Minute, Message: "it wants fewer requests"}
+	examine := func() finding {
+		t.Helper()
+		found, err := r.examine(t.Context(), w.get(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	pool.answers = []error{limited}
+	found := examine()
+	v := judge(w.get(key), found, 0)
+	if v.ready || v.stalled || v.reason != v1alpha1.ReasonUnreachable || !strings.Contains(v.message, "fewer requests. The credentials are checked at 2") {
+		t.Errorf("before any check: %+v", v)
+	}
+	if left := found.next - c.Monotonic(); left > 5*time.Minute || left < 4*time.Minute {
+		t.Errorf("it is checked again after %s", left)
+	}
+	c.advance(5 * time.Minute)
+	if found = examine(); found.err != nil || !judge(w.get(key), found, 0).ready {
+		t.Fatalf("after the wait: %+v", found)
+	}
+
+	c.advance(2 * recheckEvery)
+	pool.answers = []error{limited}
+	found = examine()
+	if v := judge(w.get(key), found, 0); !v.ready {
+		t.Errorf("a provider that works and is busy: %+v", v)
+	}
+	if left := found.next - c.Monotonic(); left > 5*time.Minute || left < 4*time.Minute {
+		t.Errorf("it is checked again after %s", left)
+	}
+	pool.asked, pool.health.Suspect = "", true
+	if examine(); pool.asked != "" {
+		t.Error("a suspicion does not end a pause")
+	}
+	c.advance(5 * time.Minute)
+	if examine(); pool.asked != "R" {
+		t.Errorf("after the pause it asked %q", pool.asked)
+	}
 }
 
 func secretKey(s *corev1.Secret) client.ObjectKey {

@@ -31,6 +31,13 @@ type keyed struct{ *fake.Driver }
 
 func (keyed) CredentialKeys() []string { return []string{fake.TokenKey} }
 
+// keyless is the fake driver under another name, which needs no credentials.
+type keyless struct{ *fake.Driver }
+
+func (keyless) Type() string { return "keyless" }
+
+func (keyless) CredentialKeys() []string { return nil }
+
 // world is one test's namespace, which is the operator's too, and its provider.
 type world struct {
 	t         *testing.T
@@ -39,6 +46,8 @@ type world struct {
 	backend   *fake.Backend
 	registry  *registry.Registry
 	namespace string
+	// pool of the controllers that run.
+	pool *connections.Pool
 }
 
 var worlds atomic.Int32
@@ -52,8 +61,10 @@ func newWorld(t *testing.T) *world {
 	}
 	w.c = env.Client(w.scheme)
 	var err error
-	w.registry, err = registry.New(registry.Entry{Driver: keyed{fake.New(w.backend)}, Settings: func(s *v1alpha1.ProviderSpec) (any, bool) {
+	w.registry, err = registry.New(registry.Entry{Driver: keyed{fake.New(w.backend)}, Settings: func(s registry.Spec) (any, bool) {
 		return nil, s.AWS != nil && s.AWS.Region != "driverless"
+	}}, registry.Entry{Driver: keyless{fake.New(w.backend)}, Settings: func(s registry.Spec) (any, bool) {
+		return nil, s.KloudBean != nil
 	}})
 	if err != nil {
 		t.Fatal(err)

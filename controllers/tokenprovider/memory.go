@@ -15,6 +15,7 @@ type memory struct {
 	mu       sync.Mutex
 	checks   map[connections.Key]check
 	counters map[connections.Key]time.Duration
+	troubles map[connections.Key]time.Duration
 }
 
 // version is what a check was made of.
@@ -28,6 +29,10 @@ type check struct {
 	version  version
 	finding  finding
 	failures int
+	// alarms is how many examinations in a row were made on a suspicion and found
+	// nothing; alarmAt is when the next suspicion may lead to one.
+	alarms  int
+	alarmAt time.Duration
 }
 
 func (m *memory) lastCheck(key connections.Key) check {
@@ -62,9 +67,27 @@ func (m *memory) setCounted(key connections.Key, at time.Duration) {
 	m.counters[key] = at
 }
 
+// troubledAt returns when status.lastError was last changed by this process.
+func (m *memory) troubledAt(key connections.Key) (time.Duration, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	at, ok := m.troubles[key]
+	return at, ok
+}
+
+func (m *memory) setTroubled(key connections.Key, at time.Duration) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.troubles == nil {
+		m.troubles = map[connections.Key]time.Duration{}
+	}
+	m.troubles[key] = at
+}
+
 func (m *memory) forget(key connections.Key) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.checks, key)
 	delete(m.counters, key)
+	delete(m.troubles, key)
 }

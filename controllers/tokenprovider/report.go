@@ -19,8 +19,14 @@ import (
 	"apitoken.dev/operator/internal/provider/registry"
 )
 
-// countEvery is how often status.liveCredentials may change.
-const countEvery = time.Minute
+const (
+	// countEvery is how often status.liveCredentials may change.
+	countEvery = time.Minute
+	// troubleEvery is how often status.lastError may change.
+	troubleEvery = time.Minute
+	// maxMessage is the longest message that status.lastError takes, in characters.
+	maxMessage = 1024
+)
 
 // verdict is a finding in the terms of conditions.
 type verdict struct {
@@ -49,9 +55,18 @@ func classify(err error) verdict {
 	case e.Code == provider.CodeUnauthenticated, e.Code == provider.CodePermissionDenied:
 		return verdict{stalled: true, reason: v1alpha1.ReasonCredentialsRejected,
 			message: sentence(e.Message) + " Put working credentials into the Secret of spec.credentialsSecretRef."}
+	case e.Code == provider.CodeAccountBlocked:
+		return verdict{stalled: true, reason: v1alpha1.ReasonAccountBlocked,
+			message: sentence(e.Message) + " Settle it at the provider; it is noticed within 10 minutes."}
 	default:
 		return verdict{reason: v1alpha1.ReasonUnreachable, message: sentence(e.Message) + " It is tried again."}
 	}
+}
+
+// busy is the verdict on a provider that asks to wait before it could be checked.
+func busy(err error, resumes time.Time) verdict {
+	return verdict{reason: v1alpha1.ReasonUnreachable,
+		message: sentence(provider.AsError(err).Message) + " The credentials are checked at " + resumes.UTC().Format(time.RFC3339) + "."}
 }
 
 // sentence ends a text with one full stop.
@@ -59,6 +74,9 @@ func sentence(s string) string { return strings.TrimSuffix(s, ".") + "." }
 
 // judge says what a finding means for a provider with so many live credentials.
 func judge(o connections.Object, found finding, live int) verdict {
+	if !found.resumes.IsZero() {
+		return busy(found.err, found.resumes)
+	}
 	if found.err != nil {
 		return classify(found.err)
 	}
@@ -72,14 +90,17 @@ func judge(o connections.Object, found finding, live int) verdict {
 }
 
 // report writes the status if it changed. It returns when the number of live
-// credentials, which changes at most once a minute, has to be looked at again.
+// credentials and the last error, which change at most once a minute, have to be
+// looked at again; 0: they are as they should be.
 func (r *Reconciler) report(ctx context.Context, o connections.Object, found finding, users []user) (time.Duration, error) {
 	live := liveCredentials(users)
 	v := judge(o, found, live)
 	base := o.Copy()
-	count, wait := r.count(o, live)
+	count, countWait := r.count(o, live)
+	trouble, troubleWait := r.trouble(o)
+	wait := sooner(countWait, troubleWait)
 	o.Status.ObservedGeneration = o.GetGeneration()
-	o.Status.LiveCredentials = count
+	o.Status.LiveCredentials, o.Status.LastError = count, trouble
 	if v.ready {
 		o.Status.Account = found.account.ID
 		o.Status.GrantableScopes = slices.Compact(slices.Sorted(slices.Values(found.account.GrantableScopes)))
@@ -93,6 +114,9 @@ func (r *Reconciler) report(ctx context.Context, o connections.Object, found fin
 	}
 	if count != base.Status.LiveCredentials {
 		r.memory.setCounted(o.Key(), r.Clock.Monotonic())
+	}
+	if !equality.Semantic.DeepEqual(trouble, base.Status.LastError) {
+		r.memory.setTroubled(o.Key(), r.Clock.Monotonic())
 	}
 	r.announce(base, o, v)
 	return wait, nil
@@ -111,6 +135,27 @@ func (r *Reconciler) count(o connections.Object, live int) (int32, time.Duration
 		}
 	}
 	return int32(live), 0 //nolint:gosec // G115: ledgers are at most 32 long, and a cluster holds far fewer than 2^26 ApiTokens
+}
+
+// trouble returns the error to show and, when that is not the last one yet, how
+// long until it may be. What an earlier process saw stays until this one sees more.
+func (r *Reconciler) trouble(o connections.Object) (*v1alpha1.ProviderError, time.Duration) {
+	shown, last := o.Status.LastError, r.Pool.Health(o.Key()).LastError
+	if last == nil {
+		return shown, 0
+	}
+	message := []rune(last.Message)
+	now := &v1alpha1.ProviderError{At: metav1.NewTime(last.At.UTC().Truncate(time.Second)), Operation: last.Operation,
+		Code: string(last.Code), Message: string(message[:min(len(message), maxMessage)])}
+	if equality.Semantic.DeepEqual(shown, now) {
+		return shown, 0
+	}
+	if at, ok := r.memory.troubledAt(o.Key()); ok {
+		if wait := at + troubleEvery - r.Clock.Monotonic(); wait > 0 {
+			return shown, wait
+		}
+	}
+	return now, 0
 }
 
 // setConditions writes Ready, and Stalled or Reconciling while they hold.

@@ -53,6 +53,8 @@ func TestClassify(t *testing.T) {
 		"invalid":           {failed(provider.CodeInvalid), v1alpha1.ReasonInvalidSettings, true},
 		"unavailable":       {failed(provider.CodeUnavailable), v1alpha1.ReasonUnreachable, false},
 		"rate limited":      {failed(provider.CodeRateLimited), v1alpha1.ReasonUnreachable, false},
+		"account blocked":   {failed(provider.CodeAccountBlocked), v1alpha1.ReasonAccountBlocked, true},
+		"quota":             {failed(provider.CodeQuota), v1alpha1.ReasonUnreachable, false},
 		"unknown":           {errors.New("SECRET in a raw error"), v1alpha1.ReasonUnreachable, false},
 		"no driver":         {&provider.Error{Code: provider.CodeInvalid, Err: registry.ErrNoDriver}, v1alpha1.ReasonDriverMissing, true},
 		"missing":           {&connections.MissingCredentialsError{}, v1alpha1.ReasonCredentialsMissing, true},
@@ -82,13 +84,14 @@ func TestPause(t *testing.T) {
 		least    time.Duration
 		most     time.Duration
 	}{
-		"works":                         {nil, 0, recheckEvery, recheckEvery + recheckEvery/10},
-		"unreachable once":              {down, 1, time.Second, time.Second},
-		"unreachable three times":       {down, 3, 4 * time.Second, 4 * time.Second},
-		"unreachable for long":          {down, 40, soonRetry, soonRetry},
-		"a Secret may appear unnoticed": {&connections.MissingCredentialsError{}, 40, soonRetry, soonRetry},
-		"rejected for long":             {&provider.Error{Code: provider.CodeUnauthenticated}, 40, recheckEvery, recheckEvery},
-		"the provider asks to wait":     {&provider.Error{Code: provider.CodeRateLimited, RetryAfter: 5 * time.Minute}, 1, 5 * time.Minute, 5 * time.Minute},
+		"works":                           {nil, 0, recheckEvery, recheckEvery + recheckEvery/10},
+		"unreachable once":                {down, 1, time.Second, time.Second},
+		"unreachable three times":         {down, 3, 4 * time.Second, 4 * time.Second},
+		"unreachable for long":            {down, 40, soonRetry, soonRetry},
+		"a Secret may appear unnoticed":   {&connections.MissingCredentialsError{}, 40, soonRetry, soonRetry},
+		"the account is blocked for long": {&provider.Error{Code: provider.CodeAccountBlocked}, 40, recheckEvery, recheckEvery},
+		"rejected for long":               {&provider.Error{Code: provider.CodeUnauthenticated}, 40, recheckEvery, recheckEvery},
+		"the provider asks to wait":       {&provider.Error{Code: provider.CodeRateLimited, RetryAfter: 5 * time.Minute}, 1, 5 * time.Minute, 5 * time.Minute},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -174,5 +177,52 @@ func TestLedgerChanged(t *testing.T) {
 				t.Errorf("got %t", got)
 			}
 		})
+	}
+}
+
+// status.lastError follows what the calls told, at most once a minute; what an
+// earlier process wrote stays until there is something newer.
+func TestTrouble(t *testing.T) {
+	o := connections.Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "p"}})
+	c, pool := newShifted(), &scripted{}
+	r := &Reconciler{Clock: c, Pool: pool}
+	failed := func(second int64, message string) *connections.Trouble {
+		return &connections.Trouble{At: time.Unix(second, 5), Operation: "mint", Code: provider.CodeQuota, Message: message}
+	}
+	earlier := &v1alpha1.ProviderError{Message: "of an earlier process"}
+	o.Status.LastError = earlier
+	if shown, wait := r.trouble(o); shown != earlier || wait != 0 {
+		t.Errorf("without trouble it shows %+v and waits %s", shown, wait)
+	}
+	pool.health.LastError = failed(10, "first")
+	shown, wait := r.trouble(o)
+	want := &v1alpha1.ProviderError{At: metav1.Unix(10, 0), Operation: "mint", Code: "QuotaExceeded", Message: "first"}
+	if !want.At.Equal(&shown.At) || shown.Operation != want.Operation || shown.Code != want.Code || shown.Message != want.Message || wait != 0 {
+		t.Errorf("it shows %+v after %s, want %+v at once", shown, wait, want)
+	}
+	o.Status.LastError = shown
+	r.memory.setTroubled(o.Key(), c.Monotonic())
+	if again, wait := r.trouble(o); again != shown || wait != 0 {
+		t.Errorf("the same error is shown as %+v after %s", again, wait)
+	}
+	pool.health.LastError = failed(20, strings.Repeat("é", 2000))
+	if kept, wait := r.trouble(o); kept != shown || wait <= troubleEvery-time.Second || wait > troubleEvery {
+		t.Errorf("within the minute it shows %+v and looks again after %s", kept, wait)
+	}
+	c.advance(troubleEvery)
+	if shown, wait = r.trouble(o); shown.Message != strings.Repeat("é", 1024) || wait != 0 {
+		t.Errorf("after the minute it shows %d bytes and waits %s", len(shown.Message), wait)
+	}
+	r.memory.forget(o.Key())
+	if _, ok := r.memory.troubledAt(o.Key()); ok {
+		t.Error("a provider that is gone is remembered")
+	}
+}
+
+func TestSooner(t *testing.T) {
+	for _, c := range [][3]time.Duration{{0, 0, 0}, {1, 0, 1}, {0, 2, 2}, {1, 2, 1}, {2, 1, 1}} {
+		if got := sooner(c[0], c[1]); got != c[2] {
+			t.Errorf("the sooner of %d and %d is %d", c[0], c[1], got)
+		}
 	}
 }

@@ -62,7 +62,8 @@ func (w *world) run(c clock.Clock) (stop func(), counted *requests) {
 		w.t.Fatal(err)
 	}
 	pool := connections.NewPool(connections.Options{Reader: mgr.GetClient(), Live: mgr.GetAPIReader(),
-		Registry: w.registry, Namespace: w.namespace, Cluster: "testtest"})
+		Registry: w.registry, Namespace: w.namespace, Cluster: "testtest", Clock: c})
+	w.pool = pool
 	for _, kind := range []v1alpha1.ProviderKind{v1alpha1.KindTokenProvider, v1alpha1.KindClusterTokenProvider} {
 		r := &Reconciler{Kind: kind, Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Pool: pool,
 			Clock: c, Recorder: mgr.GetEventRecorder("apitoken.dev/test"), Namespace: w.namespace}

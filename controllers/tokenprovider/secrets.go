@@ -24,9 +24,13 @@ func secretMetadata() *secret {
 	return m
 }
 
-// cachedSecret returns nil for a Secret that the cache does not hold.
-func (r *Reconciler) cachedSecret(ctx context.Context, name client.ObjectKey) (*secret, error) {
-	return readSecret(ctx, r.Client, name)
+// cachedSecret returns the provider's Secret; nil when the cache does not hold it,
+// or the provider names none.
+func (r *Reconciler) cachedSecret(ctx context.Context, o connections.Object) (*secret, error) {
+	if !o.HasCredentials() {
+		return nil, nil
+	}
+	return readSecret(ctx, r.Client, o.CredentialsKey(r.Namespace))
 }
 
 func readSecret(ctx context.Context, reader client.Reader, name client.ObjectKey) (*secret, error) {
@@ -44,7 +48,7 @@ func readSecret(ctx context.Context, reader client.Reader, name client.ObjectKey
 // stays and its changes are seen. It returns nil when there is no Secret, or one
 // that is going and cannot be kept.
 func (r *Reconciler) hold(ctx context.Context, o connections.Object, cached *secret) (*secret, error) {
-	if cached != nil && isHeld(cached) {
+	if !o.HasCredentials() || cached != nil && isHeld(cached) {
 		return cached, nil
 	}
 	m, err := readSecret(ctx, r.Live, o.CredentialsKey(r.Namespace))
@@ -126,7 +130,7 @@ func (r *Reconciler) neededSecrets(ctx context.Context, goes connections.Key) (m
 	}
 	needed := map[client.ObjectKey]bool{}
 	for _, o := range all {
-		if o.Key() != goes {
+		if o.Key() != goes && o.HasCredentials() {
 			needed[o.CredentialsKey(r.Namespace)] = true
 		}
 	}

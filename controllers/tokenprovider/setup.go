@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
@@ -40,6 +41,7 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 		For(connections.NewObject(r.Kind).Raw, builder.WithPredicates(predicate.Funcs{UpdateFunc: providerChanged})).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.providersOfSecret)).
 		Watches(&v1alpha1.ApiToken{}, r.tokenEvents()).
+		WatchesRawSource(source.Func(r.troubles)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		Complete(r)
 	if err != nil {
@@ -63,8 +65,22 @@ func ledgerChanged(e event.UpdateEvent) bool {
 		connections.KeyFor(before) != connections.KeyFor(after))
 }
 
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// troubles has a suspect provider examined at once, and other trouble reported soon.
+func (r *Reconciler) troubles(_ context.Context, q queue) error {
+	r.Pool.Watch(r.Kind, func(key connections.Key, suspect bool) {
+		request := reconcile.Request{NamespacedName: key.ObjectKey()}
+		if suspect {
+			q.Add(request)
+			return
+		}
+		q.AddAfter(request, gatherFor)
+	})
+	return nil
+}
+
 func (r *Reconciler) tokenEvents() handler.EventHandler {
-	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	enqueue := func(q queue, objects ...client.Object) {
 		for _, obj := range objects {
 			token, ok := obj.(*v1alpha1.ApiToken)

@@ -14,18 +14,27 @@ import (
 
 // keyNamer is an optional power of a driver: the keys that its credentials
 // Secret has to hold, so that a missing one is named before anything is sent.
+// Without any the driver needs no Secret.
 type keyNamer interface{ CredentialKeys() []string }
 
 // quiet is a context for a request that brings a Secret: at a high verbosity the
 // client library logs whole answers to the context's logger.
 func quiet(ctx context.Context) context.Context { return logr.NewContext(ctx, logr.Discard()) }
 
-// credentials reads the minting credentials live, with the resourceVersion of their Secret.
+// credentials reads the minting credentials live, with the resourceVersion of
+// their Secret. A driver that says that it needs none may go without a Secret.
 func (p *Pool) credentials(ctx context.Context, o Object, driver provider.Driver) (map[string]provider.Value, string, error) {
 	name := o.CredentialsKey(p.o.Namespace)
 	var wanted []string
-	if d, ok := driver.(keyNamer); ok {
+	d, names := driver.(keyNamer)
+	if names {
 		wanted = d.CredentialKeys()
+	}
+	if !o.HasCredentials() {
+		if names && len(wanted) == 0 {
+			return nil, "", nil
+		}
+		return nil, "", &MissingCredentialsError{Keys: wanted}
 	}
 	var secret corev1.Secret
 	if err := p.o.Live.Get(quiet(ctx), name, &secret); err != nil {
@@ -34,13 +43,7 @@ func (p *Pool) credentials(ctx context.Context, o Object, driver provider.Driver
 		}
 		return nil, "", notRead(fmt.Sprintf("Secret %s", name), err)
 	}
-	values := make(map[string]provider.Value, len(secret.Data))
-	for key, data := range secret.Data {
-		// A line break at the end is what a shell leaves behind, and no part of a key.
-		if v := strings.TrimRight(string(data), "\r\n"); v != "" {
-			values[key] = provider.NewValue(v)
-		}
-	}
+	values := valuesOf(secret.Data)
 	var missing []string
 	for _, key := range wanted {
 		if values[key].Empty() {
@@ -51,4 +54,15 @@ func (p *Pool) credentials(ctx context.Context, o Object, driver provider.Driver
 		return nil, "", &MissingCredentialsError{Secret: name, Exists: true, Keys: missing}
 	}
 	return values, secret.ResourceVersion, nil
+}
+
+func valuesOf(data map[string][]byte) map[string]provider.Value {
+	values := make(map[string]provider.Value, len(data))
+	for key, value := range data {
+		// A line break at the end is what a shell leaves behind, and no part of a key.
+		if v := strings.TrimRight(string(value), "\r\n"); v != "" {
+			values[key] = provider.NewValue(v)
+		}
+	}
+	return values
 }

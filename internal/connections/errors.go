@@ -15,7 +15,7 @@ import (
 
 // MissingCredentialsError says that the credentials Secret, or keys in it, are missing.
 type MissingCredentialsError struct {
-	// Secret that should hold them.
+	// Secret that should hold them; empty when the provider names none.
 	Secret client.ObjectKey
 	// Exists is false when there is no such Secret.
 	Exists bool
@@ -34,6 +34,10 @@ func (e *MissingCredentialsError) Error() string {
 		keys = " the keys " + strings.Join(e.Keys[:len(e.Keys)-1], ", ") + " and " + e.Keys[len(e.Keys)-1]
 	}
 	switch {
+	case e.Secret.Name == "" && keys != "":
+		return "spec.credentialsSecretRef is not set; name a Secret there, and create it with" + keys
+	case e.Secret.Name == "":
+		return "spec.credentialsSecretRef is not set; name a Secret with the minting credentials there"
 	case !e.Exists && keys != "":
 		return fmt.Sprintf("Secret %s does not exist; create it with%s", e.Secret, keys)
 	case !e.Exists:

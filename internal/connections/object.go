@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider/registry"
 )
 
 // Object is a provider of either kind, seen the same way. Spec and Status point
@@ -50,6 +51,11 @@ func Of(raw client.Object) Object {
 // Key returns the provider's key.
 func (o Object) Key() Key { return Key{Kind: o.Kind, Namespace: o.GetNamespace(), Name: o.GetName()} }
 
+// resolvable is the spec as the registry of drivers wants it.
+func (o Object) resolvable() registry.Spec {
+	return registry.Spec{ProviderSpec: o.Spec, Namespaced: o.Kind == v1alpha1.KindTokenProvider}
+}
+
 // Copy returns a provider that shares nothing with this one.
 func (o Object) Copy() Object {
 	raw, _ := o.Raw.DeepCopyObject().(client.Object) // every kind of Of is a client.Object
@@ -58,6 +64,10 @@ func (o Object) Copy() Object {
 
 // Deleting reports whether the provider is being deleted.
 func (o Object) Deleting() bool { return o.GetDeletionTimestamp() != nil }
+
+// HasCredentials reports whether the provider names a Secret with minting
+// credentials. One without an API to log in to does not.
+func (o Object) HasCredentials() bool { return o.Spec.CredentialsSecretRef.Name != "" }
 
 // CredentialsKey names the Secret with the minting credentials: in the
 // provider's namespace, or the operator's for a ClusterTokenProvider.

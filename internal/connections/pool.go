@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 )
@@ -34,10 +36,40 @@ type Options struct {
 	Cluster string
 	// UserAgent of requests to providers.
 	UserAgent string
+	// Clock is the computer's when nil.
+	Clock clock.Clock
+	// Rate is how many calls a second one provider gets, whoever makes them;
+	// DefaultRate when 0, as many as there are when negative.
+	Rate float64
+	// Burst is how many calls it gets at once after a rest; DefaultBurst when 0.
+	Burst int
+	// MintWait is the longest that a Mint or an Update waits for its turn; one that
+	// would wait longer is not sent.
+	// DefaultMintWait when 0.
+	MintWait time.Duration
+}
+
+func (o Options) withDefaults() Options {
+	if o.Clock == nil {
+		o.Clock = clock.NewReal()
+	}
+	if o.Rate == 0 {
+		o.Rate = DefaultRate
+	}
+	if o.Burst <= 0 {
+		o.Burst = DefaultBurst
+	}
+	if o.MintWait <= 0 {
+		o.MintWait = DefaultMintWait
+	}
+	return o
 }
 
 // Connection is a checked client of one account.
 type Connection struct {
+	// Client keeps to the provider's pace: it waits for its turn, and sends nothing
+	// while the provider asked for a pause. It is a provider.Updater, Counter or
+	// Prober exactly when the driver's own client is.
 	Client  provider.Client
 	Account provider.Account
 	// DriverType makes the account's ID unique among all kinds of provider.
@@ -49,7 +81,10 @@ type Pool struct {
 	o       Options
 	mu      sync.Mutex
 	kept    map[Key]*kept
+	gates   map[Key]*gate
 	flights map[attempt]*flight
+	// watchers are told of trouble with the providers of a kind.
+	watchers map[v1alpha1.ProviderKind]func(key Key, suspect bool)
 }
 
 // version is what a connection was made from: another one needs another connection.
@@ -80,7 +115,8 @@ type flight struct {
 
 // NewPool returns an empty Pool.
 func NewPool(o Options) *Pool {
-	return &Pool{o: o, kept: map[Key]*kept{}, flights: map[attempt]*flight{}}
+	return &Pool{o: o.withDefaults(), kept: map[Key]*kept{}, gates: map[Key]*gate{}, flights: map[attempt]*flight{},
+		watchers: map[v1alpha1.ProviderKind]func(Key, bool){}}
 }
 
 // Connect returns the kept connection. If there is none, or the provider or its
@@ -90,13 +126,14 @@ func (p *Pool) Connect(ctx context.Context, key Key) (Connection, error) {
 	return p.connect(ctx, key, false)
 }
 
-// Refresh reads the credentials and connects anew, which checks them. What it
-// returns replaces the kept connection; an error leaves that as it is.
+// Refresh reads the credentials and connects anew, which checks them and ends a
+// suspicion. What it returns replaces the kept connection; an error leaves that as it is.
 func (p *Pool) Refresh(ctx context.Context, key Key) (Connection, error) {
 	return p.connect(ctx, key, true)
 }
 
-// Forget drops the kept connection of a provider that is gone.
+// Forget drops the kept connection, so that the next one is made from the
+// credentials as they are then.
 func (p *Pool) Forget(key Key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -114,6 +151,7 @@ func (p *Pool) connect(ctx context.Context, key Key, anew bool) (Connection, err
 	}
 	a := attempt{key: key, anew: anew, version: version{uid: o.GetUID(), generation: o.GetGeneration(), secret: secret}}
 	p.mu.Lock()
+	g := p.gate(o)
 	if k, ok := p.kept[key]; ok && !anew && k.serves(a.version) {
 		p.mu.Unlock()
 		return k.connection, nil
@@ -122,7 +160,7 @@ func (p *Pool) connect(ctx context.Context, key Key, anew bool) (Connection, err
 	if !running {
 		f = &flight{done: make(chan struct{})}
 		p.flights[a] = f
-		go p.fly(context.WithoutCancel(ctx), o, a, f)
+		go p.fly(context.WithoutCancel(ctx), o, g, a, f)
 	}
 	p.mu.Unlock()
 	select {
@@ -134,10 +172,10 @@ func (p *Pool) connect(ctx context.Context, key Key, anew bool) (Connection, err
 }
 
 // fly makes one attempt. It outlives the caller who began it, because others may wait too.
-func (p *Pool) fly(ctx context.Context, o Object, a attempt, f *flight) {
+func (p *Pool) fly(ctx context.Context, o Object, g *gate, a attempt, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	made, err := p.dial(ctx, o, a.anew)
+	made, err := p.dial(ctx, o, g, a.anew)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err == nil {
@@ -150,8 +188,8 @@ func (p *Pool) fly(ctx context.Context, o Object, a attempt, f *flight) {
 }
 
 // dial reads the credentials live and connects, unless the same credentials are connected already.
-func (p *Pool) dial(ctx context.Context, o Object, anew bool) (*kept, error) {
-	driver, settings, err := p.o.Registry.Resolve(o.Spec)
+func (p *Pool) dial(ctx context.Context, o Object, g *gate, anew bool) (*kept, error) {
+	driver, settings, err := p.o.Registry.Resolve(o.resolvable())
 	if err != nil {
 		return nil, noDriver(o.Key())
 	}
@@ -166,10 +204,11 @@ func (p *Pool) dial(ctx context.Context, o Object, anew bool) (*kept, error) {
 		made.connection = *same
 		return made, nil
 	}
-	made.connection.Client, made.connection.Account, err = driver.Connect(ctx, cfg)
+	inner, account, err := g.connect(ctx, driver, cfg, anew)
 	if err != nil {
-		return nil, connectError(err)
+		return nil, err
 	}
+	made.connection.Client, made.connection.Account = guard(inner, g), account
 	return made, nil
 }
 
@@ -198,6 +237,9 @@ func (k *kept) serves(v version) bool {
 }
 
 func (p *Pool) cachedSecretVersion(ctx context.Context, o Object) (string, error) {
+	if !o.HasCredentials() {
+		return "", nil
+	}
 	found := metav1.PartialObjectMetadata{}
 	found.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
 	name := o.CredentialsKey(p.o.Namespace)

@@ -55,7 +55,7 @@ func newWorld(t *testing.T) *world {
 		key: Key{Kind: v1alpha1.KindTokenProvider, Namespace: namespace, Name: "p"}}
 	w.backend.Token = "good"
 	drivers, err := registry.New(registry.Entry{Driver: keyed{fake.New(w.backend)},
-		Settings: func(s *v1alpha1.ProviderSpec) (any, bool) {
+		Settings: func(s registry.Spec) (any, bool) {
 			return s.AWS.Region, s.AWS != nil && s.AWS.Region != "driverless"
 		}})
 	if err != nil {

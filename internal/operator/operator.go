@@ -85,7 +85,8 @@ func addControllers(mgr manager.Manager, o Options, cluster string) error {
 	recorder := mgr.GetEventRecorder(recorderName)
 	pool := connections.NewPool(connections.Options{
 		Reader: mgr.GetClient(), Live: mgr.GetAPIReader(), Registry: o.Registry,
-		Namespace: o.Namespace, Cluster: cluster, UserAgent: o.userAgent(),
+		Namespace: o.Namespace, Cluster: cluster, UserAgent: o.userAgent(), Clock: o.Clock,
+		Rate: o.ProviderRate, Burst: o.ProviderBurst,
 	})
 	for _, kind := range []v1alpha1.ProviderKind{v1alpha1.KindTokenProvider, v1alpha1.KindClusterTokenProvider} {
 		r := &tokenprovider.Reconciler{

@@ -61,6 +61,11 @@ type Options struct {
 	// QPS and Burst of requests to the API server; 0: no limit but the server's own.
 	QPS   float32
 	Burst int
+	// ProviderRate is how many calls a second one provider gets at most, and
+	// ProviderBurst how many at once after a rest; 0: the defaults of package
+	// connections, a negative rate: no limit.
+	ProviderRate  float64
+	ProviderBurst int
 	// Concurrency is DefaultConcurrency when 0.
 	Concurrency int
 	// SweepInterval is orphansweep.DefaultInterval when 0.

@@ -51,7 +51,7 @@ func namespace(t *testing.T, c client.Client, labels map[string]string) string {
 func drivers(t *testing.T, b *fake.Backend) *registry.Registry {
 	t.Helper()
 	r, err := registry.New(registry.Entry{Driver: fake.New(b),
-		Settings: func(s *v1alpha1.ProviderSpec) (any, bool) { return nil, s.AWS != nil }})
+		Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 	ctrlmetrics "sigs.k8s.io/controller-runtime/pkg/metrics"
 
-	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider/fake"
@@ -43,13 +42,14 @@ func newSubject(cfg *rest.Config, s settings) *subject {
 func (s *subject) start(ctx context.Context) error {
 	drivers, err := registry.New(registry.Entry{
 		Driver:   fake.New(s.backend),
-		Settings: func(p *v1alpha1.ProviderSpec) (any, bool) { return nil, p.AWS != nil },
+		Settings: func(p registry.Spec) (any, bool) { return nil, p.AWS != nil },
 	})
 	if err != nil {
 		return fmt.Errorf("registering the in-memory provider: %w", err)
 	}
 	mgr, err := operator.New(ctx, s.cfg, operator.Options{
 		Registry: drivers, Logger: s.settings.logger(), Version: "bench", Concurrency: s.settings.concurrency,
+		ProviderRate: -1, // it measures the operator, not its courtesy
 	})
 	if err != nil {
 		return err

@@ -14,7 +14,20 @@ import (
 type Entry struct {
 	Driver provider.Driver
 	// Settings returns the driver's settings and true when the spec has its block.
-	Settings func(*v1alpha1.ProviderSpec) (any, bool)
+	Settings func(Spec) (any, bool)
+}
+
+// Spec is the spec of a provider, and what else its settings depend on.
+type Spec struct {
+	*v1alpha1.ProviderSpec
+	// Namespaced: it is a TokenProvider, whose author may be nobody's administrator.
+	Namespaced bool
+}
+
+// declared is an optional power of a driver whose abilities are declared in its
+// settings: it returns the driver that has them.
+type declared interface {
+	For(settings any) provider.Driver
 }
 
 // Registry is a fixed list of drivers.
@@ -36,11 +49,16 @@ func New(entries ...Entry) (*Registry, error) {
 }
 
 // Resolve returns the driver whose block is set, with its settings.
-func (r *Registry) Resolve(spec *v1alpha1.ProviderSpec) (provider.Driver, any, error) {
+func (r *Registry) Resolve(spec Spec) (provider.Driver, any, error) {
 	for _, e := range r.entries {
-		if settings, ok := e.Settings(spec); ok {
-			return e.Driver, settings, nil
+		settings, ok := e.Settings(spec)
+		if !ok {
+			continue
 		}
+		if d, ok := e.Driver.(declared); ok {
+			return d.For(settings), settings, nil
+		}
+		return e.Driver, settings, nil
 	}
 	return nil, nil, ErrNoDriver
 }

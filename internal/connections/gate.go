@@ -1,0 +1,254 @@
+package connections
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+	"k8s.io/apimachinery/pkg/types"
+
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/provider"
+)
+
+const (
+	// DefaultRate is how many requests a second one provider gets.
+	DefaultRate = 10
+	// DefaultBurst is how many requests a provider gets at once after a rest.
+	DefaultBurst = 20
+	// DefaultMintWait is the longest that a Mint or an Update waits for its turn. Its
+	// deadline is a minute from its reservation, and the request takes time too.
+	DefaultMintWait = 20 * time.Second
+
+	// firstPause is the pause after an answer "too many requests" that asks for
+	// none; it doubles with each such answer, up to mostPause.
+	firstPause = time.Second
+	mostPause  = time.Minute
+	// longestPause bounds what a provider may ask for.
+	longestPause = time.Hour
+	// unansweredMost is how many calls in a row have to fail without an answer until
+	// the provider is suspected: one may be the network's doing.
+	unansweredMost = 3
+)
+
+// operation is a call as status.lastError names it.
+type operation string
+
+const (
+	opConnect operation = "connect"
+	// opExamine is a connect of the one who examines the provider: it is no reason
+	// to have it examined once more.
+	opExamine operation = "examine"
+	opMint    operation = "mint"
+	opFind    operation = "find"
+	opList    operation = "list"
+	opRevoke  operation = "revoke"
+	opUpdate  operation = "update"
+	opProbe   operation = "probe"
+)
+
+// ErrNotSent is the cause of an error for a call that was held back here, because
+// the provider asked for a pause or too many requests wait for it.
+var ErrNotSent = errors.New("the request was not sent")
+
+// Trouble is the last thing that went wrong with a provider.
+type Trouble struct {
+	// At is when, by the wall.
+	At time.Time
+	// Operation that failed: connect, mint, find, list, revoke, update or probe.
+	Operation string
+	Code      provider.Code
+	// Message is safe to show.
+	Message string
+}
+
+// Health is what the calls of a provider's clients told about it.
+type Health struct {
+	// Suspect: a call failed in a way that says something about the provider rather
+	// than about the call. It is true until the provider is examined (Refresh).
+	Suspect bool
+	// LastError is nil when nothing went wrong in this process.
+	LastError *Trouble
+}
+
+// gate stands before all calls to one provider, whoever makes them: it keeps to
+// the provider's pace, and remembers what the answers say about its health. It
+// outlives connections.
+type gate struct {
+	uid      types.UID
+	clock    clock.Clock
+	limiter  *rate.Limiter
+	rate     float64
+	mintWait time.Duration
+	// tell says that there is trouble, and whether that made the provider suspect.
+	tell func(suspect bool)
+
+	mu         sync.Mutex
+	generation int64
+	// shutUntil is when the pause that the provider asked for ends, by the monotonic
+	// clock; opensAt the same by the wall, to be shown.
+	shutUntil time.Duration
+	opensAt   time.Time
+	// limited and unanswered count such answers in a row.
+	limited, unanswered int
+	suspect             bool
+	last                *Trouble
+}
+
+// follow takes note of a new declaration, which may name another server: what the
+// old one asked for is over.
+func (g *gate) follow(generation int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.generation != generation {
+		g.generation, g.shutUntil, g.limited, g.unanswered = generation, 0, 0, 0
+	}
+}
+
+// enter returns when a call may be sent, or an error that says that it was not.
+func (g *gate) enter(ctx context.Context, op operation) error {
+	if err := g.pause(); err != nil {
+		return err
+	}
+	turn := g.limiter.ReserveN(g.instant(), 1)
+	wait := turn.DelayFrom(g.instant())
+	if (op == opMint || op == opUpdate) && wait > g.mintWait {
+		turn.CancelAt(g.instant())
+		return g.crowded(wait)
+	}
+	if wait > 0 {
+		if err := g.clock.Sleep(ctx, wait); err != nil {
+			turn.CancelAt(g.instant())
+			return &provider.Error{Code: provider.CodeRateLimited, NotExecuted: true, Err: err,
+				Message: "the request waited for its turn until it was given up"}
+		}
+	}
+	if err := g.pause(); err != nil { // an answer asked for it meanwhile
+		return err
+	}
+	return nil
+}
+
+// blocked returns what enter would refuse a Mint with now, without taking a turn.
+func (g *gate) blocked() error {
+	if err := g.pause(); err != nil {
+		return err
+	}
+	turn := g.limiter.ReserveN(g.instant(), 1)
+	wait := turn.DelayFrom(g.instant())
+	turn.CancelAt(g.instant())
+	if wait > g.mintWait {
+		return g.crowded(wait)
+	}
+	return nil
+}
+
+// instant is the monotonic time in the form that the limiter takes.
+func (g *gate) instant() time.Time { return time.Unix(0, 0).Add(g.clock.Monotonic()) }
+
+// pause returns an error while the provider wants no requests.
+func (g *gate) pause() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	left := g.shutUntil - g.clock.Monotonic()
+	if left <= 0 {
+		return nil
+	}
+	return &provider.Error{Code: provider.CodeRateLimited, NotExecuted: true, RetryAfter: left, Err: ErrNotSent,
+		Message: "the provider asked for a pause; nothing is sent to it until " + g.opensAt.UTC().Format(time.RFC3339)}
+}
+
+func (g *gate) crowded(wait time.Duration) error {
+	return &provider.Error{Code: provider.CodeRateLimited, NotExecuted: true, RetryAfter: wait, Err: ErrNotSent,
+		Message: fmt.Sprintf("so many requests wait for this provider that one more would not be sent within %s, at %g a second", g.mintWait, g.rate)}
+}
+
+// leave takes note of how a call ended.
+func (g *gate) leave(ctx context.Context, op operation, err error) {
+	var refusal *provider.Refusal
+	switch {
+	case err == nil:
+		g.mu.Lock()
+		g.limited, g.unanswered = 0, 0
+		g.mu.Unlock()
+	case errors.Is(ctx.Err(), context.Canceled), errors.As(err, &refusal):
+		// Given up by the caller, or never sent: it says nothing about the provider.
+	default:
+		suspect := g.fail(op, provider.AsError(err))
+		if op != opExamine {
+			g.tell(suspect)
+		}
+	}
+}
+
+// fail records an error and reports whether it made the provider suspect.
+func (g *gate) fail(op operation, e *provider.Error) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	shown := op
+	if op == opExamine {
+		shown = opConnect
+	}
+	g.last = &Trouble{At: g.clock.Now(), Operation: string(shown), Code: e.Code, Message: e.Message}
+	g.shut(e)
+	if e.Code == provider.CodeUnavailable {
+		g.unanswered++
+	} else {
+		g.unanswered = 0
+	}
+	if op == opExamine || g.suspect || !g.alarming(op, e.Code) {
+		return false
+	}
+	g.suspect = true
+	return true
+}
+
+// shut begins the pause that an answer asks for. The lock is held.
+func (g *gate) shut(e *provider.Error) {
+	pause := min(e.RetryAfter, longestPause)
+	switch {
+	case e.Code != provider.CodeRateLimited:
+		g.limited = 0
+	case pause <= 0:
+		pause = mostPause
+		if g.limited < 10 {
+			pause = min(mostPause, firstPause<<g.limited)
+		}
+		g.limited++
+	}
+	if until := g.clock.Monotonic() + pause; pause > 0 && until > g.shutUntil {
+		// What is shown is in whole seconds, and not before the end.
+		g.shutUntil, g.opensAt = until, g.clock.Now().Add(pause+time.Second-1).Truncate(time.Second)
+	}
+}
+
+// alarming reports whether an error says something about the provider rather than
+// about the call. The lock is held.
+func (g *gate) alarming(op operation, code provider.Code) bool {
+	switch code {
+	case provider.CodeUnauthenticated, provider.CodePermissionDenied, provider.CodeAccountBlocked:
+		return true
+	case provider.CodeUnavailable:
+		return op == opConnect || g.unanswered >= unansweredMost
+	case provider.CodeInvalid, provider.CodeQuota, provider.CodeRateLimited, provider.CodeUnknown:
+		return false
+	default:
+		return false
+	}
+}
+
+// examining ends a suspicion: the one who examines it decides now.
+func (g *gate) examining() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.suspect, g.unanswered = false, 0
+}
+
+func (g *gate) health() Health {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return Health{Suspect: g.suspect, LastError: g.last}
+}

@@ -1,0 +1,155 @@
+package connections
+
+import (
+	"context"
+	"iter"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Blocked returns the error that a Mint or an Update of this client would be refused with now,
+// because the provider asked for a pause or too many requests wait for it; nil when
+// it would be sent. Whoever asks before a reservation makes none in vain.
+func Blocked(c provider.Client) error {
+	if g, ok := c.(interface{ blocked() error }); ok {
+		return g.blocked()
+	}
+	return nil
+}
+
+// guard returns a client whose calls pass a gate. It has the optional powers of
+// the client that it guards, and no others.
+func guard(inner provider.Client, g *gate) provider.Client {
+	base := &guarded{gate: g, inner: inner}
+	u, updates := inner.(provider.Updater)
+	c, counts := inner.(provider.Counter)
+	p, probes := inner.(provider.Prober)
+	update, count, probe := updater{g, u}, counter{g, c}, prober{g, p}
+	switch [3]bool{updates, counts, probes} {
+	case [3]bool{true, true, true}:
+		return &struct {
+			*guarded
+			updater
+			counter
+			prober
+		}{base, update, count, probe}
+	case [3]bool{true, true, false}:
+		return &struct {
+			*guarded
+			updater
+			counter
+		}{base, update, count}
+	case [3]bool{true, false, true}:
+		return &struct {
+			*guarded
+			updater
+			prober
+		}{base, update, probe}
+	case [3]bool{false, true, true}:
+		return &struct {
+			*guarded
+			counter
+			prober
+		}{base, count, probe}
+	case [3]bool{true, false, false}:
+		return &struct {
+			*guarded
+			updater
+		}{base, update}
+	case [3]bool{false, true, false}:
+		return &struct {
+			*guarded
+			counter
+		}{base, count}
+	case [3]bool{false, false, true}:
+		return &struct {
+			*guarded
+			prober
+		}{base, probe}
+	default:
+		return base
+	}
+}
+
+// guarded is a client behind a gate.
+type guarded struct {
+	*gate
+	inner provider.Client
+}
+
+// through makes one call that passes the gate.
+func through[T any](ctx context.Context, g *gate, op operation, call func() (T, error)) (T, error) {
+	var none T
+	if err := g.enter(ctx, op); err != nil {
+		return none, err
+	}
+	out, err := call()
+	g.leave(ctx, op, err)
+	return out, err
+}
+
+// Mint implements provider.Client.
+func (c *guarded) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
+	return through(ctx, c.gate, opMint, func() (provider.Minted, error) { return c.inner.Mint(ctx, req) })
+}
+
+// Find implements provider.Client.
+func (c *guarded) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+	return through(ctx, c.gate, opFind, func() ([]provider.Credential, error) { return c.inner.Find(ctx, ref) })
+}
+
+// List implements provider.Client. However many pages it takes, it is one call.
+func (c *guarded) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
+	return func(yield func(provider.Credential, error) bool) {
+		if err := c.enter(ctx, opList); err != nil {
+			yield(provider.Credential{}, err)
+			return
+		}
+		var failed error
+		for credential, err := range c.inner.List(ctx, owner) {
+			if err != nil {
+				failed = err
+			}
+			if !yield(credential, err) {
+				break
+			}
+		}
+		c.leave(ctx, opList, failed)
+	}
+}
+
+// Revoke implements provider.Client.
+func (c *guarded) Revoke(ctx context.Context, ref provider.Ref) error {
+	_, err := through(ctx, c.gate, opRevoke, func() (struct{}, error) { return struct{}{}, c.inner.Revoke(ctx, ref) })
+	return err
+}
+
+type updater struct {
+	gate  *gate
+	inner provider.Updater
+}
+
+// Update implements provider.Updater.
+func (u updater) Update(ctx context.Context, ref provider.Ref, req provider.MintRequest) (provider.Credential, error) {
+	return through(ctx, u.gate, opUpdate, func() (provider.Credential, error) { return u.inner.Update(ctx, ref, req) })
+}
+
+type counter struct {
+	gate  *gate
+	inner provider.Counter
+}
+
+// Occupied implements provider.Counter.
+func (c counter) Occupied(ctx context.Context) ([]provider.Credential, error) {
+	return through(ctx, c.gate, opList, func() ([]provider.Credential, error) { return c.inner.Occupied(ctx) })
+}
+
+type prober struct {
+	gate  *gate
+	inner provider.Prober
+}
+
+// Accepts implements provider.Prober.
+func (p prober) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
+	return through(ctx, p.gate, opProbe, func() (bool, error) { return p.inner.Accepts(ctx, secret, grant) })
+}

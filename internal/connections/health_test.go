@@ -1,0 +1,195 @@
+package connections
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/internal/testutil"
+)
+
+// at makes a new pool whose clock stands still, with a rate of its own.
+func (w *world) at(c *testutil.Clock, drivers *registry.Registry) {
+	o := w.pool.o
+	o.Clock, o.Rate, o.Burst = c, 1, 4
+	if drivers != nil {
+		o.Registry = drivers
+	}
+	w.pool = NewPool(o)
+}
+
+// A pause that one call was asked for holds for every call of the provider,
+// connecting included, and for no other provider.
+func TestAPauseIsOfTheProvider(t *testing.T) {
+	w := newWorld(t)
+	c := testutil.NewClock(epoch)
+	w.at(c, nil)
+	other := w.key
+	other.Name = "q"
+	w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.key.Namespace, Name: "q"}, Spec: spec()})
+	first := w.connect(w.pool.Connect, 1)
+	w.backend.Script(fake.Revoke, fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Minute})
+	if err := first.Client.Revoke(t.Context(), provider.Ref{Name: "n"}); provider.AsError(err).RetryAfter != time.Minute {
+		t.Fatal(err)
+	}
+	if kept := w.connect(w.pool.Connect, 1); kept.Client != first.Client {
+		t.Error("a pause costs the connection")
+	}
+	if _, err := w.pool.Refresh(t.Context(), w.key); provider.AsError(err).RetryAfter != time.Minute || !errors.Is(err, ErrNotSent) {
+		t.Errorf("an examination gets %v", err)
+	}
+	w.pool.Forget(w.key)
+	if _, err := w.pool.Connect(t.Context(), w.key); !errors.Is(err, ErrNotSent) {
+		t.Errorf("after the connection was dropped: %v", err)
+	}
+	if _, err := w.pool.Connect(t.Context(), other); err != nil {
+		t.Errorf("the other provider: %v", err)
+	}
+	if n := w.backend.Count(fake.Connect); n != 2 {
+		t.Errorf("%d calls to connect", n)
+	}
+	c.Advance(time.Minute)
+	again := w.connect(w.pool.Connect, 3)
+	if err := again.Client.Revoke(t.Context(), provider.Ref{Name: "n"}); err != nil {
+		t.Error(err)
+	}
+}
+
+// Trouble is told to whoever watches the providers of its kind.
+func TestWatch(t *testing.T) {
+	w := newWorld(t)
+	w.at(testutil.NewClock(epoch), nil)
+	var told []bool
+	w.pool.Watch(w.key.Kind, func(key Key, suspect bool) {
+		if key != w.key {
+			t.Errorf("trouble with %v", key)
+		}
+		told = append(told, suspect)
+	})
+	if diff := cmp.Diff(Health{}, w.pool.Health(w.key)); diff != "" {
+		t.Error(diff)
+	}
+	w.backend.Script(fake.Connect, fake.Fault{Kind: fake.InDoubt})
+	if _, err := w.pool.Connect(t.Context(), w.key); err == nil {
+		t.Fatal("no error")
+	}
+	want := Health{Suspect: true, LastError: &Trouble{At: epoch, Operation: "connect", Code: provider.CodeUnavailable, Message: "the provider did not answer"}}
+	if diff := cmp.Diff(want, w.pool.Health(w.key)); diff != "" {
+		t.Error(diff)
+	}
+	client := w.refresh().Client
+	want.Suspect = false
+	if diff := cmp.Diff(want, w.pool.Health(w.key)); diff != "" {
+		t.Errorf("after an examination: %s", diff)
+	}
+	w.backend.Script(fake.Find, fake.Fault{Kind: fake.Reject, Code: provider.CodeQuota})
+	if _, err := client.Find(t.Context(), provider.Ref{Name: "n"}); err == nil {
+		t.Fatal("no error")
+	}
+	if diff := cmp.Diff([]bool{true, false}, told); diff != "" {
+		t.Errorf("told: %s", diff)
+	}
+	if got := w.pool.Health(w.key).LastError; got.Operation != "find" || got.Code != provider.CodeQuota {
+		t.Errorf("the last error is %+v", got)
+	}
+	w.pool.Drop(w.key)
+	if diff := cmp.Diff(Health{}, w.pool.Health(w.key)); diff != "" {
+		t.Errorf("of a provider that is gone: %s", diff)
+	}
+}
+
+func (w *world) refresh() Connection {
+	w.t.Helper()
+	c, err := w.pool.Refresh(w.t.Context(), w.key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return c
+}
+
+// A provider that was made anew under the same name owes nothing to the old one.
+func TestANewProviderStartsAfresh(t *testing.T) {
+	w := newWorld(t)
+	w.at(testutil.NewClock(epoch), nil)
+	w.backend.Script(fake.Connect, fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Hour})
+	if _, err := w.pool.Connect(t.Context(), w.key); err == nil {
+		t.Fatal("no error")
+	}
+	w.must(w.c.Delete(t.Context(), w.provider()))
+	w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.key.Namespace, Name: "p"}, Spec: spec()})
+	w.connect(w.pool.Connect, 2)
+	if h := w.pool.Health(w.key); h.LastError != nil {
+		t.Errorf("the new one has the last error %+v", h.LastError)
+	}
+}
+
+// keyless needs no credentials, and says so.
+type keyless struct{ *fake.Driver }
+
+func (keyless) CredentialKeys() []string { return nil }
+
+// Without credentialsSecretRef a driver that needs none connects, and any other
+// says what is missing. No Secret is asked for.
+func TestWithoutCredentials(t *testing.T) {
+	tests := map[string]struct {
+		driver func(*fake.Driver) provider.Driver
+		says   []string
+	}{
+		"none are needed":         {driver: func(d *fake.Driver) provider.Driver { return keyless{d} }},
+		"keys are needed":         {func(d *fake.Driver) provider.Driver { return keyed{d} }, []string{"spec.credentialsSecretRef is not set", "the keys token and other"}},
+		"the driver does not say": {func(d *fake.Driver) provider.Driver { return d }, []string{"spec.credentialsSecretRef is not set", "the minting credentials"}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.backend.Token = ""
+			drivers, err := registry.New(registry.Entry{Driver: test.driver(fake.New(w.backend)),
+				Settings: func(s registry.Spec) (any, bool) { return s.KloudBean, s.KloudBean != nil }})
+			w.must(err)
+			w.at(testutil.NewClock(epoch), drivers)
+			w.key.Name = "bare"
+			w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.key.Namespace, Name: "bare"},
+				Spec: v1alpha1.ProviderSpec{KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3.example.com"}}})
+			if len(test.says) == 0 {
+				w.connect(w.pool.Connect, 1)
+				w.connect(w.pool.Connect, 1)
+				w.connect(w.pool.Refresh, 2)
+				return
+			}
+			_, err = w.pool.Connect(t.Context(), w.key)
+			var missing *MissingCredentialsError
+			if !errors.As(err, &missing) {
+				t.Fatalf("got %v", err)
+			}
+			for _, want := range test.says {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+			if n := w.backend.Count(fake.Connect); n != 0 {
+				t.Errorf("%d calls without credentials", n)
+			}
+		})
+	}
+}
+
+// Minting credentials that were replaced in their Secret are used by the next
+// call, without a restart.
+func TestReplacedCredentialsAreUsed(t *testing.T) {
+	w := newWorld(t)
+	w.connect(w.pool.Connect, 1)
+	w.backend.Token = "newer"
+	w.patch(w.secret, func() { w.secret.Data[fake.TokenKey] = []byte("newer") })
+	c := w.connect(w.pool.Connect, 2)
+	if _, err := c.Client.Find(t.Context(), provider.Ref{Name: "n"}); err != nil {
+		t.Error(err)
+	}
+}
