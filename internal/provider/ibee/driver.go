@@ -1,0 +1,143 @@
+// Package ibee issues S3 credentials of IBEE Cloud over its REST API. Platform
+// API tokens, which alone can read billing, exist in the portal only: a person
+// makes them, and the driver checks what is handed over.
+package ibee
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/httpapi"
+)
+
+// Type is the name of the driver's block in a provider's spec.
+const Type = "ibee"
+
+// KeyToken is the key of a platform API token: of the one that mints, in the
+// credentials Secret, and of one that a person made.
+const KeyToken = "token"
+
+// The keys of an S3 credential.
+const (
+	KeyID     = "AWS_ACCESS_KEY_ID"
+	KeySecret = "AWS_SECRET_ACCESS_KEY"
+)
+
+// DefaultEndpoint is the vendor's production API (devs-ibee/terraform-provider-ibee, docs/index.md).
+const DefaultEndpoint = "https://" + defaultHost + "/v1"
+
+// s3Region signs the requests of workloads, wherever their buckets are stored
+// (docs.ibee.ai, Object Storage, API Tokens: the example for the AWS CLI).
+const s3Region = "us-east-1"
+
+// window is how many credentials the list shows, the newest of them
+// (devs-ibee/ibee-typescript, src/resources/objectStorage.ts: "at most the 100 newest").
+const window = 100
+
+// maxSkew is how far the provider's clock may be from ours for the rule of the
+// list's window to hold; see hidden.
+const maxSkew = 5 * time.Minute
+
+// settle is inferred; the vendor says nothing about it. Cloudflare stands in
+// front of the API (error 1010 in LIVE_STORAGE_RESULTS.md of
+// devs-ibee/terraform-provider-ibee) and waits about two minutes for the server
+// behind it (Cloudflare, error 524), longer than the vendor's own Terraform
+// client, which waits 90 seconds. The third minute is for that server.
+const settle = 3 * time.Minute
+
+// userAgent is sent when the operator names none: the API's firewall turns away
+// clients by their User-Agent (LIVE_STORAGE_RESULTS.md, error 1010).
+const userAgent = "apitoken-operator (+https://apitoken.dev)"
+
+// Settings are the driver's part of a provider's spec.
+type Settings struct {
+	// WorkspaceID is the number of the workspace, which the portal calls project.
+	WorkspaceID string
+	// Endpoint is the URL of the API; empty: DefaultEndpoint.
+	Endpoint string
+	// S3Endpoint is the URL handed to workloads; empty: the workspace's own at the vendor.
+	S3Endpoint string
+}
+
+// Driver implements provider.Driver, provider.Validator, provider.Connector and provider.ByHand.
+type Driver struct{}
+
+// New returns the driver.
+func New() *Driver { return &Driver{} }
+
+// Type implements provider.Driver.
+func (*Driver) Type() string { return Type }
+
+// Capabilities implements provider.Driver. The vendor admits names of 100
+// characters, more than any name the operator makes. An S3 credential has no
+// expiry and cannot be changed.
+func (*Driver) Capabilities() provider.Capabilities {
+	return provider.Capabilities{
+		Scopes:           grantable(),
+		ExpiryEnforcedBy: provider.EnforcedByOperator,
+		Settle:           settle,
+		Narrows:          []provider.Field{provider.FieldBuckets},
+		Listed:           window,
+	}
+}
+
+// CredentialKeys are the keys that the credentials Secret must hold.
+func (*Driver) CredentialKeys() []string { return []string{KeyToken} }
+
+// Connection implements provider.Connector. Beside a platform API token stand
+// the environment variables that the vendor's clients read
+// (devs-ibee/terraform-provider-ibee, docs/index.md).
+func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]string {
+	s, err := settingsOf(cfg)
+	if err != nil {
+		return nil
+	}
+	if billingOnly(grant) {
+		return map[string]string{"IBEE_WORKSPACE_ID": s.WorkspaceID, "IBEE_ENDPOINT": s.Endpoint}
+	}
+	return provider.S3Connection(s.S3Endpoint, s3Region, grant.Buckets)
+}
+
+// workspace is what the vendor's clients admit as workspace_id.
+var workspace = regexp.MustCompile(`^[1-9][0-9]*$`)
+
+// settingsOf returns the settings of a configuration, checked and complete.
+func settingsOf(cfg provider.Config) (Settings, error) {
+	s, ok := cfg.Settings.(Settings)
+	if !ok {
+		return Settings{}, provider.Invalid(fmt.Sprintf("the settings of the ibee driver are missing (got %T)", cfg.Settings))
+	}
+	if !workspace.MatchString(s.WorkspaceID) {
+		return Settings{}, provider.Invalid(`spec.ibee.workspaceID is not a workspace; write its number, for example "42"`)
+	}
+	if s.Endpoint == "" {
+		s.Endpoint = DefaultEndpoint
+	}
+	if s.S3Endpoint == "" {
+		s.S3Endpoint = "https://" + s.WorkspaceID + ".blob.ibeestorage.com"
+	}
+	for field, endpoint := range map[string]string{"spec.ibee.endpoint": s.Endpoint, "spec.ibee.s3Endpoint": s.S3Endpoint} {
+		if _, err := httpapi.New(field, endpoint, cfg); err != nil {
+			return Settings{}, err
+		}
+	}
+	return s, nil
+}
+
+// defaultHost is the server of DefaultEndpoint.
+const defaultHost = "api.ibee.ai"
+
+// accountID is the workspace, and the server that it is at unless that is the
+// vendor's own. A port that the scheme implies is left out.
+func accountID(workspaceID string, base *url.URL) string {
+	implied := map[string]string{"https": ":443", "http": ":80"}[base.Scheme]
+	host := strings.TrimSuffix(strings.ToLower(base.Host), implied)
+	if host == defaultHost {
+		return workspaceID
+	}
+	return workspaceID + "@" + host
+}

@@ -1,0 +1,89 @@
+package ibee
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/httpapi"
+)
+
+// order is the body of a request for an S3 credential. Nothing is left out: the
+// vendor's defaults are the widest there are.
+type order struct {
+	Name           string   `json:"name"`
+	PermissionType string   `json:"permission_type"`
+	BucketScope    string   `json:"bucket_scope"`
+	AllowedBuckets []string `json:"allowed_buckets"`
+}
+
+// Mint implements provider.Client. One request makes the whole credential.
+func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
+	if _, err := credname.Parse(req.Name); err != nil {
+		return provider.Minted{}, provider.Invalid("the name of a credential is not one that this operator makes")
+	}
+	p, refusal := plan(req.Grant)
+	if refusal != nil {
+		e := provider.Invalid("what was declared cannot be granted: " + refusal.Message)
+		e.Err = refusal
+		return provider.Minted{}, e
+	}
+	switch {
+	case p.byHand:
+		return c.takeOver(ctx, req)
+	case req.HandedOver != nil:
+		return provider.Minted{}, provider.Invalid("an S3 credential is made by the operator, and one that is handed over is not used: remove it")
+	}
+	asked := order{Name: req.Name, PermissionType: p.permission, BucketScope: p.bucketScope, AllowedBuckets: p.buckets}
+	var got struct {
+		credential
+		Secret string `json:"secret_access_key"`
+	}
+	_, err := c.call(ctx, httpapi.Request{
+		What: "create the credential", Method: http.MethodPost, Path: credentialsPath, Body: asked, Into: &got,
+	})
+	if err != nil {
+		return provider.Minted{}, err
+	}
+	if !accessKeyID.MatchString(got.AccessKeyID) || got.Secret == "" {
+		return provider.Minted{}, unclear("could not create the credential: the provider answered without a key")
+	}
+	if field := deviation(asked, got.credential); field != "" {
+		return provider.Minted{}, c.discard(ctx, got.AccessKeyID, field)
+	}
+	return provider.Minted{
+		Credential: got.shown(),
+		Secret:     map[string]provider.Value{KeyID: provider.NewValue(got.AccessKeyID), KeySecret: provider.NewValue(got.Secret)},
+	}, nil
+}
+
+// deviation returns the field in which a credential is not what was asked for, or nothing.
+func deviation(asked order, got credential) string {
+	sorted := func(list []string) []string { return slices.Sorted(slices.Values(list)) }
+	switch {
+	case got.Name != asked.Name:
+		return "name"
+	case got.Status != statusActive:
+		return "status"
+	case got.PermissionType != asked.PermissionType:
+		return "permission_type"
+	case got.BucketScope != asked.BucketScope:
+		return "bucket_scope"
+	case !slices.Equal(sorted(got.AllowedBuckets), sorted(asked.AllowedBuckets)):
+		return "allowed_buckets"
+	}
+	return ""
+}
+
+// discard ends a credential that is not what was asked for, by its id, because
+// its name may be what deviates. The error stays in doubt, so that the attempt
+// is also revoked by name.
+func (c *client) discard(ctx context.Context, id, field string) error {
+	message := "the provider made a credential whose " + field + " is not what was asked for; "
+	if err := c.end(ctx, id); err != nil {
+		return &provider.Error{Code: provider.CodeUnknown, Err: err, Message: message + "revoking it failed: revoke the access key " + id + " in the portal"}
+	}
+	return &provider.Error{Code: provider.CodeUnknown, Message: message + "it was revoked at once"}
+}

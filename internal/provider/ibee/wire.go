@@ -1,0 +1,104 @@
+package ibee
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"regexp"
+	"time"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/httpapi"
+)
+
+// credentialsPath is the collection of a workspace's S3 credentials.
+const credentialsPath = "/object-storage/credentials"
+
+// The statuses of an S3 credential that the vendor's clients know. Any other
+// one counts as live, because nothing says that it is not.
+const (
+	statusActive  = "active"
+	statusRevoked = "revoked"
+)
+
+// credential is an S3 credential as the API shows it, without its secret
+// (devs-ibee/ibee-typescript, src/types.ts).
+type credential struct {
+	AccessKeyID    string   `json:"access_key_id"`
+	Name           string   `json:"name"`
+	Status         string   `json:"status"`
+	CreatedAt      string   `json:"created_at"`
+	PermissionType string   `json:"permission_type"`
+	BucketScope    string   `json:"bucket_scope"`
+	AllowedBuckets []string `json:"allowed_buckets"`
+}
+
+func (c credential) live() bool { return c.Status != statusRevoked }
+
+// created is when it was made; zero when that is not told in the documented form.
+func (c credential) created() time.Time {
+	t, err := time.Parse(time.RFC3339, c.CreatedAt)
+	if err != nil {
+		return time.Time{}
+	}
+	return t
+}
+
+func (c credential) shown() provider.Credential {
+	return provider.Credential{Name: c.Name, ID: c.AccessKeyID, Live: c.live(), CreatedAt: c.created()}
+}
+
+// accessKeyID is what an id may look like, so that it names one credential and
+// nothing else in a path; it is also safe to show.
+var accessKeyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+// pathOf returns the path of one credential.
+func pathOf(id string) (string, error) {
+	if !accessKeyID.MatchString(id) {
+		return "", provider.Invalid("this is not the id of an S3 credential: an access key id has letters, digits, _ and - only")
+	}
+	return credentialsPath + "/" + url.PathEscape(id), nil
+}
+
+// list returns the credentials that the API shows: the newest, whoever made them.
+func (c *client) list(ctx context.Context) ([]credential, error) {
+	// An answer without the list is not one that says "none".
+	var answer struct {
+		Credentials *[]credential `json:"credentials"`
+	}
+	_, err := c.call(ctx, httpapi.Request{What: "list the credentials", Method: http.MethodGet, Path: credentialsPath, Into: &answer})
+	if err != nil {
+		return nil, err
+	}
+	if answer.Credentials == nil {
+		return nil, unclear("could not list the credentials: the provider answered without a list")
+	}
+	return *answer.Credentials, nil
+}
+
+// get returns one credential, or nil when the API says that there is none.
+func (c *client) get(ctx context.Context, id string) (*credential, error) {
+	path, err := pathOf(id)
+	if err != nil {
+		return nil, err
+	}
+	var got json.RawMessage
+	answer, err := c.call(ctx, httpapi.Request{
+		What: "look at the credential", Method: http.MethodGet, Path: path, Into: &got, Accept: []int{http.StatusNotFound},
+	})
+	if err != nil {
+		return nil, err
+	}
+	if answer.Status == http.StatusNotFound {
+		if !problemOf(answer.Body).told {
+			return nil, unclear("could not look at the credential: something answered with status 404, but not in the form of the IBEE API")
+		}
+		return nil, nil
+	}
+	var out credential
+	if json.Unmarshal(got, &out) != nil || out.AccessKeyID != id {
+		return nil, unclear("could not look at the credential: the provider answered with something else")
+	}
+	return &out, nil
+}
