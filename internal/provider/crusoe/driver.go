@@ -1,0 +1,138 @@
+// Package crusoe issues S3 keys of a user at Crusoe Cloud. Its API is described
+// by swagger/v1/swagger.json of github.com/crusoecloud/client-go (v1.0.3), its
+// signature by https://docs.crusoecloud.com/reference/api. A user has two keys at
+// most, and each key can do all that its user can do in object storage.
+package crusoe
+
+import (
+	"fmt"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/httpapi"
+)
+
+// Type is the name of the driver's block in a provider's spec.
+const Type = "crusoe"
+
+// The keys of every credential issued.
+const (
+	KeyID     = "AWS_ACCESS_KEY_ID"
+	KeySecret = "AWS_SECRET_ACCESS_KEY"
+)
+
+// The keys of the minting credentials: an API key of the user whose S3 keys are made.
+const (
+	MinterKeyID  = "accessKeyID"
+	MinterSecret = "secretKey"
+)
+
+// defaultEndpoint is the host and basePath of swagger/v1/swagger.json.
+const defaultEndpoint = "https://api.cloud.crusoe.ai/v1"
+
+// maxLive is how many keys a user has at most, whoever made them ("Each bucket user
+// can have a maximum of 2 keys",
+// https://docs.crusoecloud.com/storage/object-storage/managing-storage-api-keys).
+const maxLive = 2
+
+// settle is how long a request may take effect after its client gave up. Crusoe
+// Cloud says nothing of it; a minute is twice the time a request is given.
+const settle = 2 * httpapi.Timeout
+
+// Settings are the driver's part of a provider's spec.
+type Settings struct {
+	// OrganizationID is the organization whose buckets the keys open.
+	OrganizationID string
+	// Location of the buckets, such as us-east1-a.
+	Location string
+	// Endpoint is the URL of the API; empty: https://api.cloud.crusoe.ai/v1.
+	Endpoint string
+	// S3Endpoint is the URL handed to workloads; empty: that of the location.
+	S3Endpoint string
+}
+
+// Driver implements provider.Driver, provider.Validator and provider.Connector.
+type Driver struct{ clock clock.Clock }
+
+// New returns the driver. The clock tells the time that its requests are signed with.
+func New(c clock.Clock) *Driver { return &Driver{clock: c} }
+
+// Type implements provider.Driver.
+func (*Driver) Type() string { return Type }
+
+// CredentialKeys returns the keys that the credentials Secret has to hold.
+func (*Driver) CredentialKeys() []string { return []string{MinterKeyID, MinterSecret} }
+
+// Capabilities implements provider.Driver. It narrows nothing and updates nothing:
+// a key has an alias and an expiry, and both stay as they were made.
+func (*Driver) Capabilities() provider.Capabilities {
+	return provider.Capabilities{
+		Scopes:           grantable(),
+		ExpiryEnforcedBy: provider.EnforcedByProvider,
+		Settle:           settle,
+		MaxLive:          maxLive,
+	}
+}
+
+// Connection implements provider.Connector.
+func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]string {
+	settings, err := settingsOf(cfg)
+	if err != nil {
+		return nil
+	}
+	return provider.S3Connection(settings.S3Endpoint, settings.Location, grant.Buckets)
+}
+
+// What the API of the operator admits; both become part of a URL.
+var (
+	organizationID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
+	location       = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`)
+)
+
+// settingsOf returns the settings of a configuration, checked and with every
+// endpoint filled in.
+func settingsOf(cfg provider.Config) (Settings, error) {
+	s, ok := cfg.Settings.(Settings)
+	if !ok {
+		return Settings{}, provider.Invalid(fmt.Sprintf("the settings of the crusoe driver are missing (got %T)", cfg.Settings))
+	}
+	if !organizationID.MatchString(s.OrganizationID) {
+		return Settings{}, provider.Invalid("spec.crusoe.organizationID is not the id of an organization; copy it from the console, for example ab4a6b00-aa5f-408e-a9fb-ac6de5eb45ab")
+	}
+	if !location.MatchString(s.Location) {
+		return Settings{}, provider.Invalid("spec.crusoe.location is not a location; write for example us-east1-a")
+	}
+	if s.Endpoint == "" {
+		s.Endpoint = defaultEndpoint
+	}
+	if s.S3Endpoint == "" {
+		// Of https://github.com/crusoecloud/crusoe-metrics-exporter (its tests).
+		s.S3Endpoint = "https://object." + s.Location + ".crusoecloudcompute.com"
+	}
+	if _, err := httpapi.New("spec.crusoe.s3Endpoint", s.S3Endpoint, provider.Config{}); err != nil {
+		return Settings{}, err
+	}
+	return s, nil
+}
+
+// account is the ID of the account of a user. The ids of organizations and users
+// are Crusoe Cloud's; under a server of somebody else's they mean nothing without its host.
+func (s Settings) account(user string) string {
+	id := s.OrganizationID + "/" + user
+	u, err := url.Parse(s.Endpoint)
+	if err != nil {
+		return id
+	}
+	host := strings.ToLower(u.Host)
+	if strings.HasSuffix(host, ".crusoe.ai") || strings.HasSuffix(host, ".crusoecloud.com") {
+		return id
+	}
+	return id + "@" + host
+}
+
+// expiry is the end of a credential: whole seconds, never later than asked.
+func expiry(grant provider.Grant) time.Time { return grant.ExpiresAt.UTC().Truncate(time.Second) }

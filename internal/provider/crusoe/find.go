@@ -1,0 +1,123 @@
+package crusoe
+
+import (
+	"context"
+	"encoding/json"
+	"iter"
+	"net/http"
+	"time"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/httpapi"
+)
+
+// s3Key is a key as it is listed (S3Key in swagger/v1/swagger.json).
+type s3Key struct {
+	UserID      string `json:"user_id"`
+	AccessKeyID string `json:"access_key_id"`
+	Status      string `json:"status"`
+	CreatedAt   string `json:"created_at"`
+	Alias       string `json:"alias"`
+	ExpireAt    string `json:"expire_at"`
+}
+
+// disabled is the status of a key that gives no access. Any other, also one that
+// is not documented, may give access.
+const disabled = "disabled"
+
+func (k s3Key) credential() provider.Credential {
+	return provider.Credential{
+		Name: k.Alias, ID: k.AccessKeyID, Live: k.Status != disabled,
+		CreatedAt: timeOf(k.CreatedAt), ExpiresAt: timeOf(k.ExpireAt),
+	}
+}
+
+// timeOf reads a time of the API. It is zero when there is none: "no expiry" is
+// 1970-01-01T00:00:00Z (zeroTime in internal/s3_key/util.go of
+// github.com/crusoecloud/terraform-provider-crusoe).
+func timeOf(s string) time.Time {
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || t.Unix() <= 0 {
+		return time.Time{}
+	}
+	return t.UTC()
+}
+
+// keys returns every key that the provider lists, which is all in one answer. An
+// answer without a list is an error: it does not say that there is no key.
+func (c *client) keys(ctx context.Context) ([]s3Key, error) {
+	const what = "list the keys"
+	var answer struct {
+		Items json.RawMessage `json:"items"`
+	}
+	if _, err := c.api.Do(ctx, httpapi.Request{What: what, Method: http.MethodGet, Path: c.path, Into: &answer}); err != nil {
+		return nil, err
+	}
+	unclear := &provider.Error{
+		Code: provider.CodeUnavailable, Message: "could not " + what + ": the provider answered, but not with the list that its documentation describes",
+	}
+	var keys []s3Key
+	if answer.Items == nil || json.Unmarshal(answer.Items, &keys) != nil {
+		return nil, unclear
+	}
+	for _, k := range keys {
+		if k.AccessKeyID == "" {
+			return nil, unclear
+		}
+	}
+	return keys, nil
+}
+
+// Find implements provider.Client. Nothing says that aliases are unique: it
+// returns every key that has the name.
+func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+	keys, err := c.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []provider.Credential
+	for _, k := range keys {
+		if ref.Name != "" && k.Alias == ref.Name || ref.ID != "" && k.AccessKeyID == ref.ID {
+			out = append(out, k.credential())
+		}
+	}
+	return out, nil
+}
+
+// List implements provider.Client.
+func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
+	return func(yield func(provider.Credential, error) bool) {
+		keys, err := c.keys(ctx)
+		if err != nil {
+			yield(provider.Credential{}, err)
+			return
+		}
+		for _, k := range keys {
+			if owner.Owns(k.Alias) && !yield(k.credential(), nil) {
+				return
+			}
+		}
+	}
+}
+
+// Occupied implements provider.Counter.
+func (c *client) Occupied(ctx context.Context) ([]provider.Credential, error) {
+	keys, err := c.keys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.occupied(keys), nil
+}
+
+// occupied returns the keys of the user, whatever their state: the documentation
+// says that a user has two keys, not two that work. Keys of others take none of its
+// slots; one description of the list says that it may hold them.
+func (c *client) occupied(keys []s3Key) []provider.Credential {
+	var out []provider.Credential
+	for _, k := range keys {
+		if k.UserID == c.user || k.UserID == "" {
+			out = append(out, k.credential())
+		}
+	}
+	return out
+}
