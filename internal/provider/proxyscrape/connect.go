@@ -1,0 +1,105 @@
+package proxyscrape
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/httpapi"
+)
+
+// AccountKeyName is the name of the API key whose id tells accounts apart. No
+// documented answer says whose account it is about, so its owner may make a key
+// of this name, once, and keep it.
+const AccountKeyName = "apitoken-account"
+
+// maxGrantable is how many permissions are taken over; ProxyScrape documents 22.
+const maxGrantable = 256
+
+// permission is the shape of a scope, and of the permissions that are shown.
+var permission = regexp.MustCompile(`^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)+$`)
+
+// maxPermission is the longest permission that is taken over.
+const maxPermission = 128
+
+func isPermission(s string) bool { return len(s) <= maxPermission && permission.MatchString(s) }
+
+// client implements provider.Client and provider.Updater.
+type client struct {
+	api *httpapi.API
+	// grantable are the permissions that the minting key may give.
+	grantable []string
+}
+
+// Connect implements provider.Driver. It asks what the minting key may grant,
+// and for the list of keys, to see that it may read them.
+func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
+	api, err := open(cfg)
+	if err != nil {
+		return nil, provider.Account{}, err
+	}
+	if err := authenticate(api, cfg); err != nil {
+		return nil, provider.Account{}, err
+	}
+	api.Explain = explain
+	c := &client{api: api}
+	if c.grantable, err = c.allowed(ctx); err != nil {
+		return nil, provider.Account{}, err
+	}
+	all, err := c.keys(ctx)
+	if err != nil {
+		return nil, provider.Account{}, err
+	}
+	account := provider.Account{ID: accountID(api, all), GrantableScopes: slices.Clone(c.grantable)}
+	return c, account, nil
+}
+
+// allowed asks for the permissions that the minting key may give.
+func (c *client) allowed(ctx context.Context) ([]string, error) {
+	const what = "read what the minting key may grant"
+	got, err := ask[struct {
+		Permissions []string `json:"allowed_permissions"`
+	}](ctx, c, call{
+		Request: httpapi.Request{What: what, Method: http.MethodGet, Path: keysPath + "/allowed-permissions"},
+		needs:   "account:apikeys:read",
+	})
+	if err != nil {
+		return nil, err
+	}
+	if got.Permissions == nil {
+		return nil, unclear(what, "without allowed_permissions")
+	}
+	if len(got.Permissions) == 0 {
+		return nil, &provider.Error{
+			Code: provider.CodePermissionDenied, NotExecuted: true,
+			Message: "the minting key may grant nothing: give it account:apikeys:create and every permission that ApiTokens may declare",
+		}
+	}
+	out := slices.DeleteFunc(got.Permissions, func(p string) bool { return !isPermission(p) })
+	slices.Sort(out)
+	out = slices.Compact(out)
+	if len(out) == 0 || len(out) > maxGrantable {
+		return nil, unclear(what, fmt.Sprintf("with %d permissions of the shape product:permission, where 1 to %d can be used", len(out), maxGrantable))
+	}
+	return out, nil
+}
+
+// accountID is the host, together with the id of the oldest key named
+// AccountKeyName where there is one. Without it accounts of one host are not
+// told apart.
+func accountID(api *httpapi.API, all []key) string {
+	host := strings.ToLower(api.Base.Host)
+	marks := slices.DeleteFunc(slices.Clone(all), func(k key) bool { return *k.Name != AccountKeyName })
+	if len(marks) == 0 {
+		return host
+	}
+	oldest := slices.MinFunc(marks, func(a, b key) int {
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt.Time), strings.Compare(a.ID, b.ID))
+	})
+	return host + "/" + strings.ToLower(oldest.ID)
+}

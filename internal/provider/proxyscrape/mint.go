@@ -1,0 +1,57 @@
+package proxyscrape
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/httpapi"
+)
+
+// Mint implements provider.Client: one request, and a look at whether its
+// answer shows what was asked for.
+func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
+	want, err := c.grant(req.Name, req.Grant)
+	if err != nil {
+		return provider.Minted{}, err
+	}
+	const what = "create the API key"
+	made, err := ask[created](ctx, c, call{
+		Request: httpapi.Request{What: what, Method: http.MethodPost, Path: keysPath, Body: body{
+			Name: req.Name, Permissions: want.permissions, Subaccounts: want.subaccounts, IPs: want.ips, ExpiresAt: want.expires,
+		}},
+		needs: "account:apikeys:create, and every permission that it gives",
+	})
+	if err != nil {
+		return provider.Minted{}, err
+	}
+	if made.ID == "" || made.Token == "" {
+		return provider.Minted{}, unclear(what, "without an id or without a token")
+	}
+	if wrong := want.differs(req.Name, made.key); len(wrong) > 0 {
+		return provider.Minted{}, unclear(what, "with a key that is not what was declared, in "+strings.Join(wrong, ", "))
+	}
+	return provider.Minted{
+		Credential: made.credential(req.Name),
+		Secret:     map[string]provider.Value{KeyToken: provider.NewValue(made.Token)},
+	}, nil
+}
+
+// grant returns the access to give under a name. An error was not sent.
+func (c *client) grant(name string, grant provider.Grant) (access, error) {
+	if _, err := credname.Parse(name); err != nil {
+		return access{}, provider.Invalid("the name of a credential is not one that this operator makes")
+	}
+	want, refusal := plan(grant)
+	if refusal == nil {
+		refusal = provider.RefuseScopes(c.grantable, grant)
+	}
+	if refusal != nil {
+		e := provider.Invalid("what was declared cannot be granted: " + refusal.Field + ": " + refusal.Message)
+		e.Err = refusal
+		return access{}, e
+	}
+	return want, nil
+}
