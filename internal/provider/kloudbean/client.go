@@ -1,0 +1,99 @@
+package kloudbean
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/s3probe"
+)
+
+// client implements provider.Client and provider.Prober.
+type client struct {
+	settings Settings
+	// target of the checks, without a bucket.
+	target s3probe.Target
+}
+
+// bucket is the target with the bucket of a grant that was not refused.
+func (c *client) bucket(grant provider.Grant) s3probe.Target {
+	target := c.target
+	target.Bucket = grant.Buckets[0]
+	return target
+}
+
+// Find implements provider.Client. Nothing is ever made under a name, and there
+// is nobody to ask.
+func (*client) Find(ctx context.Context, _ provider.Ref) ([]provider.Credential, error) {
+	return nil, ended(ctx, "look for the key")
+}
+
+// List implements provider.Client. There is nobody to ask.
+func (*client) List(ctx context.Context, _ provider.Owner) iter.Seq2[provider.Credential, error] {
+	return func(yield func(provider.Credential, error) bool) {
+		if err := ended(ctx, "list the keys"); err != nil {
+			yield(provider.Credential{}, err)
+		}
+	}
+}
+
+// Revoke implements provider.Client. Nothing is ever made under a name; a key
+// that was taken over is for a person to delete.
+func (*client) Revoke(ctx context.Context, ref provider.Ref) error {
+	if err := ended(ctx, "revoke the key"); err != nil {
+		return err
+	}
+	if ref.ID == "" {
+		return nil
+	}
+	return provider.Invalid("only a person can delete key " + ref.ID + ": " + apiAccess + ", of the bucket it was made in")
+}
+
+// Accepts implements provider.Prober: it uses the access that was declared. Only
+// the server's word that it does not know the key says that it is gone; a live
+// key may be denied because of its addresses or a policy.
+func (c *client) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
+	if r := refuse((&Driver{}).Capabilities(), grant); r != nil {
+		e := provider.Invalid("cannot tell whether the key still works: what was declared names no access to try: " + r.Message)
+		e.Err = r
+		return false, e
+	}
+	keys := s3probe.Keys{ID: secret[KeyID], Secret: secret[KeySecret]}
+	if keys.ID.Empty() || keys.Secret.Empty() {
+		return false, provider.Invalid("cannot tell whether the key still works: " + KeyID + " and " + KeySecret + " of it are not known any more. " + confirm)
+	}
+	answer, err := s3probe.Ask(ctx, c.bucket(grant), keys, permissions[grant.Scopes[0]].want)
+	if err != nil {
+		return false, err
+	}
+	if said, open := why[answer]; open {
+		return false, &provider.Error{
+			Code: provider.CodeUnknown, Message: "cannot tell whether the key still works: " + said + ". " + confirm,
+		}
+	}
+	return answer != s3probe.UnknownKey, nil
+}
+
+// confirm is the way out when no probe can prove a deletion.
+const confirm = "If the key is deleted at " + apiAccess + ", a person has to confirm it"
+
+// why an answer does not prove that a key is gone.
+var why = map[s3probe.Answer]string{
+	s3probe.Denied:      "the server denies access (AccessDenied), which it also does to a key that exists, for an address or a policy",
+	s3probe.WrongSecret: "the server does not accept the signature (SignatureDoesNotMatch), which it also says of a key that exists",
+	s3probe.NoBucket:    "the bucket does not exist any more (NoSuchBucket)",
+}
+
+// ended returns an error, in doubt, when the context has ended.
+func ended(ctx context.Context, what string) error {
+	err := ctx.Err()
+	if err == nil {
+		return nil
+	}
+	e := &provider.Error{Code: provider.CodeUnavailable, Err: err, Message: "could not " + what + ": the time given is over"}
+	if errors.Is(err, context.Canceled) {
+		e.Message = "could not " + what + ": it was given up"
+	}
+	return e
+}

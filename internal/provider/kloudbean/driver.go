@@ -1,0 +1,162 @@
+// Package kloudbean takes over S3 keys of KloudBean's object storage. KloudBean
+// has no API for keys: a person makes, edits and deletes them in its panel, as the
+// driver says, and the driver proves on the data plane what a key may do and that
+// a deleted one is refused.
+package kloudbean
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/s3probe"
+)
+
+// Type is the name of the driver's block in a provider's spec.
+const Type = "kloudbean"
+
+// The keys of a credential: those that a person hands over and those that are
+// published. They are the names of KloudBean's own examples.
+const (
+	KeyID     = "AWS_ACCESS_KEY_ID"
+	KeySecret = "AWS_SECRET_ACCESS_KEY"
+)
+
+// The other two values that the panel shows with a key. They are compared if they
+// are handed over too.
+const (
+	keyEndpoint = "AWS_ENDPOINT_URL"
+	keyBucket   = "BUCKET_NAME"
+)
+
+// DefaultRegion is what requests are signed for: KloudBean's examples set no
+// region, and us-east-1 is what its S3 examples then use.
+const DefaultRegion = "us-east-1"
+
+// settle is how long a request of a check may take effect after it was given up.
+// Nothing else is ever sent to KloudBean.
+const settle = s3probe.Timeout
+
+// Settings are the driver's part of a provider's spec.
+type Settings struct {
+	// S3Endpoint is the Endpoint URL that the panel shows with a key: keys are
+	// checked there, and workloads find it in their Secret.
+	S3Endpoint string
+	// Region that requests are signed for; empty: DefaultRegion.
+	Region string
+}
+
+// Driver implements provider.Driver, provider.Validator, provider.Connector and
+// provider.ByHand.
+type Driver struct{}
+
+// New returns the driver.
+func New() *Driver { return &Driver{} }
+
+// Type implements provider.Driver.
+func (*Driver) Type() string { return Type }
+
+// CredentialKeys are the keys that the credentials Secret must hold: none,
+// because there is nothing to log in to.
+func (*Driver) CredentialKeys() []string { return nil }
+
+// Capabilities implements provider.Driver.
+func (*Driver) Capabilities() provider.Capabilities {
+	return provider.Capabilities{
+		Scopes:           grantable(),
+		ExpiryEnforcedBy: provider.EnforcedByPerson,
+		Settle:           settle,
+		Narrows:          []provider.Field{provider.FieldBuckets, provider.FieldAllowedIPs, provider.FieldDeniedIPs},
+		Updates:          []provider.Field{provider.FieldAllowedIPs, provider.FieldDeniedIPs},
+	}
+}
+
+// Connect implements provider.Driver. There is nothing to log in to: it sees that
+// the S3 endpoint can be reached. Which account a key belongs to cannot be told;
+// the host of the endpoint stands for it.
+func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
+	settings, err := settingsOf(cfg)
+	if err != nil {
+		return nil, provider.Account{}, err
+	}
+	target := s3probe.Target{
+		Endpoint: settings.S3Endpoint, Region: settings.Region, HTTP: cfg.HTTP, UserAgent: cfg.UserAgent,
+	}
+	if err := s3probe.Reach(ctx, target); err != nil {
+		return nil, provider.Account{}, err
+	}
+	return &client{settings: settings, target: target}, provider.Account{ID: settings.host(), GrantableScopes: grantable()}, nil
+}
+
+// Connection implements provider.Connector.
+func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]string {
+	settings, err := settingsOf(cfg)
+	if err != nil {
+		return nil
+	}
+	return provider.S3Connection(settings.S3Endpoint, settings.Region, grant.Buckets)
+}
+
+// settingsOf returns the settings of a configuration after checking them.
+func settingsOf(cfg provider.Config) (Settings, error) {
+	s, ok := cfg.Settings.(Settings)
+	if !ok {
+		return Settings{}, provider.Invalid(fmt.Sprintf("the settings of the kloudbean driver are missing (got %T)", cfg.Settings))
+	}
+	if s.Region == "" {
+		s.Region = DefaultRegion
+	}
+	u, err := url.Parse(s.S3Endpoint)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return Settings{}, provider.Invalid("spec.kloudbean.s3Endpoint is not the URL of a server; copy the Endpoint URL that the panel shows with a key, such as https://s3.kloudbean.com")
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return Settings{}, provider.Invalid("spec.kloudbean.s3Endpoint may have a scheme, a host and a path, and nothing else")
+	}
+	return s, nil
+}
+
+// host is the host, and the port if one is given, of the endpoint.
+func (s Settings) host() string {
+	u, err := url.Parse(s.S3Endpoint)
+	if err != nil {
+		return ""
+	}
+	return strings.ToLower(u.Host)
+}
+
+// sameEndpoint reports whether two URLs name the same server and path.
+func sameEndpoint(a, b string) bool {
+	first, err := canonicalEndpoint(a)
+	if err != nil {
+		return false
+	}
+	second, err := canonicalEndpoint(b)
+	return err == nil && first == second
+}
+
+func canonicalEndpoint(s string) (string, error) {
+	u, err := url.Parse(s)
+	if err != nil {
+		return "", err
+	}
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	rest := url.URL{User: u.User, Path: strings.TrimSuffix(u.Path, "/"), RawQuery: u.RawQuery, Fragment: u.Fragment}
+	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port + rest.String(), nil
+}
+
+// grantable returns every scope, sorted.
+func grantable() []string {
+	out := make([]string, 0, len(permissions))
+	for scope := range permissions {
+		out = append(out, scope)
+	}
+	slices.Sort(out)
+	return out
+}

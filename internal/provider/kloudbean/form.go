@@ -1,0 +1,62 @@
+package kloudbean
+
+import (
+	"strings"
+
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// maxTokenName is the longest name that the form gives a token, in characters.
+// KloudBean documents no limit; its examples are as short as production-app.
+const maxTokenName = 60
+
+// hashLength is how many characters of a hash end a token's name.
+const hashLength = 6
+
+// leaveEmpty is the value of a field that is not filled in.
+const leaveEmpty = "(leave empty)"
+
+// apiAccess is the tab of the panel that keys are managed in.
+const apiAccess = "Object Storage Administration > API access"
+
+// Form implements provider.ByHand: every credential is made by a person. The
+// labels are those of the panel
+// (support.kloudbean.com/docs/s3-object-storage/generating-access-api-keys).
+func (*Driver) Form(_ provider.Config, req provider.MintRequest) (provider.Form, bool) {
+	scopes, bucket := strings.Join(req.Grant.Scopes, ", "), strings.Join(req.Grant.Buckets, ", ")
+	label := permissions[scopes].label
+	if label == "" { // Validate refuses it
+		label = scopes
+	}
+	return provider.Form{
+		Where: apiAccess + " > Add token, of the bucket " + bucket,
+		Fields: []provider.FormField{
+			{Label: "Token Name", Value: tokenName(req.Owner)},
+			{Label: "Permission", Value: label},
+			{Label: "Allowed IP Addresses", Value: addresses(req.Grant.AllowedIPs)},
+			{Label: "Disallowed IP Addresses", Value: addresses(req.Grant.DeniedIPs)},
+			{Label: "Bucket", Value: bucket},
+		},
+		Keys:   []string{KeyID, KeySecret},
+		Edit:   apiAccess + ", of the bucket " + bucket + ": the three-dotted menu of the token",
+		Revoke: apiAccess + ", of the bucket " + bucket + ": delete the token",
+	}, true
+}
+
+func addresses(list []string) string {
+	if len(list) == 0 {
+		return leaveEmpty
+	}
+	return strings.Join(list, ", ")
+}
+
+// tokenName is readable, and the same for every token of one ApiToken: no name at
+// the provider is known before a person has made the key. The end of it keeps
+// ApiTokens apart whose namespaces and names read the same, and clusters.
+func tokenName(owner provider.Owner) string {
+	hash := credname.Owner(owner.Cluster+"/"+owner.Namespace, owner.Token)[:hashLength]
+	readable := strings.ReplaceAll(owner.Namespace+"-"+owner.Token, ".", "-")
+	readable = strings.TrimRight(readable[:min(len(readable), maxTokenName-hashLength-1)], "-")
+	return readable + "-" + hash
+}

@@ -1,0 +1,79 @@
+package kloudbean
+
+import (
+	"context"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/s3probe"
+)
+
+// maxKey is the longest key that is taken over, in bytes: the status of an ApiToken
+// has room for no longer ID. Those of S3 servers have some tens.
+const maxKey = 256
+
+// Mint implements provider.Client. It makes nothing: it checks the keys that a
+// person made, so every rejection says that nothing exists that was not there before.
+func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
+	if err := ended(ctx, "check the key"); err != nil {
+		return provider.Minted{}, err
+	}
+	if r := refuse((&Driver{}).Capabilities(), req.Grant); r != nil {
+		e := provider.Invalid("what was declared cannot be granted: " + r.Message)
+		e.Err = r
+		return provider.Minted{}, e
+	}
+	if err := c.checkForm(req); err != nil {
+		return provider.Minted{}, err
+	}
+	keys := s3probe.Keys{ID: req.HandedOver[KeyID], Secret: req.HandedOver[KeySecret]}
+	wanted := permissions[req.Grant.Scopes[0]]
+	found, err := s3probe.Probe(ctx, c.bucket(req.Grant), keys, wanted.want)
+	if err != nil {
+		return provider.Minted{}, err
+	}
+	if e := c.judge(found, req.Grant); e != nil {
+		return provider.Minted{}, e
+	}
+	return provider.Minted{
+		Credential: provider.Credential{Name: req.Name, ID: keys.ID.Reveal(), Live: true},
+		Secret:     map[string]provider.Value{KeyID: keys.ID, KeySecret: keys.Secret},
+	}, nil
+}
+
+// checkForm looks at what was handed over. It shows none of it: whatever was put
+// under a wrong key may be the secret.
+func (c *client) checkForm(req provider.MintRequest) error {
+	if req.HandedOver == nil {
+		return provider.Invalid("nothing was handed over: KloudBean has no API, so a person has to make the key at " + apiAccess + " > Add token")
+	}
+	for _, key := range []string{KeyID, KeySecret} {
+		switch value := req.HandedOver[key].Reveal(); {
+		case value == "":
+			return provider.Invalid("the handed-over Secret has no " + key + ": copy it from the details of the token at " + apiAccess)
+		case !wellFormed(value):
+			return provider.Invalid("the handed-over " + key + " has spaces, line breaks or other characters that no key has, or is too long: copy it again from the details of the token, and nothing else")
+		}
+	}
+	if v := req.HandedOver[keyEndpoint]; !v.Empty() && !sameEndpoint(v.Reveal(), c.settings.S3Endpoint) {
+		return provider.Invalid("the handed-over " + keyEndpoint + " is not spec.kloudbean.s3Endpoint, which is " + c.settings.S3Endpoint +
+			": hand over a key of that endpoint, or correct the provider")
+	}
+	if v := req.HandedOver[keyBucket]; !v.Empty() && v.Reveal() != req.Grant.Buckets[0] {
+		return provider.Invalid("the handed-over " + keyBucket + " is not the bucket of spec.buckets, which is " + req.Grant.Buckets[0] +
+			": make the key in that bucket, or correct spec.buckets")
+	}
+	return nil
+}
+
+// wellFormed reports whether a key consists of visible ASCII characters only.
+func wellFormed(s string) bool {
+	if len(s) > maxKey {
+		return false
+	}
+	for _, c := range []byte(s) {
+		if c <= ' ' || c > '~' {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,164 @@
+package s3probe
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/middleware"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+const (
+	// Timeout ends a request that has no deadline of its own.
+	Timeout = 30 * time.Second
+	// maxBody is the most that is read of an answer, in bytes.
+	maxBody = 1 << 20
+)
+
+// Every request may be sent twice, with this wait between at most: none of them
+// does more the second time.
+const (
+	maxAttempts = 2
+	maxBackoff  = 500 * time.Millisecond
+)
+
+// conn sends the requests of one key.
+type conn struct {
+	s3     *s3.Client
+	bucket *string
+}
+
+func connect(target Target, keys Keys) conn {
+	opts := s3.Options{
+		Region:       target.Region,
+		BaseEndpoint: aws.String(target.Endpoint),
+		UsePathStyle: true,
+		Credentials:  credentials.NewStaticCredentialsProvider(keys.ID.Reveal(), keys.Secret.Reveal(), ""),
+		HTTPClient:   guard{oneServer(target.HTTP)},
+		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
+			o.MaxAttempts, o.MaxBackoff = maxAttempts, maxBackoff
+		}),
+		// Many servers other than AWS refuse the checksums of newer SDKs.
+		RequestChecksumCalculation:  aws.RequestChecksumCalculationWhenRequired,
+		ResponseChecksumValidation:  aws.ResponseChecksumValidationWhenRequired,
+		DisableS3ExpressSessionAuth: aws.Bool(true),
+
+		DisableLogOutputChecksumValidationSkipped: true,
+	}
+	if product, version, ok := strings.Cut(target.UserAgent, "/"); ok {
+		opts.APIOptions = append(opts.APIOptions, middleware.AddUserAgentKeyValue(product, version))
+	}
+	return conn{s3: s3.New(opts), bucket: aws.String(target.Bucket)}
+}
+
+func (c conn) list(ctx context.Context) (Answer, error) {
+	out, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: c.bucket, MaxKeys: aws.Int32(1)})
+	if err == nil && out.Name == nil && out.KeyCount == nil && out.MaxKeys == nil {
+		return "", unclear("list the bucket", "with something that is no list of a bucket")
+	}
+	return answer("list the bucket", err)
+}
+
+func (c conn) put(ctx context.Context, object string) (Answer, error) {
+	_, err := c.s3.PutObject(ctx, &s3.PutObjectInput{
+		Bucket: c.bucket, Key: aws.String(object), ContentType: aws.String("text/plain"), Body: strings.NewReader(content),
+	})
+	return answer("write a test object", err)
+}
+
+// get reads an object that put wrote. "No such object" is an answer that only who
+// may read gets.
+func (c conn) get(ctx context.Context, object string) (Answer, error) {
+	const what = "read the test object"
+	out, err := c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: c.bucket, Key: aws.String(object)})
+	if code(err) == "NoSuchKey" {
+		return Allowed, nil
+	}
+	if err != nil {
+		return answer(what, err)
+	}
+	defer out.Body.Close()
+	read, err := io.ReadAll(out.Body)
+	if err != nil {
+		return "", failure(what, err)
+	}
+	if !bytes.Equal(read, []byte(content)) {
+		return "", unclear(what, "with something else than what was written")
+	}
+	return Allowed, nil
+}
+
+func (c conn) remove(ctx context.Context, object string) (Answer, error) {
+	_, err := c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: c.bucket, Key: aws.String(object)})
+	return answer("delete the test object", err)
+}
+
+// Reach sends one request without a signature. Any answer but a server's own
+// failure (5xx) says that the endpoint can be reached.
+func Reach(ctx context.Context, target Target) error {
+	const what = "reach the S3 endpoint"
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.Endpoint, http.NoBody)
+	if err != nil {
+		return &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Err: err, Message: "the S3 endpoint is not the URL of a server"}
+	}
+	if target.UserAgent != "" {
+		req.Header.Set("User-Agent", target.UserAgent)
+	}
+	resp, err := oneServer(target.HTTP).Do(req)
+	if err != nil {
+		return failure(what, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode >= http.StatusInternalServerError {
+		return &provider.Error{Code: provider.CodeUnavailable, Message: "could not " + what + ": the server has a problem of its own"}
+	}
+	return nil
+}
+
+// oneServer follows no redirect: what a key may do is asked of the server that
+// workloads will use it at.
+func oneServer(from *http.Client) *http.Client {
+	out := &http.Client{}
+	if from != nil {
+		*out = *from
+	}
+	if out.Timeout == 0 {
+		out.Timeout = Timeout
+	}
+	out.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return out
+}
+
+// guard keeps a page for people, as proxies answer with, from being taken for
+// success: S3 answers to writing and deleting have no body that could tell.
+type guard struct{ client *http.Client }
+
+// Do implements s3.HTTPClient.
+func (g guard) Do(req *http.Request) (*http.Response, error) {
+	resp, err := g.client.Do(req) //nolint:gosec // the endpoint is the one that the provider's spec names
+	if err != nil {
+		return nil, err
+	}
+	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
+	if resp.StatusCode < 300 && strings.EqualFold(strings.TrimSpace(kind), "text/html") {
+		_ = resp.Body.Close() // it is not looked at
+		return nil, errPage
+	}
+	resp.Body = limited{io.LimitReader(resp.Body, maxBody), resp.Body}
+	return resp, nil
+}
+
+// limited is a body of which no more than so much is read.
+type limited struct {
+	io.Reader
+	io.Closer
+}

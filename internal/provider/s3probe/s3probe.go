@@ -1,0 +1,137 @@
+// Package s3probe asks an S3 server what a key may do, with requests that leave
+// nothing behind where the key may delete: for drivers whose keys somebody else
+// makes, and for proofs that a key is gone.
+package s3probe
+
+import (
+	"context"
+	"crypto/rand"
+	"net/http"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Prefix begins the name of every object that a probe writes.
+const Prefix = ".apitoken-probe/"
+
+// WriteOnlyKey is the object that keys write which may not delete: always the
+// same, so that at most one is left in a bucket.
+const WriteOnlyKey = Prefix + "write-only"
+
+// content of every object that a probe writes.
+const content = "written by apitoken-operator to check a key; it may be deleted\n"
+
+// Target is a bucket on a server.
+type Target struct {
+	// Endpoint is the URL of the server; requests put the bucket in their path.
+	Endpoint string
+	// Region that requests are signed for.
+	Region string
+	Bucket string
+	// HTTP carries the requests; nil: a client of its own. It follows no redirect.
+	HTTP *http.Client
+	// UserAgent of every request, as product/version.
+	UserAgent string
+}
+
+// Keys sign the requests.
+type Keys struct{ ID, Secret provider.Value }
+
+// Want is what a key ought to be able to do. What is not wanted is tried as
+// well, except deleting: it has to be denied.
+type Want struct{ Read, Write, Delete bool }
+
+// Answer is what a server said to one request.
+type Answer string
+
+// The answers of a server; the empty one means that it was not asked.
+const (
+	// Allowed: the request was carried out.
+	Allowed Answer = "Allowed"
+	// Denied: the key may not do this, from this address (AccessDenied).
+	Denied Answer = "Denied"
+	// UnknownKey: the server has no such key (InvalidAccessKeyId).
+	UnknownKey Answer = "UnknownKey"
+	// WrongSecret: the secret does not belong to the key (SignatureDoesNotMatch).
+	WrongSecret Answer = "WrongSecret"
+	// NoBucket: the server has no such bucket (NoSuchBucket).
+	NoBucket Answer = "NoBucket"
+)
+
+// Finding is what a server said to each request of a probe.
+type Finding struct {
+	List, Put, Get, Delete Answer
+	// Left is the name of an object that was written and could not be deleted; empty: none.
+	Left string
+}
+
+// Failed returns the first answer that is about the key or the bucket as a whole
+// and not about one kind of access; empty when there is none.
+func (f Finding) Failed() Answer {
+	for _, a := range []Answer{f.List, f.Put, f.Get, f.Delete} {
+		if a != "" && a != Allowed && a != Denied {
+			return a
+		}
+	}
+	return ""
+}
+
+// Probe tries what a key can do, and stops at the first answer that is not as
+// wanted. What it wrote it deletes again if it may. An error is a *provider.Error: the
+// server did not answer, or not in a way that says something about the key; it is
+// not in doubt only when the server refused the request.
+func Probe(ctx context.Context, target Target, keys Keys, want Want) (Finding, error) {
+	c := connect(target, keys)
+	var f Finding
+	var err error
+	if f.List, err = c.list(ctx); err != nil || f.List != wanted(want.Read) {
+		return f, err
+	}
+	object := Prefix + rand.Text()
+	if want.Write && !want.Delete {
+		object = WriteOnlyKey
+	}
+	if f.Put, err = c.put(ctx, object); err != nil || f.Put != Allowed {
+		return f, err
+	}
+	f.Left = object
+	if want.Write {
+		err = c.again(ctx, object, want, &f)
+	}
+	if f.Left != "" && f.Delete == "" {
+		// Whether it could be deleted changes nothing of what was found out.
+		if gone, tidyErr := c.remove(ctx, object); tidyErr == nil && gone == Allowed {
+			f.Left = ""
+		}
+	}
+	return f, err
+}
+
+// again reads what was written, and deletes it if the key ought to be able to.
+func (c conn) again(ctx context.Context, object string, want Want, f *Finding) error {
+	var err error
+	if f.Get, err = c.get(ctx, object); err != nil || f.Get != wanted(want.Read) || !want.Delete {
+		return err
+	}
+	if f.Delete, err = c.remove(ctx, object); err == nil && f.Delete == Allowed {
+		f.Left = ""
+	}
+	return err
+}
+
+// Ask sends the one request that a key with the wanted access must be allowed: it
+// lists the bucket, or writes WriteOnlyKey when reading is not wanted.
+func Ask(ctx context.Context, target Target, keys Keys, want Want) (Answer, error) {
+	c := connect(target, keys)
+	if want.Read {
+		return c.list(ctx)
+	}
+	return c.put(ctx, WriteOnlyKey)
+}
+
+func wanted(access bool) Answer {
+	if access {
+		return Allowed
+	}
+	return Denied
+}
