@@ -1,0 +1,174 @@
+package rest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/httpapi"
+)
+
+// message is one request, rendered.
+type message struct {
+	call   *call
+	path   string
+	query  url.Values
+	header http.Header
+	body   json.RawMessage
+}
+
+// render fills in the templates of a request. Parameters without a value are left out.
+func (c *call) render(common []header, data map[string]any) (message, error) {
+	out := message{call: c, query: url.Values{}, header: http.Header{}}
+	var err error
+	if out.path, err = c.path.render(data); err != nil {
+		return message{}, err
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.query)) {
+		value, err := c.query[name].render(data)
+		if err != nil {
+			return message{}, err
+		}
+		if value != "" {
+			out.query.Set(name, value)
+		}
+	}
+	for _, h := range slices.Concat(common, c.headers) {
+		value, err := h.render(data)
+		if err != nil {
+			return message{}, err
+		}
+		out.header.Set(h.name, value)
+	}
+	out.body, err = c.json(data)
+	return out, err
+}
+
+func (h header) render(data map[string]any) (string, error) {
+	value, err := h.value.render(data)
+	if err != nil {
+		return "", err
+	}
+	if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		return "", provider.Invalid(h.value.field + ": a header is one line of printable characters; look for a line break in the credentials Secret")
+	}
+	return value, nil
+}
+
+// json is the body; nil when there is none.
+func (c *call) json(data map[string]any) (json.RawMessage, error) {
+	if c.body == nil {
+		return nil, nil
+	}
+	body, err := c.body.render(data)
+	if err != nil {
+		return nil, err
+	}
+	if !json.Valid([]byte(body)) {
+		e := provider.Invalid(c.body.field + " does not make JSON; a {{ }} already makes a JSON value, with its quotes")
+		e.Err = &fault{"it makes " + body}
+		return nil, e
+	}
+	return json.RawMessage(body), nil
+}
+
+// sender sends requests to one account.
+type sender struct {
+	p   *program
+	api *httpapi.API
+	// credentials are those that mint, as templates see them.
+	credentials map[string]string
+	// resolve: the host is checked before each request, because the HTTP client is
+	// not of our own making.
+	resolve bool
+}
+
+// send sends a request, which is described by what, and decodes its answer unless
+// into is nil. The statuses in accept are no errors.
+func (s *sender) send(ctx context.Context, c *call, what string, data map[string]any, into *document, accept ...int) (httpapi.Answer, error) {
+	m, err := s.message(c, data)
+	if err != nil {
+		return httpapi.Answer{}, err
+	}
+	if s.resolve && s.p.settings.Namespaced {
+		if err := checkHost(ctx, s.api.Base); err != nil {
+			return httpapi.Answer{}, err
+		}
+	}
+	api := *s.api
+	api.Prepare = func(req *http.Request, _ []byte) error {
+		maps.Copy(req.Header, m.header)
+		return nil
+	}
+	api.Explain = func(a httpapi.Answer, e *provider.Error) { s.explain(ctx, a, e) }
+	r := httpapi.Request{What: what, Method: c.method, Path: m.path, Query: m.query, Accept: accept}
+	if m.body != nil {
+		r.Body = m.body
+	}
+	if into != nil {
+		r.Into = into
+	}
+	answer, err := api.Do(ctx, r)
+	switch {
+	case errors.Is(err, errForbidden):
+		return answer, notAllowed()
+	case err != nil || slices.Contains(accept, answer.Status):
+		return answer, err
+	}
+	return answer, c.succeeded(what, answer, into == nil)
+}
+
+// message renders a request with the credentials that belong to it.
+func (s *sender) message(c *call, data map[string]any) (message, error) {
+	if c == s.p.probe {
+		return c.render(nil, data) // the minted credential is tried, not the minting one
+	}
+	data[fieldCredentials] = s.credentials
+	return c.render(s.p.headers, data)
+}
+
+// succeeded returns an error when an answer with a 2xx status is not the success
+// that was declared. A page for people comes from something else than the API;
+// where the answer is read, that has been seen already.
+func (c *call) succeeded(what string, a httpapi.Answer, unread bool) error {
+	if unread && strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
+		return unclear(what, fmt.Sprintf("the provider answered with status %d, but with a page for people", a.Status))
+	}
+	if len(c.statuses) > 0 && !slices.Contains(c.statuses, a.Status) {
+		return unclear(what, fmt.Sprintf("the provider answered with status %d, which is not in %s.successStatuses", a.Status, c.field))
+	}
+	return nil
+}
+
+// unclear is an error that leaves open what a request did.
+func unclear(what, why string) *provider.Error {
+	return &provider.Error{Code: provider.CodeUnknown, Message: "could not " + what + ": " + why}
+}
+
+// explain adds the vendor's own word to an error. Where the declaration says, or
+// cannot tell, that the request may have been carried out, it is in doubt.
+func (s *sender) explain(ctx context.Context, a httpapi.Answer, e *provider.Error) {
+	var d document
+	isJSON := a.JSON(&d) // without JSON the body is null
+	vars := variables(a, d)
+	if s.p.word != nil {
+		found, err := s.p.word.word(ctx, vars)
+		if word := provider.Word(found); err == nil && word != "" {
+			e.Message += " (" + word + ")"
+			if code, known := s.p.settings.Error.Codes[word]; known {
+				e.Code = code
+			}
+		}
+	}
+	if s.p.inDoubt != nil && e.NotExecuted && a.Status != http.StatusTooManyRequests && a.Status != http.StatusUnauthorized {
+		doubt, err := s.p.inDoubt.truth(ctx, vars)
+		e.NotExecuted = isJSON && err == nil && !doubt
+	}
+}

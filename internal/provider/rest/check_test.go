@@ -1,0 +1,121 @@
+package rest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+func TestValidSettings(t *testing.T) {
+	p, err := compile(valid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"token"}, p.keys); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"token"}, New().For(valid()).(*Driver).CredentialKeys()); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestWrongSettings: each is refused before anything is sent, with its field.
+func TestWrongSettings(t *testing.T) {
+	update := func(u Update) func(*Settings) { return func(s *Settings) { s.Update = &u } }
+	for name, tc := range map[string]struct {
+		change      func(*Settings)
+		field, says string
+	}{
+		"no id":                  {func(s *Settings) { s.Credential.ID = "" }, "spec.rest.credential.id", "missing"},
+		"no name":                {func(s *Settings) { s.Credential.Name = "" }, "spec.rest.credential.name", "missing"},
+		"no items":               {func(s *Settings) { s.List.Items = "" }, "spec.rest.list.items", "missing"},
+		"no secret":              {func(s *Settings) { s.Mint.Secret = nil }, "spec.rest.mint.secret", "missing"},
+		"a secret from nowhere":  {func(s *Settings) { s.Mint.Secret["token"] = "" }, "spec.rest.mint.secret[token]", "item.token"},
+		"an expression":          {func(s *Settings) { s.Credential.Live = "item.(" }, "spec.rest.credential.live", "not an expression"},
+		"a template":             {func(s *Settings) { s.Mint.Body = "{{" }, "spec.rest.mint.body", "not a template"},
+		"a body that is no JSON": {func(s *Settings) { s.Mint.Body = `{"name": "{{ .name }}", "p": {{ .permissions }}}` }, "spec.rest.mint.body", `does not make JSON; a {{ }} already makes a JSON value, with its quotes: it makes {"name": ""at1-`},
+		"a failing template":     {func(s *Settings) { s.Mint.Body = `{"name": {{ .name }}, "p": {{ only .permissions }}}` }, "spec.rest.mint.body", "this one has 2"},
+		"a failing index":        {func(s *Settings) { s.Mint.Body = `{"name": {{ .name }}, "p": {{ index .permissions 9 }}}` }, "spec.rest.mint.body", "out of range"},
+		"a path":                 {func(s *Settings) { s.List.Path = "keys" }, "spec.rest.list.path", "begin with /"},
+		"a path with parameters": {func(s *Settings) { s.List.Path = "/keys?a=b" }, "spec.rest.list.path", "query"},
+		"a method":               {func(s *Settings) { s.Mint.Method = "TRACE" }, "spec.rest.mint.method", "GET, POST"},
+		"GET to mint": {func(s *Settings) {
+			s.Mint.Method, s.Mint.Body, s.Mint.Path = "GET", "", "/{{ .name }}/{{ join `,` .scopes }}"
+		}, "spec.rest.mint.method", "sent twice"},
+		"GET with a body":            {func(s *Settings) { s.List.Body = "{}" }, "spec.rest.list.body", "GET has no body"},
+		"a status":                   {func(s *Settings) { s.Mint.SuccessStatuses = []int{302} }, "spec.rest.mint.successStatuses", "200 to 299"},
+		"a header of the connection": {func(s *Settings) { s.Headers[0].Name = "host" }, "spec.rest.headers[0].name", `"host" cannot be set`},
+		"a header with a blank":      {func(s *Settings) { s.Headers[0].Name = "X Y" }, "spec.rest.headers[0].name", "cannot be set"},
+		"no name is sent":            {func(s *Settings) { s.Mint.Body = `{"p": {{ .permissions }}}` }, "spec.rest.mint", "does not send .name"},
+		"all get the same":           {func(s *Settings) { s.Mint.Body = `{"name": {{ .name }}}` }, "spec.rest.mint", "same rights"},
+		"nobody is revoked":          {func(s *Settings) { s.Revoke.Path = "/keys" }, "spec.rest.revoke", "neither .id nor .name"},
+		"a restriction that is lost": {func(s *Settings) { s.Narrows = []provider.Field{provider.FieldAllowedIPs} }, "spec.rest.narrows[0]", "does not send .allowedIPs"},
+		"a restriction of no such":   {func(s *Settings) { s.Narrows = []provider.Field{"prefixes"} }, "spec.rest.narrows[0]", `"prefixes" is not one of`},
+		"an expiry that is lost":     {func(s *Settings) { s.Expiry.EnforcedBy = provider.EnforcedByProvider }, "spec.rest.expiry.enforcedBy", "does not send .expiresAt"},
+		"an expiry that is not seen": {func(s *Settings) {
+			s.Expiry.EnforcedBy = provider.EnforcedByProvider
+			s.Mint.Body = `{"name": {{ .name }}, "p": {{ .permissions }}, "e": {{ unix .expiresAt }}}`
+		}, "spec.rest.expiry.enforcedBy", "credential.expiresAt is missing"},
+		"names too short":              {func(s *Settings) { s.Limits.Name = 20 }, "spec.rest.limits.name", "32"},
+		"a negative limit":             {func(s *Settings) { s.Limits.Live = -1 }, "spec.rest.limits", "negative"},
+		"a list that nobody completes": {func(s *Settings) { s.Limits.Listed = 100 }, "spec.rest.limits.listed", "createdAt or get"},
+		"an unknown code":              {func(s *Settings) { s.Error.Codes = map[string]provider.Code{"x": "Bad"} }, "spec.rest.error.codes[x]", `"Bad" is not one of`},
+		"a key in both":                {func(s *Settings) { s.Connection = map[string]string{"token": "x"} }, "spec.rest.connection[token]", "mint.secret"},
+		"credentials for workloads":    {func(s *Settings) { s.Connection = map[string]string{"x": "{{ .credentials.token }}"} }, "spec.rest.connection[x]", "there is no .credentials here"},
+		"no account":                   {func(s *Settings) { s.Account = &Account{Request: Request{Path: "/me"}} }, "spec.rest.account.id", "missing"},
+		"a probe of nothing":           {func(s *Settings) { s.Probe = &Probe{Request: Request{Path: "/me"}} }, "spec.rest.probe", "does not send .secret"},
+		"a probe with the minter's":    {func(s *Settings) { s.Probe = &Probe{Request: Request{Path: "/{{ .credentials.token }}"}} }, "spec.rest.probe.path", "there is no .credentials here"},
+		"an update that is not seen":   {update(Update{Request: Request{Path: "/{{ .id }}"}}), "spec.rest.update.applied", "missing"},
+		"an update of nothing":         {update(Update{Request: Request{Path: "/{{ .id }}"}, Applied: "true"}), "spec.rest.update.fields", "empty"},
+		"an update that is lost":       {update(Update{Request: Request{Path: "/{{ .id }}"}, Applied: "true", Fields: []provider.Field{provider.FieldExpiry}}), "spec.rest.update.fields[0]", "does not send expiry"},
+		"an update of an unknown one":  {update(Update{Request: Request{Path: "/k"}, Applied: "true", Fields: []provider.Field{provider.FieldScopes}}), "spec.rest.update", "neither .id nor .name"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := valid()
+			tc.change(&s)
+			_, _, err := New().Connect(t.Context(), provider.Config{Settings: s})
+			e := provider.AsError(err)
+			if e.Code != provider.CodeInvalid || !e.NotExecuted {
+				t.Fatalf("got %v, want an error of the settings", err)
+			}
+			if !strings.HasPrefix(e.Message, tc.field) || !strings.Contains(e.Message, tc.says) {
+				t.Errorf("got %q, want one of %s with %q", e.Message, tc.field, tc.says)
+			}
+		})
+	}
+}
+
+func TestWrongConnection(t *testing.T) {
+	for name, tc := range map[string]struct {
+		change func(*provider.Config, *Settings)
+		code   provider.Code
+		says   string
+	}{
+		"no settings":   {func(c *provider.Config, _ *Settings) { c.Settings = nil }, provider.CodeInvalid, "settings of the rest driver are missing"},
+		"no credential": {func(c *provider.Config, _ *Settings) { c.Credentials = nil }, provider.CodeUnauthenticated, "token is missing"},
+		"no URL":        {func(_ *provider.Config, s *Settings) { s.BaseURL = "api.example.com" }, provider.CodeInvalid, "spec.rest.baseURL"},
+		"no certificate": {func(c *provider.Config, s *Settings) {
+			s.CABundle, c.HTTP = "x", nil
+		}, provider.CodeInvalid, "spec.rest.caBundle"},
+		"two lines": {func(c *provider.Config, _ *Settings) {
+			c.Credentials = map[string]provider.Value{"token": provider.NewValue("CANARY\nX-Admin: 1")}
+		}, provider.CodeInvalid, "line break"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := valid()
+			cfg := provider.Config{Credentials: map[string]provider.Value{"token": provider.NewValue("t")}}
+			tc.change(&cfg, &s)
+			if name != "no settings" {
+				cfg.Settings = s
+			}
+			_, _, err := New().Connect(t.Context(), cfg)
+			e := provider.AsError(err)
+			if e.Code != tc.code || !e.NotExecuted || !strings.Contains(e.Message, tc.says) || strings.Contains(e.Message, "CANARY") {
+				t.Errorf("got %v, want %s with %q", err, tc.code, tc.says)
+			}
+		})
+	}
+}

@@ -1,0 +1,226 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// client implements provider.Client, provider.Updater and provider.Counter.
+type client struct{ *sender }
+
+// gone are the statuses that say that there is no such credential.
+var gone = []int{http.StatusNotFound, http.StatusGone}
+
+// Mint implements provider.Client. It is one request.
+func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
+	const what = "create the credential"
+	if err := c.mayAsk(req); err != nil {
+		return provider.Minted{}, err
+	}
+	var d document
+	answer, err := c.send(ctx, c.p.mint, what, mintData(c.p.settings, req), &d)
+	if err != nil {
+		return provider.Minted{}, err
+	}
+	item, err := c.p.mintItem.eval(ctx, variables(answer, d))
+	if err != nil {
+		return provider.Minted{}, unclear(what, err.Error())
+	}
+	vars := map[string]any{varItem: item}
+	made, err := c.describe(ctx, vars, false)
+	if err != nil {
+		return provider.Minted{}, unclear(what, err.Error())
+	}
+	out := provider.Minted{Credential: made, Secret: map[string]provider.Value{}, UsableAfter: c.p.settings.UsableAfter}
+	for key, e := range c.p.secret {
+		secret, err := e.word(ctx, vars)
+		if err != nil {
+			return provider.Minted{}, unclear(what, err.Error())
+		}
+		if secret == "" {
+			return provider.Minted{}, unclear(what, e.field+" gives nothing")
+		}
+		out.Secret[key] = provider.NewValue(secret)
+	}
+	if why := c.differs(made, req); why != "" {
+		return provider.Minted{}, unclear(what, why)
+	}
+	out.Credential.Name, out.Credential.Live = req.Name, true
+	return out, nil
+}
+
+// mayAsk returns an error for what is refused before anything is sent.
+func (c *client) mayAsk(req provider.MintRequest) error {
+	if !ours(req.Name) {
+		return provider.Invalid("the name of a credential is not one that this operator makes")
+	}
+	if refusal := refuse(c.p.settings, req.Grant); refusal != nil {
+		e := provider.Invalid("what was declared cannot be granted: " + refusal.Message)
+		e.Err = refusal
+		return e
+	}
+	return nil
+}
+
+// differs says how a new credential is not the one asked for; "" when it is.
+func (c *client) differs(made provider.Credential, req provider.MintRequest) string {
+	switch {
+	case made.ID == "":
+		return "spec.rest.credential.id gives nothing"
+	case made.Name != "" && made.Name != req.Name:
+		return "the provider answered with a credential of another name"
+	case c.p.settings.Expiry.EnforcedBy == provider.EnforcedByProvider && made.ExpiresAt.IsZero():
+		return "the provider answered with a credential that does not end"
+	case made.ExpiresAt.After(req.Grant.ExpiresAt):
+		return "the provider answered with a credential that ends later than asked"
+	}
+	return ""
+}
+
+// Revoke implements provider.Client. What is known by its ID is deleted by it;
+// what the list shows under the name is deleted too.
+func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
+	switch {
+	case ref.Name == "" && ref.ID == "":
+		return provider.Invalid("a credential to revoke needs a name or an id")
+	case ref.Name == "":
+		return c.revokeListed(ctx, ref, "")
+	case !ours(ref.Name):
+		return notOurs()
+	case ref.ID == "" && c.p.revoke.reads[fieldID]:
+		return c.revokeListed(ctx, ref, "")
+	}
+	if err := c.revoke(ctx, ref); err != nil {
+		return err
+	}
+	return c.revokeListed(ctx, ref, ref.ID)
+}
+
+// revokeListed revokes what the list shows for a reference, but not again what is
+// done: a list may lag.
+func (c *client) revokeListed(ctx context.Context, ref provider.Ref, done string) error {
+	found, err := c.find(ctx, ref)
+	if err != nil {
+		return err
+	}
+	for _, credential := range found {
+		if !ours(credential.Name) {
+			return notOurs()
+		}
+		if credential.ID == done {
+			continue
+		}
+		if err := c.revoke(ctx, provider.Ref{Name: credential.Name, ID: credential.ID}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ours reports whether the operator made a credential of this name.
+func ours(name string) bool {
+	_, err := credname.Parse(name)
+	return err == nil
+}
+
+func notOurs() error {
+	return provider.Invalid("this credential was not made by the operator and is left alone")
+}
+
+func (c *client) revoke(ctx context.Context, ref provider.Ref) error {
+	_, err := c.send(ctx, c.p.revoke, "revoke the credential", refData(ref), nil, gone...)
+	return err
+}
+
+func refData(ref provider.Ref) map[string]any {
+	return map[string]any{fieldName: ref.Name, fieldID: ref.ID}
+}
+
+// Occupied implements provider.Counter: everything in the account counts.
+func (c *client) Occupied(ctx context.Context) ([]provider.Credential, error) {
+	var out []provider.Credential
+	for credential, err := range c.all(ctx, "") {
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, credential)
+	}
+	return out, nil
+}
+
+// Update implements provider.Updater. What the provider accepted is read back,
+// because some accept a field and ignore it.
+func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.MintRequest) (provider.Credential, error) {
+	const what = "change the credential"
+	if c.p.update == nil {
+		return provider.Credential{}, provider.Invalid("spec.rest.update is missing: this provider changes nothing in place")
+	}
+	req.Name = orElse(req.Name, ref.Name)
+	if err := c.mayAsk(req); err != nil {
+		return provider.Credential{}, err
+	}
+	before, err := c.one(ctx, ref)
+	if err != nil {
+		return provider.Credential{}, err
+	}
+	data := mintData(c.p.settings, req)
+	data[fieldName], data[fieldID] = before.Name, before.ID
+	if _, err := c.send(ctx, c.p.update, what, data, nil); err != nil {
+		return provider.Credential{}, err
+	}
+	item, err := c.show(ctx, provider.Ref{Name: before.Name, ID: before.ID})
+	if err != nil {
+		return provider.Credential{}, err
+	}
+	vars := map[string]any{varItem: item, varWant: want(c.p.settings, req.Grant)}
+	applied, err := c.p.applied.truth(ctx, vars)
+	if err != nil {
+		return provider.Credential{}, unclear(what, err.Error())
+	}
+	after, err := c.describe(ctx, vars, true)
+	switch {
+	case err != nil:
+		return provider.Credential{}, unclear(what, err.Error())
+	case !applied:
+		return provider.Credential{}, unclear(what, "the provider accepted it, but shows something else; spec.rest.update.applied is false")
+	}
+	return after, nil
+}
+
+// one returns the credential that a reference means.
+func (c *client) one(ctx context.Context, ref provider.Ref) (provider.Credential, error) {
+	found, err := c.find(ctx, ref)
+	if err != nil {
+		return provider.Credential{}, err
+	}
+	at := slices.IndexFunc(found, func(f provider.Credential) bool { return ref.ID == "" || f.ID == ref.ID })
+	if at < 0 {
+		return provider.Credential{}, provider.Invalid("there is no such credential to change")
+	}
+	if !ours(found[at].Name) {
+		return provider.Credential{}, notOurs()
+	}
+	return found[at], nil
+}
+
+// prober is a client of a vendor whose credentials can be tried.
+type prober struct{ *client }
+
+// Accepts implements provider.Prober.
+func (p *prober) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
+	data := grantData(p.p.settings, grant)
+	data[fieldSecret] = revealed(secret) // a request with the credential is the question itself
+	refused := p.p.settings.Probe.RefusedStatuses
+	if len(refused) == 0 {
+		refused = []int{http.StatusUnauthorized, http.StatusForbidden}
+	}
+	answer, err := p.send(ctx, p.p.probe, "try the credential", data, nil, refused...)
+	if err != nil {
+		return false, err
+	}
+	return !slices.Contains(refused, answer.Status), nil
+}

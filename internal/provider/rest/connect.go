@@ -1,0 +1,122 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/google/cel-go/common/types"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/httpapi"
+)
+
+// Connect implements provider.Driver. It checks the declaration, asks whose
+// credentials these are where that is declared, and lists one page, because that
+// needs the right to see credentials.
+func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
+	settings, err := settingsOf(cfg)
+	if err != nil {
+		return nil, provider.Account{}, err
+	}
+	p, err := compile(settings)
+	if err != nil {
+		return nil, provider.Account{}, err
+	}
+	s, err := connection(cfg, p)
+	if err != nil {
+		return nil, provider.Account{}, err
+	}
+	account, err := s.account(ctx)
+	if err != nil {
+		return nil, provider.Account{}, err
+	}
+	c := &client{sender: s}
+	if _, _, err := c.page(ctx, "", "", 1); err != nil {
+		return nil, provider.Account{}, err
+	}
+	if p.probe != nil {
+		return &prober{client: c}, account, nil
+	}
+	return c, account, nil
+}
+
+func connection(cfg provider.Config, p *program) (*sender, error) {
+	for _, key := range p.keys {
+		if cfg.Credentials[key].Empty() {
+			return nil, &provider.Error{
+				Code: provider.CodeUnauthenticated, NotExecuted: true,
+				Message: "the credentials Secret needs the keys " + strings.Join(p.keys, ", ") + ": " + key + " is missing",
+			}
+		}
+	}
+	own := cfg
+	var err error
+	if own.HTTP, err = httpClient(cfg, p.settings); err != nil {
+		return nil, err
+	}
+	api, err := httpapi.New("spec.rest.baseURL", p.settings.BaseURL, own)
+	if err != nil {
+		return nil, err
+	}
+	return &sender{p: p, api: api, credentials: revealed(cfg.Credentials), resolve: cfg.HTTP != nil}, nil
+}
+
+// account tells whose credentials these are. An identifier is the vendor's own,
+// so the host that gave it belongs to it.
+func (s *sender) account(ctx context.Context) (provider.Account, error) {
+	host := strings.ToLower(s.api.Base.Host)
+	if s.p.account == nil {
+		return provider.Account{ID: host}, nil
+	}
+	const what = "ask whose credentials these are"
+	var d document
+	answer, err := s.send(ctx, s.p.account, what, map[string]any{}, &d)
+	if err != nil {
+		return provider.Account{}, err
+	}
+	vars := variables(answer, d)
+	id, err := s.p.accountID.word(ctx, vars)
+	if err != nil {
+		return provider.Account{}, unclear(what, err.Error())
+	}
+	if id == "" || len(id) > maxAccount {
+		return provider.Account{}, unclear(what, fmt.Sprintf("spec.rest.account.id gives nothing, or more than %d bytes", maxAccount))
+	}
+	out := provider.Account{ID: id + "@" + host}
+	if s.p.permissions == nil {
+		return out, nil
+	}
+	permissions, err := s.p.permissions.list(ctx, vars)
+	if err != nil {
+		return provider.Account{}, unclear(what, err.Error())
+	}
+	out.GrantableScopes = s.p.settings.scopesOf(permissions)
+	return out, nil
+}
+
+// maxAccount is the longest identifier of an account at its vendor, in bytes.
+const maxAccount = 128
+
+// scopesOf are the scopes whose permissions the account can give; without a list
+// of scopes, the permissions themselves.
+func (s Settings) scopesOf(permissions []any) []string {
+	known := map[string]bool{}
+	var out []string
+	for _, p := range permissions {
+		text, ok := p.(types.String)
+		if !ok {
+			continue
+		}
+		known[string(text)] = true
+		if len(s.Scopes) == 0 {
+			out = append(out, string(text))
+		}
+	}
+	for _, scope := range s.Scopes {
+		if known[orElse(scope.Permission, scope.Scope)] {
+			out = append(out, scope.Scope)
+		}
+	}
+	return out
+}

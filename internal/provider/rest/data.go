@@ -1,0 +1,78 @@
+package rest
+
+import (
+	"slices"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// The fields that templates read. docs/providers/rest.md lists them.
+const (
+	fieldCredentials = "credentials"
+	fieldSecret      = "secret"
+	fieldName        = "name"
+	fieldID          = "id"
+	fieldPage        = "page"
+	fieldScopes      = "scopes"
+	fieldPermissions = "permissions"
+	fieldExpiresAt   = "expiresAt"
+)
+
+// listFields are the fields that are lists.
+var listFields = []string{fieldScopes, fieldPermissions, "buckets", "allowedIPs", "deniedIPs", "subaccounts"}
+
+// What the templates of each request may read. Those of connection read no
+// credentials: what they make is shown to everybody who may read the workload's Secret.
+var (
+	grantFields  = append(slices.Clone(listFields), fieldExpiresAt)
+	mintFields   = append(slices.Clone(grantFields), fieldCredentials, fieldName, "description", "cluster", "namespace", "token")
+	updateFields = append(slices.Clone(mintFields), fieldID)
+	refFields    = []string{fieldCredentials, fieldName, fieldID}
+	listingField = []string{fieldCredentials, fieldName, fieldPage}
+	selfFields   = []string{fieldCredentials}
+	probeFields  = append(slices.Clone(grantFields), fieldSecret)
+)
+
+// grantData is what templates see of a grant.
+func grantData(s Settings, g provider.Grant) map[string]any {
+	list := func(of []string) []string {
+		out := slices.Clone(of)
+		if out == nil {
+			out = []string{}
+		}
+		slices.Sort(out)
+		return out
+	}
+	return map[string]any{
+		fieldScopes: list(g.Scopes), fieldPermissions: s.permissions(g.Scopes), "buckets": list(g.Buckets),
+		"allowedIPs": list(g.AllowedIPs), "deniedIPs": list(g.DeniedIPs), "subaccounts": list(g.Subaccounts),
+		fieldExpiresAt: newInstant(g.ExpiresAt),
+	}
+}
+
+// mintData is what the templates of mint and update see, without credentials.
+func mintData(s Settings, req provider.MintRequest) map[string]any {
+	out := grantData(s, req.Grant)
+	out[fieldName], out["description"] = req.Name, req.Description
+	out["cluster"], out["namespace"], out["token"] = req.Owner.Cluster, req.Owner.Namespace, req.Owner.Token
+	return out
+}
+
+// want is what the expression update.applied sees of a grant.
+func want(s Settings, g provider.Grant) map[string]any {
+	out := grantData(s, g)
+	out[fieldExpiresAt] = nil
+	if end := newInstant(g.ExpiresAt); end != nil {
+		out[fieldExpiresAt] = end.t
+	}
+	return out
+}
+
+// revealed are the credentials as templates see them: they sign the requests.
+func revealed(values map[string]provider.Value) map[string]string {
+	out := make(map[string]string, len(values))
+	for key, value := range values {
+		out[key] = value.Reveal()
+	}
+	return out
+}

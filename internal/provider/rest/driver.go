@@ -1,0 +1,181 @@
+// Package rest issues credentials over any vendor's token API that is declared
+// in a provider's spec: requests are templates, and expressions say where an
+// answer has what is needed.
+package rest
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Type is the name of the driver's block in a provider's spec.
+const Type = "rest"
+
+// defaultSettle is the settle time of a vendor that declares none: longer than
+// the proxies that stand in front of such APIs keep a request.
+const defaultSettle = time.Minute
+
+// Driver implements provider.Driver, provider.Validator and provider.Connector.
+// What it can do is declared in the settings, see For.
+type Driver struct{ settings Settings }
+
+// New returns the driver. It knows no vendor yet: For returns one that does.
+func New() *Driver { return &Driver{} }
+
+// For returns the driver of one vendor, whose Capabilities and CredentialKeys are
+// those that the settings declare.
+func (d *Driver) For(settings any) provider.Driver {
+	s, ok := settings.(Settings)
+	if !ok {
+		return d
+	}
+	return &Driver{settings: s}
+}
+
+// Type implements provider.Driver.
+func (*Driver) Type() string { return Type }
+
+// Capabilities implements provider.Driver.
+func (d *Driver) Capabilities() provider.Capabilities {
+	s := d.settings
+	out := provider.Capabilities{
+		Scopes: s.grantable(), MaxLifetime: s.Expiry.MaxLifetime, MaxName: s.Limits.Name,
+		ExpiryEnforcedBy: s.Expiry.EnforcedBy, Settle: s.Settle,
+		Narrows: s.Narrows, MaxLive: s.Limits.Live, Listed: s.Limits.Listed,
+	}
+	if out.ExpiryEnforcedBy == "" {
+		out.ExpiryEnforcedBy = provider.EnforcedByOperator
+	}
+	if out.Settle == 0 {
+		out.Settle = defaultSettle
+	}
+	if s.Update != nil {
+		out.Updates = s.Update.Fields
+	}
+	return out
+}
+
+// CredentialKeys returns the keys of the credentials Secret that the templates name.
+func (d *Driver) CredentialKeys() []string {
+	p, err := compile(d.settings)
+	if err != nil {
+		return nil // Connect says what is wrong
+	}
+	return p.keys
+}
+
+// Connection implements provider.Connector.
+func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]string {
+	s, err := settingsOf(cfg)
+	if err != nil {
+		return nil
+	}
+	out := map[string]string{}
+	for key, source := range s.Connection {
+		t, err := parseTemplate("spec.rest.connection["+key+"]", source, asText, grantFields)
+		if err != nil {
+			continue // Connect says what is wrong
+		}
+		if value, err := t.render(grantData(s, grant)); err == nil && value != "" {
+			out[key] = value
+		}
+	}
+	return out
+}
+
+// Validate implements provider.Validator.
+func (*Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
+	s, err := settingsOf(cfg)
+	if err != nil {
+		return err
+	}
+	if r := refuse(s, req.Grant); r != nil {
+		return r
+	}
+	return nil
+}
+
+func settingsOf(cfg provider.Config) (Settings, error) {
+	s, ok := cfg.Settings.(Settings)
+	if !ok {
+		return Settings{}, provider.Invalid(fmt.Sprintf("the settings of the rest driver are missing (got %T)", cfg.Settings))
+	}
+	return s, nil
+}
+
+// grantable returns the scopes that can be granted, in the order of the settings.
+func (s Settings) grantable() []string {
+	var out []string
+	for _, scope := range s.Scopes {
+		out = append(out, scope.Scope)
+	}
+	return out
+}
+
+// permissions are what the vendor calls the scopes.
+func (s Settings) permissions(scopes []string) []string {
+	out := make([]string, 0, len(scopes))
+	for _, scope := range scopes {
+		permission := scope
+		for _, known := range s.Scopes {
+			if known.Scope == scope && known.Permission != "" {
+				permission = known.Permission
+			}
+		}
+		out = append(out, permission)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// refuse returns why a grant cannot be given, or nil.
+func refuse(s Settings, grant provider.Grant) *provider.Refusal {
+	if len(s.Scopes) > 0 {
+		if r := provider.RefuseScopes(s.grantable(), grant); r != nil {
+			return r
+		}
+	}
+	if r := refuseNumber(s, grant); r != nil {
+		return r
+	}
+	if s.Expiry.EnforcedBy == provider.EnforcedByProvider && grant.ExpiresAt.IsZero() {
+		return &provider.Refusal{
+			Reason: provider.RefusedLifetime, Field: "spec.expiresIn", Value: "none",
+			Message: "a credential of this provider carries its end; declare expiresIn or expiresAt",
+		}
+	}
+	if r := provider.RefuseNarrowing(provider.Capabilities{Narrows: s.Narrows}, grant); r != nil {
+		return r
+	}
+	if s.NamedBucketsOnly && (len(grant.Buckets) == 0 || slices.Contains(grant.Buckets, "*")) {
+		return &provider.Refusal{
+			Reason: provider.RefusedBucket, Field: "spec.buckets", Value: strings.Join(grant.Buckets, ", "),
+			Message: "this provider grants access to buckets by their names only; declare the names",
+		}
+	}
+	return nil
+}
+
+func refuseNumber(s Settings, grant provider.Grant) *provider.Refusal {
+	few := func(reason provider.RefusalReason, field, what string, has, limit int) *provider.Refusal {
+		if limit == 0 || has <= limit {
+			return nil
+		}
+		return &provider.Refusal{
+			Reason: reason, Field: field, Value: strconv.Itoa(has) + " " + what,
+			Message: fmt.Sprintf("a credential of this provider has at most %d; split them over several ApiTokens", limit),
+		}
+	}
+	if len(grant.Scopes) == 0 {
+		return &provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes", Value: "none", Message: "declare at least one scope"}
+	}
+	if r := few(provider.RefusedScope, "spec.scopes", "scopes", len(grant.Scopes), s.Limits.Scopes); r != nil {
+		return r
+	}
+	return few(provider.RefusedBuckets, "spec.buckets", "buckets", len(grant.Buckets), s.Limits.Buckets)
+}

@@ -1,0 +1,218 @@
+package rest
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/common/types/traits"
+	"github.com/google/cel-go/ext"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// The variables of expressions.
+const (
+	varBody    = "body"
+	varStatus  = "status"
+	varHeaders = "headers"
+	varItem    = "item"
+	varPage    = "page"
+	varWant    = "want"
+)
+
+// maxCost bounds what evaluating one expression may cost, in CEL's units: some
+// hundred times what looking a value up takes.
+const maxCost = 1_000_000
+
+// interruptEvery is after how many steps a loop of an expression looks whether
+// the request was given up.
+const interruptEvery = 100
+
+// environment has every variable that an expression may read. CEL has no access
+// to files, to the environment or to the network.
+var environment = sync.OnceValues(func() (*cel.Env, error) {
+	return cel.NewEnv(
+		cel.Variable(varBody, cel.DynType),
+		cel.Variable(varStatus, cel.IntType),
+		cel.Variable(varHeaders, cel.MapType(cel.StringType, cel.StringType)),
+		cel.Variable(varItem, cel.DynType),
+		cel.Variable(varPage, cel.IntType),
+		cel.Variable(varWant, cel.MapType(cel.StringType, cel.DynType)),
+		cel.OptionalTypes(),
+		ext.Strings(), ext.Sets(), ext.Encoders(),
+	)
+})
+
+// The types that an expression may have.
+var (
+	words    = []*cel.Type{cel.StringType, cel.IntType}
+	booleans = []*cel.Type{cel.BoolType}
+	lists    = []*cel.Type{cel.ListType(cel.DynType)}
+	times    = []*cel.Type{cel.StringType, cel.IntType, cel.TimestampType, cel.NullType}
+	pages    = []*cel.Type{cel.StringType, cel.IntType, cel.NullType}
+)
+
+// expression is a compiled expression. It is safe for concurrent use.
+type expression struct {
+	field   string
+	program cel.Program
+}
+
+// compileExpression returns nil for an empty source. The field names it in
+// errors; only the variables given may be read, and it has one of the types; nil: any.
+func compileExpression(field, source string, variables []string, want []*cel.Type) (*expression, error) {
+	if source == "" {
+		return nil, nil
+	}
+	env, err := environment()
+	if err != nil {
+		return nil, fmt.Errorf("making the environment of expressions: %w", err)
+	}
+	checked, issues := env.Compile(source)
+	if issues.Err() != nil {
+		return nil, provider.Invalid(fmt.Sprintf("%s is not an expression: %s", field, firstLine(issues.Errors()[0].Message)))
+	}
+	if e := wrongVariable(checked, variables); e != "" {
+		return nil, provider.Invalid(fmt.Sprintf("%s: there is no %s here; there are %s", field, e, strings.Join(variables, ", ")))
+	}
+	if want != nil && !fits(checked.OutputType(), want) {
+		return nil, provider.Invalid(fmt.Sprintf("%s gives a %s, and %s is needed", field, checked.OutputType(), typeNames(want)))
+	}
+	program, err := env.Program(checked, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(interruptEvery))
+	if err != nil {
+		return nil, provider.Invalid(field + " cannot be used as an expression: " + firstLine(err.Error()))
+	}
+	return &expression{field: field, program: program}, nil
+}
+
+func firstLine(s string) string {
+	line, _, _ := strings.Cut(s, "\n")
+	return line
+}
+
+// wrongVariable returns a variable that is read and not among those given.
+func wrongVariable(checked *cel.Ast, variables []string) string {
+	for _, name := range []string{varBody, varStatus, varHeaders, varItem, varPage, varWant} {
+		if slices.Contains(variables, name) {
+			continue
+		}
+		for _, reference := range checked.NativeRep().ReferenceMap() {
+			if reference.Name == name {
+				return name
+			}
+		}
+	}
+	return ""
+}
+
+func fits(got *cel.Type, wanted []*cel.Type) bool {
+	return slices.ContainsFunc(wanted, func(w *cel.Type) bool { return w.IsAssignableType(got) || got.IsExactType(cel.DynType) })
+}
+
+func typeNames(list []*cel.Type) string {
+	var out []string
+	for _, t := range list {
+		out = append(out, t.String())
+	}
+	return strings.Join(out, " or ")
+}
+
+// eval returns the value of the expression. An error says nothing of the answer:
+// its values, and the messages of CEL that may repeat them, are not for people.
+func (e *expression) eval(ctx context.Context, variables map[string]any) (ref.Val, error) {
+	out, _, err := e.program.ContextEval(ctx, variables)
+	if err != nil {
+		return nil, fmt.Errorf("%s does not fit the answer", e.field)
+	}
+	if optional, ok := out.(*types.Optional); ok {
+		if !optional.HasValue() {
+			return types.NullValue, nil
+		}
+		out = optional.GetValue()
+	}
+	return out, nil
+}
+
+// word returns a text or a whole number as a text; "" for null.
+func (e *expression) word(ctx context.Context, variables map[string]any) (string, error) {
+	out, err := e.eval(ctx, variables)
+	if err != nil {
+		return "", err
+	}
+	switch v := out.(type) {
+	case types.String:
+		return string(v), nil
+	case types.Int:
+		return strconv.FormatInt(int64(v), 10), nil
+	case types.Null:
+		return "", nil
+	}
+	return "", fmt.Errorf("%s gives neither a text nor a whole number", e.field)
+}
+
+func (e *expression) truth(ctx context.Context, variables map[string]any) (bool, error) {
+	out, err := e.eval(ctx, variables)
+	if err != nil {
+		return false, err
+	}
+	if b, ok := out.(types.Bool); ok {
+		return bool(b), nil
+	}
+	return false, fmt.Errorf("%s gives neither true nor false", e.field)
+}
+
+// list returns the elements of a list; none for null, as encoders of an empty list write it.
+func (e *expression) list(ctx context.Context, variables map[string]any) ([]any, error) {
+	out, err := e.eval(ctx, variables)
+	if err != nil {
+		return nil, err
+	}
+	if out == types.NullValue {
+		return nil, nil
+	}
+	all, ok := out.(traits.Lister)
+	if !ok {
+		return nil, fmt.Errorf("%s gives no list", e.field)
+	}
+	var items []any
+	for it := all.Iterator(); it.HasNext() == types.True; {
+		items = append(items, it.Next())
+	}
+	return items, nil
+}
+
+// time returns a moment from RFC 3339, from Unix seconds or from a timestamp;
+// zero when there is none: null, "", 0.
+func (e *expression) time(ctx context.Context, variables map[string]any) (time.Time, error) {
+	out, err := e.eval(ctx, variables)
+	if err != nil {
+		return time.Time{}, err
+	}
+	switch v := out.(type) {
+	case types.Timestamp:
+		return v.Time, nil
+	case types.Null:
+		return time.Time{}, nil
+	case types.Int:
+		if v == 0 {
+			return time.Time{}, nil
+		}
+		return time.Unix(int64(v), 0).UTC(), nil
+	case types.String:
+		if v == "" {
+			return time.Time{}, nil
+		}
+		if t, err := time.Parse(time.RFC3339, string(v)); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%s gives neither a time as RFC 3339 nor one in Unix seconds", e.field)
+}

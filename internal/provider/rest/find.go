@@ -1,0 +1,264 @@
+package rest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// maxPages ends a list that does not end by itself.
+const maxPages = 1000
+
+// clockSkew is how far the vendor's clock may be off ours when times are compared.
+const clockSkew = 5 * time.Minute
+
+const listing = "list the credentials"
+
+// Find implements provider.Client.
+func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+	found, err := c.find(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	if ref.Name != "" {
+		found = slices.DeleteFunc(found, func(f provider.Credential) bool { return f.Name != ref.Name })
+	}
+	return found, nil
+}
+
+// find returns what has the name; without a name, what has the ID.
+func (c *client) find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+	var found []provider.Credential
+	var oldest time.Time
+	seen := 0
+	for credential, err := range c.all(ctx, ref.Name) {
+		if err != nil {
+			return nil, err
+		}
+		seen++
+		oldest = earlier(oldest, credential.CreatedAt)
+		if means(ref, credential) {
+			found = append(found, credential)
+		}
+	}
+	limit := c.p.settings.Limits.Listed
+	if len(found) > 0 || limit == 0 || seen < limit {
+		return found, nil
+	}
+	return c.beyond(ctx, ref, oldest)
+}
+
+// means reports whether a credential has the name; without a name, the ID.
+func means(ref provider.Ref, c provider.Credential) bool {
+	if ref.Name != "" {
+		return c.Name == ref.Name
+	}
+	return c.ID == ref.ID
+}
+
+// earlier returns the earlier of two times; zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// beyond decides about what is not in a list that is full: it shows the newest
+// only, so what was made after the oldest in it would be there.
+func (c *client) beyond(ctx context.Context, ref provider.Ref, oldest time.Time) ([]provider.Credential, error) {
+	if !ref.Since.IsZero() && !oldest.IsZero() && oldest.Before(ref.Since.Add(-clockSkew)) {
+		return nil, nil
+	}
+	if c.p.get != nil && ref.ID != "" {
+		return c.known(ctx, ref)
+	}
+	return nil, &provider.Error{Code: provider.CodeUnavailable, Message: fmt.Sprintf(
+		"could not find the credential %s: the provider lists only the newest %d, and it may be older; delete credentials that are no longer needed, or look for it there and delete it",
+		orElse(ref.Name, ref.ID), c.p.settings.Limits.Listed)}
+}
+
+// known asks for one credential by its ID.
+func (c *client) known(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+	item, err := c.show(ctx, ref)
+	if errors.Is(err, errNone) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	found, err := c.describe(ctx, map[string]any{varItem: item}, true)
+	if err != nil {
+		return nil, unclear("look at the credential", err.Error())
+	}
+	return []provider.Credential{found}, nil
+}
+
+// errNone says that there is no such credential.
+var errNone = errors.New("no such credential")
+
+// show returns a credential as the vendor shows it, with get if it is declared
+// and else from the list.
+func (c *client) show(ctx context.Context, ref provider.Ref) (any, error) {
+	const what = "look at the credential"
+	if c.p.get == nil {
+		return c.listed(ctx, ref)
+	}
+	var d document
+	answer, err := c.send(ctx, c.p.get, what, refData(ref), &d, gone...)
+	if err != nil {
+		return nil, err
+	}
+	if slices.Contains(gone, answer.Status) {
+		return nil, none()
+	}
+	item, err := c.p.getItem.eval(ctx, variables(answer, d))
+	if err != nil {
+		return nil, unclear(what, err.Error())
+	}
+	return item, nil
+}
+
+func none() error {
+	e := provider.Invalid("there is no such credential")
+	e.Err = errNone
+	return e
+}
+
+func (c *client) listed(ctx context.Context, ref provider.Ref) (any, error) {
+	for item, err := range c.items(ctx, ref.Name) {
+		if err != nil {
+			return nil, err
+		}
+		found, err := c.describe(ctx, map[string]any{varItem: item}, true)
+		if err != nil {
+			return nil, unclear(listing, err.Error())
+		}
+		if found.ID == ref.ID {
+			return item, nil
+		}
+	}
+	return nil, none()
+}
+
+// List implements provider.Client.
+func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
+	return func(yield func(provider.Credential, error) bool) {
+		for credential, err := range c.all(ctx, "") {
+			if err != nil {
+				yield(provider.Credential{}, err)
+				return
+			}
+			if owner.Owns(credential.Name) && !yield(credential, nil) {
+				return
+			}
+		}
+	}
+}
+
+// all yields every credential that the vendor lists, whoever made it. A name may
+// be sent as a filter; what comes is filtered again by the caller.
+func (c *client) all(ctx context.Context, name string) iter.Seq2[provider.Credential, error] {
+	return func(yield func(provider.Credential, error) bool) {
+		for item, err := range c.items(ctx, name) {
+			if err != nil {
+				yield(provider.Credential{}, err)
+				return
+			}
+			credential, err := c.describe(ctx, map[string]any{varItem: item}, true)
+			if err != nil {
+				yield(provider.Credential{}, unclear(listing, err.Error()))
+				return
+			}
+			if !yield(credential, nil) {
+				return
+			}
+		}
+	}
+}
+
+// items yields the elements of every page.
+func (c *client) items(ctx context.Context, name string) iter.Seq2[any, error] {
+	return func(yield func(any, error) bool) {
+		page := ""
+		for number := 1; ; number++ {
+			items, next, err := c.page(ctx, name, page, number)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, item := range items {
+				if !yield(item, nil) {
+					return
+				}
+			}
+			switch {
+			case next == "":
+				return
+			case next == page || number >= maxPages:
+				yield(nil, unclear(listing, fmt.Sprintf("spec.rest.list.next names the same page again, or there are more than %d", maxPages)))
+				return
+			}
+			page = next
+		}
+	}
+}
+
+// page returns one page of the list, and what names the next one; "" is the end.
+func (c *client) page(ctx context.Context, name, page string, number int) (items []any, next string, err error) {
+	var d document
+	data := map[string]any{fieldName: name, fieldPage: page}
+	answer, err := c.send(ctx, c.p.list, listing, data, &d)
+	if err != nil {
+		return nil, "", err
+	}
+	vars := variables(answer, d)
+	if items, err = c.p.items.list(ctx, vars); err != nil {
+		return nil, "", unclear(listing, err.Error())
+	}
+	if c.p.next == nil {
+		return items, "", nil
+	}
+	if next, err = c.p.next.word(ctx, with(vars, varPage, int64(number))); err != nil {
+		return nil, "", unclear(listing, err.Error())
+	}
+	if next == "0" {
+		next = ""
+	}
+	return items, next, nil
+}
+
+// describe reads the properties of a credential. A new one may come without its
+// name; one that is shown later may not.
+func (c *client) describe(ctx context.Context, vars map[string]any, named bool) (provider.Credential, error) {
+	out := provider.Credential{Live: true}
+	var err error
+	if out.ID, err = c.p.id.word(ctx, vars); err != nil {
+		return provider.Credential{}, err
+	}
+	if out.Name, err = c.p.name.word(ctx, vars); err != nil && named {
+		return provider.Credential{}, err
+	}
+	if c.p.live != nil && named {
+		if out.Live, err = c.p.live.truth(ctx, vars); err != nil {
+			return provider.Credential{}, err
+		}
+	}
+	for _, moment := range []struct {
+		e  *expression
+		to *time.Time
+	}{{c.p.createdAt, &out.CreatedAt}, {c.p.expiresAt, &out.ExpiresAt}} {
+		if moment.e == nil {
+			continue
+		}
+		if *moment.to, err = moment.e.time(ctx, vars); err != nil {
+			return provider.Credential{}, err
+		}
+	}
+	return out, nil
+}

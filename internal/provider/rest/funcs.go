@@ -1,0 +1,125 @@
+package rest
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+	"text/template"
+	"time"
+)
+
+// fault is what is wrong with a template's values, in a sentence without them.
+type fault struct{ says string }
+
+func (f *fault) Error() string { return f.says }
+
+// instant is a time in whole seconds, rounded down: vendors' times have no
+// fractions, and a credential never ends later than asked. It has no methods
+// that a template could call.
+type instant struct{ t time.Time }
+
+// newInstant returns nil for no time, which a template's if takes for false.
+func newInstant(t time.Time) *instant {
+	if t.IsZero() {
+		return nil
+	}
+	return &instant{t.UTC().Truncate(time.Second)}
+}
+
+// builtins are the functions of text/template that templates may call. They have
+// no effect and return nothing that is longer than what they are given.
+var builtins = []string{"and", "eq", "ge", "gt", "index", "le", "len", "lt", "ne", "not", "or"}
+
+// functions are all others. None reads anything but its arguments, and what they
+// return is bounded, because a value may go through them again and again.
+var functions = template.FuncMap{
+	"base64":  encode,
+	"concat":  func(parts ...string) (string, error) { return short(strings.Join(parts, "")) },
+	"join":    func(separator string, list []string) (string, error) { return short(strings.Join(list, separator)) },
+	"json":    toJSON,
+	"only":    only,
+	"rfc3339": rfc3339,
+	"unix":    unix,
+	"urlpath": urlPath,
+}
+
+func functionNames() []string {
+	return slices.Sorted(slices.Values(append(slices.Collect(maps.Keys(functions)), builtins...)))
+}
+
+func short(s string) (string, error) {
+	if len(s) > maxText {
+		return "", &fault{fmt.Sprintf("a value has more than %d bytes", maxText)}
+	}
+	return s, nil
+}
+
+// redacted stands for a credential when requests are shown, not sent.
+const redacted = "[redacted]"
+
+func encode(s string) (string, error) {
+	if strings.Contains(s, redacted) {
+		return redacted, nil
+	}
+	return short(base64.StdEncoding.EncodeToString([]byte(s)))
+}
+
+func toJSON(v any) (string, error) {
+	switch v := v.(type) {
+	case string, []string, int, int64, bool:
+	case *instant:
+		return "", &fault{"a time has several forms: write .expiresAt | rfc3339, or .expiresAt | unix"}
+	default:
+		return "", &fault{fmt.Sprintf("a %T has no JSON here", v)}
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return "", fmt.Errorf("encoding a value: %w", err)
+	}
+	return short(strings.TrimSuffix(out.String(), "\n"))
+}
+
+// only returns the one element of a list, for vendors that take one.
+func only(list []string) (string, error) {
+	if len(list) != 1 {
+		return "", &fault{fmt.Sprintf("only takes a list of one element, and this one has %d", len(list))}
+	}
+	return list[0], nil
+}
+
+var noExpiry = &fault{"there is no expiry; put this between {{ if .expiresAt }} and {{ end }}"}
+
+func rfc3339(i *instant) (string, error) {
+	if i == nil {
+		return "", noExpiry
+	}
+	return i.t.Format(time.RFC3339), nil
+}
+
+func unix(i *instant) (int64, error) {
+	if i == nil {
+		return 0, noExpiry
+	}
+	return i.t.Unix(), nil
+}
+
+// urlPath escapes one segment of a path. A segment of dots would climb.
+func urlPath(v any) (string, error) {
+	s := fmt.Sprint(v)
+	switch v.(type) {
+	case string, int, int64:
+	default:
+		return "", &fault{fmt.Sprintf("a %T cannot be part of a path", v)}
+	}
+	if s == "" || s == "." || s == ".." {
+		return "", &fault{"a part of a path would be empty or made of dots"}
+	}
+	return short(url.PathEscape(s))
+}
