@@ -103,8 +103,8 @@ explore: ## Search crashes and interleavings of the reconciler for EXPLORE_FOR (
 	$(GO) test ./internal/explore -run TestExploreDeep -explore.deep=$(EXPLORE_FOR) -timeout 0 -v
 
 .PHONY: conformance
-conformance: ## Run the driver contract against every driver that needs no real server.
-	$(GO) test ./internal/provider/... -run TestConformance -v
+conformance: ## Run the driver contract against every driver that needs no real server, and print what each passed.
+	@$(GO) test ./internal/provider/... -run '^TestConformance' -json | $(GO) run ./hack/conformance
 
 .PHONY: lint
 lint: ## Run golangci-lint on all modules.

@@ -62,6 +62,7 @@ step "config/default renders" manifests
 for module in "$@"; do
   step "$module/go.mod (go mod tidy)" tidy "$module"
 done
+step "capabilities in docs/providers/README.md (go run ./hack/capabilities)" "$go" run ./hack/capabilities -check
 step "paths, make targets and links in documents" "$go" run ./hack/verifydocs
 
 if [ ${#failed[@]} -gt 0 ]; then

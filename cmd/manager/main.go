@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"time"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
@@ -18,7 +19,9 @@ import (
 var version = "dev"
 
 func main() {
-	if err := newCommand(start).ExecuteContext(ctrl.SetupSignalHandler()); err != nil {
+	cmd := newCommand(start)
+	cmd.AddCommand(newRenderCommand(time.Now))
+	if err := cmd.ExecuteContext(ctrl.SetupSignalHandler()); err != nil {
 		fmt.Fprintln(os.Stderr, "manager:", err)
 		os.Exit(1)
 	}

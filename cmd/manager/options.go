@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"apitoken.dev/operator/controllers/orphansweep"
+	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/operator"
 )
 
@@ -70,6 +71,8 @@ func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *st
 	f.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 turns them off")
 	f.Float32Var(&o.QPS, "kube-api-qps", 0, "requests to the API server per second; 0: no limit but the server's own")
 	f.IntVar(&o.Burst, "kube-api-burst", 0, "requests to the API server at once, when --kube-api-qps is set")
+	f.Float64Var(&o.ProviderRate, "provider-rate", connections.DefaultRate, "calls a second that one provider gets at most, whoever makes them; below 0: no limit")
+	f.IntVar(&o.ProviderBurst, "provider-burst", connections.DefaultBurst, "calls that one provider gets at once after a rest")
 	f.IntVar(&o.Concurrency, "concurrency", operator.DefaultConcurrency, "how many ApiTokens are worked on at once")
 	f.DurationVar(&o.SweepInterval, "sweep-interval", orphansweep.DefaultInterval, "time between two searches for credentials that no ledger knows")
 	f.StringVar(sweepMode, "sweep-mode", string(orphansweep.Report), "what to do about such credentials: Report or Revoke")
@@ -113,6 +116,8 @@ func check(o *operator.Options) error {
 		return errors.New("--sweep-interval has to be longer than 0")
 	case o.Shutdown <= 0:
 		return errors.New("--shutdown-timeout has to be longer than 0")
+	case o.ProviderRate == 0 || o.ProviderBurst < 1:
+		return errors.New("--provider-rate cannot be 0 (below 0: no limit), and --provider-burst has to be at least 1")
 	case o.QPS < 0 || o.Burst < 0:
 		return errors.New("--kube-api-qps and --kube-api-burst cannot be negative")
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +17,12 @@ import (
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/aws"
+	"apitoken.dev/operator/internal/provider/crusoe"
+	"apitoken.dev/operator/internal/provider/ibee"
+	"apitoken.dev/operator/internal/provider/kloudbean"
+	"apitoken.dev/operator/internal/provider/proxyscrape"
+	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/internal/provider/rest"
 )
 
 func parse(t *testing.T, args ...string) (operator.Options, error) {
@@ -39,6 +46,7 @@ func TestDefaults(t *testing.T) {
 	want := operator.Options{
 		Version: "dev", Namespace: operator.DefaultNamespace, MetricsAddress: ":8080", ProbeAddress: ":8081",
 		Concurrency: 16, SweepInterval: time.Hour, SweepMode: orphansweep.Report, Shutdown: 95 * time.Second,
+		ProviderRate: 10, ProviderBurst: 20,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(operator.Options{}, "Logger")); diff != "" {
 		t.Error(diff)
@@ -112,22 +120,72 @@ func TestDrivers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	spec := v1alpha1.AWSProvider{IAMEndpoint: "https://iam", S3Endpoint: "https://s3", Region: "r", CABundle: "ca", PermissionsBoundary: "arn"}
-	driver, settings, err := r.Resolve(&v1alpha1.ProviderSpec{AWS: &spec})
+	cases := map[string]struct {
+		spec v1alpha1.ProviderSpec
+		want any
+	}{
+		"aws": {
+			v1alpha1.ProviderSpec{AWS: &v1alpha1.AWSProvider{
+				IAMEndpoint: "https://iam", S3Endpoint: "https://s3", Region: "r", CABundle: "ca", PermissionsBoundary: "arn"}},
+			aws.Settings{IAMEndpoint: "https://iam", S3Endpoint: "https://s3", Region: "r", CABundle: "ca", PermissionsBoundary: "arn"},
+		},
+		"ibee": {
+			v1alpha1.ProviderSpec{IBEE: &v1alpha1.IBEEProvider{WorkspaceID: "42", Endpoint: "https://api", S3Endpoint: "https://s3"}},
+			ibee.Settings{WorkspaceID: "42", Endpoint: "https://api", S3Endpoint: "https://s3"},
+		},
+		"crusoe": {
+			v1alpha1.ProviderSpec{Crusoe: &v1alpha1.CrusoeProvider{OrganizationID: "o", Location: "l", Endpoint: "https://api", S3Endpoint: "https://s3"}},
+			crusoe.Settings{OrganizationID: "o", Location: "l", Endpoint: "https://api", S3Endpoint: "https://s3"},
+		},
+		"proxyscrape": {
+			v1alpha1.ProviderSpec{ProxyScrape: &v1alpha1.ProxyScrapeProvider{Endpoint: "https://api"}},
+			proxyscrape.Settings{Endpoint: "https://api"},
+		},
+		"kloudbean": {
+			v1alpha1.ProviderSpec{KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3", Region: "r"}},
+			kloudbean.Settings{S3Endpoint: "https://s3", Region: "r"},
+		},
+	}
+	for name, c := range cases {
+		driver, settings, err := r.Resolve(registry.Spec{ProviderSpec: &c.spec})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(c.want, settings); diff != "" || driver.Type() != name {
+			t.Errorf("%s, driver %s: %s", name, driver.Type(), diff)
+		}
+		if _, ok := driver.(provider.Validator); !ok {
+			t.Errorf("the %s driver validates nothing", name)
+		}
+		if _, ok := driver.(provider.Connector); !ok {
+			t.Errorf("the %s driver has no connection", name)
+		}
+	}
+	if _, _, err := r.Resolve(registry.Spec{ProviderSpec: &v1alpha1.ProviderSpec{}}); err == nil {
+		t.Error("a spec without a block has a driver")
+	}
+}
+
+// TestRestDriver: the rest driver is what its block declares, and one of a
+// namespace may reach less than one of the cluster.
+func TestRestDriver(t *testing.T) {
+	r, err := drivers()
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := aws.Settings{IAMEndpoint: "https://iam", S3Endpoint: "https://s3", Region: "r", CABundle: "ca", PermissionsBoundary: "arn"}
-	if diff := cmp.Diff(any(want), settings); diff != "" || driver.Type() != aws.Type {
-		t.Errorf("driver %s: %s", driver.Type(), diff)
-	}
-	if _, ok := driver.(provider.Validator); !ok {
-		t.Error("the aws driver validates nothing")
-	}
-	if _, ok := driver.(provider.Connector); !ok {
-		t.Error("the aws driver has no connection")
-	}
-	if _, _, err := r.Resolve(&v1alpha1.ProviderSpec{}); err == nil {
-		t.Error("a spec without a block has a driver")
+	spec := v1alpha1.ProviderSpec{Rest: &v1alpha1.RestProvider{
+		BaseURL: "https://api", Scopes: []v1alpha1.RestScope{{Scope: "a:b"}}, Limits: v1alpha1.RestLimits{Live: 3},
+	}}
+	for _, namespaced := range []bool{false, true} {
+		driver, settings, err := r.Resolve(registry.Spec{ProviderSpec: &spec, Namespaced: namespaced})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if caps := driver.Capabilities(); driver.Type() != rest.Type || caps.MaxLive != 3 || !slices.Equal(caps.Scopes, []string{"a:b"}) {
+			t.Errorf("driver %s: %+v", driver.Type(), caps)
+		}
+		if s, ok := settings.(rest.Settings); !ok || s.Namespaced != namespaced || s.BaseURL != "https://api" {
+			t.Errorf("settings %+v", settings)
+		}
 	}
 }

@@ -1,0 +1,506 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/crusoe/crusoesim"
+	"apitoken.dev/operator/internal/provider/ibee/ibeesim"
+	"apitoken.dev/operator/internal/provider/kloudbean"
+	"apitoken.dev/operator/internal/provider/kloudbean/kloudbeansim"
+	"apitoken.dev/operator/internal/provider/proxyscrape/proxyscrapesim"
+	"apitoken.dev/operator/internal/provider/rest/restsim"
+	"apitoken.dev/operator/internal/testenv"
+	"apitoken.dev/operator/internal/testutil"
+)
+
+// These tests run the operator with the drivers of the binary on a real API
+// server, with the samples that are shipped, against the vendors' simulators.
+
+var env *testenv.Env
+
+func TestMain(m *testing.M) { os.Exit(testenv.Main(m, &env)) }
+
+// bench is one namespace with an operator of its own.
+type bench struct {
+	*testing.T
+	client.Client
+	ns    string
+	clock clock.Clock
+	log   *testutil.Log
+}
+
+func newBench(t *testing.T) *bench {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := &bench{T: t, Client: env.Client(scheme), clock: clock.NewReal(), log: &testutil.Log{}}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "vendor-", Labels: map[string]string{"tokens": "allowed"}}}
+	b.ok(b.Create(t.Context(), ns))
+	b.ns = ns.Name
+	registry, err := drivers()
+	b.ok(err)
+	mgr, err := operator.New(t.Context(), env.Config, operator.Options{
+		Registry: registry, Logger: b.log.Logger(1), Namespace: b.ns, Namespaces: []string{b.ns}, ClusterIdentity: b.ns, Version: "test",
+	})
+	b.ok(err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
+	done := make(chan error, 1)
+	go func() { done <- mgr.Start(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return b
+}
+
+func (b *bench) ok(err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// until waits for something that has to happen: why says why it has not.
+func (b *bench) until(why func() string) {
+	b.Helper()
+	end := b.clock.Monotonic() + 30*time.Second
+	for {
+		last := why()
+		if last == "" {
+			return
+		}
+		if b.clock.Monotonic() > end || b.clock.Sleep(b.Context(), 20*time.Millisecond) != nil {
+			b.Fatalf("%s\n%s", last, b.log.Tail(10))
+		}
+	}
+}
+
+// serve serves a simulator and returns its URL.
+func (b *bench) serve(h http.Handler) string {
+	b.Helper()
+	s := httptest.NewServer(h)
+	b.Cleanup(s.Close)
+	return s.URL
+}
+
+// minter makes a Secret with minting credentials.
+func (b *bench) minter(name string, values map[string]string) {
+	b.Helper()
+	b.ok(b.Create(b.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}, StringData: values}))
+}
+
+// sample applies the objects of a shipped sample, some of its values replaced.
+// It
+// returns the name of its first ApiToken.
+func (b *bench) sample(file string, replace ...string) (token string) {
+	b.Helper()
+	raw, err := os.ReadFile(filepath.Join("..", "..", "config", "samples", file))
+	b.ok(err)
+	text := string(raw)
+	for i := 0; i < len(replace); i += 2 {
+		if !strings.Contains(text, replace[i]) {
+			b.Fatalf("%s does not say %q", file, replace[i])
+		}
+		text = strings.ReplaceAll(text, replace[i], replace[i+1])
+	}
+	for part := range strings.SplitSeq(text, "\n---\n") {
+		kind := metav1.TypeMeta{}
+		b.ok(yaml.Unmarshal([]byte(part), &kind))
+		var o client.Object
+		switch kind.Kind {
+		case "ApiToken":
+			o = &v1alpha1.ApiToken{}
+		case "TokenProvider":
+			o = &v1alpha1.TokenProvider{}
+		case "ClusterTokenProvider":
+			o = &v1alpha1.ClusterTokenProvider{}
+		default:
+			b.Fatalf("%s has a %q", file, kind.Kind)
+		}
+		b.ok(yaml.UnmarshalStrict([]byte(part), o))
+		if kind.Kind != "ClusterTokenProvider" {
+			o.SetNamespace(b.ns)
+		}
+		b.ok(b.Create(b.Context(), o))
+		if kind.Kind == "ApiToken" && token == "" {
+			token = o.GetName()
+		}
+	}
+	return token
+}
+
+func (b *bench) get(name string) *v1alpha1.ApiToken {
+	b.Helper()
+	t := &v1alpha1.ApiToken{}
+	b.ok(b.Get(b.Context(), client.ObjectKey{Namespace: b.ns, Name: name}, t))
+	return t
+}
+
+// active is the credential in use.
+func active(t *v1alpha1.ApiToken) v1alpha1.LedgerEntry {
+	i := slices.IndexFunc(t.Status.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.State == v1alpha1.StateActive })
+	if i < 0 {
+		return v1alpha1.LedgerEntry{}
+	}
+	return t.Status.Credentials[i]
+}
+
+// ready waits until an ApiToken is Ready with another credential than this one.
+func (b *bench) ready(name, before string) v1alpha1.LedgerEntry {
+	b.Helper()
+	var out v1alpha1.LedgerEntry
+	b.until(func() string {
+		t := b.get(name)
+		c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
+		out = active(t)
+		if c == nil || c.Status != metav1.ConditionTrue || c.ObservedGeneration != t.Generation || out.Name == before {
+			said, _ := json.Marshal(t.Status)
+			return fmt.Sprintf("%s is not Ready: %s", name, said)
+		}
+		return ""
+	})
+	return out
+}
+
+func (b *bench) edit(name string, change func(*v1alpha1.ApiToken)) {
+	b.Helper()
+	b.until(func() string {
+		t := b.get(name)
+		change(t)
+		if err := b.Update(b.Context(), t); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
+func rotate(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation++ }
+
+// secret returns the data of a Secret.
+func (b *bench) secret(name string) map[string]string {
+	b.Helper()
+	s := &corev1.Secret{}
+	b.ok(b.Get(b.Context(), client.ObjectKey{Namespace: b.ns, Name: name}, s))
+	out := map[string]string{}
+	for k, v := range s.Data {
+		out[k] = string(v)
+	}
+	return out
+}
+
+// holds checks which keys a Secret has.
+func (b *bench) holds(name string, keys ...string) map[string]string {
+	b.Helper()
+	data := b.secret(name)
+	var got []string
+	for k := range data {
+		got = append(got, k)
+	}
+	slices.Sort(got)
+	if !slices.Equal(got, keys) {
+		b.Errorf("Secret %s has the keys %v, want %v", name, got, keys)
+	}
+	return data
+}
+
+func (b *bench) delete(name string) {
+	b.Helper()
+	b.ok(b.Delete(b.Context(), b.get(name)))
+}
+
+func (b *bench) gone(name string) {
+	b.Helper()
+	b.until(func() string {
+		t := &v1alpha1.ApiToken{}
+		if err := b.Get(b.Context(), client.ObjectKey{Namespace: b.ns, Name: name}, t); client.IgnoreNotFound(err) == nil && err != nil {
+			return ""
+		}
+		said, _ := json.Marshal(t.Status.Conditions)
+		return fmt.Sprintf("%s is still there: %s", name, said)
+	})
+}
+
+// s3Keys are the keys of a Secret for one bucket at a server of one's own.
+var s3Keys = []string{
+	"AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_SECRET_ACCESS_KEY",
+}
+
+// TestRest runs alone: its provider is the whole cluster's.
+func TestRest(t *testing.T) {
+	b := newBench(t)
+	sim := restsim.NewSpaces(b.clock.Now, "CANARY-minting-token")
+	b.minter("spaces-minter", map[string]string{"token": "CANARY-minting-token"})
+	name := b.sample("rest-digitalocean-spaces.yaml", "https://api.digitalocean.com", b.serve(sim))
+	first := b.ready(name, "")
+	b.edit(name, rotate)
+	b.ready(name, first.Name)
+	data := b.holds(name, slices.Sorted(slices.Values(append(slices.Clone(s3Keys), "BUCKET_NAME")))...)
+	if !sim.Accepts(data["AWS_ACCESS_KEY_ID"], data["AWS_SECRET_ACCESS_KEY"]) {
+		t.Error("the Secret's key is not accepted")
+	}
+	b.delete(name)
+	b.gone(name)
+	if left := sim.Tokens(); len(left) != 0 {
+		t.Errorf("%d keys are left", len(left))
+	}
+	b.ok(b.Delete(t.Context(), &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: "spaces"}}))
+	b.until(func() string {
+		if err := b.Get(t.Context(), client.ObjectKey{Name: "spaces"}, &v1alpha1.ClusterTokenProvider{}); err == nil {
+			return "the provider is still there"
+		}
+		return ""
+	})
+	if strings.Contains(b.log.String(), "CANARY") {
+		t.Error("the minting token is in the log")
+	}
+}
+
+// TestRestOfNamespace: who may make a TokenProvider does not get at what only the
+// operator's own machine can reach.
+func TestRestOfNamespace(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	sim := restsim.NewGitea(b.clock.Now, "bot", "CANARY-password")
+	b.minter("gitea-minter", map[string]string{"username": "bot", "password": "CANARY-password"})
+	b.sample("rest-gitea.yaml", "baseURL: https://gitea.example.com", "baseURL: "+b.serve(sim))
+	b.until(func() string {
+		p := &v1alpha1.TokenProvider{}
+		b.ok(b.Get(t.Context(), client.ObjectKey{Namespace: b.ns, Name: "gitea"}, p))
+		c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
+		if c == nil || c.Status != metav1.ConditionFalse || !strings.Contains(c.Message, "leads to a loopback") {
+			return fmt.Sprintf("a provider of a namespace at a loopback address: %+v", c)
+		}
+		return ""
+	})
+	if n := len(sim.Requests()); n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+}
+
+func TestCrusoe(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	const organization = "ab4a6b00-aa5f-408e-a9fb-ac6de5eb45ab"
+	sim := crusoesim.New(b.clock.Now, crusoesim.User{
+		ID: "user-1", Organizations: []string{organization}, AccessKeyID: "Hm11C1coQZm2-Aihn9ofYg", SecretKey: "HrbZ3VTUb2YNAq53Md1EsA",
+	})
+	b.minter("crusoe-minter", map[string]string{"accessKeyID": "Hm11C1coQZm2-Aihn9ofYg", "secretKey": "HrbZ3VTUb2YNAq53Md1EsA"})
+	name := b.sample("crusoe.yaml", "    location:", "    endpoint: "+b.serve(sim)+"/v1\n    location:")
+	last := b.ready(name, "")
+	for range 2 { // the second rotation has to end the first one's overlap
+		b.edit(name, rotate)
+		last = b.ready(name, last.Name)
+		data := b.holds(name, s3Keys...)
+		if !sim.Accepts(data["AWS_ACCESS_KEY_ID"], data["AWS_SECRET_ACCESS_KEY"]) || len(sim.All()) > 2 {
+			t.Errorf("%d keys, that of the Secret accepted: %t", len(sim.All()), sim.Accepts(data["AWS_ACCESS_KEY_ID"], data["AWS_SECRET_ACCESS_KEY"]))
+		}
+	}
+	b.delete(name)
+	b.gone(name)
+	if keys := sim.All(); len(keys) != 0 {
+		t.Errorf("%d keys are left", len(keys))
+	}
+}
+
+func TestProxyScrape(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	sim := proxyscrapesim.New(b.clock.Now, "CANARY-minting-token", "account:apikeys:create", "account:apikeys:read", "account:apikeys:update",
+		"account:apikeys:delete", "datacenter_shared:read", "residential:read")
+	b.minter("proxyscrape-minter", map[string]string{"token": "CANARY-minting-token"})
+	name := b.sample("proxyscrape.yaml", "https://api.proxyscrape.com   # also the default", b.serve(sim))
+	first := b.ready(name, "")
+	token := b.holds(name, "endpoint", "token")["token"]
+	if !sim.Accepts(token, "203.0.113.9", b.clock.Now()) || sim.Accepts(token, "198.51.100.9", b.clock.Now()) {
+		t.Error("the token does not work from where it is declared to, or works from elsewhere")
+	}
+	b.edit(name, func(t *v1alpha1.ApiToken) { t.Spec.Restrictions.AllowedIPs = []v1alpha1.IPRange{"198.51.100.0/24"} })
+	if changed := b.ready(name, ""); changed.Name != first.Name {
+		t.Error("a change of addresses made a new key")
+	}
+	if b.secret(name)["token"] != token || !sim.Accepts(token, "198.51.100.9", b.clock.Now()) || sim.Accepts(token, "203.0.113.9", b.clock.Now()) {
+		t.Error("the token was not changed in place")
+	}
+	b.edit(name, func(t *v1alpha1.ApiToken) { t.Spec.Scopes = []v1alpha1.Scope{"serp_api:read"} })
+	b.until(func() string {
+		c := meta.FindStatusCondition(b.get(name).Status.Conditions, v1alpha1.ConditionStalled)
+		if c == nil || c.Reason != v1alpha1.ReasonScopeNotGrantable || !strings.Contains(c.Message, "residential:read") {
+			return fmt.Sprintf("a scope that the account may not grant: %+v", c)
+		}
+		return ""
+	})
+	b.edit(name, func(t *v1alpha1.ApiToken) {
+		t.Spec.Scopes = []v1alpha1.Scope{"residential:read"}
+		rotate(t)
+	})
+	second := b.ready(name, first.Name)
+	b.delete(name)
+	b.gone(name)
+	if left := len(sim.Named(first.Name)) + len(sim.Named(second.Name)); left != 0 {
+		t.Errorf("%d keys are left", left)
+	}
+}
+
+// panel does what a person does at KloudBean when an ApiToken asks for a key.
+func (b *bench) panel(sim *kloudbeansim.Simulator, name string) (id string) {
+	b.Helper()
+	_, values, _ := strings.Cut(b.asks(name, v1alpha1.ReasonCreateCredential), ") with: ")
+	values, _, _ = strings.Cut(values, ". Then put ")
+	var fields []provider.FormField
+	for part := range strings.SplitSeq(values, "; ") {
+		label, value, _ := strings.Cut(part, ": ")
+		fields = append(fields, provider.FormField{Label: label, Value: value})
+	}
+	form, err := kloudbeansim.ReadForm(fields)
+	b.ok(err)
+	details, err := sim.AddToken(b.Context(), form)
+	b.ok(err)
+	b.handOver(name, map[string]string{kloudbean.KeyID: details.AccessKeyID, kloudbean.KeySecret: details.SecretAccessKey.Reveal()})
+	return details.AccessKeyID
+}
+
+func TestKloudBean(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	sim := kloudbeansim.New(b.clock.Now, "reports")
+	endpoint := b.serve(sim.Handler())
+	sim.EndpointURL = endpoint
+	name := b.sample("kloudbean.yaml", "https://s3.kloudbean.com", endpoint, "203.0.113.7", "127.0.0.1")
+	first := b.panel(sim, name)
+	if got := b.ready(name, ""); got.ID != first || !got.ByHand {
+		t.Errorf("in use is %+v, want %s", got, first)
+	}
+	data := b.holds(name, slices.Sorted(slices.Values(append(slices.Clone(s3Keys), "BUCKET_NAME")))...)
+	if data["BUCKET_NAME"] != "reports" || !sim.Accepts(data["AWS_ACCESS_KEY_ID"], data["AWS_SECRET_ACCESS_KEY"]) {
+		t.Errorf("the Secret's key is not accepted, or its bucket is %s", data["BUCKET_NAME"])
+	}
+	b.delete(name)
+	if message := b.asks(name, v1alpha1.ReasonDeleteCredential); !strings.Contains(message, first) {
+		t.Errorf("it asks for another key to be deleted: %s", message)
+	}
+	b.ok(sim.Delete(t.Context(), first))
+	b.look(name)
+	b.gone(name)
+}
+
+// handOver hands a credential over as a person does.
+func (b *bench) handOver(name string, values map[string]string) {
+	b.Helper()
+	b.ok(b.Create(b.Context(), &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name + v1alpha1.HandoverSuffix,
+			Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover}},
+		StringData: values,
+	}))
+}
+
+// asks waits until an ApiToken asks a person for something, and returns in which words.
+func (b *bench) asks(name, reason string) string {
+	b.Helper()
+	var message string
+	b.until(func() string {
+		c := meta.FindStatusCondition(b.get(name).Status.Conditions, v1alpha1.ConditionActionRequired)
+		if c == nil || c.Reason != reason {
+			return fmt.Sprintf("%s does not ask for %s: %+v", name, reason, c)
+		}
+		message = c.Message
+		return ""
+	})
+	return message
+}
+
+// look makes the operator look at an ApiToken at once, and not in a minute.
+func (b *bench) look(name string) {
+	b.Helper()
+	b.edit(name, func(t *v1alpha1.ApiToken) { metav1.SetMetaDataAnnotation(&t.ObjectMeta, "example.com/look", "now") })
+}
+
+func TestIBEE(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	sim := ibeesim.New("42", b.clock.Now)
+	sim.AddToken("CANARY-platform-token", ibeesim.StorageRead, ibeesim.StorageWrite)
+	b.minter("ibee-minter", map[string]string{"token": "CANARY-platform-token"})
+	name := b.sample("ibee.yaml", "  ibee:\n", "  ibee:\n    endpoint: "+b.serve(sim.Handler())+"/v1\n")
+	first := b.ready(name, "")
+	if status := b.get(name).Status; status.ExpiryEnforcedBy != "Operator" || status.ExpiresAt == nil {
+		t.Errorf("expiry %v, enforced by %s", status.ExpiresAt, status.ExpiryEnforcedBy)
+	}
+	b.edit(name, rotate)
+	b.ready(name, first.Name)
+	data := b.secret(name)
+	if !sim.Accepts(data["AWS_ACCESS_KEY_ID"], data["AWS_SECRET_ACCESS_KEY"]) || data["AWS_ENDPOINT_URL"] != "https://42.blob.ibeestorage.com" {
+		t.Errorf("the Secret's key is not accepted, or its endpoint is %s", data["AWS_ENDPOINT_URL"])
+	}
+	b.delete(name)
+	b.gone(name)
+	for _, c := range sim.Credentials() {
+		if c.Status == "active" {
+			t.Errorf("%s is still active", c.Name)
+		}
+	}
+}
+
+// TestIBEEPortalToken: what the portal alone can make takes the same way as any
+// other credential that a person makes.
+func TestIBEEPortalToken(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	sim := ibeesim.New("42", b.clock.Now)
+	sim.AddToken("CANARY-platform-token", ibeesim.StorageRead, ibeesim.StorageWrite)
+	b.minter("ibee-minter", map[string]string{"token": "CANARY-platform-token"})
+	b.sample("ibee.yaml", "  ibee:\n", "  ibee:\n    endpoint: "+b.serve(sim.Handler())+"/v1\n")
+	const name = "ibee-invoices"
+	b.asks(name, v1alpha1.ReasonCreateCredential)
+	sim.AddToken("CANARY-too-much", ibeesim.BillingRead, ibeesim.StorageRead)
+	b.handOver(name, map[string]string{"token": "CANARY-too-much"})
+	b.until(func() string {
+		c := meta.FindStatusCondition(b.get(name).Status.Conditions, v1alpha1.ConditionStalled)
+		if c == nil || c.Reason != v1alpha1.ReasonHandoverRefused {
+			return fmt.Sprintf("a token that may do more than is declared: %+v", c)
+		}
+		return ""
+	})
+	b.ok(b.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name + v1alpha1.HandoverSuffix}}))
+	sim.AddToken("CANARY-billing", ibeesim.BillingRead)
+	b.handOver(name, map[string]string{"token": "CANARY-billing"})
+	b.ready(name, "")
+	if got := b.secret(name)["token"]; got != "CANARY-billing" {
+		t.Error("the Secret holds another token")
+	}
+	b.delete(name)
+	b.asks(name, v1alpha1.ReasonDeleteCredential)
+	sim.EndToken("CANARY-billing", "key_revoked")
+	b.look(name)
+	b.gone(name)
+	if strings.Contains(b.log.String(), "CANARY") {
+		t.Error("a token is in the log")
+	}
+}

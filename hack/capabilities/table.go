@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/aws"
+	"apitoken.dev/operator/internal/provider/crusoe"
+	"apitoken.dev/operator/internal/provider/ibee"
+	"apitoken.dev/operator/internal/provider/kloudbean"
+	"apitoken.dev/operator/internal/provider/proxyscrape"
+	"apitoken.dev/operator/internal/provider/rest"
+)
+
+// entry is one row.
+type entry struct {
+	driver provider.Driver
+	// settings that its Form needs.
+	settings any
+	// declared says that its Capabilities are those of its settings.
+	declared bool
+}
+
+// drivers are those that cmd/manager has, in the order of the kinds' blocks.
+func drivers() []entry {
+	return []entry{
+		{driver: aws.New()},
+		{driver: ibee.New(), settings: ibee.Settings{WorkspaceID: "1"}},
+		{driver: crusoe.New(clock.NewReal())},
+		{driver: proxyscrape.New()},
+		{driver: kloudbean.New()},
+		{driver: rest.New(), declared: true},
+	}
+}
+
+// column is one capability: its head, and its cell.
+type column struct {
+	head string
+	cell func(entry, provider.Capabilities) string
+}
+
+var columns = []column{
+	{"scopes", func(_ entry, c provider.Capabilities) string { return scopes(c.Scopes) }},
+	{"made by a person", func(e entry, c provider.Capabilities) string { return byHand(e, c.Scopes) }},
+	{"limited to", func(_ entry, c provider.Capabilities) string { return fields(c.Narrows) }},
+	{"changed in place", func(_ entry, c provider.Capabilities) string { return fields(c.Updates) }},
+	{"expiry enforced by", func(_ entry, c provider.Capabilities) string { return enforcers[c.ExpiryEnforcedBy] }},
+	{"longest life", func(_ entry, c provider.Capabilities) string { return duration(c.MaxLifetime) }},
+	{"credentials per account", func(_ entry, c provider.Capabilities) string { return number(c.MaxLive, "any number") }},
+	{"listed", func(_ entry, c provider.Capabilities) string { return number(c.Listed, "all") }},
+	{"settles in", func(_ entry, c provider.Capabilities) string { return duration(c.Settle) }},
+}
+
+var enforcers = map[provider.Enforcer]string{
+	provider.EnforcedByProvider: "provider", provider.EnforcedByOperator: "operator", provider.EnforcedByPerson: "a person",
+}
+
+// table returns the rows in Markdown.
+func table(entries []entry) string {
+	head, rule := "| driver |", "|---|"
+	for _, c := range columns {
+		head += " " + c.head + " |"
+		rule += "---|"
+	}
+	out := head + "\n" + rule + "\n"
+	for _, e := range entries {
+		name := e.driver.Type()
+		out += fmt.Sprintf("| [`%s`](%s.md) |", name, name)
+		for _, c := range columns {
+			cell := "as declared"
+			if !e.declared {
+				cell = c.cell(e, e.driver.Capabilities())
+			}
+			out += " " + cell + " |"
+		}
+		out += "\n"
+	}
+	return out
+}
+
+// scopes lists scopes by their product: `billing:` read-only.
+func scopes(all []string) string {
+	if len(all) == 0 {
+		return "the provider's own"
+	}
+	byProduct := map[string][]string{}
+	var products []string
+	for _, scope := range all {
+		product, permission, _ := strings.Cut(scope, ":")
+		if byProduct[product] == nil {
+			products = append(products, product)
+		}
+		byProduct[product] = append(byProduct[product], permission)
+	}
+	slices.Sort(products)
+	var out []string
+	for _, product := range products {
+		out = append(out, fmt.Sprintf("`%s:` %s", product, strings.Join(byProduct[product], ", ")))
+	}
+	return strings.Join(out, "; ")
+}
+
+// byHand tells for which scopes the driver has a Form.
+func byHand(e entry, all []string) string {
+	form, ok := e.driver.(provider.ByHand)
+	if !ok {
+		return "none"
+	}
+	var out []string
+	for _, scope := range all {
+		_, ok := form.Form(provider.Config{Settings: e.settings}, provider.MintRequest{Grant: provider.Grant{Scopes: []string{scope}}})
+		if ok {
+			out = append(out, scope)
+		}
+	}
+	switch len(out) {
+	case 0:
+		return "none"
+	case len(all):
+		return "all"
+	}
+	return "`" + strings.Join(out, "`, `") + "`"
+}
+
+func fields(all []provider.Field) string {
+	if len(all) == 0 {
+		return "nothing"
+	}
+	var out []string
+	for _, f := range all {
+		out = append(out, string(f))
+	}
+	return strings.Join(out, ", ")
+}
+
+func number(n int, unlimited string) string {
+	if n == 0 {
+		return unlimited
+	}
+	return fmt.Sprint(n)
+}
+
+// duration prints whole days, hours, minutes or seconds.
+func duration(d time.Duration) string {
+	if d == 0 {
+		return "unlimited"
+	}
+	for _, unit := range []struct {
+		is   time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "min"}} {
+		if d%unit.is == 0 {
+			return fmt.Sprintf("%d %s", d/unit.is, unit.name)
+		}
+	}
+	return fmt.Sprintf("%g s", d.Seconds())
+}
