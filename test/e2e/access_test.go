@@ -20,11 +20,7 @@ import (
 const readOnly = "objectstorage:object-read-only"
 
 func list(ctx context.Context, k gateway.Keys) func() error {
-	client := server.S3(k)
-	return func() error {
-		_, err := client.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: ptr(datasets)})
-		return err
-	}
+	return listing(ctx, server.S3(k))
 }
 
 func TestRestrictedToAddresses(t *testing.T) {
@@ -61,7 +57,12 @@ func TestExpiryWithoutTheOperator(t *testing.T) {
 	if end.After(g.ExpiresAt) {
 		t.Errorf("it ends at %s, later than %s", end, g.ExpiresAt)
 	}
-	request := list(t.Context(), keysOf(minted))
+	diesOnTime(t, end, list(t.Context(), keysOf(minted)))
+}
+
+// diesOnTime makes a request until it is refused, which has to be at its key's end.
+func diesOnTime(t *testing.T, end time.Time, request func() error) {
+	t.Helper()
 	poll := time.NewTicker(20 * time.Millisecond)
 	defer poll.Stop()
 	for asked := time.Now(); asked.Before(end.Add(5 * time.Second)); asked = <-poll.C {

@@ -1,0 +1,150 @@
+// Package s3front is the S3 server of a simulated vendor: it takes requests that
+// are signed with the vendor's own keys, verifies them, and hands them on to a
+// real S3 server, signed with the key of an IAM user that was made for that
+// vendor's key. What a key opens is decided by the real server and its policy.
+package s3front
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"apitoken.dev/operator/test/e2e/gateway"
+)
+
+// service is what S3 requests are signed for.
+const service = "s3"
+
+// Front is the S3 server of one account at a vendor. Its clients have to be on
+// this computer, and reach it by IPv4: the real server sees their addresses.
+type Front struct {
+	gateway *gateway.Gateway
+	iam     *iam.Client
+	clock   func() time.Time
+
+	mu   sync.Mutex
+	keys map[string]entry // by the vendor's access key IDs, the deleted ones too
+}
+
+// New returns a front of a gateway without keys. The clock tells the time that
+// signatures are checked by.
+func New(g *gateway.Gateway, clock func() time.Time) *Front {
+	return &Front{gateway: g, iam: g.IAM(g.Root()), clock: clock, keys: map[string]entry{}}
+}
+
+// ServeHTTP implements http.Handler.
+func (f *Front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if no := f.serve(w, r); no != nil {
+		no.write(w)
+	}
+}
+
+func (f *Front) serve(w http.ResponseWriter, r *http.Request) *refusal {
+	signed, no := readSignature(r)
+	if no != nil {
+		return no
+	}
+	k, known := f.key(signed.keyID)
+	if !known {
+		return unknownKey
+	}
+	if no := signed.verify(r, k.secret, f.clock()); no != nil {
+		return no
+	}
+	sent, no := readPayload(r)
+	if no != nil {
+		return no
+	}
+	return f.forward(w, r, sent, k.iam)
+}
+
+// key finds a vendor's key. A deleted one is found as well: its requests go to
+// the real server, which has no key for them any more.
+func (f *Front) key(id string) (entry, bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	k, known := f.keys[id]
+	return k, known
+}
+
+// forward sends a request to the real server, from the address of its client.
+func (f *Front) forward(w http.ResponseWriter, r *http.Request, sent payload, keys gateway.Keys) *refusal {
+	from, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return unreachable
+	}
+	req, err := f.request(r, sent, keys)
+	if err != nil {
+		return unreachable
+	}
+	// Every client has an address of its own, so no connection is used again.
+	wire := &http.Transport{
+		DialContext:       (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from.Addr().Unmap().AsSlice()}}).DialContext,
+		DisableKeepAlives: true, DisableCompression: true,
+	}
+	resp, err := wire.RoundTrip(req)
+	if err != nil {
+		return unreachable
+	}
+	defer resp.Body.Close()
+	for name, values := range resp.Header {
+		if name == "Content-Length" || !ownOfConnection[name] { // the length of what HEAD asks about
+			w.Header()[name] = values
+		}
+	}
+	w.WriteHeader(resp.StatusCode)
+	if _, err := io.Copy(w, resp.Body); err != nil && !errors.Is(err, context.Canceled) {
+		panic(http.ErrAbortHandler) // the client must not take a part for the whole
+	}
+	return nil
+}
+
+// ownOfConnection are the headers that are not handed on: those of one
+// connection, and those that the front makes anew.
+var ownOfConnection = map[string]bool{
+	"Authorization": true, "Connection": true, "Content-Length": true, "Expect": true, "Keep-Alive": true, "Te": true,
+	"Transfer-Encoding": true, "X-Amz-Content-Sha256": true, "X-Amz-Date": true,
+}
+
+// request is what the real server gets.
+func (f *Front) request(r *http.Request, sent payload, keys gateway.Keys) (*http.Request, error) {
+	where, err := url.Parse(f.gateway.S3Endpoint)
+	if err != nil {
+		return nil, err
+	}
+	// The URL of a request may name another server; only its path and query are taken.
+	where.Path, where.RawPath, where.RawQuery = r.URL.Path, r.URL.RawPath, r.URL.RawQuery
+	req, err := http.NewRequestWithContext(r.Context(), r.Method, where.String(), bytes.NewReader(sent.body))
+	if err != nil {
+		return nil, err
+	}
+	for name, values := range sent.header {
+		if !ownOfConnection[name] {
+			req.Header[name] = values
+		}
+	}
+	sum := sha256.Sum256(sent.body)
+	digest := hex.EncodeToString(sum[:])
+	req.Header.Set(digestHeader, digest)
+	return req, signer().SignHTTP(r.Context(), aws.Credentials{
+		AccessKeyID: keys.AccessKeyID, SecretAccessKey: keys.SecretAccessKey,
+	}, req, digest, service, gateway.Region, time.Now())
+}
+
+// signer signs as S3 wants it: the path is not escaped a second time.
+func signer() *v4.Signer {
+	return v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
+}
