@@ -452,6 +452,11 @@ type LedgerEntry struct {
 	// +optional
 	ByHand bool `json:"byHand,omitempty"`
 
+	// gone: the provider was seen to refuse it after a person deleted it, or the
+	// person says so. Then the copy that proved it is deleted too.
+	// +optional
+	Gone bool `json:"gone,omitempty"`
+
 	// rotationGeneration is spec.rotation.generation when it was reserved.
 	// +optional
 	RotationGeneration int64 `json:"rotationGeneration,omitempty"`

@@ -138,22 +138,23 @@ func (r *Reconciler) proveDeleted(ctx context.Context, p *pass, conn connections
 		p.event(eventDeleted, "Prove", "credential %s is deleted, as an annotation of the ApiToken says", e.ID)
 		return nil
 	}
-	r.proofs.tried(e.Name, r.Clock.Monotonic())
 	kept, ok, err := r.secrets.Kept(ctx, p.target, e.Name)
 	if err != nil {
 		return err
 	}
-	prober, can := conn.Client.(provider.Prober)
-	if !ok || !can {
-		return task
-	}
-	accepted, err := prober.Accepts(ctx, kept.Values(), kept.Grant)
-	operation(p.facts.DriverType, "probe", err)
-	if err != nil || accepted {
+	if prober, can := conn.Client.(provider.Prober); !ok || !can || r.accepts(ctx, p, prober, kept) {
+		r.proofs.tried(e.Name, r.Clock.Monotonic())
 		return task
 	}
 	p.event(eventDeleted, "Prove", "credential %s is deleted: the provider refuses it", e.ID)
 	return nil
+}
+
+// accepts reports whether the provider accepts a credential, or does not tell.
+func (r *Reconciler) accepts(ctx context.Context, p *pass, prober provider.Prober, kept secretstore.Kept) bool {
+	accepted, err := prober.Accepts(ctx, kept.Values(), kept.Grant)
+	operation(p.facts.DriverType, "probe", err)
+	return accepted || err != nil
 }
 
 func (r *Reconciler) deleteMessage(p *pass, e *v1alpha1.LedgerEntry) string {

@@ -119,13 +119,7 @@ func TestByHand(t *testing.T) {
 	}
 
 	w.backend.DeleteByHand(first)
-	w.advance(time.Minute, "training")
-	w.until(func() string {
-		if token := w.token("training"); len(token.Status.Credentials) != 1 {
-			return "the old credential is still in the ledger"
-		}
-		return ""
-	})
+	w.leftInTheEnd(1)
 	w.emits("DeletedByHand", first)
 	if w.secret(firstName) != nil {
 		t.Error("the old credential is still kept")
@@ -244,6 +238,60 @@ func TestByHandEdit(t *testing.T) {
 	w.mints(1)
 }
 
+// TestByHandEnds: at a hard end the Secret goes at once, and the credential when a person has deleted it.
+func TestByHandEnds(t *testing.T) {
+	t.Parallel()
+	w := newPanelWorld(t)
+	w.declare("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = &metav1.Time{Time: epoch.Add(time.Hour)} })
+	id := w.handOver()
+	w.ready("training")
+	w.settle("training")
+	w.advance(time.Hour+time.Second, "training")
+	w.shows("training", v1alpha1.ConditionStalled, v1alpha1.ReasonExpired)
+	w.asks(v1alpha1.ReasonDeleteCredential, id)
+	if w.secret("training") != nil {
+		t.Error("the Secret is still there")
+	}
+	w.backend.DeleteByHand(id)
+	w.leftInTheEnd(0)
+}
+
+// TestByHandProofIsNotLost: what proves a deletion stays until it is written that it was proven.
+func TestByHandProofIsNotLost(t *testing.T) {
+	t.Parallel()
+	w := newPanelWorld(t)
+	w.declare("training")
+	id := w.handOver()
+	w.ready("training")
+	w.settle("training")
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Overlap = &metav1.Duration{Duration: time.Second} })
+	first := activeOf(w.settle("training")).Name
+	other := w.handOver()
+	w.replaced("training", first)
+	w.backend.DeleteByHand(id)
+	w.duringFirst(fake.Accepts, func() { w.poke("training") }) // somebody else is faster with a write
+	w.leftInTheEnd(1)
+	w.delete("training")
+	w.stalls("training", v1alpha1.ReasonActionRequired, other)
+	w.backend.DeleteByHand(other)
+	w.duringFirst(fake.Accepts, func() { w.poke("training") })
+	w.poke("training")
+	w.gone("training")
+}
+
+// leftInTheEnd lets minutes pass until the ledger of the ApiToken training has so
+// many entries: a credential that a person deletes is tried once a minute.
+func (w *world) leftInTheEnd(n int) {
+	w.Helper()
+	for range 8 {
+		w.passTime(time.Minute, 1)
+		if len(w.token("training").Status.Credentials) == n {
+			return
+		}
+	}
+	w.Fatalf("%d credentials are in the ledger, want %d\n%s", len(w.token("training").Status.Credentials), n, w.dump())
+}
+
 // TestByHandLeftBehind: a Secret that hands over what is in use already is cleared away.
 func TestByHandLeftBehind(t *testing.T) {
 	t.Parallel()
@@ -263,9 +311,9 @@ func TestByHandLeftBehind(t *testing.T) {
 		return ""
 	})
 	w.settle("training")
-	w.passTime(3*time.Minute, 1) // a reservation whose withdrawal was not written is settled
-	if token := w.settle("training"); len(token.Status.Credentials) != 1 || activeOf(token).Name != name {
-		t.Errorf("ledger: %+v", token.Status.Credentials)
+	w.leftInTheEnd(1) // a reservation whose withdrawal was not written has to be settled first
+	if active := activeOf(w.token("training")); active == nil || active.Name != name {
+		t.Errorf("in use: %+v", active)
 	}
 }
 

@@ -25,7 +25,7 @@ func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
 		}
 		errs = append(errs, r.endEntry(ctx, p, conn, e))
 	}
-	if err := errors.Join(errs...); err != nil || !settled {
+	if marked, err := withoutMarks(errs); err != nil || marked || !settled {
 		return err
 	}
 	left := 0
@@ -72,7 +72,7 @@ func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) error 
 		gone, err := r.revokeEntry(ctx, p, conn, p.entry(name))
 		var task *personError
 		switch {
-		case errors.As(err, &task): // a condition asks for it, and it is tried again
+		case errors.As(err, &task), errors.Is(err, errMarked): // a condition asks for it; or it goes on with what is marked
 		case err != nil:
 			errs = append(errs, err)
 		case !gone:
@@ -105,11 +105,33 @@ func (r *Reconciler) revokeEntry(ctx context.Context, p *pass, conn connections.
 	return true, nil
 }
 
+// errMarked says that an entry is marked as gone, which has to be written before
+// the copy of its credential may go: without the copy there is no other proof.
+var errMarked = errors.New("a credential is seen to be deleted")
+
+// withoutMarks joins errors, and reports whether one said that an entry is marked.
+func withoutMarks(errs []error) (marked bool, err error) {
+	rest := slices.DeleteFunc(errs, func(err error) bool {
+		marks := errors.Is(err, errMarked)
+		marked = marked || marks
+		return marks
+	})
+	return marked, errors.Join(rest...)
+}
+
 // endEntry ends the credential of a ledger entry: it is revoked, or shown to be
 // deleted by the person who made it.
 func (r *Reconciler) endEntry(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) error {
 	if e.ByHand && e.ID != "" {
-		return r.proveDeleted(ctx, p, conn, e)
+		if e.Gone {
+			return nil
+		}
+		if err := r.proveDeleted(ctx, p, conn, e); err != nil {
+			return err
+		}
+		r.proofs.forget(e.Name)
+		e.Gone = true
+		return errMarked
 	}
 	return r.revokeOne(ctx, p, conn, refOf(e))
 }

@@ -209,6 +209,13 @@ func (p *proofs) tried(name string, now time.Duration) {
 	p.last[name] = now
 }
 
+// forget drops what is remembered of a credential that is gone.
+func (p *proofs) forget(name string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.last, name)
+}
+
 // wait is how long until it is tried again; 0: now.
 func (p *proofs) wait(name string, now time.Duration) time.Duration {
 	p.mu.Lock()

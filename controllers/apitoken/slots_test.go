@@ -72,8 +72,28 @@ func TestSlotTakenByStranger(t *testing.T) {
 	w.mints(1)
 	w.onlyLive(first, stranger)
 	w.backend.Delete(stranger)
-	w.advance(time.Minute, "training")
-	w.replaced("training", first)
+	w.clock.Advance(time.Minute)
+	w.until(func() string {
+		w.poke("training") // it is looked at once a minute
+		if activeOf(w.token("training")).Name == first {
+			return "not replaced"
+		}
+		return ""
+	})
+}
+
+// readyInTheEnd waits until an ApiToken is Ready whose obstacle goes away without
+// an event: it is looked at once a minute, and here at once.
+func (w *world) readyInTheEnd(name string) *v1alpha1.ApiToken {
+	w.Helper()
+	w.until(func() string {
+		w.poke(name)
+		if !meta.IsStatusConditionTrue(w.token(name).Status.Conditions, v1alpha1.ConditionReady) {
+			return name + " is not Ready"
+		}
+		return ""
+	})
+	return w.ready(name)
 }
 
 // TestSecondApiToken: it is refused, because neither could be rotated without a
@@ -88,8 +108,7 @@ func TestSecondApiToken(t *testing.T) {
 	w.shows("second", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderShared, w.ns+"/training")
 	w.mints(1)
 	w.edit("training", revokeFirst)
-	w.poke("second")
-	second := activeOf(w.ready("second")).Name
+	second := activeOf(w.readyInTheEnd("second")).Name
 	w.onlyLive(first, second)
 	w.declare("third", revokeFirst)
 	w.stalls("third", v1alpha1.ReasonProviderShared, "another account")
@@ -206,7 +225,7 @@ func TestListingWindow(t *testing.T) {
 		}
 		return ""
 	})
-	w.advance(time.Minute, "three", "doubtful")
-	w.ready("three")
-	w.ready("doubtful")
+	w.clock.Advance(time.Minute)
+	w.readyInTheEnd("three")
+	w.readyInTheEnd("doubtful")
 }

@@ -204,12 +204,12 @@ func TestAccountChanged(t *testing.T) {
 
 func TestRestart(t *testing.T) {
 	w := newWorld(t)
-	stop, _ := w.run(clock.NewReal())
 	w.secret("minter", "good")
 	keys := []connections.Key{w.provider("p", "minter"), w.provider("q", "minter")}
 	for i := range 5 {
 		w.token(fmt.Sprintf("t%d", i), keys[i%2], fmt.Sprintf("credential-%d", i))
 	}
+	stop, _ := w.run(clock.NewReal()) // now: a number that is shown stays for a minute
 	for i, key := range keys {
 		w.ready(key)
 		w.eventually(func() error {

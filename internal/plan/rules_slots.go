@@ -61,7 +61,7 @@ func shared(o *Observation) (Decision, bool) {
 	return stalled(v1alpha1.ReasonProviderShared, fmt.Sprintf(
 		"spec.providerRef: the account of %q may have %d credentials in all, and ApiToken %s uses it: with one more ApiToken neither could be rotated without a gap. "+
 			"Use another account (for example another user) for this one, or set spec.rotation.strategy: RevokeFirst on all of them, which accepts a gap at each rotation",
-		o.Token.Spec.ProviderRef.Name, limit, strings.Join(names, ", ")), 0), true
+		o.Token.Spec.ProviderRef.Name, limit, strings.Join(names, ", ")), Recheck), true
 }
 
 // countSlots asks what the account has, before anything is reserved in it.

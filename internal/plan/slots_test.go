@@ -144,13 +144,13 @@ var slotCases = map[string]nextCase{
 	"a second ApiToken": {
 		reason: "Neither could then be rotated without a gap.",
 		given:  given(unissued, live, twoSlots, ahead(v1alpha1.MakeBeforeBreak)),
-		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderShared, after: never,
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderShared, after: time.Minute,
 		says: []string{"ml/first", "2 credentials in all", "RevokeFirst"},
 	},
 	"a second ApiToken that alone accepts a gap": {
 		reason: "The first one still needs both slots.",
 		given:  given(unissued, live, twoSlots, revokeFirst, ahead(v1alpha1.MakeBeforeBreak)),
-		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderShared, after: never,
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderShared, after: time.Minute,
 		says: []string{"ml/first", "RevokeFirst"},
 	},
 	"two ApiTokens that accept a gap": {
@@ -161,7 +161,7 @@ var slotCases = map[string]nextCase{
 	"a third ApiToken": {
 		reason: "There is no slot for it at all.",
 		given:  given(unissued, live, twoSlots, revokeFirst, ahead(v1alpha1.RevokeFirst, v1alpha1.RevokeFirst)),
-		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderShared, after: never,
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderShared, after: time.Minute,
 		says: []string{"ml/first", "another account"},
 	},
 	"the list window is full": {
