@@ -78,6 +78,22 @@ func (w *world) reasons(name string) func(string) bool {
 	}
 }
 
+// TestAccountBlocked: a bill or a suspension is for somebody to settle; then it goes on by itself.
+func TestAccountBlocked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.hook(rejecting(fake.Mint, provider.CodeAccountBlocked))
+	w.declare("training")
+	w.stalls("training", v1alpha1.ReasonAccountBlocked)
+	w.settle("training")
+	w.stalls("training", v1alpha1.ReasonAccountBlocked) // also while the next attempt waits
+	w.hook(nil)
+	w.heals("training")
+	if c := meta.FindStatusCondition(w.token("training").Status.Conditions, v1alpha1.ConditionStalled); c != nil {
+		t.Errorf("still stalled: %+v", c)
+	}
+}
+
 // TestRateLimited: the pause is at least what the provider asks for.
 func TestRateLimited(t *testing.T) {
 	t.Parallel()

@@ -182,6 +182,11 @@ func (c conditions) withCause(next plan.Decision) string {
 // summary sets Ready, Reconciling and Stalled.
 func (c conditions) summary(ready plan.Readiness, next plan.Decision) {
 	next.Message = c.withCause(next)
+	if was := meta.FindStatusCondition(c.p.token.Status.Conditions, v1alpha1.ConditionStalled); was != nil &&
+		was.Reason == v1alpha1.ReasonAccountBlocked && next.Reason == v1alpha1.ReasonBackoff {
+		// It is tried again, but somebody has to act before it can help.
+		next.State, next.Reason, next.Message = plan.Stalled, was.Reason, was.Message
+	}
 	if ready.Ready {
 		c.set(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, fmt.Sprintf(
 			"Secret %q holds credential %s", c.p.token.SecretName(), orName(ready.Active.ID, ready.Active.Name)))

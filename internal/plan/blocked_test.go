@@ -10,6 +10,14 @@ import (
 )
 
 var providerCases = map[string]nextCase{
+	"its account is blocked": {
+		reason: "Somebody has to pay a bill or lift a suspension; waiting does not help.",
+		given: given(live, otherScope, func(o *plan.Observation) {
+			o.Provider.Ready, o.Provider.Reason, o.Provider.Message = false, v1alpha1.ReasonAccountBlocked, "it wants a bill to be settled (insufficient_balance)"
+		}),
+		rule: "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonAccountBlocked,
+		says: []string{`"store"`, "insufficient_balance"},
+	},
 	"missing": {
 		reason: "The user learns which provider is looked for and what to do.",
 		given:  given(live, otherScope, missing),
