@@ -17,6 +17,7 @@ import (
 	"apitoken.dev/operator/controllers/orphansweep"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/tracing"
 )
 
 // environmentPrefix begins the variable that stands for a flag: --sweep-mode is APITOKEN_SWEEP_MODE.
@@ -68,6 +69,12 @@ func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *st
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "where metrics are served; 0 turns them off")
 	f.BoolVar(&o.MetricsSecure, "metrics-secure", false, "serve metrics over TLS")
 	f.StringVar(&o.MetricsCertDir, "metrics-cert-dir", "", "directory with tls.crt and tls.key for metrics over TLS; a certificate is made at the start when empty")
+	f.BoolVar(&o.MetricsPerToken, "metrics-per-token", true,
+		"give each ApiToken series of its own; false: the lowest value stands for all of a namespace and provider, for clusters with very many")
+	f.StringVar(&o.TracingEndpoint, "tracing-endpoint", "",
+		"URL of an OpenTelemetry collector that takes OTLP over HTTP, for example http://otel-collector.observability:4318; no traces when empty. "+
+			"OTEL_EXPORTER_OTLP_HEADERS and OTEL_EXPORTER_OTLP_CERTIFICATE are honoured")
+	f.Float64Var(&o.TracingRatio, "tracing-ratio", 1, "which part of the passes is traced, from 0 to 1")
 	f.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 turns them off")
 	f.Float32Var(&o.QPS, "kube-api-qps", 0, "requests to the API server per second; 0: no limit but the server's own")
 	f.IntVar(&o.Burst, "kube-api-burst", 0, "requests to the API server at once, when --kube-api-qps is set")
@@ -118,8 +125,15 @@ func check(o *operator.Options) error {
 		return errors.New("--shutdown-timeout has to be longer than 0")
 	case o.ProviderRate == 0 || o.ProviderBurst < 1:
 		return errors.New("--provider-rate cannot be 0 (below 0: no limit), and --provider-burst has to be at least 1")
+	case o.TracingRatio < 0 || o.TracingRatio > 1:
+		return fmt.Errorf("--tracing-ratio is %g: it has to be at least 0 and at most 1, for example 0.1", o.TracingRatio)
 	case o.QPS < 0 || o.Burst < 0:
 		return errors.New("--kube-api-qps and --kube-api-burst cannot be negative")
+	}
+	if o.TracingEndpoint != "" {
+		if err := tracing.CheckEndpoint(o.TracingEndpoint); err != nil {
+			return fmt.Errorf("--tracing-endpoint: %w", err)
+		}
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func TestDefaults(t *testing.T) {
 	want := operator.Options{
 		Version: "dev", Namespace: operator.DefaultNamespace, MetricsAddress: ":8080", ProbeAddress: ":8081",
 		Concurrency: 16, SweepInterval: time.Hour, SweepMode: orphansweep.Report, Shutdown: 95 * time.Second,
-		ProviderRate: 10, ProviderBurst: 20,
+		ProviderRate: 10, ProviderBurst: 20, MetricsPerToken: true, TracingRatio: 1,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(operator.Options{}, "Logger")); diff != "" {
 		t.Error(diff)
@@ -84,6 +84,8 @@ func TestRefusedOptions(t *testing.T) {
 		"no concurrency":              {"--concurrency=0"},
 		"no interval":                 {"--sweep-interval=0s"},
 		"a log format":                {"--log-format=xml"},
+		"no URL of a collector":       {"--tracing-endpoint=collector:4318"},
+		"a part over the whole":       {"--tracing-ratio=1.5"},
 		"a log level":                 {"--log-level=loud"},
 		"an argument":                 {"something"},
 		"a negative number of writes": {"--kube-api-qps=-1"},

@@ -38,7 +38,9 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 	case plan.Abandon:
 		return r.abandon(ctx, p, a)
 	case plan.Issue:
-		return r.issue(ctx, p, a)
+		err := r.issue(ctx, p, a)
+		rotationFailed(p.facts.DriverType, a.Reason, p.base, err)
+		return err
 	case plan.Update:
 		return r.update(ctx, p)
 	case plan.ConfirmEdit:
@@ -107,6 +109,7 @@ func (r *Reconciler) removeFinalizer(ctx context.Context, p *pass) error {
 func (r *Reconciler) wrote(p *pass) {
 	// Half of what the API server answers; sending nothing back leaves them as they are.
 	p.token.ManagedFields = nil
+	rotated(p.facts.DriverType, p.base, &p.token.Status)
 	p.base = p.token.Status.DeepCopy()
 	p.saved = true
 	r.written.remember(p.token)
@@ -152,11 +155,14 @@ func (r *Reconciler) adopt(p *pass, name string) error {
 	return nil
 }
 
+// issueRestored is the reason of an entry whose ledger was lost.
+const issueRestored = "Restored"
+
 // adoptRestored makes the Secret's credential the first entry of a lost ledger.
 func (r *Reconciler) adoptRestored(p *pass, name string) error {
 	facts := p.seen.View.Facts
 	p.token.Status.Credentials = append(p.token.Status.Credentials, v1alpha1.LedgerEntry{
-		Name: name, State: v1alpha1.StateMinting, Account: facts.Account, Reason: "Restored",
+		Name: name, State: v1alpha1.StateMinting, Account: facts.Account, Reason: issueRestored,
 		Fingerprint: facts.Fingerprint, RotationGeneration: facts.RotationGeneration, ByHand: p.obs.Provider.Form != nil,
 	})
 	if e := p.entry(name); facts.Fingerprint == plan.Fingerprint(&p.token.Spec) {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,6 +19,7 @@ import (
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/secretstore"
+	"apitoken.dev/operator/internal/tracing"
 )
 
 // The times of the protocol; see docs/architecture.md.
@@ -59,6 +61,8 @@ type Options struct {
 	Decide func(plan.Observation) plan.Decision
 	// Steps is Standard when nil.
 	Steps []Step
+	// Tracers make a trace of each pass; none when nil.
+	Tracers trace.TracerProvider
 }
 
 // Reconciler reconciles ApiTokens.
@@ -96,6 +100,13 @@ func New(o Options) *Reconciler {
 
 // Reconcile takes one ApiToken one action further.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	ctx, span := tracing.Reconcile(ctx, r.Tracers, "ApiToken", req.Namespace, req.Name)
+	result, err := r.reconcile(ctx, req, span)
+	tracing.End(span, err)
+	return result, err
+}
+
+func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request, span trace.Span) (ctrl.Result, error) {
 	p, err := r.observe(ctx, req.NamespacedName)
 	if err != nil {
 		return ctrl.Result{}, err
@@ -110,8 +121,13 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 		defer r.accounts.lock(p.facts.DriverType + "/" + p.facts.Account)()
 	}
 	decision, err := r.decide(ctx, p)
+	tracing.Note(span, "apitoken.rule", decision.Rule, "apitoken.reason", decision.Reason,
+		"apitoken.driver", p.facts.DriverType, "apitoken.provider", p.key.String())
 	if err == nil {
 		err = r.apply(ctx, p, decision)
+	}
+	if err != nil {
+		tracing.Note(span, "error.type", tracing.Class(err)) // report may turn it into a pause
 	}
 	return r.report(ctx, p, decision, err)
 }

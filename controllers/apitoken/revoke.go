@@ -28,6 +28,19 @@ func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
 	if marked, err := withoutMarks(errs); err != nil || marked || !settled {
 		return err
 	}
+	if err := r.purgeListed(ctx, p, conn); err != nil {
+		return err
+	}
+	if err := r.dropKept(ctx, p); err != nil {
+		return err
+	}
+	return r.removeFinalizer(ctx, p)
+}
+
+// purgeListed revokes what the provider still lists of this owner, which has to be
+// seen gone before anything else.
+func (r *Reconciler) purgeListed(ctx context.Context, p *pass, conn connections.Connection) error {
+	var errs []error
 	left := 0
 	for c, err := range conn.Client.List(ctx, r.ownerOf(p.token)) {
 		if err != nil {
@@ -42,10 +55,7 @@ func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
 	if left > 0 {
 		return errLookAgain
 	}
-	if err := r.dropKept(ctx, p); err != nil {
-		return err
-	}
-	return r.removeFinalizer(ctx, p)
+	return nil
 }
 
 // errLookAgain says that what was revoked has to be seen gone.

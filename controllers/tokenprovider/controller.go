@@ -7,6 +7,7 @@ import (
 	"context"
 	"time"
 
+	"go.opentelemetry.io/otel/trace"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -17,6 +18,7 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/tracing"
 )
 
 // Connector connects to providers and knows how their calls went; a
@@ -42,6 +44,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Namespace of the operator, where a ClusterTokenProvider's credentials are.
 	Namespace string
+	// Tracers make a trace of each reconciliation; none when nil.
+	Tracers trace.TracerProvider
 
 	memory memory
 }
@@ -51,7 +55,9 @@ const conflictDelay = time.Second
 
 // Reconcile brings one provider up to date.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
+	ctx, span := tracing.Reconcile(ctx, r.Tracers, string(r.Kind), req.Namespace, req.Name)
 	after, err := r.reconcile(ctx, connections.Key{Kind: r.Kind, Namespace: req.Namespace, Name: req.Name})
+	tracing.End(span, err)
 	if apierrors.IsConflict(err) {
 		return ctrl.Result{RequeueAfter: conflictDelay}, nil
 	}

@@ -94,25 +94,93 @@ func TestMetricsAndEventsAreListed(t *testing.T) {
 		t.Fatal("docs/architecture.md has no such section")
 	}
 	for what, in := range map[string]struct{ code, document *regexp.Regexp }{
-		"metrics": {regexp.MustCompile(`Name: +"(apitoken_\w+)"`), regexp.MustCompile("\\| `(apitoken_\\w+)")},
+		"metrics": {metricInCode, metricInTable},
 		"events":  {regexp.MustCompile(`\b(?:event|reason)[A-Z]\w+ += "(\w+)"`), regexp.MustCompile("`([A-Z]\\w+)`")},
 	} {
 		code := map[string]bool{}
-		files, err := filepath.Glob(filepath.Join("..", "..", "controllers", "*", "*.go"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			content, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			add(code, in.code, string(content))
+		for _, content := range sources(t) {
+			add(code, in.code, content)
 		}
 		document := map[string]bool{}
 		add(document, in.document, part)
 		if diff := cmp.Diff(slices.Sorted(maps.Keys(code)), slices.Sorted(maps.Keys(document))); diff != "" {
 			t.Errorf("docs/architecture.md has other %s (-code +document):\n%s", what, diff)
+		}
+	}
+}
+
+// The name of a metric where it is made, and in a table.
+var (
+	metricInCode  = regexp.MustCompile(`(?:Name: +|describe\()"(apitoken_\w+)"`)
+	metricInTable = regexp.MustCompile("(?m)^\\| `(apitoken_\\w+)")
+)
+
+// sources are the files that make metrics and events, but not their tests.
+func sources(t *testing.T) []string {
+	t.Helper()
+	var out []string
+	for _, pattern := range []string{"controllers/*/*.go", "internal/metrics/*.go", "internal/metrics/*/*.go"} {
+		files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(pattern)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			content, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, string(content))
+		}
+	}
+	return out
+}
+
+// TestMetricsAreExplained: docs/metrics.md has a row for every metric of the
+// operator's own, and none besides.
+func TestMetricsAreExplained(t *testing.T) {
+	code, document := map[string]bool{}, map[string]bool{}
+	for _, content := range sources(t) {
+		add(code, metricInCode, content)
+	}
+	add(document, metricInTable, docs(t, "metrics.md"))
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(code)), slices.Sorted(maps.Keys(document))); diff != "" {
+		t.Errorf("docs/metrics.md has other metrics (-code +document):\n%s", diff)
+	}
+}
+
+// TestEveryAlertHasItsRunbook: every alert links to its own page and is in the
+// tables of docs, and every page has its alert.
+func TestEveryAlertHasItsRunbook(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join("..", "..", "charts", "apitoken-operator", "files", "alerts.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts := map[string]bool{}
+	add(alerts, regexp.MustCompile(`- alert: (\w+)`), string(content))
+	pages, err := filepath.Glob(filepath.Join("..", "..", "docs", "runbooks", "*.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := map[string]bool{}
+	for _, page := range pages {
+		if name := strings.TrimSuffix(filepath.Base(page), ".md"); name != "README" {
+			found[name] = true
+		}
+	}
+	if diff := cmp.Diff(slices.Sorted(maps.Keys(alerts)), slices.Sorted(maps.Keys(found))); diff != "" {
+		t.Errorf("docs/runbooks has other pages (-alerts +pages):\n%s", diff)
+	}
+	for alert := range alerts {
+		if !strings.Contains(string(content), "/"+alert+".md\n") {
+			t.Errorf("%s does not link to its page", alert)
+		}
+		for _, document := range []string{"metrics.md", "runbooks/README.md"} {
+			if !strings.Contains(docs(t, document), "| ["+alert+"](") {
+				t.Errorf("docs/%s does not list %s", document, alert)
+			}
 		}
 	}
 }

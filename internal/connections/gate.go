@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -50,6 +51,14 @@ const (
 	opProbe   operation = "probe"
 )
 
+// shown is the operation as users see it.
+func (op operation) shown() operation {
+	if op == opExamine {
+		return opConnect
+	}
+	return op
+}
+
 // ErrNotSent is the cause of an error for a call that was held back here, because
 // the provider asked for a pause or too many requests wait for it.
 var ErrNotSent = errors.New("the request was not sent")
@@ -88,6 +97,8 @@ type gate struct {
 
 	mu         sync.Mutex
 	generation int64
+	// driver is the type of the driver that connected last, for metrics and traces.
+	driver string
 	// shutUntil is when the pause that the provider asked for ends, by the monotonic
 	// clock; opensAt the same by the wall, to be shown.
 	shutUntil time.Duration
@@ -111,37 +122,38 @@ func (g *gate) follow(generation int64) {
 // enter returns when a call may be sent, or an error that says that it was not.
 func (g *gate) enter(ctx context.Context, op operation) error {
 	if err := g.pause(); err != nil {
-		return err
+		return g.held(op, metrics.HoldPause, err)
 	}
 	turn := g.limiter.ReserveN(g.instant(), 1)
 	wait := turn.DelayFrom(g.instant())
 	if (op == opMint || op == opUpdate) && wait > g.mintWait {
 		turn.CancelAt(g.instant())
-		return g.crowded(wait)
+		return g.held(op, metrics.HoldCrowded, g.crowded(wait))
 	}
 	if wait > 0 {
 		if err := g.clock.Sleep(ctx, wait); err != nil {
 			turn.CancelAt(g.instant())
-			return &provider.Error{Code: provider.CodeRateLimited, NotExecuted: true, Err: err,
-				Message: "the request waited for its turn until it was given up"}
+			return g.held(op, metrics.HoldGivenUp, &provider.Error{Code: provider.CodeRateLimited, NotExecuted: true, Err: err,
+				Message: "the request waited for its turn until it was given up"})
 		}
 	}
 	if err := g.pause(); err != nil { // an answer asked for it meanwhile
-		return err
+		return g.held(op, metrics.HoldPause, err)
 	}
+	metrics.Waited(g.driverType(), max(0, wait))
 	return nil
 }
 
 // blocked returns what enter would refuse a Mint with now, without taking a turn.
 func (g *gate) blocked() error {
 	if err := g.pause(); err != nil {
-		return err
+		return g.held(opMint, metrics.HoldPause, err)
 	}
 	turn := g.limiter.ReserveN(g.instant(), 1)
 	wait := turn.DelayFrom(g.instant())
 	turn.CancelAt(g.instant())
 	if wait > g.mintWait {
-		return g.crowded(wait)
+		return g.held(opMint, metrics.HoldCrowded, g.crowded(wait))
 	}
 	return nil
 }
@@ -188,11 +200,7 @@ func (g *gate) leave(ctx context.Context, op operation, err error) {
 func (g *gate) fail(op operation, e *provider.Error) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	shown := op
-	if op == opExamine {
-		shown = opConnect
-	}
-	g.last = &Trouble{At: g.clock.Now(), Operation: string(shown), Code: e.Code, Message: e.Message}
+	g.last = &Trouble{At: g.clock.Now(), Operation: string(op.shown()), Code: e.Code, Message: e.Message}
 	g.shut(e)
 	if e.Code == provider.CodeUnavailable {
 		g.unanswered++

@@ -77,31 +77,34 @@ type guarded struct {
 	inner provider.Client
 }
 
-// through makes one call that passes the gate.
-func through[T any](ctx context.Context, g *gate, op operation, call func() (T, error)) (T, error) {
+// through makes one call that passes the gate. Credential names the one it is
+// about, and may be empty.
+func through[T any](ctx context.Context, g *gate, op operation, credential string, call func() (T, error)) (T, error) {
 	var none T
-	if err := g.enter(ctx, op); err != nil {
+	c, err := g.begin(ctx, op, credential)
+	if err != nil {
 		return none, err
 	}
 	out, err := call()
-	g.leave(ctx, op, err)
+	c.end(ctx, err)
 	return out, err
 }
 
 // Mint implements provider.Client.
 func (c *guarded) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
-	return through(ctx, c.gate, opMint, func() (provider.Minted, error) { return c.inner.Mint(ctx, req) })
+	return through(ctx, c.gate, opMint, req.Name, func() (provider.Minted, error) { return c.inner.Mint(ctx, req) })
 }
 
 // Find implements provider.Client.
 func (c *guarded) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
-	return through(ctx, c.gate, opFind, func() ([]provider.Credential, error) { return c.inner.Find(ctx, ref) })
+	return through(ctx, c.gate, opFind, ref.Name, func() ([]provider.Credential, error) { return c.inner.Find(ctx, ref) })
 }
 
 // List implements provider.Client. However many pages it takes, it is one call.
 func (c *guarded) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
 	return func(yield func(provider.Credential, error) bool) {
-		if err := c.enter(ctx, opList); err != nil {
+		one, err := c.begin(ctx, opList, "")
+		if err != nil {
 			yield(provider.Credential{}, err)
 			return
 		}
@@ -110,17 +113,17 @@ func (c *guarded) List(ctx context.Context, owner provider.Owner) iter.Seq2[prov
 			if err != nil {
 				failed = err
 			}
-			if !yield(credential, err) {
+			if !one.pausing(func() bool { return yield(credential, err) }) {
 				break
 			}
 		}
-		c.leave(ctx, opList, failed)
+		one.end(ctx, failed)
 	}
 }
 
 // Revoke implements provider.Client.
 func (c *guarded) Revoke(ctx context.Context, ref provider.Ref) error {
-	_, err := through(ctx, c.gate, opRevoke, func() (struct{}, error) { return struct{}{}, c.inner.Revoke(ctx, ref) })
+	_, err := through(ctx, c.gate, opRevoke, ref.Name, func() (struct{}, error) { return struct{}{}, c.inner.Revoke(ctx, ref) })
 	return err
 }
 
@@ -131,7 +134,7 @@ type updater struct {
 
 // Update implements provider.Updater.
 func (u updater) Update(ctx context.Context, ref provider.Ref, req provider.MintRequest) (provider.Credential, error) {
-	return through(ctx, u.gate, opUpdate, func() (provider.Credential, error) { return u.inner.Update(ctx, ref, req) })
+	return through(ctx, u.gate, opUpdate, ref.Name, func() (provider.Credential, error) { return u.inner.Update(ctx, ref, req) })
 }
 
 type counter struct {
@@ -141,7 +144,7 @@ type counter struct {
 
 // Occupied implements provider.Counter.
 func (c counter) Occupied(ctx context.Context) ([]provider.Credential, error) {
-	return through(ctx, c.gate, opList, func() ([]provider.Credential, error) { return c.inner.Occupied(ctx) })
+	return through(ctx, c.gate, opList, "", func() ([]provider.Credential, error) { return c.inner.Occupied(ctx) })
 }
 
 type prober struct {
@@ -151,5 +154,5 @@ type prober struct {
 
 // Accepts implements provider.Prober.
 func (p prober) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
-	return through(ctx, p.gate, opProbe, func() (bool, error) { return p.inner.Accepts(ctx, secret, grant) })
+	return through(ctx, p.gate, opProbe, "", func() (bool, error) { return p.inner.Accepts(ctx, secret, grant) })
 }

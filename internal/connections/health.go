@@ -73,7 +73,11 @@ func (g *gate) connect(ctx context.Context, driver provider.Driver, cfg provider
 	if examine {
 		op = opExamine
 	}
-	if err := g.enter(ctx, op); err != nil {
+	g.mu.Lock()
+	g.driver = driver.Type()
+	g.mu.Unlock()
+	one, err := g.begin(ctx, op, "")
+	if err != nil {
 		return nil, provider.Account{}, err
 	}
 	if examine {
@@ -83,6 +87,6 @@ func (g *gate) connect(ctx context.Context, driver provider.Driver, cfg provider
 	if err != nil {
 		err = connectError(err)
 	}
-	g.leave(ctx, op, err)
+	one.end(ctx, err)
 	return client, account, err
 }

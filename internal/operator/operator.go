@@ -20,6 +20,7 @@ import (
 	"apitoken.dev/operator/controllers/tokenprovider"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/metrics/state"
 )
 
 // providerConcurrency is how many providers of a kind are checked at once.
@@ -30,6 +31,11 @@ const recorderName = "apitoken.dev/operator"
 
 // Run runs the operator until the context ends.
 func Run(ctx context.Context, cfg *rest.Config, o Options) error {
+	flush, err := startTracing(ctx, &o)
+	if err != nil {
+		return err
+	}
+	defer flush()
 	mgr, err := New(ctx, cfg, o)
 	if err != nil {
 		return err
@@ -59,6 +65,11 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (manager.Manager, err
 		return nil, err
 	}
 	if err := addControllers(mgr, o, cluster); err != nil {
+		return nil, err
+	}
+	if err := state.Setup(mgr, state.Options{
+		Cached: mgr.GetClient(), Driver: driverOf(o.Registry), PerToken: o.MetricsPerToken, Version: o.Version,
+	}); err != nil {
 		return nil, err
 	}
 	if err := addProbes(mgr); err != nil {
@@ -91,7 +102,7 @@ func addControllers(mgr manager.Manager, o Options, cluster string) error {
 	for _, kind := range []v1alpha1.ProviderKind{v1alpha1.KindTokenProvider, v1alpha1.KindClusterTokenProvider} {
 		r := &tokenprovider.Reconciler{
 			Kind: kind, Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Pool: pool,
-			Clock: o.Clock, Recorder: recorder, Namespace: o.Namespace,
+			Clock: o.Clock, Recorder: recorder, Namespace: o.Namespace, Tracers: o.Tracers,
 		}
 		if err := r.Setup(mgr, providerConcurrency); err != nil {
 			return err
@@ -99,7 +110,7 @@ func addControllers(mgr manager.Manager, o Options, cluster string) error {
 	}
 	tokens := apitoken.New(apitoken.Options{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Providers: pool,
-		Clock: o.Clock, Recorder: recorder, Cluster: cluster,
+		Clock: o.Clock, Recorder: recorder, Cluster: cluster, Tracers: o.Tracers,
 	})
 	if err := tokens.Setup(mgr, o.Concurrency); err != nil {
 		return fmt.Errorf("setting up the controller of ApiTokens: %w", err)

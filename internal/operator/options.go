@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"go.opentelemetry.io/otel/trace"
 
 	"apitoken.dev/operator/controllers/orphansweep"
 	"apitoken.dev/operator/internal/clock"
@@ -57,6 +58,16 @@ type Options struct {
 	// in MetricsCertDir, or one made at the start when that is empty.
 	MetricsSecure  bool
 	MetricsCertDir string
+	// MetricsPerToken gives each ApiToken series of its own; otherwise the lowest
+	// value stands for all of a namespace and provider.
+	MetricsPerToken bool
+	// TracingEndpoint is the URL of the collector that Run sends traces to, OTLP over
+	// HTTP; none when empty. TracingRatio of the passes are traced, from 0 to 1.
+	TracingEndpoint string
+	TracingRatio    float64
+	// Tracers make a trace of each pass; no traces when nil. Run makes them when
+	// there is a TracingEndpoint.
+	Tracers trace.TracerProvider
 
 	// QPS and Burst of requests to the API server; 0: no limit but the server's own.
 	QPS   float32
@@ -93,6 +104,9 @@ func (o Options) withDefaults() (Options, error) {
 		if _, err := orphansweep.ParseMode(string(o.SweepMode)); err != nil {
 			return o, fmt.Errorf("operator: %w", err)
 		}
+	}
+	if o.TracingRatio < 0 || o.TracingRatio > 1 {
+		return o, fmt.Errorf("operator: TracingRatio is %g: at least 0, at most 1", o.TracingRatio)
 	}
 	o.Version = or(o.Version, "dev")
 	o.Namespace = or(o.Namespace, DefaultNamespace)

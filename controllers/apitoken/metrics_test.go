@@ -1,0 +1,88 @@
+package apitoken
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Names, units and help follow the rules of Prometheus.
+func TestMetricsLint(t *testing.T) {
+	operation("lint", "mint", nil)
+	rotations.WithLabelValues("lint", "Scheduled", "ok").Inc()
+	retained.WithLabelValues("lint").Inc()
+	gaps.WithLabelValues("lint").Observe(1)
+	r := prometheus.NewRegistry()
+	r.MustRegister(operations, rotations, retained, gaps)
+	problems, err := testutil.GatherAndLint(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		t.Errorf("%s: %s", p.Metric, p.Text)
+	}
+	if n, err := testutil.GatherAndCount(r); err != nil || n < 4 {
+		t.Errorf("%d series were looked at: %v", n, err)
+	}
+}
+
+// A rotation is what makes another credential the one in use, and is counted when
+// that is written.
+func TestRotationsAreCounted(t *testing.T) {
+	entries := func(of ...string) *v1alpha1.ApiTokenStatus {
+		s := &v1alpha1.ApiTokenStatus{}
+		for i := 0; i+2 < len(of); i += 3 {
+			s.Credentials = append(s.Credentials, v1alpha1.LedgerEntry{Name: of[i], State: v1alpha1.CredentialState(of[i+1]), Reason: of[i+2]})
+		}
+		return s
+	}
+	for name, c := range map[string]struct {
+		before, after *v1alpha1.ApiTokenStatus
+		reason        string
+		want          float64
+	}{
+		"the first one":              {entries("a", "Minting", "Initial"), entries("a", "Active", "Initial"), "Initial", 0},
+		"one after a restore":        {entries(), entries("a", "Active", "Restored"), "Restored", 0},
+		"a scheduled one":            {entries("a", "Active", "Initial", "b", "Minting", "Scheduled"), entries("a", "Retiring", "Initial", "b", "Active", "Scheduled"), "Scheduled", 1},
+		"one that was adopted":       {entries("b", "Abandoned", "SpecChanged"), entries("b", "Active", "SpecChanged"), "SpecChanged", 1},
+		"a write without news":       {entries("b", "Active", "SecretLost"), entries("b", "Active", "SecretLost"), "SecretLost", 0},
+		"a reservation":              {entries("a", "Active", "Initial"), entries("a", "Active", "Initial", "b", "Minting", "RotationRequested"), "RotationRequested", 0},
+		"the first one by hand":      {entries("a", "Minting", "HandedOver"), entries("a", "Active", "HandedOver"), "HandedOver", 0},
+		"another one by hand":        {entries("a", "Active", "HandedOver", "b", "Minting", "HandedOver"), entries("a", "Retiring", "HandedOver", "b", "Active", "HandedOver"), "HandedOver", 1},
+		"one after the Secret's end": {entries("a", "Retiring", "Initial", "b", "Minting", "SecretChanged"), entries("b", "Active", "SecretChanged"), "SecretChanged", 1},
+	} {
+		rotated(name, c.before, c.after)
+		if got := testutil.ToFloat64(rotations.WithLabelValues(name, c.reason, "ok")); got != c.want {
+			t.Errorf("%s: counted %g times, want %g", name, got, c.want)
+		}
+	}
+}
+
+func TestFailedRotationsAreCounted(t *testing.T) {
+	for name, c := range map[string]struct {
+		reason plan.IssueReason
+		err    error
+		want   float64
+	}{
+		"it works":                {plan.IssueScheduled, nil, 0},
+		"the provider fails":      {plan.IssueScheduled, &callError{verb: "mint", cause: &provider.Error{}}, 1},
+		"the Secret is refused":   {plan.IssueSpecChanged, &stopError{refused: true}, 1},
+		"it was overtaken":        {plan.IssueScheduled, fmt.Errorf("%w: Conflict", errSuperseded), 0},
+		"a person has not acted":  {plan.IssueScheduled, &personError{}, 0},
+		"the first one":           {plan.IssueInitial, errors.New("x"), 0},
+		"the first one, by hand":  {plan.IssueHandedOver, errors.New("x"), 0},
+		"the deadline has passed": {plan.IssueSecretLost, errTooLate, 1},
+	} {
+		rotationFailed(name, c.reason, &v1alpha1.ApiTokenStatus{}, c.err)
+		if got := testutil.ToFloat64(rotations.WithLabelValues(name, string(c.reason), "failed")); got != c.want {
+			t.Errorf("%s: counted %g times, want %g", name, got, c.want)
+		}
+	}
+}

@@ -1,0 +1,138 @@
+// Package rules has the alerts of the operator. Each one has a page in
+// docs/runbooks, which says what to do.
+package rules
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Alert is one alert.
+type Alert struct {
+	Name string
+	// Expr is PromQL; For is how long it has to hold.
+	Expr, For string
+	// Severity is critical: a workload lost access, or is about to, or nothing works;
+	// or warning: somebody has to act in working hours.
+	Severity string
+	// Summary and Description are templates of Prometheus.
+	Summary, Description string
+}
+
+// without are the labels of the process that was scraped: a restart must not end
+// an alert, or begin it anew.
+const without = "without (instance, pod, container, endpoint, service, job)"
+
+// byProvider groups what is counted by provider.
+const byProvider = "by (cluster, provider_kind, provider_namespace, provider)"
+
+// of are an ApiToken and a provider in a sentence. Without series per ApiToken
+// the name is missing.
+const (
+	ofToken    = `{{ $labels.namespace }}/{{ or $labels.name "*" }}`
+	ofProvider = `{{ $labels.provider_kind }} {{ with $labels.provider_namespace }}{{ . }}/{{ end }}{{ $labels.provider }}`
+)
+
+// Alerts are all of them.
+var Alerts = []Alert{
+	{
+		Name: "ApiTokenOperatorDown", For: "10m", Severity: "critical",
+		Expr:        "absent(apitoken_operator_info)",
+		Summary:     "No apitoken-operator works.",
+		Description: "Nothing is issued, rotated or revoked, and no other alert of the operator can fire. Credentials whose time comes end without a successor.",
+	},
+	{
+		Name: "ApiTokenNotReady", For: "15m", Severity: "warning",
+		Expr:        "max " + without + " (apitoken_ready) == 0",
+		Summary:     "ApiToken " + ofToken + " is not Ready.",
+		Description: "Its Secret has held no live credential that matches the declaration for 15 minutes. Provider: {{ $labels.provider_kind }} {{ $labels.provider }}.",
+	},
+	{
+		Name: "ApiTokenExpiring", For: "1m", Severity: "critical",
+		Expr: "(max " + without + " (apitoken_expiry_timestamp_seconds) - time())\n" +
+			"  < (max " + without + " (apitoken_expiry_timestamp_seconds) - min " + without + " (apitoken_rotation_due_timestamp_seconds)) / 2",
+		Summary: "The credential of ApiToken " + ofToken + " is about to end, and no successor is there.",
+		Description: "{{ if gt $value 0.0 }}It ends in {{ $value | humanizeDuration }}{{ else }}It has ended{{ end }}: " +
+			"more than half of the time that was left for its rotation is over. Provider: {{ $labels.provider_kind }} {{ $labels.provider }}.",
+	},
+	{
+		Name: "ApiTokenRotationStuck", For: "5m", Severity: "warning",
+		Expr:        "time() - min " + without + " (apitoken_rotation_due_timestamp_seconds) > 1800",
+		Summary:     "The rotation of ApiToken " + ofToken + " is overdue.",
+		Description: "It has been due for {{ $value | humanizeDuration }}, and the credential in use is still the old one. Provider: {{ $labels.provider_kind }} {{ $labels.provider }}.",
+	},
+	{
+		Name: "ApiTokenRevokeFailing", For: "5m", Severity: "warning",
+		Expr:        "time() - min " + without + " (apitoken_revocation_due_timestamp_seconds) > 1800",
+		Summary:     "A credential of ApiToken " + ofToken + " is not revoked.",
+		Description: "It should have been for {{ $value | humanizeDuration }}, and may still give access. Provider: {{ $labels.provider_kind }} {{ $labels.provider }}.",
+	},
+	{
+		Name: "ApiTokenOrphanedCredentials", For: "15m", Severity: "warning",
+		Expr:        "max " + byProvider + " (apitoken_orphaned_credentials) > 0",
+		Summary:     "Live credentials at " + ofProvider + " belong to no ApiToken.",
+		Description: "The last sweep found {{ $value }} that this cluster made and that no ledger knows.",
+	},
+	{
+		Name: "ApiTokenSlotsExhausted", For: "30m", Severity: "warning",
+		Expr:        "sum " + byProvider + ` (apitoken_conditions{type=~"Reconciling|Stalled", status="True", reason=~"SlotsExhausted|ProviderShared"}) > 0`,
+		Summary:     "The account of " + ofProvider + " has no room for one more credential.",
+		Description: "{{ $value }} ApiTokens wait for a free slot.",
+	},
+	{
+		Name: "ApiTokenActionRequired", For: "10m", Severity: "warning",
+		Expr: "sum by (cluster, provider_kind, provider_namespace, provider, reason) " +
+			`(apitoken_conditions{type="ActionRequired", status="True"}) > 0`,
+		Summary:     "A person has to act at " + ofProvider + ": {{ $labels.reason }}.",
+		Description: "{{ $value }} ApiTokens wait for it. The condition ActionRequired of each has the values to fill in.",
+	},
+	{
+		Name: "ApiTokenProviderDown", For: "10m", Severity: "critical",
+		Expr:        "max " + without + " (apitoken_provider_ready) == 0",
+		Summary:     ofProvider + " is not Ready.",
+		Description: "Its credentials have not worked for 10 minutes: nothing is issued, rotated or revoked there (driver {{ $labels.driver }}).",
+	},
+}
+
+// The form of a file of rules.
+type (
+	file struct {
+		Groups []group `yaml:"groups"`
+	}
+	group struct {
+		Name  string `yaml:"name"`
+		Rules []rule `yaml:"rules"`
+	}
+	rule struct {
+		Alert       string            `yaml:"alert"`
+		Expr        string            `yaml:"expr"`
+		For         string            `yaml:"for"`
+		Labels      map[string]string `yaml:"labels"`
+		Annotations map[string]string `yaml:"annotations"`
+	}
+)
+
+// Render returns the file of rules. Runbooks is where the pages are: a folder or
+// an address, with or without a slash at its end.
+func Render(runbooks string) ([]byte, error) {
+	g := group{Name: "apitoken-operator"}
+	for _, a := range Alerts {
+		g.Rules = append(g.Rules, rule{
+			Alert: a.Name, Expr: a.Expr, For: a.For, Labels: map[string]string{"severity": a.Severity},
+			Annotations: map[string]string{
+				"summary": a.Summary, "description": a.Description,
+				"runbook_url": strings.TrimSuffix(runbooks, "/") + "/" + a.Name + ".md",
+			},
+		})
+	}
+	out := bytes.NewBufferString("# Generated by hack/monitoring; change hack/monitoring/rules/rules.go instead.\n")
+	encoder := yaml.NewEncoder(out)
+	encoder.SetIndent(2)
+	if err := encoder.Encode(file{Groups: []group{g}}); err != nil {
+		return nil, fmt.Errorf("writing the alerts: %w", err)
+	}
+	return out.Bytes(), nil
+}

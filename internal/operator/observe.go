@@ -1,0 +1,49 @@
+package operator
+
+import (
+	"context"
+	"time"
+
+	"go.opentelemetry.io/otel"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/internal/tracing"
+)
+
+// flushTimeout is how long a stop waits for the last traces to be sent.
+const flushTimeout = 5 * time.Second
+
+// startTracing sets Tracers when there is a collector, and returns what sends the
+// last traces.
+func startTracing(ctx context.Context, o *Options) (flush func(), err error) {
+	if o.TracingEndpoint == "" {
+		return func() {}, nil
+	}
+	log := o.Logger.WithName("tracing")
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { log.Info("traces could not be sent", "error", err.Error()) }))
+	tracers, stop, err := tracing.Start(ctx, tracing.Options{Endpoint: o.TracingEndpoint, Ratio: o.TracingRatio, Version: o.Version})
+	if err != nil {
+		return nil, err
+	}
+	o.Tracers = tracers
+	return func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+		defer cancel()
+		if err := stop(ctx); err != nil {
+			log.Info("the last traces could not be sent", "error", err.Error())
+		}
+	}, nil
+}
+
+// driverOf returns what tells the type of a provider's driver.
+func driverOf(drivers *registry.Registry) func(connections.Object) string {
+	return func(o connections.Object) string {
+		driver, _, err := drivers.Resolve(registry.Spec{ProviderSpec: o.Spec, Namespaced: o.Kind == v1alpha1.KindTokenProvider})
+		if err != nil {
+			return ""
+		}
+		return driver.Type()
+	}
+}

@@ -1,0 +1,191 @@
+package operator
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
+	dto "github.com/prometheus/client_model/go"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"sigs.k8s.io/controller-runtime/pkg/metrics"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// observed runs an operator that traces, and takes an ApiToken through its life:
+// it is issued at the second attempt, and revoked.
+func observed(t *testing.T, during func(*v1alpha1.ApiToken)) (*tracetest.InMemoryExporter, *v1alpha1.ApiToken) {
+	t.Helper()
+	c := admin(t)
+	own := namespace(t, c, nil)
+	backend := fake.NewBackend(clock.NewReal())
+	backend.Script(fake.Mint, fake.Fault{Kind: fake.Reject, Code: provider.CodeUnavailable})
+	exporter := tracetest.NewInMemoryExporter()
+	stop := run(t, env.Config, Options{Registry: drivers(t, backend), Namespace: own, ClusterIdentity: own, MetricsPerToken: true,
+		Tracers: sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))})
+	p := clusterProvider(t, c, own)
+	token := apiToken(namespace(t, c, map[string]string{"tokens": own}), own)
+	if err := c.Create(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	ready(t, c, token, &token.Status.Conditions)
+	during(token)
+	if err := c.Delete(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, c, token)
+	if err := c.Delete(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	gone(t, c, p)
+	stop()
+	return exporter, token
+}
+
+// A trace shows what a pass did and which calls it made, and no secret value.
+func TestTraces(t *testing.T) {
+	exporter, token := observed(t, func(*v1alpha1.ApiToken) {})
+	spans := exporter.GetSpans()
+	parents := map[string]tracetest.SpanStub{}
+	for _, s := range spans {
+		parents[s.SpanContext.SpanID().String()] = s
+	}
+	seen := map[string]bool{}
+	for _, s := range spans {
+		attributes := map[string]string{}
+		for _, a := range s.Attributes {
+			attributes[string(a.Key)] = a.Value.AsString()
+		}
+		parent := parents[s.Parent.SpanID().String()]
+		seen[strings.TrimSpace(parent.Name+" > "+s.Name+" "+attributes["error.type"])] = true
+		if s.Name == "reconcile ApiToken" && (attributes["k8s.namespace.name"] != token.Namespace || attributes["apitoken.name"] != token.Name) {
+			t.Errorf("a pass over %v", attributes)
+		}
+		if attributes["apitoken.rule"] == "issue" && !strings.Contains(attributes["apitoken.provider"], "ClusterTokenProvider") {
+			t.Errorf("an attempt is described as %v", attributes)
+		}
+	}
+	for _, want := range []string{
+		"> reconcile ApiToken", "> reconcile ApiToken Unavailable", "> reconcile ClusterTokenProvider",
+		"reconcile ClusterTokenProvider > provider connect", "reconcile ApiToken > provider mint Unavailable",
+		"reconcile ApiToken > provider mint", "reconcile ApiToken > provider revoke", "reconcile ApiToken > provider list",
+	} {
+		if !seen[want] {
+			t.Errorf("no span is %q; there are %v", want, seen)
+		}
+	}
+	raw, err := json.Marshal(spans)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := string(raw) + fmt.Sprintf("%+v", spans); strings.Contains(text, fake.Canary) {
+		t.Error("a secret value is in a span")
+	}
+}
+
+// own returns the operator's own metrics by name.
+func ownMetrics(t *testing.T) map[string]*dto.MetricFamily {
+	t.Helper()
+	families, err := metrics.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]*dto.MetricFamily{}
+	for _, family := range families {
+		if strings.HasPrefix(family.GetName(), "apitoken_") {
+			out[family.GetName()] = family
+		}
+	}
+	return out
+}
+
+// about reports whether a metric has a series with an ApiToken's namespace.
+func about(family *dto.MetricFamily, token *v1alpha1.ApiToken) bool {
+	for _, m := range family.GetMetric() {
+		for _, l := range m.GetLabel() {
+			if l.GetName() == "namespace" && l.GetValue() == token.Namespace {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// What the running operator serves follows the rules of Prometheus, holds no
+// secret value, and has nothing left of an ApiToken that is gone.
+func TestMetricsOfARunningOperator(t *testing.T) {
+	_, token := observed(t, func(token *v1alpha1.ApiToken) {
+		served := ownMetrics(t)
+		for _, name := range []string{"apitoken_ready", "apitoken_expiry_timestamp_seconds", "apitoken_rotation_due_timestamp_seconds", "apitoken_overlap_seconds"} {
+			if !about(served[name], token) {
+				t.Errorf("%s says nothing of %s/%s", name, token.Namespace, token.Name)
+			}
+		}
+		for _, name := range []string{"apitoken_operator_info", "apitoken_provider_ready", "apitoken_credentials", "apitoken_conditions",
+			"apitoken_operations_total", "apitoken_provider_call_duration_seconds", "apitoken_provider_call_errors_total",
+			"apitoken_provider_rate_limit_wait_seconds"} {
+			if served[name] == nil {
+				t.Errorf("%s is not served", name)
+			}
+		}
+		var all []*dto.MetricFamily
+		for _, family := range served {
+			all = append(all, family)
+			if strings.Contains(family.String(), fake.Canary) {
+				t.Errorf("a secret value is in %s", family.GetName())
+			}
+		}
+		problems, err := promlint.NewWithMetricFamilies(all).Lint()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range problems {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	})
+	for name, family := range ownMetrics(t) {
+		if about(family, token) {
+			t.Errorf("%s still speaks of %s/%s", name, token.Namespace, token.Name)
+		}
+	}
+}
+
+// The queue of each controller shows how many wait, by their priority.
+func TestQueueDepthByPriority(t *testing.T) {
+	observed(t, func(*v1alpha1.ApiToken) {})
+	families, err := metrics.Registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, family := range families {
+		if family.GetName() != "workqueue_depth" {
+			continue
+		}
+		for _, m := range family.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			if labels["controller"] == "apitoken" && labels["priority"] != "" {
+				return
+			}
+		}
+	}
+	t.Error("no depth of the queue of ApiTokens by priority")
+}
+
+func TestTracingEndpointIsChecked(t *testing.T) {
+	err := Run(t.Context(), env.Config, Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), TracingEndpoint: "collector"})
+	if err == nil || !strings.Contains(err.Error(), "http://otel-collector") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := New(t.Context(), env.Config, Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), TracingRatio: 2}); err == nil {
+		t.Error("a part over the whole is accepted")
+	}
+}
