@@ -20,6 +20,12 @@ TEST_TIMEOUT ?= 20m
 MODULES := . $(patsubst %/go.mod,%,$(wildcard test/e2e/go.mod))
 ALL_MODULES := $(MODULES) hack/controlplane $(patsubst %/go.mod,%,$(wildcard hack/tools/*/go.mod))
 
+# Modules that test against the libraries of the programs around the operator, and
+# build what people install. They are large, and not part of make test.
+ECOSYSTEM_MODULES := $(patsubst %/go.mod,%,$(wildcard hack/gitops/go.mod hack/monitoring/go.mod hack/chart/go.mod hack/docs/*/go.mod hack/release/go.mod))
+# RUNBOOKS is where the pages of the alerts are: a folder or an address.
+RUNBOOKS ?= docs/runbooks
+
 # Each tool has a module that pins it; the first use compiles it.
 tool = $(GO) tool -modfile=$(CURDIR)/hack/tools/$(1)/go.mod $(1)
 CONTROLLER_GEN = $(call tool,controller-gen)
@@ -115,6 +121,22 @@ lint: ## Run golangci-lint on all modules.
 .PHONY: verify
 verify: ## Check that generated files, go.mod files, manifests and documents are current.
 	@CONTROLLER_GEN="$(CONTROLLER_GEN)" GO="$(GO)" hack/verify.sh $(ALL_MODULES)
+
+.PHONY: verify-ecosystem
+verify-ecosystem: ## Test chart, alerts, Argo CD and Flux, documents and release with the libraries of their own makers.
+	@$(use_controlplane); status=0; for module in $(ECOSYSTEM_MODULES); do \
+	  echo "== $$module"; \
+	  (cd $$module && $(GO) mod tidy -diff && $(GO) test -timeout 30m ./... && \
+	    $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...) || { echo "FAIL $$module"; status=1; }; \
+	done; exit $$status
+
+.PHONY: monitoring
+monitoring: ## Generate the alerts and the dashboard of the chart.
+	cd hack/monitoring && $(GO) run . -runbooks $(RUNBOOKS)
+
+.PHONY: gitops
+gitops: ## Test health, drift, sync waves and pruning with the libraries of Argo CD and Flux.
+	@GO="$(GO)" hack/gitops/test.sh
 
 .PHONY: vulncheck
 vulncheck: ## Look for known vulnerabilities in what is called (asks vuln.go.dev).
