@@ -32,12 +32,25 @@ func start(ctx context.Context, o operator.Options) error {
 	ctrl.SetLogger(o.Logger)
 	klog.SetLogger(o.Logger)
 	var err error
-	if o.Registry, err = drivers(); err != nil {
+	if o.Registry, err = drivers(o.Features); err != nil {
 		return fmt.Errorf("listing the drivers: %w", err)
 	}
 	var cfg *rest.Config
 	if cfg, err = ctrl.GetConfig(); err != nil {
 		return fmt.Errorf("finding the cluster: %w", err)
 	}
+	go endAnyway(ctx, o)
 	return operator.Run(ctx, cfg, o)
+}
+
+// endGrace is what a stop may take beyond the time for work in flight.
+const endGrace = 10 * time.Second
+
+// endAnyway ends the process when a stop does not: while its caches cannot be
+// filled, for example because the CRDs are missing, the manager does not end by itself.
+func endAnyway(ctx context.Context, o operator.Options) {
+	<-ctx.Done()
+	time.Sleep(o.Shutdown + endGrace)
+	o.Logger.Info("the stop takes too long: ending without it")
+	os.Exit(1)
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/controllers/orphansweep"
+	"apitoken.dev/operator/internal/features"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/aws"
@@ -87,6 +89,7 @@ func TestRefusedOptions(t *testing.T) {
 		"no URL of a collector":       {"--tracing-endpoint=collector:4318"},
 		"a part over the whole":       {"--tracing-ratio=1.5"},
 		"a log level":                 {"--log-level=loud"},
+		"a gate":                      {"--feature-gates=Nothing=true"},
 		"an argument":                 {"something"},
 		"a negative number of writes": {"--kube-api-qps=-1"},
 	} {
@@ -118,7 +121,7 @@ func TestLogsAreJSONWithoutSecrets(t *testing.T) {
 }
 
 func TestDrivers(t *testing.T) {
-	r, err := drivers()
+	r, err := drivers(features.Gates{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -168,10 +171,28 @@ func TestDrivers(t *testing.T) {
 	}
 }
 
+// TestRestDriverSwitchedOff: a rest block has no driver then, all others have theirs.
+func TestRestDriverSwitchedOff(t *testing.T) {
+	o, err := parse(t, "--feature-gates=RestDriver=false")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := drivers(o.Features)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := r.Resolve(registry.Spec{ProviderSpec: &v1alpha1.ProviderSpec{Rest: &v1alpha1.RestProvider{}}}); !errors.Is(err, registry.ErrNoDriver) {
+		t.Errorf("a rest block: %v", err)
+	}
+	if got := len(r.Drivers()); got != 5 {
+		t.Errorf("%d drivers are left", got)
+	}
+}
+
 // TestRestDriver: the rest driver is what its block declares, and one of a
 // namespace may reach less than one of the cluster.
 func TestRestDriver(t *testing.T) {
-	r, err := drivers()
+	r, err := drivers(features.Gates{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -23,6 +23,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/features"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/crusoe/crusoesim"
@@ -63,7 +64,7 @@ func newBench(t *testing.T) *bench {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "vendor-", Labels: map[string]string{"tokens": "allowed"}}}
 	b.ok(b.Create(t.Context(), ns))
 	b.ns = ns.Name
-	registry, err := drivers()
+	registry, err := drivers(features.Gates{})
 	b.ok(err)
 	mgr, err := operator.New(t.Context(), env.Config, operator.Options{
 		Registry: registry, Logger: b.log.Logger(1), Namespace: b.ns, Namespaces: []string{b.ns}, ClusterIdentity: b.ns, Version: "test",

@@ -25,7 +25,7 @@ type entry struct {
 	declared bool
 }
 
-// drivers are those that cmd/manager has, in the order of the kinds' blocks.
+// drivers are those of internal/drivers, in the order of the kinds' blocks.
 func drivers() []entry {
 	return []entry{
 		{driver: aws.New()},

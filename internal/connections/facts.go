@@ -54,6 +54,9 @@ func (p *Pool) Facts(ctx context.Context, key Key, namespace string) (Facts, err
 	}
 	if driver, settings, err := p.o.Registry.Resolve(o.resolvable()); err == nil {
 		f.DriverType, f.Driver, f.Capabilities = driver.Type(), driver, driver.Capabilities()
+		if p.o.NoUpdates {
+			f.Capabilities.Updates = nil
+		}
 		f.Config = p.config(settings)
 	}
 	return f, nil

@@ -10,7 +10,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/provider/registry"
 )
 
 func (w *world) facts(key Key, namespace string) Facts {
@@ -153,5 +155,25 @@ func TestCredentialsKey(t *testing.T) {
 	namespaced := Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n"}, Spec: spec()})
 	if got, want := namespaced.CredentialsKey("operator"), (client.ObjectKey{Namespace: "n", Name: "minter"}); got != want {
 		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestFactsWithoutUpdates: with NoUpdates no driver changes a credential in place.
+func TestFactsWithoutUpdates(t *testing.T) {
+	w := newWorld(t)
+	driver := fake.New(w.backend)
+	driver.Caps.Updates = []provider.Field{provider.FieldScopes}
+	drivers, err := registry.New(registry.Entry{Driver: driver, Settings: func(registry.Spec) (any, bool) { return nil, true }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, off := range []bool{false, true} {
+		w.pool = NewPool(Options{Reader: w.c, Live: w.c, Registry: drivers, Namespace: w.key.Namespace, Cluster: "cluster", NoUpdates: off})
+		if got := w.facts(w.key, w.key.Namespace).Capabilities.Updates; (len(got) == 0) != off {
+			t.Errorf("NoUpdates %t: the driver changes %v", off, got)
+		}
+	}
+	if len(driver.Caps.Updates) == 0 {
+		t.Error("the driver itself was changed")
 	}
 }

@@ -43,6 +43,8 @@ type Options struct {
 	Rate float64
 	// Burst is how many calls it gets at once after a rest; DefaultBurst when 0.
 	Burst int
+	// NoUpdates takes from every driver the power to change a credential in place.
+	NoUpdates bool
 	// MintWait is the longest that a Mint or an Update waits for its turn; one that
 	// would wait longer is not sent.
 	// DefaultMintWait when 0.

@@ -20,6 +20,7 @@ import (
 	"apitoken.dev/operator/controllers/tokenprovider"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/features"
 	"apitoken.dev/operator/internal/metrics/state"
 )
 
@@ -97,7 +98,7 @@ func addControllers(mgr manager.Manager, o Options, cluster string) error {
 	pool := connections.NewPool(connections.Options{
 		Reader: mgr.GetClient(), Live: mgr.GetAPIReader(), Registry: o.Registry,
 		Namespace: o.Namespace, Cluster: cluster, UserAgent: o.userAgent(), Clock: o.Clock,
-		Rate: o.ProviderRate, Burst: o.ProviderBurst,
+		Rate: o.ProviderRate, Burst: o.ProviderBurst, NoUpdates: !o.Features.Enabled(features.InPlaceUpdates),
 	})
 	for _, kind := range []v1alpha1.ProviderKind{v1alpha1.KindTokenProvider, v1alpha1.KindClusterTokenProvider} {
 		r := &tokenprovider.Reconciler{

@@ -12,6 +12,7 @@ import (
 
 	"apitoken.dev/operator/controllers/orphansweep"
 	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/features"
 	"apitoken.dev/operator/internal/provider/registry"
 )
 
@@ -83,6 +84,8 @@ type Options struct {
 	SweepInterval time.Duration
 	// SweepMode is Report when empty.
 	SweepMode orphansweep.Mode
+	// Features that are switched.
+	Features features.Gates
 	// Shutdown is DefaultShutdown when 0.
 	Shutdown time.Duration
 }

@@ -1,10 +1,11 @@
 // Package registry finds the driver for a provider's spec. The list of drivers
-// is explicit: cmd/manager makes it.
+// is explicit: internal/drivers makes it.
 package registry
 
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
@@ -46,6 +47,11 @@ func New(entries ...Entry) (*Registry, error) {
 		seen[e.Driver.Type()] = true
 	}
 	return &Registry{entries: entries}, nil
+}
+
+// Without returns a Registry without the drivers of these types.
+func (r *Registry) Without(types ...string) *Registry {
+	return &Registry{entries: slices.DeleteFunc(slices.Clone(r.entries), func(e Entry) bool { return slices.Contains(types, e.Driver.Type()) })}
 }
 
 // Resolve returns the driver whose block is set, with its settings.

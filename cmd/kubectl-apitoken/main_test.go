@@ -1,0 +1,72 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"apitoken.dev/operator/internal/plugin"
+)
+
+// TestMain lets the test binary be the plugin, or hand itself over to a shell.
+func TestMain(m *testing.M) {
+	switch os.Getenv("PLUGIN_TEST") {
+	case "main":
+		main()
+	case "replace":
+		err := replace("/bin/sh", []string{"sh", "-c", `test "$A" = b && test -z "$PLUGIN_TEST" && exit 7`}, []string{"A=b"})
+		panic(err) // it does not return when it works
+	}
+	os.Exit(m.Run())
+}
+
+// start runs the test binary, under a name, and returns what it prints and its exit code.
+func start(t *testing.T, as, mode string, args ...string) (string, int) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), as)
+	if err := os.Symlink(self, path); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(t.Context(), path, args...)
+	cmd.Env = append(os.Environ(), "PLUGIN_TEST="+mode, "KUBECONFIG="+filepath.Join(t.TempDir(), "none"))
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	return string(out), cmd.ProcessState.ExitCode()
+}
+
+func TestBinary(t *testing.T) {
+	for _, c := range []struct {
+		as   string
+		args []string
+		code plugin.Code
+		says string
+	}{
+		{"kubectl-apitoken", []string{"--version"}, plugin.OK, "kubectl apitoken version dev"},
+		{"kubectl-apitoken", []string{"--help"}, plugin.OK, "--as-group"},
+		{"kubectl-apitoken", []string{"rotten"}, plugin.Usage, `there is no command "rotten"`},
+		{"kubectl-apitoken", []string{"list", "--server", "http://127.0.0.1:1"}, plugin.Failed, "error: "},
+		{"kubectl_complete-apitoken", []string{"re"}, plugin.OK, "resume\tLet the operator issue and rotate again for an ApiToken\nrevoke\t"},
+	} {
+		out, code := start(t, c.as, "main", c.args...)
+		if code != int(c.code) || !strings.Contains(out, c.says) {
+			t.Errorf("%s %v: exit code %d, want %d, and %q in:\n%s", c.as, c.args, code, c.code, c.says, out)
+		}
+	}
+}
+
+// TestReplace: the exit code and the environment are those of the command.
+func TestReplace(t *testing.T) {
+	if out, code := start(t, "self", "replace"); code != 7 {
+		t.Errorf("exit code %d, want 7: %s", code, out)
+	}
+}

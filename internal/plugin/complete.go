@@ -1,0 +1,79 @@
+package plugin
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// completionTimeout keeps a shell from hanging on a cluster that does not answer.
+const completionTimeout = 3 * time.Second
+
+// completeTokens offers the ApiTokens of the namespace for the first argument.
+func (a *app) completeTokens(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.complete(cmd, typed, func(ctx context.Context, s *session) ([]string, error) {
+		tokens, err := s.tokens(ctx, s.namespace)
+		names := make([]string, 0, len(tokens))
+		for i := range tokens {
+			names = append(names, cobra.CompletionWithDesc(tokens[i].Name, reasonOf(&tokens[i])))
+		}
+		return names, err
+	})
+}
+
+// completeSecrets offers the Secrets of the namespace, by their metadata.
+func (a *app) completeSecrets(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	return a.complete(cmd, typed, func(ctx context.Context, s *session) ([]string, error) {
+		return s.names(ctx, "SecretList", client.InNamespace(s.namespace))
+	})
+}
+
+func (a *app) completeNamespaces(root *cobra.Command) {
+	_ = root.RegisterFlagCompletionFunc("namespace", func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return a.complete(cmd, typed, func(ctx context.Context, s *session) ([]string, error) { return s.names(ctx, "NamespaceList") })
+	})
+}
+
+// names lists the names of a kind of the core group.
+func (s *session) names(ctx context.Context, list string, opts ...client.ListOption) ([]string, error) {
+	var found metav1.PartialObjectMetadataList
+	found.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(list))
+	if err := s.client.List(ctx, &found, append(opts, client.Limit(chunk))...); err != nil {
+		return nil, err
+	}
+	out := make([]string, 0, len(found.Items))
+	for i := range found.Items {
+		out = append(out, found.Items[i].Name)
+	}
+	return out, nil
+}
+
+func (a *app) complete(
+	cmd *cobra.Command, typed string, find func(context.Context, *session) ([]string, error),
+) ([]string, cobra.ShellCompDirective) {
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
+	defer cancel()
+	s, err := a.open()
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	names, err := find(ctx, s)
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveError
+	}
+	names = slices.DeleteFunc(names, func(n string) bool { return !strings.HasPrefix(n, typed) })
+	slices.Sort(names)
+	return names, cobra.ShellCompDirectiveNoFileComp
+}

@@ -1,0 +1,136 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// The operator's name in its Deployment's labels and its lease, and its namespace.
+// They are repeated here so that the plugin does not carry the whole operator.
+const (
+	operatorName      = "apitoken-operator"
+	operatorNamespace = "apitoken-system"
+)
+
+// The results of a check.
+const (
+	resultOK   = "ok"
+	resultWarn = "warn"
+	resultFail = "fail"
+)
+
+// finding is what a check found.
+type finding struct {
+	Result  string `json:"result"`
+	Check   string `json:"check"`
+	Message string `json:"message"`
+	// Do says what to do; empty when it is ok.
+	Do string `json:"whatToDo,omitempty"`
+}
+
+// doctorView is what doctor prints for programs.
+type doctorView struct {
+	Result   string    `json:"result"`
+	Findings []finding `json:"findings"`
+}
+
+// doctorOptions are the flags of doctor.
+type doctorOptions struct {
+	all      bool
+	operator string
+	out      *output
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	var o doctorOptions
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check the installation, your rights, the providers and the ApiTokens, and say what to do",
+		Long: "Checks the installation, your rights, the providers and the ApiTokens of a namespace, or of all with -A. It changes nothing.\n" +
+			"The exit code is 1 when a check fails; a warning is none.",
+		Args:              positional(0, "doctor takes flags only"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.out.check(); err != nil {
+				return err
+			}
+			s, err := a.open()
+			if err != nil {
+				return err
+			}
+			return s.doctor(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().BoolVarP(&o.all, "all-namespaces", "A", false, "Look at the ApiTokens of all namespaces.")
+	cmd.Flags().StringVar(&o.operator, "operator-namespace", operatorNamespace, "The namespace that the operator runs in.")
+	o.out = newOutput(cmd, a.scheme(), formatTable)
+	return cmd
+}
+
+// examination gathers findings.
+type examination struct {
+	*session
+	namespace string
+	operator  string
+	findings  []finding
+}
+
+func (e *examination) ok(check, format string, args ...any) {
+	e.findings = append(e.findings, finding{Result: resultOK, Check: check, Message: fmt.Sprintf(format, args...)})
+}
+
+func (e *examination) warn(check, do, format string, args ...any) {
+	e.findings = append(e.findings, finding{Result: resultWarn, Check: check, Message: fmt.Sprintf(format, args...), Do: do})
+}
+
+func (e *examination) fail(check, do, format string, args ...any) {
+	e.findings = append(e.findings, finding{Result: resultFail, Check: check, Message: fmt.Sprintf(format, args...), Do: do})
+}
+
+func (s *session) doctor(ctx context.Context, o doctorOptions) error {
+	e := &examination{session: s, namespace: s.namespace, operator: o.operator}
+	if o.all {
+		e.namespace = ""
+	}
+	if e.server(ctx) && e.kinds() {
+		e.deployment(ctx)
+		e.rights(ctx)
+		e.providersReady(ctx)
+		e.orphans(ctx)
+		e.tokensReady(ctx)
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	v := doctorView{Result: worst(e.findings), Findings: e.findings}
+	if _, human := o.out.forPeople(); human {
+		for _, f := range e.findings {
+			fmt.Fprintf(s.Out, "%-4s  %s: %s\n", f.Result, f.Check, f.Message)
+			if f.Do != "" {
+				fmt.Fprintln(s.Out, indent("      → ", f.Do))
+			}
+		}
+	} else if err := o.out.view(s.Out, "Examination", v); err != nil {
+		return err
+	}
+	if v.Result == resultFail {
+		return quietly(Failed)
+	}
+	return nil
+}
+
+// worst is the worst result.
+func worst(findings []finding) string {
+	out := resultOK
+	for _, f := range findings {
+		switch f.Result {
+		case resultFail:
+			return resultFail
+		case resultWarn:
+			out = resultWarn
+		}
+	}
+	return out
+}

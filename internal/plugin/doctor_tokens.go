@@ -1,0 +1,176 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+const (
+	// expiringSoon is when a credential that is not replaced is worth a warning.
+	expiringSoon = 24 * time.Hour
+	// rotationLate is how long after its time a rotation is overdue.
+	rotationLate = 15 * time.Minute
+	// stuckAfter is how long after its time a ledger entry is stuck.
+	stuckAfter = time.Hour
+	// orphanReason is the reason of the events about credentials that no ledger knows.
+	orphanReason = "OrphanedCredentials"
+)
+
+// providersReady looks at the providers of the namespace and of the cluster.
+func (e *examination) providersReady(ctx context.Context) {
+	all, err := e.providers(ctx, e.namespace)
+	if err != nil {
+		e.warn("providers", "", "not known: %v", err)
+		return
+	}
+	if len(all) == 0 {
+		e.warn("providers", "Create a TokenProvider or a ClusterTokenProvider: config/samples has one for each driver.", "there is none")
+	}
+	for _, o := range all {
+		name := o.Key().String()
+		c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
+		switch {
+		case c == nil || c.ObservedGeneration != o.GetGeneration():
+			e.warn("provider", "See whether the operator runs.", "%s has not been checked yet", name)
+		case c.Status == metav1.ConditionTrue:
+			e.ok("provider", "%s is ready, %d live credentials", name, o.Status.LiveCredentials)
+		default:
+			e.fail("provider", v1alpha1.ReasonHelp[c.Reason], "%s is not ready (%s): %s", name, c.Reason, c.Message)
+		}
+	}
+}
+
+// orphans looks for what the operator's sweep reported. Events last an hour or so.
+func (e *examination) orphans(ctx context.Context) {
+	const check = "orphans"
+	var found eventsv1.EventList
+	namespace := e.namespace
+	if namespace != "" {
+		// Events of what has no namespace are in default.
+		var cluster eventsv1.EventList
+		if err := e.client.List(ctx, &cluster, client.InNamespace(metav1.NamespaceDefault), client.MatchingFields{"reason": orphanReason}); err == nil {
+			found.Items = append(found.Items, cluster.Items...)
+		}
+	}
+	var own eventsv1.EventList
+	if namespace != metav1.NamespaceDefault {
+		if err := e.client.List(ctx, &own, client.InNamespace(namespace), client.MatchingFields{"reason": orphanReason}); err != nil {
+			e.warn(check, "Ask somebody who may read events.", "not known: %v", err)
+			return
+		}
+	}
+	found.Items = append(found.Items, own.Items...)
+	for i := range found.Items {
+		ev := &found.Items[i]
+		name := strings.TrimPrefix(ev.Regarding.Namespace+"/"+ev.Regarding.Name, "/")
+		e.warn(check, "docs/troubleshooting.md says how to tell whether something uses them.", "%s %s: %s", ev.Regarding.Kind, name, ev.Note)
+	}
+	if len(found.Items) == 0 {
+		e.ok(check, "no event tells of credentials that no ledger knows")
+	}
+}
+
+// tokensReady looks at every ApiToken; one that is as it should be is only counted.
+func (e *examination) tokensReady(ctx context.Context) {
+	const check = "ApiTokens"
+	tokens, err := e.tokens(ctx, e.namespace)
+	if err != nil {
+		e.warn(check, "", "not known: %v", err)
+		return
+	}
+	well := 0
+	for i := range tokens {
+		if e.judge(&tokens[i]) {
+			well++
+		}
+	}
+	where := "in any namespace"
+	if e.namespace != "" {
+		where = "in namespace " + e.namespace
+	}
+	switch {
+	case len(tokens) == 0:
+		e.ok(check, "there are none %s", where)
+	case well > 0:
+		e.ok(check, "%d of %d %s are ready and in order", well, len(tokens), where)
+	}
+}
+
+// judge reports whether an ApiToken is as it should be.
+func (e *examination) judge(t *v1alpha1.ApiToken) bool {
+	before := len(e.findings)
+	name := t.Namespace + "/" + t.Name
+	help := v1alpha1.ReasonHelp[reasonOf(t)]
+	switch {
+	case !t.DeletionTimestamp.IsZero():
+		e.deletionLate(t, name)
+	case ready(t):
+	case meta.IsStatusConditionTrue(t.Status.Conditions, v1alpha1.ConditionStalled):
+		e.fail("not ready", help, "%s (%s): %s", name, reasonOf(t), messageOf(t))
+	case reasonOf(t) == notObserved:
+		e.warn("not ready", "See whether the operator runs, and whether it serves this namespace.", "%s: the operator has not looked at it", name)
+	default:
+		e.warn("not ready", help, "%s (%s): %s", name, reasonOf(t), messageOf(t))
+	}
+	e.expiring(t, name)
+	e.stuck(t, name)
+	return len(e.findings) == before
+}
+
+func (e *examination) deletionLate(t *v1alpha1.ApiToken, name string) {
+	if since := e.Clock.Now().Sub(t.DeletionTimestamp.Time); since > stuckAfter {
+		e.fail("deletion", "The message says what it waits for. deletionPolicy: Retain lets it go without revoking.",
+			"%s has been deleted for %s and is still there: %s", name, compact(since.Round(time.Minute)), messageOf(t))
+	}
+}
+
+func (e *examination) expiring(t *v1alpha1.ApiToken, name string) {
+	now, end := e.Clock.Now(), t.Status.ExpiresAt
+	if end == nil || !t.DeletionTimestamp.IsZero() {
+		return
+	}
+	status := "kubectl apitoken status -n " + t.Namespace + " " + t.Name
+	switch rotates := t.Status.RotatesAt; {
+	case !now.Before(end.Time) && t.Spec.ExpiresAt == nil:
+		e.fail("expired", status, "%s ended %s and was not replaced", name, at(end, now))
+	case rotates != nil && now.After(rotates.Add(rotationLate)):
+		e.warn("rotation", status, "%s should have been rotated %s; it ends %s", name, away(rotates.Time, now), at(end, now))
+	case t.Spec.Suspend && end.Sub(now) < expiringSoon:
+		e.warn("expiring", "kubectl apitoken resume -n "+t.Namespace+" "+t.Name, "%s is suspended and ends %s", name, at(end, now))
+	case t.Spec.ExpiresAt != nil && now.Before(end.Time) && end.Sub(now) < expiringSoon:
+		e.warn("expiring", "Raise spec.expiresAt if access is to go on.", "%s ends for good %s", name, at(end, now))
+	}
+}
+
+// stuck looks for entries that should have left the ledger.
+func (e *examination) stuck(t *v1alpha1.ApiToken, name string) {
+	now := e.Clock.Now()
+	for i := range t.Status.Credentials {
+		c := &t.Status.Credentials[i]
+		var since *metav1.Time
+		switch c.State {
+		case v1alpha1.StateRetiring:
+			since = c.RetireAt
+		case v1alpha1.StateMinting, v1alpha1.StateAbandoned:
+			since = c.ReservedAt
+		case v1alpha1.StateActive:
+		}
+		if since == nil || now.Sub(since.Time) < stuckAfter {
+			continue
+		}
+		do := "Make the provider reachable; the operator goes on by itself. kubectl apitoken status -n " + t.Namespace + " " + t.Name
+		if c.ByHand {
+			do = fmt.Sprintf("Delete credential %s at the provider, as the condition ActionRequired says.", keyOf(c))
+		}
+		e.warn("ledger", do, "%s: %s is %s since %s", name, keyOf(c), c.State, stamp(since.Time))
+	}
+}

@@ -1,0 +1,126 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/go-logr/logr"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+)
+
+// chunk is how many objects a page of a list has, as with kubectl.
+const chunk = 500
+
+// session is one command's access to a cluster.
+type session struct {
+	*app
+	client    client.Client
+	cfg       *rest.Config
+	namespace string
+}
+
+// scheme has the kinds of Kubernetes and those of apitoken.dev.
+func (a *app) scheme() *runtime.Scheme {
+	scheme := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
+	utilruntime.Must(v1alpha1.AddToScheme(scheme))
+	return scheme
+}
+
+// open reads the kubeconfig. It sends nothing.
+func (a *app) open() (*session, error) {
+	cfg, err := a.config.ToRESTConfig()
+	if err != nil {
+		return nil, err
+	}
+	namespace, _, err := a.config.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return nil, err
+	}
+	mapper, err := a.config.ToRESTMapper()
+	if err != nil {
+		return nil, err
+	}
+	c, err := client.New(cfg, client.Options{Scheme: a.scheme(), Mapper: mapper})
+	if err != nil {
+		return nil, err
+	}
+	return &session{app: a, client: c, cfg: cfg, namespace: namespace}, nil
+}
+
+// quiet is a context for requests that carry a Secret: at a high verbosity the
+// client library logs whole requests and answers to the context's logger.
+func quiet(ctx context.Context) context.Context { return logr.NewContext(ctx, logr.Discard()) }
+
+// kindPrefixes are what people put before the name of an ApiToken.
+var kindPrefixes = []string{"apitoken/", "apitokens/", "at/", "apitoken.apitoken.dev/", "apitokens.apitoken.dev/"}
+
+// tokenName accepts NAME and what kubectl prints with -o name.
+func tokenName(arg string) string {
+	for _, prefix := range kindPrefixes {
+		if name, ok := strings.CutPrefix(arg, prefix); ok {
+			return name
+		}
+	}
+	return arg
+}
+
+// token reads an ApiToken of the namespace.
+func (s *session) token(ctx context.Context, arg string) (*v1alpha1.ApiToken, error) {
+	t := &v1alpha1.ApiToken{}
+	err := s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: tokenName(arg)}, t)
+	if apierrors.IsNotFound(err) {
+		return nil, &exitError{NotFound, fmt.Errorf("there is no ApiToken %q in namespace %q: kubectl apitoken list -A shows all", tokenName(arg), s.namespace)}
+	}
+	return t, err
+}
+
+// tokens reads the ApiTokens of a namespace, or of all when it is empty, page by page.
+func (s *session) tokens(ctx context.Context, namespace string, opts ...client.ListOption) ([]v1alpha1.ApiToken, error) {
+	var out []v1alpha1.ApiToken
+	next := ""
+	for {
+		var page v1alpha1.ApiTokenList
+		all := append([]client.ListOption{client.InNamespace(namespace), client.Limit(chunk), client.Continue(next)}, opts...)
+		if err := s.client.List(ctx, &page, all...); err != nil {
+			return nil, err
+		}
+		out = append(out, page.Items...)
+		if next = page.Continue; next == "" {
+			return out, nil
+		}
+	}
+}
+
+// provider reads the provider of an ApiToken. It reports false when there is none,
+// or when the user may not read it; why says so then.
+func (s *session) provider(ctx context.Context, t *v1alpha1.ApiToken) (o connections.Object, why string, err error) {
+	o, err = connections.Get(ctx, s.client, connections.KeyFor(t))
+	switch {
+	case apierrors.IsNotFound(err):
+		return o, "does not exist", nil
+	case apierrors.IsForbidden(err):
+		return o, "you may not read it", nil
+	}
+	return o, "", err
+}
+
+// secret reads a Secret with its values.
+func (s *session) secret(ctx context.Context, name string) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	err := s.client.Get(quiet(ctx), client.ObjectKey{Namespace: s.namespace, Name: name}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil, &exitError{NotFound, fmt.Errorf("there is no Secret %q in namespace %q", name, s.namespace)}
+	}
+	return secret, err
+}

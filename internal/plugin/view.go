@@ -1,0 +1,231 @@
+package plugin
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// nameView is the metadata of a view.
+type nameView struct {
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+}
+
+// tokenView is an ApiToken as status shows it.
+type tokenView struct {
+	Metadata nameView `json:"metadata"`
+	// Ready, Reason and Message say how it is doing; Help what that means.
+	Ready   bool   `json:"ready"`
+	State   string `json:"state"`
+	Reason  string `json:"reason"`
+	Message string `json:"message,omitempty"`
+	Help    string `json:"help,omitempty"`
+	// Problems are the other conditions that ask for attention.
+	Problems     []problemView           `json:"problems,omitempty"`
+	Provider     providerView            `json:"provider"`
+	Description  string                  `json:"description,omitempty"`
+	Scopes       []v1alpha1.Scope        `json:"scopes"`
+	Buckets      []v1alpha1.Bucket       `json:"buckets,omitempty"`
+	Restrictions v1alpha1.Restrictions   `json:"restrictions,omitzero"`
+	Secret       string                  `json:"secret"`
+	ExpiresAt    *metav1.Time            `json:"expiresAt,omitempty"`
+	EndedBy      string                  `json:"expiryEnforcedBy,omitempty"`
+	RotatesAt    *metav1.Time            `json:"rotatesAt,omitempty"`
+	EndsAt       *metav1.Time            `json:"accessEndsAt,omitempty"`
+	Deletion     v1alpha1.DeletionPolicy `json:"deletionPolicy,omitempty"`
+	LastGap      string                  `json:"lastGap,omitempty"`
+	Credentials  []credentialView        `json:"credentials"`
+	Next         []string                `json:"next"`
+}
+
+type problemView struct {
+	Condition string `json:"condition"`
+	Reason    string `json:"reason"`
+	Message   string `json:"message"`
+	Help      string `json:"help,omitempty"`
+}
+
+type providerView struct {
+	Kind    v1alpha1.ProviderKind `json:"kind"`
+	Name    string                `json:"name"`
+	Driver  string                `json:"driver,omitempty"`
+	Account string                `json:"account,omitempty"`
+	Ready   string                `json:"ready"`
+	Reason  string                `json:"reason,omitempty"`
+	Message string                `json:"message,omitempty"`
+}
+
+type credentialView struct {
+	Name      string                   `json:"name"`
+	ID        string                   `json:"id,omitempty"`
+	State     v1alpha1.CredentialState `json:"state"`
+	Reason    string                   `json:"reason,omitempty"`
+	Account   string                   `json:"account,omitempty"`
+	ByHand    bool                     `json:"byHand,omitempty"`
+	IssuedAt  *metav1.Time             `json:"issuedAt,omitempty"`
+	ExpiresAt *metav1.Time             `json:"expiresAt,omitempty"`
+	RetireAt  *metav1.Time             `json:"retireAt,omitempty"`
+}
+
+// The states of a view.
+const (
+	stateReady       = "Ready"
+	stateProgressing = "Progressing"
+	stateStalled     = "Stalled"
+	stateWaiting     = "Waiting"
+)
+
+func (s *session) tokenView(ctx context.Context, t *v1alpha1.ApiToken) (tokenView, error) {
+	now := s.Clock.Now()
+	v := tokenView{
+		Metadata: nameView{t.Namespace, t.Name}, Ready: ready(t), State: stateOf(t), Reason: reasonOf(t),
+		Description: t.Spec.Description, Scopes: t.Spec.Scopes, Buckets: t.Spec.Buckets, Restrictions: t.Spec.Restrictions,
+		Secret: t.SecretName(), ExpiresAt: t.Status.ExpiresAt, EndedBy: t.Status.ExpiryEnforcedBy, RotatesAt: t.Status.RotatesAt,
+		EndsAt: t.Spec.ExpiresAt, Deletion: t.Spec.DeletionPolicy, LastGap: t.Status.LastGap,
+		Credentials: credentialViews(t.Status.Credentials), Next: nextSteps(t, now), Problems: problems(t),
+	}
+	v.Message, v.Help = messageOf(t), v1alpha1.ReasonHelp[v.Reason]
+	if v.Reason == notObserved {
+		v.Help = "The operator has not looked at this declaration yet. If that lasts, see whether it runs: kubectl apitoken doctor"
+	}
+	var err error
+	v.Provider, err = s.providerView(ctx, t)
+	return v, err
+}
+
+func stateOf(t *v1alpha1.ApiToken) string {
+	switch {
+	case ready(t):
+		return stateReady
+	case meta.IsStatusConditionTrue(t.Status.Conditions, v1alpha1.ConditionStalled):
+		return stateStalled
+	case meta.IsStatusConditionTrue(t.Status.Conditions, v1alpha1.ConditionReconciling):
+		return stateProgressing
+	default:
+		return stateWaiting
+	}
+}
+
+func messageOf(t *v1alpha1.ApiToken) string {
+	c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
+	if c == nil || c.ObservedGeneration != t.Generation && t.DeletionTimestamp.IsZero() {
+		return ""
+	}
+	return c.Message
+}
+
+// problems are the conditions that Ready does not speak of already.
+func problems(t *v1alpha1.ApiToken) []problemView {
+	r := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
+	var out []problemView
+	for _, kind := range []string{v1alpha1.ConditionActionRequired, v1alpha1.ConditionStalled, v1alpha1.ConditionReconciling, v1alpha1.ConditionPublished} {
+		c := meta.FindStatusCondition(t.Status.Conditions, kind)
+		wrong := metav1.ConditionTrue
+		if kind == v1alpha1.ConditionPublished {
+			wrong = metav1.ConditionFalse
+		}
+		if c == nil || c.Status != wrong || r != nil && (c.Reason == r.Reason || strings.HasPrefix(r.Message, c.Message)) {
+			continue
+		}
+		out = append(out, problemView{Condition: kind, Reason: c.Reason, Message: c.Message, Help: v1alpha1.ReasonHelp[c.Reason]})
+	}
+	return out
+}
+
+func (s *session) providerView(ctx context.Context, t *v1alpha1.ApiToken) (providerView, error) {
+	v := providerView{Kind: t.Spec.ProviderRef.Kind, Name: t.Spec.ProviderRef.Name, Ready: string(metav1.ConditionUnknown)}
+	o, why, err := s.provider(ctx, t)
+	if err != nil || why != "" {
+		v.Message = why
+		return v, err
+	}
+	v.Account, v.Driver = o.Status.Account, s.driverOf(o)
+	if c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+		v.Ready, v.Reason, v.Message = string(c.Status), c.Reason, c.Message
+	}
+	return v, nil
+}
+
+func credentialViews(ledger []v1alpha1.LedgerEntry) []credentialView {
+	out := make([]credentialView, 0, len(ledger))
+	for i := range ledger {
+		e := &ledger[i]
+		out = append(out, credentialView{Name: e.Name, ID: e.ID, State: e.State, Reason: e.Reason, Account: e.Account, ByHand: e.ByHand,
+			IssuedAt: e.IssuedAt, ExpiresAt: e.ExpiresAt, RetireAt: e.RetireAt})
+	}
+	return out
+}
+
+// nextSteps says what happens next, in the order of time.
+func nextSteps(t *v1alpha1.ApiToken, now time.Time) []string {
+	if !t.DeletionTimestamp.IsZero() {
+		return []string{deletionStep(t)}
+	}
+	var out []string
+	for i := range t.Status.Credentials {
+		if step := entryStep(&t.Status.Credentials[i], now); step != "" {
+			out = append(out, step)
+		}
+	}
+	if r := t.Status.Retry; r != nil && now.Before(r.NotBefore.Time) {
+		out = append(out, "the next attempt starts "+at(&r.NotBefore, now))
+	}
+	out = append(out, rotationSteps(t, now)...)
+	if end := t.Spec.ExpiresAt; end != nil && now.Before(end.Time) {
+		out = append(out, at(end, now)+": access ends for good (spec.expiresAt): the credential is revoked and the Secret deleted")
+	}
+	return out
+}
+
+func deletionStep(t *v1alpha1.ApiToken) string {
+	if t.Spec.DeletionPolicy == v1alpha1.DeletionRetain {
+		return "the ApiToken goes; its Secret and its live credential stay (deletionPolicy: Retain)"
+	}
+	return "every credential in the ledger is revoked and seen gone; then the ApiToken goes"
+}
+
+func entryStep(e *v1alpha1.LedgerEntry, now time.Time) string {
+	switch e.State {
+	case v1alpha1.StateMinting, v1alpha1.StateAbandoned:
+		return "attempt " + e.Name + " is resolved: taken over if the Secret holds it, else revoked"
+	case v1alpha1.StateRetiring:
+		if e.RetireAt == nil || !now.Before(e.RetireAt.Time) {
+			return "now: " + keyOf(e) + " is revoked, and leaves the ledger when the provider no longer knows it"
+		}
+		return at(e.RetireAt, now) + ": " + keyOf(e) + " is revoked"
+	case v1alpha1.StateActive:
+		return ""
+	}
+	return "nothing, while " + e.Name + " is in a state that this version does not know: " + string(e.State)
+}
+
+func rotationSteps(t *v1alpha1.ApiToken, now time.Time) []string {
+	e := activeOf(t)
+	switch {
+	case t.Spec.Suspend:
+		return []string{"nothing is issued or rotated while spec.suspend is true: kubectl apitoken resume " + t.Name}
+	case e == nil || t.Status.RotatesAt == nil:
+		return nil
+	}
+	verb := "a new credential is issued and published"
+	if e.ByHand {
+		verb = "a person is asked for a new credential"
+	}
+	out := []string{at(t.Status.RotatesAt, now) + ": " + verb}
+	if t.Spec.Rotation.Strategy == v1alpha1.RevokeFirst {
+		return append(out, "  where the account has no room for both, "+keyOf(e)+" is revoked first, and there is a gap")
+	}
+	if overlap := t.Status.Effective.Overlap; overlap != "" {
+		if d, err := time.ParseDuration(overlap); err == nil {
+			overlap = compact(d)
+		}
+		out = append(out, "  "+overlap+" later "+keyOf(e)+" is revoked")
+	}
+	return out
+}
