@@ -1,0 +1,49 @@
+{{/* The arguments of the manager. Leader election is always on: during a rollout there are two pods. */}}
+{{- define "apitoken-operator.args" -}}
+- --leader-elect
+{{- with .Values.namespaces }}
+- --namespaces={{ join "," . }}
+{{- end }}
+{{- with .Values.clusterIdentity }}
+- {{ printf "--cluster-identity=%s" . | quote }}
+{{- end }}
+- --concurrency={{ int .Values.operator.concurrency }}
+- --provider-rate={{ .Values.operator.providerRate }}
+- --provider-burst={{ int .Values.operator.providerBurst }}
+{{- if .Values.operator.kubeAPIQPS }}
+- --kube-api-qps={{ .Values.operator.kubeAPIQPS }}
+- --kube-api-burst={{ int .Values.operator.kubeAPIBurst }}
+{{- end }}
+- --shutdown-timeout={{ .Values.operator.shutdownTimeout }}
+- --log-level={{ .Values.operator.logLevel }}
+- --log-format={{ .Values.operator.logFormat }}
+{{- if .Values.namespaces }}
+# Orphans can only be told by someone who reads all namespaces: ten years, so never.
+- --sweep-interval=87600h
+{{- else }}
+- --sweep-interval={{ .Values.sweep.interval }}
+- --sweep-mode={{ .Values.sweep.mode }}
+{{- end }}
+{{- if .Values.metrics.enabled }}
+- --metrics-bind-address=:{{ .Values.metrics.port }}
+{{- if not .Values.metrics.perToken }}
+- --metrics-per-token=false
+{{- end }}
+{{- if .Values.metrics.secure }}
+- --metrics-secure
+{{- end }}
+{{- if .Values.metrics.certSecretName }}
+- --metrics-cert-dir=/etc/apitoken-operator/metrics
+{{- end }}
+{{- else }}
+- --metrics-bind-address=0
+{{- end }}
+- --health-probe-bind-address=:8081
+{{- with .Values.tracing.endpoint }}
+- {{ printf "--tracing-endpoint=%s" . | quote }}
+- --tracing-ratio={{ $.Values.tracing.ratio }}
+{{- end }}
+{{- with .Values.extraArgs }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}

@@ -1,0 +1,85 @@
+{{/* The name of the application. */}}
+{{- define "apitoken-operator.name" -}}
+{{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
+{{- end -}}
+
+{{/* The name of what is installed: at most 40 characters, so that suffixes fit. */}}
+{{- define "apitoken-operator.fullname" -}}
+{{- if .Values.fullnameOverride -}}
+{{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- $name := include "apitoken-operator.name" . -}}
+{{- if contains $name .Release.Name -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- else -}}
+{{- printf "%s-%s" .Release.Name $name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The name of what the cluster has once: with a list of namespaces, releases of the same name may stand side by side. */}}
+{{- define "apitoken-operator.clusterName" -}}
+{{- $name := include "apitoken-operator.fullname" . -}}
+{{- if .Values.namespaces -}}
+{{- printf "%s-%s" $name .Release.Namespace -}}
+{{- else -}}
+{{- $name -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "apitoken-operator.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "apitoken-operator.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "apitoken-operator.labels" -}}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+{{ include "apitoken-operator.selectorLabels" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
+app.kubernetes.io/part-of: apitoken-operator
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "apitoken-operator.serviceAccountName" -}}
+{{- if .Values.serviceAccount.create -}}
+{{- default (include "apitoken-operator.fullname" .) .Values.serviceAccount.name -}}
+{{- else -}}
+{{- default "default" .Values.serviceAccount.name -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Who the bindings are for. */}}
+{{- define "apitoken-operator.subjects" -}}
+subjects:
+- kind: ServiceAccount
+  name: {{ include "apitoken-operator.serviceAccountName" . }}
+  namespace: {{ .Release.Namespace }}
+{{- end -}}
+
+{{- define "apitoken-operator.image" -}}
+{{- $repository := .Values.image.repository -}}
+{{- with (.Values.global).imageRegistry -}}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) $repository -}}
+{{- end -}}
+{{- if .Values.image.digest -}}
+{{- printf "%s@%s" $repository .Values.image.digest -}}
+{{- else -}}
+{{- printf "%s:%s" $repository (default .Chart.AppVersion .Values.image.tag) -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What cannot work is refused here, and not by a pod that does not start. */}}
+{{- define "apitoken-operator.check" -}}
+{{- if and .Values.namespaces (eq .Values.sweep.mode "Revoke") -}}
+{{- fail "sweep.mode: Revoke is not possible with a list of namespaces: orphans can only be told by someone who reads all namespaces. Leave sweep.mode at Report, or empty namespaces" -}}
+{{- end -}}
+{{- if and .Values.metrics.certSecretName (not .Values.metrics.secure) -}}
+{{- fail "metrics.certSecretName is set, but metrics.secure is false: set metrics.secure to true, or leave metrics.certSecretName empty" -}}
+{{- end -}}
+{{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.enabled) -}}
+{{- fail "metrics.serviceMonitor.enabled is true, but metrics.enabled is false: set metrics.enabled to true, or metrics.serviceMonitor.enabled to false" -}}
+{{- end -}}
+{{- end -}}

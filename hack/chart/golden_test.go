@@ -1,0 +1,111 @@
+package chart
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// What is rendered is as it was reviewed. The CRDs, the alerts and the dashboard
+// have their own sources and tests.
+func TestGolden(t *testing.T) {
+	for _, c := range combinations() {
+		t.Run(c.name, func(t *testing.T) {
+			var kept []string
+			for _, doc := range documents(render(t, c.args()...)) {
+				if !fromElsewhere(doc) {
+					kept = append(kept, doc)
+				}
+			}
+			got := "---\n" + strings.Join(kept, "\n---\n")
+			file := filepath.Join("testdata", "golden", c.name+".yaml")
+			if *update {
+				if err := os.WriteFile(file, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), got); diff != "" {
+				t.Errorf("%s differs; if it is meant so: go test . -run TestGolden -update\n%s", file, diff)
+			}
+		})
+	}
+}
+
+func fromElsewhere(doc string) bool {
+	for _, source := range []string{"crd-", "prometheusrule", "dashboard"} {
+		if strings.HasPrefix(doc, "# Source: apitoken-operator/templates/"+source) {
+			return true
+		}
+	}
+	return false
+}
+
+// The CRDs that the chart installs are those of config/crd/bases, escaped and
+// brought back, with the chart's labels.
+func TestCRDs(t *testing.T) {
+	rendered := objects(t, render(t))
+	files, err := filepath.Glob("../../config/crd/bases/*.yaml")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%d CRDs: %v", len(files), err)
+	}
+	for _, file := range files {
+		want := read(t, file)[0]
+		got := find(t, rendered, "CustomResourceDefinition", want.GetName())
+		if diff := cmp.Diff(want.Object["spec"], got.Object["spec"]); diff != "" {
+			t.Errorf("%s: %s", want.GetName(), diff)
+		}
+		if got.GetAnnotations()["helm.sh/resource-policy"] != "keep" {
+			t.Errorf("%s would go with the release, and every object of its kind with it", got.GetName())
+		}
+	}
+	for args, want := range map[string]int{"crds.enabled=false": 0, "crds.keep=false": len(files)} {
+		crds := 0
+		for _, o := range objects(t, render(t, "--set", args)) {
+			if o.GetKind() == "CustomResourceDefinition" {
+				crds++
+				if o.GetAnnotations()["helm.sh/resource-policy"] != "" {
+					t.Errorf("with %s %s is kept", args, o.GetName())
+				}
+			}
+		}
+		if crds != want {
+			t.Errorf("with %s there are %d CRDs, not %d", args, crds, want)
+		}
+	}
+}
+
+// The alerts and the dashboard arrive as they are in the chart's files.
+func TestMonitoringFiles(t *testing.T) {
+	rendered := objects(t, render(t, "--values", chartDir+"/examples/values-monitoring.yaml"))
+	rule := find(t, rendered, "PrometheusRule", release)
+	groups, _, err := unstructured.NestedSlice(rule.Object, "spec", "groups")
+	if err != nil || len(groups) == 0 {
+		t.Fatalf("%d groups: %v", len(groups), err)
+	}
+	if diff := cmp.Diff(read(t, chartDir+"/files/alerts.yaml")[0].Object["groups"], any(groups)); diff != "" {
+		t.Error(diff)
+	}
+	dashboard := find(t, rendered, "ConfigMap", release+"-dashboard")
+	got, _, err := unstructured.NestedString(dashboard.Object, "data", "apitoken-operator.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(chartDir + "/files/dashboard.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.TrimSpace(string(want)), strings.TrimSpace(got)); diff != "" {
+		t.Error(diff)
+	}
+}

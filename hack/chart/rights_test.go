@@ -1,0 +1,94 @@
+package chart
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// rights lists what rules admit, one verb on one resource at a time.
+func rights(t *testing.T, role *unstructured.Unstructured) []string {
+	t.Helper()
+	rules, _, err := unstructured.NestedSlice(role.Object, "rules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, rule := range rules {
+		list := func(field string) []string {
+			values, _, err := unstructured.NestedStringSlice(rule.(map[string]any), field)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return values
+		}
+		for _, group := range list("apiGroups") {
+			for _, resource := range list("resources") {
+				for _, verb := range list("verbs") {
+					out = append(out, fmt.Sprintf("%s %s.%s", verb, resource, group))
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// The chart gives the same rights as config/rbac, to the operator and to people.
+func TestRightsAreThoseOfConfig(t *testing.T) {
+	rendered := objects(t, render(t))
+	for _, file := range []string{"role", "leader_election_role", "apitoken_viewer_role", "apitoken_editor_role", "tokenprovider_viewer_role",
+		"tokenprovider_editor_role", "clustertokenprovider_viewer_role", "clustertokenprovider_editor_role"} {
+		want := read(t, "../../config/rbac/"+file+".yaml")[0]
+		got := find(t, rendered, want.GetKind(), want.GetName())
+		if diff := cmp.Diff(rights(t, want), rights(t, got)); diff != "" {
+			t.Errorf("%s, - config/rbac, + chart:\n%s", want.GetName(), diff)
+		}
+		for label, value := range want.GetLabels() {
+			if got.GetLabels()[label] != value {
+				t.Errorf("%s lacks the label %s: %q", want.GetName(), label, value)
+			}
+		}
+	}
+}
+
+// With a list of namespaces nothing of the whole cluster but what is named here
+// can be read, and all rights together are still all that the operator needs.
+func TestRightsInNamespaces(t *testing.T) {
+	rendered := objects(t, render(t, "--values", chartDir+"/examples/values-namespaced.yaml"))
+	cluster := rights(t, find(t, rendered, "ClusterRole", release+"-"+namespace))
+	want := []string{
+		"get clustertokenproviders.apitoken.dev", "get namespaces.", "list apitokens.apitoken.dev",
+		"list clustertokenproviders.apitoken.dev", "list namespaces.", "patch clustertokenproviders.apitoken.dev",
+		"patch clustertokenproviders/status.apitoken.dev", "watch clustertokenproviders.apitoken.dev", "watch namespaces.",
+	}
+	if diff := cmp.Diff(want, cluster); diff != "" {
+		t.Error(diff)
+	}
+	all := slices.Clone(cluster)
+	served := map[string]bool{}
+	for _, o := range rendered {
+		if o.GetKind() == "ClusterRoleBinding" && o.GetName() != release+"-"+namespace {
+			t.Errorf("there is another ClusterRoleBinding, %s", o.GetName())
+		}
+		if o.GetKind() != "Role" || strings.HasSuffix(o.GetName(), "-leader-election") {
+			continue
+		}
+		if o.GetName() == release+"-"+namespace {
+			served[o.GetNamespace()] = true
+			all = append(all, rights(t, o)...)
+		}
+	}
+	if diff := cmp.Diff(map[string]bool{"ml": true, "web": true}, served); diff != "" {
+		t.Error(diff)
+	}
+	slices.Sort(all)
+	needed := rights(t, read(t, "../../config/rbac/role.yaml")[0])
+	if diff := cmp.Diff(needed, slices.Compact(all)); diff != "" {
+		t.Errorf("- needed, + given:\n%s", diff)
+	}
+}
