@@ -1,0 +1,179 @@
+package commands
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/kloudbean/kloudbeansim"
+)
+
+// story is what happens around the commands of a page.
+type story struct {
+	// begin makes what the page begins with.
+	begin func(*world)
+	// hooks come in this order.
+	hooks []hook
+}
+
+// hook is what somebody does before the next command that has this in it. It returns what
+// stands for placeholders in that command.
+type hook struct {
+	before string
+	do     func(*world) map[string]string
+}
+
+// stories are the pages that need more than a namespace, a provider and an ApiToken.
+var stories = map[string]story{
+	"README.md":               {begin: readme},
+	"docs/getting-started.md": {begin: func(*world) {}},
+	"docs/install.md": {begin: func(w *world) {
+		w.ok(os.Symlink(w.server.root, filepath.Join(w.dir, "base"))) // a clone beside the overlay
+		w.sh("kubectl kustomize config/default > install.yaml")
+	}, hooks: []hook{
+		{"kubectl delete crd", func(w *world) map[string]string {
+			w.install() // Helm keeps the kinds, the single file does not
+			return nil
+		}},
+	}},
+	"docs/tasks/air-gapped.md": {begin: func(w *world) {
+		w.declare()
+		w.files(map[string]string{"ca.crt": certificate(w)})
+	}},
+	"docs/tasks/by-hand.md": {begin: (*world).admit, hooks: []hook{
+		{"kubectl apply -f - <<EOF", func(w *world) map[string]string {
+			return map[string]string{"https://s3.kloudbean.com": w.panelAt}
+		}},
+		{"cat > key.env", makeKey},
+		{"kubectl -n ml wait apitoken/reports --for=delete", deleteKeys},
+	}},
+	"docs/tasks/compromised.md": {begin: (*world).declare, hooks: []hook{
+		{`"strategy":"RevokeFirst"`, func(w *world) map[string]string {
+			w.alive(0)
+			w.declare()
+			return nil
+		}},
+	}},
+	"docs/tasks/restore-from-backup.md": {begin: (*world).declare, hooks: []hook{
+		{"kubectl -n apitoken-system scale deployment", disaster},
+		{"kubectl -n ml get apitoken training-data", func(w *world) map[string]string {
+			w.alive(1) // the one from before
+			return nil
+		}},
+	}},
+	"docs/tasks/multi-cluster.md": {begin: (*world).declare, hooks: []hook{
+		{"kubectl apply --server-side -f declarations.restore.yaml", func(w *world) map[string]string {
+			w.alive(1) // that of the original
+			return nil
+		}},
+	}},
+	"docs/tasks/uninstall.md": {begin: (*world).declare, hooks: []hook{
+		{"kubectl delete tokenproviders", func(w *world) map[string]string {
+			w.alive(0)
+			return nil
+		}},
+		{"kubectl get apitokens -A -o jsonpath", func(w *world) map[string]string {
+			// The rest is about an operator that went first.
+			w.install()
+			w.declare()
+			w.sh("kubectl -n apitoken-system delete deployment apitoken-operator")
+			w.follow()
+			return nil
+		}},
+	}},
+}
+
+// readme makes what the README speaks of.
+func readme(w *world) {
+	w.admit()
+	w.sh(`kubectl -n apitoken-system create secret generic object-store-minter --from-literal=AWS_ACCESS_KEY_ID=x --from-literal=AWS_SECRET_ACCESS_KEY=y
+kubectl apply -f - <<EOF
+apiVersion: apitoken.dev/v1alpha1
+kind: ApiToken
+metadata: {name: reports, namespace: default}
+spec:
+  providerRef: {kind: ClusterTokenProvider, name: object-store}
+  scopes: [objectstorage:object-read-only]
+  buckets: [reports]
+EOF`)
+}
+
+// alive waits until this many credentials are live at the provider.
+func (w *world) alive(want int) {
+	w.t.Helper()
+	w.until(func() error {
+		if got := len(w.backend.LiveNames()); got != want {
+			return fmt.Errorf("%d credentials are live, want %d", got, want)
+		}
+		return nil
+	})
+}
+
+// disaster loses the cluster: everything is gone, nothing was revoked, and the new one has
+// another identity.
+func disaster(w *world) map[string]string {
+	w.stop()
+	w.stop, w.running = func() {}, ""
+	w.vanish()
+	w.alive(1)
+	w.identity = "the-new-cluster"
+	return nil
+}
+
+// makeKey does at the panel what the ApiToken asks for.
+func makeKey(w *world) map[string]string {
+	token := &v1alpha1.ApiToken{}
+	w.ok(w.Get(w.t.Context(), client.ObjectKey{Namespace: "ml", Name: "reports"}, token))
+	asked := meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionActionRequired)
+	if asked == nil || asked.Status != metav1.ConditionTrue {
+		w.t.Fatalf("nothing is asked for: %+v", token.Status.Conditions)
+	}
+	_, values, _ := strings.Cut(asked.Message, ") with: ")
+	values, _, _ = strings.Cut(values, ". Then put ")
+	var fields []provider.FormField
+	for part := range strings.SplitSeq(values, "; ") {
+		label, value, _ := strings.Cut(part, ": ")
+		fields = append(fields, provider.FormField{Label: label, Value: value})
+	}
+	form, err := kloudbeansim.ReadForm(fields)
+	w.ok(err)
+	details, err := w.panel.AddToken(w.t.Context(), form)
+	w.ok(err)
+	return map[string]string{
+		"AWS_ACCESS_KEY_ID=...":     "AWS_ACCESS_KEY_ID=" + details.AccessKeyID,
+		"AWS_SECRET_ACCESS_KEY=...": "AWS_SECRET_ACCESS_KEY=" + details.SecretAccessKey.Reveal(), //nolint:forbidigo // a person copies what the panel shows
+	}
+}
+
+// deleteKeys does at the panel what the ApiToken asks for, and spares the minute until the
+// operator looks again.
+func deleteKeys(w *world) map[string]string {
+	for _, token := range w.panel.Tokens() {
+		w.ok(w.panel.Delete(w.t.Context(), token.AccessKeyID))
+	}
+	w.sh("kubectl -n ml annotate apitoken reports example.com/look=now")
+	return nil
+}
+
+// certificate makes a CA of its own.
+func certificate(w *world) string {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	w.ok(err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true, NotBefore: w.clock.Now(), NotAfter: w.clock.Now().AddDate(1, 0, 0)}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	w.ok(err)
+	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+}

@@ -1,0 +1,339 @@
+package commands
+
+import (
+	"context"
+	"fmt"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/controllers/orphansweep"
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/provider/kloudbean"
+	"apitoken.dev/operator/internal/provider/kloudbean/kloudbeansim"
+	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/internal/testenv"
+	"apitoken.dev/operator/internal/testutil"
+)
+
+// server is the API server that all pages share.
+type server struct {
+	root, bin, kubeconfig string
+	env                   *testenv.Env
+	client                client.Client
+}
+
+func newServer(t *testing.T, root string) *server {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, err := exec.CommandContext(t.Context(), filepath.Join(root, "hack", "controlplane", "build.sh"), "kubectl").Output()
+	if err != nil {
+		t.Fatalf("building kubectl: %v", err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	ctrl.SetLogger(logr.Discard()) // the operator has a logger of its own
+	s := &server{root: root, bin: lines[len(lines)-1], env: testenv.Start(t, testenv.WithControllerManager())}
+	s.bin += string(os.PathListSeparator) + buildPlugin(t, root)
+	s.client = s.env.Client(scheme)
+	s.kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
+	if err := os.WriteFile(s.kubeconfig, s.env.Kubeconfig, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// buildPlugin builds the kubectl plugin, and returns the directory that it is in.
+func buildPlugin(t *testing.T, root string) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "go", "build", "-o", dir, "./cmd/kubectl-apitoken")
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("building the plugin: %v\n%s", err, out)
+	}
+	return dir
+}
+
+// world is what a page finds: the kinds and the rights of config/default installed, an
+// operator, providers, and a directory with the files of the repository.
+type world struct {
+	t      *testing.T
+	server *server
+	client.Client
+	dir   string
+	clock clock.Clock
+	log   *testutil.Log
+	hooks []hook
+
+	backend *fake.Backend
+	panel   *kloudbeansim.Simulator
+	panelAt string
+	// identity of the cluster, if not its own.
+	identity string
+
+	// The operator runs as its Deployment says, with these arguments.
+	running string
+	stop    func()
+}
+
+func newWorld(t *testing.T, s *server, page string) *world {
+	t.Helper()
+	w := &world{
+		t: t, server: s, Client: s.client, dir: t.TempDir(), clock: clock.NewReal(), log: &testutil.Log{}, stop: func() {},
+	}
+	w.backend = fake.NewBackend(w.clock)
+	w.panel = kloudbeansim.New(w.clock.Now, "reports")
+	panel := httptest.NewServer(w.panel.Handler())
+	w.panel.EndpointURL, w.panelAt = panel.URL, panel.URL
+	t.Cleanup(panel.Close)
+	for _, name := range []string{"config", "docs", "charts", "hack"} {
+		if _, err := os.Stat(filepath.Join(s.root, name)); err == nil {
+			w.ok(os.Symlink(filepath.Join(s.root, name), filepath.Join(w.dir, name)))
+		}
+	}
+	t.Cleanup(w.clear)
+	w.install()
+	story, ok := stories[page]
+	if !ok {
+		story.begin = (*world).declare
+	}
+	w.hooks = story.hooks
+	story.begin(w)
+	return w
+}
+
+func (w *world) ok(err error) {
+	w.t.Helper()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// sh runs a command of the test's own.
+func (w *world) sh(text string) {
+	w.t.Helper()
+	if out, err := w.server.shell(w.t, w.dir, text); err != nil {
+		w.t.Fatalf("%v\n%s\n%s\noperator:\n%s", err, text, out, w.log.Tail(20))
+	}
+}
+
+// until waits for something that has to happen.
+func (w *world) until(check func() error) {
+	w.t.Helper()
+	end := w.clock.Monotonic() + 30*time.Second
+	for {
+		err := check()
+		if err == nil {
+			return
+		}
+		if w.clock.Monotonic() > end || w.clock.Sleep(w.t.Context(), 50*time.Millisecond) != nil {
+			w.t.Fatalf("%v\noperator:\n%s", err, w.log.Tail(20))
+		}
+	}
+}
+
+func (w *world) files(contents map[string]string) {
+	w.t.Helper()
+	for name, text := range contents {
+		w.ok(os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600))
+	}
+}
+
+// install installs what make deploy installs.
+func (w *world) install() {
+	w.t.Helper()
+	w.sh("kubectl apply --server-side --force-conflicts -k config/default")
+	w.sh("kubectl wait --for=condition=Established --timeout=60s -f config/crd/bases")
+	w.follow()
+}
+
+// follow starts, restarts or stops the operator as its Deployment says.
+func (w *world) follow() {
+	w.t.Helper()
+	d := &appsv1.Deployment{}
+	err := w.Get(w.t.Context(), client.ObjectKey{Namespace: operator.DefaultNamespace, Name: operator.Name}, d)
+	w.ok(client.IgnoreNotFound(err))
+	wanted := ""
+	if err == nil && d.DeletionTimestamp.IsZero() && (d.Spec.Replicas == nil || *d.Spec.Replicas > 0) {
+		wanted = strings.Join(d.Spec.Template.Spec.Containers[0].Args, " ")
+	}
+	if wanted == w.running {
+		return
+	}
+	w.stop()
+	w.stop, w.running = func() {}, wanted
+	if wanted != "" {
+		w.start(strings.Fields(wanted))
+	}
+}
+
+// start starts the operator with the arguments of its Deployment.
+func (w *world) start(args []string) {
+	w.t.Helper()
+	o := operator.Options{Logger: w.log.Logger(1), Version: "test", ClusterIdentity: w.identity}
+	for _, arg := range args {
+		name, value, _ := strings.Cut(arg, "=")
+		switch name {
+		case "--leader-elect": // nobody else is there
+		case "--cluster-identity":
+			o.ClusterIdentity = value
+		case "--sweep-mode":
+			o.SweepMode = orphansweep.Mode(value)
+		default:
+			w.t.Fatalf("the test does not know the flag %s", arg)
+		}
+	}
+	var err error
+	o.Registry, err = registry.New(
+		registry.Entry{Driver: fake.New(w.backend), Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }},
+		registry.Entry{Driver: kloudbean.New(), Settings: func(s registry.Spec) (any, bool) {
+			if s.KloudBean == nil {
+				return nil, false
+			}
+			return kloudbean.Settings{S3Endpoint: s.KloudBean.S3Endpoint, Region: s.KloudBean.Region}, true
+		}},
+	)
+	w.ok(err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
+	mgr, err := operator.New(ctx, w.server.env.Config, o)
+	if err != nil {
+		cancel()
+		w.t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- mgr.Start(ctx) }()
+	w.stop = func() {
+		cancel()
+		if err := <-done; err != nil {
+			w.t.Errorf("the operator ended with %v", err)
+		}
+	}
+	// A manager that is stopped before its caches are filled does not stop.
+	if !mgr.GetCache().WaitForCacheSync(w.t.Context()) {
+		w.t.Fatal("the operator's caches are not filled")
+	}
+}
+
+// declare makes what most pages begin with: a namespace, a provider, an ApiToken, and a
+// workload that uses it.
+func (w *world) declare() {
+	w.t.Helper()
+	w.admit()
+	w.sh(`kubectl -n apitoken-system create secret generic object-store-minter --from-literal=AWS_ACCESS_KEY_ID=x --from-literal=AWS_SECRET_ACCESS_KEY=y --dry-run=client -o yaml |
+  kubectl apply --server-side -f -
+kubectl apply --server-side -f - <<EOF
+apiVersion: apitoken.dev/v1alpha1
+kind: ClusterTokenProvider
+metadata: {name: object-store}
+spec:
+  credentialsSecretRef: {name: object-store-minter}
+  allowedNamespaces: {matchLabels: {tokens: allowed}}
+  aws: {iamEndpoint: https://iam.example.com, s3Endpoint: https://s3.example.com}
+---
+apiVersion: apitoken.dev/v1alpha1
+kind: ApiToken
+metadata: {name: training-data, namespace: ml}
+spec:
+  providerRef: {kind: ClusterTokenProvider, name: object-store}
+  scopes: [objectstorage:object-read-only]
+  buckets: [datasets]
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: trainer, namespace: ml}
+spec:
+  selector: {matchLabels: {app: trainer}}
+  template:
+    metadata: {labels: {app: trainer}}
+    spec:
+      containers:
+      - {name: trainer, image: registry.example.com/trainer:1, envFrom: [{secretRef: {name: training-data}}]}
+EOF
+kubectl -n ml wait apitoken/training-data --for=condition=Ready --timeout=1m`)
+}
+
+// admit makes the namespace that the provider admits.
+func (w *world) admit() {
+	w.t.Helper()
+	w.sh("kubectl create namespace ml --dry-run=client -o yaml | kubectl apply --server-side -f -\nkubectl label namespace ml tokens=allowed")
+}
+
+// clear takes away what a page left, without the help of the operator.
+func (w *world) clear() {
+	w.stop()
+	w.stop, w.running = func() {}, ""
+	w.vanish()
+	ctx := context.WithoutCancel(w.t.Context())
+	namespaces := []string{"ml", operator.DefaultNamespace}
+	for _, name := range namespaces {
+		if err := client.IgnoreNotFound(w.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})); err != nil {
+			w.t.Error(err)
+		}
+	}
+	end := w.clock.Monotonic() + time.Minute
+	for _, name := range namespaces {
+		ns := &corev1.Namespace{}
+		for !apierrors.IsNotFound(w.Get(ctx, client.ObjectKey{Name: name}, ns)) {
+			if w.clock.Monotonic() > end || w.clock.Sleep(ctx, 50*time.Millisecond) != nil {
+				w.t.Fatalf("namespace %s does not go away: %+v", name, ns.Status)
+			}
+		}
+	}
+}
+
+// vanish removes every object of the operator's, as if etcd had lost them: nothing is revoked.
+func (w *world) vanish() {
+	ctx := context.WithoutCancel(w.t.Context())
+	for _, list := range []client.ObjectList{
+		&v1alpha1.ApiTokenList{}, &v1alpha1.TokenProviderList{}, &v1alpha1.ClusterTokenProviderList{}, &corev1.SecretList{},
+	} {
+		err := w.List(ctx, list)
+		if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
+			continue // its kind is gone as well
+		}
+		if err == nil {
+			err = meta.EachListItem(list, func(o runtime.Object) error { return w.remove(ctx, o) })
+		}
+		if err != nil {
+			w.t.Errorf("removing a %T: %v", list, err)
+		}
+	}
+}
+
+func (w *world) remove(ctx context.Context, o runtime.Object) error {
+	object, ok := o.(client.Object)
+	if !ok {
+		return fmt.Errorf("%T is no object", o)
+	}
+	if len(object.GetFinalizers()) > 0 {
+		before, _ := object.DeepCopyObject().(client.Object)
+		object.SetFinalizers(nil)
+		if err := client.IgnoreNotFound(w.Patch(ctx, object, client.MergeFrom(before))); err != nil {
+			return err
+		}
+	}
+	return client.IgnoreNotFound(w.Delete(ctx, object))
+}

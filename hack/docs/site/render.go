@@ -1,0 +1,145 @@
+package main
+
+import (
+	"bytes"
+	_ "embed"
+	"errors"
+	"fmt"
+	"html/template"
+	"strings"
+
+	"github.com/yuin/goldmark/ast"
+)
+
+// marker is a file by which the program knows its own output.
+const marker = "style.css"
+
+//go:embed style.css
+var style []byte
+
+//go:embed frame.html
+var frameText string
+
+var frameTemplate = template.Must(template.New("frame").Parse(frameText))
+
+// section is a part of the navigation.
+type section struct {
+	Title string
+	Items []item
+}
+
+type item struct {
+	Title, To string
+	Here      bool
+}
+
+// render returns the files of the site by name.
+func (s *site) render() (map[string][]byte, error) {
+	leads := map[string][]string{}
+	var failed []error
+	// The navigation needs the links as they are in the document.
+	sections := s.navigation()
+	for _, source := range s.order {
+		targets, err := s.rewrite(s.pages[source])
+		if err != nil {
+			failed = append(failed, err)
+		}
+		leads[source] = targets
+	}
+	if len(failed) == 0 { // a broken link is the better explanation
+		failed = s.unreachable(leads)
+	}
+	if len(failed) > 0 {
+		return nil, errors.Join(failed...)
+	}
+	out := map[string][]byte{marker: style}
+	for _, source := range s.order {
+		p := s.pages[source]
+		var body bytes.Buffer
+		if err := markdown.Renderer().Render(&body, p.content, p.tree); err != nil {
+			return nil, fmt.Errorf("%s: %w", source, err)
+		}
+		html, err := s.framed(p.output, p.title, body.String(), sections)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", source, err)
+		}
+		out[p.output] = html
+	}
+	for name, content := range s.files {
+		out[name] = content
+	}
+	return out, nil
+}
+
+// unreachable lists the pages that no way from the index leads to.
+func (s *site) unreachable(leads map[string][]string) []error {
+	seen := map[string]bool{index: true}
+	for next := []string{index}; len(next) > 0; {
+		var after []string
+		for _, source := range next {
+			for _, target := range leads[source] {
+				if !seen[target] {
+					seen[target] = true
+					after = append(after, target)
+				}
+			}
+		}
+		next = after
+	}
+	var out []error
+	for _, source := range s.order {
+		if !seen[source] {
+			out = append(out, fmt.Errorf("%s cannot be reached from %s: link to it", source, index))
+		}
+	}
+	return out
+}
+
+// navigation is taken from the index: its headings of the second level, and the pages
+// that are linked below each.
+func (s *site) navigation() []section {
+	var out []section
+	p := s.pages[index]
+	for n := p.tree.FirstChild(); n != nil; n = n.NextSibling() {
+		if h, ok := n.(*ast.Heading); ok && h.Level == 2 {
+			out = append(out, section{Title: plain(h, p.content)})
+			continue
+		}
+		if len(out) == 0 {
+			continue
+		}
+		last := &out[len(out)-1]
+		_ = ast.Walk(n, func(n ast.Node, entering bool) (ast.WalkStatus, error) {
+			if l, ok := n.(*ast.Link); ok && entering {
+				if _, target, err := s.link(p, string(l.Destination)); err == nil && target != "" {
+					last.Items = append(last.Items, item{Title: plain(l, p.content), To: s.pages[target].output})
+				}
+			}
+			return ast.WalkContinue, nil
+		})
+	}
+	return out
+}
+
+// frame puts the page around a body.
+func (s *site) frame(output, title, body string) ([]byte, error) {
+	return s.framed(output, title, body, nil)
+}
+
+func (s *site) framed(output, title, body string, sections []section) ([]byte, error) {
+	up := strings.Repeat("../", strings.Count(output, "/"))
+	var here []section
+	for _, part := range sections {
+		copied := section{Title: part.Title}
+		for _, i := range part.Items {
+			copied.Items = append(copied.Items, item{Title: i.Title, To: up + i.To, Here: i.To == output})
+		}
+		here = append(here, copied)
+	}
+	var out bytes.Buffer
+	err := frameTemplate.Execute(&out, map[string]any{
+		"Title": title, "Up": up, "Sections": here,
+		"Body": template.HTML(body), //nolint:gosec // G203: made by goldmark, which leaves out raw HTML
+	})
+	return out.Bytes(), err
+}
