@@ -78,6 +78,12 @@ generate: ## Generate the DeepCopy methods of the kinds.
 manifests: ## Generate the CRDs and the operator's ClusterRole from the markers in the code.
 	$(CONTROLLER_GEN) crd paths=./api/... output:crd:dir=config/crd/bases
 	$(CONTROLLER_GEN) rbac:roleName=apitoken-operator paths=./controllers/... output:rbac:dir=config/rbac
+	cd hack/chart && $(GO) run ./crds
+
+.PHONY: docs
+docs: ## Write the field reference of the kinds, and render the documents into bin/docs.
+	$(GO) run ./hack/docs/reference
+	cd hack/docs/site && $(GO) run .
 
 .PHONY: fmt
 fmt: ## Format the code.
@@ -90,6 +96,11 @@ vet: ## Run go vet.
 .PHONY: build
 build: ## Build bin/manager, a static binary.
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/manager ./cmd/manager
+
+.PHONY: plugin
+plugin: ## Build bin/kubectl-apitoken, the kubectl plugin, and the link that completes its command line.
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o bin/kubectl-apitoken ./cmd/kubectl-apitoken
+	ln -sf kubectl-apitoken bin/kubectl_complete-apitoken
 
 ##@ Check
 
@@ -122,6 +133,11 @@ lint: ## Run golangci-lint on all modules.
 verify: ## Check that generated files, go.mod files, manifests and documents are current.
 	@CONTROLLER_GEN="$(CONTROLLER_GEN)" GO="$(GO)" hack/verify.sh $(ALL_MODULES)
 
+.PHONY: chart
+chart: ## Generate the chart's CRDs and values table, and test the chart.
+	cd hack/chart && $(GO) generate .
+	@$(use_controlplane); cd hack/chart && $(GO) test ./... -timeout $(TEST_TIMEOUT)
+
 .PHONY: verify-ecosystem
 verify-ecosystem: ## Test chart, alerts, Argo CD and Flux, documents and release with the libraries of their own makers.
 	@$(use_controlplane); status=0; for module in $(ECOSYSTEM_MODULES); do \
@@ -146,6 +162,19 @@ vulncheck: ## Look for known vulnerabilities in what is called (asks vuln.go.dev
 controlplane: ## Build etcd, kube-apiserver and kube-controller-manager, and print where they are.
 	@hack/controlplane/build.sh
 
+##@ Release
+
+# IMAGE is the repository, without a tag, that a release names.
+IMAGE ?= apitoken-operator
+
+.PHONY: release
+release: ## Make the files of a release in bin/release: binaries, chart, manifests, bills of materials, checksums.
+	cd hack/release && $(GO) run . -image $(IMAGE) $(if $(filter command line environment,$(origin VERSION)),-version $(VERSION))
+
+.PHONY: release-check
+release-check: ## Make the release twice, for all platforms and with a cache of its own, and compare.
+	cd hack/release && $(GO) test . -run TestReleaseIsReproducible -release.all -release.fresh -timeout 0
+
 ##@ Run on a cluster (the current kubeconfig)
 
 .PHONY: install
@@ -168,6 +197,10 @@ docker-build: ## Build the image IMG.
 .PHONY: deploy
 deploy: ## Install CRDs, rights and the operator with the image IMG.
 	$(KUBECTL) kustomize config/default | sed 's|image: apitoken-operator:dev|image: $(IMG)|' | $(KUBECTL) apply --server-side -f -
+
+.PHONY: e2e
+e2e: ## Install, upgrade, roll back and uninstall the chart with the image IMG, on the current kubeconfig's cluster.
+	IMG=$(IMG) GO=$(GO) KUBECTL=$(KUBECTL) hack/chart/e2e.sh
 
 .PHONY: undeploy
 undeploy: ## Remove all that deploy installed, ApiTokens first, so that their credentials are revoked.

@@ -63,6 +63,8 @@ for module in "$@"; do
   step "$module/go.mod (go mod tidy)" tidy "$module"
 done
 step "capabilities in docs/providers/README.md (go run ./hack/capabilities)" "$go" run ./hack/capabilities -check
+step "fields in docs/kinds (go run ./hack/docs/reference)" "$go" run ./hack/docs/reference -check
+step "CRDs in charts/apitoken-operator (make manifests)" bash -c "cd hack/chart && GOWORK=off '$go' run ./crds -check"
 step "paths, make targets and links in documents" "$go" run ./hack/verifydocs
 
 if [ ${#failed[@]} -gt 0 ]; then
