@@ -24,21 +24,24 @@ func TestRun(t *testing.T) {
 		}
 	}
 	write(from, "example.com_things.yaml", crd)
-	for name, spoil := range map[string]func(){
-		"missing":  func() {},
-		"changed":  func() { write(to, "crd-things.yaml", "other") },
-		"too much": func() { write(to, "crd-gone.yaml", "") },
+	for _, c := range []struct { // in this order: the first finds an empty directory
+		name  string
+		spoil func()
+	}{
+		{"missing", func() {}},
+		{"changed", func() { write(to, "crd-things.yaml", "other") }},
+		{"too much", func() { write(to, "crd-gone.yaml", "") }},
 	} {
-		spoil()
+		c.spoil()
 		var stale *notCurrentError
 		if err := run(from, to, true); !errors.As(err, &stale) || len(stale.files) != 1 {
-			t.Errorf("%s: -check says %v", name, err)
+			t.Errorf("%s: -check says %v", c.name, err)
 		}
 		if err := run(from, to, false); err != nil {
 			t.Fatal(err)
 		}
 		if err := run(from, to, true); err != nil {
-			t.Errorf("%s: after it was written anew: %v", name, err)
+			t.Errorf("%s: after it was written anew: %v", c.name, err)
 		}
 	}
 	if err := run(t.TempDir(), to, true); err == nil {
