@@ -226,8 +226,7 @@ func (r *Reconciler) syncSecret(ctx context.Context, p *pass) error {
 	if err != nil {
 		return superseded(publishFailed(err))
 	}
-	p.see(seen)
-	p.token.Status.Secret.ResourceVersion = seen.Version
+	p.published(seen)
 	return nil
 }
 

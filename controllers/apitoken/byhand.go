@@ -197,8 +197,7 @@ func (r *Reconciler) republish(ctx context.Context, p *pass) error {
 	if err != nil {
 		return publishFailed(err)
 	}
-	p.see(seen)
-	p.token.Status.Secret.ResourceVersion = seen.Version
+	p.published(seen)
 	return nil
 }
 

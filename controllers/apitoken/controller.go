@@ -118,7 +118,7 @@ func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request, span trace
 		return ctrl.Result{RequeueAfter: secretstore.CacheLag}, nil
 	}
 	if p.facts.Capabilities.MaxLive > 0 {
-		defer r.accounts.lock(p.facts.DriverType + "/" + p.facts.Account)()
+		defer r.accounts.lock(accountOf(p))()
 	}
 	decision, err := r.decide(ctx, p)
 	tracing.Note(span, "apitoken.rule", decision.Rule, "apitoken.reason", decision.Reason,

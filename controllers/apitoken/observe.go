@@ -96,6 +96,12 @@ func (p *pass) see(seen secretstore.Snapshot) {
 	}
 }
 
+// published takes a Secret as this pass wrote it, and notes its version.
+func (p *pass) published(seen secretstore.Snapshot) {
+	p.see(seen)
+	p.token.Status.Secret.ResourceVersion = seen.Version
+}
+
 // refresh brings the Observation up to date with the token and the Secret at hand.
 func (r *Reconciler) refresh(p *pass) {
 	t := p.token

@@ -38,7 +38,7 @@ func (r *Reconciler) update(ctx context.Context, p *pass) error {
 	defer cancel()
 	req := r.mintRequest(p, e.Name)
 	if e.IssuedAt != nil {
-		req.Grant.ExpiresAt = plan.UpdatedExpiry(&p.token.Spec, e.IssuedAt.Time, p.facts.Capabilities.MaxLifetime)
+		req.Grant.ExpiresAt = plan.ExpiryFor(&p.token.Spec, e.IssuedAt.Time, p.facts.Capabilities.MaxLifetime)
 	}
 	changed, err := updater.Update(ctx, refOf(e), req)
 	operation(p.facts.DriverType, "update", err)
@@ -73,8 +73,7 @@ func (r *Reconciler) changed(ctx context.Context, p *pass, shown *provider.Crede
 	if err != nil {
 		return superseded(publishFailed(err))
 	}
-	p.see(seen)
-	p.token.Status.Secret.ResourceVersion = seen.Version
+	p.published(seen)
 	return nil
 }
 

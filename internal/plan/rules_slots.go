@@ -118,8 +118,9 @@ func slotsExhausted(o *Observation) (Decision, bool) {
 	if !o.full() {
 		return Decision{}, false
 	}
-	holders := make([]string, 0, len(o.used()))
-	for _, h := range o.used() {
+	used := o.used()
+	holders := make([]string, 0, len(used))
+	for _, h := range used {
 		holders = append(holders, fmt.Sprintf("%s (%s)", h.Name, h.Token))
 	}
 	return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonSlotsExhausted, After: Recheck, Message: fmt.Sprintf(

@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -32,19 +31,13 @@ func update(o *Observation) (Decision, bool) {
 		"changing the credential at the provider, because scopes, restrictions or lifetime changed; its secret stays"), true
 }
 
-// UpdatedExpiry is when a credential has to end after an update: it lives on from
-// when it was issued.
-func UpdatedExpiry(spec *v1alpha1.ApiTokenSpec, issued time.Time, longest time.Duration) time.Time {
-	return ExpiryFor(spec, issued, longest)
-}
-
 // dueIfUpdated reports whether the credential would have to be rotated at once
-// with the expiry that an update gives it.
+// with the expiry that an update gives it: it lives on from when it was issued.
 func (o *Observation) dueIfUpdated(e *Entry) bool {
 	if e.IssuedAt == nil {
 		return true
 	}
-	end := UpdatedExpiry(&o.Token.Spec, e.IssuedAt.Time, o.Provider.Capabilities.MaxLifetime)
+	end := ExpiryFor(&o.Token.Spec, e.IssuedAt.Time, o.Provider.Capabilities.MaxLifetime)
 	if !o.Now.Before(end) {
 		return true
 	}

@@ -29,7 +29,7 @@ func (p *planner) requestView(sit *situation, out *planned) *requestView {
 	case out.Outcome == outcomeInPlace && e != nil:
 		v.Verb, v.Name, v.Credential = "update", "", keyOf(e)
 		if e.IssuedAt != nil {
-			end = plan.UpdatedExpiry(&sit.token.Spec, e.IssuedAt.Time, sit.facts.Capabilities.MaxLifetime)
+			end = plan.ExpiryFor(&sit.token.Spec, e.IssuedAt.Time, sit.facts.Capabilities.MaxLifetime)
 		}
 	case sit.obs.Provider.Form != nil:
 		v.Verb, v.Name = "by hand", ""
