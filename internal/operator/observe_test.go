@@ -122,11 +122,15 @@ func about(family *dto.MetricFamily, token *v1alpha1.ApiToken) bool {
 func TestMetricsOfARunningOperator(t *testing.T) {
 	_, token := observed(t, func(token *v1alpha1.ApiToken) {
 		served := ownMetrics(t)
-		for _, name := range []string{"apitoken_ready", "apitoken_expiry_timestamp_seconds", "apitoken_rotation_due_timestamp_seconds", "apitoken_overlap_seconds"} {
-			if !about(served[name], token) {
-				t.Errorf("%s says nothing of %s/%s", name, token.Namespace, token.Name)
+		eventually(t, func() error { // metrics are read from the cache, which may not show yet what the API server has
+			served = ownMetrics(t)
+			for _, name := range []string{"apitoken_ready", "apitoken_expiry_timestamp_seconds", "apitoken_rotation_due_timestamp_seconds", "apitoken_overlap_seconds"} {
+				if !about(served[name], token) {
+					return fmt.Errorf("%s says nothing of %s/%s", name, token.Namespace, token.Name)
+				}
 			}
-		}
+			return nil
+		})
 		for _, name := range []string{"apitoken_operator_info", "apitoken_provider_ready", "apitoken_credentials", "apitoken_conditions",
 			"apitoken_operations_total", "apitoken_provider_call_duration_seconds", "apitoken_provider_call_errors_total",
 			"apitoken_provider_rate_limit_wait_seconds"} {
@@ -149,11 +153,14 @@ func TestMetricsOfARunningOperator(t *testing.T) {
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	})
-	for name, family := range ownMetrics(t) {
-		if about(family, token) {
-			t.Errorf("%s still speaks of %s/%s", name, token.Namespace, token.Name)
+	eventually(t, func() error {
+		for name, family := range ownMetrics(t) {
+			if about(family, token) {
+				return fmt.Errorf("%s still speaks of %s/%s", name, token.Namespace, token.Name)
+			}
 		}
-	}
+		return nil
+	})
 }
 
 // The queue of each controller shows how many wait, by their priority.
