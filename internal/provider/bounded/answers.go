@@ -1,0 +1,142 @@
+package bounded
+
+import (
+	"strings"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// MaxIdentifier is the longest identifier, in characters: as long as the
+// operator's API admits an account and the id of a credential.
+const MaxIdentifier = 256
+
+// maxScopes is how many scopes a provider's status holds.
+const maxScopes = 256
+
+// What is wrong with an answer. Nothing of the answer is repeated.
+const (
+	badID      = "the id of a credential is not 1 to 256 printable ASCII characters without / ? # %, or is . or .."
+	badName    = "the name of a credential is not 1 to 256 printable ASCII characters without / ? # %, or is . or .."
+	badAccount = "the id of the account is not 1 to 256 printable ASCII characters without ? # %, or a part of it is empty, . or .."
+	badScope   = "a permission of the account is not 1 to 256 printable ASCII characters without / ? # %"
+	manyScopes = "the account has more than 256 permissions"
+	noSecret   = "a new credential came without its secret"
+	otherName  = "a new credential has another name than it was given"
+)
+
+// identifier reports whether a string can be an id, a name or a permission: 1 to
+// 256 printable ASCII characters (RFC 20, without the space), none of which has a
+// meaning in a URL (RFC 3986, section 2.2), and no segment that climbs in a path.
+func identifier(s string) bool {
+	return s != "" && len(s) <= MaxIdentifier && s != "." && s != ".." && !strings.ContainsFunc(s, func(r rune) bool {
+		return r <= ' ' || r > '~' || r == '/' || r == '?' || r == '#' || r == '%'
+	})
+}
+
+// account reports whether a string can be the id of an account. Drivers join the
+// parts of it with a slash, and it is never part of a URL.
+func account(s string) bool {
+	for part := range strings.SplitSeq(s, "/") {
+		if !identifier(part) {
+			return false
+		}
+	}
+	return len(s) <= MaxIdentifier
+}
+
+// unusable is the error of an answer that cannot be used. It is in doubt.
+func unusable(method, why string) *provider.Error {
+	return &provider.Error{Code: provider.CodeUnknown, Message: "the provider's answer to " + method + " cannot be used: " + why}
+}
+
+// checkedAccount checks an account, and removes permissions that it names twice.
+func checkedAccount(a provider.Account) (provider.Account, error) {
+	if !account(a.ID) {
+		return provider.Account{}, unusable(connect.name, badAccount)
+	}
+	seen := map[string]bool{}
+	var scopes []string
+	for _, scope := range a.GrantableScopes {
+		switch {
+		case !identifier(scope):
+			return provider.Account{}, unusable(connect.name, badScope)
+		case seen[scope]:
+			continue
+		case len(scopes) == maxScopes:
+			return provider.Account{}, unusable(connect.name, manyScopes)
+		}
+		seen[scope] = true
+		scopes = append(scopes, scope)
+	}
+	a.GrantableScopes = scopes
+	return a, nil
+}
+
+func checkMinted(req provider.MintRequest, m provider.Minted) *provider.Error {
+	switch {
+	case !identifier(m.Credential.ID):
+		return unusable(mint.name, badID)
+	case m.Credential.Name != req.Name:
+		return unusable(mint.name, otherName)
+	case len(m.Secret) == 0:
+		return unusable(mint.name, noSecret)
+	}
+	return nil
+}
+
+// checkCredential checks a credential that the provider shows. Remains that give
+// no access may be without an id.
+func checkCredential(b *budget, c provider.Credential) error {
+	if err := b.item(); err != nil {
+		return err
+	}
+	switch {
+	case !identifier(c.ID) && (c.ID != "" || c.Live):
+		return unusable(b.kind.name, badID)
+	case !identifier(c.Name):
+		return unusable(b.kind.name, badName)
+	}
+	return nil
+}
+
+// checkedList checks what a provider shows. Where the names are not the operator's,
+// they are made printable instead of refused.
+func checkedList(b *budget, found []provider.Credential, err error, named bool) ([]provider.Credential, error) {
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range found {
+		if !named {
+			found[i].Name = printable(c.Name)
+			c.Name = "any"
+		}
+		if err := checkCredential(b, c); err != nil {
+			return nil, err
+		}
+	}
+	return found, nil
+}
+
+// checkedRef leaves out an id that cannot be one, so that a request never carries
+// it into a URL; the name is then enough.
+func checkedRef(method string, ref provider.Ref) (provider.Ref, error) {
+	if ref.ID == "" || identifier(ref.ID) {
+		return ref, nil
+	}
+	ref.ID = ""
+	if ref.Name == "" {
+		return ref, provider.Invalid(method + " was not sent: " + badID)
+	}
+	return ref, nil
+}
+
+// printable makes a text that people wrote fit to be shown: everything but
+// printable ASCII becomes ?, and it is cut to 256 characters.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '?'
+		}
+		return r
+	}, s[:min(len(s), MaxIdentifier)])
+}

@@ -1,0 +1,174 @@
+// Package bounded wraps drivers so that no provider and no driver can hurt the
+// operator. Every call goes through it: it recovers panics, ends calls that take
+// too long, limits the requests, bytes and elements of each call, and checks the
+// identifiers in every answer.
+//
+// A limit or a deadline that is reached is always an error and never a shorter
+// answer, because deletion and revocation rest on complete lists.
+package bounded
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Options of a wrapped driver or client. The zero value is usable.
+type Options struct {
+	// Pace is called before each further request of a list of the whole cluster,
+	// so that a long list keeps to the provider's rate. An error ends the call.
+	// Nil: no wait.
+	Pace func(ctx context.Context) error
+	// Panicked is called after a panic of a driver, with the method that panicked,
+	// the type of what it panicked with, and the stack, which holds no values.
+	// Nil: nothing is reported.
+	Panicked func(ctx context.Context, method, kind string, stack []byte)
+}
+
+// Driver returns a driver whose calls, and those of its clients, are bounded. It
+// is a Validator, a Connector and a ByHand: without the power, Validate refuses
+// nothing, Connection adds nothing, and Form says that Mint makes the credential.
+// It has CredentialKeys exactly when d has.
+//
+// Connect replaces Config.HTTP by the client that HTTP returns.
+func Driver(d provider.Driver, o Options) provider.Driver {
+	base := &driver{inner: d, o: o}
+	if keys, ok := d.(keyNamer); ok {
+		return &namingDriver{driver: base, keys: keys}
+	}
+	return base
+}
+
+// keyNamer is an optional power of a driver: the keys of its credentials Secret.
+type keyNamer interface{ CredentialKeys() []string }
+
+type driver struct {
+	inner provider.Driver
+	o     Options
+}
+
+type namingDriver struct {
+	*driver
+	keys keyNamer
+}
+
+var (
+	_ provider.Validator = (*driver)(nil)
+	_ provider.Connector = (*driver)(nil)
+	_ provider.ByHand    = (*driver)(nil)
+)
+
+// Unwrap returns the driver that is bounded.
+func (d *driver) Unwrap() provider.Driver { return d.inner }
+
+// Type implements provider.Driver.
+func (d *driver) Type() string { return d.inner.Type() }
+
+// Capabilities implements provider.Driver.
+func (d *driver) Capabilities() provider.Capabilities { return d.inner.Capabilities() }
+
+type connected struct {
+	client  provider.Client
+	account provider.Account
+}
+
+// Connect implements provider.Driver.
+func (d *driver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
+	cfg.HTTP = HTTP(cfg.HTTP)
+	out, err := run(ctx, d.o, connect, func(ctx context.Context, _ *budget) (connected, error) {
+		client, account, err := d.inner.Connect(ctx, cfg)
+		if err != nil {
+			return connected{}, err
+		}
+		if client == nil {
+			return connected{}, unusable(connect.name, "the driver returned no client")
+		}
+		account, err = checkedAccount(account)
+		return connected{Client(client, d.o), account}, err
+	})
+	if err != nil {
+		return nil, provider.Account{}, err
+	}
+	return out.client, out.account, nil
+}
+
+// Validate implements provider.Validator. It does no I/O, so it has no deadline.
+func (d *driver) Validate(cfg provider.Config, req provider.MintRequest) error {
+	v, ok := d.inner.(provider.Validator)
+	if !ok {
+		return nil
+	}
+	_, err := protect(context.Background(), d.o, "Validate", func() (struct{}, error) {
+		return struct{}{}, v.Validate(cfg, req)
+	})
+	return err
+}
+
+// Connection implements provider.Connector.
+func (d *driver) Connection(cfg provider.Config, grant provider.Grant) map[string]string {
+	c, ok := d.inner.(provider.Connector)
+	if !ok {
+		return nil
+	}
+	out, _ := protect(context.Background(), d.o, "Connection", func() (map[string]string, error) {
+		return c.Connection(cfg, grant), nil
+	})
+	return out
+}
+
+// Form implements provider.ByHand.
+func (d *driver) Form(cfg provider.Config, req provider.MintRequest) (provider.Form, bool) {
+	b, ok := d.inner.(provider.ByHand)
+	if !ok {
+		return provider.Form{}, false
+	}
+	var byHand bool
+	form, err := protect(context.Background(), d.o, "Form", func() (form provider.Form, _ error) {
+		form, byHand = b.Form(cfg, req)
+		return form, nil
+	})
+	return form, byHand && err == nil
+}
+
+// CredentialKeys returns the keys that the credentials Secret must hold.
+func (d *namingDriver) CredentialKeys() []string {
+	out, _ := protect(context.Background(), d.o, "CredentialKeys", func() ([]string, error) {
+		return d.keys.CredentialKeys(), nil
+	})
+	return out
+}
+
+// run makes one call within its limits.
+func run[T any](ctx context.Context, o Options, k kind, call func(context.Context, *budget) (T, error)) (T, error) {
+	ctx, b, end := begin(ctx, o, k)
+	defer end()
+	out, err := protect(ctx, o, k.name, func() (T, error) { return call(ctx, b) })
+	if err = b.verdict(ctx, err); err != nil {
+		var none T
+		return none, err
+	}
+	return out, nil
+}
+
+// protect turns a panic into an error that is in doubt.
+func protect[T any](ctx context.Context, o Options, method string, call func() (T, error)) (out T, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			var none T
+			out, err = none, o.panicked(ctx, method, r)
+		}
+	}()
+	return call()
+}
+
+// panicked reports a panic. What it panicked with may hold a secret value, so only
+// its type is told.
+func (o Options) panicked(ctx context.Context, method string, with any) *provider.Error {
+	if o.Panicked != nil {
+		o.Panicked(ctx, method, fmt.Sprintf("%T", with), debug.Stack())
+	}
+	return &provider.Error{Code: provider.CodeUnknown, Message: "the driver failed on an answer that it did not expect; " +
+		"the operator's log has a stack trace: report it as a bug"}
+}

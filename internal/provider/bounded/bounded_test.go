@@ -1,0 +1,386 @@
+package bounded_test
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/bounded"
+)
+
+// canary is a secret that no error and no report may hold.
+const canary = "CANARY-value"
+
+// odd is a driver and a client whose calls do what a test says.
+type odd struct {
+	account provider.Account
+	do      func(ctx context.Context) error
+	made    provider.Minted
+	found   []provider.Credential
+	changed provider.Credential
+	// refs are those that calls were made with.
+	refs []provider.Ref
+}
+
+func (o *odd) act(ctx context.Context) error {
+	if o.do == nil {
+		return nil
+	}
+	return o.do(ctx)
+}
+
+func (*odd) Type() string                        { return "odd" }
+func (*odd) Capabilities() provider.Capabilities { return provider.Capabilities{} }
+
+func (o *odd) Connect(ctx context.Context, _ provider.Config) (provider.Client, provider.Account, error) {
+	return o, o.account, o.act(ctx)
+}
+
+func (o *odd) Validate(provider.Config, provider.MintRequest) error {
+	return o.act(context.Background())
+}
+
+func (o *odd) Connection(provider.Config, provider.Grant) map[string]string {
+	_ = o.act(context.Background())
+	return map[string]string{"endpoint": "x"}
+}
+
+func (o *odd) Form(provider.Config, provider.MintRequest) (provider.Form, bool) {
+	_ = o.act(context.Background())
+	return provider.Form{Where: "there"}, true
+}
+
+func (o *odd) CredentialKeys() []string {
+	_ = o.act(context.Background())
+	return []string{"token"}
+}
+
+func (o *odd) Mint(ctx context.Context, _ provider.MintRequest) (provider.Minted, error) {
+	return o.made, o.act(ctx)
+}
+
+func (o *odd) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+	o.refs = append(o.refs, ref)
+	return o.found, o.act(ctx)
+}
+
+func (o *odd) List(ctx context.Context, _ provider.Owner) iter.Seq2[provider.Credential, error] {
+	return func(yield func(provider.Credential, error) bool) {
+		for _, c := range o.found {
+			if !yield(c, nil) {
+				return
+			}
+		}
+		if err := o.act(ctx); err != nil {
+			yield(provider.Credential{}, err)
+		}
+	}
+}
+
+func (o *odd) Revoke(ctx context.Context, ref provider.Ref) error {
+	o.refs = append(o.refs, ref)
+	return o.act(ctx)
+}
+
+func (o *odd) Update(ctx context.Context, ref provider.Ref, _ provider.MintRequest) (provider.Credential, error) {
+	o.refs = append(o.refs, ref)
+	return o.changed, o.act(ctx)
+}
+
+func (o *odd) Occupied(ctx context.Context) ([]provider.Credential, error) {
+	return o.found, o.act(ctx)
+}
+
+func (o *odd) Accepts(ctx context.Context, _ map[string]provider.Value, _ provider.Grant) (bool, error) {
+	return true, o.act(ctx)
+}
+
+// good is an answer that passes every check.
+func good() *odd {
+	shown := provider.Credential{Name: "at1-name", ID: "AKIA1", Live: true}
+	return &odd{
+		account: provider.Account{ID: "123@host", GrantableScopes: []string{"a:b"}},
+		made:    provider.Minted{Credential: shown, Secret: map[string]provider.Value{"token": provider.NewValue(canary)}},
+		found:   []provider.Credential{shown}, changed: shown,
+	}
+}
+
+// calls are all calls of a driver and of its clients that reach a provider.
+var calls = map[string]func(ctx context.Context, d provider.Driver, c provider.Client) error{
+	"Connect": func(ctx context.Context, d provider.Driver, _ provider.Client) error {
+		_, _, err := d.Connect(ctx, provider.Config{})
+		return err
+	},
+	"Mint": func(ctx context.Context, _ provider.Driver, c provider.Client) error {
+		_, err := c.Mint(ctx, provider.MintRequest{Name: "at1-name"})
+		return err
+	},
+	"Find": func(ctx context.Context, _ provider.Driver, c provider.Client) error {
+		_, err := c.Find(ctx, provider.Ref{Name: "at1-name"})
+		return err
+	},
+	"List": func(ctx context.Context, _ provider.Driver, c provider.Client) error {
+		return last(c.List(ctx, provider.Owner{Token: "t"}))
+	},
+	"List of a sweep": func(ctx context.Context, _ provider.Driver, c provider.Client) error {
+		return last(c.List(ctx, provider.Owner{}))
+	},
+	"Revoke": func(ctx context.Context, _ provider.Driver, c provider.Client) error {
+		return c.Revoke(ctx, provider.Ref{Name: "at1-name"})
+	},
+	"Update": func(ctx context.Context, _ provider.Driver, c provider.Client) error {
+		_, err := c.(provider.Updater).Update(ctx, provider.Ref{Name: "at1-name"}, provider.MintRequest{})
+		return err
+	},
+	"Occupied": func(ctx context.Context, _ provider.Driver, c provider.Client) error {
+		_, err := c.(provider.Counter).Occupied(ctx)
+		return err
+	},
+	"Accepts": func(ctx context.Context, _ provider.Driver, c provider.Client) error {
+		_, err := c.(provider.Prober).Accepts(ctx, nil, provider.Grant{})
+		return err
+	},
+}
+
+func last(all iter.Seq2[provider.Credential, error]) error {
+	for _, err := range all {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func TestGoodAnswersPass(t *testing.T) {
+	o := good()
+	for name, call := range calls {
+		if err := call(t.Context(), bounded.Driver(o, bounded.Options{}), bounded.Client(o, bounded.Options{})); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestPanicIsAnErrorInDoubt(t *testing.T) {
+	o := good()
+	o.do = func(context.Context) error { panic(canary) }
+	for name, call := range calls {
+		var method, kind, stack string
+		options := bounded.Options{Panicked: func(_ context.Context, m, k string, s []byte) { method, kind, stack = m, k, string(s) }}
+		err := call(t.Context(), bounded.Driver(o, options), bounded.Client(o, options))
+		e := provider.AsError(err)
+		if e.Code != provider.CodeUnknown || !provider.InDoubt(err) || strings.Contains(err.Error(), canary) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if !strings.HasPrefix(name, method) || kind != "string" || !strings.Contains(stack, "bounded_test.go") || strings.Contains(stack, canary) {
+			t.Errorf("%s: reported %q, %q and %s", name, method, kind, stack)
+		}
+	}
+}
+
+// TestPanicWithoutIO: the methods that do no I/O see what a tenant declares.
+func TestPanicWithoutIO(t *testing.T) {
+	o := good()
+	o.do = func(context.Context) error { panic(canary) }
+	d := bounded.Driver(o, bounded.Options{})
+	if err := d.(provider.Validator).Validate(provider.Config{}, provider.MintRequest{}); err == nil || strings.Contains(err.Error(), canary) {
+		t.Errorf("Validate: %v", err)
+	}
+	if got := d.(provider.Connector).Connection(provider.Config{}, provider.Grant{}); got != nil {
+		t.Errorf("Connection: %v", got)
+	}
+	if _, ok := d.(provider.ByHand).Form(provider.Config{}, provider.MintRequest{}); ok {
+		t.Error("a Form that panicked is used")
+	}
+	if got := d.(interface{ CredentialKeys() []string }).CredentialKeys(); got != nil {
+		t.Errorf("CredentialKeys: %v", got)
+	}
+}
+
+// TestConsumersPanicGoesOn: what a consumer of List panics with is not the driver's.
+func TestConsumersPanicGoesOn(t *testing.T) {
+	defer func() {
+		if r := recover(); r != "mine" {
+			t.Errorf("recovered %v", r)
+		}
+	}()
+	for range bounded.Client(good(), bounded.Options{}).List(t.Context(), provider.Owner{}) {
+		panic("mine")
+	}
+}
+
+func TestPowersAreKept(t *testing.T) {
+	plain := struct{ provider.Client }{good()}
+	c := bounded.Client(plain, bounded.Options{})
+	_, updates := c.(provider.Updater)
+	_, counts := c.(provider.Counter)
+	_, probes := c.(provider.Prober)
+	if updates || counts || probes {
+		t.Error("a client got powers that it does not have")
+	}
+	d := bounded.Driver(struct{ provider.Driver }{good()}, bounded.Options{})
+	if _, ok := d.(interface{ CredentialKeys() []string }); ok {
+		t.Error("a driver names keys that it does not have")
+	}
+	if err := d.(provider.Validator).Validate(provider.Config{}, provider.MintRequest{}); err != nil {
+		t.Errorf("Validate without the power: %v", err)
+	}
+}
+
+// TestDeadlines: a provider that never answers ends with the deadline of the call,
+// although the caller set none.
+func TestDeadlines(t *testing.T) {
+	limits := map[string]time.Duration{"Mint": 2 * time.Minute, "Update": 2 * time.Minute, "List of a sweep": 45 * time.Minute}
+	for name, call := range calls {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := good()
+				o.do = func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+				want := limits[name]
+				if want == 0 {
+					want = time.Minute
+				}
+				start := time.Now() //nolint:forbidigo // the time of the bubble
+				err := call(t.Context(), bounded.Driver(o, bounded.Options{}), bounded.Client(o, bounded.Options{}))
+				took := time.Since(start) //nolint:forbidigo // the time of the bubble
+				if e := provider.AsError(err); e.Code != provider.CodeUnavailable || !provider.InDoubt(err) || took != want {
+					t.Errorf("after %s: %v", took, err)
+				}
+				if !strings.Contains(err.Error(), "longer than "+want.String()) {
+					t.Errorf("it says %s", err)
+				}
+			})
+		})
+	}
+}
+
+// TestDeadlineIsNeverAShorterAnswer: a driver that returns what it has when its time
+// is over has not listed everything.
+func TestDeadlineIsNeverAShorterAnswer(t *testing.T) {
+	for name, call := range calls {
+		synctest.Test(t, func(t *testing.T) {
+			o := good()
+			o.do = func(ctx context.Context) error { <-ctx.Done(); return nil }
+			err := call(t.Context(), bounded.Driver(o, bounded.Options{}), bounded.Client(o, bounded.Options{}))
+			if made := name == "Mint"; made != (err == nil) {
+				t.Errorf("%s: %v", name, err)
+			}
+		})
+	}
+}
+
+func TestAnswersAreChecked(t *testing.T) {
+	long := strings.Repeat("x", 257)
+	for _, id := range []string{"", ".", "..", "a/b", "a?b", "a#b", "a%2e", "a b", "a\nb", "\x1b[2K", "ä", long} {
+		for name, change := range map[string]func(*odd){
+			"Mint":            func(o *odd) { o.made.Credential.ID = id },
+			"Find":            func(o *odd) { o.found[0].ID = id },
+			"List":            func(o *odd) { o.found[0].ID = id },
+			"List of a sweep": func(o *odd) { o.found[0].Name = id },
+			"Update":          func(o *odd) { o.changed.ID = id },
+			"Occupied":        func(o *odd) { o.found[0].ID = id },
+			"Connect":         func(o *odd) { o.account.GrantableScopes[0] = id },
+		} {
+			o := good()
+			change(o)
+			err := calls[name](t.Context(), bounded.Driver(o, bounded.Options{}), bounded.Client(o, bounded.Options{}))
+			if e := provider.AsError(err); e == nil || e.Code != provider.CodeUnknown || !provider.InDoubt(err) {
+				t.Errorf("%s with %q: %v", name, id, err)
+			}
+		}
+	}
+}
+
+func TestAccountsAreChecked(t *testing.T) {
+	for id, want := range map[string]bool{
+		"123456789012": true, "123@iam.example.com:9000": true, "org-1/user-2": true, "42": true, "api.example.com/3f": true,
+		"": false, "/": false, "a/": false, "a/../b": false, "a?b": false, "a b": false, "@\x1b": false, strings.Repeat("x", 257): false,
+	} {
+		o := good()
+		o.account = provider.Account{ID: id, GrantableScopes: []string{"a:b", "a:b", "c:d"}}
+		_, account, err := bounded.Driver(o, bounded.Options{}).Connect(t.Context(), provider.Config{})
+		if (err == nil) != want {
+			t.Errorf("%q: %v", id, err)
+		}
+		if err == nil && len(account.GrantableScopes) != 2 {
+			t.Errorf("the permissions are %v", account.GrantableScopes)
+		}
+	}
+	o := good()
+	for i := range 257 {
+		o.account.GrantableScopes = append(o.account.GrantableScopes, "scope:"+strings.Repeat("x", i%100)+string(rune('a'+i/100)))
+	}
+	if _, _, err := bounded.Driver(o, bounded.Options{}).Connect(t.Context(), provider.Config{}); err == nil {
+		t.Error("257 permissions are taken over")
+	}
+}
+
+// TestRemainsHaveNoID: what gives no access may be without an id.
+func TestRemainsHaveNoID(t *testing.T) {
+	o := good()
+	o.found[0].ID, o.found[0].Live = "", false
+	found, err := bounded.Client(o, bounded.Options{}).Find(t.Context(), provider.Ref{Name: "at1-name"})
+	if err != nil || len(found) != 1 {
+		t.Errorf("got %v, %v", found, err)
+	}
+}
+
+// TestNamesOfPeople: whoever holds a slot may have given it any name.
+func TestNamesOfPeople(t *testing.T) {
+	o := good()
+	o.found[0].Name = "my key / \x1b[2K" + strings.Repeat("é", 300)
+	found, err := bounded.Client(o, bounded.Options{}).(provider.Counter).Occupied(t.Context())
+	if err != nil || len(found) != 1 || !strings.HasPrefix(found[0].Name, "my key / ?[2K??") || len(found[0].Name) > 256 {
+		t.Errorf("got %v, %v", found, err)
+	}
+}
+
+func TestHandedOverIsNotInDoubt(t *testing.T) {
+	o := good()
+	o.made.Credential.ID = ".."
+	req := provider.MintRequest{Name: "at1-name", HandedOver: map[string]provider.Value{"token": provider.NewValue(canary)}}
+	if _, err := bounded.Client(o, bounded.Options{}).Mint(t.Context(), req); err == nil || provider.InDoubt(err) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestIDsOfALedgerAreChecked: an id that an answer could not have brought is never sent.
+func TestIDsOfALedgerAreChecked(t *testing.T) {
+	o := good()
+	c := bounded.Client(o, bounded.Options{})
+	bad := provider.Ref{Name: "at1-name", ID: ".."}
+	_, findErr := c.Find(t.Context(), bad)
+	_, updateErr := c.(provider.Updater).Update(t.Context(), bad, provider.MintRequest{})
+	if err := errors.Join(findErr, updateErr, c.Revoke(t.Context(), bad)); err != nil {
+		t.Error(err)
+	}
+	for _, ref := range o.refs {
+		if ref.ID != "" {
+			t.Errorf("the driver got %+v", ref)
+		}
+	}
+	if err := c.Revoke(t.Context(), provider.Ref{ID: ".."}); err == nil || provider.InDoubt(err) || len(o.refs) != 3 {
+		t.Errorf("without a name: %v, %d calls", err, len(o.refs))
+	}
+}
+
+func TestNumberOfCredentialsIsBounded(t *testing.T) {
+	for name, limit := range map[string]int{"Find": 1000, "List": 1000, "List of a sweep": 20_000, "Occupied": 20_000} {
+		o := good()
+		for len(o.found) < limit {
+			o.found = append(o.found, o.found[0])
+		}
+		c := bounded.Client(o, bounded.Options{})
+		if err := calls[name](t.Context(), nil, c); err != nil {
+			t.Errorf("%s of %d: %v", name, limit, err)
+		}
+		o.found = append(o.found, o.found[0])
+		if err := calls[name](t.Context(), nil, c); err == nil || !provider.InDoubt(err) {
+			t.Errorf("%s of %d: %v", name, limit+1, err)
+		}
+	}
+}

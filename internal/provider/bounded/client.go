@@ -1,0 +1,207 @@
+package bounded
+
+import (
+	"context"
+	"iter"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Client returns a client whose calls are bounded. It has the optional powers of
+// c, and no others.
+func Client(c provider.Client, o Options) provider.Client {
+	base := &client{inner: c, o: o}
+	u, updates := c.(provider.Updater)
+	n, counts := c.(provider.Counter)
+	p, probes := c.(provider.Prober)
+	upd, cnt, prb := updater{base, u}, counter{base, n}, prober{base, p}
+	switch [3]bool{updates, counts, probes} {
+	case [3]bool{true, true, true}:
+		return &struct {
+			*client
+			updater
+			counter
+			prober
+		}{base, upd, cnt, prb}
+	case [3]bool{true, true, false}:
+		return &struct {
+			*client
+			updater
+			counter
+		}{base, upd, cnt}
+	case [3]bool{true, false, true}:
+		return &struct {
+			*client
+			updater
+			prober
+		}{base, upd, prb}
+	case [3]bool{false, true, true}:
+		return &struct {
+			*client
+			counter
+			prober
+		}{base, cnt, prb}
+	case [3]bool{true, false, false}:
+		return &struct {
+			*client
+			updater
+		}{base, upd}
+	case [3]bool{false, true, false}:
+		return &struct {
+			*client
+			counter
+		}{base, cnt}
+	case [3]bool{false, false, true}:
+		return &struct {
+			*client
+			prober
+		}{base, prb}
+	default:
+		return base
+	}
+}
+
+type client struct {
+	inner provider.Client
+	o     Options
+}
+
+type sweepKey struct{}
+
+// Sweep marks the lists of a context as lists of a whole cluster, which may take
+// many requests and are paced. A List for an Owner without a Token is one anyway.
+func Sweep(ctx context.Context) context.Context { return context.WithValue(ctx, sweepKey{}, true) }
+
+// Mint implements provider.Client.
+func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
+	return run(ctx, c.o, mint, func(ctx context.Context, _ *budget) (provider.Minted, error) {
+		made, err := c.inner.Mint(ctx, req)
+		if err != nil {
+			return made, err
+		}
+		if err := checkMinted(req, made); err != nil {
+			err.NotExecuted = req.HandedOver != nil // a person made it, so nothing was issued
+			return provider.Minted{}, err
+		}
+		return made, nil
+	})
+}
+
+// Find implements provider.Client.
+func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+	return run(ctx, c.o, find, func(ctx context.Context, b *budget) ([]provider.Credential, error) {
+		ref, err := checkedRef(find.name, ref)
+		if err != nil {
+			return nil, err
+		}
+		found, err := c.inner.Find(ctx, ref)
+		return checkedList(b, found, err, ref.Name != "")
+	})
+}
+
+// Revoke implements provider.Client.
+func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
+	_, err := run(ctx, c.o, revoke, func(ctx context.Context, _ *budget) (struct{}, error) {
+		ref, err := checkedRef(revoke.name, ref)
+		if err != nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, c.inner.Revoke(ctx, ref)
+	})
+	return err
+}
+
+// List implements provider.Client. It ends with the first error.
+func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
+	k := list
+	if owner.Token == "" || ctx.Value(sweepKey{}) != nil {
+		k = sweep
+	}
+	return func(yield func(provider.Credential, error) bool) {
+		ctx, b, end := begin(ctx, c.o, k)
+		defer end()
+		stopped, err := c.each(ctx, b, owner, yield)
+		if stopped {
+			return
+		}
+		if err = b.verdict(ctx, err); err != nil {
+			yield(provider.Credential{}, err)
+		}
+	}
+}
+
+// each yields every credential until the consumer stops it or there is an error. A
+// panic of the consumer is not the driver's and goes on.
+func (c *client) each(ctx context.Context, b *budget, owner provider.Owner, yield func(provider.Credential, error) bool) (stopped bool, err error) {
+	consuming := false
+	defer func() {
+		if consuming {
+			return
+		}
+		if r := recover(); r != nil {
+			err = c.o.panicked(ctx, b.kind.name, r)
+		}
+	}()
+	for credential, err := range c.inner.List(ctx, owner) {
+		if err == nil {
+			err = checkCredential(b, credential)
+		}
+		if err != nil {
+			return false, err
+		}
+		consuming = true
+		stopped = !yield(credential, nil)
+		consuming = false
+		if stopped {
+			return stopped, nil
+		}
+	}
+	return false, nil
+}
+
+type updater struct {
+	c     *client
+	inner provider.Updater
+}
+
+// Update implements provider.Updater.
+func (u updater) Update(ctx context.Context, ref provider.Ref, req provider.MintRequest) (provider.Credential, error) {
+	return run(ctx, u.c.o, update, func(ctx context.Context, _ *budget) (provider.Credential, error) {
+		ref, err := checkedRef(update.name, ref)
+		if err != nil {
+			return provider.Credential{}, err
+		}
+		changed, err := u.inner.Update(ctx, ref, req)
+		if err != nil {
+			return changed, err
+		}
+		if !identifier(changed.ID) {
+			return provider.Credential{}, unusable(update.name, badID)
+		}
+		return changed, nil
+	})
+}
+
+type counter struct {
+	c     *client
+	inner provider.Counter
+}
+
+// Occupied implements provider.Counter. People name credentials as they like, so
+// their names are made printable and never refused.
+func (n counter) Occupied(ctx context.Context) ([]provider.Credential, error) {
+	return run(ctx, n.c.o, occupied, func(ctx context.Context, b *budget) ([]provider.Credential, error) {
+		found, err := n.inner.Occupied(ctx)
+		return checkedList(b, found, err, false)
+	})
+}
+
+type prober struct {
+	c     *client
+	inner provider.Prober
+}
+
+// Accepts implements provider.Prober.
+func (p prober) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
+	return run(ctx, p.c.o, accepts, func(ctx context.Context, _ *budget) (bool, error) { return p.inner.Accepts(ctx, secret, grant) })
+}
