@@ -31,13 +31,15 @@ type Client interface {
 	// Find returns every credential that has exactly ref.Name and is live, or
 	// whose remains (a user without keys) still occupy the name. Where the provider
 	// does not show all it has, ref.ID and ref.Since help; a driver that cannot rule
-	// out that there is one returns an error, never nothing.
+	// out that there is one returns an error, never nothing. It never returns a
+	// credential of another name, even if that has ref.ID.
 	Find(ctx context.Context, ref Ref) ([]Credential, error)
 	// List yields every credential of the owner that Find would find. An Owner
 	// with an empty Token means all of its cluster.
 	List(ctx context.Context, owner Owner) iter.Seq2[Credential, error]
-	// Revoke ends a credential and removes what is left of it. Name or ID is
-	// enough. It returns nil when the credential is already gone.
+	// Revoke ends every credential that the provider shows under ref.Name and
+	// removes what is left of it. It returns nil when there is none. A credential
+	// of another name is left alone, even if it has ref.ID.
 	Revoke(ctx context.Context, ref Ref) error
 }
 
@@ -56,8 +58,9 @@ type Connector interface {
 // Updater is an optional power of a Client, for drivers whose Capabilities list
 // fields in Updates: it changes a live credential in place, without a new secret.
 type Updater interface {
-	// Update makes a credential what req asks for, and returns it as the provider
-	// shows it afterwards. It is an error when that is not what was asked for.
+	// Update makes the credential of ref.Name what req asks for, and returns it as
+	// the provider shows it afterwards. It returns an error when that is not what
+	// was asked for, or when the provider shows ref.ID under another name.
 	Update(ctx context.Context, ref Ref, req MintRequest) (Credential, error)
 }
 
@@ -225,9 +228,13 @@ type Minted struct {
 	UsableAfter time.Duration
 }
 
-// Ref names a credential: Name or ID is set.
+// Ref names a credential. See Source for how a driver finds it.
 type Ref struct {
-	Name, ID string
+	// Name is required.
+	Name string
+	// ID helps to find a credential that the provider no longer lists. It proves
+	// nothing: a credential of another name is not meant. Empty: not known.
+	ID string
 	// Since is when its name was reserved: it was not made before. Zero: not known.
 	Since time.Time
 }

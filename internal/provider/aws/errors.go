@@ -77,6 +77,11 @@ func invalid(message string) *provider.Error {
 	return &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: message}
 }
 
+// nonsense is an error, in doubt, of an answer that is not what its documentation says.
+func nonsense(action, why string) *provider.Error {
+	return &provider.Error{Code: provider.CodeUnknown, Message: action + ": the server answered " + why}
+}
+
 // failure makes an error of an action that did not succeed. It is in doubt;
 // see created for the one request that may say that nothing exists.
 func failure(action string, err error) *provider.Error {

@@ -21,11 +21,17 @@ func path(cluster, namespace string) string { return clusterPath(cluster) + name
 
 func clusterPath(cluster string) string { return rootPath + cluster + "/" }
 
-// Find implements provider.Client.
+// Find implements provider.Client. A user name is unique, so an ID is not needed.
 func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+	if err := ref.Check(); err != nil {
+		return nil, err
+	}
 	got, err := c.iam.GetUser(ctx, &iam.GetUserInput{UserName: aws.String(ref.Name)})
 	if err != nil {
 		return nil, c.unlessGone(ctx, "iam:GetUser", ref.Name, err)
+	}
+	if got.User == nil || aws.ToString(got.User.UserName) != ref.Name {
+		return nil, nonsense("iam:GetUser", "with another user than the one asked for")
 	}
 	return c.describe(ctx, *got.User)
 }

@@ -6,62 +6,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Revoke implements provider.Client. The access keys go first: once they are
+// Revoke implements provider.Client. Every request carries the name, and IAM deletes
+// a key only of the user that it names. The access keys go first: once they are
 // gone there is no access, even if a later step fails.
 func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
-	name := ref.Name
-	if name == "" {
-		holder, err := c.holder(ctx, ref.ID)
-		if err != nil || holder == "" {
-			return err
-		}
-		name = holder
-	}
-	if _, err := credname.Parse(name); err != nil {
-		return invalid("this credential was not made by the operator and is left alone")
-	}
-	if gone, err := c.endAccess(ctx, name); gone || err != nil {
+	if err := ref.Check(); err != nil {
 		return err
 	}
-	return c.remove(ctx, name)
-}
-
-// holder returns the user that has this access key, or "" when nobody has it. A
-// minter that may act only on the operator's path is denied, not told, that a
-// key is unknown; then it looks through the users of its cluster.
-func (c *client) holder(ctx context.Context, id string) (string, error) {
-	if id == "" {
-		return "", invalid("a credential to revoke needs a name or an id")
+	if gone, err := c.endAccess(ctx, ref.Name); gone || err != nil {
+		return err
 	}
-	used, err := c.iam.GetAccessKeyLastUsed(ctx, &iam.GetAccessKeyLastUsedInput{AccessKeyId: aws.String(id)})
-	if err == nil {
-		return aws.ToString(used.UserName), nil
-	}
-	if hasCode(err, "NoSuchEntity") {
-		return "", nil
-	}
-	if e := failure("iam:GetAccessKeyLastUsed", err); e.Code != provider.CodePermissionDenied {
-		return "", e
-	}
-	for user, err := range c.users(ctx, clusterPath(c.cluster)) {
-		if err != nil {
-			return "", err
-		}
-		found, err := c.describe(ctx, user)
-		if err != nil {
-			return "", err
-		}
-		for _, credential := range found {
-			if credential.ID == id {
-				return credential.Name, nil
-			}
-		}
-	}
-	return "", nil
+	return c.remove(ctx, ref.Name)
 }
 
 // endAccess deletes every access key of a user; gone says that there is no such user.

@@ -106,6 +106,27 @@ func (s *simulator) outside() conformance.Outside {
 				u.inactive = u.inactive || u.name == name
 			}
 		},
+		Make: func(t *testing.T) string {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.users = append(s.users, &user{name: "alice", path: "/apitoken/cccccccc/ml/", keys: []string{"AKIDALICE"}})
+			t.Cleanup(func() {
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				s.users = slices.DeleteFunc(s.users, func(u *user) bool { return u.name == "alice" })
+			})
+			return "AKIDALICE"
+		},
+		State: func(id string) string {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for _, u := range s.users {
+				if slices.Contains(u.keys, id) {
+					return fmt.Sprintf("%+v", *u)
+				}
+			}
+			return ""
+		},
 	}
 }
 

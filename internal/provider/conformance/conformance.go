@@ -41,6 +41,9 @@ type Harness struct {
 	// SecretKeys are the keys of a credential in its Secret, all of them.
 	SecretKeys []string
 
+	// MinterID is the ID of the minting credential, where the provider keeps it among
+	// the credentials that it lists.
+	MinterID string
 	// Wrong are minting credentials that the provider does not accept.
 	Wrong map[string]provider.Value
 	// Alive asks the data plane whether it accepts a credential. An error means
@@ -72,6 +75,12 @@ type Outside struct {
 	// DeleteID is what a person does who is asked to delete a credential that was
 	// made by hand.
 	DeleteID func(id string)
+	// Make makes a credential under a name that is not the operator's, removes it at
+	// the end of the test, and returns its ID.
+	Make func(t *testing.T) (id string)
+	// State describes all that the provider has of the credential with an ID, so that
+	// any change shows; empty once it is gone.
+	State func(id string) string
 }
 
 // Refused is one declaration that cannot be granted.
@@ -116,7 +125,7 @@ const RawText = "RAW-PROVIDER-TEXT"
 
 // Requirements are all of them, in the order they are run.
 var Requirements = slices.Concat(
-	group("describe", describing), group("mint", minting), group("find", finding), group("revoke", revoking),
+	group("describe", describing), group("mint", minting), group("find", finding), group("revoke", revoking), group("foreign", foreign),
 	group("fail", failing), group("doubt", doubting), group("outside", outside), group("limits", limits),
 	group("quota", quota), group("window", window), group("update", updating), group("by hand", byHanding),
 )

@@ -9,7 +9,7 @@ import (
 var outside = []Requirement{
 	{
 		Name: "DeletedElsewhereIsGone", Test: deletedElsewhere,
-		Sentence: "A credential that somebody else deleted MUST NOT be found, and Revoke MUST return nil for it, by name and by ID.",
+		Sentence: "A credential that somebody else deleted MUST NOT be found, and Revoke MUST return nil for it, by its name and with its ID.",
 		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Outside.Delete != nil },
 	},
@@ -28,7 +28,7 @@ func deletedElsewhere(t *testing.T, h Harness) {
 	if found := w.find(minted.Name); len(found) != 0 {
 		t.Errorf("found %+v after somebody else deleted it", found)
 	}
-	w.revoke(provider.Ref{ID: minted.ID})
+	w.revoke(provider.Ref{Name: minted.Name, ID: minted.ID})
 	w.revoke(provider.Ref{Name: minted.Name})
 }
 

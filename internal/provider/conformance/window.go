@@ -27,7 +27,7 @@ var window = []Requirement{
 	},
 	{
 		Name: "UnlistedIsNotRevoked", Test: unlistedRevoke,
-		Sentence: "Revoke by the name alone of a credential that may have fallen out MUST end it or return an error, and Revoke by its ID MUST work.",
+		Sentence: "Revoke by the name alone of a credential that may have fallen out MUST end it or return an error, and Revoke with its ID MUST work.",
 		Applies:  windowed,
 		Needs:    crowds,
 	},

@@ -3,6 +3,7 @@ package crusoe
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -126,7 +127,21 @@ func harnessOf(t *testing.T) (conformance.Harness, *account) {
 		},
 		Refused: refusedByConformance(),
 		Faults:  a.Faults(),
-		Outside: conformance.Outside{Delete: a.Delete, Disable: a.Disable},
+		Outside: conformance.Outside{
+			Delete: a.Delete, Disable: a.Disable,
+			Make: func(t *testing.T) string {
+				t.Cleanup(func() { a.Delete("by-hand") })
+				return mustMake(t, a, userID, "by-hand")
+			},
+			State: func(id string) string {
+				for _, k := range a.All() {
+					if k.AccessKeyID == id {
+						return fmt.Sprintf("%+v", k)
+					}
+				}
+				return ""
+			},
+		},
 	}, a
 }
 

@@ -80,7 +80,7 @@ func TestRequests(t *testing.T) {
 	if err := c.Revoke(t.Context(), provider.Ref{Name: req.Name}); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Revoke(t.Context(), provider.Ref{ID: minted.Credential.ID}); err != nil {
+	if err := c.Revoke(t.Context(), provider.Ref{Name: req.Name, ID: minted.Credential.ID}); err != nil {
 		t.Fatal(err)
 	}
 	const agent = "apitoken-operator/test"
@@ -94,7 +94,7 @@ func TestRequests(t *testing.T) {
 		},
 		list,
 		list, remove,
-		list, remove,
+		list,
 	}
 	var got []sent
 	for _, r := range a.Requests() {

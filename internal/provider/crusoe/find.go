@@ -68,20 +68,25 @@ func (c *client) keys(ctx context.Context) ([]s3Key, error) {
 	return keys, nil
 }
 
+// source is what the provider shows: all keys, in one list.
+func (c *client) source() provider.Source {
+	return provider.Source{List: func(ctx context.Context, _ string) ([]provider.Seen, error) {
+		keys, err := c.keys(ctx)
+		if err != nil {
+			return nil, err
+		}
+		out := make([]provider.Seen, 0, len(keys))
+		for _, k := range keys {
+			out = append(out, provider.Seen{Credential: k.credential()})
+		}
+		return out, nil
+	}}
+}
+
 // Find implements provider.Client. Nothing says that aliases are unique: it
 // returns every key that has the name.
 func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
-	keys, err := c.keys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	var out []provider.Credential
-	for _, k := range keys {
-		if ref.Name != "" && k.Alias == ref.Name || ref.ID != "" && k.AccessKeyID == ref.ID {
-			out = append(out, k.credential())
-		}
-	}
-	return out, nil
+	return c.source().Find(ctx, ref)
 }
 
 // List implements provider.Client.

@@ -41,7 +41,7 @@ func TestListedKeys(t *testing.T) {
 			})
 			want := tc.want
 			want.Name, want.ID, want.CreatedAt = name, "CKIA493K6LOVDNNAR4SZ", created
-			for _, ref := range []provider.Ref{{Name: name}, {ID: want.ID}, {Name: name, ID: want.ID}} {
+			for _, ref := range []provider.Ref{{Name: name}, {Name: name, ID: want.ID}, {Name: name, ID: "CKIAGONE"}} {
 				got, err := c.Find(t.Context(), ref)
 				if err != nil {
 					t.Fatal(err)
@@ -50,8 +50,8 @@ func TestListedKeys(t *testing.T) {
 					t.Errorf("Find(%+v) (-want +got):\n%s", ref, diff)
 				}
 			}
-			if got, err := c.Find(t.Context(), provider.Ref{Name: name[:len(name)-1]}); err != nil || len(got) != 0 {
-				t.Errorf("a part of the name finds %v, %v", got, err)
+			if got, err := c.Find(t.Context(), provider.Ref{Name: request(t, "training").Name}); err != nil || len(got) != 0 {
+				t.Errorf("another name finds %v, %v", got, err)
 			}
 		})
 	}
@@ -145,8 +145,8 @@ func TestForeignKeysAreLeftAlone(t *testing.T) {
 	for credential, err := range c.List(t.Context(), provider.Owner{Cluster: cluster}) {
 		t.Errorf("List yields %+v, %v", credential, err)
 	}
-	for _, ref := range []provider.Ref{{}, {Name: name}} {
-		if got, err := c.Find(t.Context(), ref); err != nil || len(got) != 0 {
+	for _, ref := range []provider.Ref{{Name: name}, {Name: name, ID: id}, {ID: id}} {
+		if got, err := c.Find(t.Context(), ref); (err != nil) != (ref.ID != "") || len(got) != 0 {
 			t.Errorf("Find(%+v): %+v, %v", ref, got, err)
 		}
 	}

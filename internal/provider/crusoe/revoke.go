@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"slices"
 
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
@@ -16,53 +15,12 @@ import (
 // "deleting an Object Storage API key immediately revokes access"
 // (https://docs.crusoecloud.com/storage/object-storage/managing-storage-api-keys).
 func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
-	if ref.Name == "" && ref.ID == "" {
-		return provider.Invalid("a credential to revoke needs a name or an id")
-	}
-	if ref.Name != "" && foreign(ref.Name) {
-		return leftAlone()
-	}
-	keys, err := c.keys(ctx)
-	if err != nil {
-		return err
-	}
-	ids, err := targets(keys, ref)
-	if err != nil {
-		return err
-	}
-	for _, id := range ids {
-		if err := c.remove(ctx, id); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// targets returns the access key IDs to delete: all that have the name, and the ID
-// also when it is not listed, because only its deletion is sure to tell.
-func targets(keys []s3Key, ref provider.Ref) ([]string, error) {
-	var ids []string
-	for _, k := range keys {
-		switch {
-		case ref.Name != "" && k.Alias == ref.Name:
-			ids = append(ids, k.AccessKeyID)
-		case k.AccessKeyID == ref.ID && foreign(k.Alias):
-			return nil, leftAlone()
-		}
-	}
-	if ref.ID != "" && !slices.Contains(ids, ref.ID) {
-		ids = append(ids, ref.ID)
-	}
-	return ids, nil
+	return c.source().Revoke(ctx, ref, func(ctx context.Context, key provider.Credential) error { return c.remove(ctx, key.ID) })
 }
 
 func foreign(alias string) bool {
 	_, err := credname.Parse(alias)
 	return err != nil
-}
-
-func leftAlone() *provider.Error {
-	return provider.Invalid("this credential was not made by the operator and is left alone")
 }
 
 // remove deletes a key. Only 204 and 404 say that it is gone.

@@ -191,14 +191,6 @@ var broken = map[string]breach{
 			return c.Client.Revoke(ctx, r)
 		}
 	}},
-	"revoke wants a name": {requirements: []string{"RevokeByID"}, breaks: func(c *brokenClient) {
-		c.revoke = func(ctx context.Context, r provider.Ref) error {
-			if r.Name == "" {
-				return nil
-			}
-			return c.Client.Revoke(ctx, r)
-		}
-	}},
 	"revoke does nothing": {requirements: []string{"RevokedIsRefused"}, breaks: func(c *brokenClient) {
 		c.revoke = func(ctx context.Context, _ provider.Ref) error { return ctx.Err() }
 	}},
@@ -244,6 +236,7 @@ var broken = map[string]breach{
 func TestBrokenDriver(t *testing.T) {
 	all := maps.Clone(broken)
 	maps.Copy(all, brokenPowers)
+	maps.Copy(all, brokenIDs)
 	if name := os.Getenv(brokenEnv); name != "" {
 		h := harness(cmp.Or(all[name].which, "updates"))
 		h.Driver = brokenDriver{Driver: h.Driver.(*fake.Driver), breach: all[name]}

@@ -81,9 +81,12 @@ func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credent
 	call := c.call(Find)
 	call.Name, call.ID = ref.Name, ref.ID
 	var out []provider.Credential
+	if ref.Name == "" {
+		return nil, provider.Invalid("a credential to find needs a name")
+	}
 	err := b.do(ctx, call, func(Fault) error {
 		for _, m := range b.selected(c, ref) {
-			if !m.hidden && !m.byHand && (ref.Name == "" || m.Name == ref.Name) {
+			if !m.hidden && !m.byHand {
 				out = append(out, b.show(m))
 			}
 		}
@@ -131,8 +134,8 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 	b := c.backend
 	call := c.call(Revoke)
 	call.Name, call.ID = ref.Name, ref.ID
-	if ref.Name == "" && ref.ID == "" {
-		return provider.Invalid("a credential to revoke needs a name or an id")
+	if ref.Name == "" {
+		return provider.Invalid("a credential to revoke needs a name")
 	}
 	if madeByHand(ref.ID) {
 		return provider.Invalid("only a person can delete " + ref.ID)

@@ -159,9 +159,16 @@ func harness(which string) conformance.Harness {
 		Alive: func(_ context.Context, m provider.Minted) (bool, error) {
 			return backend.Accepts(m.Secret[fake.KeyID].Reveal(), m.Secret[fake.KeySecret].Reveal()), nil
 		},
-		Refused:       refused(),
-		Faults:        faults.faults(backend),
-		Outside:       conformance.Outside{Delete: backend.Delete, Disable: backend.Disable, DeleteID: backend.DeleteByHand},
+		Refused: refused(),
+		Faults:  faults.faults(backend),
+		Outside: conformance.Outside{
+			Delete: backend.Delete, Disable: backend.Disable, DeleteID: backend.DeleteByHand, State: backend.StateOf,
+			Make: func(t *testing.T) string {
+				name := backend.Stranger(1)[0]
+				t.Cleanup(func() { backend.Delete(name) })
+				return backend.IDOf(name)
+			},
+		},
 		IgnoreUpdates: faults.always(fake.Fault{Kind: fake.Ignore}),
 		Crowd: func(n int) func() {
 			strangers := backend.Stranger(n)

@@ -28,6 +28,32 @@ func (b *Backend) Stranger(n int) []string {
 	return out
 }
 
+// StateOf describes the credential with an ID, whoever made it; empty when there is none.
+func (b *Backend) StateOf(id string) string {
+	var out string
+	b.locked(func() {
+		for _, m := range b.credentials {
+			if m.ID == id {
+				out = fmt.Sprintf("%+v", *m)
+			}
+		}
+	})
+	return out
+}
+
+// IDOf returns the ID of the newest credential of a name; empty when there is none.
+func (b *Backend) IDOf(name string) string {
+	var out string
+	b.locked(func() {
+		for _, m := range b.credentials {
+			if m.Name == name {
+				out = m.ID
+			}
+		}
+	})
+	return out
+}
+
 // Delete removes the credentials of a name, in any account, as somebody else does.
 func (b *Backend) Delete(name string) {
 	b.locked(func() { b.drop(func(m *credential) bool { return m.Name == name }) })

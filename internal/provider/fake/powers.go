@@ -12,6 +12,9 @@ func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.Mint
 	b := c.backend
 	call := c.call(Update)
 	call.Name, call.ID, call.Owner = ref.Name, ref.ID, req.Owner
+	if ref.Name == "" {
+		return provider.Credential{}, provider.Invalid("a credential to change needs a name")
+	}
 	if len(c.driver.Caps.Updates) == 0 {
 		return provider.Credential{}, provider.Invalid("this provider changes nothing in place")
 	}
@@ -21,7 +24,7 @@ func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.Mint
 	var out provider.Credential
 	err := b.do(ctx, call, func(f Fault) error {
 		for _, m := range b.selected(c, ref) {
-			if m.byHand || !b.alive(m) {
+			if m.byHand || !b.alive(m) || ref.ID != "" && m.ID != ref.ID {
 				continue
 			}
 			if f.Kind != Ignore {

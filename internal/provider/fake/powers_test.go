@@ -137,22 +137,23 @@ func TestOnlyTheNewestAreListed(t *testing.T) {
 	clock.now = start.Add(time.Minute)
 	d.Backend.Stranger(2)
 	cases := map[string]struct {
-		ref   provider.Ref
-		found int
-		fails bool
+		ref     provider.Ref
+		found   int
+		fails   bool
+		refused bool
 	}{
 		"by name":                            {ref: provider.Ref{Name: name}, fails: true},
 		"by name, reserved before them":      {ref: provider.Ref{Name: name, Since: start}, fails: true},
 		"by name, reserved with the oldest":  {ref: provider.Ref{Name: name, Since: clock.now}, fails: true},
 		"by name, reserved after the oldest": {ref: provider.Ref{Name: "never", Since: clock.now.Add(time.Second)}},
-		"by ID":                              {ref: provider.Ref{ID: minted.Credential.ID}, found: 1},
+		"by ID":                              {ref: provider.Ref{ID: minted.Credential.ID}, refused: true},
 		"by name and ID":                     {ref: provider.Ref{Name: name, ID: minted.Credential.ID}, found: 1},
 		"by another ID":                      {ref: provider.Ref{Name: name, ID: "gone"}},
 		"by ID of another name":              {ref: provider.Ref{Name: "never", ID: minted.Credential.ID}},
 	}
 	for title, tc := range cases {
 		found, err := client.Find(t.Context(), tc.ref)
-		if len(found) != tc.found || provider.InDoubt(err) != tc.fails || (err != nil) != tc.fails {
+		if len(found) != tc.found || provider.InDoubt(err) != tc.fails || (err != nil) != (tc.fails || tc.refused) {
 			t.Errorf("Find %s: got %+v and error %v", title, found, err)
 		}
 	}

@@ -34,14 +34,14 @@ func (b *Backend) listed(c *client) (out []*credential, full bool) {
 	return out[len(out)-most:], true
 }
 
-// selected returns the credentials a Ref means, as far as a client can get at
-// them: by ID any, by name what the list shows, or is about to.
+// selected returns the credentials of a Ref's name, as far as a client can get at
+// them: those that the list shows, or is about to, and the one that has the ID.
 func (b *Backend) selected(c *client, ref provider.Ref) []*credential {
 	listed, _ := b.listed(c)
 	var out []*credential
 	for _, m := range b.of(c.account) {
 		reached := m.hidden || slices.Contains(listed, m)
-		if ref.ID != "" && m.ID == ref.ID || ref.Name != "" && m.Name == ref.Name && reached {
+		if m.Name == ref.Name && (reached || m.ID == ref.ID) {
 			out = append(out, m)
 		}
 	}

@@ -213,7 +213,7 @@ func TestByHandAndTheAPI(t *testing.T) {
 	ref := provider.Ref{Name: req.Name, ID: handID(provider.NewValue(handMade))}
 	b.Crowd(ibeesim.Window)
 	for _, ref := range []provider.Ref{ref, {ID: ref.ID}} {
-		if found, err := client.Find(t.Context(), ref); err != nil || len(found) != 0 {
+		if found, err := client.Find(t.Context(), ref); (err != nil) != (ref.Name == "") || len(found) != 0 {
 			t.Errorf("Find(%+v): got %+v and error %v, want nothing", ref, found, err)
 		}
 		e := provider.AsError(client.Revoke(t.Context(), ref))

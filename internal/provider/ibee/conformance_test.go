@@ -3,6 +3,7 @@ package ibee
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -63,8 +64,22 @@ func harness(t *testing.T, change func(*ibeesim.Simulator)) conformance.Harness 
 		},
 		Refused: refusedByConformance(),
 		Faults:  b.Faults(),
-		Outside: conformance.Outside{Delete: b.Delete, Disable: b.Disable},
-		Crowd:   b.Crowd,
+		Outside: conformance.Outside{
+			Delete: b.Delete, Disable: b.Disable,
+			Make: func(t *testing.T) string {
+				t.Cleanup(func() { b.Delete("alice's backup") })
+				return b.Add("alice's backup")
+			},
+			State: func(id string) string {
+				for _, c := range b.Credentials() {
+					if c.AccessKeyID == id {
+						return fmt.Sprintf("%+v", c)
+					}
+				}
+				return ""
+			},
+		},
+		Crowd: b.Crowd,
 	}
 }
 

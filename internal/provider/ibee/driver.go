@@ -38,10 +38,6 @@ const s3Region = "us-east-1"
 // (devs-ibee/ibee-typescript, src/resources/objectStorage.ts: "at most the 100 newest").
 const window = 100
 
-// maxSkew is how far the provider's clock may be from ours for the rule of the
-// list's window to hold; see hidden.
-const maxSkew = 5 * time.Minute
-
 // settle is inferred; the vendor says nothing about it. Cloudflare stands in
 // front of the API (error 1010 in LIVE_STORAGE_RESULTS.md of
 // devs-ibee/terraform-provider-ibee) and waits about two minutes for the server

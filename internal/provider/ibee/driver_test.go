@@ -89,9 +89,11 @@ func TestRequests(t *testing.T) {
 		{do: func() error {
 			_, err := client.Find(t.Context(), provider.Ref{Name: req.Name, ID: minted.Credential.ID})
 			return err
-		}, want: []string{"GET " + one + "?workspace_id=42", list}},
-		{do: func() error { return client.Revoke(t.Context(), provider.Ref{ID: minted.Credential.ID}) }, want: []string{
-			"GET " + one + "?workspace_id=42", "POST " + one + "/revoke?workspace_id=42", "GET " + one + "?workspace_id=42",
+		}, want: []string{list}},
+		{do: func() error {
+			return client.Revoke(t.Context(), provider.Ref{Name: req.Name, ID: minted.Credential.ID})
+		}, want: []string{
+			list, "POST " + one + "/revoke?workspace_id=42", "GET " + one + "?workspace_id=42",
 		}},
 		{do: func() error { return client.Revoke(t.Context(), provider.Ref{Name: req.Name}) }, want: []string{list}},
 	}
@@ -228,11 +230,11 @@ func TestAnswersThatSayNothing(t *testing.T) {
 			req := request(t, readOnly("datasets"))
 			_, mintErr := c.Mint(t.Context(), req)
 			_, findErr := c.Find(t.Context(), provider.Ref{Name: req.Name})
-			_, byIDErr := c.Find(t.Context(), provider.Ref{ID: "AKIA2"})
+			_, byIDErr := c.Find(t.Context(), provider.Ref{Name: req.Name, ID: "AKIA2"})
 			for what, err := range map[string]error{
 				"Mint": mintErr, "Find by name": findErr, "Find by ID": byIDErr,
 				"Revoke by name": c.Revoke(t.Context(), provider.Ref{Name: req.Name}),
-				"Revoke by ID":   c.Revoke(t.Context(), provider.Ref{ID: "AKIA2"}),
+				"Revoke by ID":   c.Revoke(t.Context(), provider.Ref{Name: req.Name, ID: "AKIA2"}),
 			} {
 				if !provider.InDoubt(err) {
 					t.Errorf("%s: error %v is not in doubt", what, err)

@@ -170,7 +170,7 @@ func TestCanary(t *testing.T) {
 				_, probeErr := c.Accepts(t.Context(), map[string]provider.Value{KeyToken: provider.NewValue(minterToken)}, readBilling())
 				for what, err := range map[string]error{
 					"Connect": connectErr, "Mint": mintErr, "Find": findErr, "Accepts": probeErr,
-					"Revoke": c.Revoke(t.Context(), provider.Ref{ID: "AKIA1"}),
+					"Revoke": c.Revoke(t.Context(), provider.Ref{Name: req.Name, ID: "AKIA1"}),
 				} {
 					if err != nil && strings.Contains(fmt.Sprintf("%v %+v", err, err), "CANARY") {
 						t.Errorf("%s with status %d and %s: %v", what, status, form, err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"net/http"
 
-	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
@@ -15,26 +14,7 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 	if madeByHand(ref.ID) {
 		return provider.Invalid("only a person can delete a platform API token: click Revoke beside it in the portal, " + c.portal())
 	}
-	if _, err := credname.Parse(ref.Name); ref.Name != "" && err != nil {
-		return leftAlone()
-	}
-	found, err := c.look(ctx, ref)
-	if err != nil {
-		return err
-	}
-	for _, one := range found {
-		if _, err := credname.Parse(one.Name); err != nil {
-			return leftAlone()
-		}
-		if err := c.end(ctx, one.AccessKeyID); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func leftAlone() *provider.Error {
-	return provider.Invalid("this credential was not made by the operator and is left alone")
+	return c.source().Revoke(ctx, ref, func(ctx context.Context, one provider.Credential) error { return c.end(ctx, one.ID) })
 }
 
 // end revokes one credential. Of the vendor's clients, the one for Terraform

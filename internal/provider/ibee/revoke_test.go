@@ -75,7 +75,9 @@ func scripted(t *testing.T, answers map[string]string) (*client, *[]string) {
 // at the credential counts.
 func TestRevocationIsProven(t *testing.T) {
 	const name = "at1-cccccccc-aaaaaaaaaaaaaaaa-1-aaaaaaaaaa"
-	const activeKey = `200 {"access_key_id":"AKIA1","name":"` + name + `","status":"active"}`
+	// It is both the list and the credential.
+	const shown = `"access_key_id":"AKIA1","name":"` + name + `","status":"active"`
+	const activeKey = `200 {` + shown + `,"credentials":[{` + shown + `}]}`
 	cases := map[string]struct {
 		answers map[string]string
 		asked   []string
@@ -117,7 +119,7 @@ func TestRevocationIsProven(t *testing.T) {
 	for what, tc := range cases {
 		t.Run(what, func(t *testing.T) {
 			c, asked := scripted(t, tc.answers)
-			err := c.Revoke(t.Context(), provider.Ref{ID: "AKIA1"})
+			err := c.Revoke(t.Context(), provider.Ref{Name: name, ID: "AKIA1"})
 			if err == nil || !strings.Contains(err.Error(), tc.says) {
 				t.Errorf("got %v, want an error with %q", err, tc.says)
 			}
@@ -126,8 +128,8 @@ func TestRevocationIsProven(t *testing.T) {
 			}
 		})
 	}
-	c, _ := scripted(t, map[string]string{"GET": `404 {"detail":"Not Found"}`})
-	if err := c.Revoke(t.Context(), provider.Ref{ID: "AKIA1"}); err != nil {
+	c, _ := scripted(t, map[string]string{"GET": `200 {"credentials":[]}`})
+	if err := c.Revoke(t.Context(), provider.Ref{Name: name}); err != nil {
 		t.Errorf("what does not exist: %v", err)
 	}
 }

@@ -49,6 +49,10 @@ func (c credential) shown() provider.Credential {
 	return provider.Credential{Name: c.Name, ID: c.AccessKeyID, Live: c.live(), CreatedAt: c.created()}
 }
 
+func (c credential) seen() provider.Seen {
+	return provider.Seen{Credential: c.shown(), Ended: !c.live()}
+}
+
 // accessKeyID is what an id may look like, so that it names one credential and
 // nothing else in a path; it is also safe to show.
 var accessKeyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)

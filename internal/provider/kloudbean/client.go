@@ -25,7 +25,10 @@ func (c *client) bucket(grant provider.Grant) s3probe.Target {
 
 // Find implements provider.Client. Nothing is ever made under a name, and there
 // is nobody to ask.
-func (*client) Find(ctx context.Context, _ provider.Ref) ([]provider.Credential, error) {
+func (*client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+	if err := ref.Check(); err != nil {
+		return nil, err
+	}
 	return nil, ended(ctx, "look for the key")
 }
 
@@ -45,7 +48,7 @@ func (*client) Revoke(ctx context.Context, ref provider.Ref) error {
 		return err
 	}
 	if ref.ID == "" {
-		return nil
+		return ref.Check()
 	}
 	return provider.Invalid("only a person can delete key " + ref.ID + ": " + apiAccess + ", of the bucket it was made in")
 }

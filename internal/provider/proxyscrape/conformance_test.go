@@ -72,7 +72,14 @@ func harness(t *testing.T, legacy bool) conformance.Harness {
 		},
 		Refused: refusedByConformance(),
 		Faults:  s.Faults(),
-		Outside: conformance.Outside{Delete: s.Delete, Disable: s.Disable},
+		Outside: conformance.Outside{
+			Delete: s.Delete, Disable: s.Disable, State: s.State,
+			Make: func(t *testing.T) string {
+				t.Cleanup(func() { s.Delete("by hand") })
+				return s.Add(proxyscrapesim.Key{Name: "by hand", Permissions: []string{"residential:read"}})
+			},
+		},
+		MinterID: s.Named("minter")[0].ID,
 		Changed: func() provider.Grant {
 			return provider.Grant{
 				Scopes:     []string{"residential:read", "residential:write"},

@@ -3,38 +3,40 @@ package proxyscrape
 import (
 	"context"
 	"iter"
-	"slices"
-	"strings"
 
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Find implements provider.Client. A key that is not in the list under its name
-// is asked for by its id as well: somebody may have renamed it.
+// source is what the API shows: all keys, in one list. A key that a user renamed
+// is recognised by its id, and left alone. No paging is documented; the key of an
+// id that is not in the list is asked for all the same.
+func (c *client) source() provider.Source {
+	return provider.Source{
+		List: func(ctx context.Context, _ string) ([]provider.Seen, error) {
+			all, err := c.keys(ctx)
+			if err != nil {
+				return nil, err
+			}
+			out := make([]provider.Seen, 0, len(all))
+			for _, k := range all {
+				out = append(out, provider.Seen{Credential: k.credential(*k.Name)})
+			}
+			return out, nil
+		},
+		Get: func(ctx context.Context, id string) (provider.Seen, bool, error) {
+			k, ok, err := c.get(ctx, id)
+			if err != nil || !ok {
+				return provider.Seen{}, false, err
+			}
+			return provider.Seen{Credential: k.credential(*k.Name)}, true, nil
+		},
+	}
+}
+
+// Find implements provider.Client. Nothing is documented that keeps names apart,
+// so it may return several keys.
 func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
-	all, err := c.keys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	found := named(all, ref.Name)
-	if ref.ID != "" && !hasID(found, ref.ID) {
-		one, ok, err := c.get(ctx, ref.ID)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			found = append(found, one)
-		}
-	}
-	out := make([]provider.Credential, 0, len(found))
-	for _, k := range found {
-		name := ref.Name
-		if name == "" {
-			name = *k.Name
-		}
-		out = append(out, k.credential(name))
-	}
-	return out, nil
+	return c.source().Find(ctx, ref)
 }
 
 // List implements provider.Client.
@@ -51,14 +53,4 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 			}
 		}
 	}
-}
-
-// named returns the keys with exactly this name. Nothing is documented that
-// keeps names apart, so there may be several.
-func named(all []key, name string) []key {
-	return slices.DeleteFunc(slices.Clone(all), func(k key) bool { return name == "" || *k.Name != name })
-}
-
-func hasID(keys []key, id string) bool {
-	return slices.ContainsFunc(keys, func(k key) bool { return strings.EqualFold(k.ID, id) })
 }

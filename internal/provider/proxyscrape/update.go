@@ -1,7 +1,6 @@
 package proxyscrape
 
 import (
-	"cmp"
 	"context"
 	"net/http"
 	"strings"
@@ -14,15 +13,16 @@ import (
 // back, because what the API does not take over it may ignore without a word
 // ("Empty arrays are silently ignored", docs.proxyscrape.com/api-reference/update-api-key).
 func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.MintRequest) (provider.Credential, error) {
-	name := cmp.Or(ref.Name, req.Name)
+	name := ref.Name
 	want, err := c.grant(name, req.Grant)
 	if err != nil {
 		return provider.Credential{}, err
 	}
-	id, err := c.only(ctx, ref, name)
+	before, err := c.source().One(ctx, ref)
 	if err != nil {
 		return provider.Credential{}, err
 	}
+	id := before.ID
 	const what = "change the API key"
 	_, err = ask[struct{}](ctx, c, call{
 		Request: httpapi.Request{What: what, Method: http.MethodPut, Path: keyPath(id), Body: changed{
@@ -45,23 +45,4 @@ func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.Mint
 			strings.Join(wrong, ", ")+"; a new credential is needed")
 	}
 	return shown.credential(name), nil
-}
-
-// only returns the id of the one key that ref names.
-func (c *client) only(ctx context.Context, ref provider.Ref, name string) (string, error) {
-	if ref.ID != "" {
-		return ref.ID, nil
-	}
-	all, err := c.keys(ctx)
-	if err != nil {
-		return "", err
-	}
-	switch found := named(all, name); len(found) {
-	case 0:
-		return "", provider.Invalid("there is no API key of this name to change; a new credential is needed")
-	case 1:
-		return found[0].ID, nil
-	default:
-		return "", provider.Invalid("more than one API key has this name, so none was changed; a new credential is needed")
-	}
 }

@@ -80,7 +80,7 @@ func TestWireFormat(t *testing.T) {
 	if _, err := updater.Update(t.Context(), ref, wide); err != nil {
 		t.Fatal(err)
 	}
-	compare("Update", sent{"PUT " + one, fmt.Sprintf(
+	compare("Update", sent{"GET /v4/account/api-keys", ""}, sent{"PUT " + one, fmt.Sprintf(
 		`{"name":"%s","permissions":["residential:read"],"allowed_subaccounts":[],"allowed_ips":[],"expires_at":%d}`,
 		narrow.Name, wide.Grant.ExpiresAt.Unix())}, sent{"GET " + one, ""})
 

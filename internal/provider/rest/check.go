@@ -76,8 +76,8 @@ func (p *program) limits() string {
 	if l.Name < 0 || l.Live < 0 || l.Listed < 0 || l.Scopes < 0 || l.Buckets < 0 {
 		return "spec.rest.limits: a limit is not negative; leave it out where there is none"
 	}
-	if l.Listed > 0 && p.createdAt == nil && p.get == nil {
-		return "spec.rest.limits.listed: of a list that does not show everything, credential.createdAt or get is needed to tell what is missing from it"
+	if l.Listed > 0 && p.get == nil {
+		return "spec.rest.limits.listed: get is missing; a credential that the list no longer shows is asked for by its id"
 	}
 	return ""
 }

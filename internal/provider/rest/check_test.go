@@ -61,7 +61,7 @@ func TestWrongSettings(t *testing.T) {
 		}, "spec.rest.expiry.enforcedBy", "credential.expiresAt is missing"},
 		"names too short":              {func(s *Settings) { s.Limits.Name = 20 }, "spec.rest.limits.name", "32"},
 		"a negative limit":             {func(s *Settings) { s.Limits.Live = -1 }, "spec.rest.limits", "negative"},
-		"a list that nobody completes": {func(s *Settings) { s.Limits.Listed = 100 }, "spec.rest.limits.listed", "createdAt or get"},
+		"a list that nobody completes": {func(s *Settings) { s.Limits.Listed = 100 }, "spec.rest.limits.listed", "get is missing"},
 		"an unknown code":              {func(s *Settings) { s.Error.Codes = map[string]provider.Code{"x": "Bad"} }, "spec.rest.error.codes[x]", `"Bad" is not one of`},
 		"a key in both":                {func(s *Settings) { s.Connection = map[string]string{"token": "x"} }, "spec.rest.connection[token]", "mint.secret"},
 		"credentials for workloads":    {func(s *Settings) { s.Connection = map[string]string{"x": "{{ .credentials.token }}"} }, "spec.rest.connection[x]", "there is no .credentials here"},

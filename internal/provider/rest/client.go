@@ -81,44 +81,18 @@ func (c *client) differs(made provider.Credential, req provider.MintRequest) str
 	return ""
 }
 
-// Revoke implements provider.Client. What is known by its ID is deleted by it;
-// what the list shows under the name is deleted too.
+// Revoke implements provider.Client. A request that carries the name alone cannot
+// end another credential, so it is sent even if the list does not show the name.
 func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
-	switch {
-	case ref.Name == "" && ref.ID == "":
-		return provider.Invalid("a credential to revoke needs a name or an id")
-	case ref.Name == "":
-		return c.revokeListed(ctx, ref, "")
-	case !ours(ref.Name):
-		return notOurs()
-	case ref.ID == "" && c.p.revoke.reads[fieldID]:
-		return c.revokeListed(ctx, ref, "")
-	}
-	if err := c.revoke(ctx, ref); err != nil {
-		return err
-	}
-	return c.revokeListed(ctx, ref, ref.ID)
-}
-
-// revokeListed revokes what the list shows for a reference, but not again what is
-// done: a list may lag.
-func (c *client) revokeListed(ctx context.Context, ref provider.Ref, done string) error {
-	found, err := c.find(ctx, ref)
-	if err != nil {
-		return err
-	}
-	for _, credential := range found {
-		if !ours(credential.Name) {
-			return notOurs()
+	if !c.p.revoke.reads[fieldID] {
+		if err := ref.Check(); err != nil {
+			return err
 		}
-		if credential.ID == done {
-			continue
-		}
-		if err := c.revoke(ctx, provider.Ref{Name: credential.Name, ID: credential.ID}); err != nil {
+		if err := c.revoke(ctx, provider.Credential{Name: ref.Name}); err != nil {
 			return err
 		}
 	}
-	return nil
+	return c.source(ref.Name).Revoke(ctx, ref, c.revoke)
 }
 
 // ours reports whether the operator made a credential of this name.
@@ -127,11 +101,8 @@ func ours(name string) bool {
 	return err == nil
 }
 
-func notOurs() error {
-	return provider.Invalid("this credential was not made by the operator and is left alone")
-}
-
-func (c *client) revoke(ctx context.Context, ref provider.Ref) error {
+func (c *client) revoke(ctx context.Context, found provider.Credential) error {
+	ref := provider.Ref{Name: found.Name, ID: found.ID}
 	_, err := c.send(ctx, c.p.revoke, "revoke the credential", refData(ref), nil, gone...)
 	return err
 }
@@ -159,11 +130,11 @@ func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.Mint
 	if c.p.update == nil {
 		return provider.Credential{}, provider.Invalid("spec.rest.update is missing: this provider changes nothing in place")
 	}
-	req.Name = orElse(req.Name, ref.Name)
+	req.Name = ref.Name
 	if err := c.mayAsk(req); err != nil {
 		return provider.Credential{}, err
 	}
-	before, err := c.one(ctx, ref)
+	before, err := c.source(ref.Name).One(ctx, ref)
 	if err != nil {
 		return provider.Credential{}, err
 	}
@@ -185,26 +156,12 @@ func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.Mint
 	switch {
 	case err != nil:
 		return provider.Credential{}, unclear(what, err.Error())
+	case after.Name != before.Name || after.ID != before.ID:
+		return provider.Credential{}, unclear(what, "the provider accepted it, and then showed another credential")
 	case !applied:
 		return provider.Credential{}, unclear(what, "the provider accepted it, but shows something else; spec.rest.update.applied is false")
 	}
 	return after, nil
-}
-
-// one returns the credential that a reference means.
-func (c *client) one(ctx context.Context, ref provider.Ref) (provider.Credential, error) {
-	found, err := c.find(ctx, ref)
-	if err != nil {
-		return provider.Credential{}, err
-	}
-	at := slices.IndexFunc(found, func(f provider.Credential) bool { return ref.ID == "" || f.ID == ref.ID })
-	if at < 0 {
-		return provider.Credential{}, provider.Invalid("there is no such credential to change")
-	}
-	if !ours(found[at].Name) {
-		return provider.Credential{}, notOurs()
-	}
-	return found[at], nil
 }
 
 // prober is a client of a vendor whose credentials can be tried.

@@ -120,8 +120,15 @@ func proxyScrapeHarness(t *testing.T) conformance.Harness {
 				Reason: provider.RefusedLifetime, Field: "spec.expiresIn",
 			},
 		},
-		Faults:  sim.Faults(),
-		Outside: conformance.Outside{Delete: sim.Delete, Disable: sim.Disable},
+		Faults: sim.Faults(),
+		Outside: conformance.Outside{
+			Delete: sim.Delete, Disable: sim.Disable, State: sim.State,
+			Make: func(t *testing.T) string {
+				t.Cleanup(func() { sim.Delete("by hand") })
+				return sim.Add(proxyscrapesim.Key{Name: "by hand", Permissions: []string{"residential:read"}})
+			},
+		},
+		MinterID: sim.Named("minter")[0].ID,
 		Changed: func() provider.Grant {
 			g := grant()
 			g.Scopes, g.AllowedIPs, g.ExpiresAt = []string{"residential:read", "residential:write"}, []string{"203.0.113.7"}, start.Add(12*time.Hour)
@@ -185,7 +192,25 @@ func spacesHarness(t *testing.T) conformance.Harness {
 			},
 		},
 		Faults:  sim.Faults(),
-		Outside: conformance.Outside{Delete: sim.Delete},
+		Outside: outside(sim),
+	}
+}
+
+// account is what the simulators of package restsim share.
+type account interface {
+	Delete(name string)
+	Add() (id string)
+	Crowd(n int) (remove func())
+	State(id string) string
+}
+
+func outside(sim account) conformance.Outside {
+	return conformance.Outside{
+		Delete: sim.Delete, State: sim.State,
+		Make: func(t *testing.T) string {
+			t.Cleanup(sim.Crowd(0))
+			return sim.Add()
+		},
 	}
 }
 
@@ -203,7 +228,7 @@ func newestHarness(t *testing.T) conformance.Harness {
 	h.Alive = func(_ context.Context, m provider.Minted) (bool, error) {
 		return sim.Accepts(m.Secret["AWS_ACCESS_KEY_ID"].Reveal(), m.Secret["AWS_SECRET_ACCESS_KEY"].Reveal()), nil
 	}
-	h.Outside.Delete, h.Crowd = sim.Delete, sim.Crowd
+	h.Outside, h.Crowd = outside(sim), sim.Crowd
 	return h
 }
 
@@ -233,7 +258,7 @@ func giteaHarness(t *testing.T) conformance.Harness {
 			},
 		},
 		Faults:  sim.Faults(),
-		Outside: conformance.Outside{Delete: sim.Delete},
+		Outside: outside(sim),
 	}
 }
 

@@ -14,89 +14,55 @@ import (
 // maxPages ends a list that does not end by itself.
 const maxPages = 1000
 
-// clockSkew is how far the vendor's clock may be off ours when times are compared.
-const clockSkew = 5 * time.Minute
-
 const listing = "list the credentials"
+
+// source is what the vendor shows: its list, and each credential by its ID where
+// get is declared. The name is for a get that is by name.
+func (c *client) source(name string) provider.Source {
+	out := provider.Source{
+		Listed: c.p.settings.Limits.Listed, Where: "at the provider",
+		List: func(ctx context.Context, name string) ([]provider.Seen, error) {
+			var all []provider.Seen
+			for credential, err := range c.all(ctx, name) {
+				if err != nil {
+					return nil, err
+				}
+				all = append(all, provider.Seen{Credential: credential})
+			}
+			return all, nil
+		},
+	}
+	if c.p.get != nil {
+		out.Get = func(ctx context.Context, id string) (provider.Seen, bool, error) {
+			return c.known(ctx, provider.Ref{Name: name, ID: id})
+		}
+	}
+	return out
+}
 
 // Find implements provider.Client.
 func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
-	found, err := c.find(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	if ref.Name != "" {
-		found = slices.DeleteFunc(found, func(f provider.Credential) bool { return f.Name != ref.Name })
-	}
-	return found, nil
+	return c.source(ref.Name).Find(ctx, ref)
 }
 
-// find returns what has the name; without a name, what has the ID.
-func (c *client) find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
-	var found []provider.Credential
-	var oldest time.Time
-	seen := 0
-	for credential, err := range c.all(ctx, ref.Name) {
-		if err != nil {
-			return nil, err
-		}
-		seen++
-		oldest = earlier(oldest, credential.CreatedAt)
-		if means(ref, credential) {
-			found = append(found, credential)
-		}
-	}
-	limit := c.p.settings.Limits.Listed
-	if len(found) > 0 || limit == 0 || seen < limit {
-		return found, nil
-	}
-	return c.beyond(ctx, ref, oldest)
-}
-
-// means reports whether a credential has the name; without a name, the ID.
-func means(ref provider.Ref, c provider.Credential) bool {
-	if ref.Name != "" {
-		return c.Name == ref.Name
-	}
-	return c.ID == ref.ID
-}
-
-// earlier returns the earlier of two times; zero is none.
-func earlier(a, b time.Time) time.Time {
-	if a.IsZero() || !b.IsZero() && b.Before(a) {
-		return b
-	}
-	return a
-}
-
-// beyond decides about what is not in a list that is full: it shows the newest
-// only, so what was made after the oldest in it would be there.
-func (c *client) beyond(ctx context.Context, ref provider.Ref, oldest time.Time) ([]provider.Credential, error) {
-	if !ref.Since.IsZero() && !oldest.IsZero() && oldest.Before(ref.Since.Add(-clockSkew)) {
-		return nil, nil
-	}
-	if c.p.get != nil && ref.ID != "" {
-		return c.known(ctx, ref)
-	}
-	return nil, &provider.Error{Code: provider.CodeUnavailable, Message: fmt.Sprintf(
-		"could not find the credential %s: the provider lists only the newest %d, and it may be older; delete credentials that are no longer needed, or look for it there and delete it",
-		orElse(ref.Name, ref.ID), c.p.settings.Limits.Listed)}
-}
-
-// known asks for one credential by its ID.
-func (c *client) known(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+// known asks for one credential with get.
+func (c *client) known(ctx context.Context, ref provider.Ref) (provider.Seen, bool, error) {
+	const what = "look at the credential"
 	item, err := c.show(ctx, ref)
 	if errors.Is(err, errNone) {
-		return nil, nil
+		return provider.Seen{}, false, nil
 	}
 	if err != nil {
-		return nil, err
+		return provider.Seen{}, false, err
 	}
 	found, err := c.describe(ctx, map[string]any{varItem: item}, true)
 	if err != nil {
-		return nil, unclear("look at the credential", err.Error())
+		return provider.Seen{}, false, unclear(what, err.Error())
 	}
-	return []provider.Credential{found}, nil
+	if c.p.get.reads[fieldID] && found.ID != ref.ID {
+		return provider.Seen{}, false, unclear(what, "the provider answered with another credential than the one asked for")
+	}
+	return provider.Seen{Credential: found}, true, nil
 }
 
 // errNone says that there is no such credential.

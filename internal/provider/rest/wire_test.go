@@ -83,8 +83,8 @@ func TestWireOfSpaces(t *testing.T) {
 		{"GET", "/v2/spaces/keys?per_page=200", auth, ""},
 		{"POST", "/v2/spaces/keys", auth, fmt.Sprintf(
 			`{"name":%q,"grants":[{"bucket":"datasets","permission":"read"},{"bucket":"models","permission":"read"}]}`, req.Name)},
-		{"DELETE", "/v2/spaces/keys/" + minted.Credential.ID, auth, ""},
 		{"GET", "/v2/spaces/keys?name=" + req.Name + "&per_page=200", auth, ""},
+		{"DELETE", "/v2/spaces/keys/" + minted.Credential.ID, auth, ""},
 	}
 	if diff := cmp.Diff(want, wire(t, sim.Requests(), "Authorization")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -189,7 +189,7 @@ func TestEndlessListsEnd(t *testing.T) {
 			s.List.Next, s.List.Query = next, map[string]string{"per_page": "1"}
 			cfg.Settings = s
 			client, _ := connect(t, cfg)
-			if _, err := client.Find(t.Context(), provider.Ref{Name: "x"}); err == nil || !strings.Contains(err.Error(), "spec.rest.list.next") {
+			if _, err := client.Find(t.Context(), provider.Ref{Name: mintRequest(t, bucketGrant()).Name}); err == nil || !strings.Contains(err.Error(), "spec.rest.list.next") {
 				t.Errorf("got %v", err)
 			}
 		})
@@ -301,7 +301,9 @@ func TestRevokeIsNotBelieved(t *testing.T) {
 		"done": {204, "", true}, "not there": {404, "text/html", true}, "gone": {410, "application/json", true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			client := vendor(t, tc.status, http.Header{"Content-Type": {tc.kind}}, "", nil)
+			client := vendor(t, tc.status, http.Header{"Content-Type": {tc.kind}}, "", func(s *rest.Settings) {
+				s.List.Items = `[{"id": "1", "name": "` + ref.Name + `"}]`
+			})
 			if err := client.Revoke(t.Context(), ref); (err == nil) != tc.gone {
 				t.Errorf("got %v", err)
 			}

@@ -142,6 +142,24 @@ func (s *Simulator) Named(name string) []Key {
 	return out
 }
 
+// State describes the key with an id; empty when there is none.
+func (s *Simulator) State(id string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, k := range s.keys {
+		if k.ID == id {
+			shown := *k
+			shown.Expires = nil
+			end := int64(0)
+			if k.Expires != nil {
+				end = *k.Expires
+			}
+			return fmt.Sprintf("%+v %d", shown, end)
+		}
+	}
+	return ""
+}
+
 // Requests returns every request so far, and forgets them.
 func (s *Simulator) Requests() []Request {
 	s.mu.Lock()

@@ -6,6 +6,7 @@ package restsim
 import (
 	"crypto/rand"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"slices"
@@ -77,6 +78,23 @@ func (s *store) Crowd(n int) (remove func()) {
 }
 
 const crowd = "somebody-else"
+
+// Add makes one token that is not the operator's, and returns its ID.
+func (s *store) Add() (id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.add(crowd, nil, nil).ID
+}
+
+// State describes the token with an ID; empty when there is none.
+func (s *store) State(id string) string {
+	for _, t := range s.Tokens() {
+		if t.ID == id {
+			return fmt.Sprintf("%+v", t)
+		}
+	}
+	return ""
+}
 
 // Accepts is the data plane: it reports whether a secret is that of the token with this ID.
 func (s *store) Accepts(id, secret string) bool {

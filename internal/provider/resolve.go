@@ -1,0 +1,160 @@
+package provider
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"apitoken.dev/operator/internal/credname"
+)
+
+// clockSkew is how far a provider's clock may differ from ours when Source
+// compares the times of both.
+const clockSkew = 5 * time.Minute
+
+// Source is what a provider shows of its credentials. Its methods are the only
+// way from a Ref to a credential: they return what the provider shows under
+// Ref.Name and nothing else. An ID is only a hint, because it can be wrong.
+type Source struct {
+	// List returns every credential that the provider lists, of any owner. It may
+	// leave out credentials of other names.
+	List func(ctx context.Context, name string) ([]Seen, error)
+	// Get returns one credential by its ID; ok is false when the provider says that
+	// it has none. Nil: the provider cannot be asked.
+	Get func(ctx context.Context, id string) (seen Seen, ok bool, err error)
+	// Listed is how many credentials List returns at most, the newest; 0: all.
+	Listed int
+	// Where is the place where a person finds a credential that List leaves out,
+	// such as "in the portal".
+	Where string
+}
+
+// Seen is a credential as the provider shows it.
+type Seen struct {
+	Credential
+	// Ended: it gives no access, never will again, and leaves its name free.
+	Ended bool
+}
+
+// Check returns an error, not in doubt, unless the Ref has a name that this
+// operator makes. A driver acts on no other.
+func (r Ref) Check() error {
+	if r.Name == "" {
+		return Invalid("a credential is known by its name, and none was given; an id alone is not enough")
+	}
+	if _, err := credname.Parse(r.Name); err != nil {
+		return Invalid("this credential was not made by the operator and is left alone")
+	}
+	return nil
+}
+
+// Find implements Client.Find. It returns an error in doubt when a credential of
+// this name may exist although the provider does not show it.
+func (s Source) Find(ctx context.Context, ref Ref) ([]Credential, error) {
+	found, err := s.look(ctx, ref)
+	if err != nil && len(found) == 0 {
+		return nil, err
+	}
+	return found, nil
+}
+
+// Revoke implements Client.Revoke: it calls end for every credential of the name.
+// It returns an error when the ID is that of a credential of another name.
+func (s Source) Revoke(ctx context.Context, ref Ref, end func(context.Context, Credential) error) error {
+	found, unsettled := s.look(ctx, ref)
+	for _, c := range found {
+		if err := end(ctx, c); err != nil {
+			return err
+		}
+	}
+	return unsettled
+}
+
+// One returns the credential of the name, for Client.Update. It returns an error,
+// not in doubt, when there is none, or several, or when it has another ID.
+func (s Source) One(ctx context.Context, ref Ref) (Credential, error) {
+	found, err := s.look(ctx, ref)
+	switch {
+	case err != nil:
+		return Credential{}, err
+	case len(found) == 0:
+		return Credential{}, Invalid("there is no credential of this name to change; a new credential is needed")
+	case len(found) > 1:
+		return Credential{}, Invalid("more than one credential has this name, so none was changed; a new credential is needed")
+	case ref.ID != "" && found[0].ID != ref.ID:
+		return Credential{}, Invalid("the credential of this name has another id, so it was not changed; a new credential is needed")
+	}
+	return found[0], nil
+}
+
+// look returns what the provider shows under the name, and an error when that may
+// not be all of it: both can be set.
+func (s Source) look(ctx context.Context, ref Ref) ([]Credential, error) {
+	if err := ref.Check(); err != nil {
+		return nil, err
+	}
+	listed, err := s.List(ctx, ref.Name)
+	if err != nil {
+		return nil, err
+	}
+	var found []Credential
+	shown := false // the provider knows the name, or the ID
+	for _, seen := range listed {
+		shown = shown || seen.Name == ref.Name
+		if seen.Name == ref.Name && !seen.Ended {
+			found = append(found, seen.Credential)
+		}
+	}
+	if ref.ID != "" {
+		seen, ok, err := s.byID(ctx, ref.ID, listed)
+		switch {
+		case err != nil:
+			return found, err
+		case ok && seen.Name != ref.Name && !seen.Ended:
+			return found, misnamed(ref)
+		case ok && !seen.Ended && !slices.ContainsFunc(found, func(c Credential) bool { return c.ID == seen.ID }):
+			found = append(found, seen.Credential)
+		}
+		shown = shown || s.Get != nil || ok
+	}
+	if !shown && s.hides(listed, ref.Since) {
+		return nil, s.unlisted(ref)
+	}
+	return found, nil
+}
+
+// byID returns the credential of an ID from the list, or asks for it.
+func (s Source) byID(ctx context.Context, id string, listed []Seen) (Seen, bool, error) {
+	if i := slices.IndexFunc(listed, func(seen Seen) bool { return seen.ID == id }); i >= 0 {
+		return listed[i], true, nil
+	}
+	if s.Get == nil {
+		return Seen{}, false, nil
+	}
+	return s.Get(ctx, id)
+}
+
+// hides reports whether a credential made after since can be missing from the
+// list. It cannot when the list has room, or goes back to a time before since.
+func (s Source) hides(listed []Seen, since time.Time) bool {
+	if s.Listed == 0 || len(listed) < s.Listed {
+		return false
+	}
+	return since.IsZero() || !slices.ContainsFunc(listed, func(seen Seen) bool {
+		return !seen.CreatedAt.IsZero() && seen.CreatedAt.Before(since.Add(-clockSkew))
+	})
+}
+
+// misnamed is the error for an ID of a credential of another name. That is never
+// "gone": a user may have renamed the credential.
+func misnamed(ref Ref) *Error {
+	return &Error{Code: CodeInvalid, NotExecuted: true, Message: "the credential with the id of " + ref.Name +
+		" has another name at the provider, and is left alone: rename it back, or delete it there"}
+}
+
+func (s Source) unlisted(ref Ref) *Error {
+	return &Error{Code: CodeUnavailable, Message: fmt.Sprintf(
+		"could not find the credential %s: the provider lists only its newest %d, and it may be older: look for it %s and delete it there, or delete others that are not needed",
+		ref.Name, s.Listed, s.Where)}
+}
