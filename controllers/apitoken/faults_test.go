@@ -2,6 +2,7 @@ package apitoken_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -51,9 +52,12 @@ func TestMintFails(t *testing.T) {
 			if token := w.token("training"); token.Status.Retry != nil {
 				t.Errorf("the backoff is left: %+v", token.Status.Retry)
 			}
-			if !seen(c.reason) {
-				t.Errorf("reason %s was never shown", c.reason)
-			}
+			w.until(func() string { // a watch may deliver later than a read
+				if !seen(c.reason) {
+					return fmt.Sprintf("reason %s was never shown", c.reason)
+				}
+				return ""
+			})
 		})
 	}
 }

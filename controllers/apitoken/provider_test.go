@@ -2,6 +2,7 @@ package apitoken_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -46,26 +47,39 @@ func TestNamespaceNotAdmitted(t *testing.T) {
 		},
 	}
 	w.ok(w.Create(w.ctx, store))
+	w.driver.Refuse = func(r provider.MintRequest) *provider.Refusal {
+		if slices.Contains(r.Grant.Buckets, "nowhere") {
+			return &provider.Refusal{Reason: provider.RefusedBucket, Field: "spec.buckets", Value: "nowhere", Message: "it does not exist"}
+		}
+		return nil
+	}
 	w.start()
-	w.declare("training", func(t *v1alpha1.ApiToken) {
+	shared := func(t *v1alpha1.ApiToken) {
 		t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "shared-store"}
-	})
+	}
+	w.declare("training", shared)
+	// The operator issues nothing for this one, and shows in it which labels of the namespace it has seen.
+	w.declare("probe", shared, func(t *v1alpha1.ApiToken) { t.Spec.Buckets = []v1alpha1.Bucket{"nowhere"} })
 	w.stalls("training", v1alpha1.ReasonNamespaceNotAllowed, "spec.providerRef", `does not serve namespace "`+w.ns+`"`, "label the namespace")
 	w.settle("training")
 	w.mints(0)
 	w.label(map[string]string{"tokens": "allowed"})
 	first := activeOf(w.ready("training")).Name
 	w.uses("training")
+	w.stalls("probe", v1alpha1.ReasonBucketNotGrantable)
 
 	w.label(nil)
+	w.stalls("probe", v1alpha1.ReasonNamespaceNotAllowed)
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonNamespaceNotAllowed, "still holds credential")
 	w.onlyLive(first)
 
 	// The provider goes only after what it issued; what is not admitted is still revoked.
 	w.ok(w.Delete(w.ctx, store))
-	w.delete("training")
-	w.gone("training")
+	for _, name := range []string{"training", "probe"} {
+		w.delete(name)
+		w.gone(name)
+	}
 	w.onlyLive()
 	w.until(func() string {
 		var left v1alpha1.ClusterTokenProviderList

@@ -39,7 +39,7 @@ const (
 	// minterToken is the minting credential.
 	minterToken = "CANARY-minting-credential"
 	// patience is how long a test waits for something that has to happen.
-	patience = 30 * time.Second
+	patience = testutil.Patience
 )
 
 var (
@@ -372,13 +372,14 @@ func (w *world) advance(d time.Duration, names ...string) {
 	}
 }
 
-// poke makes the operator look at an ApiToken, by a change that means nothing to it.
+// poke makes the operator reconcile an ApiToken, by a change that means nothing to it.
+// The operator may already have let the ApiToken go: then there is nothing to do.
 func (w *world) poke(name string) {
 	w.Helper()
 	poke := w.pokes.Add(1)
 	t := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}}
 	patch := fmt.Sprintf(`{"metadata":{"annotations":{"example.com/poke":"%d"}}}`, poke)
-	w.ok(w.Patch(w.ctx, t, client.RawPatch("application/merge-patch+json", []byte(patch))))
+	w.ok(client.IgnoreNotFound(w.Patch(w.ctx, t, client.RawPatch("application/merge-patch+json", []byte(patch)))))
 }
 
 // settle returns once the operator has looked at an ApiToken and found nothing to do.

@@ -87,18 +87,18 @@ func TestNotReady(t *testing.T) {
 		"the provider does not answer": {
 			prepare: func(w *world) {
 				w.secret("minter", "good")
-				w.backend.Script(fake.Connect, fake.Fault{Kind: fake.InDoubt}, fake.Fault{Kind: fake.InDoubt})
+				w.connects(fake.Fault{Kind: fake.InDoubt})
 			},
 			reason: v1alpha1.ReasonUnreachable, says: []string{"did not answer", "tried again"},
-			mend: func(*world) {},
+			mend: func(w *world) { w.connects(fake.Fault{}) },
 		},
 		"a setting is refused": {
 			prepare: func(w *world) {
 				w.secret("minter", "good")
-				w.backend.Script(fake.Connect, fake.Fault{Kind: fake.Reject})
+				w.connects(fake.Fault{Kind: fake.Reject})
 			},
 			reason: v1alpha1.ReasonInvalidSettings, stalled: true,
-			mend: func(*world) {},
+			mend: func(w *world) { w.connects(fake.Fault{}) },
 		},
 		"there is no driver": {
 			prepare: func(w *world) { w.secret("minter", "good") }, region: "driverless",

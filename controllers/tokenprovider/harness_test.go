@@ -1,6 +1,7 @@
 package tokenprovider
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -20,6 +21,7 @@ import (
 	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/internal/testenv"
+	"apitoken.dev/operator/internal/testutil"
 )
 
 var env *testenv.Env
@@ -48,6 +50,19 @@ type world struct {
 	namespace string
 	// pool of the controllers that run.
 	pool *connections.Pool
+	// connecting is the fault of every Connect, until it is replaced.
+	connecting atomic.Pointer[fake.Fault]
+}
+
+// connects makes every check of credentials end in a fault until the next call. The
+// operator retries by itself, so a fault that passes may be over before a test sees it.
+func (w *world) connects(f fake.Fault) { w.connecting.Store(&f) }
+
+func (w *world) onCall(_ context.Context, call fake.Call) fake.Fault {
+	if f := w.connecting.Load(); f != nil && call.Verb == fake.Connect && call.Phase == fake.Before {
+		return *f
+	}
+	return fake.Fault{}
 }
 
 var worlds atomic.Int32
@@ -55,7 +70,7 @@ var worlds atomic.Int32
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{t: t, scheme: runtime.NewScheme(), backend: fake.NewBackend(clock.NewReal()), namespace: fmt.Sprintf("w%d", worlds.Add(1))}
-	w.backend.Token = "good"
+	w.backend.Token, w.backend.OnCall = "good", w.onCall
 	if err := errors.Join(corev1.AddToScheme(w.scheme), v1alpha1.AddToScheme(w.scheme)); err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +175,7 @@ func (w *world) eventually(check func() error) {
 	w.t.Helper()
 	c := clock.NewReal()
 	var err error
-	for c.Monotonic() < 30*time.Second {
+	for c.Monotonic() < testutil.Patience {
 		if err = check(); err == nil {
 			return
 		}

@@ -48,8 +48,8 @@ func TestFailedCallsHaveTheProviderExamined(t *testing.T) {
 			key := w.provider("p", "minter")
 			w.ready(key)
 			fault := fake.Fault{Kind: fake.Reject, Code: test.code}
-			w.backend.Script(fake.Connect, fault, fault)
 			c := w.client(key)
+			w.connects(fault)
 			for range test.calls {
 				w.backend.Script(fake.Revoke, fault)
 				if err := c.Revoke(t.Context(), provider.Ref{Name: "n"}); err == nil {
@@ -64,6 +64,7 @@ func TestFailedCallsHaveTheProviderExamined(t *testing.T) {
 			if e := o.Status.LastError; e == nil || e.Code != string(test.code) || e.Message != "the provider rejected the request" || e.At.IsZero() {
 				t.Errorf("the last error is %+v", e)
 			}
+			w.connects(fake.Fault{})
 			w.ready(key)
 			if o := w.get(key); o.Status.LastError == nil {
 				t.Error("the last error went away with it")

@@ -30,7 +30,7 @@ import (
 
 const (
 	// patience is how long a test waits for something that has to happen.
-	patience = 30 * time.Second
+	patience = testutil.Patience
 	// minterToken is the minting credential.
 	minterToken = "CANARY-minting-credential"
 	// tokenName and storeName are the ApiToken and the provider of a situation.

@@ -23,6 +23,7 @@ import (
 	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/internal/testenv"
+	"apitoken.dev/operator/internal/testutil"
 )
 
 var env *testenv.Env
@@ -81,7 +82,7 @@ func eventually(t *testing.T, check func() error) {
 	t.Helper()
 	c := clock.NewReal()
 	var err error
-	for c.Monotonic() < time.Minute {
+	for c.Monotonic() < testutil.Patience {
 		if err = check(); err == nil {
 			return
 		}

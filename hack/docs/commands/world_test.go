@@ -143,7 +143,7 @@ func (w *world) sh(text string) {
 // until waits for something that has to happen.
 func (w *world) until(check func() error) {
 	w.t.Helper()
-	end := w.clock.Monotonic() + 30*time.Second
+	end := w.clock.Monotonic() + testutil.Patience
 	for {
 		err := check()
 		if err == nil {
