@@ -39,6 +39,7 @@ const (
 type Providers interface {
 	Facts(ctx context.Context, key connections.Key, namespace string) (connections.Facts, error)
 	Connect(ctx context.Context, key connections.Key) (connections.Connection, error)
+	Sharing(ctx context.Context, key connections.Key) (same []connections.Key, settled bool, err error)
 	Forget(key connections.Key)
 }
 
@@ -118,7 +119,7 @@ func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request, span trace
 		return ctrl.Result{RequeueAfter: secretstore.CacheLag}, nil
 	}
 	if p.facts.Capabilities.MaxLive > 0 {
-		defer r.accounts.lock(accountOf(p))()
+		defer r.accounts.lock(p.facts.AccountKey)()
 	}
 	decision, err := r.decide(ctx, p)
 	tracing.Note(span, "apitoken.rule", decision.Rule, "apitoken.reason", decision.Reason,

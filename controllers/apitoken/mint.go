@@ -116,7 +116,7 @@ func (a *Attempt) Reserve(ctx context.Context) error {
 		a.p.token.Status = *a.p.base.DeepCopy()
 		return reserveFailed(err)
 	}
-	a.r.window.reserved(accountOf(a.p))
+	a.r.window.reserved(a.conn.AccountKey)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math"
 	"slices"
 	"sync"
 	"time"
@@ -20,34 +21,33 @@ func nameOf(t *v1alpha1.ApiToken) types.NamespacedName {
 	return types.NamespacedName{Namespace: t.Namespace, Name: t.Name}
 }
 
-// accountOf identifies the account among all kinds of provider.
-func accountOf(p *pass) string { return p.facts.DriverType + "/" + p.facts.Account }
-
 // shared gathers what other ApiTokens have of the same account, where the
-// provider has room for few credentials or lists few.
+// provider has room for few credentials or lists few. It costs what the account
+// has, however many ApiTokens the cluster has.
 func (r *Reconciler) shared(ctx context.Context, p *pass) (plan.Shared, error) {
 	caps := p.facts.Capabilities
 	if caps.MaxLive == 0 && caps.Listed == 0 {
 		return plan.Shared{}, nil
 	}
-	tokens, err := r.ofAccount(ctx, p)
+	same, _, err := r.Providers.Sharing(ctx, p.key)
+	if err != nil {
+		return plan.Shared{}, fmt.Errorf("reading the providers of an account: %w", err)
+	}
+	var out plan.Shared
+	if caps.MaxLive > 0 {
+		if out.Ahead, err = r.ahead(ctx, p, same); err != nil {
+			return plan.Shared{}, err
+		}
+	}
+	unfinished, err := r.tokensOf(ctx, same, connections.Unfinished)
 	if err != nil {
 		return plan.Shared{}, err
 	}
-	var out plan.Shared
-	slices.SortFunc(tokens, precedence)
-	for i := range tokens {
-		if nameOf(&tokens[i]) == nameOf(p.token) {
-			break
-		}
-		out.Ahead = append(out.Ahead, plan.Claim{Token: nameOf(&tokens[i]).String(), Strategy: tokens[i].Spec.Rotation.Strategy})
-	}
 	var doubts []doubt
-	for i := range tokens {
-		t := &tokens[i]
-		for j := range t.Status.Credentials {
-			e := &t.Status.Credentials[j]
-			if e.IssuedAt != nil || e.ID != "" {
+	for _, t := range unfinished {
+		for i := range t.Status.Credentials {
+			e := &t.Status.Credentials[i]
+			if !connections.Open(e) {
 				continue
 			}
 			doubts = append(doubts, doubt{name: e.Name, since: reservedAt(e)})
@@ -56,41 +56,95 @@ func (r *Reconciler) shared(ctx context.Context, p *pass) (plan.Shared, error) {
 			}
 		}
 	}
-	if caps.Listed > 0 {
-		out.NewerThanDoubt, out.Doubt = r.window.newer(accountOf(p), doubts, tokens)
+	if caps.Listed == 0 {
+		return out, nil
+	}
+	var tokens []*v1alpha1.ApiToken
+	if len(doubts) > 0 {
+		if tokens, err = r.tokensOf(ctx, same, connections.Referencing); err != nil {
+			return plan.Shared{}, err
+		}
+	}
+	out.NewerThanDoubt, out.Doubt = r.window.newer(p.facts.AccountKey, doubts, tokens, r.Clock.Monotonic())
+	return out, nil
+}
+
+// ahead returns the first ApiTokens that come before this one in its account: as many
+// as can have a credential there, because no more of them decide anything.
+func (r *Reconciler) ahead(ctx context.Context, p *pass, same []connections.Key) ([]plan.Claim, error) {
+	tokens, err := r.tokensOf(ctx, same, connections.Referencing)
+	if err != nil {
+		return nil, err
+	}
+	tokens = slices.DeleteFunc(tokens, func(t *v1alpha1.ApiToken) bool {
+		return nameOf(t) == nameOf(p.token) || precedence(t, p.token) > 0
+	})
+	slices.SortFunc(tokens, precedence)
+	var out []plan.Claim
+	for _, t := range tokens {
+		if len(out) == p.facts.Capabilities.MaxLive {
+			break
+		}
+		holds, err := r.holdsSlot(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		if holds {
+			out = append(out, plan.Claim{Token: nameOf(t).String(), Strategy: t.Spec.Rotation.Strategy})
+		}
 	}
 	return out, nil
 }
 
-// ofAccount returns the ApiTokens of all providers that have the account of this
-// pass. They are shared with the cache.
-func (r *Reconciler) ofAccount(ctx context.Context, p *pass) ([]v1alpha1.ApiToken, error) {
-	var all v1alpha1.ApiTokenList
-	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing the ApiTokens of an account: %w", err)
+// holdsSlot reports whether an ApiToken has a claim to a slot of its account: the
+// provider admits it, or it has credentials there.
+func (r *Reconciler) holdsSlot(ctx context.Context, t *v1alpha1.ApiToken) (bool, error) {
+	if len(t.Status.Credentials) > 0 {
+		return true, nil
 	}
-	same := map[connections.Key]bool{p.key: true}
-	var out []v1alpha1.ApiToken
-	for i := range all.Items {
-		t := &all.Items[i]
-		key := connections.KeyFor(t)
-		if _, known := same[key]; !known {
-			f, err := r.Providers.Facts(ctx, key, t.Namespace)
-			if err != nil {
-				return nil, fmt.Errorf("reading the provider of ApiToken %s: %w", nameOf(t), err)
-			}
-			same[key] = f.Account != "" && f.Account == p.facts.Account && f.DriverType == p.facts.DriverType
+	f, err := r.Providers.Facts(ctx, connections.KeyFor(t), t.Namespace)
+	if err != nil {
+		return false, fmt.Errorf("reading the provider of an ApiToken of the same account: %w", err)
+	}
+	return f.Admitted, nil
+}
+
+// tokensOf returns ApiTokens of some providers. They are shared with the cache.
+func (r *Reconciler) tokensOf(ctx context.Context, providers []connections.Key,
+	read func(context.Context, client.Reader, connections.Key) ([]v1alpha1.ApiToken, error),
+) ([]*v1alpha1.ApiToken, error) {
+	var out []*v1alpha1.ApiToken
+	for _, key := range providers {
+		tokens, err := read(ctx, r.Client, key)
+		if err != nil {
+			return nil, err
 		}
-		if same[key] {
-			out = append(out, *t)
+		for i := range tokens {
+			out = append(out, &tokens[i])
 		}
 	}
 	return out, nil
+}
+
+// knowsAccount returns errSuperseded if a pass began without knowing which account
+// it is about, or who else has it. The next pass knows more.
+func (r *Reconciler) knowsAccount(ctx context.Context, p *pass, conn connections.Connection) error {
+	if conn.AccountKey != p.facts.AccountKey {
+		return fmt.Errorf("the account was not known yet: %w", errSuperseded)
+	}
+	_, settled, err := r.Providers.Sharing(ctx, p.key)
+	if err != nil {
+		return fmt.Errorf("reading the providers of an account: %w", err)
+	}
+	if !settled {
+		return fmt.Errorf("another provider of the same server may have the account: %w", errSuperseded)
+	}
+	return nil
 }
 
 // precedence orders ApiTokens of one account: those that have credentials come
 // first, then the older ones.
-func precedence(a, b v1alpha1.ApiToken) int {
+func precedence(a, b *v1alpha1.ApiToken) int {
 	rank := func(t *v1alpha1.ApiToken) int {
 		if len(t.Status.Credentials) > 0 {
 			return 0
@@ -98,7 +152,7 @@ func precedence(a, b v1alpha1.ApiToken) int {
 		return 1
 	}
 	return cmp.Or(
-		cmp.Compare(rank(&a), rank(&b)),
+		cmp.Compare(rank(a), rank(b)),
 		a.CreationTimestamp.Compare(b.CreationTimestamp.Time),
 		cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }
@@ -110,62 +164,99 @@ func reservedAt(e *v1alpha1.LedgerEntry) time.Time {
 	return e.ReservedAt.Time
 }
 
-// doubt is an attempt whose end is not known.
+// doubt is an attempt with an unknown outcome.
 type doubt struct {
 	name  string
 	since time.Time
 }
 
+// maxWindows bounds the accounts that a window remembers at the same time.
+const maxWindows = 1024
+
 // window counts the reservations of each account since this process first saw
-// an attempt whose end is not known.
+// an attempt with an unknown outcome. An account without any takes no memory.
 type window struct {
 	mu     sync.Mutex
-	counts map[string]int
-	seen   map[string]map[string]int
+	counts map[connections.AccountKey]*counted
 }
 
-func (w *window) reserved(account string) {
+// counted is what a window knows of one account.
+type counted struct {
+	reservations int
+	// seen is how many there were when each doubt was first seen.
+	seen map[string]int
+	// used is when it was last looked at, by the monotonic clock.
+	used time.Duration
+}
+
+// reserved counts a reservation.
+func (w *window) reserved(account connections.AccountKey) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.counts == nil {
-		w.counts = map[string]int{}
+	if c := w.counts[account]; c != nil {
+		c.reservations++
 	}
-	w.counts[account]++
 }
 
 // newer returns how many reservations came after the oldest doubt, and its name:
 // those that this process made, or those that the ledgers still show, whichever
 // are more. A process that starts does not know of reservations whose entries
 // are gone; a driver never takes a name that may have fallen out for gone.
-func (w *window) newer(account string, doubts []doubt, tokens []v1alpha1.ApiToken) (count int, name string) {
+func (w *window) newer(account connections.AccountKey, doubts []doubt, tokens []*v1alpha1.ApiToken, now time.Duration) (count int, name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	before := w.seen[account]
-	now := make(map[string]int, len(doubts))
+	if len(doubts) == 0 {
+		delete(w.counts, account)
+		return 0, ""
+	}
+	c := w.counts[account]
+	if c == nil {
+		c = w.add(account)
+	}
+	c.used = now
+	seen := make(map[string]int, len(doubts))
 	for _, d := range doubts {
-		first, known := before[d.name]
+		first, known := c.seen[d.name]
 		if !known {
-			first = w.counts[account]
+			first = c.reservations
 		}
-		now[d.name] = first
-		n := max(w.counts[account]-first, shown(tokens, d))
+		seen[d.name] = first
+		n := max(c.reservations-first, shown(tokens, d))
 		if name == "" || n > count {
 			count, name = n, d.name
 		}
 	}
-	if w.seen == nil {
-		w.seen = map[string]map[string]int{}
-	}
-	w.seen[account] = now
+	c.seen = seen
 	return count, name
 }
 
+// add makes room for one more account: the one that was not looked at for the longest
+// time goes. The lock is held.
+func (w *window) add(account connections.AccountKey) *counted {
+	if w.counts == nil {
+		w.counts = map[connections.AccountKey]*counted{}
+	}
+	if len(w.counts) >= maxWindows {
+		var oldest connections.AccountKey
+		used := time.Duration(math.MaxInt64)
+		for key, c := range w.counts {
+			if c.used < used {
+				oldest, used = key, c.used
+			}
+		}
+		delete(w.counts, oldest)
+	}
+	c := &counted{}
+	w.counts[account] = c
+	return c
+}
+
 // shown counts the ledger entries reserved after an attempt.
-func shown(tokens []v1alpha1.ApiToken, d doubt) int {
+func shown(tokens []*v1alpha1.ApiToken, d doubt) int {
 	n := 0
-	for i := range tokens {
-		for j := range tokens[i].Status.Credentials {
-			if reservedAt(&tokens[i].Status.Credentials[j]).After(d.since) {
+	for _, t := range tokens {
+		for i := range t.Status.Credentials {
+			if reservedAt(&t.Status.Credentials[i]).After(d.since) {
 				n++
 			}
 		}
@@ -173,94 +264,37 @@ func shown(tokens []v1alpha1.ApiToken, d doubt) int {
 	return n
 }
 
-// accounts are locked one by one.
+// accounts are locked one by one. Only those that are locked take memory.
 type accounts struct {
 	mu    sync.Mutex
-	locks map[string]*sync.Mutex
+	locks map[connections.AccountKey]*accountLock
 }
 
-func (a *accounts) lock(account string) (unlock func()) {
+type accountLock struct {
+	sync.Mutex
+	// users hold it or wait for it.
+	users int
+}
+
+func (a *accounts) lock(account connections.AccountKey) (unlock func()) {
 	a.mu.Lock()
 	if a.locks == nil {
-		a.locks = map[string]*sync.Mutex{}
+		a.locks = map[connections.AccountKey]*accountLock{}
 	}
 	l := a.locks[account]
 	if l == nil {
-		l = &sync.Mutex{}
+		l = &accountLock{}
 		a.locks[account] = l
 	}
+	l.users++
 	a.mu.Unlock()
 	l.Lock()
-	return l.Unlock
-}
-
-// proofs remember when it was last tried whether a credential is deleted.
-type proofs struct {
-	mu   sync.Mutex
-	last map[string]time.Duration
-}
-
-func (p *proofs) tried(name string, now time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.last == nil {
-		p.last = map[string]time.Duration{}
+	return func() {
+		l.Unlock()
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if l.users--; l.users == 0 {
+			delete(a.locks, account)
+		}
 	}
-	p.last[name] = now
-}
-
-// forget drops what is remembered of a credential that is gone.
-func (p *proofs) forget(name string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.last, name)
-}
-
-// wait is how long until it is tried again; 0: now.
-func (p *proofs) wait(name string, now time.Duration) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	last, ok := p.last[name]
-	if !ok {
-		return 0
-	}
-	if wait := last + proofInterval - now; wait > 0 {
-		return wait
-	}
-	delete(p.last, name)
-	return 0
-}
-
-// refusals remember handed-over credentials that cannot be used, by the version
-// of their Secret.
-type refusals struct {
-	mu  sync.Mutex
-	why map[types.NamespacedName]refused
-}
-
-type refused struct{ version, message string }
-
-func (r *refusals) add(token types.NamespacedName, version, message string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.why == nil {
-		r.why = map[types.NamespacedName]refused{}
-	}
-	r.why[token] = refused{version, message}
-}
-
-// of returns why the credential in this version cannot be used; empty: not known.
-func (r *refusals) of(token types.NamespacedName, version string) string {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if why, ok := r.why[token]; ok && why.version == version {
-		return why.message
-	}
-	return ""
-}
-
-func (r *refusals) forget(token types.NamespacedName) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	delete(r.why, token)
 }

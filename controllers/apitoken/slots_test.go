@@ -5,7 +5,9 @@ import (
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
@@ -228,4 +230,24 @@ func TestListingWindow(t *testing.T) {
 	w.clock.Advance(time.Minute)
 	w.readyInTheEnd("three")
 	w.readyInTheEnd("doubtful")
+}
+
+// TestClaimedAccountTakesNoSlots: the declaration of a provider names another's
+// account, with credentials of its own. It is another account.
+func TestClaimedAccountTakesNoSlots(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.driver.Caps.MaxLive = 2
+	w.driver.At = func(provider.Config) provider.Server { return provider.Server{Host: "vendor", Declared: true} }
+	w.createMinter()
+	w.createProvider()
+	w.backend.Token = "" // it admits any credentials, and answers the same account
+	w.ok(w.Create(w.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "own"},
+		Data: map[string][]byte{fake.TokenKey: []byte("of-the-claimant")}}))
+	claimant := providerSpec()
+	claimant.CredentialsSecretRef.Name = "own"
+	w.ok(w.Create(w.ctx, &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "claimant"}, Spec: claimant}))
+	w.start()
+	claimed := activeOf(w.issued("claims", func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "claimant" })).Name
+	w.onlyLive(claimed, activeOf(w.issued("training")).Name)
 }

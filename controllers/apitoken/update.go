@@ -83,6 +83,9 @@ func (r *Reconciler) countSlots(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
+	if err := r.knowsAccount(ctx, p, conn); err != nil {
+		return err
+	}
 	counter, ok := conn.Client.(provider.Counter)
 	if !ok {
 		return errors.New("this provider has room for few credentials, and its driver cannot count them")

@@ -23,8 +23,12 @@ type Facts struct {
 	Found, Deleting, Ready, Admitted bool
 	// ReadyReason and ReadyMessage say why it is not Ready.
 	ReadyReason, ReadyMessage string
-	// Account the kept connection belongs to; without one, the recorded account.
+	// Account the kept connection belongs to; without one, the recorded account. It is
+	// compared with the ledgers of the provider's own ApiTokens only.
 	Account string
+	// AccountKey is the account that the server named last, for comparing with other
+	// providers; without an answer, a key that no other provider has.
+	AccountKey AccountKey
 	// GrantableScopes of the account; empty when not known.
 	GrantableScopes []string
 	// DriverType is empty and Driver nil when there is no driver for it.
@@ -45,7 +49,7 @@ func (p *Pool) Facts(ctx context.Context, key Key, namespace string) (Facts, err
 		return Facts{}, fmt.Errorf("reading %s: %w", key, err)
 	}
 	f := Facts{Found: true, Deleting: o.Deleting(), Ready: o.Ready(),
-		Account: p.account(o), GrantableScopes: slices.Clone(o.Status.GrantableScopes)}
+		Account: p.account(o), AccountKey: p.accounts.key(o), GrantableScopes: slices.Clone(o.Status.GrantableScopes)}
 	if !f.Ready {
 		f.ReadyReason, f.ReadyMessage = notReady(o)
 	}

@@ -35,6 +35,7 @@ func (p *Pool) Drop(key Key) {
 	defer p.mu.Unlock()
 	delete(p.kept, key)
 	delete(p.gates, key)
+	p.accounts.forget(key)
 }
 
 // gate returns the gate of a provider. The lock is held.

@@ -11,8 +11,12 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// IndexField is the field of an ApiToken that IndexProvider indexes.
-const IndexField = "spec.providerRef"
+const (
+	// IndexField is the field of an ApiToken that IndexProvider indexes.
+	IndexField = "spec.providerRef"
+	// openField is the field that indexOpen indexes.
+	openField = "status.credentials.open"
+)
 
 // ManagedCredentials is the value of the label apitoken.dev/managed on a Secret
 // that holds minting credentials. Published Secrets have another value; the
@@ -55,10 +59,34 @@ func IndexProvider(obj client.Object) []string {
 	return []string{KeyFor(token).String()}
 }
 
-// AddIndex makes a cache answer which ApiTokens refer to a provider.
+// Open reports whether the outcome of an attempt is unknown: no answer is in the
+// ledger, and no Secret was found to hold its credential.
+func Open(e *v1alpha1.LedgerEntry) bool {
+	return e.IssuedAt == nil && e.ID == "" && e.State != v1alpha1.StateActive
+}
+
+// indexOpen indexes an ApiToken by its provider if it has an attempt with an unknown outcome.
+func indexOpen(obj client.Object) []string {
+	token, ok := obj.(*v1alpha1.ApiToken)
+	if !ok {
+		return nil
+	}
+	for i := range token.Status.Credentials {
+		if Open(&token.Status.Credentials[i]) {
+			return IndexProvider(obj)
+		}
+	}
+	return nil
+}
+
+// AddIndex makes a cache answer which ApiTokens refer to a provider, and which of
+// them have an attempt with an unknown outcome.
 func AddIndex(ctx context.Context, indexer client.FieldIndexer) error {
 	if err := indexer.IndexField(ctx, &v1alpha1.ApiToken{}, IndexField, IndexProvider); err != nil {
 		return fmt.Errorf("indexing ApiTokens by provider: %w", err)
+	}
+	if err := indexer.IndexField(ctx, &v1alpha1.ApiToken{}, openField, indexOpen); err != nil {
+		return fmt.Errorf("indexing ApiTokens by unfinished attempts: %w", err)
 	}
 	return nil
 }
@@ -66,8 +94,17 @@ func AddIndex(ctx context.Context, indexer client.FieldIndexer) error {
 // Referencing returns the ApiTokens that refer to a provider, from a cache that
 // has the index of AddIndex. They are shared with the cache and must not be changed.
 func Referencing(ctx context.Context, cached client.Reader, key Key) ([]v1alpha1.ApiToken, error) {
+	return indexed(ctx, cached, IndexField, key)
+}
+
+// Unfinished returns those of Referencing that have an attempt with an unknown outcome.
+func Unfinished(ctx context.Context, cached client.Reader, key Key) ([]v1alpha1.ApiToken, error) {
+	return indexed(ctx, cached, openField, key)
+}
+
+func indexed(ctx context.Context, cached client.Reader, field string, key Key) ([]v1alpha1.ApiToken, error) {
 	var tokens v1alpha1.ApiTokenList
-	err := cached.List(ctx, &tokens, client.MatchingFields{IndexField: key.String()}, client.UnsafeDisableDeepCopy)
+	err := cached.List(ctx, &tokens, client.MatchingFields{field: key.String()}, client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, fmt.Errorf("listing the ApiTokens of %s: %w", key, err)
 	}

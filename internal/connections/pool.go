@@ -74,7 +74,9 @@ type Connection struct {
 	// Prober exactly when the driver's own client is.
 	Client  provider.Client
 	Account provider.Account
-	// DriverType makes the account's ID unique among all kinds of provider.
+	// AccountKey is the account among all providers; MinterKey adds the credentials.
+	AccountKey AccountKey
+	MinterKey  MinterKey
 	DriverType string
 }
 
@@ -87,6 +89,7 @@ type Pool struct {
 	flights map[attempt]*flight
 	// watchers are told of trouble with the providers of a kind.
 	watchers map[v1alpha1.ProviderKind]func(key Key, suspect bool)
+	accounts *accounts
 }
 
 // version is what a connection was made from: another one needs another connection.
@@ -118,7 +121,7 @@ type flight struct {
 // NewPool returns an empty Pool.
 func NewPool(o Options) *Pool {
 	return &Pool{o: o.withDefaults(), kept: map[Key]*kept{}, gates: map[Key]*gate{}, flights: map[attempt]*flight{},
-		watchers: map[v1alpha1.ProviderKind]func(Key, bool){}}
+		watchers: map[v1alpha1.ProviderKind]func(Key, bool){}, accounts: newAccounts()}
 }
 
 // Connect returns the kept connection. If there is none, or the provider or its
@@ -181,12 +184,24 @@ func (p *Pool) fly(ctx context.Context, o Object, g *gate, a attempt, f *flight)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err == nil {
-		p.kept[a.key] = made
 		f.connection = made.connection
+	}
+	if p.gates[a.key] == g { // the provider was not dropped in between
+		p.keep(a, made)
 	}
 	f.err = err
 	delete(p.flights, a)
 	close(f.done)
+}
+
+// keep notes how an attempt ended; made is nil after a failed one. The lock is held.
+func (p *Pool) keep(a attempt, made *kept) {
+	if made == nil {
+		p.accounts.tried(a.key, a.uid, nil)
+		return
+	}
+	p.kept[a.key] = made
+	p.accounts.tried(a.key, a.uid, &made.connection)
 }
 
 // dial reads the credentials live and connects, unless the same credentials are connected already.
@@ -211,6 +226,7 @@ func (p *Pool) dial(ctx context.Context, o Object, g *gate, anew bool) (*kept, e
 		return nil, err
 	}
 	made.connection.Client, made.connection.Account = guard(inner, g), account
+	made.connection.AccountKey, made.connection.MinterKey = p.accounts.keys(ctx, o, driver, cfg, account.ID)
 	return made, nil
 }
 

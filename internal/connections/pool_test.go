@@ -263,3 +263,19 @@ func (w *world) must(err error) {
 		w.t.Fatal(err)
 	}
 }
+
+// only shows the providers of one namespace: those of the other tests are there too.
+type only struct {
+	client.Reader
+	namespace string
+}
+
+func (o only) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	switch list.(type) {
+	case *v1alpha1.TokenProviderList:
+		opts = append(opts, client.InNamespace(o.namespace))
+	case *v1alpha1.ClusterTokenProviderList:
+		return nil
+	}
+	return o.Reader.List(ctx, list, opts...)
+}

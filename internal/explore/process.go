@@ -104,6 +104,9 @@ func (w *world) boot(id string) *process {
 		panic(err)
 	}
 	p.cache = w.server.StaleReader(nil, labels.NewSelector().Add(*managed))
+	if err := connections.AddIndex(context.Background(), p.cache); err != nil {
+		panic(err)
+	}
 	w.quiet(func() {
 		p.client, _, err = w.driver.Connect(context.Background(), provider.Config{UserAgent: id, Cluster: cluster})
 	})
@@ -267,6 +270,11 @@ func (p *process) Facts(context.Context, connections.Key, string) (connections.F
 // Connect implements apitoken.Providers.
 func (p *process) Connect(context.Context, connections.Key) (connections.Connection, error) {
 	return connections.Connection{Client: p.client, Account: provider.Account{ID: fake.DefaultAccount}}, nil
+}
+
+// Sharing implements apitoken.Providers.
+func (p *process) Sharing(_ context.Context, key connections.Key) ([]connections.Key, bool, error) {
+	return []connections.Key{key}, true, nil
 }
 
 // Forget implements apitoken.Providers.

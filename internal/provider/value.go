@@ -1,10 +1,13 @@
 package provider
 
 import (
+	"crypto/hmac"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 )
 
 const redacted = "[redacted]"
@@ -33,6 +36,22 @@ func (v Value) Reveal() string {
 // Equal reports whether two values hold the same secret.
 func (v Value) Equal(other Value) bool {
 	return subtle.ConstantTimeCompare([]byte(v.Reveal()), []byte(other.Reveal())) == 1
+}
+
+// MAC returns the HMAC-SHA-256 of a set of values: of two sets it is equal exactly
+// when they hold the same secrets, in any order. It says nothing about them to
+// anyone without the key, which must be random and must not leave the process.
+func MAC(key []byte, values ...Value) [sha256.Size]byte {
+	secrets := make([]string, 0, len(values))
+	for _, v := range values {
+		secrets = append(secrets, v.Reveal())
+	}
+	slices.Sort(secrets)
+	mac := hmac.New(sha256.New, key)
+	for _, secret := range secrets {
+		fmt.Fprintf(mac, "%d:%s", len(secret), secret)
+	}
+	return [sha256.Size]byte(mac.Sum(nil))
 }
 
 // Empty reports whether there is no secret.

@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/selection"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -21,11 +22,51 @@ type StaleReader struct {
 	hook    Hook
 	secrets labels.Selector
 
-	mu   sync.Mutex
-	view map[Key]client.Object
+	mu      sync.Mutex
+	view    map[Key]client.Object
+	indexes map[index]client.IndexerFunc
 }
 
-var _ client.Reader = (*StaleReader)(nil)
+// index is a field of a kind by which a cache can be asked.
+type index struct{ kind, field string }
+
+var (
+	_ client.Reader       = (*StaleReader)(nil)
+	_ client.FieldIndexer = (*StaleReader)(nil)
+)
+
+// IndexField implements client.FieldIndexer. As with a real cache, a list can then
+// select objects by one value of the field, within all namespaces or one.
+func (r *StaleReader) IndexField(_ context.Context, obj client.Object, field string, extract client.IndexerFunc) error {
+	k, _, err := kindOf(obj)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.indexes == nil {
+		r.indexes = map[index]client.IndexerFunc{}
+	}
+	r.indexes[index{k.gvk.Kind, field}] = extract
+	return nil
+}
+
+// indexed returns the filter of a field selector, and the options without it.
+func (r *StaleReader) indexed(k *kind, o *client.ListOptions) (func(client.Object) bool, *client.ListOptions, error) {
+	if o.FieldSelector == nil || o.FieldSelector.Empty() {
+		return func(client.Object) bool { return true }, o, nil
+	}
+	wanted := o.FieldSelector.Requirements()
+	r.mu.Lock()
+	extract := r.indexes[index{k.gvk.Kind, wanted[0].Field}]
+	r.mu.Unlock()
+	if extract == nil || len(wanted) != 1 || wanted[0].Operator != selection.Equals {
+		return nil, nil, fmt.Errorf("apifake: no index for %s", o.FieldSelector)
+	}
+	plain := *o
+	plain.FieldSelector = nil
+	return func(obj client.Object) bool { return slices.Contains(extract(obj), wanted[0].Value) }, &plain, nil
+}
 
 // StaleReader returns a cache that holds the present state. Of the Secrets it
 // holds those that the selector matches, or all when it is nil. The hook sees
@@ -94,7 +135,10 @@ func (r *StaleReader) List(ctx context.Context, list client.ObjectList, opts ...
 	if err := metadataOnly(k, partial); err != nil {
 		return err
 	}
-	o := (&client.ListOptions{}).ApplyOptions(opts)
+	matches, o, err := r.indexed(k, (&client.ListOptions{}).ApplyOptions(opts))
+	if err != nil {
+		return err
+	}
 	if err := checkListOptions(o); err != nil {
 		return err
 	}
@@ -102,7 +146,7 @@ func (r *StaleReader) List(ctx context.Context, list client.ObjectList, opts ...
 	read := func() ([]client.Object, error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		found := pick(r.view, k, o)
+		found := slices.DeleteFunc(pick(r.view, k, o), func(obj client.Object) bool { return !matches(obj) })
 		if o.Limit > 0 && int64(len(found)) > o.Limit {
 			found = found[:o.Limit]
 		}

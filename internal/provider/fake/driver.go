@@ -33,6 +33,9 @@ type Driver struct {
 	Refuse func(provider.MintRequest) *provider.Refusal
 	// ByHandForm, if set, tells which credentials a person has to make.
 	ByHandForm func(provider.MintRequest) (provider.Form, bool)
+	// At is what Server returns for a configuration; nil: the same server for all,
+	// which names its accounts itself.
+	At func(provider.Config) provider.Server
 }
 
 // New returns a Driver that grants any scope and restriction, and ends credentials itself.
@@ -44,6 +47,14 @@ func New(b *Backend) *Driver {
 			provider.FieldBuckets, provider.FieldAllowedIPs, provider.FieldDeniedIPs, provider.FieldSubaccounts,
 		},
 	}}
+}
+
+// Server implements provider.Located.
+func (d *Driver) Server(_ context.Context, cfg provider.Config) provider.Server {
+	if d.At == nil {
+		return provider.Server{Host: "fake.invalid:443"}
+	}
+	return d.At(cfg)
 }
 
 // Type implements provider.Driver.

@@ -1,0 +1,203 @@
+package apitoken
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/testutil"
+)
+
+// crowd is a cache with many ApiTokens and the providers of all. It counts what it
+// hands out.
+type crowd struct {
+	client.Client
+	Providers
+	fields  map[string]client.IndexerFunc
+	byField map[string][]v1alpha1.ApiToken
+	same    []connections.Key
+	handed  int
+}
+
+// IndexField implements client.FieldIndexer.
+func (c *crowd) IndexField(_ context.Context, _ client.Object, field string, extract client.IndexerFunc) error {
+	c.fields[field] = extract
+	return nil
+}
+
+// newCrowd has some ApiTokens of the account, in two providers, and others elsewhere.
+func newCrowd(t testing.TB, own, others int, edit func(i int, token *v1alpha1.ApiToken)) *crowd {
+	t.Helper()
+	c := &crowd{fields: map[string]client.IndexerFunc{}, byField: map[string][]v1alpha1.ApiToken{}}
+	if err := connections.AddIndex(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	add := func(i int, of string) {
+		token := v1alpha1.ApiToken{
+			ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: fmt.Sprintf("%s-%d", of, i), CreationTimestamp: metav1.Unix(int64(i), 0)},
+			Spec:       v1alpha1.ApiTokenSpec{ProviderRef: v1alpha1.ProviderReference{Name: of}},
+		}
+		if edit != nil {
+			edit(i, &token)
+		}
+		for field, extract := range c.fields {
+			for _, value := range extract(&token) {
+				c.byField[field+"="+value] = append(c.byField[field+"="+value], token)
+			}
+		}
+	}
+	for i := range own {
+		add(i, fmt.Sprintf("mine-%d", i%2))
+	}
+	for i := range others {
+		add(i, fmt.Sprintf("other-%d", i%100))
+	}
+	for i := range 2 {
+		c.same = append(c.same, connections.Key{Kind: v1alpha1.KindTokenProvider, Namespace: "n", Name: fmt.Sprintf("mine-%d", i)})
+	}
+	return c
+}
+
+// List implements client.Reader for lists by one field.
+func (c *crowd) List(_ context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	o := (&client.ListOptions{}).ApplyOptions(opts)
+	out, ok := list.(*v1alpha1.ApiTokenList)
+	if !ok || o.FieldSelector == nil {
+		return fmt.Errorf("a list of %T by %v takes all that there are", list, o.FieldSelector)
+	}
+	out.Items = c.byField[o.FieldSelector.String()]
+	c.handed += len(out.Items)
+	return nil
+}
+
+// Facts implements Providers.
+func (*crowd) Facts(context.Context, connections.Key, string) (connections.Facts, error) {
+	return connections.Facts{Found: true, Admitted: true}, nil
+}
+
+// Sharing implements Providers.
+func (c *crowd) Sharing(context.Context, connections.Key) ([]connections.Key, bool, error) {
+	return c.same, true, nil
+}
+
+func (c *crowd) pass(own int, caps provider.Capabilities) (*Reconciler, *pass) {
+	r := New(Options{Client: c, Providers: c, Clock: testutil.NewClock(time.Unix(0, 0))})
+	p := &pass{token: &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: fmt.Sprintf("mine-0-%d", own),
+		CreationTimestamp: metav1.Unix(int64(own), 0)}}, key: c.same[0]}
+	p.facts.Capabilities = caps
+	return r, p
+}
+
+// TestSharingCostsWhatTheAccountHas: the ApiTokens of other accounts cost a pass
+// nothing, and those without an unfinished attempt cost nothing where no slots are counted.
+func TestSharingCostsWhatTheAccountHas(t *testing.T) {
+	for _, others := range []int{500, 2000} {
+		for name, test := range map[string]struct {
+			caps   provider.Capabilities
+			handed int
+		}{
+			"a list that shows few": {provider.Capabilities{Listed: 100}, 0},
+			"few slots":             {provider.Capabilities{MaxLive: 2}, 10},
+		} {
+			c := newCrowd(t, 10, others, nil)
+			r, p := c.pass(10, test.caps)
+			shared, err := r.shared(t.Context(), p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.handed != test.handed {
+				t.Errorf("%s, %d others: %d ApiTokens were read, want %d", name, others, c.handed, test.handed)
+			}
+			if len(shared.Ahead) != test.caps.MaxLive {
+				t.Errorf("%s: %d ApiTokens are ahead", name, len(shared.Ahead))
+			}
+		}
+	}
+}
+
+// TestSharingSeesUnfinishedAttempts of every provider of the account, and no others.
+func TestSharingSeesUnfinishedAttempts(t *testing.T) {
+	c := newCrowd(t, 10, 100, func(i int, token *v1alpha1.ApiToken) {
+		e := v1alpha1.LedgerEntry{Name: "of-" + token.Name, State: v1alpha1.StateMinting, ReservedAt: &metav1.Time{Time: time.Unix(int64(i), 0)}}
+		if i > 1 {
+			e.State, e.ID, e.IssuedAt = v1alpha1.StateActive, "id", e.ReservedAt
+		}
+		token.Status.Credentials = append(token.Status.Credentials, e)
+	})
+	r, p := c.pass(10, provider.Capabilities{Listed: 100})
+	shared, err := r.shared(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(shared.Open) != 2 || !strings.Contains(shared.Doubt, "mine-0-0") || shared.NewerThanDoubt != 9 {
+		t.Errorf("got %+v", shared)
+	}
+}
+
+func BenchmarkSharing(b *testing.B) {
+	for _, others := range []int{500, 2000} {
+		b.Run(fmt.Sprintf("%d others", others), func(b *testing.B) {
+			c := newCrowd(b, 10, others, nil)
+			r, p := c.pass(10, provider.Capabilities{MaxLive: 2, Listed: 100})
+			for b.Loop() {
+				if _, err := r.shared(b.Context(), p); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// TestWindowForgetsAccountsWithoutDoubts, and never remembers more than a number of them.
+func TestWindowForgetsAccountsWithoutDoubts(t *testing.T) {
+	var w window
+	account := func(n int) connections.AccountKey { return connections.AccountKey{byte(n), byte(n >> 8)} }
+	w.reserved(account(0))
+	if len(w.counts) != 0 {
+		t.Error("a reservation alone is remembered")
+	}
+	doubts := []doubt{{name: "d"}}
+	w.newer(account(0), doubts, nil, 0)
+	w.reserved(account(0))
+	w.reserved(account(1))
+	if n, name := w.newer(account(0), doubts, nil, 0); n != 1 || name != "d" {
+		t.Errorf("%d reservations after %q", n, name)
+	}
+	w.newer(account(0), nil, nil, 0)
+	if len(w.counts) != 0 {
+		t.Error("an account without doubts is remembered")
+	}
+	for i := range maxWindows + 10 {
+		w.newer(account(i), doubts, nil, time.Duration(i))
+	}
+	if _, newest := w.counts[account(maxWindows+9)]; len(w.counts) != maxWindows || !newest {
+		t.Errorf("%d accounts are remembered", len(w.counts))
+	}
+}
+
+// TestAccountLocksAreFreed: one account at a time, and nothing is left.
+func TestAccountLocksAreFreed(t *testing.T) {
+	var a accounts
+	first, second := connections.AccountKey{1}, connections.AccountKey{2}
+	unlock := a.lock(first)
+	a.lock(second)() // another account does not wait
+	entered := make(chan struct{})
+	go func() {
+		defer a.lock(first)()
+		close(entered)
+	}()
+	unlock()
+	<-entered
+	a.lock(first)()
+	if len(a.locks) != 0 {
+		t.Errorf("%d locks are left", len(a.locks))
+	}
+}

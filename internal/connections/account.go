@@ -1,0 +1,268 @@
+package connections
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"strconv"
+	"strings"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// AccountKey identifies an account among all providers of the cluster: the driver's
+// type, the server that its requests are sent to, and the ID that this server
+// answered. Where a declaration of a namespace can choose that ID, the minting
+// credentials are part of the key, so that no provider can claim an account that it
+// has no credentials for.
+//
+// It is the only thing by which accounts of different providers may be compared. It
+// is an HMAC under a key of this process: it has the same length whatever a provider
+// answers, means nothing outside the process, and is never shown, logged or stored.
+type AccountKey [sha256.Size]byte
+
+// MinterKey identifies an account together with the minting credentials in use. Two
+// providers that have the same one see the same at the server. Like an AccountKey
+// it stays in the process.
+type MinterKey [sha256.Size]byte
+
+// accounts remembers which account each provider's server named in its last answer.
+// What a provider's status says does not count. It is safe for concurrent use.
+type accounts struct {
+	// secret is the key of all hashes.
+	secret [sha256.Size]byte
+
+	mu     sync.Mutex
+	of     map[Key]answer
+	having map[AccountKey]map[Key]struct{}
+	// settled: every provider that was Ready when this process started has been tried.
+	settled bool
+}
+
+// answer is how the last attempt to connect to a provider ended.
+type answer struct {
+	uid types.UID
+	// named is false while no server has answered yet.
+	named   bool
+	account AccountKey
+	minter  MinterKey
+}
+
+func newAccounts() *accounts {
+	a := &accounts{of: map[Key]answer{}, having: map[AccountKey]map[Key]struct{}{}}
+	_, _ = rand.Read(a.secret[:]) // it never fails: see its documentation
+	return a
+}
+
+// keys returns the keys of a connection that a server has just admitted.
+func (a *accounts) keys(ctx context.Context, o Object, driver provider.Driver, cfg provider.Config, id string) (AccountKey, MinterKey) {
+	server := serverOf(ctx, driver, cfg)
+	account := []string{"account", driver.Type(), server.Host, id}
+	used := usedCredentials(driver, cfg.Credentials)
+	credentials := a.hash("credentials", used...)
+	if server.Declared && o.Kind == v1alpha1.KindTokenProvider {
+		account = append(account, string(credentials[:]))
+		if len(used) == 0 {
+			account = append(account, o.GetNamespace()) // nothing proves that two namespaces mean the same
+		}
+	}
+	key := AccountKey(a.mac(account...))
+	return key, MinterKey(a.mac("minter", string(key[:]), string(credentials[:])))
+}
+
+// unknown is the key of an account that no server has named yet. No other provider has it.
+func (a *accounts) unknown(o Object) AccountKey {
+	return AccountKey(a.mac("provider", o.Key().String(), string(o.GetUID())))
+}
+
+func (a *accounts) mac(parts ...string) [sha256.Size]byte {
+	var b strings.Builder
+	for _, part := range parts {
+		b.WriteString(strconv.Itoa(len(part)) + ":" + part)
+	}
+	return provider.MAC(a.secret[:], provider.NewValue(b.String()))
+}
+
+func (a *accounts) hash(what string, values ...provider.Value) [sha256.Size]byte {
+	sum := provider.MAC(a.secret[:], values...)
+	return a.mac(what, string(sum[:]))
+}
+
+// serverOf returns the server that names a driver's accounts.
+func serverOf(ctx context.Context, driver provider.Driver, cfg provider.Config) provider.Server {
+	if l, ok := driver.(provider.Located); ok {
+		return l.Server(ctx, cfg)
+	}
+	return provider.Server{Declared: true}
+}
+
+// usedCredentials are the values that a driver signs in with: those of the keys that
+// it names, or all of them.
+func usedCredentials(driver provider.Driver, all map[string]provider.Value) []provider.Value {
+	var out []provider.Value
+	d, names := driver.(keyNamer)
+	if !names {
+		for _, value := range all {
+			out = append(out, value)
+		}
+		return out
+	}
+	for _, key := range d.CredentialKeys() {
+		if value := all[key]; !value.Empty() {
+			out = append(out, value)
+		}
+	}
+	return out
+}
+
+// tried notes how an attempt to connect ended. A failed one leaves the last answer as
+// it is, unless that was given to another object of the same name.
+func (a *accounts) tried(key Key, uid types.UID, got *Connection) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	was, known := a.of[key]
+	if got == nil && known && was.uid == uid {
+		return
+	}
+	a.drop(key)
+	now := answer{uid: uid}
+	if got != nil {
+		now.named, now.account, now.minter = true, got.AccountKey, got.MinterKey
+		if a.having[now.account] == nil {
+			a.having[now.account] = map[Key]struct{}{}
+		}
+		a.having[now.account][key] = struct{}{}
+	}
+	a.of[key] = now
+}
+
+// forget drops what is known of a provider that is gone.
+func (a *accounts) forget(key Key) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.drop(key)
+}
+
+// drop removes a provider from both maps. The lock is held.
+func (a *accounts) drop(key Key) {
+	account := a.of[key].account
+	delete(a.of, key)
+	if same := a.having[account]; same != nil {
+		delete(same, key)
+		if len(same) == 0 {
+			delete(a.having, account)
+		}
+	}
+}
+
+// key returns the account of a provider's last answer.
+func (a *accounts) key(o Object) AccountKey {
+	a.mu.Lock()
+	was, ok := a.of[o.Key()]
+	a.mu.Unlock()
+	if ok && was.named && was.uid == o.GetUID() {
+		return was.account
+	}
+	return a.unknown(o)
+}
+
+// Minter returns the account and credentials that a provider was last connected
+// with; ok is false when it has not been connected in this process.
+func (p *Pool) Minter(key Key) (minter MinterKey, ok bool) {
+	p.accounts.mu.Lock()
+	defer p.accounts.mu.Unlock()
+	was, ok := p.accounts.of[key]
+	return was.minter, ok && was.named
+}
+
+// Sharing returns the providers whose servers named the account of this one, itself
+// included. settled is false for a while after the start: a provider of the same
+// server that was Ready before has not been connected yet, and may have the account too.
+func (p *Pool) Sharing(ctx context.Context, key Key) (same []Key, settled bool, err error) {
+	same = p.accounts.same(key)
+	if p.accounts.allTried() {
+		return same, true, nil
+	}
+	settled, err = p.others(ctx, key)
+	return same, settled, err
+}
+
+func (a *accounts) same(key Key) []Key {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	out := []Key{key}
+	if was := a.of[key]; was.named {
+		for other := range a.having[was.account] {
+			if other != key {
+				out = append(out, other)
+			}
+		}
+	}
+	return out
+}
+
+func (a *accounts) allTried() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.settled
+}
+
+func (a *accounts) isTried(o Object) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	was, ok := a.of[o.Key()]
+	return ok && was.uid == o.GetUID()
+}
+
+// others reports whether every other Ready provider of the same driver and server has
+// been tried in this process. Once all Ready providers have been, it is never asked
+// again: a provider becomes Ready by being tried.
+func (p *Pool) others(ctx context.Context, key Key) (bool, error) {
+	all, err := List(ctx, p.o.Reader)
+	if err != nil {
+		return false, err
+	}
+	var untried []Object
+	var own Object
+	for _, o := range all {
+		switch {
+		case o.Key() == key:
+			own = o
+		case o.Ready() && !p.accounts.isTried(o):
+			untried = append(untried, o)
+		}
+	}
+	if len(untried) == 0 {
+		p.accounts.mu.Lock()
+		p.accounts.settled = own.Raw == nil || !own.Ready() || p.accounts.of[key].uid == own.GetUID()
+		p.accounts.mu.Unlock()
+		return true, nil
+	}
+	if own.Raw == nil {
+		return true, nil
+	}
+	mine := p.placeOf(ctx, own)
+	for _, o := range untried {
+		if mine != "" && p.placeOf(ctx, o) == mine {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// placeOf is the driver and server of a provider; empty when there is no driver for it.
+func (p *Pool) placeOf(ctx context.Context, o Object) string {
+	driver, settings, err := p.o.Registry.Resolve(o.resolvable())
+	if err != nil {
+		return ""
+	}
+	server := serverOf(ctx, driver, p.config(settings))
+	if server.Declared && o.Kind == v1alpha1.KindTokenProvider {
+		return driver.Type() + " of " + o.GetNamespace() + " at " + server.Host // its credentials are what counts
+	}
+	return driver.Type() + " at " + server.Host
+}

@@ -1,0 +1,27 @@
+package aws
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Server implements provider.Located. Without an endpoint in the settings it is the
+// one that the SDK sends requests of the region's partition to.
+func (*Driver) Server(ctx context.Context, cfg provider.Config) provider.Server {
+	s, err := settingsOf(cfg)
+	if err != nil {
+		return provider.Server{Declared: true} // Connect says what is wrong
+	}
+	if s.IAMEndpoint != "" {
+		return provider.Server{Host: provider.HostPort(s.IAMEndpoint)}
+	}
+	resolved, err := iam.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, iam.EndpointParameters{Region: aws.String(s.Region)})
+	if err != nil {
+		return provider.Server{Declared: true} // Connect says what is wrong
+	}
+	return provider.Server{Host: provider.HostPort(resolved.URI.String())}
+}

@@ -1,0 +1,16 @@
+package ibee
+
+import (
+	"context"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Server implements provider.Located.
+func (*Driver) Server(_ context.Context, cfg provider.Config) provider.Server {
+	s, err := settingsOf(cfg)
+	if err != nil {
+		return provider.Server{Declared: true} // Connect says what is wrong
+	}
+	return provider.Server{Host: provider.HostPort(s.Endpoint)}
+}

@@ -1,0 +1,16 @@
+package proxyscrape
+
+import (
+	"context"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Server implements provider.Located.
+func (*Driver) Server(_ context.Context, cfg provider.Config) provider.Server {
+	api, err := open(cfg)
+	if err != nil {
+		return provider.Server{Declared: true} // Connect says what is wrong
+	}
+	return provider.Server{Host: provider.HostPort(api.Base.String())}
+}
