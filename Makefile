@@ -68,6 +68,10 @@ demo: ## Watch a token being minted, used, rotated and revoked on real servers; 
 bench: ## Mint 500 tokens through a real API server and print what each costs.
 	@$(use_controlplane); $(GO) run ./test/bench
 
+.PHONY: bench-fairness
+bench-fairness: ## Measure how long one namespace waits while others load the operator, and print a table.
+	@$(use_controlplane); $(GO) run ./test/bench -fairness
+
 ##@ Develop
 
 .PHONY: generate

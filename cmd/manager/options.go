@@ -81,7 +81,12 @@ func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *st
 	f.IntVar(&o.Burst, "kube-api-burst", 0, "requests to the API server at once, when --kube-api-qps is set")
 	f.Float64Var(&o.ProviderRate, "provider-rate", connections.DefaultRate, "calls a second that one provider gets at most, whoever makes them; below 0: no limit")
 	f.IntVar(&o.ProviderBurst, "provider-burst", connections.DefaultBurst, "calls that one provider gets at once after a rest")
-	f.IntVar(&o.Concurrency, "concurrency", operator.DefaultConcurrency, "how many ApiTokens are worked on at once")
+	f.IntVar(&o.Concurrency, "concurrency", operator.DefaultConcurrency,
+		"how many ApiTokens are worked on at once, and how many providers of each kind; three quarters of them may call providers")
+	f.IntVar(&o.ClusterPlaces, "places-per-cluster-provider", operator.DefaultClusterPlaces,
+		"how many ApiTokens are worked on at once at one ClusterTokenProvider; others wait in a line that is fair between namespaces")
+	f.IntVar(&o.ProviderPlaces, "places-per-provider", operator.DefaultProviderPlaces, "the same at one TokenProvider")
+	f.IntVar(&o.NamespacePlaces, "places-per-namespace", operator.DefaultNamespacePlaces, "the same of one namespace, at all providers")
 	f.DurationVar(&o.SweepInterval, "sweep-interval", orphansweep.DefaultInterval, "time between two searches for credentials that no ledger knows")
 	f.StringVar(sweepMode, "sweep-mode", string(orphansweep.Report), "what to do about such credentials: Report or Revoke")
 	f.DurationVar(&o.Shutdown, "shutdown-timeout", operator.DefaultShutdown,
@@ -121,6 +126,8 @@ func check(o *operator.Options) error {
 	switch {
 	case o.Concurrency < 1:
 		return errors.New("--concurrency has to be at least 1")
+	case o.ClusterPlaces < 1 || o.ProviderPlaces < 1 || o.NamespacePlaces < 1:
+		return errors.New("--places-per-cluster-provider, --places-per-provider and --places-per-namespace have to be at least 1")
 	case o.SweepInterval <= 0:
 		return errors.New("--sweep-interval has to be longer than 0")
 	case o.Shutdown <= 0:

@@ -47,7 +47,8 @@ func TestDefaults(t *testing.T) {
 	}
 	want := operator.Options{
 		Version: "dev", Namespace: operator.DefaultNamespace, MetricsAddress: ":8080", ProbeAddress: ":8081",
-		Concurrency: 16, SweepInterval: time.Hour, SweepMode: orphansweep.Report, Shutdown: 95 * time.Second,
+		Concurrency: 256, ClusterPlaces: 16, ProviderPlaces: 4, NamespacePlaces: 16,
+		SweepInterval: time.Hour, SweepMode: orphansweep.Report, Shutdown: 95 * time.Second,
 		ProviderRate: 10, ProviderBurst: 20, MetricsPerToken: true, TracingRatio: 1,
 	}
 	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(operator.Options{}, "Logger")); diff != "" {
@@ -84,6 +85,7 @@ func TestRefusedOptions(t *testing.T) {
 	for name, args := range map[string][]string{
 		"a mode that does not exist":  {"--sweep-mode=Delete"},
 		"no concurrency":              {"--concurrency=0"},
+		"no places":                   {"--places-per-provider=0"},
 		"no interval":                 {"--sweep-interval=0s"},
 		"a log format":                {"--log-format=xml"},
 		"no URL of a collector":       {"--tracing-endpoint=collector:4318"},

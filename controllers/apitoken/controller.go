@@ -17,6 +17,7 @@ import (
 
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/secretstore"
 	"apitoken.dev/operator/internal/tracing"
@@ -38,7 +39,7 @@ const (
 // Providers gives access to providers; *connections.Pool implements it.
 type Providers interface {
 	Facts(ctx context.Context, key connections.Key, namespace string) (connections.Facts, error)
-	Connect(ctx context.Context, key connections.Key) (connections.Connection, error)
+	Connect(ctx context.Context, key connections.Key, place *places.Place) (connections.Connection, error)
 	Sharing(ctx context.Context, key connections.Key) (same []connections.Key, settled bool, err error)
 	Forget(key connections.Key)
 }
@@ -52,8 +53,11 @@ type Options struct {
 	// Live reads from the API server itself.
 	Live      client.Reader
 	Providers Providers
-	Clock     clock.Clock
-	Recorder  events.EventRecorder
+	// Places are what reconciles wait for before they call a provider; as many as
+	// they want when nil.
+	Places   *places.Places
+	Clock    clock.Clock
+	Recorder events.EventRecorder
 	// Cluster is the identity hash of this cluster.
 	Cluster string
 	// Random is read for the nonces of names; nil: crypto/rand.
@@ -78,8 +82,6 @@ type Reconciler struct {
 	refusals refusals
 	// window counts what was reserved where a provider lists its newest only.
 	window window
-	// accounts are locked where few credentials fit, so that none is counted twice.
-	accounts accounts
 }
 
 // New makes a Reconciler.
@@ -92,6 +94,9 @@ func New(o Options) *Reconciler {
 	}
 	if o.Steps == nil {
 		o.Steps = Standard()
+	}
+	if o.Places == nil {
+		o.Places = places.New(o.Clock, places.Limits{})
 	}
 	return &Reconciler{
 		Options: o,
@@ -113,14 +118,13 @@ func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request, span trace
 		return ctrl.Result{}, err
 	}
 	if p == nil {
+		r.Places.Leave(req.NamespacedName)
 		return ctrl.Result{}, nil
 	}
 	if p.behind {
 		return ctrl.Result{RequeueAfter: secretstore.CacheLag}, nil
 	}
-	if p.facts.Capabilities.MaxLive > 0 {
-		defer r.accounts.lock(p.facts.AccountKey)()
-	}
+	defer r.leave(p)
 	decision, err := r.decide(ctx, p)
 	tracing.Note(span, "apitoken.rule", decision.Rule, "apitoken.reason", decision.Reason,
 		"apitoken.driver", p.facts.DriverType, "apitoken.provider", p.key.String())

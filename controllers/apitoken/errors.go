@@ -81,9 +81,13 @@ func (e *callError) Error() string { return fmt.Sprintf("%s: %s", e.verb, e.caus
 
 func (e *callError) Unwrap() error { return e.cause }
 
-// connect opens or reuses the connection to the provider.
+// connect opens or reuses the connection to the provider. It takes a place there
+// first: without one nothing is sent, and nothing is reserved.
 func (r *Reconciler) connect(ctx context.Context, p *pass) (connections.Connection, error) {
-	conn, err := r.Providers.Connect(ctx, p.key)
+	if err := r.takePlace(p); err != nil {
+		return connections.Connection{}, err
+	}
+	conn, err := r.Providers.Connect(ctx, p.key, p.place)
 	if err != nil {
 		return connections.Connection{}, r.connectFailed(p, err)
 	}

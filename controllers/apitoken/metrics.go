@@ -78,7 +78,7 @@ func rotated(driver string, before, after *v1alpha1.ApiTokenStatus) {
 // who has not acted yet is no failure.
 func rotationFailed(driver string, reason plan.IssueReason, before *v1alpha1.ApiTokenStatus, err error) {
 	var task *personError
-	if err == nil || !replaces(string(reason), before) || errors.Is(err, errSuperseded) || errors.As(err, &task) {
+	if err == nil || !replaces(string(reason), before) || errors.Is(err, errSuperseded) || errors.Is(err, errInLine) || errors.As(err, &task) {
 		return
 	}
 	rotations.WithLabelValues(driver, string(reason), "failed").Inc()

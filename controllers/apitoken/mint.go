@@ -195,12 +195,13 @@ func (a *Attempt) pauseAsAsked(err error) {
 	}
 }
 
-// Usable waits until the provider accepts the credential everywhere.
+// Usable waits until the provider accepts the credential everywhere. It gives the
+// place at the provider back: no later step calls the provider.
 func (a *Attempt) Usable(ctx context.Context) error {
 	if a.minted.UsableAfter <= 0 {
 		return nil
 	}
-	return a.r.Clock.Sleep(ctx, a.minted.UsableAfter)
+	return a.p.place.Sleep(ctx, a.minted.UsableAfter)
 }
 
 // Publish writes the Secret, if it still is as it was seen before the

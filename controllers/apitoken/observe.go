@@ -15,6 +15,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/secretstore"
@@ -44,6 +45,11 @@ type pass struct {
 	target secretstore.Target
 	seen   secretstore.Snapshot
 	obs    plan.Observation
+	// action is what was decided last, place the place at the provider for it. Asked:
+	// one was asked for.
+	action plan.Action
+	place  *places.Place
+	asked  bool
 }
 
 // observe is the only reader: it gathers what a decision needs from caches, and
@@ -189,6 +195,7 @@ func (r *Reconciler) ownerOf(t *v1alpha1.ApiToken) provider.Owner {
 func (r *Reconciler) decide(ctx context.Context, p *pass) (plan.Decision, error) {
 	for range maxLooks {
 		d := r.Decide(p.obs)
+		p.action = d.Action
 		looked, err := r.look(ctx, p, d.Action)
 		if err != nil || !looked {
 			return d, err

@@ -30,6 +30,9 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err e
 	if errors.Is(err, errSuperseded) {
 		return ctrl.Result{RequeueAfter: again}, nil
 	}
+	if errors.Is(err, errInLine) {
+		return ctrl.Result{RequeueAfter: untilDue(p)}, nil
+	}
 	err = safe(err)
 	if p.token.DeletionTimestamp.IsZero() && p.obs.Token.Deleting {
 		return ctrl.Result{}, nil // the finalizer is off: there is nothing left to report on

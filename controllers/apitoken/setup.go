@@ -2,6 +2,7 @@ package apitoken
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -15,11 +16,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/fairqueue"
 )
 
 // +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens,verbs=get;list;watch;patch
@@ -38,8 +42,12 @@ const (
 
 // Setup registers the reconciler: it follows ApiTokens, the metadata of the
 // Secrets it publishes, the readiness of providers and the labels of namespaces.
-// The field index connections.IndexProvider has to be there already.
-func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
+// Those that wait for a place at a provider are woken when their turn comes. The
+// field index connections.IndexProvider has to be there already.
+func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, queue fairqueue.Factory) error {
+	if err := mgr.Add(manager.RunnableFunc(r.Places.Run)); err != nil {
+		return fmt.Errorf("adding what passes on turns: %w", err)
+	}
 	byProvider := handler.EnqueueRequestsFromMapFunc(r.ofProvider)
 	woken := builder.WithPredicates(providerWakes())
 	return ctrl.NewControllerManagedBy(mgr).Named("apitoken").
@@ -49,11 +57,19 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(&v1alpha1.TokenProvider{}, byProvider, woken).
 		Watches(&v1alpha1.ClusterTokenProvider{}, byProvider, woken).
+		WatchesRawSource(source.Func(r.turns)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrency,
+			NewQueue:                queue,
 			RateLimiter:             workqueue.NewTypedItemExponentialFailureRateLimiter[reconcile.Request](retryFirst, retryMost),
 		}).
 		Complete(r)
+}
+
+// turns wakes those whose turn at a provider has come.
+func (r *Reconciler) turns(_ context.Context, q fairqueue.Queue) error {
+	r.Places.OnTurn(func(who types.NamespacedName) { fairqueue.Wake(q, reconcile.Request{NamespacedName: who}) })
+	return nil
 }
 
 // ofSecret maps a Secret that is published, kept or handed over to its ApiToken.

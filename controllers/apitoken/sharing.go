@@ -263,38 +263,3 @@ func shown(tokens []*v1alpha1.ApiToken, d doubt) int {
 	}
 	return n
 }
-
-// accounts are locked one by one. Only those that are locked take memory.
-type accounts struct {
-	mu    sync.Mutex
-	locks map[connections.AccountKey]*accountLock
-}
-
-type accountLock struct {
-	sync.Mutex
-	// users hold it or wait for it.
-	users int
-}
-
-func (a *accounts) lock(account connections.AccountKey) (unlock func()) {
-	a.mu.Lock()
-	if a.locks == nil {
-		a.locks = map[connections.AccountKey]*accountLock{}
-	}
-	l := a.locks[account]
-	if l == nil {
-		l = &accountLock{}
-		a.locks[account] = l
-	}
-	l.users++
-	a.mu.Unlock()
-	l.Lock()
-	return func() {
-		l.Unlock()
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if l.users--; l.users == 0 {
-			delete(a.locks, account)
-		}
-	}
-}

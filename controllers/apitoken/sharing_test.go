@@ -182,22 +182,3 @@ func TestWindowForgetsAccountsWithoutDoubts(t *testing.T) {
 		t.Errorf("%d accounts are remembered", len(w.counts))
 	}
 }
-
-// TestAccountLocksAreFreed: one account at a time, and nothing is left.
-func TestAccountLocksAreFreed(t *testing.T) {
-	var a accounts
-	first, second := connections.AccountKey{1}, connections.AccountKey{2}
-	unlock := a.lock(first)
-	a.lock(second)() // another account does not wait
-	entered := make(chan struct{})
-	go func() {
-		defer a.lock(first)()
-		close(entered)
-	}()
-	unlock()
-	<-entered
-	a.lock(first)()
-	if len(a.locks) != 0 {
-		t.Errorf("%d locks are left", len(a.locks))
-	}
-}

@@ -86,6 +86,10 @@ func (r *Reconciler) countSlots(ctx context.Context, p *pass) error {
 	if err := r.knowsAccount(ctx, p, conn); err != nil {
 		return err
 	}
+	// Until now another reconcile may have had the place of this account.
+	if p.obs.Provider.Shared, err = r.shared(ctx, p); err != nil {
+		return err
+	}
 	counter, ok := conn.Client.(provider.Counter)
 	if !ok {
 		return errors.New("this provider has room for few credentials, and its driver cannot count them")

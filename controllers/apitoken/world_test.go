@@ -146,6 +146,7 @@ func (w *world) start(edits ...func(*operator.Options)) *process {
 	o := operator.Options{
 		Registry: drivers, Clock: w.clock, Logger: w.log.Logger(5), Namespace: w.ns, Namespaces: []string{w.ns},
 		ClusterIdentity: identity, Concurrency: 4, SweepInterval: 1e6 * time.Hour, Shutdown: patience,
+		ProviderBurst: 40, // the clock stands still, and a part is for other namespaces
 	}
 	for _, edit := range edits {
 		edit(&o)

@@ -18,6 +18,7 @@ import (
 
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -53,7 +54,7 @@ const (
 
 // Connector connects to providers; a *connections.Pool is one.
 type Connector interface {
-	Connect(ctx context.Context, key connections.Key) (connections.Connection, error)
+	Connect(ctx context.Context, key connections.Key, place *places.Place) (connections.Connection, error)
 }
 
 // Options of a Sweeper.
@@ -77,6 +78,7 @@ type Options struct {
 // Sweeper is a runnable of a manager: one per cluster, run by the leader.
 type Sweeper struct {
 	o         Options
+	places    *places.Places
 	firstSeen map[sighting]time.Duration
 	reported  map[connections.Key]bool
 }
@@ -92,7 +94,7 @@ func New(o Options) *Sweeper {
 	if o.Mode == "" {
 		o.Mode = Report
 	}
-	return &Sweeper{o: o, firstSeen: map[sighting]time.Duration{}, reported: map[connections.Key]bool{}}
+	return &Sweeper{o: o, places: places.New(o.Clock, places.Limits{}), firstSeen: map[sighting]time.Duration{}, reported: map[connections.Key]bool{}}
 }
 
 // Setup adds the sweeper to a manager.
@@ -129,6 +131,11 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 		return err
 	}
 	inventories, failed := s.inventories(ctx, providers)
+	defer func() {
+		for _, inv := range inventories {
+			inv.place.Release()
+		}
+	}()
 	known, err := s.readCluster(ctx)
 	if err != nil {
 		return err
@@ -156,6 +163,8 @@ func (s *Sweeper) Sweep(ctx context.Context) error {
 type inventory struct {
 	object connections.Object
 	client provider.Client
+	// place at the provider, which the client needs until the end of the sweep.
+	place *places.Place
 	// account identifies it among all kinds of provider.
 	account     string
 	credentials []provider.Credential
@@ -182,16 +191,22 @@ func (s *Sweeper) inventories(ctx context.Context, providers []connections.Objec
 }
 
 func (s *Sweeper) inventory(ctx context.Context, o connections.Object, listed map[string]bool) (inventory, error) {
-	connection, err := s.o.Pool.Connect(ctx, o.Key())
+	place, err := s.places.Await(ctx, places.Want{Who: o.Key().ObjectKey(), Provider: o.Key().String()})
 	if err != nil {
 		return inventory{}, err
 	}
-	inv := inventory{object: o, client: connection.Client, account: connection.DriverType + "/" + connection.Account.ID}
+	connection, err := s.o.Pool.Connect(ctx, o.Key(), place)
+	if err != nil {
+		place.Release()
+		return inventory{}, err
+	}
+	inv := inventory{object: o, place: place, client: connection.Client, account: connection.DriverType + "/" + connection.Account.ID}
 	if listed[inv.account] {
 		return inv, nil
 	}
 	for c, err := range connection.Client.List(ctx, provider.Owner{Cluster: s.o.Cluster}) {
 		if err != nil {
+			place.Release()
 			return inventory{}, provider.AsError(err)
 		}
 		inv.credentials = append(inv.credentials, c)

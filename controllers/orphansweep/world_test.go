@@ -23,6 +23,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
@@ -83,7 +84,9 @@ func newWorld(t *testing.T, mode Mode) *world {
 	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})
 	w.create(&corev1.Secret{ObjectMeta: w.meta("minter"), Data: map[string][]byte{"token": []byte("x")}})
 	w.object = w.newProvider("p")
-	connection, err := pool.Connect(t.Context(), connections.Of(w.object).Key())
+	key := connections.Of(w.object).Key()
+	place, _ := places.New(w.clock, places.Limits{}).Take(places.Want{Who: key.ObjectKey(), Provider: key.String()})
+	connection, err := pool.Connect(t.Context(), key, place)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ package tokenprovider
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -17,6 +18,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/tracing"
 )
@@ -24,8 +26,8 @@ import (
 // Connector connects to providers and knows how their calls went; a
 // *connections.Pool is one.
 type Connector interface {
-	Connect(ctx context.Context, key connections.Key) (connections.Connection, error)
-	Refresh(ctx context.Context, key connections.Key) (connections.Connection, error)
+	Connect(ctx context.Context, key connections.Key, place *places.Place) (connections.Connection, error)
+	Refresh(ctx context.Context, key connections.Key, place *places.Place) (connections.Connection, error)
 	Health(key connections.Key) connections.Health
 	Watch(kind v1alpha1.ProviderKind, wake func(key connections.Key, suspect bool))
 	Drop(key connections.Key)
@@ -38,8 +40,10 @@ type Reconciler struct {
 	// Client reads from the cache: providers and ApiTokens in full, Secrets as metadata.
 	Client client.Client
 	// Live reads the API server itself.
-	Live     client.Reader
-	Pool     Connector
+	Live client.Reader
+	Pool Connector
+	// Places are what health checks wait for; as many as they want when nil.
+	Places   *places.Places
 	Clock    clock.Clock
 	Recorder events.EventRecorder
 	// Namespace of the operator, where a ClusterTokenProvider's credentials are.
@@ -58,7 +62,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	ctx, span := tracing.Reconcile(ctx, r.Tracers, string(r.Kind), req.Namespace, req.Name)
 	after, err := r.reconcile(ctx, connections.Key{Kind: r.Kind, Namespace: req.Namespace, Name: req.Name})
 	tracing.End(span, err)
-	if apierrors.IsConflict(err) {
+	switch {
+	case errors.Is(err, errInLine):
+		return ctrl.Result{}, nil // it is woken when its turn comes
+	case apierrors.IsConflict(err):
 		return ctrl.Result{RequeueAfter: conflictDelay}, nil
 	}
 	return ctrl.Result{RequeueAfter: after}, client.IgnoreNotFound(err)
@@ -142,6 +149,7 @@ func (r *Reconciler) addFinalizer(ctx context.Context, o connections.Object) err
 
 func (r *Reconciler) forget(key connections.Key) {
 	r.memory.forget(key)
+	r.Places.Leave(key.ObjectKey())
 	r.Pool.Drop(key)
 }
 

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -41,6 +42,7 @@ func (r *Reconciler) examine(ctx context.Context, o connections.Object) (finding
 	// What was found not to work is examined again anyway, with its own pauses.
 	suspect := last.finding.err == nil && r.Pool.Health(key).Suspect
 	if last.version == seen && now < last.finding.next && (!suspect || now < last.alarmAt) {
+		r.Places.Leave(key.ObjectKey()) // it needs no place
 		fresh := last.finding
 		if suspect {
 			fresh.next = min(fresh.next, last.alarmAt)
@@ -101,7 +103,11 @@ func (r *Reconciler) check(ctx context.Context, o connections.Object, cached *se
 	again := gone || suspect || last.version.uid == o.GetUID() &&
 		(last.finding.err != nil || r.Clock.Monotonic() >= last.finding.next)
 	var found finding
-	if found.account, found.err = r.connect(ctx, o.Key(), again); found.err != nil {
+	found.account, found.err = r.connect(ctx, o, again, last.failures > 0)
+	if errors.Is(found.err, errInLine) {
+		return finding{}, nil, errInLine
+	}
+	if found.err != nil {
 		return found, held, nil //nolint:nilerr // what failed is what was found
 	}
 	if gone {
@@ -138,12 +144,27 @@ func (e *deletingError) Error() string {
 		"Name another one in spec.credentialsSecretRef", e.secret)
 }
 
-func (r *Reconciler) connect(ctx context.Context, key connections.Key, again bool) (provider.Account, error) {
+// errInLine says that there is no place for a health check now. The provider is
+// reconciled again when its turn comes.
+var errInLine = errors.New("there is no place for a health check now")
+
+// connect connects with a place, of which one namespace has few: providers that
+// do not answer never delay those of others. In their own namespace they come last.
+func (r *Reconciler) connect(ctx context.Context, o connections.Object, again, failed bool) (provider.Account, error) {
+	key, class := o.Key(), places.Issues
+	if failed {
+		class = places.Rest
+	}
+	place, ok := r.Places.Take(places.Want{Who: key.ObjectKey(), Provider: key.String(), Class: class})
+	if !ok {
+		return provider.Account{}, errInLine
+	}
+	defer place.Release()
 	call := r.Pool.Connect
 	if again {
 		call = r.Pool.Refresh
 	}
-	connection, err := call(ctx, key)
+	connection, err := call(ctx, key, place)
 	if err == nil && connection.Account.ID == "" {
 		err = &provider.Error{Code: provider.CodeUnknown, NotExecuted: true, Message: "the provider did not say which account the credentials belong to"}
 	}

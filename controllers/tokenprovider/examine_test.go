@@ -11,6 +11,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -33,11 +34,11 @@ func (s *scripted) answer(how string) (connections.Connection, error) {
 	return connections.Connection{Account: provider.Account{ID: "a"}}, err
 }
 
-func (s *scripted) Connect(context.Context, connections.Key) (connections.Connection, error) {
+func (s *scripted) Connect(context.Context, connections.Key, *places.Place) (connections.Connection, error) {
 	return s.answer("C")
 }
 
-func (s *scripted) Refresh(context.Context, connections.Key) (connections.Connection, error) {
+func (s *scripted) Refresh(context.Context, connections.Key, *places.Place) (connections.Connection, error) {
 	return s.answer("R")
 }
 
@@ -54,7 +55,7 @@ func TestExamine(t *testing.T) {
 	secret := w.secret("minter", "good")
 	key := w.provider("p", "minter")
 	c, pool := newShifted(), &scripted{}
-	r := &Reconciler{Kind: key.Kind, Client: w.c, Live: w.c, Pool: pool, Clock: c, Namespace: w.namespace}
+	r := &Reconciler{Kind: key.Kind, Client: w.c, Live: w.c, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
 	examine := func(want string, fails bool) {
 		t.Helper()
 		pool.asked = ""
@@ -103,7 +104,7 @@ func TestExamineSuspect(t *testing.T) {
 	w.secret("minter", "good")
 	key := w.provider("p", "minter")
 	c, pool := newShifted(), &scripted{}
-	r := &Reconciler{Kind: key.Kind, Client: w.c, Live: w.c, Pool: pool, Clock: c, Namespace: w.namespace}
+	r := &Reconciler{Kind: key.Kind, Client: w.c, Live: w.c, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
 	examine := func(want string, fails bool) finding {
 		t.Helper()
 		pool.asked = ""
@@ -147,7 +148,7 @@ func TestExamineBusy(t *testing.T) {
 	w.secret("minter", "good")
 	key := w.provider("p", "minter")
 	c, pool := newShifted(), &scripted{}
-	r := &Reconciler{Kind: key.Kind, Client: w.c, Live: w.c, Pool: pool, Clock: c, Namespace: w.namespace}
+	r := &Reconciler{Kind: key.Kind, Client: w.c, Live: w.c, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
 	limited := &provider.Error{Code: provider.CodeRateLimited, RetryAfter: 5 * time.Minute, Message: "it wants fewer requests"}
 	examine := func() finding {
 		t.Helper()

@@ -12,6 +12,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
 )
@@ -19,7 +20,8 @@ import (
 // client is what ApiTokens use: the pool's own.
 func (w *world) client(key connections.Key) provider.Client {
 	w.t.Helper()
-	c, err := w.pool.Connect(w.t.Context(), key)
+	place, _ := places.New(clock.NewReal(), places.Limits{}).Take(places.Want{Who: key.ObjectKey(), Provider: key.String()})
+	c, err := w.pool.Connect(w.t.Context(), key, place)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -67,7 +67,7 @@ func (w *world) run(c clock.Clock) (stop func(), counted *requests) {
 	for _, kind := range []v1alpha1.ProviderKind{v1alpha1.KindTokenProvider, v1alpha1.KindClusterTokenProvider} {
 		r := &Reconciler{Kind: kind, Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Pool: pool,
 			Clock: c, Recorder: mgr.GetEventRecorder("apitoken.dev/test"), Namespace: w.namespace}
-		if err := r.Setup(mgr, 2); err != nil {
+		if err := r.Setup(mgr, 2, nil); err != nil {
 			w.t.Fatal(err)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
@@ -16,12 +17,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/fairqueue"
+	"apitoken.dev/operator/internal/places"
 )
 
 // +kubebuilder:rbac:groups=apitoken.dev,resources=tokenproviders;clustertokenproviders,verbs=get;list;watch;patch
@@ -35,14 +39,21 @@ import (
 const gatherFor = time.Second
 
 // Setup adds the reconciler to a manager whose cache has the index of connections.AddIndex.
-func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int) error {
+func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, newQueue fairqueue.Factory) error {
+	if r.Places == nil {
+		r.Places = places.New(r.Clock, places.Limits{})
+	}
+	if err := mgr.Add(manager.RunnableFunc(r.Places.Run)); err != nil {
+		return fmt.Errorf("adding what passes on turns: %w", err)
+	}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named(strings.ToLower(string(r.Kind))).
 		For(connections.NewObject(r.Kind).Raw, builder.WithPredicates(predicate.Funcs{UpdateFunc: providerChanged})).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.providersOfSecret)).
 		Watches(&v1alpha1.ApiToken{}, r.tokenEvents()).
 		WatchesRawSource(source.Func(r.troubles)).
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		WatchesRawSource(source.Func(r.turns)).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, NewQueue: newQueue}).
 		Complete(r)
 	if err != nil {
 		return fmt.Errorf("setting up the controller of %s: %w", r.Kind, err)
@@ -77,6 +88,12 @@ func (r *Reconciler) troubles(_ context.Context, q queue) error {
 		}
 		q.AddAfter(request, gatherFor)
 	})
+	return nil
+}
+
+// turns wakes those whose turn for a health check has come.
+func (r *Reconciler) turns(_ context.Context, q queue) error {
+	r.Places.OnTurn(func(who types.NamespacedName) { fairqueue.Wake(q, reconcile.Request{NamespacedName: who}) })
 	return nil
 }
 

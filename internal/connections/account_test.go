@@ -72,7 +72,7 @@ func (w *world) namespace(name string) string {
 
 func (w *world) connected(key Key) Connection {
 	w.t.Helper()
-	c, err := w.pool.Connect(w.t.Context(), key)
+	c, err := w.viaConnect(w.t.Context(), key)
 	w.must(err)
 	return c
 }
@@ -160,7 +160,7 @@ func TestAccountsFollowAnswers(t *testing.T) {
 		t.Error("the account is not what the server answered")
 	}
 	w.backend.Script(fake.Connect, fake.Fault{Kind: fake.InDoubt})
-	if _, err := w.pool.Refresh(t.Context(), a); err == nil {
+	if _, err := w.viaRefresh(t.Context(), a); err == nil {
 		t.Fatal("no error")
 	}
 	w.pool.Forget(a)
@@ -168,7 +168,7 @@ func TestAccountsFollowAnswers(t *testing.T) {
 		t.Error("a failed attempt changed the account")
 	}
 	w.backend.UseAccount("another")
-	if _, err := w.pool.Refresh(t.Context(), a); err != nil {
+	if _, err := w.viaRefresh(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	if same, _, _ := w.pool.Sharing(t.Context(), b); !slices.Equal(same, []Key{b}) {
@@ -207,7 +207,7 @@ func TestAccountsAreNotTakenFromAStatus(t *testing.T) {
 	settled(victim, false)
 	settled(elsewhere, true)
 	w.backend.Script(fake.Connect, fake.Fault{Kind: fake.Reject})
-	if _, err := w.pool.Connect(t.Context(), peer); err == nil {
+	if _, err := w.viaConnect(t.Context(), peer); err == nil {
 		t.Fatal("no error")
 	}
 	settled(victim, true) // it was tried; its controller reports why it is not Ready

@@ -22,9 +22,9 @@ type call struct {
 
 // begin lets a call through, when it is its turn, or returns an error that says
 // that it was not sent. A call that was let through has to end.
-func (g *gate) begin(ctx context.Context, op operation, credential string) (*call, error) {
+func (g *gate) begin(ctx context.Context, op operation, credential string, by caller) (*call, error) {
 	_, span := tracing.Call(ctx, g.driverType(), string(op.shown()), credential)
-	if err := g.enter(ctx, op); err != nil {
+	if err := g.enter(ctx, op, by); err != nil {
 		tracing.End(span, err)
 		return nil, err
 	}

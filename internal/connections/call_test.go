@@ -7,7 +7,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-	"golang.org/x/time/rate"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"apitoken.dev/operator/internal/provider"
@@ -49,7 +48,7 @@ func measured(t *testing.T) *bench {
 // Every operation is counted with its time and the code of its error.
 func TestCallsAreCounted(t *testing.T) {
 	b := measured(t)
-	b.gate.limiter.SetLimit(rate.Inf)
+	b.gate.pace = newPace(b.clock, -1, 2)
 	calls := b.calls(t.Context())
 	b.inner.err = &provider.Error{Code: provider.CodeQuota, Message: "full"}
 	for name, call := range calls {
@@ -72,7 +71,7 @@ func TestCallsAreCounted(t *testing.T) {
 // What is done with the credentials of a list while it goes on is not its time.
 func TestTimeOfAList(t *testing.T) {
 	b := measured(t)
-	for _, err := range guard(b.inner, b.gate).List(t.Context(), provider.Owner{}) {
+	for _, err := range guard(b.inner, b.lane()).List(t.Context(), provider.Owner{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -103,19 +102,13 @@ func TestWaitsAreCounted(t *testing.T) {
 	if err := calls["mint"](); err == nil {
 		t.Error("it is sent")
 	}
-	b.clock.Advance(4 * time.Second)
-	for range 4 {
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}
+	b.letGo(ended, 4)
 	h := series(t, "apitoken_provider_rate_limit_wait_seconds", prometheus.Labels{"driver": t.Name()}).GetHistogram()
 	if h.GetSampleCount() != 6 || h.GetSampleSum() != 1+2+3+4 {
 		t.Errorf("%d calls waited %gs", h.GetSampleCount(), h.GetSampleSum())
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	b.gate.limiter.AllowN(b.gate.instant(), 2)
 	if err := b.calls(ctx)["find"](); err == nil {
 		t.Error("it is sent")
 	}
@@ -123,7 +116,7 @@ func TestWaitsAreCounted(t *testing.T) {
 	if err := calls["find"](); err == nil {
 		t.Error("it is sent into a pause")
 	}
-	if err := Blocked(guard(b.inner, b.gate)); err == nil {
+	if err := Blocked(guard(b.inner, b.lane())); err == nil {
 		t.Error("a Mint would be sent into a pause")
 	}
 	for _, want := range [][2]string{{"mint", "crowded"}, {"find", "given_up"}, {"find", "pause"}, {"mint", "pause"}} {

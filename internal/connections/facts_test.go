@@ -83,7 +83,7 @@ func TestFactsTellTheConnectedAccount(t *testing.T) {
 	if f := w.facts(w.key, w.key.Namespace); f.Account != "recorded" {
 		t.Errorf("without a connection the account is %q", f.Account)
 	}
-	w.connect(w.pool.Connect, 1)
+	w.connect(w.viaConnect, 1)
 	if f := w.facts(w.key, w.key.Namespace); f.Account != fake.DefaultAccount {
 		t.Errorf("with a connection the account is %q", f.Account)
 	}

@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"golang.org/x/time/rate"
 	"k8s.io/apimachinery/pkg/types"
 
 	"apitoken.dev/operator/internal/clock"
@@ -20,9 +19,13 @@ const (
 	DefaultRate = 10
 	// DefaultBurst is how many requests a provider gets at once after a rest.
 	DefaultBurst = 20
-	// DefaultMintWait is the longest that a Mint or an Update waits for its turn. Its
-	// deadline is a minute from its reservation, and the request takes time too.
+	// DefaultMintWait is the longest that a Mint or an Update waits for its turn, and
+	// any call that finishes an action which has begun. The deadline of a Mint is a
+	// minute from its reservation, and the request takes time too.
 	DefaultMintWait = 20 * time.Second
+	// paceWait is the longest that the first call of an action waits for its turn. It
+	// holds a place at the provider for that time.
+	paceWait = 5 * time.Second
 
 	// firstPause is the pause after an answer "too many requests" that asks for
 	// none; it doubles with each such answer, up to mostPause.
@@ -87,11 +90,15 @@ type Health struct {
 // the provider's pace, and remembers what the answers say about its health. It
 // outlives connections.
 type gate struct {
-	uid      types.UID
+	uid types.UID
+	// provider is how places name it.
+	provider string
 	clock    clock.Clock
-	limiter  *rate.Limiter
+	pace     *pace
 	rate     float64
-	mintWait time.Duration
+	// patience is how long a first call waits for its turn, mintWait one that finishes
+	// what has begun.
+	patience, mintWait time.Duration
 	// tell says that there is trouble, and whether that made the provider suspect.
 	tell func(suspect bool)
 
@@ -120,46 +127,36 @@ func (g *gate) follow(generation int64) {
 }
 
 // enter returns when a call may be sent, or an error that says that it was not.
-func (g *gate) enter(ctx context.Context, op operation) error {
+func (g *gate) enter(ctx context.Context, op operation, by caller) error {
 	if err := g.pause(); err != nil {
 		return g.held(op, metrics.HoldPause, err)
 	}
-	turn := g.limiter.ReserveN(g.instant(), 1)
-	wait := turn.DelayFrom(g.instant())
-	if (op == opMint || op == opUpdate) && wait > g.mintWait {
-		turn.CancelAt(g.instant())
-		return g.held(op, metrics.HoldCrowded, g.crowded(wait))
+	waited, crowded, err := g.pace.wait(ctx, by.tenant, by.patience)
+	if err != nil {
+		return g.held(op, metrics.HoldGivenUp, &provider.Error{Code: provider.CodeRateLimited, NotExecuted: true, Err: err,
+			Message: "the request waited for its turn until it was given up"})
 	}
-	if wait > 0 {
-		if err := g.clock.Sleep(ctx, wait); err != nil {
-			turn.CancelAt(g.instant())
-			return g.held(op, metrics.HoldGivenUp, &provider.Error{Code: provider.CodeRateLimited, NotExecuted: true, Err: err,
-				Message: "the request waited for its turn until it was given up"})
-		}
+	if crowded > 0 {
+		return g.held(op, metrics.HoldCrowded, g.crowded(crowded, by.patience))
 	}
 	if err := g.pause(); err != nil { // an answer asked for it meanwhile
 		return g.held(op, metrics.HoldPause, err)
 	}
-	metrics.Waited(g.driverType(), max(0, wait))
+	metrics.Waited(g.driverType(), waited)
 	return nil
 }
 
-// blocked returns what enter would refuse a Mint with now, without taking a turn.
-func (g *gate) blocked() error {
+// blocked returns what a Mint would be refused with now, so that it is not reserved.
+func (g *gate) blocked(tenant string) error {
 	if err := g.pause(); err != nil {
 		return g.held(opMint, metrics.HoldPause, err)
 	}
-	turn := g.limiter.ReserveN(g.instant(), 1)
-	wait := turn.DelayFrom(g.instant())
-	turn.CancelAt(g.instant())
-	if wait > g.mintWait {
-		return g.held(opMint, metrics.HoldCrowded, g.crowded(wait))
+	patience := min(g.patience, g.mintWait)
+	if wait := g.pace.estimate(tenant); wait > patience {
+		return g.held(opMint, metrics.HoldCrowded, g.crowded(wait, patience))
 	}
 	return nil
 }
-
-// instant is the monotonic time in the form that the limiter takes.
-func (g *gate) instant() time.Time { return time.Unix(0, 0).Add(g.clock.Monotonic()) }
 
 // pause returns an error while the provider wants no requests.
 func (g *gate) pause() error {
@@ -173,9 +170,9 @@ func (g *gate) pause() error {
 		Message: "the provider asked for a pause; nothing is sent to it until " + g.opensAt.UTC().Format(time.RFC3339)}
 }
 
-func (g *gate) crowded(wait time.Duration) error {
+func (g *gate) crowded(wait, patience time.Duration) error {
 	return &provider.Error{Code: provider.CodeRateLimited, NotExecuted: true, RetryAfter: wait, Err: ErrNotSent,
-		Message: fmt.Sprintf("so many requests wait for this provider that one more would not be sent within %s, at %g a second", g.mintWait, g.rate)}
+		Message: fmt.Sprintf("so many requests wait for this provider that one more would not be sent within %s, at %g a second", patience, g.rate)}
 }
 
 // leave takes note of how a call ended.

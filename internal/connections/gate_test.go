@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"golang.org/x/time/rate"
+	"k8s.io/apimachinery/pkg/types"
 
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/testutil"
 )
@@ -81,9 +82,19 @@ type bench struct {
 
 func newBench(t *testing.T) *bench {
 	b := &bench{T: t, clock: testutil.NewClock(epoch), inner: &plain{}}
-	b.gate = &gate{clock: b.clock, limiter: rate.NewLimiter(1, 2), rate: 1, mintWait: 3 * time.Second,
+	b.gate = &gate{provider: "p", clock: b.clock, pace: newPace(b.clock, 1, 2), rate: 1, patience: 10 * time.Second, mintWait: 3 * time.Second,
 		tell: func(suspect bool) { b.told = append(b.told, suspect) }}
 	return b
+}
+
+// lane is a way through the gate with a place.
+func (b *bench) lane() *lane {
+	b.Helper()
+	place, ok := places.New(b.clock, places.Limits{}).Take(places.Want{Who: types.NamespacedName{Namespace: "team", Name: "a"}, Provider: "p"})
+	if !ok {
+		b.Fatal("no place")
+	}
+	return &lane{gate: b.gate, place: place}
 }
 
 // calls are the calls of a client with all powers, by the operation that errors name.
@@ -93,7 +104,7 @@ func (b *bench) calls(ctx context.Context) map[string]func() error {
 		provider.Updater
 		provider.Counter
 		provider.Prober
-	}{b.inner, canUpdate{b.inner}, canCount{b.inner}, canProbe{b.inner}}, b.gate)
+	}{b.inner, canUpdate{b.inner}, canCount{b.inner}, canProbe{b.inner}}, b.lane())
 	return map[string]func() error{
 		"mint": func() error { _, err := c.Mint(ctx, provider.MintRequest{}); return err },
 		"find": func() error { _, err := c.Find(ctx, provider.Ref{}); return err },
@@ -112,6 +123,27 @@ func (b *bench) calls(ctx context.Context) map[string]func() error {
 			return err
 		},
 		"probe": func() error { _, err := c.(provider.Prober).Accepts(ctx, nil, provider.Grant{}); return err },
+	}
+}
+
+// spend uses up what may be sent at once.
+func (b *bench) spend(calls int) {
+	b.Helper()
+	for range calls {
+		if _, crowded, err := b.gate.pace.wait(b.Context(), "spender", 0); err != nil || crowded > 0 {
+			b.Fatalf("a call would wait for %s: %v", crowded, err)
+		}
+	}
+}
+
+// letGo lets those that wait go, one a second.
+func (b *bench) letGo(ended <-chan error, n int) {
+	b.Helper()
+	for range n {
+		b.clock.Advance(time.Second)
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
 	}
 }
 
@@ -159,8 +191,8 @@ func TestGuardKeepsThePowers(t *testing.T) {
 		}
 		t.Run(fmt.Sprintf("%03b", mask), func(t *testing.T) {
 			b := newBench(t)
-			b.gate.limiter.SetLimit(rate.Inf)
-			got := guard(clients[mask], b.gate)
+			b.gate.pace = newPace(b.clock, -1, 2)
+			got := guard(clients[mask], b.lane())
 			updates, hasUpdate := got.(provider.Updater)
 			counts, hasCount := got.(provider.Counter)
 			probes, hasProbe := got.(provider.Prober)
@@ -196,13 +228,13 @@ func TestGuardKeepsThePowers(t *testing.T) {
 func TestGuardedList(t *testing.T) {
 	b := newBench(t)
 	var names []string
-	for c, err := range guard(b.inner, b.gate).List(t.Context(), provider.Owner{}) {
+	for c, err := range guard(b.inner, b.lane()).List(t.Context(), provider.Owner{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		names = append(names, c.Name)
 	}
-	for _, err := range guard(b.inner, b.gate).List(t.Context(), provider.Owner{}) {
+	for _, err := range guard(b.inner, b.lane()).List(t.Context(), provider.Owner{}) {
 		if err != nil {
 			t.Error(err)
 		}
@@ -259,7 +291,7 @@ func TestMintDoesNotWaitLong(t *testing.T) {
 	if err := b.clock.WaitForSleepers(t.Context(), 3); err != nil {
 		t.Fatal(err)
 	}
-	client := guard(b.inner, b.gate)
+	client := guard(b.inner, b.lane())
 	b.held(Blocked(client), 4*time.Second)
 	b.held(calls["update"](), 4*time.Second)
 	err := calls["mint"]()
@@ -267,12 +299,7 @@ func TestMintDoesNotWaitLong(t *testing.T) {
 	if !strings.Contains(err.Error(), "within 3s") || b.inner.calls != 2 {
 		t.Errorf("%v, and %d calls", err, b.inner.calls)
 	}
-	b.clock.Advance(3 * time.Second)
-	for range 3 {
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	}
+	b.letGo(ended, 3)
 	if err := Blocked(client); err != nil {
 		t.Errorf("it would wait a second, and yet %v", err)
 	}
@@ -298,7 +325,7 @@ func TestPauseHoldsForAllCalls(t *testing.T) {
 			t.Errorf("%s: %q does not say when it goes on", name, err)
 		}
 	}
-	b.held(Blocked(guard(b.inner, b.gate)), 40*time.Second)
+	b.held(Blocked(guard(b.inner, b.lane())), 40*time.Second)
 	if b.inner.calls != 1 {
 		t.Errorf("%d calls were sent", b.inner.calls)
 	}
@@ -314,7 +341,7 @@ func TestPauseHoldsForAllCalls(t *testing.T) {
 // A call that waits for its turn is not sent into a pause that began meanwhile.
 func TestPauseBeginsWhileACallWaits(t *testing.T) {
 	b := newBench(t)
-	b.gate.limiter.AllowN(b.gate.instant(), 2)
+	b.spend(2)
 	ended := make(chan error, 1)
 	go func() { ended <- b.calls(t.Context())["revoke"]() }()
 	if err := b.clock.WaitForSleepers(t.Context(), 1); err != nil {

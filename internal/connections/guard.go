@@ -7,9 +7,9 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Blocked returns the error that a Mint or an Update of this client would be refused with now,
-// because the provider asked for a pause or too many requests wait for it; nil when
-// it would be sent. Whoever asks before a reservation makes none in vain.
+// Blocked returns the error that a Mint or an Update of this client would be refused
+// with now, because the provider asked for a pause or too many requests wait for it;
+// nil when it would be sent. Call it before reserving, so no reservation is wasted.
 func Blocked(c provider.Client) error {
 	if g, ok := c.(interface{ blocked() error }); ok {
 		return g.blocked()
@@ -17,10 +17,10 @@ func Blocked(c provider.Client) error {
 	return nil
 }
 
-// guard returns a client whose calls pass a gate. It has the optional powers of
-// the client that it guards, and no others.
-func guard(inner provider.Client, g *gate) provider.Client {
-	base := &guarded{gate: g, inner: inner}
+// guard returns a client whose calls pass a gate while its caller has a place. It
+// has the optional powers of the client that it guards, and no others.
+func guard(inner provider.Client, g *lane) provider.Client {
+	base := &guarded{lane: g, inner: inner}
 	u, updates := inner.(provider.Updater)
 	c, counts := inner.(provider.Counter)
 	p, probes := inner.(provider.Prober)
@@ -73,13 +73,13 @@ func guard(inner provider.Client, g *gate) provider.Client {
 
 // guarded is a client behind a gate.
 type guarded struct {
-	*gate
+	*lane
 	inner provider.Client
 }
 
 // through makes one call that passes the gate. Credential names the one it is
 // about, and may be empty.
-func through[T any](ctx context.Context, g *gate, op operation, credential string, call func() (T, error)) (T, error) {
+func through[T any](ctx context.Context, g *lane, op operation, credential string, call func() (T, error)) (T, error) {
 	var none T
 	c, err := g.begin(ctx, op, credential)
 	if err != nil {
@@ -92,12 +92,12 @@ func through[T any](ctx context.Context, g *gate, op operation, credential strin
 
 // Mint implements provider.Client.
 func (c *guarded) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
-	return through(ctx, c.gate, opMint, req.Name, func() (provider.Minted, error) { return c.inner.Mint(ctx, req) })
+	return through(ctx, c.lane, opMint, req.Name, func() (provider.Minted, error) { return c.inner.Mint(ctx, req) })
 }
 
 // Find implements provider.Client.
 func (c *guarded) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
-	return through(ctx, c.gate, opFind, ref.Name, func() ([]provider.Credential, error) { return c.inner.Find(ctx, ref) })
+	return through(ctx, c.lane, opFind, ref.Name, func() ([]provider.Credential, error) { return c.inner.Find(ctx, ref) })
 }
 
 // List implements provider.Client. However many pages it takes, it is one call.
@@ -123,36 +123,36 @@ func (c *guarded) List(ctx context.Context, owner provider.Owner) iter.Seq2[prov
 
 // Revoke implements provider.Client.
 func (c *guarded) Revoke(ctx context.Context, ref provider.Ref) error {
-	_, err := through(ctx, c.gate, opRevoke, ref.Name, func() (struct{}, error) { return struct{}{}, c.inner.Revoke(ctx, ref) })
+	_, err := through(ctx, c.lane, opRevoke, ref.Name, func() (struct{}, error) { return struct{}{}, c.inner.Revoke(ctx, ref) })
 	return err
 }
 
 type updater struct {
-	gate  *gate
+	lane  *lane
 	inner provider.Updater
 }
 
 // Update implements provider.Updater.
 func (u updater) Update(ctx context.Context, ref provider.Ref, req provider.MintRequest) (provider.Credential, error) {
-	return through(ctx, u.gate, opUpdate, ref.Name, func() (provider.Credential, error) { return u.inner.Update(ctx, ref, req) })
+	return through(ctx, u.lane, opUpdate, ref.Name, func() (provider.Credential, error) { return u.inner.Update(ctx, ref, req) })
 }
 
 type counter struct {
-	gate  *gate
+	lane  *lane
 	inner provider.Counter
 }
 
 // Occupied implements provider.Counter.
 func (c counter) Occupied(ctx context.Context) ([]provider.Credential, error) {
-	return through(ctx, c.gate, opList, "", func() ([]provider.Credential, error) { return c.inner.Occupied(ctx) })
+	return through(ctx, c.lane, opList, "", func() ([]provider.Credential, error) { return c.inner.Occupied(ctx) })
 }
 
 type prober struct {
-	gate  *gate
+	lane  *lane
 	inner provider.Prober
 }
 
 // Accepts implements provider.Prober.
 func (p prober) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
-	return through(ctx, p.gate, opProbe, "", func() (bool, error) { return p.inner.Accepts(ctx, secret, grant) })
+	return through(ctx, p.lane, opProbe, "", func() (bool, error) { return p.inner.Accepts(ctx, secret, grant) })
 }

@@ -3,8 +3,6 @@ package connections
 import (
 	"context"
 
-	"golang.org/x/time/rate"
-
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -45,14 +43,10 @@ func (p *Pool) gate(o Object) *gate {
 		g.follow(o.GetGeneration())
 		return g
 	}
-	limit := rate.Limit(p.o.Rate)
-	if p.o.Rate < 0 {
-		limit = rate.Inf
-	}
 	g := &gate{
-		uid: o.GetUID(), generation: o.GetGeneration(), clock: p.o.Clock, rate: p.o.Rate, mintWait: p.o.MintWait,
-		limiter: rate.NewLimiter(limit, p.o.Burst),
-		tell:    func(suspect bool) { p.tell(key, suspect) },
+		uid: o.GetUID(), provider: key.String(), generation: o.GetGeneration(), clock: p.o.Clock, rate: p.o.Rate,
+		patience: paceWait, mintWait: p.o.MintWait, pace: newPace(p.o.Clock, p.o.Rate, p.o.Burst),
+		tell: func(suspect bool) { p.tell(key, suspect) },
 	}
 	p.gates[key] = g
 	return g
@@ -77,7 +71,7 @@ func (g *gate) connect(ctx context.Context, driver provider.Driver, cfg provider
 	g.mu.Lock()
 	g.driver = driver.Type()
 	g.mu.Unlock()
-	one, err := g.begin(ctx, op, "")
+	one, err := g.begin(ctx, op, "", caller{patience: g.patience})
 	if err != nil {
 		return nil, provider.Account{}, err
 	}

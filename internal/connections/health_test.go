@@ -35,29 +35,29 @@ func TestAPauseIsOfTheProvider(t *testing.T) {
 	other := w.key
 	other.Name = "q"
 	w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.key.Namespace, Name: "q"}, Spec: spec()})
-	first := w.connect(w.pool.Connect, 1)
+	first := w.connect(w.viaConnect, 1)
 	w.backend.Script(fake.Revoke, fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Minute})
 	if err := first.Client.Revoke(t.Context(), provider.Ref{Name: "n"}); provider.AsError(err).RetryAfter != time.Minute {
 		t.Fatal(err)
 	}
-	if kept := w.connect(w.pool.Connect, 1); kept.Client != first.Client {
+	if kept := w.connect(w.viaConnect, 1); kept.Client.(inside).inside() != first.Client.(inside).inside() {
 		t.Error("a pause costs the connection")
 	}
-	if _, err := w.pool.Refresh(t.Context(), w.key); provider.AsError(err).RetryAfter != time.Minute || !errors.Is(err, ErrNotSent) {
+	if _, err := w.viaRefresh(t.Context(), w.key); provider.AsError(err).RetryAfter != time.Minute || !errors.Is(err, ErrNotSent) {
 		t.Errorf("an examination gets %v", err)
 	}
 	w.pool.Forget(w.key)
-	if _, err := w.pool.Connect(t.Context(), w.key); !errors.Is(err, ErrNotSent) {
+	if _, err := w.viaConnect(t.Context(), w.key); !errors.Is(err, ErrNotSent) {
 		t.Errorf("after the connection was dropped: %v", err)
 	}
-	if _, err := w.pool.Connect(t.Context(), other); err != nil {
+	if _, err := w.viaConnect(t.Context(), other); err != nil {
 		t.Errorf("the other provider: %v", err)
 	}
 	if n := w.backend.Count(fake.Connect); n != 2 {
 		t.Errorf("%d calls to connect", n)
 	}
 	c.Advance(time.Minute)
-	again := w.connect(w.pool.Connect, 3)
+	again := w.connect(w.viaConnect, 3)
 	if err := again.Client.Revoke(t.Context(), provider.Ref{Name: "n"}); err != nil {
 		t.Error(err)
 	}
@@ -78,7 +78,7 @@ func TestWatch(t *testing.T) {
 		t.Error(diff)
 	}
 	w.backend.Script(fake.Connect, fake.Fault{Kind: fake.InDoubt})
-	if _, err := w.pool.Connect(t.Context(), w.key); err == nil {
+	if _, err := w.viaConnect(t.Context(), w.key); err == nil {
 		t.Fatal("no error")
 	}
 	want := Health{Suspect: true, LastError: &Trouble{At: epoch, Operation: "connect", Code: provider.CodeUnavailable, Message: "the provider did not answer"}}
@@ -108,7 +108,7 @@ func TestWatch(t *testing.T) {
 
 func (w *world) refresh() Connection {
 	w.t.Helper()
-	c, err := w.pool.Refresh(w.t.Context(), w.key)
+	c, err := w.viaRefresh(w.t.Context(), w.key)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -120,12 +120,12 @@ func TestANewProviderStartsAfresh(t *testing.T) {
 	w := newWorld(t)
 	w.at(testutil.NewClock(epoch), nil)
 	w.backend.Script(fake.Connect, fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Hour})
-	if _, err := w.pool.Connect(t.Context(), w.key); err == nil {
+	if _, err := w.viaConnect(t.Context(), w.key); err == nil {
 		t.Fatal("no error")
 	}
 	w.must(w.c.Delete(t.Context(), w.provider()))
 	w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.key.Namespace, Name: "p"}, Spec: spec()})
-	w.connect(w.pool.Connect, 2)
+	w.connect(w.viaConnect, 2)
 	if h := w.pool.Health(w.key); h.LastError != nil {
 		t.Errorf("the new one has the last error %+v", h.LastError)
 	}
@@ -159,12 +159,12 @@ func TestWithoutCredentials(t *testing.T) {
 			w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.key.Namespace, Name: "bare"},
 				Spec: v1alpha1.ProviderSpec{KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3.example.com"}}})
 			if len(test.says) == 0 {
-				w.connect(w.pool.Connect, 1)
-				w.connect(w.pool.Connect, 1)
-				w.connect(w.pool.Refresh, 2)
+				w.connect(w.viaConnect, 1)
+				w.connect(w.viaConnect, 1)
+				w.connect(w.viaRefresh, 2)
 				return
 			}
-			_, err = w.pool.Connect(t.Context(), w.key)
+			_, err = w.viaConnect(t.Context(), w.key)
 			var missing *MissingCredentialsError
 			if !errors.As(err, &missing) {
 				t.Fatalf("got %v", err)
@@ -185,10 +185,10 @@ func TestWithoutCredentials(t *testing.T) {
 // call, without a restart.
 func TestReplacedCredentialsAreUsed(t *testing.T) {
 	w := newWorld(t)
-	w.connect(w.pool.Connect, 1)
+	w.connect(w.viaConnect, 1)
 	w.backend.Token = "newer"
 	w.patch(w.secret, func() { w.secret.Data[fake.TokenKey] = []byte("newer") })
-	c := w.connect(w.pool.Connect, 2)
+	c := w.connect(w.viaConnect, 2)
 	if _, err := c.Client.Find(t.Context(), provider.Ref{Name: "n"}); err != nil {
 		t.Error(err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 )
@@ -125,16 +126,17 @@ func NewPool(o Options) *Pool {
 }
 
 // Connect returns the kept connection. If there is none, or the provider or its
-// credentials changed, it reads the credentials live and connects. An error is a
-// *provider.Error or a *MissingCredentialsError.
-func (p *Pool) Connect(ctx context.Context, key Key) (Connection, error) {
-	return p.connect(ctx, key, false)
+// credentials changed, it reads the credentials live and connects. Nothing is sent
+// without a place at the provider, and the connection works for as long as its
+// caller has that place. An error is a *provider.Error or a *MissingCredentialsError.
+func (p *Pool) Connect(ctx context.Context, key Key, place *places.Place) (Connection, error) {
+	return p.connect(ctx, key, place, false)
 }
 
 // Refresh reads the credentials and connects anew, which checks them and ends a
 // suspicion. What it returns replaces the kept connection; an error leaves that as it is.
-func (p *Pool) Refresh(ctx context.Context, key Key) (Connection, error) {
-	return p.connect(ctx, key, true)
+func (p *Pool) Refresh(ctx context.Context, key Key, place *places.Place) (Connection, error) {
+	return p.connect(ctx, key, place, true)
 }
 
 // Forget drops the kept connection, so that the next one is made from the
@@ -145,21 +147,35 @@ func (p *Pool) Forget(key Key) {
 	delete(p.kept, key)
 }
 
-func (p *Pool) connect(ctx context.Context, key Key, anew bool) (Connection, error) {
+func (p *Pool) connect(ctx context.Context, key Key, place *places.Place, anew bool) (Connection, error) {
+	if err := place.Check(key.String()); err != nil {
+		return Connection{}, noPlace(err)
+	}
+	shared, g, err := p.shared(ctx, key, anew)
+	if err != nil {
+		return Connection{}, err
+	}
+	shared.Client = guard(shared.Client, &lane{gate: g, place: place})
+	return shared, nil
+}
+
+// shared returns the connection that all callers share. Its client does not keep
+// to the provider's pace: only connect may use it.
+func (p *Pool) shared(ctx context.Context, key Key, anew bool) (Connection, *gate, error) {
 	o, err := Get(ctx, p.o.Reader, key)
 	if err != nil {
-		return Connection{}, notRead(key.String(), err)
+		return Connection{}, nil, notRead(key.String(), err)
 	}
 	secret, err := p.cachedSecretVersion(ctx, o)
 	if err != nil {
-		return Connection{}, err
+		return Connection{}, nil, err
 	}
 	a := attempt{key: key, anew: anew, version: version{uid: o.GetUID(), generation: o.GetGeneration(), secret: secret}}
 	p.mu.Lock()
 	g := p.gate(o)
 	if k, ok := p.kept[key]; ok && !anew && k.serves(a.version) {
 		p.mu.Unlock()
-		return k.connection, nil
+		return k.connection, g, nil
 	}
 	f, running := p.flights[a]
 	if !running {
@@ -170,9 +186,9 @@ func (p *Pool) connect(ctx context.Context, key Key, anew bool) (Connection, err
 	p.mu.Unlock()
 	select {
 	case <-f.done:
-		return f.connection, f.err
+		return f.connection, g, f.err
 	case <-ctx.Done():
-		return Connection{}, stopped(ctx.Err())
+		return Connection{}, nil, stopped(ctx.Err())
 	}
 }
 
@@ -225,7 +241,7 @@ func (p *Pool) dial(ctx context.Context, o Object, g *gate, anew bool) (*kept, e
 	if err != nil {
 		return nil, err
 	}
-	made.connection.Client, made.connection.Account = guard(inner, g), account
+	made.connection.Client, made.connection.Account = inner, account
 	made.connection.AccountKey, made.connection.MinterKey = p.accounts.keys(ctx, o, driver, cfg, account.ID)
 	return made, nil
 }

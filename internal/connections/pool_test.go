@@ -17,6 +17,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
@@ -99,6 +100,31 @@ func (w *world) provider() *v1alpha1.TokenProvider {
 	return p
 }
 
+// inside is the client behind a guarded one.
+type inside interface{ inside() provider.Client }
+
+func (c *guarded) inside() provider.Client { return c.inner }
+
+// place is a place at a provider.
+func (w *world) place(key Key) *places.Place {
+	w.t.Helper()
+	place, ok := places.New(clock.NewReal(), places.Limits{}).Take(places.Want{Who: key.ObjectKey(), Provider: key.String()})
+	if !ok {
+		w.t.Fatal("no place")
+	}
+	return place
+}
+
+// viaConnect is Connect with a place.
+func (w *world) viaConnect(ctx context.Context, key Key) (Connection, error) {
+	return w.pool.Connect(ctx, key, w.place(key))
+}
+
+// viaRefresh is Refresh with a place.
+func (w *world) viaRefresh(ctx context.Context, key Key) (Connection, error) {
+	return w.pool.Refresh(ctx, key, w.place(key))
+}
+
 // connect connects and checks how many calls that took in all.
 func (w *world) connect(how func(context.Context, Key) (Connection, error), calls int) Connection {
 	w.t.Helper()
@@ -114,51 +140,51 @@ func (w *world) connect(how func(context.Context, Key) (Connection, error), call
 
 func TestConnectKeepsTheConnection(t *testing.T) {
 	w := newWorld(t)
-	first := w.connect(w.pool.Connect, 1)
+	first := w.connect(w.viaConnect, 1)
 	if first.Account.ID != fake.DefaultAccount || first.DriverType != fake.Type {
 		t.Errorf("connected to %+v", first)
 	}
-	if again := w.connect(w.pool.Connect, 1); again.Client != first.Client {
+	if again := w.connect(w.viaConnect, 1); again.Client.(inside).inside() != first.Client.(inside).inside() {
 		t.Error("the second connection is another one")
 	}
-	if anew := w.connect(w.pool.Refresh, 2); anew.Client == first.Client {
+	if anew := w.connect(w.viaRefresh, 2); anew.Client.(inside).inside() == first.Client.(inside).inside() {
 		t.Error("Refresh returned the kept connection")
 	}
-	w.connect(w.pool.Connect, 2)
+	w.connect(w.viaConnect, 2)
 	w.pool.Forget(w.key)
-	w.connect(w.pool.Connect, 3)
+	w.connect(w.viaConnect, 3)
 }
 
 func TestConnectFollowsChanges(t *testing.T) {
 	w := newWorld(t)
-	w.connect(w.pool.Connect, 1)
+	w.connect(w.viaConnect, 1)
 	w.patch(w.secret, func() { w.secret.Annotations = map[string]string{"a": "b"} })
-	w.connect(w.pool.Connect, 1) // the same credentials
+	w.connect(w.viaConnect, 1) // the same credentials
 	w.patch(w.secret, func() { w.secret.Data["other"] = []byte("y") })
-	w.connect(w.pool.Connect, 2)
-	w.connect(w.pool.Connect, 2)
+	w.connect(w.viaConnect, 2)
+	w.connect(w.viaConnect, 2)
 	p := w.provider()
 	w.patch(p, func() { p.Labels = map[string]string{"a": "b"} })
-	w.connect(w.pool.Connect, 2)
+	w.connect(w.viaConnect, 2)
 	w.patch(p, func() { p.Spec.AWS.Region = "two" })
-	w.connect(w.pool.Connect, 3)
+	w.connect(w.viaConnect, 3)
 	if err := w.c.Delete(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
 	w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.key.Namespace, Name: "p"}, Spec: spec()})
-	w.connect(w.pool.Connect, 4)
+	w.connect(w.viaConnect, 4)
 }
 
 func TestAFailedRefreshKeepsTheConnection(t *testing.T) {
 	w := newWorld(t)
-	first := w.connect(w.pool.Connect, 1)
+	first := w.connect(w.viaConnect, 1)
 	w.backend.Script(fake.Connect, fake.Fault{Kind: fake.InDoubt})
-	if _, err := w.pool.Refresh(t.Context(), w.key); err == nil {
+	if _, err := w.viaRefresh(t.Context(), w.key); err == nil {
 		t.Fatal("no error")
 	} else if provider.InDoubt(err) {
 		t.Errorf("connecting mints nothing, and yet %v is in doubt", err)
 	}
-	if again := w.connect(w.pool.Connect, 2); again.Client != first.Client {
+	if again := w.connect(w.viaConnect, 2); again.Client.(inside).inside() != first.Client.(inside).inside() {
 		t.Error("the kept connection is gone")
 	}
 }
@@ -176,11 +202,11 @@ func TestConnectOnceForAll(t *testing.T) {
 	}
 	var group sync.WaitGroup
 	errs := make([]error, callers)
-	call := func(i int) { _, errs[i] = w.pool.Connect(t.Context(), w.key) }
+	call := func(i int) { _, errs[i] = w.viaConnect(t.Context(), w.key) }
 	impatient, cancel := context.WithCancel(t.Context())
 	first := make(chan error, 1)
 	go func() {
-		_, err := w.pool.Connect(impatient, w.key)
+		_, err := w.viaConnect(impatient, w.key)
 		first <- err
 	}()
 	<-entered
@@ -238,7 +264,7 @@ func TestConnectErrors(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
 			test.change(w)
-			_, err := w.pool.Connect(t.Context(), w.key)
+			_, err := w.viaConnect(t.Context(), w.key)
 			if errors.As(err, &missing) != test.missing {
 				t.Fatalf("got %v", err)
 			}

@@ -18,6 +18,7 @@ import (
 	"apitoken.dev/operator/controllers/apitoken"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/explore/apifake"
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
@@ -268,7 +269,7 @@ func (p *process) Facts(context.Context, connections.Key, string) (connections.F
 }
 
 // Connect implements apitoken.Providers.
-func (p *process) Connect(context.Context, connections.Key) (connections.Connection, error) {
+func (p *process) Connect(context.Context, connections.Key, *places.Place) (connections.Connection, error) {
 	return connections.Connection{Client: p.client, Account: provider.Account{ID: fake.DefaultAccount}}, nil
 }
 

@@ -163,28 +163,34 @@ func TestMetricsOfARunningOperator(t *testing.T) {
 	})
 }
 
-// The queue of each controller shows how many wait, by their priority.
-func TestQueueDepthByPriority(t *testing.T) {
+// TestWaitingIsServed: each controller shows how many wait in its queue and in the
+// lines of providers, and since when.
+func TestWaitingIsServed(t *testing.T) {
 	observed(t, func(*v1alpha1.ApiToken) {})
 	families, err := metrics.Registry.Gather()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, family := range families {
-		if family.GetName() != "workqueue_depth" {
-			continue
+	missing := map[string]bool{}
+	for _, controller := range []string{"apitoken", "tokenprovider", "clustertokenprovider"} {
+		missing["workqueue_depth "+controller] = true
+		for _, what := range []string{"worker", "place"} {
+			missing["apitoken_waiting "+controller+" "+what] = true
+			missing["apitoken_oldest_waiting_seconds "+controller+" "+what] = true
 		}
+	}
+	for _, family := range families {
 		for _, m := range family.GetMetric() {
 			labels := map[string]string{}
 			for _, l := range m.GetLabel() {
 				labels[l.GetName()] = l.GetValue()
 			}
-			if labels["controller"] == "apitoken" && labels["priority"] != "" {
-				return
-			}
+			delete(missing, strings.TrimSpace(family.GetName()+" "+labels["controller"]+" "+labels["for"]))
 		}
 	}
-	t.Error("no depth of the queue of ApiTokens by priority")
+	for series := range missing {
+		t.Errorf("not served: %s", series)
+	}
 }
 
 func TestTracingEndpointIsChecked(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,9 +24,6 @@ import (
 	"apitoken.dev/operator/internal/features"
 	"apitoken.dev/operator/internal/metrics/state"
 )
-
-// providerConcurrency is how many providers of a kind are checked at once.
-const providerConcurrency = 4
 
 // recorderName is who events say they are from.
 const recorderName = "apitoken.dev/operator"
@@ -94,7 +92,7 @@ func clusterHash(ctx context.Context, live client.Reader, identity string) (stri
 }
 
 func addControllers(mgr manager.Manager, o Options, cluster string) error {
-	recorder := mgr.GetEventRecorder(recorderName)
+	recorder, line := mgr.GetEventRecorder(recorderName), newLines(o)
 	pool := connections.NewPool(connections.Options{
 		Reader: mgr.GetClient(), Live: mgr.GetAPIReader(), Registry: o.Registry,
 		Namespace: o.Namespace, Cluster: cluster, UserAgent: o.userAgent(), Clock: o.Clock,
@@ -103,17 +101,17 @@ func addControllers(mgr manager.Manager, o Options, cluster string) error {
 	for _, kind := range []v1alpha1.ProviderKind{v1alpha1.KindTokenProvider, v1alpha1.KindClusterTokenProvider} {
 		r := &tokenprovider.Reconciler{
 			Kind: kind, Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Pool: pool,
-			Clock: o.Clock, Recorder: recorder, Namespace: o.Namespace, Tracers: o.Tracers,
+			Clock: o.Clock, Recorder: recorder, Namespace: o.Namespace, Tracers: o.Tracers, Places: line.checks(strings.ToLower(string(kind))),
 		}
-		if err := r.Setup(mgr, providerConcurrency); err != nil {
+		if err := r.Setup(mgr, o.Concurrency, line.queue); err != nil {
 			return err
 		}
 	}
 	tokens := apitoken.New(apitoken.Options{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Providers: pool,
-		Clock: o.Clock, Recorder: recorder, Cluster: cluster, Tracers: o.Tracers,
+		Clock: o.Clock, Recorder: recorder, Cluster: cluster, Tracers: o.Tracers, Places: line.tokens(),
 	})
-	if err := tokens.Setup(mgr, o.Concurrency); err != nil {
+	if err := tokens.Setup(mgr, o.Concurrency, line.queue); err != nil {
 		return fmt.Errorf("setting up the controller of ApiTokens: %w", err)
 	}
 	return orphansweep.New(orphansweep.Options{

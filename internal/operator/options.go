@@ -21,8 +21,13 @@ const (
 	Name = "apitoken-operator"
 	// DefaultNamespace of the operator.
 	DefaultNamespace = "apitoken-system"
-	// DefaultConcurrency is how many ApiTokens are worked on at once.
-	DefaultConcurrency = 16
+	// DefaultConcurrency is how many ApiTokens are worked on at once, and how many
+	// providers of each kind. What calls a provider needs a place there, too.
+	DefaultConcurrency = 256
+	// DefaultClusterPlaces, DefaultProviderPlaces and DefaultNamespacePlaces are how many
+	// ApiTokens are worked on at once at a ClusterTokenProvider, at a TokenProvider and of
+	// one namespace.
+	DefaultClusterPlaces, DefaultProviderPlaces, DefaultNamespacePlaces = 16, 4, 16
 	// DefaultShutdown is how long a stop waits for work in flight: over the
 	// deadline of an attempt, so that an ordinary one is finished. What does not
 	// end in time is resolved after the next start.
@@ -80,6 +85,8 @@ type Options struct {
 	ProviderBurst int
 	// Concurrency is DefaultConcurrency when 0.
 	Concurrency int
+	// ClusterPlaces, ProviderPlaces and NamespacePlaces are the defaults when 0.
+	ClusterPlaces, ProviderPlaces, NamespacePlaces int
 	// SweepInterval is orphansweep.DefaultInterval when 0.
 	SweepInterval time.Duration
 	// SweepMode is Report when empty.
@@ -116,6 +123,9 @@ func (o Options) withDefaults() (Options, error) {
 	o.MetricsAddress = or(o.MetricsAddress, Disabled)
 	o.ProbeAddress = or(o.ProbeAddress, Disabled)
 	o.Concurrency = or(o.Concurrency, DefaultConcurrency)
+	o.ClusterPlaces = or(o.ClusterPlaces, DefaultClusterPlaces)
+	o.ProviderPlaces = or(o.ProviderPlaces, DefaultProviderPlaces)
+	o.NamespacePlaces = or(o.NamespacePlaces, DefaultNamespacePlaces)
 	o.Shutdown = or(o.Shutdown, DefaultShutdown)
 	return o, nil
 }

@@ -28,6 +28,7 @@ type settings struct {
 	tokens      int
 	rounds      int
 	concurrency int
+	fairness    bool
 	cpuprofile  string
 	verbose     bool
 }
@@ -60,7 +61,8 @@ func parse(args []string, out io.Writer) (settings, error) {
 	}
 	flags.IntVar(&s.tokens, "tokens", 500, "how many tokens the operator mints; the floor makes as many")
 	flags.IntVar(&s.rounds, "rounds", 10, "in how many batches: operator and floor take turns")
-	flags.IntVar(&s.concurrency, "concurrency", operator.DefaultConcurrency, "how many tokens are worked on at once, by the operator and by the floor")
+	flags.IntVar(&s.concurrency, "concurrency", operator.DefaultClusterPlaces, "how many tokens the floor works on at once; the operator has as many places at the provider")
+	flags.BoolVar(&s.fairness, "fairness", false, "measure instead how long one namespace waits while others load the operator")
 	flags.StringVar(&s.cpuprofile, "cpuprofile", "", "write a CPU profile to this file; goroutines carry the label side=operator or side=floor (go tool pprof -tagfocus)")
 	flags.BoolVar(&s.verbose, "v", false, "show the operator's log on stderr; otherwise it is formatted and thrown away")
 	if err := flags.Parse(args); err != nil {
@@ -103,6 +105,9 @@ func profiled(file string, f func() error) error {
 func run(ctx context.Context, s settings, out io.Writer) error {
 	ctrl.SetLogger(s.logger())
 	klog.SetLogger(s.logger())
+	if s.fairness {
+		return runFairness(ctx, s, out)
+	}
 	fmt.Fprintln(out, "Starting etcd and kube-apiserver ...")
 	b, stop, err := newBench(ctx, s)
 	if err != nil {

@@ -48,7 +48,7 @@ func (s *subject) start(ctx context.Context) error {
 		return fmt.Errorf("registering the in-memory provider: %w", err)
 	}
 	mgr, err := operator.New(ctx, s.cfg, operator.Options{
-		Registry: drivers, Logger: s.settings.logger(), Version: "bench", Concurrency: s.settings.concurrency,
+		Registry: drivers, Logger: s.settings.logger(), Version: "bench", ClusterPlaces: s.settings.concurrency,
 		ProviderRate: -1, // it measures the operator, not its courtesy
 	})
 	if err != nil {

@@ -108,8 +108,9 @@ var layout = []row{
 			}},
 	}},
 	{"Operator", []panel{
-		{title: "Queue depth by priority", about: "What waits in the queues of the controllers.", kind: stacked, unit: short, width: 8, height: 8,
-			queries: []query{{`sum by (controller, priority) (workqueue_depth` + controllers + `)`, "{{controller}} {{priority}}"}}},
+		{title: "Waiting", about: "Objects that wait for a worker of the operator, or for a place at a provider.",
+			kind: stacked, unit: short, width: 8, height: 8,
+			queries: []query{{`sum by (controller, for) (apitoken_waiting)`, "{{controller}} for a {{for}}"}}},
 		{title: "Passes that failed", about: "Reconciliations that ended with an error.", kind: stacked, unit: short, width: 8, height: 8,
 			queries: []query{{`sum by (controller) (increase(controller_runtime_reconcile_errors_total` + controllers + `[$__rate_interval]))`, "{{controller}}"}}},
 		{title: "Time of a pass, 95th percentile", about: "One that mints takes as long as the provider does.", kind: lines, unit: seconds, width: 8, height: 8,

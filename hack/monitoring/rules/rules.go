@@ -90,6 +90,12 @@ var Alerts = []Alert{
 		Description: "{{ $value }} ApiTokens wait for it. The condition ActionRequired of each has the values to fill in.",
 	},
 	{
+		Name: "ApiTokenWaitingLong", For: "5m", Severity: "warning",
+		Expr:        "max by (cluster, controller, for) (apitoken_oldest_waiting_seconds) > 300",
+		Summary:     "Objects of the controller {{ $labels.controller }} wait long for a {{ $labels.for }}.",
+		Description: "The first of them has waited for {{ $value | humanizeDuration }} to be issued, rotated, revoked or checked.",
+	},
+	{
 		Name: "ApiTokenProviderDown", For: "10m", Severity: "critical",
 		Expr:        "max " + without + " (apitoken_provider_ready) == 0",
 		Summary:     ofProvider + " is not Ready.",

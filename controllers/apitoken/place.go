@@ -1,0 +1,82 @@
+package apitoken
+
+import (
+	"errors"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/places"
+	"apitoken.dev/operator/internal/plan"
+)
+
+// errInLine says that there is no place at the provider now. Nothing was sent or
+// written. The ApiToken is reconciled again when its turn comes.
+var errInLine = errors.New("there is no place at the provider now")
+
+// takePlace takes a place at the provider for the rest of this reconcile.
+func (r *Reconciler) takePlace(p *pass) error {
+	if p.place != nil {
+		return nil
+	}
+	p.asked = true
+	place, ok := r.Places.Take(wanted(p))
+	if !ok {
+		return errInLine
+	}
+	p.place = place
+	return nil
+}
+
+// leave gives the place back. One that did not ask for a place in this reconcile
+// needs none, and must not keep others from theirs.
+func (r *Reconciler) leave(p *pass) {
+	p.place.Release()
+	if !p.asked {
+		r.Places.Leave(nameOf(p.token))
+	}
+}
+
+// wanted is the place that the action at hand needs.
+func wanted(p *pass) places.Want {
+	w := places.Want{Who: nameOf(p.token), Provider: p.key.String(), Shared: p.key.Kind == v1alpha1.KindClusterTokenProvider}
+	if p.facts.Capabilities.MaxLive > 0 {
+		w.Account = string(p.facts.AccountKey[:])
+	}
+	switch p.action.(type) { //nolint:gochecksumtype // every other action issues or replaces a credential, or calls no provider
+	case plan.Purge, plan.Revoke:
+		w.Class = places.Ends
+		return w
+	case plan.Issue, plan.CountSlots:
+		w.Mints = true
+	}
+	w.Class = places.Issues
+	if e := activeEntry(p); e.Name != "" {
+		w.Class = places.Rotates
+		if e.ExpiresAt != nil {
+			w.Due = e.ExpiresAt.Time
+		}
+	}
+	return w
+}
+
+// untilDue is how long until something is due that must not wait for a place: the
+// hard end, an overlap or the end of a credential. 0: nothing.
+func untilDue(p *pass) time.Duration {
+	var due time.Duration
+	soonest := func(at *metav1.Time) {
+		if at == nil {
+			return
+		}
+		if left := at.Sub(p.obs.Now); left > 0 && (due == 0 || left < due) {
+			due = left
+		}
+	}
+	soonest(p.token.Spec.ExpiresAt)
+	for i := range p.token.Status.Credentials {
+		soonest(p.token.Status.Credentials[i].RetireAt)
+		soonest(p.token.Status.Credentials[i].ExpiresAt)
+	}
+	return due
+}

@@ -1,0 +1,55 @@
+package connections
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"apitoken.dev/operator/internal/places"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// lane is the way of one caller through a gate: it is open while the caller has a
+// place at the provider.
+type lane struct {
+	*gate
+	place *places.Place
+	// begun: the caller has begun an action, and finishes it.
+	begun atomic.Bool
+}
+
+// begin lets a call through when it is its turn. The first call of a caller waits
+// for the provider's pace for a short time only; what follows finishes the action.
+func (l *lane) begin(ctx context.Context, op operation, credential string) (*call, error) {
+	if err := l.place.Check(l.provider); err != nil {
+		return nil, noPlace(err)
+	}
+	patience := l.patience
+	switch {
+	case op == opMint || op == opUpdate:
+		patience = l.mintWait
+	case l.begun.Load():
+		patience = max(patience, l.mintWait)
+	}
+	c, err := l.gate.begin(ctx, op, credential, caller{tenant: l.place.Tenant(), patience: patience})
+	if err == nil {
+		l.begun.Store(true)
+	}
+	return c, err
+}
+
+// blocked returns what a Mint would be refused with now, before it is reserved.
+func (l *lane) blocked() error { return l.gate.blocked(l.place.Tenant()) }
+
+// caller is who makes a call: whom turns are shared with, and how long it waits.
+type caller struct {
+	tenant   string
+	patience time.Duration
+}
+
+// noPlace says that a call was not sent because its caller has no place. That is a
+// mistake in the operator, and has no consequence but that the call is not made.
+func noPlace(err error) error {
+	return &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: err,
+		Message: "the request was not sent: its reconcile has no place at this provider"}
+}

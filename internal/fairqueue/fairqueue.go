@@ -1,0 +1,254 @@
+// Package fairqueue is a work queue for controllers in which namespaces take
+// turns: however many objects of one namespace wait, the first one of another
+// namespace is next after at most one of each.
+package fairqueue
+
+import (
+	"container/heap"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"apitoken.dev/operator/internal/clock"
+)
+
+// Urgent is the priority of a request that was woken because its turn at a
+// provider has come. Those of controller-runtime are 0, and handler.LowPriority
+// for objects that a start or a resync brings unchanged.
+const Urgent = 100
+
+// Limiter delays the repetitions of a request that failed.
+type Limiter = workqueue.TypedRateLimiter[reconcile.Request]
+
+// Queue is what a controller takes requests from.
+type Queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// Factory makes the queue of a controller.
+type Factory = func(name string, limiter Limiter) Queue
+
+// Wake adds a request whose turn at a provider has come.
+func Wake(q Queue, r reconcile.Request) {
+	if p, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		priority := Urgent
+		p.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, r)
+		return
+	}
+	q.Add(r)
+}
+
+// New returns a function for controller.Options.NewQueue. If observe is set, it
+// gets the name of each queue that is made, with what tells how many wait in it
+// and how long the first of them has waited.
+func New(c clock.Clock, observe func(name string, stats func() (waiting int, oldest time.Duration))) Factory {
+	return func(name string, limiter Limiter) Queue {
+		order := &order{clock: c, waiting: map[reconcile.Request]*item{}, groups: map[string]*group{},
+			priorities: map[reconcile.Request]int{}, taken: map[reconcile.Request]int{}}
+		inner := workqueue.NewTypedWithConfig(workqueue.TypedQueueConfig[reconcile.Request]{Name: name, Queue: order})
+		delayed := workqueue.NewTypedDelayingQueueWithConfig(workqueue.TypedDelayingQueueConfig[reconcile.Request]{Name: name, Queue: inner})
+		if observe != nil {
+			observe(name, order.stats)
+		}
+		return &queue{order: order, TypedRateLimitingInterface: workqueue.NewTypedRateLimitingQueueWithConfig(limiter,
+			workqueue.TypedRateLimitingQueueConfig[reconcile.Request]{Name: name, DelayingQueue: delayed})}
+	}
+}
+
+// queue is client-go's queue in our order. It is a PriorityQueue, so that the
+// handlers of controller-runtime give what a start brings a low priority.
+type queue struct {
+	workqueue.TypedRateLimitingInterface[reconcile.Request]
+	order *order
+}
+
+var _ priorityqueue.PriorityQueue[reconcile.Request] = (*queue)(nil)
+
+// AddWithOpts implements priorityqueue.PriorityQueue. Of several priorities the
+// highest counts.
+func (q *queue) AddWithOpts(o priorityqueue.AddOpts, requests ...reconcile.Request) {
+	for _, r := range requests {
+		priority := 0
+		if o.Priority != nil {
+			priority = *o.Priority
+		}
+		q.order.prioritize(r, priority)
+		switch {
+		case o.RateLimited:
+			q.TypedRateLimitingInterface.AddRateLimited(r)
+		case o.After > 0:
+			q.TypedRateLimitingInterface.AddAfter(r, o.After)
+		default:
+			q.TypedRateLimitingInterface.Add(r)
+		}
+	}
+}
+
+// Add implements workqueue.TypedInterface.
+func (q *queue) Add(r reconcile.Request) { q.AddWithOpts(priorityqueue.AddOpts{}, r) }
+
+// AddAfter implements workqueue.TypedDelayingInterface.
+func (q *queue) AddAfter(r reconcile.Request, after time.Duration) {
+	q.AddWithOpts(priorityqueue.AddOpts{After: after}, r)
+}
+
+// AddRateLimited implements workqueue.TypedRateLimitingInterface.
+func (q *queue) AddRateLimited(r reconcile.Request) {
+	q.AddWithOpts(priorityqueue.AddOpts{RateLimited: true}, r)
+}
+
+// GetWithPriority implements priorityqueue.PriorityQueue. Repetitions of a request
+// get the priority that is returned: being woken is urgent once.
+func (q *queue) GetWithPriority() (reconcile.Request, int, bool) {
+	r, shutdown := q.Get()
+	return r, min(0, q.order.took(r)), shutdown
+}
+
+// order implements workqueue.Queue. Its own lock is for the priorities, which
+// come from outside of the queue's.
+type order struct {
+	clock clock.Clock
+
+	mu sync.Mutex
+	// priorities of those that were added, until they are taken out, and taken of
+	// those that were taken out.
+	priorities, taken map[reconcile.Request]int
+	waiting           map[reconcile.Request]*item
+	groups            map[string]*group
+	// round are the groups in the order in which they are served.
+	round []*group
+	count uint64
+}
+
+// group is what waits of one namespace.
+type group struct {
+	tenant string
+	items  items
+}
+
+type item struct {
+	request  reconcile.Request
+	priority int
+	number   uint64
+	since    time.Duration
+	index    int
+}
+
+// items is a heap: the highest priority first, then the first that came.
+type items []*item
+
+func (x items) Len() int { return len(x) }
+
+func (x items) Less(i, j int) bool {
+	if x[i].priority != x[j].priority {
+		return x[i].priority > x[j].priority
+	}
+	return x[i].number < x[j].number
+}
+
+func (x items) Swap(i, j int) {
+	x[i], x[j] = x[j], x[i]
+	x[i].index, x[j].index = i, j
+}
+
+// Push implements heap.Interface.
+func (x *items) Push(v any) {
+	i, _ := v.(*item)
+	i.index = len(*x)
+	*x = append(*x, i)
+}
+
+// Pop implements heap.Interface.
+func (x *items) Pop() any {
+	last := len(*x) - 1
+	i := (*x)[last]
+	(*x)[last] = nil
+	*x = (*x)[:last]
+	return i
+}
+
+// tenant is the namespace of a request; an object without one stands for itself.
+func tenant(r reconcile.Request) string {
+	if r.Namespace == "" {
+		return "/" + r.Name
+	}
+	return r.Namespace
+}
+
+// prioritize raises a request that waits, or is about to, to a priority.
+func (o *order) prioritize(r reconcile.Request, priority int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if had, ok := o.priorities[r]; !ok || priority > had {
+		o.priorities[r] = priority
+	}
+	if i := o.waiting[r]; i != nil && priority > i.priority {
+		i.priority = priority
+		heap.Fix(&o.groups[tenant(r)].items, i.index)
+	}
+}
+
+// Touch implements workqueue.Queue: a request that waits was added again, which
+// prioritize has dealt with.
+func (*order) Touch(reconcile.Request) {}
+
+// Push implements workqueue.Queue.
+func (o *order) Push(r reconcile.Request) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	g := o.groups[tenant(r)]
+	if g == nil {
+		g = &group{tenant: tenant(r)}
+		o.groups[g.tenant] = g
+		o.round = append(o.round, g)
+	}
+	o.count++
+	i := &item{request: r, priority: o.priorities[r], number: o.count, since: o.clock.Monotonic()}
+	o.waiting[r] = i
+	heap.Push(&g.items, i)
+}
+
+// Len implements workqueue.Queue.
+func (o *order) Len() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.waiting)
+}
+
+// Pop implements workqueue.Queue.
+func (o *order) Pop() reconcile.Request {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	g := o.round[0]
+	i, _ := heap.Pop(&g.items).(*item)
+	delete(o.waiting, i.request)
+	o.round = o.round[1:]
+	if len(g.items) > 0 {
+		o.round = append(o.round, g)
+	} else {
+		delete(o.groups, g.tenant)
+	}
+	delete(o.priorities, i.request)
+	o.taken[i.request] = i.priority
+	return i.request
+}
+
+// took returns the priority with which a request was taken out.
+func (o *order) took(r reconcile.Request) int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	priority := o.taken[r]
+	delete(o.taken, r)
+	return priority
+}
+
+func (o *order) stats() (waiting int, longest time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	now := o.clock.Monotonic()
+	for _, i := range o.waiting {
+		longest = max(longest, now-i.since)
+	}
+	return len(o.waiting), longest
+}

@@ -1,0 +1,146 @@
+package operator
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/internal/testenv"
+)
+
+// typed is a driver with a type of its own.
+type typed struct {
+	*fake.Driver
+	name string
+}
+
+// Type implements provider.Driver.
+func (d typed) Type() string { return d.name }
+
+// hung is a provider that does not answer to one verb until it is released.
+type hung struct {
+	*fake.Backend
+	release context.CancelFunc
+	// now and most are how many calls hang, and hung at once at most.
+	mu        sync.Mutex
+	now, most int
+}
+
+func hanging(t *testing.T, verb fake.Verb) *hung {
+	t.Helper()
+	ctx, release := context.WithCancel(t.Context())
+	h := &hung{Backend: fake.NewBackend(clock.NewReal()), release: release}
+	h.OnCall = func(call context.Context, c fake.Call) fake.Fault {
+		if c.Verb == verb && c.Phase == fake.Before {
+			h.count(1)
+			defer h.count(-1)
+			select {
+			case <-ctx.Done():
+			case <-call.Done():
+			}
+		}
+		return fake.Fault{}
+	}
+	return h
+}
+
+func (h *hung) count(n int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.now += n
+	h.most = max(h.most, h.now)
+}
+
+// atOnce returns how many calls hung at once at most.
+func (h *hung) atOnce() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.most
+}
+
+// tokenProvider is one of a region, which stands for a kind of provider here.
+func tokenProvider(t *testing.T, c client.Client, namespace, name, region string) {
+	t.Helper()
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: map[string][]byte{"token": []byte("x")}}
+	p := &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: v1alpha1.ProviderSpec{
+		CredentialsSecretRef: v1alpha1.SecretReference{Name: name}, AWS: &v1alpha1.AWSProvider{Region: region}}}
+	for _, o := range []client.Object{secret, p} {
+		if err := c.Create(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestHangingProvidersDelayNobody: while one namespace has many ApiTokens at a
+// provider that hangs, and many have providers that hang already at connecting,
+// another namespace's provider and ApiTokens become Ready.
+func TestHangingProvidersDelayNobody(t *testing.T) {
+	server := testenv.Start(t) // its own: what hangs here would go on in other tests
+	scheme, err := newScheme()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := server.Client(scheme)
+	own := namespace(t, c, nil)
+	slow, dead := hanging(t, fake.Mint), hanging(t, fake.Connect)
+	region := func(which string) func(registry.Spec) (any, bool) {
+		return func(s registry.Spec) (any, bool) { return nil, s.AWS != nil && (s.AWS.Region == which) }
+	}
+	all, err := registry.New(
+		registry.Entry{Driver: typed{fake.New(slow.Backend), "slow"}, Settings: region("slow")},
+		registry.Entry{Driver: typed{fake.New(dead.Backend), "dead"}, Settings: region("dead")},
+		registry.Entry{Driver: fake.New(fake.NewBackend(clock.NewReal())), Settings: region("r")},
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run(t, server.Config, Options{Registry: all, Namespace: own, ClusterIdentity: own, Shutdown: time.Minute})
+	t.Cleanup(slow.release)
+	t.Cleanup(dead.release)
+
+	many := namespace(t, c, nil)
+	tokenProvider(t, c, many, "slow", "slow")
+	for n := range 64 {
+		token := apiToken(many, "slow")
+		token.Name, token.Spec.ProviderRef.Kind = fmt.Sprintf("t%d", n), v1alpha1.KindTokenProvider
+		if err := c.Create(t.Context(), token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for n := range 24 {
+		tokenProvider(t, c, many, fmt.Sprintf("dead-%d", n), "dead")
+	}
+	for range 10 {
+		other := namespace(t, c, nil)
+		for n := range 4 {
+			tokenProvider(t, c, other, fmt.Sprintf("dead-%d", n), "dead")
+		}
+	}
+	eventually(t, func() error {
+		if mints, connects := slow.atOnce(), dead.atOnce(); mints < DefaultProviderPlaces || connects < 11*checksOfNamespace {
+			return fmt.Errorf("%d mints and %d connects hang", mints, connects)
+		}
+		return nil
+	})
+	victim := namespace(t, c, nil)
+	tokenProvider(t, c, victim, "own", "r")
+	token := apiToken(victim, "own")
+	token.Spec.ProviderRef.Kind = v1alpha1.KindTokenProvider
+	if err := c.Create(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	ready(t, c, token, &token.Status.Conditions)
+	if mints, connects := slow.atOnce(), dead.atOnce(); mints != DefaultProviderPlaces || connects != 11*checksOfNamespace {
+		t.Errorf("%d mints and %d connects hung at once", mints, connects)
+	}
+}
