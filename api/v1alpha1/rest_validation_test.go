@@ -1,6 +1,8 @@
 package v1alpha1_test
 
 import (
+	"strconv"
+	"strings"
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -52,40 +54,44 @@ func TestRestProvider(t *testing.T) {
 			"spec.rest.error":  fields{"word": "body.code", "codes": fields{"full": "QuotaExceeded"}, "inDoubt": "status == 400"},
 		}},
 
-		"baseURL: no scheme":         restCase("baseURL", "api.example.com", "baseURL", `"api.example.com" is not a URL of an API`, "https://api.example.com"),
-		"baseURL: with credentials":  restCase("baseURL", "https://me:word@api.example.com", "baseURL", "without user"),
-		"caBundle: no certificate":   restCase("caBundle", "MIIB", "caBundle", "no certificate"),
-		"caBundle: the private key":  restCase("caBundle", pem("CERTIFICATE")+pem("PRIVATE KEY"), "caBundle", "private key"),
-		"header: Host":               restCase("headers", []any{fields{"name": "Host", "value": "x"}}, "headers[0].name", `"Host" cannot be set`, "connection"),
-		"header: Content-Length":     restCase("mint.headers", []any{fields{"name": "content-length", "value": "1"}}, "mint.headers[0].name", `"content-length" cannot be set`),
-		"header: Transfer-Encoding":  restCase("list.headers", []any{fields{"name": "Transfer-Encoding", "value": "x"}}, "list.headers[0].name", "cannot be set"),
-		"header: of a proxy":         restCase("headers", []any{fields{"name": "Proxy-Authorization", "value": "x"}}, "headers[0].name", "cannot be set"),
-		"header: with a blank":       restCase("headers", []any{fields{"name": "X Token", "value": "x"}}, "headers[0].name", `"X Token" is not the name of a header`, "Authorization"),
-		"scope: of one part":         restCase("scopes", []any{fields{"scope": "read"}}, "scopes[0].scope", `"read" is not a scope`, "objectstorage:object-read-only"),
-		"narrows: expiry":            restCase("narrows", []string{"expiry"}, "narrows", "buckets, allowedIPs, deniedIPs or subaccounts"),
-		"limit: names too short":     restCase("limits", fields{"name": 31}, "limits.name", "32"),
-		"limit: names too long":      restCase("limits", fields{"name": 61}, "limits.name", "60"),
-		"limit: none live":           restCase("limits", fields{"live": -1}, "limits.live", "1"),
-		"expiry: enforced by nobody": restCase("expiry", fields{"enforcedBy": "Nobody"}, "expiry.enforcedBy", `"Provider", "Operator"`),
-		"expiry: too short a life":   restCase("expiry", fields{"maxLifetime": "1m"}, "expiry.maxLifetime", "at least 1h"),
-		"settle: none":               restCase("settle", "0s", "settle", "longer than 0"),
-		"settle: a day":              restCase("settle", "24h", "settle", "at most 1h"),
-		"usableAfter: too long":      restCase("usableAfter", "1m", "usableAfter", "at most 30s"),
-		"connection: a bad key":      restCase("connection", fields{"a b": "x"}, "connection", "AWS_ENDPOINT_URL"),
-		"connection: a secret's key": restCase("connection", fields{"token": "x"}, "connection", "both connection and mint.secret"),
-		"credential: no id":          restCase("credential.id", "", "credential.id", "at least 1"),
-		"mint: GET":                  {set: fields{"spec.rest.mint.method": "GET", "spec.rest.mint.body": nil}, want: answer{"spec.rest.mint.method", []string{"GET may be sent twice", "POST or PUT"}}},
-		"mint: another method":       restCase("mint.method", "TRACE", "mint.method", `"GET", "POST"`),
-		"mint: no secret":            restCase("mint.secret", fields{}, "mint.secret", "at least 1"),
-		"mint: a bad key":            restCase("mint.secret", fields{"a/b": "item.x"}, "mint.secret", "for example token"),
-		"mint: a status of failure":  restCase("mint.successStatuses", []int{302}, "mint.successStatuses[0]", "299"),
-		"path: relative":             restCase("list.path", "keys", "list.path", `"keys" is not a path`, "begin it with /"),
-		"path: with parameters":      restCase("revoke.path", "/keys?id={{ .id }}", "revoke.path", "parameters into query"),
-		"list: GET with a body":      restCase("list", fields{"path": "/keys", "items": "body", "method": "GET", "body": "{}"}, "list.body", "GET has no body"),
-		"update: of nothing":         restCase("update", fields{"path": "/k", "fields": []string{}, "applied": "true"}, "update.fields", "at least 1"),
-		"update: of the name":        restCase("update", fields{"path": "/k", "fields": []string{"name"}, "applied": "true"}, "update.fields", "scopes, buckets"),
-		"probe: refused by success":  restCase("probe", fields{"path": "/k", "refusedStatuses": []int{200}}, "probe.refusedStatuses[0]", "400"),
-		"error: an unknown code":     restCase("error", fields{"codes": fields{"x": "Bad"}}, "error.codes.x", `"QuotaExceeded"`),
+		"baseURL: no scheme":            restCase("baseURL", "api.example.com", "baseURL", `"api.example.com" is not a URL of an API`, "https://api.example.com"),
+		"baseURL: with credentials":     restCase("baseURL", "https://me:word@api.example.com", "baseURL", "without user"),
+		"caBundle: no certificate":      restCase("caBundle", "MIIB", "caBundle", "no certificate"),
+		"caBundle: the private key":     restCase("caBundle", pem("CERTIFICATE")+pem("PRIVATE KEY"), "caBundle", "private key"),
+		"header: Host":                  restCase("headers", []any{fields{"name": "Host", "value": "x"}}, "headers[0].name", `"Host" cannot be set`, "connection"),
+		"header: Content-Length":        restCase("mint.headers", []any{fields{"name": "content-length", "value": "1"}}, "mint.headers[0].name", `"content-length" cannot be set`),
+		"header: Transfer-Encoding":     restCase("list.headers", []any{fields{"name": "Transfer-Encoding", "value": "x"}}, "list.headers[0].name", "cannot be set"),
+		"header: of a proxy":            restCase("headers", []any{fields{"name": "Proxy-Authorization", "value": "x"}}, "headers[0].name", "cannot be set"),
+		"header: with a blank":          restCase("headers", []any{fields{"name": "X Token", "value": "x"}}, "headers[0].name", `"X Token" is not the name of a header`, "Authorization"),
+		"scope: of one part":            restCase("scopes", []any{fields{"scope": "read"}}, "scopes[0].scope", `"read" is not a scope`, "objectstorage:object-read-only"),
+		"narrows: expiry":               restCase("narrows", []string{"expiry"}, "narrows", "buckets, allowedIPs, deniedIPs or subaccounts"),
+		"limit: names too short":        restCase("limits", fields{"name": 31}, "limits.name", "32"),
+		"limit: names too long":         restCase("limits", fields{"name": 61}, "limits.name", "60"),
+		"limit: none live":              restCase("limits", fields{"live": -1}, "limits.live", "1"),
+		"expiry: enforced by nobody":    restCase("expiry", fields{"enforcedBy": "Nobody"}, "expiry.enforcedBy", `"Provider", "Operator"`),
+		"expiry: too short a life":      restCase("expiry", fields{"maxLifetime": "1m"}, "expiry.maxLifetime", "at least 1h"),
+		"settle: none":                  restCase("settle", "0s", "settle", "longer than 0"),
+		"settle: a day":                 restCase("settle", "24h", "settle", "at most 1h"),
+		"usableAfter: too long":         restCase("usableAfter", "1m", "usableAfter", "at most 30s"),
+		"connection: a bad key":         restCase("connection", fields{"a b": "x"}, "connection", "AWS_ENDPOINT_URL"),
+		"connection: a secret's key":    restCase("connection", fields{"token": "x"}, "connection", "both connection and mint.secret"),
+		"connection: a proxy":           restCase("connection", fields{"https_proxy": "http://evil.example.com"}, "connection", "changes how programs run", "envFrom"),
+		"connection: the linker":        restCase("connection", fields{"LD_PRELOAD": "/tmp/x.so"}, "connection", "changes how programs run", "choose another key"),
+		"mint: a variable of shells":    restCase("mint.secret", fields{"token": "item.token", "Bash_Env": "item.x"}, "mint.secret", "changes how programs run"),
+		"mint: all keys, and long ones": {set: fields{"spec.rest.mint.secret": longKeys(8), "spec.rest.connection": longKeys(16, "c")}},
+		"credential: no id":             restCase("credential.id", "", "credential.id", "at least 1"),
+		"mint: GET":                     {set: fields{"spec.rest.mint.method": "GET", "spec.rest.mint.body": nil}, want: answer{"spec.rest.mint.method", []string{"GET may be sent twice", "POST or PUT"}}},
+		"mint: another method":          restCase("mint.method", "TRACE", "mint.method", `"GET", "POST"`),
+		"mint: no secret":               restCase("mint.secret", fields{}, "mint.secret", "at least 1"),
+		"mint: a bad key":               restCase("mint.secret", fields{"a/b": "item.x"}, "mint.secret", "for example token"),
+		"mint: a status of failure":     restCase("mint.successStatuses", []int{302}, "mint.successStatuses[0]", "299"),
+		"path: relative":                restCase("list.path", "keys", "list.path", `"keys" is not a path`, "begin it with /"),
+		"path: with parameters":         restCase("revoke.path", "/keys?id={{ .id }}", "revoke.path", "parameters into query"),
+		"list: GET with a body":         restCase("list", fields{"path": "/keys", "items": "body", "method": "GET", "body": "{}"}, "list.body", "GET has no body"),
+		"update: of nothing":            restCase("update", fields{"path": "/k", "fields": []string{}, "applied": "true"}, "update.fields", "at least 1"),
+		"update: of the name":           restCase("update", fields{"path": "/k", "fields": []string{"name"}, "applied": "true"}, "update.fields", "scopes, buckets"),
+		"probe: refused by success":     restCase("probe", fields{"path": "/k", "refusedStatuses": []int{200}}, "probe.refusedStatuses[0]", "400"),
+		"error: an unknown code":        restCase("error", fields{"codes": fields{"x": "Bad"}}, "error.codes.x", `"QuotaExceeded"`),
 	})
 	testChange(t, c, restProvider(), map[string]changeCase{
 		"baseURL: with live credentials": {
@@ -96,4 +102,14 @@ func TestRestProvider(t *testing.T) {
 			"spec.rest.mint.body": `{"key": {{ .name }}}`, "spec.rest.list.items": "body.data", "spec.rest.revoke.path": "/keys/{{ .name }}",
 		}},
 	})
+}
+
+// longKeys are so many keys of a Secret, each as long as a key may be: rules have to afford them.
+func longKeys(n int, prefix ...string) fields {
+	out := fields{}
+	for i := range n {
+		name := strings.Join(prefix, "") + strconv.Itoa(i)
+		out[name+strings.Repeat("k", 253-len(name))] = "item.token"
+	}
+	return out
 }

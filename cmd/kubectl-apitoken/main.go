@@ -4,7 +4,9 @@ package main
 
 import (
 	"context"
+	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -12,6 +14,7 @@ import (
 	"golang.org/x/term"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // the logins that a kubeconfig may name
+	"k8s.io/klog/v2"
 
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/drivers"
@@ -31,14 +34,29 @@ func run() int {
 		fmt.Fprintln(os.Stderr, "error: listing the drivers:", err)
 		return int(plugin.Failed)
 	}
+	stderr := plugin.Terminal(os.Stderr)
+	logTo(stderr)
 	env := plugin.Env{
-		IOStreams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: os.Stderr},
+		IOStreams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: stderr},
 		Clock:     clock.NewReal(), Registry: registry, Environ: os.Environ(), Exec: replace, Version: version,
 	}
 	if stdin := int(os.Stdin.Fd()); term.IsTerminal(stdin) {
 		env.ReadHidden = func() ([]byte, error) { return readHidden(ctx, stdin) }
 	}
 	return int(plugin.Run(ctx, env, os.Args[0], os.Args[1:]))
+}
+
+// logTo makes the client library log, with -v, to a writer and nowhere else: with
+// -v=8 it logs what the API server answers.
+func logTo(w io.Writer) {
+	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
+	klog.InitFlags(flags)
+	for name, value := range map[string]string{"logtostderr": "false", "one_output": "true", "stderrthreshold": "FATAL"} {
+		if err := flags.Set(name, value); err != nil {
+			panic(err) // these are flags of klog
+		}
+	}
+	klog.SetOutput(w)
 }
 
 // readHidden reads a line without echo. A signal ends it and brings the echo back.

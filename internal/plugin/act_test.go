@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -192,7 +193,7 @@ func TestEnv(t *testing.T) {
 		ran = &execution{path, argv, environ}
 		return nil
 	}
-	w.wants(w.run("env", "one", "--", "sh", "-c", "true", "--print"), OK, "warning: left out, because they cannot be environment variables: not-a-variable")
+	w.wants(w.run("env", "one", "--", "sh", "-c", "true", "--print"), OK, "does not document them (--all uses them): not-a-variable")
 	if ran == nil {
 		t.Fatal("nothing was started")
 	}
@@ -207,6 +208,8 @@ func TestEnv(t *testing.T) {
 		t.Errorf("the environment (-want +got):\n%s", diff)
 	}
 	w.wants(w.run("env", "one", "--", "no-such-command-here"), NoCommand, `"no-such-command-here"`)
+
+	w.wants(w.run("env", "one", "--all", "--", "sh"), OK, "warning: left out, because they cannot be environment variables: not-a-variable")
 
 	w.reveals = true
 	r := w.wants(w.run("env", "one", "--print"), OK)
@@ -236,7 +239,55 @@ func TestQuoting(t *testing.T) {
 	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "one"}, secret))
 	secret.Data = map[string][]byte{"ODD": []byte("it's $HOME `x`\nand more")}
 	w.ok(w.Update(t.Context(), secret))
-	if got := w.run("env", "one", "--print").out; got != "export ODD='it'\\''s $HOME `x`\nand more'\n" {
+	if got := w.run("env", "one", "--print", "--all").out; got != "export ODD='it'\\''s $HOME `x`\nand more'\n" {
 		t.Errorf("it prints %q", got)
 	}
+}
+
+// Anyone who can write the Secret can add keys. Those that the driver does not
+// document are used only when asked for, and those that run code never.
+func TestEnvUsesDocumentedKeysOnly(t *testing.T) {
+	w := newWorld(t, "")
+	w.provider("object-store")
+	w.ready(w.token("one"))
+	secret := &corev1.Secret{}
+	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: "one"}, secret))
+	secret.Data["EXTRA"] = []byte("extra")
+	never := []string{"BASH_ENV", "HTTPS_PROXY", "KUBECONFIG", "LD_PRELOAD", "PATH", "PROMPT_COMMAND", "http_proxy"}
+	for _, key := range never {
+		secret.Data[key] = []byte("/tmp/owned")
+	}
+	w.ok(w.Update(t.Context(), secret))
+	var ran *execution
+	w.env.Environ = []string{"PATH=/bin"}
+	w.env.Exec = func(path string, argv, environ []string) error {
+		ran = &execution{path, argv, environ}
+		return nil
+	}
+	for _, c := range []struct {
+		args []string
+		want bool
+		says string
+	}{
+		{[]string{"env", "one", "--", "sh"}, false, "does not document them (--all uses them): EXTRA"},
+		{[]string{"env", "one", "--all", "--", "sh"}, true, "their names change how programs run: " + strings.Join(never, ", ")},
+	} {
+		w.wants(w.run(c.args...), OK, c.says)
+		if got := slices.Contains(ran.environ, "EXTRA=extra"); got != c.want {
+			t.Errorf("%v: EXTRA is handed on: %t", c.args, got)
+		}
+		if !slices.Contains(ran.environ, "PATH=/bin") || strings.Contains(strings.Join(ran.environ, "\n"), "owned") {
+			t.Errorf("%v: the environment is %q", c.args, ran.environ)
+		}
+	}
+	w.reveals = true
+	if r := w.run("env", "one", "--print", "--all"); strings.Contains(r.out, "owned") {
+		t.Errorf("it prints %q", r.out)
+	}
+	w.reveals = false
+
+	orphan := w.token("orphan", func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "gone" })
+	w.ready(orphan)
+	w.wants(w.run("env", "orphan", "--", "sh"), Refused, `TokenProvider "gone" does not exist`, "--all")
+	w.wants(w.run("env", "orphan", "--all", "--", "sh"), OK)
 }

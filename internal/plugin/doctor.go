@@ -107,7 +107,7 @@ func (s *session) doctor(ctx context.Context, o doctorOptions) error {
 	v := doctorView{Result: worst(e.findings), Findings: e.findings}
 	if _, human := o.out.forPeople(); human {
 		for _, f := range e.findings {
-			fmt.Fprintf(s.Out, "%-4s  %s: %s\n", f.Result, f.Check, f.Message)
+			fmt.Fprintf(s.Out, "%-4s  %s: %s\n", f.Result, f.Check, oneLine(f.Message))
 			if f.Do != "" {
 				fmt.Fprintln(s.Out, indent("      → ", f.Do))
 			}

@@ -113,6 +113,11 @@ func (o *output) view(w io.Writer, kind string, value any) error {
 func (o *output) table(w io.Writer, wide bool, columns []metav1.TableColumnDefinition, rows [][]any) error {
 	t := &metav1.Table{ColumnDefinitions: columns}
 	for _, cells := range rows {
+		for i, cell := range cells {
+			if text, ok := cell.(string); ok {
+				cells[i] = oneLine(text)
+			}
+		}
 		t.Rows = append(t.Rows, metav1.TableRow{Cells: cells})
 	}
 	tabs := printers.GetNewTabWriter(w)

@@ -97,10 +97,10 @@ func (p *planned) write(w io.Writer, now time.Time) {
 		fmt.Fprintln(w, "  What to do: "+p.Help)
 	}
 	for _, c := range p.Changes {
-		fmt.Fprintf(w, "  %s: %s → %s\n", c.Field, orElse(c.From, "(absent)"), orElse(c.To, "(absent)"))
+		fmt.Fprintf(w, "  %s: %s → %s\n", c.Field, oneLine(orElse(c.From, "(absent)")), oneLine(orElse(c.To, "(absent)")))
 	}
 	for _, n := range p.Notes {
-		fmt.Fprintln(w, "  Note: "+n)
+		fmt.Fprintln(w, "  Note: "+oneLine(n))
 	}
 	if p.Request != nil {
 		p.Request.write(w, now)
@@ -111,7 +111,7 @@ func (r *requestView) write(w io.Writer, now time.Time) {
 	fmt.Fprintf(w, "  Asked of %s (%s): %s\n", r.Provider, r.Driver, r.Verb)
 	row := func(label, value string) {
 		if value != "" {
-			fmt.Fprintf(w, "    %s\t%s\n", label, value)
+			fmt.Fprintf(w, "    %s\t%s\n", label, oneLine(value))
 		}
 	}
 	row("credential", r.Credential)

@@ -53,6 +53,8 @@ func Run(ctx context.Context, env Env, program string, args []string) Code {
 	if strings.TrimSuffix(filepath.Base(program), ".exe") == completer {
 		args = append([]string{cobra.ShellCompRequestCmd}, args...)
 	}
+	env.Out, env.ErrOut = Terminal(env.Out), Terminal(env.ErrOut)
+	defer endText(env.Out, env.ErrOut)
 	root := New(env) //nolint:contextcheck // each command takes the context that it is executed with
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
@@ -77,6 +79,7 @@ type app struct {
 
 // New returns the command kubectl apitoken.
 func New(env Env) *cobra.Command {
+	env.Out, env.ErrOut = Terminal(env.Out), Terminal(env.ErrOut)
 	if env.Poll <= 0 {
 		env.Poll = pollInterval
 	}

@@ -84,7 +84,7 @@ func (v *tokenView) write(to io.Writer, now time.Time) error {
 		fmt.Fprintln(w, "  nothing is due")
 	}
 	for _, step := range v.Next {
-		fmt.Fprintln(w, "  "+step)
+		fmt.Fprintln(w, "  "+oneLine(step))
 	}
 	return w.Flush()
 }
@@ -106,7 +106,7 @@ func (v *tokenView) printTrouble(w io.Writer) {
 
 func (v *tokenView) printAccess(w io.Writer) {
 	fmt.Fprintln(w, "\nAccess")
-	row := func(label, value string) { fmt.Fprintf(w, "  %s\t%s\n", label, value) }
+	row := func(label, value string) { fmt.Fprintf(w, "  %s\t%s\n", label, oneLine(value)) }
 	if v.Description != "" {
 		row("for", v.Description)
 	}
@@ -158,7 +158,7 @@ var enforcers = map[string]string{
 
 func (v *tokenView) printTimes(w io.Writer, now time.Time) {
 	fmt.Fprintln(w, "\nUntil when")
-	row := func(label, value string) { fmt.Fprintf(w, "  %s\t%s\n", label, value) }
+	row := func(label, value string) { fmt.Fprintf(w, "  %s\t%s\n", label, oneLine(value)) }
 	if v.ExpiresAt == nil && len(v.Credentials) == 0 {
 		row("expires", "nothing is issued")
 	} else {
@@ -189,6 +189,7 @@ func (v *tokenView) printLedger(w io.Writer, now time.Time) {
 	for i := range v.Credentials {
 		c := &v.Credentials[i]
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			c.State, orNone(c.ID), until(c.IssuedAt, now), until(c.ExpiresAt, now), until(c.RetireAt, now), orNone(c.Reason), c.Name)
+			oneLine(c.State), oneLine(orNone(c.ID)), until(c.IssuedAt, now), until(c.ExpiresAt, now), until(c.RetireAt, now),
+			oneLine(orNone(c.Reason)), oneLine(c.Name))
 	}
 }

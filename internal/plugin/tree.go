@@ -135,7 +135,7 @@ func branches(list []node, prefix string, w io.Writer) {
 		if i == len(list)-1 {
 			turn, below = "└─ ", "   "
 		}
-		fmt.Fprintln(w, prefix+turn+n.text)
+		fmt.Fprintln(w, prefix+turn+oneLine(n.text))
 		branches(n.children, prefix+below, w)
 	}
 }

@@ -62,9 +62,9 @@ func join[S ~string](values []S) string {
 // keyOf names a credential as people see it at the provider.
 func keyOf(e *v1alpha1.LedgerEntry) string {
 	if e.ID != "" {
-		return e.ID
+		return oneLine(e.ID)
 	}
-	return e.Name
+	return oneLine(e.Name)
 }
 
 // compact writes a duration without its empty parts: 1h, not 1h0m0s.

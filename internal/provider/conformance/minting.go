@@ -37,7 +37,7 @@ var describing = []Requirement{
 var minting = []Requirement{
 	{
 		Name: "MintReturnsNameIDAndSecret", Test: mintReturns,
-		Sentence: "Mint MUST return the name asked for, an ID, and every key of the Secret with a value.",
+		Sentence: "Mint MUST return the name asked for, an ID, and every key that SecretKeys names, with a value.",
 		Needs:    obtains,
 	},
 	{
@@ -151,6 +151,11 @@ func mintReturns(t *testing.T, h Harness) {
 		if minted.Secret[key].Empty() {
 			t.Errorf("the key %s is missing or empty", key)
 		}
+	}
+	if keyer, ok := h.Driver.(provider.SecretKeyer); !ok {
+		t.Error("the driver is no SecretKeyer, so the plugin cannot tell the keys of its credentials from others")
+	} else if diff := cmp.Diff(slices.Sorted(slices.Values(h.SecretKeys)), slices.Sorted(slices.Values(keyer.SecretKeys(h.Config, req.Grant)))); diff != "" {
+		t.Errorf("SecretKeys (-Harness.SecretKeys +Driver):\n%s", diff)
 	}
 	for key := range minted.Secret {
 		if !slices.Contains(h.SecretKeys, key) {

@@ -78,6 +78,11 @@ func (*Driver) Capabilities() provider.Capabilities {
 	}
 }
 
+// SecretKeys implements provider.SecretKeyer.
+func (*Driver) SecretKeys(provider.Config, provider.Grant) []string {
+	return []string{KeyID, KeySecret}
+}
+
 // Connection implements provider.Connector.
 func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]string {
 	settings, err := settingsOf(cfg)

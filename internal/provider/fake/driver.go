@@ -135,6 +135,11 @@ func (d *Driver) grantable(cfg provider.Config, req provider.MintRequest) error 
 	return nil
 }
 
+// SecretKeys implements provider.SecretKeyer.
+func (*Driver) SecretKeys(provider.Config, provider.Grant) []string {
+	return []string{KeyID, KeySecret}
+}
+
 // Connection implements provider.Connector.
 func (*Driver) Connection(_ provider.Config, grant provider.Grant) map[string]string {
 	return provider.S3Connection("https://s3.fake.invalid", "fake-1", grant.Buckets)

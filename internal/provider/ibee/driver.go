@@ -84,6 +84,14 @@ func (*Driver) Capabilities() provider.Capabilities {
 // CredentialKeys are the keys that the credentials Secret must hold.
 func (*Driver) CredentialKeys() []string { return []string{KeyToken} }
 
+// SecretKeys implements provider.SecretKeyer.
+func (*Driver) SecretKeys(_ provider.Config, grant provider.Grant) []string {
+	if billingOnly(grant) {
+		return []string{KeyToken}
+	}
+	return []string{KeyID, KeySecret}
+}
+
 // Connection implements provider.Connector. Beside a platform API token stand
 // the environment variables that the vendor's clients read
 // (devs-ibee/terraform-provider-ibee, docs/index.md).

@@ -91,6 +91,11 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 	return &client{settings: settings, target: target}, provider.Account{ID: settings.host(), GrantableScopes: grantable()}, nil
 }
 
+// SecretKeys implements provider.SecretKeyer.
+func (*Driver) SecretKeys(provider.Config, provider.Grant) []string {
+	return []string{KeyID, KeySecret}
+}
+
 // Connection implements provider.Connector.
 func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]string {
 	settings, err := settingsOf(cfg)

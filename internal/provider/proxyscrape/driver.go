@@ -70,6 +70,9 @@ func (*Driver) Capabilities() provider.Capabilities {
 	}
 }
 
+// SecretKeys implements provider.SecretKeyer.
+func (*Driver) SecretKeys(provider.Config, provider.Grant) []string { return []string{KeyToken} }
+
 // Connection implements provider.Connector.
 func (*Driver) Connection(cfg provider.Config, _ provider.Grant) map[string]string {
 	api, err := open(cfg)

@@ -5,6 +5,7 @@ package rest
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,6 +68,15 @@ func (d *Driver) CredentialKeys() []string {
 		return nil // Connect says what is wrong
 	}
 	return p.keys
+}
+
+// SecretKeys implements provider.SecretKeyer.
+func (*Driver) SecretKeys(cfg provider.Config, _ provider.Grant) []string {
+	s, err := settingsOf(cfg)
+	if err != nil {
+		return nil
+	}
+	return slices.Sorted(maps.Keys(s.Mint.Secret))
 }
 
 // Connection implements provider.Connector.
