@@ -49,6 +49,7 @@ const (
 	ReasonRestrictionUnsupported = "RestrictionNotSupported"
 	ReasonSecretNotOwned         = "SecretNotOwned"
 	ReasonSecretMissing          = "SecretMissing"
+	ReasonSecretDeleting         = "SecretDeleting"
 	ReasonPublishRefused         = "PublishRefused"
 	ReasonNotIssued              = "NotIssued"
 	ReasonIssued                 = "Issued"
@@ -108,6 +109,7 @@ var ReasonHelp = map[string]string{
 	ReasonRestrictionUnsupported: "The provider cannot enforce a restriction that was declared. Remove it, or use another provider.",
 	ReasonSecretNotOwned:         "The Secret exists and belongs to somebody else; it is never taken over. Name another one in spec.secret.name, or delete it.",
 	ReasonSecretMissing:          "The Secret does not hold the current credential. A new one is being issued.",
+	ReasonSecretDeleting:         "The Secret is being deleted, and finalizers keep it. Nothing is published in it; a credential is issued when it is gone. The message names the finalizers.",
 	ReasonPublishRefused:         "The API server refused the Secret (a quota or an admission policy). Nothing more is issued until it would accept it.",
 	ReasonNotIssued:              "No credential has been issued yet.",
 	ReasonIssued:                 "The provider has issued the current credential.",

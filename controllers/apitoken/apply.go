@@ -2,19 +2,17 @@ package apitoken
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/trim"
 )
 
 // apply carries out one action. Changes to the ledger are made in p.token and
@@ -24,7 +22,7 @@ import (
 func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error {
 	switch a := d.Action.(type) {
 	case plan.AddFinalizer:
-		return r.patchFinalizer(ctx, p, controllerutil.AddFinalizer)
+		return r.patchFinalizer(ctx, p, true)
 	case plan.RemoveFinalizer:
 		return r.removeFinalizer(ctx, p)
 	case plan.Release:
@@ -78,26 +76,20 @@ func superseded(err error) error {
 	return err
 }
 
-// patchFinalizer changes the finalizers and nothing else, if the ApiToken still is as read.
-func (r *Reconciler) patchFinalizer(ctx context.Context, p *pass, change func(client.Object, string) bool) error {
-	if !change(p.token, v1alpha1.Finalizer) {
-		return nil
-	}
-	body, err := json.Marshal(map[string]any{"metadata": map[string]any{
-		"resourceVersion": p.token.ResourceVersion, "finalizers": p.token.Finalizers,
-	}})
+// patchFinalizer changes the finalizer and nothing else, if the ApiToken still is as read.
+func (r *Reconciler) patchFinalizer(ctx context.Context, p *pass, on bool) error {
+	changed, err := trim.SetFinalizer(ctx, r.Client, r.Live, p.token, on)
 	if err != nil {
-		return fmt.Errorf("encoding the finalizers: %w", err)
-	}
-	if err := r.Client.Patch(ctx, p.token, client.RawPatch(types.MergePatchType, body)); err != nil {
 		return superseded(err)
 	}
-	r.wrote(p)
+	if changed {
+		r.wrote(p)
+	}
 	return nil
 }
 
 func (r *Reconciler) removeFinalizer(ctx context.Context, p *pass) error {
-	if err := r.patchFinalizer(ctx, p, controllerutil.RemoveFinalizer); err != nil {
+	if err := r.patchFinalizer(ctx, p, false); err != nil {
 		return err
 	}
 	p.token.DeletionTimestamp = nil

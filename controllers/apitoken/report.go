@@ -238,6 +238,8 @@ func (c conditions) published(ready plan.Readiness, failure error) {
 	case publishRefused(&c.p.token.Status):
 	case ready.Published:
 		c.set(v1alpha1.ConditionPublished, true, v1alpha1.ReasonPublished, fmt.Sprintf("Secret %q holds it", c.p.token.SecretName()))
+	case c.p.obs.Secret.Deleting:
+		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonSecretDeleting, fmt.Sprintf("Secret %q is being deleted", c.p.token.SecretName()))
 	default:
 		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %q does not hold the current credential", c.p.token.SecretName()))
 	}

@@ -552,7 +552,8 @@ func (w *world) judgeMint(ctx context.Context, call fake.Call) error {
 	return errors.New("it is in no ledger")
 }
 
-// judgeRevoke: what the Secret of an ApiToken that stays names is never revoked.
+// judgeRevoke: what the Secret of an ApiToken that stays names is never revoked. A
+// Secret that is being deleted does not count.
 func (w *world) judgeRevoke(ctx context.Context, call fake.Call) error {
 	var tokens v1alpha1.ApiTokenList
 	var secrets corev1.SecretList
@@ -567,6 +568,9 @@ func (w *world) judgeRevoke(ctx context.Context, call fake.Call) error {
 	}
 	for i := range secrets.Items {
 		a := secrets.Items[i].Annotations
+		if secrets.Items[i].DeletionTimestamp != nil {
+			continue
+		}
 		if stays, known := deleting[a[v1alpha1.AnnotationToken]]; known && !stays && call.Name != "" && a[v1alpha1.AnnotationCredential] == call.Name {
 			return fmt.Errorf("secret %s holds it", secrets.Items[i].Name)
 		}

@@ -12,8 +12,8 @@ import (
 	"apitoken.dev/operator/internal/credname"
 )
 
-// pageSize of the lists.
-const pageSize = 500
+// pageSize of the lists. Each object can be more than a megabyte long.
+const pageSize = 50
 
 // cluster is what this cluster knows of credentials.
 type cluster struct {

@@ -21,6 +21,7 @@ import (
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/tracing"
+	"apitoken.dev/operator/internal/trim"
 )
 
 // Connector connects to providers and knows how their calls went; a
@@ -48,6 +49,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Namespace of the operator, where a ClusterTokenProvider's credentials are.
 	Namespace string
+	// Namespaces that the operator serves; all when empty.
+	Namespaces []string
 	// Tracers make a trace of each reconciliation; none when nil.
 	Tracers trace.TracerProvider
 
@@ -90,10 +93,9 @@ func (r *Reconciler) reconcile(ctx context.Context, key connections.Key) (time.D
 		if users, released, err = r.finish(ctx, o, users); released || err != nil {
 			return 0, err
 		}
-	} else if err := r.addFinalizer(ctx, o); err != nil {
+	} else if _, err := trim.SetFinalizer(ctx, r.Client, r.Live, o.Raw, true); err != nil {
 		return 0, err
 	}
-	wasReady := o.Ready()
 	found, err := r.examine(ctx, o)
 	if err != nil {
 		return 0, err
@@ -102,7 +104,8 @@ func (r *Reconciler) reconcile(ctx context.Context, key connections.Key) (time.D
 	if err != nil {
 		return 0, err
 	}
-	if err := r.tidy(ctx, o, found, wasReady); err != nil {
+	// What it named before, or what is being deleted, may not be needed any more.
+	if err := r.releaseSecrets(ctx, o.CredentialsKey(r.Namespace).Namespace); err != nil {
 		return 0, err
 	}
 	return soonest(found.next-r.Clock.Monotonic(), later), nil
@@ -127,24 +130,14 @@ func (r *Reconciler) finish(ctx context.Context, o connections.Object, users []u
 	if o.HasCredentials() {
 		named = append(named, credentials)
 	}
-	if err := r.releaseSecrets(ctx, credentials.Namespace, o.Key(), named...); err != nil {
+	if err := r.releaseSecrets(ctx, credentials.Namespace, named...); err != nil {
 		return nil, false, err
 	}
-	base := o.Copy()
-	controllerutil.RemoveFinalizer(o.Raw, v1alpha1.Finalizer)
-	if err := r.Client.Patch(ctx, o.Raw, lockedPatch(base.Raw)); err != nil {
+	if _, err := trim.SetFinalizer(ctx, r.Client, r.Live, o.Raw, false); err != nil {
 		return nil, false, err
 	}
 	r.forget(o.Key())
 	return nil, true, nil
-}
-
-func (r *Reconciler) addFinalizer(ctx context.Context, o connections.Object) error {
-	base := o.Copy()
-	if !controllerutil.AddFinalizer(o.Raw, v1alpha1.Finalizer) {
-		return nil
-	}
-	return r.Client.Patch(ctx, o.Raw, lockedPatch(base.Raw))
 }
 
 func (r *Reconciler) forget(key connections.Key) {

@@ -13,13 +13,13 @@ import (
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/trim"
 )
 
 // requests counts writes at the API server, leases and events aside.
@@ -99,7 +99,7 @@ func (w *world) manager(cfg *rest.Config) ctrl.Manager {
 		Controller: config.Controller{SkipNameValidation: &many},
 		Cache: cache.Options{
 			DefaultNamespaces: map[string]cache.Config{w.namespace: {}},
-			ByObject:          map[client.Object]cache.ByObject{secretMetadata(): {Label: labels.NewSelector().Add(*managed)}},
+			ByObject:          trim.ByObject(cache.ByObject{Label: labels.NewSelector().Add(*managed)}),
 		},
 	})
 	if err != nil {

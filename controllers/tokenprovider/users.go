@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// pageSize of live lists.
-	pageSize = 500
+	// pageSize of live lists. Each object can be more than a megabyte long.
+	pageSize = 50
 	// namedUsers is how many ApiTokens a condition names.
 	namedUsers = 5
 )

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,6 +13,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/trim"
 )
 
 // Facts is what caches tell about a provider, without any call to it or to the API server.
@@ -101,15 +101,26 @@ func (p *Pool) admits(ctx context.Context, o Object, namespace string) (bool, er
 	if selector.Empty() {
 		return true, nil
 	}
-	found := metav1.PartialObjectMetadata{}
-	found.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	if err := p.o.Reader.Get(ctx, client.ObjectKey{Name: namespace}, &found); err != nil {
-		if apierrors.IsNotFound(err) {
-			return false, nil
-		}
+	found, err := p.namespace(ctx, namespace)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
 		return false, fmt.Errorf("reading the labels of namespace %s: %w", namespace, err)
 	}
 	return selector.Matches(labels.Set(found.Labels)), nil
+}
+
+// namespace reads the labels of a namespace, live when there are more than the
+// cache keeps.
+func (p *Pool) namespace(ctx context.Context, name string) (*metav1.PartialObjectMetadata, error) {
+	found := trim.Metadata("Namespace")
+	err := p.o.Reader.Get(ctx, client.ObjectKey{Name: name}, found)
+	if err == nil && trim.LabelsCut(found) {
+		found = trim.Metadata("Namespace")
+		err = p.o.Live.Get(ctx, client.ObjectKey{Name: name}, found)
+	}
+	return found, err
 }
 
 func (p *Pool) config(settings any) provider.Config {

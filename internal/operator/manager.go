@@ -5,12 +5,10 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/client-go/rest"
-	toolscache "k8s.io/client-go/tools/cache"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
@@ -19,6 +17,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/trim"
 )
 
 func newScheme() (*runtime.Scheme, error) {
@@ -64,16 +63,15 @@ func managerOptions(scheme *runtime.Scheme, o Options) manager.Options {
 	}
 }
 
-// cacheOptions keep the cache small and free of secret values: of Secrets, only
-// those with our label and of those only the metadata.
+// cacheOptions keep the cache small and free of secret values: it holds the metadata
+// of Secrets with our label, and of every object only what package trim keeps.
 func cacheOptions(o Options) cache.Options {
 	c := cache.Options{
-		DefaultTransform: cache.TransformStripManagedFields(),
 		// What nobody prepared is an error: reading a Secret in full through the
 		// cache would fetch and keep all of them.
 		ReaderFailOnMissingInformer: true,
 	}
-	secrets := cache.ByObject{Label: managedSecrets(), Transform: stripApplied}
+	secrets := cache.ByObject{Label: managedSecrets()}
 	if len(o.Namespaces) > 0 {
 		c.DefaultNamespaces = map[string]cache.Config{}
 		secrets.Namespaces = map[string]cache.Config{o.Namespace: {}}
@@ -82,7 +80,7 @@ func cacheOptions(o Options) cache.Options {
 			secrets.Namespaces[namespace] = cache.Config{}
 		}
 	}
-	c.ByObject = map[client.Object]cache.ByObject{secretMetadata(): secrets}
+	c.ByObject = trim.ByObject(secrets)
 	return c
 }
 
@@ -94,26 +92,11 @@ func managedSecrets() labels.Selector {
 	return labels.NewSelector().Add(*exists)
 }
 
-// stripApplied drops what the cache has no use for. kubectl apply keeps a copy of
-// a Secret's data in an annotation.
-func stripApplied(object any) (any, error) {
-	if o, ok := object.(metav1.Object); ok {
-		o.SetManagedFields(nil)
-		if annotations := o.GetAnnotations(); annotations[corev1.LastAppliedConfigAnnotation] != "" {
-			delete(annotations, corev1.LastAppliedConfigAnnotation)
-			o.SetAnnotations(annotations)
-		}
-	}
-	return object, nil
-}
-
-var _ toolscache.TransformFunc = stripApplied
-
 // prepareCache names everything the cache holds. It is filled when the manager
 // starts, also in a process that is not the leader.
 func prepareCache(ctx context.Context, mgr manager.Manager) error {
 	held := []client.Object{
-		&v1alpha1.ApiToken{}, &v1alpha1.TokenProvider{}, &v1alpha1.ClusterTokenProvider{}, secretMetadata(), namespaceMetadata(),
+		&v1alpha1.ApiToken{}, &v1alpha1.TokenProvider{}, &v1alpha1.ClusterTokenProvider{}, trim.Metadata("Secret"), trim.Metadata("Namespace"),
 	}
 	for _, object := range held {
 		if _, err := mgr.GetCache().GetInformer(ctx, object, cache.BlockUntilSynced(false)); err != nil {
@@ -121,14 +104,4 @@ func prepareCache(ctx context.Context, mgr manager.Manager) error {
 		}
 	}
 	return connections.AddIndex(ctx, mgr.GetFieldIndexer())
-}
-
-func secretMetadata() *metav1.PartialObjectMetadata { return coreMetadata("Secret") }
-
-func namespaceMetadata() *metav1.PartialObjectMetadata { return coreMetadata("Namespace") }
-
-func coreMetadata(kind string) *metav1.PartialObjectMetadata {
-	m := &metav1.PartialObjectMetadata{}
-	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
-	return m
 }

@@ -6,7 +6,7 @@ type Readiness struct {
 	Active *Entry
 	// Issued: the provider has issued a credential that has not ended.
 	Issued bool
-	// Published: the Secret holds it, unchanged.
+	// Published: the Secret holds it, unchanged, and is not being deleted.
 	Published bool
 	// Ready: and it matches the declaration of this generation.
 	Ready bool
@@ -21,7 +21,7 @@ func ReadinessOf(o *Observation) Readiness {
 	}
 	e := r.Active
 	r.Issued = e.ExpiresAt == nil || o.Now.Before(e.ExpiresAt.Time)
-	r.Published = o.secretKnown() && o.holds(e.Name) && o.Secret.Intact
+	r.Published = o.secretKnown() && o.holds(e.Name) && o.Secret.Intact && !o.Secret.Deleting
 	r.Ready = r.Issued && r.Published && !o.Token.Deleting &&
 		e.Fingerprint == Fingerprint(&o.Token.Spec) && e.Updating == "" && o.Token.Spec.Rotation.Generation <= e.RotationGeneration
 	return r

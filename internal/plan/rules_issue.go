@@ -50,7 +50,7 @@ func (o *Observation) secretLost(e *Entry) (IssueReason, bool) {
 	switch {
 	case !o.secretKnown():
 		return "", false
-	case !o.holds(e.Name):
+	case !o.holds(e.Name), o.Secret.Deleting:
 		return IssueSecretLost, true
 	default:
 		return IssueSecretChanged, !o.Secret.Intact
@@ -60,7 +60,7 @@ func (o *Observation) secretLost(e *Entry) (IssueReason, bool) {
 // blocked says why nothing may be reserved now.
 func (o *Observation) blocked() (Decision, bool) {
 	for _, check := range []func(*Observation) (Decision, bool){
-		namespaceEnding, suspended, unknownState, foreignCredential, foreignSecret,
+		namespaceEnding, suspended, unknownState, foreignCredential, foreignSecret, secretDeleting,
 		(*Observation).providerBlocked, accountBlocked, refused, shared, awaitsPerson, ledgerFull, windowFull,
 		slotsExhausted, backoff, budgetExhausted,
 	} {
@@ -111,6 +111,14 @@ func foreignSecret(o *Observation) (Decision, bool) {
 	return stalled(v1alpha1.ReasonSecretNotOwned, fmt.Sprintf(
 		"spec.secret.name: Secret %q belongs to %s and is not taken over: name another Secret in spec.secret.name, or delete this one",
 		o.Secret.Name, o.Secret.Owner), Recheck), true
+}
+
+// secretDeleting: what is published in a Secret that is being deleted is lost when
+// its last finalizer goes. The end of the Secret brings the next pass.
+func secretDeleting(o *Observation) (Decision, bool) {
+	return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonSecretDeleting, After: Recheck, Message: fmt.Sprintf(
+			"Secret %q is being deleted, and finalizers keep it (%s): a credential is issued when it is gone", o.Secret.Name, o.Secret.HeldBy)},
+		o.Secret.Exists && o.Secret.Deleting
 }
 
 func (o *Observation) providerBlocked() (Decision, bool) {

@@ -32,14 +32,14 @@ func (o *Observation) revocable() []string {
 }
 
 // unpublished drops the name that the Secret holds: it is never revoked, except
-// in the gap that RevokeFirst accepts.
+// in the gap that RevokeFirst accepts, and when the Secret is being deleted.
 func (o *Observation) unpublished(names []string) []string {
 	if o.active() == nil && !o.Token.GapSince.IsZero() {
 		return names
 	}
 	var out []string
 	for _, name := range names {
-		if !o.holds(name) {
+		if !o.holds(name) || o.Secret.Deleting {
 			out = append(out, name)
 		}
 	}
@@ -47,7 +47,7 @@ func (o *Observation) unpublished(names []string) []string {
 }
 
 func endSecret(o *Observation) (Decision, bool) {
-	if !o.over() || !o.Secret.Live || !o.Secret.Exists || o.Secret.Foreign {
+	if !o.over() || !o.Secret.Live || !o.Secret.Exists || o.Secret.Foreign || o.Secret.Deleting {
 		return Decision{}, false
 	}
 	if o.restorable() && o.Restored == nil {
@@ -108,7 +108,7 @@ func revoke(o *Observation) (Decision, bool) {
 // Secret that changed is still right.
 func syncSecret(o *Observation) (Decision, bool) {
 	e := o.active()
-	if e == nil || !o.Secret.Live && o.Secret.LayoutCurrent || !o.holds(e.Name) || !o.Secret.Intact || o.ended() {
+	if e == nil || !o.Secret.Live && o.Secret.LayoutCurrent || !o.holds(e.Name) || !o.Secret.Intact || o.Secret.Deleting || o.ended() {
 		return Decision{}, false
 	}
 	if o.Secret.Trusted && o.Secret.LayoutCurrent {

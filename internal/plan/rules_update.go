@@ -51,7 +51,7 @@ func (o *Observation) dueIfUpdated(e *Entry) bool {
 // person made, because nobody wants to make another one for that.
 func republish(o *Observation) (Decision, bool) {
 	e := o.active()
-	if e == nil || !e.ByHand || !o.Secret.Live || o.Secret.Foreign || o.Token.Deleting || o.Token.NamespaceEnding || o.over() {
+	if e == nil || !e.ByHand || !o.Secret.Live || o.Secret.Foreign || o.Secret.Deleting || o.Token.Deleting || o.Token.NamespaceEnding || o.over() {
 		return Decision{}, false
 	}
 	if _, lost := o.secretLost(e); !lost {

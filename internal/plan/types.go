@@ -90,6 +90,10 @@ type Secret struct {
 	// Foreign: it belongs to somebody else, who is named by Owner.
 	Foreign bool
 	Owner   string
+	// Deleting: it is being deleted, and finalizers hold it until their owners are
+	// done; HeldBy names them. Nothing is published in it.
+	Deleting bool
+	HeldBy   string
 	// Name of the Secret.
 	Name string
 	// Credential is the name of the credential it holds; empty when it holds

@@ -14,6 +14,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/trim"
 )
 
 // Credentials that a person makes come and go by two Secrets beside the
@@ -44,15 +45,15 @@ func (h Handed) Version() string { return h.version }
 func (h Handed) String() string { return "handed over at " + h.version }
 
 // HandoverVersion returns the resourceVersion of the Secret that hands a
-// credential over, from the metadata cache; empty when there is none.
+// credential over, from the metadata cache; empty when there is none, or it is being
+// deleted: the operator deletes it once it has taken the credential.
 func (s *Store) HandoverVersion(ctx context.Context, t Target) (string, error) {
-	m := &metav1.PartialObjectMetadata{}
-	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	m := trim.Metadata("Secret")
 	err := s.Client.Get(ctx, client.ObjectKey{Namespace: t.Token.Namespace, Name: t.HandoverName()}, m)
 	if client.IgnoreNotFound(err) != nil {
 		return "", fmt.Errorf("reading the metadata of Secret %q: %w", t.HandoverName(), err)
 	}
-	if err != nil || m.Labels[v1alpha1.LabelManaged] != v1alpha1.ManagedHandover {
+	if err != nil || m.Labels[v1alpha1.LabelManaged] != v1alpha1.ManagedHandover || m.DeletionTimestamp != nil {
 		return "", nil //nolint:nilerr // there is none
 	}
 	return m.ResourceVersion, nil
@@ -61,7 +62,7 @@ func (s *Store) HandoverVersion(ctx context.Context, t Target) (string, error) {
 // Handover reads what is handed over. It reports false when there is nothing.
 func (s *Store) Handover(ctx context.Context, t Target) (Handed, bool, error) {
 	secret, err := s.get(ctx, t, t.HandoverName())
-	if err != nil || secret == nil || secret.Labels[v1alpha1.LabelManaged] != v1alpha1.ManagedHandover {
+	if err != nil || secret == nil || secret.Labels[v1alpha1.LabelManaged] != v1alpha1.ManagedHandover || secret.DeletionTimestamp != nil {
 		return Handed{}, false, err
 	}
 	out := Handed{values: map[string]provider.Value{}, uid: secret.UID, version: secret.ResourceVersion}

@@ -1,23 +1,29 @@
 package secretstore
 
 import (
+	"maps"
 	"sync"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/internal/trim"
 )
 
 // CacheLag is how long a write of this process may be missing from its cache
 // before the cache is believed again.
 const CacheLag = 10 * time.Second
 
-// recent remembers the metadata of Secrets that this process wrote until its
-// cache shows them, so that a cache that lags costs no read and no mistake.
+// recent remembers the metadata of Secrets that this process wrote, trimmed as the
+// cache does it, until the cache shows them, so that a cache that lags costs no
+// read and no mistake. It forgets a write after CacheLag.
 type recent struct {
 	mu      sync.Mutex
 	written map[client.ObjectKey]write
+	// purged is when writes that are too old were last forgotten.
+	purged time.Duration
 }
 
 type write struct {
@@ -31,6 +37,12 @@ func (r *recent) remember(key client.ObjectKey, meta metav1.ObjectMeta, now time
 	if r.written == nil {
 		r.written = map[client.ObjectKey]write{}
 	}
+	if now-r.purged > CacheLag {
+		maps.DeleteFunc(r.written, func(_ client.ObjectKey, w write) bool { return now-w.at > CacheLag })
+		r.purged = now
+	}
+	meta = *meta.DeepCopy()
+	trim.Secret(&meta)
 	r.written[key] = write{meta: meta, at: now}
 }
 

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -21,7 +22,11 @@ import (
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/trim"
 )
+
+// namedFinalizers is how many finalizers a message names.
+const namedFinalizers = 3
 
 // Store reads and writes Secrets for one cluster.
 type Store struct {
@@ -66,8 +71,7 @@ func (s Snapshot) String() string {
 // Cached returns the Secret as the metadata cache has it, or as this process
 // wrote it a moment ago. pending says that the cache does not show that write yet.
 func (s *Store) Cached(ctx context.Context, t Target) (snapshot Snapshot, pending bool, err error) {
-	m := &metav1.PartialObjectMetadata{}
-	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	m := trim.Metadata("Secret")
 	if err := s.Client.Get(ctx, t.key(), m); client.IgnoreNotFound(err) != nil {
 		return Snapshot{}, false, fmt.Errorf("reading the Secret's metadata: %w", err)
 	} else if err != nil {
@@ -109,6 +113,9 @@ func (s *Store) snapshot(t Target, meta metav1.ObjectMeta, data map[string]provi
 	v := &out.View
 	v.Name = t.key().Name
 	v.Exists = meta.ResourceVersion != ""
+	if v.Deleting = meta.DeletionTimestamp != nil; v.Deleting {
+		v.HeldBy = strings.Join(meta.Finalizers[:min(len(meta.Finalizers), namedFinalizers)], ", ")
+	}
 	v.Trusted = meta.ResourceVersion == t.Token.Status.Secret.ResourceVersion
 	if !v.Exists {
 		return out

@@ -3,35 +3,65 @@ package secretstore
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"strconv"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/trim"
 )
 
 // Publish writes the credential into the Secret, if it still is as seen: absent,
 // or at that version. It never touches another Secret and revokes nothing.
 func (s *Store) Publish(ctx context.Context, t Target, seen Snapshot, entry *v1alpha1.LedgerEntry, minted provider.Minted) (Snapshot, error) {
+	seen, err := s.whole(ctx, t, seen)
+	if err != nil {
+		return Snapshot{}, err
+	}
 	secret := s.compose(t, seen, entry, minted.Secret)
 	return s.write(ctx, t, secret)
 }
 
 // TryPublish sends what Publish would send as a dry run, with empty values.
 func (s *Store) TryPublish(ctx context.Context, t Target, seen Snapshot) error {
+	seen, err := s.whole(ctx, t, seen)
+	if err != nil {
+		return err
+	}
 	secret := s.compose(t, seen, &v1alpha1.LedgerEntry{}, nil)
 	if secret.ResourceVersion == "" {
 		return s.Client.Create(quiet(ctx), secret, client.DryRunAll)
 	}
 	return s.Client.Update(quiet(ctx), secret, client.DryRunAll)
 }
+
+// whole returns a Secret that was seen with all that others put on it, which the
+// cache does not keep. Every full write starts here. It fails with a conflict when
+// the Secret no longer has the version that was seen.
+func (s *Store) whole(ctx context.Context, t Target, seen Snapshot) (Snapshot, error) {
+	if seen.View.Live || !seen.View.Exists {
+		return seen, nil
+	}
+	now, err := s.Read(ctx, t)
+	if err != nil {
+		return Snapshot{}, err
+	}
+	if now.Version != seen.Version {
+		return Snapshot{}, apierrors.NewConflict(corev1.Resource("secrets"), t.key().Name, errChanged)
+	}
+	return now, nil
+}
+
+var errChanged = errors.New("the Secret was changed after it was read")
 
 // compose builds the Secret to write: what others put on it stays.
 func (s *Store) compose(t Target, seen Snapshot, entry *v1alpha1.LedgerEntry, values map[string]provider.Value) *corev1.Secret {
@@ -63,6 +93,10 @@ func (s *Store) compose(t Target, seen Snapshot, entry *v1alpha1.LedgerEntry, va
 func (s *Store) Sync(ctx context.Context, t Target, seen Snapshot) (Snapshot, error) {
 	if seen.View.LayoutCurrent {
 		return seen, nil
+	}
+	seen, err := s.whole(ctx, t, seen)
+	if err != nil {
+		return Snapshot{}, err
 	}
 	secret := &corev1.Secret{ObjectMeta: *seen.meta.DeepCopy(), Type: corev1.SecretTypeOpaque, Data: map[string][]byte{}}
 	for k, v := range seen.data {
@@ -132,8 +166,8 @@ func (s *Store) patchMeta(ctx context.Context, t Target, seen Snapshot, meta map
 	if err != nil {
 		return fmt.Errorf("encoding a patch of the Secret's metadata: %w", err)
 	}
-	m := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Namespace: t.key().Namespace, Name: t.key().Name}}
-	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
+	m := trim.Metadata("Secret")
+	m.Namespace, m.Name = t.key().Namespace, t.key().Name
 	if err := s.Client.Patch(ctx, m, client.RawPatch(types.MergePatchType, body)); err != nil {
 		return err
 	}

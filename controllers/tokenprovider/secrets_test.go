@@ -1,0 +1,154 @@
+package tokenprovider
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// TestSharedSecretStaysForTheProviderInUse: a Secret that is being deleted is kept
+// for the provider that has credentials to revoke, also by one that has none.
+func TestSharedSecretStaysForTheProviderInUse(t *testing.T) {
+	w := newWorld(t)
+	w.run(clock.NewReal())
+	secret := w.secret("minter", "good")
+	used, idle := w.provider("used", "minter"), w.provider("idle", "minter")
+	token := w.token("t", used, "one")
+	w.ready(used)
+	w.ready(idle)
+
+	w.delete(secret)
+	for _, key := range []connections.Key{used, idle} {
+		w.condition(key, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsMissing)
+	}
+	// Every check is followed by a look at what may be released.
+	w.checked(6)
+	w.holds(secret)
+
+	// The provider that keeps the Secret is going itself.
+	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("used")}
+	w.delete(p)
+	w.condition(used, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonInUse)
+	q := &v1alpha1.TokenProvider{ObjectMeta: w.meta("idle")}
+	w.delete(q)
+	w.gone(q)
+	w.holds(secret)
+	w.drop(token)
+	w.gone(p)
+	w.gone(secret)
+}
+
+// checked waits for so many checks of credentials from now on.
+func (w *world) checked(more int) {
+	w.t.Helper()
+	before := w.backend.Count(fake.Connect)
+	w.eventually(func() error {
+		if n := w.backend.Count(fake.Connect) - before; n < more {
+			return fmt.Errorf("%d checks, want %d", n, more)
+		}
+		return nil
+	})
+}
+
+// holds checks that a Secret is there and carries our finalizer.
+func (w *world) holds(secret *corev1.Secret) {
+	w.t.Helper()
+	if err := w.c.Get(w.t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
+		w.t.Fatalf("the Secret is gone while a credential needs it: %v", err)
+	}
+	if !slices.Contains(secret.Finalizers, v1alpha1.Finalizer) {
+		w.t.Fatalf("the Secret has the finalizers %v", secret.Finalizers)
+	}
+}
+
+// letGo waits until a Secret carries nothing of a provider.
+func (w *world) letGo(secret *corev1.Secret) {
+	w.t.Helper()
+	w.eventually(func() error {
+		if err := w.c.Get(w.t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
+			return err
+		}
+		if isOurs(&metav1.PartialObjectMetadata{ObjectMeta: secret.ObjectMeta}) {
+			return fmt.Errorf("finalizers %v, labels %v", secret.Finalizers, secret.Labels)
+		}
+		return nil
+	})
+}
+
+// TestSecretNamedOnceIsLetGo: a Secret that no provider names has neither finalizer
+// nor label of a provider, whatever else it is.
+func TestSecretNamedOnceIsLetGo(t *testing.T) {
+	for name, labels := range map[string]map[string]string{
+		"credentials": {"team": "ml"},
+		"published":   {"team": "ml", v1alpha1.LabelManaged: "true"},
+		"handover":    {"team": "ml", v1alpha1.LabelManaged: v1alpha1.ManagedHandover},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.run(clock.NewReal())
+			first := &corev1.Secret{ObjectMeta: w.meta("first"), Data: map[string][]byte{fake.TokenKey: []byte("good")}}
+			first.Labels, first.Finalizers = labels, []string{"example.com/theirs"}
+			w.create(first)
+			w.secret("second", "good")
+			key := w.provider("p", "first")
+			w.ready(key)
+			w.eventually(func() error {
+				if err := w.c.Get(t.Context(), client.ObjectKeyFromObject(first), first); err != nil || len(first.Finalizers) != 2 {
+					return fmt.Errorf("the finalizers are %v: %w", first.Finalizers, err)
+				}
+				return nil
+			})
+			if want := labels[v1alpha1.LabelManaged]; want != "" && first.Labels[v1alpha1.LabelManaged] != want {
+				t.Errorf("the labels are %v: a Secret of the operator keeps its label", first.Labels)
+			}
+
+			p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p")}
+			if err := w.c.Get(t.Context(), key.ObjectKey(), p); err != nil {
+				t.Fatal(err)
+			}
+			w.patch(p, func() { p.Spec.CredentialsSecretRef.Name = "second" })
+			w.letGo(first)
+			if !slices.Equal(first.Finalizers, []string{"example.com/theirs"}) || first.Labels["team"] != "ml" ||
+				first.Labels[v1alpha1.LabelManaged] != labels[v1alpha1.LabelManaged] {
+				t.Errorf("finalizers %v, labels %v, want those of others as they were: %v", first.Finalizers, first.Labels, labels)
+			}
+			w.ready(key)
+		})
+	}
+}
+
+// TestFormerSecretStaysUntilTheNewOneWorks: with credentials to revoke and a new
+// Secret that does not work, the Secret that worked is still there to go back to.
+func TestFormerSecretStaysUntilTheNewOneWorks(t *testing.T) {
+	w := newWorld(t)
+	w.run(clock.NewReal())
+	first := w.secret("first", "good")
+	second := w.secret("second", "bad")
+	key, other := w.provider("p", "first"), w.provider("other", "first")
+	w.token("t", key, "one")
+	w.ready(key)
+	w.ready(other)
+	for _, name := range []string{"p", "other"} {
+		p := &v1alpha1.TokenProvider{}
+		if err := w.c.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: name}, p); err != nil {
+			t.Fatal(err)
+		}
+		w.patch(p, func() { p.Spec.CredentialsSecretRef.Name = "second" })
+	}
+	w.condition(key, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRejected)
+	w.delete(first)
+	w.checked(4)
+	w.holds(first)
+	w.patch(second, func() { second.Data = map[string][]byte{fake.TokenKey: []byte("good")} })
+	w.ready(key)
+	w.gone(first)
+}
