@@ -241,7 +241,7 @@ type SecretTarget struct {
 	// +kubebuilder:validation:XValidation:rule=`self.all(k, self[k].size() <= 63 && !self[k].matches(r'[^\w.-]') && !['.', '_', '-'].exists(c, self[k].startsWith(c) || self[k].endsWith(c)))`,message=`a label value has at most 63 letters, digits, _ . or -, and begins and ends with a letter or digit; put any other text into an annotation`
 	Labels map[string]string `json:"labels,omitempty"`
 
-	// annotations put on the Secret, at most 32, for example
+	// annotations put on the Secret, at most 32 of at most 2048 characters, for example
 	// reloader.stakater.com/match: "true". The prefix apitoken.dev/ is kept for
 	// the operator. Changing them issues nothing; one that is removed here is
 	// removed from the Secret.
@@ -249,6 +249,7 @@ type SecretTarget struct {
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule=`!self.exists(k, k.startsWith('apitoken.dev/'))`,message=`keys that begin with apitoken.dev/ are kept for the operator itself: remove or rename them`
 	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$'))`,message=`a key is a name, such as team, or a DNS name, a slash and a name, such as example.com/team: at most 63 letters, digits, _ . or -, beginning and ending with a letter or digit`
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, self[k].size() <= 2048)`,message=`an annotation value has at most 2048 characters: put longer text into a ConfigMap`
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
@@ -304,6 +305,7 @@ type ApiTokenStatus struct {
 	// expiryEnforcedBy says who ends the credential on time: Provider, even when
 	// the operator is down, or Operator.
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	ExpiryEnforcedBy string `json:"expiryEnforcedBy,omitempty"`
 
 	// effective shows the values in force after defaults.
@@ -334,12 +336,15 @@ type ApiTokenStatus struct {
 type EffectiveValues struct {
 	// expiresIn is the lifetime asked for.
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	ExpiresIn string `json:"expiresIn,omitempty"`
 	// before is how long ahead of expiry the credential is replaced.
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	Before string `json:"before,omitempty"`
 	// overlap is how long the previous credential lives on.
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	Overlap string `json:"overlap,omitempty"`
 }
 
@@ -347,9 +352,11 @@ type EffectiveValues struct {
 type PublishedSecret struct {
 	// name of the Secret.
 	// +optional
+	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name,omitempty"`
 	// resourceVersion it had; another one makes the operator look again.
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
 

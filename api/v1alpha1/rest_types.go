@@ -93,12 +93,16 @@ type RestProvider struct {
 	// settle is how long after its client gave up a request may still take effect,
 	// and the list may go on to show the state of before; 1m when absent.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`duration(self) > duration('0s') && duration(self) <= duration('1h')`,message=`settle is longer than 0 and at most 1h, for example 1m`
 	Settle *metav1.Duration `json:"settle,omitempty"`
 
 	// usableAfter is how long a new credential takes to work everywhere; it is
 	// published after that. 0s when absent.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('0s') && duration(self) <= duration('30s')`,message=`usableAfter is at most 30s: an attempt has a minute in all`
 	UsableAfter *metav1.Duration `json:"usableAfter,omitempty"`
 
@@ -206,6 +210,8 @@ type RestExpiry struct {
 	// maxLifetime is the longest life of a credential, for example 8760h; unlimited
 	// when absent.
 	// +optional
+	// +kubebuilder:validation:Type=string
+	// +kubebuilder:validation:MaxLength=32
 	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('1h')`,message=`maxLifetime is at least 1h, for example 8760h`
 	MaxLifetime *metav1.Duration `json:"maxLifetime,omitempty"`
 }

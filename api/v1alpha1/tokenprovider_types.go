@@ -129,6 +129,7 @@ type ProviderStatus struct {
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MaxLength=256
 	GrantableScopes []string `json:"grantableScopes,omitempty"`
 
 	// lastError is the last thing that went wrong with this provider, in the

@@ -308,4 +308,10 @@ func TestTheCacheIsBounded(t *testing.T) {
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(stale), stored); err != nil || stored.Annotations["example.com/note"] == "" {
 		t.Errorf("the annotation of others is gone: %v", err)
 	}
+	for i := range tokens.Items { // other tests serve all namespaces
+		if err := c.Delete(t.Context(), &tokens.Items[i]); err != nil {
+			t.Fatal(err)
+		}
+		gone(t, c, &tokens.Items[i])
+	}
 }

@@ -70,6 +70,7 @@ func cacheOptions(o Options) cache.Options {
 		// What nobody prepared is an error: reading a Secret in full through the
 		// cache would fetch and keep all of them.
 		ReaderFailOnMissingInformer: true,
+		NewInformer:                 trim.NewInformer,
 	}
 	secrets := cache.ByObject{Label: managedSecrets()}
 	if len(o.Namespaces) > 0 {

@@ -71,13 +71,18 @@ func (s *Store) dress(t Target, meta *metav1.ObjectMeta) {
 	meta.Annotations[v1alpha1.AnnotationLayout] = l.hash()
 	meta.Annotations[v1alpha1.AnnotationExtra] = joinExtra(l)
 	delete(meta.Annotations, v1alpha1.AnnotationRetained)
-	meta.OwnerReferences = slices.DeleteFunc(slices.Clone(meta.OwnerReferences), func(r metav1.OwnerReference) bool {
-		return r.Kind == "ApiToken" && r.APIVersion == v1alpha1.GroupVersion.String()
-	})
+	meta.OwnerReferences = othersOf(meta.OwnerReferences)
 	if l.OwnerUID != "" {
 		meta.OwnerReferences = append(meta.OwnerReferences,
 			*metav1.NewControllerRef(t.Token, v1alpha1.GroupVersion.WithKind("ApiToken")))
 	}
+}
+
+// othersOf returns the owner references that are not to an ApiToken.
+func othersOf(owners []metav1.OwnerReference) []metav1.OwnerReference {
+	return slices.DeleteFunc(slices.Clone(owners), func(r metav1.OwnerReference) bool {
+		return r.Kind == "ApiToken" && r.APIVersion == v1alpha1.GroupVersion.String()
+	})
 }
 
 func merged(have map[string]string, drop []string, want map[string]string) map[string]string {

@@ -151,11 +151,19 @@ func (s *Store) Fence(ctx context.Context, t Target, seen Snapshot, name string)
 	return s.patchMeta(ctx, t, seen, map[string]any{"annotations": map[string]any{v1alpha1.AnnotationFence: name}})
 }
 
-// Release takes the owner reference off the Secret, so that it outlives the
-// ApiToken, and marks it as retained.
+// Release takes the ApiToken's owner reference off the Secret, so that it outlives
+// the ApiToken, and marks it as retained. Owner references of others stay.
 func (s *Store) Release(ctx context.Context, t Target, seen Snapshot) error {
+	seen, err := s.whole(ctx, t, seen)
+	if err != nil {
+		return err
+	}
+	var owners any // a patch with null removes the list
+	if others := othersOf(seen.meta.OwnerReferences); len(others) > 0 {
+		owners = others
+	}
 	return s.patchMeta(ctx, t, seen, map[string]any{
-		"ownerReferences": nil,
+		"ownerReferences": owners,
 		"annotations":     map[string]any{v1alpha1.AnnotationRetained: "true"},
 	})
 }
