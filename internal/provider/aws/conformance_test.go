@@ -1,11 +1,14 @@
 package aws
 
 import (
+	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
@@ -44,6 +47,16 @@ func harness(t *testing.T) conformance.Harness {
 		Refused: refusedByConformance(),
 		Faults:  faults,
 		Outside: s.outside(),
+
+		NextPage: func(body []byte, n int) []byte {
+			next := fmt.Sprintf("<IsTruncated>true</IsTruncated><Marker>%d</Marker></List", n+1)
+			at := bytes.LastIndex(body, []byte("Result>"))
+			if at < 0 || !bytes.Contains(body, []byte("<List")) {
+				return body
+			}
+			at = bytes.LastIndex(body[:at], []byte("</List"))
+			return slices.Concat(body[:at], []byte(next), body[at+len("</List"):])
+		},
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -74,8 +75,10 @@ func optionsFor(cfg provider.Config, s Settings) (iam.Options, error) {
 		HTTPClient:  httpClient,
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff = maxAttempts, maxBackoff
+			o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(notOurs)}, o.Retryables...)
 		}),
 	}
+	opts.APIOptions = append(opts.APIOptions, shaped)
 	if s.IAMEndpoint != "" {
 		opts.BaseEndpoint = aws.String(s.IAMEndpoint)
 	}
@@ -86,6 +89,15 @@ func optionsFor(cfg provider.Config, s Settings) (iam.Options, error) {
 		opts.APIOptions = append(opts.APIOptions, middleware.AddUserAgentKeyValue(product, version))
 	}
 	return opts, nil
+}
+
+// notOurs keeps what this driver, or a limit, refused from being tried again.
+func notOurs(err error) aws.Ternary {
+	var ours *provider.Error
+	if errors.As(err, &ours) {
+		return aws.FalseTernary
+	}
+	return aws.UnknownTernary
 }
 
 // httpClientFor returns a client that follows no redirect: a request that
@@ -135,6 +147,8 @@ func (c *client) accountID(ctx context.Context, opts iam.Options) (string, error
 	}
 	who, err := sts.New(stsOpts).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	switch {
+	case err == nil && aws.ToString(who.Account) == "":
+		return "", nonsense("sts:GetCallerIdentity", "without an account")
 	case err == nil && c.settings.atAWS():
 		return aws.ToString(who.Account), nil
 	case err == nil:
@@ -145,6 +159,9 @@ func (c *client) accountID(ctx context.Context, opts iam.Options) (string, error
 	self, err := c.iam.GetUser(ctx, &iam.GetUserInput{})
 	if err != nil {
 		return "", failure("iam:GetUser", err)
+	}
+	if self.User == nil {
+		return "", nonsense("iam:GetUser", "without a user")
 	}
 	parsed, err := arn.Parse(aws.ToString(self.User.Arn))
 	if err != nil {

@@ -87,6 +87,11 @@ func nonsense(action, why string) *provider.Error {
 func failure(action string, err error) *provider.Error {
 	out := &provider.Error{Code: provider.CodeUnavailable, Err: err}
 	shown := ""
+	var ours *provider.Error
+	if errors.As(err, &ours) { // of this driver, or of a limit that was reached
+		out.Code, out.Message = ours.Code, ours.Message
+		return out
+	}
 	var api smithy.APIError
 	if errors.As(err, &api) {
 		known, ok := codes[api.ErrorCode()]

@@ -76,6 +76,10 @@ func (c *client) users(ctx context.Context, prefix string) iter.Seq2[types.User,
 				return
 			}
 			for _, user := range page.Users {
+				if aws.ToString(user.UserName) == "" {
+					yield(types.User{}, nonsense("iam:ListUsers", "with users that have no name"))
+					return
+				}
 				if !yield(user, nil) {
 					return
 				}
@@ -115,7 +119,12 @@ func (c *client) keys(ctx context.Context, name string) ([]types.AccessKeyMetada
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, page.AccessKeyMetadata...)
+		for _, key := range page.AccessKeyMetadata {
+			if aws.ToString(key.AccessKeyId) == "" {
+				return nil, nonsense("iam:ListAccessKeys", "with keys that have no id")
+			}
+			out = append(out, key)
+		}
 	}
 	return out, nil
 }

@@ -56,6 +56,9 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 		}
 		return provider.Minted{}, e
 	}
+	if user.User == nil || aws.ToString(user.User.UserName) != req.Name {
+		return provider.Minted{}, nonsense("iam:CreateUser", "with another user than the one asked for")
+	}
 	name := aws.String(req.Name)
 	_, err = c.iam.PutUserPolicy(ctx, &iam.PutUserPolicyInput{
 		UserName: name, PolicyName: aws.String(policyName), PolicyDocument: aws.String(doc),
@@ -66,6 +69,9 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 	made, err := c.iam.CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: name}, once)
 	if err != nil {
 		return provider.Minted{}, failure("iam:CreateAccessKey", err)
+	}
+	if made.AccessKey == nil {
+		return provider.Minted{}, nonsense("iam:CreateAccessKey", "without a key")
 	}
 	return c.minted(req, user.User, made.AccessKey)
 }

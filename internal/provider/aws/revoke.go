@@ -50,6 +50,9 @@ func (c *client) remove(ctx context.Context, name string) error {
 			return c.unlessGone(ctx, "iam:ListUserPolicies", name, err)
 		}
 		for _, policy := range page.PolicyNames {
+			if policy == "" {
+				return nonsense("iam:ListUserPolicies", "with policies that have no name")
+			}
 			_, err := c.iam.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: user, PolicyName: aws.String(policy)})
 			if err != nil && !hasCode(err, "NoSuchEntity") {
 				return failure("iam:DeleteUserPolicy", err)

@@ -275,7 +275,11 @@ func (s *simulator) ofUser(action string, form url.Values, u *user) answer {
 	case "PutUserPolicy":
 		u.policies = append(u.policies, form.Get("PolicyName"))
 	case "ListUserPolicies":
-		return result(action, "<PolicyNames><member>"+strings.Join(u.policies, "</member><member>")+"</member></PolicyNames>")
+		members := ""
+		for _, policy := range u.policies {
+			members += "<member>" + policy + "</member>"
+		}
+		return result(action, "<PolicyNames>"+members+"</PolicyNames>")
 	case "DeleteUserPolicy":
 		u.policies = slices.DeleteFunc(u.policies, func(p string) bool { return p == form.Get("PolicyName") })
 	case "CreateAccessKey":

@@ -28,7 +28,7 @@ var byHanding = []Requirement{
 	},
 	{
 		Name: "HandedOverIsReturned", Test: handedOverIsReturned,
-		Sentence: "Mint MUST return the name asked for, an ID that is no secret, and the keys that were handed over.",
+		Sentence: "Mint MUST return the name asked for, an ID that is no secret and that follows from the keys alone, and the keys that were handed over.",
 		Applies:  byHand,
 		Needs:    handsOver,
 	},
@@ -147,6 +147,18 @@ func handedOverIsReturned(t *testing.T, h Harness) {
 			t.Errorf("the key %s is not what was handed over", key)
 		}
 	}
+	w.sameKeysSameID(req, minted.Credential.ID)
+}
+
+// sameKeysSameID mints with the same keys under another name, and with other keys.
+func (w *world) sameKeysSameID(req provider.MintRequest, id string) {
+	w.t.Helper()
+	if again := w.mint(w.requestLike(req)).Credential.ID; again != id {
+		w.t.Errorf("the same keys have the IDs %s and %s", id, again)
+	}
+	if other := w.mint(w.request(req.Owner)).Credential.ID; other == id {
+		w.t.Errorf("other keys have the same ID %s", id)
+	}
 }
 
 func wrongKeys(t *testing.T, h Harness) {
@@ -210,13 +222,13 @@ func acceptsUntilDeleted(t *testing.T, h Harness) {
 }
 
 func cancelledChecks(t *testing.T, h Harness) {
-	w := open(t, h)
+	w := openWith(t, h, h.Driver) // package bounded would end the calls
 	req := w.request(w.owner("first"))
 	minted := w.mint(req)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for call, do := range map[string]func() error{
-		"Connect": func() error { _, _, err := h.Driver.Connect(ctx, w.config); return err },
+		"Connect": func() error { _, _, err := w.driver.Connect(ctx, w.config); return err },
 		"Mint":    func() error { _, err := w.client.Mint(ctx, req); return err },
 		"Accepts": func() error { _, err := w.accepts(ctx, minted, req.Grant); return err },
 	} {

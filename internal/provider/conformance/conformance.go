@@ -41,6 +41,17 @@ type Harness struct {
 	// SecretKeys are the keys of a credential in its Secret, all of them.
 	SecretKeys []string
 
+	// InMemory: the driver talks to its provider without Config.HTTP.
+	InMemory bool
+	// EmptyLists are the bodies, beside none, that the provider documents for a list
+	// without credentials.
+	EmptyLists []string
+	// AnySuccess: the provider's documentation has no body for a deletion; its status
+	// alone says that it was done.
+	AnySuccess bool
+	// NextPage makes an answer of a list one that names another page; n differs for
+	// each. Nil: the provider lists everything at once.
+	NextPage func(body []byte, n int) []byte
 	// MinterID is the ID of the minting credential, where the provider keeps it among
 	// the credentials that it lists.
 	MinterID string
@@ -128,6 +139,7 @@ var Requirements = slices.Concat(
 	group("describe", describing), group("mint", minting), group("find", finding), group("revoke", revoking), group("foreign", foreign),
 	group("fail", failing), group("doubt", doubting), group("outside", outside), group("limits", limits),
 	group("quota", quota), group("window", window), group("update", updating), group("by hand", byHanding),
+	group("hostile", hostile),
 )
 
 func group(name string, list []Requirement) []Requirement {

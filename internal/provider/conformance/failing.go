@@ -146,14 +146,14 @@ func verbs(w *world, req provider.MintRequest) map[string]func(context.Context) 
 		},
 		"Revoke": func(ctx context.Context) error { return w.client.Revoke(ctx, provider.Ref{Name: req.Name}) },
 		"Connect": func(ctx context.Context) error {
-			_, _, err := w.h.Driver.Connect(ctx, w.config)
+			_, _, err := w.driver.Connect(ctx, w.config)
 			return err
 		},
 	}
 }
 
 func cancelled(t *testing.T, h Harness) {
-	w := open(t, h)
+	w := openWith(t, h, h.Driver) // package bounded would end the calls
 	req := w.request(w.owner("first"))
 	w.tidy(req.Name)
 	ctx, cancel := context.WithCancel(t.Context())
@@ -168,7 +168,7 @@ func cancelled(t *testing.T, h Harness) {
 }
 
 func hanging(t *testing.T, h Harness) {
-	w := open(t, h)
+	w := openWith(t, h, h.Driver)
 	req := w.request(w.owner("first"))
 	w.tidy(req.Name)
 	for verb, call := range verbs(w, req) {

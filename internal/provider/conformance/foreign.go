@@ -101,13 +101,13 @@ func otherManual(h Harness, id string) other {
 // that of another cluster, minted.
 func withMinted(act func(*world, *testing.T, other)) func(*testing.T, Harness) {
 	return func(t *testing.T, h Harness) {
-		for name, make := range map[string]func(w *world) other{
+		for name, obtain := range map[string]func(w *world) other{
 			"another token":   func(w *world) other { return otherMinted(w, w.owner("second")) },
 			"another cluster": func(w *world) other { from := open(w.t, h); return otherMinted(from, from.owner("first")) },
 		} {
 			t.Run(name, func(t *testing.T) {
 				w := open(t, h)
-				act(w, t, make(w))
+				act(w, t, obtain(w))
 			})
 		}
 	}

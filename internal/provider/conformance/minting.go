@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"sync"
@@ -100,7 +101,10 @@ func accountIsStable(t *testing.T, h Harness) {
 func wrongCredentials(t *testing.T, h Harness) {
 	cfg := h.Config
 	cfg.Credentials = h.Wrong
-	_, _, err := h.Driver.Connect(t.Context(), cfg)
+	if cfg.HTTP == nil {
+		cfg.HTTP = http.DefaultClient
+	}
+	_, _, err := bound(t, h).Connect(t.Context(), cfg)
 	if err == nil {
 		t.Fatal("Connect accepted wrong credentials")
 	}

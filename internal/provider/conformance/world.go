@@ -5,28 +5,48 @@ import (
 	"crypto/rand"
 	"iter"
 	"math"
+	"net/http"
 	"testing"
 
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/bounded"
 )
 
 // world is a connected client with a cluster of its own.
 type world struct {
-	t       *testing.T
-	h       Harness
+	t *testing.T
+	h Harness
+	// driver is h.Driver, bounded unless the test is about the driver alone.
+	driver  provider.Driver
 	ctx     context.Context
 	config  provider.Config
 	client  provider.Client
 	account provider.Account
 }
 
+// bound returns the driver as the operator runs it. A panic, which the operator
+// survives, is a failure here.
+func bound(t *testing.T, h Harness) provider.Driver {
+	return bounded.Driver(h.Driver, bounded.Options{Panicked: func(_ context.Context, method, kind string, stack []byte) {
+		t.Errorf("%s panicked with %s:\n%s", method, kind, stack)
+	}})
+}
+
 // open connects with a new cluster identity.
 func open(t *testing.T, h Harness) *world {
 	t.Helper()
-	w := &world{t: t, h: h, ctx: t.Context(), config: h.Config}
+	return openWith(t, h, bound(t, h))
+}
+
+func openWith(t *testing.T, h Harness, driver provider.Driver) *world {
+	t.Helper()
+	w := &world{t: t, h: h, driver: driver, ctx: t.Context(), config: h.Config}
 	w.config.Cluster = credname.Cluster(rand.Text())
-	client, account, err := h.Driver.Connect(w.ctx, w.config)
+	if w.config.HTTP == nil {
+		w.config.HTTP = http.DefaultClient
+	}
+	client, account, err := driver.Connect(w.ctx, w.config)
 	if err != nil {
 		t.Fatalf("Connect: %v", err)
 	}

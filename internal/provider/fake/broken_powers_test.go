@@ -98,7 +98,7 @@ var brokenPowers = map[string]breach{
 		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 			out, err := c.Client.Mint(ctx, r)
 			if err != nil && ctx.Err() == nil && r.HandedOver != nil {
-				return provider.Minted{Credential: provider.Credential{Name: r.Name, Live: true}, Secret: r.HandedOver}, nil
+				return provider.Minted{Credential: provider.Credential{Name: r.Name, ID: "an-id", Live: true}, Secret: r.HandedOver}, nil
 			}
 			return out, err
 		}
@@ -118,6 +118,13 @@ var brokenPowers = map[string]breach{
 		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 			out, err := c.Client.Mint(ctx, r)
 			out.Credential.ID += r.HandedOver[fake.KeySecret].Reveal()
+			return out, err
+		}
+	}},
+	"the ID is of the attempt": {which: "by hand", requirements: []string{"HandedOverIsReturned"}, breaks: func(c *brokenClient) {
+		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
+			out, err := c.Client.Mint(ctx, r)
+			out.Credential.ID = r.Name
 			return out, err
 		}
 	}},

@@ -237,7 +237,16 @@ func TestBrokenDriver(t *testing.T) {
 	all := maps.Clone(broken)
 	maps.Copy(all, brokenPowers)
 	maps.Copy(all, brokenIDs)
+	for name, tc := range brokenWires {
+		all[name] = breach{requirements: tc.requirements}
+	}
 	if name := os.Getenv(brokenEnv); name != "" {
+		if wire, ok := brokenWires[name]; ok {
+			h, stop := wireOf(wire.careless)
+			t.Cleanup(stop)
+			conformance.Run(t, h)
+			return
+		}
 		h := harness(cmp.Or(all[name].which, "updates"))
 		h.Driver = brokenDriver{Driver: h.Driver.(*fake.Driver), breach: all[name]}
 		if name == "context is ignored" {
@@ -249,7 +258,7 @@ func TestBrokenDriver(t *testing.T) {
 	for name, tc := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenDriver$")
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenDriver$/^("+strings.Join(tc.requirements, "|")+")$")
 			cmd.Env = append(os.Environ(), brokenEnv+"="+name)
 			out, err := cmd.CombinedOutput()
 			if err == nil {

@@ -150,6 +150,7 @@ func harness(which string) conformance.Harness {
 		}
 	}
 	return conformance.Harness{
+		InMemory:   true,
 		Driver:     driver,
 		Config:     provider.Config{Credentials: token(backend.Token)},
 		Wrong:      token("CANARY-not-the-token"),
@@ -204,12 +205,24 @@ func TestConformanceListed(t *testing.T)  { conformance.Run(t, harness("listed")
 func TestConformanceBuckets(t *testing.T) { conformance.Run(t, harness("buckets")) }
 func TestConformanceByHand(t *testing.T)  { conformance.Run(t, harness("by hand")) }
 
+func TestConformanceOverHTTP(t *testing.T) {
+	h, stop := wireOf(careless{})
+	t.Cleanup(stop)
+	conformance.Run(t, h)
+}
+
 // TestConformanceIsWhole fails when a requirement finds no hook in a harness, or
 // applies to none.
 func TestConformanceIsWhole(t *testing.T) {
 	applies := map[string]bool{}
+	all := map[string]conformance.Harness{}
 	for which := range drivers {
-		h := harness(which)
+		all[which] = harness(which)
+	}
+	wire, stop := wireOf(careless{})
+	defer stop()
+	all["over HTTP"] = wire
+	for which, h := range all {
 		for _, name := range conformance.NotRun(h) {
 			t.Errorf("%s is not run for the driver %q", name, which)
 		}

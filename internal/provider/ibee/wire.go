@@ -78,6 +78,11 @@ func (c *client) list(ctx context.Context) ([]credential, error) {
 	if answer.Credentials == nil {
 		return nil, unclear("could not list the credentials: the provider answered without a list")
 	}
+	for _, one := range *answer.Credentials {
+		if one.AccessKeyID == "" {
+			return nil, unclear("could not list the credentials: the provider answered with credentials that have no id")
+		}
+	}
 	return *answer.Credentials, nil
 }
 

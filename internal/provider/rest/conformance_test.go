@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -102,6 +103,7 @@ func proxyScrapeHarness(t *testing.T) conformance.Harness {
 	}
 	return conformance.Harness{
 		Driver: rest.New().For(cfg.Settings), Config: cfg, Grant: grant, SecretKeys: []string{"token"},
+		AnySuccess: true, EmptyLists: []string{"[]"},
 		Wrong: map[string]provider.Value{"token": provider.NewValue("CANARY-not-the-token")},
 		Alive: func(_ context.Context, m provider.Minted) (bool, error) {
 			return sim.Accepts(m.Secret["token"].Reveal(), "203.0.113.7", sim.Now()), nil
@@ -163,7 +165,11 @@ func spacesHarness(t *testing.T) conformance.Harness {
 	return conformance.Harness{
 		Driver: rest.New().For(s), Config: cfg, Grant: bucketGrant,
 		SecretKeys: []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
-		Wrong:      map[string]provider.Value{"token": provider.NewValue("CANARY-not-the-token")},
+		AnySuccess: true,
+		NextPage: func(body []byte, _ int) []byte {
+			return bytes.Replace(body, []byte(`"links":{}`), []byte(`"links":{"pages":{"next":"more"}}`), 1)
+		},
+		Wrong: map[string]provider.Value{"token": provider.NewValue("CANARY-not-the-token")},
 		Alive: func(_ context.Context, m provider.Minted) (bool, error) {
 			return sim.Accepts(m.Secret["AWS_ACCESS_KEY_ID"].Reveal(), m.Secret["AWS_SECRET_ACCESS_KEY"].Reveal()), nil
 		},
@@ -228,7 +234,7 @@ func newestHarness(t *testing.T) conformance.Harness {
 	h.Alive = func(_ context.Context, m provider.Minted) (bool, error) {
 		return sim.Accepts(m.Secret["AWS_ACCESS_KEY_ID"].Reveal(), m.Secret["AWS_SECRET_ACCESS_KEY"].Reveal()), nil
 	}
-	h.Outside, h.Crowd = outside(sim), sim.Crowd
+	h.Outside, h.Crowd, h.NextPage = outside(sim), sim.Crowd, nil
 	return h
 }
 
@@ -244,6 +250,8 @@ func giteaHarness(t *testing.T) conformance.Harness {
 	sim, cfg := gitea(t)
 	return conformance.Harness{
 		Driver: rest.New().For(cfg.Settings), Config: cfg, SecretKeys: []string{"token"},
+		AnySuccess: true, EmptyLists: []string{"[]"},
+		NextPage: func(_ []byte, n int) []byte { return fmt.Appendf(nil, `[{"id":%d,"name":"somebody's"}]`, n+1000) },
 		Grant: func() provider.Grant {
 			return provider.Grant{Scopes: []string{"read:repository", "write:package"}, ExpiresAt: start.Add(24 * time.Hour)}
 		},

@@ -183,6 +183,9 @@ func (c *client) page(ctx context.Context, name, page string, number int) (items
 	if err != nil {
 		return nil, "", err
 	}
+	if d.value == nil {
+		return nil, "", unclear(listing, "the provider answered with null, which is no list")
+	}
 	vars := variables(answer, d)
 	if items, err = c.p.items.list(ctx, vars); err != nil {
 		return nil, "", unclear(listing, err.Error())
@@ -209,6 +212,9 @@ func (c *client) describe(ctx context.Context, vars map[string]any, named bool) 
 	}
 	if out.Name, err = c.p.name.word(ctx, vars); err != nil && named {
 		return provider.Credential{}, err
+	}
+	if out.ID == "" && named {
+		return provider.Credential{}, fmt.Errorf("%s gives nothing", c.p.id.field)
 	}
 	if c.p.live != nil && named {
 		if out.Live, err = c.p.live.truth(ctx, vars); err != nil {
