@@ -23,8 +23,8 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
-	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
