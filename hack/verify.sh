@@ -47,7 +47,20 @@ rbac() {
 manifests() {
   local kubectl
   kubectl=$(command -v kubectl) || kubectl=$(hack/controlplane/build.sh kubectl)/kubectl || return 1
-  "$kubectl" kustomize config/default >/dev/null
+  "$kubectl" kustomize config/default >/dev/null || return 1
+  local component overlay
+  for component in config/components/*/; do
+    overlay="$fresh/${component//\//-}"
+    mkdir -p "$overlay"
+    printf 'resources: [%s]\ncomponents: [%s]\n' "$(realpath --relative-to="$overlay" config/default)" \
+      "$(realpath --relative-to="$overlay" "$component")" >"$overlay/kustomization.yaml"
+    "$kubectl" kustomize --load-restrictor LoadRestrictionsNone "$overlay" >/dev/null || return 1
+  done
+}
+
+# A tag can be moved to other bytes; a digest cannot.
+pinned() {
+  ! grep -nE '^FROM ' Dockerfile | grep -vE '@sha256:[0-9a-f]{64}( |$)'
 }
 
 tidy() { (cd "$1" && GOWORK=off "$go" mod tidy -diff); }
@@ -58,7 +71,8 @@ done
 step "CRDs in config/crd/bases (make manifests)" crds
 step "CRDs listed in config/crd/kustomization.yaml" crd_list
 step "rights in config/rbac/role.yaml (make manifests)" rbac
-step "config/default renders" manifests
+step "config/default renders, alone and with each component" manifests
+step "base images in Dockerfile have a digest" pinned
 for module in "$@"; do
   step "$module/go.mod (go mod tidy)" tidy "$module"
 done

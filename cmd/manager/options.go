@@ -67,8 +67,10 @@ func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *st
 	f.StringVar(&o.ClusterIdentity, "cluster-identity", "",
 		"identifies this cluster at providers; the UID of namespace kube-system when empty. Copies of a cluster need different ones; never change it while credentials are live")
 	f.BoolVar(&o.LeaderElection, "leader-elect", false, "wait until this process is the only one that works")
-	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8080", "where metrics are served; 0 turns them off")
-	f.BoolVar(&o.MetricsSecure, "metrics-secure", false, "serve metrics over TLS")
+	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8443", "where metrics are served; 0 turns them off")
+	f.BoolVar(&o.MetricsAuth, "metrics-auth", true,
+		"serve metrics only to users that the API server knows by their bearer token, and that may get the URL /metrics; needs --metrics-secure")
+	f.BoolVar(&o.MetricsSecure, "metrics-secure", true, "serve metrics over TLS")
 	f.StringVar(&o.MetricsCertDir, "metrics-cert-dir", "", "directory with tls.crt and tls.key for metrics over TLS; a certificate is made at the start when empty")
 	f.BoolVar(&o.MetricsPerToken, "metrics-per-token", true,
 		"give each ApiToken series of its own; false: the lowest value stands for all of a namespace and provider, for clusters with very many")
@@ -134,6 +136,8 @@ func check(o *operator.Options) error {
 		return errors.New("--shutdown-timeout has to be longer than 0")
 	case o.ProviderRate == 0 || o.ProviderBurst < 1:
 		return errors.New("--provider-rate cannot be 0 (below 0: no limit), and --provider-burst has to be at least 1")
+	case o.MetricsAuth && !o.MetricsSecure:
+		return errors.New("--metrics-auth needs --metrics-secure: tokens would be sent in clear; set --metrics-auth=false as well to serve metrics to everyone")
 	case o.TracingRatio < 0 || o.TracingRatio > 1:
 		return fmt.Errorf("--tracing-ratio is %g: it has to be at least 0 and at most 1, for example 0.1", o.TracingRatio)
 	case o.QPS < 0 || o.Burst < 0:

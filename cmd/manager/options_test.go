@@ -46,7 +46,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := operator.Options{
-		Version: "dev", Namespace: operator.DefaultNamespace, MetricsAddress: ":8080", ProbeAddress: ":8081",
+		Version: "dev", Namespace: operator.DefaultNamespace, MetricsAddress: ":8443", MetricsSecure: true, MetricsAuth: true, ProbeAddress: ":8081",
 		Concurrency: 256, ClusterPlaces: 16, ProviderPlaces: 4, NamespacePlaces: 16,
 		SweepInterval: time.Hour, SweepMode: orphansweep.Report, Shutdown: 95 * time.Second,
 		ProviderRate: 10, ProviderBurst: 20, MetricsPerToken: true, TracingRatio: 1,
@@ -94,6 +94,7 @@ func TestRefusedOptions(t *testing.T) {
 		"a gate":                      {"--feature-gates=Nothing=true"},
 		"an argument":                 {"something"},
 		"a negative number of writes": {"--kube-api-qps=-1"},
+		"tokens in clear":             {"--metrics-secure=false"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := parse(t, args...); err == nil {

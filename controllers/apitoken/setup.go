@@ -26,10 +26,12 @@ import (
 	"apitoken.dev/operator/internal/fairqueue"
 )
 
-// +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens,verbs=get;list;watch;patch
-// +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens/status,verbs=get;update;patch
+// +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens,verbs=list;watch;patch
+// The ValidatingAdmissionPolicy in config/components/release-guard asks for release when the finalizer is removed.
+// +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens,verbs=release
+// +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens/status,verbs=update
 // +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens/finalizers,verbs=update
-// +kubebuilder:rbac:groups=apitoken.dev,resources=tokenproviders;clustertokenproviders,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apitoken.dev,resources=tokenproviders;clustertokenproviders,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;create;update;patch;delete
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch

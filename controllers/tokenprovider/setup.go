@@ -28,9 +28,9 @@ import (
 	"apitoken.dev/operator/internal/places"
 )
 
-// +kubebuilder:rbac:groups=apitoken.dev,resources=tokenproviders;clustertokenproviders,verbs=get;list;watch;patch
+// +kubebuilder:rbac:groups=apitoken.dev,resources=tokenproviders;clustertokenproviders,verbs=list;watch;patch
 // +kubebuilder:rbac:groups=apitoken.dev,resources=tokenproviders/status;clustertokenproviders/status,verbs=patch
-// +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens,verbs=get;list;watch
+// +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 

@@ -26,6 +26,11 @@ func rights(t *testing.T, role *unstructured.Unstructured) []string {
 			}
 			return values
 		}
+		for _, url := range list("nonResourceURLs") {
+			for _, verb := range list("verbs") {
+				out = append(out, verb+" "+url)
+			}
+		}
 		for _, group := range list("apiGroups") {
 			for _, resource := range list("resources") {
 				for _, verb := range list("verbs") {
@@ -42,7 +47,7 @@ func rights(t *testing.T, role *unstructured.Unstructured) []string {
 func TestRightsAreThoseOfConfig(t *testing.T) {
 	rendered := objects(t, render(t))
 	for _, file := range []string{"role", "leader_election_role", "apitoken_viewer_role", "apitoken_editor_role", "tokenprovider_viewer_role",
-		"tokenprovider_editor_role", "clustertokenprovider_viewer_role", "clustertokenprovider_editor_role"} {
+		"tokenprovider_editor_role", "clustertokenprovider_viewer_role", "clustertokenprovider_editor_role", "metrics_auth_role", "metrics_reader_role"} {
 		want := read(t, "../../config/rbac/"+file+".yaml")[0]
 		got := find(t, rendered, want.GetKind(), want.GetName())
 		if diff := cmp.Diff(rights(t, want), rights(t, got)); diff != "" {
@@ -51,6 +56,44 @@ func TestRightsAreThoseOfConfig(t *testing.T) {
 		for label, value := range want.GetLabels() {
 			if got.GetLabels()[label] != value {
 				t.Errorf("%s lacks the label %s: %q", want.GetName(), label, value)
+			}
+		}
+		for label := range got.GetLabels() {
+			if strings.HasPrefix(label, aggregates) && want.GetLabels()[label] == "" {
+				t.Errorf("the chart makes %s a part of another role: %s", want.GetName(), label)
+			}
+		}
+	}
+}
+
+const (
+	aggregates = "rbac.authorization.k8s.io/aggregate-to-"
+	editorRole = release + "-tokenprovider-editor"
+)
+
+// Who may edit a namespace may create TokenProviders in it only if the administrator says so.
+func TestTokenProvidersAreNoPartOfEdit(t *testing.T) {
+	for set, want := range map[string]string{"rbac.create=true": "", "rbac.tokenProvidersForEditors=true": "true"} {
+		for _, o := range objects(t, render(t, "--set", set)) {
+			got := o.GetLabels()[aggregates+"edit"]
+			if o.GetName() == editorRole && got != want {
+				t.Errorf("with %s the role has the label %q, not %q", set, got, want)
+			}
+			if o.GetKind() == "ClusterRole" && o.GetName() != editorRole && got != "" && slices.Contains(rights(t, o), "create tokenproviders.apitoken.dev") {
+				t.Errorf("with %s %s gives editors TokenProviders", set, o.GetName())
+			}
+		}
+	}
+}
+
+// The chart's policy is the one of config/components, which has its tests in internal/rights.
+func TestReleaseGuardIsThatOfConfig(t *testing.T) {
+	rendered := objects(t, render(t, "--set", "releaseGuard.enabled=true"))
+	for _, want := range read(t, "../../config/components/release-guard/policy.yaml") {
+		got := find(t, rendered, want.GetKind(), want.GetName())
+		for _, field := range []string{"spec", "rules"} {
+			if diff := cmp.Diff(want.Object[field], got.Object[field]); diff != "" {
+				t.Errorf("%s %s, - config, + chart:\n%s", want.GetKind(), want.GetName(), diff)
 			}
 		}
 	}
@@ -62,7 +105,7 @@ func TestRightsInNamespaces(t *testing.T) {
 	rendered := objects(t, render(t, "--values", chartDir+"/examples/values-namespaced.yaml"))
 	cluster := rights(t, find(t, rendered, "ClusterRole", release+"-"+namespace))
 	want := []string{
-		"get clustertokenproviders.apitoken.dev", "get namespaces.", "list apitokens.apitoken.dev",
+		"get namespaces.", "list apitokens.apitoken.dev",
 		"list clustertokenproviders.apitoken.dev", "list namespaces.", "patch clustertokenproviders.apitoken.dev",
 		"patch clustertokenproviders/status.apitoken.dev", "watch clustertokenproviders.apitoken.dev", "watch namespaces.",
 	}
@@ -72,7 +115,8 @@ func TestRightsInNamespaces(t *testing.T) {
 	all := slices.Clone(cluster)
 	served := map[string]bool{}
 	for _, o := range rendered {
-		if o.GetKind() == "ClusterRoleBinding" && o.GetName() != release+"-"+namespace {
+		// Whose token a scrape carries can only be asked for the whole cluster.
+		if o.GetKind() == "ClusterRoleBinding" && o.GetName() != release+"-"+namespace && o.GetName() != release+"-"+namespace+"-metrics-auth" {
 			t.Errorf("there is another ClusterRoleBinding, %s", o.GetName())
 		}
 		if o.GetKind() != "Role" || strings.HasSuffix(o.GetName(), "-leader-election") {

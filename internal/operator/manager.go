@@ -2,6 +2,7 @@ package operator
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/config"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -42,6 +44,21 @@ func restConfig(cfg *rest.Config, o Options) *rest.Config {
 	return cfg
 }
 
+// metricsOptions say how metrics are served. With MetricsAuth the API server decides
+// who reads them: it is asked whose token a request carries (TokenReview), and whether
+// that user may get /metrics (SubjectAccessReview). Answers are cached for a minute.
+func metricsOptions(o Options) metricsserver.Options {
+	out := metricsserver.Options{
+		BindAddress: o.MetricsAddress, SecureServing: o.MetricsSecure, CertDir: o.MetricsCertDir,
+		// Without HTTP/2: a scrape needs none of it, and clients without a token cannot open many streams at once.
+		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
+	}
+	if o.MetricsAuth {
+		out.FilterProvider = filters.WithAuthenticationAndAuthorization
+	}
+	return out
+}
+
 func managerOptions(scheme *runtime.Scheme, o Options) manager.Options {
 	// A process may start the operator more than once: the demo, the benchmark and tests do.
 	manyInProcess := true
@@ -57,7 +74,7 @@ func managerOptions(scheme *runtime.Scheme, o Options) manager.Options {
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &o.Shutdown,
 
-		Metrics:                metricsserver.Options{BindAddress: o.MetricsAddress, SecureServing: o.MetricsSecure, CertDir: o.MetricsCertDir},
+		Metrics:                metricsOptions(o),
 		HealthProbeBindAddress: o.ProbeAddress,
 		Controller:             config.Controller{SkipNameValidation: &manyInProcess, Logger: o.Logger},
 	}

@@ -64,6 +64,10 @@ type Options struct {
 	// in MetricsCertDir, or one made at the start when that is empty.
 	MetricsSecure  bool
 	MetricsCertDir string
+	// MetricsAuth serves metrics only to users that the API server knows by their
+	// token and that may get the URL /metrics. It needs MetricsSecure, because tokens
+	// must not be sent in clear.
+	MetricsAuth bool
 	// MetricsPerToken gives each ApiToken series of its own; otherwise the lowest
 	// value stands for all of a namespace and provider.
 	MetricsPerToken bool
@@ -117,6 +121,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.TracingRatio < 0 || o.TracingRatio > 1 {
 		return o, fmt.Errorf("operator: TracingRatio is %g: at least 0, at most 1", o.TracingRatio)
+	}
+	if o.MetricsAuth && !o.MetricsSecure {
+		return o, errors.New("operator: MetricsAuth without MetricsSecure: tokens would be sent in clear; set both, or none")
 	}
 	o.Version = or(o.Version, "dev")
 	o.Namespace = or(o.Namespace, DefaultNamespace)

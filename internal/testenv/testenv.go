@@ -32,13 +32,15 @@ type Env struct {
 	// Kubeconfig is the same as Config, in the format of a kubeconfig file.
 	Kubeconfig []byte
 
-	server  *envtest.Environment
-	manager *controllerManager
+	server   *envtest.Environment
+	manager  *controllerManager
+	auditDir string
 }
 
 type options struct {
 	controllerManager bool
 	crdDirectories    []string
+	audit             bool
 }
 
 // Option changes what Start starts.
@@ -132,6 +134,11 @@ func start(opts []Option) (*Env, error) {
 		return nil, err
 	}
 	env := &Env{server: newServer(assets, o.crdDirectories)}
+	if o.audit {
+		if env.auditDir, err = audit(env.server); err != nil {
+			return nil, errors.Join(fmt.Errorf("testenv: %w", err), os.RemoveAll(env.auditDir))
+		}
+	}
 	if err := env.run(assets, o.controllerManager); err != nil {
 		return nil, errors.Join(fmt.Errorf("testenv: %w", err), env.stop())
 	}
@@ -174,6 +181,9 @@ func (e *Env) stop() error {
 	}
 	if err := e.server.Stop(); err != nil && !isStopTimeout(err) {
 		failed = errors.Join(failed, fmt.Errorf("testenv: stop the API server: %w", err))
+	}
+	if e.auditDir != "" {
+		failed = errors.Join(failed, os.RemoveAll(e.auditDir))
 	}
 	return failed
 }

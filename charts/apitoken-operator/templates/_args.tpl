@@ -29,8 +29,11 @@
 {{- if not .Values.metrics.perToken }}
 - --metrics-per-token=false
 {{- end }}
-{{- if .Values.metrics.secure }}
-- --metrics-secure
+{{- if not .Values.metrics.auth }}
+- --metrics-auth=false
+{{- end }}
+{{- if not .Values.metrics.secure }}
+- --metrics-secure=false
 {{- end }}
 {{- if .Values.metrics.certSecretName }}
 - --metrics-cert-dir=/etc/apitoken-operator/metrics

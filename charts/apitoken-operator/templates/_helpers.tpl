@@ -79,6 +79,12 @@ subjects:
 {{- if and .Values.metrics.certSecretName (not .Values.metrics.secure) -}}
 {{- fail "metrics.certSecretName is set, but metrics.secure is false: set metrics.secure to true, or leave metrics.certSecretName empty" -}}
 {{- end -}}
+{{- if and .Values.metrics.enabled .Values.metrics.auth (not .Values.metrics.secure) -}}
+{{- fail "metrics.secure is false, but metrics.auth is true: tokens would be sent in clear. Set metrics.secure to true, or metrics.auth to false as well" -}}
+{{- end -}}
+{{- if and .Values.metrics.readers (not (and .Values.metrics.auth .Values.rbac.userRoles)) -}}
+{{- fail "metrics.readers is set, but metrics.auth or rbac.userRoles is false, and the role that the readers get is not made: set both to true, or leave metrics.readers empty" -}}
+{{- end -}}
 {{- if and .Values.metrics.serviceMonitor.enabled (not .Values.metrics.enabled) -}}
 {{- fail "metrics.serviceMonitor.enabled is true, but metrics.enabled is false: set metrics.enabled to true, or metrics.serviceMonitor.enabled to false" -}}
 {{- end -}}

@@ -55,7 +55,9 @@ func (o *operator) start(ctx context.Context) (*process, error) {
 	}
 	defer log.Close() // the child has its own handle
 	args := append([]string{"--kubeconfig=" + o.kubeconfig, "--log-format=text",
-		"--health-probe-bind-address=" + probes, "--metrics-bind-address=" + metrics}, o.args...)
+		"--health-probe-bind-address=" + probes, "--metrics-bind-address=" + metrics,
+		// A loopback address, and curl without a token.
+		"--metrics-auth=false", "--metrics-secure=false"}, o.args...)
 	p := &process{cmd: exec.Command(o.binary, args...), metrics: metrics, exited: make(chan struct{})}
 	// Nothing of this environment but what the Deployment sets and a process needs.
 	p.cmd.Env = []string{"POD_NAMESPACE=" + operatorNamespace, "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir()}

@@ -1,0 +1,37 @@
+package rights
+
+import (
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+const aggregateToEdit = "rbac.authorization.k8s.io/aggregate-to-edit"
+
+// Of the roles for people, only the one for ApiTokens is part of the cluster's role edit, and none grants writing a status.
+func TestEditorsWriteNoProviders(t *testing.T) {
+	for _, file := range []string{"apitoken_editor_role", "tokenprovider_editor_role", "clustertokenprovider_editor_role"} {
+		for _, o := range manifests(t, "rbac", file+".yaml") {
+			if got, want := o.GetLabels()[aggregateToEdit] != "", file == "apitoken_editor_role"; got != want {
+				t.Errorf("%s is part of edit: %t, want %t", file, got, want)
+			}
+			for label := range o.GetLabels() {
+				if strings.HasPrefix(label, "rbac.authorization.k8s.io/aggregate-to-") && label != aggregateToEdit {
+					t.Errorf("%s is part of another role: %s", file, label)
+				}
+			}
+			rules, _, err := unstructured.NestedSlice(o.Object, "rules")
+			ok(t, err)
+			for _, rule := range rules {
+				resources, _, err := unstructured.NestedStringSlice(rule.(map[string]any), "resources")
+				ok(t, err)
+				verbs, _, err := unstructured.NestedStringSlice(rule.(map[string]any), "verbs")
+				ok(t, err)
+				if strings.Contains(strings.Join(resources, " "), "/status") && strings.Join(verbs, " ") != "get" {
+					t.Errorf("%s grants %v on %v", file, verbs, resources)
+				}
+			}
+		}
+	}
+}
