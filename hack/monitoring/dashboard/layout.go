@@ -108,7 +108,7 @@ var layout = []row{
 			}},
 	}},
 	{"Operator", []panel{
-		{title: "Waiting", about: "Objects that wait for a worker of the operator, or for a place at a provider.",
+		{title: "Waiting", about: "What waits for a worker, or for a place.",
 			kind: stacked, unit: short, width: 8, height: 8,
 			queries: []query{{`sum by (controller, for) (apitoken_waiting)`, "{{controller}} for a {{for}}"}}},
 		{title: "Passes that failed", about: "Reconciliations that ended with an error.", kind: stacked, unit: short, width: 8, height: 8,
