@@ -8,7 +8,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -16,86 +15,100 @@ const (
 	// The reasons of the events on a provider.
 	reasonFound   = "OrphanedCredentials"
 	reasonRevoked = "OrphanedCredentialsRevoked"
-	// namesInEvent is how many names an event lists; the log has all.
+	// namesInEvent and namesInLog are how many an event and a sweep's log list.
 	namesInEvent = 5
+	namesInLog   = 100
 )
 
 // act reports the orphans of an account and, in that mode, revokes them.
-func (s *Sweeper) act(ctx context.Context, inv inventory, orphans []orphan) error {
-	key := inv.object.Key()
+func (r *round) act(ctx context.Context, inv inventory, orphans []orphan) error {
+	s, key := r.s, inv.object.Key()
 	var failed error
 	if s.o.Mode == Revoke {
 		orphans, failed = s.revoke(ctx, inv, orphans)
 	}
-	s.reported[key] = true
-	setOrphans(key, len(orphans))
+	orphans = r.first(inv.connection.AccountKey, orphans)
+	left := len(orphans) + inv.left
+	s.report(key, left, inv.complete)
 	if len(orphans) == 0 {
 		return failed
 	}
-	for _, o := range orphans {
+	for _, o := range orphans[:min(len(orphans), namesInLog)] {
 		s.o.Logger.Info("orphaned credential: no ledger knows it", "provider", key.String(), "name", o.Name, "id", o.ID,
-			"live", o.Live, "created", o.CreatedAt, "spared", o.spared)
+			"live", o.Live, "created", o.CreatedAt, "expires", o.ExpiresAt, "spared", o.spared)
+	}
+	if more := left - namesInLog; more > 0 {
+		s.o.Logger.Info("more orphaned credentials", "provider", key.String(), "number", more)
 	}
 	s.o.Recorder.Eventf(inv.object.Raw, nil, corev1.EventTypeWarning, reasonFound, "Sweep",
 		"%d credentials of this cluster are in no ledger: %s. If nothing uses them, revoke them at the provider, or run the operator with --sweep-mode=Revoke.",
-		len(orphans), list(orphans))
+		left, list(orphans, left))
 	return failed
+}
+
+// due returns the orphans that are to be revoked: those that have expired, and the
+// others unless they are so many that they look like a mistake. What has expired is
+// of no use to anyone, so it does not count as one.
+func (s *Sweeper) due(inv inventory, orphans []orphan) []orphan {
+	var ended, useless []orphan
+	unexpired := inv.left
+	for _, o := range orphans {
+		switch {
+		case o.expired:
+			ended = append(ended, o)
+			continue
+		case o.spared == "":
+			useless = append(useless, o)
+		}
+		unexpired++
+	}
+	if tooMany(unexpired, inv.total-len(ended)) {
+		s.o.Logger.Info("so many orphaned credentials look like a mistake: only expired ones are revoked", "provider", inv.object.Key().String(),
+			"orphans", unexpired, "credentials", inv.total)
+		return ended
+	}
+	return append(ended, useless...)
 }
 
 // revoke revokes what may be revoked and returns the orphans that are left.
 func (s *Sweeper) revoke(ctx context.Context, inv inventory, orphans []orphan) ([]orphan, error) {
-	due := revocable(orphans)
-	if tooMany(len(orphans), len(inv.credentials)) {
-		s.o.Logger.Info("so many orphaned credentials look like a mistake: nothing is revoked", "provider", inv.object.Key().String(),
-			"orphans", len(orphans), "credentials", len(inv.credentials))
-		return orphans, nil
-	}
-	gone := map[string]bool{}
+	gone := map[sighting]bool{}
 	var failed []error
 	var revoked []orphan
-	for _, o := range due {
-		if err := inv.client.Revoke(ctx, provider.Ref{Name: o.Name, ID: o.ID}); err != nil {
+	for _, o := range s.due(inv, orphans) {
+		if ctx.Err() != nil {
+			failed = append(failed, ctx.Err())
+			break
+		}
+		if err := inv.connection.Client.Revoke(ctx, provider.Ref{Name: o.Name, ID: o.ID}); err != nil {
 			failed = append(failed, fmt.Errorf("revoking %s: %w", o.Name, provider.AsError(err)))
 			continue
 		}
-		gone[o.Name] = true
+		gone[sighting{o.Name, o.ID}] = true
 		revoked = append(revoked, o)
-		s.o.Logger.Info("revoked an orphaned credential", "provider", inv.object.Key().String(), "name", o.Name, "id", o.ID)
+		s.o.Logger.Info("revoked an orphaned credential", "provider", inv.object.Key().String(), "name", o.Name, "id", o.ID, "expired", o.expired)
 	}
 	if len(revoked) > 0 {
 		s.o.Recorder.Eventf(inv.object.Raw, nil, corev1.EventTypeNormal, reasonRevoked, "Sweep",
-			"%d credentials that were in no ledger were revoked: %s", len(revoked), list(revoked))
+			"%d credentials that were in no ledger were revoked: %s", len(revoked), list(revoked, len(revoked)))
 	}
 	var left []orphan
 	for _, o := range orphans {
-		if !gone[o.Name] {
+		if !gone[sighting{o.Name, o.ID}] {
 			left = append(left, o)
 		}
 	}
 	return left, errors.Join(failed...)
 }
 
-// forgetProviders drops the numbers of providers that are gone.
-func (s *Sweeper) forgetProviders(providers []connections.Object) {
-	there := map[connections.Key]bool{}
-	for _, o := range providers {
-		there[o.Key()] = true
-	}
-	for key := range s.reported {
-		if !there[key] {
-			delete(s.reported, key)
-			forgetOrphans(key)
-		}
-	}
-}
-
-func list(orphans []orphan) string {
+// list names the first of some orphans, and says how many more there are in all.
+func list(orphans []orphan, all int) string {
 	names := make([]string, 0, namesInEvent)
 	for _, o := range orphans[:min(len(orphans), namesInEvent)] {
 		names = append(names, o.Name)
 	}
 	out := strings.Join(names, ", ")
-	if more := len(orphans) - namesInEvent; more > 0 {
+	if more := all - len(names); more > 0 {
 		out += fmt.Sprintf(" and %d more", more)
 	}
 	return out

@@ -3,6 +3,7 @@ package orphansweep
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,9 +19,12 @@ const pageSize = 50
 // cluster is what this cluster knows of credentials.
 type cluster struct {
 	hash string
-	// ledger holds the names in ledgers and in retained Secrets.
+	// ledger holds the names in ledgers.
 	ledger map[string]bool
-	// inSecret holds the names in any other Secret of ours.
+	// retained holds the names in Secrets that an ApiToken left behind, with the expiry
+	// that the Secret gives; inSecret those in any other Secret of ours. Only names of
+	// the Secret's own ApiToken count.
+	retained map[string]time.Time
 	inSecret map[string]bool
 	// owners by the part of their hash that every name carries.
 	owners map[string][]owner
@@ -36,7 +40,7 @@ const ownerPrefix = 8
 
 // readCluster reads every ApiToken and the metadata of our Secrets, live.
 func (s *Sweeper) readCluster(ctx context.Context) (*cluster, error) {
-	c := &cluster{hash: s.o.Cluster, ledger: map[string]bool{}, inSecret: map[string]bool{}, owners: map[string][]owner{}}
+	c := &cluster{hash: s.o.Cluster, ledger: map[string]bool{}, retained: map[string]time.Time{}, inSecret: map[string]bool{}, owners: map[string][]owner{}}
 	if err := s.readLedgers(ctx, c); err != nil {
 		return nil, err
 	}
@@ -64,7 +68,9 @@ func (s *Sweeper) readLedgers(ctx context.Context, c *cluster) error {
 
 func (c *cluster) addToken(t *v1alpha1.ApiToken) {
 	for i := range t.Status.Credentials {
-		c.ledger[t.Status.Credentials[i].Name] = true
+		if name := t.Status.Credentials[i].Name; c.owns(t.Namespace, t.Name, name) {
+			c.ledger[name] = true
+		}
 	}
 	prefix := credname.Owner(t.Namespace, t.Name)[:ownerPrefix]
 	c.owners[prefix] = append(c.owners[prefix], owner{namespace: t.Namespace, name: t.Name, revision: t.Status.Revision})
@@ -80,7 +86,7 @@ func (s *Sweeper) readSecrets(ctx context.Context, c *cluster) error {
 			return fmt.Errorf("listing the metadata of Secrets live: %w", err)
 		}
 		for i := range secrets.Items {
-			c.addSecret(secrets.Items[i].Annotations)
+			c.addSecret(&secrets.Items[i])
 		}
 		if page.Continue = secrets.Continue; page.Continue == "" {
 			return nil
@@ -88,16 +94,27 @@ func (s *Sweeper) readSecrets(ctx context.Context, c *cluster) error {
 	}
 }
 
-func (c *cluster) addSecret(annotations map[string]string) {
+// addSecret notes which credential a Secret names. Anyone who can write Secrets in a
+// namespace can name any credential there, so it counts only if it was made for the
+// ApiToken that the Secret belongs to.
+func (c *cluster) addSecret(secret *metav1.PartialObjectMetadata) {
+	annotations := secret.Annotations
 	name := annotations[v1alpha1.AnnotationCredential]
-	if name == "" {
+	if !c.owns(secret.Namespace, annotations[v1alpha1.AnnotationToken], name) {
 		return
 	}
 	if _, retained := annotations[v1alpha1.AnnotationRetained]; retained {
-		c.ledger[name] = true
+		expires, _ := time.Parse(time.RFC3339, annotations[v1alpha1.AnnotationExpiresAt])
+		c.retained[name] = expires
 		return
 	}
 	c.inSecret[name] = true
+}
+
+// owns reports whether a credential was made in this cluster for an ApiToken.
+func (c *cluster) owns(namespace, token, credential string) bool {
+	n, err := credname.Parse(credential)
+	return err == nil && n.OwnedBy(c.hash, namespace, token)
 }
 
 // ahead reports whether the owner's ledger is older than the name: the cluster

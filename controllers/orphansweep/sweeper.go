@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/go-logr/logr"
@@ -19,7 +20,6 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/places"
-	"apitoken.dev/operator/internal/provider"
 )
 
 // Mode says what is done about orphans.
@@ -50,11 +50,15 @@ const (
 	// grace is how old a credential has to be before it can be an orphan: longer
 	// than any attempt takes to get into a ledger or out of it.
 	grace = time.Hour
+	// maxTurn is the longest that a sweep spends on one account: a list of 10,000
+	// credentials with a request for each, at ten a second, ends well within it.
+	maxTurn = 50 * time.Minute
 )
 
 // Connector connects to providers; a *connections.Pool is one.
 type Connector interface {
 	Connect(ctx context.Context, key connections.Key, place *places.Place) (connections.Connection, error)
+	Minter(key connections.Key) (minter connections.MinterKey, ok bool)
 }
 
 // Options of a Sweeper.
@@ -73,18 +77,23 @@ type Options struct {
 	Interval time.Duration
 	// Mode is Report when empty.
 	Mode Mode
+	// Turn is how long a sweep spends on one account at most; as long as the interval,
+	// and at most 50 minutes, when 0.
+	Turn time.Duration
 }
 
 // Sweeper is a runnable of a manager: one per cluster, run by the leader.
 type Sweeper struct {
-	o         Options
-	places    *places.Places
-	firstSeen map[sighting]time.Duration
-	reported  map[connections.Key]bool
-}
+	o      Options
+	places *places.Places
+	// rounds counts the sweeps.
+	rounds int
 
-// sighting is a credential that was seen without being in a ledger.
-type sighting struct{ account, name string }
+	mu       sync.Mutex
+	memories map[connections.MinterKey]*memory
+	// reported is the number of orphans that each provider's metric shows.
+	reported map[connections.Key]int
+}
 
 // New returns a Sweeper.
 func New(o Options) *Sweeper {
@@ -94,7 +103,11 @@ func New(o Options) *Sweeper {
 	if o.Mode == "" {
 		o.Mode = Report
 	}
-	return &Sweeper{o: o, places: places.New(o.Clock, places.Limits{}), firstSeen: map[sighting]time.Duration{}, reported: map[connections.Key]bool{}}
+	if o.Turn == 0 {
+		o.Turn = min(o.Interval, maxTurn)
+	}
+	return &Sweeper{o: o, places: places.New(o.Clock, places.Limits{}),
+		memories: map[connections.MinterKey]*memory{}, reported: map[connections.Key]int{}}
 }
 
 // Setup adds the sweeper to a manager.
@@ -116,111 +129,27 @@ func (s *Sweeper) Start(ctx context.Context) error {
 		if err := s.o.Clock.Sleep(ctx, wait); err != nil {
 			return nil //nolint:nilerr // the manager stops
 		}
+		began := s.o.Clock.Monotonic()
 		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
 			s.o.Logger.Error(err, "the sweep for orphaned credentials failed; the next one is due", "in", s.o.Interval.String())
 		}
-		wait = s.o.Interval
+		// However long one provider took, the next sweep is due for all the others.
+		wait = max(0, s.o.Interval-(s.o.Clock.Monotonic()-began))
 	}
 }
 
-// Sweep looks once. What one provider answers does not stop the others; without
-// the ledgers nothing is judged.
+// Sweep looks once. What one provider answers, or does not answer, does not stop or
+// delay the others; without the ledgers nothing is judged.
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	providers, err := connections.List(ctx, s.o.Cached)
 	if err != nil {
 		return err
 	}
-	inventories, failed := s.inventories(ctx, providers)
-	defer func() {
-		for _, inv := range inventories {
-			inv.place.Release()
-		}
-	}()
-	known, err := s.readCluster(ctx)
+	r, err := s.newRound(ctx)
 	if err != nil {
 		return err
 	}
-	seen := map[sighting]bool{}
-	for _, inv := range inventories {
-		found, err := s.confirm(ctx, inv, s.judge(inv, known, seen))
-		if err == nil {
-			err = s.act(ctx, inv, found)
-		}
-		if err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", inv.object.Key(), err))
-		}
-	}
-	for old := range s.firstSeen {
-		if !seen[old] && !unlisted(old, inventories) {
-			delete(s.firstSeen, old)
-		}
-	}
-	s.forgetProviders(providers)
+	failed := r.each(ctx, s.turns(providers))
+	s.forget(providers)
 	return errors.Join(failed...)
-}
-
-// inventory is what one account holds of this cluster.
-type inventory struct {
-	object connections.Object
-	client provider.Client
-	// place at the provider, which the client needs until the end of the sweep.
-	place *places.Place
-	// account identifies it among all kinds of provider.
-	account     string
-	credentials []provider.Credential
-}
-
-// inventories lists every account of the Ready providers, each once. Providers
-// that fail are returned as errors.
-func (s *Sweeper) inventories(ctx context.Context, providers []connections.Object) ([]inventory, []error) {
-	var out []inventory
-	var failed []error
-	listed := map[string]bool{}
-	for _, o := range providers {
-		if !o.Ready() {
-			continue
-		}
-		inv, err := s.inventory(ctx, o, listed)
-		if err != nil {
-			failed = append(failed, fmt.Errorf("%s: %w", o.Key(), err))
-			continue
-		}
-		out = append(out, inv)
-	}
-	return out, failed
-}
-
-func (s *Sweeper) inventory(ctx context.Context, o connections.Object, listed map[string]bool) (inventory, error) {
-	place, err := s.places.Await(ctx, places.Want{Who: o.Key().ObjectKey(), Provider: o.Key().String()})
-	if err != nil {
-		return inventory{}, err
-	}
-	connection, err := s.o.Pool.Connect(ctx, o.Key(), place)
-	if err != nil {
-		place.Release()
-		return inventory{}, err
-	}
-	inv := inventory{object: o, place: place, client: connection.Client, account: connection.DriverType + "/" + connection.Account.ID}
-	if listed[inv.account] {
-		return inv, nil
-	}
-	for c, err := range connection.Client.List(ctx, provider.Owner{Cluster: s.o.Cluster}) {
-		if err != nil {
-			place.Release()
-			return inventory{}, provider.AsError(err)
-		}
-		inv.credentials = append(inv.credentials, c)
-	}
-	listed[inv.account] = true
-	return inv, nil
-}
-
-// unlisted reports whether the account of a sighting could not be listed this time.
-func unlisted(s sighting, inventories []inventory) bool {
-	for _, inv := range inventories {
-		if inv.account == s.account {
-			return false
-		}
-	}
-	return true
 }

@@ -7,11 +7,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
@@ -25,9 +22,7 @@ func TestSweepReports(t *testing.T) {
 	leaked, older := w.mint(w.cluster, "kept", 2), w.mint(w.cluster, "nobody", 1)
 	foreign := w.mint(credname.Cluster("another"), "kept", 3)
 	w.token("kept", 2, inLedger)
-	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "retained",
-		Labels:      map[string]string{v1alpha1.LabelManaged: "true"},
-		Annotations: map[string]string{v1alpha1.AnnotationCredential: inRetained, v1alpha1.AnnotationRetained: "true"}}})
+	w.secret("retained", "gone", inRetained, true)
 	s := New(w.options)
 
 	w.sweep(s)
@@ -91,9 +86,7 @@ func TestSweepRevokes(t *testing.T) {
 	held, nobody := w.mint(w.cluster, "u", 1), w.mint(w.cluster, "nobody", 7)
 	foreign := w.mint(credname.Cluster("another"), "t", 1)
 	w.token("t", 4, inLedger)
-	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.namespace, Name: "held",
-		Labels:      map[string]string{v1alpha1.LabelManaged: "true"},
-		Annotations: map[string]string{v1alpha1.AnnotationCredential: held}}})
+	w.secret("held", "u", held, false)
 	w.clock.at += grace
 	w.sweep(New(w.options))
 
@@ -151,17 +144,26 @@ func TestTooMany(t *testing.T) {
 func TestUnknownAgeIsTimedHere(t *testing.T) {
 	w := newWorld(t, Report)
 	s := New(w.options)
-	key := sighting{account: "a", name: "n"}
-	if s.oldEnough(key, time.Time{}) {
+	m, c := s.remembered(connections.MinterKey{}), provider.Credential{Name: "n", ID: "id"}
+	if s.oldEnough(c, m, 1) {
 		t.Error("old enough at first sight")
 	}
 	w.clock.at += grace - time.Second
-	if s.oldEnough(key, time.Time{}) {
+	if s.oldEnough(c, m, 2) {
 		t.Error("old enough too soon")
 	}
+	s.judge(inventory{}, &cluster{}, m, 3) // a list that did not end does not show it
 	w.clock.at += time.Second
-	if !s.oldEnough(key, time.Time{}) {
+	if !s.oldEnough(c, m, 4) {
 		t.Error("not old enough after the grace")
+	}
+	s.judge(inventory{complete: true}, &cluster{}, m, 5)
+	if len(m.first) != 0 {
+		t.Error("what is gone is remembered")
+	}
+	s.forget(nil)
+	if len(s.memories) != 0 {
+		t.Error("credentials that are gone are remembered")
 	}
 }
 
@@ -185,7 +187,7 @@ func TestOneAccountIsSweptOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.sweep(s)
-	if s.reported[connections.Of(w.object).Key()] {
+	if _, counted := s.reported[connections.Of(w.object).Key()]; counted {
 		t.Errorf("a provider that is gone is still counted: %v", s.reported)
 	}
 	if got := w.gauge("p") + w.gauge("q"); got != 1 {

@@ -50,12 +50,14 @@ func (c *byHand) Sleep(_ context.Context, d time.Duration) error {
 // world is one test's cluster identity, provider and sweeper. The sweeper reads
 // the API server, which other tests write to as well: their names are foreign to it.
 type world struct {
-	t         *testing.T
-	c         client.Client
-	clock     *byHand
-	backend   *fake.Backend
-	provider  provider.Client
-	object    *v1alpha1.TokenProvider
+	t        *testing.T
+	c        client.Client
+	clock    *byHand
+	backend  *fake.Backend
+	provider provider.Client
+	object   *v1alpha1.TokenProvider
+	// other is a provider of its own, of the region "other".
+	other     *fake.Backend
 	recorder  *events.FakeRecorder
 	logs      bytes.Buffer
 	options   Options
@@ -75,8 +77,10 @@ func newWorld(t *testing.T, mode Mode) *world {
 	w := &world{t: t, c: env.Client(scheme), clock: &byHand{}, recorder: events.NewFakeRecorder(100),
 		cluster: credname.Cluster(fmt.Sprint(n)), namespace: fmt.Sprintf("s%d", n)}
 	w.backend = fake.NewBackend(w.clock)
-	drivers, err := registry.New(registry.Entry{Driver: fake.New(w.backend),
-		Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }})
+	w.other = fake.NewBackend(w.clock)
+	drivers, err := registry.New(
+		registry.Entry{Driver: fake.New(w.backend), Settings: func(s registry.Spec) (any, bool) { return s.AWS.Region, s.AWS.Region != "other" }},
+		registry.Entry{Driver: otherDriver{fake.New(w.other)}, Settings: func(s registry.Spec) (any, bool) { return s.AWS.Region, true }})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,6 +99,11 @@ func newWorld(t *testing.T, mode Mode) *world {
 		Logger: logr.FromSlogHandler(slog.NewTextHandler(&w.logs, nil)), Cluster: w.cluster, Mode: mode}
 	return w
 }
+
+// otherDriver is the driver of another kind of provider.
+type otherDriver struct{ *fake.Driver }
+
+func (otherDriver) Type() string { return "other" }
 
 // only shows the providers of one namespace: the other tests' are Ready too.
 type only struct {
@@ -122,8 +131,14 @@ func (w *world) create(o client.Object) {
 
 func (w *world) newProvider(name string) *v1alpha1.TokenProvider {
 	w.t.Helper()
+	return w.providerIn(name, "r", "minter")
+}
+
+// providerIn creates a Ready provider.
+func (w *world) providerIn(name, region, secret string) *v1alpha1.TokenProvider {
+	w.t.Helper()
 	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta(name), Spec: v1alpha1.ProviderSpec{
-		CredentialsSecretRef: v1alpha1.SecretReference{Name: "minter"}, AWS: &v1alpha1.AWSProvider{Region: "r"}}}
+		CredentialsSecretRef: v1alpha1.SecretReference{Name: secret}, AWS: &v1alpha1.AWSProvider{Region: region}}}
 	p.Finalizers = []string{v1alpha1.Finalizer}
 	w.create(p)
 	meta.SetStatusCondition(&p.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue,
@@ -137,12 +152,18 @@ func (w *world) newProvider(name string) *v1alpha1.TokenProvider {
 // mint makes a credential at the provider, as an attempt of that ApiToken does.
 func (w *world) mint(cluster, token string, revision int64) string {
 	w.t.Helper()
+	return w.mintAs(cluster, token, revision, time.Time{})
+}
+
+// mintAs makes one with an expiry.
+func (w *world) mintAs(cluster, token string, revision int64, expires time.Time) string {
+	w.t.Helper()
 	name, err := credname.New(cluster, credname.Owner(w.namespace, token), revision, 0, strings.NewReader(nonce()))
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	owner := provider.Owner{Cluster: w.cluster, Namespace: w.namespace, Token: token}
-	if _, err := w.provider.Mint(w.t.Context(), provider.MintRequest{Name: name.String(), Owner: owner}); err != nil {
+	if _, err := w.provider.Mint(w.t.Context(), provider.MintRequest{Name: name.String(), Owner: owner, Grant: provider.Grant{ExpiresAt: expires}}); err != nil {
 		w.t.Fatal(err)
 	}
 	return name.String()
@@ -151,6 +172,18 @@ func (w *world) mint(cluster, token string, revision int64) string {
 var nonces atomic.Int64
 
 func nonce() string { return fmt.Sprintf("%08d", nonces.Add(1)) }
+
+// secret creates a Secret that names a credential of an ApiToken.
+func (w *world) secret(name, token, credential string, retained bool) {
+	w.t.Helper()
+	s := &corev1.Secret{ObjectMeta: w.meta(name)}
+	s.Labels = map[string]string{v1alpha1.LabelManaged: "true"}
+	s.Annotations = map[string]string{v1alpha1.AnnotationToken: token, v1alpha1.AnnotationCredential: credential}
+	if retained {
+		s.Annotations[v1alpha1.AnnotationRetained] = "true"
+	}
+	w.create(s)
+}
 
 // token creates an ApiToken that has counted so far and knows these names.
 func (w *world) token(name string, revision int64, credentials ...string) *v1alpha1.ApiToken {

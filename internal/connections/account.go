@@ -63,7 +63,7 @@ func (a *accounts) keys(ctx context.Context, o Object, driver provider.Driver, c
 	server := serverOf(ctx, driver, cfg)
 	account := []string{"account", driver.Type(), server.Host, id}
 	used := usedCredentials(driver, cfg.Credentials)
-	credentials := a.hash("credentials", used...)
+	credentials := provider.MAC(a.secret[:], used...)
 	if server.Declared && o.Kind == v1alpha1.KindTokenProvider {
 		account = append(account, string(credentials[:]))
 		if len(used) == 0 {
@@ -87,13 +87,11 @@ func (a *accounts) mac(parts ...string) [sha256.Size]byte {
 	return provider.MAC(a.secret[:], provider.NewValue(b.String()))
 }
 
-func (a *accounts) hash(what string, values ...provider.Value) [sha256.Size]byte {
-	sum := provider.MAC(a.secret[:], values...)
-	return a.mac(what, string(sum[:]))
-}
-
 // serverOf returns the server that names a driver's accounts.
 func serverOf(ctx context.Context, driver provider.Driver, cfg provider.Config) provider.Server {
+	if w, ok := driver.(interface{ Unwrap() provider.Driver }); ok {
+		driver = w.Unwrap()
+	}
 	if l, ok := driver.(provider.Located); ok {
 		return l.Server(ctx, cfg)
 	}

@@ -1,0 +1,248 @@
+package orphansweep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/places"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// maxCandidates is how many credentials that no ledger knows are looked at in one
+// turn. A provider that lists more has its first ones looked at, and all counted.
+const maxCandidates = 1000
+
+// round is one sweep over all providers.
+type round struct {
+	s *Sweeper
+	// number tells rounds apart.
+	number int
+	// known numbers the names in the ledgers as the cache shows them. They are not
+	// orphans, so they need no memory while a provider is listed.
+	known     map[string]int
+	snapshots snapshots
+
+	mu       sync.Mutex
+	listed   map[connections.MinterKey]bool
+	reported map[reportedOnce]bool
+}
+
+// reportedOnce is an orphan that providers with different credentials may show.
+type reportedOnce struct {
+	account  connections.AccountKey
+	name, id string
+}
+
+func (s *Sweeper) newRound(ctx context.Context) (*round, error) {
+	s.rounds++
+	r := &round{s: s, number: s.rounds, known: map[string]int{}, snapshots: snapshots{ctx: ctx, read: s.readCluster},
+		listed: map[connections.MinterKey]bool{}, reported: map[reportedOnce]bool{}}
+	var tokens v1alpha1.ApiTokenList
+	if err := s.o.Cached.List(ctx, &tokens, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing ApiTokens: %w", err)
+	}
+	c := cluster{hash: s.o.Cluster}
+	for i := range tokens.Items {
+		t := &tokens.Items[i]
+		for j := range t.Status.Credentials {
+			if name := t.Status.Credentials[j].Name; c.owns(t.Namespace, t.Name, name) {
+				r.known[name] = len(r.known)
+			}
+		}
+	}
+	return r, nil
+}
+
+// claim reports whether nothing was listed yet with these credentials in this round.
+func (r *round) claim(minter connections.MinterKey) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.listed[minter] {
+		return false
+	}
+	r.listed[minter] = true
+	return true
+}
+
+func (r *round) release(minter connections.MinterKey) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.listed, minter)
+}
+
+// first drops the orphans that another provider of the same account has reported in
+// this round.
+func (r *round) first(account connections.AccountKey, orphans []orphan) []orphan {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []orphan
+	for _, o := range orphans {
+		key := reportedOnce{account, o.Name, o.ID}
+		if !r.reported[key] {
+			r.reported[key] = true
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// inventory is what a provider shows of this cluster.
+type inventory struct {
+	object     connections.Object
+	connection connections.Connection
+	// candidates are in no ledger that the cache shows, each once.
+	candidates []candidate
+	// total counts all credentials, and left the candidates beyond maxCandidates.
+	total, left int
+	// complete is false when the list did not end.
+	complete bool
+}
+
+type candidate struct {
+	provider.Credential
+	parsed credname.Name
+}
+
+// look lists a provider first and reads the ledgers after it. What a list that did
+// not end has shown is looked at too.
+func (r *round) look(ctx context.Context, o connections.Object) error {
+	place, err := r.s.places.Await(ctx, places.Want{Who: o.Key().ObjectKey(), Provider: o.Key().String()})
+	if err != nil {
+		return err
+	}
+	defer place.Release()
+	connection, err := r.s.o.Pool.Connect(ctx, o.Key(), place)
+	if err != nil {
+		return err
+	}
+	if !r.claim(connection.MinterKey) {
+		r.s.report(o.Key(), 0, true)
+		return nil
+	}
+	inv, failed := r.list(ctx, o, connection)
+	if failed != nil {
+		r.release(connection.MinterKey)
+		if len(inv.candidates) == 0 {
+			return failed
+		}
+	}
+	orphans, err := r.judged(ctx, inv)
+	if err == nil {
+		orphans, err = r.s.confirm(ctx, inv, orphans)
+	}
+	if err == nil {
+		err = r.act(ctx, inv, orphans)
+	}
+	return errors.Join(failed, err)
+}
+
+// judged returns the orphans of an inventory, by ledgers read after it. It keeps
+// nothing of the ledgers, which may be large.
+func (r *round) judged(ctx context.Context, inv inventory) ([]orphan, error) {
+	known, err := r.snapshots.after(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return r.s.judge(inv, known, r.s.remembered(inv.connection.MinterKey), r.number), nil
+}
+
+// list takes no more memory than maxCandidates need, whatever a provider shows.
+func (r *round) list(ctx context.Context, o connections.Object, connection connections.Connection) (inventory, error) {
+	inv := inventory{object: o, connection: connection}
+	ledger := make([]bool, len(r.known))
+	type shown struct{ name, id string }
+	once := map[shown]bool{}
+	for c, err := range connection.Client.List(ctx, provider.Owner{Cluster: r.s.o.Cluster}) {
+		if err != nil {
+			return inv, provider.AsError(err)
+		}
+		if i, ok := r.known[c.Name]; ok {
+			if !ledger[i] {
+				ledger[i] = true
+				inv.total++
+			}
+			continue
+		}
+		n, err := credname.Parse(c.Name)
+		if err != nil || !n.InCluster(r.s.o.Cluster) || once[shown{c.Name, c.ID}] {
+			continue
+		}
+		inv.total++
+		if len(inv.candidates) == maxCandidates {
+			inv.left++
+			continue
+		}
+		once[shown{c.Name, c.ID}] = true
+		inv.candidates = append(inv.candidates, candidate{Credential: c, parsed: n})
+	}
+	inv.complete = ctx.Err() == nil
+	return inv, ctx.Err()
+}
+
+// memory is what was seen with one set of credentials whose age the provider does
+// not tell.
+type memory struct{ first map[sighting]sighted }
+
+// sighting is a credential that was seen without being in a ledger.
+type sighting struct{ name, id string }
+
+type sighted struct {
+	// at is when, by the monotonic clock; round is the last one that saw it.
+	at    time.Duration
+	round int
+}
+
+func (s *Sweeper) remembered(minter connections.MinterKey) *memory {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	m := s.memories[minter]
+	if m == nil {
+		m = &memory{first: map[sighting]sighted{}}
+		s.memories[minter] = m
+	}
+	return m
+}
+
+// forget drops what belongs to providers and credentials that are gone.
+func (s *Sweeper) forget(providers []connections.Object) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	there, used := map[connections.Key]bool{}, map[connections.MinterKey]bool{}
+	for _, o := range providers {
+		there[o.Key()] = true
+		if minter, ok := s.o.Pool.Minter(o.Key()); ok {
+			used[minter] = true
+		}
+	}
+	for minter := range s.memories {
+		if !used[minter] {
+			delete(s.memories, minter)
+		}
+	}
+	for key := range s.reported {
+		if !there[key] {
+			delete(s.reported, key)
+			forgetOrphans(key)
+		}
+	}
+}
+
+// report sets the number of a provider's orphans. A list that did not end can only
+// raise it.
+func (s *Sweeper) report(key connections.Key, n int, complete bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if last, ok := s.reported[key]; ok && !complete && n < last {
+		return
+	}
+	s.reported[key] = n
+	setOrphans(key, n)
+}
