@@ -89,8 +89,9 @@ type ApiTokenSpec struct {
 	// expiresAt is a hard end of access, for example 2030-01-31T00:00:00Z: then
 	// the credential is revoked and its Secret deleted, and nothing is rotated
 	// past it. Raise it to get access again; changing it issues a new credential.
+	// It counts in whole seconds.
 	// +optional
-	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+	ExpiresAt *Timestamp `json:"expiresAt,omitempty"`
 
 	// rotation says when a credential is replaced and for how long both live.
 	// +optional
@@ -277,6 +278,7 @@ type ApiTokenStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:XValidation:rule=`self.lastTransitionTime >= timestamp('0002-01-01T00:00:00Z') && self.lastTransitionTime < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`,fieldPath=".lastTransitionTime"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// credentials is the ledger: every credential that is live, or may be.
@@ -296,10 +298,12 @@ type ApiTokenStatus struct {
 
 	// expiresAt is when the published credential ends.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 
 	// rotatesAt is when it will be replaced.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	RotatesAt *metav1.Time `json:"rotatesAt,omitempty"`
 
 	// expiryEnforcedBy says who ends the credential on time: Provider, even when
@@ -323,6 +327,7 @@ type ApiTokenStatus struct {
 	// gapSince is set while the old credential is revoked and no new one is
 	// published yet, with rotation.strategy RevokeFirst.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	GapSince *metav1.Time `json:"gapSince,omitempty"`
 
 	// lastGap is how long the last rotation with RevokeFirst left the workload
@@ -364,16 +369,22 @@ type PublishedSecret struct {
 // from: 5 at most, one more every 10 minutes.
 type MintBudget struct {
 	// remaining credentials that may be issued now.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
 	Remaining int32 `json:"remaining"`
 	// refilledAt is when the last one was added.
+	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	RefilledAt metav1.Time `json:"refilledAt"`
 }
 
 // Retry is the backoff of failed attempts.
 type Retry struct {
 	// failures in a row.
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
 	Failures int32 `json:"failures"`
 	// notBefore is when the next attempt may start.
+	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	NotBefore metav1.Time `json:"notBefore"`
 }
 
@@ -424,18 +435,22 @@ type LedgerEntry struct {
 
 	// reservedAt is when the name was reserved.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	ReservedAt *metav1.Time `json:"reservedAt,omitempty"`
 
 	// issuedAt is when it became Active; absent if it never did.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	IssuedAt *metav1.Time `json:"issuedAt,omitempty"`
 
 	// expiresAt is the provider's own expiry, or the operator's where it has none.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
 
 	// retireAt is when a Retiring credential may be revoked.
 	// +optional
+	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	RetireAt *metav1.Time `json:"retireAt,omitempty"`
 
 	// fingerprint of the scopes, buckets, restrictions and lifetime it was issued

@@ -2,6 +2,7 @@ package v1alpha1_test
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -204,9 +205,10 @@ var apiTokenCases = map[string]createCase{
 		want: answer{"spec.expiresIn", []string{"cannot be used", "at most 87600h"}},
 	},
 	"expiresAt": {set: fields{"spec.expiresAt": "2035-01-31T00:00:00Z"}},
-	"expiresAt: no time": {
-		set:  fields{"spec.expiresAt": "tomorrow"},
-		want: answer{"spec.expiresAt", []string{`"tomorrow"`, "date-time"}},
+	"expiresAt: with an offset and a part of a second": {set: fields{"spec.expiresAt": "2035-01-31T23:59:59.123456789-23:59"}},
+	"expiresAt: too long": {
+		set:  fields{"spec.expiresAt": "2035-01-31T00:00:00." + strings.Repeat("0", 64) + "Z"},
+		want: answer{"spec.expiresAt", []string{"64"}},
 	},
 	"expiresIn and expiresAt": {
 		set:  fields{"spec.expiresIn": "2160h", "spec.expiresAt": "2035-01-31T00:00:00Z"},
@@ -380,6 +382,46 @@ var apiTokenChanges = map[string]changeCase{
 		status: issued, setStatus: ledger(fields{"name": "at1-c0ffee-1", "state": "Active", "account": "111111111111"}),
 		want: answer{"status.credentials[0].id", []string{"id is AKIA1 and never changes"}},
 	},
+}
+
+// readableTimes are values of spec.expiresAt that are accepted.
+var readableTimes = []string{
+	"2000-01-01T00:00:00Z", "2035-01-31T00:00:00Z", "2035-04-30T23:59:59.9Z", "2035-12-31T23:59:59+23:59", "2035-02-28T00:00:00-00:00",
+	"2036-02-29T00:00:00Z", "2400-02-29T00:00:00+01:00", "9998-12-31T23:59:59-23:59", "9999-12-31T23:59:59Z", "9999-12-31T23:59:59.999999999Z",
+}
+
+// unreadableTimes are values of spec.expiresAt that are refused. Most of them are a time
+// to the format date-time of a schema, and no time to Go.
+var unreadableTimes = []string{
+	"", "tomorrow", "2035-01-31", "2035-01-31T00:00:00", "2027-01-31T00:00:00z", "2027-01-31t00:00:00Z", "2027-01-31T00:00:00x5Z", "2027-01-31T00:00:00Ztrash",
+	"2027-01-31T00:00:00Z\n", " 2027-01-31T00:00:00Z", "2027-01-31 00:00:00Z", "2027-01-31T00:00:00+99:99", "2027-01-31T00:00:00+25:00",
+	"2027-01-31T00:00:00+24:00", "2027-01-31T00:00:00+01:60", "2027-01-31T00:00:00+0100", "2027-01-31T24:00:00Z", "2027-01-31T00:60:00Z", "2027-01-31T00:00:60Z",
+	"2027-01-31T0:00:00Z", "2027-01-31T00:00:00,5Z", "2027-01-31T00:00:00.Z", "2027-01-31T00:00:00.1234567890Z", "2027-02-29T00:00:00Z", "2100-02-29T00:00:00Z",
+	"2036-02-30T00:00:00Z", "2027-04-31T00:00:00Z", "2027-13-01T00:00:00Z", "2027-00-01T00:00:00Z", "2027-01-00T00:00:00Z", "9999-12-31T23:59:59-01:00",
+	"9999-06-01T00:00:00+01:00", "1999-12-31T23:59:59Z", "0000-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "-2027-01-31T00:00:00Z", "\u0662027-01-31T00:00:00Z",
+}
+
+// testTimes: what is accepted can be read, and what is refused is answered with the
+// value, what is allowed and an example.
+func testTimes(t *testing.T, c client.Client) {
+	for _, text := range readableTimes {
+		t.Run(text, func(t *testing.T) {
+			token := apiToken()
+			apply(t, token, fields{"spec.expiresAt": text})
+			check(t, c.Create(t.Context(), token, client.DryRunAll), answer{})
+			if at, err := v1alpha1.Timestamp(text).Time(); err != nil || at.Nanosecond() != 0 {
+				t.Errorf("it is read as %s, %v", at, err)
+			}
+		})
+	}
+	for _, text := range unreadableTimes {
+		t.Run("not "+text, func(t *testing.T) {
+			token := apiToken()
+			apply(t, token, fields{"spec.expiresAt": text})
+			check(t, c.Create(t.Context(), token, client.DryRunAll),
+				answer{"spec.expiresAt", []string{strconv.Quote(text), "RFC 3339", "upper-case T and Z", "for example 2030-01-31T00:00:00Z"}})
+		})
+	}
 }
 
 // testTyped shows that what a Go client sends is accepted, and what it sends

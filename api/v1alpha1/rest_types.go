@@ -30,6 +30,7 @@ type RestField string
 // +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle holds a private key: remove it, and replace it, since everybody who may read this object has seen it; only certificates belong here`,fieldPath=".caBundle"
 // +kubebuilder:validation:XValidation:rule=`!has(self.mint.method) || self.mint.method != 'GET'`,message=`GET may be sent twice, and what makes a credential must not be: write POST or PUT`,fieldPath=".mint.method"
 // +kubebuilder:validation:XValidation:rule=`!has(self.connection) || self.connection.all(k, !(k in self.mint.secret))`,message=`a key cannot be in both connection and mint.secret: rename one of them`,fieldPath=".connection"
+// +kubebuilder:validation:XValidation:rule=`!has(self.limits) || !has(self.limits.listed) || has(self.get)`,message=`limits.listed says that the list shows only the newest credentials; then get is needed, which shows one by its id: add it, for example get: {path: '/v1/tokens/{{ .id }}'}, or remove limits.listed if the list shows everything`,fieldPath=".limits.listed"
 type RestProvider struct {
 	// baseURL is the http or https URL that the path of every request is appended
 	// to, for example https://api.example.com. Use https: new secrets come back over
@@ -128,8 +129,8 @@ type RestProvider struct {
 	// +required
 	List RestList `json:"list"`
 
-	// get shows one credential by {{ .id }}; 404 means that there is none. Needed
-	// only where the list does not show everything, and after updates it is cheaper.
+	// get shows one credential by {{ .id }}; 404 means that there is none. Required
+	// with limits.listed, and after updates it is cheaper than the list.
 	// +optional
 	Get *RestGet `json:"get,omitempty"`
 
@@ -179,25 +180,30 @@ type RestScope struct {
 type RestLimits struct {
 	// name is the longest name of a credential, in characters; 60 when absent.
 	// +optional
-	// +kubebuilder:validation:Minimum=32
+	// +kubebuilder:validation:Minimum=48
 	// +kubebuilder:validation:Maximum=60
-	Name int32 `json:"name,omitempty"`
+	Name int64 `json:"name,omitempty"`
 	// live is how many credentials an account may have in all.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
-	Live int32 `json:"live,omitempty"`
-	// listed is how many credentials the list shows, the newest.
+	// +kubebuilder:validation:Maximum=2147483647
+	Live int64 `json:"live,omitempty"`
+	// listed is how many credentials the list shows, the newest. It needs get: only a
+	// request for one credential can show what the list leaves out.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
-	Listed int32 `json:"listed,omitempty"`
+	// +kubebuilder:validation:Maximum=2147483647
+	Listed int64 `json:"listed,omitempty"`
 	// scopes is how many scopes one credential may have.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
-	Scopes int32 `json:"scopes,omitempty"`
+	// +kubebuilder:validation:Maximum=2147483647
+	Scopes int64 `json:"scopes,omitempty"`
 	// buckets is how many buckets one credential may have.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
-	Buckets int32 `json:"buckets,omitempty"`
+	// +kubebuilder:validation:Maximum=2147483647
+	Buckets int64 `json:"buckets,omitempty"`
 }
 
 // RestExpiry says who ends a credential.

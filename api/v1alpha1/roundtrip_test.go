@@ -332,7 +332,7 @@ func conditions() []metav1.Condition {
 func wholeObjects() map[string]client.Object {
 	out := map[string]client.Object{"token": wholeToken(), "token with an end": wholeToken()}
 	end, _ := out["token with an end"].(*v1alpha1.ApiToken)
-	end.Spec.ExpiresIn, end.Spec.ExpiresAt = nil, at(10000)
+	end.Spec.ExpiresIn, end.Spec.ExpiresAt = nil, v1alpha1.NewTimestamp(at(10000).Time)
 	status := v1alpha1.ProviderStatus{
 		ObservedGeneration: 3, Conditions: conditions(), Account: "123456789012", GrantableScopes: []string{"a:b", "c:d"}, LiveCredentials: 2,
 		LastError: &v1alpha1.ProviderError{At: *at(1), Operation: "mint", Code: "Unavailable", Message: "m"},
@@ -463,7 +463,7 @@ func set(v reflect.Value, value any) {
 		return
 	}
 	if text, ok := value.(string); ok && v.CanInt() {
-		v.SetInt(int64(30 + len(text))) // limits.name is a number
+		v.SetInt(int64(48 + len(text))) // limits.name is a number
 		return
 	}
 	v.Set(reflect.ValueOf(value).Convert(v.Type()))

@@ -118,6 +118,7 @@ type ProviderStatus struct {
 	// +listType=map
 	// +listMapKey=type
 	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:XValidation:rule=`self.lastTransitionTime >= timestamp('0002-01-01T00:00:00Z') && self.lastTransitionTime < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`,fieldPath=".lastTransitionTime"
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
 	// account the credentials belong to.
@@ -140,12 +141,15 @@ type ProviderStatus struct {
 	// liveCredentials counts the ledger entries that use this provider; updated
 	// at most once a minute.
 	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=2147483647
 	LiveCredentials int32 `json:"liveCredentials"`
 }
 
 // ProviderError is something that went wrong with a provider.
 type ProviderError struct {
 	// at is when it was last seen; updated at most once a minute.
+	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	At metav1.Time `json:"at"`
 	// operation that failed: connect, mint, find, list, revoke, update or probe.
 	// +kubebuilder:validation:MaxLength=32

@@ -23,6 +23,7 @@ func TestAPIServer(t *testing.T) {
 	c := env.Client(nil)
 
 	t.Run("ApiToken", func(t *testing.T) { testCreate(t, c, apiToken(), apiTokenCases) })
+	t.Run("times", func(t *testing.T) { testTimes(t, c) })
 	t.Run("ApiToken changes", func(t *testing.T) { testChange(t, c, apiToken(), apiTokenChanges) })
 	t.Run("ApiToken of Go types", func(t *testing.T) { testTyped(t, env) })
 	t.Run("TokenProvider", func(t *testing.T) { testCreate(t, c, tokenProvider(), providerCases) })

@@ -121,7 +121,8 @@ func (in *ApiTokenSpec) DeepCopyInto(out *ApiTokenSpec) {
 	}
 	if in.ExpiresAt != nil {
 		in, out := &in.ExpiresAt, &out.ExpiresAt
-		*out = (*in).DeepCopy()
+		*out = new(Timestamp)
+		**out = **in
 	}
 	in.Rotation.DeepCopyInto(&out.Rotation)
 	in.Secret.DeepCopyInto(&out.Secret)

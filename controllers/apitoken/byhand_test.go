@@ -242,7 +242,7 @@ func TestByHandEdit(t *testing.T) {
 func TestByHandEnds(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
-	w.declare("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = &metav1.Time{Time: epoch.Add(time.Hour)} })
+	w.declare("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(time.Hour)) })
 	id := w.handOver()
 	w.ready("training")
 	w.settle("training")

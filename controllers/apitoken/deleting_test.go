@@ -5,7 +5,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
 )
@@ -73,7 +72,7 @@ func TestHardEndDoesNotWaitForTheSecret(t *testing.T) {
 	w := newWorld(t)
 	w.issued("training")
 	w.editSecret("training", func(s *corev1.Secret) { s.Finalizers = append(s.Finalizers, theirFinalizer) })
-	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = &metav1.Time{Time: w.clock.Now().Add(time.Hour)} })
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(w.clock.Now().Add(time.Hour)) })
 	w.ready("training")
 	w.advance(time.Hour, "training")
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonExpired)

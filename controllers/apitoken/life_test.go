@@ -205,7 +205,7 @@ func TestExpiresAt(t *testing.T) {
 	w := newWorld(t)
 	end := epoch.Add(30 * day)
 	endAt := func(at time.Time) func(*v1alpha1.ApiToken) {
-		return func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = &metav1.Time{Time: at} }
+		return func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(at) }
 	}
 	token := w.issued("training", endAt(end))
 	if !token.Status.ExpiresAt.Time.Equal(end) || token.Status.RotatesAt != nil {
@@ -236,6 +236,28 @@ func TestExpiresAt(t *testing.T) {
 	w.uses("training")
 	w.live(1)
 	w.mints(2)
+}
+
+// TestExpiresAtWithinASecond: times count in whole seconds, so one credential lasts until
+// an end that is declared with a part of a second.
+func TestExpiresAtWithinASecond(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	end := epoch.Add(time.Minute)
+	text := v1alpha1.Timestamp(end.Format("2006-01-02T15:04:05") + ".5Z")
+	token := w.issued("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = &text })
+	if !token.Status.ExpiresAt.Time.Equal(end) || token.Status.RotatesAt != nil || *token.Spec.ExpiresAt != text {
+		t.Errorf("expires %v, rotates %v, declared %s", token.Status.ExpiresAt, token.Status.RotatesAt, *token.Spec.ExpiresAt)
+	}
+	w.passTime(11*time.Second, 5) // past every time that a rotation could have
+	w.uses("training")
+	w.mints(1)
+	w.advance(5*time.Second, "training")
+	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt")
+	w.settle("training")
+	w.passTime(500*time.Millisecond, 2)
+	w.mints(1)
+	w.onlyLive()
 }
 
 func TestDeletion(t *testing.T) {

@@ -73,7 +73,9 @@ func untilDue(p *pass) time.Duration {
 			due = left
 		}
 	}
-	soonest(p.token.Spec.ExpiresAt)
+	if end, err := p.token.Spec.HardEnd(); err == nil && !end.IsZero() {
+		soonest(&metav1.Time{Time: end})
+	}
 	for i := range p.token.Status.Credentials {
 		soonest(p.token.Status.Credentials[i].RetireAt)
 		soonest(p.token.Status.Credentials[i].ExpiresAt)

@@ -47,6 +47,9 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err e
 	if err == nil {
 		r.refresh(p)
 		next = r.Decide(p.obs)
+		if next.Reason == v1alpha1.ReasonUnreadableValue {
+			log.FromContext(ctx).Info("nothing is issued", "reason", next.Reason, "message", next.Message)
+		}
 	} else {
 		next = verdict(p, err)
 		log.FromContext(ctx).Info("not done", "rule", d.Rule, "reason", next.Reason, "message", next.Message)

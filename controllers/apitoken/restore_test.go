@@ -1,6 +1,7 @@
 package apitoken_test
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -109,6 +110,27 @@ func TestRestoredAfterRevocation(t *testing.T) {
 	w.uses("training")
 	checkOwner(t, w.secret("training"), token)
 	w.mints(2)
+}
+
+// TestForgedRevision: a revision that a user wrote into the Secret does not keep the
+// next credential from being named.
+func TestForgedRevision(t *testing.T) {
+	t.Parallel()
+	for name, forged := range map[string]int64{"the largest number": math.MaxInt64, "the largest revision": credname.MaxRevision} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			first := activeOf(w.issued("training")).Name
+			w.editSecret("training", func(s *corev1.Secret) {
+				odd := credname.Name{Cluster: cluster, Owner: credname.Owner(w.ns, "training"), Revision: forged, Nonce: "aaaaaaaaaa"}
+				s.Annotations[v1alpha1.AnnotationCredential] = odd.String()
+			})
+			token := w.replaced("training", first)
+			if e := activeOf(token); w.uses("training") != e.Name || token.Status.Revision < 2 || token.Status.Revision > credname.MaxRevision {
+				t.Errorf("issued %s at revision %d", e.Name, token.Status.Revision)
+			}
+		})
+	}
 }
 
 // TestOldSecretRestored: a user brings back what the Secret held before a rotation.

@@ -35,8 +35,8 @@ type owner struct {
 	revision        int64
 }
 
-// ownerPrefix is the shortest owner hash in a name.
-const ownerPrefix = 8
+// ownerPrefix is the length of the owner hash in every name.
+const ownerPrefix = 16
 
 // readCluster reads every ApiToken and the metadata of our Secrets, live.
 func (s *Sweeper) readCluster(ctx context.Context) (*cluster, error) {

@@ -6,7 +6,6 @@ import (
 
 	"github.com/argoproj/argo-cd/gitops-engine/pkg/health"
 	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -106,8 +105,7 @@ func stuck() []situation {
 
 		{"ApiToken", "expired", func(w *world) client.Object {
 			w.works()
-			end := metav1.NewTime(epoch.Add(48 * time.Hour))
-			t := w.token(func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = &end })
+			t := w.token(func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(48 * time.Hour)) })
 			w.shows(t, v1alpha1.ConditionReady, v1alpha1.ReasonReady)
 			w.clock.Advance(49 * time.Hour)
 			w.poke()

@@ -7,8 +7,11 @@
 // at1 is the version of this format; cluster and owner are hashes, so that
 // nothing of a cluster's inside is shown to the provider; revision counts the
 // reservations of the ApiToken, in base 36; nonce keeps names apart when a
-// status was lost. A name is at most 60 characters of [a-z0-9-]; where a
-// provider allows fewer, the hashes and the nonce are cut short.
+// status was lost, or a revision was forged. A name has 42 to 48 characters of
+// [a-z0-9-].
+//
+// The hash of the owner has 80 bits: a user cannot search for the name of an
+// ApiToken that makes the credentials of another one look like its own.
 package credname
 
 import (
@@ -24,18 +27,22 @@ import (
 // Prefix begins every name of this version of the format.
 const Prefix = "at1"
 
-// MaxLength is the longest name made, in characters.
+// MaxLength is the longest name that a driver has to accept, in characters.
 const MaxLength = 60
 
-// MinLength is the shortest limit of a provider that names can be made for.
-const MinLength = 32
+// MinLength is the shortest limit of a provider that names can be made for: the
+// name with the largest revision fits it.
+const MinLength = 48
 
-// layout says how many characters of each hash a name carries.
-type layout struct{ cluster, owner, nonce int }
+// MaxRevision is the largest revision in a name: 7 digits of base 36. A name with
+// a larger one is foreign.
+const MaxRevision = 78_364_164_095
 
-var (
-	full    = layout{cluster: 8, owner: 16, nonce: 10} // 41 characters and the revision
-	compact = layout{cluster: 5, owner: 8, nonce: 6}   // 26 characters and the revision
+// The characters of each hash and of the nonce: 5 bits each.
+const (
+	clusterLength = 8
+	ownerLength   = 16
+	nonceLength   = 10
 )
 
 var encoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
@@ -55,40 +62,42 @@ func (n Name) String() string {
 
 // Cluster hashes a cluster's identity (the UID of its kube-system namespace, or
 // what the operator was told instead).
-func Cluster(identity string) string { return hash("cluster", identity)[:full.cluster] }
+func Cluster(identity string) string { return hash("cluster", identity)[:clusterLength] }
 
 // Owner hashes the namespace and name of an ApiToken. The UID is not part of
 // it: a restored ApiToken has another one and is still the owner.
-func Owner(namespace, name string) string { return hash("owner", namespace, name)[:full.owner] }
+func Owner(namespace, name string) string { return hash("owner", namespace, name)[:ownerLength] }
+
+// NextRevision is the revision of the next name, after the highest one that was
+// seen. It stays at MaxRevision: then the nonce alone keeps names apart.
+func NextRevision(seen int64) int64 { return min(max(seen, 0), MaxRevision-1) + 1 }
 
 // New builds a name of at most limit characters (0: MaxLength) from the hashes
-// that Cluster and Owner return, with a nonce read from random.
+// that Cluster and Owner return, with a nonce read from random. It returns an
+// error if the limit is below MinLength, or the revision is not from 0 to
+// MaxRevision.
 func New(cluster, owner string, revision int64, limit int, random io.Reader) (Name, error) {
 	raw := make([]byte, 8)
 	if _, err := io.ReadFull(random, raw); err != nil {
 		return Name{}, fmt.Errorf("reading randomness for a credential name: %w", err)
 	}
-	if limit <= 0 || limit > MaxLength {
-		limit = MaxLength
+	if limit > 0 && limit < MinLength {
+		return Name{}, fmt.Errorf("a credential name does not fit %d characters: %d are needed", limit, MinLength)
 	}
-	nonce := encoding.EncodeToString(raw)
-	for _, l := range []layout{full, compact} {
-		n := Name{Cluster: cluster[:l.cluster], Owner: owner[:l.owner], Revision: revision, Nonce: nonce[:l.nonce]}
-		if len(n.String()) <= limit {
-			return n, nil
-		}
+	if revision < 0 || revision > MaxRevision {
+		return Name{}, fmt.Errorf("%d is not a revision of a credential name: it is from 0 to %d", revision, int64(MaxRevision))
 	}
-	return Name{}, fmt.Errorf("a credential name of revision %d does not fit %d characters: %d are needed", revision, limit, MinLength)
+	return Name{Cluster: cluster[:clusterLength], Owner: owner[:ownerLength], Revision: revision, Nonce: encoding.EncodeToString(raw)[:nonceLength]}, nil
 }
 
 // InCluster reports whether the name was made in the cluster with this hash.
 func (n Name) InCluster(cluster string) bool {
-	return n.Cluster != "" && strings.HasPrefix(cluster, n.Cluster)
+	return n.Cluster != "" && n.Cluster == cluster
 }
 
 // OwnedBy reports whether the name was made in that cluster for that ApiToken.
 func (n Name) OwnedBy(cluster, namespace, token string) bool {
-	return n.InCluster(cluster) && strings.HasPrefix(Owner(namespace, token), n.Owner)
+	return n.InCluster(cluster) && n.Owner == Owner(namespace, token)
 }
 
 // ErrForeign says that a string is not a name of this format.
@@ -101,16 +110,14 @@ func Parse(s string) (Name, error) {
 		return Name{}, ErrForeign
 	}
 	revision, err := strconv.ParseInt(parts[3], 36, 64)
-	if err != nil || revision < 0 || strconv.FormatInt(revision, 36) != parts[3] {
+	if err != nil || revision < 0 || revision > MaxRevision || strconv.FormatInt(revision, 36) != parts[3] {
 		return Name{}, ErrForeign
 	}
 	n := Name{Cluster: parts[1], Owner: parts[2], Revision: revision, Nonce: parts[4]}
-	for _, l := range []layout{full, compact} {
-		if hashed(n.Cluster, l.cluster) && hashed(n.Owner, l.owner) && hashed(n.Nonce, l.nonce) {
-			return n, nil
-		}
+	if !hashed(n.Cluster, clusterLength) || !hashed(n.Owner, ownerLength) || !hashed(n.Nonce, nonceLength) {
+		return Name{}, ErrForeign
 	}
-	return Name{}, ErrForeign
+	return n, nil
 }
 
 func hashed(s string, length int) bool {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -38,8 +39,9 @@ func TestNamesNeverChange(t *testing.T) {
 		limit    int
 		want     string
 	}{
-		"first":   {1, 0, "at1-rv5zkxlo-wpvwc67y4ghradm7-1-aaaaaaaaaa"},
-		"compact": {35, credname.MinLength, "at1-rv5zk-wpvwc67y-z-aaaaaa"},
+		"first":          {1, 0, "at1-rv5zkxlo-wpvwc67y4ghradm7-1-aaaaaaaaaa"},
+		"smallest limit": {35, credname.MinLength, "at1-rv5zkxlo-wpvwc67y4ghradm7-z-aaaaaaaaaa"},
+		"last":           {credname.MaxRevision, credname.MinLength, "at1-rv5zkxlo-wpvwc67y4ghradm7-zzzzzzz-aaaaaaaaaa"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -52,8 +54,8 @@ func TestNamesNeverChange(t *testing.T) {
 
 func TestRoundTrip(t *testing.T) {
 	allowed := regexp.MustCompile(`^[a-z0-9-]+$`)
-	for _, limit := range []int{-1, 0, credname.MinLength, 33, 40, 41, 42, 43, credname.MaxLength, 1000} {
-		for _, revision := range []int64{0, 1, 35, 36, 1295, 46655} {
+	for _, limit := range []int{-1, 0, credname.MinLength, 49, credname.MaxLength, 1000} {
+		for _, revision := range []int64{0, 1, 35, 36, 1295, 46655, credname.MaxRevision} {
 			n := build(t, revision, limit, "\x00\xff\x10\x01abcd")
 			s := n.String()
 			most := limit
@@ -84,23 +86,21 @@ func TestLimits(t *testing.T) {
 		limit    int
 		want     int // length; 0: refused
 	}{
-		"any limit":                     {"the whole hashes fit", 1, 0, 42},
-		"just enough for whole hashes":  {"the whole hashes fit", 1, 42, 42},
-		"too little for whole hashes":   {"the hashes are cut short", 1, 41, 27},
-		"smallest limit":                {"every provider that allows as much is served", 1, credname.MinLength, 27},
-		"smallest limit, many rotated":  {"two billion revisions fit the smallest limit", 2_176_782_335, credname.MinLength, 32},
-		"smallest limit, one too many":  {"a name is never cut so that it is no name", 2_176_782_336, credname.MinLength, 0},
-		"too small":                     {"a limit that nothing fits is an error, not a shorter name", 1, 26, 0},
-		"one character":                 {"a limit that nothing fits is an error", 1, 1, 0},
-		"largest revision":              {"it fits 60 characters", math.MaxInt64, 0, 54},
-		"largest revision, small limit": {"it does not fit", math.MaxInt64, credname.MinLength, 0},
+		"any limit":                        {"every limit that is not too small is enough", 1, 0, 42},
+		"smallest limit":                   {"every provider that allows as much is served", 1, credname.MinLength, 42},
+		"smallest limit, largest revision": {"a name fits after any rotation or forgery", credname.MaxRevision, credname.MinLength, credname.MinLength},
+		"one character too few":            {"a hash that is cut short can be found again by trying", 1, credname.MinLength - 1, 0},
+		"one character":                    {"a limit that nothing fits is an error", 1, 1, 0},
+		"a revision too large":             {"what Parse calls foreign is not made", credname.MaxRevision + 1, 0, 0},
+		"the largest number":               {"what Parse calls foreign is not made", math.MaxInt64, 0, 0},
+		"a negative revision":              {"what Parse calls foreign is not made", -1, 0, 0},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			n, err := credname.New(cluster, owner, tc.revision, tc.limit, strings.NewReader(zeros))
 			if tc.want == 0 {
-				if err == nil || !strings.Contains(err.Error(), fmt.Sprint(tc.limit)) {
-					t.Errorf("%s: %q and error %v, want an error that names the limit", tc.reason, n, err)
+				if err == nil || !strings.Contains(err.Error(), fmt.Sprint(tc.limit)) && !strings.Contains(err.Error(), fmt.Sprint(tc.revision)) {
+					t.Errorf("%s: %q and error %v, want an error that names the limit or the revision", tc.reason, n, err)
 				}
 				return
 			}
@@ -119,8 +119,20 @@ func TestNoRandomness(t *testing.T) {
 	}
 }
 
+// The revision goes up by one and never past what every name has room for.
+func TestNextRevision(t *testing.T) {
+	for seen, want := range map[int64]int64{
+		0: 1, 7: 8, -1: 1, math.MinInt64: 1, credname.MaxRevision - 1: credname.MaxRevision, credname.MaxRevision: credname.MaxRevision,
+		credname.MaxRevision + 1: credname.MaxRevision, math.MaxInt64: credname.MaxRevision,
+	} {
+		if got := credname.NextRevision(seen); got != want {
+			t.Errorf("after %d comes %d, want %d", seen, got, want)
+		}
+	}
+}
+
 func TestOwnership(t *testing.T) {
-	full, compact := build(t, 7, 0, zeros), build(t, 7, credname.MinLength, zeros)
+	n := build(t, 7, 0, zeros)
 	elsewhere := credname.Cluster("another")
 	cases := map[string]struct {
 		reason                    string
@@ -138,10 +150,8 @@ func TestOwnership(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			for _, n := range []credname.Name{full, compact} {
-				if in, owned := n.InCluster(tc.cluster), n.OwnedBy(tc.cluster, tc.namespace, tc.token); in != tc.in || owned != tc.owned {
-					t.Errorf("%s: %s in the cluster %t, owned %t; want %t, %t", tc.reason, n, in, owned, tc.in, tc.owned)
-				}
+			if in, owned := n.InCluster(tc.cluster), n.OwnedBy(tc.cluster, tc.namespace, tc.token); in != tc.in || owned != tc.owned {
+				t.Errorf("%s: %s in the cluster %t, owned %t; want %t, %t", tc.reason, n, in, owned, tc.in, tc.owned)
 			}
 		})
 	}
@@ -158,25 +168,27 @@ func TestForeignNames(t *testing.T) {
 		return strings.Join(parts, "-")
 	}
 	cases := map[string]struct{ reason, name string }{
-		"empty":                   {"nothing is no name", ""},
-		"person":                  {"people make users by hand", "alice"},
-		"prefix only":             {"five parts are needed", "at1-"},
-		"later format":            {"a later version's names are not read as this one's", "at2" + ours[3:]},
-		"upper case":              {"a name has one spelling", strings.ToUpper(ours)},
-		"part missing":            {"five parts are needed", ours[:strings.LastIndex(ours, "-")]},
-		"part added":              {"five parts are needed", ours + "-x"},
-		"short cluster":           {"hashes have their length", part(1, "abc")},
-		"compact hash among full": {"the two layouts do not mix", part(1, "abcde")},
-		"other characters":        {"hashes are base 32", part(2, "1111111111111111")},
-		"short nonce":             {"the nonce has its length", part(4, "aaaaaa")},
-		"no revision":             {"the revision is a number", part(3, "")},
-		"negative revision":       {"the revision counts from zero", part(3, "+7")},
-		"revision with a zero":    {"a number has one spelling", part(3, "07")},
-		"revision in upper case":  {"a number has one spelling", part(3, "A")},
-		"revision too large":      {"the revision fits 64 bits", part(3, "zzzzzzzzzzzzzz")},
-		"space around":            {"a name has one spelling", " " + ours},
-		"long":                    {"no name is longer than 60", ours + strings.Repeat("a", 60)},
-		"path":                    {"a path is no name", "/apitoken/" + ours},
+		"empty":                  {"nothing is no name", ""},
+		"person":                 {"people make users by hand", "alice"},
+		"prefix only":            {"five parts are needed", "at1-"},
+		"later format":           {"a later version's names are not read as this one's", "at2" + ours[3:]},
+		"upper case":             {"a name has one spelling", strings.ToUpper(ours)},
+		"part missing":           {"five parts are needed", ours[:strings.LastIndex(ours, "-")]},
+		"part added":             {"five parts are needed", ours + "-x"},
+		"short cluster":          {"hashes have their length", part(1, "abc")},
+		"hashes cut short":       {"40 bits of the owner can be found again by trying", "at1-rv5zk-wpvwc67y-z-aaaaaa"},
+		"other characters":       {"hashes are base 32", part(2, "1111111111111111")},
+		"short nonce":            {"the nonce has its length", part(4, "aaaaaa")},
+		"no revision":            {"the revision is a number", part(3, "")},
+		"negative revision":      {"the revision counts from zero", part(3, "+7")},
+		"revision with a zero":   {"a number has one spelling", part(3, "07")},
+		"revision in upper case": {"a number has one spelling", part(3, "A")},
+		"revision too large":     {"the next one has to fit a name", part(3, "10000000")},
+		"largest number":         {"the next one has to fit a name", part(3, strconv.FormatInt(math.MaxInt64, 36))},
+		"more than a number":     {"the revision fits 64 bits", part(3, "zzzzzzzzzzzzzz")},
+		"space around":           {"a name has one spelling", " " + ours},
+		"long":                   {"no name is longer than 60", ours + strings.Repeat("a", 60)},
+		"path":                   {"a path is no name", "/apitoken/" + ours},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -195,22 +207,20 @@ func TestNamesAreUnique(t *testing.T) {
 		}
 		seen[name] = what
 	}
-	for _, limit := range []int{0, credname.MinLength} {
-		for i := range 200 {
-			nonce := sha256.Sum256([]byte{byte(i)})
-			add(fmt.Sprintf("nonce %d, limit %d", i, limit), build(t, 1, limit, string(nonce[:])).String())
-			add(fmt.Sprintf("revision %d, limit %d", i+2, limit), build(t, int64(i+2), limit, zeros).String())
-			n, err := credname.New(cluster, credname.Owner("ml", fmt.Sprint(i)), 1, limit, strings.NewReader(zeros))
-			if err != nil {
-				t.Fatal(err)
-			}
-			add(fmt.Sprintf("ApiToken %d, limit %d", i, limit), n.String())
-			n, err = credname.New(credname.Cluster(fmt.Sprint(i)), owner, 1, limit, strings.NewReader(zeros))
-			if err != nil {
-				t.Fatal(err)
-			}
-			add(fmt.Sprintf("cluster %d, limit %d", i, limit), n.String())
+	for i := range 200 {
+		nonce := sha256.Sum256([]byte{byte(i)})
+		add(fmt.Sprintf("nonce %d", i), build(t, 1, 0, string(nonce[:])).String())
+		add(fmt.Sprintf("revision %d", i+2), build(t, int64(i+2), 0, zeros).String())
+		n, err := credname.New(cluster, credname.Owner("ml", fmt.Sprint(i)), 1, 0, strings.NewReader(zeros))
+		if err != nil {
+			t.Fatal(err)
 		}
+		add(fmt.Sprintf("ApiToken %d", i), n.String())
+		n, err = credname.New(credname.Cluster(fmt.Sprint(i)), owner, 1, 0, strings.NewReader(zeros))
+		if err != nil {
+			t.Fatal(err)
+		}
+		add(fmt.Sprintf("cluster %d", i), n.String())
 	}
 }
 
@@ -244,7 +254,7 @@ func FuzzParse(f *testing.F) {
 		if n.String() != s {
 			t.Errorf("%q is read and written as %q: a name has one spelling", s, n)
 		}
-		if len(s) > credname.MaxLength || n.Revision < 0 || !n.InCluster(n.Cluster) {
+		if len(s) > credname.MaxLength || n.Revision < 0 || n.Revision > credname.MaxRevision || !n.InCluster(n.Cluster) {
 			t.Errorf("%q is read as %+v, which New cannot have made", s, n)
 		}
 	})
@@ -252,7 +262,7 @@ func FuzzParse(f *testing.F) {
 
 func FuzzNew(f *testing.F) {
 	f.Add("uid", "ml", "training", int64(1), 0, []byte(zeros))
-	f.Add("", "", "", int64(-1), 32, []byte("12345678"))
+	f.Add("", "", "", int64(-1), 48, []byte("12345678"))
 	f.Fuzz(func(t *testing.T, identity, namespace, token string, revision int64, limit int, random []byte) {
 		hash := credname.Cluster(identity)
 		n, err := credname.New(hash, credname.Owner(namespace, token), revision, limit, bytes.NewReader(random))

@@ -9,6 +9,27 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
+var unreadableCases = map[string]nextCase{
+	"with a credential": {
+		reason: "The end of access is unknown: the credential in use keeps its own expiry, and none is issued in its place.",
+		given:  given(live, declared(func(s *v1alpha1.ApiTokenSpec) { s.ExpiresAt = text("2027-01-31T00:00:00z") })),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonUnreadableValue,
+		says: []string{"spec.expiresAt", `"2027-01-31T00:00:00z"`, "for example 2030-01-31T00:00:00Z"},
+	},
+	"without a credential": {
+		reason: "Nothing is reserved.",
+		given:  given(unissued, live, declared(func(s *v1alpha1.ApiTokenSpec) { s.ExpiresAt = text("9999-12-31T23:59:59-01:00") })),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonUnreadableValue,
+		says: []string{"spec.expiresAt", "9999-12-31T23:59:59-01:00", "write RFC 3339"},
+	},
+	"suspended as well": {
+		reason: "It is reported even if another reason keeps the ApiToken from being issued.",
+		given:  given(live, suspend, declared(func(s *v1alpha1.ApiTokenSpec) { s.ExpiresAt = text("x") })),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonUnreadableValue,
+		says: []string{"spec.expiresAt", `"x"`, "write RFC 3339"},
+	},
+}
+
 var providerCases = map[string]nextCase{
 	"its account is blocked": {
 		reason: "Somebody has to pay a bill or lift a suspension; waiting does not help.",

@@ -18,8 +18,10 @@ import (
 func Fingerprint(spec *v1alpha1.ApiTokenSpec) string {
 	g := GrantOf(spec)
 	lifetime := Lifetime(spec).String()
-	if spec.ExpiresAt != nil {
-		lifetime = spec.ExpiresAt.UTC().Format(time.RFC3339)
+	if end, err := spec.HardEnd(); err != nil {
+		lifetime = err.Error() // no credential was issued for it
+	} else if !end.IsZero() {
+		lifetime = end.Format(time.RFC3339)
 	}
 	raw, err := json.Marshal([]any{g.Scopes, g.Buckets, g.AllowedIPs, g.DeniedIPs, g.Subaccounts, lifetime})
 	if err != nil {

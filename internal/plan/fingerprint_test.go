@@ -30,7 +30,7 @@ func full() *v1alpha1.ApiTokenSpec {
 // would issue a new credential for every ApiToken of every cluster at once.
 func TestFingerprintNeverChanges(t *testing.T) {
 	hardEnd := full()
-	hardEnd.ExpiresIn, hardEnd.ExpiresAt = nil, at(now)
+	hardEnd.ExpiresIn, hardEnd.ExpiresAt = nil, written(now)
 	cases := map[string]struct {
 		spec *v1alpha1.ApiTokenSpec
 		want string
@@ -99,7 +99,7 @@ func TestFingerprintOf(t *testing.T) {
 		}, false},
 		"lifetime changed":  {"another lifetime", func(s *v1alpha1.ApiTokenSpec) { s.ExpiresIn = lasting(721 * time.Hour) }, false},
 		"lifetime left out": {"the default is another lifetime", func(s *v1alpha1.ApiTokenSpec) { s.ExpiresIn = nil }, false},
-		"hard end instead":  {"another lifetime", func(s *v1alpha1.ApiTokenSpec) { s.ExpiresIn, s.ExpiresAt = nil, at(now.Add(720*time.Hour)) }, false},
+		"hard end instead":  {"another lifetime", func(s *v1alpha1.ApiTokenSpec) { s.ExpiresIn, s.ExpiresAt = nil, written(now.Add(720*time.Hour)) }, false},
 		"bucket turned subaccount": {"lists do not run into each other", func(s *v1alpha1.ApiTokenSpec) {
 			s.Buckets, s.Restrictions.Subaccounts = s.Buckets[:1], append(s.Restrictions.Subaccounts, "models")
 		}, false},
@@ -123,9 +123,14 @@ func TestFingerprintOfDefaults(t *testing.T) {
 	}
 	utc, elsewhere := full(), full()
 	utc.ExpiresIn, elsewhere.ExpiresIn = nil, nil
-	utc.ExpiresAt, elsewhere.ExpiresAt = at(now), at(now.In(time.FixedZone("", 2*60*60)))
-	if plan.Fingerprint(utc) != plan.Fingerprint(elsewhere) {
-		t.Error("writing the hard end in another time zone issues a new credential")
+	for name, text := range map[string]string{
+		"in another time zone": now.In(time.FixedZone("", 2*60*60)).Format(time.RFC3339), "with a part of a second": now.Format("2006-01-02T15:04:05") + ".5Z",
+	} {
+		other := v1alpha1.Timestamp(text)
+		utc.ExpiresAt, elsewhere.ExpiresAt = written(now), &other
+		if plan.Fingerprint(utc) != plan.Fingerprint(elsewhere) {
+			t.Errorf("writing the hard end %s issues a new credential", name)
+		}
 	}
 }
 

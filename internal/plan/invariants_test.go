@@ -180,7 +180,8 @@ func unsettled(o *plan.Observation) int {
 }
 
 func over(o *plan.Observation) bool {
-	return o.Token.Spec.ExpiresAt != nil && !o.Now.Before(o.Token.Spec.ExpiresAt.Time)
+	end, _ := o.Token.Spec.HardEnd()
+	return !end.IsZero() && !o.Now.Before(end)
 }
 
 func otherAccount(o *plan.Observation) bool {
@@ -429,8 +430,8 @@ func wakes(o *plan.Observation, d plan.Decision) string {
 func dueTimes(o *plan.Observation) []time.Time {
 	_, refill := plan.BudgetAt(o.Token.Budget, o.Now)
 	out := []time.Time{refill}
-	if end := o.Token.Spec.ExpiresAt; end != nil {
-		out = append(out, end.Time)
+	if end, _ := o.Token.Spec.HardEnd(); !end.IsZero() {
+		out = append(out, end)
 	}
 	if r := o.Token.Retry; r != nil {
 		out = append(out, r.NotBefore.Time)

@@ -1,11 +1,13 @@
 package plan_test
 
 import (
+	"math"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -43,6 +45,18 @@ var issueCases = map[string]nextCase{
 		reason: "The revision counts every reservation.",
 		given:  given(live, edited, revision(20)),
 		rule:   "issue", action: plan.Issue{Reason: plan.IssueSecretChanged, Revision: 21, Charged: true},
+		state: plan.Progressing, code: v1alpha1.ReasonReissuing,
+	},
+	"revision of the Secret at its end": {
+		reason: "A forged revision does not wedge the ApiToken: the next name still can be made.",
+		given:  given(live, edited, func(o *plan.Observation) { o.Secret.Facts.Revision = credname.MaxRevision }),
+		rule:   "issue", action: plan.Issue{Reason: plan.IssueSecretChanged, Revision: credname.MaxRevision, Charged: true},
+		state: plan.Progressing, code: v1alpha1.ReasonReissuing,
+	},
+	"revision of the status that overflows": {
+		reason: "The next name can be made with any status.",
+		given:  given(live, edited, revision(math.MaxInt64)),
+		rule:   "issue", action: plan.Issue{Reason: plan.IssueSecretChanged, Revision: credname.MaxRevision, Charged: true},
 		state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"rotation due": {
@@ -90,7 +104,7 @@ var issueCases = map[string]nextCase{
 	},
 	"hard end raised": {
 		reason: "Raising spec.expiresAt issues anew; what is due anyway costs nothing.",
-		given:  given(live, endsIn(time.Hour), declared(func(s *v1alpha1.ApiTokenSpec) { s.ExpiresAt = at(now.Add(48 * time.Hour)) })),
+		given:  given(live, endsIn(time.Hour), declared(func(s *v1alpha1.ApiTokenSpec) { s.ExpiresAt = written(now.Add(48 * time.Hour)) })),
 		rule:   "issue", action: plan.Issue{Reason: plan.IssueSpecChanged, Revision: 8}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"hard end raised after it had passed": {

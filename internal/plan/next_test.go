@@ -73,6 +73,7 @@ var tables = map[string]map[string]nextCase{
 	"unissued":   nothingWantedCases,
 	"publish":    tryPublishCases,
 	"provider":   providerCases,
+	"unreadable": unreadableCases,
 	"foreign":    foreignCases,
 	"refusal":    refusalCases,
 	"limits":     limitCases,

@@ -60,6 +60,12 @@ func rotationIn(changes ...change) time.Duration {
 // at is a time as a status holds it.
 func at(t time.Time) *metav1.Time { return &metav1.Time{Time: t} }
 
+// text is a time in a spec, as a user wrote it.
+func text(s string) *v1alpha1.Timestamp { return (*v1alpha1.Timestamp)(&s) }
+
+// written is a time in a spec, as NewTimestamp writes it.
+func written(t time.Time) *v1alpha1.Timestamp { return v1alpha1.NewTimestamp(t) }
+
 // lasting is a duration as a spec holds it.
 func lasting(d time.Duration) *metav1.Duration { return &metav1.Duration{Duration: d} }
 
@@ -177,10 +183,10 @@ func rotation(generation int64) change {
 // endsIn declares a hard end, for which the credentials at hand were issued.
 func endsIn(in time.Duration) change {
 	return func(o *plan.Observation) {
-		o.Token.Spec.ExpiresAt = at(now.Add(in))
+		o.Token.Spec.ExpiresAt = written(now.Add(in))
 		for i := range o.Ledger {
 			if e := &o.Ledger[i]; e.State == v1alpha1.StateActive {
-				e.ExpiresAt, e.Fingerprint = o.Token.Spec.ExpiresAt, plan.Fingerprint(&o.Token.Spec)
+				e.ExpiresAt, e.Fingerprint = at(now.Add(in)), plan.Fingerprint(&o.Token.Spec)
 			}
 		}
 	}

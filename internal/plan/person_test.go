@@ -139,6 +139,7 @@ func TestTask(t *testing.T) {
 		"not yet":                 {given(live, byHand, beside(madeByHand(retiring("own-old", time.Hour)))), ""},
 		"to make one first":       {given(live, byHand, otherScope, beside(old)), v1alpha1.ReasonCreateCredential},
 		"suspended":               {given(unissued, live, byHand, suspend), ""},
+		"unreadable hard end":     {given(unissued, live, byHand, declared(func(s *v1alpha1.ApiTokenSpec) { s.ExpiresAt = text("x") })), ""},
 		"deleted":                 {given(live, byHand, deleted), v1alpha1.ReasonDeleteCredential},
 		"minted by the operator":  {given(live, otherScope, beside(retiring("own-old", -time.Second))), ""},
 		"never made, and deleted": {given(unissued, live, byHand, deleted), ""},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -60,7 +61,7 @@ func (o *Observation) secretLost(e *Entry) (IssueReason, bool) {
 // blocked says why nothing may be reserved now.
 func (o *Observation) blocked() (Decision, bool) {
 	for _, check := range []func(*Observation) (Decision, bool){
-		namespaceEnding, suspended, unknownState, foreignCredential, foreignSecret, secretDeleting,
+		namespaceEnding, unreadable, suspended, unknownState, foreignCredential, foreignSecret, secretDeleting,
 		(*Observation).providerBlocked, accountBlocked, refused, shared, awaitsPerson, ledgerFull, windowFull,
 		slotsExhausted, backoff, budgetExhausted,
 	} {
@@ -76,6 +77,17 @@ func (o *Observation) blocked() (Decision, bool) {
 func namespaceEnding(o *Observation) (Decision, bool) {
 	return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonDeleting, After: Recheck,
 		Message: fmt.Sprintf("namespace %q is being deleted: nothing more is issued in it", o.Token.Namespace)}, o.Token.NamespaceEnding
+}
+
+// unreadable: the end of access is unknown, so nothing may be issued. The API server
+// refuses such a value; one that was stored before it did is kept as it is.
+func unreadable(o *Observation) (Decision, bool) {
+	_, err := o.Token.Spec.HardEnd()
+	if err == nil {
+		return Decision{}, false
+	}
+	return stalled(v1alpha1.ReasonUnreadableValue, fmt.Sprintf(
+		"%v. Nothing is issued until it can be read; what is live ends at its own expiry", err), 0), true
 }
 
 func suspended(o *Observation) (Decision, bool) {
@@ -246,7 +258,7 @@ func issue(o *Observation) (Decision, bool) {
 		return Decision{}, false
 	}
 	reason, charged, _ := o.need()
-	return o.issuing(Issue{Reason: reason, Revision: max(o.Token.Revision, o.Secret.Facts.Revision) + 1, Charged: charged}), true
+	return o.issuing(Issue{Reason: reason, Revision: credname.NextRevision(max(o.Token.Revision, o.Secret.Facts.Revision)), Charged: charged}), true
 }
 
 var issueMessages = map[IssueReason]string{

@@ -64,7 +64,7 @@ func (o *Observation) doomed(e *Entry) bool {
 
 func (o *Observation) makeOrEdit() *Task {
 	e := o.active()
-	if o.Token.Spec.Suspend {
+	if _, unknown := unreadable(o); unknown || o.Token.Spec.Suspend {
 		return nil
 	}
 	if reason, _, _ := o.need(); reason == IssueSpecChanged && o.changeable(e) && o.Provider.Form.Edit != "" {

@@ -85,7 +85,7 @@ func ended(o *Observation) (Decision, bool) {
 
 func endedMessage(o *Observation) string {
 	return fmt.Sprintf("spec.expiresAt: %s has passed, so the credential is revoked and the Secret deleted: raise spec.expiresAt to get access again",
-		o.Token.Spec.ExpiresAt.UTC().Format(time.RFC3339))
+		o.hardEnd().Format(time.RFC3339))
 }
 
 func beginRevoke(o *Observation) (Decision, bool) {
@@ -172,8 +172,8 @@ func (o *Observation) nextLook() time.Duration {
 	for i := range o.Ledger {
 		next = soonest(next, o.entryDue(&o.Ledger[i]))
 	}
-	if end := o.Token.Spec.ExpiresAt; end != nil && !o.ended() {
-		next = soonest(next, o.until(end.Time))
+	if end := o.hardEnd(); !end.IsZero() && !o.ended() {
+		next = soonest(next, o.until(end))
 	}
 	return next
 }

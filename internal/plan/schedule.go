@@ -25,11 +25,12 @@ func Lifetime(spec *v1alpha1.ApiTokenSpec) time.Duration {
 }
 
 // ExpiryFor is when a credential issued now has to end: after its lifetime, at
-// the hard end, or after the longest lifetime a provider allows (0: any).
+// the hard end, or after the longest lifetime a provider allows (0: any). With a
+// hard end that cannot be read it is now: nothing may be issued.
 func ExpiryFor(spec *v1alpha1.ApiTokenSpec, now time.Time, longest time.Duration) time.Time {
 	end := now.Add(Lifetime(spec))
-	if spec.ExpiresAt != nil {
-		end = spec.ExpiresAt.Time
+	if hard, err := spec.HardEnd(); err == nil && !hard.IsZero() {
+		end = hard
 		if longest > 0 && end.After(now.Add(longest)) {
 			end = now.Add(longest)
 		}
@@ -60,14 +61,14 @@ func Overlap(spec *v1alpha1.ApiTokenSpec, lifetime time.Duration) time.Duration 
 
 // RotationDue is when the credential is to be replaced: `before` ahead of its
 // own expiry, moved earlier by a jitter that depends on UID and name only, and
-// never in the first half of its life. Zero: never, because it does not expire
-// or ends at the hard end.
+// never in the first half of its life. Zero: never, because it does not expire,
+// or ends at the hard end, or the hard end cannot be read.
 func RotationDue(uid string, spec *v1alpha1.ApiTokenSpec, e *v1alpha1.LedgerEntry) time.Time {
 	if e.ExpiresAt == nil {
 		return time.Time{}
 	}
 	expires := e.ExpiresAt.Time
-	if end := spec.ExpiresAt; end != nil && !expires.Before(end.Time) {
+	if end, err := spec.HardEnd(); err != nil || !end.IsZero() && !expires.Before(end) {
 		return time.Time{}
 	}
 	issued := expires.Add(-Lifetime(spec))

@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
 )
@@ -118,7 +116,7 @@ func TestRotationDueSpreads(t *testing.T) {
 
 func TestRotationDueEdges(t *testing.T) {
 	end := func(in time.Duration) *v1alpha1.ApiTokenSpec {
-		return &v1alpha1.ApiTokenSpec{ExpiresAt: at(now.Add(in))}
+		return &v1alpha1.ApiTokenSpec{ExpiresAt: written(now.Add(in))}
 	}
 	unissued := lived(90 * day)
 	unissued.IssuedAt = nil
@@ -155,7 +153,7 @@ func TestRotationDueEdges(t *testing.T) {
 }
 
 func TestExpiryFor(t *testing.T) {
-	hardEnd := &metav1.Time{Time: now.Add(10 * day)}
+	hardEnd := written(now.Add(10 * day))
 	cases := map[string]struct {
 		reason  string
 		spec    v1alpha1.ApiTokenSpec
@@ -169,6 +167,8 @@ func TestExpiryFor(t *testing.T) {
 		"hard end within the limit":    {"exactly at it", v1alpha1.ApiTokenSpec{ExpiresAt: hardEnd}, 11 * day, 10 * day},
 		"hard end at the limit":        {"exactly at it", v1alpha1.ApiTokenSpec{ExpiresAt: hardEnd}, 10 * day, 10 * day},
 		"hard end beyond the limit":    {"as far as the provider goes", v1alpha1.ApiTokenSpec{ExpiresAt: hardEnd}, day, day},
+		"hard end within a second":     {"whole seconds, never later", v1alpha1.ApiTokenSpec{ExpiresAt: text("2026-03-11T12:00:00.9Z")}, 0, 10 * day},
+		"hard end that is unreadable":  {"at once: nothing may be issued", v1alpha1.ApiTokenSpec{ExpiresAt: text("2026-03-11T12:00:00z")}, 0, 0},
 		"lifetime with part of second": {"whole seconds, never later", v1alpha1.ApiTokenSpec{ExpiresIn: lasting(time.Minute + 999*time.Millisecond)}, 0, time.Minute},
 	}
 	for name, tc := range cases {
@@ -189,7 +189,7 @@ func TestLifetime(t *testing.T) {
 	}{
 		"default":  {"90 days", v1alpha1.ApiTokenSpec{}, 90 * day},
 		"declared": {"as declared", v1alpha1.ApiTokenSpec{ExpiresIn: lasting(time.Hour)}, time.Hour},
-		"hard end": {"it depends on when the credential is issued", v1alpha1.ApiTokenSpec{ExpiresAt: at(now)}, 0},
+		"hard end": {"it depends on when the credential is issued", v1alpha1.ApiTokenSpec{ExpiresAt: written(now)}, 0},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -200,11 +200,29 @@ func TestLifetime(t *testing.T) {
 	}
 }
 
+// TestHardEndWithinASecond: with any part of a second in a hard end, one credential
+// lasts until it, and access has ended when that credential has.
+func TestHardEndWithinASecond(t *testing.T) {
+	for _, fraction := range []string{"", ".000000001", ".5", ".999999999"} {
+		spec := &v1alpha1.ApiTokenSpec{ExpiresAt: text("2026-03-11T12:00:42" + fraction + "Z")}
+		end := now.Add(10*day + 42*time.Second)
+		e := &v1alpha1.LedgerEntry{Name: "own-active", IssuedAt: at(now), ExpiresAt: at(plan.ExpiryFor(spec, now, 0))}
+		if due := plan.RotationDue("uid", spec, e); !e.ExpiresAt.Time.Equal(end) || !due.IsZero() {
+			t.Errorf("%q: the credential ends %s and is rotated %s, want %s and never", fraction, e.ExpiresAt, due, end)
+		}
+		o := observe(live, declared(func(s *v1alpha1.ApiTokenSpec) { s.ExpiresAt = spec.ExpiresAt }))
+		o.Now = end
+		if d := plan.Next(o); d.Reason != v1alpha1.ReasonExpired {
+			t.Errorf("%q: when the credential ends, the reason is %s: %s", fraction, d.Reason, d.Message)
+		}
+	}
+}
+
 // TestHardEndIsReached walks along the rotations of a provider that issues for
 // less than the hard end: the last credential ends there, and none after it.
 func TestHardEndIsReached(t *testing.T) {
 	end := now.Add(10 * day)
-	spec := &v1alpha1.ApiTokenSpec{ExpiresAt: at(end)}
+	spec := &v1alpha1.ApiTokenSpec{ExpiresAt: written(end)}
 	issued, credentials := now, 0
 	for due := now; !due.IsZero(); credentials++ {
 		issued = due

@@ -117,7 +117,7 @@ var tokens = []axis{
 func hardEnd(in time.Duration) change {
 	return func(o *plan.Observation) {
 		end := now.Add(in)
-		o.Token.Spec.ExpiresAt = at(end)
+		o.Token.Spec.ExpiresAt = written(end)
 		for i := range o.Ledger {
 			if e := &o.Ledger[i]; e.State == v1alpha1.StateActive {
 				e.Fingerprint = plan.Fingerprint(&o.Token.Spec)

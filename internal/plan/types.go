@@ -214,10 +214,16 @@ func (o *Observation) holds(name string) bool {
 // secretKnown reports whether the Secret is known well enough to act on.
 func (o *Observation) secretKnown() bool { return o.Secret.Live || o.Secret.Trusted }
 
+// hardEnd is spec.expiresAt; the zero time if it is absent or cannot be read.
+func (o *Observation) hardEnd() time.Time {
+	end, _ := o.Token.Spec.HardEnd()
+	return end
+}
+
 // ended reports whether spec.expiresAt has passed.
 func (o *Observation) ended() bool {
-	end := o.Token.Spec.ExpiresAt
-	return end != nil && !o.Now.Before(end.Time)
+	end := o.hardEnd()
+	return !end.IsZero() && !o.Now.Before(end)
 }
 
 // lapsed reports whether the Active credential has to be ended by the operator,

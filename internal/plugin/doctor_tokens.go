@@ -110,9 +110,12 @@ func (e *examination) judge(t *v1alpha1.ApiToken) bool {
 	before := len(e.findings)
 	name := t.Namespace + "/" + t.Name
 	help := v1alpha1.ReasonHelp[reasonOf(t)]
+	_, unreadable := t.Spec.HardEnd()
 	switch {
 	case !t.DeletionTimestamp.IsZero():
 		e.deletionLate(t, name)
+	case unreadable != nil: // whether or not the operator runs and says so
+		e.fail("unreadable", v1alpha1.ReasonHelp[v1alpha1.ReasonUnreadableValue], "%s (%s): %v", name, v1alpha1.ReasonUnreadableValue, unreadable)
 	case ready(t):
 	case meta.IsStatusConditionTrue(t.Status.Conditions, v1alpha1.ConditionStalled):
 		e.fail("not ready", help, "%s (%s): %s", name, reasonOf(t), messageOf(t))

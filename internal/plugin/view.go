@@ -87,7 +87,7 @@ func (s *session) tokenView(ctx context.Context, t *v1alpha1.ApiToken) (tokenVie
 		Metadata: nameView{t.Namespace, t.Name}, Ready: ready(t), State: stateOf(t), Reason: reasonOf(t),
 		Description: t.Spec.Description, Scopes: t.Spec.Scopes, Buckets: t.Spec.Buckets, Restrictions: t.Spec.Restrictions,
 		Secret: t.SecretName(), ExpiresAt: t.Status.ExpiresAt, EndedBy: t.Status.ExpiryEnforcedBy, RotatesAt: t.Status.RotatesAt,
-		EndsAt: t.Spec.ExpiresAt, Deletion: t.Spec.DeletionPolicy, LastGap: t.Status.LastGap,
+		EndsAt: hardEnd(t), Deletion: t.Spec.DeletionPolicy, LastGap: t.Status.LastGap,
 		Credentials: credentialViews(t.Status.Credentials), Next: nextSteps(t, now), Problems: problems(t),
 	}
 	v.Message, v.Help = messageOf(t), v1alpha1.ReasonHelp[v.Reason]
@@ -162,6 +162,15 @@ func credentialViews(ledger []v1alpha1.LedgerEntry) []credentialView {
 	return out
 }
 
+// hardEnd is spec.expiresAt; nil if it is absent or cannot be read, which the message says.
+func hardEnd(t *v1alpha1.ApiToken) *metav1.Time {
+	end, err := t.Spec.HardEnd()
+	if err != nil || end.IsZero() {
+		return nil
+	}
+	return &metav1.Time{Time: end}
+}
+
 // nextSteps says what happens next, in the order of time.
 func nextSteps(t *v1alpha1.ApiToken, now time.Time) []string {
 	if !t.DeletionTimestamp.IsZero() {
@@ -177,7 +186,7 @@ func nextSteps(t *v1alpha1.ApiToken, now time.Time) []string {
 		out = append(out, "the next attempt starts "+at(&r.NotBefore, now))
 	}
 	out = append(out, rotationSteps(t, now)...)
-	if end := t.Spec.ExpiresAt; end != nil && now.Before(end.Time) {
+	if end := hardEnd(t); end != nil && now.Before(end.Time) {
 		out = append(out, at(end, now)+": access ends for good (spec.expiresAt): the credential is revoked and the Secret deleted")
 	}
 	return out

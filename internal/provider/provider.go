@@ -123,7 +123,7 @@ type Capabilities struct {
 	Scopes []string
 	// MaxLifetime of a credential; 0: unlimited.
 	MaxLifetime time.Duration
-	// MaxName is the longest credential name in bytes; 0: 60.
+	// MaxName is the longest credential name in bytes, at least credname.MinLength; 0: 60.
 	MaxName int
 	// ExpiryEnforcedBy says who ends a credential at its expiry.
 	ExpiryEnforcedBy Enforcer

@@ -16,10 +16,10 @@ var moment = metav1.NewTime(time.Date(2027, 5, 6, 7, 8, 9, 987654321, time.Fixed
 
 var formScenarios = []scenario{
 	{"times come back in whole seconds", func(w *world) {
-		token := w.token("a", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = &moment })
+		written := v1alpha1.Timestamp(moment.Format(time.RFC3339Nano))
+		token := w.token("a", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = &written })
 		want := metav1.NewTime(moment.Truncate(time.Second).Local())
-		w.equal("in the answer", token.Spec.ExpiresAt.String(), want.String())
-		w.equal("on the server", reread(w, token).Spec.ExpiresAt.String(), want.String())
+		w.equal("of a spec, as it was written", *reread(w, token).Spec.ExpiresAt, written)
 		token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "x", State: v1alpha1.StateMinting, ReservedAt: &moment}}
 		token.Status.Retry = &v1alpha1.Retry{Failures: 1, NotBefore: moment}
 		w.ok(w.Status().Update(w.ctx, token))

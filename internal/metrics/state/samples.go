@@ -44,6 +44,8 @@ var (
 		"For how long the previous credential lives on after a rotation, as in force now.", ofToken...)
 	revocation = describe("apitoken_revocation_due_timestamp_seconds",
 		"Since when, or from when on, a credential that is no longer needed is to be revoked: the earliest one. Absent when there is none.", ofToken...)
+	unreadable = describe("apitoken_unreadable",
+		"1 for an ApiToken whose spec holds a value that cannot be read: nothing is issued for it. Absent for all others.", ofToken...)
 
 	credentials = describe("apitoken_credentials",
 		"Credentials in the ledgers of ApiTokens, by provider and state (Minting, Active, Retiring, Abandoned, Unknown).", append(ofProvider[:4:4], "state")...)
@@ -169,6 +171,9 @@ func (s samples) token(t *v1alpha1.ApiToken, labels []string) {
 	at(revocation, revocationDue(t))
 	if !t.DeletionTimestamp.IsZero() {
 		return
+	}
+	if _, err := t.Spec.HardEnd(); err != nil {
+		s.keep(unreadable, 1, labels...)
 	}
 	c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
 	if c == nil || c.Reason != v1alpha1.ReasonExpired {

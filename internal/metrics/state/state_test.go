@@ -129,7 +129,7 @@ func labelsFor(name string) string { return "{" + strings.ReplaceAll(ofStore, "%
 
 func TestLint(t *testing.T) {
 	c := serve(t, true, &cache{providers: []v1alpha1.TokenProvider{store(metav1.ConditionTrue)},
-		tokens: []v1alpha1.ApiToken{token("a", entry(v1alpha1.StateRetiring, at(70)))}})
+		tokens: []v1alpha1.ApiToken{token("a", entry(v1alpha1.StateRetiring, at(70))), token("b", unreadableEnd)}})
 	problems, err := testutil.CollectAndLint(c)
 	if err != nil {
 		t.Fatal(err)
@@ -159,6 +159,17 @@ func TestReady(t *testing.T) {
 		"apitoken_ready"+labelsFor("being-issued")+"0",
 		"apitoken_ready"+labelsFor("edited")+"0",
 		"apitoken_ready"+labelsFor("new")+"0")
+}
+
+// unreadableEnd gives an ApiToken a hard end that no program can read.
+func unreadableEnd(t *v1alpha1.ApiToken) {
+	end := v1alpha1.Timestamp("2027-01-31T00:00:00z")
+	t.Spec.ExpiresIn, t.Spec.ExpiresAt = nil, &end
+}
+
+func TestUnreadable(t *testing.T) {
+	tokens := &cache{tokens: []v1alpha1.ApiToken{token("a"), token("b", unreadableEnd), token("c", unreadableEnd, deleting)}}
+	shows(t, serve(t, true, tokens), "apitoken_unreadable", "apitoken_unreadable"+labelsFor("b")+"1")
 }
 
 func TestTimes(t *testing.T) {

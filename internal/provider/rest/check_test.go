@@ -59,7 +59,7 @@ func TestWrongSettings(t *testing.T) {
 			s.Expiry.EnforcedBy = provider.EnforcedByProvider
 			s.Mint.Body = `{"name": {{ .name }}, "p": {{ .permissions }}, "e": {{ unix .expiresAt }}}`
 		}, "spec.rest.expiry.enforcedBy", "credential.expiresAt is missing"},
-		"names too short":              {func(s *Settings) { s.Limits.Name = 20 }, "spec.rest.limits.name", "32"},
+		"names too short":              {func(s *Settings) { s.Limits.Name = 20 }, "spec.rest.limits.name", "48"},
 		"a negative limit":             {func(s *Settings) { s.Limits.Live = -1 }, "spec.rest.limits", "negative"},
 		"a list that nobody completes": {func(s *Settings) { s.Limits.Listed = 100 }, "spec.rest.limits.listed", "get is missing"},
 		"an unknown code":              {func(s *Settings) { s.Error.Codes = map[string]provider.Code{"x": "Bad"} }, "spec.rest.error.codes[x]", `"Bad" is not one of`},

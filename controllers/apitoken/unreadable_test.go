@@ -1,0 +1,125 @@
+package apitoken_test
+
+import (
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
+)
+
+// loosened stores something while the schema of ApiToken takes any text for
+// spec.expiresAt, as that of an earlier version did.
+func (w *world) loosened(store func()) {
+	w.Helper()
+	swap := func(schema any) any {
+		w.Helper()
+		crd := &unstructured.Unstructured{}
+		crd.SetAPIVersion("apiextensions.k8s.io/v1")
+		crd.SetKind("CustomResourceDefinition")
+		w.ok(w.Get(w.ctx, keyOf("apitokens.apitoken.dev"), crd))
+		versions, _, err := unstructured.NestedSlice(crd.Object, "spec", "versions")
+		w.ok(err)
+		version, _ := versions[0].(map[string]any)
+		end := []string{"schema", "openAPIV3Schema", "properties", "spec", "properties", "expiresAt"}
+		had, _, err := unstructured.NestedFieldCopy(version, end...)
+		w.ok(err)
+		w.ok(unstructured.SetNestedField(version, schema, end...))
+		w.ok(unstructured.SetNestedSlice(crd.Object, versions, "spec", "versions"))
+		w.ok(w.Update(w.ctx, crd))
+		return had
+	}
+	probe := unreadable(w.ns, "probe")
+	accepts := func(want bool) { // the server takes a new schema into use when it gets to it
+		w.Helper()
+		w.until(func() string {
+			if got := w.Create(w.ctx, probe.DeepCopy(), client.DryRunAll) == nil; got != want {
+				return "the schema is not in use"
+			}
+			return ""
+		})
+	}
+	strict := swap(map[string]any{"type": "string"})
+	accepts(true)
+	store()
+	swap(strict)
+	accepts(false)
+}
+
+// unreadable is an ApiToken whose end no program can read.
+func unreadable(namespace, name string) *unstructured.Unstructured {
+	return &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "ApiToken", "metadata": map[string]any{"namespace": namespace, "name": name},
+		"spec": map[string]any{
+			"providerRef": map[string]any{"name": storeName}, "scopes": []any{"objectstorage:object-read-only"}, "buckets": []any{"datasets"},
+			"expiresAt": unreadableEnd,
+		},
+	}}
+}
+
+const unreadableEnd = "2027-01-31T00:00:00z"
+
+// TestUnreadableEnd: an object that an earlier version of the schema let in is reported
+// by name, nothing is issued for it, all others are served, and it can be deleted.
+// It is not parallel: the schema is every test's.
+func TestUnreadableEnd(t *testing.T) {
+	w := newWorld(t)
+	edited := activeOf(w.issued("edited")).Name
+	w.loosened(func() {
+		w.ok(w.Create(w.ctx, unreadable(w.ns, "poison")))
+		patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"expiresAt":"`+unreadableEnd+`"}}`))
+		w.ok(w.Patch(w.ctx, &v1alpha1.ApiToken{ObjectMeta: metaOf(w.ns, "edited")}, patch))
+	})
+	w.stalls("poison", v1alpha1.ReasonUnreadableValue, "spec.expiresAt", unreadableEnd, "for example")
+	w.stalls("edited", v1alpha1.ReasonUnreadableValue, unreadableEnd)
+	w.until(func() string {
+		if w.log.Count(v1alpha1.ReasonUnreadableValue, `"namespace"="`+w.ns+`"`, `"name"="poison"`) == 0 {
+			return "the log does not name it"
+		}
+		return ""
+	})
+	w.issued("other") // all others are served
+
+	// A new process reads them as well.
+	w.operator.stop(w)
+	w.start()
+	w.issued("later")
+	token := w.settle("edited")
+	if active := activeOf(token); active.Name != edited || w.uses("edited") != edited || !active.ExpiresAt.Time.Equal(epoch.Add(plan.DefaultLifetime)) {
+		t.Errorf("what was live is %+v", active)
+	}
+	w.mints(3)
+	w.clock.Advance(plan.DefaultLifetime - time.Hour) // past every rotation
+	token = w.settle("edited")
+	if active := activeOf(token); active.Name != edited || *token.Spec.ExpiresAt != unreadableEnd {
+		t.Errorf("what was live is %+v; the end is written back as %s", active, *token.Spec.ExpiresAt)
+	}
+	if c := meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionStalled); c == nil || c.Reason != v1alpha1.ReasonUnreadableValue {
+		t.Errorf("Stalled: %+v", c)
+	}
+	if n := len(w.backend.LiveOf(w.owner("poison"))); n != 0 {
+		t.Errorf("%d credentials were issued for it", n)
+	}
+
+	for _, name := range []string{"poison", "edited"} {
+		w.delete(name)
+		w.gone(name)
+		if live := w.backend.LiveOf(w.owner(name)); len(live) != 0 {
+			t.Errorf("%s is gone and %v is live", name, live)
+		}
+	}
+}
+
+// TestUnreadableEndIsMended: what cannot be read is written again, and it goes on.
+func TestUnreadableEndIsMended(t *testing.T) {
+	w := newWorld(t)
+	w.loosened(func() { w.ok(w.Create(w.ctx, unreadable(w.ns, "training"))) })
+	w.stalls("training", v1alpha1.ReasonUnreadableValue)
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(30 * day)) })
+	w.ready("training")
+	w.uses("training")
+}
