@@ -1,0 +1,116 @@
+package apitoken_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// blocking lets every call of a verb wait until it is released.
+func blocking(verb fake.Verb, release <-chan struct{}) func(context.Context, fake.Call) fake.Fault {
+	return func(ctx context.Context, call fake.Call) fake.Fault {
+		if call.Verb == verb && call.Phase == fake.Before {
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
+		}
+		return fake.Fault{}
+	}
+}
+
+// newPlacesWorld has workers to spare: places are what is scarce.
+func newPlacesWorld(t *testing.T) *world {
+	t.Helper()
+	w := newEmptyWorld(t)
+	w.createMinter()
+	w.createProvider()
+	w.start(func(o *operator.Options) { o.Concurrency = 16 })
+	return w
+}
+
+// TestInLineNothingIsReserved: without a place at the provider an ApiToken writes
+// nothing but its finalizer, however often it is reconciled, and is issued once
+// there is a place.
+func TestInLineNothingIsReserved(t *testing.T) {
+	t.Parallel()
+	w := newPlacesWorld(t)
+	release := make(chan struct{})
+	w.hook(blocking(fake.Mint, release))
+	names := make([]string, operator.DefaultProviderPlaces+1)
+	for n := range names {
+		names[n] = fmt.Sprintf("t%d", n)
+		w.declare(names[n])
+	}
+	last := ""
+	w.until(func() string {
+		if n := w.backend.Count(fake.Mint); n != operator.DefaultProviderPlaces {
+			return fmt.Sprintf("%d mints are under way", n)
+		}
+		for _, name := range names {
+			if token := w.token(name); len(token.Status.Credentials) == 0 && len(token.Finalizers) > 0 {
+				last = name
+				return ""
+			}
+		}
+		return "none waits"
+	})
+	if token := w.settle(last); len(token.Status.Credentials) != 0 {
+		t.Errorf("it has reserved %+v", token.Status.Credentials)
+	}
+	w.mints(operator.DefaultProviderPlaces)
+	close(release)
+	for _, name := range names {
+		w.ready(name)
+	}
+	w.mints(len(names))
+}
+
+// TestSleepersLeaveTheirPlace: while mints wait until their credentials are usable,
+// others have their places, up to twice as many as a namespace has places.
+func TestSleepersLeaveTheirPlace(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.driver.UsableAfter = 10 * time.Second
+	w.createMinter()
+	w.createProvider()
+	w.start(func(o *operator.Options) { o.Concurrency, o.NamespacePlaces = 40, 4 })
+	const most = 2 * 4
+	for n := range most + 2 {
+		w.declare(fmt.Sprintf("t%d", n))
+	}
+	w.until(func() string {
+		if n := w.backend.Count(fake.Mint); n != most {
+			return fmt.Sprintf("%d mints, want %d", n, most)
+		}
+		return ""
+	})
+	waiting := 0
+	for n := range most + 2 {
+		name := fmt.Sprintf("t%d", n)
+		if len(w.token(name).Status.Credentials) > 0 {
+			continue // its reconcile is under way
+		}
+		if len(w.settle(name).Status.Credentials) == 0 {
+			waiting++
+		}
+	}
+	if waiting != 2 {
+		t.Errorf("%d wait and have reserved nothing, want 2", waiting)
+	}
+	w.mints(most)
+	w.until(func() string { // each sleeps when the clock moves
+		w.clock.Advance(10 * time.Second)
+		for n := range most + 2 {
+			if token := w.token(fmt.Sprintf("t%d", n)); activeOf(token) == nil || activeOf(token).State != v1alpha1.StateActive {
+				return token.Name + " is not issued"
+			}
+		}
+		return ""
+	})
+}
