@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -154,11 +155,15 @@ func newHostileWorld(t *testing.T) *hostileWorld {
 func TestWhatIsAcceptedIsDecoded(t *testing.T) {
 	w := newHostileWorld(t)
 	seen := map[reflect.Type]bool{}
+	drivers := sameDriverBlocks(t)
 	for _, name := range slices.Sorted(mapKeys(wholeObjects())) {
 		t.Run(name, func(t *testing.T) {
 			w.T = t
 			object := wholeObjects()[name]
 			kind := reflect.TypeOf(object)
+			if driver, ok := strings.CutPrefix(name, "cluster provider "); ok && seen[kind] && drivers[driver] {
+				return // its block is walked in a TokenProvider, under the same schema
+			}
 			w.walk(object, !seen[kind])
 			seen[kind] = true
 		})
@@ -327,4 +332,26 @@ func (w *hostileWorld) json(object client.Object) map[string]any {
 		w.Fatal(err)
 	}
 	return out
+}
+
+// sameDriverBlocks are the driver blocks that have one schema in both kinds of provider.
+func sameDriverBlocks(t *testing.T) map[string]bool {
+	t.Helper()
+	blocks := func(kind string) map[string]any {
+		crd := readObjects(t, filepath.Join("..", "..", "config", "crd", "bases", "apitoken.dev_"+kind+".yaml"))[0]
+		versions, _, err := unstructured.NestedSlice(crd.Object, "spec", "versions")
+		if err != nil {
+			t.Fatal(err)
+		}
+		out, _, err := unstructured.NestedMap(versions[0].(map[string]any), "schema", "openAPIV3Schema", "properties", "spec", "properties")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	own, shared, same := blocks("tokenproviders"), blocks("clustertokenproviders"), map[string]bool{}
+	for name, schema := range own {
+		same[name] = reflect.DeepEqual(schema, shared[name])
+	}
+	return same
 }

@@ -63,7 +63,10 @@ func republish(o *Observation) (Decision, bool) {
 // confirmEdit takes a person's word for an edit at a provider without an API.
 func confirmEdit(o *Observation) (Decision, bool) {
 	e := o.active()
-	if _, unknown := unreadable(o); unknown || o.Provider.Form == nil || o.ended() || o.Token.Edited != o.Token.Generation || !o.changeable(e) || !o.holds(e.Name) {
+	if _, unknown := unreadable(o); unknown {
+		return Decision{}, false
+	}
+	if o.Provider.Form == nil || o.ended() || o.Token.Edited != o.Token.Generation || !o.changeable(e) || !o.holds(e.Name) {
 		return Decision{}, false
 	}
 	return progressing(ConfirmEdit{Name: e.Name}, v1alpha1.ReasonUpdating,
