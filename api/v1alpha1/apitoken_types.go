@@ -423,6 +423,7 @@ type LedgerEntry struct {
 	Account string `json:"account,omitempty"`
 
 	// id is the public identifier the provider gave it, such as an access key id.
+	// It is absent until the provider has shown it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	ID string `json:"id,omitempty"`
@@ -443,10 +444,18 @@ type LedgerEntry struct {
 	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	IssuedAt *metav1.Time `json:"issuedAt,omitempty"`
 
-	// expiresAt is the provider's own expiry, or the operator's where it has none.
+	// expiresAt is the expiry that was asked for when the name was reserved, or the
+	// provider's own if that is earlier.
 	// +optional
 	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	ExpiresAt *metav1.Time `json:"expiresAt,omitempty"`
+
+	// lifetimeSeconds is the lifetime that was asked for when the name was reserved.
+	// A rotation is free only after half of it.
+	// +optional
+	// +kubebuilder:validation:Minimum=0
+	// +kubebuilder:validation:Maximum=9223372036
+	LifetimeSeconds int64 `json:"lifetimeSeconds,omitempty"`
 
 	// retireAt is when a Retiring credential may be revoked.
 	// +optional

@@ -115,7 +115,7 @@ var ReasonHelp = map[string]string{
 	ReasonNotIssued:              "No credential has been issued yet.",
 	ReasonIssued:                 "The provider has issued the current credential.",
 	ReasonPublished:              "The Secret holds the current credential.",
-	ReasonSlotsExhausted:         "The account has all the credentials that its provider allows. The message says who holds them: delete one, or wait until a previous one is revoked.",
+	ReasonSlotsExhausted:         "The account has all the credentials that its provider allows. The message says which are this ApiToken's: delete one at the provider, or wait until a previous one is revoked.",
 	ReasonProviderShared:         "The provider allows too few credentials for one more ApiToken. Use another account, or set rotation.strategy: RevokeFirst on all ApiTokens of this one.",
 	ReasonListingWindow:          "The provider lists its newest credentials only, and an attempt without a known result must stay listed. Nothing more is issued until it is resolved; nothing to do.",
 	ReasonAccountBlocked:         "The provider lets the account do nothing: a bill, or a suspension. The message has the provider's own word for it; settle it there.",

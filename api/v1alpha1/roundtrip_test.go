@@ -373,7 +373,7 @@ func wholeToken() *v1alpha1.ApiToken {
 			ObservedGeneration: 3, Conditions: conditions(), Revision: 2,
 			Credentials: []v1alpha1.LedgerEntry{{
 				Name: "at1-c-t-1-n", State: "AStateOfALaterVersion", Account: "a", ID: "AKIA", Reason: "Initial", ReservedAt: at(1), IssuedAt: at(2), ExpiresAt: at(3),
-				RetireAt: at(4), Fingerprint: "f", Fixed: "x", Updating: "u", ByHand: true, Gone: true, RotationGeneration: 7,
+				RetireAt: at(4), Fingerprint: "f", Fixed: "x", Updating: "u", ByHand: true, Gone: true, RotationGeneration: 7, LifetimeSeconds: 8,
 			}},
 			Secret: v1alpha1.PublishedSecret{Name: "s3", ResourceVersion: "42"}, ExpiresAt: at(3), RotatesAt: at(2), ExpiryEnforcedBy: "Provider",
 			Effective:  v1alpha1.EffectiveValues{ExpiresIn: "2160h", Before: "720h", Overlap: "1h"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,9 +31,11 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 	case plan.Purge:
 		return r.purge(ctx, p, a.Settled)
 	case plan.Adopt:
-		return r.adopt(p, a.Name)
+		return r.adopt(p, a.Name, a.Terms)
 	case plan.AdoptRestored:
-		return r.adoptRestored(p, a.Name)
+		return r.adoptRestored(p, a.Name, a.Terms)
+	case plan.Identify:
+		return r.identify(ctx, p, a.Name)
 	case plan.Abandon:
 		return r.abandon(ctx, p, a)
 	case plan.Issue:
@@ -46,7 +49,7 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 	case plan.Republish:
 		return r.republish(ctx, p)
 	case plan.GiveUp:
-		return r.giveUp(p, a.Name)
+		return r.giveUp(p, a)
 	case plan.TryPublish:
 		return r.tryPublish(ctx, p)
 	case plan.BeginRevoke:
@@ -114,6 +117,7 @@ func (r *Reconciler) release(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
+	p.see(seen)
 	if v := seen.View; v.Exists && !v.Foreign {
 		if err := r.secrets.Release(ctx, p.target, seen); err != nil {
 			return superseded(err)
@@ -122,7 +126,8 @@ func (r *Reconciler) release(ctx context.Context, p *pass) error {
 	if err := r.dropKept(ctx, p); err != nil {
 		return err
 	}
-	p.event(eventRetained, "Release", "Secret %q and its credential are kept: deletionPolicy is Retain, and nothing revokes them now", p.token.SecretName())
+	p.event(eventRetained, "Release", "Secret %q and its credential are kept: deletionPolicy is Retain, and nothing revokes them now%s",
+		p.token.SecretName(), alsoRetained(p))
 	if err := r.removeFinalizer(ctx, p); err != nil {
 		return err
 	}
@@ -130,18 +135,28 @@ func (r *Reconciler) release(ctx context.Context, p *pass) error {
 	return nil
 }
 
+// alsoRetained names the credentials that stay live although the Secret does not
+// hold them: previous ones in their overlap, and attempts with an unknown outcome.
+func alsoRetained(p *pass) string {
+	var called []string
+	for i := range p.token.Status.Credentials {
+		if e := &p.token.Status.Credentials[i]; e.Name != p.seen.View.Credential {
+			called = append(called, plan.Called(e))
+		}
+	}
+	if len(called) == 0 {
+		return ""
+	}
+	return ". What the Secret does not hold stays live too, and you revoke it at the provider: " + strings.Join(called, ", ")
+}
+
 // adopt makes an attempt Active whose credential the Secret holds.
-func (r *Reconciler) adopt(p *pass, name string) error {
-	facts := p.seen.View.Facts
+func (r *Reconciler) adopt(p *pass, name string, terms plan.Terms) error {
 	e := p.entry(name)
 	if e == nil {
 		return fmt.Errorf("credential %s is not in the ledger", name)
 	}
-	e.ID = facts.ID
-	e.IssuedAt, e.ExpiresAt = timeOf(facts.IssuedAt), timeOf(facts.ExpiresAt)
-	if e.IssuedAt == nil {
-		e.IssuedAt = stamp(&p.obs)
-	}
+	take(e, terms)
 	r.activate(p, e)
 	p.event(eventAdopted, "Adopt", "credential %s of an interrupted attempt is in the Secret and in use", name)
 	return nil
@@ -151,42 +166,44 @@ func (r *Reconciler) adopt(p *pass, name string) error {
 const issueRestored = "Restored"
 
 // adoptRestored makes the Secret's credential the first entry of a lost ledger.
-func (r *Reconciler) adoptRestored(p *pass, name string) error {
-	facts := p.seen.View.Facts
-	p.token.Status.Credentials = append(p.token.Status.Credentials, v1alpha1.LedgerEntry{
-		Name: name, State: v1alpha1.StateMinting, Account: facts.Account, Reason: issueRestored,
-		Fingerprint: facts.Fingerprint, RotationGeneration: facts.RotationGeneration, ByHand: p.obs.Provider.Form != nil,
-	})
-	if e := p.entry(name); facts.Fingerprint == plan.Fingerprint(&p.token.Spec) {
-		e.Fixed = plan.Fixed(&p.token.Spec, p.facts.Capabilities.Updates)
+func (r *Reconciler) adoptRestored(p *pass, name string, terms plan.Terms) error {
+	entry := v1alpha1.LedgerEntry{
+		Name: name, State: v1alpha1.StateMinting, Account: terms.Account, Reason: issueRestored, ByHand: p.obs.Provider.Form != nil,
 	}
-	p.token.Status.Revision = max(p.token.Status.Revision, facts.Revision)
-	return r.adopt(p, name)
+	if terms.Fingerprint == plan.Fingerprint(&p.token.Spec) {
+		entry.Fixed = plan.Fixed(&p.token.Spec, p.facts.Capabilities.Updates)
+	}
+	p.token.Status.Credentials = append(p.token.Status.Credentials, entry)
+	p.token.Status.Revision = max(p.token.Status.Revision, terms.Revision)
+	return r.adopt(p, name, terms)
 }
 
-// activate makes an entry the Active one; any other Active one starts its overlap.
-func (r *Reconciler) activate(p *pass, e *v1alpha1.LedgerEntry) {
-	status := &p.token.Status
-	for i := range status.Credentials {
-		old := &status.Credentials[i]
-		if old.State != v1alpha1.StateActive || old.Name == e.Name {
-			continue
-		}
-		lifetime := plan.Lifetime(&p.token.Spec)
-		if old.ExpiresAt != nil && old.IssuedAt != nil {
-			lifetime = old.ExpiresAt.Sub(old.IssuedAt.Time)
-		}
-		due := p.obs.Now.Add(plan.Overlap(&p.token.Spec, lifetime) + time.Second).Truncate(time.Second)
-		if old.ExpiresAt != nil && due.After(old.ExpiresAt.Time) {
-			due = old.ExpiresAt.Time
-		}
-		old.State, old.RetireAt = v1alpha1.StateRetiring, timeOf(due)
+// identify asks the provider for the id of a credential that was adopted. An
+// answer without it changes nothing: it is asked for again later.
+func (r *Reconciler) identify(ctx context.Context, p *pass, name string) error {
+	e := p.entry(name)
+	if e == nil {
+		return fmt.Errorf("credential %s is not in the ledger", name)
 	}
-	e.State, e.RetireAt = v1alpha1.StateActive, nil
-	status.Retry = nil
-	r.endGap(p)
-	clearPublishRefused(p)
-	status.Secret.ResourceVersion = p.seen.Version
+	r.finds.tried(nameOf(p.token), name, r.Clock.Monotonic())
+	conn, err := r.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	if e.Account != "" && e.Account != conn.Account.ID {
+		return errAccountChanged
+	}
+	if e.ByHand {
+		return r.identifyByHand(ctx, p, conn, e)
+	}
+	found, err := conn.Client.Find(ctx, refOf(e))
+	if err != nil {
+		return r.providerFailed(p, "find", err)
+	}
+	if shown, ok := plan.Shown(name, found); ok {
+		plan.Identified(e, shown)
+	}
+	return nil
 }
 
 // abandon gives an attempt up that was read, not just written.
@@ -196,9 +213,7 @@ func (r *Reconciler) abandon(ctx context.Context, p *pass, a plan.Abandon) error
 			return publishFailed(err)
 		}
 	}
-	if e := p.entry(a.Name); e != nil {
-		e.State = v1alpha1.StateAbandoned
-	}
+	p.abandon(a.Name)
 	p.event(eventAbandoned, "Abandon", "attempt %s ended without a known result; it is revoked once it can no longer take effect", a.Name)
 	return nil
 }
@@ -234,15 +249,6 @@ func (r *Reconciler) deleteSecret(ctx context.Context, p *pass) error {
 		return err
 	}
 	p.see(seen)
-	return nil
-}
-
-func (p *pass) entry(name string) *v1alpha1.LedgerEntry {
-	for i := range p.token.Status.Credentials {
-		if p.token.Status.Credentials[i].Name == name {
-			return &p.token.Status.Credentials[i]
-		}
-	}
 	return nil
 }
 

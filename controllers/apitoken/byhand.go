@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -87,19 +86,45 @@ func (a *Attempt) isNew(ctx context.Context) error {
 		return nil
 	}
 	id := a.minted.Credential.ID
-	known := slices.IndexFunc(a.p.token.Status.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.ID == id && e.Name != a.name })
-	if known < 0 {
-		return nil
+	known, err := a.knows(ctx, id)
+	if err != nil || known == nil {
+		return err
 	}
-	a.withdraw()
-	if a.p.token.Status.Credentials[known].State == v1alpha1.StateActive {
+	known.ID = id // the data plane has just accepted this key
+	used := known.State == v1alpha1.StateActive
+	a.p.drop(a.name)
+	if used {
 		a.p.token.Status.Retry = nil
 		a.p.event(eventHanded, "Handover", "credential %s is in use already; the Secret that hands it over is deleted", id)
 		return errors.Join(a.r.secrets.Accept(ctx, a.p.target, a.handed), errSameCredential)
 	}
-	err := provider.Invalid(fmt.Sprintf("credential %s is on its way out and cannot be used again: make another one", id))
+	err = provider.Invalid(fmt.Sprintf("credential %s is on its way out and cannot be used again: make another one", id))
 	a.refuseHandover(err)
 	return a.r.providerFailed(a.p, "mint", err)
+}
+
+// knows returns the other entry that has the key with this id, or nil. An entry
+// whose id is not known yet has the one of the key that was stored under its name.
+func (a *Attempt) knows(ctx context.Context, id string) (*v1alpha1.LedgerEntry, error) {
+	for i := range a.p.token.Status.Credentials {
+		e := &a.p.token.Status.Credentials[i]
+		if e.Name == a.name || !e.ByHand {
+			continue
+		}
+		if e.ID == id {
+			return e, nil
+		}
+		if e.ID == "" {
+			values, _, ok, err := a.r.storedKey(ctx, a.p, e)
+			if err != nil {
+				return nil, err
+			}
+			if ok && keyID(a.p, values) == id {
+				return e, nil
+			}
+		}
+	}
+	return nil, nil
 }
 
 // errSameCredential says that what was handed over is in use already.
@@ -134,8 +159,8 @@ func (e *personError) Error() string { return e.message }
 // the provider no longer knows it, or a person says so.
 func (r *Reconciler) proveDeleted(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) error {
 	task := &personError{message: r.deleteMessage(p, e)}
-	if p.token.Annotations[v1alpha1.AnnotationDeleted] == e.ID {
-		p.event(eventDeleted, "Prove", "credential %s is deleted, as an annotation of the ApiToken says", e.ID)
+	if p.token.Annotations[v1alpha1.AnnotationDeleted] == plan.Called(e) {
+		p.event(eventDeleted, "Prove", "credential %s is deleted, as an annotation of the ApiToken says", plan.Called(e))
 		return nil
 	}
 	kept, ok, err := r.secrets.Kept(ctx, p.target, e.Name)
@@ -143,10 +168,10 @@ func (r *Reconciler) proveDeleted(ctx context.Context, p *pass, conn connections
 		return err
 	}
 	if prober, can := conn.Client.(provider.Prober); !ok || !can || r.accepts(ctx, p, prober, kept) {
-		r.proofs.tried(e.Name, r.Clock.Monotonic())
+		r.proofs.tried(nameOf(p.token), e.Name, r.Clock.Monotonic())
 		return task
 	}
-	p.event(eventDeleted, "Prove", "credential %s is deleted: the provider refuses it", e.ID)
+	p.event(eventDeleted, "Prove", "credential %s is deleted: the provider refuses it", plan.Called(e))
 	return nil
 }
 

@@ -76,8 +76,11 @@ type Reconciler struct {
 	secrets   *secretstore.Store
 	sightings sightings
 	written   written
-	// proofs time the search for credentials that a person has to delete.
-	proofs proofs
+	// proofs time the search for credentials that a person has to delete, finds
+	// those for the ids of credentials that were adopted.
+	proofs, finds tries
+	// claims time the calls for ApiTokens that only their Secret speaks for.
+	claims claims
 	// refusals are handed-over credentials that cannot be used.
 	refusals refusals
 	// window counts what was reserved where a provider lists its newest only.

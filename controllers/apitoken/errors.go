@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -81,11 +82,38 @@ func (e *callError) Error() string { return fmt.Sprintf("%s: %s", e.verb, e.caus
 
 func (e *callError) Unwrap() error { return e.cause }
 
-// connect opens or reuses the connection to the provider. It takes a place there
-// first: without one nothing is sent, and nothing is reserved.
+// errNoAccess stops a pass that would call a provider for an ApiToken that does not
+// exist for it. The rules do not lead there.
+var errNoAccess = errors.New("the provider does not serve this namespace, and nothing was ever issued for this ApiToken: the provider is not called")
+
+// turnError says that a call of a provider waits for its turn.
+type turnError struct{ wait time.Duration }
+
+func (*turnError) Error() string {
+	return "the provider does not serve this namespace, and only the Secret says that a credential was issued: it is looked up after all other calls, one a second"
+}
+
+// connect opens or reuses the connection to the provider. Every call of a provider
+// for an ApiToken goes through here, so this is where those that may not call it
+// are turned away. It takes a place at the provider first: without one nothing is
+// sent, and nothing is reserved.
 func (r *Reconciler) connect(ctx context.Context, p *pass) (connections.Connection, error) {
+	access := p.obs.Access()
+	if access == plan.NoAccess {
+		return connections.Connection{}, errNoAccess
+	}
+	if access == plan.ClaimedAccess {
+		if wait := r.claims.wait(nameOf(p.token), r.Clock.Monotonic()); wait > 0 {
+			return connections.Connection{}, &turnError{wait: wait}
+		}
+	}
 	if err := r.takePlace(p); err != nil {
 		return connections.Connection{}, err
+	}
+	if access == plan.ClaimedAccess {
+		if wait := r.claims.take(nameOf(p.token), r.Clock.Monotonic()); wait > 0 {
+			return connections.Connection{}, &turnError{wait: wait}
+		}
 	}
 	conn, err := r.Providers.Connect(ctx, p.key, p.place)
 	if err != nil {
@@ -97,7 +125,11 @@ func (r *Reconciler) connect(ctx context.Context, p *pass) (connections.Connecti
 func (r *Reconciler) connectFailed(p *pass, err error) error {
 	var missing *connections.MissingCredentialsError
 	if errors.As(err, &missing) {
-		return &stopError{reason: missing.Error(), err: err}
+		reason := missing.Error()
+		if p.key.Kind == v1alpha1.KindClusterTokenProvider { // it names a Secret of the operator's namespace
+			reason = fmt.Sprintf("the minting credentials of %s %q are missing", p.key.Kind, p.key.Name)
+		}
+		return &stopError{reason: reason, err: err}
 	}
 	return r.providerFailed(p, "connect", err)
 }
@@ -107,16 +139,34 @@ var refusedCodes = map[provider.Code]bool{
 	provider.CodeInvalid: true, provider.CodeQuota: true, provider.CodePermissionDenied: true, provider.CodeUnauthenticated: true,
 }
 
+// waits fills in how the ApiToken is left when a pass has to wait: for a person, or
+// for a turn. It reports false for any other error.
+func waits(p *pass, err error, d *plan.Decision) bool {
+	var task *personError
+	var turn *turnError
+	switch {
+	case errors.As(err, &task):
+		d.State, d.Reason, d.After = plan.Stalled, v1alpha1.ReasonActionRequired, proofInterval
+	case errors.As(err, &turn):
+		d.Reason, d.After = v1alpha1.ReasonResolving, turn.wait
+		if p.obs.Token.Deleting {
+			d.Reason = v1alpha1.ReasonDeleting
+		}
+	default:
+		return false
+	}
+	return true
+}
+
 // verdict says how an error leaves the ApiToken.
 func verdict(p *pass, err error) plan.Decision {
 	d := plan.Decision{Action: plan.Wait{}, State: plan.Progressing, Reason: v1alpha1.ReasonProviderError, Message: err.Error()}
 	var call *callError
 	var stop *stopError
-	var task *personError
-	switch {
-	case errors.As(err, &task):
-		d.State, d.Reason, d.After = plan.Stalled, v1alpha1.ReasonActionRequired, proofInterval
+	if waits(p, err, &d) {
 		return d
+	}
+	switch {
 	case errors.Is(err, errAccountChanged):
 		d.State, d.Reason = plan.Stalled, v1alpha1.ReasonProviderAccountChanged
 		d.Message += ": restore the provider's old credentials, or set spec.deletionPolicy: Retain and delete the ApiToken"

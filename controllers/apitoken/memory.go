@@ -84,4 +84,7 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	delete(r.written.versions, name)
 	r.written.mu.Unlock()
 	r.refusals.forget(name)
+	r.proofs.forget(name)
+	r.finds.forget(name)
+	r.claims.forget(name)
 }

@@ -3,7 +3,7 @@ package apitoken
 import (
 	"context"
 	"errors"
-	"slices"
+	"fmt"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -133,9 +133,12 @@ func (a *Attempt) Prepare() error {
 	for i := range status.Credentials {
 		generation = max(generation, status.Credentials[i].RotationGeneration)
 	}
-	status.Credentials = append(status.Credentials, v1alpha1.LedgerEntry{
-		Name: a.name, State: v1alpha1.StateMinting, Account: a.conn.Account.ID, Reason: string(a.action.Reason),
-		ReservedAt: timeOf(a.began), Fingerprint: plan.Fingerprint(&t.Spec), RotationGeneration: generation,
+	reserved := timeOf(a.began)
+	expires := plan.ExpiryFor(&t.Spec, reserved.Time, p.facts.Capabilities.MaxLifetime)
+	p.reserve(v1alpha1.LedgerEntry{
+		Name: a.name, Account: a.conn.Account.ID, Reason: string(a.action.Reason),
+		ReservedAt: reserved, ExpiresAt: timeOf(expires), LifetimeSeconds: int64(expires.Sub(reserved.Time) / time.Second),
+		Fingerprint: plan.Fingerprint(&t.Spec), RotationGeneration: generation,
 		Fixed: plan.Fixed(&t.Spec, p.facts.Capabilities.Updates), ByHand: p.obs.Provider.Form != nil,
 	})
 	status.Revision = a.action.Revision
@@ -162,26 +165,37 @@ var errTooLate = errors.New("the attempt took too long and was stopped; it is re
 func (a *Attempt) Mint(ctx context.Context) error {
 	req := a.r.mintRequest(a.p, a.name)
 	req.HandedOver = a.handed.Values()
+	if e := a.p.entry(a.name); e != nil && e.ExpiresAt != nil {
+		req.Grant.ExpiresAt = e.ExpiresAt.Time // the one that was reserved
+	}
 	minted, err := a.conn.Client.Mint(ctx, req)
+	if err == nil {
+		err = a.alive(minted.Credential)
+	}
 	operation(a.p.facts.DriverType, "mint", err)
 	if err == nil {
 		a.minted = minted
 		return a.isNew(ctx)
 	}
 	a.refuseHandover(err)
-	if e := a.p.entry(a.name); e != nil && provider.InDoubt(err) {
-		e.State = v1alpha1.StateAbandoned
+	if provider.InDoubt(err) {
+		a.p.abandon(a.name)
 	} else {
-		a.withdraw()
+		a.p.drop(a.name)
 	}
 	a.pauseAsAsked(err)
 	return a.r.providerFailed(a.p, "mint", err)
 }
 
-// withdraw takes the reservation back: nothing exists under its name, or ever will.
-func (a *Attempt) withdraw() {
-	a.p.token.Status.Credentials = slices.DeleteFunc(a.p.token.Status.Credentials,
-		func(e v1alpha1.LedgerEntry) bool { return e.Name == a.name })
+// alive is an error, in doubt, for a credential that has expired when it arrives:
+// it is of no use, and the provider may show it all the same.
+func (a *Attempt) alive(c provider.Credential) error {
+	if c.ExpiresAt.IsZero() || a.r.Clock.Now().Before(c.ExpiresAt) {
+		return nil
+	}
+	return &provider.Error{Code: provider.CodeUnknown, Message: fmt.Sprintf(
+		"the provider answered with a credential that expired at %s; it was asked for one that lives until %s",
+		c.ExpiresAt.UTC().Format(time.RFC3339), a.issued().ExpiresAt.UTC().Format(time.RFC3339))}
 }
 
 // maxAskedPause bounds the pause that a provider may ask for.
@@ -229,23 +243,22 @@ func (a *Attempt) Publish(ctx context.Context) error {
 // would refuse a fence too.
 func (a *Attempt) unpublished(failed error) error {
 	var stop *stopError
-	if e := a.p.entry(a.name); e != nil && errors.As(failed, &stop) && stop.refused {
-		e.State = v1alpha1.StateAbandoned
+	if errors.As(failed, &stop) && stop.refused {
+		a.p.abandon(a.name)
 	}
 	return failed
 }
 
-// issued is the ledger entry with what the provider answered.
+// issued is the ledger entry with what the provider answered. The expiry that was
+// asked for stays where the provider answers with none or a later one.
 func (a *Attempt) issued() v1alpha1.LedgerEntry {
 	entry := v1alpha1.LedgerEntry{Name: a.name}
 	if e := a.p.entry(a.name); e != nil {
 		entry = *e
 	}
 	c := a.minted.Credential
-	entry.ID, entry.IssuedAt, entry.ExpiresAt = c.ID, timeOf(a.began), timeOf(c.ExpiresAt)
-	if entry.ExpiresAt == nil && a.p.facts.Capabilities.ExpiryEnforcedBy != provider.EnforcedByProvider {
-		entry.ExpiresAt = timeOf(plan.ExpiryFor(&a.p.token.Spec, a.began, 0))
-	}
+	entry.IssuedAt = timeOf(a.began)
+	plan.Identified(&entry, c)
 	return entry
 }
 

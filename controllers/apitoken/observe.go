@@ -142,7 +142,8 @@ func (r *Reconciler) entries(p *pass) []plan.Entry {
 		if e.Settled = answered || e.SettlesIn == 0; e.Settled {
 			e.SettlesIn = 0
 		}
-		e.ProvesIn = r.proofs.wait(e.Name, now)
+		e.ProvesIn = r.proofs.wait(nameOf(p.token), e.Name, now)
+		e.FindsIn = r.finds.wait(nameOf(p.token), e.Name, now)
 		out = append(out, e)
 	}
 	return out
@@ -234,16 +235,24 @@ func (r *Reconciler) findRestored(ctx context.Context, p *pass, name string) err
 	if facts.Account != "" && facts.Account != conn.Account.ID {
 		return errAccountChanged
 	}
+	restored := &plan.Restored{Account: conn.Account.ID}
 	if prober, ok := conn.Client.(provider.Prober); ok && p.obs.Provider.Form != nil {
 		accepted, err := prober.Accepts(ctx, p.seen.Values(), plan.GrantOf(&p.token.Spec))
-		p.obs.Restored = &plan.Restored{Live: accepted}
+		if restored.Live = accepted; accepted {
+			restored.ID = keyID(p, p.seen.Values())
+		}
+		p.obs.Restored = restored
 		return r.providerFailed(p, "probe", err)
 	}
-	found, err := conn.Client.Find(ctx, provider.Ref{Name: name, ID: facts.ID})
+	found, err := conn.Client.Find(ctx, provider.Ref{Name: name})
 	if err != nil {
 		return r.providerFailed(p, "find", err)
 	}
-	p.obs.Restored = &plan.Restored{Live: slices.ContainsFunc(found, func(c provider.Credential) bool { return c.Live })}
+	restored.Live = slices.ContainsFunc(found, func(c provider.Credential) bool { return c.Name == name && c.Live })
+	if shown, ok := plan.Shown(name, found); ok {
+		restored.ID, restored.CreatedAt, restored.ExpiresAt = shown.ID, shown.CreatedAt, shown.ExpiresAt
+	}
+	p.obs.Restored = restored
 	return nil
 }
 

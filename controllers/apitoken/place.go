@@ -44,6 +44,10 @@ func wanted(p *pass) places.Want {
 	if p.facts.Capabilities.MaxLive > 0 {
 		w.Account = string(p.facts.AccountKey[:])
 	}
+	if p.obs.Access() == plan.ClaimedAccess {
+		w.Class = places.Issues // what only a Secret speaks for comes last
+		return w
+	}
 	switch p.action.(type) { //nolint:gochecksumtype // every other action issues or replaces a credential, or calls no provider
 	case plan.Purge, plan.Revoke:
 		w.Class = places.Ends

@@ -7,43 +7,6 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// proofs remember when it was last tried whether a credential is deleted.
-type proofs struct {
-	mu   sync.Mutex
-	last map[string]time.Duration
-}
-
-func (p *proofs) tried(name string, now time.Duration) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.last == nil {
-		p.last = map[string]time.Duration{}
-	}
-	p.last[name] = now
-}
-
-// forget drops what is remembered of a credential that is gone.
-func (p *proofs) forget(name string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	delete(p.last, name)
-}
-
-// wait is how long until it is tried again; 0: now.
-func (p *proofs) wait(name string, now time.Duration) time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	last, ok := p.last[name]
-	if !ok {
-		return 0
-	}
-	if wait := last + proofInterval - now; wait > 0 {
-		return wait
-	}
-	delete(p.last, name)
-	return 0
-}
-
 // refusals remember handed-over credentials that cannot be used, by the version
 // of their Secret.
 type refusals struct {
@@ -76,4 +39,99 @@ func (r *refusals) forget(token types.NamespacedName) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.why, token)
+}
+
+// tries remember when something was last tried with the credentials of an
+// ApiToken that is tried again once in a while: proofInterval.
+type tries struct {
+	mu   sync.Mutex
+	last map[types.NamespacedName]map[string]time.Duration
+}
+
+// tried notes a try.
+func (t *tries) tried(token types.NamespacedName, credential string, now time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.last == nil {
+		t.last = map[types.NamespacedName]map[string]time.Duration{}
+	}
+	if t.last[token] == nil {
+		t.last[token] = map[string]time.Duration{}
+	}
+	t.last[token][credential] = now
+}
+
+// wait is how long until it is tried again; 0: now. A try that is over is forgotten.
+func (t *tries) wait(token types.NamespacedName, credential string, now time.Duration) time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last, ok := t.last[token][credential]
+	if !ok {
+		return 0
+	}
+	if wait := last + proofInterval - now; wait > 0 {
+		return wait
+	}
+	delete(t.last[token], credential)
+	if len(t.last[token]) == 0 {
+		delete(t.last, token)
+	}
+	return 0
+}
+
+// forget drops what is remembered of an ApiToken that is gone.
+func (t *tries) forget(token types.NamespacedName) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.last, token)
+}
+
+// claimInterval is how far apart calls are for ApiTokens of namespaces that are not
+// admitted and whose Secret alone says that something was issued.
+const claimInterval = time.Second
+
+// claims give each such ApiToken a turn of its own, in the order they come.
+type claims struct {
+	mu sync.Mutex
+	// next is when the next turn that is given out comes, last when one was taken.
+	next, last time.Duration
+	taken      bool
+	turns      map[types.NamespacedName]time.Duration
+}
+
+// wait is how long until the turn of an ApiToken; 0: it has come, and stays until
+// it is taken.
+func (c *claims) wait(token types.NamespacedName, now time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	turn, has := c.turns[token]
+	if !has {
+		turn = max(now, c.next)
+		c.next = turn + claimInterval
+		if c.turns == nil {
+			c.turns = map[types.NamespacedName]time.Duration{}
+		}
+		c.turns[token] = turn
+	}
+	return max(0, turn-now)
+}
+
+// take uses up a turn that has come. It returns how long to wait if another one was
+// taken less than claimInterval ago.
+func (c *claims) take(token types.NamespacedName, now time.Duration) time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if wait := c.last + claimInterval - now; c.taken && wait > 0 {
+		return wait
+	}
+	c.last, c.taken = now, true
+	delete(c.turns, token)
+	return 0
+}
+
+// forget gives up the turn of an ApiToken that is gone.
+func (c *claims) forget(token types.NamespacedName) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.turns, token)
 }

@@ -67,7 +67,8 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err e
 // something that no event will report, and after an error with backoff.
 func (r *Reconciler) result(p *pass, next plan.Decision, err error) (ctrl.Result, error) {
 	var task *personError
-	if errors.As(err, &task) {
+	var turn *turnError
+	if errors.As(err, &task) || errors.As(err, &turn) {
 		return ctrl.Result{RequeueAfter: next.After}, nil
 	}
 	if err != nil {
@@ -195,7 +196,7 @@ func (c conditions) summary(ready plan.Readiness, next plan.Decision) {
 	}
 	if ready.Ready {
 		c.set(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, fmt.Sprintf(
-			"Secret %q holds credential %s", c.p.token.SecretName(), orName(ready.Active.ID, ready.Active.Name)))
+			"Secret %q holds credential %s", c.p.token.SecretName(), plan.Called(&ready.Active.LedgerEntry)))
 	} else {
 		reason := next.Reason
 		if reason == v1alpha1.ReasonReady {
@@ -212,12 +213,12 @@ func (c conditions) still(ready plan.Readiness) string {
 	if !ready.Issued || !ready.Published || c.p.obs.Token.Deleting {
 		return ""
 	}
-	return fmt.Sprintf(". Meanwhile Secret %q still holds credential %s", c.p.token.SecretName(), orName(ready.Active.ID, ready.Active.Name))
+	return fmt.Sprintf(". Meanwhile Secret %q still holds credential %s", c.p.token.SecretName(), plan.Called(&ready.Active.LedgerEntry))
 }
 
 func (c conditions) issued(ready plan.Readiness) {
 	if ready.Issued {
-		c.set(v1alpha1.ConditionIssued, true, v1alpha1.ReasonIssued, "the provider has issued credential "+orName(ready.Active.ID, ready.Active.Name))
+		c.set(v1alpha1.ConditionIssued, true, v1alpha1.ReasonIssued, "the provider has issued credential "+plan.Called(&ready.Active.LedgerEntry))
 		return
 	}
 	c.set(v1alpha1.ConditionIssued, false, v1alpha1.ReasonNotIssued, "no live credential")
@@ -256,11 +257,4 @@ func publishRefused(s *v1alpha1.ApiTokenStatus) bool {
 // clearPublishRefused forgets a refusal, because a dry run has passed.
 func clearPublishRefused(p *pass) {
 	meta.RemoveStatusCondition(&p.token.Status.Conditions, v1alpha1.ConditionPublished)
-}
-
-func orName(id, name string) string {
-	if id != "" {
-		return id
-	}
-	return name
 }

@@ -61,16 +61,6 @@ func (r *Reconciler) purgeListed(ctx context.Context, p *pass, conn connections.
 // errLookAgain says that what was revoked has to be seen gone.
 var errLookAgain = errors.New("credentials were still there and are revoked now")
 
-// retire moves entries to Retiring, due now. After this they are never adopted.
-func (r *Reconciler) retire(p *pass, names ...string) error {
-	for _, name := range names {
-		if e := p.entry(name); e != nil {
-			e.State, e.RetireAt = v1alpha1.StateRetiring, stamp(&p.obs)
-		}
-	}
-	return nil
-}
-
 // revoke ends credentials, and drops each that is then seen to be gone.
 func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) error {
 	conn, err := r.connect(ctx, p)
@@ -88,7 +78,7 @@ func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) error 
 		case !gone:
 			errs = append(errs, errLookAgain)
 		default:
-			p.token.Status.Credentials = slices.DeleteFunc(p.token.Status.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.Name == name })
+			p.drop(name)
 			p.event(eventRevoked, "Revoke", "credential %s is revoked, and the provider no longer knows it", name)
 		}
 	}
@@ -132,18 +122,23 @@ func withoutMarks(errs []error) (marked bool, err error) {
 // endEntry ends the credential of a ledger entry: it is revoked, or shown to be
 // deleted by the person who made it.
 func (r *Reconciler) endEntry(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) error {
-	if e.ByHand && e.ID != "" {
-		if e.Gone {
-			return nil
-		}
-		if err := r.proveDeleted(ctx, p, conn, e); err != nil {
-			return err
-		}
-		r.proofs.forget(e.Name)
-		e.Gone = true
-		return errMarked
+	if e.Gone {
+		return nil
 	}
-	return r.revokeOne(ctx, p, conn, refOf(e))
+	person, err := r.toDelete(ctx, p, e)
+	switch {
+	case err != nil:
+		return err
+	case !person && e.ByHand:
+		return nil
+	case !person:
+		return r.revokeOne(ctx, p, conn, refOf(e))
+	}
+	if err := r.proveDeleted(ctx, p, conn, e); err != nil {
+		return err
+	}
+	e.Gone = true
+	return errMarked
 }
 
 // refOf names the credential of a ledger entry.

@@ -52,7 +52,7 @@ func (r *Reconciler) shared(ctx context.Context, p *pass) (plan.Shared, error) {
 			}
 			doubts = append(doubts, doubt{name: e.Name, since: reservedAt(e)})
 			if nameOf(t) != nameOf(p.token) {
-				out.Open = append(out.Open, plan.Holder{Token: nameOf(t).String(), Name: e.Name})
+				out.Open = append(out.Open, plan.Holder{Peer: peerOf(t), Credential: e.Name})
 			}
 		}
 	}
@@ -90,7 +90,7 @@ func (r *Reconciler) ahead(ctx context.Context, p *pass, same []connections.Key)
 			return nil, err
 		}
 		if holds {
-			out = append(out, plan.Claim{Token: nameOf(t).String(), Strategy: t.Spec.Rotation.Strategy})
+			out = append(out, plan.Claim{Peer: peerOf(t), Strategy: t.Spec.Rotation.Strategy})
 		}
 	}
 	return out, nil
@@ -99,14 +99,14 @@ func (r *Reconciler) ahead(ctx context.Context, p *pass, same []connections.Key)
 // holdsSlot reports whether an ApiToken has a claim to a slot of its account: the
 // provider admits it, or it has credentials there.
 func (r *Reconciler) holdsSlot(ctx context.Context, t *v1alpha1.ApiToken) (bool, error) {
-	if len(t.Status.Credentials) > 0 {
+	if plan.Counts(t, false) {
 		return true, nil
 	}
 	f, err := r.Providers.Facts(ctx, connections.KeyFor(t), t.Namespace)
 	if err != nil {
 		return false, fmt.Errorf("reading the provider of an ApiToken of the same account: %w", err)
 	}
-	return f.Admitted, nil
+	return plan.Counts(t, f.Admitted), nil
 }
 
 // tokensOf returns ApiTokens of some providers. They are shared with the cache.

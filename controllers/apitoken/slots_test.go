@@ -105,9 +105,9 @@ func TestSecondApiToken(t *testing.T) {
 	w := newNarrowWorld(t)
 	first := activeOf(w.issued("training")).Name
 	w.declare("second")
-	w.stalls("second", v1alpha1.ReasonProviderShared, w.ns+"/training", "RevokeFirst")
+	w.stalls("second", v1alpha1.ReasonProviderShared, "ApiToken training", "RevokeFirst")
 	w.edit("second", revokeFirst)
-	w.shows("second", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderShared, w.ns+"/training")
+	w.shows("second", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderShared, "ApiToken training")
 	w.mints(1)
 	w.edit("training", revokeFirst)
 	second := activeOf(w.readyInTheEnd("second")).Name

@@ -27,7 +27,7 @@ func (r *Reconciler) update(ctx context.Context, p *pass) error {
 	began, monotonic := r.Clock.Now(), r.Clock.Monotonic()
 	e.Updating = plan.Fingerprint(&p.token.Spec)
 	if err := r.save(ctx, p, plan.Decision{State: plan.Progressing, Reason: v1alpha1.ReasonUpdating,
-		Message: "changing credential " + orName(e.ID, e.Name) + " at the provider"}, nil); err != nil {
+		Message: "changing credential " + plan.Called(e) + " at the provider"}, nil); err != nil {
 		p.token.Status = *p.base.DeepCopy()
 		return reserveFailed(err)
 	}
@@ -49,7 +49,7 @@ func (r *Reconciler) update(ctx context.Context, p *pass) error {
 		}
 		return r.providerFailed(p, "update", err)
 	}
-	p.event(eventUpdated, "Update", "credential %s was changed at the provider; its secret stays", e.ID)
+	p.event(eventUpdated, "Update", "credential %s was changed at the provider; its secret stays", plan.Called(e))
 	return r.changed(ctx, p, &changed)
 }
 
@@ -66,8 +66,10 @@ func (r *Reconciler) changed(ctx context.Context, p *pass, shown *provider.Crede
 	e.Fingerprint, e.Updating = plan.Fingerprint(&p.token.Spec), ""
 	e.Fixed = plan.Fixed(&p.token.Spec, p.facts.Capabilities.Updates)
 	p.token.Status.Retry = nil
-	if shown != nil {
-		e.ExpiresAt = timeOf(shown.ExpiresAt)
+	if shown != nil && e.IssuedAt != nil {
+		asked := plan.ExpiryFor(&p.token.Spec, e.IssuedAt.Time, p.facts.Capabilities.MaxLifetime)
+		e.ExpiresAt, e.LifetimeSeconds = timeOf(asked), int64(asked.Sub(e.IssuedAt.Time)/time.Second)
+		plan.Limit(e, shown.ExpiresAt)
 	}
 	seen, err := r.secrets.Describe(ctx, p.target, p.seen, e)
 	if err != nil {
@@ -103,9 +105,12 @@ func (r *Reconciler) countSlots(ctx context.Context, p *pass) error {
 }
 
 // giveUp ends the Active credential before there is another one.
-func (r *Reconciler) giveUp(p *pass, name string) error {
+func (r *Reconciler) giveUp(p *pass, a plan.GiveUp) error {
+	if a.Charged {
+		p.token.Status.MintBudget = plan.Charge(p.token.Status.MintBudget, p.obs.Now)
+	}
 	p.token.Status.GapSince = stamp(&p.obs)
-	return r.retire(p, name)
+	return r.retire(p, a.Name)
 }
 
 // endGap says how long the workload was without access.

@@ -2,6 +2,7 @@ package explore
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -20,16 +21,19 @@ func (w *world) violate(invariant, format string, args ...any) {
 	}
 }
 
-// check judges S1 to S4 as things stand.
+// check judges S1 to S4 and S6 as things stand.
 func (w *world) check() {
-	live := w.backend.LiveOf(owner)
-	inFlight := w.minting()
+	if w.victim != "" && !w.backend.Live(w.victim) {
+		w.violate("S6", "%s was revoked, and is somebody else's", w.victim)
+	}
+	token := w.token()
+	w.noteLedger(token)
+	live, inFlight := w.theirs(w.backend.LiveOf(owner)), w.theirs(w.minting())
 	for _, name := range append(slices.Clone(live), inFlight...) {
 		if n := w.backend.MintCount(name); n > 1 {
 			w.violate("S1", "%s was minted %d times", name, n)
 		}
 	}
-	token := w.token()
 	if token == nil {
 		if len(live) > 0 {
 			w.violate("S4", "the ApiToken is gone, and %v is live", live)
@@ -44,15 +48,38 @@ func (w *world) check() {
 			w.violate("S3", "%s is live or under way and in no ledger", name)
 		}
 	}
-	w.checkSecret(token, live)
+	w.checkSecret(token)
+}
+
+// noteLedger keeps account of what is retained on purpose: all that was in the
+// ledger of an ApiToken that went with Retain, until a ledger has it again.
+func (w *world) noteLedger(token *v1alpha1.ApiToken) {
+	if token == nil {
+		if w.retains {
+			maps.Copy(w.retained, w.ledger)
+		}
+		return
+	}
+	w.retains = token.Spec.DeletionPolicy == v1alpha1.DeletionRetain
+	clear(w.ledger)
+	for i := range token.Status.Credentials {
+		name := token.Status.Credentials[i].Name
+		w.ledger[name] = true
+		delete(w.retained, name)
+	}
+}
+
+// theirs drops the names that are retained on purpose: nothing answers for them.
+func (w *world) theirs(names []string) []string {
+	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return w.retained[name] })
 }
 
 // checkSecret judges S2. A gap is accepted with RevokeFirst, and while an old
 // Secret is restored.
-func (w *world) checkSecret(token *v1alpha1.ApiToken, live []string) {
+func (w *world) checkSecret(token *v1alpha1.ApiToken) {
 	gap := token.Status.GapSince != nil && token.Spec.Rotation.Strategy == v1alpha1.RevokeFirst
 	if s := w.secret(); s != nil && token.DeletionTimestamp.IsZero() && !w.restored && !gap {
-		if name := s.Annotations[v1alpha1.AnnotationCredential]; !slices.Contains(live, name) {
+		if name := s.Annotations[v1alpha1.AnnotationCredential]; !w.backend.Live(name) {
 			w.violate("S2", "the Secret holds %s, which is not live", name)
 		}
 	}
@@ -84,7 +111,7 @@ func (w *world) settled() {
 	if token.Spec.Suspend {
 		return
 	}
-	live := w.backend.LiveOf(owner)
+	live := w.theirs(w.backend.LiveOf(owner))
 	entries := token.Status.Credentials
 	switch {
 	case !meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady):
@@ -93,10 +120,32 @@ func (w *world) settled() {
 		w.violate("convergence", "the ledger does not come to one Active entry: %s", summary(token))
 	case !slices.Equal(live, []string{entries[0].Name}):
 		w.violate("convergence", "live in the end: %v, ledger: %s", live, summary(token))
+	case entries[0].ID != w.backend.IDOf(entries[0].Name):
+		w.violate("convergence", "the ledger says that %s has the id %q", entries[0].Name, entries[0].ID)
 	case !w.givesWhatIsDeclared(token, entries[0].Name):
 		w.violate("S5", "%s does not give what is declared", entries[0].Name)
 	case w.secret() == nil || w.secret().Annotations[v1alpha1.AnnotationCredential] != entries[0].Name:
 		w.violate("convergence", "the Secret does not hold the Active credential: %s", summary(token))
+	}
+}
+
+// leftOver reports whether an entry is of no use any more. One that a restored
+// Secret holds is in use.
+func (w *world) leftOver(e v1alpha1.LedgerEntry) bool {
+	s := w.secret()
+	return e.State != v1alpha1.StateActive && (s == nil || s.Annotations[v1alpha1.AnnotationCredential] != e.Name)
+}
+
+// restedOutside judges what has come to rest while the namespace is not admitted:
+// nothing is issued then, and everything else goes its way.
+func (w *world) restedOutside() {
+	token := w.token()
+	switch {
+	case token == nil:
+	case !token.DeletionTimestamp.IsZero():
+		w.violate("convergence", "the ApiToken is deleted and does not go without admission: %s", summary(token))
+	case slices.ContainsFunc(token.Status.Credentials, w.leftOver):
+		w.violate("convergence", "without admission the ledger is not cleared: %s", summary(token))
 	}
 }
 

@@ -99,7 +99,7 @@ type done struct {
 func (w *world) boot(id string) *process {
 	p := &process{w: w, id: id, booted: w.now, woken: true, events: make(chan any), resume: make(chan command)}
 	w.boots++
-	p.names = w.boots << 32
+	p.names = w.boots << 16
 	managed, err := labels.NewRequirement(v1alpha1.LabelManaged, selection.Exists, nil)
 	if err != nil {
 		panic(err)
@@ -130,7 +130,7 @@ func (p *process) Read(b []byte) (int, error) {
 	}
 	p.names++
 	clear(b)
-	binary.BigEndian.PutUint64(b, p.names)
+	binary.BigEndian.PutUint64(b, p.names<<16) // a name carries the first 50 bits
 	return len(b), nil
 }
 
@@ -260,10 +260,11 @@ var providerFaults = map[fault]fake.FaultKind{
 	rejected: fake.Reject, partial: fake.Partial, hidden: fake.Hide, ignored: fake.Ignore,
 }
 
-// Facts implements apitoken.Providers: one provider, always ready.
+// Facts implements apitoken.Providers: one provider, always ready, that may no
+// longer admit the namespace.
 func (p *process) Facts(context.Context, connections.Key, string) (connections.Facts, error) {
 	return connections.Facts{
-		Found: true, Ready: true, Admitted: true, Account: fake.DefaultAccount,
+		Found: true, Ready: true, Admitted: !p.w.outside, Account: fake.DefaultAccount,
 		DriverType: fake.Type, Driver: p.w.driver, Capabilities: p.w.driver.Capabilities(),
 	}, nil
 }

@@ -66,6 +66,8 @@ var (
 	changeInPlace     = Scenario{Name: "change scopes in place", patience: soon, prepare: changesInPlace, story: []func(*world){changeScopes, changeScopesBack}}
 	oneSlot           = Scenario{Name: "rotate with one slot", patience: long, prepare: oneSlotLeft, story: []func(*world){timeToRotate, raiseGeneration}}
 	crowded           = Scenario{Name: "rotate when there is a slot", patience: soon, prepare: noSlotLeft, story: []func(*world){timeToRotate, strangerLeaves}}
+	retainAndRecreate = Scenario{Name: "retain, forge the Secret, create again, delete", patience: long,
+		story: []func(*world){timeToRotate, retainToken, forgeSecret, createAgain, deleteToken}}
 	loseTheSecretSoon = Scenario{Name: "issue, lose the Secret at once", patience: soon, story: []func(*world){deleteSecret}}
 )
 
@@ -76,6 +78,7 @@ func Scenarios() []Scenario {
 		{Name: "rotate, edit the Secret", patience: long, story: []func(*world){timeToRotate, editSecret}},
 		{Name: "change scopes, rotate on request", patience: long, story: []func(*world){changeScopes, raiseGeneration}},
 		changeInPlace, oneSlot, crowded,
+		retainAndRecreate,
 		{Name: "rotate, the namespace terminates", patience: soon, story: []func(*world){timeToRotate, terminateNamespace}},
 	}
 }
@@ -110,6 +113,39 @@ func deleteToken(w *world) {
 	w.note("a user deletes the ApiToken")
 	w.server.Delete(apifakeToken)
 }
+
+// retainToken deletes the ApiToken and keeps its credential.
+func retainToken(w *world) {
+	w.editToken("deletionPolicy to Retain", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain })
+	deleteToken(w)
+}
+
+// createAgain creates an ApiToken of the same name, as a backup tool or a user does.
+func createAgain(w *world) {
+	if w.token() != nil || namespaceTerminates(w) {
+		return
+	}
+	w.note("a user creates the ApiToken again")
+	w.quiet(func() { must(w.server.Client(nil).Create(context.Background(), w.declared.DeepCopy())) })
+}
+
+// forgeSecret writes into the Secret's annotations what would hurt if it were believed.
+func forgeSecret(w *world) {
+	s := w.secret()
+	if s == nil || !s.DeletionTimestamp.IsZero() {
+		return
+	}
+	w.note("a user forges the annotations of the Secret")
+	s = s.DeepCopy()
+	s.Annotations[v1alpha1.AnnotationCredentialID] = victimID
+	s.Annotations[v1alpha1.AnnotationIssuedAt] = "2000-01-01T00:00:00Z"
+	s.Annotations[v1alpha1.AnnotationExpiresAt] = "2100-01-01T00:00:00Z"
+	s.Annotations[v1alpha1.AnnotationRotation] = "9000000000000000000"
+	w.write(s)
+}
+
+// victimID is the id of the first credential that is made in an account.
+const victimID = "FAKE0001"
 
 func deleteSecret(w *world) {
 	w.note("a user deletes the Secret")
@@ -196,6 +232,8 @@ var users = []user{
 	{name: "the ApiToken is deleted", possible: hasToken, do: deleteToken},
 	{name: "the namespace terminates", possible: hasToken, do: terminateNamespace},
 	{name: "the Secret is edited", possible: hasSecret, do: editSecret},
+	{name: "the Secret is forged", possible: hasSecret, do: forgeSecret},
+	{name: "admission is lost", possible: hasToken, do: func(w *world) { w.admit(false) }},
 	{name: "scopes change", possible: hasToken, do: changeScopes},
 	{name: "an old Secret is restored", possible: func(w *world) bool { return w.old != nil && hasToken(w) }, do: restoreSecret},
 	{name: "the wall clock jumps back", do: func(w *world) { w.skew -= 2 * time.Minute }},

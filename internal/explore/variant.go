@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/controllers/apitoken"
@@ -144,7 +145,26 @@ func broken() []variant {
 		{name: "give up the credential in use without RevokeFirst", story: crowded,
 			deviations: []string{"crash"}, breaks: "S2",
 			see: func(o *plan.Observation) { o.Token.Spec.Rotation.Strategy = v1alpha1.RevokeFirst }},
+		{name: "believe the id in a Secret", story: retainAndRecreate, breaks: "S6", judge: believeID},
+		{name: "stop revoking without admission", story: loseTheSecret,
+			deviations: []string{"admission is lost"}, breaks: "convergence",
+			judge: func(o plan.Observation, d plan.Decision) plan.Decision {
+				if _, revokes := d.Action.(plan.Revoke); revokes && !o.Provider.Admitted {
+					d.Action = plan.Wait{}
+				}
+				return d
+			}},
 	}
+}
+
+// believeID adopts a credential with the id that the Secret's annotations say,
+// which in its story a user has forged.
+func believeID(_ plan.Observation, d plan.Decision) plan.Decision {
+	if a, ok := d.Action.(plan.AdoptRestored); ok {
+		a.Terms.ID = victimID
+		d.Action = a
+	}
+	return d
 }
 
 // revokeOnConflict takes any error of a publish for somebody else's write.
@@ -191,8 +211,12 @@ func adoptRevoked() variant {
 			for i := range o.Ledger {
 				e := &o.Ledger[i]
 				held := o.Secret.Live && o.Secret.Exists && e.Name == o.Secret.Credential
-				if held && e.State == v1alpha1.StateRetiring && !o.Token.Deleting {
-					return plan.Decision{Action: plan.Adopt{Name: e.Name}, State: plan.Progressing, Reason: v1alpha1.ReasonResolving}
+				if held && e.State == v1alpha1.StateRetiring && e.IssuedAt != nil && !o.Token.Deleting {
+					terms := plan.Terms{
+						ID: e.ID, Account: e.Account, IssuedAt: e.IssuedAt.Time, ExpiresAt: e.ExpiresAt.Time, Lifetime: time.Duration(e.LifetimeSeconds) * time.Second,
+						Fingerprint: e.Fingerprint, RotationGeneration: e.RotationGeneration,
+					}
+					return plan.Decision{Action: plan.Adopt{Name: e.Name, Terms: terms}, State: plan.Progressing, Reason: v1alpha1.ReasonResolving}
 				}
 			}
 			return d

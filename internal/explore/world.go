@@ -42,11 +42,19 @@ type world struct {
 	variant   variant
 	processes map[string]*process
 	current   *process
+	declared  *v1alpha1.ApiToken // as it was created first
 	choose    chooser
 	story     []func(*world)
 	patience  time.Duration
 	used      map[string]bool
 	old       *corev1.Secret // what a user may restore
+	outside   bool           // the namespace is not admitted
+	lost      time.Duration  // since when
+	victim    string         // somebody else's credential in the account; empty: none
+	// ledger are the names that were last seen in the ledger; retained those that an
+	// ApiToken has left behind on purpose, until a ledger has them again.
+	ledger, retained map[string]bool
+	retains          bool
 
 	now       time.Duration
 	skew      time.Duration
@@ -80,14 +88,22 @@ func (w *world) advance(d time.Duration) {
 
 // newWorld makes an empty cluster, two processes, and an ApiToken to be.
 func newWorld(s Scenario, v variant, c chooser) *world {
-	w := &world{variant: v, choose: c, used: map[string]bool{}, story: slices.Clone(s.story), patience: s.patience}
+	w := &world{
+		variant: v, choose: c, used: map[string]bool{}, story: slices.Clone(s.story), patience: s.patience,
+		ledger: map[string]bool{}, retained: map[string]bool{},
+	}
 	w.server = apifake.NewServer(w.wall)
 	w.backend = fake.NewBackend(worldClock{w})
 	w.backend.OnCall = w.onProviderCall
+	w.backend.ObeysIDs = true
 	w.driver = fake.New(w.backend)
+	w.declared = s.token(w.driver)
+	if w.driver.Caps.MaxLive == 0 {
+		w.victim = w.backend.Stranger(1)[0]
+	}
 	w.quiet(func() {
 		must(w.server.Client(nil).Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tokenKey.Namespace}}))
-		must(w.server.Client(nil).Create(context.Background(), s.token(w.driver)))
+		must(w.server.Client(nil).Create(context.Background(), w.declared.DeepCopy()))
 	})
 	w.processes = map[string]*process{}
 	for _, id := range []string{"a", "b"} {
@@ -167,6 +183,9 @@ func (w *world) idle(p *process) bool {
 	limit := horizon
 	if len(w.story) > 0 {
 		limit = w.patience
+	} else if w.outside && w.now-w.lost > horizon {
+		w.readmit() // what is left is looked at again and again
+		return true
 	}
 	if p.wake > 0 && p.wake-w.now <= limit {
 		w.advance(p.wake - w.now)
@@ -189,7 +208,26 @@ func (w *world) idle(p *process) bool {
 		w.advance(landsWithin)
 		return true
 	}
+	if w.outside {
+		w.readmit()
+		return true
+	}
 	return false
+}
+
+// readmit admits the namespace after everything has come to rest without.
+func (w *world) readmit() {
+	w.restedOutside()
+	w.note("the namespace is admitted again")
+	w.admit(true)
+}
+
+// admit changes whether the namespace is admitted, which every process learns.
+func (w *world) admit(admitted bool) {
+	w.outside, w.lost = !admitted, w.now
+	for _, p := range w.processes {
+		p.woken = true
+	}
 }
 
 // stop ends the processes that are still in a pass.

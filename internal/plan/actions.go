@@ -27,9 +27,17 @@ type (
 	Purge struct{ Settled bool }
 
 	// Adopt makes an attempt whose credential the Secret holds the Active one.
-	Adopt struct{ Name string }
+	Adopt struct {
+		Name  string
+		Terms Terms
+	}
 	// AdoptRestored makes the credential the Secret names the first ledger entry.
-	AdoptRestored struct{ Name string }
+	AdoptRestored struct {
+		Name  string
+		Terms Terms
+	}
+	// Identify asks the provider for the id of a credential that was adopted.
+	Identify struct{ Name string }
 	// Abandon gives up an attempt; with Fence the Secret is written first, so that
 	// a paused process cannot publish it any more.
 	Abandon struct {
@@ -50,8 +58,12 @@ type (
 	// Republish puts the Active credential, which was kept, back into the Secret.
 	Republish struct{ Name string }
 	// GiveUp moves the Active credential to Retiring, due now, although there is no
-	// other one yet: the workload is without access until there is.
-	GiveUp struct{ Name string }
+	// other one yet: the workload is without access until there is. Charged: the
+	// rotation that begins with it costs one from the mint budget.
+	GiveUp struct {
+		Name    string
+		Charged bool
+	}
 	// TryPublish sends the Secret as a dry run.
 	TryPublish struct{}
 	// BeginRevoke moves settled attempts to Retiring, due now.
@@ -81,6 +93,7 @@ func (Release) action()         {}
 func (Purge) action()           {}
 func (Adopt) action()           {}
 func (AdoptRestored) action()   {}
+func (Identify) action()        {}
 func (Abandon) action()         {}
 func (Issue) action()           {}
 func (TryPublish) action()      {}

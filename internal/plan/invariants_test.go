@@ -10,6 +10,7 @@ import (
 	"time"
 
 	gocmp "github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
@@ -35,6 +36,8 @@ var invariants = []invariant{
 	{"only attempts that the Secret names are adopted", 1, adopts},
 	{"only attempts that the Secret does not name are given up", 1, abandons},
 	{"what the Secret names is not revoked, and nothing that may still take effect", 1, revokes},
+	{"no provider is called for an ApiToken that does not exist for it", 1, admits},
+	{"losing admission stops nothing but what issues", 3, keepsGoing},
 	{"an ApiToken goes only when it is being deleted and nothing is left", 1, leaves},
 	{"a Secret is deleted only at the end of access, and only ours", 1, endsAccess},
 	{"a decision asks for no look twice, and looks end", 3, looks},
@@ -223,8 +226,8 @@ func issues(o *plan.Observation, d plan.Decision) string {
 		"16 attempts are not settled":               unsettled(o) >= plan.MaxUnsettled,
 		"the ledger is full":                        len(o.Ledger) >= plan.MaxLedger,
 		"the budget is empty":                       ok && issue.Charged && left.Remaining == 0,
-		"the schedule is free":                      ok && issue.Charged && issue.Reason == plan.IssueScheduled,
-		"what is not due is paid for":               ok && !issue.Charged && !anyDue(o),
+		"the schedule is free":                      ok && issue.Charged && issue.Reason == plan.IssueScheduled && halfLived(o),
+		"what is not due is paid for":               ok && !issue.Charged && !(anyDue(o) && halfLived(o)),
 		"the backoff runs":                          t.Retry != nil && o.Now.Before(t.Retry.NotBefore.Time),
 		"the last publish was refused":              ok && t.PublishRefused,
 		"the provider cannot issue":                 !p.Found || !p.Ready || !p.Admitted || p.Deleting,
@@ -260,10 +263,17 @@ func adopts(o *plan.Observation, d plan.Decision) string {
 		if s := find(o, a.Name).State; !names(o, a.Name) || !o.Token.Owns(a.Name) || (s != v1alpha1.StateMinting && s != v1alpha1.StateAbandoned) {
 			return "the entry is neither Minting nor Abandoned, or not ours, or the Secret does not name it"
 		}
+		if e := find(o, a.Name); a.Terms.ID != e.ID || !a.Terms.ExpiresAt.Equal(e.ExpiresAt.Time) || a.Terms.RotationGeneration != e.RotationGeneration {
+			return "the ledger does not say these terms"
+		}
 	}
 	if a, ok := d.Action.(plan.AdoptRestored); ok {
 		if !names(o, a.Name) || !lost(o) || o.Restored == nil || !o.Restored.Live {
 			return "the credential is not known to be live, or not lost"
+		}
+		if t := a.Terms; t.ID != o.Restored.ID || t.ExpiresAt.After(plan.ExpiryFor(&o.Token.Spec, o.Now, 0)) ||
+			t.RotationGeneration > o.Token.Spec.Rotation.Generation {
+			return "the Secret is believed more than it may be"
 		}
 	}
 	return ""
@@ -313,6 +323,40 @@ func revoked(o *plan.Observation, state v1alpha1.CredentialState, all []string) 
 		case state == v1alpha1.StateRetiring && !o.Provider.Found:
 			return "there is no provider"
 		}
+	}
+	return ""
+}
+
+// calls reports whether an action calls the provider.
+func calls(a plan.Action) bool {
+	switch a.(type) { //nolint:gochecksumtype // the rest calls nobody
+	case plan.FindRestored, plan.CountSlots, plan.Purge, plan.Issue, plan.Update, plan.Revoke, plan.Identify:
+		return true
+	default:
+		return false
+	}
+}
+
+func admits(o *plan.Observation, d plan.Decision) string {
+	if calls(d.Action) && o.Access() == plan.NoAccess {
+		return fmt.Sprintf("%T calls a provider for which this ApiToken does not exist", d.Action)
+	}
+	return ""
+}
+
+// keepsGoing: losing admission stops nothing but what issues.
+func keepsGoing(o *plan.Observation, d plan.Decision) string {
+	outside := copied(o)
+	outside.Provider.Admitted = false
+	if outside.Access() == plan.NoAccess {
+		return ""
+	}
+	switch d.Action.(type) { //nolint:gochecksumtype // these issue, or prepare it; or nothing is done
+	case plan.Issue, plan.TryPublish, plan.CountSlots, plan.Update, plan.Wait, plan.ReadSecret:
+		return ""
+	}
+	if without := plan.Next(outside); !reflect.DeepEqual(sorted(d.Action), sorted(without.Action)) {
+		return fmt.Sprintf("without admission it is %T %+v", without.Action, without.Action)
 	}
 	return ""
 }
@@ -475,6 +519,22 @@ func tells(_ *plan.Observation, d plan.Decision) string {
 		return "there is no message"
 	}
 	return ""
+}
+
+// halfLived reports whether half of the lifetime that was asked for has passed
+// since the last reservation.
+func halfLived(o *plan.Observation) bool {
+	var last time.Time
+	for _, e := range o.Ledger {
+		for _, t := range []*metav1.Time{e.ReservedAt, e.IssuedAt} {
+			if t != nil && t.After(last) {
+				last = t.Time
+			}
+		}
+	}
+	return slices.ContainsFunc(o.Ledger, func(e plan.Entry) bool {
+		return e.State == v1alpha1.StateActive && !o.Now.Before(last.Add(e.ExpiresAt.Sub(e.IssuedAt.Time)/2))
+	})
 }
 
 // anyDue reports whether an Active credential has come to its rotation or its end.

@@ -46,6 +46,9 @@ var rules = []rule{
 	{"begin-revoke", beginRevoke},
 	{"revoke", revoke},
 
+	// What the provider has to add to a credential that was adopted.
+	{"identify", identify},
+
 	// Nothing to do, and why.
 	{"foreign-credential", foreignCredentialWait},
 	{"account-changed", accountChangedWait},

@@ -87,6 +87,7 @@ var tables = map[string]map[string]nextCase{
 	"slots":      slotCases,
 	"update":     updateCases,
 	"person":     personCases,
+	"identify":   identifyCases,
 }
 
 func TestNext(t *testing.T) {

@@ -37,7 +37,7 @@ func observe(changes ...change) plan.Observation {
 		Secret: plan.Secret{
 			Trusted: true, Exists: true, Name: "training", Owner: `ApiToken "training"`,
 			Credential: "own-active", Intact: true, LayoutCurrent: true,
-			Facts: plan.CredentialFacts{Account: account, Revision: 7},
+			Facts: plan.CredentialFacts{Account: account, Fingerprint: fingerprint, Revision: 7},
 		},
 		Provider: plan.Provider{
 			Found: true, Ready: true, Admitted: true, Account: account,
@@ -91,8 +91,26 @@ func active(name string) plan.Entry {
 // attempt is a ledger entry that never became Active; settlesIn 0: it is settled.
 func attempt(name string, state v1alpha1.CredentialState, settlesIn time.Duration) plan.Entry {
 	return plan.Entry{Settled: settlesIn == 0, SettlesIn: settlesIn, LedgerEntry: v1alpha1.LedgerEntry{
-		Name: name, State: state, Account: account, ReservedAt: at(now.Add(-time.Minute)),
+		Name: name, State: state, Account: account, ReservedAt: at(reservedAt),
+		ExpiresAt: at(reservedAt.Add(plan.DefaultLifetime)), LifetimeSeconds: int64(plan.DefaultLifetime / time.Second), Fingerprint: fingerprint,
 	}}
+}
+
+// reservedAt is when every attempt was reserved.
+var reservedAt = now.Add(-time.Minute)
+
+// adopting is the adoption of such an attempt: what was reserved, without an id.
+func adopting(name string) plan.Adopt {
+	return plan.Adopt{Name: name, Terms: plan.Terms{
+		Account: account, IssuedAt: reservedAt, ExpiresAt: reservedAt.Add(plan.DefaultLifetime), Lifetime: plan.DefaultLifetime,
+		Fingerprint: fingerprint, Revision: 7,
+	}}
+}
+
+// nameless is the entry before the provider has shown its id.
+func nameless(e plan.Entry) plan.Entry {
+	e.ID = ""
+	return e
 }
 
 // retiring is an entry that was Active and may go in a while; below 0: it is due.
@@ -225,7 +243,12 @@ func lostStatus(o *plan.Observation) {
 
 // answered: the provider was asked for the credential that the Secret names.
 func answered(live bool) change {
-	return func(o *plan.Observation) { o.Restored = &plan.Restored{Live: live} }
+	return func(o *plan.Observation) {
+		o.Restored = &plan.Restored{Live: live, Account: account}
+		if live {
+			o.Restored.ID = "AKIA" + o.Secret.Credential
+		}
+	}
 }
 
 // Changes of the provider.

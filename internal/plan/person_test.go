@@ -35,7 +35,7 @@ func otherAddress(o *plan.Observation) {
 
 // handIssue is what issuing a credential that was handed over looks like.
 func handIssue(revision int64) plan.Issue {
-	return plan.Issue{Reason: plan.IssueHandedOver, Revision: revision}
+	return plan.Issue{Reason: plan.IssueHandedOver, Revision: revision, Charged: true}
 }
 
 var personCases = map[string]nextCase{
@@ -54,6 +54,16 @@ var personCases = map[string]nextCase{
 		reason: "Who hands a credential over wants it used.",
 		given:  given(live, byHand, handed),
 		rule:   "issue", action: handIssue(8), state: plan.Progressing, code: v1alpha1.ReasonReissuing,
+	},
+	"handed over when a rotation is due": {
+		reason: "That one is on the schedule.",
+		given:  given(live, byHand, handed, ledger(ending("own-active", 2*time.Hour)), byHand),
+		rule:   "issue", action: plan.Issue{Reason: plan.IssueHandedOver, Revision: 8}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
+	},
+	"adopted, and its id not known": {
+		reason: "The id is read from the key once the data plane accepts that.",
+		given:  given(live, byHand, ledger(madeByHand(nameless(active("own-active")))), byHand),
+		rule:   "identify", action: plan.Identify{Name: "own-active"}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"handed over and refused": {
 		reason: "It is not tried again and again; the message says why.",

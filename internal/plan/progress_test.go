@@ -149,6 +149,8 @@ func perform(o *plan.Observation, action plan.Action) {
 		o.Ledger = append(o.Ledger, attempt(a.Name, v1alpha1.StateMinting, 0))
 		o.Token.Revision = max(o.Token.Revision, o.Secret.Facts.Revision)
 		activate(o, a.Name)
+	case plan.Identify:
+		edit(o, a.Name, func(e *plan.Entry) { e.ID = "AKIA" + e.Name })
 	case plan.Abandon:
 		edit(o, a.Name, func(e *plan.Entry) { e.State = v1alpha1.StateAbandoned })
 	case plan.Issue:

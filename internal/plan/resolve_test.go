@@ -116,47 +116,47 @@ var resolveCases = map[string]nextCase{
 	"Secret names the attempt": {
 		reason: "A Secret naming a Minting entry is adopted: the publish went through, the record did not.",
 		given:  given(live, holding("own-new"), beside(mint)),
-		rule:   "adopt", action: plan.Adopt{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving, says: []string{"own-new"},
+		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving, says: []string{"own-new"},
 	},
 	"Secret names an attempt given up": {
 		reason: "A Secret naming an Abandoned entry is adopted: a paused process published after all.",
 		given:  given(live, holding("own-new"), beside(givenUp)),
-		rule:   "adopt", action: plan.Adopt{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"Secret names a settled attempt given up": {
 		reason: "Settled or not, what the Secret holds is in use.",
 		given:  given(live, holding("own-new"), beside(attempt("own-new", v1alpha1.StateAbandoned, 0))),
-		rule:   "adopt", action: plan.Adopt{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"Secret names the second of two attempts": {
 		reason: "The named one is adopted before any other is given up.",
 		given:  given(live, holding("own-2"), beside(mint, attempt("own-2", v1alpha1.StateMinting, time.Minute))),
-		rule:   "adopt", action: plan.Adopt{Name: "own-2"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "adopt", action: adopting("own-2"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"first attempt, in the Secret": {
 		reason: "The same without an Active entry.",
 		given:  given(live, holding("own-new"), ledger(mint)),
-		rule:   "adopt", action: plan.Adopt{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"adopt while suspended": {
 		reason: "suspend stops reservations only; resolving attempts goes on.",
 		given:  given(live, suspend, holding("own-new"), beside(mint)),
-		rule:   "adopt", action: plan.Adopt{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"adopt without a provider": {
 		reason: "Adopting needs no provider call.",
 		given:  given(live, missing, holding("own-new"), beside(mint)),
-		rule:   "adopt", action: plan.Adopt{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"adopt after the hard end": {
 		reason: "Only what the ledger calls Active is retired in order, so it is adopted first.",
 		given:  given(live, endsIn(-time.Hour), holding("own-new"), beside(mint)),
-		rule:   "adopt", action: plan.Adopt{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"adopt a Secret that was edited": {
 		reason: "Its credential is in use; what was edited is repaired afterwards.",
 		given:  given(live, edited, holding("own-new"), beside(mint)),
-		rule:   "adopt", action: plan.Adopt{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"Secret names a Retiring entry": {
 		reason: "A Retiring entry is never adopted: its revocation may have begun. The Secret counts as missing.",

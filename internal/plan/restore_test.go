@@ -1,15 +1,44 @@
 package plan_test
 
 import (
+	"math"
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
 
 // restored: the status was lost, the Secret is there, and it was read.
 var restored = all(lostStatus, live)
+
+// adoptingRestored is what adopting the credential of a lost status looks like: its
+// id is the provider's, and it ends when one that is issued now would.
+var adoptingRestored = adoptingRestoredUntil(now.Add(plan.DefaultLifetime))
+
+func adoptingRestoredUntil(end time.Time) plan.AdoptRestored {
+	return plan.AdoptRestored{Name: "own-active", Terms: plan.Terms{
+		ID: "AKIAown-active", Account: account, IssuedAt: now, ExpiresAt: end, Lifetime: end.Sub(now), Fingerprint: fingerprint, Revision: 7,
+	}}
+}
+
+// said changes what the Secret's annotations say.
+func said(edit func(*plan.CredentialFacts)) change {
+	return func(o *plan.Observation) { edit(&o.Secret.Facts) }
+}
+
+// shown changes what the provider shows of the credential.
+func shown(edit func(*plan.Restored)) change {
+	return func(o *plan.Observation) { edit(o.Restored) }
+}
+
+// restoredTerms is the adoption with other terms.
+func restoredTerms(edit func(*plan.Terms)) plan.AdoptRestored {
+	a := adoptingRestored
+	edit(&a.Terms)
+	return a
+}
 
 var restoreCases = map[string]nextCase{
 	"not read yet": {
@@ -25,7 +54,70 @@ var restoreCases = map[string]nextCase{
 	"still live": {
 		reason: "Still live: adopt it under its old name.",
 		given:  given(restored, answered(true)),
-		rule:   "adopt-restored", action: plan.AdoptRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "adopt-restored", action: adoptingRestored, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"the Secret says an earlier expiry": {
+		reason: "An annotation can only take time away.",
+		given:  given(restored, answered(true), said(func(f *plan.CredentialFacts) { f.ExpiresAt = now.Add(time.Hour) })),
+		rule:   "adopt-restored", action: restoredTerms(func(t *plan.Terms) { t.ExpiresAt = now.Add(time.Hour) }),
+		state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"the Secret says a later expiry": {
+		reason: "Anyone who can write the Secret can write that: nothing lives longer than declared.",
+		given:  given(restored, answered(true), said(func(f *plan.CredentialFacts) { f.ExpiresAt = now.Add(100 * 365 * 24 * time.Hour) })),
+		rule:   "adopt-restored", action: adoptingRestored, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"the provider shows when it ends": {
+		reason: "The provider ends it then.",
+		given:  given(restored, answered(true), shown(func(r *plan.Restored) { r.ExpiresAt = now.Add(time.Hour) })),
+		rule:   "adopt-restored", action: restoredTerms(func(t *plan.Terms) { t.ExpiresAt = now.Add(time.Hour) }),
+		state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"the provider shows when it was made": {
+		reason: "Its life began then.",
+		given:  given(restored, answered(true), shown(func(r *plan.Restored) { r.CreatedAt = now.Add(-time.Hour) })),
+		rule:   "adopt-restored", action: restoredTerms(func(t *plan.Terms) { t.IssuedAt = now.Add(-time.Hour) }),
+		state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"several credentials of the name": {
+		reason: "It is live; which id it has is asked for later.",
+		given:  given(restored, answered(true), shown(func(r *plan.Restored) { r.ID = "" })),
+		rule:   "adopt-restored", action: restoredTerms(func(t *plan.Terms) { t.ID = "" }), state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"the Secret says a rotation that was never declared": {
+		reason: "Otherwise raising rotation.generation would do nothing for a long time.",
+		given:  given(restored, answered(true), rotation(3), said(func(f *plan.CredentialFacts) { f.RotationGeneration = 1 << 40 })),
+		rule:   "adopt-restored", action: restoredTerms(func(t *plan.Terms) { t.RotationGeneration = 3 }), state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"the Secret names the last revision": {
+		reason: "The next name has to be possible.",
+		given:  given(restored, answered(true), said(func(f *plan.CredentialFacts) { f.Revision = math.MaxInt64 })),
+		rule:   "adopt-restored", action: restoredTerms(func(t *plan.Terms) { t.Revision = credname.MaxRevision }), state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"the Secret says another account": {
+		reason: "The account that answered is the one that has it.",
+		given:  given(restored, answered(true), said(func(f *plan.CredentialFacts) { f.Account = "" })),
+		rule:   "adopt-restored", action: adoptingRestored, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"not admitted": {
+		reason: "Losing admission takes nothing away: what is live has to be known to be ended.",
+		given:  given(restored, notAdmitted),
+		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"not admitted, after the hard end": {
+		reason: "Access ends whether the namespace is admitted or not.",
+		given:  given(restored, notAdmitted, endsIn(-time.Hour)),
+		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"not admitted, still live": {
+		reason: "It is adopted, so that it is rotated no more, and ended and revoked in order.",
+		given:  given(restored, notAdmitted, answered(true)),
+		rule:   "adopt-restored", action: adoptingRestored, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"provider going": {
+		reason: "It stays until what it issued is revoked, so that has to be known.",
+		given:  given(restored, leaving),
+		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"gone": {
 		reason: "Gone: mint, under a revision that no name has had.",
@@ -126,7 +218,7 @@ var restoreCases = map[string]nextCase{
 	"after the hard end, still live": {
 		reason: "It comes into the ledger first, and is retired from there.",
 		given:  given(restored, endsIn(-time.Hour), answered(true)),
-		rule:   "adopt-restored", action: plan.AdoptRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "adopt-restored", action: adoptingRestoredUntil(now.Add(-time.Hour)), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"after the hard end, gone": {
 		reason: "Only the Secret is left to take away.",

@@ -33,7 +33,7 @@ func neverIssued(o *Observation) (Decision, bool) {
 	if !o.Secret.Live {
 		return deleting(ReadSecret{}, "checking whether the Secret holds a credential"), true
 	}
-	if o.restorable() || o.Provider.Found && o.Provider.Ready {
+	if o.restorable() || o.Provider.Found && o.Provider.Ready && o.Provider.Admitted {
 		return Decision{}, false // asking the provider rules out what a lost status forgot
 	}
 	return deleting(RemoveFinalizer{}, "nothing was ever issued"), true

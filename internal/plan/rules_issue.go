@@ -2,7 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"strings"
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -10,7 +9,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// need says why a new credential is wanted, and whether it costs from the budget.
+// need says why a new credential is wanted, and whether it costs from the budget:
+// each one does, except a rotation that is free.
 func (o *Observation) need() (reason IssueReason, charged, wanted bool) {
 	if o.Token.Deleting || o.ended() {
 		return "", false, false
@@ -18,32 +18,36 @@ func (o *Observation) need() (reason IssueReason, charged, wanted bool) {
 	e := o.active()
 	switch {
 	case o.handedOver():
-		return IssueHandedOver, false, true
+		return IssueHandedOver, !o.free(e), true
 	case e == nil && !o.Token.GapSince.IsZero():
-		return IssueScheduled, false, true // it was paid for, or free, when the old one was given up
+		// The first attempt was paid for, or free, when the old credential was given up.
+		return IssueScheduled, o.lastReserved().After(o.Token.GapSince), true
 	case e == nil:
 		return IssueInitial, true, true
 	}
-	spec := &o.Token.Spec
+	spec, charged := &o.Token.Spec, !o.free(e)
 	switch {
-	case e.ExpiresAt != nil && !o.Now.Before(e.ExpiresAt.Time):
-		return IssueScheduled, false, true
+	case expired(e, o.Now):
+		return IssueScheduled, charged, true
 	case e.Fingerprint != Fingerprint(spec), e.Updating != "":
-		return IssueSpecChanged, !o.due(e), true
+		return IssueSpecChanged, charged, true
 	case spec.Rotation.Generation > e.RotationGeneration:
-		return IssueRotationRequested, !o.due(e), true
+		return IssueRotationRequested, charged, true
 	}
 	if reason, lost := o.secretLost(e); lost {
-		return reason, !o.due(e), true
+		return reason, charged, true
 	}
-	return IssueScheduled, false, o.due(e)
+	return IssueScheduled, charged, o.due(e)
 }
 
-// due reports whether the credential would be rotated now anyway. Then no other
-// reason makes the new one cost anything.
+func expired(e *Entry, now time.Time) bool {
+	return e.ExpiresAt != nil && !now.Before(e.ExpiresAt.Time)
+}
+
+// due reports whether the schedule replaces the credential now.
 func (o *Observation) due(e *Entry) bool {
 	due := RotationDue(o.Token.UID, &o.Token.Spec, &e.LedgerEntry)
-	return !due.IsZero() && !o.Now.Before(due)
+	return expired(e, o.Now) || !due.IsZero() && !o.Now.Before(due)
 }
 
 // secretLost says what is wrong with the Secret of the Active credential.
@@ -148,11 +152,11 @@ func (o *Observation) providerBlocked() (Decision, bool) {
 			"spec.providerRef: %s %q is being deleted and only revokes: create another provider, and an ApiToken that names it", ref.Kind, ref.Name), 0), true
 	case !p.Ready && p.Reason == v1alpha1.ReasonAccountBlocked:
 		return stalled(v1alpha1.ReasonAccountBlocked, fmt.Sprintf(
-			"%s %q cannot issue anything now: %s", ref.Kind, ref.Name, orElse(p.Message, "its account is blocked: settle it with the provider")), 0), true
+			"%s %q cannot issue anything now: %s", ref.Kind, ref.Name, orElse(o.providerMessage(), "its account is blocked: settle it with the provider")), 0), true
 	case !p.Ready:
 		return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonProviderNotReady, Message: fmt.Sprintf(
 			"%s %q is not ready (%s): %s", ref.Kind, ref.Name, orElse(p.Reason, "not checked yet"),
-			orElse(p.Message, "its credentials have not been checked yet"))}, true
+			orElse(o.providerMessage(), "its credentials have not been checked yet"))}, true
 	}
 	return Decision{}, false
 }
@@ -269,11 +273,4 @@ var issueMessages = map[IssueReason]string{
 	IssueSecretLost:        "issuing a new credential because the Secret no longer holds the current one",
 	IssueSecretChanged:     "issuing a new credential because the data of the Secret was changed",
 	IssueHandedOver:        "checking the credential that was handed over",
-}
-
-func orElse(s, fallback string) string {
-	if strings.TrimSpace(s) == "" {
-		return fallback
-	}
-	return s
 }

@@ -49,12 +49,16 @@ func (o *Observation) Task() *Task {
 		}
 	}
 	for i := range o.Ledger {
-		if e := &o.Ledger[i]; e.ByHand && e.ID != "" && o.doomed(e) {
+		if e := &o.Ledger[i]; e.ByHand && InUse(&e.LedgerEntry) && o.doomed(e) {
 			return &Task{Reason: v1alpha1.ReasonDeleteCredential, Message: o.deleteMessage(e)}
 		}
 	}
 	return nil
 }
+
+// InUse reports whether a credential is or was in use, or is known to the
+// provider: an attempt that came to neither has nothing that a person could delete.
+func InUse(e *v1alpha1.LedgerEntry) bool { return e.ID != "" || e.IssuedAt != nil }
 
 // doomed reports whether a credential is only waited for to be gone.
 func (o *Observation) doomed(e *Entry) bool {
@@ -70,7 +74,7 @@ func (o *Observation) makeOrEdit() *Task {
 	if reason, _, _ := o.need(); reason == IssueSpecChanged && o.changeable(e) && o.Provider.Form.Edit != "" {
 		return &Task{Reason: v1alpha1.ReasonEditCredential, Message: fmt.Sprintf(
 			"edit credential %s at the provider (%s) so that it has: %s. Then say so with: kubectl annotate apitoken -n %s %s --overwrite %s=%d",
-			e.ID, o.Provider.Form.Edit, o.fields(), o.Token.Namespace, o.Token.Name, v1alpha1.AnnotationEdited, o.Token.Generation)}
+			Called(&e.LedgerEntry), o.Provider.Form.Edit, o.fields(), o.Token.Namespace, o.Token.Name, v1alpha1.AnnotationEdited, o.Token.Generation)}
 	}
 	why := ""
 	if o.Handover.Refused != "" {
@@ -94,7 +98,8 @@ func (o *Observation) deleteMessage(e *Entry) string {
 	if o.Provider.Form != nil && o.Provider.Form.Revoke != "" {
 		where = o.Provider.Form.Revoke
 	}
+	called := Called(&e.LedgerEntry)
 	return fmt.Sprintf(
 		"delete credential %s at the provider (%s). The operator tries it until it is refused; where it cannot tell, say so with: kubectl annotate apitoken -n %s %s --overwrite %s=%s",
-		e.ID, where, o.Token.Namespace, o.Token.Name, v1alpha1.AnnotationDeleted, e.ID)
+		called, where, o.Token.Namespace, o.Token.Name, v1alpha1.AnnotationDeleted, called)
 }

@@ -32,7 +32,8 @@ func (o *Observation) wantsIssue() bool {
 	return wants && !blocked
 }
 
-// adopt: "A Secret naming a Minting or Abandoned entry is adopted."
+// adopt: "A Secret naming a Minting or Abandoned entry is adopted." It needs no
+// provider: the id is asked for later.
 func adopt(o *Observation) (Decision, bool) {
 	if !o.Secret.Live {
 		return Decision{}, false
@@ -41,7 +42,7 @@ func adopt(o *Observation) (Decision, bool) {
 	if e == nil || !o.owns(e.Name) || !o.holds(e.Name) || (e.State != v1alpha1.StateMinting && e.State != v1alpha1.StateAbandoned) {
 		return Decision{}, false
 	}
-	return progressing(Adopt{Name: e.Name}, v1alpha1.ReasonResolving,
+	return progressing(Adopt{Name: e.Name, Terms: o.reservedTerms(e)}, v1alpha1.ReasonResolving,
 		fmt.Sprintf("the Secret holds credential %s of an earlier attempt", e.Name)), true
 }
 
@@ -58,16 +59,16 @@ func abandon(o *Observation) (Decision, bool) {
 // restorable: the status was lost (nothing was ever reserved under it), and the
 // Secret names a credential made for this ApiToken in this cluster.
 func (o *Observation) restorable() bool {
-	s := o.Secret
-	return o.Token.Revision == 0 && len(o.Ledger) == 0 && s.Live && s.Exists && !s.Foreign &&
-		s.Credential != "" && o.Token.Owns != nil && o.Token.Owns(s.Credential)
+	return o.Token.Revision == 0 && len(o.Ledger) == 0 && o.claims()
 }
 
 func findRestored(o *Observation) (Decision, bool) {
 	if !o.restorable() || o.Restored != nil {
 		return Decision{}, false
 	}
-	if _, blocked := o.providerBlocked(); blocked || o.accountChanged() != nil {
+	// Neither a lost admission nor a provider that is going stops this: what is live
+	// has to be known to be ended.
+	if !o.Provider.Found || !o.Provider.Ready || o.accountChanged() != nil {
 		return Decision{}, false
 	}
 	return progressing(FindRestored{Name: o.Secret.Credential}, v1alpha1.ReasonResolving,
@@ -78,7 +79,7 @@ func adoptRestored(o *Observation) (Decision, bool) {
 	if !o.restorable() || o.Restored == nil || !o.Restored.Live {
 		return Decision{}, false
 	}
-	return progressing(AdoptRestored{Name: o.Secret.Credential}, v1alpha1.ReasonResolving,
+	return progressing(AdoptRestored{Name: o.Secret.Credential, Terms: o.restoredTerms()}, v1alpha1.ReasonResolving,
 		"the credential in the Secret is live and is taken into the ledger"), true
 }
 

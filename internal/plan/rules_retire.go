@@ -193,16 +193,26 @@ func (o *Observation) entryDue(e *Entry) time.Duration {
 			return Recheck
 		}
 	case v1alpha1.StateActive:
-		if e.ExpiresAt == nil || o.ended() {
+		if o.ended() {
 			return 0
 		}
-		if due := RotationDue(o.Token.UID, &o.Token.Spec, &e.LedgerEntry); o.Now.Before(due) {
-			return o.until(due)
-		}
-		if o.Now.Before(e.ExpiresAt.Time) {
-			return o.until(e.ExpiresAt.Time)
-		}
+		return soonest(e.FindsIn, o.activeDue(e))
 	case v1alpha1.StateMinting:
+	}
+	return 0
+}
+
+// activeDue is how long until the schedule has something to do for the credential
+// in use; 0: never.
+func (o *Observation) activeDue(e *Entry) time.Duration {
+	if e.ExpiresAt == nil {
+		return 0
+	}
+	if due := RotationDue(o.Token.UID, &o.Token.Spec, &e.LedgerEntry); o.Now.Before(due) {
+		return o.until(due)
+	}
+	if o.Now.Before(e.ExpiresAt.Time) {
+		return o.until(e.ExpiresAt.Time)
 	}
 	return 0
 }

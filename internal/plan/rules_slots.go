@@ -24,13 +24,16 @@ type Shared struct {
 
 // Claim is one ApiToken and the strategy it rotates with.
 type Claim struct {
-	// Token is its namespace and name.
-	Token    string
+	Peer
 	Strategy v1alpha1.RotationStrategy
 }
 
-// Holder is one credential and whose it is.
-type Holder struct{ Token, Name string }
+// Holder is one credential and the ApiToken that it belongs to.
+type Holder struct {
+	Peer
+	// Credential is its name.
+	Credential string
+}
 
 // Occupied are all credentials of an account, whoever made them.
 type Occupied struct{ Credentials []provider.Credential }
@@ -50,18 +53,18 @@ func shared(o *Observation) (Decision, bool) {
 		return Decision{}, false
 	}
 	needs := slotsOf(o.Token.Spec.Rotation.Strategy)
-	names := make([]string, 0, len(o.Provider.Shared.Ahead))
+	ahead := make([]Peer, 0, len(o.Provider.Shared.Ahead))
 	for _, c := range o.Provider.Shared.Ahead {
 		needs += slotsOf(c.Strategy)
-		names = append(names, c.Token)
+		ahead = append(ahead, c.Peer)
 	}
-	if needs <= limit || len(names) == 0 {
+	if needs <= limit || len(ahead) == 0 {
 		return Decision{}, false
 	}
 	return stalled(v1alpha1.ReasonProviderShared, fmt.Sprintf(
-		"spec.providerRef: the account of %q may have %d credentials in all, and ApiToken %s uses it: with one more ApiToken neither could be rotated without a gap. "+
+		"spec.providerRef: the account of %q may have %d credentials in all and is used by %s: with one more ApiToken not all could be rotated without a gap. "+
 			"Use another account (for example another user) for this one, or set spec.rotation.strategy: RevokeFirst on all of them, which accepts a gap at each rotation",
-		o.Token.Spec.ProviderRef.Name, limit, strings.Join(names, ", ")), Recheck), true
+		o.Token.Spec.ProviderRef.Name, limit, o.peers(ahead)), Recheck), true
 }
 
 // countSlots asks what the account has, before anything is reserved in it.
@@ -72,40 +75,53 @@ func countSlots(o *Observation) (Decision, bool) {
 	return o.issuing(CountSlots{}), true
 }
 
-// used returns who holds the slots of the account: what the provider shows, and
-// attempts that it may not show yet.
-func (o *Observation) used() []Holder {
+// slot is a credential that takes up one of the account's slots.
+type slot struct {
+	// credential as a message may name it; empty: it is only counted.
+	credential string
+	// whose it is.
+	whose string
+}
+
+// used returns what takes up the slots of the account: what the provider shows,
+// and attempts that it may not show yet.
+func (o *Observation) used() []slot {
 	if o.Occupied == nil {
 		return nil
 	}
-	known := map[string]string{}
-	for i := range o.Ledger {
-		known[o.Ledger[i].Name] = "this ApiToken"
-	}
+	known := map[string]slot{}
 	for _, h := range o.Provider.Shared.Open {
-		known[h.Name] = "ApiToken " + h.Token
+		known[h.Credential] = o.slotOf(h)
 	}
-	var out []Holder
+	for i := range o.Ledger {
+		e := &o.Ledger[i]
+		known[e.Name] = slot{credential: Called(&e.LedgerEntry), whose: "this ApiToken"}
+	}
+	out := make([]slot, 0, len(o.Occupied.Credentials))
 	seen := map[string]bool{}
 	for _, c := range o.Occupied.Credentials {
 		seen[c.Name] = true
-		whose := known[c.Name]
-		if whose == "" {
-			whose = "not this operator's, or another ApiToken's"
-		}
-		out = append(out, Holder{Token: whose, Name: orElse(c.ID, c.Name)})
+		out = append(out, known[c.Name])
 	}
 	for i := range o.Ledger {
 		if e := &o.Ledger[i]; !e.Settled && e.IssuedAt == nil && !seen[e.Name] {
-			out = append(out, Holder{Token: "an unfinished attempt of this ApiToken", Name: e.Name})
+			out = append(out, slot{credential: e.Name, whose: "an unfinished attempt of this ApiToken"})
 		}
 	}
 	for _, h := range o.Provider.Shared.Open {
-		if !seen[h.Name] {
-			out = append(out, Holder{Token: "an unfinished attempt of ApiToken " + h.Token, Name: h.Name})
+		if !seen[h.Credential] {
+			out = append(out, o.slotOf(h))
 		}
 	}
 	return out
+}
+
+// slotOf is the unfinished attempt of another ApiToken, named only in its own namespace.
+func (o *Observation) slotOf(h Holder) slot {
+	if h.Namespace != o.Token.Namespace {
+		return slot{}
+	}
+	return slot{credential: h.Credential, whose: "an unfinished attempt of ApiToken " + h.Name}
 }
 
 // full reports whether the account was counted and has no free slot.
@@ -118,14 +134,26 @@ func slotsExhausted(o *Observation) (Decision, bool) {
 	if !o.full() {
 		return Decision{}, false
 	}
-	used := o.used()
-	holders := make([]string, 0, len(used))
-	for _, h := range used {
-		holders = append(holders, fmt.Sprintf("%s (%s)", h.Name, h.Token))
-	}
 	return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonSlotsExhausted, After: Recheck, Message: fmt.Sprintf(
 		"the account may have %d credentials in all and has %s. The one in use is not revoked to make room: delete one that is not needed, or wait until a previous one is revoked",
-		o.Provider.Capabilities.MaxLive, strings.Join(holders, ", "))}, true
+		o.Provider.Capabilities.MaxLive, holders(o.used()))}, true
+}
+
+// holders says whose credentials take up the slots.
+func holders(used []slot) string {
+	var parts []string
+	others := 0
+	for _, s := range used {
+		if s.credential == "" {
+			others++
+			continue
+		}
+		parts = append(parts, fmt.Sprintf("%s (%s)", s.credential, s.whose))
+	}
+	if others > 0 {
+		parts = append(parts, fmt.Sprintf("%d not this operator's, or another ApiToken's", others))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // onlyFull reports whether a credential is wanted and nothing stands in its way
@@ -190,7 +218,8 @@ func giveUp(o *Observation) (Decision, bool) {
 	if !o.takesSlot(e) {
 		return Decision{}, false // it would make no room
 	}
-	d := o.issuing(GiveUp{Name: e.Name})
+	_, charged, _ := o.need()
+	d := o.issuing(GiveUp{Name: e.Name, Charged: charged})
 	d.Message = "revoking the credential first: the account has no room for a second one, and spec.rotation.strategy is RevokeFirst"
 	return d, true
 }
@@ -216,6 +245,20 @@ func windowFull(o *Observation) (Decision, bool) {
 		return Decision{}, false
 	}
 	return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonListingWindow, After: Recheck, Message: fmt.Sprintf(
-		"the provider lists its newest %d credentials only, and %d were reserved after attempt %s, whose end is not known: nothing more is issued until it is resolved",
-		o.Provider.Capabilities.Listed, o.Provider.Shared.NewerThanDoubt, o.Provider.Shared.Doubt)}, true
+		"the provider lists its newest %d credentials only, and %d were reserved after %s with an unknown outcome: nothing more is issued until it is resolved",
+		o.Provider.Capabilities.Listed, o.Provider.Shared.NewerThanDoubt, o.doubt())}, true
+}
+
+// doubt names the oldest attempt with an unknown outcome, if the reader may know of it.
+func (o *Observation) doubt() string {
+	name := o.Provider.Shared.Doubt
+	if o.entry(name) != nil {
+		return "attempt " + name
+	}
+	for _, h := range o.Provider.Shared.Open {
+		if h.Credential == name && h.Namespace == o.Token.Namespace {
+			return fmt.Sprintf("attempt %s of ApiToken %s", name, h.Name)
+		}
+	}
+	return "an attempt of another ApiToken"
 }

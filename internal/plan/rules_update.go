@@ -70,5 +70,5 @@ func confirmEdit(o *Observation) (Decision, bool) {
 		return Decision{}, false
 	}
 	return progressing(ConfirmEdit{Name: e.Name}, v1alpha1.ReasonUpdating,
-		fmt.Sprintf("credential %s was edited at the provider, as an annotation says", e.ID)), true
+		fmt.Sprintf("credential %s was edited at the provider, as an annotation says", Called(&e.LedgerEntry))), true
 }

@@ -34,14 +34,24 @@ var gap = all(revokeFirst, twoSlots, live, ledger(retiring("own-active", 0)), ho
 func ahead(strategies ...v1alpha1.RotationStrategy) change {
 	return func(o *plan.Observation) {
 		for _, s := range strategies {
-			o.Provider.Shared.Ahead = append(o.Provider.Shared.Ahead, plan.Claim{Token: "ml/first", Strategy: s})
+			o.Provider.Shared.Ahead = append(o.Provider.Shared.Ahead, plan.Claim{Peer: plan.Peer{Namespace: "ml", Name: "first"}, Strategy: s})
 		}
 	}
 }
 
 // opened: an attempt of another ApiToken may exist unseen.
 func opened(o *plan.Observation) {
-	o.Provider.Shared.Open = []plan.Holder{{Token: "ml/first", Name: "own-open"}}
+	o.Provider.Shared.Open = []plan.Holder{{Peer: plan.Peer{Namespace: "ml", Name: "first"}, Credential: "own-open"}}
+}
+
+// elsewhere moves all other ApiTokens to other namespaces.
+func elsewhere(o *plan.Observation) {
+	for i := range o.Provider.Shared.Ahead {
+		o.Provider.Shared.Ahead[i].Namespace = "victims"
+	}
+	for i := range o.Provider.Shared.Open {
+		o.Provider.Shared.Open[i].Namespace = "victims"
+	}
 }
 
 var slotCases = map[string]nextCase{
@@ -80,7 +90,13 @@ var slotCases = map[string]nextCase{
 		reason: "The one in use is never revoked to make room; the message says who holds the slots.",
 		given:  given(live, twoSlots, rotation(1), counted("own-active", "by hand")),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted, after: time.Minute,
-		says: []string{"AKIAby hand (not this operator's", "AKIAown-active (this ApiToken)", "not revoked to make room"},
+		says: []string{"1 not this operator's", "AKIAown-active (this ApiToken)", "not revoked to make room"},
+	},
+	"another namespace's unfinished attempt counts": {
+		reason: "It is counted and not named: it is none of the reader's business.",
+		given:  given(live, twoSlots, rotation(1), opened, elsewhere, counted("own-active")),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted, after: time.Minute,
+		says: []string{"has AKIAown-active (this ApiToken), 1 not this operator's, or another ApiToken's."},
 	},
 	"an unfinished attempt counts": {
 		reason: "It may exist although the provider does not show it yet.",
@@ -92,7 +108,7 @@ var slotCases = map[string]nextCase{
 		reason: "It may exist although the provider does not show it yet.",
 		given:  given(live, twoSlots, rotation(1), opened, counted("own-active")),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted, after: time.Minute,
-		says: []string{"own-open (an unfinished attempt of ApiToken ml/first)"},
+		says: []string{"own-open (an unfinished attempt of ApiToken first)"},
 	},
 	"an attempt that is shown counts once": {
 		reason: "What the provider shows is counted already.",
@@ -102,7 +118,7 @@ var slotCases = map[string]nextCase{
 	"revoke first gives up": {
 		reason: "The ApiToken accepts a gap, and nothing else makes room.",
 		given:  given(live, twoSlots, revokeFirst, rotation(1), counted("own-active", "own-other")),
-		rule:   "give-up", action: plan.GiveUp{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
+		rule:   "give-up", action: plan.GiveUp{Name: "own-active", Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 		says: []string{"RevokeFirst", "no room"},
 	},
 	"revoke first uses a free slot": {
@@ -141,17 +157,41 @@ var slotCases = map[string]nextCase{
 		given:  given(gap, ledger(), budget(0, time.Minute), counted("own-other")),
 		rule:   "issue", action: scheduled, state: plan.Steady, code: v1alpha1.ReasonReissuing,
 	},
+	"in the gap, the second attempt is paid for": {
+		reason: "The first one was cut off. A gap does not make any number of attempts free.",
+		given: given(gap, ledger(attempt("own-new", v1alpha1.StateAbandoned, 0)),
+			entry(func(e *plan.Entry) { e.ReservedAt = at(now.Add(-time.Second)) }), counted()),
+		rule: "issue", action: plan.Issue{Reason: plan.IssueScheduled, Revision: 8, Charged: true}, state: plan.Steady, code: v1alpha1.ReasonReissuing,
+	},
+	"revoke first on the schedule": {
+		reason: "A scheduled rotation is free, with a gap too.",
+		given:  given(live, twoSlots, revokeFirst, ledger(ending("own-active", 2*time.Hour)), counted("own-active", "own-other")),
+		rule:   "give-up", action: plan.GiveUp{Name: "own-active"}, state: plan.Steady, code: v1alpha1.ReasonReissuing,
+	},
 	"a second ApiToken": {
 		reason: "Neither could then be rotated without a gap.",
 		given:  given(unissued, live, twoSlots, ahead(v1alpha1.MakeBeforeBreak)),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderShared, after: time.Minute,
-		says: []string{"ml/first", "2 credentials in all", "RevokeFirst"},
+		says: []string{"used by ApiToken first:", "2 credentials in all", "RevokeFirst"},
+	},
+	"a second ApiToken, the first one in another namespace": {
+		reason: "Objects of other namespaces are not named.",
+		given:  given(unissued, live, twoSlots, ahead(v1alpha1.MakeBeforeBreak), elsewhere),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderShared, after: time.Minute,
+		says: []string{"used by 1 ApiToken of another namespace:", "RevokeFirst"},
+	},
+	"a fourth ApiToken": {
+		reason: "Those of the reader's namespace are named, the others counted.",
+		given: given(unissued, live, twoSlots, ahead(v1alpha1.MakeBeforeBreak, v1alpha1.MakeBeforeBreak), elsewhere,
+			ahead(v1alpha1.RevokeFirst)),
+		rule: "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderShared, after: time.Minute,
+		says: []string{"used by ApiToken first and 2 ApiTokens of other namespaces:", "RevokeFirst"},
 	},
 	"a second ApiToken that alone accepts a gap": {
 		reason: "The first one still needs both slots.",
 		given:  given(unissued, live, twoSlots, revokeFirst, ahead(v1alpha1.MakeBeforeBreak)),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderShared, after: time.Minute,
-		says: []string{"ml/first", "RevokeFirst"},
+		says: []string{"ApiToken first", "RevokeFirst"},
 	},
 	"two ApiTokens that accept a gap": {
 		reason: "Each needs one slot.",
@@ -162,7 +202,7 @@ var slotCases = map[string]nextCase{
 		reason: "There is no slot for it at all.",
 		given:  given(unissued, live, twoSlots, revokeFirst, ahead(v1alpha1.RevokeFirst, v1alpha1.RevokeFirst)),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderShared, after: time.Minute,
-		says: []string{"ml/first", "another account"},
+		says: []string{"the ApiTokens first, first", "another account"},
 	},
 	"the list window is full": {
 		reason: "An attempt whose end is not known must stay listed.",
@@ -171,7 +211,16 @@ var slotCases = map[string]nextCase{
 			o.Provider.Shared.NewerThanDoubt, o.Provider.Shared.Doubt = 50, "own-doubt"
 		}),
 		rule: "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonListingWindow, after: time.Minute,
-		says: []string{"newest 100", "own-doubt"},
+		says: []string{"newest 100", "after an attempt of another ApiToken"},
+	},
+	"the list window is full because of an attempt of its own": {
+		reason: "That one is named.",
+		given: given(live, rotation(1), beside(attempt("own-doubt", v1alpha1.StateAbandoned, time.Minute)), func(o *plan.Observation) {
+			o.Provider.Capabilities.Listed = 100
+			o.Provider.Shared.NewerThanDoubt, o.Provider.Shared.Doubt = 50, "own-doubt"
+		}),
+		rule: "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonListingWindow, after: time.Minute,
+		says: []string{"after attempt own-doubt"},
 	},
 	"the list window has room": {
 		reason: "49 newer ones leave it listed.",

@@ -41,6 +41,7 @@ var kinds = []func(name string) plan.Entry{
 	func(n string) plan.Entry { return attempt(n, v1alpha1.StateMinting, 0) },
 	func(n string) plan.Entry { return by(other, attempt(n, v1alpha1.StateMinting, 70*time.Second)) },
 	func(n string) plan.Entry { return active(n) },
+	func(n string) plan.Entry { return nameless(active(n)) },
 	func(n string) plan.Entry { return by(other, active(n)) },
 	func(n string) plan.Entry { return ending(n, 10*time.Hour) },
 	func(n string) plan.Entry { return ending(n, -time.Hour) },

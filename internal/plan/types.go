@@ -79,6 +79,9 @@ type Entry struct {
 	// ProvesIn is how long until it is tried again to prove that a person has
 	// deleted it; 0: now, or it was not tried.
 	ProvesIn time.Duration
+	// FindsIn is how long until the provider is asked again for its id; 0: now, or
+	// it was not asked.
+	FindsIn time.Duration
 }
 
 // Secret is the target Secret. Without Live it comes from the metadata cache
@@ -107,16 +110,27 @@ type Secret struct {
 	Facts CredentialFacts
 }
 
-// CredentialFacts are the annotations that say which credential a Secret holds.
+// CredentialFacts are the annotations that describe the credential in a Secret.
+// Anyone who can write the Secret can write them, so a decision never takes more
+// from them than its rule says, and never an id.
 type CredentialFacts struct {
-	ID, Account, Fingerprint string
-	RotationGeneration       int64
-	Revision                 int64
-	IssuedAt, ExpiresAt      time.Time
+	Account, Fingerprint string
+	RotationGeneration   int64
+	Revision             int64
+	ExpiresAt            time.Time
 }
 
-// Restored says what the provider knows of the credential a Secret names.
-type Restored struct{ Live bool }
+// Restored is what the provider shows of the credential that a Secret names.
+type Restored struct {
+	// Live: it still gives access.
+	Live bool
+	// Account that was asked.
+	Account string
+	// ID of the only credential of that name; empty when there are several.
+	ID string
+	// CreatedAt and ExpiresAt are zero when the provider does not tell.
+	CreatedAt, ExpiresAt time.Time
+}
 
 // Handover is a Secret with which a person hands a credential over.
 type Handover struct {

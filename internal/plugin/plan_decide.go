@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -185,13 +186,10 @@ func (p *planner) shared(ctx context.Context, sit *situation) (plan.Shared, erro
 		if connections.KeyFor(t) != key || t.UID == sit.token.UID || !ahead(t, sit.token) {
 			continue
 		}
-		out.Ahead = append(out.Ahead, plan.Claim{Token: nameOf(t), Strategy: t.Spec.Rotation.Strategy})
+		out.Ahead = append(out.Ahead, plan.Claim{Peer: plan.Peer{Namespace: t.Namespace, Name: t.Name}, Strategy: t.Spec.Rotation.Strategy})
 	}
 	slices.SortFunc(out.Ahead, func(a, b plan.Claim) int {
-		if a.Token < b.Token {
-			return -1
-		}
-		return 1
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
 	return out, nil
 }

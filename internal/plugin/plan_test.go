@@ -190,7 +190,7 @@ func TestPlanFewKeys(t *testing.T) {
 	w.ready(w.token("first", func(t *v1alpha1.ApiToken) {
 		t.Spec.Buckets, t.Spec.Scopes = []v1alpha1.Bucket{"*"}, []v1alpha1.Scope{"objectstorage:admin-read-write"}
 	}))
-	w.wants(w.run("plan", "-f", w.writeFile("b.yaml", every)), Refused, "refused (ProviderShared)", w.ns+"/first")
+	w.wants(w.run("plan", "-f", w.writeFile("b.yaml", every)), Refused, "refused (ProviderShared)", "ApiToken first")
 }
 
 // TestPlanWithoutSecrets: who may not read Secrets can plan all the same, and is told what is assumed.

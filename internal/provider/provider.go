@@ -78,6 +78,10 @@ type ByHand interface {
 	// Form says what the person does; ok is false when Mint makes the credential.
 	// It does no I/O.
 	Form(cfg Config, req MintRequest) (form Form, ok bool)
+	// KeyID returns the public id that a key carries in itself, from the secret keys
+	// of its credential; empty when there is none. It is the ID that Mint answers
+	// with for that key. It does no I/O.
+	KeyID(secret map[string]Value) string
 }
 
 // Form says what a person fills in at a provider.

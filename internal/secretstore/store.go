@@ -147,10 +147,10 @@ func owner(meta metav1.ObjectMeta, token *v1alpha1.ApiToken) (who string, foreig
 	return "somebody who left no owner reference", true
 }
 
-// facts reads what a Secret says of its credential. What cannot be read is left empty.
+// facts reads what a Secret says of its credential. What cannot be read is left
+// empty. The id and the time of issue are written for people and never read back.
 func facts(annotations map[string]string) plan.CredentialFacts {
 	out := plan.CredentialFacts{
-		ID:          annotations[v1alpha1.AnnotationCredentialID],
 		Account:     annotations[v1alpha1.AnnotationAccount],
 		Fingerprint: annotations[v1alpha1.AnnotationFingerprint],
 	}
@@ -158,7 +158,6 @@ func facts(annotations map[string]string) plan.CredentialFacts {
 		out.Revision = name.Revision
 	}
 	out.RotationGeneration, _ = strconv.ParseInt(annotations[v1alpha1.AnnotationRotation], 10, 64)
-	out.IssuedAt, _ = time.Parse(time.RFC3339, annotations[v1alpha1.AnnotationIssuedAt])
 	out.ExpiresAt, _ = time.Parse(time.RFC3339, annotations[v1alpha1.AnnotationExpiresAt])
 	return out
 }

@@ -114,7 +114,7 @@ func TestForeignTellsNothing(t *testing.T) {
 		b := newBench(t)
 		b.published(1)
 		b.edit(edit)
-		if v := b.read().View; v.Credential != "" || v.Facts.ID != "" || v.Facts.Revision != 0 || !v.Exists {
+		if v := b.read().View; v.Credential != "" || v.Facts.Account != "" || v.Facts.Revision != 0 || !v.Exists {
 			t.Errorf("%s: %+v", name, v)
 		}
 	}

@@ -132,6 +132,19 @@ func (d *driver) Form(cfg provider.Config, req provider.MintRequest) (provider.F
 	return form, byHand && err == nil
 }
 
+// KeyID implements provider.ByHand. An id that cannot be one is none.
+func (d *driver) KeyID(secret map[string]provider.Value) string {
+	b, ok := d.inner.(provider.ByHand)
+	if !ok {
+		return ""
+	}
+	id, err := protect(context.Background(), d.o, "KeyID", func() (string, error) { return b.KeyID(secret), nil })
+	if err != nil || !identifier(id) {
+		return ""
+	}
+	return id
+}
+
 // CredentialKeys returns the keys that the credentials Secret must hold.
 func (d *namingDriver) CredentialKeys() []string {
 	out, _ := protect(context.Background(), d.o, "CredentialKeys", func() ([]string, error) {

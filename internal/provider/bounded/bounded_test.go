@@ -55,6 +55,11 @@ func (o *odd) Form(provider.Config, provider.MintRequest) (provider.Form, bool) 
 	return provider.Form{Where: "there"}, true
 }
 
+func (o *odd) KeyID(secret map[string]provider.Value) string {
+	_ = o.act(context.Background())
+	return secret["id"].Reveal()
+}
+
 func (o *odd) CredentialKeys() []string {
 	_ = o.act(context.Background())
 	return []string{"token"}
@@ -196,8 +201,21 @@ func TestPanicWithoutIO(t *testing.T) {
 	if _, ok := d.(provider.ByHand).Form(provider.Config{}, provider.MintRequest{}); ok {
 		t.Error("a Form that panicked is used")
 	}
+	if got := d.(provider.ByHand).KeyID(nil); got != "" {
+		t.Errorf("KeyID: %q", got)
+	}
 	if got := d.(interface{ CredentialKeys() []string }).CredentialKeys(); got != nil {
 		t.Errorf("CredentialKeys: %v", got)
+	}
+}
+
+// TestKeyIDIsAnIdentifier: what a key says is checked like any other answer.
+func TestKeyIDIsAnIdentifier(t *testing.T) {
+	d := bounded.Driver(good(), bounded.Options{}).(provider.ByHand)
+	for id, want := range map[string]string{"AKIA1": "AKIA1", "..": "", "a/b": "", "": ""} {
+		if got := d.KeyID(map[string]provider.Value{"id": provider.NewValue(id)}); got != want {
+			t.Errorf("%q: got %q", id, got)
+		}
 	}
 }
 

@@ -28,7 +28,7 @@ var byHanding = []Requirement{
 	},
 	{
 		Name: "HandedOverIsReturned", Test: handedOverIsReturned,
-		Sentence: "Mint MUST return the name asked for, an ID that is no secret and that follows from the keys alone, and the keys that were handed over.",
+		Sentence: "Mint MUST return the name asked for, an ID that is no secret and that follows from the keys alone, and the keys that were handed over. KeyID MUST return that ID for these keys.",
 		Applies:  byHand,
 		Needs:    handsOver,
 	},
@@ -136,6 +136,9 @@ func handedOverIsReturned(t *testing.T, h Harness) {
 	minted := w.mint(req)
 	if minted.Credential.Name != req.Name || minted.Credential.ID == "" || !minted.Credential.Live {
 		t.Errorf("got %+v, want name %s, an ID, live", minted.Credential, req.Name)
+	}
+	if id := h.Driver.(provider.ByHand).KeyID(minted.Secret); id != minted.Credential.ID {
+		t.Errorf("KeyID returns %q, Mint %q", id, minted.Credential.ID)
 	}
 	secrets := secretsOf(h, req.HandedOver, minted.Credential.ID)
 	if len(secrets) == 0 {

@@ -26,6 +26,9 @@ type Backend struct {
 	// OnCall, if set, is asked before and after the effect of every call and may
 	// block. A fault it returns is used instead of a scripted one. Set it before use.
 	OnCall func(ctx context.Context, call Call) Fault
+	// ObeysIDs makes Revoke end any credential of the account that has the ID of the
+	// Ref, whatever its name: a provider that trusts its caller. Set it before use.
+	ObeysIDs bool
 	// Token, if set, is the minting credential (key "token") that Connect insists
 	// on. Set it before use.
 	Token string

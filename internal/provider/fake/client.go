@@ -63,8 +63,12 @@ func (b *Backend) create(c *client, req provider.MintRequest, f Fault) (credenti
 		}
 	}
 	b.made++
+	ends := req.Grant.ExpiresAt
+	if c.driver.Ends != nil {
+		ends = c.driver.Ends(ends)
+	}
 	made := &credential{
-		Credential: provider.Credential{Name: req.Name, CreatedAt: b.now(), ExpiresAt: req.Grant.ExpiresAt},
+		Credential: provider.Credential{Name: req.Name, CreatedAt: b.now(), ExpiresAt: ends},
 		account:    c.account, owner: req.Owner, grant: req.Grant, secret: SecretOf(req.Name),
 		remains: f.Kind == Partial, hidden: f.Kind == Hide,
 	}
@@ -141,7 +145,7 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 		return provider.Invalid("only a person can delete " + ref.ID)
 	}
 	return b.do(ctx, call, func(Fault) error {
-		ended := b.selected(c, ref)
+		ended := append(b.selected(c, ref), b.obeyed(c, ref)...)
 		b.drop(func(m *credential) bool { return !m.byHand && slices.Contains(ended, m) })
 		if len(ended) == 0 {
 			return b.unseen(c, ref)

@@ -29,6 +29,8 @@ type Driver struct {
 	Caps provider.Capabilities
 	// UsableAfter is what every Mint returns.
 	UsableAfter time.Duration
+	// Ends, if set, is what the provider makes of the expiry that Mint asks for.
+	Ends func(asked time.Time) time.Time
 	// Refuse, if set, is asked by Validate after the Capabilities were.
 	Refuse func(provider.MintRequest) *provider.Refusal
 	// ByHandForm, if set, tells which credentials a person has to make.
@@ -117,6 +119,9 @@ func (d *Driver) Form(_ provider.Config, req provider.MintRequest) (provider.For
 	}
 	return d.ByHandForm(req)
 }
+
+// KeyID implements provider.ByHand.
+func (*Driver) KeyID(secret map[string]provider.Value) string { return secret[KeyID].Reveal() }
 
 // grantable rejects what Mint and Update cannot grant before anything is sent.
 func (d *Driver) grantable(cfg provider.Config, req provider.MintRequest) error {

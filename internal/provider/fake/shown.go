@@ -48,6 +48,18 @@ func (b *Backend) selected(c *client, ref provider.Ref) []*credential {
 	return out
 }
 
+// obeyed returns the credentials of an ID that are of another name than the Ref,
+// where the provider trusts its caller.
+func (b *Backend) obeyed(c *client, ref provider.Ref) []*credential {
+	var out []*credential
+	for _, m := range b.of(c.account) {
+		if b.ObeysIDs && ref.ID != "" && m.ID == ref.ID && m.Name != ref.Name {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
 // unseen is the error for a name that may exist although the list does not show
 // it. An ID settles the question, because a credential is read by it; and so does
 // a listed credential that is older than the name.

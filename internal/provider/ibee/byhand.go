@@ -70,6 +70,15 @@ func (*Driver) Form(cfg provider.Config, req provider.MintRequest) (form provide
 	}, true
 }
 
+// KeyID implements provider.ByHand. A token has no id of its own; a hash stands for it.
+func (*Driver) KeyID(secret map[string]provider.Value) string {
+	token, ok := secret[KeyToken]
+	if !ok || token.Empty() {
+		return ""
+	}
+	return handID(token)
+}
+
 // takeOver checks a platform API token that a person made: it has to open what
 // was declared, and not object storage as well.
 func (c *client) takeOver(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {

@@ -60,3 +60,11 @@ func tokenName(owner provider.Owner) string {
 	readable = strings.TrimRight(readable[:min(len(readable), maxTokenName-hashLength-1)], "-")
 	return readable + "-" + hash
 }
+
+// KeyID implements provider.ByHand: it is the access key id.
+func (*Driver) KeyID(secret map[string]provider.Value) string {
+	if id := secret[KeyID].Reveal(); wellFormed(id) {
+		return id
+	}
+	return ""
+}

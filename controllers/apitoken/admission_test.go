@@ -1,0 +1,287 @@
+package apitoken_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// The tests of this file are not parallel: a ClusterTokenProvider is seen by the
+// operators of all tests.
+
+// newSharedWorld is one whose provider is a ClusterTokenProvider that admits
+// namespaces with the label tokens=allowed. Its operator also serves the
+// namespaces that are given.
+func newSharedWorld(t *testing.T, namespaces ...string) *world {
+	t.Helper()
+	w := newEmptyWorld(t)
+	w.createMinter()
+	for _, ns := range namespaces {
+		w.ok(w.Create(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}))
+	}
+	w.ok(w.Create(w.ctx, &v1alpha1.ClusterTokenProvider{
+		ObjectMeta: metav1.ObjectMeta{Name: w.store()},
+		Spec: v1alpha1.ClusterProviderSpec{
+			ProviderSpec:      providerSpec(),
+			AllowedNamespaces: &metav1.LabelSelector{MatchLabels: map[string]string{"tokens": "allowed"}},
+		},
+	}))
+	return w
+}
+
+func (w *world) store() string { return "store-of-" + w.ns }
+
+// served makes an ApiToken refer to the provider of a shared world.
+func (w *world) served(t *v1alpha1.ApiToken) {
+	t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: w.store()}
+}
+
+// closeStore deletes the provider of a shared world, so that the next test does not see it.
+func (w *world) closeStore() {
+	w.Helper()
+	store := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: w.store()}}
+	w.ok(w.Delete(w.ctx, store))
+	w.until(func() string {
+		var left v1alpha1.ClusterTokenProviderList
+		w.ok(w.List(w.ctx, &left))
+		if len(left.Items) > 0 {
+			return "the provider is still there"
+		}
+		return ""
+	})
+}
+
+// TestAdmissionLost takes the admission away in every state that an ApiToken can
+// be in: it delays nothing but issuing.
+func TestAdmissionLost(t *testing.T) {
+	cases := map[string]func(w *world, lose func()){
+		"an attempt that was published": func(w *world, lose func()) {
+			w.operator.stop(w)
+			was := w.cutOff(v1alpha1.StateMinting)
+			lose()
+			w.start()
+			w.until(func() string {
+				if e := activeOf(w.token("training")); e == nil || e.ID != was.ID {
+					return "it is not adopted with its id"
+				}
+				return ""
+			})
+			w.onlyLive(was.Name)
+		},
+		"an abandoned attempt": func(w *world, lose func()) {
+			w.operator.stop(w)
+			w.cutOff(v1alpha1.StateAbandoned)
+			w.ok(w.Delete(w.ctx, w.secret("training")))
+			lose()
+			w.start()
+			w.leftInTheEnd(0)
+			w.onlyLive()
+		},
+		"a previous credential": func(w *world, lose func()) {
+			first := activeOf(w.token("training")).Name
+			w.edit("training", rotateTo(1))
+			second := activeOf(w.replaced("training", first)).Name
+			w.settle("training")
+			lose()
+			w.advance(2*time.Hour, "training")
+			w.onlyLive(second)
+		},
+		"a hard end": func(w *world, lose func()) {
+			lose()
+			w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(time.Hour)) })
+			w.settle("training")
+			w.advance(time.Hour, "training")
+			w.onlyLive()
+		},
+		"a deletion": func(w *world, lose func()) {
+			w.operator.stop(w)
+			lose()
+			w.delete("training")
+			w.start()
+		},
+		"a lost status": func(w *world, lose func()) {
+			was := activeOf(w.token("training"))
+			w.operator.stop(w)
+			w.editStatus("training", func(s *v1alpha1.ApiTokenStatus) { *s = v1alpha1.ApiTokenStatus{} })
+			lose()
+			w.start()
+			w.until(func() string {
+				if e := activeOf(w.token("training")); e == nil || e.ID != was.ID {
+					return "it is not adopted"
+				}
+				return ""
+			})
+			w.onlyLive(was.Name)
+		},
+		"a deletion with a lost status": func(w *world, lose func()) {
+			w.operator.stop(w)
+			w.editStatus("training", func(s *v1alpha1.ApiTokenStatus) { *s = v1alpha1.ApiTokenStatus{} })
+			lose()
+			w.delete("training")
+			w.start()
+		},
+	}
+	for name, run := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := newSharedWorld(t)
+			w.start()
+			w.label(map[string]string{"tokens": "allowed"})
+			w.issued("training", w.served)
+			w.settle("training")
+			run(w, func() { w.label(nil) })
+			if token := w.token("training"); token != nil && token.DeletionTimestamp.IsZero() {
+				w.delete("training")
+			}
+			w.until(func() string { // where only the Secret speaks for it, each pass waits for a turn
+				if w.token("training") == nil {
+					return ""
+				}
+				w.clock.Advance(time.Second)
+				return "training is still there"
+			})
+			w.onlyLive()
+			w.closeStore()
+		})
+	}
+}
+
+// callsFor are the calls that were made for one ApiToken, or for none in particular.
+func (w *world) callsFor(namespace string) int {
+	n := 0
+	for _, c := range w.backend.Calls() {
+		if c.Phase == fake.Before && c.Verb != fake.Connect && (c.Name != "" || c.Owner.Namespace == namespace) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestNotAdmittedMakesNoCalls: an ApiToken that was never issued anything does not
+// exist for a provider that does not admit its namespace.
+func TestNotAdmittedMakesNoCalls(t *testing.T) {
+	w := newSharedWorld(t)
+	w.start()
+	const many = 40
+	for i := range many {
+		w.declare(fmt.Sprint("training-", i), w.served)
+	}
+	w.stalls("training-0", v1alpha1.ReasonNamespaceNotAllowed, "label the namespace", w.store())
+	for i := range many {
+		w.delete(fmt.Sprint("training-", i))
+	}
+	for i := range many {
+		w.gone(fmt.Sprint("training-", i))
+	}
+	if n := w.callsFor(w.ns); n > 0 {
+		t.Errorf("%d calls of the provider", n)
+	}
+	w.closeStore()
+}
+
+// TestClaimsWaitForTheirTurn: where only a Secret says that something was issued,
+// the provider is asked for one ApiToken a second.
+func TestClaimsWaitForTheirTurn(t *testing.T) {
+	w := newSharedWorld(t)
+	const many = 5
+	names := make([]string, 0, many)
+	for i := range many {
+		name := fmt.Sprint("training-", i)
+		names = append(names, name)
+		credential, err := credname.New(cluster, credname.Owner(w.ns, name), 1, 0, zeros{})
+		w.ok(err)
+		w.ok(w.Create(w.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+			Namespace: w.ns, Name: name, Labels: map[string]string{v1alpha1.LabelManaged: "true"},
+			Annotations: map[string]string{
+				v1alpha1.AnnotationToken: name, v1alpha1.AnnotationCluster: cluster, v1alpha1.AnnotationCredential: credential.String(),
+			},
+		}}))
+		w.declare(name, w.served)
+	}
+	w.start()
+	for turn := range many {
+		w.until(func() string { // nothing but the clock brings the next turn
+			if n := w.callsFor(w.ns); n < turn+1 {
+				return fmt.Sprintf("%d calls after %d s", n, turn)
+			}
+			return ""
+		})
+		for _, name := range names {
+			w.poke(name)
+		}
+		if n := w.callsFor(w.ns); n > turn+1 {
+			t.Errorf("%d calls after %d s", n, turn)
+		}
+		w.clock.Advance(time.Second)
+	}
+	w.operator.stop(w)
+	for _, name := range names {
+		w.edit(name, func(t *v1alpha1.ApiToken) { t.Finalizers = nil })
+		w.delete(name)
+	}
+	w.start()
+	w.closeStore()
+}
+
+// TestOutsidersHoldNoSlot: an ApiToken of a namespace that is not admitted does not
+// count for the account, unless it has a credential there. Then it is counted, and
+// not named to the reader of another namespace.
+func TestOutsidersHoldNoSlot(t *testing.T) {
+	const outside = "outside-of-the-account"
+	w := newSharedWorld(t, outside)
+	w.driver.Caps.MaxLive = 2
+	outsider := &v1alpha1.ApiToken{
+		ObjectMeta: metav1.ObjectMeta{Namespace: outside, Name: "outsider"},
+		Spec:       v1alpha1.ApiTokenSpec{Scopes: []v1alpha1.Scope{"objectstorage:object-read-only"}, Buckets: []v1alpha1.Bucket{"datasets"}},
+	}
+	w.served(outsider)
+	w.ok(w.Create(w.ctx, outsider))
+	w.label(map[string]string{"tokens": "allowed"})
+	w.start(func(o *operator.Options) { o.Namespaces = append(o.Namespaces, outside) })
+	w.issued("training", w.served)
+	w.delete("training")
+	w.gone("training")
+
+	w.until(func() string {
+		w.ok(w.Get(w.ctx, client.ObjectKeyFromObject(outsider), outsider))
+		outsider.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "held", State: v1alpha1.StateActive, ID: "HELD0001"}}
+		if err := w.Status().Update(w.ctx, outsider); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	w.declare("training", w.served)
+	w.stalls("training", v1alpha1.ReasonProviderShared, "1 ApiToken of another namespace")
+	for _, c := range w.token("training").Status.Conditions {
+		if strings.Contains(c.Message, outside) || strings.Contains(c.Message, "outsider") {
+			t.Errorf("%s names an object of another namespace: %s", c.Type, c.Message)
+		}
+	}
+	if meta.FindStatusCondition(outsider.Status.Conditions, v1alpha1.ConditionReady) == nil {
+		t.Error("the operator has not looked at the outsider, so this test finds nothing")
+	}
+	w.delete("training")
+	w.gone("training")
+	w.operator.stop(w)
+	w.until(func() string {
+		w.ok(w.Get(w.ctx, client.ObjectKeyFromObject(outsider), outsider))
+		outsider.Finalizers = nil
+		if err := w.Update(w.ctx, outsider); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	w.ok(w.Delete(w.ctx, outsider))
+	w.start()
+	w.closeStore()
+}

@@ -1,0 +1,254 @@
+package apitoken_test
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// newObedientWorld is one whose provider acts on any id, whatever its name.
+func newObedientWorld(t *testing.T) *world {
+	t.Helper()
+	w := newEmptyWorld(t)
+	w.backend.ObeysIDs = true
+	w.createMinter()
+	w.createProvider()
+	w.start()
+	return w
+}
+
+// forge writes into a Secret's annotations what would hurt the owner of an id if it
+// were believed, and what would keep the credential for ever.
+func (w *world) forge(name, id string) {
+	w.Helper()
+	w.editSecret(name, func(s *corev1.Secret) {
+		s.Annotations[v1alpha1.AnnotationCredentialID] = id
+		s.Annotations[v1alpha1.AnnotationIssuedAt] = "2000-01-01T00:00:00Z"
+		s.Annotations[v1alpha1.AnnotationExpiresAt] = "2999-01-01T00:00:00Z"
+		s.Annotations[v1alpha1.AnnotationRotation] = "9000000000000000000"
+	})
+}
+
+func retained(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain }
+
+// TestForgedIDOfARetainedSecret: Retain, delete, write the id of another ApiToken's
+// credential into the annotation, create again, delete. The provider would obey.
+func TestForgedIDOfARetainedSecret(t *testing.T) {
+	t.Parallel()
+	w := newObedientWorld(t)
+	victim := activeOf(w.issued("victim"))
+	own := activeOf(w.issued("training", retained))
+	w.excused[own.Name] = true
+	w.delete("training")
+	w.gone("training")
+	w.forge("training", victim.ID)
+
+	got := activeOf(w.issued("training", rotated3))
+	if got.Name != own.Name || got.ID != own.ID || got.RotationGeneration != 3 || !got.ExpiresAt.Equal(own.ExpiresAt) {
+		t.Errorf("adopted %+v, want %+v", got, own)
+	}
+	w.delete("training")
+	w.gone("training")
+	w.onlyLive(victim.Name)
+	w.settle("victim")
+	if w.ready("victim"); w.uses("victim") != victim.Name {
+		t.Error("the victim has another credential")
+	}
+}
+
+func rotated3(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 3 }
+
+// cutOff makes the ledger of the ApiToken training that of an attempt which was cut
+// off between its publish and its record, while the operator is stopped.
+func (w *world) cutOff(state v1alpha1.CredentialState) v1alpha1.LedgerEntry {
+	w.Helper()
+	was := *activeOf(w.token("training"))
+	w.editStatus("training", func(s *v1alpha1.ApiTokenStatus) { s.Credentials = nil })
+	w.editStatus("training", func(s *v1alpha1.ApiTokenStatus) {
+		e := was
+		e.State, e.ID, e.IssuedAt = state, "", nil
+		s.Credentials = []v1alpha1.LedgerEntry{e}
+	})
+	return was
+}
+
+// TestForgedIDOfAnAttempt: an attempt that was cut off after its publish is adopted
+// with what was reserved, and with the id that the provider shows under its name.
+func TestForgedIDOfAnAttempt(t *testing.T) {
+	for _, state := range []v1alpha1.CredentialState{v1alpha1.StateMinting, v1alpha1.StateAbandoned} {
+		t.Run(string(state), func(t *testing.T) {
+			t.Parallel()
+			w := newObedientWorld(t)
+			victim := activeOf(w.issued("victim"))
+			w.issued("training")
+			w.settle("training")
+			w.operator.stop(w)
+			was := w.cutOff(state)
+			w.forge("training", victim.ID)
+			w.start()
+			w.until(func() string {
+				if e := activeOf(w.token("training")); e == nil || e.ID != was.ID {
+					return "it is not adopted with its own id"
+				}
+				return ""
+			})
+			got := activeOf(w.settle("training"))
+			if got.RotationGeneration != 0 || !got.ExpiresAt.Equal(was.ExpiresAt) || !got.IssuedAt.Equal(was.IssuedAt) {
+				t.Errorf("adopted %+v, want %+v", got, was)
+			}
+			w.delete("training")
+			w.gone("training")
+			w.onlyLive(victim.Name)
+			w.mints(2)
+		})
+	}
+}
+
+// TestAdoptedWithoutProvider: adopting needs no provider. The id follows, and an
+// answer without it does not mean that the credential is gone.
+func TestAdoptedWithoutProvider(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.issued("training")
+	w.settle("training")
+	w.operator.stop(w)
+	was := w.cutOff(v1alpha1.StateMinting)
+	w.hook(rejecting(fake.Find, provider.CodeUnavailable))
+	w.start()
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady, was.Name)
+	w.clock.Advance(time.Minute)
+	w.until(func() string {
+		w.poke("training")
+		if w.backend.Count(fake.Find) == 0 {
+			return "the provider was not asked"
+		}
+		return ""
+	})
+	if e := activeOf(w.token("training")); e.Name != was.Name || e.ID != "" {
+		t.Errorf("in use: %+v", e)
+	}
+	w.hook(nil)
+	w.until(func() string {
+		w.clock.Advance(time.Minute)
+		w.poke("training")
+		if e := activeOf(w.token("training")); e.ID != was.ID {
+			return "the id is not filled in"
+		}
+		return ""
+	})
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady, was.ID)
+	w.settle("training")
+	finds := w.backend.Count(fake.Find)
+	w.passTime(time.Minute, 3)
+	if n := w.backend.Count(fake.Find); n != finds {
+		t.Errorf("%d calls of Find in a steady state", n-finds)
+	}
+	w.mints(1)
+}
+
+// TestRevokedWithoutID: a credential whose id was never learnt is revoked by its name.
+func TestRevokedWithoutID(t *testing.T) {
+	t.Parallel()
+	w := newObedientWorld(t)
+	victim := activeOf(w.issued("victim"))
+	w.issued("training")
+	w.settle("training")
+	w.operator.stop(w)
+	w.cutOff(v1alpha1.StateAbandoned)
+	w.forge("training", victim.ID)
+	w.delete("training")
+	w.start()
+	w.until(func() string { // the attempt has to be settled
+		if w.token("training") == nil {
+			return ""
+		}
+		w.advance(time.Minute, "victim")
+		return "training is still there"
+	})
+	w.onlyLive(victim.Name)
+}
+
+// TestRetainNamesWhatStaysLive: in an overlap the previous credential is in no
+// Secret, so the event says that it stays.
+func TestRetainNamesWhatStaysLive(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training", retained))
+	w.edit("training", rotateTo(1))
+	second := activeOf(w.replaced("training", first.Name))
+	w.settle("training")
+	w.excused[first.Name], w.excused[second.Name] = true, true
+	w.delete("training")
+	w.gone("training")
+	w.emits("Retained", "stays live too, and you revoke it at the provider: "+first.ID)
+}
+
+// TestExpiredOnArrival: such a credential is an error of the provider. It is not
+// published, it is revoked, and attempts become rarer.
+func TestExpiredOnArrival(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.driver.Ends = func(time.Time) time.Time { return epoch.Add(-time.Hour) }
+	w.createMinter()
+	w.createProvider()
+	w.start()
+	w.declare("training")
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "expired at 2029-12-31T23:00:00Z")
+	w.untilPaid(time.Second, func() bool { return w.backend.Count(fake.Revoke) > 0 })
+	if w.secret("training") != nil {
+		t.Error("it was published")
+	}
+}
+
+// untilPaid lets the ApiToken training take one look after each step of time until
+// something has happened, and checks that every credential was paid from the budget.
+func (w *world) untilPaid(step time.Duration, happened func() bool) {
+	w.Helper()
+	for range 400 {
+		if most := plan.BudgetSize + int(w.clock.Now().Sub(epoch)/plan.BudgetRefill); w.backend.Count(fake.Mint) > most {
+			w.Fatalf("%d credentials were minted in %s", w.backend.Count(fake.Mint), w.clock.Now().Sub(epoch))
+		}
+		if happened() {
+			return
+		}
+		passes := w.passes("training")
+		w.advance(step, "training")
+		w.until(func() string {
+			if w.passes("training") == passes {
+				return "the operator does not look at training"
+			}
+			return ""
+		})
+	}
+	w.Fatalf("it does not happen\n%s", w.dump())
+}
+
+// TestShortLivedAnswers: a provider that answers with much less than was asked for
+// makes no rotation free.
+func TestShortLivedAnswers(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.driver.Ends = func(time.Time) time.Time { return w.clock.Now().Add(2 * time.Second) }
+	w.createMinter()
+	w.createProvider()
+	w.start()
+	w.declare("training")
+	w.until(func() string {
+		if w.backend.Count(fake.Mint) == 0 {
+			return "nothing was minted"
+		}
+		return ""
+	})
+	w.untilPaid(time.Second, func() bool {
+		c := meta.FindStatusCondition(w.token("training").Status.Conditions, v1alpha1.ConditionReady)
+		return c != nil && c.Reason == v1alpha1.ReasonMintBudgetExhausted
+	})
+	w.untilPaid(time.Minute, func() bool { return w.backend.Count(fake.Mint) > plan.BudgetSize })
+}

@@ -1,0 +1,138 @@
+package plan
+
+import (
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Terms are what the ledger says of a credential that comes into use without the
+// answer to its Mint: after a crash, or after a status was lost. Anyone who can
+// write a Secret can write its annotations, so no id comes from there, and no
+// time or number that would give more than the ledger or the declaration.
+type Terms struct {
+	// ID at the provider; empty until the rule identify has asked for it.
+	ID string
+	// Account that issued it.
+	Account string
+	// IssuedAt and ExpiresAt are when it was issued and when it ends.
+	IssuedAt, ExpiresAt time.Time
+	// Lifetime that was asked for.
+	Lifetime time.Duration
+	// Fingerprint of what it was issued for.
+	Fingerprint string
+	// RotationGeneration that it counts for.
+	RotationGeneration int64
+	// Revision that the ledger continues from.
+	Revision int64
+}
+
+// reservedTerms are those of an attempt that is in the ledger: what was reserved.
+func (o *Observation) reservedTerms(e *Entry) Terms {
+	t := Terms{
+		ID: e.ID, Account: e.Account, IssuedAt: o.Now, Lifetime: asked(e),
+		Fingerprint: e.Fingerprint, RotationGeneration: e.RotationGeneration, Revision: o.Token.Revision,
+	}
+	if e.ReservedAt != nil {
+		t.IssuedAt = e.ReservedAt.Time
+	}
+	t.ExpiresAt = ExpiryFor(&o.Token.Spec, t.IssuedAt, o.Provider.Capabilities.MaxLifetime)
+	if e.ExpiresAt != nil {
+		t.ExpiresAt = e.ExpiresAt.Time
+	}
+	if t.Lifetime == 0 {
+		t.Lifetime = t.ExpiresAt.Sub(t.IssuedAt)
+	}
+	return t
+}
+
+// restoredTerms are those of a credential that no ledger knows: what the provider
+// shows, and of the Secret's annotations only what gives less.
+func (o *Observation) restoredTerms() Terms {
+	said, shown, spec := &o.Secret.Facts, o.Restored, &o.Token.Spec
+	declared := ExpiryFor(spec, o.Now, o.Provider.Capabilities.MaxLifetime)
+	t := Terms{
+		ID: shown.ID, Account: shown.Account, IssuedAt: o.Now,
+		ExpiresAt:   earliest(declared, said.ExpiresAt, shown.ExpiresAt),
+		Lifetime:    declared.Sub(o.Now),
+		Fingerprint: said.Fingerprint, Revision: min(max(o.Token.Revision, said.Revision), credname.MaxRevision),
+		RotationGeneration: min(max(said.RotationGeneration, 0), spec.Rotation.Generation),
+	}
+	if !shown.CreatedAt.IsZero() && shown.CreatedAt.Before(o.Now) {
+		t.IssuedAt = shown.CreatedAt
+	}
+	return t
+}
+
+// earliest is the earliest of the times that are known.
+func earliest(times ...time.Time) time.Time {
+	var first time.Time
+	for _, t := range times {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	return first
+}
+
+// Shown is the only credential of a name that a provider shows, with its id. Of
+// several none is taken for the one that is meant.
+func Shown(name string, found []provider.Credential) (provider.Credential, bool) {
+	var only provider.Credential
+	n := 0
+	for _, c := range found {
+		if c.Name == name {
+			only = c
+			n++
+		}
+	}
+	return only, n == 1 && only.ID != ""
+}
+
+// Identified fills in what the provider shows of an entry without an id. The
+// ledger's expiry stays if that is earlier.
+func Identified(e *v1alpha1.LedgerEntry, shown provider.Credential) {
+	e.ID = shown.ID
+	Limit(e, shown.ExpiresAt)
+}
+
+// Limit makes an entry end when the provider says that its credential ends, if
+// that is earlier; zero: the provider does not tell.
+func Limit(e *v1alpha1.LedgerEntry, shown time.Time) {
+	if e.ExpiresAt != nil {
+		shown = earliest(e.ExpiresAt.Time, shown)
+	}
+	e.ExpiresAt = timeOf(shown)
+}
+
+// timeOf is a time as a status holds it: in whole seconds, or nil when it is zero.
+func timeOf(t time.Time) *metav1.Time {
+	if t.IsZero() {
+		return nil
+	}
+	out := metav1.NewTime(t.UTC().Truncate(time.Second))
+	return &out
+}
+
+// unidentified is the credential in use while its id is not known; nil: it is.
+func (o *Observation) unidentified() *Entry {
+	e := o.active()
+	if e == nil || e.ID != "" || !o.owns(e.Name) || o.otherAccount(e.Account) {
+		return nil
+	}
+	return e
+}
+
+// identify asks for the id of a credential that was adopted. Until it is known
+// the credential is found and revoked by its name, so everything else comes first.
+func identify(o *Observation) (Decision, bool) {
+	e := o.unidentified()
+	if e == nil || e.FindsIn > 0 || o.over() || !o.Provider.Found || !o.Provider.Ready {
+		return Decision{}, false
+	}
+	return o.steadily(Identify{Name: e.Name}, "asking the provider for the id of credential "+e.Name), true
+}
