@@ -68,7 +68,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	switch {
 	case errors.Is(err, errInLine):
 		return ctrl.Result{}, nil // it is woken when its turn comes
-	case apierrors.IsConflict(err):
+	case apierrors.IsConflict(err), errors.Is(err, errMoreToRelease):
 		return ctrl.Result{RequeueAfter: conflictDelay}, nil
 	}
 	return ctrl.Result{RequeueAfter: after}, client.IgnoreNotFound(err)
@@ -78,7 +78,7 @@ func (r *Reconciler) reconcile(ctx context.Context, key connections.Key) (time.D
 	o, err := connections.Get(ctx, r.Client, key)
 	if apierrors.IsNotFound(err) {
 		r.forget(key)
-		return 0, nil
+		return 0, r.releaseAfter(ctx, key)
 	}
 	if err != nil {
 		return 0, err
@@ -105,8 +105,12 @@ func (r *Reconciler) reconcile(ctx context.Context, key connections.Key) (time.D
 		return 0, err
 	}
 	// What it named before, or what is being deleted, may not be needed any more.
-	if err := r.releaseSecrets(ctx, o.CredentialsKey(r.Namespace).Namespace); err != nil {
+	more, err := r.releaseSecrets(ctx, o.CredentialsKey(r.Namespace).Namespace)
+	if err != nil {
 		return 0, err
+	}
+	if more {
+		later = sooner(later, conflictDelay)
 	}
 	return soonest(found.next-r.Clock.Monotonic(), later), nil
 }
@@ -130,7 +134,7 @@ func (r *Reconciler) finish(ctx context.Context, o connections.Object, users []u
 	if o.HasCredentials() {
 		named = append(named, credentials)
 	}
-	if err := r.releaseSecrets(ctx, credentials.Namespace, named...); err != nil {
+	if _, err := r.releaseSecrets(ctx, credentials.Namespace, named...); err != nil {
 		return nil, false, err
 	}
 	if _, err := trim.SetFinalizer(ctx, r.Client, r.Live, o.Raw, false); err != nil {

@@ -2,6 +2,7 @@ package tokenprovider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -70,61 +71,118 @@ func isHeld(m *secret) bool {
 	return labelled && controllerutil.ContainsFinalizer(m, v1alpha1.Finalizer)
 }
 
-// releaseSecrets releases every Secret of a namespace that is held and that no
-// provider needs, and those given.
-func (r *Reconciler) releaseSecrets(ctx context.Context, namespace string, given ...client.ObjectKey) error {
+// mostReleased is how many Secrets one reconcile releases. Anyone who can edit Secrets
+// can put the label or the finalizer on many of them.
+const mostReleased = 50
+
+// releaseSecrets releases the Secrets of a namespace that are held and that no
+// provider needs, and those given, which come first. It reports whether it left some
+// for the next time.
+func (r *Reconciler) releaseSecrets(ctx context.Context, namespace string, given ...client.ObjectKey) (more bool, err error) {
+	candidates, err := r.notWorkedWith(ctx, namespace, given)
+	if err != nil || len(candidates) == 0 {
+		return false, err
+	}
+	// The Secrets were read before the providers, so that a change after that makes the
+	// release fail. The providers and their users are read once for all Secrets.
+	look := &needs{r: r, using: map[connections.Key]bool{}}
+	if look.providers, err = r.liveProviders(ctx, namespace); err != nil {
+		return false, err
+	}
+	released := 0
+	for _, m := range candidates {
+		needed, err := look.need(ctx, m)
+		if err != nil {
+			return false, err
+		}
+		if needed {
+			continue
+		}
+		if released == mostReleased {
+			return true, nil
+		}
+		if err := r.release(ctx, m); err != nil {
+			return false, err
+		}
+		released++
+	}
+	return false, nil
+}
+
+// notWorkedWith returns the held Secrets of a namespace, and those given, without the
+// ones that a provider works with in the cache. It spares the API server for these.
+func (r *Reconciler) notWorkedWith(ctx context.Context, namespace string, given []client.ObjectKey) ([]*secret, error) {
 	held := &metav1.PartialObjectMetadataList{}
 	held.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
 	// Not only those labelled as credentials: a published Secret can be held too.
 	err := r.Client.List(ctx, held, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)
 	if err != nil {
-		return fmt.Errorf("listing the Secrets of %s: %w", namespace, err)
+		return nil, fmt.Errorf("listing the Secrets of %s: %w", namespace, err)
+	}
+	candidates := make([]*secret, 0, len(given))
+	for _, name := range given {
+		m, err := readSecret(ctx, r.Live, name)
+		if err != nil {
+			return nil, err
+		}
+		if m != nil && isOurs(m) {
+			candidates = append(candidates, m)
+		}
 	}
 	for i := range held.Items {
 		if m := &held.Items[i]; isOurs(m) && !slices.Contains(given, client.ObjectKeyFromObject(m)) {
-			given = append(given, client.ObjectKeyFromObject(m))
+			candidates = append(candidates, m)
 		}
 	}
-	if len(given) == 0 {
-		return nil
+	if len(candidates) == 0 {
+		return nil, nil
 	}
 	cached, err := connections.List(ctx, r.Client)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	for _, name := range given {
-		if err := r.releaseUnneeded(ctx, name, cached); err != nil {
-			return err
-		}
+	naming := map[client.ObjectKey][]connections.Object{}
+	for _, o := range cached {
+		naming[o.CredentialsKey(r.Namespace)] = append(naming[o.CredentialsKey(r.Namespace)], o)
 	}
-	return nil
+	return slices.DeleteFunc(candidates, func(m *secret) bool {
+		return slices.ContainsFunc(naming[client.ObjectKeyFromObject(m)], func(o connections.Object) bool { return worksWith(o, m) })
+	}), nil
 }
+
+// releaseAfter releases what a provider held that is gone, also when someone took its
+// finalizer off by hand and it could not do so itself.
+func (r *Reconciler) releaseAfter(ctx context.Context, gone connections.Key) error {
+	namespace := gone.Namespace
+	if gone.Kind == v1alpha1.KindClusterTokenProvider {
+		namespace = r.Namespace
+	}
+	more, err := r.releaseSecrets(ctx, namespace)
+	if err == nil && more {
+		return errMoreToRelease
+	}
+	return err
+}
+
+// errMoreToRelease says that a reconcile released as many Secrets as it may.
+var errMoreToRelease = errors.New("more Secrets have to be released")
 
 // isOurs reports whether a Secret carries a finalizer or label of hold.
 func isOurs(m *secret) bool {
 	return controllerutil.ContainsFinalizer(m, v1alpha1.Finalizer) || m.Labels[v1alpha1.LabelManaged] == connections.ManagedCredentials
 }
 
-// releaseUnneeded takes the finalizer and the label off a Secret that no provider
-// needs, as the API server has them all now. What the cache shows of the providers
-// saves that look where it can, and a provider that is Ready in the cache may be in use.
-func (r *Reconciler) releaseUnneeded(ctx context.Context, name client.ObjectKey, cached []connections.Object) error {
-	m, err := readSecret(ctx, r.Client, name)
-	if err != nil {
+// release takes the finalizer and the label off a Secret, if it still is as it was
+// read. The cache may not have all that others put on it, so the patch starts from a
+// live read.
+func (r *Reconciler) release(ctx context.Context, read *secret) error {
+	name := client.ObjectKeyFromObject(read)
+	m, err := readSecret(ctx, r.Live, name)
+	if err != nil || m == nil || !isOurs(m) {
 		return err
 	}
-	for _, o := range cached {
-		if m != nil && o.CredentialsKey(r.Namespace) == name && worksWith(o, m) {
-			return nil
-		}
-	}
-	// Read before the providers, so that a change after that makes the release fail.
-	if m, err = readSecret(ctx, r.Live, name); err != nil || m == nil || !isOurs(m) {
-		return err
-	}
-	needed, err := r.needed(ctx, m)
-	if err != nil || needed {
-		return err
+	if m.ResourceVersion != read.ResourceVersion {
+		return apierrors.NewConflict(corev1.Resource("secrets"), name.String(), errSecretChanged)
 	}
 	base := m.DeepCopy()
 	m.Finalizers = slices.DeleteFunc(m.Finalizers, func(f string) bool { return f == v1alpha1.Finalizer })
@@ -134,24 +192,29 @@ func (r *Reconciler) releaseUnneeded(ctx context.Context, name client.ObjectKey,
 	return client.IgnoreNotFound(r.Client.Patch(ctx, m, lockedPatch(base)))
 }
 
+var errSecretChanged = errors.New("the Secret was changed after it was read")
+
 // worksWith reports whether a provider that names a Secret works with it, or may
 // yet: neither is being deleted, or ApiTokens still see the provider as Ready.
 func worksWith(o connections.Object, m *secret) bool {
 	return !o.Deleting() && (m.DeletionTimestamp == nil || o.Ready())
 }
 
-// needed asks the API server whether a provider needs a Secret: one that names it
-// and works with it, or has credentials to revoke with it. One that has credentials
-// to revoke and does not work with the Secret that it names now keeps those that it
-// may have named before.
-func (r *Reconciler) needed(ctx context.Context, m *secret) (bool, error) {
-	all, err := r.liveProviders(ctx, m.Namespace)
-	if err != nil {
-		return false, err
-	}
+// needs is what the API server has of the providers of a namespace, and of who uses them.
+type needs struct {
+	r         *Reconciler
+	providers []connections.Object
+	// using has the providers that were asked for their users: whether they have any.
+	using map[connections.Key]bool
+}
+
+// need reports whether a provider needs a Secret: one that names it and works with it,
+// or has credentials to revoke with it. One that has credentials to revoke and does
+// not work with the Secret that it names now keeps those that it may have named before.
+func (n *needs) need(ctx context.Context, m *secret) (bool, error) {
 	var unsure []connections.Object
-	for _, o := range all {
-		names := o.HasCredentials() && o.CredentialsKey(r.Namespace) == client.ObjectKeyFromObject(m)
+	for _, o := range n.providers {
+		names := o.HasCredentials() && o.CredentialsKey(n.r.Namespace) == client.ObjectKeyFromObject(m)
 		if names && worksWith(o, m) {
 			return true, nil
 		}
@@ -160,12 +223,24 @@ func (r *Reconciler) needed(ctx context.Context, m *secret) (bool, error) {
 		}
 	}
 	for _, o := range unsure {
-		users, err := r.liveUsers(ctx, o.Key())
-		if err != nil || len(inUse(users)) > 0 {
+		if used, err := n.used(ctx, o.Key()); err != nil || used {
 			return true, err
 		}
 	}
 	return false, nil
+}
+
+// used reports whether an ApiToken needs a provider, which it asks the API server once.
+func (n *needs) used(ctx context.Context, key connections.Key) (bool, error) {
+	if used, known := n.using[key]; known {
+		return used, nil
+	}
+	users, err := n.r.liveUsers(ctx, key)
+	if err != nil {
+		return false, err
+	}
+	n.using[key] = len(inUse(users)) > 0
+	return n.using[key], nil
 }
 
 // liveProviders asks the API server for the providers whose credentials are in a

@@ -1,17 +1,20 @@
 package tokenprovider
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider/fake"
 )
 
@@ -151,4 +154,78 @@ func TestFormerSecretStaysUntilTheNewOneWorks(t *testing.T) {
 	w.patch(second, func() { second.Data = map[string][]byte{fake.TokenKey: []byte("good")} })
 	w.ready(key)
 	w.gone(first)
+}
+
+// counting counts what is read from the API server itself.
+type counting struct {
+	client.Reader
+	n int
+}
+
+func (c *counting) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	c.n++
+	return c.Reader.Get(ctx, key, o, opts...)
+}
+
+func (c *counting) List(ctx context.Context, o client.ObjectList, opts ...client.ListOption) error {
+	c.n++
+	return c.Reader.List(ctx, o, opts...)
+}
+
+// TestManyLabelledSecretsCostLittle: anyone who can edit Secrets can put the label of
+// credentials on many. One reconcile reads the providers and their users once for all
+// of them, and releases a bounded number.
+func TestManyLabelledSecretsCostLittle(t *testing.T) {
+	w := newWorld(t)
+	key := w.provider("broken", "missing")
+	token := w.token("t", key, "one")
+	for i := range mostReleased + 5 {
+		s := &corev1.Secret{ObjectMeta: w.meta(fmt.Sprintf("s%d", i))}
+		s.Labels = map[string]string{v1alpha1.LabelManaged: connections.ManagedCredentials}
+		w.create(s)
+	}
+	live := &counting{Reader: w.c}
+	r := &Reconciler{Kind: v1alpha1.KindTokenProvider, Client: w.c, Live: live, Namespace: "elsewhere"}
+	release := func(wantMore bool) {
+		t.Helper()
+		if more, err := r.releaseSecrets(t.Context(), w.namespace); err != nil || more != wantMore {
+			t.Fatalf("got %t, %v, want %t", more, err, wantMore)
+		}
+	}
+	release(false)
+	if live.n > 2 {
+		t.Errorf("%d requests to find that no Secret can be released, want one for the providers and one for their users", live.n)
+	}
+	w.drop(token)
+	release(true)
+	release(false)
+	live.n = 0
+	release(false)
+	if live.n > 0 {
+		t.Errorf("%d requests, and no Secret is held", live.n)
+	}
+}
+
+// TestSecretOfAProviderWithoutFinalizerIsLetGo: a provider whose finalizer someone took
+// off is gone before it could release its Secret.
+func TestSecretOfAProviderWithoutFinalizerIsLetGo(t *testing.T) {
+	w := newWorld(t)
+	secret := w.secret("minter", "good")
+	stop, _ := w.run(clock.NewReal())
+	key := w.provider("p", "minter")
+	w.ready(key)
+	w.holds(secret)
+	p := &v1alpha1.TokenProvider{}
+	if err := w.c.Get(t.Context(), key.ObjectKey(), p); err != nil {
+		t.Fatal(err)
+	}
+	stop() // it must not release the Secret as for any other deletion
+	w.patch(p, func() { p.Finalizers = nil })
+	w.delete(p)
+	r := &Reconciler{Kind: v1alpha1.KindTokenProvider, Client: w.c, Live: w.c, Pool: w.pool,
+		Places: places.New(clock.NewReal(), places.Limits{}), Namespace: w.namespace}
+	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key.ObjectKey()}); err != nil {
+		t.Fatal(err)
+	}
+	w.letGo(secret)
 }

@@ -37,7 +37,6 @@ type pace struct {
 	called map[string]time.Duration
 	// round are the tenants that wait, in the order in which they are served.
 	round []*queued
-	count int
 }
 
 // queued are the waiting calls of one tenant.
@@ -97,10 +96,23 @@ func (p *pace) wait(ctx context.Context, tenant string, patience time.Duration) 
 	}
 }
 
-// ahead is how long one more call of a tenant would wait if all that wait went
-// first, which is the most that it can be.
+// ahead is how long one more call of a tenant would wait, with what waits now. The
+// tenants take turns, so of another tenant's calls no more go first than of its own:
+// one tenant's line never makes another's call hopeless.
 func (p *pace) ahead(tenant string, now time.Duration) time.Duration {
-	return p.until(p.count+1+p.kept(tenant, now), now)
+	own := 1
+	for _, q := range p.round {
+		if q.tenant == tenant {
+			own += len(q.calls)
+		}
+	}
+	before := own
+	for _, q := range p.round {
+		if q.tenant != tenant {
+			before += min(own, len(q.calls))
+		}
+	}
+	return p.until(before+p.kept(tenant, now), now)
 }
 
 // estimate is ahead for one who does not hold the lock.
@@ -150,7 +162,6 @@ func (p *pace) serve() {
 		if len(q.calls) > 0 {
 			p.round = append(p.round, q)
 		}
-		p.count--
 		p.spent = max(p.spent, now) + p.interval
 		p.call(q.tenant, now)
 		w.served = true
@@ -172,7 +183,6 @@ func (p *pace) call(tenant string, now time.Duration) {
 }
 
 func (p *pace) enter(tenant string, w *waiting) {
-	p.count++
 	for _, q := range p.round {
 		if q.tenant == tenant {
 			q.calls = append(q.calls, w)
@@ -188,7 +198,6 @@ func (p *pace) leave(tenant string, w *waiting) {
 		if q.tenant != tenant || n < 0 {
 			continue
 		}
-		p.count--
 		q.calls = slices.Delete(q.calls, n, n+1)
 		if len(q.calls) == 0 {
 			p.round = slices.Delete(p.round, i, i+1)

@@ -50,12 +50,32 @@ func TestNamespacesShareThePace(t *testing.T) {
 	if went(more) != 2 || went(many) != 17 {
 		t.Errorf("of the next four calls, %d are the victim's and %d the others'", went(more), went(many)-15)
 	}
-	for p.count > 0 {
+	for len(p.round) > 0 {
 		clock.Advance(p.next(clock.Monotonic()))
 		p.serve()
 	}
 	if got := clock.Monotonic(); went(many) != 30 || got > 2*time.Second {
 		t.Errorf("after %s, %d of 30 went", got, went(many))
+	}
+}
+
+// TestALineOfOthersIsNotHopeless: at a slow pace, the calls of one namespace that
+// wait are no reason to refuse the call of another, which goes after one of them.
+func TestALineOfOthersIsNotHopeless(t *testing.T) {
+	p := newPace(testutil.NewClock(epoch), 1, 1)
+	for range 12 {
+		p.enter("many", &waiting{wake: func() {}})
+	}
+	p.serve() // one went
+	if got := p.estimate("many"); got != 12*time.Second {
+		t.Errorf("one more call of the namespace with the line waits %s, want 12s", got)
+	}
+	if got := p.estimate("victim"); got != 2*time.Second {
+		t.Errorf("the first call of another namespace waits %s, want 2s: after one of the line", got)
+	}
+	p.enter("victim", &waiting{wake: func() {}})
+	if got := p.estimate("victim"); got != 4*time.Second {
+		t.Errorf("its second call waits %s, want 4s", got)
 	}
 }
 
@@ -121,7 +141,7 @@ func TestPatienceEnds(t *testing.T) {
 	if got := <-ended; got.err != nil || got.crowded != time.Minute {
 		t.Errorf("got %+v", got)
 	}
-	if p.count != 0 || len(p.round) != 0 {
+	if len(p.round) != 0 {
 		t.Error("it still waits")
 	}
 }
