@@ -1,10 +1,13 @@
 package apitoken
 
 import (
+	"context"
 	"errors"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/places"
@@ -12,7 +15,7 @@ import (
 )
 
 // errInLine says that there is no place at the provider now. Nothing was sent or
-// written. The ApiToken is reconciled again when its turn comes.
+// reserved. The ApiToken is reconciled again when its turn comes.
 var errInLine = errors.New("there is no place at the provider now")
 
 // takePlace takes a place at the provider for the rest of this reconcile.
@@ -45,7 +48,7 @@ func wanted(p *pass) places.Want {
 		w.Account = string(p.facts.AccountKey[:])
 	}
 	if p.obs.Access() == plan.ClaimedAccess {
-		w.Class = places.Issues // what only a Secret speaks for comes last
+		w.Class = places.Rest // what only a Secret speaks for comes last
 		return w
 	}
 	switch p.action.(type) { //nolint:gochecksumtype // every other action issues or replaces a credential, or calls no provider
@@ -63,6 +66,26 @@ func wanted(p *pass) places.Want {
 		}
 	}
 	return w
+}
+
+// inLine ends a reconcile that has no place. It writes only what must not wait: an
+// ApiToken is not Ready any more, because its credential expired or is not as declared.
+func (r *Reconciler) inLine(ctx context.Context, p *pass, d plan.Decision) (ctrl.Result, error) {
+	result := ctrl.Result{RequeueAfter: untilDue(p)}
+	if !meta.IsStatusConditionTrue(p.token.Status.Conditions, v1alpha1.ConditionReady) || plan.ReadinessOf(&p.obs).Ready {
+		return result, nil
+	}
+	waits := plan.Decision{Action: plan.Wait{}, State: plan.Progressing, Reason: d.Reason,
+		Message: "waiting for a turn at the provider, which is used by as many reconciles as it may be"}
+	if waits.Reason == "" || waits.Reason == v1alpha1.ReasonReady {
+		waits.Reason = v1alpha1.ReasonIssuing
+	}
+	if err := r.save(ctx, p, waits, nil); errors.Is(superseded(err), errSuperseded) {
+		return ctrl.Result{RequeueAfter: again}, nil
+	} else if err != nil {
+		return ctrl.Result{}, &stopError{reason: "the status could not be written: " + reasonOf(err), err: err}
+	}
+	return result, nil
 }
 
 // untilDue is how long until something is due that must not wait for a place: the

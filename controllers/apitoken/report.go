@@ -31,7 +31,7 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err e
 		return ctrl.Result{RequeueAfter: again}, nil
 	}
 	if errors.Is(err, errInLine) {
-		return ctrl.Result{RequeueAfter: untilDue(p)}, nil
+		return r.inLine(ctx, p, d)
 	}
 	err = safe(err)
 	if p.token.DeletionTimestamp.IsZero() && p.obs.Token.Deleting {
