@@ -261,7 +261,7 @@ func TestListsTakeBoundedMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if inv, _ := r.list(t.Context(), connections.Of(w.object), connections.Connection{Client: test.client}); len(inv.candidates) != test.kept {
+		if inv, _ := r.list(t.Context(), connections.Of(w.object), connections.Connection{Client: test.client}, ""); len(inv.candidates) != test.kept {
 			t.Errorf("%s: %d are kept, want %d", what, len(inv.candidates), test.kept)
 		}
 	}

@@ -50,6 +50,7 @@ func (s *Sweeper) judge(inv inventory, known *cluster, m *memory, round int) []o
 			}
 		}
 	}
+	m.trim()
 	slices.SortFunc(out, func(a, b orphan) int { return strings.Compare(a.Name, b.Name) })
 	return out
 }

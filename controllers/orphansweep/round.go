@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -102,8 +101,10 @@ type inventory struct {
 	candidates []candidate
 	// total counts all credentials, and left the candidates beyond maxCandidates.
 	total, left int
-	// complete is false when the list did not end.
+	// complete is false when the list did not begin at the beginning, or did not end.
 	complete bool
+	// next is where the next sweep goes on; empty: at the beginning.
+	next string
 }
 
 type candidate struct {
@@ -127,15 +128,18 @@ func (r *round) look(ctx context.Context, o connections.Object) error {
 		r.s.report(o.Key(), 0, true)
 		return nil
 	}
-	inv, failed := r.list(ctx, o, connection)
-	if failed != nil {
-		r.release(connection.MinterKey)
-		if len(inv.candidates) == 0 {
-			return failed
-		}
+	m := r.s.remembered(connection.MinterKey)
+	inv, failed := r.list(ctx, o, connection, m.cursor)
+	if failed != nil && inv.next == "" {
+		defer r.release(connection.MinterKey) // another provider may do better
 	}
-	orphans, err := r.judged(ctx, inv)
+	if failed != nil && len(inv.candidates) == 0 {
+		m.goOn(inv.next)
+		return failed
+	}
+	orphans, err := r.judged(ctx, inv, m)
 	if err == nil {
+		m.goOn(inv.next)
 		orphans, err = r.s.confirm(ctx, inv, orphans)
 	}
 	if err == nil {
@@ -146,23 +150,27 @@ func (r *round) look(ctx context.Context, o connections.Object) error {
 
 // judged returns the orphans of an inventory, by ledgers read after it. It keeps
 // nothing of the ledgers, which may be large.
-func (r *round) judged(ctx context.Context, inv inventory) ([]orphan, error) {
+func (r *round) judged(ctx context.Context, inv inventory, m *memory) ([]orphan, error) {
 	known, err := r.snapshots.after(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return r.s.judge(inv, known, r.s.remembered(inv.connection.MinterKey), r.number), nil
+	return r.s.judge(inv, known, m, r.number), nil
 }
 
-// list takes no more memory than maxCandidates need, whatever a provider shows.
-func (r *round) list(ctx context.Context, o connections.Object, connection connections.Connection) (inventory, error) {
+// list takes no more memory than maxCandidates need, whatever a provider shows. It
+// begins at a marker of an earlier list, and leaves a tenth of the turn for the rest.
+func (r *round) list(ctx context.Context, o connections.Object, connection connections.Connection, from string) (inventory, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.s.o.Turn-r.s.o.Turn/10)
+	defer cancel()
+	cursor := provider.NewCursor(from)
 	inv := inventory{object: o, connection: connection}
 	ledger := make([]bool, len(r.known))
 	type shown struct{ name, id string }
 	once := map[shown]bool{}
-	for c, err := range connection.Client.List(ctx, provider.Owner{Cluster: r.s.o.Cluster}) {
+	for c, err := range connection.Client.List(provider.WithCursor(ctx, cursor), provider.Owner{Cluster: r.s.o.Cluster}) {
 		if err != nil {
-			return inv, provider.AsError(err)
+			return inv.cut(ctx, cursor, provider.AsError(err))
 		}
 		if i, ok := r.known[c.Name]; ok {
 			if !ledger[i] {
@@ -183,32 +191,11 @@ func (r *round) list(ctx context.Context, o connections.Object, connection conne
 		once[shown{c.Name, c.ID}] = true
 		inv.candidates = append(inv.candidates, candidate{Credential: c, parsed: n})
 	}
-	inv.complete = ctx.Err() == nil
-	return inv, ctx.Err()
-}
-
-// memory is what was seen with one set of credentials whose age the provider does
-// not tell.
-type memory struct{ first map[sighting]sighted }
-
-// sighting is a credential that was seen without being in a ledger.
-type sighting struct{ name, id string }
-
-type sighted struct {
-	// at is when, by the monotonic clock; round is the last one that saw it.
-	at    time.Duration
-	round int
-}
-
-func (s *Sweeper) remembered(minter connections.MinterKey) *memory {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m := s.memories[minter]
-	if m == nil {
-		m = &memory{first: map[sighting]sighted{}}
-		s.memories[minter] = m
+	if err := ctx.Err(); err != nil {
+		return inv.cut(ctx, cursor, err)
 	}
-	return m
+	inv.complete = from == ""
+	return inv, nil
 }
 
 // forget drops what belongs to providers and credentials that are gone.

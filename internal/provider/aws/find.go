@@ -43,7 +43,7 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 		prefix = path(owner.Cluster, owner.Namespace)
 	}
 	return func(yield func(provider.Credential, error) bool) {
-		for user, err := range c.users(ctx, prefix) {
+		for user, err := range c.users(ctx, prefix, provider.CursorOf(ctx)) {
 			if err != nil {
 				yield(provider.Credential{}, err)
 				return
@@ -65,10 +65,15 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 	}
 }
 
-// users yields every user whose path begins with prefix.
-func (c *client) users(ctx context.Context, prefix string) iter.Seq2[types.User, error] {
+// users yields every user whose path begins with prefix, from the page that a cursor is
+// at; nil is the first one.
+func (c *client) users(ctx context.Context, prefix string, cursor *provider.Cursor) iter.Seq2[types.User, error] {
 	return func(yield func(types.User, error) bool) {
-		pages := iam.NewListUsersPaginator(c.iam, &iam.ListUsersInput{PathPrefix: aws.String(prefix)})
+		first := &iam.ListUsersInput{PathPrefix: aws.String(prefix)}
+		if start := cursor.Start(); start != "" {
+			first.Marker = aws.String(start)
+		}
+		pages := iam.NewListUsersPaginator(c.iam, first)
 		for pages.HasMorePages() {
 			page, err := pages.NextPage(ctx)
 			if err != nil {
@@ -84,6 +89,7 @@ func (c *client) users(ctx context.Context, prefix string) iter.Seq2[types.User,
 					return
 				}
 			}
+			cursor.Advance(aws.ToString(page.Marker))
 		}
 	}
 }
@@ -154,7 +160,7 @@ func (c *client) unlessGone(ctx context.Context, action, name string, err error)
 	if failure(action, err).Code != provider.CodePermissionDenied || foreign != nil {
 		return failure(action, err)
 	}
-	for user, listErr := range c.users(ctx, rootPath+parsed.Cluster) {
+	for user, listErr := range c.users(ctx, rootPath+parsed.Cluster, nil) {
 		if listErr != nil {
 			return listErr
 		}

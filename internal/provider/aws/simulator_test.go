@@ -250,7 +250,9 @@ func (s *simulator) create(form url.Values) answer {
 func (s *simulator) list(form url.Values) answer {
 	const page = 2
 	var first int
-	_, _ = fmt.Sscanf(form.Get("Marker"), "%d", &first)
+	if _, err := fmt.Sscanf(form.Get("Marker"), "%d", &first); form.Has("Marker") && err != nil {
+		return failed(http.StatusBadRequest, "ValidationError")
+	}
 	members, matching := "", 0
 	for _, u := range s.users {
 		if !strings.HasPrefix(u.path, form.Get("PathPrefix")) {

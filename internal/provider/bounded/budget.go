@@ -79,9 +79,10 @@ type budgetKey struct{}
 // errOverdue is the cause of a context whose call took too long.
 var errOverdue = errors.New("the call took too long")
 
-// begin returns the context of a call. End releases everything that the call holds.
+// begin returns the context of a call, without a cursor. End releases everything that
+// the call holds.
 func begin(ctx context.Context, o Options, k kind) (call context.Context, b *budget, end context.CancelFunc) {
-	ctx, end = context.WithTimeoutCause(ctx, k.time, errOverdue)
+	ctx, end = context.WithTimeoutCause(provider.WithCursor(ctx, nil), k.time, errOverdue)
 	b = &budget{kind: k, pace: o.Pace, call: ctx}
 	return context.WithValue(ctx, budgetKey{}, b), b, end
 }
@@ -142,7 +143,7 @@ func (b *budget) item() error {
 
 // stop notes that a limit was reached and returns the error of the call.
 func (b *budget) stop(why string) *provider.Error {
-	return b.end(&provider.Error{Code: provider.CodeUnknown, Message: "the call was stopped: " + why})
+	return b.end(&provider.Error{Code: provider.CodeUnknown, Message: "the call was stopped: " + why, Err: provider.ErrCut})
 }
 
 // refuse notes that a request was not sent because of its address.
@@ -176,7 +177,7 @@ func (b *budget) verdict(ctx context.Context, err error) error {
 	case err != nil && !provider.InDoubt(err), ctx.Err() == nil, err == nil && b.kind.once:
 		return err
 	case errors.Is(context.Cause(ctx), errOverdue):
-		return &provider.Error{Code: provider.CodeUnavailable, Err: errors.Join(ctx.Err(), err),
+		return &provider.Error{Code: provider.CodeUnavailable, Err: errors.Join(provider.ErrCut, ctx.Err(), err),
 			Message: fmt.Sprintf("the call was stopped: it took longer than %s", b.kind.time)}
 	case err == nil:
 		return &provider.Error{Code: provider.CodeUnavailable, Err: ctx.Err(), Message: "the call was given up before it was complete"}

@@ -111,15 +111,21 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 	return err
 }
 
-// List implements provider.Client. It ends with the first error.
+// List implements provider.Client. It ends with the first error. Deletions rest on
+// complete lists, so the list of one Token begins at the beginning whatever the context
+// holds.
 func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
 	k := list
 	if owner.Token == "" || ctx.Value(sweepKey{}) != nil {
 		k = sweep
 	}
 	return func(yield func(provider.Credential, error) bool) {
+		cursor := provider.CursorOf(ctx)
 		ctx, b, end := begin(ctx, c.o, k)
 		defer end()
+		if owner.Token == "" {
+			ctx = provider.WithCursor(ctx, cursor)
+		}
 		stopped, err := c.each(ctx, b, owner, yield)
 		if stopped {
 			return

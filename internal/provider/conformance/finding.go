@@ -33,6 +33,11 @@ var finding = []Requirement{
 		Sentence: "List MUST stop as soon as its consumer does.",
 		Applies:  byAPI,
 	},
+	{
+		Name: "StoppedListGoesOn", Test: stoppedListGoesOn,
+		Sentence: "A List that begins where the Cursor of a stopped one is MUST yield what that one left out; a List that ended MUST leave no marker.",
+		Applies:  byAPI,
+	},
 }
 
 var revoking = []Requirement{

@@ -237,6 +237,7 @@ func TestBrokenDriver(t *testing.T) {
 	all := maps.Clone(broken)
 	maps.Copy(all, brokenPowers)
 	maps.Copy(all, brokenIDs)
+	maps.Copy(all, brokenCursors)
 	for name, tc := range brokenWires {
 		all[name] = breach{requirements: tc.requirements}
 	}

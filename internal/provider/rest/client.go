@@ -114,7 +114,7 @@ func refData(ref provider.Ref) map[string]any {
 // Occupied implements provider.Counter: everything in the account counts.
 func (c *client) Occupied(ctx context.Context) ([]provider.Credential, error) {
 	var out []provider.Credential
-	for credential, err := range c.all(ctx, "") {
+	for credential, err := range c.all(ctx, "", nil) {
 		if err != nil {
 			return nil, err
 		}

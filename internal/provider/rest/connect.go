@@ -32,7 +32,7 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 		return nil, provider.Account{}, err
 	}
 	c := &client{sender: s}
-	if _, _, err := c.page(ctx, "", "", 1); err != nil {
+	if _, _, err := c.page(ctx, "", pageOf("")); err != nil {
 		return nil, provider.Account{}, err
 	}
 	if p.probe != nil {

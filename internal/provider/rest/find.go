@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"apitoken.dev/operator/internal/provider"
@@ -23,7 +25,7 @@ func (c *client) source(name string) provider.Source {
 		Listed: c.p.settings.Limits.Listed, Where: "at the provider",
 		List: func(ctx context.Context, name string) ([]provider.Seen, error) {
 			var all []provider.Seen
-			for credential, err := range c.all(ctx, name) {
+			for credential, err := range c.all(ctx, name, nil) {
 				if err != nil {
 					return nil, err
 				}
@@ -97,7 +99,7 @@ func none() error {
 }
 
 func (c *client) listed(ctx context.Context, ref provider.Ref) (any, error) {
-	for item, err := range c.items(ctx, ref.Name) {
+	for item, err := range c.items(ctx, ref.Name, nil) {
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +117,7 @@ func (c *client) listed(ctx context.Context, ref provider.Ref) (any, error) {
 // List implements provider.Client.
 func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
 	return func(yield func(provider.Credential, error) bool) {
-		for credential, err := range c.all(ctx, "") {
+		for credential, err := range c.all(ctx, "", provider.CursorOf(ctx)) {
 			if err != nil {
 				yield(provider.Credential{}, err)
 				return
@@ -127,11 +129,12 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 	}
 }
 
-// all yields every credential that the vendor lists, whoever made it. A name may
-// be sent as a filter; what comes is filtered again by the caller.
-func (c *client) all(ctx context.Context, name string) iter.Seq2[provider.Credential, error] {
+// all yields every credential that the vendor lists, whoever made it, from the page
+// that a cursor is at; nil is the first one. A name may be sent as a filter; what comes
+// is filtered again by the caller.
+func (c *client) all(ctx context.Context, name string, cursor *provider.Cursor) iter.Seq2[provider.Credential, error] {
 	return func(yield func(provider.Credential, error) bool) {
-		for item, err := range c.items(ctx, name) {
+		for item, err := range c.items(ctx, name, cursor) {
 			if err != nil {
 				yield(provider.Credential{}, err)
 				return
@@ -148,12 +151,12 @@ func (c *client) all(ctx context.Context, name string) iter.Seq2[provider.Creden
 	}
 }
 
-// items yields the elements of every page.
-func (c *client) items(ctx context.Context, name string) iter.Seq2[any, error] {
+// items yields the elements of every page, from the one that a cursor is at.
+func (c *client) items(ctx context.Context, name string, cursor *provider.Cursor) iter.Seq2[any, error] {
 	return func(yield func(any, error) bool) {
-		page := ""
-		for number := 1; ; number++ {
-			items, next, err := c.page(ctx, name, page, number)
+		at := pageOf(cursor.Start())
+		for asked := 1; ; asked++ {
+			items, next, err := c.page(ctx, name, at)
 			if err != nil {
 				yield(nil, err)
 				return
@@ -163,22 +166,54 @@ func (c *client) items(ctx context.Context, name string) iter.Seq2[any, error] {
 					return
 				}
 			}
+			following := place{number: at.number + 1, name: next}
+			cursor.Advance(following.marker())
 			switch {
 			case next == "":
 				return
-			case next == page || number >= maxPages:
-				yield(nil, unclear(listing, fmt.Sprintf("spec.rest.list.next names the same page again, or there are more than %d", maxPages)))
+			case next == at.name:
+				yield(nil, unclear(listing, "spec.rest.list.next names the same page again"))
+				return
+			case asked == maxPages:
+				e := unclear(listing, fmt.Sprintf("spec.rest.list.next names more than %d pages", maxPages))
+				e.Err = provider.ErrCut
+				yield(nil, e)
 				return
 			}
-			page = next
+			at = following
 		}
 	}
 }
 
+// place is a page of the list: its number, from 1, and what names it; the first one
+// has no name.
+type place struct {
+	number int64
+	name   string
+}
+
+// marker is the place as a Cursor keeps it, such as "2 eyJpZCI6MX0"; "" where there is
+// no page.
+func (p place) marker() string {
+	if p.name == "" {
+		return ""
+	}
+	return strconv.FormatInt(p.number, 10) + " " + p.name
+}
+
+// pageOf reads a marker.
+func pageOf(marker string) place {
+	number, name, _ := strings.Cut(marker, " ")
+	if n, err := strconv.ParseInt(number, 10, 64); err == nil && name != "" {
+		return place{number: n, name: name}
+	}
+	return place{number: 1}
+}
+
 // page returns one page of the list, and what names the next one; "" is the end.
-func (c *client) page(ctx context.Context, name, page string, number int) (items []any, next string, err error) {
+func (c *client) page(ctx context.Context, name string, at place) (items []any, next string, err error) {
 	var d document
-	data := map[string]any{fieldName: name, fieldPage: page}
+	data := map[string]any{fieldName: name, fieldPage: at.name}
 	answer, err := c.send(ctx, c.p.list, listing, data, &d)
 	if err != nil {
 		return nil, "", err
@@ -193,7 +228,7 @@ func (c *client) page(ctx context.Context, name, page string, number int) (items
 	if c.p.next == nil {
 		return items, "", nil
 	}
-	if next, err = c.p.next.word(ctx, with(vars, varPage, int64(number))); err != nil {
+	if next, err = c.p.next.word(ctx, with(vars, varPage, at.number)); err != nil {
 		return nil, "", unclear(listing, err.Error())
 	}
 	if next == "0" {
