@@ -1,63 +1,116 @@
-package apitoken
+package apitoken_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/explore/apifake"
-	"apitoken.dev/operator/internal/plan"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/provider/fake"
 )
 
-// TestNotReadyInLine: an ApiToken whose credential expires while it waits for a place
-// at its provider is not shown as Ready. Otherwise waiting writes nothing.
-func TestNotReadyInLine(t *testing.T) {
-	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	clock := testutil.NewClock(now)
-	c := apifake.NewServer(func() time.Time { return now }).Client(nil)
-	create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ml"}})
-	token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training"}}
-	if err := c.Create(t.Context(), token); err != nil {
-		t.Fatal(err)
-	}
-	expiry := metav1.NewTime(now.Add(time.Hour))
-	token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "one", State: v1alpha1.StateActive, ExpiresAt: &expiry, Fingerprint: plan.Fingerprint(&token.Spec)}}
-	meta.SetStatusCondition(&token.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady})
-	if err := c.Status().Update(t.Context(), token); err != nil {
-		t.Fatal(err)
-	}
-	r := New(Options{Client: c, Live: c, Clock: clock})
-	wait := func() bool {
-		t.Helper()
-		p := &pass{token: token.DeepCopy(), base: token.Status.DeepCopy(), obs: plan.Observation{Now: clock.Now()}}
-		p.seen.View = plan.Secret{Exists: true, Live: true, Intact: true, Credential: "one"}
-		r.refresh(p)
-		if _, err := r.report(t.Context(), p, plan.Decision{}, errInLine); err != nil {
-			t.Fatal(err)
+// blocking lets every call of a verb wait until it is released.
+func blocking(verb fake.Verb, release <-chan struct{}) func(context.Context, fake.Call) fake.Fault {
+	return func(ctx context.Context, call fake.Call) fake.Fault {
+		if call.Verb == verb && call.Phase == fake.Before {
+			select {
+			case <-release:
+			case <-ctx.Done():
+			}
 		}
-		if p.place != nil {
-			t.Error("it has a place")
+		return fake.Fault{}
+	}
+}
+
+// newPlacesWorld has workers to spare: places are what is scarce.
+func newPlacesWorld(t *testing.T) *world {
+	t.Helper()
+	w := newEmptyWorld(t)
+	w.createMinter()
+	w.createProvider()
+	w.start(func(o *operator.Options) { o.Concurrency = 16 })
+	return w
+}
+
+// TestInLineNothingIsReserved: without a place at the provider an ApiToken writes
+// nothing but its finalizer, however often it is reconciled, and is issued once
+// there is a place.
+func TestInLineNothingIsReserved(t *testing.T) {
+	t.Parallel()
+	w := newPlacesWorld(t)
+	release := make(chan struct{})
+	w.hook(blocking(fake.Mint, release))
+	names := make([]string, operator.DefaultProviderPlaces+1)
+	for n := range names {
+		names[n] = fmt.Sprintf("t%d", n)
+		w.declare(names[n])
+	}
+	last := ""
+	w.until(func() string {
+		if n := w.backend.Count(fake.Mint); n != operator.DefaultProviderPlaces {
+			return fmt.Sprintf("%d mints are under way", n)
 		}
-		before := token.ResourceVersion
-		if err := c.Get(t.Context(), client.ObjectKeyFromObject(token), token); err != nil {
-			t.Fatal(err)
+		for _, name := range names {
+			if token := w.token(name); len(token.Status.Credentials) == 0 && len(token.Finalizers) > 0 {
+				last = name
+				return ""
+			}
 		}
-		return token.ResourceVersion != before
+		return "none waits"
+	})
+	if token := w.settle(last); len(token.Status.Credentials) != 0 {
+		t.Errorf("it has reserved %+v", token.Status.Credentials)
 	}
-	if wait() {
-		t.Error("waiting with a credential that works wrote the status")
+	w.mints(operator.DefaultProviderPlaces)
+	close(release)
+	for _, name := range names {
+		w.ready(name)
 	}
-	clock.Advance(time.Hour)
-	if !wait() || meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) {
-		t.Errorf("the credential expired, and the conditions are %+v", token.Status.Conditions)
+	w.mints(len(names))
+}
+
+// TestSleepersLeaveTheirPlace: while mints wait until their credentials are usable,
+// others have their places, up to twice as many as a namespace has places.
+func TestSleepersLeaveTheirPlace(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.driver.UsableAfter = 10 * time.Second
+	w.createMinter()
+	w.createProvider()
+	w.start(func(o *operator.Options) { o.Concurrency, o.NamespacePlaces = 40, 4 })
+	const most = 2 * 4
+	for n := range most + 2 {
+		w.declare(fmt.Sprintf("t%d", n))
 	}
-	if wait() {
-		t.Error("waiting wrote the status again")
+	w.until(func() string {
+		if n := w.backend.Count(fake.Mint); n != most {
+			return fmt.Sprintf("%d mints, want %d", n, most)
+		}
+		return ""
+	})
+	waiting := 0
+	for n := range most + 2 {
+		name := fmt.Sprintf("t%d", n)
+		if len(w.token(name).Status.Credentials) > 0 {
+			continue // its reconcile is under way
+		}
+		if len(w.settle(name).Status.Credentials) == 0 {
+			waiting++
+		}
 	}
+	if waiting != 2 {
+		t.Errorf("%d wait and have reserved nothing, want 2", waiting)
+	}
+	w.mints(most)
+	w.until(func() string { // each sleeps when the clock moves
+		w.clock.Advance(10 * time.Second)
+		for n := range most + 2 {
+			if token := w.token(fmt.Sprintf("t%d", n)); activeOf(token) == nil || activeOf(token).State != v1alpha1.StateActive {
+				return token.Name + " is not issued"
+			}
+		}
+		return ""
+	})
 }

@@ -1,0 +1,63 @@
+package apitoken
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/explore/apifake"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/testutil"
+)
+
+// TestNotReadyInLine: an ApiToken whose credential expires while it waits for a place
+// at its provider is not shown as Ready. Otherwise waiting writes nothing.
+func TestNotReadyInLine(t *testing.T) {
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	clock := testutil.NewClock(now)
+	c := apifake.NewServer(func() time.Time { return now }).Client(nil)
+	create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ml"}})
+	token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training"}}
+	if err := c.Create(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	expiry := metav1.NewTime(now.Add(time.Hour))
+	token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "one", State: v1alpha1.StateActive, ExpiresAt: &expiry, Fingerprint: plan.Fingerprint(&token.Spec)}}
+	meta.SetStatusCondition(&token.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady})
+	if err := c.Status().Update(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	r := New(Options{Client: c, Live: c, Clock: clock})
+	wait := func() bool {
+		t.Helper()
+		p := &pass{token: token.DeepCopy(), base: token.Status.DeepCopy(), obs: plan.Observation{Now: clock.Now()}}
+		p.seen.View = plan.Secret{Exists: true, Live: true, Intact: true, Credential: "one"}
+		r.refresh(p)
+		if _, err := r.report(t.Context(), p, plan.Decision{}, errInLine); err != nil {
+			t.Fatal(err)
+		}
+		if p.place != nil {
+			t.Error("it has a place")
+		}
+		before := token.ResourceVersion
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(token), token); err != nil {
+			t.Fatal(err)
+		}
+		return token.ResourceVersion != before
+	}
+	if wait() {
+		t.Error("waiting with a credential that works wrote the status")
+	}
+	clock.Advance(time.Hour)
+	if !wait() || meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) {
+		t.Errorf("the credential expired, and the conditions are %+v", token.Status.Conditions)
+	}
+	if wait() {
+		t.Error("waiting wrote the status again")
+	}
+}
