@@ -28,13 +28,14 @@ var groups = [][]string{
 		"GLOBIGNORE", "FPATH", "ZDOTDIR", "NULLCMD", "READNULLCMD", "TMPPREFIX", "INPUTRC", "SHELL", "TERM", "TERMINFO*", "TERMCAP", "TERMPATH",
 	},
 	// Where programs look for their settings: environ(7); the XDG Base Directory Specification; krb5.conf(5); curl(1).
-	{"HOME", "XDG_*", "KRB5*", "CURL_HOME", "NETRC", "GNUPGHOME"},
-	// Programs that other programs start: environ(7), git(1), less(1), ssh(1), sudo(8), make(1).
+	{"HOME", "XDG_*", "KRB5*", "CURL_HOME", "NETRC", "*WGETRC", "GNUPGHOME"},
+	// Programs that other programs start: environ(7), git(1), less(1), ssh(1), sudo(8), make(1), rsync(1), svn(1), tar(1), vim(1).
 	{
 		"EDITOR", "VISUAL", "PAGER", "MANPAGER", "BROWSER", "LESS*", "GIT_*", "SSH_*", "SUDO_*", "MAKEFLAGS", "GNUMAKEFLAGS", "MAKEFILES",
+		"*_RSH", "SVN_SSH", "TAR_OPTIONS", "VIMINIT", "EXINIT",
 	},
 	// Proxies and trust: curl(1), Go's net/http.ProxyFromEnvironment, openssl-env(7), the documentation of requests and NSS.
-	{"*_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "OPENSSL_*"},
+	{"*_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "SSLKEYLOGFILE", "*_CA_BUNDLE", "OPENSSL_*"},
 	// Clients of clusters and containers: kubectl, client-go's rest.InClusterConfig, helm, docker.
 	{
 		"KUBECONFIG", "KUBE_*", "KUBECTL_*", "KUBERNETES_*", "HELM_*", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_CERT_PATH",
@@ -44,16 +45,17 @@ var groups = [][]string{
 	// variable names: the AWS SDKs and Tools Reference Guide; azidentity.
 	{
 		"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_*", "AWS_EC2_METADATA_*",
-		"AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST",
+		"AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST", "CLOUDSDK_*",
 	},
 	// Interpreters and run-times: python(1), perlrun(1), ruby(1), node(1), npm config(7), the java command, .NET's
 	// environment variables, php(1), lua(1), go help environment, erl(1), R's Startup, Cargo's environment variables.
 	{
 		"PYTHON*", "PERL*", "RUBY*", "GEM_HOME", "GEM_PATH", "BUNDLE_GEMFILE", "NODE_OPTIONS", "NODE_PATH", "NODE_EXTRA_CA_CERTS",
 		"NODE_TLS_REJECT_UNAUTHORIZED", "NODE_REPL_EXTERNAL_MODULE", "NODE_V8_COVERAGE", "NPM_CONFIG_*", "JAVA_TOOL_OPTIONS", "JDK_JAVA*",
-		"_JAVA_OPTIONS", "JAVA_OPTS", "JAVA_HOME", "CLASSPATH", "MAVEN_OPTS", "GRADLE_OPTS", "CATALINA_OPTS", "DOTNET_*", "CORECLR_*", "COR_*",
+		"*JAVA_OPTIONS", "*JAVA_OPTS", "JAVA_HOME", "CLASSPATH", "MAVEN_OPTS", "GRADLE_OPTS", "CATALINA_OPTS", "DOTNET_*", "CORECLR_*", "COR_*",
 		"COMPLUS_*", "PHPRC", "PHP_INI_SCAN_DIR", "LUA_INIT*", "LUA_PATH*", "LUA_CPATH*", "GODEBUG", "GOFLAGS", "GOENV", "GOPROXY", "GOROOT",
 		"GOPATH", "GOTOOLCHAIN", "GOTRACEBACK", "ERL_*", "ELIXIR_ERL_OPTIONS", "R_PROFILE*", "R_ENVIRON*", "R_LIBS*", "RUSTC*", "RUSTFLAGS",
+		"CARGO_HOME", "CARGO_BUILD_*", "CARGO_TARGET_*", "GOAUTH", "GOSUMDB", "PIP_*", "GUNICORN_CMD_ARGS", "ASPNETCORE_*", "CUDA_INJECTION*",
 	},
 	// Windows: cmd and PowerShell.
 	{"PATHEXT", "COMSPEC", "SYSTEMROOT", "WINDIR", "PSMODULEPATH"},
