@@ -1,6 +1,8 @@
 package v1alpha1
 
 // IBEEProvider is a workspace of IBEE Cloud.
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle holds no certificate: put the CA as PEM text there, which begins with -----BEGIN CERTIFICATE-----, not base64 of it and not a file name`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle holds a private key: remove it, and replace it, since everybody who may read this object has seen it; only certificates belong here`,fieldPath=".caBundle"
 type IBEEProvider struct {
 	// workspaceID is the number of the workspace, for example "42"; the portal calls
 	// it the project. It cannot change while credentials are live.
@@ -23,9 +25,18 @@ type IBEEProvider struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port and a path, without user, query or fragment, for example https://42.blob.ibeestorage.com'`
 	S3Endpoint string `json:"s3Endpoint,omitempty"`
+
+	// caBundle is PEM text of the private CAs that the certificate of the API
+	// chains to: one or more CERTIFICATE blocks, at most 32 KiB. The system's CAs
+	// when absent.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32768
+	CABundle string `json:"caBundle,omitempty"`
 }
 
 // CrusoeProvider is a user of an organization at Crusoe Cloud.
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle holds no certificate: put the CA as PEM text there, which begins with -----BEGIN CERTIFICATE-----, not base64 of it and not a file name`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle holds a private key: remove it, and replace it, since everybody who may read this object has seen it; only certificates belong here`,fieldPath=".caBundle"
 type CrusoeProvider struct {
 	// organizationID is the id of the organization, for example
 	// ab4a6b00-aa5f-408e-a9fb-ac6de5eb45ab. It cannot change while credentials are live.
@@ -55,9 +66,18 @@ type CrusoeProvider struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port and a path, without user, query or fragment, for example https://object.us-east1-a.crusoecloudcompute.com'`
 	S3Endpoint string `json:"s3Endpoint,omitempty"`
+
+	// caBundle is PEM text of the private CAs that the certificate of the API
+	// chains to: one or more CERTIFICATE blocks, at most 32 KiB. The system's CAs
+	// when absent.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32768
+	CABundle string `json:"caBundle,omitempty"`
 }
 
 // ProxyScrapeProvider is an account at ProxyScrape.
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle holds no certificate: put the CA as PEM text there, which begins with -----BEGIN CERTIFICATE-----, not base64 of it and not a file name`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle holds a private key: remove it, and replace it, since everybody who may read this object has seen it; only certificates belong here`,fieldPath=".caBundle"
 type ProxyScrapeProvider struct {
 	// endpoint is the URL of the API; https://api.proxyscrape.com when absent. It
 	// cannot change while credentials are live.
@@ -65,9 +85,18 @@ type ProxyScrapeProvider struct {
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port and a path, without user, query or fragment, for example https://api.proxyscrape.com'`
 	Endpoint string `json:"endpoint,omitempty"`
+
+	// caBundle is PEM text of the private CAs that the certificate of the API
+	// chains to: one or more CERTIFICATE blocks, at most 32 KiB. The system's CAs
+	// when absent.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32768
+	CABundle string `json:"caBundle,omitempty"`
 }
 
 // KloudBeanProvider is the object storage of an account at KloudBean.
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle holds no certificate: put the CA as PEM text there, which begins with -----BEGIN CERTIFICATE-----, not base64 of it and not a file name`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle holds a private key: remove it, and replace it, since everybody who may read this object has seen it; only certificates belong here`,fieldPath=".caBundle"
 type KloudBeanProvider struct {
 	// s3Endpoint is the Endpoint URL that the panel shows with a key, for example
 	// https://s3.kloudbean.com. Keys are checked there, and workloads find it in
@@ -84,4 +113,11 @@ type KloudBeanProvider struct {
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^[A-Za-z0-9][A-Za-z0-9_.-]*$')`,messageExpression=`strings.quote(self) + ' is not a region: write letters, digits, _ . or -, for example us-east-1'`
 	Region string `json:"region,omitempty"`
+
+	// caBundle is PEM text of the private CAs that the certificate of the endpoint
+	// chains to: one or more CERTIFICATE blocks, at most 32 KiB. The system's CAs
+	// when absent.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32768
+	CABundle string `json:"caBundle,omitempty"`
 }

@@ -393,11 +393,12 @@ func wholeSpecs() map[string]v1alpha1.ProviderSpec {
 			IAMEndpoint: "https://iam.example.com", S3Endpoint: "https://s3.example.com", Region: "eu-central-1", CABundle: somePEM,
 			PermissionsBoundary: "arn:aws:iam::123456789012:policy/boundary",
 		}},
-		"ibee": {CredentialsSecretRef: minter, IBEE: &v1alpha1.IBEEProvider{WorkspaceID: "42", Endpoint: "https://api.example.com/v1", S3Endpoint: "https://s3.example.com"}},
+		"ibee": {CredentialsSecretRef: minter, IBEE: &v1alpha1.IBEEProvider{
+			WorkspaceID: "42", Endpoint: "https://api.example.com/v1", S3Endpoint: "https://s3.example.com", CABundle: somePEM}},
 		"crusoe": {CredentialsSecretRef: minter, Crusoe: &v1alpha1.CrusoeProvider{
-			OrganizationID: "ab4a", Location: "us-east1-a", Endpoint: "https://api.example.com/v1", S3Endpoint: "https://s3.example.com"}},
-		"proxyscrape": {CredentialsSecretRef: minter, ProxyScrape: &v1alpha1.ProxyScrapeProvider{Endpoint: "https://api.example.com"}},
-		"kloudbean":   {CredentialsSecretRef: minter, KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3.example.com", Region: "eu-1"}},
+			OrganizationID: "ab4a", Location: "us-east1-a", Endpoint: "https://api.example.com/v1", S3Endpoint: "https://s3.example.com", CABundle: somePEM}},
+		"proxyscrape": {CredentialsSecretRef: minter, ProxyScrape: &v1alpha1.ProxyScrapeProvider{Endpoint: "https://api.example.com", CABundle: somePEM}},
+		"kloudbean":   {CredentialsSecretRef: minter, KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3.example.com", Region: "eu-1", CABundle: somePEM}},
 		"rest":        {CredentialsSecretRef: minter, Rest: wholeRest()},
 	}
 }

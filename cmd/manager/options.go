@@ -19,6 +19,7 @@ import (
 	"apitoken.dev/operator/internal/features"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/tracing"
+	"apitoken.dev/operator/internal/transport"
 )
 
 // environmentPrefix begins the variable that stands for a flag: --sweep-mode is APITOKEN_SWEEP_MODE.
@@ -89,6 +90,12 @@ func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *st
 		"how many ApiTokens are worked on at once at one ClusterTokenProvider; others wait in a line that is fair between namespaces")
 	f.IntVar(&o.ProviderPlaces, "places-per-provider", operator.DefaultProviderPlaces, "the same at one TokenProvider")
 	f.IntVar(&o.NamespacePlaces, "places-per-namespace", operator.DefaultNamespacePlaces, "the same of one namespace, at all providers")
+	f.Var(&o.TenantEndpoints, "tenant-endpoints",
+		"addresses that TokenProviders may reach, separated by commas: public (the Internet), private (and RFC 1918 and fc00::/7), CIDRs (and those). "+
+			"Loopback, link-local and metadata addresses only where a CIDR names them")
+	f.StringVar(&o.TenantProxy, "tenant-proxy", "",
+		"URL of the proxy that carries the requests of TokenProviders, for example http://proxy.example.com:3128; none when empty. "+
+			"The proxy must refuse internal addresses itself: the operator does not see where it connects to. ClusterTokenProviders use HTTPS_PROXY and NO_PROXY of the environment")
 	f.DurationVar(&o.SweepInterval, "sweep-interval", orphansweep.DefaultInterval, "time between two searches for credentials that no ledger knows")
 	f.StringVar(sweepMode, "sweep-mode", string(orphansweep.Report), "what to do about such credentials: Report or Revoke")
 	f.DurationVar(&o.Shutdown, "shutdown-timeout", operator.DefaultShutdown,
@@ -142,6 +149,11 @@ func check(o *operator.Options) error {
 		return fmt.Errorf("--tracing-ratio is %g: it has to be at least 0 and at most 1, for example 0.1", o.TracingRatio)
 	case o.QPS < 0 || o.Burst < 0:
 		return errors.New("--kube-api-qps and --kube-api-burst cannot be negative")
+	}
+	if o.TenantProxy != "" {
+		if _, err := transport.ParseProxy(o.TenantProxy); err != nil {
+			return fmt.Errorf("--tenant-proxy: %w", err)
+		}
 	}
 	if o.TracingEndpoint != "" {
 		if err := tracing.CheckEndpoint(o.TracingEndpoint); err != nil {

@@ -134,8 +134,8 @@ func TestDrivers(t *testing.T) {
 	}{
 		"aws": {
 			v1alpha1.ProviderSpec{AWS: &v1alpha1.AWSProvider{
-				IAMEndpoint: "https://iam", S3Endpoint: "https://s3", Region: "r", CABundle: "ca", PermissionsBoundary: "arn"}},
-			aws.Settings{IAMEndpoint: "https://iam", S3Endpoint: "https://s3", Region: "r", CABundle: "ca", PermissionsBoundary: "arn"},
+				IAMEndpoint: "https://iam", S3Endpoint: "https://s3", Region: "r", PermissionsBoundary: "arn"}},
+			aws.Settings{IAMEndpoint: "https://iam", S3Endpoint: "https://s3", Region: "r", PermissionsBoundary: "arn"},
 		},
 		"ibee": {
 			v1alpha1.ProviderSpec{IBEE: &v1alpha1.IBEEProvider{WorkspaceID: "42", Endpoint: "https://api", S3Endpoint: "https://s3"}},
@@ -192,8 +192,7 @@ func TestRestDriverSwitchedOff(t *testing.T) {
 	}
 }
 
-// TestRestDriver: the rest driver is what its block declares, and one of a
-// namespace may reach less than one of the cluster.
+// TestRestDriver: the rest driver is what its block declares.
 func TestRestDriver(t *testing.T) {
 	r, err := drivers(features.Gates{})
 	if err != nil {
@@ -202,16 +201,14 @@ func TestRestDriver(t *testing.T) {
 	spec := v1alpha1.ProviderSpec{Rest: &v1alpha1.RestProvider{
 		BaseURL: "https://api", Scopes: []v1alpha1.RestScope{{Scope: "a:b"}}, Limits: v1alpha1.RestLimits{Live: 3},
 	}}
-	for _, namespaced := range []bool{false, true} {
-		driver, settings, err := r.Resolve(registry.Spec{ProviderSpec: &spec, Namespaced: namespaced})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if caps := driver.Capabilities(); driver.Type() != rest.Type || caps.MaxLive != 3 || !slices.Equal(caps.Scopes, []string{"a:b"}) {
-			t.Errorf("driver %s: %+v", driver.Type(), caps)
-		}
-		if s, ok := settings.(rest.Settings); !ok || s.Namespaced != namespaced || s.BaseURL != "https://api" {
-			t.Errorf("settings %+v", settings)
-		}
+	driver, settings, err := r.Resolve(registry.Spec{ProviderSpec: &spec})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if caps := driver.Capabilities(); driver.Type() != rest.Type || caps.MaxLive != 3 || !slices.Equal(caps.Scopes, []string{"a:b"}) {
+		t.Errorf("driver %s: %+v", driver.Type(), caps)
+	}
+	if s, ok := settings.(rest.Settings); !ok || s.BaseURL != "https://api" {
+		t.Errorf("settings %+v", settings)
 	}
 }

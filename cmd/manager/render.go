@@ -113,25 +113,25 @@ func (d *declarations) add(document []byte) error {
 		if err := yaml.UnmarshalStrict(document, &p); err != nil {
 			return fmt.Errorf("no TokenProvider: %w", err)
 		}
-		return d.use(p.Name, &p.Spec, true)
+		return d.use(p.Name, &p.Spec)
 	case string(v1alpha1.KindClusterTokenProvider):
 		var p v1alpha1.ClusterTokenProvider
 		if err := yaml.UnmarshalStrict(document, &p); err != nil {
 			return fmt.Errorf("no ClusterTokenProvider: %w", err)
 		}
-		return d.use(p.Name, &p.Spec.ProviderSpec, false)
+		return d.use(p.Name, &p.Spec.ProviderSpec)
 	}
 	return nil
 }
 
-func (d *declarations) use(name string, spec *v1alpha1.ProviderSpec, namespaced bool) error {
+func (d *declarations) use(name string, spec *v1alpha1.ProviderSpec) error {
 	if spec.Rest == nil {
 		return fmt.Errorf("provider %s has no rest block; only what is declared there can be rendered", name)
 	}
 	if d.settings != nil {
 		return fmt.Errorf("there are two providers, %s and %s: render one at a time", d.provider, name)
 	}
-	settings := registry.RestSettings(spec.Rest, namespaced)
+	settings := registry.RestSettings(spec.Rest)
 	d.settings, d.provider = &settings, name
 	return nil
 }

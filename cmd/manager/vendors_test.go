@@ -53,7 +53,16 @@ type bench struct {
 	log   *testutil.Log
 }
 
+// loopback is where the simulators are: no tenant reaches it otherwise.
+const loopback = "private,127.0.0.0/8,::1/128"
+
 func newBench(t *testing.T) *bench {
+	t.Helper()
+	return newBenchFor(t, loopback)
+}
+
+// newBenchFor has an operator whose TokenProviders may reach these endpoints.
+func newBenchFor(t *testing.T, endpoints string) *bench {
 	t.Helper()
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
@@ -67,9 +76,11 @@ func newBench(t *testing.T) *bench {
 	b.ns = ns.Name
 	registry, err := drivers(features.Gates{})
 	b.ok(err)
-	mgr, err := operator.New(t.Context(), env.Config, operator.Options{
+	o := operator.Options{
 		Registry: registry, Logger: b.log.Logger(1), Namespace: b.ns, Namespaces: []string{b.ns}, ClusterIdentity: b.ns, Version: "test",
-	})
+	}
+	b.ok(o.TenantEndpoints.Set(endpoints))
+	mgr, err := operator.New(t.Context(), env.Config, o)
 	b.ok(err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
 	done := make(chan error, 1)
@@ -285,25 +296,58 @@ func TestRest(t *testing.T) {
 	}
 }
 
-// TestRestOfNamespace: who may make a TokenProvider does not get at what only the
-// operator's own machine can reach.
-func TestRestOfNamespace(t *testing.T) {
+// TestTenantsReachNoNode: who may make a TokenProvider does not get at what only the
+// operator's own machine can reach, with whatever driver.
+func TestTenantsReachNoNode(t *testing.T) {
 	t.Parallel()
-	b := newBench(t)
-	sim := restsim.NewGitea(b.clock.Now, "bot", "CANARY-password")
-	b.minter("gitea-minter", map[string]string{"username": "bot", "password": "CANARY-password"})
-	b.sample("rest-gitea.yaml", "baseURL: https://gitea.example.com", "baseURL: "+b.serve(sim))
-	b.until(func() string {
-		p := &v1alpha1.TokenProvider{}
-		b.ok(b.Get(t.Context(), client.ObjectKey{Namespace: b.ns, Name: "gitea"}, p))
-		c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
-		if c == nil || c.Status != metav1.ConditionFalse || !strings.Contains(c.Message, "leads to a loopback") {
-			return fmt.Sprintf("a provider of a namespace at a loopback address: %+v", c)
+	b := newBenchFor(t, "private")
+	requests := make(chan string, 1)
+	url := b.serve(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case requests <- r.Method + " " + r.URL.Path:
+		default:
 		}
-		return ""
+	}))
+	named := strings.Replace(url, "127.0.0.1", "localhost", 1)
+	b.minter("minter", map[string]string{
+		"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "token": "token", "accessKeyID": "id", "secretKey": "secret",
 	})
-	if n := len(sim.Requests()); n != 0 {
-		t.Errorf("%d requests were sent", n)
+	for name, spec := range map[string]v1alpha1.ProviderSpec{
+		"aws":         {AWS: &v1alpha1.AWSProvider{IAMEndpoint: url}},
+		"aws-named":   {AWS: &v1alpha1.AWSProvider{IAMEndpoint: named}},
+		"ibee":        {IBEE: &v1alpha1.IBEEProvider{WorkspaceID: "42", Endpoint: named}},
+		"crusoe":      {Crusoe: &v1alpha1.CrusoeProvider{OrganizationID: "org", Location: "us-east1-a", Endpoint: named}},
+		"proxyscrape": {ProxyScrape: &v1alpha1.ProxyScrapeProvider{Endpoint: url}},
+		"kloudbean":   {KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: named}},
+		"rest": {Rest: &v1alpha1.RestProvider{
+			BaseURL: named, Credential: v1alpha1.RestCredential{ID: "item.id", Name: "item.name"},
+			Scopes: []v1alpha1.RestScope{{Scope: "a:b"}},
+			Mint: v1alpha1.RestMint{
+				RestRequest: v1alpha1.RestRequest{Path: "/keys", Body: `{"name": {{ .name }}}`},
+				Secret:      map[string]v1alpha1.RestExpression{"token": "item.token"},
+			},
+			List:   v1alpha1.RestList{RestRequest: v1alpha1.RestRequest{Path: "/keys"}, Items: "body.keys"},
+			Revoke: v1alpha1.RestRequest{Path: "/keys/{{ .id }}"},
+		}},
+	} {
+		if spec.KloudBean == nil {
+			spec.CredentialsSecretRef.Name = "minter"
+		}
+		b.ok(b.Create(t.Context(), &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}, Spec: spec}))
+		b.until(func() string {
+			p := &v1alpha1.TokenProvider{}
+			b.ok(b.Get(t.Context(), client.ObjectKey{Namespace: b.ns, Name: name}, p))
+			c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
+			if c == nil || c.Status != metav1.ConditionFalse || !strings.Contains(c.Message, "an address that a TokenProvider may not reach") {
+				return fmt.Sprintf("%s at a loopback address: %+v", name, c)
+			}
+			return ""
+		})
+	}
+	select {
+	case got := <-requests:
+		t.Errorf("%s was sent", got)
+	default:
 	}
 }
 

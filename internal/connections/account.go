@@ -254,7 +254,7 @@ func (p *Pool) others(ctx context.Context, key Key) (bool, error) {
 
 // placeOf is the driver and server of a provider; empty when there is no driver for it.
 func (p *Pool) placeOf(ctx context.Context, o Object) string {
-	driver, settings, err := p.o.Registry.Resolve(o.resolvable())
+	driver, settings, err := p.resolve(o, nil)
 	if err != nil {
 		return ""
 	}

@@ -56,7 +56,7 @@ func (p *Pool) Facts(ctx context.Context, key Key, namespace string) (Facts, err
 	if f.Admitted, err = p.admits(ctx, o, namespace); err != nil {
 		return Facts{}, err
 	}
-	if driver, settings, err := p.o.Registry.Resolve(o.resolvable()); err == nil {
+	if driver, settings, err := p.resolve(o, nil); err == nil {
 		f.DriverType, f.Driver, f.Capabilities = driver.Type(), driver, driver.Capabilities()
 		if p.o.NoUpdates {
 			f.Capabilities.Updates = nil

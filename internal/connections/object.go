@@ -53,7 +53,7 @@ func (o Object) Key() Key { return Key{Kind: o.Kind, Namespace: o.GetNamespace()
 
 // resolvable is the spec as the registry of drivers wants it.
 func (o Object) resolvable() registry.Spec {
-	return registry.Spec{ProviderSpec: o.Spec, Namespaced: o.Kind == v1alpha1.KindTokenProvider}
+	return registry.Spec{ProviderSpec: o.Spec}
 }
 
 // Copy returns a provider that shares nothing with this one.

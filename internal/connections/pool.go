@@ -2,11 +2,13 @@ package connections
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"sync"
 	"time"
 
+	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,7 +20,9 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/bounded"
 	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/internal/transport"
 )
 
 // connectTimeout bounds one attempt to connect, for all who wait for it.
@@ -37,6 +41,9 @@ type Options struct {
 	Cluster string
 	// UserAgent of requests to providers.
 	UserAgent string
+	// HTTP makes the clients that carry them; with the defaults of package transport
+	// when nil.
+	HTTP *transport.Factory
 	// Clock is the computer's when nil.
 	Clock clock.Clock
 	// Rate is how many calls a second one provider gets, whoever makes them;
@@ -55,6 +62,9 @@ type Options struct {
 func (o Options) withDefaults() Options {
 	if o.Clock == nil {
 		o.Clock = clock.NewReal()
+	}
+	if o.HTTP == nil {
+		o.HTTP = transport.New(transport.Options{})
 	}
 	if o.Rate == 0 {
 		o.Rate = DefaultRate
@@ -222,11 +232,17 @@ func (p *Pool) keep(a attempt, made *kept) {
 
 // dial reads the credentials live and connects, unless the same credentials are connected already.
 func (p *Pool) dial(ctx context.Context, o Object, g *gate, anew bool) (*kept, error) {
-	driver, settings, err := p.o.Registry.Resolve(o.resolvable())
+	driver, settings, err := p.resolve(o, func(ctx context.Context) error {
+		return g.enter(ctx, opList, caller{patience: sweepPatience})
+	})
 	if err != nil {
 		return nil, noDriver(o.Key())
 	}
 	cfg := p.config(settings)
+	field, bundle := o.Spec.CABundle()
+	if cfg.HTTP, err = p.o.HTTP.Client(transport.Provider{Tenant: o.Kind == v1alpha1.KindTokenProvider, Field: field, CABundle: bundle}); err != nil {
+		return nil, err
+	}
 	made := &kept{version: version{uid: o.GetUID(), generation: o.GetGeneration()}}
 	made.connection.DriverType = driver.Type()
 	if cfg.Credentials, made.secret, err = p.credentials(ctx, o, driver); err != nil {
@@ -245,6 +261,25 @@ func (p *Pool) dial(ctx context.Context, o Object, g *gate, anew bool) (*kept, e
 	made.connection.AccountKey, made.connection.MinterKey = p.accounts.keys(ctx, o, driver, cfg, account.ID)
 	return made, nil
 }
+
+// sweepPatience is how long one request of the list of a whole cluster waits for its turn.
+const sweepPatience = time.Hour
+
+// resolve returns the driver of a provider, bounded, with its settings. This is the
+// only place that takes a driver from the registry: no call can go around the limits.
+func (p *Pool) resolve(o Object, pace func(context.Context) error) (provider.Driver, any, error) {
+	driver, settings, err := p.o.Registry.Resolve(o.resolvable())
+	if err != nil {
+		return nil, nil, err
+	}
+	return bounded.Driver(driver, bounded.Options{Pace: pace, Panicked: func(ctx context.Context, method, kind string, stack []byte) {
+		logr.FromContextOrDiscard(ctx).Error(errPanicked, "a driver panicked; this is a bug", "driver", driver.Type(),
+			"provider", o.Key().String(), "method", method, "with", kind, "stack", string(stack))
+	}}), settings, nil
+}
+
+// errPanicked says in the log that a driver panicked.
+var errPanicked = errors.New("panic")
 
 // unchanged returns the kept connection if it was made from the same provider and credentials.
 func (p *Pool) unchanged(key Key, now *kept) *Connection {

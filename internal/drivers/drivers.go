@@ -40,7 +40,6 @@ func awsSettings(spec registry.Spec) (any, bool) {
 		IAMEndpoint:         spec.AWS.IAMEndpoint,
 		S3Endpoint:          spec.AWS.S3Endpoint,
 		Region:              spec.AWS.Region,
-		CABundle:            spec.AWS.CABundle,
 		PermissionsBoundary: spec.AWS.PermissionsBoundary,
 	}, true
 }
@@ -80,5 +79,5 @@ func restSettings(spec registry.Spec) (any, bool) {
 	if spec.Rest == nil {
 		return nil, false
 	}
-	return registry.RestSettings(spec.Rest, spec.Namespaced), true
+	return registry.RestSettings(spec.Rest), true
 }

@@ -40,7 +40,7 @@ func TestEveryDriverTellsItsServer(t *testing.T) {
 	}
 	told := map[string]bool{}
 	for name, test := range tests {
-		driver, settings, err := drivers.Resolve(registry.Spec{ProviderSpec: &test.spec, Namespaced: true})
+		driver, settings, err := drivers.Resolve(registry.Spec{ProviderSpec: &test.spec})
 		if err != nil {
 			t.Fatal(err)
 		}

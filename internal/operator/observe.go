@@ -6,7 +6,6 @@ import (
 
 	"go.opentelemetry.io/otel"
 
-	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/internal/tracing"
@@ -40,7 +39,7 @@ func startTracing(ctx context.Context, o *Options) (flush func(), err error) {
 // driverOf returns what tells the type of a provider's driver.
 func driverOf(drivers *registry.Registry) func(connections.Object) string {
 	return func(o connections.Object) string {
-		driver, _, err := drivers.Resolve(registry.Spec{ProviderSpec: o.Spec, Namespaced: o.Kind == v1alpha1.KindTokenProvider})
+		driver, _, err := drivers.Resolve(registry.Spec{ProviderSpec: o.Spec})
 		if err != nil {
 			return ""
 		}

@@ -95,7 +95,7 @@ func addControllers(mgr manager.Manager, o Options, cluster string) error {
 	recorder, line := mgr.GetEventRecorder(recorderName), newLines(o)
 	pool := connections.NewPool(connections.Options{
 		Reader: mgr.GetClient(), Live: mgr.GetAPIReader(), Registry: o.Registry,
-		Namespace: o.Namespace, Cluster: cluster, UserAgent: o.userAgent(), Clock: o.Clock,
+		Namespace: o.Namespace, Cluster: cluster, UserAgent: o.userAgent(), HTTP: o.http(), Clock: o.Clock,
 		Rate: o.ProviderRate, Burst: o.ProviderBurst, NoUpdates: !o.Features.Enabled(features.InPlaceUpdates),
 	})
 	for _, kind := range []v1alpha1.ProviderKind{v1alpha1.KindTokenProvider, v1alpha1.KindClusterTokenProvider} {

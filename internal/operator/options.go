@@ -14,6 +14,7 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/features"
 	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/internal/transport"
 )
 
 const (
@@ -87,6 +88,12 @@ type Options struct {
 	// connections, a negative rate: no limit.
 	ProviderRate  float64
 	ProviderBurst int
+	// TenantEndpoints are the addresses that TokenProviders may reach; the zero value
+	// is "private".
+	TenantEndpoints transport.Endpoints
+	// TenantProxy is the URL of the proxy that carries the requests of TokenProviders;
+	// none when empty.
+	TenantProxy string
 	// Concurrency is DefaultConcurrency when 0.
 	Concurrency int
 	// ClusterPlaces, ProviderPlaces and NamespacePlaces are the defaults when 0.
@@ -125,6 +132,11 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MetricsAuth && !o.MetricsSecure {
 		return o, errors.New("operator: MetricsAuth without MetricsSecure: tokens would be sent in clear; set both, or none")
 	}
+	if o.TenantProxy != "" {
+		if _, err := transport.ParseProxy(o.TenantProxy); err != nil {
+			return o, fmt.Errorf("operator: TenantProxy: %w", err)
+		}
+	}
 	o.Version = or(o.Version, "dev")
 	o.Namespace = or(o.Namespace, DefaultNamespace)
 	o.MetricsAddress = or(o.MetricsAddress, Disabled)
@@ -143,6 +155,15 @@ func or[T comparable](value, otherwise T) T {
 		return otherwise
 	}
 	return value
+}
+
+// http makes the clients of drivers.
+func (o Options) http() *transport.Factory {
+	out := transport.Options{Endpoints: o.TenantEndpoints}
+	if proxy, err := transport.ParseProxy(o.TenantProxy); err == nil { // withDefaults refused any other
+		out.TenantProxy = proxy
+	}
+	return transport.New(out)
 }
 
 func (o Options) userAgent() string { return Name + "/" + o.Version }

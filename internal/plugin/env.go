@@ -105,7 +105,7 @@ func (s *session) documented(ctx context.Context, t *v1alpha1.ApiToken) ([]strin
 	if why != "" {
 		return nil, refused("cannot tell the keys of the credential from others: %s %q %s; --all uses every key of the Secret", ref.Kind, ref.Name, why)
 	}
-	driver, settings, err := s.Registry.Resolve(registry.Spec{ProviderSpec: o.Spec, Namespaced: o.Kind == v1alpha1.KindTokenProvider})
+	driver, settings, err := s.Registry.Resolve(registry.Spec{ProviderSpec: o.Spec})
 	if err != nil {
 		return nil, refused("cannot tell the keys of the credential from others: this version of the plugin does not know the driver of %s %q; "+
 			"use the plugin of the operator's version, or --all, which uses every key of the Secret", ref.Kind, ref.Name)

@@ -151,7 +151,7 @@ func TestPlanInPlace(t *testing.T) {
 		p.Status.GrantableScopes = []string{"residential:read", "residential:write"}
 		p.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "ok", 1)}
 	})
-	driver, _, err := w.env.Registry.Resolve(registry.Spec{ProviderSpec: &p.Spec, Namespaced: true})
+	driver, _, err := w.env.Registry.Resolve(registry.Spec{ProviderSpec: &p.Spec})
 	w.ok(err)
 	w.ready(w.token("one", func(t *v1alpha1.ApiToken) {
 		t.Spec.ProviderRef.Name, t.Spec.Scopes, t.Spec.Buckets = "proxies", []v1alpha1.Scope{"residential:read"}, nil

@@ -60,7 +60,7 @@ func (s *session) status(ctx context.Context, name string, out *output) error {
 
 // driverOf is the type of the driver that serves a provider; empty: there is none.
 func (a *app) driverOf(o connections.Object) string {
-	driver, _, err := a.Registry.Resolve(registry.Spec{ProviderSpec: o.Spec, Namespaced: o.Kind == v1alpha1.KindTokenProvider})
+	driver, _, err := a.Registry.Resolve(registry.Spec{ProviderSpec: o.Spec})
 	if err != nil {
 		return ""
 	}

@@ -165,7 +165,8 @@ type Config struct {
 	Credentials map[string]Value
 	// Cluster is the identity hash of this cluster; see package credname.
 	Cluster string
-	// HTTP is used for every request; nil means a client of the driver's own.
+	// HTTP is used for every request: a driver makes no client of its own. Without it
+	// every request fails.
 	HTTP *http.Client
 	// UserAgent of every request.
 	UserAgent string

@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
-	"log"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"testing"
 	"time"
@@ -79,12 +76,3 @@ var (
 	userOfTest = types.User{CreateDate: aws.Time(start)}
 	keyOfTest  = types.AccessKey{AccessKeyId: aws.String("AKID"), SecretAccessKey: aws.String("secret")}
 )
-
-func newTLSServer(t *testing.T, h http.Handler) *httptest.Server {
-	t.Helper()
-	s := httptest.NewUnstartedServer(h)
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // a client that does not trust it is expected
-	s.StartTLS()
-	t.Cleanup(s.Close)
-	return s
-}

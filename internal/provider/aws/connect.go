@@ -2,10 +2,7 @@ package aws
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
-	"net/http"
 	"strings"
 	"time"
 
@@ -18,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/bounded"
 )
 
 // defaultRegion is the region that signatures for IAM name everywhere but in
@@ -30,9 +28,6 @@ const (
 	maxAttempts = 3
 	maxBackoff  = time.Second
 )
-
-// requestTimeout ends a request that has no deadline of its own.
-const requestTimeout = 30 * time.Second
 
 // Connect implements provider.Driver. It asks who the minting credentials
 // belong to, and for one user of the operator's path, to see that they may.
@@ -65,14 +60,10 @@ func optionsFor(cfg provider.Config, s Settings) (iam.Options, error) {
 			Message: "the credentials Secret needs the keys " + KeyID + " and " + KeySecret,
 		}
 	}
-	httpClient, err := httpClientFor(cfg, s)
-	if err != nil {
-		return iam.Options{}, err
-	}
 	opts := iam.Options{
 		Region:      s.Region,
 		Credentials: credentials.NewStaticCredentialsProvider(id.Reveal(), secret.Reveal(), ""),
-		HTTPClient:  httpClient,
+		HTTPClient:  bounded.HTTP(cfg.HTTP),
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff = maxAttempts, maxBackoff
 			o.Retryables = append([]retry.IsErrorRetryable{retry.IsErrorRetryableFunc(notOurs)}, o.Retryables...)
@@ -94,44 +85,10 @@ func optionsFor(cfg provider.Config, s Settings) (iam.Options, error) {
 // notOurs keeps what this driver, or a limit, refused from being tried again.
 func notOurs(err error) aws.Ternary {
 	var ours *provider.Error
-	if errors.As(err, &ours) {
+	if errors.As(err, &ours) || errors.Is(err, bounded.ErrAddress) {
 		return aws.FalseTernary
 	}
 	return aws.UnknownTernary
-}
-
-// httpClientFor returns a client that follows no redirect: a request that
-// creates something must reach the one server it was sent to, once.
-func httpClientFor(cfg provider.Config, s Settings) (*http.Client, error) {
-	roots, err := rootsFor(s.CABundle)
-	if err != nil {
-		return nil, err
-	}
-	out := &http.Client{Timeout: requestTimeout}
-	if cfg.HTTP != nil {
-		*out = *cfg.HTTP
-	} else if base, ok := http.DefaultTransport.(*http.Transport); ok && roots != nil {
-		transport := base.Clone()
-		transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-		out.Transport = transport
-	}
-	out.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return out, nil
-}
-
-// rootsFor returns the system's roots and the bundle; nil when there is no bundle.
-func rootsFor(bundle string) (*x509.CertPool, error) {
-	if bundle == "" {
-		return nil, nil
-	}
-	roots, err := x509.SystemCertPool()
-	if err != nil {
-		roots = x509.NewCertPool()
-	}
-	if !roots.AppendCertsFromPEM([]byte(bundle)) {
-		return nil, invalid("spec.aws.caBundle holds no certificate in PEM form")
-	}
-	return roots, nil
 }
 
 // accountID asks STS, which AWS serves at another address and every other
@@ -164,7 +121,7 @@ func (c *client) accountID(ctx context.Context, opts iam.Options) (string, error
 		return "", nonsense("iam:GetUser", "without a user")
 	}
 	parsed, err := arn.Parse(aws.ToString(self.User.Arn))
-	if err != nil {
+	if err != nil || parsed.AccountID == "" {
 		return "", &provider.Error{
 			Code: provider.CodeUnknown, Err: err, Message: "the server does not tell which account the minting credentials belong to",
 		}

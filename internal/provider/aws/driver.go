@@ -39,8 +39,6 @@ type Settings struct {
 	S3Endpoint string
 	// Region handed to workloads; at AWS it also decides the partition.
 	Region string
-	// CABundle is PEM that server certificates may chain to, beside the system's roots.
-	CABundle string
 	// PermissionsBoundary is the ARN of a policy put on every user made; empty: none.
 	PermissionsBoundary string
 }

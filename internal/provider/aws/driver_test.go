@@ -2,7 +2,6 @@ package aws
 
 import (
 	"crypto/rand"
-	"encoding/pem"
 	"net/http"
 	"strings"
 	"testing"
@@ -223,23 +222,6 @@ func TestWhereIAMIs(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestPrivateCA reaches a server whose certificate only the bundle vouches for.
-func TestPrivateCA(t *testing.T) {
-	plain := newSimulator(t)
-	secure := newTLSServer(t, plain)
-	cfg := plain.config()
-	cfg.HTTP = nil
-	settings := cfg.Settings.(Settings)
-	settings.IAMEndpoint = secure.URL
-	cfg.Settings = settings
-	if _, _, err := New().Connect(t.Context(), cfg); provider.AsError(err).Code != provider.CodeUnavailable {
-		t.Errorf("without the bundle: got %v, want %s", err, provider.CodeUnavailable)
-	}
-	settings.CABundle = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: secure.Certificate().Raw}))
-	cfg.Settings = settings
-	connect(t, cfg)
 }
 
 func TestForeignUsersAreLeftAlone(t *testing.T) {

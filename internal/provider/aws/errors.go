@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	smithy "github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
@@ -113,6 +114,22 @@ func failure(action string, err error) *provider.Error {
 		out.Message = action + ": no answer in the time given"
 	}
 	return out
+}
+
+// lacking ends the sentence about an answer without the element that its action
+// returns, such as an empty one of a proxy.
+const lacking = "without what this action returns"
+
+// whole checks one page of a list. One without its list does not say that there is
+// nothing, and one that goes on has to say where.
+func whole(action string, list, truncated bool, marker *string) error {
+	switch {
+	case !list:
+		return nonsense(action, lacking)
+	case truncated && aws.ToString(marker) == "":
+		return nonsense(action, "with a list that goes on, and not where")
+	}
+	return nil
 }
 
 // created turns the error of the request that begins a credential into one that

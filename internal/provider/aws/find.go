@@ -2,6 +2,7 @@ package aws
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"time"
 
@@ -15,6 +16,10 @@ import (
 
 // rootPath holds every user of every cluster, so that a policy can name them all.
 const rootPath = "/apitoken/"
+
+// maxPage is how many users one page of a list holds: IAM admits 1000 (IAM API
+// reference, ListUsers), and with 500 of them a page stays under bounded.MaxBody.
+const maxPage = 500
 
 // path is where the users of a namespace are.
 func path(cluster, namespace string) string { return clusterPath(cluster) + namespace + "/" }
@@ -69,7 +74,7 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 // at; nil is the first one.
 func (c *client) users(ctx context.Context, prefix string, cursor *provider.Cursor) iter.Seq2[types.User, error] {
 	return func(yield func(types.User, error) bool) {
-		first := &iam.ListUsersInput{PathPrefix: aws.String(prefix)}
+		first := &iam.ListUsersInput{PathPrefix: aws.String(prefix), MaxItems: aws.Int32(maxPage)}
 		if start := cursor.Start(); start != "" {
 			first.Marker = aws.String(start)
 		}
@@ -78,6 +83,10 @@ func (c *client) users(ctx context.Context, prefix string, cursor *provider.Curs
 			page, err := pages.NextPage(ctx)
 			if err != nil {
 				yield(types.User{}, failure("iam:ListUsers", err))
+				return
+			}
+			if err := whole("iam:ListUsers", page.Users != nil, page.IsTruncated, page.Marker); err != nil {
+				yield(types.User{}, err)
 				return
 			}
 			for _, user := range page.Users {
@@ -116,13 +125,17 @@ func (c *client) describe(ctx context.Context, user types.User) ([]provider.Cred
 	return out, nil
 }
 
-// keys returns the access keys of a user; the error is the SDK's own.
+// keys returns the access keys of a user; the error is the SDK's own, or that of an
+// answer that is no list.
 func (c *client) keys(ctx context.Context, name string) ([]types.AccessKeyMetadata, error) {
 	var out []types.AccessKeyMetadata
 	pages := iam.NewListAccessKeysPaginator(c.iam, &iam.ListAccessKeysInput{UserName: aws.String(name)})
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
+			return nil, err
+		}
+		if err := whole("iam:ListAccessKeys", page.AccessKeyMetadata != nil, page.IsTruncated, page.Marker); err != nil {
 			return nil, err
 		}
 		for _, key := range page.AccessKeyMetadata {
@@ -153,8 +166,12 @@ func expiryTag(tags []types.Tag) time.Time {
 // that may act only on the operator's path is denied, not told, that a name is
 // unknown: an unknown name has no path. Then the list of users decides.
 func (c *client) unlessGone(ctx context.Context, action, name string, err error) error {
-	if hasCode(err, "NoSuchEntity") {
+	var known *provider.Error
+	switch {
+	case hasCode(err, "NoSuchEntity"):
 		return nil
+	case errors.As(err, &known):
+		return known
 	}
 	parsed, foreign := credname.Parse(name)
 	if failure(action, err).Code != provider.CodePermissionDenied || foreign != nil {

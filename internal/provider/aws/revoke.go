@@ -49,6 +49,9 @@ func (c *client) remove(ctx context.Context, name string) error {
 		if err != nil {
 			return c.unlessGone(ctx, "iam:ListUserPolicies", name, err)
 		}
+		if err := whole("iam:ListUserPolicies", page.PolicyNames != nil, page.IsTruncated, page.Marker); err != nil {
+			return err
+		}
 		for _, policy := range page.PolicyNames {
 			if policy == "" {
 				return nonsense("iam:ListUserPolicies", "with policies that have no name")

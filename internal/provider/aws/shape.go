@@ -8,8 +8,6 @@ import (
 
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
-
-	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
 // shaped checks that an answer of success is one to the action that was asked for:
@@ -25,16 +23,16 @@ func shaped(stack *middleware.Stack) error {
 		if err != nil || !ok || resp.StatusCode < 200 || resp.StatusCode > 299 {
 			return out, metadata, err
 		}
-		body, err := io.ReadAll(io.LimitReader(resp.Body, httpapi.MaxBody+1))
-		_ = resp.Body.Close() // it was read
-		resp.Body = io.NopCloser(bytes.NewReader(body))
+		body, err := io.ReadAll(resp.Body)
+		// It is closed once the SDK has decoded it: until then it counts as being decoded.
+		resp.Body = struct {
+			io.Reader
+			io.Closer
+		}{bytes.NewReader(body), resp.Body}
 		if err != nil {
 			return out, metadata, err
 		}
 		action := middleware.GetOperationName(ctx)
-		if len(body) > httpapi.MaxBody {
-			return out, metadata, nonsense(action, "with more than an answer can hold")
-		}
 		if !answers(body, action) {
 			return out, metadata, nonsense(action, "with something else than its documentation describes; check spec.aws.iamEndpoint")
 		}

@@ -153,7 +153,6 @@ func TestWrongSettingsAreInvalid(t *testing.T) {
 		"no URL":                {settings: Settings{IAMEndpoint: "iam.example.com"}, want: "spec.aws.iamEndpoint"},
 		"no scheme that we use": {settings: Settings{S3Endpoint: "s3://bucket"}, want: "spec.aws.s3Endpoint"},
 		"secrets in a URL":      {settings: Settings{S3Endpoint: "https://user:CANARY@s3.example.com"}, want: "spec.aws.s3Endpoint"},
-		"no certificate":        {settings: Settings{CABundle: "not PEM"}, want: "spec.aws.caBundle"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

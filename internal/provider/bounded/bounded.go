@@ -28,8 +28,9 @@ type Options struct {
 }
 
 // Driver returns a driver whose calls, and those of its clients, are bounded. It
-// is a Validator, a Connector and a ByHand: without the power, Validate refuses
-// nothing, Connection adds nothing, and Form says that Mint makes the credential.
+// is a Validator, a Connector, a SecretKeyer, a ByHand and a Located: without the power,
+// Validate refuses nothing, Connection and SecretKeys add nothing, Form says that Mint
+// makes the credential, and Server that the declaration names the account.
 // It has CredentialKeys exactly when d has.
 //
 // Connect replaces Config.HTTP by the client that HTTP returns.
@@ -58,6 +59,9 @@ var (
 	_ provider.Validator = (*driver)(nil)
 	_ provider.Connector = (*driver)(nil)
 	_ provider.ByHand    = (*driver)(nil)
+	_ provider.Located   = (*driver)(nil)
+
+	_ provider.SecretKeyer = (*driver)(nil)
 )
 
 // Unwrap returns the driver that is bounded.
@@ -118,6 +122,16 @@ func (d *driver) Connection(cfg provider.Config, grant provider.Grant) map[strin
 	return out
 }
 
+// SecretKeys implements provider.SecretKeyer.
+func (d *driver) SecretKeys(cfg provider.Config, grant provider.Grant) []string {
+	k, ok := d.inner.(provider.SecretKeyer)
+	if !ok {
+		return nil
+	}
+	out, _ := protect(context.Background(), d.o, "SecretKeys", func() ([]string, error) { return k.SecretKeys(cfg, grant), nil })
+	return out
+}
+
 // Form implements provider.ByHand.
 func (d *driver) Form(cfg provider.Config, req provider.MintRequest) (provider.Form, bool) {
 	b, ok := d.inner.(provider.ByHand)
@@ -143,6 +157,20 @@ func (d *driver) KeyID(secret map[string]provider.Value) string {
 		return ""
 	}
 	return id
+}
+
+// Server implements provider.Located. After a panic the declaration counts as what
+// names the account, which shares it with nobody else.
+func (d *driver) Server(ctx context.Context, cfg provider.Config) provider.Server {
+	l, ok := d.inner.(provider.Located)
+	if !ok {
+		return provider.Server{Declared: true}
+	}
+	out, err := protect(ctx, d.o, "Server", func() (provider.Server, error) { return l.Server(ctx, cfg), nil })
+	if err != nil {
+		return provider.Server{Declared: true}
+	}
+	return out
 }
 
 // CredentialKeys returns the keys that the credentials Secret must hold.

@@ -60,6 +60,11 @@ func (o *odd) KeyID(secret map[string]provider.Value) string {
 	return secret["id"].Reveal()
 }
 
+func (o *odd) Server(ctx context.Context, _ provider.Config) provider.Server {
+	_ = o.act(ctx)
+	return provider.Server{Host: "h"}
+}
+
 func (o *odd) CredentialKeys() []string {
 	_ = o.act(context.Background())
 	return []string{"token"}
@@ -203,6 +208,9 @@ func TestPanicWithoutIO(t *testing.T) {
 	}
 	if got := d.(provider.ByHand).KeyID(nil); got != "" {
 		t.Errorf("KeyID: %q", got)
+	}
+	if got := d.(provider.Located).Server(t.Context(), provider.Config{}); got != (provider.Server{Declared: true}) {
+		t.Errorf("Server: %+v", got)
 	}
 	if got := d.(interface{ CredentialKeys() []string }).CredentialKeys(); got != nil {
 		t.Errorf("CredentialKeys: %v", got)

@@ -66,12 +66,6 @@ type client struct {
 	o     Options
 }
 
-type sweepKey struct{}
-
-// Sweep marks the lists of a context as lists of a whole cluster, which may take
-// many requests and are paced. A List for an Owner without a Token is one anyway.
-func Sweep(ctx context.Context) context.Context { return context.WithValue(ctx, sweepKey{}, true) }
-
 // Mint implements provider.Client.
 func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
 	return run(ctx, c.o, mint, func(ctx context.Context, _ *budget) (provider.Minted, error) {
@@ -113,10 +107,11 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 
 // List implements provider.Client. It ends with the first error. Deletions rest on
 // complete lists, so the list of one Token begins at the beginning whatever the context
-// holds.
+// holds. For an Owner without a Token it is the list of a whole cluster, which may take
+// many requests and is paced.
 func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
 	k := list
-	if owner.Token == "" || ctx.Value(sweepKey{}) != nil {
+	if owner.Token == "" {
 		k = sweep
 	}
 	return func(yield func(provider.Credential, error) bool) {

@@ -14,23 +14,23 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/bounded"
 )
 
 const (
 	// Timeout ends a request that has no deadline of its own.
-	Timeout = 30 * time.Second
-	// MaxBody is the most that is read of an answer, in bytes.
-	MaxBody = 1 << 20
+	Timeout = bounded.RequestTime
+	// MaxBody is the longest body of an answer, in bytes.
+	MaxBody = bounded.MaxBody
 )
 
 // API is one HTTP API. It is safe for concurrent use.
 type API struct {
 	// Base is what the path of every request is appended to.
 	Base *url.URL
-	// HTTP carries the requests; nil: a client of its own. It follows no redirect.
+	// HTTP carries the requests. It follows no redirect and limits the answers.
 	HTTP *http.Client
 	// UserAgent of every request.
 	UserAgent string
@@ -54,6 +54,9 @@ type Request struct {
 	Body any
 	// Into takes the JSON of an answer with a 2xx status; nil: it is not looked at.
 	Into any
+	// Use, if set, gets an answer with a 2xx status after it was decoded. What it does
+	// counts as decoding, of which few happen at once, so it must send no request.
+	Use func(Answer) error
 	// Accept are other statuses that are no error; their bodies are not looked at.
 	Accept []int
 }
@@ -78,18 +81,7 @@ func New(field, endpoint string, cfg provider.Config) (*API, error) {
 		return nil, provider.Invalid(field + " may have a scheme, a host and a path, and nothing else")
 	}
 	base.Path = strings.TrimSuffix(base.Path, "/")
-	return &API{Base: base, HTTP: oneServer(cfg.HTTP), UserAgent: cfg.UserAgent}, nil
-}
-
-// oneServer follows no redirect: a request that creates something must reach the
-// one server it was sent to, once.
-func oneServer(from *http.Client) *http.Client {
-	out := &http.Client{Timeout: Timeout}
-	if from != nil {
-		*out = *from
-	}
-	out.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return out
+	return &API{Base: base, HTTP: bounded.HTTP(cfg.HTTP), UserAgent: cfg.UserAgent}, nil
 }
 
 // Do sends a request once. An error is a *provider.Error; it is not in doubt only
@@ -104,7 +96,7 @@ func (a *API) Do(ctx context.Context, r Request) (Answer, error) {
 		return Answer{}, noAnswer(r, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, MaxBody+1))
+	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		return Answer{}, noAnswer(r, err)
 	}
@@ -117,7 +109,10 @@ func (a *API) Do(ctx context.Context, r Request) (Answer, error) {
 	if out.Status < 200 || out.Status > 299 {
 		return out, a.refused(r, out)
 	}
-	return out, read(r, out)
+	if err := read(r, out); err != nil || r.Use == nil {
+		return out, err
+	}
+	return out, r.Use(out)
 }
 
 func (a *API) request(ctx context.Context, r Request) (*http.Request, error) {
@@ -169,8 +164,6 @@ func read(r Request, a Answer) error {
 		}
 	}
 	switch {
-	case len(a.Body) > MaxBody:
-		return unclear(fmt.Sprintf("with more than %d bytes", MaxBody))
 	case kind != "" && kind != "application/json" && !strings.HasSuffix(kind, "+json"):
 		return unclear("not with JSON")
 	case !a.JSON(r.Into):
@@ -188,6 +181,10 @@ func notSent(r Request, err error) *provider.Error {
 }
 
 func noAnswer(r Request, err error) *provider.Error {
+	var e *provider.Error
+	if errors.As(err, &e) { // a limit was reached
+		return e
+	}
 	why := "the provider did not answer"
 	if errors.Is(err, context.Canceled) {
 		why = "it was given up"

@@ -24,7 +24,7 @@ func newAPI(t *testing.T, h http.HandlerFunc) *httpapi.API {
 	t.Helper()
 	s := httptest.NewServer(h)
 	t.Cleanup(s.Close)
-	api, err := httpapi.New("spec.x.endpoint", s.URL+"/v1/", provider.Config{UserAgent: "apitoken-operator/test"})
+	api, err := httpapi.New("spec.x.endpoint", s.URL+"/v1/", provider.Config{HTTP: s.Client(), UserAgent: "apitoken-operator/test"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package ibee
 
 import (
+	"net/http"
 	"regexp"
 	"strings"
 	"testing"
@@ -191,7 +192,7 @@ func TestAccepts(t *testing.T) {
 		}
 	}
 	b := newBackend(t)
-	c := clientOf(t, provider.Config{Settings: Settings{WorkspaceID: ws, Endpoint: b.url}})
+	c := clientOf(t, provider.Config{Settings: Settings{WorkspaceID: ws, Endpoint: b.url}, HTTP: http.DefaultClient})
 	for name, secret := range map[string]map[string]provider.Value{
 		"S3 keys": {KeyID: provider.NewValue("AKIA1"), KeySecret: provider.NewValue("CANARY")}, "nothing": nil, "an empty token": handedOver(""),
 	} {

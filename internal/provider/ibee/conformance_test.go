@@ -45,7 +45,7 @@ func (b *backend) config() provider.Config {
 	return provider.Config{
 		Settings:    Settings{WorkspaceID: ws, Endpoint: b.url},
 		Credentials: map[string]provider.Value{KeyToken: provider.NewValue(minterToken)},
-		Cluster:     "cccccccc",
+		Cluster:     "cccccccc", HTTP: http.DefaultClient,
 	}
 }
 

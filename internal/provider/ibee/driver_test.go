@@ -192,7 +192,7 @@ func answering(t *testing.T, status int, header http.Header, body string) provid
 	t.Cleanup(server.Close)
 	return provider.Config{
 		Settings:    Settings{WorkspaceID: ws, Endpoint: server.URL},
-		Credentials: map[string]provider.Value{KeyToken: provider.NewValue(minterToken)}, Cluster: cluster,
+		Credentials: map[string]provider.Value{KeyToken: provider.NewValue(minterToken)}, Cluster: cluster, HTTP: server.Client(),
 	}
 }
 

@@ -68,7 +68,7 @@ func scripted(t *testing.T, answers map[string]string) (*client, *[]string) {
 		_, _ = w.Write([]byte(body))
 	}))
 	t.Cleanup(server.Close)
-	return clientOf(t, provider.Config{Settings: Settings{WorkspaceID: ws, Endpoint: server.URL}}), &seen
+	return clientOf(t, provider.Config{Settings: Settings{WorkspaceID: ws, Endpoint: server.URL}, HTTP: server.Client()}), &seen
 }
 
 // TestRevocationIsProven: whatever a request to revoke was answered, only a look

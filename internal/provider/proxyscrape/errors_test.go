@@ -47,7 +47,7 @@ func TestWhatAnswersToMintMean(t *testing.T) {
 		"200 with nothing":     {reaction{status: 200}, provider.CodeUnavailable, false, "documentation"},
 		"204":                  {reaction{status: 204}, provider.CodeUnavailable, false, "documentation"},
 		"200 that breaks off":  {reaction{status: 200, body: `{"success":true,"data":{"id":"`}, provider.CodeUnavailable, false, "documentation"},
-		"200 that is too long": {reaction{status: 200, body: `"` + strings.Repeat("x", httpapi.MaxBody) + `"`}, provider.CodeUnavailable, false, "bytes"},
+		"200 that is too long": {reaction{status: 200, body: `"` + strings.Repeat("x", httpapi.MaxBody) + `"`}, provider.CodeUnknown, false, "more than 1 MiB"},
 		"200 of a failure":     {reaction{status: 200, body: jsonError}, provider.CodeUnknown, false, "failed"},
 		"200 of another kind":  {reaction{status: 200, body: `{"status":"unauthorized","info":"` + rawText + `"}`}, provider.CodeUnknown, false, "without an id"},
 		"200 of null":          {reaction{status: 200, body: `null`}, provider.CodeUnknown, false, "without an id"},

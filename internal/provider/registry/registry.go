@@ -18,12 +18,8 @@ type Entry struct {
 	Settings func(Spec) (any, bool)
 }
 
-// Spec is the spec of a provider, and what else its settings depend on.
-type Spec struct {
-	*v1alpha1.ProviderSpec
-	// Namespaced: it is a TokenProvider, whose author may be nobody's administrator.
-	Namespaced bool
-}
+// Spec is the spec of a provider.
+type Spec struct{ *v1alpha1.ProviderSpec }
 
 // declared is an optional power of a driver whose abilities are declared in its
 // settings: it returns the driver that has them.

@@ -6,11 +6,10 @@ import (
 	"apitoken.dev/operator/internal/provider/rest"
 )
 
-// RestSettings are the settings of the rest driver. A provider of a namespace may
-// reach less than one of the cluster.
-func RestSettings(spec *v1alpha1.RestProvider, namespaced bool) rest.Settings {
+// RestSettings are the settings of the rest driver.
+func RestSettings(spec *v1alpha1.RestProvider) rest.Settings {
 	out := rest.Settings{
-		BaseURL: spec.BaseURL, CABundle: spec.CABundle, Namespaced: namespaced,
+		BaseURL: spec.BaseURL,
 		Headers: restHeaders(spec.Headers), Narrows: restFields(spec.Narrows), NamedBucketsOnly: spec.NamedBucketsOnly,
 		Limits: rest.Limits{
 			Name: int(spec.Limits.Name), Live: int(spec.Limits.Live), Listed: int(spec.Limits.Listed),

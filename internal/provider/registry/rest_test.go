@@ -12,10 +12,10 @@ import (
 func TestRestSettingsAreWhole(t *testing.T) {
 	var spec v1alpha1.RestProvider
 	fill(reflect.ValueOf(&spec).Elem())
-	for _, path := range empty(reflect.ValueOf(RestSettings(&spec, true)), "Settings") {
+	for _, path := range empty(reflect.ValueOf(RestSettings(&spec)), "Settings") {
 		t.Errorf("%s is not set", path)
 	}
-	if got := RestSettings(&v1alpha1.RestProvider{}, false); got.Namespaced || got.Account != nil || got.Get != nil || got.Update != nil || got.Probe != nil {
+	if got := RestSettings(&v1alpha1.RestProvider{}); got.Account != nil || got.Get != nil || got.Update != nil || got.Probe != nil {
 		t.Errorf("of nothing: %+v", got)
 	}
 }

@@ -85,22 +85,20 @@ type sender struct {
 	api *httpapi.API
 	// credentials are those that mint, as templates see them.
 	credentials map[string]string
-	// resolve: the host is checked before each request, because the HTTP client is
-	// not of our own making.
-	resolve bool
 }
 
-// send sends a request, which is described by what, and decodes its answer unless
-// into is nil. The statuses in accept are no errors.
-func (s *sender) send(ctx context.Context, c *call, what string, data map[string]any, into *document, accept ...int) (httpapi.Answer, error) {
+// errAccepted says that a request was answered with one of its accepted statuses,
+// which is no error and no success either.
+var errAccepted = errors.New("an accepted status")
+
+// send sends a request, which is described by what. Read gets what expressions see
+// of an answer that is JSON and a success; nil: the answer is not looked at. It runs
+// while the answer counts as being decoded, and must send no request. For a status in
+// accept the error is errAccepted.
+func (s *sender) send(ctx context.Context, c *call, what string, data map[string]any, read func(vars map[string]any) error, accept ...int) error {
 	m, err := s.message(c, data)
 	if err != nil {
-		return httpapi.Answer{}, err
-	}
-	if s.resolve && s.p.settings.Namespaced {
-		if err := checkHost(ctx, s.api.Base); err != nil {
-			return httpapi.Answer{}, err
-		}
+		return err
 	}
 	api := *s.api
 	api.Prepare = func(req *http.Request, _ []byte) error {
@@ -112,17 +110,21 @@ func (s *sender) send(ctx context.Context, c *call, what string, data map[string
 	if m.body != nil {
 		r.Body = m.body
 	}
-	if into != nil {
-		r.Into = into
+	var d document
+	if read != nil {
+		r.Into = &d
+	}
+	r.Use = func(a httpapi.Answer) error {
+		if err := c.succeeded(what, a, read == nil); err != nil || read == nil {
+			return err
+		}
+		return read(variables(a, d))
 	}
 	answer, err := api.Do(ctx, r)
-	switch {
-	case errors.Is(err, errForbidden):
-		return answer, notAllowed()
-	case err != nil || slices.Contains(accept, answer.Status):
-		return answer, err
+	if err == nil && slices.Contains(accept, answer.Status) {
+		return errAccepted
 	}
-	return answer, c.succeeded(what, answer, into == nil)
+	return err
 }
 
 // message renders a request with the credentials that belong to it.

@@ -2,8 +2,8 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"net/http"
-	"slices"
 
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
@@ -21,36 +21,44 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 	if err := c.mayAsk(req); err != nil {
 		return provider.Minted{}, err
 	}
-	var d document
-	answer, err := c.send(ctx, c.p.mint, what, mintData(c.p.settings, req), &d)
+	out := provider.Minted{Secret: map[string]provider.Value{}, UsableAfter: c.p.settings.UsableAfter}
+	err := c.send(ctx, c.p.mint, what, mintData(c.p.settings, req), func(vars map[string]any) error {
+		item, err := c.p.mintItem.eval(ctx, vars)
+		if err == nil {
+			err = c.minted(ctx, map[string]any{varItem: item}, req, &out)
+		}
+		if err != nil {
+			return unclear(what, err.Error())
+		}
+		return nil
+	})
 	if err != nil {
 		return provider.Minted{}, err
 	}
-	item, err := c.p.mintItem.eval(ctx, variables(answer, d))
-	if err != nil {
-		return provider.Minted{}, unclear(what, err.Error())
+	out.Credential.Name, out.Credential.Live = req.Name, true
+	return out, nil
+}
+
+// minted reads a new credential and its secret.
+func (c *client) minted(ctx context.Context, vars map[string]any, req provider.MintRequest, out *provider.Minted) error {
+	var err error
+	if out.Credential, err = c.describe(ctx, vars, false); err != nil {
+		return err
 	}
-	vars := map[string]any{varItem: item}
-	made, err := c.describe(ctx, vars, false)
-	if err != nil {
-		return provider.Minted{}, unclear(what, err.Error())
-	}
-	out := provider.Minted{Credential: made, Secret: map[string]provider.Value{}, UsableAfter: c.p.settings.UsableAfter}
 	for key, e := range c.p.secret {
 		secret, err := e.word(ctx, vars)
 		if err != nil {
-			return provider.Minted{}, unclear(what, err.Error())
+			return err
 		}
 		if secret == "" {
-			return provider.Minted{}, unclear(what, e.field+" gives nothing")
+			return errors.New(e.field + " gives nothing")
 		}
 		out.Secret[key] = provider.NewValue(secret)
 	}
-	if why := c.differs(made, req); why != "" {
-		return provider.Minted{}, unclear(what, why)
+	if why := c.differs(out.Credential, req); why != "" {
+		return errors.New(why)
 	}
-	out.Credential.Name, out.Credential.Live = req.Name, true
-	return out, nil
+	return nil
 }
 
 // mayAsk returns an error for what is refused before anything is sent.
@@ -103,7 +111,10 @@ func ours(name string) bool {
 
 func (c *client) revoke(ctx context.Context, found provider.Credential) error {
 	ref := provider.Ref{Name: found.Name, ID: found.ID}
-	_, err := c.send(ctx, c.p.revoke, "revoke the credential", refData(ref), nil, gone...)
+	err := c.send(ctx, c.p.revoke, "revoke the credential", refData(ref), nil, gone...)
+	if errors.Is(err, errAccepted) {
+		return nil
+	}
 	return err
 }
 
@@ -112,16 +123,7 @@ func refData(ref provider.Ref) map[string]any {
 }
 
 // Occupied implements provider.Counter: everything in the account counts.
-func (c *client) Occupied(ctx context.Context) ([]provider.Credential, error) {
-	var out []provider.Credential
-	for credential, err := range c.all(ctx, "", nil) {
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, credential)
-	}
-	return out, nil
-}
+func (c *client) Occupied(ctx context.Context) ([]provider.Credential, error) { return c.kept(ctx, "") }
 
 // Update implements provider.Updater. What the provider accepted is read back,
 // because some accept a field and ignore it.
@@ -140,28 +142,28 @@ func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.Mint
 	}
 	data := mintData(c.p.settings, req)
 	data[fieldName], data[fieldID] = before.Name, before.ID
-	if _, err := c.send(ctx, c.p.update, what, data, nil); err != nil {
+	if err := c.send(ctx, c.p.update, what, data, nil); err != nil {
 		return provider.Credential{}, err
 	}
-	item, err := c.show(ctx, provider.Ref{Name: before.Name, ID: before.ID})
-	if err != nil {
-		return provider.Credential{}, err
-	}
-	vars := map[string]any{varItem: item, varWant: want(c.p.settings, req.Grant)}
-	applied, err := c.p.applied.truth(ctx, vars)
-	if err != nil {
-		return provider.Credential{}, unclear(what, err.Error())
-	}
-	after, err := c.describe(ctx, vars, true)
-	switch {
-	case err != nil:
-		return provider.Credential{}, unclear(what, err.Error())
-	case after.Name != before.Name || after.ID != before.ID:
-		return provider.Credential{}, unclear(what, "the provider accepted it, and then showed another credential")
-	case !applied:
-		return provider.Credential{}, unclear(what, "the provider accepted it, but shows something else; spec.rest.update.applied is false")
-	}
-	return after, nil
+	var after provider.Credential
+	err = c.show(ctx, provider.Ref{Name: before.Name, ID: before.ID}, func(item any) (err error) {
+		vars := map[string]any{varItem: item, varWant: want(c.p.settings, req.Grant)}
+		applied, err := c.p.applied.truth(ctx, vars)
+		if err != nil {
+			return unclear(what, err.Error())
+		}
+		after, err = c.describe(ctx, vars, true)
+		switch {
+		case err != nil:
+			return unclear(what, err.Error())
+		case after.Name != before.Name || after.ID != before.ID:
+			return unclear(what, "the provider accepted it, and then showed another credential")
+		case !applied:
+			return unclear(what, "the provider accepted it, but shows something else; spec.rest.update.applied is false")
+		}
+		return nil
+	})
+	return after, err
 }
 
 // prober is a client of a vendor whose credentials can be tried.
@@ -175,9 +177,9 @@ func (p *prober) Accepts(ctx context.Context, secret map[string]provider.Value, 
 	if len(refused) == 0 {
 		refused = []int{http.StatusUnauthorized, http.StatusForbidden}
 	}
-	answer, err := p.send(ctx, p.p.probe, "try the credential", data, nil, refused...)
-	if err != nil {
-		return false, err
+	err := p.send(ctx, p.p.probe, "try the credential", data, nil, refused...)
+	if errors.Is(err, errAccepted) {
+		return false, nil
 	}
-	return !slices.Contains(refused, answer.Status), nil
+	return err == nil, err
 }

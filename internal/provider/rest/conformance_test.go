@@ -29,7 +29,7 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 func clock() time.Time { return start }
 
 // settingsOf decodes a block strictly and converts it as the operator does.
-func settingsOf[T any](t *testing.T, block []byte, convert func(*T, bool) rest.Settings) rest.Settings {
+func settingsOf[T any](t *testing.T, block []byte, convert func(*T) rest.Settings) rest.Settings {
 	t.Helper()
 	var spec T
 	dec := json.NewDecoder(bytes.NewReader(block))
@@ -37,7 +37,7 @@ func settingsOf[T any](t *testing.T, block []byte, convert func(*T, bool) rest.S
 	if err := dec.Decode(&spec); err != nil {
 		t.Fatal(err)
 	}
-	return convert(&spec, false)
+	return convert(&spec)
 }
 
 // sample returns the settings of a provider that ships, with another address.

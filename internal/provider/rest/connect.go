@@ -32,7 +32,7 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 		return nil, provider.Account{}, err
 	}
 	c := &client{sender: s}
-	if _, _, err := c.page(ctx, "", pageOf("")); err != nil {
+	if _, _, err := c.page(ctx, "", pageOf(""), nil); err != nil {
 		return nil, provider.Account{}, err
 	}
 	if p.probe != nil {
@@ -50,16 +50,11 @@ func connection(cfg provider.Config, p *program) (*sender, error) {
 			}
 		}
 	}
-	own := cfg
-	var err error
-	if own.HTTP, err = httpClient(cfg, p.settings); err != nil {
-		return nil, err
-	}
-	api, err := httpapi.New("spec.rest.baseURL", p.settings.BaseURL, own)
+	api, err := httpapi.New("spec.rest.baseURL", p.settings.BaseURL, cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &sender{p: p, api: api, credentials: revealed(cfg.Credentials), resolve: cfg.HTTP != nil}, nil
+	return &sender{p: p, api: api, credentials: revealed(cfg.Credentials)}, nil
 }
 
 // account tells whose credentials these are. An identifier is the vendor's own,
@@ -70,28 +65,29 @@ func (s *sender) account(ctx context.Context) (provider.Account, error) {
 		return provider.Account{ID: host}, nil
 	}
 	const what = "ask whose credentials these are"
-	var d document
-	answer, err := s.send(ctx, s.p.account, what, map[string]any{}, &d)
+	out := provider.Account{}
+	err := s.send(ctx, s.p.account, what, map[string]any{}, func(vars map[string]any) error {
+		id, err := s.p.accountID.word(ctx, vars)
+		if err != nil {
+			return unclear(what, err.Error())
+		}
+		if id == "" || len(id) > maxAccount {
+			return unclear(what, fmt.Sprintf("spec.rest.account.id gives nothing, or more than %d bytes", maxAccount))
+		}
+		out.ID = id + "@" + host
+		if s.p.permissions == nil {
+			return nil
+		}
+		permissions, err := s.p.permissions.list(ctx, vars)
+		if err != nil {
+			return unclear(what, err.Error())
+		}
+		out.GrantableScopes = s.p.settings.scopesOf(permissions)
+		return nil
+	})
 	if err != nil {
 		return provider.Account{}, err
 	}
-	vars := variables(answer, d)
-	id, err := s.p.accountID.word(ctx, vars)
-	if err != nil {
-		return provider.Account{}, unclear(what, err.Error())
-	}
-	if id == "" || len(id) > maxAccount {
-		return provider.Account{}, unclear(what, fmt.Sprintf("spec.rest.account.id gives nothing, or more than %d bytes", maxAccount))
-	}
-	out := provider.Account{ID: id + "@" + host}
-	if s.p.permissions == nil {
-		return out, nil
-	}
-	permissions, err := s.p.permissions.list(ctx, vars)
-	if err != nil {
-		return provider.Account{}, unclear(what, err.Error())
-	}
-	out.GrantableScopes = s.p.settings.scopesOf(permissions)
 	return out, nil
 }
 

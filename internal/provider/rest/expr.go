@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
 	"github.com/google/cel-go/ext"
+	"github.com/google/cel-go/interpreter"
 
 	"apitoken.dev/operator/internal/provider"
 )
@@ -51,6 +53,15 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 	)
 })
 
+// guarding returns what bounds the calls of expressions in the environment.
+var guarding = sync.OnceValues(func() (interpreter.InterpretableDecoratorV2, error) {
+	env, err := environment()
+	if err != nil {
+		return nil, err
+	}
+	return guarded(env)
+})
+
 // The types that an expression may have.
 var (
 	words    = []*cel.Type{cel.StringType, cel.IntType}
@@ -86,7 +97,12 @@ func compileExpression(field, source string, variables []string, want []*cel.Typ
 	if want != nil && !fits(checked.OutputType(), want) {
 		return nil, provider.Invalid(fmt.Sprintf("%s gives a %s, and %s is needed", field, checked.OutputType(), typeNames(want)))
 	}
-	program, err := env.Program(checked, cel.CostLimit(maxCost), cel.InterruptCheckFrequency(interruptEvery))
+	guard, err := guarding()
+	if err != nil {
+		return nil, fmt.Errorf("making the limits of expressions: %w", err)
+	}
+	program, err := env.Program(checked, cel.CostLimit(maxCost), cel.CostTracking(charge{}),
+		cel.InterruptCheckFrequency(interruptEvery), cel.CustomDecoratorV2(guard))
 	if err != nil {
 		return nil, provider.Invalid(field + " cannot be used as an expression: " + firstLine(err.Error()))
 	}
@@ -129,7 +145,10 @@ func typeNames(list []*cel.Type) string {
 // its values, and the messages of CEL that may repeat them, are not for people.
 func (e *expression) eval(ctx context.Context, variables map[string]any) (ref.Val, error) {
 	out, _, err := e.program.ContextEval(ctx, variables)
-	if err != nil {
+	switch {
+	case errors.Is(err, errTooMuch):
+		return nil, fmt.Errorf("%s makes a value that is too large", e.field)
+	case err != nil:
 		return nil, fmt.Errorf("%s does not fit the answer", e.field)
 	}
 	if optional, ok := out.(*types.Optional); ok {
@@ -181,6 +200,9 @@ func (e *expression) list(ctx context.Context, variables map[string]any) ([]any,
 	all, ok := out.(traits.Lister)
 	if !ok {
 		return nil, fmt.Errorf("%s gives no list", e.field)
+	}
+	if elements(all) > maxElements {
+		return nil, fmt.Errorf("%s gives more than %d elements", e.field, maxElements)
 	}
 	var items []any
 	for it := all.Iterator(); it.HasNext() == types.True; {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -13,7 +12,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// maxPages ends a list that does not end by itself.
+// maxPages ends a list that does not end by itself. Where a list is kept in memory, it
+// has maxElements at most.
 const maxPages = 1000
 
 const listing = "list the credentials"
@@ -24,14 +24,12 @@ func (c *client) source(name string) provider.Source {
 	out := provider.Source{
 		Listed: c.p.settings.Limits.Listed, Where: "at the provider",
 		List: func(ctx context.Context, name string) ([]provider.Seen, error) {
-			var all []provider.Seen
-			for credential, err := range c.all(ctx, name, nil) {
-				if err != nil {
-					return nil, err
-				}
+			found, err := c.kept(ctx, name)
+			all := make([]provider.Seen, 0, len(found))
+			for _, credential := range found {
 				all = append(all, provider.Seen{Credential: credential})
 			}
-			return all, nil
+			return all, err
 		},
 	}
 	if c.p.get != nil {
@@ -49,20 +47,21 @@ func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credent
 
 // known asks for one credential with get.
 func (c *client) known(ctx context.Context, ref provider.Ref) (provider.Seen, bool, error) {
-	const what = "look at the credential"
-	item, err := c.show(ctx, ref)
+	var found provider.Credential
+	err := c.show(ctx, ref, func(item any) (err error) {
+		if found, err = c.describe(ctx, map[string]any{varItem: item}, true); err != nil {
+			return unclear(showing, err.Error())
+		}
+		if c.p.get.reads[fieldID] && found.ID != ref.ID {
+			return unclear(showing, "the provider answered with another credential than the one asked for")
+		}
+		return nil
+	})
 	if errors.Is(err, errNone) {
 		return provider.Seen{}, false, nil
 	}
 	if err != nil {
 		return provider.Seen{}, false, err
-	}
-	found, err := c.describe(ctx, map[string]any{varItem: item}, true)
-	if err != nil {
-		return provider.Seen{}, false, unclear(what, err.Error())
-	}
-	if c.p.get.reads[fieldID] && found.ID != ref.ID {
-		return provider.Seen{}, false, unclear(what, "the provider answered with another credential than the one asked for")
 	}
 	return provider.Seen{Credential: found}, true, nil
 }
@@ -70,26 +69,25 @@ func (c *client) known(ctx context.Context, ref provider.Ref) (provider.Seen, bo
 // errNone says that there is no such credential.
 var errNone = errors.New("no such credential")
 
-// show returns a credential as the vendor shows it, with get if it is declared
+const showing = "look at the credential"
+
+// show hands a credential as the vendor shows it to see, with get if it is declared
 // and else from the list.
-func (c *client) show(ctx context.Context, ref provider.Ref) (any, error) {
-	const what = "look at the credential"
+func (c *client) show(ctx context.Context, ref provider.Ref, see func(item any) error) error {
 	if c.p.get == nil {
-		return c.listed(ctx, ref)
+		return c.listed(ctx, ref, see)
 	}
-	var d document
-	answer, err := c.send(ctx, c.p.get, what, refData(ref), &d, gone...)
-	if err != nil {
-		return nil, err
+	err := c.send(ctx, c.p.get, showing, refData(ref), func(vars map[string]any) error {
+		item, err := c.p.getItem.eval(ctx, vars)
+		if err != nil {
+			return unclear(showing, err.Error())
+		}
+		return see(item)
+	}, gone...)
+	if errors.Is(err, errAccepted) {
+		return none()
 	}
-	if slices.Contains(gone, answer.Status) {
-		return nil, none()
-	}
-	item, err := c.p.getItem.eval(ctx, variables(answer, d))
-	if err != nil {
-		return nil, unclear(what, err.Error())
-	}
-	return item, nil
+	return err
 }
 
 func none() error {
@@ -98,20 +96,22 @@ func none() error {
 	return e
 }
 
-func (c *client) listed(ctx context.Context, ref provider.Ref) (any, error) {
-	for item, err := range c.items(ctx, ref.Name, nil) {
-		if err != nil {
-			return nil, err
+// listed looks for a credential in the list, and hands the first that has the ID to see.
+func (c *client) listed(ctx context.Context, ref provider.Ref, see func(item any) error) error {
+	seen := false
+	look := func(item any, found provider.Credential) error {
+		if seen || found.ID != ref.ID {
+			return nil
 		}
-		found, err := c.describe(ctx, map[string]any{varItem: item}, true)
-		if err != nil {
-			return nil, unclear(listing, err.Error())
-		}
-		if found.ID == ref.ID {
-			return item, nil
+		seen = true
+		return see(item)
+	}
+	for _, err := range c.pages(ctx, ref.Name, nil, look) {
+		if err != nil || seen {
+			return err
 		}
 	}
-	return nil, none()
+	return none()
 }
 
 // List implements provider.Client.
@@ -134,37 +134,51 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 // is filtered again by the caller.
 func (c *client) all(ctx context.Context, name string, cursor *provider.Cursor) iter.Seq2[provider.Credential, error] {
 	return func(yield func(provider.Credential, error) bool) {
-		for item, err := range c.items(ctx, name, cursor) {
+		for page, err := range c.pages(ctx, name, cursor, nil) {
 			if err != nil {
 				yield(provider.Credential{}, err)
 				return
 			}
-			credential, err := c.describe(ctx, map[string]any{varItem: item}, true)
-			if err != nil {
-				yield(provider.Credential{}, unclear(listing, err.Error()))
-				return
-			}
-			if !yield(credential, nil) {
-				return
+			for _, credential := range page {
+				if !yield(credential, nil) {
+					return
+				}
 			}
 		}
 	}
 }
 
-// items yields the elements of every page, from the one that a cursor is at.
-func (c *client) items(ctx context.Context, name string, cursor *provider.Cursor) iter.Seq2[any, error] {
-	return func(yield func(any, error) bool) {
+// kept returns every credential that the vendor lists.
+func (c *client) kept(ctx context.Context, name string) ([]provider.Credential, error) {
+	var out []provider.Credential
+	for credential, err := range c.all(ctx, name, nil) {
+		if err != nil {
+			return nil, err
+		}
+		if out = append(out, credential); len(out) > maxElements {
+			return nil, unclear(listing, fmt.Sprintf("the list has more than %d elements", maxElements))
+		}
+	}
+	return out, nil
+}
+
+// look is called with each element of a list and what it describes, while the
+// answer counts as being decoded.
+type look func(item any, described provider.Credential) error
+
+// pages yields the credentials of every page, from the one that a cursor is at, and
+// calls see, unless it is nil, with each of them before.
+func (c *client) pages(ctx context.Context, name string, cursor *provider.Cursor, see look) iter.Seq2[[]provider.Credential, error] {
+	return func(yield func([]provider.Credential, error) bool) {
 		at := pageOf(cursor.Start())
 		for asked := 1; ; asked++ {
-			items, next, err := c.page(ctx, name, at)
+			found, next, err := c.page(ctx, name, at, see)
 			if err != nil {
 				yield(nil, err)
 				return
 			}
-			for _, item := range items {
-				if !yield(item, nil) {
-					return
-				}
+			if !yield(found, nil) {
+				return
 			}
 			following := place{number: at.number + 1, name: next}
 			cursor.Advance(following.marker())
@@ -211,30 +225,45 @@ func pageOf(marker string) place {
 }
 
 // page returns one page of the list, and what names the next one; "" is the end.
-func (c *client) page(ctx context.Context, name string, at place) (items []any, next string, err error) {
-	var d document
+func (c *client) page(ctx context.Context, name string, at place, see look) (found []provider.Credential, next string, err error) {
 	data := map[string]any{fieldName: name, fieldPage: at.name}
-	answer, err := c.send(ctx, c.p.list, listing, data, &d)
-	if err != nil {
-		return nil, "", err
-	}
-	if d.value == nil {
+	err = c.send(ctx, c.p.list, listing, data, func(vars map[string]any) error {
+		found, next, err = c.readPage(ctx, with(vars, varPage, at.number), see)
+		return err
+	})
+	return found, next, err
+}
+
+func (c *client) readPage(ctx context.Context, vars map[string]any, see look) (found []provider.Credential, next string, err error) {
+	if vars[varBody] == nil {
 		return nil, "", unclear(listing, "the provider answered with null, which is no list")
 	}
-	vars := variables(answer, d)
-	if items, err = c.p.items.list(ctx, vars); err != nil {
+	items, err := c.p.items.list(ctx, vars)
+	if err != nil {
 		return nil, "", unclear(listing, err.Error())
 	}
-	if c.p.next == nil {
-		return items, "", nil
+	for _, item := range items {
+		credential, err := c.describe(ctx, map[string]any{varItem: item}, true)
+		if err != nil {
+			return nil, "", unclear(listing, err.Error())
+		}
+		if see != nil {
+			if err := see(item, credential); err != nil {
+				return nil, "", err
+			}
+		}
+		found = append(found, credential)
 	}
-	if next, err = c.p.next.word(ctx, with(vars, varPage, at.number)); err != nil {
+	if c.p.next == nil {
+		return found, "", nil
+	}
+	if next, err = c.p.next.word(ctx, vars); err != nil {
 		return nil, "", unclear(listing, err.Error())
 	}
 	if next == "0" {
 		next = ""
 	}
-	return items, next, nil
+	return found, next, nil
 }
 
 // describe reads the properties of a credential. A new one may come without its

@@ -35,12 +35,13 @@ func newInstant(t time.Time) *instant {
 // no effect and return nothing that is longer than what they are given.
 var builtins = []string{"and", "eq", "ge", "gt", "index", "le", "len", "lt", "ne", "not", "or"}
 
-// functions are all others. None reads anything but its arguments, and what they
-// return is bounded, because a value may go through them again and again.
+// functions are all others. None reads anything but its arguments. What they take and
+// return is bounded before they make it, because a value may go through them again and
+// again.
 var functions = template.FuncMap{
 	"base64":  encode,
-	"concat":  func(parts ...string) (string, error) { return short(strings.Join(parts, "")) },
-	"join":    func(separator string, list []string) (string, error) { return short(strings.Join(list, separator)) },
+	"concat":  func(parts ...string) (string, error) { return joinTexts("", parts) },
+	"join":    joinTexts,
 	"json":    toJSON,
 	"only":    only,
 	"rfc3339": rfc3339,
@@ -54,9 +55,23 @@ func functionNames() []string {
 
 func short(s string) (string, error) {
 	if len(s) > maxText {
-		return "", &fault{fmt.Sprintf("a value has more than %d bytes", maxText)}
+		return "", tooLong
 	}
 	return s, nil
+}
+
+var tooLong = &fault{fmt.Sprintf("a value has more than %d bytes", maxText)}
+
+// joinTexts puts texts together, if the result is short.
+func joinTexts(separator string, list []string) (string, error) {
+	total := len(separator) * max(0, len(list)-1)
+	for _, one := range list {
+		total += len(one)
+	}
+	if total > maxText {
+		return "", tooLong
+	}
+	return strings.Join(list, separator), nil
 }
 
 // redacted stands for a credential when requests are shown, not sent.
@@ -66,12 +81,23 @@ func encode(s string) (string, error) {
 	if strings.Contains(s, redacted) {
 		return redacted, nil
 	}
+	if _, err := short(s); err != nil {
+		return "", err
+	}
 	return short(base64.StdEncoding.EncodeToString([]byte(s)))
 }
 
 func toJSON(v any) (string, error) {
 	switch v := v.(type) {
-	case string, []string, int, int64, bool:
+	case string:
+		if _, err := short(v); err != nil {
+			return "", err
+		}
+	case []string:
+		if _, err := joinTexts("", v); err != nil {
+			return "", err
+		}
+	case int, int64, bool:
 	case *instant:
 		return "", &fault{"a time has several forms: write .expiresAt | rfc3339, or .expiresAt | unix"}
 	default:
@@ -112,11 +138,17 @@ func unix(i *instant) (int64, error) {
 
 // urlPath escapes one segment of a path. A segment of dots would climb.
 func urlPath(v any) (string, error) {
-	s := fmt.Sprint(v)
-	switch v.(type) {
-	case string, int, int64:
+	var s string
+	switch v := v.(type) {
+	case string:
+		s = v
+	case int, int64:
+		s = fmt.Sprint(v)
 	default:
 		return "", &fault{fmt.Sprintf("a %T cannot be part of a path", v)}
+	}
+	if _, err := short(s); err != nil {
+		return "", err
 	}
 	if s == "" || s == "." || s == ".." {
 		return "", &fault{"a part of a path would be empty or made of dots"}

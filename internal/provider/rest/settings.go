@@ -11,11 +11,6 @@ import (
 type Settings struct {
 	// BaseURL is what the path of every request is appended to.
 	BaseURL string
-	// CABundle is PEM that server certificates may chain to, beside the system's roots.
-	CABundle string
-	// Namespaced says that the provider belongs to a namespace: it may then not
-	// reach addresses that serve the node it runs on, see guard.go.
-	Namespaced bool
 	// Headers are sent with every request but those of Probe.
 	Headers []Header
 	// Account asks whose credentials these are; nil: the host of BaseURL is the account.

@@ -47,7 +47,7 @@ func serve(t *testing.T, a answer) (s3probe.Target, *atomic.Int32) {
 		_, _ = w.Write([]byte(a.body))
 	}))
 	t.Cleanup(server.Close)
-	return s3probe.Target{Endpoint: server.URL, Region: "us-east-1", Bucket: bucket}, count
+	return s3probe.Target{Endpoint: server.URL, Region: "us-east-1", Bucket: bucket, HTTP: server.Client()}, count
 }
 
 // TestAnswers are those that say something about the key.

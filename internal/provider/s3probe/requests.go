@@ -15,14 +15,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/bounded"
 )
 
-const (
-	// Timeout ends a request that has no deadline of its own.
-	Timeout = 30 * time.Second
-	// maxBody is the most that is read of an answer, in bytes.
-	maxBody = 1 << 20
-)
+// Timeout ends a request that has no deadline of its own.
+const Timeout = bounded.RequestTime
 
 // Every request may be sent twice, with this wait between at most: none of them
 // does more the second time.
@@ -43,7 +40,7 @@ func connect(target Target, keys Keys) conn {
 		BaseEndpoint: aws.String(target.Endpoint),
 		UsePathStyle: true,
 		Credentials:  credentials.NewStaticCredentialsProvider(keys.ID.Reveal(), keys.Secret.Reveal(), ""),
-		HTTPClient:   guard{oneServer(target.HTTP)},
+		HTTPClient:   guard{bounded.HTTP(target.HTTP)},
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff = maxAttempts, maxBackoff
 		}),
@@ -113,7 +110,7 @@ func Reach(ctx context.Context, target Target) error {
 	if target.UserAgent != "" {
 		req.Header.Set("User-Agent", target.UserAgent)
 	}
-	resp, err := oneServer(target.HTTP).Do(req)
+	resp, err := bounded.HTTP(target.HTTP).Do(req)
 	if err != nil {
 		return failure(what, err)
 	}
@@ -122,20 +119,6 @@ func Reach(ctx context.Context, target Target) error {
 		return &provider.Error{Code: provider.CodeUnavailable, Message: "could not " + what + ": the server has a problem of its own"}
 	}
 	return nil
-}
-
-// oneServer follows no redirect: what a key may do is asked of the server that
-// workloads will use it at.
-func oneServer(from *http.Client) *http.Client {
-	out := &http.Client{}
-	if from != nil {
-		*out = *from
-	}
-	if out.Timeout == 0 {
-		out.Timeout = Timeout
-	}
-	out.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return out
 }
 
 // guard keeps a page for people, as proxies answer with, from being taken for
@@ -153,12 +136,5 @@ func (g guard) Do(req *http.Request) (*http.Response, error) {
 		_ = resp.Body.Close() // it is not looked at
 		return nil, errPage
 	}
-	resp.Body = limited{io.LimitReader(resp.Body, maxBody), resp.Body}
 	return resp, nil
-}
-
-// limited is a body of which no more than so much is read.
-type limited struct {
-	io.Reader
-	io.Closer
 }

@@ -28,7 +28,7 @@ type Target struct {
 	// Region that requests are signed for.
 	Region string
 	Bucket string
-	// HTTP carries the requests; nil: a client of its own. It follows no redirect.
+	// HTTP carries the requests. It follows no redirect and limits the answers.
 	HTTP *http.Client
 	// UserAgent of every request, as product/version.
 	UserAgent string

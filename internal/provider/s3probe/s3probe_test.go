@@ -200,7 +200,7 @@ func TestReach(t *testing.T) {
 			w.Header().Set("Location", "/elsewhere")
 			w.WriteHeader(status)
 		}))
-		err := s3probe.Reach(t.Context(), s3probe.Target{Endpoint: server.URL})
+		err := s3probe.Reach(t.Context(), s3probe.Target{Endpoint: server.URL, HTTP: server.Client()})
 		server.Close()
 		if (err == nil) != ok {
 			t.Errorf("status %d: got %v", status, err)
@@ -209,7 +209,7 @@ func TestReach(t *testing.T) {
 	nowhere := httptest.NewServer(http.NotFoundHandler())
 	nowhere.Close()
 	var e *provider.Error
-	if err := s3probe.Reach(t.Context(), s3probe.Target{Endpoint: nowhere.URL}); !errors.As(err, &e) || e.Code != provider.CodeUnavailable {
+	if err := s3probe.Reach(t.Context(), s3probe.Target{Endpoint: nowhere.URL, HTTP: nowhere.Client()}); !errors.As(err, &e) || e.Code != provider.CodeUnavailable {
 		t.Errorf("no server: got %v, want %s", err, provider.CodeUnavailable)
 	}
 }

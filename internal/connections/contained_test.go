@@ -1,0 +1,108 @@
+package connections
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/go-logr/logr"
+	"github.com/go-logr/logr/funcr"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/provider/registry"
+)
+
+// hostile is a driver that panics, or looks at what it is given.
+type hostile struct {
+	*fake.Driver
+	panics bool
+	http   *http.Client
+}
+
+func (h *hostile) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
+	if h.http = cfg.HTTP; h.panics {
+		panic("CANARY-value")
+	}
+	return h.Driver.Connect(ctx, cfg)
+}
+
+func (h *hostile) Validate(cfg provider.Config, req provider.MintRequest) error {
+	if h.panics {
+		panic("CANARY-value")
+	}
+	return h.Driver.Validate(cfg, req)
+}
+
+// contained is a world whose pool has a hostile driver.
+func contained(t *testing.T) (*world, *hostile) {
+	t.Helper()
+	w := newWorld(t)
+	h := &hostile{Driver: fake.New(w.backend)}
+	drivers, err := registry.New(registry.Entry{Driver: h, Settings: func(s registry.Spec) (any, bool) { return s.AWS.Region, s.AWS != nil }})
+	w.must(err)
+	w.pool = NewPool(Options{Reader: w.c, Live: w.c, Registry: drivers, Namespace: w.key.Namespace, Cluster: "cluster"})
+	return w, h
+}
+
+// TestPanicOfADriverIsAnError: it ends neither the process nor the pool, and its log
+// entry has a stack and no value.
+func TestPanicOfADriverIsAnError(t *testing.T) {
+	w, h := contained(t)
+	h.panics = true
+	var log strings.Builder
+	ctx := logr.NewContext(t.Context(), funcr.New(func(_, args string) { log.WriteString(args) }, funcr.Options{}))
+	_, err := w.viaConnect(ctx, w.key)
+	if e := provider.AsError(err); err == nil || e.Code != provider.CodeUnknown || strings.Contains(err.Error(), "CANARY") {
+		t.Errorf("Connect: %v", err)
+	}
+	if said := log.String(); !strings.Contains(said, "contained_test.go") || !strings.Contains(said, "Connect") || strings.Contains(said, "CANARY") {
+		t.Errorf("the log says %s", said)
+	}
+	f := w.facts(w.key, w.key.Namespace)
+	if err := f.Driver.(provider.Validator).Validate(f.Config, provider.MintRequest{}); err == nil {
+		t.Error("Validate panicked and refused nothing")
+	}
+	h.panics = false
+	if _, err := w.viaConnect(ctx, w.key); err != nil {
+		t.Errorf("afterwards: %v", err)
+	}
+}
+
+// TestEveryDriverGetsItsHTTPClient: with the CAs of its provider, or an error that
+// names the field.
+func TestEveryDriverGetsItsHTTPClient(t *testing.T) {
+	w, h := contained(t)
+	if _, err := w.viaConnect(t.Context(), w.key); err != nil || h.http == nil {
+		t.Errorf("client %v, %v", h.http, err)
+	}
+	p := w.provider()
+	w.patch(p, func() {
+		p.Spec.AWS.CABundle = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+	})
+	_, err := w.viaConnect(t.Context(), w.key)
+	if e := provider.AsError(err); err == nil || e.Code != provider.CodeInvalid || !strings.HasPrefix(e.Message, "spec.aws.caBundle") {
+		t.Errorf("a broken bundle: %v", err)
+	}
+}
+
+// TestBundleOfEachBlock: no block is forgotten.
+func TestBundleOfEachBlock(t *testing.T) {
+	for name, spec := range map[string]v1alpha1.ProviderSpec{
+		"aws":         {AWS: &v1alpha1.AWSProvider{CABundle: "pem"}},
+		"ibee":        {IBEE: &v1alpha1.IBEEProvider{CABundle: "pem"}},
+		"crusoe":      {Crusoe: &v1alpha1.CrusoeProvider{CABundle: "pem"}},
+		"proxyscrape": {ProxyScrape: &v1alpha1.ProxyScrapeProvider{CABundle: "pem"}},
+		"kloudbean":   {KloudBean: &v1alpha1.KloudBeanProvider{CABundle: "pem"}},
+		"rest":        {Rest: &v1alpha1.RestProvider{CABundle: "pem"}},
+	} {
+		if field, bundle := spec.CABundle(); field != "spec."+name+".caBundle" || bundle != "pem" {
+			t.Errorf("%s: %s, %q", name, field, bundle)
+		}
+	}
+	if field, bundle := (&v1alpha1.ProviderSpec{}).CABundle(); field != "" || bundle != "" {
+		t.Errorf("without a block: %q, %q", field, bundle)
+	}
+}

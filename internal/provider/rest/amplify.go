@@ -1,0 +1,288 @@
+package rest
+
+import (
+	"errors"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/google/cel-go/cel"
+	celfunctions "github.com/google/cel-go/common/functions"
+	"github.com/google/cel-go/common/operators"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
+	"github.com/google/cel-go/common/types/traits"
+	"github.com/google/cel-go/interpreter"
+)
+
+// Functions of expressions can make far more than they are given: CEL's own limit
+// charges the cost of a call after it has allocated the result. So the size of each
+// result is reckoned from the arguments before the call, and a call that would make
+// too much is an error. What all calls of an evaluation make is bounded by maxCost:
+// charge counts every byte that they make.
+
+// The limits of one call.
+const (
+	// maxValue is the longest text, in bytes, that a function may make.
+	maxValue = 1 << 20
+	// maxElements is the longest list that a function may make, and that may be read.
+	maxElements = 20_000
+	// maxCompared bounds what is looked at to compare two values, in bytes.
+	maxCompared = 1 << 20
+	// maxPattern and maxMatched bound a regular expression and the text that it is
+	// matched with, in bytes: the time of a match grows with their product.
+	maxPattern, maxMatched = 256, 16 << 10
+	// maxClause is the longest text of a number in string.format, in bytes: a double
+	// with the most digits that it prints (ext.Strings).
+	maxClause = 512
+	// bytesPerCost is how many bytes cost one unit of CEL.
+	bytesPerCost = 4
+)
+
+// errTooMuch says that a call was not made because of the size of its result.
+var errTooMuch = errors.New("an expression makes a value that is too large")
+
+// bound reports whether a call with these arguments makes, and looks at, little enough.
+type bound func(args []ref.Val) bool
+
+// bounds are those of every function that makes texts or lists, or looks at more than
+// the size of its arguments says. Any other function makes numbers, times, truth values
+// or optionals of what it is given.
+var bounds = map[string]bound{
+	operators.Add:       added,
+	operators.Equals:    compared,
+	operators.NotEquals: compared,
+	operators.In:        compared,
+	"matches":           matched,
+	"replace":           replaced,
+	"join":              joined,
+	"split":             divided,
+	"format":            formatted,
+	"json.encode":       func(args []ref.Val) bool { return weigh(maxValue/6, args[0]) >= 0 },
+	"strings.quote":     func(args []ref.Val) bool { return length(args[0])*6 <= maxValue },
+	"lowerAscii":        copied,
+	"upperAscii":        copied,
+	"trim":              copied,
+	"substring":         copied,
+	"charAt":            copied,
+	"reverse":           copied,
+	"string":            copied,
+	"bytes":             copied,
+	"base64.encode":     func(args []ref.Val) bool { return length(args[0])*4/3+4 <= maxValue },
+	"base64.decode":     copied,
+	"sets.contains":     product,
+	"sets.equivalent":   product,
+	"sets.intersects":   product,
+}
+
+// length is that of a text or bytes; 0 for anything else, which makes little.
+func length(v ref.Val) int {
+	switch v := v.(type) {
+	case types.String:
+		return len(v)
+	case types.Bytes:
+		return len(v)
+	}
+	return 0
+}
+
+// elements is the size of a list; 0 for anything else.
+func elements(v ref.Val) int {
+	if l, ok := v.(traits.Lister); ok {
+		if n, ok := l.Size().(types.Int); ok {
+			return int(n)
+		}
+	}
+	return 0
+}
+
+func copied(args []ref.Val) bool { return length(args[0]) <= maxValue }
+
+func added(args []ref.Val) bool {
+	return length(args[0])+length(args[1]) <= maxValue && elements(args[0])+elements(args[1]) <= maxElements
+}
+
+func compared(args []ref.Val) bool { return weigh(maxCompared, args...) >= 0 }
+
+func matched(args []ref.Val) bool {
+	return length(args[0]) <= maxMatched && length(args[1]) <= maxPattern
+}
+
+// product bounds functions that compare each element of one list with each of another.
+func product(args []ref.Val) bool {
+	return compared(args) && elements(args[0])*elements(args[1]) <= maxElements
+}
+
+func replaced(args []ref.Val) bool {
+	s, old, with := length(args[0]), length(args[1]), length(args[2])
+	if s > maxValue {
+		return false
+	}
+	times := 0
+	if text, ok := args[0].(types.String); ok && s > 0 {
+		if what, ok := args[1].(types.String); ok {
+			times = strings.Count(string(text), string(what))
+		}
+	}
+	if len(args) > 3 {
+		if most, ok := args[3].(types.Int); ok && most >= 0 {
+			times = min(times, int(most))
+		}
+	}
+	return s+times*max(0, with-old) <= maxValue
+}
+
+func joined(args []ref.Val) bool {
+	n := elements(args[0])
+	if n > maxElements {
+		return false
+	}
+	between := 0
+	if len(args) > 1 {
+		between = length(args[1])
+	}
+	return between*n <= maxValue && weigh(maxValue-between*n, args[0]) >= 0
+}
+
+func divided(args []ref.Val) bool {
+	text, ok := args[0].(types.String)
+	if !ok {
+		return true
+	}
+	by, _ := args[1].(types.String)
+	if by == "" {
+		return utf8.RuneCountInString(string(text)) <= maxElements
+	}
+	return len(text) <= maxValue && strings.Count(string(text), string(by)) < maxElements
+}
+
+// formatted takes the longest that each clause may print.
+func formatted(args []ref.Val) bool {
+	text, ok := args[0].(types.String)
+	if !ok || len(args) < 2 {
+		return true
+	}
+	left := maxValue - len(text) - maxClause*strings.Count(string(text), "%")
+	return left >= 0 && weigh(left/4, args[1]) >= 0
+}
+
+// weigh subtracts from a number of bytes what values hold, shared parts as often as
+// they are met, and ends as soon as it is below 0.
+func weigh(left int, values ...ref.Val) int {
+	const each = 16 // what any value takes
+	for _, value := range values {
+		left -= each + length(value)
+		switch v := value.(type) {
+		case traits.Mapper:
+			for it := v.Iterator(); left >= 0 && it.HasNext() == types.True; {
+				key := it.Next()
+				left = weigh(left, key, v.Get(key))
+			}
+		case traits.Lister:
+			for it := v.Iterator(); left >= 0 && it.HasNext() == types.True; {
+				left = weigh(left, it.Next())
+			}
+		case *types.Optional:
+			if v.HasValue() {
+				left = weigh(left, v.GetValue())
+			}
+		}
+		if left < 0 {
+			return left
+		}
+	}
+	return left
+}
+
+// guarded makes every call of a function in bounds check its size first.
+func guarded(env *cel.Env) (interpreter.InterpretableDecoratorV2, error) {
+	calls := map[string]celfunctions.FunctionOp{
+		operators.Equals:    func(args ...ref.Val) ref.Val { return types.Equal(args[0], args[1]) },
+		operators.NotEquals: func(args ...ref.Val) ref.Val { return types.Bool(types.Equal(args[0], args[1]) != types.True) },
+	}
+	declared := env.Functions()
+	for name := range bounds {
+		if calls[name] != nil {
+			continue
+		}
+		decl, ok := declared[name]
+		if !ok {
+			return nil, errors.New("there is no function " + name)
+		}
+		all, err := decl.Bindings()
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range all {
+			if o.Operator == name {
+				calls[name] = variadic(o)
+			}
+		}
+		if calls[name] == nil {
+			return nil, errors.New("the function " + name + " is not implemented")
+		}
+	}
+	return func(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
+		call, ok := i.(interpreter.InterpretableCall)
+		if !ok || calls[call.Function()] == nil {
+			return i, nil
+		}
+		within, does := bounds[call.Function()], calls[call.Function()]
+		return interpreter.NewCall(call.ID(), call.Function(), call.OverloadID(), call.Args(), func(args ...ref.Val) ref.Val {
+			if !within(args) {
+				return types.WrapErr(errTooMuch)
+			}
+			return joinedLists(call.Function(), args, does)
+		}), nil
+	}, nil
+}
+
+// joinedLists calls a function, but for lists of which one is empty: their sum is the
+// other one. Each sum is then longer than its parts, so that its size is told quickly.
+func joinedLists(function string, args []ref.Val, does celfunctions.FunctionOp) ref.Val {
+	if function == operators.Add {
+		left, isList := args[0].(traits.Lister)
+		right, isListToo := args[1].(traits.Lister)
+		if isList && isListToo && left.Size() == types.IntZero {
+			if _, filling := args[0].(traits.MutableLister); !filling {
+				return right
+			}
+		}
+		if isList && isListToo && right.Size() == types.IntZero {
+			return left
+		}
+	}
+	return does(args...)
+}
+
+func variadic(o *celfunctions.Overload) celfunctions.FunctionOp {
+	return func(args ...ref.Val) ref.Val {
+		switch {
+		case len(args) == 1 && o.Unary != nil:
+			return o.Unary(args[0])
+		case len(args) == 2 && o.Binary != nil:
+			return o.Binary(args[0], args[1])
+		case o.Function != nil:
+			return o.Function(args...)
+		}
+		return types.NoSuchOverloadErr()
+	}
+}
+
+// charge counts what calls make against the limit of an evaluation.
+type charge struct{}
+
+// CallCost implements interpreter.ActualCostEstimator; nil leaves a call to CEL.
+func (charge) CallCost(function, _ string, _ []ref.Val, result ref.Val) *uint64 {
+	if bounds[function] == nil {
+		return nil
+	}
+	made := length(result)
+	if function == "split" {
+		made = 32 * elements(result) // a text and an interface each
+	}
+	if made == 0 {
+		return nil
+	}
+	cost := uint64(1 + made/bytesPerCost) //nolint:gosec // made is not negative
+	return &cost
+}
