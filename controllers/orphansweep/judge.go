@@ -73,11 +73,7 @@ func (s *Sweeper) confirm(ctx context.Context, inv inventory, orphans []orphan) 
 			if len(found) == 0 {
 				continue
 			}
-			for _, c := range found {
-				if c.ID == o.ID && !c.ExpiresAt.IsZero() {
-					o.ExpiresAt = c.ExpiresAt
-				}
-			}
+			o.learn(found)
 		}
 		if o.expired = s.expired(o.ExpiresAt); o.expired && s.o.Mode == Revoke {
 			o.spared = ""
@@ -88,6 +84,15 @@ func (s *Sweeper) confirm(ctx context.Context, inv inventory, orphans []orphan) 
 		out = append(out, o)
 	}
 	return out, nil
+}
+
+// learn takes the expiry from what Find shows.
+func (o *orphan) learn(found []provider.Credential) {
+	for _, c := range found {
+		if c.ID == o.ID && !c.ExpiresAt.IsZero() {
+			o.ExpiresAt = c.ExpiresAt
+		}
+	}
 }
 
 // oldEnough reports whether a credential had time to get into a ledger. Where the

@@ -151,7 +151,7 @@ func (b *budget) refuse() {
 	b.mu.Lock()
 	nothing := b.sent == 0
 	b.mu.Unlock()
-	b.end(&provider.Error{Code: provider.CodeInvalid, NotExecuted: nothing, Err: ErrAddress, Message: "the endpoint leads to an address " +
+	_ = b.end(&provider.Error{Code: provider.CodeInvalid, NotExecuted: nothing, Err: ErrAddress, Message: "the endpoint leads to an address " +
 		"that a TokenProvider may not reach, such as a loopback, link-local or metadata address: write the address of the vendor, " +
 		"or ask the administrators of the cluster for a ClusterTokenProvider (or for another --tenant-endpoints)"})
 }

@@ -59,6 +59,7 @@ func never(*http.Request, []*http.Request) error { return http.ErrUseLastRespons
 // refuser stands for a client that was not given.
 type refuser struct{}
 
+// RoundTrip implements http.RoundTripper.
 func (refuser) RoundTrip(*http.Request) (*http.Response, error) { return nil, errNoClient }
 
 // limiter is the one way of drivers to HTTP.
