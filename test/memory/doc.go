@@ -1,0 +1,3 @@
+// Package memory holds the test of how much memory the operator takes while
+// providers answer as badly as they can. It needs /proc, so it runs on Linux only.
+package memory
