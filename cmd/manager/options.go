@@ -132,23 +132,28 @@ func fromEnvironment(f *pflag.FlagSet, lookup func(string) (string, bool)) error
 }
 
 func check(o *operator.Options) error {
+	if min(o.Concurrency, o.ClusterPlaces, o.ProviderPlaces, o.NamespacePlaces) < 1 {
+		return errors.New("--concurrency, --places-per-cluster-provider, --places-per-provider and --places-per-namespace have to be at least 1")
+	}
 	switch {
-	case o.Concurrency < 1:
-		return errors.New("--concurrency has to be at least 1")
-	case o.ClusterPlaces < 1 || o.ProviderPlaces < 1 || o.NamespacePlaces < 1:
-		return errors.New("--places-per-cluster-provider, --places-per-provider and --places-per-namespace have to be at least 1")
 	case o.SweepInterval <= 0:
 		return errors.New("--sweep-interval has to be longer than 0")
 	case o.Shutdown <= 0:
 		return errors.New("--shutdown-timeout has to be longer than 0")
 	case o.ProviderRate == 0 || o.ProviderBurst < 1:
 		return errors.New("--provider-rate cannot be 0 (below 0: no limit), and --provider-burst has to be at least 1")
-	case o.MetricsAuth && !o.MetricsSecure:
-		return errors.New("--metrics-auth needs --metrics-secure: tokens would be sent in clear; set --metrics-auth=false as well to serve metrics to everyone")
 	case o.TracingRatio < 0 || o.TracingRatio > 1:
 		return fmt.Errorf("--tracing-ratio is %g: it has to be at least 0 and at most 1, for example 0.1", o.TracingRatio)
 	case o.QPS < 0 || o.Burst < 0:
 		return errors.New("--kube-api-qps and --kube-api-burst cannot be negative")
+	}
+	return checkURLs(o)
+}
+
+// checkURLs checks where it sends requests to, and what it serves.
+func checkURLs(o *operator.Options) error {
+	if o.MetricsAuth && !o.MetricsSecure {
+		return errors.New("--metrics-auth needs --metrics-secure: tokens would be sent in clear; set --metrics-auth=false as well to serve metrics to everyone")
 	}
 	if o.TenantProxy != "" {
 		if _, err := transport.ParseProxy(o.TenantProxy); err != nil {

@@ -85,15 +85,11 @@ func (c *client) users(ctx context.Context, prefix string, cursor *provider.Curs
 				yield(types.User{}, failure("iam:ListUsers", err))
 				return
 			}
-			if err := whole("iam:ListUsers", page.Users != nil, page.IsTruncated, page.Marker); err != nil {
+			if err := usersOf(page); err != nil {
 				yield(types.User{}, err)
 				return
 			}
 			for _, user := range page.Users {
-				if aws.ToString(user.UserName) == "" {
-					yield(types.User{}, nonsense("iam:ListUsers", "with users that have no name"))
-					return
-				}
 				if !yield(user, nil) {
 					return
 				}
@@ -101,6 +97,16 @@ func (c *client) users(ctx context.Context, prefix string, cursor *provider.Curs
 			cursor.Advance(aws.ToString(page.Marker))
 		}
 	}
+}
+
+// usersOf checks one page of users.
+func usersOf(page *iam.ListUsersOutput) error {
+	for _, user := range page.Users {
+		if aws.ToString(user.UserName) == "" {
+			return nonsense("iam:ListUsers", "with users that have no name")
+		}
+	}
+	return whole("iam:ListUsers", page.Users != nil, page.IsTruncated, page.Marker)
 }
 
 // describe returns a credential for each access key of a user, or one that is

@@ -35,43 +35,42 @@ func (w *web) Connect(_ context.Context, cfg provider.Config) (provider.Client, 
 	return w, w.account, nil
 }
 
-// pages reads until an answer has no body, and returns the number of pages.
-func (w *web) pages(ctx context.Context) (int, error) {
-	for n := 0; ; n++ {
+// pages reads until an answer has no body.
+func (w *web) pages(ctx context.Context) error {
+	for {
 		req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.url, http.NoBody)
 		if err != nil {
-			return n, err
+			return err
 		}
 		resp, err := w.http.Do(req)
 		if err != nil {
 			if w.swallow {
-				return n, nil
+				return nil
 			}
-			return n, &provider.Error{Code: provider.CodeUnavailable, Message: "no answer", Err: err}
+			return &provider.Error{Code: provider.CodeUnavailable, Message: "no answer", Err: err}
 		}
 		content, err := io.ReadAll(resp.Body)
 		if err := errors.Join(err, resp.Body.Close()); err != nil {
-			return n, err
+			return err
 		}
 		if resp.StatusCode != http.StatusOK {
-			return n, &provider.Error{Code: provider.CodeInvalid, Message: resp.Status}
+			return &provider.Error{Code: provider.CodeInvalid, Message: resp.Status}
 		}
 		if len(content) == 0 {
-			return n, nil
+			return nil
 		}
 	}
 }
 
 func (w *web) Find(ctx context.Context, _ provider.Ref) ([]provider.Credential, error) {
-	_, err := w.pages(ctx)
-	return nil, err
+	return nil, w.pages(ctx)
 }
 
-func (w *web) Revoke(ctx context.Context, _ provider.Ref) error { _, err := w.pages(ctx); return err }
+func (w *web) Revoke(ctx context.Context, _ provider.Ref) error { return w.pages(ctx) }
 
 func (w *web) List(ctx context.Context, _ provider.Owner) iter.Seq2[provider.Credential, error] {
 	return func(yield func(provider.Credential, error) bool) {
-		if _, err := w.pages(ctx); err != nil {
+		if err := w.pages(ctx); err != nil {
 			yield(provider.Credential{}, err)
 		}
 	}
@@ -270,7 +269,7 @@ func TestDecodersAreFreed(t *testing.T) {
 		if err != nil {
 			return err
 		}
-		resp, err := client.Do(req)
+		resp, err := client.Do(req) //nolint:bodyclose // that it is not closed is the case
 		if err != nil {
 			return err
 		}
