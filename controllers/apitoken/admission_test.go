@@ -113,7 +113,7 @@ func TestAdmissionLost(t *testing.T) {
 		"a lost status": func(w *world, lose func()) {
 			was := activeOf(w.token("training"))
 			w.operator.stop(w)
-			w.editStatus("training", func(s *v1alpha1.ApiTokenStatus) { *s = v1alpha1.ApiTokenStatus{} })
+			w.editStatus(func(s *v1alpha1.ApiTokenStatus) { *s = v1alpha1.ApiTokenStatus{} })
 			lose()
 			w.start()
 			w.until(func() string {
@@ -126,7 +126,7 @@ func TestAdmissionLost(t *testing.T) {
 		},
 		"a deletion with a lost status": func(w *world, lose func()) {
 			w.operator.stop(w)
-			w.editStatus("training", func(s *v1alpha1.ApiTokenStatus) { *s = v1alpha1.ApiTokenStatus{} })
+			w.editStatus(func(s *v1alpha1.ApiTokenStatus) { *s = v1alpha1.ApiTokenStatus{} })
 			lose()
 			w.delete("training")
 			w.start()

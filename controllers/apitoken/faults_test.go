@@ -166,7 +166,7 @@ func TestUnknownEntries(t *testing.T) {
 			first := activeOf(w.issued("training")).Name
 			odd, err := credname.New(c.cluster, credname.Owner(w.ns, "training"), 2, 0, zeros{})
 			w.ok(err)
-			w.editStatus("training", func(s *v1alpha1.ApiTokenStatus) {
+			w.editStatus(func(s *v1alpha1.ApiTokenStatus) {
 				s.Credentials = append(s.Credentials, v1alpha1.LedgerEntry{Name: odd.String(), State: c.state, Account: fake.DefaultAccount})
 			})
 			w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
@@ -180,7 +180,7 @@ func TestUnknownEntries(t *testing.T) {
 			if n := w.backend.Count(fake.Revoke); n > 0 {
 				t.Errorf("%d calls of Revoke", n)
 			}
-			w.editStatus("training", func(s *v1alpha1.ApiTokenStatus) { s.Credentials = s.Credentials[:1] })
+			w.editStatus(func(s *v1alpha1.ApiTokenStatus) { s.Credentials = s.Credentials[:1] })
 			w.replaced("training", first)
 		})
 	}

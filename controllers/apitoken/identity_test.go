@@ -70,8 +70,8 @@ func rotated3(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 3 }
 func (w *world) cutOff(state v1alpha1.CredentialState) v1alpha1.LedgerEntry {
 	w.Helper()
 	was := *activeOf(w.token("training"))
-	w.editStatus("training", func(s *v1alpha1.ApiTokenStatus) { s.Credentials = nil })
-	w.editStatus("training", func(s *v1alpha1.ApiTokenStatus) {
+	w.editStatus(func(s *v1alpha1.ApiTokenStatus) { s.Credentials = nil })
+	w.editStatus(func(s *v1alpha1.ApiTokenStatus) {
 		e := was
 		e.State, e.ID, e.IssuedAt = state, "", nil
 		s.Credentials = []v1alpha1.LedgerEntry{e}

@@ -24,7 +24,7 @@ func TestStatusLost(t *testing.T) {
 	before := activeOf(w.issued("training")).Name
 	secret := w.secret("training")
 	w.operator.stop(w)
-	w.editStatus("training", func(s *v1alpha1.ApiTokenStatus) { *s = v1alpha1.ApiTokenStatus{} })
+	w.editStatus(func(s *v1alpha1.ApiTokenStatus) { *s = v1alpha1.ApiTokenStatus{} })
 	w.requests.Take()
 	w.start()
 	token := w.ready("training")

@@ -44,18 +44,7 @@ func (r *Reconciler) shared(ctx context.Context, p *pass) (plan.Shared, error) {
 		return plan.Shared{}, err
 	}
 	var doubts []doubt
-	for _, t := range unfinished {
-		for i := range t.Status.Credentials {
-			e := &t.Status.Credentials[i]
-			if !connections.Open(e) {
-				continue
-			}
-			doubts = append(doubts, doubt{name: e.Name, since: reservedAt(e)})
-			if nameOf(t) != nameOf(p.token) {
-				out.Open = append(out.Open, plan.Holder{Peer: peerOf(t), Credential: e.Name})
-			}
-		}
-	}
+	doubts, out.Open = openAttempts(unfinished, nameOf(p.token))
 	if caps.Listed == 0 {
 		return out, nil
 	}
@@ -67,6 +56,24 @@ func (r *Reconciler) shared(ctx context.Context, p *pass) (plan.Shared, error) {
 	}
 	out.NewerThanDoubt, out.Doubt = r.window.newer(p.facts.AccountKey, doubts, tokens, r.Clock.Monotonic())
 	return out, nil
+}
+
+// openAttempts returns the attempts with an unknown outcome: all of them, and those of
+// other ApiTokens than own.
+func openAttempts(tokens []*v1alpha1.ApiToken, own types.NamespacedName) (doubts []doubt, others []plan.Holder) {
+	for _, t := range tokens {
+		for i := range t.Status.Credentials {
+			e := &t.Status.Credentials[i]
+			if !connections.Open(e) {
+				continue
+			}
+			doubts = append(doubts, doubt{name: e.Name, since: reservedAt(e)})
+			if nameOf(t) != own {
+				others = append(others, plan.Holder{Peer: peerOf(t), Credential: e.Name})
+			}
+		}
+	}
+	return doubts, others
 }
 
 // ahead returns the first ApiTokens that come before this one in its account: as many

@@ -278,11 +278,11 @@ func (w *world) editSecret(name string, edit func(*corev1.Secret)) {
 	change(w, name, &corev1.Secret{}, edit)
 }
 
-// editStatus changes the status of an ApiToken, as only the operator should.
-func (w *world) editStatus(name string, edit func(*v1alpha1.ApiTokenStatus)) {
+// editStatus changes the status of the ApiToken training, as only the operator should.
+func (w *world) editStatus(edit func(*v1alpha1.ApiTokenStatus)) {
 	w.Helper()
 	w.until(func() string {
-		t := w.token(name)
+		t := w.token("training")
 		edit(&t.Status)
 		if err := w.Status().Update(w.ctx, t); apierrors.IsConflict(err) {
 			return err.Error()

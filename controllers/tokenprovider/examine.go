@@ -100,8 +100,7 @@ func (r *Reconciler) check(ctx context.Context, o connections.Object, cached *se
 		return finding{}, nil, err
 	}
 	gone := o.HasCredentials() && held == nil
-	again := gone || suspect || last.version.uid == o.GetUID() &&
-		(last.finding.err != nil || r.Clock.Monotonic() >= last.finding.next)
+	again := gone || suspect || r.stale(o, last)
 	var found finding
 	found.account, found.err = r.connect(ctx, o, again, last.failures > 0)
 	if errors.Is(found.err, errInLine) {
@@ -120,6 +119,11 @@ func (r *Reconciler) check(ctx context.Context, o connections.Object, cached *se
 		found.err = lasting(o.CredentialsKey(r.Namespace), held)
 	}
 	return found, held, nil
+}
+
+// stale reports whether the last check of this provider failed or is due again.
+func (r *Reconciler) stale(o connections.Object, last check) bool {
+	return last.version.uid == o.GetUID() && (last.finding.err != nil || r.Clock.Monotonic() >= last.finding.next)
 }
 
 // lasting returns an error for a Secret that is not there to stay.

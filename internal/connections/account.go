@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -244,12 +245,7 @@ func (p *Pool) others(ctx context.Context, key Key) (bool, error) {
 		return true, nil
 	}
 	mine := p.placeOf(ctx, own)
-	for _, o := range untried {
-		if mine != "" && p.placeOf(ctx, o) == mine {
-			return false, nil
-		}
-	}
-	return true, nil
+	return mine == "" || !slices.ContainsFunc(untried, func(o Object) bool { return p.placeOf(ctx, o) == mine }), nil
 }
 
 // placeOf is the driver and server of a provider; empty when there is no driver for it.

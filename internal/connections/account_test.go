@@ -133,7 +133,7 @@ func TestDeclaredAccountWithoutCredentials(t *testing.T) {
 		key, _ := w.pool.accounts.keys(t.Context(), o, driver, provider.Config{}, "acct")
 		return key
 	}
-	if in("a") != in("a") || in("a") == in("b") {
+	if first, again := in("a"), in("a"); first != again || first == in("b") {
 		t.Error("the namespace is not part of the account")
 	}
 }

@@ -108,9 +108,13 @@ func (w *world) settled() {
 		w.violate("convergence", "the ApiToken is deleted and does not go: %s", summary(token))
 		return
 	}
-	if token.Spec.Suspend {
-		return
+	if !token.Spec.Suspend {
+		w.settledInUse(token)
 	}
+}
+
+// settledInUse judges the end of an ApiToken that is neither deleted nor suspended.
+func (w *world) settledInUse(token *v1alpha1.ApiToken) {
 	live := w.theirs(w.backend.LiveOf(owner))
 	entries := token.Status.Credentials
 	switch {

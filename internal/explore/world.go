@@ -173,6 +173,19 @@ func (p *process) ready() bool {
 	return p.woken || p.seen < p.w.server.Revision() || p.wake > 0 && p.wake <= p.w.now
 }
 
+// resume lets a process other than p, which is paused, go on. It reports false when
+// there is none.
+func (w *world) resume(p *process) bool {
+	for _, id := range []string{"a", "b"} {
+		if other := w.processes[id]; other != p && other.at != nil {
+			w.note("%s goes on at last", id)
+			w.current = other
+			return true
+		}
+	}
+	return false
+}
+
 // idle goes on with the story when nothing is to be done at once. It reports
 // false when there is nothing more to wait for.
 func (w *world) idle(p *process) bool {
@@ -197,12 +210,8 @@ func (w *world) idle(p *process) bool {
 		next(w)
 		return true
 	}
-	for _, id := range []string{"a", "b"} {
-		if other := w.processes[id]; other != p && other.at != nil {
-			w.note("%s goes on at last", id)
-			w.current = other
-			return true
-		}
+	if w.resume(p) {
+		return true
 	}
 	if len(w.later) > 0 {
 		w.advance(landsWithin)

@@ -25,10 +25,12 @@ const (
 	// DefaultConcurrency is how many ApiTokens are worked on at once, and how many
 	// providers of each kind. What calls a provider needs a place there, too.
 	DefaultConcurrency = 256
-	// DefaultClusterPlaces, DefaultProviderPlaces and DefaultNamespacePlaces are how many
-	// ApiTokens are worked on at once at a ClusterTokenProvider, at a TokenProvider and of
-	// one namespace.
-	DefaultClusterPlaces, DefaultProviderPlaces, DefaultNamespacePlaces = 16, 4, 16
+	// DefaultClusterPlaces is how many ApiTokens are worked on at once at a ClusterTokenProvider.
+	DefaultClusterPlaces = 16
+	// DefaultProviderPlaces is how many are at a TokenProvider.
+	DefaultProviderPlaces = 4
+	// DefaultNamespacePlaces is how many are of one namespace.
+	DefaultNamespacePlaces = 16
 	// DefaultShutdown is how long a stop waits for work in flight: over the
 	// deadline of an attempt, so that an ordinary one is finished. What does not
 	// end in time is resolved after the next start.

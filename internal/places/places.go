@@ -208,6 +208,8 @@ func (s *Places) Stats() Stats {
 				continue
 			case turn:
 				out.Held++
+			case left:
+				continue
 			case waiting, late:
 				out.Waiting++
 			}

@@ -227,7 +227,7 @@ func issues(o *plan.Observation, d plan.Decision) string {
 		"the ledger is full":                        len(o.Ledger) >= plan.MaxLedger,
 		"the budget is empty":                       ok && issue.Charged && left.Remaining == 0,
 		"the schedule is free":                      ok && issue.Charged && issue.Reason == plan.IssueScheduled && halfLived(o),
-		"what is not due is paid for":               ok && !issue.Charged && !(anyDue(o) && halfLived(o)),
+		"what is not due is paid for":               ok && !issue.Charged && (!anyDue(o) || !halfLived(o)),
 		"the backoff runs":                          t.Retry != nil && o.Now.Before(t.Retry.NotBefore.Time),
 		"the last publish was refused":              ok && t.PublishRefused,
 		"the provider cannot issue":                 !p.Found || !p.Ready || !p.Admitted || p.Deleting,

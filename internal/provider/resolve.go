@@ -98,23 +98,14 @@ func (s Source) look(ctx context.Context, ref Ref) ([]Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found []Credential
-	shown := false // the provider knows the name, or the ID
-	for _, seen := range listed {
-		shown = shown || seen.Name == ref.Name
-		if seen.Name == ref.Name && !seen.Ended {
-			found = append(found, seen.Credential)
-		}
-	}
+	found, shown := named(listed, ref.Name)
 	if ref.ID != "" {
 		seen, ok, err := s.byID(ctx, ref.ID, listed)
-		switch {
-		case err != nil:
+		if err != nil {
 			return found, err
-		case ok && seen.Name != ref.Name && !seen.Ended:
-			return found, misnamed(ref)
-		case ok && !seen.Ended && !slices.ContainsFunc(found, func(c Credential) bool { return c.ID == seen.ID }):
-			found = append(found, seen.Credential)
+		}
+		if found, err = withID(found, seen, ok && !seen.Ended, ref); err != nil {
+			return found, err
 		}
 		shown = shown || s.Get != nil || ok
 	}
@@ -122,6 +113,35 @@ func (s Source) look(ctx context.Context, ref Ref) ([]Credential, error) {
 		return nil, s.unlisted(ref)
 	}
 	return found, nil
+}
+
+// named returns what a list shows under a name and has not ended, and whether it shows
+// the name at all.
+func named(listed []Seen, name string) (found []Credential, shown bool) {
+	for _, seen := range listed {
+		if seen.Name != name {
+			continue
+		}
+		shown = true
+		if !seen.Ended {
+			found = append(found, seen.Credential)
+		}
+	}
+	return found, shown
+}
+
+// withID adds the credential of the reference's ID, if there is one, unless it is
+// among those found. One of another name is an error.
+func withID(found []Credential, seen Seen, there bool, ref Ref) ([]Credential, error) {
+	switch {
+	case !there:
+		return found, nil
+	case seen.Name != ref.Name:
+		return found, misnamed(ref)
+	case slices.ContainsFunc(found, func(c Credential) bool { return c.ID == seen.ID }):
+		return found, nil
+	}
+	return append(found, seen.Credential), nil
 }
 
 // byID returns the credential of an ID from the list, or asks for it.

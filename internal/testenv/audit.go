@@ -79,7 +79,7 @@ func (e *Env) Requests(user string) ([]Request, error) {
 	for lines := bufio.NewReader(f); ; {
 		line, err := lines.ReadBytes('\n')
 		if err != nil { // the end, or a line that is being written
-			return out, nil //nolint:nilerr // what is complete is returned
+			return out, nil // what is complete is returned
 		}
 		var event struct {
 			Verb, RequestURI string

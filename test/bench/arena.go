@@ -97,7 +97,7 @@ func (a *arena) prepare(ctx context.Context) (err error) {
 	if a.Client, err = newClient(uncounted.configure(a.env.Config, "bench-user")); err != nil {
 		return err
 	}
-	a.user.concurrency = a.settings.concurrency
+	a.concurrency = a.settings.concurrency
 	entries := []registry.Entry{{Driver: typed{fake.New(a.slow.Backend), "slow"}, Settings: ofRegion("slow")},
 		{Driver: typed{fake.New(a.dead.Backend), "dead"}, Settings: ofRegion("dead")}}
 	for _, region := range []string{"own", "other", "victims"} {
@@ -142,7 +142,7 @@ func (a *arena) restart(ctx context.Context, rate float64) error {
 	go func() { ended <- mgr.Start(ctx) }()
 	a.stop = sync.OnceValue(func() error {
 		cancel()
-		<-ended // calls that hang are cut off, which is an error of no interest
+		_ = <-ended // calls that hang are cut off, which is an error of no interest
 		return nil
 	})
 	for _, region := range []string{"slow", "own", "other", "victims"} {
@@ -193,8 +193,8 @@ func (a *arena) tokenProviders(ctx context.Context, namespace, region string, n 
 }
 
 // declare declares ApiTokens at the ClusterTokenProvider of a region.
-func (a *arena) declare(ctx context.Context, namespace, region string, n int) error {
-	return parallel(ctx, a.user.concurrency, n, func(ctx context.Context, i int) error {
+func (a *arena) declare(ctx context.Context, region string, n int) error {
+	return parallel(ctx, a.concurrency, n, func(ctx context.Context, i int) error {
 		t := declaration(namespace, fmt.Sprintf("t-%04d", i))
 		t.Spec.ProviderRef.Name = region
 		return a.Create(ctx, t)

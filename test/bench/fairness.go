@@ -40,13 +40,13 @@ type load struct {
 func loads() []load {
 	return []load{
 		{name: "64 ApiTokens at a slow provider", begin: func(ctx context.Context, a *arena) error {
-			return errors.Join(a.declare(ctx, "load", "slow", 64), a.slow.hangs(ctx, 4))
+			return errors.Join(a.declare(ctx, "slow", 64), a.slow.hangs(ctx, 4))
 		}},
 		{name: "1,500 ordinary ApiTokens of one namespace", begin: func(ctx context.Context, a *arena) error {
-			return a.declare(ctx, "load", "other", 1500)
+			return a.declare(ctx, "other", 1500)
 		}},
 		{name: "600 deletions", prepare: func(ctx context.Context, a *arena) error {
-			return errors.Join(a.declare(ctx, "load", "other", 600), a.issued(ctx, "load"))
+			return errors.Join(a.declare(ctx, "other", 600), a.issued(ctx, "load"))
 		}, begin: func(ctx context.Context, a *arena) error {
 			return a.DeleteAllOf(ctx, &v1alpha1.ApiToken{}, client.InNamespace("load"))
 		}},
@@ -63,7 +63,7 @@ func loads() []load {
 			return a.dead.hangs(ctx, 40)
 		}},
 		{name: "1,500 ApiTokens of one namespace at the victim's provider", shared: true, begin: func(ctx context.Context, a *arena) error {
-			return a.declare(ctx, "load", "own", 1500)
+			return a.declare(ctx, "own", 1500)
 		}},
 	}
 }

@@ -131,7 +131,7 @@ func start(t *testing.T, namespace string) (pid int) {
 		t.Fatal(err)
 	}
 	var output strings.Builder
-	cmd := exec.Command(os.Args[0]) //nolint:gosec // G204: this program
+	cmd := exec.Command(os.Args[0]) // this program
 	cmd.Env = append(os.Environ(), kubeconfigEnv+"="+kubeconfig, namespaceEnv+"="+namespace)
 	cmd.Stdout, cmd.Stderr = &output, &output
 	if err := cmd.Start(); err != nil {
@@ -144,8 +144,7 @@ func start(t *testing.T, namespace string) (pid int) {
 		case err := <-ended:
 			t.Errorf("the operator ended: %v: %s", err, output.String())
 		default:
-			_ = cmd.Process.Signal(syscall.SIGKILL)
-			<-ended
+			_, _ = cmd.Process.Signal(syscall.SIGKILL), <-ended // killed, which is an error of no interest
 		}
 	})
 	return cmd.Process.Pid
