@@ -195,7 +195,7 @@ func (a *arena) tokenProviders(ctx context.Context, namespace, region string, n 
 // declare declares ApiTokens at the ClusterTokenProvider of a region.
 func (a *arena) declare(ctx context.Context, region string, n int) error {
 	return parallel(ctx, a.concurrency, n, func(ctx context.Context, i int) error {
-		t := declaration(namespace, fmt.Sprintf("t-%04d", i))
+		t := declaration("load", fmt.Sprintf("t-%04d", i))
 		t.Spec.ProviderRef.Name = region
 		return a.Create(ctx, t)
 	})
