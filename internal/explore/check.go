@@ -124,11 +124,19 @@ func (w *world) settledInUse(token *v1alpha1.ApiToken) {
 		w.violate("convergence", "the ledger does not come to one Active entry: %s", summary(token))
 	case !slices.Equal(live, []string{entries[0].Name}):
 		w.violate("convergence", "live in the end: %v, ledger: %s", live, summary(token))
-	case entries[0].ID != w.backend.IDOf(entries[0].Name):
-		w.violate("convergence", "the ledger says that %s has the id %q", entries[0].Name, entries[0].ID)
-	case !w.givesWhatIsDeclared(token, entries[0].Name):
-		w.violate("S5", "%s does not give what is declared", entries[0].Name)
-	case w.secret() == nil || w.secret().Annotations[v1alpha1.AnnotationCredential] != entries[0].Name:
+	default:
+		w.settledOn(token, &entries[0])
+	}
+}
+
+// settledOn judges the credential in use at the end.
+func (w *world) settledOn(token *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry) {
+	switch s := w.secret(); {
+	case e.ID != w.backend.IDOf(e.Name):
+		w.violate("convergence", "the ledger says that %s has the id %q", e.Name, e.ID)
+	case !w.givesWhatIsDeclared(token, e.Name):
+		w.violate("S5", "%s does not give what is declared", e.Name)
+	case s == nil || s.Annotations[v1alpha1.AnnotationCredential] != e.Name:
 		w.violate("convergence", "the Secret does not hold the Active credential: %s", summary(token))
 	}
 }

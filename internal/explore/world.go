@@ -193,21 +193,11 @@ func (w *world) idle(p *process) bool {
 	if w.server.Peek(apifakeToken) == nil {
 		w.server.CollectGarbage()
 	}
-	limit := horizon
-	if len(w.story) > 0 {
-		limit = w.patience
-	} else if w.outside && w.now-w.lost > horizon {
+	if w.outside && w.now-w.lost > long {
 		w.readmit() // what is left is looked at again and again
 		return true
 	}
-	if p.wake > 0 && p.wake-w.now <= limit {
-		w.advance(p.wake - w.now)
-		return true
-	}
-	if len(w.story) > 0 {
-		next := w.story[0]
-		w.story = w.story[1:]
-		next(w)
+	if w.turnsPage(p) {
 		return true
 	}
 	if w.resume(p) {
@@ -222,6 +212,26 @@ func (w *world) idle(p *process) bool {
 		return true
 	}
 	return false
+}
+
+// turnsPage follows the next timer, or goes on with the story. It reports false
+// when there is neither.
+func (w *world) turnsPage(p *process) bool {
+	limit := horizon
+	if len(w.story) > 0 {
+		limit = w.patience
+	}
+	if p.wake > 0 && p.wake-w.now <= limit {
+		w.advance(p.wake - w.now)
+		return true
+	}
+	if len(w.story) == 0 {
+		return false
+	}
+	next := w.story[0]
+	w.story = w.story[1:]
+	next(w)
+	return true
 }
 
 // readmit admits the namespace after everything has come to rest without.
