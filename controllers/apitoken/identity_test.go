@@ -5,7 +5,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
@@ -228,27 +227,4 @@ func (w *world) untilPaid(step time.Duration, happened func() bool) {
 		})
 	}
 	w.Fatalf("it does not happen\n%s", w.dump())
-}
-
-// TestShortLivedAnswers: a provider that answers with much less than was asked for
-// makes no rotation free.
-func TestShortLivedAnswers(t *testing.T) {
-	t.Parallel()
-	w := newEmptyWorld(t)
-	w.driver.Ends = func(time.Time) time.Time { return w.clock.Now().Add(2 * time.Second) }
-	w.createMinter()
-	w.createProvider()
-	w.start()
-	w.declare("training")
-	w.until(func() string {
-		if w.backend.Count(fake.Mint) == 0 {
-			return "nothing was minted"
-		}
-		return ""
-	})
-	w.untilPaid(time.Second, func() bool {
-		c := meta.FindStatusCondition(w.token("training").Status.Conditions, v1alpha1.ConditionReady)
-		return c != nil && c.Reason == v1alpha1.ReasonMintBudgetExhausted
-	})
-	w.untilPaid(time.Minute, func() bool { return w.backend.Count(fake.Mint) > plan.BudgetSize })
 }

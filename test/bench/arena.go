@@ -142,8 +142,10 @@ func (a *arena) restart(ctx context.Context, rate float64) error {
 	go func() { ended <- mgr.Start(ctx) }()
 	a.stop = sync.OnceValue(func() error {
 		cancel()
-		_ = <-ended // calls that hang are cut off, which is an error of no interest
-		return nil
+		if err := <-ended; ctx.Err() == nil {
+			return err
+		}
+		return nil // calls that hang were cut off, which is an error of no interest
 	})
 	for _, region := range []string{"slow", "own", "other", "victims"} {
 		p := &v1alpha1.ClusterTokenProvider{}

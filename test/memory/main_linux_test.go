@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 
 // operate is the operator with the drivers and the options of the binary.
 func operate(kubeconfig, namespace string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM) //nolint:forbidigo // a process of its own, not a test
 	defer stop()
 	ctrl.SetLogger(logr.Discard())
 	cfg, err := clientcmd.BuildConfigFromFlags("", kubeconfig)
