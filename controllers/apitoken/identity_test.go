@@ -200,15 +200,15 @@ func TestExpiredOnArrival(t *testing.T) {
 	w.start()
 	w.declare("training")
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "expired at 2029-12-31T23:00:00Z")
-	w.untilPaid(time.Second, func() bool { return w.backend.Count(fake.Revoke) > 0 })
+	w.untilPaid(func() bool { return w.backend.Count(fake.Revoke) > 0 })
 	if w.secret("training") != nil {
 		t.Error("it was published")
 	}
 }
 
-// untilPaid lets the ApiToken training take one look after each step of time until
+// untilPaid lets the ApiToken training take one look after each second until
 // something has happened, and checks that every credential was paid from the budget.
-func (w *world) untilPaid(step time.Duration, happened func() bool) {
+func (w *world) untilPaid(happened func() bool) {
 	w.Helper()
 	for range 400 {
 		if most := plan.BudgetSize + int(w.clock.Now().Sub(epoch)/plan.BudgetRefill); w.backend.Count(fake.Mint) > most {
@@ -218,7 +218,7 @@ func (w *world) untilPaid(step time.Duration, happened func() bool) {
 			return
 		}
 		passes := w.passes("training")
-		w.advance(step, "training")
+		w.advance(time.Second, "training")
 		w.until(func() string {
 			if w.passes("training") == passes {
 				return "the operator does not look at training"
