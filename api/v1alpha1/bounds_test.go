@@ -76,7 +76,7 @@ func (s schema) stringSize(t *testing.T, path string) int {
 func bound(t *testing.T, path string, limit *int) int {
 	t.Helper()
 	if limit == nil {
-		t.Errorf("%s has no limit: the cache would keep as much as somebody writes", path)
+		t.Errorf("%s has no limit: the cache would keep as much as a user writes", path)
 		return 1
 	}
 	return *limit

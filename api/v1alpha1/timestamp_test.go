@@ -21,7 +21,7 @@ func TestTimestamp(t *testing.T) {
 		"a part of a second":           {"2027-01-31T12:00:42.999Z", time.Date(2027, 1, 31, 12, 0, 42, 0, time.UTC)},
 		"a lower-case z":               {"2027-01-31T12:00:00z", time.Time{}},
 		"text after it":                {"2027-01-31T12:00:00Ztrash", time.Time{}},
-		"an offset that is none":       {"2027-01-31T12:00:00+25:00", time.Time{}},
+		"an offset beyond a day":       {"2027-01-31T12:00:00+25:00", time.Time{}},
 		"a year that JSON cannot hold": {"9999-12-31T23:59:59-01:00", time.Time{}},
 		"a year before the first":      {"0001-01-01T00:00:00+01:00", time.Time{}},
 		"the zero time":                {"0001-01-01T00:00:00Z", time.Time{}},

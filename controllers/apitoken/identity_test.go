@@ -164,7 +164,7 @@ func TestRevokedWithoutID(t *testing.T) {
 	w.forge("training", victim.ID)
 	w.delete("training")
 	w.start()
-	w.until(func() string { // the attempt has to be settled
+	w.until(func() string { // the attempt must be settled
 		if w.token("training") == nil {
 			return ""
 		}

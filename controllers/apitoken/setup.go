@@ -45,7 +45,7 @@ const (
 // Setup registers the reconciler: it follows ApiTokens, the metadata of the
 // Secrets it publishes, the readiness of providers and the labels of namespaces.
 // Those that wait for a place at a provider are woken when their turn comes. The
-// field index connections.IndexProvider has to be there already.
+// field index connections.IndexProvider must exist already.
 func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, queue fairqueue.Factory) error {
 	if err := mgr.Add(manager.RunnableFunc(r.Places.Run)); err != nil {
 		return fmt.Errorf("adding what passes on turns: %w", err)

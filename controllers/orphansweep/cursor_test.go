@@ -119,7 +119,7 @@ func TestPartIsNotComplete(t *testing.T) {
 }
 
 // TestCursorIsDropped: the next list begins at the beginning after an old marker, after
-// an error that is none of a limit, after a part without progress, and after so many
+// an error other than a limit, after a part without progress, and after so many
 // parts that the pages may never end.
 func TestCursorIsDropped(t *testing.T) {
 	for name, test := range map[string]struct {
