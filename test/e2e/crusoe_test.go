@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -36,7 +37,7 @@ func openCrusoe(t *testing.T) (*vendor, *crusoesim.Simulator) {
 			Credentials: map[string]provider.Value{
 				crusoe.MinterKeyID: provider.NewValue(crusoeUser.AccessKeyID), crusoe.MinterSecret: provider.NewValue(crusoeUser.SecretKey),
 			},
-			UserAgent: "apitoken-operator/e2e",
+			HTTP: http.DefaultClient, UserAgent: "apitoken-operator/e2e",
 		},
 		grant:  everything,
 		faults: sim.Faults(),

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"net/http"
 	"testing"
 	"time"
 
@@ -27,6 +28,7 @@ func openIBEE(t *testing.T, revokes bool) (*vendor, *ibeesim.Simulator) {
 		config: provider.Config{
 			Settings:    ibee.Settings{WorkspaceID: sim.Workspace, Endpoint: serve(t, sim.Handler()) + "/v1", S3Endpoint: storage},
 			Credentials: map[string]provider.Value{ibee.KeyToken: provider.NewValue(ibeeToken)},
+			HTTP:        http.DefaultClient,
 			UserAgent:   "apitoken-operator/e2e",
 		},
 		grant:  func() provider.Grant { return grant(readOnly) },

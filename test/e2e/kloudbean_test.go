@@ -3,6 +3,7 @@ package e2e
 import (
 	"context"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -33,7 +34,7 @@ func openKloudBean(t *testing.T) *panel {
 	sim.Keys, sim.EndpointURL = p.keys, serve(t, sim.Wrap(front))
 	p.vendor = &vendor{
 		driver: kloudbean.New(),
-		config: provider.Config{Settings: kloudbean.Settings{S3Endpoint: sim.EndpointURL}, UserAgent: "apitoken-operator/e2e"},
+		config: provider.Config{Settings: kloudbean.Settings{S3Endpoint: sim.EndpointURL}, HTTP: http.DefaultClient, UserAgent: "apitoken-operator/e2e"},
 		grant:  func() provider.Grant { return grant(readOnly) },
 		faults: sim.Faults(),
 		s3:     serve(t, front), region: gateway.Region,

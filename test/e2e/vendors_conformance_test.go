@@ -2,8 +2,10 @@ package e2e
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"testing"
+	"time"
 
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/conformance"
@@ -37,12 +39,30 @@ func (v *vendor) harness() conformance.Harness {
 	}
 }
 
+// byHand is the name of a credential that a person made.
+const byHand = "by-hand"
+
 func ibeeHarness(t *testing.T, revokes bool) conformance.Harness {
 	t.Helper()
 	v, sim := openIBEE(t, revokes)
 	h := v.harness()
 	h.Wrong = map[string]provider.Value{ibee.KeyToken: provider.NewValue("ibee_prod_key_nobody")}
-	h.Outside = conformance.Outside{Delete: sim.Delete, Disable: sim.Disable}
+	h.Outside = conformance.Outside{
+		Delete: sim.Delete, Disable: sim.Disable,
+		Make: func(t *testing.T) string {
+			t.Helper()
+			t.Cleanup(func() { sim.Delete(byHand) })
+			return sim.Add(byHand)
+		},
+		State: func(id string) string {
+			for _, c := range sim.Credentials() {
+				if c.AccessKeyID == id {
+					return fmt.Sprintf("%+v", c)
+				}
+			}
+			return ""
+		},
+	}
 	h.Crowd = sim.Crowd
 	return h
 }
@@ -54,7 +74,26 @@ func crusoeHarness(t *testing.T) conformance.Harness {
 	h.Wrong = map[string]provider.Value{
 		crusoe.MinterKeyID: provider.NewValue(crusoeUser.AccessKeyID), crusoe.MinterSecret: provider.NewValue("bm90LXRoZS1zZWNyZXQ"),
 	}
-	h.Outside = conformance.Outside{Delete: sim.Delete, Disable: sim.Disable}
+	h.Outside = conformance.Outside{
+		Delete: sim.Delete, Disable: sim.Disable,
+		Make: func(t *testing.T) string {
+			t.Helper()
+			t.Cleanup(func() { sim.Delete(byHand) })
+			key, err := sim.Make(t.Context(), crusoeUser.ID, crusoeUser.Organizations[0], byHand, time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return key.AccessKeyID
+		},
+		State: func(id string) string {
+			for _, k := range sim.All() {
+				if k.AccessKeyID == id {
+					return fmt.Sprintf("%+v", k)
+				}
+			}
+			return ""
+		},
+	}
 	return h
 }
 
@@ -72,8 +111,14 @@ func kloudbeanHarness(t *testing.T, scope string) conformance.Harness {
 	}
 	h.HandOver = func(t *testing.T, req provider.MintRequest) map[string]provider.Value {
 		t.Helper()
-		return p.add(t, p.form(t, req))
+		made := p.add(t, p.form(t, req))
+		// The server has one file of all users: without this, every token would make
+		// the next one slower.
+		t.Cleanup(func() { _ = p.sim.Delete(context.WithoutCancel(t.Context()), made[kloudbean.KeyID].Reveal()) })
+		return made
 	}
+	// What differs between the scopes are the tokens, not the answers.
+	h.SameAnswers = scope != readOnly
 	// A requirement may have the same token deleted twice.
 	h.Outside.DeleteID = func(id string) { _ = p.sim.Delete(context.WithoutCancel(t.Context()), id) }
 	return h

@@ -49,6 +49,9 @@ type Harness struct {
 	// AnySuccess: the provider's documentation has no body for a deletion; its status
 	// alone says that it was done.
 	AnySuccess bool
+	// SameAnswers: another Harness has the same driver and the same answers of the
+	// provider, and is the one that meets hostile answers.
+	SameAnswers bool
 	// NextPage makes an answer of a list one that names another page; n differs for
 	// each. Nil: the provider lists everything at once.
 	NextPage func(body []byte, n int) []byte

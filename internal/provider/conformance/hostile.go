@@ -30,7 +30,7 @@ var hostile = []Requirement{
 	},
 }
 
-func overHTTP(h Harness) bool { return !h.InMemory }
+func overHTTP(h Harness) bool { return !h.InMemory && !h.SameAnswers }
 
 // maxAllocated is the most that one call may allocate, in bytes, whatever the
 // provider answers. A call of package bounded may receive 16 MiB.
