@@ -5,6 +5,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
@@ -200,31 +201,62 @@ func TestExpiredOnArrival(t *testing.T) {
 	w.start()
 	w.declare("training")
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "expired at 2029-12-31T23:00:00Z")
-	w.untilPaid(func() bool { return w.backend.Count(fake.Revoke) > 0 })
+	w.untilPaid(time.Second, func() { w.look("training") }, func() bool { return w.backend.Count(fake.Revoke) > 0 })
 	if w.secret("training") != nil {
 		t.Error("it was published")
 	}
 }
 
-// untilPaid lets the ApiToken training take one look after each second until
-// something has happened, and checks that every credential was paid from the budget.
-func (w *world) untilPaid(happened func() bool) {
+// TestShortLivedAnswers: a provider that answers with much less than was asked for
+// makes no rotation free.
+func TestShortLivedAnswers(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.driver.Ends = func(time.Time) time.Time { return w.clock.Now().Add(time.Minute) }
+	w.createMinter()
+	w.createProvider()
+	w.start()
+	w.declare("training")
+	w.ready("training")
+	// The clock stands while the operator acts: what it begins, it finishes before the
+	// provider ends it.
+	settle := func() {
+		w.look("training")
+		w.until(func() string {
+			if a := activeOf(w.token("training")); a == nil || a.ID == "" || inState(w.token("training"), v1alpha1.StateMinting) != nil {
+				return "the new credential is not Active with its ID"
+			}
+			return ""
+		})
+	}
+	exhausted := func() bool {
+		c := meta.FindStatusCondition(w.token("training").Status.Conditions, v1alpha1.ConditionReady)
+		return c != nil && c.Reason == v1alpha1.ReasonMintBudgetExhausted
+	}
+	w.untilPaid(10*time.Second, settle, exhausted)
+	if got := w.backend.Count(fake.Mint); got != plan.BudgetSize {
+		t.Errorf("%d credentials were minted, want %d", got, plan.BudgetSize)
+	}
+	w.clock.Advance(plan.BudgetRefill)
+	w.untilPaid(10*time.Second, settle, exhausted)
+	if got := w.backend.Count(fake.Mint); got != plan.BudgetSize+1 {
+		t.Errorf("%d credentials were minted after another %s, want %d", got, plan.BudgetRefill, plan.BudgetSize+1)
+	}
+}
+
+// untilPaid turns the clock in steps until something has happened, and checks that
+// every credential of the ApiToken training was paid from the budget.
+func (w *world) untilPaid(step time.Duration, look func(), happened func() bool) {
 	w.Helper()
 	for range 400 {
+		look()
 		if most := plan.BudgetSize + int(w.clock.Now().Sub(epoch)/plan.BudgetRefill); w.backend.Count(fake.Mint) > most {
 			w.Fatalf("%d credentials were minted in %s", w.backend.Count(fake.Mint), w.clock.Now().Sub(epoch))
 		}
 		if happened() {
 			return
 		}
-		passes := w.passes("training")
-		w.advance(time.Second, "training")
-		w.until(func() string {
-			if w.passes("training") == passes {
-				return "the operator does not look at training"
-			}
-			return ""
-		})
+		w.clock.Advance(step)
 	}
 	w.Fatalf("it does not happen\n%s", w.dump())
 }

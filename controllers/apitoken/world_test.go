@@ -383,20 +383,26 @@ func (w *world) poke(name string) {
 	w.ok(client.IgnoreNotFound(w.Patch(w.ctx, t, client.RawPatch("application/merge-patch+json", []byte(patch)))))
 }
 
+// look has the operator look at an ApiToken, whatever comes of it.
+func (w *world) look(name string) {
+	w.Helper()
+	passes := w.passes(name)
+	w.poke(name)
+	w.until(func() string {
+		if w.passes(name) == passes {
+			return "the operator does not look at " + name
+		}
+		return ""
+	})
+}
+
 // settle returns once the operator has looked at an ApiToken and found nothing to do.
 func (w *world) settle(name string) *v1alpha1.ApiToken {
 	w.Helper()
 	for range 40 {
 		before := w.version(name)
 		for range 2 { // a pass that ran already when it was poked does not count
-			passes := w.passes(name)
-			w.poke(name)
-			w.until(func() string {
-				if w.passes(name) == passes {
-					return "the operator does not look at " + name
-				}
-				return ""
-			})
+			w.look(name)
 		}
 		passes := w.passes(name)
 		switch after := w.version(name); {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -216,4 +217,24 @@ func (a *arena) issued(ctx context.Context, namespace string) error {
 		}
 	}
 	return nil
+}
+
+// left counts the objects of the load that are not served: neither Ready nor gone.
+func (a *arena) left(ctx context.Context) (n int, err error) {
+	var tokens v1alpha1.ApiTokenList
+	var providers v1alpha1.TokenProviderList
+	if err := errors.Join(a.List(ctx, &tokens), a.List(ctx, &providers)); err != nil {
+		return 0, fmt.Errorf("listing what is left of the load: %w", err)
+	}
+	for i := range tokens.Items {
+		if t := &tokens.Items[i]; !t.DeletionTimestamp.IsZero() || !meta.IsStatusConditionTrue(t.Status.Conditions, v1alpha1.ConditionReady) {
+			n++
+		}
+	}
+	for i := range providers.Items {
+		if !meta.IsStatusConditionTrue(providers.Items[i].Status.Conditions, v1alpha1.ConditionReady) {
+			n++
+		}
+	}
+	return n, nil
 }
