@@ -49,14 +49,24 @@ func hostile(typ reflect.Type) []any {
 	case typ.Kind() == reflect.Int32 || typ.Kind() == reflect.Int64:
 		return append(values, numbers...)
 	case special(typ):
-		for _, texts := range [][]string{unreadableTimes, readableTimes, durations} {
-			for _, text := range texts {
-				values = append(values, text)
-			}
+		for _, text := range texts(typ) {
+			values = append(values, text)
 		}
 		return append(values, numbers...)
 	}
 	return values
+}
+
+// texts are those that a type may read: times, lengths of time, or, for another type, both.
+func texts(typ reflect.Type) []string {
+	times := slices.Concat(unreadableTimes, readableTimes)
+	switch typ {
+	case reflect.TypeFor[metav1.Time](), reflect.TypeFor[v1alpha1.Timestamp]():
+		return append(times, durations[0])
+	case reflect.TypeFor[metav1.Duration]():
+		return append(slices.Clone(durations), times[0])
+	}
+	return append(times, durations...)
 }
 
 // special reports whether a type decodes some texts and not others.
@@ -164,16 +174,17 @@ func TestWhatIsAcceptedIsDecoded(t *testing.T) {
 			if driver, ok := strings.CutPrefix(name, "cluster provider "); ok && seen[kind] && drivers[driver] {
 				return // its block is walked in a TokenProvider, under the same schema
 			}
-			w.walk(object, !seen[kind])
+			w.walk(object, !seen[kind], len(seen) == 0)
 			seen[kind] = true
 		})
 	}
 	t.Logf("%d values were sent", w.sent)
 }
 
-// walk sends hostile values for the fields of one object: those of its spec, and also
-// what all objects of its kind share.
-func (w *hostileWorld) walk(object client.Object, shared bool) {
+// walk sends hostile values for the fields of one object: those of its spec, its status
+// if it is the first of its kind, and its metadata, which is the same for all kinds, if
+// it is the first of all.
+func (w *hostileWorld) walk(object client.Object, ofKind, first bool) {
 	w.Helper()
 	gvk, err := w.typed.GroupVersionKindFor(object)
 	if err != nil {
@@ -195,7 +206,7 @@ func (w *hostileWorld) walk(object client.Object, shared bool) {
 			continue
 		case "metadata":
 			// The path of a request has the name and the namespace.
-			if !shared || slices.Contains([]string{"metadata", "metadata.name", "metadata.namespace"}, place.String()) {
+			if !first || slices.Contains([]string{"metadata", "metadata.name", "metadata.namespace"}, place.String()) {
 				continue
 			}
 		}
@@ -203,7 +214,7 @@ func (w *hostileWorld) walk(object client.Object, shared bool) {
 			w.create(object, place, value)
 		}
 	}
-	if shared {
+	if ofKind {
 		w.walkStatus(object)
 	}
 }
