@@ -92,6 +92,7 @@ func (r *Reconciler) conclude(seen version, last check, found finding, suspect b
 // provider is suspect, or the Secret is gone, which a kept connection would hide.
 func (r *Reconciler) check(ctx context.Context, o connections.Object, cached *secret, last check, suspect bool) (finding, *secret, error) {
 	if _, err := metav1.LabelSelectorAsSelector(o.AllowedNamespaces); err != nil {
+		r.Places.Leave(o.Key().ObjectKey()) // nothing is asked of the provider
 		return finding{err: &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Err: err,
 			Message: fmt.Sprintf("spec.allowedNamespaces cannot be used: %v", err)}}, nil, nil
 	}

@@ -11,7 +11,7 @@ import (
 // with now, because the provider asked for a pause or too many requests wait for it;
 // nil when it would be sent. Call it before reserving, so no reservation is wasted.
 func Blocked(c provider.Client) error {
-	if g, ok := c.(interface{ blocked() error }); ok {
+	if g, ok := provider.Base(c).(*guarded); ok {
 		return g.blocked()
 	}
 	return nil
@@ -21,54 +21,21 @@ func Blocked(c provider.Client) error {
 // has the optional powers of the client that it guards, and no others.
 func guard(inner provider.Client, g *lane) provider.Client {
 	base := &guarded{lane: g, inner: inner}
-	u, updates := inner.(provider.Updater)
-	c, counts := inner.(provider.Counter)
-	p, probes := inner.(provider.Prober)
-	update, count, probe := updater{g, u}, counter{g, c}, prober{g, p}
-	switch [3]bool{updates, counts, probes} {
-	case [3]bool{true, true, true}:
-		return &struct {
-			*guarded
-			updater
-			counter
-			prober
-		}{base, update, count, probe}
-	case [3]bool{true, true, false}:
-		return &struct {
-			*guarded
-			updater
-			counter
-		}{base, update, count}
-	case [3]bool{true, false, true}:
-		return &struct {
-			*guarded
-			updater
-			prober
-		}{base, update, probe}
-	case [3]bool{false, true, true}:
-		return &struct {
-			*guarded
-			counter
-			prober
-		}{base, count, probe}
-	case [3]bool{true, false, false}:
-		return &struct {
-			*guarded
-			updater
-		}{base, update}
-	case [3]bool{false, true, false}:
-		return &struct {
-			*guarded
-			counter
-		}{base, count}
-	case [3]bool{false, false, true}:
-		return &struct {
-			*guarded
-			prober
-		}{base, probe}
-	default:
-		return base
+	var (
+		update provider.Updater
+		count  provider.Counter
+		probe  provider.Prober
+	)
+	if u, ok := inner.(provider.Updater); ok {
+		update = updater{g, u}
 	}
+	if c, ok := inner.(provider.Counter); ok {
+		count = counter{g, c}
+	}
+	if p, ok := inner.(provider.Prober); ok {
+		probe = prober{g, p}
+	}
+	return provider.WithPowers(base, update, count, probe)
 }
 
 // guarded is a client behind a gate.

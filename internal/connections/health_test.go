@@ -40,7 +40,7 @@ func TestAPauseIsOfTheProvider(t *testing.T) {
 	if err := first.Client.Revoke(t.Context(), provider.Ref{Name: "n"}); provider.AsError(err).RetryAfter != time.Minute {
 		t.Fatal(err)
 	}
-	if kept := w.connect(w.viaConnect, 1); kept.Client.(inside).inside() != first.Client.(inside).inside() {
+	if kept := w.connect(w.viaConnect, 1); inside(kept.Client) != inside(first.Client) {
 		t.Error("a pause costs the connection")
 	}
 	if _, err := w.viaRefresh(t.Context(), w.key); provider.AsError(err).RetryAfter != time.Minute || !errors.Is(err, ErrNotSent) {

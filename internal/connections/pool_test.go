@@ -101,9 +101,7 @@ func (w *world) provider() *v1alpha1.TokenProvider {
 }
 
 // inside is the client behind a guarded one.
-type inside interface{ inside() provider.Client }
-
-func (c *guarded) inside() provider.Client { return c.inner }
+func inside(c provider.Client) provider.Client { return provider.Base(c).(*guarded).inner }
 
 // place is a place at a provider.
 func (w *world) place(key Key) *places.Place {
@@ -144,10 +142,10 @@ func TestConnectKeepsTheConnection(t *testing.T) {
 	if first.Account.ID != fake.DefaultAccount || first.DriverType != fake.Type {
 		t.Errorf("connected to %+v", first)
 	}
-	if again := w.connect(w.viaConnect, 1); again.Client.(inside).inside() != first.Client.(inside).inside() {
+	if again := w.connect(w.viaConnect, 1); inside(again.Client) != inside(first.Client) {
 		t.Error("the second connection is another one")
 	}
-	if anew := w.connect(w.viaRefresh, 2); anew.Client.(inside).inside() == first.Client.(inside).inside() {
+	if anew := w.connect(w.viaRefresh, 2); inside(anew.Client) == inside(first.Client) {
 		t.Error("Refresh returned the kept connection")
 	}
 	w.connect(w.viaConnect, 2)
@@ -184,7 +182,7 @@ func TestAFailedRefreshKeepsTheConnection(t *testing.T) {
 	} else if provider.InDoubt(err) {
 		t.Errorf("connecting mints nothing, and yet %v is in doubt", err)
 	}
-	if again := w.connect(w.viaConnect, 2); again.Client.(inside).inside() != first.Client.(inside).inside() {
+	if again := w.connect(w.viaConnect, 2); inside(again.Client) != inside(first.Client) {
 		t.Error("the kept connection is gone")
 	}
 }

@@ -221,14 +221,7 @@ func (s *Places) Stats() Stats {
 
 // locked runs f with the lock held, and then wakes those whose turn has come.
 func (s *Places) locked(f func()) {
-	s.mu.Lock()
-	s.expire()
-	f()
-	s.expire()
-	woken, wake := s.woken, s.wake
-	s.woken = nil
-	watch := len(s.turns) > 0
-	s.mu.Unlock()
+	woken, wake, watch := s.holding(f)
 	if watch {
 		select {
 		case s.kick <- struct{}{}:
@@ -240,6 +233,18 @@ func (s *Places) locked(f func()) {
 			wake(who)
 		}
 	}
+}
+
+// holding runs f with the lock held. It returns what is to be done without the lock:
+// whom to wake, how, and whether a turn is to be watched.
+func (s *Places) holding(f func()) (woken []types.NamespacedName, wake func(types.NamespacedName), watch bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock() // also when f panics: everyone needs the lock
+	s.expire()
+	f()
+	s.expire()
+	woken, s.woken = s.woken, nil
+	return woken, s.wake, len(s.turns) > 0
 }
 
 // Place is a place at a provider, or what is left of it.

@@ -5,6 +5,8 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -12,10 +14,10 @@ import (
 // provider, the names of objects and the messages of a status come from others, and
 // an escape sequence in them could overwrite lines, or write to the clipboard.
 //
-// Control characters other than line feed and tab, the control characters of C1
-// (U+009B begins a sequence as ESC [ does), the characters that reverse the
-// direction of text (CVE-2021-42574), and bytes that are no UTF-8 are written as
-// \u001b or \x9b. Both the reading of a person and JSON stay exact: \u001b means the
+// What cannot be seen (unicode.IsPrint) is written as \u001b, and bytes that are no
+// UTF-8 as \x9b, except spaces, line feeds and tabs: control characters, also those
+// of C1 (U+009B begins a sequence as ESC [ does), characters that reverse the
+// direction of text (CVE-2021-42574), and characters without a width. Both the reading of a person and JSON stay exact: \u001b means the
 // same character inside a JSON string. printers.WriteEscaped of k8s.io/cli-runtime
 // knows only ESC and carriage return.
 type terminal struct {
@@ -84,7 +86,9 @@ func escape(text string) string {
 		case r == utf8.RuneError && !strings.HasPrefix(text[i:], string(utf8.RuneError)):
 			fmt.Fprintf(&b, `\x%02x`, text[i])
 		case commands(r):
-			fmt.Fprintf(&b, `\u%04x`, r)
+			for _, unit := range utf16.AppendRune(nil, r) { // as JSON writes it
+				fmt.Fprintf(&b, `\u%04x`, unit)
+			}
 		default:
 			b.WriteRune(r)
 		}
@@ -95,14 +99,7 @@ func escape(text string) string {
 // commands reports whether a terminal may take a character, or a byte that is none,
 // for a command.
 func commands(r rune) bool {
-	switch {
-	case r == '\n', r == '\t':
-		return false
-	case r < 0x20, r >= 0x7f && r < 0xa0, r == utf8.RuneError:
-		return true
-	default:
-		return r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069
-	}
+	return r == utf8.RuneError || r != '\n' && r != '\t' && !unicode.IsPrint(r)
 }
 
 // oneLine is a value from someone else as a part of a line: it cannot end the line,

@@ -22,6 +22,7 @@ func TestTerminalEscapes(t *testing.T) {
 		{"a backspace", "ab\b\bcd", `ab\u0008\u0008cd`},
 		{"a sequence that begins with one character", "a\u009b2Kb", `a\u009b2Kb`},
 		{"a byte that is no UTF-8", "a\x9b2Kb\xff", `a\x9b2Kb\xff`},
+		{"characters without a width", "a\u200bb\u200ec\u2028d\U000e0001", `a\u200bb\u200ec\u2028d\udb40\udc01`},
 		{"reversed text", "a\u202eb\u2066c", `a\u202eb\u2066c`},
 		{"DEL", "a\x7fb", `a\u007fb`},
 		{"the replacement character itself", "a\ufffdb", `a\ufffdb`},

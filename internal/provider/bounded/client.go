@@ -11,54 +11,21 @@ import (
 // c, and no others.
 func Client(c provider.Client, o Options) provider.Client {
 	base := &client{inner: c, o: o}
-	u, updates := c.(provider.Updater)
-	n, counts := c.(provider.Counter)
-	p, probes := c.(provider.Prober)
-	upd, cnt, prb := updater{base, u}, counter{base, n}, prober{base, p}
-	switch [3]bool{updates, counts, probes} {
-	case [3]bool{true, true, true}:
-		return &struct {
-			*client
-			updater
-			counter
-			prober
-		}{base, upd, cnt, prb}
-	case [3]bool{true, true, false}:
-		return &struct {
-			*client
-			updater
-			counter
-		}{base, upd, cnt}
-	case [3]bool{true, false, true}:
-		return &struct {
-			*client
-			updater
-			prober
-		}{base, upd, prb}
-	case [3]bool{false, true, true}:
-		return &struct {
-			*client
-			counter
-			prober
-		}{base, cnt, prb}
-	case [3]bool{true, false, false}:
-		return &struct {
-			*client
-			updater
-		}{base, upd}
-	case [3]bool{false, true, false}:
-		return &struct {
-			*client
-			counter
-		}{base, cnt}
-	case [3]bool{false, false, true}:
-		return &struct {
-			*client
-			prober
-		}{base, prb}
-	default:
-		return base
+	var (
+		update provider.Updater
+		count  provider.Counter
+		probe  provider.Prober
+	)
+	if u, ok := c.(provider.Updater); ok {
+		update = updater{base, u}
 	}
+	if n, ok := c.(provider.Counter); ok {
+		count = counter{base, n}
+	}
+	if p, ok := c.(provider.Prober); ok {
+		probe = prober{base, p}
+	}
+	return provider.WithPowers(base, update, count, probe)
 }
 
 type client struct {
