@@ -197,6 +197,31 @@ func TestAccount(t *testing.T) {
 	}
 }
 
+// TestNoUserIsNoAccount: a server without STS that answers GetUser with nothing, or
+// with elements that hold nothing, is an error, and no panic of the driver.
+func TestNoUserIsNoAccount(t *testing.T) {
+	for name, body := range map[string]string{
+		"nothing": "", "an empty response": "<GetUserResponse/>",
+		"an empty result":       "<GetUserResponse><GetUserResult/></GetUserResponse>",
+		"another element":       "<GetUserResponse><GetUserResult><Role/></GetUserResult></GetUserResponse>",
+		"a user with nothing":   "<GetUserResponse><GetUserResult><User/></GetUserResult></GetUserResponse>",
+		"a user without an ARN": "<GetUserResponse><GetUserResult><User><UserName>minter</UserName></User></GetUserResult></GetUserResponse>",
+	} {
+		s := newSimulator(t)
+		s.withoutSTS = true
+		s.fault = func(action string, _ func()) *answer {
+			if action != "GetUser" {
+				return nil
+			}
+			return &answer{status: http.StatusOK, body: body}
+		}
+		_, _, err := New().Connect(t.Context(), s.config())
+		if e := provider.AsError(err); err == nil || e.Code != provider.CodeUnknown || !provider.InDoubt(err) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestWhereIAMIs(t *testing.T) {
 	cases := map[string]struct {
 		endpoint, region string
