@@ -11,6 +11,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/explore/apifake"
+	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/testutil"
 )
@@ -59,5 +60,40 @@ func TestNotReadyInLine(t *testing.T) {
 	}
 	if wait() {
 		t.Error("waiting wrote the status again")
+	}
+}
+
+// TestOrderInLine: what each action asks for. Inside a namespace ends go first, then
+// rotations by the time that is left, then first credentials, and at last what only a
+// Secret speaks for, whatever it is.
+func TestOrderInLine(t *testing.T) {
+	const name = "training"
+	due := &metav1.Time{Time: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
+	ledger := []v1alpha1.LedgerEntry{{Name: "own-active", State: v1alpha1.StateActive, ExpiresAt: due}}
+	claimed := plan.Observation{
+		Secret: plan.Secret{Live: true, Exists: true, Credential: "own-1"}, Token: plan.Token{Owns: func(string) bool { return true }}}
+	admitted := plan.Observation{Provider: plan.Provider{Admitted: true}}
+	for what, test := range map[string]struct {
+		action plan.Action
+		ledger []v1alpha1.LedgerEntry
+		obs    plan.Observation
+		class  places.Class
+		due    time.Time
+		mints  bool
+	}{
+		"a deletion":                    {action: plan.Purge{}, ledger: ledger, obs: admitted, class: places.Ends},
+		"a revocation":                  {action: plan.Revoke{}, ledger: ledger, obs: admitted, class: places.Ends},
+		"a rotation":                    {action: plan.Issue{}, ledger: ledger, obs: admitted, class: places.Rotates, due: due.Time, mints: true},
+		"a change in place":             {action: plan.Update{}, ledger: ledger, obs: admitted, class: places.Rotates, due: due.Time},
+		"a first credential":            {action: plan.Issue{}, obs: admitted, class: places.Issues, mints: true},
+		"a deletion of what is claimed": {action: plan.Purge{}, obs: claimed, class: places.Rest},
+		"a look at what is claimed":     {action: plan.FindRestored{}, obs: claimed, class: places.Rest},
+	} {
+		token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: name}}
+		token.Status.Credentials = test.ledger
+		got := wanted(&pass{token: token, action: test.action, obs: test.obs})
+		if got.Class != test.class || !got.Due.Equal(test.due) || got.Mints != test.mints || got.Who != nameOf(token) {
+			t.Errorf("%s asks for %+v", what, got)
+		}
 	}
 }
