@@ -2,7 +2,9 @@ package connections
 
 import (
 	"context"
+	"iter"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -13,6 +15,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/internal/transport"
 )
 
 // hostile is a driver that panics, or looks at what it is given.
@@ -20,13 +23,19 @@ type hostile struct {
 	*fake.Driver
 	panics bool
 	http   *http.Client
+	// pages is where its client lists from; empty: it is the fake's.
+	pages string
 }
 
 func (h *hostile) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
 	if h.http = cfg.HTTP; h.panics {
 		panic("CANARY-value")
 	}
-	return h.Driver.Connect(ctx, cfg)
+	client, account, err := h.Driver.Connect(ctx, cfg)
+	if h.pages != "" {
+		client = &paged{Client: client, http: cfg.HTTP, url: h.pages}
+	}
+	return client, account, err
 }
 
 func (h *hostile) Validate(cfg provider.Config, req provider.MintRequest) error {
@@ -104,5 +113,54 @@ func TestBundleOfEachBlock(t *testing.T) {
 	}
 	if field, bundle := (&v1alpha1.ProviderSpec{}).CABundle(); field != "" || bundle != "" {
 		t.Errorf("without a block: %q, %q", field, bundle)
+	}
+}
+
+// paged is a client whose list of the whole cluster takes three requests.
+type paged struct {
+	provider.Client
+	http *http.Client
+	url  string
+}
+
+func (p *paged) List(ctx context.Context, _ provider.Owner) iter.Seq2[provider.Credential, error] {
+	return func(yield func(provider.Credential, error) bool) {
+		for range 3 {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url, http.NoBody)
+			if err == nil {
+				var resp *http.Response
+				if resp, err = p.http.Do(req); err == nil {
+					err = resp.Body.Close()
+				}
+			}
+			if err != nil {
+				yield(provider.Credential{}, err)
+				return
+			}
+		}
+	}
+}
+
+// TestRequestsOfASweepKeepToThePace: each request of a long list takes a turn, and
+// not only the list. Here the second one would wait for more than an hour.
+func TestRequestsOfASweepKeepToThePace(t *testing.T) {
+	w, h := contained(t)
+	requests := 0
+	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests++ }))
+	t.Cleanup(server.Close)
+	var local transport.Endpoints
+	w.must(local.Set("127.0.0.0/8,::1/128"))
+	o := w.pool.o
+	o.Rate, o.Burst, o.HTTP = 1e-5, 2, transport.New(transport.Options{Endpoints: local}) // connecting takes the other turn
+	w.pool = NewPool(o)
+	h.pages = server.URL
+	c, err := w.viaConnect(t.Context(), w.key)
+	w.must(err)
+	var failed error
+	for _, err := range c.Client.List(t.Context(), provider.Owner{Cluster: "cluster"}) {
+		failed = err
+	}
+	if e := provider.AsError(failed); failed == nil || e.Code != provider.CodeRateLimited || requests != 1 {
+		t.Errorf("%v after %d requests", failed, requests)
 	}
 }
