@@ -90,9 +90,6 @@ func (a *accounts) mac(parts ...string) [sha256.Size]byte {
 
 // serverOf returns the server that names a driver's accounts.
 func serverOf(ctx context.Context, driver provider.Driver, cfg provider.Config) provider.Server {
-	if w, ok := driver.(interface{ Unwrap() provider.Driver }); ok {
-		driver = w.Unwrap()
-	}
 	if l, ok := driver.(provider.Located); ok {
 		return l.Server(ctx, cfg)
 	}

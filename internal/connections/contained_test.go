@@ -25,6 +25,8 @@ type hostile struct {
 	http   *http.Client
 	// pages is where its client lists from; empty: it is the fake's.
 	pages string
+	// lost: it panics when it is asked for its server, after it has connected.
+	lost bool
 }
 
 func (h *hostile) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
@@ -43,6 +45,13 @@ func (h *hostile) Validate(cfg provider.Config, req provider.MintRequest) error 
 		panic("CANARY-value")
 	}
 	return h.Driver.Validate(cfg, req)
+}
+
+func (h *hostile) Server(ctx context.Context, cfg provider.Config) provider.Server {
+	if h.lost {
+		panic("CANARY-value")
+	}
+	return h.Driver.Server(ctx, cfg)
 }
 
 // contained is a world whose pool has a hostile driver.
@@ -74,9 +83,12 @@ func TestPanicOfADriverIsAnError(t *testing.T) {
 	if err := f.Driver.(provider.Validator).Validate(f.Config, provider.MintRequest{}); err == nil {
 		t.Error("Validate panicked and refused nothing")
 	}
-	h.panics = false
+	h.panics, h.lost = false, true
 	if _, err := w.viaConnect(ctx, w.key); err != nil {
 		t.Errorf("afterwards: %v", err)
+	}
+	if said := log.String(); !strings.Contains(said, `"method"="Server"`) {
+		t.Errorf("the log says %s", said)
 	}
 }
 

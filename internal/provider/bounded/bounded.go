@@ -64,9 +64,6 @@ var (
 	_ provider.SecretKeyer = (*driver)(nil)
 )
 
-// Unwrap returns the driver that is bounded.
-func (d *driver) Unwrap() provider.Driver { return d.inner }
-
 // Type implements provider.Driver.
 func (d *driver) Type() string { return d.inner.Type() }
 
