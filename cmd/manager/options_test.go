@@ -62,12 +62,16 @@ func TestFlagsAndEnvironment(t *testing.T) {
 	t.Setenv("APITOKEN_LEADER_ELECT", "true")
 	t.Setenv("APITOKEN_CONCURRENCY", "4")
 	t.Setenv("POD_NAMESPACE", "of-the-pod")
-	got, err := parse(t, "--concurrency=8")
+	t.Setenv("APITOKEN_TENANT_ENDPOINTS", "public,10.20.0.0/16")
+	got, err := parse(t, "--concurrency=8", "--tenant-proxy=http://proxy.example.com:3128")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got.SweepMode != orphansweep.Revoke || !got.LeaderElection || got.Namespace != "of-the-pod" {
 		t.Errorf("the environment gave %+v", got)
+	}
+	if got.TenantEndpoints.String() != "public,10.20.0.0/16" || got.TenantProxy != "http://proxy.example.com:3128" {
+		t.Errorf("TokenProviders may reach %s, with the proxy %q", got.TenantEndpoints, got.TenantProxy)
 	}
 	if diff := cmp.Diff([]string{"a", "b"}, got.Namespaces); diff != "" {
 		t.Error(diff)
@@ -95,6 +99,8 @@ func TestRefusedOptions(t *testing.T) {
 		"an argument":                 {"something"},
 		"a negative number of writes": {"--kube-api-qps=-1"},
 		"tokens in clear":             {"--metrics-secure=false"},
+		"no network of endpoints":     {"--tenant-endpoints=internal"},
+		"no URL of a proxy":           {"--tenant-proxy=proxy.example.com:3128"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := parse(t, args...); err == nil {

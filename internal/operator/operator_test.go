@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
@@ -24,6 +25,7 @@ import (
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/internal/transport"
 	"apitoken.dev/operator/internal/trim"
 )
 
@@ -223,6 +225,36 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 	if _, err := New(t.Context(), env.Config, Options{Registry: &registry.Registry{}, SweepMode: "Delete"}); err == nil {
 		t.Error("a mode that does not exist is accepted")
+	}
+}
+
+// TestTenantsUseTheirProxy: the options say which proxy carries the requests of
+// TokenProviders, and which addresses they may reach.
+func TestTenantsUseTheirProxy(t *testing.T) {
+	requests := 0
+	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests++ }))
+	t.Cleanup(proxy.Close)
+	o := Options{TenantProxy: proxy.URL}
+	if err := o.TenantEndpoints.Set("public"); err != nil {
+		t.Fatal(err)
+	}
+	c, err := o.http().Client(transport.Provider{Tenant: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]int{"http://vendor.example/keys": 1, "http://10.0.0.1/keys": 0} {
+		requests = 0
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := c.Do(req)
+		if err == nil {
+			err = resp.Body.Close()
+		}
+		if requests != want || (err == nil) != (want == 1) {
+			t.Errorf("%s: %v, and %d requests at the proxy", address, err, requests)
+		}
 	}
 }
 
