@@ -61,8 +61,10 @@ var (
 type budget struct {
 	kind kind
 	pace func(context.Context) error
-	// call is the context of the call; it ends with it.
-	call context.Context
+	// call is the context of the call; it ends with it. Cancel ends both; nil where a
+	// driver is used without a wrapper.
+	call   context.Context
+	cancel context.CancelFunc
 
 	mu    sync.Mutex
 	begun int
@@ -83,7 +85,7 @@ var errOverdue = errors.New("the call took too long")
 // the call holds.
 func begin(ctx context.Context, o Options, k kind) (call context.Context, b *budget, end context.CancelFunc) {
 	ctx, end = context.WithTimeoutCause(provider.WithCursor(ctx, nil), k.time, errOverdue)
-	b = &budget{kind: k, pace: o.Pace, call: ctx}
+	b = &budget{kind: k, pace: o.Pace, call: ctx, cancel: end}
 	return context.WithValue(ctx, budgetKey{}, b), b, end
 }
 
@@ -144,6 +146,14 @@ func (b *budget) item() error {
 // stop notes that a limit was reached and returns the error of the call.
 func (b *budget) stop(why string) *provider.Error {
 	return b.end(&provider.Error{Code: provider.CodeUnknown, Message: "the call was stopped: " + why, Err: provider.ErrCut})
+}
+
+// giveUp ends the call, because a limit was reached while the driver is at work.
+func (b *budget) giveUp(why string) {
+	_ = b.stop(why)
+	if b.cancel != nil {
+		b.cancel()
+	}
 }
 
 // refuse notes that a request was not sent because of its address.

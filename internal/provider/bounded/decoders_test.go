@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/bounded"
@@ -66,4 +68,37 @@ func TestFewAnswersAreDecodedAtOnce(t *testing.T) {
 	if failed != 1 {
 		t.Errorf("%d calls failed, want only that of the fifth answer", failed)
 	}
+}
+
+// TestLongReadsEnd: a driver that takes long over one answer, such as one with expensive
+// expressions, does not keep others from reading theirs until its call ends.
+func TestLongReadsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := good()
+		client := bounded.HTTP(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("content"))}, nil
+		})})
+		o.do = func(ctx context.Context) error {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://192.0.2.1/", http.NoBody)
+			if err != nil {
+				return err
+			}
+			resp, err := client.Do(req)
+			if err != nil {
+				return err
+			}
+			defer resp.Body.Close()
+			if _, err := io.ReadAll(resp.Body); err != nil {
+				return err
+			}
+			<-ctx.Done() // as an evaluation does
+			return nil
+		}
+		start := time.Now() //nolint:forbidigo // the time of the bubble
+		_, err := bounded.Client(o, bounded.Options{}).Find(t.Context(), provider.Ref{Name: "n"})
+		took := time.Since(start) //nolint:forbidigo // the time of the bubble
+		if took != 5*time.Second || !errors.Is(err, provider.ErrCut) || !strings.Contains(err.Error(), "longer than 5s to read one answer") {
+			t.Errorf("after %s: %v", took, err)
+		}
+	})
 }

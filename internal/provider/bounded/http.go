@@ -23,6 +23,9 @@ const (
 	// decoders is how many answers are decoded at once in the process: with
 	// maxWeight it bounds the memory that answers take, whatever they hold.
 	decoders = 4
+	// readTime ends a call that takes longer to read and decode one answer: an answer
+	// that takes expressions long must not keep others from theirs.
+	readTime = 5 * time.Second
 )
 
 // ErrAddress is the error of a request that was not sent because of its address.
@@ -95,7 +98,7 @@ func (l *limiter) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	resp.Request = req
-	resp.Body = &body{call: b.call, content: bytes.NewReader(content)}
+	resp.Body = &body{call: b.call, budget: b, content: bytes.NewReader(content)}
 	resp.ContentLength = int64(len(content))
 	return resp, nil
 }
@@ -147,9 +150,10 @@ func weight(content []byte) int {
 var slots = make(chan struct{}, decoders)
 
 // body is an answer that was received. Its reader holds one of the slots from the
-// first Read to Close, or until the call ends.
+// first Read to Close, or until the call ends, which it does after readTime.
 type body struct {
 	call    context.Context
+	budget  *budget
 	content *bytes.Reader
 
 	mu      sync.Mutex
@@ -182,7 +186,14 @@ func (b *body) hold() error {
 	}
 	free := sync.OnceFunc(func() { <-slots })
 	stop := context.AfterFunc(b.call, free)
-	b.held, b.release = true, func() { stop(); free() }
+	reading, done := context.WithTimeout(b.call, readTime)
+	watch := context.AfterFunc(reading, func() {
+		if b.call.Err() == nil { // it is the time to read that is over
+			b.budget.giveUp(fmt.Sprintf("it took longer than %s to read one answer", readTime))
+			free()
+		}
+	})
+	b.held, b.release = true, func() { watch(); done(); stop(); free() }
 	return nil
 }
 
