@@ -167,3 +167,29 @@ func TestAGivenUpExpressionEnds(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+// TestNoMacroCopies: a short expression cannot become a program that fills the memory
+// while it is compiled, which no limit of the evaluation prevents.
+func TestNoMacroCopies(t *testing.T) {
+	for _, macro := range []string{"optMap", "optFlatMap"} {
+		source := "optional.of(body)" + strings.Repeat("."+macro+"(x, x)", 4)
+		if _, err := compileExpression("f", source, []string{varBody}, nil); err == nil {
+			t.Errorf("%s is admitted, which copies what it is called on", macro)
+		}
+	}
+	for _, macro := range []string{"body.map(x, %s)", "body.filter(x, size(%s) > 0)", "[body.exists(x, size(%s) > 0)]", "[has(body.x) ? %s : body]"} {
+		source := "body"
+		for range 8 {
+			source = strings.Replace(macro, "%s", source, 1)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := compileExpression("f", source, []string{varBody}, nil); err != nil {
+			t.Errorf("%s: %v", source, err)
+		}
+		runtime.ReadMemStats(&after)
+		if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 16 {
+			t.Errorf("%s took %d MiB", macro, took)
+		}
+	}
+}

@@ -50,6 +50,9 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		cel.Variable(varWant, cel.MapType(cel.StringType, cel.DynType)),
 		cel.OptionalTypes(),
 		ext.Strings(), ext.Sets(), ext.Encoders(),
+		// Not optMap and optFlatMap: they copy what they are called on, so a chain of ten
+		// makes a program of gigabytes while it is compiled.
+		cel.ClearMacros(), cel.Macros(cel.StandardMacros...),
 	)
 })
 
