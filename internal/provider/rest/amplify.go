@@ -2,6 +2,7 @@ package rest
 
 import (
 	"errors"
+	"regexp/syntax"
 	"strings"
 	"unicode/utf8"
 
@@ -29,13 +30,16 @@ const (
 	// maxCompared bounds what is looked at to compare two values, in bytes.
 	maxCompared = 1 << 20
 	// maxPattern and maxMatched bound a regular expression and the text that it is
-	// matched with, in bytes: the time of a match grows with their product.
-	maxPattern, maxMatched = 256, 16 << 10
+	// matched with, in bytes. The time of a match grows with the length of the text and
+	// with the instructions of the expression, which repetitions multiply: maxInstructions.
+	maxPattern, maxMatched, maxInstructions = 256, 16 << 10, 1024
 	// maxClause is the longest text of a number in string.format, in bytes: a double
 	// with the most digits that it prints (ext.Strings).
 	maxClause = 512
 	// bytesPerCost is how many bytes cost one unit of CEL.
 	bytesPerCost = 4
+	// matchedPerByte is how many steps of a match take as long as making one byte.
+	matchedPerByte = 4
 )
 
 // errTooMuch says that a call was not made because of the size of its result.
@@ -104,7 +108,31 @@ func added(args []ref.Val) bool {
 func compared(args []ref.Val) bool { return weigh(maxCompared, args...) >= 0 }
 
 func matched(args []ref.Val) bool {
-	return length(args[0]) <= maxMatched && length(args[1]) <= maxPattern
+	return length(args[0]) <= maxMatched && length(args[1]) <= maxPattern && instructions(args[1]) <= maxInstructions
+}
+
+// instructions is about how many a regular expression has.
+func instructions(pattern ref.Val) int {
+	text, _ := pattern.(types.String)
+	parsed, err := syntax.Parse(string(text), syntax.Perl)
+	if err != nil {
+		return 0 // the function says so
+	}
+	return size(parsed)
+}
+
+func size(re *syntax.Regexp) int {
+	n := 1
+	if re.Op == syntax.OpLiteral {
+		n = len(re.Rune)
+	}
+	for _, sub := range re.Sub {
+		n += size(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(1, re.Min, re.Max)
+	}
+	return n
 }
 
 // product bounds functions that compare each element of one list with each of another.
@@ -272,11 +300,14 @@ func variadic(o *celfunctions.Overload) celfunctions.FunctionOp {
 type charge struct{}
 
 // CallCost implements interpreter.ActualCostEstimator; nil leaves a call to CEL.
-func (charge) CallCost(function, _ string, _ []ref.Val, result ref.Val) *uint64 {
+func (charge) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint64 {
 	if bounds[function] == nil {
 		return nil
 	}
 	made := length(result)
+	if function == "matches" {
+		made = length(args[0]) * instructions(args[1]) / matchedPerByte
+	}
 	if function == "split" {
 		made = 32 * elements(result) // a text and an interface each
 	}

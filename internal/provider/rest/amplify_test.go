@@ -61,6 +61,8 @@ func TestNothingAmplifies(t *testing.T) {
 		"sets":                   `sets.contains(body.list, body.list) ? "a" : "b"`,
 		"a long pattern":         `body.small.matches(body.a) ? "a" : "b"`,
 		"a long match":           `body.a.matches("(x*)*y") ? "a" : "b"`,
+		"a repeated match":       `body.small.matches("(?:` + strings.Repeat("a?", 40) + `){1000}b") ? "a" : "b"`,
+		"nested repetitions":     `body.small.matches("(?:(?:ab?c){30}){30}b") ? "a" : "b"`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			vars := largeAnswer()
@@ -115,6 +117,7 @@ func TestOrdinaryExpressionsAreNotRefused(t *testing.T) {
 		`string(size(body.list.filter(e, e == "element")))`:      "10000",
 		`string(size([1] + [] + [2] + [3]))`:                     "3",
 		`body.small.matches("^[a-c]+$") ? "yes" : "no"`:          "yes",
+		`body.small.matches("^[a-z0-9-]{3,255}$") ? "y" : "n"`:   "y",
 		`"abc" in body.list ? "yes" : "no"`:                      "no",
 		`[1, 2] == [1, 2] && {"a": [1]} != {"a": [2]} ? "y":"n"`: "y",
 		`sets.contains(["a", "b"], ["a"]) ? "yes" : "no"`:        "yes",
