@@ -95,7 +95,7 @@ var errAccepted = errors.New("an accepted status")
 // of an answer that is JSON and a success; nil: the answer is not looked at. It runs
 // while the answer counts as being decoded, and must send no request. For a status in
 // accept the error is errAccepted.
-func (s *sender) send(ctx context.Context, c *call, what string, data map[string]any, read func(vars map[string]any) error, accept ...int) error {
+func (s *sender) send(ctx context.Context, c *call, what string, data map[string]any, read func(ctx context.Context, vars map[string]any) error, accept ...int) error {
 	m, err := s.message(c, data)
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func (s *sender) send(ctx context.Context, c *call, what string, data map[string
 		if err := c.succeeded(what, a, read == nil); err != nil || read == nil {
 			return err
 		}
-		return read(variables(a, d))
+		return read(reading(ctx), variables(a, d))
 	}
 	answer, err := api.Do(ctx, r)
 	if err == nil && slices.Contains(accept, answer.Status) {

@@ -22,7 +22,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 		return provider.Minted{}, err
 	}
 	out := provider.Minted{Secret: map[string]provider.Value{}, UsableAfter: c.p.settings.UsableAfter}
-	err := c.send(ctx, c.p.mint, what, mintData(c.p.settings, req), func(vars map[string]any) error {
+	err := c.send(ctx, c.p.mint, what, mintData(c.p.settings, req), func(ctx context.Context, vars map[string]any) error {
 		item, err := c.p.mintItem.eval(ctx, vars)
 		if err == nil {
 			err = c.minted(ctx, map[string]any{varItem: item}, req, &out)
@@ -146,7 +146,7 @@ func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.Mint
 		return provider.Credential{}, err
 	}
 	var after provider.Credential
-	err = c.show(ctx, provider.Ref{Name: before.Name, ID: before.ID}, func(item any) (err error) {
+	err = c.show(ctx, provider.Ref{Name: before.Name, ID: before.ID}, func(ctx context.Context, item any) (err error) {
 		vars := map[string]any{varItem: item, varWant: want(c.p.settings, req.Grant)}
 		applied, err := c.p.applied.truth(ctx, vars)
 		if err != nil {

@@ -66,7 +66,7 @@ func (s *sender) account(ctx context.Context) (provider.Account, error) {
 	}
 	const what = "ask whose credentials these are"
 	out := provider.Account{}
-	err := s.send(ctx, s.p.account, what, map[string]any{}, func(vars map[string]any) error {
+	err := s.send(ctx, s.p.account, what, map[string]any{}, func(ctx context.Context, vars map[string]any) error {
 		id, err := s.p.accountID.word(ctx, vars)
 		if err != nil {
 			return unclear(what, err.Error())

@@ -34,6 +34,18 @@ const (
 // hundred times what looking a value up takes.
 const maxCost = 1_000_000
 
+// maxEffort bounds what all expressions that read one answer may cost: for each of
+// 10,000 elements a hundred times what looking a value up takes. Few answers are
+// read at the same time, so that without it one provider would keep all others waiting.
+const maxEffort = 1_000_000
+
+type effortKey struct{}
+
+// reading returns a context whose expressions read one answer, within maxEffort.
+func reading(ctx context.Context) context.Context {
+	return context.WithValue(ctx, effortKey{}, new(uint64))
+}
+
 // interruptEvery is after how many steps a loop of an expression looks whether
 // the request was given up.
 const interruptEvery = 100
@@ -147,7 +159,14 @@ func typeNames(list []*cel.Type) string {
 // eval returns the value of the expression. An error says nothing of the answer:
 // its values, and the messages of CEL that may repeat them, are not for people.
 func (e *expression) eval(ctx context.Context, variables map[string]any) (ref.Val, error) {
-	out, _, err := e.program.ContextEval(ctx, variables)
+	effort, limited := ctx.Value(effortKey{}).(*uint64)
+	if limited && *effort > maxEffort || ctx.Err() != nil {
+		return nil, fmt.Errorf("%s takes too long: all expressions together may cost %d for one answer", e.field, maxEffort)
+	}
+	out, details, err := e.program.ContextEval(ctx, variables)
+	if cost := details.ActualCost(); limited && cost != nil {
+		*effort += *cost
+	}
 	switch {
 	case errors.Is(err, errTooMuch):
 		return nil, fmt.Errorf("%s makes a value that is too large", e.field)

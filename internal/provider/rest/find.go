@@ -48,7 +48,7 @@ func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credent
 // known asks for one credential with get.
 func (c *client) known(ctx context.Context, ref provider.Ref) (provider.Seen, bool, error) {
 	var found provider.Credential
-	err := c.show(ctx, ref, func(item any) (err error) {
+	err := c.show(ctx, ref, func(ctx context.Context, item any) (err error) {
 		if found, err = c.describe(ctx, map[string]any{varItem: item}, true); err != nil {
 			return unclear(showing, err.Error())
 		}
@@ -73,16 +73,16 @@ const showing = "look at the credential"
 
 // show hands a credential as the vendor shows it to see, with get if it is declared
 // and else from the list.
-func (c *client) show(ctx context.Context, ref provider.Ref, see func(item any) error) error {
+func (c *client) show(ctx context.Context, ref provider.Ref, see func(ctx context.Context, item any) error) error {
 	if c.p.get == nil {
 		return c.listed(ctx, ref, see)
 	}
-	err := c.send(ctx, c.p.get, showing, refData(ref), func(vars map[string]any) error {
+	err := c.send(ctx, c.p.get, showing, refData(ref), func(ctx context.Context, vars map[string]any) error {
 		item, err := c.p.getItem.eval(ctx, vars)
 		if err != nil {
 			return unclear(showing, err.Error())
 		}
-		return see(item)
+		return see(ctx, item)
 	}, gone...)
 	if errors.Is(err, errAccepted) {
 		return none()
@@ -97,14 +97,14 @@ func none() error {
 }
 
 // listed looks for a credential in the list, and hands the first that has the ID to see.
-func (c *client) listed(ctx context.Context, ref provider.Ref, see func(item any) error) error {
+func (c *client) listed(ctx context.Context, ref provider.Ref, see func(ctx context.Context, item any) error) error {
 	seen := false
-	look := func(item any, found provider.Credential) error {
+	look := func(ctx context.Context, item any, found provider.Credential) error {
 		if seen || found.ID != ref.ID {
 			return nil
 		}
 		seen = true
-		return see(item)
+		return see(ctx, item)
 	}
 	for _, err := range c.pages(ctx, ref.Name, nil, look) {
 		if err != nil || seen {
@@ -164,7 +164,7 @@ func (c *client) kept(ctx context.Context, name string) ([]provider.Credential, 
 
 // look is called with each element of a list and what it describes, while the
 // answer counts as being decoded.
-type look func(item any, described provider.Credential) error
+type look func(ctx context.Context, item any, described provider.Credential) error
 
 // pages yields the credentials of every page, from the one that a cursor is at, and
 // calls see, unless it is nil, with each of them before.
@@ -227,7 +227,7 @@ func pageOf(marker string) place {
 // page returns one page of the list, and what names the next one; "" is the end.
 func (c *client) page(ctx context.Context, name string, at place, see look) (found []provider.Credential, next string, err error) {
 	data := map[string]any{fieldName: name, fieldPage: at.name}
-	err = c.send(ctx, c.p.list, listing, data, func(vars map[string]any) error {
+	err = c.send(ctx, c.p.list, listing, data, func(ctx context.Context, vars map[string]any) error {
 		found, next, err = c.readPage(ctx, with(vars, varPage, at.number), see)
 		return err
 	})
@@ -248,7 +248,7 @@ func (c *client) readPage(ctx context.Context, vars map[string]any, see look) (f
 			return nil, "", unclear(listing, err.Error())
 		}
 		if see != nil {
-			if err := see(item, credential); err != nil {
+			if err := see(ctx, item, credential); err != nil {
 				return nil, "", err
 			}
 		}
