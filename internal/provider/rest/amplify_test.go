@@ -28,8 +28,8 @@ func largeAnswer() map[string]any {
 // TestNothingAmplifies: what an expression makes of the largest answer is refused
 // before it takes memory, and said by the name of the field.
 func TestNothingAmplifies(t *testing.T) {
-	doubled := strings.Repeat(".map(x, x + x)", 40)
-	nested := strings.Repeat(".map(x, [x, x])", 60)
+	doubled := strings.Repeat(".map(x, x + x)", 11)
+	nested := strings.Repeat(".map(x, [x, x, x, x])", 10)
 	for name, source := range map[string]string{
 		"replace of nothing":     `body.a.replace("", body.a)`,
 		"replace of a letter":    `body.a.replace("x", body.a)`,
@@ -193,6 +193,34 @@ func TestNoMacroCopies(t *testing.T) {
 		runtime.ReadMemStats(&after)
 		if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 16 {
 			t.Errorf("%s took %d MiB", macro, took)
+		}
+	}
+}
+
+// TestCompilingIsQuick: the types of an expression do not nest without end.
+func TestCompilingIsQuick(t *testing.T) {
+	for name, source := range map[string]string{
+		"lists":   strings.Repeat("[", 240) + "1" + strings.Repeat("]", 240),
+		"maps":    strings.Repeat("{1:", 200) + "1" + strings.Repeat("}", 200),
+		"loops":   strings.Repeat("[1].map(a,", 90) + "1" + strings.Repeat(")", 90),
+		"a chain": "[1]" + strings.Repeat(".map(a,[a])", 90),
+	} {
+		if _, err := compileExpression("f", source, []string{varBody}, nil); err == nil || !strings.Contains(err.Error(), "more than") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+	for name, source := range map[string]string{
+		"lists":   strings.Repeat("[", maxAggregates) + "1" + strings.Repeat("]", maxAggregates),
+		"a chain": "[1]" + strings.Repeat(".map(a,[a])", (maxAggregates-1)/4),
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		if _, err := compileExpression("f", source, []string{varBody}, nil); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		runtime.ReadMemStats(&after)
+		if took := (after.TotalAlloc - before.TotalAlloc) >> 20; took > 64 {
+			t.Errorf("%s took %d MiB", name, took)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
@@ -102,7 +103,13 @@ func compileExpression(field, source string, variables []string, want []*cel.Typ
 	if err != nil {
 		return nil, fmt.Errorf("making the environment of expressions: %w", err)
 	}
-	checked, issues := env.Compile(source)
+	checked, issues := env.Parse(source)
+	if issues.Err() == nil && aggregates(checked) > maxAggregates {
+		return nil, provider.Invalid(fmt.Sprintf("%s has more than %d lists, maps and macros", field, maxAggregates))
+	}
+	if issues.Err() == nil {
+		checked, issues = env.Check(checked)
+	}
 	if issues.Err() != nil {
 		return nil, provider.Invalid(fmt.Sprintf("%s is not an expression: %s", field, firstLine(issues.Errors()[0].Message)))
 	}
@@ -122,6 +129,20 @@ func compileExpression(field, source string, variables []string, want []*cel.Typ
 		return nil, provider.Invalid(field + " cannot be used as an expression: " + firstLine(err.Error()))
 	}
 	return &expression{field: field, program: program}, nil
+}
+
+// maxAggregates is how many lists, maps and loops an expression may have; a macro such
+// as map has three. Their types nest, and the time to find them grows with the cube.
+const maxAggregates = 48
+
+func aggregates(parsed *cel.Ast) int {
+	n := 0
+	ast.PostOrderVisit(parsed.NativeRep().Expr(), ast.NewExprVisitor(func(e ast.Expr) {
+		if e.Kind() == ast.ListKind || e.Kind() == ast.MapKind || e.Kind() == ast.ComprehensionKind {
+			n++
+		}
+	}))
+	return n
 }
 
 func firstLine(s string) string {
