@@ -31,6 +31,11 @@ const (
 	maxDepth = 2
 )
 
+// maxCommands is how many values and functions a template may ask for while it is filled
+// in, if each of its lists has longest elements, as many as a declaration may have.
+// Nothing interrupts it, and one that makes no text is not ended by maxText.
+const maxCommands, longest = 200_000, 100
+
 // text is a template that was checked: it reads only known fields and calls only
 // the functions in funcs.go. It is safe for concurrent use.
 type text struct {
@@ -102,6 +107,8 @@ type checker struct {
 	fields             []string
 	kind               kind
 	reads, credentials map[string]bool
+	// commands counts against maxCommands.
+	commands int
 }
 
 func (c *checker) list(l *parse.ListNode, depth int) error {
@@ -181,6 +188,13 @@ func (c *checker) pipe(p *parse.PipeNode, depth int) error {
 		return nil
 	}
 	for _, command := range p.Cmds {
+		times := 1
+		for range depth {
+			times *= longest
+		}
+		if c.commands += times; c.commands > maxCommands {
+			return errors.New("it does too much inside of {{ range }}: use fewer values and functions there")
+		}
 		for _, arg := range command.Args {
 			if err := c.argument(arg, depth); err != nil {
 				return err

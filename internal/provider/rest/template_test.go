@@ -157,3 +157,16 @@ func TestFieldsAreNoted(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+// TestTemplatesDoLittle: a template that shows nothing does not run for minutes.
+func TestTemplatesDoLittle(t *testing.T) {
+	loop := func(n int) string {
+		return "{{ range .buckets }}{{ range $.scopes }}" + strings.Repeat("{{ if concat $.name }}{{ end }}", n) + "{{ end }}{{ end }}{}"
+	}
+	if _, err := parseTemplate("f", loop(15), asJSON, mintFields); err != nil {
+		t.Errorf("a few functions: %v", err)
+	}
+	if _, err := parseTemplate("f", loop(1000), asJSON, mintFields); err == nil {
+		t.Error("ten million calls are admitted")
+	}
+}
