@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -160,6 +161,42 @@ func TestHangingProviderLosesItsTurn(t *testing.T) {
 	w.options.Turn = time.Millisecond
 	if err := New(w.options).Sweep(t.Context()); err == nil || !strings.Contains(err.Error(), w.namespace+"/hanging") {
 		t.Errorf("the sweep ended with %v", err)
+	}
+}
+
+// TestHangingProvidersDoNotDelayTheNextSweep: a namespace has as many turns in a sweep as
+// there is time for, and each of its providers has one in a later sweep.
+func TestHangingProvidersDoNotDelayTheNextSweep(t *testing.T) {
+	w := newWorld(t, Report)
+	var lists atomic.Int32
+	w.other.OnCall = func(_ context.Context, call fake.Call) fake.Fault {
+		if call.Verb == fake.List {
+			lists.Add(1)
+			return fake.Fault{Kind: fake.Hang}
+		}
+		return fake.Fault{}
+	}
+	const hanging = 3 * perNamespace
+	for i := range hanging {
+		w.create(&corev1.Secret{ObjectMeta: w.meta(fmt.Sprint("own-", i)), Data: map[string][]byte{"token": fmt.Append(nil, i)}})
+		w.providerIn(fmt.Sprintf("hanging-%02d", i), "other", fmt.Sprint("own-", i))
+	}
+	w.options.Interval = 200 * time.Millisecond // as long as a turn
+	s := New(w.options)
+	told := ""
+	for range hanging {
+		before := lists.Load()
+		if err := s.Sweep(t.Context()); err != nil {
+			told += err.Error()
+		}
+		if n := lists.Load() - before; n > 2*perNamespace {
+			t.Errorf("%d turns in one sweep", n)
+		}
+	}
+	for i := range hanging {
+		if name := fmt.Sprintf("hanging-%02d", i); !strings.Contains(told, name) {
+			t.Errorf("%s had no turn", name)
+		}
 	}
 }
 

@@ -44,8 +44,13 @@ func (s *Sweeper) turns(providers []connections.Object) []turn {
 	return out
 }
 
-// each takes all turns and returns their errors.
+// each takes all turns and returns their errors. What has not begun when the next sweep
+// is due is left to that: many providers of one namespace that do not answer would keep
+// it from all others for days. Each round begins with other turns of a namespace, so
+// that none is left out for ever.
 func (r *round) each(ctx context.Context, turns []turn) []error {
+	begin, cancel := context.WithTimeout(ctx, r.s.o.Interval)
+	defer cancel()
 	waiting := map[string][]turn{}
 	for _, t := range turns {
 		namespace := t.providers[0].GetNamespace()
@@ -56,20 +61,23 @@ func (r *round) each(ctx context.Context, turns []turn) []error {
 	var done sync.WaitGroup
 	running := make(chan struct{}, atOnce)
 	for namespace, own := range waiting {
-		queue := make(chan turn, len(own))
-		for _, t := range own {
-			queue <- t
-		}
-		close(queue)
 		limit := perNamespace
 		if namespace == "" {
 			limit = ofCluster
 		}
+		queue := make(chan turn, len(own))
+		for i := range own {
+			queue <- own[(r.number*limit+i)%len(own)]
+		}
+		close(queue)
 		for range min(limit, len(own)) {
 			done.Go(func() {
 				for t := range queue {
 					running <- struct{}{}
-					err := r.take(ctx, t)
+					var err error
+					if begin.Err() == nil {
+						err = r.take(ctx, t)
+					}
 					<-running
 					mu.Lock()
 					failed = append(failed, err)
