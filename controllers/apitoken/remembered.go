@@ -1,6 +1,7 @@
 package apitoken
 
 import (
+	"maps"
 	"sync"
 	"time"
 
@@ -90,13 +91,16 @@ func (t *tries) forget(token types.NamespacedName) {
 // admitted and whose Secret alone says that something was issued.
 const claimInterval = time.Second
 
-// claims give each such ApiToken a turn of its own, in the order they come.
+// claims give each such ApiToken a turn of its own, in the order they come in its
+// namespace: what one namespace claims, or claimed and deleted, delays no other's turn.
 type claims struct {
 	mu sync.Mutex
-	// next is when the next turn that is given out comes, last when one was taken.
-	next, last time.Duration
-	taken      bool
-	turns      map[types.NamespacedName]time.Duration
+	// next is when the next turn of a namespace comes that is given out, last when one
+	// was taken, of any namespace.
+	next  map[string]time.Duration
+	last  time.Duration
+	taken bool
+	turns map[types.NamespacedName]time.Duration
 }
 
 // wait is how long until the turn of an ApiToken; 0: it has come, and stays until
@@ -106,11 +110,12 @@ func (c *claims) wait(token types.NamespacedName, now time.Duration) time.Durati
 	defer c.mu.Unlock()
 	turn, has := c.turns[token]
 	if !has {
-		turn = max(now, c.next)
-		c.next = turn + claimInterval
+		turn = max(now, c.next[token.Namespace])
 		if c.turns == nil {
-			c.turns = map[types.NamespacedName]time.Duration{}
+			c.turns, c.next = map[types.NamespacedName]time.Duration{}, map[string]time.Duration{}
 		}
+		maps.DeleteFunc(c.next, func(_ string, next time.Duration) bool { return next <= now })
+		c.next[token.Namespace] = turn + claimInterval
 		c.turns[token] = turn
 	}
 	return max(0, turn-now)
