@@ -3,6 +3,8 @@ package connections
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/go-logr/logr"
@@ -53,8 +55,23 @@ func (p *Pool) credentials(ctx context.Context, o Object, driver provider.Driver
 	if len(missing) > 0 || len(values) == 0 {
 		return nil, "", &MissingCredentialsError{Secret: name, Exists: true, Keys: missing}
 	}
+	if len(wanted) > 0 {
+		maps.DeleteFunc(values, func(key string, _ provider.Value) bool { return !slices.Contains(wanted, key) })
+	}
+	size := 0
+	for key := range values {
+		size += len(secret.Data[key])
+	}
+	if size > maxCredentials {
+		return nil, "", provider.Invalid(fmt.Sprintf("Secret %s holds minting credentials of more than %d KiB", name, maxCredentials>>10))
+	}
 	return values, secret.ResourceVersion, nil
 }
+
+// maxCredentials is how long the minting credentials of a provider may be together, in
+// bytes. They are kept as long as its connection is, and one Secret of a megabyte can be
+// that of a thousand providers. What a driver does not ask for is not kept at all.
+const maxCredentials = 64 << 10
 
 func valuesOf(data map[string][]byte) map[string]provider.Value {
 	values := make(map[string]provider.Value, len(data))

@@ -303,3 +303,17 @@ func (o only) List(ctx context.Context, list client.ObjectList, opts ...client.L
 	}
 	return o.Reader.List(ctx, list, opts...)
 }
+
+// TestKeptCredentialsAreFew: a large Secret takes no memory for each provider that names it.
+func TestKeptCredentialsAreFew(t *testing.T) {
+	w := newWorld(t)
+	w.patch(w.secret, func() { w.secret.Data["large"] = make([]byte, 900<<10) })
+	w.connect(w.viaConnect, 1)
+	if kept := w.pool.kept[w.key].credentials; len(kept) != 2 || kept[fake.TokenKey].Empty() || kept["other"].Empty() {
+		t.Errorf("%d values are kept", len(kept))
+	}
+	w.patch(w.secret, func() { w.secret.Data["other"] = make([]byte, maxCredentials+1) })
+	if _, err := w.viaRefresh(t.Context(), w.key); provider.AsError(err).Code != provider.CodeInvalid || !strings.Contains(err.Error(), "64 KiB") {
+		t.Errorf("got %v", err)
+	}
+}
