@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -241,5 +242,32 @@ func TestRetryAfter(t *testing.T) {
 		if got := httpapi.RetryAfter(c.header); got != c.want {
 			t.Errorf("%s: %s, want %s", name, got, c.want)
 		}
+	}
+}
+
+// TestSentOnce: net/http sends a request without a body again if a header promises that
+// this does no harm, and the connection ended without an answer.
+func TestSentOnce(t *testing.T) {
+	var posts atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			posts.Add(1)
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	t.Cleanup(server.Close)
+	api, err := httpapi.New("endpoint", server.URL, provider.Config{HTTP: server.Client()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	api.Prepare = func(r *http.Request, _ []byte) error {
+		r.Header.Set("Idempotency-Key", "one")
+		return nil
+	}
+	if _, err := api.Do(t.Context(), httpapi.Request{What: "look", Method: http.MethodGet, Path: "/"}); err != nil {
+		t.Fatal(err) // the connection is kept
+	}
+	if _, err := api.Do(t.Context(), httpapi.Request{What: "create", Method: http.MethodPost, Path: "/"}); err == nil || posts.Load() != 1 {
+		t.Errorf("it was sent %d times: %v", posts.Load(), err)
 	}
 }
