@@ -290,4 +290,14 @@ func TestEnvUsesDocumentedKeysOnly(t *testing.T) {
 	w.ready(orphan)
 	w.wants(w.run("env", "orphan", "--", "sh"), Refused, `TokenProvider "gone" does not exist`, "--all")
 	w.wants(w.run("env", "orphan", "--all", "--", "sh"), OK)
+
+	// A RoleBinding lets nobody read a ClusterTokenProvider.
+	shared := w.token("shared", func(t *v1alpha1.ApiToken) {
+		t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "object-store"}
+	})
+	w.ready(shared)
+	w.allow("dev", "apitoken.dev", []string{"apitokens"}, "get")
+	w.allow("dev", "", []string{"secrets"}, "get")
+	w.wants(w.run("env", "shared", "--as", "dev", "--", "sh"), Refused, "may not be read by you", "apitoken-operator-clustertokenprovider-viewer", "--all")
+	w.wants(w.run("doctor", "--as", "dev", "--operator-namespace", w.ns), OK, "you may not get clustertokenproviders", "handover and env")
 }

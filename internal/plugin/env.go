@@ -103,6 +103,12 @@ func (s *session) documented(ctx context.Context, t *v1alpha1.ApiToken) ([]strin
 		return nil, err
 	}
 	if why != "" {
+		if why == mayNotRead {
+			why = "may not be read by you"
+			if ref.Kind == v1alpha1.KindClusterTokenProvider { // a RoleBinding gives no right to it
+				why += ": ask for a ClusterRoleBinding to the ClusterRole apitoken-operator-clustertokenprovider-viewer"
+			}
+		}
 		return nil, refused("cannot tell the keys of the credential from others: %s %q %s; --all uses every key of the Secret", ref.Kind, ref.Name, why)
 	}
 	driver, settings, err := s.Registry.Resolve(registry.Spec{ProviderSpec: o.Spec})

@@ -102,6 +102,9 @@ func (s *session) tokens(ctx context.Context, namespace string, opts ...client.L
 	}
 }
 
+// mayNotRead is why a provider is not there for a user without the right to it.
+const mayNotRead = "you may not read it"
+
 // provider reads the provider of an ApiToken. It reports false when there is none,
 // or when the user may not read it; why says so then.
 func (s *session) provider(ctx context.Context, t *v1alpha1.ApiToken) (o connections.Object, why string, err error) {
@@ -110,7 +113,7 @@ func (s *session) provider(ctx context.Context, t *v1alpha1.ApiToken) (o connect
 	case apierrors.IsNotFound(err):
 		return o, "does not exist", nil
 	case apierrors.IsForbidden(err):
-		return o, "you may not read it", nil
+		return o, mayNotRead, nil
 	}
 	return o, "", err
 }
