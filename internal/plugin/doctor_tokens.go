@@ -120,7 +120,8 @@ func (e *examination) judge(t *v1alpha1.ApiToken) bool {
 	case meta.IsStatusConditionTrue(t.Status.Conditions, v1alpha1.ConditionStalled):
 		e.fail("not ready", help, "%s (%s): %s", name, reasonOf(t), messageOf(t))
 	case reasonOf(t) == notObserved:
-		e.warn("not ready", "See whether the operator runs, and whether it serves this namespace.", "%s: the operator has not looked at it", name)
+		e.warn("not ready", "It may wait in the line of its provider, where others come first (the metric apitoken_waiting). If that lasts, see whether the operator runs, "+
+			"and whether it serves this namespace.", "%s: the operator has not looked at it", name)
 	default:
 		e.warn("not ready", help, "%s (%s): %s", name, reasonOf(t), messageOf(t))
 	}

@@ -92,7 +92,8 @@ func (s *session) tokenView(ctx context.Context, t *v1alpha1.ApiToken) (tokenVie
 	}
 	v.Message, v.Help = messageOf(t), v1alpha1.ReasonHelp[v.Reason]
 	if v.Reason == notObserved {
-		v.Help = "The operator has not looked at this declaration yet. If that lasts, see whether it runs: kubectl apitoken doctor"
+		v.Help = "The operator has not looked at this declaration yet, or it waits in the line of its provider, where others come first. " +
+			"If that lasts, see whether the operator runs: kubectl apitoken doctor"
 	}
 	var err error
 	v.Provider, err = s.providerView(ctx, t)
