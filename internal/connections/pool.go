@@ -272,10 +272,19 @@ func (p *Pool) resolve(o Object, pace func(context.Context) error) (provider.Dri
 	if err != nil {
 		return nil, nil, err
 	}
-	return bounded.Driver(driver, bounded.Options{Pace: pace, Panicked: func(ctx context.Context, method, kind string, stack []byte) {
+	return bounded.Driver(driver, bounded.Options{Owner: owner(o.Key()), Pace: pace, Panicked: func(ctx context.Context, method, kind string, stack []byte) {
 		logr.FromContextOrDiscard(ctx).Error(errPanicked, "a driver panicked; this is a bug", "driver", driver.Type(),
 			"provider", o.Key().String(), "method", method, "with", kind, "stack", string(stack))
 	}}), settings, nil
+}
+
+// owner is whose answers a provider's are: those of all TokenProviders of a namespace
+// are one owner's.
+func owner(key Key) string {
+	if key.Namespace != "" {
+		return key.Namespace
+	}
+	return key.String()
 }
 
 // errPanicked says in the log that a driver panicked.

@@ -17,6 +17,9 @@ import (
 
 // Options of a wrapped driver or client. The zero value is usable.
 type Options struct {
+	// Owner shares the decoding of answers with other owners: of each, one answer is
+	// decoded at a time.
+	Owner string
 	// Pace is called before each further request of a list of the whole cluster,
 	// so that a long list keeps to the provider's rate. An error ends the call.
 	// Nil: no wait.

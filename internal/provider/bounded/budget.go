@@ -59,8 +59,9 @@ var (
 
 // budget is what is left of the limits of one call. It is safe for concurrent use.
 type budget struct {
-	kind kind
-	pace func(context.Context) error
+	kind  kind
+	owner string
+	pace  func(context.Context) error
 	// call is the context of the call; it ends with it. Cancel ends both; nil where a
 	// driver is used without a wrapper.
 	call   context.Context
@@ -85,7 +86,7 @@ var errOverdue = errors.New("the call took too long")
 // the call holds.
 func begin(ctx context.Context, o Options, k kind) (call context.Context, b *budget, end context.CancelFunc) {
 	ctx, end = context.WithTimeoutCause(provider.WithCursor(ctx, nil), k.time, errOverdue)
-	b = &budget{kind: k, pace: o.Pace, call: ctx, cancel: end}
+	b = &budget{kind: k, owner: o.Owner, pace: o.Pace, call: ctx, cancel: end}
 	return context.WithValue(ctx, budgetKey{}, b), b, end
 }
 

@@ -14,15 +14,33 @@ import (
 	"apitoken.dev/operator/internal/provider/bounded"
 )
 
-// TestFewAnswersAreDecodedAtOnce: while four answers are being read, whoever has them,
-// a fifth waits, and ends with its call.
+// TestFewAnswersAreDecodedAtOnce: while four answers are being read, a fifth waits,
+// and ends with its call. So does the second of one owner, while others go on.
 func TestFewAnswersAreDecodedAtOnce(t *testing.T) {
+	for name, c := range map[string]struct {
+		reading []string
+		waits   string
+	}{
+		"four owners":                {[]string{"a", "b", "c", "d"}, "e"},
+		"one owner":                  {[]string{"a"}, "a"},
+		"one owner and three others": {[]string{"a", "b", "c"}, "a"},
+	} {
+		t.Run(name, func(t *testing.T) { testWaits(t, c.reading, c.waits) })
+	}
+}
+
+// testWaits has owners read an answer each, and checks that another answer is not
+// read beside them.
+func testWaits(t *testing.T, reading []string, waits string) {
 	client := bounded.HTTP(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("content"))}, nil
 	})})
-	// reading begins to read an answer, after before, and holds it until the release.
-	reading := func(before func(), began chan<- error, release <-chan struct{}) func(context.Context) error {
-		return func(ctx context.Context) error {
+	release, ended := make(chan struct{}), make(chan error)
+	// read begins to read an answer, after before, and holds it until the release.
+	read := func(ctx context.Context, owner string, before func()) error {
+		began := make(chan error, 1)
+		o := good()
+		o.do = func(ctx context.Context) error {
 			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://192.0.2.1/", http.NoBody)
 			if err != nil {
 				return err
@@ -38,35 +56,27 @@ func TestFewAnswersAreDecodedAtOnce(t *testing.T) {
 			<-release
 			return err
 		}
+		go func() { ended <- bounded.Client(o, bounded.Options{Owner: owner}).Revoke(ctx, provider.Ref{Name: "n"}) }()
+		return <-began
 	}
-	const most = 4
-	began, release, ended := make(chan error), make(chan struct{}), make(chan error)
-	for range most {
-		o := good()
-		o.do = reading(func() {}, began, release)
-		go func() { ended <- bounded.Client(o, bounded.Options{}).Revoke(t.Context(), provider.Ref{Name: "n"}) }()
-	}
-	for range most {
-		if err := <-began; err != nil {
-			t.Error(err)
+	for _, owner := range reading {
+		if err := read(t.Context(), owner, func() {}); err != nil {
+			t.Errorf("%s: %v", owner, err)
 		}
 	}
 	ctx, giveUp := context.WithCancel(t.Context())
-	o, fifth := good(), make(chan error, 1)
-	o.do = reading(giveUp, fifth, release)
-	go func() { ended <- bounded.Client(o, bounded.Options{}).Revoke(ctx, provider.Ref{Name: "n"}) }()
-	if err := <-fifth; !errors.Is(err, context.Canceled) {
-		t.Errorf("the fifth answer was read beside four others: %v", err)
+	if err := read(ctx, waits, giveUp); !errors.Is(err, context.Canceled) {
+		t.Errorf("an answer of %s was read beside those of %v: %v", waits, reading, err)
 	}
 	close(release)
 	failed := 0
-	for range most + 1 {
+	for range len(reading) + 1 {
 		if err := <-ended; err != nil {
 			failed++
 		}
 	}
 	if failed != 1 {
-		t.Errorf("%d calls failed, want only that of the fifth answer", failed)
+		t.Errorf("%d calls failed, want only the one that waited", failed)
 	}
 }
 

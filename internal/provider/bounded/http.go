@@ -20,9 +20,6 @@ const (
 	MaxHeader = 64 << 10
 	// maxWeight is about the most memory that decoding one answer may take, in bytes.
 	maxWeight = 8 << 20
-	// decoders is how many answers are decoded at once in the process: with
-	// maxWeight it bounds the memory that answers take, whatever they hold.
-	decoders = 4
 	// readTime ends a call that takes longer to read and decode one answer: an answer
 	// that takes expressions long must not keep others from theirs.
 	readTime = 5 * time.Second
@@ -146,9 +143,6 @@ func weight(content []byte) int {
 	return total
 }
 
-// slots are the answers that may be decoded now.
-var slots = make(chan struct{}, decoders)
-
 // body is an answer that was received. Its reader holds one of the slots from the
 // first Read to Close, or until the call ends, which it does after readTime.
 type body struct {
@@ -179,12 +173,10 @@ func (b *body) hold() error {
 	case b.held:
 		return nil
 	}
-	select {
-	case slots <- struct{}{}:
-	case <-b.call.Done():
-		return b.call.Err()
+	free, err := slots.take(b.call, b.budget.owner)
+	if err != nil {
+		return err
 	}
-	free := sync.OnceFunc(func() { <-slots })
 	stop := context.AfterFunc(b.call, free)
 	reading, done := context.WithTimeout(b.call, readTime)
 	watch := context.AfterFunc(reading, func() {
