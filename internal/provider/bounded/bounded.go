@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"apitoken.dev/operator/internal/envname"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -98,8 +99,16 @@ func (d *driver) Connect(ctx context.Context, cfg provider.Config) (provider.Cli
 	return out.client, out.account, nil
 }
 
-// Validate implements provider.Validator. It does no I/O, so it has no deadline.
+// Validate implements provider.Validator. It does no I/O, so it has no deadline. It
+// also refuses a provider that would publish a key which programs take for a setting
+// of their own: the schema refuses such keys, but a provider can be stored since before.
 func (d *driver) Validate(cfg provider.Config, req provider.MintRequest) error {
+	for _, key := range provider.DocumentedKeys(d, cfg, req.Grant) {
+		if envname.Refused(key) {
+			return &provider.Refusal{Field: "spec.providerRef", Value: key,
+				Message: "the provider would publish this key, which changes how programs run; give it another name in spec.rest of the provider"}
+		}
+	}
 	v, ok := d.inner.(provider.Validator)
 	if !ok {
 		return nil
