@@ -2,6 +2,7 @@ package bounded
 
 import (
 	"strings"
+	"time"
 
 	"apitoken.dev/operator/internal/provider"
 )
@@ -22,6 +23,13 @@ const (
 	manyScopes = "the account has more than 256 permissions"
 	noSecret   = "a new credential came without its secret"
 	otherName  = "a new credential has another name than it was given"
+	badTime    = "a time of a credential is not in the years 2 to 9999, before the last day of 9999"
+)
+
+// The times that the operator's API can hold are not before earliest and before latest.
+var (
+	earliest = time.Date(2, time.January, 1, 0, 0, 0, 0, time.UTC)
+	latest   = time.Date(9999, time.December, 31, 0, 0, 0, 0, time.UTC)
 )
 
 // identifier reports whether a string can be an id, a name or a permission: 1 to
@@ -42,6 +50,13 @@ func account(s string) bool {
 		}
 	}
 	return len(s) <= MaxIdentifier
+}
+
+// timesFit reports whether the times of a credential are unknown or fit into a status.
+// The API server would refuse every status write with another time.
+func timesFit(c provider.Credential) bool {
+	fits := func(t time.Time) bool { return t.IsZero() || !t.Before(earliest) && t.Before(latest) }
+	return fits(c.CreatedAt) && fits(c.ExpiresAt)
 }
 
 // unusable is the error of an answer that cannot be used. It is in doubt.
@@ -80,6 +95,8 @@ func checkMinted(req provider.MintRequest, m provider.Minted) *provider.Error {
 		return unusable(mint.name, otherName)
 	case len(m.Secret) == 0:
 		return unusable(mint.name, noSecret)
+	case !timesFit(m.Credential):
+		return unusable(mint.name, badTime)
 	}
 	return nil
 }
@@ -95,12 +112,15 @@ func checkCredential(b *budget, c provider.Credential) error {
 		return unusable(b.kind.name, badID)
 	case !identifier(c.Name):
 		return unusable(b.kind.name, badName)
+	case !timesFit(c):
+		return unusable(b.kind.name, badTime)
 	}
 	return nil
 }
 
 // checkedList checks what a provider shows. Where the names are not the operator's,
-// they are made printable instead of refused.
+// they are made printable instead of refused, and a time that does not fit becomes
+// unknown: it is a stranger's, and a stranger's credential must not stop the count.
 func checkedList(b *budget, found []provider.Credential, err error, named bool) ([]provider.Credential, error) {
 	if err != nil {
 		return nil, err
@@ -108,6 +128,10 @@ func checkedList(b *budget, found []provider.Credential, err error, named bool) 
 	for i, c := range found {
 		if !named {
 			found[i].Name = printable(c.Name)
+			if !timesFit(c) {
+				found[i].CreatedAt, found[i].ExpiresAt = time.Time{}, time.Time{}
+			}
+			c = found[i]
 			c.Name = "any"
 		}
 		if err := checkCredential(b, c); err != nil {

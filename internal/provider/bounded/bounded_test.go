@@ -326,6 +326,53 @@ func TestAnswersAreChecked(t *testing.T) {
 	}
 }
 
+// TestTimesAreChecked: the API server refuses a status with a time that it cannot hold,
+// so such a time must not come in.
+func TestTimesAreChecked(t *testing.T) {
+	for _, tc := range []struct {
+		at   time.Time
+		fits bool
+		why  string
+	}{
+		{time.Time{}, true, "unknown"},
+		{time.Date(2030, 1, 31, 0, 0, 0, 0, time.UTC), true, "usual"},
+		{time.Date(2, 1, 1, 0, 0, 0, 0, time.UTC), true, "the first that fits"},
+		{time.Date(9999, 12, 30, 23, 59, 59, 999, time.UTC), true, "the last that fits"},
+		{time.Date(9999, 12, 31, 1, 0, 0, 0, time.FixedZone("", 2*60*60)), true, "it counts in UTC"},
+		{time.Time{}.Add(1), false, "in the first second, but not zero"},
+		{time.Date(1, 12, 31, 23, 59, 59, 999, time.UTC), false, "before the first"},
+		{time.Date(-5, 1, 1, 0, 0, 0, 0, time.UTC), false, "before year 0"},
+		{time.Date(9999, 12, 31, 0, 0, 0, 0, time.UTC), false, "after the last"},
+		{time.Unix(1<<40, 0), false, "a year that JSON cannot hold"},
+		{time.Unix(1_800_000_000_000, 0), false, "milliseconds taken for seconds"},
+	} {
+		for name, change := range map[string]func(*odd, time.Time){
+			"Mint":            func(o *odd, at time.Time) { o.made.Credential.ExpiresAt = at },
+			"Find":            func(o *odd, at time.Time) { o.found[0].CreatedAt = at },
+			"List":            func(o *odd, at time.Time) { o.found[0].ExpiresAt = at },
+			"List of a sweep": func(o *odd, at time.Time) { o.found[0].CreatedAt = at },
+			"Update":          func(o *odd, at time.Time) { o.changed.ExpiresAt = at },
+		} {
+			o := good()
+			change(o, tc.at)
+			err := calls[name](t.Context(), bounded.Driver(o, bounded.Options{}), bounded.Client(o, bounded.Options{}))
+			if (err == nil) != tc.fits || err != nil && (provider.AsError(err).Code != provider.CodeUnknown || !provider.InDoubt(err)) {
+				t.Errorf("%s with %s (%s): %v", name, tc.at, tc.why, err)
+			}
+		}
+	}
+}
+
+// TestTimesOfPeople: the key of a stranger counts, whatever its times are.
+func TestTimesOfPeople(t *testing.T) {
+	o := good()
+	o.found[0].ExpiresAt = time.Unix(1<<40, 0)
+	found, err := bounded.Client(o, bounded.Options{}).(provider.Counter).Occupied(t.Context())
+	if err != nil || len(found) != 1 || !found[0].ExpiresAt.IsZero() {
+		t.Errorf("got %v, %v", found, err)
+	}
+}
+
 func TestAccountsAreChecked(t *testing.T) {
 	for id, want := range map[string]bool{
 		"123456789012": true, "123@iam.example.com:9000": true, "org-1/user-2": true, "42": true, "api.example.com/3f": true,

@@ -143,8 +143,11 @@ func (u updater) Update(ctx context.Context, ref provider.Ref, req provider.Mint
 		if err != nil {
 			return changed, err
 		}
-		if !identifier(changed.ID) {
+		switch {
+		case !identifier(changed.ID):
 			return provider.Credential{}, unusable(update.name, badID)
+		case !timesFit(changed):
+			return provider.Credential{}, unusable(update.name, badTime)
 		}
 		return changed, nil
 	})
