@@ -29,6 +29,8 @@ type orphan struct {
 // judge returns the orphans of an inventory in the order of their names. Names
 // that are not ours, or of another cluster, are none of our business.
 //
+// known may be nil if the inventory has no candidates.
+//
 // A retained Secret is a ledger. One whose credential seems to have expired is looked
 // at when orphans are revoked.
 func (s *Sweeper) judge(inv inventory, known *cluster, m *memory, round int) []orphan {

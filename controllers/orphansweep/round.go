@@ -149,8 +149,12 @@ func (r *round) look(ctx context.Context, o connections.Object) error {
 }
 
 // judged returns the orphans of an inventory, by ledgers read after it. It keeps
-// nothing of the ledgers, which may be large.
+// nothing of the ledgers, which may be large. Without candidates the ledgers decide
+// nothing and are not read: most turns find none, and a read covers the whole cluster.
 func (r *round) judged(ctx context.Context, inv inventory, m *memory) ([]orphan, error) {
+	if len(inv.candidates) == 0 {
+		return r.s.judge(inv, nil, m, r.number), nil
+	}
 	known, err := r.snapshots.after(ctx)
 	if err != nil {
 		return nil, err

@@ -7,6 +7,8 @@ import (
 
 // snapshots read the cluster for many providers at once. Each caller gets one that
 // was begun after it asked, and all that ask while one is being read share the next.
+// An earlier snapshot is never used again: a credential that was recorded after it, and
+// listed since, would be in no ledger.
 type snapshots struct {
 	ctx  context.Context
 	read func(context.Context) (*cluster, error)

@@ -3,12 +3,14 @@ package orphansweep
 import (
 	"context"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
@@ -60,6 +62,44 @@ func TestSweepListsTheProviderFirst(t *testing.T) {
 	w.found()
 	if !recorded || !w.backend.Live(minted) {
 		t.Errorf("recorded %t, live %t", recorded, w.backend.Live(minted))
+	}
+}
+
+// reads counts the lists of ApiTokens.
+type reads struct {
+	client.Reader
+	lists atomic.Int32
+}
+
+func (r *reads) List(ctx context.Context, list client.ObjectList, opts ...client.ListOption) error {
+	if _, ok := list.(*v1alpha1.ApiTokenList); ok {
+		r.lists.Add(1)
+	}
+	return r.Reader.List(ctx, list, opts...)
+}
+
+// TestClusterIsReadOnlyForCandidates: a provider that shows only what the ledgers know
+// costs no read of the whole cluster, and what is gone from it is still forgotten.
+func TestClusterIsReadOnlyForCandidates(t *testing.T) {
+	w := newWorld(t, Report)
+	w.token("t", 1, w.mint(w.cluster, "t", 1))
+	live := &reads{Reader: w.c}
+	w.options.Live = live
+	s := New(w.options)
+	minter, _ := w.options.Pool.Minter(connections.Of(w.object).Key())
+	s.remembered(minter).first[sighting{"gone", "id"}] = sighted{}
+
+	w.sweep(s)
+	if n := live.lists.Load(); n != 0 {
+		t.Errorf("without candidates the cluster was read %d times", n)
+	}
+	if n := len(s.remembered(minter).first); n != 0 {
+		t.Errorf("%d sightings of what is gone are kept", n)
+	}
+	w.mint(w.cluster, "t", 2)
+	w.sweep(s)
+	if live.lists.Load() == 0 {
+		t.Error("a candidate was judged without the ledgers")
 	}
 }
 
