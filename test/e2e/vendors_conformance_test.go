@@ -20,6 +20,7 @@ func (v *vendor) harness() conformance.Harness {
 	return conformance.Harness{
 		Driver: v.driver, Config: v.config, Grant: v.grant,
 		SecretKeys: []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
+		OnePage:    true,
 		Alive:      v.alive,
 		Faults:     v.faults,
 		Refused: map[string]conformance.Refused{

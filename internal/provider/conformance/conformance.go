@@ -53,8 +53,11 @@ type Harness struct {
 	// provider, and is the one that meets hostile answers.
 	SameAnswers bool
 	// NextPage makes an answer of a list one that names another page; n differs for
-	// each. Nil: the provider lists everything at once.
+	// each. A driver that lists over HTTP has it, unless OnePage is set.
 	NextPage func(body []byte, n int) []byte
+	// OnePage: the provider documents no pages, and the driver takes one answer for the
+	// whole list.
+	OnePage bool
 	// MinterID is the ID of the minting credential, where the provider keeps it among
 	// the credentials that it lists.
 	MinterID string

@@ -121,6 +121,7 @@ func harnessOf(t *testing.T) (conformance.Harness, *account) {
 	return conformance.Harness{
 		Driver: a.driver, Config: a.config, Grant: grant,
 		SecretKeys: []string{KeyID, KeySecret},
+		OnePage:    true,
 		Wrong:      credentials(crusoesim.User{AccessKeyID: users[0].AccessKeyID, SecretKey: "Q0FOQVJZLXdyb25n"}),
 		Alive: func(_ context.Context, m provider.Minted) (bool, error) {
 			return a.Accepts(m.Secret[KeyID].Reveal(), m.Secret[KeySecret].Reveal()), nil

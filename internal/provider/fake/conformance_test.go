@@ -2,6 +2,7 @@ package fake_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -234,5 +235,20 @@ func TestConformanceIsWhole(t *testing.T) {
 		if !ok {
 			t.Errorf("%s applies to no driver", name)
 		}
+	}
+}
+
+// TestPagesAreTestedOrDenied: a driver over HTTP has a page for the suite, or says that
+// its provider has no pages.
+func TestPagesAreTestedOrDenied(t *testing.T) {
+	h, stop := wireOf(careless{})
+	defer stop()
+	h.NextPage = nil
+	if left := conformance.NotRun(h); !slices.Contains(left, "CutListIsAnError") {
+		t.Errorf("without a page only %v are not run", left)
+	}
+	h.OnePage = true
+	if left := conformance.NotRun(h); len(left) > 0 {
+		t.Errorf("without pages %v are not run", left)
 	}
 }

@@ -26,7 +26,7 @@ type wireDriver struct {
 
 // careless are the ways to believe an answer that says nothing.
 type careless struct {
-	connects, mints, finds, lists, revokes, panics, keeps, stops, bypasses bool
+	connects, mints, finds, lists, revokes, panics, keeps, stops, skips, bypasses bool
 }
 
 // wireOf returns the harness of a driver with these faults.
@@ -75,7 +75,7 @@ func (c *wireClient) ask(ctx context.Context) error {
 			}
 			return &provider.Error{Code: provider.CodeUnavailable, Message: "the provider did not say yes", Err: err}
 		}
-		if !more || c.driver.careless.stops && page == 4 {
+		if !more || c.driver.careless.skips || c.driver.careless.stops && page == 4 {
 			return nil
 		}
 	}
@@ -164,4 +164,5 @@ var brokenWires = map[string]struct {
 	"answers are kept":          {careless{keeps: true}, []string{"NonsenseIsAnError", "FloodIsAnError"}},
 	"another HTTP client":       {careless{bypasses: true}, []string{"NonsenseIsAnError", "FloodIsAnError"}},
 	"a long list is cut":        {careless{stops: true}, []string{"CutListIsAnError"}},
+	"further pages are ignored": {careless{skips: true}, []string{"CutListIsAnError"}},
 }

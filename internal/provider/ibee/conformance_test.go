@@ -58,6 +58,7 @@ func harness(t *testing.T, change func(*ibeesim.Simulator)) conformance.Harness 
 		Config:     b.config(),
 		Grant:      func() provider.Grant { return readOnly("datasets") },
 		SecretKeys: []string{KeyID, KeySecret},
+		OnePage:    true,
 		Wrong:      map[string]provider.Value{KeyToken: provider.NewValue("ibee_prod_key_CANARY-nobody")},
 		Alive: func(_ context.Context, m provider.Minted) (bool, error) {
 			return b.Accepts(m.Secret[KeyID].Reveal(), m.Secret[KeySecret].Reveal()), nil

@@ -66,6 +66,7 @@ func harness(t *testing.T, legacy bool) conformance.Harness {
 		Config:     cfg,
 		Grant:      readOnly,
 		SecretKeys: []string{KeyToken},
+		OnePage:    true,
 		EmptyLists: []string{"[]"}, // the older of the two documented shapes
 		Wrong:      map[string]provider.Value{KeyToken: provider.NewValue("CANARY-not-the-token")},
 		Alive: func(_ context.Context, m provider.Minted) (bool, error) {

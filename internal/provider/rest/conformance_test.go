@@ -103,7 +103,7 @@ func proxyScrapeHarness(t *testing.T) conformance.Harness {
 	}
 	return conformance.Harness{
 		Driver: rest.New().For(cfg.Settings), Config: cfg, Grant: grant, SecretKeys: []string{"token"},
-		AnySuccess: true, EmptyLists: []string{"[]"},
+		AnySuccess: true, EmptyLists: []string{"[]"}, OnePage: true,
 		Wrong: map[string]provider.Value{"token": provider.NewValue("CANARY-not-the-token")},
 		Alive: func(_ context.Context, m provider.Minted) (bool, error) {
 			return sim.Accepts(m.Secret["token"].Reveal(), "203.0.113.7", sim.Now()), nil
@@ -234,7 +234,7 @@ func newestHarness(t *testing.T) conformance.Harness {
 	h.Alive = func(_ context.Context, m provider.Minted) (bool, error) {
 		return sim.Accepts(m.Secret["AWS_ACCESS_KEY_ID"].Reveal(), m.Secret["AWS_SECRET_ACCESS_KEY"].Reveal()), nil
 	}
-	h.Outside, h.Crowd, h.NextPage = outside(sim), sim.Crowd, nil
+	h.Outside, h.Crowd, h.NextPage, h.OnePage = outside(sim), sim.Crowd, nil, true
 	return h
 }
 
