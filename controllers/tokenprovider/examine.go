@@ -27,9 +27,16 @@ const (
 )
 
 // examine returns the last finding while it is fresh, and checks again when it is
-// due, the provider or its Secret changed, or a call made the provider suspect.
-func (r *Reconciler) examine(ctx context.Context, o connections.Object) (finding, error) {
+// due, the provider or its Secret changed, or a call made the provider suspect. Only
+// with errInLine is the provider in the line of places afterwards: otherwise it would
+// keep a turn from those behind it.
+func (r *Reconciler) examine(ctx context.Context, o connections.Object) (_ finding, err error) {
 	key, now := o.Key(), r.Clock.Monotonic()
+	defer func() {
+		if !errors.Is(err, errInLine) {
+			r.Places.Leave(key.ObjectKey())
+		}
+	}()
 	cached, err := r.cachedSecret(ctx, o)
 	if err != nil {
 		return finding{}, err
@@ -42,7 +49,6 @@ func (r *Reconciler) examine(ctx context.Context, o connections.Object) (finding
 	// What was found not to work is examined again anyway, with its own pauses.
 	suspect := last.finding.err == nil && r.Pool.Health(key).Suspect
 	if last.version == seen && now < last.finding.next && (!suspect || now < last.alarmAt) {
-		r.Places.Leave(key.ObjectKey()) // it needs no place
 		fresh := last.finding
 		if suspect {
 			fresh.next = min(fresh.next, last.alarmAt)
@@ -92,7 +98,6 @@ func (r *Reconciler) conclude(seen version, last check, found finding, suspect b
 // provider is suspect, or the Secret is gone, which a kept connection would hide.
 func (r *Reconciler) check(ctx context.Context, o connections.Object, cached *secret, last check, suspect bool) (finding, *secret, error) {
 	if _, err := metav1.LabelSelectorAsSelector(o.AllowedNamespaces); err != nil {
-		r.Places.Leave(o.Key().ObjectKey()) // nothing is asked of the provider
 		return finding{err: &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Err: err,
 			Message: fmt.Sprintf("spec.allowedNamespaces cannot be used: %v", err)}}, nil, nil
 	}

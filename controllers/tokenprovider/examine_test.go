@@ -2,11 +2,13 @@ package tokenprovider
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -189,6 +191,50 @@ func TestExamineBusy(t *testing.T) {
 	if examine(); pool.asked != "R" {
 		t.Errorf("after the pause it asked %q", pool.asked)
 	}
+}
+
+// unreadable fails to read the metadata of Secrets while it is broken.
+type unreadable struct {
+	client.Reader
+	broken bool
+}
+
+func (u *unreadable) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	if m, ok := o.(*metav1.PartialObjectMetadata); ok && u.broken && m.Kind == "Secret" {
+		return errors.New("the API server did not answer")
+	}
+	return u.Reader.Get(ctx, key, o, opts...)
+}
+
+// TestFailedCheckLeavesTheLine: a provider whose Secret cannot be held gives up its
+// position in the line of places, and takes a new one when it is tried again.
+func TestFailedCheckLeavesTheLine(t *testing.T) {
+	w := newWorld(t)
+	w.secret("minter", "good")
+	key := w.provider("p", "minter")
+	c, live := newShifted(), &unreadable{Reader: w.c}
+	r := &Reconciler{Kind: key.Kind, Client: w.c, Live: live, Pool: &scripted{}, Clock: c, Namespace: w.namespace,
+		Places: places.New(c, places.Limits{Provider: 1})}
+	if _, ok := r.Places.Take(places.Want{Who: client.ObjectKey{Namespace: w.namespace, Name: "other"}, Provider: key.String()}); !ok {
+		t.Fatal("there is no place")
+	}
+	examine := func(inLine bool, waiting int) {
+		t.Helper()
+		_, err := r.examine(t.Context(), w.get(key))
+		if err == nil || errors.Is(err, errInLine) != inLine || r.Places.Stats().Waiting != waiting {
+			t.Fatalf("%v, and %d are waiting", err, r.Places.Stats().Waiting)
+		}
+	}
+	examine(true, 1)
+	held := &corev1.Secret{}
+	if err := w.c.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: "minter"}, held); err != nil {
+		t.Fatal(err)
+	}
+	w.patch(held, func() { held.Finalizers = nil })
+	live.broken = true
+	examine(false, 0)
+	live.broken = false
+	examine(true, 1)
 }
 
 func secretKey(s *corev1.Secret) client.ObjectKey {
