@@ -157,14 +157,16 @@ func (b *budget) giveUp(why string) {
 	}
 }
 
-// refuse notes that a request was not sent because of its address.
-func (b *budget) refuse() {
+// refuse notes that a request was not sent because of the address of its host. The
+// host is one of the provider's spec; what it resolves to is not told.
+func (b *budget) refuse(host string) {
 	b.mu.Lock()
 	nothing := b.sent == 0
 	b.mu.Unlock()
-	_ = b.end(&provider.Error{Code: provider.CodeInvalid, NotExecuted: nothing, Err: ErrAddress, Message: "the endpoint leads to an address " +
-		"that a TokenProvider may not reach, such as a loopback, link-local or metadata address: write the address of the vendor, " +
-		"or ask the administrators of the cluster for a ClusterTokenProvider (or for another --tenant-endpoints)"})
+	_ = b.end(&provider.Error{Code: provider.CodeInvalid, NotExecuted: nothing, Err: ErrAddress, Message: fmt.Sprintf("the host %q leads to an address "+
+		"that a TokenProvider may not reach: a loopback, link-local or metadata address, one of the shared range 100.64.0.0/10, or a private one "+
+		"where --tenant-endpoints excludes those. Write the vendor's address as the endpoint, or ask the administrators of the cluster "+
+		"for a ClusterTokenProvider or for another --tenant-endpoints", host)})
 }
 
 func (b *budget) end(e *provider.Error) *provider.Error {

@@ -82,7 +82,7 @@ func (l *limiter) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := l.next.RoundTrip(req.WithContext(ctx))
 	if err != nil {
 		if errors.Is(err, ErrAddress) {
-			b.refuse()
+			b.refuse(req.URL.Host)
 		} else {
 			b.handed()
 		}

@@ -240,6 +240,7 @@ func TestRequestTime(t *testing.T) {
 }
 
 // TestRefusedAddress: it is not in doubt only when no request of the call was sent.
+// The message names the host, what is refused and the way out.
 func TestRefusedAddress(t *testing.T) {
 	for sent, inDoubt := range map[int]bool{0: false, 1: true} {
 		n := 0
@@ -249,10 +250,15 @@ func TestRefusedAddress(t *testing.T) {
 			}
 			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("more"))}, nil
 		})}
-		w := &web{odd: good(), url: "http://192.0.2.1/", http: bounded.HTTP(client)}
+		w := &web{odd: good(), url: "http://me:word@192.0.2.1/word?word", http: bounded.HTTP(client)}
 		_, err := bounded.Client(w, bounded.Options{}).Find(t.Context(), provider.Ref{Name: "n"})
 		if provider.InDoubt(err) != inDoubt || !errors.Is(err, bounded.ErrAddress) || provider.AsError(err).Code != provider.CodeInvalid {
 			t.Errorf("after %d requests: %v, in doubt %t", sent, err, provider.InDoubt(err))
+		}
+		for _, says := range []string{`"192.0.2.1"`, "loopback", "link-local", "metadata", "100.64.0.0/10", "private", "--tenant-endpoints", "ClusterTokenProvider"} {
+			if got := provider.AsError(err).Message; !strings.Contains(got, says) || strings.Contains(got, "word") {
+				t.Errorf("%q does not say %s, or tells more than the host", got, says)
+			}
 		}
 	}
 }
