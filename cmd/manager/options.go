@@ -91,7 +91,7 @@ func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *st
 	f.IntVar(&o.ProviderPlaces, "places-per-provider", operator.DefaultProviderPlaces, "the same at one TokenProvider")
 	f.IntVar(&o.NamespacePlaces, "places-per-namespace", operator.DefaultNamespacePlaces, "the same of one namespace, at all providers")
 	f.Var(&o.TenantEndpoints, "tenant-endpoints",
-		"addresses that TokenProviders may reach, separated by commas: public (the Internet), private (and RFC 1918 and fc00::/7), CIDRs (and those). "+
+		"addresses that TokenProviders may reach, separated by commas: public (the Internet), private (and RFC 1918, fc00::/7, 240.0.0.0/4 and 198.18.0.0/15), CIDRs (and those). "+
 			"Loopback, link-local and metadata addresses only where a CIDR names them")
 	f.StringVar(&o.TenantProxy, "tenant-proxy", "",
 		"URL of the proxy that carries the requests of TokenProviders, for example http://proxy.example.com:3128; none when empty. "+

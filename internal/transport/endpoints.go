@@ -34,9 +34,16 @@ var refusedRanges = prefixes(
 	"fd20:ce::254/128",   // metadata of Google Cloud
 )
 
-// privateRanges are the networks of organizations (RFC 1918, RFC 4193, and the
-// site-local addresses that RFC 3879 deprecates).
-var privateRanges = prefixes("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7", "fec0::/10")
+// privateRanges are used inside organizations. None of them is routed in the Internet.
+var privateRanges = prefixes(
+	"10.0.0.0/8",     // private use (RFC 1918)
+	"172.16.0.0/12",  // private use (RFC 1918)
+	"192.168.0.0/16", // private use (RFC 1918)
+	"198.18.0.0/15",  // benchmarks of networks (RFC 2544)
+	"240.0.0.0/4",    // reserved (RFC 1112, section 4); pods and nodes of some clusters have such addresses
+	"fc00::/7",       // unique local (RFC 4193)
+	"fec0::/10",      // site-local (deprecated by RFC 3879)
+)
 
 // embedding are the prefixes of IPv6 addresses that carry an IPv4 address, with the
 // byte that it begins at.
@@ -62,7 +69,8 @@ func prefixes(list ...string) []netip.Prefix {
 // "private". It is a flag's value: a list, separated by commas, of
 //
 //   - public: addresses of the Internet
-//   - private: in addition, private networks (RFC 1918, RFC 4193)
+//   - private: in addition, private networks (RFC 1918, RFC 4193), 240.0.0.0/4 and
+//     198.18.0.0/15
 //   - a CIDR such as 10.20.0.0/16: in addition to public addresses, those
 //
 // Loopback, link-local and metadata addresses are refused, unless a CIDR names them:
