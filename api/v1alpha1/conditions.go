@@ -1,5 +1,21 @@
 package v1alpha1
 
+import "strings"
+
+// MaxMessage is the longest message of a condition and of an event, in bytes. Events
+// may have no more, and the schema of conditions allows it.
+const MaxMessage = 1024
+
+// CutMessage returns a message that is no longer than MaxMessage. A status with a
+// longer one could be refused as a whole.
+func CutMessage(s string) string {
+	const end = "..."
+	if len(s) <= MaxMessage {
+		return s
+	}
+	return strings.ToValidUTF8(s[:MaxMessage-len(end)], "") + end
+}
+
 // Condition types. Ready, Reconciling and Stalled follow kstatus
 // (github.com/kubernetes-sigs/cli-utils, pkg/kstatus): Reconciling and Stalled
 // are absent while they do not hold.

@@ -19,9 +19,6 @@ import (
 	"apitoken.dev/operator/internal/secretstore"
 )
 
-// maxMessage bounds a condition's message, in bytes.
-const maxMessage = 1024
-
 // again is how soon a pass follows that changed nothing an event would report.
 const again = time.Second
 
@@ -145,11 +142,8 @@ func (c conditions) set(kind string, status bool, reason, message string) {
 	if status {
 		value = metav1.ConditionTrue
 	}
-	if len(message) > maxMessage {
-		message = message[:maxMessage-3] + "..."
-	}
 	meta.SetStatusCondition(&c.p.token.Status.Conditions, metav1.Condition{
-		Type: kind, Status: value, Reason: reason, Message: message,
+		Type: kind, Status: value, Reason: reason, Message: v1alpha1.CutMessage(message),
 		ObservedGeneration: c.p.token.Generation, LastTransitionTime: c.now,
 	})
 }

@@ -166,7 +166,7 @@ func setConditions(o connections.Object, v verdict, needing []string, now metav1
 			status = metav1.ConditionTrue
 		}
 		meta.SetStatusCondition(&o.Status.Conditions, metav1.Condition{Type: kind, Status: status, Reason: reason,
-			Message: message, ObservedGeneration: o.GetGeneration(), LastTransitionTime: now})
+			Message: v1alpha1.CutMessage(message), ObservedGeneration: o.GetGeneration(), LastTransitionTime: now})
 	}
 	set(v1alpha1.ConditionReady, v.ready, v.reason, v.message)
 	waiting := o.Deleting() && len(needing) > 0
@@ -195,5 +195,5 @@ func (r *Reconciler) announce(before, after connections.Object, v verdict) {
 	if v.ready {
 		kind = corev1.EventTypeNormal
 	}
-	r.Recorder.Eventf(after.Raw, nil, kind, v.reason, "Check", "%s", v.message)
+	r.Recorder.Eventf(after.Raw, nil, kind, v.reason, "Check", "%s", v1alpha1.CutMessage(v.message))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -146,6 +147,27 @@ func TestConditionsReplaceEachOther(t *testing.T) {
 	ready := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
 	if ready.ObservedGeneration != 3 || !ready.LastTransitionTime.Equal(&now) {
 		t.Errorf("Ready is %+v", ready)
+	}
+}
+
+// TestLongMessage: a message longer than the schemas of conditions and events allow
+// is cut, so that the provider has a status and the event is sent.
+func TestLongMessage(t *testing.T) {
+	w := newWorld(t)
+	key := w.provider("p", "minter")
+	recorder := events.NewFakeRecorder(1)
+	r := &Reconciler{Client: w.c, Clock: newShifted(), Pool: &scripted{}, Recorder: recorder}
+	if _, err := r.report(t.Context(), w.get(key), finding{err: provider.Invalid("spec.x " + strings.Repeat("€", 40_000))}, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionStalled} {
+		c := meta.FindStatusCondition(w.get(key).Status.Conditions, kind)
+		if c == nil || !strings.HasPrefix(c.Message, "spec.x ") || !strings.HasSuffix(c.Message, "€...") || len(c.Message) > v1alpha1.MaxMessage {
+			t.Errorf("%s is %+v", kind, c)
+		}
+	}
+	if note := (<-recorder.Events); !strings.HasSuffix(note, "€...") || len(note) > len("Warning InvalidSettings ")+v1alpha1.MaxMessage {
+		t.Errorf("the event says %d bytes: %s", len(note), note)
 	}
 }
 
