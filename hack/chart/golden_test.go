@@ -51,6 +51,48 @@ func fromElsewhere(doc string) bool {
 	return false
 }
 
+// notes returns what helm install says at the end.
+func notes(t *testing.T, args ...string) string {
+	t.Helper()
+	out, stderr, err := tool(t, "helm", append([]string{"install", release, chartDir, "--namespace", namespace, "--dry-run=client"}, args...)...)
+	if err != nil {
+		t.Fatalf("helm install %v: %v\n%s", args, err, stderr)
+	}
+	_, text, ok := strings.Cut(out, "\nNOTES:\n")
+	if !ok {
+		t.Fatalf("helm install %v shows no notes:\n%s", args, out)
+	}
+	return text
+}
+
+// A ServiceMonitor without a reader of the metrics installs, and the notes warn that
+// its scrapes will be refused.
+func TestNotesWarnOfMetricsWithoutReaders(t *testing.T) {
+	const monitor = "metrics.serviceMonitor.enabled=true"
+	role := release + "-metrics-reader"
+	for name, c := range map[string]struct {
+		set  string
+		says []string
+	}{
+		"no reader":          {monitor, []string{"WARNING", "metrics.readers is empty", "403", "ApiTokenOperatorDown", "ClusterRole " + role + " to it"}},
+		"in some namespaces": {monitor + ",namespaces={ml}", []string{"WARNING", "ClusterRole " + release + "-" + namespace + "-metrics-reader to it"}},
+		"without the roles":  {monitor + ",rbac.userRoles=false", []string{"WARNING", "403", "/metrics", "rbac.userRoles"}},
+		"a reader":           {monitor + ",metrics.readers[0].namespace=monitoring,metrics.readers[0].name=prometheus", nil},
+		"for everyone":       {monitor + ",metrics.auth=false", nil},
+		"no ServiceMonitor":  {"metrics.serviceMonitor.enabled=false", nil},
+	} {
+		got := notes(t, "--set", c.set)
+		if warns := strings.Contains(got, "WARNING"); warns != (c.says != nil) {
+			t.Errorf("%s: it warns: %t\n%s", name, warns, got)
+		}
+		for _, says := range c.says {
+			if !strings.Contains(got, says) {
+				t.Errorf("%s: %q is missing in\n%s", name, says, got)
+			}
+		}
+	}
+}
+
 // The CRDs that the chart installs are those of config/crd/bases, escaped and
 // brought back, with the chart's labels.
 func TestCRDs(t *testing.T) {
