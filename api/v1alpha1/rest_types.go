@@ -178,10 +178,11 @@ type RestScope struct {
 
 // RestLimits are numbers of a vendor. What is absent has no limit.
 type RestLimits struct {
-	// name is the longest name of a credential, in characters; 60 when absent.
+	// name is the longest name of a credential that the vendor takes, in characters;
+	// 60 when absent. The operator's names need up to 48 and are never cut short.
 	// +optional
-	// +kubebuilder:validation:Minimum=48
 	// +kubebuilder:validation:Maximum=60
+	// +kubebuilder:validation:XValidation:rule=`self >= 48`,message=`too short: the name of a credential says whose it is and needs up to 48 characters; it is never cut. If the vendor takes 48 characters, write 48 to 60; if it takes only shorter names, it cannot be used with rest and needs another driver`
 	Name int64 `json:"name,omitempty"`
 	// live is how many credentials an account may have in all.
 	// +optional

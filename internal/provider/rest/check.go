@@ -71,7 +71,7 @@ func (p *program) named() string {
 func (p *program) limits() string {
 	l := p.settings.Limits
 	if l.Name != 0 && l.Name < credname.MinLength {
-		return fmt.Sprintf("spec.rest.limits.name: %d is too short: names of this operator need %d characters", l.Name, credname.MinLength)
+		return fmt.Sprintf("spec.rest.limits.name: %d is too short: names of this operator need %d characters; raise it if the vendor takes them", l.Name, credname.MinLength)
 	}
 	if l.Name < 0 || l.Live < 0 || l.Listed < 0 || l.Scopes < 0 || l.Buckets < 0 {
 		return "spec.rest.limits: a limit is not negative; leave it out where there is none"
