@@ -87,7 +87,8 @@ func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *st
 	f.IntVar(&o.Concurrency, "concurrency", operator.DefaultConcurrency,
 		"how many ApiTokens are worked on at once, and how many providers of each kind; three quarters of them may call providers")
 	f.IntVar(&o.ClusterPlaces, "places-per-cluster-provider", operator.DefaultClusterPlaces,
-		"how many ApiTokens are worked on at once at one ClusterTokenProvider; others wait in a line that is fair between namespaces")
+		"how many ApiTokens are worked on at once at one ClusterTokenProvider; others wait in a line that is fair between namespaces. "+
+			"One namespace gets at most three quarters of them: 12 of 16")
 	f.IntVar(&o.ProviderPlaces, "places-per-provider", operator.DefaultProviderPlaces, "the same at one TokenProvider")
 	f.IntVar(&o.NamespacePlaces, "places-per-namespace", operator.DefaultNamespacePlaces, "the same of one namespace, at all providers")
 	f.Var(&o.TenantEndpoints, "tenant-endpoints",
@@ -132,8 +133,18 @@ func fromEnvironment(f *pflag.FlagSet, lookup func(string) (string, bool)) error
 }
 
 func check(o *operator.Options) error {
-	if min(o.Concurrency, o.ClusterPlaces, o.ProviderPlaces, o.NamespacePlaces) < 1 {
-		return errors.New("--concurrency, --places-per-cluster-provider, --places-per-provider and --places-per-namespace have to be at least 1")
+	for _, f := range []struct {
+		name  string
+		value int
+	}{
+		{"concurrency", o.Concurrency},
+		{"places-per-cluster-provider", o.ClusterPlaces},
+		{"places-per-provider", o.ProviderPlaces},
+		{"places-per-namespace", o.NamespacePlaces},
+	} {
+		if f.value < 1 {
+			return fmt.Errorf("--%s is %d: it has to be at least 1", f.name, f.value)
+		}
 	}
 	switch {
 	case o.SweepInterval <= 0:

@@ -116,6 +116,25 @@ func TestRefusedOptions(t *testing.T) {
 	})
 }
 
+// TestRefusedNumbers: a number that is too small is refused by the name of its flag.
+func TestRefusedNumbers(t *testing.T) {
+	for _, arg := range []string{"--concurrency=0", "--places-per-cluster-provider=-3", "--places-per-provider=0", "--places-per-namespace=0"} {
+		_, err := parse(t, arg)
+		flag, value, _ := strings.Cut(arg, "=")
+		if want := flag + " is " + value + ": it has to be at least 1"; err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", arg, err, want)
+		}
+	}
+}
+
+// TestHelpSaysWhatOneNamespaceGets: it is fewer than all places of a ClusterTokenProvider.
+func TestHelpSaysWhatOneNamespaceGets(t *testing.T) {
+	cmd := newCommand(nil)
+	if got := cmd.Flags().Lookup("places-per-cluster-provider").Usage; !strings.Contains(got, "One namespace gets at most three quarters of them: 12 of 16") {
+		t.Error(got)
+	}
+}
+
 func TestLogsAreJSONWithoutSecrets(t *testing.T) {
 	var out bytes.Buffer
 	logger, err := logging{level: "info", format: "json"}.logger(&out)
