@@ -27,8 +27,8 @@ type IBEEProvider struct {
 	S3Endpoint string `json:"s3Endpoint,omitempty"`
 
 	// caBundle is PEM text of the private CAs that the certificate of the API
-	// chains to: one or more CERTIFICATE blocks, at most 32 KiB. The system's CAs
-	// when absent.
+	// chains to: one or more CERTIFICATE blocks, at most 32 KiB. They are trusted in
+	// addition to the system's CAs.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32768
 	CABundle string `json:"caBundle,omitempty"`
@@ -68,8 +68,8 @@ type CrusoeProvider struct {
 	S3Endpoint string `json:"s3Endpoint,omitempty"`
 
 	// caBundle is PEM text of the private CAs that the certificate of the API
-	// chains to: one or more CERTIFICATE blocks, at most 32 KiB. The system's CAs
-	// when absent.
+	// chains to: one or more CERTIFICATE blocks, at most 32 KiB. They are trusted in
+	// addition to the system's CAs.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32768
 	CABundle string `json:"caBundle,omitempty"`
@@ -87,8 +87,8 @@ type ProxyScrapeProvider struct {
 	Endpoint string `json:"endpoint,omitempty"`
 
 	// caBundle is PEM text of the private CAs that the certificate of the API
-	// chains to: one or more CERTIFICATE blocks, at most 32 KiB. The system's CAs
-	// when absent.
+	// chains to: one or more CERTIFICATE blocks, at most 32 KiB. They are trusted in
+	// addition to the system's CAs.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32768
 	CABundle string `json:"caBundle,omitempty"`
@@ -115,8 +115,8 @@ type KloudBeanProvider struct {
 	Region string `json:"region,omitempty"`
 
 	// caBundle is PEM text of the private CAs that the certificate of the endpoint
-	// chains to: one or more CERTIFICATE blocks, at most 32 KiB. The system's CAs
-	// when absent.
+	// chains to: one or more CERTIFICATE blocks, at most 32 KiB. They are trusted in
+	// addition to the system's CAs.
 	// +optional
 	// +kubebuilder:validation:MaxLength=32768
 	CABundle string `json:"caBundle,omitempty"`

@@ -42,8 +42,8 @@ type RestProvider struct {
 	BaseURL string `json:"baseURL"`
 
 	// caBundle is PEM text of the private CAs that the certificate of the server
-	// chains to: one or more CERTIFICATE blocks, at most 64 KiB. The system's CAs
-	// when absent.
+	// chains to: one or more CERTIFICATE blocks, at most 64 KiB. They are trusted in
+	// addition to the system's CAs.
 	// +optional
 	// +kubebuilder:validation:MaxLength=65536
 	CABundle string `json:"caBundle,omitempty"`

@@ -91,8 +91,8 @@ type AWSProvider struct {
 	Region string `json:"region,omitempty"`
 
 	// caBundle is PEM text of the private CAs that the certificates of the
-	// endpoints chain to: one or more CERTIFICATE blocks, at most 64 KiB. The
-	// system's CAs when absent.
+	// endpoints chain to: one or more CERTIFICATE blocks, at most 64 KiB. They are
+	// trusted in addition to the system's CAs.
 	// +optional
 	// +kubebuilder:validation:MaxLength=65536
 	CABundle string `json:"caBundle,omitempty"`
