@@ -108,6 +108,14 @@ func TestReleaseGuard(t *testing.T) {
 			t.Errorf("while it is being deleted, an editor takes the finalizer off: %v", err)
 		}
 	})
+	t.Run("Retain and a deletion are free", func(t *testing.T) {
+		retained := live(t, c, own, "retained")
+		before := retained.DeepCopy()
+		retained.Spec.DeletionPolicy = v1alpha1.DeletionRetain
+		ok(t, asEditor.Patch(t.Context(), retained, client.MergeFrom(before)))
+		ok(t, asEditor.Delete(t.Context(), retained))
+		ok(t, release(t, c, retained))
+	})
 	t.Run("the verb release gives it up", func(t *testing.T) {
 		other := namespace(t, c, nil)
 		editor(t, c, other, rbacv1.PolicyRule{APIGroups: []string{"apitoken.dev"}, Resources: []string{"apitokens"}, Verbs: []string{"release"}})
