@@ -180,13 +180,15 @@ func TestSecretReplaced(t *testing.T) {
 func TestAccountChanged(t *testing.T) {
 	w := newWorld(t)
 	w.run(clock.NewReal())
-	secret := w.secret("minter", "good")
+	w.secret("minter", "good")
+	w.secret("of-another-account", "good")
 	key := w.provider("p", "minter")
 	token := w.token("t", key, "one")
 	w.ready(key)
 
 	w.backend.UseAccount("another")
-	w.patch(secret, func() { secret.Data["more"] = []byte("x") })
+	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p")}
+	w.patch(p, func() { p.Spec.CredentialsSecretRef.Name = "of-another-account" })
 	c := w.condition(key, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonProviderAccountChanged)
 	if !strings.Contains(c.Message, "another") || !strings.Contains(c.Message, fake.DefaultAccount) {
 		t.Errorf("the message %q does not name both accounts", c.Message)

@@ -10,6 +10,7 @@ import (
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 
 	"apitoken.dev/operator/internal/provider"
 )
@@ -45,6 +46,12 @@ func (p *Pool) credentials(ctx context.Context, o Object, driver provider.Driver
 		}
 		return nil, "", notRead(fmt.Sprintf("Secret %s", name), err)
 	}
+	values, err := credentialsIn(&secret, name, wanted)
+	return values, secret.ResourceVersion, err
+}
+
+// credentialsIn returns the values that a driver wants, or all when it names none.
+func credentialsIn(secret *corev1.Secret, name types.NamespacedName, wanted []string) (map[string]provider.Value, error) {
 	values := valuesOf(secret.Data)
 	var missing []string
 	for _, key := range wanted {
@@ -53,7 +60,7 @@ func (p *Pool) credentials(ctx context.Context, o Object, driver provider.Driver
 		}
 	}
 	if len(missing) > 0 || len(values) == 0 {
-		return nil, "", &MissingCredentialsError{Secret: name, Exists: true, Keys: missing}
+		return nil, &MissingCredentialsError{Secret: name, Exists: true, Keys: missing}
 	}
 	if len(wanted) > 0 {
 		maps.DeleteFunc(values, func(key string, _ provider.Value) bool { return !slices.Contains(wanted, key) })
@@ -63,9 +70,9 @@ func (p *Pool) credentials(ctx context.Context, o Object, driver provider.Driver
 		size += len(secret.Data[key])
 	}
 	if size > maxCredentials {
-		return nil, "", provider.Invalid(fmt.Sprintf("Secret %s holds minting credentials of more than %d KiB", name, maxCredentials>>10))
+		return nil, provider.Invalid(fmt.Sprintf("Secret %s holds minting credentials of more than %d KiB", name, maxCredentials>>10))
 	}
-	return values, secret.ResourceVersion, nil
+	return values, nil
 }
 
 // maxCredentials is how long the minting credentials of a provider may be together, in

@@ -91,11 +91,15 @@ type sender struct {
 // which is no error and no success either.
 var errAccepted = errors.New("an accepted status")
 
+// reader reads an answer by expressions: their variables are those of the answer, and
+// the context counts what they cost.
+type reader func(ctx context.Context, vars map[string]any) error
+
 // send sends a request, which is described by what. Read gets what expressions see
 // of an answer that is JSON and a success; nil: the answer is not looked at. It runs
 // while the answer counts as being decoded, and must send no request. For a status in
 // accept the error is errAccepted.
-func (s *sender) send(ctx context.Context, c *call, what string, data map[string]any, read func(ctx context.Context, vars map[string]any) error, accept ...int) error {
+func (s *sender) send(ctx context.Context, c *call, what string, data map[string]any, read reader, accept ...int) error {
 	m, err := s.message(c, data)
 	if err != nil {
 		return err
