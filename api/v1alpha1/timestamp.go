@@ -12,10 +12,10 @@ import (
 // with an unreadable time does not end the list of all others. Read it with Time, which
 // reports an unreadable text. Times count in whole seconds.
 //
-// The rule accepts the strict form of RFC 3339 (section 5.6) in the years 2000 to 9999.
-// In the year 9999 it accepts only Z, because an offset could leave that year.
+// The rule accepts the strict form of RFC 3339 (section 5.6) in the years 2000 to 9998:
+// an offset could leave the year 9999, and a status holds no time of its last day.
 // +kubebuilder:validation:MaxLength=64
-// +kubebuilder:validation:XValidation:rule=`self.matches('^[2-9][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$') && (self.endsWith('Z') || !self.startsWith('9999')) || self.matches('^([2-9][0-9](0[48]|[2468][048]|[13579][26])|(2[048]|3[26]|4[048]|5[26]|6[048]|7[26]|8[048]|9[26])00)-02-29T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$')`,messageExpression=`strings.quote(self) + ' is not a time that can be used here: write RFC 3339 with upper-case T and Z, or an offset from -23:59 to +23:59, in the years 2000 to 9999 (9999 only with Z), for example 2030-01-31T00:00:00Z or 2030-01-31T02:00:00+02:00'`
+// +kubebuilder:validation:XValidation:rule=`self.matches('^[2-9][0-9]{3}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8]))T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$') && !self.startsWith('9999') || self.matches('^([2-9][0-9](0[48]|[2468][048]|[13579][26])|(2[048]|3[26]|4[048]|5[26]|6[048]|7[26]|8[048]|9[26])00)-02-29T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])$')`,messageExpression=`strings.quote(self) + ' is not a time that can be used here: write RFC 3339 with upper-case T and Z, or an offset from -23:59 to +23:59, in the years 2000 to 9998, for example 2030-01-31T00:00:00Z or 2030-01-31T02:00:00+02:00'`
 type Timestamp string
 
 // NewTimestamp writes a time down, in whole seconds and in UTC.

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
@@ -158,7 +157,7 @@ func facts(annotations map[string]string) plan.CredentialFacts {
 		out.Revision = name.Revision
 	}
 	out.RotationGeneration, _ = strconv.ParseInt(annotations[v1alpha1.AnnotationRotation], 10, 64)
-	out.ExpiresAt, _ = time.Parse(time.RFC3339, annotations[v1alpha1.AnnotationExpiresAt])
+	out.ExpiresAt, _ = v1alpha1.Timestamp(annotations[v1alpha1.AnnotationExpiresAt]).Time()
 	return out
 }
 
