@@ -127,10 +127,11 @@ func (r repository) linkProblem(document, text string) string {
 }
 
 // pathExists also accepts what only looks like a path of this repository: its
-// first element has to be one of the directories at the root.
+// first element has to be one of the directories at the root. What is built goes into
+// bin, and may not be there.
 func (r repository) pathExists(document string, ref reference) bool {
 	first, _, _ := strings.Cut(ref.text, "/")
-	if !isDirectory(filepath.Join(r.root, first)) {
+	if first == "bin" || !isDirectory(filepath.Join(r.root, first)) {
 		return true
 	}
 	for _, base := range []string{r.root, filepath.Dir(document), filepath.Join(r.root, ref.directory)} {

@@ -17,6 +17,7 @@ func write(t *testing.T, document string) string {
 		"internal/plan/next.go": "package plan\n",
 		"test/e2e/cmd/demo/x":   "",
 		"cmd/manager/main.go":   "package main\n",
+		"bin/manager":           "",
 		"docs/other.md":         "# Other things\n\n## Rotation, in `one` picture\n\n## Twice\n\n## Twice\n",
 		"docs/guide.md":         document,
 	}
@@ -44,6 +45,7 @@ func TestCheck(t *testing.T) {
 		"symbol and line":     {"a symbol or a line number is no part of the path", "`internal/plan.Next` `internal/plan/next.go:12` `internal/plan/next.go:1-3`", nil},
 		"foreign path":        {"only paths of this repository are checked", "`k8s.io/client-go/rest` `apitoken.dev/v1alpha1` `a/b`", nil},
 		"placeholder":         {"patterns and placeholders name no file", "`internal/<driver>/x.go` `internal/*/x.go` `./internal/...` `internal/…`", nil},
+		"what is built":       {"it may not be built yet", "`bin/release`", nil},
 		"beside the document": {"a path may be relative to the document", "`docs/other.md` `internal/plan`", nil},
 		"other directory":     {"cd says where a path starts", fenced("cd test/e2e && go run ./cmd/demo"), nil},
 		"path in a command":   {"commands name paths too", fenced("kubectl apply -f internal/x.yaml"), []string{"docs/guide.md:2: there is no internal/x.yaml"}},
