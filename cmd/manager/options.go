@@ -143,7 +143,7 @@ func check(o *operator.Options) error {
 		{"places-per-namespace", o.NamespacePlaces},
 	} {
 		if f.value < 1 {
-			return fmt.Errorf("--%s is %d: it has to be at least 1", f.name, f.value)
+			return fmt.Errorf("--%s is %d: it must be at least 1", f.name, f.value)
 		}
 	}
 	switch {

@@ -121,7 +121,7 @@ func TestRefusedNumbers(t *testing.T) {
 	for _, arg := range []string{"--concurrency=0", "--places-per-cluster-provider=-3", "--places-per-provider=0", "--places-per-namespace=0"} {
 		_, err := parse(t, arg)
 		flag, value, _ := strings.Cut(arg, "=")
-		if want := flag + " is " + value + ": it has to be at least 1"; err == nil || err.Error() != want {
+		if want := flag + " is " + value + ": it must be at least 1"; err == nil || err.Error() != want {
 			t.Errorf("%s: %v, want %s", arg, err, want)
 		}
 	}

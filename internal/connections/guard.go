@@ -21,21 +21,10 @@ func Blocked(c provider.Client) error {
 // has the optional powers of the client that it guards, and no others.
 func guard(inner provider.Client, g *lane) provider.Client {
 	base := &guarded{lane: g, inner: inner}
-	var (
-		update provider.Updater
-		count  provider.Counter
-		probe  provider.Prober
-	)
-	if u, ok := inner.(provider.Updater); ok {
-		update = updater{g, u}
-	}
-	if c, ok := inner.(provider.Counter); ok {
-		count = counter{g, c}
-	}
-	if p, ok := inner.(provider.Prober); ok {
-		probe = prober{g, p}
-	}
-	return provider.WithPowers(base, update, count, probe)
+	return provider.WithPowers(base, inner,
+		func(u provider.Updater) provider.Updater { return updater{g, u} },
+		func(c provider.Counter) provider.Counter { return counter{g, c} },
+		func(p provider.Prober) provider.Prober { return prober{g, p} })
 }
 
 // guarded is a client behind a gate.

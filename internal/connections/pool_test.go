@@ -145,7 +145,7 @@ func TestConnectKeepsTheConnection(t *testing.T) {
 	if again := w.connect(w.viaConnect, 1); inside(again.Client) != inside(first.Client) {
 		t.Error("the second connection is another one")
 	}
-	if anew := w.connect(w.viaRefresh, 2); inside(anew.Client) == inside(first.Client) {
+	if refreshed := w.connect(w.viaRefresh, 2); inside(refreshed.Client) == inside(first.Client) {
 		t.Error("Refresh returned the kept connection")
 	}
 	w.connect(w.viaConnect, 2)

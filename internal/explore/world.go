@@ -173,8 +173,8 @@ func (p *process) ready() bool {
 	return p.woken || p.seen < p.w.server.Revision() || p.wake > 0 && p.wake <= p.w.now
 }
 
-// resume lets a process other than p, which is paused, go on. It reports false when
-// there is none.
+// resume lets a process other than p, which is paused, go on. It reports false if no
+// other process is paused.
 func (w *world) resume(p *process) bool {
 	for _, id := range []string{"a", "b"} {
 		if other := w.processes[id]; other != p && other.at != nil {

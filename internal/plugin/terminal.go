@@ -17,9 +17,9 @@ import (
 // What cannot be seen (unicode.IsPrint) is written as \u001b, and bytes that are no
 // UTF-8 as \x9b, except spaces, line feeds and tabs: control characters, also those
 // of C1 (U+009B begins a sequence as ESC [ does), characters that reverse the
-// direction of text (CVE-2021-42574), and characters without a width. Both the reading of a person and JSON stay exact: \u001b means the
-// same character inside a JSON string. printers.WriteEscaped of k8s.io/cli-runtime
-// knows only ESC and carriage return.
+// direction of text (CVE-2021-42574), and characters without a width. People and
+// programs still read the same: \u001b means that character in a JSON string, too.
+// printers.WriteEscaped of k8s.io/cli-runtime knows only ESC and carriage return.
 type terminal struct {
 	mu  sync.Mutex
 	out io.Writer

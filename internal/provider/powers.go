@@ -1,8 +1,27 @@
 package provider
 
-// WithPowers returns a client that wraps another one: it has those optional powers
-// that are not nil, and no others. Client is the base without them.
-func WithPowers(base Client, u Updater, c Counter, p Prober) Client {
+// WithPowers returns a client that wraps another one. Base is the wrapper; the functions
+// wrap the optional powers of inner. The client has those powers, and no others.
+func WithPowers(base, inner Client, update func(Updater) Updater, count func(Counter) Counter, probe func(Prober) Prober) Client {
+	var (
+		u Updater
+		c Counter
+		p Prober
+	)
+	if has, ok := inner.(Updater); ok {
+		u = update(has)
+	}
+	if has, ok := inner.(Counter); ok {
+		c = count(has)
+	}
+	if has, ok := inner.(Prober); ok {
+		p = probe(has)
+	}
+	return combined(base, u, c, p)
+}
+
+// combined returns base with those powers that are not nil.
+func combined(base Client, u Updater, c Counter, p Prober) Client {
 	b := powerless{base}
 	switch [3]bool{u != nil, c != nil, p != nil} {
 	case [3]bool{true, true, true}:
@@ -55,7 +74,7 @@ type powerless struct{ Client }
 
 func (p powerless) base() Client { return p.Client }
 
-// Base returns the client that WithPowers was given.
+// Base returns the wrapper that WithPowers was given.
 func Base(c Client) Client {
 	if p, ok := c.(interface{ base() Client }); ok {
 		return p.base()

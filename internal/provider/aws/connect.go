@@ -126,7 +126,7 @@ func (c *client) accountOfUser(ctx context.Context) (string, error) {
 		return "", nonsense("iam:GetUser", "without a user")
 	}
 	parsed, err := arn.Parse(aws.ToString(self.User.Arn))
-	if err != nil { // a server of one's own may have no account number: its host tells
+	if err != nil { // the number may be empty: some servers have none, and the host names the account
 		return "", &provider.Error{
 			Code: provider.CodeUnknown, Err: err, Message: "the server does not tell which account the minting credentials belong to",
 		}

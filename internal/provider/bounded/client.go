@@ -11,21 +11,10 @@ import (
 // c, and no others.
 func Client(c provider.Client, o Options) provider.Client {
 	base := &client{inner: c, o: o}
-	var (
-		update provider.Updater
-		count  provider.Counter
-		probe  provider.Prober
-	)
-	if u, ok := c.(provider.Updater); ok {
-		update = updater{base, u}
-	}
-	if n, ok := c.(provider.Counter); ok {
-		count = counter{base, n}
-	}
-	if p, ok := c.(provider.Prober); ok {
-		probe = prober{base, p}
-	}
-	return provider.WithPowers(base, update, count, probe)
+	return provider.WithPowers(base, c,
+		func(u provider.Updater) provider.Updater { return updater{base, u} },
+		func(c provider.Counter) provider.Counter { return counter{base, c} },
+		func(p provider.Prober) provider.Prober { return prober{base, p} })
 }
 
 type client struct {

@@ -29,8 +29,8 @@ func TestFewAnswersAreDecodedAtOnce(t *testing.T) {
 	}
 }
 
-// testWaits has owners read an answer each, and checks that another answer is not
-// read beside them.
+// testWaits has owners read an answer each, and checks that another answer waits
+// until they are read.
 func testWaits(t *testing.T, reading []string, waits string) {
 	client := bounded.HTTP(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("content"))}, nil
@@ -66,7 +66,7 @@ func testWaits(t *testing.T, reading []string, waits string) {
 	}
 	ctx, giveUp := context.WithCancel(t.Context())
 	if err := read(ctx, waits, giveUp); !errors.Is(err, context.Canceled) {
-		t.Errorf("an answer of %s was read beside those of %v: %v", waits, reading, err)
+		t.Errorf("an answer of %s was read together with those of %v: %v", waits, reading, err)
 	}
 	close(release)
 	failed := 0

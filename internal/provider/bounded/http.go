@@ -177,15 +177,14 @@ func (b *body) hold() error {
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(b.call, free)
 	reading, done := context.WithTimeout(b.call, readTime)
-	watch := context.AfterFunc(reading, func() {
-		if b.call.Err() == nil { // it is the time to read that is over
+	stop := context.AfterFunc(reading, func() { // it ends with the call, too
+		if b.call.Err() == nil {
 			b.budget.giveUp(fmt.Sprintf("it took longer than %s to read one answer", readTime))
-			free()
 		}
+		free()
 	})
-	b.held, b.release = true, func() { watch(); done(); stop(); free() }
+	b.held, b.release = true, func() { stop(); done(); free() }
 	return nil
 }
 
