@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/bounded"
 )
@@ -275,9 +276,9 @@ func TestDeadlines(t *testing.T) {
 				if want == 0 {
 					want = time.Minute
 				}
-				start := time.Now() //nolint:forbidigo // the time of the bubble
+				since := clock.NewReal() // in the time of the bubble
 				err := call(t.Context(), bounded.Driver(o, bounded.Options{}), bounded.Client(o, bounded.Options{}))
-				took := time.Since(start) //nolint:forbidigo // the time of the bubble
+				took := since.Monotonic()
 				if e := provider.AsError(err); e.Code != provider.CodeUnavailable || !provider.InDoubt(err) || took != want {
 					t.Errorf("after %s: %v", took, err)
 				}
