@@ -59,9 +59,14 @@ func readOnly() provider.Grant {
 }
 
 func harness(t *testing.T, legacy bool) conformance.Harness {
+	_, h := simulated(t, legacy)
+	return h
+}
+
+func simulated(t *testing.T, legacy bool) (*proxyscrapesim.Simulator, conformance.Harness) {
 	s, cfg := newSimulator(t)
 	s.Legacy = legacy
-	return conformance.Harness{
+	return s, conformance.Harness{
 		Driver:     New(),
 		Config:     cfg,
 		Grant:      readOnly,
@@ -97,6 +102,11 @@ func TestConformance(t *testing.T) {
 	for name, legacy := range map[string]bool{"wrapped": false, "bare": true} {
 		t.Run(name, func(t *testing.T) { conformance.Run(t, harness(t, legacy)) })
 	}
+	t.Run("minting key limited to subaccounts", func(t *testing.T) {
+		s, h := simulated(t, false)
+		s.Limit("minter", firstSubaccount, secondSubaccount)
+		conformance.Run(t, h)
+	})
 }
 
 // TestConformanceIsWhole fails when a requirement that applies finds no hook in the harness.

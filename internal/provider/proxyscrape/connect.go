@@ -34,6 +34,8 @@ type client struct {
 	api *httpapi.API
 	// grantable are the permissions that the minting key may give.
 	grantable []string
+	// creators are the subaccounts of each key that can be the minting key.
+	creators [][]string
 }
 
 // Connect implements provider.Driver. It asks what the minting key may grant,
@@ -55,6 +57,7 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 	if err != nil {
 		return nil, provider.Account{}, err
 	}
+	c.creators = creatorsOf(all)
 	account := provider.Account{ID: accountID(api, all), GrantableScopes: slices.Clone(c.grantable)}
 	return c, account, nil
 }

@@ -30,7 +30,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 	if made.ID == "" || made.Token == "" {
 		return provider.Minted{}, unclear(what, "without an id or without a token")
 	}
-	if wrong := want.differs(req.Name, made.key); len(wrong) > 0 {
+	if wrong := c.wrong(want, req.Name, made.key, true); len(wrong) > 0 {
 		return provider.Minted{}, unclear(what, "with a key that is not what was declared, in "+strings.Join(wrong, ", "))
 	}
 	return provider.Minted{

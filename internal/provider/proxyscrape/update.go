@@ -40,7 +40,7 @@ func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.Mint
 	if !ok {
 		return provider.Credential{}, unclear(what, "that it was changed, and then that there is no such key")
 	}
-	if wrong := want.differs(name, shown); len(wrong) > 0 {
+	if wrong := c.wrong(want, name, shown, false); len(wrong) > 0 {
 		return provider.Credential{}, unclear(what, "that it was changed, but the key is still not what was declared, in "+
 			strings.Join(wrong, ", ")+"; a new credential is needed")
 	}

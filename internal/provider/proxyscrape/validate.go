@@ -159,7 +159,7 @@ func (a access) differs(name string, shown key) []string {
 	}{
 		{"name", shown.Name != nil && *shown.Name == name},
 		{"permissions", slices.Equal(a.permissions, set(shown.Permissions, nil))},
-		{"allowed_subaccounts", slices.Equal(a.subaccounts, set(shown.Subaccounts, strings.ToLower))},
+		{fieldSubaccounts, slices.Equal(a.subaccounts, subaccountsOf(shown))},
 		{"allowed_ips", slices.Equal(a.ips, set(shown.IPs, readIP))},
 		{"expires_at", !shown.ExpiresAt.IsZero() && shown.ExpiresAt.Unix() == a.expires},
 	} {

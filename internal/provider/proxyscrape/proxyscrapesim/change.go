@@ -41,7 +41,7 @@ func (f fields) check(r request) int {
 		!every(f.Subaccounts, uuid.MatchString), !every(f.IPs, isIP),
 		!ok || seconds != nil && !time.Unix(*seconds, 0).After(r.now):
 		return http.StatusUnprocessableEntity
-	case !every(f.Permissions, r.may):
+	case !every(f.Permissions, r.may), !every(f.Subaccounts, r.reaches):
 		return http.StatusForbidden
 	default:
 		return 0
@@ -76,7 +76,10 @@ func (s *Simulator) create(r request) answer {
 		return refused(status)
 	}
 	k := &Key{ID: newID(), Token: newToken(), Active: true, Created: r.now}
-	f.set(k)
+	if f.Subaccounts == nil {
+		f.Subaccounts = &[]string{}
+	}
+	f.set(k, r)
 	s.keys = append(s.keys, k)
 	shown := s.show(k, "")
 	delete(shown, "is_active")
@@ -91,8 +94,9 @@ func (s *Simulator) create(r request) answer {
 }
 
 // set takes over what was given. An empty list of permissions is ignored without
-// a word (docs.proxyscrape.com/api-reference/update-api-key).
-func (f fields) set(k *Key) (updated []string) {
+// a word (docs.proxyscrape.com/api-reference/update-api-key). An empty list of
+// subaccounts is every one that the caller can access (docs.proxyscrape.com/api/account/create).
+func (f fields) set(k *Key, r request) (updated []string) {
 	updated = []string{}
 	took := func(field string) { updated = append(updated, field) }
 	if f.Name != nil {
@@ -105,6 +109,9 @@ func (f fields) set(k *Key) (updated []string) {
 	}
 	if f.Subaccounts != nil {
 		k.Subaccounts = *f.Subaccounts
+		if len(k.Subaccounts) == 0 {
+			k.Subaccounts = slices.Clone(r.caller.Subaccounts)
+		}
 		took("allowed_subaccounts")
 	}
 	if f.IPs != nil {
@@ -134,7 +141,7 @@ func (s *Simulator) update(k *Key, r request) answer {
 	}
 	updated := []string{}
 	if !s.frozen {
-		updated = f.set(k)
+		updated = f.set(k, r)
 		if f.Active != nil {
 			k.Active = *f.Active
 			updated = append(updated, "is_active")

@@ -80,6 +80,12 @@ func (r request) may(permission string) bool {
 	return slices.Contains(r.caller.Permissions, permission)
 }
 
+// reaches reports whether the caller can access a subaccount; one without a list
+// can access all.
+func (r request) reaches(subaccount string) bool {
+	return len(r.caller.Subaccounts) == 0 || slices.Contains(r.caller.Subaccounts, subaccount)
+}
+
 // decode reads the body, in which every field has to be known.
 func (r request) decode(into any) bool {
 	d := json.NewDecoder(bytes.NewReader(r.text))

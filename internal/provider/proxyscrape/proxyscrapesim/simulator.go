@@ -108,6 +108,11 @@ func (s *Simulator) Disable(name string) { s.change(name, func(k *Key) { k.Activ
 // Rename gives every key of a name another one, as a person does in the dashboard.
 func (s *Simulator) Rename(name, to string) { s.change(name, func(k *Key) { k.Name = to }) }
 
+// Limit restricts every key of a name to subaccounts, as a person does in the dashboard.
+func (s *Simulator) Limit(name string, subaccounts ...string) {
+	s.change(name, func(k *Key) { k.Subaccounts = subaccounts })
+}
+
 func (s *Simulator) change(name string, how func(*Key)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
