@@ -22,7 +22,7 @@ type ProviderSpec struct {
 
 	// aws: IAM and S3, at AWS itself or at any server with the same APIs (aws: {}
 	// is AWS). The credentials Secret holds AWS_ACCESS_KEY_ID and
-	// AWS_SECRET_ACCESS_KEY.
+	// AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN if they are temporary.
 	// +optional
 	AWS *AWSProvider `json:"aws,omitempty"`
 

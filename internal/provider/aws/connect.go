@@ -53,16 +53,13 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 }
 
 func optionsFor(cfg provider.Config, s Settings) (iam.Options, error) {
-	id, secret := cfg.Credentials[KeyID], cfg.Credentials[KeySecret]
-	if id.Empty() || secret.Empty() {
-		return iam.Options{}, &provider.Error{
-			Code: provider.CodeUnauthenticated, NotExecuted: true,
-			Message: "the credentials Secret needs the keys " + KeyID + " and " + KeySecret,
-		}
+	keys, err := mintingKeys(cfg)
+	if err != nil {
+		return iam.Options{}, err
 	}
 	opts := iam.Options{
 		Region:      s.Region,
-		Credentials: credentials.NewStaticCredentialsProvider(id.Reveal(), secret.Reveal(), ""),
+		Credentials: keys,
 		HTTPClient:  bounded.HTTP(cfg.HTTP),
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff = maxAttempts, maxBackoff
@@ -80,6 +77,25 @@ func optionsFor(cfg provider.Config, s Settings) (iam.Options, error) {
 		opts.APIOptions = append(opts.APIOptions, middleware.AddUserAgentKeyValue(product, version))
 	}
 	return opts, nil
+}
+
+// mintingKeys returns the minting credentials: long-lived ones, or temporary ones with
+// their session token.
+func mintingKeys(cfg provider.Config) (aws.CredentialsProvider, error) {
+	refuse := func(message string) (aws.CredentialsProvider, error) {
+		return nil, &provider.Error{Code: provider.CodeUnauthenticated, NotExecuted: true, Message: message}
+	}
+	id, secret, session := cfg.Credentials[KeyID], cfg.Credentials[KeySecret], cfg.Credentials[KeySession]
+	if id.Empty() || secret.Empty() {
+		return refuse("the credentials Secret needs the keys " + KeyID + " and " + KeySecret)
+	}
+	for _, key := range []string{KeyID, KeySecret, KeySession} {
+		if strings.ContainsFunc(cfg.Credentials[key].Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return refuse("the key " + key + " of the credentials Secret holds a space, a line break or another character " +
+				"that no key of AWS has; store the value alone")
+		}
+	}
+	return credentials.NewStaticCredentialsProvider(id.Reveal(), secret.Reveal(), session.Reveal()), nil
 }
 
 // notOurs keeps what this driver, or a limit, refused from being tried again.
@@ -110,7 +126,7 @@ func (c *client) accountID(ctx context.Context, opts iam.Options) (string, error
 		return aws.ToString(who.Account), nil
 	case err == nil:
 		return aws.ToString(who.Account) + "@" + c.settings.endpointHost(), nil
-	case c.settings.atAWS() || !rejected(err):
+	case c.settings.atAWS() || !rejected(err) && !unserved(err):
 		return "", failure("sts:GetCallerIdentity", err)
 	}
 	return c.accountOfUser(ctx)
@@ -126,9 +142,10 @@ func (c *client) accountOfUser(ctx context.Context) (string, error) {
 		return "", nonsense("iam:GetUser", "without a user")
 	}
 	parsed, err := arn.Parse(aws.ToString(self.User.Arn))
-	if err != nil { // the number may be empty: some servers have none, and the host names the account
+	if err != nil || parsed.AccountID == "" { // users of all accounts would count as those of one
 		return "", &provider.Error{
-			Code: provider.CodeUnknown, Err: err, Message: "the server does not tell which account the minting credentials belong to",
+			Code: provider.CodeUnknown, Err: err, Message: "iam:GetUser: the server does not tell which account the minting credentials belong to: " +
+				"the ARN of their user has no account; use a server that has STS, or a user of an account",
 		}
 	}
 	return parsed.AccountID + "@" + c.settings.endpointHost(), nil

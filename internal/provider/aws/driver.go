@@ -21,6 +21,10 @@ const (
 	KeySecret = "AWS_SECRET_ACCESS_KEY"
 )
 
+// KeySession is the key of the session token of temporary minting credentials. It is
+// optional: long-lived ones have none.
+const KeySession = "AWS_SESSION_TOKEN"
+
 // settle is how long a request may take effect after its client gave up, and
 // how long IAM may go on to show the state of before: IAM is eventually
 // consistent ("Changes that I make are not always immediately visible", IAM

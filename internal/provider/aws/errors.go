@@ -159,6 +159,30 @@ func rejected(err error) bool {
 	return status(err) >= http.StatusBadRequest && status(err) < http.StatusInternalServerError
 }
 
+// unserved reports whether the server says that it does not have an action: with the
+// code for that, or with a status for what is not there and no code that IAM documents.
+// Servers other than AWS lack actions, and answer in S3's form of an error or with a page.
+func unserved(err error) bool {
+	if hasCode(err, "InvalidAction") {
+		return true
+	}
+	switch status(err) {
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return !hasKnownCode(err)
+	}
+	return false
+}
+
+// hasKnownCode reports whether the server answered with one of codes.
+func hasKnownCode(err error) bool {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return false
+	}
+	_, known := codes[api.ErrorCode()]
+	return known
+}
+
 // hasCode reports whether the server answered with this error code.
 func hasCode(err error, code string) bool {
 	var api smithy.APIError

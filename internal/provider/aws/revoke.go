@@ -42,27 +42,10 @@ func (c *client) endAccess(ctx context.Context, name string) (gone bool, err err
 
 // remove deletes a user without keys, and its inline policies before it.
 func (c *client) remove(ctx context.Context, name string) error {
-	user := aws.String(name)
-	pages := iam.NewListUserPoliciesPaginator(c.iam, &iam.ListUserPoliciesInput{UserName: user})
-	for pages.HasMorePages() {
-		page, err := pages.NextPage(ctx)
-		if err != nil {
-			return c.unlessGone(ctx, "iam:ListUserPolicies", name, err)
-		}
-		if err := whole("iam:ListUserPolicies", page.PolicyNames != nil, page.IsTruncated, page.Marker); err != nil {
-			return err
-		}
-		for _, policy := range page.PolicyNames {
-			if policy == "" {
-				return nonsense("iam:ListUserPolicies", "with policies that have no name")
-			}
-			_, err := c.iam.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: user, PolicyName: aws.String(policy)})
-			if err != nil && !hasCode(err, "NoSuchEntity") {
-				return failure("iam:DeleteUserPolicy", err)
-			}
-		}
+	if gone, err := c.removePolicies(ctx, name); gone || err != nil {
+		return err
 	}
-	_, err := c.iam.DeleteUser(ctx, &iam.DeleteUserInput{UserName: user})
+	_, err := c.iam.DeleteUser(ctx, &iam.DeleteUserInput{UserName: aws.String(name)})
 	switch {
 	case err == nil:
 		return nil
@@ -73,4 +56,40 @@ func (c *client) remove(ctx context.Context, name string) error {
 	default:
 		return c.unlessGone(ctx, "iam:DeleteUser", name, err)
 	}
+}
+
+// removePolicies deletes every inline policy of a user; gone says that there is no such
+// user. A server that cannot list policies has the one that the driver gave it.
+func (c *client) removePolicies(ctx context.Context, name string) (gone bool, err error) {
+	pages := iam.NewListUserPoliciesPaginator(c.iam, &iam.ListUserPoliciesInput{UserName: aws.String(name)})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		switch {
+		case err != nil && unserved(err):
+			return false, c.removePolicy(ctx, name, policyName)
+		case err != nil:
+			err = c.unlessGone(ctx, "iam:ListUserPolicies", name, err)
+			return err == nil, err
+		}
+		if err := whole("iam:ListUserPolicies", page.PolicyNames != nil, page.IsTruncated, page.Marker); err != nil {
+			return false, err
+		}
+		for _, policy := range page.PolicyNames {
+			if policy == "" {
+				return false, nonsense("iam:ListUserPolicies", "with policies that have no name")
+			}
+			if err := c.removePolicy(ctx, name, policy); err != nil {
+				return false, err
+			}
+		}
+	}
+	return false, nil
+}
+
+func (c *client) removePolicy(ctx context.Context, name, policy string) error {
+	_, err := c.iam.DeleteUserPolicy(ctx, &iam.DeleteUserPolicyInput{UserName: aws.String(name), PolicyName: aws.String(policy)})
+	if err != nil && !hasCode(err, "NoSuchEntity") {
+		return failure("iam:DeleteUserPolicy", err)
+	}
+	return nil
 }

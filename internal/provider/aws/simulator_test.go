@@ -3,6 +3,7 @@ package aws
 import (
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -38,8 +39,9 @@ type simulator struct {
 	skew     time.Duration // how far its clock is off
 	users    []*user
 	made     int
-	requests []string   // the actions asked for
-	created  url.Values // the parameters of the last CreateUser
+	requests []string          // the actions asked for
+	created  url.Values        // the parameters of the last CreateUser
+	session  map[string]string // the last session token of each action
 }
 
 type user struct {
@@ -55,7 +57,7 @@ type answer struct {
 }
 
 func newSimulator(t *testing.T) *simulator {
-	s := &simulator{}
+	s := &simulator{session: map[string]string{}}
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(s.Close)
 	return s
@@ -82,6 +84,13 @@ func (s *simulator) count(action string) int {
 		}
 	}
 	return n
+}
+
+// sessions returns the last session token of each action.
+func (s *simulator) sessions() map[string]string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.session)
 }
 
 // has reports whether a key exists.
@@ -154,6 +163,7 @@ func (s *simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	action := r.Form.Get("Action")
 	s.requests = append(s.requests, action)
+	s.session[action] = r.Header.Get("X-Amz-Security-Token")
 	var out answer
 	effect := func() { out = s.answer(action, r.Form, r.Header.Get("Authorization")) }
 	if s.fault != nil {
