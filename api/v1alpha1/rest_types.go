@@ -262,6 +262,7 @@ type RestRequest struct {
 }
 
 // RestCredential has an expression over item for each property of a credential.
+// +kubebuilder:validation:XValidation:rule=`!has(self.disabled) || !has(self.live) || self.disabled == "" || self.disabled != self.live`,message=`disabled and live are the same expression, and a credential that is switched off gives no access: write what is true while it is switched off, for example item.state == "paused"`,fieldPath=".disabled"
 type RestCredential struct {
 	// id, for example item.id: a text or a whole number.
 	// +required
@@ -271,9 +272,18 @@ type RestCredential struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	Name RestExpression `json:"name"`
-	// live is true while it gives access, for example item.is_active; true when absent.
+	// live is true while it gives access, for example !item.revoked. False means that it
+	// has ended and never comes back: it is not revoked again, takes no slot, and leaves
+	// status.credentials. True when absent, for a vendor that removes what is revoked from
+	// its list. If live can also be false for a credential that somebody can switch on
+	// again, declare disabled.
 	// +optional
 	Live RestExpression `json:"live,omitempty"`
+	// disabled is true while it is switched off and can be switched on again, for example
+	// item.state == "paused". Then it counts as there whatever live says: it is revoked,
+	// and takes a slot. Absent: this vendor switches no credential off.
+	// +optional
+	Disabled RestExpression `json:"disabled,omitempty"`
 	// createdAt, as RFC 3339 or in Unix seconds.
 	// +optional
 	CreatedAt RestExpression `json:"createdAt,omitempty"`

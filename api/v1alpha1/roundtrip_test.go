@@ -465,7 +465,7 @@ func setAll(v reflect.Value) {
 // restTexts are values of fields that take no other.
 var restTexts = map[string]any{
 	"BaseURL": "https://api.example.com", "CABundle": somePEM, "Scope": "a:b", "Narrows": "buckets", "Fields": "expiry",
-	"Method": "POST", "Path": "/v1/{{ .name }}", "SuccessStatuses": 201, "EnforcedBy": "Provider", "Name": "item-name",
+	"Method": "POST", "Path": "/v1/{{ .name }}", "SuccessStatuses": 201, "EnforcedBy": "Provider", "Name": "item-name", "Disabled": "item.disabled",
 	"MaxLifetime": &metav1.Duration{Duration: time.Hour},
 }
 

@@ -248,7 +248,7 @@ func (r *Reconciler) findRestored(ctx context.Context, p *pass, name string) err
 	if err != nil {
 		return r.providerFailed(p, "find", err)
 	}
-	restored.Live = slices.ContainsFunc(found, func(c provider.Credential) bool { return c.Name == name && c.Live })
+	restored.Live = slices.ContainsFunc(found, func(c provider.Credential) bool { return c.Name == name && c.State == provider.Live })
 	if shown, ok := plan.Shown(name, found); ok {
 		restored.ID, restored.CreatedAt, restored.ExpiresAt = shown.ID, shown.CreatedAt, shown.ExpiresAt
 	}

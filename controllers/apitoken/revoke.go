@@ -96,7 +96,7 @@ func (r *Reconciler) revokeEntry(ctx context.Context, p *pass, conn connections.
 	if err != nil {
 		return false, r.providerFailed(p, "find", err)
 	}
-	if len(found) > 0 {
+	if len(provider.Occupying(found)) > 0 {
 		return false, nil
 	}
 	if e.ByHand {

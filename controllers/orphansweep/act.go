@@ -35,7 +35,7 @@ func (r *round) act(ctx context.Context, inv inventory, orphans []orphan) error 
 	}
 	for _, o := range orphans[:min(len(orphans), namesInLog)] {
 		s.o.Logger.Info("orphaned credential: no ledger knows it", "provider", key.String(), "name", o.Name, "id", o.ID,
-			"live", o.Live, "created", o.CreatedAt, "expires", o.ExpiresAt, "spared", o.spared)
+			"state", o.State, "created", o.CreatedAt, "expires", o.ExpiresAt, "spared", o.spared)
 	}
 	if more := left - namesInLog; more > 0 {
 		s.o.Logger.Info("more orphaned credentials", "provider", key.String(), "number", more)

@@ -43,7 +43,7 @@ func (b *book) List(ctx context.Context, _ provider.Owner) iter.Seq2[provider.Cr
 			return
 		}
 		for {
-			if !yield(provider.Credential{Name: b.pages[page], ID: fmt.Sprint(page), Live: true, CreatedAt: time.Unix(1, 0)}, nil) {
+			if !yield(provider.Credential{Name: b.pages[page], ID: fmt.Sprint(page), State: provider.Live, CreatedAt: time.Unix(1, 0)}, nil) {
 				return
 			}
 			if page++; page == len(b.pages) {
@@ -60,7 +60,7 @@ func (b *book) List(ctx context.Context, _ provider.Owner) iter.Seq2[provider.Cr
 }
 
 func (b *book) Find(_ context.Context, ref provider.Ref) ([]provider.Credential, error) {
-	return []provider.Credential{{Name: ref.Name, ID: ref.ID, Live: true}}, nil
+	return []provider.Credential{{Name: ref.Name, ID: ref.ID, State: provider.Live}}, nil
 }
 
 // books returns a world whose provider has two known credentials and an orphan, each

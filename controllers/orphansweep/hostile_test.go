@@ -232,7 +232,7 @@ func (e endless) List(context.Context, provider.Owner) iter.Seq2[provider.Creden
 	return func(yield func(provider.Credential, error) bool) {
 		for i := range e.n {
 			name, id := e.names(i)
-			if !yield(provider.Credential{Name: name, ID: id, Live: true, CreatedAt: time.Unix(1, 0)}, nil) {
+			if !yield(provider.Credential{Name: name, ID: id, State: provider.Live, CreatedAt: time.Unix(1, 0)}, nil) {
 				return
 			}
 		}

@@ -72,7 +72,7 @@ func (s *Sweeper) confirm(ctx context.Context, inv inventory, orphans []orphan) 
 			if err != nil {
 				return nil, provider.AsError(err)
 			}
-			if len(found) == 0 {
+			if found = provider.Occupying(found); len(found) == 0 {
 				continue
 			}
 			o.learn(found)

@@ -72,7 +72,7 @@ var identifyCases = map[string]nextCase{
 }
 
 func TestShown(t *testing.T) {
-	mine := provider.Credential{Name: "own-1", ID: "AKIA1", Live: true}
+	mine := provider.Credential{Name: "own-1", ID: "AKIA1", State: provider.Live}
 	cases := map[string]struct {
 		found []provider.Credential
 		id    string
@@ -81,10 +81,10 @@ func TestShown(t *testing.T) {
 		"the one":                 {[]provider.Credential{mine}, "AKIA1"},
 		"expired":                 {[]provider.Credential{{Name: "own-1", ID: "AKIA1"}}, "AKIA1"},
 		"remains without an id":   {[]provider.Credential{{Name: "own-1"}}, ""},
-		"two of the name":         {[]provider.Credential{mine, {Name: "own-1", ID: "AKIA2", Live: true}}, ""},
+		"two of the name":         {[]provider.Credential{mine, {Name: "own-1", ID: "AKIA2", State: provider.Live}}, ""},
 		"the one and its remains": {[]provider.Credential{mine, {Name: "own-1"}}, ""},
-		"another name":            {[]provider.Credential{{Name: "own-2", ID: "AKIA2", Live: true}}, ""},
-		"the one among others":    {[]provider.Credential{{Name: "own-2", ID: "AKIA2", Live: true}, mine}, "AKIA1"},
+		"another name":            {[]provider.Credential{{Name: "own-2", ID: "AKIA2", State: provider.Live}}, ""},
+		"the one among others":    {[]provider.Credential{{Name: "own-2", ID: "AKIA2", State: provider.Live}, mine}, "AKIA1"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -17,7 +17,7 @@ func counted(names ...string) change {
 	return func(o *plan.Observation) {
 		o.Occupied = &plan.Occupied{}
 		for _, n := range names {
-			o.Occupied.Credentials = append(o.Occupied.Credentials, provider.Credential{Name: n, ID: "AKIA" + n, Live: true})
+			o.Occupied.Credentials = append(o.Occupied.Credentials, provider.Credential{Name: n, ID: "AKIA" + n, State: provider.Live})
 		}
 	}
 }

@@ -79,13 +79,13 @@ func earliest(times ...time.Time) time.Time {
 	return first
 }
 
-// Shown is the only credential of a name that a provider shows, with its id. Of
-// several none is taken for the one that is meant.
+// Shown is the only credential of a name that a provider shows and that has not ended,
+// with its id. Of several none is taken for the one that is meant.
 func Shown(name string, found []provider.Credential) (provider.Credential, bool) {
 	var only provider.Credential
 	n := 0
 	for _, c := range found {
-		if c.Name == name {
+		if c.Name == name && c.State.Occupies() {
 			only = c
 			n++
 		}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"iter"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -28,18 +29,19 @@ type Client interface {
 	// and never retries a request that may have been carried out. An error for
 	// which InDoubt is false says that nothing exists and nothing can land later.
 	Mint(ctx context.Context, req MintRequest) (Minted, error)
-	// Find returns every credential that has exactly ref.Name and is live, or
-	// whose remains (a user without keys) still occupy the name. Where the provider
+	// Find returns every credential that has exactly ref.Name and is Live or Disabled,
+	// and those that have Ended as far as the provider shows them. Where the provider
 	// does not show all it has, ref.ID and ref.Since help; a driver that cannot rule
 	// out that there is one returns an error, never nothing. It never returns a
 	// credential of another name, even if that has ref.ID.
 	Find(ctx context.Context, ref Ref) ([]Credential, error)
-	// List yields every credential of the owner that Find would find. An Owner
-	// with an empty Token means all of its cluster.
+	// List yields every credential of the owner that is Live or Disabled. It leaves out
+	// what has Ended: a provider may go on showing that for ever. An Owner with an
+	// empty Token means all of its cluster.
 	List(ctx context.Context, owner Owner) iter.Seq2[Credential, error]
 	// Revoke ends every credential that the provider shows under ref.Name and
-	// removes what is left of it. It returns nil when there is none. A credential
-	// of another name is left alone, even if it has ref.ID.
+	// removes what is left of it. It returns nil when there is none, or only ones that
+	// have Ended. A credential of another name is left alone, even if it has ref.ID.
 	Revoke(ctx context.Context, ref Ref) error
 }
 
@@ -67,7 +69,7 @@ type Updater interface {
 // Counter is an optional power of a Client, for drivers with Capabilities.MaxLive.
 type Counter interface {
 	// Occupied returns every credential that takes up one of the account's slots,
-	// whoever made it and under whatever name.
+	// whoever made it and under whatever name: those that are Live or Disabled.
 	Occupied(ctx context.Context) ([]Credential, error)
 }
 
@@ -218,10 +220,36 @@ type Credential struct {
 	Name string
 	// ID is the provider's public identifier; empty if it does not exist yet.
 	ID string
-	// Live is false for remains that give no access.
-	Live bool
+	// State says whether it gives access, and whether it still takes up its name.
+	State State
 	// CreatedAt and ExpiresAt are zero when the provider does not tell.
 	CreatedAt, ExpiresAt time.Time
+}
+
+// State of a credential at its provider. Time is not part of it: where the provider
+// shows a credential that is past its expiry as before, ExpiresAt tells.
+type State string
+
+// The states of a credential.
+const (
+	// Live: it gives access, or may. So is a status that the driver does not know.
+	Live State = "Live"
+	// Disabled: it gives no access, and still takes up its name and its slot. It may
+	// come back, as an access key that was switched off does; or it is what is left of a
+	// credential, as a user without keys.
+	Disabled State = "Disabled"
+	// Ended: it gives no access and never will again. It takes up neither a name nor a
+	// slot; the provider merely goes on showing it.
+	Ended State = "Ended"
+)
+
+// Occupies reports whether a credential in this state takes up its name and its slot.
+// A state that was not told does.
+func (s State) Occupies() bool { return s != Ended }
+
+// Occupying returns the credentials that take up their name: all but those that have Ended.
+func Occupying(all []Credential) []Credential {
+	return slices.DeleteFunc(slices.Clone(all), func(c Credential) bool { return !c.State.Occupies() })
 }
 
 // Minted is a new credential with its secret.

@@ -19,22 +19,15 @@ const clockSkew = 5 * time.Minute
 type Source struct {
 	// List returns every credential that the provider lists, of any owner. It may
 	// leave out credentials of other names.
-	List func(ctx context.Context, name string) ([]Seen, error)
+	List func(ctx context.Context, name string) ([]Credential, error)
 	// Get returns one credential by its ID; ok is false when the provider says that
 	// it has none. Nil: the provider cannot be asked.
-	Get func(ctx context.Context, id string) (seen Seen, ok bool, err error)
+	Get func(ctx context.Context, id string) (shown Credential, ok bool, err error)
 	// Listed is how many credentials List returns at most, the newest; 0: all.
 	Listed int
 	// Where is the place where a person finds a credential that List leaves out,
 	// such as "in the portal".
 	Where string
-}
-
-// Seen is a credential as the provider shows it.
-type Seen struct {
-	Credential
-	// Ended: it gives no access, never will again, and leaves its name free.
-	Ended bool
 }
 
 // Check returns an error, not in doubt, unless the Ref has a name that this
@@ -59,11 +52,11 @@ func (s Source) Find(ctx context.Context, ref Ref) ([]Credential, error) {
 	return found, nil
 }
 
-// Revoke implements Client.Revoke: it calls end for every credential of the name.
-// It returns an error when the ID is that of a credential of another name.
+// Revoke implements Client.Revoke: it calls end for every credential of the name that
+// has not Ended. It returns an error when the ID is that of a credential of another name.
 func (s Source) Revoke(ctx context.Context, ref Ref, end func(context.Context, Credential) error) error {
 	found, unsettled := s.look(ctx, ref)
-	for _, c := range found {
+	for _, c := range Occupying(found) {
 		if err := end(ctx, c); err != nil {
 			return err
 		}
@@ -75,6 +68,7 @@ func (s Source) Revoke(ctx context.Context, ref Ref, end func(context.Context, C
 // not in doubt, when there is none, or several, or when it has another ID.
 func (s Source) One(ctx context.Context, ref Ref) (Credential, error) {
 	found, err := s.look(ctx, ref)
+	found = Occupying(found)
 	switch {
 	case err != nil:
 		return Credential{}, err
@@ -98,13 +92,14 @@ func (s Source) look(ctx context.Context, ref Ref) ([]Credential, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, shown := named(listed, ref.Name)
+	found := named(listed, ref.Name)
+	shown := len(found) > 0
 	if ref.ID != "" {
-		seen, ok, err := s.byID(ctx, ref.ID, listed)
+		one, ok, err := s.byID(ctx, ref.ID, listed)
 		if err != nil {
 			return found, err
 		}
-		if found, err = withID(found, seen, ok && !seen.Ended, ref); err != nil {
+		if found, err = withID(found, one, ok, ref); err != nil {
 			return found, err
 		}
 		shown = shown || s.Get != nil || ok
@@ -115,54 +110,44 @@ func (s Source) look(ctx context.Context, ref Ref) ([]Credential, error) {
 	return found, nil
 }
 
-// named returns what a list shows under a name and has not ended, and whether it shows
-// the name at all.
-func named(listed []Seen, name string) (found []Credential, shown bool) {
-	for _, seen := range listed {
-		if seen.Name != name {
-			continue
-		}
-		shown = true
-		if !seen.Ended {
-			found = append(found, seen.Credential)
-		}
-	}
-	return found, shown
+// named returns what a list shows under a name.
+func named(listed []Credential, name string) []Credential {
+	return slices.DeleteFunc(slices.Clone(listed), func(c Credential) bool { return c.Name != name })
 }
 
 // withID adds the credential of the reference's ID, if there is one, unless it is
-// among those found. One of another name is an error.
-func withID(found []Credential, seen Seen, there bool, ref Ref) ([]Credential, error) {
+// among those found. One of another name is an error, unless it has Ended.
+func withID(found []Credential, one Credential, there bool, ref Ref) ([]Credential, error) {
 	switch {
 	case !there:
 		return found, nil
-	case seen.Name != ref.Name:
+	case one.Name != ref.Name && one.State.Occupies():
 		return found, misnamed(ref)
-	case slices.ContainsFunc(found, func(c Credential) bool { return c.ID == seen.ID }):
+	case one.Name != ref.Name, slices.ContainsFunc(found, func(c Credential) bool { return c.ID == one.ID }):
 		return found, nil
 	}
-	return append(found, seen.Credential), nil
+	return append(found, one), nil
 }
 
 // byID returns the credential of an ID from the list, or asks for it.
-func (s Source) byID(ctx context.Context, id string, listed []Seen) (Seen, bool, error) {
-	if i := slices.IndexFunc(listed, func(seen Seen) bool { return seen.ID == id }); i >= 0 {
+func (s Source) byID(ctx context.Context, id string, listed []Credential) (Credential, bool, error) {
+	if i := slices.IndexFunc(listed, func(c Credential) bool { return c.ID == id }); i >= 0 {
 		return listed[i], true, nil
 	}
 	if s.Get == nil {
-		return Seen{}, false, nil
+		return Credential{}, false, nil
 	}
 	return s.Get(ctx, id)
 }
 
 // hides reports whether a credential made after since can be missing from the
 // list. It cannot when the list has room, or goes back to a time before since.
-func (s Source) hides(listed []Seen, since time.Time) bool {
+func (s Source) hides(listed []Credential, since time.Time) bool {
 	if s.Listed == 0 || len(listed) < s.Listed {
 		return false
 	}
-	return since.IsZero() || !slices.ContainsFunc(listed, func(seen Seen) bool {
-		return !seen.CreatedAt.IsZero() && seen.CreatedAt.Before(since.Add(-clockSkew))
+	return since.IsZero() || !slices.ContainsFunc(listed, func(c Credential) bool {
+		return !c.CreatedAt.IsZero() && c.CreatedAt.Before(since.Add(-clockSkew))
 	})
 }
 

@@ -198,7 +198,7 @@ func loseAnswer(t *testing.T, v *vendor, fault func(int) func()) {
 	keys := v.lost(req.Name)
 	wantAllowed(t, "the key that nobody got", true, v.list(t.Context(), keys))
 	found, err := m.client.Find(t.Context(), provider.Ref{Name: req.Name})
-	if err != nil || len(found) != 1 || found[0].ID != keys.AccessKeyID || !found[0].Live {
+	if err != nil || len(found) != 1 || found[0].ID != keys.AccessKeyID || found[0].State != provider.Live {
 		t.Errorf("Find by name: got %+v and error %v, want %s", found, err, keys.AccessKeyID)
 	}
 	m.revoke(t.Context(), req.Name)

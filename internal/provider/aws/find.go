@@ -110,14 +110,14 @@ func usersOf(page *iam.ListUsersOutput) error {
 }
 
 // describe returns a credential for each access key of a user, or one that is
-// not live for a user without keys. A user that went meanwhile has none.
+// Disabled for a user without keys. A user that is gone by now has none.
 func (c *client) describe(ctx context.Context, user types.User) ([]provider.Credential, error) {
 	name := aws.ToString(user.UserName)
 	keys, err := c.keys(ctx, name)
 	if err != nil {
 		return nil, c.unlessGone(ctx, "iam:ListAccessKeys", name, err)
 	}
-	base := provider.Credential{Name: name, CreatedAt: aws.ToTime(user.CreateDate), ExpiresAt: expiryTag(user.Tags)}
+	base := provider.Credential{Name: name, State: provider.Disabled, CreatedAt: aws.ToTime(user.CreateDate), ExpiresAt: expiryTag(user.Tags)}
 	if len(keys) == 0 {
 		return []provider.Credential{base}, nil
 	}
@@ -125,10 +125,20 @@ func (c *client) describe(ctx context.Context, user types.User) ([]provider.Cred
 	for _, key := range keys {
 		one := base
 		one.ID = aws.ToString(key.AccessKeyId)
-		one.Live = key.Status != types.StatusTypeInactive
+		one.State = stateOf(key.Status)
 		out = append(out, one)
 	}
 	return out, nil
+}
+
+// stateOf is the state of an access key. An Inactive key can be made Active again, and
+// an Expired one still belongs to its user (AccessKeyMetadata in the IAM API reference).
+// Any other status, also one that is not documented, may give access.
+func stateOf(status types.StatusType) provider.State {
+	if status == types.StatusTypeInactive || status == types.StatusTypeExpired {
+		return provider.Disabled
+	}
+	return provider.Live
 }
 
 // keys returns the access keys of a user; the error is the SDK's own, or that of an

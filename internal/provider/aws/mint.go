@@ -104,7 +104,7 @@ func (c *client) minted(req provider.MintRequest, user *types.User, key *types.A
 	}
 	out := provider.Minted{
 		Credential: provider.Credential{
-			Name: req.Name, ID: id, Live: true,
+			Name: req.Name, ID: id, State: provider.Live,
 			CreatedAt: aws.ToTime(user.CreateDate), ExpiresAt: expiry(req.Grant),
 		},
 		Secret: map[string]provider.Value{KeyID: provider.NewValue(id), KeySecret: provider.NewValue(secret)},

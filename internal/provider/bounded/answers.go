@@ -16,6 +16,7 @@ const maxScopes = 256
 
 // What is wrong with an answer. Nothing of the answer is repeated.
 const (
+	badState   = "the state of a credential is not Live, Disabled or Ended"
 	badID      = "the id of a credential is not 1 to 256 printable ASCII characters without / ? # %, or is . or .."
 	badName    = "the name of a credential is not 1 to 256 printable ASCII characters without / ? # %, or is . or .."
 	badAccount = "the id of the account is not 1 to 256 printable ASCII characters without ? # %, or a part of it is empty, . or .."
@@ -101,14 +102,16 @@ func checkMinted(req provider.MintRequest, m provider.Minted) *provider.Error {
 	return nil
 }
 
-// checkCredential checks a credential that the provider shows. Remains that give
-// no access may be without an id.
+// checkCredential checks a credential that the provider shows. One that gives no access
+// may be without an id.
 func checkCredential(b *budget, c provider.Credential) error {
 	if err := b.item(); err != nil {
 		return err
 	}
 	switch {
-	case !identifier(c.ID) && (c.ID != "" || c.Live):
+	case c.State != provider.Live && c.State != provider.Disabled && c.State != provider.Ended:
+		return unusable(b.kind.name, badState)
+	case !identifier(c.ID) && (c.ID != "" || c.State == provider.Live):
 		return unusable(b.kind.name, badID)
 	case !identifier(c.Name):
 		return unusable(b.kind.name, badName)

@@ -116,7 +116,7 @@ func (o *odd) Accepts(ctx context.Context, _ map[string]provider.Value, _ provid
 
 // good is an answer that passes every check.
 func good() *odd {
-	shown := provider.Credential{Name: "at1-name", ID: "AKIA1", Live: true}
+	shown := provider.Credential{Name: "at1-name", ID: "AKIA1", State: provider.Live}
 	return &odd{
 		account: provider.Account{ID: "123@host", GrantableScopes: []string{"a:b"}},
 		made:    provider.Minted{Credential: shown, Secret: map[string]provider.Value{"token": provider.NewValue(canary)}},
@@ -401,7 +401,7 @@ func TestAccountsAreChecked(t *testing.T) {
 // TestRemainsHaveNoID: what gives no access may be without an id.
 func TestRemainsHaveNoID(t *testing.T) {
 	o := good()
-	o.found[0].ID, o.found[0].Live = "", false
+	o.found[0].ID, o.found[0].State = "", provider.Disabled
 	found, err := bounded.Client(o, bounded.Options{}).Find(t.Context(), provider.Ref{Name: "at1-name"})
 	if err != nil || len(found) != 1 {
 		t.Errorf("got %v, %v", found, err)

@@ -61,7 +61,8 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 	return err
 }
 
-// List implements provider.Client. It ends with the first error. Deletions rest on
+// List implements provider.Client. It ends with the first error, and leaves out what has
+// Ended, however much of that the provider goes on showing. Deletions rest on
 // complete lists, so the list of one Token begins at the beginning whatever the context
 // holds. For an Owner without a Token it is the list of a whole cluster, which may take
 // many requests and is paced.
@@ -100,6 +101,9 @@ func (c *client) each(ctx context.Context, b *budget, owner provider.Owner, yiel
 		}
 	}()
 	for credential, err := range c.inner.List(ctx, owner) {
+		if err == nil && credential.State == provider.Ended {
+			continue
+		}
 		if err == nil {
 			err = checkCredential(b, credential)
 		}
@@ -147,12 +151,12 @@ type counter struct {
 	inner provider.Counter
 }
 
-// Occupied implements provider.Counter. People name credentials as they like, so
-// their names are made printable and never refused.
+// Occupied implements provider.Counter. It leaves out what has Ended. People name
+// credentials as they like, so their names are made printable and never refused.
 func (n counter) Occupied(ctx context.Context) ([]provider.Credential, error) {
 	return run(ctx, n.c.o, occupied, func(ctx context.Context, b *budget) ([]provider.Credential, error) {
 		found, err := n.inner.Occupied(ctx)
-		return checkedList(b, found, err, false)
+		return checkedList(b, provider.Occupying(found), err, false)
 	})
 }
 

@@ -134,7 +134,7 @@ func handedOverIsReturned(t *testing.T, h Harness) {
 	w := open(t, h)
 	req := w.request(w.owner("first"))
 	minted := w.mint(req)
-	if minted.Credential.Name != req.Name || minted.Credential.ID == "" || !minted.Credential.Live {
+	if minted.Credential.Name != req.Name || minted.Credential.ID == "" || minted.Credential.State != provider.Live {
 		t.Errorf("got %+v, want name %s, an ID, live", minted.Credential, req.Name)
 	}
 	if id := h.Driver.(provider.ByHand).KeyID(minted.Secret); id != minted.Credential.ID {

@@ -82,7 +82,7 @@ func unclearMint(pick func(Faults) steps) func(*testing.T, Harness) {
 				t.Errorf("no clear answer after %d requests: what was made is not found by its name", step)
 			}
 			w.revoke(provider.Ref{Name: req.Name})
-			if found := w.find(req.Name); len(found) != 0 {
+			if found := w.left(req.Name); len(found) != 0 {
 				t.Errorf("no clear answer after %d requests: found %+v after it was revoked", step, found)
 			}
 		}
@@ -112,7 +112,7 @@ func slowMint(t *testing.T, h Harness) {
 		}
 		checkMessage(t, h, err)
 		w.revoke(provider.Ref{Name: req.Name})
-		if found := w.find(req.Name); len(found) != 0 {
+		if found := w.left(req.Name); len(found) != 0 {
 			t.Errorf("given up after %d requests: found %+v after it was revoked", step, found)
 		}
 	}
@@ -137,7 +137,7 @@ func unclearRevoke(pick func(Faults) steps) func(*testing.T, Harness) {
 			case step == 0:
 				t.Error("Revoke returned nil, but no answer said that it was done")
 			}
-			if found := w.find(minted.Name); len(found) != 0 {
+			if found := w.left(minted.Name); len(found) != 0 {
 				t.Errorf("no clear answer after %d requests: found %+v after it was revoked", step, found)
 			}
 			if err == nil {
@@ -168,7 +168,7 @@ func wrongClock(t *testing.T, h Harness) {
 			t.Errorf("a clock %s ahead: it ends at %s, later than the %s asked for", ahead, got, req.Grant.ExpiresAt)
 		}
 		w.revoke(provider.Ref{Name: req.Name})
-		if left := w.find(req.Name); len(left) != 0 {
+		if left := w.left(req.Name); len(left) != 0 {
 			t.Errorf("a clock %s ahead: found %+v after it was revoked", ahead, left)
 		}
 	}

@@ -105,7 +105,7 @@ func remains(t *testing.T, h Harness) {
 			t.Errorf("stopped after %d requests: List does not yield what Find returns", step)
 		}
 		w.revoke(provider.Ref{Name: req.Name})
-		if left := w.find(req.Name); len(left) != 0 {
+		if left := w.left(req.Name); len(left) != 0 {
 			t.Errorf("stopped after %d requests: %+v is left after Revoke", step, left)
 		}
 	}

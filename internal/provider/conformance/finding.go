@@ -43,12 +43,12 @@ var finding = []Requirement{
 var revoking = []Requirement{
 	{
 		Name: "RevokeByName", Test: revokeBy(func(c provider.Credential) provider.Ref { return provider.Ref{Name: c.Name} }),
-		Sentence: "Revoke MUST end a credential by its name alone; then nothing is found or listed under it.",
+		Sentence: "Revoke MUST end a credential by its name alone; then nothing is listed under it, and nothing found but what has Ended.",
 		Applies:  byAPI,
 	},
 	{
 		Name: "RevokeByNameAndID", Test: revokeBy(func(c provider.Credential) provider.Ref { return provider.Ref{Name: c.Name, ID: c.ID} }),
-		Sentence: "Revoke MUST end a credential by its name and ID together; then nothing is found or listed under it.",
+		Sentence: "Revoke MUST end a credential by its name and ID together; then nothing is listed under it, and nothing found but what has Ended.",
 		Applies:  byAPI,
 	},
 	{
@@ -76,7 +76,7 @@ func foundByName(t *testing.T, h Harness) {
 	if len(found) != 1 {
 		t.Fatalf("%d are found, want 1: %+v", len(found), found)
 	}
-	if got := found[0]; got.Name != minted.Name || got.ID != minted.ID || !got.Live {
+	if got := found[0]; got.Name != minted.Name || got.ID != minted.ID || got.State != provider.Live {
 		t.Errorf("found %+v, want name %s, ID %s, live", got, minted.Name, minted.ID)
 	}
 }
@@ -94,7 +94,7 @@ func listedForOwner(t *testing.T, h Harness) {
 	first := w.mint(w.request(w.owner("first"))).Credential
 	second := w.mint(w.request(w.owner("second"))).Credential
 	mine := w.list(w.owner("first"))
-	if len(mine) != 1 || mine[0].Name != first.Name || mine[0].ID != first.ID || !mine[0].Live {
+	if len(mine) != 1 || mine[0].Name != first.Name || mine[0].ID != first.ID || mine[0].State != provider.Live {
 		t.Errorf("listed for its owner: %+v, want only %+v", mine, first)
 	}
 	all := names(w.list(provider.Owner{Cluster: w.config.Cluster}))
@@ -144,7 +144,7 @@ func revokeBy(ref func(provider.Credential) provider.Ref) func(*testing.T, Harne
 		w := open(t, h)
 		minted := w.mint(w.request(w.owner("first"))).Credential
 		w.revoke(ref(minted))
-		if found := w.find(minted.Name); len(found) != 0 {
+		if found := w.left(minted.Name); len(found) != 0 {
 			t.Errorf("found %+v after it was revoked", found)
 		}
 		if listed := w.list(w.owner("first")); len(listed) != 0 {

@@ -65,7 +65,7 @@ func otherMinted(from *world, owner provider.Owner) other {
 	return other{id: minted.Credential.ID, check: func(t *testing.T) {
 		t.Helper()
 		after := from.find(req.Name)
-		if len(before) != 1 || len(after) != 1 || after[0].ID != before[0].ID || !after[0].Live || !after[0].ExpiresAt.Equal(before[0].ExpiresAt) {
+		if len(before) != 1 || len(after) != 1 || after[0].ID != before[0].ID || after[0].State != provider.Live || !after[0].ExpiresAt.Equal(before[0].ExpiresAt) {
 			t.Errorf("the other credential was %+v and is %+v", before, after)
 		}
 		if stateOf(from.h, minted.Credential.ID) != state {

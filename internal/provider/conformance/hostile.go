@@ -195,11 +195,11 @@ func (v *victim) minting() attempt {
 // shows says what is wrong with credentials among which there must be ours.
 func (v *victim) shows(all []provider.Credential) string {
 	for _, c := range all {
-		if c.Name == v.req.Name && c.ID != "" {
+		if c.Name == v.req.Name && c.ID != "" && c.State.Occupies() {
 			return ""
 		}
 	}
-	return "the credential is not shown, although it exists"
+	return "the credential is not shown, or as Ended, although it gives access"
 }
 
 func (v *victim) finding() attempt {
@@ -246,7 +246,7 @@ func (v *victim) revoking() attempt {
 		bare: v.h.AnySuccess,
 		call: func(ctx context.Context) error { return v.client.Revoke(ctx, ref) },
 		untrue: func() string {
-			if len(v.find(ref.Name)) > 0 {
+			if len(v.left(ref.Name)) > 0 {
 				return "the credential still exists"
 			}
 			return ""

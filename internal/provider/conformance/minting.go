@@ -145,7 +145,7 @@ func mintReturns(t *testing.T, h Harness) {
 	if minted.Credential.ID == "" {
 		t.Error("the ID is empty")
 	}
-	if !minted.Credential.Live {
+	if minted.Credential.State != provider.Live {
 		t.Error("a minted credential is not live")
 	}
 	if minted.UsableAfter < 0 {

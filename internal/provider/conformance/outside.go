@@ -44,7 +44,7 @@ func disabledElsewhere(t *testing.T, h Harness) {
 		}
 	}
 	w.revoke(provider.Ref{Name: minted.Name})
-	if found := w.find(minted.Name); len(found) != 0 {
+	if found := w.left(minted.Name); len(found) != 0 {
 		t.Errorf("found %+v after it was revoked", found)
 	}
 }

@@ -49,14 +49,14 @@ func updateKeeps(t *testing.T, h Harness) {
 
 func (w *world) checkUpdated(minted provider.Minted, got provider.Credential) {
 	w.t.Helper()
-	if got.Name != minted.Credential.Name || got.ID != minted.Credential.ID || !got.Live {
+	if got.Name != minted.Credential.Name || got.ID != minted.Credential.ID || got.State != provider.Live {
 		w.t.Errorf("Update returned %+v, want name %s, ID %s, live", got, minted.Credential.Name, minted.Credential.ID)
 	}
 	if end := w.h.Changed().ExpiresAt; got.ExpiresAt.After(end) {
 		w.t.Errorf("after Update it ends at %s, later than the %s asked for", got.ExpiresAt, end)
 	}
 	found := w.find(minted.Credential.Name)
-	if len(found) != 1 || found[0].ID != got.ID || found[0].Live != got.Live || !found[0].ExpiresAt.Equal(got.ExpiresAt) {
+	if len(found) != 1 || found[0].ID != got.ID || found[0].State != got.State || !found[0].ExpiresAt.Equal(got.ExpiresAt) {
 		w.t.Errorf("Find shows %+v, but Update returned %+v", found, got)
 	}
 	w.wantAlive(minted, true)

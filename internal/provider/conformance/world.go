@@ -137,6 +137,12 @@ func (w *world) find(name string) []provider.Credential {
 	return found
 }
 
+// left returns what is found under a name and has not Ended.
+func (w *world) left(name string) []provider.Credential {
+	w.t.Helper()
+	return provider.Occupying(w.find(name))
+}
+
 func (w *world) revoke(ref provider.Ref) {
 	w.t.Helper()
 	if err := w.client.Revoke(w.ctx, ref); err != nil {
@@ -180,7 +186,7 @@ func (w *world) wantAlive(minted provider.Minted, want bool) {
 func live(all []provider.Credential) []provider.Credential {
 	var out []provider.Credential
 	for _, c := range all {
-		if c.Live {
+		if c.State == provider.Live {
 			out = append(out, c)
 		}
 	}

@@ -21,15 +21,20 @@ type s3Key struct {
 	ExpireAt    string `json:"expire_at"`
 }
 
-// disabled is the status of a key that gives no access. Any other, also one that
-// is not documented, may give access.
+// disabled is the status of a key that gives no access and can be enabled again. Any
+// other, also one that is not documented, may give access. None says that a key has
+// ended for good: a deleted one is no longer listed.
 const disabled = "disabled"
 
 func (k s3Key) credential() provider.Credential {
-	return provider.Credential{
-		Name: k.Alias, ID: k.AccessKeyID, Live: k.Status != disabled,
+	out := provider.Credential{
+		Name: k.Alias, ID: k.AccessKeyID, State: provider.Live,
 		CreatedAt: timeOf(k.CreatedAt), ExpiresAt: timeOf(k.ExpireAt),
 	}
+	if k.Status == disabled {
+		out.State = provider.Disabled
+	}
+	return out
 }
 
 // timeOf reads a time of the API. It is zero when there is none: "no expiry" is
@@ -70,14 +75,14 @@ func (c *client) keys(ctx context.Context) ([]s3Key, error) {
 
 // source is what the provider shows: all keys, in one list.
 func (c *client) source() provider.Source {
-	return provider.Source{List: func(ctx context.Context, _ string) ([]provider.Seen, error) {
+	return provider.Source{List: func(ctx context.Context, _ string) ([]provider.Credential, error) {
 		keys, err := c.keys(ctx)
 		if err != nil {
 			return nil, err
 		}
-		out := make([]provider.Seen, 0, len(keys))
+		out := make([]provider.Credential, 0, len(keys))
 		for _, k := range keys {
-			out = append(out, provider.Seen{Credential: k.credential()})
+			out = append(out, k.credential())
 		}
 		return out, nil
 	}}

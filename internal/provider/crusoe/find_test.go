@@ -20,15 +20,15 @@ func TestListedKeys(t *testing.T) {
 		item string // beside the id, user, alias and creation
 		want provider.Credential
 	}{
-		"as documented":      {item: `"status":"enabled","expire_at":"2022-12-03T19:58:34Z"`, want: provider.Credential{Live: true, ExpiresAt: ends}},
-		"in another zone":    {item: `"status":"enabled","expire_at":"2022-12-03T21:58:34+02:00"`, want: provider.Credential{Live: true, ExpiresAt: ends}},
-		"1970 is never":      {item: `"status":"enabled","expire_at":"1970-01-01T00:00:00Z"`, want: provider.Credential{Live: true}},
-		"no time":            {item: `"status":"enabled","expire_at":"0001-01-01T00:00:00Z"`, want: provider.Credential{Live: true}},
-		"nothing":            {item: `"status":"enabled"`, want: provider.Credential{Live: true}},
-		"no time at all":     {item: `"status":"enabled","expire_at":"never"`, want: provider.Credential{Live: true}},
-		"disabled":           {item: `"status":"disabled","expire_at":"2022-12-03T19:58:34Z"`, want: provider.Credential{ExpiresAt: ends}},
-		"some other status":  {item: `"status":"suspicious"`, want: provider.Credential{Live: true}},
-		"a field of its own": {item: `"status":"enabled","colour":"red"`, want: provider.Credential{Live: true}},
+		"as documented":      {item: `"status":"enabled","expire_at":"2022-12-03T19:58:34Z"`, want: provider.Credential{State: provider.Live, ExpiresAt: ends}},
+		"in another zone":    {item: `"status":"enabled","expire_at":"2022-12-03T21:58:34+02:00"`, want: provider.Credential{State: provider.Live, ExpiresAt: ends}},
+		"1970 is never":      {item: `"status":"enabled","expire_at":"1970-01-01T00:00:00Z"`, want: provider.Credential{State: provider.Live}},
+		"no time":            {item: `"status":"enabled","expire_at":"0001-01-01T00:00:00Z"`, want: provider.Credential{State: provider.Live}},
+		"nothing":            {item: `"status":"enabled"`, want: provider.Credential{State: provider.Live}},
+		"no time at all":     {item: `"status":"enabled","expire_at":"never"`, want: provider.Credential{State: provider.Live}},
+		"disabled":           {item: `"status":"disabled","expire_at":"2022-12-03T19:58:34Z"`, want: provider.Credential{State: provider.Disabled, ExpiresAt: ends}},
+		"some other status":  {item: `"status":"suspicious"`, want: provider.Credential{State: provider.Live}},
+		"a field of its own": {item: `"status":"enabled","colour":"red"`, want: provider.Credential{State: provider.Live}},
 	}
 	for label, tc := range cases {
 		t.Run(label, func(t *testing.T) {
@@ -117,8 +117,8 @@ func TestOccupied(t *testing.T) {
 		t.Error("the data plane accepts an expired key")
 	}
 	want := []provider.Credential{
-		{Name: req.Name, ID: minted.Credential.ID, Live: true, CreatedAt: start, ExpiresAt: start.Add(time.Hour)},
-		{ID: byHand, CreatedAt: start},
+		{Name: req.Name, ID: minted.Credential.ID, State: provider.Live, CreatedAt: start, ExpiresAt: start.Add(time.Hour)},
+		{ID: byHand, State: provider.Disabled, CreatedAt: start},
 	}
 	got, err := c.Occupied(t.Context())
 	if err != nil {

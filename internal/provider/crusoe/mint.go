@@ -51,7 +51,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 		return provider.Minted{}, err
 	}
 	return provider.Minted{
-		Credential: provider.Credential{Name: req.Name, ID: key.AccessKeyID, Live: true, ExpiresAt: ends},
+		Credential: provider.Credential{Name: req.Name, ID: key.AccessKeyID, State: provider.Live, ExpiresAt: ends},
 		Secret:     map[string]provider.Value{KeyID: provider.NewValue(key.AccessKeyID), KeySecret: provider.NewValue(key.SecretKey)},
 	}, nil
 }

@@ -29,6 +29,10 @@ type Backend struct {
 	// ObeysIDs makes Revoke end any credential of the account that has the ID of the
 	// Ref, whatever its name: a provider that trusts its caller. Set it before use.
 	ObeysIDs bool
+	// KeepsEnded makes the provider go on showing what was revoked or has expired, as
+	// Ended. Otherwise what was revoked is gone, and what has expired is Disabled until it
+	// is revoked. Set it before use.
+	KeepsEnded bool
 	// Token, if set, is the minting credential (key "token") that Connect insists
 	// on. Set it before use.
 	Token string
@@ -56,6 +60,7 @@ type credential struct {
 	remains  bool // without access
 	hidden   bool
 	disabled bool
+	ended    bool // revoked, and still shown
 	byHand   bool // made by a person: no API shows or ends it
 }
 
@@ -94,9 +99,9 @@ func (b *Backend) Reveal() {
 func (b *Backend) now() time.Time { return b.clock.Now().Add(b.skew) }
 
 // alive reports whether a credential gives access: it is not a remainder, not
-// switched off and has not ended. The lock is held.
+// switched off, not revoked and has not expired. The lock is held.
 func (b *Backend) alive(c *credential) bool {
-	return !c.remains && !c.disabled && (c.ExpiresAt.IsZero() || b.now().Before(c.ExpiresAt))
+	return !c.remains && !c.disabled && !c.ended && (c.ExpiresAt.IsZero() || b.now().Before(c.ExpiresAt))
 }
 
 // Live reports whether any credential of that name gives access, in any account.
@@ -179,8 +184,8 @@ func (b *Backend) State() string {
 	var lines []string
 	b.locked(func() {
 		for _, c := range b.credentials {
-			lines = append(lines, fmt.Sprintf("%s %s live=%t hidden=%t until=%s",
-				c.account, c.Name, b.alive(c), c.hidden, c.ExpiresAt.UTC().Format(time.RFC3339)))
+			lines = append(lines, fmt.Sprintf("%s %s %s hidden=%t until=%s",
+				c.account, c.Name, b.stateOf(c), c.hidden, c.ExpiresAt.UTC().Format(time.RFC3339)))
 		}
 		for _, h := range b.held {
 			lines = append(lines, fmt.Sprintf("%s %s %s in flight", h.call.Account, h.call.Verb, h.call.Name))

@@ -79,26 +79,26 @@ var brokenPowers = map[string]breach{
 		c.update = func(ctx context.Context, ref provider.Ref, r provider.MintRequest) (provider.Credential, error) {
 			out, err := c.Client.(provider.Updater).Update(ctx, ref, r)
 			if err != nil && ctx.Err() == nil {
-				return provider.Credential{Name: ref.Name, ID: ref.ID, Live: true, ExpiresAt: r.Grant.ExpiresAt}, nil
+				return provider.Credential{Name: ref.Name, ID: ref.ID, State: provider.Live, ExpiresAt: r.Grant.ExpiresAt}, nil
 			}
 			return out, err
 		}
 	}},
 	"update says what was asked for": {requirements: []string{"UpdateKeepsTheCredential"}, breaks: func(c *brokenClient) {
 		c.update = func(_ context.Context, ref provider.Ref, r provider.MintRequest) (provider.Credential, error) {
-			return provider.Credential{Name: ref.Name, ID: ref.ID, Live: true, ExpiresAt: r.Grant.ExpiresAt}, nil
+			return provider.Credential{Name: ref.Name, ID: ref.ID, State: provider.Live, ExpiresAt: r.Grant.ExpiresAt}, nil
 		}
 	}},
 	"mint waits for nobody": {which: "by hand", requirements: []string{"MintNeedsWhatIsHandedOver", "CancelledChecksEnd"}, breaks: func(c *brokenClient) {
 		c.mint = func(_ context.Context, r provider.MintRequest) (provider.Minted, error) {
-			return provider.Minted{Credential: provider.Credential{Name: r.Name, ID: r.HandedOver[fake.KeyID].Reveal(), Live: true}, Secret: r.HandedOver}, nil
+			return provider.Minted{Credential: provider.Credential{Name: r.Name, ID: r.HandedOver[fake.KeyID].Reveal(), State: provider.Live}, Secret: r.HandedOver}, nil
 		}
 	}},
 	"mint believes what is handed over": {which: "by hand", requirements: []string{"WrongKeysAreRejected"}, breaks: func(c *brokenClient) {
 		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 			out, err := c.Client.Mint(ctx, r)
 			if err != nil && ctx.Err() == nil && r.HandedOver != nil {
-				return provider.Minted{Credential: provider.Credential{Name: r.Name, ID: "an-id", Live: true}, Secret: r.HandedOver}, nil
+				return provider.Minted{Credential: provider.Credential{Name: r.Name, ID: "an-id", State: provider.Live}, Secret: r.HandedOver}, nil
 			}
 			return out, err
 		}

@@ -171,7 +171,7 @@ var broken = map[string]breach{
 		c.find = func(ctx context.Context, ref provider.Ref) (out []provider.Credential, _ error) {
 			found, err := c.Client.Find(ctx, ref)
 			for _, credential := range found {
-				if credential.Live {
+				if credential.State == provider.Live {
 					out = append(out, credential)
 				}
 			}

@@ -45,7 +45,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 	}
 	return provider.Minted{
 		Credential: provider.Credential{
-			Name: req.Name, ID: made.ID, Live: true, CreatedAt: made.CreatedAt, ExpiresAt: made.ExpiresAt,
+			Name: req.Name, ID: made.ID, State: provider.Live, CreatedAt: made.CreatedAt, ExpiresAt: made.ExpiresAt,
 		},
 		Secret: map[string]provider.Value{
 			KeyID: provider.NewValue(made.ID), KeySecret: provider.NewValue(made.secret),
@@ -56,7 +56,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 
 // create adds a credential. The lock is held.
 func (b *Backend) create(c *client, req provider.MintRequest, f Fault) (credential, error) {
-	if most := c.driver.Caps.MaxLive; most > 0 && len(b.of(c.account)) >= most {
+	if most := c.driver.Caps.MaxLive; most > 0 && len(b.occupying(c.account)) >= most {
 		return credential{}, &provider.Error{
 			Code: provider.CodeQuota, NotExecuted: true,
 			Message: fmt.Sprintf("the account has %d credentials and may not have more; delete one that is not needed", most),
@@ -115,7 +115,7 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 		err := b.do(ctx, call, func(Fault) error {
 			listed, _ := b.listed(c)
 			for _, m := range listed {
-				if owns(owner, m.owner) {
+				if owns(owner, m.owner) && b.stateOf(m).Occupies() {
 					found = append(found, b.show(m))
 				}
 			}
@@ -146,7 +146,7 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 	}
 	return b.do(ctx, call, func(Fault) error {
 		ended := append(b.selected(c, ref), b.obeyed(c, ref)...)
-		b.drop(func(m *credential) bool { return !m.byHand && slices.Contains(ended, m) })
+		b.end(func(m *credential) bool { return !m.byHand && slices.Contains(ended, m) })
 		if len(ended) == 0 {
 			return b.unseen(c, ref)
 		}

@@ -61,14 +61,25 @@ func (b *Backend) Delete(name string) {
 
 // Disable switches the credentials of a name off, in any account, as somebody
 // else does. They are still there.
-func (b *Backend) Disable(name string) {
+func (b *Backend) Disable(name string) { b.switched(name, true) }
+
+// Enable switches them on again.
+func (b *Backend) Enable(name string) { b.switched(name, false) }
+
+func (b *Backend) switched(name string, off bool) {
 	b.locked(func() {
 		for _, m := range b.credentials {
 			if m.Name == name {
-				m.disabled = true
+				m.disabled = off
 			}
 		}
 	})
+}
+
+// End revokes the credentials of a name, in any account, as somebody else does: with
+// KeepsEnded they are still shown.
+func (b *Backend) End(name string) {
+	b.locked(func() { b.end(func(m *credential) bool { return m.Name == name }) })
 }
 
 // Skew puts the provider's clock ahead, or behind.

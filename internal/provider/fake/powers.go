@@ -58,7 +58,7 @@ func (c *client) Occupied(ctx context.Context) ([]provider.Credential, error) {
 	b := c.backend
 	var out []provider.Credential
 	err := b.do(ctx, c.call(Occupied), func(Fault) error {
-		for _, m := range b.of(c.account) {
+		for _, m := range b.occupying(c.account) {
 			if !m.hidden {
 				out = append(out, b.show(m))
 			}

@@ -239,7 +239,7 @@ func TestDisabledIsStillThere(t *testing.T) {
 	}
 	d.Backend.Disable(name)
 	found, err := client.Find(t.Context(), provider.Ref{Name: name})
-	if err != nil || len(found) != 1 || found[0].Live || d.Backend.Live(name) {
+	if err != nil || len(found) != 1 || found[0].State != provider.Disabled || d.Backend.Live(name) {
 		t.Errorf("found %+v, error %v, live %t", found, err, d.Backend.Live(name))
 	}
 }

@@ -77,8 +77,36 @@ func (b *Backend) unseen(c *client, ref provider.Ref) error {
 // show is a credential as a client sees it.
 func (b *Backend) show(m *credential) provider.Credential {
 	out := m.Credential
-	out.Live = b.alive(m)
+	out.State = b.stateOf(m)
 	return out
+}
+
+// stateOf is the state of a credential.
+func (b *Backend) stateOf(m *credential) provider.State {
+	expired := !m.ExpiresAt.IsZero() && !b.now().Before(m.ExpiresAt)
+	switch {
+	case m.ended, expired && b.KeepsEnded:
+		return provider.Ended
+	case b.alive(m):
+		return provider.Live
+	}
+	return provider.Disabled
+}
+
+// occupying returns every credential of an account that takes up a slot.
+func (b *Backend) occupying(account string) []*credential {
+	return slices.DeleteFunc(b.of(account), func(m *credential) bool { return !b.stateOf(m).Occupies() })
+}
+
+// end revokes credentials: they are gone, or shown as Ended.
+func (b *Backend) end(match func(*credential) bool) {
+	if !b.KeepsEnded {
+		b.drop(match)
+		return
+	}
+	for _, m := range b.credentials {
+		m.ended = m.ended || match(m)
+	}
 }
 
 func (b *Backend) drop(match func(*credential) bool) {

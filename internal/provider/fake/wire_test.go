@@ -109,7 +109,7 @@ func (c *wireClient) Mint(ctx context.Context, req provider.MintRequest) (provid
 	if err := c.ask(ctx); err != nil {
 		if c.driver.careless.mints && ctx.Err() == nil {
 			return provider.Minted{
-				Credential: provider.Credential{Name: req.Name, ID: "an-id", Live: true},
+				Credential: provider.Credential{Name: req.Name, ID: "an-id", State: provider.Live},
 				Secret:     map[string]provider.Value{fake.KeyID: provider.NewValue("an-id"), fake.KeySecret: {}},
 			}, nil
 		}

@@ -98,7 +98,7 @@ func (c *client) takeOver(ctx context.Context, req provider.MintRequest) (provid
 		return provider.Minted{}, err
 	}
 	return provider.Minted{
-		Credential: provider.Credential{Name: req.Name, ID: handID(token), Live: true},
+		Credential: provider.Credential{Name: req.Name, ID: handID(token), State: provider.Live},
 		Secret:     map[string]provider.Value{KeyToken: token},
 	}, nil
 }

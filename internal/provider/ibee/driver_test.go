@@ -143,7 +143,7 @@ func TestMinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := provider.Credential{Name: req.Name, ID: "AKIA0000000000000001", Live: true, CreatedAt: start}
+	want := provider.Credential{Name: req.Name, ID: "AKIA0000000000000001", State: provider.Live, CreatedAt: start}
 	if diff := cmp.Diff(want, minted.Credential); diff != "" {
 		t.Errorf("-want +got (the provider ends nothing, so there is no expiry):\n%s", diff)
 	}

@@ -12,26 +12,26 @@ import (
 func (c *client) source() provider.Source {
 	return provider.Source{
 		Listed: window, Where: "in the portal",
-		List: func(ctx context.Context, _ string) ([]provider.Seen, error) {
+		List: func(ctx context.Context, _ string) ([]provider.Credential, error) {
 			listed, err := c.list(ctx)
 			if err != nil {
 				return nil, err
 			}
-			out := make([]provider.Seen, 0, len(listed))
+			out := make([]provider.Credential, 0, len(listed))
 			for _, one := range listed {
-				out = append(out, one.seen())
+				out = append(out, one.shown())
 			}
 			return out, nil
 		},
-		Get: func(ctx context.Context, id string) (provider.Seen, bool, error) {
+		Get: func(ctx context.Context, id string) (provider.Credential, bool, error) {
 			if madeByHand(id) { // the API shows no platform API token
-				return provider.Seen{}, false, nil
+				return provider.Credential{}, false, nil
 			}
 			got, err := c.get(ctx, id)
 			if err != nil || got == nil {
-				return provider.Seen{}, false, err
+				return provider.Credential{}, false, err
 			}
-			return got.seen(), true, nil
+			return got.shown(), true, nil
 		},
 	}
 }

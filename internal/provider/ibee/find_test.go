@@ -63,7 +63,7 @@ func TestOldNamesAreSettledByTheirID(t *testing.T) {
 	b.Crowd(ibeesim.Window)
 	for _, c := range []provider.Credential{first, second} {
 		found, err := client.Find(t.Context(), provider.Ref{Name: c.Name, ID: c.ID})
-		if err != nil || len(found) != 1 || found[0].ID != c.ID || !found[0].Live {
+		if err != nil || len(found) != 1 || found[0].ID != c.ID || found[0].State != provider.Live {
 			t.Errorf("got %+v and error %v, want %s", found, err, c.ID)
 		}
 	}
@@ -72,8 +72,8 @@ func TestOldNamesAreSettledByTheirID(t *testing.T) {
 	}
 	b.Delete(second.Name)
 	for _, c := range []provider.Credential{first, second} {
-		if found, err := client.Find(t.Context(), provider.Ref{Name: c.Name, ID: c.ID}); err != nil || len(found) != 0 {
-			t.Errorf("got %+v and error %v, want nothing", found, err)
+		if found, err := client.Find(t.Context(), provider.Ref{Name: c.Name, ID: c.ID}); err != nil || len(provider.Occupying(found)) != 0 {
+			t.Errorf("got %+v and error %v, want nothing that is not ended", found, err)
 		}
 	}
 }
@@ -85,8 +85,8 @@ func TestARevokedNameIsSettled(t *testing.T) {
 	b.Crowd(ibeesim.Window)
 	c := mint(t, client)
 	b.Revoke(c.Name)
-	if found, err := client.Find(t.Context(), provider.Ref{Name: c.Name}); err != nil || len(found) != 0 {
-		t.Errorf("Find: got %+v and error %v, want nothing", found, err)
+	if found, err := client.Find(t.Context(), provider.Ref{Name: c.Name}); err != nil || len(found) != 1 || found[0].State != provider.Ended {
+		t.Errorf("Find: got %+v and error %v, want what has ended", found, err)
 	}
 	for listed, err := range client.List(t.Context(), provider.Owner{Cluster: cluster}) {
 		t.Errorf("List yields %+v, %v", listed, err)
@@ -134,7 +134,7 @@ func TestUnknownStatusIsLive(t *testing.T) {
 		b.SetStatus(c.Name, status)
 		for _, ref := range []provider.Ref{{Name: c.Name}, {Name: c.Name, ID: c.ID}} {
 			found, err := client.Find(t.Context(), ref)
-			if err != nil || len(found) != 1 || !found[0].Live {
+			if err != nil || len(found) != 1 || found[0].State != provider.Live {
 				t.Errorf("status %q, %+v: got %+v and error %v, want it live", status, ref, found, err)
 			}
 		}

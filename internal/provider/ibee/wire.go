@@ -46,11 +46,11 @@ func (c credential) created() time.Time {
 }
 
 func (c credential) shown() provider.Credential {
-	return provider.Credential{Name: c.Name, ID: c.AccessKeyID, Live: c.live(), CreatedAt: c.created()}
-}
-
-func (c credential) seen() provider.Seen {
-	return provider.Seen{Credential: c.shown(), Ended: !c.live()}
+	out := provider.Credential{Name: c.Name, ID: c.AccessKeyID, State: provider.Live, CreatedAt: c.created()}
+	if !c.live() {
+		out.State = provider.Ended
+	}
+	return out
 }
 
 // accessKeyID is what an id may look like, so that it names one credential and

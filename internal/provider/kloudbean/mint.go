@@ -35,7 +35,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 		return provider.Minted{}, e
 	}
 	return provider.Minted{
-		Credential: provider.Credential{Name: req.Name, ID: keys.ID.Reveal(), Live: true},
+		Credential: provider.Credential{Name: req.Name, ID: keys.ID.Reveal(), State: provider.Live},
 		Secret:     map[string]provider.Value{KeyID: keys.ID, KeySecret: keys.Secret},
 	}, nil
 }

@@ -63,7 +63,7 @@ func TestMintTakesOverWhatWasMade(t *testing.T) {
 				t.Fatal(err)
 			}
 			id := w.Tokens()[0].AccessKeyID
-			want := provider.Credential{Name: req.Name, ID: id, Live: true}
+			want := provider.Credential{Name: req.Name, ID: id, State: provider.Live}
 			if diff := cmp.Diff(want, minted.Credential); diff != "" {
 				t.Errorf("credential (-want +got):\n%s", diff)
 			}

@@ -171,7 +171,7 @@ func TestDisabledKeysAreFoundAndNotLive(t *testing.T) {
 	minted := mint(t, client).Credential
 	s.Disable(minted.Name)
 	found, err := client.Find(t.Context(), provider.Ref{Name: minted.Name})
-	if err != nil || len(found) != 1 || found[0].Live || found[0].ID != minted.ID {
+	if err != nil || len(found) != 1 || found[0].State != provider.Disabled || found[0].ID != minted.ID {
 		t.Fatalf("found %+v, %v", found, err)
 	}
 	if _, err := client.(provider.Updater).Update(t.Context(), provider.Ref{Name: minted.Name, ID: minted.ID}, request(t)); err != nil {

@@ -12,23 +12,23 @@ import (
 // id that is not in the list is asked for all the same.
 func (c *client) source() provider.Source {
 	return provider.Source{
-		List: func(ctx context.Context, _ string) ([]provider.Seen, error) {
+		List: func(ctx context.Context, _ string) ([]provider.Credential, error) {
 			all, err := c.keys(ctx)
 			if err != nil {
 				return nil, err
 			}
-			out := make([]provider.Seen, 0, len(all))
+			out := make([]provider.Credential, 0, len(all))
 			for _, k := range all {
-				out = append(out, provider.Seen{Credential: k.credential(*k.Name)})
+				out = append(out, k.credential(*k.Name))
 			}
 			return out, nil
 		},
-		Get: func(ctx context.Context, id string) (provider.Seen, bool, error) {
+		Get: func(ctx context.Context, id string) (provider.Credential, bool, error) {
 			k, ok, err := c.get(ctx, id)
 			if err != nil || !ok {
-				return provider.Seen{}, false, err
+				return provider.Credential{}, false, err
 			}
-			return provider.Seen{Credential: k.credential(*k.Name)}, true, nil
+			return k.credential(*k.Name), true, nil
 		},
 	}
 }

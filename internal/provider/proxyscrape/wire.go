@@ -176,12 +176,17 @@ func (c *client) get(ctx context.Context, id string) (k key, ok bool, err error)
 
 func keyPath(id string) string { return keysPath + "/" + url.PathEscape(id) }
 
-// credential is a key as the operator sees it, under the name given at Mint.
+// credential is a key as the operator sees it, under the name given at Mint. A key that
+// is not active can be activated again; one that was deleted is no longer shown.
 func (k key) credential(name string) provider.Credential {
-	return provider.Credential{
-		Name: name, ID: k.ID, Live: k.Active == nil || *k.Active,
+	out := provider.Credential{
+		Name: name, ID: k.ID, State: provider.Live,
 		CreatedAt: k.CreatedAt.Time, ExpiresAt: k.ExpiresAt.Time,
 	}
+	if k.Active != nil && !*k.Active {
+		out.State = provider.Disabled
+	}
+	return out
 }
 
 // unclear is an answer that leaves in doubt what the request did.

@@ -18,7 +18,7 @@ func RestSettings(spec *v1alpha1.RestProvider) rest.Settings {
 		Expiry:     rest.Expiry{EnforcedBy: provider.Enforcer(spec.Expiry.EnforcedBy)},
 		Connection: texts(spec.Connection),
 		Credential: rest.Credential{
-			ID: string(spec.Credential.ID), Name: string(spec.Credential.Name), Live: string(spec.Credential.Live),
+			ID: string(spec.Credential.ID), Name: string(spec.Credential.Name), Live: string(spec.Credential.Live), Disabled: string(spec.Credential.Disabled),
 			CreatedAt: string(spec.Credential.CreatedAt), ExpiresAt: string(spec.Credential.ExpiresAt),
 		},
 		Mint:   rest.Mint{Request: restRequest(spec.Mint.RestRequest), Item: string(spec.Mint.Item), Secret: texts(spec.Mint.Secret)},

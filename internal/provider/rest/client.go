@@ -35,7 +35,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 	if err != nil {
 		return provider.Minted{}, err
 	}
-	out.Credential.Name, out.Credential.Live = req.Name, true
+	out.Credential.Name, out.Credential.State = req.Name, provider.Live
 	return out, nil
 }
 
@@ -122,8 +122,28 @@ func refData(ref provider.Ref) map[string]any {
 	return map[string]any{fieldName: ref.Name, fieldID: ref.ID}
 }
 
-// Occupied implements provider.Counter: everything in the account counts.
-func (c *client) Occupied(ctx context.Context) ([]provider.Credential, error) { return c.kept(ctx, "") }
+// Occupied implements provider.Counter: everything in the account counts that has not
+// Ended.
+func (c *client) Occupied(ctx context.Context) ([]provider.Credential, error) {
+	all, err := c.kept(ctx, "")
+	return provider.Occupying(all), err
+}
+
+// state is what credential.disabled and credential.live say. Disabled comes first: it
+// is the answer that keeps a credential in the ledger.
+func (c *client) state(ctx context.Context, vars map[string]any) (provider.State, error) {
+	if c.p.disabled != nil {
+		if off, err := c.p.disabled.truth(ctx, vars); err != nil || off {
+			return provider.Disabled, err
+		}
+	}
+	if c.p.live != nil {
+		if live, err := c.p.live.truth(ctx, vars); err != nil || !live {
+			return provider.Ended, err
+		}
+	}
+	return provider.Live, nil
+}
 
 // Update implements provider.Updater. What the provider accepted is read back,
 // because some accept a field and ignore it.

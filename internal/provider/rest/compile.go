@@ -24,7 +24,8 @@ type program struct {
 	account, get, update, probe             *call
 	accountID, permissions                  *expression
 	mintItem, getItem, items, next, applied *expression
-	id, name, live, createdAt, expiresAt    *expression
+	id, name, live, disabled                *expression
+	createdAt, expiresAt                    *expression
 	secret                                  map[string]*expression
 	word, inDoubt                           *expression
 }
@@ -80,6 +81,7 @@ func (p *program) expressions(c *compiler) {
 	p.id = c.expression("spec.rest.credential.id", s.Credential.ID, item, words)
 	p.name = c.expression("spec.rest.credential.name", s.Credential.Name, item, words)
 	p.live = c.expression("spec.rest.credential.live", s.Credential.Live, item, booleans)
+	p.disabled = c.expression("spec.rest.credential.disabled", s.Credential.Disabled, item, booleans)
 	p.createdAt = c.expression("spec.rest.credential.createdAt", s.Credential.CreatedAt, item, times)
 	p.expiresAt = c.expression("spec.rest.credential.expiresAt", s.Credential.ExpiresAt, item, times)
 	p.word = c.expression("spec.rest.error.word", s.Error.Word, answer, words)

@@ -21,19 +21,9 @@ const listing = "list the credentials"
 // source is what the vendor shows: its list, and each credential by its ID where
 // get is declared. The name is for a get that is by name.
 func (c *client) source(name string) provider.Source {
-	out := provider.Source{
-		Listed: c.p.settings.Limits.Listed, Where: "at the provider",
-		List: func(ctx context.Context, name string) ([]provider.Seen, error) {
-			found, err := c.kept(ctx, name)
-			all := make([]provider.Seen, 0, len(found))
-			for _, credential := range found {
-				all = append(all, provider.Seen{Credential: credential})
-			}
-			return all, err
-		},
-	}
+	out := provider.Source{Listed: c.p.settings.Limits.Listed, Where: "at the provider", List: c.kept}
 	if c.p.get != nil {
-		out.Get = func(ctx context.Context, id string) (provider.Seen, bool, error) {
+		out.Get = func(ctx context.Context, id string) (provider.Credential, bool, error) {
 			return c.known(ctx, provider.Ref{Name: name, ID: id})
 		}
 	}
@@ -46,7 +36,7 @@ func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credent
 }
 
 // known asks for one credential with get.
-func (c *client) known(ctx context.Context, ref provider.Ref) (provider.Seen, bool, error) {
+func (c *client) known(ctx context.Context, ref provider.Ref) (provider.Credential, bool, error) {
 	var found provider.Credential
 	err := c.show(ctx, ref, func(ctx context.Context, item any) (err error) {
 		if found, err = c.describe(ctx, map[string]any{varItem: item}, true); err != nil {
@@ -58,12 +48,12 @@ func (c *client) known(ctx context.Context, ref provider.Ref) (provider.Seen, bo
 		return nil
 	})
 	if errors.Is(err, errNone) {
-		return provider.Seen{}, false, nil
+		return provider.Credential{}, false, nil
 	}
 	if err != nil {
-		return provider.Seen{}, false, err
+		return provider.Credential{}, false, err
 	}
-	return provider.Seen{Credential: found}, true, nil
+	return found, true, nil
 }
 
 // errNone says that there is no such credential.
@@ -122,7 +112,7 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 				yield(provider.Credential{}, err)
 				return
 			}
-			if owner.Owns(credential.Name) && !yield(credential, nil) {
+			if credential.State.Occupies() && owner.Owns(credential.Name) && !yield(credential, nil) {
 				return
 			}
 		}
@@ -148,12 +138,17 @@ func (c *client) all(ctx context.Context, name string, cursor *provider.Cursor) 
 	}
 }
 
-// kept returns every credential that the vendor lists.
+// kept returns every credential that the vendor lists. What has Ended under another
+// name says nothing, and some vendors list that for ever: it is left out, unless the
+// length of the list decides whether it shows everything.
 func (c *client) kept(ctx context.Context, name string) ([]provider.Credential, error) {
 	var out []provider.Credential
 	for credential, err := range c.all(ctx, name, nil) {
 		if err != nil {
 			return nil, err
+		}
+		if !credential.State.Occupies() && credential.Name != name && c.p.settings.Limits.Listed == 0 {
+			continue
 		}
 		if out = append(out, credential); len(out) > maxElements {
 			return nil, unclear(listing, fmt.Sprintf("the list has more than %d elements", maxElements))
@@ -269,7 +264,7 @@ func (c *client) readPage(ctx context.Context, vars map[string]any, see look) (f
 // describe reads the properties of a credential. A new one may come without its
 // name; one that is shown later may not.
 func (c *client) describe(ctx context.Context, vars map[string]any, named bool) (provider.Credential, error) {
-	out := provider.Credential{Live: true}
+	out := provider.Credential{State: provider.Live}
 	var err error
 	if out.ID, err = c.p.id.word(ctx, vars); err != nil {
 		return provider.Credential{}, err
@@ -280,8 +275,8 @@ func (c *client) describe(ctx context.Context, vars map[string]any, named bool) 
 	if out.ID == "" && named {
 		return provider.Credential{}, fmt.Errorf("%s gives nothing", c.p.id.field)
 	}
-	if c.p.live != nil && named {
-		if out.Live, err = c.p.live.truth(ctx, vars); err != nil {
+	if named {
+		if out.State, err = c.state(ctx, vars); err != nil {
 			return provider.Credential{}, err
 		}
 	}

@@ -89,8 +89,13 @@ type Request struct {
 // Credential has an expression for each property of a credential, over item.
 type Credential struct {
 	ID, Name string
-	// Live, CreatedAt and ExpiresAt may be empty: live, and not told.
-	Live, CreatedAt, ExpiresAt string
+	// Live is true while it gives access; false: it has Ended, unless Disabled is true.
+	// Empty: it is Live.
+	Live string
+	// Disabled is true while it is switched off and can come back. Empty: that is never.
+	Disabled string
+	// CreatedAt and ExpiresAt may be empty: not told.
+	CreatedAt, ExpiresAt string
 }
 
 // Account is the request that tells whose credentials these are.
