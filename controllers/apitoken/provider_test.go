@@ -35,6 +35,23 @@ func TestProviderComesLate(t *testing.T) {
 	w.mints(1)
 }
 
+// TestNewGrantableScopesWakeApiTokens: the account can give more than before. Only the
+// provider's status tells of it, and nothing else would reconcile the ApiToken.
+func TestNewGrantableScopesWakeApiTokens(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.backend.GrantOnly("objectstorage:object-read-write")
+	w.createMinter()
+	w.createProvider()
+	w.start()
+	w.declare("training")
+	w.stalls("training", v1alpha1.ReasonScopeNotGrantable, "spec.scopes", "objectstorage:object-read-only")
+	w.backend.GrantOnly("objectstorage:object-read-only", "objectstorage:object-read-write")
+	w.editSecret("minter", func(s *corev1.Secret) { s.Data["note"] = []byte("have the provider checked again") })
+	w.ready("training")
+	w.uses("training")
+}
+
 // TestNamespaceNotAdmitted is not parallel: a ClusterTokenProvider is seen by the operators of all tests.
 func TestNamespaceNotAdmitted(t *testing.T) {
 	w := newEmptyWorld(t)

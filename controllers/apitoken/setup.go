@@ -7,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -112,25 +111,9 @@ func (r *Reconciler) requests(ctx context.Context, opts ...client.ListOption) []
 	return out
 }
 
-// providerWakes lets an event of a provider through only when its declaration,
-// its readiness or its account changed.
+// providerWakes drops the updates of a provider that change nothing an ApiToken waits for.
 func providerWakes() predicate.Predicate {
 	return predicate.Funcs{
-		UpdateFunc: func(e event.UpdateEvent) bool {
-			was, is := providerStatus(e.ObjectOld), providerStatus(e.ObjectNew)
-			return e.ObjectOld.GetGeneration() != e.ObjectNew.GetGeneration() ||
-				meta.IsStatusConditionTrue(was.Conditions, v1alpha1.ConditionReady) != meta.IsStatusConditionTrue(is.Conditions, v1alpha1.ConditionReady) ||
-				was.ObservedGeneration != is.ObservedGeneration || was.Account != is.Account
-		},
+		UpdateFunc: func(e event.UpdateEvent) bool { return connections.FactsDiffer(e.ObjectOld, e.ObjectNew) },
 	}
-}
-
-func providerStatus(o client.Object) v1alpha1.ProviderStatus {
-	switch p := o.(type) {
-	case *v1alpha1.TokenProvider:
-		return p.Status
-	case *v1alpha1.ClusterTokenProvider:
-		return p.Status
-	}
-	return v1alpha1.ProviderStatus{}
 }

@@ -104,16 +104,16 @@ var providerCases = map[string]nextCase{
 		says: []string{"own-active", other, "restore the old ones"},
 	},
 	"another account, operator ends credentials": {
-		reason: "Expiry enforced by the operator goes on: it is looked at when the credential ends.",
+		reason: "Expiry enforced by the operator goes on, and no event tells that the account is right again.",
 		given:  given(belongs(other), operatorEnds, expires(70*24*time.Hour), suspend),
 		rule:   "account-changed", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderAccountChanged,
-		after: rotationIn(expires(70 * 24 * time.Hour)),
+		after: plan.Recheck,
 		says:  []string{other, "restore the old ones"},
 	},
 	"another account, hard end ahead": {
 		reason: "The Secret is deleted at the hard end whatever the account.",
 		given:  given(belongs(other), endsIn(time.Hour)),
-		rule:   "account-changed", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderAccountChanged, after: time.Hour,
+		rule:   "account-changed", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderAccountChanged, after: plan.Recheck,
 		says: []string{other, "restore the old ones"},
 	},
 	"an old entry of another account": {
@@ -136,6 +136,13 @@ var refusalCases = map[string]nextCase{
 			Field: "spec.scopes[0]", Value: "billing:read-only", Message: "declare one of objectstorage:object-read-only"})),
 		rule: "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonScopeNotGrantable, after: never,
 		says: []string{"spec.scopes[0]", "billing:read-only", "declare one of"},
+	},
+	"hard end too far ahead": {
+		reason: "A hard end comes closer, and no event tells when it is close enough.",
+		given: given(unissued, live, endsIn(time.Hour), refusing(provider.Refusal{Reason: provider.RefusedLifetime,
+			Field: "spec.expiresAt", Value: "2030-01-31T00:00:00Z", Message: "declare an earlier one"})),
+		rule: "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonLifetimeTooLong, after: plan.Recheck,
+		says: []string{"spec.expiresAt", "declare an earlier one"},
 	},
 	"nothing wanted": {
 		reason: "A refusal of what is in use already changes nothing.",

@@ -170,7 +170,8 @@ func accountBlocked(o *Observation) (Decision, bool) {
 	if o.entry(e.Name) == nil {
 		message += fmt.Sprintf(", or delete Secret %q, which holds it", o.Secret.Name)
 	}
-	return stalled(v1alpha1.ReasonProviderAccountChanged, message, 0), true
+	// The account is that of the last connection, of which no event tells.
+	return stalled(v1alpha1.ReasonProviderAccountChanged, message, Recheck), true
 }
 
 // refusalReasons translates what a driver refuses.
@@ -200,7 +201,11 @@ func refused(o *Observation) (Decision, bool) {
 	if !known {
 		reason = v1alpha1.ReasonProviderRefused
 	}
-	return stalled(reason, fmt.Sprintf("%s: %s: %s", r.Field, r.Value, r.Message), 0), true
+	var after time.Duration
+	if r.Reason == provider.RefusedLifetime && o.Token.Spec.ExpiresAt != nil {
+		after = Recheck // a hard end that is too far ahead comes closer without an event
+	}
+	return stalled(reason, fmt.Sprintf("%s: %s: %s", r.Field, r.Value, r.Message), after), true
 }
 
 // ungrantable is the refusal of a scope that this account may not give, where

@@ -42,6 +42,7 @@ type Backend struct {
 	mu          sync.Mutex
 	skew        time.Duration
 	account     string
+	grantable   []string
 	credentials []*credential
 	made        int
 	calls       []Call
@@ -85,6 +86,10 @@ func (b *Backend) locked(f func()) {
 // UseAccount makes every later Connect return this account, which sees only
 // what was minted in it. Clients that are connected stay where they are.
 func (b *Backend) UseAccount(id string) { b.locked(func() { b.account = id }) }
+
+// GrantOnly makes every later Connect say that the account can give these scopes;
+// none: those of the driver's Capabilities.
+func (b *Backend) GrantOnly(scopes ...string) { b.locked(func() { b.grantable = scopes }) }
 
 // Reveal shows to Find and List what the fault Hide kept from them.
 func (b *Backend) Reveal() {

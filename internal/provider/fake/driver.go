@@ -69,7 +69,13 @@ func (d *Driver) Capabilities() provider.Capabilities { return d.Caps }
 func (d *Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
 	b := d.Backend
 	var account string
-	b.locked(func() { account = b.account })
+	scopes := d.Caps.Scopes
+	b.locked(func() {
+		account = b.account
+		if len(b.grantable) > 0 {
+			scopes = b.grantable
+		}
+	})
 	call := Call{Verb: Connect, Client: cfg.UserAgent, Account: account}
 	if err := b.do(ctx, call, func(Fault) error { return nil }); err != nil {
 		return nil, provider.Account{}, err
@@ -81,7 +87,7 @@ func (d *Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Cli
 		}
 	}
 	client := &client{driver: d, backend: b, config: cfg, account: account}
-	return client, provider.Account{ID: account, GrantableScopes: slices.Clone(d.Caps.Scopes)}, nil
+	return client, provider.Account{ID: account, GrantableScopes: slices.Clone(scopes)}, nil
 }
 
 // Validate implements provider.Validator: it refuses what Caps does not list.
