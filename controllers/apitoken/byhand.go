@@ -203,9 +203,40 @@ func (r *Reconciler) dropKept(ctx context.Context, p *pass) error {
 	return errors.Join(errs...)
 }
 
-// confirmEdit takes a person's word that the credential was edited.
+// confirmEdit tries a credential that a person says was edited, with the access that is
+// declared now. Only a credential that works counts as edited: a mistake in the edit would
+// otherwise be found by the workload. One that does not work is tried again every minute.
 func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) error {
-	return r.changed(ctx, p, nil)
+	conn, err := r.connect(ctx, p)
+	if err != nil {
+		return err
+	}
+	e := activeEntry(p)
+	values, _, ok, err := r.storedKey(ctx, p, e)
+	prober, can := conn.Client.(provider.Prober)
+	switch {
+	case err != nil:
+		return err
+	case !can:
+		return errors.New("this provider's driver cannot try a credential that was edited by hand")
+	case !ok:
+		return errSuperseded // the Secret has changed since it was read
+	}
+	accepted, err := prober.Accepts(ctx, values, plan.GrantOf(&p.token.Spec))
+	operation(p.facts.DriverType, "probe", err)
+	if accepted && err == nil {
+		return r.changed(ctx, p, nil)
+	}
+	why := "the provider does not accept it"
+	if err != nil {
+		if cause := provider.AsError(err); cause.Code != provider.CodeUnknown && cause.Code != provider.CodeInvalid {
+			return r.providerFailed(p, "probe", err) // the provider was not reached, or may not be asked now
+		}
+		why = provider.AsError(err).Message
+	}
+	return &personError{message: fmt.Sprintf(
+		"credential %s was edited, as an annotation says, and does not work as declared: %s. Correct it at the provider (%s); the operator tries it again every minute",
+		plan.Called(e), why, p.obs.Provider.Form.Edit)}
 }
 
 // republish puts a credential that was kept back into the Secret.

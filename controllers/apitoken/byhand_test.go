@@ -1,9 +1,11 @@
 package apitoken_test
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -235,6 +237,43 @@ func TestByHandEdit(t *testing.T) {
 	if got := w.secret("training").Annotations[v1alpha1.AnnotationFingerprint]; got != activeOf(token).Fingerprint {
 		t.Errorf("the Secret says %s", got)
 	}
+	w.mints(1)
+}
+
+// TestByHandEditIsTried: a credential that does not work after an edit is not confirmed
+// by a person's word, until it works.
+func TestByHandEditIsTried(t *testing.T) {
+	t.Parallel()
+	w := newPanelWorld(t)
+	w.declare("training")
+	w.handOver()
+	before := activeOf(w.ready("training"))
+	var refuses atomic.Bool
+	refuses.Store(true)
+	w.hook(func(_ context.Context, c fake.Call) fake.Fault {
+		if c.Verb == fake.Accepts && c.Phase == fake.Before && refuses.Load() {
+			return fake.Fault{Kind: fake.Reject}
+		}
+		return fake.Fault{}
+	})
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Restrictions.AllowedIPs = []v1alpha1.IPRange{"203.0.113.0/24"} })
+	w.asks(v1alpha1.ReasonEditCredential, "Panel > Edit", before.ID, v1alpha1.AnnotationEdited)
+	w.edit("training", func(t *v1alpha1.ApiToken) {
+		metav1.SetMetaDataAnnotation(&t.ObjectMeta, v1alpha1.AnnotationEdited, strconv.FormatInt(t.Generation, 10))
+	})
+	w.stalls("training", v1alpha1.ReasonActionRequired, before.ID, "does not work as declared", "Panel > Edit")
+	if e := activeOf(w.token("training")); e.Fingerprint != before.Fingerprint {
+		t.Errorf("the edit counts as confirmed: %+v", e)
+	}
+	refuses.Store(false)
+	w.until(func() string {
+		w.clock.Advance(2 * time.Minute)
+		w.poke("training")
+		if e := activeOf(w.token("training")); e.Name != before.Name || e.Fingerprint == before.Fingerprint {
+			return "the edit is not confirmed"
+		}
+		return ""
+	})
 	w.mints(1)
 }
 

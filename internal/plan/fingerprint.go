@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -17,13 +18,14 @@ import (
 // one fingerprint need no new credential.
 func Fingerprint(spec *v1alpha1.ApiTokenSpec) string {
 	g := GrantOf(spec)
+	spelled := func(ips []string) []string { return set(ips, canonicalIP) }
 	lifetime := Lifetime(spec).String()
 	if end, err := spec.HardEnd(); err != nil {
 		lifetime = err.Error() // no credential was issued for it
 	} else if !end.IsZero() {
 		lifetime = end.Format(time.RFC3339)
 	}
-	raw, err := json.Marshal([]any{g.Scopes, g.Buckets, g.AllowedIPs, g.DeniedIPs, g.Subaccounts, lifetime})
+	raw, err := json.Marshal([]any{g.Scopes, g.Buckets, spelled(g.AllowedIPs), spelled(g.DeniedIPs), g.Subaccounts, lifetime})
 	if err != nil {
 		return "" // strings always marshal
 	}
@@ -57,13 +59,15 @@ func Fixed(spec *v1alpha1.ApiTokenSpec, updates []provider.Field) string {
 	return Fingerprint(fixed)
 }
 
-// GrantOf is the declared access in one spelling: sorted sets, IPs canonical.
+// GrantOf is the declared access as sorted sets. IPs stay as they were declared: a form
+// shows them to a person, and a vendor may know only addresses or only ranges. Of
+// several spellings of one range it has one.
 func GrantOf(spec *v1alpha1.ApiTokenSpec) provider.Grant {
 	return provider.Grant{
 		Scopes:      set(spec.Scopes, nil),
 		Buckets:     set(spec.Buckets, nil),
-		AllowedIPs:  set(spec.Restrictions.AllowedIPs, canonicalIP),
-		DeniedIPs:   set(spec.Restrictions.DeniedIPs, canonicalIP),
+		AllowedIPs:  ranges(spec.Restrictions.AllowedIPs),
+		DeniedIPs:   ranges(spec.Restrictions.DeniedIPs),
 		Subaccounts: set(spec.Restrictions.Subaccounts, nil),
 	}
 }
@@ -80,6 +84,13 @@ func set[S ~string](values []S, canonical func(string) string) []string {
 	}
 	slices.Sort(out)
 	return slices.Compact(out)
+}
+
+// ranges returns each range once, as it was declared, in the order of their canonical forms.
+func ranges(declared []v1alpha1.IPRange) []string {
+	out := set(declared, nil)
+	slices.SortStableFunc(out, func(a, b string) int { return strings.Compare(canonicalIP(a), canonicalIP(b)) })
+	return slices.CompactFunc(out, func(a, b string) bool { return canonicalIP(a) == canonicalIP(b) })
 }
 
 // canonicalIP spells an address or a range in one way: an address as a range of

@@ -148,11 +148,27 @@ func TestGrantOf(t *testing.T) {
 	want := provider.Grant{
 		Scopes:      []string{"billing:read-only", "objectstorage:object-read-only"},
 		Buckets:     []string{"datasets", "models"},
-		AllowedIPs:  []string{"2001:db8::7/128", "203.0.113.0/24", "not an address"},
-		DeniedIPs:   []string{"203.0.113.9/32"},
+		AllowedIPs:  []string{"2001:db8::7", "203.0.113.0/24", "not an address"},
+		DeniedIPs:   []string{"203.0.113.9"},
 		Subaccounts: []string{"one", "two"},
 	}
 	if diff := cmp.Diff(want, plan.GrantOf(spec)); diff != "" {
-		t.Errorf("a driver gets sorted sets with IPs as ranges, and what is no IP as it was declared, for it to refuse; -want +got:\n%s", diff)
+		t.Errorf("a driver gets sorted sets with each range once, as it was declared; -want +got:\n%s", diff)
+	}
+}
+
+// TestGrantOfKeepsTheSpelling: an address stays an address, and the same range declared
+// in several spellings is one, whichever comes first.
+func TestGrantOfKeepsTheSpelling(t *testing.T) {
+	for _, declared := range [][]v1alpha1.IPRange{
+		{"203.0.113.7", "198.51.100.0/24", "203.0.113.7/32", "2001:DB8::1"},
+		{"203.0.113.7/32", "2001:DB8::1", "203.0.113.7", "198.51.100.0/24"},
+	} {
+		spec := full()
+		spec.Restrictions.AllowedIPs = declared
+		want := []string{"198.51.100.0/24", "2001:DB8::1", "203.0.113.7"}
+		if diff := cmp.Diff(want, plan.GrantOf(spec).AllowedIPs); diff != "" {
+			t.Errorf("%v: -want +got:\n%s", declared, diff)
+		}
 	}
 }

@@ -60,7 +60,7 @@ func republish(o *Observation) (Decision, bool) {
 	return progressing(Republish{Name: e.Name}, v1alpha1.ReasonPublishing, "putting the credential back into the Secret"), true
 }
 
-// confirmEdit takes a person's word for an edit at a provider without an API.
+// confirmEdit has a credential tried that a person says was edited, at a provider without an API.
 func confirmEdit(o *Observation) (Decision, bool) {
 	e := o.active()
 	if _, unknown := unreadable(o); unknown {

@@ -102,7 +102,11 @@ func (s *session) keys(ctx context.Context, t *v1alpha1.ApiToken, o handoverOpti
 			"or make the Secret as the message says", t.Spec.ProviderRef.Kind, t.Spec.ProviderRef.Name)
 	}
 	if o.file == "" {
-		return s.ask(form.Keys)
+		data, err := s.ask(form.Keys)
+		if err != nil {
+			return nil, err
+		}
+		return data, refuseKnownKey(facts.Driver, t, data)
 	}
 	data, err := readEnvFile(s.In, o.file)
 	if err != nil {
@@ -112,7 +116,10 @@ func (s *session) keys(ctx context.Context, t *v1alpha1.ApiToken, o handoverOpti
 	if c, ok := facts.Driver.(provider.Connector); ok {
 		beside = slices.Sorted(maps.Keys(c.Connection(facts.Config, plan.GrantOf(&t.Spec))))
 	}
-	return data, checkKeys(data, form.Keys, beside)
+	if err := checkKeys(data, form.Keys, beside); err != nil {
+		return nil, err
+	}
+	return data, refuseKnownKey(facts.Driver, t, data)
 }
 
 // ask prompts for each key without showing what is typed.
@@ -188,13 +195,18 @@ func (s *session) untilTaken(ctx context.Context, before *v1alpha1.ApiToken, tim
 			return false, refused("%s: %s", v1alpha1.ReasonHandoverRefused, why)
 		}
 		there, err := s.handoverThere(ctx, t)
-		if err != nil || there || !ready(t) {
+		if err != nil || there {
+			return false, err
+		}
+		// The operator deletes the Secret after it recorded a new credential, or because
+		// it has the key already. Only a status read after that tells which.
+		if t, err = s.token(ctx, t.Name); err != nil {
 			return false, err
 		}
 		if was, is := activeOf(before), activeOf(t); was != nil && is != nil && was.Name == is.Name {
-			return false, refused("credential %s is in use already: make another one at the provider, and hand that over", keyOf(is))
+			return false, sameKey(is)
 		}
-		return true, nil
+		return ready(t), nil
 	}
 	if err := s.follow(ctx, w); err != nil {
 		return err

@@ -128,6 +128,41 @@ func TestHandoverRefused(t *testing.T) {
 		"was handed over before and is replaced", "HandoverRefused: AWS_ACCESS_KEY_ID: it may write")
 }
 
+// TestHandoverOfTheSameKey: the key in use, or one that was in use, is refused at once,
+// and nothing is handed over.
+func TestHandoverOfTheSameKey(t *testing.T) {
+	for state, says := range map[v1alpha1.CredentialState]string{
+		v1alpha1.StateActive: "credential AKIABYHAND is in use already", v1alpha1.StateRetiring: "credential AKIABYHAND was handed over before",
+	} {
+		w := newHandoverWorld(t)
+		token := w.byHand("media")
+		token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: w.credential("media", 1), State: state, ID: "AKIABYHAND", ByHand: true, IssuedAt: ago(0)}}
+		w.ok(w.Status().Update(t.Context(), token))
+		w.types("AKIABYHAND", canary)
+		w.wants(w.run("handover", "media"), Refused, says, "make another one")
+		w.wants(w.with("AWS_ACCESS_KEY_ID=AKIABYHAND\nAWS_SECRET_ACCESS_KEY="+canary+"\n", "handover", "media", "--from-env-file=-"), Refused, says)
+		if w.handed("media") != nil {
+			t.Errorf("%s: a Secret was made all the same", state)
+		}
+	}
+}
+
+// TestHandoverThatTheOperatorHas: the ledger does not say the id of its key yet, so only
+// the operator can tell that it is the same. It deletes the Secret and goes on waiting.
+func TestHandoverThatTheOperatorHas(t *testing.T) {
+	w := newHandoverWorld(t)
+	token := w.byHand("media")
+	name := w.credential("media", 1)
+	token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: name, State: v1alpha1.StateActive, ByHand: true, IssuedAt: ago(0)}}
+	w.ok(w.Status().Update(t.Context(), token))
+	w.types("AKIABYHAND", canary)
+	w.operator(func() bool {
+		secret := w.handed("media")
+		return secret != nil && w.Delete(w.Context(), secret) == nil
+	})
+	w.wants(w.run("handover", "media", "--timeout=1m"), Refused, "credential "+name+" is in use already", "make another one")
+}
+
 func TestHandoverUsage(t *testing.T) {
 	w := newHandoverWorld(t)
 	w.byHand("media")

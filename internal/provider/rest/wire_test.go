@@ -258,7 +258,7 @@ func TestAnswers(t *testing.T) {
 		"no secret":                   {201, nil, `{"id":1}`, nil, provider.CodeUnknown, true, "spec.rest.mint.secret[token]"},
 		"an empty secret":             {201, nil, `{"id":1,"token":null}`, nil, provider.CodeUnknown, true, "spec.rest.mint.secret[token] gives nothing"},
 		"another name":                {201, nil, `{"id":1,"token":"CANARY","name":"other"}`, nil, provider.CodeUnknown, true, "another name"},
-		"ends later":                  {201, nil, `{"id":1,"token":"CANARY","ends":"2026-03-01T13:00:01Z"}`, nil, provider.CodeUnknown, true, "ends later than asked"},
+		"ends later":                  {201, nil, `{"id":1,"token":"CANARY","ends":"2026-03-01T13:00:01Z"}`, enforced, provider.CodeUnknown, true, "ends later than asked"},
 		"does not end":                {201, nil, `{"id":1,"token":"CANARY"}`, enforced, provider.CodeUnknown, true, "does not end"},
 		"ends at a word":              {201, nil, `{"id":1,"token":"CANARY","ends":"soon"}`, nil, provider.CodeUnknown, true, "spec.rest.credential.expiresAt"},
 		"a list":                      {201, nil, `[]`, nil, provider.CodeUnknown, true, "spec.rest.credential.id"},
