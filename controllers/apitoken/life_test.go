@@ -172,12 +172,8 @@ func TestSuspend(t *testing.T) {
 	second := activeOf(w.replaced("training", first)).Name
 
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
-	w.until(func() string {
-		if token := w.token("training"); token.Status.ObservedGeneration != token.Generation {
-			return "the suspension is not seen"
-		}
-		return ""
-	})
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "holds credential", "spec.suspend")
+	w.ready("training") // the Secret is as good as before
 	w.advance(2*time.Hour, "training")
 	w.onlyLive(second) // what is due is still revoked
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 2 })

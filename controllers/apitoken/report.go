@@ -110,7 +110,7 @@ func (r *Reconciler) describe(p *pass, next plan.Decision, failure error) {
 	s.ExpiryEnforcedBy = string(p.facts.Capabilities.ExpiryEnforcedBy)
 	s.ExpiresAt, s.RotatesAt, s.Effective = nil, nil, v1alpha1.EffectiveValues{}
 	lifetime := plan.Lifetime(spec)
-	if e := ready.Active; e != nil && !p.token.Spec.Suspend {
+	if e := ready.Active; e != nil && !spec.Suspend && !p.obs.Token.Deleting {
 		s.RotatesAt = timeOf(plan.RotationDue(string(p.token.UID), spec, &e.LedgerEntry))
 	}
 	if e := ready.Active; e != nil {
@@ -189,8 +189,8 @@ func (c conditions) summary(ready plan.Readiness, next plan.Decision) {
 		next.State, next.Reason, next.Message = plan.Stalled, was.Reason, was.Message
 	}
 	if ready.Ready {
-		c.set(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, fmt.Sprintf(
-			"Secret %q holds credential %s", c.p.token.SecretName(), plan.Called(&ready.Active.LedgerEntry)))
+		reason, message := c.holding(ready)
+		c.set(v1alpha1.ConditionReady, true, reason, message)
 	} else {
 		reason := next.Reason
 		if reason == v1alpha1.ReasonReady {
@@ -200,6 +200,16 @@ func (c conditions) summary(ready plan.Readiness, next plan.Decision) {
 	}
 	c.setOrRemove(v1alpha1.ConditionReconciling, next.State == plan.Progressing, next.Reason, next.Message)
 	c.setOrRemove(v1alpha1.ConditionStalled, next.State == plan.Stalled, next.Reason, next.Message)
+}
+
+// holding says what the Secret holds. The column STATUS of kubectl get is the reason
+// of Ready, so a suspended ApiToken has a reason of its own also while it is Ready.
+func (c conditions) holding(ready plan.Readiness) (reason, message string) {
+	message = fmt.Sprintf("Secret %q holds credential %s", c.p.token.SecretName(), plan.Called(&ready.Active.LedgerEntry))
+	if c.p.token.Spec.Suspend {
+		return v1alpha1.ReasonSuspended, message + "; while spec.suspend is true no other one replaces it"
+	}
+	return v1alpha1.ReasonReady, message
 }
 
 // still says what the workload has while the declaration is not met.

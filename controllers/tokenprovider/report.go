@@ -24,8 +24,6 @@ const (
 	countEvery = time.Minute
 	// troubleEvery is how often status.lastError may change.
 	troubleEvery = time.Minute
-	// maxMessage is the longest message that status.lastError takes, in characters.
-	maxMessage = 1024
 )
 
 // verdict is a finding in the terms of conditions.
@@ -52,9 +50,13 @@ func classify(err error) verdict {
 		return verdict{stalled: true, reason: v1alpha1.ReasonDriverMissing, message: sentence(e.Message) + " Run a version of the operator that has it."}
 	case e.Code == provider.CodeInvalid:
 		return verdict{stalled: true, reason: v1alpha1.ReasonInvalidSettings, message: sentence(e.Message)}
-	case e.Code == provider.CodeUnauthenticated, e.Code == provider.CodePermissionDenied:
+	case e.Code == provider.CodeUnauthenticated:
 		return verdict{stalled: true, reason: v1alpha1.ReasonCredentialsRejected,
 			message: sentence(e.Message) + " Put working credentials into the Secret of spec.credentialsSecretRef."}
+	case e.Code == provider.CodePermissionDenied:
+		// The credentials work: replacing them would not help.
+		return verdict{stalled: true, reason: v1alpha1.ReasonCredentialsRejected,
+			message: sentence(e.Message) + " Grant the missing right at the provider; it is noticed within 10 minutes."}
 	case e.Code == provider.CodeAccountBlocked:
 		return verdict{stalled: true, reason: v1alpha1.ReasonAccountBlocked,
 			message: sentence(e.Message) + " Settle it at the provider; it is noticed within 10 minutes."}
@@ -144,9 +146,8 @@ func (r *Reconciler) trouble(o connections.Object) (*v1alpha1.ProviderError, tim
 	if last == nil {
 		return shown, 0
 	}
-	message := []rune(last.Message)
 	now := &v1alpha1.ProviderError{At: metav1.NewTime(last.At.UTC().Truncate(time.Second)), Operation: last.Operation,
-		Code: string(last.Code), Message: string(message[:min(len(message), maxMessage)])}
+		Code: string(last.Code), Message: v1alpha1.CutMessage(last.Message)}
 	if equality.Semantic.DeepEqual(shown, now) {
 		return shown, 0
 	}

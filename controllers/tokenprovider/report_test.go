@@ -77,6 +77,18 @@ func TestClassify(t *testing.T) {
 	}
 }
 
+// TestWrongCredentialsAndMissingRightsAreToldApart: working credentials that lack a
+// right are not to be replaced.
+func TestWrongCredentialsAndMissingRightsAreToldApart(t *testing.T) {
+	const replace = "Put working credentials"
+	for code, want := range map[provider.Code]bool{provider.CodeUnauthenticated: true, provider.CodePermissionDenied: false} {
+		got := classify(&provider.Error{Code: code, Message: "it failed"})
+		if strings.Contains(got.message, replace) != want {
+			t.Errorf("%s: the message is %q", code, got.message)
+		}
+	}
+}
+
 func TestPause(t *testing.T) {
 	down := &provider.Error{Code: provider.CodeUnavailable}
 	tests := map[string]struct {
@@ -232,8 +244,8 @@ func TestTrouble(t *testing.T) {
 		t.Errorf("within the minute it shows %+v and looks again after %s", kept, wait)
 	}
 	c.advance(troubleEvery)
-	if shown, wait = r.trouble(o); shown.Message != strings.Repeat("é", 1024) || wait != 0 {
-		t.Errorf("after the minute it shows %d bytes and waits %s", len(shown.Message), wait)
+	if shown, wait = r.trouble(o); shown.Message != v1alpha1.CutMessage(strings.Repeat("é", 2000)) || wait != 0 {
+		t.Errorf("after the minute it shows %q and waits %s", shown.Message, wait)
 	}
 	r.memory.forget(o.Key())
 	if _, ok := r.memory.troubledAt(o.Key()); ok {

@@ -3,7 +3,6 @@ package plugin
 import (
 	"context"
 	"fmt"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/provider"
 )
 
 // importOptions are the flags of import.
@@ -81,8 +81,8 @@ func guessFrom(secret *corev1.Secret) guess {
 	slices.Sort(g.keys)
 	g.aws = slices.ContainsFunc(accessKeys, func(key string) bool { _, ok := secret.Data[key]; return ok })
 	g.endpoint = setting(secret, endpointKeys, func(v string) bool {
-		u, err := url.Parse(v)
-		return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && u.RawQuery == ""
+		_, err := provider.Endpoint("it", v)
+		return err == nil
 	})
 	g.region = setting(secret, regionKeys, regionName.MatchString)
 	g.bucket = setting(secret, bucketKeys, bucketName.MatchString)

@@ -132,7 +132,7 @@ func (s *session) printList(tokens []v1alpha1.ApiToken, o listOptions, wide bool
 		}
 		row := []any{
 			t.Name, readyWord(t), reasonOf(t), t.Spec.ProviderRef.Name, join(t.Spec.Scopes), until(t.Status.ExpiresAt, now),
-			until(t.Status.RotatesAt, now), t.SecretName(), key, len(t.Status.Credentials),
+			until(rotatesAt(t), now), t.SecretName(), key, len(t.Status.Credentials),
 		}
 		if o.all {
 			row = append([]any{t.Namespace}, row...)
@@ -140,6 +140,15 @@ func (s *session) printList(tokens []v1alpha1.ApiToken, o listOptions, wide bool
 		rows = append(rows, row)
 	}
 	return o.out.table(s.Out, wide, columns(names...), rows)
+}
+
+// rotatesAt is when the published credential is replaced; nil while the ApiToken is
+// deleted, also where the operator has not written its status since.
+func rotatesAt(t *v1alpha1.ApiToken) *metav1.Time {
+	if !t.DeletionTimestamp.IsZero() {
+		return nil
+	}
+	return t.Status.RotatesAt
 }
 
 // ready reports whether the Secret holds a live credential for this generation.

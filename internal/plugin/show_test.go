@@ -115,6 +115,24 @@ func testPrograms(w *world) {
 	}
 }
 
+// TestNothingRotatesWhileDeleting: whatever the status says, an ApiToken that is being
+// deleted is not rotated.
+func TestNothingRotatesWhileDeleting(t *testing.T) {
+	w := newWorld(t, "")
+	w.provider("object-store")
+	token := w.ready(w.token("one", func(t *v1alpha1.ApiToken) { t.Finalizers = []string{v1alpha1.Finalizer} }))
+	if out := w.wants(w.run("list"), OK).out; !strings.Contains(out, "in 49d") {
+		t.Fatalf("the list does not say when it is rotated:\n%s", out)
+	}
+	w.ok(w.Delete(t.Context(), token))
+	if out := w.wants(w.run("list"), OK, v1alpha1.ReasonDeleting).out; strings.Contains(out, "in 49d") {
+		t.Errorf("the list says that it is rotated:\n%s", out)
+	}
+	if out := w.run("status", "one").out; strings.Contains(out, "rotates") {
+		t.Errorf("the status says that it is rotated:\n%s", out)
+	}
+}
+
 // TestUsage: a wrong command line is told from what went wrong, and does nothing.
 func TestUsage(t *testing.T) {
 	w := newWorld(t, "")

@@ -86,7 +86,7 @@ func (s *session) tokenView(ctx context.Context, t *v1alpha1.ApiToken) (tokenVie
 	v := tokenView{
 		Metadata: nameView{t.Namespace, t.Name}, Ready: ready(t), State: stateOf(t), Reason: reasonOf(t),
 		Description: t.Spec.Description, Scopes: t.Spec.Scopes, Buckets: t.Spec.Buckets, Restrictions: t.Spec.Restrictions,
-		Secret: t.SecretName(), ExpiresAt: t.Status.ExpiresAt, EndedBy: t.Status.ExpiryEnforcedBy, RotatesAt: t.Status.RotatesAt,
+		Secret: t.SecretName(), ExpiresAt: t.Status.ExpiresAt, EndedBy: t.Status.ExpiryEnforcedBy, RotatesAt: rotatesAt(t),
 		EndsAt: hardEnd(t), Deletion: t.Spec.DeletionPolicy, LastGap: t.Status.LastGap,
 		Credentials: credentialViews(t.Status.Credentials), Next: nextSteps(t, now), Problems: problems(t),
 	}

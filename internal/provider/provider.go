@@ -9,6 +9,7 @@ import (
 	"iter"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -273,12 +274,13 @@ type Ref struct {
 }
 
 // S3Connection returns the environment that S3 SDKs read, without credentials.
-// An empty endpoint means AWS itself and sets no endpoint keys. The names are
+// An empty endpoint means AWS itself and sets no endpoint keys. It is published
+// without a slash at its end, since clients append the bucket to it. The names are
 // those of the AWS SDKs (docs.aws.amazon.com/sdkref, "Service-specific
 // endpoints"); AWS_DEFAULT_REGION is the one boto reads.
 func S3Connection(endpoint, region string, buckets []string) map[string]string {
 	out := map[string]string{"AWS_REGION": region, "AWS_DEFAULT_REGION": region}
-	if endpoint != "" {
+	if endpoint = strings.TrimRight(endpoint, "/"); endpoint != "" {
 		out["AWS_ENDPOINT_URL"] = endpoint
 		out["AWS_ENDPOINT_URL_S3"] = endpoint
 	}

@@ -41,10 +41,8 @@ type Options struct {
 
 // CheckEndpoint reports whether spans can be sent to an endpoint.
 func CheckEndpoint(endpoint string) error {
-	u, err := url.Parse(endpoint)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		// The value is not repeated: whoever wrote a password into it would find it in a log.
-		return errors.New("it is not the URL of a collector: write http:// or https://, a host and a port, " +
+	if _, err := provider.Endpoint("it", endpoint); err != nil {
+		return errors.New("it is not the URL of a collector: write http:// or https://, a host and a port from 1 to 65535, " +
 			"without user, query or fragment, for example http://otel-collector.observability:4318; headers go into OTEL_EXPORTER_OTLP_HEADERS")
 	}
 	return nil

@@ -150,7 +150,7 @@ func TestEndpoints(t *testing.T) {
 			t.Errorf("%s: %v", good, err)
 		}
 	}
-	for _, bad := range []string{"", "collector:4318", "grpc://collector:4317", "http://", "http://user:" + canary + "@collector:4318", "http://c?x=1", "http://c#x", "http://c:x"} {
+	for _, bad := range []string{"", "collector:4318", "grpc://collector:4317", "http://", "http://user:" + canary + "@collector:4318", "http://c?x=1", "http://c#x", "http://c:x", "http://:4318", "http://c:70000"} {
 		err := CheckEndpoint(bad)
 		if err == nil {
 			t.Errorf("%s is accepted", bad)

@@ -140,8 +140,8 @@ func (p *proxied) RoundTrip(req *http.Request) (*http.Response, error) {
 // ParseProxy reads the URL of a proxy.
 func ParseProxy(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" {
-		return nil, fmt.Errorf("%q is not the URL of a proxy, such as http://proxy.example.com:3128", redacted(s))
+	if err != nil || u.Opaque != "" || provider.CheckHost(u) != "" {
+		return nil, fmt.Errorf("%q is not the URL of a proxy, such as http://proxy.example.com:3128; its port is from 1 to 65535", redacted(s))
 	}
 	switch u.Scheme {
 	case "http", "https", "socks5", "socks5h":

@@ -189,7 +189,7 @@ func TestProxies(t *testing.T) {
 	if _, err := direct.cluster.(*http.Transport).Proxy(req); (err == nil) != (wantErr == nil) {
 		t.Errorf("the proxy of the environment: %v, want %v", err, wantErr)
 	}
-	for _, bad := range []string{"proxy.example.com:3128", "ftp://proxy.example.com", "://", "http://user:CANARY@"} {
+	for _, bad := range []string{"proxy.example.com:3128", "ftp://proxy.example.com", "://", "http://user:CANARY@", "http://:3128", "http://user:CANARY@proxy:70000"} {
 		if _, err := ParseProxy(bad); err == nil || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%q: %v", bad, err)
 		}

@@ -90,28 +90,10 @@ func settingsOf(cfg provider.Config) (Settings, error) {
 	if s.Region == "" {
 		s.Region = defaultRegion
 	}
-	if err := checkEndpoint("spec.aws.iamEndpoint", s.IAMEndpoint); err != nil {
-		return Settings{}, err
-	}
-	if err := checkEndpoint("spec.aws.s3Endpoint", s.S3Endpoint); err != nil {
+	if err := provider.CheckEndpoints("spec.aws.iamEndpoint", s.IAMEndpoint, "spec.aws.s3Endpoint", s.S3Endpoint); err != nil {
 		return Settings{}, err
 	}
 	return s, nil
-}
-
-// checkEndpoint returns nil for no endpoint and for a URL that requests can be sent to.
-func checkEndpoint(field, value string) error {
-	if value == "" {
-		return nil
-	}
-	u, err := url.Parse(value)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return invalid(field + " is not the URL of a server; write it as https://iam.example.com")
-	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return invalid(field + " may have a scheme, a host and a path, and nothing else")
-	}
-	return nil
 }
 
 // atAWS reports whether IAM is AWS's own.

@@ -118,7 +118,7 @@ func settingsOf(cfg provider.Config) (Settings, error) {
 		// Of https://github.com/crusoecloud/crusoe-metrics-exporter (its tests).
 		s.S3Endpoint = "https://object." + s.Location + ".crusoecloudcompute.com"
 	}
-	if _, err := httpapi.New("spec.crusoe.s3Endpoint", s.S3Endpoint, provider.Config{}); err != nil {
+	if err := provider.CheckEndpoints("spec.crusoe.endpoint", s.Endpoint, "spec.crusoe.s3Endpoint", s.S3Endpoint); err != nil {
 		return Settings{}, err
 	}
 	return s, nil

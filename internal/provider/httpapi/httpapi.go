@@ -73,14 +73,10 @@ func (a Answer) JSON(v any) bool { return json.Unmarshal(a.Body, v) == nil }
 
 // New returns the API at an endpoint. The field names the endpoint in errors.
 func New(field, endpoint string, cfg provider.Config) (*API, error) {
-	base, err := url.Parse(endpoint)
-	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
-		return nil, provider.Invalid(field + " is not the URL of a server; write it as https://api.example.com")
+	base, err := provider.Endpoint(field, endpoint)
+	if err != nil {
+		return nil, err
 	}
-	if base.User != nil || base.RawQuery != "" || base.Fragment != "" {
-		return nil, provider.Invalid(field + " may have a scheme, a host and a path, and nothing else")
-	}
-	base.Path = strings.TrimSuffix(base.Path, "/")
 	return &API{Base: base, HTTP: bounded.HTTP(cfg.HTTP), UserAgent: cfg.UserAgent}, nil
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
 // Type is the name of the driver's block in a provider's spec.
@@ -101,7 +100,7 @@ func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]
 		return nil
 	}
 	if billingOnly(grant) {
-		return map[string]string{"IBEE_WORKSPACE_ID": s.WorkspaceID, "IBEE_ENDPOINT": s.Endpoint}
+		return map[string]string{"IBEE_WORKSPACE_ID": s.WorkspaceID, "IBEE_ENDPOINT": strings.TrimRight(s.Endpoint, "/")}
 	}
 	return provider.S3Connection(s.S3Endpoint, s3Region, grant.Buckets)
 }
@@ -124,10 +123,8 @@ func settingsOf(cfg provider.Config) (Settings, error) {
 	if s.S3Endpoint == "" {
 		s.S3Endpoint = "https://" + s.WorkspaceID + ".blob.ibeestorage.com"
 	}
-	for field, endpoint := range map[string]string{"spec.ibee.endpoint": s.Endpoint, "spec.ibee.s3Endpoint": s.S3Endpoint} {
-		if _, err := httpapi.New(field, endpoint, cfg); err != nil {
-			return Settings{}, err
-		}
+	if err := provider.CheckEndpoints("spec.ibee.endpoint", s.Endpoint, "spec.ibee.s3Endpoint", s.S3Endpoint); err != nil {
+		return Settings{}, err
 	}
 	return s, nil
 }

@@ -114,13 +114,13 @@ func settingsOf(cfg provider.Config) (Settings, error) {
 	if s.Region == "" {
 		s.Region = DefaultRegion
 	}
-	u, err := url.Parse(s.S3Endpoint)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return Settings{}, provider.Invalid("spec.kloudbean.s3Endpoint is not the URL of a server; copy the Endpoint URL that the panel shows with a key, such as https://s3.kloudbean.com")
+	u, err := provider.Endpoint("spec.kloudbean.s3Endpoint", s.S3Endpoint)
+	if err != nil {
+		e := provider.AsError(err)
+		e.Message += ". Copy the Endpoint URL that the panel shows with a key, such as https://s3.kloudbean.com"
+		return Settings{}, e
 	}
-	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return Settings{}, provider.Invalid("spec.kloudbean.s3Endpoint may have a scheme, a host and a path, and nothing else")
-	}
+	s.S3Endpoint = u.String()
 	return s, nil
 }
 
@@ -135,25 +135,12 @@ func (s Settings) host() string {
 
 // sameEndpoint reports whether two URLs name the same server and path.
 func sameEndpoint(a, b string) bool {
-	first, err := canonicalEndpoint(a)
+	first, err := provider.Endpoint("", a)
 	if err != nil {
 		return false
 	}
-	second, err := canonicalEndpoint(b)
-	return err == nil && first == second
-}
-
-func canonicalEndpoint(s string) (string, error) {
-	u, err := url.Parse(s)
-	if err != nil {
-		return "", err
-	}
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-	}
-	rest := url.URL{User: u.User, Path: strings.TrimSuffix(u.Path, "/"), RawQuery: u.RawQuery, Fragment: u.Fragment}
-	return u.Scheme + "://" + strings.ToLower(u.Hostname()) + ":" + port + rest.String(), nil
+	second, err := provider.Endpoint("", b)
+	return err == nil && first.Scheme == second.Scheme && first.Path == second.Path && provider.HostPort(a) == provider.HostPort(b)
 }
 
 // grantable returns every scope, sorted.
