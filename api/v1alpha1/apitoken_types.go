@@ -238,19 +238,19 @@ type SecretTarget struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=15
 	// +kubebuilder:validation:XValidation:rule=`!self.exists(k, k.startsWith('apitoken.dev/'))`,message=`keys that begin with apitoken.dev/ are kept for the operator itself: remove or rename them`
-	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$'))`,message=`a key is a name, such as team, or a DNS name, a slash and a name, such as example.com/team: at most 63 letters, digits, _ . or -, beginning and ending with a letter or digit`
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$') && !k.matches('([.][.-]|-[.]).*/'))`,message=`a key is a name, such as team, or a DNS name, a slash and a name, such as example.com/team: the name has at most 63 letters, digits, _ . or -, the DNS name at most 253 lower-case letters, digits, - and ., and each part between dots begins and ends with a letter or digit`
 	// +kubebuilder:validation:XValidation:rule=`self.all(k, self[k].size() <= 63 && !self[k].matches(r'[^\w.-]') && !['.', '_', '-'].exists(c, self[k].startsWith(c) || self[k].endsWith(c)))`,message=`a label value has at most 63 letters, digits, _ . or -, and begins and ends with a letter or digit; put any other text into an annotation`
 	Labels map[string]string `json:"labels,omitempty"`
 
-	// annotations put on the Secret, at most 32 of at most 2048 characters, for example
+	// annotations put on the Secret, at most 32 of at most 1792 characters, for example
 	// reloader.stakater.com/match: "true". The prefix apitoken.dev/ is kept for
 	// the operator. Changing them issues nothing; one that is removed here is
 	// removed from the Secret.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	// +kubebuilder:validation:XValidation:rule=`!self.exists(k, k.startsWith('apitoken.dev/'))`,message=`keys that begin with apitoken.dev/ are kept for the operator itself: remove or rename them`
-	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$'))`,message=`a key is a name, such as team, or a DNS name, a slash and a name, such as example.com/team: at most 63 letters, digits, _ . or -, beginning and ending with a letter or digit`
-	// +kubebuilder:validation:XValidation:rule=`self.all(k, self[k].size() <= 2048)`,message=`an annotation value has at most 2048 characters: put longer text into a ConfigMap`
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$') && !k.matches('([.][.-]|-[.]).*/'))`,message=`a key is a name, such as team, or a DNS name, a slash and a name, such as example.com/team: the name has at most 63 letters, digits, _ . or -, the DNS name at most 253 letters, digits, - and ., and each part between dots begins and ends with a letter or digit`
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, self[k].size() <= 1792)`,message=`an annotation value has at most 1792 characters: put longer text into a ConfigMap`
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 

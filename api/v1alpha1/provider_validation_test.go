@@ -281,6 +281,8 @@ var notEndpoints = map[string]string{
 	"with a fragment":    "https://api.example.com/#x",
 	"with a blank":       "https://api.example.com /v1",
 	"a port that is not": "https://api.example.com:https",
+	"a port too high":    "https://api.example.com:65536",
+	"a port and no host": "https://:9000/v1",
 }
 
 // valueCases: the fields of the blocks, one by one. Those of aws are in

@@ -15,7 +15,7 @@ type IBEEProvider struct {
 	// change while credentials are live.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port and a path, without user, query or fragment, for example https://api.ibee.ai/v1'`
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://api.ibee.ai/v1'`
 	Endpoint string `json:"endpoint,omitempty"`
 
 	// s3Endpoint is the URL that workloads find in their Secret;
@@ -23,7 +23,7 @@ type IBEEProvider struct {
 	// Secrets and issues nothing.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port and a path, without user, query or fragment, for example https://42.blob.ibeestorage.com'`
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://42.blob.ibeestorage.com'`
 	S3Endpoint string `json:"s3Endpoint,omitempty"`
 
 	// caBundle is PEM text of the private CAs that the certificate of the API
@@ -56,7 +56,7 @@ type CrusoeProvider struct {
 	// cannot change while credentials are live.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port and a path, without user, query or fragment, for example https://api.cloud.crusoe.ai/v1'`
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://api.cloud.crusoe.ai/v1'`
 	Endpoint string `json:"endpoint,omitempty"`
 
 	// s3Endpoint is the URL that workloads find in their Secret;
@@ -64,7 +64,7 @@ type CrusoeProvider struct {
 	// updates the Secrets and issues nothing.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port and a path, without user, query or fragment, for example https://object.us-east1-a.crusoecloudcompute.com'`
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://object.us-east1-a.crusoecloudcompute.com'`
 	S3Endpoint string `json:"s3Endpoint,omitempty"`
 
 	// caBundle is PEM text of the private CAs that the certificate of the API
@@ -83,7 +83,7 @@ type ProxyScrapeProvider struct {
 	// cannot change while credentials are live.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port and a path, without user, query or fragment, for example https://api.proxyscrape.com'`
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://api.proxyscrape.com'`
 	Endpoint string `json:"endpoint,omitempty"`
 
 	// caBundle is PEM text of the private CAs that the certificate of the API
@@ -103,7 +103,7 @@ type KloudBeanProvider struct {
 	// their Secret. It cannot change while credentials are live.
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`isURL(self) && self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$')`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port and a path, without user, query or fragment, for example https://s3.kloudbean.com'`
+	// +kubebuilder:validation:XValidation:rule=`isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$')`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://s3.kloudbean.com'`
 	S3Endpoint string `json:"s3Endpoint"`
 
 	// region that requests are signed for and that workloads find in their Secret as

@@ -71,7 +71,7 @@ type AWSProvider struct {
 	// come back over it. It cannot change while credentials are live.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port and a path, without user, query or fragment, for example https://iam.example.com; absent: AWS itself'`
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://iam.example.com; absent: AWS itself'`
 	IAMEndpoint string `json:"iamEndpoint,omitempty"`
 
 	// s3Endpoint is the http or https URL that workloads find in their Secret as
@@ -79,7 +79,7 @@ type AWSProvider struct {
 	// absent. Changing it updates the Secrets and issues nothing.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches('^https?://[^/?#@ ]+(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port and a path, without user, query or fragment, for example https://s3.example.com; absent: AWS itself'`
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://s3.example.com; absent: AWS itself'`
 	S3Endpoint string `json:"s3Endpoint,omitempty"`
 
 	// region that workloads find in their Secret as AWS_REGION; us-east-1 when

@@ -34,6 +34,8 @@ func TestAPIServer(t *testing.T) {
 	})
 	t.Run("ClusterTokenProvider changes", func(t *testing.T) { testChange(t, c, clusterTokenProvider(), providerChanges) })
 	t.Run("driver blocks", func(t *testing.T) { testDriverBlocks(t, c) })
+	t.Run("what goes into a Secret", func(t *testing.T) { testSecretsAgree(t, c) })
+	t.Run("endpoints", func(t *testing.T) { testEndpointsAgree(t, c) })
 	t.Run("columns", func(t *testing.T) { testColumns(t, env) })
 	t.Run("samples", func(t *testing.T) { testSamples(t, c) })
 }
