@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/trim"
 )
@@ -49,13 +49,13 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 	case plan.Republish:
 		return r.republish(ctx, p)
 	case plan.GiveUp:
-		return r.giveUp(p, a)
+		giveUp(p, a)
 	case plan.TryPublish:
 		return r.tryPublish(ctx, p)
 	case plan.BeginRevoke:
-		return r.retire(p, a.Names...)
+		ledger.Retire(&p.token.Status, p.obs.Now, a.Names...)
 	case plan.Retire:
-		return r.retire(p, a.Name)
+		ledger.Retire(&p.token.Status, p.obs.Now, a.Name)
 	case plan.Revoke:
 		return r.revoke(ctx, p, a.Names)
 	case plan.SyncSecret:
@@ -63,9 +63,10 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 	case plan.DeleteSecret:
 		return r.deleteSecret(ctx, p)
 	case plan.ReadSecret, plan.FindRestored, plan.CountSlots, plan.Wait:
-		return nil
+	default:
+		return fmt.Errorf("no way to carry out %T", d.Action)
 	}
-	return fmt.Errorf("no way to carry out %T", d.Action)
+	return nil
 }
 
 // errSuperseded says that somebody else changed the object first: nothing was
@@ -151,13 +152,12 @@ func alsoRetained(p *pass) string {
 }
 
 // adopt makes an attempt Active whose credential the Secret holds.
-func (r *Reconciler) adopt(p *pass, name string, terms plan.Terms) error {
-	e := p.entry(name)
-	if e == nil {
+func (r *Reconciler) adopt(p *pass, name string, terms ledger.Terms) error {
+	if p.entry(name) == nil {
 		return fmt.Errorf("credential %s is not in the ledger", name)
 	}
-	take(e, terms)
-	r.activate(p, e)
+	ledger.Adopt(&p.token.Status, name, terms)
+	r.activate(p, name)
 	p.event(eventAdopted, "Adopt", "credential %s of an interrupted attempt is in the Secret and in use", name)
 	return nil
 }
@@ -166,15 +166,12 @@ func (r *Reconciler) adopt(p *pass, name string, terms plan.Terms) error {
 const issueRestored = "Restored"
 
 // adoptRestored makes the Secret's credential the first entry of a lost ledger.
-func (r *Reconciler) adoptRestored(p *pass, name string, terms plan.Terms) error {
-	entry := v1alpha1.LedgerEntry{
-		Name: name, State: v1alpha1.StateMinting, Account: terms.Account, Reason: issueRestored, ByHand: p.obs.Provider.Form != nil,
-	}
+func (r *Reconciler) adoptRestored(p *pass, name string, terms ledger.Terms) error {
+	fixed := ""
 	if terms.Fingerprint == plan.Fingerprint(&p.token.Spec) {
-		entry.Fixed = plan.Fixed(&p.token.Spec, p.facts.Capabilities.Updates)
+		fixed = plan.Fixed(&p.token.Spec, p.facts.Capabilities.Updates)
 	}
-	p.token.Status.Credentials = append(p.token.Status.Credentials, entry)
-	p.token.Status.Revision = max(p.token.Status.Revision, terms.Revision)
+	ledger.Restore(&p.token.Status, name, issueRestored, fixed, p.obs.Provider.Form != nil, terms)
 	return r.adopt(p, name, terms)
 }
 
@@ -201,7 +198,7 @@ func (r *Reconciler) identify(ctx context.Context, p *pass, name string) error {
 		return r.providerFailed(p, "find", err)
 	}
 	if shown, ok := plan.Shown(name, found); ok {
-		plan.Identified(e, shown)
+		ledger.Identify(&p.token.Status, name, shown.ID, shown.ExpiresAt)
 	}
 	return nil
 }
@@ -213,7 +210,7 @@ func (r *Reconciler) abandon(ctx context.Context, p *pass, a plan.Abandon) error
 			return publishFailed(err)
 		}
 	}
-	p.abandon(a.Name)
+	ledger.Abandon(&p.token.Status, a.Name)
 	p.event(eventAbandoned, "Abandon", "attempt %s ended without a known result; it is revoked once it can no longer take effect", a.Name)
 	return nil
 }
@@ -221,7 +218,7 @@ func (r *Reconciler) abandon(ctx context.Context, p *pass, a plan.Abandon) error
 // tryPublish asks the API server whether it would take the Secret now.
 func (r *Reconciler) tryPublish(ctx context.Context, p *pass) error {
 	if err := r.secrets.TryPublish(ctx, p.target, p.seen); err != nil {
-		p.token.Status.Retry = plan.Backoff(p.token.Status.Retry, p.obs.Now, plan.Remaining(&p.obs))
+		backOff(p)
 		return publishFailed(err)
 	}
 	clearPublishRefused(p)

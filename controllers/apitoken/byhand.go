@@ -11,6 +11,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/secretstore"
@@ -74,7 +75,7 @@ func (a *Attempt) refuseHandover(err error) {
 	e := provider.AsError(err)
 	if a.handed.Version() != "" && e.NotExecuted && e.Code == provider.CodeInvalid {
 		a.p.obs.Handover.Refused = e.Message
-		a.p.token.Status.Retry = nil // the next one is another credential
+		ledger.EndBackoff(&a.p.token.Status) // the next one is another credential
 		a.r.refusals.add(nameOf(a.p.token), a.handed.Version(), e.Message)
 	}
 }
@@ -90,11 +91,11 @@ func (a *Attempt) isNew(ctx context.Context) error {
 	if err != nil || known == nil {
 		return err
 	}
-	known.ID = id // the data plane has just accepted this key
+	ledger.Identify(&a.p.token.Status, known.Name, id, time.Time{}) // the data plane has just accepted this key
 	used := known.State == v1alpha1.StateActive
-	a.p.drop(a.name)
+	ledger.Drop(&a.p.token.Status, a.name)
 	if used {
-		a.p.token.Status.Retry = nil
+		ledger.EndBackoff(&a.p.token.Status)
 		a.p.event(eventHanded, "Handover", "credential %s is in use already; the Secret that hands it over is deleted", id)
 		return errors.Join(a.r.secrets.Accept(ctx, a.p.target, a.handed), errSameCredential)
 	}
@@ -211,7 +212,10 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
-	e := activeEntry(p)
+	e, err := p.active()
+	if err != nil {
+		return err
+	}
 	values, _, ok, err := r.storedKey(ctx, p, e)
 	prober, can := conn.Client.(provider.Prober)
 	switch {
@@ -241,13 +245,17 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) error {
 
 // republish puts a credential that was kept back into the Secret.
 func (r *Reconciler) republish(ctx context.Context, p *pass) error {
-	e := activeEntry(p)
+	e, err := p.active()
+	if err != nil {
+		return err
+	}
 	kept, ok, err := r.secrets.Kept(ctx, p.target, e.Name)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return r.retire(p, e.Name) // nobody has it any more: another one has to be made
+		ledger.Retire(&p.token.Status, p.obs.Now, e.Name) // no copy is left: another one must be made
+		return nil
 	}
 	seen, err := r.secrets.Publish(ctx, p.target, p.seen, e, provider.Minted{Secret: kept.Values()})
 	if err != nil {
@@ -255,13 +263,4 @@ func (r *Reconciler) republish(ctx context.Context, p *pass) error {
 	}
 	p.published(seen)
 	return nil
-}
-
-func activeEntry(p *pass) *v1alpha1.LedgerEntry {
-	for i := range p.token.Status.Credentials {
-		if e := &p.token.Status.Credentials[i]; e.State == v1alpha1.StateActive {
-			return e
-		}
-	}
-	return &v1alpha1.LedgerEntry{}
 }

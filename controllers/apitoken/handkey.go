@@ -3,9 +3,11 @@ package apitoken
 import (
 	"context"
 	"slices"
+	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -53,7 +55,7 @@ func (r *Reconciler) identifyByHand(ctx context.Context, p *pass, conn connectio
 		return r.providerFailed(p, "probe", err)
 	}
 	if accepted {
-		e.ID = keyID(p, values)
+		ledger.Identify(&p.token.Status, e.Name, keyID(p, values), time.Time{})
 	}
 	return nil
 }
@@ -74,7 +76,7 @@ func (r *Reconciler) toDelete(ctx context.Context, p *pass, e *v1alpha1.LedgerEn
 		return other.Name != e.Name && other.ID == id
 	})
 	if !elsewhere {
-		e.ID = id
+		ledger.Identify(&p.token.Status, e.Name, id, time.Time{})
 	}
 	return !elsewhere, nil
 }

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
 )
@@ -234,13 +234,13 @@ func TestShortLivedAnswers(t *testing.T) {
 		return c != nil && c.Reason == v1alpha1.ReasonMintBudgetExhausted
 	}
 	w.untilPaid(10*time.Second, settle, exhausted)
-	if got := w.backend.Count(fake.Mint); got != plan.BudgetSize {
-		t.Errorf("%d credentials were minted, want %d", got, plan.BudgetSize)
+	if got := w.backend.Count(fake.Mint); got != ledger.BudgetSize {
+		t.Errorf("%d credentials were minted, want %d", got, ledger.BudgetSize)
 	}
-	w.clock.Advance(plan.BudgetRefill)
+	w.clock.Advance(ledger.BudgetRefill)
 	w.untilPaid(10*time.Second, settle, exhausted)
-	if got := w.backend.Count(fake.Mint); got != plan.BudgetSize+1 {
-		t.Errorf("%d credentials were minted after another %s, want %d", got, plan.BudgetRefill, plan.BudgetSize+1)
+	if got := w.backend.Count(fake.Mint); got != ledger.BudgetSize+1 {
+		t.Errorf("%d credentials were minted after another %s, want %d", got, ledger.BudgetRefill, ledger.BudgetSize+1)
 	}
 }
 
@@ -250,7 +250,7 @@ func (w *world) untilPaid(step time.Duration, look func(), happened func() bool)
 	w.Helper()
 	for range 400 {
 		look()
-		if most := plan.BudgetSize + int(w.clock.Now().Sub(epoch)/plan.BudgetRefill); w.backend.Count(fake.Mint) > most {
+		if most := ledger.BudgetSize + int(w.clock.Now().Sub(epoch)/ledger.BudgetRefill); w.backend.Count(fake.Mint) > most {
 			w.Fatalf("%d credentials were minted in %s", w.backend.Count(fake.Mint), w.clock.Now().Sub(epoch))
 		}
 		if happened() {

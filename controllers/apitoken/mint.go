@@ -11,6 +11,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/secretstore"
@@ -129,23 +130,17 @@ func (a *Attempt) Prepare() error {
 		return err
 	}
 	a.name = name.String()
-	generation := t.Spec.Rotation.Generation
-	for i := range status.Credentials {
-		generation = max(generation, status.Credentials[i].RotationGeneration)
-	}
-	reserved := timeOf(a.began)
-	expires := plan.ExpiryFor(&t.Spec, reserved.Time, p.facts.Capabilities.MaxLifetime)
-	p.reserve(v1alpha1.LedgerEntry{
-		Name: a.name, Account: a.conn.Account.ID, Reason: string(a.action.Reason),
-		ReservedAt: reserved, ExpiresAt: timeOf(expires), LifetimeSeconds: int64(expires.Sub(reserved.Time) / time.Second),
-		Fingerprint: plan.Fingerprint(&t.Spec), RotationGeneration: generation,
-		Fixed: plan.Fixed(&t.Spec, p.facts.Capabilities.Updates), ByHand: p.obs.Provider.Form != nil,
+	reserved := a.began.UTC().Truncate(time.Second)
+	ledger.Reserve(status, ledger.Reservation{
+		Name: a.name, Revision: a.action.Revision, Account: a.conn.Account.ID, Reason: string(a.action.Reason),
+		At: reserved, ExpiresAt: plan.ExpiryFor(&t.Spec, reserved, p.facts.Capabilities.MaxLifetime),
+		Fingerprint: plan.Fingerprint(&t.Spec), Fixed: plan.Fixed(&t.Spec, p.facts.Capabilities.Updates),
+		RotationGeneration: t.Spec.Rotation.Generation, ByHand: p.obs.Provider.Form != nil,
 	})
-	status.Revision = a.action.Revision
 	if a.action.Charged {
-		status.MintBudget = plan.Charge(status.MintBudget, p.obs.Now)
+		ledger.Charge(status, p.obs.Now)
 	}
-	status.Retry = plan.Backoff(status.Retry, p.obs.Now, plan.Remaining(&p.obs))
+	backOff(p)
 	return nil
 }
 
@@ -179,11 +174,11 @@ func (a *Attempt) Mint(ctx context.Context) error {
 	}
 	a.refuseHandover(err)
 	if provider.InDoubt(err) {
-		a.p.abandon(a.name)
+		ledger.Abandon(&a.p.token.Status, a.name)
 	} else {
-		a.p.drop(a.name)
+		ledger.Drop(&a.p.token.Status, a.name)
 	}
-	a.pauseAsAsked(err)
+	ledger.Pause(&a.p.token.Status, a.r.Clock.Now(), provider.AsError(err).RetryAfter)
 	return a.r.providerFailed(a.p, "mint", err)
 }
 
@@ -196,17 +191,6 @@ func (a *Attempt) alive(c provider.Credential) error {
 	return &provider.Error{Code: provider.CodeUnknown, Message: fmt.Sprintf(
 		"the provider answered with a credential that expired at %s; it was asked for one that lives until %s",
 		c.ExpiresAt.UTC().Format(time.RFC3339), a.issued().ExpiresAt.UTC().Format(time.RFC3339))}
-}
-
-// maxAskedPause bounds the pause that a provider may ask for.
-const maxAskedPause = time.Hour
-
-// pauseAsAsked makes the backoff as long as the provider asks for, if that is longer.
-func (a *Attempt) pauseAsAsked(err error) {
-	until := timeOf(a.r.Clock.Now().Add(min(provider.AsError(err).RetryAfter, maxAskedPause)))
-	if retry := a.p.token.Status.Retry; retry != nil && retry.NotBefore.Before(until) {
-		retry.NotBefore = *until
-	}
 }
 
 // Usable waits until the provider accepts the credential everywhere. It gives the
@@ -244,7 +228,7 @@ func (a *Attempt) Publish(ctx context.Context) error {
 func (a *Attempt) unpublished(failed error) error {
 	var stop *stopError
 	if errors.As(failed, &stop) && stop.refused {
-		a.p.abandon(a.name)
+		ledger.Abandon(&a.p.token.Status, a.name)
 	}
 	return failed
 }
@@ -252,23 +236,22 @@ func (a *Attempt) unpublished(failed error) error {
 // issued is the ledger entry with what the provider answered. The expiry that was
 // asked for stays where the provider answers with none or a later one.
 func (a *Attempt) issued() v1alpha1.LedgerEntry {
-	entry := v1alpha1.LedgerEntry{Name: a.name}
-	if e := a.p.entry(a.name); e != nil {
-		entry = *e
+	e := a.p.entry(a.name)
+	if e == nil {
+		e = &v1alpha1.LedgerEntry{Name: a.name}
 	}
 	c := a.minted.Credential
-	entry.IssuedAt = timeOf(a.began)
-	plan.Identified(&entry, c)
-	return entry
+	return ledger.Issued(e, a.began, c.ID, c.ExpiresAt)
 }
 
 // Record makes the entry Active and starts the overlap of the one before it.
 func (a *Attempt) Record(ctx context.Context) error {
 	p := a.p
-	if e := p.entry(a.name); e != nil {
-		*e = a.issued()
+	if p.entry(a.name) != nil {
+		c := a.minted.Credential
+		ledger.Issue(&p.token.Status, a.name, a.began, c.ID, c.ExpiresAt)
 		p.obs.Now = a.r.Clock.Now()
-		a.r.activate(p, e)
+		a.r.activate(p, a.name)
 	}
 	a.r.refresh(p)
 	next := a.r.Decide(p.obs)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -262,9 +261,4 @@ func connection(t *v1alpha1.ApiToken, f connections.Facts) map[string]string {
 		return c.Connection(f.Config, plan.GrantOf(&t.Spec))
 	}
 	return nil
-}
-
-func stamp(o *plan.Observation) *metav1.Time {
-	t := metav1.NewTime(o.Now.UTC().Truncate(time.Second))
-	return &t
 }

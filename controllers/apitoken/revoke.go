@@ -7,6 +7,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -78,7 +79,7 @@ func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) error 
 		case !gone:
 			errs = append(errs, errLookAgain)
 		default:
-			p.drop(name)
+			ledger.Drop(&p.token.Status, name)
 			p.event(eventRevoked, "Revoke", "credential %s is revoked, and the provider no longer knows it", name)
 		}
 	}
@@ -137,7 +138,7 @@ func (r *Reconciler) endEntry(ctx context.Context, p *pass, conn connections.Con
 	if err := r.proveDeleted(ctx, p, conn, e); err != nil {
 		return err
 	}
-	e.Gone = true
+	ledger.MarkGone(&p.token.Status, e.Name)
 	return errMarked
 }
 

@@ -3,10 +3,9 @@ package apitoken
 import (
 	"context"
 	"errors"
-	"fmt"
-	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -23,9 +22,12 @@ func (r *Reconciler) update(ctx context.Context, p *pass) error {
 	if !ok {
 		return errors.New("this provider's driver says that it changes credentials in place, and cannot")
 	}
-	e := activeEntry(p)
+	e, err := p.active()
+	if err != nil {
+		return err
+	}
 	began, monotonic := r.Clock.Now(), r.Clock.Monotonic()
-	e.Updating = plan.Fingerprint(&p.token.Spec)
+	ledger.MarkUpdate(&p.token.Status, e.Name, plan.Fingerprint(&p.token.Spec))
 	if err := r.save(ctx, p, plan.Decision{State: plan.Progressing, Reason: v1alpha1.ReasonUpdating,
 		Message: "changing credential " + plan.Called(e) + " at the provider"}, nil); err != nil {
 		p.token.Status = *p.base.DeepCopy()
@@ -44,8 +46,8 @@ func (r *Reconciler) update(ctx context.Context, p *pass) error {
 	operation(p.facts.DriverType, "update", err)
 	if err != nil {
 		if passing(err) {
-			activeEntry(p).Updating = "" // nothing happened, and the same may work later
-			p.token.Status.Retry = plan.Backoff(p.token.Status.Retry, p.obs.Now, plan.Remaining(&p.obs))
+			ledger.UnmarkUpdate(&p.token.Status, e.Name) // nothing happened, and the same may work later
+			backOff(p)
 		}
 		return r.providerFailed(p, "update", err)
 	}
@@ -62,14 +64,14 @@ func passing(err error) bool {
 
 // changed records that the Active credential is as declared now.
 func (r *Reconciler) changed(ctx context.Context, p *pass, shown *provider.Credential) error {
-	e := activeEntry(p)
-	e.Fingerprint, e.Updating = plan.Fingerprint(&p.token.Spec), ""
-	e.Fixed = plan.Fixed(&p.token.Spec, p.facts.Capabilities.Updates)
-	p.token.Status.Retry = nil
+	e, err := p.active()
+	if err != nil {
+		return err
+	}
+	status, spec, caps := &p.token.Status, &p.token.Spec, &p.facts.Capabilities
+	ledger.Updated(status, e.Name, plan.Fingerprint(spec), plan.Fixed(spec, caps.Updates))
 	if shown != nil && e.IssuedAt != nil {
-		asked := plan.ExpiryFor(&p.token.Spec, e.IssuedAt.Time, p.facts.Capabilities.MaxLifetime)
-		e.ExpiresAt, e.LifetimeSeconds = timeOf(asked), int64(asked.Sub(e.IssuedAt.Time)/time.Second)
-		plan.Limit(e, shown.ExpiresAt)
+		ledger.Extend(status, e.Name, plan.ExpiryFor(spec, e.IssuedAt.Time, caps.MaxLifetime), shown.ExpiresAt)
 	}
 	seen, err := r.secrets.Describe(ctx, p.target, p.seen, e)
 	if err != nil {
@@ -105,22 +107,19 @@ func (r *Reconciler) countSlots(ctx context.Context, p *pass) error {
 }
 
 // giveUp ends the Active credential before there is another one.
-func (r *Reconciler) giveUp(p *pass, a plan.GiveUp) error {
+func giveUp(p *pass, a plan.GiveUp) {
 	if a.Charged {
-		p.token.Status.MintBudget = plan.Charge(p.token.Status.MintBudget, p.obs.Now)
+		ledger.Charge(&p.token.Status, p.obs.Now)
 	}
-	p.token.Status.GapSince = stamp(&p.obs)
-	return r.retire(p, a.Name)
+	ledger.BeginGap(&p.token.Status, a.Name, p.obs.Now)
 }
 
 // endGap says how long the workload was without access.
 func (r *Reconciler) endGap(p *pass) {
-	status := &p.token.Status
-	if status.GapSince == nil {
+	gap, ended := ledger.EndGap(&p.token.Status, p.obs.Now)
+	if !ended {
 		return
 	}
-	gap := p.obs.Now.Sub(status.GapSince.Time).Round(time.Second)
-	status.GapSince, status.LastGap = nil, fmt.Sprint(gap)
 	gaps.WithLabelValues(p.facts.DriverType).Observe(gap.Seconds())
-	p.event(eventGap, "Rotate", "the credential was replaced with a gap of %s: the provider has no room for two, and spec.rotation.strategy is RevokeFirst", status.LastGap)
+	p.event(eventGap, "Rotate", "the credential was replaced with a gap of %s: the provider has no room for two, and spec.rotation.strategy is RevokeFirst", gap)
 }

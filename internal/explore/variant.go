@@ -9,6 +9,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/controllers/apitoken"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -212,7 +213,7 @@ func adoptRevoked() variant {
 				e := &o.Ledger[i]
 				held := o.Secret.Live && o.Secret.Exists && e.Name == o.Secret.Credential
 				if held && e.State == v1alpha1.StateRetiring && e.IssuedAt != nil && !o.Token.Deleting {
-					terms := plan.Terms{
+					terms := ledger.Terms{
 						ID: e.ID, Account: e.Account, IssuedAt: e.IssuedAt.Time, ExpiresAt: e.ExpiresAt.Time, Lifetime: time.Duration(e.LifetimeSeconds) * time.Second,
 						Fingerprint: e.Fingerprint, RotationGeneration: e.RotationGeneration,
 					}

@@ -1,5 +1,7 @@
 package plan
 
+import "apitoken.dev/operator/internal/ledger"
+
 // Action is what the reconciler does next: exactly one of the types below.
 //
 //sumtype:decl
@@ -29,12 +31,12 @@ type (
 	// Adopt makes an attempt whose credential the Secret holds the Active one.
 	Adopt struct {
 		Name  string
-		Terms Terms
+		Terms ledger.Terms
 	}
 	// AdoptRestored makes the credential the Secret names the first ledger entry.
 	AdoptRestored struct {
 		Name  string
-		Terms Terms
+		Terms ledger.Terms
 	}
 	// Identify asks the provider for the id of a credential that was adopted.
 	Identify struct{ Name string }

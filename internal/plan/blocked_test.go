@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -264,7 +265,7 @@ var limitCases = map[string]nextCase{
 	},
 	"budget refilled": {
 		reason: "One more is allowed after 10 minutes.",
-		given:  given(live, otherScope, budget(0, plan.BudgetRefill)),
+		given:  given(live, otherScope, budget(0, ledger.BudgetRefill)),
 		rule:   "issue", action: issuing(plan.IssueSpecChanged), state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"budget empty, rotation due": {
@@ -275,7 +276,7 @@ var limitCases = map[string]nextCase{
 	"budget empty, first credential": {
 		reason: "Also the first credential is paid for, so that a loop of failures ends.",
 		given:  given(unissued, live, budget(0, 0)),
-		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonMintBudgetExhausted, after: plan.BudgetRefill,
+		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonMintBudgetExhausted, after: ledger.BudgetRefill,
 	},
 	"budget empty, overlap ends sooner": {
 		reason: "What is due sooner than the budget is looked at in time.",

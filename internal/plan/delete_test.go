@@ -73,7 +73,7 @@ var deletionCases = map[string]nextCase{
 	},
 	"entry without an account": {
 		reason: "An entry that names no account can be revoked by whoever has the provider.",
-		given:  given(deleted, ledger(by("", retiring("own-old", time.Hour)))),
+		given:  given(deleted, entries(by("", retiring("own-old", time.Hour)))),
 		rule:   "purge", action: plan.Purge{Settled: true}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
 	"one Active credential": {
@@ -198,18 +198,18 @@ var neverIssuedCases = map[string]nextCase{
 	},
 	"all revoked, provider missing": {
 		reason: "Every entry was dropped after it was seen gone, and there is nobody to ask again.",
-		given:  given(deleted, ledger(), missing),
+		given:  given(deleted, entries(), missing),
 		rule:   "never-issued", action: plan.RemoveFinalizer{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 		says: []string{"nothing is left to revoke"},
 	},
 	"all revoked, provider not ready": {
 		reason: "The owner is listed before the finalizer goes, so the provider is waited for.",
-		given:  given(deleted, ledger(), notReady),
+		given:  given(deleted, entries(), notReady),
 		rule:   "purge", action: plan.Purge{Settled: true}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
 	"one entry left, provider missing": {
 		reason: "A ledger that is not empty never lets the ApiToken go without a provider call.",
-		given:  given(deleted, ledger(attempt("own-new", v1alpha1.StateAbandoned, 0)), missing, live, absent),
+		given:  given(deleted, entries(attempt("own-new", v1alpha1.StateAbandoned, 0)), missing, live, absent),
 		rule:   "no-way-to-revoke", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderNotFound,
 		says: []string{`TokenProvider "store"`, "create it again"},
 	},

@@ -41,12 +41,12 @@ var endCases = map[string]nextCase{
 	},
 	"credential retired": {
 		reason: "What is due is revoked.",
-		given:  given(past, absent, ledger(retiring("own-active", 0))),
+		given:  given(past, absent, entries(retiring("own-active", 0))),
 		rule:   "revoke", action: plan.Revoke{Names: []string{"own-active"}}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
 	},
 	"overlap running": {
 		reason: "A hard end respects no overlap: at expiresAt every credential is revoked.",
-		given:  given(past, absent, ledger(retiring("own-old", time.Hour))),
+		given:  given(past, absent, entries(retiring("own-old", time.Hour))),
 		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
 	},
 	"overlap beyond the end": {
@@ -56,7 +56,7 @@ var endCases = map[string]nextCase{
 	},
 	"attempt given up": {
 		reason: "Attempts are cleared up as ever: once settled.",
-		given:  given(past, absent, ledger(givenUp)),
+		given:  given(past, absent, entries(givenUp)),
 		rule:   "ended", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonExpired, after: time.Minute, says: endSays,
 	},
 	"suspended": {
@@ -76,18 +76,18 @@ var endCases = map[string]nextCase{
 	},
 	"nothing left, another entry of another account": {
 		reason: "What could not be revoked is what the user has to know.",
-		given:  given(past, absent, ledger(by(other, retiring("own-old", 0)))),
+		given:  given(past, absent, entries(by(other, retiring("own-old", 0)))),
 		rule:   "account-changed", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderAccountChanged,
 		says: []string{"own-old", other, "restore the old ones"},
 	},
 	"all gone": {
 		reason: "Nothing happens until somebody raises it.",
-		given:  given(past, absent, ledger()),
+		given:  given(past, absent, entries()),
 		rule:   "ended", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonExpired, after: never, says: endSays,
 	},
 	"all gone, suspended": {
 		reason: "The end is why there is no credential, not the suspension.",
-		given:  given(past, absent, ledger(), suspend),
+		given:  given(past, absent, entries(), suspend),
 		rule:   "ended", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonExpired, after: never, says: endSays,
 	},
 }
@@ -119,7 +119,7 @@ var expiryCases = map[string]nextCase{
 	},
 	"suspended, all gone": {
 		reason: "The suspension is what is left to say.",
-		given:  given(runOut, suspend, absent, ledger()),
+		given:  given(runOut, suspend, absent, entries()),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonSuspended, after: never,
 	},
 	"provider being deleted": {

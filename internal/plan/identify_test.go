@@ -5,8 +5,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/plan"
@@ -50,7 +48,7 @@ var identifyCases = map[string]nextCase{
 	},
 	"a rotation is due": {
 		reason: "Everything else comes first: a provider that never shows the id holds nothing up.",
-		given:  given(live, ledger(nameless(ending("own-active", 2*time.Hour)))),
+		given:  given(live, entries(nameless(ending("own-active", 2*time.Hour)))),
 		rule:   "issue", action: scheduled, state: plan.Steady, code: v1alpha1.ReasonReissuing,
 	},
 	"a previous one is due": {
@@ -91,29 +89,6 @@ func TestShown(t *testing.T) {
 			got, ok := plan.Shown("own-1", tc.found)
 			if ok != (tc.id != "") || ok && got.ID != tc.id {
 				t.Errorf("got %+v, %t", got, ok)
-			}
-		})
-	}
-}
-
-// TestIdentifiedKeepsTheEarlierExpiry: what a provider shows takes time away, and gives none.
-func TestIdentifiedKeepsTheEarlierExpiry(t *testing.T) {
-	day := 24 * time.Hour
-	cases := map[string]struct{ ledger, shown, want time.Time }{
-		"the provider's is earlier":  {now.Add(2 * day), now.Add(day), now.Add(day)},
-		"the ledger's is earlier":    {now.Add(day), now.Add(2 * day), now.Add(day)},
-		"the provider tells nothing": {now.Add(day), time.Time{}, now.Add(day)},
-		"the ledger has none":        {time.Time{}, now.Add(day), now.Add(day)},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			e := v1alpha1.LedgerEntry{Name: "own-1"}
-			if !tc.ledger.IsZero() {
-				e.ExpiresAt = at(tc.ledger)
-			}
-			plan.Identified(&e, provider.Credential{Name: "own-1", ID: "AKIA1", ExpiresAt: tc.shown})
-			if diff := cmp.Diff(v1alpha1.LedgerEntry{Name: "own-1", ID: "AKIA1", ExpiresAt: at(tc.want)}, e); diff != "" {
-				t.Error(diff)
 			}
 		})
 	}

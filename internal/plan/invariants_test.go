@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -212,7 +213,7 @@ func issues(o *plan.Observation, d plan.Decision) string {
 	}
 	t, s, p := &o.Token, &o.Secret, &o.Provider
 	known := count(o, v1alpha1.StateMinting, v1alpha1.StateActive, v1alpha1.StateRetiring, v1alpha1.StateAbandoned)
-	left, _ := plan.BudgetAt(t.Budget, o.Now)
+	left, _ := ledger.BudgetAt(t.Budget, o.Now)
 	for why, wrong := range map[string]bool{
 		"it is being deleted":                       t.Deleting,
 		"the finalizer is not on":                   !t.HasFinalizer,
@@ -472,7 +473,7 @@ func wakes(o *plan.Observation, d plan.Decision) string {
 
 // dueTimes are all times in an observation.
 func dueTimes(o *plan.Observation) []time.Time {
-	_, refill := plan.BudgetAt(o.Token.Budget, o.Now)
+	_, refill := ledger.BudgetAt(o.Token.Budget, o.Now)
 	out := []time.Time{refill}
 	if end, _ := o.Token.Spec.HardEnd(); !end.IsZero() {
 		out = append(out, end)

@@ -27,12 +27,12 @@ var issueCases = map[string]nextCase{
 	},
 	"after everything was revoked": {
 		reason: "Without an Active entry there is nothing in use.",
-		given:  given(live, absent, ledger(retiring("own-old", time.Hour))),
+		given:  given(live, absent, entries(retiring("own-old", time.Hour))),
 		rule:   "issue", action: issuing(plan.IssueInitial), state: plan.Progressing, code: v1alpha1.ReasonIssuing,
 	},
 	"beside an attempt that is not settled": {
 		reason: "A fresh attempt under a new name may start at once; its publish is the fence.",
-		given:  given(live, absent, ledger(givenUp)),
+		given:  given(live, absent, entries(givenUp)),
 		rule:   "issue", action: issuing(plan.IssueInitial), state: plan.Progressing, code: v1alpha1.ReasonIssuing,
 	},
 	"revision of the Secret above the status": {
@@ -109,7 +109,7 @@ var issueCases = map[string]nextCase{
 	},
 	"hard end raised after it had passed": {
 		reason: "Everything was revoked at the end; access begins anew.",
-		given:  given(live, ledger(), absent, endsIn(time.Hour)),
+		given:  given(live, entries(), absent, endsIn(time.Hour)),
 		rule:   "issue", action: issuing(plan.IssueInitial), state: plan.Progressing, code: v1alpha1.ReasonIssuing,
 	},
 	"generation raised": {
@@ -202,7 +202,7 @@ var nothingWantedCases = map[string]nextCase{
 	},
 	"hard end passed": {
 		reason: "Past the hard end nothing is wanted any more.",
-		given:  given(live, ledger(), absent, endsIn(0)),
+		given:  given(live, entries(), absent, endsIn(0)),
 		rule:   "ended", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonExpired, after: never,
 		says: []string{"spec.expiresAt", "raise spec.expiresAt"},
 	},

@@ -7,6 +7,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -101,7 +102,7 @@ var reservedAt = now.Add(-time.Minute)
 
 // adopting is the adoption of such an attempt: what was reserved, without an id.
 func adopting(name string) plan.Adopt {
-	return plan.Adopt{Name: name, Terms: plan.Terms{
+	return plan.Adopt{Name: name, Terms: ledger.Terms{
 		Account: account, IssuedAt: reservedAt, ExpiresAt: reservedAt.Add(plan.DefaultLifetime), Lifetime: plan.DefaultLifetime,
 		Fingerprint: fingerprint, Revision: 7,
 	}}
@@ -130,7 +131,7 @@ func by(account string, e plan.Entry) plan.Entry {
 // Changes of the ledger.
 
 // ledger replaces it.
-func ledger(entries ...plan.Entry) change {
+func entries(entries ...plan.Entry) change {
 	return func(o *plan.Observation) { o.Ledger = entries }
 }
 
@@ -291,4 +292,4 @@ func all(changes ...change) change {
 }
 
 // unissued: nothing was issued yet, and there is no Secret.
-var unissued = all(ledger(), revision(0), absent)
+var unissued = all(entries(), revision(0), absent)

@@ -57,12 +57,12 @@ var personCases = map[string]nextCase{
 	},
 	"handed over when a rotation is due": {
 		reason: "That one is on the schedule.",
-		given:  given(live, byHand, handed, ledger(ending("own-active", 2*time.Hour)), byHand),
+		given:  given(live, byHand, handed, entries(ending("own-active", 2*time.Hour)), byHand),
 		rule:   "issue", action: plan.Issue{Reason: plan.IssueHandedOver, Revision: 8}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"adopted, and its id not known": {
 		reason: "The id is read from the key once the data plane accepts that.",
-		given:  given(live, byHand, ledger(madeByHand(nameless(active("own-active")))), byHand),
+		given:  given(live, byHand, entries(madeByHand(nameless(active("own-active")))), byHand),
 		rule:   "identify", action: plan.Identify{Name: "own-active"}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"handed over and refused": {
@@ -73,13 +73,13 @@ var personCases = map[string]nextCase{
 	},
 	"a rotation is due": {
 		reason: "The workload has what was declared: this is a reminder.",
-		given:  given(live, byHand, ledger(ending("own-active", 2*time.Hour)), byHand),
+		given:  given(live, byHand, entries(ending("own-active", 2*time.Hour)), byHand),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonActionRequired,
 		says: []string{"make a credential"},
 	},
 	"it has expired": {
 		reason: "Nobody ended it, and it is over time: somebody has to act.",
-		given:  given(live, byHand, ledger(ending("own-active", -time.Hour)), byHand),
+		given:  given(live, byHand, entries(ending("own-active", -time.Hour)), byHand),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonActionRequired, after: never,
 		says: []string{"make a credential", "Panel > Add token"},
 	},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -228,7 +229,9 @@ func issued(o *plan.Observation, a plan.Issue) {
 	o.Ledger = append(o.Ledger, e)
 	o.Token.Revision = a.Revision
 	if a.Charged {
-		o.Token.Budget = plan.Charge(o.Token.Budget, o.Now)
+		s := &v1alpha1.ApiTokenStatus{MintBudget: o.Token.Budget}
+		ledger.Charge(s, o.Now)
+		o.Token.Budget = s.MintBudget
 	}
 	o.Secret.Exists, o.Secret.Credential, o.Secret.Intact, o.Secret.LayoutCurrent = true, name, true, true
 	o.Secret.Facts = plan.CredentialFacts{Account: account, Revision: a.Revision}

@@ -34,7 +34,7 @@ func TestReadiness(t *testing.T) {
 		"another one held": {"anything but the Active entry counts as missing", given(live, holding("own-3")), "own-active", true, false, false},
 		"foreign Secret":   {"somebody else's Secret holds nothing of ours", given(live, foreign, holding("own-active")), "own-active", true, false, false},
 		"nothing issued":   {"there is no credential", given(unissued), "", false, false, false},
-		"attempt only":     {"an attempt is no credential yet", given(ledger(mint), holding("own-new"), live), "", false, false, false},
+		"attempt only":     {"an attempt is no credential yet", given(entries(mint), holding("own-new"), live), "", false, false, false},
 		"hard end passed":  {"access has ended", given(endsIn(0)), "own-active", false, false, false},
 	}
 	for name, tc := range cases {

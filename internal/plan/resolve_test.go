@@ -91,7 +91,7 @@ var lookCases = map[string]nextCase{
 	},
 	"hard end passed, nothing left": {
 		reason: "There is neither Secret nor Active credential to end.",
-		given:  given(endsIn(-time.Second), ledger(), absent),
+		given:  given(endsIn(-time.Second), entries(), absent),
 		rule:   "ended", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonExpired, after: never,
 		says: []string{"spec.expiresAt: 2026-03-01T11:59:59Z", "raise spec.expiresAt"},
 	},
@@ -135,7 +135,7 @@ var resolveCases = map[string]nextCase{
 	},
 	"first attempt, in the Secret": {
 		reason: "The same without an Active entry.",
-		given:  given(live, holding("own-new"), ledger(mint)),
+		given:  given(live, holding("own-new"), entries(mint)),
 		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"adopt while suspended": {
@@ -212,7 +212,7 @@ var resolveCases = map[string]nextCase{
 	},
 	"two attempts": {
 		reason: "One action at a time: the first goes first.",
-		given:  given(live, ledger(attempt("own-1", v1alpha1.StateMinting, time.Minute), mint), absent),
+		given:  given(live, entries(attempt("own-1", v1alpha1.StateMinting, time.Minute), mint), absent),
 		rule:   "abandon", action: plan.Abandon{Name: "own-1"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"attempt given up already": {

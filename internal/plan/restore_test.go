@@ -6,6 +6,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -18,7 +19,7 @@ var restored = all(lostStatus, live)
 var adoptingRestored = adoptingRestoredUntil(now.Add(plan.DefaultLifetime))
 
 func adoptingRestoredUntil(end time.Time) plan.AdoptRestored {
-	return plan.AdoptRestored{Name: "own-active", Terms: plan.Terms{
+	return plan.AdoptRestored{Name: "own-active", Terms: ledger.Terms{
 		ID: "AKIAown-active", Account: account, IssuedAt: now, ExpiresAt: end, Lifetime: end.Sub(now), Fingerprint: fingerprint, Revision: 7,
 	}}
 }
@@ -34,7 +35,7 @@ func shown(edit func(*plan.Restored)) change {
 }
 
 // restoredTerms is the adoption with other terms.
-func restoredTerms(edit func(*plan.Terms)) plan.AdoptRestored {
+func restoredTerms(edit func(*ledger.Terms)) plan.AdoptRestored {
 	a := adoptingRestored
 	edit(&a.Terms)
 	return a
@@ -59,7 +60,7 @@ var restoreCases = map[string]nextCase{
 	"the Secret says an earlier expiry": {
 		reason: "An annotation can only take time away.",
 		given:  given(restored, answered(true), said(func(f *plan.CredentialFacts) { f.ExpiresAt = now.Add(time.Hour) })),
-		rule:   "adopt-restored", action: restoredTerms(func(t *plan.Terms) { t.ExpiresAt = now.Add(time.Hour) }),
+		rule:   "adopt-restored", action: restoredTerms(func(t *ledger.Terms) { t.ExpiresAt = now.Add(time.Hour) }),
 		state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"the Secret says a later expiry": {
@@ -70,29 +71,29 @@ var restoreCases = map[string]nextCase{
 	"the provider shows when it ends": {
 		reason: "The provider ends it then.",
 		given:  given(restored, answered(true), shown(func(r *plan.Restored) { r.ExpiresAt = now.Add(time.Hour) })),
-		rule:   "adopt-restored", action: restoredTerms(func(t *plan.Terms) { t.ExpiresAt = now.Add(time.Hour) }),
+		rule:   "adopt-restored", action: restoredTerms(func(t *ledger.Terms) { t.ExpiresAt = now.Add(time.Hour) }),
 		state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"the provider shows when it was made": {
 		reason: "Its life began then.",
 		given:  given(restored, answered(true), shown(func(r *plan.Restored) { r.CreatedAt = now.Add(-time.Hour) })),
-		rule:   "adopt-restored", action: restoredTerms(func(t *plan.Terms) { t.IssuedAt = now.Add(-time.Hour) }),
+		rule:   "adopt-restored", action: restoredTerms(func(t *ledger.Terms) { t.IssuedAt = now.Add(-time.Hour) }),
 		state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"several credentials of the name": {
 		reason: "It is live; which id it has is asked for later.",
 		given:  given(restored, answered(true), shown(func(r *plan.Restored) { r.ID = "" })),
-		rule:   "adopt-restored", action: restoredTerms(func(t *plan.Terms) { t.ID = "" }), state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "adopt-restored", action: restoredTerms(func(t *ledger.Terms) { t.ID = "" }), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"the Secret says a rotation that was never declared": {
 		reason: "Otherwise raising rotation.generation would do nothing for a long time.",
 		given:  given(restored, answered(true), rotation(3), said(func(f *plan.CredentialFacts) { f.RotationGeneration = 1 << 40 })),
-		rule:   "adopt-restored", action: restoredTerms(func(t *plan.Terms) { t.RotationGeneration = 3 }), state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "adopt-restored", action: restoredTerms(func(t *ledger.Terms) { t.RotationGeneration = 3 }), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"the Secret names the last revision": {
 		reason: "The next name has to be possible.",
 		given:  given(restored, answered(true), said(func(f *plan.CredentialFacts) { f.Revision = math.MaxInt64 })),
-		rule:   "adopt-restored", action: restoredTerms(func(t *plan.Terms) { t.Revision = credname.MaxRevision }), state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "adopt-restored", action: restoredTerms(func(t *ledger.Terms) { t.Revision = credname.MaxRevision }), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"the Secret says another account": {
 		reason: "The account that answered is the one that has it.",
@@ -190,7 +191,7 @@ var restoreCases = map[string]nextCase{
 	},
 	"status not lost": {
 		reason: "An empty ledger with a revision means that all was revoked: the old Secret counts as missing.",
-		given:  given(live, ledger()),
+		given:  given(live, entries()),
 		rule:   "issue", action: plan.Issue{Reason: plan.IssueInitial, Revision: 8, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
 	},
 	"no Secret": {

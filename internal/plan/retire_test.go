@@ -42,7 +42,7 @@ var beginRevokeCases = map[string]nextCase{
 	},
 	"Secret of somebody else": {
 		reason: "Somebody else's Secret holds nothing of ours.",
-		given:  given(live, foreign, ledger(settled)),
+		given:  given(live, foreign, entries(settled)),
 		rule:   "begin-revoke", action: plan.BeginRevoke{Names: []string{"own-new"}}, state: plan.Stalled, code: v1alpha1.ReasonSecretNotOwned,
 		says: []string{"spec.secret.name", "name another Secret"},
 	},

@@ -6,6 +6,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -246,12 +247,12 @@ func budgetExhausted(o *Observation) (Decision, bool) {
 	if _, charged, wanted := o.need(); !wanted || !charged {
 		return Decision{}, false
 	}
-	remaining, next := BudgetAt(o.Token.Budget, o.Now)
+	remaining, next := ledger.BudgetAt(o.Token.Budget, o.Now)
 	if remaining.Remaining > 0 {
 		return Decision{}, false
 	}
 	return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonMintBudgetExhausted, After: next.Sub(o.Now),
-		Message: fmt.Sprintf("%d credentials were issued outside the schedule in a short time; the next one is allowed at %s", BudgetSize, next.UTC().Format(time.RFC3339))}, true
+		Message: fmt.Sprintf("%d credentials were issued outside the schedule in a short time; the next one is allowed at %s", ledger.BudgetSize, next.UTC().Format(time.RFC3339))}, true
 }
 
 func tryPublish(o *Observation) (Decision, bool) {

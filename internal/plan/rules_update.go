@@ -3,8 +3,6 @@ package plan
 import (
 	"fmt"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
@@ -41,9 +39,7 @@ func (o *Observation) dueIfUpdated(e *Entry) bool {
 	if !o.Now.Before(end) {
 		return true
 	}
-	updated := e.DeepCopy()
-	updated.ExpiresAt = &metav1.Time{Time: end}
-	due := RotationDue(o.Token.UID, &o.Token.Spec, updated)
+	due := rotationDue(o.Token.UID, &o.Token.Spec, e.Name, e.IssuedAt.Time, end)
 	return !due.IsZero() && !o.Now.Before(due)
 }
 

@@ -59,6 +59,16 @@ func Overlap(spec *v1alpha1.ApiTokenSpec, lifetime time.Duration) time.Duration 
 	return min(overlap, before)
 }
 
+// OverlapOf is how long a credential of the ledger lives on after another one has
+// replaced it.
+func OverlapOf(spec *v1alpha1.ApiTokenSpec, e *v1alpha1.LedgerEntry) time.Duration {
+	lifetime := Lifetime(spec)
+	if e.ExpiresAt != nil && e.IssuedAt != nil {
+		lifetime = e.ExpiresAt.Sub(e.IssuedAt.Time)
+	}
+	return Overlap(spec, lifetime)
+}
+
 // RotationDue is when the credential is to be replaced: `before` ahead of its
 // own expiry, moved earlier by a jitter that depends on UID and name only, and
 // never in the first half of its life. Zero: never, because it does not expire,
@@ -67,17 +77,20 @@ func RotationDue(uid string, spec *v1alpha1.ApiTokenSpec, e *v1alpha1.LedgerEntr
 	if e.ExpiresAt == nil {
 		return time.Time{}
 	}
-	expires := e.ExpiresAt.Time
-	if end, err := spec.HardEnd(); err != nil || !end.IsZero() && !expires.Before(end) {
-		return time.Time{}
-	}
-	issued := expires.Add(-Lifetime(spec))
+	issued := e.ExpiresAt.Add(-Lifetime(spec))
 	if e.IssuedAt != nil {
 		issued = e.IssuedAt.Time
 	}
+	return rotationDue(uid, spec, e.Name, issued, e.ExpiresAt.Time)
+}
+
+func rotationDue(uid string, spec *v1alpha1.ApiTokenSpec, name string, issued, expires time.Time) time.Time {
+	if end, err := spec.HardEnd(); err != nil || !end.IsZero() && !expires.Before(end) {
+		return time.Time{}
+	}
 	lifetime := expires.Sub(issued)
 	before := Before(spec, lifetime)
-	due := expires.Add(-before - jitter(uid, e.Name, before/jitterShare))
+	due := expires.Add(-before - jitter(uid, name, before/jitterShare))
 	if half := issued.Add(lifetime / 2); due.Before(half) {
 		return half
 	}

@@ -26,7 +26,7 @@ func counted(names ...string) change {
 func revokeFirst(o *plan.Observation) { o.Token.Spec.Rotation.Strategy = v1alpha1.RevokeFirst }
 
 // gap: the credential was given up a moment ago, and the Secret still holds it.
-var gap = all(revokeFirst, twoSlots, live, ledger(retiring("own-active", 0)), holding("own-active"), func(o *plan.Observation) {
+var gap = all(revokeFirst, twoSlots, live, entries(retiring("own-active", 0)), holding("own-active"), func(o *plan.Observation) {
 	o.Token.GapSince = now.Add(-2 * time.Second)
 })
 
@@ -154,18 +154,18 @@ var slotCases = map[string]nextCase{
 	},
 	"in the gap, the next one is free": {
 		reason: "It belongs to the rotation that began with giving up the old one.",
-		given:  given(gap, ledger(), budget(0, time.Minute), counted("own-other")),
+		given:  given(gap, entries(), budget(0, time.Minute), counted("own-other")),
 		rule:   "issue", action: scheduled, state: plan.Steady, code: v1alpha1.ReasonReissuing,
 	},
 	"in the gap, the second attempt is paid for": {
 		reason: "The first one was cut off. A gap does not make any number of attempts free.",
-		given: given(gap, ledger(attempt("own-new", v1alpha1.StateAbandoned, 0)),
+		given: given(gap, entries(attempt("own-new", v1alpha1.StateAbandoned, 0)),
 			entry(func(e *plan.Entry) { e.ReservedAt = at(now.Add(-time.Second)) }), counted()),
 		rule: "issue", action: plan.Issue{Reason: plan.IssueScheduled, Revision: 8, Charged: true}, state: plan.Steady, code: v1alpha1.ReasonReissuing,
 	},
 	"revoke first on the schedule": {
 		reason: "A scheduled rotation is free, with a gap too.",
-		given:  given(live, twoSlots, revokeFirst, ledger(ending("own-active", 2*time.Hour)), counted("own-active", "own-other")),
+		given:  given(live, twoSlots, revokeFirst, entries(ending("own-active", 2*time.Hour)), counted("own-active", "own-other")),
 		rule:   "give-up", action: plan.GiveUp{Name: "own-active"}, state: plan.Steady, code: v1alpha1.ReasonReissuing,
 	},
 	"a second ApiToken": {

@@ -72,14 +72,14 @@ func ending(name string, in time.Duration) plan.Entry {
 
 // ledgers are all ledgers of up to three entries, and two full ones.
 func ledgers() axis {
-	out := axis{ledger(), all(ledger(), attempts(plan.MaxUnsettled)), all(ledger(), overlaps(plan.MaxLedger))}
+	out := axis{entries(), all(entries(), attempts(plan.MaxUnsettled)), all(entries(), overlaps(plan.MaxLedger))}
 	for i, a := range kinds {
-		out = append(out, ledger(a("own-1")))
+		out = append(out, entries(a("own-1")))
 		for j, b := range kinds {
-			out = append(out, ledger(a("own-1"), b("own-2")))
+			out = append(out, entries(a("own-1"), b("own-2")))
 			for _, c := range kinds[min(i, j):] {
 				if i <= j {
-					out = append(out, ledger(a("own-1"), b("own-2"), c("own-3")))
+					out = append(out, entries(a("own-1"), b("own-2"), c("own-3")))
 				}
 			}
 		}

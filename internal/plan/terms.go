@@ -3,37 +3,14 @@ package plan
 import (
 	"time"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
-	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Terms are what the ledger says of a credential that comes into use without the
-// answer to its Mint: after a crash, or after a status was lost. Anyone who can
-// write a Secret can write its annotations, so no id comes from there, and no
-// time or number that would give more than the ledger or the declaration.
-type Terms struct {
-	// ID at the provider; empty until the rule identify has asked for it.
-	ID string
-	// Account that issued it.
-	Account string
-	// IssuedAt and ExpiresAt are when it was issued and when it ends.
-	IssuedAt, ExpiresAt time.Time
-	// Lifetime that was asked for.
-	Lifetime time.Duration
-	// Fingerprint of what it was issued for.
-	Fingerprint string
-	// RotationGeneration that it counts for.
-	RotationGeneration int64
-	// Revision that the ledger continues from.
-	Revision int64
-}
-
 // reservedTerms are those of an attempt that is in the ledger: what was reserved.
-func (o *Observation) reservedTerms(e *Entry) Terms {
-	t := Terms{
+func (o *Observation) reservedTerms(e *Entry) ledger.Terms {
+	t := ledger.Terms{
 		ID: e.ID, Account: e.Account, IssuedAt: o.Now, Lifetime: asked(e),
 		Fingerprint: e.Fingerprint, RotationGeneration: e.RotationGeneration, Revision: o.Token.Revision,
 	}
@@ -52,10 +29,10 @@ func (o *Observation) reservedTerms(e *Entry) Terms {
 
 // restoredTerms are those of a credential that no ledger knows: what the provider
 // shows, and of the Secret's annotations only what gives less.
-func (o *Observation) restoredTerms() Terms {
+func (o *Observation) restoredTerms() ledger.Terms {
 	said, shown, spec := &o.Secret.Facts, o.Restored, &o.Token.Spec
 	declared := ExpiryFor(spec, o.Now, o.Provider.Capabilities.MaxLifetime)
-	t := Terms{
+	t := ledger.Terms{
 		ID: shown.ID, Account: shown.Account, IssuedAt: o.Now,
 		ExpiresAt:   earliest(declared, said.ExpiresAt, shown.ExpiresAt),
 		Lifetime:    declared.Sub(o.Now),
@@ -91,31 +68,6 @@ func Shown(name string, found []provider.Credential) (provider.Credential, bool)
 		}
 	}
 	return only, n == 1 && only.ID != ""
-}
-
-// Identified fills in what the provider shows of an entry without an id. The
-// ledger's expiry stays if that is earlier.
-func Identified(e *v1alpha1.LedgerEntry, shown provider.Credential) {
-	e.ID = shown.ID
-	Limit(e, shown.ExpiresAt)
-}
-
-// Limit makes an entry end when the provider says that its credential ends, if
-// that is earlier; zero: the provider does not tell.
-func Limit(e *v1alpha1.LedgerEntry, shown time.Time) {
-	if e.ExpiresAt != nil {
-		shown = earliest(e.ExpiresAt.Time, shown)
-	}
-	e.ExpiresAt = timeOf(shown)
-}
-
-// timeOf is a time as a status holds it: in whole seconds, or nil when it is zero.
-func timeOf(t time.Time) *metav1.Time {
-	if t.IsZero() {
-		return nil
-	}
-	out := metav1.NewTime(t.UTC().Truncate(time.Second))
-	return &out
 }
 
 // unidentified is the credential in use while its id is not known; nil: it is.

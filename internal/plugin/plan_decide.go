@@ -14,6 +14,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/secretstore"
@@ -214,7 +215,7 @@ func classify(sit *situation, d plan.Decision, out *planned) {
 			out.Message = ""
 		}
 		if a.Charged && live {
-			budget, _ := plan.BudgetAt(sit.token.Status.MintBudget, sit.obs.Now)
+			budget, _ := ledger.BudgetAt(sit.token.Status.MintBudget, sit.obs.Now)
 			out.Notes = append(out.Notes, fmt.Sprintf("it costs one of the %d credentials that may be issued outside the schedule now", budget.Remaining))
 		}
 	case plan.CountSlots:

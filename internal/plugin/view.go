@@ -184,7 +184,7 @@ func nextSteps(t *v1alpha1.ApiToken, now time.Time) []string {
 		}
 	}
 	if r := t.Status.Retry; r != nil && now.Before(r.NotBefore.Time) {
-		out = append(out, "the next attempt starts "+at(&r.NotBefore, now))
+		out = append(out, "the next attempt starts "+at(r.NotBefore.DeepCopy(), now))
 	}
 	out = append(out, rotationSteps(t, now)...)
 	if end := hardEnd(t); end != nil && now.Before(end.Time) {

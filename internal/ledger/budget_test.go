@@ -1,4 +1,4 @@
-package plan_test
+package ledger_test
 
 import (
 	"math"
@@ -9,11 +9,23 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/ledger"
 )
 
 func left(remaining int32, since time.Duration) *v1alpha1.MintBudget {
 	return &v1alpha1.MintBudget{Remaining: remaining, RefilledAt: metav1.NewTime(now.Add(-since))}
+}
+
+func charged(b *v1alpha1.MintBudget, at time.Time) *v1alpha1.MintBudget {
+	s := &v1alpha1.ApiTokenStatus{MintBudget: b}
+	ledger.Charge(s, at)
+	return s.MintBudget
+}
+
+func backedOff(r *v1alpha1.Retry, remaining time.Duration) *v1alpha1.Retry {
+	s := &v1alpha1.ApiTokenStatus{Retry: r}
+	ledger.Backoff(s, now, remaining)
+	return s.Retry
 }
 
 func TestBudgetAt(t *testing.T) {
@@ -41,7 +53,7 @@ func TestBudgetAt(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			before := tc.budget.DeepCopy()
-			got, next := plan.BudgetAt(tc.budget, now)
+			got, next := ledger.BudgetAt(tc.budget, now)
 			if got.Remaining != tc.remaining || next.Sub(now) != tc.next {
 				t.Errorf("%s: %d left and the next in %s, want %d and %s", tc.reason, got.Remaining, next.Sub(now), tc.remaining, tc.next)
 			}
@@ -59,10 +71,10 @@ func TestChargeOverTime(t *testing.T) {
 	var spent []time.Duration
 	for passed := time.Duration(0); passed < 2*time.Hour; passed += time.Minute {
 		for {
-			if at, _ := plan.BudgetAt(b, now.Add(passed)); at.Remaining == 0 {
+			if at, _ := ledger.BudgetAt(b, now.Add(passed)); at.Remaining == 0 {
 				break
 			}
-			b = plan.Charge(b, now.Add(passed))
+			b = charged(b, now.Add(passed))
 			spent = append(spent, passed)
 		}
 	}
@@ -76,11 +88,11 @@ func TestChargeOverTime(t *testing.T) {
 }
 
 func TestChargeOfAnEmptyBudget(t *testing.T) {
-	if got := plan.Charge(left(0, 0), now); got.Remaining != 0 {
+	if got := charged(left(0, 0), now); got.Remaining != 0 {
 		t.Errorf("%d left, want 0: a debt would block for longer than the design says", got.Remaining)
 	}
 	b := left(3, 0)
-	plan.Charge(b, now)
+	charged(b, now)
 	if b.Remaining != 3 {
 		t.Error("paying changed the budget that was passed in, which is the status as it was read")
 	}
@@ -93,7 +105,7 @@ func TestBackoffGrows(t *testing.T) {
 	}
 	var r *v1alpha1.Retry
 	for i, wait := range want {
-		r = plan.Backoff(r, now, 90*day)
+		r = backedOff(r, 90*day)
 		if got := r.NotBefore.Sub(now); got != wait || r.Failures != int32(i+1) {
 			t.Errorf("failure %d: failure %d and a wait of %s, want %s", i+1, r.Failures, got, wait)
 		}
@@ -123,32 +135,9 @@ func TestBackoff(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			got := plan.Backoff(tc.retry, now, tc.remaining)
+			got := backedOff(tc.retry, tc.remaining)
 			if got.Failures != tc.failures || got.NotBefore.Sub(now) != tc.wait {
 				t.Errorf("%s: failure %d and a wait of %s, want %d and %s", tc.reason, got.Failures, got.NotBefore.Sub(now), tc.failures, tc.wait)
-			}
-		})
-	}
-}
-
-func TestRemaining(t *testing.T) {
-	cases := map[string]struct {
-		reason string
-		given  []change
-		want   time.Duration
-	}{
-		"in use":                   {"until it expires", given(expires(time.Hour)), time.Hour},
-		"expired":                  {"as long as the next one would live", given(expires(-time.Hour)), 90 * day},
-		"nothing issued":           {"as long as the next one would live", given(unissued), 90 * day},
-		"without an expiry":        {"as long as the next one would live", given(entry(func(e *plan.Entry) { e.ExpiresAt = nil })), 90 * day},
-		"nothing issued, hard end": {"until the hard end", given(unissued, endsIn(time.Minute)), time.Minute},
-		"old ones only":            {"what retires is not in use", given(ledger(retiring("own-old", time.Second))), 90 * day},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			o := observe(tc.given...)
-			if got := plan.Remaining(&o); got != tc.want {
-				t.Errorf("%s: %s, want %s", tc.reason, got, tc.want)
 			}
 		})
 	}

@@ -1,0 +1,30 @@
+// Package bad changes a ledger in each way that the check knows.
+package bad
+
+import "apitoken.dev/operator/api/v1alpha1"
+
+func change(s *v1alpha1.ApiTokenStatus, other v1alpha1.LedgerEntry) {
+	s.Credentials = nil                  // want ApiTokenStatus.Credentials
+	s.Revision++                         // want ApiTokenStatus.Revision
+	s.Credentials[0] = other             // want LedgerEntry
+	e := &s.Credentials[0]               // reading through a pointer is allowed
+	e.State = other.State                // want LedgerEntry.State
+	*e = other                           // want LedgerEntry
+	keep(&e.Updating)                    // want LedgerEntry.Updating
+	s.Retry.NotBefore = *other.IssuedAt  // want Retry.NotBefore
+	s.MintBudget = &v1alpha1.MintBudget{ // want ApiTokenStatus.MintBudget
+		Remaining: 5, // want MintBudget{Remaining
+	}
+	for s.Revision = range other.RotationGeneration { // want ApiTokenStatus.Revision
+	}
+	_ = v1alpha1.LedgerEntry{
+		State: v1alpha1.StateActive, // want LedgerEntry{State
+	}
+	type embedded struct{ v1alpha1.LedgerEntry }
+	var x embedded
+	x.Gone = true            // want LedgerEntry.Gone
+	s.ObservedGeneration = 1 // not of the ledger
+	_ = v1alpha1.LedgerEntry{Name: "a"}
+}
+
+func keep(*string) {}

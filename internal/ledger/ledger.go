@@ -1,0 +1,256 @@
+// Package ledger changes what the status of an ApiToken says about credentials:
+// the entries of status.credentials, the mint budget, the backoff and the gap. Each
+// function is one change of state. It is pure: it reads no clock and calls nothing,
+// and it edits the status that it is given. Nothing else assigns these fields, which
+// `make verify` checks (hack/verifyledger), so this package is the whole list of what
+// can happen to a credential.
+package ledger
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// Entry returns the entry of a name, or nil. Callers only read it.
+func Entry(s *v1alpha1.ApiTokenStatus, name string) *v1alpha1.LedgerEntry {
+	for i := range s.Credentials {
+		if s.Credentials[i].Name == name {
+			return &s.Credentials[i]
+		}
+	}
+	return nil
+}
+
+// Active returns the first Active entry, or nil. Callers only read it.
+func Active(s *v1alpha1.ApiTokenStatus) *v1alpha1.LedgerEntry {
+	for i := range s.Credentials {
+		if s.Credentials[i].State == v1alpha1.StateActive {
+			return &s.Credentials[i]
+		}
+	}
+	return nil
+}
+
+// Reservation is a name that is written into the ledger before a credential can
+// exist under it.
+type Reservation struct {
+	// Name of the credential; Revision is the number in it.
+	Name     string
+	Revision int64
+	// Account that will issue it.
+	Account string
+	// Reason it is issued for.
+	Reason string
+	// At is when it is reserved, ExpiresAt when the credential will end.
+	At, ExpiresAt time.Time
+	// Fingerprint of the declaration; Fixed is that of its part that cannot change
+	// without a new credential.
+	Fingerprint, Fixed string
+	// RotationGeneration is spec.rotation.generation.
+	RotationGeneration int64
+	// ByHand: a person makes the credential.
+	ByHand bool
+}
+
+// Reserve appends a Minting entry. It counts for the highest rotation generation
+// that any entry counts for, so that a generation that is lowered and raised again
+// rotates once.
+func Reserve(s *v1alpha1.ApiTokenStatus, r Reservation) {
+	generation := r.RotationGeneration
+	for i := range s.Credentials {
+		generation = max(generation, s.Credentials[i].RotationGeneration)
+	}
+	at, expires := timeOf(r.At), timeOf(r.ExpiresAt)
+	entry := v1alpha1.LedgerEntry{
+		Name: r.Name, State: v1alpha1.StateMinting, Account: r.Account, Reason: r.Reason, ReservedAt: at, ExpiresAt: expires,
+		Fingerprint: r.Fingerprint, Fixed: r.Fixed, RotationGeneration: generation, ByHand: r.ByHand,
+	}
+	if at != nil && expires != nil {
+		entry.LifetimeSeconds = seconds(expires.Sub(at.Time))
+	}
+	s.Credentials = append(s.Credentials, entry)
+	s.Revision = r.Revision
+}
+
+// Issued is an entry with what the provider answered: when the attempt began, the
+// credential's id, and when it ends (zero: the provider does not tell).
+func Issued(e *v1alpha1.LedgerEntry, began time.Time, id string, expires time.Time) v1alpha1.LedgerEntry {
+	out := *e.DeepCopy()
+	out.IssuedAt = timeOf(began)
+	identify(&out, id, expires)
+	return out
+}
+
+// Issue writes what the provider answered into an entry.
+func Issue(s *v1alpha1.ApiTokenStatus, name string, began time.Time, id string, expires time.Time) {
+	if e := Entry(s, name); e != nil {
+		*e = Issued(e, began, id, expires)
+	}
+}
+
+// Identify writes the id that the provider shows for an entry. The ledger's expiry
+// stays unless the provider's is earlier.
+func Identify(s *v1alpha1.ApiTokenStatus, name, id string, expires time.Time) {
+	if e := Entry(s, name); e != nil {
+		identify(e, id, expires)
+	}
+}
+
+func identify(e *v1alpha1.LedgerEntry, id string, expires time.Time) {
+	e.ID = id
+	limit(e, expires)
+}
+
+// limit makes an entry end when the provider says that its credential ends, if that
+// is earlier. Zero means that the provider does not tell; it takes no expiry away.
+func limit(e *v1alpha1.LedgerEntry, shown time.Time) {
+	if shown.IsZero() || e.ExpiresAt != nil && !shown.Before(e.ExpiresAt.Time) {
+		return
+	}
+	e.ExpiresAt = timeOf(shown)
+}
+
+// Terms are what the ledger says of a credential that comes into use without the
+// answer to its Mint: after a crash, or after a status was lost. Anyone who can
+// write a Secret can write its annotations, so no id comes from there, and no
+// time or number that would give more than the ledger or the declaration.
+type Terms struct {
+	// ID at the provider; empty until it is known.
+	ID string
+	// Account that issued it.
+	Account string
+	// IssuedAt and ExpiresAt are when it was issued and when it ends.
+	IssuedAt, ExpiresAt time.Time
+	// Lifetime that was asked for.
+	Lifetime time.Duration
+	// Fingerprint of what it was issued for.
+	Fingerprint string
+	// RotationGeneration that it counts for.
+	RotationGeneration int64
+	// Revision that the ledger continues from.
+	Revision int64
+}
+
+// Adopt writes the terms of a credential that the Secret holds into its entry. Call
+// Activate next.
+func Adopt(s *v1alpha1.ApiTokenStatus, name string, t Terms) {
+	e := Entry(s, name)
+	if e == nil {
+		return
+	}
+	e.ID, e.Account, e.Fingerprint, e.RotationGeneration = t.ID, t.Account, t.Fingerprint, t.RotationGeneration
+	e.IssuedAt, e.ExpiresAt, e.LifetimeSeconds = timeOf(t.IssuedAt), timeOf(t.ExpiresAt), seconds(t.Lifetime)
+}
+
+// Restore appends an entry for a credential that the Secret holds and the ledger
+// has lost. Fixed is the fingerprint of what cannot change without a new credential;
+// empty: not known. Call Activate next.
+func Restore(s *v1alpha1.ApiTokenStatus, name, reason, fixed string, byHand bool, t Terms) {
+	s.Credentials = append(s.Credentials, v1alpha1.LedgerEntry{
+		Name: name, State: v1alpha1.StateMinting, Reason: reason, Fixed: fixed, ByHand: byHand,
+	})
+	s.Revision = max(s.Revision, t.Revision)
+	Adopt(s, name, t)
+}
+
+// Activate makes an entry the Active one and ends the backoff. Any other Active
+// entry begins to retire: it lives on for its overlap, and never past its expiry.
+func Activate(s *v1alpha1.ApiTokenStatus, name string, now time.Time, overlap func(old *v1alpha1.LedgerEntry) time.Duration) {
+	for i := range s.Credentials {
+		old := &s.Credentials[i]
+		if old.State != v1alpha1.StateActive || old.Name == name {
+			continue
+		}
+		due := now.Add(overlap(old) + time.Second).Truncate(time.Second)
+		if old.ExpiresAt != nil && due.After(old.ExpiresAt.Time) {
+			due = old.ExpiresAt.Time
+		}
+		old.State, old.RetireAt = v1alpha1.StateRetiring, timeOf(due)
+	}
+	if e := Entry(s, name); e != nil {
+		e.State, e.RetireAt = v1alpha1.StateActive, nil
+	}
+	s.Retry = nil
+}
+
+// Abandon gives up an attempt with an unknown outcome. It is revoked once settled.
+func Abandon(s *v1alpha1.ApiTokenStatus, name string) {
+	if e := Entry(s, name); e != nil {
+		e.State = v1alpha1.StateAbandoned
+	}
+}
+
+// Retire moves entries to Retiring, due now. They are never published again.
+func Retire(s *v1alpha1.ApiTokenStatus, now time.Time, names ...string) {
+	for _, name := range names {
+		if e := Entry(s, name); e != nil {
+			e.State, e.RetireAt = v1alpha1.StateRetiring, timeOf(now)
+		}
+	}
+}
+
+// Drop removes an entry: no credential exists under its name, and none ever will.
+func Drop(s *v1alpha1.ApiTokenStatus, name string) {
+	s.Credentials = slices.DeleteFunc(s.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.Name == name })
+}
+
+// MarkGone notes that a credential that a person made was seen to be deleted.
+func MarkGone(s *v1alpha1.ApiTokenStatus, name string) {
+	if e := Entry(s, name); e != nil {
+		e.Gone = true
+	}
+}
+
+// MarkUpdate notes that a request may change the credential in place, to the
+// declaration with this fingerprint. Call it before the request.
+func MarkUpdate(s *v1alpha1.ApiTokenStatus, name, fingerprint string) {
+	if e := Entry(s, name); e != nil {
+		e.Updating = fingerprint
+	}
+}
+
+// UnmarkUpdate takes the mark back, because the request certainly changed nothing.
+func UnmarkUpdate(s *v1alpha1.ApiTokenStatus, name string) {
+	if e := Entry(s, name); e != nil {
+		e.Updating = ""
+	}
+}
+
+// Updated notes that a credential has changed in place to the declaration with these
+// fingerprints, and ends the backoff.
+func Updated(s *v1alpha1.ApiTokenStatus, name, fingerprint, fixed string) {
+	if e := Entry(s, name); e != nil {
+		e.Fingerprint, e.Fixed, e.Updating = fingerprint, fixed, ""
+	}
+	s.Retry = nil
+}
+
+// Extend gives a credential that changed in place the expiry that was asked for, or
+// the provider's own if that is earlier (zero: the provider does not tell).
+func Extend(s *v1alpha1.ApiTokenStatus, name string, asked, shown time.Time) {
+	e := Entry(s, name)
+	if e == nil || e.IssuedAt == nil {
+		return
+	}
+	e.ExpiresAt, e.LifetimeSeconds = timeOf(asked), seconds(asked.Sub(e.IssuedAt.Time))
+	limit(e, shown)
+}
+
+// seconds are whole seconds, as the schema bounds them.
+func seconds(d time.Duration) int64 {
+	return int64(max(0, min(d, math.MaxInt64)) / time.Second)
+}
+
+// timeOf is a time as a status holds it: in whole seconds, or nil when it is zero.
+func timeOf(t time.Time) *metav1.Time {
+	if t.IsZero() {
+		return nil
+	}
+	out := metav1.NewTime(t.UTC().Truncate(time.Second))
+	return &out
+}
