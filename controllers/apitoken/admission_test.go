@@ -233,6 +233,56 @@ func TestClaimsWaitForTheirTurn(t *testing.T) {
 	w.closeStore()
 }
 
+// TestAnswerOfAClaimHolds: a Secret names a credential that is gone, in a namespace
+// that is not admitted. The provider is asked once, and the status comes to rest.
+func TestAnswerOfAClaimHolds(t *testing.T) {
+	w := newSharedWorld(t)
+	credential, err := credname.New(cluster, credname.Owner(w.ns, "training"), 1, 0, zeros{})
+	w.ok(err)
+	w.ok(w.Create(w.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+		Namespace: w.ns, Name: "training", Labels: map[string]string{v1alpha1.LabelManaged: "true"},
+		Annotations: map[string]string{
+			v1alpha1.AnnotationToken: "training", v1alpha1.AnnotationCluster: cluster, v1alpha1.AnnotationCredential: credential.String(),
+		},
+	}}))
+	w.declare("training", w.served)
+	w.start()
+	outside := func() string {
+		c := meta.FindStatusCondition(w.token("training").Status.Conditions, v1alpha1.ConditionReady)
+		if c == nil || c.Reason != v1alpha1.ReasonNamespaceNotAllowed {
+			return fmt.Sprintf("Ready is %+v", c)
+		}
+		return ""
+	}
+	w.until(outside)
+	w.requests.Take()
+	for range 3 {
+		w.poke("training")
+		w.settle("training")
+		w.clock.Advance(5 * time.Second)
+	}
+	w.settle("training")
+	if n := w.callsFor(w.ns); n != 1 {
+		t.Errorf("%d calls of the provider", n)
+	}
+	if counts := w.requests.Take(); counts[statusUpdate] != 0 {
+		t.Errorf("the status is written again: %s", counts)
+	}
+	w.clock.Advance(time.Minute)
+	w.until(func() string {
+		if n := w.callsFor(w.ns); n != 2 {
+			return fmt.Sprintf("%d calls after a minute", n)
+		}
+		return ""
+	})
+	w.until(outside)
+	w.operator.stop(w)
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Finalizers = nil })
+	w.delete("training")
+	w.start()
+	w.closeStore()
+}
+
 // TestOutsidersHoldNoSlot: an ApiToken of a namespace that is not admitted does not
 // count for the account, unless it has a credential there. Then it is counted, and
 // not named to the reader of another namespace.

@@ -81,6 +81,8 @@ type Reconciler struct {
 	proofs, finds tries
 	// claims time the calls for ApiTokens that only their Secret speaks for.
 	claims claims
+	// absences are credentials of Secrets that the provider did not show.
+	absences absences
 	// refusals are handed-over credentials that cannot be used.
 	refusals refusals
 	// window counts what was reserved where a provider lists its newest only.

@@ -87,4 +87,5 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.proofs.forget(name)
 	r.finds.forget(name)
 	r.claims.forget(name)
+	r.absences.forget(name)
 }

@@ -214,6 +214,7 @@ func (r *Reconciler) look(ctx context.Context, p *pass, action plan.Action) (boo
 		}
 		p.see(seen)
 		p.pending, p.obs.Secret = false, p.seen.View
+		p.obs.Restored = r.absences.of(nameOf(p.token), claimOf(p), r.Clock.Monotonic())
 		return true, nil
 	case plan.FindRestored:
 		return true, r.findRestored(ctx, p, a.Name)
@@ -240,8 +241,11 @@ func (r *Reconciler) findRestored(ctx context.Context, p *pass, name string) err
 		if restored.Live = accepted; accepted {
 			restored.ID = keyID(p, p.seen.Values())
 		}
-		p.obs.Restored = restored
-		return r.providerFailed(p, "probe", err)
+		if err != nil {
+			return r.providerFailed(p, "probe", err)
+		}
+		r.restored(p, restored)
+		return nil
 	}
 	found, err := conn.Client.Find(ctx, provider.Ref{Name: name})
 	if err != nil {
@@ -251,8 +255,15 @@ func (r *Reconciler) findRestored(ctx context.Context, p *pass, name string) err
 	if shown, ok := plan.Shown(name, found); ok {
 		restored.ID, restored.CreatedAt, restored.ExpiresAt = shown.ID, shown.CreatedAt, shown.ExpiresAt
 	}
-	p.obs.Restored = restored
+	r.restored(p, restored)
 	return nil
+}
+
+// restored takes an answer to FindRestored, and remembers one that no ledger will hold.
+func (r *Reconciler) restored(p *pass, answer *plan.Restored) {
+	if p.obs.Restored = answer; !answer.Live {
+		answer.AsksIn = r.absences.note(nameOf(p.token), claimOf(p), answer.Account, r.Clock.Monotonic())
+	}
 }
 
 // connection are the keys that go into the Secret beside the credential.

@@ -30,6 +30,10 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err e
 	if errors.Is(err, errInLine) {
 		return r.inLine(ctx, p, d)
 	}
+	var turn *turnError
+	if errors.As(err, &turn) && p.toldOfWaiting() {
+		return ctrl.Result{RequeueAfter: turn.wait}, nil
+	}
 	err = safe(err)
 	if p.token.DeletionTimestamp.IsZero() && p.obs.Token.Deleting {
 		return ctrl.Result{}, nil // the finalizer is off: there is nothing left to report on
@@ -58,6 +62,15 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err e
 		return ctrl.Result{}, &stopError{reason: "the status could not be written: " + reasonOf(err), err: err}
 	}
 	return r.result(p, next, err)
+}
+
+// toldOfWaiting reports whether the status says already why there is no access. A wait
+// for a turn adds nothing to that: written each time, it would bring the next
+// reconcile at once, and the two texts would take turns for ever.
+func (p *pass) toldOfWaiting() bool {
+	ready := meta.FindStatusCondition(p.token.Status.Conditions, v1alpha1.ConditionReady)
+	return ready != nil && ready.Status == metav1.ConditionFalse && ready.ObservedGeneration == p.token.Generation &&
+		(!p.obs.Token.Deleting || ready.Reason == v1alpha1.ReasonDeleting)
 }
 
 // result says when to look again: at the time the decision names, soon after

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// chooser decides at every choice point which of the options is taken. The first
-// is the ordinary course of things; any other is a deviation.
+// chooser decides at every choice point, named by at, which of the options is
+// taken. The first is the ordinary course of things; any other is a deviation.
 type chooser interface {
-	pick(options []string) int
+	pick(at string, options []string) int
 }
 
 // deviation takes an option other than 0 at one choice point.
@@ -25,7 +25,7 @@ type schedule struct {
 	options [][]int
 }
 
-func (s *schedule) pick(options []string) int {
+func (s *schedule) pick(_ string, options []string) int {
 	at := len(s.options)
 	var open []int
 	for i := 1; i < len(options); i++ {
@@ -79,7 +79,7 @@ func newDice(seed uint64) *dice {
 	return &dice{seed: seed, rng: rng, left: 1 + rng.IntN(6), every: 4 + rng.IntN(28)}
 }
 
-func (d *dice) pick(options []string) int {
+func (d *dice) pick(_ string, options []string) int {
 	n := len(options)
 	if n < 2 || d.left == 0 || d.rng.IntN(d.every) != 0 {
 		return 0
@@ -89,3 +89,35 @@ func (d *dice) pick(options []string) int {
 }
 
 func (d *dice) String() string { return fmt.Sprintf("seed %d", d.seed) }
+
+// script takes deviations by name: each at the first point of its name after the
+// one before it. Unlike a schedule it holds when the options of a point change.
+type script []turn
+
+// turn is one deviation of a script: option is taken at the nth point called at,
+// counted from 1 after the turn before; 0 means 1.
+type turn struct {
+	at, option string
+	nth        int
+}
+
+// scripted follows a script.
+type scripted struct {
+	left script
+	met  int
+}
+
+func (s *scripted) pick(at string, options []string) int {
+	if len(s.left) == 0 || s.left[0].at != at {
+		return 0
+	}
+	if s.met++; s.met < s.left[0].nth {
+		return 0
+	}
+	option := slices.Index(options, s.left[0].option)
+	if option < 0 {
+		panic(fmt.Sprintf("%q cannot happen %s: %q", s.left[0].option, at, options))
+	}
+	s.left, s.met = s.left[1:], 0
+	return option
+}

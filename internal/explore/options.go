@@ -71,7 +71,7 @@ func (w *world) atPoint(p *process) {
 	for _, o := range options {
 		names = append(names, o.name)
 	}
-	o := options[w.choose.pick(names)]
+	o := options[w.pick(p.at.String(), names)]
 	if o.name == "" {
 		w.note("%s  %s", p.id, p.at)
 	} else {

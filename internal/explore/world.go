@@ -24,6 +24,8 @@ import (
 const (
 	// oldCache is the deviation of a pass that starts with the cache of the pass before.
 	oldCache = "old cache"
+	// passBegins is the choice point before a pass.
+	passBegins = "pass begins"
 
 	cluster = "abcdefgh"
 	// maxSteps ends a run that does not come to rest.
@@ -49,7 +51,7 @@ type world struct {
 	used      map[string]bool
 	old       *corev1.Secret // what a user may restore
 	outside   bool           // the namespace is not admitted
-	lost      time.Duration  // since when
+	disturbed time.Duration  // when something last came from outside: a deviation, or a turn of the story
 	victim    string         // somebody else's credential in the account; empty: none
 	// ledger are the names that were last seen in the ledger; retained those that an
 	// ApiToken has left behind on purpose, until a ledger has them again.
@@ -136,9 +138,19 @@ func (w *world) run() {
 	w.stop()
 }
 
+// pick lets the schedule choose. From a deviation on the operator gets time again to
+// come to rest.
+func (w *world) pick(at string, options []string) int {
+	option := w.choose.pick(at, options)
+	if option > 0 {
+		w.disturbed = w.now
+	}
+	return option
+}
+
 // begin starts a pass, with a cache that is up to date or as old as it was.
 func (w *world) begin(p *process) {
-	if w.choose.pick([]string{"", oldCache}) == 0 {
+	if w.pick(passBegins, []string{"", oldCache}) == 0 {
 		p.cache.Refresh()
 		p.seen = w.server.Revision()
 	} else {
@@ -193,7 +205,7 @@ func (w *world) idle(p *process) bool {
 	if w.server.Peek(apifakeToken) == nil {
 		w.server.CollectGarbage()
 	}
-	if w.outside && w.now-w.lost > long {
+	if w.outside && w.now-w.disturbed > long {
 		w.readmit() // what is left is looked at again and again
 		return true
 	}
@@ -231,6 +243,7 @@ func (w *world) turnsPage(p *process) bool {
 	next := w.story[0]
 	w.story = w.story[1:]
 	next(w)
+	w.disturbed = w.now
 	return true
 }
 
@@ -243,7 +256,7 @@ func (w *world) readmit() {
 
 // admit changes whether the namespace is admitted, which every process learns.
 func (w *world) admit(admitted bool) {
-	w.outside, w.lost = !admitted, w.now
+	w.outside = !admitted
 	for _, p := range w.processes {
 		p.woken = true
 	}

@@ -34,6 +34,15 @@ func shown(edit func(*plan.Restored)) change {
 	return func(o *plan.Observation) { edit(o.Restored) }
 }
 
+// remembered is an earlier answer that the credential is gone; it holds so long.
+func remembered(left time.Duration) change {
+	return func(o *plan.Observation) {
+		o.Restored = &plan.Restored{Account: account, Remembered: true, AsksIn: left}
+	}
+}
+
+func goingSecret(o *plan.Observation) { o.Secret.Deleting, o.Secret.HeldBy = true, "example.com/hold" }
+
 // restoredTerms is the adoption with other terms.
 func restoredTerms(edit func(*ledger.Terms)) plan.AdoptRestored {
 	a := adoptingRestored
@@ -124,6 +133,28 @@ var restoreCases = map[string]nextCase{
 		reason: "Gone: mint, under a revision that no name has had.",
 		given:  given(restored, answered(false)),
 		rule:   "issue", action: plan.Issue{Reason: plan.IssueInitial, Revision: 8, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
+	},
+	"gone, as an earlier answer says": {
+		reason: "A credential is issued over it only after a new answer.",
+		given:  given(restored, remembered(time.Minute)),
+		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"gone, as an earlier answer says, and not admitted": {
+		reason: "Nothing changed: the provider is not asked again until the answer is old.",
+		given:  given(restored, notAdmitted, remembered(time.Minute)),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonNamespaceNotAllowed, after: time.Minute,
+		says: []string{"spec.providerRef", "label the namespace"},
+	},
+	"gone, as an earlier answer says, after the hard end": {
+		reason: "The Secret is deleted only after a new answer.",
+		given:  given(restored, endsIn(-time.Hour), remembered(time.Minute)),
+		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"gone, as an earlier answer says, after the hard end, and the Secret is going": {
+		reason: "Nothing is left to do that needs a new answer.",
+		given:  given(restored, endsIn(-time.Hour), remembered(time.Minute), goingSecret),
+		rule:   "ended", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonExpired, after: time.Minute,
+		says: []string{"spec.expiresAt", "raise spec.expiresAt"},
 	},
 	"data edited": {
 		reason: "The credential may be live whatever became of the Secret's data.",

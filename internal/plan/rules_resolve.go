@@ -63,7 +63,7 @@ func (o *Observation) restorable() bool {
 }
 
 func findRestored(o *Observation) (Decision, bool) {
-	if !o.restorable() || o.Restored != nil {
+	if !o.restorable() || o.Restored != nil && !o.outdated(o.Restored) {
 		return Decision{}, false
 	}
 	// Neither a lost admission nor a provider that is going stops this: what is live
@@ -73,6 +73,12 @@ func findRestored(o *Observation) (Decision, bool) {
 	}
 	return progressing(FindRestored{Name: o.Secret.Credential}, v1alpha1.ReasonResolving,
 		"the Secret holds a credential that no status knows; asking the provider for it"), true
+}
+
+// outdated reports whether an answer that was remembered is asked for again,
+// because something would be done that only a new one allows.
+func (o *Observation) outdated(answer *Restored) bool {
+	return answer.Remembered && (o.wantsIssue() || o.over() && !o.Secret.Deleting)
 }
 
 func adoptRestored(o *Observation) (Decision, bool) {

@@ -175,6 +175,9 @@ func (o *Observation) nextLook() time.Duration {
 	if end := o.hardEnd(); !end.IsZero() && !o.ended() {
 		next = soonest(next, o.until(end))
 	}
+	if o.restorable() && o.Restored != nil {
+		next = soonest(next, o.Restored.AsksIn)
+	}
 	return next
 }
 

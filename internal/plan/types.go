@@ -130,6 +130,11 @@ type Restored struct {
 	ID string
 	// CreatedAt and ExpiresAt are zero when the provider does not tell.
 	CreatedAt, ExpiresAt time.Time
+	// Remembered: an earlier reconcile got this answer. It holds until something
+	// changes, or until AsksIn has passed. Nothing is issued or deleted because of it.
+	Remembered bool
+	// AsksIn is how long an answer that it is not live holds.
+	AsksIn time.Duration
 }
 
 // Handover is a Secret with which a person hands a credential over.

@@ -1,0 +1,42 @@
+package explore
+
+import "testing"
+
+// TestFoundBefore repeats what the explorer has found, by the names of what
+// happened: numbers of schedules and seeds change with every new power.
+func TestFoundBefore(t *testing.T) {
+	stories := map[string]Scenario{}
+	for _, s := range Scenarios() {
+		stories[s.Name] = s
+	}
+	for _, found := range []struct {
+		name, story string
+		script      script
+	}{
+		{
+			name: "a revoke cut off without admission goes on once the attempt is settled for the new process", story: "rotate, the namespace terminates",
+			script: script{
+				{at: "before check deadline", option: string(repeated)},
+				{at: "before update ApiToken/status", option: "admission is lost", nth: 3},
+				{at: "after Revoke", option: "crash"},
+			},
+		},
+		{
+			name: "a Secret names a credential that is gone, in a namespace that is not admitted", story: "retain, forge the Secret, create again, delete",
+			script: script{
+				{at: "before get Secret", option: "admission is lost", nth: 3},
+				{at: "before Revoke", option: "an old Secret is restored"},
+			},
+		},
+	} {
+		t.Run(found.name, func(t *testing.T) {
+			c := &scripted{left: found.script}
+			if f := runOne(stories[found.story], variant{}, c); f != nil {
+				t.Error(f)
+			}
+			if len(c.left) > 0 {
+				t.Errorf("the schedule never came to %q: %q", c.left[0].at, c.left[0].option)
+			}
+		})
+	}
+}
