@@ -44,12 +44,14 @@ type ApiTokenSpec struct {
 	// scopes are the permissions the credential gets. Required: at least one, at
 	// most 32, in any order. Changing the set issues a new credential.
 	//
-	// Portable, for every object store, each limited to spec.buckets:
-	// objectstorage:object-read-only (read and list objects),
-	// objectstorage:object-read-write (also write and delete them),
-	// objectstorage:object-write-only (write, but neither read nor list),
-	// objectstorage:admin-read-only (also read the settings of buckets),
-	// objectstorage:admin-read-write (also change them). Beside them:
+	// Portable scopes mean the same at every object store, each limited to
+	// spec.buckets. objectstorage:object-read-only: list and read objects.
+	// objectstorage:object-read-write: list, read, write and delete objects.
+	// objectstorage:object-write-only: write objects, and neither list nor read
+	// them. objectstorage:admin-read-only: read the settings of buckets and list
+	// objects, and not read their contents. objectstorage:admin-read-write: do
+	// everything with buckets and objects. A provider that cannot grant exactly
+	// this refuses the scope and says what to declare instead. In addition:
 	// billing:read-only.
 	//
 	// Anything else is the provider's own permission, such as
@@ -307,7 +309,7 @@ type ApiTokenStatus struct {
 	RotatesAt *metav1.Time `json:"rotatesAt,omitempty"`
 
 	// expiryEnforcedBy says who ends the credential on time: Provider, even when
-	// the operator is down, or Operator.
+	// the operator is down, Operator, or Person, who is asked to do it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	ExpiryEnforcedBy string `json:"expiryEnforcedBy,omitempty"`

@@ -20,7 +20,7 @@ import (
 )
 
 // newPanelWorld is one whose provider has no API that mints: a person does.
-func newPanelWorld(t *testing.T) *world {
+func newPanelWorld(t *testing.T, edits ...func(*fake.Driver)) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
 	w.driver.Caps.ExpiryEnforcedBy = provider.EnforcedByPerson
@@ -31,6 +31,9 @@ func newPanelWorld(t *testing.T) *world {
 			Fields: []provider.FormField{{Label: "Bucket", Value: req.Grant.Buckets[0]}},
 			Keys:   []string{fake.KeyID, fake.KeySecret},
 		}, true
+	}
+	for _, edit := range edits {
+		edit(w.driver)
 	}
 	w.excused[""] = true // a person makes a credential before it has a name here
 	w.createMinter()
@@ -238,6 +241,30 @@ func TestByHandEdit(t *testing.T) {
 		t.Errorf("the Secret says %s", got)
 	}
 	w.mints(1)
+}
+
+// TestByHandLimits: what a person makes has limits of its own, whatever those of the
+// provider are for what the operator makes.
+func TestByHandLimits(t *testing.T) {
+	t.Parallel()
+	const longest = 365 * day
+	w := newPanelWorld(t, func(d *fake.Driver) {
+		d.Caps.ExpiryEnforcedBy, d.Caps.MaxLifetime = provider.EnforcedByOperator, 0
+		d.CapsFor = func(provider.Grant) provider.Capabilities {
+			out := d.Caps
+			out.ExpiryEnforcedBy, out.MaxLifetime = provider.EnforcedByPerson, longest
+			return out
+		}
+	})
+	w.declare("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresIn = &metav1.Duration{Duration: longest + time.Hour} })
+	w.stalls("training", v1alpha1.ReasonLifetimeTooLong, "spec.expiresIn", longest.String())
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresIn.Duration = longest })
+	w.asks(v1alpha1.ReasonCreateCredential, "Panel > Add")
+	id := w.handOver()
+	token := w.ready("training")
+	if e := activeOf(token); e.ID != id || token.Status.ExpiryEnforcedBy != string(provider.EnforcedByPerson) {
+		t.Errorf("in use is %s, and its expiry is enforced by %s", e.ID, token.Status.ExpiryEnforcedBy)
+	}
 }
 
 // TestByHandEditIsTried: a credential that does not work after an edit is not confirmed

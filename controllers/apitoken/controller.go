@@ -19,6 +19,7 @@ import (
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/secretstore"
 	"apitoken.dev/operator/internal/tracing"
 )
@@ -38,7 +39,7 @@ const (
 
 // Providers gives access to providers; *connections.Pool implements it.
 type Providers interface {
-	Facts(ctx context.Context, key connections.Key, namespace string) (connections.Facts, error)
+	Facts(ctx context.Context, key connections.Key, namespace string, grant provider.Grant) (connections.Facts, error)
 	Connect(ctx context.Context, key connections.Key, place *places.Place) (connections.Connection, error)
 	Sharing(ctx context.Context, key connections.Key) (same []connections.Key, settled bool, err error)
 	Forget(key connections.Key)

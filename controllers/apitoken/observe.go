@@ -68,7 +68,7 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 		return p, nil
 	}
 	var err error
-	if p.facts, err = r.Providers.Facts(ctx, p.key, token.Namespace); err != nil {
+	if p.facts, err = r.Providers.Facts(ctx, p.key, token.Namespace, plan.GrantOf(&token.Spec)); err != nil {
 		return nil, fmt.Errorf("reading the provider: %w", err)
 	}
 	p.target = secretstore.Target{Token: token, Connection: connection(token, p.facts)}

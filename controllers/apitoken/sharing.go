@@ -109,7 +109,7 @@ func (r *Reconciler) holdsSlot(ctx context.Context, t *v1alpha1.ApiToken) (bool,
 	if plan.Counts(t, false) {
 		return true, nil
 	}
-	f, err := r.Providers.Facts(ctx, connections.KeyFor(t), t.Namespace)
+	f, err := r.Providers.Facts(ctx, connections.KeyFor(t), t.Namespace, plan.GrantOf(&t.Spec))
 	if err != nil {
 		return false, fmt.Errorf("reading the provider of an ApiToken of the same account: %w", err)
 	}

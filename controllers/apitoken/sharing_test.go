@@ -79,7 +79,7 @@ func (c *crowd) List(_ context.Context, list client.ObjectList, opts ...client.L
 }
 
 // Facts implements Providers.
-func (*crowd) Facts(context.Context, connections.Key, string) (connections.Facts, error) {
+func (*crowd) Facts(context.Context, connections.Key, string, provider.Grant) (connections.Facts, error) {
 	return connections.Facts{Found: true, Admitted: true}, nil
 }
 

@@ -46,11 +46,18 @@ func TestTable(t *testing.T) {
 	limited.ByHandForm = func(r provider.MintRequest) (provider.Form, bool) {
 		return provider.Form{}, slices.Contains(r.Grant.Scopes, "billing:read-only")
 	}
+	limited.CapsFor = func(g provider.Grant) provider.Capabilities {
+		out := limited.Caps
+		if slices.Contains(g.Scopes, "billing:read-only") {
+			out.MaxLifetime, out.ExpiryEnforcedBy = 24*time.Hour, provider.EnforcedByPerson
+		}
+		return out
+	}
 	all := fake.New(fake.NewBackend(clock.NewReal()))
 	all.Caps = provider.Capabilities{Scopes: []string{"a:b"}, Settle: 2 * time.Hour, ExpiryEnforcedBy: provider.EnforcedByPerson}
 	all.ByHandForm = func(provider.MintRequest) (provider.Form, bool) { return provider.Form{}, true }
 	want := []string{
-		"| [`fake`](fake.md) | `billing:` read-only; `objectstorage:` object-read-only, object-read-write | `billing:read-only` | buckets, allowedIPs | nothing | operator | 2 d | 2 | 100 | 90 s |",
+		"| [`fake`](fake.md) | `billing:` read-only; `objectstorage:` object-read-only, object-read-write | `billing:read-only` | buckets, allowedIPs | nothing | operator; a person for `billing:read-only` | 2 d; 1 d for `billing:read-only` | 2 | 100 | 90 s |",
 		"| [`fake`](fake.md) | `a:` b | all | nothing | nothing | a person | unlimited | any number | all | 2 h |",
 		"| [`fake`](fake.md) | as declared | as declared | as declared | as declared | as declared | as declared | as declared | as declared | as declared |",
 	}

@@ -48,8 +48,8 @@ var columns = []column{
 	{"made by a person", func(e entry, c provider.Capabilities) string { return byHand(e, c.Scopes) }},
 	{"limited to", func(_ entry, c provider.Capabilities) string { return fields(c.Narrows) }},
 	{"changed in place", func(_ entry, c provider.Capabilities) string { return fields(c.Updates) }},
-	{"expiry enforced by", func(_ entry, c provider.Capabilities) string { return enforcers[c.ExpiryEnforcedBy] }},
-	{"longest life", func(_ entry, c provider.Capabilities) string { return duration(c.MaxLifetime) }},
+	{"expiry enforced by", byGrant(func(c provider.Capabilities) string { return enforcers[c.ExpiryEnforcedBy] })},
+	{"longest life", byGrant(func(c provider.Capabilities) string { return duration(c.MaxLifetime) })},
 	{"credentials per account", func(_ entry, c provider.Capabilities) string { return number(c.MaxLive, "any number") }},
 	{"listed", func(_ entry, c provider.Capabilities) string { return number(c.Listed, "all") }},
 	{"settles in", func(_ entry, c provider.Capabilities) string { return duration(c.Settle) }},
@@ -124,6 +124,19 @@ func byHand(e entry, all []string) string {
 		return "all"
 	}
 	return "`" + strings.Join(out, "`, `") + "`"
+}
+
+// byGrant returns a cell that names the scopes for which the driver's limit is another one.
+func byGrant(limit func(provider.Capabilities) string) func(entry, provider.Capabilities) string {
+	return func(e entry, c provider.Capabilities) string {
+		out := []string{limit(c)}
+		for _, scope := range c.Scopes {
+			if other := limit(provider.CapabilitiesFor(e.driver, provider.Grant{Scopes: []string{scope}})); other != out[0] {
+				out = append(out, fmt.Sprintf("%s for `%s`", other, scope))
+			}
+		}
+		return strings.Join(out, "; ")
+	}
 }
 
 func fields(all []provider.Field) string {

@@ -35,12 +35,14 @@ type Facts struct {
 	DriverType string
 	Driver     provider.Driver
 	// Config has no credentials: it is enough for Validate and Connection.
-	Config       provider.Config
+	Config provider.Config
+	// Capabilities for the grant that was asked about.
 	Capabilities provider.Capabilities
 }
 
-// Facts returns what is known of a provider to an ApiToken of a namespace.
-func (p *Pool) Facts(ctx context.Context, key Key, namespace string) (Facts, error) {
+// Facts returns what is known of a provider to an ApiToken of a namespace that declares
+// this grant. The Capabilities are those for the grant.
+func (p *Pool) Facts(ctx context.Context, key Key, namespace string, grant provider.Grant) (Facts, error) {
 	o, err := Get(ctx, p.o.Reader, key)
 	if apierrors.IsNotFound(err) {
 		return Facts{}, nil
@@ -57,7 +59,7 @@ func (p *Pool) Facts(ctx context.Context, key Key, namespace string) (Facts, err
 		return Facts{}, err
 	}
 	if driver, settings, err := p.resolve(o, nil); err == nil {
-		f.DriverType, f.Driver, f.Capabilities = driver.Type(), driver, driver.Capabilities()
+		f.DriverType, f.Driver, f.Capabilities = driver.Type(), driver, provider.CapabilitiesFor(driver, grant)
 		if p.o.NoUpdates {
 			f.Capabilities.Updates = nil
 		}

@@ -1,7 +1,9 @@
 package connections
 
 import (
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -17,7 +19,7 @@ import (
 
 func (w *world) facts(key Key, namespace string) Facts {
 	w.t.Helper()
-	f, err := w.pool.Facts(w.t.Context(), key, namespace)
+	f, err := w.pool.Facts(w.t.Context(), key, namespace, provider.Grant{})
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -175,5 +177,30 @@ func TestFactsWithoutUpdates(t *testing.T) {
 	}
 	if len(driver.Caps.Updates) == 0 {
 		t.Error("the driver itself was changed")
+	}
+}
+
+// TestLimitsAreThoseOfTheGrant: two ApiTokens of one provider can have different limits.
+func TestLimitsAreThoseOfTheGrant(t *testing.T) {
+	w := newWorld(t)
+	driver := fake.New(w.backend)
+	driver.CapsFor = func(g provider.Grant) provider.Capabilities {
+		out := driver.Caps
+		if slices.Contains(g.Scopes, "billing:read-only") {
+			out.MaxLifetime, out.ExpiryEnforcedBy = time.Hour, provider.EnforcedByPerson
+		}
+		return out
+	}
+	drivers, err := registry.New(registry.Entry{Driver: driver, Settings: func(registry.Spec) (any, bool) { return nil, true }})
+	w.must(err)
+	w.pool = NewPool(Options{Reader: w.c, Live: w.c, Registry: drivers, Namespace: w.key.Namespace, Cluster: "cluster"})
+	for scope, want := range map[string]provider.Enforcer{
+		"objectstorage:object-read-only": provider.EnforcedByProvider, "billing:read-only": provider.EnforcedByPerson,
+	} {
+		f, err := w.pool.Facts(t.Context(), w.key, w.key.Namespace, provider.Grant{Scopes: []string{scope}})
+		w.must(err)
+		if f.Capabilities.ExpiryEnforcedBy != want || (f.Capabilities.MaxLifetime == time.Hour) != (want == provider.EnforcedByPerson) {
+			t.Errorf("%s: %+v", scope, f.Capabilities)
+		}
 	}
 }

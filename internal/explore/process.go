@@ -262,7 +262,7 @@ var providerFaults = map[fault]fake.FaultKind{
 
 // Facts implements apitoken.Providers: one provider, always ready, that may no
 // longer admit the namespace.
-func (p *process) Facts(context.Context, connections.Key, string) (connections.Facts, error) {
+func (p *process) Facts(context.Context, connections.Key, string, provider.Grant) (connections.Facts, error) {
 	return connections.Facts{
 		Found: true, Ready: true, Admitted: !p.w.outside, Account: fake.DefaultAccount,
 		DriverType: fake.Type, Driver: p.w.driver, Capabilities: p.w.driver.Capabilities(),

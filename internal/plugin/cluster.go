@@ -43,7 +43,7 @@ func (s *session) clusterOf(ctx context.Context, t *v1alpha1.ApiToken, secret *m
 // facts is what the operator would know of a token's provider, read through reader.
 func (s *session) facts(ctx context.Context, reader client.Reader, t *v1alpha1.ApiToken, cluster string) (connections.Facts, error) {
 	pool := connections.NewPool(connections.Options{Reader: reader, Live: reader, Registry: s.Registry, Cluster: cluster, Clock: s.Clock})
-	return pool.Facts(ctx, connections.KeyFor(t), t.Namespace)
+	return pool.Facts(ctx, connections.KeyFor(t), t.Namespace, plan.GrantOf(&t.Spec))
 }
 
 // request is what the provider would be asked for a token now. The name is an

@@ -74,7 +74,7 @@ func TestIBEEScopes(t *testing.T) {
 			want: opens{bucket: mayBoth, buckets: both},
 		},
 		"administration, reading": {
-			reason: "admin_ro, which is for all buckets", scopes: []string{"objectstorage:admin-read-only"}, buckets: all,
+			reason: "admin_ro, which is for all buckets and reads contents", scopes: []string{"objectstorage:admin-read-only", readOnly}, buckets: all,
 			want: opens{bucket: configuration, buckets: both, everywhere: []string{"list all buckets"}},
 		},
 		"administration": {

@@ -32,9 +32,10 @@ type Options struct {
 }
 
 // Driver returns a driver whose calls, and those of its clients, are bounded. It
-// is a Validator, a Connector, a SecretKeyer, a ByHand and a Located: without the power,
-// Validate refuses nothing, Connection and SecretKeys add nothing, Form says that Mint
-// makes the credential, and Server that the declaration names the account.
+// is a Validator, a Connector, a SecretKeyer, a ByHand, a Located and a Limiter: without
+// the power, Validate refuses nothing, Connection and SecretKeys add nothing, Form says that
+// Mint makes the credential, Server that the declaration names the account, and the limits
+// are the same for every grant.
 // It has CredentialKeys exactly when d has.
 //
 // Connect replaces Config.HTTP by the client that HTTP returns.
@@ -64,6 +65,7 @@ var (
 	_ provider.Connector = (*driver)(nil)
 	_ provider.ByHand    = (*driver)(nil)
 	_ provider.Located   = (*driver)(nil)
+	_ provider.Limiter   = (*driver)(nil)
 
 	_ provider.SecretKeyer = (*driver)(nil)
 )
@@ -73,6 +75,17 @@ func (d *driver) Type() string { return d.inner.Type() }
 
 // Capabilities implements provider.Driver.
 func (d *driver) Capabilities() provider.Capabilities { return d.inner.Capabilities() }
+
+// CapabilitiesFor implements provider.Limiter. After a panic they are those of the driver.
+func (d *driver) CapabilitiesFor(grant provider.Grant) provider.Capabilities {
+	out, err := protect(context.Background(), d.o, "CapabilitiesFor", func() (provider.Capabilities, error) {
+		return provider.CapabilitiesFor(d.inner, grant), nil
+	})
+	if err != nil {
+		return d.inner.Capabilities()
+	}
+	return out
+}
 
 type connected struct {
 	client  provider.Client

@@ -172,7 +172,7 @@ func expiryIsReturned(t *testing.T, h Harness) {
 	w := open(t, h)
 	req := w.request(w.owner("first"))
 	got := w.mint(req).Credential.ExpiresAt
-	if got.IsZero() && h.Driver.Capabilities().ExpiryEnforcedBy == provider.EnforcedByProvider {
+	if got.IsZero() && provider.CapabilitiesFor(h.Driver, req.Grant).ExpiryEnforcedBy == provider.EnforcedByProvider {
 		t.Error("the provider ends it, but no expiry was returned")
 	}
 	if got.After(req.Grant.ExpiresAt) {

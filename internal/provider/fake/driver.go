@@ -27,6 +27,8 @@ type Driver struct {
 	Backend *Backend
 	// Caps are what Capabilities returns.
 	Caps provider.Capabilities
+	// CapsFor, if set, is what CapabilitiesFor returns for a grant; nil: Caps.
+	CapsFor func(provider.Grant) provider.Capabilities
 	// UsableAfter is what every Mint returns.
 	UsableAfter time.Duration
 	// Ends, if set, is what the provider makes of the expiry that Mint asks for.
@@ -64,6 +66,14 @@ func (*Driver) Type() string { return Type }
 
 // Capabilities implements provider.Driver.
 func (d *Driver) Capabilities() provider.Capabilities { return d.Caps }
+
+// CapabilitiesFor implements provider.Limiter.
+func (d *Driver) CapabilitiesFor(grant provider.Grant) provider.Capabilities {
+	if d.CapsFor == nil {
+		return d.Caps
+	}
+	return d.CapsFor(grant)
+}
 
 // Connect implements provider.Driver.
 func (d *Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {

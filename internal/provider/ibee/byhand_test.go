@@ -55,6 +55,20 @@ func TestForm(t *testing.T) {
 	}
 }
 
+// TestLimitsOfPlatformTokens: the portal ends them on day 365 at the latest, and before
+// that only a person does. S3 credentials have no limit, and the operator ends them.
+func TestLimitsOfPlatformTokens(t *testing.T) {
+	portal := New().CapabilitiesFor(readBilling())
+	if portal.MaxLifetime != 365*24*time.Hour || portal.ExpiryEnforcedBy != provider.EnforcedByPerson {
+		t.Errorf("a platform API token lives %s and is ended by %s", portal.MaxLifetime, portal.ExpiryEnforcedBy)
+	}
+	for _, scope := range []string{scopeObjectReadOnly, scopeAdminReadWrite} {
+		if diff := cmp.Diff(New().Capabilities(), New().CapabilitiesFor(provider.Grant{Scopes: []string{scope}})); diff != "" {
+			t.Errorf("%s: -driver +grant:\n%s", scope, diff)
+		}
+	}
+}
+
 func TestTakeOver(t *testing.T) {
 	b := newBackend(t)
 	b.AddToken(handMade, ibeesim.BillingRead)

@@ -58,7 +58,8 @@ type Settings struct {
 	S3Endpoint string
 }
 
-// Driver implements provider.Driver, provider.Validator, provider.Connector and provider.ByHand.
+// Driver implements provider.Driver, provider.Validator, provider.Connector, provider.ByHand
+// and provider.Limiter.
 type Driver struct{}
 
 // New returns the driver.
@@ -67,9 +68,9 @@ func New() *Driver { return &Driver{} }
 // Type implements provider.Driver.
 func (*Driver) Type() string { return Type }
 
-// Capabilities implements provider.Driver. The vendor admits names of 100
-// characters, more than any name the operator makes. An S3 credential has no
-// expiry and cannot be changed.
+// Capabilities implements provider.Driver: those of an S3 credential. The vendor admits
+// names of 100 characters, more than any name the operator makes. An S3 credential has
+// no expiry and cannot be changed.
 func (*Driver) Capabilities() provider.Capabilities {
 	return provider.Capabilities{
 		Scopes:           grantable(),
@@ -78,6 +79,20 @@ func (*Driver) Capabilities() provider.Capabilities {
 		Narrows:          []provider.Field{provider.FieldBuckets},
 		Listed:           window,
 	}
+}
+
+// maxPortalLife is the longest life of a platform API token
+// (docs.ibee.ai/docs/storage/object-storage/limits: at most 365 days).
+const maxPortalLife = 365 * 24 * time.Hour
+
+// CapabilitiesFor implements provider.Limiter. A platform API token is made by a person,
+// and only a person can end it early.
+func (d *Driver) CapabilitiesFor(grant provider.Grant) provider.Capabilities {
+	out := d.Capabilities()
+	if billingOnly(grant) {
+		out.MaxLifetime, out.ExpiryEnforcedBy = maxPortalLife, provider.EnforcedByPerson
+	}
+	return out
 }
 
 // CredentialKeys are the keys that the credentials Secret must hold.

@@ -57,6 +57,10 @@ func plan(grant provider.Grant) (planned, *provider.Refusal) {
 	if r := refuseBuckets(scope, grant.Buckets); r != nil {
 		return planned{}, r
 	}
+	if scope == scopeAdminReadOnly && !slices.Contains(grant.Scopes, scopeObjectReadOnly) {
+		return planned{}, refuseScope(scopeAdminReadOnly, "the permission "+permissions[scope].name+" of IBEE also reads the contents of objects: declare "+
+			scopeObjectReadOnly+" as well if that is meant, or use another provider")
+	}
 	out := planned{permission: permissions[scope].name, bucketScope: specificBuckets, buckets: grant.Buckets}
 	if grant.Buckets[0] == "*" {
 		out.bucketScope, out.buckets = allBuckets, []string{}

@@ -48,6 +48,12 @@ var refusals = map[string]refusal{
 			Reason: provider.RefusedScope, Field: "spec.scopes", Value: scopeObjectReadWrite + ", " + scopeAdminReadOnly, Message: "split them into several ApiTokens",
 		},
 	},
+	"settings without contents": {
+		change: func(g *provider.Grant) { g.Scopes, g.Buckets = []string{scopeAdminReadOnly}, []string{"*"} },
+		want: provider.Refusal{
+			Reason: provider.RefusedScope, Field: "spec.scopes", Value: scopeAdminReadOnly, Message: "declare " + scopeObjectReadOnly + " as well",
+		},
+	},
 	"administration of one bucket": {
 		change: func(g *provider.Grant) { g.Scopes = []string{scopeAdminReadOnly} },
 		want: provider.Refusal{
@@ -165,7 +171,6 @@ func TestScopes(t *testing.T) {
 		"writing":                       {[]string{rw}, []string{"b1"}, planned{permission: "object_rw", bucketScope: "specific", buckets: []string{"b1"}}},
 		"writing everywhere":            {[]string{rw}, []string{"*"}, planned{permission: "object_rw", bucketScope: "all", buckets: []string{}}},
 		"writing, which reads":          {[]string{ro, rw}, []string{"b1"}, planned{permission: "object_rw", bucketScope: "specific", buckets: []string{"b1"}}},
-		"looking at settings":           {[]string{aro}, []string{"*"}, planned{permission: "admin_ro", bucketScope: "all", buckets: []string{}}},
 		"looking at settings, reading":  {[]string{aro, ro}, []string{"*"}, planned{permission: "admin_ro", bucketScope: "all", buckets: []string{}}},
 		"administration":                {[]string{arw}, []string{"*"}, planned{permission: "admin_rw", bucketScope: "all", buckets: []string{}}},
 		"administration, which has all": {[]string{ro, aro, arw, rw}, []string{"*"}, planned{permission: "admin_rw", bucketScope: "all", buckets: []string{}}},

@@ -1,0 +1,18 @@
+package provider
+
+// Limiter is an optional power of a Driver whose limits differ between grants: what a
+// person makes can have a longest life, and another one who ends it, than what the API
+// makes. It does no I/O.
+type Limiter interface {
+	// CapabilitiesFor returns the Capabilities for one grant. It is constant for a grant.
+	CapabilitiesFor(grant Grant) Capabilities
+}
+
+// CapabilitiesFor returns the Capabilities of a driver for one grant. Use it, and not
+// Driver.Capabilities, wherever the grant is known.
+func CapabilitiesFor(d Driver, grant Grant) Capabilities {
+	if l, ok := d.(Limiter); ok {
+		return l.CapabilitiesFor(grant)
+	}
+	return d.Capabilities()
+}
