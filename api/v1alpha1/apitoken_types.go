@@ -332,6 +332,12 @@ type ApiTokenStatus struct {
 	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	GapSince *metav1.Time `json:"gapSince,omitempty"`
 
+	// gapReason is why the old credential was given up: a reason of an entry of
+	// credentials, such as Scheduled.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	GapReason string `json:"gapReason,omitempty"`
+
 	// lastGap is how long the last rotation with RevokeFirst left the workload
 	// without access, for example 2s.
 	// +optional

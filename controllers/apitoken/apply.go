@@ -34,6 +34,8 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 		return r.adopt(p, a.Name, a.Terms)
 	case plan.AdoptRestored:
 		return r.adoptRestored(p, a.Name, a.Terms)
+	case plan.AdoptRetiring:
+		r.adoptRetiring(p, a)
 	case plan.Identify:
 		return r.identify(ctx, p, a.Name)
 	case plan.Abandon:
@@ -173,6 +175,12 @@ func (r *Reconciler) adoptRestored(p *pass, name string, terms ledger.Terms) err
 	}
 	ledger.Restore(&p.token.Status, name, issueRestored, fixed, p.obs.Provider.Form != nil, terms)
 	return r.adopt(p, name, terms)
+}
+
+// adoptRetiring takes a newer credential than the ledger knows into it, to be revoked.
+func (r *Reconciler) adoptRetiring(p *pass, a plan.AdoptRetiring) {
+	ledger.AdoptRetiring(&p.token.Status, a.Name, issueRestored, p.obs.Provider.Form != nil, a.RetireAt, a.Terms)
+	p.event(eventAdopted, "Adopt", "credential %s in the Secret is newer than the status, which was restored: it is replaced and then revoked", a.Name)
 }
 
 // identify asks the provider for the id of a credential that was adopted. An

@@ -176,10 +176,21 @@ func (a *Attempt) Mint(ctx context.Context) error {
 	if provider.InDoubt(err) {
 		ledger.Abandon(&a.p.token.Status, a.name)
 	} else {
-		ledger.Drop(&a.p.token.Status, a.name)
+		a.withdraw()
 	}
 	ledger.Pause(&a.p.token.Status, a.r.Clock.Now(), provider.AsError(err).RetryAfter)
 	return a.r.providerFailed(a.p, "mint", err)
+}
+
+// withdraw takes the reservation back after an explicit rejection, and its charge with
+// it: the backoff paces what is rejected. A credential that a person submits stays
+// charged, because the next one is tried at once.
+func (a *Attempt) withdraw() {
+	status := &a.p.token.Status
+	ledger.Drop(status, a.name)
+	if a.action.Charged && a.p.obs.Provider.Form == nil {
+		ledger.Refund(status, a.p.obs.Now)
+	}
 }
 
 // alive is an error, in doubt, for a credential that has expired when it arrives:

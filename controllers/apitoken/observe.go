@@ -14,6 +14,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
@@ -67,6 +68,7 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 	if p.behind = r.written.after(name, token); p.behind {
 		return p, nil
 	}
+	ledger.Correct(&token.Status, r.Clock.Now())
 	var err error
 	if p.facts, err = r.Providers.Facts(ctx, p.key, token.Namespace, plan.GrantOf(&token.Spec)); err != nil {
 		return nil, fmt.Errorf("reading the provider: %w", err)
@@ -121,7 +123,7 @@ func (r *Reconciler) refresh(p *pass) {
 		Owns:           r.owns(t.Namespace, t.Name),
 	}
 	if t.Status.GapSince != nil {
-		p.obs.Token.GapSince = t.Status.GapSince.Time
+		p.obs.Token.GapSince, p.obs.Token.GapReason = t.Status.GapSince.Time, t.Status.GapReason
 	}
 	p.obs.Ledger = r.entries(p)
 	p.obs.Secret = p.seen.View

@@ -45,6 +45,11 @@ func (r *Reconciler) shared(ctx context.Context, p *pass) (plan.Shared, error) {
 	}
 	var doubts []doubt
 	doubts, out.Open = openAttempts(unfinished, nameOf(p.token))
+	if caps.MaxLive > 0 {
+		if out.Gaps, err = r.gapsOf(ctx, p, unfinished); err != nil {
+			return plan.Shared{}, err
+		}
+	}
 	if caps.Listed == 0 {
 		return out, nil
 	}
@@ -74,6 +79,36 @@ func openAttempts(tokens []*v1alpha1.ApiToken, own types.NamespacedName) (doubts
 		}
 	}
 	return doubts, others
+}
+
+// gapsOf returns the other ApiTokens that gave their credential up and have no attempt
+// open. Of two ApiTokens in a gap only the one that comes first has a claim against the
+// other: otherwise both could wait for ever.
+func (r *Reconciler) gapsOf(ctx context.Context, p *pass, unfinished []*v1alpha1.ApiToken) ([]plan.Peer, error) {
+	var out []plan.Peer
+	for _, t := range unfinished {
+		behind := p.token.Status.GapSince != nil && precedence(t, p.token) > 0
+		if nameOf(t) == nameOf(p.token) || behind || !inGap(t, p.obs.Now) || slices.ContainsFunc(t.Status.Credentials, isOpen) {
+			continue
+		}
+		holds, err := r.holdsSlot(ctx, t)
+		if err != nil {
+			return nil, err
+		}
+		if holds {
+			out = append(out, peerOf(t))
+		}
+	}
+	return out, nil
+}
+
+func isOpen(e v1alpha1.LedgerEntry) bool { return connections.Open(&e) }
+
+// inGap reports whether an ApiToken gave its credential up and will have another one.
+func inGap(t *v1alpha1.ApiToken, now time.Time) bool {
+	end, err := t.Spec.HardEnd()
+	ended := err != nil || !end.IsZero() && !now.Before(end)
+	return t.Status.GapSince != nil && t.DeletionTimestamp.IsZero() && !ended
 }
 
 // ahead returns the first ApiTokens that come before this one in its account: as many
@@ -149,11 +184,11 @@ func (r *Reconciler) knowsAccount(ctx context.Context, p *pass, conn connections
 	return nil
 }
 
-// precedence orders ApiTokens of one account: those that have credentials come
-// first, then the older ones.
+// precedence orders ApiTokens of one account: those that have credentials, or gave
+// theirs up for a moment, come first, then the older ones.
 func precedence(a, b *v1alpha1.ApiToken) int {
 	rank := func(t *v1alpha1.ApiToken) int {
-		if len(t.Status.Credentials) > 0 {
+		if len(t.Status.Credentials) > 0 || t.Status.GapSince != nil {
 			return 0
 		}
 		return 1

@@ -111,7 +111,7 @@ func giveUp(p *pass, a plan.GiveUp) {
 	if a.Charged {
 		ledger.Charge(&p.token.Status, p.obs.Now)
 	}
-	ledger.BeginGap(&p.token.Status, a.Name, p.obs.Now)
+	ledger.BeginGap(&p.token.Status, a.Name, string(a.Reason), p.obs.Now)
 }
 
 // endGap says how long the workload was without access.

@@ -65,11 +65,15 @@ func Open(e *v1alpha1.LedgerEntry) bool {
 	return e.IssuedAt == nil && e.ID == "" && e.State != v1alpha1.StateActive
 }
 
-// indexOpen indexes an ApiToken by its provider if it has an attempt with an unknown outcome.
+// indexOpen indexes an ApiToken by its provider if it has an attempt with an unknown
+// outcome, or is in the gap of a RevokeFirst rotation.
 func indexOpen(obj client.Object) []string {
 	token, ok := obj.(*v1alpha1.ApiToken)
 	if !ok {
 		return nil
+	}
+	if token.Status.GapSince != nil {
+		return IndexProvider(obj)
 	}
 	for i := range token.Status.Credentials {
 		if Open(&token.Status.Credentials[i]) {
@@ -80,7 +84,7 @@ func indexOpen(obj client.Object) []string {
 }
 
 // AddIndex makes a cache answer which ApiTokens refer to a provider, and which of
-// them have an attempt with an unknown outcome.
+// them are Unfinished.
 func AddIndex(ctx context.Context, indexer client.FieldIndexer) error {
 	if err := indexer.IndexField(ctx, &v1alpha1.ApiToken{}, IndexField, IndexProvider); err != nil {
 		return fmt.Errorf("indexing ApiTokens by provider: %w", err)
@@ -97,7 +101,8 @@ func Referencing(ctx context.Context, cached client.Reader, key Key) ([]v1alpha1
 	return indexed(ctx, cached, IndexField, key)
 }
 
-// Unfinished returns those of Referencing that have an attempt with an unknown outcome.
+// Unfinished returns those of Referencing that have an attempt with an unknown outcome,
+// or gave their credential up and have no other one yet.
 func Unfinished(ctx context.Context, cached client.Reader, key Key) ([]v1alpha1.ApiToken, error) {
 	return indexed(ctx, cached, openField, key)
 }

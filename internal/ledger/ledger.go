@@ -158,6 +158,16 @@ func Restore(s *v1alpha1.ApiTokenStatus, name, reason, fixed string, byHand bool
 	Adopt(s, name, t)
 }
 
+// AdoptRetiring appends an entry for a newer credential that the Secret holds and an
+// older status, which was restored, does not know. It is revoked at retireAt, or when
+// the Secret no longer holds it, whichever is later.
+func AdoptRetiring(s *v1alpha1.ApiTokenStatus, name, reason string, byHand bool, retireAt time.Time, t Terms) {
+	Restore(s, name, reason, "", byHand, t)
+	if e := Entry(s, name); e != nil {
+		e.State, e.RetireAt = v1alpha1.StateRetiring, timeOf(retireAt)
+	}
+}
+
 // Activate makes an entry the Active one and ends the backoff. Any other Active
 // entry begins to retire: it lives on for its overlap, and never past its expiry.
 func Activate(s *v1alpha1.ApiTokenStatus, name string, now time.Time, overlap func(old *v1alpha1.LedgerEntry) time.Duration) {

@@ -95,6 +95,11 @@ func changes() map[string]struct {
 			with(status(edited(active("b"), func(e *v1alpha1.LedgerEntry) {
 				e.State, e.Reason, e.ReservedAt, e.ByHand = v1alpha1.StateMinting, "Restored", nil, true
 			})), func(s *v1alpha1.ApiTokenStatus) { s.Revision = 9 })},
+		"adopt a newer one": {
+			status(), func(s *v1alpha1.ApiTokenStatus) { ledger.AdoptRetiring(s, "b", "Restored", false, now.Add(time.Hour), terms) },
+			with(status(edited(active("b"), func(e *v1alpha1.LedgerEntry) {
+				e.State, e.Reason, e.ReservedAt, e.Fixed, e.RetireAt = v1alpha1.StateRetiring, "Restored", nil, "", at(time.Hour)
+			})), func(s *v1alpha1.ApiTokenStatus) { s.Revision = 9 })},
 		"activate": {
 			with(status(active("a"), minting("b")), func(s *v1alpha1.ApiTokenStatus) { s.Retry = retry }),
 			func(s *v1alpha1.ApiTokenStatus) { ledger.Activate(s, "b", now, hour) },
@@ -126,10 +131,10 @@ func changes() map[string]struct {
 		"extend takes the provider's earlier expiry": {status(active("a")),
 			func(s *v1alpha1.ApiTokenStatus) { ledger.Extend(s, "a", now.Add(10*day), now.Add(day)) },
 			status(edited(active("a"), func(e *v1alpha1.LedgerEntry) { e.ExpiresAt, e.LifetimeSeconds = at(day), int64(10*day/time.Second) }))},
-		"begin a gap": {status(active("a")), func(s *v1alpha1.ApiTokenStatus) { ledger.BeginGap(s, "a", now) },
+		"begin a gap": {status(active("a")), func(s *v1alpha1.ApiTokenStatus) { ledger.BeginGap(s, "a", "Scheduled", now) },
 			with(status(edited(active("a"), func(e *v1alpha1.LedgerEntry) { e.State, e.RetireAt = v1alpha1.StateRetiring, at(0) })),
-				func(s *v1alpha1.ApiTokenStatus) { s.GapSince = at(0) })},
-		"end a gap": {with(status(), func(s *v1alpha1.ApiTokenStatus) { s.GapSince = at(-3 * time.Second) }),
+				func(s *v1alpha1.ApiTokenStatus) { s.GapSince, s.GapReason = at(0), "Scheduled" })},
+		"end a gap": {with(status(), func(s *v1alpha1.ApiTokenStatus) { s.GapSince, s.GapReason = at(-3*time.Second), "Scheduled" }),
 			func(s *v1alpha1.ApiTokenStatus) { ledger.EndGap(s, now) },
 			with(status(), func(s *v1alpha1.ApiTokenStatus) { s.LastGap = "3s" })},
 		"end no gap": {status(active("a")), func(s *v1alpha1.ApiTokenStatus) { ledger.EndGap(s, now) }, status(active("a"))},

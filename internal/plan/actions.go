@@ -1,6 +1,10 @@
 package plan
 
-import "apitoken.dev/operator/internal/ledger"
+import (
+	"time"
+
+	"apitoken.dev/operator/internal/ledger"
+)
 
 // Action is what the reconciler does next: exactly one of the types below.
 //
@@ -38,6 +42,13 @@ type (
 		Name  string
 		Terms ledger.Terms
 	}
+	// AdoptRetiring takes a newer credential that the Secret holds into an older
+	// ledger, to be revoked once another one has replaced it.
+	AdoptRetiring struct {
+		Name     string
+		RetireAt time.Time
+		Terms    ledger.Terms
+	}
 	// Identify asks the provider for the id of a credential that was adopted.
 	Identify struct{ Name string }
 	// Abandon gives up an attempt; with Fence the Secret is written first, so that
@@ -61,9 +72,10 @@ type (
 	Republish struct{ Name string }
 	// GiveUp moves the Active credential to Retiring, due now, although there is no
 	// other one yet: the workload is without access until there is. Charged: the
-	// rotation that begins with it costs one from the mint budget.
+	// rotation that begins with it, for Reason, costs one from the mint budget.
 	GiveUp struct {
 		Name    string
+		Reason  IssueReason
 		Charged bool
 	}
 	// TryPublish sends the Secret as a dry run.
@@ -96,6 +108,7 @@ func (Purge) action()           {}
 func (Adopt) action()           {}
 func (AdoptRestored) action()   {}
 func (Identify) action()        {}
+func (AdoptRetiring) action()   {}
 func (Abandon) action()         {}
 func (Issue) action()           {}
 func (TryPublish) action()      {}

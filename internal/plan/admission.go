@@ -38,7 +38,8 @@ func (o *Observation) claims() bool {
 }
 
 // Counts reports whether an ApiToken takes part in sharing its account: in a
-// namespace that is not admitted only if it has credentials there.
+// namespace that is not admitted only if it has credentials there. One in the gap of
+// a RevokeFirst rotation takes part like one with credentials.
 func Counts(t *v1alpha1.ApiToken, admitted bool) bool {
 	return admitted || len(t.Status.Credentials) > 0
 }

@@ -35,6 +35,7 @@ var invariants = []invariant{
 	{"the order of the ledger does not matter", 5, unordered},
 	{"a credential is issued only when all allow it", 1, issues},
 	{"only attempts that the Secret names are adopted", 1, adopts},
+	{"only what an older status cannot know is adopted to be revoked", 1, adoptsNewer},
 	{"only attempts that the Secret does not name are given up", 1, abandons},
 	{"what the Secret names is not revoked, and nothing that may still take effect", 1, revokes},
 	{"no provider is called for an ApiToken that does not exist for it", 1, admits},
@@ -276,6 +277,22 @@ func adopts(o *plan.Observation, d plan.Decision) string {
 			t.RotationGeneration > o.Token.Spec.Rotation.Generation {
 			return "the Secret is believed more than it may be"
 		}
+	}
+	return ""
+}
+
+// adoptsNewer: what a user writes into a Secret gives no more than a name to revoke.
+func adoptsNewer(o *plan.Observation, d plan.Decision) string {
+	a, ok := d.Action.(plan.AdoptRetiring)
+	switch {
+	case !ok:
+		return ""
+	case !names(o, a.Name) || !o.Token.Owns(a.Name) || find(o, a.Name).Name != "" || o.Token.Deleting || len(o.Ledger) >= plan.MaxLedger:
+		return "the Secret does not name it, or it is not ours, or the ledger has it or is full"
+	case a.Terms.Revision <= o.Token.Revision:
+		return "it would be adopted again after it was revoked"
+	case a.Terms.ID != "" || a.Terms.ExpiresAt.After(plan.ExpiryFor(&o.Token.Spec, o.Now, 0)):
+		return "the Secret is believed more than it may be"
 	}
 	return ""
 }

@@ -24,6 +24,7 @@ var rules = []rule{
 	{"abandon", abandon},              // it does not: fence, give up
 	{"find-restored", findRestored},   // a status was lost; is the Secret's credential alive?
 	{"adopt-restored", adoptRestored}, // it is
+	{"adopt-newer", adoptNewer},       // an older status was restored: the Secret's credential is newer
 
 	// The hard end of spec.expiresAt.
 	{"end-secret", endSecret},

@@ -150,6 +150,9 @@ func perform(o *plan.Observation, action plan.Action) {
 		o.Ledger = append(o.Ledger, attempt(a.Name, v1alpha1.StateMinting, 0))
 		o.Token.Revision = max(o.Token.Revision, o.Secret.Facts.Revision)
 		activate(o, a.Name)
+	case plan.AdoptRetiring:
+		o.Ledger = append(o.Ledger, retiring(a.Name, 0))
+		o.Token.Revision = max(o.Token.Revision, a.Terms.Revision)
 	case plan.Identify:
 		edit(o, a.Name, func(e *plan.Entry) { e.ID = "AKIA" + e.Name })
 	case plan.Abandon:

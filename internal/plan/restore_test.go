@@ -50,6 +50,14 @@ func restoredTerms(edit func(*ledger.Terms)) plan.AdoptRestored {
 	return a
 }
 
+// newer: an older status was restored, and the Secret holds what was issued after it.
+var newer = all(live, holding("own-newer"), said(func(f *plan.CredentialFacts) { f.Revision = 9 }))
+
+// adoptingNewer takes it into the ledger: it lives on for the overlap.
+var adoptingNewer = plan.AdoptRetiring{Name: "own-newer", RetireAt: now.Add(time.Hour), Terms: ledger.Terms{
+	Account: account, IssuedAt: now, ExpiresAt: now.Add(plan.DefaultLifetime), Lifetime: plan.DefaultLifetime, Fingerprint: fingerprint, Revision: 9,
+}}
+
 var restoreCases = map[string]nextCase{
 	"not read yet": {
 		reason: "A Secret that no status knows is read live first.",
@@ -60,6 +68,26 @@ var restoreCases = map[string]nextCase{
 		reason: "A restore without status costs one Find.",
 		given:  given(restored),
 		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"an older status": {
+		reason: "The Secret's credential would be in no ledger once another one has replaced it.",
+		given:  given(newer),
+		rule:   "adopt-newer", action: adoptingNewer, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"an older status while nothing may be issued": {
+		reason: "What is live must be in the ledger, whatever else is wrong.",
+		given:  given(newer, suspend, notAdmitted, notReady),
+		rule:   "adopt-newer", action: adoptingNewer, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"a Secret older than the status": {
+		reason: "Its credential was in the ledger, and left it only when it was gone.",
+		given:  given(newer, said(func(f *plan.CredentialFacts) { f.Revision = 7 })),
+		rule:   "issue", action: issuing(plan.IssueSecretLost), state: plan.Progressing, code: v1alpha1.ReasonReissuing,
+	},
+	"a newer credential of another ApiToken": {
+		reason: "Only what was issued for this ApiToken in this cluster is revoked.",
+		given:  given(newer, holding("their-newer")),
+		rule:   "issue", action: plan.Issue{Reason: plan.IssueSecretLost, Revision: 10, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"still live": {
 		reason: "Still live: adopt it under its old name.",

@@ -21,8 +21,9 @@ func (o *Observation) need() (reason IssueReason, charged, wanted bool) {
 	case o.handedOver():
 		return IssueHandedOver, !o.free(e), true
 	case e == nil && !o.Token.GapSince.IsZero():
-		// The first attempt was paid for, or free, when the old credential was given up.
-		return IssueScheduled, o.lastReserved().After(o.Token.GapSince), true
+		// The rotation was paid for, or free, when the old credential was given up. The
+		// backoff limits its attempts: an empty budget would make the gap longer.
+		return o.gapReason(), false, true
 	case e == nil:
 		return IssueInitial, true, true
 	}
@@ -41,12 +42,25 @@ func (o *Observation) need() (reason IssueReason, charged, wanted bool) {
 	return IssueScheduled, charged, o.due(e)
 }
 
+// gapReason is why the credential was given up. A reason that this version does not
+// know is the schedule's.
+func (o *Observation) gapReason() IssueReason {
+	reason := IssueReason(o.Token.GapReason)
+	if _, known := issueMessages[reason]; !known {
+		return IssueScheduled
+	}
+	return reason
+}
+
 func expired(e *Entry, now time.Time) bool {
 	return e.ExpiresAt != nil && !now.Before(e.ExpiresAt.Time)
 }
 
 // due reports whether the schedule replaces the credential now.
 func (o *Observation) due(e *Entry) bool {
+	if e.IssuedAt != nil && ledger.Ahead(e.IssuedAt.Time, o.Now, ledger.MaxPause) {
+		return true // the clock was far ahead, so it would live on long after its lifetime
+	}
 	due := RotationDue(o.Token.UID, &o.Token.Spec, &e.LedgerEntry)
 	return expired(e, o.Now) || !due.IsZero() && !o.Now.Before(due)
 }

@@ -89,6 +89,25 @@ func adoptRestored(o *Observation) (Decision, bool) {
 		"the credential in the Secret is live and is taken into the ledger"), true
 }
 
+// newer: the status is older than the Secret, which names a credential that was
+// issued after it for this ApiToken in this cluster.
+func (o *Observation) newer() bool {
+	return !o.restorable() && o.claims() && o.Secret.Facts.Revision > o.Token.Revision && o.entry(o.Secret.Credential) == nil
+}
+
+// adoptNewer takes that credential into the ledger, so that it is revoked once another
+// one has replaced it. It needs no provider: of a name that a user made up, the provider
+// shows nothing.
+func adoptNewer(o *Observation) (Decision, bool) {
+	if !o.newer() || o.Token.Deleting || len(o.Ledger) >= MaxLedger {
+		return Decision{}, false
+	}
+	t := o.newerTerms()
+	retireAt := o.Now.Add(Overlap(&o.Token.Spec, t.ExpiresAt.Sub(o.Now)))
+	return progressing(AdoptRetiring{Name: o.Secret.Credential, RetireAt: retireAt, Terms: t}, v1alpha1.ReasonResolving,
+		"the status is older than the Secret: the credential in it is taken into the ledger, replaced and then revoked"), true
+}
+
 func progressing(a Action, reason, message string) Decision {
 	return Decision{Action: a, State: Progressing, Reason: reason, Message: message}
 }

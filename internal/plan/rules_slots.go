@@ -16,6 +16,9 @@ type Shared struct {
 	Ahead []Claim
 	// Open are the attempts of other ApiTokens that may exist unseen.
 	Open []Holder
+	// Gaps are the other ApiTokens that gave their credential up and have no attempt
+	// open: the slot is still theirs.
+	Gaps []Peer
 	// NewerThanDoubt counts the reservations after the oldest attempt whose end is
 	// not known, of any ApiToken; Doubt names it.
 	NewerThanDoubt int
@@ -84,7 +87,7 @@ type slot struct {
 }
 
 // used returns what takes up the slots of the account: what the provider shows,
-// and attempts that it may not show yet.
+// attempts that it may not show yet, and what other ApiTokens gave up for a moment.
 func (o *Observation) used() []slot {
 	if o.Occupied == nil {
 		return nil
@@ -113,7 +116,19 @@ func (o *Observation) used() []slot {
 			out = append(out, o.slotOf(h))
 		}
 	}
+	for _, g := range o.Provider.Shared.Gaps {
+		out = append(out, o.gapOf(g))
+	}
 	return out
+}
+
+// gapOf is the slot that another ApiToken gave up for its next credential, named only
+// in its own namespace.
+func (o *Observation) gapOf(g Peer) slot {
+	if g.Namespace != o.Token.Namespace {
+		return slot{}
+	}
+	return slot{credential: "one to come", whose: "ApiToken " + g.Name + ", which revoked its own to make room"}
 }
 
 // slotOf is the unfinished attempt of another ApiToken, named only in its own namespace.
@@ -218,8 +233,8 @@ func giveUp(o *Observation) (Decision, bool) {
 	if !o.takesSlot(e) {
 		return Decision{}, false // it would make no room
 	}
-	_, charged, _ := o.need()
-	d := o.issuing(GiveUp{Name: e.Name, Charged: charged})
+	reason, charged, _ := o.need()
+	d := o.issuing(GiveUp{Name: e.Name, Reason: reason, Charged: charged})
 	d.Message = "revoking the credential first: the account has no room for a second one, and spec.rotation.strategy is RevokeFirst"
 	return d, true
 }

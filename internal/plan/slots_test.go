@@ -44,6 +44,11 @@ func opened(o *plan.Observation) {
 	o.Provider.Shared.Open = []plan.Holder{{Peer: plan.Peer{Namespace: "ml", Name: "first"}, Credential: "own-open"}}
 }
 
+// inGap: another ApiToken gave its credential up and has no other one yet.
+func inGap(o *plan.Observation) {
+	o.Provider.Shared.Gaps = []plan.Peer{{Namespace: "ml", Name: "first"}}
+}
+
 // elsewhere moves all other ApiTokens to other namespaces.
 func elsewhere(o *plan.Observation) {
 	for i := range o.Provider.Shared.Ahead {
@@ -51,6 +56,9 @@ func elsewhere(o *plan.Observation) {
 	}
 	for i := range o.Provider.Shared.Open {
 		o.Provider.Shared.Open[i].Namespace = "victims"
+	}
+	for i := range o.Provider.Shared.Gaps {
+		o.Provider.Shared.Gaps[i].Namespace = "victims"
 	}
 }
 
@@ -118,7 +126,7 @@ var slotCases = map[string]nextCase{
 	"revoke first gives up": {
 		reason: "The ApiToken accepts a gap, and nothing else makes room.",
 		given:  given(live, twoSlots, revokeFirst, rotation(1), counted("own-active", "own-other")),
-		rule:   "give-up", action: plan.GiveUp{Name: "own-active", Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
+		rule:   "give-up", action: plan.GiveUp{Name: "own-active", Reason: plan.IssueRotationRequested, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 		says: []string{"RevokeFirst", "no room"},
 	},
 	"revoke first uses a free slot": {
@@ -157,16 +165,43 @@ var slotCases = map[string]nextCase{
 		given:  given(gap, entries(), budget(0, time.Minute), counted("own-other")),
 		rule:   "issue", action: scheduled, state: plan.Steady, code: v1alpha1.ReasonReissuing,
 	},
-	"in the gap, the second attempt is paid for": {
-		reason: "The first one was cut off. A gap does not make any number of attempts free.",
-		given: given(gap, entries(attempt("own-new", v1alpha1.StateAbandoned, 0)),
+	"in the gap, an empty budget stops nothing": {
+		reason: "The rotation was paid for before the gap; an empty budget would only make the gap longer.",
+		given: given(gap, entries(attempt("own-new", v1alpha1.StateAbandoned, 0)), budget(0, time.Minute),
 			entry(func(e *plan.Entry) { e.ReservedAt = at(now.Add(-time.Second)) }), counted()),
-		rule: "issue", action: plan.Issue{Reason: plan.IssueScheduled, Revision: 8, Charged: true}, state: plan.Steady, code: v1alpha1.ReasonReissuing,
+		rule: "issue", action: scheduled, state: plan.Steady, code: v1alpha1.ReasonReissuing,
+	},
+	"in the gap, the reason is the one for which it began": {
+		reason: "The ledger says why a credential was issued.",
+		given:  given(gap, entries(), counted("own-other"), func(o *plan.Observation) { o.Token.GapReason = "SecretChanged" }),
+		rule:   "issue", action: plan.Issue{Reason: plan.IssueSecretChanged, Revision: 8}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
+	},
+	"in the gap, an unknown reason is the schedule's": {
+		reason: "Anyone who can write the status can write it.",
+		given:  given(gap, entries(), counted("own-other"), func(o *plan.Observation) { o.Token.GapReason = "Because" }),
+		rule:   "issue", action: scheduled, state: plan.Steady, code: v1alpha1.ReasonReissuing,
+	},
+	"an empty budget stops before the gap": {
+		reason: "The rotation is charged when it gives the credential up.",
+		given:  given(live, twoSlots, revokeFirst, edited, counted("own-active", "own-other"), budget(0, time.Minute)),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted,
+	},
+	"another ApiToken's gap counts": {
+		reason: "It revoked its credential to make room for its own next one.",
+		given:  given(unissued, live, twoSlots, revokeFirst, inGap, counted("own-other")),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted, after: time.Minute,
+		says: []string{"one to come (ApiToken first, which revoked its own to make room)"},
+	},
+	"a gap in another namespace counts": {
+		reason: "Objects of other namespaces are not named.",
+		given:  given(unissued, live, twoSlots, revokeFirst, inGap, elsewhere, counted("own-other")),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted, after: time.Minute,
+		says: []string{"2 not this operator's, or another ApiToken's"},
 	},
 	"revoke first on the schedule": {
 		reason: "A scheduled rotation is free, with a gap too.",
 		given:  given(live, twoSlots, revokeFirst, entries(ending("own-active", 2*time.Hour)), counted("own-active", "own-other")),
-		rule:   "give-up", action: plan.GiveUp{Name: "own-active"}, state: plan.Steady, code: v1alpha1.ReasonReissuing,
+		rule:   "give-up", action: plan.GiveUp{Name: "own-active", Reason: plan.IssueScheduled}, state: plan.Steady, code: v1alpha1.ReasonReissuing,
 	},
 	"a second ApiToken": {
 		reason: "Neither could then be rotated without a gap.",

@@ -63,6 +63,8 @@ type Token struct {
 	// GapSince is when the Active credential was given up before another one was
 	// there; zero: it was not.
 	GapSince time.Time
+	// GapReason is why; it was written with GapSince.
+	GapReason string
 	// Edited is the generation for which a person says that the credential was edited.
 	Edited int64
 	// Owns reports whether a credential name was made for this ApiToken in this cluster.

@@ -82,7 +82,7 @@ func (p *planner) situation(ctx context.Context, token *v1alpha1.ApiToken, out *
 		Ledger: lasting(token.Status.Credentials), Provider: providerFacts(sit), Handover: plan.Handover{Secret: token.Name + v1alpha1.HandoverSuffix},
 	}
 	if since := token.Status.GapSince; since != nil {
-		sit.obs.Token.GapSince = since.Time
+		sit.obs.Token.GapSince, sit.obs.Token.GapReason = since.Time, token.Status.GapReason
 	}
 	if sit.obs.Secret, err = p.secretFacts(ctx, sit, meta); err != nil {
 		return nil, err

@@ -1,0 +1,73 @@
+package apitoken_test
+
+import (
+	"testing"
+	"time"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+const year = 365 * 24 * time.Hour
+
+// TestClockAYearAheadAndBack: what a wrong clock wrote into the status makes nothing
+// wait once the clock is right, and what was issued under it is replaced.
+func TestClockAYearAheadAndBack(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	right := w.clock.Now()
+	w.clock.SetWall(right.Add(year))
+	w.poke("training")
+	future := activeOf(w.replaced("training", first)).Name // the old one has expired by that clock
+	for generation := int64(1); w.token("training").Status.MintBudget.Remaining > 0; generation++ {
+		w.edit("training", rotateTo(generation))
+		future = activeOf(w.replaced("training", future)).Name
+	}
+	w.clock.SetWall(right)
+	w.poke("training")
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady) // still in use until the budget allows another one
+	w.until(func() string {
+		if b := w.token("training").Status.MintBudget; b.RefilledAt.After(right) {
+			return "the budget grows in a year"
+		}
+		return ""
+	})
+	w.clock.Advance(ledger.BudgetRefill)
+	w.poke("training")
+	if e := activeOf(w.replaced("training", future)); e.ExpiresAt.After(w.clock.Now().Add(91 * 24 * time.Hour)) {
+		t.Errorf("the next credential ends at %s", e.ExpiresAt)
+	}
+}
+
+// TestRejectedAttemptsCostNothing: what the provider explicitly rejected is not counted
+// against the budget, so that the next attempt is not held back by it.
+func TestRejectedAttemptsCostNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, code := range []provider.Code{provider.CodePermissionDenied, provider.CodeRateLimited} {
+		for range 4 {
+			w.backend.Script(fake.Mint, fake.Fault{Kind: fake.Reject, Code: code})
+		}
+	}
+	w.declare("training")
+	w.until(func() string {
+		w.clock.Advance(time.Minute)
+		w.poke("training")
+		token := w.token("training")
+		for _, c := range token.Status.Conditions {
+			if c.Reason == v1alpha1.ReasonMintBudgetExhausted {
+				t.Fatalf("%s: %s", c.Type, c.Message)
+			}
+		}
+		if activeOf(token) == nil {
+			return "nothing issued yet"
+		}
+		return ""
+	})
+	if b := w.ready("training").Status.MintBudget; b.Remaining != 4 {
+		t.Errorf("%d left of the budget after one credential, want 4", b.Remaining)
+	}
+}

@@ -1,0 +1,108 @@
+package apitoken_test
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// TestGapIsAClaim: an ApiToken that revoked its credential to make room keeps the slot,
+// although an older one waits for it.
+func TestGapIsAClaim(t *testing.T) {
+	t.Parallel()
+	w := newNarrowWorld(t)
+	w.declare("older", revokeFirst, func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
+	w.shows("older", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended)
+	w.clock.Advance(time.Minute)
+	first := activeOf(w.issued("training", revokeFirst)).Name
+	w.strangers(1)
+	w.edit("older", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = false })
+	w.shows("older", v1alpha1.ConditionReconciling, v1alpha1.ReasonSlotsExhausted)
+
+	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.Reject, Code: provider.CodeUnavailable})
+	w.edit("training", rotateTo(1))
+	w.until(func() string {
+		if token := w.token("training"); token.Status.GapSince == nil || len(token.Status.Credentials) > 0 || w.backend.Count(fake.Mint) < 2 {
+			return "not in a gap without credentials"
+		}
+		return ""
+	})
+	for range 3 {
+		w.poke("older")
+		w.shows("older", v1alpha1.ConditionReconciling, v1alpha1.ReasonSlotsExhausted, "ApiToken training, which revoked its own to make room")
+	}
+	w.clock.Advance(time.Minute)
+	w.poke("training")
+	token := w.replaced("training", first)
+	if e := activeOf(token); e.Reason != "RotationRequested" {
+		t.Errorf("issued for %s", e.Reason)
+	}
+	if meta.IsStatusConditionTrue(w.token("older").Status.Conditions, v1alpha1.ConditionReady) {
+		t.Error("the older ApiToken took the slot")
+	}
+}
+
+// TestEmptyBudgetStopsBeforeTheGap: each rotation that revokes first is charged when it
+// gives the credential up, so that a Secret that is edited again and again ends with a
+// credential that works.
+func TestEmptyBudgetStopsBeforeTheGap(t *testing.T) {
+	t.Parallel()
+	w := newNarrowWorld(t)
+	last := activeOf(w.issued("training", revokeFirst)).Name
+	w.strangers(1)
+	w.mints(1)
+	for range 4 { // the first credential was charged too
+		w.editSecret("training", func(s *corev1.Secret) { s.Data["extra"] = []byte("x") })
+		token := w.replaced("training", last)
+		if last = activeOf(token).Name; activeOf(token).Reason != "SecretChanged" {
+			t.Errorf("issued for %s", activeOf(token).Reason)
+		}
+	}
+	w.editSecret("training", func(s *corev1.Secret) { s.Data["extra"] = []byte("x") })
+	w.until(func() string {
+		w.poke("training")
+		if token := w.token("training"); meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) {
+			return "the edit was not seen"
+		}
+		return ""
+	})
+	for range 3 {
+		w.poke("training")
+	}
+	if token := w.token("training"); token.Status.GapSince != nil || activeOf(token) == nil || activeOf(token).Name != last {
+		t.Errorf("it gave %s up without a budget for the next one: %+v", last, token.Status)
+	}
+	if !w.backend.Live(last) {
+		t.Error("the credential in use is revoked")
+	}
+	w.mints(5)
+}
+
+// TestOlderStatusRestored: a backup of the status is restored, and the Secret holds a
+// credential that was issued after it.
+func TestOlderStatusRestored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	old := w.issued("training")
+	first := activeOf(old).Name
+	w.edit("training", rotateTo(1))
+	second := activeOf(w.replaced("training", first)).Name
+	w.settle("training")
+	w.operator.stop(w)
+	now := w.token("training")
+	now.Status = old.Status
+	w.ok(w.Status().Update(w.ctx, now))
+	w.start()
+	third := activeOf(w.replaced("training", first)).Name
+	if third == second || w.uses("training") != third {
+		t.Errorf("in use is %s", third)
+	}
+	w.advance(2*time.Hour, "training")
+	w.onlyLive(third)
+}
