@@ -35,6 +35,7 @@ import (
 	"apitoken.dev/operator/internal/provider/rest/restsim"
 	"apitoken.dev/operator/internal/testenv"
 	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/internal/testutil/badserver"
 )
 
 // These tests run the operator with the drivers of the binary on a real API
@@ -348,6 +349,49 @@ func TestTenantsReachNoNode(t *testing.T) {
 	case got := <-requests:
 		t.Errorf("%s was sent", got)
 	default:
+	}
+}
+
+// TestWhyThereIsNoAnswerIsShown: kubectl describe says of a provider and of its
+// ApiTokens which server did not answer, why, and what to do.
+func TestWhyThereIsNoAnswerIsShown(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.minter("minter", map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "token": "token"})
+	refusing, untrusted, page := badserver.Refusing(t).URL, badserver.UntrustedCA(t).URL, badserver.Page(t, http.StatusOK).URL
+	for name, test := range map[string]struct {
+		spec v1alpha1.ProviderSpec
+		says []string
+	}{
+		"refused": {v1alpha1.ProviderSpec{AWS: &v1alpha1.AWSProvider{IAMEndpoint: refusing}},
+			[]string{strings.TrimPrefix(refusing, "https://") + " refused the connection", "the port in spec.aws.iamEndpoint"}},
+		"untrusted": {v1alpha1.ProviderSpec{ProxyScrape: &v1alpha1.ProxyScrapeProvider{Endpoint: untrusted}},
+			[]string{strings.TrimPrefix(untrusted, "https://"), "CA that the operator does not trust", "caBundle"}},
+		"page": {v1alpha1.ProviderSpec{IBEE: &v1alpha1.IBEEProvider{WorkspaceID: "42", Endpoint: page}},
+			[]string{strings.TrimPrefix(page, "http://") + " answered with a web page", "spec.ibee.endpoint"}},
+	} {
+		test.spec.CredentialsSecretRef.Name = "minter"
+		b.ok(b.Create(t.Context(), &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}, Spec: test.spec}))
+		b.ok(b.Create(t.Context(), &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}, Spec: v1alpha1.ApiTokenSpec{
+			ProviderRef: v1alpha1.ProviderReference{Kind: v1alpha1.KindTokenProvider, Name: name},
+			Scopes:      []v1alpha1.Scope{"objectstorage:object-read-only"}, Buckets: []v1alpha1.Bucket{"datasets"},
+		}}))
+		b.until(func() string {
+			p, token := &v1alpha1.TokenProvider{}, &v1alpha1.ApiToken{}
+			b.ok(b.Get(t.Context(), client.ObjectKey{Namespace: b.ns, Name: name}, p))
+			b.ok(b.Get(t.Context(), client.ObjectKey{Namespace: b.ns, Name: name}, token))
+			of := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
+			also := meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionReady)
+			for _, want := range test.says {
+				if of == nil || also == nil || !strings.Contains(of.Message, want) || !strings.Contains(also.Message, want) {
+					return fmt.Sprintf("%s: %q is not in both of\n%+v\n%+v", name, want, of, also)
+				}
+			}
+			if strings.Contains(of.Message+also.Message, badserver.Canary) || of.Reason != v1alpha1.ReasonUnreachable {
+				return fmt.Sprintf("%s: %+v", name, of)
+			}
+			return ""
+		})
 	}
 }
 

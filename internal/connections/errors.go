@@ -69,7 +69,7 @@ func notRead(what string, err error) error {
 // connectError returns the error of a driver's Connect, which mints nothing and
 // so is never in doubt.
 func connectError(err error) error {
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+	if provider.FaultIn(err) == nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
 		return &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: err,
 			Message: fmt.Sprintf("the provider did not answer within %s", connectTimeout)}
 	}

@@ -60,11 +60,15 @@ func InDoubt(err error) bool {
 }
 
 // AsError returns err as an *Error. An error of another type becomes CodeUnknown
-// with a fixed sentence, because its text may hold anything.
+// with a fixed sentence, because its text may hold anything. A Fault says what it is,
+// also where a driver passes it on as it came.
 func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
 		return e
+	}
+	if f := FaultIn(err); f != nil {
+		return &Error{Code: CodeUnavailable, Err: err, Message: "the call failed: " + f.Sentence("")}
 	}
 	return &Error{Code: CodeUnknown, Message: "the provider call failed for a reason this driver does not know", Err: err}
 }

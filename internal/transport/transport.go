@@ -5,6 +5,7 @@
 package transport
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
@@ -94,6 +95,13 @@ func (f *Factory) transport(tenant bool, roots *x509.CertPool) http.RoundTripper
 		// Nothing is decompressed, so the limit on a body is one on what is decoded.
 		DisableCompression: true,
 		HTTP2:              &http.HTTP2Config{MaxReceiveBufferPerStream: streamBuffer},
+		// net/http itself would make an error of the proxy's own text.
+		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
+			if answer.StatusCode != http.StatusOK {
+				return &bounded.ProxyStatusError{Status: answer.StatusCode}
+			}
+			return nil
+		},
 	}
 	switch {
 	case !tenant:

@@ -129,7 +129,7 @@ func TestErrors(t *testing.T) {
 		"unknown code":                 {answer: failed(400, "Unheard.Of"), code: provider.CodeUnknown, doubt: true, says: "(Unheard.Of)"},
 		"code that is text":            {answer: failed(400, "go to "+rawText), code: provider.CodeUnknown, doubt: true, says: "does not know"},
 		"answer of a proxy":            {answer: answer{status: 403, body: "<html>" + rawText}, code: provider.CodeUnavailable, doubt: true, says: "iam:CreateUser"},
-		"redirect":                     {answer: answer{status: 307}, code: provider.CodeUnknown, doubt: true, says: "does not know"},
+		"redirect":                     {answer: answer{status: 307}, code: provider.CodeUnknown, doubt: true, says: "redirects are not followed"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

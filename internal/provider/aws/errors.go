@@ -3,6 +3,7 @@ package aws
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"regexp"
 	"time"
@@ -12,6 +13,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/bounded"
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
@@ -66,7 +68,7 @@ var sentences = map[provider.Code]string{
 	provider.CodeQuota:            "a limit of the account is reached; an AWS account holds 5000 users unless a higher quota was granted",
 	provider.CodeRateLimited:      "the server asks for fewer requests",
 	provider.CodeInvalid:          "the server refuses the request as it is",
-	provider.CodeUnavailable:      "the server did not answer, or failed",
+	provider.CodeUnavailable:      "the server failed",
 	provider.CodeUnknown:          "the server answered with an error that this driver does not know",
 }
 
@@ -86,34 +88,70 @@ func nonsense(action, why string) *provider.Error {
 // failure makes an error of an action that did not succeed. It is in doubt;
 // see created for the one request that may say that nothing exists.
 func failure(action string, err error) *provider.Error {
-	out := &provider.Error{Code: provider.CodeUnavailable, Err: err}
-	shown := ""
 	var ours *provider.Error
 	if errors.As(err, &ours) { // of this driver, or of a limit that was reached
-		out.Code, out.Message = ours.Code, ours.Message
-		return out
+		return &provider.Error{Code: ours.Code, Message: ours.Message, Err: err}
 	}
+	code, shown := meaning(err)
+	out := &provider.Error{Code: code, Err: err, RetryAfter: retryAfter(err)}
 	var api smithy.APIError
-	if errors.As(err, &api) {
-		known, ok := codes[api.ErrorCode()]
-		switch {
-		case ok:
-			out.Code = known
-		case status(err) == http.StatusTooManyRequests:
-			out.Code = provider.CodeRateLimited
-		case status(err) < http.StatusInternalServerError:
-			out.Code = provider.CodeUnknown
-		}
-		if shownCode.MatchString(api.ErrorCode()) {
-			shown = " (" + api.ErrorCode() + ")"
-		}
+	told := errors.As(err, &api) && api.ErrorCode() != noCode
+	f := faultIn(err)
+	switch answered := status(err); {
+	case f != nil:
+		out.Message, out.Err = f.Sentence(endpointField), errors.Join(err, f)
+	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
+		out.Message = "no answer in the time given"
+	case told:
+		out.Message = sentences[code] + shown
+	case answered == 0:
+		out.Message = "no answer"
+	default:
+		out.Message = fmt.Sprintf("the server answered with status %d, but not as the IAM API does; check %s, and what stands in front of the server", answered, endpointField)
 	}
-	out.RetryAfter = retryAfter(err)
-	out.Message = action + ": " + sentences[out.Code] + shown
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		out.Message = action + ": no answer in the time given"
-	}
+	out.Message = action + ": " + out.Message
 	return out
+}
+
+// meaning returns what the code of an answer means, and the code as a sentence may show it.
+func meaning(err error) (code provider.Code, shown string) {
+	code = provider.CodeUnavailable
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return code, ""
+	}
+	if shownCode.MatchString(api.ErrorCode()) {
+		shown = " (" + api.ErrorCode() + ")"
+	}
+	known, ok := codes[api.ErrorCode()]
+	switch {
+	case ok:
+		code = known
+	case status(err) == http.StatusTooManyRequests:
+		code = provider.CodeRateLimited
+	case status(err) < http.StatusInternalServerError:
+		code = provider.CodeUnknown
+	}
+	return code, shown
+}
+
+// noCode is the code that the SDK gives to an answer in which it finds none
+// (aws-sdk-go-v2, service/iam/deserializers.go).
+const noCode = "UnknownError"
+
+// endpointField names the server in errors, also where it is left to its default.
+const endpointField = "spec.aws.iamEndpoint"
+
+// faultIn returns why there is no answer, or none of an API; nil when there may be one.
+func faultIn(err error) *provider.Fault {
+	if f := provider.FaultIn(err); f != nil {
+		return f
+	}
+	var answer *smithyhttp.ResponseError
+	if errors.As(err, &answer) && answer.Response != nil {
+		return bounded.FaultOf(answer.Response.Response)
+	}
+	return nil
 }
 
 // lacking ends the sentence about an answer without the element that its action

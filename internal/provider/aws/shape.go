@@ -8,6 +8,9 @@ import (
 
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/bounded"
 )
 
 // shaped checks that an answer of success is one to the action that was asked for:
@@ -23,6 +26,10 @@ func shaped(stack *middleware.Stack) error {
 		if err != nil || !ok || resp.StatusCode < 200 || resp.StatusCode > 299 {
 			return out, metadata, err
 		}
+		action := middleware.GetOperationName(ctx)
+		if f := bounded.FaultOf(resp.Response); f != nil {
+			return out, metadata, provider.Unreached(action, endpointField, f)
+		}
 		body, err := io.ReadAll(resp.Body)
 		// It is closed once the SDK has decoded it: until then it counts as being decoded.
 		resp.Body = struct {
@@ -32,9 +39,8 @@ func shaped(stack *middleware.Stack) error {
 		if err != nil {
 			return out, metadata, err
 		}
-		action := middleware.GetOperationName(ctx)
 		if !answers(body, action) {
-			return out, metadata, nonsense(action, "with something else than its documentation describes; check spec.aws.iamEndpoint")
+			return out, metadata, nonsense(action, "with something else than its documentation describes; check "+endpointField)
 		}
 		return out, metadata, nil
 	}), middleware.After)

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"apitoken.dev/operator/internal/provider"
 )
 
 const (
@@ -83,21 +85,31 @@ func (l *limiter) RoundTrip(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		if errors.Is(err, ErrAddress) {
 			b.refuse(req.URL.Host)
-		} else {
-			b.handed()
+			return nil, err
 		}
-		return nil, err
+		b.handed()
+		return nil, told(call, req, err)
 	}
 	b.handed()
 	defer resp.Body.Close()
 	content, err := receive(b, resp)
 	if err != nil {
-		return nil, err
+		return nil, told(call, req, err)
 	}
 	resp.Request = req
-	resp.Body = &body{call: b.call, budget: b, content: bytes.NewReader(content)}
+	resp.Body = &body{call: b.call, budget: b, content: bytes.NewReader(content), fault: answerFault(req, resp, content)}
 	resp.ContentLength = int64(len(content))
 	return resp, nil
+}
+
+// told makes a Fault of an error, except of those that say enough: a limit was reached,
+// or the caller gave up.
+func told(call context.Context, req *http.Request, err error) error {
+	var limit *provider.Error
+	if call.Err() != nil || errors.As(err, &limit) || errors.Is(err, errNoClient) {
+		return err
+	}
+	return fault(req.URL, err)
 }
 
 func closeBody(req *http.Request) {
@@ -149,6 +161,8 @@ type body struct {
 	call    context.Context
 	budget  *budget
 	content *bytes.Reader
+	// fault says why this is no answer of an API; nil when it may be one.
+	fault *provider.Fault
 
 	mu      sync.Mutex
 	held    bool

@@ -38,7 +38,9 @@ func explain(c clock.Clock) func(httpapi.Answer, *provider.Error) {
 		if !a.JSON(&body) || body.Code == "" && body.Message == "" {
 			// This is no answer of the API, but of something before it.
 			e.NotExecuted = false
-			e.Message += "; that answer is not the API's own: check the endpoint and what is in front of it"
+			if a.Fault == nil { // it says so itself
+				e.Message += "; that answer is not the API's own: check the endpoint and what is in front of it"
+			}
 			return
 		}
 		if w := body.word(); w != "" {

@@ -50,7 +50,7 @@ func TestErrors(t *testing.T) {
 		},
 		"internal":              {status: 500, body: `{"code":"500","message":"internal_error"}`, want: provider.Error{Code: provider.CodeUnavailable, Message: "a problem of its own"}},
 		"unavailable":           {status: 503, body: rawText, want: provider.Error{Code: provider.CodeUnavailable, Message: "a problem of its own"}},
-		"page of a firewall":    {status: 403, body: "<html>" + rawText, want: provider.Error{Code: provider.CodePermissionDenied, Message: "not the API's own"}},
+		"page of a firewall":    {status: 403, body: "<html>" + rawText, want: provider.Error{Code: provider.CodePermissionDenied, Message: "as an API"}},
 		"JSON of something":     {status: 400, body: `{"error":"` + rawText + `"}`, want: provider.Error{Code: provider.CodeInvalid, Message: "not the API's own"}},
 		"JSON of another shape": {status: 400, body: `{"code":400,"message":"` + rawText + `"}`, want: provider.Error{Code: provider.CodeInvalid, Message: "not the API's own"}},
 		"redirect":              {status: 307, header: []string{"Location", "/elsewhere"}, want: provider.Error{Code: provider.CodeInvalid, Message: "redirects are not followed"}},

@@ -28,6 +28,8 @@ const (
 
 // API is one HTTP API. It is safe for concurrent use.
 type API struct {
+	// Field names Base in errors.
+	Field string
 	// Base is what the path of every request is appended to.
 	Base *url.URL
 	// HTTP carries the requests. It follows no redirect and limits the answers.
@@ -66,6 +68,8 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
+	// Fault says why this is no answer of an API; nil when it may be one.
+	Fault *provider.Fault
 }
 
 // JSON decodes the body into v and reports whether it could.
@@ -77,7 +81,7 @@ func New(field, endpoint string, cfg provider.Config) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &API{Base: base, HTTP: bounded.HTTP(cfg.HTTP), UserAgent: cfg.UserAgent}, nil
+	return &API{Field: field, Base: base, HTTP: bounded.HTTP(cfg.HTTP), UserAgent: cfg.UserAgent}, nil
 }
 
 // Do sends a request once. An error is a *provider.Error; it is not in doubt only
@@ -89,14 +93,14 @@ func (a *API) Do(ctx context.Context, r Request) (Answer, error) {
 	}
 	resp, err := a.HTTP.Do(req)
 	if err != nil {
-		return Answer{}, noAnswer(r, err)
+		return Answer{}, a.noAnswer(r, err)
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return Answer{}, noAnswer(r, err)
+		return Answer{}, a.noAnswer(r, err)
 	}
-	out := Answer{Status: resp.StatusCode, Header: resp.Header, Body: body}
+	out := Answer{Status: resp.StatusCode, Header: resp.Header, Body: body, Fault: bounded.FaultOf(resp)}
 	for _, accepted := range r.Accept {
 		if out.Status == accepted {
 			return out, nil
@@ -105,7 +109,7 @@ func (a *API) Do(ctx context.Context, r Request) (Answer, error) {
 	if out.Status < 200 || out.Status > 299 {
 		return out, a.refused(r, out)
 	}
-	if err := read(r, out); err != nil || r.Use == nil {
+	if err := a.read(r, out); err != nil || r.Use == nil {
 		return out, err
 	}
 	return out, r.Use(out)
@@ -153,21 +157,24 @@ func (a *API) request(ctx context.Context, r Request) (*http.Request, error) {
 
 // read decodes an answer. One that is too long, or no JSON, leaves in doubt what
 // the request did.
-func read(r Request, a Answer) error {
+func (a *API) read(r Request, answer Answer) error {
 	if r.Into == nil {
 		return nil
 	}
-	kind, _, _ := mime.ParseMediaType(a.Header.Get("Content-Type"))
+	if answer.Fault != nil {
+		return provider.Unreached("could not "+r.What, a.Field, answer.Fault)
+	}
+	kind, _, _ := mime.ParseMediaType(answer.Header.Get("Content-Type"))
 	unclear := func(why string) error {
 		return &provider.Error{
 			Code:    provider.CodeUnavailable,
-			Message: fmt.Sprintf("could not %s: the provider answered with status %d, but %s", r.What, a.Status, why),
+			Message: fmt.Sprintf("could not %s: the provider answered with status %d, but %s: check that %s names this API", r.What, answer.Status, why, a.Field),
 		}
 	}
 	switch {
 	case kind != "" && kind != "application/json" && !strings.HasSuffix(kind, "+json"):
 		return unclear("not with JSON")
-	case !a.JSON(r.Into):
+	case !answer.JSON(r.Into):
 		return unclear("not with the JSON that its documentation describes")
 	}
 	return nil
@@ -181,10 +188,15 @@ func notSent(r Request, err error) *provider.Error {
 	return &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Err: err, Message: "could not " + r.What + ": the request could not be made"}
 }
 
-func noAnswer(r Request, err error) *provider.Error {
+func (a *API) noAnswer(r Request, err error) *provider.Error {
 	var e *provider.Error
 	if errors.As(err, &e) { // a limit was reached
 		return e
+	}
+	if f := provider.FaultIn(err); f != nil {
+		out := provider.Unreached("could not "+r.What, a.Field, f)
+		out.Err = err
+		return out
 	}
 	why := "the provider did not answer"
 	if errors.Is(err, context.Canceled) {

@@ -16,6 +16,7 @@ import (
 
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/httpapi"
+	"apitoken.dev/operator/internal/testutil/badserver"
 )
 
 // canary is text of a provider that no error may repeat.
@@ -167,6 +168,26 @@ func TestNoAnswer(t *testing.T) {
 	_, err = api.Do(ctx, httpapi.Request{What: "make a key", Method: http.MethodPost, Path: "/keys"})
 	if !provider.InDoubt(err) || !errors.Is(err, context.Canceled) {
 		t.Errorf("an ended context: %v", err)
+	}
+}
+
+// TestFaultsStayInDoubt: why there is no answer says nothing about what a request that
+// was sent has done.
+func TestFaultsStayInDoubt(t *testing.T) {
+	for name, server := range map[string]badserver.Server{
+		"refused": badserver.Refusing(t), "closed": badserver.Closing(t), "unknown CA": badserver.UntrustedCA(t), "plain HTTP": badserver.Plain(t),
+		"no HTTP": badserver.Mumbling(t), "page": badserver.Page(t, http.StatusOK), "redirect": badserver.Redirecting(t),
+	} {
+		api, err := httpapi.New("spec.x.endpoint", server.URL, provider.Config{HTTP: &http.Client{}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var into struct{ ID string }
+		_, err = api.Do(t.Context(), httpapi.Request{What: "make a key", Method: http.MethodPost, Path: "/keys", Body: struct{}{}, Into: &into})
+		e := provider.AsError(err)
+		if !provider.InDoubt(err) || provider.FaultIn(err) == nil || !strings.HasPrefix(e.Message, "could not make a key: ") || strings.Contains(e.Message, badserver.Canary) {
+			t.Errorf("%s: %v, in doubt %t", name, err, provider.InDoubt(err))
+		}
 	}
 }
 

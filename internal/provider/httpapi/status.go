@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -41,7 +42,7 @@ func (a *API) refused(r Request, answer Answer) *provider.Error {
 	switch {
 	case known:
 	case answer.Status >= 300 && answer.Status < 400:
-		m = meaning{provider.CodeInvalid, false, "it sent us elsewhere, and redirects are not followed: check the endpoint"}
+		m = meaning{provider.CodeInvalid, false, "it redirects, and redirects are not followed: check the endpoint"}
 	case answer.Status >= 500:
 		m = meaning{provider.CodeUnavailable, false, "it has a problem of its own"}
 	default:
@@ -50,6 +51,12 @@ func (a *API) refused(r Request, answer Answer) *provider.Error {
 	e := &provider.Error{
 		Code: m.code, NotExecuted: m.refused, RetryAfter: RetryAfter(answer.Header),
 		Message: fmt.Sprintf("could not %s: the provider answered with status %d: %s", r.What, answer.Status, m.says),
+	}
+	switch {
+	case answer.Fault != nil: // it says more than the status
+		e.Message, e.Err = "could not "+r.What+": "+answer.Fault.Sentence(a.Field), answer.Fault
+	case (answer.Status == http.StatusNotFound || answer.Status == http.StatusMethodNotAllowed) && !json.Valid(answer.Body):
+		e.Message += "; what answers may not be this API: check " + a.Field
 	}
 	if a.Explain != nil {
 		a.Explain(answer, e)

@@ -115,7 +115,9 @@ func explain(a httpapi.Answer, e *provider.Error, token provider.Value) {
 	p := problemOf(a.Body)
 	if !p.told {
 		e.NotExecuted = e.NotExecuted && e.Code == provider.CodeRateLimited
-		e.Message += ", but not in the form of the IBEE API: check spec.ibee.endpoint, and what stands between it and the operator"
+		if a.Fault == nil { // it says so itself
+			e.Message += ", but not in the form of the IBEE API: check spec.ibee.endpoint, and what stands between it and the operator"
+		}
 		return
 	}
 	if a.Status == http.StatusForbidden {

@@ -91,7 +91,7 @@ func TestErrors(t *testing.T) {
 		"firewall": {
 			403, `{"error_code":1010,"error_name":"browser_signature_banned"}`, provider.CodePermissionDenied, true, "not in the form of the IBEE API",
 		},
-		"page of a proxy":  {403, `<html>` + rawText, provider.CodePermissionDenied, true, "check spec.ibee.endpoint"},
+		"page of a proxy":  {403, `<html>` + rawText, provider.CodePermissionDenied, true, "correct spec.ibee.endpoint"},
 		"page not found":   {404, `404 page not found`, provider.CodeInvalid, true, "not in the form of the IBEE API"},
 		"redirect":         {307, ``, provider.CodeInvalid, true, "redirects are not followed"},
 		"text for a code":  {403, `{"error":"go to ` + rawText + `"}`, provider.CodePermissionDenied, false, "may not do this"},

@@ -83,7 +83,7 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 		return nil, provider.Account{}, err
 	}
 	target := s3probe.Target{
-		Endpoint: settings.S3Endpoint, Region: settings.Region, HTTP: cfg.HTTP, UserAgent: cfg.UserAgent,
+		Endpoint: settings.S3Endpoint, Field: endpointField, Region: settings.Region, HTTP: cfg.HTTP, UserAgent: cfg.UserAgent,
 	}
 	if err := s3probe.Reach(ctx, target); err != nil {
 		return nil, provider.Account{}, err
@@ -105,6 +105,9 @@ func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]
 	return provider.S3Connection(settings.S3Endpoint, settings.Region, grant.Buckets)
 }
 
+// endpointField names the endpoint in errors.
+const endpointField = "spec.kloudbean.s3Endpoint"
+
 // settingsOf returns the settings of a configuration after checking them.
 func settingsOf(cfg provider.Config) (Settings, error) {
 	s, ok := cfg.Settings.(Settings)
@@ -114,7 +117,7 @@ func settingsOf(cfg provider.Config) (Settings, error) {
 	if s.Region == "" {
 		s.Region = DefaultRegion
 	}
-	u, err := provider.Endpoint("spec.kloudbean.s3Endpoint", s.S3Endpoint)
+	u, err := provider.Endpoint(endpointField, s.S3Endpoint)
 	if err != nil {
 		e := provider.AsError(err)
 		e.Message += ". Copy the Endpoint URL that the panel shows with a key, such as https://s3.kloudbean.com"

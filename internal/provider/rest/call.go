@@ -144,14 +144,17 @@ func (s *sender) message(c *call, data map[string]any) (message, error) {
 // that was declared. A page for people comes from something else than the API;
 // where the answer is read, that has been seen already.
 func (c *call) succeeded(what string, a httpapi.Answer, unread bool) error {
-	if unread && strings.HasPrefix(a.Header.Get("Content-Type"), "text/html") {
-		return unclear(what, fmt.Sprintf("the provider answered with status %d, but with a page for people", a.Status))
+	if unread && a.Fault != nil {
+		return unclear(what, a.Fault.Sentence(baseURLField))
 	}
 	if len(c.statuses) > 0 && !slices.Contains(c.statuses, a.Status) {
 		return unclear(what, fmt.Sprintf("the provider answered with status %d, which is not in %s.successStatuses", a.Status, c.field))
 	}
 	return nil
 }
+
+// baseURLField names the server in errors.
+const baseURLField = "spec.rest.baseURL"
 
 // unclear is an error that leaves open what a request did.
 func unclear(what, why string) *provider.Error {

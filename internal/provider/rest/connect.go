@@ -50,7 +50,7 @@ func connection(cfg provider.Config, p *program) (*sender, error) {
 			}
 		}
 	}
-	api, err := httpapi.New("spec.rest.baseURL", p.settings.BaseURL, cfg)
+	api, err := httpapi.New(baseURLField, p.settings.BaseURL, cfg)
 	if err != nil {
 		return nil, err
 	}

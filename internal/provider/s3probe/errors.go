@@ -11,11 +11,9 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/bounded"
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
-
-// errPage is an answer that is a page for people.
-var errPage = errors.New("the answer is a page")
 
 // answers are the error codes that say something about the key or the bucket
 // (Amazon S3 API reference, "Error responses").
@@ -43,7 +41,7 @@ var refusals = map[string]struct {
 }
 
 // answer tells what a server said; a *provider.Error when that is nothing about the key.
-func answer(what string, err error) (Answer, error) {
+func (c conn) answer(what string, err error) (Answer, error) {
 	if err == nil {
 		return Allowed, nil
 	}
@@ -51,19 +49,28 @@ func answer(what string, err error) (Answer, error) {
 	if status := status(err); known && status >= http.StatusBadRequest && status < http.StatusInternalServerError {
 		return said, nil
 	}
-	return "", failure(what, err)
+	return "", failure(what, c.field, err)
 }
 
 // failure makes an error of a request whose answer says nothing about the key.
-func failure(what string, err error) *provider.Error {
+func failure(what, field string, err error) *provider.Error {
 	out := &provider.Error{Code: provider.CodeUnavailable, Err: err, RetryAfter: retryAfter(err)}
+	if f := faultIn(err); f != nil {
+		out.Message = "could not " + what + ": " + f.Sentence(field)
+		switch {
+		case f.Class == provider.FaultRedirect:
+			out.Code = provider.CodeInvalid
+			out.Message += ", or correct the region of the provider"
+		case status(err) != 0:
+			out.Code = provider.CodeUnknown
+		}
+		return out
+	}
 	var why string
 	refused, known := refusals[code(err)]
 	switch status := status(err); {
 	case errors.Is(err, context.Canceled):
 		why = "it was given up"
-	case errors.Is(err, errPage):
-		return unclear(what, "with a page for people and not as S3 does")
 	case status == 0:
 		why = "the server did not answer"
 	case known:
@@ -72,15 +79,24 @@ func failure(what string, err error) *provider.Error {
 		out.Code, out.NotExecuted, why = provider.CodeRateLimited, true, "the server refused: it wants fewer requests"
 	case status >= http.StatusInternalServerError:
 		why = fmt.Sprintf("the server answered with status %d: it has a problem of its own", status)
-	case status >= http.StatusMultipleChoices && status < http.StatusBadRequest:
-		out.Code = provider.CodeInvalid
-		why = fmt.Sprintf("the server answered with status %d and sent us elsewhere, and redirects are not followed: check the endpoint and the region of the provider", status)
 	default:
 		out.Code = provider.CodeUnknown
 		why = fmt.Sprintf("the server answered with status %d%s, which says nothing about the key", status, shown(err))
 	}
 	out.Message = "could not " + what + ": " + why
 	return out
+}
+
+// faultIn returns why there is no answer, or none of an API; nil when there may be one.
+func faultIn(err error) *provider.Fault {
+	if f := provider.FaultIn(err); f != nil {
+		return f
+	}
+	var answer *smithyhttp.ResponseError
+	if errors.As(err, &answer) && answer.Response != nil {
+		return bounded.FaultOf(answer.Response.Response)
+	}
+	return nil
 }
 
 // unclear is an answer that is not one of S3.

@@ -96,13 +96,13 @@ func TestErrors(t *testing.T) {
 		"unknown code":     {answer: failed(400, "Unheard.Of"), code: provider.CodeUnknown, doubt: true, says: "(Unheard.Of)"},
 		"code that's text": {answer: failed(400, "go to "+rawText), code: provider.CodeUnknown, doubt: true, says: "status 400, which"},
 		"no body":          {answer: answer{status: 403}, code: provider.CodeUnknown, doubt: true, says: "status 403"},
-		"denying proxy":    {answer: answer{status: 403, body: "<html>" + rawText}, code: provider.CodeUnknown, doubt: true, says: "status 403"},
-		"page":             {answer: answer{status: 200, header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}, body: "<!doctype html>" + rawText}, code: provider.CodeUnavailable, doubt: true, says: "page"},
+		"denying proxy":    {answer: answer{status: 403, body: "<html>" + rawText}, code: provider.CodeUnknown, doubt: true, says: "web page (status 403)"},
+		"page":             {answer: answer{status: 200, header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}, body: "<!doctype html>" + rawText}, code: provider.CodeUnavailable, doubt: true, says: "web page (status 200)"},
 		"redirect": {
 			answer: answer{status: 307, header: http.Header{"Location": {"/elsewhere"}}}, code: provider.CodeInvalid, doubt: true, says: "redirects are not followed",
 		},
 		"another region": {
-			answer: answer{status: 301, header: failed(0, "").header, body: failed(301, "PermanentRedirect").body}, code: provider.CodeInvalid, doubt: true, says: "check the endpoint",
+			answer: answer{status: 301, header: failed(0, "").header, body: failed(301, "PermanentRedirect").body}, code: provider.CodeInvalid, doubt: true, says: "correct the region",
 		},
 	}
 	for name, tc := range cases {

@@ -32,6 +32,8 @@ const (
 type conn struct {
 	s3     *s3.Client
 	bucket *string
+	// field names the server in errors.
+	field string
 }
 
 func connect(target Target, keys Keys) conn {
@@ -54,7 +56,7 @@ func connect(target Target, keys Keys) conn {
 	if product, version, ok := strings.Cut(target.UserAgent, "/"); ok {
 		opts.APIOptions = append(opts.APIOptions, middleware.AddUserAgentKeyValue(product, version))
 	}
-	return conn{s3: s3.New(opts), bucket: aws.String(target.Bucket)}
+	return conn{s3: s3.New(opts), bucket: aws.String(target.Bucket), field: target.Field}
 }
 
 func (c conn) list(ctx context.Context) (Answer, error) {
@@ -62,14 +64,14 @@ func (c conn) list(ctx context.Context) (Answer, error) {
 	if err == nil && out.Name == nil && out.KeyCount == nil && out.MaxKeys == nil {
 		return "", unclear("list the bucket", "with something that is no list of a bucket")
 	}
-	return answer("list the bucket", err)
+	return c.answer("list the bucket", err)
 }
 
 func (c conn) put(ctx context.Context, object string) (Answer, error) {
 	_, err := c.s3.PutObject(ctx, &s3.PutObjectInput{
 		Bucket: c.bucket, Key: aws.String(object), ContentType: aws.String("text/plain"), Body: strings.NewReader(content),
 	})
-	return answer("write a test object", err)
+	return c.answer("write a test object", err)
 }
 
 // get reads an object that put wrote. "No such object" is an answer that only who
@@ -81,12 +83,12 @@ func (c conn) get(ctx context.Context, object string) (Answer, error) {
 		return Allowed, nil
 	}
 	if err != nil {
-		return answer(what, err)
+		return c.answer(what, err)
 	}
 	defer out.Body.Close()
 	read, err := io.ReadAll(out.Body)
 	if err != nil {
-		return "", failure(what, err)
+		return "", failure(what, c.field, err)
 	}
 	if !bytes.Equal(read, []byte(content)) {
 		return "", unclear(what, "with something else than what was written")
@@ -96,7 +98,7 @@ func (c conn) get(ctx context.Context, object string) (Answer, error) {
 
 func (c conn) remove(ctx context.Context, object string) (Answer, error) {
 	_, err := c.s3.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: c.bucket, Key: aws.String(object)})
-	return answer("delete the test object", err)
+	return c.answer("delete the test object", err)
 }
 
 // Reach sends one request without a signature. Any answer but a server's own
@@ -112,9 +114,13 @@ func Reach(ctx context.Context, target Target) error {
 	}
 	resp, err := bounded.HTTP(target.HTTP).Do(req)
 	if err != nil {
-		return failure(what, err)
+		return failure(what, target.Field, err)
 	}
 	defer resp.Body.Close()
+	// S3 redirects a request without a signature to a page about itself.
+	if f := bounded.FaultOf(resp); f != nil && f.Class != provider.FaultRedirect {
+		return provider.Unreached("could not "+what, target.Field, f)
+	}
 	if resp.StatusCode >= http.StatusInternalServerError {
 		return &provider.Error{Code: provider.CodeUnavailable, Message: "could not " + what + ": the server has a problem of its own"}
 	}
@@ -131,10 +137,9 @@ func (g guard) Do(req *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	kind, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
-	if resp.StatusCode < 300 && strings.EqualFold(strings.TrimSpace(kind), "text/html") {
+	if f := bounded.FaultOf(resp); f != nil && resp.StatusCode < 300 {
 		_ = resp.Body.Close() // it is not looked at
-		return nil, errPage
+		return nil, f
 	}
 	return resp, nil
 }
