@@ -144,7 +144,9 @@ type RestProvider struct {
 	Revoke RestRequest `json:"revoke"`
 
 	// probe is a request with a minted credential, {{ .secret.token }}, that shows
-	// whether it works. It is sent without the headers above.
+	// whether it works. It is sent without the headers above, after each mint and
+	// before the Secret is written. A credential that is refused for 45 seconds is
+	// revoked and not published. Without an answer it is published.
 	// +optional
 	Probe *RestProbe `json:"probe,omitempty"`
 

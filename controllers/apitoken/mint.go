@@ -27,7 +27,7 @@ func Standard() []Step {
 	return []Step{
 		(*Attempt).Reserve,
 		(*Attempt).InTime, (*Attempt).Mint,
-		(*Attempt).Usable,
+		(*Attempt).Usable, (*Attempt).Try,
 		(*Attempt).InTime, (*Attempt).Publish,
 		(*Attempt).Record,
 	}
@@ -204,11 +204,14 @@ func (a *Attempt) alive(c provider.Credential) error {
 		c.ExpiresAt.UTC().Format(time.RFC3339), a.issued().ExpiresAt.UTC().Format(time.RFC3339))}
 }
 
-// Usable waits until the provider accepts the credential everywhere. It gives the
-// place at the provider back: no later step calls the provider.
+// Usable waits until the provider accepts the credential everywhere. It gives the place
+// at the provider back, unless the credential is tried after that.
 func (a *Attempt) Usable(ctx context.Context) error {
 	if a.minted.UsableAfter <= 0 {
 		return nil
+	}
+	if a.tries() {
+		return a.r.Clock.Sleep(ctx, a.minted.UsableAfter)
 	}
 	return a.p.place.Sleep(ctx, a.minted.UsableAfter)
 }

@@ -104,7 +104,9 @@ type Form struct {
 // FormField is one field of a Form.
 type FormField struct{ Label, Value string }
 
-// Prober is an optional power of a Client: it asks whether a credential still gives access.
+// Prober is an optional power of a Client: it asks whether a credential gives access. It is
+// asked about what a person was told to edit or to delete and, with Capabilities.TriesNew,
+// about a new credential.
 type Prober interface {
 	// Accepts reports whether the data plane accepts the credential with these
 	// secret keys. An error means that the question could not be answered.
@@ -134,6 +136,9 @@ type Capabilities struct {
 	MaxName int
 	// ExpiryEnforcedBy says who ends a credential at its expiry.
 	ExpiryEnforcedBy Enforcer
+	// TriesNew says that Accepts of the Client, which is a Prober, is asked about a new
+	// credential before it is published.
+	TriesNew bool
 	// Settle is how long after its client gave up a request may still take effect.
 	Settle time.Duration
 	// Narrows lists what a credential can be limited to beside its scopes; what is

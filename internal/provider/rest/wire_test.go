@@ -476,6 +476,15 @@ func TestProbe(t *testing.T) {
 	if client, _ = connect(t, cfg); asProber(client) {
 		t.Error("a vendor without a probe has a Prober")
 	}
+	for _, probed := range []bool{true, false} {
+		s := cfg.Settings.(rest.Settings)
+		if probed {
+			s.Probe = &rest.Probe{}
+		}
+		if got := rest.New().For(s).Capabilities().TriesNew; got != probed {
+			t.Errorf("with a probe %t: new credentials are tried %t", probed, got)
+		}
+	}
 }
 
 func asProber(c provider.Client) bool { _, ok := c.(provider.Prober); return ok }

@@ -1,0 +1,49 @@
+package apitoken
+
+import (
+	"context"
+	"time"
+
+	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// A new credential that is refused is tried again every tryAgain, until tryFor have passed
+// since its attempt began. Both are within MintDeadline.
+const (
+	tryAgain = 5 * time.Second
+	tryFor   = 45 * time.Second
+)
+
+// Try asks the provider whether it accepts the new credential, where the provider declares
+// a request for that. Only a refusal ends the attempt: the credential that the Secret holds
+// works, and must not give way to one that does not. Without an answer the credential is
+// published, so that a data plane that is down causes no new credentials. A credential
+// that is limited to addresses may be refused to the operator alone.
+func (a *Attempt) Try(ctx context.Context) error {
+	prober, can := a.conn.Client.(provider.Prober)
+	if !a.tries() || !can {
+		return nil
+	}
+	grant := plan.GrantOf(&a.p.token.Spec)
+	for {
+		accepted, err := prober.Accepts(ctx, a.minted.Secret, grant)
+		operation(a.p.facts.DriverType, "probe", err)
+		if accepted || err != nil || len(grant.AllowedIPs)+len(grant.DeniedIPs) > 0 {
+			return nil
+		}
+		if a.r.Clock.Monotonic()-a.beganMonotonic >= tryFor {
+			break
+		}
+		if err := a.r.Clock.Sleep(ctx, tryAgain); err != nil {
+			return err
+		}
+	}
+	ledger.Abandon(&a.p.token.Status, a.name)
+	return a.r.providerFailed(a.p, "probe", &provider.Error{Code: provider.CodeUnknown, Message: "the provider refuses the credential that it has just issued. " +
+		"The credential is revoked and was not published: check what spec.rest.probe of the provider sends, and its refusedStatuses"})
+}
+
+// tries reports whether a new credential is tried before it is published.
+func (a *Attempt) tries() bool { return a.p.facts.Capabilities.TriesNew }

@@ -1,0 +1,101 @@
+package apitoken_test
+
+import (
+	"context"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// newTryingWorld is one whose provider tries new credentials.
+func newTryingWorld(t *testing.T) *world {
+	t.Helper()
+	w := newEmptyWorld(t)
+	w.driver.Caps.TriesNew = true
+	w.createMinter()
+	w.createProvider()
+	w.start()
+	return w
+}
+
+// refusing makes the data plane refuse every credential while it returns true.
+func (w *world) refusing() *atomic.Bool {
+	var refuses atomic.Bool
+	w.hook(func(_ context.Context, c fake.Call) fake.Fault {
+		if c.Verb == fake.Accepts && c.Phase == fake.Before && refuses.Load() {
+			return fake.Fault{Kind: fake.Reject, Code: provider.CodeUnavailable}
+		}
+		return fake.Fault{}
+	})
+	return &refuses
+}
+
+// TestNewCredentialsAreTried: with the credential itself, before it is published.
+func TestNewCredentialsAreTried(t *testing.T) {
+	t.Parallel()
+	w := newTryingWorld(t)
+	w.hook(func(_ context.Context, c fake.Call) fake.Fault {
+		key := client.ObjectKey{Namespace: w.ns, Name: "training"}
+		if c.Verb == fake.Accepts && w.Get(w.ctx, key, &corev1.Secret{}) == nil {
+			t.Error("it was published before it was tried")
+		}
+		return fake.Fault{}
+	})
+	w.declare("training")
+	w.ready("training")
+	if n := w.backend.Count(fake.Accepts); n != 1 {
+		t.Errorf("it was tried %d times", n)
+	}
+	w.mints(1)
+}
+
+// TestNoAnswerToATryIsNoRefusal: a data plane that is down causes no new credentials.
+func TestNoAnswerToATryIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	w := newTryingWorld(t)
+	w.refusing().Store(true)
+	w.declare("training")
+	w.ready("training")
+	w.mints(1)
+}
+
+// TestRefusedCredentialsAreNotPublished: one that the provider refuses does not take the
+// place of one that works, and is revoked.
+func TestRefusedCredentialsAreNotPublished(t *testing.T) {
+	t.Parallel()
+	w := newTryingWorld(t)
+	w.declare("training")
+	first := activeOf(w.ready("training")).Name
+	w.settle("training")
+	w.hook(func(_ context.Context, c fake.Call) fake.Fault {
+		if c.Verb == fake.Mint && c.Phase == fake.After {
+			w.backend.Disable(c.Name) // the vendor made it, and does not accept it
+		}
+		return fake.Fault{}
+	})
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation++ })
+	w.until(func() string {
+		w.clock.Advance(5 * time.Second)
+		if w.backend.Count(fake.Accepts) < 5 {
+			return "the new credential is not tried"
+		}
+		return ""
+	})
+	w.until(func() string {
+		w.clock.Advance(5 * time.Second)
+		if w.backend.Count(fake.Revoke) == 0 {
+			return "the refused credential is not revoked"
+		}
+		return ""
+	})
+	if got := w.uses("training"); got != first {
+		t.Errorf("the Secret has %s, want %s", got, first)
+	}
+}
