@@ -32,6 +32,9 @@ func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
 	if err := r.purgeListed(ctx, p, conn); err != nil {
 		return err
 	}
+	if err := r.purgeUnlisted(ctx, p, conn); err != nil {
+		return err
+	}
 	if err := r.dropKept(ctx, p); err != nil {
 		return err
 	}
@@ -59,6 +62,33 @@ func (r *Reconciler) purgeListed(ctx context.Context, p *pass, conn connections.
 	return nil
 }
 
+// purgeUnlisted looks for every entry by its name and ID, where the provider's list
+// shows its newest credentials only.
+func (r *Reconciler) purgeUnlisted(ctx context.Context, p *pass, conn connections.Connection) error {
+	if p.facts.Capabilities.Listed == 0 {
+		return nil
+	}
+	for i := range p.token.Status.Credentials {
+		e := &p.token.Status.Credentials[i]
+		if gone, err := r.seenGone(ctx, p, conn, e); err != nil {
+			return err
+		} else if !gone {
+			return errLookAgain
+		}
+	}
+	return nil
+}
+
+// seenGone reports whether the provider shows nothing under the name of an entry, or
+// only what has ended.
+func (r *Reconciler) seenGone(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, error) {
+	found, err := conn.Client.Find(ctx, refOf(e))
+	if err != nil {
+		return false, r.providerFailed(p, "find", err)
+	}
+	return len(provider.Occupying(found)) == 0, nil
+}
+
 // errLookAgain says that what was revoked has to be seen gone.
 var errLookAgain = errors.New("credentials were still there and are revoked now")
 
@@ -80,7 +110,7 @@ func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) error 
 			errs = append(errs, errLookAgain)
 		default:
 			ledger.Drop(&p.token.Status, name)
-			p.event(eventRevoked, "Revoke", "credential %s is revoked, and the provider no longer knows it", name)
+			p.event(eventRevoked, "Revoke", "credential %s is revoked, and the provider shows it no longer, or as ended", name)
 		}
 	}
 	return errors.Join(errs...)
@@ -93,12 +123,8 @@ func (r *Reconciler) revokeEntry(ctx context.Context, p *pass, conn connections.
 	if err := r.endEntry(ctx, p, conn, e); err != nil {
 		return false, err
 	}
-	found, err := conn.Client.Find(ctx, refOf(e))
-	if err != nil {
-		return false, r.providerFailed(p, "find", err)
-	}
-	if len(provider.Occupying(found)) > 0 {
-		return false, nil
+	if gone, err := r.seenGone(ctx, p, conn, e); err != nil || !gone {
+		return false, err
 	}
 	if e.ByHand {
 		return true, r.secrets.Drop(ctx, p.target, e.Name)

@@ -206,7 +206,7 @@ func entryStep(e *v1alpha1.LedgerEntry, now time.Time) string {
 		return "attempt " + e.Name + " is resolved: taken over if the Secret holds it, else revoked"
 	case v1alpha1.StateRetiring:
 		if e.RetireAt == nil || !now.Before(e.RetireAt.Time) {
-			return "now: " + keyOf(e) + " is revoked, and leaves the ledger when the provider no longer knows it"
+			return "now: " + keyOf(e) + " is revoked, and leaves the ledger when the provider shows it no longer, or as ended"
 		}
 		return at(e.RetireAt, now) + ": " + keyOf(e) + " is revoked"
 	case v1alpha1.StateActive:

@@ -1,0 +1,142 @@
+package apitoken
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/places"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/testutil"
+)
+
+// ofTest is the cluster of these tests.
+const ofTest = "cccccccc"
+
+// moved are the providers of a reconcile whose credentials were replaced by those of
+// another account after it began: the facts are of the first, the connection is not.
+type moved struct {
+	Providers
+	conn connections.Connection
+}
+
+func (m *moved) Connect(context.Context, connections.Key, *places.Place) (connections.Connection, error) {
+	return m.conn, nil
+}
+
+// untouched fails a test that calls the API server.
+type untouched struct{ client.Client }
+
+// reconcileOf is a reconcile with a credential in the ledger, at a backend.
+func reconcileOf(t *testing.T, backend *fake.Backend, driver *fake.Driver, e v1alpha1.LedgerEntry) (*Reconciler, *pass) {
+	t.Helper()
+	clock := testutil.NewClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
+	c, account, err := driver.Connect(t.Context(), provider.Config{Cluster: ofTest})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := New(Options{Client: untouched{}, Live: untouched{}, Clock: clock, Cluster: ofTest,
+		Providers: &moved{conn: connections.Connection{Client: c, Account: account}}})
+	token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training"}}
+	token.Status.Credentials = []v1alpha1.LedgerEntry{e}
+	p := &pass{token: token, base: token.Status.DeepCopy(), key: connections.KeyFor(token)}
+	p.facts.Account, p.facts.Capabilities = e.Account, driver.Caps
+	p.seen.View.Facts.Account = e.Account
+	p.obs = plan.Observation{Now: clock.Now(), Provider: plan.Provider{Found: true, Ready: true, Admitted: true, Account: e.Account}}
+	return r, p
+}
+
+// TestAccountIsThatOfTheConnection: what an ApiToken knows of its provider can be older
+// than the connection. In the account of the connection nothing is minted, and nothing
+// is taken for gone, if the ledger is of another.
+func TestAccountIsThatOfTheConnection(t *testing.T) {
+	for name, act := range map[string]func(*Reconciler, *pass) error{
+		"mint":                 func(r *Reconciler, p *pass) error { _, err := r.connectToMint(t.Context(), p); return err },
+		"purge":                func(r *Reconciler, p *pass) error { return r.purge(t.Context(), p, true) },
+		"purge, not settled":   func(r *Reconciler, p *pass) error { return r.purge(t.Context(), p, false) },
+		"revoke":               func(r *Reconciler, p *pass) error { return r.revoke(t.Context(), p, []string{"one"}) },
+		"ask for the id":       func(r *Reconciler, p *pass) error { return r.identify(t.Context(), p, "one") },
+		"ask for what is held": func(r *Reconciler, p *pass) error { return r.findRestored(t.Context(), p, "one") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			backend := fake.NewBackend(testutil.NewClock(time.Unix(0, 0)))
+			backend.UseAccount("second")
+			r, p := reconcileOf(t, backend, fake.New(backend), v1alpha1.LedgerEntry{Name: "one", Account: "first", State: v1alpha1.StateRetiring})
+			if err := act(r, p); !errors.Is(err, errAccountChanged) {
+				t.Errorf("got %v, want that the account is another", err)
+			}
+			for _, call := range backend.Calls() {
+				if call.Verb != fake.Connect {
+					t.Errorf("%s was sent to another account", call.Verb)
+				}
+			}
+			if len(p.token.Status.Credentials) != 1 {
+				t.Errorf("the entry left the ledger")
+			}
+		})
+	}
+}
+
+// TestRevocationIsSeen: a provider accepts a revocation and does not carry it out. The
+// entry stays, and so does an ApiToken that is deleted, until the provider shows
+// nothing, or only what has ended. A credential that is switched off has not.
+func TestRevocationIsSeen(t *testing.T) {
+	owner := provider.Owner{Cluster: ofTest, Namespace: "ml", Token: "training"}
+	revoke := func(r *Reconciler, p *pass) error { return r.revoke(t.Context(), p, []string{"one"}) }
+	purge := func(r *Reconciler, p *pass) error { return r.purge(t.Context(), p, true) }
+	ignore := []fake.Fault{{Kind: fake.Ignore}, {Kind: fake.Ignore}} // of what the ledger has, and of what is listed
+	for name, tc := range map[string]struct {
+		driver func(*fake.Driver)
+		then   func(*fake.Backend)
+		faults []fake.Fault
+		act    func(*Reconciler, *pass) error
+		gone   bool
+	}{
+		"revoke, ignored":                  {faults: ignore, act: revoke},
+		"revoke, ignored, it is off":       {faults: ignore, act: revoke, then: func(b *fake.Backend) { b.Disable("one") }},
+		"revoke":                           {act: revoke, gone: true},
+		"revoke, it is still shown":        {act: revoke, gone: true, driver: func(d *fake.Driver) { d.Backend.KeepsEnded = true }},
+		"revoke, it had ended":             {act: revoke, gone: true, driver: func(d *fake.Driver) { d.Backend.KeepsEnded = true }, then: func(b *fake.Backend) { b.End("one") }},
+		"purge, ignored":                   {faults: ignore, act: purge},
+		"purge, ignored, it is off":        {faults: ignore, act: purge, then: func(b *fake.Backend) { b.Disable("one") }},
+		"purge, ignored, it is not listed": {faults: ignore, act: purge, driver: func(d *fake.Driver) { d.Caps.Listed = 2 }, then: func(b *fake.Backend) { b.Stranger(3) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			backend := fake.NewBackend(testutil.NewClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)))
+			driver := fake.New(backend)
+			if tc.driver != nil {
+				tc.driver(driver)
+			}
+			r, p := reconcileOf(t, backend, driver, v1alpha1.LedgerEntry{Name: "one", Account: fake.DefaultAccount, State: v1alpha1.StateRetiring})
+			conn, err := r.Providers.Connect(t.Context(), p.key, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			minted, err := conn.Client.Mint(t.Context(), provider.MintRequest{Name: "one", Owner: owner})
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.token.Status.Credentials[0].ID = minted.Credential.ID
+			if tc.then != nil {
+				tc.then(backend)
+			}
+			backend.Script(fake.Revoke, tc.faults...)
+			err = tc.act(r, p)
+			if (err == nil) != tc.gone || err != nil && !errors.Is(err, errLookAgain) {
+				t.Errorf("got %v, want it gone: %t", err, tc.gone)
+			}
+			if left := len(p.token.Status.Credentials) > 0; left == tc.gone {
+				t.Errorf("the entry is in the ledger: %t", left)
+			}
+		})
+	}
+}
