@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -123,8 +124,12 @@ func proxyScrapeHarness(t *testing.T) conformance.Harness {
 			},
 		},
 		Faults: sim.Faults(),
+		States: conformance.States{
+			Disable: sim.Disable, Enable: sim.Enable,
+			NeverEnded: "a deleted key is no longer listed",
+		},
 		Outside: conformance.Outside{
-			Delete: sim.Delete, Disable: sim.Disable, State: sim.State,
+			Delete: sim.Delete, State: sim.State,
 			Make: func(t *testing.T) string {
 				t.Cleanup(func() { sim.Delete("by hand") })
 				return sim.Add(proxyscrapesim.Key{Name: "by hand", Permissions: []string{"residential:read"}})
@@ -199,6 +204,7 @@ func spacesHarness(t *testing.T) conformance.Harness {
 		},
 		Faults:  sim.Faults(),
 		Outside: outside(sim),
+		States:  neither,
 	}
 }
 
@@ -208,6 +214,12 @@ type account interface {
 	Add() (id string)
 	Crowd(n int) (remove func())
 	State(id string) string
+}
+
+// neither are the states of a vendor whose credentials are there or not.
+var neither = conformance.States{
+	NeverDisabled: "no field of the vendor's answers says that a credential is switched off",
+	NeverEnded:    "a deleted credential is no longer listed",
 }
 
 func outside(sim account) conformance.Outside {
@@ -267,11 +279,65 @@ func giteaHarness(t *testing.T) conformance.Harness {
 		},
 		Faults:  sim.Faults(),
 		Outside: outside(sim),
+		States:  neither,
+	}
+}
+
+func gitLab(t *testing.T, old bool) (*restsim.GitLab, provider.Config) {
+	t.Helper()
+	sim := restsim.NewGitLab(clock, "CANARY-gitlab-token")
+	sim.Old = old
+	server := serve(t, sim)
+	credentials := map[string]string{"token": "CANARY-gitlab-token", "project": strconv.Itoa(restsim.GitLabProject)}
+	return sim, config(server, sample(t, "rest-gitlab.yaml", server.URL), credentials)
+}
+
+func gitLabHarness(old bool) func(t *testing.T) conformance.Harness {
+	return func(t *testing.T) conformance.Harness {
+		sim, cfg := gitLab(t, old)
+		s := cfg.Settings.(rest.Settings)
+		sim.Limit, s.Limits.Live = limited, limited
+		s.Error.Word, s.Error.Codes = `body.?error.orValue("")`, map[string]provider.Code{"limit_reached": provider.CodeQuota}
+		cfg.Settings = s
+		return conformance.Harness{
+			Driver: rest.New().For(s), Config: cfg, SecretKeys: []string{"token"},
+			AnySuccess: true, EmptyLists: []string{"[]"},
+			NextPage: func(_ []byte, n int) []byte {
+				page := make([]map[string]any, 100)
+				for i := range page {
+					page[i] = map[string]any{"id": 1000 + 100*n + i, "name": "somebody's", "active": true, "created_at": start}
+				}
+				body, _ := json.Marshal(page) // numbers and texts
+				return body
+			},
+			Grant: func() provider.Grant {
+				return provider.Grant{Scopes: []string{"repository:read", "registry:write"}, ExpiresAt: start.Add(24 * time.Hour)}
+			},
+			Wrong: map[string]provider.Value{
+				"token": provider.NewValue("CANARY-not-it"), "project": provider.NewValue(strconv.Itoa(restsim.GitLabProject)),
+			},
+			Alive: func(_ context.Context, m provider.Minted) (bool, error) {
+				return sim.Holds(m.Secret["token"].Reveal()), nil
+			},
+			Refused: map[string]conformance.Refused{
+				"a scope that is not listed": {
+					Change: func(r *provider.MintRequest) { r.Grant.Scopes = []string{"api:write"} },
+					Reason: provider.RefusedScope, Field: "spec.scopes",
+				},
+			},
+			Faults:  sim.Faults(),
+			Outside: outside(sim),
+			States: conformance.States{
+				End:           sim.Revoke,
+				NeverDisabled: "an access token of GitLab is active, or was revoked or has expired; nothing brings it back",
+			},
+		}
 	}
 }
 
 var harnesses = map[string]func(*testing.T) conformance.Harness{
 	"proxyscrape": proxyScrapeHarness, "spaces": spacesHarness, "gitea": giteaHarness, "newest": newestHarness,
+	"gitlab": gitLabHarness(false), "gitlab before 17.2": gitLabHarness(true),
 }
 
 func TestConformance(t *testing.T) {
@@ -283,7 +349,7 @@ func TestConformance(t *testing.T) {
 // notRun are the requirements for credentials that a person makes.
 var notRun = []string{
 	"FormIsConstantAndWithoutSecrets", "MintNeedsWhatIsHandedOver", "HandedOverIsReturned", "WrongKeysAreRejected",
-	"HandMadeIsNotRevoked", "AcceptsUntilDeleted", "CancelledChecksEnd",
+	"HandMadeIsNotRevoked", "AcceptsUntilDeleted", "CancelledChecksEnd", "SwitchedOffIsNotDeleted",
 }
 
 // TestConformanceIsWhole fails when a requirement is run for none of the vendors

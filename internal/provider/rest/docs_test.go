@@ -26,7 +26,7 @@ func docs(t *testing.T) string {
 // TestScopesAreDocumented compares the table in the documentation with the samples.
 func TestScopesAreDocumented(t *testing.T) {
 	var want []string
-	for _, file := range []string{"rest-digitalocean-spaces.yaml", "rest-gitea.yaml"} {
+	for _, file := range []string{"rest-digitalocean-spaces.yaml", "rest-gitea.yaml", "rest-gitlab.yaml"} {
 		for _, s := range sample(t, file, "https://api.example.com").Scopes {
 			permission := s.Permission
 			if permission == "" {

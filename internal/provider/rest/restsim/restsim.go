@@ -1,6 +1,6 @@
 // Package restsim simulates the token APIs that ship as examples of the rest
-// driver: keys of DigitalOcean Spaces, and access tokens of Gitea. Each is as
-// strict as its public documentation allows.
+// driver: keys of DigitalOcean Spaces, and access tokens of Gitea and of GitLab
+// projects. Each is as strict as its public documentation allows.
 package restsim
 
 import (
@@ -31,9 +31,11 @@ type Token struct {
 	// Permissions, or one permission for each bucket.
 	Permissions, Buckets []string
 	Created              time.Time
+	// Revoked: it gives no access, and is still listed. Only GitLab has such.
+	Revoked bool
 }
 
-// store is what both simulators are made of.
+// store is what the simulators are made of.
 type store struct {
 	simulate.Switches
 	// Clock tells the time; Switches.Skew shifts it.
@@ -100,14 +102,14 @@ func (s *store) State(id string) string {
 func (s *store) Accepts(id, secret string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.tokens, func(t Token) bool { return t.ID == id && t.Secret == secret })
+	return slices.ContainsFunc(s.tokens, func(t Token) bool { return t.ID == id && t.Secret == secret && !t.Revoked })
 }
 
 // Holds is the data plane of bearer tokens.
 func (s *store) Holds(secret string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return slices.ContainsFunc(s.tokens, func(t Token) bool { return t.Secret == secret })
+	return slices.ContainsFunc(s.tokens, func(t Token) bool { return t.Secret == secret && !t.Revoked })
 }
 
 // Tokens returns the tokens there are.
