@@ -49,7 +49,7 @@ func ibeeHarness(t *testing.T, revokes bool) conformance.Harness {
 	h := v.harness()
 	h.Wrong = map[string]provider.Value{ibee.KeyToken: provider.NewValue("ibee_prod_key_nobody")}
 	h.Outside = conformance.Outside{
-		Delete: sim.Delete, Disable: sim.Disable,
+		Delete: sim.Delete,
 		Make: func(t *testing.T) string {
 			t.Helper()
 			t.Cleanup(func() { sim.Delete(byHand) })
@@ -64,6 +64,10 @@ func ibeeHarness(t *testing.T, revokes bool) conformance.Harness {
 			return ""
 		},
 	}
+	h.States = conformance.States{
+		End:           sim.Revoke,
+		NeverDisabled: "the vendor's clients know active and revoked, and nothing that switches a credential off",
+	}
 	h.Crowd = sim.Crowd
 	return h
 }
@@ -76,7 +80,7 @@ func crusoeHarness(t *testing.T) conformance.Harness {
 		crusoe.MinterKeyID: provider.NewValue(crusoeUser.AccessKeyID), crusoe.MinterSecret: provider.NewValue("bm90LXRoZS1zZWNyZXQ"),
 	}
 	h.Outside = conformance.Outside{
-		Delete: sim.Delete, Disable: sim.Disable,
+		Delete: sim.Delete,
 		Make: func(t *testing.T) string {
 			t.Helper()
 			t.Cleanup(func() { sim.Delete(byHand) })
@@ -94,6 +98,10 @@ func crusoeHarness(t *testing.T) conformance.Harness {
 			}
 			return ""
 		},
+	}
+	h.States = conformance.States{
+		Disable: sim.Disable, Enable: sim.Enable,
+		NeverEnded: "a key is enabled or disabled; a deleted one is no longer listed",
 	}
 	return h
 }

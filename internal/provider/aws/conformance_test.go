@@ -44,6 +44,7 @@ func harness(t *testing.T) conformance.Harness {
 		Refused: refusedByConformance(),
 		Faults:  faults,
 		Outside: s.outside(),
+		States:  s.states(),
 
 		NextPage: func(body []byte, n int) []byte {
 			next := fmt.Sprintf("<IsTruncated>true</IsTruncated><Marker>%d</Marker></List", n+1)

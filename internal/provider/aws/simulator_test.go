@@ -108,13 +108,6 @@ func (s *simulator) outside() conformance.Outside {
 			defer s.mu.Unlock()
 			s.users = slices.DeleteFunc(s.users, func(u *user) bool { return u.name == name })
 		},
-		Disable: func(name string) {
-			s.mu.Lock()
-			defer s.mu.Unlock()
-			for _, u := range s.users {
-				u.inactive = u.inactive || u.name == name
-			}
-		},
 		Make: func(t *testing.T) string {
 			s.mu.Lock()
 			defer s.mu.Unlock()
@@ -136,6 +129,25 @@ func (s *simulator) outside() conformance.Outside {
 			}
 			return ""
 		},
+	}
+}
+
+// states is what somebody else can do to the keys of a user (UpdateAccessKey).
+func (s *simulator) states() conformance.States {
+	switched := func(off bool) func(string) {
+		return func(name string) {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for _, u := range s.users {
+				if u.name == name {
+					u.inactive = off
+				}
+			}
+		}
+	}
+	return conformance.States{
+		Disable: switched(true), Enable: switched(false),
+		NeverEnded: "a deleted access key is no longer listed, and a user stays what can get a key again",
 	}
 }
 

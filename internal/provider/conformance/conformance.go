@@ -72,6 +72,8 @@ type Harness struct {
 	Faults Faults
 	// Outside is what somebody else does at the provider to a credential.
 	Outside Outside
+	// States says how a credential comes to be Disabled, and to have Ended.
+	States States
 	// Crowd makes so many credentials that are not the operator's, for a driver
 	// with Capabilities.Listed, and returns what removes them.
 	Crowd func(n int) (remove func())
@@ -87,8 +89,8 @@ type Harness struct {
 
 // Outside is what somebody else does at a provider to the credential of a name.
 type Outside struct {
-	// Delete removes it; Disable switches it off, where a provider has that.
-	Delete, Disable func(name string)
+	// Delete removes it, so that nothing is left to be shown.
+	Delete func(name string)
 	// DeleteID is what a person does who is asked to delete a credential that was
 	// made by hand.
 	DeleteID func(id string)
@@ -143,7 +145,7 @@ const RawText = "RAW-PROVIDER-TEXT"
 // Requirements are all of them, in the order they are run.
 var Requirements = slices.Concat(
 	group("describe", describing), group("mint", minting), group("find", finding), group("revoke", revoking), group("foreign", foreign),
-	group("fail", failing), group("doubt", doubting), group("outside", outside), group("limits", limits),
+	group("fail", failing), group("doubt", doubting), group("outside", outside), group("states", states), group("limits", limits),
 	group("quota", quota), group("window", window), group("update", updating), group("by hand", byHanding),
 	group("hostile", hostile),
 )

@@ -13,12 +13,6 @@ var outside = []Requirement{
 		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Outside.Delete != nil },
 	},
-	{
-		Name: "DisabledElsewhereIsFound", Test: disabledElsewhere,
-		Sentence: "A credential that somebody else disabled MUST still be found and listed, and Revoke MUST remove it.",
-		Applies:  byAPI,
-		Needs:    func(h Harness) bool { return h.Outside.Disable != nil },
-	},
 }
 
 func deletedElsewhere(t *testing.T, h Harness) {
@@ -30,21 +24,4 @@ func deletedElsewhere(t *testing.T, h Harness) {
 	}
 	w.revoke(provider.Ref{Name: minted.Name, ID: minted.ID})
 	w.revoke(provider.Ref{Name: minted.Name})
-}
-
-func disabledElsewhere(t *testing.T, h Harness) {
-	w := open(t, h)
-	minted := w.mint(w.request(w.owner("first"))).Credential
-	h.Outside.Disable(minted.Name)
-	for how, got := range map[string][]provider.Credential{
-		"found": w.find(minted.Name), "listed": w.list(w.owner("first")),
-	} {
-		if len(got) != 1 || got[0].Name != minted.Name {
-			t.Errorf("%s after somebody else disabled it: %+v, want %s", how, got, minted.Name)
-		}
-	}
-	w.revoke(provider.Ref{Name: minted.Name})
-	if found := w.left(minted.Name); len(found) != 0 {
-		t.Errorf("found %+v after it was revoked", found)
-	}
 }

@@ -134,6 +134,7 @@ func (w *world) find(name string) []provider.Credential {
 	if err != nil {
 		w.t.Fatalf("Find(%s): %v", name, err)
 	}
+	w.checkStates(found)
 	return found
 }
 
@@ -152,7 +153,9 @@ func (w *world) revoke(ref provider.Ref) {
 
 func (w *world) list(owner provider.Owner) []provider.Credential {
 	w.t.Helper()
-	return collect(w.t, w.client.List(w.ctx, owner))
+	listed := collect(w.t, w.client.List(w.ctx, owner))
+	w.checkStates(listed)
+	return listed
 }
 
 func collect(t *testing.T, seq iter.Seq2[provider.Credential, error]) []provider.Credential {

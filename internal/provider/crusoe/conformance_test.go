@@ -128,8 +128,12 @@ func harnessOf(t *testing.T) (conformance.Harness, *account) {
 		},
 		Refused: refusedByConformance(),
 		Faults:  a.Faults(),
+		States: conformance.States{
+			Disable: a.Disable, Enable: a.Enable,
+			NeverEnded: "a key is enabled or disabled; a deleted one is no longer listed",
+		},
 		Outside: conformance.Outside{
-			Delete: a.Delete, Disable: a.Disable,
+			Delete: a.Delete,
 			Make: func(t *testing.T) string {
 				t.Cleanup(func() { a.Delete("by-hand") })
 				return mustMake(t, a, userID, "by-hand")

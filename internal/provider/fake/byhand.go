@@ -35,6 +35,15 @@ func (b *Backend) DeleteByHand(id string) {
 	b.locked(func() { b.drop(func(m *credential) bool { return m.byHand && m.ID == id }) })
 }
 
+// DisableByHand switches the credential with this ID off, as a person can.
+func (b *Backend) DisableByHand(id string) {
+	b.locked(func() {
+		for _, m := range b.credentials {
+			m.disabled = m.disabled || m.byHand && m.ID == id
+		}
+	})
+}
+
 // adopt checks the keys of a credential that a person made. From then on Live,
 // LiveOf and GrantOf know it under the name; Find and List never do. The lock is held.
 func (b *Backend) adopt(_ *client, req provider.MintRequest, _ Fault) (credential, error) {

@@ -119,6 +119,7 @@ var drivers = map[string]func(*fake.Driver){
 	"one":     func(d *fake.Driver) { d.Caps.MaxLive = 1 },
 	"listed":  func(d *fake.Driver) { d.Caps.Listed = 6 },
 	"buckets": func(d *fake.Driver) { d.Caps.Narrows = []provider.Field{provider.FieldBuckets} },
+	"ended":   func(d *fake.Driver) { d.Backend.KeepsEnded, d.Caps.MaxLive = true, 2 },
 	"by hand": func(d *fake.Driver) {
 		d.Caps.ExpiryEnforcedBy = provider.EnforcedByPerson
 		d.ByHandForm = func(r provider.MintRequest) (provider.Form, bool) {
@@ -163,8 +164,9 @@ func harness(which string) conformance.Harness {
 		},
 		Refused: refused(),
 		Faults:  faults.faults(backend),
+		States:  statesOf(backend),
 		Outside: conformance.Outside{
-			Delete: backend.Delete, Disable: backend.Disable, DeleteID: backend.DeleteByHand, State: backend.StateOf,
+			Delete: backend.Delete, DeleteID: backend.DeleteByHand, State: backend.StateOf,
 			Make: func(t *testing.T) string {
 				name := backend.Stranger(1)[0]
 				t.Cleanup(func() { backend.Delete(name) })
@@ -186,6 +188,17 @@ func harness(which string) conformance.Harness {
 	}
 }
 
+// statesOf makes the states of a backend that goes on showing what was revoked, or not.
+func statesOf(b *fake.Backend) conformance.States {
+	out := conformance.States{Disable: b.Disable, Enable: b.Enable, DisableID: b.DisableByHand}
+	if b.KeepsEnded {
+		out.End = b.End
+	} else {
+		out.NeverEnded = "what was revoked is gone"
+	}
+	return out
+}
+
 func refused() map[string]conformance.Refused {
 	return map[string]conformance.Refused{
 		"unknown scope": {
@@ -204,6 +217,7 @@ func TestConformanceTwo(t *testing.T)     { conformance.Run(t, harness("two")) }
 func TestConformanceOne(t *testing.T)     { conformance.Run(t, harness("one")) }
 func TestConformanceListed(t *testing.T)  { conformance.Run(t, harness("listed")) }
 func TestConformanceBuckets(t *testing.T) { conformance.Run(t, harness("buckets")) }
+func TestConformanceEnded(t *testing.T)   { conformance.Run(t, harness("ended")) }
 func TestConformanceByHand(t *testing.T)  { conformance.Run(t, harness("by hand")) }
 
 func TestConformanceOverHTTP(t *testing.T) {

@@ -74,7 +74,7 @@ const (
 	// Partial: a Mint stops between its steps: remains that give no access stay,
 	// and an error in doubt is returned.
 	Partial FaultKind = "partial"
-	// Ignore: an Update is accepted and changes nothing.
+	// Ignore: an Update or a Revoke is accepted and changes nothing.
 	Ignore FaultKind = "ignore"
 )
 

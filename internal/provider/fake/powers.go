@@ -76,9 +76,20 @@ func (c *client) Accepts(ctx context.Context, secret map[string]provider.Value, 
 	accepted := false
 	err := c.backend.do(ctx, c.call(Accepts), func(Fault) error {
 		accepted = c.backend.holder(secret) != nil
+		if !accepted && c.backend.switchedOff(secret) {
+			return &provider.Error{Code: provider.CodeUnknown, Message: "the credential is switched off, and may be switched on again"}
+		}
 		return nil
 	})
 	return accepted && err == nil, err
+}
+
+// switchedOff reports whether these keys are those of a credential that may come back.
+// The lock is held.
+func (b *Backend) switchedOff(secret map[string]provider.Value) bool {
+	return slices.ContainsFunc(b.credentials, func(m *credential) bool {
+		return m.disabled && !m.ended && m.ID == secret[KeyID].Reveal() && m.secret == secret[KeySecret].Reveal()
+	})
 }
 
 // holder returns the credential that the data plane takes these keys for. The lock is held.

@@ -103,8 +103,9 @@ func (c *client) takeOver(ctx context.Context, req provider.MintRequest) (provid
 	}, nil
 }
 
-// reads reports whether a token reads billing; false means that it is no token
-// or no longer one. Anything else, such as a token without this permission, is an error.
+// reads reports whether a token reads billing; false means that it is no token, or has
+// ended. Anything else is an error, such as a token without this permission, or one
+// that is switched off.
 func (c *client) reads(ctx context.Context, token provider.Value) (bool, error) {
 	var decision struct {
 		Allowed *bool `json:"allowed"`
@@ -119,8 +120,10 @@ func (c *client) reads(ctx context.Context, token provider.Value) (bool, error) 
 		return false, unclear("could not check the token that was handed over: the provider answered with something else than a decision on billing")
 	case err == nil: // whether the organization may buy is no matter of the token
 		return true, nil
-	case answer.Status == http.StatusUnauthorized && p.told, answer.Status == http.StatusForbidden && slices.Contains(inactive, p.code):
+	case answer.Status == http.StatusUnauthorized && p.told, answer.Status == http.StatusForbidden && slices.Contains(ended, p.code):
 		return false, nil
+	case answer.Status == http.StatusForbidden && slices.Contains(inactive, p.code):
+		return false, provider.Invalid("the token is switched off (" + p.code + "), and may be switched on again: revoke it in the portal, " + c.portal())
 	case answer.Status == http.StatusForbidden && p.code == "insufficient_scope":
 		return false, provider.Invalid("the token that was handed over may not read billing: make one with Billing, Read only, at " + c.portal())
 	}

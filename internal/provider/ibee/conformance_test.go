@@ -65,8 +65,12 @@ func harness(t *testing.T, change func(*ibeesim.Simulator)) conformance.Harness 
 		},
 		Refused: refusedByConformance(),
 		Faults:  b.Faults(),
+		States: conformance.States{
+			End:           b.Revoke,
+			NeverDisabled: "the vendor's clients know active and revoked, and nothing that switches a credential off",
+		},
 		Outside: conformance.Outside{
-			Delete: b.Delete, Disable: b.Disable,
+			Delete: b.Delete,
 			Make: func(t *testing.T) string {
 				t.Cleanup(func() { b.Delete("alice's backup") })
 				return b.Add("alice's backup")
@@ -113,6 +117,14 @@ func byHandHarness(t *testing.T) conformance.Harness {
 		},
 		Refused: refusedBillingByConformance(),
 		Faults:  b.Faults(),
+		States: conformance.States{
+			DisableID: func(id string) {
+				if token, ok := made.Load(id); ok {
+					b.EndToken(token.(string), "key_disabled")
+				}
+			},
+			NeverEnded: "no API shows a platform API token: the API refuses one that was revoked",
+		},
 		Outside: conformance.Outside{DeleteID: func(id string) {
 			if token, ok := made.Load(id); ok {
 				b.EndToken(token.(string), "key_revoked")

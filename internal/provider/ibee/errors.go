@@ -71,6 +71,10 @@ func object(raw json.RawMessage) map[string]json.RawMessage {
 // inactive are the codes, all with status 403, of a platform API token that no longer works.
 var inactive = []string{"key_revoked", "key_expired", "key_disabled", "key_inactive"}
 
+// ended are those of a token that never works again. The documentation does not say
+// whether key_disabled and key_inactive are for ever.
+var ended = []string{"key_revoked", "key_expired"}
+
 // unknownRoute is the gateway's code, with status 403, for a route that it does not offer.
 const unknownRoute = "unknown_route"
 

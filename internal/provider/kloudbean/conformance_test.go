@@ -86,6 +86,10 @@ func harness(t *testing.T, scope string) conformance.Harness {
 		Refused:  refusedByConformance(),
 		Faults:   w.Faults(),
 		HandOver: w.handOver,
+		States: conformance.States{
+			NeverDisabled: "the panel has no switch for a token, and no API shows one",
+			NeverEnded:    "no API shows a token: the data plane refuses one that was deleted",
+		},
 		Outside: conformance.Outside{
 			DeleteID: func(id string) { _ = w.Delete(context.WithoutCancel(t.Context()), id) },
 		},

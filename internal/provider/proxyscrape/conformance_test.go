@@ -79,8 +79,12 @@ func simulated(t *testing.T, legacy bool) (*proxyscrapesim.Simulator, conformanc
 		},
 		Refused: refusedByConformance(),
 		Faults:  s.Faults(),
+		States: conformance.States{
+			Disable: s.Disable, Enable: s.Enable,
+			NeverEnded: "a key is active or not; a deleted one is no longer listed",
+		},
 		Outside: conformance.Outside{
-			Delete: s.Delete, Disable: s.Disable, State: s.State,
+			Delete: s.Delete, State: s.State,
 			Make: func(t *testing.T) string {
 				t.Cleanup(func() { s.Delete("by hand") })
 				return s.Add(proxyscrapesim.Key{Name: "by hand", Permissions: []string{"residential:read"}})

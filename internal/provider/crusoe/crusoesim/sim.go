@@ -116,18 +116,24 @@ func (s *Simulator) Delete(alias string) {
 
 // Disable disables the keys of an alias: they are listed and give no access. Keys is
 // told at the next request, or by Sweep.
-func (s *Simulator) Disable(alias string) {
+func (s *Simulator) Disable(alias string) { s.switched(alias, true) }
+
+// Enable enables them again. Keys is told at the next request, or by Sweep.
+func (s *Simulator) Enable(alias string) { s.switched(alias, false) }
+
+func (s *Simulator) switched(alias string, off bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, k := range s.keys {
 		if k.Alias == alias {
-			k.Disabled = true
+			k.Disabled = off
 		}
 	}
 }
 
 // Sweep tells Keys of every key that gives no access any more: expired, or deleted
-// or disabled in the console. Every request does so too.
+// or disabled in the console; and of every one that was enabled again. Every request
+// does so too.
 func (s *Simulator) Sweep(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,14 +191,23 @@ func (s *Simulator) make(ctx context.Context, userID, organization, alias string
 		UUID: uuid(), UserID: userID, Organization: organization, Alias: alias,
 		AccessKeyID: "CKIA" + rand.Text()[:16], SecretKey: secret(), CreatedAt: s.now().Truncate(time.Second), ExpireAt: expireAt,
 	}
-	if s.Keys != nil {
-		if err := s.Keys.Create(ctx, *k); err != nil {
-			return nil, fmt.Errorf("the data plane did not take the key: %w", err)
-		}
-		s.told[k.AccessKeyID] = true
+	if err := s.tell(ctx, k); err != nil {
+		return nil, err
 	}
 	s.keys = append(s.keys, k)
 	return k, nil
+}
+
+// tell puts a key on the data plane, once.
+func (s *Simulator) tell(ctx context.Context, k *Key) error {
+	if s.Keys == nil || s.told[k.AccessKeyID] {
+		return nil
+	}
+	if err := s.Keys.Create(ctx, *k); err != nil {
+		return fmt.Errorf("the data plane did not take the key: %w", err)
+	}
+	s.told[k.AccessKeyID] = true
+	return nil
 }
 
 // remove deletes a key, after the data plane has. The lock is held.
@@ -208,7 +223,12 @@ func (s *Simulator) sweep(ctx context.Context) error {
 	now := s.now()
 	working := map[string]bool{}
 	for _, k := range s.keys {
-		working[k.AccessKeyID] = k.works(now)
+		if working[k.AccessKeyID] = k.works(now); !working[k.AccessKeyID] {
+			continue
+		}
+		if err := s.tell(ctx, k); err != nil {
+			return err
+		}
 	}
 	for id := range s.told {
 		if working[id] {

@@ -105,6 +105,9 @@ func (s *Simulator) Delete(name string) {
 // Disable switches every key of a name off, as a person does in the dashboard.
 func (s *Simulator) Disable(name string) { s.change(name, func(k *Key) { k.Active = false }) }
 
+// Enable switches every key of a name on again.
+func (s *Simulator) Enable(name string) { s.change(name, func(k *Key) { k.Active = true }) }
+
 // Rename gives every key of a name another one, as a person does in the dashboard.
 func (s *Simulator) Rename(name, to string) { s.change(name, func(k *Key) { k.Name = to }) }
 
