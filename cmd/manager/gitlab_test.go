@@ -67,7 +67,7 @@ type gitLab struct {
 	config provider.Config
 }
 
-func (g *gitLab) Facts(context.Context, connections.Key, string) (connections.Facts, error) {
+func (g *gitLab) Facts(context.Context, connections.Key, string, provider.Grant) (connections.Facts, error) {
 	return connections.Facts{Found: true, Ready: true, Admitted: true, Account: g.conn.Account.ID,
 		DriverType: g.driver.Type(), Driver: g.driver, Config: g.config, Capabilities: g.driver.Capabilities()}, nil
 }
