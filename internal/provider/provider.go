@@ -278,6 +278,11 @@ type Ref struct {
 	Since time.Time
 }
 
+// S3SettingsKeys returns the keys of S3Connection that are the same for all buckets.
+func S3SettingsKeys() []string {
+	return []string{"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"}
+}
+
 // S3Connection returns the environment that S3 SDKs read, without credentials.
 // An empty endpoint means AWS itself and sets no endpoint keys. It is published
 // without a slash at its end, since clients append the bucket to it. The names are

@@ -81,6 +81,9 @@ func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]
 	return provider.S3Connection(settings.S3Endpoint, settings.Region, grant.Buckets)
 }
 
+// SettingsKeys implements provider.SettingsKeyer.
+func (*Driver) SettingsKeys(provider.Config) []string { return provider.S3SettingsKeys() }
+
 // settingsOf returns the settings of a configuration after checking them.
 func settingsOf(cfg provider.Config) (Settings, error) {
 	s, ok := cfg.Settings.(Settings)

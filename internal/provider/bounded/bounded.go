@@ -32,10 +32,10 @@ type Options struct {
 }
 
 // Driver returns a driver whose calls, and those of its clients, are bounded. It
-// is a Validator, a Connector, a SecretKeyer, a ByHand, a Located and a Limiter: without
-// the power, Validate refuses nothing, Connection and SecretKeys add nothing, Form says that
-// Mint makes the credential, Server that the declaration names the account, and the limits
-// are the same for every grant.
+// is a Validator, a Connector, a SecretKeyer, a SettingsKeyer, a ByHand, a Located and a
+// Limiter: without the power, Validate refuses nothing, Connection, SecretKeys and
+// SettingsKeys add nothing, Form says that Mint makes the credential, Server that the
+// declaration names the account, and the limits are the same for every grant.
 // It has CredentialKeys exactly when d has.
 //
 // Connect replaces Config.HTTP by the client that HTTP returns.
@@ -67,7 +67,8 @@ var (
 	_ provider.Located   = (*driver)(nil)
 	_ provider.Limiter   = (*driver)(nil)
 
-	_ provider.SecretKeyer = (*driver)(nil)
+	_ provider.SecretKeyer   = (*driver)(nil)
+	_ provider.SettingsKeyer = (*driver)(nil)
 )
 
 // Type implements provider.Driver.
@@ -151,6 +152,16 @@ func (d *driver) SecretKeys(cfg provider.Config, grant provider.Grant) []string 
 		return nil
 	}
 	out, _ := protect(context.Background(), d.o, "SecretKeys", func() ([]string, error) { return k.SecretKeys(cfg, grant), nil })
+	return out
+}
+
+// SettingsKeys implements provider.SettingsKeyer.
+func (d *driver) SettingsKeys(cfg provider.Config) []string {
+	k, ok := d.inner.(provider.SettingsKeyer)
+	if !ok {
+		return nil
+	}
+	out, _ := protect(context.Background(), d.o, "SettingsKeys", func() ([]string, error) { return k.SettingsKeys(cfg), nil })
 	return out
 }
 

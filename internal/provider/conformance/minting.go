@@ -30,7 +30,7 @@ var describing = []Requirement{
 	},
 	{
 		Name: "ConnectionHoldsNoSecrets", Test: connectionHoldsNoSecrets,
-		Sentence: "Connection MUST return the same keys each time and MUST NOT return secrets or the keys of the credential.",
+		Sentence: "Connection MUST return the same keys each time and MUST NOT return secrets or the keys of the credential. Keys of SettingsKeys MUST be the same for every grant.",
 		Applies:  func(h Harness) bool { _, ok := h.Driver.(provider.Connector); return ok },
 	},
 }
@@ -122,6 +122,12 @@ func connectionHoldsNoSecrets(t *testing.T, h Harness) {
 	got := connector.Connection(h.Config, h.Grant())
 	if diff := cmp.Diff(got, connector.Connection(h.Config, h.Grant())); diff != "" {
 		t.Errorf("Connection changed (-first +second):\n%s", diff)
+	}
+	narrower := h.Grant()
+	narrower.Buckets, narrower.Scopes = []string{"conformance-other"}, nil
+	settings := provider.ConnectionOf(h.Driver, h.Config, h.Grant()).Settings
+	if diff := cmp.Diff(settings, provider.ConnectionOf(h.Driver, h.Config, narrower).Settings); diff != "" {
+		t.Errorf("keys of SettingsKeys follow from the declaration (-grant +another):\n%s", diff)
 	}
 	for key, value := range got {
 		if slices.Contains(h.SecretKeys, key) {

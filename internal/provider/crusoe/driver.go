@@ -92,6 +92,9 @@ func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]
 	return provider.S3Connection(settings.S3Endpoint, settings.Location, grant.Buckets)
 }
 
+// SettingsKeys implements provider.SettingsKeyer.
+func (*Driver) SettingsKeys(provider.Config) []string { return provider.S3SettingsKeys() }
+
 // What the API of the operator admits; both become part of a URL.
 var (
 	organizationID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)

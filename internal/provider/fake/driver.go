@@ -165,3 +165,6 @@ func (*Driver) SecretKeys(provider.Config, provider.Grant) []string {
 func (*Driver) Connection(_ provider.Config, grant provider.Grant) map[string]string {
 	return provider.S3Connection("https://s3.fake.invalid", "fake-1", grant.Buckets)
 }
+
+// SettingsKeys implements provider.SettingsKeyer.
+func (*Driver) SettingsKeys(provider.Config) []string { return provider.S3SettingsKeys() }

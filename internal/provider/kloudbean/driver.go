@@ -108,6 +108,9 @@ func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]
 // endpointField names the endpoint in errors.
 const endpointField = "spec.kloudbean.s3Endpoint"
 
+// SettingsKeys implements provider.SettingsKeyer.
+func (*Driver) SettingsKeys(provider.Config) []string { return provider.S3SettingsKeys() }
+
 // settingsOf returns the settings of a configuration after checking them.
 func settingsOf(cfg provider.Config) (Settings, error) {
 	s, ok := cfg.Settings.(Settings)

@@ -82,6 +82,9 @@ func (*Driver) Connection(cfg provider.Config, _ provider.Grant) map[string]stri
 	return map[string]string{KeyEndpoint: api.Base.String()}
 }
 
+// SettingsKeys implements provider.SettingsKeyer.
+func (*Driver) SettingsKeys(provider.Config) []string { return []string{KeyEndpoint} }
+
 // open returns the API of a configuration after checking it.
 func open(cfg provider.Config) (*httpapi.API, error) {
 	s, ok := cfg.Settings.(Settings)

@@ -98,6 +98,22 @@ func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]
 	return out
 }
 
+// SettingsKeys implements provider.SettingsKeyer: the keys whose template reads nothing
+// of the declaration.
+func (*Driver) SettingsKeys(cfg provider.Config) []string {
+	s, err := settingsOf(cfg)
+	if err != nil {
+		return nil
+	}
+	var out []string
+	for _, key := range slices.Sorted(maps.Keys(s.Connection)) {
+		if t, err := parseTemplate("spec.rest.connection["+key+"]", s.Connection[key], asText, grantFields); err == nil && len(t.reads) == 0 {
+			out = append(out, key)
+		}
+	}
+	return out
+}
+
 // Validate implements provider.Validator.
 func (*Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 	s, err := settingsOf(cfg)
