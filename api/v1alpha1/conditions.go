@@ -66,6 +66,7 @@ const (
 	ReasonSecretNotOwned         = "SecretNotOwned"
 	ReasonSecretMissing          = "SecretMissing"
 	ReasonSecretDeleting         = "SecretDeleting"
+	ReasonSecretContested        = "SecretContested"
 	ReasonPublishRefused         = "PublishRefused"
 	ReasonNotIssued              = "NotIssued"
 	ReasonIssued                 = "Issued"
@@ -127,6 +128,7 @@ var ReasonHelp = map[string]string{
 	ReasonSecretNotOwned:         "The Secret exists and belongs to somebody else; it is never taken over. Name another one in spec.secret.name, or delete it.",
 	ReasonSecretMissing:          "The Secret does not hold the current credential. A new one is being issued.",
 	ReasonSecretDeleting:         "The Secret is being deleted, and finalizers keep it. Nothing is published in it; a credential is issued when it is gone. The message names the finalizers.",
+	ReasonSecretContested:        "Another client keeps changing labels or annotations of the Secret back. The credential is not affected. The message names both; make one of them stop.",
 	ReasonPublishRefused:         "The API server refused the Secret (a quota or an admission policy). Nothing more is issued until it would accept it.",
 	ReasonNotIssued:              "No credential has been issued yet.",
 	ReasonIssued:                 "The provider has issued the current credential.",
@@ -187,8 +189,11 @@ const (
 	AnnotationRotation = "apitoken.dev/rotation-generation"
 	// AnnotationChecksum covers the data of the Secret, so that an edit is seen.
 	AnnotationChecksum = "apitoken.dev/checksum"
-	// AnnotationLayout covers what the Secret carries beside the credential.
+	// AnnotationLayout covers what the Secret carries next to the credential.
 	AnnotationLayout = "apitoken.dev/layout"
+	// AnnotationKeys says which keys of the Secret belong to the credential, which follow
+	// from the provider's settings, and which from the declaration.
+	AnnotationKeys = "apitoken.dev/keys"
 	// AnnotationExtra lists the labels and annotations that spec.secret asked for.
 	AnnotationExtra = "apitoken.dev/extra-metadata"
 	// AnnotationFence names the attempt that may no longer publish here.

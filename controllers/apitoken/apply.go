@@ -61,7 +61,7 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 	case plan.Revoke:
 		return r.revoke(ctx, p, a.Names)
 	case plan.SyncSecret:
-		return r.syncSecret(ctx, p)
+		return r.syncSecret(ctx, p, a)
 	case plan.DeleteSecret:
 		return r.deleteSecret(ctx, p)
 	case plan.ReadSecret, plan.FindRestored, plan.CountSlots, plan.Wait:
@@ -217,6 +217,7 @@ func (r *Reconciler) abandon(ctx context.Context, p *pass, a plan.Abandon) error
 		if err := r.secrets.Fence(ctx, p.target, p.seen, a.Name); err != nil {
 			return publishFailed(err)
 		}
+		clearPublishRefused(p)
 	}
 	ledger.Abandon(&p.token.Status, a.Name)
 	p.event(eventAbandoned, "Abandon", "attempt %s ended without a known result; it is revoked once it can no longer take effect", a.Name)
@@ -233,27 +234,17 @@ func (r *Reconciler) tryPublish(ctx context.Context, p *pass) error {
 	return nil
 }
 
-func (r *Reconciler) syncSecret(ctx context.Context, p *pass) error {
-	seen, err := r.secrets.Sync(ctx, p.target, p.seen)
-	if err != nil {
-		return superseded(publishFailed(err))
-	}
-	p.published(seen)
-	return nil
-}
-
 func (r *Reconciler) deleteSecret(ctx context.Context, p *pass) error {
 	if err := r.secrets.Delete(ctx, p.target, p.seen); err != nil {
 		return superseded(err)
 	}
 	p.event(eventExpired, "Expire", "the time is up: Secret %q is deleted and its credential revoked", p.token.SecretName())
 	r.tell(p) // no other pass deletes it again
-	p.token.Status.Secret.ResourceVersion = ""
 	seen, err := r.secrets.Read(ctx, p.target)
 	if err != nil {
 		return err
 	}
-	p.see(seen)
+	p.published(seen)
 	return nil
 }
 

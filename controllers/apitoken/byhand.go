@@ -229,6 +229,9 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) error {
 	accepted, err := prober.Accepts(ctx, values, plan.GrantOf(&p.token.Spec))
 	operation(p.facts.DriverType, "probe", err)
 	if accepted && err == nil {
+		if err := r.secrets.Edited(ctx, p.target, e.Name, plan.GrantOf(&p.token.Spec)); err != nil {
+			return publishFailed(err)
+		}
 		return r.changed(ctx, p, nil)
 	}
 	why := "the provider does not accept it"
@@ -257,7 +260,13 @@ func (r *Reconciler) republish(ctx context.Context, p *pass) error {
 		ledger.Retire(&p.token.Status, p.obs.Now, e.Name) // no copy is left: another one must be made
 		return nil
 	}
-	seen, err := r.secrets.Publish(ctx, p.target, p.seen, e, provider.Minted{Secret: kept.Values()})
+	to := p.target
+	if e.Fingerprint != to.Fingerprint && (kept.Fingerprint == "" || kept.Fingerprint == e.Fingerprint) {
+		// The Secret says what this credential gives, and not what another one will.
+		to.Connection.Declaration = provider.ConnectionOf(p.facts.Driver, p.facts.Config, kept.Grant).Declaration
+		to.Fingerprint = e.Fingerprint
+	}
+	seen, err := r.secrets.Publish(ctx, to, p.seen, e, provider.Minted{Secret: kept.Values()})
 	if err != nil {
 		return publishFailed(err)
 	}

@@ -86,6 +86,8 @@ type Reconciler struct {
 	absences absences
 	// refusals are handed-over credentials that cannot be used.
 	refusals refusals
+	// contests time the writes of metadata that another client changes back.
+	contests contests
 	// window counts what was reserved where a provider lists its newest only.
 	window window
 }

@@ -16,6 +16,7 @@ const (
 	eventGap       = "RotatedWithGap"
 	eventDeleted   = "DeletedByHand"
 	eventHanded    = "HandoverNotNeeded"
+	eventContested = "SecretContested"
 )
 
 // news is something a user is told. Its note holds names and public identifiers only.
@@ -39,7 +40,7 @@ func (r *Reconciler) tell(p *pass) {
 	}
 	for _, e := range events {
 		kind := corev1.EventTypeNormal
-		if e.reason == eventAbandoned {
+		if e.reason == eventAbandoned || e.reason == eventContested {
 			kind = corev1.EventTypeWarning
 		}
 		r.Recorder.Eventf(p.token, nil, kind, e.reason, e.action, e.note, e.args...)

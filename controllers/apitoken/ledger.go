@@ -29,7 +29,7 @@ func (r *Reconciler) activate(p *pass, name string) {
 	})
 	r.endGap(p)
 	clearPublishRefused(p)
-	status.Secret.ResourceVersion = p.seen.Version
+	p.noteChecked()
 }
 
 // backOff makes the next attempt wait.

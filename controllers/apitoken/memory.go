@@ -88,4 +88,5 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.finds.forget(name)
 	r.claims.forget(name)
 	r.absences.forget(name)
+	r.contests.forget(name)
 }

@@ -73,7 +73,7 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 	if p.facts, err = r.Providers.Facts(ctx, p.key, token.Namespace, plan.GrantOf(&token.Spec)); err != nil {
 		return nil, fmt.Errorf("reading the provider: %w", err)
 	}
-	p.target = secretstore.Target{Token: token, Connection: connection(token, p.facts)}
+	p.target = secretstore.TargetOf(token, p.facts.Driver, p.facts.Config)
 	seen, pending, err := r.secrets.Cached(ctx, p.target)
 	if err != nil {
 		return nil, err
@@ -94,21 +94,6 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 	return p, nil
 }
 
-// see takes a Secret as it was read. Without a driver nobody knows what should
-// stand beside the credential, so what is there stays.
-func (p *pass) see(seen secretstore.Snapshot) {
-	p.seen = seen
-	if p.facts.Driver == nil {
-		p.seen.View.LayoutCurrent = true
-	}
-}
-
-// published takes a Secret as this pass wrote it, and notes its version.
-func (p *pass) published(seen secretstore.Snapshot) {
-	p.see(seen)
-	p.token.Status.Secret.ResourceVersion = seen.Version
-}
-
 // refresh brings the Observation up to date with the token and the Secret at hand.
 func (r *Reconciler) refresh(p *pass) {
 	t := p.token
@@ -126,7 +111,7 @@ func (r *Reconciler) refresh(p *pass) {
 		p.obs.Token.GapSince, p.obs.Token.GapReason = t.Status.GapSince.Time, t.Status.GapReason
 	}
 	p.obs.Ledger = r.entries(p)
-	p.obs.Secret = p.seen.View
+	p.obs.Secret = r.secretView(p)
 }
 
 // entries are the ledger's entries with what this process knows of each. An
@@ -171,7 +156,7 @@ func (r *Reconciler) owns(namespace, token string) func(string) bool {
 func (r *Reconciler) providerView(p *pass) plan.Provider {
 	f := p.facts
 	v := plan.Provider{
-		Found: f.Found, Deleting: f.Deleting, Ready: f.Ready, Admitted: f.Admitted,
+		Found: f.Found, Deleting: f.Deleting, Ready: f.Ready, Admitted: f.Admitted, Verified: verified(f),
 		Reason: f.ReadyReason, Message: f.ReadyMessage, Account: f.Account, Capabilities: f.Capabilities,
 		GrantableScopes: f.GrantableScopes, Form: r.form(p),
 	}
@@ -215,7 +200,7 @@ func (r *Reconciler) look(ctx context.Context, p *pass, action plan.Action) (boo
 			return true, err
 		}
 		p.see(seen)
-		p.pending, p.obs.Secret = false, p.seen.View
+		p.pending, p.obs.Secret = false, r.secretView(p)
 		p.obs.Restored = r.absences.of(nameOf(p.token), claimOf(p), r.Clock.Monotonic())
 		return true, nil
 	case plan.FindRestored:
@@ -266,12 +251,4 @@ func (r *Reconciler) restored(p *pass, answer *plan.Restored) {
 	if p.obs.Restored = answer; !answer.Live {
 		answer.AsksIn = r.absences.note(nameOf(p.token), claimOf(p), answer.Account, r.Clock.Monotonic())
 	}
-}
-
-// connection are the keys that go into the Secret beside the credential.
-func connection(t *v1alpha1.ApiToken, f connections.Facts) map[string]string {
-	if c, ok := f.Driver.(provider.Connector); ok {
-		return c.Connection(f.Config, plan.GrantOf(&t.Spec))
-	}
-	return nil
 }

@@ -250,13 +250,14 @@ func (c conditions) person() {
 	c.setOrRemove(v1alpha1.ConditionActionRequired, task.Message != "", task.Reason, task.Message)
 }
 
-// published also remembers a refused publish, until a dry run has passed.
+// published also remembers a refused publish, until a write or a dry run has passed, or
+// there is nothing left to write.
 func (c conditions) published(ready plan.Readiness, failure error) {
 	var stop *stopError
 	switch {
 	case errors.As(failure, &stop) && stop.refused:
 		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonPublishRefused, stop.reason)
-	case publishRefused(&c.p.token.Status):
+	case publishRefused(&c.p.token.Status) && plan.AwaitsWrite(&c.p.obs):
 	case ready.Published:
 		c.set(v1alpha1.ConditionPublished, true, v1alpha1.ReasonPublished, fmt.Sprintf("Secret %q holds it", c.p.token.SecretName()))
 	case c.p.obs.Secret.Deleting:
@@ -271,7 +272,10 @@ func publishRefused(s *v1alpha1.ApiTokenStatus) bool {
 	return c != nil && c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonPublishRefused
 }
 
-// clearPublishRefused forgets a refusal, because a dry run has passed.
+// clearPublishRefused forgets a refusal, because a write of the Secret or a dry run has
+// passed since.
 func clearPublishRefused(p *pass) {
-	meta.RemoveStatusCondition(&p.token.Status.Conditions, v1alpha1.ConditionPublished)
+	if publishRefused(&p.token.Status) {
+		meta.RemoveStatusCondition(&p.token.Status.Conditions, v1alpha1.ConditionPublished)
+	}
 }

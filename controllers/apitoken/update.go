@@ -73,7 +73,8 @@ func (r *Reconciler) changed(ctx context.Context, p *pass, shown *provider.Crede
 	if shown != nil && e.IssuedAt != nil {
 		ledger.Extend(status, e.Name, plan.ExpiryFor(spec, e.IssuedAt.Time, caps.MaxLifetime), shown.ExpiresAt)
 	}
-	seen, err := r.secrets.Describe(ctx, p.target, p.seen, e)
+	// What the Secret says follows in one write: the key may no longer do what it said before.
+	seen, err := r.secrets.Sync(ctx, p.target, p.seen, e, plan.SyncSecret{Metadata: true, Settings: verified(p.facts), Declaration: true})
 	if err != nil {
 		return superseded(publishFailed(err))
 	}

@@ -86,9 +86,15 @@ type (
 	Retire struct{ Name string }
 	// Revoke revokes credentials and drops those that are gone.
 	Revoke struct{ Names []string }
-	// SyncSecret brings labels, annotations and connection keys up to date, and
-	// records the version of the Secret.
-	SyncSecret struct{}
+	// SyncSecret brings parts of the Secret up to date, and records its version. With no
+	// part it records the version only.
+	SyncSecret struct {
+		// Metadata are labels, annotations and owner; any write brings them up to date.
+		Metadata bool
+		// Settings are the keys that follow from the provider's settings, Declaration
+		// those that follow from the declaration.
+		Settings, Declaration bool
+	}
 	// DeleteSecret deletes the Secret.
 	DeleteSecret struct{}
 )

@@ -180,6 +180,6 @@ var suspendCases = map[string]nextCase{
 	"labels changed": {
 		reason: "Labels are not credentials.",
 		given:  given(live, suspend, outdated),
-		rule:   "sync-secret", action: plan.SyncSecret{}, state: plan.Steady, code: v1alpha1.ReasonReady,
+		rule:   "sync-secret", action: plan.SyncSecret{Metadata: true}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 }

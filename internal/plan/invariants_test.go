@@ -38,6 +38,7 @@ var invariants = []invariant{
 	{"only what an older status cannot know is adopted to be revoked", 1, adoptsNewer},
 	{"only attempts that the Secret does not name are given up", 1, abandons},
 	{"what the Secret names is not revoked, and nothing that may still take effect", 1, revokes},
+	{"the Secret says no more than its key may do", 1, says},
 	{"no provider is called for an ApiToken that does not exist for it", 1, admits},
 	{"losing admission stops nothing but what issues", 3, keepsGoing},
 	{"an ApiToken goes only when it is being deleted and nothing is left", 1, leaves},
@@ -82,7 +83,7 @@ func describe(o *plan.Observation) string {
 	}
 	s, t, p := &o.Secret, &o.Token, &o.Provider
 	fmt.Fprintf(&b, "secret live=%t trusted=%t exists=%t foreign=%t intact=%t current=%t holding %q; ",
-		s.Live, s.Trusted, s.Exists, s.Foreign, s.Intact, s.LayoutCurrent, s.Credential)
+		s.Live, s.Trusted, s.Exists, s.Foreign, s.Intact, dressed(o), s.Credential)
 	fmt.Fprintf(&b, "token finalizer=%t deleting=%t policy=%s suspend=%t end=%v revision=%d budget=%+v retry=%+v refused=%t; ",
 		t.HasFinalizer, t.Deleting, t.Spec.DeletionPolicy, t.Spec.Suspend, t.Spec.ExpiresAt, t.Revision, t.Budget, t.Retry, t.PublishRefused)
 	fmt.Fprintf(&b, "provider found=%t deleting=%t ready=%t admitted=%t account=%q refusal=%v enforcer=%s; restored %+v",

@@ -40,7 +40,7 @@ var rules = []rule{
 	{"give-up", giveUp},           // only where RevokeFirst accepts a gap
 	{"issue", issue},
 
-	// What the Secret carries beside the credential.
+	// What the Secret carries next to the credential.
 	{"sync-secret", syncSecret},
 
 	// What is no longer needed.
@@ -55,6 +55,7 @@ var rules = []rule{
 	{"account-changed", accountChangedWait},
 	{"ended", ended},
 	{"blocked", blockedWait},
+	{"contested", contestedWait},
 	{"steady", steady},
 }
 

@@ -37,11 +37,11 @@ func observe(changes ...change) plan.Observation {
 		},
 		Secret: plan.Secret{
 			Trusted: true, Exists: true, Name: "training", Owner: `ApiToken "training"`,
-			Credential: "own-active", Intact: true, LayoutCurrent: true,
+			Credential: "own-active", Intact: true, MetadataCurrent: true, SettingsCurrent: true, DeclarationCurrent: true,
 			Facts: plan.CredentialFacts{Account: account, Fingerprint: fingerprint, Revision: 7},
 		},
 		Provider: plan.Provider{
-			Found: true, Ready: true, Admitted: true, Account: account,
+			Found: true, Ready: true, Admitted: true, Verified: true, Account: account,
 			Capabilities: provider.Capabilities{ExpiryEnforcedBy: provider.EnforcedByProvider},
 		},
 	}
@@ -177,8 +177,22 @@ func holding(name string) change {
 // edited: somebody changed its data.
 func edited(o *plan.Observation) { o.Secret.Intact = false }
 
-// outdated: labels, annotations or connection are not as declared.
-func outdated(o *plan.Observation) { o.Secret.LayoutCurrent = false }
+// outdated: labels, annotations or the owner are not as declared.
+func outdated(o *plan.Observation) { o.Secret.MetadataCurrent = false }
+
+// otherBuckets: the keys that follow from the declaration are not as declared.
+func otherBuckets(o *plan.Observation) { o.Secret.DeclarationCurrent = false }
+
+// otherEndpoint: the keys that follow from the provider's settings are not as these say.
+func otherEndpoint(o *plan.Observation) { o.Secret.SettingsCurrent = false }
+
+// contested: another client changes the metadata back.
+func contested(wait time.Duration) change {
+	return func(o *plan.Observation) {
+		outdated(o)
+		o.Secret.Contest = plan.Contest{What: `label "team"`, By: "other-controller", Pause: time.Minute, Wait: wait}
+	}
+}
 
 // Changes of the ApiToken.
 
@@ -257,7 +271,7 @@ func answered(live bool) change {
 func missing(o *plan.Observation) { o.Provider = plan.Provider{} }
 
 func notReady(o *plan.Observation) {
-	o.Provider.Ready, o.Provider.Reason, o.Provider.Message = false, v1alpha1.ReasonUnreachable, "it does not answer"
+	o.Provider.Ready, o.Provider.Verified, o.Provider.Reason, o.Provider.Message = false, false, v1alpha1.ReasonUnreachable, "it does not answer"
 }
 
 func notAdmitted(o *plan.Observation) { o.Provider.Admitted = false }

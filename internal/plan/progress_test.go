@@ -99,7 +99,7 @@ func reached(o *plan.Observation) bool {
 	case over(o):
 		return len(o.Ledger) == 0 && !o.Secret.Exists
 	default:
-		return r.Ready && len(o.Ledger) == 1 && o.Secret.LayoutCurrent
+		return r.Ready && len(o.Ledger) == 1 && dressed(o)
 	}
 }
 
@@ -168,7 +168,7 @@ func perform(o *plan.Observation, action plan.Action) {
 	case plan.Revoke:
 		o.Ledger = slices.DeleteFunc(o.Ledger, func(e plan.Entry) bool { return slices.Contains(a.Names, e.Name) })
 	case plan.SyncSecret:
-		o.Secret.LayoutCurrent, o.Secret.Trusted = true, true
+		synced(o, a)
 	case plan.DeleteSecret:
 		absent(o)
 		o.Secret.Trusted = true
@@ -236,7 +236,8 @@ func issued(o *plan.Observation, a plan.Issue) {
 		ledger.Charge(s, o.Now)
 		o.Token.Budget = s.MintBudget
 	}
-	o.Secret.Exists, o.Secret.Credential, o.Secret.Intact, o.Secret.LayoutCurrent = true, name, true, true
+	o.Secret.Exists, o.Secret.Credential, o.Secret.Intact = true, name, true
+	o.Secret.MetadataCurrent, o.Secret.SettingsCurrent, o.Secret.DeclarationCurrent = true, true, true
 	o.Secret.Facts = plan.CredentialFacts{Account: account, Revision: a.Revision}
 	activate(o, name)
 }

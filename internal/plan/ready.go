@@ -22,7 +22,6 @@ func ReadinessOf(o *Observation) Readiness {
 	e := r.Active
 	r.Issued = e.ExpiresAt == nil || o.Now.Before(e.ExpiresAt.Time)
 	r.Published = o.secretKnown() && o.holds(e.Name) && o.Secret.Intact && !o.Secret.Deleting
-	r.Ready = r.Issued && r.Published && !o.Token.Deleting &&
-		e.Fingerprint == Fingerprint(&o.Token.Spec) && e.Updating == "" && o.Token.Spec.Rotation.Generation <= e.RotationGeneration
+	r.Ready = r.Issued && r.Published && !o.Token.Deleting && o.issuedFor(e) && o.Token.Spec.Rotation.Generation <= e.RotationGeneration
 	return r
 }

@@ -104,22 +104,6 @@ func revoke(o *Observation) (Decision, bool) {
 	return o.steadily(Revoke{Names: names}, "revoking credentials that are no longer needed"), true
 }
 
-// syncSecret brings the Secret's surroundings up to date, or records that a
-// Secret that changed is still right.
-func syncSecret(o *Observation) (Decision, bool) {
-	e := o.active()
-	if e == nil || !o.Secret.Live && o.Secret.LayoutCurrent || !o.holds(e.Name) || !o.Secret.Intact || o.Secret.Deleting || o.ended() {
-		return Decision{}, false
-	}
-	if o.Secret.Trusted && o.Secret.LayoutCurrent {
-		return Decision{}, false
-	}
-	if !o.Secret.Live {
-		return o.steadily(ReadSecret{}, "looking at the Secret"), true
-	}
-	return o.steadily(SyncSecret{}, "bringing the Secret up to date"), true
-}
-
 func foreignCredentialWait(o *Observation) (Decision, bool) {
 	d, blocked := foreignCredential(o)
 	d.After = soonest(d.After, o.nextLook())
@@ -177,6 +161,9 @@ func (o *Observation) nextLook() time.Duration {
 	}
 	if o.restorable() && o.Restored != nil {
 		next = soonest(next, o.Restored.AsksIn)
+	}
+	if _, ok := o.contested(); ok {
+		next = soonest(next, o.Secret.Contest.Wait)
 	}
 	return next
 }

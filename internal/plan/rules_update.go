@@ -62,7 +62,7 @@ func confirmEdit(o *Observation) (Decision, bool) {
 	if _, unknown := unreadable(o); unknown {
 		return Decision{}, false
 	}
-	if o.Provider.Form == nil || o.ended() || o.Token.Edited != o.Token.Generation || !o.changeable(e) || !o.holds(e.Name) {
+	if o.Provider.Form == nil || o.ended() || o.Token.Edited != o.Token.Generation || !o.changeable(e) || !o.holds(e.Name) || !o.Secret.Intact {
 		return Decision{}, false
 	}
 	return progressing(ConfirmEdit{Name: e.Name}, v1alpha1.ReasonUpdating,

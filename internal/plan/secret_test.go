@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -19,7 +20,7 @@ var secretCases = map[string]nextCase{
 	"labels changed in the spec, read": {
 		reason: "What stands beside the credential is brought up to date; nothing is minted.",
 		given:  given(live, outdated),
-		rule:   "sync-secret", action: plan.SyncSecret{}, state: plan.Steady, code: v1alpha1.ReasonReady,
+		rule:   "sync-secret", action: plan.SyncSecret{Metadata: true}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"another version, unchanged": {
 		reason: "A version that was looked at is recorded, so that the next pass reads nothing.",
@@ -59,12 +60,73 @@ var secretCases = map[string]nextCase{
 	"labels changed, provider not ready": {
 		reason: "Labels need no provider.",
 		given:  given(live, outdated, notReady),
-		rule:   "sync-secret", action: plan.SyncSecret{}, state: plan.Steady, code: v1alpha1.ReasonReady,
+		rule:   "sync-secret", action: plan.SyncSecret{Metadata: true}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"endpoint changed": {
+		reason: "What follows from the provider's settings changes without a new credential.",
+		given:  given(live, otherEndpoint),
+		rule:   "sync-secret", action: plan.SyncSecret{Settings: true}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"endpoint changed, provider not ready": {
+		reason: "Settings that were not found to work do not reach a workload.",
+		given:  given(live, otherEndpoint, notReady),
+		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: rotationIn(),
+	},
+	"buckets differ": {
+		reason: "The credential was issued for what is declared, so the Secret may say it.",
+		given:  given(live, otherBuckets),
+		rule:   "sync-secret", action: plan.SyncSecret{Declaration: true}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"buckets changed, suspended": {
+		reason: "The key in the Secret may not use the new bucket yet.",
+		given:  given(live, otherBuckets, otherScope, suspend),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
+	},
+	"buckets changed, budget empty": {
+		reason: "The key in the Secret may not use the new bucket yet.",
+		given:  given(live, otherBuckets, otherScope, budget(0, time.Minute)),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonMintBudgetExhausted, after: ledger.BudgetRefill - time.Minute,
+	},
+	"buckets, labels and endpoint changed, suspended": {
+		reason: "Labels and endpoint are brought up to date all the same.",
+		given:  given(live, otherBuckets, otherScope, outdated, otherEndpoint, suspend),
+		rule:   "sync-secret", action: plan.SyncSecret{Metadata: true, Settings: true}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
+	},
+	"buckets changed, an update in place is in doubt": {
+		reason: "What the key may do is not known.",
+		given:  given(live, otherBuckets, suspend, entry(func(e *plan.Entry) { e.Updating = fingerprint })),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
+	},
+	"buckets changed, the provider cannot be reached": {
+		reason: "An outage of the provider's API is no outage of the key.",
+		given:  given(live, otherBuckets, otherScope, notReady),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonProviderNotReady,
+		after: rotationIn(),
+	},
+	"labels contested": {
+		reason: "Two controllers that write at once would go on for ever. The version is not recorded, so that a restart looks again.",
+		given:  given(live, untrusted, current, contested(40*time.Second)),
+		rule:   "contested", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSecretContested, after: 40 * time.Second,
+	},
+	"labels contested, the pause is over": {
+		reason: "The operator goes on trying, ever more seldom.",
+		given:  given(live, untrusted, current, contested(0)),
+		rule:   "sync-secret", action: plan.SyncSecret{Metadata: true}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"labels contested, endpoint changed": {
+		reason: "Only what is contested waits.",
+		given:  given(live, untrusted, current, contested(40*time.Second), otherEndpoint),
+		rule:   "sync-secret", action: plan.SyncSecret{Settings: true}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"labels contested, a rotation is due": {
+		reason: "The credential does not wait for labels.",
+		given:  given(live, untrusted, current, contested(40*time.Second), rotation(1)),
+		rule:   "issue", action: issuing(plan.IssueRotationRequested), state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"labels changed, issuing blocked": {
 		reason: "What keeps a credential from being issued is still said meanwhile.",
 		given:  given(live, outdated, otherScope, retry(1, time.Minute)),
-		rule:   "sync-secret", action: plan.SyncSecret{}, state: plan.Progressing, code: v1alpha1.ReasonBackoff,
+		rule:   "sync-secret", action: plan.SyncSecret{Metadata: true}, state: plan.Progressing, code: v1alpha1.ReasonBackoff,
 	},
 }
 
@@ -95,4 +157,39 @@ var steadyCases = map[string]nextCase{
 		given:  given(endsIn(48*time.Hour), entry(func(e *plan.Entry) { e.ExpiresAt = at(now.Add(72 * time.Hour)) })),
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: 48 * time.Hour,
 	},
+}
+
+// dressed reports whether everything next to the credential is as declared.
+func dressed(o *plan.Observation) bool {
+	return o.Secret.MetadataCurrent && o.Secret.SettingsCurrent && o.Secret.DeclarationCurrent
+}
+
+// synced carries out a SyncSecret.
+func synced(o *plan.Observation, a plan.SyncSecret) {
+	s := &o.Secret
+	s.MetadataCurrent = s.MetadataCurrent || a != (plan.SyncSecret{})
+	s.SettingsCurrent, s.DeclarationCurrent = s.SettingsCurrent || a.Settings, s.DeclarationCurrent || a.Declaration
+	s.Trusted = true
+}
+
+// says: the keys of the Secret that follow from the declaration change only with a
+// credential that was issued for it.
+func says(o *plan.Observation, d plan.Decision) string {
+	a, ok := d.Action.(plan.SyncSecret)
+	if !ok {
+		return ""
+	}
+	e := find(o, o.Secret.Credential)
+	for why, wrong := range map[string]bool{
+		"the Secret was not read, or is not as the operator wrote it": !o.Secret.Live || !o.Secret.Intact,
+		"it does not hold the Active credential":                      e.State != v1alpha1.StateActive || !names(o, e.Name),
+		"its credential was issued for something else":                a.Declaration && (e.Fingerprint != plan.Fingerprint(&o.Token.Spec) || e.Updating != ""),
+		"the provider's settings are not verified":                    (a.Settings || a.Declaration) && !o.Provider.Verified,
+		"nothing has changed":                                         a == plan.SyncSecret{} && o.Secret.Trusted,
+	} {
+		if wrong {
+			return why
+		}
+	}
+	return ""
 }

@@ -95,7 +95,7 @@ func secrets() axis {
 		out = append(out, all(s, absent), all(s, foreign), all(s, foreign, holding("own-1")))
 		for _, name := range []string{"", "their-1", "own-x", "own-1", "own-2", "own-3"} {
 			out = append(out, all(s, holding(name)), all(s, current, holding(name)),
-				all(s, edited, holding(name)), all(s, current, outdated, holding(name)))
+				all(s, edited, holding(name)), all(s, current, outdated, otherBuckets, otherEndpoint, holding(name)))
 		}
 	}
 	return out

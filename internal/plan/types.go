@@ -106,10 +106,30 @@ type Secret struct {
 	Credential string
 	// Intact: its data is what the operator wrote.
 	Intact bool
-	// LayoutCurrent: what it carries beside the credential is as declared.
-	LayoutCurrent bool
+	// MetadataCurrent: its labels, annotations and owner are as declared.
+	MetadataCurrent bool
+	// SettingsCurrent: the keys that follow from the provider's settings, such as an
+	// endpoint, are as these say.
+	SettingsCurrent bool
+	// DeclarationCurrent: the keys that follow from the declaration, such as
+	// BUCKET_NAME, are as declared.
+	DeclarationCurrent bool
+	// Contest is what keeps changing its metadata back.
+	Contest Contest
 	// Facts that the Secret carries about its credential.
 	Facts CredentialFacts
+}
+
+// Contest says that another client changes the Secret's metadata back each time the
+// operator writes it.
+type Contest struct {
+	// What differs from the declaration, such as `label "team"`, as it was read live.
+	What string
+	// By is the field manager that wrote it; empty when the API server does not say.
+	By string
+	// Pause is how long the operator waits after it wrote the metadata before it writes
+	// them again, and Wait what is left of that; 0: it waits no longer.
+	Pause, Wait time.Duration
 }
 
 // CredentialFacts are the annotations that describe the credential in a Secret.
@@ -153,6 +173,9 @@ type Provider struct {
 	Found, Deleting, Ready, Admitted bool
 	// Reason and Message of the provider's own Ready condition when it is not ready.
 	Reason, Message string
+	// Verified: its settings, as they are now, were found to work. Until then Secrets keep
+	// what earlier settings said.
+	Verified bool
 	// Account it belongs to; empty when not known.
 	Account      string
 	Capabilities provider.Capabilities

@@ -29,6 +29,7 @@ import (
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/drivers"
 	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/secretstore"
 	"apitoken.dev/operator/internal/testenv"
 	"apitoken.dev/operator/internal/testutil"
@@ -310,32 +311,21 @@ func (w *world) ready(t *v1alpha1.ApiToken, change ...func(*v1alpha1.ApiToken)) 
 // publish makes the Secret of an ApiToken as the operator does.
 func (w *world) publish(t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry) *corev1.Secret {
 	w.Helper()
-	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{
-			Namespace: w.ns, Name: t.SecretName(), Labels: map[string]string{v1alpha1.LabelManaged: "true"},
-			Annotations: map[string]string{
-				v1alpha1.AnnotationToken: t.Name, v1alpha1.AnnotationCluster: cluster, v1alpha1.AnnotationCredential: e.Name,
-				v1alpha1.AnnotationCredentialID: e.ID, v1alpha1.AnnotationAccount: e.Account, v1alpha1.AnnotationFingerprint: e.Fingerprint,
-			},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(t, v1alpha1.GroupVersion.WithKind("ApiToken"))},
-		},
-		Data: map[string][]byte{
-			"AWS_ACCESS_KEY_ID": []byte(e.ID), "AWS_SECRET_ACCESS_KEY": []byte(canary), "AWS_REGION": []byte("eu-1"), "not-a-variable": []byte(canary),
-		},
-	}
-	w.ok(w.Create(w.Context(), secret))
-	// The operator's own store adds what stands beside the credential.
 	s := w.session()
 	facts, err := s.facts(w.Context(), s.client, t, cluster)
 	w.ok(err)
 	sit := situation{token: t, facts: facts, request: s.request(t, &facts, cluster)}
 	store := secretstore.Store{Client: w, Live: w, Cluster: cluster, Clock: w.env.Clock}
-	target := secretstore.Target{Token: t, Connection: sit.connection()}
+	target := secretstore.TargetOf(t, sit.facts.Driver, sit.facts.Config)
 	seen, err := store.Read(w.Context(), target)
 	w.ok(err)
-	_, err = store.Sync(w.Context(), target, seen)
+	minted := provider.Minted{Secret: map[string]provider.Value{
+		"AWS_ACCESS_KEY_ID": provider.NewValue(e.ID), "AWS_SECRET_ACCESS_KEY": provider.NewValue(canary), "not-a-variable": provider.NewValue(canary),
+	}}
+	_, err = store.Publish(w.Context(), target, seen, e, minted)
 	w.ok(err)
-	w.ok(w.Get(w.Context(), client.ObjectKeyFromObject(secret), secret))
+	secret := &corev1.Secret{}
+	w.ok(w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: t.SecretName()}, secret))
 	return secret
 }
 

@@ -144,19 +144,21 @@ func (p *planner) secretFacts(ctx context.Context, sit *situation, meta *metav1.
 	e := activeOf(sit.token)
 	sit.dressed = true
 	if meta == nil {
-		v := plan.Secret{Live: true, Trusted: true, Intact: true, LayoutCurrent: true, Name: sit.token.SecretName()}
+		v := plan.Secret{Live: true, Trusted: true, Intact: true, Name: sit.token.SecretName()}
+		upToDate(&v)
 		if e != nil {
 			v.Exists, v.Credential = true, e.Name
 		}
 		return v, nil
 	}
-	target := secretstore.Target{Token: sit.token, Connection: sit.connection()}
+	target := secretstore.TargetOf(sit.token, sit.facts.Driver, sit.facts.Config)
 	store := secretstore.Store{Client: p.client, Live: p.client, Cluster: sit.cluster, Clock: p.Clock}
 	seen, _, err := store.Cached(ctx, target)
 	v := seen.View
-	sit.dressed = v.LayoutCurrent
+	sit.dressed = v.MetadataCurrent && v.SettingsCurrent && v.DeclarationCurrent
 	// Bringing it up to date comes before other answers, and hides them.
-	v.Live, v.Trusted, v.Intact, v.LayoutCurrent = true, true, true, true
+	v.Live, v.Trusted, v.Intact = true, true, true
+	upToDate(&v)
 	return v, err
 }
 
@@ -165,6 +167,11 @@ func (sit *situation) connection() map[string]string {
 		return c.Connection(sit.facts.Config, sit.request.Grant)
 	}
 	return nil
+}
+
+// upToDate takes what the Secret carries next to its credential to be as declared.
+func upToDate(v *plan.Secret) {
+	v.MetadataCurrent, v.SettingsCurrent, v.DeclarationCurrent = true, true, true
 }
 
 // shared are the ApiTokens that come before this one, where a provider has room

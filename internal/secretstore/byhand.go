@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -81,29 +82,61 @@ func (s *Store) Accept(ctx context.Context, t Target, h Handed) error {
 // Keep keeps a credential under its name. It has no owner, so that no garbage
 // collector is faster than the operator.
 func (s *Store) Keep(ctx context.Context, t Target, name string, grant provider.Grant, values map[string]provider.Value) error {
-	declared, err := json.Marshal(grant)
+	declared, err := declaredAs(t, grant)
 	if err != nil {
-		return fmt.Errorf("encoding what credential %s gives: %w", name, err)
+		return err
 	}
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: t.Token.Namespace, Name: name,
-			Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedKept},
-			Annotations: map[string]string{
-				v1alpha1.AnnotationToken: t.Token.Name, v1alpha1.AnnotationCluster: s.Cluster, annotationGrant: string(declared),
-			},
+			Labels:      map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedKept},
+			Annotations: map[string]string{v1alpha1.AnnotationToken: t.Token.Name, v1alpha1.AnnotationCluster: s.Cluster},
 		},
 		Type: corev1.SecretTypeOpaque, Data: map[string][]byte{},
 	}
 	for k, v := range values {
 		secret.Data[k] = []byte(v.Reveal())
 	}
+	maps.Copy(secret.Annotations, declared)
 	return s.Client.Create(quiet(ctx), secret)
+}
+
+// Edited records what a credential that is kept gives since it was edited at the
+// provider. A credential that is not kept needs no record.
+func (s *Store) Edited(ctx context.Context, t Target, name string, grant provider.Grant) error {
+	_, kept, err := s.Kept(ctx, t, name)
+	if err != nil || !kept {
+		return err
+	}
+	declared, err := declaredAs(t, grant)
+	if err != nil {
+		return err
+	}
+	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": declared}})
+	if err != nil {
+		return fmt.Errorf("encoding a patch of a kept credential: %w", err)
+	}
+	m := trim.Metadata("Secret")
+	m.Namespace, m.Name = t.Token.Namespace, name
+	return client.IgnoreNotFound(s.Client.Patch(ctx, m, client.RawPatch(types.MergePatchType, body)))
+}
+
+// declaredAs are the annotations that say what a kept credential gives.
+func declaredAs(t Target, grant provider.Grant) (map[string]string, error) {
+	raw, err := json.Marshal(grant)
+	if err != nil {
+		return nil, fmt.Errorf("encoding what a kept credential gives: %w", err)
+	}
+	return map[string]string{annotationGrant: string(raw), v1alpha1.AnnotationFingerprint: t.Fingerprint}, nil
 }
 
 // Kept is a credential that was kept. It does not print its values.
 type Kept struct {
-	Grant  provider.Grant
+	// Grant is what it gives, and Fingerprint that of the declaration that asked for it;
+	// empty when an earlier version kept it.
+	Grant       provider.Grant
+	Fingerprint string
+
 	values map[string]provider.Value
 }
 
@@ -120,7 +153,10 @@ func (s *Store) Kept(ctx context.Context, t Target, name string) (Kept, bool, er
 		secret.Annotations[v1alpha1.AnnotationToken] != t.Token.Name {
 		return Kept{}, false, err
 	}
-	out := Kept{values: values(secret.Data)}
+	out := Kept{values: map[string]provider.Value{}, Fingerprint: secret.Annotations[v1alpha1.AnnotationFingerprint]}
+	for k, v := range secret.Data {
+		out.values[k] = provider.NewValue(string(v))
+	}
 	if err := json.Unmarshal([]byte(secret.Annotations[annotationGrant]), &out.Grant); err != nil {
 		return Kept{}, false, nil //nolint:nilerr // what cannot be read proves nothing
 	}
@@ -136,21 +172,14 @@ func (s *Store) Drop(ctx context.Context, t Target, name string) error {
 	return s.remove(ctx, t, name)
 }
 
-// Describe brings what the Secret says of its credential up to date, after the
-// credential was changed in place, if the Secret still is as seen.
-func (s *Store) Describe(ctx context.Context, t Target, seen Snapshot, entry *v1alpha1.LedgerEntry) (Snapshot, error) {
-	said := map[string]any{
-		v1alpha1.AnnotationFingerprint: entry.Fingerprint,
-		v1alpha1.AnnotationExpiresAt:   stamp(entry.ExpiresAt),
-	}
-	if err := s.patchMeta(ctx, t, seen, map[string]any{"annotations": said}); err != nil {
-		return Snapshot{}, err
-	}
-	return s.Read(ctx, t)
-}
-
 // Values are the keys of the Secret as it was read live.
-func (s Snapshot) Values() map[string]provider.Value { return s.data }
+func (s Snapshot) Values() map[string]provider.Value {
+	out := map[string]provider.Value{}
+	for _, part := range []map[string]provider.Value{s.contents.credential, s.contents.settings, s.contents.declaration} {
+		maps.Copy(out, part)
+	}
+	return out
+}
 
 func (s *Store) get(ctx context.Context, t Target, name string) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}

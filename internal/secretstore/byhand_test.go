@@ -123,18 +123,16 @@ func TestKeptOfOthers(t *testing.T) {
 	}
 }
 
-func TestDescribe(t *testing.T) {
+// TestKeptCredentialThatWasEdited: what it gives is what it was edited to give.
+func TestKeptCredentialThatWasEdited(t *testing.T) {
 	b := newBench(t)
-	entry, minted := credential(1)
-	seen, err := b.store.Publish(t.Context(), b.target, Snapshot{}, entry, minted)
+	b.ok(b.store.Edited(t.Context(), b.target, "at1-x", provider.Grant{}))
+	b.ok(b.store.Keep(t.Context(), b.target, "at1-x", provider.Grant{Buckets: []string{"a"}}, map[string]provider.Value{"k": provider.NewValue("v")}))
+	b.target.Fingerprint = "beef"
+	b.ok(b.store.Edited(t.Context(), b.target, "at1-x", provider.Grant{Buckets: []string{"b"}}))
+	kept, found, err := b.store.Kept(t.Context(), b.target, "at1-x")
 	b.ok(err)
-	changed := *entry
-	changed.Fingerprint = "beef"
-	after, err := b.store.Describe(t.Context(), b.target, seen, &changed)
-	b.ok(err)
-	if after.View.Facts.Fingerprint != "beef" || !after.View.Intact || after.View.Credential != entry.Name {
-		t.Errorf("the Secret after it: %+v", after.View)
+	if !found || kept.Fingerprint != "beef" || len(kept.Grant.Buckets) != 1 || kept.Grant.Buckets[0] != "b" || kept.Values()["k"].Empty() {
+		t.Errorf("found %t: %+v of %q", found, kept.Grant, kept.Fingerprint)
 	}
-	_, err = b.store.Describe(t.Context(), b.target, seen, &changed)
-	b.conflicts("describing what has changed", err)
 }

@@ -8,67 +8,116 @@ import (
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
 )
 
-// layout is what a Secret carries beside the credential. It changes without a
-// new credential.
+// TargetOf is the Secret of an ApiToken at a provider with these settings, as it should
+// be. Without a driver, which is nil then, nothing is known but the metadata.
+func TargetOf(t *v1alpha1.ApiToken, driver provider.Driver, cfg provider.Config) Target {
+	grant := plan.GrantOf(&t.Spec)
+	return Target{
+		Token: t, Fingerprint: plan.Fingerprint(&t.Spec),
+		Connection: provider.ConnectionOf(driver, cfg, grant), CredentialKeys: provider.CredentialKeys(driver, cfg, grant),
+	}
+}
+
+// layout is the metadata that a Secret carries. It changes without a new credential.
 type layout struct {
 	Labels      map[string]string
 	Annotations map[string]string
-	Connection  map[string]string
 	// OwnerUID is empty with deletionPolicy Retain: without an owner reference no
 	// garbage collector can be faster than the operator.
 	OwnerUID string
 }
 
-func (s *Store) layout(t Target) layout {
-	l := layout{Labels: t.Token.Spec.Secret.Labels, Annotations: t.Token.Spec.Secret.Annotations, Connection: t.Connection}
+func layoutOf(t Target) layout {
+	l := layout{Labels: t.Token.Spec.Secret.Labels, Annotations: t.Token.Spec.Secret.Annotations}
 	if t.Token.Spec.DeletionPolicy != v1alpha1.DeletionRetain {
 		l.OwnerUID = string(t.Token.UID)
 	}
 	return l
 }
 
-func (l layout) hash() string { return digest(l) }
+// digests are the value of AnnotationLayout: one hash for the metadata and one for each
+// part of the connection, joined by ".".
+type digests struct{ metadata, settings, declaration string }
 
-// layoutHolds compares a Secret that was read with what it should carry.
-func (s *Store) layoutHolds(t Target, secret *corev1.Secret) bool {
-	l := s.layout(t)
-	if secret.Annotations[v1alpha1.AnnotationLayout] != l.hash() || secret.Labels[v1alpha1.LabelManaged] != "true" {
-		return false
-	}
-	ownerUID := ""
-	if c := metav1.GetControllerOfNoCopy(secret); c != nil {
-		ownerUID = string(c.UID)
-	}
-	return ownerUID == l.OwnerUID && contains(secret.Labels, l.Labels) && contains(secret.Annotations, l.Annotations)
+func digestsOf(t Target) digests {
+	return digests{metadata: digest(layoutOf(t)), settings: digest(some(t.Connection.Settings)), declaration: digest(some(t.Connection.Declaration))}
 }
 
-// contains reports whether all of want stands in have.
-func contains(have, want map[string]string) bool {
-	for k, v := range want {
-		if got, ok := have[k]; !ok || got != v {
-			return false
-		}
+func (d digests) String() string {
+	return strings.Join([]string{d.metadata, d.settings, d.declaration}, ".")
+}
+
+// Layout identifies what a Secret should carry next to its credential.
+func (t Target) Layout() string { return digestsOf(t).String() }
+
+// parseDigests reads AnnotationLayout. It reports false for the value of an earlier
+// version, which is one hash, and for anything else.
+func parseDigests(s string) (digests, bool) {
+	parts := strings.Split(s, ".")
+	if len(parts) != 3 { //nolint:mnd // the fields of digests
+		return digests{}, false
 	}
-	return true
+	return digests{parts[0], parts[1], parts[2]}, true
+}
+
+// some makes an empty map nil, so that both have the same hash.
+func some[M ~map[string]V, V any](m M) M {
+	if len(m) == 0 {
+		return nil
+	}
+	return m
+}
+
+// earlier reports whether a value of AnnotationLayout is what an earlier version wrote
+// for the same declaration. Such a Secret is not written again at an upgrade.
+func earlier(t Target, value string) bool {
+	type whole struct {
+		Labels, Annotations, Connection map[string]string
+		OwnerUID                        string
+	}
+	l := layoutOf(t)
+	connection := map[string]string{}
+	maps.Copy(connection, t.Connection.Settings)
+	maps.Copy(connection, t.Connection.Declaration)
+	w := whole{Labels: l.Labels, Annotations: l.Annotations, Connection: connection, OwnerUID: l.OwnerUID}
+	if value == digest(w) {
+		return true
+	}
+	w.Connection = some(connection)
+	return value == digest(w)
+}
+
+// judge says from the metadata which parts of a Secret are up to date.
+func judge(t Target, meta *metav1.ObjectMeta, v *plan.Secret) {
+	value := meta.Annotations[v1alpha1.AnnotationLayout]
+	has, ok := parseDigests(value)
+	if !ok {
+		same := earlier(t, value)
+		v.MetadataCurrent, v.SettingsCurrent, v.DeclarationCurrent = same, same, same
+		return
+	}
+	want := digestsOf(t)
+	v.MetadataCurrent, v.SettingsCurrent, v.DeclarationCurrent =
+		has.metadata == want.metadata, has.settings == want.settings, has.declaration == want.declaration
 }
 
 // dress puts labels, annotations and owner onto a Secret's metadata, and takes
 // off what an earlier declaration had put there.
 func (s *Store) dress(t Target, meta *metav1.ObjectMeta) {
-	l := s.layout(t)
+	l := layoutOf(t)
 	extra := splitExtra(meta.Annotations[v1alpha1.AnnotationExtra])
 	meta.Labels = merged(meta.Labels, extra.labels, l.Labels)
 	meta.Annotations = merged(meta.Annotations, extra.annotations, l.Annotations)
 	meta.Labels[v1alpha1.LabelManaged] = "true"
 	meta.Annotations[v1alpha1.AnnotationToken] = t.Token.Name
 	meta.Annotations[v1alpha1.AnnotationCluster] = s.Cluster
-	meta.Annotations[v1alpha1.AnnotationLayout] = l.hash()
 	meta.Annotations[v1alpha1.AnnotationExtra] = joinExtra(l)
 	delete(meta.Annotations, v1alpha1.AnnotationRetained)
 	meta.OwnerReferences = othersOf(meta.OwnerReferences)
@@ -104,9 +153,17 @@ func joinExtra(l layout) string {
 	return strings.Join(slices.Sorted(maps.Keys(l.Labels)), ",") + ";" + strings.Join(slices.Sorted(maps.Keys(l.Annotations)), ",")
 }
 
+// splitExtra reads AnnotationExtra. Anyone who can write the Secret can write it, so
+// keys of the operator, which no declaration can ask for, do not count.
 func splitExtra(s string) extraKeys {
 	labels, annotations, _ := strings.Cut(s, ";")
-	return extraKeys{labels: strings.Split(labels, ","), annotations: strings.Split(annotations, ",")}
+	return extraKeys{labels: declarable(labels), annotations: declarable(annotations)}
+}
+
+func declarable(list string) []string {
+	return slices.DeleteFunc(strings.Split(list, ","), func(key string) bool {
+		return strings.HasPrefix(key, v1alpha1.GroupVersion.Group+"/")
+	})
 }
 
 // checksum covers every key and value of a Secret: 128 bits of SHA-256. The

@@ -14,6 +14,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/explore/apifake"
+	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/testutil"
 )
@@ -52,8 +53,49 @@ func newBench(t *testing.T) *bench {
 		},
 	}
 	b.ok(c.Create(t.Context(), token))
-	b.target = Target{Token: token, Connection: provider.S3Connection("https://s3.example.com", "eu-1", []string{"datasets"})}
+	b.target = Target{
+		Token: token, Connection: s3("https://s3.example.com", "eu-1", "datasets"), Fingerprint: "f00d",
+		CredentialKeys: []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"},
+	}
 	return b
+}
+
+// s3 is an S3 connection in its parts.
+func s3(endpoint, region string, buckets ...string) provider.Connection {
+	all := provider.S3Connection(endpoint, region, buckets)
+	out := provider.Connection{Settings: all, Declaration: map[string]string{}}
+	if bucket, ok := all["BUCKET_NAME"]; ok {
+		out.Declaration["BUCKET_NAME"] = bucket
+		delete(all, "BUCKET_NAME")
+	}
+	return out
+}
+
+// whole are all keys of a connection and more.
+func whole(c provider.Connection, more map[string]string) map[string]string {
+	return with(with(c.Settings, c.Declaration), more)
+}
+
+// dressed reports whether everything next to the credential is as declared.
+func dressed(v plan.Secret) bool {
+	return v.MetadataCurrent && v.SettingsCurrent && v.DeclarationCurrent
+}
+
+// sync brings every part up to date that may be, as the rules do.
+func (b *bench) sync(seen Snapshot) (Snapshot, error) {
+	b.Helper()
+	entry, _ := credential(1)
+	v := seen.View
+	return b.store.Sync(b.Context(), b.target, seen, entry,
+		plan.SyncSecret{Metadata: !v.MetadataCurrent, Settings: !v.SettingsCurrent, Declaration: !v.DeclarationCurrent})
+}
+
+// synced is what sync wrote.
+func (b *bench) synced() Snapshot {
+	b.Helper()
+	wrote, err := b.sync(b.read())
+	b.ok(err)
+	return wrote
 }
 
 func (b *bench) ok(err error) {
@@ -129,7 +171,7 @@ func (b *bench) edit(change func(*corev1.Secret)) {
 	b.ok(b.Update(b.Context(), s))
 }
 
-func texts(data map[string][]byte) map[string]string {
+func asText(data map[string][]byte) map[string]string {
 	out := map[string]string{}
 	for k, v := range data {
 		out[k] = string(v)

@@ -44,8 +44,17 @@ type Store struct {
 // Target is the Secret of one ApiToken as it should be.
 type Target struct {
 	Token *v1alpha1.ApiToken
-	// Connection are the keys without secrets beside the credential.
-	Connection map[string]string
+	// Connection are the keys without secrets next to the credential.
+	Connection provider.Connection
+	// Fingerprint of the declaration that Connection.Declaration follows from.
+	Fingerprint string
+	// CredentialKeys are the keys that the driver documents for its credentials.
+	CredentialKeys []string
+}
+
+// driven reports whether there is a driver that names keys.
+func (t Target) driven() bool {
+	return len(t.CredentialKeys)+len(t.Connection.Settings)+len(t.Connection.Declaration) > 0
 }
 
 func (t Target) key() client.ObjectKey {
@@ -57,9 +66,23 @@ type Snapshot struct {
 	View plan.Secret
 	// Version is the resourceVersion; empty when the Secret does not exist.
 	Version string
+	// Written: it is what this process wrote into it just now.
+	Written bool
 
-	meta metav1.ObjectMeta
-	data map[string]provider.Value
+	meta     metav1.ObjectMeta
+	contents contents
+	// recorded: the Secret itself says whose its keys are.
+	recorded bool
+}
+
+// Checked is the version of the Secret, if its data was read or written just now and is
+// what the operator wrote; empty otherwise. No other version may be recorded as checked:
+// until the version changes, the data is not read again.
+func (s Snapshot) Checked() string {
+	if v := s.View; !v.Live || !v.Exists || !v.Intact || v.Deleting {
+		return ""
+	}
+	return s.Version
 }
 
 // String says which Secret this is, and nothing of what is in it.
@@ -79,8 +102,7 @@ func (s *Store) Cached(ctx context.Context, t Target) (snapshot Snapshot, pendin
 	if written, ok := s.recent.newer(t.key(), m.ResourceVersion, s.Clock.Monotonic()); ok {
 		m.ObjectMeta, pending = written, true
 	}
-	snapshot = s.snapshot(t, m.ObjectMeta, nil)
-	return snapshot, pending, nil
+	return s.snapshot(t, m.ObjectMeta), pending, nil
 }
 
 // Read returns the Secret as the API server has it now.
@@ -93,13 +115,28 @@ func (s *Store) Read(ctx context.Context, t Target) (Snapshot, error) {
 	} else if err != nil {
 		return Snapshot{}, fmt.Errorf("reading the Secret: %w", err)
 	}
-	out := s.snapshot(t, secret.ObjectMeta, values(secret.Data))
-	out.View.Live = true
-	if out.View.Exists {
-		out.View.Intact = checksum(secret.Data) == secret.Annotations[v1alpha1.AnnotationChecksum]
-		out.View.LayoutCurrent = s.layoutHolds(t, secret)
+	return s.live(t, secret), nil
+}
+
+// live describes a Secret that was read live.
+func (s *Store) live(t Target, secret *corev1.Secret) Snapshot {
+	out := s.snapshot(t, secret.ObjectMeta)
+	v := &out.View
+	v.Live = true
+	if !v.Exists {
+		return out
 	}
-	return out, nil
+	out.contents, out.recorded = divide(t, secret)
+	v.Intact = checksum(secret.Data) == secret.Annotations[v1alpha1.AnnotationChecksum]
+	if v.Intact { // the data itself says more than its hash
+		v.SettingsCurrent = out.contents.same(out.contents.settings, t.Connection.Settings)
+		v.DeclarationCurrent = out.contents.same(out.contents.declaration, t.Connection.Declaration)
+	}
+	d, differs := out.difference(t, secret)
+	if v.MetadataCurrent = !differs; differs {
+		v.Contest = plan.Contest{What: d.what, By: d.manager(secret.ManagedFields)}
+	}
+	return out
 }
 
 // quiet is a context for requests that carry a Secret: at a high verbosity the
@@ -107,8 +144,8 @@ func (s *Store) Read(ctx context.Context, t Target) (Snapshot, error) {
 func quiet(ctx context.Context) context.Context { return logr.NewContext(ctx, logr.Discard()) }
 
 // snapshot describes a Secret from its metadata.
-func (s *Store) snapshot(t Target, meta metav1.ObjectMeta, data map[string]provider.Value) Snapshot {
-	out := Snapshot{Version: meta.ResourceVersion, meta: meta, data: data}
+func (s *Store) snapshot(t Target, meta metav1.ObjectMeta) Snapshot {
+	out := Snapshot{Version: meta.ResourceVersion, meta: meta}
 	v := &out.View
 	v.Name = t.key().Name
 	v.Exists = meta.ResourceVersion != ""
@@ -121,7 +158,7 @@ func (s *Store) snapshot(t Target, meta metav1.ObjectMeta, data map[string]provi
 	}
 	v.Owner, v.Foreign = owner(meta, t.Token)
 	v.Intact = v.Trusted
-	v.LayoutCurrent = meta.Annotations[v1alpha1.AnnotationLayout] == s.layout(t).hash()
+	judge(t, &meta, v)
 	if v.Foreign || meta.Annotations[v1alpha1.AnnotationCluster] != s.Cluster {
 		return out
 	}
@@ -158,13 +195,5 @@ func facts(annotations map[string]string) plan.CredentialFacts {
 	}
 	out.RotationGeneration, _ = strconv.ParseInt(annotations[v1alpha1.AnnotationRotation], 10, 64)
 	out.ExpiresAt, _ = v1alpha1.Timestamp(annotations[v1alpha1.AnnotationExpiresAt]).Time()
-	return out
-}
-
-func values(data map[string][]byte) map[string]provider.Value {
-	out := make(map[string]provider.Value, len(data))
-	for k, v := range data {
-		out[k] = provider.NewValue(string(v))
-	}
 	return out
 }

@@ -98,8 +98,8 @@ func TestIntact(t *testing.T) {
 			b := newBench(t)
 			b.published(1)
 			b.edit(c.edit)
-			if v := b.read().View; v.Intact != c.intact || v.LayoutCurrent != c.layout || v.Foreign {
-				t.Errorf("intact %t, layout current %t, foreign %t; want %t, %t", v.Intact, v.LayoutCurrent, v.Foreign, c.intact, c.layout)
+			if v := b.read().View; v.Intact != c.intact || v.MetadataCurrent != c.layout || v.Foreign {
+				t.Errorf("intact %t, metadata current %t, foreign %t; want %t, %t", v.Intact, v.MetadataCurrent, v.Foreign, c.intact, c.layout)
 			}
 		})
 	}
@@ -128,14 +128,14 @@ func TestCached(t *testing.T) {
 	}
 	wrote := b.published(1)
 	seen, pending := b.cached(wrote.Version)
-	if !seen.View.Trusted || !seen.View.Intact || !seen.View.LayoutCurrent || seen.View.Live || pending {
+	if !seen.View.Trusted || !seen.View.Intact || !dressed(seen.View) || seen.View.Live || pending {
 		t.Errorf("as it was written: %+v, pending %t", seen.View, pending)
 	}
 	if seen, _ := b.cached("1"); seen.View.Trusted || seen.View.Intact {
 		t.Errorf("at another version than the status knows: %+v", seen.View)
 	}
 	b.target.Token.Spec.Secret.Labels = nil
-	if seen, _ := b.cached(wrote.Version); seen.View.LayoutCurrent {
+	if seen, _ := b.cached(wrote.Version); dressed(seen.View) {
 		t.Error("a changed declaration is not seen in the metadata")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/trim"
 )
@@ -27,7 +28,8 @@ func (s *Store) Publish(ctx context.Context, t Target, seen Snapshot, entry *v1a
 	if err != nil {
 		return Snapshot{}, err
 	}
-	secret := s.compose(t, seen, entry, minted.Secret)
+	secret := s.compose(t, seen, entry, issued(t, entry.Fingerprint, minted.Secret))
+	delete(secret.Annotations, v1alpha1.AnnotationFence)
 	return s.write(ctx, t, secret)
 }
 
@@ -37,7 +39,7 @@ func (s *Store) TryPublish(ctx context.Context, t Target, seen Snapshot) error {
 	if err != nil {
 		return err
 	}
-	secret := s.compose(t, seen, &v1alpha1.LedgerEntry{}, nil)
+	secret := s.compose(t, seen, &v1alpha1.LedgerEntry{}, issued(t, t.Fingerprint, nil))
 	if secret.ResourceVersion == "" {
 		return s.Client.Create(quiet(ctx), secret, client.DryRunAll)
 	}
@@ -63,18 +65,17 @@ func (s *Store) whole(ctx context.Context, t Target, seen Snapshot) (Snapshot, e
 
 var errChanged = errors.New("the Secret was changed after it was read")
 
+// errEdited says that the data of a Secret is not what the operator wrote, so that
+// nothing of it is written back.
+var errEdited = errors.New("the data of the Secret was changed by another client")
+
 // compose builds the Secret to write: what others put on it stays.
-func (s *Store) compose(t Target, seen Snapshot, entry *v1alpha1.LedgerEntry, values map[string]provider.Value) *corev1.Secret {
-	secret := &corev1.Secret{ObjectMeta: *seen.meta.DeepCopy(), Type: corev1.SecretTypeOpaque, Data: map[string][]byte{}}
+func (s *Store) compose(t Target, seen Snapshot, entry *v1alpha1.LedgerEntry, c contents) *corev1.Secret {
+	secret := &corev1.Secret{ObjectMeta: *seen.meta.DeepCopy(), Type: corev1.SecretTypeOpaque, Data: c.data()}
+	secret.ManagedFields = nil // an update that sends none leaves them as they are
 	secret.Namespace, secret.Name = t.key().Namespace, t.key().Name
-	for k, v := range values {
-		secret.Data[k] = []byte(v.Reveal())
-	}
-	for k, v := range t.Connection {
-		secret.Data[k] = []byte(v)
-	}
 	s.dress(t, &secret.ObjectMeta)
-	delete(secret.Annotations, v1alpha1.AnnotationFence)
+	sum := checksum(secret.Data)
 	maps.Copy(secret.Annotations, map[string]string{
 		v1alpha1.AnnotationCredential:   entry.Name,
 		v1alpha1.AnnotationCredentialID: entry.ID,
@@ -83,44 +84,55 @@ func (s *Store) compose(t Target, seen Snapshot, entry *v1alpha1.LedgerEntry, va
 		v1alpha1.AnnotationRotation:     strconv.FormatInt(entry.RotationGeneration, 10),
 		v1alpha1.AnnotationIssuedAt:     stamp(entry.IssuedAt),
 		v1alpha1.AnnotationExpiresAt:    stamp(entry.ExpiresAt),
-		v1alpha1.AnnotationChecksum:     checksum(secret.Data),
+		v1alpha1.AnnotationChecksum:     sum,
+		v1alpha1.AnnotationKeys:         c.record(sum),
+		v1alpha1.AnnotationLayout:       c.digests(t).String(),
 	})
 	return secret
 }
 
-// Sync brings labels, annotations, owner and connection keys up to date and
-// keeps the credential. It writes nothing when they already are.
-func (s *Store) Sync(ctx context.Context, t Target, seen Snapshot) (Snapshot, error) {
-	if seen.View.LayoutCurrent {
-		return seen, nil
+// digests are those of a Secret with these contents: of a part that is as the target
+// wants it, the target's, and of one that is kept from before, its own.
+func (c contents) digests(t Target) digests {
+	d := digestsOf(t)
+	if !c.same(c.settings, t.Connection.Settings) {
+		d.settings = digest(texts(c.settings))
 	}
+	if !c.same(c.declaration, t.Connection.Declaration) {
+		d.declaration = digest(texts(c.declaration))
+	}
+	return d
+}
+
+// texts are the values of a part of a connection, which has no secrets.
+func texts(part map[string]provider.Value) map[string]string {
+	out := make(map[string]string, len(part))
+	for k, v := range part {
+		out[k] = v.Reveal()
+	}
+	return some(out)
+}
+
+// Sync brings parts of a Secret up to date that holds the credential of a ledger entry.
+// The credential's own keys stay as they are. With no part it writes nothing. It fails
+// with a conflict if the data of the Secret is not what the operator wrote.
+func (s *Store) Sync(ctx context.Context, t Target, seen Snapshot, entry *v1alpha1.LedgerEntry, parts plan.SyncSecret) (Snapshot, error) {
 	seen, err := s.whole(ctx, t, seen)
 	if err != nil {
 		return Snapshot{}, err
 	}
-	secret := &corev1.Secret{ObjectMeta: *seen.meta.DeepCopy(), Type: corev1.SecretTypeOpaque, Data: map[string][]byte{}}
-	for k, v := range seen.data {
-		if _, connection := connectionKeys[k]; !connection {
-			secret.Data[k] = []byte(v.Reveal())
-		}
+	if !seen.View.Intact || seen.View.Credential != entry.Name {
+		return Snapshot{}, apierrors.NewConflict(corev1.Resource("secrets"), t.key().Name, errEdited)
 	}
-	for k, v := range t.Connection {
-		secret.Data[k] = []byte(v)
+	if parts == (plan.SyncSecret{}) {
+		return seen, nil
 	}
-	s.dress(t, &secret.ObjectMeta)
-	secret.Annotations[v1alpha1.AnnotationChecksum] = checksum(secret.Data)
+	secret := s.compose(t, seen, entry, seen.contents.follow(t, parts.Settings, parts.Declaration))
+	if !t.driven() && !seen.recorded {
+		delete(secret.Annotations, v1alpha1.AnnotationKeys) // without a driver this would be a guess
+	}
 	return s.write(ctx, t, secret)
 }
-
-// connectionKeys are the keys that carry no credential and may go with a change
-// of the declaration, such as BUCKET_NAME when a second bucket is declared.
-var connectionKeys = func() map[string]struct{} {
-	out := map[string]struct{}{}
-	for k := range provider.S3Connection("x", "x", []string{"x"}) {
-		out[k] = struct{}{}
-	}
-	return out
-}()
 
 // write creates or updates, conditional on the version in the object.
 func (s *Store) write(ctx context.Context, t Target, secret *corev1.Secret) (Snapshot, error) {
@@ -140,8 +152,8 @@ func (s *Store) write(ctx context.Context, t Target, secret *corev1.Secret) (Sna
 func (s *Store) wrote(t Target, secret *corev1.Secret) Snapshot {
 	secret.ManagedFields = nil
 	s.recent.remember(t.key(), secret.ObjectMeta, s.Clock.Monotonic())
-	out := s.snapshot(t, secret.ObjectMeta, values(secret.Data))
-	out.View.Live, out.View.Trusted, out.View.Intact, out.View.LayoutCurrent = true, true, true, true
+	out := s.live(t, secret)
+	out.View.Trusted, out.Written = true, true
 	return out
 }
 

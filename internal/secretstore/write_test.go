@@ -9,7 +9,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/provider"
 )
 
 func TestPublishCreates(t *testing.T) {
@@ -21,9 +20,9 @@ func TestPublishCreates(t *testing.T) {
 	wrote, err := b.publish(1, seen)
 	b.ok(err)
 	entry, _ := credential(1)
-	want := with(b.target.Connection, map[string]string{"AWS_ACCESS_KEY_ID": "KEY1", "AWS_SECRET_ACCESS_KEY": "CANARY-1"})
+	want := whole(b.target.Connection, map[string]string{"AWS_ACCESS_KEY_ID": "KEY1", "AWS_SECRET_ACCESS_KEY": "CANARY-1"})
 	secret := b.secret()
-	if diff := cmp.Diff(want, texts(secret.Data)); diff != "" {
+	if diff := cmp.Diff(want, asText(secret.Data)); diff != "" {
 		t.Errorf("data (-want +got):\n%s", diff)
 	}
 	if secret.Labels[v1alpha1.LabelManaged] != "true" || secret.Labels["team"] != "ml" || secret.Annotations["example.com/a"] != "1" {
@@ -33,7 +32,7 @@ func TestPublishCreates(t *testing.T) {
 		t.Errorf("owners %+v", secret.OwnerReferences)
 	}
 	again := b.read()
-	if again.Version != wrote.Version || again.View.Credential != entry.Name || !again.View.Intact || !again.View.LayoutCurrent || again.View.Foreign {
+	if again.Version != wrote.Version || again.View.Credential != entry.Name || !again.View.Intact || !dressed(again.View) || again.View.Foreign {
 		t.Errorf("read again: %+v", again.View)
 	}
 	facts := again.View.Facts
@@ -93,7 +92,7 @@ func TestPublishIsConditional(t *testing.T) {
 		_, err := b.publish(2, seen)
 		b.ok(err)
 		if s := b.secret(); s.Labels["theirs"] != "stays" || string(s.Data["AWS_SECRET_ACCESS_KEY"]) != "CANARY-2" {
-			t.Errorf("labels %v, data %v", s.Labels, texts(s.Data))
+			t.Errorf("labels %v, data %v", s.Labels, asText(s.Data))
 		}
 	})
 }
@@ -114,11 +113,11 @@ func TestFence(t *testing.T) {
 	if after.Annotations[v1alpha1.AnnotationFence] != "at1-given-up" || after.ResourceVersion == before.ResourceVersion {
 		t.Errorf("annotations %v", after.Annotations)
 	}
-	if diff := cmp.Diff(texts(before.Data), texts(after.Data)); diff != "" {
+	if diff := cmp.Diff(asText(before.Data), asText(after.Data)); diff != "" {
 		t.Errorf("a fence changed the data:\n%s", diff)
 	}
 	now := b.read()
-	if !now.View.Intact || !now.View.LayoutCurrent {
+	if !now.View.Intact || !dressed(now.View) {
 		t.Errorf("a fenced Secret reads as %+v", now.View)
 	}
 	b.conflicts("a second fence over the same version", b.store.Fence(b.Context(), b.target, seen, "at1-other"))
@@ -151,16 +150,16 @@ func TestSync(t *testing.T) {
 	b.edit1(b.published(1))
 	b.target.Token.Spec.Secret.Labels = map[string]string{"tier": "gold"}
 	b.target.Token.Spec.Secret.Annotations = nil
-	b.target.Connection = provider.S3Connection("https://s3.example.org", "eu-2", []string{"a", "b"})
+	b.target.Connection = s3("https://s3.example.org", "eu-2", "a", "b")
 	seen := b.read()
-	if seen.View.LayoutCurrent || !seen.View.Intact {
+	if dressed(seen.View) || !seen.View.Intact {
 		t.Fatalf("before: %+v", seen.View)
 	}
-	wrote, err := b.store.Sync(b.Context(), b.target, seen)
+	wrote, err := b.sync(seen)
 	b.ok(err)
 	secret := b.secret()
-	want := with(b.target.Connection, map[string]string{"AWS_ACCESS_KEY_ID": "KEY1", "AWS_SECRET_ACCESS_KEY": "CANARY-1"})
-	if diff := cmp.Diff(want, texts(secret.Data)); diff != "" {
+	want := whole(b.target.Connection, map[string]string{"AWS_ACCESS_KEY_ID": "KEY1", "AWS_SECRET_ACCESS_KEY": "CANARY-1"})
+	if diff := cmp.Diff(want, asText(secret.Data)); diff != "" {
 		t.Errorf("data (-want +got):\n%s", diff)
 	}
 	wantLabels := map[string]string{"tier": "gold", "theirs": "stays", v1alpha1.LabelManaged: "true"}
@@ -171,16 +170,16 @@ func TestSync(t *testing.T) {
 		t.Error("an annotation that is no longer declared is left")
 	}
 	now := b.read()
-	if !now.View.Intact || !now.View.LayoutCurrent || now.Version != wrote.Version || now.View.Facts != seen.View.Facts {
+	if !now.View.Intact || !dressed(now.View) || now.Version != wrote.Version || now.View.Facts != seen.View.Facts {
 		t.Errorf("after: %+v", now.View)
 	}
-	if same, err := b.store.Sync(b.Context(), b.target, now); err != nil || same.Version != now.Version {
+	if same, err := b.sync(now); err != nil || same.Version != now.Version {
 		t.Errorf("a second Sync wrote %s: %v", same.Version, err)
 	}
 	b.target.Token.Spec.Secret.Labels = nil
 	stale := b.read()
 	b.edit(func(s *corev1.Secret) { s.Labels["x"] = "y" })
-	_, err = b.store.Sync(b.Context(), b.target, stale)
+	_, err = b.sync(stale)
 	b.conflicts("a Sync over what changed", err)
 }
 
@@ -193,13 +192,13 @@ func TestRelease(t *testing.T) {
 	if len(after.OwnerReferences) > 0 || after.Annotations[v1alpha1.AnnotationRetained] != "true" {
 		t.Errorf("owners %v, annotations %v", after.OwnerReferences, after.Annotations)
 	}
-	if diff := cmp.Diff(texts(before.Data), texts(after.Data)); diff != "" {
+	if diff := cmp.Diff(asText(before.Data), asText(after.Data)); diff != "" {
 		t.Errorf("a release changed the data:\n%s", diff)
 	}
 	b.conflicts("a second release of the same version", b.store.Release(b.Context(), b.target, seen))
 
 	// Whoever takes it back puts the owner on again.
-	wrote, err := b.store.Sync(b.Context(), b.target, b.read())
+	wrote, err := b.sync(b.read())
 	b.ok(err)
 	if s := b.secret(); metav1.GetControllerOf(s) == nil || s.Annotations[v1alpha1.AnnotationRetained] != "" || wrote.View.Foreign {
 		t.Errorf("owners %v, annotations %v", s.OwnerReferences, s.Annotations)
@@ -229,10 +228,10 @@ func TestRetainHasNoOwner(t *testing.T) {
 	}
 	b.target.Token.Spec.DeletionPolicy = v1alpha1.DeletionRevoke
 	seen := b.read()
-	if seen.View.LayoutCurrent {
+	if dressed(seen.View) {
 		t.Error("the missing owner is not seen")
 	}
-	_, err := b.store.Sync(b.Context(), b.target, seen)
+	_, err := b.sync(seen)
 	b.ok(err)
 	if metav1.GetControllerOf(b.secret()) == nil {
 		t.Error("no owner")

@@ -70,7 +70,7 @@ var (
 		controller: true,
 	}
 	// neverCached are the annotations that are read live only.
-	neverCached = []string{v1alpha1.AnnotationChecksum, v1alpha1.AnnotationExtra, v1alpha1.AnnotationFence, v1alpha1.AnnotationRetained}
+	neverCached = []string{v1alpha1.AnnotationChecksum, v1alpha1.AnnotationKeys, v1alpha1.AnnotationExtra, v1alpha1.AnnotationFence, v1alpha1.AnnotationRetained}
 )
 
 // ByObject returns the cache's options for every kind that the operator caches.

@@ -1,0 +1,126 @@
+package apitoken_test
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/testutil"
+)
+
+var secretUpdate = testutil.Request{Verb: "update", Resource: "secrets"}
+
+const theirManager = "their-controller"
+
+// fight changes the label team of the Secret training back whenever it is "ml", until
+// the function that it returns is called.
+func (w *world) fight() func() {
+	w.Helper()
+	c, err := client.NewWithWatch(env.Config, client.Options{Scheme: scheme})
+	w.ok(err)
+	watcher, err := c.Watch(w.ctx, &corev1.SecretList{}, client.InNamespace(w.ns))
+	w.ok(err)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for event := range watcher.ResultChan() {
+			if s, ok := event.Object.(*corev1.Secret); ok && s.Name == "training" && s.Labels["team"] == "ml" {
+				patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"team":"theirs"}}}`))
+				_ = c.Patch(w.ctx, s, patch, client.FieldOwner(theirManager)) // at the end the Secret may be gone
+			}
+		}
+	}()
+	return func() {
+		watcher.Stop()
+		<-done
+	}
+}
+
+// TestContestedLabel: two controllers that want different things do not write for ever,
+// and the other one is named. The credential is not affected.
+func TestContestedLabel(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	labelled := func(t *v1alpha1.ApiToken) { t.Spec.Secret.Labels = map[string]string{"team": "ml"} }
+	w.issued("training", labelled)
+	w.settle("training")
+	w.requests.Take()
+	end := w.fight()
+	w.Cleanup(end)
+	contested := func(parts ...string) {
+		w.Helper()
+		w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonSecretContested, append(parts, `label "team"`, theirManager)...)
+	}
+	contested("waits 5s")
+	w.emits(v1alpha1.ReasonSecretContested, theirManager)
+	token := w.settle("training")
+	if n := w.requests.Take()[secretUpdate]; n != 6 {
+		t.Errorf("the operator wrote the Secret %d times before it waits, want 6", n)
+	}
+	if !meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) {
+		t.Error("a label makes the ApiToken not Ready")
+	}
+	for _, wait := range []struct {
+		passes time.Duration
+		then   string
+	}{{5 * time.Second, "waits 10s"}, {10 * time.Second, "waits 20s"}, {20 * time.Second, "waits 40s"}} {
+		w.settle("training")
+		w.requests.Take()
+		w.advance(wait.passes, "training")
+		contested(wait.then)
+		w.settle("training")
+		if n := w.requests.Take()[secretUpdate]; n != 1 {
+			t.Errorf("the operator wrote the Secret %d times in %s, want 1", n, wait.passes)
+		}
+	}
+	w.mints(1)
+
+	end()
+	w.advance(40*time.Second, "training")
+	w.carries(map[string]string{"team": "ml"}, nil)
+	w.until(func() string {
+		if meta.FindStatusCondition(w.token("training").Status.Conditions, v1alpha1.ConditionReconciling) != nil {
+			return "it still shows Reconciling"
+		}
+		return ""
+	})
+
+	// What holds for long is no fight: the next change is repaired at once.
+	w.advance(time.Hour, "training")
+	w.settle("training")
+	w.editSecret("training", func(s *corev1.Secret) { s.Labels["team"] = "by-hand" })
+	w.carries(map[string]string{"team": "ml"}, nil)
+}
+
+// TestRefusedWriteIsForgotten: PublishRefused goes with the next write that succeeds, and
+// when there is nothing left to write.
+func TestRefusedWriteIsForgotten(t *testing.T) {
+	t.Parallel()
+	label := func(value string) func(*v1alpha1.ApiToken) {
+		return func(t *v1alpha1.ApiToken) { t.Spec.Secret.Labels = map[string]string{"team": value} }
+	}
+	for name, resolve := range map[string]func(w *world, lift func()){
+		"the write succeeds": func(w *world, lift func()) {
+			lift()
+			w.poke("training")
+			w.carries(map[string]string{"team": "x"}, nil)
+		},
+		"there is nothing to write": func(w *world, _ func()) { w.edit("training", label("ml")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.issued("training", label("ml"))
+			lift := w.forbidSecretUpdates()
+			w.edit("training", label("x"))
+			w.shows("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused)
+			resolve(w, lift)
+			w.shows("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublished)
+			w.mints(1)
+		})
+	}
+}

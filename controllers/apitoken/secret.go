@@ -1,0 +1,71 @@
+package apitoken
+
+import (
+	"context"
+	"strconv"
+
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/secretstore"
+)
+
+// verified reports whether the settings in the facts, which Secrets would follow, were
+// found to work. It is the only place that decides this.
+func verified(f connections.Facts) bool { return f.Driver != nil && f.Ready }
+
+// see takes a Secret as it was read or written. After a write the API server no longer
+// refuses it.
+func (p *pass) see(seen secretstore.Snapshot) {
+	p.seen = seen
+	if seen.Written {
+		clearPublishRefused(p)
+	}
+}
+
+// published takes a Secret as this pass wrote or checked it, and notes its version.
+func (p *pass) published(seen secretstore.Snapshot) {
+	p.see(seen)
+	p.noteChecked()
+}
+
+// noteChecked notes the version of the Secret at hand as checked, if its data is what the
+// operator wrote. Nothing else writes this field.
+func (p *pass) noteChecked() { p.token.Status.Secret.ResourceVersion = p.seen.Checked() }
+
+// secretView is the Secret at hand, with what this process remembers of it.
+func (r *Reconciler) secretView(p *pass) plan.Secret {
+	v := p.seen.View
+	if v.Live && v.Exists {
+		r.contests.judge(nameOf(p.token), p.target.Layout(), &v, r.Clock.Monotonic())
+	}
+	return v
+}
+
+// syncSecret brings parts of the Secret up to date, and records its version.
+func (r *Reconciler) syncSecret(ctx context.Context, p *pass, parts plan.SyncSecret) error {
+	e := p.entry(p.seen.View.Credential)
+	if e == nil {
+		return errSuperseded
+	}
+	contest := p.obs.Secret.Contest
+	seen, err := r.secrets.Sync(ctx, p.target, p.seen, e, parts)
+	if err != nil {
+		return superseded(publishFailed(err))
+	}
+	if seen.Written {
+		if pause := r.contests.wrote(nameOf(p.token), p.target.Layout(), r.Clock.Monotonic()); pause > 0 {
+			p.event(eventContested, "Sync", "%s of Secret %q was changed back by %s, and is written again; the next time after %s",
+				contest.What, p.token.SecretName(), managedBy(contest.By), pause)
+		}
+	}
+	p.published(seen)
+	return nil
+}
+
+// managedBy names a field manager in an event.
+func managedBy(manager string) string {
+	if manager == "" {
+		return "another client"
+	}
+	return "field manager " + strconv.Quote(manager)
+}

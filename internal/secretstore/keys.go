@@ -1,0 +1,184 @@
+package secretstore
+
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// The keys of a published Secret belong to the credential, follow from the provider's
+// settings, or follow from the declaration. AnnotationKeys records which is which, so
+// that bringing the Secret up to date neither takes a key from the credential nor leaves
+// one that is no longer declared.
+//
+// Anyone who can write the Secret can write the annotation. So it is used only if it
+// divides exactly the keys of the data that the checksum covers, and a key that the
+// driver documents as one of its credentials is never anything else.
+
+// contents are the data of a Secret. A key is in one of them only.
+type contents struct{ credential, settings, declaration map[string]provider.Value }
+
+// record is the value of AnnotationKeys, as JSON.
+type record struct {
+	Credential  []string `json:"credential"`
+	Settings    []string `json:"settings,omitempty"`
+	Declaration []string `json:"declaration,omitempty"`
+	// Checksum is that of the data that the record is about. An operator of an earlier
+	// version that writes other data leaves the annotation as it is.
+	Checksum string `json:"checksum"`
+}
+
+// plain are the values of a connection, which has no secrets.
+func plain(m map[string]string) map[string]provider.Value {
+	out := make(map[string]provider.Value, len(m))
+	for k, v := range m {
+		out[k] = provider.NewValue(v)
+	}
+	return out
+}
+
+// issued are the contents of a Secret for a credential that was just issued, or is put
+// back. What follows from the declaration is left out if it was issued for another one.
+func issued(t Target, fingerprint string, credential map[string]provider.Value) contents {
+	c := contents{credential: credential, settings: plain(t.Connection.Settings)}
+	if fingerprint == t.Fingerprint {
+		c.declaration = plain(t.Connection.Declaration)
+	}
+	return c.divided()
+}
+
+// divided leaves each key in one place: a credential's key is the credential's.
+func (c contents) divided() contents {
+	out := contents{credential: c.credential, settings: maps.Clone(c.settings), declaration: maps.Clone(c.declaration)}
+	for k := range c.credential {
+		delete(out.settings, k)
+		delete(out.declaration, k)
+	}
+	for k := range out.settings {
+		delete(out.declaration, k)
+	}
+	return out
+}
+
+// data are the contents as a Secret holds them.
+func (c contents) data() map[string][]byte {
+	out := map[string][]byte{}
+	for _, part := range []map[string]provider.Value{c.declaration, c.settings, c.credential} {
+		for k, v := range part {
+			out[k] = []byte(v.Reveal())
+		}
+	}
+	return out
+}
+
+// record says whose the keys are.
+func (c contents) record(sum string) string {
+	raw, err := json.Marshal(record{
+		Credential: slices.Sorted(maps.Keys(c.credential)), Settings: slices.Sorted(maps.Keys(c.settings)),
+		Declaration: slices.Sorted(maps.Keys(c.declaration)), Checksum: sum,
+	})
+	if err != nil {
+		return "" // strings always marshal
+	}
+	return string(raw)
+}
+
+// recorded reads the record of a Secret. It reports false when there is none that is
+// about the data of this Secret.
+func recorded(secret *corev1.Secret) (record, bool) {
+	var r record
+	if json.Unmarshal([]byte(secret.Annotations[v1alpha1.AnnotationKeys]), &r) != nil {
+		return record{}, false
+	}
+	sum := checksum(secret.Data)
+	if r.Checksum != sum || secret.Annotations[v1alpha1.AnnotationChecksum] != sum {
+		return record{}, false
+	}
+	keys := slices.Concat(r.Credential, r.Settings, r.Declaration)
+	slices.Sort(keys)
+	return r, slices.Equal(keys, slices.Sorted(maps.Keys(secret.Data)))
+}
+
+// divide says whose the keys of a Secret are. A Secret without a usable record was
+// written by an earlier version, or its record was edited: then it goes by the names
+// that the driver documents, and an unknown key is the credential's. Known reports
+// whether there is a usable record.
+func divide(t Target, secret *corev1.Secret) (c contents, known bool) {
+	r, known := recorded(secret)
+	if !known {
+		r = documented(t)
+	}
+	c = contents{credential: map[string]provider.Value{}, settings: map[string]provider.Value{}, declaration: map[string]provider.Value{}}
+	for k, raw := range secret.Data {
+		part := c.credential
+		switch {
+		case slices.Contains(t.CredentialKeys, k):
+		case slices.Contains(r.Settings, k):
+			part = c.settings
+		case slices.Contains(r.Declaration, k):
+			part = c.declaration
+		}
+		part[k] = provider.NewValue(string(raw))
+	}
+	return c, known
+}
+
+// documented are the keys that the driver names now, and those of an S3 connection,
+// which earlier versions added and left out as the declaration had it.
+func documented(t Target) record {
+	s3 := provider.S3Connection("x", "x", []string{"x"})
+	return record{
+		Settings:    slices.Collect(maps.Keys(t.Connection.Settings)),
+		Declaration: slices.AppendSeq(slices.Collect(maps.Keys(t.Connection.Declaration)), maps.Keys(s3)),
+	}
+}
+
+// follow replaces the parts that may follow the target now. A key that moves to a part
+// that may not keeps its value there.
+func (c contents) follow(t Target, settings, declaration bool) contents {
+	out := contents{credential: c.credential, settings: maps.Clone(c.settings), declaration: maps.Clone(c.declaration)}
+	if settings {
+		keep(out.settings, out.declaration, t.Connection.Declaration)
+		out.settings = plain(t.Connection.Settings)
+	}
+	if declaration {
+		if !settings {
+			keep(out.declaration, out.settings, t.Connection.Settings)
+		}
+		out.declaration = plain(t.Connection.Declaration)
+		for k := range out.declaration {
+			delete(out.settings, k)
+		}
+	}
+	return out.divided()
+}
+
+// keep copies the keys that are wanted from one part to the other.
+func keep(from, to map[string]provider.Value, wanted map[string]string) {
+	for k, v := range from {
+		if _, ok := wanted[k]; ok {
+			to[k] = v
+		}
+	}
+}
+
+// same reports whether a part of a Secret is what the target wants. Keys that the
+// credential has are not wanted.
+func (c contents) same(have map[string]provider.Value, wanted map[string]string) bool {
+	n := 0
+	for k, v := range wanted {
+		if _, ok := c.credential[k]; ok {
+			continue
+		}
+		if got, ok := have[k]; !ok || got.Reveal() != v {
+			return false
+		}
+		n++
+	}
+	return n == len(have)
+}
