@@ -42,7 +42,7 @@ func TestWhatAnswersToMintMean(t *testing.T) {
 		"502":                  {reaction{status: 502, kind: html, body: htmlError}, provider.CodeUnavailable, false, "status 502"},
 		"503":                  {reaction{status: 503, body: jsonError}, provider.CodeUnavailable, false, "status 503"},
 		"a redirect":           {reaction{status: 307, header: map[string]string{"Location": "/elsewhere"}}, provider.CodeInvalid, false, "redirects"},
-		"200 with a page":      {reaction{status: 200, kind: html, body: htmlError}, provider.CodeUnavailable, false, "not with JSON"},
+		"200 with a page":      {reaction{status: 200, kind: html, body: htmlError}, provider.CodeUnavailable, false, "web page (status 200)"},
 		"200 with text":        {reaction{status: 200, kind: "text/plain", body: "error code: 1015"}, provider.CodeUnavailable, false, "not with JSON"},
 		"200 with nothing":     {reaction{status: 200}, provider.CodeUnavailable, false, "documentation"},
 		"204":                  {reaction{status: 204}, provider.CodeUnavailable, false, "documentation"},

@@ -252,7 +252,7 @@ func TestAnswers(t *testing.T) {
 		"no doubt about a 429":        {429, html, raw, nil, provider.CodeRateLimited, false, "fewer requests"},
 		"conflict":                    {409, nil, `{}`, nil, provider.CodeInvalid, true, "something else in its place"},
 		"server error":                {500, nil, `{"error":{"code":"oops"}}`, nil, provider.CodeUnavailable, true, "(oops)"},
-		"a page":                      {200, html, "<html>" + raw, nil, provider.CodeUnavailable, true, "not with JSON"},
+		"a page":                      {200, html, "<html>" + raw, nil, provider.CodeUnavailable, true, "web page (status 200)"},
 		"no id":                       {201, nil, `{"token":"CANARY"}`, nil, provider.CodeUnknown, true, "spec.rest.credential.id"},
 		"an empty id":                 {201, nil, `{"id":"","token":"CANARY"}`, nil, provider.CodeUnknown, true, "spec.rest.credential.id gives nothing"},
 		"no secret":                   {201, nil, `{"id":1}`, nil, provider.CodeUnknown, true, "spec.rest.mint.secret[token]"},
