@@ -103,20 +103,25 @@ func TestClusterIsReadOnlyForCandidates(t *testing.T) {
 	}
 }
 
+// TestSweepConfirms: what is revoked between the list and the look at it is no orphan,
+// also where the provider goes on showing it.
 func TestSweepConfirms(t *testing.T) {
-	w := newWorld(t, Report)
-	old := w.mint(w.cluster, "t", 1)
-	w.clock.at += grace
-	w.backend.OnCall = func(ctx context.Context, call fake.Call) fake.Fault {
-		if call.Verb == fake.List && call.Phase == fake.After { // it was revoked and left the ledger meanwhile
-			if err := w.provider.Revoke(ctx, provider.Ref{Name: old}); err != nil {
-				t.Error(err)
+	for _, keeps := range []bool{false, true} {
+		w := newWorld(t, Report)
+		w.backend.KeepsEnded = keeps
+		old := w.mint(w.cluster, "t", 1)
+		w.clock.at += grace
+		w.backend.OnCall = func(ctx context.Context, call fake.Call) fake.Fault {
+			if call.Verb == fake.List && call.Phase == fake.After {
+				if err := w.provider.Revoke(ctx, provider.Ref{Name: old}); err != nil {
+					t.Error(err)
+				}
 			}
+			return fake.Fault{}
 		}
-		return fake.Fault{}
+		w.sweep(New(w.options))
+		w.found()
 	}
-	w.sweep(New(w.options))
-	w.found()
 }
 
 func TestSweepRevokes(t *testing.T) {

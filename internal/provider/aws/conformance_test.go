@@ -77,3 +77,15 @@ var (
 	userOfTest = types.User{CreateDate: aws.Time(start)}
 	keyOfTest  = types.AccessKey{AccessKeyId: aws.String("AKID"), SecretAccessKey: aws.String("secret")}
 )
+
+// TestUnknownStatusIsLive: nothing says that such a key gives no access.
+func TestUnknownStatusIsLive(t *testing.T) {
+	for status, want := range map[types.StatusType]provider.State{
+		types.StatusTypeActive: provider.Live, types.StatusTypeInactive: provider.Disabled, types.StatusTypeExpired: provider.Disabled,
+		"": provider.Live, "Suspended": provider.Live,
+	} {
+		if got := stateOf(status); got != want {
+			t.Errorf("%q is %s, want %s", status, got, want)
+		}
+	}
+}

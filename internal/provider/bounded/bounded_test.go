@@ -463,3 +463,34 @@ func TestNumberOfCredentialsIsBounded(t *testing.T) {
 		}
 	}
 }
+
+// TestEndedIsLeftOut of lists and counts, however much of it a provider shows, and not
+// of what Find returns. A state that was not told is an error.
+func TestEndedIsLeftOut(t *testing.T) {
+	o := &odd{}
+	for range 25_000 {
+		o.found = append(o.found, provider.Credential{Name: "at1-name", ID: "AKIA1", State: provider.Ended})
+	}
+	o.found = append(o.found, provider.Credential{Name: "at1-name", ID: "AKIA2", State: provider.Disabled})
+	client := bounded.Client(o, bounded.Options{})
+	var listed []provider.Credential
+	for c, err := range client.List(t.Context(), provider.Owner{Token: "training"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		listed = append(listed, c)
+	}
+	occupied, err := client.(provider.Counter).Occupied(t.Context())
+	if err != nil || len(listed) != 1 || len(occupied) != 1 || listed[0].ID != "AKIA2" || occupied[0].ID != "AKIA2" {
+		t.Errorf("listed %+v, occupied %+v, error %v", listed, occupied, err)
+	}
+	o.found = o.found[24_999:]
+	found, err := client.Find(t.Context(), provider.Ref{Name: "at1-name"})
+	if err != nil || len(found) != 2 || found[0].State != provider.Ended {
+		t.Errorf("found %+v, %v", found, err)
+	}
+	o.found[0].State = "Revoked"
+	if found, err := client.Find(t.Context(), provider.Ref{Name: "at1-name"}); !provider.InDoubt(err) {
+		t.Errorf("a state that there is not: %+v, %v", found, err)
+	}
+}

@@ -527,3 +527,33 @@ func TestDataPlane(t *testing.T) {
 		t.Errorf("%v is not in doubt", err)
 	}
 }
+
+// TestStatesOfAVendor: live: false is the end, unless disabled says that the credential
+// can come back.
+func TestStatesOfAVendor(t *testing.T) {
+	shown := map[string]map[string]provider.State{ // by live and disabled, then by the vendor's word
+		"|":                                      {"on": provider.Live, "off": provider.Live, "over": provider.Live},
+		`item.name != ""|`:                       {"on": provider.Live, "off": provider.Live, "over": provider.Live},
+		`item.word == "on"|`:                     {"on": provider.Live, "off": provider.Ended, "over": provider.Ended},
+		`|item.word == "off"`:                    {"on": provider.Live, "off": provider.Disabled, "over": provider.Live},
+		`item.word == "on"|item.word == "off"`:   {"on": provider.Live, "off": provider.Disabled, "over": provider.Ended},
+		`item.word != "over"|item.word == "off"`: {"on": provider.Live, "off": provider.Disabled, "over": provider.Ended},
+	}
+	for expressions, states := range shown {
+		for word, want := range states {
+			name := mintRequest(t, provider.Grant{}).Name
+			server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = fmt.Fprintf(w, `[{"id":1,"name":%q,"word":%q}]`, name, word) // the client may be gone
+			}))
+			s := sample(t, "rest-gitea.yaml", server.URL)
+			s.Account, s.List.Next, s.List.Query = nil, "", nil
+			s.Credential.Live, s.Credential.Disabled, _ = strings.Cut(expressions, "|")
+			client, _ := connect(t, config(server, s, map[string]string{"username": "bot", "password": "CANARY-password"}))
+			found, err := client.Find(t.Context(), provider.Ref{Name: name})
+			if err != nil || len(found) != 1 || found[0].State != want {
+				t.Errorf("%s, %s: found %+v, %v, want %s", expressions, word, found, err, want)
+			}
+		}
+	}
+}
