@@ -80,14 +80,22 @@ func testSecretsAgree(t *testing.T, c client.Client) {
 			nil,
 		},
 		"a key of spec.secret.annotations": {
-			func(n string) *unstructured.Unstructured { return token(fields{"spec.secret.annotations": fields{n: "x"}}) },
-			func(n string) *unstructured.Unstructured { return secret(fields{"metadata.annotations": fields{n: "x"}}) },
+			func(n string) *unstructured.Unstructured {
+				return token(fields{"spec.secret.annotations": fields{n: "x"}})
+			},
+			func(n string) *unstructured.Unstructured {
+				return secret(fields{"metadata.annotations": fields{n: "x"}})
+			},
 			// The API server takes the Kelvin sign for a k, as its lower case is one.
 			func(n string) bool { return strings.Contains(n, "\u212a") },
 		},
 		"a value of spec.secret.annotations": {
-			func(n string) *unstructured.Unstructured { return token(fields{"spec.secret.annotations": fields{"x": n}}) },
-			func(n string) *unstructured.Unstructured { return secret(fields{"metadata.annotations": fields{"x": n}}) },
+			func(n string) *unstructured.Unstructured {
+				return token(fields{"spec.secret.annotations": fields{"x": n}})
+			},
+			func(n string) *unstructured.Unstructured {
+				return secret(fields{"metadata.annotations": fields{"x": n}})
+			},
 			nil,
 		},
 		"a key of spec.rest.connection": {

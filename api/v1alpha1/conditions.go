@@ -79,6 +79,7 @@ const (
 	ReasonActionRequired         = "ActionRequired"
 	ReasonHandoverRefused        = "HandoverRefused"
 	ReasonUnreadableValue        = "UnreadableValue"
+	ReasonRevocationFailed       = "RevocationFailed"
 )
 
 // Reasons of the condition ActionRequired: what a person has to do.
@@ -141,6 +142,7 @@ var ReasonHelp = map[string]string{
 	ReasonActionRequired:         "A person has to do something at the provider. The message says what, with the values to fill in.",
 	ReasonHandoverRefused:        "The credential that was handed over cannot be used. The message says why; hand over another one.",
 	ReasonUnreadableValue:        "The spec holds a value that cannot be read; it was stored before the API server checked it. Nothing is issued. Write it as the message says, or delete the ApiToken.",
+	ReasonRevocationFailed:       "A credential that should be gone could not be revoked, so it may still be live. The message says why; it is tried again.",
 	ReasonCreateCredential:       "A credential has to be made at the provider and handed over. The message has the values to fill in.",
 	ReasonEditCredential:         "A credential has to be edited at the provider. The message says what, and how to say that it is done.",
 	ReasonDeleteCredential:       "A credential that is no longer needed has to be deleted at the provider. The operator sees when it is.",

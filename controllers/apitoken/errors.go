@@ -38,7 +38,7 @@ func publishFailed(err error) error {
 	}
 	refused := apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
 		apierrors.IsRequestEntityTooLargeError(err)
-	return &stopError{reason: "the Secret could not be written: " + reasonOf(err), refused: refused, err: err}
+	return &stopError{reason: "the Secret could not be written: " + reasonOf(err) + refusedField(err), refused: refused, err: err}
 }
 
 // safe keeps the text of an API server's answer out of conditions and logs.

@@ -52,7 +52,7 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err e
 			log.FromContext(ctx).Info("nothing is issued", "reason", next.Reason, "message", next.Message)
 		}
 	} else {
-		next = verdict(p, err)
+		next = revocationFailed(p, d, verdict(p, err), err)
 		log.FromContext(ctx).Info("not done", "rule", d.Rule, "reason", next.Reason, "message", next.Message)
 	}
 	if err := r.save(ctx, p, next, err); err != nil {
@@ -195,6 +195,7 @@ func (c conditions) withCause(next plan.Decision) string {
 
 // summary sets Ready, Reconciling and Stalled.
 func (c conditions) summary(ready plan.Readiness, next plan.Decision) {
+	next = c.stillNotRevoked(next)
 	next.Message = c.withCause(next)
 	if was := meta.FindStatusCondition(c.p.token.Status.Conditions, v1alpha1.ConditionStalled); was != nil &&
 		was.Reason == v1alpha1.ReasonAccountBlocked && next.Reason == v1alpha1.ReasonBackoff {
