@@ -1,0 +1,97 @@
+package apitoken_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// refuseToRevoke makes the provider refuse every revocation.
+func (w *world) refuseToRevoke() {
+	w.Helper()
+	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
+		if call.Verb == fake.Revoke && call.Phase == fake.Before {
+			return fake.Fault{Kind: fake.Reject, Code: provider.CodePermissionDenied}
+		}
+		return fake.Fault{}
+	})
+}
+
+// events counts the events of a reason.
+func (w *world) events(reason string) int {
+	w.Helper()
+	var events eventsv1.EventList
+	w.ok(w.List(w.ctx, &events, client.InNamespace(w.ns)))
+	n := 0
+	for i := range events.Items {
+		if events.Items[i].Reason == reason {
+			n++
+		}
+	}
+	return n
+}
+
+// TestRevocationThatFailsIsShown: on the ApiToken, whose Secret is as good as before,
+// with one event however often it is tried.
+func TestRevocationThatFailsIsShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	w.replaced("training", first)
+	w.refuseToRevoke()
+	w.advance(2*time.Hour, "training") // the overlap is over
+	w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonRevocationFailed, "could not be revoked", "rejected the request")
+	w.ready("training")
+	w.emits(v1alpha1.ReasonRevocationFailed, "could not be revoked")
+	for range 3 {
+		w.poke("training")
+		w.advance(time.Hour, "training")
+		w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonRevocationFailed, "could not be revoked")
+	}
+	if n := w.events(v1alpha1.ReasonRevocationFailed); n != 1 {
+		t.Errorf("%d events, want 1", n)
+	}
+
+	w.delete("training")
+	token := w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonDeleting, "could not be revoked")
+	if token.Status.RotatesAt != nil {
+		t.Errorf("an ApiToken that is being deleted is rotated at %s", token.Status.RotatesAt)
+	}
+	w.hook(nil)
+	w.advance(time.Hour, "training")
+	w.gone("training")
+	w.onlyLive()
+}
+
+// TestRefusedSecretNamesItsField: an immutable Secret says that it is, and that deleting
+// it helps.
+func TestRefusedSecretNamesItsField(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.issued("training")
+	yes := true
+	w.editSecret("training", func(s *corev1.Secret) { s.Immutable = &yes })
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	w.until(func() string {
+		for _, c := range w.token("training").Status.Conditions {
+			if strings.Contains(c.Message, "Invalid: immutable: the Secret is immutable: delete it") {
+				return ""
+			}
+		}
+		return "no condition names the field"
+	})
+	w.ok(w.Delete(w.ctx, w.secret("training")))
+	w.advance(5*time.Minute, "training")
+	w.ready("training")
+	w.uses("training")
+}
