@@ -57,6 +57,9 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 	case plan.BeginRevoke:
 		ledger.Retire(&p.token.Status, p.obs.Now, a.Names...)
 	case plan.Retire:
+		if a.Expired {
+			p.event(eventExpired, "Expire", "the time is up: credential %s is revoked%s", a.Name, ofSecretAtEnd(p))
+		}
 		ledger.Retire(&p.token.Status, p.obs.Now, a.Name)
 	case plan.Revoke:
 		return r.revoke(ctx, p, a.Names)
@@ -234,18 +237,43 @@ func (r *Reconciler) tryPublish(ctx context.Context, p *pass) error {
 	return nil
 }
 
+// deleteSecret deletes the Secret at the end of access. Whatever comes of it, the
+// credential is revoked next.
 func (r *Reconciler) deleteSecret(ctx context.Context, p *pass) error {
 	if err := r.secrets.Delete(ctx, p.target, p.seen); err != nil {
-		return superseded(err)
+		return deleteFailed(p, err)
 	}
-	p.event(eventExpired, "Expire", "the time is up: Secret %q is deleted and its credential revoked", p.token.SecretName())
-	r.tell(p) // no other pass deletes it again
 	seen, err := r.secrets.Read(ctx, p.target)
 	if err != nil {
 		return err
 	}
 	p.published(seen)
 	return nil
+}
+
+// deleteFailed says why a Secret is still there. A conflict is tried again at once.
+func deleteFailed(p *pass, err error) error {
+	if wrapped := superseded(err); errors.Is(wrapped, errSuperseded) {
+		return wrapped
+	}
+	return &stopError{err: err, reason: fmt.Sprintf(
+		"Secret %q could not be deleted (%s). Its credential is revoked all the same. Allow the deletion, or delete the Secret yourself",
+		p.token.SecretName(), reasonOf(err))}
+}
+
+// ofSecretAtEnd says what becomes of the Secret of a credential whose time is up.
+func ofSecretAtEnd(p *pass) string {
+	name := p.token.SecretName()
+	switch s := &p.seen.View; {
+	case !s.Exists:
+		return fmt.Sprintf(", and Secret %q is deleted", name)
+	case s.Foreign:
+		return ""
+	case s.Deleting:
+		return fmt.Sprintf(", and Secret %q is being deleted: finalizers keep it (%s)", name, s.HeldBy)
+	default:
+		return fmt.Sprintf(", and Secret %q could not be deleted", name)
+	}
 }
 
 func timeOf(t time.Time) *metav1.Time {

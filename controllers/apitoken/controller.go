@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"go.opentelemetry.io/otel/trace"
@@ -17,6 +18,7 @@ import (
 
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/fairqueue"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
@@ -88,6 +90,10 @@ type Reconciler struct {
 	refusals refusals
 	// contests time the writes of metadata that another client changes back.
 	contests contests
+	// failed are the rules whose action did not succeed.
+	failed failedRules
+	// queue wakes ApiTokens; nil until the controller has started.
+	queue atomic.Pointer[fairqueue.Queue]
 	// window counts what was reserved where a provider lists its newest only.
 	window window
 }
@@ -139,6 +145,7 @@ func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request, span trace
 	if err == nil {
 		err = r.apply(ctx, p, decision)
 	}
+	r.failed.note(p, decision, err)
 	if err != nil {
 		tracing.Note(span, "error.type", tracing.Class(err)) // report may turn it into a pause
 	}

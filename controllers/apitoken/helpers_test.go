@@ -42,6 +42,23 @@ func (w *world) emits(reason, part string) {
 	})
 }
 
+// told counts how often an event was emitted.
+func (w *world) told(reason string) int {
+	w.Helper()
+	var events eventsv1.EventList
+	w.ok(w.List(w.ctx, &events, client.InNamespace(w.ns)))
+	n := 0
+	for i := range events.Items {
+		if e := &events.Items[i]; e.Reason == reason {
+			n++
+			if e.Series != nil {
+				n += int(e.Series.Count)
+			}
+		}
+	}
+	return n
+}
+
 // minted are the names of the credentials that were minted.
 func (w *world) minted() []string {
 	var out []string

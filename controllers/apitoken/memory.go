@@ -1,6 +1,8 @@
 package apitoken
 
 import (
+	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -8,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/resourceversion"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
 )
 
 // sightings remember when this process first saw each ledger entry, by its own
@@ -89,4 +92,53 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.claims.forget(name)
 	r.absences.forget(name)
 	r.contests.forget(name)
+	r.failed.forget(name)
+}
+
+// failedRules remember which rules failed last, so that their actions hold up
+// nothing that does not rely on them (plan.Observation.Failed).
+type failedRules struct {
+	mu    sync.Mutex
+	rules map[types.NamespacedName]map[string]bool
+}
+
+// note records how the action of a decision ended. A repetition gives all that
+// failed in the meantime another turn, and a wait says that nothing is left to do.
+func (f *failedRules) note(p *pass, d plan.Decision, err error) {
+	if errors.Is(err, errInLine) {
+		return // it was not tried
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	key := nameOf(p.token)
+	before := f.rules[key]
+	after := map[string]bool{}
+	if _, waits := d.Action.(plan.Wait); !waits && !before[d.Rule] {
+		maps.Copy(after, before)
+	}
+	if err != nil {
+		after[d.Rule] = true
+	}
+	p.obs.Failed = after
+	switch {
+	case len(after) == 0:
+		delete(f.rules, key)
+	case f.rules == nil:
+		f.rules = map[types.NamespacedName]map[string]bool{key: after}
+	default:
+		f.rules[key] = after
+	}
+}
+
+// of returns the rules that failed last.
+func (f *failedRules) of(key types.NamespacedName) map[string]bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.rules[key] // no map is changed once it is here
+}
+
+func (f *failedRules) forget(key types.NamespacedName) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.rules, key)
 }

@@ -83,7 +83,7 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 	if p.ending, err = namespaceEnding(ctx, r.Client, token.Namespace); err != nil {
 		return nil, err
 	}
-	p.obs = plan.Observation{Now: r.Clock.Now(), Provider: r.providerView(p)}
+	p.obs = plan.Observation{Now: r.Clock.Now(), Provider: r.providerView(p), Failed: r.failed.of(name)}
 	if p.obs.Provider.Shared, err = r.shared(ctx, p); err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package apitoken_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -81,33 +82,47 @@ func TestPolicyRefusesUpdate(t *testing.T) {
 // forbidSecretUpdates puts an admission policy into effect, and returns what lifts it.
 func (w *world) forbidSecretUpdates() func() {
 	w.Helper()
-	policy := &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: w.ns}}
+	return w.forbidSecrets(admissionv1.Update, func(probe *corev1.Secret) error { return w.Update(w.ctx, probe, client.DryRunAll) })
+}
+
+// forbidSecretDeletes does the same for the deletion of Secrets.
+func (w *world) forbidSecretDeletes() func() {
+	w.Helper()
+	return w.forbidSecrets(admissionv1.Delete, func(probe *corev1.Secret) error { return w.Delete(w.ctx, probe, client.DryRunAll) })
+}
+
+// forbidSecrets forbids an operation on all Secrets of the world but the minter,
+// and waits with a try until that is in effect.
+func (w *world) forbidSecrets(op admissionv1.OperationType, try func(*corev1.Secret) error) func() {
+	w.Helper()
+	name := w.ns + "-" + strings.ToLower(string(op))
+	policy := &admissionv1.ValidatingAdmissionPolicy{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	fail := admissionv1.Fail
 	policy.Spec = admissionv1.ValidatingAdmissionPolicySpec{
 		FailurePolicy: &fail,
 		MatchConstraints: &admissionv1.MatchResources{
 			NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: w.ns}},
 			ResourceRules: []admissionv1.NamedRuleWithOperations{{RuleWithOperations: admissionv1.RuleWithOperations{
-				Operations: []admissionv1.OperationType{admissionv1.Update},
+				Operations: []admissionv1.OperationType{op},
 				Rule:       admissionv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"secrets"}},
 			}}},
 		},
-		Validations: []admissionv1.Validation{{Expression: `object.metadata.name == "minter"`, Message: "Secrets may not be changed here"}},
+		Validations: []admissionv1.Validation{{Expression: `oldObject.metadata.name == "minter"`, Message: "Secrets may not be changed here"}},
 	}
 	binding := &admissionv1.ValidatingAdmissionPolicyBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: w.ns},
+		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: admissionv1.ValidatingAdmissionPolicyBindingSpec{
-			PolicyName: w.ns, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
+			PolicyName: name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
 		},
 	}
 	w.ok(w.Create(w.ctx, policy))
 	w.ok(w.Create(w.ctx, binding))
-	probe := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "probe"}}
+	probe := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "probe-" + name}}
 	w.ok(w.Create(w.ctx, probe))
 	inEffect := func(want bool) {
 		w.Helper()
 		w.until(func() string {
-			if denied := w.Update(w.ctx, probe.DeepCopy(), client.DryRunAll) != nil; denied != want {
+			if denied := try(probe.DeepCopy()) != nil; denied != want {
 				return "the policy is not as it should be"
 			}
 			return ""

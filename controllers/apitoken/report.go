@@ -52,7 +52,7 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err e
 			log.FromContext(ctx).Info("nothing is issued", "reason", next.Reason, "message", next.Message)
 		}
 	} else {
-		next = revocationFailed(p, d, verdict(p, err), err)
+		next = afterFailure(p, d, err)
 		log.FromContext(ctx).Info("not done", "rule", d.Rule, "reason", next.Reason, "message", next.Message)
 	}
 	if err := r.save(ctx, p, next, err); err != nil {
@@ -73,8 +73,18 @@ func (p *pass) toldOfWaiting() bool {
 		(!p.obs.Token.Deleting || ready.Reason == v1alpha1.ReasonDeleting)
 }
 
+// afterFailure says how the ApiToken is left by an action that failed.
+func afterFailure(p *pass, d plan.Decision, err error) plan.Decision {
+	next := revocationFailed(p, d, verdict(p, err), err)
+	if _, ends := d.Action.(plan.DeleteSecret); ends {
+		next.State, next.Reason, next.Message = d.State, d.Reason, d.Message+". "+next.Message
+	}
+	return next
+}
+
 // result says when to look again: at the time the decision names, soon after
-// something that no event will report, and after an error with backoff.
+// something that no event will report, and after an error with backoff. No pause
+// after an error lasts longer than until the next hard end, overlap or expiry.
 func (r *Reconciler) result(p *pass, next plan.Decision, err error) (ctrl.Result, error) {
 	var task *personError
 	var turn *turnError
@@ -83,9 +93,11 @@ func (r *Reconciler) result(p *pass, next plan.Decision, err error) (ctrl.Result
 	}
 	if err != nil {
 		var e *provider.Error
+		due := untilDue(p)
 		if errors.As(err, &e) && e.RetryAfter > 0 {
-			return ctrl.Result{RequeueAfter: e.RetryAfter}, nil
+			return ctrl.Result{RequeueAfter: sooner(e.RetryAfter, due)}, nil
 		}
+		r.wakeIn(p, due)
 		return ctrl.Result{}, err
 	}
 	res := ctrl.Result{RequeueAfter: next.After}
@@ -96,6 +108,22 @@ func (r *Reconciler) result(p *pass, next plan.Decision, err error) (ctrl.Result
 		res.RequeueAfter = secretstore.CacheLag
 	}
 	return res, nil
+}
+
+// wakeIn has the ApiToken reconciled after a while, or earlier if the backoff is
+// shorter; 0: never.
+func (r *Reconciler) wakeIn(p *pass, due time.Duration) {
+	if q := r.queue.Load(); q != nil && due > 0 {
+		(*q).AddAfter(ctrl.Request{NamespacedName: nameOf(p.token)}, due)
+	}
+}
+
+// sooner is the smaller of a delay and another one, of which 0 means never.
+func sooner(a, b time.Duration) time.Duration {
+	if b > 0 {
+		return min(a, b)
+	}
+	return a
 }
 
 // save writes the status with the conditions that follow from what is known, if

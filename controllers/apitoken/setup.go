@@ -69,6 +69,7 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, queue fairqueue.Fa
 
 // turns wakes those whose turn at a provider has come.
 func (r *Reconciler) turns(_ context.Context, q fairqueue.Queue) error {
+	r.queue.Store(&q)
 	r.Places.OnTurn(func(who types.NamespacedName) { fairqueue.Wake(q, reconcile.Request{NamespacedName: who}) })
 	return nil
 }

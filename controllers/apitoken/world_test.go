@@ -559,7 +559,7 @@ func (w *world) judgeMint(ctx context.Context, call fake.Call) error {
 }
 
 // judgeRevoke: what the Secret of an ApiToken that stays names is never revoked. A
-// Secret that is being deleted does not count.
+// Secret that is being deleted does not count, nor does one whose time is up.
 func (w *world) judgeRevoke(ctx context.Context, call fake.Call) error {
 	var tokens v1alpha1.ApiTokenList
 	var secrets corev1.SecretList
@@ -570,7 +570,7 @@ func (w *world) judgeRevoke(ctx context.Context, call fake.Call) error {
 	for i := range tokens.Items {
 		t := &tokens.Items[i]
 		gap := t.Status.GapSince != nil && t.Spec.Rotation.Strategy == v1alpha1.RevokeFirst // it is accepted
-		deleting[t.Name] = !t.DeletionTimestamp.IsZero() || gap
+		deleting[t.Name] = !t.DeletionTimestamp.IsZero() || gap || w.timeIsUp(t, call.Name)
 	}
 	for i := range secrets.Items {
 		a := secrets.Items[i].Annotations
@@ -582,6 +582,18 @@ func (w *world) judgeRevoke(ctx context.Context, call fake.Call) error {
 		}
 	}
 	return nil
+}
+
+// timeIsUp reports whether a credential of an ApiToken must end, by the declaration
+// or by its own expiry.
+func (w *world) timeIsUp(t *v1alpha1.ApiToken, credential string) bool {
+	now := w.clock.Now()
+	if end, err := t.Spec.HardEnd(); err == nil && !end.IsZero() && !now.Before(end) {
+		return true
+	}
+	return slices.ContainsFunc(t.Status.Credentials, func(e v1alpha1.LedgerEntry) bool {
+		return e.Name == credential && e.ExpiresAt != nil && !now.Before(e.ExpiresAt.Time)
+	})
 }
 
 // checkCredentials holds at the end of every test: no name was minted twice, and

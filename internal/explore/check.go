@@ -74,12 +74,30 @@ func (w *world) theirs(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return w.retained[name] })
 }
 
-// checkSecret judges S2. A gap is accepted with RevokeFirst, and while an old
-// Secret is restored.
+// secretEnds notes that an operator tries to delete the Secret: the time of the
+// credential in it is up, and it is revoked whatever becomes of the Secret.
+func (w *world) secretEnds() {
+	if s := w.secret(); s != nil {
+		w.ended[s.Annotations[v1alpha1.AnnotationCredential]] = true
+	}
+}
+
+// timeIsUp reports whether spec.expiresAt has passed, or, while nothing may be issued,
+// the expiry of the credential that this story began with.
+func (w *world) timeIsUp(token *v1alpha1.ApiToken) bool {
+	if end, err := token.Spec.HardEnd(); err == nil && !end.IsZero() {
+		return !w.wall().Before(end)
+	}
+	enforced := w.driver.Caps.ExpiryEnforcedBy == provider.EnforcedByOperator
+	return enforced && token.Spec.Suspend && w.now > token.Spec.ExpiresIn.Duration+long
+}
+
+// checkSecret judges S2. A gap is accepted with RevokeFirst, while an old Secret is
+// restored, and from the attempt to delete the Secret when the time is up.
 func (w *world) checkSecret(token *v1alpha1.ApiToken) {
 	gap := token.Status.GapSince != nil && token.Spec.Rotation.Strategy == v1alpha1.RevokeFirst
 	if s := w.secret(); s != nil && token.DeletionTimestamp.IsZero() && !w.restored && !gap {
-		if name := s.Annotations[v1alpha1.AnnotationCredential]; !w.backend.Live(name) {
+		if name := s.Annotations[v1alpha1.AnnotationCredential]; !w.backend.Live(name) && !w.ended[name] {
 			w.violate("S2", "the Secret holds %s, which is not live", name)
 		}
 	}
@@ -108,8 +126,18 @@ func (w *world) settled() {
 		w.violate("convergence", "the ApiToken is deleted and does not go: %s", summary(token))
 		return
 	}
-	if !token.Spec.Suspend {
+	switch {
+	case w.timeIsUp(token):
+		w.settledEnded(token)
+	case !token.Spec.Suspend:
 		w.settledInUse(token)
+	}
+}
+
+// settledEnded judges the end of an ApiToken whose time is up.
+func (w *world) settledEnded(token *v1alpha1.ApiToken) {
+	if live := w.theirs(w.backend.LiveOf(owner)); len(live) > 0 || len(token.Status.Credentials) > 0 {
+		w.violate("convergence", "the time is up, and live are %v, ledger: %s", live, summary(token))
 	}
 }
 

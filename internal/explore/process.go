@@ -161,6 +161,9 @@ func (p *process) Before(_ context.Context, c apifake.Call) error {
 	if p.w.silent {
 		return nil
 	}
+	if c.Verb == apifake.VerbDelete && c.Kind == apifake.KindSecret {
+		p.w.secretEnds()
+	}
 	f := p.meet(true, pointOf(c))
 	if f == lost {
 		return unavailable(c)

@@ -54,6 +54,20 @@ func oneSlotLeft(d *fake.Driver, spec *v1alpha1.ApiTokenSpec) {
 	spec.Rotation.Strategy = v1alpha1.RevokeFirst
 }
 
+// endsInAMonth: spec.expiresAt is a hard end.
+func endsInAMonth(d *fake.Driver, spec *v1alpha1.ApiTokenSpec) {
+	operatorEnds(d, spec)
+	spec.ExpiresIn, spec.ExpiresAt = nil, v1alpha1.NewTimestamp(epoch.Add(month))
+}
+
+// operatorEnds: the provider ends no credential by itself.
+func operatorEnds(d *fake.Driver, spec *v1alpha1.ApiTokenSpec) {
+	d.Caps.ExpiryEnforcedBy = provider.EnforcedByOperator
+	spec.ExpiresIn = &metav1.Duration{Duration: month}
+}
+
+const month = 30 * 24 * time.Hour
+
 // How long a story waits for timers: until attempts are settled, or a moment.
 const (
 	long = 30 * time.Minute
@@ -79,6 +93,8 @@ func Scenarios() []Scenario {
 		{Name: "change scopes, rotate on request", patience: long, story: []func(*world){changeScopes, raiseGeneration}},
 		changeInPlace, oneSlot, crowded,
 		retainAndRecreate,
+		{Name: "rotate on request, reach the hard end", patience: soon, prepare: endsInAMonth, story: []func(*world){raiseGeneration, timeToEnd}},
+		{Name: "suspend, reach the expiry", patience: soon, prepare: operatorEnds, story: []func(*world){suspendToken, timeToEnd}},
 		{Name: "rotate, the namespace terminates", patience: soon, story: []func(*world){timeToRotate, terminateNamespace}},
 	}
 }
@@ -107,6 +123,18 @@ func timeToRotate(w *world) {
 	w.note("time passes until the rotation is due")
 	w.advance(max(0, t.Status.RotatesAt.Sub(w.wall())))
 	w.current.woken = true
+}
+
+// timeToEnd lets a month pass, after which every credential has ended.
+func timeToEnd(w *world) {
+	w.keepOld()
+	w.note("time passes until the end")
+	w.advance(max(0, month+long+time.Minute-w.now))
+	w.current.woken = true
+}
+
+func suspendToken(w *world) {
+	w.editToken("suspend", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
 }
 
 func deleteToken(w *world) {

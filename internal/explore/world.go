@@ -57,6 +57,9 @@ type world struct {
 	// ApiToken has left behind on purpose, until a ledger has them again.
 	ledger, retained map[string]bool
 	retains          bool
+	// ended are the credentials whose Secret an operator has tried to delete, because
+	// their time is up.
+	ended map[string]bool
 
 	now       time.Duration
 	skew      time.Duration
@@ -92,7 +95,7 @@ func (w *world) advance(d time.Duration) {
 func newWorld(s Scenario, v variant, c chooser) *world {
 	w := &world{
 		variant: v, choose: c, used: map[string]bool{}, story: slices.Clone(s.story), patience: s.patience,
-		ledger: map[string]bool{}, retained: map[string]bool{},
+		ledger: map[string]bool{}, retained: map[string]bool{}, ended: map[string]bool{},
 	}
 	w.server = apifake.NewServer(w.wall)
 	w.backend = fake.NewBackend(worldClock{w})

@@ -82,8 +82,12 @@ type (
 	TryPublish struct{}
 	// BeginRevoke moves settled attempts to Retiring, due now.
 	BeginRevoke struct{ Names []string }
-	// Retire moves the Active credential to Retiring, due now.
-	Retire struct{ Name string }
+	// Retire moves the Active credential to Retiring, due now. Expired: its access
+	// has ended, and an event says so.
+	Retire struct {
+		Name    string
+		Expired bool
+	}
 	// Revoke revokes credentials and drops those that are gone.
 	Revoke struct{ Names []string }
 	// SyncSecret brings parts of the Secret up to date, and records its version. With no

@@ -32,12 +32,12 @@ var endCases = map[string]nextCase{
 	"Secret deleted": {
 		reason: "Then the credential is revoked.",
 		given:  given(past, absent),
-		rule:   "end-active", action: plan.Retire{Name: "own-active"}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
+		rule:   "end-active", action: plan.Retire{Name: "own-active", Expired: true}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
 	},
 	"Secret of somebody else": {
 		reason: "Somebody else's Secret stays; our credential goes.",
 		given:  given(past, foreign),
-		rule:   "end-active", action: plan.Retire{Name: "own-active"}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
+		rule:   "end-active", action: plan.Retire{Name: "own-active", Expired: true}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
 	},
 	"credential retired": {
 		reason: "What is due is revoked.",
@@ -53,6 +53,23 @@ var endCases = map[string]nextCase{
 		reason: "The end is looked at before the overlap is over.",
 		given:  given(endsIn(time.Minute), beside(retiring("own-old", time.Hour))),
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Minute,
+	},
+	"Secret being deleted": {
+		reason: "It is deleted once: finalizers of others do not keep access alive.",
+		given:  given(past, beingDeleted),
+		rule:   "end-active", action: plan.Retire{Name: "own-active", Expired: true}, state: plan.Stalled, code: v1alpha1.ReasonExpired,
+		says: append([]string{`Secret "training" is being deleted`, "example.com/hold"}, endSays...),
+	},
+	"Secret being deleted, credential retired": {
+		reason: "Whoever still reads the Secret has had its time.",
+		given:  given(past, beingDeleted, entries(retiring("own-active", 0))),
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-active"}}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
+	},
+	"Secret being deleted, all gone": {
+		reason: "A second deletion would change nothing.",
+		given:  given(past, beingDeleted, entries()),
+		rule:   "ended", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonExpired, after: never,
+		says: append([]string{"example.com/hold"}, endSays...),
 	},
 	"attempt given up": {
 		reason: "Attempts are cleared up as ever: once settled.",
@@ -115,7 +132,7 @@ var expiryCases = map[string]nextCase{
 	"suspended, Secret gone": {
 		reason: "Then the credential is revoked.",
 		given:  given(runOut, suspend, absent),
-		rule:   "end-active", action: plan.Retire{Name: "own-active"}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
+		rule:   "end-active", action: plan.Retire{Name: "own-active", Expired: true}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
 	},
 	"suspended, all gone": {
 		reason: "The suspension is what is left to say.",
@@ -131,7 +148,7 @@ var expiryCases = map[string]nextCase{
 	"Secret of somebody else": {
 		reason: "Somebody else's Secret stays; our credential goes.",
 		given:  given(runOut, foreign),
-		rule:   "end-active", action: plan.Retire{Name: "own-active"}, state: plan.Stalled, code: v1alpha1.ReasonSecretNotOwned,
+		rule:   "end-active", action: plan.Retire{Name: "own-active", Expired: true}, state: plan.Stalled, code: v1alpha1.ReasonSecretNotOwned,
 		says: []string{"has expired", "spec.secret.name"},
 	},
 	"the provider ends it": {

@@ -64,7 +64,7 @@ var identifyCases = map[string]nextCase{
 	"after the hard end": {
 		reason: "It is about to be revoked by its name.",
 		given:  given(adopted, live, absent, hardEnd(-time.Minute)),
-		rule:   "end-active", action: plan.Retire{Name: "own-active"}, state: plan.Stalled, code: v1alpha1.ReasonExpired,
+		rule:   "end-active", action: plan.Retire{Name: "own-active", Expired: true}, state: plan.Stalled, code: v1alpha1.ReasonExpired,
 		says: []string{"spec.expiresAt", "raise"},
 	},
 }

@@ -15,6 +15,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
 )
 
 // maxReports of one broken invariant are shown; thousands say no more.
@@ -43,6 +44,7 @@ var invariants = []invariant{
 	{"losing admission stops nothing but what issues", 3, keepsGoing},
 	{"an ApiToken goes only when it is being deleted and nothing is left", 1, leaves},
 	{"a Secret is deleted only at the end of access, and only ours", 1, endsAccess},
+	{"a failed action holds up nothing but what relies on it", 3, holdsNothingUp},
 	{"a decision asks for no look twice, and looks end", 3, looks},
 	{"a wait ends before anything is due", 1, wakes},
 	{"somebody who has to act is told what to do", 1, tells},
@@ -86,8 +88,8 @@ func describe(o *plan.Observation) string {
 		s.Live, s.Trusted, s.Exists, s.Foreign, s.Intact, dressed(o), s.Credential)
 	fmt.Fprintf(&b, "token finalizer=%t deleting=%t policy=%s suspend=%t end=%v revision=%d budget=%+v retry=%+v refused=%t; ",
 		t.HasFinalizer, t.Deleting, t.Spec.DeletionPolicy, t.Spec.Suspend, t.Spec.ExpiresAt, t.Revision, t.Budget, t.Retry, t.PublishRefused)
-	fmt.Fprintf(&b, "provider found=%t deleting=%t ready=%t admitted=%t account=%q refusal=%v enforcer=%s; restored %+v",
-		p.Found, p.Deleting, p.Ready, p.Admitted, p.Account, p.Refusal, p.Capabilities.ExpiryEnforcedBy, o.Restored)
+	fmt.Fprintf(&b, "provider found=%t deleting=%t ready=%t admitted=%t account=%q refusal=%v enforcer=%s; restored %+v; secret deleting=%t; failed %v",
+		p.Found, p.Deleting, p.Ready, p.Admitted, p.Account, p.Refusal, p.Capabilities.ExpiryEnforcedBy, o.Restored, s.Deleting, o.Failed)
 	return b.String()
 }
 
@@ -305,8 +307,8 @@ func abandons(o *plan.Observation, d plan.Decision) string {
 		return ""
 	case find(o, a.Name).State != v1alpha1.StateMinting || !o.Secret.Live || names(o, a.Name) && o.Token.Owns(a.Name):
 		return "the entry is not Minting, or the Secret was not read or names it"
-	case a.Fence != (o.Secret.Exists && !o.Secret.Foreign):
-		return "an existing Secret of ours is fenced, and no other"
+	case a.Fence != (o.Secret.Exists && !o.Secret.Foreign && !find(o, a.Name).Settled):
+		return "an existing Secret of ours is fenced while the attempt is not settled, and no other"
 	}
 	return ""
 }
@@ -329,7 +331,7 @@ func revoked(o *plan.Observation, state v1alpha1.CredentialState, all []string) 
 	for _, name := range all {
 		e := find(o, name)
 		switch {
-		case names(o, name):
+		case names(o, name) && !released(o):
 			return name + " is in the Secret"
 		case !o.Token.Owns(name):
 			return name + " is not ours"
@@ -344,6 +346,23 @@ func revoked(o *plan.Observation, state v1alpha1.CredentialState, all []string) 
 		}
 	}
 	return ""
+}
+
+// released reports whether what the Secret holds may be revoked: access has ended,
+// and the Secret is being deleted, or its deletion was tried.
+func released(o *plan.Observation) bool {
+	ended := over(o) || lapsed(o)
+	return o.Secret.Deleting || ended && o.Failed["end-secret"]
+}
+
+// lapsed reports whether a credential is past an expiry that the operator enforces.
+func lapsed(o *plan.Observation) bool {
+	past := func(t time.Time) bool { return !t.IsZero() && !o.Now.Before(t) }
+	ended := past(o.Secret.Facts.ExpiresAt) || slices.ContainsFunc(o.Ledger, func(e plan.Entry) bool {
+		inUse := e.State == v1alpha1.StateActive || e.State == v1alpha1.StateRetiring
+		return inUse && e.ExpiresAt != nil && past(e.ExpiresAt.Time)
+	})
+	return ended && o.Provider.Capabilities.ExpiryEnforcedBy == provider.EnforcedByOperator
 }
 
 // calls reports whether an action calls the provider.
@@ -417,14 +436,32 @@ func endsAccess(o *plan.Observation, d plan.Decision) string {
 		return "the Secret was not read, or is not ours"
 	case deletes && lost(o) && o.Restored == nil:
 		return "only the Secret knows of its credential"
-	case retires && (!s.Live || s.Exists && !s.Foreign || find(o, retire.Name).State != v1alpha1.StateActive):
-		return "the Secret is still there, or the entry is not Active"
+	case deletes && s.Deleting:
+		return "the Secret is being deleted already"
+	case retires && (!s.Live || s.Exists && !s.Foreign && !released(o) || find(o, retire.Name).State != v1alpha1.StateActive):
+		return "the Secret is still there, and its deletion was not tried, or the entry is not Active"
 	}
-	lapsed := slices.ContainsFunc(o.Ledger, func(e plan.Entry) bool {
-		return e.State == v1alpha1.StateActive && e.ExpiresAt != nil && !o.Now.Before(e.ExpiresAt.Time)
-	})
-	if !over(o) && (!lapsed || o.Provider.Capabilities.ExpiryEnforcedBy != "Operator") {
+	if !over(o) && !lapsed(o) {
 		return "access has not ended"
+	}
+	return ""
+}
+
+// holdsNothingUp: after a failure, what takes access away is decided as if nothing
+// that issues or writes had been there to fail.
+func holdsNothingUp(o *plan.Observation, d plan.Decision) string {
+	if _, waits := d.Action.(plan.Wait); waits || o.Failed[d.Rule] {
+		return ""
+	}
+	after := copied(o)
+	failed(d.Rule)(&after)
+	again := plan.Next(after)
+	switch again.Action.(type) { //nolint:gochecksumtype // nothing else may come of a failure
+	case plan.DeleteSecret, plan.Retire, plan.BeginRevoke, plan.Revoke, plan.SyncSecret, plan.ReadSecret, plan.Identify:
+		return ""
+	}
+	if again.Rule != d.Rule && !o.Failed[again.Rule] {
+		return fmt.Sprintf("after it failed, rule %s decides on %T", again.Rule, again.Action)
 	}
 	return ""
 }

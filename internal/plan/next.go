@@ -4,70 +4,111 @@ package plan
 type rule struct {
 	name   string
 	decide func(*Observation) (Decision, bool)
+	order  order
 }
 
+// order says what a failed action means for the order of the rules.
+type order int
+
+const (
+	// strict: the rules behind it rely on it, so they wait until it succeeds.
+	strict order = iota
+	// lenient: when its action has failed, the free rules behind it come first.
+	lenient
+	// free: it is lenient, and relies on no rule before it.
+	free
+)
+
 // rules in their order: the first that decides wins. The last one always does.
+// A write that the API server refuses, or a call that a provider does not answer,
+// must not keep access alive that has to end: such a rule is lenient, and all that
+// takes access away is free.
 var rules = []rule{
 	// An ApiToken that is being deleted.
-	{"gone", gone},                      // somebody else's finalizer holds it: nothing of ours is left
-	{"retain", retain},                  // Retain lets it go at once, also while deleting
-	{"never-issued", neverIssued},       // nothing was ever reserved: no provider is needed to go
-	{"no-way-to-revoke", noWayToRevoke}, // the provider is missing, or another account
-	{"purge", purge},                    // revoke everything, wait until settled, list, go
+	{"gone", gone, strict},                      // somebody else's finalizer holds it: nothing of ours is left
+	{"retain", retain, strict},                  // Retain lets it go at once, also while deleting
+	{"never-issued", neverIssued, strict},       // nothing was ever reserved: no provider is needed to go
+	{"no-way-to-revoke", noWayToRevoke, strict}, // the provider is missing, or another account
+	{"purge", purge, strict},                    // revoke everything, wait until settled, list, go
 
 	// Before anything can exist at the provider.
-	{"finalizer", addFinalizer},
+	{"finalizer", addFinalizer, strict},
 
 	// An attempt that was read, not just written, is never minted.
-	{"read-secret", readSecret},       // what follows needs to know what the Secret holds
-	{"adopt", adopt},                  // the Secret holds the attempt's credential
-	{"abandon", abandon},              // it does not: fence, give up
-	{"find-restored", findRestored},   // a status was lost; is the Secret's credential alive?
-	{"adopt-restored", adoptRestored}, // it is
-	{"adopt-newer", adoptNewer},       // an older status was restored: the Secret's credential is newer
+	{"read-secret", readSecret, strict},       // what follows needs to know what the Secret holds
+	{"adopt", adopt, strict},                  // the Secret holds the attempt's credential
+	{"abandon", abandon, lenient},             // it does not: fence, give up
+	{"find-restored", findRestored, strict},   // a status was lost; is the Secret's credential alive?
+	{"adopt-restored", adoptRestored, strict}, // it is
+	{"adopt-newer", adoptNewer, free},         // an older status was restored: the Secret's credential is newer
 
 	// The hard end of spec.expiresAt.
-	{"end-secret", endSecret},
-	{"end-active", endActive},
+	{"end-secret", endSecret, free},
+	{"end-active", endActive, free},
 
 	// Make before break.
-	{"try-publish", tryPublish},   // after a refusal, a dry run comes first
-	{"republish", republish},      // a credential that a person made is not asked for again
-	{"confirm-edit", confirmEdit}, // a person edited the credential, as was asked
-	{"update", update},            // the provider can change the credential in place
-	{"count-slots", countSlots},   // few credentials fit the account: count before reserving
-	{"make-room", makeRoom},       // the oldest Retiring one goes first
-	{"give-up", giveUp},           // only where RevokeFirst accepts a gap
-	{"issue", issue},
+	{"try-publish", tryPublish, lenient},   // after a refusal, a dry run comes first
+	{"republish", republish, lenient},      // a credential that a person made is not asked for again
+	{"confirm-edit", confirmEdit, lenient}, // a person edited the credential, as was asked
+	{"update", update, lenient},            // the provider can change the credential in place
+	{"count-slots", countSlots, lenient},   // few credentials fit the account: count before reserving
+	{"make-room", makeRoom, lenient},       // the oldest Retiring one goes first
+	{"give-up", giveUp, lenient},           // only where RevokeFirst accepts a gap
+	{"issue", issue, lenient},
 
 	// What the Secret carries next to the credential.
-	{"sync-secret", syncSecret},
+	{"sync-secret", syncSecret, free},
 
 	// What is no longer needed.
-	{"begin-revoke", beginRevoke},
-	{"revoke", revoke},
+	{"begin-revoke", beginRevoke, free},
+	{"revoke", revoke, free},
 
 	// What the provider has to add to a credential that was adopted.
-	{"identify", identify},
+	{"identify", identify, free},
 
 	// Nothing to do, and why.
-	{"foreign-credential", foreignCredentialWait},
-	{"account-changed", accountChangedWait},
-	{"ended", ended},
-	{"blocked", blockedWait},
-	{"contested", contestedWait},
-	{"steady", steady},
+	{"foreign-credential", foreignCredentialWait, free},
+	{"account-changed", accountChangedWait, free},
+	{"ended", ended, free},
+	{"blocked", blockedWait, free},
+	{"contested", contestedWait, free},
+	{"steady", steady, free},
 }
 
 // Next decides what to do. It is total: every Observation has a Decision.
+//
+// A decision whose action has failed (Failed) waits while free rules behind it
+// have something to do, and is repeated when they have not.
 func Next(o Observation) Decision {
+	var failed *Decision
 	for _, r := range rules {
-		if d, ok := r.decide(&o); ok {
-			d.Rule = r.name
+		if failed != nil && r.order != free {
+			continue
+		}
+		d, ok := r.decide(&o)
+		if !ok {
+			continue
+		}
+		d.Rule = r.name
+		if _, waits := d.Action.(Wait); waits {
+			return orElseDecision(failed, d)
+		}
+		if r.order == strict || !o.Failed[r.name] {
 			return d
 		}
+		if failed == nil {
+			failed = &d
+		}
 	}
-	return Decision{Rule: "none", Action: Wait{}}
+	return orElseDecision(failed, Decision{Rule: "none", Action: Wait{}})
+}
+
+// orElseDecision is a decision to repeat, or the other one if there is none.
+func orElseDecision(again *Decision, other Decision) Decision {
+	if again != nil {
+		return *again
+	}
+	return other
 }
 
 // Rules returns the names of the rules in their order.

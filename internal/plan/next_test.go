@@ -88,6 +88,7 @@ var tables = map[string]map[string]nextCase{
 	"update":     updateCases,
 	"person":     personCases,
 	"identify":   identifyCases,
+	"failed":     failedCases,
 }
 
 func TestNext(t *testing.T) {

@@ -194,6 +194,11 @@ func contested(wait time.Duration) change {
 	}
 }
 
+// beingDeleted: it is being deleted, and another's finalizer keeps it.
+func beingDeleted(o *plan.Observation) {
+	o.Secret.Deleting, o.Secret.HeldBy = true, "example.com/hold"
+}
+
 // Changes of the ApiToken.
 
 // declared changes its spec.
@@ -294,6 +299,17 @@ func anHour(o *plan.Observation) { o.Provider.Capabilities.MaxLifetime = time.Ho
 // refusing: the driver cannot grant something that is declared.
 func refusing(r provider.Refusal) change {
 	return func(o *plan.Observation) { o.Provider.Refusal = &r }
+}
+
+// failed: the last action of a rule failed in this process.
+func failed(rule string) change {
+	return func(o *plan.Observation) {
+		before := o.Failed
+		o.Failed = map[string]bool{rule: true}
+		for r := range before {
+			o.Failed[r] = true
+		}
+	}
 }
 
 // all puts changes together.

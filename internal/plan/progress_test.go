@@ -60,7 +60,7 @@ func testItConverges(t *testing.T, account change) {
 func heal(o *plan.Observation) {
 	healthy := observe()
 	o.Provider, o.Token.Spec.Suspend = healthy.Provider, false
-	if o.Secret.Foreign {
+	if o.Secret.Foreign || o.Secret.Deleting {
 		absent(o)
 	}
 	o.Ledger = slices.DeleteFunc(o.Ledger, func(e plan.Entry) bool { return e.State == "Frozen" || !o.Token.Owns(e.Name) })
@@ -116,7 +116,7 @@ func settle(o plan.Observation) (end plan.Observation, trail []string, ok bool) 
 			continue
 		}
 		perform(&o, d.Action)
-		o.Secret.Live, o.Restored = false, nil
+		o.Secret.Live, o.Restored, o.Failed = false, nil, nil
 	}
 	return o, trail, false
 }

@@ -196,9 +196,9 @@ var resolveCases = map[string]nextCase{
 		rule:   "abandon", action: plan.Abandon{Name: "own-new", Fence: true}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"settled attempt, not in the Secret": {
-		reason: "Settling does not make an attempt mintable: it is given up in the same way.",
+		reason: "Settling does not make an attempt mintable; it can no longer be published, so it needs no fence.",
 		given:  given(live, beside(attempt("own-new", v1alpha1.StateMinting, 0))),
-		rule:   "abandon", action: plan.Abandon{Name: "own-new", Fence: true}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "abandon", action: plan.Abandon{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"give up while suspended, without a provider": {
 		reason: "Giving up needs neither permission to issue nor a provider.",
@@ -214,6 +214,11 @@ var resolveCases = map[string]nextCase{
 		reason: "One action at a time: the first goes first.",
 		given:  given(live, entries(attempt("own-1", v1alpha1.StateMinting, time.Minute), mint), absent),
 		rule:   "abandon", action: plan.Abandon{Name: "own-1"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"two attempts, one settled": {
+		reason: "The settled one needs no write of the Secret, which could be refused.",
+		given:  given(live, beside(mint, attempt("own-2", v1alpha1.StateMinting, 0))),
+		rule:   "abandon", action: plan.Abandon{Name: "own-2"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"attempt given up already": {
 		reason: "It was fenced when it was given up; doing so again at every look would write for nothing.",

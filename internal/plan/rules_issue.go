@@ -80,7 +80,7 @@ func (o *Observation) secretLost(e *Entry) (IssueReason, bool) {
 // blocked says why nothing may be reserved now.
 func (o *Observation) blocked() (Decision, bool) {
 	for _, check := range []func(*Observation) (Decision, bool){
-		namespaceEnding, unreadable, suspended, unknownState, foreignCredential, foreignSecret, secretDeleting,
+		namespaceEnding, unreadable, suspended, unknownState, foreignCredential, foreignSecret, secretDeleting, unresolved,
 		(*Observation).providerBlocked, accountBlocked, refused, shared, awaitsPerson, ledgerFull, windowFull,
 		slotsExhausted, backoff, budgetExhausted,
 	} {
@@ -150,6 +150,17 @@ func secretDeleting(o *Observation) (Decision, bool) {
 	return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonSecretDeleting, After: Recheck, Message: fmt.Sprintf(
 			"Secret %q is being deleted, and finalizers keep it (%s): a credential is issued when it is gone", o.Secret.Name, o.Secret.HeldBy)},
 		o.Secret.Exists && o.Secret.Deleting
+}
+
+// unresolved: an attempt that was read is not given up yet. Nothing is reserved
+// until then, and all else goes on.
+func unresolved(o *Observation) (Decision, bool) {
+	minting := o.in(v1alpha1.StateMinting)
+	if len(minting) == 0 {
+		return Decision{}, false
+	}
+	return Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonResolving, After: Recheck,
+		Message: unresolvedMessage(minting[0]) + ": nothing is issued until it is given up"}, true
 }
 
 func (o *Observation) providerBlocked() (Decision, bool) {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 
 	"apitoken.dev/operator/api/v1alpha1"
 )
@@ -46,14 +47,23 @@ func adopt(o *Observation) (Decision, bool) {
 		fmt.Sprintf("the Secret holds credential %s of an earlier attempt", e.Name)), true
 }
 
-// abandon: a Minting entry that was read is never minted.
+// abandon: a Minting entry that was read is never minted. A settled attempt can no
+// longer be published, so it needs no fence.
 func abandon(o *Observation) (Decision, bool) {
 	minting := o.in(v1alpha1.StateMinting)
 	if len(minting) == 0 || !o.Secret.Live {
 		return Decision{}, false
 	}
-	return progressing(Abandon{Name: minting[0].Name, Fence: o.Secret.Exists && !o.Secret.Foreign},
-		v1alpha1.ReasonResolving, fmt.Sprintf("attempt %s ended without a known result", minting[0].Name)), true
+	e := minting[0]
+	if i := slices.IndexFunc(minting, func(e *Entry) bool { return e.Settled }); i > 0 {
+		e = minting[i] // it needs no write that could be refused
+	}
+	return progressing(Abandon{Name: e.Name, Fence: o.Secret.Exists && !o.Secret.Foreign && !e.Settled},
+		v1alpha1.ReasonResolving, unresolvedMessage(e)), true
+}
+
+func unresolvedMessage(e *Entry) string {
+	return fmt.Sprintf("attempt %s ended without a known result", e.Name)
 }
 
 // restorable: the status was lost (nothing was ever reserved under it), and the

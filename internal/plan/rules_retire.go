@@ -32,9 +32,10 @@ func (o *Observation) revocable() []string {
 }
 
 // unpublished drops the name that the Secret holds: it is never revoked, except
-// in the gap that RevokeFirst accepts, and when the Secret is being deleted.
+// in the gap that RevokeFirst accepts, when the Secret is being deleted, and when
+// access is over: then its deletion was tried first (end-secret).
 func (o *Observation) unpublished(names []string) []string {
-	if o.active() == nil && !o.Token.GapSince.IsZero() {
+	if o.over() || o.active() == nil && !o.Token.GapSince.IsZero() {
 		return names
 	}
 	var out []string
@@ -46,6 +47,8 @@ func (o *Observation) unpublished(names []string) []string {
 	return out
 }
 
+// endSecret deletes the Secret first, so that it holds no revoked credential for
+// longer than necessary. A deletion that fails holds nothing up: it is lenient.
 func endSecret(o *Observation) (Decision, bool) {
 	if !o.over() || !o.Secret.Live || !o.Secret.Exists || o.Secret.Foreign || o.Secret.Deleting {
 		return Decision{}, false
@@ -61,7 +64,7 @@ func endActive(o *Observation) (Decision, bool) {
 	if !o.over() || e == nil || !o.Secret.Live {
 		return Decision{}, false
 	}
-	return o.ending(Retire{Name: e.Name}), true
+	return o.ending(Retire{Name: e.Name, Expired: true}), true
 }
 
 // ending is a step of taking access away at a hard end or an expiry. After an
@@ -84,8 +87,16 @@ func ended(o *Observation) (Decision, bool) {
 }
 
 func endedMessage(o *Observation) string {
-	return fmt.Sprintf("spec.expiresAt: %s has passed, so the credential is revoked and the Secret deleted: raise spec.expiresAt to get access again",
-		o.hardEnd().Format(time.RFC3339))
+	return fmt.Sprintf("spec.expiresAt: %s has passed, so the credential is revoked and the Secret deleted: raise spec.expiresAt to get access again%s",
+		o.hardEnd().Format(time.RFC3339), o.stillThere())
+}
+
+// stillThere says that the Secret outlives its credential because others hold it.
+func (o *Observation) stillThere() string {
+	if !o.Secret.Exists || o.Secret.Foreign || !o.Secret.Deleting {
+		return ""
+	}
+	return fmt.Sprintf(". Secret %q is being deleted, and finalizers keep it (%s)", o.Secret.Name, o.Secret.HeldBy)
 }
 
 func beginRevoke(o *Observation) (Decision, bool) {
@@ -156,8 +167,10 @@ func (o *Observation) nextLook() time.Duration {
 	for i := range o.Ledger {
 		next = soonest(next, o.entryDue(&o.Ledger[i]))
 	}
-	if end := o.hardEnd(); !end.IsZero() && !o.ended() {
-		next = soonest(next, o.until(end))
+	for _, end := range []time.Time{o.hardEnd(), o.expiryToEnforce()} {
+		if !end.IsZero() && o.Now.Before(end) && !o.ended() {
+			next = soonest(next, o.until(end))
+		}
 	}
 	if o.restorable() && o.Restored != nil {
 		next = soonest(next, o.Restored.AsksIn)

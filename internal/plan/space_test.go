@@ -95,7 +95,8 @@ func secrets() axis {
 		out = append(out, all(s, absent), all(s, foreign), all(s, foreign, holding("own-1")))
 		for _, name := range []string{"", "their-1", "own-x", "own-1", "own-2", "own-3"} {
 			out = append(out, all(s, holding(name)), all(s, current, holding(name)),
-				all(s, edited, holding(name)), all(s, current, outdated, otherBuckets, otherEndpoint, holding(name)))
+				all(s, edited, holding(name)), all(s, current, outdated, otherBuckets, otherEndpoint, holding(name)),
+				all(s, current, beingDeleted, holding(name)))
 		}
 	}
 	return out
@@ -138,6 +139,15 @@ var providers = []axis{
 	{none, operatorEnds},
 }
 
+// failures are what failed before: mostly nothing, else each rule in its turn.
+func failures(i int) change {
+	rules := plan.Rules()
+	if i%5 != 0 {
+		return none
+	}
+	return all(failed(rules[i/5%len(rules)]), failed(rules[i/7%len(rules)]))
+}
+
 // space calls visit with observations of the whole input space: every ledger
 // with every Secret, and every ApiToken at every provider, each of those with
 // another ledger and Secret; of each only every so many. It returns how many
@@ -147,13 +157,13 @@ func space(step int, visit func(name string, o plan.Observation)) int {
 	around := append(append([]axis{}, tokens...), providers...)
 	n := 0
 	for i := 0; i < size(things); i += step * thinning {
-		visit(fmt.Sprintf("thing %d", i), observe(pick(things, i)))
+		visit(fmt.Sprintf("thing %d", i), observe(pick(things, i), failures(i)))
 		n++
 	}
 	const stride = 7919 // a prime, so that all ledgers and Secrets have their turn
 	for i := 0; i < size(around); i += step * thinning {
 		thing := i * stride % size(things)
-		visit(fmt.Sprintf("thing %d, around %d", thing, i), observe(pick(things, thing), pick(around, i)))
+		visit(fmt.Sprintf("thing %d, around %d", thing, i), observe(pick(things, thing), pick(around, i), failures(i)))
 		n++
 	}
 	return n

@@ -44,6 +44,8 @@ type Observation struct {
 	Occupied *Occupied
 	// Handover is what a person hands over, for credentials that are made by hand.
 	Handover Handover
+	// Failed are the rules whose last action failed in this process.
+	Failed map[string]bool
 }
 
 // Token is the part of an ApiToken that decisions depend on, the ledger aside.
@@ -270,17 +272,43 @@ func (o *Observation) ended() bool {
 	return !end.IsZero() && !o.Now.Before(end)
 }
 
-// lapsed reports whether the Active credential has to be ended by the operator,
-// because it is past its expiry, its provider does not end it, and no other can
-// be issued in its place now.
+// lapsed reports whether the operator must end the credential in use, because it
+// is past its expiry, its provider does not end it, and no other can be issued in
+// its place now.
 func (o *Observation) lapsed() bool {
-	e := o.active()
-	if e == nil || o.Provider.Capabilities.ExpiryEnforcedBy != provider.EnforcedByOperator ||
-		e.ExpiresAt == nil || o.Now.Before(e.ExpiresAt.Time) {
+	end := o.expiryToEnforce()
+	if end.IsZero() || o.Now.Before(end) {
 		return false
 	}
 	_, blocked := o.blocked()
 	return blocked
+}
+
+// expiryToEnforce is when the operator has to end the credential in use, or the
+// retired or revoked one that a Secret still holds; zero: it does not have to.
+func (o *Observation) expiryToEnforce() time.Time {
+	if o.Provider.Capabilities.ExpiryEnforcedBy != provider.EnforcedByOperator {
+		return time.Time{}
+	}
+	s, e := &o.Secret, o.active()
+	if e == nil {
+		if e = o.entry(s.Credential); e == nil && o.wasIssued() {
+			return s.Facts.ExpiresAt
+		}
+		if e == nil || e.State != v1alpha1.StateRetiring || !o.holds(e.Name) {
+			return time.Time{}
+		}
+	}
+	if e.ExpiresAt == nil {
+		return time.Time{}
+	}
+	return e.ExpiresAt.Time
+}
+
+// wasIssued reports whether the Secret, ours, names a credential that the ledger had.
+func (o *Observation) wasIssued() bool {
+	s := &o.Secret
+	return s.Exists && !s.Foreign && s.Credential != "" && o.owns(s.Credential) && o.Token.Revision > 0 && s.Facts.Revision <= o.Token.Revision
 }
 
 // over reports whether access has to end now.

@@ -63,12 +63,8 @@ func (b *Backend) create(c *client, req provider.MintRequest, f Fault) (credenti
 		}
 	}
 	b.made++
-	ends := req.Grant.ExpiresAt
-	if c.driver.Ends != nil {
-		ends = c.driver.Ends(ends)
-	}
 	made := &credential{
-		Credential: provider.Credential{Name: req.Name, CreatedAt: b.now(), ExpiresAt: ends},
+		Credential: provider.Credential{Name: req.Name, CreatedAt: b.now(), ExpiresAt: c.driver.endOf(req.Grant)},
 		account:    c.account, owner: req.Owner, grant: req.Grant, secret: SecretOf(req.Name),
 		remains: f.Kind == Partial, hidden: f.Kind == Hide,
 	}

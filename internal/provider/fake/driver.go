@@ -42,6 +42,19 @@ type Driver struct {
 	At func(provider.Config) provider.Server
 }
 
+// endOf is when the provider ends a credential: as asked, or never if the operator
+// has to.
+func (d *Driver) endOf(asked provider.Grant) time.Time {
+	switch {
+	case d.Ends != nil:
+		return d.Ends(asked.ExpiresAt)
+	case d.Caps.ExpiryEnforcedBy == provider.EnforcedByOperator:
+		return time.Time{}
+	default:
+		return asked.ExpiresAt
+	}
+}
+
 // New returns a Driver that grants any scope and restriction, and ends credentials itself.
 func New(b *Backend) *Driver {
 	return &Driver{Backend: b, Caps: provider.Capabilities{

@@ -28,7 +28,7 @@ func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.Mint
 				continue
 			}
 			if f.Kind != Ignore {
-				m.grant, m.ExpiresAt = req.Grant, req.Grant.ExpiresAt
+				m.grant, m.ExpiresAt = req.Grant, c.driver.endOf(req.Grant)
 			}
 			out = b.show(m)
 			if !sameGrant(m.grant, req.Grant) {

@@ -1,0 +1,158 @@
+package apitoken_test
+
+import (
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/testutil"
+)
+
+var deletesSecret = testutil.Request{Verb: "delete", Resource: "secrets"}
+
+// endsIn declares a hard end.
+func (w *world) endsIn(in time.Duration) func(*v1alpha1.ApiToken) {
+	end := w.clock.Now().Add(in)
+	return func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(end) }
+}
+
+// TestRefusedDeletionDoesNotDelayTheHardEnd: admission keeps the Secret, and the
+// credential in it is revoked on time.
+func TestRefusedDeletionDoesNotDelayTheHardEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.issued("training", w.endsIn(time.Hour))
+	lift := w.forbidSecretDeletes()
+	w.advance(time.Hour, "training")
+	w.onlyLive()
+	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt", "could not be deleted (Invalid)", "delete the Secret yourself")
+	w.until(func() string {
+		if left := w.token("training").Status.Credentials; len(left) > 0 {
+			return "the ledger is not empty"
+		}
+		return ""
+	})
+	w.emits("Expired", `could not be deleted`)
+	w.look("training")
+	if n := w.told("Expired"); n != 1 {
+		t.Errorf("the event Expired was emitted %d times", n)
+	}
+	lift()
+	w.look("training")
+	w.until(func() string {
+		if w.secret("training") != nil {
+			return "the Secret is still there"
+		}
+		return ""
+	})
+	w.settle("training")
+	if n := w.told("Expired"); n != 1 {
+		t.Errorf("the event Expired was emitted %d times", n)
+	}
+}
+
+// TestRefusedDeletionDoesNotDelayAnExpiry: the same for an expiry that only the
+// operator enforces, while nothing can be issued.
+func TestRefusedDeletionDoesNotDelayAnExpiry(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.driver.Caps.ExpiryEnforcedBy = provider.EnforcedByOperator
+	w.createMinter()
+	w.createProvider()
+	w.start()
+	first := activeOf(w.issued("training")).Name
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
+	lift := w.forbidSecretDeletes()
+	w.advance(90*day, "training")
+	w.onlyLive()
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "has expired", "could not be deleted (Invalid)")
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = false })
+	if second := activeOf(w.replaced("training", first)); w.uses("training") != second.Name {
+		t.Error("the Secret does not hold the new credential")
+	}
+	lift()
+	if n := w.told("Expired"); n != 1 {
+		t.Errorf("the event Expired was emitted %d times", n)
+	}
+}
+
+// TestHardEndDeletesTheSecretOnce: finalizers of others keep the Secret, and no
+// second deletion and no second event follow.
+func TestHardEndDeletesTheSecretOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.issued("training", w.endsIn(time.Hour))
+	w.editSecret("training", func(s *corev1.Secret) { s.Finalizers = append(s.Finalizers, theirFinalizer) })
+	w.settle("training")
+	w.requests.Take()
+	w.advance(time.Hour, "training")
+	w.onlyLive()
+	w.stalls("training", v1alpha1.ReasonExpired, "is being deleted", theirFinalizer)
+	w.settle("training")
+	if n := w.requests.Take()[deletesSecret]; n != 1 {
+		t.Errorf("the Secret was deleted %d times", n)
+	}
+	if n := w.told("Expired"); n != 1 {
+		t.Errorf("the event Expired was emitted %d times", n)
+	}
+	w.letGo("training")
+}
+
+// unresolved makes a world with a credential in use, a previous one in its overlap,
+// and an attempt that a process left open. No operator runs in it.
+func unresolved(t *testing.T, edits ...func(*v1alpha1.ApiToken)) (w *world, previous, inUse, open string) {
+	t.Helper()
+	w = newEmptyWorld(t)
+	w.createMinter()
+	w.createProvider()
+	late := w.start(func(o *operator.Options) { o.Shutdown = 10 * time.Millisecond })
+	previous = activeOf(w.issued("training", edits...)).Name
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	inUse = activeOf(w.replaced("training", previous)).Name
+	w.settle("training")
+	minting, answer := w.holdMint()
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 2 })
+	<-minting
+	late.stop(w)
+	token := w.token("training")
+	attempt := inState(token, v1alpha1.StateMinting)
+	if attempt == nil {
+		t.Fatalf("ledger: %+v", token.Status.Credentials)
+	}
+	t.Cleanup(func() { close(answer) })
+	w.hook(nil)
+	return w, previous, inUse, attempt.Name
+}
+
+// TestRefusedFenceHoldsNothingUp: an attempt that cannot be fenced delays neither the
+// end of an overlap nor a hard end, and is given up without a fence once it is settled.
+func TestRefusedFenceHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	w, _, inUse, open := unresolved(t, func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(30 * day)) })
+	w.forbidSecretUpdates()
+	w.clock.Advance(2 * time.Hour) // the overlap is over, and nobody has seen the attempt yet
+	w.start()
+	w.onlyLive(inUse)
+	token := w.token("training")
+	if e := inState(token, v1alpha1.StateMinting); e == nil || e.Name != open {
+		t.Errorf("the attempt was given up without its fence: %+v", token.Status.Credentials)
+	}
+	w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonPublishRefused, "the Secret could not be written")
+	w.mints(3) // nothing is reserved next to it
+
+	w.clock.AdvanceTo(epoch.Add(30 * day))
+	w.poke("training")
+	w.onlyLive()
+	w.until(func() string {
+		if left := w.settle("training").Status.Credentials; len(left) > 0 {
+			w.clock.Advance(time.Minute)
+			return "the attempt is not cleared up"
+		}
+		return ""
+	})
+	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt")
+}
