@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -115,45 +114,6 @@ func (r *Reconciler) wrote(p *pass) {
 	p.saved = true
 	r.written.remember(p.token)
 	r.tell(p)
-}
-
-// release keeps Secret and credential, and lets the ApiToken go.
-func (r *Reconciler) release(ctx context.Context, p *pass) error {
-	seen, err := r.secrets.Read(ctx, p.target)
-	if err != nil {
-		return err
-	}
-	p.see(seen)
-	if v := seen.View; v.Exists && !v.Foreign {
-		if err := r.secrets.Release(ctx, p.target, seen); err != nil {
-			return superseded(err)
-		}
-	}
-	if err := r.dropKept(ctx, p); err != nil {
-		return err
-	}
-	p.event(eventRetained, "Release", "Secret %q and its credential are kept: deletionPolicy is Retain, and nothing revokes them now%s",
-		p.token.SecretName(), alsoRetained(p))
-	if err := r.removeFinalizer(ctx, p); err != nil {
-		return err
-	}
-	retained.WithLabelValues(p.facts.DriverType).Inc()
-	return nil
-}
-
-// alsoRetained names the credentials that stay live although the Secret does not
-// hold them: previous ones in their overlap, and attempts with an unknown outcome.
-func alsoRetained(p *pass) string {
-	var called []string
-	for i := range p.token.Status.Credentials {
-		if e := &p.token.Status.Credentials[i]; e.Name != p.seen.View.Credential {
-			called = append(called, plan.Called(e))
-		}
-	}
-	if len(called) == 0 {
-		return ""
-	}
-	return ". What the Secret does not hold stays live too, and you revoke it at the provider: " + strings.Join(called, ", ")
 }
 
 // adopt makes an attempt Active whose credential the Secret holds.

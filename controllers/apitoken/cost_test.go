@@ -78,7 +78,7 @@ func TestCosts(t *testing.T) {
 	calls := w.tokenCalls()
 	w.delete("training")
 	w.gone("training")
-	w.costs("deletion", testutil.Counts{patchToken: 1})
+	w.costs("deletion", testutil.Counts{statusUpdate: 1, patchToken: 1})
 	if diff := cmp.Diff(map[fake.Verb]int{fake.Revoke: 1, fake.List: 1}, minus(w.tokenCalls(), calls)); diff != "" {
 		t.Errorf("calls of the provider for a deletion (-want +got):\n%s", diff)
 	}

@@ -41,6 +41,8 @@ type Attempt struct {
 	conn   connections.Connection
 	minted provider.Minted
 	name   string
+	// recorded is the revision that the ledger had before this attempt.
+	recorded int64
 	// handed is what a person handed over, for a credential made by hand.
 	handed secretstore.Handed
 
@@ -131,6 +133,7 @@ func (a *Attempt) Prepare() error {
 	}
 	a.name = name.String()
 	reserved := a.began.UTC().Truncate(time.Second)
+	a.recorded = status.Revision
 	ledger.Reserve(status, ledger.Reservation{
 		Name: a.name, Revision: a.action.Revision, Account: a.conn.Account.ID, Reason: string(a.action.Reason),
 		At: reserved, ExpiresAt: plan.ExpiryFor(&t.Spec, reserved, p.facts.Capabilities.MaxLifetime),
@@ -187,7 +190,7 @@ func (a *Attempt) Mint(ctx context.Context) error {
 // charged, because the next one is tried at once.
 func (a *Attempt) withdraw() {
 	status := &a.p.token.Status
-	ledger.Drop(status, a.name)
+	ledger.Reject(status, a.name, a.recorded)
 	if a.action.Charged && a.p.obs.Provider.Form == nil {
 		ledger.Refund(status, a.p.obs.Now)
 	}

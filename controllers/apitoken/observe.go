@@ -94,6 +94,11 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 	return p, nil
 }
 
+// settled reports whether no request of an attempt can take effect any more.
+func (p *pass) settled(name string) bool {
+	return slices.ContainsFunc(p.obs.Ledger, func(e plan.Entry) bool { return e.Name == name && e.Settled })
+}
+
 // refresh brings the Observation up to date with the token and the Secret at hand.
 func (r *Reconciler) refresh(p *pass) {
 	t := p.token

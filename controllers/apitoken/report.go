@@ -267,6 +267,10 @@ func (c conditions) issued(ready plan.Readiness) {
 		c.set(v1alpha1.ConditionIssued, true, v1alpha1.ReasonIssued, "the provider has issued credential "+plan.Called(&ready.Active.LedgerEntry))
 		return
 	}
+	if left := len(c.p.token.Status.Credentials); c.p.obs.Token.Deleting && left > 0 {
+		c.set(v1alpha1.ConditionIssued, false, v1alpha1.ReasonDeleting, fmt.Sprintf("no credential is in use, and not yet revoked are %d", left))
+		return
+	}
 	c.set(v1alpha1.ConditionIssued, false, v1alpha1.ReasonNotIssued, "no live credential")
 }
 
@@ -286,6 +290,8 @@ func (c conditions) published(ready plan.Readiness, failure error) {
 	switch {
 	case errors.As(failure, &stop) && stop.refused:
 		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonPublishRefused, stop.reason)
+	case c.p.obs.Token.Deleting && !ready.Published:
+		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonDeleting, fmt.Sprintf("Secret %q holds no credential that is in use", c.p.token.SecretName()))
 	case publishRefused(&c.p.token.Status) && plan.AwaitsWrite(&c.p.obs):
 	case ready.Published:
 		c.set(v1alpha1.ConditionPublished, true, v1alpha1.ReasonPublished, fmt.Sprintf("Secret %q holds it", c.p.token.SecretName()))

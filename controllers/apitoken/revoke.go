@@ -18,16 +18,20 @@ func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
 	if err != nil {
 		return err
 	}
+	if begun, err := r.beginPurge(ctx, p, conn); err != nil || begun {
+		return err // the write brings the next reconcile
+	}
 	var errs []error
+	var ended []string
 	for i := range p.token.Status.Credentials {
 		e := &p.token.Status.Credentials[i]
-		if e.Account != "" && e.Account != conn.Account.ID {
-			return errAccountChanged
+		err := r.endEntry(ctx, p, conn, e)
+		if errs = append(errs, err); err == nil && p.settled(e.Name) {
+			ended = append(ended, e.Name)
 		}
-		errs = append(errs, r.endEntry(ctx, p, conn, e))
 	}
 	if marked, err := withoutMarks(errs); err != nil || marked || !settled {
-		return err
+		return errors.Join(err, r.dropEnded(ctx, p, conn, ended))
 	}
 	if err := r.purgeListed(ctx, p, conn); err != nil {
 		return err
@@ -39,6 +43,40 @@ func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
 		return err
 	}
 	return r.removeFinalizer(ctx, p)
+}
+
+// beginPurge records that the revocation of every credential begins, before the
+// first call, and reports whether it had to: deletionPolicy may become Retain while the deletion waits, and what is
+// said of a credential then must be true whenever this process stops.
+func (r *Reconciler) beginPurge(ctx context.Context, p *pass, conn connections.Connection) (bool, error) {
+	var names []string
+	for i := range p.token.Status.Credentials {
+		e := &p.token.Status.Credentials[i]
+		if e.Account != "" && e.Account != conn.Account.ID {
+			return false, errAccountChanged
+		}
+		switch e.State {
+		case v1alpha1.StateMinting, v1alpha1.StateActive, v1alpha1.StateAbandoned:
+			names = append(names, e.Name)
+		case v1alpha1.StateRetiring: // it was recorded before
+		}
+	}
+	ledger.Retire(&p.token.Status, p.obs.Now, names...)
+	return len(names) > 0, nil
+}
+
+// dropEnded drops the credentials that are seen to be gone while the deletion waits
+// for others, so that the ledger says what was ended.
+func (r *Reconciler) dropEnded(ctx context.Context, p *pass, conn connections.Connection, names []string) error {
+	var errs []error
+	for _, name := range names {
+		gone, err := r.seenEnded(ctx, p, conn, p.entry(name))
+		if errs = append(errs, err); gone && err == nil {
+			ledger.Drop(&p.token.Status, name)
+			p.event(eventRevoked, "Revoke", "credential %s is revoked, and the provider shows it no longer, or as ended", name)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // purgeListed revokes what the provider still lists of this owner, which has to be
@@ -123,6 +161,12 @@ func (r *Reconciler) revokeEntry(ctx context.Context, p *pass, conn connections.
 	if err := r.endEntry(ctx, p, conn, e); err != nil {
 		return false, err
 	}
+	return r.seenEnded(ctx, p, conn, e)
+}
+
+// seenEnded is seenGone, and then the stored copy of a credential that a person made
+// is deleted: it proved the revocation.
+func (r *Reconciler) seenEnded(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, error) {
 	if gone, err := r.seenGone(ctx, p, conn, e); err != nil || !gone {
 		return false, err
 	}

@@ -209,6 +209,14 @@ func Drop(s *v1alpha1.ApiTokenStatus, name string) {
 	s.Credentials = slices.DeleteFunc(s.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.Name == name })
 }
 
+// Reject takes a reservation back, because the provider said that it made nothing.
+// Revision is what the ledger had before it: an ApiToken whose attempts were all
+// rejected counts as one that was never issued anything.
+func Reject(s *v1alpha1.ApiTokenStatus, name string, revision int64) {
+	Drop(s, name)
+	s.Revision = revision
+}
+
 // MarkGone notes that a credential that a person made was seen to be deleted.
 func MarkGone(s *v1alpha1.ApiTokenStatus, name string) {
 	if e := Entry(s, name); e != nil {

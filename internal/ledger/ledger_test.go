@@ -116,6 +116,10 @@ func changes() map[string]struct {
 		"retire": {status(active("a"), active("b")), func(s *v1alpha1.ApiTokenStatus) { ledger.Retire(s, now.Add(time.Millisecond), "a", "c") },
 			status(edited(active("a"), func(e *v1alpha1.LedgerEntry) { e.State, e.RetireAt = v1alpha1.StateRetiring, at(0) }), active("b"))},
 		"drop": {status(active("a"), minting("b")), func(s *v1alpha1.ApiTokenStatus) { ledger.Drop(s, "a") }, status(minting("b"))},
+		"reject": {
+			with(status(active("a"), minting("b")), func(s *v1alpha1.ApiTokenStatus) { s.Revision = 8 }),
+			func(s *v1alpha1.ApiTokenStatus) { ledger.Reject(s, "b", 7) },
+			with(status(active("a")), func(s *v1alpha1.ApiTokenStatus) { s.Revision = 7 })},
 		"mark as gone": {status(active("a")), func(s *v1alpha1.ApiTokenStatus) { ledger.MarkGone(s, "a") },
 			status(edited(active("a"), func(e *v1alpha1.LedgerEntry) { e.Gone = true }))},
 		"mark an update": {status(active("a")), func(s *v1alpha1.ApiTokenStatus) { ledger.MarkUpdate(s, "a", "f2") },

@@ -1,0 +1,130 @@
+package apitoken_test
+
+import (
+	"context"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+)
+
+// refusing lets every call of a verb for one credential end with a fault.
+func refusing(verb fake.Verb, name string, f fake.Fault) func(context.Context, fake.Call) fake.Fault {
+	return func(_ context.Context, call fake.Call) fake.Fault {
+		if call.Verb == verb && call.Name == name && call.Phase == fake.Before {
+			return f
+		}
+		return fake.Fault{}
+	}
+}
+
+func retainNow(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain }
+
+// waitingDeletion makes a world in which a deletion has revoked the credential in use,
+// and waits for the previous one, which cannot be revoked.
+func waitingDeletion(t *testing.T) (w *world, previous, inUse string) {
+	t.Helper()
+	w = newWorld(t)
+	previous = activeOf(w.issued("training")).Name
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	inUse = activeOf(w.replaced("training", previous)).Name
+	w.hook(refusing(fake.Revoke, previous, fake.Fault{Kind: fake.Reject, Code: provider.CodePermissionDenied}))
+	w.delete("training")
+	w.onlyLive(previous)
+	w.excused[previous] = true
+	return w, previous, inUse
+}
+
+// TestRetainAfterTheRevocation: a Secret whose credential was revoked is not kept, and
+// nothing says that it is.
+func TestRetainAfterTheRevocation(t *testing.T) {
+	t.Parallel()
+	w, previous, inUse := waitingDeletion(t)
+	w.until(func() string { // what was ended is recorded
+		left := w.token("training").Status.Credentials
+		if len(left) != 1 || left[0].Name != previous {
+			return "the ledger still has " + inUse
+		}
+		return ""
+	})
+	w.edit("training", retainNow)
+	w.gone("training")
+	w.emits("Retained", "was revoked before: the Secret is deleted")
+	w.emits("Retained", "stays live too, and you revoke it at the provider")
+	if w.secret("training") != nil {
+		t.Error("the Secret is kept with a revoked credential")
+	}
+}
+
+// TestRetainWhenTheRevocationHadBegun: the event says so, and the Secret is kept.
+func TestRetainWhenTheRevocationHadBegun(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	token := w.issued("training")
+	w.hook(refusing(fake.Revoke, activeOf(token).Name, fake.Fault{Kind: fake.InDoubt}))
+	w.delete("training")
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonDeleting, "revoke")
+	w.excused[activeOf(token).Name] = true
+	w.edit("training", retainNow)
+	w.gone("training")
+	w.emits("Retained", "had begun to revoke its credential "+activeOf(token).ID)
+	if s := w.secret("training"); s == nil || s.Annotations[v1alpha1.AnnotationRetained] != "true" {
+		t.Errorf("the Secret is not kept: %v", s)
+	}
+}
+
+// TestRetainWithoutASecret: nothing says that a Secret is kept that does not exist.
+func TestRetainWithoutASecret(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.declare("training", retainNow, func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended)
+	w.delete("training")
+	w.gone("training")
+	w.emits("Retained", "there is no Secret to keep")
+}
+
+// TestConditionsWhileDeleting: what is being revoked is neither issued nor published.
+func TestConditionsWhileDeleting(t *testing.T) {
+	t.Parallel()
+	w, _, _ := waitingDeletion(t)
+	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionIssued, v1alpha1.ConditionPublished} {
+		token := w.shows("training", kind, v1alpha1.ReasonDeleting)
+		if meta.IsStatusConditionTrue(token.Status.Conditions, kind) {
+			t.Errorf("%s is True", kind)
+		}
+	}
+	w.hook(nil)
+	w.gone("training")
+}
+
+// TestDeletionAfterARejectedAttempt: what the provider explicitly rejected was never
+// issued, so no minting credential is needed to go.
+func TestDeletionAfterARejectedAttempt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.hook(rejecting(fake.Mint, provider.CodeQuota))
+	w.declare("training")
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
+	token := w.settle("training")
+	if s := &token.Status; s.Revision != 0 || len(s.Credentials) > 0 {
+		t.Errorf("a rejected attempt leaves revision %d, ledger %+v", s.Revision, s.Credentials)
+	}
+	w.mints(1)
+	w.editSecret("minter", func(s *corev1.Secret) { s.Data[fake.TokenKey] = []byte("CANARY-dead") })
+	w.until(func() string {
+		var p v1alpha1.TokenProvider
+		w.read(storeName, &p)
+		if meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionReady) {
+			return "the provider is Ready"
+		}
+		return ""
+	})
+	w.delete("training")
+	w.gone("training")
+	w.onlyLive()
+}
