@@ -5,10 +5,12 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/testutil"
 )
 
@@ -100,6 +102,31 @@ func TestHardEndDeletesTheSecretOnce(t *testing.T) {
 		t.Errorf("the event Expired was emitted %d times", n)
 	}
 	w.letGo("training")
+}
+
+// TestALongPauseDelaysNoHardEnd: a provider that asks for an hour of rest when a
+// previous credential is revoked is asked again when the time is up.
+func TestALongPauseDelaysNoHardEnd(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training", w.endsIn(40*time.Minute), func(t *v1alpha1.ApiToken) {
+		t.Spec.Rotation.Before, t.Spec.Rotation.Overlap = &metav1.Duration{Duration: 20 * time.Minute}, &metav1.Duration{Duration: time.Minute}
+	})).Name
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	second := activeOf(w.replaced("training", first)).Name
+	w.settle("training")
+	w.backend.Script(fake.Revoke, fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Hour})
+	w.advance(10*time.Minute, "training")
+	w.until(func() string {
+		if w.log.Count(append(w.passed("training"), `requeueing after 30m0s"`)...) == 0 {
+			return "it does not wait for the hard end"
+		}
+		return ""
+	})
+	w.onlyLive(first, second)
+	w.advance(30*time.Minute, "training")
+	w.onlyLive() // although the pause is not over
+	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt")
 }
 
 // unresolved makes a world with a credential in use, a previous one in its overlap,

@@ -89,6 +89,12 @@ func (r *Reconciler) inLine(ctx context.Context, p *pass, d plan.Decision) (ctrl
 	return result, nil
 }
 
+// ended reports whether the hard end has passed.
+func (p *pass) ended() bool {
+	end, err := p.token.Spec.HardEnd()
+	return err == nil && !end.IsZero() && !p.obs.Now.Before(end)
+}
+
 // untilDue is how long until something is due that must not wait for a place: the
 // hard end, an overlap or the end of a credential. 0: nothing.
 func untilDue(p *pass) time.Duration {

@@ -94,6 +94,9 @@ func (r *Reconciler) result(p *pass, next plan.Decision, err error) (ctrl.Result
 	if err != nil {
 		var e *provider.Error
 		due := untilDue(p)
+		if p.ended() {
+			due = retryMost // what is revoked late is live late
+		}
 		if errors.As(err, &e) && e.RetryAfter > 0 {
 			return ctrl.Result{RequeueAfter: sooner(e.RetryAfter, due)}, nil
 		}

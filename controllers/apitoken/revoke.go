@@ -46,8 +46,9 @@ func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
 }
 
 // beginPurge records that the revocation of every credential begins, before the
-// first call, and reports whether it had to: deletionPolicy may become Retain while the deletion waits, and what is
-// said of a credential then must be true whenever this process stops.
+// first call, and reports whether it had to. deletionPolicy may become Retain while
+// the deletion waits, and what is said of a credential then must be true whenever
+// this process stops.
 func (r *Reconciler) beginPurge(ctx context.Context, p *pass, conn connections.Connection) (bool, error) {
 	var names []string
 	for i := range p.token.Status.Credentials {

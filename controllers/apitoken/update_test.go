@@ -132,3 +132,32 @@ func TestUpdateSuperseded(t *testing.T) {
 		t.Errorf("it gives %v", grant.Scopes)
 	}
 }
+
+// TestUpdateKeepsThePlannedExpiry: a provider that ends nothing by itself tells no
+// expiry when it changes a credential in place; the operator still rotates and ends it.
+func TestUpdateKeepsThePlannedExpiry(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.driver.Caps.Updates = []provider.Field{provider.FieldScopes, provider.FieldExpiry}
+	w.driver.Caps.ExpiryEnforcedBy = provider.EnforcedByOperator
+	w.createMinter()
+	w.createProvider()
+	w.start()
+	first := activeOf(w.issued("training")).Name
+	w.edit("training", readWrite)
+	token := w.ready("training")
+	if e := activeOf(token); e.Name != first || e.ExpiresAt == nil || !e.ExpiresAt.Time.Equal(epoch.Add(90*day)) {
+		t.Fatalf("after the update the credential is %+v", e)
+	}
+	if token.Status.RotatesAt == nil || token.Status.ExpiresAt == nil {
+		t.Errorf("it is never rotated: %+v", token.Status)
+	}
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresIn = &metav1.Duration{Duration: 100 * day} })
+	token = w.ready("training")
+	if e := activeOf(token); e.Name != first || !e.ExpiresAt.Time.Equal(epoch.Add(100*day)) {
+		t.Fatalf("after the second update the credential is %+v", e)
+	}
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
+	w.advance(100*day, "training")
+	w.onlyLive() // nothing else ends it
+}

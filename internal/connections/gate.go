@@ -107,8 +107,9 @@ type gate struct {
 	// driver is the type of the driver that connected last, for metrics and traces.
 	driver string
 	// shutUntil is when the pause that the provider asked for ends, by the monotonic
-	// clock; opensAt the same by the wall, to be shown.
+	// clock; opensAt the same by the wall, to be shown. shutSince is when it was asked for last.
 	shutUntil time.Duration
+	shutSince time.Duration
 	opensAt   time.Time
 	// limited and unanswered count such answers in a row.
 	limited, unanswered int
@@ -128,7 +129,7 @@ func (g *gate) follow(generation int64) {
 
 // enter returns when a call may be sent, or an error that says that it was not.
 func (g *gate) enter(ctx context.Context, op operation, by caller) error {
-	if err := g.pause(); err != nil {
+	if err := g.pause(op); err != nil {
 		return g.held(op, metrics.HoldPause, err)
 	}
 	waited, crowded, err := g.pace.wait(ctx, by.tenant, by.patience)
@@ -139,7 +140,7 @@ func (g *gate) enter(ctx context.Context, op operation, by caller) error {
 	if crowded > 0 {
 		return g.held(op, metrics.HoldCrowded, g.crowded(crowded, by.patience))
 	}
-	if err := g.pause(); err != nil { // an answer asked for it meanwhile
+	if err := g.pause(op); err != nil { // an answer asked for it meanwhile
 		return g.held(op, metrics.HoldPause, err)
 	}
 	metrics.Waited(g.driverType(), waited)
@@ -148,7 +149,7 @@ func (g *gate) enter(ctx context.Context, op operation, by caller) error {
 
 // blocked returns what a Mint would be refused with now, so that it is not reserved.
 func (g *gate) blocked(tenant string) error {
-	if err := g.pause(); err != nil {
+	if err := g.pause(opMint); err != nil {
 		return g.held(opMint, metrics.HoldPause, err)
 	}
 	patience := min(g.patience, g.mintWait)
@@ -158,11 +159,17 @@ func (g *gate) blocked(tenant string) error {
 	return nil
 }
 
-// pause returns an error while the provider wants no requests.
-func (g *gate) pause() error {
+// pause returns an error while the provider wants no requests. A pause of up to an
+// hour must not keep access alive that has to end: what revokes a credential and
+// confirms it waits for a minute of it.
+func (g *gate) pause(op operation) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	left := g.shutUntil - g.clock.Monotonic()
+	until := g.shutUntil
+	if op == opRevoke || op == opFind {
+		until = min(until, g.shutSince+mostPause)
+	}
+	left := until - g.clock.Monotonic()
 	if left <= 0 {
 		return nil
 	}
@@ -224,7 +231,11 @@ func (g *gate) shut(e *provider.Error) {
 		}
 		g.limited++
 	}
-	if until := g.clock.Monotonic() + pause; pause > 0 && until > g.shutUntil {
+	if pause <= 0 {
+		return
+	}
+	g.shutSince = g.clock.Monotonic()
+	if until := g.shutSince + pause; until > g.shutUntil {
 		// What is shown is in whole seconds, and not before the end.
 		g.shutUntil, g.opensAt = until, g.clock.Now().Add(pause+time.Second-1).Truncate(time.Second)
 	}

@@ -388,7 +388,7 @@ func TestLengthOfAPause(t *testing.T) {
 				}
 				b.gate.leave(t.Context(), opFind, e)
 			}
-			if err := b.gate.pause(); test.want > 0 {
+			if err := b.gate.pause(opMint); test.want > 0 {
 				b.held(err, test.want)
 			} else if err != nil {
 				t.Errorf("got %v", err)
@@ -402,11 +402,30 @@ func TestNewDeclarationEndsAPause(t *testing.T) {
 	b := newBench(t)
 	b.gate.leave(t.Context(), opFind, &provider.Error{Code: provider.CodeRateLimited, RetryAfter: time.Hour})
 	b.gate.follow(0)
-	b.held(b.gate.pause(), time.Hour)
+	b.held(b.gate.pause(opMint), time.Hour)
 	b.gate.follow(1)
-	if err := b.gate.pause(); err != nil {
+	if err := b.gate.pause(opMint); err != nil {
 		t.Error(err)
 	}
+}
+
+// A long pause keeps nothing alive that has to end: revoking waits for a minute of it.
+func TestRevokingWaitsForAMinuteOfAPause(t *testing.T) {
+	b := newBench(t)
+	limited := &provider.Error{Code: provider.CodeRateLimited, RetryAfter: time.Hour}
+	b.gate.leave(t.Context(), opRevoke, limited)
+	b.held(b.gate.pause(opRevoke), time.Minute)
+	b.clock.Advance(time.Minute)
+	for _, op := range []operation{opRevoke, opFind} {
+		if err := b.gate.pause(op); err != nil {
+			t.Errorf("%s is held back: %v", op, err)
+		}
+	}
+	b.held(b.gate.pause(opMint), 59*time.Minute)
+	limited.RetryAfter = 10 * time.Minute
+	b.gate.leave(t.Context(), opRevoke, limited) // it asks again
+	b.held(b.gate.pause(opRevoke), time.Minute)
+	b.held(b.gate.pause(opMint), 59*time.Minute)
 }
 
 func TestSuspicion(t *testing.T) {

@@ -96,7 +96,9 @@ func changes() map[string]struct {
 				e.State, e.Reason, e.ReservedAt, e.ByHand = v1alpha1.StateMinting, "Restored", nil, true
 			})), func(s *v1alpha1.ApiTokenStatus) { s.Revision = 9 })},
 		"adopt a newer one": {
-			status(), func(s *v1alpha1.ApiTokenStatus) { ledger.AdoptRetiring(s, "b", "Restored", false, now.Add(time.Hour), terms) },
+			status(), func(s *v1alpha1.ApiTokenStatus) {
+				ledger.AdoptRetiring(s, "b", "Restored", false, now.Add(time.Hour), terms)
+			},
 			with(status(edited(active("b"), func(e *v1alpha1.LedgerEntry) {
 				e.State, e.Reason, e.ReservedAt, e.Fixed, e.RetireAt = v1alpha1.StateRetiring, "Restored", nil, "", at(time.Hour)
 			})), func(s *v1alpha1.ApiTokenStatus) { s.Revision = 9 })},
