@@ -31,8 +31,8 @@ const (
 	// MintDeadline is how long after its reservation an attempt may start Mint or Publish.
 	MintDeadline = time.Minute
 	// RequestTimeout is how long after that a request of the attempt may still
-	// wait for its answer before this process gives it up.
-	RequestTimeout = 30 * time.Second
+	// wait for its answer before this process gives it up: 30 seconds.
+	RequestTimeout = plan.AttemptTime - MintDeadline
 	// PublishSettle is how long after it was given up a publish may still be
 	// carried out by the API server, whose own limit for a request is a minute
 	// (kube-apiserver --request-timeout).

@@ -304,10 +304,15 @@ func TestStopWithoutPatience(t *testing.T) {
 
 // holdMint keeps the first Mint waiting before its effect until the second channel is closed.
 func (w *world) holdMint() (minting <-chan struct{}, answer chan<- struct{}) {
+	return w.holdFirst(fake.Mint)
+}
+
+// holdFirst keeps the first call of a verb waiting in the same way.
+func (w *world) holdFirst(verb fake.Verb) (under <-chan struct{}, answer chan<- struct{}) {
 	began, end := make(chan struct{}), make(chan struct{})
 	var first atomic.Bool
 	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
-		if call.Verb == fake.Mint && call.Phase == fake.Before && first.CompareAndSwap(false, true) {
+		if call.Verb == verb && call.Phase == fake.Before && first.CompareAndSwap(false, true) {
 			close(began)
 			<-end
 		}

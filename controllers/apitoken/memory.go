@@ -4,7 +4,6 @@ import (
 	"errors"
 	"maps"
 	"sync"
-	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -12,34 +11,6 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
 )
-
-// sightings remember when this process first saw each ledger entry, by its own
-// monotonic clock. Another process's timestamps are never used to judge an entry.
-type sightings struct {
-	mu   sync.Mutex
-	seen map[types.NamespacedName]map[string]time.Duration
-}
-
-// see notes the entries that are new, forgets those that are gone, and returns
-// when each was first seen.
-func (s *sightings) see(key types.NamespacedName, entries []v1alpha1.LedgerEntry, now time.Duration) map[string]time.Duration {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	before := s.seen[key]
-	after := make(map[string]time.Duration, len(entries))
-	for i := range entries {
-		first, known := before[entries[i].Name]
-		if !known {
-			first = now
-		}
-		after[entries[i].Name] = first
-	}
-	if s.seen == nil {
-		s.seen = map[types.NamespacedName]map[string]time.Duration{}
-	}
-	s.seen[key] = after
-	return after
-}
 
 // written remembers the version that this process wrote last, so that a cache
 // that lags does not make it decide on what it has itself changed. It only saves
@@ -80,9 +51,7 @@ func (w *written) after(name types.NamespacedName, t *v1alpha1.ApiToken) bool {
 
 // forget drops what is remembered of an ApiToken that is gone.
 func (r *Reconciler) forget(name types.NamespacedName) {
-	r.sightings.mu.Lock()
-	delete(r.sightings.seen, name)
-	r.sightings.mu.Unlock()
+	r.sightings.forget(name)
 	r.written.mu.Lock()
 	delete(r.written.versions, name)
 	r.written.mu.Unlock()

@@ -113,9 +113,9 @@ func (a *Attempt) Reserve(ctx context.Context) error {
 	if err := a.Prepare(); err != nil {
 		return err
 	}
-	if err := a.r.save(ctx, a.p, plan.Decision{
-		State: stateOf(a.action.Reason), Reason: v1alpha1.ReasonIssuing, Message: "issuing credential " + a.name,
-	}, nil); err != nil {
+	reserved := a.p.entry(a.name)
+	a.r.sightings.begin(nameOf(a.p.token), reserved)
+	if err := a.r.save(ctx, a.p, plan.UnderWay(reserved), nil); err != nil {
 		a.p.token.Status = *a.p.base.DeepCopy()
 		return reserveFailed(err)
 	}
@@ -286,11 +286,4 @@ func reserveFailed(err error) error {
 		return superseded(err)
 	}
 	return &stopError{reason: "the reservation could not be written: " + reasonOf(err), err: err}
-}
-
-func stateOf(reason plan.IssueReason) plan.State {
-	if reason == plan.IssueScheduled {
-		return plan.Steady
-	}
-	return plan.Progressing
 }

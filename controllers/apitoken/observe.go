@@ -124,17 +124,21 @@ func (r *Reconciler) refresh(p *pass) {
 func (r *Reconciler) entries(p *pass) []plan.Entry {
 	now := r.Clock.Monotonic()
 	settle := MintDeadline + RequestTimeout + max(p.facts.Capabilities.Settle, PublishSettle)
-	first := r.sightings.see(client.ObjectKeyFromObject(p.token), p.token.Status.Credentials, now)
+	key := nameOf(p.token)
+	first := r.sightings.see(key, p.token.Status.Credentials, now)
 	out := make([]plan.Entry, 0, len(p.token.Status.Credentials))
 	for i := range p.token.Status.Credentials {
 		e := plan.Entry{LedgerEntry: p.token.Status.Credentials[i]}
-		answered := e.IssuedAt != nil || e.State == v1alpha1.StateActive
-		e.SettlesIn = max(0, first[e.Name]+settle-now)
-		if e.Settled = answered || e.SettlesIn == 0; e.Settled {
-			e.SettlesIn = 0
+		if seen, ok := first[sighted(&e.LedgerEntry)]; ok {
+			e.Ours, e.SeenFor = r.sightings.ours(key, &e.LedgerEntry), now-seen
 		}
-		e.ProvesIn = r.proofs.wait(nameOf(p.token), e.Name, now)
-		e.FindsIn = r.finds.wait(nameOf(p.token), e.Name, now)
+		answered := e.IssuedAt != nil || e.State == v1alpha1.StateActive
+		if !answered {
+			e.SettlesIn = max(0, settle-e.SeenFor)
+		}
+		e.Settled = e.SettlesIn == 0
+		e.ProvesIn = r.proofs.wait(key, e.Name, now)
+		e.FindsIn = r.finds.wait(key, e.Name, now)
 		out = append(out, e)
 	}
 	return out

@@ -49,6 +49,9 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, queue fairqueue.Fa
 	if err := mgr.Add(manager.RunnableFunc(r.Places.Run)); err != nil {
 		return fmt.Errorf("adding what passes on turns: %w", err)
 	}
+	if err := r.follow(mgr); err != nil {
+		return err
+	}
 	byProvider := handler.EnqueueRequestsFromMapFunc(r.ofProvider)
 	woken := builder.WithPredicates(providerWakes())
 	return ctrl.NewControllerManagedBy(mgr).Named("apitoken").

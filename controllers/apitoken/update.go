@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
@@ -28,15 +27,16 @@ func (r *Reconciler) update(ctx context.Context, p *pass) error {
 	}
 	began, monotonic := r.Clock.Now(), r.Clock.Monotonic()
 	ledger.MarkUpdate(&p.token.Status, e.Name, plan.Fingerprint(&p.token.Spec))
-	if err := r.save(ctx, p, plan.Decision{State: plan.Progressing, Reason: v1alpha1.ReasonUpdating,
-		Message: "changing credential " + plan.Called(e) + " at the provider"}, nil); err != nil {
+	if err := r.save(ctx, p, plan.UnderWay(e), nil); err != nil {
 		p.token.Status = *p.base.DeepCopy()
 		return reserveFailed(err)
 	}
+	r.sightings.begin(nameOf(p.token), e) // another process writes the same mark, so only one that was written is ours
 	if r.Clock.Now().Sub(began) >= MintDeadline || r.Clock.Monotonic()-monotonic >= MintDeadline {
 		return errTooLate
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), MintDeadline)
+	left := MintDeadline + RequestTimeout - (r.Clock.Monotonic() - monotonic) // others wait no longer
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
 	defer cancel()
 	req := r.mintRequest(p, e.Name)
 	if e.IssuedAt != nil {

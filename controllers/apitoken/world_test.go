@@ -138,6 +138,12 @@ type process struct {
 // start starts the operator, wired as the binary does it, and stops it with the test.
 func (w *world) start(edits ...func(*operator.Options)) *process {
 	w.Helper()
+	return w.startCounting(w.requests, edits...)
+}
+
+// startCounting is start with a count of this operator's requests.
+func (w *world) startCounting(requests *testutil.Requests, edits ...func(*operator.Options)) *process {
+	w.Helper()
 	drivers, err := registry.New(registry.Entry{
 		Driver:   w.driver,
 		Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil },
@@ -152,7 +158,7 @@ func (w *world) start(edits ...func(*operator.Options)) *process {
 		edit(&o)
 	}
 	cfg := rest.CopyConfig(env.Config)
-	cfg.Wrap(w.requests.Wrap)
+	cfg.Wrap(requests.Wrap)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.ctx))
 	mgr, err := operator.New(ctx, cfg, o)
 	w.ok(err)

@@ -154,9 +154,8 @@ func unordered(o *plan.Observation, d plan.Decision) string {
 }
 
 func sorted(action plan.Action) plan.Action {
-	if a, ok := action.(plan.Abandon); ok {
-		a.Name = ""
-		return a
+	if _, ok := action.(plan.Abandon); ok {
+		return plan.Abandon{} // the first of several is as good as any
 	}
 	if a, ok := action.(plan.Revoke); ok {
 		return plan.Revoke{Names: slices.Sorted(slices.Values(a.Names))}
@@ -224,6 +223,7 @@ func issues(o *plan.Observation, d plan.Decision) string {
 		"it is suspended":                           t.Spec.Suspend,
 		"access has ended":                          over(o),
 		"an attempt that was read is open":          count(o, v1alpha1.StateMinting) > 0,
+		"another process is at it":                  slices.ContainsFunc(o.Ledger, func(e plan.Entry) bool { return waits(o, e) }),
 		"an entry is in an unknown state":           known != len(o.Ledger),
 		"an entry is not ours":                      foreigners(o),
 		"the Secret was not read":                   !s.Live,
@@ -307,10 +307,27 @@ func abandons(o *plan.Observation, d plan.Decision) string {
 		return ""
 	case find(o, a.Name).State != v1alpha1.StateMinting || !o.Secret.Live || names(o, a.Name) && o.Token.Owns(a.Name):
 		return "the entry is not Minting, or the Secret was not read or names it"
-	case a.Fence != (o.Secret.Exists && !o.Secret.Foreign && !find(o, a.Name).Settled):
-		return "an existing Secret of ours is fenced while the attempt is not settled, and no other"
+	case waits(o, find(o, a.Name)):
+		return "another process may still be at it, and the workload can wait"
+	case a.Fence != (o.Secret.Exists && !o.Secret.Foreign && !find(o, a.Name).Settled && !publishable(find(o, a.Name))):
+		return "an existing Secret of ours is fenced while the attempt is not settled, and no other, but not against one that another process may still publish"
 	}
 	return ""
+}
+
+// publishable reports whether another process may still publish an attempt.
+func publishable(e plan.Entry) bool { return !e.Ours && e.SeenFor < plan.AttemptTime }
+
+// waits reports whether this process has to wait for an attempt, or a change in place,
+// of another one: the workload has access for five minutes more, as the Secret shows.
+func waits(o *plan.Observation, e plan.Entry) bool {
+	s := &o.Secret
+	spare := slices.ContainsFunc(o.Ledger, func(e plan.Entry) bool {
+		return e.State == v1alpha1.StateActive && names(o, e.Name) && s.Intact && !s.Deleting &&
+			(e.ExpiresAt == nil || !o.Now.Add(5*time.Minute).After(e.ExpiresAt.Time))
+	})
+	attempt := e.State == v1alpha1.StateMinting && (e.ReservedAt == nil || o.Now.Before(e.ReservedAt.Add(plan.AttemptTime)))
+	return spare && !o.Token.Deleting && !over(o) && publishable(e) && (attempt || e.State == v1alpha1.StateActive && e.Updating != "")
 }
 
 func revokes(o *plan.Observation, d plan.Decision) string {
@@ -541,6 +558,12 @@ func dueTimes(o *plan.Observation) []time.Time {
 		if !e.Settled {
 			out = append(out, o.Now.Add(e.SettlesIn))
 		}
+		if publishable(*e) {
+			out = append(out, o.Now.Add(plan.AttemptTime-e.SeenFor))
+		}
+		if e.ReservedAt != nil {
+			out = append(out, e.ReservedAt.Add(plan.AttemptTime))
+		}
 		if e.RetireAt != nil {
 			out = append(out, e.RetireAt.Time)
 		}
@@ -563,6 +586,7 @@ func after(o *plan.Observation, d time.Duration) plan.Observation {
 		e := &out.Ledger[i]
 		e.SettlesIn = max(0, e.SettlesIn-d)
 		e.Settled = e.Settled || e.SettlesIn == 0
+		e.SeenFor += d
 	}
 	return out
 }

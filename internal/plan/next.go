@@ -37,7 +37,7 @@ var rules = []rule{
 	// An attempt that was read, not just written, is never minted.
 	{"read-secret", readSecret, strict},       // what follows needs to know what the Secret holds
 	{"adopt", adopt, strict},                  // the Secret holds the attempt's credential
-	{"abandon", abandon, lenient},             // it does not: fence, give up
+	{"abandon", abandon, lenient},             // it does not, and no other process may still be at it: fence, give up
 	{"find-restored", findRestored, strict},   // a status was lost; is the Secret's credential alive?
 	{"adopt-restored", adoptRestored, strict}, // it is
 	{"adopt-newer", adoptNewer, free},         // an older status was restored: the Secret's credential is newer
@@ -67,6 +67,7 @@ var rules = []rule{
 	{"identify", identify, free},
 
 	// Nothing to do, and why.
+	{"attempt-under-way", attemptUnderWayWait, free},
 	{"foreign-credential", foreignCredentialWait, free},
 	{"account-changed", accountChangedWait, free},
 	{"ended", ended, free},

@@ -68,6 +68,7 @@ var tables = map[string]map[string]nextCase{
 	"never":      neverIssuedCases,
 	"look":       lookCases,
 	"resolve":    resolveCases,
+	"wait":       waitCases,
 	"restore":    restoreCases,
 	"issue":      issueCases,
 	"unissued":   nothingWantedCases,

@@ -89,9 +89,10 @@ func active(name string) plan.Entry {
 	}}
 }
 
-// attempt is a ledger entry that never became Active; settlesIn 0: it is settled.
+// attempt is a ledger entry that never became Active, of this process; settlesIn 0: it
+// is settled.
 func attempt(name string, state v1alpha1.CredentialState, settlesIn time.Duration) plan.Entry {
-	return plan.Entry{Settled: settlesIn == 0, SettlesIn: settlesIn, LedgerEntry: v1alpha1.LedgerEntry{
+	return plan.Entry{Ours: true, Settled: settlesIn == 0, SettlesIn: settlesIn, LedgerEntry: v1alpha1.LedgerEntry{
 		Name: name, State: state, Account: account, ReservedAt: at(reservedAt),
 		ExpiresAt: at(reservedAt.Add(plan.DefaultLifetime)), LifetimeSeconds: int64(plan.DefaultLifetime / time.Second), Fingerprint: fingerprint,
 	}}
@@ -120,6 +121,25 @@ func retiring(name string, in time.Duration) plan.Entry {
 		Name: name, State: v1alpha1.StateRetiring, Account: account, ID: "AKIA" + name,
 		IssuedAt: at(now.Add(-48 * time.Hour)), ExpiresAt: at(now.Add(80 * 24 * time.Hour)), RetireAt: at(now.Add(in)),
 	}}
+}
+
+// anothers is an attempt, or a change in place, of another process, which this one has
+// seen for a while.
+func anothers(e plan.Entry, seenFor time.Duration) plan.Entry {
+	e.Ours, e.SeenFor = false, seenFor
+	return e
+}
+
+// reserved is an attempt as it was reserved a while ago.
+func reserved(e plan.Entry, ago time.Duration) plan.Entry {
+	e.ReservedAt = at(now.Add(-ago))
+	return e
+}
+
+// marked is a credential that is being changed in place.
+func marked(e plan.Entry) plan.Entry {
+	e.Updating = "another fingerprint"
+	return e
 }
 
 // by is the entry as another account issued it.

@@ -80,7 +80,7 @@ func (o *Observation) secretLost(e *Entry) (IssueReason, bool) {
 // blocked says why nothing may be reserved now.
 func (o *Observation) blocked() (Decision, bool) {
 	for _, check := range []func(*Observation) (Decision, bool){
-		namespaceEnding, unreadable, suspended, unknownState, foreignCredential, foreignSecret, secretDeleting, unresolved,
+		attemptUnderWay, namespaceEnding, unreadable, suspended, unknownState, foreignCredential, foreignSecret, secretDeleting, unresolved,
 		(*Observation).providerBlocked, accountBlocked, refused, shared, awaitsPerson, ledgerFull, windowFull,
 		slotsExhausted, backoff, budgetExhausted,
 	} {

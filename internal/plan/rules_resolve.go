@@ -18,7 +18,7 @@ func readSecret(o *Observation) (Decision, bool) {
 	if o.Secret.Live {
 		return Decision{}, false
 	}
-	resolve := len(o.in(v1alpha1.StateMinting)) > 0
+	resolve := slices.ContainsFunc(o.Ledger, Entry.unresolved)
 	doomed := len(o.revocable()) > 0 || len(o.beginRevocable()) > 0
 	ending := o.over() && (o.Secret.Exists || o.active() != nil)
 	if o.Secret.Trusted && !resolve && !doomed && !ending && !o.wantsIssue() {
@@ -47,23 +47,37 @@ func adopt(o *Observation) (Decision, bool) {
 		fmt.Sprintf("the Secret holds credential %s of an earlier attempt", e.Name)), true
 }
 
-// abandon: a Minting entry that was read is never minted. A settled attempt can no
-// longer be published, so it needs no fence.
+// abandon: a Minting entry that was read is never minted. One of another process is
+// left alone while this process waits for it. A settled attempt comes first, because it
+// needs no write that could be refused.
 func abandon(o *Observation) (Decision, bool) {
-	minting := o.in(v1alpha1.StateMinting)
-	if len(minting) == 0 || !o.Secret.Live {
+	if !o.Secret.Live {
 		return Decision{}, false
 	}
-	e := minting[0]
-	if i := slices.IndexFunc(minting, func(e *Entry) bool { return e.Settled }); i > 0 {
-		e = minting[i] // it needs no write that could be refused
+	var next *Entry
+	for _, e := range o.in(v1alpha1.StateMinting) {
+		if o.waitsFor(e) == 0 && (next == nil || e.Settled && !next.Settled) {
+			next = e
+		}
 	}
-	return progressing(Abandon{Name: e.Name, Fence: o.Secret.Exists && !o.Secret.Foreign && !e.Settled},
-		v1alpha1.ReasonResolving, unresolvedMessage(e)), true
+	if next == nil {
+		return Decision{}, false
+	}
+	return progressing(Abandon{Name: next.Name, Fence: o.fences(next)}, v1alpha1.ReasonResolving, unresolvedMessage(next)), true
 }
 
 func unresolvedMessage(e *Entry) string {
 	return fmt.Sprintf("attempt %s ended without a known result", e.Name)
+}
+
+// fences reports whether the Secret is fenced when an attempt is given up. A settled
+// attempt can no longer be published, so it needs no fence. Another process may still
+// publish an attempt that was seen for less than AttemptTime: with a
+// fence it could not, and two processes that give up each other's attempts would keep
+// each other from publishing. Without one, the first publish makes the others conflict,
+// and what it published is adopted.
+func (o *Observation) fences(e *Entry) bool {
+	return o.Secret.Exists && !o.Secret.Foreign && !e.Settled && (e.Ours || e.SeenFor >= AttemptTime)
 }
 
 // restorable: the status was lost (nothing was ever reserved under it), and the

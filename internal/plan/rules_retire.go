@@ -152,7 +152,9 @@ func (o *Observation) steadily(a Action, message string) Decision {
 	if o.ended() {
 		d = stalled(v1alpha1.ReasonExpired, endedMessage(o), 0)
 	}
-	if _, _, wanted := o.need(); wanted {
+	if b, waits := attemptUnderWay(o); waits {
+		d = b
+	} else if _, _, wanted := o.need(); wanted {
 		if b, blocked := o.blocked(); blocked {
 			d = b
 		}
@@ -199,8 +201,9 @@ func (o *Observation) entryDue(e *Entry) time.Duration {
 		if o.ended() {
 			return 0
 		}
-		return soonest(e.FindsIn, o.activeDue(e))
+		return soonest(o.waitsFor(e), soonest(e.FindsIn, o.activeDue(e)))
 	case v1alpha1.StateMinting:
+		return o.waitsFor(e)
 	}
 	return 0
 }

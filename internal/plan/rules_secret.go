@@ -44,6 +44,9 @@ func syncSecret(o *Observation) (Decision, bool) {
 	if e == nil {
 		return Decision{}, false
 	}
+	if _, waits := attemptUnderWay(o); waits {
+		return Decision{}, false // a write would make the publish of that attempt conflict
+	}
 	parts := o.behind(e)
 	waits := parts.Metadata && s.Contest.Wait > 0
 	if waits {

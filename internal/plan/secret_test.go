@@ -94,7 +94,7 @@ var secretCases = map[string]nextCase{
 	},
 	"buckets changed, an update in place is in doubt": {
 		reason: "What the key may do is not known.",
-		given:  given(live, otherBuckets, suspend, entry(func(e *plan.Entry) { e.Updating = fingerprint })),
+		given:  given(live, otherBuckets, suspend, entry(func(e *plan.Entry) { e.Updating, e.Ours = fingerprint, true })),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
 	},
 	"buckets changed, the provider cannot be reached": {

@@ -40,6 +40,13 @@ var kinds = []func(name string) plan.Entry{
 	func(n string) plan.Entry { return attempt(n, v1alpha1.StateMinting, 70*time.Second) },
 	func(n string) plan.Entry { return attempt(n, v1alpha1.StateMinting, 0) },
 	func(n string) plan.Entry { return by(other, attempt(n, v1alpha1.StateMinting, 70*time.Second)) },
+	func(n string) plan.Entry {
+		return anothers(attempt(n, v1alpha1.StateMinting, 70*time.Second), 20*time.Second)
+	},
+	func(n string) plan.Entry {
+		return anothers(attempt(n, v1alpha1.StateMinting, 10*time.Second), plan.AttemptTime)
+	},
+	func(n string) plan.Entry { return anothers(marked(active(n)), 20*time.Second) },
 	func(n string) plan.Entry { return active(n) },
 	func(n string) plan.Entry { return nameless(active(n)) },
 	func(n string) plan.Entry { return by(other, active(n)) },

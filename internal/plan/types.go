@@ -80,6 +80,12 @@ type Entry struct {
 	Settled bool
 	// SettlesIn is how long until then.
 	SettlesIn time.Duration
+	// Ours: this process made the reservation, or began the change in place that
+	// Updating marks. What it reads of its own is no longer under way.
+	Ours bool
+	// SeenFor is how long ago, by its monotonic clock, this process first saw the
+	// attempt, or the mark of a change in place.
+	SeenFor time.Duration
 	// ProvesIn is how long until it is tried again to prove that a person has
 	// deleted it; 0: now, or it was not tried.
 	ProvesIn time.Duration

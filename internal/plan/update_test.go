@@ -56,12 +56,12 @@ var updateCases = map[string]nextCase{
 	},
 	"an update that was read": {
 		reason: "It may have happened, or may yet: only a new credential is known to be as declared.",
-		given:  given(live, updating, otherScope, entry(func(e *plan.Entry) { e.Updating = "something" })),
+		given:  given(live, updating, otherScope, entry(func(e *plan.Entry) { e.Updating, e.Ours = "something", true })),
 		rule:   "issue", action: issuing(plan.IssueSpecChanged), state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"an update that was read, and the declaration turned back": {
 		reason: "The credential may have been changed to what is no longer declared.",
-		given:  given(live, updating, entry(func(e *plan.Entry) { e.Updating = "something" })),
+		given:  given(live, updating, entry(func(e *plan.Entry) { e.Updating, e.Ours = "something", true })),
 		rule:   "issue", action: issuing(plan.IssueSpecChanged), state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"a rotation asked for as well": {

@@ -1,0 +1,205 @@
+package apitoken_test
+
+import (
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/testutil"
+)
+
+// Two operators that both act, as when leader election is off, or while a leader that
+// lost its lease still has a request under way.
+
+// newTwo is a world with an ApiToken that is Ready, and two operators.
+func newTwo(t *testing.T) (w *world, credential string) {
+	t.Helper()
+	w = newWorld(t)
+	credential = activeOf(w.issued("training")).Name
+	w.start()
+	return w, credential
+}
+
+// lookTwice returns once a reconcile of an ApiToken that began after this call has ended.
+// An operator that waits for the provider ends none.
+func (w *world) lookTwice(name string) {
+	w.Helper()
+	w.look(name)
+	w.look(name)
+}
+
+// neverAbandons notes every version of the ApiToken training, and returns what checks
+// that no attempt was given up.
+func (w *world) neverAbandons() (check func()) {
+	w.Helper()
+	var mu sync.Mutex
+	var names []string
+	stop := w.watch("training", func(t *v1alpha1.ApiToken) {
+		mu.Lock()
+		defer mu.Unlock()
+		if e := inState(t, v1alpha1.StateAbandoned); e != nil {
+			names = append(names, e.Name)
+		}
+	})
+	return func() {
+		w.Helper()
+		stop()
+		mu.Lock()
+		defer mu.Unlock()
+		if names = slices.Compact(names); len(names) > 0 {
+			w.Errorf("attempts were given up: %v", names)
+		}
+	}
+}
+
+// TestTwoOperatorsRotate: while one operator waits for a slow provider, the other leaves
+// its attempt alone, and the rotation ends with one credential.
+func TestTwoOperatorsRotate(t *testing.T) {
+	t.Parallel()
+	w, last := newTwo(t)
+	check := w.neverAbandons()
+	for generation := range int64(3) {
+		minting, answer := w.holdFirst(fake.Mint)
+		w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = generation + 1 })
+		<-minting
+		w.lookTwice("training")
+		if token := w.token("training"); inState(token, v1alpha1.StateMinting) == nil || w.uses("training") != last {
+			t.Errorf("the attempt was not left alone: %+v", token.Status.Credentials)
+		}
+		close(answer)
+		last = activeOf(w.replaced("training", last)).Name
+	}
+	check()
+	if n := len(w.token("training").Status.Credentials); n != 4 {
+		t.Errorf("%d entries in the ledger after three rotations, want 4", n)
+	}
+}
+
+// TestTwoOperatorsRepairASecret: here no operator waits, and neither keeps the other from
+// publishing.
+func TestTwoOperatorsRepairASecret(t *testing.T) {
+	t.Parallel()
+	w, _ := newTwo(t)
+	minting, answer := w.holdFirst(fake.Mint)
+	w.editSecret("training", func(s *corev1.Secret) { s.Data[fake.KeySecret] = []byte("edited") })
+	<-minting
+	w.until(func() string {
+		if inState(w.token("training"), v1alpha1.StateAbandoned) == nil {
+			return "the attempt is waited for, though the workload has no key that works"
+		}
+		return ""
+	})
+	first := w.minted()[len(w.minted())-1]
+	close(answer)
+	w.until(func() string {
+		if e := activeOf(w.token("training")); e == nil || e.Name != first {
+			return "the attempt was not adopted"
+		}
+		return ""
+	})
+	w.settle("training")
+	if held := w.uses("training"); held != first {
+		t.Errorf("the Secret holds %s, want %s", held, first)
+	}
+}
+
+// TestTwoOperatorsChangeInPlace: while one operator changes a credential, another issues
+// no new one, and writes nothing that the first would have to take into account.
+func TestTwoOperatorsChangeInPlace(t *testing.T) {
+	t.Parallel()
+	w := newUpdatingWorld(t)
+	first := activeOf(w.issued("training")).Name
+	updating, answer := w.holdFirst(fake.Update)
+	w.edit("training", readWrite)
+	<-updating
+	log := &testutil.Log{}
+	w.start(func(o *operator.Options) { o.Logger = log.Logger(5) })
+	w.until(func() string {
+		if log.Count(w.passed("training")...) == 0 {
+			return "the second operator does not look at training"
+		}
+		return ""
+	})
+	close(answer)
+	if e := activeOf(w.ready("training")); e.Name != first || e.Updating != "" {
+		t.Errorf("the credential after its change: %+v", e)
+	}
+	w.mints(1)
+}
+
+// TestAnAttemptOfAKilledOperator waits for 90 seconds, in which the workload keeps what it
+// has, and not longer.
+func TestAnAttemptOfAKilledOperator(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.createMinter()
+	w.createProvider()
+	killed := w.start(func(o *operator.Options) { o.Shutdown = 10 * time.Millisecond })
+	first := activeOf(w.issued("training")).Name
+	minting, answer := w.holdMint()
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	<-minting
+	killed.stop(w)
+	w.start()
+	w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonIssuing)
+	w.passTime(plan.AttemptTime-10*time.Second, 1)
+	if token := w.token("training"); inState(token, v1alpha1.StateMinting) == nil || w.uses("training") != first {
+		t.Errorf("the attempt was given up early: %+v", token.Status.Credentials)
+	}
+	w.advance(10*time.Second, "training")
+	w.replaced("training", first)
+	close(answer)
+	w.passTime(2*time.Hour, 1)
+	w.heals("training")
+}
+
+// TestAStandbyFollowsLedgers: it notes attempts while another leads, so that they are
+// settled when it takes over; until then it reads no Secret and writes nothing.
+func TestAStandbyFollowsLedgers(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.createMinter()
+	w.createProvider()
+	elected := func(o *operator.Options) { o.LeaderElection = true }
+	leader := w.start(elected, func(o *operator.Options) { o.Clock = testutil.NewClock(epoch) }) // nothing settles for it
+	w.issued("training")
+	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.InDoubt})
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	w.until(func() string {
+		if inState(w.token("training"), v1alpha1.StateAbandoned) == nil {
+			return "no attempt is in doubt"
+		}
+		return ""
+	})
+	doubtful := inState(w.token("training"), v1alpha1.StateAbandoned).Name
+
+	log, requests := &testutil.Log{}, &testutil.Requests{}
+	w.startCounting(requests, elected, func(o *operator.Options) { o.Logger = log.Logger(5) })
+	w.until(func() string {
+		if log.Count("following the ledgers") == 0 {
+			return "the standby follows no ledgers"
+		}
+		return ""
+	})
+	w.clock.Advance(3 * time.Minute)
+	if counts := requests.Take(); counts.Writes() > 0 || counts.Of("secrets").Reads() > 0 {
+		t.Errorf("the standby made %s", counts)
+	}
+	leader.stop(w)
+	w.until(func() string {
+		for _, e := range w.token("training").Status.Credentials {
+			if e.Name == doubtful {
+				return "the attempt in doubt is not settled"
+			}
+		}
+		return ""
+	})
+	w.ready("training")
+}
