@@ -75,7 +75,7 @@ func managerOptions(scheme *runtime.Scheme, o Options) manager.Options {
 		GracefulShutdownTimeout:       &o.Shutdown,
 
 		Metrics:                metricsOptions(o),
-		HealthProbeBindAddress: o.ProbeAddress,
+		HealthProbeBindAddress: Disabled, // Run serves them, from before the manager exists
 		Controller:             config.Controller{SkipNameValidation: &manyInProcess, Logger: o.Logger},
 	}
 }

@@ -2,9 +2,7 @@ package operator
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -12,13 +10,13 @@ import (
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/controllers/apitoken"
 	"apitoken.dev/operator/controllers/orphansweep"
 	"apitoken.dev/operator/controllers/tokenprovider"
+	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/features"
@@ -28,16 +26,28 @@ import (
 // recorderName is who events say they are from.
 const recorderName = "apitoken.dev/operator"
 
-// Run runs the operator until the context ends.
+// Run runs the operator until the context ends, and serves its probes. Until the API
+// server answers it waits, alive and not ready.
 func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	flush, err := startTracing(ctx, &o)
 	if err != nil {
 		return err
 	}
 	defer flush()
-	mgr, err := New(ctx, cfg, o)
+	probes, err := serveProbes(ctx, or(o.ProbeAddress, Disabled))
 	if err != nil {
 		return err
+	}
+	defer probes.close()
+	mgr, err := New(ctx, cfg, o)
+	if ctx.Err() != nil {
+		return nil // it was stopped while it waited
+	}
+	if err != nil {
+		return err
+	}
+	if err := probes.follow(mgr); err != nil {
+		return fmt.Errorf("adding the readiness probe: %w", err)
 	}
 	if err := mgr.Start(ctx); err != nil {
 		return fmt.Errorf("running the operator: %w", err)
@@ -45,37 +55,45 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	return nil
 }
 
-// New returns the operator, ready to be started. The context is for what is read
-// while it is put together.
+// New returns the operator, ready to be started; Run serves its probes. The context is
+// for what is read while it is put together: that waits for an API server that is away.
 func New(ctx context.Context, cfg *rest.Config, o Options) (manager.Manager, error) {
 	o, err := o.withDefaults()
 	if err != nil {
 		return nil, err
 	}
-	mgr, err := newManager(cfg, o)
-	if err != nil {
-		return nil, err
-	}
-	cluster, err := clusterHash(ctx, mgr.GetAPIReader(), o.ClusterIdentity)
-	if err != nil {
-		return nil, err
-	}
-	if err := prepareCache(ctx, mgr); err != nil {
+	var mgr manager.Manager
+	var cluster string
+	if err := await(ctx, o.Logger, clock.NewReal(), func() error {
+		mgr, cluster, err = reach(ctx, cfg, o)
+		return err
+	}); err != nil {
 		return nil, err
 	}
 	if err := addControllers(mgr, o, cluster); err != nil {
 		return nil, err
 	}
 	if err := state.Setup(mgr, state.Options{
-		Cached: mgr.GetClient(), Driver: driverOf(o.Registry), PerToken: o.MetricsPerToken, Version: o.Version,
+		Cached: mgr.GetClient(), Driver: driverOf(o.Registry), PerToken: o.MetricsPerToken, Version: o.Version, Started: o.Clock.Now(),
 	}); err != nil {
-		return nil, err
-	}
-	if err := addProbes(mgr); err != nil {
 		return nil, err
 	}
 	o.Logger.Info("apitoken-operator", "version", o.Version, "namespace", o.Namespace, "cluster", cluster)
 	return mgr, nil
+}
+
+// reach makes everything that asks the API server something. It can be repeated after an
+// error: a manager that is not started holds nothing.
+func reach(ctx context.Context, cfg *rest.Config, o Options) (manager.Manager, string, error) {
+	mgr, err := newManager(cfg, o)
+	if err != nil {
+		return nil, "", err
+	}
+	cluster, err := clusterHash(ctx, mgr.GetAPIReader(), o.ClusterIdentity)
+	if err != nil {
+		return nil, "", err
+	}
+	return mgr, cluster, prepareCache(ctx, mgr)
 }
 
 // clusterHash returns the hash that the names of this cluster's credentials carry.
@@ -120,47 +138,6 @@ func addControllers(mgr manager.Manager, o Options, cluster string) error {
 		Logger: o.Logger.WithName("sweep"), Cluster: cluster, Interval: o.SweepInterval, Mode: o.SweepMode,
 	}).Setup(mgr)
 }
-
-// errNotSynced says that the caches are still being filled.
-var errNotSynced = errors.New("the caches are not filled yet")
-
-// addProbes makes the process alive while it answers, and ready once its caches are filled.
-func addProbes(mgr manager.Manager) error {
-	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
-		return fmt.Errorf("adding the health probe: %w", err)
-	}
-	synced := make(chan struct{})
-	err := mgr.Add(everywhere(func(ctx context.Context) error {
-		if mgr.GetCache().WaitForCacheSync(ctx) {
-			close(synced)
-		}
-		return nil
-	}))
-	if err != nil {
-		return fmt.Errorf("adding the readiness probe: %w", err)
-	}
-	err = mgr.AddReadyzCheck("caches", func(*http.Request) error {
-		select {
-		case <-synced:
-			return nil
-		default:
-			return errNotSynced
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("adding the readiness probe: %w", err)
-	}
-	return nil
-}
-
-// everywhere is a runnable that does not wait to become leader.
-type everywhere func(context.Context) error
-
-// Start implements manager.Runnable.
-func (f everywhere) Start(ctx context.Context) error { return f(ctx) }
-
-// NeedLeaderElection implements manager.LeaderElectionRunnable.
-func (everywhere) NeedLeaderElection() bool { return false }
 
 func newManager(cfg *rest.Config, o Options) (manager.Manager, error) {
 	scheme, err := newScheme()

@@ -45,6 +45,15 @@ var Alerts = []Alert{
 		Description: "Nothing is issued, rotated or revoked, and no other alert of the operator can fire. Credentials whose time comes end without a successor.",
 	},
 	{
+		// A start changes the series, whichever pod it is. Six starts fit into 15 minutes when
+		// each process lives for 150 seconds, which an attempt needs to settle.
+		Name: "ApiTokenOperatorRestarting", For: "5m", Severity: "warning",
+		Expr:    "changes(max by (cluster) (apitoken_operator_start_timestamp_seconds)[15m:30s]) >= 4",
+		Summary: "apitoken-operator was started {{ $value }} times in 15 minutes.",
+		Description: "An operator that is ended within 150 seconds again and again resolves no attempt whose outcome is unknown. " +
+			"Such attempts fill the ledgers of their ApiTokens, and then nothing more is issued.",
+	},
+	{
 		Name: "ApiTokenNotReady", For: "15m", Severity: "warning",
 		Expr:        "max " + without + " (apitoken_ready) == 0",
 		Summary:     "ApiToken " + ofToken + " is not Ready.",

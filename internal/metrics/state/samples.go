@@ -33,6 +33,8 @@ var (
 var (
 	info = describe("apitoken_operator_info",
 		"1 for the operator that works; absent when none does.", "version")
+	started = describe("apitoken_operator_start_timestamp_seconds",
+		"When the operator that works was started.", "version")
 
 	ready = describe("apitoken_ready",
 		"1 when the Secret holds a live credential for the present declaration, else 0. Absent for an ApiToken that is being deleted or reached its hard end.", ofToken...)

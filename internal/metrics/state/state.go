@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -28,6 +29,8 @@ type Options struct {
 	PerToken bool
 	// Version of the operator.
 	Version string
+	// Started is when the operator was started.
+	Started time.Time
 }
 
 // Setup has the objects of a manager's cache counted while it is the one that
@@ -108,6 +111,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 			continue // the cache is gone: the operator is stopping
 		}
 		s.keep(info, 1, from.Version)
+		s.keep(started, float64(from.Started.Unix()), from.Version)
 		s.providers(from, providers, seen)
 		s.tokens(from, tokens.Items, providers, seen)
 	}

@@ -250,12 +250,13 @@ func TestCounts(t *testing.T) {
 func TestNothingStaleRemains(t *testing.T) {
 	of := &cache{tokens: []v1alpha1.ApiToken{token("a"), token("b")}, providers: []v1alpha1.TokenProvider{store(metav1.ConditionTrue)}}
 	c := &collector{}
-	remove := c.add(t.Context(), Options{Cached: of, PerToken: true, Version: "v1", Driver: func(connections.Object) string { return "" }})
+	remove := c.add(t.Context(), Options{Cached: of, PerToken: true, Version: "v1", Started: time.Unix(1.7e9, 0), Driver: func(connections.Object) string { return "" }})
 	shows(t, c, "apitoken_ready", "apitoken_ready"+labelsFor("a")+"1", "apitoken_ready"+labelsFor("b")+"1")
 	of.tokens, of.providers = of.tokens[1:], nil
 	shows(t, c, "apitoken_ready", "apitoken_ready"+labelsFor("b")+"1")
 	shows(t, c, "apitoken_provider_ready")
 	shows(t, c, "apitoken_operator_info", `apitoken_operator_info{version="v1"} 1`)
+	shows(t, c, "apitoken_operator_start_timestamp_seconds", `apitoken_operator_start_timestamp_seconds{version="v1"} 1.7e+09`)
 	of.gone = true
 	if n := testutil.CollectAndCount(c); n != 0 {
 		t.Errorf("%d series of a cache that is stopped", n)
