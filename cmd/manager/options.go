@@ -67,7 +67,8 @@ func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *st
 	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "the namespaces it serves, separated by commas; all when empty")
 	f.StringVar(&o.ClusterIdentity, "cluster-identity", "",
 		"identifies this cluster at providers; the UID of namespace kube-system when empty. Copies of a cluster need different ones; never change it while credentials are live")
-	f.BoolVar(&o.LeaderElection, "leader-elect", false, "wait until this process is the only one that works")
+	f.BoolVar(&o.LeaderElection, "leader-elect", true,
+		"wait until this process holds the lease in --namespace, so that one process works at a time; false where there is only one and no lease can be written")
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8443", "where metrics are served; 0 turns them off")
 	f.BoolVar(&o.MetricsAuth, "metrics-auth", true,
 		"serve metrics only to users that the API server knows by their bearer token, and that may get the URL /metrics; needs --metrics-secure")

@@ -46,7 +46,7 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := operator.Options{
-		Version: "dev", Namespace: operator.DefaultNamespace, MetricsAddress: ":8443", MetricsSecure: true, MetricsAuth: true, ProbeAddress: ":8081",
+		Version: "dev", Namespace: operator.DefaultNamespace, MetricsAddress: ":8443", MetricsSecure: true, MetricsAuth: true, ProbeAddress: ":8081", LeaderElection: true,
 		Concurrency: 256, ClusterPlaces: 16, ProviderPlaces: 4, NamespacePlaces: 16,
 		SweepInterval: time.Hour, SweepMode: orphansweep.Report, Shutdown: 95 * time.Second,
 		ProviderRate: 10, ProviderBurst: 20, MetricsPerToken: true, TracingRatio: 1,
@@ -59,7 +59,7 @@ func TestDefaults(t *testing.T) {
 func TestFlagsAndEnvironment(t *testing.T) {
 	t.Setenv("APITOKEN_SWEEP_MODE", "Revoke")
 	t.Setenv("APITOKEN_NAMESPACES", "a,b")
-	t.Setenv("APITOKEN_LEADER_ELECT", "true")
+	t.Setenv("APITOKEN_LEADER_ELECT", "false")
 	t.Setenv("APITOKEN_CONCURRENCY", "4")
 	t.Setenv("POD_NAMESPACE", "of-the-pod")
 	t.Setenv("APITOKEN_TENANT_ENDPOINTS", "public,10.20.0.0/16")
@@ -67,7 +67,7 @@ func TestFlagsAndEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got.SweepMode != orphansweep.Revoke || !got.LeaderElection || got.Namespace != "of-the-pod" {
+	if got.SweepMode != orphansweep.Revoke || got.LeaderElection || got.Namespace != "of-the-pod" {
 		t.Errorf("the environment gave %+v", got)
 	}
 	if got.TenantEndpoints.String() != "public,10.20.0.0/16" || got.TenantProxy != "http://proxy.example.com:3128" {

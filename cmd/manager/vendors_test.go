@@ -43,7 +43,13 @@ import (
 
 var env *testenv.Env
 
-func TestMain(m *testing.M) { os.Exit(testenv.Main(m, &env)) }
+func TestMain(m *testing.M) {
+	if os.Getenv(asManager) != "" {
+		main()
+		return
+	}
+	os.Exit(testenv.Main(m, &env))
+}
 
 // bench is one namespace with an operator of its own.
 type bench struct {
@@ -65,16 +71,7 @@ func newBench(t *testing.T) *bench {
 // newBenchFor has an operator whose TokenProviders may reach these endpoints.
 func newBenchFor(t *testing.T, endpoints string) *bench {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b := &bench{T: t, Client: env.Client(scheme), clock: clock.NewReal(), log: &testutil.Log{}}
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "vendor-", Labels: map[string]string{"tokens": "allowed"}}}
-	b.ok(b.Create(t.Context(), ns))
-	b.ns = ns.Name
+	b := newBenchWithoutOperator(t)
 	registry, err := drivers(features.Gates{})
 	b.ok(err)
 	o := operator.Options{
@@ -92,6 +89,22 @@ func newBenchFor(t *testing.T, endpoints string) *bench {
 			t.Error(err)
 		}
 	})
+	return b
+}
+
+// newBenchWithoutOperator is a namespace that nothing works on yet.
+func newBenchWithoutOperator(t *testing.T) *bench {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b := &bench{T: t, Client: env.Client(scheme), clock: clock.NewReal(), log: &testutil.Log{}}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "vendor-", Labels: map[string]string{"tokens": "allowed"}}}
+	b.ok(b.Create(t.Context(), ns))
+	b.ns = ns.Name
 	return b
 }
 

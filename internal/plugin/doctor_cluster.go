@@ -184,7 +184,7 @@ func (e *examination) lease(ctx context.Context) bool {
 	err := e.client.Get(ctx, client.ObjectKey{Namespace: e.operator, Name: operatorName}, lease)
 	switch {
 	case apierrors.IsNotFound(err):
-		return false // run without --leader-elect, there is none
+		return false // run with --leader-elect=false, there is none
 	case err != nil:
 		e.warn(check, "Ask somebody who may read leases there.", "who works is not known: %v", err)
 		return false

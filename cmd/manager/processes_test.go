@@ -1,0 +1,288 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider/proxyscrape/proxyscrapesim"
+)
+
+// These tests run the binary in processes of its own.
+
+// asManager makes this test binary run as the manager, with its arguments.
+const asManager = "RUN_AS_MANAGER"
+
+// apiServer is a way to the API server that can be closed, and that counts the reads of Secrets.
+type apiServer struct {
+	url string
+	// away: connections are closed before anything is sent.
+	away atomic.Bool
+
+	mu    sync.Mutex
+	reads map[string]int
+}
+
+// api returns a new way to the API server.
+func (b *bench) api() *apiServer {
+	b.Helper()
+	a := &apiServer{reads: map[string]int{}}
+	transport, err := rest.TransportFor(env.Config)
+	b.ok(err)
+	target, err := url.Parse(env.Config.Host)
+	b.ok(err)
+	if target.Host == "" {
+		target = &url.URL{Scheme: "https", Host: env.Config.Host}
+	}
+	proxy := &httputil.ReverseProxy{
+		Transport: transport, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0),
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) },
+	}
+	var lc net.ListenConfig
+	listener, err := lc.Listen(b.Context(), "tcp", "127.0.0.1:0")
+	b.ok(err)
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet {
+			a.read(r.URL.Path)
+		}
+		proxy.ServeHTTP(w, r)
+	})}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = server.Serve(&closing{Listener: listener, away: &a.away})
+	}()
+	b.Cleanup(func() {
+		_ = server.Close()
+		<-done
+	})
+	a.url = "http://" + listener.Addr().String()
+	return a
+}
+
+// closing is a listener that closes what connects while the server is away.
+type closing struct {
+	net.Listener
+	away *atomic.Bool
+}
+
+func (l *closing) Accept() (net.Conn, error) {
+	for {
+		conn, err := l.Listener.Accept()
+		if err != nil || !l.away.Load() {
+			return conn, err
+		}
+		_ = conn.Close()
+	}
+}
+
+// read counts the read of a Secret.
+func (a *apiServer) read(path string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, secret, ok := strings.Cut(path, "/secrets/"); ok {
+		a.reads[secret]++
+	}
+}
+
+// readsOf is how often a Secret was read.
+func (a *apiServer) readsOf(secret string) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.reads[secret]
+}
+
+// process is one running manager.
+type process struct {
+	cmd  *exec.Cmd
+	ends chan struct{}
+	err  error
+
+	mu  sync.Mutex
+	log bytes.Buffer
+}
+
+// Write implements io.Writer for the process's log.
+func (p *process) Write(line []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.Write(line)
+}
+
+func (p *process) logged() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.log.String()
+}
+
+// manager starts the binary for the namespace of the bench. The test fails if it does not
+// end well when it is stopped.
+func (b *bench) manager(api *apiServer, args ...string) *process {
+	b.Helper()
+	kubeconfig := clientcmdapi.NewConfig()
+	kubeconfig.Clusters["c"] = &clientcmdapi.Cluster{Server: api.url}
+	kubeconfig.AuthInfos["u"] = &clientcmdapi.AuthInfo{}
+	kubeconfig.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}
+	kubeconfig.CurrentContext = "x"
+	file := filepath.Join(b.TempDir(), "kubeconfig")
+	b.ok(clientcmd.WriteToFile(*kubeconfig, file))
+	program, err := os.Executable()
+	b.ok(err)
+	p := &process{ends: make(chan struct{})}
+	p.cmd = exec.CommandContext(context.WithoutCancel(b.Context()), program, append([]string{
+		"--kubeconfig=" + file, "--namespace=" + b.ns, "--namespaces=" + b.ns, "--cluster-identity=" + b.ns,
+		"--tenant-endpoints=" + loopback, "--metrics-bind-address=0", "--log-format=text",
+	}, args...)...)
+	p.cmd.Env = append(os.Environ(), asManager+"=1")
+	p.cmd.Stderr = p
+	b.ok(p.cmd.Start())
+	go func() {
+		defer close(p.ends)
+		p.err = p.cmd.Wait()
+	}()
+	b.Cleanup(func() { p.stop(b) })
+	return p
+}
+
+// stop stops the process as the kubelet does, and checks that it ends without an error.
+func (p *process) stop(b *bench) {
+	b.Helper()
+	select {
+	case <-p.ends: // whatever its signal would say
+	default:
+		b.ok(p.cmd.Process.Signal(syscall.SIGTERM))
+	}
+	<-p.ends
+	if p.err != nil || b.Failed() {
+		b.Errorf("a manager ended with %v:\n%s", p.err, p.logged())
+	}
+}
+
+// slowly is a provider that answers a mint, and a change in place, only after a manager
+// has read the Secret: the one that does not wait for the answer, because it has seen the
+// reservation or the mark.
+type slowly struct {
+	http.Handler
+	api    *apiServer
+	secret string
+	held   atomic.Bool
+	mints  atomic.Int32
+	pause  func(context.Context, time.Duration) error
+}
+
+func (s *slowly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		s.mints.Add(1)
+	}
+	if changes := r.Method != http.MethodGet && r.Method != http.MethodDelete; changes && s.held.Load() {
+		for before := s.api.readsOf(s.secret); s.api.readsOf(s.secret) == before && s.pause(r.Context(), time.Millisecond) == nil; {
+		}
+	}
+	s.Handler.ServeHTTP(w, r)
+}
+
+// TestTwoProcessesThatBothAct: without leader election, and with a provider that is slower
+// than a watch event, each rotation ends with one credential, and the ledger does not fill.
+func TestTwoProcessesThatBothAct(t *testing.T) {
+	t.Parallel()
+	b := newBenchWithoutOperator(t)
+	sim := proxyscrapesim.New(b.clock.Now, "CANARY-minting-token", "account:apikeys:create", "account:apikeys:read", "account:apikeys:update",
+		"account:apikeys:delete", "datacenter_shared:read", "residential:read")
+	b.minter("proxyscrape-minter", map[string]string{"token": "CANARY-minting-token"})
+	slow := &slowly{Handler: sim, api: b.api(), secret: "crawler-proxies", pause: b.clock.Sleep}
+	name := b.sample("proxyscrape.yaml", "https://api.proxyscrape.com   # also the default", b.serve(slow))
+	alone := []string{"--leader-elect=false", "--health-probe-bind-address=0"}
+	b.manager(slow.api, alone...)
+	last := b.ready(name, "")
+	b.manager(slow.api, alone...)
+	slow.held.Store(true)
+	const rotations = 3
+	for range rotations {
+		b.edit(name, rotate)
+		last = b.ready(name, last.Name)
+	}
+	b.edit(name, func(t *v1alpha1.ApiToken) { t.Spec.Restrictions.AllowedIPs = []v1alpha1.IPRange{"198.51.100.0/24"} })
+	if changed := b.ready(name, ""); changed.Name != last.Name {
+		t.Errorf("the change in place made the new key %s", changed.Name)
+	}
+	if got := slow.mints.Load(); got != 1+rotations {
+		t.Errorf("%d keys were minted, want the first one and %d", got, rotations)
+	}
+	var states []string
+	for _, e := range b.get(name).Status.Credentials {
+		states = append(states, string(e.State))
+	}
+	slices.Sort(states)
+	if want := []string{"Active", "Retiring", "Retiring", "Retiring"}; !slices.Equal(states, want) {
+		t.Errorf("the ledger holds %v, want %v", states, want)
+	}
+	slow.held.Store(false)
+	b.delete(name)
+	b.gone(name)
+}
+
+// TestAStartWhileTheAPIServerIsAway waits, alive and not ready, and works once it answers.
+func TestAStartWhileTheAPIServerIsAway(t *testing.T) {
+	t.Parallel()
+	b := newBenchWithoutOperator(t)
+	api := b.api()
+	api.away.Store(true)
+	var lc net.ListenConfig
+	free, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
+	b.ok(err)
+	probes := free.Addr().String()
+	b.ok(free.Close())
+	p := b.manager(api, "--health-probe-bind-address="+probes)
+	answers := func(path string, want int) string {
+		select {
+		case <-p.ends:
+			b.Fatalf("it ended: %v", p.err)
+		default:
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+probes+path, http.NoBody)
+		b.ok(err)
+		res, err := http.DefaultClient.Do(req)
+		if err != nil {
+			return err.Error()
+		}
+		b.ok(res.Body.Close())
+		if res.StatusCode != want {
+			return path + " answers " + res.Status
+		}
+		return ""
+	}
+	b.until(func() string {
+		if strings.Count(p.logged(), "does not answer yet") < 2 {
+			return "it does not say that the API server does not answer"
+		}
+		return ""
+	})
+	if why := answers("/healthz", http.StatusOK); why != "" {
+		t.Error(why)
+	}
+	if why := answers("/readyz", http.StatusInternalServerError); why != "" {
+		t.Error(why)
+	}
+	api.away.Store(false)
+	b.until(func() string { return answers("/readyz", http.StatusOK) })
+}
