@@ -56,6 +56,7 @@ const (
 	ReasonProviderDeleting       = "ProviderDeleting"
 	ReasonNamespaceNotAllowed    = "NamespaceNotAllowed"
 	ReasonProviderAccountChanged = "ProviderAccountChanged"
+	ReasonEndpointUnverified     = "EndpointUnverified"
 	ReasonProviderError          = "ProviderError"
 	ReasonProviderRefused        = "ProviderRefused"
 	ReasonScopeNotGrantable      = "ScopeNotGrantable"
@@ -119,6 +120,7 @@ var ReasonHelp = map[string]string{
 	ReasonProviderDeleting:       "The provider is being deleted: it only revokes. Create another provider, and a new ApiToken that names it.",
 	ReasonNamespaceNotAllowed:    "The ClusterTokenProvider does not serve this namespace. Label the namespace so that its allowedNamespaces selects it, or use another provider.",
 	ReasonProviderAccountChanged: "The provider's credentials belong to another account than the one that issued these credentials. Restore the old credentials, or set deletionPolicy: Retain and delete the ApiToken.",
+	ReasonEndpointUnverified:     "The endpoint of the provider changed, and the new one does not show every credential of the ledgers, so it may be another server. Nothing is issued, revoked or taken for gone. Change the endpoint back, which is always allowed, or make the new one show them.",
 	ReasonProviderError:          "A call to the provider failed. It is tried again.",
 	ReasonProviderRefused:        "The provider refused the request. The message says what it refused; change the declaration or the account.",
 	ReasonScopeNotGrantable:      "The provider cannot grant a scope that was declared. The message lists what it can grant.",

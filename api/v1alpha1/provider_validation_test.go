@@ -113,15 +113,9 @@ func expression(e fields, says string) createCase {
 
 // providerChanges hold for both kinds of provider.
 var providerChanges = map[string]changeCase{
-	"account: without live credentials": {set: fields{"spec.aws.iamEndpoint": "https://iam.example.org"}},
-	"account: with live credentials": {
-		status: fields{"status.liveCredentials": 12}, set: fields{"spec.aws.iamEndpoint": "https://iam.example.org"},
-		want: answer{"spec.aws.iamEndpoint", []string{"from https://iam.example.com to https://iam.example.org", "status.liveCredentials", "Create another provider"}},
-	},
-	"account: to AWS itself, with live credentials": {
-		status: fields{"status.liveCredentials": 1}, set: fields{"spec.aws.iamEndpoint": nil},
-		want: answer{"spec.aws.iamEndpoint", []string{"from https://iam.example.com to AWS itself"}},
-	},
+	"endpoint: without live credentials":             {set: fields{"spec.aws.iamEndpoint": "https://iam.example.org"}},
+	"endpoint: with live credentials":                {status: fields{"status.liveCredentials": 12}, set: fields{"spec.aws.iamEndpoint": "https://iam.example.org"}},
+	"endpoint: to AWS itself, with live credentials": {status: fields{"status.liveCredentials": 1}, set: fields{"spec.aws.iamEndpoint": nil}},
 	"all the rest, with live credentials": {status: fields{"status.liveCredentials": 12}, set: fields{
 		"spec.credentialsSecretRef.name": "other", "spec.aws.s3Endpoint": "https://s3.example.org", "spec.aws.region": "eu-central-1",
 		"spec.aws.caBundle": pem("CERTIFICATE"), "spec.aws.permissionsBoundary": "arn:aws:iam::123456789012:policy/b",
@@ -227,32 +221,30 @@ func switchCases() map[string]changeCase {
 			from: only(block.name, nil), status: fields{"status.liveCredentials": 3}, set: only(next.name, nil),
 			want: answer{"spec", []string{"driver block cannot change", "status.liveCredentials", "Create another provider"}},
 		}
+		// It was changed while status.liveCredentials lagged.
+		cases["back, "+name+", with live credentials"] = changeCase{
+			from: only(block.name, nil), status: fields{"status.liveCredentials": 3, "status.driver": next.name}, set: only(next.name, nil),
+		}
 	}
 	return cases
 }
 
-// accountCases: what names the account or its server is fixed while credentials
-// are live; everything else is not.
+// accountCases: what names the account is fixed while credentials are live, except for
+// changing back. An endpoint is not: the operator verifies it. That of kloudbean, which
+// cannot show what there is, is.
 func accountCases() map[string]changeCase {
-	const standard = "the default endpoint"
 	live := fields{"status.liveCredentials": 1}
 	cases := map[string]changeCase{}
 	for _, a := range []struct {
 		block, field string
 		from, to     any
 		says         string
+		back         fields
 	}{
-		{"aws", "iamEndpoint", nil, "https://iam.example.org", "from AWS itself to https://iam.example.org"},
-		{"ibee", "workspaceID", "42", "43", "from 42 to 43"},
-		{"ibee", "endpoint", nil, "https://ibee.example.com/v1", "from " + standard + " to https://ibee.example.com/v1"},
-		{"ibee", "endpoint", "https://ibee.example.com/v1", nil, "from https://ibee.example.com/v1 to " + standard},
-		{"crusoe", "organizationID", "one", "two", "from one to two"},
-		{"crusoe", "endpoint", nil, "https://crusoe.example.com/v1", "from " + standard + " to https://crusoe.example.com/v1"},
-		{"crusoe", "endpoint", "https://crusoe.example.com/v1", nil, "from https://crusoe.example.com/v1 to " + standard},
-		{"proxyscrape", "endpoint", nil, "https://proxyscrape.example.com", "from " + standard + " to https://proxyscrape.example.com"},
-		{"proxyscrape", "endpoint", "https://proxyscrape.example.com", nil, "from https://proxyscrape.example.com to " + standard},
-		{"kloudbean", "s3Endpoint", "https://s3.kloudbean.com", "https://s3.example.com", "from https://s3.kloudbean.com to https://s3.example.com"},
-		{"rest", "baseURL", "https://api.example.com", "https://api.example.org", "from https://api.example.com to https://api.example.org"},
+		{"ibee", "workspaceID", "42", "43", "from 42 to 43", fields{"status.account": "43"}},
+		{"crusoe", "organizationID", "one", "two", "from one to two", fields{"status.account": "two/user"}},
+		{"kloudbean", "s3Endpoint", "https://s3.kloudbean.com", "https://s3.example.com", "from https://s3.kloudbean.com to https://s3.example.com",
+			fields{"status.endpoint": "https://s3.example.com"}},
 	} {
 		name := fmt.Sprintf("%s.%s from %v to %v", a.block, a.field, a.from, a.to)
 		from, to := only(a.block, fields{a.field: a.from}), only(a.block, fields{a.field: a.to})
@@ -260,6 +252,16 @@ func accountCases() map[string]changeCase {
 		cases[name+" with live credentials"] = changeCase{from: from, status: live, set: to, want: answer{
 			"spec." + a.block + "." + a.field, []string{a.says, "status.liveCredentials", "Create another provider"},
 		}}
+		back := fields{"status.liveCredentials": 1}
+		maps.Copy(back, a.back)
+		cases[name+" back, with live credentials"] = changeCase{from: from, status: back, set: to}
+	}
+	for block, to := range map[string]fields{
+		"aws": {"iamEndpoint": "https://iam.example.org"}, "ibee": {"endpoint": "https://ibee.example.com/v1"},
+		"crusoe": {"endpoint": "https://crusoe.example.com/v1"}, "proxyscrape": {"endpoint": "https://proxyscrape.example.com"},
+		"rest": {"baseURL": "https://api.example.org"},
+	} {
+		cases[block+": the endpoint, with live credentials"] = changeCase{from: only(block, nil), status: live, set: only(block, to)}
 	}
 	for block, to := range map[string]fields{
 		"ibee":      {"s3Endpoint": "https://42.blob.example.com"},
@@ -300,11 +302,8 @@ func valueCases() map[string]createCase {
 		block, field, example string
 		required              bool
 	}{
-		{"ibee", "endpoint", "https://api.ibee.ai/v1", false},
 		{"ibee", "s3Endpoint", "https://42.blob.ibeestorage.com", false},
-		{"crusoe", "endpoint", "https://api.cloud.crusoe.ai/v1", false},
 		{"crusoe", "s3Endpoint", "https://object.us-east1-a.crusoecloudcompute.com", false},
-		{"proxyscrape", "endpoint", "https://api.proxyscrape.com", false},
 		{"kloudbean", "s3Endpoint", "https://s3.kloudbean.com", true},
 	} {
 		put(e.block, e.field, "the example", e.example)

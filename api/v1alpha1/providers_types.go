@@ -11,8 +11,8 @@ type IBEEProvider struct {
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^[1-9][0-9]*$')`,messageExpression=`strings.quote(self) + ' is not a workspace: write its number, for example "42"'`
 	WorkspaceID string `json:"workspaceID"`
 
-	// endpoint is the URL of the API; https://api.ibee.ai/v1 when absent. It cannot
-	// change while credentials are live.
+	// endpoint is the URL of the API; https://api.ibee.ai/v1 when absent. A new one is
+	// used after it has shown all live credentials.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://api.ibee.ai/v1'`
@@ -52,8 +52,8 @@ type CrusoeProvider struct {
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')`,messageExpression=`strings.quote(self) + ' is not a location: write for example us-east1-a'`
 	Location string `json:"location"`
 
-	// endpoint is the URL of the API; https://api.cloud.crusoe.ai/v1 when absent. It
-	// cannot change while credentials are live.
+	// endpoint is the URL of the API; https://api.cloud.crusoe.ai/v1 when absent. A new
+	// one is used after it has shown all live credentials.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://api.cloud.crusoe.ai/v1'`
@@ -79,8 +79,8 @@ type CrusoeProvider struct {
 // +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle holds no certificate: put the CA as PEM text there, which begins with -----BEGIN CERTIFICATE-----, not base64 of it and not a file name`,fieldPath=".caBundle"
 // +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle holds a private key: remove it, and replace it, since everybody who may read this object has seen it; only certificates belong here`,fieldPath=".caBundle"
 type ProxyScrapeProvider struct {
-	// endpoint is the URL of the API; https://api.proxyscrape.com when absent. It
-	// cannot change while credentials are live.
+	// endpoint is the URL of the API; https://api.proxyscrape.com when absent. A new one
+	// is used after it has shown all live credentials.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://api.proxyscrape.com'`

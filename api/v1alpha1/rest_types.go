@@ -35,7 +35,7 @@ type RestProvider struct {
 	// baseURL is the http or https URL that the path of every request is appended
 	// to, for example https://api.example.com. Use https: new secrets come back over
 	// it. The baseURL of a TokenProvider may not lead to a loopback, link-local or
-	// metadata address. It cannot change while credentials are live.
+	// metadata address. A new one is used after it has shown all live credentials.
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule=`isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$')`,messageExpression=`strings.quote(self) + ' is not a URL of an API: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://api.example.com'`
@@ -56,8 +56,8 @@ type RestProvider struct {
 	// +kubebuilder:validation:MaxItems=16
 	Headers []RestHeader `json:"headers,omitempty"`
 
-	// account asks whose credentials these are. Absent: the host of baseURL is the
-	// account, and credentials of another account are not told apart.
+	// account asks whose credentials these are. Absent: credentials of another account
+	// are not told apart.
 	// +optional
 	Account *RestAccount `json:"account,omitempty"`
 

@@ -345,7 +345,8 @@ func wholeObjects() map[string]client.Object {
 	end, _ := out["token with an end"].(*v1alpha1.ApiToken)
 	end.Spec.ExpiresIn, end.Spec.ExpiresAt = nil, v1alpha1.NewTimestamp(at(10000).Time)
 	status := v1alpha1.ProviderStatus{
-		ObservedGeneration: 3, Conditions: conditions(), Account: "123456789012", GrantableScopes: []string{"a:b", "c:d"}, LiveCredentials: 2,
+		ObservedGeneration: 3, Conditions: conditions(), Account: "123456789012", FormerAccount: "123456789012@iam.example.com",
+		Driver: "aws", Endpoint: "https://iam.example.com", GrantableScopes: []string{"a:b", "c:d"}, LiveCredentials: 2,
 		LastError: &v1alpha1.ProviderError{At: *at(1), Operation: "mint", Code: "Unavailable", Message: "m"},
 	}
 	for driver, spec := range wholeSpecs() {

@@ -68,7 +68,7 @@ type gitLab struct {
 }
 
 func (g *gitLab) Facts(context.Context, connections.Key, string, provider.Grant) (connections.Facts, error) {
-	return connections.Facts{Found: true, Ready: true, Admitted: true, Account: g.conn.Account.ID,
+	return connections.Facts{Found: true, Ready: true, Admitted: true, Account: g.conn.Account, Verified: true,
 		DriverType: g.driver.Type(), Driver: g.driver, Config: g.config, Capabilities: g.driver.Capabilities()}, nil
 }
 

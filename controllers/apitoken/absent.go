@@ -74,7 +74,7 @@ func (a *absences) forget(token types.NamespacedName) {
 
 // claimOf is what FindRestored asks about in this pass.
 func claimOf(p *pass) claim {
-	c := claim{uid: p.token.UID, credential: p.seen.View.Credential, account: p.facts.Account}
+	c := claim{uid: p.token.UID, credential: p.seen.View.Credential, account: p.facts.Account.ID}
 	if p.obs.Provider.Form != nil {
 		c.secret = p.seen.Version
 	}

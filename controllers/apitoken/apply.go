@@ -158,7 +158,7 @@ func (r *Reconciler) identify(ctx context.Context, p *pass, name string) error {
 	if err != nil {
 		return err
 	}
-	if e.Account != "" && e.Account != conn.Account.ID {
+	if !conn.Account.Is(e.Account) {
 		return errAccountChanged
 	}
 	if e.ByHand {

@@ -170,6 +170,8 @@ func verdict(p *pass, err error) plan.Decision {
 	case errors.Is(err, errAccountChanged):
 		d.State, d.Reason = plan.Stalled, v1alpha1.ReasonProviderAccountChanged
 		d.Message += ": restore the provider's old credentials, or set spec.deletionPolicy: Retain and delete the ApiToken"
+	case errors.Is(err, connections.ErrEndpointUnverified):
+		d.Reason = v1alpha1.ReasonEndpointUnverified
 	case errors.Is(err, errLookAgain), errors.Is(err, errTooLate), errors.Is(err, errSameCredential):
 		d.Reason = v1alpha1.ReasonResolving
 	case errors.As(err, &stop) && stop.refused:

@@ -13,6 +13,7 @@ import (
 	"apitoken.dev/operator/internal/explore/apifake"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/secretstore"
 	"apitoken.dev/operator/internal/testutil"
 )
 
@@ -37,6 +38,7 @@ func TestNotReadyInLine(t *testing.T) {
 	wait := func() bool {
 		t.Helper()
 		p := &pass{token: token.DeepCopy(), base: token.Status.DeepCopy(), obs: plan.Observation{Now: clock.Now()}}
+		p.target = secretstore.Target{Token: p.token}
 		p.seen.View = plan.Secret{Exists: true, Live: true, Intact: true, Credential: "one"}
 		r.refresh(p)
 		if _, err := r.report(t.Context(), p, plan.Decision{}, errInLine); err != nil {

@@ -87,7 +87,7 @@ func (r *Reconciler) connectToMint(ctx context.Context, p *pass) (connections.Co
 		return conn, err
 	}
 	for i := range p.token.Status.Credentials {
-		if e := &p.token.Status.Credentials[i]; e.Account != "" && e.Account != conn.Account.ID {
+		if e := &p.token.Status.Credentials[i]; !conn.Account.Is(e.Account) {
 			return conn, errAccountChanged
 		}
 	}

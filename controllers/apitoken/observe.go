@@ -165,8 +165,8 @@ func (r *Reconciler) owns(namespace, token string) func(string) bool {
 func (r *Reconciler) providerView(p *pass) plan.Provider {
 	f := p.facts
 	v := plan.Provider{
-		Found: f.Found, Deleting: f.Deleting, Ready: f.Ready, Admitted: f.Admitted, Verified: verified(f),
-		Reason: f.ReadyReason, Message: f.ReadyMessage, Account: f.Account, Capabilities: f.Capabilities,
+		Found: f.Found, Deleting: f.Deleting, Ready: f.Ready, Admitted: f.Admitted, Verified: verified(f), Unverified: f.Found && !f.Verified,
+		Reason: f.ReadyReason, Message: f.ReadyMessage, Account: f.Account.ID, Former: f.Account.Former, Capabilities: f.Capabilities,
 		GrantableScopes: f.GrantableScopes, Form: r.form(p),
 	}
 	if checker, ok := f.Driver.(provider.Validator); ok && f.Found {
@@ -228,7 +228,7 @@ func (r *Reconciler) findRestored(ctx context.Context, p *pass, name string) err
 		return err
 	}
 	facts := p.seen.View.Facts
-	if facts.Account != "" && facts.Account != conn.Account.ID {
+	if !conn.Account.Is(facts.Account) {
 		return errAccountChanged
 	}
 	restored := &plan.Restored{Account: conn.Account.ID}

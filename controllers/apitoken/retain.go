@@ -48,7 +48,7 @@ func (r *Reconciler) releaseSecret(ctx context.Context, p *pass) (string, error)
 				name, reasonOf(err)), nil
 		}
 		return fmt.Sprintf("deletionPolicy is Retain, but the credential of Secret %q was revoked before: the Secret is deleted", name), nil
-	case e != nil && begun(p, e):
+	case e != nil && revoking(p, e):
 		return fmt.Sprintf("Secret %q is kept: deletionPolicy is Retain. The operator had begun to revoke its credential %s, which may no longer give access",
 			name, plan.Called(e)), superseded(r.secrets.Release(ctx, p.target, p.seen))
 	default:
@@ -64,8 +64,8 @@ func (r *Reconciler) wasRevoked(p *pass) bool {
 	return v.Credential != "" && v.Facts.Revision <= p.token.Status.Revision && r.owns(p.token.Namespace, p.token.Name)(v.Credential)
 }
 
-// begun reports whether the revocation of a credential may have begun.
-func begun(p *pass, e *v1alpha1.LedgerEntry) bool {
+// revoking reports whether the revocation of a credential may have begun.
+func revoking(p *pass, e *v1alpha1.LedgerEntry) bool {
 	return e.State == v1alpha1.StateRetiring && (e.RetireAt == nil || !p.obs.Now.Before(e.RetireAt.Time))
 }
 
@@ -76,7 +76,7 @@ func alsoRetained(p *pass) string {
 	for i := range p.token.Status.Credentials {
 		switch e := &p.token.Status.Credentials[i]; {
 		case e.Name == p.seen.View.Credential:
-		case begun(p, e):
+		case revoking(p, e):
 			doubtful = append(doubtful, plan.Called(e))
 		default:
 			live = append(live, plan.Called(e))

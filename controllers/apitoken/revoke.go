@@ -53,7 +53,7 @@ func (r *Reconciler) beginPurge(ctx context.Context, p *pass, conn connections.C
 	var names []string
 	for i := range p.token.Status.Credentials {
 		e := &p.token.Status.Credentials[i]
-		if e.Account != "" && e.Account != conn.Account.ID {
+		if !conn.Account.Is(e.Account) {
 			return false, errAccountChanged
 		}
 		switch e.State {
@@ -156,7 +156,7 @@ func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) error 
 }
 
 func (r *Reconciler) revokeEntry(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (gone bool, err error) {
-	if e.Account != "" && e.Account != conn.Account.ID {
+	if !conn.Account.Is(e.Account) {
 		return false, errAccountChanged
 	}
 	if err := r.endEntry(ctx, p, conn, e); err != nil {

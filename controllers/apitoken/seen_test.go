@@ -49,7 +49,7 @@ func reconcileOf(t *testing.T, backend *fake.Backend, driver *fake.Driver, e v1a
 	token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training"}}
 	token.Status.Credentials = []v1alpha1.LedgerEntry{e}
 	p := &pass{token: token, base: token.Status.DeepCopy(), key: connections.KeyFor(token)}
-	p.facts.Account, p.facts.Capabilities = e.Account, driver.Caps
+	p.facts.Account, p.facts.Capabilities = provider.Account{ID: e.Account}, driver.Caps
 	p.seen.View.Facts.Account = e.Account
 	p.obs = plan.Observation{Now: clock.Now(), Provider: plan.Provider{Found: true, Ready: true, Admitted: true, Account: e.Account}}
 	return r, p

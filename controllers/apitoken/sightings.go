@@ -19,8 +19,8 @@ import (
 // each change in place, by its own monotonic clock, and what it began itself. No other
 // process's timestamp decides when an attempt is settled.
 type sightings struct {
-	mu   sync.Mutex
-	seen map[types.NamespacedName]map[string]time.Duration
+	mu    sync.Mutex
+	seen  map[types.NamespacedName]map[string]time.Duration
 	began map[types.NamespacedName]begun
 }
 

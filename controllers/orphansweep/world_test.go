@@ -61,6 +61,7 @@ type world struct {
 	recorder  *events.FakeRecorder
 	logs      bytes.Buffer
 	options   Options
+	registry  *registry.Registry
 	cluster   string
 	namespace string
 }
@@ -84,6 +85,7 @@ func newWorld(t *testing.T, mode Mode) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
+	w.registry = drivers
 	pool := connections.NewPool(connections.Options{Reader: w.c, Live: w.c, Registry: drivers, Namespace: w.namespace, Cluster: w.cluster})
 	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})
 	w.create(&corev1.Secret{ObjectMeta: w.meta("minter"), Data: map[string][]byte{"token": []byte("x")}})
@@ -143,10 +145,22 @@ func (w *world) providerIn(name, region, secret string) *v1alpha1.TokenProvider 
 	w.create(p)
 	meta.SetStatusCondition(&p.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue,
 		Reason: v1alpha1.ReasonReady, ObservedGeneration: p.Generation})
+	w.verified(p)
 	if err := w.c.Status().Update(w.t.Context(), p); err != nil {
 		w.t.Fatal(err)
 	}
 	return p
+}
+
+// verified puts the declared endpoint of a provider into its status.
+func (w *world) verified(p *v1alpha1.TokenProvider) {
+	w.t.Helper()
+	driver, settings, err := w.registry.Resolve(registry.Spec{ProviderSpec: &p.Spec})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	e := connections.EndpointOf(w.t.Context(), driver, provider.Config{Settings: settings})
+	p.Status.Driver, p.Status.Endpoint = e.Driver, e.URL
 }
 
 // mint makes a credential at the provider, as an attempt of that ApiToken does.

@@ -27,8 +27,7 @@ import (
 // Connector connects to providers and knows how their calls went; a
 // *connections.Pool is one.
 type Connector interface {
-	Connect(ctx context.Context, key connections.Key, place *places.Place) (connections.Connection, error)
-	Refresh(ctx context.Context, key connections.Key, place *places.Place) (connections.Connection, error)
+	Check(ctx context.Context, key connections.Key, place *places.Place, again bool) (connections.Connection, error)
 	Health(key connections.Key) connections.Health
 	Watch(kind v1alpha1.ProviderKind, wake func(key connections.Key, suspect bool))
 	Drop(key connections.Key)
@@ -49,6 +48,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Namespace of the operator, where a ClusterTokenProvider's credentials are.
 	Namespace string
+	// Cluster is the identity hash of this cluster; see package credname.
+	Cluster string
 	// Namespaces that the operator serves; all when empty.
 	Namespaces []string
 	// Tracers make a trace of each reconciliation; none when nil.
@@ -152,8 +153,9 @@ func (r *Reconciler) forget(key connections.Key) {
 
 // finding is what a check of the credentials found.
 type finding struct {
-	account provider.Account
-	err     error
+	account  provider.Account
+	endpoint connections.Endpoint
+	err      error
 	// next is when to check again, by the monotonic clock; resumes the same by the
 	// wall, if the provider asked to wait until then.
 	next    time.Duration

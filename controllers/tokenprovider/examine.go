@@ -108,7 +108,7 @@ func (r *Reconciler) check(ctx context.Context, o connections.Object, cached *se
 	gone := o.HasCredentials() && held == nil
 	again := gone || suspect || r.stale(o, last)
 	var found finding
-	found.account, found.err = r.connect(ctx, o, again, last.failures > 0)
+	found.account, found.endpoint, found.err = r.connect(ctx, o, again, last.failures > 0)
 	if errors.Is(found.err, errInLine) {
 		return finding{}, nil, errInLine
 	}
@@ -158,27 +158,26 @@ func (e *deletingError) Error() string {
 // reconciled again when its turn comes.
 var errInLine = errors.New("there is no place for a health check now")
 
-// connect connects with a place, of which one namespace has few: providers that
+// connect connects and accepts what it finds, with a place, of which one namespace has few: providers that
 // do not answer never delay those of others. In their own namespace they come last.
-func (r *Reconciler) connect(ctx context.Context, o connections.Object, again, failed bool) (provider.Account, error) {
+func (r *Reconciler) connect(ctx context.Context, o connections.Object, again, failed bool) (provider.Account, connections.Endpoint, error) {
 	key, class := o.Key(), places.Issues
 	if failed {
 		class = places.Rest
 	}
 	place, ok := r.Places.Take(places.Want{Who: key.ObjectKey(), Provider: key.String(), Class: class})
 	if !ok {
-		return provider.Account{}, errInLine
+		return provider.Account{}, connections.Endpoint{}, errInLine
 	}
 	defer place.Release()
-	call := r.Pool.Connect
-	if again {
-		call = r.Pool.Refresh
-	}
-	connection, err := call(ctx, key, place)
+	connection, err := r.Pool.Check(ctx, key, place, again)
 	if err == nil && connection.Account.ID == "" {
 		err = &provider.Error{Code: provider.CodeUnknown, NotExecuted: true, Message: "the provider did not say which account the credentials belong to"}
 	}
-	return connection.Account, err
+	if err == nil {
+		err = r.accept(ctx, o, connection)
+	}
+	return connection.Account, connection.Endpoint, err
 }
 
 // pause is how long a finding is good for.
@@ -187,6 +186,10 @@ func pause(err error, failures int, uid types.UID) time.Duration {
 		h := fnv.New32a()
 		_, _ = h.Write([]byte(uid)) // a hash does not fail
 		return recheckEvery + time.Duration(h.Sum32()%100)*recheckEvery/1000
+	}
+	var verifying *verifyingError
+	if errors.As(err, &verifying) {
+		return firstRetry
 	}
 	longest := recheckEvery
 	v := classify(err)

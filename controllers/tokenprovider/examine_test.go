@@ -36,12 +36,11 @@ func (s *scripted) answer(how string) (connections.Connection, error) {
 	return connections.Connection{Account: provider.Account{ID: "a"}}, err
 }
 
-func (s *scripted) Connect(context.Context, connections.Key, *places.Place) (connections.Connection, error) {
+func (s *scripted) Check(_ context.Context, _ connections.Key, _ *places.Place, again bool) (connections.Connection, error) {
+	if again {
+		return s.answer("R")
+	}
 	return s.answer("C")
-}
-
-func (s *scripted) Refresh(context.Context, connections.Key, *places.Place) (connections.Connection, error) {
-	return s.answer("R")
 }
 
 func (s *scripted) Health(connections.Key) connections.Health { return s.health }
@@ -162,7 +161,7 @@ func TestExamineBusy(t *testing.T) {
 	}
 	pool.answers = []error{limited}
 	found := examine()
-	v := judge(w.get(key), found, 0)
+	v := judge(found)
 	if v.ready || v.stalled || v.reason != v1alpha1.ReasonUnreachable || !strings.Contains(v.message, "fewer requests. The credentials are checked at 2") {
 		t.Errorf("before any check: %+v", v)
 	}
@@ -170,14 +169,14 @@ func TestExamineBusy(t *testing.T) {
 		t.Errorf("it is checked again after %s", left)
 	}
 	c.advance(5 * time.Minute)
-	if found = examine(); found.err != nil || !judge(w.get(key), found, 0).ready {
+	if found = examine(); found.err != nil || !judge(found).ready {
 		t.Fatalf("after the wait: %+v", found)
 	}
 
 	c.advance(2 * recheckEvery)
 	pool.answers = []error{limited}
 	found = examine()
-	if v := judge(w.get(key), found, 0); !v.ready {
+	if v := judge(found); !v.ready {
 		t.Errorf("a provider that works and is busy: %+v", v)
 	}
 	if left := found.next - c.Monotonic(); left > 5*time.Minute || left < 4*time.Minute {

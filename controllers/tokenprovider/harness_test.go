@@ -128,6 +128,7 @@ func (w *world) token(name string, key connections.Key, credentials ...string) *
 
 func (w *world) ledger(token *v1alpha1.ApiToken, credentials ...string) {
 	w.t.Helper()
+	w.backend.Hold(credentials...)
 	token.Status.Credentials = nil
 	for _, name := range credentials {
 		token.Status.Credentials = append(token.Status.Credentials,

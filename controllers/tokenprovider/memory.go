@@ -16,6 +16,42 @@ type memory struct {
 	checks   map[connections.Key]check
 	counters map[connections.Key]time.Duration
 	troubles map[connections.Key]time.Duration
+	shown    map[connections.Key]*shownHere
+}
+
+// seenAt is what a verification is about: anything else begins another one.
+type seenAt struct {
+	uid      types.UID
+	endpoint connections.Endpoint
+	minter   connections.MinterKey
+}
+
+type shownHere struct {
+	seenAt
+	shown
+}
+
+// shownAt returns what an endpoint has shown so far. Only the reconcile of that
+// provider changes it.
+func (m *memory) shownAt(key connections.Key, at seenAt) *shown {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s := m.shown[key]; s != nil && s.seenAt == at {
+		return &s.shown
+	}
+	if m.shown == nil {
+		m.shown = map[connections.Key]*shownHere{}
+	}
+	s := &shownHere{seenAt: at, shown: shown{ids: map[string][]string{}}}
+	m.shown[key] = s
+	return &s.shown
+}
+
+// forgetShown drops what a verification that is over has seen.
+func (m *memory) forgetShown(key connections.Key) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.shown, key)
 }
 
 // version is what a check was made of.
@@ -88,6 +124,7 @@ func (m *memory) forget(key connections.Key) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.checks, key)
+	delete(m.shown, key)
 	delete(m.counters, key)
 	delete(m.troubles, key)
 }

@@ -30,7 +30,7 @@ const (
 type verdict struct {
 	ready           bool
 	stalled         bool // somebody has to change something
-	missing         bool // the Secret or a key in it; it may appear without an event
+	missing         bool // what is missing may appear without an event
 	reason, message string
 }
 
@@ -43,6 +43,9 @@ func classify(err error) verdict {
 	var deleting *deletingError
 	if errors.As(err, &deleting) {
 		return verdict{stalled: true, missing: true, reason: v1alpha1.ReasonCredentialsMissing, message: sentence(deleting.Error())}
+	}
+	if v, ok := refusedMove(err); ok {
+		return v
 	}
 	e := provider.AsError(err)
 	switch {
@@ -74,18 +77,13 @@ func busy(err error, resumes time.Time) verdict {
 // sentence ends a text with one full stop.
 func sentence(s string) string { return strings.TrimSuffix(s, ".") + "." }
 
-// judge says what a finding means for a provider with so many live credentials.
-func judge(o connections.Object, found finding, live int) verdict {
+// judge says what a finding means.
+func judge(found finding) verdict {
 	if !found.resumes.IsZero() {
 		return busy(found.err, found.resumes)
 	}
 	if found.err != nil {
 		return classify(found.err)
-	}
-	if recorded := o.Status.Account; recorded != "" && recorded != found.account.ID && live > 0 {
-		return verdict{stalled: true, reason: v1alpha1.ReasonProviderAccountChanged,
-			message: fmt.Sprintf("The credentials belong to account %s, but %d credentials were issued by account %s. "+
-				"Put credentials of that account into the Secret of spec.credentialsSecretRef.", found.account.ID, live, recorded)}
 	}
 	return verdict{ready: true, reason: v1alpha1.ReasonReady,
 		message: fmt.Sprintf("The credentials of account %s work.", found.account.ID)}
@@ -96,7 +94,7 @@ func judge(o connections.Object, found finding, live int) verdict {
 // looked at again; 0: they are as they should be.
 func (r *Reconciler) report(ctx context.Context, o connections.Object, found finding, users []user) (time.Duration, error) {
 	live := liveCredentials(users)
-	v := judge(o, found, live)
+	v := judge(found)
 	base := o.Copy()
 	count, countWait := r.count(o, live)
 	trouble, troubleWait := r.trouble(o)
@@ -104,7 +102,8 @@ func (r *Reconciler) report(ctx context.Context, o connections.Object, found fin
 	o.Status.ObservedGeneration = o.GetGeneration()
 	o.Status.LiveCredentials, o.Status.LastError = count, trouble
 	if v.ready {
-		o.Status.Account = found.account.ID
+		o.Status.FormerAccount = formerAccount(o, found.account)
+		o.Status.Account, o.Status.Driver, o.Status.Endpoint = found.account.ID, found.endpoint.Driver, found.endpoint.URL
 		o.Status.GrantableScopes = slices.Compact(slices.Sorted(slices.Values(found.account.GrantableScopes)))
 	}
 	setConditions(o, v, inUse(users), metav1.NewTime(r.Clock.Now()))

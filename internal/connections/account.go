@@ -228,13 +228,13 @@ func (p *Pool) others(ctx context.Context, key Key) (bool, error) {
 		switch {
 		case o.Key() == key:
 			own = o
-		case o.Ready() && !p.accounts.isTried(o):
+		case o.wasReady() && !p.accounts.isTried(o):
 			untried = append(untried, o)
 		}
 	}
 	if len(untried) == 0 {
 		p.accounts.mu.Lock()
-		p.accounts.settled = own.Raw == nil || !own.Ready() || p.accounts.of[key].uid == own.GetUID()
+		p.accounts.settled = own.Raw == nil || !own.wasReady() || p.accounts.of[key].uid == own.GetUID()
 		p.accounts.mu.Unlock()
 		return true, nil
 	}

@@ -25,7 +25,11 @@ type Facts struct {
 	ReadyReason, ReadyMessage string
 	// Account the kept connection belongs to; without one, the recorded account. It is
 	// compared with the ledgers of the provider's own ApiTokens only.
-	Account string
+	Account provider.Account
+	// Verified: the declared endpoint is the one that the status records. At any other
+	// nothing is done, and what it does not show may exist. Endpoint and region that
+	// workloads get follow the declaration only while it is true.
+	Verified bool
 	// AccountKey is the account that the server named last, for comparing with other
 	// providers; without an answer, a key that no other provider has.
 	AccountKey AccountKey
@@ -50,11 +54,8 @@ func (p *Pool) Facts(ctx context.Context, key Key, namespace string, grant provi
 	if err != nil {
 		return Facts{}, fmt.Errorf("reading %s: %w", key, err)
 	}
-	f := Facts{Found: true, Deleting: o.Deleting(), Ready: o.Ready(),
+	f := Facts{Found: true, Deleting: o.Deleting(),
 		Account: p.account(o), AccountKey: p.accounts.key(o), GrantableScopes: slices.Clone(o.Status.GrantableScopes)}
-	if !f.Ready {
-		f.ReadyReason, f.ReadyMessage = notReady(o)
-	}
 	if f.Admitted, err = p.admits(ctx, o, namespace); err != nil {
 		return Facts{}, err
 	}
@@ -64,19 +65,32 @@ func (p *Pool) Facts(ctx context.Context, key Key, namespace string, grant provi
 			f.Capabilities.Updates = nil
 		}
 		f.Config = p.config(settings)
+		f.Verified = o.Verified(EndpointOf(ctx, driver, f.Config))
+	}
+	if f.Ready = o.Ready() && f.Verified; !f.Ready {
+		f.ReadyReason, f.ReadyMessage = notReady(o)
 	}
 	return f, nil
 }
 
 // account prefers what the kept connection says: an account that changed under
 // live credentials is never recorded, and has to be seen all the same.
-func (p *Pool) account(o Object) string {
+func (p *Pool) account(o Object) provider.Account {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if k, ok := p.kept[o.Key()]; ok && k.uid == o.GetUID() && k.generation == o.GetGeneration() {
-		return k.connection.Account.ID
+		return o.Recorded(k.connection.Account)
 	}
-	return o.Status.Account
+	return o.Recorded(provider.Account{ID: o.Status.Account})
+}
+
+// Recorded returns an account with what earlier versions called it at another
+// endpoint, if it is the one that the status records.
+func (o Object) Recorded(account provider.Account) provider.Account {
+	if o.Status.FormerAccount != "" && o.Status.Account == account.ID {
+		account.Former = append(slices.Clone(account.Former), o.Status.FormerAccount)
+	}
+	return account
 }
 
 func notReady(o Object) (reason, message string) {

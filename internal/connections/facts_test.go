@@ -45,7 +45,7 @@ func TestFacts(t *testing.T) {
 	p := w.provider()
 	w.patch(p, func() { p.Finalizers = []string{v1alpha1.Finalizer} })
 	w.status(p, metav1.ConditionTrue, v1alpha1.ReasonReady, p.Generation)
-	if f := w.facts(w.key, w.key.Namespace); !f.Ready || f.Account != "recorded" || f.ReadyReason != "" {
+	if f := w.facts(w.key, w.key.Namespace); !f.Ready || f.Account.ID != "recorded" || f.ReadyReason != "" {
 		t.Errorf("after its check: %+v", f)
 	}
 	w.status(p, metav1.ConditionTrue, v1alpha1.ReasonReady, p.Generation-1)
@@ -76,18 +76,20 @@ func (w *world) status(p *v1alpha1.TokenProvider, status metav1.ConditionStatus,
 	meta.SetStatusCondition(&p.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: status,
 		Reason: reason, Message: "why", ObservedGeneration: generation})
 	w.must(w.c.Status().Update(w.t.Context(), p))
+	w.verify(w.key)
+	w.must(w.c.Get(w.t.Context(), w.key.ObjectKey(), p))
 }
 
 // An account that changed under live credentials is never recorded; facts tell it.
 func TestFactsTellTheConnectedAccount(t *testing.T) {
 	w := newWorld(t)
 	w.status(w.provider(), metav1.ConditionTrue, v1alpha1.ReasonReady, 1)
-	if f := w.facts(w.key, w.key.Namespace); f.Account != "recorded" {
-		t.Errorf("without a connection the account is %q", f.Account)
+	if f := w.facts(w.key, w.key.Namespace); f.Account.ID != "recorded" {
+		t.Errorf("without a connection the account is %q", f.Account.ID)
 	}
 	w.connect(w.viaConnect, 1)
-	if f := w.facts(w.key, w.key.Namespace); f.Account != fake.DefaultAccount {
-		t.Errorf("with a connection the account is %q", f.Account)
+	if f := w.facts(w.key, w.key.Namespace); f.Account.ID != fake.DefaultAccount {
+		t.Errorf("with a connection the account is %q", f.Account.ID)
 	}
 }
 

@@ -94,7 +94,7 @@ func (b *bench) lane() *lane {
 	if !ok {
 		b.Fatal("no place")
 	}
-	return &lane{gate: b.gate, place: place}
+	return &lane{gate: b.gate, place: place, still: func(context.Context) error { return nil }}
 }
 
 // calls are the calls of a client with all powers, by the operation that errors name.

@@ -46,8 +46,11 @@ func through[T any](ctx context.Context, g *lane, op operation, credential strin
 	return out, err
 }
 
-// Mint implements provider.Client.
+// Mint implements provider.Client. It reads the provider live first.
 func (c *guarded) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
+	if err := c.confirm(ctx); err != nil {
+		return provider.Minted{}, err
+	}
 	return through(ctx, c.lane, opMint, req.Name, func() (provider.Minted, error) { return c.inner.Mint(ctx, req) })
 }
 

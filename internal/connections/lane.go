@@ -14,6 +14,11 @@ import (
 type lane struct {
 	*gate
 	place *places.Place
+	// reads: the endpoint is not verified, and only reads are sent to it.
+	reads bool
+	// still returns an error unless the endpoint of the connection is, at the API
+	// server, the verified one.
+	still func(ctx context.Context) error
 	// begun: the caller has begun an action, and finishes it.
 	begun atomic.Bool
 }
@@ -21,8 +26,8 @@ type lane struct {
 // begin lets a call through when it is its turn. The first call of a caller waits
 // for the provider's pace for a short time only; what follows finishes the action.
 func (l *lane) begin(ctx context.Context, op operation, credential string) (*call, error) {
-	if err := l.place.Check(l.provider); err != nil {
-		return nil, noPlace(err)
+	if err := l.may(op); err != nil {
+		return nil, err
 	}
 	patience := l.patience
 	switch {
@@ -36,6 +41,26 @@ func (l *lane) begin(ctx context.Context, op operation, credential string) (*cal
 		l.begun.Store(true)
 	}
 	return c, err
+}
+
+// may returns an error unless the caller has a place and the endpoint takes the operation.
+func (l *lane) may(op operation) error {
+	if err := l.place.Check(l.provider); err != nil {
+		return noPlace(err)
+	}
+	if l.reads && writes[op] {
+		return &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: ErrEndpointUnverified,
+			Message: "the request was not sent: the endpoint is not verified yet"}
+	}
+	return nil
+}
+
+// confirm returns an error unless a Mint may be sent now, by a live read.
+func (l *lane) confirm(ctx context.Context) error {
+	if err := l.may(opMint); err != nil {
+		return err
+	}
+	return l.still(ctx)
 }
 
 // blocked returns what a Mint would be refused with now, before it is reserved.

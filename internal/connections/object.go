@@ -79,9 +79,12 @@ func (o Object) CredentialsKey(operatorNamespace string) client.ObjectKey {
 	return client.ObjectKey{Namespace: namespace, Name: o.Spec.CredentialsSecretRef.Name}
 }
 
-// Ready reports whether the credentials were found to work for this generation
-// and the finalizer keeps the provider.
-func (o Object) Ready() bool {
+// Ready reports whether the credentials were found to work for this generation, at an
+// endpoint that was verified, and the finalizer keeps the provider.
+func (o Object) Ready() bool { return o.wasReady() && o.Status.Endpoint != "" }
+
+// wasReady is Ready also for the status of an earlier version, which recorded no endpoint.
+func (o Object) wasReady() bool {
 	c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
 	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == o.GetGeneration() &&
 		controllerutil.ContainsFinalizer(o.Raw, v1alpha1.Finalizer)

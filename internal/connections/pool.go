@@ -89,6 +89,10 @@ type Connection struct {
 	AccountKey AccountKey
 	MinterKey  MinterKey
 	DriverType string
+	// Endpoint that the client sends its requests to.
+	Endpoint Endpoint
+	// Capabilities of the driver.
+	Capabilities provider.Capabilities
 }
 
 // Pool keeps one connection per provider. It is safe for concurrent use.
@@ -138,15 +142,27 @@ func NewPool(o Options) *Pool {
 // Connect returns the kept connection. If there is none, or the provider or its
 // credentials changed, it reads the credentials live and connects. Nothing is sent
 // without a place at the provider, and the connection works for as long as its
-// caller has that place. An error is a *provider.Error or a *MissingCredentialsError.
+// caller has that place. If the provider's status does not record its endpoint as
+// verified, nothing is sent, with ErrEndpointUnverified. An error is a
+// *provider.Error or a *MissingCredentialsError.
 func (p *Pool) Connect(ctx context.Context, key Key, place *places.Place) (Connection, error) {
-	return p.connect(ctx, key, place, false)
+	return p.connect(ctx, key, place, request{})
 }
 
-// Refresh reads the credentials and connects anew, which checks them and ends a
-// suspicion. What it returns replaces the kept connection; an error leaves that as it is.
-func (p *Pool) Refresh(ctx context.Context, key Key, place *places.Place) (Connection, error) {
-	return p.connect(ctx, key, place, true)
+// Check is Connect for the controller of providers, which verifies endpoints: whatever
+// the status records, it connects. Its client only reads. With again it connects even
+// if there is a connection, which checks the credentials and ends a suspicion. What it
+// returns replaces the kept connection; an error leaves that as it is.
+func (p *Pool) Check(ctx context.Context, key Key, place *places.Place, again bool) (Connection, error) {
+	return p.connect(ctx, key, place, request{unverified: true, again: again})
+}
+
+// request says how to connect.
+type request struct {
+	// unverified: the endpoint need not be verified, and the client only reads.
+	unverified bool
+	// again: even if there is a connection.
+	again bool
 }
 
 // Forget drops the kept connection, so that the next one is made from the
@@ -157,35 +173,42 @@ func (p *Pool) Forget(key Key) {
 	delete(p.kept, key)
 }
 
-func (p *Pool) connect(ctx context.Context, key Key, place *places.Place, anew bool) (Connection, error) {
+func (p *Pool) connect(ctx context.Context, key Key, place *places.Place, how request) (Connection, error) {
 	if err := place.Check(key.String()); err != nil {
 		return Connection{}, noPlace(err)
 	}
-	shared, g, err := p.shared(ctx, key, anew)
+	shared, g, err := p.shared(ctx, key, how)
 	if err != nil {
 		return Connection{}, err
 	}
-	shared.Client = guard(shared.Client, &lane{gate: g, place: place})
+	l := &lane{gate: g, place: place, reads: how.unverified}
+	l.still = func(ctx context.Context) error { return p.still(ctx, key, shared.Endpoint) }
+	shared.Client = guard(shared.Client, l)
 	return shared, nil
 }
 
 // shared returns the connection that all callers share. Its client does not keep
 // to the provider's pace: only connect may use it.
-func (p *Pool) shared(ctx context.Context, key Key, anew bool) (Connection, *gate, error) {
+func (p *Pool) shared(ctx context.Context, key Key, how request) (Connection, *gate, error) {
 	o, err := Get(ctx, p.o.Reader, key)
 	if err != nil {
 		return Connection{}, nil, notRead(key.String(), err)
+	}
+	if !how.unverified {
+		if err := p.verified(ctx, o); err != nil {
+			return Connection{}, nil, err
+		}
 	}
 	secret, err := p.cachedSecretVersion(ctx, o)
 	if err != nil {
 		return Connection{}, nil, err
 	}
-	a := attempt{key: key, anew: anew, version: version{uid: o.GetUID(), generation: o.GetGeneration(), secret: secret}}
+	a := attempt{key: key, anew: how.again, version: version{uid: o.GetUID(), generation: o.GetGeneration(), secret: secret}}
 	p.mu.Lock()
 	g := p.gate(o)
-	if k, ok := p.kept[key]; ok && !anew && k.serves(a.version) {
+	if k, ok := p.kept[key]; ok && !how.again && k.serves(a.version) {
 		p.mu.Unlock()
-		return k.connection, g, nil
+		return k.connection.of(o), g, nil
 	}
 	f, running := p.flights[a]
 	if !running {
@@ -196,10 +219,16 @@ func (p *Pool) shared(ctx context.Context, key Key, anew bool) (Connection, *gat
 	p.mu.Unlock()
 	select {
 	case <-f.done:
-		return f.connection, g, f.err
+		return f.connection.of(o), g, f.err
 	case <-ctx.Done():
 		return Connection{}, nil, stopped(ctx.Err())
 	}
+}
+
+// of returns the connection with the account as a provider records it.
+func (c Connection) of(o Object) Connection {
+	c.Account = o.Recorded(c.Account)
+	return c
 }
 
 // fly makes one attempt. It outlives the caller who began it, because others may wait too.
@@ -244,7 +273,8 @@ func (p *Pool) dial(ctx context.Context, o Object, g *gate, anew bool) (*kept, e
 		return nil, err
 	}
 	made := &kept{version: version{uid: o.GetUID(), generation: o.GetGeneration()}}
-	made.connection.DriverType = driver.Type()
+	made.connection.DriverType, made.connection.Endpoint = driver.Type(), EndpointOf(ctx, driver, cfg)
+	made.connection.Capabilities = driver.Capabilities()
 	if cfg.Credentials, made.secret, err = p.credentials(ctx, o, driver); err != nil {
 		return nil, err
 	}

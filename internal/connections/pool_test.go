@@ -115,12 +115,31 @@ func (w *world) place(key Key) *places.Place {
 
 // viaConnect is Connect with a place.
 func (w *world) viaConnect(ctx context.Context, key Key) (Connection, error) {
+	w.verify(key)
 	return w.pool.Connect(ctx, key, w.place(key))
 }
 
-// viaRefresh is Refresh with a place.
+// verify records the declared endpoint of a provider as verified.
+func (w *world) verify(key Key) {
+	w.t.Helper()
+	o, err := Get(w.t.Context(), w.c, key)
+	if err != nil {
+		return
+	}
+	driver, settings, err := w.pool.resolve(o, nil)
+	if err != nil {
+		return
+	}
+	if e := EndpointOf(w.t.Context(), driver, w.pool.config(settings)); !o.Verified(e) {
+		base := o.Copy()
+		o.Status.Driver, o.Status.Endpoint = e.Driver, e.URL
+		w.must(w.c.Status().Patch(w.t.Context(), o.Raw, client.MergeFrom(base.Raw)))
+	}
+}
+
+// viaRefresh is a Check again with a place.
 func (w *world) viaRefresh(ctx context.Context, key Key) (Connection, error) {
-	return w.pool.Refresh(ctx, key, w.place(key))
+	return w.pool.Check(ctx, key, w.place(key), true)
 }
 
 // connect connects and checks how many calls that took in all.

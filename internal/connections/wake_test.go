@@ -55,7 +55,7 @@ func TestWhatWakesApiTokens(t *testing.T) {
 		c.Type = v1alpha1.ConditionReady
 		return &v1alpha1.TokenProvider{
 			ObjectMeta: metav1.ObjectMeta{Finalizers: []string{v1alpha1.Finalizer}},
-			Status:     v1alpha1.ProviderStatus{Conditions: []metav1.Condition{c}},
+			Status:     v1alpha1.ProviderStatus{Endpoint: "https://api.example.com", Conditions: []metav1.Condition{c}},
 		}
 	}
 	works := metav1.Condition{Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady}

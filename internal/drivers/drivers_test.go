@@ -1,6 +1,7 @@
 package drivers
 
 import (
+	"strings"
 	"testing"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -48,8 +49,12 @@ func TestEveryDriverTellsItsServer(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s does not tell its server", name)
 		}
-		if got := located.Server(t.Context(), provider.Config{Settings: settings}); got != test.want {
+		got := located.Server(t.Context(), provider.Config{Settings: settings})
+		if got.Host != test.want.Host || got.Declared != test.want.Declared {
 			t.Errorf("%s: got %+v, want %+v", name, got, test.want)
+		}
+		if provider.HostPort(got.URL) != got.Host || !strings.HasPrefix(got.Field, "spec."+driver.Type()+".") {
+			t.Errorf("%s is at %q of %s", name, got.URL, got.Field)
 		}
 		told[driver.Type()] = true
 	}

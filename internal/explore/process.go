@@ -267,7 +267,7 @@ var providerFaults = map[fault]fake.FaultKind{
 // longer admit the namespace.
 func (p *process) Facts(context.Context, connections.Key, string, provider.Grant) (connections.Facts, error) {
 	return connections.Facts{
-		Found: true, Ready: true, Admitted: !p.w.outside, Account: fake.DefaultAccount,
+		Found: true, Ready: true, Verified: true, Admitted: !p.w.outside, Account: provider.Account{ID: fake.DefaultAccount},
 		DriverType: fake.Type, Driver: p.w.driver, Capabilities: p.w.driver.Capabilities(),
 	}, nil
 }

@@ -119,7 +119,7 @@ func addControllers(mgr manager.Manager, o Options, cluster string) error {
 	for _, kind := range []v1alpha1.ProviderKind{v1alpha1.KindTokenProvider, v1alpha1.KindClusterTokenProvider} {
 		r := &tokenprovider.Reconciler{
 			Kind: kind, Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Pool: pool,
-			Clock: o.Clock, Recorder: recorder, Namespace: o.Namespace, Namespaces: o.Namespaces, Tracers: o.Tracers,
+			Clock: o.Clock, Recorder: recorder, Namespace: o.Namespace, Namespaces: o.Namespaces, Cluster: cluster, Tracers: o.Tracers,
 			Places: line.checks(strings.ToLower(string(kind))),
 		}
 		if err := r.Setup(mgr, o.Concurrency, line.queue); err != nil {

@@ -474,7 +474,7 @@ func holdsNothingUp(o *plan.Observation, d plan.Decision) string {
 	failed(d.Rule)(&after)
 	again := plan.Next(after)
 	switch again.Action.(type) { //nolint:gochecksumtype // nothing else may come of a failure
-	case plan.DeleteSecret, plan.Retire, plan.BeginRevoke, plan.Revoke, plan.SyncSecret, plan.ReadSecret, plan.Identify:
+	case plan.DeleteSecret, plan.Retire, plan.BeginRevoke, plan.Revoke, plan.SyncSecret, plan.ReadSecret, plan.Identify, plan.AdoptRetiring:
 		return ""
 	}
 	if again.Rule != d.Rule && !o.Failed[again.Rule] {

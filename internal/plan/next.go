@@ -28,7 +28,7 @@ var rules = []rule{
 	{"gone", gone, strict},                      // somebody else's finalizer holds it: nothing of ours is left
 	{"retain", retain, strict},                  // Retain lets it go at once, also while deleting
 	{"never-issued", neverIssued, strict},       // nothing was ever reserved: no provider is needed to go
-	{"no-way-to-revoke", noWayToRevoke, strict}, // the provider is missing, or another account
+	{"no-way-to-revoke", noWayToRevoke, strict}, // the provider is missing, another account, or perhaps another server
 	{"purge", purge, strict},                    // revoke everything, wait until settled, list, go
 
 	// Before anything can exist at the provider.
@@ -70,6 +70,7 @@ var rules = []rule{
 	{"attempt-under-way", attemptUnderWayWait, free},
 	{"foreign-credential", foreignCredentialWait, free},
 	{"account-changed", accountChangedWait, free},
+	{"endpoint-unverified", endpointUnverifiedWait, free},
 	{"ended", ended, free},
 	{"blocked", blockedWait, free},
 	{"contested", contestedWait, free},

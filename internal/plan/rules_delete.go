@@ -55,6 +55,10 @@ func noWayToRevoke(o *Observation) (Decision, bool) {
 	if e := o.accountChanged(); e != nil {
 		return stalled(v1alpha1.ReasonProviderAccountChanged, accountChangedMessage(o, e)+", or "+way, Recheck), true
 	}
+	if d, ok := o.endpointUnverified(); ok {
+		d.Message += ", or " + way
+		return d, true
+	}
 	return Decision{}, false
 }
 

@@ -24,7 +24,7 @@ func (o *Observation) revocable() []string {
 	var names []string
 	for _, e := range o.in(v1alpha1.StateRetiring) {
 		due := e.Settled && e.ProvesIn == 0 && (o.ended() || e.RetireAt == nil || !o.Now.Before(e.RetireAt.Time))
-		if due && o.Provider.Found && o.owns(e.Name) && (e.Account == "" || o.Provider.Account == "" || e.Account == o.Provider.Account) {
+		if due && o.Provider.Found && !o.Provider.Unverified && o.owns(e.Name) && !o.otherAccount(e.Account) {
 			names = append(names, e.Name)
 		}
 	}

@@ -184,8 +184,13 @@ type Provider struct {
 	// Verified: its settings, as they are now, were found to work. Until then Secrets keep
 	// what earlier settings said.
 	Verified bool
-	// Account it belongs to; empty when not known.
+	// Unverified: its endpoint is not the one that was verified. Nothing is done there,
+	// and what it does not show may exist.
+	Unverified bool
+	// Account it belongs to; empty when not known. Former is what earlier versions
+	// called it.
 	Account      string
+	Former       []string
 	Capabilities provider.Capabilities
 	// GrantableScopes of the account; empty when not known.
 	GrantableScopes []string
@@ -333,22 +338,3 @@ func (o *Observation) foreign() *Entry {
 }
 
 func (o *Observation) owns(name string) bool { return o.Token.Owns == nil || o.Token.Owns(name) }
-
-// accountChanged returns an entry that was issued by another account than the
-// provider has now, or nil. A credential that only the Secret knows counts.
-func (o *Observation) accountChanged() *Entry {
-	for i := range o.Ledger {
-		if e := &o.Ledger[i]; o.otherAccount(e.Account) {
-			return e
-		}
-	}
-	if o.restorable() && o.otherAccount(o.Secret.Facts.Account) {
-		return &Entry{LedgerEntry: v1alpha1.LedgerEntry{Name: o.Secret.Credential, Account: o.Secret.Facts.Account}}
-	}
-	return nil
-}
-
-// otherAccount reports whether both accounts are known and differ.
-func (o *Observation) otherAccount(account string) bool {
-	return account != "" && o.Provider.Account != "" && account != o.Provider.Account
-}

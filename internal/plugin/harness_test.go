@@ -26,10 +26,12 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/drivers"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/internal/secretstore"
 	"apitoken.dev/operator/internal/testenv"
 	"apitoken.dev/operator/internal/testutil"
@@ -246,6 +248,10 @@ func (w *world) provider(name string, change ...func(*v1alpha1.TokenProvider)) *
 	if len(p.Status.Conditions) == 0 {
 		p.Status.Account, p.Status.LiveCredentials = "123456789012", 2
 		p.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "the credentials work", p.Generation)}
+	}
+	if driver, settings, err := w.env.Registry.Resolve(registry.Spec{ProviderSpec: &p.Spec}); err == nil && p.Status.Endpoint == "" {
+		e := connections.EndpointOf(w.Context(), driver, provider.Config{Settings: settings})
+		p.Status.Driver, p.Status.Endpoint = e.Driver, e.URL
 	}
 	w.ok(w.Status().Update(w.Context(), p))
 	return p

@@ -110,7 +110,8 @@ func providerFacts(sit *situation) plan.Provider {
 	f := &sit.facts
 	v := plan.Provider{
 		Found: f.Found, Deleting: f.Deleting, Ready: f.Ready, Admitted: f.Admitted, Reason: f.ReadyReason, Message: f.ReadyMessage,
-		Account: f.Account, Capabilities: f.Capabilities, GrantableScopes: f.GrantableScopes, Form: formOf(f, sit.request),
+		Account: f.Account.ID, Former: f.Account.Former, Unverified: f.Found && !f.Verified,
+		Capabilities: f.Capabilities, GrantableScopes: f.GrantableScopes, Form: formOf(f, sit.request),
 	}
 	if checker, ok := f.Driver.(provider.Validator); ok {
 		var r *provider.Refusal

@@ -18,8 +18,8 @@ const maxMarker = 4096
 // context begins at Start, and says with Advance how far it came. A driver whose
 // provider answers with everything at once ignores it.
 //
-// Only the sweep for orphans uses one: a list that begins in the middle is not
-// complete. Package bounded takes it from the context of every other call, and of a
+// Only the sweep for orphans and the verification of an endpoint use one: a list that
+// begins in the middle is not complete. Package bounded takes it from the context of every other call, and of a
 // List for one Token. A nil *Cursor is the beginning, and remembers nothing.
 type Cursor struct{ start, next string }
 

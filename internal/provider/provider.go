@@ -150,6 +150,10 @@ type Capabilities struct {
 	MaxLive int
 	// Listed is how many credentials the provider lists, the newest; 0: all.
 	Listed int
+	// Relocates: Find shows every credential that Mint made under the ID that Mint
+	// answered with, whatever URL the server is reached at. Then the endpoint of a
+	// provider can change while credentials are live.
+	Relocates bool
 }
 
 // Enforcer says who ends a credential at its expiry.
@@ -178,15 +182,6 @@ type Config struct {
 	HTTP *http.Client
 	// UserAgent of every request.
 	UserAgent string
-}
-
-// Account identifies whose credentials a Client mints.
-type Account struct {
-	// ID is stable and unique within the driver's kind of provider, such as an
-	// AWS account id together with the endpoint that issued it.
-	ID string
-	// GrantableScopes this account can give; empty when not known.
-	GrantableScopes []string
 }
 
 // Owner is the ApiToken a credential belongs to.

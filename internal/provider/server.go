@@ -21,10 +21,41 @@ type Server struct {
 	// Host and port that requests are sent to, as HostPort returns them, also where
 	// the settings leave the endpoint to its default; empty when not known.
 	Host string
+	// URL that requests are sent to, as CanonicalURL returns it; empty when not known.
+	URL string
+	// Field of the provider's object that has the URL, for example spec.aws.iamEndpoint.
+	Field string
 	// Declared: the settings can choose Account.ID, so that it proves nothing about
 	// who the credentials belong to.
 	Declared bool
 }
+
+// ServerAt returns the server of a URL that a field of the provider's object has, or
+// leaves to its default. It names its accounts itself.
+func ServerAt(field, address string) Server {
+	return Server{Host: HostPort(address), URL: CanonicalURL(address), Field: field}
+}
+
+// CanonicalURL returns one spelling of the URL of a server: lower case where case does
+// not matter, no final dot of the host, no port that the scheme implies, no final
+// slash. It returns the empty string for what is not the URL of a server.
+func CanonicalURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Hostname() == "" {
+		return ""
+	}
+	scheme := strings.ToLower(u.Scheme)
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]" // an IPv6 address, RFC 3986 section 3.2.2
+	}
+	if port := u.Port(); port != "" && port != impliedPorts[scheme] {
+		host += ":" + port
+	}
+	return scheme + "://" + host + strings.TrimRight(u.EscapedPath(), "/")
+}
+
+var impliedPorts = map[string]string{"http": "80", "https": "443"}
 
 // HostPort returns the host and port that requests to a URL are sent to, in one
 // spelling: lower case, no final dot, and the scheme's port where none is given. It
@@ -36,7 +67,7 @@ func HostPort(address string) string {
 	}
 	port := u.Port()
 	if port == "" {
-		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+		port = impliedPorts[u.Scheme]
 	}
 	return net.JoinHostPort(strings.TrimSuffix(strings.ToLower(u.Hostname()), "."), port)
 }

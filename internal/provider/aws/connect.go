@@ -49,7 +49,11 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 	if err != nil {
 		return nil, provider.Account{}, failure("iam:ListUsers", err)
 	}
-	return c, provider.Account{ID: account, GrantableScopes: grantable()}, nil
+	out := provider.Account{ID: account, GrantableScopes: grantable()}
+	if !settings.atAWS() {
+		out.Former = []string{account + "@" + settings.endpointHost()}
+	}
+	return c, out, nil
 }
 
 func optionsFor(cfg provider.Config, s Settings) (iam.Options, error) {
@@ -109,7 +113,7 @@ func notOurs(err error) aws.Ternary {
 
 // accountID asks STS, which AWS serves at another address and every other
 // server known at the address of IAM. Where STS is not served, the caller's own
-// IAM user tells. The account of a server of one's own is told apart by its host.
+// IAM user tells.
 func (c *client) accountID(ctx context.Context, opts iam.Options) (string, error) {
 	stsOpts := sts.Options{
 		Region: opts.Region, Credentials: opts.Credentials, HTTPClient: opts.HTTPClient,
@@ -122,10 +126,8 @@ func (c *client) accountID(ctx context.Context, opts iam.Options) (string, error
 	switch {
 	case err == nil && aws.ToString(who.Account) == "":
 		return "", nonsense("sts:GetCallerIdentity", "without an account")
-	case err == nil && c.settings.atAWS():
-		return aws.ToString(who.Account), nil
 	case err == nil:
-		return aws.ToString(who.Account) + "@" + c.settings.endpointHost(), nil
+		return aws.ToString(who.Account), nil
 	case c.settings.atAWS() || !rejected(err) && !unserved(err):
 		return "", failure("sts:GetCallerIdentity", err)
 	}
@@ -148,5 +150,5 @@ func (c *client) accountOfUser(ctx context.Context) (string, error) {
 				"the ARN of their user has no account; use a server that has STS, or a user of an account",
 		}
 	}
-	return parsed.AccountID + "@" + c.settings.endpointHost(), nil
+	return parsed.AccountID, nil
 }

@@ -63,6 +63,7 @@ func (*Driver) Capabilities() provider.Capabilities {
 		Scopes:           grantable(),
 		ExpiryEnforcedBy: provider.EnforcedByProvider,
 		Settle:           settle,
+		Relocates:        true,
 		Narrows:          []provider.Field{provider.FieldBuckets, provider.FieldAllowedIPs, provider.FieldDeniedIPs},
 	}
 }

@@ -190,8 +190,9 @@ func TestAccount(t *testing.T) {
 			s := newSimulator(t)
 			s.withoutSTS = tc.withoutSTS
 			_, account := connect(t, s.config())
-			if want := accountNumber + "@" + strings.TrimPrefix(s.URL, "http://"); account.ID != want {
-				t.Errorf("%s: got %q, want %q", tc.reason, account.ID, want)
+			former := accountNumber + "@" + strings.TrimPrefix(s.URL, "http://") // as earlier versions had it
+			if account.ID != accountNumber || !account.Is(former) {
+				t.Errorf("%s: got %+v, want %q, once %q", tc.reason, account, accountNumber, former)
 			}
 		})
 	}

@@ -9,6 +9,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
+const fieldEndpoint = "spec.aws.iamEndpoint"
+
 // Server implements provider.Located. Without an endpoint in the settings it is the
 // one that the SDK sends requests of the region's partition to.
 func (*Driver) Server(ctx context.Context, cfg provider.Config) provider.Server {
@@ -17,11 +19,11 @@ func (*Driver) Server(ctx context.Context, cfg provider.Config) provider.Server 
 		return provider.Server{Declared: true} // Connect says what is wrong
 	}
 	if s.IAMEndpoint != "" {
-		return provider.Server{Host: provider.HostPort(s.IAMEndpoint)}
+		return provider.ServerAt(fieldEndpoint, s.IAMEndpoint)
 	}
 	resolved, err := iam.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, iam.EndpointParameters{Region: aws.String(s.Region)})
 	if err != nil {
 		return provider.Server{Declared: true} // Connect says what is wrong
 	}
-	return provider.Server{Host: provider.HostPort(resolved.URI.String())}
+	return provider.ServerAt(fieldEndpoint, resolved.URI.String())
 }

@@ -41,7 +41,7 @@ func (d *Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Cli
 	if _, err := c.keys(ctx); err != nil {
 		return nil, provider.Account{}, err
 	}
-	return c, provider.Account{ID: settings.account(c.user), GrantableScopes: grantable()}, nil
+	return c, settings.account(c.user), nil
 }
 
 // whose returns the id of the user that the minting credentials belong to

@@ -74,6 +74,7 @@ func (*Driver) Capabilities() provider.Capabilities {
 		Scopes:           grantable(),
 		ExpiryEnforcedBy: provider.EnforcedByProvider,
 		Settle:           settle,
+		Relocates:        true,
 		MaxLive:          maxLive,
 	}
 }
@@ -127,19 +128,19 @@ func settingsOf(cfg provider.Config) (Settings, error) {
 	return s, nil
 }
 
-// account is the ID of the account of a user. The ids of organizations and users
-// are Crusoe Cloud's; under a server of somebody else's they mean nothing without its host.
-func (s Settings) account(user string) string {
-	id := s.OrganizationID + "/" + user
+// account is the account of a user: the user in its organization. Earlier versions
+// added the host of a server that is not Crusoe Cloud's.
+func (s Settings) account(user string) provider.Account {
+	out := provider.Account{ID: s.OrganizationID + "/" + user, GrantableScopes: grantable()}
 	u, err := url.Parse(s.Endpoint)
 	if err != nil {
-		return id
+		return out
 	}
 	host := strings.ToLower(u.Host)
-	if strings.HasSuffix(host, ".crusoe.ai") || strings.HasSuffix(host, ".crusoecloud.com") {
-		return id
+	if !strings.HasSuffix(host, ".crusoe.ai") && !strings.HasSuffix(host, ".crusoecloud.com") {
+		out.Former = []string{out.ID + "@" + host}
 	}
-	return id + "@" + host
+	return out
 }
 
 // expiry is the end of a credential: whole seconds, never later than asked.

@@ -238,7 +238,8 @@ func TestConnectNamesTheAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := provider.Account{
-		ID: organization + "/" + userID + "@" + strings.TrimPrefix(a.server.URL, "http://"), GrantableScopes: []string{scopeAll},
+		ID: organization + "/" + userID, Former: []string{organization + "/" + userID + "@" + strings.TrimPrefix(a.server.URL, "http://")},
+		GrantableScopes: []string{scopeAll},
 	}
 	if diff := cmp.Diff(want, account); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -180,6 +180,7 @@ func TestConnection(t *testing.T) {
 	}
 }
 
+// TestAccount: the host is no part of the account, and what earlier versions wrote still is.
 func TestAccount(t *testing.T) {
 	for endpoint, want := range map[string]string{
 		defaultEndpoint:                          "org/user",
@@ -189,8 +190,8 @@ func TestAccount(t *testing.T) {
 		"http://127.0.0.1:9000":                  "org/user@127.0.0.1:9000",
 		"https://api.cloud.crusoe.ai.example/v1": "org/user@api.cloud.crusoe.ai.example",
 	} {
-		if got := (Settings{OrganizationID: "org", Endpoint: endpoint}).account("user"); got != want {
-			t.Errorf("%s: got %q, want %q", endpoint, got, want)
+		if got := (Settings{OrganizationID: "org", Endpoint: endpoint}).account("user"); got.ID != "org/user" || !got.Is(want) || len(got.Former) > 1 {
+			t.Errorf("%s: got %+v, which is not %q", endpoint, got, want)
 		}
 	}
 }

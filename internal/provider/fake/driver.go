@@ -60,6 +60,7 @@ func New(b *Backend) *Driver {
 	return &Driver{Backend: b, Caps: provider.Capabilities{
 		ExpiryEnforcedBy: provider.EnforcedByProvider,
 		Settle:           time.Minute,
+		Relocates:        true,
 		Narrows: []provider.Field{
 			provider.FieldBuckets, provider.FieldAllowedIPs, provider.FieldDeniedIPs, provider.FieldSubaccounts,
 		},
@@ -69,7 +70,7 @@ func New(b *Backend) *Driver {
 // Server implements provider.Located.
 func (d *Driver) Server(_ context.Context, cfg provider.Config) provider.Server {
 	if d.At == nil {
-		return provider.Server{Host: "fake.invalid:443"}
+		return provider.ServerAt("spec.fake.endpoint", "https://fake.invalid")
 	}
 	return d.At(cfg)
 }

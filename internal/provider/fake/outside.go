@@ -2,6 +2,7 @@ package fake
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"apitoken.dev/operator/internal/provider"
@@ -26,6 +27,22 @@ func (b *Backend) Stranger(n int) []string {
 		}
 	})
 	return out
+}
+
+// Hold makes a credential of each name that has none, as an earlier process did.
+func (b *Backend) Hold(names ...string) {
+	b.locked(func() {
+		for _, name := range names {
+			if slices.ContainsFunc(b.credentials, func(m *credential) bool { return m.Name == name }) {
+				continue
+			}
+			b.made++
+			b.credentials = append(b.credentials, &credential{
+				Credential: provider.Credential{Name: name, ID: fmt.Sprintf("FAKE%04d", b.made), CreatedAt: b.now()},
+				account:    b.account, secret: SecretOf(name),
+			})
+		}
+	})
 }
 
 // StateOf describes the credential with an ID, whoever made it; empty when there is none.

@@ -42,7 +42,7 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 	if _, err := c.list(ctx); err != nil {
 		return nil, provider.Account{}, err
 	}
-	return c, provider.Account{ID: accountID(settings.WorkspaceID, api.Base), GrantableScopes: grantable()}, nil
+	return c, accountOf(settings.WorkspaceID, api.Base), nil
 }
 
 // sendable reports whether a token can stand in a header: it is printable and in one piece.

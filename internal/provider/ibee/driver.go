@@ -76,6 +76,7 @@ func (*Driver) Capabilities() provider.Capabilities {
 		Scopes:           grantable(),
 		ExpiryEnforcedBy: provider.EnforcedByOperator,
 		Settle:           settle,
+		Relocates:        true,
 		Narrows:          []provider.Field{provider.FieldBuckets},
 		Listed:           window,
 	}
@@ -147,13 +148,13 @@ func settingsOf(cfg provider.Config) (Settings, error) {
 // defaultHost is the server of DefaultEndpoint.
 const defaultHost = "api.ibee.ai"
 
-// accountID is the workspace, and the server that it is at unless that is the
-// vendor's own. A port that the scheme implies is left out.
-func accountID(workspaceID string, base *url.URL) string {
+// accountOf is the workspace. Earlier versions added the server, without a port that
+// the scheme implies, unless it was the vendor's own.
+func accountOf(workspaceID string, base *url.URL) provider.Account {
+	out := provider.Account{ID: workspaceID, GrantableScopes: grantable()}
 	implied := map[string]string{"https": ":443", "http": ":80"}[base.Scheme]
-	host := strings.TrimSuffix(strings.ToLower(base.Host), implied)
-	if host == defaultHost {
-		return workspaceID
+	if host := strings.TrimSuffix(strings.ToLower(base.Host), implied); host != defaultHost {
+		out.Former = []string{workspaceID + "@" + host}
 	}
-	return workspaceID + "@" + host
+	return out
 }

@@ -268,6 +268,7 @@ func TestTokenHasToBeSendable(t *testing.T) {
 	}
 }
 
+// TestAccountID: the host is no part of the account, and what earlier versions wrote still is.
 func TestAccountID(t *testing.T) {
 	cases := map[string]string{
 		DefaultEndpoint:                    "42",
@@ -285,13 +286,13 @@ func TestAccountID(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := accountID(ws, base); got != want {
-			t.Errorf("%s: got %q, want %q", endpoint, got, want)
+		if got := accountOf(ws, base); got.ID != ws || !got.Is(want) || len(got.Former) > 1 {
+			t.Errorf("%s: got %+v, which is not %q", endpoint, got, want)
 		}
 	}
 	b := newBackend(t)
 	_, account, err := New().Connect(t.Context(), b.config())
-	if want := "42@" + strings.TrimSuffix(strings.TrimPrefix(b.url, "http://"), "/v1"); err != nil || account.ID != want {
+	if want := "42@" + strings.TrimSuffix(strings.TrimPrefix(b.url, "http://"), "/v1"); err != nil || account.ID != ws || !account.Is(want) {
 		t.Errorf("got %q and error %v, want %q", account.ID, err, want)
 	}
 	if diff := cmp.Diff(grantable(), account.GrantableScopes); diff != "" {
@@ -333,6 +334,7 @@ func TestCapabilities(t *testing.T) {
 			"objectstorage:object-read-only", "objectstorage:object-read-write",
 		},
 		ExpiryEnforcedBy: provider.EnforcedByOperator, Settle: 3 * time.Minute, Narrows: []provider.Field{provider.FieldBuckets}, Listed: 100,
+		Relocates: true,
 	}
 	if diff := cmp.Diff(want, New().Capabilities()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -12,5 +12,5 @@ func (*Driver) Server(_ context.Context, cfg provider.Config) provider.Server {
 	if err != nil {
 		return provider.Server{Declared: true} // Connect says what is wrong
 	}
-	return provider.Server{Host: provider.HostPort(s.Endpoint)}
+	return provider.ServerAt("spec.ibee.endpoint", s.Endpoint)
 }

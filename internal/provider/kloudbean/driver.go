@@ -75,8 +75,7 @@ func (*Driver) Capabilities() provider.Capabilities {
 }
 
 // Connect implements provider.Driver. There is nothing to log in to: it sees that
-// the S3 endpoint can be reached. Which account a key belongs to cannot be told;
-// the host of the endpoint stands for it.
+// the S3 endpoint can be reached. Which account a key belongs to cannot be told.
 func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
 	settings, err := settingsOf(cfg)
 	if err != nil {
@@ -88,7 +87,8 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 	if err := s3probe.Reach(ctx, target); err != nil {
 		return nil, provider.Account{}, err
 	}
-	return &client{settings: settings, target: target}, provider.Account{ID: settings.host(), GrantableScopes: grantable()}, nil
+	account := provider.Account{ID: provider.UnnamedAccount, Former: []string{settings.host()}, GrantableScopes: grantable()}
+	return &client{settings: settings, target: target}, account, nil
 }
 
 // SecretKeys implements provider.SecretKeyer.

@@ -41,8 +41,8 @@ func TestConnect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := strings.TrimPrefix(w.EndpointURL, "http://"); account.ID != want {
-		t.Errorf("account: got %q, want %q", account.ID, want)
+	if former := strings.TrimPrefix(w.EndpointURL, "http://"); account.ID != provider.UnnamedAccount || !account.Is(former) {
+		t.Errorf("account: got %+v, want %q, once %q", account, provider.UnnamedAccount, former)
 	}
 	want := []kloudbeansim.Request{{Method: "GET", Path: "/", UserAgent: "apitoken-operator/test"}}
 	if diff := cmp.Diff(want, w.Requests()); diff != "" {

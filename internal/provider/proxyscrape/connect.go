@@ -58,7 +58,8 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 		return nil, provider.Account{}, err
 	}
 	c.creators = creatorsOf(all)
-	account := provider.Account{ID: accountID(api, all), GrantableScopes: slices.Clone(c.grantable)}
+	account := accountOf(api, all)
+	account.GrantableScopes = slices.Clone(c.grantable)
 	return c, account, nil
 }
 
@@ -92,17 +93,17 @@ func (c *client) allowed(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
-// accountID is the host, together with the id of the oldest key named
-// AccountKeyName where there is one. Without it accounts of one host are not
-// told apart.
-func accountID(api *httpapi.API, all []key) string {
+// accountOf is the id of the oldest key named AccountKeyName where there is one. Without
+// it accounts are not told apart. Earlier versions put the host before it.
+func accountOf(api *httpapi.API, all []key) provider.Account {
 	host := strings.ToLower(api.Base.Host)
 	marks := slices.DeleteFunc(slices.Clone(all), func(k key) bool { return *k.Name != AccountKeyName })
 	if len(marks) == 0 {
-		return host
+		return provider.Account{ID: provider.UnnamedAccount, Former: []string{host}}
 	}
 	oldest := slices.MinFunc(marks, func(a, b key) int {
 		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt.Time), strings.Compare(a.ID, b.ID))
 	})
-	return host + "/" + strings.ToLower(oldest.ID)
+	id := strings.ToLower(oldest.ID)
+	return provider.Account{ID: id, Former: []string{host + "/" + id}}
 }

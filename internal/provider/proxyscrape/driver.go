@@ -63,6 +63,7 @@ func (*Driver) Capabilities() provider.Capabilities {
 		MaxName:          maxName,
 		ExpiryEnforcedBy: provider.EnforcedByProvider,
 		Settle:           settle,
+		Relocates:        true,
 		Narrows:          []provider.Field{provider.FieldAllowedIPs, provider.FieldSubaccounts},
 		Updates: []provider.Field{
 			provider.FieldScopes, provider.FieldAllowedIPs, provider.FieldSubaccounts, provider.FieldExpiry,

@@ -137,13 +137,13 @@ func TestAccountsAreToldApartByTheirMark(t *testing.T) {
 		_, account := connect(t, cfg)
 		return account.ID
 	}
-	if got := id(); got != host {
-		t.Errorf("without a mark: got %s, want %s", got, host)
+	if _, account := connect(t, cfg); account.ID != provider.UnnamedAccount || !account.Is(host) {
+		t.Errorf("without a mark: got %+v, want %s, once %s", account, provider.UnnamedAccount, host)
 	}
 	mark := s.Add(proxyscrapesim.Key{Name: AccountKeyName, Permissions: []string{"serp_api:read"}})
-	want := host + "/" + mark
-	if got := id(); got != want {
-		t.Errorf("with a mark: got %s, want %s", got, want)
+	want := mark
+	if _, account := connect(t, cfg); account.ID != want || !account.Is(host+"/"+mark) || account.Is(host) {
+		t.Errorf("with a mark: got %+v, want %s, once %s", account, want, host+"/"+mark)
 	}
 	clock = start.Add(time.Hour)
 	for range 3 {
@@ -160,7 +160,7 @@ func TestAccountsAreToldApartByTheirMark(t *testing.T) {
 		t.Errorf("another account, without a mark, has the same ID %s", got)
 	}
 	s.Add(proxyscrapesim.Key{Name: AccountKeyName, Permissions: []string{"serp_api:read"}})
-	if got := id(); got == want || got == host {
+	if got := id(); got == want || got == provider.UnnamedAccount {
 		t.Errorf("another account, with a mark of its own, has the ID %s", got)
 	}
 }

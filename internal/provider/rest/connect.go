@@ -57,12 +57,11 @@ func connection(cfg provider.Config, p *program) (*sender, error) {
 	return &sender{p: p, api: api, credentials: revealed(cfg.Credentials)}, nil
 }
 
-// account tells whose credentials these are. An identifier is the vendor's own,
-// so the host that gave it belongs to it.
+// account tells whose credentials these are. Earlier versions added the host.
 func (s *sender) account(ctx context.Context) (provider.Account, error) {
 	host := strings.ToLower(s.api.Base.Host)
 	if s.p.account == nil {
-		return provider.Account{ID: host}, nil
+		return provider.Account{ID: provider.UnnamedAccount, Former: []string{host}}, nil
 	}
 	const what = "ask whose credentials these are"
 	out := provider.Account{}
@@ -74,7 +73,7 @@ func (s *sender) account(ctx context.Context) (provider.Account, error) {
 		if id == "" || len(id) > maxAccount {
 			return unclear(what, fmt.Sprintf("spec.rest.account.id gives nothing, or more than %d bytes", maxAccount))
 		}
-		out.ID = id + "@" + host
+		out.ID, out.Former = id, []string{id + "@" + host}
 		if s.p.permissions == nil {
 			return nil
 		}

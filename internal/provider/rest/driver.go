@@ -48,6 +48,7 @@ func (d *Driver) Capabilities() provider.Capabilities {
 		Scopes: s.grantable(), MaxLifetime: s.Expiry.MaxLifetime, MaxName: s.Limits.Name,
 		ExpiryEnforcedBy: s.Expiry.EnforcedBy, Settle: s.Settle,
 		Narrows: s.Narrows, MaxLive: s.Limits.Live, Listed: s.Limits.Listed, TriesNew: s.Probe != nil,
+		Relocates: true,
 	}
 	if out.ExpiryEnforcedBy == "" {
 		out.ExpiryEnforcedBy = provider.EnforcedByOperator

@@ -13,5 +13,7 @@ func (*Driver) Server(_ context.Context, cfg provider.Config) provider.Server {
 	if err != nil {
 		return provider.Server{Declared: true} // Connect says what is wrong
 	}
-	return provider.Server{Host: provider.HostPort(s.BaseURL), Declared: true}
+	out := provider.ServerAt("spec.rest.baseURL", s.BaseURL)
+	out.Declared = true
+	return out
 }

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/proxyscrape/proxyscrapesim"
+)
+
+// moves changes the endpoint of the provider, while its credentials are live.
+func (b *bench) moves(endpoint string) {
+	b.Helper()
+	p := &v1alpha1.TokenProvider{}
+	b.ok(b.Get(b.Context(), types.NamespacedName{Namespace: b.ns, Name: "proxyscrape"}, p))
+	base := p.DeepCopy()
+	p.Spec.ProxyScrape.Endpoint = endpoint
+	b.ok(b.Patch(b.Context(), p, client.MergeFrom(base)))
+}
+
+// provides waits until the provider's Ready condition has a reason, for its declaration.
+func (b *bench) provides(reason string) (message, endpoint string) {
+	b.Helper()
+	b.until(func() string {
+		p := &v1alpha1.TokenProvider{}
+		b.ok(b.Get(b.Context(), types.NamespacedName{Namespace: b.ns, Name: "proxyscrape"}, p))
+		c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
+		if c == nil || c.Reason != reason || c.ObservedGeneration != p.Generation {
+			return fmt.Sprintf("the provider shows %+v, want %s", c, reason)
+		}
+		message, endpoint = c.Message, p.Status.Endpoint
+		return ""
+	})
+	return message, endpoint
+}
+
+// TestEndpointMoves: an account is reached under another URL while a credential is live.
+// In between the endpoint is another server, whose account has the same name.
+func TestEndpointMoves(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	server := func() *proxyscrapesim.Simulator {
+		return proxyscrapesim.New(b.clock.Now, "CANARY-minting-token", "account:apikeys:create", "account:apikeys:read",
+			"account:apikeys:update", "account:apikeys:delete", "datacenter_shared:read", "residential:read")
+	}
+	own, other := server(), server()
+	old, another, moved := b.serve(own), b.serve(other), b.serve(own)
+	b.minter("proxyscrape-minter", map[string]string{"token": "CANARY-minting-token"})
+	name := b.sample("proxyscrape.yaml", "https://api.proxyscrape.com   # also the default", old)
+	first := b.ready(name, "")
+	if _, endpoint := b.provides(v1alpha1.ReasonReady); endpoint != provider.CanonicalURL(old) || first.Account != provider.UnnamedAccount {
+		t.Errorf("the endpoint is %q, and the account of the credential %q", endpoint, first.Account)
+	}
+
+	b.moves(another)
+	message, endpoint := b.provides(v1alpha1.ReasonEndpointUnverified)
+	for _, part := range []string{"spec.proxyscrape.endpoint", old, another, first.ID, "change spec.proxyscrape.endpoint back"} {
+		if !strings.Contains(message, part) {
+			t.Errorf("%q does not say %q", message, part)
+		}
+	}
+	if endpoint != provider.CanonicalURL(old) {
+		t.Errorf("the verified endpoint is %q", endpoint)
+	}
+	b.edit(name, rotate)
+	b.until(func() string {
+		c := meta.FindStatusCondition(b.get(name).Status.Conditions, v1alpha1.ConditionStalled)
+		if c == nil || c.Status != metav1.ConditionTrue || c.Reason != v1alpha1.ReasonEndpointUnverified {
+			return fmt.Sprintf("a rotation while the endpoint is not verified: %+v", c)
+		}
+		return ""
+	})
+	if token := b.get(name); len(token.Status.Credentials) != 1 || len(own.Named(first.Name)) != 1 {
+		t.Errorf("the ledger has %+v", token.Status.Credentials)
+	}
+
+	b.moves(old) // always allowed
+	second := b.ready(name, first.Name)
+	b.moves(moved + "/")
+	if _, endpoint := b.provides(v1alpha1.ReasonReady); endpoint != provider.CanonicalURL(moved) {
+		t.Errorf("the verified endpoint is %q, want %q", endpoint, moved)
+	}
+	b.edit(name, func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation += 1 })
+	third := b.ready(name, second.Name)
+
+	b.moves(another)
+	b.provides(v1alpha1.ReasonEndpointUnverified)
+	b.delete(name)
+	b.until(func() string {
+		c := meta.FindStatusCondition(b.get(name).Status.Conditions, v1alpha1.ConditionStalled)
+		if c == nil || c.Reason != v1alpha1.ReasonEndpointUnverified || !strings.Contains(c.Message, "Retain") {
+			return fmt.Sprintf("a deletion while the endpoint is not verified: %+v", c)
+		}
+		return ""
+	})
+	if len(own.Named(third.Name)) != 1 {
+		t.Error("the credential was revoked at an endpoint that is not verified")
+	}
+	b.moves(moved)
+	b.gone(name)
+	for _, e := range []v1alpha1.LedgerEntry{first, second, third} {
+		if len(own.Named(e.Name))+len(other.Named(e.Name)) != 0 {
+			t.Errorf("%s is left", e.Name)
+		}
+	}
+}

@@ -1,0 +1,116 @@
+package tokenprovider
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// accept decides whether a connection is to the account and the server that issued the
+// credentials of all ledgers that use the provider. What the status records is accepted
+// at once. Anything else is compared with these ledgers, read live, because the cache
+// and status.liveCredentials lag. Nothing is minted or revoked there before: package
+// connections refuses an endpoint that the status does not record.
+func (r *Reconciler) accept(ctx context.Context, o connections.Object, c connections.Connection) error {
+	same := o.Verified(c.Endpoint) || verifiedEarlier(o, c)
+	if same && c.Account.Is(o.Status.Account) && o.Status.Account != "" {
+		r.memory.forgetShown(o.Key())
+		return nil
+	}
+	entries, err := r.liveEntries(ctx, o.Key())
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !c.Account.Is(e.Account) {
+			return &accountError{has: c.Account.ID, issuedBy: e.Account, entries: len(entries)}
+		}
+	}
+	if same || len(entries) == 0 {
+		return nil
+	}
+	return r.verify(ctx, o, c, entries)
+}
+
+// verifiedEarlier reports whether an earlier version, which recorded no endpoint, found
+// the account at this one: the ID that it recorded names the server, except at the
+// vendor's own.
+func verifiedEarlier(o connections.Object, c connections.Connection) bool {
+	if o.Status.Endpoint != "" || o.Status.Account == "" {
+		return false
+	}
+	if len(c.Account.Former) > 0 {
+		return slices.Contains(c.Account.Former, o.Status.Account)
+	}
+	return o.Status.Account == c.Account.ID
+}
+
+// formerAccount is what an earlier version called the account, which ledgers may still
+// hold; empty: it never ran, or it was another account.
+func formerAccount(o connections.Object, now provider.Account) string {
+	switch {
+	case o.Status.Account == now.ID:
+		return o.Status.FormerAccount
+	case o.Status.Endpoint == "" && slices.Contains(now.Former, o.Status.Account):
+		return o.Status.Account
+	default:
+		return ""
+	}
+}
+
+// accountError says that the credentials are of another account than the ledgers.
+type accountError struct {
+	has, issuedBy string
+	entries       int
+}
+
+// Error implements error.
+func (e *accountError) Error() string {
+	return fmt.Sprintf("the credentials belong to account %s, but of %d credentials of the ledgers some were issued by account %s. "+
+		"Put credentials of that account into the Secret of spec.credentialsSecretRef", e.has, e.entries, e.issuedBy)
+}
+
+// entry is one ledger entry and the ApiToken that it is in.
+type entry struct {
+	v1alpha1.LedgerEntry
+	token string
+}
+
+// liveEntries reads the ledgers of every ApiToken that uses a provider from the API server.
+func (r *Reconciler) liveEntries(ctx context.Context, key connections.Key) ([]entry, error) {
+	var out []entry
+	page := client.ListOptions{Namespace: key.Namespace, Limit: pageSize}
+	for {
+		var tokens v1alpha1.ApiTokenList
+		if err := r.Live.List(ctx, &tokens, &page); err != nil {
+			return nil, &liveError{err: fmt.Errorf("listing the ApiTokens of %s live: %w", key, err)}
+		}
+		for i := range tokens.Items {
+			t := &tokens.Items[i]
+			if connections.KeyFor(t) != key {
+				continue
+			}
+			for j := range t.Status.Credentials {
+				out = append(out, entry{LedgerEntry: t.Status.Credentials[j], token: t.Namespace + "/" + t.Name})
+			}
+		}
+		if page.Continue = tokens.Continue; page.Continue == "" {
+			return out, nil
+		}
+	}
+}
+
+// liveError says that the API server did not show the ledgers. It says nothing about
+// the provider.
+type liveError struct{ err error }
+
+// Error implements error.
+func (e *liveError) Error() string { return e.err.Error() }
+
+func (e *liveError) Unwrap() error { return e.err }
