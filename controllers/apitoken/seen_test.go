@@ -36,8 +36,8 @@ func (m *moved) Connect(context.Context, connections.Key, *places.Place) (connec
 // untouched fails a test that calls the API server.
 type untouched struct{ client.Client }
 
-// reconcileOf is a reconcile with a credential in the ledger, at a backend.
-func reconcileOf(t *testing.T, backend *fake.Backend, driver *fake.Driver, e v1alpha1.LedgerEntry) (*Reconciler, *pass) {
+// reconcileOf is a reconcile with a credential in the ledger, at a driver of the fake.
+func reconcileOf(t *testing.T, driver *fake.Driver, e v1alpha1.LedgerEntry) (*Reconciler, *pass) {
 	t.Helper()
 	clock := testutil.NewClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
 	c, account, err := driver.Connect(t.Context(), provider.Config{Cluster: ofTest})
@@ -70,7 +70,7 @@ func TestAccountIsThatOfTheConnection(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			backend := fake.NewBackend(testutil.NewClock(time.Unix(0, 0)))
 			backend.UseAccount("second")
-			r, p := reconcileOf(t, backend, fake.New(backend), v1alpha1.LedgerEntry{Name: "one", Account: "first", State: v1alpha1.StateRetiring})
+			r, p := reconcileOf(t, fake.New(backend), v1alpha1.LedgerEntry{Name: "one", Account: "first", State: v1alpha1.StateRetiring})
 			if err := act(r, p); !errors.Is(err, errAccountChanged) {
 				t.Errorf("got %v, want that the account is another", err)
 			}
@@ -116,7 +116,7 @@ func TestRevocationIsSeen(t *testing.T) {
 			if tc.driver != nil {
 				tc.driver(driver)
 			}
-			r, p := reconcileOf(t, backend, driver, v1alpha1.LedgerEntry{Name: "one", Account: fake.DefaultAccount, State: v1alpha1.StateRetiring})
+			r, p := reconcileOf(t, driver, v1alpha1.LedgerEntry{Name: "one", Account: fake.DefaultAccount, State: v1alpha1.StateRetiring})
 			conn, err := r.Providers.Connect(t.Context(), p.key, nil)
 			if err != nil {
 				t.Fatal(err)
