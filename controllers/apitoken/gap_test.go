@@ -21,7 +21,7 @@ func TestGapIsAClaim(t *testing.T) {
 	w.shows("older", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended)
 	w.clock.Advance(time.Minute)
 	first := activeOf(w.issued("training", revokeFirst)).Name
-	w.strangers(1)
+	w.stranger()
 	w.edit("older", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = false })
 	w.shows("older", v1alpha1.ConditionReconciling, v1alpha1.ReasonSlotsExhausted)
 
@@ -55,7 +55,7 @@ func TestEmptyBudgetStopsBeforeTheGap(t *testing.T) {
 	t.Parallel()
 	w := newNarrowWorld(t)
 	last := activeOf(w.issued("training", revokeFirst)).Name
-	w.strangers(1)
+	w.stranger()
 	w.mints(1)
 	for range 4 { // the first credential was charged too
 		w.editSecret("training", func(s *corev1.Secret) { s.Data["extra"] = []byte("x") })

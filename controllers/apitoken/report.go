@@ -24,14 +24,13 @@ const again = time.Second
 
 // report writes the status, if it changed, and says when to look again.
 func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err error) (ctrl.Result, error) {
-	if errors.Is(err, errSuperseded) {
-		return ctrl.Result{RequeueAfter: again}, nil
-	}
-	if errors.Is(err, errInLine) {
-		return r.inLine(ctx, p, d)
-	}
 	var turn *turnError
-	if errors.As(err, &turn) && p.toldOfWaiting() {
+	switch {
+	case errors.Is(err, errSuperseded):
+		return ctrl.Result{RequeueAfter: again}, nil
+	case errors.Is(err, errInLine):
+		return r.inLine(ctx, p, d)
+	case errors.As(err, &turn) && p.toldOfWaiting():
 		return ctrl.Result{RequeueAfter: turn.wait}, nil
 	}
 	err = safe(err)
@@ -41,20 +40,7 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err e
 	if _, ok := d.Action.(plan.AddFinalizer); ok && err == nil {
 		return ctrl.Result{}, nil // the change itself brings the next pass
 	}
-	var next plan.Decision
-	if _, waits := d.Action.(plan.Wait); !waits {
-		p.obs.Occupied = nil // it was counted before
-	}
-	if err == nil {
-		r.refresh(p)
-		next = r.Decide(p.obs)
-		if next.Reason == v1alpha1.ReasonUnreadableValue {
-			log.FromContext(ctx).Info("nothing is issued", "reason", next.Reason, "message", next.Message)
-		}
-	} else {
-		next = afterFailure(p, d, err)
-		log.FromContext(ctx).Info("not done", "rule", d.Rule, "reason", next.Reason, "message", next.Message)
-	}
+	next := r.next(ctx, p, d, err)
 	if err := r.save(ctx, p, next, err); err != nil {
 		if errors.Is(superseded(err), errSuperseded) {
 			return ctrl.Result{RequeueAfter: again}, nil
@@ -62,6 +48,24 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err e
 		return ctrl.Result{}, &stopError{reason: "the status could not be written: " + reasonOf(err), err: err}
 	}
 	return r.result(p, next, err)
+}
+
+// next says how the ApiToken is left by an action, and what comes next.
+func (r *Reconciler) next(ctx context.Context, p *pass, d plan.Decision, err error) plan.Decision {
+	if _, waits := d.Action.(plan.Wait); !waits {
+		p.obs.Occupied = nil // it was counted before
+	}
+	if err != nil {
+		next := afterFailure(p, d, err)
+		log.FromContext(ctx).Info("not done", "rule", d.Rule, "reason", next.Reason, "message", next.Message)
+		return next
+	}
+	r.refresh(p)
+	next := r.Decide(p.obs)
+	if next.Reason == v1alpha1.ReasonUnreadableValue {
+		log.FromContext(ctx).Info("nothing is issued", "reason", next.Reason, "message", next.Message)
+	}
+	return next
 }
 
 // toldOfWaiting reports whether the status says already why there is no access. A wait

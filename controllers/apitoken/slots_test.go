@@ -25,13 +25,11 @@ func newNarrowWorld(t *testing.T) *world {
 	return w
 }
 
-// strangers makes credentials that are somebody else's.
-func (w *world) strangers(n int) []string {
-	names := w.backend.Stranger(n)
-	for _, name := range names {
-		w.excused[name] = true
-	}
-	return names
+// stranger makes a credential that is not the operator's.
+func (w *world) stranger() string {
+	name := w.backend.Stranger(1)[0]
+	w.excused[name] = true
+	return name
 }
 
 func revokeFirst(t *v1alpha1.ApiToken) { t.Spec.Rotation.Strategy = v1alpha1.RevokeFirst }
@@ -64,7 +62,7 @@ func TestSlotTakenByStranger(t *testing.T) {
 	t.Parallel()
 	w := newNarrowWorld(t)
 	first := activeOf(w.issued("training")).Name
-	stranger := w.strangers(1)[0]
+	stranger := w.stranger()
 	w.edit("training", rotateTo(1))
 	token := w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonSlotsExhausted, "not this operator's")
 	if activeOf(token).Name != first || w.uses("training") != first {
@@ -157,7 +155,7 @@ func TestRevokeFirstHeals(t *testing.T) {
 	t.Parallel()
 	w := newNarrowWorld(t)
 	first := activeOf(w.issued("training", revokeFirst)).Name
-	w.strangers(1)
+	w.stranger()
 	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.Reject, Code: provider.CodeUnavailable}, fake.Fault{Kind: fake.LoseAnswer})
 	w.edit("training", rotateTo(1))
 	w.until(func() string {
@@ -183,7 +181,7 @@ func TestRevokeFirstInterrupted(t *testing.T) {
 	t.Parallel()
 	w := newNarrowWorld(t)
 	first := activeOf(w.issued("training", revokeFirst)).Name
-	w.strangers(1)
+	w.stranger()
 	stopped := make(chan struct{})
 	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
 		if call.Verb == fake.Revoke && call.Phase == fake.After {

@@ -41,9 +41,9 @@ func (w *world) refusing() *atomic.Bool {
 func TestNewCredentialsAreTried(t *testing.T) {
 	t.Parallel()
 	w := newTryingWorld(t)
-	w.hook(func(_ context.Context, c fake.Call) fake.Fault {
+	w.hook(func(ctx context.Context, c fake.Call) fake.Fault {
 		key := client.ObjectKey{Namespace: w.ns, Name: "training"}
-		if c.Verb == fake.Accepts && w.Get(w.ctx, key, &corev1.Secret{}) == nil {
+		if c.Verb == fake.Accepts && w.Get(ctx, key, &corev1.Secret{}) == nil {
 			t.Error("it was published before it was tried")
 		}
 		return fake.Fault{}

@@ -208,7 +208,8 @@ func answerFault(req *http.Request, resp *http.Response, content []byte) *provid
 		out.Class, out.Detail = provider.FaultRedirect, redirectDetail(req.URL, resp)
 	case status == http.StatusBadRequest && req.URL.Scheme == "http" && containsAny(content, plainToTLS):
 		out.Class = provider.FaultTLS
-	case status >= 500 || status == http.StatusUnauthorized || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout || !page(resp.Header, content):
+	case status >= 500 || status == http.StatusUnauthorized || status == http.StatusTooManyRequests ||
+		status == http.StatusRequestTimeout || !page(resp.Header, content):
 		// A gateway writes pages too: that the server failed, wants fewer requests or other credentials says more.
 		return nil
 	default:
