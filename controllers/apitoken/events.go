@@ -2,8 +2,6 @@ package apitoken
 
 import (
 	corev1 "k8s.io/api/core/v1"
-
-	"apitoken.dev/operator/api/v1alpha1"
 )
 
 // Reasons of the events, beside those of the conditions.
@@ -12,6 +10,7 @@ const (
 	eventAdopted   = "Adopted"
 	eventAbandoned = "Abandoned"
 	eventRevoked   = "Revoked"
+	eventFailed    = "RevocationFailed"
 	eventRetained  = "Retained"
 	eventExpired   = "Expired"
 	eventUpdated   = "Updated"
@@ -42,7 +41,7 @@ func (r *Reconciler) tell(p *pass) {
 	}
 	for _, e := range events {
 		kind := corev1.EventTypeNormal
-		if e.reason == eventAbandoned || e.reason == eventContested || e.reason == v1alpha1.ReasonRevocationFailed {
+		if e.reason == eventAbandoned || e.reason == eventContested || e.reason == eventFailed {
 			kind = corev1.EventTypeWarning
 		}
 		r.Recorder.Eventf(p.token, nil, kind, e.reason, e.action, e.note, e.args...)

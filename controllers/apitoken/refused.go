@@ -64,7 +64,7 @@ func revocationFailed(p *pass, d, next plan.Decision, err error) plan.Decision {
 		next.Reason = v1alpha1.ReasonRevocationFailed
 	}
 	if !told(p.base.Conditions) {
-		p.event(v1alpha1.ReasonRevocationFailed, "Revoke", "%s", v1alpha1.CutMessage(next.Message))
+		p.event(eventFailed, "Revoke", "%s", v1alpha1.CutMessage(next.Message))
 	}
 	return next
 }
