@@ -176,7 +176,7 @@ func (o *Observation) providerBlocked() (Decision, bool) {
 	case p.Deleting:
 		return stalled(v1alpha1.ReasonProviderDeleting, fmt.Sprintf(
 			"spec.providerRef: %s %q is being deleted and only revokes: create another provider, and an ApiToken that names it", ref.Kind, ref.Name), 0), true
-	case !p.Ready && p.Reason == v1alpha1.ReasonEndpointUnverified:
+	case p.Unverified && p.Reason == v1alpha1.ReasonEndpointUnverified:
 		return o.endpointUnverified()
 	case !p.Ready && p.Reason == v1alpha1.ReasonAccountBlocked:
 		return stalled(v1alpha1.ReasonAccountBlocked, fmt.Sprintf(
