@@ -87,7 +87,8 @@ func refusedMove(err error) (verdict, bool) {
 	case errors.As(err, &refused):
 		return verdict{stalled: true, missing: true, reason: v1alpha1.ReasonEndpointUnverified, message: sentence(refused.Error())}, true
 	case errors.As(err, &live):
-		return verdict{reason: v1alpha1.ReasonEndpointUnverified, message: "The API server did not show the ledgers to compare the endpoint with. It is tried again."}, true
+		return verdict{reason: v1alpha1.ReasonEndpointUnverified,
+			message: "The API server did not show the ledgers to compare the endpoint with. It is tried again."}, true
 	default:
 		return verdict{}, false
 	}

@@ -79,14 +79,14 @@ func TestMintReadsTheProviderLive(t *testing.T) {
 	w.move(key, "second")
 	_, err := c.Client.Mint(t.Context(), provider.MintRequest{Name: "x"})
 	isUnverified(t, "Mint", err)
-	w.verify(key) // by another process
+	w.verify(t.Context(), key) // by another process
 	_, err = c.Client.Mint(t.Context(), provider.MintRequest{Name: "x"})
 	isUnverified(t, "Mint at the endpoint that was used before", err)
 	if w.backend.Count(fake.Mint) != 0 {
 		t.Error("a Mint was sent")
 	}
 	w.move(key, "first")
-	w.verify(key)
+	w.verify(t.Context(), key)
 	if _, err := c.Client.Mint(t.Context(), provider.MintRequest{Name: "x", Owner: provider.Owner{Cluster: "cluster", Namespace: "n", Token: "t"}}); err != nil {
 		t.Errorf("after changing back: %v", err)
 	}

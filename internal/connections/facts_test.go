@@ -76,7 +76,7 @@ func (w *world) status(p *v1alpha1.TokenProvider, status metav1.ConditionStatus,
 	meta.SetStatusCondition(&p.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: status,
 		Reason: reason, Message: "why", ObservedGeneration: generation})
 	w.must(w.c.Status().Update(w.t.Context(), p))
-	w.verify(w.key)
+	w.verify(w.t.Context(), w.key)
 	w.must(w.c.Get(w.t.Context(), w.key.ObjectKey(), p))
 }
 

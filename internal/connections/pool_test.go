@@ -115,14 +115,14 @@ func (w *world) place(key Key) *places.Place {
 
 // viaConnect is Connect with a place.
 func (w *world) viaConnect(ctx context.Context, key Key) (Connection, error) {
-	w.verify(key)
+	w.verify(ctx, key)
 	return w.pool.Connect(ctx, key, w.place(key))
 }
 
 // verify records the declared endpoint of a provider as verified.
-func (w *world) verify(key Key) {
+func (w *world) verify(ctx context.Context, key Key) {
 	w.t.Helper()
-	o, err := Get(w.t.Context(), w.c, key)
+	o, err := Get(ctx, w.c, key)
 	if err != nil {
 		return
 	}
@@ -130,10 +130,10 @@ func (w *world) verify(key Key) {
 	if err != nil {
 		return
 	}
-	if e := EndpointOf(w.t.Context(), driver, w.pool.config(settings)); !o.Verified(e) {
+	if e := EndpointOf(ctx, driver, w.pool.config(settings)); !o.Verified(e) {
 		base := o.Copy()
 		o.Status.Driver, o.Status.Endpoint = e.Driver, e.URL
-		w.must(w.c.Status().Patch(w.t.Context(), o.Raw, client.MergeFrom(base.Raw)))
+		w.must(w.c.Status().Patch(ctx, o.Raw, client.MergeFrom(base.Raw)))
 	}
 }
 

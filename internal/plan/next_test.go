@@ -90,6 +90,7 @@ var tables = map[string]map[string]nextCase{
 	"person":     personCases,
 	"identify":   identifyCases,
 	"failed":     failedCases,
+	"endpoint":   endpointCases,
 }
 
 func TestNext(t *testing.T) {
