@@ -92,15 +92,6 @@ var providerCases = map[string]nextCase{
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting, after: plan.Recheck,
 		says: []string{"being deleted"},
 	},
-	"a due credential, and an endpoint that is not verified": {
-		reason: "At another server it would be taken for revoked.",
-		given: given(beside(retiring("own-old", -time.Second)), func(o *plan.Observation) {
-			o.Provider.Ready, o.Provider.Unverified = false, true
-			o.Provider.Reason, o.Provider.Message = v1alpha1.ReasonEndpointUnverified, "spec.aws.endpoint is not verified: change it back"
-		}),
-		rule: "endpoint-unverified", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonEndpointUnverified, after: plan.Recheck,
-		says: []string{"spec.aws.endpoint is not verified"},
-	},
 	"another account": {
 		reason: "Under any other account nothing is minted.",
 		given:  given(live, otherScope, belongs(other)),
