@@ -87,7 +87,7 @@ func TestEndpointMoves(t *testing.T) {
 	if _, endpoint := b.provides(v1alpha1.ReasonReady); endpoint != provider.CanonicalURL(moved) {
 		t.Errorf("the verified endpoint is %q, want %q", endpoint, moved)
 	}
-	b.edit(name, func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation += 1 })
+	b.edit(name, func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation++ })
 	third := b.ready(name, second.Name)
 
 	b.moves(another)

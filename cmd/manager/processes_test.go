@@ -195,7 +195,11 @@ func (s *slowly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.mints.Add(1)
 	}
 	if changes := r.Method != http.MethodGet && r.Method != http.MethodDelete; changes && s.held.Load() {
-		for before := s.api.readsOf(s.secret); s.api.readsOf(s.secret) == before && s.pause(r.Context(), time.Millisecond) == nil; {
+		before := s.api.readsOf(s.secret)
+		for s.api.readsOf(s.secret) == before {
+			if s.pause(r.Context(), time.Millisecond) != nil {
+				break
+			}
 		}
 	}
 	s.Handler.ServeHTTP(w, r)

@@ -54,8 +54,7 @@ func TestRejectedAttemptsCostNothing(t *testing.T) {
 	}
 	w.declare("training")
 	w.until(func() string {
-		w.clock.Advance(time.Minute)
-		w.poke("training")
+		w.passTime(time.Minute, 1) // which waits for the attempt under way
 		token := w.token("training")
 		for _, c := range token.Status.Conditions {
 			if c.Reason == v1alpha1.ReasonMintBudgetExhausted {

@@ -60,7 +60,7 @@ func TestDeclarationChanges(t *testing.T) {
 		w.clock.Advance(10 * time.Minute) // so that the budget does not end
 	}
 	grant, _ := w.backend.GrantOf(activeOf(w.token("training")).Name)
-	if !slices.Equal(grant.AllowedIPs, []string{"203.0.113.7/32"}) || !slices.Equal(grant.Buckets, []string{"datasets"}) {
+	if !slices.Equal(grant.AllowedIPs, []string{"203.0.113.7"}) || !slices.Equal(grant.Buckets, []string{"datasets"}) {
 		t.Errorf("granted %+v", grant)
 	}
 	w.advance(2*time.Hour, "training")

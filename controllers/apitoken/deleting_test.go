@@ -18,10 +18,10 @@ func (w *world) hold(secret string) {
 	w.ok(w.Delete(w.ctx, w.secret(secret)))
 }
 
-// letGo takes the finalizers off a Secret that is being deleted.
-func (w *world) letGo(secret string) {
+// letGo takes the finalizers off the Secret that is being deleted.
+func (w *world) letGo() {
 	w.Helper()
-	w.editSecret(secret, func(s *corev1.Secret) { s.Finalizers = nil })
+	w.editSecret("training", func(s *corev1.Secret) { s.Finalizers = nil })
 }
 
 // TestSecretBeingDeleted: a Secret that only finalizers keep is lost. Nothing is
@@ -42,7 +42,7 @@ func TestSecretBeingDeleted(t *testing.T) {
 	w.mints(1)
 	w.onlyLive(first)
 
-	w.letGo("training")
+	w.letGo()
 	w.replaced("training", first)
 	w.uses("training")
 }
@@ -60,7 +60,7 @@ func TestNewTokenDoesNotUseASecretThatIsBeingDeleted(t *testing.T) {
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSecretDeleting, theirFinalizer)
 	w.settle("training")
 	w.mints(1)
-	w.letGo("training")
+	w.letGo()
 	w.ready("training")
 	w.uses("training")
 }
@@ -84,5 +84,5 @@ func TestHardEndDoesNotWaitForTheSecret(t *testing.T) {
 	if len(token.Status.Credentials) > 0 {
 		t.Errorf("the ledger still has %+v", token.Status.Credentials)
 	}
-	w.letGo("training")
+	w.letGo()
 }

@@ -40,7 +40,7 @@ func TestRefusedDeletionDoesNotDelayTheHardEnd(t *testing.T) {
 	})
 	w.emits("Expired", `could not be deleted`)
 	w.look("training")
-	if n := w.told("Expired"); n != 1 {
+	if n := w.expirations(); n != 1 {
 		t.Errorf("the event Expired was emitted %d times", n)
 	}
 	lift()
@@ -52,7 +52,7 @@ func TestRefusedDeletionDoesNotDelayTheHardEnd(t *testing.T) {
 		return ""
 	})
 	w.settle("training")
-	if n := w.told("Expired"); n != 1 {
+	if n := w.expirations(); n != 1 {
 		t.Errorf("the event Expired was emitted %d times", n)
 	}
 }
@@ -77,7 +77,7 @@ func TestRefusedDeletionDoesNotDelayAnExpiry(t *testing.T) {
 		t.Error("the Secret does not hold the new credential")
 	}
 	lift()
-	if n := w.told("Expired"); n != 1 {
+	if n := w.expirations(); n != 1 {
 		t.Errorf("the event Expired was emitted %d times", n)
 	}
 }
@@ -98,10 +98,10 @@ func TestHardEndDeletesTheSecretOnce(t *testing.T) {
 	if n := w.requests.Take()[deletesSecret]; n != 1 {
 		t.Errorf("the Secret was deleted %d times", n)
 	}
-	if n := w.told("Expired"); n != 1 {
+	if n := w.expirations(); n != 1 {
 		t.Errorf("the event Expired was emitted %d times", n)
 	}
-	w.letGo("training")
+	w.letGo()
 }
 
 // TestALongPauseDelaysNoHardEnd: a provider that asks for an hour of rest when a

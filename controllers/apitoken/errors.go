@@ -158,6 +158,11 @@ func waits(p *pass, err error, d *plan.Decision) bool {
 	return true
 }
 
+// resolves reports whether the next reconcile goes on by itself.
+func resolves(err error) bool {
+	return errors.Is(err, errLookAgain) || errors.Is(err, errTooLate) || errors.Is(err, errSameCredential)
+}
+
 // verdict says how an error leaves the ApiToken.
 func verdict(p *pass, err error) plan.Decision {
 	d := plan.Decision{Action: plan.Wait{}, State: plan.Progressing, Reason: v1alpha1.ReasonProviderError, Message: err.Error()}
@@ -172,7 +177,7 @@ func verdict(p *pass, err error) plan.Decision {
 		d.Message += ": restore the provider's old credentials, or set spec.deletionPolicy: Retain and delete the ApiToken"
 	case errors.Is(err, connections.ErrEndpointUnverified):
 		d.Reason = v1alpha1.ReasonEndpointUnverified
-	case errors.Is(err, errLookAgain), errors.Is(err, errTooLate), errors.Is(err, errSameCredential):
+	case resolves(err):
 		d.Reason = v1alpha1.ReasonResolving
 	case errors.As(err, &stop) && stop.refused:
 		d.Reason = v1alpha1.ReasonPublishRefused

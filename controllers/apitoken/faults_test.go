@@ -43,7 +43,8 @@ func TestMintFails(t *testing.T) {
 			w.declare("training")
 			w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "00:00:05", "mint: the provider")
 			token := w.settle("training")
-			if len(token.Status.Credentials) != c.left || token.Status.Retry.Failures != 1 || token.Status.MintBudget.Remaining != 4 {
+			charged := int32(c.left) // what the provider explicitly rejected is given back
+			if len(token.Status.Credentials) != c.left || token.Status.Retry.Failures != 1 || token.Status.MintBudget.Remaining != 5-charged {
 				t.Errorf("after the first failure: %+v", token.Status)
 			}
 			w.mints(1) // nothing before the pause is over
@@ -111,7 +112,7 @@ func TestRateLimited(t *testing.T) {
 	w.mints(2)
 }
 
-// TestRejectedForever: attempts become rarer and the budget ends them.
+// TestRejectedForever: attempts become rarer, and cost nothing.
 func TestRejectedForever(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -119,8 +120,13 @@ func TestRejectedForever(t *testing.T) {
 	w.declare("training")
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
 	w.passTime(time.Minute, 8)
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonMintBudgetExhausted)
-	w.mints(5)
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
+	if n := w.backend.Count(fake.Mint); n < 3 || n > 7 { // at 0 s, 5 s, 15 s, 35 s, 75 s, 155 s and 315 s, or later
+		t.Errorf("%d attempts in 8 minutes", n)
+	}
+	if b := w.token("training").Status.MintBudget; b.Remaining != 5 {
+		t.Errorf("%d left of the budget, and nothing was issued", b.Remaining)
+	}
 	w.hook(nil)
 	w.passTime(10*time.Minute, 1)
 	w.heals("training")

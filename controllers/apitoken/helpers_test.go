@@ -42,14 +42,14 @@ func (w *world) emits(reason, part string) {
 	})
 }
 
-// told counts how often an event was emitted.
-func (w *world) told(reason string) int {
+// expirations counts how often the event Expired was emitted.
+func (w *world) expirations() int {
 	w.Helper()
 	var events eventsv1.EventList
 	w.ok(w.List(w.ctx, &events, client.InNamespace(w.ns)))
 	n := 0
 	for i := range events.Items {
-		if e := &events.Items[i]; e.Reason == reason {
+		if e := &events.Items[i]; e.Reason == "Expired" {
 			n++
 			if e.Series != nil {
 				n += int(e.Series.Count)

@@ -49,7 +49,7 @@ const notRevoked = "a credential that should be gone could not be revoked: "
 // revocationFailed fills in how a revocation that failed leaves the ApiToken. The event
 // is emitted once, not with each attempt: the stored conditions say that it was.
 func revocationFailed(p *pass, d, next plan.Decision, err error) plan.Decision {
-	switch d.Action.(type) {
+	switch d.Action.(type) { //nolint:gochecksumtype // the others revoke nothing
 	case plan.Revoke, plan.Purge:
 	default:
 		return next

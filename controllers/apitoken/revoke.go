@@ -18,19 +18,11 @@ func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
 	if err != nil {
 		return err
 	}
-	if begun, err := r.beginPurge(ctx, p, conn); err != nil || begun {
+	if begun, err := beginPurge(p, conn); err != nil || begun {
 		return err // the write brings the next reconcile
 	}
-	var errs []error
-	var ended []string
-	for i := range p.token.Status.Credentials {
-		e := &p.token.Status.Credentials[i]
-		err := r.endEntry(ctx, p, conn, e)
-		if errs = append(errs, err); err == nil && p.settled(e.Name) {
-			ended = append(ended, e.Name)
-		}
-	}
-	if marked, err := withoutMarks(errs); err != nil || marked || !settled {
+	ended, marked, err := r.purgeLedger(ctx, p, conn)
+	if err != nil || marked || !settled {
 		return errors.Join(err, r.dropEnded(ctx, p, conn, ended))
 	}
 	if err := r.purgeListed(ctx, p, conn); err != nil {
@@ -45,11 +37,26 @@ func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
 	return r.removeFinalizer(ctx, p)
 }
 
+// purgeLedger revokes every name of the ledger. It returns those that have settled and
+// are revoked, and whether an entry was marked as gone.
+func (r *Reconciler) purgeLedger(ctx context.Context, p *pass, conn connections.Connection) (ended []string, marked bool, err error) {
+	var errs []error
+	for i := range p.token.Status.Credentials {
+		e := &p.token.Status.Credentials[i]
+		err := r.endEntry(ctx, p, conn, e)
+		if errs = append(errs, err); err == nil && p.settled(e.Name) {
+			ended = append(ended, e.Name)
+		}
+	}
+	marked, err = withoutMarks(errs)
+	return ended, marked, err
+}
+
 // beginPurge records that the revocation of every credential begins, before the
 // first call, and reports whether it had to. deletionPolicy may become Retain while
 // the deletion waits, and what is said of a credential then must be true whenever
 // this process stops.
-func (r *Reconciler) beginPurge(ctx context.Context, p *pass, conn connections.Connection) (bool, error) {
+func beginPurge(p *pass, conn connections.Connection) (bool, error) {
 	var names []string
 	for i := range p.token.Status.Credentials {
 		e := &p.token.Status.Credentials[i]

@@ -1,7 +1,6 @@
 package explore
 
 import (
-	"context"
 	"testing"
 
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -30,7 +29,7 @@ func TestNoCredentialForANamespaceThatEnds(t *testing.T) {
 	w.server.Delete(apifakeSecret)
 	w.quiet(func() {
 		for range 3 {
-			if _, err := rec.Reconcile(context.Background(), ctrl.Request{NamespacedName: tokenKey}); err != nil {
+			if _, err := rec.Reconcile(t.Context(), ctrl.Request{NamespacedName: tokenKey}); err != nil {
 				t.Fatal(err)
 			}
 		}

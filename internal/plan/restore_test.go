@@ -34,11 +34,9 @@ func shown(edit func(*plan.Restored)) change {
 	return func(o *plan.Observation) { edit(o.Restored) }
 }
 
-// remembered is an earlier answer that the credential is gone; it holds so long.
-func remembered(left time.Duration) change {
-	return func(o *plan.Observation) {
-		o.Restored = &plan.Restored{Account: account, Remembered: true, AsksIn: left}
-	}
+// remembered is an earlier answer that the credential is gone; it holds for a minute.
+func remembered(o *plan.Observation) {
+	o.Restored = &plan.Restored{Account: account, Remembered: true, AsksIn: time.Minute}
 }
 
 func goingSecret(o *plan.Observation) { o.Secret.Deleting, o.Secret.HeldBy = true, "example.com/hold" }
@@ -164,23 +162,23 @@ var restoreCases = map[string]nextCase{
 	},
 	"gone, as an earlier answer says": {
 		reason: "A credential is issued over it only after a new answer.",
-		given:  given(restored, remembered(time.Minute)),
+		given:  given(restored, remembered),
 		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"gone, as an earlier answer says, and not admitted": {
 		reason: "Nothing changed: the provider is not asked again until the answer is old.",
-		given:  given(restored, notAdmitted, remembered(time.Minute)),
+		given:  given(restored, notAdmitted, remembered),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonNamespaceNotAllowed, after: time.Minute,
 		says: []string{"spec.providerRef", "label the namespace"},
 	},
 	"gone, as an earlier answer says, after the hard end": {
 		reason: "The Secret is deleted only after a new answer.",
-		given:  given(restored, endsIn(-time.Hour), remembered(time.Minute)),
+		given:  given(restored, endsIn(-time.Hour), remembered),
 		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"gone, as an earlier answer says, after the hard end, and the Secret is going": {
 		reason: "Nothing is left to do that needs a new answer.",
-		given:  given(restored, endsIn(-time.Hour), remembered(time.Minute), goingSecret),
+		given:  given(restored, endsIn(-time.Hour), remembered, goingSecret),
 		rule:   "ended", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonExpired, after: time.Minute,
 		says: []string{"spec.expiresAt", "raise spec.expiresAt"},
 	},
