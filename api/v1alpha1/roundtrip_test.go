@@ -390,7 +390,7 @@ func wholeToken() *v1alpha1.ApiToken {
 			Secret: v1alpha1.PublishedSecret{Name: "s3", ResourceVersion: "42"}, ExpiresAt: at(3), RotatesAt: at(2), ExpiryEnforcedBy: "Provider",
 			Effective:  v1alpha1.EffectiveValues{ExpiresIn: "2160h", Before: "720h", Overlap: "1h"},
 			MintBudget: &v1alpha1.MintBudget{Remaining: 4, RefilledAt: *at(1)}, Retry: &v1alpha1.Retry{Failures: 2, NotBefore: *at(2)},
-			GapSince: at(1), LastGap: "2s",
+			GapSince: at(1), GapReason: "Scheduled", LastGap: "2s",
 		},
 	}
 }
