@@ -277,7 +277,7 @@ type RestCredential struct {
 	// live is true while it gives access, for example !item.revoked. False means that it
 	// has ended and never comes back: it is not revoked again, takes no slot, and leaves
 	// status.credentials. True when absent, for a vendor that removes what is revoked from
-	// its list. If live can also be false for a credential that somebody can switch on
+	// its list. If live can also be false for a credential that a user can switch on
 	// again, declare disabled.
 	// +optional
 	Live RestExpression `json:"live,omitempty"`

@@ -54,7 +54,7 @@ func (a *absences) note(token types.NamespacedName, c claim, account string, now
 	return wait
 }
 
-// of returns the answer that still holds; nil: there is none.
+// of returns the answer that still holds, or nil.
 func (a *absences) of(token types.NamespacedName, c claim, now time.Duration) *plan.Restored {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -80,7 +80,7 @@ func (o *Observation) secretLost(e *Entry) (IssueReason, bool) {
 // blocked says why nothing may be reserved now.
 func (o *Observation) blocked() (Decision, bool) {
 	for _, check := range []func(*Observation) (Decision, bool){
-		attemptUnderWay, namespaceEnding, unreadable, suspended, unknownState, foreignCredential, foreignSecret, secretDeleting, unresolved,
+		attemptUnderWay, namespaceEnding, unreadable, suspended, unknownState, foreignCredential, foreignSecret, secretDeleting, attemptNotGivenUp,
 		(*Observation).providerBlocked, accountBlocked, refused, shared, awaitsPerson, ledgerFull, windowFull,
 		slotsExhausted, backoff, budgetExhausted,
 	} {
@@ -152,9 +152,9 @@ func secretDeleting(o *Observation) (Decision, bool) {
 		o.Secret.Exists && o.Secret.Deleting
 }
 
-// unresolved: an attempt that was read is not given up yet. Nothing is reserved
+// attemptNotGivenUp: an attempt that was read is not given up yet. Nothing is reserved
 // until then, and all else goes on.
-func unresolved(o *Observation) (Decision, bool) {
+func attemptNotGivenUp(o *Observation) (Decision, bool) {
 	minting := o.in(v1alpha1.StateMinting)
 	if len(minting) == 0 {
 		return Decision{}, false

@@ -17,7 +17,7 @@ type States struct {
 	DisableID func(id string)
 	// NeverDisabled says why the provider has no credential that is Disabled.
 	NeverDisabled string
-	// End ends the credentials of a name for good, as somebody else does, so that the
+	// End ends the credentials of a name for good, as another client does, so that the
 	// provider goes on showing them.
 	End func(name string)
 	// NeverEnded says why the provider shows no credential that has Ended.
@@ -32,7 +32,7 @@ var states = []Requirement{
 	},
 	{
 		Name: "DisabledIsShown", Test: disabledIsShown,
-		Sentence: "A credential that somebody else switched off MUST be found and listed as Disabled, and as Live once it was switched on again.",
+		Sentence: "A credential that another client switched off MUST be found and listed as Disabled, and as Live once it was switched on again.",
 		Applies:  disables,
 		Needs:    switches,
 	},

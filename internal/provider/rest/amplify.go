@@ -246,7 +246,7 @@ func guarded(env *cel.Env) (interpreter.InterpretableDecoratorV2, error) {
 			}
 		}
 		if calls[name] == nil {
-			return nil, errors.New("the function " + name + " is not implemented")
+			return nil, errors.New("the CEL library has no function " + name + ", whose cost is limited here")
 		}
 	}
 	return func(i interpreter.InterpretableV2) (interpreter.InterpretableV2, error) {
