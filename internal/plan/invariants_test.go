@@ -309,7 +309,7 @@ func abandons(o *plan.Observation, d plan.Decision) string {
 		return "the entry is not Minting, or the Secret was not read or names it"
 	case waits(o, find(o, a.Name)):
 		return "another process may still be at it, and the workload can wait"
-	case a.Fence != (o.Secret.Exists && !o.Secret.Foreign && !find(o, a.Name).Settled && !publishable(find(o, a.Name))):
+	case a.Fence != (o.Secret.Exists && !o.Secret.Foreign && !find(o, a.Name).Settled && !mayPublish(o, find(o, a.Name))):
 		return "an existing Secret of ours is fenced while the attempt is not settled, and no other, but not against one that another process may still publish"
 	}
 	return ""
@@ -317,6 +317,11 @@ func abandons(o *plan.Observation, d plan.Decision) string {
 
 // publishable reports whether another process may still publish an attempt.
 func publishable(e plan.Entry) bool { return !e.Ours && e.SeenFor < plan.AttemptTime }
+
+// mayPublish is publishable, while the reservation is not too old for a publish in time.
+func mayPublish(o *plan.Observation, e plan.Entry) bool {
+	return publishable(e) && (e.ReservedAt == nil || o.Now.Before(e.ReservedAt.Add(plan.AttemptTime)))
+}
 
 // waits reports whether this process has to wait for an attempt, or a change in place,
 // of another one: the workload has access for five minutes more, as the Secret shows.

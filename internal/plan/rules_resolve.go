@@ -71,13 +71,12 @@ func unresolvedMessage(e *Entry) string {
 }
 
 // fences reports whether the Secret is fenced when an attempt is given up. A settled
-// attempt can no longer be published, so it needs no fence. Another process may still
-// publish an attempt that was seen for less than AttemptTime: with a
-// fence it could not, and two processes that give up each other's attempts would keep
-// each other from publishing. Without one, the first publish makes the others conflict,
-// and what it published is adopted.
+// attempt can no longer be published, so it needs no fence. One that another process may
+// still publish gets none either: two processes that fence each other's attempts would
+// keep each other from publishing. Without a fence the first publish makes the others
+// conflict, and what it published is adopted.
 func (o *Observation) fences(e *Entry) bool {
-	return o.Secret.Exists && !o.Secret.Foreign && !e.Settled && (e.Ours || e.SeenFor >= AttemptTime)
+	return o.Secret.Exists && !o.Secret.Foreign && !e.Settled && o.theirs(e) == 0
 }
 
 // restorable: the status was lost (nothing was ever reserved under it), and the

@@ -18,12 +18,21 @@ const (
 )
 
 // waitsFor is how long this process waits for an attempt or a change in place that
-// another process began; 0: it does not wait. The wait ends AttemptTime after the
-// reservation by the wall clock, and at the latest AttemptTime after this process
-// first saw the entry. The time of the reservation was written by another process,
-// or by anyone who may write the status, so it can only shorten the wait.
+// another process began; 0: it does not wait.
 func (o *Observation) waitsFor(e *Entry) time.Duration {
-	if e.Ours || !e.underWay() || !o.canSpare() {
+	if !o.canSpare() {
+		return 0
+	}
+	return o.theirs(e)
+}
+
+// theirs is how long another process may still work on an attempt or a change in place
+// that it began; 0: no longer, or this process began it. The time ends AttemptTime after
+// the reservation by the wall clock, and at the latest AttemptTime after this process
+// first saw the entry. The time of the reservation was written by another process,
+// or by anyone who may write the status, so it can only shorten it.
+func (o *Observation) theirs(e *Entry) time.Duration {
+	if e.Ours || !e.underWay() {
 		return 0
 	}
 	wait := AttemptTime - e.SeenFor

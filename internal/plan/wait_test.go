@@ -87,19 +87,19 @@ var waitCases = map[string]nextCase{
 	"one of two attempts has had its time": {
 		reason: "Each is judged by itself.",
 		given:  given(live, beside(another, anothers(reserved(attempt("own-2", v1alpha1.StateMinting, time.Minute), 2*time.Minute), time.Second))),
-		rule:   "abandon", action: plan.Abandon{Name: "own-2"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "abandon", action: plan.Abandon{Name: "own-2", Fence: true}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 
 	// How long it waits.
 	"the reservation is 90 seconds old": {
-		reason: "A process starts no request that late. It may have reserved with a clock that is behind, so its publish is not fenced.",
+		reason: "A process starts no request that late, so a fence keeps no process from publishing in time.",
 		given:  given(live, beside(reserved(another, plan.AttemptTime))),
-		rule:   "abandon", action: withoutFence, state: plan.Progressing, code: v1alpha1.ReasonResolving, says: []string{"own-new"},
+		rule:   "abandon", action: plan.Abandon{Name: "own-new", Fence: true}, state: plan.Progressing, code: v1alpha1.ReasonResolving, says: []string{"own-new"},
 	},
 	"the reservation is older than a day": {
 		reason: "An early time, true or not, only shortens the wait, which is safe.",
 		given:  given(live, beside(reserved(another, 48*time.Hour))),
-		rule:   "abandon", action: withoutFence, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+		rule:   "abandon", action: plan.Abandon{Name: "own-new", Fence: true}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"the reservation is a year ahead": {
 		reason: "Another process's clock, or anyone who may write the status, cannot make the wait longer than 90 seconds.",
