@@ -18,20 +18,21 @@ const (
 
 // Try asks the provider whether it accepts the new credential, where the provider declares
 // a request for that. Only a refusal ends the attempt: the credential that the Secret holds
-// works, and must not give way to one that does not. Without an answer the credential is
-// published, so that a data plane that is down causes no new credentials. A credential
-// that is limited to addresses may be refused to the operator alone.
+// works, and must not give way to one that does not. A credential without any answer is
+// published, so that a data plane that is down causes no new credentials. One that is
+// limited to addresses may be refused to the operator alone.
 func (a *Attempt) Try(ctx context.Context) error {
 	prober, can := a.conn.Client.(provider.Prober)
 	if !a.tries() || !can {
 		return nil
 	}
 	grant := plan.GrantOf(&a.p.token.Spec)
-	for {
+	for refused := false; ; {
 		accepted, err := prober.Accepts(ctx, a.minted.Secret, grant)
 		operation(a.p.facts.DriverType, "probe", err)
-		if accepted || err != nil || len(grant.AllowedIPs)+len(grant.DeniedIPs) > 0 {
-			return nil //nolint:nilerr // without an answer the credential is published
+		refused = refused || err == nil
+		if accepted || !refused || len(grant.AllowedIPs)+len(grant.DeniedIPs) > 0 {
+			return nil //nolint:nilerr // without any answer the credential is published
 		}
 		if a.r.Clock.Monotonic()-a.beganMonotonic >= tryFor {
 			break

@@ -76,7 +76,7 @@ func TestRefusedCredentialsAreNotPublished(t *testing.T) {
 	w.settle("training")
 	w.hook(func(_ context.Context, c fake.Call) fake.Fault {
 		if c.Verb == fake.Mint && c.Phase == fake.After {
-			w.backend.Disable(c.Name) // the vendor made it, and does not accept it
+			w.backend.Deny(c.Name) // the vendor made it, and does not accept it
 		}
 		return fake.Fault{}
 	})
@@ -88,6 +88,38 @@ func TestRefusedCredentialsAreNotPublished(t *testing.T) {
 		}
 		return ""
 	})
+	w.until(func() string {
+		w.clock.Advance(5 * time.Second)
+		if w.backend.Count(fake.Revoke) == 0 {
+			return "the refused credential is not revoked"
+		}
+		return ""
+	})
+	if got := w.uses("training"); got != first {
+		t.Errorf("the Secret has %s, want %s", got, first)
+	}
+}
+
+// TestRefusalOutlivesAFailedTry: what was refused once is published only when it is
+// accepted, not because the last try has no answer.
+func TestRefusalOutlivesAFailedTry(t *testing.T) {
+	t.Parallel()
+	w := newTryingWorld(t)
+	w.declare("training")
+	first := activeOf(w.ready("training")).Name
+	w.settle("training")
+	var answers atomic.Bool // the first try of each credential
+	w.hook(func(_ context.Context, c fake.Call) fake.Fault {
+		switch {
+		case c.Verb == fake.Mint && c.Phase == fake.After:
+			w.backend.Deny(c.Name)
+			answers.Store(true)
+		case c.Verb == fake.Accepts && c.Phase == fake.Before && !answers.Swap(false):
+			return fake.Fault{Kind: fake.Reject, Code: provider.CodeUnavailable}
+		}
+		return fake.Fault{}
+	})
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation++ })
 	w.until(func() string {
 		w.clock.Advance(5 * time.Second)
 		if w.backend.Count(fake.Revoke) == 0 {

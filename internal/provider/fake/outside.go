@@ -83,6 +83,18 @@ func (b *Backend) Disable(name string) { b.switched(name, true) }
 // Enable switches them on again.
 func (b *Backend) Enable(name string) { b.switched(name, false) }
 
+// Deny takes their access from the credentials of a name, in any account, while they are
+// shown as Live: as where a data plane never learns of a key.
+func (b *Backend) Deny(name string) {
+	b.locked(func() {
+		for _, m := range b.credentials {
+			if m.Name == name {
+				m.remains = true
+			}
+		}
+	})
+}
+
 func (b *Backend) switched(name string, off bool) {
 	b.locked(func() {
 		for _, m := range b.credentials {
