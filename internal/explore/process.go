@@ -3,13 +3,10 @@ package explore
 import (
 	"context"
 	"encoding/binary"
-	"errors"
 	"runtime"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/selection"
 	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -48,26 +45,6 @@ type command struct {
 	fault fault
 }
 
-// fault is what goes wrong with one request.
-type fault string
-
-const (
-	noFault fault = ""
-	// lost: it never arrives.
-	lost fault = "request lost"
-	// late: it arrives after its sender gave up.
-	late fault = "request lands late"
-	// answerLost: it is carried out, and the answer does not arrive.
-	answerLost fault = "answer lost"
-	// repeated: it is carried out, the answer was a 5xx, and the client library's
-	// repetition meets its own write.
-	repeated fault = "repeated after commit"
-	rejected fault = "rejected"
-	partial  fault = "stopped half-way"
-	hidden   fault = "not visible yet"
-	ignored  fault = "ignored"
-)
-
 // process is one operator: its memory, its cache, and at most one pass under way.
 type process struct {
 	w       *world
@@ -84,9 +61,11 @@ type process struct {
 	pending fault
 	// secretFailed: a write of the Secret in this attempt got an error.
 	secretFailed bool
-	woken        bool
-	seen         int64
-	wake         time.Duration // world time of the next timer; 0: none
+	// failures are passes that ended with an error, one after the other.
+	failures int
+	woken    bool
+	seen     int64
+	wake     time.Duration // world time of the next timer; 0: none
 }
 
 // done ends a pass; err is nil after a crash too.
@@ -206,35 +185,12 @@ func (p *process) After(_ context.Context, c apifake.Call, err error) error {
 	return err
 }
 
-// answer is what the process sees of a request that was carried out.
-func answer(c apifake.Call, f fault) error {
-	if f == answerLost || f == late {
-		return unavailable(c)
-	}
-	if f == repeated {
-		return conflict(c)
-	}
-	return nil
-}
-
 func pointOf(c apifake.Call) point {
 	what := c.Verb + " " + c.Kind
 	if c.Subresource != "" {
 		what += "/" + c.Subresource
 	}
 	return point{what: what, write: c.Verb != apifake.VerbGet && c.Verb != apifake.VerbList}
-}
-
-func unavailable(c apifake.Call) error {
-	return apierrors.NewServerTimeout(schema.GroupResource{Resource: c.Kind}, c.Verb, 1)
-}
-
-func conflict(c apifake.Call) error {
-	gr := schema.GroupResource{Resource: c.Kind}
-	if c.Verb == apifake.VerbCreate {
-		return apierrors.NewAlreadyExists(gr, c.Name)
-	}
-	return apierrors.NewConflict(gr, c.Name, errors.New("the object has been modified"))
 }
 
 // onProviderCall stands between a process and the provider.
@@ -257,17 +213,11 @@ func (w *world) onProviderCall(_ context.Context, c fake.Call) fake.Fault {
 // changes reports whether a call changes something at the provider.
 func changes(v fake.Verb) bool { return v == fake.Mint || v == fake.Revoke || v == fake.Update }
 
-// providerFaults are the faults as the provider in memory knows them.
-var providerFaults = map[fault]fake.FaultKind{
-	noFault: fake.None, lost: fake.InDoubt, late: fake.LandLate, answerLost: fake.LoseAnswer, repeated: fake.LoseAnswer,
-	rejected: fake.Reject, partial: fake.Partial, hidden: fake.Hide, ignored: fake.Ignore,
-}
-
 // Facts implements apitoken.Providers: one provider, always ready, that may no
 // longer admit the namespace.
 func (p *process) Facts(context.Context, connections.Key, string, provider.Grant) (connections.Facts, error) {
 	return connections.Facts{
-		Found: true, Ready: true, Verified: true, Admitted: !p.w.outside, Account: provider.Account{ID: fake.DefaultAccount},
+		Found: true, Ready: true, Verified: true, Admitted: !p.w.obstacles[notAdmitted], Account: provider.Account{ID: fake.DefaultAccount},
 		DriverType: fake.Type, Driver: p.w.driver, Capabilities: p.w.driver.Capabilities(),
 	}, nil
 }
@@ -289,7 +239,7 @@ func (p *process) Forget(connections.Key) {}
 type processClock struct{ p *process }
 
 // Now implements clock.Clock.
-func (c processClock) Now() time.Time { return c.p.w.wall() }
+func (c processClock) Now() time.Time { return c.p.w.skewed() }
 
 // Monotonic implements clock.Clock.
 func (c processClock) Monotonic() time.Duration { return c.p.w.now - c.p.booted }

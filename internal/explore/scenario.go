@@ -5,8 +5,10 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
@@ -82,6 +84,7 @@ var (
 	crowded           = Scenario{Name: "rotate when there is a slot", patience: soon, prepare: noSlotLeft, story: []func(*world){timeToRotate, strangerLeaves}}
 	retainAndRecreate = Scenario{Name: "retain, forge the Secret, create again, delete", patience: long,
 		story: []func(*world){timeToRotate, retainToken, forgeSecret, createAgain, deleteToken}}
+	endHeld           = Scenario{Name: "end while the Secret is held", patience: long, prepare: ends, story: []func(*world){(*world).hold, timeToHardEnd}}
 	loseTheSecretSoon = Scenario{Name: "issue, lose the Secret at once", patience: soon, story: []func(*world){deleteSecret}}
 )
 
@@ -96,8 +99,19 @@ func Scenarios() []Scenario {
 		{Name: "rotate on request, reach the hard end", patience: soon, prepare: endsInAMonth, story: []func(*world){raiseGeneration, timeToEnd}},
 		{Name: "suspend, reach the expiry", patience: soon, prepare: operatorEnds, story: []func(*world){suspendToken, timeToEnd}},
 		{Name: "rotate, the namespace terminates", patience: soon, story: []func(*world){timeToRotate, terminateNamespace}},
+		endHeld,
 	}
 }
+
+// ends: access has a hard end, and the provider does not end anything by itself.
+func ends(d *fake.Driver, spec *v1alpha1.ApiTokenSpec) {
+	d.Caps.ExpiryEnforcedBy = provider.EnforcedByOperator
+	d.Ends = func(time.Time) time.Time { return time.Time{} }
+	spec.ExpiresIn, spec.ExpiresAt = nil, new(v1alpha1.Timestamp(epoch.Add(hardEnd).Format(time.RFC3339)))
+}
+
+// hardEnd is when access ends, for those that have a hard end.
+const hardEnd = 10 * 24 * time.Hour
 
 // noSlotLeft: the same, and the ApiToken accepts no gap.
 func noSlotLeft(d *fake.Driver, spec *v1alpha1.ApiTokenSpec) {
@@ -121,7 +135,7 @@ func timeToRotate(w *world) {
 	}
 	w.keepOld()
 	w.note("time passes until the rotation is due")
-	w.advance(max(0, t.Status.RotatesAt.Sub(w.wall())))
+	w.advance(max(0, t.Status.RotatesAt.Sub(w.skewed())))
 	w.current.woken = true
 }
 
@@ -135,6 +149,13 @@ func timeToEnd(w *world) {
 
 func suspendToken(w *world) {
 	w.editToken("suspend", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
+}
+
+// timeToHardEnd lets time pass until spec.expiresAt.
+func timeToHardEnd(w *world) {
+	w.note("time passes until the hard end")
+	w.advance(max(0, epoch.Add(hardEnd).Sub(w.skewed())))
+	w.wakeAll()
 }
 
 func deleteToken(w *world) {
@@ -189,11 +210,15 @@ func terminateNamespace(w *world) {
 }
 
 func editSecret(w *world) {
+	w.note("a user edits the Secret")
+	w.keepOld()
+	w.editSecret(func(s *corev1.Secret) { s.Data[fake.KeySecret] = []byte(wrong) })
+}
+
+func (w *world) editSecret(edit func(*corev1.Secret)) {
 	if s := w.secret(); s != nil {
-		w.note("a user edits the Secret")
-		w.keepOld()
 		s = s.DeepCopy()
-		s.Data["AWS_SECRET_ACCESS_KEY"] = []byte("edited")
+		edit(s)
 		w.write(s)
 	}
 }
@@ -230,6 +255,9 @@ func restoreSecret(w *world) {
 	w.restored = true
 	s := w.old.DeepCopy()
 	s.ResourceVersion, s.UID = "", ""
+	if !w.obstacles[held] {
+		controllerutil.RemoveFinalizer(s, holdFinalizer)
+	}
 	if now := w.secret(); now != nil {
 		s.ResourceVersion, s.UID = now.ResourceVersion, now.UID
 		w.write(s)
@@ -246,34 +274,4 @@ func (w *world) keepOld() {
 
 func (w *world) write(obj client.Object) {
 	w.quiet(func() { must(w.server.Client(nil).Update(context.Background(), obj)) })
-}
-
-// user is something that a user does, at most once in a run, at any time.
-type user struct {
-	name     string
-	possible func(*world) bool
-	do       func(*world)
-}
-
-var users = []user{
-	{name: "the Secret is deleted", possible: hasSecret, do: deleteSecret},
-	{name: "the ApiToken is deleted", possible: hasToken, do: deleteToken},
-	{name: "the namespace terminates", possible: hasToken, do: terminateNamespace},
-	{name: "the Secret is edited", possible: hasSecret, do: editSecret},
-	{name: "the Secret is forged", possible: hasSecret, do: forgeSecret},
-	{name: "admission is lost", possible: hasToken, do: func(w *world) { w.admit(false) }},
-	{name: "scopes change", possible: hasToken, do: changeScopes},
-	{name: "an old Secret is restored", possible: func(w *world) bool { return w.old != nil && hasToken(w) }, do: restoreSecret},
-	{name: "the wall clock jumps back", do: func(w *world) { w.skew -= 2 * time.Minute }},
-}
-
-func hasSecret(w *world) bool { s := w.secret(); return s != nil && s.DeletionTimestamp.IsZero() }
-
-func hasToken(w *world) bool {
-	t := w.token()
-	return t != nil && t.DeletionTimestamp.IsZero() && !namespaceTerminates(w)
-}
-
-func namespaceTerminates(w *world) bool {
-	return w.used["the namespace terminates"]
 }

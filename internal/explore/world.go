@@ -30,6 +30,9 @@ const (
 	cluster = "abcdefgh"
 	// maxSteps ends a run that does not come to rest.
 	maxSteps = 4000
+	// maxRetry is the longest wait after passes that ended with an error, one after the
+	// other; the work queue of the operator waits as long.
+	maxRetry = 2 * time.Minute
 	// horizon is how far ahead timers are followed at the end.
 	horizon = 3 * time.Hour
 )
@@ -50,9 +53,9 @@ type world struct {
 	patience  time.Duration
 	used      map[string]bool
 	old       *corev1.Secret // what a user may restore
-	outside   bool           // the namespace is not admitted
-	disturbed time.Duration  // when something last came from outside: a deviation, or a turn of the story
-	victim    string         // somebody else's credential in the account; empty: none
+	obstacles map[obstacle]bool
+	disturbed time.Duration // when something last came from outside: a deviation, or a turn of the story
+	victim    string        // somebody else's credential in the account; empty: none
 	// ledger are the names that were last seen in the ledger; retained those that an
 	// ApiToken has left behind on purpose, until a ledger has them again.
 	ledger, retained map[string]bool
@@ -71,7 +74,11 @@ type world struct {
 	violation string
 }
 
-func (w *world) wall() time.Time { return epoch.Add(w.now + w.skew) }
+// wall is the true time, which the API server and the provider have.
+func (w *world) wall() time.Time { return epoch.Add(w.now) }
+
+// skewed is the time that the processes' wall clocks show.
+func (w *world) skewed() time.Time { return w.wall().Add(w.skew) }
 
 // quiet runs something that no schedule interferes with.
 func (w *world) quiet(f func()) {
@@ -95,7 +102,7 @@ func (w *world) advance(d time.Duration) {
 func newWorld(s Scenario, v variant, c chooser) *world {
 	w := &world{
 		variant: v, choose: c, used: map[string]bool{}, story: slices.Clone(s.story), patience: s.patience,
-		ledger: map[string]bool{}, retained: map[string]bool{}, ended: map[string]bool{},
+		ledger: map[string]bool{}, retained: map[string]bool{}, ended: map[string]bool{}, obstacles: map[obstacle]bool{},
 	}
 	w.server = apifake.NewServer(w.wall)
 	w.backend = fake.NewBackend(worldClock{w})
@@ -170,12 +177,16 @@ func (w *world) await(p *process) {
 		p.at = &e
 	case done:
 		p.at = nil
+		if e.err == nil {
+			p.failures = 0
+		}
 		switch {
 		case e.crashed:
 			w.processes[p.id] = w.boot(p.id)
 			w.current = w.processes[p.id]
 		case e.err != nil:
-			p.wake = w.now + time.Second
+			p.failures++
+			p.wake = w.now + min(maxRetry, time.Second<<min(p.failures-1, 10))
 		case e.result.RequeueAfter > 0:
 			p.wake = w.now + e.result.RequeueAfter
 		}
@@ -186,83 +197,6 @@ func (w *world) await(p *process) {
 // show a change, or a timer has come.
 func (p *process) ready() bool {
 	return p.woken || p.seen < p.w.server.Revision() || p.wake > 0 && p.wake <= p.w.now
-}
-
-// resume lets a process other than p, which is paused, go on. It reports false if no
-// other process is paused.
-func (w *world) resume(p *process) bool {
-	for _, id := range []string{"a", "b"} {
-		if other := w.processes[id]; other != p && other.at != nil {
-			w.note("%s goes on at last", id)
-			w.current = other
-			return true
-		}
-	}
-	return false
-}
-
-// idle goes on with the story when nothing is to be done at once. It reports
-// false when there is nothing more to wait for.
-func (w *world) idle(p *process) bool {
-	w.backend.Reveal()
-	if w.server.Peek(apifakeToken) == nil {
-		w.server.CollectGarbage()
-	}
-	if w.outside && w.now-w.disturbed > long {
-		w.readmit() // what is left is looked at again and again
-		return true
-	}
-	if w.turnsPage(p) {
-		return true
-	}
-	if w.resume(p) {
-		return true
-	}
-	if len(w.later) > 0 {
-		w.advance(landsWithin)
-		return true
-	}
-	if w.outside {
-		w.readmit()
-		return true
-	}
-	return false
-}
-
-// turnsPage follows the next timer, or goes on with the story. It reports false
-// when there is neither.
-func (w *world) turnsPage(p *process) bool {
-	limit := horizon
-	if len(w.story) > 0 {
-		limit = w.patience
-	}
-	if p.wake > 0 && p.wake-w.now <= limit {
-		w.advance(p.wake - w.now)
-		return true
-	}
-	if len(w.story) == 0 {
-		return false
-	}
-	next := w.story[0]
-	w.story = w.story[1:]
-	next(w)
-	w.disturbed = w.now
-	return true
-}
-
-// readmit admits the namespace after everything has come to rest without.
-func (w *world) readmit() {
-	w.restedOutside()
-	w.note("the namespace is admitted again")
-	w.admit(true)
-}
-
-// admit changes whether the namespace is admitted, which every process learns.
-func (w *world) admit(admitted bool) {
-	w.outside = !admitted
-	for _, p := range w.processes {
-		p.woken = true
-	}
 }
 
 // stop ends the processes that are still in a pass.

@@ -19,6 +19,9 @@ const (
 	KeySecret = "AWS_SECRET_ACCESS_KEY"
 )
 
+// S3Endpoint is the endpoint that a Secret says.
+const S3Endpoint = "https://s3.fake.invalid"
+
 // TokenKey is the key of the minting credential in the credentials Secret.
 const TokenKey = "token"
 
@@ -177,7 +180,7 @@ func (*Driver) SecretKeys(provider.Config, provider.Grant) []string {
 
 // Connection implements provider.Connector.
 func (*Driver) Connection(_ provider.Config, grant provider.Grant) map[string]string {
-	return provider.S3Connection("https://s3.fake.invalid", "fake-1", grant.Buckets)
+	return provider.S3Connection(S3Endpoint, "fake-1", grant.Buckets)
 }
 
 // SettingsKeys implements provider.SettingsKeyer.

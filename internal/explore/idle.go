@@ -1,0 +1,63 @@
+package explore
+
+// resume lets a process other than p, which is paused, go on. It reports false if no
+// other process is paused.
+func (w *world) resume(p *process) bool {
+	for _, id := range []string{"a", "b"} {
+		if other := w.processes[id]; other != p && other.at != nil {
+			w.note("%s goes on at last", id)
+			w.current = other
+			return true
+		}
+	}
+	return false
+}
+
+// idle goes on with the story when nothing is to be done at once. It reports
+// false when there is nothing more to wait for.
+func (w *world) idle(p *process) bool {
+	w.backend.Reveal()
+	if w.server.Peek(apifakeToken) == nil {
+		w.server.CollectGarbage()
+	}
+	if len(w.behind()) > 0 && w.now-w.disturbed > long {
+		w.lift() // what is left is looked at again and again
+		return true
+	}
+	if w.turnsPage(p) {
+		return true
+	}
+	if w.resume(p) {
+		return true
+	}
+	if len(w.later) > 0 {
+		w.advance(landsWithin)
+		return true
+	}
+	if len(w.behind()) > 0 {
+		w.lift()
+		return true
+	}
+	return false
+}
+
+// turnsPage follows the next timer, or goes on with the story. It reports false
+// when there is neither.
+func (w *world) turnsPage(p *process) bool {
+	limit := horizon
+	if len(w.story) > 0 {
+		limit = w.patience
+	}
+	if p.wake > 0 && p.wake-w.now <= limit {
+		w.advance(p.wake - w.now)
+		return true
+	}
+	if len(w.story) == 0 {
+		return false
+	}
+	next := w.story[0]
+	w.story = w.story[1:]
+	next(w)
+	w.disturbed = w.now
+	return true
+}

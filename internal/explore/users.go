@@ -1,0 +1,35 @@
+package explore
+
+import "time"
+
+// user is something that a user does, at most once in a run, at any time.
+type user struct {
+	name     string
+	possible func(*world) bool
+	do       func(*world)
+}
+
+var users = []user{
+	{name: "the Secret is deleted", possible: hasSecret, do: deleteSecret},
+	{name: "the ApiToken is deleted", possible: hasToken, do: deleteToken},
+	{name: "the namespace terminates", possible: hasToken, do: terminateNamespace},
+	{name: "the Secret is edited", possible: hasSecret, do: editSecret},
+	{name: "the Secret is forged", possible: hasSecret, do: forgeSecret},
+	{name: "admission is lost", possible: hasToken, do: func(w *world) { w.put(notAdmitted) }},
+	{name: "a finalizer is put on the Secret", possible: hasSecret, do: (*world).hold},
+	{name: "scopes change", possible: hasToken, do: changeScopes},
+	{name: "an old Secret is restored", possible: func(w *world) bool { return w.old != nil && hasToken(w) }, do: restoreSecret},
+	{name: "the wall clock jumps back", do: func(w *world) { w.skew -= 2 * time.Minute }},
+	{name: "the wall clock jumps ahead", do: func(w *world) { w.skew += 20 * time.Second }},
+}
+
+func hasSecret(w *world) bool { s := w.secret(); return s != nil && s.DeletionTimestamp.IsZero() }
+
+func hasToken(w *world) bool {
+	t := w.token()
+	return t != nil && t.DeletionTimestamp.IsZero() && !namespaceTerminates(w)
+}
+
+func namespaceTerminates(w *world) bool {
+	return w.used["the namespace terminates"]
+}
