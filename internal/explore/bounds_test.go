@@ -6,5 +6,5 @@ package explore
 // (0: all), and bounded of those with up to two.
 const (
 	single  = 0
-	bounded = 2500
+	bounded = 1000
 )
