@@ -126,6 +126,10 @@ func kloudbeanHarness(t *testing.T, scope string) conformance.Harness {
 		t.Cleanup(func() { _ = p.sim.Delete(context.WithoutCancel(t.Context()), made[kloudbean.KeyID].Reveal()) })
 		return made
 	}
+	h.States = conformance.States{
+		NeverDisabled: "the panel has no switch for a token, and no API shows one",
+		NeverEnded:    "no API shows a token: the data plane refuses one that was deleted",
+	}
 	// What differs between the scopes are the tokens, not the answers.
 	h.SameAnswers = scope != readOnly
 	// A requirement may have the same token deleted twice.

@@ -395,6 +395,25 @@ func TestWrongKeys(t *testing.T) {
 	}
 }
 
+// TestKeyIsMadeAgain after it was deleted, with the secret that it had, and no other.
+func TestKeyIsMadeAgain(t *testing.T) {
+	w := open(t, httptest.NewServer)
+	if err := w.Delete(t.Context(), w.key.AccessKeyID); err != nil {
+		t.Fatal(err)
+	}
+	other := w.key
+	other.Secret = provider.NewValue("another-secret")
+	if err := w.Create(t.Context(), other); err == nil {
+		t.Error("it was made with another secret")
+	}
+	if err := w.Create(t.Context(), w.key); err != nil {
+		t.Errorf("with its own secret: %v", err)
+	}
+	if err := w.Create(t.Context(), w.key); err == nil {
+		t.Error("it was made twice")
+	}
+}
+
 // TestNothingIsLeftOfAFailure makes a key with a policy that the real server refuses.
 func TestNothingIsLeftOfAFailure(t *testing.T) {
 	w := open(t, httptest.NewServer)

@@ -25,18 +25,23 @@ type Key struct {
 
 // entry is a vendor's key, and the IAM user that its requests are carried out as.
 type entry struct {
-	secret string
-	user   string
-	iam    gateway.Keys
+	secret  string
+	user    string
+	iam     gateway.Keys
+	deleted bool
 }
 
-// Create makes the real key behind a vendor's one: a user with a policy, then its key.
+// Create makes the real key behind a vendor's one: a user with a policy, then its key. A
+// deleted key may be made again with the same secret, as a vendor does that switches one
+// off and on.
 func (f *Front) Create(ctx context.Context, key Key) error {
 	policy, err := key.Access.policy()
 	if err != nil {
 		return err
 	}
-	if _, known := f.key(key.AccessKeyID); known || key.AccessKeyID == "" || key.Secret.Empty() {
+	before, known := f.key(key.AccessKeyID)
+	again := before.deleted && before.secret == key.Secret.Reveal()
+	if known && !again || key.AccessKeyID == "" || key.Secret.Empty() {
 		return fmt.Errorf("key %q was there before, or is none", key.AccessKeyID)
 	}
 	made := entry{secret: key.Secret.Reveal(), user: "vendor-" + strings.ToLower(rand.Text())}
@@ -96,6 +101,10 @@ func (f *Front) Delete(ctx context.Context, accessKeyID string) error {
 	if err := f.remove(ctx, k); err != nil {
 		return fmt.Errorf("deleting the user behind key %s: %w", accessKeyID, err)
 	}
+	k.deleted = true
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keys[accessKeyID] = k
 	return nil
 }
 
