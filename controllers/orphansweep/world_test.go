@@ -185,7 +185,8 @@ func (w *world) mintAs(cluster, token string, revision int64, expires time.Time)
 
 var nonces atomic.Int64
 
-func nonce() string { return fmt.Sprintf("%08d", nonces.Add(1)) }
+// nonce differs in its first bytes: a name keeps only those.
+func nonce() string { return fmt.Sprintf("%-8d", nonces.Add(1)) }
 
 // secret creates a Secret that names a credential of an ApiToken.
 func (w *world) secret(name, token, credential string, retained bool) {

@@ -75,6 +75,27 @@ func TestDeletionWaitsForTokens(t *testing.T) {
 	w.gone(secret)
 }
 
+// TestDeletionLooksLive: the cache may not show an ApiToken that was created a moment ago.
+// A provider that goes too early cannot revoke what that ApiToken was issued.
+func TestDeletionLooksLive(t *testing.T) {
+	w := newWorld(t)
+	w.run(clock.NewReal())
+	w.secret("minter", "good")
+	key := w.provider("p", "minter")
+	w.ready(key)
+	w.stale.Store(true)
+	token := w.token("t", key, "one")
+	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p")}
+	w.delete(p)
+	c := w.condition(key, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonInUse)
+	if !strings.Contains(c.Message, token.Namespace+"/"+token.Name) {
+		t.Errorf("the message %q does not name %s", c.Message, token.Name)
+	}
+	w.stale.Store(false)
+	w.drop(token)
+	w.gone(p)
+}
+
 func TestDeletionKeepsASharedSecret(t *testing.T) {
 	w := newWorld(t)
 	w.run(clock.NewReal())

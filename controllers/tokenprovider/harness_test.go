@@ -52,6 +52,8 @@ type world struct {
 	pool *connections.Pool
 	// connecting is the fault of every Connect, until it is replaced.
 	connecting atomic.Pointer[fake.Fault]
+	// stale: the cache shows no ApiToken.
+	stale atomic.Bool
 }
 
 // connects makes every check of credentials end in a fault until the next call. The
