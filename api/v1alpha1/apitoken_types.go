@@ -412,6 +412,23 @@ const (
 	StateAbandoned CredentialState = "Abandoned"
 )
 
+// CredentialDrift is how a credential in use at its provider differs from what was
+// issued. Empty: it does not, as far as the operator knows.
+type CredentialDrift string
+
+// The kinds of drift.
+const (
+	// DriftMissing: the provider no longer has the credential.
+	DriftMissing CredentialDrift = "Missing"
+	// DriftDisabled: the provider has it, and it gives no access. It can be enabled again.
+	DriftDisabled CredentialDrift = "Disabled"
+	// DriftChanged: it gives more access than was declared.
+	DriftChanged CredentialDrift = "Changed"
+)
+
+// NoAccess reports whether a credential with this drift gives no access.
+func (d CredentialDrift) NoAccess() bool { return d == DriftMissing || d == DriftDisabled }
+
 // LedgerEntry is one credential that is live, or may be.
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.account) || oldSelf.account == "" || (has(self.account) && self.account == oldSelf.account)`,messageExpression=`'account is ' + oldSelf.account + ' and never changes: it says whose credential this is, so that the right one is revoked'`,fieldPath=".account"
 // +kubebuilder:validation:XValidation:rule=`!has(oldSelf.id) || oldSelf.id == "" || (has(self.id) && self.id == oldSelf.id)`,messageExpression=`'id is ' + oldSelf.id + ' and never changes: it says whose credential this is, so that the right one is revoked'`,fieldPath=".id"
@@ -437,7 +454,7 @@ type LedgerEntry struct {
 	ID string `json:"id,omitempty"`
 
 	// reason it was issued: Initial, Scheduled, RotationRequested, SpecChanged,
-	// SecretLost or SecretChanged.
+	// SecretLost, SecretChanged, HandedOver or CredentialMissing.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Reason string `json:"reason,omitempty"`
@@ -495,6 +512,13 @@ type LedgerEntry struct {
 	// person says so. Then the copy that proved it is deleted too.
 	// +optional
 	Gone bool `json:"gone,omitempty"`
+
+	// drift is how the provider shows the Active credential, if that is not as it was
+	// issued: Missing, Disabled or Changed (with more access than declared). Ready is
+	// False while it is Missing or Disabled.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Drift CredentialDrift `json:"drift,omitempty"`
 
 	// rotationGeneration is spec.rotation.generation when it was reserved.
 	// +optional

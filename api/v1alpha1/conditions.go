@@ -34,6 +34,9 @@ const (
 	// ConditionActionRequired: a person has to do something at the provider, which
 	// the message says; absent while nobody has to.
 	ConditionActionRequired = "ActionRequired"
+	// ConditionDrifted: the provider shows the credential in use otherwise than it was
+	// issued; absent while it does not.
+	ConditionDrifted = "Drifted"
 )
 
 // Reasons of an ApiToken's conditions. ReasonHelp has a sentence for each.
@@ -81,6 +84,9 @@ const (
 	ReasonHandoverRefused        = "HandoverRefused"
 	ReasonUnreadableValue        = "UnreadableValue"
 	ReasonRevocationFailed       = "RevocationFailed"
+	ReasonCredentialMissing      = "CredentialMissing"
+	ReasonCredentialDisabled     = "CredentialDisabled"
+	ReasonCredentialChanged      = "CredentialChanged"
 )
 
 // Reasons of the condition ActionRequired: what a person has to do.
@@ -145,6 +151,9 @@ var ReasonHelp = map[string]string{
 	ReasonHandoverRefused:        "The credential that was handed over cannot be used. The message says why; hand over another one.",
 	ReasonUnreadableValue:        "The spec holds a value that cannot be read; it was stored before the API server checked it. Nothing is issued. Write it as the message says, or delete the ApiToken.",
 	ReasonRevocationFailed:       "A credential that should be gone could not be revoked, so it may still be live. The message says why; it is tried again.",
+	ReasonCredentialMissing:      "The provider no longer has the credential in use: it was deleted or revoked there. Raise spec.rotation.generation to replace it, or set spec.drift: Repair on the provider, which replaces such credentials.",
+	ReasonCredentialDisabled:     "The credential in use was disabled at the provider. Enable it there, or raise spec.rotation.generation to replace it. The operator does neither by itself.",
+	ReasonCredentialChanged:      "The credential in use has more access at the provider than is declared. Undo the change there, or raise spec.rotation.generation to replace the credential.",
 	ReasonCreateCredential:       "A credential has to be made at the provider and handed over. The message has the values to fill in.",
 	ReasonEditCredential:         "A credential has to be edited at the provider. The message says what, and how to say that it is done.",
 	ReasonDeleteCredential:       "A credential that is no longer needed has to be deleted at the provider. The operator sees when it is.",

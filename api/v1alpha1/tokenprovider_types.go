@@ -21,6 +21,15 @@ type ProviderSpec struct {
 	// +optional
 	CredentialsSecretRef SecretReference `json:"credentialsSecretRef,omitzero"`
 
+	// drift says what the operator does when a credential in use is missing at the
+	// provider. Report, which is the default: the ApiToken is not Ready and says so.
+	// Repair: the operator also issues a new one. A credential that is disabled, or has
+	// more access than declared, is only reported: an administrator may have wanted
+	// that.
+	// +optional
+	// +kubebuilder:validation:Enum=Report;Repair
+	Drift DriftPolicy `json:"drift,omitempty"`
+
 	// aws: IAM and S3, at AWS itself or at any server with the same APIs (aws: {}
 	// is AWS). The credentials Secret holds AWS_ACCESS_KEY_ID and
 	// AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN if they are temporary.
@@ -53,6 +62,17 @@ type ProviderSpec struct {
 	// +optional
 	Rest *RestProvider `json:"rest,omitempty"`
 }
+
+// DriftPolicy says what is done about credentials that are missing at their provider.
+type DriftPolicy string
+
+// The drift policies.
+const (
+	// DriftReport shows the drift and changes nothing.
+	DriftReport DriftPolicy = "Report"
+	// DriftRepair replaces a credential that is missing.
+	DriftRepair DriftPolicy = "Repair"
+)
 
 // SecretReference names a Secret.
 type SecretReference struct {

@@ -37,6 +37,8 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 		r.adoptRetiring(p, a)
 	case plan.Identify:
 		return r.identify(ctx, p, a.Name)
+	case plan.Confirm:
+		return r.confirm(ctx, p, a.Name)
 	case plan.Abandon:
 		return r.abandon(ctx, p, a)
 	case plan.Issue:

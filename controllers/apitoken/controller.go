@@ -94,6 +94,8 @@ type Reconciler struct {
 	failed failedRules
 	// queue wakes ApiTokens; nil until the controller has started.
 	queue atomic.Pointer[fairqueue.Queue]
+	// doubts are credentials that the sweep saw otherwise than the ledger has them.
+	doubts doubts
 	// window counts what was reserved where a provider lists its newest only.
 	window window
 }

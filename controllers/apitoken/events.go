@@ -17,6 +17,8 @@ const (
 	eventGap       = "RotatedWithGap"
 	eventDeleted   = "DeletedByHand"
 	eventHanded    = "HandoverNotNeeded"
+	eventDrifted   = "CredentialDrifted"
+	eventRecovered = "CredentialRecovered"
 	eventContested = "SecretContested"
 )
 
@@ -41,7 +43,7 @@ func (r *Reconciler) tell(p *pass) {
 	}
 	for _, e := range events {
 		kind := corev1.EventTypeNormal
-		if e.reason == eventAbandoned || e.reason == eventContested || e.reason == eventFailed {
+		if e.reason == eventAbandoned || e.reason == eventContested || e.reason == eventFailed || e.reason == eventDrifted {
 			kind = corev1.EventTypeWarning
 		}
 		r.Recorder.Eventf(p.token, nil, kind, e.reason, e.action, e.note, e.args...)

@@ -60,6 +60,7 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.finds.forget(name)
 	r.claims.forget(name)
 	r.absences.forget(name)
+	r.doubts.forget(name)
 	r.contests.forget(name)
 	r.failed.forget(name)
 }

@@ -19,7 +19,7 @@ var (
 	}, []string{"driver", "operation", "result"})
 	rotations = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "apitoken_rotations_total",
-		Help: "Credentials that replaced another one, by driver, reason (Scheduled, RotationRequested, SpecChanged, SecretLost, SecretChanged, HandedOver) " +
+		Help: "Credentials that replaced another one, by driver, reason (Scheduled, RotationRequested, SpecChanged, SecretLost, SecretChanged, HandedOver, CredentialMissing) " +
 			"and result: ok (published, and in the ledger as the one in use) or failed.",
 	}, []string{"driver", "reason", "result"})
 	retained = prometheus.NewCounterVec(prometheus.CounterOpts{

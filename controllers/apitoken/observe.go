@@ -139,6 +139,7 @@ func (r *Reconciler) entries(p *pass) []plan.Entry {
 		e.Settled = e.SettlesIn == 0
 		e.ProvesIn = r.proofs.wait(key, e.Name, now)
 		e.FindsIn = r.finds.wait(key, e.Name, now)
+		e.Doubted, e.ConfirmsIn = r.doubts.about(key, e.Name, now)
 		out = append(out, e)
 	}
 	return out
@@ -167,7 +168,7 @@ func (r *Reconciler) providerView(p *pass) plan.Provider {
 	v := plan.Provider{
 		Found: f.Found, Deleting: f.Deleting, Ready: f.Ready, Admitted: f.Admitted, Verified: verified(f), Unverified: f.Found && !f.Verified,
 		Reason: f.ReadyReason, Message: f.ReadyMessage, Account: f.Account.ID, Former: f.Account.Former, Capabilities: f.Capabilities,
-		GrantableScopes: f.GrantableScopes, Form: r.form(p),
+		GrantableScopes: f.GrantableScopes, Form: r.form(p), Repairs: f.Repairs,
 	}
 	if checker, ok := f.Driver.(provider.Validator); ok && f.Found {
 		if err := checker.Validate(f.Config, r.mintRequest(p, "")); err != nil {

@@ -56,6 +56,9 @@ func wanted(p *pass) places.Want {
 	case plan.Purge, plan.Revoke:
 		w.Class = places.Ends
 		return w
+	case plan.Confirm:
+		w.Class = places.Rest
+		return w
 	case plan.Issue, plan.CountSlots:
 		w.Mints = true
 	}

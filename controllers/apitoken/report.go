@@ -177,6 +177,7 @@ func (r *Reconciler) describe(p *pass, next plan.Decision, failure error) {
 	c.issued(ready)
 	c.published(ready, failure)
 	c.person()
+	c.drifted()
 }
 
 // conditions sets the conditions of one pass.
@@ -263,7 +264,7 @@ func (c conditions) holding(ready plan.Readiness) (reason, message string) {
 
 // still says what the workload has while the declaration is not met.
 func (c conditions) still(ready plan.Readiness) string {
-	if !ready.Issued || !ready.Published || c.p.obs.Token.Deleting {
+	if !ready.Issued || !ready.Published || c.p.obs.Token.Deleting || ready.Active.Drift.NoAccess() {
 		return ""
 	}
 	return fmt.Sprintf(". Meanwhile Secret %q still holds credential %s", c.p.token.SecretName(), plan.Called(&ready.Active.LedgerEntry))
@@ -288,6 +289,12 @@ func (c conditions) person() {
 		task = &plan.Task{}
 	}
 	c.setOrRemove(v1alpha1.ConditionActionRequired, task.Message != "", task.Reason, task.Message)
+}
+
+// drifted shows how the provider shows the credential in use, if not as it was issued.
+func (c conditions) drifted() {
+	drift, drifted := c.p.obs.Drift()
+	c.setOrRemove(v1alpha1.ConditionDrifted, drifted, drift.Reason, drift.Message)
 }
 
 // published also remembers a refused publish, until a write or a dry run has passed, or

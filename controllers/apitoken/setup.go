@@ -62,6 +62,7 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, queue fairqueue.Fa
 		Watches(&v1alpha1.TokenProvider{}, byProvider, woken).
 		Watches(&v1alpha1.ClusterTokenProvider{}, byProvider, woken).
 		WatchesRawSource(source.Func(r.turns)).
+		WatchesRawSource(source.Func(r.doubtful)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrency,
 			NewQueue:                queue,

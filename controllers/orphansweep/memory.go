@@ -27,6 +27,10 @@ const (
 type memory struct {
 	// first is what was seen whose age the provider does not tell.
 	first map[sighting]sighted
+	// lists counts the lists that were complete. Absent are the credentials in use that
+	// the list with that number did not show.
+	lists  int
+	absent map[string]int
 	// cursor is where the next list begins, and parts counts the lists that were cut
 	// since the last one that began at the beginning.
 	cursor string

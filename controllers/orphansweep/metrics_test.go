@@ -28,7 +28,7 @@ func TestMetricsLint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	forgetOrphans(key)
+	forgetMetrics(key)
 	if after, err := testutil.GatherAndCount(r); err != nil || after != before-1 {
 		t.Errorf("%d series, then %d: %v", before, after, err)
 	}

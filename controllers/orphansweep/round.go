@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -22,11 +23,17 @@ const maxCandidates = 1000
 // round is one sweep over all providers.
 type round struct {
 	s *Sweeper
-	// number tells rounds apart.
-	number int
+	// number tells rounds apart. It began at began, and the one before at last.
+	number      int
+	last, began time.Time
 	// known numbers the names in the ledgers as the cache shows them. They are not
 	// orphans, so they need no memory while a provider is listed.
-	known     map[string]int
+	known map[string]int
+	// entries are the credentials in use, by their number in known; nil: not in use. They
+	// are the cache's own.
+	entries []*entry
+	// used are the credentials in use, by the provider that issued them.
+	used      map[connections.Key][]use
 	snapshots snapshots
 
 	mu       sync.Mutex
@@ -42,7 +49,12 @@ type reportedOnce struct {
 
 func (s *Sweeper) newRound(ctx context.Context) (*round, error) {
 	s.rounds++
-	r := &round{s: s, number: s.rounds, known: map[string]int{}, snapshots: snapshots{ctx: ctx, read: s.readCluster},
+	last, now := s.began, s.o.Clock.Now()
+	if last.IsZero() || last.Before(now.Add(-askedEvery)) || last.After(now) {
+		last = now.Add(-s.o.Interval)
+	}
+	s.began = now
+	r := &round{s: s, number: s.rounds, last: last, began: now, known: map[string]int{}, used: map[connections.Key][]use{}, snapshots: snapshots{ctx: ctx, read: s.readCluster},
 		listed: map[connections.MinterKey]bool{}, reported: map[reportedOnce]bool{}}
 	var tokens v1alpha1.ApiTokenList
 	if err := s.o.Cached.List(ctx, &tokens, client.UnsafeDisableDeepCopy); err != nil {
@@ -52,8 +64,8 @@ func (s *Sweeper) newRound(ctx context.Context) (*round, error) {
 	for i := range tokens.Items {
 		t := &tokens.Items[i]
 		for j := range t.Status.Credentials {
-			if name := t.Status.Credentials[j].Name; c.owns(t.Namespace, t.Name, name) {
-				r.known[name] = len(r.known)
+			if e := &t.Status.Credentials[j]; c.owns(t.Namespace, t.Name, e.Name) {
+				r.know(t, e)
 			}
 		}
 	}
@@ -101,6 +113,8 @@ type inventory struct {
 	candidates []candidate
 	// total counts all credentials, and left the candidates beyond maxCandidates.
 	total, left int
+	// seen is how the list showed what is in ledgers, by its number in known.
+	seen []seen
 	// complete is false when the list did not begin at the beginning, or did not end.
 	complete bool
 	// next is where the next sweep goes on; empty: at the beginning.
@@ -114,7 +128,9 @@ type candidate struct {
 
 // look lists a provider first and reads the ledgers after it. What a list that did
 // not end has shown is looked at too.
-func (r *round) look(ctx context.Context, o connections.Object) error {
+//
+// All are the providers that would see the same there.
+func (r *round) look(ctx context.Context, o connections.Object, all []connections.Object) error {
 	place, err := r.s.places.Await(ctx, places.Want{Who: o.Key().ObjectKey(), Provider: o.Key().String()})
 	if err != nil {
 		return err
@@ -133,6 +149,7 @@ func (r *round) look(ctx context.Context, o connections.Object) error {
 	if failed != nil && inv.next == "" {
 		defer r.release(connection.MinterKey) // another provider may do better
 	}
+	r.drift(inv, all, m)
 	if failed != nil && len(inv.candidates) == 0 {
 		m.goOn(inv.next)
 		return failed
@@ -168,8 +185,7 @@ func (r *round) list(ctx context.Context, o connections.Object, connection conne
 	ctx, cancel := context.WithTimeout(ctx, r.s.o.Turn-r.s.o.Turn/10)
 	defer cancel()
 	cursor := provider.NewCursor(from)
-	inv := inventory{object: o, connection: connection}
-	ledger := make([]bool, len(r.known))
+	inv := inventory{object: o, connection: connection, seen: make([]seen, len(r.known))}
 	type shown struct{ name, id string }
 	once := map[shown]bool{}
 	for c, err := range connection.Client.List(provider.WithCursor(ctx, cursor), provider.Owner{Cluster: r.s.o.Cluster}) {
@@ -177,10 +193,10 @@ func (r *round) list(ctx context.Context, o connections.Object, connection conne
 			return inv.cut(ctx, cursor, provider.AsError(err))
 		}
 		if i, ok := r.known[c.Name]; ok {
-			if !ledger[i] {
-				ledger[i] = true
+			if inv.seen[i] == unseen {
 				inv.total++
 			}
+			inv.seen[i] = max(inv.seen[i], r.saw(i, c))
 			continue
 		}
 		n, err := credname.Parse(c.Name)
@@ -221,7 +237,7 @@ func (s *Sweeper) forget(providers []connections.Object) {
 	for key := range s.reported {
 		if !there[key] {
 			delete(s.reported, key)
-			forgetOrphans(key)
+			forgetMetrics(key)
 		}
 	}
 }

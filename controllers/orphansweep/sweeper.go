@@ -1,5 +1,6 @@
 // Package orphansweep looks, from time to time, for credentials at providers that
-// no ledger knows, and reports or revokes them. It lists the provider first and
+// no ledger knows, and reports or revokes them. It also looks for credentials in use
+// that their provider no longer shows as they were issued, and has those confirmed. It lists the provider first and
 // the cluster after it, so that a credential issued meanwhile is in a ledger by
 // the time that ledger is read.
 package orphansweep
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -73,6 +75,9 @@ type Options struct {
 	Logger   logr.Logger
 	// Cluster is the identity hash of this cluster; see package credname.
 	Cluster string
+	// Doubt has the provider asked about a credential in use that a sweep saw otherwise
+	// than its ledger has it. It must not wait. Nothing is asked when nil.
+	Doubt func(token types.NamespacedName, credential string)
 	// Interval between sweeps; DefaultInterval when 0.
 	Interval time.Duration
 	// Mode is Report when empty.
@@ -86,8 +91,9 @@ type Options struct {
 type Sweeper struct {
 	o      Options
 	places *places.Places
-	// rounds counts the sweeps.
+	// rounds counts the sweeps; began is when the last one did.
 	rounds int
+	began  time.Time
 
 	mu       sync.Mutex
 	memories map[connections.MinterKey]*memory
@@ -102,6 +108,9 @@ func New(o Options) *Sweeper {
 	}
 	if o.Mode == "" {
 		o.Mode = Report
+	}
+	if o.Doubt == nil {
+		o.Doubt = func(types.NamespacedName, string) {}
 	}
 	if o.Turn == 0 {
 		o.Turn = min(o.Interval, maxTurn)

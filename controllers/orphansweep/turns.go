@@ -96,7 +96,7 @@ func (r *round) take(ctx context.Context, t turn) error {
 	defer cancel()
 	var failed []error
 	for i, o := range t.providers {
-		err := r.look(ctx, o)
+		err := r.look(ctx, o, t.providers)
 		if err == nil {
 			for _, other := range t.providers[i+1:] {
 				r.s.report(other.Key(), 0, true)

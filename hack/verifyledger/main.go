@@ -42,7 +42,7 @@ var guarded = map[string][]string{
 // literals are the fields that a composite literal outside internal/ledger may not set.
 // An entry with other fields only is how rules and messages name a credential.
 var literals = map[string][]string{
-	"LedgerEntry":    {"State", "RetireAt", "Updating", "Gone"},
+	"LedgerEntry":    {"State", "RetireAt", "Updating", "Gone", "Drift"},
 	"MintBudget":     {"Remaining", "RefilledAt"},
 	"Retry":          {"Failures", "NotBefore"},
 	"ApiTokenStatus": guarded["ApiTokenStatus"],

@@ -21,6 +21,8 @@ type Facts struct {
 	// Found: it exists. Deleting: it only revokes. Ready: its credentials work for
 	// its current generation and its finalizer is on. Admitted: the namespace may use it.
 	Found, Deleting, Ready, Admitted bool
+	// Repairs: credentials that are missing at the provider are replaced.
+	Repairs bool
 	// ReadyReason and ReadyMessage say why it is not Ready.
 	ReadyReason, ReadyMessage string
 	// Account the kept connection belongs to; without one, the recorded account. It is
@@ -54,7 +56,7 @@ func (p *Pool) Facts(ctx context.Context, key Key, namespace string, grant provi
 	if err != nil {
 		return Facts{}, fmt.Errorf("reading %s: %w", key, err)
 	}
-	f := Facts{Found: true, Deleting: o.Deleting(),
+	f := Facts{Found: true, Deleting: o.Deleting(), Repairs: o.Spec.Drift == v1alpha1.DriftRepair,
 		Account: p.account(o), AccountKey: p.accounts.key(o), GrantableScopes: slices.Clone(o.Status.GrantableScopes)}
 	if f.Admitted, err = p.admits(ctx, o, namespace); err != nil {
 		return Facts{}, err

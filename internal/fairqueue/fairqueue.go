@@ -10,6 +10,7 @@ import (
 
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"apitoken.dev/operator/internal/clock"
@@ -33,6 +34,16 @@ type Factory = func(name string, limiter Limiter) Queue
 func Wake(q Queue, r reconcile.Request) {
 	if p, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
 		priority := Urgent
+		p.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, r)
+		return
+	}
+	q.Add(r)
+}
+
+// Later adds a request that can wait for all others.
+func Later(q Queue, r reconcile.Request) {
+	if p, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		priority := handler.LowPriority
 		p.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, r)
 		return
 	}

@@ -83,7 +83,7 @@ func TestPriorities(t *testing.T) {
 	add := func(name string, priority int) {
 		q.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, request("x", name))
 	}
-	add("old-1", handler.LowPriority)
+	Later(q, request("x", "old-1"))
 	add("old-2", handler.LowPriority)
 	q.Add(request("x", "new"))
 	add("old-3", handler.LowPriority)

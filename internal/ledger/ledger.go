@@ -259,6 +259,14 @@ func Extend(s *v1alpha1.ApiTokenStatus, name string, asked, shown time.Time) {
 	limit(e, shown)
 }
 
+// MarkDrift notes how the provider shows the credential in use, if that is not as it
+// was issued; empty: it is. Only an Active entry drifts.
+func MarkDrift(s *v1alpha1.ApiTokenStatus, name string, drift v1alpha1.CredentialDrift) {
+	if e := Entry(s, name); e != nil && e.State == v1alpha1.StateActive {
+		e.Drift = drift
+	}
+}
+
 // seconds are whole seconds, as the schema bounds them.
 func seconds(d time.Duration) int64 {
 	return int64(max(0, min(d, math.MaxInt64)) / time.Second)

@@ -122,6 +122,13 @@ func changes() map[string]struct {
 			with(status(active("a"), minting("b")), func(s *v1alpha1.ApiTokenStatus) { s.Revision = 8 }),
 			func(s *v1alpha1.ApiTokenStatus) { ledger.Reject(s, "b", 7) },
 			with(status(active("a")), func(s *v1alpha1.ApiTokenStatus) { s.Revision = 7 })},
+		"mark the drift of the Active entry only": {status(active("a"), minting("b")), func(s *v1alpha1.ApiTokenStatus) {
+			ledger.MarkDrift(s, "a", v1alpha1.DriftMissing)
+			ledger.MarkDrift(s, "b", v1alpha1.DriftMissing)
+		}, status(edited(active("a"), func(e *v1alpha1.LedgerEntry) { e.Drift = v1alpha1.DriftMissing }), minting("b"))},
+		"the drift is over": {
+			status(edited(active("a"), func(e *v1alpha1.LedgerEntry) { e.Drift = v1alpha1.DriftDisabled })),
+			func(s *v1alpha1.ApiTokenStatus) { ledger.MarkDrift(s, "a", "") }, status(active("a"))},
 		"mark as gone": {status(active("a")), func(s *v1alpha1.ApiTokenStatus) { ledger.MarkGone(s, "a") },
 			status(edited(active("a"), func(e *v1alpha1.LedgerEntry) { e.Gone = true }))},
 		"mark an update": {status(active("a")), func(s *v1alpha1.ApiTokenStatus) { ledger.MarkUpdate(s, "a", "f2") },

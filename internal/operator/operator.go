@@ -136,6 +136,7 @@ func addControllers(mgr manager.Manager, o Options, cluster string) error {
 	return orphansweep.New(orphansweep.Options{
 		Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Pool: pool, Clock: o.Clock, Recorder: recorder,
 		Logger: o.Logger.WithName("sweep"), Cluster: cluster, Interval: o.SweepInterval, Mode: o.SweepMode,
+		Doubt: tokens.Doubt,
 	}).Setup(mgr)
 }
 

@@ -51,6 +51,8 @@ type (
 	}
 	// Identify asks the provider for the id of a credential that was adopted.
 	Identify struct{ Name string }
+	// Confirm asks the provider how it shows the Active credential.
+	Confirm struct{ Name string }
 	// Abandon gives up an attempt; with Fence the Secret is written first, so that
 	// a paused process cannot publish it any more.
 	Abandon struct {
@@ -118,6 +120,7 @@ func (Purge) action()           {}
 func (Adopt) action()           {}
 func (AdoptRestored) action()   {}
 func (Identify) action()        {}
+func (Confirm) action()         {}
 func (AdoptRetiring) action()   {}
 func (Abandon) action()         {}
 func (Issue) action()           {}
@@ -140,4 +143,5 @@ const (
 	IssueSecretLost        IssueReason = "SecretLost"
 	IssueSecretChanged     IssueReason = "SecretChanged"
 	IssueHandedOver        IssueReason = "HandedOver"
+	IssueCredentialMissing IssueReason = "CredentialMissing"
 )

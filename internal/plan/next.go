@@ -65,6 +65,7 @@ var rules = []rule{
 
 	// What the provider has to add to a credential that was adopted.
 	{"identify", identify, free},
+	{"confirm", confirm, free}, // what the sweep saw otherwise than the ledger has it
 
 	// Nothing to do, and why.
 	{"attempt-under-way", attemptUnderWayWait, free},

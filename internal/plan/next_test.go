@@ -91,6 +91,7 @@ var tables = map[string]map[string]nextCase{
 	"identify":   identifyCases,
 	"failed":     failedCases,
 	"endpoint":   endpointCases,
+	"confirm":    confirmCases,
 }
 
 func TestNext(t *testing.T) {

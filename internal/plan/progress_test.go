@@ -155,6 +155,8 @@ func perform(o *plan.Observation, action plan.Action) {
 		o.Token.Revision = max(o.Token.Revision, a.Terms.Revision)
 	case plan.Identify:
 		edit(o, a.Name, func(e *plan.Entry) { e.ID = "AKIA" + e.Name })
+	case plan.Confirm:
+		edit(o, a.Name, func(e *plan.Entry) { e.Doubted = false })
 	case plan.Abandon:
 		edit(o, a.Name, func(e *plan.Entry) { e.State = v1alpha1.StateAbandoned })
 	case plan.Issue:

@@ -8,7 +8,8 @@ type Readiness struct {
 	Issued bool
 	// Published: the Secret holds it, unchanged, and is not being deleted.
 	Published bool
-	// Ready: and it matches the declaration of this generation.
+	// Ready: it gives access, as far as the ledger says, and matches the declaration of
+	// this generation.
 	Ready bool
 }
 
@@ -22,6 +23,6 @@ func ReadinessOf(o *Observation) Readiness {
 	e := r.Active
 	r.Issued = e.ExpiresAt == nil || o.Now.Before(e.ExpiresAt.Time)
 	r.Published = o.secretKnown() && o.holds(e.Name) && o.Secret.Intact && !o.Secret.Deleting
-	r.Ready = r.Issued && r.Published && !o.Token.Deleting && o.issuedFor(e) && o.Token.Spec.Rotation.Generation <= e.RotationGeneration
+	r.Ready = r.Issued && r.Published && !o.Token.Deleting && !e.Drift.NoAccess() && o.issuedFor(e) && o.Token.Spec.Rotation.Generation <= e.RotationGeneration
 	return r
 }

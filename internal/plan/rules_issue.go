@@ -31,6 +31,8 @@ func (o *Observation) need() (reason IssueReason, charged, wanted bool) {
 	switch {
 	case expired(e, o.Now):
 		return IssueScheduled, charged, true
+	case o.repairs(e):
+		return IssueCredentialMissing, charged, true
 	case e.Fingerprint != Fingerprint(spec), e.Updating != "":
 		return IssueSpecChanged, charged, true
 	case spec.Rotation.Generation > e.RotationGeneration:
@@ -305,5 +307,6 @@ var issueMessages = map[IssueReason]string{
 	IssueSpecChanged:       "issuing a new credential because scopes, buckets, restrictions or lifetime changed",
 	IssueSecretLost:        "issuing a new credential because the Secret no longer holds the current one",
 	IssueSecretChanged:     "issuing a new credential because the data of the Secret was changed",
+	IssueCredentialMissing: "issuing a new credential because the provider no longer has the one in use",
 	IssueHandedOver:        "checking the credential that was handed over",
 }

@@ -26,7 +26,7 @@ func awaitsPerson(o *Observation) (Decision, bool) {
 	if o.Handover.Refused != "" {
 		d.Reason = v1alpha1.ReasonHandoverRefused
 	}
-	if e := o.active(); e != nil && e.Fingerprint == Fingerprint(&o.Token.Spec) && (e.ExpiresAt == nil || o.Now.Before(e.ExpiresAt.Time)) {
+	if e := o.active(); e != nil && e.Fingerprint == Fingerprint(&o.Token.Spec) && !e.Drift.NoAccess() && (e.ExpiresAt == nil || o.Now.Before(e.ExpiresAt.Time)) {
 		d.State = Steady // a reminder: the workload has what was declared
 	}
 	return d, true

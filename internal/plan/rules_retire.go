@@ -146,9 +146,12 @@ func steady(o *Observation) (Decision, bool) {
 }
 
 // steadily is a decision that does not change how the ApiToken is doing: if it
-// is blocked, it stays so while old credentials are cleared away.
+// is blocked or has no access, it stays so while old credentials are cleared away.
 func (o *Observation) steadily(a Action, message string) Decision {
 	d := Decision{State: Steady, Reason: v1alpha1.ReasonReady, Message: message}
+	if drift, drifted := o.Drift(); drifted && o.active().Drift.NoAccess() {
+		d = stalled(drift.Reason, drift.Message, 0)
+	}
 	if o.ended() {
 		d = stalled(v1alpha1.ReasonExpired, endedMessage(o), 0)
 	}
@@ -201,7 +204,7 @@ func (o *Observation) entryDue(e *Entry) time.Duration {
 		if o.ended() {
 			return 0
 		}
-		return soonest(o.waitsFor(e), soonest(e.FindsIn, o.activeDue(e)))
+		return soonest(o.waitsFor(e), soonest(soonest(e.FindsIn, e.ConfirmsIn), o.activeDue(e)))
 	case v1alpha1.StateMinting:
 		return o.waitsFor(e)
 	}

@@ -7,10 +7,11 @@ import (
 )
 
 // changeable reports whether the declaration differs from the credential only
-// in what its provider can change without a new secret.
+// in what its provider can change without a new secret. What the provider no longer
+// has, it cannot change.
 func (o *Observation) changeable(e *Entry) bool {
 	fixed := Fixed(&o.Token.Spec, o.Provider.Capabilities.Updates)
-	return e != nil && fixed != "" && e.Fixed == fixed && e.Updating == "" && e.Fingerprint != Fingerprint(&o.Token.Spec)
+	return e != nil && fixed != "" && e.Drift != v1alpha1.DriftMissing && e.Fixed == fixed && e.Updating == "" && e.Fingerprint != Fingerprint(&o.Token.Spec)
 }
 
 // update changes the Active credential in place, where that is enough: the

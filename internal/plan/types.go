@@ -92,6 +92,10 @@ type Entry struct {
 	// FindsIn is how long until the provider is asked again for its id; 0: now, or
 	// it was not asked.
 	FindsIn time.Duration
+	// Doubted: the provider may show it otherwise than Drift says, and is to be asked.
+	// ConfirmsIn is how long until then; 0: now.
+	Doubted    bool
+	ConfirmsIn time.Duration
 }
 
 // Secret is the target Secret. Without Live it comes from the metadata cache
@@ -196,6 +200,8 @@ type Provider struct {
 	GrantableScopes []string
 	// Form says how a person makes the credential; nil: the operator mints it.
 	Form *provider.Form
+	// Repairs: a credential that is missing at the provider is replaced.
+	Repairs bool
 	// Shared is what other ApiTokens have of the same account, where that matters.
 	Shared Shared
 	// Refusal is what the driver cannot grant of the declaration, or nil.

@@ -125,6 +125,7 @@ func (e *examination) judge(t *v1alpha1.ApiToken) bool {
 	default:
 		e.warn("not ready", help, "%s (%s): %s", name, reasonOf(t), messageOf(t))
 	}
+	e.changed(t, name)
 	e.expiring(t, name)
 	e.stuck(t, name)
 	return len(e.findings) == before
@@ -152,6 +153,14 @@ func (e *examination) expiring(t *v1alpha1.ApiToken, name string) {
 		e.warn("expiring", "kubectl apitoken resume -n "+t.Namespace+" "+t.Name, "%s is suspended and ends %s", name, at(end, now))
 	case t.Spec.ExpiresAt != nil && now.Before(end.Time) && end.Sub(now) < expiringSoon:
 		e.warn("expiring", "Raise spec.expiresAt if access is to go on.", "%s ends for good %s", name, at(end, now))
+	}
+}
+
+// changed looks for a credential that has more access than declared; its ApiToken is Ready.
+func (e *examination) changed(t *v1alpha1.ApiToken, name string) {
+	c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionDrifted)
+	if c != nil && c.Status == metav1.ConditionTrue && c.Reason == v1alpha1.ReasonCredentialChanged {
+		e.warn("drift", v1alpha1.ReasonHelp[c.Reason], "%s: %s", name, c.Message)
 	}
 }
 

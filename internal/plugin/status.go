@@ -189,7 +189,7 @@ func (v *tokenView) printLedger(w io.Writer, now time.Time) {
 	for i := range v.Credentials {
 		c := &v.Credentials[i]
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			oneLine(c.State), oneLine(orNone(c.ID)), until(c.IssuedAt, now), until(c.ExpiresAt, now), until(c.RetireAt, now),
+			oneLine(c.shown()), oneLine(orNone(c.ID)), until(c.IssuedAt, now), until(c.ExpiresAt, now), until(c.RetireAt, now),
 			oneLine(orNone(c.Reason)), oneLine(c.Name))
 	}
 }

@@ -157,7 +157,7 @@ func (v *treeView) secretNode(now time.Time) node {
 	n := node{text: "Secret/" + v.Secret.Name + "  " + v.Secret.State}
 	for i := range v.Ledger {
 		c := &v.Ledger[i]
-		text := fmt.Sprintf("credential %s  %s", orElse(c.ID, c.Name), c.State)
+		text := fmt.Sprintf("credential %s  %s", orElse(c.ID, c.Name), c.shown())
 		if c.ExpiresAt != nil {
 			text += ", expires " + away(c.ExpiresAt.Time, now)
 		}

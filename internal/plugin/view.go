@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -65,12 +66,21 @@ type credentialView struct {
 	Name      string                   `json:"name"`
 	ID        string                   `json:"id,omitempty"`
 	State     v1alpha1.CredentialState `json:"state"`
+	Drift     v1alpha1.CredentialDrift `json:"drift,omitempty"`
 	Reason    string                   `json:"reason,omitempty"`
 	Account   string                   `json:"account,omitempty"`
 	ByHand    bool                     `json:"byHand,omitempty"`
 	IssuedAt  *metav1.Time             `json:"issuedAt,omitempty"`
 	ExpiresAt *metav1.Time             `json:"expiresAt,omitempty"`
 	RetireAt  *metav1.Time             `json:"retireAt,omitempty"`
+}
+
+// shown is the state, with the drift at the provider if there is one.
+func (c *credentialView) shown() string {
+	if c.Drift == "" {
+		return string(c.State)
+	}
+	return fmt.Sprintf("%s (%s)", c.State, c.Drift)
 }
 
 // The states of a view.
@@ -125,7 +135,7 @@ func messageOf(t *v1alpha1.ApiToken) string {
 func problems(t *v1alpha1.ApiToken) []problemView {
 	r := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
 	var out []problemView
-	for _, kind := range []string{v1alpha1.ConditionActionRequired, v1alpha1.ConditionStalled, v1alpha1.ConditionReconciling, v1alpha1.ConditionPublished} {
+	for _, kind := range []string{v1alpha1.ConditionActionRequired, v1alpha1.ConditionDrifted, v1alpha1.ConditionStalled, v1alpha1.ConditionReconciling, v1alpha1.ConditionPublished} {
 		c := meta.FindStatusCondition(t.Status.Conditions, kind)
 		wrong := metav1.ConditionTrue
 		if kind == v1alpha1.ConditionPublished {
@@ -157,7 +167,7 @@ func credentialViews(ledger []v1alpha1.LedgerEntry) []credentialView {
 	out := make([]credentialView, 0, len(ledger))
 	for i := range ledger {
 		e := &ledger[i]
-		out = append(out, credentialView{Name: e.Name, ID: e.ID, State: e.State, Reason: e.Reason, Account: e.Account, ByHand: e.ByHand,
+		out = append(out, credentialView{Name: e.Name, ID: e.ID, State: e.State, Drift: e.Drift, Reason: e.Reason, Account: e.Account, ByHand: e.ByHand,
 			IssuedAt: e.IssuedAt, ExpiresAt: e.ExpiresAt, RetireAt: e.RetireAt})
 	}
 	return out

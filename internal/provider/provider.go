@@ -225,6 +225,9 @@ type Credential struct {
 	State State
 	// CreatedAt and ExpiresAt are zero when the provider does not tell.
 	CreatedAt, ExpiresAt time.Time
+	// Grant is what it may do, in the words of a declaration; nil when the provider does
+	// not show that, or in words that the driver cannot translate back.
+	Grant *Grant
 }
 
 // State of a credential at its provider. Time is not part of it: where the provider

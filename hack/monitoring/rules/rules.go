@@ -86,6 +86,12 @@ var Alerts = []Alert{
 		Description: "The last sweep found {{ $value }} that this cluster made and that no ledger knows.",
 	},
 	{
+		Name: "ApiTokenCredentialsDrifted", For: "15m", Severity: "warning",
+		Expr:        "max by (cluster, provider_kind, provider_namespace, provider, drift) (apitoken_drifted_credentials) > 0",
+		Summary:     "Credentials in use at " + ofProvider + " are not as they were issued: {{ $labels.drift }}.",
+		Description: "The last sweep found {{ $value }}. Missing and Disabled ones give their workload no access.",
+	},
+	{
 		Name: "ApiTokenSlotsExhausted", For: "30m", Severity: "warning",
 		Expr:        "sum " + byProvider + ` (apitoken_conditions{type=~"Reconciling|Stalled", status="True", reason=~"SlotsExhausted|ProviderShared"}) > 0`,
 		Summary:     "The account of " + ofProvider + " has no room for one more credential.",

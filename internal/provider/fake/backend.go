@@ -33,6 +33,8 @@ type Backend struct {
 	// Ended. Otherwise what was revoked is gone, and what has expired is Disabled until it
 	// is revoked. Set it before use.
 	KeepsEnded bool
+	// ShowsGrants makes Find and List show what each credential may do. Set it before use.
+	ShowsGrants bool
 	// Token, if set, is the minting credential (key "token") that Connect insists
 	// on. Set it before use.
 	Token string

@@ -105,6 +105,18 @@ func (b *Backend) switched(name string, off bool) {
 	})
 }
 
+// Grants makes the credentials of a name give this access, in any account, as somebody
+// else does.
+func (b *Backend) Grants(name string, grant provider.Grant) {
+	b.locked(func() {
+		for _, m := range b.credentials {
+			if m.Name == name {
+				m.grant = grant
+			}
+		}
+	})
+}
+
 // End revokes the credentials of a name, in any account, as somebody else does: with
 // KeepsEnded they are still shown.
 func (b *Backend) End(name string) {

@@ -78,6 +78,10 @@ func (b *Backend) unseen(c *client, ref provider.Ref) error {
 func (b *Backend) show(m *credential) provider.Credential {
 	out := m.Credential
 	out.State = b.stateOf(m)
+	if b.ShowsGrants {
+		grant := m.grant
+		out.Grant = &grant
+	}
 	return out
 }
 

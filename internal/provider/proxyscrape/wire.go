@@ -182,6 +182,7 @@ func (k key) credential(name string) provider.Credential {
 	out := provider.Credential{
 		Name: name, ID: k.ID, State: provider.Live,
 		CreatedAt: k.CreatedAt.Time, ExpiresAt: k.ExpiresAt.Time,
+		Grant: &provider.Grant{Scopes: k.Permissions, Subaccounts: subaccountsOf(k), AllowedIPs: k.IPs, ExpiresAt: k.ExpiresAt.Time},
 	}
 	if k.Active != nil && !*k.Active {
 		out.State = provider.Disabled

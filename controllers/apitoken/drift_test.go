@@ -1,0 +1,185 @@
+package apitoken_test
+
+import (
+	"context"
+	"iter"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/provider/registry"
+)
+
+// newSweepingWorld makes a world whose operator sweeps each hour.
+func newSweepingWorld(t *testing.T) *world {
+	t.Helper()
+	w := newEmptyWorld(t)
+	w.createMinter()
+	w.createProvider()
+	w.sweeps()
+	return w
+}
+
+// sweeps starts the operator with a sweep each hour.
+func (w *world) sweeps(edits ...func(*operator.Options)) {
+	w.Helper()
+	w.start(append(edits, func(o *operator.Options) { o.SweepInterval = time.Hour })...)
+}
+
+// long: so many hours can pass in a test that the schedule must not interfere.
+func long(t *v1alpha1.ApiToken) { t.Spec.ExpiresIn = &metav1.Duration{Duration: 87600 * time.Hour} }
+
+// hourly lets hours pass until why says nothing.
+func (w *world) hourly(why func() string) {
+	w.Helper()
+	w.until(func() string {
+		w.clock.Advance(time.Hour)
+		return why()
+	})
+}
+
+// drifts lets hours pass until the ledger says how the credential in use drifts.
+func (w *world) drifts(want v1alpha1.CredentialDrift) {
+	w.Helper()
+	w.hourly(func() string {
+		if e := activeOf(w.token("training")); e == nil || e.Drift != want {
+			return "the ledger does not say that the drift is " + string(want)
+		}
+		return ""
+	})
+}
+
+// repair declares spec.drift: Repair.
+func (w *world) repair() {
+	w.Helper()
+	change(w, storeName, &v1alpha1.TokenProvider{}, func(p *v1alpha1.TokenProvider) { p.Spec.Drift = v1alpha1.DriftRepair })
+}
+
+// TestMissingCredentialIsReportedAndRepairedOnDemand: the provider lost the credential in
+// use. Ready is False and says what to do; with Repair another one is issued.
+func TestMissingCredentialIsReportedAndRepairedOnDemand(t *testing.T) {
+	t.Parallel()
+	w := newSweepingWorld(t)
+	first := activeOf(w.issued("training", long)).Name
+	w.backend.Delete(first)
+	w.drifts(v1alpha1.DriftMissing)
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonCredentialMissing, "no longer exists at the provider", "spec.rotation.generation")
+	w.shows("training", v1alpha1.ConditionDrifted, v1alpha1.ReasonCredentialMissing)
+	w.emits("CredentialDrifted", "no longer exists")
+	if n := len(w.minted()); n != 1 {
+		t.Errorf("%d credentials were issued", n)
+	}
+	w.repair()
+	token := w.replaced("training", first)
+	if e := activeOf(token); e.Reason != "CredentialMissing" || e.Drift != "" {
+		t.Errorf("the new entry is %+v", e)
+	}
+	w.uses("training")
+	if meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionDrifted) != nil {
+		t.Error("the condition Drifted stays")
+	}
+	if token.Status.MintBudget.Remaining > 4 {
+		t.Errorf("the repair was not charged: %+v", token.Status.MintBudget)
+	}
+}
+
+// TestDisabledCredentialIsNeverReplaced: not even with Repair. It is Ready again when it
+// is enabled.
+func TestDisabledCredentialIsNeverReplaced(t *testing.T) {
+	t.Parallel()
+	w := newSweepingWorld(t)
+	w.repair()
+	name := activeOf(w.issued("training", long)).Name
+	w.backend.Disable(name)
+	w.drifts(v1alpha1.DriftDisabled)
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonCredentialDisabled, "is disabled at the provider")
+	w.backend.Enable(name)
+	w.drifts("")
+	w.emits("CredentialRecovered", "as it was issued")
+	token := w.ready("training")
+	if meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionDrifted) != nil || len(w.minted()) != 1 {
+		t.Errorf("conditions %v, issued %v", token.Status.Conditions, w.minted())
+	}
+}
+
+// TestWidenedCredentialStaysReady: the workload has access, and the condition says that
+// it has too much.
+func TestWidenedCredentialStaysReady(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.backend.ShowsGrants = true
+	w.createMinter()
+	w.createProvider()
+	w.sweeps()
+	w.repair()
+	name := activeOf(w.issued("training", long)).Name
+	w.backend.Grants(name, provider.Grant{Scopes: []string{"objectstorage:object-read-only"}, Buckets: []string{"*"}})
+	w.drifts(v1alpha1.DriftChanged)
+	token := w.shows("training", v1alpha1.ConditionDrifted, v1alpha1.ReasonCredentialChanged, "more access")
+	if !meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) || len(w.minted()) != 1 {
+		t.Errorf("conditions %v, issued %v", token.Status.Conditions, w.minted())
+	}
+	w.emits("CredentialDrifted", "more access")
+}
+
+// TestListAloneChangesNoApiToken: the list never shows a credential that Find shows.
+func TestListAloneChangesNoApiToken(t *testing.T) {
+	t.Parallel()
+	w := newEmptyWorld(t)
+	w.createMinter()
+	w.createProvider()
+	drivers, err := registry.New(registry.Entry{Driver: listless{w.driver}, Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }})
+	w.ok(err)
+	w.sweeps(func(o *operator.Options) { o.Registry = drivers })
+	w.repair()
+	w.issued("training", long)
+	finds := w.backend.Count(fake.Find)
+	w.hourly(func() string {
+		if w.backend.Count(fake.Find) < finds+3 {
+			return "the provider was not asked three times"
+		}
+		return ""
+	})
+	token := w.settle("training")
+	if activeOf(token).Drift != "" || !meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) || len(w.minted()) != 1 {
+		t.Errorf("status %+v, issued %v", token.Status, w.minted())
+	}
+}
+
+// listless is a driver whose list shows nothing.
+type listless struct{ *fake.Driver }
+
+func (d listless) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
+	c, account, err := d.Driver.Connect(ctx, cfg)
+	return listlessClient{c}, account, err
+}
+
+type listlessClient struct{ provider.Client }
+
+func (listlessClient) List(context.Context, provider.Owner) iter.Seq2[provider.Credential, error] {
+	return func(func(provider.Credential, error) bool) {}
+}
+
+// TestCredentialMadeByHandIsMissingAfterTwoRefusals: no list shows it, so its key is tried
+// once a day, and again an hour after a refusal.
+func TestCredentialMadeByHandIsMissingAfterTwoRefusals(t *testing.T) {
+	t.Parallel()
+	w := newPanelWorld(t)
+	w.operator.stop(w)
+	w.sweeps()
+	w.declare("training", long)
+	w.asks(v1alpha1.ReasonCreateCredential)
+	id := w.handOver()
+	w.ready("training")
+	w.backend.DeleteByHand(id)
+	w.drifts(v1alpha1.DriftMissing)
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonCredentialMissing, id)
+	w.repair()
+	w.asks(v1alpha1.ReasonCreateCredential, "Panel > Add")
+}

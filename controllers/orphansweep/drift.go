@@ -1,0 +1,207 @@
+package orphansweep
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+)
+
+const (
+	// reasonDrifted is the reason of the event on a provider.
+	reasonDrifted = "CredentialsDrifted"
+	// askedEvery is how often a provider is asked about a credential in use that its
+	// list does not show to be there or not.
+	askedEvery = 24 * time.Hour
+	// nearEnd is how long before its expiry a credential is left out: the clock of its
+	// provider may be ahead.
+	nearEnd = 5 * time.Minute
+)
+
+// use is a credential in use, as the cache showed its ledger before its provider was
+// listed. So a list that was begun later shows it, if it is there.
+type use struct {
+	token   types.NamespacedName
+	name    string
+	account string
+	drift   v1alpha1.CredentialDrift
+	byHand  bool
+	expires time.Time
+	// number in round.known.
+	number int
+}
+
+// entry is a credential in use and the declaration of its ApiToken.
+type entry struct {
+	*v1alpha1.LedgerEntry
+	spec *v1alpha1.ApiTokenSpec
+}
+
+// seen is how a list showed a credential of a ledger. Higher counts, of several.
+type seen uint8
+
+const (
+	unseen seen = iota
+	// other is another credential of the same name.
+	other
+	disabled
+	live
+	// wider is live, with more access than declared.
+	wider
+)
+
+// know notes an entry of a ledger.
+func (r *round) know(t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry) {
+	number := len(r.known)
+	r.known[e.Name] = number
+	if e.State != v1alpha1.StateActive || !t.DeletionTimestamp.IsZero() {
+		r.entries = append(r.entries, nil)
+		return
+	}
+	r.entries = append(r.entries, &entry{LedgerEntry: e, spec: &t.Spec})
+	u := use{token: types.NamespacedName{Namespace: t.Namespace, Name: t.Name}, name: e.Name, account: e.Account,
+		drift: e.Drift, byHand: e.ByHand, number: number}
+	if e.ExpiresAt != nil {
+		u.expires = e.ExpiresAt.Time
+	}
+	key := connections.KeyFor(t)
+	r.used[key] = append(r.used[key], u)
+}
+
+// saw is how a list shows the entry with this number.
+func (r *round) saw(number int, c provider.Credential) seen {
+	e := r.entries[number]
+	switch {
+	case e == nil:
+		return live
+	case e.ID != "" && c.ID != "" && c.ID != e.ID:
+		return other
+	case c.State == provider.Disabled:
+		return disabled
+	case plan.Widened(e.LedgerEntry, e.spec, c.Grant):
+		return wider
+	default:
+		return live
+	}
+}
+
+// drift compares the credentials in use of some providers with what a list showed, and
+// has the provider asked about those that differ from their ledger. So many at once that
+// they look like a mistake of the provider are only reported.
+func (r *round) drift(inv inventory, providers []connections.Object, m *memory) {
+	s := r.s
+	lists := inv.complete && inv.connection.Capabilities.Listed == 0
+	absent := map[string]int{}
+	if lists {
+		m.lists++
+	}
+	var differ, recovered, unlisted []use
+	all, drifted := 0, 0
+	for _, p := range providers {
+		shown := map[v1alpha1.CredentialDrift]int{}
+		for _, u := range r.used[p.Key()] {
+			if u.account != "" && !inv.connection.Account.Is(u.account) || !u.expires.IsZero() && !s.o.Clock.Now().Before(u.expires.Add(-nearEnd)) {
+				continue
+			}
+			all++
+			is := u.drift
+			if u.byHand || !lists {
+				unlisted = append(unlisted, u)
+			} else {
+				is = m.compare(u, inv.seen[u.number], absent)
+			}
+			switch {
+			case is != "" && is != u.drift:
+				differ = append(differ, u)
+			case is != u.drift:
+				recovered = append(recovered, u)
+			}
+			if is != "" {
+				shown[is]++
+				drifted++
+			}
+		}
+		setDrifted(p.Key(), shown)
+	}
+	if lists {
+		m.absent = absent
+	}
+	if tooMany(len(differ), all) {
+		s.onlyReport(inv, differ, all)
+		differ = nil
+	}
+	for _, u := range append(append(differ, recovered...), r.due(unlisted, tooMany(drifted, all))...) {
+		s.o.Logger.Info("the provider is asked about a credential in use", "provider", inv.object.Key().String(), "apitoken", u.token.String(), "name", u.name)
+		s.o.Doubt(u.token, u.name)
+	}
+}
+
+// compare returns the drift of a credential that a complete list showed, or did not
+// show. One that the list did not show is missing if the complete list before did not
+// show it either.
+func (m *memory) compare(u use, is seen, absent map[string]int) v1alpha1.CredentialDrift {
+	switch is {
+	case wider:
+		return v1alpha1.DriftChanged
+	case live:
+		return ""
+	case disabled:
+		return v1alpha1.DriftDisabled
+	case unseen, other:
+	}
+	absent[u.name] = m.lists
+	if last, ok := m.absent[u.name]; ok && last == m.lists-1 {
+		return v1alpha1.DriftMissing
+	}
+	return u.drift
+}
+
+// due returns the credentials that the provider is asked about one by one, because no
+// list shows them: each once a day, at its own time, and those that drift at each sweep.
+// While so many drift that it looks like a mistake, no other one is asked about.
+func (r *round) due(unlisted []use, mistake bool) []use {
+	var out []use
+	for _, u := range unlisted {
+		if u.drift != "" || !mistake && askedBetween(u.name, r.last, r.began) {
+			out = append(out, u)
+		}
+	}
+	return out
+}
+
+// askedBetween reports whether the daily time of a credential is after the first time,
+// and not after the second. It depends on the name only, so a restart changes nothing.
+func askedBetween(name string, after, until time.Time) bool {
+	sum := sha256.Sum256([]byte(name))
+	offset := time.Duration(binary.BigEndian.Uint64(sum[:8]) % uint64(askedEvery)) //nolint:gosec // G115: less than a day
+	return until.Add(-offset).Truncate(askedEvery).After(after.Add(-offset))
+}
+
+// onlyReport reports credentials without changing any ApiToken.
+func (s *Sweeper) onlyReport(inv inventory, differ []use, all int) {
+	names := make([]string, 0, namesInEvent)
+	for _, u := range differ[:min(len(differ), namesInLog)] {
+		if len(names) < namesInEvent {
+			names = append(names, u.name)
+		}
+		s.o.Logger.Info("the provider does not show a credential in use as it was issued", "provider", inv.object.Key().String(),
+			"apitoken", u.token.String(), "name", u.name)
+	}
+	more := ""
+	if left := len(differ) - len(names); left > 0 {
+		more = fmt.Sprintf(" and %d more", left)
+	}
+	s.o.Recorder.Eventf(inv.object.Raw, nil, corev1.EventTypeWarning, reasonDrifted, "Sweep",
+		"The provider does not show, or shows as disabled or with more access than declared, %d of %d credentials in use: %s%s. So many at once look like a mistake of the provider, so no ApiToken "+
+			"was changed. Check the account; if the credentials are gone, raise spec.rotation.generation of their ApiTokens.",
+		len(differ), all, strings.Join(names, ", "), more)
+}

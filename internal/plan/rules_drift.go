@@ -1,0 +1,133 @@
+package plan
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Drift is how the provider shows the credential in use, where that is not as it was
+// issued. A person decides what to do: deletion, revocation, expiry and rotation go on
+// as if there were none.
+type Drift struct {
+	// Reason is one of the reasons of the condition Drifted.
+	Reason string
+	// Message says what the provider shows, and what to do.
+	Message string
+}
+
+// Drift returns the drift of the Active credential, as the ledger has it. A kind that
+// this version does not know is none.
+func (o *Observation) Drift() (Drift, bool) {
+	e := o.active()
+	if e == nil {
+		return Drift{}, false
+	}
+	called := Called(&e.LedgerEntry)
+	const replace = "raise spec.rotation.generation to replace it"
+	switch e.Drift {
+	case v1alpha1.DriftMissing:
+		repair := ". The provider's spec.drift: Repair replaces such credentials"
+		if o.Provider.Repairs {
+			repair = ", or wait for the operator to do so"
+		}
+		return Drift{v1alpha1.ReasonCredentialMissing, fmt.Sprintf(
+			"credential %s no longer exists at the provider: it was deleted or revoked there, and gives no access. Find out why, and %s%s", called, replace, repair)}, true
+	case v1alpha1.DriftDisabled:
+		return Drift{v1alpha1.ReasonCredentialDisabled, fmt.Sprintf(
+			"credential %s is disabled at the provider, and gives no access. Find out why, and enable it there, or %s", called, replace)}, true
+	case v1alpha1.DriftChanged:
+		return Drift{v1alpha1.ReasonCredentialChanged, fmt.Sprintf(
+			"credential %s has more access at the provider than is declared. Find out why, and undo it there, or %s", called, replace)}, true
+	default:
+		return Drift{}, false
+	}
+}
+
+// DriftOf is how a provider shows the credential of an entry, given what Find shows
+// under its name. Another credential of that name is not the one that was issued.
+func DriftOf(e *v1alpha1.LedgerEntry, spec *v1alpha1.ApiTokenSpec, found []provider.Credential) v1alpha1.CredentialDrift {
+	drift, lives := v1alpha1.DriftMissing, false
+	for _, c := range found {
+		if c.Name != e.Name || !c.State.Occupies() || e.ID != "" && c.ID != "" && c.ID != e.ID {
+			continue
+		}
+		switch {
+		case c.State == provider.Disabled:
+			drift = v1alpha1.DriftDisabled
+		case Widened(e, spec, c.Grant):
+			return v1alpha1.DriftChanged
+		default:
+			lives = true
+		}
+	}
+	if lives {
+		return ""
+	}
+	return drift
+}
+
+// Widened reports whether a provider shows a credential with more access than is
+// declared. Without a grant it does not tell. While the credential is of another
+// declaration, or is being changed in place, its access is not the declared one anyway.
+func Widened(e *v1alpha1.LedgerEntry, spec *v1alpha1.ApiTokenSpec, shown *provider.Grant) bool {
+	if shown == nil || e.Updating != "" || e.Fingerprint != Fingerprint(spec) {
+		return false
+	}
+	declared := GrantOf(spec)
+	return beyond(declared.Scopes, shown.Scopes) ||
+		len(declared.Buckets) > 0 && !slices.Contains(declared.Buckets, "*") && beyond(declared.Buckets, shown.Buckets) ||
+		len(declared.AllowedIPs) > 0 && (len(shown.AllowedIPs) == 0 || beyond(prefixes(declared.AllowedIPs), prefixes(shown.AllowedIPs))) ||
+		len(declared.Subaccounts) > 0 && (len(shown.Subaccounts) == 0 || beyond(lower(declared.Subaccounts), lower(shown.Subaccounts)))
+}
+
+// beyond reports whether some of what is shown was not declared.
+func beyond(declared, shown []string) bool {
+	return slices.ContainsFunc(shown, func(s string) bool { return !slices.Contains(declared, s) })
+}
+
+// lower returns ids in lower case: providers show them in either.
+func lower(list []string) []string {
+	out := make([]string, 0, len(list))
+	for _, s := range list {
+		out = append(out, strings.ToLower(s))
+	}
+	return out
+}
+
+// prefixes returns addresses and ranges in one spelling. What is neither stays.
+func prefixes(list []string) []string {
+	out := make([]string, 0, len(list))
+	for _, s := range list {
+		if a, err := netip.ParseAddr(s); err == nil {
+			s = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()).String()
+		} else if p, err := netip.ParsePrefix(s); err == nil {
+			s = p.Masked().String()
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// repairs reports whether a credential is replaced because the provider no longer has
+// it. A disabled or changed one never is: an administrator may have cut it off.
+func (o *Observation) repairs(e *Entry) bool {
+	return o.Provider.Repairs && e.Drift == v1alpha1.DriftMissing
+}
+
+// confirm asks the provider about the credential in use, because the sweep saw it
+// otherwise than the ledger has it. A list that was wrong once changes no ApiToken.
+func confirm(o *Observation) (Decision, bool) {
+	e := o.active()
+	if e == nil || !e.Doubted || e.ConfirmsIn > 0 || !o.owns(e.Name) || o.otherAccount(e.Account) || expired(e, o.Now) || o.over() {
+		return Decision{}, false
+	}
+	if !o.Provider.Found || !o.Provider.Ready || o.Provider.Unverified { // of another server, "not found" means nothing
+		return Decision{}, false
+	}
+	return o.steadily(Confirm{Name: e.Name}, "asking the provider about credential "+Called(&e.LedgerEntry)), true
+}
