@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,40 +95,55 @@ func (r *round) saw(number int, c provider.Credential) seen {
 	}
 }
 
+// findings are what a list says of the credentials in use of some providers.
+type findings struct {
+	// differ are those that drift otherwise than their ledger says, recovered those that
+	// no longer do, and unlisted those that no list shows.
+	differ, recovered, unlisted []use
+	// all counts them, and drifted those that drift.
+	all, drifted int
+}
+
+// note takes a credential into the findings.
+func (f *findings) note(u use, is v1alpha1.CredentialDrift, listed bool) {
+	f.all++
+	if is != "" {
+		f.drifted++
+	}
+	switch {
+	case !listed:
+		f.unlisted = append(f.unlisted, u)
+	case is == u.drift:
+	case is == "":
+		f.recovered = append(f.recovered, u)
+	default:
+		f.differ = append(f.differ, u)
+	}
+}
+
 // drift compares the credentials in use of some providers with what a list showed, and
 // has the provider asked about those that differ from their ledger. So many at once that
 // they look like a mistake of the provider are only reported.
 func (r *round) drift(inv inventory, providers []connections.Object, m *memory) {
-	s := r.s
 	lists := inv.complete && inv.connection.Capabilities.Listed == 0
 	absent := map[string]int{}
 	if lists {
 		m.lists++
 	}
-	var differ, recovered, unlisted []use
-	all, drifted := 0, 0
+	var f findings
 	for _, p := range providers {
 		shown := map[v1alpha1.CredentialDrift]int{}
 		for _, u := range r.used[p.Key()] {
-			if u.account != "" && !inv.connection.Account.Is(u.account) || !u.expires.IsZero() && !s.o.Clock.Now().Before(u.expires.Add(-nearEnd)) {
+			if !r.missable(u, inv.connection.Account) {
 				continue
 			}
-			all++
-			is := u.drift
-			if u.byHand || !lists {
-				unlisted = append(unlisted, u)
-			} else {
+			is, listed := u.drift, lists && !u.byHand
+			if listed {
 				is = m.compare(u, inv.seen[u.number], absent)
 			}
-			switch {
-			case is != "" && is != u.drift:
-				differ = append(differ, u)
-			case is != u.drift:
-				recovered = append(recovered, u)
-			}
+			f.note(u, is, listed)
 			if is != "" {
 				shown[is]++
-				drifted++
 			}
 		}
 		setDrifted(p.Key(), shown)
@@ -135,14 +151,21 @@ func (r *round) drift(inv inventory, providers []connections.Object, m *memory) 
 	if lists {
 		m.absent = absent
 	}
-	if tooMany(len(differ), all) {
-		s.onlyReport(inv, differ, all)
-		differ = nil
+	if tooMany(len(f.differ), f.all) {
+		r.s.onlyReport(inv, f.differ, f.all)
+		f.differ = nil
 	}
-	for _, u := range append(append(differ, recovered...), r.due(unlisted, tooMany(drifted, all))...) {
-		s.o.Logger.Info("the provider is asked about a credential in use", "provider", inv.object.Key().String(), "apitoken", u.token.String(), "name", u.name)
-		s.o.Doubt(u.token, u.name)
+	for _, u := range slices.Concat(f.differ, f.recovered, r.due(f.unlisted, tooMany(f.drifted, f.all))) {
+		r.s.o.Logger.Info("the provider is asked about a credential in use", "provider", inv.object.Key().String(), "apitoken", u.token.String(), "name", u.name)
+		r.s.o.Doubt(u.token, u.name)
 	}
+}
+
+// missable reports whether a provider with this account should show a credential: it is
+// of this account, and does not end soon.
+func (r *round) missable(u use, account provider.Account) bool {
+	ends := !u.expires.IsZero() && !r.s.o.Clock.Now().Before(u.expires.Add(-nearEnd))
+	return !ends && (u.account == "" || account.Is(u.account))
 }
 
 // compare returns the drift of a credential that a complete list showed, or did not
@@ -182,7 +205,7 @@ func (r *round) due(unlisted []use, mistake bool) []use {
 // and not after the second. It depends on the name only, so a restart changes nothing.
 func askedBetween(name string, after, until time.Time) bool {
 	sum := sha256.Sum256([]byte(name))
-	offset := time.Duration(binary.BigEndian.Uint64(sum[:8]) % uint64(askedEvery)) //nolint:gosec // G115: less than a day
+	offset := time.Duration(binary.BigEndian.Uint64(sum[:8]) % uint64(askedEvery))
 	return until.Add(-offset).Truncate(askedEvery).After(after.Add(-offset))
 }
 

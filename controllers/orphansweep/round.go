@@ -54,8 +54,9 @@ func (s *Sweeper) newRound(ctx context.Context) (*round, error) {
 		last = now.Add(-s.o.Interval)
 	}
 	s.began = now
-	r := &round{s: s, number: s.rounds, last: last, began: now, known: map[string]int{}, used: map[connections.Key][]use{}, snapshots: snapshots{ctx: ctx, read: s.readCluster},
-		listed: map[connections.MinterKey]bool{}, reported: map[reportedOnce]bool{}}
+	r := &round{s: s, number: s.rounds, last: last, began: now, known: map[string]int{}, used: map[connections.Key][]use{},
+		snapshots: snapshots{ctx: ctx, read: s.readCluster},
+		listed:    map[connections.MinterKey]bool{}, reported: map[reportedOnce]bool{}}
 	var tokens v1alpha1.ApiTokenList
 	if err := s.o.Cached.List(ctx, &tokens, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing ApiTokens: %w", err)
@@ -127,9 +128,7 @@ type candidate struct {
 }
 
 // look lists a provider first and reads the ledgers after it. What a list that did
-// not end has shown is looked at too.
-//
-// All are the providers that would see the same there.
+// not end has shown is looked at too. All are the providers that would see the same there.
 func (r *round) look(ctx context.Context, o connections.Object, all []connections.Object) error {
 	place, err := r.s.places.Await(ctx, places.Want{Who: o.Key().ObjectKey(), Provider: o.Key().String()})
 	if err != nil {

@@ -1,8 +1,8 @@
 // Package orphansweep looks, from time to time, for credentials at providers that
-// no ledger knows, and reports or revokes them. It also looks for credentials in use
-// that their provider no longer shows as they were issued, and has those confirmed. It lists the provider first and
+// no ledger knows, and reports or revokes them. It lists the provider first and
 // the cluster after it, so that a credential issued meanwhile is in a ledger by
-// the time that ledger is read.
+// the time that ledger is read. It also looks for credentials in use that their provider
+// no longer shows as they were issued, and has those confirmed.
 package orphansweep
 
 import (

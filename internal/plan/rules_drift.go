@@ -79,10 +79,17 @@ func Widened(e *v1alpha1.LedgerEntry, spec *v1alpha1.ApiTokenSpec, shown *provid
 		return false
 	}
 	declared := GrantOf(spec)
+	everywhere := len(declared.Buckets) == 0 || slices.Contains(declared.Buckets, "*")
 	return beyond(declared.Scopes, shown.Scopes) ||
-		len(declared.Buckets) > 0 && !slices.Contains(declared.Buckets, "*") && beyond(declared.Buckets, shown.Buckets) ||
-		len(declared.AllowedIPs) > 0 && (len(shown.AllowedIPs) == 0 || beyond(prefixes(declared.AllowedIPs), prefixes(shown.AllowedIPs))) ||
-		len(declared.Subaccounts) > 0 && (len(shown.Subaccounts) == 0 || beyond(lower(declared.Subaccounts), lower(shown.Subaccounts)))
+		!everywhere && beyond(declared.Buckets, shown.Buckets) ||
+		loosened(prefixes(declared.AllowedIPs), prefixes(shown.AllowedIPs)) ||
+		loosened(lower(declared.Subaccounts), lower(shown.Subaccounts))
+}
+
+// loosened reports whether a restriction was lifted, or admits more. An empty one
+// restricts nothing.
+func loosened(declared, shown []string) bool {
+	return len(declared) > 0 && (len(shown) == 0 || beyond(declared, shown))
 }
 
 // beyond reports whether some of what is shown was not declared.

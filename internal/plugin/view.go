@@ -135,7 +135,9 @@ func messageOf(t *v1alpha1.ApiToken) string {
 func problems(t *v1alpha1.ApiToken) []problemView {
 	r := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
 	var out []problemView
-	for _, kind := range []string{v1alpha1.ConditionActionRequired, v1alpha1.ConditionDrifted, v1alpha1.ConditionStalled, v1alpha1.ConditionReconciling, v1alpha1.ConditionPublished} {
+	for _, kind := range []string{
+		v1alpha1.ConditionActionRequired, v1alpha1.ConditionDrifted, v1alpha1.ConditionStalled, v1alpha1.ConditionReconciling, v1alpha1.ConditionPublished,
+	} {
 		c := meta.FindStatusCondition(t.Status.Conditions, kind)
 		wrong := metav1.ConditionTrue
 		if kind == v1alpha1.ConditionPublished {
