@@ -193,7 +193,7 @@ func suspended() []situation {
 		{"ApiToken", "suspended", func(w *world) client.Object {
 			w.works()
 			w.issued()
-			return w.shows(w.edit(suspend), v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+			return w.shows(w.edit(suspend), v1alpha1.ConditionReady, v1alpha1.ReasonSuspended)
 		}, health.HealthStatusSuspended, "spec.suspend is true", status.CurrentStatus, status.CurrentStatus},
 
 		{"ApiToken", "suspended-before-issue", func(w *world) client.Object {
