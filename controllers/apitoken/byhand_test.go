@@ -293,9 +293,7 @@ func TestByHandEditIsTried(t *testing.T) {
 		t.Errorf("the edit counts as confirmed: %+v", e)
 	}
 	refuses.Store(false)
-	w.until(func() string {
-		w.clock.Advance(2 * time.Minute)
-		w.poke("training")
+	w.passing(2*time.Minute, "training", func() string {
 		if e := activeOf(w.token("training")); e.Name != before.Name || e.Fingerprint == before.Fingerprint {
 			return "the edit is not confirmed"
 		}

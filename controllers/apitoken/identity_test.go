@@ -135,9 +135,7 @@ func TestAdoptedWithoutProvider(t *testing.T) {
 		t.Errorf("in use: %+v", e)
 	}
 	w.hook(nil)
-	w.until(func() string {
-		w.clock.Advance(time.Minute)
-		w.poke("training")
+	w.passing(time.Minute, "training", func() string {
 		if e := activeOf(w.token("training")); e.ID != was.ID {
 			return "the id is not filled in"
 		}

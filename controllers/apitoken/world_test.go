@@ -402,6 +402,23 @@ func (w *world) look(name string) {
 	})
 }
 
+// passing lets time pass in steps until a check is empty, and has the operator look at an
+// ApiToken after each. Meanwhile the clock stands: what waits at a provider for its turn
+// would lose it to a clock that runs ahead of a busy computer.
+func (w *world) passing(step time.Duration, name string, check func() string) {
+	w.Helper()
+	why := check()
+	for range 200 {
+		if why == "" {
+			return
+		}
+		w.clock.Advance(step)
+		w.look(name)
+		why = check()
+	}
+	w.Fatalf("%s\n%s", why, w.dump())
+}
+
 // settle returns once the operator has looked at an ApiToken and found nothing to do.
 func (w *world) settle(name string) *v1alpha1.ApiToken {
 	w.Helper()

@@ -21,10 +21,11 @@ import (
 func (w *world) client(key connections.Key) provider.Client {
 	w.t.Helper()
 	place, _ := places.New(clock.NewReal(), places.Limits{}).Take(places.Want{Who: key.ObjectKey(), Provider: key.String()})
-	c, err := w.pool.Connect(w.t.Context(), key, place)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	var c connections.Connection
+	w.eventually(func() (err error) { // the cache may not show yet that the endpoint is verified
+		c, err = w.pool.Connect(w.t.Context(), key, place)
+		return err
+	})
 	return c.Client
 }
 
