@@ -21,12 +21,14 @@ func (p *pass) active() (*v1alpha1.LedgerEntry, error) {
 	return nil, errors.New("no credential is in use")
 }
 
+// overlapOf is how long an entry lives on after another one has replaced it.
+func (p *pass) overlapOf(e *v1alpha1.LedgerEntry) time.Duration {
+	return plan.OverlapOf(&p.token.Spec, e)
+}
+
 // activate makes an entry the Active one; any other Active one starts its overlap.
 func (r *Reconciler) activate(p *pass, name string) {
-	status := &p.token.Status
-	ledger.Activate(status, name, p.obs.Now, func(old *v1alpha1.LedgerEntry) time.Duration {
-		return plan.OverlapOf(&p.token.Spec, old)
-	})
+	ledger.Activate(&p.token.Status, name, p.obs.Now, p.overlapOf)
 	r.endGap(p)
 	clearPublishRefused(p)
 	p.noteChecked()

@@ -2,6 +2,7 @@ package apitoken
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"sync"
 
@@ -70,6 +71,8 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 type failedRules struct {
 	mu    sync.Mutex
 	rules map[types.NamespacedName]map[string]bool
+	// texts are, for each rule that failed since something last succeeded, how.
+	texts map[types.NamespacedName]map[string]string
 }
 
 // note records how the action of a decision ended. A repetition gives all that
@@ -89,6 +92,7 @@ func (f *failedRules) note(p *pass, d plan.Decision, err error) {
 	if err != nil {
 		after[d.Rule] = true
 	}
+	f.noteText(p, d, err)
 	p.obs.Failed = after
 	switch {
 	case len(after) == 0:
@@ -98,6 +102,27 @@ func (f *failedRules) note(p *pass, d plan.Decision, err error) {
 	default:
 		f.rules[key] = after
 	}
+}
+
+// noteText records how a rule failed, and notes in the pass whether that is told
+// already. The lock is held.
+func (f *failedRules) noteText(p *pass, d plan.Decision, err error) {
+	key := nameOf(p.token)
+	if err == nil {
+		delete(f.texts, key)
+		return
+	}
+	texts := f.texts[key]
+	if texts == nil {
+		texts = map[string]string{}
+	}
+	text := fmt.Sprintf("%d %v", p.token.Generation, safe(err))
+	p.retold = len(texts) > 1 && texts[d.Rule] == text
+	texts[d.Rule] = text
+	if f.texts == nil {
+		f.texts = map[types.NamespacedName]map[string]string{}
+	}
+	f.texts[key] = texts
 }
 
 // of returns the rules that failed last.
@@ -111,4 +136,5 @@ func (f *failedRules) forget(key types.NamespacedName) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.rules, key)
+	delete(f.texts, key)
 }

@@ -36,6 +36,8 @@ type pass struct {
 	pending bool
 	// ending: the namespace is being deleted.
 	ending bool
+	// retold: the action failed as before, and so did another one in between.
+	retold bool
 	// saved: the status was written in this pass.
 	saved bool
 	// events are told with the next write.
@@ -68,7 +70,7 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 	if p.behind = r.written.after(name, token); p.behind {
 		return p, nil
 	}
-	ledger.Correct(&token.Status, r.Clock.Now())
+	ledger.Correct(&token.Status, r.Clock.Now(), p.overlapOf)
 	var err error
 	if p.facts, err = r.Providers.Facts(ctx, p.key, token.Namespace, plan.GrantOf(&token.Spec)); err != nil {
 		return nil, fmt.Errorf("reading the provider: %w", err)

@@ -2,9 +2,11 @@ package apitoken
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -90,4 +92,63 @@ func (c conditions) stillNotRevoked(next plan.Decision) plan.Decision {
 		}
 	}
 	return next
+}
+
+// published also remembers a refused publish, until a write or a dry run has passed, or
+// there is nothing left to write.
+func (c conditions) published(ready plan.Readiness, failure error) {
+	var stop *stopError
+	switch {
+	case c.p.retold && publishRefused(&c.p.token.Status):
+	case errors.As(failure, &stop) && stop.refused:
+		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonPublishRefused, stop.reason)
+	case c.p.obs.Token.Deleting && !ready.Published:
+		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonDeleting, fmt.Sprintf("Secret %q holds no credential that is in use", c.p.token.SecretName()))
+	case publishRefused(&c.p.token.Status) && plan.AwaitsWrite(&c.p.obs):
+	case ready.Published:
+		c.set(v1alpha1.ConditionPublished, true, v1alpha1.ReasonPublished, fmt.Sprintf("Secret %q holds it", c.p.token.SecretName()))
+	case c.p.obs.Secret.Deleting:
+		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonSecretDeleting, fmt.Sprintf("Secret %q is being deleted", c.p.token.SecretName()))
+	default:
+		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %q does not hold the current credential", c.p.token.SecretName()))
+	}
+}
+
+func publishRefused(s *v1alpha1.ApiTokenStatus) bool {
+	c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionPublished)
+	return c != nil && c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonPublishRefused
+}
+
+// stillRefused keeps a refused fence or publish of another process visible while this
+// one waits for it. With two texts, each process would see the other's as a change, and
+// both would write and try again without a pause.
+func (c conditions) stillRefused(next plan.Decision) plan.Decision {
+	was := meta.FindStatusCondition(c.p.token.Status.Conditions, v1alpha1.ConditionReconciling)
+	if next.Rule == plan.RuleUnderWay && was != nil && was.Reason == v1alpha1.ReasonPublishRefused && plan.AwaitsWrite(&c.p.obs) {
+		next.State, next.Reason, next.Message = plan.Progressing, was.Reason, was.Message
+	}
+	return next
+}
+
+// standing keeps what the conditions say while several actions fail in turn, each as
+// before: the text of each has been shown. Shown again and again, each would be a change
+// that brings the next reconcile at once, and the actions would be tried without a pause.
+func (c conditions) standing(next plan.Decision) plan.Decision {
+	if !c.p.retold {
+		return next
+	}
+	for kind, state := range map[string]plan.State{v1alpha1.ConditionReconciling: plan.Progressing, v1alpha1.ConditionStalled: plan.Stalled} {
+		if was := meta.FindStatusCondition(c.p.token.Status.Conditions, kind); was != nil {
+			next.State, next.Reason, next.Message = state, was.Reason, was.Message
+		}
+	}
+	return next
+}
+
+// clearPublishRefused forgets a refusal, because a write of the Secret or a dry run has
+// passed since.
+func clearPublishRefused(p *pass) {
+	if publishRefused(&p.token.Status) {
+		meta.RemoveStatusCondition(&p.token.Status.Conditions, v1alpha1.ConditionPublished)
+	}
 }

@@ -231,7 +231,7 @@ func (c conditions) withCause(next plan.Decision) string {
 
 // summary sets Ready, Reconciling and Stalled.
 func (c conditions) summary(ready plan.Readiness, next plan.Decision) {
-	next = c.stillNotRevoked(next)
+	next = c.standing(c.stillRefused(c.stillNotRevoked(next)))
 	next.Message = c.withCause(next)
 	if was := meta.FindStatusCondition(c.p.token.Status.Conditions, v1alpha1.ConditionStalled); was != nil &&
 		was.Reason == v1alpha1.ReasonAccountBlocked && next.Reason == v1alpha1.ReasonBackoff {
@@ -295,36 +295,4 @@ func (c conditions) person() {
 func (c conditions) drifted() {
 	drift, drifted := c.p.obs.Drift()
 	c.setOrRemove(v1alpha1.ConditionDrifted, drifted, drift.Reason, drift.Message)
-}
-
-// published also remembers a refused publish, until a write or a dry run has passed, or
-// there is nothing left to write.
-func (c conditions) published(ready plan.Readiness, failure error) {
-	var stop *stopError
-	switch {
-	case errors.As(failure, &stop) && stop.refused:
-		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonPublishRefused, stop.reason)
-	case c.p.obs.Token.Deleting && !ready.Published:
-		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonDeleting, fmt.Sprintf("Secret %q holds no credential that is in use", c.p.token.SecretName()))
-	case publishRefused(&c.p.token.Status) && plan.AwaitsWrite(&c.p.obs):
-	case ready.Published:
-		c.set(v1alpha1.ConditionPublished, true, v1alpha1.ReasonPublished, fmt.Sprintf("Secret %q holds it", c.p.token.SecretName()))
-	case c.p.obs.Secret.Deleting:
-		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonSecretDeleting, fmt.Sprintf("Secret %q is being deleted", c.p.token.SecretName()))
-	default:
-		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %q does not hold the current credential", c.p.token.SecretName()))
-	}
-}
-
-func publishRefused(s *v1alpha1.ApiTokenStatus) bool {
-	c := meta.FindStatusCondition(s.Conditions, v1alpha1.ConditionPublished)
-	return c != nil && c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonPublishRefused
-}
-
-// clearPublishRefused forgets a refusal, because a write of the Secret or a dry run has
-// passed since.
-func clearPublishRefused(p *pass) {
-	if publishRefused(&p.token.Status) {
-		meta.RemoveStatusCondition(&p.token.Status.Conditions, v1alpha1.ConditionPublished)
-	}
 }

@@ -36,8 +36,16 @@ func Ahead(t, now time.Time, longest time.Duration) bool {
 }
 
 // Correct replaces times that a clock far ahead has left behind by now: nothing waits
-// for them. Call it for each status that was read.
-func Correct(s *v1alpha1.ApiTokenStatus, now time.Time) {
+// for them. Overlap is how long an entry lives on after another one has replaced it;
+// the end of an overlap that is further ahead than that moves to one overlap from now.
+// Call it for each status that was read.
+func Correct(s *v1alpha1.ApiTokenStatus, now time.Time, overlap func(*v1alpha1.LedgerEntry) time.Duration) {
+	for i := range s.Credentials {
+		e := &s.Credentials[i]
+		if e.State == v1alpha1.StateRetiring && e.RetireAt != nil && Ahead(e.RetireAt.Time, now, overlap(e)) {
+			e.RetireAt = timeOf(now.Add(overlap(e)))
+		}
+	}
 	if s.Retry != nil && Ahead(s.Retry.NotBefore.Time, now, MaxPause) {
 		s.Retry.NotBefore = metav1.NewTime(now)
 	}

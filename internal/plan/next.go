@@ -19,6 +19,9 @@ const (
 	free
 )
 
+// RuleUnderWay waits for an attempt, or a change in place, of another process.
+const RuleUnderWay = "attempt-under-way"
+
 // rules in their order: the first that decides wins. The last one always does.
 // A write that the API server refuses, or a call that a provider does not answer,
 // must not keep access alive that has to end: such a rule is lenient, and all that
@@ -68,7 +71,7 @@ var rules = []rule{
 	{"confirm", confirm, free}, // what the sweep saw otherwise than the ledger has it
 
 	// Nothing to do, and why.
-	{"attempt-under-way", attemptUnderWayWait, free},
+	{RuleUnderWay, attemptUnderWayWait, free},
 	{"foreign-credential", foreignCredentialWait, free},
 	{"account-changed", accountChangedWait, free},
 	{"endpoint-unverified", endpointUnverifiedWait, free},

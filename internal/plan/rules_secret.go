@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -86,10 +87,13 @@ func contestedWait(o *Observation) (Decision, bool) {
 		c.What, o.Secret.Name, by, c.Pause)}, true
 }
 
-// AwaitsWrite reports whether the Secret has to be written: a credential is wanted, or
-// what the Secret carries is not as declared.
+// AwaitsWrite reports whether the Secret has to be written: a credential is wanted, an
+// attempt is not fenced yet, or what the Secret carries is not as declared.
 func AwaitsWrite(o *Observation) bool {
 	if _, _, wanted := o.need(); wanted {
+		return true
+	}
+	if slices.ContainsFunc(o.in(v1alpha1.StateMinting), func(e *Entry) bool { return !e.Settled }) {
 		return true
 	}
 	e := o.kept()
