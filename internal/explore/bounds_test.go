@@ -2,9 +2,10 @@
 
 package explore
 
-// How many schedules of each story are run: single of those with one deviation
-// (0: all), and bounded of those with up to two.
+// How many schedules of each story TestDeviations runs: singles of those with one
+// deviation (0: all), singlesOfTwo where two operators act, and pairs of those with two.
 const (
-	single  = 0
-	bounded = 1000
+	singles      = 0
+	singlesOfTwo = 300
+	pairs        = 400
 )

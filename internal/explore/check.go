@@ -2,8 +2,8 @@ package explore
 
 import (
 	"fmt"
-	"maps"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -55,17 +55,23 @@ func (w *world) check() {
 func (w *world) noteLedger(token *v1alpha1.ApiToken) {
 	if token == nil {
 		if w.retains {
-			maps.Copy(w.retained, w.ledger)
+			for name := range w.ledger {
+				w.retained[name] = true
+			}
 		}
 		return
 	}
 	w.retains = token.Spec.DeletionPolicy == v1alpha1.DeletionRetain
-	clear(w.ledger)
+	seen := map[string]time.Duration{}
 	for i := range token.Status.Credentials {
 		name := token.Status.Credentials[i].Name
-		w.ledger[name] = true
+		seen[name] = w.now
+		if first, known := w.ledger[name]; known {
+			seen[name] = first
+		}
 		delete(w.retained, name)
 	}
+	w.ledger = seen
 }
 
 // theirs drops the names that are retained on purpose: nothing answers for them.

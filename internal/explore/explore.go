@@ -37,9 +37,10 @@ func runOne(s Scenario, v variant, c chooser) *Failure {
 type Bounds struct {
 	// Deviations from the ordinary course in one run, at most.
 	Deviations int
-	// Runs at most; 0: no limit. Of the schedules with the most deviations every
-	// n-th is run, so that the limit is spread over all of them.
-	Runs int
+	// Runs are how many schedules with no, one, two and so on deviations are run, at most;
+	// 0, or absent: all. Where there are more, every n-th is run, so that the limit is
+	// spread over all of them.
+	Runs []int
 	// Only these deviations; nil: any.
 	Only []string
 }
@@ -51,14 +52,11 @@ func enumerate(s Scenario, v variant, b Bounds) (int, *Failure) {
 	runs := 0
 	for depth := 0; depth <= b.Deviations && len(level) > 0; depth++ {
 		stride := 1
-		if b.Runs > 0 {
-			stride = max(1, (len(level)+b.Runs-runs-1)/max(1, b.Runs-runs))
+		if depth < len(b.Runs) && b.Runs[depth] > 0 {
+			stride = (len(level) + b.Runs[depth] - 1) / b.Runs[depth]
 		}
 		var next []*schedule
 		for i := 0; i < len(level); i += stride {
-			if b.Runs > 0 && runs >= b.Runs {
-				return runs, nil
-			}
 			runs++
 			if f := runOne(s, v, level[i]); f != nil {
 				return runs, f

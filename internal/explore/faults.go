@@ -25,15 +25,17 @@ const (
 	// repetition meets its own write.
 	repeated fault = "repeated after commit"
 	rejected fault = "rejected"
-	partial  fault = "stopped half-way"
-	hidden   fault = "not visible yet"
-	ignored  fault = "ignored"
+	// refused: admission does not let it through.
+	refused fault = "refused by admission"
+	partial fault = "stopped half-way"
+	hidden  fault = "not visible yet"
+	ignored fault = "ignored"
 )
 
 // providerFaults are the faults as the provider in memory knows them.
 var providerFaults = map[fault]fake.FaultKind{
 	noFault: fake.None, lost: fake.InDoubt, late: fake.LandLate, answerLost: fake.LoseAnswer, repeated: fake.LoseAnswer,
-	rejected: fake.Reject, partial: fake.Partial, hidden: fake.Hide, ignored: fake.Ignore,
+	rejected: fake.Reject, refused: fake.Reject, partial: fake.Partial, hidden: fake.Hide, ignored: fake.Ignore,
 }
 
 // answer is what the process sees of a request that was carried out.

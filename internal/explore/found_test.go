@@ -28,6 +28,30 @@ func TestFoundBefore(t *testing.T) {
 				{at: "before Revoke", option: "an old Secret is restored"},
 			},
 		},
+		{
+			name: "two processes say the same of a fence that is refused", story: "two operators rotate",
+			script: script{{at: "before update ApiToken/status", option: "the Secret is sealed", nth: 4}},
+		},
+		{
+			name: "a refused fence and a refused deletion do not take turns without a pause", story: "end while the Secret is sealed",
+			script: script{
+				{at: "before get Secret", option: "the wall clock jumps back", nth: 9},
+				{at: "after Mint", option: "crash"},
+				{at: "before check deadline", option: "the wall clock jumps a year ahead"},
+			},
+		},
+		{
+			name: "no overlap lasts a year because the clock was a year ahead", story: "a year ahead and back, rotate on request",
+			script: script{{at: "before update ApiToken/status", option: "the wall clock jumps a year back", nth: 4}},
+		},
+		{
+			name: "an attempt is cleared up behind a sealed Secret", story: "rotate with a sealed Secret",
+			script: script{{at: "after update ApiToken/status", option: "crash", nth: 3}},
+		},
+		{
+			name: "another ApiToken waits in vain for the slot of a gap whose attempt is rejected", story: "rotate with one slot that another waits for",
+			script: script{{at: "before check deadline", option: string(rejected), nth: 3}},
+		},
 	} {
 		t.Run(found.name, func(t *testing.T) {
 			c := &scripted{left: found.script}

@@ -41,12 +41,22 @@ func (w *world) idle(p *process) bool {
 	return false
 }
 
+// sooner reports whether the timer of n comes before that of p.
+func (n *process) sooner(p *process) bool { return n.wake > 0 && (p.wake == 0 || n.wake < p.wake) }
+
 // turnsPage follows the next timer, or goes on with the story. It reports false
 // when there is neither.
 func (w *world) turnsPage(p *process) bool {
 	limit := horizon
 	if len(w.story) > 0 {
 		limit = w.patience
+	}
+	if other := w.other(p); w.both && other.at == nil && other.sooner(p) {
+		p = other
+		w.current = other
+	}
+	if n := w.neighbour; n != nil && n.sooner(p) && w.now-w.disturbed <= long {
+		p = n // it asks for a slot again and again
 	}
 	if p.wake > 0 && p.wake-w.now <= limit {
 		w.advance(p.wake - w.now)

@@ -54,7 +54,11 @@ func (c *lateClient) hold(ctx context.Context, obj client.Object, send func(cont
 	}
 	c.p.pending, c.p.fresh, c.p.secretFailed = noFault, false, true
 	copied := secret.DeepCopy()
-	c.p.w.later = append(c.p.w.later, landing{at: c.p.w.now + landsWithin, land: func() { send(context.WithoutCancel(ctx), copied) }})
+	c.p.w.later = append(c.p.w.later, landing{at: c.p.w.now + landsWithin, land: func() {
+		if c.p.w.refuses(call) == nil {
+			send(context.WithoutCancel(ctx), copied)
+		}
+	}})
 	return true, unavailable(call)
 }
 

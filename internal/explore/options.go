@@ -1,11 +1,15 @@
 package explore
 
 import (
+	"strings"
 	"time"
 )
 
 // otherRuns is the deviation of a process that is paused while the other one runs.
 const otherRuns = "the other process runs"
+
+// neighbourRuns is the deviation of a pass of the other ApiToken in between.
+const neighbourRuns = "the neighbour runs"
 
 // option is something that can happen while a process stands at a point.
 type option struct {
@@ -35,6 +39,9 @@ func (w *world) options(p *process) []option {
 			out = append(out, option{name: u.name, do: func(w *world, _ *process) { w.used[u.name] = true; u.do(w) }})
 		}
 	}
+	if w.neighbour != nil && w.neighbour.ready() {
+		out = append(out, option{name: neighbourRuns, do: func(w *world, _ *process) { w.runNeighbour() }})
+	}
 	if len(w.later) > 0 {
 		out = append(out, option{name: "late requests land", do: func(w *world, _ *process) { w.landAll() }})
 	}
@@ -48,20 +55,30 @@ func faultsAt(at point) []option {
 		return []option{goOn(answerLost)}
 	case at.what == "check deadline":
 		// Which request follows, the point does not tell; each takes the faults it knows.
-		return []option{goOn(lost), goOn(late), goOn(answerLost), goOn(repeated), goOn(rejected), goOn(partial), goOn(hidden)}
+		return []option{goOn(lost), goOn(late), goOn(answerLost), goOn(repeated), goOn(rejected), goOn(partial), goOn(hidden), goOn(refused)}
 	case at.provider && at.what == "Mint":
 		return []option{goOn(lost), goOn(late), goOn(answerLost), goOn(rejected), goOn(partial), goOn(hidden)}
 	case at.provider && at.what == "Update":
 		return []option{goOn(lost), goOn(late), goOn(answerLost), goOn(rejected), goOn(ignored)}
 	case at.provider:
 		return []option{goOn(lost), goOn(answerLost)}
-	case at.what == "create Secret" || at.what == "update Secret":
-		return []option{goOn(lost), goOn(answerLost), goOn(repeated), goOn(late)}
 	case at.write:
-		return []option{goOn(lost), goOn(answerLost), goOn(repeated)}
+		return writeFaults(at)
 	default:
 		return nil
 	}
+}
+
+// writeFaults are the ways in which a write to the API server can go wrong.
+func writeFaults(at point) []option {
+	out := []option{goOn(lost), goOn(answerLost), goOn(repeated)}
+	if strings.HasSuffix(at.what, " Secret") {
+		out = append(out, goOn(refused))
+	}
+	if at.what == "create Secret" || at.what == "update Secret" {
+		out = append(out, goOn(late))
+	}
+	return out
 }
 
 // atPoint lets one thing happen while a process stands at a point.
@@ -86,13 +103,9 @@ func crash(w *world, p *process) {
 }
 
 func swap(w *world, p *process) {
-	for _, other := range w.processes {
-		if other != p {
-			other.woken = other.woken || other.at == nil
-			w.current = other
-			return
-		}
-	}
+	other := w.other(p)
+	other.woken = other.woken || other.at == nil
+	w.current = other
 }
 
 func pause(d time.Duration) option {

@@ -47,8 +47,12 @@ type command struct {
 
 // process is one operator: its memory, its cache, and at most one pass under way.
 type process struct {
-	w       *world
-	id      string
+	w  *world
+	id string
+	// key is the ApiToken that it reconciles.
+	key types.NamespacedName
+	// smooth: nothing goes wrong with it, and it stands at no point.
+	smooth  bool
 	rec     *apitoken.Reconciler
 	cache   *apifake.StaleReader
 	client  provider.Client
@@ -61,6 +65,8 @@ type process struct {
 	pending fault
 	// secretFailed: a write of the Secret in this attempt got an error.
 	secretFailed bool
+	// answers is when the provider answers, where both processes act; 0: it was not asked.
+	answers time.Duration
 	// failures are passes that ended with an error, one after the other.
 	failures int
 	woken    bool
@@ -76,7 +82,7 @@ type done struct {
 }
 
 func (w *world) boot(id string) *process {
-	p := &process{w: w, id: id, booted: w.now, woken: true, events: make(chan any), resume: make(chan command)}
+	p := &process{w: w, id: id, key: tokenKey, booted: w.now, woken: true, events: make(chan any), resume: make(chan command)}
 	w.boots++
 	p.names = w.boots << 16
 	managed, err := labels.NewRequirement(v1alpha1.LabelManaged, selection.Exists, nil)
@@ -119,13 +125,16 @@ func (p *process) start() {
 	go func() {
 		end := done{crashed: true}
 		defer func() { p.events <- end }()
-		res, err := p.rec.Reconcile(context.Background(), ctrl.Request{NamespacedName: tokenKey})
+		res, err := p.rec.Reconcile(context.Background(), ctrl.Request{NamespacedName: p.key})
 		end = done{result: res, err: err}
 	}()
 }
 
 // yield stops at a point until the world lets the process go on.
 func (p *process) yield(at point) fault {
+	if p.smooth {
+		return noFault
+	}
 	p.events <- at
 	c := <-p.resume
 	if c.crash {
@@ -144,8 +153,14 @@ func (p *process) Before(_ context.Context, c apifake.Call) error {
 		p.w.secretEnds()
 	}
 	f := p.meet(true, pointOf(c))
-	if f == lost {
+	switch f { //nolint:exhaustive // the others come with the answer
+	case lost:
 		return unavailable(c)
+	case refused:
+		return forbidden(c)
+	}
+	if err := p.w.refuses(c); err != nil {
+		return err
 	}
 	if f == late || f == answerLost || f == repeated {
 		p.pending = f

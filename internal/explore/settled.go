@@ -2,6 +2,7 @@ package explore
 
 import (
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 
@@ -69,11 +70,18 @@ func (w *world) settledOn(token *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry) {
 }
 
 // leftOver reports whether an entry is of no use any more. One that a restored
-// Secret holds is in use.
+// Secret holds is in use, and a new attempt has yet to settle.
 func (w *world) leftOver(e v1alpha1.LedgerEntry) bool {
 	s := w.secret()
+	if attempt := w.both || e.State != v1alpha1.StateRetiring; attempt && w.now-w.ledger[e.Name] < clearedWithin {
+		return false
+	}
 	return e.State != v1alpha1.StateActive && (s == nil || s.Annotations[v1alpha1.AnnotationCredential] != e.Name)
 }
+
+// clearedWithin is how long an attempt that was given up may be in the ledger: it
+// settles in two and a half minutes, and is looked at every minute.
+const clearedWithin = 10 * time.Minute
 
 // rested judges what has come to rest behind obstacles: while the namespace is not
 // admitted, or the Secret cannot be written or go, nothing is issued, and

@@ -16,11 +16,15 @@ var users = []user{
 	{name: "the Secret is edited", possible: hasSecret, do: editSecret},
 	{name: "the Secret is forged", possible: hasSecret, do: forgeSecret},
 	{name: "admission is lost", possible: hasToken, do: func(w *world) { w.put(notAdmitted) }},
+	{name: "the Secret is sealed", possible: hasToken, do: func(w *world) { w.put(sealed) }},
 	{name: "a finalizer is put on the Secret", possible: hasSecret, do: (*world).hold},
+	{name: "buckets change", possible: hasToken, do: changeBuckets},
 	{name: "scopes change", possible: hasToken, do: changeScopes},
 	{name: "an old Secret is restored", possible: func(w *world) bool { return w.old != nil && hasToken(w) }, do: restoreSecret},
 	{name: "the wall clock jumps back", do: func(w *world) { w.skew -= 2 * time.Minute }},
 	{name: "the wall clock jumps ahead", do: func(w *world) { w.skew += 20 * time.Second }},
+	{name: "the wall clock jumps a year back", do: func(w *world) { w.jump(-year) }},
+	{name: "the wall clock jumps a year ahead", do: func(w *world) { w.jump(year) }},
 }
 
 func hasSecret(w *world) bool { s := w.secret(); return s != nil && s.DeletionTimestamp.IsZero() }

@@ -97,7 +97,7 @@ func settleAll(o *plan.Observation) {
 
 // broken are the variants that the explorer must catch.
 func broken() []variant {
-	return []variant{
+	return append(mendings(), []variant{
 		{name: "no reservation", story: rotateAndDelete,
 			deviations: []string{"crash"}, breaks: "S3",
 			order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
@@ -155,7 +155,7 @@ func broken() []variant {
 				}
 				return d
 			}},
-	}
+	}...)
 }
 
 // believeID adopts a credential with the id that the Secret's annotations say,

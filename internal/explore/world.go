@@ -47,19 +47,23 @@ type world struct {
 	variant   variant
 	processes map[string]*process
 	current   *process
+	neighbour *process           // reconciles another ApiToken of the account; nil: there is none
 	declared  *v1alpha1.ApiToken // as it was created first
 	choose    chooser
 	story     []func(*world)
 	patience  time.Duration
+	both      bool // both processes act
 	used      map[string]bool
 	old       *corev1.Secret // what a user may restore
 	obstacles map[obstacle]bool
 	disturbed time.Duration // when something last came from outside: a deviation, or a turn of the story
 	victim    string        // somebody else's credential in the account; empty: none
-	// ledger are the names that were last seen in the ledger; retained those that an
+	// ledger are the names that were last seen in the ledger, each with when it was
+	// first seen; retained those that an
 	// ApiToken has left behind on purpose, until a ledger has them again.
-	ledger, retained map[string]bool
-	retains          bool
+	ledger   map[string]time.Duration
+	retained map[string]bool
+	retains  bool
 	// ended are the credentials whose Secret an operator has tried to delete, because
 	// their time is up.
 	ended map[string]bool
@@ -101,8 +105,8 @@ func (w *world) advance(d time.Duration) {
 // newWorld makes an empty cluster, two processes, and an ApiToken to be.
 func newWorld(s Scenario, v variant, c chooser) *world {
 	w := &world{
-		variant: v, choose: c, used: map[string]bool{}, story: slices.Clone(s.story), patience: s.patience,
-		ledger: map[string]bool{}, retained: map[string]bool{}, ended: map[string]bool{}, obstacles: map[obstacle]bool{},
+		variant: v, choose: c, used: map[string]bool{}, story: slices.Clone(s.story), patience: s.patience, both: s.both,
+		ledger: map[string]time.Duration{}, retained: map[string]bool{}, ended: map[string]bool{}, obstacles: map[obstacle]bool{},
 	}
 	w.server = apifake.NewServer(w.wall)
 	w.backend = fake.NewBackend(worldClock{w})
@@ -115,6 +119,9 @@ func newWorld(s Scenario, v variant, c chooser) *world {
 	}
 	w.quiet(func() {
 		must(w.server.Client(nil).Create(context.Background(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: tokenKey.Namespace}}))
+		if s.shared {
+			w.moveIn()
+		}
 		must(w.server.Client(nil).Create(context.Background(), w.declared.DeepCopy()))
 	})
 	w.processes = map[string]*process{}
@@ -122,6 +129,9 @@ func newWorld(s Scenario, v variant, c chooser) *world {
 		w.processes[id] = w.boot(id)
 	}
 	w.current = w.processes["a"]
+	if s.shared {
+		w.bootNeighbour()
+	}
 	return w
 }
 
@@ -133,12 +143,17 @@ func (w *world) run() {
 			break
 		}
 		w.check()
+		if w.both && w.takesTurns() {
+			continue
+		}
 		p := w.current
 		switch {
 		case p.at != nil:
 			w.atPoint(p)
 		case p.ready():
 			w.begin(p)
+		case w.neighbour != nil && w.neighbour.ready():
+			w.runNeighbour()
 		case !w.idle(p):
 			w.settled()
 			w.stop()
@@ -172,6 +187,7 @@ func (w *world) begin(p *process) {
 
 // await takes the next event of a process.
 func (w *world) await(p *process) {
+	p.answers = 0
 	switch e := (<-p.events).(type) {
 	case point:
 		p.at = &e
