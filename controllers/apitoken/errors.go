@@ -27,6 +27,14 @@ func (e *stopError) Error() string { return e.reason }
 
 func (e *stopError) Unwrap() error { return e.err }
 
+// shown is the reason of the conditions.
+func (e *stopError) shown() string {
+	if e.refused {
+		return v1alpha1.ReasonPublishRefused
+	}
+	return v1alpha1.ReasonPublishing
+}
+
 // errAccountChanged says that the provider has other credentials than the ones
 // that a ledger entry was issued with.
 var errAccountChanged = errors.New("the provider's credentials belong to another account than the one that issued a credential of this ledger")
@@ -179,10 +187,8 @@ func verdict(p *pass, err error) plan.Decision {
 		d.Reason = v1alpha1.ReasonEndpointUnverified
 	case resolves(err):
 		d.Reason = v1alpha1.ReasonResolving
-	case errors.As(err, &stop) && stop.refused:
-		d.Reason = v1alpha1.ReasonPublishRefused
 	case errors.As(err, &stop):
-		d.Reason = v1alpha1.ReasonPublishing
+		d.Reason = stop.shown()
 	case errors.As(err, &call) && call.cause.Code == provider.CodeAccountBlocked:
 		d.State, d.Reason = plan.Stalled, v1alpha1.ReasonAccountBlocked
 	case errors.As(err, &call) && refusedCodes[call.cause.Code]:

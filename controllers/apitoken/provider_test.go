@@ -136,16 +136,22 @@ func TestProviderDeleting(t *testing.T) {
 	w.onlyLive()
 }
 
-// TestProviderForcedAway: without its provider a credential cannot be revoked, and that is said.
-func TestProviderForcedAway(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	name := activeOf(w.issued("training")).Name
+// removeProvider deletes the provider by force while the operator is off, and starts it again.
+func (w *world) removeProvider() {
+	w.Helper()
 	w.operator.stop(w)
 	store := &v1alpha1.TokenProvider{}
 	change(w, storeName, store, func(p *v1alpha1.TokenProvider) { p.Finalizers = nil })
 	w.ok(w.Delete(w.ctx, store))
 	w.start()
+}
+
+// TestProviderForcedAway: without its provider a credential cannot be revoked, and that is said.
+func TestProviderForcedAway(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	name := activeOf(w.issued("training")).Name
+	w.removeProvider()
 	w.delete("training")
 	w.stalls("training", v1alpha1.ReasonProviderNotFound, "cannot be revoked", "create it again", "Retain")
 	w.onlyLive(name)

@@ -45,11 +45,7 @@ func refusedField(err error) string {
 	return ""
 }
 
-// notRevoked begins the message of a revocation that could not be done.
-const notRevoked = "a credential that should be gone could not be revoked: "
-
-// revocationFailed fills in how a revocation that failed leaves the ApiToken. The event
-// is emitted once, not with each attempt: the stored conditions say that it was.
+// revocationFailed fills in how a revocation that failed leaves the ApiToken.
 func revocationFailed(p *pass, d, next plan.Decision, err error) plan.Decision {
 	switch d.Action.(type) { //nolint:gochecksumtype // the others revoke nothing
 	case plan.Revoke, plan.Purge:
@@ -61,20 +57,25 @@ func revocationFailed(p *pass, d, next plan.Decision, err error) plan.Decision {
 	if !errors.As(err, &call) && !errors.As(err, &stop) {
 		return next // it waits for a person or for a turn, or looks again
 	}
-	next.Message = notRevoked + next.Message
+	next.Message = plan.NotRevoked + next.Message
 	if next.Reason != v1alpha1.ReasonDeleting && next.Reason != v1alpha1.ReasonAccountBlocked {
 		next.Reason = v1alpha1.ReasonRevocationFailed
 	}
-	if !told(p.base.Conditions) {
-		p.event(eventFailed, "Revoke", "%s", v1alpha1.CutMessage(next.Message))
-	}
 	return next
+}
+
+// tellNotRevoked emits the event of a revocation that cannot be done: once, not with each
+// attempt, as the stored conditions say that it was.
+func (c conditions) tellNotRevoked(next plan.Decision) {
+	if strings.HasPrefix(next.Message, plan.NotRevoked) && !told(c.p.base.Conditions) {
+		c.p.event(eventFailed, "Revoke", "%s", v1alpha1.CutMessage(next.Message))
+	}
 }
 
 // told reports whether conditions say that a revocation failed.
 func told(conditions []metav1.Condition) bool {
 	for i := range conditions {
-		if strings.HasPrefix(conditions[i].Message, notRevoked) {
+		if strings.HasPrefix(conditions[i].Message, plan.NotRevoked) {
 			return true
 		}
 	}

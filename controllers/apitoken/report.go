@@ -231,6 +231,7 @@ func (c conditions) withCause(next plan.Decision) string {
 
 // summary sets Ready, Reconciling and Stalled.
 func (c conditions) summary(ready plan.Readiness, next plan.Decision) {
+	c.tellNotRevoked(next)
 	next = c.standing(c.stillRefused(c.stillNotRevoked(next)))
 	next.Message = c.withCause(next)
 	if was := meta.FindStatusCondition(c.p.token.Status.Conditions, v1alpha1.ConditionStalled); was != nil &&

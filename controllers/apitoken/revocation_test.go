@@ -73,6 +73,29 @@ func TestRevocationThatFailsIsShown(t *testing.T) {
 	w.onlyLive()
 }
 
+// TestMissingProviderIsShown: nothing can revoke the old credential once its provider was
+// removed by force, and the ApiToken says so while the new credential works.
+func TestMissingProviderIsShown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	w.replaced("training", first)
+	w.removeProvider()
+	w.advance(2*time.Hour, "training") // the overlap is over
+	w.shows("training", v1alpha1.ConditionStalled, v1alpha1.ReasonRevocationFailed, "could not be revoked", "does not exist", "create it again")
+	w.ready("training")
+	w.emits(v1alpha1.ReasonRevocationFailed, "does not exist")
+	w.createProvider()
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+	w.until(func() string {
+		if len(w.token("training").Status.Credentials) > 1 {
+			return "the old credential is not revoked"
+		}
+		return ""
+	})
+}
+
 // TestRefusedSecretNamesItsField: an immutable Secret says that it is, and that deleting
 // it helps.
 func TestRefusedSecretNamesItsField(t *testing.T) {

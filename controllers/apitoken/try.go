@@ -32,7 +32,7 @@ func (a *Attempt) Try(ctx context.Context) error {
 		operation(a.p.facts.DriverType, "probe", err)
 		refused = refused || err == nil
 		if accepted || !refused || len(grant.AllowedIPs)+len(grant.DeniedIPs) > 0 {
-			return nil //nolint:nilerr // without any answer the credential is published
+			return nil
 		}
 		if a.r.Clock.Monotonic()-a.beganMonotonic >= tryFor {
 			break

@@ -46,6 +46,11 @@ var providerCases = map[string]nextCase{
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderNotFound,
 		says: []string{"spec.providerRef", "TokenProvider", `"store"`, "create it, or name another"},
 	},
+	"missing, an overlap is running": {
+		reason: "Nothing is due yet.",
+		given:  given(live, missing, beside(retiring("own-old", time.Hour))),
+		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Hour,
+	},
 	"namespace not admitted": {
 		reason: "The user learns that a label on the namespace is the way in.",
 		given:  given(live, otherScope, notAdmitted),

@@ -66,6 +66,7 @@ func TestNothingIsAskedOfAnUnverifiedEndpoint(t *testing.T) {
 			switch d := plan.Next(o); d.Action.(type) {
 			case plan.Issue, plan.Purge, plan.Revoke, plan.Update, plan.Identify, plan.FindRestored, plan.CountSlots, plan.GiveUp:
 				t.Errorf("%s, %s: rule %s asks for %T", table, name, d.Rule, d.Action)
+			default:
 			}
 		}
 	}

@@ -75,6 +75,7 @@ var rules = []rule{
 	{"foreign-credential", foreignCredentialWait, free},
 	{"account-changed", accountChangedWait, free},
 	{"endpoint-unverified", endpointUnverifiedWait, free},
+	{"provider-missing", providerMissingWait, free},
 	{"ended", ended, free},
 	{"blocked", blockedWait, free},
 	{"contested", contestedWait, free},

@@ -64,9 +64,10 @@ var lookCases = map[string]nextCase{
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Minute,
 	},
 	"old credential due, provider missing": {
-		reason: "Nobody is there to revoke it, so the Secret does not matter.",
+		reason: "Without the provider it cannot be revoked, so the Secret does not matter.",
 		given:  given(beside(retiring("own-old", 0)), missing),
-		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: plan.Recheck,
+		rule:   "provider-missing", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonRevocationFailed, after: plan.Recheck,
+		says: []string{"own-old", `TokenProvider "store"`, "create it again"},
 	},
 	"old credential of another account due": {
 		reason: "It cannot be revoked under this account, so the Secret does not matter.",

@@ -106,9 +106,10 @@ var revokeCases = map[string]nextCase{
 		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"provider missing": {
-		reason: "Nobody is there to revoke it.",
+		reason: "Without the provider it cannot be revoked, and that is said.",
 		given:  given(live, missing, beside(retiring("own-old", 0))),
-		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: plan.Recheck,
+		rule:   "provider-missing", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonRevocationFailed, after: plan.Recheck,
+		says: []string{"own-old", `TokenProvider "store"`, "create it again"},
 	},
 	"one of another account": {
 		reason: "Only what this account issued is revoked under it.",

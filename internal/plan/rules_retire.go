@@ -22,13 +22,23 @@ func (o *Observation) beginRevocable() []string {
 // them, and belong to the account at hand.
 func (o *Observation) revocable() []string {
 	var names []string
-	for _, e := range o.in(v1alpha1.StateRetiring) {
-		due := e.Settled && e.ProvesIn == 0 && (o.ended() || e.RetireAt == nil || !o.Now.Before(e.RetireAt.Time))
-		if due && o.Provider.Found && !o.Provider.Unverified && o.owns(e.Name) && !o.otherAccount(e.Account) {
+	for _, e := range o.dueToRevoke() {
+		if o.Provider.Found && !o.Provider.Unverified && !o.otherAccount(e.Account) {
 			names = append(names, e.Name)
 		}
 	}
 	return names
+}
+
+// dueToRevoke returns the entries whose time is up, whether or not the provider can be asked.
+func (o *Observation) dueToRevoke() []*Entry {
+	var out []*Entry
+	for _, e := range o.in(v1alpha1.StateRetiring) {
+		if o.owns(e.Name) && e.Settled && e.ProvesIn == 0 && (o.ended() || e.RetireAt == nil || !o.Now.Before(e.RetireAt.Time)) {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 // unpublished drops the name that the Secret holds: it is never revoked, except
@@ -125,6 +135,22 @@ func accountChangedWait(o *Observation) (Decision, bool) {
 	d, blocked := accountBlocked(o)
 	d.After = soonest(d.After, o.nextLook())
 	return d, blocked
+}
+
+// NotRevoked begins the message of a revocation that cannot be done.
+const NotRevoked = "a credential that should be gone could not be revoked: "
+
+// providerMissingWait says what stays live because its provider is gone, also while the
+// credential in use works.
+func providerMissingWait(o *Observation) (Decision, bool) {
+	due := o.dueToRevoke()
+	if o.Provider.Found || len(due) == 0 {
+		return Decision{}, false
+	}
+	ref := o.Token.Spec.ProviderRef
+	return stalled(v1alpha1.ReasonRevocationFailed, fmt.Sprintf(
+		"%sspec.providerRef: %s %q does not exist, and only it can revoke credential %s: create it again with the same settings",
+		NotRevoked, ref.Kind, ref.Name, Called(&due[0].LedgerEntry)), o.nextLook()), true
 }
 
 func blockedWait(o *Observation) (Decision, bool) {
