@@ -3,7 +3,9 @@ package apitoken
 import (
 	"context"
 	"errors"
+	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -13,9 +15,12 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
+// errLeftOpen says that an answer does not tell how a credential is.
+var errLeftOpen = errors.New("the answer does not tell")
+
 // confirm asks the provider how it shows the credential in use, and writes what it
-// shows into the ledger. An answer that leaves it open changes nothing: the sweep
-// reports the credential again.
+// shows into the ledger. An answer that leaves it open changes nothing, and the provider
+// is asked again later.
 func (r *Reconciler) confirm(ctx context.Context, p *pass, name string) error {
 	e := p.entry(name)
 	if e == nil {
@@ -25,20 +30,25 @@ func (r *Reconciler) confirm(ctx context.Context, p *pass, name string) error {
 	if errors.Is(err, errInLine) {
 		return err // its turn comes
 	}
-	r.doubts.settle(nameOf(p.token), name)
-	if err == nil && e.Account != "" && !conn.Account.Is(e.Account) {
+	if err == nil && !conn.Account.Is(e.Account) {
 		err = errAccountChanged
 	}
-	drift := e.Drift
+	var drift v1alpha1.CredentialDrift
 	if err == nil {
 		drift, err = r.shown(ctx, p, conn, e)
 	}
-	if err != nil {
-		log.FromContext(ctx).Info("the provider could not be asked about a credential; the next sweep reports it again", "name", name, "error", err.Error())
+	token, now := nameOf(p.token), r.Clock.Monotonic()
+	switch {
+	case err != nil:
+		r.doubts.putOff(token, name, now)
+		log.FromContext(ctx).Info("the provider could not be asked about a credential; it is asked again later", "name", name, "error", err.Error())
 		return nil
+	case drift != v1alpha1.DriftMissing:
+		r.doubts.forget(token)
+	case !r.doubts.absent(token, name, now):
+		return nil // it is asked once more
 	}
-	r.drifted(p, name, drift)
-	return nil
+	return r.drifted(ctx, p, name, drift)
 }
 
 // shown asks the provider about the credential of an entry.
@@ -53,15 +63,16 @@ func (r *Reconciler) shown(ctx context.Context, p *pass, conn connections.Connec
 	return plan.DriftOf(e, &p.token.Spec, found), nil
 }
 
-// triedByHand tries a credential that a person made, which no API shows. A single
-// refusal can be a mistake of the data plane: the credential is missing only if it is
-// refused again an hour later. One that is limited to addresses may be refused to the
-// operator alone, so nothing follows from that.
+// triedByHand tries a credential that a person made, which no API shows. One that is
+// limited to addresses may be refused to the operator alone, so nothing follows from that.
 func (r *Reconciler) triedByHand(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, error) {
 	values, grant, ok, err := r.storedKey(ctx, p, e)
 	prober, can := conn.Client.(provider.Prober)
-	if err != nil || !ok || !can || len(grant.AllowedIPs)+len(grant.DeniedIPs) > 0 {
-		return e.Drift, err
+	switch {
+	case err != nil:
+		return "", err
+	case !ok || !can || len(grant.AllowedIPs)+len(grant.DeniedIPs) > 0:
+		return "", errLeftOpen
 	}
 	accepted, err := prober.Accepts(ctx, values, grant)
 	operation(p.facts.DriverType, "probe", err)
@@ -69,26 +80,71 @@ func (r *Reconciler) triedByHand(ctx context.Context, p *pass, conn connections.
 	case err != nil:
 		return "", r.providerFailed(p, "probe", err)
 	case accepted:
-		r.doubts.accepted(nameOf(p.token))
 		return "", nil
-	case r.doubts.refused(nameOf(p.token), e.Name, r.Clock.Monotonic()):
-		return v1alpha1.DriftMissing, nil
 	default:
-		return e.Drift, nil
+		return v1alpha1.DriftMissing, nil
 	}
 }
 
-// drifted writes a drift into the ledger, and tells a user of a change.
-func (r *Reconciler) drifted(p *pass, name string, drift v1alpha1.CredentialDrift) {
+// drifted writes a drift into the ledger, and tells a user of a change. So many at once
+// that they look like a mistake of the provider are only reported.
+func (r *Reconciler) drifted(ctx context.Context, p *pass, name string, drift v1alpha1.CredentialDrift) error {
 	e := p.entry(name)
-	if e == nil || e.Drift == drift {
-		return
+	if e == nil || e.Drift == drift && !p.obs.Provider.Repairs {
+		return nil
+	}
+	if drift == "" {
+		r.doubts.unmark(nameOf(p.token))
+	} else if few, err := r.few(ctx, p); err != nil {
+		return err
+	} else if !few {
+		r.doubts.putOff(nameOf(p.token), name, r.Clock.Monotonic())
+		p.event(eventDrifted, "Confirm", "the provider shows credential %s otherwise than it was issued (%s), and so many others that it looks like a mistake "+
+			"of the provider: nothing is changed. Check the account; if the credential is gone, raise spec.rotation.generation", plan.Called(e), drift)
+		r.tell(p) // nothing is written that it could wait for
+		return nil
+	}
+	if e.Drift == drift {
+		return nil
 	}
 	ledger.MarkDrift(&p.token.Status, name, drift)
 	r.refresh(p)
 	if found, ok := p.obs.Drift(); ok {
 		p.event(eventDrifted, "Confirm", "%s", found.Message)
-		return
+		return nil
 	}
 	p.event(eventRecovered, "Confirm", "the provider shows credential %s as it was issued again", plan.Called(e))
+	return nil
+}
+
+// few reports whether the credentials in use at a provider that drift, with the one at
+// hand, are so few that they do not look like a mistake, and notes that one. It is the
+// last limit before a ledger changes, whatever asked the question. One that was replaced
+// lately because it was missing counts too: Repair must not go through all of them.
+func (r *Reconciler) few(ctx context.Context, p *pass) (bool, error) {
+	tokens, err := connections.Referencing(ctx, r.Client, p.key)
+	if err != nil {
+		return false, err
+	}
+	drifting, all := driftingOf(tokens, r.Clock.Now())
+	return r.doubts.mark(p.key, nameOf(p.token), drifting, all, r.Clock.Monotonic()), nil
+}
+
+// driftingOf returns the ApiTokens whose credential in use drifts, or replaced one that
+// was missing less than a day ago, and how many have one.
+func driftingOf(tokens []v1alpha1.ApiToken, now time.Time) (drifting map[types.NamespacedName]bool, all int) {
+	drifting = map[types.NamespacedName]bool{}
+	for i := range tokens {
+		t := &tokens[i]
+		e := ledger.Active(&t.Status)
+		if e == nil || !t.DeletionTimestamp.IsZero() {
+			continue
+		}
+		all++
+		repaired := e.Reason == string(plan.IssueCredentialMissing) && e.IssuedAt != nil && now.Sub(e.IssuedAt.Time) < atOnce
+		if e.Drift != "" || repaired {
+			drifting[nameOf(t)] = true
+		}
+	}
+	return drifting, all
 }

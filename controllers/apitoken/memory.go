@@ -62,6 +62,7 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.claims.forget(name)
 	r.absences.forget(name)
 	r.doubts.forget(name)
+	r.doubts.unmark(name)
 	r.contests.forget(name)
 	r.failed.forget(name)
 }

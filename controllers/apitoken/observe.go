@@ -141,7 +141,7 @@ func (r *Reconciler) entries(p *pass) []plan.Entry {
 		e.Settled = e.SettlesIn == 0
 		e.ProvesIn = r.proofs.wait(key, e.Name, now)
 		e.FindsIn = r.finds.wait(key, e.Name, now)
-		e.Doubted, e.ConfirmsIn = r.doubts.about(key, e.Name, now)
+		r.doubts.about(key, &e, now)
 		out = append(out, e)
 	}
 	return out

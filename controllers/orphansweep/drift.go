@@ -23,9 +23,6 @@ const (
 	// askedEvery is how often a provider is asked about a credential in use that its
 	// list does not show to be there or not.
 	askedEvery = 24 * time.Hour
-	// nearEnd is how long before its expiry a credential is left out: the clock of its
-	// provider may be ahead.
-	nearEnd = 5 * time.Minute
 )
 
 // use is a credential in use, as the cache showed its ledger before its provider was
@@ -39,6 +36,8 @@ type use struct {
 	expires time.Time
 	// number in round.known.
 	number int
+	// missed: the last two complete lists did not show it.
+	missed bool
 }
 
 // entry is a credential in use and the declaration of its ApiToken.
@@ -140,6 +139,7 @@ func (r *round) drift(inv inventory, providers []connections.Object, m *memory) 
 			is, listed := u.drift, lists && !u.byHand
 			if listed {
 				is = m.compare(u, inv.seen[u.number], absent)
+				u.missed = is == v1alpha1.DriftMissing
 			}
 			f.note(u, is, listed)
 			if is != "" {
@@ -157,15 +157,15 @@ func (r *round) drift(inv inventory, providers []connections.Object, m *memory) 
 	}
 	for _, u := range slices.Concat(f.differ, f.recovered, r.due(f.unlisted, tooMany(f.drifted, f.all))) {
 		r.s.o.Logger.Info("the provider is asked about a credential in use", "provider", inv.object.Key().String(), "apitoken", u.token.String(), "name", u.name)
-		r.s.o.Doubt(u.token, u.name)
+		r.s.o.Doubt(u.token, u.name, u.missed)
 	}
 }
 
 // missable reports whether a provider with this account should show a credential: it is
-// of this account, and does not end soon.
+// recorded to be of this account, and does not end soon.
 func (r *round) missable(u use, account provider.Account) bool {
-	ends := !u.expires.IsZero() && !r.s.o.Clock.Now().Before(u.expires.Add(-nearEnd))
-	return !ends && (u.account == "" || account.Is(u.account))
+	ends := !u.expires.IsZero() && !r.s.o.Clock.Now().Before(u.expires.Add(-plan.NearEnd))
+	return !ends && u.account != "" && account.Is(u.account)
 }
 
 // compare returns the drift of a credential that a complete list showed, or did not

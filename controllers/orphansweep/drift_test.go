@@ -17,9 +17,13 @@ import (
 // doubts returns a sweeper and what it doubts, sorted, since the last call.
 func (w *world) doubts() (*Sweeper, func() []string) {
 	var doubted []string
-	w.options.Doubt = func(token types.NamespacedName, credential string) {
+	w.missed = map[string]bool{}
+	w.options.Doubt = func(token types.NamespacedName, credential string, missed bool) {
 		if token.Namespace != w.namespace {
 			w.t.Errorf("%s is doubted in another namespace", credential)
+		}
+		if missed {
+			w.missed[credential] = true
 		}
 		doubted = append(doubted, credential)
 	}
@@ -36,7 +40,7 @@ func (w *world) inUse(name string, edits ...func(*v1alpha1.LedgerEntry)) string 
 	w.t.Helper()
 	credential := w.mint(w.cluster, name, 1)
 	token := w.token(name, 1)
-	e := v1alpha1.LedgerEntry{Name: credential, State: v1alpha1.StateActive, ID: w.backend.IDOf(credential)}
+	e := v1alpha1.LedgerEntry{Name: credential, State: v1alpha1.StateActive, ID: w.backend.IDOf(credential), Account: w.account}
 	for _, edit := range edits {
 		edit(&e)
 	}
@@ -78,6 +82,9 @@ func TestMissingNeedsTwoLists(t *testing.T) {
 	w.doubted(s, got)
 	w.doubted(s, got, gone)
 	w.doubted(s, got, gone)
+	if !w.missed[gone] {
+		t.Error("the doubt does not say that two lists missed it")
+	}
 	if n := w.drifted(v1alpha1.DriftMissing); n != 1 {
 		t.Errorf("the metric is %v, want 1", n)
 	}
@@ -96,6 +103,9 @@ func TestDisabledAndRecoveredAreDoubtedAtOnce(t *testing.T) {
 	w.backend.Disable(known)
 	s, got := w.doubts()
 	w.doubted(s, got, off, back)
+	if len(w.missed) > 0 {
+		t.Errorf("%v counts as missed by two lists", w.missed)
+	}
 	if n := w.drifted(v1alpha1.DriftDisabled); n != 2 {
 		t.Errorf("the metric is %v, want 2", n)
 	}
@@ -129,12 +139,13 @@ func TestAnotherCredentialOfTheNameIsNotTheOneInUse(t *testing.T) {
 // account or goes is not missed.
 func TestWhatNoListShowsIsLeftOut(t *testing.T) {
 	w := newWorld(t, Report)
-	ended := metav1.NewTime(w.clock.Now().Add(time.Hour + nearEnd))
+	ended := metav1.NewTime(w.clock.Now().Add(time.Hour + plan.NearEnd))
 	for name, edit := range map[string]func(*v1alpha1.LedgerEntry){
 		"expired":  func(e *v1alpha1.LedgerEntry) { e.ExpiresAt = &ended },
 		"minting":  func(e *v1alpha1.LedgerEntry) { e.State = v1alpha1.StateMinting },
 		"retiring": func(e *v1alpha1.LedgerEntry) { e.State = v1alpha1.StateRetiring },
 		"account":  func(e *v1alpha1.LedgerEntry) { e.Account = "another" },
+		"unnamed":  func(e *v1alpha1.LedgerEntry) { e.Account = "" },
 	} {
 		w.backend.Delete(w.inUse(name, edit))
 	}

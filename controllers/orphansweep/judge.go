@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -127,4 +128,4 @@ func (c *cluster) spares(name string, n credname.Name) string {
 
 // tooMany reports whether so many orphans look like a mistake of ours rather than
 // like leftovers: more than 5 and more than a tenth of all.
-func tooMany(orphans, all int) bool { return orphans > max(5, all/10) }
+func tooMany(orphans, all int) bool { return plan.TooMany(orphans, all) }

@@ -76,8 +76,9 @@ type Options struct {
 	// Cluster is the identity hash of this cluster; see package credname.
 	Cluster string
 	// Doubt has the provider asked about a credential in use that a sweep saw otherwise
-	// than its ledger has it. It must not wait. Nothing is asked when nil.
-	Doubt func(token types.NamespacedName, credential string)
+	// than its ledger has it. Missed says that two complete lists in a row did not show it.
+	// It must not wait. Nothing is asked when nil.
+	Doubt func(token types.NamespacedName, credential string, missed bool)
 	// Interval between sweeps; DefaultInterval when 0.
 	Interval time.Duration
 	// Mode is Report when empty.
@@ -110,7 +111,7 @@ func New(o Options) *Sweeper {
 		o.Mode = Report
 	}
 	if o.Doubt == nil {
-		o.Doubt = func(types.NamespacedName, string) {}
+		o.Doubt = func(types.NamespacedName, string, bool) {}
 	}
 	if o.Turn == 0 {
 		o.Turn = min(o.Interval, maxTurn)

@@ -64,6 +64,10 @@ type world struct {
 	registry  *registry.Registry
 	cluster   string
 	namespace string
+	// account is that of the provider.
+	account string
+	// missed are the credentials that were doubted because two lists did not show them.
+	missed map[string]bool
 }
 
 var worlds atomic.Int32
@@ -96,7 +100,7 @@ func newWorld(t *testing.T, mode Mode) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.provider = connection.Client
+	w.provider, w.account = connection.Client, connection.Account.ID
 	w.options = Options{Cached: only{w.c, w.namespace}, Live: w.c, Pool: pool, Clock: w.clock, Recorder: w.recorder,
 		Logger: logr.FromSlogHandler(slog.NewTextHandler(&w.logs, nil)), Cluster: w.cluster, Mode: mode}
 	return w

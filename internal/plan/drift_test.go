@@ -25,8 +25,14 @@ func drifts(d v1alpha1.CredentialDrift) change {
 	return entry(func(e *plan.Entry) { e.Drift = d })
 }
 
-// repairs: the provider declares spec.drift: Repair.
-func repairs(o *plan.Observation) { o.Provider.Repairs = true }
+// repairs: the provider declares spec.drift: Repair, and has confirmed what is missing.
+func repairs(o *plan.Observation) {
+	repairsLater(o)
+	edit(o, "own-active", func(e *plan.Entry) { e.Confirmed = true })
+}
+
+// repairsLater: it was not asked yet.
+func repairsLater(o *plan.Observation) { o.Provider.Repairs = true }
 
 const (
 	missingAt  = v1alpha1.DriftMissing
@@ -58,6 +64,9 @@ func TestDriftIsReportedAndOnlyMissingIsRepaired(t *testing.T) {
 		"nothing, Repair":    {given(repairs, live), wait, plan.Steady, v1alpha1.ReasonReady, true},
 		"missing, no budget": {given(drifts(missingAt), repairs, live, budget(0, time.Minute)), wait, plan.Progressing, v1alpha1.ReasonMintBudgetExhausted, false},
 		"missing, suspended": {given(drifts(missingAt), repairs, live, suspend), wait, plan.Steady, v1alpha1.ReasonSuspended, false},
+		"missing, not asked": {given(drifts(missingAt), repairsLater, live), plan.Confirm{Name: "own-active"}, plan.Stalled, v1alpha1.ReasonCredentialMissing, false},
+		"asked, no Repair": {given(drifts(missingAt), live, entry(func(e *plan.Entry) { e.Confirmed = true })), wait, plan.Stalled,
+			v1alpha1.ReasonCredentialMissing, false},
 		"missing, not ready": {given(drifts(missingAt), repairs, live, notReady), wait, plan.Progressing, v1alpha1.ReasonProviderNotReady, false},
 		"rotation, missing":  {given(drifts(missingAt), live, rotation(1)), again(plan.IssueRotationRequested), plan.Progressing, v1alpha1.ReasonReissuing, false},
 		"rotation, disabled": {given(drifts(disabledAt), live, rotation(1)), again(plan.IssueRotationRequested), plan.Progressing, v1alpha1.ReasonReissuing, false},
@@ -179,6 +188,10 @@ func TestOnlyDoubtedCredentialsAreAskedAbout(t *testing.T) {
 		"provider missing":       {given(doubted, missing), plan.Wait{}, rotationIn()},
 		"another account":        {given(doubted, belongs(other)), plan.Wait{}, plan.Recheck},
 		"expired":                {given(doubted, suspend, expires(-time.Hour)), plan.Wait{}, 0},
+		"expires soon":           {given(doubted, suspend, expires(plan.NearEnd)), plan.Wait{}, plan.NearEnd},
+		"expires later":          {given(doubted, suspend, expires(plan.NearEnd+time.Second)), plan.Confirm{Name: "own-active"}, 0},
+		"of no known account":    {given(doubted, entry(func(e *plan.Entry) { e.Account = "" })), plan.Wait{}, rotationIn()},
+		"of an unverified one":   {given(doubted, func(o *plan.Observation) { o.Provider.Unverified = true }), plan.Wait{}, rotationIn()},
 		"revocations first":      {given(doubted, live, beside(retiring("own-old", -time.Second))), plan.Revoke{Names: []string{"own-old"}}, 0},
 		"a rotation comes first": {given(doubted, live, rotation(1)), plan.Issue{Reason: plan.IssueRotationRequested, Revision: 8, Charged: true}, 0},
 		"made for another":       {given(doubted, entry(func(e *plan.Entry) { e.Name = "their-active" })), plan.Wait{}, rotationIn(entry(func(e *plan.Entry) { e.Name = "their-active" }))},

@@ -156,7 +156,7 @@ func perform(o *plan.Observation, action plan.Action) {
 	case plan.Identify:
 		edit(o, a.Name, func(e *plan.Entry) { e.ID = "AKIA" + e.Name })
 	case plan.Confirm:
-		edit(o, a.Name, func(e *plan.Entry) { e.Doubted = false })
+		edit(o, a.Name, func(e *plan.Entry) { e.Doubted, e.Confirmed = false, true })
 	case plan.Abandon:
 		edit(o, a.Name, func(e *plan.Entry) { e.State = v1alpha1.StateAbandoned })
 	case plan.Issue:

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
@@ -120,21 +121,40 @@ func prefixes(list []string) []string {
 	return out
 }
 
-// repairs reports whether a credential is replaced because the provider no longer has
-// it. A disabled or changed one never is: an administrator may have cut it off.
-func (o *Observation) repairs(e *Entry) bool {
+// NearEnd is how long before its expiry a credential is not missed at its provider, whose
+// clock may be ahead.
+const NearEnd = 5 * time.Minute
+
+// TooMany reports whether so many at once look like a mistake: more than 5, and more
+// than a tenth of all.
+func TooMany(n, all int) bool { return n > max(5, all/10) }
+
+// missing reports whether a credential is replaced once the provider confirms that it no
+// longer has it. A disabled or changed one never is: an administrator may have cut it off.
+func (o *Observation) missing(e *Entry) bool {
 	return o.Provider.Repairs && e.Drift == v1alpha1.DriftMissing
 }
 
+// repairs reports whether a missing credential is replaced now. What the status says may
+// be old, or restored: without a recent answer of the provider nothing is issued.
+func (o *Observation) repairs(e *Entry) bool { return o.missing(e) && e.Confirmed }
+
 // confirm asks the provider about the credential in use, because the sweep saw it
-// otherwise than the ledger has it. A list that was wrong once changes no ApiToken.
+// otherwise than the ledger has it, or before it is replaced. A list that was wrong once
+// changes no ApiToken. Of another account, of one that is not recorded, or of a server
+// that is not verified, "not found" means nothing.
 func confirm(o *Observation) (Decision, bool) {
-	e := o.active()
-	if e == nil || !e.Doubted || e.ConfirmsIn > 0 || !o.owns(e.Name) || o.otherAccount(e.Account) || expired(e, o.Now) || o.over() {
+	e, p := o.active(), &o.Provider
+	if e == nil || !o.doubted(e) || expired(e, o.Now.Add(NearEnd)) || o.over() || !p.Found || !p.Ready || p.Unverified {
 		return Decision{}, false
 	}
-	if !o.Provider.Found || !o.Provider.Ready || o.Provider.Unverified { // of another server, "not found" means nothing
+	if !o.owns(e.Name) || e.Account == "" || o.otherAccount(e.Account) {
 		return Decision{}, false
 	}
 	return o.steadily(Confirm{Name: e.Name}, "asking the provider about credential "+Called(&e.LedgerEntry)), true
+}
+
+// doubted reports whether the provider should be asked about a credential now.
+func (o *Observation) doubted(e *Entry) bool {
+	return e.ConfirmsIn == 0 && (e.Doubted || o.missing(e) && !e.Confirmed)
 }

@@ -96,6 +96,8 @@ type Entry struct {
 	// ConfirmsIn is how long until then; 0: now.
 	Doubted    bool
 	ConfirmsIn time.Duration
+	// Confirmed: it is missing, as the provider told this process a short time ago.
+	Confirmed bool
 }
 
 // Secret is the target Secret. Without Live it comes from the metadata cache

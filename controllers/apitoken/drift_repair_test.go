@@ -1,0 +1,135 @@
+package apitoken_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/provider/registry"
+)
+
+// unlisting makes a world whose provider never lists all credentials.
+func unlisting(t *testing.T) *world {
+	t.Helper()
+	w := newEmptyWorld(t)
+	w.driver.Caps.Listed = 1000
+	w.createMinter()
+	w.createProvider()
+	return w
+}
+
+// TestRestoredDriftRepairsNothing: a status that says Missing, as an old backup may, is no
+// reason to issue anything. The provider is asked first, and shows the credential.
+func TestRestoredDriftRepairsNothing(t *testing.T) {
+	t.Parallel()
+	w := newSweepingWorld(t)
+	name := activeOf(w.issued("training", long)).Name
+	w.repair()
+	w.editStatus(func(s *v1alpha1.ApiTokenStatus) { s.Credentials[0].Drift = v1alpha1.DriftMissing })
+	w.until(func() string {
+		if e := activeOf(w.token("training")); e == nil || e.Drift != "" {
+			return "the drift stays"
+		}
+		return ""
+	})
+	if token := w.ready("training"); activeOf(token).Name != name || len(w.minted()) != 1 {
+		t.Errorf("issued %v, in use %s", w.minted(), activeOf(token).Name)
+	}
+	w.emits("CredentialRecovered", "as it was issued")
+}
+
+// TestFindThatShowsNothingOnceChangesNothing: where no list shows all, one answer without
+// the credential is no proof.
+func TestFindThatShowsNothingOnceChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := unlisting(t)
+	d := &forgetful{Driver: w.driver}
+	drivers, err := registry.New(registry.Entry{Driver: d, Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }})
+	w.ok(err)
+	w.sweeps(func(o *operator.Options) { o.Registry = drivers })
+	w.repair()
+	w.issued("training", long)
+	d.armed.Store(true)
+	finds := w.backend.Count(fake.Find)
+	w.hourly(func() string { // each answer without it is followed by one that shows it
+		if w.backend.Count(fake.Find) < finds+3 {
+			return "the provider was not asked three times"
+		}
+		return ""
+	})
+	token := w.settle("training")
+	if activeOf(token).Drift != "" || !meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) || len(w.minted()) != 1 {
+		t.Errorf("status %+v, issued %v", token.Status, w.minted())
+	}
+	if d.hidden.Load() == 0 {
+		t.Error("nothing was hidden")
+	}
+}
+
+// forgetful is a driver whose Find shows nothing every other time, once armed.
+type forgetful struct {
+	*fake.Driver
+	armed         atomic.Bool
+	asked, hidden atomic.Int64
+}
+
+func (d *forgetful) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
+	c, account, err := d.Driver.Connect(ctx, cfg)
+	return forgetfulClient{c, d}, account, err
+}
+
+type forgetfulClient struct {
+	provider.Client
+	d *forgetful
+}
+
+func (c forgetfulClient) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+	found, err := c.Client.Find(ctx, ref)
+	if err == nil && c.d.armed.Load() && c.d.asked.Add(1)%2 == 1 {
+		c.d.hidden.Add(1)
+		return nil, nil
+	}
+	return found, err
+}
+
+// TestSingleQuestionsStopAtTheLimit: a provider whose Find suddenly shows nothing makes
+// five credentials drift, not all of them, although each is asked about on its own.
+func TestSingleQuestionsStopAtTheLimit(t *testing.T) {
+	t.Parallel()
+	w := unlisting(t)
+	w.sweeps()
+	var names []string
+	for i := range 8 {
+		names = append(names, fmt.Sprintf("t-%d", i))
+		w.backend.Delete(activeOf(w.issued(names[i], long)).Name)
+	}
+	w.hourly(func() string {
+		var events eventsv1.EventList
+		w.ok(w.List(w.ctx, &events, client.InNamespace(w.ns)))
+		for i := range events.Items {
+			if strings.Contains(events.Items[i].Note, "looks like a mistake") {
+				return ""
+			}
+		}
+		return "no event says that it looks like a mistake"
+	})
+	drifting := 0
+	for _, name := range names {
+		if activeOf(w.settle(name)).Drift != "" {
+			drifting++
+		}
+	}
+	if drifting != 5 || len(w.minted()) != len(names) {
+		t.Errorf("%d credentials drift, and %d were issued", drifting, len(w.minted()))
+	}
+}
