@@ -386,6 +386,7 @@ func wholeToken() *v1alpha1.ApiToken {
 			Credentials: []v1alpha1.LedgerEntry{{
 				Name: "at1-c-t-1-n", State: "AStateOfALaterVersion", Account: "a", ID: "AKIA", Reason: "Initial", ReservedAt: at(1), IssuedAt: at(2), ExpiresAt: at(3),
 				RetireAt: at(4), Fingerprint: "f", Fixed: "x", Updating: "u", ByHand: true, Gone: true, RotationGeneration: 7, LifetimeSeconds: 8,
+				Drift: "ADriftOfALaterVersion",
 			}},
 			Secret: v1alpha1.PublishedSecret{Name: "s3", ResourceVersion: "42"}, ExpiresAt: at(3), RotatesAt: at(2), ExpiryEnforcedBy: "Provider",
 			Effective:  v1alpha1.EffectiveValues{ExpiresIn: "2160h", Before: "720h", Overlap: "1h"},
@@ -401,7 +402,7 @@ const somePEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 func wholeSpecs() map[string]v1alpha1.ProviderSpec {
 	minter := v1alpha1.SecretReference{Name: "minter"}
 	return map[string]v1alpha1.ProviderSpec{
-		"aws": {CredentialsSecretRef: minter, AWS: &v1alpha1.AWSProvider{
+		"aws": {CredentialsSecretRef: minter, Drift: v1alpha1.DriftRepair, AWS: &v1alpha1.AWSProvider{
 			IAMEndpoint: "https://iam.example.com", S3Endpoint: "https://s3.example.com", Region: "eu-central-1", CABundle: somePEM,
 			PermissionsBoundary: "arn:aws:iam::123456789012:policy/boundary",
 		}},
