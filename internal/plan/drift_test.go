@@ -135,6 +135,7 @@ func TestWidened(t *testing.T) {
 		"not told":             {nil, nil, false},
 		"the same":             {&same, nil, false},
 		"less":                 {with(func(g *shown) { g.Scopes, g.Buckets, g.AllowedIPs = nil, nil, same.AllowedIPs[:1] }), nil, false},
+		"reading of two":       {with(func(g *shown) { g.Scopes = []string{"objectstorage:admin-read-only"} }), nil, true},
 		"another scope":        {with(func(g *shown) { g.Scopes = append([]string{"billing:read-only"}, g.Scopes...) }), nil, true},
 		"every bucket":         {with(func(g *shown) { g.Buckets = []string{"*"} }), nil, true},
 		"any address":          {with(func(g *shown) { g.AllowedIPs = nil }), nil, true},

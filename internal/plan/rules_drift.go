@@ -2,9 +2,6 @@ package plan
 
 import (
 	"fmt"
-	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -79,46 +76,7 @@ func Widened(e *v1alpha1.LedgerEntry, spec *v1alpha1.ApiTokenSpec, shown *provid
 	if shown == nil || e.Updating != "" || e.Fingerprint != Fingerprint(spec) {
 		return false
 	}
-	declared := GrantOf(spec)
-	everywhere := len(declared.Buckets) == 0 || slices.Contains(declared.Buckets, "*")
-	return beyond(declared.Scopes, shown.Scopes) ||
-		!everywhere && beyond(declared.Buckets, shown.Buckets) ||
-		loosened(prefixes(declared.AllowedIPs), prefixes(shown.AllowedIPs)) ||
-		loosened(lower(declared.Subaccounts), lower(shown.Subaccounts))
-}
-
-// loosened reports whether a restriction was lifted, or admits more. An empty one
-// restricts nothing.
-func loosened(declared, shown []string) bool {
-	return len(declared) > 0 && (len(shown) == 0 || beyond(declared, shown))
-}
-
-// beyond reports whether some of what is shown was not declared.
-func beyond(declared, shown []string) bool {
-	return slices.ContainsFunc(shown, func(s string) bool { return !slices.Contains(declared, s) })
-}
-
-// lower returns ids in lower case: providers show them in either.
-func lower(list []string) []string {
-	out := make([]string, 0, len(list))
-	for _, s := range list {
-		out = append(out, strings.ToLower(s))
-	}
-	return out
-}
-
-// prefixes returns addresses and ranges in one spelling. What is neither stays.
-func prefixes(list []string) []string {
-	out := make([]string, 0, len(list))
-	for _, s := range list {
-		if a, err := netip.ParseAddr(s); err == nil {
-			s = netip.PrefixFrom(a.Unmap(), a.Unmap().BitLen()).String()
-		} else if p, err := netip.ParsePrefix(s); err == nil {
-			s = p.Masked().String()
-		}
-		out = append(out, s)
-	}
-	return out
+	return provider.Wider(GrantOf(spec), *shown)
 }
 
 // NearEnd is how long before its expiry a credential is not missed at its provider, whose

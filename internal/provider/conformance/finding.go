@@ -14,6 +14,11 @@ var finding = []Requirement{
 		Applies:  byAPI,
 	},
 	{
+		Name: "GrantIsWhatWasMinted", Test: grantIsWhatWasMinted,
+		Sentence: "Where Find shows the Grant of a credential, List MUST show it too, and neither MUST be wider than what was minted, or lack a restriction of it.",
+		Applies:  byAPI,
+	},
+	{
 		Name: "OtherNameIsNotFound", Test: otherNameNotFound,
 		Sentence: "Find MUST return nothing, and no error, for a name that was never minted.",
 		Applies:  byAPI,
@@ -78,6 +83,28 @@ func foundByName(t *testing.T, h Harness) {
 	}
 	if got := found[0]; got.Name != minted.Name || got.ID != minted.ID || got.State != provider.Live {
 		t.Errorf("found %+v, want name %s, ID %s, live", got, minted.Name, minted.ID)
+	}
+}
+
+func grantIsWhatWasMinted(t *testing.T, h Harness) {
+	w := open(t, h)
+	req := w.request(w.owner("first"))
+	w.mint(req)
+	found, listed := w.find(req.Name), w.list(w.owner("first"))
+	if len(found) != 1 || len(listed) != 1 {
+		t.Fatalf("found %+v, listed %+v, want one of each", found, listed)
+	}
+	if (found[0].Grant == nil) != (listed[0].Grant == nil) {
+		t.Errorf("Find shows the grant %+v, and List %+v", found[0].Grant, listed[0].Grant)
+	}
+	for _, shown := range []*provider.Grant{found[0].Grant, listed[0].Grant} {
+		switch {
+		case shown == nil:
+		case provider.Wider(req.Grant, *shown):
+			t.Errorf("shown is the grant %+v, which is wider than %+v", *shown, req.Grant)
+		case len(shown.Scopes) == 0, len(req.Grant.Buckets) > 0 && len(shown.Buckets) == 0:
+			t.Errorf("shown is the grant %+v of a credential minted with %+v", *shown, req.Grant)
+		}
 	}
 }
 

@@ -75,6 +75,24 @@ var brokenPowers = map[string]breach{
 			return made.Credential, err
 		}
 	}},
+	"the grant that is shown is wider": {which: "grants", requirements: []string{"GrantIsWhatWasMinted"}, breaks: func(c *brokenClient) {
+		c.find = func(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+			found, err := c.Client.Find(ctx, ref)
+			for i := range found {
+				found[i].Grant = &provider.Grant{Scopes: found[i].Grant.Scopes, Buckets: []string{"*"}}
+			}
+			return found, err
+		}
+	}},
+	"only find shows the grant": {requirements: []string{"GrantIsWhatWasMinted"}, breaks: func(c *brokenClient) {
+		c.find = func(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
+			found, err := c.Client.Find(ctx, ref)
+			for i := range found {
+				found[i].Grant = &provider.Grant{Scopes: []string{"objectstorage:object-read-only"}, Buckets: []string{"datasets"}}
+			}
+			return found, err
+		}
+	}},
 	"update does not look": {requirements: []string{"IgnoredUpdateIsAnError"}, breaks: func(c *brokenClient) {
 		c.update = func(ctx context.Context, ref provider.Ref, r provider.MintRequest) (provider.Credential, error) {
 			out, err := c.Client.(provider.Updater).Update(ctx, ref, r)

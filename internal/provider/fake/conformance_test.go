@@ -119,6 +119,7 @@ var drivers = map[string]func(*fake.Driver){
 	"one":     func(d *fake.Driver) { d.Caps.MaxLive = 1 },
 	"listed":  func(d *fake.Driver) { d.Caps.Listed = 6 },
 	"buckets": func(d *fake.Driver) { d.Caps.Narrows = []provider.Field{provider.FieldBuckets} },
+	"grants":  func(d *fake.Driver) { d.Backend.ShowsGrants = true },
 	"ended":   func(d *fake.Driver) { d.Backend.KeepsEnded, d.Caps.MaxLive = true, 2 },
 	"by hand": func(d *fake.Driver) {
 		d.Caps.ExpiryEnforcedBy = provider.EnforcedByPerson
@@ -217,6 +218,7 @@ func TestConformanceTwo(t *testing.T)     { conformance.Run(t, harness("two")) }
 func TestConformanceOne(t *testing.T)     { conformance.Run(t, harness("one")) }
 func TestConformanceListed(t *testing.T)  { conformance.Run(t, harness("listed")) }
 func TestConformanceBuckets(t *testing.T) { conformance.Run(t, harness("buckets")) }
+func TestConformanceGrants(t *testing.T)  { conformance.Run(t, harness("grants")) }
 func TestConformanceEnded(t *testing.T)   { conformance.Run(t, harness("ended")) }
 func TestConformanceByHand(t *testing.T)  { conformance.Run(t, harness("by hand")) }
 

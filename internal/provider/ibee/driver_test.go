@@ -143,7 +143,8 @@ func TestMinted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := provider.Credential{Name: req.Name, ID: "AKIA0000000000000001", State: provider.Live, CreatedAt: start}
+	want := provider.Credential{Name: req.Name, ID: "AKIA0000000000000001", State: provider.Live, CreatedAt: start,
+		Grant: &provider.Grant{Scopes: req.Grant.Scopes, Buckets: req.Grant.Buckets}}
 	if diff := cmp.Diff(want, minted.Credential); diff != "" {
 		t.Errorf("-want +got (the provider ends nothing, so there is no expiry):\n%s", diff)
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/ibee/ibeesim"
 )
@@ -196,6 +198,25 @@ func TestOddIDsAreNotSent(t *testing.T) {
 	for _, r := range b.Requests() {
 		if r.Method != http.MethodGet || r.Path != "/v1/object-storage/credentials" {
 			t.Errorf("%s %s was sent", r.Method, r.Path)
+		}
+	}
+}
+
+// TestGrantIsReadBack: what the API shows of a credential, in the words of a declaration.
+// What its documentation does not describe is no grant, so that nothing follows from it.
+func TestGrantIsReadBack(t *testing.T) {
+	for name, tc := range map[string]struct {
+		shown credential
+		want  *provider.Grant
+	}{
+		"one bucket": {credential{PermissionType: "object_ro", BucketScope: "specific", AllowedBuckets: []string{"a"}},
+			&provider.Grant{Scopes: []string{scopeObjectReadOnly}, Buckets: []string{"a"}}},
+		"every bucket":       {credential{PermissionType: "admin_rw", BucketScope: "all"}, &provider.Grant{Scopes: []string{scopeAdminReadWrite}, Buckets: []string{"*"}}},
+		"unknown permission": {credential{PermissionType: "root", BucketScope: "all"}, nil},
+		"unknown buckets":    {credential{PermissionType: "object_ro", BucketScope: "most"}, nil},
+	} {
+		if diff := cmp.Diff(tc.want, tc.shown.shown().Grant); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
 		}
 	}
 }

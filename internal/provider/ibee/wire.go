@@ -46,11 +46,28 @@ func (c credential) created() time.Time {
 }
 
 func (c credential) shown() provider.Credential {
-	out := provider.Credential{Name: c.Name, ID: c.AccessKeyID, State: provider.Live, CreatedAt: c.created()}
+	out := provider.Credential{Name: c.Name, ID: c.AccessKeyID, State: provider.Live, CreatedAt: c.created(), Grant: c.grant()}
 	if !c.live() {
 		out.State = provider.Ended
 	}
 	return out
+}
+
+// grant is what a credential may do, in the words of a declaration; nil where the API
+// shows something else than its documentation describes.
+func (c credential) grant() *provider.Grant {
+	buckets := c.AllowedBuckets
+	if c.BucketScope == allBuckets {
+		buckets = []string{"*"}
+	} else if c.BucketScope != specificBuckets {
+		return nil
+	}
+	for scope, p := range permissions {
+		if p.name == c.PermissionType {
+			return &provider.Grant{Scopes: []string{scope}, Buckets: buckets}
+		}
+	}
+	return nil
 }
 
 // accessKeyID is what an id may look like, so that it names one credential and
