@@ -120,30 +120,15 @@ func publishRefused(s *v1alpha1.ApiTokenStatus) bool {
 	return c != nil && c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonPublishRefused
 }
 
-// stillRefused keeps a refused fence or publish of another process visible while this
-// one waits for it. With two texts, each process would see the other's as a change, and
-// both would write and try again without a pause.
-func (c conditions) stillRefused(next plan.Decision) plan.Decision {
-	was := meta.FindStatusCondition(c.p.token.Status.Conditions, v1alpha1.ConditionReconciling)
-	if next.Rule == plan.RuleUnderWay && was != nil && was.Reason == v1alpha1.ReasonPublishRefused && plan.AwaitsWrite(&c.p.obs) {
-		next.State, next.Reason, next.Message = plan.Progressing, was.Reason, was.Message
-	}
-	return next
-}
-
-// standing keeps what the conditions say while several actions fail in turn, each as
-// before: the text of each has been shown. Shown again and again, each would be a change
-// that brings the next reconcile at once, and the actions would be tried without a pause.
-func (c conditions) standing(next plan.Decision) plan.Decision {
-	if !c.p.retold {
-		return next
-	}
-	for kind, state := range map[string]plan.State{v1alpha1.ConditionReconciling: plan.Progressing, v1alpha1.ConditionStalled: plan.Stalled} {
-		if was := meta.FindStatusCondition(c.p.token.Status.Conditions, kind); was != nil {
-			next.State, next.Reason, next.Message = state, was.Reason, was.Message
-		}
-	}
-	return next
+// standing reports whether the conditions already say how the ApiToken is doing. Of several
+// actions that fail in turn, each as before, the text of each has been shown. A process
+// that waits for an attempt of another one leaves it to that one to say how it goes. With
+// two texts in turn, each would be a change that brings the next reconcile at once, and
+// what fails would be tried without a pause.
+func (c conditions) standing(ready plan.Readiness, next plan.Decision) bool {
+	was := meta.FindStatusCondition(c.p.token.Status.Conditions, v1alpha1.ConditionReady)
+	return (c.p.retold || next.Rule == plan.RuleUnderWay) && was != nil &&
+		was.ObservedGeneration == c.p.token.Generation && (was.Status == metav1.ConditionTrue) == ready.Ready
 }
 
 // clearPublishRefused forgets a refusal, because a write of the Secret or a dry run has

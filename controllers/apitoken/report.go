@@ -231,18 +231,23 @@ func (c conditions) withCause(next plan.Decision) string {
 
 // summary sets Ready, Reconciling and Stalled.
 func (c conditions) summary(ready plan.Readiness, next plan.Decision) {
+	standing := c.standing(ready, next)
+	if ready.Ready {
+		reason, message := c.holding(ready)
+		c.set(v1alpha1.ConditionReady, true, reason, message)
+	}
+	if standing {
+		return
+	}
 	c.tellNotRevoked(next)
-	next = c.standing(c.stillRefused(c.stillNotRevoked(next)))
+	next = c.stillNotRevoked(next)
 	next.Message = c.withCause(next)
 	if was := meta.FindStatusCondition(c.p.token.Status.Conditions, v1alpha1.ConditionStalled); was != nil &&
 		was.Reason == v1alpha1.ReasonAccountBlocked && next.Reason == v1alpha1.ReasonBackoff {
 		// It is tried again, but somebody has to act before it can help.
 		next.State, next.Reason, next.Message = plan.Stalled, was.Reason, was.Message
 	}
-	if ready.Ready {
-		reason, message := c.holding(ready)
-		c.set(v1alpha1.ConditionReady, true, reason, message)
-	} else {
+	if !ready.Ready {
 		reason := next.Reason
 		if reason == v1alpha1.ReasonReady {
 			reason = v1alpha1.ReasonPublishing

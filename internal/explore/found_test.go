@@ -33,6 +33,15 @@ func TestFoundBefore(t *testing.T) {
 			script: script{{at: "before update ApiToken/status", option: "the Secret is sealed", nth: 4}},
 		},
 		{
+			name: "a process that waits leaves it to the other one to say how it goes", story: "two operators change scopes in place",
+			script: script{
+				{at: "before check deadline", option: "scopes change", nth: 3},
+				{at: "before update ApiToken/status", option: "admission is lost", nth: 5},
+				{at: "before update ApiToken/status", option: "crash", nth: 2},
+				{at: "before get Secret", option: "buckets change", nth: 2},
+			},
+		},
+		{
 			name: "a refused fence and a refused deletion do not take turns without a pause", story: "end while the Secret is sealed",
 			script: script{
 				{at: "before get Secret", option: "the wall clock jumps back", nth: 9},
