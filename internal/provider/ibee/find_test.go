@@ -211,7 +211,8 @@ func TestGrantIsReadBack(t *testing.T) {
 	}{
 		"one bucket": {credential{PermissionType: "object_ro", BucketScope: "specific", AllowedBuckets: []string{"a"}},
 			&provider.Grant{Scopes: []string{scopeObjectReadOnly}, Buckets: []string{"a"}}},
-		"every bucket":       {credential{PermissionType: "admin_rw", BucketScope: "all"}, &provider.Grant{Scopes: []string{scopeAdminReadWrite}, Buckets: []string{"*"}}},
+		"every bucket": {credential{PermissionType: "admin_rw", BucketScope: "all"},
+			&provider.Grant{Scopes: []string{scopeAdminReadWrite}, Buckets: []string{"*"}}},
 		"unknown permission": {credential{PermissionType: "root", BucketScope: "all"}, nil},
 		"unknown buckets":    {credential{PermissionType: "object_ro", BucketScope: "most"}, nil},
 	} {
