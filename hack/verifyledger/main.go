@@ -36,7 +36,7 @@ var guarded = map[string][]string{
 	"LedgerEntry":    nil,
 	"MintBudget":     nil,
 	"Retry":          nil,
-	"ApiTokenStatus": {"Credentials", "Revision", "MintBudget", "Retry", "GapSince", "LastGap"},
+	"ApiTokenStatus": {"Credentials", "Revision", "MintBudget", "Retry", "GapSince", "GapReason", "LastGap"},
 }
 
 // literals are the fields that a composite literal outside internal/ledger may not set.

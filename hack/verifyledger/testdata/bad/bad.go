@@ -23,6 +23,7 @@ func change(s *v1alpha1.ApiTokenStatus, other v1alpha1.LedgerEntry) {
 	type embedded struct{ v1alpha1.LedgerEntry }
 	var x embedded
 	x.Gone = true            // want LedgerEntry.Gone
+	s.GapReason = ""         // want ApiTokenStatus.GapReason
 	s.ObservedGeneration = 1 // not of the ledger
 	_ = v1alpha1.LedgerEntry{Name: "a"}
 }
