@@ -54,6 +54,13 @@ func TestFoundBefore(t *testing.T) {
 			script: script{{at: "before update ApiToken/status", option: "the wall clock jumps a year back", nth: 4}},
 		},
 		{
+			name: "data that was edited between publish and record is not taken for checked", story: "issue",
+			script: script{
+				{at: "before update ApiToken/status", option: "crash", nth: 2},
+				{at: "before get Secret", option: "the Secret is edited"},
+			},
+		},
+		{
 			name: "an attempt is cleared up behind a sealed Secret", story: "rotate with a sealed Secret",
 			script: script{{at: "after update ApiToken/status", option: "crash", nth: 3}},
 		},

@@ -105,6 +105,7 @@ var (
 // Scenarios are the stories that are explored.
 func Scenarios() []Scenario {
 	return []Scenario{
+		{Name: "issue", patience: long}, // nothing reads the Secret live afterwards, which would hide what was recorded
 		rotateAndDelete, loseTheSecret, loseTheSecretSoon,
 		editTheSecret,
 		{Name: "change scopes, rotate on request", patience: long, story: []func(*world){changeScopes, raiseGeneration}},
