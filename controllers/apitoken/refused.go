@@ -67,9 +67,18 @@ func revocationFailed(p *pass, d, next plan.Decision, err error) plan.Decision {
 // tellNotRevoked emits the event of a revocation that cannot be done: once, not with each
 // attempt, as the stored conditions say that it was.
 func (c conditions) tellNotRevoked(next plan.Decision) {
-	if strings.HasPrefix(next.Message, plan.NotRevoked) && !told(c.p.base.Conditions) {
-		c.p.event(eventFailed, "Revoke", "%s", v1alpha1.CutMessage(next.Message))
+	failed := strings.HasPrefix(next.Message, plan.NotRevoked) && !told(c.p.base.Conditions)
+	held := plan.HoldsRevocation(&c.p.obs, next) && !shows(c.p.base.Conditions, next.Reason)
+	if failed || held {
+		message := plan.NotRevoked + strings.TrimPrefix(next.Message, plan.NotRevoked)
+		c.p.event(eventFailed, "Revoke", "%s", v1alpha1.CutMessage(message))
 	}
+}
+
+// shows reports whether conditions say Stalled for a reason.
+func shows(conditions []metav1.Condition, reason string) bool {
+	stalled := meta.FindStatusCondition(conditions, v1alpha1.ConditionStalled)
+	return stalled != nil && stalled.Reason == reason
 }
 
 // told reports whether conditions say that a revocation failed.

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -34,11 +35,16 @@ func (o *Observation) revocable() []string {
 func (o *Observation) dueToRevoke() []*Entry {
 	var out []*Entry
 	for _, e := range o.in(v1alpha1.StateRetiring) {
-		if o.owns(e.Name) && e.Settled && e.ProvesIn == 0 && (o.ended() || e.RetireAt == nil || !o.Now.Before(e.RetireAt.Time)) {
+		if o.owns(e.Name) && e.Settled && e.ProvesIn == 0 && o.pastDue(e) {
 			out = append(out, e)
 		}
 	}
 	return out
+}
+
+// pastDue reports whether the overlap of a Retiring entry is over.
+func (o *Observation) pastDue(e *Entry) bool {
+	return o.ended() || e.RetireAt == nil || !o.Now.Before(e.RetireAt.Time)
 }
 
 // unpublished drops the name that the Secret holds: it is never revoked, except
@@ -139,6 +145,17 @@ func accountChangedWait(o *Observation) (Decision, bool) {
 
 // NotRevoked begins the message of a revocation that cannot be done.
 const NotRevoked = "a credential that should be gone could not be revoked: "
+
+// holding are the reasons of waits during which nothing can be revoked at the provider.
+var holding = map[string]bool{
+	v1alpha1.ReasonForeignCredential: true, v1alpha1.ReasonProviderAccountChanged: true, v1alpha1.ReasonEndpointUnverified: true,
+}
+
+// HoldsRevocation reports whether a decision is to wait, for longer than a call takes,
+// while a credential is due to be revoked.
+func HoldsRevocation(o *Observation, d Decision) bool {
+	return d.State == Stalled && holding[d.Reason] && slices.ContainsFunc(o.in(v1alpha1.StateRetiring), o.pastDue)
+}
 
 // providerMissingWait says what stays live because its provider is gone, also while the
 // credential in use works.
