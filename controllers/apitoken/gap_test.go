@@ -1,6 +1,7 @@
 package apitoken_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -8,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
 )
@@ -105,4 +107,26 @@ func TestOlderStatusRestored(t *testing.T) {
 	}
 	w.advance(2*time.Hour, "training")
 	w.onlyLive(third)
+}
+
+// TestForgedFactsDelayNoHardEnd: what a user writes into the annotations of the Secret,
+// next to the name of a newer credential, never makes the status unwritable.
+func TestForgedFactsDelayNoHardEnd(t *testing.T) {
+	t.Parallel()
+	for _, annotation := range []string{v1alpha1.AnnotationAccount, v1alpha1.AnnotationFingerprint} {
+		t.Run(annotation, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.issued("training", w.endsIn(time.Hour))
+			w.settle("training")
+			w.editSecret("training", func(s *corev1.Secret) {
+				odd := credname.Name{Cluster: cluster, Owner: credname.Owner(w.ns, "training"), Revision: 9, Nonce: "aaaaaaaaaa"}
+				s.Annotations[v1alpha1.AnnotationCredential] = odd.String()
+				s.Annotations[annotation] = strings.Repeat("x", 300)
+			})
+			w.look("training")
+			w.advance(time.Hour, "training")
+			w.onlyLive()
+		})
+	}
 }

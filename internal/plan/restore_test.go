@@ -77,6 +77,22 @@ var restoreCases = map[string]nextCase{
 		given:  given(newer, suspend, notAdmitted, notReady),
 		rule:   "adopt-newer", action: adoptingNewer, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
+	"a newer credential that says another account": {
+		reason: "Anyone who can write the Secret can write that, and every ledger has to be of the provider's account.",
+		given:  given(newer, said(func(f *plan.CredentialFacts) { f.Account = other })),
+		rule:   "issue", action: plan.Issue{Reason: plan.IssueSecretLost, Revision: 10, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
+	},
+	"a newer credential that says no account": {
+		reason: "The provider knows its account.",
+		given:  given(newer, said(func(f *plan.CredentialFacts) { f.Account = "" })),
+		rule:   "adopt-newer", action: adoptingNewer, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"a newer credential, nothing in the ledger, not admitted": {
+		reason: "Anyone can write such a Secret: outsiders have no credentials, and take no slots.",
+		given:  given(newer, notAdmitted, func(o *plan.Observation) { o.Ledger = nil }),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonNamespaceNotAllowed,
+		says: []string{"spec.providerRef", "label the namespace"},
+	},
 	"a Secret older than the status": {
 		reason: "Its credential was in the ledger, and left it only when it was gone.",
 		given:  given(newer, said(func(f *plan.CredentialFacts) { f.Revision = 7 })),

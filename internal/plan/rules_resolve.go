@@ -120,9 +120,13 @@ func (o *Observation) newer() bool {
 
 // adoptNewer takes that credential into the ledger, so that it is revoked once another
 // one has replaced it. It needs no provider: of a name that a user made up, the provider
-// shows nothing.
+// shows nothing. The Secret gives no access to a provider that does not admit the
+// namespace, and an entry of another account would count against all that share this one.
 func adoptNewer(o *Observation) (Decision, bool) {
 	if !o.newer() || o.Token.Deleting || len(o.Ledger) >= MaxLedger {
+		return Decision{}, false
+	}
+	if !o.Provider.Admitted && len(o.Ledger) == 0 || o.otherAccount(o.Secret.Facts.Account) {
 		return Decision{}, false
 	}
 	t := o.newerTerms()

@@ -46,12 +46,13 @@ func (o *Observation) restoredTerms() ledger.Terms {
 }
 
 // newerTerms are those of a credential that an older status does not know. It ends when
-// the declaration or the Secret says, whichever is earlier.
+// the declaration or the Secret says, whichever is earlier. Its account is the provider's,
+// empty when that is not known.
 func (o *Observation) newerTerms() ledger.Terms {
 	said, spec := &o.Secret.Facts, &o.Token.Spec
 	declared := ExpiryFor(spec, o.Now, o.Provider.Capabilities.MaxLifetime)
 	return ledger.Terms{
-		Account: said.Account, IssuedAt: o.Now, ExpiresAt: earliest(declared, said.ExpiresAt), Lifetime: declared.Sub(o.Now),
+		Account: o.Provider.Account, IssuedAt: o.Now, ExpiresAt: earliest(declared, said.ExpiresAt), Lifetime: declared.Sub(o.Now),
 		Fingerprint: said.Fingerprint, Revision: min(said.Revision, credname.MaxRevision),
 		RotationGeneration: min(max(said.RotationGeneration, 0), spec.Rotation.Generation),
 	}

@@ -184,11 +184,11 @@ func owner(meta metav1.ObjectMeta, token *v1alpha1.ApiToken) (who string, foreig
 }
 
 // facts reads what a Secret says of its credential. What cannot be read is left
-// empty. The id and the time of issue are written for people and never read back.
+// empty, and so is what no ledger could hold: it would make the status unwritable. The id and the time of issue are written for people and never read back.
 func facts(annotations map[string]string) plan.CredentialFacts {
 	out := plan.CredentialFacts{
-		Account:     annotations[v1alpha1.AnnotationAccount],
-		Fingerprint: annotations[v1alpha1.AnnotationFingerprint],
+		Account:     upTo(maxAccount, annotations[v1alpha1.AnnotationAccount]),
+		Fingerprint: upTo(maxFingerprint, annotations[v1alpha1.AnnotationFingerprint]),
 	}
 	if name, err := credname.Parse(annotations[v1alpha1.AnnotationCredential]); err == nil {
 		out.Revision = name.Revision
@@ -196,4 +196,18 @@ func facts(annotations map[string]string) plan.CredentialFacts {
 	out.RotationGeneration, _ = strconv.ParseInt(annotations[v1alpha1.AnnotationRotation], 10, 64)
 	out.ExpiresAt, _ = v1alpha1.Timestamp(annotations[v1alpha1.AnnotationExpiresAt]).Time()
 	return out
+}
+
+// The longest account and fingerprint of a ledger entry, as its schema has them.
+const (
+	maxAccount     = 256
+	maxFingerprint = 64
+)
+
+// upTo is a text of at most so many bytes; a longer one is empty.
+func upTo(longest int, s string) string {
+	if len(s) > longest {
+		return ""
+	}
+	return s
 }
