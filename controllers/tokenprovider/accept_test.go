@@ -116,6 +116,8 @@ func TestWhatAnEndpointMustShow(t *testing.T) {
 	past, now := metav1.NewTime(clock.NewReal().Now().Add(-time.Hour)), metav1.NewTime(clock.NewReal().Now())
 	doubt := v1alpha1.LedgerEntry{Name: "doubt", State: v1alpha1.StateAbandoned, Account: fake.DefaultAccount}
 	unidentified := v1alpha1.LedgerEntry{Name: "adopted", State: v1alpha1.StateActive, Account: fake.DefaultAccount, IssuedAt: &now}
+	same, madeUp := a.mint(t, "same"), unidentified
+	madeUp.Name, madeUp.State, madeUp.Reason = "made-up", v1alpha1.StateRetiring, "Restored"
 	ended := v1alpha1.LedgerEntry{Name: "ended", ID: "x", State: v1alpha1.StateRetiring, IssuedAt: &past, ExpiresAt: &past}
 	other := v1alpha1.LedgerEntry{Name: "other", ID: "x", State: v1alpha1.StateActive, Account: "another-account", IssuedAt: &now}
 	former := a.mint(t, "former")
@@ -134,6 +136,8 @@ func TestWhatAnEndpointMustShow(t *testing.T) {
 		"no credentials":                          {fake.DefaultAccount, first, nil, empty.at(second), ""},
 		"only an attempt in doubt":                {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{doubt}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
 		"adopted, without an id":                  {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{unidentified}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
+		"made up by a Secret, beside a shown one": {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{same, madeUp}, a.at(second), ""},
+		"made up by a Secret, and nothing else":   {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{madeUp}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
 		"ended by the provider":                   {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{ended}, empty.at(second), ""},
 		"a driver that cannot show":               {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{former}, cannotShow, v1alpha1.ReasonEndpointUnverified},
 		"another driver at the same URL":          {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{ended}, otherDriver, v1alpha1.ReasonEndpointUnverified},

@@ -59,13 +59,14 @@ func (r *Reconciler) verify(ctx context.Context, o connections.Object, c connect
 	return nil
 }
 
-// sorted leaves out what has ended, and sets apart the attempts with an unknown
-// outcome: those may never have made a credential, so they need not be shown.
+// sorted leaves out what has ended, and sets apart what has no id: attempts with an
+// unknown outcome, and what only a Secret names. There may never have been such a
+// credential, so it need not be shown.
 func sorted(entries []entry, ended func(*v1alpha1.LedgerEntry) bool) (wanted, doubts []entry) {
 	for _, e := range entries {
 		switch {
 		case ended(&e.LedgerEntry):
-		case connections.Open(&e.LedgerEntry):
+		case e.ID == "":
 			doubts = append(doubts, e)
 		default:
 			wanted = append(wanted, e)
