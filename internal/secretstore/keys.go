@@ -114,14 +114,19 @@ func divide(t Target, secret *corev1.Secret) (c contents, known bool) {
 		r = documented(t)
 	}
 	c = contents{credential: map[string]provider.Value{}, settings: map[string]provider.Value{}, declaration: map[string]provider.Value{}}
+	parts := make(map[string]map[string]provider.Value, len(secret.Data)) // there can be tens of thousands of keys
+	for _, of := range []struct {
+		keys []string
+		part map[string]provider.Value
+	}{{r.Declaration, c.declaration}, {r.Settings, c.settings}, {t.CredentialKeys, c.credential}} {
+		for _, k := range of.keys {
+			parts[k] = of.part
+		}
+	}
 	for k, raw := range secret.Data {
-		part := c.credential
-		switch {
-		case slices.Contains(t.CredentialKeys, k):
-		case slices.Contains(r.Settings, k):
-			part = c.settings
-		case slices.Contains(r.Declaration, k):
-			part = c.declaration
+		part, ok := parts[k]
+		if !ok {
+			part = c.credential
 		}
 		part[k] = provider.NewValue(string(raw))
 	}

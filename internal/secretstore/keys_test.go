@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
@@ -291,4 +292,31 @@ func TestEditedDataIsNeverRecorded(t *testing.T) {
 func firstEntry() *v1alpha1.LedgerEntry {
 	entry, _ := credential(1)
 	return entry
+}
+
+// TestManyKeysAreDividedAtOnce: a Secret as large as one can be, whose forged record
+// names every key, takes no time that grows with the square of their number.
+func TestManyKeysAreDividedAtOnce(t *testing.T) {
+	const keys = 30_000
+	var r record
+	secret := &corev1.Secret{Data: map[string][]byte{}}
+	for i := range keys {
+		k := fmt.Sprintf("%05d", i)
+		secret.Data[k], r.Settings = nil, append(r.Settings, k)
+	}
+	r.Settings, r.Declaration = r.Settings[:keys/2], r.Settings[keys/2:]
+	r.Checksum = checksum(secret.Data)
+	raw, err := json.Marshal(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret.Annotations = map[string]string{v1alpha1.AnnotationKeys: string(raw), v1alpha1.AnnotationChecksum: r.Checksum}
+	began := time.Now()
+	c, known := divide(Target{}, secret)
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("it took %s", took)
+	}
+	if !known || len(c.credential) != 0 || len(c.settings) != keys/2 || len(c.declaration) != keys/2 {
+		t.Errorf("known %t: %d, %d and %d keys", known, len(c.credential), len(c.settings), len(c.declaration))
+	}
 }
