@@ -147,7 +147,7 @@ func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request, span trace
 	if err == nil {
 		err = r.apply(ctx, p, decision)
 	}
-	r.failed.note(p, decision, err)
+	r.failed.note(p, decision, err, r.Clock.Monotonic())
 	if err != nil {
 		tracing.Note(span, "error.type", tracing.Class(err)) // report may turn it into a pause
 	}

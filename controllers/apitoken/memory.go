@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
@@ -72,13 +73,30 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 type failedRules struct {
 	mu    sync.Mutex
 	rules map[types.NamespacedName]map[string]bool
-	// texts are, for each rule that failed since something last succeeded, how.
-	texts map[types.NamespacedName]map[string]string
+	told  map[types.NamespacedName]toldFailures
 }
+
+// toldFailures are what the conditions were told since something last succeeded.
+type toldFailures struct {
+	// texts are how each rule failed last.
+	texts map[string]string
+	// changes counts the texts that differed from the one before, and at is when one was
+	// told last.
+	changes int
+	at      time.Duration
+}
+
+// A failure whose text changes is told at once toldFreely times, and then every toldEvery:
+// each text is a change of the status that brings the next pass at once, so a provider
+// whose answers alternate would be called without a pause.
+const (
+	toldFreely = 5
+	toldEvery  = 10 * time.Second
+)
 
 // note records how the action of a decision ended. A repetition gives all that
 // failed in the meantime another turn, and a wait says that nothing is left to do.
-func (f *failedRules) note(p *pass, d plan.Decision, err error) {
+func (f *failedRules) note(p *pass, d plan.Decision, err error, now time.Duration) {
 	if errors.Is(err, errInLine) {
 		return // it was not tried
 	}
@@ -93,7 +111,7 @@ func (f *failedRules) note(p *pass, d plan.Decision, err error) {
 	if err != nil {
 		after[d.Rule] = true
 	}
-	f.noteText(p, d, err)
+	f.noteText(p, d, err, now)
 	p.obs.Failed = after
 	switch {
 	case len(after) == 0:
@@ -106,24 +124,31 @@ func (f *failedRules) note(p *pass, d plan.Decision, err error) {
 }
 
 // noteText records how a rule failed, and notes in the pass whether that is told
-// already. The lock is held.
-func (f *failedRules) noteText(p *pass, d plan.Decision, err error) {
+// already, or has to wait. The lock is held.
+func (f *failedRules) noteText(p *pass, d plan.Decision, err error, now time.Duration) {
 	key := nameOf(p.token)
 	if err == nil {
-		delete(f.texts, key)
+		delete(f.told, key)
 		return
 	}
-	texts := f.texts[key]
-	if texts == nil {
-		texts = map[string]string{}
+	t := f.told[key]
+	if t.texts == nil {
+		t.texts = map[string]string{}
 	}
 	text := fmt.Sprintf("%d %v", p.token.Generation, safe(err))
-	p.retold = len(texts) > 1 && texts[d.Rule] == text
-	texts[d.Rule] = text
-	if f.texts == nil {
-		f.texts = map[types.NamespacedName]map[string]string{}
+	switch {
+	case t.texts[d.Rule] == text:
+		p.retold = len(t.texts) > 1
+	case t.changes >= toldFreely && now-t.at < toldEvery:
+		p.retold = true
+	default:
+		t.changes, t.at = t.changes+1, now
 	}
-	f.texts[key] = texts
+	t.texts[d.Rule] = text
+	if f.told == nil {
+		f.told = map[types.NamespacedName]toldFailures{}
+	}
+	f.told[key] = t
 }
 
 // of returns the rules that failed last.
@@ -137,5 +162,5 @@ func (f *failedRules) forget(key types.NamespacedName) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.rules, key)
-	delete(f.texts, key)
+	delete(f.told, key)
 }

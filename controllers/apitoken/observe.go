@@ -36,7 +36,8 @@ type pass struct {
 	pending bool
 	// ending: the namespace is being deleted.
 	ending bool
-	// retold: the action failed as before, and so did another one in between.
+	// retold: the action failed, and the conditions stay as they are: the text was told
+	// before, or another one a moment ago.
 	retold bool
 	// saved: the status was written in this pass.
 	saved bool

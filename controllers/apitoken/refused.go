@@ -130,7 +130,8 @@ func publishRefused(s *v1alpha1.ApiTokenStatus) bool {
 }
 
 // standing reports whether the conditions already say how the ApiToken is doing. Of several
-// actions that fail in turn, each as before, the text of each has been shown. A process
+// actions that fail in turn, each as before, the text of each has been shown, and of one
+// whose texts take turns, too. A process
 // that waits for an attempt of another one leaves it to that one to say how it goes. With
 // two texts in turn, each would be a change that brings the next reconcile at once, and
 // what fails would be tried without a pause.

@@ -18,9 +18,10 @@ const (
 
 // Try asks the provider whether it accepts the new credential, where the provider declares
 // a request for that. Only a refusal ends the attempt: the credential that the Secret holds
-// works, and must not give way to one that does not. A credential without any answer is
-// published, so that a data plane that is down causes no new credentials. One that is
-// limited to addresses may be refused to the operator alone.
+// works, and must not give way to one that does not. One that was refused is published
+// only once it is accepted. One without any answer is published, so that a data plane that
+// is down causes no new credentials. One that is limited to addresses may be refused to
+// the operator alone.
 func (a *Attempt) Try(ctx context.Context) error {
 	prober, can := a.conn.Client.(provider.Prober)
 	if !a.tries() || !can {

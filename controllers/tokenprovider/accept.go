@@ -29,7 +29,7 @@ func (r *Reconciler) accept(ctx context.Context, o connections.Object, c connect
 	}
 	for _, e := range entries {
 		if !c.Account.Is(e.Account) {
-			return &accountError{has: c.Account.ID, issuedBy: e.Account, entries: len(entries)}
+			return &accountError{has: c.Account.ID, issuedBy: e.Account, token: e.token, entries: len(entries)}
 		}
 	}
 	if same || len(entries) == 0 {
@@ -67,13 +67,15 @@ func formerAccount(o connections.Object, now provider.Account) string {
 // accountError says that the credentials are of another account than the ledgers.
 type accountError struct {
 	has, issuedBy string
-	entries       int
+	// token is one ApiToken whose ledger says so.
+	token   string
+	entries int
 }
 
 // Error implements error.
 func (e *accountError) Error() string {
-	return fmt.Sprintf("the credentials belong to account %s, but of %d credentials of the ledgers some were issued by account %s. "+
-		"Put credentials of that account into the Secret of spec.credentialsSecretRef", e.has, e.entries, e.issuedBy)
+	return fmt.Sprintf("the credentials belong to account %s, but of %d credentials of the ledgers some were issued by account %s, as ApiToken %s says. "+
+		"Put credentials of that account into the Secret of spec.credentialsSecretRef", e.has, e.entries, e.issuedBy, e.token)
 }
 
 // entry is one ledger entry and the ApiToken that it is in.

@@ -46,7 +46,7 @@ func (r Ref) Check() error {
 // this name may exist although the provider does not show it.
 func (s Source) Find(ctx context.Context, ref Ref) ([]Credential, error) {
 	found, err := s.look(ctx, ref)
-	if err != nil && len(found) == 0 {
+	if err != nil && len(Occupying(found)) == 0 {
 		return nil, err
 	}
 	return found, nil
