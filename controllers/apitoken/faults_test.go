@@ -120,12 +120,16 @@ func TestRejectedForever(t *testing.T) {
 	w.declare("training")
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
 	w.passTime(time.Minute, 8)
+	token := w.settle("training") // an attempt is charged while it runs
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
 	if n := w.backend.Count(fake.Mint); n < 3 || n > 7 { // at 0 s, 5 s, 15 s, 35 s, 75 s, 155 s and 315 s, or later
 		t.Errorf("%d attempts in 8 minutes", n)
 	}
-	if b := w.token("training").Status.MintBudget; b.Remaining != 5 {
-		t.Errorf("%d left of the budget, and nothing was issued", b.Remaining)
+	// A change of the ApiToken that beats the record of a rejection leaves that attempt in
+	// doubt, and so charged: the looks of this test are such changes.
+	beaten := w.log.Count(append(w.passed("training"), `requeueing after 1s"`)...)
+	if b := token.Status.MintBudget; int(b.Remaining) < 5-beaten {
+		t.Errorf("%d left of the budget, nothing was issued, and %d looks were beaten", b.Remaining, beaten)
 	}
 	w.hook(nil)
 	w.passTime(10*time.Minute, 1)

@@ -131,10 +131,9 @@ func publishRefused(s *v1alpha1.ApiTokenStatus) bool {
 
 // standing reports whether the conditions already say how the ApiToken is doing. Of several
 // actions that fail in turn, each as before, the text of each has been shown, and of one
-// whose texts take turns, too. A process
-// that waits for an attempt of another one leaves it to that one to say how it goes. With
-// two texts in turn, each would be a change that brings the next reconcile at once, and
-// what fails would be tried without a pause.
+// whose texts take turns, too. A process that waits for an attempt of another one leaves it
+// to that one to say how it goes. With two texts in turn, each would be a change that brings
+// the next reconcile at once, and what fails would be tried without a pause.
 func (c conditions) standing(ready plan.Readiness, next plan.Decision) bool {
 	was := meta.FindStatusCondition(c.p.token.Status.Conditions, v1alpha1.ConditionReady)
 	return (c.p.retold || next.Rule == plan.RuleUnderWay) && was != nil &&
