@@ -46,7 +46,7 @@ func refusedField(err error) string {
 }
 
 // revocationFailed fills in how a revocation that failed leaves the ApiToken.
-func revocationFailed(p *pass, d, next plan.Decision, err error) plan.Decision {
+func revocationFailed(d, next plan.Decision, err error) plan.Decision {
 	switch d.Action.(type) { //nolint:gochecksumtype // the others revoke nothing
 	case plan.Revoke, plan.Purge:
 	default:

@@ -79,7 +79,7 @@ func (p *pass) toldOfWaiting() bool {
 
 // afterFailure says how the ApiToken is left by an action that failed.
 func afterFailure(p *pass, d plan.Decision, err error) plan.Decision {
-	next := revocationFailed(p, d, verdict(p, err), err)
+	next := revocationFailed(d, verdict(p, err), err)
 	if _, ends := d.Action.(plan.DeleteSecret); ends {
 		next.State, next.Reason, next.Message = d.State, d.Reason, d.Message+". "+next.Message
 	}
