@@ -47,9 +47,11 @@ func TestClockAYearAheadAndBack(t *testing.T) {
 func TestRejectedAttemptsCostNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for _, code := range []provider.Code{provider.CodePermissionDenied, provider.CodeRateLimited} {
+	for _, rejection := range []fake.Fault{
+		{Kind: fake.Reject, Code: provider.CodePermissionDenied}, {Kind: fake.RateLimit, RetryAfter: 20 * time.Second},
+	} {
 		for range 4 {
-			w.backend.Script(fake.Mint, fake.Fault{Kind: fake.Reject, Code: code})
+			w.backend.Script(fake.Mint, rejection)
 		}
 	}
 	w.declare("training")
@@ -66,7 +68,9 @@ func TestRejectedAttemptsCostNothing(t *testing.T) {
 		}
 		return ""
 	})
-	if b := w.ready("training").Status.MintBudget; b.Remaining != 4 {
-		t.Errorf("%d left of the budget after one credential, want 4", b.Remaining)
+	// A look that beats the record of a rejection leaves that attempt in doubt, and charged.
+	beaten := w.log.Count(append(w.passed("training"), `requeueing after 1s"`)...)
+	if b := w.ready("training").Status.MintBudget; int(b.Remaining) < 4-beaten {
+		t.Errorf("%d left of the budget after one credential, and %d looks were beaten", b.Remaining, beaten)
 	}
 }
