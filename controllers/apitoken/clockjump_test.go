@@ -69,7 +69,7 @@ func TestRejectedAttemptsCostNothing(t *testing.T) {
 		return ""
 	})
 	// A look that beats the record of a rejection leaves that attempt in doubt, and charged.
-	beaten := w.log.Count(append(w.passed("training"), `requeueing after 1s"`)...)
+	beaten := w.beatenLooks("training")
 	if b := w.ready("training").Status.MintBudget; int(b.Remaining) < 4-beaten {
 		t.Errorf("%d left of the budget after one credential, and %d looks were beaten", b.Remaining, beaten)
 	}

@@ -46,7 +46,7 @@ func (r *Reconciler) confirm(ctx context.Context, p *pass, name string) error {
 	case drift != v1alpha1.DriftMissing:
 		r.doubts.forget(token)
 	case !r.doubts.absent(token, name, now):
-		return nil // it is asked once more
+		return nil // the provider is asked again
 	}
 	return r.drifted(ctx, p, name, drift)
 }

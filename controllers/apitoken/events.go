@@ -22,6 +22,9 @@ const (
 	eventContested = "SecretContested"
 )
 
+// warnings are the events of which the type is Warning.
+var warnings = map[string]bool{eventAbandoned: true, eventContested: true, eventFailed: true, eventDrifted: true}
+
 // news is something a user is told. Its note holds names and public identifiers only.
 type news struct {
 	reason, action, note string
@@ -43,7 +46,7 @@ func (r *Reconciler) tell(p *pass) {
 	}
 	for _, e := range events {
 		kind := corev1.EventTypeNormal
-		if e.reason == eventAbandoned || e.reason == eventContested || e.reason == eventFailed || e.reason == eventDrifted {
+		if warnings[e.reason] {
 			kind = corev1.EventTypeWarning
 		}
 		r.Recorder.Eventf(p.token, nil, kind, e.reason, e.action, e.note, e.args...)

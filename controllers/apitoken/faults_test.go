@@ -127,7 +127,7 @@ func TestRejectedForever(t *testing.T) {
 	}
 	// A change of the ApiToken that beats the record of a rejection leaves that attempt in
 	// doubt, and so charged: the looks of this test are such changes.
-	beaten := w.log.Count(append(w.passed("training"), `requeueing after 1s"`)...)
+	beaten := w.beatenLooks("training")
 	if b := token.Status.MintBudget; int(b.Remaining) < 5-beaten {
 		t.Errorf("%d left of the budget, nothing was issued, and %d looks were beaten", b.Remaining, beaten)
 	}

@@ -66,6 +66,22 @@ func TestNoAnswerToATryIsNoRefusal(t *testing.T) {
 	w.mints(1)
 }
 
+// refusedIsRevoked lets time pass until a credential is revoked that was refused. The
+// Secret keeps the one that works.
+func (w *world) refusedIsRevoked(works string) {
+	w.Helper()
+	w.until(func() string {
+		w.clock.Advance(5 * time.Second)
+		if w.backend.Count(fake.Revoke) == 0 {
+			return "the refused credential is not revoked"
+		}
+		return ""
+	})
+	if got := w.uses("training"); got != works {
+		w.Errorf("the Secret has %s, want %s", got, works)
+	}
+}
+
 // TestRefusedCredentialsAreNotPublished: one that the provider refuses does not take the
 // place of one that works, and is revoked.
 func TestRefusedCredentialsAreNotPublished(t *testing.T) {
@@ -88,16 +104,7 @@ func TestRefusedCredentialsAreNotPublished(t *testing.T) {
 		}
 		return ""
 	})
-	w.until(func() string {
-		w.clock.Advance(5 * time.Second)
-		if w.backend.Count(fake.Revoke) == 0 {
-			return "the refused credential is not revoked"
-		}
-		return ""
-	})
-	if got := w.uses("training"); got != first {
-		t.Errorf("the Secret has %s, want %s", got, first)
-	}
+	w.refusedIsRevoked(first)
 }
 
 // TestRefusalOutlivesAFailedTry: what was refused once is published only when it is
@@ -120,14 +127,5 @@ func TestRefusalOutlivesAFailedTry(t *testing.T) {
 		return fake.Fault{}
 	})
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation++ })
-	w.until(func() string {
-		w.clock.Advance(5 * time.Second)
-		if w.backend.Count(fake.Revoke) == 0 {
-			return "the refused credential is not revoked"
-		}
-		return ""
-	})
-	if got := w.uses("training"); got != first {
-		t.Errorf("the Secret has %s, want %s", got, first)
-	}
+	w.refusedIsRevoked(first)
 }

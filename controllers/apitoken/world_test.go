@@ -403,7 +403,7 @@ func (w *world) look(name string) {
 }
 
 // passing lets time pass in steps until a check is empty, and has the operator look at an
-// ApiToken after each. Meanwhile the clock stands: what waits at a provider for its turn
+// ApiToken after each. The clock stands while it looks: what waits at a provider for its turn
 // would lose it to a clock that runs ahead of a busy computer.
 func (w *world) passing(step time.Duration, name string, check func() string) {
 	w.Helper()
@@ -448,6 +448,11 @@ func (w *world) settle(name string) *v1alpha1.ApiToken {
 // at it, or a look is about to follow for another reason.
 func (w *world) beaten(name string) bool {
 	return strings.Contains(w.log.Last(w.passed(name)...), `requeueing after 1s"`)
+}
+
+// beatenLooks counts the looks at an ApiToken that somebody else's change beat.
+func (w *world) beatenLooks(name string) int {
+	return w.log.Count(append(w.passed(name), `requeueing after 1s"`)...)
 }
 
 // failed reports whether an error ended the last look at an ApiToken.

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -62,7 +63,7 @@ func (s *Sweeper) due(inv inventory, orphans []orphan) []orphan {
 		}
 		unexpired++
 	}
-	if tooMany(unexpired, inv.total-len(ended)) {
+	if plan.TooMany(unexpired, inv.total-len(ended)) {
 		s.o.Logger.Info("so many orphaned credentials look like a mistake: only expired ones are revoked", "provider", inv.object.Key().String(),
 			"orphans", unexpired, "credentials", inv.total)
 		return ended

@@ -151,11 +151,11 @@ func (r *round) drift(inv inventory, providers []connections.Object, m *memory) 
 	if lists {
 		m.absent = absent
 	}
-	if tooMany(len(f.differ), f.all) {
+	if plan.TooMany(len(f.differ), f.all) {
 		r.s.onlyReport(inv, f.differ, f.all)
 		f.differ = nil
 	}
-	for _, u := range slices.Concat(f.differ, f.recovered, r.due(f.unlisted, tooMany(f.drifted, f.all))) {
+	for _, u := range slices.Concat(f.differ, f.recovered, r.due(f.unlisted, plan.TooMany(f.drifted, f.all))) {
 		r.s.o.Logger.Info("the provider is asked about a credential in use", "provider", inv.object.Key().String(), "apitoken", u.token.String(), "name", u.name)
 		r.s.o.Doubt(u.token, u.name, u.missed)
 	}

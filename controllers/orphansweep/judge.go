@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"apitoken.dev/operator/internal/credname"
-	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -125,7 +124,3 @@ func (c *cluster) spares(name string, n credname.Name) string {
 	}
 	return ""
 }
-
-// tooMany reports whether so many orphans look like a mistake of ours rather than
-// like leftovers: more than 5 and more than a tenth of all.
-func tooMany(orphans, all int) bool { return plan.TooMany(orphans, all) }

@@ -14,6 +14,7 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
 )
@@ -181,7 +182,7 @@ func TestTooMany(t *testing.T) {
 		orphans, all int
 		want         bool
 	}{{5, 5, false}, {6, 6, true}, {6, 59, true}, {6, 60, false}, {10, 100, false}, {11, 100, true}} {
-		if got := tooMany(test.orphans, test.all); got != test.want {
+		if got := plan.TooMany(test.orphans, test.all); got != test.want {
 			t.Errorf("%d of %d: %t", test.orphans, test.all, got)
 		}
 	}

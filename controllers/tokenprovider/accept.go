@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"slices"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider"
@@ -87,25 +85,15 @@ type entry struct {
 // liveEntries reads the ledgers of every ApiToken that uses a provider from the API server.
 func (r *Reconciler) liveEntries(ctx context.Context, key connections.Key) ([]entry, error) {
 	var out []entry
-	page := client.ListOptions{Namespace: key.Namespace, Limit: pageSize}
-	for {
-		var tokens v1alpha1.ApiTokenList
-		if err := r.Live.List(ctx, &tokens, &page); err != nil {
-			return nil, &liveError{err: fmt.Errorf("listing the ApiTokens of %s live: %w", key, err)}
+	err := r.eachLive(ctx, key, func(t *v1alpha1.ApiToken) {
+		for i := range t.Status.Credentials {
+			out = append(out, entry{LedgerEntry: t.Status.Credentials[i], token: t.Namespace + "/" + t.Name})
 		}
-		for i := range tokens.Items {
-			t := &tokens.Items[i]
-			if connections.KeyFor(t) != key {
-				continue
-			}
-			for j := range t.Status.Credentials {
-				out = append(out, entry{LedgerEntry: t.Status.Credentials[j], token: t.Namespace + "/" + t.Name})
-			}
-		}
-		if page.Continue = tokens.Continue; page.Continue == "" {
-			return out, nil
-		}
+	})
+	if err != nil {
+		return nil, &liveError{err: err}
 	}
+	return out, nil
 }
 
 // liveError says that the API server did not show the ledgers. It says nothing about

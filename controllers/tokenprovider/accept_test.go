@@ -132,21 +132,21 @@ func TestWhatAnEndpointMustShow(t *testing.T) {
 		connection        connections.Connection
 		reason            string // empty: accepted
 	}{
-		"a new provider":                          {"", "", nil, empty.at(first), ""},
-		"no credentials":                          {fake.DefaultAccount, first, nil, empty.at(second), ""},
-		"only an attempt in doubt":                {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{doubt}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
-		"adopted, without an id":                  {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{unidentified}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
-		"made up by a Secret, beside a shown one": {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{same, madeUp}, a.at(second), ""},
-		"made up by a Secret, and nothing else":   {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{madeUp}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
-		"ended by the provider":                   {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{ended}, empty.at(second), ""},
-		"a driver that cannot show":               {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{former}, cannotShow, v1alpha1.ReasonEndpointUnverified},
-		"another driver at the same URL":          {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{ended}, otherDriver, v1alpha1.ReasonEndpointUnverified},
-		"another account at another URL":          {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{other}, a.at(second), v1alpha1.ReasonProviderAccountChanged},
-		"another account was recorded by mistake": {"wrong", second, []v1alpha1.LedgerEntry{former}, a.at(second), ""},
-		"a lost status, shown":                    {"", "", []v1alpha1.LedgerEntry{former}, a.at(second), ""},
-		"a lost status, not shown":                {"", "", []v1alpha1.LedgerEntry{former}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
-		"an earlier version, the same host":       {fake.DefaultAccount + "@" + second, "", []v1alpha1.LedgerEntry{former}, empty.at(second), ""},
-		"an earlier version, another host":        {fake.DefaultAccount + "@" + first, "", []v1alpha1.LedgerEntry{former}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
+		"a new provider":                                {"", "", nil, empty.at(first), ""},
+		"no credentials":                                {fake.DefaultAccount, first, nil, empty.at(second), ""},
+		"only an attempt in doubt":                      {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{doubt}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
+		"adopted, without an id":                        {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{unidentified}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
+		"made up by a Secret, and another one is shown": {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{same, madeUp}, a.at(second), ""},
+		"made up by a Secret, and nothing else":         {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{madeUp}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
+		"ended by the provider":                         {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{ended}, empty.at(second), ""},
+		"a driver that cannot show":                     {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{former}, cannotShow, v1alpha1.ReasonEndpointUnverified},
+		"another driver at the same URL":                {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{ended}, otherDriver, v1alpha1.ReasonEndpointUnverified},
+		"another account at another URL":                {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{other}, a.at(second), v1alpha1.ReasonProviderAccountChanged},
+		"another account was recorded by mistake":       {"wrong", second, []v1alpha1.LedgerEntry{former}, a.at(second), ""},
+		"a lost status, shown":                          {"", "", []v1alpha1.LedgerEntry{former}, a.at(second), ""},
+		"a lost status, not shown":                      {"", "", []v1alpha1.LedgerEntry{former}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
+		"an earlier version, the same host":             {fake.DefaultAccount + "@" + second, "", []v1alpha1.LedgerEntry{former}, empty.at(second), ""},
+		"an earlier version, another host":              {fake.DefaultAccount + "@" + first, "", []v1alpha1.LedgerEntry{former}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, o := moved(t, c.account, c.endpoint, c.entries...)

@@ -46,19 +46,25 @@ func usersOf(tokens []v1alpha1.ApiToken) []user {
 // liveUsers asks the API server itself.
 func (r *Reconciler) liveUsers(ctx context.Context, key connections.Key) ([]user, error) {
 	var out []user
+	err := r.eachLive(ctx, key, func(t *v1alpha1.ApiToken) { out = append(out, userOf(t)) })
+	return out, err
+}
+
+// eachLive reads the ApiTokens that use a provider from the API server, page by page.
+func (r *Reconciler) eachLive(ctx context.Context, key connections.Key, each func(*v1alpha1.ApiToken)) error {
 	page := client.ListOptions{Namespace: key.Namespace, Limit: pageSize}
 	for {
 		var tokens v1alpha1.ApiTokenList
 		if err := r.Live.List(ctx, &tokens, &page); err != nil {
-			return nil, fmt.Errorf("listing the ApiTokens of %s live: %w", key, err)
+			return fmt.Errorf("listing the ApiTokens of %s live: %w", key, err)
 		}
 		for i := range tokens.Items {
 			if connections.KeyFor(&tokens.Items[i]) == key {
-				out = append(out, userOf(&tokens.Items[i]))
+				each(&tokens.Items[i])
 			}
 		}
 		if page.Continue = tokens.Continue; page.Continue == "" {
-			return out, nil
+			return nil
 		}
 	}
 }

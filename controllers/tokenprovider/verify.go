@@ -132,7 +132,7 @@ func (v *verification) list(ctx context.Context, wanted []entry) error {
 		if err != nil {
 			return err
 		}
-		if id, ok := ids[c.Name]; ok && (id == "" || id == c.ID) {
+		if id, ok := ids[c.Name]; ok && id == c.ID {
 			v.shown.add(c.Name, c.ID)
 		}
 		if next := cursor.Next(); v.late() && next != "" && next != v.shown.cursor {
@@ -211,6 +211,5 @@ func (s *shown) add(name, id string) {
 }
 
 func (s *shown) has(e entry) bool {
-	ids, ok := s.ids[e.Name]
-	return ok && (e.ID == "" || slices.Contains(ids, e.ID))
+	return slices.Contains(s.ids[e.Name], e.ID)
 }

@@ -63,7 +63,7 @@ func unverified(key Key, e Endpoint) error {
 }
 
 // still reads a provider live, and returns an error unless its verified endpoint is
-// the one of a connection. It comes after the reservation of a Mint: whoever accepts
+// the one of a connection. It comes after the reservation of a Mint: a process that accepts
 // another endpoint reads the ledgers after that endpoint was declared, so either this
 // read sees the new endpoint, or that one sees the reservation. Without it an attempt
 // of a process whose cache lags would mint at the old endpoint, in no ledger that was

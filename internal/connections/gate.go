@@ -140,7 +140,7 @@ func (g *gate) enter(ctx context.Context, op operation, by caller) error {
 	if crowded > 0 {
 		return g.held(op, metrics.HoldCrowded, g.crowded(crowded, by.patience))
 	}
-	if err := g.pause(op); err != nil { // an answer asked for it meanwhile
+	if err := g.pause(op); err != nil { // an answer asked for it while this call waited
 		return g.held(op, metrics.HoldPause, err)
 	}
 	metrics.Waited(g.driverType(), waited)

@@ -124,7 +124,7 @@ type kept struct {
 type attempt struct {
 	key Key
 	version
-	anew bool
+	again bool
 }
 
 type flight struct {
@@ -203,7 +203,7 @@ func (p *Pool) shared(ctx context.Context, key Key, how request) (Connection, *g
 	if err != nil {
 		return Connection{}, nil, err
 	}
-	a := attempt{key: key, anew: how.again, version: version{uid: o.GetUID(), generation: o.GetGeneration(), secret: secret}}
+	a := attempt{key: key, again: how.again, version: version{uid: o.GetUID(), generation: o.GetGeneration(), secret: secret}}
 	p.mu.Lock()
 	g := p.gate(o)
 	if k, ok := p.kept[key]; ok && !how.again && k.serves(a.version) {
@@ -235,7 +235,7 @@ func (c Connection) of(o Object) Connection {
 func (p *Pool) fly(ctx context.Context, o Object, g *gate, a attempt, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
-	made, err := p.dial(ctx, o, g, a.anew)
+	made, err := p.dial(ctx, o, g, a.again)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err == nil {
@@ -260,7 +260,7 @@ func (p *Pool) keep(a attempt, made *kept) {
 }
 
 // dial reads the credentials live and connects, unless the same credentials are connected already.
-func (p *Pool) dial(ctx context.Context, o Object, g *gate, anew bool) (*kept, error) {
+func (p *Pool) dial(ctx context.Context, o Object, g *gate, again bool) (*kept, error) {
 	driver, settings, err := p.resolve(o, func(ctx context.Context) error {
 		return g.enter(ctx, opList, caller{patience: sweepPatience})
 	})
@@ -279,11 +279,11 @@ func (p *Pool) dial(ctx context.Context, o Object, g *gate, anew bool) (*kept, e
 		return nil, err
 	}
 	made.credentials = cfg.Credentials
-	if same := p.unchanged(o.Key(), made); same != nil && !anew {
+	if same := p.unchanged(o.Key(), made); same != nil && !again {
 		made.connection = *same
 		return made, nil
 	}
-	inner, account, err := g.connect(ctx, driver, cfg, anew)
+	inner, account, err := g.connect(ctx, driver, cfg, again)
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 func strangerLeaves(w *world) {
-	w.note("somebody deletes the other credential of the account")
+	w.note("the other credential of the account is deleted by hand")
 	for _, name := range w.backend.LiveNames() {
 		if strings.HasPrefix(name, "stranger-") {
 			w.backend.Delete(name)

@@ -9,7 +9,7 @@ import (
 	"apitoken.dev/operator/internal/provider/fake"
 )
 
-// What a Secret says beside its credential.
+// What a Secret says about its credential.
 const (
 	keyBucket   = "BUCKET_NAME"
 	keyEndpoint = "AWS_ENDPOINT_URL"
@@ -39,7 +39,7 @@ func (w *world) checkSecret(token *v1alpha1.ApiToken) {
 	}
 }
 
-// checkSaid judges S7: what the Secret says beside the keys, the keys may do.
+// checkSaid judges S7: what the Secret says about its keys, the keys may do.
 func (w *world) checkSaid(s *corev1.Secret, name string) {
 	grant, _ := w.backend.GrantOf(name)
 	bucket, endpoint := string(s.Data[keyBucket]), string(s.Data[keyEndpoint])

@@ -41,8 +41,8 @@ func (w *world) runNeighbour() {
 	w.await(n)
 }
 
-// neighbourAsks lets the neighbour ask for a slot once there is none: until the
-// ApiToken has its first credential, the older one may have the slot.
+// neighbourAsks lets the neighbour ask for a slot once the ApiToken has its first
+// credential: before that, the older one may have the slot.
 func neighbourAsks(w *world) {
 	t, ok := w.server.Peek(apifakeNeighbour).(*v1alpha1.ApiToken)
 	if token := w.token(); !ok || token == nil || ledger.Active(&token.Status) == nil {
