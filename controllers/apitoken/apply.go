@@ -39,6 +39,8 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 		return r.identify(ctx, p, a.Name)
 	case plan.Confirm:
 		return r.confirm(ctx, p, a.Name)
+	case plan.Withdraw:
+		return r.withdraw(p, a.Name)
 	case plan.Abandon:
 		return r.abandon(ctx, p, a)
 	case plan.Issue:

@@ -68,9 +68,7 @@ func TestRejectedAttemptsCostNothing(t *testing.T) {
 		}
 		return ""
 	})
-	// A look that beats the record of a rejection leaves that attempt in doubt, and charged.
-	beaten := w.beatenLooks("training")
-	if b := w.ready("training").Status.MintBudget; int(b.Remaining) < 4-beaten {
-		t.Errorf("%d left of the budget after one credential, and %d looks were beaten", b.Remaining, beaten)
+	if b := w.ready("training").Status.MintBudget; b.Remaining < 4 {
+		t.Errorf("%d left of the budget after one credential", b.Remaining)
 	}
 }

@@ -125,15 +125,43 @@ func TestRejectedForever(t *testing.T) {
 	if n := w.backend.Count(fake.Mint); n < 3 || n > 7 { // at 0 s, 5 s, 15 s, 35 s, 75 s, 155 s and 315 s, or later
 		t.Errorf("%d attempts in 8 minutes", n)
 	}
-	// A change of the ApiToken that beats the record of a rejection leaves that attempt in
-	// doubt, and so charged: the looks of this test are such changes.
-	beaten := w.beatenLooks("training")
-	if b := token.Status.MintBudget; int(b.Remaining) < 5-beaten {
-		t.Errorf("%d left of the budget, nothing was issued, and %d looks were beaten", b.Remaining, beaten)
+	if b := token.Status.MintBudget; b.Remaining != 5 {
+		t.Errorf("%d left of the budget, and nothing was issued", b.Remaining)
 	}
 	w.hook(nil)
 	w.passTime(10*time.Minute, 1)
 	w.heals("training")
+}
+
+// TestRejectionWhoseRecordIsBeaten: a change of the ApiToken between a rejection and its
+// record leaves no attempt in doubt and no charge, and the reason is told all the same.
+func TestRejectionWhoseRecordIsBeaten(t *testing.T) {
+	t.Parallel()
+	for name, beat := range map[string]func(*world){
+		"a change": func(w *world) { w.poke("training") },
+		"deletion": func(w *world) { w.delete("training") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			var once sync.Once
+			w.hook(func(ctx context.Context, call fake.Call) fake.Fault {
+				if call.Verb == fake.Mint && call.Phase == fake.Before {
+					once.Do(func() { beat(w) })
+				}
+				return rejecting(fake.Mint, provider.CodeQuota)(ctx, call)
+			})
+			w.declare("training")
+			if name == "deletion" {
+				w.gone("training") // without the wait for an attempt in doubt: the clock stands
+				return
+			}
+			w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonBackoff, "It ended with: mint: the provider rejected the request")
+			if s := w.settle("training").Status; len(s.Credentials) > 0 || s.MintBudget.Remaining != 5 || s.Revision != 0 {
+				t.Errorf("revision %d, budget %d, credentials %v", s.Revision, s.MintBudget.Remaining, s.Credentials)
+			}
+		})
+	}
 }
 
 // TestRotationFails: the workload keeps what it has.

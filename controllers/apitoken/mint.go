@@ -176,24 +176,17 @@ func (a *Attempt) Mint(ctx context.Context) error {
 		return a.isNew(ctx)
 	}
 	a.refuseHandover(err)
+	at, pause, failed := a.r.Clock.Now(), provider.AsError(err).RetryAfter, a.r.providerFailed(a.p, "mint", err)
 	if provider.InDoubt(err) {
 		ledger.Abandon(&a.p.token.Status, a.name)
-	} else {
-		a.withdraw()
+		ledger.Pause(&a.p.token.Status, at, pause)
+		return failed
 	}
-	ledger.Pause(&a.p.token.Status, a.r.Clock.Now(), provider.AsError(err).RetryAfter)
-	return a.r.providerFailed(a.p, "mint", err)
-}
-
-// withdraw takes the reservation back after an explicit rejection, and its charge with
-// it: the backoff paces what is rejected. A credential that a person submits stays
-// charged, because the next one is tried at once.
-func (a *Attempt) withdraw() {
-	status := &a.p.token.Status
-	ledger.Reject(status, a.name, a.recorded)
-	if a.action.Charged && a.p.obs.Provider.Form == nil {
-		ledger.Refund(status, a.p.obs.Now)
-	}
+	a.r.sightings.rejected(nameOf(a.p.token), rejection{
+		attempt: a.name, revision: a.action.Revision, recorded: a.recorded, at: at, pause: pause, failed: failed,
+		refunds: a.action.Charged && a.p.obs.Provider.Form == nil,
+	})
+	return a.r.withdraw(a.p, a.name)
 }
 
 // alive is an error, in doubt, for a credential that has expired when it arrives:

@@ -134,6 +134,8 @@ func (r *Reconciler) entries(p *pass) []plan.Entry {
 		e := plan.Entry{LedgerEntry: p.token.Status.Credentials[i]}
 		if seen, ok := first[sighted(&e.LedgerEntry)]; ok {
 			e.Ours, e.SeenFor = r.sightings.ours(key, &e.LedgerEntry), now-seen
+			why, rejected := r.sightings.rejection(key, e.Name)
+			e.Rejected = rejected && why.revision == p.token.Status.Revision
 		}
 		answered := e.IssuedAt != nil || e.State == v1alpha1.StateActive
 		if !answered {

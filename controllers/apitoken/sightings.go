@@ -26,7 +26,11 @@ type sightings struct {
 
 // begun is what this process began last for an ApiToken. Of either kind it begins another
 // one only after it has dealt with the one before.
-type begun struct{ attempt, change string }
+type begun struct {
+	attempt, change string
+	// rejection is how the attempt ended, if the provider rejected it.
+	rejection rejection
+}
 
 // sighted is what is remembered of an entry: an attempt without an answer by its name, a
 // change in place by the mark; empty: nothing. What is or was Active has had its answer.

@@ -450,11 +450,6 @@ func (w *world) beaten(name string) bool {
 	return strings.Contains(w.log.Last(w.passed(name)...), `requeueing after 1s"`)
 }
 
-// beatenLooks counts the looks at an ApiToken that somebody else's change beat.
-func (w *world) beatenLooks(name string) int {
-	return w.log.Count(append(w.passed(name), `requeueing after 1s"`)...)
-}
-
 // failed reports whether an error ended the last look at an ApiToken.
 func (w *world) failed(name string) bool {
 	return strings.Contains(w.log.Last(w.passed(name)...), `"Reconciler error"`)

@@ -53,6 +53,8 @@ type (
 	Identify struct{ Name string }
 	// Confirm asks the provider how it shows the Active credential.
 	Confirm struct{ Name string }
+	// Withdraw takes back the reservation of an attempt that the provider rejected.
+	Withdraw struct{ Name string }
 	// Abandon gives up an attempt; with Fence the Secret is written first, so that
 	// a paused process cannot publish it any more.
 	Abandon struct {
@@ -122,6 +124,7 @@ func (AdoptRestored) action()   {}
 func (Identify) action()        {}
 func (Confirm) action()         {}
 func (AdoptRetiring) action()   {}
+func (Withdraw) action()        {}
 func (Abandon) action()         {}
 func (Issue) action()           {}
 func (TryPublish) action()      {}

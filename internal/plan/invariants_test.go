@@ -38,6 +38,7 @@ var invariants = []invariant{
 	{"only attempts that the Secret names are adopted", 1, adopts},
 	{"only what an older status cannot know is adopted to be revoked", 1, adoptsNewer},
 	{"only attempts that the Secret does not name are given up", 1, abandons},
+	{"only attempts that the provider rejected are taken back", 1, withdraws},
 	{"what the Secret names is not revoked, and nothing that may still take effect", 1, revokes},
 	{"the Secret says no more than its key may do", 1, says},
 	{"no provider is called for an ApiToken that does not exist for it", 1, admits},
@@ -315,6 +316,14 @@ func abandons(o *plan.Observation, d plan.Decision) string {
 	return ""
 }
 
+func withdraws(o *plan.Observation, d plan.Decision) string {
+	a, ok := d.Action.(plan.Withdraw)
+	if e := find(o, a.Name); ok && (!e.Rejected || e.State != v1alpha1.StateMinting) {
+		return "a credential may exist under the name"
+	}
+	return ""
+}
+
 // publishable reports whether another process may still publish an attempt.
 func publishable(e plan.Entry) bool { return !e.Ours && e.SeenFor < plan.AttemptTime }
 
@@ -425,12 +434,13 @@ func leaves(o *plan.Observation, d plan.Decision) string {
 	retains := o.Token.Spec.DeletionPolicy == v1alpha1.DeletionRetain
 	_, waits := d.Action.(plan.Wait)
 	_, reads := d.Action.(plan.ReadSecret)
+	_, withdraws := d.Action.(plan.Withdraw)
 	_, releases := d.Action.(plan.Release)
 	_, removes := d.Action.(plan.RemoveFinalizer)
 	purge, purges := d.Action.(plan.Purge)
 	goes := releases || removes || purges
 	for why, wrong := range map[string]bool{
-		"while deleting nothing else is done":          o.Token.Deleting && !goes && !waits && !reads,
+		"while deleting nothing else is done":          o.Token.Deleting && !goes && !waits && !reads && !withdraws,
 		"it is not being deleted, or has gone":         goes && (!o.Token.Deleting || !o.Token.HasFinalizer),
 		"the policy decides":                           goes && releases != retains,
 		"the ledger is not empty":                      removes && len(o.Ledger) > 0,

@@ -98,6 +98,12 @@ func attempt(name string, state v1alpha1.CredentialState, settlesIn time.Duratio
 	}}
 }
 
+// rejected is the attempt that was reserved last, and that the provider rejected.
+func rejected(e plan.Entry) plan.Entry {
+	e.Rejected = true
+	return e
+}
+
 // reservedAt is when every attempt was reserved.
 var reservedAt = now.Add(-time.Minute)
 

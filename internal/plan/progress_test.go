@@ -159,6 +159,9 @@ func perform(o *plan.Observation, action plan.Action) {
 		edit(o, a.Name, func(e *plan.Entry) { e.Doubted, e.Confirmed = false, true })
 	case plan.Abandon:
 		edit(o, a.Name, func(e *plan.Entry) { e.State = v1alpha1.StateAbandoned })
+	case plan.Withdraw:
+		o.Ledger = slices.DeleteFunc(o.Ledger, func(e plan.Entry) bool { return e.Name == a.Name })
+		o.Token.Revision--
 	case plan.Issue:
 		issued(o, a)
 	case plan.TryPublish:

@@ -176,6 +176,21 @@ var resolveCases = map[string]nextCase{
 		given:  given(live, beside(mint), foreign, holding("own-new")),
 		rule:   "abandon", action: plan.Abandon{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
+	"rejected attempt": {
+		reason: "The provider made nothing, so nothing has to be waited for, and no Secret read.",
+		given:  given(beside(rejected(mint))),
+		rule:   "withdraw", action: plan.Withdraw{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving, says: []string{"own-new", "rejected"},
+	},
+	"rejected attempt of a deleted ApiToken": {
+		reason: "A deletion does not wait until an attempt is settled that made nothing.",
+		given:  given(deleted, beside(rejected(mint))),
+		rule:   "withdraw", action: plan.Withdraw{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"rejected attempt that another process gave up": {
+		reason: "What another process wrote stays as it is: the attempt settles.",
+		given:  given(live, beside(rejected(givenUp))),
+		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Minute,
+	},
 	"no Secret": {
 		reason: "A Minting entry that was read is never minted; an absent Secret cannot be fenced.",
 		given:  given(live, absent, beside(mint)),

@@ -47,6 +47,18 @@ func adopt(o *Observation) (Decision, bool) {
 		fmt.Sprintf("the Secret holds credential %s of an earlier attempt", e.Name)), true
 }
 
+// withdraw: the provider rejected the attempt, and another change of the ApiToken beat
+// the write that was to say so. What another process has given up meanwhile stays so.
+func withdraw(o *Observation) (Decision, bool) {
+	for _, e := range o.in(v1alpha1.StateMinting) {
+		if e.Rejected {
+			return progressing(Withdraw{Name: e.Name}, v1alpha1.ReasonResolving,
+				fmt.Sprintf("the provider rejected attempt %s: nothing was issued", e.Name)), true
+		}
+	}
+	return Decision{}, false
+}
+
 // abandon: a Minting entry that was read is never minted. One of another process is
 // left alone while this process waits for it. A settled attempt comes first, because it
 // needs no write that could be refused.

@@ -46,6 +46,11 @@ var kinds = []func(name string) plan.Entry{
 	func(n string) plan.Entry {
 		return anothers(attempt(n, v1alpha1.StateMinting, 10*time.Second), plan.AttemptTime)
 	},
+	func(n string) plan.Entry { // a process remembers one rejection
+		e := rejected(attempt(n, v1alpha1.StateMinting, 70*time.Second))
+		e.Rejected = n == "own-1"
+		return e
+	},
 	func(n string) plan.Entry { return anothers(marked(active(n)), 20*time.Second) },
 	func(n string) plan.Entry { return active(n) },
 	func(n string) plan.Entry { return nameless(active(n)) },

@@ -343,7 +343,8 @@ func (w *world) stalled(t *v1alpha1.ApiToken, reason, message string) {
 		condition(v1alpha1.ConditionReady, false, reason, message, t.Generation),
 		condition(v1alpha1.ConditionStalled, true, reason, message, t.Generation),
 	}
-	w.ok(w.Status().Update(w.Context(), t))
+	// An operator's step may still wait for its answer when the test has seen what it wrote.
+	w.ok(w.Status().Update(context.WithoutCancel(w.Context()), t))
 }
 
 // pod makes a pod that uses a Secret and has started.
