@@ -68,7 +68,7 @@ func TestRejectedAttemptsCostNothing(t *testing.T) {
 		}
 		return ""
 	})
-	if b := w.ready("training").Status.MintBudget; b.Remaining < 4 {
-		t.Errorf("%d left of the budget after one credential", b.Remaining)
+	if b := w.ready("training").Status.MintBudget; b.Remaining != 4 {
+		t.Errorf("%d left of the budget after one credential, want 4", b.Remaining)
 	}
 }

@@ -133,11 +133,11 @@ func TestRejectedForever(t *testing.T) {
 	w.heals("training")
 }
 
-// TestRejectionWhoseRecordIsBeaten: a change of the ApiToken between a rejection and its
-// record leaves no attempt in doubt and no charge, and the reason is told all the same.
-func TestRejectionWhoseRecordIsBeaten(t *testing.T) {
+// TestRejectionSurvivesAConflict: when the write that records a rejection conflicts, no
+// attempt stays in doubt or charged, and the ApiToken still says why it was rejected.
+func TestRejectionSurvivesAConflict(t *testing.T) {
 	t.Parallel()
-	for name, beat := range map[string]func(*world){
+	for name, conflict := range map[string]func(*world){
 		"a change": func(w *world) { w.poke("training") },
 		"deletion": func(w *world) { w.delete("training") },
 	} {
@@ -147,13 +147,13 @@ func TestRejectionWhoseRecordIsBeaten(t *testing.T) {
 			var once sync.Once
 			w.hook(func(ctx context.Context, call fake.Call) fake.Fault {
 				if call.Verb == fake.Mint && call.Phase == fake.Before {
-					once.Do(func() { beat(w) })
+					once.Do(func() { conflict(w) })
 				}
 				return rejecting(fake.Mint, provider.CodeQuota)(ctx, call)
 			})
 			w.declare("training")
 			if name == "deletion" {
-				w.gone("training") // without the wait for an attempt in doubt: the clock stands
+				w.gone("training") // the clock stands, so it waited for no attempt in doubt
 				return
 			}
 			w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonBackoff, "It ended with: mint: the provider rejected the request")

@@ -97,8 +97,11 @@ const (
 // note records how the action of a decision ended. A repetition gives all that
 // failed in the meantime another turn, and a wait says that nothing is left to do.
 func (f *failedRules) note(p *pass, d plan.Decision, err error, now time.Duration) {
-	if _, late := d.Action.(plan.Withdraw); late || errors.Is(err, errInLine) {
-		return // it was noted when the provider rejected it, or not tried
+	if errors.Is(err, errInLine) {
+		return // it was not tried
+	}
+	if _, ok := d.Action.(plan.Withdraw); ok {
+		return // the attempt noted it when the provider rejected it
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()

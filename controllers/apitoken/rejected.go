@@ -9,28 +9,29 @@ import (
 	"apitoken.dev/operator/internal/ledger"
 )
 
-// rejection is what an explicit rejection means for the ledger. The process remembers
-// it, because a change of the ApiToken can beat the write that records it.
+// rejection is an attempt that the provider explicitly rejected. The process remembers
+// it because the write that records it can conflict with another change of the ApiToken.
 type rejection struct {
 	attempt string
-	// revision is that of the attempt, recorded what the ledger had before it.
+	// revision is the attempt's own, recorded the ledger's before the attempt.
 	revision, recorded int64
-	// refunds: the attempt's charge is given back, because the backoff paces what is
-	// rejected. A credential that a person submits stays charged: the next one is tried at
-	// once.
+	// refunds: the charge is given back, because the backoff already limits how often a
+	// rejected attempt is retried. A submitted credential stays charged: the next one is
+	// tried at once.
 	refunds bool
-	// pause is how long, from at, the provider wants not to be asked.
+	// pause is how long the provider asks to be left alone, counted from at.
 	at    time.Time
 	pause time.Duration
-	// failed is what the ApiToken says of it.
+	// failed is the error that the ApiToken reports.
 	failed error
 }
 
-// withdraw takes the reservation of a rejected attempt back, and says why it was rejected.
+// withdraw takes back the reservation of a rejected attempt. It returns why the provider
+// rejected it.
 func (r *Reconciler) withdraw(p *pass, name string) error {
 	why, ok := r.sightings.rejection(nameOf(p.token), name)
 	if !ok {
-		return fmt.Errorf("nothing is known of a rejection of %s", name)
+		return fmt.Errorf("no rejection of %s is known", name)
 	}
 	status := &p.token.Status
 	ledger.Reject(status, name, why.recorded)

@@ -28,7 +28,7 @@ type sightings struct {
 // one only after it has dealt with the one before.
 type begun struct {
 	attempt, change string
-	// rejection is how the attempt ended, if the provider rejected it.
+	// rejection is the last attempt that the provider rejected.
 	rejection rejection
 }
 

@@ -14,7 +14,6 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
-	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
 )
@@ -174,17 +173,6 @@ func TestSweepStopsAtTooMany(t *testing.T) {
 	}
 	if !strings.Contains(w.logs.String(), "look like a mistake") {
 		t.Errorf("the log is %s", w.logs.String())
-	}
-}
-
-func TestTooMany(t *testing.T) {
-	for _, test := range []struct {
-		orphans, all int
-		want         bool
-	}{{5, 5, false}, {6, 6, true}, {6, 59, true}, {6, 60, false}, {10, 100, false}, {11, 100, true}} {
-		if got := plan.TooMany(test.orphans, test.all); got != test.want {
-			t.Errorf("%d of %d: %t", test.orphans, test.all, got)
-		}
 	}
 }
 

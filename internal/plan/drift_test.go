@@ -233,3 +233,14 @@ func TestDriftSaysWhatToDo(t *testing.T) {
 		}
 	}
 }
+
+func TestTooMany(t *testing.T) {
+	for _, test := range []struct {
+		orphans, all int
+		want         bool
+	}{{5, 5, false}, {6, 6, true}, {6, 59, true}, {6, 60, false}, {10, 100, false}, {11, 100, true}} {
+		if got := plan.TooMany(test.orphans, test.all); got != test.want {
+			t.Errorf("%d of %d: %t", test.orphans, test.all, got)
+		}
+	}
+}

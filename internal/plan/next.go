@@ -30,7 +30,7 @@ var rules = []rule{
 	// An ApiToken that is being deleted.
 	{"gone", gone, strict},                      // somebody else's finalizer holds it: nothing of ours is left
 	{"retain", retain, strict},                  // Retain lets it go at once, also while deleting
-	{"withdraw", withdraw, strict},              // a rejection, whose record was beaten, made nothing
+	{"withdraw", withdraw, strict},              // the provider rejected the attempt, and the write that records it conflicted
 	{"never-issued", neverIssued, strict},       // nothing was ever reserved: no provider is needed to go
 	{"no-way-to-revoke", noWayToRevoke, strict}, // the provider is missing, another account, or perhaps another server
 	{"purge", purge, strict},                    // revoke everything, wait until settled, list, go

@@ -177,17 +177,17 @@ var resolveCases = map[string]nextCase{
 		rule:   "abandon", action: plan.Abandon{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"rejected attempt": {
-		reason: "The provider made nothing, so nothing has to be waited for, and no Secret read.",
+		reason: "The provider created nothing, so there is no need to wait or to read the Secret.",
 		given:  given(beside(rejected(mint))),
 		rule:   "withdraw", action: plan.Withdraw{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving, says: []string{"own-new", "rejected"},
 	},
 	"rejected attempt of a deleted ApiToken": {
-		reason: "A deletion does not wait until an attempt is settled that made nothing.",
+		reason: "A deletion does not wait for an attempt that created nothing.",
 		given:  given(deleted, beside(rejected(mint))),
 		rule:   "withdraw", action: plan.Withdraw{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
-	"rejected attempt that another process gave up": {
-		reason: "What another process wrote stays as it is: the attempt settles.",
+	"rejected attempt that another process abandoned": {
+		reason: "An entry that another process abandoned is kept until it settles.",
 		given:  given(live, beside(rejected(givenUp))),
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Minute,
 	},

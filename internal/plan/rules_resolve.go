@@ -47,8 +47,8 @@ func adopt(o *Observation) (Decision, bool) {
 		fmt.Sprintf("the Secret holds credential %s of an earlier attempt", e.Name)), true
 }
 
-// withdraw: the provider rejected the attempt, and another change of the ApiToken beat
-// the write that was to say so. What another process has given up meanwhile stays so.
+// withdraw: the provider rejected the attempt, and the write that records it conflicted.
+// An attempt that another process has already abandoned stays Abandoned.
 func withdraw(o *Observation) (Decision, bool) {
 	for _, e := range o.in(v1alpha1.StateMinting) {
 		if e.Rejected {

@@ -80,8 +80,8 @@ type Entry struct {
 	Settled bool
 	// SettlesIn is how long until then.
 	SettlesIn time.Duration
-	// Rejected: this process made the reservation, the provider said that it made nothing,
-	// and nothing was reserved after it.
+	// Rejected: this process made the attempt, the provider explicitly rejected it, and
+	// nothing was reserved after it.
 	Rejected bool
 	// Ours: this process made the reservation, or began the change in place that
 	// Updating marks. What it reads of its own is no longer under way.

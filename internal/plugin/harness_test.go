@@ -343,7 +343,7 @@ func (w *world) stalled(t *v1alpha1.ApiToken, reason, message string) {
 		condition(v1alpha1.ConditionReady, false, reason, message, t.Generation),
 		condition(v1alpha1.ConditionStalled, true, reason, message, t.Generation),
 	}
-	// An operator's step may still wait for its answer when the test has seen what it wrote.
+	// The test may end, and cancel its context, before the answer to this write arrives.
 	w.ok(w.Status().Update(context.WithoutCancel(w.Context()), t))
 }
 
