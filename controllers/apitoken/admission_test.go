@@ -82,7 +82,7 @@ func TestAdmissionLost(t *testing.T) {
 		"an abandoned attempt": func(w *world, lose func()) {
 			w.operator.stop(w)
 			w.cutOff(v1alpha1.StateAbandoned)
-			w.ok(w.Delete(w.ctx, w.secret("training")))
+			w.deleteSecret("training")
 			lose()
 			w.start()
 			w.leftInTheEnd(0)

@@ -154,13 +154,13 @@ func TestHandedOverStaysInSecrets(t *testing.T) {
 	w.declare("training")
 	w.handSecret(map[string][]byte{fake.KeyID: []byte("HAND0001"), fake.KeySecret: []byte(fake.Canary + "-wrong")})
 	w.stalls("training", v1alpha1.ReasonHandoverRefused)
-	w.ok(w.Delete(w.ctx, w.secret("training-handover")))
+	w.deleteSecret("training-handover")
 	id := w.handOver()
 	name := activeOf(w.ready("training")).Name
 	if !leaks(string(w.secret("training").Data[fake.KeySecret])) {
 		t.Fatal("the Secret holds no canary, so this test finds nothing")
 	}
-	w.ok(w.Delete(w.ctx, w.secret("training")))
+	w.deleteSecret("training")
 	w.until(func() string {
 		if w.secret("training") == nil {
 			return "the Secret is not put back"
@@ -188,7 +188,7 @@ func TestByHandRefused(t *testing.T) {
 	w.stalls("training", v1alpha1.ReasonHandoverRefused, "does not accept the keys", "Panel > Add")
 	w.passTime(time.Minute, 3)
 	w.mints(1)
-	w.ok(w.Delete(w.ctx, w.secret("training-handover")))
+	w.deleteSecret("training-handover")
 	w.handOver()
 	w.ready("training")
 	w.mints(2)
@@ -203,7 +203,7 @@ func TestByHandSecretLost(t *testing.T) {
 	name := activeOf(w.ready("training")).Name
 	before := maps.Clone(w.secret("training").Data)
 	for what, lose := range map[string]func(){
-		"deleted": func() { w.ok(w.Delete(w.ctx, w.secret("training"))) },
+		"deleted": func() { w.deleteSecret("training") },
 		"edited":  func() { w.editSecret("training", func(s *corev1.Secret) { s.Data[fake.KeySecret] = []byte("edited") }) },
 	} {
 		lose()

@@ -15,7 +15,7 @@ const theirFinalizer = "example.com/hold"
 func (w *world) hold(secret string) {
 	w.Helper()
 	w.editSecret(secret, func(s *corev1.Secret) { s.Finalizers = append(s.Finalizers, theirFinalizer) })
-	w.ok(w.Delete(w.ctx, w.secret(secret)))
+	w.deleteSecret(secret)
 }
 
 // letGo takes the finalizers off the Secret that is being deleted.

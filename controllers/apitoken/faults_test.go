@@ -247,7 +247,7 @@ func TestChangedDuringMint(t *testing.T) {
 	}{
 		"the ApiToken":     {2, func(w *world) { w.poke("training") }},
 		"the Secret":       {3, func(w *world) { w.editSecret("training", func(s *corev1.Secret) { s.Labels["theirs"] = "1" }) }},
-		"the Secret, gone": {3, func(w *world) { w.ok(w.Delete(w.ctx, w.secret("training"))) }},
+		"the Secret, gone": {3, func(w *world) { w.deleteSecret("training") }},
 		"the clock":        {3, func(w *world) { w.clock.Advance(2 * time.Minute) }},
 		"the wall only":    {3, func(w *world) { w.clock.SetWall(w.clock.Now().Add(2 * time.Minute)) }},
 		"the monotonic":    {3, func(w *world) { w.clock.AdvanceMonotonic(2 * time.Minute) }},

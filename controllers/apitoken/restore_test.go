@@ -98,7 +98,7 @@ func TestRestoredAfterRevocation(t *testing.T) {
 	backup := w.secret("training")
 	w.delete("training")
 	w.gone("training")
-	w.ok(w.Delete(w.ctx, w.secret("training")))
+	w.deleteSecret("training")
 	w.onlyLive()
 
 	backup.ResourceVersion, backup.UID = "", ""
@@ -157,7 +157,7 @@ func TestStatusRestoredWithoutSecret(t *testing.T) {
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
 	w.operator.stop(w)
-	w.ok(w.Delete(w.ctx, w.secret("training")))
+	w.deleteSecret("training")
 	w.start()
 	token := w.replaced("training", first)
 	if got := activeOf(token).Reason; got != "SecretLost" {

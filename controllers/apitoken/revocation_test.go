@@ -113,7 +113,7 @@ func TestRefusedSecretNamesItsField(t *testing.T) {
 		}
 		return "no condition names the field"
 	})
-	w.ok(w.Delete(w.ctx, w.secret("training")))
+	w.deleteSecret("training")
 	w.advance(5*time.Minute, "training")
 	w.ready("training")
 	w.uses("training")

@@ -127,7 +127,7 @@ func TestRepublishSaysWhatTheOldCredentialMayDo(t *testing.T) {
 	first := w.uses("training")
 	w.edit("training", otherBucket)
 	w.asks(v1alpha1.ReasonCreateCredential, "Bucket: models")
-	w.ok(w.Delete(w.ctx, w.secret("training")))
+	w.deleteSecret("training")
 	w.until(func() string {
 		if w.secret("training") == nil {
 			return "the credential is not put back"

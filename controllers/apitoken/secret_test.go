@@ -19,7 +19,7 @@ func TestSecretLost(t *testing.T) {
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
 
-	w.ok(w.Delete(w.ctx, w.secret("training")))
+	w.deleteSecret("training")
 	token := w.replaced("training", first)
 	second := activeOf(token)
 	if second.Reason != "SecretLost" || w.uses("training") != second.Name {
@@ -90,7 +90,7 @@ func TestForeignSecret(t *testing.T) {
 	}
 	w.mints(0)
 
-	w.ok(w.Delete(w.ctx, w.secret("labelled")))
+	w.deleteSecret("labelled")
 	w.advance(time.Minute, "labelled")
 	w.ready("labelled")
 	w.uses("labelled")
@@ -109,14 +109,14 @@ func TestSecretTakenAway(t *testing.T) {
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
 	w.operator.stop(w)
-	w.ok(w.Delete(w.ctx, w.secret("training")))
+	w.deleteSecret("training")
 	w.ok(w.Create(w.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "training"}, Data: map[string][]byte{"key": []byte("theirs")}}))
 	w.start()
 	w.stalls("training", v1alpha1.ReasonSecretNotOwned)
 	w.settle("training")
 	w.mints(1)
 	w.onlyLive(first) // pods may still hold it, and nobody knows for how long
-	w.ok(w.Delete(w.ctx, w.secret("training")))
+	w.deleteSecret("training")
 	w.advance(time.Minute, "training")
 	w.replaced("training", first)
 	w.uses("training")

@@ -133,6 +133,7 @@ type process struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	err    error
+	cache  client.Reader
 }
 
 // start starts the operator, wired as the binary does it, and stops it with the test.
@@ -162,7 +163,7 @@ func (w *world) startCounting(requests *testutil.Requests, edits ...func(*operat
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.ctx))
 	mgr, err := operator.New(ctx, cfg, o)
 	w.ok(err)
-	p := &process{cancel: cancel, done: make(chan struct{})}
+	p := &process{cancel: cancel, done: make(chan struct{}), cache: mgr.GetCache()}
 	go func() {
 		defer close(p.done)
 		p.err = mgr.Start(ctx)
@@ -276,12 +277,6 @@ func change[T client.Object](w *world, name string, obj T, edit func(T)) {
 func (w *world) edit(name string, edit func(*v1alpha1.ApiToken)) {
 	w.Helper()
 	change(w, name, &v1alpha1.ApiToken{}, edit)
-}
-
-// editSecret changes a Secret.
-func (w *world) editSecret(name string, edit func(*corev1.Secret)) {
-	w.Helper()
-	change(w, name, &corev1.Secret{}, edit)
 }
 
 // editStatus changes the status of the ApiToken training, as only the operator should.
@@ -662,7 +657,7 @@ func (w *world) dump() string {
 	var out []string
 	for i := range tokens.Items {
 		raw, _ := yaml.Marshal(tokens.Items[i].Status)
-		out = append(out, tokens.Items[i].Name, string(raw))
+		out = append(out, tokens.Items[i].Name, string(raw), w.log.Last(w.passed(tokens.Items[i].Name)...))
 	}
 	for i := range providers.Items {
 		raw, _ := yaml.Marshal(providers.Items[i].Status)
