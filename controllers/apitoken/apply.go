@@ -117,6 +117,7 @@ func (r *Reconciler) wrote(p *pass) {
 	p.base = p.token.Status.DeepCopy()
 	p.saved = true
 	r.written.remember(p.token)
+	r.sightings.see(p.token, r.Clock.Monotonic())
 	r.tell(p)
 }
 

@@ -164,6 +164,32 @@ func TestRejectionSurvivesAConflict(t *testing.T) {
 	}
 }
 
+// TestDropSurvivesAConflict: when the write that drops an attempt in doubt conflicts, the
+// attempt has not to settle again.
+func TestDropSurvivesAConflict(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.InDoubt})
+	w.declare("training")
+	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true }) // it is the only attempt
+	doubtful := w.settle("training").Status.Credentials[0].Name
+	var once sync.Once
+	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
+		if call.Verb == fake.Find && call.Phase == fake.After && call.Name == doubtful {
+			once.Do(func() { w.poke("training") })
+		}
+		return fake.Fault{}
+	})
+	w.clock.Advance(3 * time.Minute)
+	if left := w.settle("training").Status.Credentials; len(left) > 0 {
+		t.Errorf("left in the ledger are %v", left)
+	}
+	if finds := w.backend.Count(fake.Find); finds < 2 {
+		t.Errorf("it was looked for %d times, so nothing conflicted", finds)
+	}
+}
+
 // TestRotationFails: the workload keeps what it has.
 func TestRotationFails(t *testing.T) {
 	t.Parallel()

@@ -99,3 +99,26 @@ func TestOrderInLine(t *testing.T) {
 		}
 	}
 }
+
+// TestRemovedFinalizerIsNotRepeated: a cache that lags still shows the ApiToken as it was
+// before its finalizer was removed. Its credentials are not revoked again for that.
+func TestRemovedFinalizerIsNotRepeated(t *testing.T) {
+	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
+	c := apifake.NewServer(func() time.Time { return now }).Client(nil)
+	token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training", Finalizers: []string{v1alpha1.Finalizer}}}
+	create(t, c, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "ml"}})
+	if err := c.Create(t.Context(), token); err != nil {
+		t.Fatal(err)
+	}
+	r := New(Options{Client: c, Live: c, Clock: testutil.NewClock(now)})
+	p := &pass{token: token.DeepCopy(), base: token.Status.DeepCopy()}
+	if err := r.removeFinalizer(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	if !r.written.after(nameOf(token), token) {
+		t.Error("the version with the finalizer is taken for the newest")
+	}
+	if r.written.forget(nameOf(token)); len(r.written.versions) > 0 {
+		t.Errorf("an ApiToken that is gone is remembered: %v", r.written.versions)
+	}
+}

@@ -44,19 +44,30 @@ func (w *written) after(name types.NamespacedName, t *v1alpha1.ApiToken) bool {
 	if !ok {
 		return false
 	}
-	if order, err := resourceversion.CompareResourceVersion(t.ResourceVersion, last.rv); last.uid == t.UID && err == nil && order < 0 {
+	if last.uid == t.UID && older(t.ResourceVersion, last.rv) {
 		return true
 	}
 	delete(w.versions, name)
 	return false
 }
 
-// forget drops what is remembered of an ApiToken that is gone.
+// forget drops the version of an ApiToken that the cache no longer shows.
+func (w *written) forget(name types.NamespacedName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	delete(w.versions, name)
+}
+
+// older reports whether a version of an object was written before another one.
+func older(version, than string) bool {
+	order, err := resourceversion.CompareResourceVersion(version, than)
+	return err == nil && order < 0
+}
+
+// forget drops what is remembered of an ApiToken that is gone, except the version that
+// was written last: a cache that lags may still show an earlier one.
 func (r *Reconciler) forget(name types.NamespacedName) {
 	r.sightings.forget(name)
-	r.written.mu.Lock()
-	delete(r.written.versions, name)
-	r.written.mu.Unlock()
 	r.refusals.forget(name)
 	r.proofs.forget(name)
 	r.finds.forget(name)

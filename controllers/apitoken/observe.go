@@ -62,6 +62,7 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 	if err := r.Client.Get(ctx, name, token); err != nil {
 		if client.IgnoreNotFound(err) == nil {
 			r.forget(name)
+			r.written.forget(name)
 			return nil, nil
 		}
 		return nil, fmt.Errorf("reading the ApiToken: %w", err)
@@ -71,6 +72,7 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 	if p.behind = r.written.after(name, token); p.behind {
 		return p, nil
 	}
+	r.sightings.see(token, r.Clock.Monotonic())
 	ledger.Correct(&token.Status, r.Clock.Now(), p.overlapOf)
 	var err error
 	if p.facts, err = r.Providers.Facts(ctx, p.key, token.Namespace, plan.GrantOf(&token.Spec)); err != nil {
@@ -128,12 +130,11 @@ func (r *Reconciler) entries(p *pass) []plan.Entry {
 	now := r.Clock.Monotonic()
 	settle := MintDeadline + RequestTimeout + max(p.facts.Capabilities.Settle, PublishSettle)
 	key := nameOf(p.token)
-	first := r.sightings.see(key, p.token.Status.Credentials, now)
 	out := make([]plan.Entry, 0, len(p.token.Status.Credentials))
 	for i := range p.token.Status.Credentials {
 		e := plan.Entry{LedgerEntry: p.token.Status.Credentials[i]}
-		if seen, ok := first[sighted(&e.LedgerEntry)]; ok {
-			e.Ours, e.SeenFor = r.sightings.ours(key, &e.LedgerEntry), now-seen
+		if sighted(&e.LedgerEntry) != "" {
+			e.Ours, e.SeenFor = r.sightings.ours(key, &e.LedgerEntry), r.sightings.seenFor(key, &e.LedgerEntry, now)
 			why, rejected := r.sightings.rejection(key, e.Name)
 			e.Rejected = rejected && why.revision == p.token.Status.Revision
 		}

@@ -10,7 +10,6 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
 )
@@ -20,8 +19,15 @@ import (
 // process's timestamp decides when an attempt is settled.
 type sightings struct {
 	mu    sync.Mutex
-	seen  map[types.NamespacedName]map[string]time.Duration
+	seen  map[types.NamespacedName]sighting
 	began map[types.NamespacedName]begun
+}
+
+// sighting is when each was first seen of what a version of an ApiToken holds.
+type sighting struct {
+	uid     types.UID
+	version string
+	first   map[string]time.Duration
 }
 
 // begun is what this process began last for an ApiToken. Of either kind it begins another
@@ -45,32 +51,49 @@ func sighted(e *v1alpha1.LedgerEntry) string {
 	}
 }
 
-// see notes what is new in a ledger, forgets what is gone, and returns when each was
-// first seen.
-func (s *sightings) see(key types.NamespacedName, entries []v1alpha1.LedgerEntry, now time.Duration) map[string]time.Duration {
+// see notes what is new in the ledger of an ApiToken and forgets what is gone. It takes
+// versions that the API server has, never a status that is still to be written: the write
+// can conflict, and what it would have dropped would then seem new. A version older than
+// the last one, from a cache that lags, changes nothing.
+func (s *sightings) see(t *v1alpha1.ApiToken, now time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	after := map[string]time.Duration{}
-	for i := range entries {
-		what := sighted(&entries[i])
+	key := nameOf(t)
+	before := s.seen[key]
+	if before.uid == t.UID && older(t.ResourceVersion, before.version) {
+		return
+	}
+	after := sighting{uid: t.UID, version: t.ResourceVersion, first: map[string]time.Duration{}}
+	for i := range t.Status.Credentials {
+		what := sighted(&t.Status.Credentials[i])
 		if what == "" {
 			continue
 		}
-		first, known := s.seen[key][what]
+		first, known := before.first[what]
 		if !known {
 			first = now
 		}
-		after[what] = first
+		after.first[what] = first
 	}
-	if len(after) == 0 {
+	if len(after.first) == 0 {
 		delete(s.seen, key)
-		return nil
+		return
 	}
 	if s.seen == nil {
-		s.seen = map[types.NamespacedName]map[string]time.Duration{}
+		s.seen = map[types.NamespacedName]sighting{}
 	}
 	s.seen[key] = after
-	return after
+}
+
+// seenFor is for how long an attempt without an answer, or a change in place, was seen.
+func (s *sightings) seenFor(key types.NamespacedName, e *v1alpha1.LedgerEntry, now time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	first, known := s.seen[key].first[sighted(e)]
+	if !known {
+		return 0
+	}
+	return now - first
 }
 
 // begin notes that this process began an attempt, before it writes the reservation, or a
@@ -78,15 +101,22 @@ func (s *sightings) see(key types.NamespacedName, entries []v1alpha1.LedgerEntry
 func (s *sightings) begin(key types.NamespacedName, e *v1alpha1.LedgerEntry) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.note(key, func(b *begun) {
+		if e.Updating == "" {
+			b.attempt = sighted(e)
+		} else {
+			b.change = sighted(e)
+		}
+	})
+}
+
+// note changes what is remembered of what this process began. The lock is held.
+func (s *sightings) note(key types.NamespacedName, change func(*begun)) {
 	if s.began == nil {
 		s.began = map[types.NamespacedName]begun{}
 	}
 	b := s.began[key]
-	if e.Updating == "" {
-		b.attempt = sighted(e)
-	} else {
-		b.change = sighted(e)
-	}
+	change(&b)
 	s.began[key] = b
 }
 
@@ -117,7 +147,7 @@ func (r *Reconciler) follow(mgr ctrl.Manager) error {
 		}
 		note := func(o any) {
 			if t, ok := o.(*v1alpha1.ApiToken); ok {
-				r.sightings.see(client.ObjectKeyFromObject(t), t.Status.Credentials, r.Clock.Monotonic())
+				r.sightings.see(t, r.Clock.Monotonic())
 			}
 		}
 		following, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{

@@ -19,12 +19,21 @@ func TestSightings(t *testing.T) {
 	changing := v1alpha1.LedgerEntry{Name: "active", State: v1alpha1.StateActive, IssuedAt: &metav1.Time{}, Updating: "fingerprint"}
 	settled := v1alpha1.LedgerEntry{Name: "old", State: v1alpha1.StateRetiring, IssuedAt: &metav1.Time{}}
 	var s sightings
-	s.see(key, []v1alpha1.LedgerEntry{attempt, settled}, time.Second)
-	seen := s.see(key, []v1alpha1.LedgerEntry{attempt, changing, settled}, time.Minute)
-	if len(seen) != 2 || seen[sighted(&attempt)] != time.Second || seen[sighted(&changing)] != time.Minute {
-		t.Errorf("seen are %v", seen)
+	see := func(version string, now time.Duration, entries ...v1alpha1.LedgerEntry) {
+		token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: key.Namespace, Name: key.Name, ResourceVersion: version}}
+		token.Status.Credentials = entries
+		s.see(token, now)
 	}
-	if s.see(key, []v1alpha1.LedgerEntry{settled}, time.Hour); len(s.seen) != 0 {
+	see("8", time.Second, attempt, settled)
+	see("10", time.Minute, attempt, changing, settled)
+	see("9", time.Minute, settled) // from a cache that lags
+	if a, c := s.seenFor(key, &attempt, time.Hour), s.seenFor(key, &changing, time.Hour); a != time.Hour-time.Second || c != time.Hour-time.Minute {
+		t.Errorf("the attempt was seen for %s, the change for %s", a, c)
+	}
+	if unseen := s.seenFor(key, &later, time.Hour); unseen != 0 {
+		t.Errorf("what was never seen was seen for %s", unseen)
+	}
+	if see("11", time.Hour, settled); len(s.seen) != 0 {
 		t.Errorf("what has gone is remembered: %v", s.seen)
 	}
 	if s.ours(key, &attempt) || s.ours(key, &changing) || s.ours(key, &settled) {
