@@ -69,15 +69,16 @@ func (r *Reconciler) handed(ctx context.Context, p *pass) (secretstore.Handed, e
 	return handed, nil
 }
 
-// refuseHandover remembers a credential that cannot be used, so that it is not
-// tried again and again.
-func (a *Attempt) refuseHandover(err error) {
+// refuseHandover remembers a submitted credential that cannot be used, so that it is not
+// tried again and again. It reports false for any other error.
+func (a *Attempt) refuseHandover(err error) bool {
 	e := provider.AsError(err)
-	if a.handed.Version() != "" && e.NotExecuted && e.Code == provider.CodeInvalid {
-		a.p.obs.Handover.Refused = e.Message
-		ledger.EndBackoff(&a.p.token.Status) // the next one is another credential
-		a.r.refusals.add(nameOf(a.p.token), a.handed.Version(), e.Message)
+	if a.handed.Version() == "" || !e.NotExecuted || e.Code != provider.CodeInvalid {
+		return false
 	}
+	a.p.obs.Handover.Refused = e.Message
+	a.r.refusals.add(nameOf(a.p.token), a.handed.Version(), e.Message)
+	return true
 }
 
 // isNew ends an attempt with a credential that is in the ledger already: it was
@@ -92,16 +93,12 @@ func (a *Attempt) isNew(ctx context.Context) error {
 		return err
 	}
 	ledger.Identify(&a.p.token.Status, known.Name, id, time.Time{}) // the data plane has just accepted this key
-	used := known.State == v1alpha1.StateActive
-	ledger.Drop(&a.p.token.Status, a.name)
-	if used {
-		ledger.EndBackoff(&a.p.token.Status)
+	if known.State == v1alpha1.StateActive {
 		a.p.event(eventHanded, "Handover", "credential %s is in use already; the Secret that hands it over is deleted", id)
-		return errors.Join(a.r.secrets.Accept(ctx, a.p.target, a.handed), errSameCredential)
+		return errors.Join(a.r.secrets.Accept(ctx, a.p.target, a.handed), a.reject(errSameCredential, true))
 	}
 	err = provider.Invalid(fmt.Sprintf("credential %s is on its way out and cannot be used again: make another one", id))
-	a.refuseHandover(err)
-	return a.r.providerFailed(a.p, "mint", err)
+	return a.reject(a.r.providerFailed(a.p, "mint", err), a.refuseHandover(err))
 }
 
 // knows returns the other entry that has the key with this id, or nil. An entry

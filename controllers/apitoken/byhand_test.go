@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -192,6 +193,29 @@ func TestByHandRefused(t *testing.T) {
 	w.handOver()
 	w.ready("training")
 	w.mints(2)
+}
+
+// TestHandoverRefusedSurvivesAConflict: when the write that records the refusal conflicts,
+// the next submitted credential is tried at once all the same.
+func TestHandoverRefusedSurvivesAConflict(t *testing.T) {
+	t.Parallel()
+	w := newPanelWorld(t)
+	var once sync.Once
+	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
+		if call.Verb == fake.Mint && call.Phase == fake.Before {
+			once.Do(func() { w.poke("training") })
+		}
+		return fake.Fault{}
+	})
+	w.declare("training")
+	w.handSecret(map[string][]byte{fake.KeyID: []byte("HAND0001"), fake.KeySecret: []byte(fake.Canary + "-wrong")})
+	w.stalls("training", v1alpha1.ReasonHandoverRefused)
+	if s := w.settle("training").Status; s.Retry != nil || len(s.Credentials) > 0 {
+		t.Errorf("left are the backoff %+v and %v", s.Retry, s.Credentials)
+	}
+	w.deleteSecret("training-handover")
+	w.handOver()
+	w.ready("training") // the clock stands, so it waited for nothing
 }
 
 // TestByHandSecretLost: nobody is asked for another credential because of a lost Secret.

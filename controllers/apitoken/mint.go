@@ -175,18 +175,13 @@ func (a *Attempt) Mint(ctx context.Context) error {
 		a.minted = minted
 		return a.isNew(ctx)
 	}
-	a.refuseHandover(err)
-	at, pause, failed := a.r.Clock.Now(), provider.AsError(err).RetryAfter, a.r.providerFailed(a.p, "mint", err)
+	failed := a.r.providerFailed(a.p, "mint", err)
 	if provider.InDoubt(err) {
 		ledger.Abandon(&a.p.token.Status, a.name)
-		ledger.Pause(&a.p.token.Status, at, pause)
+		ledger.Pause(&a.p.token.Status, a.r.Clock.Now(), provider.AsError(err).RetryAfter)
 		return failed
 	}
-	a.r.sightings.rejected(nameOf(a.p.token), rejection{
-		attempt: a.name, revision: a.action.Revision, recorded: a.recorded, at: at, pause: pause, failed: failed,
-		refunds: a.action.Charged && a.p.obs.Provider.Form == nil,
-	})
-	return a.r.withdraw(a.p, a.name)
+	return a.reject(failed, a.refuseHandover(err))
 }
 
 // alive is an error, in doubt, for a credential that has expired when it arrives:

@@ -1,12 +1,15 @@
 package apitoken
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/provider"
 )
 
 // rejection is an attempt that the provider explicitly rejected. The process remembers
@@ -16,9 +19,11 @@ type rejection struct {
 	// revision is the attempt's own, recorded the ledger's before the attempt.
 	revision, recorded int64
 	// refunds: the charge is given back, because the backoff already limits how often a
-	// rejected attempt is retried. A submitted credential stays charged: the next one is
-	// tried at once.
+	// rejected attempt is retried. A submitted credential stays charged.
 	refunds bool
+	// atOnce: the next attempt does not wait for the backoff, because it is made with
+	// another submitted credential.
+	atOnce bool
 	// pause is how long the provider asks to be left alone, counted from at.
 	at    time.Time
 	pause time.Duration
@@ -26,29 +31,65 @@ type rejection struct {
 	failed error
 }
 
-// withdraw takes back the reservation of a rejected attempt. It returns why the provider
-// rejected it.
+// reject takes back the reservation of the attempt, because nothing was issued. It
+// returns why.
+func (a *Attempt) reject(failed error, atOnce bool) error {
+	why := rejection{
+		attempt: a.name, revision: a.action.Revision, recorded: a.recorded, at: a.r.Clock.Now(), atOnce: atOnce, failed: withoutAnswer(failed),
+		refunds: a.action.Charged && a.p.obs.Provider.Form == nil,
+	}
+	if e := (*provider.Error)(nil); errors.As(failed, &e) {
+		why.pause = e.RetryAfter
+	}
+	a.r.sightings.rejected(nameOf(a.p.token), why)
+	a.p.takeBack(&why)
+	return failed
+}
+
+// withdraw takes back the reservation of a rejected attempt whose record conflicted. It
+// returns why the attempt was rejected.
 func (r *Reconciler) withdraw(p *pass, name string) error {
 	why, ok := r.sightings.rejection(nameOf(p.token), name)
 	if !ok {
 		return fmt.Errorf("no rejection of %s is known", name)
 	}
+	p.takeBack(&why)
+	return why.failed
+}
+
+// takeBack takes back the reservation of a rejected attempt.
+func (p *pass) takeBack(why *rejection) {
 	status := &p.token.Status
-	ledger.Reject(status, name, why.recorded)
+	ledger.Reject(status, why.attempt, why.recorded)
 	if why.refunds {
 		ledger.Refund(status, p.obs.Now)
 	}
+	if why.atOnce {
+		ledger.EndBackoff(status)
+	}
 	ledger.Pause(status, why.at, why.pause)
-	return why.failed
+}
+
+// withoutAnswer is an error that can be remembered: without the cause, in which a driver
+// may keep a whole answer of the provider.
+func withoutAnswer(err error) error {
+	var call *callError
+	if !errors.As(err, &call) {
+		return err
+	}
+	bare := *call.cause
+	bare.Err = nil
+	if errors.Is(err, connections.ErrEndpointUnverified) {
+		bare.Err = connections.ErrEndpointUnverified
+	}
+	return &callError{verb: call.verb, cause: &bare}
 }
 
 // rejected notes that the provider rejected an attempt of this process.
 func (s *sightings) rejected(key types.NamespacedName, why rejection) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	b := s.began[key]
-	b.rejection = why
-	s.began[key] = b
+	s.note(key, func(b *begun) { b.rejection = why })
 }
 
 // rejection returns how an attempt of this process was rejected, if it was.

@@ -1,0 +1,50 @@
+package apitoken
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/testutil"
+)
+
+// answer stands for what a driver keeps of a provider's answer in the cause of an error.
+type answer struct{}
+
+func (answer) Error() string { return "an answer" }
+
+// TestRejectionKeepsNoAnswer: what is remembered of a rejection is as small as what the
+// ApiToken shows of it, however large the provider's answer was.
+func TestRejectionKeepsNoAnswer(t *testing.T) {
+	for name, cause := range map[string]error{"an answer": answer{}, "an unverified endpoint": connections.ErrEndpointUnverified} {
+		t.Run(name, func(t *testing.T) {
+			r, p := reconcileOf(t, fake.New(fake.NewBackend(testutil.NewClock(time.Unix(0, 0)))), v1alpha1.LedgerEntry{Name: "one", State: v1alpha1.StateMinting})
+			a := &Attempt{r: r, p: p, name: "one", action: plan.Issue{Revision: 1}}
+			failed := r.providerFailed(p, "mint", &provider.Error{
+				Code: provider.CodeQuota, NotExecuted: true, RetryAfter: time.Minute, Message: "the provider rejected the request", Err: cause,
+			})
+			if err := a.reject(failed, false); !errors.Is(err, cause) {
+				t.Errorf("the pass ends with %v", err)
+			}
+			if len(p.token.Status.Credentials) > 0 {
+				t.Error("the reservation is left")
+			}
+			why, ok := r.sightings.rejection(nameOf(p.token), "one")
+			if !ok || why.failed.Error() != failed.Error() || why.pause != time.Minute {
+				t.Errorf("remembered is %+v", why)
+			}
+			var kept *provider.Error
+			if !errors.As(why.failed, &kept) || kept.Code != provider.CodeQuota || errors.As(why.failed, new(answer)) {
+				t.Errorf("remembered is %#v", why.failed)
+			}
+			if unverified := errors.Is(why.failed, connections.ErrEndpointUnverified); unverified != errors.Is(failed, connections.ErrEndpointUnverified) {
+				t.Errorf("that the endpoint is not verified: %t", unverified)
+			}
+		})
+	}
+}
