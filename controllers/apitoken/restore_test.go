@@ -1,7 +1,9 @@
 package apitoken_test
 
 import (
+	"context"
 	"math"
+	"sync"
 	"testing"
 	"time"
 
@@ -10,6 +12,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/testutil"
@@ -209,4 +212,51 @@ type zeros struct{}
 func (zeros) Read(p []byte) (int, error) {
 	clear(p)
 	return len(p), nil
+}
+
+// TestStatusRestoredFromBeforeARejection: the backup holds an attempt that was rejected
+// after it. The next attempt got its revision, and its credential is taken into the
+// ledger, by a process that knows of the rejection and by one that does not.
+func TestStatusRestoredFromBeforeARejection(t *testing.T) {
+	t.Parallel()
+	for name, restart := range map[string]bool{"the same process": false, "another process": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			var once sync.Once
+			var backup v1alpha1.ApiTokenStatus
+			w.hook(func(_ context.Context, call fake.Call) fake.Fault {
+				out := fake.Fault{}
+				if call.Verb == fake.Mint && call.Phase == fake.Before {
+					once.Do(func() {
+						backup = w.token("training").Status
+						out = fake.Fault{Kind: fake.Reject, Code: provider.CodeQuota}
+					})
+				}
+				return out
+			})
+			w.declare("training")
+			w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonBackoff)
+			w.advance(time.Minute, "training")
+			second := activeOf(w.ready("training")).Name
+			w.settle("training")
+			if restart {
+				w.operator.stop(w)
+			}
+			w.editStatus(func(s *v1alpha1.ApiTokenStatus) { *s = backup })
+			if restart {
+				w.start()
+			}
+			w.until(func() string {
+				if ledger.Entry(&w.token("training").Status, second) == nil {
+					return "the ledger does not have the credential of the Secret"
+				}
+				return ""
+			})
+			w.passTime(time.Hour, 4)
+			if token := w.ready("training"); len(token.Status.Credentials) != 1 {
+				t.Errorf("left are %v", token.Status.Credentials)
+			}
+		})
+	}
 }

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -56,6 +57,23 @@ var adoptingNewer = plan.AdoptRetiring{Name: "own-newer", RetireAt: now.Add(time
 	Account: account, IssuedAt: now, ExpiresAt: now.Add(plan.DefaultLifetime), Lifetime: plan.DefaultLifetime, Fingerprint: fingerprint, Revision: 9,
 }}
 
+// rejectedName and takenName are names of two attempts with revision 7.
+const rejectedName, takenName = "at1-aaaaaaaa-aaaaaaaaaaaaaaaa-7-aaaaaaaaaa", "at1-aaaaaaaa-aaaaaaaaaaaaaaaa-7-bbbbbbbbbb"
+
+// takenAgain: the restored status holds an attempt, and the Secret a credential of the
+// same revision.
+func takenAgain(o *plan.Observation) {
+	o.Token.Owns = func(name string) bool { return strings.HasPrefix(name, "at1-") }
+	o.Secret.Credential, o.Secret.Facts.Revision = takenName, 7
+	o.Ledger = []plan.Entry{attempt(rejectedName, v1alpha1.StateAbandoned, time.Minute)}
+}
+
+var adoptingTakenAgain = func() plan.AdoptRetiring {
+	a := adoptingNewer
+	a.Name, a.Terms.Revision = takenName, 7
+	return a
+}()
+
 var restoreCases = map[string]nextCase{
 	"not read yet": {
 		reason: "A Secret that no status knows is read live first.",
@@ -76,6 +94,16 @@ var restoreCases = map[string]nextCase{
 		reason: "What is live must be in the ledger, whatever else is wrong.",
 		given:  given(newer, suspend, notAdmitted, notReady),
 		rule:   "adopt-newer", action: adoptingNewer, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"a status from before an attempt was rejected": {
+		reason: "The next attempt has the same revision, and the Secret holds its credential.",
+		given:  given(newer, takenAgain),
+		rule:   "adopt-newer", action: adoptingTakenAgain, state: plan.Progressing, code: v1alpha1.ReasonResolving,
+	},
+	"a Secret with the revision of a credential that has ended": {
+		reason: "Its credential was in the ledger. Taken in again and again, it would be revoked again and again.",
+		given:  given(newer, takenAgain, entries(retiring(rejectedName, time.Hour))),
+		rule:   "issue", action: plan.Issue{Reason: plan.IssueInitial, Revision: 8, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
 	},
 	"a newer credential that says another account": {
 		reason: "Anyone who can write the Secret can write that, and every ledger has to be of the provider's account.",

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/credname"
 )
 
 func addFinalizer(o *Observation) (Decision, bool) {
@@ -127,7 +128,19 @@ func adoptRestored(o *Observation) (Decision, bool) {
 // newer: the status is older than the Secret, which names a credential that was
 // issued after it for this ApiToken in this cluster.
 func (o *Observation) newer() bool {
-	return !o.restorable() && o.claims() && o.Secret.Facts.Revision > o.Token.Revision && o.entry(o.Secret.Credential) == nil
+	later := o.Secret.Facts.Revision > o.Token.Revision || slices.ContainsFunc(o.Ledger, o.precedes)
+	return !o.restorable() && o.claims() && later && o.entry(o.Secret.Credential) == nil
+}
+
+// precedes reports whether an entry is an attempt of the same revision as the credential
+// that the Secret names. The provider rejected that attempt after the status was backed
+// up, and the next attempt got its revision.
+func (o *Observation) precedes(e Entry) bool {
+	if e.State != v1alpha1.StateMinting && e.State != v1alpha1.StateAbandoned {
+		return false
+	}
+	name, err := credname.Parse(e.Name)
+	return err == nil && name.Revision == o.Secret.Facts.Revision
 }
 
 // adoptNewer takes that credential into the ledger, so that it is revoked once another
