@@ -90,8 +90,9 @@ type ApiTokenSpec struct {
 
 	// expiresAt is a hard end of access, for example 2030-01-31T00:00:00Z: then
 	// the credential is revoked and its Secret deleted, and nothing is rotated
-	// past it. Raise it to get access again; changing it issues a new credential.
-	// It counts in whole seconds.
+	// past it. One credential lives until then, unless the provider's limit is
+	// shorter. Raise it to get access again; changing it issues a new credential. It
+	// counts in whole seconds.
 	// +optional
 	ExpiresAt *Timestamp `json:"expiresAt,omitempty"`
 
@@ -274,8 +275,8 @@ type ApiTokenStatus struct {
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
-	// conditions: Ready, Issued, Published, and Reconciling or Stalled while they
-	// hold.
+	// conditions: Ready, Issued, Published, and Reconciling, Stalled, ActionRequired
+	// and Drifted while they hold.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -454,7 +455,8 @@ type LedgerEntry struct {
 	ID string `json:"id,omitempty"`
 
 	// reason it was issued: Initial, Scheduled, RotationRequested, SpecChanged,
-	// SecretLost, SecretChanged, HandedOver or CredentialMissing.
+	// SecretLost, SecretChanged, HandedOver, CredentialMissing, or Restored for one
+	// that was taken over from the Secret.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Reason string `json:"reason,omitempty"`
