@@ -51,14 +51,14 @@ func TestCosts(t *testing.T) {
 
 	w.requests.Take()
 	token := w.issued("training")
-	w.rests("training")
+	w.rests()
 	w.costs("first issue", testutil.Counts{patchToken: 1, statusUpdate: 2, createSecret: 1, readSecret: 1})
 
 	before := activeOf(token).Name
 	w.clock.AdvanceTo(token.Status.RotatesAt.Add(2 * time.Second))
 	w.wake()
 	w.replaced("training", before)
-	w.rests("training")
+	w.rests()
 	w.costs("rotation", testutil.Counts{statusUpdate: 2, updateSecret: 1, readSecret: 1})
 
 	w.clock.Advance(2 * time.Hour)
@@ -69,16 +69,16 @@ func TestCosts(t *testing.T) {
 		}
 		return ""
 	})
-	w.rests("training")
+	w.rests()
 	w.costs("retiring the previous one", testutil.Counts{statusUpdate: 1, readSecret: 1})
 
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Secret.Labels = map[string]string{"team": "ml"} })
 	w.carries(map[string]string{"team": "ml"}, nil)
 	w.ready("training")
-	w.rests("training")
+	w.rests()
 	w.costs("a label of the Secret", testutil.Counts{statusUpdate: 1, updateSecret: 1, readSecret: 1})
 
-	w.rests("training")
+	w.rests()
 	w.costs("nothing to do", nil)
 
 	calls := w.tokenCalls()
@@ -99,12 +99,19 @@ func (w *world) wake() {
 	w.ok(w.Patch(w.ctx, namespace, client.RawPatch(types.MergePatchType, []byte(patch))))
 }
 
-// rests is settle without a poke.
-func (w *world) rests(name string) {
+// rests is settle without a poke, for the ApiToken training.
+func (w *world) rests() {
 	w.Helper()
+	const name = "training"
 	for range 40 {
 		w.inCache(name)
-		w.tokenInCache(name)
+		w.until(func() string {
+			cached, token := &v1alpha1.ApiToken{}, w.token(name)
+			if err := w.operator.cache.Get(w.ctx, client.ObjectKeyFromObject(token), cached); err != nil || cached.ResourceVersion != token.ResourceVersion {
+				return "the operator's cache does not show ApiToken " + name
+			}
+			return ""
+		})
 		before, secret := w.version(name), w.secret(name).ResourceVersion
 		for range 2 { // a pass that ran already when it was woken does not count
 			passes := w.passes(name)
@@ -116,18 +123,6 @@ func (w *world) rests(name string) {
 		}
 	}
 	w.Fatalf("the operator never comes to rest over %s\n%s", name, w.dump())
-}
-
-// tokenInCache returns once the operator's cache shows an ApiToken as it is.
-func (w *world) tokenInCache(name string) {
-	w.Helper()
-	w.until(func() string {
-		cached, token := &v1alpha1.ApiToken{}, w.token(name)
-		if err := w.operator.cache.Get(w.ctx, client.ObjectKeyFromObject(token), cached); err != nil || cached.ResourceVersion != token.ResourceVersion {
-			return "the operator's cache does not show ApiToken " + name
-		}
-		return ""
-	})
 }
 
 // calls counts the calls of the provider.
