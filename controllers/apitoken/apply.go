@@ -8,7 +8,6 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
@@ -105,7 +104,8 @@ func (r *Reconciler) removeFinalizer(ctx context.Context, p *pass) error {
 		return err
 	}
 	p.token.DeletionTimestamp = nil
-	r.forget(client.ObjectKeyFromObject(p.token))
+	r.written.release(nameOf(p.token))
+	r.forget(nameOf(p.token))
 	return nil
 }
 

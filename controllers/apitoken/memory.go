@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/resourceversion"
+	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
@@ -25,6 +26,9 @@ type written struct {
 type version struct {
 	uid types.UID
 	rv  string
+	// released: the finalizer was removed. When that was the last one, the API server
+	// answers with the version of the request, so the one in the cache is not older.
+	released bool
 }
 
 func (w *written) remember(t *v1alpha1.ApiToken) {
@@ -36,6 +40,16 @@ func (w *written) remember(t *v1alpha1.ApiToken) {
 	w.versions[types.NamespacedName{Namespace: t.Namespace, Name: t.Name}] = version{uid: t.UID, rv: t.ResourceVersion}
 }
 
+// release notes that the finalizer of an ApiToken was removed.
+func (w *written) release(name types.NamespacedName) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if last, ok := w.versions[name]; ok {
+		last.released = true
+		w.versions[name] = last
+	}
+}
+
 // after reports whether this process wrote a later version than the one read.
 func (w *written) after(name types.NamespacedName, t *v1alpha1.ApiToken) bool {
 	w.mu.Lock()
@@ -44,7 +58,7 @@ func (w *written) after(name types.NamespacedName, t *v1alpha1.ApiToken) bool {
 	if !ok {
 		return false
 	}
-	if last.uid == t.UID && older(t.ResourceVersion, last.rv) {
+	if last.uid == t.UID && (older(t.ResourceVersion, last.rv) || last.released && controllerutil.ContainsFinalizer(t, v1alpha1.Finalizer)) {
 		return true
 	}
 	delete(w.versions, name)
