@@ -165,7 +165,7 @@ func TestRejectionSurvivesAConflict(t *testing.T) {
 }
 
 // TestDropSurvivesAConflict: when the write that drops an attempt in doubt conflicts, the
-// attempt has not to settle again.
+// attempt does not settle again.
 func TestDropSurvivesAConflict(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
