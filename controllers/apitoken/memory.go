@@ -8,11 +8,11 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/trim"
 )
 
 // written remembers the version that this process wrote last, so that a cache
@@ -40,7 +40,7 @@ func (w *written) remember(t *v1alpha1.ApiToken) {
 	w.versions[types.NamespacedName{Namespace: t.Namespace, Name: t.Name}] = version{uid: t.UID, rv: t.ResourceVersion}
 }
 
-// release notes that the finalizer of an ApiToken was removed.
+// release records that this process removed the finalizer of an ApiToken.
 func (w *written) release(name types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -58,7 +58,7 @@ func (w *written) after(name types.NamespacedName, t *v1alpha1.ApiToken) bool {
 	if !ok {
 		return false
 	}
-	if last.uid == t.UID && (older(t.ResourceVersion, last.rv) || last.released && controllerutil.ContainsFinalizer(t, v1alpha1.Finalizer)) {
+	if last.uid == t.UID && (trim.Older(t.ResourceVersion, last.rv) || last.released && controllerutil.ContainsFinalizer(t, v1alpha1.Finalizer)) {
 		return true
 	}
 	delete(w.versions, name)
@@ -70,12 +70,6 @@ func (w *written) forget(name types.NamespacedName) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.versions, name)
-}
-
-// older reports whether a version of an object was written before another one.
-func older(version, than string) bool {
-	order, err := resourceversion.CompareResourceVersion(version, than)
-	return err == nil && order < 0
 }
 
 // forget drops what is remembered of an ApiToken that is gone, except the version that

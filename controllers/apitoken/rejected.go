@@ -35,11 +35,9 @@ type rejection struct {
 // returns why.
 func (a *Attempt) reject(failed error, atOnce bool) error {
 	why := rejection{
-		attempt: a.name, revision: a.action.Revision, recorded: a.recorded, at: a.r.Clock.Now(), atOnce: atOnce, failed: withoutAnswer(failed),
-		refunds: a.action.Charged && a.p.obs.Provider.Form == nil,
-	}
-	if e := (*provider.Error)(nil); errors.As(failed, &e) {
-		why.pause = e.RetryAfter
+		attempt: a.name, revision: a.action.Revision, recorded: a.recorded,
+		refunds: a.action.Charged && a.p.obs.Provider.Form == nil, atOnce: atOnce,
+		at: a.r.Clock.Now(), pause: provider.AsError(failed).RetryAfter, failed: withoutAnswer(failed),
 	}
 	a.r.sightings.rejected(nameOf(a.p.token), why)
 	a.p.takeBack(&why)

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/trim"
 )
 
 // sightings remember when this process first saw each attempt without an answer and
@@ -23,7 +24,8 @@ type sightings struct {
 	began map[types.NamespacedName]begun
 }
 
-// sighting is when each was first seen of what a version of an ApiToken holds.
+// sighting is the last version that was seen of an ApiToken, and when each of its attempts
+// and changes in place was first seen.
 type sighting struct {
 	uid     types.UID
 	version string
@@ -60,7 +62,7 @@ func (s *sightings) see(t *v1alpha1.ApiToken, now time.Duration) {
 	defer s.mu.Unlock()
 	key := nameOf(t)
 	before := s.seen[key]
-	if before.uid == t.UID && older(t.ResourceVersion, before.version) {
+	if before.uid == t.UID && trim.Older(t.ResourceVersion, before.version) {
 		return
 	}
 	after := sighting{uid: t.UID, version: t.ResourceVersion, first: map[string]time.Duration{}}
@@ -85,7 +87,8 @@ func (s *sightings) see(t *v1alpha1.ApiToken, now time.Duration) {
 	s.seen[key] = after
 }
 
-// seenFor is for how long an attempt without an answer, or a change in place, was seen.
+// seenFor returns how long ago an attempt without an answer, or a change in place, was
+// first seen.
 func (s *sightings) seenFor(key types.NamespacedName, e *v1alpha1.LedgerEntry, now time.Duration) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()

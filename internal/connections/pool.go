@@ -13,7 +13,6 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -23,6 +22,7 @@ import (
 	"apitoken.dev/operator/internal/provider/bounded"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/internal/transport"
+	"apitoken.dev/operator/internal/trim"
 )
 
 // connectTimeout bounds one attempt to connect, for all who wait for it.
@@ -337,11 +337,7 @@ func (k *kept) serves(v version) bool {
 	if k.uid != v.uid || k.generation != v.generation {
 		return false
 	}
-	if v.secret == "" || v.secret == k.secret {
-		return true
-	}
-	order, err := resourceversion.CompareResourceVersion(v.secret, k.secret)
-	return err == nil && order < 0
+	return v.secret == "" || v.secret == k.secret || trim.Older(v.secret, k.secret)
 }
 
 func (p *Pool) cachedSecretVersion(ctx context.Context, o Object) (string, error) {

@@ -6,7 +6,6 @@ import (
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/internal/trim"
@@ -69,9 +68,5 @@ func (r *recent) newer(key client.ObjectKey, version string, now time.Duration) 
 
 // older reports whether version a was written before b; no version is before any.
 func older(a, b string) bool {
-	if a == "" {
-		return true
-	}
-	order, err := resourceversion.CompareResourceVersion(a, b)
-	return err == nil && order < 0
+	return a == "" || trim.Older(a, b)
 }
