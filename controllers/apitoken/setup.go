@@ -56,7 +56,7 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, queue fairqueue.Fa
 	woken := builder.WithPredicates(providerWakes())
 	return ctrl.NewControllerManagedBy(mgr).Named("apitoken").
 		For(&v1alpha1.ApiToken{}).
-		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(ofSecret)).
+		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.ofSecret)).
 		WatchesMetadata(&corev1.Namespace{}, handler.EnqueueRequestsFromMapFunc(r.ofNamespace),
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(&v1alpha1.TokenProvider{}, byProvider, woken).
@@ -79,7 +79,8 @@ func (r *Reconciler) turns(_ context.Context, q fairqueue.Queue) error {
 }
 
 // ofSecret maps a Secret that is published, kept or handed over to its ApiToken.
-func ofSecret(_ context.Context, o client.Object) []reconcile.Request {
+func (r *Reconciler) ofSecret(_ context.Context, o client.Object) []reconcile.Request {
+	r.secrets.Shown(o)
 	name := o.GetAnnotations()[v1alpha1.AnnotationToken]
 	if o.GetLabels()[v1alpha1.LabelManaged] == v1alpha1.ManagedHandover {
 		name = strings.TrimSuffix(o.GetName(), v1alpha1.HandoverSuffix)

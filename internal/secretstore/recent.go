@@ -51,6 +51,15 @@ func (r *recent) forget(key client.ObjectKey) {
 	delete(r.written, key)
 }
 
+// shown notes that the cache showed a version, which may already have left it.
+func (r *recent) shown(key client.ObjectKey, version string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if w, ok := r.written[key]; ok && !older(version, w.meta.ResourceVersion) {
+		delete(r.written, key)
+	}
+}
+
 // newer returns what was written when the cache, at version, does not show it yet.
 func (r *recent) newer(key client.ObjectKey, version string, now time.Duration) (metav1.ObjectMeta, bool) {
 	r.mu.Lock()

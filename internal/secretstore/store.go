@@ -105,6 +105,13 @@ func (s *Store) Cached(ctx context.Context, t Target) (snapshot Snapshot, pendin
 	return s.snapshot(t, m.ObjectMeta), pending, nil
 }
 
+// Shown takes note of a Secret that the cache has shown. One that leaves the cache soon
+// after this process wrote it, because somebody deleted it or took its label off, is not
+// taken for one that the cache does not show yet.
+func (s *Store) Shown(o client.Object) {
+	s.recent.shown(client.ObjectKeyFromObject(o), o.GetResourceVersion())
+}
+
 // Read returns the Secret as the API server has it now.
 func (s *Store) Read(ctx context.Context, t Target) (Snapshot, error) {
 	secret := &corev1.Secret{}

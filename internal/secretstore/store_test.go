@@ -165,6 +165,13 @@ func TestRecent(t *testing.T) {
 			t.Error("believed after the cache had caught up")
 		}
 	}
+	for version, left := range map[string]bool{"9": false, "10": true, "11": true} {
+		r.remember(key, meta("10"), 0)
+		r.shown(key, version)
+		if _, lags := r.newer(key, "", 0); lags == left {
+			t.Errorf("the cache showed %s, and then no Secret: it lags %t", version, lags)
+		}
+	}
 	r.remember(key, meta("10"), 0)
 	r.forget(key)
 	if _, ok := r.newer(key, "9", 0); ok {

@@ -1,0 +1,50 @@
+package apitoken
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/secretstore"
+	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/internal/trim"
+)
+
+// unshown is a cluster whose cache shows no Secret. What is patched gets version 10.
+type unshown struct{ client.Client }
+
+// Get implements client.Reader.
+func (unshown) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
+	return apierrors.NewNotFound(corev1.Resource("secrets"), "training")
+}
+
+// Patch implements client.Writer.
+func (unshown) Patch(_ context.Context, o client.Object, _ client.Patch, _ ...client.PatchOption) error {
+	o.SetResourceVersion("10")
+	return nil
+}
+
+// TestSecretThatLeavesTheCache: a Secret that leaves the cache before a reconcile saw the
+// operator's last write in it is gone at once. One that the cache did not show yet is not.
+func TestSecretThatLeavesTheCache(t *testing.T) {
+	for version, gone := range map[string]bool{"9": false, "10": true, "11": true} {
+		r := New(Options{Client: unshown{}, Live: unshown{}, Clock: testutil.NewClock(time.Unix(0, 0))})
+		target := secretstore.Target{Token: &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training"}}}
+		if err := r.secrets.Fence(t.Context(), target, secretstore.Snapshot{}, "own-new"); err != nil {
+			t.Fatal(err)
+		}
+		shown := trim.Metadata("Secret")
+		shown.Namespace, shown.Name, shown.ResourceVersion = "ml", "training", version
+		r.ofSecret(t.Context(), shown)
+		seen, pending, err := r.secrets.Cached(t.Context(), target)
+		if err != nil || pending == gone || seen.View.Exists == gone {
+			t.Errorf("version %s was shown, and then none: exists %t, pending %t, %v", version, seen.View.Exists, pending, err)
+		}
+	}
+}
