@@ -94,14 +94,14 @@ func TestAdmissionLost(t *testing.T) {
 			second := activeOf(w.replaced("training", first)).Name
 			w.settle("training")
 			lose()
-			w.advance(2*time.Hour, "training")
+			w.advance(2 * time.Hour)
 			w.onlyLive(second)
 		},
 		"a hard end": func(w *world, lose func()) {
 			lose()
 			w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(time.Hour)) })
 			w.settle("training")
-			w.advance(time.Hour, "training")
+			w.advance(time.Hour)
 			w.onlyLive()
 		},
 		"a deletion": func(w *world, lose func()) {

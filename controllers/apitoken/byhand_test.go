@@ -117,7 +117,7 @@ func TestByHand(t *testing.T) {
 	if w.secret(firstName) == nil || !w.backend.Accepts(first, string(w.secret(firstName).Data[fake.KeySecret])) {
 		t.Error("the old credential was not kept for the proof")
 	}
-	w.advance(2*time.Hour, "training")
+	w.advance(2 * time.Hour)
 	w.asks(v1alpha1.ReasonDeleteCredential, first, "Panel > Delete")
 	w.passTime(time.Minute, 2)
 	if token := w.token("training"); len(token.Status.Credentials) != 2 {
@@ -334,7 +334,7 @@ func TestByHandEnds(t *testing.T) {
 	id := w.handOver()
 	w.ready("training")
 	w.settle("training")
-	w.advance(time.Hour+time.Second, "training")
+	w.advance(time.Hour + time.Second)
 	w.shows("training", v1alpha1.ConditionStalled, v1alpha1.ReasonExpired)
 	w.asks(v1alpha1.ReasonDeleteCredential, id)
 	if w.secret("training") != nil {

@@ -70,7 +70,7 @@ func TestContestedLabel(t *testing.T) {
 	}{{5 * time.Second, "waits 10s"}, {10 * time.Second, "waits 20s"}, {20 * time.Second, "waits 40s"}} {
 		w.settle("training")
 		w.requests.Take()
-		w.advance(wait.passes, "training")
+		w.advance(wait.passes)
 		contested(wait.then)
 		w.settle("training")
 		if n := w.requests.Take()[secretUpdate]; n != 1 {
@@ -80,7 +80,7 @@ func TestContestedLabel(t *testing.T) {
 	w.mints(1)
 
 	end()
-	w.advance(40*time.Second, "training")
+	w.advance(40 * time.Second)
 	w.carries(map[string]string{"team": "ml"}, nil)
 	w.until(func() string {
 		if meta.FindStatusCondition(w.token("training").Status.Conditions, v1alpha1.ConditionReconciling) != nil {
@@ -90,7 +90,7 @@ func TestContestedLabel(t *testing.T) {
 	})
 
 	// What holds for long is no fight: the next change is repaired at once.
-	w.advance(time.Hour, "training")
+	w.advance(time.Hour)
 	w.settle("training")
 	w.editSecret("training", func(s *corev1.Secret) { s.Labels["team"] = "by-hand" })
 	w.carries(map[string]string{"team": "ml"}, nil)

@@ -7,10 +7,6 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider/fake"
@@ -51,14 +47,14 @@ func TestCosts(t *testing.T) {
 
 	w.requests.Take()
 	token := w.issued("training")
-	w.rests()
+	w.settle("training")
 	w.costs("first issue", testutil.Counts{patchToken: 1, statusUpdate: 2, createSecret: 1, readSecret: 1})
 
 	before := activeOf(token).Name
 	w.clock.AdvanceTo(token.Status.RotatesAt.Add(2 * time.Second))
 	w.wake()
 	w.replaced("training", before)
-	w.rests()
+	w.settle("training")
 	w.costs("rotation", testutil.Counts{statusUpdate: 2, updateSecret: 1, readSecret: 1})
 
 	w.clock.Advance(2 * time.Hour)
@@ -69,16 +65,16 @@ func TestCosts(t *testing.T) {
 		}
 		return ""
 	})
-	w.rests()
+	w.settle("training")
 	w.costs("retiring the previous one", testutil.Counts{statusUpdate: 1, readSecret: 1})
 
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Secret.Labels = map[string]string{"team": "ml"} })
 	w.carries(map[string]string{"team": "ml"}, nil)
 	w.ready("training")
-	w.rests()
+	w.settle("training")
 	w.costs("a label of the Secret", testutil.Counts{statusUpdate: 1, updateSecret: 1, readSecret: 1})
 
-	w.rests()
+	w.settle("training")
 	w.costs("nothing to do", nil)
 
 	calls := w.tokenCalls()
@@ -88,41 +84,6 @@ func TestCosts(t *testing.T) {
 	if diff := cmp.Diff(map[fake.Verb]int{fake.Revoke: 1, fake.List: 1}, minus(w.tokenCalls(), calls)); diff != "" {
 		t.Errorf("calls of the provider for a deletion (-want +got):\n%s", diff)
 	}
-}
-
-// wake has the operator look at the ApiTokens of the world by a label of their namespace.
-// Unlike a poke it makes no write of the operator conflict, which would cost another one.
-func (w *world) wake() {
-	w.Helper()
-	patch := fmt.Sprintf(`{"metadata":{"labels":{"example.com/wake":"%d"}}}`, w.pokes.Add(1))
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.ns}}
-	w.ok(w.Patch(w.ctx, namespace, client.RawPatch(types.MergePatchType, []byte(patch))))
-}
-
-// rests is settle without a poke, for the ApiToken training.
-func (w *world) rests() {
-	w.Helper()
-	const name = "training"
-	for range 40 {
-		w.inCache(name)
-		w.until(func() string {
-			cached, token := &v1alpha1.ApiToken{}, w.token(name)
-			if err := w.operator.cache.Get(w.ctx, client.ObjectKeyFromObject(token), cached); err != nil || cached.ResourceVersion != token.ResourceVersion {
-				return "the operator's cache does not show ApiToken " + name
-			}
-			return ""
-		})
-		before, secret := w.version(name), w.secret(name).ResourceVersion
-		for range 2 { // a pass that ran already when it was woken does not count
-			passes := w.passes(name)
-			w.wake()
-			w.passesAfter(passes, name)
-		}
-		if before == w.version(name) && secret == w.secret(name).ResourceVersion && !w.failed(name) {
-			return
-		}
-	}
-	w.Fatalf("the operator never comes to rest over %s\n%s", name, w.dump())
 }
 
 // calls counts the calls of the provider.

@@ -63,7 +63,7 @@ func TestDeclarationChanges(t *testing.T) {
 	if !slices.Equal(grant.AllowedIPs, []string{"203.0.113.7"}) || !slices.Equal(grant.Buckets, []string{"datasets"}) {
 		t.Errorf("granted %+v", grant)
 	}
-	w.advance(2*time.Hour, "training")
+	w.advance(2 * time.Hour)
 	w.onlyLive(activeOf(w.token("training")).Name)
 }
 
@@ -83,7 +83,7 @@ func TestMintBudget(t *testing.T) {
 	w.mints(5)
 	w.uses("training")
 	before := activeOf(token).Name
-	w.advance(10*time.Minute, "training")
+	w.advance(10 * time.Minute)
 	w.replaced("training", before)
 	w.mints(6)
 }

@@ -74,7 +74,7 @@ func TestHardEndDoesNotWaitForTheSecret(t *testing.T) {
 	w.editSecret("training", func(s *corev1.Secret) { s.Finalizers = append(s.Finalizers, theirFinalizer) })
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(w.clock.Now().Add(time.Hour)) })
 	w.ready("training")
-	w.advance(time.Hour, "training")
+	w.advance(time.Hour)
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonExpired)
 	w.onlyLive()
 	token := w.settle("training")

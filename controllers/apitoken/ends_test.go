@@ -29,7 +29,7 @@ func TestRefusedDeletionDoesNotDelayTheHardEnd(t *testing.T) {
 	w := newWorld(t)
 	w.issued("training", w.endsIn(time.Hour))
 	lift := w.forbidSecretDeletes()
-	w.advance(time.Hour, "training")
+	w.advance(time.Hour)
 	w.onlyLive()
 	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt", "could not be deleted (Invalid)", "delete the Secret yourself")
 	w.until(func() string {
@@ -69,7 +69,7 @@ func TestRefusedDeletionDoesNotDelayAnExpiry(t *testing.T) {
 	first := activeOf(w.issued("training")).Name
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
 	lift := w.forbidSecretDeletes()
-	w.advance(90*day, "training")
+	w.advance(90 * day)
 	w.onlyLive()
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "has expired", "could not be deleted (Invalid)")
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = false })
@@ -91,7 +91,7 @@ func TestHardEndDeletesTheSecretOnce(t *testing.T) {
 	w.editSecret("training", func(s *corev1.Secret) { s.Finalizers = append(s.Finalizers, theirFinalizer) })
 	w.settle("training")
 	w.requests.Take()
-	w.advance(time.Hour, "training")
+	w.advance(time.Hour)
 	w.onlyLive()
 	w.stalls("training", v1alpha1.ReasonExpired, "is being deleted", theirFinalizer)
 	w.settle("training")
@@ -116,7 +116,7 @@ func TestALongPauseDelaysNoHardEnd(t *testing.T) {
 	second := activeOf(w.replaced("training", first)).Name
 	w.settle("training")
 	w.backend.Script(fake.Revoke, fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Hour})
-	w.advance(10*time.Minute, "training")
+	w.advance(10 * time.Minute)
 	w.until(func() string {
 		if w.log.Count(append(w.passed("training"), `requeueing after 30m0s"`)...) == 0 {
 			return "it does not wait for the hard end"
@@ -124,7 +124,7 @@ func TestALongPauseDelaysNoHardEnd(t *testing.T) {
 		return ""
 	})
 	w.onlyLive(first, second)
-	w.advance(30*time.Minute, "training")
+	w.advance(30 * time.Minute)
 	w.onlyLive() // although the pause is not over
 	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt")
 }

@@ -235,7 +235,7 @@ func TestUnknownEntries(t *testing.T) {
 			})
 			w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 			w.stalls("training", c.reason, odd.String())
-			w.advance(3*time.Minute, "training")
+			w.advance(3 * time.Minute)
 			if token := w.settle("training"); len(token.Status.Credentials) != 2 {
 				t.Errorf("ledger: %+v", token.Status.Credentials)
 			}
@@ -351,7 +351,7 @@ func TestStopWithoutPatience(t *testing.T) {
 		}
 		return ""
 	})
-	w.advance(10*time.Second, "training")
+	w.advance(10 * time.Second)
 	second := activeOf(w.replaced("training", "")).Name
 	close(answer) // now it lands
 	w.until(func() string {

@@ -105,7 +105,7 @@ func TestOlderStatusRestored(t *testing.T) {
 	if third == second || w.uses("training") != third {
 		t.Errorf("in use is %s", third)
 	}
-	w.advance(2*time.Hour, "training")
+	w.advance(2 * time.Hour)
 	w.onlyLive(third)
 }
 
@@ -125,7 +125,7 @@ func TestForgedFactsDelayNoHardEnd(t *testing.T) {
 				s.Annotations[annotation] = strings.Repeat("x", 300)
 			})
 			w.look("training")
-			w.advance(time.Hour, "training")
+			w.advance(time.Hour)
 			w.onlyLive()
 		})
 	}

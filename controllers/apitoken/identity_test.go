@@ -167,7 +167,7 @@ func TestRevokedWithoutID(t *testing.T) {
 		if w.token("training") == nil {
 			return ""
 		}
-		w.advance(time.Minute, "victim")
+		w.advance(time.Minute)
 		return "training is still there"
 	})
 	w.onlyLive(victim.Name)

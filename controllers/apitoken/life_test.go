@@ -92,7 +92,7 @@ func TestRotation(t *testing.T) {
 	w.settle("training")
 	w.mints(1)
 
-	w.advance(4*time.Second, "training") // the status shows whole seconds
+	w.advance(4 * time.Second) // the status shows whole seconds
 	token = w.replaced("training", first)
 	second := activeOf(token).Name
 	if name := w.uses("training"); name != second {
@@ -111,7 +111,7 @@ func TestRotation(t *testing.T) {
 	w.settle("training")
 	w.onlyLive(first, second)
 
-	w.advance(3*time.Second, "training")
+	w.advance(3 * time.Second)
 	w.onlyLive(second)
 	token = w.settle("training")
 	if len(token.Status.Credentials) != 1 {
@@ -159,7 +159,7 @@ func TestRotationGeneration(t *testing.T) {
 	w.edit("training", raise(4))
 	token = w.replaced("training", second.Name)
 	w.mints(3)
-	w.advance(2*time.Hour, "training")
+	w.advance(2 * time.Hour)
 	w.onlyLive(activeOf(token).Name)
 	w.uses("training")
 }
@@ -174,11 +174,11 @@ func TestSuspend(t *testing.T) {
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "holds credential", "spec.suspend")
 	w.ready("training") // the Secret is as good as before
-	w.advance(2*time.Hour, "training")
+	w.advance(2 * time.Hour)
 	w.onlyLive(second) // what is due is still revoked
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 2 })
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "spec.suspend", "still holds credential")
-	w.advance(70*day, "training") // the rotation would be due
+	w.advance(70 * day) // the rotation would be due
 	token := w.settle("training")
 	if token.Status.RotatesAt != nil || activeOf(token).Name != second {
 		t.Errorf("status: %+v", token.Status)
@@ -212,7 +212,7 @@ func TestExpiresAt(t *testing.T) {
 	w.uses("training")
 	w.mints(1)
 
-	w.advance(3*time.Second, "training")
+	w.advance(3 * time.Second)
 	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt", "raise")
 	w.until(func() string {
 		if w.secret("training") != nil {
@@ -248,7 +248,7 @@ func TestExpiresAtWithinASecond(t *testing.T) {
 	w.passTime(11*time.Second, 5) // past every time that a rotation could have
 	w.uses("training")
 	w.mints(1)
-	w.advance(5*time.Second, "training")
+	w.advance(5 * time.Second)
 	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt")
 	w.settle("training")
 	w.passTime(500*time.Millisecond, 2)

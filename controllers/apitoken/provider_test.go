@@ -239,7 +239,7 @@ func TestAccountChanged(t *testing.T) {
 	says := []string{"fake-account", "another-account", "restore the old ones"}
 	w.shows("training", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderAccountChanged, says...)
 
-	w.advance(2*time.Hour, "training") // the previous one would be revoked
+	w.advance(2 * time.Hour) // the previous one would be revoked
 	w.settle("training")
 	w.onlyLive(first, second)
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 2 })
@@ -250,7 +250,7 @@ func TestAccountChanged(t *testing.T) {
 	w.backend.UseAccount(fake.DefaultAccount)
 	w.editSecret("minter", func(s *corev1.Secret) { delete(s.Data, "note") })
 	third := activeOf(w.replaced("training", second)).Name
-	w.advance(2*time.Hour, "training")
+	w.advance(2 * time.Hour)
 	w.onlyLive(third)
 	w.uses("training")
 }
@@ -287,7 +287,7 @@ func TestMinterRejected(t *testing.T) {
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "still holds credential")
 	w.hook(nil)
-	w.advance(time.Minute, "training")
+	w.advance(time.Minute)
 	w.replaced("training", first)
 	w.uses("training")
 }

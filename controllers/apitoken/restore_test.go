@@ -150,7 +150,7 @@ func TestOldSecretRestored(t *testing.T) {
 	if held := w.uses("training"); held != third {
 		t.Errorf("the Secret holds %s", held)
 	}
-	w.advance(2*time.Hour, "training")
+	w.advance(2 * time.Hour)
 	w.onlyLive(third)
 }
 
@@ -166,7 +166,7 @@ func TestStatusRestoredWithoutSecret(t *testing.T) {
 	if got := activeOf(token).Reason; got != "SecretLost" {
 		t.Errorf("issued for %s", got)
 	}
-	w.advance(2*time.Hour, "training")
+	w.advance(2 * time.Hour)
 	w.onlyLive(activeOf(token).Name)
 }
 
@@ -237,7 +237,7 @@ func TestStatusRestoredFromBeforeARejection(t *testing.T) {
 			})
 			w.declare("training")
 			w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonBackoff)
-			w.advance(time.Minute, "training")
+			w.advance(time.Minute)
 			second := activeOf(w.ready("training")).Name
 			w.settle("training")
 			if restart {

@@ -49,13 +49,13 @@ func TestRevocationThatFailsIsShown(t *testing.T) {
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 	w.replaced("training", first)
 	w.refuseToRevoke()
-	w.advance(2*time.Hour, "training") // the overlap is over
+	w.advance(2 * time.Hour) // the overlap is over
 	w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonRevocationFailed, "could not be revoked", "rejected the request")
 	w.ready("training")
 	w.emits(v1alpha1.ReasonRevocationFailed, "could not be revoked")
 	for range 3 {
 		w.poke("training")
-		w.advance(time.Hour, "training")
+		w.advance(time.Hour)
 		w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonRevocationFailed, "could not be revoked")
 	}
 	if n := w.events(v1alpha1.ReasonRevocationFailed); n != 1 {
@@ -68,7 +68,7 @@ func TestRevocationThatFailsIsShown(t *testing.T) {
 		t.Errorf("an ApiToken that is being deleted is rotated at %s", token.Status.RotatesAt)
 	}
 	w.hook(nil)
-	w.advance(time.Hour, "training")
+	w.advance(time.Hour)
 	w.gone("training")
 	w.onlyLive()
 }
@@ -82,7 +82,7 @@ func TestMissingProviderIsShown(t *testing.T) {
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 	w.replaced("training", first)
 	w.removeProvider()
-	w.advance(2*time.Hour, "training") // the overlap is over
+	w.advance(2 * time.Hour) // the overlap is over
 	w.shows("training", v1alpha1.ConditionStalled, v1alpha1.ReasonRevocationFailed, "could not be revoked", "does not exist", "create it again")
 	w.ready("training")
 	w.emits(v1alpha1.ReasonRevocationFailed, "does not exist")
@@ -114,7 +114,7 @@ func TestRefusedSecretNamesItsField(t *testing.T) {
 		return "no condition names the field"
 	})
 	w.deleteSecret("training")
-	w.advance(5*time.Minute, "training")
+	w.advance(5 * time.Minute)
 	w.ready("training")
 	w.uses("training")
 }

@@ -40,7 +40,7 @@ func TestSecretLost(t *testing.T) {
 	if _, ok := w.secret("training").Data["added"]; ok {
 		t.Error("a key added by hand is still there")
 	}
-	w.advance(2*time.Hour, "training")
+	w.advance(2 * time.Hour)
 	w.onlyLive(activeOf(token).Name)
 }
 
@@ -91,7 +91,7 @@ func TestForeignSecret(t *testing.T) {
 	w.mints(0)
 
 	w.deleteSecret("labelled")
-	w.advance(time.Minute, "labelled")
+	w.advance(time.Minute)
 	w.ready("labelled")
 	w.uses("labelled")
 
@@ -117,7 +117,7 @@ func TestSecretTakenAway(t *testing.T) {
 	w.mints(1)
 	w.onlyLive(first) // pods may still hold it, and nobody knows for how long
 	w.deleteSecret("training")
-	w.advance(time.Minute, "training")
+	w.advance(time.Minute)
 	w.replaced("training", first)
 	w.uses("training")
 }

@@ -153,7 +153,7 @@ func TestAnAttemptOfAKilledOperator(t *testing.T) {
 	if token := w.token("training"); inState(token, v1alpha1.StateMinting) == nil || w.uses("training") != first {
 		t.Errorf("the attempt was given up early: %+v", token.Status.Credentials)
 	}
-	w.advance(10*time.Second, "training")
+	w.advance(10 * time.Second)
 	w.replaced("training", first)
 	close(answer)
 	w.passTime(2*time.Hour, 1)

@@ -73,8 +73,10 @@ type world struct {
 	requests *testutil.Requests
 	log      *testutil.Log
 
-	operator *process
-	pokes    atomic.Int64
+	// operator was started last.
+	operator  *process
+	operators []*process
+	pokes     atomic.Int64
 
 	mu     sync.Mutex
 	onCall func(context.Context, fake.Call) fake.Fault
@@ -169,7 +171,7 @@ func (w *world) startCounting(requests *testutil.Requests, edits ...func(*operat
 		p.err = mgr.Start(ctx)
 	}()
 	w.Cleanup(func() { p.stop(w) })
-	w.operator = p
+	w.operator, w.operators = p, append(w.operators, p)
 	return p
 }
 
@@ -365,16 +367,15 @@ func (w *world) delete(name string) {
 	w.ok(w.Delete(w.ctx, &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}}))
 }
 
-// advance moves the clock, and lets the operator look at ApiTokens as it would by then.
-func (w *world) advance(d time.Duration, names ...string) {
+// advance moves the clock, and lets the operator look at the ApiTokens as it would by then.
+func (w *world) advance(d time.Duration) {
 	w.Helper()
 	w.clock.Advance(d)
-	for _, name := range names {
-		w.poke(name)
-	}
+	w.wake()
 }
 
-// poke makes the operator reconcile an ApiToken, by a change that means nothing to it.
+// poke makes the operator reconcile an ApiToken, by a change that means nothing to it and
+// that can make a write of the operator conflict.
 // The operator may already have let the ApiToken go: then there is nothing to do.
 func (w *world) poke(name string) {
 	w.Helper()
@@ -387,11 +388,12 @@ func (w *world) poke(name string) {
 // look has the operator look at an ApiToken, whatever comes of it.
 func (w *world) look(name string) {
 	w.Helper()
+	w.shown(name)
 	passes := w.passes(name)
-	w.poke(name)
+	w.wake()
 	w.passesAfter(passes, name)
 	passes = w.passes(name)
-	if w.beaten(name) { // it looks again by itself; the next poke could beat that look too, and so on for ever
+	if w.beaten(name) { // it looks again by itself
 		w.passesAfter(passes, name)
 	}
 }
@@ -429,7 +431,7 @@ func (w *world) settle(name string) *v1alpha1.ApiToken {
 	w.Helper()
 	for range 40 {
 		before := w.version(name)
-		for range 2 { // a pass that ran already when it was poked does not count
+		for range 2 { // a pass that ran already when it was woken does not count
 			w.look(name)
 		}
 		if before == w.version(name) && !w.beaten(name) && !w.failed(name) {
@@ -456,7 +458,7 @@ func (w *world) passed(name string) []string {
 	return []string{`"controller"="apitoken"`, `"namespace"="` + w.ns + `"`, `"name"="` + name + `"`, `"msg"="Reconcile`}
 }
 
-// version is the status and the finalizers: what the operator writes.
+// version is the status, the finalizers and the Secret: what the operator writes.
 func (w *world) version(name string) string {
 	w.Helper()
 	t := w.token(name)
@@ -465,7 +467,7 @@ func (w *world) version(name string) string {
 	}
 	raw, err := yaml.Marshal(t.Status)
 	w.ok(err)
-	return fmt.Sprintf("%v %s", t.Finalizers, raw)
+	return fmt.Sprintf("%v %s %s", t.Finalizers, w.managedVersion(t.SecretName()), raw)
 }
 
 // passes is how often the operator has looked at an ApiToken.
