@@ -57,8 +57,7 @@ func TestCosts(t *testing.T) {
 	w.settle("training")
 	w.costs("rotation", testutil.Counts{statusUpdate: 2, updateSecret: 1, readSecret: 1})
 
-	w.clock.Advance(2 * time.Hour)
-	w.wake()
+	w.advance(2 * time.Hour)
 	w.until(func() string {
 		if len(w.token("training").Status.Credentials) > 1 {
 			return "the previous credential is not retired"

@@ -5,12 +5,11 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/explore/apifake"
 	"apitoken.dev/operator/internal/secretstore"
 	"apitoken.dev/operator/internal/testutil"
 	"apitoken.dev/operator/internal/trim"
@@ -18,11 +17,6 @@ import (
 
 // unshown is a cluster whose cache shows no Secret. What is patched gets version 10.
 type unshown struct{ client.Client }
-
-// Get implements client.Reader.
-func (unshown) Get(context.Context, client.ObjectKey, client.Object, ...client.GetOption) error {
-	return apierrors.NewNotFound(corev1.Resource("secrets"), "training")
-}
 
 // Patch implements client.Writer.
 func (unshown) Patch(_ context.Context, o client.Object, _ client.Patch, _ ...client.PatchOption) error {
@@ -34,7 +28,9 @@ func (unshown) Patch(_ context.Context, o client.Object, _ client.Patch, _ ...cl
 // operator's last write in it is gone at once. One that the cache did not show yet is not.
 func TestSecretThatLeavesTheCache(t *testing.T) {
 	for version, gone := range map[string]bool{"9": false, "10": true, "11": true} {
-		r := New(Options{Client: unshown{}, Live: unshown{}, Clock: testutil.NewClock(time.Unix(0, 0))})
+		clock := testutil.NewClock(time.Unix(0, 0))
+		c := unshown{apifake.NewServer(clock.Now).Client(nil)}
+		r := New(Options{Client: c, Live: c, Clock: clock})
 		target := secretstore.Target{Token: &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training"}}}
 		if err := r.secrets.Fence(t.Context(), target, secretstore.Snapshot{}, "own-new"); err != nil {
 			t.Fatal(err)

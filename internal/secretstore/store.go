@@ -105,9 +105,9 @@ func (s *Store) Cached(ctx context.Context, t Target) (snapshot Snapshot, pendin
 	return s.snapshot(t, m.ObjectMeta), pending, nil
 }
 
-// Shown takes note of a Secret that the cache has shown. One that leaves the cache soon
-// after this process wrote it, because somebody deleted it or took its label off, is not
-// taken for one that the cache does not show yet.
+// Shown records a version of a Secret that the cache has shown. If a user deletes the
+// Secret or removes its label soon after this process wrote it, Cached then reports it as
+// absent, and not as pending.
 func (s *Store) Shown(o client.Object) {
 	s.recent.shown(client.ObjectKeyFromObject(o), o.GetResourceVersion())
 }
