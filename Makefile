@@ -8,8 +8,12 @@ MAKEFLAGS += --no-print-directory
 
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-# IMG is what docker-build makes and deploy installs.
-IMG ?= apitoken-operator:dev
+# project returns a value of hack/project.env, the only place that has them.
+project = $(shell sed -n 's/^$(1)=//p' hack/project.env)
+# IMAGE is the repository of the operator's image, without a tag.
+IMAGE ?= $(call project,IMAGE)
+# IMG is the image that image and docker-build make, and deploy installs.
+IMG ?= $(IMAGE):dev
 # EXPLORE_FOR is how long make explore searches.
 EXPLORE_FOR ?= 10m
 # RACE= runs the tests without the race detector, where there is no C compiler.
@@ -24,7 +28,7 @@ ALL_MODULES := $(MODULES) hack/controlplane $(patsubst %/go.mod,%,$(wildcard hac
 # build what people install. They are large, and not part of make test.
 ECOSYSTEM_MODULES := $(patsubst %/go.mod,%,$(wildcard hack/gitops/go.mod hack/monitoring/go.mod hack/chart/go.mod hack/docs/*/go.mod hack/release/go.mod))
 # RUNBOOKS is where the pages of the alerts are: a folder or an address.
-RUNBOOKS ?= docs/runbooks
+RUNBOOKS ?= $(call project,RUNBOOKS)
 
 # Each tool has a module that pins it; the first use compiles it.
 tool = $(GO) tool -modfile=$(CURDIR)/hack/tools/$(1)/go.mod $(1)
@@ -88,6 +92,10 @@ manifests: ## Generate the CRDs and the operator's ClusterRole from the markers 
 docs: ## Write the field reference of the kinds, and render the documents into bin/docs.
 	$(GO) run ./hack/docs/reference
 	cd hack/docs/site && $(GO) run .
+
+.PHONY: project
+project: ## Write the values of hack/project.env (address of the repository, contact, ...) into the documents.
+	$(GO) run ./hack/project
 
 .PHONY: fmt
 fmt: ## Format the code.
@@ -167,9 +175,6 @@ controlplane: ## Build etcd, kube-apiserver and kube-controller-manager, and pri
 	@hack/controlplane/build.sh
 
 ##@ Release
-
-# IMAGE is the repository, without a tag, that a release names.
-IMAGE ?= apitoken-operator
 
 .PHONY: release
 release: ## Make the files of a release in bin/release: binaries, chart, manifests, bills of materials, checksums.
