@@ -199,8 +199,19 @@ uninstall: ## Remove the CRDs and all ApiTokens; a running operator revokes thei
 run: ## Run the operator here, against the cluster; flags go into ARGS.
 	POD_NAMESPACE="$${POD_NAMESPACE:-apitoken-system}" $(GO) run ./cmd/manager $(ARGS)
 
+# PLATFORM is what the nodes run on.
+PLATFORM ?= linux/$(shell $(GO) env GOARCH)
+
+.PHONY: image
+image: ## Build the image IMG for PLATFORM into bin/image.tar, without Docker; docs/getting-started.md says how it gets to the nodes.
+	@mkdir -p bin
+	CGO_ENABLED=0 GOOS=linux GOARCH=$(lastword $(subst /, ,$(PLATFORM))) $(GO) build -trimpath -buildvcs=false \
+	  -ldflags "-s -w -buildid= -X main.version=$(VERSION)" -o bin/manager.linux ./cmd/manager
+	cd hack/release && $(GO) run ./cmd/image -name $(IMG) -platform $(PLATFORM) -out ../../bin/image.tar /manager=../../bin/manager.linux
+	@echo "bin/image.tar has the image $(IMG) for $(PLATFORM)"
+
 .PHONY: docker-build
-docker-build: ## Build the image IMG.
+docker-build: ## Build the image IMG with Docker.
 	docker build --build-arg VERSION=$(VERSION) -t $(IMG) .
 
 .PHONY: deploy
