@@ -127,6 +127,38 @@ func TestCRDs(t *testing.T) {
 	}
 }
 
+// TestRunbookLinksAreAbsoluteByAValue: every alert of the project links to its page below
+// the address, with or without a slash at its end; rules of the user are left alone.
+func TestRunbookLinksAreAbsoluteByAValue(t *testing.T) {
+	const address = "https://docs.example.com/runbooks"
+	own := "metrics.prometheusRule.additionalGroups[0]."
+	for _, given := range []string{address, address + "/"} {
+		rendered := objects(t, render(t, "--set", "metrics.prometheusRule.enabled=true,metrics.prometheusRule.runbookURL="+given,
+			"--set", own+"name=own,"+own+"rules[0].alert=Own,"+own+"rules[0].annotations.runbook_url=own.md"))
+		groups, _, err := unstructured.NestedSlice(find(t, rendered, "PrometheusRule", release).Object, "spec", "groups")
+		if err != nil || len(groups) != 2 {
+			t.Fatalf("%d groups: %v", len(groups), err)
+		}
+		for _, group := range groups {
+			rules, _, _ := unstructured.NestedSlice(group.(map[string]any), "rules")
+			if len(rules) == 0 {
+				t.Error("a group without rules")
+			}
+			for _, rule := range rules {
+				alert, _, _ := unstructured.NestedString(rule.(map[string]any), "alert")
+				got, _, _ := unstructured.NestedString(rule.(map[string]any), "annotations", "runbook_url")
+				want := address + "/" + alert + ".md"
+				if alert == "Own" {
+					want = "own.md"
+				}
+				if got != want {
+					t.Errorf("%s: runbook_url is %q, want %q", alert, got, want)
+				}
+			}
+		}
+	}
+}
+
 // The alerts and the dashboard arrive as they are in the chart's files.
 func TestMonitoringFiles(t *testing.T) {
 	rendered := objects(t, render(t, "--values", chartDir+"/examples/values-monitoring.yaml"))

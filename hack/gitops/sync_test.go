@@ -241,6 +241,9 @@ func TestApplication(t *testing.T) {
 	if !a.Spec.SyncPolicy.Automated.GetPrune() || !a.Spec.SyncPolicy.Automated.GetSelfHeal() {
 		t.Error("the example neither prunes nor heals")
 	}
+	if retry := a.Spec.SyncPolicy.Retry; retry == nil || !retry.Refresh {
+		t.Error("the example retries a failed sync with the commit that failed: a fix in Git waits until the retries end")
+	}
 }
 
 // onlyOf keeps the objects of some kinds.

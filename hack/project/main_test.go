@@ -96,3 +96,15 @@ func TestRepositoryShowsItsValues(t *testing.T) {
 		t.Errorf("names of %s (-want +got):\n%s", valuesFile, diff)
 	}
 }
+
+// TestSecurityContactIsShown: a report of a vulnerability goes to the one address.
+func TestSecurityContactIsShown(t *testing.T) {
+	content, err := os.ReadFile(filepath.Join("..", "..", "SECURITY.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	reporting, _, _ := strings.Cut(string(content), "## Supported versions")
+	if !strings.Contains(reporting, "<!-- SECURITY_CONTACT -->") {
+		t.Error("SECURITY.md does not show SECURITY_CONTACT under Reporting")
+	}
+}
