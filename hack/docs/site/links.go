@@ -115,7 +115,10 @@ func relative(from, to string) string {
 	return up + to
 }
 
-// rewrite changes the links of a page to those of the site, and returns the pages that
+// shortName is how long a name may be to stay on one line: so many letters fit on a phone.
+const shortName = 34
+
+// rewrite marks names that stay on one line, changes the links of a page to those of the site, and returns the pages that
 // they lead to.
 func (s *site) rewrite(p *page) ([]string, error) {
 	var targets []string
@@ -139,6 +142,10 @@ func (s *site) rewrite(p *page) ([]string, error) {
 				return ast.WalkStop, err
 			}
 			l.Destination = []byte(to)
+		case *ast.CodeSpan:
+			if name := plain(l, p.content); len(name) <= shortName && !strings.Contains(name, " ") {
+				l.SetAttributeString("class", []byte("name"))
+			}
 		}
 		return ast.WalkContinue, nil
 	})

@@ -1,5 +1,12 @@
-// Command site renders the documents as HTML. It fails when a link leads nowhere, names
-// a heading that is not there, or when a page cannot be reached from docs/README.md.
+// Command site renders the documents as HTML: with search, an outline of each page, and
+// diagrams as pictures. The site needs no server and no network. It fails when a link leads
+// nowhere or names a heading that is not there, when a page cannot be reached from
+// docs/README.md, and when a diagram cannot be drawn.
+//
+// It is not Hugo, because these documents are read at a forge first: their links, anchors,
+// pictures and Mermaid diagrams follow the forge's rules, and each of them is checked here.
+// Hugo would need a template for each, a script from a network for the diagrams, and
+// minutes to compile.
 //
 //	cd hack/docs/site && go run . [-root DIRECTORY] [-out DIRECTORY]
 package main
@@ -13,7 +20,7 @@ import (
 
 func main() {
 	root := flag.String("root", filepath.Join("..", "..", ".."), "directory of the repository")
-	out := flag.String("out", filepath.Join("..", "..", "..", "bin", "docs"), "directory to write to; what is in it is removed")
+	out := flag.String("out", filepath.Join("..", "..", "..", "bin", "docs"), "directory to write to: a new one, or one that this program wrote")
 	flag.Parse()
 	if err := run(*root, *out); err != nil {
 		fmt.Fprintf(os.Stderr, "site: %v\n", err)
@@ -32,32 +39,5 @@ func run(root, out string) error {
 	if err != nil {
 		return err
 	}
-	if err := clean(out); err != nil {
-		return err
-	}
-	for name, content := range files {
-		full := filepath.Join(out, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil { //nolint:gosec // a site is for everybody
-			return err
-		}
-		if err := os.WriteFile(full, content, 0o644); err != nil { //nolint:gosec // a site is for everybody
-			return err
-		}
-	}
-	return nil
-}
-
-// clean removes what an earlier run wrote. A directory that holds something else is not touched.
-func clean(out string) error {
-	entries, err := os.ReadDir(out)
-	if os.IsNotExist(err) || err == nil && len(entries) == 0 {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	if _, err := os.Stat(filepath.Join(out, marker)); err != nil {
-		return fmt.Errorf("%s holds something that this program did not write; name an empty directory with -out", out)
-	}
-	return os.RemoveAll(out)
+	return write(out, files)
 }

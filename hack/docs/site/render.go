@@ -11,11 +11,11 @@ import (
 	"github.com/yuin/goldmark/ast"
 )
 
-// marker is a file by which the program knows its own output.
-const marker = "style.css"
-
 //go:embed style.css
 var style []byte
+
+//go:embed search.js
+var search []byte
 
 //go:embed frame.html
 var frameText string
@@ -35,6 +35,10 @@ type item struct {
 
 // render returns the files of the site by name.
 func (s *site) render() (map[string][]byte, error) {
+	index, err := s.searchIndex() // of the documents as they are
+	if err != nil {
+		return nil, err
+	}
 	leads := map[string][]string{}
 	var failed []error
 	// The navigation needs the links as they are in the document.
@@ -42,6 +46,9 @@ func (s *site) render() (map[string][]byte, error) {
 	for _, source := range s.order {
 		targets, err := s.rewrite(s.pages[source])
 		if err != nil {
+			failed = append(failed, err)
+		}
+		if err := s.pages[source].drawDiagrams(); err != nil {
 			failed = append(failed, err)
 		}
 		leads[source] = targets
@@ -52,14 +59,14 @@ func (s *site) render() (map[string][]byte, error) {
 	if len(failed) > 0 {
 		return nil, errors.Join(failed...)
 	}
-	out := map[string][]byte{marker: style}
+	out := map[string][]byte{"style.css": style, "search.js": search, "search-index.js": index}
 	for _, source := range s.order {
 		p := s.pages[source]
 		var body bytes.Buffer
 		if err := markdown.Renderer().Render(&body, p.content, p.tree); err != nil {
 			return nil, fmt.Errorf("%s: %w", source, err)
 		}
-		html, err := s.framed(p.output, p.title, body.String(), sections)
+		html, err := s.framed(p.output, p.title, body.String(), sections, p.outline())
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", source, err)
 		}
@@ -69,6 +76,34 @@ func (s *site) render() (map[string][]byte, error) {
 		out[name] = content
 	}
 	return out, nil
+}
+
+// heading is a line of a page's outline.
+type heading struct {
+	Level        int
+	Text, Anchor string
+}
+
+// outline lists the headings of the second and third level. A page with less than two has
+// no outline.
+func (p *page) outline() []heading {
+	var out []heading
+	for n := p.tree.FirstChild(); n != nil; n = n.NextSibling() {
+		if h, ok := n.(*ast.Heading); ok && (h.Level == 2 || h.Level == 3) {
+			out = append(out, heading{Level: h.Level, Text: plain(h, p.content), Anchor: anchorOf(h)})
+		}
+	}
+	if len(out) < 2 {
+		return nil
+	}
+	return out
+}
+
+// anchorOf is the id of a heading.
+func anchorOf(h *ast.Heading) string {
+	id, _ := h.AttributeString("id")
+	text, _ := id.([]byte)
+	return string(text)
 }
 
 // unreachable lists the pages that no way from the index leads to.
@@ -123,10 +158,10 @@ func (s *site) navigation() []section {
 
 // frame puts the page around a body.
 func (s *site) frame(output, title, body string) ([]byte, error) {
-	return s.framed(output, title, body, nil)
+	return s.framed(output, title, body, s.navigation(), nil)
 }
 
-func (s *site) framed(output, title, body string, sections []section) ([]byte, error) {
+func (s *site) framed(output, title, body string, sections []section, outline []heading) ([]byte, error) {
 	up := strings.Repeat("../", strings.Count(output, "/"))
 	var here []section
 	for _, part := range sections {
@@ -138,7 +173,7 @@ func (s *site) framed(output, title, body string, sections []section) ([]byte, e
 	}
 	var out bytes.Buffer
 	err := frameTemplate.Execute(&out, map[string]any{
-		"Title": title, "Up": up, "Sections": here,
+		"Title": title, "Up": up, "Sections": here, "Outline": outline,
 		"Body": template.HTML(body), //nolint:gosec // G203: made by goldmark, which leaves out raw HTML
 	})
 	return out.Bytes(), err
