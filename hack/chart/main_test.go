@@ -17,22 +17,28 @@ import (
 
 var env *testenv.Env
 
-// TestMain starts an API server that knows the kinds of the operator and those
-// of the Prometheus operator.
+// TestMain starts an API server that knows the kinds of the operator, of
+// the Prometheus operator and of cert-manager.
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(logr.Discard())
-	dir, err := prometheusCRDs()
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "finding the CRDs of the Prometheus operator:", err)
-		os.Exit(1)
+	var options []testenv.Option
+	for _, p := range []struct{ tool, module, crds string }{
+		{"prometheus-operator", "github.com/prometheus-operator/prometheus-operator", filepath.Join("example", "prometheus-operator-crd")},
+		{"cert-manager", "github.com/cert-manager/cert-manager", filepath.Join("deploy", "crds")},
+	} {
+		dir, err := moduleDir(p.tool, p.module)
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "finding the CRDs of %s: %v\n", p.tool, err)
+			os.Exit(1)
+		}
+		options = append(options, testenv.WithCRDDirectory(filepath.Join(dir, p.crds)))
 	}
-	os.Exit(testenv.Main(m, &env, testenv.WithCRDDirectory(dir)))
+	os.Exit(testenv.Main(m, &env, options...))
 }
 
-// prometheusCRDs returns where the pinned module has them.
-func prometheusCRDs() (string, error) {
-	const module = "github.com/prometheus-operator/prometheus-operator"
-	dir := filepath.Join("tools", "prometheus-operator")
+// moduleDir returns the directory of a module that is pinned in tools/.
+func moduleDir(tool, module string) (string, error) {
+	dir := filepath.Join("tools", tool)
 	for _, args := range [][]string{{"mod", "download", module}, {"list", "-m", "-f", "{{.Dir}}", module}} {
 		cmd := exec.Command("go", args...)
 		cmd.Dir, cmd.Stderr = dir, os.Stderr
@@ -43,5 +49,5 @@ func prometheusCRDs() (string, error) {
 		}
 		dir = cmp.Or(strings.TrimSpace(string(out)), dir)
 	}
-	return filepath.Join(dir, "example", "prometheus-operator-crd"), nil
+	return dir, nil
 }

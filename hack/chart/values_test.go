@@ -43,6 +43,28 @@ func (s schema) keys(prefix string) []string {
 	return out
 }
 
+// schemaGates returns the feature gates that the schema admits.
+func schemaGates(t *testing.T) []string {
+	t.Helper()
+	content, err := os.ReadFile(chartDir + "/values.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s struct {
+		Properties struct {
+			FeatureGates struct {
+				PropertyNames struct {
+					Enum []string `json:"enum"`
+				} `json:"propertyNames"`
+			} `json:"featureGates"`
+		} `json:"properties"`
+	}
+	if err := json.Unmarshal(content, &s); err != nil || len(s.Properties.FeatureGates.PropertyNames.Enum) == 0 {
+		t.Fatalf("no feature gates: %v", err)
+	}
+	return s.Properties.FeatureGates.PropertyNames.Enum
+}
+
 // Every value is in the schema, and what the schema admits has a default to be read about.
 func TestSchemaAndValuesAgree(t *testing.T) {
 	var s schema
@@ -95,6 +117,20 @@ func TestSchema(t *testing.T) {
 		"runbooks at an address":          {"metrics.prometheusRule.runbookURL=https://docs.example.com/runbooks", ""},
 		"metrics for everyone":            {"metrics.secure=false,metrics.auth=false", ""},
 		"scraping what is not served":     {"metrics.enabled=false,metrics.serviceMonitor.enabled=true", "set metrics.enabled to true"},
+		"a misspelt feature gate":         {"featureGates.RestDrivers=true", "RestDrivers"},
+		"a feature gate without a value":  {"featureGates.RestDriver=off", "RestDriver"},
+		"an unknown update strategy":      {"updateStrategy.type=OnDelete", "updateStrategy/type"},
+		"a surge without a unit":          {"updateStrategy.rollingUpdate.maxSurge=half", "maxSurge"},
+		"a rollout that cannot move":      {"updateStrategy.rollingUpdate.maxSurge=0", "maxSurge and maxUnavailable cannot both be 0"},
+		"Recreate":                        {"updateStrategy.type=Recreate", ""},
+		"percentages":                     {"updateStrategy.rollingUpdate.maxSurge=0%,updateStrategy.rollingUpdate.maxUnavailable=50%", ""},
+		"a certificate without an issuer": {"metrics.certificate.enabled=true", "metrics.certificate.issuerRef.name is empty"},
+		"a certificate for nothing":       {"metrics.enabled=false,metrics.certificate.enabled=true,metrics.certificate.issuerRef.name=ca", "metrics.certificate.enabled is true"},
+		"a certificate in clear": {"metrics.secure=false,metrics.auth=false,metrics.certificate.enabled=true,metrics.certificate.issuerRef.name=ca",
+			"metrics.certificate.enabled is true"},
+		"a DNS name that is none": {"metrics.certificate.extraDNSNames={Not_A_Name}", "extraDNSNames"},
+		"a CA in another namespace": {"metrics.certSecretName=c,metrics.serviceMonitor.enabled=true,metrics.serviceMonitor.namespace=monitoring",
+			"set metrics.serviceMonitor.tlsConfig"},
 		"global is open":                  {"global.other.chart=x", ""},
 		"enabled is for the parent chart": {"enabled=false", ""},
 		"a digest":                        {"image.digest=" + digest, ""},

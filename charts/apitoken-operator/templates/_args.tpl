@@ -35,7 +35,7 @@
 {{- if not .Values.metrics.secure }}
 - --metrics-secure=false
 {{- end }}
-{{- if .Values.metrics.certSecretName }}
+{{- if include "apitoken-operator.metricsCertSecretName" . }}
 - --metrics-cert-dir=/etc/apitoken-operator/metrics
 {{- end }}
 {{- else }}
@@ -45,6 +45,13 @@
 {{- with .Values.tracing.endpoint }}
 - {{ printf "--tracing-endpoint=%s" . | quote }}
 - --tracing-ratio={{ $.Values.tracing.ratio }}
+{{- end }}
+{{- with .Values.featureGates }}
+{{- $gates := list }}
+{{- range $gate, $on := . }}
+{{- $gates = append $gates (printf "%s=%t" $gate $on) }}
+{{- end }}
+- --feature-gates={{ join "," $gates }}
 {{- end }}
 {{- with .Values.extraArgs }}
 {{ toYaml . }}

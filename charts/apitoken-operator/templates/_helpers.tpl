@@ -59,6 +59,26 @@ subjects:
   namespace: {{ .Release.Namespace }}
 {{- end -}}
 
+{{- define "apitoken-operator.metricsServiceName" -}}
+{{- include "apitoken-operator.fullname" . -}}-metrics
+{{- end -}}
+
+{{/* The Secret with the metrics server's certificate; empty when the operator makes its own. */}}
+{{- define "apitoken-operator.metricsCertSecretName" -}}
+{{- if .Values.metrics.enabled -}}
+{{- if .Values.metrics.certSecretName -}}
+{{- .Values.metrics.certSecretName -}}
+{{- else if .Values.metrics.certificate.enabled -}}
+{{- include "apitoken-operator.metricsServiceName" . -}}-cert
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The name that Prometheus verifies. */}}
+{{- define "apitoken-operator.metricsServerName" -}}
+{{- printf "%s.%s.svc" (include "apitoken-operator.metricsServiceName" .) .Release.Namespace -}}
+{{- end -}}
+
 {{- define "apitoken-operator.image" -}}
 {{- $repository := .Values.image.repository -}}
 {{- with (.Values.global).imageRegistry -}}
@@ -75,6 +95,21 @@ subjects:
 {{- define "apitoken-operator.check" -}}
 {{- if and .Values.namespaces (eq .Values.sweep.mode "Revoke") -}}
 {{- fail "sweep.mode: Revoke is not possible with a list of namespaces: orphans can only be told by someone who reads all namespaces. Leave sweep.mode at Report, or empty namespaces" -}}
+{{- end -}}
+{{- with .Values.updateStrategy.rollingUpdate -}}
+{{- if and (has (toString .maxSurge) (list "0" "0%")) (has (toString .maxUnavailable) (list "0" "0%")) -}}
+{{- fail "updateStrategy.rollingUpdate: maxSurge and maxUnavailable cannot both be 0: set one of them to 1" -}}
+{{- end -}}
+{{- end -}}
+{{- if and .Values.metrics.certificate.enabled (not (and .Values.metrics.enabled .Values.metrics.secure)) -}}
+{{- fail "metrics.certificate.enabled is true, but metrics.enabled or metrics.secure is false: set both to true, or metrics.certificate.enabled to false" -}}
+{{- end -}}
+{{- if and .Values.metrics.certificate.enabled (not .Values.metrics.certificate.issuerRef.name) -}}
+{{- fail "metrics.certificate.issuerRef.name is empty: name the cert-manager issuer that signs the certificate" -}}
+{{- end -}}
+{{- $monitor := .Values.metrics.serviceMonitor -}}
+{{- if and $monitor.enabled (not $monitor.tlsConfig) $monitor.namespace (ne $monitor.namespace .Release.Namespace) (include "apitoken-operator.metricsCertSecretName" .) -}}
+{{- fail "metrics.serviceMonitor.namespace is not the release's, and a ServiceMonitor can read the CA only from a Secret of its own namespace: set metrics.serviceMonitor.tlsConfig with serverName and ca, or leave metrics.serviceMonitor.namespace empty" -}}
 {{- end -}}
 {{- if and .Values.metrics.certSecretName (not .Values.metrics.secure) -}}
 {{- fail "metrics.certSecretName is set, but metrics.secure is false: set metrics.secure to true, or leave metrics.certSecretName empty" -}}
