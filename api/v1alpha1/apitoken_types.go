@@ -319,6 +319,10 @@ type ApiTokenStatus struct {
 	// +optional
 	Effective EffectiveValues `json:"effective,omitzero"`
 
+	// columns are texts for the columns of kubectl get; programs read the other fields.
+	// +optional
+	Columns Columns `json:"columns,omitzero"`
+
 	// mintBudget limits credentials issued outside the schedule.
 	// +optional
 	MintBudget *MintBudget `json:"mintBudget,omitempty"`
@@ -348,11 +352,11 @@ type ApiTokenStatus struct {
 
 // EffectiveValues are the values in force after defaults.
 type EffectiveValues struct {
-	// expiresIn is the lifetime asked for.
+	// expiresIn is the lifetime of the credential in use; without one, that of the next.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	ExpiresIn string `json:"expiresIn,omitempty"`
-	// before is how long ahead of expiry the credential is replaced.
+	// before is how long ahead of expiry the credential is replaced; absent when it is not.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Before string `json:"before,omitempty"`
@@ -360,6 +364,28 @@ type EffectiveValues struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Overlap string `json:"overlap,omitempty"`
+}
+
+// Columns are texts for the columns of kubectl get, which prints a list as JSON and a time
+// in full.
+type Columns struct {
+	// scopes are spec.scopes, separated by commas.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Scopes string `json:"scopes,omitempty"`
+	// buckets are spec.buckets, separated by commas.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	Buckets string `json:"buckets,omitempty"`
+	// expires is the date of expiresAt; for a credential that lives less than a week,
+	// month, day and time, in UTC.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Expires string `json:"expires,omitempty"`
+	// rotates is rotatesAt, written like expires.
+	// +optional
+	// +kubebuilder:validation:MaxLength=32
+	Rotates string `json:"rotates,omitempty"`
 }
 
 // PublishedSecret is the Secret as it was last written or checked.
@@ -537,13 +563,13 @@ type LedgerEntry struct {
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Provider",type=string,JSONPath=`.spec.providerRef.name`
-// +kubebuilder:printcolumn:name="Scopes",type=string,JSONPath=`.spec.scopes`
-// +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.expiresAt`
-// +kubebuilder:printcolumn:name="Rotates",type=string,JSONPath=`.status.rotatesAt`
+// +kubebuilder:printcolumn:name="Secret",type=string,JSONPath=`.status.secret.name`
+// +kubebuilder:printcolumn:name="Expires",type=string,JSONPath=`.status.columns.expires`
+// +kubebuilder:printcolumn:name="Rotates",type=string,JSONPath=`.status.columns.rotates`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:printcolumn:name="Secret",type=string,JSONPath=`.status.secret.name`,priority=1
 // +kubebuilder:printcolumn:name="Key ID",type=string,JSONPath=`.status.credentials[?(@.state=="Active")].id`,priority=1
-// +kubebuilder:printcolumn:name="Buckets",type=string,JSONPath=`.spec.buckets`,priority=1
+// +kubebuilder:printcolumn:name="Scopes",type=string,JSONPath=`.status.columns.scopes`,priority=1
+// +kubebuilder:printcolumn:name="Buckets",type=string,JSONPath=`.status.columns.buckets`,priority=1
 // +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?credentials.orValue([]).size() == 0 || self.spec.providerRef == oldSelf.spec.providerRef`,messageExpression=`'cannot change from ' + oldSelf.spec.providerRef.kind + ' ' + oldSelf.spec.providerRef.name + ' to ' + self.spec.providerRef.kind + ' ' + self.spec.providerRef.name + ' while status.credentials lists credentials issued there: create another ApiToken for ' + self.spec.providerRef.name + ', move the workloads to its Secret, then delete this one'`,fieldPath=".spec.providerRef"
 // +kubebuilder:validation:XValidation:rule=`oldSelf.?status.?credentials.orValue([]).size() == 0 || (self.spec.?secret.?name.orValue("") == "" ? self.metadata.name : self.spec.secret.name) == (oldSelf.spec.?secret.?name.orValue("") == "" ? oldSelf.metadata.name : oldSelf.spec.secret.name)`,messageExpression=`'the Secret cannot change from ' + (oldSelf.spec.?secret.?name.orValue("") == "" ? oldSelf.metadata.name : oldSelf.spec.secret.name) + ' to ' + (self.spec.?secret.?name.orValue("") == "" ? self.metadata.name : self.spec.secret.name) + ' while status.credentials lists credentials: create another ApiToken that publishes to ' + (self.spec.?secret.?name.orValue("") == "" ? self.metadata.name : self.spec.secret.name) + ', move the workloads to it, then delete this one'`,fieldPath=".spec.secret.name"
 type ApiToken struct {

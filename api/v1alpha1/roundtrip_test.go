@@ -390,6 +390,7 @@ func wholeToken() *v1alpha1.ApiToken {
 			}},
 			Secret: v1alpha1.PublishedSecret{Name: "s3", ResourceVersion: "42"}, ExpiresAt: at(3), RotatesAt: at(2), ExpiryEnforcedBy: "Provider",
 			Effective:  v1alpha1.EffectiveValues{ExpiresIn: "2160h", Before: "720h", Overlap: "1h"},
+			Columns:    v1alpha1.Columns{Scopes: "a:b", Buckets: "datasets", Expires: "2030-01-01", Rotates: "2030-01-02"},
 			MintBudget: &v1alpha1.MintBudget{Remaining: 4, RefilledAt: *at(1)}, Retry: &v1alpha1.Retry{Failures: 2, NotBefore: *at(2)},
 			GapSince: at(1), GapReason: "Scheduled", LastGap: "2s",
 		},

@@ -209,6 +209,7 @@ type ProviderError struct {
 // +kubebuilder:resource:scope=Namespaced,shortName=tp,categories=apitoken-operator
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Driver",type=string,JSONPath=`.status.driver`
 // +kubebuilder:printcolumn:name="Account",type=string,JSONPath=`.status.account`
 // +kubebuilder:printcolumn:name="Live",type=integer,JSONPath=`.status.liveCredentials`
 // +kubebuilder:printcolumn:name="Endpoint",type=string,JSONPath=`.status.endpoint`,priority=1
@@ -260,6 +261,7 @@ type ClusterProviderSpec struct {
 // +kubebuilder:resource:scope=Cluster,shortName=ctp,categories=apitoken-operator
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Status",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Driver",type=string,JSONPath=`.status.driver`
 // +kubebuilder:printcolumn:name="Account",type=string,JSONPath=`.status.account`
 // +kubebuilder:printcolumn:name="Live",type=integer,JSONPath=`.status.liveCredentials`
 // +kubebuilder:printcolumn:name="Endpoint",type=string,JSONPath=`.status.endpoint`,priority=1

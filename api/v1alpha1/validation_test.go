@@ -37,6 +37,7 @@ func TestAPIServer(t *testing.T) {
 	t.Run("what goes into a Secret", func(t *testing.T) { testSecretsAgree(t, c) })
 	t.Run("endpoints", func(t *testing.T) { testEndpointsAgree(t, c) })
 	t.Run("columns", func(t *testing.T) { testColumns(t, env) })
+	t.Run("width of kubectl get", func(t *testing.T) { testWidth(t, env) })
 	t.Run("samples", func(t *testing.T) { testSamples(t, c) })
 }
 

@@ -58,7 +58,7 @@ func TestFirstIssue(t *testing.T) {
 	if s.RotatesAt == nil || s.RotatesAt.After(expires.Add(-30*day)) || s.RotatesAt.Time.Before(epoch.Add(45*day)) {
 		t.Errorf("rotates at %v", s.RotatesAt)
 	}
-	if want := (v1alpha1.EffectiveValues{ExpiresIn: "2160h0m0s", Before: "720h0m0s", Overlap: "1h0m0s"}); s.Effective != want {
+	if want := (v1alpha1.EffectiveValues{ExpiresIn: "2160h", Before: "720h", Overlap: "1h"}); s.Effective != want {
 		t.Errorf("effective values %+v", s.Effective)
 	}
 	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionIssued, v1alpha1.ConditionPublished} {

@@ -152,32 +152,38 @@ func (r *Reconciler) save(ctx context.Context, p *pass, next plan.Decision, fail
 // Secret and the decision.
 func (r *Reconciler) describe(p *pass, next plan.Decision, failure error) {
 	ready := plan.ReadinessOf(&p.obs)
-	s, spec := &p.token.Status, &p.token.Spec
+	s := &p.token.Status
 	s.ObservedGeneration = p.token.Generation
 	s.Secret.Name = p.token.SecretName()
 	s.ExpiryEnforcedBy = string(p.facts.Capabilities.ExpiryEnforcedBy)
-	s.ExpiresAt, s.RotatesAt, s.Effective = nil, nil, v1alpha1.EffectiveValues{}
-	lifetime := plan.Lifetime(spec)
-	if e := ready.Active; e != nil && !spec.Suspend && !p.obs.Token.Deleting {
-		s.RotatesAt = timeOf(plan.RotationDue(string(p.token.UID), spec, &e.LedgerEntry))
-	}
-	if e := ready.Active; e != nil {
-		s.ExpiresAt = e.ExpiresAt
-		if e.ExpiresAt != nil && e.IssuedAt != nil {
-			lifetime = e.ExpiresAt.Sub(e.IssuedAt.Time)
-		}
-	}
-	if lifetime > 0 {
-		s.Effective = v1alpha1.EffectiveValues{
-			ExpiresIn: lifetime.String(), Before: plan.Before(spec, lifetime).String(), Overlap: plan.Overlap(spec, lifetime).String(),
-		}
-	}
+	r.describeTimes(p, ready)
+	s.Columns = columnsOf(p.token)
 	c := conditions{p: p, now: metav1.NewTime(p.obs.Now)}
 	c.summary(ready, next)
 	c.issued(ready)
 	c.published(ready, failure)
 	c.person()
 	c.drifted()
+}
+
+// describeTimes fills in when the credential in use ends and is replaced.
+func (r *Reconciler) describeTimes(p *pass, ready plan.Readiness) {
+	s, spec := &p.token.Status, &p.token.Spec
+	s.ExpiresAt, s.RotatesAt, s.Effective = nil, nil, v1alpha1.EffectiveValues{}
+	lifetime := plan.Lifetime(spec)
+	if e := ready.Active; e != nil {
+		s.ExpiresAt, lifetime = e.ExpiresAt, plan.LifetimeOf(spec, &e.LedgerEntry)
+		if !spec.Suspend && !p.obs.Token.Deleting {
+			s.RotatesAt = timeOf(plan.RotationDue(string(p.token.UID), spec, &e.LedgerEntry))
+		}
+	}
+	if lifetime <= 0 {
+		return
+	}
+	s.Effective = v1alpha1.EffectiveValues{ExpiresIn: plan.Short(lifetime), Overlap: plan.Short(plan.Overlap(spec, lifetime))}
+	if ready.Active == nil || s.RotatesAt != nil {
+		s.Effective.Before = plan.Short(plan.Before(spec, lifetime))
+	}
 }
 
 // conditions sets the conditions of one pass.

@@ -40,7 +40,7 @@ func (o *Observation) dueIfUpdated(e *Entry) bool {
 	if !o.Now.Before(end) {
 		return true
 	}
-	due := rotationDue(o.Token.UID, &o.Token.Spec, e.Name, e.IssuedAt.Time, end)
+	due := rotationDue(o.Token.UID, &o.Token.Spec, e.Name, e.IssuedAt.Time, end, end.Sub(e.IssuedAt.Time))
 	return !due.IsZero() && !o.Now.Before(due)
 }
 

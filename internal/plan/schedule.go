@@ -3,6 +3,7 @@ package plan
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"strings"
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -39,20 +40,42 @@ func ExpiryFor(spec *v1alpha1.ApiTokenSpec, now time.Time, longest time.Duration
 }
 
 // Before is how long ahead of its expiry a credential that lives so long is
-// replaced: as declared, or a third of its lifetime, and never over half of it.
+// replaced: as declared, or a third of its lifetime, and never over half of it. What is
+// computed is in whole seconds.
 func Before(spec *v1alpha1.ApiTokenSpec, lifetime time.Duration) time.Duration {
-	before := lifetime / 3
+	before := part(lifetime, 3)
 	if spec.Rotation.Before != nil {
 		before = spec.Rotation.Before.Duration
 	}
-	return min(before, lifetime/2)
+	return min(before, part(lifetime, 2))
+}
+
+// part is a part of a duration, in whole seconds where there are any.
+func part(d time.Duration, of int64) time.Duration {
+	d /= time.Duration(of)
+	if d < time.Second {
+		return d
+	}
+	return d.Truncate(time.Second)
+}
+
+// Short writes a duration without its empty parts: 1h, not 1h0m0s.
+func Short(d time.Duration) string {
+	s := d.String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
 }
 
 // Overlap is how long the previous credential lives on: as declared, or one
 // hour, or half of `before` where that is shorter; never over `before`.
 func Overlap(spec *v1alpha1.ApiTokenSpec, lifetime time.Duration) time.Duration {
 	before := Before(spec, lifetime)
-	overlap := min(DefaultOverlap, before/2)
+	overlap := min(DefaultOverlap, part(before, 2))
 	if spec.Rotation.Overlap != nil {
 		overlap = spec.Rotation.Overlap.Duration
 	}
@@ -62,11 +85,21 @@ func Overlap(spec *v1alpha1.ApiTokenSpec, lifetime time.Duration) time.Duration 
 // OverlapOf is how long a credential of the ledger lives on after another one has
 // replaced it.
 func OverlapOf(spec *v1alpha1.ApiTokenSpec, e *v1alpha1.LedgerEntry) time.Duration {
-	lifetime := Lifetime(spec)
-	if e.ExpiresAt != nil && e.IssuedAt != nil {
-		lifetime = e.ExpiresAt.Sub(e.IssuedAt.Time)
+	return Overlap(spec, LifetimeOf(spec, e))
+}
+
+// LifetimeOf is how long a credential of the ledger lives; while that is not known, as long
+// as is declared. It is the lifetime that was asked for when the granted one differs only by
+// what an attempt and two clocks take: AttemptTime, and no more than a hundredth of it.
+func LifetimeOf(spec *v1alpha1.ApiTokenSpec, e *v1alpha1.LedgerEntry) time.Duration {
+	if e.ExpiresAt == nil || e.IssuedAt == nil {
+		return Lifetime(spec)
 	}
-	return Overlap(spec, lifetime)
+	granted, wanted := e.ExpiresAt.Sub(e.IssuedAt.Time), asked(&Entry{LedgerEntry: *e})
+	if (granted - wanted).Abs() <= min(AttemptTime, wanted/100) {
+		return wanted
+	}
+	return granted
 }
 
 // RotationDue is when the credential is to be replaced: `before` ahead of its
@@ -81,17 +114,16 @@ func RotationDue(uid string, spec *v1alpha1.ApiTokenSpec, e *v1alpha1.LedgerEntr
 	if e.IssuedAt != nil {
 		issued = e.IssuedAt.Time
 	}
-	return rotationDue(uid, spec, e.Name, issued, e.ExpiresAt.Time)
+	return rotationDue(uid, spec, e.Name, issued, e.ExpiresAt.Time, LifetimeOf(spec, e))
 }
 
-func rotationDue(uid string, spec *v1alpha1.ApiTokenSpec, name string, issued, expires time.Time) time.Time {
+func rotationDue(uid string, spec *v1alpha1.ApiTokenSpec, name string, issued, expires time.Time, lifetime time.Duration) time.Time {
 	if end, err := spec.HardEnd(); err != nil || !end.IsZero() && !expires.Before(end) {
 		return time.Time{}
 	}
-	lifetime := expires.Sub(issued)
 	before := Before(spec, lifetime)
 	due := expires.Add(-before - jitter(uid, name, before/jitterShare))
-	if half := issued.Add(lifetime / 2); due.Before(half) {
+	if half := issued.Add(expires.Sub(issued) / 2); due.Before(half) {
 		return half
 	}
 	return due

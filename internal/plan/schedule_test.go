@@ -241,3 +241,30 @@ func TestHardEndIsReached(t *testing.T) {
 		t.Errorf("%d credentials of 3 days reach 10 days, want about 5", credentials)
 	}
 }
+
+// TestTimesAreWholeSeconds: the second that an attempt or a clock took is not shown, and a
+// third of a lifetime is whole seconds.
+func TestTimesAreWholeSeconds(t *testing.T) {
+	cases := map[string]struct {
+		asked, granted time.Duration
+		want           [3]string
+	}{
+		"exact":                        {2 * time.Hour, 2 * time.Hour, [3]string{"2h", "40m", "20m"}},
+		"a second more":                {2 * time.Hour, 2*time.Hour + time.Second, [3]string{"2h", "40m", "20m"}},
+		"a slow attempt":               {2 * time.Hour, 2*time.Hour - 70*time.Second, [3]string{"2h", "40m", "20m"}},
+		"the provider gives less":      {2 * time.Hour, 100 * time.Minute, [3]string{"1h40m", "33m20s", "16m40s"}},
+		"no thirds":                    {100 * time.Minute, 100 * time.Minute, [3]string{"1h40m", "33m20s", "16m40s"}},
+		"odd seconds":                  {7201 * time.Second, 7201 * time.Second, [3]string{"2h0m1s", "40m", "20m"}},
+		"a minute, and a second less":  {time.Minute, 59 * time.Second, [3]string{"59s", "19s", "9s"}},
+		"not known what was asked for": {0, 7201 * time.Second, [3]string{"2h0m1s", "40m", "20m"}},
+	}
+	for name, c := range cases {
+		spec := &v1alpha1.ApiTokenSpec{}
+		e := &v1alpha1.LedgerEntry{IssuedAt: at(now), ExpiresAt: at(now.Add(c.granted)), LifetimeSeconds: int64(c.asked / time.Second)}
+		lifetime := plan.LifetimeOf(spec, e)
+		got := [3]string{plan.Short(lifetime), plan.Short(plan.Before(spec, lifetime)), plan.Short(plan.OverlapOf(spec, e))}
+		if got != c.want {
+			t.Errorf("%s: lifetime, before and overlap %v, want %v", name, got, c.want)
+		}
+	}
+}

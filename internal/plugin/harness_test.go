@@ -299,7 +299,7 @@ func (w *world) ready(t *v1alpha1.ApiToken, change ...func(*v1alpha1.ApiToken)) 
 	s.ObservedGeneration, s.Revision = t.Generation, 2
 	s.Credentials = []v1alpha1.LedgerEntry{e}
 	s.ExpiresAt, s.RotatesAt, s.ExpiryEnforcedBy = e.ExpiresAt, after(49*day), "Provider"
-	s.Effective = v1alpha1.EffectiveValues{ExpiresIn: "2160h0m0s", Before: "720h0m0s", Overlap: "1h0m0s"}
+	s.Effective = v1alpha1.EffectiveValues{ExpiresIn: "2160h", Before: "720h", Overlap: "1h"}
 	s.Conditions = []metav1.Condition{
 		condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, `Secret "`+t.SecretName()+`" holds credential AKIAEXAMPLE2`, t.Generation),
 		condition(v1alpha1.ConditionIssued, true, v1alpha1.ReasonIssued, "the provider has issued credential AKIAEXAMPLE2", t.Generation),

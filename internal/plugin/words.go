@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
 )
 
 const none = "-"
@@ -68,16 +69,7 @@ func keyOf(e *v1alpha1.LedgerEntry) string {
 }
 
 // compact writes a duration without its empty parts: 1h, not 1h0m0s.
-func compact(d time.Duration) string {
-	s := d.String()
-	if strings.HasSuffix(s, "m0s") {
-		s = strings.TrimSuffix(s, "0s")
-	}
-	if strings.HasSuffix(s, "h0m") {
-		s = strings.TrimSuffix(s, "0m")
-	}
-	return s
-}
+func compact(d time.Duration) string { return plan.Short(d) }
 
 // activeOf is the entry that the Secret holds, or nil.
 func activeOf(t *v1alpha1.ApiToken) *v1alpha1.LedgerEntry {
