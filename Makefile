@@ -215,7 +215,9 @@ docker-build: ## Build the image IMG with Docker.
 	docker build --build-arg VERSION=$(VERSION) -t $(IMG) .
 
 .PHONY: deploy
-deploy: ## Install CRDs, rights and the operator with the image IMG.
+deploy: ## Install namespace, CRDs, rights and the operator with the image IMG.
+	$(KUBECTL) apply --server-side -k config/setup
+	$(KUBECTL) wait --for=condition=Established --timeout=60s -f config/crd/bases
 	$(KUBECTL) kustomize config/default | sed 's|image: apitoken-operator:dev|image: $(IMG)|' | $(KUBECTL) apply --server-side -f -
 
 .PHONY: e2e
@@ -228,3 +230,4 @@ undeploy: ## Remove all that deploy installed, ApiTokens first, so that their cr
 	$(KUBECTL) delete tokenproviders.apitoken.dev --all --all-namespaces --timeout=1m
 	$(KUBECTL) delete clustertokenproviders.apitoken.dev --all --timeout=1m
 	$(KUBECTL) delete --ignore-not-found -k config/default
+	$(KUBECTL) delete --ignore-not-found -k config/setup

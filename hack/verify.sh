@@ -47,7 +47,7 @@ rbac() {
 manifests() {
   local kubectl
   kubectl=$(command -v kubectl) || kubectl=$(hack/controlplane/build.sh kubectl)/kubectl || return 1
-  "$kubectl" kustomize config/default >/dev/null || return 1
+  "$kubectl" kustomize config/default >/dev/null && "$kubectl" kustomize config/setup >/dev/null || return 1
   local component overlay
   for component in config/components/*/; do
     overlay="$fresh/${component//\//-}"
@@ -71,7 +71,7 @@ done
 step "CRDs in config/crd/bases (make manifests)" crds
 step "CRDs listed in config/crd/kustomization.yaml" crd_list
 step "rights in config/rbac/role.yaml (make manifests)" rbac
-step "config/default renders, alone and with each component" manifests
+step "config/setup renders, and config/default, alone and with each component" manifests
 step "base images in Dockerfile have a digest" pinned
 for module in "$@"; do
   step "$module/go.mod (go mod tidy)" tidy "$module"

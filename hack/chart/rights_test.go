@@ -86,10 +86,19 @@ func TestTokenProvidersAreNoPartOfEdit(t *testing.T) {
 	}
 }
 
-// The chart's policy is the one of config/components, which has its tests in internal/rights.
+// The chart's policies are those of config/components, which have their tests in internal/rights.
 func TestReleaseGuardIsThatOfConfig(t *testing.T) {
-	rendered := objects(t, render(t, "--set", "releaseGuard.enabled=true"))
-	for _, want := range read(t, "../../config/components/release-guard/policy.yaml") {
+	sameAsComponent(t, "releaseGuard", "release-guard")
+}
+
+func TestDeletionGuardIsThatOfConfig(t *testing.T) {
+	sameAsComponent(t, "deletionGuard", "deletion-guard")
+}
+
+func sameAsComponent(t *testing.T, value, component string) {
+	t.Helper()
+	rendered := objects(t, render(t, "--set", value+".enabled=true"))
+	for _, want := range read(t, "../../config/components/"+component+"/policy.yaml") {
 		got := find(t, rendered, want.GetKind(), want.GetName())
 		for _, field := range []string{"spec", "rules"} {
 			if diff := cmp.Diff(want.Object[field], got.Object[field]); diff != "" {

@@ -89,7 +89,10 @@ func TestFluxExample(t *testing.T) {
 	if source.Name == "" {
 		t.Errorf("%s has no GitRepository", fluxFile)
 	}
-	after := map[string]string{"apitoken-operator": "", "token-providers": "apitoken-operator", "tokens": "token-providers"}
+	if k := kustomizations["apitoken-setup"]; k.Spec.Prune || k.Spec.Path != "./config/setup" {
+		t.Errorf("the Kustomization of the CRDs prunes %t, from %s: without the CRDs every ApiToken is deleted", k.Spec.Prune, k.Spec.Path)
+	}
+	after := map[string]string{"apitoken-setup": "", "apitoken-operator": "apitoken-setup", "token-providers": "apitoken-operator", "tokens": "token-providers"}
 	for name, before := range after {
 		k, ok := kustomizations[name]
 		if !ok {

@@ -17,24 +17,30 @@ import (
 // devImage is the image in config/manager, which a release replaces.
 const devImage = "image: apitoken-operator:dev"
 
-// writeManifests writes install.yaml, which is config/default with the release's
-// image, and crds.yaml.
+// manifests are the files to install from, in their order, with the directory below
+// config that each is made of. The namespace and the CRDs are no part of install.yaml:
+// deleting that file must not delete ApiTokens, or the Secrets that revoke them.
+var manifests = []struct{ name, config, title string }{
+	{"namespace.yaml", "namespace", "The namespace of apitoken-operator %s. Delete it last"},
+	{"crds.yaml", "crd", "The kinds of apitoken-operator %s. Deleting them deletes every ApiToken"},
+	{"install.yaml", "default", "apitoken-operator %s, for a cluster that has namespace.yaml and crds.yaml"},
+}
+
+// writeManifests writes the manifests, with the release's image.
 func writeManifests(o options, v version) error {
-	all, err := kustomize(filepath.Join(o.root, "config", "default"))
-	if err != nil {
-		return err
-	}
-	if n := bytes.Count(all, []byte(devImage)); n != 1 {
-		return fmt.Errorf("config/default names %q %d times, not once", devImage, n)
-	}
-	all = bytes.Replace(all, []byte(devImage), fmt.Appendf(nil, "image: %s:%s", o.image, v), 1)
-	crds, err := kustomize(filepath.Join(o.root, "config", "crd"))
-	if err != nil {
-		return err
-	}
-	for name, content := range map[string][]byte{"install.yaml": all, "crds.yaml": crds} {
-		header := fmt.Sprintf("# apitoken-operator %s. Install with: kubectl apply --server-side -f %s\n", v, name)
-		if err := writeFile(filepath.Join(o.out, name), append([]byte(header), content...)); err != nil {
+	for _, m := range manifests {
+		content, err := kustomize(filepath.Join(o.root, "config", m.config))
+		if err != nil {
+			return err
+		}
+		if m.config == "default" {
+			if n := bytes.Count(content, []byte(devImage)); n != 1 {
+				return fmt.Errorf("config/default names %q %d times, not once", devImage, n)
+			}
+			content = bytes.Replace(content, []byte(devImage), fmt.Appendf(nil, "image: %s:%s", o.image, v), 1)
+		}
+		header := fmt.Sprintf("# "+m.title+".\n# Install with: kubectl apply --server-side -f %s\n", v, m.name)
+		if err := writeFile(filepath.Join(o.out, m.name), append([]byte(header), content...)); err != nil {
 			return err
 		}
 	}

@@ -58,7 +58,7 @@ func TestReleaseIsReproducible(t *testing.T) {
 	if diff := cmp.Diff(sums[0], sums[1]); diff != "" {
 		t.Errorf("the second release differs:\n%s", diff)
 	}
-	for _, name := range []string{"install.yaml", "crds.yaml", "apitoken-operator-1.2.3-rc.1.tgz", "apitoken-operator_v1.2.3-rc.1_linux_amd64.tar.gz"} {
+	for _, name := range []string{"install.yaml", "namespace.yaml", "crds.yaml", "apitoken-operator-1.2.3-rc.1.tgz", "apitoken-operator_v1.2.3-rc.1_linux_amd64.tar.gz"} {
 		if !strings.Contains(sums[0], "  "+name+"\n") {
 			t.Errorf("there is no %s in\n%s", name, sums[0])
 		}
@@ -214,24 +214,34 @@ func checkManager(t *testing.T, out string) {
 	}
 }
 
+// checkManifests checks that each file has what its name says: deleting install.yaml
+// deletes neither a CRD nor the namespace.
 func checkManifests(t *testing.T, out string) {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join(out, "install.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	manifests := string(content)
-	for _, want := range []string{"image: registry.example.com/team/apitoken-operator:" + testVersion + "\n", "kind: Deployment\n",
-		"name: apitokens.apitoken.dev\n", "pod-security.kubernetes.io/enforce: restricted\n"} {
-		if strings.Count(manifests, want) != 1 {
-			t.Errorf("install.yaml has %q %d times", want, strings.Count(manifests, want))
+	files := map[string]string{}
+	for _, name := range []string{"namespace.yaml", "crds.yaml", "install.yaml"} {
+		content, err := os.ReadFile(filepath.Join(out, name))
+		if err != nil {
+			t.Fatal(err)
 		}
+		files[name] = string(content)
 	}
-	if ns, account := strings.Index(manifests, "\nkind: Namespace\n"), strings.Index(manifests, "\nkind: ServiceAccount\n"); ns < 0 || account < ns {
-		t.Error("install.yaml has the service account before its namespace: kubectl apply would fail")
-	}
-	if crds := strings.Count(manifests, "kind: CustomResourceDefinition\n"); crds != 3 {
-		t.Errorf("install.yaml has %d CRDs", crds)
+	for _, want := range []struct {
+		text  string
+		times map[string]int
+	}{
+		{"image: registry.example.com/team/apitoken-operator:" + testVersion + "\n", map[string]int{"install.yaml": 1}},
+		{"\nkind: Deployment\n", map[string]int{"install.yaml": 1}},
+		{"\nkind: ServiceAccount\n", map[string]int{"install.yaml": 1}},
+		{"\nkind: CustomResourceDefinition\n", map[string]int{"crds.yaml": 3}},
+		{"\nkind: Namespace\n", map[string]int{"namespace.yaml": 1}},
+		{"pod-security.kubernetes.io/enforce: restricted\n", map[string]int{"namespace.yaml": 1}},
+	} {
+		for name, content := range files {
+			if got := strings.Count(content, want.text); got != want.times[name] {
+				t.Errorf("%s has %q %d times, want %d", name, want.text, got, want.times[name])
+			}
+		}
 	}
 }
 

@@ -95,11 +95,11 @@ func (d *demo) makeMinter(ctx context.Context) error {
 	})
 }
 
-// install applies what config/default installs, without the Deployment: there is
+// install applies what make deploy installs, without the Deployment: there is
 // no node, so its process is started here. The control plane came with the CRDs.
 func (d *demo) install(ctx context.Context) error {
 	return d.out.check(ctx, "config/crd and config/rbac are installed, and the minter's keys are in a Secret", func() (string, error) {
-		namespace, err := documents(filepath.Join(d.root, "config/manager/namespace.yaml"))
+		namespace, err := documents(filepath.Join(d.root, "config/namespace/namespace.yaml"))
 		if err != nil {
 			return "", err
 		}
