@@ -20,7 +20,7 @@ var version = "dev"
 
 func main() {
 	cmd := newCommand(start)
-	cmd.AddCommand(newRenderCommand(time.Now))
+	cmd.AddCommand(newRenderCommand(time.Now), newDrainCommand(startDrain))
 	if err := cmd.ExecuteContext(ctrl.SetupSignalHandler()); err != nil {
 		fmt.Fprintln(os.Stderr, "manager:", err)
 		os.Exit(1)
@@ -29,18 +29,27 @@ func main() {
 
 // start runs the operator on the cluster of the kubeconfig, or the one it is in.
 func start(ctx context.Context, o operator.Options) error {
+	cfg, err := connect(&o)
+	if err != nil {
+		return err
+	}
+	go endAnyway(ctx, o)
+	return operator.Run(ctx, cfg, o)
+}
+
+// connect sets the loggers, lists the drivers, and returns how to reach the cluster.
+func connect(o *operator.Options) (*rest.Config, error) {
 	ctrl.SetLogger(o.Logger)
 	klog.SetLogger(o.Logger)
 	var err error
 	if o.Registry, err = drivers(o.Features); err != nil {
-		return fmt.Errorf("listing the drivers: %w", err)
+		return nil, fmt.Errorf("listing the drivers: %w", err)
 	}
-	var cfg *rest.Config
-	if cfg, err = ctrl.GetConfig(); err != nil {
-		return fmt.Errorf("finding the cluster: %w", err)
+	cfg, err := ctrl.GetConfig()
+	if err != nil {
+		return nil, fmt.Errorf("finding the cluster: %w", err)
 	}
-	go endAnyway(ctx, o)
-	return operator.Run(ctx, cfg, o)
+	return cfg, nil
 }
 
 // endGrace is what a stop may take beyond the time for work in flight.

@@ -69,6 +69,8 @@ type Options struct {
 	Decide func(plan.Observation) plan.Decision
 	// Steps is Standard when nil.
 	Steps []Step
+	// EndsOnly makes it issue nothing, and do nothing for ApiTokens that are not being deleted.
+	EndsOnly bool
 	// Tracers make a trace of each pass; none when nil.
 	Tracers trace.TracerProvider
 }
@@ -111,6 +113,9 @@ func New(o Options) *Reconciler {
 	if o.Steps == nil {
 		o.Steps = Standard()
 	}
+	if o.EndsOnly {
+		o.Steps = []Step{issueNothing}
+	}
 	if o.Places == nil {
 		o.Places = places.New(o.Clock, places.Limits{})
 	}
@@ -141,6 +146,9 @@ func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request, span trace
 		return ctrl.Result{RequeueAfter: secretstore.CacheLag}, nil
 	}
 	defer r.leave(p)
+	if r.EndsOnly && p.token.DeletionTimestamp.IsZero() {
+		return ctrl.Result{}, nil
+	}
 	decision, err := r.decide(ctx, p)
 	tracing.Note(span, "apitoken.rule", decision.Rule, "apitoken.reason", decision.Reason,
 		"apitoken.driver", p.facts.DriverType, "apitoken.provider", p.key.String())

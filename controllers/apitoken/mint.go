@@ -33,6 +33,12 @@ func Standard() []Step {
 	}
 }
 
+// issueNothing is the only step of a Reconciler with EndsOnly: whatever is decided,
+// nothing is reserved or minted.
+func issueNothing(*Attempt, context.Context) error { return errEndsOnly }
+
+var errEndsOnly = errors.New("this process only revokes: it issues nothing")
+
 // Attempt is one credential on its way, in the process that reserved its name.
 type Attempt struct {
 	r      *Reconciler

@@ -251,7 +251,7 @@ func (r *Reconciler) liveProviders(ctx context.Context, namespace string) ([]con
 		page := client.ListOptions{Namespace: namespace, Limit: pageSize}
 		for more := true; more; more = page.Continue != "" {
 			var list v1alpha1.TokenProviderList
-			if err := r.Live.List(ctx, &list, &page); err != nil {
+			if err := notServed(r.Live.List(ctx, &list, &page)); err != nil {
 				return nil, fmt.Errorf("listing the TokenProviders of %s live: %w", namespace, err)
 			}
 			for i := range list.Items {
@@ -266,7 +266,7 @@ func (r *Reconciler) liveProviders(ctx context.Context, namespace string) ([]con
 	page := client.ListOptions{Limit: pageSize}
 	for more := true; more; more = page.Continue != "" {
 		var list v1alpha1.ClusterTokenProviderList
-		if err := r.Live.List(ctx, &list, &page); err != nil {
+		if err := notServed(r.Live.List(ctx, &list, &page)); err != nil {
 			return nil, fmt.Errorf("listing the ClusterTokenProviders live: %w", err)
 		}
 		for i := range list.Items {

@@ -55,7 +55,7 @@ func (r *Reconciler) eachLive(ctx context.Context, key connections.Key, each fun
 	page := client.ListOptions{Namespace: key.Namespace, Limit: pageSize}
 	for {
 		var tokens v1alpha1.ApiTokenList
-		if err := r.Live.List(ctx, &tokens, &page); err != nil {
+		if err := notServed(r.Live.List(ctx, &tokens, &page)); err != nil {
 			return fmt.Errorf("listing the ApiTokens of %s live: %w", key, err)
 		}
 		for i := range tokens.Items {
@@ -68,6 +68,11 @@ func (r *Reconciler) eachLive(ctx context.Context, key connections.Key, each fun
 		}
 	}
 }
+
+// notServed drops the error of a list whose kind is not served: its CRD was deleted, and
+// that deleted every object first. The API server does not answer so before it has read
+// its CRDs.
+func notServed(err error) error { return client.IgnoreNotFound(err) }
 
 // inUse returns the names of the ApiTokens that need the provider, in order.
 func inUse(users []user) []string {

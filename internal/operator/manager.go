@@ -62,7 +62,7 @@ func metricsOptions(o Options) metricsserver.Options {
 func managerOptions(scheme *runtime.Scheme, o Options) manager.Options {
 	// A process may start the operator more than once: the demo, the benchmark and tests do.
 	manyInProcess := true
-	return manager.Options{
+	out := manager.Options{
 		Scheme: scheme,
 		Logger: o.Logger,
 		Cache:  cacheOptions(o),
@@ -78,6 +78,10 @@ func managerOptions(scheme *runtime.Scheme, o Options) manager.Options {
 		HealthProbeBindAddress: Disabled, // Run serves them, from before the manager exists
 		Controller:             config.Controller{SkipNameValidation: &manyInProcess, Logger: o.Logger},
 	}
+	if o.EndsOnly {
+		out.MapperProvider = ownMapper
+	}
+	return out
 }
 
 // cacheOptions keep the cache small and free of secret values: it holds the metadata

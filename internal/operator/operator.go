@@ -127,11 +127,14 @@ func addControllers(mgr manager.Manager, o Options, cluster string) error {
 		}
 	}
 	tokens := apitoken.New(apitoken.Options{
-		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Providers: pool,
+		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Providers: pool, EndsOnly: o.EndsOnly,
 		Clock: o.Clock, Recorder: recorder, Cluster: cluster, Tracers: o.Tracers, Places: line.tokens(),
 	})
 	if err := tokens.Setup(mgr, o.Concurrency, line.queue); err != nil {
 		return fmt.Errorf("setting up the controller of ApiTokens: %w", err)
+	}
+	if o.EndsOnly {
+		return nil
 	}
 	return orphansweep.New(orphansweep.Options{
 		Cached: mgr.GetClient(), Live: mgr.GetAPIReader(), Pool: pool, Clock: o.Clock, Recorder: recorder,
@@ -145,7 +148,15 @@ func newManager(cfg *rest.Config, o Options) (manager.Manager, error) {
 	if err != nil {
 		return nil, err
 	}
-	mgr, err := ctrl.NewManager(restConfig(cfg, o), managerOptions(scheme, o))
+	options := managerOptions(scheme, o)
+	if o.EndsOnly {
+		live, err := LiveClient(cfg, o)
+		if err != nil {
+			return nil, fmt.Errorf("making a client: %w", err)
+		}
+		options.Cache.NewInformer = servedInformers(live)
+	}
+	mgr, err := ctrl.NewManager(restConfig(cfg, o), options)
 	if err != nil {
 		return nil, fmt.Errorf("making the manager: %w", err)
 	}

@@ -61,6 +61,9 @@ type Options struct {
 
 	// LeaderElection makes a process wait until it is the only one.
 	LeaderElection bool
+	// EndsOnly makes it issue nothing, do nothing for ApiTokens that are not being deleted,
+	// and look for no orphans. It also works while the CRDs are being deleted.
+	EndsOnly bool
 	// MetricsAddress and ProbeAddress to listen on; Disabled when empty.
 	MetricsAddress, ProbeAddress string
 	// MetricsSecure serves metrics over TLS, with the certificate (tls.crt, tls.key)

@@ -94,12 +94,16 @@ func (s *session) doctor(ctx context.Context, o doctorOptions) error {
 	if o.all {
 		e.namespace = ""
 	}
-	if e.server(ctx) && e.kinds() {
-		e.deployment(ctx)
-		e.rights(ctx)
-		e.providersReady(ctx)
-		e.orphans(ctx)
-		e.tokensReady(ctx)
+	if e.server(ctx) {
+		served := e.kinds()
+		e.leaving(ctx)
+		if served {
+			e.deployment(ctx)
+			e.rights(ctx)
+			e.providersReady(ctx)
+			e.orphans(ctx)
+			e.tokensReady(ctx)
+		}
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()

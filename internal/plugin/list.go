@@ -84,6 +84,7 @@ func (s *session) list(ctx context.Context, o listOptions) error {
 		s.sayNothingFound(o)
 		return nil
 	}
+	s.warnOperatorGone(ctx)
 	return s.printList(tokens, o, format == formatWide)
 }
 

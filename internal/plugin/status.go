@@ -48,6 +48,7 @@ func (s *session) status(ctx context.Context, name string, out *output) error {
 		return err
 	}
 	if _, human := out.forPeople(); human {
+		s.warnOperatorGone(ctx)
 		err = v.write(s.Out, s.Clock.Now())
 	} else {
 		err = out.view(s.Out, "ApiTokenStatus", v)

@@ -17,6 +17,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/drain"
+	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/kloudbean/kloudbeansim"
 )
@@ -42,13 +44,8 @@ var stories = map[string]story{
 	"docs/getting-started.md": {begin: func(*world) {}},
 	"docs/install.md": {begin: func(w *world) {
 		w.ok(os.Symlink(w.server.root, filepath.Join(w.dir, "base"))) // a clone beside the overlay
-		w.sh("kubectl kustomize config/default > install.yaml")
+		w.sh("kubectl kustomize config/namespace > namespace.yaml; kubectl kustomize config/crd > crds.yaml; kubectl kustomize config/default > install.yaml")
 		w.admit()
-	}, hooks: []hook{
-		{"kubectl delete crd", func(w *world) map[string]string {
-			w.install() // Helm keeps the kinds, the single file does not
-			return nil
-		}},
 	}},
 	"docs/tasks/air-gapped.md": {begin: func(w *world) {
 		w.declare()
@@ -86,14 +83,7 @@ var stories = map[string]story{
 			w.alive(0)
 			return nil
 		}},
-		{"kubectl get apitokens -A -o jsonpath", func(w *world) map[string]string {
-			// The rest is about an operator that went first.
-			w.install()
-			w.declare()
-			w.sh("kubectl -n apitoken-system delete deployment apitoken-operator")
-			w.follow()
-			return nil
-		}},
+		{"kubectl wait namespace/apitoken-system", drained},
 	}},
 }
 
@@ -121,6 +111,23 @@ func (w *world) alive(want int) {
 		}
 		return nil
 	})
+}
+
+// drained deletes the namespace while a credential is live, and drains as the page says.
+func drained(w *world) map[string]string {
+	w.install()
+	w.declare()
+	w.alive(1)
+	w.stop()
+	w.stop, w.running = func() {}, ""
+	w.sh("kubectl delete namespace apitoken-system --wait=false")
+	var said strings.Builder
+	o := operator.Options{Registry: w.drivers(), Namespace: operator.DefaultNamespace}
+	if err := drain.Run(w.t.Context(), w.server.env.Config, drain.Options{Operator: o, DeleteAll: true, Progress: &said}); err != nil {
+		w.t.Fatalf("%v\n%s", err, &said)
+	}
+	w.alive(0)
+	return nil
 }
 
 // disaster loses the cluster: everything is gone, nothing was revoked, and the new one has

@@ -77,7 +77,7 @@ func buildPlugin(t *testing.T, root string) string {
 	return dir
 }
 
-// world is what a page finds: the kinds and the rights of config/default installed, an
+// world is what a page finds: the kinds and the rights of config installed, an
 // operator, providers, and a directory with the files of the repository.
 type world struct {
 	t      *testing.T
@@ -165,6 +165,7 @@ func (w *world) files(contents map[string]string) {
 // install installs what make deploy installs.
 func (w *world) install() {
 	w.t.Helper()
+	w.sh("kubectl apply --server-side --force-conflicts -k config/setup")
 	w.sh("kubectl apply --server-side --force-conflicts -k config/default")
 	w.sh("kubectl wait --for=condition=Established --timeout=60s -f config/crd/bases")
 	w.follow()
@@ -206,17 +207,7 @@ func (w *world) start(args []string) {
 			w.t.Fatalf("the test does not know the flag %s", arg)
 		}
 	}
-	var err error
-	o.Registry, err = registry.New(
-		registry.Entry{Driver: fake.New(w.backend), Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }},
-		registry.Entry{Driver: kloudbean.New(), Settings: func(s registry.Spec) (any, bool) {
-			if s.KloudBean == nil {
-				return nil, false
-			}
-			return kloudbean.Settings{S3Endpoint: s.KloudBean.S3Endpoint, Region: s.KloudBean.Region}, true
-		}},
-	)
-	w.ok(err)
+	o.Registry = w.drivers()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
 	mgr, err := operator.New(ctx, w.server.env.Config, o)
 	if err != nil {
@@ -235,6 +226,22 @@ func (w *world) start(args []string) {
 	if !mgr.GetCache().WaitForCacheSync(w.t.Context()) {
 		w.t.Fatal("the operator's caches are not filled")
 	}
+}
+
+// drivers are those of the operator in these tests.
+func (w *world) drivers() *registry.Registry {
+	w.t.Helper()
+	r, err := registry.New(
+		registry.Entry{Driver: fake.New(w.backend), Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }},
+		registry.Entry{Driver: kloudbean.New(), Settings: func(s registry.Spec) (any, bool) {
+			if s.KloudBean == nil {
+				return nil, false
+			}
+			return kloudbean.Settings{S3Endpoint: s.KloudBean.S3Endpoint, Region: s.KloudBean.Region}, true
+		}},
+	)
+	w.ok(err)
+	return r
 }
 
 // declare makes what most pages begin with: a namespace, a provider, an ApiToken, and a

@@ -1,0 +1,89 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"apitoken.dev/operator/internal/drain"
+	"apitoken.dev/operator/internal/operator"
+)
+
+// drainFlags are the flags of the operator that a drain has too, with the same meaning:
+// whom it serves, how credentials are named, and where requests go.
+var drainFlags = []string{
+	"namespace", "namespaces", "cluster-identity", "tenant-endpoints", "tenant-proxy", "provider-rate", "provider-burst",
+	"kube-api-qps", "kube-api-burst", "feature-gates", "log-level", "log-format", "kubeconfig",
+}
+
+// newDrainCommand returns the way out when the operator is gone: it revokes, and ends.
+func newDrainCommand(run func(context.Context, drain.Options) error) *cobra.Command {
+	d := drain.Options{Operator: operator.Options{Version: version}}
+	var log logging
+	var sweepMode string
+	all := pflag.NewFlagSet("operator", pflag.ContinueOnError)
+	addFlags(all, &d.Operator, &log, &sweepMode)
+	cmd := &cobra.Command{
+		Use:   "drain",
+		Short: "Revoke what the operator has issued when the operator itself is gone, and end",
+		Long: "Revokes the credentials of all ApiTokens that are being deleted, lets them and their providers go, and ends when nothing is left.\n" +
+			"It is for a cluster whose operator is gone, also while the operator's namespace or its CRDs are being deleted: it issues nothing,\n" +
+			"takes no Lease, and creates nothing in the cluster. It refuses to start while an operator renews its Lease.\n\n" +
+			"It runs with the rights of your kubeconfig, where the providers can be reached. Give it the --namespace, --namespaces,\n" +
+			"--cluster-identity and tenant flags that the operator had.",
+		Args:          cobra.NoArgs,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		PreRunE:       func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			var err error
+			if d.Operator.Logger, err = log.logger(cmd.ErrOrStderr()); err != nil {
+				return err
+			}
+			if d.Patience <= 0 {
+				return errors.New("--timeout has to be longer than 0")
+			}
+			if err := check(&d.Operator); err != nil {
+				return err
+			}
+			d.Progress = cmd.ErrOrStderr()
+			return run(cmd.Context(), d)
+		},
+	}
+	f := cmd.Flags()
+	for _, name := range drainFlags {
+		if flag := all.Lookup(name); flag != nil {
+			f.AddFlag(flag)
+		}
+	}
+	// The progress lines say what a person needs to know.
+	setDefault(f, "log-level", "error")
+	setDefault(f, "log-format", "text")
+	f.BoolVar(&d.DeleteAll, "delete-all", false,
+		"delete every ApiToken and provider that is not being deleted yet; without it, a drain refuses to start while there is one")
+	f.DurationVar(&d.Patience, "timeout", drain.DefaultPatience, "give up when nothing has ended for this long; what is left is listed")
+	return cmd
+}
+
+// setDefault gives a flag another default than the operator's.
+func setDefault(f *pflag.FlagSet, name, value string) {
+	flag := f.Lookup(name)
+	if err := flag.Value.Set(value); err != nil {
+		panic(err) // both are constants
+	}
+	flag.DefValue = value
+}
+
+// startDrain drains the cluster of the kubeconfig, or the one it is in.
+func startDrain(ctx context.Context, d drain.Options) error {
+	cfg, err := connect(&d.Operator)
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	return drain.Run(ctx, cfg, d)
+}

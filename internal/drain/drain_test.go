@@ -1,0 +1,325 @@
+package drain_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/drain"
+	"apitoken.dev/operator/internal/operator"
+)
+
+// The namespace is deleted first: it hangs on the minter Secret, and nothing runs that
+// could revoke. A drain revokes everything, and then the namespace goes by itself.
+func TestDrainWhenTheNamespaceWasDeletedFirst(t *testing.T) {
+	w := newWorld(t)
+	w.issued("a")
+	w.issued("b", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain })
+	w.live(2)
+	w.stop()
+	w.deleteNamespace()
+	w.hangs()
+	if err := w.create("late"); err != nil {
+		t.Fatal(err)
+	}
+
+	w.drained(drain.Options{DeleteAll: true})
+	w.live(1) // that of b, which has deletionPolicy: Retain
+	w.gone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
+	w.nothingLeft()
+	kept := &corev1.Secret{}
+	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.team, Name: "b"}, kept))
+	for _, part := range []string{"to end: 3 ApiTokens with 2 credentials", w.team + "/b has deletionPolicy: Retain", w.team + "/a is gone", "done: nothing waits"} {
+		if !strings.Contains(w.said.String(), part) {
+			t.Errorf("it does not say %q:\n%s", part, w.said)
+		}
+	}
+}
+
+// The CRDs are deleted with the namespace and the operator, as by one file with all of
+// them. The CRD without objects is gone at once; the others hang.
+func TestDrainWhenTheCRDsAreBeingDeleted(t *testing.T) {
+	w := newWorld(t)
+	w.issued("a")
+	w.stop()
+	w.deleteCRDs()
+	w.deleteNamespace()
+	w.hangs()
+	w.drained(drain.Options{}) // the CRDs delete the objects: nothing is left to confirm
+	w.live(0)
+	w.gone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
+	w.noCRDs()
+}
+
+// The right order needs no drain: the operator revokes, and a drain after it ends at
+// once. The deletion guard refuses the wrong order, and lets the CRDs go in the right one.
+func TestTheRightOrderLeavesNothingToDrain(t *testing.T) {
+	w := newWorld(t)
+	token := w.issued("a")
+	w.guardsCRDs()
+	w.ok(w.Delete(t.Context(), token))
+	w.gone(token)
+	w.live(0)
+	w.ok(w.Delete(t.Context(), w.provider))
+	w.gone(w.provider)
+	w.stop()
+	w.deleteNamespace()
+	w.gone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
+	w.drained(drain.Options{})
+	w.deleteCRDs()
+	w.noCRDs()
+}
+
+// While the operator runs, deleting the CRDs needs no drain: it revokes, and lets the
+// providers go although the kinds of others are no longer served.
+func TestARunningOperatorEndsWhatTheCRDsDelete(t *testing.T) {
+	w := newWorld(t)
+	w.issued("a")
+	w.deleteCRDs()
+	w.noCRDs()
+	w.live(0)
+	held := w.minter()
+	w.ok(w.Get(t.Context(), client.ObjectKeyFromObject(held), held))
+	if slices.Contains(held.Finalizers, v1alpha1.Finalizer) {
+		t.Error("it holds a Secret for a provider that is gone")
+	}
+}
+
+// Without the flag that confirms it, a drain deletes nothing and says what there is.
+func TestDrainRefusesWhatIsNotBeingDeleted(t *testing.T) {
+	w := newWorld(t)
+	w.issued("a")
+	w.stop()
+	err := w.drain(drain.Options{})
+	if err == nil {
+		t.Fatal("it drains what nobody deleted")
+	}
+	for _, part := range []string{"ApiToken " + w.team + "/a", "ClusterTokenProvider " + w.own, "--delete-all", "install the operator again"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the refusal does not say %q: %v", part, err)
+		}
+	}
+	w.live(1)
+	token := &v1alpha1.ApiToken{}
+	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.team, Name: "a"}, token))
+	if !token.DeletionTimestamp.IsZero() {
+		t.Error("it deleted the ApiToken")
+	}
+}
+
+// While an operator renews its Lease, a drain refuses to start and says who holds it.
+func TestDrainRefusesWhileTheLeaseIsRenewed(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	w.renewing("operator-7", 100*time.Millisecond)
+	err := w.drain(drain.Options{DeleteAll: true})
+	var running *drain.RunningError
+	if !errors.As(err, &running) || running.Holder != "operator-7" {
+		t.Fatalf("it starts next to an operator: %v", err)
+	}
+	for _, part := range []string{"operator-7", w.own + "/apitoken-operator", "scale deployment/apitoken-operator --replicas=0"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the refusal does not say %q: %v", part, err)
+		}
+	}
+}
+
+// A Lease whose holder died is no reason to refuse, whatever the clocks say: it is not renewed.
+func TestDrainOutwaitsTheLeaseOfADeadOperator(t *testing.T) {
+	w := newWorld(t)
+	token := w.issued("a")
+	w.stop()
+	w.holds("operator-7", metav1.NowMicro().Add(time.Hour))
+	w.drained(drain.Options{DeleteAll: true})
+	w.gone(token)
+	w.live(0)
+	if !strings.Contains(w.said.String(), "operator-7 as the running operator: waiting") {
+		t.Errorf("it does not say whom it waits for:\n%s", w.said)
+	}
+}
+
+// An operator that starts during a drain ends the drain.
+func TestDrainEndsWhenAnOperatorStarts(t *testing.T) {
+	w := newWorld(t)
+	w.issued("a")
+	w.stop()
+	w.ok(w.Delete(t.Context(), w.minter())) // held by the finalizer: the provider still works
+	w.unreachable()
+	done := make(chan error, 1)
+	go func() { done <- w.drain(drain.Options{DeleteAll: true}) }()
+	w.eventually(func() error {
+		if !strings.Contains(w.said.String(), w.team+"/a: 1 credentials left") {
+			return errors.New("it has not begun")
+		}
+		return nil
+	})
+	w.renewing("operator-8", 100*time.Millisecond)
+	var running *drain.RunningError
+	if err := <-done; !errors.As(err, &running) {
+		t.Errorf("it goes on next to an operator: %v", err)
+	}
+}
+
+// Without the minting credentials nothing can be revoked. A drain says so, with the ids,
+// gives up in the time given, and says what to do. Put back elsewhere, they work.
+func TestDrainSaysWhatCannotBeRevokedWithoutTheMinterSecret(t *testing.T) {
+	w := newWorld(t)
+	token := w.issued("a")
+	id := token.Status.Credentials[0].ID
+	w.stop()
+	w.loseMinter()
+	w.deleteNamespace()
+	err := w.drain(drain.Options{DeleteAll: true, Patience: 3 * time.Second})
+	if err == nil || !strings.Contains(err.Error(), "nothing has changed for 3s") {
+		t.Fatalf("it ends with %v", err)
+	}
+	for _, part := range []string{"Secret " + w.own + "/minter with its minting credentials does not exist", id,
+		"Create it again with the old credentials", "give that one as --namespace", "deletionPolicy: Retain"} {
+		if !strings.Contains(w.said.String(), part) {
+			t.Errorf("it does not say %q:\n%s", part, w.said)
+		}
+	}
+	w.live(1)
+
+	elsewhere := w.namespace(nil)
+	w.ok(w.Create(t.Context(), minter(elsewhere)))
+	w.drained(drain.Options{DeleteAll: true, Operator: operator.Options{Namespace: elsewhere}})
+	w.live(0)
+	w.nothingLeft()
+}
+
+// A drain of a list of namespaces leaves the others, and ClusterTokenProviders, alone.
+func TestDrainOfNamespacesLeavesTheOthersAlone(t *testing.T) {
+	w := newWorld(t)
+	token := w.issued("a")
+	other := w.namespace(map[string]string{"tokens": w.own})
+	elsewhere := w.issuedIn(other, "a")
+	w.stop()
+	w.drained(drain.Options{DeleteAll: true, Operator: operator.Options{Namespaces: []string{w.team}}})
+	w.gone(token)
+	w.live(1)
+	w.ok(w.Get(t.Context(), client.ObjectKeyFromObject(elsewhere), elsewhere))
+	if !elsewhere.DeletionTimestamp.IsZero() {
+		t.Error("it deleted an ApiToken of another namespace")
+	}
+	held := w.minter()
+	w.ok(w.Get(t.Context(), client.ObjectKeyFromObject(held), held))
+	if !slices.Contains(held.Finalizers, v1alpha1.Finalizer) {
+		t.Error("it let go of the minting credentials that another namespace needs")
+	}
+}
+
+// A Secret that is held for a provider that is gone is let go.
+func TestDrainLetsGoOfSecretsWithoutAProvider(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	w.provider.Finalizers = nil
+	w.ok(w.Update(t.Context(), w.provider))
+	w.ok(client.IgnoreNotFound(w.Delete(t.Context(), w.provider)))
+	w.deleteNamespace()
+	w.hangs()
+	w.drained(drain.Options{})
+	w.gone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
+}
+
+// A message of a provider or of a tenant cannot forge or erase lines of the report.
+func TestProgressCannotCommandATerminal(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	err := w.create("a", func(t *v1alpha1.ApiToken) { t.Finalizers = []string{v1alpha1.Finalizer} })
+	w.ok(err)
+	token := &v1alpha1.ApiToken{}
+	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.team, Name: "a"}, token))
+	token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "at1-x", ID: "KEY\x1b[2Jdone: nothing", State: v1alpha1.StateActive, Account: "a"}}
+	w.ok(w.Status().Update(t.Context(), token))
+	if err := w.drain(drain.Options{DeleteAll: true, Patience: time.Second}); err == nil {
+		t.Error("it revokes a credential that is not of this cluster")
+	}
+	if strings.ContainsAny(w.said.String(), "\x1b\r") || !strings.Contains(w.said.String(), "KEY [2Jdone") {
+		t.Errorf("the report commands the terminal: %q", w.said)
+	}
+	w.ok(w.Get(t.Context(), client.ObjectKeyFromObject(token), token))
+	token.Finalizers = nil
+	w.ok(w.Update(t.Context(), token))
+}
+
+// guardsCRDs installs the deletion guard and waits until it refuses to delete a CRD.
+func (w *world) guardsCRDs() {
+	w.Helper()
+	for _, o := range w.manifests("components/deletion-guard/policy.yaml") {
+		w.ok(w.Create(w.Context(), o))
+		w.Cleanup(func() { _ = w.Delete(context.WithoutCancel(w.Context()), o) })
+	}
+	w.eventually(func() error {
+		if err := w.Delete(w.Context(), w.crds()[0], client.DryRunAll); !apierrors.IsForbidden(err) {
+			return fmt.Errorf("a CRD can be deleted while a credential is live: %w", err)
+		}
+		return nil
+	})
+}
+
+// renewing keeps a Lease fresh until the test ends.
+func (w *world) renewing(holder string, every time.Duration) {
+	w.Helper()
+	w.holds(holder, time.Unix(1e9, 0)) // a clock that is years behind
+	ctx, cancel := context.WithCancel(w.Context())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for n := int64(1); clock.NewReal().Sleep(ctx, every) == nil; n++ {
+			lease := &coordinationv1.Lease{}
+			if w.Get(ctx, client.ObjectKey{Namespace: w.own, Name: operator.Name}, lease) != nil {
+				continue
+			}
+			renewed := metav1.NewMicroTime(time.Unix(1e9+n, 0))
+			lease.Spec.RenewTime = &renewed
+			_ = w.Update(ctx, lease)
+		}
+	}()
+	w.Cleanup(func() { cancel(); <-done })
+}
+
+// holds writes a Lease.
+func (w *world) holds(holder string, renewed time.Time) {
+	w.Helper()
+	seconds, at := int32(2), metav1.NewMicroTime(renewed)
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: w.own, Name: operator.Name},
+		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, RenewTime: &at}}
+	if err := w.Create(w.Context(), lease); apierrors.IsAlreadyExists(err) {
+		found := &coordinationv1.Lease{}
+		w.ok(w.Get(w.Context(), client.ObjectKeyFromObject(lease), found))
+		found.Spec = lease.Spec
+		w.ok(w.Update(w.Context(), found))
+	} else {
+		w.ok(err)
+	}
+}
+
+// hangs waits until the operator's namespace is being deleted, and only Secrets keep it.
+func (w *world) hangs() {
+	w.Helper()
+	w.eventually(func() error {
+		ns := &corev1.Namespace{}
+		if err := w.Get(w.Context(), client.ObjectKey{Name: w.own}, ns); err != nil {
+			return err
+		}
+		for _, c := range ns.Status.Conditions {
+			if c.Type == corev1.NamespaceFinalizersRemaining && c.Status == corev1.ConditionTrue {
+				return nil
+			}
+		}
+		return fmt.Errorf("the namespace does not wait for finalizers: %+v", ns.Status)
+	})
+}

@@ -1,0 +1,137 @@
+package plugin
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/internal/operator"
+)
+
+// drains is the command that doctor prints for the world's operator.
+func (w *world) drains() string {
+	return "bin/manager drain --namespace=" + w.ns + " --delete-all"
+}
+
+// Tokens are left and no operator works: doctor says that the conditions are out of date, and both ways out.
+func TestDoctorFindsTokensWithoutAnOperator(t *testing.T) {
+	w := newWorld(t, "")
+	w.provider("object-store")
+	w.ready(w.token("one"))
+	w.wants(w.run("doctor", "--operator-namespace", w.ns), Failed, "fail  leaving: no operator works: ", "the conditions of the ApiTokens are out of date",
+		"Install the operator again", w.drains())
+}
+
+// A renewed Lease and an available Deployment are each a sign of an operator that revokes by itself.
+func TestDoctorPrintsNoDrainWhileAnOperatorWorks(t *testing.T) {
+	for name, gone := range map[string]client.Object{"its Lease is renewed": &appsv1.Deployment{}, "its Deployment is available": &coordinationv1.Lease{}} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "")
+			w.ready(w.token("one"))
+			w.install(1, time.Second)
+			gone.SetNamespace(w.ns)
+			gone.SetName(operator.Name)
+			w.ok(w.Delete(t.Context(), gone))
+			if r := w.run("doctor", "--operator-namespace", w.ns); strings.Contains(r.out, "drain") {
+				t.Errorf("it prints the drain of an operator that works:\n%s", r.out)
+			}
+		})
+	}
+}
+
+// The operator's namespace is being deleted: installing again is refused by the API server, and a drain is the way out.
+func TestDoctorFindsANamespaceThatIsBeingDeleted(t *testing.T) {
+	w := newWorld(t, "")
+	w.provider("object-store")
+	w.ready(w.token("one"))
+	w.install(0, time.Hour)
+	w.ok(w.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.ns}})) // no controller ends it here
+	r := w.wants(w.run("doctor", "--operator-namespace", w.ns), Failed,
+		"fail  leaving: namespace "+w.ns+" is being deleted, and no operator works: ", "Nothing revokes these credentials", w.drains())
+	if strings.Contains(r.out, "Install the operator again") {
+		t.Errorf("it advises what the API server refuses:\n%s", r.out)
+	}
+}
+
+// list and status show conditions that nobody updates any more, and say so; doctor prints the way out.
+func TestListAndStatusSayThatTheOperatorIsGone(t *testing.T) {
+	w := newWorld(t, "")
+	w.ready(w.token("one"))
+	home := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: operatorNamespace}}
+	w.ok(w.Create(t.Context(), home))
+	w.Cleanup(func() { // the namespace controller is not here
+		home.Spec.Finalizers = nil
+		w.ok(w.SubResource("finalize").Update(context.WithoutCancel(t.Context()), home))
+	})
+	holder, seconds := "operator-1", int32(15)
+	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: operatorNamespace, Name: operator.Name},
+		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, RenewTime: &metav1.MicroTime{Time: w.env.Clock.Now()}}}
+	w.ok(w.Create(t.Context(), lease))
+	w.Cleanup(func() { _ = w.Delete(context.WithoutCancel(t.Context()), lease) })
+	commands := [][]string{{"list"}, {"status", "one"}}
+	for _, c := range commands {
+		if r := w.run(c...); strings.Contains(r.err, "out of date") {
+			t.Errorf("%v with an operator that works: %s", c, r.err)
+		}
+	}
+	lease.Spec.RenewTime = &metav1.MicroTime{Time: w.env.Clock.Now().Add(-time.Hour)}
+	w.ok(w.Update(t.Context(), lease))
+	for _, c := range commands {
+		if r := w.run(c...); !strings.Contains(r.err, "no operator renews its Lease in namespace apitoken-system: what is shown may be out of date. See kubectl apitoken doctor -A") {
+			t.Errorf("%v without an operator says: %s", c, r.err)
+		}
+	}
+	w.ok(w.Delete(t.Context(), home))
+	w.ok(w.Get(t.Context(), client.ObjectKeyFromObject(home), home))
+	for _, c := range commands {
+		if r := w.run(c...); !strings.Contains(r.err, "namespace apitoken-system is being deleted and no operator works") {
+			t.Errorf("%v while the namespace is being deleted says: %s", c, r.err)
+		}
+	}
+}
+
+// What a user may not read is not said to be nothing.
+func TestDoctorSaysWhatItMayNotReadOfLeaving(t *testing.T) {
+	w := newWorld(t, "")
+	w.ready(w.token("one"))
+	r := w.run("doctor", "--as", "stranger", "--operator-namespace", w.ns)
+	if !strings.Contains(r.out, "warn  leaving: whether namespace "+w.ns+" is being deleted is not known") || strings.Contains(r.out, "fail  leaving") {
+		t.Errorf("to a user without rights it says:\n%s", r.out)
+	}
+}
+
+// A CRD that is being deleted deletes its objects, and doctor says which one it is.
+func TestDoctorFindsCRDsThatAreBeingDeleted(t *testing.T) {
+	w := newWorld(t, "")
+	w.ready(w.token("one"))
+	e := &examination{session: w.session(), operator: w.ns}
+	e.client = ending{Client: e.client, name: "apitokens.apitoken.dev"}
+	e.leaving(t.Context())
+	if len(e.findings) != 1 || e.findings[0].Result != resultFail || !strings.Contains(e.findings[0].Message, "CRDs are being deleted (apitokens.apitoken.dev), and no operator works") ||
+		!strings.Contains(e.findings[0].Do, w.drains()) {
+		t.Errorf("doctor finds %+v", e.findings)
+	}
+}
+
+// ending shows one object as being deleted: these tests share a server, whose CRDs stay.
+type ending struct {
+	client.Client
+	name string
+}
+
+// Get implements client.Reader.
+func (e ending) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	err := e.Client.Get(ctx, key, o, opts...)
+	if err == nil && key.Name == e.name {
+		now := metav1.Now()
+		o.SetDeletionTimestamp(&now)
+	}
+	return err
+}
