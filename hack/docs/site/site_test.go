@@ -168,9 +168,33 @@ func TestSite(t *testing.T) {
 	if len(pages) < 25 {
 		t.Errorf("only %d pages can be reached", len(pages))
 	}
+	for _, name := range []string{"index.html", "project/readme.html"} {
+		before, _, _ := strings.Cut(pages[name], "<h2 id=\"s")
+		if !strings.Contains(before, `files/docs/overview.svg" alt="A team declares an ApiToken;`) {
+			t.Errorf("%s does not begin with the picture of the whole", name)
+		}
+	}
 	for _, name := range []string{"getting-started.html", "kinds/apitoken.html", "tasks/compromised.html", "troubleshooting.html"} {
 		if !strings.Contains(pages[name], "<h1") {
 			t.Errorf("%s is not rendered", name)
+		}
+	}
+}
+
+// The pictures have a text alternative, and those with colours of their own fit both themes.
+func TestPictures(t *testing.T) {
+	for name, parts := range map[string][]string{
+		"overview.svg":  {"<title ", "<desc ", "prefers-color-scheme: dark"},
+		"dashboard.svg": {"<title>", "A drawing"},
+	} {
+		content, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, part := range parts {
+			if !strings.Contains(string(content), part) {
+				t.Errorf("%s is missing in %s", part, name)
+			}
 		}
 	}
 }

@@ -147,6 +147,13 @@ func TestRendered(t *testing.T) {
 	}
 }
 
+// The picture shows no data, and says so where a reader sees it.
+func TestSVGSaysThatItIsADrawing(t *testing.T) {
+	if !strings.Contains(string(SVG()), ">A drawing: the panels are those of the dashboard, the lines and numbers are not data.</text>") {
+		t.Error("a reader takes the drawing for data")
+	}
+}
+
 func TestSVGIsXML(t *testing.T) {
 	d := xml.NewDecoder(strings.NewReader(string(SVG())))
 	elements := 0

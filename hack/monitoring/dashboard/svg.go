@@ -21,16 +21,19 @@ func escape(s string) string {
 	return out.String()
 }
 
-// SVG returns a picture of the layout: which panels there are, and where.
+// SVG returns a drawing of the layout: which panels there are, and where. It says that it is
+// one, because its lines look like data.
 func SVG() []byte {
 	headings, panels, height := place()
 	w, h := 2*margin+columns*cellWidth, top+int(height)*cellHeight+margin
 	var out bytes.Buffer
 	fmt.Fprintf(&out, `<svg xmlns="http://www.w3.org/2000/svg" width="%[1]d" height="%[2]d" viewBox="0 0 %[1]d %[2]d" `, w, h)
 	out.WriteString(`font-family="Helvetica, Arial, sans-serif">` + "\n")
-	out.WriteString("<title>Layout of the Grafana dashboard of the apitoken-operator</title>\n")
+	out.WriteString("<title>A drawing of the Grafana dashboard of the apitoken-operator: its panels, not data</title>\n")
 	fmt.Fprintf(&out, `<rect width="%d" height="%d" fill="#f4f5f7"/>`+"\n", w, h)
 	fmt.Fprintf(&out, `<text x="%d" y="30" font-size="18" font-weight="bold" fill="#24292e">API tokens</text>`+"\n", margin)
+	fmt.Fprintf(&out, `<text x="%d" y="30" font-size="12" text-anchor="end" fill="#464c54">%s</text>`+"\n", w-margin,
+		"A drawing: the panels are those of the dashboard, the lines and numbers are not data.")
 	for _, row := range headings {
 		fmt.Fprintf(&out, `<text x="%d" y="%d" font-size="13" font-weight="bold" fill="#464c54">%s</text>`+"\n",
 			margin, top+int(row.y)*cellHeight+16, escape(row.title))
