@@ -298,6 +298,6 @@ func TestEnvUsesDocumentedKeysOnly(t *testing.T) {
 	w.ready(shared)
 	w.allow("dev", "apitoken.dev", []string{"apitokens"}, "get")
 	w.allow("dev", "", []string{"secrets"}, "get")
-	w.wants(w.run("env", "shared", "--as", "dev", "--", "sh"), Refused, "may not be read by you", "apitoken-operator-clustertokenprovider-viewer", "--all")
-	w.wants(w.run("doctor", "--as", "dev", "--operator-namespace", w.ns), OK, "you may not get clustertokenproviders", "handover and env")
+	w.wants(w.run("env", "shared", "--as", "dev", "--", "sh"), Refused, "could not be read, because you may not get clustertokenproviders.apitoken.dev", "apitoken-operator-clustertokenprovider-viewer", "--all")
+	w.wants(w.run("doctor", "--as", "dev", "--operator-namespace", w.ns), OK, "you may not get clustertokenproviders")
 }

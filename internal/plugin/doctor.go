@@ -89,6 +89,11 @@ func (e *examination) fail(check, do, format string, args ...any) {
 	e.findings = append(e.findings, finding{Result: resultFail, Check: check, Message: fmt.Sprintf(format, args...), Do: do})
 }
 
+// unread reports what could not be looked at: that is never ok, and never none.
+func (e *examination) unread(check string, r access, err error) {
+	e.warn(check, e.toRead(r, err), "could not look: %s", unreadable(r, err))
+}
+
 func (s *session) doctor(ctx context.Context, o doctorOptions) error {
 	e := &examination{session: s, namespace: s.namespace, operator: o.operator}
 	if o.all {

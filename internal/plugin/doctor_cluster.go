@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plugin/reading"
 )
 
 const (
@@ -32,7 +33,7 @@ const (
 // whether it answers.
 func (e *examination) server(ctx context.Context) bool {
 	const check = "API server"
-	const do = "Check --context, the network and the kubeconfig: kubectl cluster-info"
+	do := "Check --context, the network and the kubeconfig: " + e.kubectlCommand("", "cluster-info")
 	before := e.Clock.Now()
 	date, err := e.serverDate(ctx)
 	middle := before.Add(e.Clock.Now().Sub(before) / 2)
@@ -53,7 +54,7 @@ func (e *examination) server(ctx context.Context) bool {
 	e.ok(check, "%s answers, version %s", e.cfg.Host, version.GitVersion)
 	switch skew := middle.Sub(date); {
 	case date.IsZero():
-		e.warn("clock", "", "the API server sends no date: the clocks cannot be compared")
+		e.warn("clock", "Compare the clocks yourself, or ask for a proxy that keeps the header Date.", "the API server sends no date: the clocks cannot be compared")
 	case skew.Abs() > skewWarn:
 		e.warn("clock", "Set this machine's clock. Until then times such as \"in 3h\" and --expiring-within are wrong here; the operator uses its own clock.",
 			"this machine is %s %s the API server", skew.Abs().Round(time.Second), direction(skew))
@@ -100,7 +101,7 @@ func (e *examination) serverDate(ctx context.Context) (time.Time, error) {
 // kinds looks whether the CRDs are installed and this plugin's version is served.
 func (e *examination) kinds() bool {
 	const check = "CRDs"
-	const do = "Install the CRDs of this version: make install, or kubectl apply --server-side -k config/crd"
+	do := "Install the CRDs of this version (make install): " + e.kubectlCommand("", "apply", "--server-side", "-k", "config/crd")
 	dc, err := discovery.NewDiscoveryClientForConfig(e.cfg)
 	if err != nil {
 		e.fail(check, do, "%v", err)
@@ -150,49 +151,58 @@ func otherVersions(dc *discovery.DiscoveryClient) string {
 	return ""
 }
 
-// deployment looks for the operator: its Deployment, and the lease of who works.
+// deployment looks for the operator: its Deployment, and the lease of its leader.
 func (e *examination) deployment(ctx context.Context) {
 	const check = "operator"
-	do := fmt.Sprintf("Install it (make deploy), or name its namespace with --operator-namespace; its log: kubectl logs -n %s deploy/%s", e.operator, operatorName)
-	var found appsv1.DeploymentList
-	err := e.client.List(ctx, &found, client.InNamespace(e.operator), client.MatchingLabels{"app.kubernetes.io/name": operatorName})
-	if err != nil {
-		e.warn(check, "Ask somebody who may read Deployments there.", "whether it is installed in namespace %s is not known: %v", e.operator, err)
+	var list appsv1.DeploymentList
+	err := e.client.List(ctx, &list, client.InNamespace(e.operator), client.MatchingLabels{"app.kubernetes.io/name": operatorName})
+	missing := false
+	reading.List(list.Items, err).Switch(e.available, func() { missing = true }, func(err error) {
+		e.unread(check, access{verb: "list", group: appsv1.GroupName, resource: "deployments", namespace: e.operator}, err)
+	})
+	lease := &coordinationv1.Lease{}
+	err = e.client.Get(ctx, client.ObjectKey{Namespace: e.operator, Name: operatorName}, lease)
+	held, unseen := false, false
+	reading.Object(lease, err).Switch(func(l *coordinationv1.Lease) { held = e.leads(&l.Spec) }, func() {}, func(err error) {
+		unseen = true
+		e.unread("leader", access{verb: "get", group: coordinationv1.GroupName, resource: "leases", namespace: e.operator}, err)
+	})
+	const none = "there is no Deployment with app.kubernetes.io/name=%s in namespace %s"
+	switch {
+	case !missing || held:
+	case unseen:
+		e.warn(check, e.toInstall(), none, operatorName, e.operator)
+	default:
+		e.fail(check, e.toInstall(), none+", and nobody holds its lease", operatorName, e.operator)
 	}
+}
+
+func (e *examination) toInstall() string {
+	return "Install the operator (docs/install.md), or name its namespace with --operator-namespace: " +
+		e.kubectlCommand("", "get", "deployments", "-A", "-l", "app.kubernetes.io/name="+operatorName)
+}
+
+func (e *examination) available(found []appsv1.Deployment) {
+	const check = "operator"
 	available := 0
-	for i := range found.Items {
-		d := &found.Items[i]
+	for i := range found {
+		d := &found[i]
 		available += int(d.Status.AvailableReplicas)
 		if d.Status.AvailableReplicas == 0 {
-			e.fail(check, fmt.Sprintf("kubectl describe pods -n %s -l app.kubernetes.io/name=%s", e.operator, operatorName),
+			e.fail(check, "See why its pods do not run: "+e.kubectlCommand(e.operator, "describe", "pods", "-l", "app.kubernetes.io/name="+operatorName),
 				"Deployment %s/%s has no available replica", d.Namespace, d.Name)
 		}
 	}
 	if available > 0 {
 		e.ok(check, "%d available in namespace %s", available, e.operator)
 	}
-	held := e.lease(ctx)
-	if err == nil && len(found.Items) == 0 && !held {
-		e.fail(check, do, "there is no Deployment with app.kubernetes.io/name=%s in namespace %s, and nobody holds its lease", operatorName, e.operator)
-	}
 }
 
-// lease reports whether somebody holds the operator's lease.
-func (e *examination) lease(ctx context.Context) bool {
+// leads reports whether somebody holds the operator's lease.
+func (e *examination) leads(spec *coordinationv1.LeaseSpec) bool {
 	const check = "leader"
-	lease := &coordinationv1.Lease{}
-	err := e.client.Get(ctx, client.ObjectKey{Namespace: e.operator, Name: operatorName}, lease)
-	switch {
-	case apierrors.IsNotFound(err):
-		return false // run with --leader-elect=false, there is none
-	case err != nil:
-		e.warn(check, "Ask somebody who may read leases there.", "who works is not known: %v", err)
-		return false
-	}
-	spec := &lease.Spec
 	if spec.HolderIdentity == nil || *spec.HolderIdentity == "" || spec.RenewTime == nil {
-		do := fmt.Sprintf("See the operator's log: kubectl logs -n %s deploy/%s", e.operator, operatorName)
-		e.fail(check, do, "nobody holds lease %s/%s", e.operator, operatorName)
+		e.fail(check, "See the operator's log: "+e.kubectlCommand(e.operator, "logs", "deploy/"+operatorName), "nobody holds lease %s/%s", e.operator, operatorName)
 		return false
 	}
 	term := 15 * time.Second
@@ -200,7 +210,7 @@ func (e *examination) lease(ctx context.Context) bool {
 		term = time.Duration(*spec.LeaseDurationSeconds) * time.Second
 	}
 	if age := e.Clock.Now().Sub(spec.RenewTime.Time); age > term+leaseSlack {
-		e.fail(check, fmt.Sprintf("See whether it runs: kubectl get pods -n %s", e.operator),
+		e.fail(check, "See whether it runs: "+e.kubectlCommand(e.operator, "get", "pods"),
 			"%s holds the lease and has not renewed it for %s: nobody works", *spec.HolderIdentity, compact(age.Round(time.Second)))
 		return false
 	}
@@ -217,15 +227,15 @@ type right struct {
 
 var neededRights = []right{
 	{"get", "apitoken.dev", "apitokens", false, "every command"},
-	{"list", "apitoken.dev", "apitokens", false, "list, doctor and completion"},
-	{"patch", "apitoken.dev", "apitokens", false, "rotate, suspend, resume and plan"},
+	{"list", "apitoken.dev", "apitokens", false, "list, doctor or completion"},
+	{"patch", "apitoken.dev", "apitokens", false, "rotate, suspend, resume or plan"},
 	{"create", "apitoken.dev", "apitokens", false, "plan of what does not exist yet"},
 	{"delete", "apitoken.dev", "apitokens", false, "revoke"},
-	{"get", "apitoken.dev", "tokenproviders", false, "status, tree, plan, handover and env"},
-	{"get", "apitoken.dev", "clustertokenproviders", true, "status, tree, plan, handover and env"},
-	{"get", "", "secrets", false, "env, import, tree and plan"},
+	{"get", "apitoken.dev", "tokenproviders", false, "status, tree, plan, handover or env"},
+	{"get", "apitoken.dev", "clustertokenproviders", true, "status, tree, plan, handover or env"},
+	{"get", "", "secrets", false, "env, import, tree or plan"},
 	{"create", "", "secrets", false, "handover"},
-	{"list", "", "pods", false, "tree, and revoke to say who loses access"},
+	{"list", "", "pods", false, "tree, or revoke to say who loses access,"},
 }
 
 // rights asks the API server what the user may do.
@@ -241,14 +251,17 @@ func (e *examination) rights(ctx context.Context) {
 			ResourceAttributes: &authorizationv1.ResourceAttributes{Namespace: namespace, Verb: r.verb, Group: r.group, Resource: r.resource},
 		}}
 		if err := e.client.Create(ctx, review); err != nil {
-			e.warn(check, "", "what you may do is not known: %v", err)
+			e.unread(check, access{verb: "create", group: authorizationv1.GroupName, resource: "selfsubjectaccessreviews"}, err)
 			return
 		}
 		if review.Status.Allowed {
 			continue
 		}
 		lacking++
-		do := fmt.Sprintf("Needed for %s. Ask for it if you want that: config/rbac has roles to bind.", r.commands)
+		do := fmt.Sprintf("Ask an administrator for this right, which %s needs: config/rbac has roles to bind.", r.commands)
+		if r.cluster {
+			do = toReadClusterProviders()
+		}
 		name := strings.TrimSuffix(r.resource+"."+r.group, ".")
 		if r.verb == "get" && r.resource == "apitokens" {
 			e.fail(check, do, "you may not %s %s in namespace %s", r.verb, name, e.session.namespace)

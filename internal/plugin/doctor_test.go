@@ -106,8 +106,16 @@ func TestDoctorRights(t *testing.T) {
 	w := newWorld(t, "")
 	w.allow("viewer", "apitoken.dev", []string{"apitokens"}, "get", "list")
 	r := w.wants(w.run("doctor", "--as", "viewer", "--operator-namespace", w.ns), OK,
-		"you may not patch apitokens.apitoken.dev", "Needed for rotate, suspend", "you may not get secrets", "whether it is installed",
-		"you may not list ClusterTokenProviders")
+		"you may not patch apitokens.apitoken.dev", "which rotate, suspend, resume or plan needs", "you may not get secrets",
+		"operator: could not look: you may not list deployments.apps in namespace "+w.ns, "leader: could not look: you may not get leases",
+		"providers: could not look: you may not list clustertokenproviders.apitoken.dev\n", "--clusterrole=apitoken-operator-clustertokenprovider-viewer",
+		"providers: could not look: you may not list tokenproviders.apitoken.dev in namespace "+w.ns,
+		"orphans: could not look: you may not list events.events.k8s.io in namespace "+w.ns, "orphans: could not look: you may not list events.events.k8s.io in namespace default")
+	for _, said := range []string{"there is none", "ok    orphans", "there is no Deployment", "nobody holds"} {
+		if strings.Contains(r.out, said) {
+			t.Errorf("it says %q of what it could not read", said)
+		}
+	}
 	if strings.Contains(r.out, "you may not list apitokens") {
 		t.Error("a right that is there is missed")
 	}

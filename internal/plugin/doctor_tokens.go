@@ -12,6 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/plugin/reading"
 )
 
 const (
@@ -27,54 +29,60 @@ const (
 
 // providersReady looks at the providers of the namespace and of the cluster.
 func (e *examination) providersReady(ctx context.Context) {
-	all, err := e.providers(ctx, e.namespace)
-	if err != nil {
-		e.warn("providers", "", "not known: %v", err)
-		return
+	const check = "providers"
+	all := e.providers(ctx, e.namespace)
+	none := 0
+	look := func(r reading.Of[[]connections.Object], a access) {
+		r.Switch(func(found []connections.Object) {
+			for _, o := range found {
+				e.providerReady(o)
+			}
+		}, func() { none++ }, func(err error) { e.unread(check, a, err) })
 	}
-	if len(all) == 0 {
-		e.warn("providers", "Create a TokenProvider or a ClusterTokenProvider: config/samples has one for each driver.", "there is none")
+	look(all.cluster, all.clusterAccess)
+	look(all.own, all.ownAccess)
+	if none == 2 { // of both kinds
+		e.warn(check, "Create a TokenProvider or a ClusterTokenProvider: config/samples has one for each driver.", "there is none")
 	}
-	for _, o := range all {
-		name := o.Key().String()
-		c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
-		switch {
-		case c == nil || c.ObservedGeneration != o.GetGeneration():
-			e.warn("provider", "See whether the operator runs.", "%s has not been checked yet", name)
-		case c.Status == metav1.ConditionTrue:
-			e.ok("provider", "%s is ready, %d live credentials", name, o.Status.LiveCredentials)
-		default:
-			e.fail("provider", v1alpha1.ReasonHelp[c.Reason], "%s is not ready (%s): %s", name, c.Reason, c.Message)
-		}
+}
+
+func (e *examination) providerReady(o connections.Object) {
+	const check = "provider"
+	name := o.Key().String()
+	c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
+	switch {
+	case c == nil || c.ObservedGeneration != o.GetGeneration():
+		e.warn(check, "See whether the operator runs.", "%s has not been checked yet", name)
+	case c.Status == metav1.ConditionTrue:
+		e.ok(check, "%s is ready, %d live credentials", name, o.Status.LiveCredentials)
+	default:
+		e.fail(check, v1alpha1.ReasonHelp[c.Reason], "%s is not ready (%s): %s", name, c.Reason, c.Message)
 	}
 }
 
 // orphans looks for what the operator's sweep reported. Events last an hour or so.
+// Those about ClusterTokenProviders are in the namespace default.
 func (e *examination) orphans(ctx context.Context) {
 	const check = "orphans"
-	var found eventsv1.EventList
-	namespace := e.namespace
-	if namespace != "" {
-		// Events of what has no namespace are in default.
-		var cluster eventsv1.EventList
-		if err := e.client.List(ctx, &cluster, client.InNamespace(metav1.NamespaceDefault), client.MatchingFields{"reason": orphanReason}); err == nil {
-			found.Items = append(found.Items, cluster.Items...)
-		}
+	namespaces := []string{e.namespace}
+	if e.namespace != "" && e.namespace != metav1.NamespaceDefault {
+		namespaces = append(namespaces, metav1.NamespaceDefault)
 	}
-	var own eventsv1.EventList
-	if namespace != metav1.NamespaceDefault {
-		if err := e.client.List(ctx, &own, client.InNamespace(namespace), client.MatchingFields{"reason": orphanReason}); err != nil {
-			e.warn(check, "Ask somebody who may read events.", "not known: %v", err)
-			return
-		}
+	none := 0
+	for _, namespace := range namespaces {
+		var list eventsv1.EventList
+		err := e.client.List(ctx, &list, client.InNamespace(namespace), client.MatchingFields{"reason": orphanReason})
+		reading.List(list.Items, err).Switch(func(found []eventsv1.Event) {
+			for i := range found {
+				ev := &found[i]
+				name := strings.TrimPrefix(ev.Regarding.Namespace+"/"+ev.Regarding.Name, "/")
+				e.warn(check, "Find out whether something uses them, as docs/troubleshooting.md says.", "%s %s: %s", ev.Regarding.Kind, name, ev.Note)
+			}
+		}, func() { none++ }, func(err error) {
+			e.unread(check, access{verb: "list", group: eventsv1.GroupName, resource: "events", namespace: namespace}, err)
+		})
 	}
-	found.Items = append(found.Items, own.Items...)
-	for i := range found.Items {
-		ev := &found.Items[i]
-		name := strings.TrimPrefix(ev.Regarding.Namespace+"/"+ev.Regarding.Name, "/")
-		e.warn(check, "docs/troubleshooting.md says how to tell whether something uses them.", "%s %s: %s", ev.Regarding.Kind, name, ev.Note)
-	}
-	if len(found.Items) == 0 {
+	if none == len(namespaces) {
 		e.ok(check, "no event tells of credentials that no ledger knows")
 	}
 }
@@ -82,27 +90,23 @@ func (e *examination) orphans(ctx context.Context) {
 // tokensReady looks at every ApiToken; one that is as it should be is only counted.
 func (e *examination) tokensReady(ctx context.Context) {
 	const check = "ApiTokens"
-	tokens, err := e.tokens(ctx, e.namespace)
-	if err != nil {
-		e.warn(check, "", "not known: %v", err)
-		return
-	}
-	well := 0
-	for i := range tokens {
-		if e.judge(&tokens[i]) {
-			well++
-		}
-	}
 	where := "in any namespace"
 	if e.namespace != "" {
 		where = "in namespace " + e.namespace
 	}
-	switch {
-	case len(tokens) == 0:
-		e.ok(check, "there are none %s", where)
-	case well > 0:
-		e.ok(check, "%d of %d %s are ready and in order", well, len(tokens), where)
-	}
+	reading.List(e.tokens(ctx, e.namespace)).Switch(func(tokens []v1alpha1.ApiToken) {
+		well := 0
+		for i := range tokens {
+			if e.judge(&tokens[i]) {
+				well++
+			}
+		}
+		if well > 0 {
+			e.ok(check, "%d of %d %s are ready and in order", well, len(tokens), where)
+		}
+	}, func() { e.ok(check, "there are none %s", where) }, func(err error) {
+		e.unread(check, access{verb: "list", group: v1alpha1.GroupVersion.Group, resource: "apitokens", namespace: e.namespace}, err)
+	})
 }
 
 // judge reports whether an ApiToken is as it should be.

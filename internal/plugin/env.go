@@ -14,8 +14,10 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/envname"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
@@ -98,22 +100,24 @@ func (s *session) published(ctx context.Context, t *v1alpha1.ApiToken) (*corev1.
 // its Secret. Anyone who can write the Secret can add others.
 func (s *session) documented(ctx context.Context, t *v1alpha1.ApiToken) ([]string, error) {
 	ref := t.Spec.ProviderRef
-	o, why, err := s.provider(ctx, t)
+	const cannot = "cannot tell the keys of the credential from others: "
+	var o connections.Object
+	var err error
+	s.provider(ctx, t).Switch(func(found connections.Object) { o = found }, func() {
+		err = refused(cannot+"%s %q does not exist; --all uses every key of the Secret", ref.Kind, ref.Name)
+	}, func(why error) {
+		if err = why; apierrors.IsForbidden(why) {
+			r := providerAccess(t)
+			err = refused(cannot+"%s %q could not be read, because %s; --all uses every key of the Secret. %s",
+				ref.Kind, ref.Name, unreadable(r, why), s.toRead(r, why))
+		}
+	})
 	if err != nil {
 		return nil, err
 	}
-	if why != "" {
-		if why == mayNotRead {
-			why = "may not be read by you"
-			if ref.Kind == v1alpha1.KindClusterTokenProvider { // a RoleBinding gives no right to it
-				why += ": ask for a ClusterRoleBinding to the ClusterRole apitoken-operator-clustertokenprovider-viewer"
-			}
-		}
-		return nil, refused("cannot tell the keys of the credential from others: %s %q %s; --all uses every key of the Secret", ref.Kind, ref.Name, why)
-	}
 	driver, settings, err := s.Registry.Resolve(registry.Spec{ProviderSpec: o.Spec})
 	if err != nil {
-		return nil, refused("cannot tell the keys of the credential from others: this version of the plugin does not know the driver of %s %q; "+
+		return nil, refused(cannot+"this version of the plugin does not know the driver of %s %q; "+
 			"use the plugin of the operator's version, or --all, which uses every key of the Secret", ref.Kind, ref.Name)
 	}
 	return provider.DocumentedKeys(driver, provider.Config{Settings: settings}, plan.GrantOf(&t.Spec)), nil

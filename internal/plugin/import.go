@@ -13,6 +13,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/plugin/reading"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -149,10 +150,11 @@ func (s *session) chooseProvider(ctx context.Context, m *manifest, asked string)
 		return usage("Secret %q holds no S3 key that this command knows (its keys are %s): name the provider with --provider and the access with --scope",
 			m.source, join(m.guess.keys))
 	}
-	found, err := s.providersFor(ctx, m.guess)
+	found, unseen, err := s.providersFor(ctx, m.guess)
 	if err != nil {
 		return err
 	}
+	m.unseen = unseen
 	if len(found) == 1 {
 		m.ref = v1alpha1.ProviderReference{Kind: found[0].Kind, Name: found[0].GetName()}
 		return nil
@@ -163,15 +165,29 @@ func (s *session) chooseProvider(ctx context.Context, m *manifest, asked string)
 	return nil
 }
 
-// providersFor lists the providers that hand out keys for the Secret's endpoint.
-func (s *session) providersFor(ctx context.Context, g guess) ([]connections.Object, error) {
-	all, err := s.providers(ctx, s.namespace)
-	if err != nil {
-		return nil, err
+// providersFor lists the providers that hand out keys for the Secret's endpoint, and
+// says which could not be looked at: one of those may have it too.
+func (s *session) providersFor(ctx context.Context, g guess) (fit []connections.Object, unseen []string, err error) {
+	all := s.providers(ctx, s.namespace)
+	look := func(r reading.Of[[]connections.Object], a access) {
+		r.Switch(func(found []connections.Object) {
+			for _, o := range found {
+				if endpointOf(o.Spec) == strings.TrimRight(g.endpoint, "/") && handsOutKeys(o.Spec) {
+					fit = append(fit, o)
+				}
+			}
+		}, func() {}, func(why error) {
+			if !apierrors.IsForbidden(why) {
+				err = why
+				return
+			}
+			unseen = append(unseen, unreadable(a, why))
+			s.say("warning: %s. %s", unreadable(a, why), s.toRead(a, why))
+		})
 	}
-	return slices.DeleteFunc(all, func(o connections.Object) bool {
-		return endpointOf(o.Spec) != strings.TrimRight(g.endpoint, "/") || !handsOutKeys(o.Spec)
-	}), nil
+	look(all.cluster, all.clusterAccess)
+	look(all.own, all.ownAccess)
+	return fit, unseen, err
 }
 
 func handsOutKeys(spec *v1alpha1.ProviderSpec) bool {
@@ -191,30 +207,4 @@ func endpointOf(spec *v1alpha1.ProviderSpec) string {
 		endpoint = spec.KloudBean.S3Endpoint
 	}
 	return strings.TrimRight(endpoint, "/")
-}
-
-// providers lists the providers of a namespace (all when empty) and of the
-// cluster; those that the user may not list are left out with a warning.
-func (s *session) providers(ctx context.Context, namespace string) ([]connections.Object, error) {
-	var out []connections.Object
-	cluster, own := &v1alpha1.ClusterTokenProviderList{}, &v1alpha1.TokenProviderList{}
-	switch err := s.client.List(ctx, cluster); {
-	case apierrors.IsForbidden(err):
-		s.say("warning: you may not list ClusterTokenProviders")
-	case err != nil:
-		return nil, err
-	}
-	switch err := s.client.List(ctx, own, inNamespace(namespace)); {
-	case apierrors.IsForbidden(err):
-		s.say("warning: you may not list TokenProviders")
-	case err != nil:
-		return nil, err
-	}
-	for i := range cluster.Items {
-		out = append(out, connections.Of(&cluster.Items[i]))
-	}
-	for i := range own.Items {
-		out = append(out, connections.Of(&own.Items[i]))
-	}
-	return out, nil
 }

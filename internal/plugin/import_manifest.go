@@ -4,14 +4,11 @@ import (
 	"fmt"
 	"strings"
 
-	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
 )
-
-func inNamespace(namespace string) client.ListOption { return client.InNamespace(namespace) }
 
 // manifest is what import writes.
 type manifest struct {
@@ -22,6 +19,8 @@ type manifest struct {
 	newProvider                      bool
 	candidates                       []connections.Object
 	users                            []podView
+	// unseen says which providers could not be looked at.
+	unseen []string
 }
 
 func (m *manifest) render() (string, error) {
@@ -67,6 +66,9 @@ func (m *manifest) head(b *strings.Builder) {
 	next("When none uses it any more, delete the old key at the provider, then kubectl delete secret -n %s %s.", m.namespace, m.source)
 	for _, o := range m.candidates {
 		line("Several providers have this endpoint: %s. Choose one with --provider.", o.Key())
+	}
+	for _, why := range m.unseen {
+		line("Not all providers were looked at (%s): one of them may have this endpoint. Ask for its name, and use --provider.", why)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/plugin/reading"
 )
 
 // chunk is how many objects a page of a list has, as with kubectl.
@@ -102,20 +103,46 @@ func (s *session) tokens(ctx context.Context, namespace string, opts ...client.L
 	}
 }
 
-// mayNotRead is why a provider is not there for a user without the right to it.
-const mayNotRead = "you may not read it"
+// provider reads the provider of an ApiToken.
+func (s *session) provider(ctx context.Context, t *v1alpha1.ApiToken) reading.Of[connections.Object] {
+	return reading.Object(connections.Get(ctx, s.client, connections.KeyFor(t)))
+}
 
-// provider reads the provider of an ApiToken. It reports false when there is none,
-// or when the user may not read it; why says so then.
-func (s *session) provider(ctx context.Context, t *v1alpha1.ApiToken) (o connections.Object, why string, err error) {
-	o, err = connections.Get(ctx, s.client, connections.KeyFor(t))
-	switch {
-	case apierrors.IsNotFound(err):
-		return o, "does not exist", nil
-	case apierrors.IsForbidden(err):
-		return o, mayNotRead, nil
+// providerAccess is the right to read the provider of an ApiToken.
+func providerAccess(t *v1alpha1.ApiToken) access {
+	r := access{verb: "get", group: v1alpha1.GroupVersion.Group, resource: "tokenproviders", namespace: t.Namespace}
+	if t.Spec.ProviderRef.Kind == v1alpha1.KindClusterTokenProvider {
+		r.resource, r.namespace = "clustertokenproviders", ""
 	}
-	return o, "", err
+	return r
+}
+
+// allProviders are the providers that a namespace can name. Each kind has rights of its own.
+type allProviders struct {
+	cluster, own             reading.Of[[]connections.Object]
+	clusterAccess, ownAccess access
+}
+
+// providers lists the providers of a namespace (all when empty) and of the cluster.
+func (s *session) providers(ctx context.Context, namespace string) allProviders {
+	group := v1alpha1.GroupVersion.Group
+	out := allProviders{
+		clusterAccess: access{verb: "list", group: group, resource: "clustertokenproviders"},
+		ownAccess:     access{verb: "list", group: group, resource: "tokenproviders", namespace: namespace},
+	}
+	cluster, own := &v1alpha1.ClusterTokenProviderList{}, &v1alpha1.TokenProviderList{}
+	err := s.client.List(ctx, cluster)
+	var objects []connections.Object
+	for i := range cluster.Items {
+		objects = append(objects, connections.Of(&cluster.Items[i]))
+	}
+	out.cluster = reading.List(objects, err)
+	objects, err = nil, s.client.List(ctx, own, client.InNamespace(namespace))
+	for i := range own.Items {
+		objects = append(objects, connections.Of(&own.Items[i]))
+	}
+	out.own = reading.List(objects, err)
+	return out
 }
 
 // secret reads a Secret with its values.

@@ -76,9 +76,7 @@ func (s *session) treeView(ctx context.Context, name string) (*treeView, error) 
 	if v.Provider, err = s.providerView(ctx, t); err != nil {
 		return nil, err
 	}
-	if o, why, err := s.provider(ctx, t); err == nil && why == "" && o.HasCredentials() {
-		v.Minting = &nameView{Namespace: o.GetNamespace(), Name: o.Spec.CredentialsSecretRef.Name}
-	}
+	v.Minting = v.Provider.minting
 	if v.Secret, err = s.secretView(ctx, t); err != nil {
 		return nil, err
 	}

@@ -6,10 +6,12 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
 )
 
 // nameView is the metadata of a view.
@@ -60,6 +62,10 @@ type providerView struct {
 	Ready   string                `json:"ready"`
 	Reason  string                `json:"reason,omitempty"`
 	Message string                `json:"message,omitempty"`
+	// Unread: it could not be looked at, and may be there.
+	Unread bool `json:"unread,omitempty"`
+	// minting is the Secret with its minting credentials; nil: none is known.
+	minting *nameView
 }
 
 type credentialView struct {
@@ -153,16 +159,22 @@ func problems(t *v1alpha1.ApiToken) []problemView {
 
 func (s *session) providerView(ctx context.Context, t *v1alpha1.ApiToken) (providerView, error) {
 	v := providerView{Kind: t.Spec.ProviderRef.Kind, Name: t.Spec.ProviderRef.Name, Ready: string(metav1.ConditionUnknown)}
-	o, why, err := s.provider(ctx, t)
-	if err != nil || why != "" {
-		v.Message = why
-		return v, err
-	}
-	v.Account, v.Driver = o.Status.Account, s.driverOf(o)
-	if c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady); c != nil {
-		v.Ready, v.Reason, v.Message = string(c.Status), c.Reason, c.Message
-	}
-	return v, nil
+	var failed error
+	s.provider(ctx, t).Switch(func(o connections.Object) {
+		v.Account, v.Driver = o.Status.Account, s.driverOf(o)
+		if c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady); c != nil {
+			v.Ready, v.Reason, v.Message = string(c.Status), c.Reason, c.Message
+		}
+		if o.HasCredentials() {
+			v.minting = &nameView{Namespace: o.GetNamespace(), Name: o.Spec.CredentialsSecretRef.Name}
+		}
+	}, func() { v.Message = "does not exist" }, func(err error) {
+		v.Message, v.Unread = "could not be read: "+unreadable(providerAccess(t), err), true
+		if !apierrors.IsForbidden(err) {
+			failed = err
+		}
+	})
+	return v, failed
 }
 
 func credentialViews(ledger []v1alpha1.LedgerEntry) []credentialView {

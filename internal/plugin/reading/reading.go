@@ -1,0 +1,83 @@
+// Package reading keeps "there is none" apart from "could not look". A user of the
+// plugin often cannot read everything that a command would like to know, and an object
+// that could not be read may well exist.
+package reading
+
+import (
+	"errors"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+)
+
+// Of is the result of one read: what was found, that there is none, or why it could
+// not be read. The value can be had with Switch and Match only, so a caller handles all
+// three. The zero value was not read.
+type Of[T any] struct {
+	value T
+	state state
+	err   error
+}
+
+type state int
+
+const (
+	unread state = iota
+	absent
+	found
+)
+
+// errNotRead is the reason of the zero value.
+var errNotRead = errors.New("it was not read")
+
+// Object is the result of reading one object. Only the API server's answer NotFound
+// means that there is none.
+func Object[T any](value T, err error) Of[T] {
+	switch {
+	case err == nil:
+		return Of[T]{value: value, state: found}
+	case apierrors.IsNotFound(err):
+		return Of[T]{state: absent}
+	default:
+		return Of[T]{err: err}
+	}
+}
+
+// List is the result of reading a list, which is absent when it is empty. NotFound
+// means that the API server does not serve the kind, so nothing was read.
+func List[T any](items []T, err error) Of[[]T] {
+	switch {
+	case err != nil:
+		return Of[[]T]{err: err}
+	case len(items) == 0:
+		return Of[[]T]{state: absent}
+	default:
+		return Of[[]T]{value: items, state: found}
+	}
+}
+
+// Switch calls the one function that fits.
+func (r Of[T]) Switch(isFound func(T), isAbsent func(), isUnread func(error)) {
+	switch r.state {
+	case found:
+		isFound(r.value)
+	case absent:
+		isAbsent()
+	case unread:
+		isUnread(r.Err())
+	}
+}
+
+// Err is why it could not be read; nil: it was read, whether or not there is one.
+func (r Of[T]) Err() error {
+	if r.state == unread && r.err == nil {
+		return errNotRead
+	}
+	return r.err
+}
+
+// Match returns what the one function that fits returns.
+func Match[T, R any](r Of[T], isFound func(T) R, isAbsent func() R, isUnread func(error) R) R {
+	var out R
+	r.Switch(func(v T) { out = isFound(v) }, func() { out = isAbsent() }, func(err error) { out = isUnread(err) })
+	return out
+}

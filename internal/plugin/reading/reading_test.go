@@ -1,0 +1,46 @@
+package reading
+
+import (
+	"errors"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Only an answer that says so means that there is none.
+func TestAbsenceIsNeverAnErrorAndNoErrorIsAbsence(t *testing.T) {
+	kind := schema.GroupResource{Group: "apitoken.dev", Resource: "clustertokenproviders"}
+	missing := apierrors.NewNotFound(kind, "one")
+	forbidden := apierrors.NewForbidden(kind, "one", errors.New("no"))
+	one := []string{"one"}
+	for name, c := range map[string]struct {
+		object Of[[]string]
+		want   string
+		err    error
+	}{
+		"an object":                       {Object(one, nil), "found", nil},
+		"an object that is not there":     {Object(one, missing), "absent", nil},
+		"an object that is forbidden":     {Object(one, forbidden), "unread", forbidden},
+		"a list":                          {List(one, nil), "found", nil},
+		"an empty list":                   {List([]string{}, nil), "absent", nil},
+		"a list that is forbidden":        {List([]string{}, forbidden), "unread", forbidden},
+		"a list of a kind not served":     {List([]string{}, missing), "unread", missing},
+		"a list that broke off":           {List(one, errors.ErrUnsupported), "unread", errors.ErrUnsupported},
+		"a result that nobody has filled": {Of[[]string]{}, "unread", errNotRead},
+	} {
+		var said error
+		got := Match(c.object, func(v []string) string {
+			if len(v) != 1 {
+				t.Errorf("%s: the value is %v", name, v)
+			}
+			return "found"
+		}, func() string { return "absent" }, func(err error) string {
+			said = err
+			return "unread"
+		})
+		if got != c.want || !errors.Is(said, c.err) || !errors.Is(c.object.Err(), c.err) {
+			t.Errorf("%s: %s, %v; want %s, %v", name, got, said, c.want, c.err)
+		}
+	}
+}
