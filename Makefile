@@ -21,8 +21,8 @@ RACE ?= -race
 TEST_TIMEOUT ?= 20m
 
 # Modules with tests of their own, and all modules.
-MODULES := . $(patsubst %/go.mod,%,$(wildcard test/e2e/go.mod))
-ALL_MODULES := $(MODULES) hack/controlplane $(patsubst %/go.mod,%,$(wildcard hack/tools/*/go.mod))
+MODULES := . hack/controlplane $(patsubst %/go.mod,%,$(wildcard test/e2e/go.mod))
+ALL_MODULES := $(MODULES) $(patsubst %/go.mod,%,$(wildcard hack/tools/*/go.mod))
 
 # Modules that test against the libraries of the programs around the operator, and
 # build what people install. They are large, and not part of make test.
@@ -37,10 +37,10 @@ GOLANGCI_LINT = $(call tool,golangci-lint)
 GOTESTSUM = $(call tool,gotestsum)
 GOVULNCHECK = $(call tool,govulncheck)
 
-# The machine's kubectl, or else one built from source.
+# The machine's kubectl, or else one of the control plane's version.
 KUBECTL ?= $(or $(shell command -v kubectl),$(shell hack/controlplane/build.sh kubectl)/kubectl)
 
-# The control plane to test against. Fails the recipe when it cannot be built.
+# The control plane to test against. Fails the recipe when it can be neither downloaded nor built.
 use_controlplane = KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)"; export KUBEBUILDER_ASSETS
 
 # A flag for a variable that is set and does not say no.
@@ -171,7 +171,7 @@ vulncheck: ## Look for known vulnerabilities in what is called (asks vuln.go.dev
 	$(GOVULNCHECK) ./...
 
 .PHONY: controlplane
-controlplane: ## Build etcd, kube-apiserver and kube-controller-manager, and print where they are.
+controlplane: ## Download or build etcd, kube-apiserver and kube-controller-manager, and print where they are.
 	@hack/controlplane/build.sh
 
 ##@ Release

@@ -1,14 +1,25 @@
 #!/usr/bin/env bash
-# Builds the Kubernetes control plane that tests and the demo run against, from
-# the Go modules pinned in go.mod beside this file: etcd, kube-apiserver and
-# kube-controller-manager (or the programs named as arguments; kubectl too).
+# Gets the Kubernetes control plane that tests and the demo run against: etcd,
+# kube-apiserver and kube-controller-manager (or the programs named as arguments;
+# kubectl too).
 #
 #   hack/controlplane/build.sh [--print] [PROGRAM...]
+#
+# It downloads the official releases whose checksums are pinned in the file
+# checksums next to this one. It builds the rest, in the same versions, from the Go
+# modules pinned in go.mod: programs without a checksum for this platform, programs
+# whose download is refused, and all of them if the servers do not answer in 5 seconds.
 #
 # The last line on stdout is the directory that holds them. Binaries are kept in
 # ${XDG_CACHE_HOME:-~/.cache}/apitoken-operator, by the content of what they are
 # built from, so every clone on a machine shares them and nothing is built twice.
-# KUBEBUILDER_ASSETS, when it holds etcd and kube-apiserver, is used instead.
+#
+#   CONTROLPLANE_DOWNLOAD=no  never download, always build from source
+#   CONTROLPLANE_MIRROR=URL   download from a mirror, which has the files of
+#                             https://HOST/PATH under URL/HOST/PATH
+#   KUBEBUILDER_ASSETS=DIR    use these programs instead, if etcd and
+#                             kube-apiserver are among them
+#
 # --print only says where they are; it exits with 1 when one is missing.
 set -euo pipefail
 
@@ -76,12 +87,32 @@ build() { # name, position
   trap - EXIT
 }
 
-build_missing() { # names
-  local name position=0 missing=()
+find_missing() { # names
+  local name
+  missing=()
   for name in "$@"; do [ -x "$dir/$name" ] || missing+=("$name"); done
+}
+
+download() { # names: what cannot be downloaded is built
+  case ${CONTROLPLANE_DOWNLOAD:-yes} in no | 0 | false)
+    say "CONTROLPLANE_DOWNLOAD=$CONTROLPLANE_DOWNLOAD: building $* from source"
+    return 0
+    ;;
+  esac
+  # Releases are for the machine itself.
+  [ "$("$go" env GOOS GOARCH)" = "$("$go" env GOHOSTOS GOHOSTARCH)" ] || return 0
+  trap 'exit 130' INT # go run hides that its program was interrupted
+  (cd "$here" && "$go" run -trimpath -buildvcs=false ./fetch -into "$dir" "$@") >&2 9>&- </dev/null ||
+    say "cannot download: building from source"
+  trap - INT
+}
+
+get_missing() { # names
+  local name position=0 missing
+  find_missing "$@"
   [ ${#missing[@]} -gt 0 ] || return 0
   if [ "$print" = yes ]; then
-    say "not built: ${missing[*]} (make controlplane builds them)"
+    say "missing: ${missing[*]} (make controlplane gets them)"
     exit 1
   fi
   mkdir -p "$dir"
@@ -92,9 +123,13 @@ build_missing() { # names
     say "another build of the control plane is running; waiting for it"
     flock 9
   fi
-  for name in "${missing[@]}"; do
+  find_missing "$@"
+  [ ${#missing[@]} -eq 0 ] || download "${missing[@]}"
+  find_missing "$@"
+  for name in "$@"; do
+    [ ! -x "$dir/$name" ] || continue
     position=$((position + 1))
-    [ -x "$dir/$name" ] || build "$name" "$position/${#missing[@]}"
+    build "$name" "$position/${#missing[@]}"
   done
   exec 9>&-
 }
@@ -125,16 +160,16 @@ dir=${XDG_CACHE_HOME:-$HOME/.cache}/apitoken-operator/controlplane-$version/$key
 
 if [ -z "$assets" ] || ! has "$assets" etcd kube-apiserver; then
   [ -z "$assets" ] || say "KUBEBUILDER_ASSETS=$assets lacks etcd or kube-apiserver: not used"
-  build_missing "${wanted[@]}"
+  get_missing "${wanted[@]}"
   echo "$dir"
   exit 0
 fi
 
-# The assets given hold a part of what is wanted: the rest is built, and both
-# are put side by side.
+# The assets given hold a part of what is wanted: the rest is downloaded or built,
+# and both are put side by side.
 rest=()
 for name in "${wanted[@]}"; do [ -x "$assets/$name" ] || rest+=("$name"); done
-build_missing "${rest[@]}"
+get_missing "${rest[@]}"
 joined=$dir/with-$(echo "$assets" | fingerprint)
 mkdir -p "$joined"
 for name in "${wanted[@]}"; do

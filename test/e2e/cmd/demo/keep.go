@@ -29,7 +29,7 @@ func (d *demo) again(ctx context.Context) error {
 func (d *demo) wait(ctx context.Context) {
 	d.out.heading("Everything runs until Ctrl-C. In another terminal, in this directory:")
 	if _, err := exec.LookPath("kubectl"); err != nil {
-		d.out.print("\n  # There is no kubectl here; this builds one\n  export PATH=$PATH:$(hack/controlplane/build.sh kubectl)\n")
+		d.out.print("\n  # There is no kubectl here; this downloads or builds one\n  export PATH=$PATH:$(hack/controlplane/build.sh kubectl)\n")
 	}
 	d.out.print(d.suggestions())
 	for {
