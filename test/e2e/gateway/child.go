@@ -33,6 +33,7 @@ const (
 // childConfig is the first line the child reads on its standard input.
 type childConfig struct {
 	Dir       string
+	Host      string
 	AccessKey string
 	SecretKey string
 }
@@ -85,7 +86,7 @@ func serve(ctx context.Context, cfg childConfig) error {
 	}
 	defer os.RemoveAll(sockDir)
 	sock := filepath.Join(sockDir, "iam.sock")
-	iamAddr, s3Addr, err := freeAddresses()
+	iamAddr, s3Addr, err := freeAddresses(cfg.Host)
 	if err != nil {
 		return err
 	}
@@ -155,14 +156,14 @@ func openStore(data, sidecar string) (backend.Backend, bool, error) {
 	return be, true, err
 }
 
-// freeAddresses returns two free addresses of the loopback interface. Somebody
-// may take one before the server does; Start then tries again.
-func freeAddresses() (string, string, error) {
-	first, err := net.Listen("tcp", "127.0.0.1:0")
+// freeAddresses returns two free addresses of the host. Another process
+// can take one before the server does; Start then tries again.
+func freeAddresses(host string) (string, string, error) {
+	first, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return "", "", err
 	}
-	second, err := net.Listen("tcp", "127.0.0.1:0")
+	second, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return "", "", errors.Join(err, first.Close())
 	}

@@ -6,6 +6,7 @@ package gateway
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -36,11 +37,13 @@ const (
 type Options struct {
 	// Log gets what the servers print; nil: it is kept and shown when they fail.
 	Log io.Writer
+	// Host is the address of this machine that both servers listen on; 127.0.0.1 when empty.
+	Host string
 }
 
 // Gateway is a running pair of servers. Its root user may do anything.
 type Gateway struct {
-	// IAMEndpoint and S3Endpoint are URLs on 127.0.0.1. IAMEndpoint also answers
+	// IAMEndpoint and S3Endpoint are URLs on Options.Host. IAMEndpoint also answers
 	// the STS call GetCallerIdentity.
 	IAMEndpoint, S3Endpoint string
 	// RootAccessKey and RootSecretKey are made anew by each Start.
@@ -83,7 +86,7 @@ func Start(ctx context.Context, dir string, opts Options) (*Gateway, error) {
 }
 
 func start(ctx context.Context, dir string, opts Options) (*Gateway, error) {
-	cfg := childConfig{Dir: dir, AccessKey: "ROOT" + rand.Text()[:16], SecretKey: rand.Text()}
+	cfg := childConfig{Dir: dir, Host: cmp.Or(opts.Host, "127.0.0.1"), AccessKey: "ROOT" + rand.Text()[:16], SecretKey: rand.Text()}
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
