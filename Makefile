@@ -221,7 +221,14 @@ deploy: ## Install namespace, CRDs, rights and the operator with the image IMG.
 	$(KUBECTL) kustomize config/default | sed 's|image: apitoken-operator:dev|image: $(IMG)|' | $(KUBECTL) apply --server-side -f -
 
 .PHONY: e2e
-e2e: ## Install, upgrade, roll back and uninstall the chart with the image IMG, on the current kubeconfig's cluster.
+e2e: e2e-pages e2e-chart ## Run e2e-pages and e2e-chart on the current kubeconfig's cluster, which has nothing of the operator's yet.
+
+.PHONY: e2e-pages
+e2e-pages: ## Follow getting started and uninstall as a reader does, twice, and print the times; LOAD=kind, minikube or ctr.
+	GO=$(GO) test/e2e/pages.sh
+
+.PHONY: e2e-chart
+e2e-chart: ## Install, upgrade, roll back and uninstall the chart with the image IMG, which the nodes have.
 	IMG=$(IMG) GO=$(GO) KUBECTL=$(KUBECTL) hack/chart/e2e.sh
 
 .PHONY: undeploy

@@ -65,6 +65,8 @@ func TestDiffers(t *testing.T) {
 	}{
 		"the same":               {"NAME READY\na True", "NAME   READY\na      True\n", false},
 		"times, ages and ids":    {"2027-02-20T08:30:54Z 4s AKIAIOSFODNN7EXAMPLE", "2026-01-01T00:00:00Z 3m10s HAND0001", false},
+		"days":                   {"2027-02-20", "2026-01-01", false},
+		"a day is no time":       {"2027-02-20", "2026-01-01T00:00:00Z", true},
 		"more is printed":        {"a … c", "x a b c d", false},
 		"another word":           {"a True", "a False", true},
 		"another order":          {"a b", "b a", true},

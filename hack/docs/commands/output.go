@@ -6,9 +6,10 @@ import (
 	"strings"
 )
 
-// varies are words that are different at every run: times, ages, and ids.
+// varies are words that are different at every run: times, days, ages, and ids.
 var varies = []*regexp.Regexp{
 	regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$`),
+	regexp.MustCompile(`^\d{4}-\d\d-\d\d$`),
 	regexp.MustCompile(`^(\d+[smhdy])+$`),
 	regexp.MustCompile(`^[A-Z0-9]{8,}$`),
 }

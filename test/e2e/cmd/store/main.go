@@ -3,6 +3,7 @@
 // of their root user to a file that a shell can source, and runs until it is interrupted.
 //
 //	store -host ADDRESS -bucket NAME -object NAME -env FILE
+//	store -towards ADDRESS    prints the address from which this machine reaches another
 package main
 
 import (
@@ -10,6 +11,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"strings"
@@ -22,6 +24,7 @@ import (
 
 type options struct {
 	host, bucket, object, env string
+	towards                   string
 }
 
 func main() {
@@ -31,6 +34,7 @@ func main() {
 	flag.StringVar(&o.bucket, "bucket", "datasets", "bucket to make")
 	flag.StringVar(&o.object, "object", "hello.txt", "object to put into it")
 	flag.StringVar(&o.env, "env", "", "file to write the endpoints and the root user's keys to")
+	flag.StringVar(&o.towards, "towards", "", "print the address from which this machine reaches this one, such as a node, and do nothing else")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -42,6 +46,13 @@ func main() {
 
 // run serves until ctx ends.
 func run(ctx context.Context, o options) error {
+	if o.towards != "" {
+		host, err := localAddress(o.towards)
+		if err == nil {
+			fmt.Println(host)
+		}
+		return err
+	}
 	if o.env == "" {
 		return errors.New("-env: name the file for the endpoints and keys")
 	}
@@ -77,4 +88,14 @@ func fill(ctx context.Context, servers *gateway.Gateway, o options) error {
 		return err
 	}
 	return os.Rename(partial, o.env)
+}
+
+// localAddress returns the address from which this machine reaches another. Nothing is sent.
+func localAddress(to string) (string, error) {
+	conn, err := net.Dial("udp", net.JoinHostPort(to, "9"))
+	if err != nil {
+		return "", err
+	}
+	host, _, err := net.SplitHostPort(conn.LocalAddr().String())
+	return host, errors.Join(err, conn.Close())
 }

@@ -52,3 +52,12 @@ func TestFileSaysHowToUseTheServers(t *testing.T) {
 		t.Errorf("the bucket holds %+v", out.Contents)
 	}
 }
+
+func TestAddressTowardsANode(t *testing.T) {
+	if host, err := localAddress("127.0.0.3"); host != "127.0.0.1" && host != "127.0.0.3" || err != nil {
+		t.Errorf("this machine reaches itself from %q: %v", host, err)
+	}
+	if _, err := localAddress("no address"); err == nil {
+		t.Error("what is no address is accepted")
+	}
+}
