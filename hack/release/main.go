@@ -36,7 +36,7 @@ type options struct {
 func main() {
 	o := options{root: filepath.Join("..", "..")}
 	var platforms string
-	flag.StringVar(&o.out, "out", filepath.Join("..", "..", "bin", "release"), "where the files go; what is there is removed")
+	flag.StringVar(&o.out, "out", filepath.Join("..", "..", "bin", "release"), "where the files go: an empty directory, or one below bin, which is emptied")
 	flag.StringVar(&o.version, "version", "", "version of the release; git describe says it when empty")
 	flag.StringVar(&o.image, "image", "apitoken-operator", "repository of the manager's image, without a tag")
 	flag.StringVar(&platforms, "platforms", "", "platforms to build for, for example linux/amd64,linux/arm64; all when empty")
@@ -65,10 +65,7 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(o.out); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(o.out, 0o755); err != nil { //nolint:gosec // G301: a release is for everybody
+	if err := prepare(o.root, o.out); err != nil {
 		return err
 	}
 	for _, b := range builds {
