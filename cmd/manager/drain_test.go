@@ -8,7 +8,12 @@ import (
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/drain"
+	"apitoken.dev/operator/internal/provider/proxyscrape/proxyscrapesim"
 )
 
 func parseDrain(t *testing.T, args ...string) (drain.Options, error) {
@@ -82,5 +87,62 @@ func TestDrainLogsErrorsOnly(t *testing.T) {
 	}
 	if strings.Contains(logged.String(), "said") || !strings.Contains(logged.String(), "msg=failed") {
 		t.Errorf("the log is %q", &logged)
+	}
+}
+
+// TestDrainRevokesAfterTheOperatorWasKilled runs both as processes, with a simulator of a vendor. The Lease of the killed
+// operator is not released, so the drain waits until it is sure that nobody renews it. Next to a running operator it refuses.
+func TestDrainRevokesAfterTheOperatorWasKilled(t *testing.T) {
+	t.Parallel()
+	b := newBenchWithoutOperator(t)
+	sim := proxyscrapesim.New(b.clock.Now, "CANARY-minting-token", "account:apikeys:create", "account:apikeys:read", "account:apikeys:update",
+		"account:apikeys:delete", "datacenter_shared:read", "residential:read")
+	b.minter("proxyscrape-minter", map[string]string{"token": "CANARY-minting-token"})
+	name := b.sample("proxyscrape.yaml", "https://api.proxyscrape.com   # also the default", b.serve(sim))
+	api := b.api()
+	kubeconfig := b.kubeconfig(api)
+	served := []string{"--kubeconfig=" + kubeconfig, "--namespace=" + b.ns, "--namespaces=" + b.ns, "--cluster-identity=" + b.ns, "--tenant-endpoints=" + loopback}
+	drains := append([]string{"drain", "--delete-all"}, served...)
+
+	killed := b.process(append([]string{"--metrics-bind-address=0", "--health-probe-bind-address=0"}, served...)...)
+	defer func() {
+		_ = killed.cmd.Process.Kill()
+		<-killed.ends
+	}()
+	key := b.ready(name, "")
+	if len(sim.Named(key.Name)) != 1 {
+		t.Fatalf("the vendor has no key %s", key.Name)
+	}
+	refused := b.process(drains...)
+	<-refused.ends
+	if code := refused.cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(refused.logged(), "an operator runs: ") {
+		t.Fatalf("next to an operator it ends with %d:\n%s", code, refused.logged())
+	}
+	if b.get(name).DeletionTimestamp != nil {
+		t.Fatal("a drain that was refused deleted the ApiToken")
+	}
+
+	b.ok(killed.cmd.Process.Kill())
+	<-killed.ends
+	drain := b.process(drains...)
+	<-drain.ends
+	if drain.err != nil {
+		t.Fatalf("%v\n%s", drain.err, drain.logged())
+	}
+	for _, part := range []string{"waiting 15s to see whether it is renewed", key.ID, b.ns + "/" + name + " is gone", "done: nothing waits"} {
+		if !strings.Contains(drain.logged(), part) {
+			t.Errorf("it does not say %q:\n%s", part, drain.logged())
+		}
+	}
+	if strings.Contains(drain.logged(), "CANARY") {
+		t.Errorf("it shows the minting credentials:\n%s", drain.logged())
+	}
+	b.gone(name)
+	if left := sim.Named(key.Name); len(left) != 0 {
+		t.Errorf("the vendor still has %+v", left)
+	}
+	err := b.Get(t.Context(), client.ObjectKey{Namespace: b.ns, Name: "proxyscrape"}, &v1alpha1.TokenProvider{})
+	if !apierrors.IsNotFound(err) {
+		t.Errorf("the TokenProvider is left: %v", err)
 	}
 }

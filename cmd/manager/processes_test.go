@@ -139,6 +139,15 @@ func (p *process) logged() string {
 // end well when it is stopped.
 func (b *bench) manager(api *apiServer, args ...string) *process {
 	b.Helper()
+	p := b.process(append([]string{"--kubeconfig=" + b.kubeconfig(api), "--namespace=" + b.ns, "--namespaces=" + b.ns, "--cluster-identity=" + b.ns,
+		"--tenant-endpoints=" + loopback, "--metrics-bind-address=0", "--log-format=text"}, args...)...)
+	b.Cleanup(func() { p.stop(b) })
+	return p
+}
+
+// kubeconfig writes a file that leads to an API server.
+func (b *bench) kubeconfig(api *apiServer) string {
+	b.Helper()
 	kubeconfig := clientcmdapi.NewConfig()
 	kubeconfig.Clusters["c"] = &clientcmdapi.Cluster{Server: api.url}
 	kubeconfig.AuthInfos["u"] = &clientcmdapi.AuthInfo{}
@@ -146,13 +155,16 @@ func (b *bench) manager(api *apiServer, args ...string) *process {
 	kubeconfig.CurrentContext = "x"
 	file := filepath.Join(b.TempDir(), "kubeconfig")
 	b.ok(clientcmd.WriteToFile(*kubeconfig, file))
+	return file
+}
+
+// process starts the binary.
+func (b *bench) process(args ...string) *process {
+	b.Helper()
 	program, err := os.Executable()
 	b.ok(err)
 	p := &process{ends: make(chan struct{})}
-	p.cmd = exec.CommandContext(context.WithoutCancel(b.Context()), program, append([]string{
-		"--kubeconfig=" + file, "--namespace=" + b.ns, "--namespaces=" + b.ns, "--cluster-identity=" + b.ns,
-		"--tenant-endpoints=" + loopback, "--metrics-bind-address=0", "--log-format=text",
-	}, args...)...)
+	p.cmd = exec.CommandContext(context.WithoutCancel(b.Context()), program, args...)
 	p.cmd.Env = append(os.Environ(), asManager+"=1")
 	p.cmd.Stderr = p
 	b.ok(p.cmd.Start())
@@ -160,7 +172,6 @@ func (b *bench) manager(api *apiServer, args ...string) *process {
 		defer close(p.ends)
 		p.err = p.cmd.Wait()
 	}()
-	b.Cleanup(func() { p.stop(b) })
 	return p
 }
 

@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -35,8 +36,10 @@ func deletionGuard(t *testing.T, c client.Client) {
 func guarded() []client.Object {
 	out := []client.Object{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: guardedNamespace}}}
 	for _, name := range []string{"apitokens.apitoken.dev", "tokenproviders.apitoken.dev", "clustertokenproviders.apitoken.dev"} {
-		crd := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		crd.APIVersion, crd.Kind = "apiextensions.k8s.io/v1", "CustomResourceDefinition"
+		crd := &unstructured.Unstructured{}
+		crd.SetAPIVersion("apiextensions.k8s.io/v1")
+		crd.SetKind("CustomResourceDefinition")
+		crd.SetName(name)
 		out = append(out, crd)
 	}
 	return out
