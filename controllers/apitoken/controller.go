@@ -114,7 +114,7 @@ func New(o Options) *Reconciler {
 		o.Steps = Standard()
 	}
 	if o.EndsOnly {
-		o.Steps = []Step{issueNothing}
+		o.Steps = []Step{(*Attempt).issueNothing}
 	}
 	if o.Places == nil {
 		o.Places = places.New(o.Clock, places.Limits{})

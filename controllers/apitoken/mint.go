@@ -35,7 +35,7 @@ func Standard() []Step {
 
 // issueNothing is the only step of a Reconciler with EndsOnly: whatever is decided,
 // nothing is reserved or minted.
-func issueNothing(*Attempt, context.Context) error { return errEndsOnly }
+func (*Attempt) issueNothing(context.Context) error { return errEndsOnly }
 
 var errEndsOnly = errors.New("this process only revokes: it issues nothing")
 

@@ -39,9 +39,11 @@ func (e *examination) leaving(ctx context.Context) {
 	switch {
 	case len(ending) == 0 && (left == "" || unseen != nil):
 	case left == "" && unread != nil:
-		e.warn(check, "Ask somebody who may list ApiTokens and providers in all namespaces.", "%s; what is left of the operator's objects is not known: %v", why, unread)
+		e.warn(check, "Ask somebody who may list ApiTokens and providers in all namespaces.",
+			"%s; what is left of the operator's objects is not known: %v", why, unread)
 	case left == "":
-		e.warn(check, "If Secrets with the finalizer "+v1alpha1.Finalizer+" keep it, this lets them go:\n"+e.drainCommand(), "%s; no ApiToken and no provider is left", why)
+		e.warn(check, "If Secrets with the finalizer "+v1alpha1.Finalizer+" keep it, this lets them go:\n"+e.drainCommand(),
+			"%s; no ApiToken and no provider is left", why)
 	case len(ending) > 0:
 		e.fail(check, "Revoke what is left, from a checkout (make build) or an unpacked release, with an administrator's kubeconfig:\n"+e.drainCommand(),
 			"%s, and no operator works: %s. Nothing revokes these credentials, and the conditions of the ApiTokens are out of date", why, left)
