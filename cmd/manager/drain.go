@@ -40,7 +40,7 @@ func newDrainCommand(run func(context.Context, drain.Options) error) *cobra.Comm
 		PreRunE:       func(cmd *cobra.Command, _ []string) error { return fromEnvironment(cmd.Flags(), os.LookupEnv) },
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			var err error
-			if d.Operator.Logger, err = log.logger(cmd.ErrOrStderr()); err != nil {
+			if d.Operator.Logger, d.Operator.Audit, err = log.loggers(cmd.ErrOrStderr()); err != nil {
 				return err
 			}
 			if d.Patience <= 0 {

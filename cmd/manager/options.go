@@ -48,7 +48,7 @@ func newCommand(run func(context.Context, operator.Options) error) *cobra.Comman
 			if o.SweepMode, err = orphansweep.ParseMode(sweepMode); err != nil {
 				return fmt.Errorf("--sweep-mode: %w", err)
 			}
-			if o.Logger, err = log.logger(cmd.ErrOrStderr()); err != nil {
+			if o.Logger, o.Audit, err = log.loggers(cmd.ErrOrStderr()); err != nil {
 				return err
 			}
 			if err := check(&o); err != nil {
@@ -178,6 +178,17 @@ func checkURLs(o *operator.Options) error {
 		}
 	}
 	return nil
+}
+
+// loggers are that of the operator, and that of the audit trail: the same format and
+// place, and --log-level leaves no line of it out.
+func (l logging) loggers(w io.Writer) (operator, audit logr.Logger, err error) {
+	if operator, err = l.logger(w); err != nil {
+		return operator, audit, err
+	}
+	l.level = slog.LevelInfo.String()
+	audit, err = l.logger(w)
+	return operator, audit, err
 }
 
 // logger writes structured logs.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"slices"
@@ -12,9 +13,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/spf13/cobra"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/controllers/orphansweep"
+	"apitoken.dev/operator/internal/audit"
+	"apitoken.dev/operator/internal/drain"
 	"apitoken.dev/operator/internal/features"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider"
@@ -40,6 +44,31 @@ func parse(t *testing.T, args ...string) (operator.Options, error) {
 	return got, err
 }
 
+// TestLogLevelKeepsTheAuditTrail: an operator that logs errors only writes its audit lines,
+// and so does manager drain, in the same format.
+func TestLogLevelKeepsTheAuditTrail(t *testing.T) {
+	var logged bytes.Buffer
+	says := func(o operator.Options) {
+		o.Logger.Info("said")
+		audit.New(o.Audit).Found(audit.Subject{}, audit.Finding{What: audit.FoundRevoked, Credential: "at1-a"})
+	}
+	manager := newCommand(func(_ context.Context, o operator.Options) error { says(o); return nil })
+	manager.SetArgs([]string{"--log-level=error"})
+	drains := newDrainCommand(func(_ context.Context, d drain.Options) error { says(d.Operator); return nil })
+	drains.SetArgs([]string{"--log-format=json"})
+	for _, cmd := range []*cobra.Command{manager, drains} {
+		logged.Reset()
+		cmd.SetErr(&logged)
+		if err := cmd.ExecuteContext(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		line := map[string]any{}
+		if err := json.Unmarshal(logged.Bytes(), &line); err != nil || line["msg"] != audit.Message || line[audit.KeyCredential] != "at1-a" {
+			t.Errorf("%s logs %q: %v", cmd.Name(), &logged, err)
+		}
+	}
+}
+
 func TestDefaults(t *testing.T) {
 	got, err := parse(t)
 	if err != nil {
@@ -51,7 +80,7 @@ func TestDefaults(t *testing.T) {
 		SweepInterval: time.Hour, SweepMode: orphansweep.Report, Shutdown: 95 * time.Second,
 		ProviderRate: 10, ProviderBurst: 20, MetricsPerToken: true, TracingRatio: 1,
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(operator.Options{}, "Logger")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(operator.Options{}, "Logger", "Audit")); diff != "" {
 		t.Error(diff)
 	}
 }

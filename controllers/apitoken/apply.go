@@ -19,6 +19,7 @@ import (
 //
 //nolint:gocyclo // one case an action, and the compiler's help to forget none
 func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error {
+	ctx = r.audited(ctx, p, d.Action)
 	switch a := d.Action.(type) {
 	case plan.AddFinalizer:
 		return r.patchFinalizer(ctx, p, true)
@@ -127,8 +128,9 @@ func (r *Reconciler) adopt(p *pass, name string, terms ledger.Terms) error {
 		return fmt.Errorf("credential %s is not in the ledger", name)
 	}
 	ledger.Adopt(&p.token.Status, name, terms)
+	e := p.entry(name)
+	p.happened(adopted, e, whyIssued(e.Reason), "credential %s of an interrupted attempt is in the Secret and in use", named(e))
 	r.activate(p, name)
-	p.event(eventAdopted, "Adopt", "credential %s of an interrupted attempt is in the Secret and in use", name)
 	return nil
 }
 
@@ -148,7 +150,10 @@ func (r *Reconciler) adoptRestored(p *pass, name string, terms ledger.Terms) err
 // adoptRetiring takes a newer credential than the ledger knows into it, to be revoked.
 func (r *Reconciler) adoptRetiring(p *pass, a plan.AdoptRetiring) {
 	ledger.AdoptRetiring(&p.token.Status, a.Name, issueRestored, p.obs.Provider.Form != nil, a.RetireAt, a.Terms)
-	p.event(eventAdopted, "Adopt", "credential %s in the Secret is newer than the status, which was restored: it is replaced and then revoked", a.Name)
+	if e := p.entry(a.Name); e != nil {
+		p.happened(adopted, e, whyIssued(e.Reason),
+			"credential %s in the Secret is newer than the status, which was restored: it is replaced and then revoked", named(e))
+	}
 }
 
 // identify asks the provider for the id of a credential that was adopted. An
@@ -175,6 +180,7 @@ func (r *Reconciler) identify(ctx context.Context, p *pass, name string) error {
 	}
 	if shown, ok := plan.Shown(name, found); ok {
 		ledger.Identify(&p.token.Status, name, shown.ID, shown.ExpiresAt)
+		p.identified(name)
 	}
 	return nil
 }
@@ -187,8 +193,7 @@ func (r *Reconciler) abandon(ctx context.Context, p *pass, a plan.Abandon) error
 		}
 		clearPublishRefused(p)
 	}
-	ledger.Abandon(&p.token.Status, a.Name)
-	p.event(eventAbandoned, "Abandon", "attempt %s ended without a known result; it is revoked once it can no longer take effect", a.Name)
+	p.abandon(a.Name)
 	return nil
 }
 

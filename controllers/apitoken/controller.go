@@ -16,6 +16,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/fairqueue"
@@ -71,6 +72,8 @@ type Options struct {
 	Steps []Step
 	// EndsOnly makes it issue nothing, and do nothing for ApiTokens that are not being deleted.
 	EndsOnly bool
+	// Audit is the audit trail; none when nil.
+	Audit *audit.Log
 	// Tracers make a trace of each pass; none when nil.
 	Tracers trace.TracerProvider
 }

@@ -1,7 +1,13 @@
 package apitoken
 
 import (
+	"fmt"
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"apitoken.dev/operator/api/v1alpha1"
 )
 
 // Reasons of the events, beside those of the conditions.
@@ -10,6 +16,7 @@ const (
 	eventAdopted   = "Adopted"
 	eventAbandoned = "Abandoned"
 	eventRevoked   = "Revoked"
+	eventRotated   = "Rotated"
 	eventFailed    = "RevocationFailed"
 	eventRetained  = "Retained"
 	eventExpired   = "Expired"
@@ -29,12 +36,14 @@ var warnings = map[string]bool{eventAbandoned: true, eventContested: true, event
 type news struct {
 	reason, action, note string
 	args                 []any
+	// credential that it is about; empty: the ApiToken as a whole.
+	credential string
 }
 
 // event tells a user what happened, once the pass has written that it did: a
 // pass that is beaten to the write is repeated, and would tell it again.
 func (p *pass) event(reason, action, note string, args ...any) {
-	p.events = append(p.events, news{reason, action, note, args})
+	p.events = append(p.events, news{reason: reason, action: action, note: note, args: args})
 }
 
 // tell passes the events of a pass on.
@@ -49,6 +58,37 @@ func (r *Reconciler) tell(p *pass) {
 		if warnings[e.reason] {
 			kind = corev1.EventTypeWarning
 		}
-		r.Recorder.Eventf(p.token, nil, kind, e.reason, e.action, e.note, e.args...)
+		r.Recorder.Eventf(p.token, relatedTo(p.token, e.credential), kind, e.reason, e.action, "%s",
+			v1alpha1.CutMessage(fmt.Sprintf(e.note, e.args...)))
+	}
+}
+
+// namesInEvent is how many credentials an event lists.
+const namesInEvent = 5
+
+// tellUnknown tells at once which credentials the provider listed for an ApiToken that
+// is being deleted, and no ledger entry did: the pass writes nothing about them.
+func (r *Reconciler) tellUnknown(p *pass, names []string) {
+	if len(names) == 0 {
+		return
+	}
+	listed := strings.Join(names[:min(len(names), namesInEvent)], ", ")
+	if more := len(names) - namesInEvent; more > 0 {
+		listed += fmt.Sprintf(" and %d more", more)
+	}
+	p.event(eventRevoked, "Purge", "the provider listed credentials of this ApiToken that its status did not; they are revoked: %s", listed)
+	r.tell(p)
+}
+
+// relatedTo refers to the credential that an event is about. The recorder counts events
+// of one reason as one series, with the note of the first, unless they refer to different
+// objects: without this, two credentials revoked within minutes would be one event.
+func relatedTo(t *v1alpha1.ApiToken, credential string) runtime.Object {
+	if credential == "" {
+		return nil
+	}
+	return &corev1.ObjectReference{
+		APIVersion: v1alpha1.GroupVersion.String(), Kind: "ApiToken", Namespace: t.Namespace, Name: t.Name, UID: t.UID,
+		FieldPath: "status.credentials{" + credential + "}",
 	}
 }

@@ -56,6 +56,7 @@ func (r *Reconciler) identifyByHand(ctx context.Context, p *pass, conn connectio
 	}
 	if accepted {
 		ledger.Identify(&p.token.Status, e.Name, keyID(p, values), time.Time{})
+		p.identified(e.Name)
 	}
 	return nil
 }

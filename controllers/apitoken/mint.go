@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/ledger"
@@ -69,6 +70,9 @@ func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) erro
 	conn, err := r.connectToMint(ctx, p)
 	if err != nil {
 		return err
+	}
+	if e := ledger.Active(&p.token.Status); e != nil && e.Updating != "" {
+		p.found(audit.FoundUpdateUnknown, e.Name, e.ID, whyIssued(string(action.Reason)))
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), MintDeadline+RequestTimeout)
 	defer cancel()
@@ -183,7 +187,7 @@ func (a *Attempt) Mint(ctx context.Context) error {
 	}
 	failed := a.r.providerFailed(a.p, "mint", err)
 	if provider.InDoubt(err) {
-		ledger.Abandon(&a.p.token.Status, a.name)
+		a.p.abandon(a.name)
 		ledger.Pause(&a.p.token.Status, a.r.Clock.Now(), provider.AsError(err).RetryAfter)
 		return failed
 	}
@@ -239,7 +243,7 @@ func (a *Attempt) Publish(ctx context.Context) error {
 func (a *Attempt) unpublished(failed error) error {
 	var stop *stopError
 	if errors.As(failed, &stop) && stop.refused {
-		ledger.Abandon(&a.p.token.Status, a.name)
+		a.p.abandon(a.name)
 	}
 	return failed
 }
@@ -262,11 +266,12 @@ func (a *Attempt) Record(ctx context.Context) error {
 		c := a.minted.Credential
 		ledger.Issue(&p.token.Status, a.name, a.began, c.ID, c.ExpiresAt)
 		p.obs.Now = a.r.Clock.Now()
+		e := p.entry(a.name)
+		p.happened(issued, e, whyIssued(e.Reason), "credential %s is live and in Secret %q", named(e), p.token.SecretName())
 		a.r.activate(p, a.name)
 	}
 	a.r.refresh(p)
 	next := a.r.Decide(p.obs)
-	p.event(eventIssued, "Issue", "credential %s (%s) is live and in Secret %q", a.name, a.minted.Credential.ID, p.token.SecretName())
 	if err := a.r.save(ctx, p, next, nil); err != nil {
 		return superseded(err)
 	}

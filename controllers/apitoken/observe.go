@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/ledger"
@@ -43,11 +44,14 @@ type pass struct {
 	saved bool
 	// events are told with the next write.
 	events []news
-	key    connections.Key
-	facts  connections.Facts
-	target secretstore.Target
-	seen   secretstore.Snapshot
-	obs    plan.Observation
+	// audit is the audit trail, subject what its lines of this pass are about.
+	audit   *audit.Log
+	subject audit.Subject
+	key     connections.Key
+	facts   connections.Facts
+	target  secretstore.Target
+	seen    secretstore.Snapshot
+	obs     plan.Observation
 	// action is what was decided last, place the place at the provider for it. Asked:
 	// one was asked for.
 	action plan.Action

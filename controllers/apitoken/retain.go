@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -23,6 +24,10 @@ func (r *Reconciler) release(ctx context.Context, p *pass) error {
 	}
 	if err := r.dropKept(ctx, p); err != nil {
 		return err
+	}
+	for i := range p.token.Status.Credentials {
+		e := &p.token.Status.Credentials[i]
+		p.found(audit.FoundRetained, e.Name, e.ID, p.subject.Why)
 	}
 	p.event(eventRetained, "Release", "%s", secret+alsoRetained(p))
 	left := len(p.token.Status.Credentials) > 0
@@ -52,7 +57,11 @@ func (r *Reconciler) releaseSecret(ctx context.Context, p *pass) (string, error)
 		return fmt.Sprintf("Secret %q is kept: deletionPolicy is Retain. The operator had begun to revoke its credential %s, which may no longer give access",
 			name, plan.Called(e)), superseded(r.secrets.Release(ctx, p.target, p.seen))
 	default:
-		return fmt.Sprintf("Secret %q and its credential are kept: deletionPolicy is Retain, and nothing revokes them now", name),
+		its := "its credential"
+		if e != nil {
+			its += " " + named(e)
+		}
+		return fmt.Sprintf("Secret %q and %s are kept: deletionPolicy is Retain, and nothing revokes them now", name, its),
 			superseded(r.secrets.Release(ctx, p.target, p.seen))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/provider"
@@ -33,6 +34,9 @@ func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
 	}
 	if err := r.dropKept(ctx, p); err != nil {
 		return err
+	}
+	for i := range p.token.Status.Credentials {
+		p.revoked(&p.token.Status.Credentials[i])
 	}
 	return r.removeFinalizer(ctx, p)
 }
@@ -80,8 +84,7 @@ func (r *Reconciler) dropEnded(ctx context.Context, p *pass, conn connections.Co
 	for _, name := range names {
 		gone, err := r.seenEnded(ctx, p, conn, p.entry(name))
 		if errs = append(errs, err); gone && err == nil {
-			ledger.Drop(&p.token.Status, name)
-			p.event(eventRevoked, "Revoke", "credential %s is revoked, and the provider shows it no longer, or as ended", name)
+			p.drop(name)
 		}
 	}
 	return errors.Join(errs...)
@@ -92,17 +95,22 @@ func (r *Reconciler) dropEnded(ctx context.Context, p *pass, conn connections.Co
 func (r *Reconciler) purgeListed(ctx context.Context, p *pass, conn connections.Connection) error {
 	var errs []error
 	left := 0
+	var unknown []string
 	for c, err := range conn.Client.List(ctx, r.ownerOf(p.token)) {
 		if err != nil {
 			return r.providerFailed(p, "list", err)
 		}
 		left++
+		if p.entry(c.Name) == nil {
+			unknown = append(unknown, named(&v1alpha1.LedgerEntry{Name: c.Name, ID: c.ID}))
+		}
 		errs = append(errs, r.revokeOne(ctx, p, conn, provider.Ref{Name: c.Name, ID: c.ID}))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	if left > 0 {
+		r.tellUnknown(p, unknown)
 		return errLookAgain
 	}
 	return nil
@@ -155,8 +163,7 @@ func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) error 
 		case !gone:
 			errs = append(errs, errLookAgain)
 		default:
-			ledger.Drop(&p.token.Status, name)
-			p.event(eventRevoked, "Revoke", "credential %s is revoked, and the provider shows it no longer, or as ended", name)
+			p.drop(name)
 		}
 	}
 	return errors.Join(errs...)
@@ -211,7 +218,7 @@ func (r *Reconciler) endEntry(ctx context.Context, p *pass, conn connections.Con
 	case !person && e.ByHand:
 		return nil
 	case !person:
-		return r.revokeOne(ctx, p, conn, refOf(e))
+		return r.revokeOne(audit.Because(ctx, p.whyEnded(e)), p, conn, refOf(e))
 	}
 	if err := r.proveDeleted(ctx, p, conn, e); err != nil {
 		return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -42,7 +41,7 @@ func (a *Attempt) Try(ctx context.Context) error {
 			return err
 		}
 	}
-	ledger.Abandon(&a.p.token.Status, a.name)
+	a.p.abandon(a.name)
 	return a.r.providerFailed(a.p, "probe", &provider.Error{Code: provider.CodeUnknown, Message: "the provider refuses the credential that it has just issued. " +
 		"The credential is revoked and was not published: check what spec.rest.probe of the provider sends, and its refusedStatuses"})
 }

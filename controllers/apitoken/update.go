@@ -51,7 +51,7 @@ func (r *Reconciler) update(ctx context.Context, p *pass) error {
 		}
 		return r.providerFailed(p, "update", err)
 	}
-	p.event(eventUpdated, "Update", "credential %s was changed at the provider; its secret stays", plan.Called(e))
+	p.happened(updated, e, p.subject.Why, "credential %s was changed at the provider; its secret stays", named(e))
 	return r.changed(ctx, p, &changed)
 }
 

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -76,6 +77,7 @@ func (s *Sweeper) revoke(ctx context.Context, inv inventory, orphans []orphan) (
 	gone := map[sighting]bool{}
 	var failed []error
 	var revoked []orphan
+	ctx = audit.With(ctx, audit.Subject{Why: audit.Why{Reason: audit.ReasonOrphaned, AskedBy: audit.AskedBySweep}})
 	for _, o := range s.due(inv, orphans) {
 		if ctx.Err() != nil {
 			failed = append(failed, ctx.Err())

@@ -2,6 +2,7 @@ package orphansweep
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -143,6 +144,13 @@ func TestSweepRevokes(t *testing.T) {
 	want := map[string]bool{inLedger: true, leaked: false, newest: false, ahead: true, held: true, nobody: false, foreign: true}
 	if diff := cmp.Diff(want, live); diff != "" {
 		t.Errorf("live, by name: %s", diff)
+	}
+	for _, name := range []string{leaked, nobody} {
+		for _, line := range []string{"audit=call", "audit=outcome"} {
+			if !regexp.MustCompile("msg=audit " + line + " .*operation=revoke .*credential=" + name + " .*reason=Orphaned askedBy=sweep").MatchString(w.logs.String()) {
+				t.Errorf("no line %s of the audit trail for %s", line, name)
+			}
+		}
 	}
 	told := w.events()
 	for _, text := range []string{leaked, nobody, "were revoked", ahead, held} {

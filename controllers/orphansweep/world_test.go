@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/places"
@@ -90,7 +91,8 @@ func newWorld(t *testing.T, mode Mode) *world {
 		t.Fatal(err)
 	}
 	w.registry = drivers
-	pool := connections.NewPool(connections.Options{Reader: w.c, Live: w.c, Registry: drivers, Namespace: w.namespace, Cluster: w.cluster})
+	pool := connections.NewPool(connections.Options{Reader: w.c, Live: w.c, Registry: drivers, Namespace: w.namespace, Cluster: w.cluster,
+		Audit: audit.New(logr.FromSlogHandler(slog.NewTextHandler(&w.logs, nil)))})
 	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})
 	w.create(&corev1.Secret{ObjectMeta: w.meta("minter"), Data: map[string][]byte{"token": []byte("x")}})
 	w.object = w.newProvider("p")

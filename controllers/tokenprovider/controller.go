@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/places"
@@ -52,6 +53,8 @@ type Reconciler struct {
 	Cluster string
 	// Namespaces that the operator serves; all when empty.
 	Namespaces []string
+	// Audit is the audit trail; none when nil.
+	Audit *audit.Log
 	// Tracers make a trace of each reconciliation; none when nil.
 	Tracers trace.TracerProvider
 

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
@@ -110,6 +111,10 @@ func (r *Reconciler) report(ctx context.Context, o connections.Object, found fin
 	if equality.Semantic.DeepEqual(base.Status, o.Status) {
 		return wait, nil
 	}
+	turned := readinessChanges(base, v)
+	if turned {
+		r.audit(o, v)
+	}
 	if err := r.Client.Status().Patch(ctx, o.Raw, lockedPatch(base.Raw)); err != nil {
 		return 0, err
 	}
@@ -119,7 +124,9 @@ func (r *Reconciler) report(ctx context.Context, o connections.Object, found fin
 	if !equality.Semantic.DeepEqual(trouble, base.Status.LastError) {
 		r.memory.setTroubled(o.Key(), r.Clock.Monotonic())
 	}
-	r.announce(base, o, v)
+	if turned {
+		r.announce(o, v)
+	}
 	return wait, nil
 }
 
@@ -185,15 +192,39 @@ func setConditions(o connections.Object, v verdict, needing []string, now metav1
 	}
 }
 
-// announce tells in an event that the provider became Ready or why it is not.
-func (r *Reconciler) announce(before, after connections.Object, v verdict) {
+// readinessChanges reports whether a verdict is another one than the status has.
+func readinessChanges(before connections.Object, v verdict) bool {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
-	if was != nil && was.Reason == v.reason {
-		return
+	return was == nil || was.Reason != v.reason
+}
+
+// audit writes into the audit trail that the provider becomes Ready, or why it is not. It
+// is called before the status is written, so that a crash repeats the line and does not
+// lose it.
+func (r *Reconciler) audit(o connections.Object, v verdict) {
+	found := audit.FoundProviderNotReady
+	if v.ready {
+		found = audit.FoundProviderReady
 	}
+	r.Audit.Found(audit.Subject{Generation: o.GetGeneration(), UID: string(o.GetUID()),
+		Why: audit.Why{Reason: audit.Reason(v.reason), AskedBy: audit.AskedByCheck}},
+		audit.Finding{What: found, Provider: o.Key().Audited(o.Status.Driver)})
+}
+
+// announce tells in an event that the provider became Ready or why it is not.
+func (r *Reconciler) announce(after connections.Object, v verdict) {
 	kind := corev1.EventTypeWarning
 	if v.ready {
 		kind = corev1.EventTypeNormal
 	}
-	r.Recorder.Eventf(after.Raw, nil, kind, v.reason, "Check", "%s", v1alpha1.CutMessage(v.message))
+	r.Recorder.Eventf(referenceTo(after), nil, kind, v.reason, "Check", "%s", v1alpha1.CutMessage(v.message))
+}
+
+// referenceTo refers to a provider without its version. The recorder counts events of one
+// reason about one object as one series. With the version in the reference, every change
+// of the status would make another object of it, and a provider that fails and recovers
+// again and again would have an event each time.
+func referenceTo(o connections.Object) *corev1.ObjectReference {
+	key := o.Key()
+	return &corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: string(key.Kind), Namespace: key.Namespace, Name: key.Name, UID: o.GetUID()}
 }

@@ -10,13 +10,16 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/internal/testutil"
 )
 
 func TestCount(t *testing.T) {
@@ -180,6 +183,44 @@ func TestLongMessage(t *testing.T) {
 	}
 	if note := (<-recorder.Events); !strings.HasSuffix(note, "€...") || len(note) > len("Warning InvalidSettings ")+v1alpha1.MaxMessage {
 		t.Errorf("the event says %d bytes: %s", len(note), note)
+	}
+}
+
+// seenEvents records what events are about.
+type seenEvents struct{ regarding []runtime.Object }
+
+func (s *seenEvents) Eventf(regarding, _ runtime.Object, _, _, _, _ string, _ ...any) {
+	s.regarding = append(s.regarding, regarding)
+}
+
+// TestReadinessIsAudited: a line and an event when a provider becomes Ready, and when it is
+// not any more; none while it stays as it is. The events of a provider that flips are about
+// the same reference, so that the recorder counts them and does not write each.
+func TestReadinessIsAudited(t *testing.T) {
+	w := newWorld(t)
+	key := w.provider("p", "minter")
+	log, recorder := &testutil.Log{}, &seenEvents{}
+	r := &Reconciler{Client: w.c, Clock: newShifted(), Pool: &scripted{}, Recorder: recorder, Audit: audit.New(log.Logger(0))}
+	good := finding{account: provider.Account{ID: "acct"}}
+	bad := finding{err: &provider.Error{Code: provider.CodeUnavailable, Message: "away CANARY"}}
+	for _, found := range []finding{good, good, bad, bad, good} {
+		if _, err := r.report(t.Context(), w.get(key), found, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := log.Count(`"found"="ProviderReady"`, `"provider"="p"`, `"reason"="Ready"`, `"askedBy"="check"`); n != 2 {
+		t.Errorf("%d lines say that it is Ready: %s", n, log)
+	}
+	if n := log.Count(`"found"="ProviderNotReady"`, `"reason"="Unreachable"`); n != 1 || strings.Contains(log.String(), "CANARY") {
+		t.Errorf("%d lines say that it is not: %s", n, log)
+	}
+	if len(recorder.regarding) != 3 {
+		t.Fatalf("%d events", len(recorder.regarding))
+	}
+	for _, regarding := range recorder.regarding {
+		if diff := cmp.Diff(recorder.regarding[0], regarding); diff != "" {
+			t.Errorf("the events are about different references: %s", diff)
+		}
 	}
 }
 

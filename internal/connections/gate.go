@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/provider"
@@ -93,9 +94,12 @@ type gate struct {
 	uid types.UID
 	// provider is how places name it.
 	provider string
-	clock    clock.Clock
-	pace     *pace
-	rate     float64
+	key      Key
+	// audit is the audit trail; nil without one.
+	audit *audit.Log
+	clock clock.Clock
+	pace  *pace
+	rate  float64
 	// patience is how long a first call waits for its turn, mintWait one that finishes
 	// what has begun.
 	patience, mintWait time.Duration

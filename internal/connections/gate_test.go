@@ -23,9 +23,17 @@ var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 type plain struct {
 	calls int
 	err   error
+	// during runs while a call is made.
+	during func()
 }
 
-func (p *plain) answer() error { p.calls++; return p.err }
+func (p *plain) answer() error {
+	p.calls++
+	if p.during != nil {
+		p.during()
+	}
+	return p.err
+}
 
 func (p *plain) Mint(context.Context, provider.MintRequest) (provider.Minted, error) {
 	return provider.Minted{Credential: provider.Credential{Name: "minted"}}, p.answer()

@@ -33,17 +33,30 @@ type guarded struct {
 	inner provider.Client
 }
 
-// through makes one call that passes the gate. Credential names the one it is
+// through makes one call that passes the gate. The ref names the credential that it is
 // about, and may be empty.
-func through[T any](ctx context.Context, g *lane, op operation, credential string, call func() (T, error)) (T, error) {
+func through[T any](ctx context.Context, g *lane, op operation, ref provider.Ref, call func() (T, error)) (T, error) {
 	var none T
-	c, err := g.begin(ctx, op, credential)
+	c, err := g.begin(ctx, op, ref)
 	if err != nil {
 		return none, err
 	}
 	out, err := call()
+	c.keyID = idOf(out)
 	c.end(ctx, err)
 	return out, err
+}
+
+// idOf is the public id of the credential in an answer; empty if it has none.
+func idOf(answer any) string {
+	switch a := answer.(type) {
+	case provider.Minted:
+		return a.Credential.ID
+	case provider.Credential:
+		return a.ID
+	default:
+		return ""
+	}
 }
 
 // Mint implements provider.Client. It reads the provider live first.
@@ -51,18 +64,18 @@ func (c *guarded) Mint(ctx context.Context, req provider.MintRequest) (provider.
 	if err := c.confirm(ctx); err != nil {
 		return provider.Minted{}, err
 	}
-	return through(ctx, c.lane, opMint, req.Name, func() (provider.Minted, error) { return c.inner.Mint(ctx, req) })
+	return through(ctx, c.lane, opMint, provider.Ref{Name: req.Name}, func() (provider.Minted, error) { return c.inner.Mint(ctx, req) })
 }
 
 // Find implements provider.Client.
 func (c *guarded) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
-	return through(ctx, c.lane, opFind, ref.Name, func() ([]provider.Credential, error) { return c.inner.Find(ctx, ref) })
+	return through(ctx, c.lane, opFind, ref, func() ([]provider.Credential, error) { return c.inner.Find(ctx, ref) })
 }
 
 // List implements provider.Client. However many pages it takes, it is one call.
 func (c *guarded) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
 	return func(yield func(provider.Credential, error) bool) {
-		one, err := c.begin(ctx, opList, "")
+		one, err := c.begin(ctx, opList, provider.Ref{})
 		if err != nil {
 			yield(provider.Credential{}, err)
 			return
@@ -82,7 +95,7 @@ func (c *guarded) List(ctx context.Context, owner provider.Owner) iter.Seq2[prov
 
 // Revoke implements provider.Client.
 func (c *guarded) Revoke(ctx context.Context, ref provider.Ref) error {
-	_, err := through(ctx, c.lane, opRevoke, ref.Name, func() (struct{}, error) { return struct{}{}, c.inner.Revoke(ctx, ref) })
+	_, err := through(ctx, c.lane, opRevoke, ref, func() (struct{}, error) { return struct{}{}, c.inner.Revoke(ctx, ref) })
 	return err
 }
 
@@ -93,7 +106,7 @@ type updater struct {
 
 // Update implements provider.Updater.
 func (u updater) Update(ctx context.Context, ref provider.Ref, req provider.MintRequest) (provider.Credential, error) {
-	return through(ctx, u.lane, opUpdate, ref.Name, func() (provider.Credential, error) { return u.inner.Update(ctx, ref, req) })
+	return through(ctx, u.lane, opUpdate, ref, func() (provider.Credential, error) { return u.inner.Update(ctx, ref, req) })
 }
 
 type counter struct {
@@ -103,7 +116,7 @@ type counter struct {
 
 // Occupied implements provider.Counter.
 func (c counter) Occupied(ctx context.Context) ([]provider.Credential, error) {
-	return through(ctx, c.lane, opList, "", func() ([]provider.Credential, error) { return c.inner.Occupied(ctx) })
+	return through(ctx, c.lane, opList, provider.Ref{}, func() ([]provider.Credential, error) { return c.inner.Occupied(ctx) })
 }
 
 type prober struct {
@@ -113,5 +126,5 @@ type prober struct {
 
 // Accepts implements provider.Prober.
 func (p prober) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
-	return through(ctx, p.lane, opProbe, "", func() (bool, error) { return p.inner.Accepts(ctx, secret, grant) })
+	return through(ctx, p.lane, opProbe, provider.Ref{}, func() (bool, error) { return p.inner.Accepts(ctx, secret, grant) })
 }

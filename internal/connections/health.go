@@ -44,7 +44,7 @@ func (p *Pool) gate(o Object) *gate {
 		return g
 	}
 	g := &gate{
-		uid: o.GetUID(), provider: key.String(), generation: o.GetGeneration(), clock: p.o.Clock, rate: p.o.Rate,
+		uid: o.GetUID(), provider: key.String(), key: key, audit: p.o.Audit, generation: o.GetGeneration(), clock: p.o.Clock, rate: p.o.Rate,
 		patience: paceWait, mintWait: p.o.MintWait, pace: newPace(p.o.Clock, p.o.Rate, p.o.Burst),
 		tell: func(suspect bool) { p.tell(key, suspect) },
 	}
@@ -71,7 +71,7 @@ func (g *gate) connect(ctx context.Context, driver provider.Driver, cfg provider
 	g.mu.Lock()
 	g.driver = driver.Type()
 	g.mu.Unlock()
-	one, err := g.begin(ctx, op, "", caller{patience: g.patience})
+	one, err := g.begin(ctx, op, provider.Ref{}, caller{patience: g.patience})
 	if err != nil {
 		return nil, provider.Account{}, err
 	}

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/audit"
 )
 
 const (
@@ -35,6 +36,11 @@ func (k Key) String() string {
 		return string(k.Kind) + " " + k.Name
 	}
 	return string(k.Kind) + " " + k.Namespace + "/" + k.Name
+}
+
+// Audited is the provider as the audit trail names it.
+func (k Key) Audited(driver string) audit.Provider {
+	return audit.Provider{Kind: string(k.Kind), Namespace: k.Namespace, Name: k.Name, Driver: driver}
 }
 
 // ObjectKey returns the name by which the API server knows the provider.

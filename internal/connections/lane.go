@@ -25,7 +25,7 @@ type lane struct {
 
 // begin lets a call through when it is its turn. The first call of a caller waits
 // for the provider's pace for a short time only; what follows finishes the action.
-func (l *lane) begin(ctx context.Context, op operation, credential string) (*call, error) {
+func (l *lane) begin(ctx context.Context, op operation, ref provider.Ref) (*call, error) {
 	if err := l.may(op); err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func (l *lane) begin(ctx context.Context, op operation, credential string) (*cal
 	case l.begun.Load():
 		patience = max(patience, l.mintWait)
 	}
-	c, err := l.gate.begin(ctx, op, credential, caller{tenant: l.place.Tenant(), patience: patience})
+	c, err := l.gate.begin(ctx, op, ref, caller{tenant: l.place.Tenant(), patience: patience})
 	if err == nil {
 		l.begun.Store(true)
 	}

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
@@ -51,6 +52,9 @@ type Options struct {
 	Rate float64
 	// Burst is how many calls it gets at once after a rest; DefaultBurst when 0.
 	Burst int
+	// Audit is where every call that changes something at a provider is written to;
+	// nowhere when nil.
+	Audit *audit.Log
 	// NoUpdates takes from every driver the power to change a credential in place.
 	NoUpdates bool
 	// MintWait is the longest that a Mint or an Update waits for its turn; one that

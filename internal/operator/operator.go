@@ -16,6 +16,7 @@ import (
 	"apitoken.dev/operator/controllers/apitoken"
 	"apitoken.dev/operator/controllers/orphansweep"
 	"apitoken.dev/operator/controllers/tokenprovider"
+	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
@@ -110,17 +111,17 @@ func clusterHash(ctx context.Context, live client.Reader, identity string) (stri
 }
 
 func addControllers(mgr manager.Manager, o Options, cluster string) error {
-	recorder, line := mgr.GetEventRecorder(recorderName), newLines(o)
+	recorder, line, trail := mgr.GetEventRecorder(recorderName), newLines(o), audit.New(o.Audit)
 	pool := connections.NewPool(connections.Options{
 		Reader: mgr.GetClient(), Live: mgr.GetAPIReader(), Registry: o.Registry,
-		Namespace: o.Namespace, Cluster: cluster, UserAgent: o.userAgent(), HTTP: o.http(), Clock: o.Clock,
+		Namespace: o.Namespace, Cluster: cluster, UserAgent: o.userAgent(), HTTP: o.http(), Clock: o.Clock, Audit: trail,
 		Rate: o.ProviderRate, Burst: o.ProviderBurst, NoUpdates: !o.Features.Enabled(features.InPlaceUpdates),
 	})
 	for _, kind := range []v1alpha1.ProviderKind{v1alpha1.KindTokenProvider, v1alpha1.KindClusterTokenProvider} {
 		r := &tokenprovider.Reconciler{
 			Kind: kind, Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Pool: pool,
 			Clock: o.Clock, Recorder: recorder, Namespace: o.Namespace, Namespaces: o.Namespaces, Cluster: cluster, Tracers: o.Tracers,
-			Places: line.checks(strings.ToLower(string(kind))),
+			Places: line.checks(strings.ToLower(string(kind))), Audit: trail,
 		}
 		if err := r.Setup(mgr, o.Concurrency, line.queue); err != nil {
 			return err
@@ -128,7 +129,7 @@ func addControllers(mgr manager.Manager, o Options, cluster string) error {
 	}
 	tokens := apitoken.New(apitoken.Options{
 		Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Providers: pool, EndsOnly: o.EndsOnly,
-		Clock: o.Clock, Recorder: recorder, Cluster: cluster, Tracers: o.Tracers, Places: line.tokens(),
+		Clock: o.Clock, Recorder: recorder, Cluster: cluster, Tracers: o.Tracers, Places: line.tokens(), Audit: trail,
 	})
 	if err := tokens.Setup(mgr, o.Concurrency, line.queue); err != nil {
 		return fmt.Errorf("setting up the controller of ApiTokens: %w", err)

@@ -47,6 +47,8 @@ type Options struct {
 	Clock clock.Clock
 	// Logger; nothing is logged when it is empty.
 	Logger logr.Logger
+	// Audit is where the audit trail is written to; Logger when it is empty.
+	Audit logr.Logger
 	// Version is told to API servers and providers.
 	Version string
 
@@ -125,6 +127,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Logger.GetSink() == nil {
 		o.Logger = logr.Discard()
+	}
+	if o.Audit.GetSink() == nil {
+		o.Audit = o.Logger
 	}
 	if o.SweepMode != "" {
 		if _, err := orphansweep.ParseMode(string(o.SweepMode)); err != nil {

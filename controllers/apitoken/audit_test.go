@@ -1,0 +1,167 @@
+package apitoken_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	eventsv1 "k8s.io/api/events/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/internal/testutil"
+)
+
+// audited waits for a line of the audit trail with these parts.
+func (w *world) audited(parts ...string) {
+	w.Helper()
+	w.until(func() string {
+		if w.log.Count(append(parts, `"msg"="audit"`)...) > 0 {
+			return ""
+		}
+		return fmt.Sprintf("no audit line has %q", parts)
+	})
+}
+
+// about waits for an event of a reason that refers to a credential and has its id.
+func (w *world) about(reason string, e *v1alpha1.LedgerEntry) {
+	w.Helper()
+	w.until(func() string {
+		var events eventsv1.EventList
+		w.ok(w.List(w.ctx, &events, client.InNamespace(w.ns)))
+		for i := range events.Items {
+			ev := &events.Items[i]
+			if ev.Reason == reason && ev.Related != nil && strings.Contains(ev.Related.FieldPath, e.Name) && strings.Contains(ev.Note, e.ID) {
+				return ""
+			}
+		}
+		return fmt.Sprintf("no event %s about %s says its id %s", reason, e.Name, e.ID)
+	})
+}
+
+// TestLifeIsAudited: a credential has a line before each call and one after it, and what
+// became of it has a line and an event with its public id.
+func TestLifeIsAudited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).DeepCopy()
+	w.audited(`"audit"="call"`, `"operation"="mint"`, first.Name, `"reason"="Initial"`, `"askedBy"="spec"`, `"name"="training"`,
+		`"namespace"="`+w.ns+`"`, `"provider"="`+storeName+`"`, `"providerKind"="TokenProvider"`)
+	w.audited(`"audit"="outcome"`, `"operation"="mint"`, first.Name, `"result"="ok"`, `"keyID"="`+first.ID+`"`)
+	w.audited(`"found"="Issued"`, first.Name, first.ID)
+	w.audited(`"found"="ProviderReady"`, `"provider"="`+storeName+`"`)
+	w.about("Issued", first)
+
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	second := activeOf(w.replaced("training", first.Name)).DeepCopy()
+	w.audited(`"audit"="call"`, `"operation"="mint"`, second.Name, `"reason"="RotationRequested"`, `"askedBy"="spec.rotation.generation"`)
+	w.audited(`"found"="Rotated"`, first.Name, first.ID)
+	w.about("Rotated", first)
+
+	w.passTime(2*time.Hour, 1)
+	w.about("Revoked", first)
+	w.audited(`"audit"="call"`, `"operation"="revoke"`, first.Name, first.ID, `"reason"="Replaced"`, `"askedBy"="spec.rotation.generation"`)
+	w.audited(`"found"="Revoked"`, first.Name, first.ID)
+
+	w.delete("training")
+	w.gone("training")
+	w.about("Revoked", second)
+	w.audited(`"audit"="outcome"`, `"operation"="revoke"`, second.Name, second.ID, `"reason"="Deleted"`, `"askedBy"="metadata.deletionTimestamp"`)
+	w.audited(`"found"="Revoked"`, second.Name, second.ID, `"reason"="Deleted"`)
+}
+
+// TestRetainedIsAudited: nothing revokes what Retain leaves, so the event and the line
+// say which key that is.
+func TestRetainedIsAudited(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := activeOf(w.issued("training", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain })).DeepCopy()
+	w.excused[e.Name] = true
+	w.delete("training")
+	w.gone("training")
+	w.audited(`"found"="Retained"`, e.Name, e.ID)
+	w.emits("Retained", e.ID)
+}
+
+// TestCrashLosesAnOutcomeOnly: the process ends in the middle of a Mint. It has written
+// what it was about to do, and the next one writes what it found.
+func TestCrashLosesAnOutcomeOnly(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.LoseAnswer})
+	w.declare("training")
+	w.audited(`"audit"="call"`, `"operation"="mint"`, `"name"="training"`)
+	w.audited(`"audit"="outcome"`, `"operation"="mint"`, `"result"="in_doubt"`)
+	w.audited(`"found"="Abandoned"`, `"name"="training"`, `"askedBy"="recovery"`)
+	w.emits("Abandoned", "without a known result")
+	w.heals("training")
+	w.audited(`"audit"="call"`, `"operation"="revoke"`, `"reason"="AttemptAbandoned"`)
+	w.audited(`"found"="Revoked"`, `"reason"="AttemptAbandoned"`)
+}
+
+// TestNextProcessAuditsWhatItFound: the record of an attempt was lost, and the next
+// process adopts what the Secret holds.
+func TestNextProcessAuditsWhatItFound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.issued("training")
+	w.settle("training")
+	w.operator.stop(w)
+	e := w.cutOff(v1alpha1.StateMinting)
+	w.log = &testutil.Log{}
+	w.start(func(o *operator.Options) { o.Logger = w.log.Logger(5) })
+	w.ready("training")
+	w.audited(`"found"="Adopted"`, e.Name)
+	w.until(func() string {
+		if activeOf(w.token("training")).ID != "" {
+			return ""
+		}
+		return "the id is not known yet"
+	})
+	w.audited(`"found"="Adopted"`, e.Name, `"keyID"="`+e.ID+`"`)
+	w.about("Adopted", &e)
+}
+
+// TestSeveralRevokedAreSeveralEvents: the event library counts events of one reason as
+// one, with the text of the first, unless they refer to different objects.
+func TestSeveralRevokedAreSeveralEvents(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var all []*v1alpha1.LedgerEntry
+	all = append(all, activeOf(w.issued("training")).DeepCopy())
+	for generation := range int64(2) {
+		w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = generation + 1 })
+		all = append(all, activeOf(w.replaced("training", all[generation].Name)).DeepCopy())
+	}
+	w.delete("training")
+	w.gone("training")
+	for _, e := range all {
+		w.about("Revoked", e)
+	}
+}
+
+// TestUnknownCredentialOfADeletionIsTold: a credential under the ApiToken's name that its
+// status does not have is revoked with it, and an event says so.
+func TestUnknownCredentialOfADeletionIsTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := activeOf(w.issued("training")).DeepCopy()
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	w.replaced("training", e.Name)
+	w.excused[e.Name] = true
+	w.editStatus(func(s *v1alpha1.ApiTokenStatus) {
+		for i := range s.Credentials {
+			if s.Credentials[i].Name == e.Name {
+				s.Credentials = append(s.Credentials[:i], s.Credentials[i+1:]...)
+				return
+			}
+		}
+	})
+	w.delete("training")
+	w.gone("training")
+	w.emits("Revoked", e.Name)
+	w.audited(`"audit"="call"`, `"operation"="revoke"`, e.Name, `"reason"="Deleted"`)
+}
