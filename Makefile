@@ -93,6 +93,10 @@ docs: ## Write the field reference of the kinds, and render the documents into b
 	$(GO) run ./hack/docs/reference
 	cd hack/docs/site && $(GO) run .
 
+.PHONY: docs-look
+docs-look: docs ## Check the rendered documents in Chromium, at two widths and in both themes.
+	cd hack/docs/site && $(GO) run ./look
+
 .PHONY: project
 project: ## Write the values of hack/project.env (address of the repository, contact, ...) into the documents.
 	$(GO) run ./hack/project
