@@ -1,6 +1,9 @@
 package commands
 
 import (
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -28,5 +31,25 @@ func TestScriptNoticesThatThePageChanged(t *testing.T) {
 		if _, err := s.Of("p.md", guide); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
+	}
+}
+
+// What make e2e runs is the version that a reader's cluster fetches.
+func TestExampleHasThePinnedImage(t *testing.T) {
+	root := filepath.Join("..", "..", "..")
+	module, err := os.ReadFile(filepath.Join(root, "hack", "tools", "s5cmd", "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pinned := regexp.MustCompile(`github\.com/peak/s5cmd/v2 (v[0-9.]+)`).FindStringSubmatch(string(module))
+	if pinned == nil {
+		t.Fatalf("no version of s5cmd in\n%s", module)
+	}
+	content, err := os.ReadFile(filepath.Join(root, "docs", "getting-started.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(content), "image: peakcom/s5cmd:"+pinned[1]+"\n") {
+		t.Errorf("the Job of docs/getting-started.md does not have the image peakcom/s5cmd:%s", pinned[1])
 	}
 }

@@ -40,7 +40,7 @@ type hook struct {
 
 // stories are the pages that need more than a namespace, a provider and an ApiToken.
 var stories = map[string]story{
-	"README.md":               {begin: readme},
+	"README.md": {begin: readme},
 	"docs/getting-started.md": {begin: func(w *world) {
 		// The page's own command asks the store for these keys.
 		w.sh("kubectl -n apitoken-system create secret generic object-store-minter --from-literal=AWS_ACCESS_KEY_ID=x --from-literal=AWS_SECRET_ACCESS_KEY=y")
