@@ -180,9 +180,20 @@ controlplane: ## Download or build etcd, kube-apiserver and kube-controller-mana
 
 ##@ Release
 
+# REGISTRY is where a release goes: a registry, and a path in it if there is one. The image
+# is apitoken-operator there, and the chart charts/apitoken-operator.
+REGISTRY ?=
+# COSIGN_KEY is the file with the private key that signs a release; COSIGN_PASSWORD decrypts it.
+COSIGN_KEY ?=
+
 .PHONY: release
-release: ## Make the files of a release in bin/release: binaries, chart, manifests, bills of materials, checksums.
-	cd hack/release && $(GO) run . -image $(IMAGE) $(if $(filter command line environment,$(origin VERSION)),-version $(VERSION))
+release: ## Make the files of a release for REGISTRY in bin/release: binaries, image, chart, manifests, bills of materials, checksums.
+	cd hack/release && $(GO) run . -image $(if $(REGISTRY),$(REGISTRY)/apitoken-operator,$(IMAGE)) $(if $(filter command line environment,$(origin VERSION)),-version $(VERSION))
+
+.PHONY: release-push
+release-push: ## Push the image, the chart and the bills of materials in bin/release to REGISTRY, signed with COSIGN_KEY.
+	$(if $(REGISTRY),,$(error REGISTRY: name the registry that the release was made for, for example registry.example.com/team))
+	cd hack/release && $(GO) run . -push $(REGISTRY) -key "$(abspath $(COSIGN_KEY))"
 
 .PHONY: release-check
 release-check: ## Make the release twice, for all platforms and with a cache of its own, and compare.

@@ -30,7 +30,7 @@ type program struct {
 func programs() []program {
 	servers := []string{"linux/amd64", "linux/arm64"}
 	return []program{
-		{name: "manager", archive: "apitoken-operator", pkg: "cmd/manager", platforms: servers},
+		{name: imageProgram, archive: "apitoken-operator", pkg: "cmd/manager", platforms: servers},
 		{name: "kubectl-apitoken", archive: "kubectl-apitoken", pkg: "cmd/kubectl-apitoken",
 			platforms: append(servers, "darwin/amd64", "darwin/arm64", "windows/amd64"), optional: true},
 	}
@@ -77,24 +77,25 @@ func (b build) binary() string {
 	return b.name
 }
 
-// make builds the binary and writes its archive and its bill of materials.
-func (b build) make(ctx context.Context, o options, v version) error {
+// make builds the binary and writes its archive and its bill of materials. It
+// returns the binary.
+func (b build) make(ctx context.Context, o options, v version) ([]byte, error) {
 	dir, err := os.MkdirTemp("", "release-")
 	if err != nil {
-		return err
+		return nil, err
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, b.binary())
 	if err := b.compile(ctx, o, v, path); err != nil {
-		return err
+		return nil, err
 	}
 	binary, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	licence, err := os.ReadFile(filepath.Join(o.root, "LICENSE"))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	files := []file{{name: "LICENSE", content: licence}, {name: b.binary(), content: binary, executable: true}}
 	write, ending := writeTarGz, ".tar.gz"
@@ -102,9 +103,9 @@ func (b build) make(ctx context.Context, o options, v version) error {
 		write, ending = writeZip, ".zip"
 	}
 	if err := write(filepath.Join(o.out, b.stem(v)+ending), files); err != nil {
-		return err
+		return nil, err
 	}
-	return writeSBOM(filepath.Join(o.out, b.stem(v)+".cdx.json"), b, v, binary)
+	return binary, writeSBOM(filepath.Join(o.out, b.stem(v)+sbomEnding), b, v, binary)
 }
 
 // compile builds a static binary that does not tell where or when it was built.

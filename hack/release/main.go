@@ -1,8 +1,13 @@
 // Command release makes the files of a release: binaries for every platform, the
-// chart, a single manifest, a bill of materials for each binary and checksums. The
-// same sources, version and Go give the same bytes.
+// image, the chart, a single manifest, a bill of materials for each binary and
+// checksums. The same sources, version and Go give the same bytes.
 //
 //	go run . [-version v1.2.3] [-image REPOSITORY] [-out DIRECTORY] [-platforms os/arch,...]
+//
+// With -push it builds nothing, and pushes the image, the chart and the bills of
+// materials of the release that was made before. With a key it signs them:
+//
+//	go run . -push REGISTRY [-key FILE] [-out DIRECTORY]
 //
 // It is run in hack/release.
 package main
@@ -31,6 +36,10 @@ type options struct {
 	platforms []string
 	// env is added to the environment of go build.
 	env []string
+	// push is the registry, and the path in it, to push a release to that is in out.
+	push string
+	// key is the file with the key that signs what is pushed; nothing is signed when empty.
+	key string
 }
 
 func main() {
@@ -40,13 +49,19 @@ func main() {
 	flag.StringVar(&o.version, "version", "", "version of the release; git describe says it when empty")
 	flag.StringVar(&o.image, "image", "apitoken-operator", "repository of the manager's image, without a tag")
 	flag.StringVar(&platforms, "platforms", "", "platforms to build for, for example linux/amd64,linux/arm64; all when empty")
+	flag.StringVar(&o.push, "push", "", "push the release in -out to this registry, for example registry.example.com/team, and build nothing")
+	flag.StringVar(&o.key, "key", os.Getenv("COSIGN_KEY"), "file with the private key that signs what is pushed (also COSIGN_KEY); COSIGN_PASSWORD decrypts it")
 	flag.Parse()
 	if platforms != "" {
 		o.platforms = strings.Split(platforms, ",")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, o); err != nil {
+	do := run
+	if o.push != "" {
+		do = push
+	}
+	if err := do(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "release:", err)
 		os.Exit(1)
 	}
@@ -68,20 +83,43 @@ func run(ctx context.Context, o options) error {
 	if err := prepare(o.root, o.out); err != nil {
 		return err
 	}
-	for _, b := range builds {
-		fmt.Fprintf(os.Stderr, "building %s for %s/%s\n", b.name, b.os, b.arch)
-		if err := b.make(ctx, o, v); err != nil {
-			return fmt.Errorf("%s for %s/%s: %w", b.name, b.os, b.arch, err)
-		}
+	images, err := buildAll(ctx, o, v, builds)
+	if err != nil {
+		return err
 	}
 	for _, step := range []func(options, version) error{writeManifests, writeChart} {
 		if err := step(o, v); err != nil {
 			return err
 		}
 	}
+	if err := writeImages(o, v, images); err != nil {
+		return err
+	}
 	if err := writeSums(o.out); err != nil {
 		return err
 	}
 	fmt.Println(o.out)
 	return nil
+}
+
+// buildAll makes the archives of all binaries, and returns the images of those that
+// run in a cluster.
+func buildAll(ctx context.Context, o options, v version, builds []build) ([]platformImage, error) {
+	var images []platformImage
+	for _, b := range builds {
+		fmt.Fprintf(os.Stderr, "building %s for %s/%s\n", b.name, b.os, b.arch)
+		binary, err := b.make(ctx, o, v)
+		if err != nil {
+			return nil, fmt.Errorf("%s for %s/%s: %w", b.name, b.os, b.arch, err)
+		}
+		if b.name != imageProgram {
+			continue
+		}
+		built, err := imageOf(b, v, binary)
+		if err != nil {
+			return nil, fmt.Errorf("the image for %s/%s: %w", b.os, b.arch, err)
+		}
+		images = append(images, built)
+	}
+	return images, nil
 }

@@ -89,8 +89,10 @@ func writeChart(o options, v version) error {
 	if err != nil {
 		return fmt.Errorf("packing the chart: %w", err)
 	}
-	return writeTarGz(filepath.Join(o.out, "apitoken-operator-"+v.chart()+".tgz"), files)
+	return writeTarGz(filepath.Join(o.out, chartFileName(v)), files)
 }
+
+func chartFileName(v version) string { return "apitoken-operator-" + v.chart() + ".tgz" }
 
 // chartFile reads a file of the chart as the release has it.
 func chartFile(root, path string, o options, v version) (file, error) {

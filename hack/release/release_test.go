@@ -10,6 +10,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,12 +59,14 @@ func TestReleaseIsReproducible(t *testing.T) {
 	if diff := cmp.Diff(sums[0], sums[1]); diff != "" {
 		t.Errorf("the second release differs:\n%s", diff)
 	}
-	for _, name := range []string{"install.yaml", "namespace.yaml", "crds.yaml", "apitoken-operator-1.2.3-rc.1.tgz", "apitoken-operator_v1.2.3-rc.1_linux_amd64.tar.gz"} {
+	for _, name := range []string{"install.yaml", "namespace.yaml", "crds.yaml", "apitoken-operator-1.2.3-rc.1.tgz",
+		"apitoken-operator_v1.2.3-rc.1_linux_amd64.tar.gz", "apitoken-operator_v1.2.3-rc.1_image.tar", "oci/index.json"} {
 		if !strings.Contains(sums[0], "  "+name+"\n") {
 			t.Errorf("there is no %s in\n%s", name, sums[0])
 		}
 	}
 	checkManager(t, outs[0])
+	checkImages(t, outs[0])
 	checkManifests(t, outs[0])
 	checkChart(t, outs[0])
 }
@@ -114,13 +117,19 @@ func checkSums(t *testing.T, out string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	entries, err := os.ReadDir(out)
+	files := 0
+	err = filepath.WalkDir(out, func(_ string, entry fs.DirEntry, err error) error {
+		if err == nil && !entry.IsDir() {
+			files++
+		}
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(string(content)), "\n")
-	if len(lines) != len(entries)-1 {
-		t.Errorf("%d checksums for %d files", len(lines), len(entries)-1)
+	if len(lines) != files-1 {
+		t.Errorf("%d checksums for %d files", len(lines), files-1)
 	}
 	for _, line := range lines {
 		sum, name, _ := strings.Cut(line, "  ")
@@ -162,8 +171,14 @@ func untar(t *testing.T, path string) map[string][]byte {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return readTar(t, path, unzipped)
+}
+
+// readTar returns the files of an archive, whose times it checks.
+func readTar(t *testing.T, path string, content io.Reader) map[string][]byte {
+	t.Helper()
 	out := map[string][]byte{}
-	for r := tar.NewReader(unzipped); ; {
+	for r := tar.NewReader(content); ; {
 		header, err := r.Next()
 		if errors.Is(err, io.EOF) {
 			return out
@@ -233,6 +248,8 @@ func checkManifests(t *testing.T, out string) {
 		{"image: registry.example.com/team/apitoken-operator:" + testVersion + "\n", map[string]int{"install.yaml": 1}},
 		{"\nkind: Deployment\n", map[string]int{"install.yaml": 1}},
 		{"\nkind: ServiceAccount\n", map[string]int{"install.yaml": 1}},
+		{"\nkind: Service\n", map[string]int{"install.yaml": 1}},
+		{"\nkind: NetworkPolicy\n", map[string]int{"install.yaml": 1}},
 		{"\nkind: CustomResourceDefinition\n", map[string]int{"crds.yaml": 3}},
 		{"\nkind: Namespace\n", map[string]int{"namespace.yaml": 1}},
 		{"pod-security.kubernetes.io/enforce: restricted\n", map[string]int{"namespace.yaml": 1}},

@@ -13,6 +13,9 @@ import (
 	"github.com/google/uuid"
 )
 
+// sbomEnding follows the stem of the binary's archive.
+const sbomEnding = ".cdx.json"
+
 // writeSBOM writes what a binary is made of, as the binary itself tells, in the
 // format CycloneDX. It holds no time, and its serial number comes from the binary,
 // so that the same binary has the same bill.

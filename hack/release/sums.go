@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 )
@@ -11,22 +12,24 @@ import (
 // sumsFile is what sha256sum --check reads.
 const sumsFile = "SHA256SUMS"
 
-// writeSums writes the checksum of every file in a directory, in order of the names.
+// writeSums writes the checksum of every file in and below a directory, in order of
+// the names.
 func writeSums(dir string) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
 	var out bytes.Buffer
-	for _, entry := range entries {
-		if entry.Name() == sumsFile {
-			continue
+	files := os.DirFS(dir)
+	err := fs.WalkDir(files, ".", func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() || name == sumsFile {
+			return err
 		}
-		content, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+		content, err := fs.ReadFile(files, name)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(&out, "%x  %s\n", sha256.Sum256(content), entry.Name())
+		fmt.Fprintf(&out, "%x  %s\n", sha256.Sum256(content), name)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return writeFile(filepath.Join(dir, sumsFile), out.Bytes())
 }

@@ -1,0 +1,20 @@
+package oci
+
+import (
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// SBOMType is the media type of a bill of materials in the format CycloneDX.
+const SBOMType types.MediaType = "application/vnd.cyclonedx+json"
+
+// SBOM returns a bill of materials as an artefact that refers to the image it
+// describes. Its manifest has the form of both the OCI referrers and cosign.
+func SBOM(bill []byte, of v1.Descriptor) (v1.Image, error) {
+	return Artefact{Type: string(SBOMType), Layers: []Blob{{Type: SBOMType, Content: bill}}, Subject: Subject(of)}.Image()
+}
+
+// Subject refers to a manifest. It leaves out what a reference to a manifest does not hold.
+func Subject(of v1.Descriptor) *v1.Descriptor {
+	return &v1.Descriptor{MediaType: of.MediaType, Size: of.Size, Digest: of.Digest}
+}
