@@ -73,7 +73,8 @@ func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *st
 	f.BoolVar(&o.MetricsAuth, "metrics-auth", true,
 		"serve metrics only to users that the API server knows by their bearer token, and that may get the URL /metrics; needs --metrics-secure")
 	f.BoolVar(&o.MetricsSecure, "metrics-secure", true, "serve metrics over TLS")
-	f.StringVar(&o.MetricsCertDir, "metrics-cert-dir", "", "directory with tls.crt and tls.key for metrics over TLS, which are reloaded when they change; when empty, the operator makes a self-signed certificate at each start")
+	f.StringVar(&o.MetricsCertDir, "metrics-cert-dir", "",
+		"directory with tls.crt and tls.key for metrics over TLS, which are reloaded when they change; when empty, the operator makes a self-signed certificate at each start")
 	f.BoolVar(&o.MetricsPerToken, "metrics-per-token", true,
 		"give each ApiToken series of its own; false: the lowest value stands for all of a namespace and provider, for clusters with very many")
 	f.StringVar(&o.TracingEndpoint, "tracing-endpoint", "",
