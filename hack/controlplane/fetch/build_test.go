@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -79,8 +80,8 @@ func (m *machine) serve(etcd, kubernetes []byte) *atomic.Int32 {
 	return requests
 }
 
-// build runs build.sh and returns what each program says, by name, and the log.
-func (m *machine) build(environment ...string) (map[string]string, string) {
+// command returns build.sh as the machine runs it.
+func (m *machine) command(environment ...string) *exec.Cmd {
 	m.t.Helper()
 	// The go command keeps its cache: only the programs are not there yet.
 	goCache, err := exec.CommandContext(m.t.Context(), "go", "env", "GOCACHE").Output()
@@ -92,6 +93,13 @@ func (m *machine) build(environment ...string) (map[string]string, string) {
 		"GOCACHE="+strings.TrimSpace(string(goCache)), "KUBEBUILDER_ASSETS=", "CONTROLPLANE_DOWNLOAD=",
 		"CONTROLPLANE_MIRROR="+m.mirror, "NO_PROXY=127.0.0.1")
 	command.Env = append(command.Env, environment...)
+	return command
+}
+
+// build runs build.sh and returns what each program says, by name, and the log.
+func (m *machine) build(environment ...string) (map[string]string, string) {
+	m.t.Helper()
+	command := m.command(environment...)
 	var log bytes.Buffer
 	command.Stderr = &log
 	output, err := command.Output()
@@ -228,4 +236,54 @@ func TestAnotherPlatformIsBuilt(t *testing.T) {
 	if requests.Load() != 0 || strings.Contains(log, "download") {
 		t.Errorf("%d requests, want none:\n%s", requests.Load(), log)
 	}
+}
+
+// Ctrl-C during a download ends build.sh; it does not begin to build.
+func TestInterruptEndsTheScript(t *testing.T) {
+	m := newMachine(t)
+	asked := make(chan struct{}, 2)
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(server.Close)
+	m.mirror = server.URL
+	command := m.command()
+	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // as a terminal starts it
+	var log bytes.Buffer
+	command.Stderr = &log
+	if err := command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	go func() {
+		_ = command.Wait()
+		close(ended)
+	}()
+	select {
+	case <-asked:
+	case <-ended:
+		t.Fatalf("build.sh ended before it asked for a file:\n%s", &log)
+	}
+	if err := syscall.Kill(-command.Process.Pid, syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	<-ended
+	if code := command.ProcessState.ExitCode(); code != 130 {
+		t.Errorf("exit code %d, want 130:\n%s", code, &log)
+	}
+	if strings.Contains(log.String(), "building etcd") {
+		t.Errorf("it went on to build:\n%s", &log)
+	}
+	wantFiles(t, m.clean(m.cacheDirectory()))
+}
+
+// cacheDirectory returns the one directory of programs in the cache.
+func (m *machine) cacheDirectory() string {
+	m.t.Helper()
+	found, err := filepath.Glob(filepath.Join(m.cache, "apitoken-operator", "controlplane-v1.37.1", "*"))
+	if err != nil || len(found) != 1 {
+		m.t.Fatalf("the cache has %q (%v), want one directory", found, err)
+	}
+	return found[0]
 }

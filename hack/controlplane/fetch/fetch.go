@@ -43,7 +43,7 @@ func (f *fetcher) say(format string, args ...any) {
 }
 
 // fetch installs what the pins name and reports what it cannot install. Files are
-// downloaded at the same time, each once.
+// downloaded at the same time, each once. An interrupt is left for the caller to report.
 func (f *fetcher) fetch(ctx context.Context, pins []pin) {
 	byAddress := map[string][]pin{}
 	for _, p := range pins {
@@ -52,7 +52,7 @@ func (f *fetcher) fetch(ctx context.Context, pins []pin) {
 	var all sync.WaitGroup
 	for _, group := range byAddress {
 		all.Go(func() {
-			if err := f.one(ctx, group); err != nil {
+			if err := f.one(ctx, group); err != nil && ctx.Err() == nil {
 				f.report(group, err)
 			}
 		})
