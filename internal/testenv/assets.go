@@ -32,7 +32,7 @@ func ModuleRoot() (string, error) {
 	}
 }
 
-// findAssets returns the directory that holds the programs.
+// findAssets returns the directory that holds the programs. It neither downloads nor builds them.
 func findAssets(root string, programs []string) (string, error) {
 	if dir := os.Getenv("KUBEBUILDER_ASSETS"); dir != "" && holds(dir, programs) {
 		return dir, nil
