@@ -88,8 +88,8 @@ func dot(all []transition) string {
 	out.WriteString("digraph {\nbgcolor=transparent; ranksep=0.45;\n" +
 		"node [shape=box, style=rounded, fontname=Helvetica, fontsize=13, height=0.4];\n" +
 		"edge [fontname=Helvetica, fontsize=11, arrowsize=0.8];\n" +
-		"begin [shape=circle, style=filled, label=\"\", width=0.15, fillcolor=black];\n" +
-		"end [shape=doublecircle, style=filled, label=\"\", width=0.12, fillcolor=black];\n")
+		"begin [shape=circle, style=filled, label=\"\", width=0.15, height=0.15, fixedsize=true, fillcolor=black];\n" +
+		"end [shape=doublecircle, style=filled, label=\"\", width=0.12, height=0.12, fixedsize=true, fillcolor=black];\n")
 	name := func(state, special string) string {
 		if state == "[*]" {
 			return special

@@ -4,6 +4,8 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -22,6 +24,16 @@ func TestDiagramIsDrawn(t *testing.T) {
 		if !strings.Contains(string(svg), part) {
 			t.Errorf("%s is missing in\n%s", part, svg)
 		}
+	}
+	// The start and the end are small dots.
+	radii := regexp.MustCompile(` rx="([0-9.]+)"`).FindAllStringSubmatch(string(svg), -1)
+	for _, m := range radii {
+		if r, err := strconv.ParseFloat(m[1], 64); err != nil || r > 10 {
+			t.Errorf("a dot has the radius %s", m[1])
+		}
+	}
+	if len(radii) < 2 {
+		t.Errorf("%d dots in\n%s", len(radii), svg)
 	}
 	// A page has several diagrams, in light or dark colours: no ids, no black.
 	for _, part := range []string{` id="`, `"black"`, "<title>", "<!--"} {
