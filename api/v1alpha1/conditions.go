@@ -217,6 +217,9 @@ const (
 	// AnnotationDeleted is set by a person to the id of a credential that was
 	// deleted at the provider, where the operator cannot see it for itself.
 	AnnotationDeleted = "apitoken.dev/deleted"
+	// AnnotationEnd on an ApiToken is the name of a Retiring credential whose overlap
+	// ends at once.
+	AnnotationEnd = "apitoken.dev/end"
 	// AnnotationRetained marks a Secret whose ApiToken was deleted with Retain.
 	AnnotationRetained = "apitoken.dev/retained"
 )

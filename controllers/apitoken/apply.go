@@ -57,6 +57,8 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 		giveUp(p, a)
 	case plan.TryPublish:
 		return r.tryPublish(ctx, p)
+	case plan.EndOverlap:
+		ledger.Retire(&p.token.Status, p.obs.Now, a.Name)
 	case plan.BeginRevoke:
 		ledger.Retire(&p.token.Status, p.obs.Now, a.Names...)
 	case plan.Retire:

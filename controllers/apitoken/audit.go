@@ -23,11 +23,13 @@ func (r *Reconciler) audited(ctx context.Context, p *pass, a plan.Action) contex
 
 // whyOf is why an action is done, as far as the action tells.
 func whyOf(a plan.Action) audit.Why {
-	switch a := a.(type) {
+	switch a := a.(type) { //nolint:gochecksumtype // the others call nothing that changes a provider, or tell why for each entry
 	case plan.Issue:
 		return whyIssued(string(a.Reason))
 	case plan.Update, plan.ConfirmEdit:
 		return whyIssued(string(plan.IssueSpecChanged))
+	case plan.EndOverlap:
+		return audit.Why{Reason: audit.ReasonEndRequested, AskedBy: audit.AskedByEnd}
 	case plan.Abandon:
 		return audit.Why{Reason: audit.ReasonAttemptAbandoned, AskedBy: audit.AskedByRecovery}
 	case plan.Purge, plan.Release, plan.RemoveFinalizer:
@@ -64,6 +66,8 @@ func (p *pass) whyEnded(e *v1alpha1.LedgerEntry) audit.Why {
 		return audit.Why{Reason: audit.ReasonDeleted, AskedBy: audit.AskedByDeletion}
 	case e.IssuedAt == nil:
 		return audit.Why{Reason: audit.ReasonAttemptAbandoned, AskedBy: audit.AskedByRecovery}
+	case p.token.Annotations[v1alpha1.AnnotationEnd] == e.Name:
+		return audit.Why{Reason: audit.ReasonEndRequested, AskedBy: audit.AskedByEnd}
 	case active == nil && p.token.Status.GapSince != nil:
 		return audit.Why{Reason: audit.ReasonRoomNeeded, AskedBy: audit.AskedByStrategy}
 	case p.ended():

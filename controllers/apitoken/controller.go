@@ -99,6 +99,8 @@ type Reconciler struct {
 	failed failedRules
 	// queue wakes ApiTokens; nil until the controller has started.
 	queue atomic.Pointer[fairqueue.Queue]
+	// ends are values of the annotation apitoken.dev/end that were refused.
+	ends toldEnds
 	// doubts are credentials that the sweep saw otherwise than the ledger has them.
 	doubts doubts
 	// window counts what was reserved where a provider lists its newest only.
@@ -156,6 +158,7 @@ func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request, span trace
 	tracing.Note(span, "apitoken.rule", decision.Rule, "apitoken.reason", decision.Reason,
 		"apitoken.driver", p.facts.DriverType, "apitoken.provider", p.key.String())
 	if err == nil {
+		r.tellEndIgnored(p)
 		err = r.apply(ctx, p, decision)
 	}
 	r.failed.note(p, decision, err, r.Clock.Monotonic())

@@ -1,11 +1,15 @@
 package apitoken_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/operator"
@@ -182,4 +186,65 @@ func TestRefusedFenceHoldsNothingUp(t *testing.T) {
 		return ""
 	})
 	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt")
+}
+
+// annotateEnd sets the annotation apitoken.dev/end of the ApiToken training.
+func (w *world) annotateEnd(value string) {
+	w.Helper()
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Annotations = map[string]string{v1alpha1.AnnotationEnd: value} })
+}
+
+// TestNamedOverlapEndsAtOnce: the credential that the annotation names is revoked without
+// the rest of its overlap, the one in use stays, and the annotation has no further effect.
+func TestNamedOverlapEndsAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).DeepCopy()
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	second := activeOf(w.replaced("training", first.Name)).DeepCopy()
+	w.annotateEnd(first.Name)
+	w.until(func() string {
+		if n := len(w.token("training").Status.Credentials); n != 1 {
+			return fmt.Sprintf("%d credentials are in the ledger", n)
+		}
+		return ""
+	})
+	w.onlyLive(second.Name)
+	w.audited(`"audit"="call"`, `"operation"="revoke"`, first.Name, first.ID, `"reason"="EndRequested"`, `"askedBy"="metadata.annotations[apitoken.dev/end]"`)
+	w.about("Revoked", first)
+
+	w.poke("training")
+	if got := w.settle("training"); got.Annotations[v1alpha1.AnnotationEnd] != first.Name || activeOf(got).Name != second.Name {
+		t.Errorf("the annotation that stays changed something: %v, %v", got.Annotations, got.Status.Credentials)
+	}
+	if n := w.events("EndIgnored"); n != 0 {
+		t.Errorf("an annotation that did its work is called ignored, by %d events", n)
+	}
+}
+
+// TestEndOfAnythingElseIsIgnored: the credential in use stays, and so does everything else
+// for a value that is no name. One event says why, without the value.
+func TestEndOfAnythingElseIsIgnored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	e := activeOf(w.issued("training")).DeepCopy()
+	w.annotateEnd(e.Name)
+	w.emits("EndIgnored", "raise spec.rotation.generation")
+	w.poke("training")
+	w.settle("training")
+	w.onlyLive(e.Name)
+	if n := w.events("EndIgnored"); n != 1 {
+		t.Errorf("%d events for one value", n)
+	}
+
+	w.annotateEnd("CANARY\n" + strings.Repeat("x", 5000))
+	w.settle("training")
+	w.onlyLive(e.Name)
+	var events eventsv1.EventList
+	w.ok(w.List(w.ctx, &events, client.InNamespace(w.ns)))
+	for i := range events.Items {
+		if strings.Contains(events.Items[i].Note, "CANARY") {
+			t.Errorf("an event shows what a user wrote: %s", events.Items[i].Note)
+		}
+	}
 }

@@ -27,10 +27,11 @@ const (
 	eventDrifted   = "CredentialDrifted"
 	eventRecovered = "CredentialRecovered"
 	eventContested = "SecretContested"
+	eventIgnored   = "EndIgnored"
 )
 
 // warnings are the events of which the type is Warning.
-var warnings = map[string]bool{eventAbandoned: true, eventContested: true, eventFailed: true, eventDrifted: true}
+var warnings = map[string]bool{eventAbandoned: true, eventContested: true, eventIgnored: true, eventFailed: true, eventDrifted: true}
 
 // news is something a user is told. Its note holds names and public identifiers only.
 type news struct {

@@ -85,6 +85,7 @@ func (r *Reconciler) forget(name types.NamespacedName) {
 	r.doubts.unmark(name)
 	r.contests.forget(name)
 	r.failed.forget(name)
+	r.ends.forget(name)
 }
 
 // failedRules remember which rules failed last, so that their actions hold up

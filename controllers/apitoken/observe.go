@@ -119,6 +119,7 @@ func (r *Reconciler) refresh(p *pass) {
 		Revision:     t.Status.Revision, Budget: t.Status.MintBudget, Retry: t.Status.Retry,
 		PublishRefused: publishRefused(&t.Status),
 		Edited:         editedFor(t),
+		End:            t.Annotations[v1alpha1.AnnotationEnd],
 		Owns:           r.owns(t.Namespace, t.Name),
 	}
 	if t.Status.GapSince != nil {

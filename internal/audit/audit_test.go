@@ -36,8 +36,8 @@ func lines(t *testing.T, write func(*audit.Log)) []map[string]any {
 }
 
 // everything writes one line of each kind with every key.
-func everything(l *audit.Log) {
-	ctx := audit.With(context.Background(), audit.Subject{Namespace: "ml", Name: "training", UID: "u", Generation: 2,
+func everything(ctx context.Context, l *audit.Log) {
+	ctx = audit.With(ctx, audit.Subject{Namespace: "ml", Name: "training", UID: "u", Generation: 2,
 		Why: audit.Why{Reason: "Scheduled", AskedBy: audit.AskedBySchedule}})
 	provider := audit.Provider{Kind: "TokenProvider", Namespace: "ml", Name: "store", Driver: "aws"}
 	l.Call(ctx, audit.Operation{Name: "revoke", Provider: provider, Credential: "at1-a", KeyID: "AKIA1"})(
@@ -47,7 +47,7 @@ func everything(l *audit.Log) {
 
 func TestLinesHaveTheKeysOfTheInterface(t *testing.T) {
 	t.Parallel()
-	got := lines(t, everything)
+	got := lines(t, func(l *audit.Log) { everything(t.Context(), l) })
 	if len(got) != 3 {
 		t.Fatalf("%d lines", len(got))
 	}
@@ -78,7 +78,7 @@ func TestLinesHaveTheKeysOfTheInterface(t *testing.T) {
 // call has its own reason.
 func TestLaterReasonKeepsTheSubject(t *testing.T) {
 	t.Parallel()
-	ctx := audit.Because(audit.With(context.Background(), audit.Subject{Name: "training"}), audit.Why{Reason: audit.ReasonDeleted})
+	ctx := audit.Because(audit.With(t.Context(), audit.Subject{Name: "training"}), audit.Why{Reason: audit.ReasonDeleted})
 	if got := audit.Of(ctx); got.Name != "training" || got.Reason != audit.ReasonDeleted {
 		t.Errorf("%+v", got)
 	}
@@ -104,7 +104,7 @@ func TestForgedValuesStayOneValue(t *testing.T) {
 // TestNoLogIsNoError: a process without an audit trail works.
 func TestNoLogIsNoError(t *testing.T) {
 	t.Parallel()
-	everything(nil)
+	everything(t.Context(), nil)
 }
 
 // code is what a document sets in code at the beginning of a row of a table.

@@ -8,6 +8,8 @@ type Reason string
 const (
 	// ReasonReplaced: another credential replaced it, and its overlap is over.
 	ReasonReplaced Reason = "Replaced"
+	// ReasonEndRequested: the annotation apitoken.dev/end named it.
+	ReasonEndRequested Reason = "EndRequested"
 	// ReasonAttemptAbandoned: nobody knows how its attempt ended.
 	ReasonAttemptAbandoned Reason = "AttemptAbandoned"
 	// ReasonAccessEnded: spec.expiresAt passed, or the credential expired.
@@ -23,7 +25,7 @@ const (
 // Reasons are the reasons for revoking a credential.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonReplaced, ReasonAttemptAbandoned, ReasonAccessEnded, ReasonRoomNeeded, ReasonDeleted, ReasonOrphaned,
+		ReasonReplaced, ReasonEndRequested, ReasonAttemptAbandoned, ReasonAccessEnded, ReasonRoomNeeded, ReasonDeleted, ReasonOrphaned,
 	}
 }
 
@@ -37,6 +39,7 @@ const (
 	AskedByStrategy   Asker = "spec.rotation.strategy"
 	AskedByExpiresAt  Asker = "spec.expiresAt"
 	AskedByDeletion   Asker = "metadata.deletionTimestamp"
+	AskedByEnd        Asker = "metadata.annotations[apitoken.dev/end]"
 	AskedBySchedule   Asker = "schedule"
 	AskedBySecret     Asker = "secret"
 	AskedByHandover   Asker = "handover"
@@ -49,7 +52,7 @@ const (
 // Askers are all values of Asker.
 func Askers() []Asker {
 	return []Asker{
-		AskedBySpec, AskedByGeneration, AskedByStrategy, AskedByExpiresAt, AskedByDeletion, AskedBySchedule,
+		AskedBySpec, AskedByGeneration, AskedByStrategy, AskedByExpiresAt, AskedByDeletion, AskedByEnd, AskedBySchedule,
 		AskedBySecret, AskedByHandover, AskedByDrift, AskedByRecovery, AskedBySweep, AskedByCheck,
 	}
 }

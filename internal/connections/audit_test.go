@@ -1,7 +1,6 @@
 package connections
 
 import (
-	"context"
 	"errors"
 	"maps"
 	"reflect"
@@ -63,7 +62,7 @@ func TestChangingCallsAreAudited(t *testing.T) {
 			b, log := newBench(t), &testutil.Log{}
 			b.gate.key, b.gate.driver, b.gate.audit = Key{Kind: "TokenProvider", Namespace: "ml", Name: "store"}, "aws", audit.New(log.Logger(0))
 			b.inner.err = failure.err
-			_ = b.calls(audit.With(context.Background(), subject))[name]()
+			_ = b.calls(audit.With(t.Context(), subject))[name]()
 			if !writes[operation(name)] {
 				if log.String() != "" {
 					t.Errorf("%s: a call that reads is written: %s", name, log)

@@ -138,6 +138,25 @@ func resume(w *world) {
 	w.editToken("suspend back", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = false })
 }
 
+// previous is the name of a credential whose overlap is running; empty: there is none.
+func previous(w *world) string {
+	all := w.token().Status.Credentials
+	for i := range all {
+		if all[i].State == v1alpha1.StateRetiring {
+			return all[i].Name
+		}
+	}
+	return ""
+}
+
+// endPrevious ends the overlap of a previous credential. The annotation stays.
+func endPrevious(w *world) {
+	name := previous(w)
+	w.editToken("the annotation "+v1alpha1.AnnotationEnd, func(t *v1alpha1.ApiToken) {
+		t.Annotations = map[string]string{v1alpha1.AnnotationEnd: name}
+	})
+}
+
 func changeScopesBack(w *world) {
 	w.editToken("scopes back", func(t *v1alpha1.ApiToken) {
 		t.Spec.Scopes = []v1alpha1.Scope{"objectstorage:object-read-only"}

@@ -20,6 +20,7 @@ var users = []user{
 	{name: "a finalizer is put on the Secret", possible: hasSecret, do: (*world).hold},
 	{name: "buckets change", possible: hasToken, do: changeBuckets},
 	{name: "scopes change", possible: hasToken, do: changeScopes},
+	{name: "the previous credential is ended", possible: func(w *world) bool { return hasToken(w) && previous(w) != "" }, do: endPrevious},
 	{name: "an old Secret is restored", possible: func(w *world) bool { return w.old != nil && hasToken(w) }, do: restoreSecret},
 	{name: "the wall clock jumps back", do: func(w *world) { w.skew -= 2 * time.Minute }},
 	{name: "the wall clock jumps ahead", do: func(w *world) { w.skew += 20 * time.Second }},

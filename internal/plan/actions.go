@@ -86,6 +86,8 @@ type (
 	TryPublish struct{}
 	// BeginRevoke moves settled attempts to Retiring, due now.
 	BeginRevoke struct{ Names []string }
+	// EndOverlap makes a Retiring entry due now, because a user asked for it.
+	EndOverlap struct{ Name string }
 	// Retire moves the Active credential to Retiring, due now. Expired: its access
 	// has ended, and an event says so.
 	Retire struct {
@@ -129,6 +131,7 @@ func (Abandon) action()         {}
 func (Issue) action()           {}
 func (TryPublish) action()      {}
 func (BeginRevoke) action()     {}
+func (EndOverlap) action()      {}
 func (Retire) action()          {}
 func (Revoke) action()          {}
 func (SyncSecret) action()      {}

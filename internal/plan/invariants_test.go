@@ -45,6 +45,7 @@ var invariants = []invariant{
 	{"losing admission stops nothing but what issues", 3, keepsGoing},
 	{"an ApiToken goes only when it is being deleted and nothing is left", 1, leaves},
 	{"a Secret is deleted only at the end of access, and only ours", 1, endsAccess},
+	{"an overlap ends early only where a user named it", 1, endsOverlaps},
 	{"a failed action holds up nothing but what relies on it", 3, holdsNothingUp},
 	{"a decision asks for no look twice, and looks end", 3, looks},
 	{"a wait ends before anything is due", 1, wakes},
@@ -457,6 +458,25 @@ func leaves(o *plan.Observation, d plan.Decision) string {
 	return ""
 }
 
+// endsOverlaps: only a Retiring credential of this ApiToken ends early, and only the one
+// that a user named.
+func endsOverlaps(o *plan.Observation, d plan.Decision) string {
+	a, ok := d.Action.(plan.EndOverlap)
+	if !ok {
+		return ""
+	}
+	e := find(o, a.Name)
+	switch {
+	case a.Name != o.Token.End:
+		return a.Name + " was not named"
+	case e.State != v1alpha1.StateRetiring || !o.Token.Owns(a.Name):
+		return a.Name + " is not Retiring, or not ours"
+	case e.RetireAt == nil || !o.Now.Before(e.RetireAt.Time):
+		return a.Name + " is due already"
+	}
+	return ""
+}
+
 func endsAccess(o *plan.Observation, d plan.Decision) string {
 	_, deletes := d.Action.(plan.DeleteSecret)
 	retire, retires := d.Action.(plan.Retire)
@@ -489,7 +509,7 @@ func holdsNothingUp(o *plan.Observation, d plan.Decision) string {
 	failed(d.Rule)(&after)
 	again := plan.Next(after)
 	switch again.Action.(type) { //nolint:gochecksumtype // nothing else may come of a failure
-	case plan.DeleteSecret, plan.Retire, plan.BeginRevoke, plan.Revoke, plan.SyncSecret, plan.ReadSecret, plan.Identify, plan.AdoptRetiring:
+	case plan.DeleteSecret, plan.Retire, plan.EndOverlap, plan.BeginRevoke, plan.Revoke, plan.SyncSecret, plan.ReadSecret, plan.Identify, plan.AdoptRetiring:
 		return ""
 	}
 	if again.Rule != d.Rule && !o.Failed[again.Rule] {

@@ -64,6 +64,7 @@ var rules = []rule{
 	{"sync-secret", syncSecret, free},
 
 	// What is no longer needed.
+	{"end-requested", endRequested, free}, // a user ends an overlap that is running
 	{"begin-revoke", beginRevoke, free},
 	{"revoke", revoke, free},
 

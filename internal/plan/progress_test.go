@@ -168,6 +168,8 @@ func perform(o *plan.Observation, action plan.Action) {
 		o.Token.PublishRefused = false
 	case plan.BeginRevoke:
 		retire(o, a.Names...)
+	case plan.EndOverlap:
+		retire(o, a.Name)
 	case plan.Retire:
 		retire(o, a.Name)
 	case plan.Revoke:

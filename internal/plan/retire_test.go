@@ -1,6 +1,8 @@
 package plan_test
 
 import (
+	"strings"
+	"testing"
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -74,6 +76,22 @@ var revokeCases = map[string]nextCase{
 		given:  given(live, beside(retiring("own-old", time.Second))),
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Second,
 	},
+	"overlap ended by a user": {
+		reason: "A leaked key is ended by name; it is recorded, and revoked next.",
+		given:  given(live, endRequested("own-1"), beside(retiring("own-1", time.Hour), retiring("own-2", time.Hour))),
+		rule:   "end-requested", action: plan.EndOverlap{Name: "own-1"}, state: plan.Steady, code: v1alpha1.ReasonReady,
+	},
+	"end of the credential in use": {
+		reason: "Only another credential ends the one in use.",
+		given:  given(live, endRequested("own-active"), beside(retiring("own-2", time.Hour))),
+		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Hour,
+	},
+	"end of somebody else's credential": {
+		reason: "A name that was not made for this ApiToken is never touched.",
+		given:  given(live, endRequested("their-1"), beside(retiring("their-1", time.Hour))),
+		rule:   "foreign-credential", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonForeignCredential, after: time.Hour,
+		says: []string{"status.credentials: their-1", "--cluster-identity"},
+	},
 	"due, not settled": {
 		reason: "An attempt that can still take effect is not revoked yet.",
 		given:  given(live, beside(attempt("own-old", v1alpha1.StateRetiring, 30*time.Second))),
@@ -126,4 +144,36 @@ var revokeCases = map[string]nextCase{
 		given:  given(live, beside(attempt("own-old", "Frozen", 0))),
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
+}
+
+// endRequested has a user end a credential.
+func endRequested(name string) change {
+	return func(o *plan.Observation) { o.Token.End = name }
+}
+
+// TestEndIgnoredSaysWhy: what the annotation names must be Retiring, and anything else is
+// told with what is allowed. A name that the ledger had is silent, for the annotation stays.
+func TestEndIgnoredSaysWhy(t *testing.T) {
+	for name, c := range map[string]struct {
+		given change
+		had   bool
+		want  string
+	}{
+		"nothing":            {none, false, ""},
+		"Retiring":           {all(beside(retiring("own-old", time.Hour)), endRequested("own-old")), false, ""},
+		"ended before":       {endRequested("own-gone"), true, ""},
+		"Active":             {endRequested("own-active"), false, "raise spec.rotation.generation"},
+		"unknown":            {endRequested("own-x"), false, "not the name of a credential"},
+		"Abandoned":          {all(beside(attempt("own-a", v1alpha1.StateAbandoned, 0)), endRequested("own-a")), false, "is Abandoned"},
+		"not ours, Retiring": {all(beside(retiring("their-1", time.Hour)), endRequested("their-1")), false, "is Retiring"},
+	} {
+		o := observe(c.given)
+		got := o.EndIgnored(c.had)
+		if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+		if got != "" && !strings.Contains(got, "metadata.annotations[apitoken.dev/end]") {
+			t.Errorf("%s: %q does not name the field", name, got)
+		}
+	}
 }

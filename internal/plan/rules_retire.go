@@ -115,6 +115,39 @@ func (o *Observation) stillThere() string {
 	return fmt.Sprintf(". Secret %q is being deleted, and finalizers keep it (%s)", o.Secret.Name, o.Secret.HeldBy)
 }
 
+// endRequested ends the overlap of the credential that the annotation apitoken.dev/end
+// names. It is recorded in the ledger, so taking the annotation away does not undo it.
+// The Active credential is never ended like this: another one must replace it first.
+func endRequested(o *Observation) (Decision, bool) {
+	e := o.entry(o.Token.End)
+	if e == nil || e.State != v1alpha1.StateRetiring || !o.owns(e.Name) || o.pastDue(e) {
+		return Decision{}, false
+	}
+	return o.steadily(EndOverlap{Name: e.Name}, "ending the overlap of a credential, as the annotation "+v1alpha1.AnnotationEnd+" asks"), true
+}
+
+// EndIgnored says why the annotation apitoken.dev/end has no effect; empty: it has one, or
+// it had one before. A value that is not a name of this ApiToken's credentials is not
+// shown, because it can be anything.
+func (o *Observation) EndIgnored(issuedBefore bool) string {
+	const allowed = ". Allowed is the name of a credential in status.credentials whose state is Retiring"
+	field := "metadata.annotations[" + v1alpha1.AnnotationEnd + "]"
+	e := o.entry(o.Token.End)
+	switch {
+	case o.Token.End == "", o.Token.Deleting:
+		return ""
+	case e == nil && issuedBefore, e != nil && e.State == v1alpha1.StateRetiring && o.owns(e.Name):
+		return ""
+	case e == nil:
+		return field + ": the value is not the name of a credential of this ApiToken" + allowed
+	case e.State == v1alpha1.StateActive:
+		return fmt.Sprintf("%s: credential %s is in use, and is not ended: raise spec.rotation.generation to replace it, and it ends when it is replaced%s",
+			field, Called(&e.LedgerEntry), allowed)
+	default:
+		return fmt.Sprintf("%s: credential %s is %s, and is not ended%s", field, Called(&e.LedgerEntry), e.State, allowed)
+	}
+}
+
 func beginRevoke(o *Observation) (Decision, bool) {
 	names := o.unpublished(o.beginRevocable())
 	if len(names) == 0 || !o.Secret.Live {

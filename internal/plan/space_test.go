@@ -123,7 +123,7 @@ var tokens = []axis{
 	{none, revision(0)},
 	{none, budget(0, time.Minute)},
 	{none, retry(2, 20*time.Second)},
-	{none, publishRefused},
+	{none, publishRefused, endRequested("own-1")},
 	{none, answered(true), answered(false)},
 }
 

@@ -69,6 +69,9 @@ type Token struct {
 	GapReason string
 	// Edited is the generation for which a person says that the credential was edited.
 	Edited int64
+	// End is the credential of which a user wants the overlap to end now; empty: none. A
+	// tenant writes it, so it can be anything.
+	End string
 	// Owns reports whether a credential name was made for this ApiToken in this cluster.
 	Owns func(name string) bool
 }

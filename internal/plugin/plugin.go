@@ -114,7 +114,7 @@ func New(env Env) *cobra.Command {
 	a.config.AddFlags(root.PersistentFlags())
 	addVerbosity(root)
 	root.AddCommand(
-		a.listCommand(), a.statusCommand(), a.treeCommand(), a.planCommand(), a.rotateCommand(), a.revokeCommand(),
+		a.listCommand(), a.statusCommand(), a.treeCommand(), a.planCommand(), a.rotateCommand(), a.endCommand(), a.revokeCommand(),
 		a.suspendCommand(true), a.suspendCommand(false), a.handoverCommand(), a.envCommand(), a.importCommand(), a.doctorCommand(),
 	)
 	a.completeNamespaces(root)

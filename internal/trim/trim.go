@@ -57,7 +57,7 @@ type kept struct {
 }
 
 var (
-	tokens     = kept{annotations: []string{v1alpha1.AnnotationEdited, v1alpha1.AnnotationDeleted}}
+	tokens     = kept{annotations: []string{v1alpha1.AnnotationEdited, v1alpha1.AnnotationDeleted, v1alpha1.AnnotationEnd}}
 	providers  = kept{}
 	namespaces = kept{allLabels: true}
 	secrets    = kept{
