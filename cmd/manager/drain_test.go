@@ -129,7 +129,8 @@ func TestDrainRevokesAfterTheOperatorWasKilled(t *testing.T) {
 	if drain.err != nil {
 		t.Fatalf("%v\n%s", drain.err, drain.logged())
 	}
-	for _, part := range []string{"waiting 15s to see whether it is renewed", key.ID, b.ns + "/" + name + " is gone", "done: nothing waits"} {
+	for _, part := range []string{"waiting 15s to see whether it is renewed", key.ID, b.ns + "/" + name + " is gone", "done: nothing waits",
+		"msg=audit audit=call", "operation=revoke"} {
 		if !strings.Contains(drain.logged(), part) {
 			t.Errorf("it does not say %q:\n%s", part, drain.logged())
 		}
