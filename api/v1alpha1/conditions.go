@@ -69,6 +69,7 @@ const (
 	ReasonRestrictionUnsupported = "RestrictionNotSupported"
 	ReasonSecretNotOwned         = "SecretNotOwned"
 	ReasonSecretMissing          = "SecretMissing"
+	ReasonSecretChanged          = "SecretChanged"
 	ReasonSecretDeleting         = "SecretDeleting"
 	ReasonSecretContested        = "SecretContested"
 	ReasonPublishRefused         = "PublishRefused"
@@ -109,7 +110,7 @@ const (
 // ReasonHelp says, for each reason, what it means and what to do.
 var ReasonHelp = map[string]string{
 	ReasonReady:                  "The Secret holds a live credential that matches the declaration, or the provider's credentials work. Nothing to do.",
-	ReasonIssuing:                "The first credential is being issued. Nothing to do.",
+	ReasonIssuing:                "A credential is being issued. Nothing to do.",
 	ReasonReissuing:              "A new credential is being issued, because the declaration changed, a rotation was asked for, or the Secret lost the old one.",
 	ReasonResolving:              "An earlier attempt ended without a known result and is being resolved. Nothing to do.",
 	ReasonPublishing:             "The Secret is being brought up to date. Nothing to do.",
@@ -121,10 +122,10 @@ var ReasonHelp = map[string]string{
 	ReasonLedgerFull:             "Too many attempts wait to be settled or revoked. Make the provider reachable; then the ledger empties by itself.",
 	ReasonUnknownState:           "The ledger holds a state written by a newer version of the operator. Run that version, or a newer one.",
 	ReasonForeignCredential:      "The ledger names a credential that was not made for this ApiToken in this cluster; it is never revoked. Start the operator with the --cluster-identity it had, or set deletionPolicy: Retain and delete the ApiToken.",
-	ReasonProviderNotFound:       "spec.providerRef names a provider that does not exist. Create it, or name another one.",
+	ReasonProviderNotFound:       "spec.providerRef names a provider that does not exist. Create it, or name another one; a ClusterTokenProvider needs kind: ClusterTokenProvider there.",
 	ReasonProviderNotReady:       "The provider is not ready. Look at its own Ready condition.",
 	ReasonProviderDeleting:       "The provider is being deleted: it only revokes. Create another provider, and a new ApiToken that names it.",
-	ReasonNamespaceNotAllowed:    "The ClusterTokenProvider does not serve this namespace. Label the namespace so that its allowedNamespaces selects it, or use another provider.",
+	ReasonNamespaceNotAllowed:    "The ClusterTokenProvider does not serve this namespace: nothing is issued, and a credential in use is not replaced. Label the namespace so that its allowedNamespaces selects it, or use another provider.",
 	ReasonProviderAccountChanged: "The provider's credentials belong to another account than the one that issued these credentials. Restore the old credentials, or set deletionPolicy: Retain and delete the ApiToken.",
 	ReasonEndpointUnverified:     "The endpoint of the provider changed, and the new one does not show every credential of the ledgers, so it may be another server. Nothing is issued, revoked or taken for gone. Change the endpoint back, which is always allowed, or make the new one show them.",
 	ReasonProviderError:          "A call to the provider failed. It is tried again.",
@@ -135,11 +136,12 @@ var ReasonHelp = map[string]string{
 	ReasonBucketNotGrantable:     "The provider cannot narrow a credential to these buckets. The message says what to declare instead.",
 	ReasonRestrictionUnsupported: "The provider cannot enforce a restriction that was declared. Remove it, or use another provider.",
 	ReasonSecretNotOwned:         "The Secret exists and belongs to somebody else; it is never taken over. Name another one in spec.secret.name, or delete it.",
-	ReasonSecretMissing:          "The Secret does not hold the current credential. A new one is being issued.",
+	ReasonSecretMissing:          "The Secret is missing, or holds another credential than the current one. The condition Ready says what is done about it, or what is in the way.",
+	ReasonSecretChanged:          "Another client added, changed or removed keys of the Secret. The condition Ready says what is done about it, or what is in the way.",
 	ReasonSecretDeleting:         "The Secret is being deleted, and finalizers keep it. Nothing is published in it; a credential is issued when it is gone. The message names the finalizers.",
 	ReasonSecretContested:        "Another client keeps changing labels or annotations of the Secret back. The credential is not affected. The message names both; make one of them stop.",
 	ReasonPublishRefused:         "The API server refused the Secret (a quota or an admission policy). Nothing more is issued until it would accept it.",
-	ReasonNotIssued:              "No credential has been issued yet.",
+	ReasonNotIssued:              "There is no live credential. The condition Ready says what is done about it, or what is in the way.",
 	ReasonIssued:                 "The provider has issued the current credential.",
 	ReasonPublished:              "The Secret holds the current credential.",
 	ReasonSlotsExhausted:         "The account has all the credentials that its provider allows. The message says which are this ApiToken's: delete one at the provider, or wait until a previous one is revoked.",

@@ -32,7 +32,7 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 	case plan.Adopt:
 		return r.adopt(p, a.Name, a.Terms)
 	case plan.AdoptRestored:
-		return r.adoptRestored(p, a.Name, a.Terms)
+		r.adoptRestored(p, a.Name, a.Terms)
 	case plan.AdoptRetiring:
 		r.adoptRetiring(p, a)
 	case plan.Identify:
@@ -129,24 +129,29 @@ func (r *Reconciler) adopt(p *pass, name string, terms ledger.Terms) error {
 	if p.entry(name) == nil {
 		return fmt.Errorf("credential %s is not in the ledger", name)
 	}
+	r.adoptEntry(p, name, terms, "credential %s of an interrupted attempt is in the Secret and in use")
+	return nil
+}
+
+// adoptEntry makes an entry Active, and says so with the name of the credential.
+func (r *Reconciler) adoptEntry(p *pass, name string, terms ledger.Terms, note string) {
 	ledger.Adopt(&p.token.Status, name, terms)
 	e := p.entry(name)
-	p.happened(adopted, e, whyIssued(e.Reason), "credential %s of an interrupted attempt is in the Secret and in use", named(e))
+	p.happened(adopted, e, whyIssued(e.Reason), note, named(e))
 	r.activate(p, name)
-	return nil
 }
 
 // issueRestored is the reason of an entry whose ledger was lost.
 const issueRestored = "Restored"
 
 // adoptRestored makes the Secret's credential the first entry of a lost ledger.
-func (r *Reconciler) adoptRestored(p *pass, name string, terms ledger.Terms) error {
+func (r *Reconciler) adoptRestored(p *pass, name string, terms ledger.Terms) {
 	fixed := ""
 	if terms.Fingerprint == plan.Fingerprint(&p.token.Spec) {
 		fixed = plan.Fixed(&p.token.Spec, p.facts.Capabilities.Updates)
 	}
 	ledger.Restore(&p.token.Status, name, issueRestored, fixed, p.obs.Provider.Form != nil, terms)
-	return r.adopt(p, name, terms)
+	r.adoptEntry(p, name, terms, "the status did not know credential %s in the Secret, which is live at the provider: it is in the ledger again, and stays in use")
 }
 
 // adoptRetiring takes a newer credential than the ledger knows into it, to be revoked.

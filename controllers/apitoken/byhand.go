@@ -81,8 +81,9 @@ func (a *Attempt) refuseHandover(err error) bool {
 	return true
 }
 
-// isNew ends an attempt with a credential that is in the ledger already: it was
-// handed over before, and its Secret was left behind.
+// isNew ends an attempt with a credential that is in the ledger already. That in use was
+// handed over before, and its Secret was left behind, unless another one is wanted: then a
+// person has made none, and is told so.
 func (a *Attempt) isNew(ctx context.Context) error {
 	if a.p.obs.Provider.Form == nil {
 		return nil
@@ -93,11 +94,15 @@ func (a *Attempt) isNew(ctx context.Context) error {
 		return err
 	}
 	ledger.Identify(&a.p.token.Status, known.Name, id, time.Time{}) // the data plane has just accepted this key
-	if known.State == v1alpha1.StateActive {
+	again := fmt.Sprintf("credential %s is on its way out and cannot be used again: make another one", id)
+	if known.State == v1alpha1.StateActive && !a.p.obs.WantsAnother() {
 		a.p.event(eventHanded, "Handover", "credential %s is in use already; the Secret that hands it over is deleted", id)
 		return errors.Join(a.r.secrets.Accept(ctx, a.p.target, a.handed), a.reject(errSameCredential, true))
 	}
-	err = provider.Invalid(fmt.Sprintf("credential %s is on its way out and cannot be used again: make another one", id))
+	if known.State == v1alpha1.StateActive {
+		again = fmt.Sprintf("credential %s is in use already, and another one is wanted: make a new one", id)
+	}
+	err = provider.Invalid(again)
 	return a.reject(a.r.providerFailed(a.p, "mint", err), a.refuseHandover(err))
 }
 

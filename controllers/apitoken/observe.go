@@ -177,7 +177,7 @@ func (r *Reconciler) owns(namespace, token string) func(string) bool {
 func (r *Reconciler) providerView(p *pass) plan.Provider {
 	f := p.facts
 	v := plan.Provider{
-		Found: f.Found, Deleting: f.Deleting, Ready: f.Ready, Admitted: f.Admitted, Verified: verified(f), Unverified: f.Found && !f.Verified,
+		Found: f.Found, OtherKind: f.OtherKind, Deleting: f.Deleting, Ready: f.Ready, Admitted: f.Admitted, Verified: verified(f), Unverified: f.Found && !f.Verified,
 		Reason: f.ReadyReason, Message: f.ReadyMessage, Account: f.Account.ID, Former: f.Account.Former, Capabilities: f.Capabilities,
 		GrantableScopes: f.GrantableScopes, Form: r.form(p), Repairs: f.Repairs,
 	}

@@ -117,10 +117,31 @@ func (c conditions) published(ready plan.Readiness, failure error) {
 	case publishRefused(&c.p.token.Status) && plan.AwaitsWrite(&c.p.obs):
 	case ready.Published:
 		c.set(v1alpha1.ConditionPublished, true, v1alpha1.ReasonPublished, fmt.Sprintf("Secret %q holds it", c.p.token.SecretName()))
-	case c.p.obs.Secret.Deleting:
-		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonSecretDeleting, fmt.Sprintf("Secret %q is being deleted", c.p.token.SecretName()))
 	default:
-		c.set(v1alpha1.ConditionPublished, false, v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %q does not hold the current credential", c.p.token.SecretName()))
+		reason, message := c.notPublished(ready)
+		c.set(v1alpha1.ConditionPublished, false, reason, message)
+	}
+}
+
+// notPublished says what is wrong with the Secret. What is done about it is said by Ready,
+// which follows from the decision.
+func (c conditions) notPublished(ready plan.Readiness) (reason, message string) {
+	s, name := &c.p.obs.Secret, c.p.token.SecretName()
+	switch {
+	case s.Exists && s.Foreign:
+		return v1alpha1.ReasonSecretNotOwned, fmt.Sprintf("Secret %q belongs to %s", name, s.Owner)
+	case s.Exists && s.Deleting:
+		return v1alpha1.ReasonSecretDeleting, fmt.Sprintf("Secret %q is being deleted", name)
+	case !ready.Issued:
+		return v1alpha1.ReasonNotIssued, fmt.Sprintf("there is no live credential that Secret %q could hold", name)
+	case !s.Exists:
+		return v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %q does not exist", name)
+	case s.Credential != ready.Active.Name:
+		return v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %q holds another credential than %s, or none", name, plan.Called(&ready.Active.LedgerEntry))
+	case !s.Live && !s.Trusted:
+		return v1alpha1.ReasonPublishing, fmt.Sprintf("Secret %q was changed, and has not been read since", name)
+	default:
+		return v1alpha1.ReasonSecretChanged, fmt.Sprintf("another client added, changed or removed keys of Secret %q", name)
 	}
 }
 

@@ -81,7 +81,7 @@ func (p *pass) toldOfWaiting() bool {
 func afterFailure(p *pass, d plan.Decision, err error) plan.Decision {
 	next := revocationFailed(d, verdict(p, err), err)
 	if _, ends := d.Action.(plan.DeleteSecret); ends {
-		next.State, next.Reason, next.Message = d.State, d.Reason, d.Message+". "+next.Message
+		next.State, next.Reason, next.Message = d.State, d.Reason, plan.Sentences(d.Message, next.Message)
 	}
 	return next
 }
@@ -173,7 +173,7 @@ func (r *Reconciler) describeTimes(p *pass, ready plan.Readiness) {
 	lifetime := plan.Lifetime(spec)
 	if e := ready.Active; e != nil {
 		s.ExpiresAt, lifetime = e.ExpiresAt, plan.LifetimeOf(spec, &e.LedgerEntry)
-		if !spec.Suspend && !p.obs.Token.Deleting {
+		if _, obstacle := p.obs.NotReplaced(); !obstacle && !spec.Suspend && !p.obs.Token.Deleting {
 			s.RotatesAt = timeOf(plan.RotationDue(string(p.token.UID), spec, &e.LedgerEntry))
 		}
 	}
@@ -213,7 +213,7 @@ func (c conditions) setOrRemove(kind string, holds bool, reason, message string)
 }
 
 // lastEnd stands between the message of a backoff and what the attempt before it ended with.
-const lastEnd = ". It ended with: "
+const lastEnd = "It ended with: "
 
 // failures are the reasons that say what an attempt ended with.
 var failures = map[string]bool{
@@ -227,10 +227,10 @@ func (c conditions) withCause(next plan.Decision) string {
 		return next.Message
 	}
 	if failures[was.Reason] {
-		return next.Message + lastEnd + was.Message
+		return plan.Sentences(next.Message, lastEnd+was.Message)
 	}
 	if _, cause, ok := strings.Cut(was.Message, lastEnd); ok && was.Reason == v1alpha1.ReasonBackoff {
-		return next.Message + lastEnd + cause
+		return plan.Sentences(next.Message, lastEnd+cause)
 	}
 	return next.Message
 }
@@ -258,18 +258,22 @@ func (c conditions) summary(ready plan.Readiness, next plan.Decision) {
 		if reason == v1alpha1.ReasonReady {
 			reason = v1alpha1.ReasonPublishing
 		}
-		c.set(v1alpha1.ConditionReady, false, reason, next.Message+c.still(ready))
+		c.set(v1alpha1.ConditionReady, false, reason, plan.Sentences(next.Message, c.still(ready)))
 	}
 	c.setOrRemove(v1alpha1.ConditionReconciling, next.State == plan.Progressing, next.Reason, next.Message)
 	c.setOrRemove(v1alpha1.ConditionStalled, next.State == plan.Stalled, next.Reason, next.Message)
 }
 
 // holding says what the Secret holds. The column STATUS of kubectl get is the reason
-// of Ready, so a suspended ApiToken has a reason of its own also while it is Ready.
+// of Ready, so an ApiToken of which the credential will not be replaced has a reason of its
+// own also while it is Ready.
 func (c conditions) holding(ready plan.Readiness) (reason, message string) {
 	message = fmt.Sprintf("Secret %q holds credential %s", c.p.token.SecretName(), plan.Called(&ready.Active.LedgerEntry))
 	if c.p.token.Spec.Suspend {
 		return v1alpha1.ReasonSuspended, message + "; while spec.suspend is true no other one replaces it"
+	}
+	if obstacle, found := c.p.obs.NotReplaced(); found {
+		return obstacle.Reason, plan.Sentences(message, obstacle.Message)
 	}
 	return v1alpha1.ReasonReady, message
 }
@@ -279,7 +283,7 @@ func (c conditions) still(ready plan.Readiness) string {
 	if !ready.Issued || !ready.Published || c.p.obs.Token.Deleting || ready.Active.Drift.NoAccess() {
 		return ""
 	}
-	return fmt.Sprintf(". Meanwhile Secret %q still holds credential %s", c.p.token.SecretName(), plan.Called(&ready.Active.LedgerEntry))
+	return fmt.Sprintf("Until then Secret %q still holds credential %s", c.p.token.SecretName(), plan.Called(&ready.Active.LedgerEntry))
 }
 
 func (c conditions) issued(ready plan.Readiness) {
@@ -288,7 +292,7 @@ func (c conditions) issued(ready plan.Readiness) {
 		return
 	}
 	if left := len(c.p.token.Status.Credentials); c.p.obs.Token.Deleting && left > 0 {
-		c.set(v1alpha1.ConditionIssued, false, v1alpha1.ReasonDeleting, fmt.Sprintf("no credential is in use, and not yet revoked are %d", left))
+		c.set(v1alpha1.ConditionIssued, false, v1alpha1.ReasonDeleting, fmt.Sprintf("no credential is in use; revocations that are not finished: %d", left))
 		return
 	}
 	c.set(v1alpha1.ConditionIssued, false, v1alpha1.ReasonNotIssued, "no live credential")

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -97,7 +98,21 @@ func (r *Reconciler) ofProvider(ctx context.Context, o client.Object) []reconcil
 	if _, ok := o.(*v1alpha1.ClusterTokenProvider); ok {
 		key.Kind = v1alpha1.KindClusterTokenProvider
 	}
-	return r.requests(ctx, client.MatchingFields{connections.IndexField: key.String()})
+	out := r.requests(ctx, client.MatchingFields{connections.IndexField: key.String()})
+	return append(out, r.ofOtherKind(ctx, key)...)
+}
+
+// ofOtherKind maps a provider to the ApiTokens that name one of the other kind, which does not
+// exist: they say whether there is one of this kind.
+func (r *Reconciler) ofOtherKind(ctx context.Context, key connections.Key) []reconcile.Request {
+	opts := []client.ListOption{client.MatchingFields{connections.IndexField: connections.Named(key.Name)}}
+	if key.Namespace != "" {
+		opts = append(opts, client.InNamespace(key.Namespace))
+	}
+	return r.requestsIf(ctx, func(t *v1alpha1.ApiToken) bool {
+		ready := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
+		return connections.KeyFor(t).Kind != key.Kind && ready != nil && ready.Reason == v1alpha1.ReasonProviderNotFound
+	}, opts...)
 }
 
 // ofNamespace maps a namespace whose labels changed to its ApiTokens.
@@ -106,13 +121,19 @@ func (r *Reconciler) ofNamespace(ctx context.Context, o client.Object) []reconci
 }
 
 func (r *Reconciler) requests(ctx context.Context, opts ...client.ListOption) []reconcile.Request {
+	return r.requestsIf(ctx, func(*v1alpha1.ApiToken) bool { return true }, opts...)
+}
+
+func (r *Reconciler) requestsIf(ctx context.Context, concerned func(*v1alpha1.ApiToken) bool, opts ...client.ListOption) []reconcile.Request {
 	var tokens v1alpha1.ApiTokenList
 	if err := r.Client.List(ctx, &tokens, opts...); err != nil {
 		return nil // the cache is gone: the process is stopping
 	}
 	out := make([]reconcile.Request, 0, len(tokens.Items))
 	for i := range tokens.Items {
-		out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&tokens.Items[i])})
+		if t := &tokens.Items[i]; concerned(t) {
+			out = append(out, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(t)})
+		}
 	}
 	return out
 }

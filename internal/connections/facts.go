@@ -21,6 +21,8 @@ type Facts struct {
 	// Found: it exists. Deleting: it only revokes. Ready: its credentials work for
 	// its current generation and its finalizer is on. Admitted: the namespace may use it.
 	Found, Deleting, Ready, Admitted bool
+	// OtherKind is the kind of a provider of the same name, if none of this kind exists.
+	OtherKind v1alpha1.ProviderKind
 	// Repairs: credentials that are missing at the provider are replaced.
 	Repairs bool
 	// ReadyReason and ReadyMessage say why it is not Ready.
@@ -51,7 +53,7 @@ type Facts struct {
 func (p *Pool) Facts(ctx context.Context, key Key, namespace string, grant provider.Grant) (Facts, error) {
 	o, err := Get(ctx, p.o.Reader, key)
 	if apierrors.IsNotFound(err) {
-		return Facts{}, nil
+		return p.absent(ctx, key, namespace)
 	}
 	if err != nil {
 		return Facts{}, fmt.Errorf("reading %s: %w", key, err)
@@ -73,6 +75,23 @@ func (p *Pool) Facts(ctx context.Context, key Key, namespace string, grant provi
 		f.ReadyReason, f.ReadyMessage = notReady(o)
 	}
 	return f, nil
+}
+
+// absent returns what is known of a provider that does not exist: whether one of the other
+// kind has its name.
+func (p *Pool) absent(ctx context.Context, key Key, namespace string) (Facts, error) {
+	other := Key{Kind: v1alpha1.KindClusterTokenProvider, Name: key.Name}
+	if key.Kind == v1alpha1.KindClusterTokenProvider {
+		other = Key{Kind: v1alpha1.KindTokenProvider, Namespace: namespace, Name: key.Name}
+	}
+	_, err := Get(ctx, p.o.Reader, other)
+	switch {
+	case apierrors.IsNotFound(err):
+		return Facts{}, nil
+	case err != nil:
+		return Facts{}, fmt.Errorf("reading %s: %w", other, err)
+	}
+	return Facts{OtherKind: other.Kind}, nil
 }
 
 // account prefers what the kept connection says: an account that changed under

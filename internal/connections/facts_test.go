@@ -142,7 +142,7 @@ func TestKeyFor(t *testing.T) {
 		if got := KeyFor(token); got != want {
 			t.Errorf("%q: got %v, want %v", kind, got, want)
 		}
-		if diff := cmp.Diff([]string{want.String()}, IndexProvider(token)); diff != "" {
+		if diff := cmp.Diff([]string{want.String(), Named(want.Name)}, IndexProvider(token)); diff != "" {
 			t.Error(diff)
 		}
 	}

@@ -56,13 +56,18 @@ func KeyFor(token *v1alpha1.ApiToken) Key {
 	return Key{Kind: v1alpha1.KindTokenProvider, Namespace: token.Namespace, Name: token.Spec.ProviderRef.Name}
 }
 
-// IndexProvider is the index function of IndexField: the provider that an ApiToken refers to.
+// Named is the value of IndexField for all ApiTokens that refer to a provider of this name,
+// of either kind and in any namespace.
+func Named(name string) string { return "named " + name }
+
+// IndexProvider is the index function of IndexField: the provider that an ApiToken refers to,
+// and its name.
 func IndexProvider(obj client.Object) []string {
 	token, ok := obj.(*v1alpha1.ApiToken)
 	if !ok {
 		return nil
 	}
-	return []string{KeyFor(token).String()}
+	return []string{KeyFor(token).String(), Named(token.Spec.ProviderRef.Name)}
 }
 
 // Open reports whether the outcome of an attempt is unknown: no answer is in the

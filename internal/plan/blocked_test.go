@@ -47,9 +47,10 @@ var providerCases = map[string]nextCase{
 		says: []string{"spec.providerRef", "TokenProvider", `"store"`, "create it, or name another"},
 	},
 	"missing, an overlap is running": {
-		reason: "Nothing is due yet.",
+		reason: "Nothing is due yet, and the user learns that nothing will be issued.",
 		given:  given(live, missing, beside(retiring("own-old", time.Hour))),
-		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Hour,
+		rule:   "steady", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderNotFound, after: time.Hour,
+		says: []string{`TokenProvider "store" does not exist in namespace "ml": create it`, "nothing replaces credential AKIAown-active, which ends at "},
 	},
 	"namespace not admitted": {
 		reason: "The user learns that a label on the namespace is the way in.",

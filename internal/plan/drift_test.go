@@ -63,7 +63,7 @@ func TestDriftIsReportedAndOnlyMissingIsRepaired(t *testing.T) {
 		"changed, Repair":    {given(drifts(changedAt), repairs, live), wait, plan.Steady, v1alpha1.ReasonReady, true},
 		"nothing, Repair":    {given(repairs, live), wait, plan.Steady, v1alpha1.ReasonReady, true},
 		"missing, no budget": {given(drifts(missingAt), repairs, live, budget(0, time.Minute)), wait, plan.Progressing, v1alpha1.ReasonMintBudgetExhausted, false},
-		"missing, suspended": {given(drifts(missingAt), repairs, live, suspend), wait, plan.Steady, v1alpha1.ReasonSuspended, false},
+		"missing, suspended": {given(drifts(missingAt), repairs, live, suspend), wait, plan.Stalled, v1alpha1.ReasonCredentialMissing, false},
 		"missing, not asked": {given(drifts(missingAt), repairsLater, live), plan.Confirm{Name: "own-active"}, plan.Stalled, v1alpha1.ReasonCredentialMissing, false},
 		"asked, no Repair": {given(drifts(missingAt), live, entry(func(e *plan.Entry) { e.Confirmed = true })), wait, plan.Stalled,
 			v1alpha1.ReasonCredentialMissing, false},

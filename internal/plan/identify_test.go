@@ -26,14 +26,16 @@ var identifyCases = map[string]nextCase{
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: 40 * time.Second,
 	},
 	"not admitted": {
-		reason: "The ledger is not empty, so losing admission changes nothing.",
+		reason: "The ledger is not empty, so the provider may be asked; that nothing is issued is said.",
 		given:  given(adopted, notAdmitted),
-		rule:   "identify", action: plan.Identify{Name: "own-active"}, state: plan.Steady, code: v1alpha1.ReasonReady,
+		rule:   "identify", action: plan.Identify{Name: "own-active"}, state: plan.Stalled, code: v1alpha1.ReasonNamespaceNotAllowed,
+		says: []string{`namespace "ml"`, "label the namespace", "nothing replaces credential own-active"},
 	},
 	"provider missing": {
 		reason: "Nobody can be asked.",
 		given:  given(adopted, missing),
-		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady,
+		rule:   "steady", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderNotFound,
+		says: []string{"does not exist", "create it"},
 	},
 	"provider not ready": {
 		reason: "The provider's readiness wakes it.",

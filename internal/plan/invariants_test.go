@@ -50,6 +50,7 @@ var invariants = []invariant{
 	{"a decision asks for no look twice, and looks end", 3, looks},
 	{"a wait ends before anything is due", 1, wakes},
 	{"somebody who has to act is told what to do", 1, tells},
+	{"what is said is done", 3, spoken},
 }
 
 func TestInvariants(t *testing.T) {

@@ -58,6 +58,22 @@ func (o *Observation) providerMessage() string {
 	return o.Provider.Message
 }
 
+// Sentences joins sentences, each of which may end with a full stop or not. The result ends
+// as the last one does; empty ones are left out.
+func Sentences(all ...string) string {
+	var out string
+	for _, s := range all {
+		switch {
+		case s == "":
+		case out == "":
+			out = s
+		default:
+			out = strings.TrimRight(out, ". ") + ". " + s
+		}
+	}
+	return out
+}
+
 // Called is how a message names a credential: by its id, or by its name until the
 // provider has shown the id.
 func Called(e *v1alpha1.LedgerEntry) string { return orElse(e.ID, e.Name) }

@@ -51,7 +51,8 @@ var beginRevokeCases = map[string]nextCase{
 	"without a provider": {
 		reason: "The move is a status write; the call waits for the provider.",
 		given:  given(live, missing, beside(settled)),
-		rule:   "begin-revoke", action: plan.BeginRevoke{Names: []string{"own-new"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+		rule:   "begin-revoke", action: plan.BeginRevoke{Names: []string{"own-new"}}, state: plan.Stalled, code: v1alpha1.ReasonProviderNotFound,
+		says: []string{"does not exist", "create it"},
 	},
 }
 

@@ -14,6 +14,8 @@ import (
 type Drift struct {
 	// Reason is one of the reasons of the condition Drifted.
 	Reason string
+	// Lost says that the credential gives no access; empty: it gives access.
+	Lost string
 	// Message says what the provider shows, and what to do.
 	Message string
 }
@@ -26,24 +28,52 @@ func (o *Observation) Drift() (Drift, bool) {
 		return Drift{}, false
 	}
 	called := Called(&e.LedgerEntry)
-	const replace = "raise spec.rotation.generation to replace it"
+	replace := "raise spec.rotation.generation to replace it"
+	if o.Token.Spec.Suspend {
+		replace = "set spec.suspend to false and " + replace
+	}
 	switch e.Drift {
 	case v1alpha1.DriftMissing:
-		repair := ". The provider's spec.drift: Repair replaces such credentials"
-		if o.Provider.Repairs {
-			repair = ", or wait for the operator to do so"
-		}
-		return Drift{v1alpha1.ReasonCredentialMissing, fmt.Sprintf(
-			"credential %s no longer exists at the provider: it was deleted or revoked there, and gives no access. Find out why, and %s%s", called, replace, repair)}, true
+		lost := fmt.Sprintf("credential %s no longer exists at the provider: it was deleted or revoked there, and gives no access", called)
+		return Drift{v1alpha1.ReasonCredentialMissing, lost, Sentences(lost, "Find out why, and "+replace+o.repairAdvice())}, true
 	case v1alpha1.DriftDisabled:
-		return Drift{v1alpha1.ReasonCredentialDisabled, fmt.Sprintf(
-			"credential %s is disabled at the provider, and gives no access. Find out why, and enable it there, or %s", called, replace)}, true
+		lost := fmt.Sprintf("credential %s is disabled at the provider, and gives no access", called)
+		return Drift{v1alpha1.ReasonCredentialDisabled, lost, Sentences(lost, "Find out why, and enable it there, or "+replace)}, true
 	case v1alpha1.DriftChanged:
-		return Drift{v1alpha1.ReasonCredentialChanged, fmt.Sprintf(
+		return Drift{v1alpha1.ReasonCredentialChanged, "", fmt.Sprintf(
 			"credential %s has more access at the provider than is declared. Find out why, and undo it there, or %s", called, replace)}, true
 	default:
 		return Drift{}, false
 	}
+}
+
+// repairAdvice says what spec.drift of the provider does about a missing credential.
+func (o *Observation) repairAdvice() string {
+	_, blocked := o.blocked()
+	switch {
+	case !o.Provider.Repairs:
+		return ". The provider's spec.drift: Repair replaces such credentials"
+	case o.Token.Spec.Suspend:
+		return "; the provider's spec.drift: Repair replaces nothing while spec.suspend is true"
+	case blocked:
+		return "; the provider's spec.drift: Repair replaces it when nothing is in the way any more"
+	default:
+		return ", or wait for the operator to do so"
+	}
+}
+
+// withLostAccess adds to what is in the way of a credential that the one in use gives no
+// access. That of a suspension is no answer to it: then the drift itself is shown.
+func (o *Observation) withLostAccess(d Decision) Decision {
+	drift, _ := o.Drift()
+	switch {
+	case drift.Lost == "" || d.Reason == drift.Reason:
+	case d.Reason == v1alpha1.ReasonSuspended:
+		d.State, d.Reason, d.Message = Stalled, drift.Reason, drift.Message
+	default:
+		d.Message = Sentences(drift.Lost, d.Message)
+	}
+	return d
 }
 
 // DriftOf is how a provider shows the credential of an entry, given what Find shows

@@ -169,8 +169,7 @@ func (o *Observation) providerBlocked() (Decision, bool) {
 	p, ref := &o.Provider, o.Token.Spec.ProviderRef
 	switch {
 	case !p.Found:
-		return stalled(v1alpha1.ReasonProviderNotFound, fmt.Sprintf(
-			"spec.providerRef: %s %q does not exist: create it, or name another provider", ref.Kind, ref.Name), 0), true
+		return stalled(v1alpha1.ReasonProviderNotFound, o.notFoundMessage(), 0), true
 	case !p.Admitted:
 		return stalled(v1alpha1.ReasonNamespaceNotAllowed, fmt.Sprintf(
 			"spec.providerRef: %s %q does not serve namespace %q: label the namespace so that the provider's spec.allowedNamespaces selects it, or name another provider",
@@ -189,6 +188,19 @@ func (o *Observation) providerBlocked() (Decision, bool) {
 			orElse(o.providerMessage(), "its credentials have not been checked yet"))}, true
 	}
 	return Decision{}, false
+}
+
+// notFoundMessage says that there is no such provider; the kind is easily forgotten.
+func (o *Observation) notFoundMessage() string {
+	ref, where := o.Token.Spec.ProviderRef, ""
+	if ref.Kind != v1alpha1.KindClusterTokenProvider {
+		where = fmt.Sprintf(" in namespace %q", o.Token.Namespace)
+	}
+	todo := "create it, or name another provider"
+	if other := o.Provider.OtherKind; other != "" {
+		todo = fmt.Sprintf("there is a %s of this name, for which spec.providerRef needs kind: %s", other, other)
+	}
+	return fmt.Sprintf("spec.providerRef: %s %q does not exist%s: %s", ref.Kind, ref.Name, where, todo)
 }
 
 func accountBlocked(o *Observation) (Decision, bool) {

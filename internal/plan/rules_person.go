@@ -26,7 +26,7 @@ func awaitsPerson(o *Observation) (Decision, bool) {
 	if o.Handover.Refused != "" {
 		d.Reason = v1alpha1.ReasonHandoverRefused
 	}
-	if e := o.active(); e != nil && e.Fingerprint == Fingerprint(&o.Token.Spec) && !e.Drift.NoAccess() && (e.ExpiresAt == nil || o.Now.Before(e.ExpiresAt.Time)) {
+	if ReadinessOf(o).Ready {
 		d.State = Steady // a reminder: the workload has what was declared
 	}
 	return d, true
@@ -66,6 +66,9 @@ func (o *Observation) doomed(e *Entry) bool {
 	return o.Token.Deleting || e.State == v1alpha1.StateRetiring && due
 }
 
+// ThenPut stands between the form of a credential and how it is handed over.
+const ThenPut = ". Then put "
+
 func (o *Observation) makeOrEdit() *Task {
 	e := o.active()
 	if _, unknown := unreadable(o); unknown || o.Token.Spec.Suspend {
@@ -78,11 +81,21 @@ func (o *Observation) makeOrEdit() *Task {
 	}
 	why := ""
 	if o.Handover.Refused != "" {
-		why = fmt.Sprintf("what Secret %q hands over cannot be used: %s. ", o.Handover.Secret, o.Handover.Refused)
+		why = fmt.Sprintf("what Secret %q hands over cannot be used: %s. ", o.Handover.Secret, strings.TrimRight(o.Handover.Refused, "."))
 	}
 	return &Task{Reason: v1alpha1.ReasonCreateCredential, Message: why + fmt.Sprintf(
-		"make a credential at the provider (%s) with: %s. Then put %s into a Secret named %q with the label %s: %s",
-		o.Provider.Form.Where, o.fields(), strings.Join(o.Provider.Form.Keys, ", "), o.Handover.Secret, v1alpha1.LabelManaged, v1alpha1.ManagedHandover)}
+		"make a credential at the provider (%s) with: %s"+ThenPut+"%s into a Secret named %q with the label %s: %s, or run: kubectl apitoken handover -n %s %s",
+		o.Provider.Form.Where, o.fields(), strings.Join(o.Provider.Form.Keys, ", "), o.Handover.Secret, v1alpha1.LabelManaged, v1alpha1.ManagedHandover,
+		o.Token.Namespace, o.Token.Name)}
+}
+
+// WantsAnother reports whether another credential than the one in use is wanted, whatever
+// is handed over.
+func (o *Observation) WantsAnother() bool {
+	without := *o
+	without.Handover = Handover{Secret: o.Handover.Secret}
+	_, _, wanted := without.need()
+	return wanted
 }
 
 func (o *Observation) fields() string {

@@ -191,6 +191,9 @@ type Handover struct {
 // Provider is the account the ApiToken refers to, from caches only.
 type Provider struct {
 	Found, Deleting, Ready, Admitted bool
+	// OtherKind: there is none of the kind that is named, but one of the same name and of
+	// this kind.
+	OtherKind v1alpha1.ProviderKind
 	// Reason and Message of the provider's own Ready condition when it is not ready.
 	Reason, Message string
 	// Verified: its settings, as they are now, were found to work. Until then Secrets keep

@@ -74,7 +74,8 @@ func (s *session) handover(ctx context.Context, name string, o handoverOptions) 
 		s.say("To do: %s", task.Message)
 		return refused("there is nothing to hand over: the operator sees by itself when it is done")
 	}
-	s.say("To do: %s\n", strings.ReplaceAll(task.Message, "; ", "\n  "))
+	form, _, _ := strings.Cut(task.Message, plan.ThenPut) // this command does the rest
+	s.say("To do: %s\n", strings.ReplaceAll(form, "; ", "\n  "))
 	data, err := s.keys(ctx, t, o)
 	if err != nil {
 		return err

@@ -8,6 +8,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/credname"
 )
 
 // The ways in which a pod uses a Secret.
@@ -23,8 +26,11 @@ type podView struct {
 	Phase     corev1.PodPhase `json:"phase,omitempty"`
 	Ways      []string        `json:"ways"`
 	StartedAt *metav1.Time    `json:"startedAt,omitempty"`
-	// Outdated: it read the Secret through its environment before the current
-	// credential was published, and holds the previous one until it restarts.
+	// readAt is when the first of its running containers started that read the Secret
+	// through their environment; nil: none is running.
+	readAt *metav1.Time
+	// Outdated: one of them did before the current credential was published, and does not
+	// hold it until it restarts.
 	Outdated bool `json:"outdated,omitempty"`
 }
 
@@ -41,7 +47,7 @@ func (s *session) podsUsing(ctx context.Context, secret string) ([]podView, erro
 			p := &page.Items[i]
 			ended := p.Status.Phase == corev1.PodSucceeded || p.Status.Phase == corev1.PodFailed
 			if ways := waysOf(&p.Spec, secret); len(ways) > 0 && !ended {
-				out = append(out, podView{Name: p.Name, Phase: p.Status.Phase, Ways: ways, StartedAt: p.Status.StartTime})
+				out = append(out, podView{Name: p.Name, Phase: p.Status.Phase, Ways: ways, StartedAt: p.Status.StartTime, readAt: readAt(p, secret)})
 			}
 		}
 		if next = page.Continue; next == "" {
@@ -101,11 +107,55 @@ func mounts(v *corev1.Volume, secret string) bool {
 	})
 }
 
-// markOutdated marks the pods that still hold the credential before the current one.
-func markOutdated(pods []podView, issued *metav1.Time) {
+// readAt is when the first of the running containers started that have a Secret in their
+// environment; nil: none is running. A container that waits for its Secret has read nothing,
+// however old its pod is.
+func readAt(p *corev1.Pod, secret string) *metav1.Time {
+	reads := map[string]bool{}
+	note := func(name string, env []corev1.EnvVar, from []corev1.EnvFromSource) {
+		found := map[string]bool{}
+		environment(env, from, secret, found)
+		reads[name] = len(found) > 0
+	}
+	for _, list := range [][]corev1.Container{p.Spec.InitContainers, p.Spec.Containers} {
+		for i := range list {
+			note(list[i].Name, list[i].Env, list[i].EnvFrom)
+		}
+	}
+	for i := range p.Spec.EphemeralContainers {
+		c := &p.Spec.EphemeralContainers[i]
+		note(c.Name, c.Env, c.EnvFrom)
+	}
+	var first *metav1.Time
+	for _, list := range [][]corev1.ContainerStatus{p.Status.InitContainerStatuses, p.Status.ContainerStatuses, p.Status.EphemeralContainerStatuses} {
+		for i := range list {
+			running := list[i].State.Running
+			if reads[list[i].Name] && running != nil && (first == nil || running.StartedAt.Before(first)) {
+				first = &running.StartedAt
+			}
+		}
+	}
+	return first
+}
+
+// publishedAt is a time after which a container that starts reads the current credential;
+// nil: there is none, or its time is not known. Before the first credential of an ApiToken
+// there was none to read: whoever started after the Secret was made holds it.
+func publishedAt(t *v1alpha1.ApiToken, secret *secretView) *metav1.Time {
+	e := activeOf(t)
+	if e == nil {
+		return nil
+	}
+	if name, err := credname.Parse(e.Name); err == nil && name.Revision == 1 {
+		return secret.createdAt
+	}
+	return e.IssuedAt
+}
+
+// markOutdated marks the pods that read the Secret before the current credential was in it.
+func markOutdated(pods []podView, published *metav1.Time) {
 	for i := range pods {
 		p := &pods[i]
-		fromEnvironment := slices.Contains(p.Ways, wayEnv) || slices.Contains(p.Ways, wayEnvFrom)
-		p.Outdated = fromEnvironment && issued != nil && p.StartedAt != nil && p.StartedAt.Before(issued)
+		p.Outdated = published != nil && p.readAt != nil && p.readAt.Before(published)
 	}
 }

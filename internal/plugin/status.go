@@ -94,7 +94,7 @@ func (v *tokenView) printTrouble(w io.Writer) {
 	if v.Message != "" {
 		fmt.Fprintln(w, indent("  ", v.Message))
 	}
-	if !v.Ready && v.Help != "" {
+	if v.Reason != v1alpha1.ReasonReady && v.Help != "" {
 		fmt.Fprintln(w, "  What to do: "+v.Help)
 	}
 	for _, p := range v.Problems {

@@ -35,6 +35,8 @@ type secretView struct {
 	// State is Published, Missing, Unreadable or that it belongs to somebody else.
 	State      string `json:"state"`
 	Credential string `json:"credential,omitempty"`
+	// createdAt is when the Secret was made; nil: not known.
+	createdAt *metav1.Time
 }
 
 func (a *app) treeCommand() *cobra.Command {
@@ -83,11 +85,7 @@ func (s *session) treeView(ctx context.Context, name string) (*treeView, error) 
 	if v.Pods, err = s.podsUsing(ctx, t.SecretName()); err != nil {
 		v.PodsUnknown = err.Error()
 	}
-	var issued *metav1.Time
-	if e := activeOf(t); e != nil {
-		issued = e.IssuedAt
-	}
-	markOutdated(v.Pods, issued)
+	markOutdated(v.Pods, publishedAt(t, &v.Secret))
 	return v, nil
 }
 
@@ -108,6 +106,7 @@ func (s *session) secretView(ctx context.Context, t *v1alpha1.ApiToken) (secretV
 		v.State = "not of this ApiToken"
 	default:
 		v.State, v.Credential = "published", m.Annotations[v1alpha1.AnnotationCredential]
+		v.createdAt = &m.CreationTimestamp
 	}
 	return v, nil
 }

@@ -239,13 +239,25 @@ func entryStep(e *v1alpha1.LedgerEntry, now time.Time) string {
 	return "nothing, while " + e.Name + " is in a state that this version does not know: " + string(e.State)
 }
 
+// notReplacedSteps says when the credential in use ends, where something is in the way of
+// another one.
+func notReplacedSteps(t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry, now time.Time) []string {
+	c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionStalled)
+	if c == nil || c.Status != metav1.ConditionTrue || e.ExpiresAt == nil || !now.Before(e.ExpiresAt.Time) || hardEnd(t) != nil {
+		return nil
+	}
+	return []string{at(e.ExpiresAt, now) + ": " + keyOf(e) + " ends, and nothing replaces it until somebody acts (" + c.Reason + ")"}
+}
+
 func rotationSteps(t *v1alpha1.ApiToken, now time.Time) []string {
 	e := activeOf(t)
 	switch {
 	case t.Spec.Suspend:
 		return []string{"nothing is issued or rotated while spec.suspend is true: kubectl apitoken resume " + t.Name}
-	case e == nil || t.Status.RotatesAt == nil:
+	case e == nil:
 		return nil
+	case t.Status.RotatesAt == nil:
+		return notReplacedSteps(t, e, now)
 	}
 	verb := "a new credential is issued and published"
 	if e.ByHand {

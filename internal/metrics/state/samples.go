@@ -185,7 +185,7 @@ func (s samples) token(t *v1alpha1.ApiToken, labels []string) {
 		at(expiry, t.Status.ExpiresAt.Time)
 	}
 	for i := range t.Status.Credentials {
-		if e := &t.Status.Credentials[i]; e.State == v1alpha1.StateActive {
+		if e := &t.Status.Credentials[i]; e.State == v1alpha1.StateActive && replaced(t) {
 			at(rotation, plan.RotationDue(string(t.UID), &t.Spec, e))
 		}
 	}
@@ -193,6 +193,10 @@ func (s samples) token(t *v1alpha1.ApiToken, labels []string) {
 		s.keep(overlap, d.Seconds(), labels...)
 	}
 }
+
+// replaced reports whether a rotation is promised: the status names its time, or it is late
+// because the ApiToken is suspended.
+func replaced(t *v1alpha1.ApiToken) bool { return t.Status.RotatesAt != nil || t.Spec.Suspend }
 
 // revocationDue is when the first credential is due to be revoked: with its
 // overlap, or with the deletion of the ApiToken. Those that a person has to

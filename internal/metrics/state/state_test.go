@@ -55,7 +55,7 @@ func token(name string, edits ...func(*v1alpha1.ApiToken)) v1alpha1.ApiToken {
 		Spec: v1alpha1.ApiTokenSpec{ProviderRef: v1alpha1.ProviderReference{Kind: v1alpha1.KindTokenProvider, Name: "store"},
 			ExpiresIn: &metav1.Duration{Duration: 9000 * time.Second}, Rotation: v1alpha1.Rotation{Before: &metav1.Duration{Duration: 9 * time.Second}}},
 		Status: v1alpha1.ApiTokenStatus{
-			ExpiresAt: at(9000), Effective: v1alpha1.EffectiveValues{Overlap: "1m0s"},
+			ExpiresAt: at(9000), RotatesAt: at(8991), Effective: v1alpha1.EffectiveValues{Overlap: "1m0s"},
 			Conditions: []metav1.Condition{{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonReady, ObservedGeneration: 2}},
 			Credentials: []v1alpha1.LedgerEntry{
 				{Name: "at1-" + name, State: v1alpha1.StateActive, IssuedAt: at(0), ExpiresAt: at(9000)},
@@ -177,10 +177,12 @@ func TestTimes(t *testing.T) {
 		token("a"),
 		token("deleting", deleting),
 		token("endless", func(t *v1alpha1.ApiToken) { t.Status.ExpiresAt, t.Status.Credentials[0].ExpiresAt = nil, nil }),
-		token("suspended", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true }),
+		token("suspended", func(t *v1alpha1.ApiToken) { t.Spec.Suspend, t.Status.RotatesAt = true, nil }),
+		token("not-replaced", func(t *v1alpha1.ApiToken) { t.Status.RotatesAt = nil }),
 	}})
 	shows(t, c, "apitoken_expiry_timestamp_seconds",
 		"apitoken_expiry_timestamp_seconds"+labelsFor("a")+"9000",
+		"apitoken_expiry_timestamp_seconds"+labelsFor("not-replaced")+"9000",
 		"apitoken_expiry_timestamp_seconds"+labelsFor("suspended")+"9000")
 	families, err := testutil.CollectAndFormat(c, expfmt.TypeTextPlain, "apitoken_rotation_due_timestamp_seconds")
 	if err != nil {
@@ -197,6 +199,7 @@ func TestTimes(t *testing.T) {
 	shows(t, c, "apitoken_overlap_seconds",
 		"apitoken_overlap_seconds"+labelsFor("a")+"60",
 		"apitoken_overlap_seconds"+labelsFor("endless")+"60",
+		"apitoken_overlap_seconds"+labelsFor("not-replaced")+"60",
 		"apitoken_overlap_seconds"+labelsFor("suspended")+"60")
 }
 
