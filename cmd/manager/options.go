@@ -71,7 +71,7 @@ func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *st
 		"wait until this process holds the lease in --namespace, so that one process works at a time; false where there is only one and no lease can be written")
 	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8443", "where metrics are served; 0 turns them off")
 	f.BoolVar(&o.MetricsAuth, "metrics-auth", true,
-		"serve metrics only to users that the API server knows by their bearer token, and that may get the URL /metrics; needs --metrics-secure")
+		"serve metrics only to users whom the API server authenticates by their bearer token and allows to get the URL /metrics; needs --metrics-secure")
 	f.BoolVar(&o.MetricsSecure, "metrics-secure", true, "serve metrics over TLS")
 	f.StringVar(&o.MetricsCertDir, "metrics-cert-dir", "",
 		"directory with tls.crt and tls.key for metrics over TLS, which are reloaded when they change; when empty, the operator makes a self-signed certificate at each start")
