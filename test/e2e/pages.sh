@@ -55,20 +55,27 @@ clean() {
   exit $status
 }
 
-# The store ends with the run, and so do all credentials: finalizers have nothing to wait for.
+# The store ends with the run, and so do all credentials: finalizers have nothing to wait
+# for. The operator goes first, which would put them back.
 remove_by_force() {
-  local kind
+  local kind name in secret
+  kubectl -n $namespace delete deployment apitoken-operator --ignore-not-found --timeout=30s
+  kubectl -n $namespace wait pod -l app.kubernetes.io/name=apitoken-operator --for=delete --timeout=2m
+  kubectl delete --ignore-not-found --wait=false namespace $namespace ml
+  kubectl get crd -o name | grep apitoken | xargs -r kubectl delete --wait=false
   for kind in apitokens tokenproviders clustertokenproviders; do
     kubectl get $kind.apitoken.dev --all-namespaces -o jsonpath='{range .items[*]}{.metadata.name}{" "}{.metadata.namespace}{"\n"}{end}' |
       while read -r name in; do
-        kubectl ${in:+-n "$in"} patch $kind.apitoken.dev "$name" --type=merge -p '{"metadata":{"finalizers":null}}'
+        kubectl ${in:+-n "$in"} patch $kind.apitoken.dev "$name" --type=merge -p '{"metadata":{"finalizers":null}}' </dev/null
       done
   done
-  kubectl -n $namespace get secrets -o name | while read -r secret; do
-    kubectl -n $namespace patch "$secret" --type=merge -p '{"metadata":{"finalizers":null}}'
+  for in in $namespace ml; do
+    kubectl -n "$in" get secrets -o name | while read -r secret; do
+      kubectl -n "$in" patch "$secret" --type=merge -p '{"metadata":{"finalizers":null}}' </dev/null
+    done
   done
-  kubectl delete --ignore-not-found --timeout=2m namespace $namespace ml
-  kubectl get crd,clusterrole,clusterrolebinding -o name | grep apitoken | xargs -r kubectl delete --timeout=1m
+  kubectl get clusterrole,clusterrolebinding -o name | grep apitoken | xargs -r kubectl delete --timeout=1m
+  kubectl wait --for=delete namespace/$namespace namespace/ml --timeout=2m
 }
 
 # page FILE ARGUMENT...: the commands of a part of a page.
@@ -131,6 +138,7 @@ to_a_key() {
   grep -q " $object\$" "$work/log" || fail "the Job did not list $object: $(tail -n 3 "$work/log")"
   read_key
   use "$KEY_ID" "$KEY" | grep -q "$object" || fail "the key in the Secret does not work"
+  [ -n "$(issued)" ] || fail "the store does not list the user of the key"
 }
 
 # ended ID SECRET...: no key works any more, and nothing is left.
