@@ -248,3 +248,39 @@ func TestEndOfAnythingElseIsIgnored(t *testing.T) {
 		}
 	}
 }
+
+// TestLoweredOverlapEndsARunningOne: a higher overlap does not lengthen one that is
+// running, and a lower one shortens it.
+func TestLoweredOverlapEndsARunningOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	second := activeOf(w.replaced("training", first)).Name
+	retireAt := func() time.Time {
+		for _, e := range w.settle("training").Status.Credentials {
+			if e.Name == first && e.RetireAt != nil {
+				return e.RetireAt.Time
+			}
+		}
+		w.Fatalf("%s is not in its overlap", first)
+		return time.Time{}
+	}
+	was := retireAt()
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Overlap = &metav1.Duration{Duration: 3 * time.Hour} })
+	w.ready("training")
+	if now := retireAt(); !now.Equal(was) {
+		t.Errorf("a higher overlap moved the end from %s to %s", was, now)
+	}
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Overlap = &metav1.Duration{Duration: time.Minute} })
+	w.passing(time.Minute, "training", func() string {
+		if n := len(w.token("training").Status.Credentials); n != 1 {
+			return fmt.Sprintf("%d credentials are in the ledger", n)
+		}
+		return ""
+	})
+	if passed := w.clock.Now().Sub(epoch); passed > 10*time.Minute {
+		t.Errorf("the overlap of a minute ended after %s", passed)
+	}
+	w.onlyLive(second)
+}
