@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"golang.org/x/term"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // the logins that a kubeconfig may name
 	"k8s.io/klog/v2"
@@ -57,6 +58,9 @@ func logTo(w io.Writer) {
 		}
 	}
 	klog.SetOutput(w)
+	// Discovery logs each failed attempt as an unhandled error, also without -v. The
+	// command that asked gets the error too, and says it once.
+	utilruntime.ErrorHandlers = nil
 }
 
 // readHidden reads a line without echo. A signal ends it and brings the echo back.

@@ -70,3 +70,20 @@ func TestReplace(t *testing.T) {
 		t.Errorf("exit code %d, want 7: %s", code, out)
 	}
 }
+
+// Without a kubeconfig, or when the API server does not answer, there is one line that
+// says what to do, and none of the client library.
+func TestOneErrorLineAndNoneOfTheLibrary(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		says string
+	}{
+		{[]string{"list"}, "error: there is no kubeconfig, or it names no cluster: set KUBECONFIG, or use --kubeconfig or --server"},
+		{[]string{"list", "--server", "http://127.0.0.1:1"}, "error: "},
+	} {
+		out, code := start(t, "kubectl-apitoken", "main", c.args...)
+		if lines := strings.Split(strings.TrimSpace(out), "\n"); code != int(plugin.Failed) || len(lines) != 1 || !strings.HasPrefix(lines[0], c.says) {
+			t.Errorf("%v: exit code %d and\n%s", c.args, code, out)
+		}
+	}
+}

@@ -86,6 +86,29 @@ func TestTokenProvidersAreNoPartOfEdit(t *testing.T) {
 	}
 }
 
+// Nobody but the groups of rbac.clusterProviderReaders gets a right to ClusterTokenProviders from a binding of the chart.
+func TestReadersOfClusterTokenProvidersAreThoseNamed(t *testing.T) {
+	for set, want := range map[string]string{"rbac.create=true": "", "rbac.clusterProviderReaders={system:authenticated,devs}": "system:authenticated devs"} {
+		var groups []string
+		for _, o := range objects(t, render(t, "--set", set)) {
+			role, _, _ := unstructured.NestedString(o.Object, "roleRef", "name")
+			if o.GetKind() != "ClusterRoleBinding" || role != release+"-clustertokenprovider-viewer" {
+				continue
+			}
+			subjects, _, err := unstructured.NestedSlice(o.Object, "subjects")
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, s := range subjects {
+				groups = append(groups, s.(map[string]any)["name"].(string))
+			}
+		}
+		if got := strings.Join(groups, " "); got != want {
+			t.Errorf("with %s the readers are %q, want %q", set, got, want)
+		}
+	}
+}
+
 // The chart's policies are those of config/components, which have their tests in internal/rights.
 func TestReleaseGuardIsThatOfConfig(t *testing.T) {
 	sameAsComponent(t, "releaseGuard", "release-guard")

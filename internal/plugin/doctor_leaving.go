@@ -144,7 +144,7 @@ func (s *session) warnOperatorGone(ctx context.Context) {
 	e := &examination{session: s, operator: operatorNamespace}
 	if deleting, err := e.namespaceEnding(ctx); err == nil && deleting {
 		if working, unseen := e.operatorWorks(ctx); !working && unseen == nil {
-			s.say("warning: the operator's namespace %s is being deleted and no operator works: what is shown may be out of date. See kubectl apitoken doctor -A", e.operator)
+			s.say("warning: the operator's namespace %s is being deleted and no operator works: what is shown may be out of date. To see more: %s", e.operator, s.pluginCommand("", "doctor", "-A"))
 		}
 		return
 	}
@@ -153,6 +153,6 @@ func (s *session) warnOperatorGone(ctx context.Context) {
 		return
 	}
 	if working, unseen := e.operatorWorks(ctx); !working && unseen == nil {
-		s.say("warning: no operator renews its Lease in namespace %s: what is shown may be out of date. See kubectl apitoken doctor -A", e.operator)
+		s.say("warning: no operator renews its Lease in namespace %s: what is shown may be out of date. To see more: %s", e.operator, s.pluginCommand("", "doctor", "-A"))
 	}
 }

@@ -87,7 +87,7 @@ func TestDoctorFinds(t *testing.T) {
 	r := w.wants(w.run("doctor", "--operator-namespace", w.ns), Failed,
 		"has no available replica", "holds the lease and has not renewed it for 1h: nobody works",
 		"fail  provider: TokenProvider "+w.ns+"/object-store is not ready (CredentialsRejected): AWS said no",
-		v1alpha1.ReasonHelp[v1alpha1.ReasonCredentialsRejected],
+		actions[v1alpha1.ReasonCredentialsRejected],
 		"warn  orphans: TokenProvider "+w.ns+"/object-store: 3 credentials",
 		"warn  rotation: "+w.ns+"/late should have been rotated 120m ago",
 		"warn  ledger: "+w.ns+"/late: AKIAOLD is Retiring since 2026-12-01T05:00:00Z", "Delete credential AKIAHAND at the provider",

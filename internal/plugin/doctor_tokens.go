@@ -52,11 +52,11 @@ func (e *examination) providerReady(o connections.Object) {
 	c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
 	switch {
 	case c == nil || c.ObservedGeneration != o.GetGeneration():
-		e.warn(check, "See whether the operator runs.", "%s has not been checked yet", name)
+		e.warn(check, "See whether the operator runs: "+e.kubectlCommand(e.operator, "get", "pods"), "%s has not been checked yet", name)
 	case c.Status == metav1.ConditionTrue:
 		e.ok(check, "%s is ready, %d live credentials", name, o.Status.LiveCredentials)
 	default:
-		e.fail(check, v1alpha1.ReasonHelp[c.Reason], "%s is not ready (%s): %s", name, c.Reason, c.Message)
+		e.fail(check, actionFor(c.Reason), "%s is not ready (%s): %s", name, c.Reason, c.Message)
 	}
 }
 
@@ -113,21 +113,20 @@ func (e *examination) tokensReady(ctx context.Context) {
 func (e *examination) judge(t *v1alpha1.ApiToken) bool {
 	before := len(e.findings)
 	name := t.Namespace + "/" + t.Name
-	help := v1alpha1.ReasonHelp[reasonOf(t)]
+	do := e.whatToDo(t, reasonOf(t))
 	_, unreadable := t.Spec.HardEnd()
 	switch {
 	case !t.DeletionTimestamp.IsZero():
 		e.deletionLate(t, name)
 	case unreadable != nil: // whether or not the operator runs and says so
-		e.fail("unreadable", v1alpha1.ReasonHelp[v1alpha1.ReasonUnreadableValue], "%s (%s): %v", name, v1alpha1.ReasonUnreadableValue, unreadable)
+		e.fail("unreadable", actionFor(v1alpha1.ReasonUnreadableValue), "%s (%s): %v", name, v1alpha1.ReasonUnreadableValue, unreadable)
 	case ready(t):
 	case meta.IsStatusConditionTrue(t.Status.Conditions, v1alpha1.ConditionStalled):
-		e.fail("not ready", help, "%s (%s): %s", name, reasonOf(t), messageOf(t))
+		e.fail("not ready", do, "%s (%s): %s", name, reasonOf(t), messageOf(t))
 	case reasonOf(t) == notObserved:
-		e.warn("not ready", "It may wait in the line of its provider, where others come first (the metric apitoken_waiting). If that lasts, see whether the operator runs, "+
-			"and whether it serves this namespace.", "%s: the operator has not looked at it", name)
+		e.warn("not ready", do, "%s: the operator has not looked at it", name)
 	default:
-		e.warn("not ready", help, "%s (%s): %s", name, reasonOf(t), messageOf(t))
+		e.warn("not ready", do, "%s (%s): %s", name, reasonOf(t), messageOf(t))
 	}
 	e.changed(t, name)
 	e.expiring(t, name)
@@ -137,7 +136,7 @@ func (e *examination) judge(t *v1alpha1.ApiToken) bool {
 
 func (e *examination) deletionLate(t *v1alpha1.ApiToken, name string) {
 	if since := e.Clock.Now().Sub(t.DeletionTimestamp.Time); since > stuckAfter {
-		e.fail("deletion", "The message says what it waits for. deletionPolicy: Retain lets it go without revoking.",
+		e.fail("deletion", "Fix what the message names, or set spec.deletionPolicy to Retain, which lets it go without revoking: "+e.pluginCommand(t.Namespace, "status", t.Name),
 			"%s has been deleted for %s and is still there: %s", name, compact(since.Round(time.Minute)), messageOf(t))
 	}
 }
@@ -147,14 +146,14 @@ func (e *examination) expiring(t *v1alpha1.ApiToken, name string) {
 	if end == nil || !t.DeletionTimestamp.IsZero() {
 		return
 	}
-	status := "kubectl apitoken status -n " + t.Namespace + " " + t.Name
+	status := "See what keeps it: " + e.pluginCommand(t.Namespace, "status", t.Name)
 	switch rotates := t.Status.RotatesAt; {
 	case !now.Before(end.Time) && t.Spec.ExpiresAt == nil:
 		e.fail("expired", status, "%s ended %s and was not replaced", name, at(end, now))
 	case rotates != nil && now.After(rotates.Add(rotationLate)):
 		e.warn("rotation", status, "%s should have been rotated %s; it ends %s", name, away(rotates.Time, now), at(end, now))
 	case t.Spec.Suspend && end.Sub(now) < expiringSoon:
-		e.warn("expiring", "kubectl apitoken resume -n "+t.Namespace+" "+t.Name, "%s is suspended and ends %s", name, at(end, now))
+		e.warn("expiring", "Resume it: "+e.pluginCommand(t.Namespace, "resume", t.Name), "%s is suspended and ends %s", name, at(end, now))
 	case t.Spec.ExpiresAt != nil && now.Before(end.Time) && end.Sub(now) < expiringSoon:
 		e.warn("expiring", "Raise spec.expiresAt if access is to go on.", "%s ends for good %s", name, at(end, now))
 	}
@@ -164,7 +163,7 @@ func (e *examination) expiring(t *v1alpha1.ApiToken, name string) {
 func (e *examination) changed(t *v1alpha1.ApiToken, name string) {
 	c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionDrifted)
 	if c != nil && c.Status == metav1.ConditionTrue && c.Reason == v1alpha1.ReasonCredentialChanged {
-		e.warn("drift", v1alpha1.ReasonHelp[c.Reason], "%s: %s", name, c.Message)
+		e.warn("drift", e.whatToDo(t, c.Reason), "%s: %s", name, c.Message)
 	}
 }
 
@@ -184,7 +183,7 @@ func (e *examination) stuck(t *v1alpha1.ApiToken, name string) {
 		if since == nil || now.Sub(since.Time) < stuckAfter {
 			continue
 		}
-		do := "Make the provider reachable; the operator goes on by itself. kubectl apitoken status -n " + t.Namespace + " " + t.Name
+		do := "Make the provider reachable; the operator then continues by itself: " + e.pluginCommand(t.Namespace, "status", t.Name)
 		if c.ByHand {
 			do = fmt.Sprintf("Delete credential %s at the provider, as the condition ActionRequired says.", keyOf(c))
 		}

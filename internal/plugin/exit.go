@@ -91,17 +91,23 @@ func codeOf(err error) Code {
 }
 
 // explain adds the way out to errors of the API server that do not name one.
-func explain(err error) string {
+func (a *app) explain(err error) string {
 	switch {
 	case meta.IsNoMatchError(err):
-		return err.Error() + ": the kinds of apitoken.dev are not installed in this cluster; kubectl apitoken doctor says more"
+		return err.Error() + ": the kinds of apitoken.dev are not installed in this cluster. To see more: " + a.pluginCommand("", "doctor")
 	case apierrors.IsUnauthorized(err):
 		return err.Error() + ": log in again, or choose another --context"
-	case apierrors.IsForbidden(err):
-		return err.Error() + ": ask for this right, or choose another --context; kubectl apitoken doctor lists the rights that each command needs"
+	case apierrors.IsForbidden(err) && codeOf(err) == Refused && !isExit(err):
+		return err.Error() + ": choose another --context, or ask for this right. To see which rights each command needs: " + a.pluginCommand("", "doctor")
 	case clientcmd.IsEmptyConfig(err):
-		return "there is no kubeconfig: set KUBECONFIG, or name a file with --kubeconfig"
+		return errNoKubeconfig.Error()
 	default:
 		return err.Error()
 	}
+}
+
+// isExit reports whether a command has explained the error already.
+func isExit(err error) bool {
+	var exit *exitError
+	return errors.As(err, &exit)
 }

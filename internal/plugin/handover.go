@@ -67,7 +67,7 @@ func (s *session) handover(ctx context.Context, name string, o handoverOptions) 
 	task := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionActionRequired)
 	switch {
 	case task == nil:
-		return refused("ApiToken %q asks for nothing (%s): kubectl apitoken status %s says what happens next", t.Name, reasonOf(t), t.Name)
+		return refused("ApiToken %q asks for nothing (%s). To see what happens next: %s", t.Name, reasonOf(t), s.pluginCommand(t.Namespace, "status", t.Name))
 	case task.Reason == v1alpha1.ReasonEditCredential:
 		return s.confirmEdited(ctx, t, task, o)
 	case task.Reason != v1alpha1.ReasonCreateCredential:

@@ -184,6 +184,7 @@ func (w *world) wants(r result, code Code, says ...string) result {
 // golden compares an output with a file, which is written anew with -update.
 func (w *world) golden(name, got string) {
 	w.Helper()
+	got = strings.ReplaceAll(got, " --kubeconfig "+w.kubeconfig, "")
 	path := filepath.Join("testdata", name)
 	if *update {
 		w.ok(os.WriteFile(path, []byte(got), 0o600))

@@ -38,7 +38,8 @@ func (a *app) planCommand() *cobra.Command {
 		Long: "Sends the objects of a file to the API server as a dry run, and decides with the operator's own rules what would follow for\n" +
 			"each ApiToken: nothing, a change in place, a new credential, or a refusal; and what the provider would be asked for. No\n" +
 			"provider is called, and no secret value is read.\n\n" +
-			"The exit code is 4 when something is refused, and 1 when something is accepted but cannot be issued now.",
+			"The exit code is 4 when something is refused, and 1 when something is accepted but cannot be issued now, or when you\n" +
+			"may not read the provider that decides.",
 		Example:           "  kubectl apitoken plan -f token.yaml && kubectl apply -f token.yaml\n\n  kubectl apitoken plan -k overlays/production",
 		Args:              positional(0, "plan takes files with -f or -k"),
 		ValidArgsFunction: cobra.NoFileCompletions,
@@ -81,6 +82,7 @@ const (
 	outcomeEnds    = "Ends"    // access ends
 	outcomeBlocked = "Blocked" // it is accepted, but cannot be issued now
 	outcomeRefused = "Refused" // the API server or the provider's limits refuse it
+	outcomeUnknown = "Unknown" // it is accepted, and the provider that decides the rest could not be read
 )
 
 // planView is what plan prints for programs.
@@ -95,9 +97,14 @@ type planned struct {
 	Outcome string `json:"outcome"`
 	Reason  string `json:"reason,omitempty"`
 	Message string `json:"message,omitempty"`
-	Help    string `json:"help,omitempty"`
+	// Help says what the reason means, Do what to do about it.
+	Help string `json:"help,omitempty"`
+	Do   string `json:"whatToDo,omitempty"`
 	// Changes are the fields that differ from what is in the cluster.
 	Changes []change `json:"changes,omitempty"`
+	// RemovedKeys are keys of the published Secret that it no longer has afterwards, with
+	// their values.
+	RemovedKeys map[string]string `json:"removedKeys,omitempty"`
 	// Notes are what has to be known besides.
 	Notes []string `json:"notes,omitempty"`
 	// Request is what the provider would be asked for.
@@ -164,7 +171,7 @@ func (v *planView) code() Code {
 		switch p.Outcome {
 		case outcomeRefused:
 			return Refused
-		case outcomeBlocked:
+		case outcomeBlocked, outcomeUnknown:
 			out = Failed
 		}
 	}

@@ -27,6 +27,9 @@ type situation struct {
 	facts   connections.Facts
 	request provider.MintRequest
 	obs     plan.Observation
+	// unread is why the provider could not be read; nil: it was, or there is none. The
+	// rules are then asked about a provider that grants everything.
+	unread error
 	// dressed: what the Secret carries beside the credential is as declared.
 	dressed bool
 }
@@ -47,6 +50,15 @@ func (p *planner) decide(ctx context.Context, before, token *v1alpha1.ApiToken, 
 		return err
 	}
 	classify(sit, plan.Next(sit.obs), out)
+	if out.Help != "" {
+		out.Do = p.whatToDo(token, out.Reason)
+	}
+	if sit.unread != nil {
+		p.withoutProvider(sit, out)
+	}
+	if err := p.removedKeys(ctx, before, sit, out); err != nil {
+		return err
+	}
 	if out.Outcome == outcomeNothing && !sit.dressed {
 		out.Message = "the Secret is brought up to date; its credential stays"
 	}
@@ -65,7 +77,9 @@ func (p *planner) situation(ctx context.Context, token *v1alpha1.ApiToken, out *
 		return nil, err
 	}
 	sit := &situation{token: token, cluster: p.clusterOf(ctx, token, meta)}
-	if sit.facts, err = p.facts(ctx, overlay{p.client, p.fromFile}, token, sit.cluster); err != nil {
+	if sit.facts, err = p.facts(ctx, overlay{p.client, p.fromFile}, token, sit.cluster); apierrors.IsForbidden(err) {
+		sit.facts, sit.unread = grantsAll(token), err
+	} else if err != nil {
 		return nil, err
 	}
 	if _, ok := p.fromFile[connections.KeyFor(token)]; ok && !sit.facts.Ready {
@@ -161,6 +175,31 @@ func (p *planner) secretFacts(ctx context.Context, sit *situation, meta *metav1.
 	v.Live, v.Trusted, v.Intact = true, true, true
 	upToDate(&v)
 	return v, err
+}
+
+// removedKeys finds what the published Secret loses next to its credential.
+func (p *planner) removedKeys(ctx context.Context, before *v1alpha1.ApiToken, sit *situation, out *planned) error {
+	if activeOf(before) == nil || sit.facts.Driver == nil || out.Outcome == outcomeRefused || out.Outcome == outcomeEnds {
+		return nil
+	}
+	facts := sit.facts
+	if _, changes := p.fromFile[connections.KeyFor(before)]; changes {
+		var err error
+		if facts, err = p.facts(ctx, p.client, before, sit.cluster); err != nil {
+			return err
+		}
+	}
+	was := situation{facts: facts, request: provider.MintRequest{Grant: plan.GrantOf(&before.Spec)}}
+	after := sit.connection()
+	for key, value := range was.connection() {
+		if _, stays := after[key]; !stays {
+			if out.RemovedKeys == nil {
+				out.RemovedKeys = map[string]string{}
+			}
+			out.RemovedKeys[key] = value
+		}
+	}
+	return nil
 }
 
 func (sit *situation) connection() map[string]string {

@@ -71,6 +71,7 @@ var outcomes = map[string]string{
 	outcomeEnds:    "access ends",
 	outcomeBlocked: "accepted, but nothing can be issued now",
 	outcomeRefused: "refused",
+	outcomeUnknown: "accepted, but what follows is not known, because the provider could not be read",
 }
 
 func (v *planView) write(to io.Writer, now time.Time) {
@@ -93,11 +94,14 @@ func (p *planned) write(w io.Writer, now time.Time) {
 	if p.Message != "" {
 		fmt.Fprintln(w, indent("  ", p.Message))
 	}
-	if p.Help != "" {
-		fmt.Fprintln(w, "  What to do: "+p.Help)
+	if p.Do != "" {
+		fmt.Fprintln(w, "  What to do: "+oneLine(p.Do))
 	}
 	for _, c := range p.Changes {
 		fmt.Fprintf(w, "  %s: %s → %s\n", c.Field, oneLine(orElse(c.From, "(absent)")), oneLine(orElse(c.To, "(absent)")))
+	}
+	for _, key := range slices.Sorted(maps.Keys(p.RemovedKeys)) {
+		fmt.Fprintf(w, "  The Secret loses the key %s (%s): change what reads it\n", oneLine(key), oneLine(p.RemovedKeys[key]))
 	}
 	for _, n := range p.Notes {
 		fmt.Fprintln(w, "  Note: "+oneLine(n))

@@ -55,7 +55,7 @@ func Run(ctx context.Context, env Env, program string, args []string) Code {
 	}
 	env.Out, env.ErrOut = Terminal(env.Out), Terminal(env.ErrOut)
 	defer endText(env.Out, env.ErrOut)
-	root := New(env) //nolint:contextcheck // each command takes the context that it is executed with
+	root, a := newRoot(env) //nolint:contextcheck // each command takes the context that it is executed with
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	code := codeOf(err)
@@ -63,7 +63,7 @@ func Run(ctx context.Context, env Env, program string, args []string) Code {
 		code = Interrupted
 	}
 	if err != nil && err.Error() != "" {
-		fmt.Fprintln(env.ErrOut, "error:", explain(err))
+		fmt.Fprintln(env.ErrOut, "error:", a.explain(err))
 	}
 	if code == Usage {
 		fmt.Fprintln(env.ErrOut, "See kubectl apitoken --help")
@@ -79,6 +79,11 @@ type app struct {
 
 // New returns the command kubectl apitoken.
 func New(env Env) *cobra.Command {
+	root, _ := newRoot(env)
+	return root
+}
+
+func newRoot(env Env) (*cobra.Command, *app) {
 	env.Out, env.ErrOut = Terminal(env.Out), Terminal(env.ErrOut)
 	if env.Poll <= 0 {
 		env.Poll = pollInterval
@@ -118,7 +123,7 @@ func New(env Env) *cobra.Command {
 		a.suspendCommand(true), a.suspendCommand(false), a.handoverCommand(), a.envCommand(), a.importCommand(), a.doctorCommand(),
 	)
 	a.completeNamespaces(root)
-	return root
+	return root, a
 }
 
 // addVerbosity adds kubectl's -v, for the requests of the client library.

@@ -59,8 +59,8 @@ func (s *session) revoke(ctx context.Context, name string, o revokeOptions) erro
 	}
 	if t.Spec.DeletionPolicy == v1alpha1.DeletionRetain {
 		return refused("spec.deletionPolicy of ApiToken %q is Retain: deleting it would revoke nothing. "+
-			"Set it to Revoke first: kubectl patch apitoken -n %s %s --type=merge -p '{\"spec\":{\"deletionPolicy\":\"Revoke\"}}'. "+
-			"To let go of it and keep the credential alive, use kubectl delete", t.Name, t.Namespace, t.Name)
+			"To let go of it and keep the credential alive, use kubectl delete. To revoke, set the policy to Revoke first: %s", t.Name,
+			s.kubectlCommand(t.Namespace, "patch", "apitoken", t.Name, "--type=merge", "-p", `{"spec":{"deletionPolicy":"Revoke"}}`))
 	}
 	if t.DeletionTimestamp.IsZero() {
 		if !o.yes {

@@ -52,7 +52,7 @@ func (s *session) rotate(ctx context.Context, name string, o rotateOptions) erro
 	if err != nil {
 		return err
 	}
-	if err := rotatable(t); err != nil {
+	if err := s.rotatable(t); err != nil {
 		return err
 	}
 	previous := map[string]string{}
@@ -89,18 +89,18 @@ func (s *session) untilRotated(ctx context.Context, t *v1alpha1.ApiToken, wanted
 		if ready(t) && e != nil && e.RotationGeneration >= wanted {
 			return true, nil
 		}
-		return false, stopped(t)
+		return false, s.stopped(t)
 	}
 	return s.follow(ctx, w)
 }
 
 // rotatable refuses what would not rotate.
-func rotatable(t *v1alpha1.ApiToken) error {
+func (a *app) rotatable(t *v1alpha1.ApiToken) error {
 	switch {
 	case !t.DeletionTimestamp.IsZero():
 		return refused("ApiToken %q is being deleted: nothing is issued for it any more", t.Name)
 	case t.Spec.Suspend:
-		return refused("spec.suspend of ApiToken %q is true, so nothing is issued: run kubectl apitoken resume %s first", t.Name, t.Name)
+		return refused("spec.suspend of ApiToken %q is true, so nothing is issued. Resume it first: %s", t.Name, a.pluginCommand(t.Namespace, "resume", t.Name))
 	}
 	return nil
 }
@@ -123,7 +123,7 @@ func (s *session) raise(ctx context.Context, t *v1alpha1.ApiToken) (*v1alpha1.Ap
 			s.say("spec.rotation.generation was raised to %d by somebody else just now", t.Spec.Rotation.Generation)
 			return t, nil
 		}
-		if err := rotatable(t); err != nil {
+		if err := s.rotatable(t); err != nil {
 			return nil, err
 		}
 	}

@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -38,8 +39,29 @@ func (a *app) scheme() *runtime.Scheme {
 	return scheme
 }
 
+// errNoKubeconfig says that nothing names a cluster. The client library would try
+// localhost:8080 instead.
+var errNoKubeconfig = errors.New("there is no kubeconfig, or it names no cluster: set KUBECONFIG, or use --kubeconfig or --server")
+
+// noCluster reports whether neither the flags, a kubeconfig nor a pod's service account
+// name a cluster.
+func (a *app) noCluster() bool {
+	if a.config.APIServer != nil && *a.config.APIServer != "" {
+		return false
+	}
+	raw, err := a.config.ToRawKubeConfigLoader().RawConfig()
+	if err != nil || len(raw.Clusters) > 0 {
+		return false // the error is reported when the file is used
+	}
+	_, err = rest.InClusterConfig()
+	return err != nil
+}
+
 // open reads the kubeconfig. It sends nothing.
 func (a *app) open() (*session, error) {
+	if a.noCluster() {
+		return nil, errNoKubeconfig
+	}
 	cfg, err := a.config.ToRESTConfig()
 	if err != nil {
 		return nil, err
@@ -81,7 +103,7 @@ func (s *session) token(ctx context.Context, arg string) (*v1alpha1.ApiToken, er
 	t := &v1alpha1.ApiToken{}
 	err := s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: tokenName(arg)}, t)
 	if apierrors.IsNotFound(err) {
-		return nil, &exitError{NotFound, fmt.Errorf("there is no ApiToken %q in namespace %q: kubectl apitoken list -A shows all", tokenName(arg), s.namespace)}
+		return nil, &exitError{NotFound, fmt.Errorf("there is no ApiToken %q in namespace %q. To see all: %s", tokenName(arg), s.namespace, s.pluginCommand("", "list", "-A"))}
 	}
 	return t, err
 }

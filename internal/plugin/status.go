@@ -94,14 +94,12 @@ func (v *tokenView) printTrouble(w io.Writer) {
 	if v.Message != "" {
 		fmt.Fprintln(w, indent("  ", v.Message))
 	}
-	if v.Reason != v1alpha1.ReasonReady && v.Help != "" {
-		fmt.Fprintln(w, "  What to do: "+v.Help)
+	if v.Do != "" {
+		fmt.Fprintln(w, "  What to do: "+oneLine(v.Do))
 	}
 	for _, p := range v.Problems {
 		fmt.Fprintf(w, "\n%s (%s)\n%s\n", p.Condition, p.Reason, indent("  ", p.Message))
-		if p.Help != "" {
-			fmt.Fprintln(w, "  What to do: "+p.Help)
-		}
+		fmt.Fprintln(w, "  What to do: "+oneLine(p.Do))
 	}
 }
 

@@ -29,6 +29,8 @@ type tokenView struct {
 	Reason  string `json:"reason"`
 	Message string `json:"message,omitempty"`
 	Help    string `json:"help,omitempty"`
+	// Do says what to do; empty when it is ready.
+	Do string `json:"whatToDo,omitempty"`
 	// Problems are the other conditions that ask for attention.
 	Problems     []problemView           `json:"problems,omitempty"`
 	Provider     providerView            `json:"provider"`
@@ -52,6 +54,7 @@ type problemView struct {
 	Reason    string `json:"reason"`
 	Message   string `json:"message"`
 	Help      string `json:"help,omitempty"`
+	Do        string `json:"whatToDo"`
 }
 
 type providerView struct {
@@ -104,12 +107,11 @@ func (s *session) tokenView(ctx context.Context, t *v1alpha1.ApiToken) (tokenVie
 		Description: t.Spec.Description, Scopes: t.Spec.Scopes, Buckets: t.Spec.Buckets, Restrictions: t.Spec.Restrictions,
 		Secret: t.SecretName(), ExpiresAt: t.Status.ExpiresAt, EndedBy: t.Status.ExpiryEnforcedBy, RotatesAt: rotatesAt(t),
 		EndsAt: hardEnd(t), Deletion: t.Spec.DeletionPolicy, LastGap: t.Status.LastGap,
-		Credentials: credentialViews(t.Status.Credentials), Next: nextSteps(t, now), Problems: problems(t),
+		Credentials: credentialViews(t.Status.Credentials), Next: s.nextSteps(t, now), Problems: s.problems(t),
 	}
 	v.Message, v.Help = messageOf(t), v1alpha1.ReasonHelp[v.Reason]
-	if v.Reason == notObserved {
-		v.Help = "The operator has not looked at this declaration yet, or it waits in the line of its provider, where others come first. " +
-			"If that lasts, see whether the operator runs: kubectl apitoken doctor"
+	if !v.Ready || v.Reason != v1alpha1.ReasonReady {
+		v.Do = s.whatToDo(t, v.Reason)
 	}
 	var err error
 	v.Provider, err = s.providerView(ctx, t)
@@ -138,7 +140,7 @@ func messageOf(t *v1alpha1.ApiToken) string {
 }
 
 // problems are the conditions that Ready does not speak of already.
-func problems(t *v1alpha1.ApiToken) []problemView {
+func (a *app) problems(t *v1alpha1.ApiToken) []problemView {
 	r := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
 	var out []problemView
 	for _, kind := range []string{
@@ -152,7 +154,7 @@ func problems(t *v1alpha1.ApiToken) []problemView {
 		if c == nil || c.Status != wrong || r != nil && (c.Reason == r.Reason || strings.HasPrefix(r.Message, c.Message)) {
 			continue
 		}
-		out = append(out, problemView{Condition: kind, Reason: c.Reason, Message: c.Message, Help: v1alpha1.ReasonHelp[c.Reason]})
+		out = append(out, problemView{Condition: kind, Reason: c.Reason, Message: c.Message, Help: v1alpha1.ReasonHelp[c.Reason], Do: a.whatToDo(t, c.Reason)})
 	}
 	return out
 }
@@ -197,7 +199,7 @@ func hardEnd(t *v1alpha1.ApiToken) *metav1.Time {
 }
 
 // nextSteps says what happens next, in the order of time.
-func nextSteps(t *v1alpha1.ApiToken, now time.Time) []string {
+func (a *app) nextSteps(t *v1alpha1.ApiToken, now time.Time) []string {
 	if !t.DeletionTimestamp.IsZero() {
 		return []string{deletionStep(t)}
 	}
@@ -210,7 +212,7 @@ func nextSteps(t *v1alpha1.ApiToken, now time.Time) []string {
 	if r := t.Status.Retry; r != nil && now.Before(r.NotBefore.Time) {
 		out = append(out, "the next attempt starts "+at(r.NotBefore.DeepCopy(), now))
 	}
-	out = append(out, rotationSteps(t, now)...)
+	out = append(out, a.rotationSteps(t, now)...)
 	if end := hardEnd(t); end != nil && now.Before(end.Time) {
 		out = append(out, at(end, now)+": access ends for good (spec.expiresAt): the credential is revoked and the Secret deleted")
 	}
@@ -249,11 +251,11 @@ func notReplacedSteps(t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry, now time.Ti
 	return []string{at(e.ExpiresAt, now) + ": " + keyOf(e) + " ends, and nothing replaces it until somebody acts (" + c.Reason + ")"}
 }
 
-func rotationSteps(t *v1alpha1.ApiToken, now time.Time) []string {
+func (a *app) rotationSteps(t *v1alpha1.ApiToken, now time.Time) []string {
 	e := activeOf(t)
 	switch {
 	case t.Spec.Suspend:
-		return []string{"nothing is issued or rotated while spec.suspend is true: kubectl apitoken resume " + t.Name}
+		return []string{"nothing is issued or rotated while spec.suspend is true: " + a.pluginCommand(t.Namespace, "resume", t.Name)}
 	case e == nil:
 		return nil
 	case t.Status.RotatesAt == nil:

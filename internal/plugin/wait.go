@@ -57,8 +57,8 @@ func (s *session) follow(ctx context.Context, w *waiting) error {
 			}
 		}
 		if w.timeout > 0 && s.Clock.Monotonic()-start >= w.timeout {
-			return &exitError{TimedOut, fmt.Errorf("not done after %s: %s. It goes on without this command; kubectl apitoken status %s shows how far it is",
-				compact(w.timeout), strings.TrimRight(w.last, "."), w.name)}
+			return &exitError{TimedOut, fmt.Errorf("not done after %s: %s. The operator continues without this command. To see how far it is: %s",
+				compact(w.timeout), strings.TrimRight(w.last, "."), s.pluginCommand(s.namespace, "status", w.name))}
 		}
 		if err := s.Clock.Sleep(ctx, s.Poll); err != nil {
 			return err
@@ -107,7 +107,7 @@ func progress(t *v1alpha1.ApiToken) string {
 }
 
 // stopped is the error of an ApiToken that nobody but a person can help; nil: it goes on.
-func stopped(t *v1alpha1.ApiToken) error {
+func (a *app) stopped(t *v1alpha1.ApiToken) error {
 	c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionStalled)
 	if c == nil {
 		// While the workload has a credential, a person is only reminded.
@@ -119,7 +119,7 @@ func stopped(t *v1alpha1.ApiToken) error {
 	if c.ObservedGeneration != t.Generation {
 		return nil
 	}
-	return &exitError{stalledCode(c.Reason), fmt.Errorf("%s: %s\nWhat to do: %s", c.Reason, c.Message, helpFor(t, c.Reason))}
+	return &exitError{stalledCode(c.Reason), fmt.Errorf("%s: %s\nWhat to do: %s", c.Reason, c.Message, a.whatToDo(t, c.Reason))}
 }
 
 // refusals are the reasons that say no to what was declared or handed over.
@@ -135,13 +135,6 @@ func stalledCode(reason string) Code {
 		return Refused
 	}
 	return Failed
-}
-
-func helpFor(t *v1alpha1.ApiToken, reason string) string {
-	if reason == v1alpha1.ReasonActionRequired || reason == v1alpha1.ReasonHandoverRefused {
-		return "kubectl apitoken handover " + t.Name + " shows the form and hands the credential over."
-	}
-	return v1alpha1.ReasonHelp[reason]
 }
 
 // errGone says that the ApiToken was deleted meanwhile.

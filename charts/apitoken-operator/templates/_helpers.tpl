@@ -117,6 +117,9 @@ subjects:
 {{- if and .Values.metrics.enabled .Values.metrics.auth (not .Values.metrics.secure) -}}
 {{- fail "metrics.secure is false, but metrics.auth is true: tokens would be sent in clear. Set metrics.secure to true, or metrics.auth to false as well" -}}
 {{- end -}}
+{{- if and .Values.rbac.clusterProviderReaders (not .Values.rbac.userRoles) -}}
+{{- fail "rbac.clusterProviderReaders is set, but rbac.userRoles is false, and the role that the readers get is not made: set rbac.userRoles to true, or leave rbac.clusterProviderReaders empty" -}}
+{{- end -}}
 {{- if and .Values.metrics.readers (not (and .Values.metrics.auth .Values.rbac.userRoles)) -}}
 {{- fail "metrics.readers is set, but metrics.auth or rbac.userRoles is false, and the role that the readers get is not made: set both to true, or leave metrics.readers empty" -}}
 {{- end -}}
