@@ -29,7 +29,7 @@ const developer = "developer"
 // what the aggregation controller does in a cluster.
 func (w *world) roles() {
 	w.Helper()
-	files, err := filepath.Glob(filepath.Join("..", "..", "config", "rbac", "*er_role.yaml"))
+	files, err := filepath.Glob(filepath.Join("..", "..", "config", "rbac", "*[eo]r_role.yaml"))
 	w.ok(err)
 	for _, file := range files {
 		raw, err := os.ReadFile(file)
@@ -95,7 +95,7 @@ func (w *world) ofShared(t *v1alpha1.ApiToken) {
 
 func (w *world) asDeveloper(args ...string) result {
 	w.Helper()
-	return w.run(append(args, "--as", developer)...)
+	return w.run(append([]string{"--as", developer}, args...)...)
 }
 
 // Every command does for a user with edit in one namespace what that user's rights
@@ -126,10 +126,12 @@ func TestEveryCommandRunsWithTheRightsOfADeveloper(t *testing.T) {
 			"warn  operator: could not look: you may not list deployments.apps in namespace apitoken-system",
 			"warn  leader: could not look: ", "warn  providers: could not look: you may not list clustertokenproviders.apitoken.dev", "warn  orphans: could not look: ",
 			"ok    ApiTokens: 1 of 1"}},
+		{[]string{"version"}, OK, []string{"operator  could not look: you may not list deployments.apps in namespace apitoken-system"}},
 		{[]string{"suspend", "one"}, OK, []string{"one suspended"}},
 		{[]string{"resume", "one"}, OK, []string{"one resumed"}},
 		{[]string{"handover", "one"}, Refused, []string{"asks for nothing"}},
 		{[]string{"rotate", "one"}, OK, []string{"rotation asked for"}},
+		{[]string{"end", "one", "AKIAEXAMPLE2", "--yes"}, Refused, []string{"is in use"}},
 		{[]string{"revoke", "one", "--yes", "--wait=false"}, OK, []string{"deletion asked for"}},
 	} {
 		tested[c.args[0]] = true

@@ -229,7 +229,7 @@ var neededRights = []right{
 	{"get", "apitoken.dev", "apitokens", false, "every command"},
 	{"list", "apitoken.dev", "apitokens", false, "list, doctor or completion"},
 	{"patch", "apitoken.dev", "apitokens", false, "rotate, suspend, resume or plan"},
-	{"create", "apitoken.dev", "apitokens", false, "plan of what does not exist yet"},
+	{"create", "apitoken.dev", "apitokens", false, "plan of a new ApiToken"},
 	{"delete", "apitoken.dev", "apitokens", false, "revoke"},
 	{"get", "apitoken.dev", "tokenproviders", false, "status, tree, plan, handover or env"},
 	{"get", "apitoken.dev", "clustertokenproviders", true, "status, tree, plan, handover or env"},

@@ -84,7 +84,7 @@ func TestListAndStatusSayThatTheOperatorIsGone(t *testing.T) {
 	lease.Spec.RenewTime = &metav1.MicroTime{Time: w.env.Clock.Now().Add(-time.Hour)}
 	w.ok(w.Update(t.Context(), lease))
 	for _, c := range commands {
-		if r := w.run(c...); !strings.Contains(r.err, "no operator renews its Lease in namespace apitoken-system: what is shown may be out of date. See kubectl apitoken doctor -A") {
+		if r := w.run(c...); !strings.Contains(r.err, "no operator renews its Lease in namespace apitoken-system: what is shown may be out of date. To see more: kubectl apitoken doctor -A") {
 			t.Errorf("%v without an operator says: %s", c, r.err)
 		}
 	}

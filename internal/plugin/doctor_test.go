@@ -93,7 +93,7 @@ func TestDoctorFinds(t *testing.T) {
 		"warn  ledger: "+w.ns+"/late: AKIAOLD is Retiring since 2026-12-01T05:00:00Z", "Delete credential AKIAHAND at the provider",
 		"fail  expired: "+w.ns+"/dead", "warn  expiring: "+w.ns+"/asleep is suspended",
 		"fail  not ready: "+w.ns+"/wrong (SecretNotOwned): it belongs to Helm", "warn  not ready: "+w.ns+"/unseen: the operator has not looked at it",
-		"It may wait in the line of its provider",
+		"it may be in the line of its provider",
 		"the API server\n") // the clock of these tests is set
 	for line := range strings.Lines(r.out) {
 		if result, _, _ := strings.Cut(line, " "); result != resultOK && result != resultWarn && result != resultFail && !strings.HasPrefix(line, "      → ") {

@@ -52,7 +52,7 @@ func (s *session) end(ctx context.Context, name, key string, o endOptions) error
 	if err != nil {
 		return err
 	}
-	e, err := endable(t, key)
+	e, err := s.endable(t, key)
 	if err != nil {
 		return err
 	}
@@ -76,7 +76,7 @@ func (s *session) end(ctx context.Context, name, key string, o endOptions) error
 }
 
 // endable returns the ledger entry of a key, or refuses what cannot be ended.
-func endable(t *v1alpha1.ApiToken, key string) (*v1alpha1.LedgerEntry, error) {
+func (a *app) endable(t *v1alpha1.ApiToken, key string) (*v1alpha1.LedgerEntry, error) {
 	var found *v1alpha1.LedgerEntry
 	var known []string
 	for i := range t.Status.Credentials {
@@ -93,8 +93,8 @@ func endable(t *v1alpha1.ApiToken, key string) (*v1alpha1.LedgerEntry, error) {
 		return nil, &exitError{NotFound, fmt.Errorf("ApiToken %q has no credential %q: it has %s. One that is not listed was revoked, or is of another ApiToken",
 			t.Name, oneLine(key), strings.Join(known, ", "))}
 	case found.State == v1alpha1.StateActive:
-		return nil, refused("credential %s of ApiToken %q is in use: replace it first with kubectl apitoken rotate -n %s %s --wait, and then end it with the same command",
-			keyOf(found), t.Name, t.Namespace, t.Name)
+		return nil, refused("credential %s of ApiToken %q is in use: replace it first, and then end it with the same command. To replace it: %s",
+			keyOf(found), t.Name, a.pluginCommand(t.Namespace, "rotate", t.Name, "--wait"))
 	case found.State != v1alpha1.StateRetiring:
 		return nil, refused("credential %s of ApiToken %q is %s: only a previous credential, which is Retiring, can be ended. The operator revokes an attempt by itself",
 			keyOf(found), t.Name, found.State)

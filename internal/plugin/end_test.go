@@ -47,7 +47,7 @@ func TestEndRefuses(t *testing.T) {
 	w.provider("object-store")
 	w.overlapping("one")
 	active := keyOf(activeOf(w.reads("one")))
-	w.wants(w.run("end", "one", active, "--yes"), Refused, "is in use", "kubectl apitoken rotate -n "+w.reads("one").Namespace+" one --wait")
+	w.wants(w.run("end", "one", active, "--yes"), Refused, "is in use", "kubectl apitoken rotate one --wait -n "+w.ns)
 	w.wants(w.run("end", "one", "AKIAOTHER"), NotFound, "AKIAPREVIOUS (Retiring)")
 	w.wants(w.run("end", "none", "AKIAOTHER"), NotFound, "there is no ApiToken")
 	w.wants(w.run("end", "one"), Usage, "KEY-ID")

@@ -95,7 +95,7 @@ func TestHintsCanBePasted(t *testing.T) {
 	seen := map[string]bool{}
 	for _, args := range [][]string{
 		{"status", "none"}, {"status", "unseen"}, {"status", "hand"}, {"suspend", "one"}, {"rotate", "one"}, {"status", "one"}, {"revoke", "retain"},
-		{"rotate", "late", "--wait", "--timeout=20ms"}, {"rotate", "hand", "--wait", "--timeout=1m"}, {"handover", "one"}, {"env", "unseen", "--", "sh"},
+		{"rotate", "late", "--wait", "--timeout=20ms"}, {"rotate", "hand", "--wait", "--timeout=20ms"}, {"handover", "one"}, {"env", "unseen", "--", "sh"},
 		{"doctor"}, {"doctor", "--operator-namespace", w.ns}, {"doctor", "--as", "stranger"}, {"list", "--as", "stranger"}, {"env", "one", "--as", "stranger", "--", "sh"},
 	} {
 		r := w.run(args...)
@@ -159,7 +159,7 @@ func TestNoHintIsWrittenByHand(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for _, program := range []string{"kubectl apitoken ", "kubectl get ", "kubectl describe ", "kubectl logs ", "kubectl patch ", "kubectl apply --"} {
+			for _, program := range []string{"kubectl apitoken ", "kubectl get ", "kubectl describe ", "kubectl logs ", "kubectl patch ", "kubectl apply --server-side -k"} {
 				if strings.Contains(text, program) && text != "See kubectl apitoken --help" {
 					t.Errorf("%s writes a command by hand: %q", set.Position(lit.Pos()), text)
 				}

@@ -139,10 +139,9 @@ func (s *session) importSecret(ctx context.Context, name string, o importOptions
 // Secret's endpoint; else the manifest gets a new TokenProvider.
 func (s *session) chooseProvider(ctx context.Context, m *manifest, asked string) error {
 	if asked != "" {
-		kind, name, ok := strings.Cut(asked, "/")
-		m.ref = v1alpha1.ProviderReference{Kind: v1alpha1.ProviderKind(kind), Name: name}
-		if !ok || name == "" || m.ref.Kind != v1alpha1.KindTokenProvider && m.ref.Kind != v1alpha1.KindClusterTokenProvider {
-			return usage("--provider: %q: write TokenProvider/NAME or ClusterTokenProvider/NAME", asked)
+		var err error
+		if m.ref, err = providerFlag(asked); err != nil {
+			return err
 		}
 		return nil
 	}

@@ -18,6 +18,7 @@ import (
 // listOptions are the flags of list.
 type listOptions struct {
 	all, notReady bool
+	watch         bool
 	expiring      time.Duration
 	selector      string
 	out           *output
@@ -50,6 +51,7 @@ func (a *app) listCommand() *cobra.Command {
 	f := cmd.Flags()
 	f.BoolVarP(&o.all, "all-namespaces", "A", false, "List the ApiTokens of all namespaces.")
 	f.BoolVar(&o.notReady, "not-ready", false, "Only those that are not ready.")
+	f.BoolVarP(&o.watch, "watch", "w", false, "After the list, print each ApiToken again when it changes, until you stop it.")
 	f.DurationVar(&o.expiring, "expiring-within", 0, "Only those whose published credential ends within this time, or has ended, the first to end first; for example 720h.")
 	f.StringVarP(&o.selector, "selector", "l", "", "Label selector, as with kubectl get.")
 	o.out = newOutput(cmd, a.scheme(), formatTable, formatWide)
@@ -65,6 +67,9 @@ func (s *session) list(ctx context.Context, o listOptions) error {
 	namespace := s.namespace
 	if o.all {
 		namespace = ""
+	}
+	if o.watch {
+		return s.watchList(ctx, o, client.InNamespace(namespace), client.MatchingLabelsSelector{Selector: selector})
 	}
 	tokens, err := s.tokens(ctx, namespace, client.MatchingLabelsSelector{Selector: selector})
 	if err != nil {
@@ -119,12 +124,18 @@ func (s *session) sayNothingFound(o listOptions) {
 }
 
 func (s *session) printList(tokens []v1alpha1.ApiToken, o listOptions, wide bool) error {
-	names := []string{"Name", "Ready", "Status", "Provider", "Access", "Expires", "Rotates", "Secret", "+Key ID", "+Live"}
-	if o.all {
+	names, rows := s.rows(tokens, o.all)
+	return o.out.table(s.Out, wide, columns(names...), rows)
+}
+
+// rows are the columns of a list and its lines.
+func (s *session) rows(tokens []v1alpha1.ApiToken, namespaces bool) (names []string, rows [][]any) {
+	names = []string{"Name", "Ready", "Status", "Provider", "Access", "Expires", "Rotates", "Secret", "+Key ID", "+Live"}
+	if namespaces {
 		names = append([]string{"Namespace"}, names...)
 	}
 	now := s.Clock.Now()
-	rows := make([][]any, 0, len(tokens))
+	rows = make([][]any, 0, len(tokens))
 	for i := range tokens {
 		t := &tokens[i]
 		key := none
@@ -135,12 +146,12 @@ func (s *session) printList(tokens []v1alpha1.ApiToken, o listOptions, wide bool
 			t.Name, readyWord(t), reasonOf(t), t.Spec.ProviderRef.Name, join(t.Spec.Scopes), until(t.Status.ExpiresAt, now),
 			until(rotatesAt(t), now), t.SecretName(), key, len(t.Status.Credentials),
 		}
-		if o.all {
+		if namespaces {
 			row = append([]any{t.Namespace}, row...)
 		}
 		rows = append(rows, row)
 	}
-	return o.out.table(s.Out, wide, columns(names...), rows)
+	return names, rows
 }
 
 // rotatesAt is when the published credential is replaced; nil while the ApiToken is

@@ -111,6 +111,11 @@ func (o *output) view(w io.Writer, kind string, value any) error {
 
 // table prints rows.
 func (o *output) table(w io.Writer, wide bool, columns []metav1.TableColumnDefinition, rows [][]any) error {
+	return o.tableTo(printers.GetNewTabWriter(w), wide, columns, rows)
+}
+
+// tableTo prints rows with a tab writer, which remembers the widths of the columns.
+func (o *output) tableTo(w io.Writer, wide bool, columns []metav1.TableColumnDefinition, rows [][]any) error {
 	t := &metav1.Table{ColumnDefinitions: columns}
 	for _, cells := range rows {
 		for i, cell := range cells {
@@ -120,11 +125,13 @@ func (o *output) table(w io.Writer, wide bool, columns []metav1.TableColumnDefin
 		}
 		t.Rows = append(t.Rows, metav1.TableRow{Cells: cells})
 	}
-	tabs := printers.GetNewTabWriter(w)
-	if err := printers.NewTablePrinter(printers.PrintOptions{NoHeaders: o.noHeaders, Wide: wide}).PrintObj(t, tabs); err != nil {
+	if err := printers.NewTablePrinter(printers.PrintOptions{NoHeaders: o.noHeaders, Wide: wide}).PrintObj(t, w); err != nil {
 		return err
 	}
-	return tabs.Flush()
+	if tabs, ok := w.(interface{ Flush() error }); ok {
+		return tabs.Flush()
+	}
+	return nil
 }
 
 // columns makes column definitions; a name that begins with + is for -o wide only.

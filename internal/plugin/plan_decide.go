@@ -170,7 +170,8 @@ func (p *planner) secretFacts(ctx context.Context, sit *situation, meta *metav1.
 	store := secretstore.Store{Client: p.client, Live: p.client, Cluster: sit.cluster, Clock: p.Clock}
 	seen, _, err := store.Cached(ctx, target)
 	v := seen.View
-	sit.dressed = v.MetadataCurrent && v.SettingsCurrent && v.DeclarationCurrent
+	// What the Secret says of the provider cannot be judged without the provider.
+	sit.dressed = v.MetadataCurrent && (sit.unread != nil || v.SettingsCurrent && v.DeclarationCurrent)
 	// Bringing it up to date comes before other answers, and hides them.
 	v.Live, v.Trusted, v.Intact = true, true, true
 	upToDate(&v)

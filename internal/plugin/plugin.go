@@ -120,7 +120,7 @@ func newRoot(env Env) (*cobra.Command, *app) {
 	addVerbosity(root)
 	root.AddCommand(
 		a.listCommand(), a.statusCommand(), a.treeCommand(), a.planCommand(), a.rotateCommand(), a.endCommand(), a.revokeCommand(),
-		a.suspendCommand(true), a.suspendCommand(false), a.handoverCommand(), a.envCommand(), a.importCommand(), a.doctorCommand(),
+		a.suspendCommand(true), a.suspendCommand(false), a.handoverCommand(), a.envCommand(), a.importCommand(), a.doctorCommand(), a.versionCommand(),
 	)
 	a.completeNamespaces(root)
 	return root, a

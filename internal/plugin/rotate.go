@@ -17,18 +17,21 @@ import (
 type rotateOptions struct {
 	wait, untilRevoked bool
 	timeout            time.Duration
+	many               manyOptions
 }
 
 func (a *app) rotateCommand() *cobra.Command {
 	var o rotateOptions
 	cmd := &cobra.Command{
-		Use:   "rotate NAME",
-		Short: "Replace the credential of an ApiToken now",
+		Use:   "rotate (NAME | -l SELECTOR | --provider KIND/NAME | --all)",
+		Short: "Replace the credential of an ApiToken, or of many, now",
 		Long: "Raises spec.rotation.generation by one. The operator issues a new credential, publishes it, and revokes the previous one\n" +
 			"after the overlap. Where the ApiToken is kept in Git, raise the number there too: putting an older one back does no harm,\n" +
 			"but the next rotation from Git has to be higher than what is in the cluster.",
-		Example:           "  kubectl apitoken rotate training-data --wait",
-		Args:              positional(1, "rotate NAME: name one ApiToken"),
+		Example: "  kubectl apitoken rotate training-data --wait\n\n" +
+			"  # after a leak at one provider, 5 a minute, each until its new credential is in the Secret\n" +
+			"  kubectl apitoken rotate --provider ClusterTokenProvider/object-store -A --rate 5 --wait",
+		Args:              func(_ *cobra.Command, args []string) error { return o.many.check(args) },
 		ValidArgsFunction: a.completeTokens,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkTimeout(o.timeout); err != nil {
@@ -38,12 +41,16 @@ func (a *app) rotateCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if len(args) == 0 {
+				return s.rotateMany(cmd.Context(), o)
+			}
 			return s.rotate(cmd.Context(), args[0], o)
 		},
 	}
 	cmd.Flags().BoolVar(&o.wait, "wait", false, "Wait until the new credential is in the Secret, and show progress.")
 	cmd.Flags().BoolVar(&o.untilRevoked, "until-revoked", false, "Also wait until the previous credentials are revoked and out of the ledger; implies --wait.")
 	timeoutFlag(cmd, &o.timeout)
+	o.many.addFlags(cmd)
 	return cmd
 }
 

@@ -27,6 +27,7 @@ const chunk = 500
 type session struct {
 	*app
 	client    client.Client
+	watcher   client.WithWatch
 	cfg       *rest.Config
 	namespace string
 }
@@ -74,11 +75,11 @@ func (a *app) open() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.New(cfg, client.Options{Scheme: a.scheme(), Mapper: mapper})
+	c, err := client.NewWithWatch(cfg, client.Options{Scheme: a.scheme(), Mapper: mapper})
 	if err != nil {
 		return nil, err
 	}
-	return &session{app: a, client: c, cfg: cfg, namespace: namespace}, nil
+	return &session{app: a, client: c, watcher: c, cfg: cfg, namespace: namespace}, nil
 }
 
 // quiet is a context for requests that carry a Secret: at a high verbosity the
