@@ -356,6 +356,16 @@ func (w *world) pod(name string, started time.Duration, change func(*corev1.PodS
 	change(&p.Spec)
 	w.ok(w.Create(w.Context(), p))
 	p.Status.Phase, p.Status.StartTime = corev1.PodRunning, after(started)
+	note := func(list []corev1.Container) []corev1.ContainerStatus {
+		out := make([]corev1.ContainerStatus, 0, len(list))
+		for i := range list {
+			out = append(out, corev1.ContainerStatus{
+				Name: list[i].Name, State: corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: *p.Status.StartTime}},
+			})
+		}
+		return out
+	}
+	p.Status.ContainerStatuses, p.Status.InitContainerStatuses = note(p.Spec.Containers), note(p.Spec.InitContainers)
 	w.ok(w.Status().Update(w.Context(), p))
 }
 
