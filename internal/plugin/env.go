@@ -82,7 +82,8 @@ var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 func (s *session) published(ctx context.Context, t *v1alpha1.ApiToken) (*corev1.Secret, error) {
 	secret, err := s.secret(ctx, t.SecretName())
 	if codeOf(err) == NotFound {
-		return nil, &exitError{NotFound, fmt.Errorf("there is no Secret %q yet (%s). To see why: %s", t.SecretName(), reasonOf(t), s.pluginCommand(t.Namespace, "status", t.Name))}
+		return nil, &exitError{NotFound, fmt.Errorf("there is no Secret %q yet (%s). To see why: %s",
+			t.SecretName(), reasonOf(t), s.pluginCommand(t.Namespace, "status", t.Name))}
 	}
 	if err != nil {
 		return nil, err

@@ -42,10 +42,8 @@ func (o *manyOptions) chooses() bool { return o.selector != "" || o.provider != 
 // check refuses command lines that name one and choose many, or neither.
 func (o *manyOptions) check(args []string) error {
 	switch {
-	case len(args) == 1 && o.chooses(), len(args) > 1:
-		return usage("rotate NAME: name one ApiToken, or choose several with -l, --provider or --all")
-	case len(args) == 0 && !o.chooses():
-		return usage("rotate NAME: name one ApiToken, or choose several with -l, --provider or --all: got 0 arguments")
+	case o.chooses() == (len(args) == 1), len(args) > 1:
+		return usage("rotate NAME: name one ApiToken, or choose several with -l, --provider or --all: got %d arguments", len(args))
 	case len(args) == 1 && (o.everywhere || o.dryRun || o.stop):
 		return usage("-A, --dry-run and --stop-on-failure need -l, --provider or --all")
 	case o.all && (o.selector != "" || o.provider != ""):
@@ -106,10 +104,8 @@ func (s *session) rotateMany(ctx context.Context, o rotateOptions) error {
 	rotated := 0
 	for i := range tokens {
 		t := &tokens[i]
-		if i > 0 && o.many.rate > 0 && !o.many.dryRun {
-			if err := s.Clock.Sleep(ctx, time.Minute/time.Duration(o.many.rate)); err != nil {
-				return fmt.Errorf("%d of %d rotated: %w", rotated, len(tokens), err)
-			}
+		if err := s.pause(ctx, i, &o.many); err != nil {
+			return fmt.Errorf("%d of %d rotated: %w", rotated, len(tokens), err)
 		}
 		name := t.Namespace + "/" + t.Name
 		s.say("[%d/%d] %s", i+1, len(tokens), name)
@@ -133,6 +129,14 @@ func (s *session) rotateMany(ctx context.Context, o rotateOptions) error {
 		s.say("%d of %d rotated", rotated, len(tokens))
 	}
 	return nil
+}
+
+// pause keeps the rate before the ApiToken of an index.
+func (s *session) pause(ctx context.Context, index int, o *manyOptions) error {
+	if index == 0 || o.rate == 0 || o.dryRun {
+		return nil
+	}
+	return s.Clock.Sleep(ctx, time.Minute/time.Duration(o.rate))
 }
 
 func (s *session) rotateOne(ctx context.Context, t *v1alpha1.ApiToken, o rotateOptions) error {

@@ -104,7 +104,8 @@ func (s *session) token(ctx context.Context, arg string) (*v1alpha1.ApiToken, er
 	t := &v1alpha1.ApiToken{}
 	err := s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: tokenName(arg)}, t)
 	if apierrors.IsNotFound(err) {
-		return nil, &exitError{NotFound, fmt.Errorf("there is no ApiToken %q in namespace %q. To see all: %s", tokenName(arg), s.namespace, s.pluginCommand("", "list", "-A"))}
+		return nil, &exitError{NotFound, fmt.Errorf("there is no ApiToken %q in namespace %q. To see all: %s",
+			tokenName(arg), s.namespace, s.pluginCommand("", "list", "-A"))}
 	}
 	return t, err
 }

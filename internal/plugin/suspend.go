@@ -62,7 +62,8 @@ func (s *session) setSuspend(ctx context.Context, name string, suspend bool) err
 		}
 		fmt.Fprintf(s.Out, "apitoken.apitoken.dev/%s %s\n", t.Name, word)
 		if suspend && t.Status.ExpiresAt != nil {
-			s.say("Its credential ends %s and is not replaced until you resume it: %s", at(t.Status.ExpiresAt, s.Clock.Now()), s.pluginCommand(t.Namespace, "resume", t.Name))
+			s.say("Its credential ends %s and is not replaced until you resume it: %s",
+				at(t.Status.ExpiresAt, s.Clock.Now()), s.pluginCommand(t.Namespace, "resume", t.Name))
 		}
 		return nil
 	}

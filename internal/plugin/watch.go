@@ -48,10 +48,10 @@ func (s *session) watchList(ctx context.Context, o listOptions, options ...clien
 
 // stoppedWatching is how a watch that its user ends exits: it did what was asked.
 func stoppedWatching(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 // changes prints what changes after a version, until the API server ends the watch.
