@@ -31,7 +31,7 @@ func newDrainCommand(run func(context.Context, drain.Options) error) *cobra.Comm
 		Short: "Revoke what the operator has issued when the operator itself is gone, and end",
 		Long: "Revokes the credentials of all ApiTokens that are being deleted, lets them and their providers go, and ends when nothing is left.\n" +
 			"It is for a cluster whose operator is gone, also while the operator's namespace or its CRDs are being deleted: it issues nothing,\n" +
-			"takes no Lease, and creates nothing in the cluster. It refuses to start while an operator renews its Lease.\n\n" +
+			"takes no Lease, and creates nothing in the cluster. It refuses to start while an operator of any namespace renews its Lease.\n\n" +
 			"It runs with the rights of your kubeconfig, where the providers can be reached. Give it the --namespace, --namespaces,\n" +
 			"--cluster-identity and tenant flags that the operator had.",
 		Args:          cobra.NoArgs,
@@ -64,6 +64,8 @@ func newDrainCommand(run func(context.Context, drain.Options) error) *cobra.Comm
 	setDefault(f, "log-format", "text")
 	f.BoolVar(&d.DeleteAll, "delete-all", false,
 		"delete every ApiToken and provider that is not being deleted yet; without it, a drain refuses to start while there is one")
+	f.StringSliceVar(&d.IgnoreLeasesIn, "ignore-lease-in", nil,
+		"namespaces, separated by commas, of other operators, which may run: they serve none of the namespaces of this drain")
 	f.DurationVar(&d.Patience, "timeout", drain.DefaultPatience, "give up when nothing has ended for this long; what is left is listed")
 	return cmd
 }

@@ -34,6 +34,9 @@ type Options struct {
 	// DeleteAll deletes every ApiToken and provider that is not being deleted yet.
 	// Without it, a drain refuses to start while there is one.
 	DeleteAll bool
+	// IgnoreLeasesIn are namespaces whose Lease does not stop the drain: other operators
+	// run there.
+	IgnoreLeasesIn []string
 	// Patience is DefaultPatience when 0.
 	Patience time.Duration
 	// Progress gets a line for each thing that happens.
@@ -71,7 +74,8 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 		return fmt.Errorf("making a client: %w", err)
 	}
 	d := &drain{Options: o, client: c, clock: o.Operator.Clock, say: newProgress(o.Progress)}
-	d.lease = lease{client: c, clock: d.clock, name: client.ObjectKey{Namespace: o.Operator.Namespace, Name: operator.Name}}
+	d.lease = lease{client: c, clock: d.clock, name: client.ObjectKey{Namespace: o.Operator.Namespace, Name: operator.Name},
+		served: o.Operator.Namespaces, ignored: o.IgnoreLeasesIn}
 	if err := d.lease.await(ctx, d.say); err != nil {
 		return err
 	}

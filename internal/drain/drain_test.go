@@ -136,6 +136,33 @@ func TestDrainRefusesWhileTheLeaseIsRenewed(t *testing.T) {
 	}
 }
 
+// The operator may run in another namespace than the drain is given, as when the minting
+// credentials were put elsewhere. A Lease that is none of an operator's can be ignored.
+func TestDrainRefusesWhileTheLeaseOfAnotherNamespaceIsRenewed(t *testing.T) {
+	w := newWorld(t)
+	token := w.issued("a")
+	w.stop()
+	elsewhere := w.namespace(nil)
+	w.ok(w.Create(t.Context(), minter(elsewhere)))
+	w.renewing("operator-7", 100*time.Millisecond)
+	given := drain.Options{DeleteAll: true, Operator: operator.Options{Namespace: elsewhere}}
+	err := w.drain(given)
+	var running *drain.RunningError
+	if !errors.As(err, &running) || running.Holder != "operator-7" {
+		t.Fatalf("it starts next to an operator of another namespace: %v", err)
+	}
+	for _, part := range []string{w.own + "/apitoken-operator", "kubectl -n " + w.own + " scale", "--ignore-lease-in=" + w.own} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("the refusal does not say %q: %v", part, err)
+		}
+	}
+	w.live(1)
+	given.IgnoreLeasesIn = []string{w.own}
+	w.drained(given)
+	w.gone(token)
+	w.live(0)
+}
+
 // A Lease whose holder died is no reason to refuse, whatever the clocks say: it is not renewed.
 func TestDrainOutwaitsTheLeaseOfADeadOperator(t *testing.T) {
 	w := newWorld(t)
@@ -297,6 +324,7 @@ func (w *world) holds(holder string, renewed time.Time) {
 	seconds, at := int32(2), metav1.NewMicroTime(renewed)
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: w.own, Name: operator.Name},
 		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, RenewTime: &at}}
+	w.Cleanup(func() { _ = w.Delete(context.WithoutCancel(w.Context()), lease) }) // drains look at all Leases
 	if err := w.Create(w.Context(), lease); apierrors.IsAlreadyExists(err) {
 		found := &coordinationv1.Lease{}
 		w.ok(w.Get(w.Context(), client.ObjectKeyFromObject(lease), found))
