@@ -122,6 +122,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Registry == nil {
 		return o, errNoRegistry
 	}
+	if err := o.check(); err != nil {
+		return o, err
+	}
 	if o.Clock == nil {
 		o.Clock = clock.NewReal()
 	}
@@ -130,22 +133,6 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Audit.GetSink() == nil {
 		o.Audit = o.Logger
-	}
-	if o.SweepMode != "" {
-		if _, err := orphansweep.ParseMode(string(o.SweepMode)); err != nil {
-			return o, fmt.Errorf("operator: %w", err)
-		}
-	}
-	if o.TracingRatio < 0 || o.TracingRatio > 1 {
-		return o, fmt.Errorf("operator: TracingRatio is %g: at least 0, at most 1", o.TracingRatio)
-	}
-	if o.MetricsAuth && !o.MetricsSecure {
-		return o, errors.New("operator: MetricsAuth without MetricsSecure: tokens would be sent in clear; set both, or none")
-	}
-	if o.TenantProxy != "" {
-		if _, err := transport.ParseProxy(o.TenantProxy); err != nil {
-			return o, fmt.Errorf("operator: TenantProxy: %w", err)
-		}
 	}
 	o.Version = or(o.Version, "dev")
 	o.Namespace = or(o.Namespace, DefaultNamespace)
@@ -157,6 +144,27 @@ func (o Options) withDefaults() (Options, error) {
 	o.NamespacePlaces = or(o.NamespacePlaces, DefaultNamespacePlaces)
 	o.Shutdown = or(o.Shutdown, DefaultShutdown)
 	return o, nil
+}
+
+// check refuses options that do not go together.
+func (o Options) check() error {
+	if o.SweepMode != "" {
+		if _, err := orphansweep.ParseMode(string(o.SweepMode)); err != nil {
+			return fmt.Errorf("operator: %w", err)
+		}
+	}
+	if o.TracingRatio < 0 || o.TracingRatio > 1 {
+		return fmt.Errorf("operator: TracingRatio is %g: at least 0, at most 1", o.TracingRatio)
+	}
+	if o.MetricsAuth && !o.MetricsSecure {
+		return errors.New("operator: MetricsAuth without MetricsSecure: tokens would be sent in clear; set both, or none")
+	}
+	if o.TenantProxy != "" {
+		if _, err := transport.ParseProxy(o.TenantProxy); err != nil {
+			return fmt.Errorf("operator: TenantProxy: %w", err)
+		}
+	}
+	return nil
 }
 
 func or[T comparable](value, otherwise T) T {

@@ -184,19 +184,25 @@ func (s samples) token(t *v1alpha1.ApiToken, labels []string) {
 	if t.Status.ExpiresAt != nil {
 		at(expiry, t.Status.ExpiresAt.Time)
 	}
-	for i := range t.Status.Credentials {
-		if e := &t.Status.Credentials[i]; e.State == v1alpha1.StateActive && replaced(t) {
-			at(rotation, plan.RotationDue(string(t.UID), &t.Spec, e))
-		}
-	}
+	at(rotation, rotationDue(t))
 	if d, err := time.ParseDuration(t.Status.Effective.Overlap); err == nil {
 		s.keep(overlap, d.Seconds(), labels...)
 	}
 }
 
-// replaced reports whether a rotation is promised: the status names its time, or it is late
-// because the ApiToken is suspended.
-func replaced(t *v1alpha1.ApiToken) bool { return t.Status.RotatesAt != nil || t.Spec.Suspend }
+// rotationDue is when the active credential is due to be replaced. It is zero when no
+// rotation is promised: the status names no time for it, and the ApiToken is not suspended.
+func rotationDue(t *v1alpha1.ApiToken) time.Time {
+	if t.Status.RotatesAt == nil && !t.Spec.Suspend {
+		return time.Time{}
+	}
+	for i := range t.Status.Credentials {
+		if e := &t.Status.Credentials[i]; e.State == v1alpha1.StateActive {
+			return plan.RotationDue(string(t.UID), &t.Spec, e)
+		}
+	}
+	return time.Time{}
+}
 
 // revocationDue is when the first credential is due to be revoked: with its
 // overlap, or with the deletion of the ApiToken. Those that a person has to
