@@ -69,6 +69,13 @@ func TestDeletionGuard(t *testing.T) {
 			}
 		}
 	}
+	// A request for a collection names no object: each CRD that it deletes is judged.
+	for _, crd := range guarded()[1:] {
+		err := c.DeleteAllOf(t.Context(), crd, client.DryRunAll, client.MatchingFields{"metadata.name": crd.GetName()})
+		if !apierrors.IsForbidden(err) {
+			t.Errorf("%s can be deleted with a collection: %v", crd.GetName(), err)
+		}
+	}
 	other := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace(t, c, nil)}}
 	ok(t, c.Delete(t.Context(), other, client.DryRunAll))
 	free := func(t *testing.T) {
