@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/plugin/reading"
 )
 
 // completionTimeout keeps a shell from hanging on a cluster that does not answer.
@@ -27,6 +32,45 @@ func (a *app) completeTokens(cmd *cobra.Command, args []string, typed string) ([
 			names = append(names, cobra.CompletionWithDesc(tokens[i].Name, reasonOf(&tokens[i])))
 		}
 		return names, err
+	})
+}
+
+// completeKeys offers the ApiTokens of the namespace, then the keys of one that can be ended.
+func (a *app) completeKeys(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+	if len(args) != 1 {
+		return a.completeTokens(cmd, args, typed)
+	}
+	return a.complete(cmd, typed, func(ctx context.Context, s *session) ([]string, error) {
+		t, err := s.token(ctx, args[0])
+		if err != nil {
+			return nil, err
+		}
+		var keys []string
+		for i := range t.Status.Credentials {
+			if e := &t.Status.Credentials[i]; e.State == v1alpha1.StateRetiring {
+				keys = append(keys, cobra.CompletionWithDesc(keyOf(e), string(e.State)))
+			}
+		}
+		return keys, nil
+	})
+}
+
+// completeProviders offers KIND/NAME of the providers that can be read, for the flag
+// provider.
+func (a *app) completeProviders(cmd *cobra.Command) {
+	_ = cmd.RegisterFlagCompletionFunc("provider", func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+		return a.complete(cmd, typed, func(ctx context.Context, s *session) ([]string, error) {
+			all := s.providers(ctx, s.namespace)
+			var names []string
+			for _, r := range []reading.Of[[]connections.Object]{all.cluster, all.own} {
+				r.Switch(func(found []connections.Object) {
+					for _, o := range found {
+						names = append(names, fmt.Sprintf("%s/%s", o.Kind, o.GetName()))
+					}
+				}, func() {}, func(error) {}) // what cannot be read can still be typed
+			}
+			return names, nil
+		})
 	})
 }
 

@@ -12,7 +12,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
@@ -108,14 +107,18 @@ func (e *examination) kinds() bool {
 		return false
 	}
 	list, err := dc.ServerResourcesForGroupVersion(v1alpha1.GroupVersion.String())
-	if apierrors.IsNotFound(err) {
+	return reading.Match(reading.Object(list, err), func(list *metav1.APIResourceList) bool { return e.allServed(list, do) }, func() bool {
 		e.fail(check, do, "%s is not served%s", v1alpha1.GroupVersion, otherVersions(dc))
 		return false
-	}
-	if err != nil {
-		e.fail(check, do, "%v", err)
+	}, func(err error) bool {
+		e.fail(check, "Check the API server, then run this command again: "+e.kubectlCommand("", "cluster-info"), "could not look: %v", err)
 		return false
-	}
+	})
+}
+
+// allServed looks for every kind and its status.
+func (e *examination) allServed(list *metav1.APIResourceList, do string) bool {
+	const check = "CRDs"
 	var missing []string
 	for _, kind := range []string{"apitokens", "tokenproviders", "clustertokenproviders"} {
 		for _, want := range []string{kind, kind + "/status"} {
@@ -160,10 +163,8 @@ func (e *examination) deployment(ctx context.Context) {
 	reading.List(list.Items, err).Switch(e.available, func() { missing = true }, func(err error) {
 		e.unread(check, access{verb: "list", group: appsv1.GroupName, resource: "deployments", namespace: e.operator}, err)
 	})
-	lease := &coordinationv1.Lease{}
-	err = e.client.Get(ctx, client.ObjectKey{Namespace: e.operator, Name: operatorName}, lease)
 	held, unseen := false, false
-	reading.Object(lease, err).Switch(func(l *coordinationv1.Lease) { held = e.leads(&l.Spec) }, func() {}, func(err error) {
+	e.lease(ctx).Switch(func(l *coordinationv1.Lease) { held = e.leads(&l.Spec) }, func() {}, func(err error) {
 		unseen = true
 		e.unread("leader", access{verb: "get", group: coordinationv1.GroupName, resource: "leases", namespace: e.operator}, err)
 	})

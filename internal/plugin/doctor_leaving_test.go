@@ -2,6 +2,9 @@ package plugin
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -9,7 +12,9 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/internal/operator"
@@ -102,7 +107,16 @@ func TestDoctorSaysWhatItMayNotReadOfLeaving(t *testing.T) {
 	w := newWorld(t, "")
 	w.ready(w.token("one"))
 	r := w.run("doctor", "--as", "stranger", "--operator-namespace", w.ns)
-	if !strings.Contains(r.out, "warn  leaving: whether namespace "+w.ns+" is being deleted is not known") || strings.Contains(r.out, "fail  leaving") {
+	for _, says := range []string{
+		"warn  leaving: not known: whether an operator works, whether namespace " + w.ns + " is being deleted, whether its CRDs are being deleted; could not look: ",
+		"you may not get leases.coordination.k8s.io in namespace " + w.ns, "you may not list deployments.apps in namespace " + w.ns,
+		"you may not get namespaces in namespace " + w.ns, "you may not get customresourcedefinitions.apiextensions.k8s.io\n",
+	} {
+		if !strings.Contains(r.out, says) {
+			t.Errorf("it does not say %q", says)
+		}
+	}
+	if strings.Contains(r.out, "no operator works") || strings.Contains(r.out, "fail  leaving") {
 		t.Errorf("to a user without rights it says:\n%s", r.out)
 	}
 }
@@ -134,4 +148,94 @@ func (e ending) Get(ctx context.Context, key client.ObjectKey, o client.Object, 
 		o.SetDeletionTimestamp(&now)
 	}
 	return err
+}
+
+// Each read that fails is reported as not known, and never as "not being deleted" or "no operator".
+func TestUnreadableIsNeverLeaving(t *testing.T) {
+	w := newWorld(t, "")
+	w.provider("object-store")
+	w.ready(w.token("one"))
+	for name, c := range map[string]struct {
+		blind  []string // names of objects and lists whose reads fail
+		ends   string   // the object that is being deleted
+		gone   []string // names of objects and lists that are not there
+		result string
+		says   []string
+		not    string
+	}{
+		"a CRD": {blind: []string{"tokenproviders.apitoken.dev"}, result: resultFail,
+			says: []string{"not known: whether its CRDs are being deleted; could not look: cannot get customresourcedefinitions.apiextensions.k8s.io: broken", "no operator works: "}},
+		"the namespace": {blind: []string{w.ns}, result: resultFail,
+			says: []string{"not known: whether namespace " + w.ns + " is being deleted; could not look: cannot get namespaces in namespace " + w.ns + ": broken", "no operator works: "}},
+		"the Lease": {blind: []string{operator.Name}, result: resultWarn,
+			says: []string{"not known: whether an operator works; could not look: cannot get leases.coordination.k8s.io in namespace " + w.ns + ": broken"}, not: "no operator works"},
+		"the Deployments": {blind: []string{"*v1.DeploymentList"}, result: resultWarn,
+			says: []string{"not known: whether an operator works; could not look: cannot list deployments.apps in namespace " + w.ns + ": broken"}, not: "no operator works"},
+		"the Lease while the namespace is being deleted": {blind: []string{operator.Name}, ends: w.ns, result: resultWarn,
+			says: []string{"whether an operator works", "namespace " + w.ns + " is being deleted: ", "If no operator works, revoke what is left:\n" + w.drains()}, not: "and no operator works"},
+		"some providers": {blind: []string{"*v1alpha1.ClusterTokenProviderList"}, ends: w.ns, result: resultFail,
+			says: []string{"and no operator works: at least ", "could not look: cannot list clustertokenproviders.apitoken.dev: broken"}},
+		"everything that can be left": {blind: []string{"*v1alpha1.ClusterTokenProviderList", "*v1alpha1.TokenProviderList", "*v1alpha1.ApiTokenList"}, ends: w.ns, result: resultWarn,
+			says: []string{"what is left of its objects is not known: could not look: cannot list apitokens.apitoken.dev: broken"}, not: "is left\n"},
+		"a kind that is not served, with its CRD": {gone: []string{"*v1alpha1.ApiTokenList"}, ends: w.ns, result: resultFail,
+			says: []string{"at least 0 ApiTokens", "could not look: cannot list apitokens.apitoken.dev"}},
+		"a kind without its CRD": {gone: []string{"*v1alpha1.ApiTokenList", "apitokens.apitoken.dev"}, ends: w.ns, result: resultFail,
+			says: []string{"no operator works: 0 ApiTokens with 0 credentials"}, not: "at least"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := &examination{session: w.session(), operator: w.ns}
+			e.client = impaired{ending{Client: e.client, name: c.ends}, c.blind, c.gone}
+			e.leaving(t.Context())
+			var said strings.Builder
+			for _, f := range e.findings {
+				said.WriteString(f.Result + " " + f.Message + "\n" + f.Do + "\n")
+			}
+			if got := worst(e.findings); got != c.result {
+				t.Errorf("the result is %s, want %s", got, c.result)
+			}
+			for _, says := range c.says {
+				if !strings.Contains(said.String(), says) {
+					t.Errorf("it does not say %q", says)
+				}
+			}
+			if c.not != "" && strings.Contains(said.String(), c.not) {
+				t.Errorf("it says %q", c.not)
+			}
+			if t.Failed() {
+				t.Logf("it says:\n%s", said.String())
+			}
+		})
+	}
+}
+
+// impaired fails some reads, by the name of the object or the type of the list.
+type impaired struct {
+	client.Client
+	blind, gone []string
+}
+
+func (c impaired) failure(name string) error {
+	switch {
+	case slices.Contains(c.blind, name):
+		return errors.New("broken")
+	case slices.Contains(c.gone, name):
+		return apierrors.NewNotFound(schema.GroupResource{Resource: "things"}, name)
+	}
+	return nil
+}
+
+// Get implements client.Reader.
+func (c impaired) Get(ctx context.Context, key client.ObjectKey, o client.Object, opts ...client.GetOption) error {
+	if err := c.failure(key.Name); err != nil {
+		return err
+	}
+	return c.Client.Get(ctx, key, o, opts...)
+}
+
+// List implements client.Reader.
+func (c impaired) List(ctx context.Context, l client.ObjectList, opts ...client.ListOption) error {
+	if err := c.failure(fmt.Sprintf("%T", l)); err != nil {
+		return err
+	}
+	return c.Client.List(ctx, l, opts...)
 }

@@ -29,7 +29,7 @@ func (a *app) endCommand() *cobra.Command {
 			"The credential in use is never ended: replace it first, with rotate.",
 		Example:           "  kubectl apitoken end training-data AKIAIOSFODNN7EXAMPLE",
 		Args:              positional(2, "end NAME KEY-ID: name one ApiToken and one of its keys"),
-		ValidArgsFunction: a.completeTokens,
+		ValidArgsFunction: a.completeKeys,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := checkTimeout(o.timeout); err != nil {
 				return err
@@ -145,15 +145,6 @@ func (s *session) confirmEnd(ctx context.Context, t *v1alpha1.ApiToken, e *v1alp
 	}
 	s.say("Key %s of ApiToken %s/%s %s.", keyOf(e), t.Namespace, t.Name, until)
 	s.say("Pods that started before the last rotation, and hold this key in their environment, lose access until they are restarted.")
-	users, err := s.podsUsing(ctx, t.SecretName())
-	switch {
-	case err != nil:
-		s.say("  whether pods use the Secret is not known: %v", err)
-	case len(users) == 0:
-		s.say("  no pod of the namespace uses the Secret")
-	}
-	for _, u := range users {
-		s.say("  pod %s uses the Secret (%s)", u.Name, strings.Join(u.Ways, ", "))
-	}
+	s.sayUsers(ctx, t.SecretName(), "")
 	return s.confirm("End it now?")
 }

@@ -14,12 +14,12 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/envname"
 	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/plugin/reading"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 )
@@ -107,7 +107,7 @@ func (s *session) documented(ctx context.Context, t *v1alpha1.ApiToken) ([]strin
 	s.provider(ctx, t).Switch(func(found connections.Object) { o = found }, func() {
 		err = refused(cannot+"%s %q does not exist; --all uses every key of the Secret", ref.Kind, ref.Name)
 	}, func(why error) {
-		if err = why; apierrors.IsForbidden(why) {
+		if err = why; reading.Forbidden(why) {
 			r := providerAccess(t)
 			err = refused(cannot+"%s %q could not be read, because %s; --all uses every key of the Secret. %s",
 				ref.Kind, ref.Name, unreadable(r, why), s.toRead(r, why))

@@ -241,13 +241,10 @@ func refusedSince(before, t *v1alpha1.ApiToken) string {
 }
 
 func (s *session) handoverThere(ctx context.Context, t *v1alpha1.ApiToken) (bool, error) {
-	m := &metav1.PartialObjectMetadata{}
-	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	err := s.client.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.Name + v1alpha1.HandoverSuffix}, m)
-	if apierrors.IsNotFound(err) {
-		return false, nil
-	}
-	return true, err
+	r := s.metadata(ctx, corev1.SchemeGroupVersion.WithKind("Secret"), client.ObjectKey{Namespace: t.Namespace, Name: t.Name + v1alpha1.HandoverSuffix})
+	there := true
+	r.Switch(func(*metav1.PartialObjectMetadata) {}, func() { there = false }, func(error) {})
+	return there, r.Err()
 }
 
 // confirmEdited tells the operator that a credential was edited.

@@ -5,7 +5,7 @@ import (
 	"regexp"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"apitoken.dev/operator/internal/plugin/reading"
 )
 
 // providerViewer is the ClusterRole that reads ClusterTokenProviders.
@@ -88,7 +88,7 @@ func (r access) String() string {
 
 // unreadable says why something could not be read.
 func unreadable(r access, err error) string {
-	if apierrors.IsForbidden(err) {
+	if reading.Forbidden(err) {
 		return "you may not " + r.String()
 	}
 	return fmt.Sprintf("cannot %s: %v", r, err)
@@ -97,7 +97,7 @@ func unreadable(r access, err error) string {
 // toRead says what to do about something that could not be read.
 func (a *app) toRead(r access, err error) string {
 	switch {
-	case !apierrors.IsForbidden(err):
+	case !reading.Forbidden(err):
 		return "Check the API server, then run this command again: " + a.kubectlCommand("", "cluster-info")
 	case r.resource == "clustertokenproviders":
 		return toReadClusterProviders()

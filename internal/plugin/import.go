@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
@@ -48,6 +47,7 @@ func (a *app) importCommand() *cobra.Command {
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.provider, "provider", "", "The provider, as TokenProvider/NAME or ClusterTokenProvider/NAME; guessed from the endpoint when absent.")
+	a.completeProviders(cmd)
 	f.StringVar(&o.name, "name", "", "The name of the ApiToken; that of the Secret and -token when absent.")
 	f.StringVar(&o.target, "secret-name", "", "The name of the new Secret; that of the ApiToken when absent.")
 	f.StringSliceVar(&o.scopes, "scope", []string{"objectstorage:object-read-only"}, "The access to declare; may be repeated.")
@@ -124,9 +124,9 @@ func (s *session) importSecret(ctx context.Context, name string, o importOptions
 	if err := s.chooseProvider(ctx, m, o.provider); err != nil {
 		return err
 	}
-	if m.users, err = s.podsUsing(ctx, name); err != nil {
-		s.say("warning: which pods use the Secret is not known: %v", err)
-	}
+	s.podsUsing(ctx, name).Switch(func(users []podView) { m.users = users }, func() {}, func(err error) {
+		s.say("warning: which pods use the Secret is not known: %s. %s", unreadable(s.podAccess(), err), s.toRead(s.podAccess(), err))
+	})
 	text, err := m.render()
 	if err != nil {
 		return err
@@ -176,7 +176,7 @@ func (s *session) providersFor(ctx context.Context, g guess) (fit []connections.
 				}
 			}
 		}, func() {}, func(why error) {
-			if !apierrors.IsForbidden(why) {
+			if !reading.Forbidden(why) {
 				err = why
 				return
 			}

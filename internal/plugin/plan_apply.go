@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/internal/plugin/reading"
 )
 
 // The managers of fields that kubectl apply uses.
@@ -29,13 +31,11 @@ func (p *planner) dryRun(ctx context.Context, declared *unstructured.Unstructure
 	strict := client.WithFieldValidation(p.client, metav1.FieldValidationStrict)
 	live = &unstructured.Unstructured{}
 	live.SetGroupVersionKind(declared.GroupVersionKind())
-	err = p.client.Get(ctx, client.ObjectKeyFromObject(declared), live)
-	if apierrors.IsNotFound(err) {
-		live, err = nil, nil
+	r := reading.Object(live, p.client.Get(ctx, client.ObjectKeyFromObject(declared), live))
+	if r.Err() != nil {
+		return nil, nil, r.Err()
 	}
-	if err != nil {
-		return nil, nil, err
-	}
+	r.Switch(func(*unstructured.Unstructured) {}, func() { live = nil }, func(error) {})
 	after = declared.DeepCopy()
 	switch {
 	case p.apply.serverSide:

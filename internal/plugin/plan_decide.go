@@ -7,17 +7,12 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/plugin/reading"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/secretstore"
 )
 
 // situation is what the rules are asked about.
@@ -56,7 +51,7 @@ func (p *planner) decide(ctx context.Context, before, token *v1alpha1.ApiToken, 
 	if sit.unread != nil {
 		p.withoutProvider(sit, out)
 	}
-	if err := p.removedKeys(ctx, before, sit, out); err != nil {
+	if err := errors.Join(p.removedKeys(ctx, before, sit, out), p.leftSecret(ctx, before, token, out)); err != nil {
 		return err
 	}
 	if out.Outcome == outcomeNothing && !sit.dressed {
@@ -72,12 +67,12 @@ func (p *planner) decide(ctx context.Context, before, token *v1alpha1.ApiToken, 
 }
 
 func (p *planner) situation(ctx context.Context, token *v1alpha1.ApiToken, out *planned) (*situation, error) {
-	meta, err := p.secretMeta(ctx, token, out)
+	secret, err := p.secretMeta(ctx, token, token.SecretName(), out)
 	if err != nil {
 		return nil, err
 	}
-	sit := &situation{token: token, cluster: p.clusterOf(ctx, token, meta)}
-	if sit.facts, err = p.facts(ctx, overlay{p.client, p.fromFile}, token, sit.cluster); apierrors.IsForbidden(err) {
+	sit := &situation{token: token, cluster: p.clusterOf(ctx, token, metaOf(secret))}
+	if sit.facts, err = p.facts(ctx, overlay{p.client, p.fromFile}, token, sit.cluster); reading.Forbidden(err) {
 		sit.facts, sit.unread = grantsAll(token), err
 	} else if err != nil {
 		return nil, err
@@ -98,10 +93,10 @@ func (p *planner) situation(ctx context.Context, token *v1alpha1.ApiToken, out *
 	if since := token.Status.GapSince; since != nil {
 		sit.obs.Token.GapSince, sit.obs.Token.GapReason = since.Time, token.Status.GapReason
 	}
-	if sit.obs.Secret, err = p.secretFacts(ctx, sit, meta); err != nil {
+	if sit.obs.Secret, err = p.secretFacts(ctx, sit, secret); err != nil {
 		return nil, err
 	}
-	sit.obs.Provider.Shared, err = p.shared(ctx, sit)
+	sit.obs.Provider.Shared, err = p.shared(ctx, sit, out)
 	return sit, err
 }
 
@@ -136,111 +131,35 @@ func providerFacts(sit *situation) plan.Provider {
 	return v
 }
 
-// secretMeta reads the metadata of the Secret; nil: it does not exist, or the user may not read it.
-func (p *planner) secretMeta(ctx context.Context, token *v1alpha1.ApiToken, out *planned) (*metav1.ObjectMeta, error) {
-	m := &metav1.PartialObjectMetadata{}
-	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	err := p.client.Get(ctx, client.ObjectKey{Namespace: token.Namespace, Name: token.SecretName()}, m)
-	switch {
-	case apierrors.IsNotFound(err):
-		return nil, nil
-	case apierrors.IsForbidden(err):
-		out.Notes = append(out.Notes, "assumed: Secret "+token.SecretName()+" is as the operator left it, because you may not read it")
-		return nil, nil
-	case err != nil:
-		return nil, err
-	}
-	return &m.ObjectMeta, nil
-}
-
-// secretFacts is the Secret as the rules see it. Its values are not read: it is
-// taken to hold what the operator wrote.
-func (p *planner) secretFacts(ctx context.Context, sit *situation, meta *metav1.ObjectMeta) (plan.Secret, error) {
-	e := activeOf(sit.token)
-	sit.dressed = true
-	if meta == nil {
-		v := plan.Secret{Live: true, Trusted: true, Intact: true, Name: sit.token.SecretName()}
-		upToDate(&v)
-		if e != nil {
-			v.Exists, v.Credential = true, e.Name
-		}
-		return v, nil
-	}
-	target := secretstore.TargetOf(sit.token, sit.facts.Driver, sit.facts.Config)
-	store := secretstore.Store{Client: p.client, Live: p.client, Cluster: sit.cluster, Clock: p.Clock}
-	seen, _, err := store.Cached(ctx, target)
-	v := seen.View
-	// What the Secret says of the provider cannot be judged without the provider.
-	sit.dressed = v.MetadataCurrent && (sit.unread != nil || v.SettingsCurrent && v.DeclarationCurrent)
-	// Bringing it up to date comes before other answers, and hides them.
-	v.Live, v.Trusted, v.Intact = true, true, true
-	upToDate(&v)
-	return v, err
-}
-
-// removedKeys finds what the published Secret loses next to its credential.
-func (p *planner) removedKeys(ctx context.Context, before *v1alpha1.ApiToken, sit *situation, out *planned) error {
-	if activeOf(before) == nil || sit.facts.Driver == nil || out.Outcome == outcomeRefused || out.Outcome == outcomeEnds {
-		return nil
-	}
-	facts := sit.facts
-	if _, changes := p.fromFile[connections.KeyFor(before)]; changes {
-		var err error
-		if facts, err = p.facts(ctx, p.client, before, sit.cluster); err != nil {
-			return err
-		}
-	}
-	was := situation{facts: facts, request: provider.MintRequest{Grant: plan.GrantOf(&before.Spec)}}
-	after := sit.connection()
-	for key, value := range was.connection() {
-		if _, stays := after[key]; !stays {
-			if out.RemovedKeys == nil {
-				out.RemovedKeys = map[string]string{}
-			}
-			out.RemovedKeys[key] = value
-		}
-	}
-	return nil
-}
-
-func (sit *situation) connection() map[string]string {
-	if c, ok := sit.facts.Driver.(provider.Connector); ok {
-		return c.Connection(sit.facts.Config, sit.request.Grant)
-	}
-	return nil
-}
-
-// upToDate takes what the Secret carries next to its credential to be as declared.
-func upToDate(v *plan.Secret) {
-	v.MetadataCurrent, v.SettingsCurrent, v.DeclarationCurrent = true, true, true
-}
-
 // shared are the ApiTokens that come before this one, where a provider has room
 // for few credentials.
-func (p *planner) shared(ctx context.Context, sit *situation) (plan.Shared, error) {
-	var out plan.Shared
+func (p *planner) shared(ctx context.Context, sit *situation, out *planned) (plan.Shared, error) {
+	var claims plan.Shared
 	if sit.facts.Capabilities.MaxLive == 0 {
-		return out, nil
+		return claims, nil
 	}
 	key := connections.KeyFor(sit.token)
 	tokens, err := p.tokens(ctx, key.Namespace)
-	if apierrors.IsForbidden(err) {
+	if reading.Forbidden(err) {
+		a := access{verb: "list", group: v1alpha1.GroupVersion.Group, resource: "apitokens", namespace: key.Namespace}
+		out.Notes = append(out.Notes, fmt.Sprintf("assumed: no ApiToken of another namespace comes before this one at %s, which has room for few credentials: could not look, because %s",
+			key, unreadable(a, err)))
 		tokens, err = p.tokens(ctx, sit.token.Namespace)
 	}
 	if err != nil {
-		return out, err
+		return claims, err
 	}
 	for i := range tokens {
 		t := &tokens[i]
 		if connections.KeyFor(t) != key || t.UID == sit.token.UID || !ahead(t, sit.token) {
 			continue
 		}
-		out.Ahead = append(out.Ahead, plan.Claim{Peer: plan.Peer{Namespace: t.Namespace, Name: t.Name}, Strategy: t.Spec.Rotation.Strategy})
+		claims.Ahead = append(claims.Ahead, plan.Claim{Peer: plan.Peer{Namespace: t.Namespace, Name: t.Name}, Strategy: t.Spec.Rotation.Strategy})
 	}
-	slices.SortFunc(out.Ahead, func(a, b plan.Claim) int {
+	slices.SortFunc(claims.Ahead, func(a, b plan.Claim) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})
-	return out, nil
+	return claims, nil
 }
 
 // ahead: those with a ledger come first, then the older ones.

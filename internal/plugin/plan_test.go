@@ -200,7 +200,7 @@ func TestPlanWithoutSecrets(t *testing.T) {
 	w.ready(w.token("one"))
 	w.allow("planner", "apitoken.dev", []string{"apitokens", "tokenproviders"}, "get", "patch", "create", "list")
 	r := w.run("plan", "-f", w.writeFile("token.yaml", declared), "--as", "planner")
-	w.wants(r, OK, "nothing happens at the provider", "assumed: Secret one is as the operator left it, because you may not read it")
+	w.wants(r, OK, "nothing happens at the provider", "assumed: Secret one is as the operator left it: could not look, because you may not get secrets in namespace "+w.ns)
 }
 
 // TestPlanLostSecret: what is wrong already is part of what follows.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,6 +12,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/plugin/reading"
 )
 
 // The ways in which a pod uses a Secret.
@@ -35,7 +37,29 @@ type podView struct {
 }
 
 // podsUsing lists the pods of the namespace that use a Secret and have not ended.
-func (s *session) podsUsing(ctx context.Context, secret string) ([]podView, error) {
+func (s *session) podsUsing(ctx context.Context, secret string) reading.Of[[]podView] {
+	return reading.List(s.listPodsUsing(ctx, secret))
+}
+
+// podAccess is the right that podsUsing needs.
+func (s *session) podAccess() access {
+	return access{verb: "list", resource: "pods", namespace: s.namespace}
+}
+
+// sayUsers says on stderr which pods use a Secret, and what happens to them.
+func (s *session) sayUsers(ctx context.Context, secret, what string) {
+	s.podsUsing(ctx, secret).Switch(func(users []podView) {
+		for _, u := range users {
+			s.say("  pod %s uses the Secret (%s)%s", u.Name, strings.Join(u.Ways, ", "), what)
+		}
+	}, func() {
+		s.say("  no pod of the namespace uses the Secret")
+	}, func(err error) {
+		s.say("  whether pods use the Secret is not known: %s. %s", unreadable(s.podAccess(), err), s.toRead(s.podAccess(), err))
+	})
+}
+
+func (s *session) listPodsUsing(ctx context.Context, secret string) ([]podView, error) {
 	var out []podView
 	next := ""
 	for {

@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plugin/reading"
 )
 
 // revokeOptions are the flags of revoke.
@@ -69,7 +70,7 @@ func (s *session) revoke(ctx context.Context, name string, o revokeOptions) erro
 			}
 		}
 		// The ApiToken that was shown, and no other of the same name.
-		if err := s.client.Delete(ctx, t, client.Preconditions{UID: &t.UID}); client.IgnoreNotFound(err) != nil {
+		if err := s.client.Delete(ctx, t, client.Preconditions{UID: &t.UID}); reading.Object(t, err).Err() != nil {
 			return err
 		}
 	} else {
@@ -124,16 +125,7 @@ func (s *session) confirmRevoke(ctx context.Context, t *v1alpha1.ApiToken) error
 		e := &t.Status.Credentials[i]
 		s.say("  %s (%s) is revoked at %s %s", keyOf(e), e.State, t.Spec.ProviderRef.Kind, t.Spec.ProviderRef.Name)
 	}
-	users, err := s.podsUsing(ctx, t.SecretName())
-	switch {
-	case err != nil:
-		s.say("  whether pods use the Secret is not known: %v", err)
-	case len(users) == 0:
-		s.say("  no pod of the namespace uses the Secret")
-	}
-	for _, u := range users {
-		s.say("  pod %s uses the Secret (%s) and loses access", u.Name, strings.Join(u.Ways, ", "))
-	}
+	s.sayUsers(ctx, t.SecretName(), " and loses access")
 	return s.confirm("Revoke for good?")
 }
 

@@ -51,6 +51,7 @@ func (a *app) rotateCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&o.untilRevoked, "until-revoked", false, "Also wait until the previous credentials are revoked and out of the ledger; implies --wait.")
 	timeoutFlag(cmd, &o.timeout)
 	o.many.addFlags(cmd)
+	a.completeProviders(cmd)
 	return cmd
 }
 

@@ -8,7 +8,6 @@ import (
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
@@ -102,12 +101,16 @@ func tokenName(arg string) string {
 // token reads an ApiToken of the namespace.
 func (s *session) token(ctx context.Context, arg string) (*v1alpha1.ApiToken, error) {
 	t := &v1alpha1.ApiToken{}
-	err := s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: tokenName(arg)}, t)
-	if apierrors.IsNotFound(err) {
-		return nil, &exitError{NotFound, fmt.Errorf("there is no ApiToken %q in namespace %q. To see all: %s",
+	r := reading.Object(t, s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: tokenName(arg)}, t))
+	return t, whenAbsent(r, func() error {
+		return &exitError{NotFound, fmt.Errorf("there is no ApiToken %q in namespace %q. To see all: %s",
 			tokenName(arg), s.namespace, s.pluginCommand("", "list", "-A"))}
-	}
-	return t, err
+	})
+}
+
+// whenAbsent is the error of a command that cannot go on without an object.
+func whenAbsent[T any](r reading.Of[T], absent func() error) error {
+	return reading.Match(r, func(T) error { return nil }, absent, func(err error) error { return err })
 }
 
 // tokens reads the ApiTokens of a namespace, or of all when it is empty, page by page.
@@ -172,9 +175,8 @@ func (s *session) providers(ctx context.Context, namespace string) allProviders 
 // secret reads a Secret with its values.
 func (s *session) secret(ctx context.Context, name string) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
-	err := s.client.Get(quiet(ctx), client.ObjectKey{Namespace: s.namespace, Name: name}, secret)
-	if apierrors.IsNotFound(err) {
-		return nil, &exitError{NotFound, fmt.Errorf("there is no Secret %q in namespace %q", name, s.namespace)}
-	}
-	return secret, err
+	r := reading.Object(secret, s.client.Get(quiet(ctx), client.ObjectKey{Namespace: s.namespace, Name: name}, secret))
+	return secret, whenAbsent(r, func() error {
+		return &exitError{NotFound, fmt.Errorf("there is no Secret %q in namespace %q", name, s.namespace)}
+	})
 }

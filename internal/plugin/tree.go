@@ -9,11 +9,11 @@ import (
 
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plugin/reading"
 )
 
 // treeView is what belongs to an ApiToken.
@@ -32,9 +32,11 @@ type treeView struct {
 
 type secretView struct {
 	Name string `json:"name"`
-	// State is Published, Missing, Unreadable or that it belongs to somebody else.
+	// State is published, missing, whose it is, or why it could not be read.
 	State      string `json:"state"`
 	Credential string `json:"credential,omitempty"`
+	// Unread: it could not be looked at, and may be there.
+	Unread bool `json:"unread,omitempty"`
 	// createdAt is when the Secret was made; nil: not known.
 	createdAt *metav1.Time
 }
@@ -82,9 +84,9 @@ func (s *session) treeView(ctx context.Context, name string) (*treeView, error) 
 	if v.Secret, err = s.secretView(ctx, t); err != nil {
 		return nil, err
 	}
-	if v.Pods, err = s.podsUsing(ctx, t.SecretName()); err != nil {
-		v.PodsUnknown = err.Error()
-	}
+	s.podsUsing(ctx, t.SecretName()).Switch(func(pods []podView) { v.Pods = pods }, func() {}, func(err error) {
+		v.PodsUnknown = "could not look: " + unreadable(s.podAccess(), err)
+	})
 	markOutdated(v.Pods, publishedAt(t, &v.Secret))
 	return v, nil
 }
@@ -92,23 +94,22 @@ func (s *session) treeView(ctx context.Context, name string) (*treeView, error) 
 // secretView looks at the metadata of the published Secret only.
 func (s *session) secretView(ctx context.Context, t *v1alpha1.ApiToken) (secretView, error) {
 	v := secretView{Name: t.SecretName()}
-	m := &metav1.PartialObjectMetadata{}
-	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	err := s.client.Get(ctx, client.ObjectKey{Namespace: t.Namespace, Name: t.SecretName()}, m)
-	switch {
-	case apierrors.IsNotFound(err):
-		v.State = "missing"
-	case apierrors.IsForbidden(err):
-		v.State = "you may not read it"
-	case err != nil:
-		return v, err
-	case m.Annotations[v1alpha1.AnnotationToken] != t.Name:
-		v.State = "not of this ApiToken"
-	default:
-		v.State, v.Credential = "published", m.Annotations[v1alpha1.AnnotationCredential]
-		v.createdAt = &m.CreationTimestamp
-	}
-	return v, nil
+	var failed error
+	s.metadata(ctx, corev1.SchemeGroupVersion.WithKind("Secret"), client.ObjectKey{Namespace: t.Namespace, Name: t.SecretName()}).Switch(
+		func(m *metav1.PartialObjectMetadata) {
+			if m.Annotations[v1alpha1.AnnotationToken] != t.Name {
+				v.State = "not of this ApiToken"
+				return
+			}
+			v.State, v.Credential = "published", m.Annotations[v1alpha1.AnnotationCredential]
+			v.createdAt = &m.CreationTimestamp
+		}, func() { v.State = "missing" }, func(err error) {
+			v.State, v.Unread = "could not be read: "+unreadable(secretAccess(t), err), true
+			if !reading.Forbidden(err) {
+				failed = err
+			}
+		})
+	return v, failed
 }
 
 // node is a line of the tree with what hangs below it.
@@ -174,7 +175,7 @@ func (v *treeView) secretNode(now time.Time) node {
 		n.children = append(n.children, node{text: text})
 	}
 	if v.PodsUnknown != "" {
-		n.children = append(n.children, node{text: "pods not known: " + v.PodsUnknown})
+		n.children = append(n.children, node{text: "pods: " + v.PodsUnknown})
 	}
 	return n
 }

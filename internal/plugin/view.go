@@ -6,12 +6,12 @@ import (
 	"strings"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/plugin/reading"
 )
 
 // nameView is the metadata of a view.
@@ -172,7 +172,7 @@ func (s *session) providerView(ctx context.Context, t *v1alpha1.ApiToken) (provi
 		}
 	}, func() { v.Message = "does not exist" }, func(err error) {
 		v.Message, v.Unread = "could not be read: "+unreadable(providerAccess(t), err), true
-		if !apierrors.IsForbidden(err) {
+		if !reading.Forbidden(err) {
 			failed = err
 		}
 	})

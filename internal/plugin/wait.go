@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plugin/reading"
 )
 
 // defaultTimeout is how long a command waits when nothing else is said.
@@ -73,16 +74,19 @@ var unread = &v1alpha1.ApiToken{}
 // ApiToken is gone.
 func (s *session) look(ctx context.Context, w *waiting) (*v1alpha1.ApiToken, error) {
 	t := &v1alpha1.ApiToken{}
-	err := s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: w.name}, t)
-	switch {
-	case apierrors.IsNotFound(err), err == nil && t.UID != w.uid:
+	r := reading.Object(t, s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: w.name}, t))
+	var here *v1alpha1.ApiToken // nil: that ApiToken is gone
+	r.Where(func(t *v1alpha1.ApiToken) bool { return t.UID == w.uid }).Switch(
+		func(t *v1alpha1.ApiToken) { here = t }, func() {}, func(error) { here = unread })
+	switch err := r.Err(); {
+	case err == nil && here == nil:
 		return nil, nil
 	case err == nil:
-		s.tell(w, w.about(t))
-		return t, nil
+		s.tell(w, w.about(here))
+		return here, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err):
+	case reading.Forbidden(err), apierrors.IsUnauthorized(err):
 		return nil, err
 	default: // an API server that restarts, a network that is away: it comes back
 		s.tell(w, "the API server does not answer: "+err.Error())

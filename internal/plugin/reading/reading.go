@@ -55,6 +55,18 @@ func List[T any](items []T, err error) Of[[]T] {
 	}
 }
 
+// Where keeps what fits: a value that does not is absent. What could not be read stays so.
+func (r Of[T]) Where(fits func(T) bool) Of[T] {
+	if r.state == found && !fits(r.value) {
+		return Of[T]{state: absent}
+	}
+	return r
+}
+
+// Forbidden reports whether the user lacks the right to read. Use it to choose the words
+// for what could not be read, never to decide what exists.
+func Forbidden(err error) bool { return apierrors.IsForbidden(err) }
+
 // Switch calls the one function that fits.
 func (r Of[T]) Switch(isFound func(T), isAbsent func(), isUnread func(error)) {
 	switch r.state {

@@ -44,3 +44,22 @@ func TestAbsenceIsNeverAnErrorAndNoErrorIsAbsence(t *testing.T) {
 		}
 	}
 }
+
+// A value that does not fit is absent; what was not read stays so.
+func TestWhereMakesOnlyWhatWasFoundAbsent(t *testing.T) {
+	odd := func(n int) bool { return n%2 == 1 }
+	for name, c := range map[string]struct {
+		of   Of[int]
+		want string
+	}{
+		"it fits":         {Object(1, nil), "found"},
+		"it does not fit": {Object(2, nil), "absent"},
+		"not there":       {Object(1, apierrors.NewNotFound(schema.GroupResource{}, "one")), "absent"},
+		"not read":        {Object(2, errors.ErrUnsupported), "unread"},
+	} {
+		got := Match(c.of.Where(odd), func(int) string { return "found" }, func() string { return "absent" }, func(error) string { return "unread" })
+		if got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
