@@ -1,6 +1,8 @@
 package plugin
 
 import (
+	"context"
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -10,6 +12,11 @@ import (
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
 )
 
 // answers are the functions that look at errors of the API server which are not about
@@ -156,4 +163,40 @@ func TestCompletionOfKeysAndProviders(t *testing.T) {
 			t.Errorf("%v offers %q, want %q", c.words, got, c.want)
 		}
 	}
+}
+
+// TestPlanSaysThatItSawNoOtherNamespace: ApiTokens that the user may not list are not taken to be none without a word.
+func TestPlanSaysThatItSawNoOtherNamespace(t *testing.T) {
+	w := newWorld(t, "")
+	mine := w.token("one", func(t *v1alpha1.ApiToken) {
+		t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "shared"}
+	})
+	sit := &situation{token: mine}
+	sit.facts.Capabilities.MaxLive = 1
+	for name, c := range map[string]struct {
+		wrap func(client.Client) client.Client
+		want int
+	}{
+		"may list all":  {func(c client.Client) client.Client { return c }, 0},
+		"may list some": {func(c client.Client) client.Client { return oneNamespace{c} }, 1},
+	} {
+		p, out := &planner{session: w.session()}, &planned{}
+		p.client = c.wrap(p.client)
+		_, err := p.shared(t.Context(), sit, out)
+		w.ok(err)
+		if len(out.Notes) != c.want || c.want > 0 && !strings.Contains(out.Notes[0], "could not look, because you may not list apitokens.apitoken.dev") {
+			t.Errorf("%s: the notes are %q", name, out.Notes)
+		}
+	}
+}
+
+// oneNamespace refuses to list all namespaces.
+type oneNamespace struct{ client.Client }
+
+// List implements client.Reader.
+func (c oneNamespace) List(ctx context.Context, l client.ObjectList, opts ...client.ListOption) error {
+	if o := (&client.ListOptions{}).ApplyOptions(opts); o.Namespace == "" {
+		return apierrors.NewForbidden(schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "apitokens"}, "", errors.New("no"))
+	}
+	return c.Client.List(ctx, l, opts...)
 }
