@@ -112,6 +112,20 @@ func stuck() []situation {
 			return w.shows(t, v1alpha1.ConditionStalled, v1alpha1.ReasonExpired)
 		}, health.HealthStatusDegraded, "spec.expiresAt", status.FailedStatus, status.FailedStatus},
 
+		{"ApiToken", "namespace-no-longer-admitted", func(w *world) client.Object {
+			w.minter(minterToken)
+			p := w.clusterProvider()
+			w.start()
+			w.shows(p, v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+			t := w.token(func(t *v1alpha1.ApiToken) {
+				t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: p.GetName()}
+			})
+			w.shows(t, v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+			w.shutOut(p)
+			w.shows(t, v1alpha1.ConditionReady, v1alpha1.ReasonNamespaceNotAllowed, "holds credential")
+			return w.shows(t, v1alpha1.ConditionStalled, v1alpha1.ReasonNamespaceNotAllowed)
+		}, health.HealthStatusDegraded, "label the namespace", status.FailedStatus, status.FailedStatus},
+
 		{"ApiToken", "secret-not-owned", func(w *world) client.Object {
 			w.handSecret("HAND0001", "CANARY-of-somebody-else")
 			w.works()
@@ -182,7 +196,8 @@ func waitingForAPerson() []situation {
 			w.handOver()
 			w.shows(t, v1alpha1.ConditionReady, v1alpha1.ReasonReady)
 			w.ok(w.Delete(w.ctx, t))
-			return w.shows(t, v1alpha1.ConditionActionRequired, v1alpha1.ReasonDeleteCredential)
+			w.shows(t, v1alpha1.ConditionActionRequired, v1alpha1.ReasonDeleteCredential)
+			return w.shows(t, v1alpha1.ConditionStalled, v1alpha1.ReasonActionRequired) // it comes after the first attempt
 		}, health.HealthStatusProgressing, "Deleting: delete credential HAND0001", status.TerminatingStatus, status.FailedStatus},
 	}
 }
@@ -259,6 +274,13 @@ func ofProviders() []situation {
 			return w.shows(p, v1alpha1.ConditionStalled, v1alpha1.ReasonCredentialsMissing)
 		}, health.HealthStatusDegraded, "minter", status.FailedStatus, status.FailedStatus},
 	}
+}
+
+// shutOut makes a ClusterTokenProvider serve other namespaces than this one.
+func (w *world) shutOut(p client.Object) {
+	w.Helper()
+	patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"allowedNamespaces":{"matchLabels":{"tokens":"elsewhere"}}}}`))
+	w.ok(w.Patch(w.ctx, p, patch))
 }
 
 // rotationIsDue turns the clock to where the rotation is due.
