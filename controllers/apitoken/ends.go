@@ -47,6 +47,9 @@ func (r *Reconciler) tellEndIgnored(p *pass) {
 	was := p.events
 	p.events = nil
 	p.event(eventIgnored, "End", "%s", refusal)
+	if e := p.entry(p.obs.Token.End); e != nil {
+		p.events[0].credential = e.Name
+	}
 	r.tell(p)
 	p.events = was
 }

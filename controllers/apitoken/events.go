@@ -33,6 +33,10 @@ const (
 // warnings are the events of which the type is Warning.
 var warnings = map[string]bool{eventAbandoned: true, eventContested: true, eventIgnored: true, eventFailed: true, eventDrifted: true}
 
+// asOftenAsWritten are the events that a user can cause as often as they write. The
+// recorder counts each of these as one series of the ApiToken.
+var asOftenAsWritten = map[string]bool{eventIgnored: true, eventHanded: true}
+
 // news is something a user is told. Its note holds names and public identifiers only.
 type news struct {
 	reason, action, note string
@@ -59,7 +63,7 @@ func (r *Reconciler) tell(p *pass) {
 		if warnings[e.reason] {
 			kind = corev1.EventTypeWarning
 		}
-		r.Recorder.Eventf(p.token, relatedTo(p.token, e.credential), kind, e.reason, e.action, "%s",
+		r.Recorder.Eventf(aboutToken(p.token, e.reason), relatedTo(p.token, e.credential), kind, e.reason, e.action, "%s",
 			v1alpha1.CutMessage(fmt.Sprintf(e.note, e.args...)))
 	}
 }
@@ -79,6 +83,15 @@ func (r *Reconciler) tellUnknown(p *pass, names []string) {
 	}
 	p.event(eventRevoked, "Purge", "the provider listed credentials of this ApiToken that its status did not; they are revoked: %s", listed)
 	r.tell(p)
+}
+
+// aboutToken refers to the ApiToken; without its version if a user can repeat the event.
+// With the version, each change of the ApiToken would make another object of it.
+func aboutToken(t *v1alpha1.ApiToken, reason string) runtime.Object {
+	if !asOftenAsWritten[reason] {
+		return t
+	}
+	return &corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "ApiToken", Namespace: t.Namespace, Name: t.Name, UID: t.UID}
 }
 
 // relatedTo refers to the credential that an event is about. The recorder counts events
