@@ -61,7 +61,11 @@ var stories = map[string]story{
 		{"cat > key.env", makeKey},
 		{"kubectl -n ml wait apitoken/reports --for=delete", deleteKeys},
 	}},
-	"docs/tasks/compromised.md": {begin: (*world).declare, hooks: []hook{
+	"docs/tasks/compromised.md": {begin: rotatedBefore, hooks: []hook{
+		{"apitoken.dev/end", func(w *world) map[string]string {
+			w.ofGeneration(2)
+			return nil
+		}},
 		{`"strategy":"RevokeFirst"`, func(w *world) map[string]string {
 			w.alive(0)
 			w.declare()
@@ -88,6 +92,31 @@ var stories = map[string]story{
 		}},
 		{"kubectl wait namespace/apitoken-system", drained},
 	}},
+}
+
+// rotatedBefore makes an ApiToken that a user rotated once.
+func rotatedBefore(w *world) {
+	w.declare()
+	w.sh(`kubectl -n ml patch apitoken training-data --type=merge -p '{"spec":{"rotation":{"generation":1}}}'`)
+	w.ofGeneration(1)
+	w.sh(`kubectl -n ml patch apitoken training-data --type=merge -p '{"spec":{"rotation":{"overlap":"1s"}}}'`)
+	w.alive(1)
+	w.sh(`kubectl -n ml patch apitoken training-data --type=json -p '[{"op":"remove","path":"/spec/rotation/overlap"}]'`)
+}
+
+// ofGeneration waits until the credential in use is that of a rotation.
+func (w *world) ofGeneration(want int64) {
+	w.t.Helper()
+	w.until(func() error {
+		token := &v1alpha1.ApiToken{}
+		w.ok(w.Get(w.t.Context(), client.ObjectKey{Namespace: "ml", Name: "training-data"}, token))
+		for _, e := range token.Status.Credentials {
+			if e.State == v1alpha1.StateActive && e.RotationGeneration == want {
+				return nil
+			}
+		}
+		return fmt.Errorf("no credential of generation %d is in use: %+v", want, token.Status.Credentials)
+	})
 }
 
 // readme makes what the README speaks of.
