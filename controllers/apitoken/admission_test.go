@@ -30,6 +30,13 @@ func newSharedWorld(t *testing.T, namespaces ...string) *world {
 	for _, ns := range namespaces {
 		w.ok(w.Create(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}))
 	}
+	w.createStore()
+	return w
+}
+
+// createStore creates the provider of a shared world.
+func (w *world) createStore() {
+	w.Helper()
 	w.ok(w.Create(w.ctx, &v1alpha1.ClusterTokenProvider{
 		ObjectMeta: metav1.ObjectMeta{Name: w.store()},
 		Spec: v1alpha1.ClusterProviderSpec{
@@ -37,7 +44,6 @@ func newSharedWorld(t *testing.T, namespaces ...string) *world {
 			AllowedNamespaces: &metav1.LabelSelector{MatchLabels: map[string]string{"tokens": "allowed"}},
 		},
 	}))
-	return w
 }
 
 func (w *world) store() string { return "store-of-" + w.ns }
@@ -60,6 +66,25 @@ func (w *world) closeStore() {
 		}
 		return ""
 	})
+}
+
+// TestForgottenKindIsNoticed: the ApiToken names no kind, and the provider of its name is
+// a ClusterTokenProvider. It says so whichever of the two comes first, and no longer when
+// that provider is gone.
+func TestForgottenKindIsNoticed(t *testing.T) {
+	w := newSharedWorld(t)
+	w.start()
+	notFound := `TokenProvider "` + w.store() + `" does not exist in namespace "` + w.ns + `": `
+	forgotten := func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef = v1alpha1.ProviderReference{Name: w.store()} }
+	w.declare("after", forgotten)
+	w.stalls("after", v1alpha1.ReasonProviderNotFound, notFound+"there is a ClusterTokenProvider of this name", "needs kind: ClusterTokenProvider")
+	w.closeStore()
+	w.stalls("after", v1alpha1.ReasonProviderNotFound, notFound+"create it, or name another provider")
+	w.declare("before", forgotten)
+	w.stalls("before", v1alpha1.ReasonProviderNotFound, notFound+"create it, or name another provider")
+	w.createStore()
+	w.stalls("before", v1alpha1.ReasonProviderNotFound, notFound+"there is a ClusterTokenProvider of this name")
+	w.closeStore()
 }
 
 // TestAdmissionLost takes the admission away in every state that an ApiToken can

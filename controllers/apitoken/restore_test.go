@@ -46,6 +46,7 @@ func TestStatusLost(t *testing.T) {
 		t.Error("the Secret was written")
 	}
 	w.mints(1)
+	w.emits("Adopted", "the status did not know credential "+before)
 	w.uses("training")
 }
 

@@ -44,6 +44,8 @@ func TestUpdateInPlace(t *testing.T) {
 		t.Errorf("it gives %v", grant.Scopes)
 	}
 	w.emits("Updated", first.ID)
+	w.audited(`"audit"="call"`, `"operation"="update"`, first.Name, first.ID, `"reason"="SpecChanged"`, `"askedBy"="spec"`)
+	w.audited(`"found"="Updated"`, first.Name, first.ID)
 
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresIn = &metav1.Duration{Duration: 100 * day} })
 	token = w.ready("training")
@@ -98,6 +100,9 @@ func TestUpdateFails(t *testing.T) {
 				t.Errorf("it gives %v", grant.Scopes)
 			}
 			w.mints(c.mints)
+			if c.fault.Kind == fake.InDoubt || c.fault.Kind == fake.LoseAnswer {
+				w.audited(`"found"="UpdateUnknown"`, first, `"reason"="SpecChanged"`)
+			}
 		})
 	}
 }

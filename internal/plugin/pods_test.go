@@ -31,6 +31,7 @@ func TestRestartIsAskedOfPodsWithAnOldKeyOnly(t *testing.T) {
 		"first credential, started with the Secret":    {1, "training", running(100), false},
 		"first credential, started long after":         {1, "training", running(500), false},
 		"first credential, started without the Secret": {1, "training", running(50), true},
+		"first credential, started during its attempt": {1, "training", running(95), true}, // with an optional reference
 		"rotated, started before":                      {2, "training", running(150), true},
 		"rotated, started after":                       {2, "training", running(201), false},
 		"rotated, waits":                               {2, "training", waiting, false},
