@@ -44,7 +44,7 @@ func newDrainCommand(run func(context.Context, drain.Options) error) *cobra.Comm
 				return err
 			}
 			if d.Patience <= 0 {
-				return errors.New("--timeout has to be longer than 0")
+				return errors.New("--timeout must be longer than 0")
 			}
 			if err := check(&d.Operator); err != nil {
 				return err

@@ -60,7 +60,7 @@ func TestDrainTakesTheFlagsOfTheOperator(t *testing.T) {
 
 func TestDrainRefusesFlags(t *testing.T) {
 	for args, want := range map[string]string{
-		"--timeout=0s":                "--timeout has to be longer than 0",
+		"--timeout=0s":                "--timeout must be longer than 0",
 		"--leader-elect=true":         "unknown flag",
 		"--sweep-mode=Revoke":         "unknown flag",
 		"--tenant-proxy=not a proxy:": "--tenant-proxy",

@@ -150,9 +150,9 @@ func check(o *operator.Options) error {
 	}
 	switch {
 	case o.SweepInterval <= 0:
-		return errors.New("--sweep-interval has to be longer than 0")
+		return errors.New("--sweep-interval must be longer than 0")
 	case o.Shutdown <= 0:
-		return errors.New("--shutdown-timeout has to be longer than 0")
+		return errors.New("--shutdown-timeout must be longer than 0")
 	case o.ProviderRate == 0 || o.ProviderBurst < 1:
 		return errors.New("--provider-rate cannot be 0 (below 0: no limit), and --provider-burst has to be at least 1")
 	case o.TracingRatio < 0 || o.TracingRatio > 1:

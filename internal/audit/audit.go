@@ -7,6 +7,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -161,7 +162,7 @@ func (l *Log) Call(ctx context.Context, o Operation) func(Outcome) {
 		provider(o.Provider).subject(subject).credential(o.Credential, o.KeyID).why(subject.Why))
 	return func(end Outcome) {
 		out := new(line).add(KeyLine, LineOutcome).add(KeyCall, id).add(KeyOperation, o.Name).
-			provider(o.Provider).subject(subject).credential(o.Credential, firstOf(end.KeyID, o.KeyID)).why(subject.Why).
+			provider(o.Provider).subject(subject).credential(o.Credential, cmp.Or(end.KeyID, o.KeyID)).why(subject.Why).
 			add(KeyResult, end.Result).add(KeyCode, end.Code)
 		out.pairs = append(out.pairs, KeySeconds, end.Took.Seconds())
 		l.write(out)
@@ -227,10 +228,3 @@ func bounded(s string) string {
 }
 
 const cut = "..."
-
-func firstOf(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
-}

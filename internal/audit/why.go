@@ -10,7 +10,7 @@ const (
 	ReasonReplaced Reason = "Replaced"
 	// ReasonEndRequested: the annotation apitoken.dev/end named it.
 	ReasonEndRequested Reason = "EndRequested"
-	// ReasonAttemptAbandoned: nobody knows how its attempt ended.
+	// ReasonAttemptAbandoned: its attempt ended with an unknown outcome.
 	ReasonAttemptAbandoned Reason = "AttemptAbandoned"
 	// ReasonAccessEnded: spec.expiresAt passed, or the credential expired.
 	ReasonAccessEnded Reason = "AccessEnded"

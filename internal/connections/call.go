@@ -27,7 +27,7 @@ type call struct {
 }
 
 // begin lets a call through, when it is its turn, or returns an error that says
-// that it was not sent. A call that was let through has to end. A call that changes
+// that it was not sent. A call that was let through must end. A call that changes
 // something is written to the audit trail here, before it is sent: no call goes around
 // its gate.
 func (g *gate) begin(ctx context.Context, op operation, ref provider.Ref, by caller) (*call, error) {

@@ -115,8 +115,8 @@ func (d *drain) run(ctx context.Context, cfg *rest.Config, left *survey) error {
 	}
 }
 
-// follow reads the cluster until nothing is left. Each time it deletes what is to be
-// deleted, and stops when an operator has started or nothing has changed for too long.
+// follow reads the cluster until nothing is left. Each time it deletes what DeleteAll asks
+// for, and stops when an operator has started or nothing has changed for too long.
 func (d *drain) follow(ctx context.Context, ended <-chan error) error {
 	var last string
 	since := d.clock.Monotonic()
@@ -148,7 +148,7 @@ func (d *drain) follow(ctx context.Context, ended <-chan error) error {
 	}
 }
 
-// look reads the cluster and deletes what is to be deleted.
+// look reads the cluster and deletes what DeleteAll asks for.
 func (d *drain) look(ctx context.Context) (*survey, error) {
 	if err := d.lease.still(ctx); err != nil {
 		return nil, err

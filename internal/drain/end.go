@@ -15,7 +15,7 @@ import (
 	"apitoken.dev/operator/internal/connections"
 )
 
-// end deletes what is to be deleted: ApiTokens first, and providers when no ApiToken is
+// end deletes what DeleteAll asks for: ApiTokens first, and providers when no ApiToken is
 // left. What they held goes when they have gone.
 func (d *drain) end(ctx context.Context, s *survey) error {
 	if d.DeleteAll {

@@ -169,7 +169,7 @@ func (s *survey) live() int {
 	return n
 }
 
-// accept returns an error when there is something that nobody has deleted.
+// accept returns an error when there is something that is not being deleted.
 func (d *drain) accept(s *survey) error {
 	var kept []string
 	for i := range s.tokens {

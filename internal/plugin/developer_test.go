@@ -162,7 +162,7 @@ func TestPlanWithoutTheProviderSaysWhatItCouldNotDecide(t *testing.T) {
 	}{
 		"the same":         {mine, OK, []string{"nothing happens at the provider", "the credential in use stays", "was not looked at"}},
 		"a new one":        {strings.Replace(mine, "name: one", "name: fresh", 1), Failed, append([]string{"a credential is needed"}, rest...)},
-		"another bucket":   {strings.Replace(mine, "[datasets]", "[datasets, archive]", 1), Failed, append([]string{"the credential in use has to be replaced or changed"}, rest...)},
+		"another bucket":   {strings.Replace(mine, "[datasets]", "[datasets, archive]", 1), Failed, append([]string{"the credential in use must be replaced or changed"}, rest...)},
 		"a scope":          {strings.Replace(mine, "objectstorage:object-read-only", "kitchen:sink", 1), Failed, rest},
 		"only from an IP":  {mine + "  restrictions: {allowedIPs: [203.0.113.0/24]}\n", Failed, rest},
 		"suspended":        {mine + "  suspend: true\n  expiresIn: 48h\n", Failed, []string{"nothing can be issued now (Suspended)"}},

@@ -37,7 +37,7 @@ func (p *planner) withoutProvider(sit *situation, out *planned) {
 		case out.Outcome == outcomeRefused || out.Outcome == outcomeBlocked:
 			need = "nothing more"
 		case activeOf(sit.token) != nil:
-			need = "the credential in use has to be replaced or changed"
+			need = "the credential in use must be replaced or changed"
 		}
 		out.Outcome, out.Reason, out.Help = outcomeUnknown, "", ""
 		out.Message = fmt.Sprintf("decided: the API server accepts the declaration; %s\nnot decided: whether %s exists, is ready, serves this namespace "+

@@ -164,7 +164,7 @@ func readAt(p *corev1.Pod, secret string) *metav1.Time {
 
 // publishedAt is a time after which a container that starts reads the current credential;
 // nil: there is none, or its time is not known. Before the first credential of an ApiToken
-// there was none to read: whoever started after the Secret was made holds it.
+// there was none to read: a container that started after the Secret was made holds it.
 func publishedAt(t *v1alpha1.ApiToken, secret *secretView) *metav1.Time {
 	e := activeOf(t)
 	if e == nil {
