@@ -87,8 +87,28 @@ func TestRetainedIsAudited(t *testing.T) {
 }
 
 // TestCrashLosesAnOutcomeOnly: the process ends in the middle of a Mint. It has written
-// what it was about to do, and the next one writes what it found.
+// what it was about to do and no outcome, and the next one writes what it found.
 func TestCrashLosesAnOutcomeOnly(t *testing.T) {
+	t.Parallel()
+	w, _, _, open := unresolved(t)
+	w.audited(`"audit"="call"`, `"operation"="mint"`, open, `"reason"="RotationRequested"`)
+	if n := w.log.Count(`"msg"="audit"`, `"audit"="outcome"`, open); n != 0 {
+		t.Errorf("a process that ended wrote %d outcomes", n)
+	}
+	w.log = &testutil.Log{}
+	w.start()
+	w.until(func() string {
+		if w.log.Count(`"found"="Abandoned"`, open, `"askedBy"="recovery"`) > 0 && w.log.Count(`"found"="Revoked"`, open, `"reason"="AttemptAbandoned"`) > 0 {
+			return ""
+		}
+		w.clock.Advance(time.Minute)
+		return "the next process did not write what became of " + open
+	})
+}
+
+// TestLostAnswerIsAudited: the outcome of a Mint without an answer is in doubt, and what
+// becomes of it is written when it is known.
+func TestLostAnswerIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.LoseAnswer})
