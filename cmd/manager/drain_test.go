@@ -92,8 +92,8 @@ func TestDrainLogsErrorsOnly(t *testing.T) {
 
 // TestDrainRevokesAfterTheOperatorWasKilled runs both as processes, with a simulator of a vendor. The Lease of the killed
 // operator is not released, so the drain waits until it is sure that nobody renews it. Next to a running operator it refuses.
+// It is not parallel: a drain sees the Leases of all namespaces, and other tests run operators in theirs.
 func TestDrainRevokesAfterTheOperatorWasKilled(t *testing.T) {
-	t.Parallel()
 	b := newBenchWithoutOperator(t)
 	sim := proxyscrapesim.New(b.clock.Now, "CANARY-minting-token", "account:apikeys:create", "account:apikeys:read", "account:apikeys:update",
 		"account:apikeys:delete", "datacenter_shared:read", "residential:read")
