@@ -140,7 +140,7 @@ func TestCompletionOfKeysAndProviders(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.provider("other-store")
-	w.overlapping("one")
+	w.overlapping("two")
 	complete := func(words ...string) string {
 		var out strings.Builder
 		e := w.env
@@ -152,10 +152,10 @@ func TestCompletionOfKeysAndProviders(t *testing.T) {
 		want  string
 		words []string
 	}{
-		{"AKIAPREVIOUS\tRetiring\n:4\n", []string{"end", "one", ""}},
-		{":4\n", []string{"end", "one", "AKIAEX"}},
-		{"one\tReady\n:4\n", []string{"end", "on"}},
-		{":4\n", []string{"end", "one", "AKIAPREVIOUS", ""}},
+		{"AKIAPREVIOUS\tRetiring\n:4\n", []string{"end", "two", ""}},
+		{":4\n", []string{"end", "two", "AKIAEX"}},
+		{"two\tReady\n:4\n", []string{"end", "tw"}},
+		{":4\n", []string{"end", "two", "AKIAPREVIOUS", ""}},
 		{"TokenProvider/object-store\nTokenProvider/other-store\n:4\n", []string{"rotate", "--provider", "TokenProvider/"}},
 		{"TokenProvider/other-store\n:4\n", []string{"import", "--provider", "TokenProvider/ot"}},
 	} {
