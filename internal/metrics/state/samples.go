@@ -41,7 +41,7 @@ var (
 	expiry = describe("apitoken_expiry_timestamp_seconds",
 		"When the credential in use ends.", ofToken...)
 	rotation = describe("apitoken_rotation_due_timestamp_seconds",
-		"When the credential in use is to be replaced, also while spec.suspend keeps it from being replaced.", ofToken...)
+		"When the schedule replaces the credential in use, also while spec.suspend or an obstacle keeps it from being replaced.", ofToken...)
 	overlap = describe("apitoken_overlap_seconds",
 		"For how long the previous credential lives on after a rotation, as in force now.", ofToken...)
 	revocation = describe("apitoken_revocation_due_timestamp_seconds",
@@ -190,12 +190,10 @@ func (s samples) token(t *v1alpha1.ApiToken, labels []string) {
 	}
 }
 
-// rotationDue is when the active credential is due to be replaced. It is zero when no
-// rotation is promised: the status names no time for it, and the ApiToken is not suspended.
+// rotationDue is when the schedule replaces the active credential, also where
+// status.rotatesAt promises no rotation: the alerts ApiTokenExpiring and
+// ApiTokenRotationStuck need it, and nothing else tells that the time comes.
 func rotationDue(t *v1alpha1.ApiToken) time.Time {
-	if t.Status.RotatesAt == nil && !t.Spec.Suspend {
-		return time.Time{}
-	}
 	for i := range t.Status.Credentials {
 		if e := &t.Status.Credentials[i]; e.State == v1alpha1.StateActive {
 			return plan.RotationDue(string(t.UID), &t.Spec, e)

@@ -188,13 +188,13 @@ func TestTimes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"a", "suspended"} { // 9 seconds before the end, and up to a tenth of that earlier
+	for _, name := range []string{"a", "suspended", "not-replaced"} { // 9 seconds before the end, and up to a tenth of that earlier
 		if at := "apitoken_rotation_due_timestamp_seconds" + labelsFor(name) + "899"; !strings.Contains(string(families), at) {
 			t.Errorf("%s is not due when it should be:\n%s", name, families)
 		}
 	}
-	if n := testutil.CollectAndCount(c, "apitoken_rotation_due_timestamp_seconds"); n != 2 {
-		t.Errorf("%d are due some time, want 2", n)
+	if n := testutil.CollectAndCount(c, "apitoken_rotation_due_timestamp_seconds"); n != 3 {
+		t.Errorf("%d are due some time, want 3", n)
 	}
 	shows(t, c, "apitoken_overlap_seconds",
 		"apitoken_overlap_seconds"+labelsFor("a")+"60",
