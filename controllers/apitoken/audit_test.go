@@ -136,13 +136,14 @@ func TestNextProcessAuditsWhatItFound(t *testing.T) {
 	w.ready("training")
 	w.audited(`"found"="Adopted"`, e.Name)
 	w.until(func() string {
-		if activeOf(w.token("training")).ID != "" {
-			return ""
+		if active := activeOf(w.token("training")); active == nil || active.ID == "" {
+			return "the id is not known yet"
 		}
-		return "the id is not known yet"
+		return ""
 	})
 	w.audited(`"found"="Adopted"`, e.Name, `"keyID"="`+e.ID+`"`)
 	w.about("Adopted", &e)
+	w.emits("Adopted", " of an interrupted attempt is in the Secret")
 }
 
 // TestSeveralRevokedAreSeveralEvents: the event library counts events of one reason as

@@ -405,6 +405,33 @@ func TestByHandLeftBehind(t *testing.T) {
 	}
 }
 
+// TestByHandSameKeyAgain: a person who is asked for another credential, and hands over the
+// one in use, learns that it is the same one.
+func TestByHandSameKeyAgain(t *testing.T) {
+	t.Parallel()
+	w := newPanelWorld(t)
+	w.declare("training")
+	id := w.handOver()
+	w.ready("training")
+	w.Cleanup(func() { w.backend.DeleteByHand(id) }) // the backend calls it after the attempt that was refused
+	data := w.secret("training").Data
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	w.asks(v1alpha1.ReasonCreateCredential, "Panel > Add")
+	w.stalls("training", v1alpha1.ReasonActionRequired, "Panel > Add")
+	w.settle("training")
+	w.handSecret(map[string][]byte{fake.KeyID: data[fake.KeyID], fake.KeySecret: data[fake.KeySecret]})
+	w.stalls("training", v1alpha1.ReasonHandoverRefused, "credential "+id+" is in use already, and another one is wanted: make a new one")
+	w.settle("training")
+	if w.secret("training-handover") == nil {
+		t.Error("the Secret that the message names is gone")
+	}
+	w.deleteSecret("training-handover")
+	second := w.handOver()
+	if e := activeOf(w.ready("training")); e.ID != second {
+		t.Errorf("in use is %s, want %s", e.ID, second)
+	}
+}
+
 // TestByHandConfirmed: where the operator cannot see a deletion, a person's word counts.
 func TestByHandConfirmed(t *testing.T) {
 	t.Parallel()

@@ -10,6 +10,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
 )
 
 // described is an ApiToken with one credential, as describe leaves it.
@@ -63,7 +64,7 @@ func TestConditionsClaimWhatIsTrue(t *testing.T) {
 			{"Published", no, "SecretMissing", `Secret "training" does not exist`}, {"Ready", no, "Reissuing", "issuing a new credential"}}},
 		"Secret of another credential": {func(p *pass) { p.obs.Secret.Credential = "own-0" }, true, []shown{
 			{"Published", no, "SecretMissing", "holds another credential than AKIA1, or none"}}},
-		"Secret of somebody else": {func(p *pass) { p.obs.Secret.Foreign, p.obs.Secret.Owner = true, "another ApiToken" }, true, []shown{
+		"Secret of somebody else": {func(p *pass) { p.obs.Secret.Foreign, p.obs.Secret.Owner = true, "another ApiToken" }, false, []shown{
 			{"Published", no, "SecretNotOwned", "belongs to another ApiToken"}, {"Stalled", yes, "SecretNotOwned", "name another Secret"}}},
 		"Secret is being deleted": {func(p *pass) { p.obs.Secret.Deleting, p.obs.Secret.HeldBy = true, "x/y" }, true, []shown{
 			{"Published", no, "SecretDeleting", "is being deleted"}}},
@@ -81,6 +82,21 @@ func TestConditionsClaimWhatIsTrue(t *testing.T) {
 		"provider gone": {notFound, false, []shown{{"Ready", yes, "ProviderNotFound", "nothing replaces"}, {"Stalled", yes, "ProviderNotFound", ""}}},
 		"not admitted, change wanted": {func(p *pass) { p.obs.Provider.Admitted, p.token.Spec.Rotation.Generation = false, 1 }, false, []shown{
 			{"Ready", no, "NamespaceNotAllowed", `Until then Secret "training" still holds credential AKIA1`}}},
+		"a scope is no longer granted": {func(p *pass) {
+			p.obs.Provider.Refusal = &provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes[0]", Value: "a:b", Message: "not granted here"}
+		}, false, []shown{
+			{"Ready", yes, "ScopeNotGrantable", "spec.scopes[0]: a:b: not granted here. Until then nothing replaces credential AKIA1"},
+			{"Stalled", yes, "ScopeNotGrantable", "not granted here"}}},
+		"a state of a newer version": {func(p *pass) {
+			p.obs.Ledger = append(p.obs.Ledger, plan.Entry{Settled: true, LedgerEntry: v1alpha1.LedgerEntry{Name: "own-0", State: "Frozen"}})
+		}, false, []shown{
+			{"Ready", yes, v1alpha1.ReasonUnknownState, `credential own-0 is in state "Frozen"`}, {"Stalled", yes, v1alpha1.ReasonUnknownState, "nothing replaces"}}},
+		"endpoint of another server": {func(p *pass) {
+			p.obs.Provider.Unverified, p.obs.Provider.Ready, p.obs.Provider.Reason = true, false, v1alpha1.ReasonEndpointUnverified
+		}, false, []shown{{"Ready", yes, "EndpointUnverified", "nothing replaces"}, {"Stalled", yes, "EndpointUnverified", ""}}},
+		"provider does not answer": {func(p *pass) {
+			p.obs.Provider.Ready, p.obs.Provider.Reason = false, v1alpha1.ReasonUnreachable
+		}, true, []shown{{"Ready", yes, "Ready", ""}, {"Stalled", "", "", ""}}},
 		"deletion with one credential": {func(p *pass) {
 			p.obs.Token.Deleting, p.token.Status.Credentials = true, []v1alpha1.LedgerEntry{{Name: "own-1", State: v1alpha1.StateRetiring}}
 			p.obs.Ledger[0].State = v1alpha1.StateRetiring

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -85,6 +86,20 @@ func TestNamespaceNotAdmitted(t *testing.T) {
 	w.uses("training")
 	w.stalls("probe", v1alpha1.ReasonBucketNotGrantable)
 
+	// A credential that works is not replaced without admission, and is promised no rotation.
+	w.label(nil)
+	w.stalls("probe", v1alpha1.ReasonNamespaceNotAllowed)
+	w.stalls("training", v1alpha1.ReasonNamespaceNotAllowed, "label the namespace", "nothing replaces credential")
+	if token := w.ready("training"); token.Status.RotatesAt != nil || token.Status.Columns.Rotates != "" || token.Status.ExpiresAt == nil {
+		t.Errorf("without admission it rotates at %v, and ends at %v", token.Status.RotatesAt, token.Status.ExpiresAt)
+	}
+	w.label(map[string]string{"tokens": "allowed"})
+	token := w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+	if stalled := meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil || token.Status.RotatesAt == nil {
+		t.Errorf("after the admission it rotates at %v, and is Stalled: %+v", token.Status.RotatesAt, stalled)
+	}
+	w.stalls("probe", v1alpha1.ReasonBucketNotGrantable)
+
 	w.label(nil)
 	w.stalls("probe", v1alpha1.ReasonNamespaceNotAllowed)
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
@@ -106,6 +121,32 @@ func TestNamespaceNotAdmitted(t *testing.T) {
 		}
 		return ""
 	})
+}
+
+// TestOtherKindIsNamed is not parallel, as TestNamespaceNotAdmitted. An ApiToken whose provider does
+// not exist says that there is one of the other kind, as soon and as long as there is.
+func TestOtherKindIsNamed(t *testing.T) {
+	w := newEmptyWorld(t)
+	w.start()
+	named := func(kind v1alpha1.ProviderKind) func(*v1alpha1.ApiToken) {
+		return func(t *v1alpha1.ApiToken) {
+			t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: kind, Name: w.store()}
+		}
+	}
+	w.declare("training", named(v1alpha1.KindTokenProvider))
+	const create = "create it, or name another provider"
+	w.stalls("training", v1alpha1.ReasonProviderNotFound, create)
+
+	cluster := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: w.store()}, Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: providerSpec()}}
+	w.ok(w.Create(w.ctx, cluster))
+	w.stalls("training", v1alpha1.ReasonProviderNotFound, "there is a ClusterTokenProvider of this name", "kind: ClusterTokenProvider")
+	w.closeStore()
+	w.stalls("training", v1alpha1.ReasonProviderNotFound, create)
+
+	w.declare("serving", named(v1alpha1.KindClusterTokenProvider))
+	w.stalls("serving", v1alpha1.ReasonProviderNotFound, create)
+	w.ok(w.Create(w.ctx, &v1alpha1.TokenProvider{ObjectMeta: metaOf(w.ns, w.store()), Spec: providerSpec()}))
+	w.stalls("serving", v1alpha1.ReasonProviderNotFound, "there is a TokenProvider of this name", "kind: TokenProvider")
 }
 
 func (w *world) label(labels map[string]string) {

@@ -48,6 +48,7 @@ func TestStatusLost(t *testing.T) {
 	w.mints(1)
 	w.emits("Adopted", "the status did not know credential "+before)
 	w.uses("training")
+	w.emits("Adopted", "the status did not know credential "+before+" ("+activeOf(token).ID+") in the Secret")
 }
 
 // recreate puts an ApiToken back as a backup tool does: another UID, no status.

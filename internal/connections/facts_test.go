@@ -70,6 +70,31 @@ func TestFacts(t *testing.T) {
 	}
 }
 
+// TestFactsTellTheOtherKind: of a provider that does not exist, facts tell whether one of the
+// other kind has its name, and nothing of other namespaces.
+func TestFactsTellTheOtherKind(t *testing.T) {
+	w := newWorld(t)
+	cluster := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{GenerateName: "other-"}, Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: spec()}}
+	w.create(cluster)
+	ns := w.key.Namespace
+	for name, c := range map[string]struct {
+		key       Key
+		namespace string
+		want      v1alpha1.ProviderKind
+	}{
+		"kind forgotten":         {Key{Kind: v1alpha1.KindTokenProvider, Namespace: ns, Name: cluster.Name}, ns, v1alpha1.KindClusterTokenProvider},
+		"kind too much":          {Key{Kind: v1alpha1.KindClusterTokenProvider, Name: w.key.Name}, ns, v1alpha1.KindTokenProvider},
+		"in another namespace":   {Key{Kind: v1alpha1.KindClusterTokenProvider, Name: w.key.Name}, "elsewhere", ""},
+		"none of either kind":    {Key{Kind: v1alpha1.KindTokenProvider, Namespace: ns, Name: "none"}, ns, ""},
+		"it exists":              {w.key, ns, ""},
+		"it exists, clusterwide": {Key{Kind: v1alpha1.KindClusterTokenProvider, Name: cluster.Name}, ns, ""},
+	} {
+		if f := w.facts(c.key, c.namespace); f.OtherKind != c.want {
+			t.Errorf("%s: the other kind is %q, want %q", name, f.OtherKind, c.want)
+		}
+	}
+}
+
 func (w *world) status(p *v1alpha1.TokenProvider, status metav1.ConditionStatus, reason string, generation int64) {
 	w.t.Helper()
 	p.Status.Account = "recorded"

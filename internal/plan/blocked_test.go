@@ -152,9 +152,10 @@ var refusalCases = map[string]nextCase{
 		says: []string{"spec.expiresAt", "declare an earlier one"},
 	},
 	"nothing wanted": {
-		reason: "A refusal of what is in use already changes nothing.",
-		given:  given(live, refusing(provider.Refusal{Reason: provider.RefusedScope})),
-		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady,
+		reason: "What is in use goes on working; that nothing replaces it is said before it ends.",
+		given:  given(live, refusing(provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes[0]", Value: "a:b", Message: "not granted here"})),
+		rule:   "steady", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonScopeNotGrantable, after: rotationIn(),
+		says: []string{"spec.scopes[0]: a:b: not granted here", "nothing replaces credential AKIAown-active, which ends at "},
 	},
 	"lifetime over the provider's": {
 		reason: "Too long a lifetime is decided in the plan.",
@@ -243,9 +244,10 @@ var limitCases = map[string]nextCase{
 		says: []string{"own-new", `"Frozen"`, "or a newer one"},
 	},
 	"state of a newer version, nothing wanted": {
-		reason: "It blocks reservations only.",
+		reason: "It blocks reservations only, also the next one.",
 		given:  given(live, beside(attempt("own-new", "Frozen", 0))),
-		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady,
+		rule:   "steady", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonUnknownState,
+		says: []string{"own-new", "nothing replaces credential AKIAown-active, which ends at "},
 	},
 	"backoff running": {
 		reason: "After an attempt that failed the next one waits.",

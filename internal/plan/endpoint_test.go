@@ -15,9 +15,10 @@ func unverified(o *plan.Observation) {
 
 var endpointCases = map[string]nextCase{
 	"nothing is due": {
-		reason: "A credential in order is not touched, however long the endpoint is not verified.",
+		reason: "A credential in order is not touched, however long the endpoint is not verified. That nothing replaces it is said.",
 		given:  given(unverified),
-		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady,
+		rule:   "steady", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonEndpointUnverified, after: plan.Recheck,
+		says: []string{"changed from a to b", "nothing replaces credential AKIAown-active, which ends at "},
 	},
 	"a credential is wanted": {
 		reason: "Nothing is minted at a server that may be another one.",

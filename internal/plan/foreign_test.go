@@ -42,7 +42,8 @@ var foreignCases = map[string]nextCase{
 	"foreign name beside one of ours that is due": {
 		reason: "Our own old credentials go as ever.",
 		given:  given(live, beside(retiring("someone-elses", -time.Hour), retiring("own-old", 0))),
-		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Stalled, code: v1alpha1.ReasonForeignCredential,
+		says: []string{"someone-elses", "--cluster-identity"},
 	},
 	"foreign name of an attempt that the Secret holds": {
 		reason: "Another's credential is not adopted.",

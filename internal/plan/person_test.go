@@ -43,7 +43,8 @@ var personCases = map[string]nextCase{
 		reason: "The values of the form are in the message, and how to hand the credential over.",
 		given:  given(unissued, live, byHand),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonActionRequired, after: never,
-		says: []string{"Panel > Add token", "Permission: Read only; Bucket: datasets", "KEY, SECRET", `"training-handover"`, "apitoken.dev/managed: handover"},
+		says: []string{"Panel > Add token", "Permission: Read only; Bucket: datasets. Then put KEY, SECRET into a Secret named ", `"training-handover"`,
+			"apitoken.dev/managed: handover, or run: kubectl apitoken handover -n ml training"},
 	},
 	"handed over": {
 		reason: "What a person made is checked, published and recorded like any other.",
@@ -67,15 +68,21 @@ var personCases = map[string]nextCase{
 	},
 	"handed over and refused": {
 		reason: "It is not tried again and again; the message says why.",
-		given:  given(unissued, live, byHand, handed, func(o *plan.Observation) { o.Handover.Refused = "the key may write" }),
+		given:  given(unissued, live, byHand, handed, func(o *plan.Observation) { o.Handover.Refused = "the key may write." }),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonHandoverRefused, after: never,
-		says: []string{"the key may write", "Panel > Add token"},
+		says: []string{"cannot be used: the key may write. make a credential", "Panel > Add token"},
 	},
 	"a rotation is due": {
 		reason: "The workload has what was declared: this is a reminder.",
 		given:  given(live, byHand, entries(ending("own-active", 2*time.Hour)), byHand),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonActionRequired,
 		says: []string{"make a credential"},
+	},
+	"a rotation was requested": {
+		reason: "The declaration is not met, and only a person can meet it.",
+		given:  given(live, byHand, declared(func(s *v1alpha1.ApiTokenSpec) { s.Rotation.Generation = 1 })),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonActionRequired,
+		says: []string{"make a credential", "Panel > Add token"},
 	},
 	"it has expired": {
 		reason: "Nobody ended it, and it is over time: somebody has to act.",

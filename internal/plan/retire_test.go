@@ -133,7 +133,8 @@ var revokeCases = map[string]nextCase{
 	"one of another account": {
 		reason: "Only what this account issued is revoked under it.",
 		given:  given(live, beside(by(other, retiring("own-1", 0)), retiring("own-2", 0))),
-		rule:   "revoke", action: plan.Revoke{Names: []string{"own-2"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
+		rule:   "revoke", action: plan.Revoke{Names: []string{"own-2"}}, state: plan.Stalled, code: v1alpha1.ReasonProviderAccountChanged,
+		says: []string{"own-1", "restore the old ones"},
 	},
 	"account not known": {
 		reason: "The account is learnt by connecting, before anything is revoked.",
@@ -143,7 +144,8 @@ var revokeCases = map[string]nextCase{
 	"state of a newer version": {
 		reason: "An entry in a state this version does not know is kept.",
 		given:  given(live, beside(attempt("own-old", "Frozen", 0))),
-		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady,
+		rule:   "steady", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonUnknownState,
+		says: []string{"own-old", "or a newer one"},
 	},
 }
 

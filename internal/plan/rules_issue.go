@@ -79,20 +79,6 @@ func (o *Observation) secretLost(e *Entry) (IssueReason, bool) {
 	}
 }
 
-// blocked says why nothing may be reserved now.
-func (o *Observation) blocked() (Decision, bool) {
-	for _, check := range []func(*Observation) (Decision, bool){
-		attemptUnderWay, namespaceEnding, unreadable, suspended, unknownState, foreignCredential, foreignSecret, secretDeleting, attemptNotGivenUp,
-		(*Observation).providerBlocked, accountBlocked, refused, shared, awaitsPerson, ledgerFull, windowFull,
-		slotsExhausted, backoff, budgetExhausted,
-	} {
-		if d, ok := check(o); ok {
-			return d, true
-		}
-	}
-	return Decision{}, false
-}
-
 // namespaceEnding: the namespace controller deletes Secrets and ApiTokens in any
 // order; a Secret that is gone before its ApiToken is no reason to issue.
 func namespaceEnding(o *Observation) (Decision, bool) {

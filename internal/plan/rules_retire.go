@@ -216,28 +216,9 @@ func blockedWait(o *Observation) (Decision, bool) {
 	return d, true
 }
 
-// NotReplaced returns why no other credential can replace the one in use, because of its
-// provider. A rotation must not be promised then, and somebody has to act before it ends.
-func (o *Observation) NotReplaced() (Decision, bool) {
-	e := o.active()
-	if e == nil || o.Token.Deleting || o.Token.Spec.Suspend || o.ended() || expired(e, o.Now) {
-		return Decision{}, false
-	}
-	d, blocked := o.providerBlocked()
-	if !blocked || d.State != Stalled || d.Reason == v1alpha1.ReasonEndpointUnverified {
-		return Decision{}, false
-	}
-	ends := ""
-	if e.ExpiresAt != nil {
-		ends = ", which ends at " + e.ExpiresAt.UTC().Format(time.RFC3339)
-	}
-	d.Message = Sentences(d.Message, fmt.Sprintf("Until then nothing replaces credential %s%s", Called(&e.LedgerEntry), ends))
-	return d, true
-}
-
 func steady(o *Observation) (Decision, bool) {
 	d := o.steadily(Wait{}, "")
-	d.After = o.nextLook()
+	d.After = soonest(d.After, o.nextLook())
 	return d, true
 }
 

@@ -17,7 +17,8 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-const form = "make a credential at the provider (Object Storage Administration > API access > Add token) with: Token Name: a-b; Permission: Read only"
+const form = "make a credential at the provider (Object Storage Administration > API access > Add token) with: Token Name: a-b; Permission: Read only" +
+	plan.ThenPut + "AWS_ACCESS_KEY_ID into a Secret"
 
 // byHand makes an ApiToken for which a person has to make the credential.
 func (w *world) byHand(name string) *v1alpha1.ApiToken {
@@ -96,6 +97,9 @@ func TestHandover(t *testing.T) {
 		"Token Name: a-b\n  Permission: Read only", "AWS_ACCESS_KEY_ID (not shown): \nAWS_SECRET_ACCESS_KEY (not shown): \n", "media ready")
 	if strings.Contains(r.out+r.err, "AKIABYHAND\r") {
 		t.Error("what was typed is shown")
+	}
+	if strings.Contains(r.out+r.err, "into a Secret") {
+		t.Errorf("it asks for a Secret, which it makes itself: %s", r.out+r.err)
 	}
 	if diff := cmp.Diff(map[string][]byte{"AWS_ACCESS_KEY_ID": []byte("AKIABYHAND"), "AWS_SECRET_ACCESS_KEY": []byte(canary)}, seen.Data); diff != "" {
 		t.Error("the Secret has other keys or values than were typed")
