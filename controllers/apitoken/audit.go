@@ -75,8 +75,21 @@ func (p *pass) whyEnded(e *v1alpha1.LedgerEntry) audit.Why {
 	case active == nil:
 		return audit.Why{Reason: audit.ReasonAccessEnded, AskedBy: audit.AskedBySchedule}
 	default:
-		return audit.Why{Reason: audit.ReasonReplaced, AskedBy: whyIssued(active.Reason).AskedBy}
+		return audit.Why{Reason: audit.ReasonReplaced, AskedBy: whyIssued(p.successor(e, active).Reason).AskedBy}
 	}
+}
+
+// successor is the entry of the credential that replaced the one of an entry, or the next
+// one that is still in the ledger. Entries are in the order in which they were reserved.
+func (p *pass) successor(e, active *v1alpha1.LedgerEntry) *v1alpha1.LedgerEntry {
+	entries, after := p.token.Status.Credentials, false
+	for i := range entries {
+		if after && entries[i].IssuedAt != nil && entries[i].State != v1alpha1.StateAbandoned {
+			return &entries[i]
+		}
+		after = after || entries[i].Name == e.Name
+	}
+	return active
 }
 
 // occurrence is something that can happen to a credential: its event, and what the audit

@@ -73,6 +73,22 @@ func TestLifeIsAudited(t *testing.T) {
 	w.audited(`"found"="Revoked"`, second.Name, second.ID, `"reason"="Deleted"`)
 }
 
+// TestRevocationIsAuditedWithItsOwnReplacement: of two previous credentials, each line
+// says what asked for the credential that replaced that one.
+func TestRevocationIsAuditedWithItsOwnReplacement(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).DeepCopy()
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Buckets = append(t.Spec.Buckets, "archive") })
+	second := activeOf(w.replaced("training", first.Name)).DeepCopy()
+	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
+	w.replaced("training", second.Name)
+	w.passTime(2*time.Hour, 1)
+	w.audited(`"audit"="call"`, `"operation"="revoke"`, first.Name, `"reason"="Replaced"`, `"askedBy"="spec"`)
+	w.audited(`"found"="Revoked"`, first.Name, `"reason"="Replaced"`, `"askedBy"="spec"`)
+	w.audited(`"found"="Revoked"`, second.Name, `"reason"="Replaced"`, `"askedBy"="spec.rotation.generation"`)
+}
+
 // TestRetainedIsAudited: nothing revokes what Retain leaves, so the event and the line
 // say which key that is.
 func TestRetainedIsAudited(t *testing.T) {
