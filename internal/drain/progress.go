@@ -80,7 +80,8 @@ func (p *progress) changed(s *survey) {
 	}
 	for _, o := range s.providers {
 		state := "waiting to be let go"
-		if c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionStalled); c != nil {
+		if c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionStalled); c != nil && c.Reason != v1alpha1.ReasonCredentialsMissing {
+			// Without ApiTokens nothing needs the minting credentials, which go before the provider does.
 			state = c.Message
 		}
 		p.tell(o.GetUID(), o.Key().String(), state)

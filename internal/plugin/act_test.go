@@ -135,7 +135,10 @@ func TestRevoke(t *testing.T) {
 	if got := w.reads("one"); got == nil || got.DeletionTimestamp != nil {
 		t.Fatal("it was deleted all the same")
 	}
-	w.wants(w.with("", "revoke", "one", "--yes", "--timeout=50ms"), TimedOut, "to be revoked: AKIAEXAMPLE2 (Active)")
+	w.stalled(w.reads("one"), v1alpha1.ReasonScopeNotGrantable, "spec.scopes: from before the deletion")
+	if r := w.wants(w.with("", "revoke", "one", "--yes", "--timeout=50ms"), TimedOut, "to be revoked: AKIAEXAMPLE2 (Active)"); strings.Contains(r.err, "from before the deletion") {
+		t.Errorf("a message from before the deletion is shown:\n%s", r.err)
+	}
 	w.operator(func() bool {
 		t := w.reads("one")
 		if !strings.Contains(w.said.String(), "is being deleted already") {

@@ -75,6 +75,8 @@ type examination struct {
 	namespace string
 	operator  string
 	findings  []finding
+	// gone: leaving found that no operator works, so that every condition is out of date.
+	gone bool
 }
 
 func (e *examination) ok(check, format string, args ...any) {
@@ -87,6 +89,15 @@ func (e *examination) warn(check, do, format string, args ...any) {
 
 func (e *examination) fail(check, do, format string, args ...any) {
 	e.findings = append(e.findings, finding{Result: resultFail, Check: check, Message: fmt.Sprintf(format, args...), Do: do})
+}
+
+// holds reports what conditions say: it is ok only while an operator keeps them up to date.
+func (e *examination) holds(check, format string, args ...any) {
+	if e.gone {
+		e.warn(check, "Do what leaving says, above.", "out of date, because no operator works: "+format, args...)
+		return
+	}
+	e.ok(check, format, args...)
 }
 
 // unread reports what could not be looked at: that is never ok, and never none.

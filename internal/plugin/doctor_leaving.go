@@ -43,6 +43,7 @@ func (e *examination) leaving(ctx context.Context) {
 	case len(ending) > 0:
 		e.leavingFor(strings.Join(ending, " and "), left)
 	case left.some():
+		e.gone = true
 		e.fail(leavingCheck, "Install the operator again (docs/install.md): it continues where it stopped. To remove everything instead, revoke what is left:\n"+e.drainCommand(),
 			"no operator works: %s. Nothing rotates or revokes these credentials, and the conditions of the ApiTokens are out of date", left)
 	case len(left.unread) > 0:
@@ -83,6 +84,7 @@ func (e *examination) perhapsLeaving(ending []string, left leftOver) {
 func (e *examination) leavingFor(why string, left leftOver) {
 	switch {
 	case left.some():
+		e.gone = true
 		e.fail(leavingCheck, "Revoke what is left, from a checkout (make build) or an unpacked release, with an administrator's kubeconfig:\n"+e.drainCommand(),
 			"%s, and no operator works: %s. Nothing revokes these credentials, and the conditions of the ApiTokens are out of date", why, left)
 	case len(left.unread) > 0:

@@ -30,8 +30,11 @@ func TestDoctorFindsTokensWithoutAnOperator(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("one"))
-	w.wants(w.run("doctor", "--operator-namespace", w.ns), Failed, "fail  leaving: no operator works: ", "the conditions of the ApiTokens are out of date",
-		"Install the operator again", w.drains())
+	r := w.wants(w.run("doctor", "--operator-namespace", w.ns), Failed, "fail  leaving: no operator works: ", "the conditions of the ApiTokens are out of date",
+		"Install the operator again", w.drains(), "warn  provider: out of date, because no operator works: ", "warn  ApiTokens: out of date, because no operator works: 1 of 1 ")
+	if strings.Contains(r.out, "ok    provider") || strings.Contains(r.out, "ok    ApiTokens") {
+		t.Errorf("what is out of date is said to be ok:\n%s", r.out)
+	}
 }
 
 // A renewed Lease and an available Deployment are each a sign of an operator that revokes by itself.

@@ -54,7 +54,7 @@ func (e *examination) providerReady(o connections.Object) {
 	case c == nil || c.ObservedGeneration != o.GetGeneration():
 		e.warn(check, "See whether the operator runs: "+e.kubectlCommand(e.operator, "get", "pods"), "%s has not been checked yet", name)
 	case c.Status == metav1.ConditionTrue:
-		e.ok(check, "%s is ready, %d live credentials", name, o.Status.LiveCredentials)
+		e.holds(check, "%s is ready, %d live credentials", name, o.Status.LiveCredentials)
 	default:
 		e.fail(check, actionFor(c.Reason), "%s is not ready (%s): %s", name, c.Reason, c.Message)
 	}
@@ -102,7 +102,7 @@ func (e *examination) tokensReady(ctx context.Context) {
 			}
 		}
 		if well > 0 {
-			e.ok(check, "%d of %d %s are ready and in order", well, len(tokens), where)
+			e.holds(check, "%d of %d %s are ready and in order", well, len(tokens), where)
 		}
 	}, func() { e.ok(check, "there are none %s", where) }, func(err error) {
 		e.unread(check, access{verb: "list", group: v1alpha1.GroupVersion.Group, resource: "apitokens", namespace: e.namespace}, err)

@@ -8,6 +8,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/client-go/tools/clientcmd"
+
+	"apitoken.dev/operator/internal/plugin/reading"
 )
 
 // Code is the exit code of a command. docs/kubectl-plugin.md lists them.
@@ -93,12 +95,12 @@ func codeOf(err error) Code {
 // explain adds the way out to errors of the API server that do not name one.
 func (a *app) explain(err error) string {
 	switch {
-	case meta.IsNoMatchError(err):
+	case meta.IsNoMatchError(err), reading.Unserved(err):
 		return err.Error() + ": the kinds of apitoken.dev are not installed in this cluster. To see more: " + a.pluginCommand("", "doctor")
 	case apierrors.IsUnauthorized(err):
 		return err.Error() + ": log in again, or choose another --context"
 	case apierrors.IsForbidden(err) && codeOf(err) == Refused && !isExit(err):
-		return err.Error() + ": choose another --context, or ask for this right. To see which rights each command needs: " + a.pluginCommand("", "doctor")
+		return err.Error() + ": choose another --context, or ask for this right. To see which rights each command needs: " + a.pluginCommand(a.givenNamespace(), "doctor")
 	case clientcmd.IsEmptyConfig(err):
 		return errNoKubeconfig.Error()
 	default:

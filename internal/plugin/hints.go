@@ -35,6 +35,14 @@ func (a *app) commandLine(program, namespace string, words []string) string {
 	return strings.Join(append(parts, a.sameCluster()...), " ")
 }
 
+// givenNamespace is the namespace of the command line; empty: it names none.
+func (a *app) givenNamespace() string {
+	if a.config == nil || a.config.Namespace == nil {
+		return ""
+	}
+	return *a.config.Namespace
+}
+
 // sameCluster are the flags that chose the cluster and the user. A bearer token is not
 // repeated.
 func (a *app) sameCluster() []string {

@@ -129,6 +129,12 @@ func TestHintsKeepClusterUserAndQuoting(t *testing.T) {
 	w.pasted(got)
 }
 
+// A right that lacks in the namespace of -n is found by a doctor of that namespace.
+func TestDoctorIsHintedForTheNamespaceOfTheCommand(t *testing.T) {
+	w := newWorld(t, "")
+	w.wants(w.run("list", "--as", "stranger", "-n", "elsewhere"), Refused, "kubectl apitoken doctor -n elsewhere ")
+}
+
 // No text of the plugin has a command line that was not made by pluginCommand or
 // kubectlCommand: it would lack the namespace and the cluster.
 func TestNoHintIsWrittenByHand(t *testing.T) {

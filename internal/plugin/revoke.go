@@ -112,7 +112,9 @@ func deletionProgress(t *v1alpha1.ApiToken) string {
 	if c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionActionRequired); c != nil {
 		return line + ". " + c.Message
 	}
-	if c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Status == metav1.ConditionFalse && c.Message != "" {
+	// A message from before the deletion says nothing about it.
+	if c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady); c != nil && c.Status == metav1.ConditionFalse && c.Message != "" &&
+		c.ObservedGeneration == t.Generation {
 		line += ". " + c.Message
 	}
 	return line

@@ -144,7 +144,11 @@ func (s *session) rotateOne(ctx context.Context, t *v1alpha1.ApiToken, o rotateO
 		if err := s.rotatable(t); err != nil {
 			return err
 		}
-		fmt.Fprintf(s.Out, "apitoken.apitoken.dev/%s would be rotated (generation %d)\n", t.Name, t.Spec.Rotation.Generation+1)
+		in := ""
+		if o.many.everywhere {
+			in = " in namespace " + t.Namespace
+		}
+		fmt.Fprintf(s.Out, "apitoken.apitoken.dev/%s%s would be rotated (generation %d)\n", t.Name, in, t.Spec.Rotation.Generation+1)
 		return nil
 	}
 	one := *s

@@ -36,7 +36,7 @@ func TestRotateManyChoosesByLabelProviderAndAll(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.provider("other")
-	team := func(t *v1alpha1.ApiToken) { t.Labels = map[string]string{"team": "ml"} }
+	team := func(t *v1alpha1.ApiToken) { t.Labels = map[string]string{"team": "ml", "only": w.ns} }
 	w.ready(w.token("a", team))
 	w.ready(w.token("b", func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "other" }))
 	w.ready(w.token("c", team, func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "other" }))
@@ -47,6 +47,8 @@ func TestRotateManyChoosesByLabelProviderAndAll(t *testing.T) {
 		says []string
 	}{
 		{[]string{"--all", "--dry-run"}, OK, map[string]int64{"a": 0, "b": 0, "c": 0}, []string{"[3/3] " + w.ns + "/c", "apitoken.apitoken.dev/a would be rotated (generation 1)"}},
+		{[]string{"-l", "only=" + w.ns, "-A", "--dry-run"}, OK, map[string]int64{"a": 0, "b": 0, "c": 0},
+			[]string{"apitoken.apitoken.dev/a in namespace " + w.ns + " would be rotated (generation 1)"}},
 		{[]string{"-l", "team=ml"}, OK, map[string]int64{"a": 1, "b": 0, "c": 1}, []string{"[2/2] " + w.ns + "/c", "2 of 2 rotated"}},
 		{[]string{"--provider", "TokenProvider/other"}, OK, map[string]int64{"a": 1, "b": 1, "c": 2}, []string{"2 of 2 rotated"}},
 		{[]string{"--provider", "TokenProvider/other", "-l", "team=ml"}, OK, map[string]int64{"a": 1, "b": 1, "c": 3}, []string{"1 of 1 rotated"}},

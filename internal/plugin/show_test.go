@@ -1,12 +1,18 @@
 package plugin
 
 import (
+	"context"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -68,6 +74,31 @@ func TestShow(t *testing.T) {
 	}
 	t.Run("for programs", func(t *testing.T) {
 		testPrograms(w.in(t))
+	})
+	t.Run("nothing issued", func(t *testing.T) {
+		w := newWorld(t, "")
+		w.provider("object-store")
+		one := w.token("one")
+		one.Status.Conditions = []metav1.Condition{
+			condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonScopeNotGrantable, "billing:read-only", one.Generation),
+			condition(v1alpha1.ConditionPublished, false, v1alpha1.ReasonNotIssued, "there is no live credential", one.Generation),
+		}
+		w.ok(w.Status().Update(t.Context(), one))
+		if r := w.wants(w.run("status", "one"), Failed, "billing:read-only"); strings.Contains(r.out, "Wait until") {
+			t.Errorf("it says to wait for a credential that is not issued:\n%s", r.out)
+		}
+	})
+	t.Run("no CRDs", func(t *testing.T) {
+		w := newWorld(t, "")
+		s := w.session()
+		s.client = unserved{s.client}
+		_, one := s.token(t.Context(), "one")
+		_, all := s.tokens(t.Context(), w.ns)
+		for _, err := range []error{one, all} {
+			if got := s.explain(err); !strings.Contains(got, "the kinds of apitoken.dev are not installed in this cluster") || strings.Contains(got, "there is no") {
+				t.Errorf("it says %q", got)
+			}
+		}
 	})
 	t.Run("nothing found", func(t *testing.T) {
 		w := newWorld(t, "")
@@ -200,4 +231,22 @@ func TestCompletion(t *testing.T) {
 	if got := complete(completer, "list", "-n", w.ns[:8]); !strings.Contains(got, w.ns+"\n") {
 		t.Errorf("-n offers %q", got)
 	}
+}
+
+// unserved answers as an API server without the CRDs.
+type unserved struct{ client.Client }
+
+func notServedHere(name string) error {
+	kind := schema.GroupResource{Group: v1alpha1.GroupVersion.Group, Resource: "apitokens"}
+	return apierrors.NewGenericServerResponse(http.StatusNotFound, "get", kind, name, "404 page not found", 0, true)
+}
+
+// Get implements client.Reader.
+func (unserved) Get(_ context.Context, key client.ObjectKey, _ client.Object, _ ...client.GetOption) error {
+	return notServedHere(key.Name)
+}
+
+// List implements client.Reader.
+func (unserved) List(context.Context, client.ObjectList, ...client.ListOption) error {
+	return notServedHere("")
 }

@@ -151,6 +151,9 @@ func (a *app) problems(t *v1alpha1.ApiToken) []problemView {
 		if kind == v1alpha1.ConditionPublished {
 			wrong = metav1.ConditionFalse
 		}
+		if kind == v1alpha1.ConditionPublished && c != nil && c.Reason == v1alpha1.ReasonNotIssued {
+			continue // Ready says why nothing is issued, and to wait for it is no advice
+		}
 		if c == nil || c.Status != wrong || r != nil && (c.Reason == r.Reason || strings.HasPrefix(r.Message, c.Message)) {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"errors"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
 // Of is the result of one read: what was found, that there is none, or why it could
@@ -30,12 +31,13 @@ const (
 var errNotRead = errors.New("it was not read")
 
 // Object is the result of reading one object. Only the API server's answer NotFound
-// means that there is none.
+// about this object means that there is none; an API server that does not serve the kind
+// has not looked.
 func Object[T any](value T, err error) Of[T] {
 	switch {
 	case err == nil:
 		return Of[T]{value: value, state: found}
-	case apierrors.IsNotFound(err):
+	case apierrors.IsNotFound(err) && !Unserved(err):
 		return Of[T]{state: absent}
 	default:
 		return Of[T]{err: err}
@@ -66,6 +68,12 @@ func (r Of[T]) Where(fits func(T) bool) Of[T] {
 // Forbidden reports whether the user lacks the right to read. Use it to choose the words
 // for what could not be read, never to decide what exists.
 func Forbidden(err error) bool { return apierrors.IsForbidden(err) }
+
+// Unserved reports whether the API server does not serve the kind, as after its CRD was
+// deleted.
+func Unserved(err error) bool {
+	return apierrors.IsNotFound(err) && apierrors.HasStatusCause(err, metav1.CauseTypeUnexpectedServerResponse)
+}
 
 // Switch calls the one function that fits.
 func (r Of[T]) Switch(isFound func(T), isAbsent func(), isUnread func(error)) {

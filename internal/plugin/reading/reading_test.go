@@ -2,6 +2,7 @@ package reading
 
 import (
 	"errors"
+	"net/http"
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -12,6 +13,7 @@ import (
 func TestAbsenceIsNeverAnErrorAndNoErrorIsAbsence(t *testing.T) {
 	kind := schema.GroupResource{Group: "apitoken.dev", Resource: "clustertokenproviders"}
 	missing := apierrors.NewNotFound(kind, "one")
+	unserved := apierrors.NewGenericServerResponse(http.StatusNotFound, "get", kind, "one", "404 page not found", 0, true)
 	forbidden := apierrors.NewForbidden(kind, "one", errors.New("no"))
 	one := []string{"one"}
 	for name, c := range map[string]struct {
@@ -21,6 +23,7 @@ func TestAbsenceIsNeverAnErrorAndNoErrorIsAbsence(t *testing.T) {
 	}{
 		"an object":                       {Object(one, nil), "found", nil},
 		"an object that is not there":     {Object(one, missing), "absent", nil},
+		"an object of a kind not served":  {Object(one, unserved), "unread", unserved},
 		"an object that is forbidden":     {Object(one, forbidden), "unread", forbidden},
 		"a list":                          {List(one, nil), "found", nil},
 		"an empty list":                   {List([]string{}, nil), "absent", nil},
