@@ -9,7 +9,7 @@
 #
 # LOAD is how the image gets to the nodes: kind, minikube or ctr, which is guessed when it
 # is not set. STORE_HOST is the address of this machine that pods reach; the one that it
-# reaches the first node from, when it is not set. Needs the AWS command line. The clone
+# reaches the first node from, when it is not set. Needs jq and the AWS command line. The clone
 # has what is committed here. KEEP=1 leaves a failed run as it is.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -93,6 +93,7 @@ others() {
 read_on() {
   cat >"$work/script"
   (cd "$1" && AWS_ACCESS_KEY_ID=$STORE_KEY_ID AWS_SECRET_ACCESS_KEY=$STORE_SECRET AWS_DEFAULT_OUTPUT=json \
+    IAM_ENDPOINT=$STORE_IAM REGION=$STORE_REGION \
     bash -euo pipefail "$work/script") >"$work/log" 2>&1 || { tail -n 40 "$work/log" >&2; fail "a command of the page failed"; }
 }
 
@@ -120,10 +121,10 @@ use() {
   AWS_ACCESS_KEY_ID=$1 AWS_SECRET_ACCESS_KEY=$2 AWS_REGION=$STORE_REGION "$work/s5cmd" --retry-count 0 --endpoint-url "$STORE_S3" ls "s3://$bucket/" 2>&1
 }
 
-# The users of the store that the operator made.
-issued() {
+# The users of the store: the minting user, and those that the operator made.
+users() {
   AWS_ACCESS_KEY_ID=$STORE_KEY_ID AWS_SECRET_ACCESS_KEY=$STORE_SECRET aws --endpoint-url "$STORE_IAM" --region "$STORE_REGION" \
-    iam list-users --query 'Users[?UserName!=`apitoken-operator`].UserName' --output text
+    iam list-users --query 'Users[].[UserName]' --output text
 }
 
 # to_a_key: from nothing to a key that works. Its time is in took.
@@ -138,13 +139,13 @@ to_a_key() {
   grep -q " $object\$" "$work/log" || fail "the Job did not list $object: $(tail -n 3 "$work/log")"
   read_key
   use "$KEY_ID" "$KEY" | grep -q "$object" || fail "the key in the Secret does not work"
-  [ -n "$(issued)" ] || fail "the store does not list the user of the key"
+  users | grep -qvx apitoken-operator || fail "the store does not list the user of the key"
 }
 
 # ended ID SECRET...: no key works any more, and nothing is left.
 ended() {
   local answer
-  [ -z "$(issued)" ] || fail "users are left at the store: $(issued)"
+  [ -z "$(users)" ] || fail "users are left at the store: $(users)"
   while [ $# -gt 0 ]; do
     if answer=$(use "$1" "$2"); then fail "a key works after the end"; fi
     grep -q InvalidAccessKeyId <<<"$answer" || fail "a key is refused for another reason: $answer"
@@ -154,7 +155,7 @@ ended() {
   nothing_left || fail "left on the cluster: $(kubectl get crd,clusterrole,clusterrolebinding,namespace -o name | grep apitoken | tr '\n' ' ')"
 }
 
-for program in kubectl aws git make; do command -v $program >/dev/null || fail "$program is needed"; done
+for program in kubectl aws git make jq; do command -v $program >/dev/null || fail "$program is needed"; done
 nothing_left || fail "this cluster has the operator, its kinds or the namespace ml: take another"
 trap clean EXIT
 case ${LOAD:-$(kubectl config current-context)} in
@@ -186,6 +187,8 @@ old=("$KEY_ID" "$KEY")
 page "$start_page" -section "7. See it rotate" | read_on "$work/first/apitoken-operator"
 read_key
 [ "$KEY_ID" != "${old[0]}" ] || fail "the key was not replaced"
+page "$root/docs/audit.md" -section "Ship the lines" | read_on "$work/first/apitoken-operator"
+grep -q "\"found\":\"Rotated\".*\"keyID\":\"${old[0]}\"" "$work/log" || fail "the audit trail does not say that ${old[0]} was rotated"
 began=$SECONDS
 { page "$end_page" -section "In the right order" -skip "kubectl -n ml patch"; page "$start_page" -section "8. Remove everything"; } |
   read_on "$work/first/apitoken-operator"

@@ -61,12 +61,9 @@ var stories = map[string]story{
 		{"cat > key.env", makeKey},
 		{"kubectl -n ml wait apitoken/reports --for=delete", deleteKeys},
 	}},
-	"docs/tasks/compromised.md": {begin: rotatedBefore, hooks: []hook{
-		{"apitoken.dev/end", func(w *world) map[string]string {
-			w.ofGeneration(2)
-			return nil
-		}},
-		{`"strategy":"RevokeFirst"`, func(w *world) map[string]string {
+	"docs/tasks/compromised.md": {begin: rotated, hooks: []hook{
+		{"KEY=AKIA...", leaked},
+		{"RevokeFirst", func(w *world) map[string]string {
 			w.alive(0)
 			w.declare()
 			return nil
@@ -94,16 +91,6 @@ var stories = map[string]story{
 	}},
 }
 
-// rotatedBefore makes an ApiToken that a user rotated once.
-func rotatedBefore(w *world) {
-	w.declare()
-	w.sh(`kubectl -n ml patch apitoken training-data --type=merge -p '{"spec":{"rotation":{"generation":1}}}'`)
-	w.ofGeneration(1)
-	w.sh(`kubectl -n ml patch apitoken training-data --type=merge -p '{"spec":{"rotation":{"overlap":"1s"}}}'`)
-	w.alive(1)
-	w.sh(`kubectl -n ml patch apitoken training-data --type=json -p '[{"op":"remove","path":"/spec/rotation/overlap"}]'`)
-}
-
 // ofGeneration waits until the credential in use is that of a rotation.
 func (w *world) ofGeneration(want int64) {
 	w.t.Helper()
@@ -117,6 +104,31 @@ func (w *world) ofGeneration(want int64) {
 		}
 		return fmt.Errorf("no credential of generation %d is in use: %+v", want, token.Status.Credentials)
 	})
+}
+
+// rotated makes an ApiToken that was rotated already: it has a previous key, and the
+// generation that its rotation had.
+func rotated(w *world) {
+	w.declare()
+	w.sh(`kubectl -n ml patch apitoken training-data --type=merge -p '{"spec":{"rotation":{"generation":1}}}'
+kubectl -n ml wait apitoken/training-data --for=condition=Ready --timeout=1m`)
+}
+
+// leaked is the newest of the previous keys.
+func leaked(w *world) map[string]string {
+	w.ofGeneration(2)
+	token := &v1alpha1.ApiToken{}
+	w.ok(w.Get(w.t.Context(), client.ObjectKey{Namespace: "ml", Name: "training-data"}, token))
+	var previous []string
+	for i := range token.Status.Credentials {
+		if e := &token.Status.Credentials[i]; e.State == v1alpha1.StateRetiring {
+			previous = append(previous, e.ID)
+		}
+	}
+	if len(previous) < 2 {
+		w.t.Fatalf("the page replaced no key: %+v", token.Status.Credentials)
+	}
+	return map[string]string{"AKIA...": previous[len(previous)-1]}
 }
 
 // readme makes what the README speaks of.
