@@ -63,7 +63,7 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 		ledger.Retire(&p.token.Status, p.obs.Now, a.Names...)
 	case plan.Retire:
 		if a.Expired {
-			p.event(eventExpired, "Expire", "the time is up: credential %s is revoked%s", a.Name, ofSecretAtEnd(p))
+			p.event(eventExpired, "Expire", "the time is up: credential %s is being revoked%s", a.Name, ofSecretAtEnd(p))
 		}
 		ledger.Retire(&p.token.Status, p.obs.Now, a.Name)
 	case plan.Revoke:

@@ -132,7 +132,7 @@ func (p *pass) abandon(name string) {
 	}
 	ledger.Abandon(&p.token.Status, name)
 	p.happened(abandoned, e, audit.Why{Reason: audit.ReasonAttemptAbandoned, AskedBy: audit.AskedByRecovery},
-		"attempt %s ended without a known result; it is revoked once it can no longer take effect", named(e))
+		"attempt %s was given up; what it made, if anything, is revoked once it can no longer take effect", named(e))
 }
 
 // drop removes an entry whose credential is seen to be gone.

@@ -11,6 +11,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/testutil"
 )
@@ -132,7 +133,7 @@ func TestLostAnswerIsAudited(t *testing.T) {
 	w.audited(`"audit"="call"`, `"operation"="mint"`, `"name"="training"`)
 	w.audited(`"audit"="outcome"`, `"operation"="mint"`, `"result"="in_doubt"`)
 	w.audited(`"found"="Abandoned"`, `"name"="training"`, `"askedBy"="recovery"`)
-	w.emits("Abandoned", "without a known result")
+	w.emits("Abandoned", "was given up; what it made, if anything, is revoked")
 	w.heals("training")
 	w.audited(`"audit"="call"`, `"operation"="revoke"`, `"reason"="AttemptAbandoned"`)
 	w.audited(`"found"="Revoked"`, `"reason"="AttemptAbandoned"`)
@@ -201,4 +202,68 @@ func TestUnknownCredentialOfADeletionIsTold(t *testing.T) {
 	w.gone("training")
 	w.emits("Revoked", e.Name)
 	w.audited(`"audit"="call"`, `"operation"="revoke"`, e.Name, `"reason"="Deleted"`)
+}
+
+// TestCutOffUpdateIsAudited: a change in place ended without an answer, so a line says that
+// the credential may have been changed, before another one is issued.
+func TestCutOffUpdateIsAudited(t *testing.T) {
+	t.Parallel()
+	w := newUpdatingWorld(t)
+	first := activeOf(w.issued("training")).DeepCopy()
+	w.backend.Script(fake.Update, fake.Fault{Kind: fake.LoseAnswer})
+	w.edit("training", readWrite)
+	w.audited(`"audit"="outcome"`, `"operation"="update"`, first.Name, `"result"="in_doubt"`)
+	w.settle("training")
+	w.passTime(time.Minute, 2)
+	w.replaced("training", first.Name)
+	w.audited(`"found"="UpdateUnknown"`, `"name"="training"`, first.Name, `"keyID"="`+first.ID+`"`, `"reason"="SpecChanged"`, `"askedBy"="spec"`)
+	if w.log.Count(`"found"="Updated"`) > 0 {
+		t.Error("a line says that the credential was changed, and nobody knows that")
+	}
+}
+
+// TestRoomNeededIsAudited: RevokeFirst revokes the credential in use to make room.
+func TestRoomNeededIsAudited(t *testing.T) {
+	t.Parallel()
+	w := newNarrowWorld(t)
+	first := activeOf(w.issued("training", revokeFirst)).DeepCopy()
+	w.stranger()
+	w.edit("training", rotateTo(1))
+	w.replaced("training", first.Name)
+	why := []string{first.Name, `"keyID"="` + first.ID + `"`, `"reason"="RoomNeeded"`, `"askedBy"="spec.rotation.strategy"`}
+	w.audited(append([]string{`"audit"="call"`, `"operation"="revoke"`}, why...)...)
+	w.audited(append([]string{`"found"="Revoked"`}, why...)...)
+	w.emits("RotatedWithGap", "the credential was replaced with a gap")
+}
+
+// TestEndOfAccessIsAudited: access ends at spec.expiresAt, or because the credential
+// expires while nothing may replace it.
+func TestEndOfAccessIsAudited(t *testing.T) {
+	t.Parallel()
+	cases := map[string]struct {
+		atFirst func(*v1alpha1.ApiToken)
+		after   time.Duration
+		askedBy string
+	}{
+		"spec.expiresAt": {func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(time.Hour)) }, time.Hour, "spec.expiresAt"},
+		"expired":        {func(*v1alpha1.ApiToken) {}, 90 * day, "schedule"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newEmptyWorld(t)
+			w.driver.Caps.ExpiryEnforcedBy = provider.EnforcedByOperator
+			w.createMinter()
+			w.createProvider()
+			w.start()
+			first := activeOf(w.issued("training", c.atFirst)).DeepCopy()
+			w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
+			w.settle("training")
+			w.advance(c.after)
+			w.onlyLive()
+			why := []string{first.Name, `"keyID"="` + first.ID + `"`, `"reason"="AccessEnded"`, `"askedBy"="` + c.askedBy + `"`}
+			w.audited(append([]string{`"audit"="call"`, `"operation"="revoke"`}, why...)...)
+			w.audited(append([]string{`"found"="Revoked"`}, why...)...)
+		})
+	}
 }

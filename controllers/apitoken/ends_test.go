@@ -284,3 +284,38 @@ func TestLoweredOverlapEndsARunningOne(t *testing.T) {
 	}
 	w.onlyLive(second)
 }
+
+// TestEndStaysSetForTheCredentialInUse: the credential in use that the annotation names is
+// not ended, as an event says. When another one replaces it, it ends without an overlap.
+func TestEndStaysSetForTheCredentialInUse(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).DeepCopy()
+	w.annotateEnd(first.Name)
+	w.emits("EndIgnored", "It then ends at once, without an overlap, unless the annotation is removed first")
+	w.settle("training")
+	w.onlyLive(first.Name)
+
+	w.edit("training", rotateTo(1))
+	second := activeOf(w.replaced("training", first.Name)).DeepCopy()
+	w.onlyLive(second.Name)
+	if now := w.clock.Now(); !now.Equal(epoch) {
+		t.Errorf("it ended %s after the rotation", now.Sub(epoch))
+	}
+	w.audited(`"audit"="call"`, `"operation"="revoke"`, first.ID, `"reason"="EndRequested"`)
+}
+
+// TestRemovedEndLeavesTheOverlap: once the annotation is removed, the credential that it
+// named keeps its overlap when it is replaced.
+func TestRemovedEndLeavesTheOverlap(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	first := activeOf(w.issued("training")).Name
+	w.annotateEnd(first)
+	w.emits("EndIgnored", "raise spec.rotation.generation")
+	w.edit("training", func(t *v1alpha1.ApiToken) { delete(t.Annotations, v1alpha1.AnnotationEnd) })
+	w.edit("training", rotateTo(1))
+	second := activeOf(w.replaced("training", first)).Name
+	w.settle("training")
+	w.onlyLive(first, second)
+}

@@ -141,7 +141,8 @@ func (o *Observation) EndIgnored(issuedBefore bool) string {
 	case e == nil:
 		return field + ": the value is not the name of a credential of this ApiToken" + allowed
 	case e.State == v1alpha1.StateActive:
-		return fmt.Sprintf("%s: credential %s is in use, and is not ended: raise spec.rotation.generation to replace it, and it ends when it is replaced%s",
+		return fmt.Sprintf("%s: credential %s is in use, and is not ended now: raise spec.rotation.generation to replace it. It then ends "+
+			"at once, without an overlap, unless the annotation is removed first%s",
 			field, Called(&e.LedgerEntry), allowed)
 	default:
 		return fmt.Sprintf("%s: credential %s is %s, and is not ended%s", field, Called(&e.LedgerEntry), e.State, allowed)
