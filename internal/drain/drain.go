@@ -11,6 +11,7 @@ import (
 	"io"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -53,6 +54,8 @@ type drain struct {
 	clock  clock.Clock
 	say    *progress
 	lease  lease
+	// counted are the ApiTokens of the first read: what happens to them is progress.
+	counted map[types.UID]bool
 }
 
 // Run drains a cluster. It returns nil when no ApiToken, provider or Secret waits for the
@@ -87,6 +90,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 		return err
 	}
 	d.say.begin(left)
+	d.counted = left.uids()
 	return d.run(ctx, cfg, left)
 }
 
@@ -134,7 +138,7 @@ func (d *drain) follow(ctx context.Context, ended <-chan error) error {
 			return nil
 		default:
 			d.say.changed(left)
-			if now := left.fingerprint(); now != last {
+			if now := left.fingerprint(d.counted); now != last {
 				last, since = now, d.clock.Monotonic()
 			}
 		}

@@ -15,8 +15,8 @@ import (
 	"apitoken.dev/operator/internal/connections"
 )
 
-// end deletes what DeleteAll asks for: ApiTokens first, and providers when no ApiToken is
-// left. What they held goes when they have gone.
+// end deletes what DeleteAll asks for: ApiTokens first, and providers when no ApiToken
+// waits for them. What they held goes when they have gone.
 func (d *drain) end(ctx context.Context, s *survey) error {
 	if d.DeleteAll {
 		if err := d.deleteTokens(ctx, s); err != nil {
@@ -49,9 +49,9 @@ func (d *drain) end(ctx context.Context, s *survey) error {
 
 func (d *drain) deleteTokens(ctx context.Context, s *survey) error {
 	var errs []error
-	for i := range s.tokens {
-		if t := &s.tokens[i]; t.DeletionTimestamp.IsZero() {
-			errs = append(errs, d.delete(ctx, t, "ApiToken "+t.Namespace+"/"+t.Name))
+	for _, t := range slices.Concat(s.tokens, s.bare) {
+		if t.DeletionTimestamp.IsZero() {
+			errs = append(errs, d.delete(ctx, &t, "ApiToken "+t.Namespace+"/"+t.Name))
 		}
 	}
 	return errors.Join(errs...)

@@ -39,7 +39,7 @@ func (p *progress) line(format string, args ...any) { fmt.Fprintf(p.out, format+
 // begin says what there is to do.
 func (p *progress) begin(s *survey) {
 	p.line("to end: %d ApiTokens with %d credentials in their ledgers, %d providers, %d Secrets held for them",
-		len(s.tokens), s.live(), len(s.providers), len(s.secrets))
+		len(s.tokens)+len(s.bare), s.live(), len(s.providers), len(s.secrets))
 	for i := range s.tokens {
 		if t := &s.tokens[i]; t.Spec.DeletionPolicy == v1alpha1.DeletionRetain {
 			p.kept = append(p.kept, t.Namespace+"/"+t.Name)

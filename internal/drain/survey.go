@@ -9,6 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
@@ -22,7 +23,10 @@ const pageSize = 50
 
 // survey is what waits for the operator.
 type survey struct {
-	tokens    []v1alpha1.ApiToken
+	// tokens wait for the operator: they have its finalizer, or credentials in their ledger.
+	tokens []v1alpha1.ApiToken
+	// bare are the other ApiTokens that are not being deleted: deleting them is enough.
+	bare      []v1alpha1.ApiToken
 	providers []connections.Object
 	// secrets are held by the operator's finalizer; only their metadata is read.
 	secrets []metav1.PartialObjectMetadata
@@ -67,8 +71,12 @@ func (d *drain) surveyNamespace(ctx context.Context, out *survey, namespace stri
 	err := d.pages(ctx, &v1alpha1.ApiTokenList{}, namespace, func(list client.ObjectList) {
 		for _, t := range list.(*v1alpha1.ApiTokenList).Items { //nolint:forcetypeassert // the list given
 			// What another finalizer alone holds does not wait for the operator.
-			if t.DeletionTimestamp.IsZero() || controllerutil.ContainsFinalizer(&t, v1alpha1.Finalizer) {
+			held, deleting := controllerutil.ContainsFinalizer(&t, v1alpha1.Finalizer), !t.DeletionTimestamp.IsZero()
+			switch {
+			case held, !deleting && len(t.Status.Credentials) > 0:
 				out.tokens = append(out.tokens, t)
+			case !deleting:
+				out.bare = append(out.bare, t)
 			}
 		}
 	})
@@ -141,11 +149,24 @@ func (s *survey) done() bool {
 	return len(s.tokens) == 0 && len(s.providers) == 0 && len(s.secrets) == 0
 }
 
-// fingerprint changes when something has ended or begun.
-func (s *survey) fingerprint() string {
+// uids are the ApiTokens that wait for the operator.
+func (s *survey) uids() map[types.UID]bool {
+	out := make(map[types.UID]bool, len(s.tokens))
+	for i := range s.tokens {
+		out[s.tokens[i].UID] = true
+	}
+	return out
+}
+
+// fingerprint changes when something has ended or begun. Only the ApiTokens given count: one
+// that is created during the drain is no progress.
+func (s *survey) fingerprint(counted map[types.UID]bool) string {
 	var b strings.Builder
 	for i := range s.tokens {
 		t := &s.tokens[i]
+		if !counted[t.UID] {
+			continue
+		}
 		fmt.Fprintln(&b, t.UID, t.DeletionTimestamp != nil)
 		for _, c := range t.Status.Credentials {
 			fmt.Fprintln(&b, c.Name, c.State, c.Gone)
@@ -172,9 +193,9 @@ func (s *survey) live() int {
 // accept returns an error when there is something that is not being deleted.
 func (d *drain) accept(s *survey) error {
 	var kept []string
-	for i := range s.tokens {
-		if s.tokens[i].DeletionTimestamp.IsZero() {
-			kept = append(kept, "ApiToken "+s.tokens[i].Namespace+"/"+s.tokens[i].Name)
+	for _, t := range slices.Concat(s.tokens, s.bare) {
+		if t.DeletionTimestamp.IsZero() {
+			kept = append(kept, "ApiToken "+t.Namespace+"/"+t.Name)
 		}
 	}
 	for _, o := range s.providers {

@@ -82,7 +82,8 @@ func (a *app) endable(t *v1alpha1.ApiToken, key string) (*v1alpha1.LedgerEntry, 
 	for i := range t.Status.Credentials {
 		e := &t.Status.Credentials[i]
 		known = append(known, fmt.Sprintf("%s (%s)", keyOf(e), e.State))
-		if e.Name == key || e.ID == key {
+		// Ids are the provider's, so two credentials can have the same: the one that can be ended counts.
+		if key != "" && (e.Name == key || e.ID == key) && (found == nil || found.State != v1alpha1.StateRetiring) {
 			found = e
 		}
 	}
