@@ -107,7 +107,7 @@ func TestRetainedIsAudited(t *testing.T) {
 // what it was about to do and no outcome, and the next one writes what it found.
 func TestCrashLosesAnOutcomeOnly(t *testing.T) {
 	t.Parallel()
-	w, _, _, open := unresolved(t)
+	w, _, open := unresolved(t)
 	w.audited(`"audit"="call"`, `"operation"="mint"`, open, `"reason"="RotationRequested"`)
 	if n := w.log.Count(`"msg"="audit"`, `"audit"="outcome"`, open); n != 0 {
 		t.Errorf("a process that ended wrote %d outcomes", n)

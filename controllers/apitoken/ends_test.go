@@ -135,13 +135,13 @@ func TestALongPauseDelaysNoHardEnd(t *testing.T) {
 
 // unresolved makes a world with a credential in use, a previous one in its overlap,
 // and an attempt that a process left open. No operator runs in it.
-func unresolved(t *testing.T, edits ...func(*v1alpha1.ApiToken)) (w *world, previous, inUse, open string) {
+func unresolved(t *testing.T, edits ...func(*v1alpha1.ApiToken)) (w *world, inUse, open string) {
 	t.Helper()
 	w = newEmptyWorld(t)
 	w.createMinter()
 	w.createProvider()
 	late := w.start(func(o *operator.Options) { o.Shutdown = 10 * time.Millisecond })
-	previous = activeOf(w.issued("training", edits...)).Name
+	previous := activeOf(w.issued("training", edits...)).Name
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 	inUse = activeOf(w.replaced("training", previous)).Name
 	w.settle("training")
@@ -156,14 +156,14 @@ func unresolved(t *testing.T, edits ...func(*v1alpha1.ApiToken)) (w *world, prev
 	}
 	t.Cleanup(func() { close(answer) })
 	w.hook(nil)
-	return w, previous, inUse, attempt.Name
+	return w, inUse, attempt.Name
 }
 
 // TestRefusedFenceHoldsNothingUp: an attempt that cannot be fenced delays neither the
 // end of an overlap nor a hard end, and is given up without a fence once it is settled.
 func TestRefusedFenceHoldsNothingUp(t *testing.T) {
 	t.Parallel()
-	w, _, inUse, open := unresolved(t, func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(30 * day)) })
+	w, inUse, open := unresolved(t, func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(30 * day)) })
 	w.forbidSecretUpdates()
 	w.clock.Advance(2 * time.Hour) // the overlap is over, and nobody has seen the attempt yet
 	w.start()
