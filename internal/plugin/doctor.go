@@ -21,6 +21,9 @@ const (
 	resultFail = "fail"
 )
 
+// doLeaving is what to do where leaving has said it.
+const doLeaving = "Do what leaving says, above."
+
 // finding is what a check found.
 type finding struct {
 	Result  string `json:"result"`
@@ -77,6 +80,18 @@ type examination struct {
 	findings  []finding
 	// gone: leaving found that no operator works, so that every condition is out of date.
 	gone bool
+	// ending: leaving found that the operator's namespace is being deleted and saw no
+	// operator. Nothing can be repaired or installed there.
+	ending bool
+}
+
+// orLeaving is what to do about the operator: what leaving says, if its namespace is being
+// deleted.
+func (e *examination) orLeaving(do string) string {
+	if e.ending {
+		return doLeaving
+	}
+	return do
 }
 
 func (e *examination) ok(check, format string, args ...any) {
@@ -94,7 +109,7 @@ func (e *examination) fail(check, do, format string, args ...any) {
 // holds reports what conditions say: it is ok only while an operator keeps them up to date.
 func (e *examination) holds(check, format string, args ...any) {
 	if e.gone {
-		e.warn(check, "Do what leaving says, above.", "out of date, because no operator works: "+format, args...)
+		e.warn(check, doLeaving, "out of date, because no operator works: "+format, args...)
 		return
 	}
 	e.ok(check, format, args...)

@@ -179,8 +179,8 @@ func (e *examination) deployment(ctx context.Context) {
 }
 
 func (e *examination) toInstall() string {
-	return "Install the operator (docs/install.md), or name its namespace with --operator-namespace: " +
-		e.kubectlCommand("", "get", "deployments", "-A", "-l", "app.kubernetes.io/name="+operatorName)
+	return e.orLeaving("Install the operator (docs/install.md), or name its namespace with --operator-namespace: " +
+		e.kubectlCommand("", "get", "deployments", "-A", "-l", "app.kubernetes.io/name="+operatorName))
 }
 
 func (e *examination) available(found []appsv1.Deployment) {
@@ -190,7 +190,7 @@ func (e *examination) available(found []appsv1.Deployment) {
 		d := &found[i]
 		available += int(d.Status.AvailableReplicas)
 		if d.Status.AvailableReplicas == 0 {
-			e.fail(check, "See why its pods do not run: "+e.kubectlCommand(e.operator, "describe", "pods", "-l", "app.kubernetes.io/name="+operatorName),
+			e.fail(check, e.orLeaving("See why its pods do not run: "+e.kubectlCommand(e.operator, "describe", "pods", "-l", "app.kubernetes.io/name="+operatorName)),
 				"Deployment %s/%s has no available replica", d.Namespace, d.Name)
 		}
 	}
@@ -203,7 +203,8 @@ func (e *examination) available(found []appsv1.Deployment) {
 func (e *examination) leads(spec *coordinationv1.LeaseSpec) bool {
 	const check = "leader"
 	if spec.HolderIdentity == nil || *spec.HolderIdentity == "" || spec.RenewTime == nil {
-		e.fail(check, "See the operator's log: "+e.kubectlCommand(e.operator, "logs", "deploy/"+operatorName), "nobody holds lease %s/%s", e.operator, operatorName)
+		e.fail(check, e.orLeaving("See the operator's log: "+e.kubectlCommand(e.operator, "logs", "deploy/"+operatorName)),
+			"nobody holds lease %s/%s", e.operator, operatorName)
 		return false
 	}
 	term := 15 * time.Second
@@ -211,7 +212,7 @@ func (e *examination) leads(spec *coordinationv1.LeaseSpec) bool {
 		term = time.Duration(*spec.LeaseDurationSeconds) * time.Second
 	}
 	if age := e.Clock.Now().Sub(spec.RenewTime.Time); age > term+leaseSlack {
-		e.fail(check, "See whether it runs: "+e.kubectlCommand(e.operator, "get", "pods"),
+		e.fail(check, e.orLeaving("See whether it runs: "+e.kubectlCommand(e.operator, "get", "pods")),
 			"%s holds the lease and has not renewed it for %s: nobody works", *spec.HolderIdentity, compact(age.Round(time.Second)))
 		return false
 	}

@@ -33,6 +33,7 @@ func (e *examination) leaving(ctx context.Context) {
 	crds := e.crdStates(ctx)
 	e.unknownOfLeaving(working.unread, home.unread, crds.unread)
 	ending := crds.ending()
+	e.ending = home.seen
 	if home.seen {
 		ending = append([]string{fmt.Sprintf("namespace %s is being deleted", e.operator)}, ending...)
 	}

@@ -52,7 +52,7 @@ func (e *examination) providerReady(o connections.Object) {
 	c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
 	switch {
 	case c == nil || c.ObservedGeneration != o.GetGeneration():
-		e.warn(check, "See whether the operator runs: "+e.kubectlCommand(e.operator, "get", "pods"), "%s has not been checked yet", name)
+		e.warn(check, e.orLeaving("See whether the operator runs: "+e.kubectlCommand(e.operator, "get", "pods")), "%s has not been checked yet", name)
 	case c.Status == metav1.ConditionTrue:
 		e.holds(check, "%s is ready, %d live credentials", name, o.Status.LiveCredentials)
 	default:
@@ -124,7 +124,7 @@ func (e *examination) judge(t *v1alpha1.ApiToken) bool {
 	case meta.IsStatusConditionTrue(t.Status.Conditions, v1alpha1.ConditionStalled):
 		e.fail("not ready", do, "%s (%s): %s", name, reasonOf(t), messageOf(t))
 	case reasonOf(t) == notObserved:
-		e.warn("not ready", do, "%s: the operator has not looked at it", name)
+		e.warn("not ready", e.orLeaving(do), "%s: the operator has not looked at it", name)
 	default:
 		e.warn("not ready", do, "%s (%s): %s", name, reasonOf(t), messageOf(t))
 	}

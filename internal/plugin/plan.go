@@ -2,7 +2,9 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -182,8 +184,11 @@ func (v *planView) code() Code {
 func (s *session) read(files resource.FilenameOptions) (objects []*unstructured.Unstructured, others int, err error) {
 	explicit := s.config.Namespace != nil && *s.config.Namespace != ""
 	result := resource.NewBuilder(s.config).Unstructured().ContinueOnError().
-		NamespaceParam(s.namespace).DefaultNamespace().FilenameParam(explicit, &files).Flatten().Do().IgnoreErrors(meta.IsNoMatchError)
+		NamespaceParam(s.namespace).DefaultNamespace().FilenameParam(explicit, &files).Flatten().Do().IgnoreErrors(otherKind)
 	infos, err := result.Infos()
+	if meta.IsNoMatchError(err) {
+		return nil, 0, err // explain says that the kinds are not installed
+	}
 	if err != nil {
 		return nil, 0, &exitError{Usage, err}
 	}
@@ -196,6 +201,17 @@ func (s *session) read(files resource.FilenameOptions) (objects []*unstructured.
 		objects = append(objects, u)
 	}
 	return objects, others, nil
+}
+
+// otherKind reports whether the API server does not serve the kind of an object that plan
+// does not look at. Without its own kinds, plan could not decide anything.
+func otherKind(err error) bool {
+	var kind *meta.NoKindMatchError
+	if errors.As(err, &kind) && kind.GroupKind.Group == v1alpha1.GroupVersion.Group &&
+		slices.Contains(kind.SearchedVersions, v1alpha1.GroupVersion.Version) {
+		return !slices.Contains([]string{"ApiToken", "TokenProvider", "ClusterTokenProvider"}, kind.GroupKind.Kind)
+	}
+	return meta.IsNoMatchError(err)
 }
 
 // planner plans the objects of some files.

@@ -78,10 +78,11 @@ func (p *planner) merge(ctx context.Context, c client.Client, declared, live *un
 	return after, err
 }
 
-// refusal tells whether the API server refuses an object, and how.
+// refusal tells whether the API server refuses an object, and how. An API server without
+// the kind has refused nothing.
 func refusal(err error) (metav1.Status, bool) {
 	var status apierrors.APIStatus
-	if err == nil || !errors.As(err, &status) {
+	if err == nil || reading.Unserved(err) || !errors.As(err, &status) {
 		return metav1.Status{}, false
 	}
 	s := status.Status()

@@ -88,7 +88,7 @@ func (s *session) revoke(ctx context.Context, name string, o revokeOptions) erro
 }
 
 func (s *session) untilGone(ctx context.Context, name string, uid types.UID, timeout time.Duration) error {
-	w := &waiting{name: name, uid: uid, timeout: timeout, about: deletionProgress}
+	w := &waiting{name: name, uid: uid, timeout: timeout, about: deletionProgress, deleting: true}
 	w.done = func(_ context.Context, t *v1alpha1.ApiToken) (bool, error) {
 		if t != nil && t.Spec.DeletionPolicy == v1alpha1.DeletionRetain {
 			return false, refused("spec.deletionPolicy was set to Retain meanwhile: nothing more is revoked")

@@ -104,7 +104,7 @@ func (s *session) token(ctx context.Context, arg string) (*v1alpha1.ApiToken, er
 	r := reading.Object(t, s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: tokenName(arg)}, t))
 	return t, whenAbsent(r, func() error {
 		return &exitError{NotFound, fmt.Errorf("there is no ApiToken %q in namespace %q. To see all: %s",
-			tokenName(arg), s.namespace, s.pluginCommand("", "list", "-A"))}
+			tokenName(arg), s.namespace, s.pluginCommand(s.namespace, "list"))}
 	})
 }
 

@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -26,7 +27,7 @@ func fleet(w *world) {
 		t.Spec.Description = "nightly training"
 		t.Spec.Restrictions.AllowedIPs = []v1alpha1.IPRange{"203.0.113.0/24"}
 	}), func(t *v1alpha1.ApiToken) {
-		t.Status.Credentials = append(t.Status.Credentials, v1alpha1.LedgerEntry{
+		t.Status.Credentials = slices.Insert(t.Status.Credentials, 0, v1alpha1.LedgerEntry{ // the operator appends new ones
 			Name: w.credential(t.Name, 1), State: v1alpha1.StateRetiring, ID: "AKIAEXAMPLE1", Account: "123456789012", Reason: "Initial",
 			IssuedAt: ago(30 * day), ExpiresAt: after(60 * day), RetireAt: after(30 * time.Minute),
 		})

@@ -4,13 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/discovery"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -42,6 +45,8 @@ type waiting struct {
 	// about says what is waited for, for a person.
 	about func(*v1alpha1.ApiToken) string
 	last  string
+	// deleting: the ApiToken was being deleted when it was last seen.
+	deleting bool
 }
 
 // follow looks until it is done, and tells what changes.
@@ -82,16 +87,44 @@ func (s *session) look(ctx context.Context, w *waiting) (*v1alpha1.ApiToken, err
 	case err == nil && here == nil:
 		return nil, nil
 	case err == nil:
+		w.deleting = w.deleting || !here.DeletionTimestamp.IsZero()
 		s.tell(w, w.about(here))
 		return here, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
 	case reading.Forbidden(err), apierrors.IsUnauthorized(err):
 		return nil, err
+	case w.deleting && reading.Unserved(err) && s.unserved():
+		return nil, nil // the CRD goes after its last object
 	default: // an API server that restarts, a network that is away: it comes back
 		s.tell(w, "the API server does not answer: "+err.Error())
 		return unread, nil
 	}
+}
+
+// unserved reports whether the API server serves ApiTokens in no version, as after their
+// CRD was deleted. It is false when that cannot be read.
+func (s *session) unserved() bool {
+	dc, err := discovery.NewDiscoveryClientForConfig(s.cfg)
+	if err != nil {
+		return false
+	}
+	groups, err := dc.ServerGroups()
+	if err != nil {
+		return false
+	}
+	for _, g := range groups.Groups {
+		if g.Name != v1alpha1.GroupVersion.Group {
+			continue
+		}
+		for _, v := range g.Versions {
+			list, err := dc.ServerResourcesForGroupVersion(v.GroupVersion)
+			if err != nil || slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Name == "apitokens" }) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 func (s *session) tell(w *waiting, line string) {

@@ -76,7 +76,8 @@ var verbs = map[string]string{
 func (a *app) whatToDo(t *v1alpha1.ApiToken, reason string) string {
 	if reason == notObserved {
 		return "Wait: it may be in the line of its provider, where others come first (the metric apitoken_waiting). " +
-			"If that lasts, see whether the operator runs and serves this namespace: " + a.pluginCommand(t.Namespace, "doctor")
+			"If that lasts, ask an administrator whether the operator runs and serves this namespace. To see what you can read of it: " +
+			a.pluginCommand(t.Namespace, "doctor")
 	}
 	do := actionFor(reason)
 	if verb := verbs[reason]; verb != "" {

@@ -9,11 +9,13 @@
 // is reported and is not an error of the command: building is the way out.
 //
 // CONTROLPLANE_MIRROR is the address of a mirror that has the files of
-// https://HOST/PATH under HOST/PATH. HTTPS_PROXY counts as usual.
+// https://HOST/PATH under HOST/PATH. HTTPS_PROXY counts as usual. -update refuses to run
+// with a mirror: a mirror could then choose the checksums of what it serves.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -48,6 +50,10 @@ func run(ctx context.Context, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
+	mirror := strings.TrimSuffix(os.Getenv("CONTROLPLANE_MIRROR"), "/")
+	if *update && mirror != "" {
+		return errors.New("the checksums must not come from the mirror that the programs come from: unset CONTROLPLANE_MIRROR")
+	}
 	versions, err := readVersions("go.mod")
 	if err != nil {
 		return err
@@ -57,7 +63,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	f := &fetcher{
-		client: newClient(), mirror: strings.TrimSuffix(os.Getenv("CONTROLPLANE_MIRROR"), "/"),
+		client: newClient(), mirror: mirror,
 		into: *into, patience: patience, limit: limit, maxDownload: maxDownload, maxProgram: maxProgram, log: os.Stderr,
 	}
 	if *update {

@@ -56,6 +56,29 @@ func TestUpdateWritesTheOfficialChecksums(t *testing.T) {
 	}
 }
 
+// A mirror that also chose the checksums could serve anything.
+func TestUpdateRefusesAMirror(t *testing.T) {
+	mirror, requests := serve(t, officialLists())
+	t.Setenv("CONTROLPLANE_MIRROR", mirror)
+	directory := t.TempDir()
+	for _, name := range []string{"go.mod", "checksums"} {
+		content, err := os.ReadFile(filepath.Join("..", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(directory, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Chdir(directory)
+	if err := run(t.Context(), []string{"-update"}); err == nil || !strings.Contains(err.Error(), "unset CONTROLPLANE_MIRROR") {
+		t.Errorf("the update says %v", err)
+	}
+	if n := requests.Load(); n != 0 {
+		t.Errorf("the mirror was asked %d times", n)
+	}
+}
+
 func TestUpdateWritesAllOrNothing(t *testing.T) {
 	apiserver := kubernetesReleases + "/v1.37.1/bin/linux/arm64/kube-apiserver.sha256"
 	sums := etcdReleases + "/v3.7.0/SHA256SUMS"
