@@ -145,7 +145,7 @@ func unresolved(t *testing.T, edits ...func(*v1alpha1.ApiToken)) (w *world, inUs
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 	inUse = activeOf(w.replaced("training", previous)).Name
 	w.settle("training")
-	minting, answer := w.holdMint()
+	minting, answer := w.loseMint()
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 2 })
 	<-minting
 	late.stop(w)

@@ -371,14 +371,26 @@ func (w *world) holdMint() (minting <-chan struct{}, answer chan<- struct{}) {
 	return w.holdFirst(fake.Mint)
 }
 
+// loseMint keeps the first Mint waiting in the same way. Its request never arrives: a
+// request that outlives its process by more than Settle is not one that a test may make.
+func (w *world) loseMint() (minting <-chan struct{}, end chan<- struct{}) {
+	return w.holdThen(fake.Mint, fake.Fault{Kind: fake.InDoubt})
+}
+
 // holdFirst keeps the first call of a verb waiting in the same way.
 func (w *world) holdFirst(verb fake.Verb) (under <-chan struct{}, answer chan<- struct{}) {
+	return w.holdThen(verb, fake.Fault{})
+}
+
+// holdThen keeps the first call of a verb waiting, and then lets the fault happen to it.
+func (w *world) holdThen(verb fake.Verb, fault fake.Fault) (under <-chan struct{}, answer chan<- struct{}) {
 	began, end := make(chan struct{}), make(chan struct{})
 	var first atomic.Bool
 	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
 		if call.Verb == verb && call.Phase == fake.Before && first.CompareAndSwap(false, true) {
 			close(began)
 			<-end
+			return fault
 		}
 		return fake.Fault{}
 	})
