@@ -145,7 +145,14 @@ func (p *pass) drop(name string) {
 
 // revoked reports that the credential of an entry is gone.
 func (p *pass) revoked(e *v1alpha1.LedgerEntry) {
-	p.happened(revoked, e, p.whyEnded(e), "credential %s is revoked, and the provider shows it no longer, or as ended", named(e))
+	note := "credential %s is revoked, and the provider shows it no longer, or as ended"
+	switch {
+	case e.ByHand && e.Gone:
+		note = "credential %s is no longer tracked: the provider refuses it, or a person says that it is deleted"
+	case e.ByHand:
+		note = "attempt %s is no longer tracked: it has no key of its own"
+	}
+	p.happened(revoked, e, p.whyEnded(e), note, named(e))
 }
 
 // rotated reports that a credential replaced others, which live on for their overlap.

@@ -2,7 +2,9 @@ package apitoken_test
 
 import (
 	"flag"
+	"fmt"
 	"os"
+	"slices"
 	"testing"
 
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -25,5 +27,32 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	ctrl.SetLogger(clientLog.Logger(0))
-	os.Exit(testenv.Main(m, &env))
+	code := testenv.Main(m, &env)
+	if missing := neverEmitted(); code == 0 && wholeRun() && len(missing) > 0 {
+		fmt.Fprintf(os.Stderr, "FAIL: no test has an operator emit these events, so nothing checks them: %v\n", missing)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+// wholeRun reports whether every test of the package ran.
+func wholeRun() bool {
+	for _, name := range []string{"test.run", "test.skip", "test.list"} {
+		if f := flag.Lookup(name); f != nil && f.Value.String() != "" {
+			return false
+		}
+	}
+	return true
+}
+
+// neverEmitted are the reasons with a claim that no test has seen in an event.
+func neverEmitted() []string {
+	var out []string
+	for reason := range claims {
+		if _, seen := emitted.Load(reason); !seen {
+			out = append(out, reason)
+		}
+	}
+	slices.Sort(out)
+	return out
 }

@@ -225,6 +225,8 @@ func TestListingWindow(t *testing.T) {
 		}
 		return ""
 	})
+	w.settle("doubtful") // a clock that advances would cut off its next attempt
+	w.settle("three")
 	w.clock.Advance(time.Minute)
 	w.readyInTheEnd("three")
 	w.readyInTheEnd("doubtful")

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -80,6 +81,8 @@ type world struct {
 
 	mu     sync.Mutex
 	onCall func(context.Context, fake.Call) fake.Fault
+	// published is what events say of Secrets.
+	published *published
 	// excused are the credentials that may be live without being in a ledger.
 	excused map[string]bool
 }
@@ -107,6 +110,7 @@ func newEmptyWorld(t *testing.T) *world {
 	w.driver = fake.New(w.backend)
 	w.ok(w.Create(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.ns}}))
 	t.Cleanup(w.checkCredentials)
+	w.witnessSecrets()
 	return w
 }
 
@@ -155,6 +159,7 @@ func (w *world) startCounting(requests *testutil.Requests, edits ...func(*operat
 	o := operator.Options{
 		Registry: drivers, Clock: w.clock, Logger: w.log.Logger(5), Namespace: w.ns, Namespaces: []string{w.ns},
 		ClusterIdentity: identity, Concurrency: 4, SweepInterval: 1e6 * time.Hour, Shutdown: patience,
+		WrapRecorder:  func(r events.EventRecorder) events.EventRecorder { return witnessing{r, w} },
 		ProviderBurst: 40, // the clock stands still, and a part is for other namespaces
 	}
 	for _, edit := range edits {

@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
@@ -111,7 +112,11 @@ func clusterHash(ctx context.Context, live client.Reader, identity string) (stri
 }
 
 func addControllers(mgr manager.Manager, o Options, cluster string) error {
-	recorder, line, trail := mgr.GetEventRecorder(recorderName), newLines(o), audit.New(o.Audit)
+	line, trail := newLines(o), audit.New(o.Audit)
+	var recorder events.EventRecorder = mgr.GetEventRecorder(recorderName)
+	if o.WrapRecorder != nil {
+		recorder = o.WrapRecorder(recorder)
+	}
 	pool := connections.NewPool(connections.Options{
 		Reader: mgr.GetClient(), Live: mgr.GetAPIReader(), Registry: o.Registry,
 		Namespace: o.Namespace, Cluster: cluster, UserAgent: o.userAgent(), HTTP: o.http(), Clock: o.Clock, Audit: trail,

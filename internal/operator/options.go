@@ -9,6 +9,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel/trace"
+	"k8s.io/client-go/tools/events"
 
 	"apitoken.dev/operator/controllers/orphansweep"
 	"apitoken.dev/operator/internal/clock"
@@ -49,6 +50,8 @@ type Options struct {
 	Logger logr.Logger
 	// Audit is where the audit trail is written to; Logger when it is empty.
 	Audit logr.Logger
+	// WrapRecorder wraps the recorder of events; they go to the API server alone when nil.
+	WrapRecorder func(events.EventRecorder) events.EventRecorder
 	// Version is told to API servers and providers.
 	Version string
 
