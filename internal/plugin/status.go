@@ -181,7 +181,7 @@ func (v *tokenView) printTimes(w io.Writer, now time.Time) {
 func (v *tokenView) printLedger(w io.Writer, now time.Time) {
 	fmt.Fprintln(w, "\nLedger")
 	if len(v.Credentials) == 0 {
-		fmt.Fprintln(w, "  empty: nothing is live at the provider")
+		fmt.Fprintln(w, "  empty: the operator knows of no credential")
 		return
 	}
 	fmt.Fprintln(w, "  STATE\tKEY ID\tISSUED\tEXPIRES\tREVOKED\tBECAUSE\tNAME")

@@ -3,6 +3,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -212,21 +213,32 @@ func (a *app) nextSteps(t *v1alpha1.ApiToken, now time.Time) []string {
 			out = append(out, step)
 		}
 	}
-	if r := t.Status.Retry; r != nil && now.Before(r.NotBefore.Time) {
+	if r := t.Status.Retry; r != nil && now.Before(r.NotBefore.Time) && !t.Spec.Suspend {
 		out = append(out, "the next attempt starts "+at(r.NotBefore.DeepCopy(), now))
 	}
 	out = append(out, a.rotationSteps(t, now)...)
 	if end := hardEnd(t); end != nil && now.Before(end.Time) {
-		out = append(out, at(end, now)+": access ends for good (spec.expiresAt): the credential is revoked and the Secret deleted")
+		out = append(out, at(end, now)+": access ends for good (spec.expiresAt): the Secret is deleted"+endsToo(t))
 	}
 	return out
 }
 
 func deletionStep(t *v1alpha1.ApiToken) string {
 	if t.Spec.DeletionPolicy == v1alpha1.DeletionRetain {
-		return "the ApiToken goes; its Secret and its live credential stay (deletionPolicy: Retain)"
+		return "the ApiToken goes, and nothing is revoked: a Secret and live credentials that it has stay (deletionPolicy: Retain)"
+	}
+	if slices.ContainsFunc(t.Status.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.ByHand && !e.Gone }) {
+		return "a person is asked to delete each credential in the ledger that a person made, and every other one is revoked; then the ApiToken goes"
 	}
 	return "every credential in the ledger is revoked and seen gone; then the ApiToken goes"
+}
+
+// endsToo says what becomes of the credential in use at the hard end.
+func endsToo(t *v1alpha1.ApiToken) string {
+	if e := activeOf(t); e != nil {
+		return ", and " + endOf(e)
+	}
+	return ""
 }
 
 func entryStep(e *v1alpha1.LedgerEntry, now time.Time) string {
@@ -235,13 +247,21 @@ func entryStep(e *v1alpha1.LedgerEntry, now time.Time) string {
 		return "attempt " + e.Name + " is resolved: taken over if the Secret holds it, else revoked"
 	case v1alpha1.StateRetiring:
 		if e.RetireAt == nil || !now.Before(e.RetireAt.Time) {
-			return "now: " + keyOf(e) + " is revoked, and leaves the ledger when the provider shows it no longer, or as ended"
+			return "now: " + endOf(e) + ", and leaves the ledger when the provider shows it no longer, or as ended"
 		}
-		return at(e.RetireAt, now) + ": " + keyOf(e) + " is revoked"
+		return at(e.RetireAt, now) + ": " + endOf(e)
 	case v1alpha1.StateActive:
 		return ""
 	}
 	return "nothing, while " + e.Name + " is in a state that this version does not know: " + string(e.State)
+}
+
+// endOf says who ends a credential: the operator, or a person whom it asks.
+func endOf(e *v1alpha1.LedgerEntry) string {
+	if e.ByHand {
+		return "a person is asked to delete " + keyOf(e)
+	}
+	return keyOf(e) + " is revoked"
 }
 
 // notReplacedSteps says when the credential in use ends, where something is in the way of
@@ -272,11 +292,14 @@ func (a *app) rotationSteps(t *v1alpha1.ApiToken, now time.Time) []string {
 	if t.Spec.Rotation.Strategy == v1alpha1.RevokeFirst {
 		return append(out, "  where the account has no room for both, "+keyOf(e)+" is revoked first, and there is a gap")
 	}
+	if t.Annotations[v1alpha1.AnnotationEnd] == e.Name {
+		return append(out, "  then "+endOf(e)+" without an overlap: the annotation "+v1alpha1.AnnotationEnd+" names it")
+	}
 	if overlap := t.Status.Effective.Overlap; overlap != "" {
 		if d, err := time.ParseDuration(overlap); err == nil {
 			overlap = compact(d)
 		}
-		out = append(out, "  "+overlap+" later "+keyOf(e)+" is revoked")
+		out = append(out, "  "+overlap+" later "+endOf(e))
 	}
 	return out
 }
