@@ -1,0 +1,29 @@
+package apitoken
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/go-logr/logr"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/audit"
+)
+
+// TestRevokedSaysHowTheCredentialEnded: the operator revokes nothing that a person made.
+func TestRevokedSaysHowTheCredentialEnded(t *testing.T) {
+	for want, e := range map[string]v1alpha1.LedgerEntry{
+		"credential own-1 (K1) is revoked, and the provider shows it no longer, or as ended":                       {ID: "K1"},
+		"credential own-1 (K1) is no longer tracked: the provider refuses it, or a person says that it is deleted": {ID: "K1", ByHand: true, Gone: true},
+		"attempt own-1 is no longer tracked: it has no key of its own":                                             {ByHand: true},
+	} {
+		e.Name = "own-1"
+		p := &pass{token: &v1alpha1.ApiToken{}, audit: audit.New(logr.Discard())}
+		p.token.Status.Credentials = []v1alpha1.LedgerEntry{e}
+		p.obs.Token.Deleting = true
+		p.revoked(&e)
+		if got := fmt.Sprintf(p.events[0].note, p.events[0].args...); len(p.events) != 1 || got != want {
+			t.Errorf("it says %q, want %q", got, want)
+		}
+	}
+}
