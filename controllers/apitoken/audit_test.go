@@ -218,7 +218,7 @@ func TestCutOffUpdateIsAudited(t *testing.T) {
 	w.replaced("training", first.Name)
 	w.audited(`"found"="UpdateUnknown"`, `"name"="training"`, first.Name, `"keyID"="`+first.ID+`"`, `"reason"="SpecChanged"`, `"askedBy"="spec"`)
 	if w.log.Count(`"found"="Updated"`) > 0 {
-		t.Error("a line says that the credential was changed, and nobody knows that")
+		t.Error("a line says that the credential was changed, but the outcome is unknown")
 	}
 }
 

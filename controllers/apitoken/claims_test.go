@@ -64,7 +64,7 @@ func TestConditionsClaimWhatIsTrue(t *testing.T) {
 			{"Published", no, "SecretMissing", `Secret "training" does not exist`}, {"Ready", no, "Reissuing", "issuing a new credential"}}},
 		"Secret of another credential": {func(p *pass) { p.obs.Secret.Credential = "own-0" }, true, []shown{
 			{"Published", no, "SecretMissing", "holds another credential than AKIA1, or none"}}},
-		"Secret of somebody else": {func(p *pass) { p.obs.Secret.Foreign, p.obs.Secret.Owner = true, "another ApiToken" }, false, []shown{
+		"Secret of another owner": {func(p *pass) { p.obs.Secret.Foreign, p.obs.Secret.Owner = true, "another ApiToken" }, false, []shown{
 			{"Published", no, "SecretNotOwned", "belongs to another ApiToken"}, {"Stalled", yes, "SecretNotOwned", "name another Secret"}}},
 		"Secret is being deleted": {func(p *pass) { p.obs.Secret.Deleting, p.obs.Secret.HeldBy = true, "x/y" }, true, []shown{
 			{"Published", no, "SecretDeleting", "is being deleted"}}},

@@ -38,7 +38,7 @@ func (e *toldEnds) forget(name types.NamespacedName) {
 }
 
 // tellEndIgnored emits an event when the annotation apitoken.dev/end has no effect. It is
-// emitted at once, because nothing may have to be written.
+// emitted at once: there can be no status write to wait for.
 func (r *Reconciler) tellEndIgnored(p *pass) {
 	refusal := p.obs.EndIgnored(r.ledgerHad(p, p.obs.Token.End))
 	if !r.ends.isNew(nameOf(p.token), refusal) {

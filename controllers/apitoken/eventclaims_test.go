@@ -27,7 +27,7 @@ type said struct {
 	facts
 }
 
-// facts are what an event can be checked against, beside the ApiToken.
+// facts are what an event is checked against, in addition to the ApiToken.
 type facts interface {
 	at(credential string) atProvider
 	// secret returns a Secret as it is, or nil.

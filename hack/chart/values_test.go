@@ -128,7 +128,7 @@ func TestSchema(t *testing.T) {
 		"a certificate for nothing":       {"metrics.enabled=false,metrics.certificate.enabled=true,metrics.certificate.issuerRef.name=ca", "metrics.certificate.enabled is true"},
 		"a certificate in clear": {"metrics.secure=false,metrics.auth=false,metrics.certificate.enabled=true,metrics.certificate.issuerRef.name=ca",
 			"metrics.certificate.enabled is true"},
-		"a DNS name that is none": {"metrics.certificate.extraDNSNames={Not_A_Name}", "extraDNSNames"},
+		"an invalid DNS name": {"metrics.certificate.extraDNSNames={Not_A_Name}", "extraDNSNames"},
 		"a CA in another namespace": {"metrics.certSecretName=c,metrics.serviceMonitor.enabled=true,metrics.serviceMonitor.namespace=monitoring",
 			"set metrics.serviceMonitor.tlsConfig"},
 		"global is open":                  {"global.other.chart=x", ""},

@@ -137,7 +137,7 @@ func TestDrainRefusesWhileTheLeaseIsRenewed(t *testing.T) {
 }
 
 // The operator may run in another namespace than the drain is given, as when the minting
-// credentials were put elsewhere. A Lease that is none of an operator's can be ignored.
+// credentials were put elsewhere. A Lease that no operator holds can be ignored.
 func TestDrainRefusesWhileTheLeaseOfAnotherNamespaceIsRenewed(t *testing.T) {
 	w := newWorld(t)
 	token := w.issued("a")

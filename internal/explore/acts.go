@@ -138,7 +138,7 @@ func resume(w *world) {
 	w.editToken("suspend back", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = false })
 }
 
-// previous is the name of a credential whose overlap is running; empty: there is none.
+// previous is the name of a credential whose overlap is running, or empty.
 func previous(w *world) string {
 	all := w.token().Status.Credentials
 	for i := range all {

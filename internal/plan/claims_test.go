@@ -16,7 +16,7 @@ type claim struct {
 	given []change
 	// issuing: it says that a credential is being issued.
 	issuing bool
-	// acts: it says that somebody has to act.
+	// acts: it says that a user must act.
 	acts bool
 }
 

@@ -24,7 +24,7 @@ import (
 var answers = []string{"codeOf", "explain", "refusal", "withoutValues"}
 
 // TestOnlyReadingDecidesWhatExists: whether an object exists is decided by package reading
-// only, which keeps "there is none" apart from "could not look".
+// only, which tells "does not exist" from "could not be read".
 func TestOnlyReadingDecidesWhatExists(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {

@@ -69,7 +69,7 @@ func add(root *os.Root, files map[string][]byte) error {
 }
 
 // written returns the files that an earlier run wrote. A directory that holds files and no
-// manifest belongs to somebody else.
+// manifest was not written by this program.
 func written(root *os.Root, out string) ([]string, error) {
 	content, err := root.ReadFile(manifest)
 	if err == nil {

@@ -1,4 +1,4 @@
-// Package reading keeps "there is none" apart from "could not look". A user of the
+// Package reading tells "does not exist" from "could not be read". A user of the
 // plugin often cannot read everything that a command would like to know, and an object
 // that could not be read may well exist.
 package reading
