@@ -12,10 +12,10 @@ package main
 import (
 	"flag"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"apitoken.dev/operator/hack/internal/markdown"
 )
 
 // valuesFile is the only place where the values are written down.
@@ -53,16 +53,7 @@ func run(root string, checkOnly bool) ([]string, error) {
 		return nil, fmt.Errorf("%s: %w", valuesFile, err)
 	}
 	var changed []string
-	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			return skipDirectory(root, path, entry.Name())
-		}
-		if filepath.Ext(path) != ".md" {
-			return nil
-		}
+	err = markdown.Each(root, func(path string) error {
 		differs, err := update(path, values, checkOnly)
 		if err != nil || !differs {
 			return err
@@ -72,14 +63,6 @@ func run(root string, checkOnly bool) ([]string, error) {
 		return err
 	})
 	return changed, err
-}
-
-// skipDirectory leaves out what is not part of the sources.
-func skipDirectory(root, path, name string) error {
-	if path != root && (strings.HasPrefix(name, ".") || name == "bin" || name == "testdata") {
-		return filepath.SkipDir
-	}
-	return nil
 }
 
 func update(path string, values []value, checkOnly bool) (bool, error) {

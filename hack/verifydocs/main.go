@@ -6,10 +6,11 @@ package main
 
 import (
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"apitoken.dev/operator/hack/internal/markdown"
 )
 
 func main() {
@@ -38,29 +39,12 @@ func check(root string) ([]string, error) {
 	}
 	repo := repository{root: root, targets: makeTargets(string(makefile))}
 	var problems []string
-	err = filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if entry.IsDir() {
-			return skipDirectory(root, path, entry.Name())
-		}
-		if filepath.Ext(path) != ".md" {
-			return nil
-		}
+	err = markdown.Each(root, func(path string) error {
 		found, err := repo.checkFile(path)
 		problems = append(problems, found...)
 		return err
 	})
 	return problems, err
-}
-
-// skipDirectory leaves out what is not part of the sources.
-func skipDirectory(root, path, name string) error {
-	if path != root && (strings.HasPrefix(name, ".") || name == "bin" || name == "testdata") {
-		return filepath.SkipDir
-	}
-	return nil
 }
 
 // repository is what references are checked against.

@@ -1,6 +1,7 @@
 package operator
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -36,7 +37,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 		return err
 	}
 	defer flush()
-	probes, err := serveProbes(ctx, or(o.ProbeAddress, Disabled))
+	probes, err := serveProbes(ctx, cmp.Or(o.ProbeAddress, Disabled))
 	if err != nil {
 		return err
 	}

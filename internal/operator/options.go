@@ -3,6 +3,7 @@
 package operator
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
@@ -137,15 +138,15 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Audit.GetSink() == nil {
 		o.Audit = o.Logger
 	}
-	o.Version = or(o.Version, "dev")
-	o.Namespace = or(o.Namespace, DefaultNamespace)
-	o.MetricsAddress = or(o.MetricsAddress, Disabled)
-	o.ProbeAddress = or(o.ProbeAddress, Disabled)
-	o.Concurrency = or(o.Concurrency, DefaultConcurrency)
-	o.ClusterPlaces = or(o.ClusterPlaces, DefaultClusterPlaces)
-	o.ProviderPlaces = or(o.ProviderPlaces, DefaultProviderPlaces)
-	o.NamespacePlaces = or(o.NamespacePlaces, DefaultNamespacePlaces)
-	o.Shutdown = or(o.Shutdown, DefaultShutdown)
+	o.Version = cmp.Or(o.Version, "dev")
+	o.Namespace = cmp.Or(o.Namespace, DefaultNamespace)
+	o.MetricsAddress = cmp.Or(o.MetricsAddress, Disabled)
+	o.ProbeAddress = cmp.Or(o.ProbeAddress, Disabled)
+	o.Concurrency = cmp.Or(o.Concurrency, DefaultConcurrency)
+	o.ClusterPlaces = cmp.Or(o.ClusterPlaces, DefaultClusterPlaces)
+	o.ProviderPlaces = cmp.Or(o.ProviderPlaces, DefaultProviderPlaces)
+	o.NamespacePlaces = cmp.Or(o.NamespacePlaces, DefaultNamespacePlaces)
+	o.Shutdown = cmp.Or(o.Shutdown, DefaultShutdown)
 	return o, nil
 }
 
@@ -168,14 +169,6 @@ func (o Options) check() error {
 		}
 	}
 	return nil
-}
-
-func or[T comparable](value, otherwise T) T {
-	var zero T
-	if value == zero {
-		return otherwise
-	}
-	return value
 }
 
 // http makes the clients of drivers.

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -110,7 +111,7 @@ func (s *session) importSecret(ctx context.Context, name string, o importOptions
 	}
 	g := guessFrom(secret)
 	m := &manifest{source: name, namespace: s.namespace, guess: g, scopes: o.scopes, buckets: o.buckets,
-		token: orElse(o.name, name+"-token"), target: o.target}
+		token: cmp.Or(o.name, name+"-token"), target: o.target}
 	if len(m.buckets) == 0 && g.bucket != "" {
 		m.buckets = []string{g.bucket}
 	}
@@ -118,7 +119,7 @@ func (s *session) importSecret(ctx context.Context, name string, o importOptions
 	if objects && len(m.buckets) == 0 {
 		return usage("no key of Secret %q says which bucket it opens (they are %s): name it with --bucket", name, join(g.keys))
 	}
-	if orElse(m.target, m.token) == name {
+	if cmp.Or(m.target, m.token) == name {
 		return usage("--secret-name: %q is the Secret to be replaced, and the operator never takes over a Secret that is not its own: choose another name", name)
 	}
 	if err := s.chooseProvider(ctx, m, o.provider); err != nil {
@@ -199,9 +200,9 @@ func endpointOf(spec *v1alpha1.ProviderSpec) string {
 	case spec.AWS != nil:
 		endpoint = spec.AWS.S3Endpoint
 	case spec.IBEE != nil:
-		endpoint = orElse(spec.IBEE.S3Endpoint, "https://"+spec.IBEE.WorkspaceID+".blob.ibeestorage.com")
+		endpoint = cmp.Or(spec.IBEE.S3Endpoint, "https://"+spec.IBEE.WorkspaceID+".blob.ibeestorage.com")
 	case spec.Crusoe != nil:
-		endpoint = orElse(spec.Crusoe.S3Endpoint, "https://object."+spec.Crusoe.Location+".crusoecloudcompute.com")
+		endpoint = cmp.Or(spec.Crusoe.S3Endpoint, "https://object."+spec.Crusoe.Location+".crusoecloudcompute.com")
 	case spec.KloudBean != nil:
 		endpoint = spec.KloudBean.S3Endpoint
 	}

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -45,7 +46,7 @@ func (m *manifest) render() (string, error) {
 
 // head says what this is, and the steps.
 func (m *manifest) head(b *strings.Builder) {
-	target := orElse(m.target, m.token)
+	target := cmp.Or(m.target, m.token)
 	line := func(format string, args ...any) { fmt.Fprintf(b, "# "+format+"\n", args...) }
 	line("Replaces Secret %s/%s, which has the keys %s.", m.namespace, m.source, join(m.guess.keys))
 	line("The key in it is not taken over: the operator issues a new one into Secret %s. To move over:", target)

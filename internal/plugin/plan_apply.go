@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,13 +41,13 @@ func (p *planner) dryRun(ctx context.Context, declared *unstructured.Unstructure
 	switch {
 	case p.apply.serverSide:
 		after.SetManagedFields(nil)
-		opts := []client.ApplyOption{client.DryRunAll, client.FieldOwner(orElse(p.apply.manager, serverSideManager))}
+		opts := []client.ApplyOption{client.DryRunAll, client.FieldOwner(cmp.Or(p.apply.manager, serverSideManager))}
 		if p.apply.force {
 			opts = append(opts, client.ForceOwnership)
 		}
 		err = strict.Apply(ctx, client.ApplyConfigurationFromUnstructured(after), opts...)
 	case live == nil:
-		err = strict.Create(ctx, after, client.DryRunAll, client.FieldOwner(orElse(p.apply.manager, clientSideManager)))
+		err = strict.Create(ctx, after, client.DryRunAll, client.FieldOwner(cmp.Or(p.apply.manager, clientSideManager)))
 	default:
 		after, err = p.merge(ctx, strict, declared, live)
 	}
@@ -74,7 +75,7 @@ func (p *planner) merge(ctx context.Context, c client.Client, declared, live *un
 		return after, nil
 	}
 	err = c.Patch(ctx, after, client.RawPatch(types.MergePatchType, patch), client.DryRunAll,
-		client.FieldOwner(orElse(p.apply.manager, clientSideManager)))
+		client.FieldOwner(cmp.Or(p.apply.manager, clientSideManager)))
 	return after, err
 }
 

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"maps"
@@ -98,7 +99,7 @@ func (p *planned) write(w io.Writer, now time.Time) {
 		fmt.Fprintln(w, "  What to do: "+oneLine(p.Do))
 	}
 	for _, c := range p.Changes {
-		fmt.Fprintf(w, "  %s: %s → %s\n", c.Field, oneLine(orElse(c.From, "(absent)")), oneLine(orElse(c.To, "(absent)")))
+		fmt.Fprintf(w, "  %s: %s → %s\n", c.Field, oneLine(cmp.Or(c.From, "(absent)")), oneLine(cmp.Or(c.To, "(absent)")))
 	}
 	for _, key := range slices.Sorted(maps.Keys(p.RemovedKeys)) {
 		fmt.Fprintf(w, "  The Secret loses the key %s (%s): change what reads it\n", oneLine(key), oneLine(p.RemovedKeys[key]))

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -155,7 +156,7 @@ func (v *treeView) secretNode(now time.Time) node {
 	n := node{text: "Secret/" + v.Secret.Name + "  " + v.Secret.State}
 	for i := range v.Ledger {
 		c := &v.Ledger[i]
-		text := fmt.Sprintf("credential %s  %s", orElse(c.ID, c.Name), c.shown())
+		text := fmt.Sprintf("credential %s  %s", cmp.Or(c.ID, c.Name), c.shown())
 		if c.ExpiresAt != nil {
 			text += ", expires " + away(c.ExpiresAt.Time, now)
 		}
@@ -168,7 +169,7 @@ func (v *treeView) secretNode(now time.Time) node {
 		n.children = append(n.children, node{text: text})
 	}
 	for _, p := range v.Pods {
-		text := fmt.Sprintf("Pod/%s  %s, by %s", p.Name, orElse(string(p.Phase), "unknown"), strings.Join(p.Ways, ", "))
+		text := fmt.Sprintf("Pod/%s  %s, by %s", p.Name, cmp.Or(string(p.Phase), "unknown"), strings.Join(p.Ways, ", "))
 		if p.Outdated {
 			text += "; started before this credential was published: restart it to use the new one"
 		}
@@ -178,11 +179,4 @@ func (v *treeView) secretNode(now time.Time) node {
 		n.children = append(n.children, node{text: "pods: " + v.PodsUnknown})
 	}
 	return n
-}
-
-func orElse(s, other string) string {
-	if s == "" {
-		return other
-	}
-	return s
 }

@@ -1,6 +1,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -18,8 +19,8 @@ import (
 // versionView is what version prints for programs.
 type versionView struct {
 	Plugin string `json:"plugin"`
-	// Operators are the versions that run; empty: there is none, or OperatorUnread says why
-	// they could not be read.
+	// Operators are the versions that run. It is empty when no operator runs, and when they could not be
+	// read: OperatorUnread says why.
 	Operators      []operatorVersion `json:"operators"`
 	OperatorUnread string            `json:"operatorUnread,omitempty"`
 	// Do says what to do; empty: the versions fit.
@@ -118,7 +119,7 @@ func versionOf(d *appsv1.Deployment) string {
 			return tag
 		}
 	}
-	return orElse(d.Labels["app.kubernetes.io/version"], "unknown")
+	return cmp.Or(d.Labels["app.kubernetes.io/version"], "unknown")
 }
 
 func cutLast(s, sep string) (before, after string, found bool) {

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"net/http"
@@ -71,7 +72,7 @@ func compile(s Settings) (*program, error) {
 func (p *program) expressions(c *compiler) {
 	s := p.settings
 	answer, item := []string{varBody, varStatus, varHeaders}, []string{varItem}
-	p.mintItem = c.expression("spec.rest.mint.item", orElse(s.Mint.Item, varBody), answer, nil)
+	p.mintItem = c.expression("spec.rest.mint.item", cmp.Or(s.Mint.Item, varBody), answer, nil)
 	p.secret = map[string]*expression{}
 	for _, key := range slices.Sorted(maps.Keys(s.Mint.Secret)) {
 		p.secret[key] = c.expression("spec.rest.mint.secret["+key+"]", s.Mint.Secret[key], item, words)
@@ -98,7 +99,7 @@ func (p *program) optional(c *compiler) {
 	}
 	if s.Get != nil {
 		p.get = c.call("spec.rest.get", http.MethodGet, &s.Get.Request, refFields)
-		p.getItem = c.expression("spec.rest.get.item", orElse(s.Get.Item, varBody), answer, nil)
+		p.getItem = c.expression("spec.rest.get.item", cmp.Or(s.Get.Item, varBody), answer, nil)
 	}
 	if s.Update != nil {
 		p.update = c.call("spec.rest.update", http.MethodPut, &s.Update.Request, updateFields)
@@ -107,13 +108,6 @@ func (p *program) optional(c *compiler) {
 	if s.Probe != nil {
 		p.probe = c.call("spec.rest.probe", http.MethodGet, &s.Probe.Request, probeFields)
 	}
-}
-
-func orElse(value, fallback string) string {
-	if value == "" {
-		return fallback
-	}
-	return value
 }
 
 // connection checks the keys for workloads; Connection makes them anew each time.
@@ -162,7 +156,7 @@ func (c *compiler) template(field, source string, k kind, fields []string) *text
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
 func (c *compiler) call(field, usual string, r *Request, fields []string) *call {
-	out := &call{field: field, method: orElse(r.Method, usual), statuses: r.SuccessStatuses, query: map[string]*text{}, reads: map[string]bool{}}
+	out := &call{field: field, method: cmp.Or(r.Method, usual), statuses: r.SuccessStatuses, query: map[string]*text{}, reads: map[string]bool{}}
 	if c.err == nil {
 		c.err = wrongRequest(field, out.method, r)
 	}

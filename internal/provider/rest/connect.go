@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -109,7 +110,7 @@ func (s Settings) scopesOf(permissions []any) []string {
 		}
 	}
 	for _, scope := range s.Scopes {
-		if known[orElse(scope.Permission, scope.Scope)] {
+		if known[cmp.Or(scope.Permission, scope.Scope)] {
 			out = append(out, scope.Scope)
 		}
 	}
