@@ -133,7 +133,7 @@ race-detector:
 
 .PHONY: explore
 explore: ## Search crashes and interleavings of the reconciler for EXPLORE_FOR (10m).
-	$(GO) test ./internal/explore -run TestExploreDeep -explore.deep=$(EXPLORE_FOR) -timeout 0 -v
+	$(GO) test ./test/explore -run TestExploreDeep -explore.deep=$(EXPLORE_FOR) -timeout 0 -v
 
 .PHONY: conformance
 conformance: ## Run the driver contract against every driver that needs no real server, and print what each passed.

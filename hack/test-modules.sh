@@ -18,6 +18,6 @@ done
 if [[ " $* " == *" -race "* ]]; then
   flags=()
   for flag in "$@"; do [ "$flag" = -race ] || flags+=("$flag"); done
-  "${GO:-go}" test -json "${flags[@]}" ./internal/explore ./test/memory || status=1
+  "${GO:-go}" test -json "${flags[@]}" ./test/explore ./test/memory || status=1
 fi
 exit $status

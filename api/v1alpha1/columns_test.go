@@ -13,7 +13,7 @@ import (
 	"k8s.io/cli-runtime/pkg/printers"
 	"k8s.io/client-go/rest"
 
-	"apitoken.dev/operator/internal/testenv"
+	"apitoken.dev/operator/test/support/testenv"
 )
 
 // testColumns shows what kubectl get prints. kubectl prints the cells that the

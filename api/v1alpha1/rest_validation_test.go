@@ -7,7 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"apitoken.dev/operator/internal/testenv"
+	"apitoken.dev/operator/test/support/testenv"
 )
 
 // restProvider is a TokenProvider whose rest block has only what it must have.

@@ -23,7 +23,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/testenv"
+	"apitoken.dev/operator/test/support/testenv"
 )
 
 // The tests in this file hold what a later version of the API rests on: an object keeps

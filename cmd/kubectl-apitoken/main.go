@@ -18,8 +18,8 @@ import (
 	"k8s.io/klog/v2"
 
 	"apitoken.dev/operator/internal/clock"
-	"apitoken.dev/operator/internal/drivers"
 	"apitoken.dev/operator/internal/plugin"
+	"apitoken.dev/operator/internal/provider/drivers"
 )
 
 // version is set by the linker.

@@ -13,7 +13,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/drain"
-	"apitoken.dev/operator/internal/provider/proxyscrape/proxyscrapesim"
+	"apitoken.dev/operator/test/support/simulate/proxyscrapesim"
 )
 
 func parseDrain(t *testing.T, args ...string) (drain.Options, error) {

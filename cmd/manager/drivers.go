@@ -1,10 +1,10 @@
 package main
 
 import (
-	list "apitoken.dev/operator/internal/drivers"
 	"apitoken.dev/operator/internal/features"
+	list "apitoken.dev/operator/internal/provider/drivers"
+	"apitoken.dev/operator/internal/provider/drivers/rest"
 	"apitoken.dev/operator/internal/provider/registry"
-	"apitoken.dev/operator/internal/provider/rest"
 )
 
 // drivers lists every driver of this binary that is switched on, and where a spec holds

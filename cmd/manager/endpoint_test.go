@@ -12,7 +12,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/proxyscrape/proxyscrapesim"
+	"apitoken.dev/operator/test/support/simulate/proxyscrapesim"
 )
 
 // moves changes the endpoint of the provider, while its credentials are live.

@@ -19,14 +19,14 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/controllers/apitoken"
 	"apitoken.dev/operator/internal/connections"
-	"apitoken.dev/operator/internal/explore/apifake"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/bounded"
+	"apitoken.dev/operator/internal/provider/drivers/rest"
 	"apitoken.dev/operator/internal/provider/registry"
-	"apitoken.dev/operator/internal/provider/rest"
-	"apitoken.dev/operator/internal/provider/rest/restsim"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/apifake"
+	"apitoken.dev/operator/test/support/simulate/restsim"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 const gitLabToken = "CANARY-gitlab-token"

@@ -22,13 +22,13 @@ import (
 	"apitoken.dev/operator/internal/features"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/aws"
-	"apitoken.dev/operator/internal/provider/crusoe"
-	"apitoken.dev/operator/internal/provider/ibee"
-	"apitoken.dev/operator/internal/provider/kloudbean"
-	"apitoken.dev/operator/internal/provider/proxyscrape"
+	"apitoken.dev/operator/internal/provider/drivers/aws"
+	"apitoken.dev/operator/internal/provider/drivers/crusoe"
+	"apitoken.dev/operator/internal/provider/drivers/ibee"
+	"apitoken.dev/operator/internal/provider/drivers/kloudbean"
+	"apitoken.dev/operator/internal/provider/drivers/proxyscrape"
+	"apitoken.dev/operator/internal/provider/drivers/rest"
 	"apitoken.dev/operator/internal/provider/registry"
-	"apitoken.dev/operator/internal/provider/rest"
 )
 
 func parse(t *testing.T, args ...string) (operator.Options, error) {

@@ -25,7 +25,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/provider/proxyscrape/proxyscrapesim"
+	"apitoken.dev/operator/test/support/simulate/proxyscrapesim"
 )
 
 // These tests run the binary in processes of its own.

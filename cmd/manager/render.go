@@ -17,8 +17,8 @@ import (
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/drivers/rest"
 	"apitoken.dev/operator/internal/provider/registry"
-	"apitoken.dev/operator/internal/provider/rest"
 )
 
 // newRenderCommand returns the dry run of the rest driver: it checks a declaration

@@ -14,7 +14,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/operator"
-	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // The tests of this file are not parallel: a ClusterTokenProvider is seen by the

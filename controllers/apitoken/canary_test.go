@@ -25,9 +25,9 @@ import (
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/secretstore"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // dump is a line of a hex dump, as libraries log the bytes of a request.

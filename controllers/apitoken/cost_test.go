@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/provider/fake"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // The requests that an ApiToken costs.

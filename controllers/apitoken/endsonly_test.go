@@ -5,7 +5,7 @@ import (
 
 	"apitoken.dev/operator/controllers/apitoken"
 	"apitoken.dev/operator/internal/operator"
-	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // With EndsOnly an operator issues nothing and writes nothing for an ApiToken that is not being deleted, and revokes one that is.

@@ -10,11 +10,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/explore/apifake"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/secretstore"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/apifake"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // TestNotReadyInLine: an ApiToken whose credential expires while it waits for a place

@@ -9,8 +9,8 @@ import (
 
 	ctrl "sigs.k8s.io/controller-runtime"
 
-	"apitoken.dev/operator/internal/testenv"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/testenv"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // env is the one API server of this package's tests. It has no controller

@@ -10,10 +10,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/explore/apifake"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/secretstore"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/apifake"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // TestPrintedPass prints what a reconciliation holds: a log line or a panic

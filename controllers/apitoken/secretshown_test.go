@@ -9,10 +9,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/explore/apifake"
 	"apitoken.dev/operator/internal/secretstore"
-	"apitoken.dev/operator/internal/testutil"
 	"apitoken.dev/operator/internal/trim"
+	"apitoken.dev/operator/test/support/apifake"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // unshown is a cluster whose cache shows no Secret. What is patched gets version 10.

@@ -15,8 +15,8 @@ import (
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/fake"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // ofTest is the cluster of these tests.

@@ -11,8 +11,8 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/plan"
-	"apitoken.dev/operator/internal/provider/fake"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // Two operators that both act, as when leader election is off, or while a leader that

@@ -9,7 +9,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // newUpdatingWorld is one whose provider changes scopes and expiry in place.

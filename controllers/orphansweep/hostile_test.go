@@ -18,7 +18,7 @@ import (
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // TestSecretsSpareOnlyTheirOwn: a Secret that names the credential of another

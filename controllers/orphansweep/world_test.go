@@ -27,9 +27,9 @@ import (
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
-	"apitoken.dev/operator/internal/testenv"
+	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/testenv"
 )
 
 var env *testenv.Env

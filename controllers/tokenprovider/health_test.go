@@ -14,7 +14,7 @@ import (
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // client is what ApiTokens use: the pool's own.

@@ -15,7 +15,7 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/places"
-	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // TestSharedSecretStaysForTheProviderInUse: a Secret that is being deleted is kept

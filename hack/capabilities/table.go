@@ -8,12 +8,12 @@ import (
 
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/aws"
-	"apitoken.dev/operator/internal/provider/crusoe"
-	"apitoken.dev/operator/internal/provider/ibee"
-	"apitoken.dev/operator/internal/provider/kloudbean"
-	"apitoken.dev/operator/internal/provider/proxyscrape"
-	"apitoken.dev/operator/internal/provider/rest"
+	"apitoken.dev/operator/internal/provider/drivers/aws"
+	"apitoken.dev/operator/internal/provider/drivers/crusoe"
+	"apitoken.dev/operator/internal/provider/drivers/ibee"
+	"apitoken.dev/operator/internal/provider/drivers/kloudbean"
+	"apitoken.dev/operator/internal/provider/drivers/proxyscrape"
+	"apitoken.dev/operator/internal/provider/drivers/rest"
 )
 
 // entry is one row.
@@ -25,7 +25,7 @@ type entry struct {
 	declared bool
 }
 
-// drivers are those of internal/drivers, in the order of the kinds' blocks.
+// drivers are those of internal/provider/drivers, in the order of the kinds' blocks.
 func drivers() []entry {
 	return []entry{
 		{driver: aws.New()},

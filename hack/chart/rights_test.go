@@ -109,7 +109,7 @@ func TestReadersOfClusterTokenProvidersAreThoseNamed(t *testing.T) {
 	}
 }
 
-// The chart's policies are those of config/components, which have their tests in internal/rights.
+// The chart's policies are those of config/components, which have their tests in test/rights.
 func TestReleaseGuardIsThatOfConfig(t *testing.T) {
 	sameAsComponent(t, "releaseGuard", "release-guard")
 }

@@ -2,7 +2,7 @@
 // conformance tests and prints a table: what each driver passed, by what the
 // requirements are about. It fails when a test did.
 //
-//	go test ./internal/provider/... -run '^TestConformance' -json | go run ./hack/conformance
+//	go test ./internal/provider/... ./test/support/... -run '^TestConformance' -json | go run ./hack/conformance
 package main
 
 import (

@@ -6,7 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"apitoken.dev/operator/internal/provider/conformance"
+	"apitoken.dev/operator/test/support/conformance"
 )
 
 func TestAttributesAreThoseOfTheSuite(t *testing.T) {

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // exists reports whether an object of the world is there.

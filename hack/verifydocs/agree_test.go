@@ -13,7 +13,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
-	"apitoken.dev/operator/internal/provider/conformance"
+	"apitoken.dev/operator/test/support/conformance"
 )
 
 // docs returns a document of the folder docs.

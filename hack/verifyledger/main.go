@@ -48,8 +48,8 @@ var literals = map[string][]string{
 	"ApiTokenStatus": guarded["ApiTokenStatus"],
 }
 
-// exempt are the packages that may: the ledger itself, and what exists for tests.
-var exempt = []string{"/internal/ledger", "/internal/explore", "/internal/testutil", "/internal/testenv"}
+// exempt is the package that may.
+var exempt = []string{"/internal/ledger"}
 
 func main() {
 	flag.Parse()

@@ -12,8 +12,8 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // newAccountWorld is one whose backend admits any credentials, and whose drivers

@@ -10,7 +10,7 @@ import (
 
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // changing says of every method of a provider's client whether it changes something at

@@ -13,9 +13,9 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/internal/transport"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // hostile is a driver that panics, or looks at what it is given.

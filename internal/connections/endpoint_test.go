@@ -6,7 +6,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // moving is a world whose provider's endpoint is its region.

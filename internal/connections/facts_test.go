@@ -13,8 +13,8 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 func (w *world) facts(key Key, namespace string) Facts {

@@ -14,7 +14,7 @@ import (
 
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)

@@ -11,7 +11,7 @@ import (
 
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // TestNamespacesShareThePace: while many calls of one namespace wait, the first

@@ -29,10 +29,10 @@ import (
 	"apitoken.dev/operator/internal/drain"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
-	"apitoken.dev/operator/internal/testenv"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/testenv"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // env has the namespace controller: what these tests are about is how a namespace and

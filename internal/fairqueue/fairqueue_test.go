@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 func request(namespace, name string) reconcile.Request {

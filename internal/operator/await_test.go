@@ -20,7 +20,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"apitoken.dev/operator/internal/clock"
-	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // instant is a clock on which every sleep is over at once.

@@ -17,8 +17,8 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
-	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/trim"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // foreign is metadata of others: much more than the cache keeps.

@@ -12,7 +12,7 @@ import (
 	"k8s.io/client-go/util/cert"
 
 	"apitoken.dev/operator/internal/clock"
-	"apitoken.dev/operator/internal/provider/fake"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // certificateIn writes a certificate for a name as kubelet mounts it from a Secret, and

@@ -23,10 +23,10 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/credname"
-	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/internal/transport"
 	"apitoken.dev/operator/internal/trim"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // The whole operator, with the rights that its manifests give it and no others,

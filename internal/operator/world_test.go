@@ -20,10 +20,10 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
-	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
-	"apitoken.dev/operator/internal/testenv"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/testenv"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 var env *testenv.Env

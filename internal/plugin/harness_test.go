@@ -28,13 +28,13 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
-	"apitoken.dev/operator/internal/drivers"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/drivers"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/internal/secretstore"
-	"apitoken.dev/operator/internal/testenv"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/testenv"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 var (

@@ -12,7 +12,7 @@ import (
 	"k8s.io/cli-runtime/pkg/printers"
 
 	"apitoken.dev/operator/internal/plan"
-	"apitoken.dev/operator/internal/provider/rest"
+	"apitoken.dev/operator/internal/provider/drivers/rest"
 )
 
 // requestView is what the provider would be asked for, in any provider's words.

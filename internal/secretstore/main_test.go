@@ -13,10 +13,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/explore/apifake"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/apifake"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 const (

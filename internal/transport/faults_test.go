@@ -12,7 +12,7 @@ import (
 
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/bounded"
-	"apitoken.dev/operator/internal/testutil/badserver"
+	"apitoken.dev/operator/test/support/badserver"
 )
 
 // failing returns the Fault of a request that gets no answer.

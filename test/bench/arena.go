@@ -16,9 +16,9 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/operator"
-	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
-	"apitoken.dev/operator/internal/testenv"
+	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/testenv"
 )
 
 // arena is an API server with an operator as it is shipped, its pace included,

@@ -8,7 +8,7 @@ import (
 	"runtime"
 	"slices"
 
-	"apitoken.dev/operator/internal/testenv"
+	"apitoken.dev/operator/test/support/testenv"
 )
 
 // bench is both sides on one API server.

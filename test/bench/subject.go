@@ -15,8 +15,8 @@ import (
 
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/operator"
-	"apitoken.dev/operator/internal/provider/fake"
 	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/test/support/fake"
 )
 
 // subject is the operator, running in this process as in the binary. It serves

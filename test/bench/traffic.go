@@ -12,7 +12,7 @@ import (
 
 	"k8s.io/client-go/rest"
 
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // quietFor is how long nothing may have been sent for a side to count as done.

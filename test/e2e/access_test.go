@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/aws"
+	"apitoken.dev/operator/internal/provider/drivers/aws"
 	"apitoken.dev/operator/test/e2e/gateway"
 )
 

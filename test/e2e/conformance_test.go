@@ -8,9 +8,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/aws"
-	"apitoken.dev/operator/internal/provider/conformance"
+	"apitoken.dev/operator/internal/provider/drivers/aws"
 	"apitoken.dev/operator/test/e2e/gateway"
+	"apitoken.dev/operator/test/support/conformance"
 )
 
 // iamError is an answer in the form of the IAM API.

@@ -7,10 +7,10 @@ import (
 
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/crusoe"
-	"apitoken.dev/operator/internal/provider/crusoe/crusoesim"
+	"apitoken.dev/operator/internal/provider/drivers/crusoe"
 	"apitoken.dev/operator/test/e2e/gateway"
 	"apitoken.dev/operator/test/e2e/s3front"
+	"apitoken.dev/operator/test/support/simulate/crusoesim"
 )
 
 const crusoeLocation = "us-east1-a"

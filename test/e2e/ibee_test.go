@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/ibee"
-	"apitoken.dev/operator/internal/provider/ibee/ibeesim"
+	"apitoken.dev/operator/internal/provider/drivers/ibee"
 	"apitoken.dev/operator/test/e2e/gateway"
 	"apitoken.dev/operator/test/e2e/s3front"
+	"apitoken.dev/operator/test/support/simulate/ibeesim"
 )
 
 const ibeeToken = "ibee_prod_key_minter"

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/kloudbean"
-	"apitoken.dev/operator/internal/provider/kloudbean/kloudbeansim"
+	"apitoken.dev/operator/internal/provider/drivers/kloudbean"
 	"apitoken.dev/operator/test/e2e/gateway"
 	"apitoken.dev/operator/test/e2e/s3front"
+	"apitoken.dev/operator/test/support/simulate/kloudbeansim"
 )
 
 // panel is an account at KloudBean, and the person who works in it.

@@ -18,7 +18,7 @@ import (
 
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/aws"
+	"apitoken.dev/operator/internal/provider/drivers/aws"
 	"apitoken.dev/operator/test/e2e/gateway"
 )
 

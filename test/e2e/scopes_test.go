@@ -10,7 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"apitoken.dev/operator/internal/provider/aws"
+	"apitoken.dev/operator/internal/provider/drivers/aws"
 )
 
 // The object that is there before every test of scopes.

@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/conformance"
-	"apitoken.dev/operator/internal/provider/crusoe"
-	"apitoken.dev/operator/internal/provider/ibee"
-	"apitoken.dev/operator/internal/provider/kloudbean"
+	"apitoken.dev/operator/internal/provider/drivers/crusoe"
+	"apitoken.dev/operator/internal/provider/drivers/ibee"
+	"apitoken.dev/operator/internal/provider/drivers/kloudbean"
+	"apitoken.dev/operator/test/support/conformance"
 )
 
 // harness is what the harnesses of all vendors have in common: what lives is told

@@ -17,9 +17,9 @@ import (
 
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/conformance"
 	"apitoken.dev/operator/test/e2e/gateway"
 	"apitoken.dev/operator/test/e2e/s3front"
+	"apitoken.dev/operator/test/support/conformance"
 )
 
 // vendor is a simulated account whose keys open the buckets of the real server.

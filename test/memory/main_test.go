@@ -15,9 +15,9 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"apitoken.dev/operator/controllers/orphansweep"
-	"apitoken.dev/operator/internal/drivers"
 	"apitoken.dev/operator/internal/operator"
-	"apitoken.dev/operator/internal/testenv"
+	"apitoken.dev/operator/internal/provider/drivers"
+	"apitoken.dev/operator/test/support/testenv"
 )
 
 // The variables that make this program the operator: the kubeconfig that it uses,

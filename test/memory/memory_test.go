@@ -25,7 +25,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 const (

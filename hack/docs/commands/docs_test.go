@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"apitoken.dev/operator/internal/testenv"
+	"apitoken.dev/operator/test/support/testenv"
 )
 
 // commandTimeout is longer than any --timeout in the documents but those of deletions,

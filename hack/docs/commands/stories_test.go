@@ -20,7 +20,7 @@ import (
 	"apitoken.dev/operator/internal/drain"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/kloudbean/kloudbeansim"
+	"apitoken.dev/operator/test/support/simulate/kloudbeansim"
 )
 
 // story is what happens around the commands of a page.

@@ -26,12 +26,12 @@ import (
 	"apitoken.dev/operator/controllers/orphansweep"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/operator"
-	"apitoken.dev/operator/internal/provider/fake"
-	"apitoken.dev/operator/internal/provider/kloudbean"
-	"apitoken.dev/operator/internal/provider/kloudbean/kloudbeansim"
+	"apitoken.dev/operator/internal/provider/drivers/kloudbean"
 	"apitoken.dev/operator/internal/provider/registry"
-	"apitoken.dev/operator/internal/testenv"
-	"apitoken.dev/operator/internal/testutil"
+	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/simulate/kloudbeansim"
+	"apitoken.dev/operator/test/support/testenv"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // server is the API server that all pages share.

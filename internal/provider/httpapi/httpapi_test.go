@@ -16,7 +16,7 @@ import (
 
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/httpapi"
-	"apitoken.dev/operator/internal/testutil/badserver"
+	"apitoken.dev/operator/test/support/badserver"
 )
 
 // canary is text of a provider that no error may repeat.

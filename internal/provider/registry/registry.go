@@ -1,5 +1,5 @@
 // Package registry finds the driver for a provider's spec. The list of drivers
-// is explicit: internal/drivers makes it.
+// is explicit: internal/provider/drivers makes it.
 package registry
 
 import (

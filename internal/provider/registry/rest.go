@@ -3,7 +3,7 @@ package registry
 import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/rest"
+	"apitoken.dev/operator/internal/provider/drivers/rest"
 )
 
 // RestSettings are the settings of the rest driver.

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/conformance"
-	"apitoken.dev/operator/internal/provider/kloudbean/kloudbeansim"
 	"apitoken.dev/operator/internal/provider/s3probe"
+	"apitoken.dev/operator/test/support/conformance"
+	"apitoken.dev/operator/test/support/simulate/kloudbeansim"
 )
 
 const rawText = conformance.RawText

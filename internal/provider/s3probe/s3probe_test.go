@@ -11,8 +11,8 @@ import (
 
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/kloudbean/kloudbeansim"
 	"apitoken.dev/operator/internal/provider/s3probe"
+	"apitoken.dev/operator/test/support/simulate/kloudbeansim"
 )
 
 const bucket = "datasets"

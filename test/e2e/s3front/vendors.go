@@ -5,9 +5,9 @@ import (
 	"fmt"
 
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/crusoe/crusoesim"
-	"apitoken.dev/operator/internal/provider/ibee/ibeesim"
-	"apitoken.dev/operator/internal/provider/kloudbean/kloudbeansim"
+	"apitoken.dev/operator/test/support/simulate/crusoesim"
+	"apitoken.dev/operator/test/support/simulate/ibeesim"
+	"apitoken.dev/operator/test/support/simulate/kloudbeansim"
 )
 
 var (

@@ -23,7 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/testenv"
+	"apitoken.dev/operator/test/support/testenv"
 )
 
 // accountToken is how long the operator's token is good for: longer than anybody watches.

@@ -19,8 +19,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"apitoken.dev/operator/internal/testenv"
 	"apitoken.dev/operator/test/e2e/gateway"
+	"apitoken.dev/operator/test/support/testenv"
 )
 
 // exitInterrupted is what a shell shows for a program that an interrupt ended.

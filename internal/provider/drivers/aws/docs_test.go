@@ -1,0 +1,92 @@
+package aws
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The files that this driver's documentation consists of.
+const (
+	docsFile       = "../../../../docs/providers/aws.md"
+	minterFile     = "../../../../config/samples/aws-minter-policy.json"
+	boundaryMinter = "../../../../config/samples/aws-minter-policy-with-boundary.json"
+)
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestScopesAreDocumented compares the table in the documentation with scopeTable.
+func TestScopesAreDocumented(t *testing.T) {
+	cell := func(list []string) string {
+		if len(list) == 0 {
+			return "none"
+		}
+		return "`" + strings.Join(list, "`, `") + "`"
+	}
+	var want []string
+	for _, scope := range grantable() {
+		of := scopeTable[scope]
+		want = append(want, fmt.Sprintf("| `%s` | %s | %s | %s |", scope, cell(of.bucket), cell(of.object), cell(of.everyBucket)))
+	}
+	var got []string
+	for line := range strings.Lines(read(t, docsFile)) {
+		if strings.HasPrefix(line, "| `objectstorage:") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", docsFile, diff)
+	}
+}
+
+// TestMinterPolicyIsExact compares the shipped policies with the actions the
+// driver calls, as its sentences name them and the simulator saw them.
+func TestMinterPolicyIsExact(t *testing.T) {
+	onPath := []string{
+		"iam:CreateAccessKey", "iam:CreateUser", "iam:DeleteAccessKey", "iam:DeleteUser", "iam:DeleteUserPolicy",
+		"iam:GetAccessKeyLastUsed", "iam:GetUser", "iam:ListAccessKeys", "iam:ListUserPolicies", "iam:PutUserPolicy", "iam:TagUser",
+	}
+	for file, extra := range map[string][]string{minterFile: nil, boundaryMinter: {"iam:PutUserPermissionsBoundary"}} {
+		var doc struct {
+			Statement []struct {
+				Action   any
+				Resource string
+			}
+		}
+		if err := json.Unmarshal([]byte(read(t, file)), &doc); err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		got := map[string][]string{}
+		for _, s := range doc.Statement {
+			switch action := s.Action.(type) {
+			case string:
+				got[s.Resource] = append(got[s.Resource], action)
+			case []any:
+				for _, a := range action {
+					got[s.Resource] = append(got[s.Resource], fmt.Sprint(a))
+				}
+			}
+		}
+		for _, list := range got {
+			slices.Sort(list)
+		}
+		actions := append(slices.Clone(onPath), extra...)
+		slices.Sort(actions)
+		want := map[string][]string{"arn:aws:iam::*:user" + rootPath + "*": actions, "*": {"iam:ListUsers"}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", file, diff)
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package rest_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/bounded"
+	"apitoken.dev/operator/internal/provider/drivers/rest"
+)
+
+// library answers a list with one key a page. What names a page is a mark of the
+// vendor's, so that a list cannot go on without it.
+type library struct {
+	pages int
+	// names of the keys by their page, from 1; the others are not the operator's.
+	names map[int]string
+	// epoch is in every mark; the marks of another one are not taken.
+	epoch string
+	asked int
+}
+
+func (l *library) RoundTrip(r *http.Request) (*http.Response, error) {
+	l.asked++
+	page := 1
+	status := http.StatusOK
+	if mark := r.URL.Query().Get("mark"); mark != "" {
+		epoch, number, _ := strings.Cut(mark, " ")
+		n, err := strconv.Atoi(number)
+		if page = n; err != nil || epoch != l.epoch {
+			status = http.StatusBadRequest
+		}
+	}
+	name := l.names[page]
+	if name == "" {
+		name = fmt.Sprint("by hand ", page)
+	}
+	next := "null"
+	if page < l.pages {
+		next = fmt.Sprintf(`"%s %d"`, l.epoch, page+1)
+	}
+	body := fmt.Sprintf(`{"keys": [{"id": "%d", "name": %q}], "next": %s}`, page, name, next)
+	return &http.Response{StatusCode: status, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+}
+
+func (l *library) connect(t *testing.T) provider.Client {
+	t.Helper()
+	s := rest.Settings{
+		BaseURL:    "https://vendor.example.com",
+		Credential: rest.Credential{ID: "item.id", Name: "item.name"},
+		Mint:       rest.Mint{Request: rest.Request{Path: "/keys", Body: `{"name": {{ .name }}, "p": {{ .permissions }}}`}, Secret: map[string]string{"token": "item.token"}},
+		List: rest.List{Request: rest.Request{Path: "/keys", Query: map[string]string{"mark": "{{ .page }}"}},
+			Items: "body.keys", Next: `body.next == null ? "" : body.next`},
+		Revoke: rest.Request{Path: "/keys/{{ .id }}"},
+	}
+	d := bounded.Driver(rest.New().For(s), bounded.Options{})
+	client, _, err := d.Connect(t.Context(), provider.Config{Settings: s, Cluster: cluster, HTTP: &http.Client{Transport: l}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client
+}
+
+// part lists an owner from a cursor.
+func part(t *testing.T, client provider.Client, owner provider.Owner, c *provider.Cursor) (names []string, err error) {
+	t.Helper()
+	for credential, err := range client.List(provider.WithCursor(t.Context(), c), owner) {
+		if err != nil {
+			return names, err
+		}
+		names = append(names, credential.Name)
+	}
+	return names, nil
+}
+
+// TestLongListGoesOn: a list of 2,500 pages is cut twice, and the third part of it
+// shows what is on the last page.
+func TestLongListGoesOn(t *testing.T) {
+	orphan := mintRequest(t, provider.Grant{}).Name
+	l := &library{pages: 2500, names: map[int]string{2500: orphan}, epoch: "e"}
+	client := l.connect(t)
+	all := provider.Owner{Cluster: cluster}
+	marker := ""
+	for _, want := range []string{"1001 e 1001", "2001 e 2001"} {
+		c := provider.NewCursor(marker)
+		if names, err := part(t, client, all, c); !errors.Is(err, provider.ErrCut) || names != nil || c.Next() != want {
+			t.Fatalf("from %q: %v, %v, next %q", marker, names, err, c.Next())
+		}
+		marker = c.Next()
+	}
+	before := l.asked
+	c := provider.NewCursor(marker)
+	if names, err := part(t, client, all, c); err != nil || len(names) != 1 || names[0] != orphan || c.Next() != "" || l.asked-before != 500 {
+		t.Errorf("from %q: %v, %v, next %q, %d requests", marker, names, err, c.Next(), l.asked-before)
+	}
+	// The list of one Token rests on the whole, so it does not begin in the middle.
+	one := provider.NewCursor("2500 e 2500")
+	owner := provider.Owner{Cluster: cluster, Namespace: "ml", Token: "training"}
+	if names, err := part(t, client, owner, one); err == nil || names != nil || one.Next() != "" {
+		t.Errorf("the list of one Token: %v, %v, next %q", names, err, one.Next())
+	}
+}
+
+// TestOldMarker: a vendor that no longer takes a marker is an error, and not one of a
+// limit. A marker of something else is the beginning.
+func TestOldMarker(t *testing.T) {
+	l := &library{pages: 3, names: map[int]string{3: mintRequest(t, provider.Grant{}).Name}, epoch: "new"}
+	client := l.connect(t)
+	all := provider.Owner{Cluster: cluster}
+	c := provider.NewCursor("2 old 2")
+	if names, err := part(t, client, all, c); err == nil || errors.Is(err, provider.ErrCut) || names != nil || c.Next() != "" {
+		t.Errorf("an old marker: %v, %v, next %q", names, err, c.Next())
+	}
+	for _, marker := range []string{"", "x", "2", "x new 2", "2 "} {
+		before := l.asked
+		if names, err := part(t, client, all, provider.NewCursor(marker)); err != nil || len(names) != 1 || l.asked-before != 3 {
+			t.Errorf("from %q: %v, %v, %d requests", marker, names, err, l.asked-before)
+		}
+	}
+}

@@ -1,0 +1,77 @@
+package rest_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"apitoken.dev/operator/internal/provider/drivers/rest"
+)
+
+const docsFile = "../../../../docs/providers/rest.md"
+
+func docs(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(docsFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestScopesAreDocumented compares the table in the documentation with the samples.
+func TestScopesAreDocumented(t *testing.T) {
+	var want []string
+	for _, file := range []string{"rest-digitalocean-spaces.yaml", "rest-gitea.yaml", "rest-gitlab.yaml"} {
+		for _, s := range sample(t, file, "https://api.example.com").Scopes {
+			permission := s.Permission
+			if permission == "" {
+				permission = s.Scope
+			}
+			want = append(want, fmt.Sprintf("| `%s` | `%s` | `%s` |", file, s.Scope, permission))
+		}
+	}
+	var got []string
+	for line := range strings.Lines(docs(t)) {
+		if strings.HasPrefix(line, "| `rest-") {
+			got = append(got, strings.TrimSpace(line))
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", docsFile, diff)
+	}
+}
+
+// TestFunctionsAreDocumented compares the list of functions with those there are,
+// which the error about an unknown one names.
+func TestFunctionsAreDocumented(t *testing.T) {
+	s := sample(t, "rest-gitea.yaml", "https://api.example.com")
+	s.Mint.Body = `{"name": {{ html .name }}}`
+	_, err := rest.Render(s, rest.Sample(s))
+	if err == nil {
+		t.Fatal("html is a function")
+	}
+	_, list, found := strings.Cut(err.Error(), "there are ")
+	if !found {
+		t.Fatalf("got %v", err)
+	}
+	names := strings.Split(list, ", ")
+	if !slices.Contains(names, "base64") || !strings.Contains(strings.Join(strings.Fields(docs(t)), " "), "`"+strings.Join(names, "`, `")+"`.") {
+		t.Errorf("%s does not list the functions %s", docsFile, list)
+	}
+}
+
+// TestExampleOfTheDocumentation renders the YAML that the page begins with.
+func TestExampleOfTheDocumentation(t *testing.T) {
+	_, after, _ := strings.Cut(docs(t), "```yaml\n")
+	block, _, _ := strings.Cut(after, "```")
+	s := decode(t, []byte(block))
+	requests, err := rest.Render(s, rest.Sample(s))
+	if err != nil || len(requests) != 3 {
+		t.Errorf("got %v, %v", requests, err)
+	}
+}

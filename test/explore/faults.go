@@ -1,0 +1,62 @@
+package explore
+
+import (
+	"errors"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"apitoken.dev/operator/test/support/apifake"
+	"apitoken.dev/operator/test/support/fake"
+)
+
+// fault is what goes wrong with one request.
+type fault string
+
+const (
+	noFault fault = ""
+	// lost: it never arrives.
+	lost fault = "request lost"
+	// late: it arrives after its sender gave up.
+	late fault = "request lands late"
+	// answerLost: it is carried out, and the answer does not arrive.
+	answerLost fault = "answer lost"
+	// repeated: it is carried out, the answer was a 5xx, and the client library's
+	// repetition meets its own write.
+	repeated fault = "repeated after commit"
+	rejected fault = "rejected"
+	// refused: admission does not let it through.
+	refused fault = "refused by admission"
+	partial fault = "stopped half-way"
+	hidden  fault = "not visible yet"
+	ignored fault = "ignored"
+)
+
+// providerFaults are the faults as the provider in memory knows them.
+var providerFaults = map[fault]fake.FaultKind{
+	noFault: fake.None, lost: fake.InDoubt, late: fake.LandLate, answerLost: fake.LoseAnswer, repeated: fake.LoseAnswer,
+	rejected: fake.Reject, refused: fake.Reject, partial: fake.Partial, hidden: fake.Hide, ignored: fake.Ignore,
+}
+
+// answer is what the process sees of a request that was carried out.
+func answer(c apifake.Call, f fault) error {
+	if f == answerLost || f == late {
+		return unavailable(c)
+	}
+	if f == repeated {
+		return conflict(c)
+	}
+	return nil
+}
+
+func unavailable(c apifake.Call) error {
+	return apierrors.NewServerTimeout(schema.GroupResource{Resource: c.Kind}, c.Verb, 1)
+}
+
+func conflict(c apifake.Call) error {
+	gr := schema.GroupResource{Resource: c.Kind}
+	if c.Verb == apifake.VerbCreate {
+		return apierrors.NewAlreadyExists(gr, c.Name)
+	}
+	return apierrors.NewConflict(gr, c.Name, errors.New("the object has been modified"))
+}

@@ -1,0 +1,256 @@
+package rights
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/controllers/orphansweep"
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/testenv"
+)
+
+// account is the name of the operator's service account in config/rbac.
+const account = "apitoken-operator"
+
+// unseen are rights that the audit log of this test cannot show, each with its reason.
+var unseen = map[string]string{
+	"update apitokens/finalizers.apitoken.dev": "admission asks for it: TestOwnerReferencesNeedFinalizers",
+	"release apitokens.apitoken.dev":           "admission asks for it: TestReleaseGuard",
+	"patch events.events.k8s.io":               "client-go patches an event that repeats about the same version of an object; here none does",
+}
+
+// installed makes the roles of config/rbac that the operator has, with names and a namespace of their own, and returns the
+// rules of each by the name of its file.
+func installed(t *testing.T, c client.Client, own string) map[string][]rbacv1.PolicyRule {
+	t.Helper()
+	out := map[string][]rbacv1.PolicyRule{}
+	for _, file := range []string{"service_account", "role", "role_binding", "leader_election_role", "leader_election_role_binding",
+		"metrics_auth_role", "metrics_auth_role_binding", "metrics_reader_role"} {
+		for _, o := range manifests(t, "rbac", file+".yaml") {
+			rules, _, err := unstructured.NestedSlice(o.Object, "rules")
+			ok(t, err)
+			for _, raw := range rules {
+				var rule rbacv1.PolicyRule
+				ok(t, runtime.DefaultUnstructuredConverter.FromUnstructured(raw.(map[string]any), &rule))
+				out[file] = append(out[file], rule)
+			}
+			create(t, c, moved(t, o, own))
+		}
+	}
+	return out
+}
+
+// moved gives a manifest the namespace own, and a name that no other test uses.
+func moved(t *testing.T, o *unstructured.Unstructured, own string) *unstructured.Unstructured {
+	t.Helper()
+	if o.GetNamespace() != "" {
+		o.SetNamespace(own)
+	} else {
+		o.SetName(o.GetName() + "-" + own)
+	}
+	if kind, _, _ := unstructured.NestedString(o.Object, "roleRef", "kind"); kind == "ClusterRole" {
+		name, _, _ := unstructured.NestedString(o.Object, "roleRef", "name")
+		ok(t, unstructured.SetNestedField(o.Object, name+"-"+own, "roleRef", "name"))
+	}
+	subjects, found, err := unstructured.NestedSlice(o.Object, "subjects")
+	ok(t, err)
+	if found {
+		for _, s := range subjects {
+			s.(map[string]any)["namespace"] = own
+		}
+		ok(t, unstructured.SetNestedSlice(o.Object, subjects, "subjects"))
+	}
+	return o
+}
+
+// The operator, with the roles that are shipped and no other right, does all that it can do: it is refused nothing, and
+// uses every right that it has.
+func TestOperatorUsesEveryRightAndNeedsNoOther(t *testing.T) {
+	c := admin(t)
+	own := namespace(t, c, nil)
+	roles := installed(t, c, own)
+	releaseGuard(t, c)
+	backend := fake.NewBackend(clock.NewReal())
+	metrics := address(t)
+	o := operator.Options{
+		Registry: drivers(t, backend), Namespace: own, LeaderElection: true, SweepInterval: time.Second, SweepMode: orphansweep.Revoke,
+		MetricsAddress: metrics, MetricsSecure: true, MetricsAuth: true, MetricsPerToken: true,
+	}
+	eventually(t, func() error {
+		return c.Get(t.Context(), client.ObjectKey{Name: metav1.NamespaceSystem}, &corev1.Namespace{})
+	})
+	stop := run(t, env.AsServiceAccount(own, account), o)
+	life(t, c, backend, own)
+	canScrape(t, c, own, metrics)
+	stop()
+	if live := backend.LiveNames(); len(live) != 1 { // the one that was retained
+		t.Errorf("live at the end: %v", live)
+	}
+	compare(t, own, roles)
+}
+
+// life takes ApiTokens and providers of both kinds through everything that can happen to them.
+func life(t *testing.T, c client.Client, backend *fake.Backend, own string) {
+	t.Helper()
+	team := namespace(t, c, map[string]string{"tokens": own})
+	shared := clusterProvider(own)
+	ofTeam := &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: "own"}, Spec: providerSpec()}
+	create(t, c, minter(own), minter(team), shared, ofTeam)
+	ready(t, c, shared, &shared.Status.Conditions)
+	ready(t, c, ofTeam, &ofTeam.Status.Conditions)
+
+	issued := apiToken(team, "issued", v1alpha1.KindClusterTokenProvider, shared.Name)
+	retained := apiToken(team, "retained", v1alpha1.KindTokenProvider, ofTeam.Name)
+	retained.Spec.DeletionPolicy = v1alpha1.DeletionRetain
+	byHand := apiToken(team, "by-hand", v1alpha1.KindTokenProvider, ofTeam.Name)
+	byHand.Spec.Buckets = []v1alpha1.Bucket{byHandBucket}
+	create(t, c, issued, retained, byHand)
+	handed := handover(backend, byHand)
+	create(t, c, handed)
+	for _, token := range []*v1alpha1.ApiToken{issued, retained, byHand} {
+		ready(t, c, token, &token.Status.Conditions)
+	}
+	for range 2 { // the second repeats the events of the first
+		change(t, c, issued, func() { issued.Spec.Rotation.Generation++ })
+		ready(t, c, issued, &issued.Status.Conditions)
+	}
+	change(t, c, issued, func() { issued.Spec.Description = "only the status and the Secret's annotations" })
+	ready(t, c, issued, &issued.Status.Conditions)
+	revision := issued.Status.Revision
+	ok(t, c.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: issued.SecretName()}}))
+	recorded(t, c, issued, revision)
+
+	backend.DeleteByHand(string(handed.Data[fake.KeyID])) // before the operator asks for it: it looks again only a minute later
+	for _, o := range []client.Object{issued, retained, byHand} {
+		ok(t, c.Delete(t.Context(), o))
+	}
+	for _, o := range []client.Object{issued, retained, byHand} {
+		gone(t, c, o)
+	}
+	for _, o := range []client.Object{shared, ofTeam} {
+		ok(t, c.Delete(t.Context(), o))
+		gone(t, c, o)
+	}
+}
+
+// recorded waits until a credential of a later revision is recorded, and no attempt is in progress: one that a deletion
+// interrupts is resolved only when its request can no longer take effect.
+func recorded(t *testing.T, c client.Client, token *v1alpha1.ApiToken, revision int64) {
+	t.Helper()
+	eventually(t, func() error {
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(token), token); err != nil {
+			return err
+		}
+		active := 0
+		for _, e := range token.Status.Credentials {
+			switch e.State {
+			case v1alpha1.StateActive:
+				active++
+			case v1alpha1.StateMinting, v1alpha1.StateAbandoned:
+				return fmt.Errorf("an attempt is in progress: %+v", e)
+			case v1alpha1.StateRetiring:
+			}
+		}
+		if token.Status.Revision <= revision || active != 1 {
+			return fmt.Errorf("nothing new is recorded: %+v", token.Status)
+		}
+		return nil
+	})
+}
+
+func change(t *testing.T, c client.Client, token *v1alpha1.ApiToken, f func()) {
+	t.Helper()
+	eventually(t, func() error {
+		if err := c.Get(t.Context(), client.ObjectKeyFromObject(token), token); err != nil {
+			return err
+		}
+		f()
+		return c.Update(t.Context(), token)
+	})
+}
+
+// handover is the Secret in which a person hands over a credential.
+func handover(b *fake.Backend, token *v1alpha1.ApiToken) *corev1.Secret {
+	keys := b.MakeByHand(provider.Grant{})
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: token.Namespace, Name: token.Name + v1alpha1.HandoverSuffix,
+			Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover}},
+		Data: map[string][]byte{fake.KeyID: []byte(keys[fake.KeyID].Reveal()), fake.KeySecret: []byte(keys[fake.KeySecret].Reveal())},
+	}
+}
+
+// compare wants every right to be used, and to be granted once.
+func compare(t *testing.T, own string, roles map[string][]rbacv1.PolicyRule) {
+	t.Helper()
+	requests, err := env.Requests("system:serviceaccount:" + own + ":" + account)
+	ok(t, err)
+	used := map[string]bool{}
+	for _, r := range requests {
+		if r.Refused {
+			t.Errorf("the operator lacks a right: %s (%s/%s)", r.Right, r.Namespace, r.Name)
+		}
+		used[r.String()] = true
+		if r.Lists {
+			used[testenv.Right{Verb: "list", Group: r.Group, Resource: r.Resource}.String()] = true
+		}
+	}
+	granted := map[string]string{}
+	for _, file := range []string{"role", "leader_election_role", "metrics_auth_role"} {
+		rights, err := testenv.Rights(roles[file])
+		ok(t, err)
+		for _, right := range rights {
+			name := right.String()
+			if other := granted[name]; other != "" {
+				t.Errorf("config/rbac/%s.yaml: %s is granted by config/rbac/%s.yaml already", file, name, other)
+			}
+			granted[name] = file
+			if !used[name] && unseen[name] == "" {
+				t.Errorf("config/rbac/%s.yaml: the operator never uses: %s", file, name)
+			}
+		}
+	}
+}
+
+// The right to update finalizers of ApiTokens shows in no request: the API server asks for it when a Secret gets an owner
+// that it blocks from being deleted.
+func TestOwnerReferencesNeedFinalizers(t *testing.T) {
+	c := admin(t)
+	own := namespace(t, c, nil)
+	token := apiToken(own, "t", v1alpha1.KindTokenProvider, "own")
+	create(t, c, token)
+	rules := installed(t, c, own)["role"]
+	without := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: own + "-without"}}
+	for _, rule := range rules {
+		if !slices.Contains(rule.Resources, "apitokens/finalizers") {
+			without.Rules = append(without.Rules, rule)
+		}
+	}
+	create(t, c, without, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: own + "-without"},
+		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: without.Name},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: own, Name: "without"}}})
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: "s"}}
+	secret.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(token, v1alpha1.GroupVersion.WithKind("ApiToken"))}
+	eventually(t, func() error { return as(t, own, account).Create(t.Context(), secret.DeepCopy(), client.DryRunAll) })
+	eventually(t, func() error { // the role is there, so that what is refused is not the Secret itself
+		return as(t, own, "without").Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: "plain"}}, client.DryRunAll)
+	})
+	err := as(t, own, "without").Create(t.Context(), secret.DeepCopy(), client.DryRunAll)
+	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "blockOwnerDeletion") {
+		t.Errorf("without the right to update apitokens/finalizers: %v", err)
+	}
+}
