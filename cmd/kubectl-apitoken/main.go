@@ -17,8 +17,8 @@ import (
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // the logins that a kubeconfig may name
 	"k8s.io/klog/v2"
 
+	"apitoken.dev/operator/internal/cli"
 	"apitoken.dev/operator/internal/clock"
-	"apitoken.dev/operator/internal/plugin"
 	"apitoken.dev/operator/internal/provider/drivers"
 )
 
@@ -33,18 +33,18 @@ func run() int {
 	registry, err := drivers.New()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error: listing the drivers:", err)
-		return int(plugin.Failed)
+		return int(cli.Failed)
 	}
-	stderr := plugin.Terminal(os.Stderr)
+	stderr := cli.Terminal(os.Stderr)
 	logTo(stderr)
-	env := plugin.Env{
+	env := cli.Env{
 		IOStreams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: stderr},
 		Clock:     clock.NewReal(), Registry: registry, Environ: os.Environ(), Exec: replace, Version: version,
 	}
 	if stdin := int(os.Stdin.Fd()); term.IsTerminal(stdin) {
 		env.ReadHidden = func() ([]byte, error) { return readHidden(ctx, stdin) }
 	}
-	return int(plugin.Run(ctx, env, os.Args[0], os.Args[1:]))
+	return int(cli.Run(ctx, env, os.Args[0], os.Args[1:]))
 }
 
 // logTo makes the client library log, with -v, to a writer and nowhere else: with

@@ -1,0 +1,201 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/yaml"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/registry"
+)
+
+// developer is the user of developerWorld.
+const developer = "developer"
+
+// roles installs the ClusterRoles of people, and does for the cluster's own role edit
+// what the aggregation controller does in a cluster.
+func (w *world) roles() {
+	w.Helper()
+	files, err := filepath.Glob(filepath.Join("..", "..", "config", "rbac", "*[eo]r_role.yaml"))
+	w.ok(err)
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		w.ok(err)
+		role := &rbacv1.ClusterRole{}
+		w.ok(yaml.Unmarshal(raw, role))
+		if err := w.Create(w.Context(), role); !apierrors.IsAlreadyExists(err) {
+			w.ok(err)
+		}
+	}
+	var all rbacv1.ClusterRoleList
+	w.ok(w.List(w.Context(), &all))
+	edit := &rbacv1.ClusterRole{}
+	w.ok(w.Get(w.Context(), client.ObjectKey{Name: "edit"}, edit))
+	edit.Rules = nil
+	for i := range all.Items {
+		l := all.Items[i].Labels
+		if l["rbac.authorization.k8s.io/aggregate-to-edit"] == "true" || l["rbac.authorization.k8s.io/aggregate-to-view"] == "true" {
+			edit.Rules = append(edit.Rules, all.Items[i].Rules...)
+		}
+	}
+	w.ok(w.Update(w.Context(), edit))
+}
+
+// developerWorld is a namespace in which a user has the ClusterRole edit, with an
+// ApiToken of a ClusterTokenProvider, which the user may not read.
+func developerWorld(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t, "")
+	w.roles()
+	w.ok(w.Create(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "developers"},
+		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "edit"}, Subjects: []rbacv1.Subject{{Kind: "User", Name: developer}}}))
+	w.clusterProvider("shared-" + w.ns)
+	w.ready(w.token("one", w.ofShared))
+	return w
+}
+
+// clusterProvider makes a ready ClusterTokenProvider for all namespaces.
+func (w *world) clusterProvider(name string) {
+	w.Helper()
+	p := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: name, Finalizers: []string{v1alpha1.Finalizer}}}
+	p.Spec.CredentialsSecretRef.Name = "minter"
+	p.Spec.AWS = &v1alpha1.AWSProvider{IAMEndpoint: "https://iam.example.com", S3Endpoint: "https://s3.example.com", Region: "eu-1"}
+	p.Spec.AllowedNamespaces = &metav1.LabelSelector{}
+	w.ok(w.Create(w.Context(), p))
+	w.Cleanup(func() {
+		p.Finalizers = nil
+		_ = w.Update(context.WithoutCancel(w.Context()), p)
+		_ = w.Delete(context.WithoutCancel(w.Context()), p)
+	})
+	p.Status.Account = "123456789012"
+	p.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "the credentials work", p.Generation)}
+	driver, settings, err := w.env.Registry.Resolve(registry.Spec{ProviderSpec: &p.Spec.ProviderSpec})
+	w.ok(err)
+	e := connections.EndpointOf(w.Context(), driver, provider.Config{Settings: settings})
+	p.Status.Driver, p.Status.Endpoint = e.Driver, e.URL
+	w.ok(w.Status().Update(w.Context(), p))
+}
+
+func (w *world) ofShared(t *v1alpha1.ApiToken) {
+	t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "shared-" + w.ns}
+}
+
+func (w *world) asDeveloper(args ...string) result {
+	w.Helper()
+	return w.run(append([]string{"--as", developer}, args...)...)
+}
+
+// Every command does for a user with edit in one namespace what that user's rights
+// allow, and says what it could not read.
+func TestEveryCommandRunsWithTheRightsOfADeveloper(t *testing.T) {
+	w := developerWorld(t)
+	w.waits()
+	old := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "old-keys"}, Data: map[string][]byte{
+		"AWS_ACCESS_KEY_ID": []byte("AKIAOLD"), "AWS_SECRET_ACCESS_KEY": []byte(canary), "BUCKET_NAME": []byte("datasets"), "S3_ENDPOINT": []byte("https://s3.example.com")}}
+	w.ok(w.Create(t.Context(), old))
+	same := w.writeFile("one.yaml", strings.Replace(declared, "{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.ns+"}", 1))
+	w.env.Exec = func(string, []string, []string) error { return nil }
+	const unread = "you may not get clustertokenproviders.apitoken.dev"
+	tested := map[string]bool{}
+	for _, c := range []struct {
+		args []string
+		code Code
+		says []string
+	}{
+		{[]string{"list"}, OK, []string{"one", "Ready"}},
+		{[]string{"status", "one"}, OK, []string{"ApiToken " + w.ns + "/one: Ready", "could not be read: " + unread}},
+		{[]string{"tree", "one"}, OK, []string{"ClusterTokenProvider/shared-" + w.ns + "  could not be read: " + unread, "AKIAEXAMPLE2"}},
+		{[]string{"plan", "-f", same}, OK, []string{"nothing happens at the provider", "was not looked at, because " + unread}},
+		{[]string{"env", "one", "--", "sh"}, Refused, []string{unread, "--clusterrole=" + providerViewer}},
+		{[]string{"env", "one", "--all", "--", "sh"}, OK, nil},
+		{[]string{"import", "old-keys"}, OK, []string{"you may not list clustertokenproviders.apitoken.dev): one of them may have this endpoint"}},
+		{[]string{"doctor", "--operator-namespace", "apitoken-system"}, OK, []string{
+			"warn  operator: could not look: you may not list deployments.apps in namespace apitoken-system",
+			"warn  leader: could not look: ", "warn  providers: could not look: you may not list clustertokenproviders.apitoken.dev", "warn  orphans: could not look: ",
+			"ok    ApiTokens: 1 of 1"}},
+		{[]string{"version"}, OK, []string{"operator  could not look: you may not list deployments.apps in namespace apitoken-system"}},
+		{[]string{"suspend", "one"}, OK, []string{"one suspended"}},
+		{[]string{"resume", "one"}, OK, []string{"one resumed"}},
+		{[]string{"handover", "one"}, Refused, []string{"asks for nothing"}},
+		{[]string{"rotate", "one"}, OK, []string{"rotation asked for"}},
+		{[]string{"end", "one", "AKIAEXAMPLE2", "--yes"}, Refused, []string{"is in use"}},
+		{[]string{"revoke", "one", "--yes", "--wait=false"}, OK, []string{"deletion asked for"}},
+	} {
+		tested[c.args[0]] = true
+		r := w.wants(w.asDeveloper(c.args...), c.code, c.says...)
+		for _, said := range []string{"there is none", "ok    orphans", "does not exist", "E1"} {
+			if strings.Contains(r.out+r.err, said) {
+				t.Errorf("%v says %q of what could not be read:\n%s%s", c.args, said, r.out, r.err)
+			}
+		}
+	}
+	for _, cmd := range New(Env{}).Commands() {
+		if name := cmd.Name(); !tested[name] && name != "completion" && name != "help" {
+			t.Errorf("no developer runs %s", name)
+		}
+	}
+}
+
+// Without the provider, plan decides what the declaration decides, and names the rest.
+func TestPlanWithoutTheProviderSaysWhatItCouldNotDecide(t *testing.T) {
+	w := developerWorld(t)
+	mine := strings.Replace(declared, "{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.ns+"}", 1)
+	rest := []string{"could not be read", "not decided: whether ClusterTokenProvider \"shared-" + w.ns + "\" exists, is ready, serves this namespace",
+		"you may not get clustertokenproviders.apitoken.dev", "--clusterrole=" + providerViewer}
+	for name, c := range map[string]struct {
+		file string
+		code Code
+		says []string
+	}{
+		"the same":         {mine, OK, []string{"nothing happens at the provider", "the credential in use stays", "was not looked at"}},
+		"a new one":        {strings.Replace(mine, "name: one", "name: fresh", 1), Failed, append([]string{"a credential is needed"}, rest...)},
+		"another bucket":   {strings.Replace(mine, "[datasets]", "[datasets, archive]", 1), Failed, append([]string{"the credential in use must be replaced or changed"}, rest...)},
+		"a scope":          {strings.Replace(mine, "objectstorage:object-read-only", "kitchen:sink", 1), Failed, rest},
+		"only from an IP":  {mine + "  restrictions: {allowedIPs: [203.0.113.0/24]}\n", Failed, rest},
+		"suspended":        {mine + "  suspend: true\n  expiresIn: 48h\n", Failed, []string{"nothing can be issued now (Suspended)"}},
+		"a hard end":       {mine + "  expiresAt: 2026-11-01T00:00:00Z\n", OK, []string{"access ends (Expired)"}},
+		"not valid at all": {strings.Replace(mine, "  buckets: [datasets]\n", "  buckets: []\n", 1), Refused, []string{"refused (Invalid)"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := w.in(t)
+			w.wants(w.asDeveloper("plan", "-f", w.writeFile("token.yaml", c.file)), c.code, c.says...)
+		})
+	}
+	view := w.decode(w.asDeveloper("plan", "-f", w.writeFile("token.yaml", strings.Replace(mine, "name: one", "name: fresh", 1)), "-o", "json").out)
+	if got := view["plans"].([]any)[0].(map[string]any); got["outcome"] != outcomeUnknown || got["whatToDo"] == nil {
+		t.Errorf("the plan is %v", got)
+	}
+}
+
+// The optional component lets every user read ClusterTokenProviders, and plan then decides.
+func TestTheOptionalRightLetsADeveloperPlan(t *testing.T) {
+	w := developerWorld(t)
+	binding := &rbacv1.ClusterRoleBinding{}
+	w.ok(yaml.Unmarshal([]byte(read(t, "..", "..", "config", "components", "provider-readers", "binding.yaml")), binding))
+	w.ok(w.Create(t.Context(), binding))
+	w.Cleanup(func() { _ = w.Delete(context.WithoutCancel(w.Context()), binding) })
+	file := w.writeFile("token.yaml", strings.NewReplacer("{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.ns+"}", "name: one", "name: fresh").Replace(declared))
+	// The API server sees a new binding a moment later.
+	var r result
+	for range 200 {
+		if r = w.asDeveloper("plan", "-f", file); r.code == OK {
+			break
+		}
+		w.ok(clock.NewReal().Sleep(t.Context(), 50*time.Millisecond))
+	}
+	w.wants(r, OK, "a credential is issued", "Asked of ClusterTokenProvider shared-"+w.ns+" (aws): mint")
+	w.wants(w.asDeveloper("status", "one"), OK, "ClusterTokenProvider shared-"+w.ns+", aws, account 123456789012, ready")
+}

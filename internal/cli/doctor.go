@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+// The operator's name in its Deployment's labels and its lease, and its namespace.
+// They are repeated here so that the plugin does not carry the whole operator.
+const (
+	operatorName      = "apitoken-operator"
+	operatorNamespace = "apitoken-system"
+)
+
+// The results of a check.
+const (
+	resultOK   = "ok"
+	resultWarn = "warn"
+	resultFail = "fail"
+)
+
+// doLeaving is what to do where leaving has said it.
+const doLeaving = "Do what leaving says, above."
+
+// finding is what a check found.
+type finding struct {
+	Result  string `json:"result"`
+	Check   string `json:"check"`
+	Message string `json:"message"`
+	// Do says what to do; empty when it is ok.
+	Do string `json:"whatToDo,omitempty"`
+}
+
+// doctorView is what doctor prints for programs.
+type doctorView struct {
+	Result   string    `json:"result"`
+	Findings []finding `json:"findings"`
+}
+
+// doctorOptions are the flags of doctor.
+type doctorOptions struct {
+	all      bool
+	operator string
+	out      *output
+}
+
+func (a *app) doctorCommand() *cobra.Command {
+	var o doctorOptions
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Check the installation, your rights, the providers and the ApiTokens, and say what to do",
+		Long: "Checks the installation, your rights, the providers and the ApiTokens of a namespace, or of all with -A. It changes nothing.\n" +
+			"The exit code is 1 when a check fails; a warning is none.",
+		Args:              positional(0, "doctor takes flags only"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.out.check(); err != nil {
+				return err
+			}
+			s, err := a.open()
+			if err != nil {
+				return err
+			}
+			return s.doctor(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().BoolVarP(&o.all, "all-namespaces", "A", false, "Look at the ApiTokens of all namespaces.")
+	cmd.Flags().StringVar(&o.operator, "operator-namespace", operatorNamespace, "The namespace that the operator runs in.")
+	o.out = newOutput(cmd, a.scheme(), formatTable)
+	return cmd
+}
+
+// examination gathers findings.
+type examination struct {
+	*session
+	namespace string
+	operator  string
+	findings  []finding
+	// gone: leaving found that no operator works, so that every condition is out of date.
+	gone bool
+	// ending: leaving found that the operator's namespace is being deleted and saw no
+	// operator. Nothing can be repaired or installed there.
+	ending bool
+}
+
+// orLeaving is what to do about the operator: what leaving says, if its namespace is being
+// deleted.
+func (e *examination) orLeaving(do string) string {
+	if e.ending {
+		return doLeaving
+	}
+	return do
+}
+
+func (e *examination) ok(check, format string, args ...any) {
+	e.findings = append(e.findings, finding{Result: resultOK, Check: check, Message: fmt.Sprintf(format, args...)})
+}
+
+func (e *examination) warn(check, do, format string, args ...any) {
+	e.findings = append(e.findings, finding{Result: resultWarn, Check: check, Message: fmt.Sprintf(format, args...), Do: do})
+}
+
+func (e *examination) fail(check, do, format string, args ...any) {
+	e.findings = append(e.findings, finding{Result: resultFail, Check: check, Message: fmt.Sprintf(format, args...), Do: do})
+}
+
+// holds reports what conditions say: it is ok only while an operator keeps them up to date.
+func (e *examination) holds(check, format string, args ...any) {
+	if e.gone {
+		e.warn(check, doLeaving, "out of date, because no operator works: "+format, args...)
+		return
+	}
+	e.ok(check, format, args...)
+}
+
+// unread reports what could not be looked at: that is never ok, and never none.
+func (e *examination) unread(check string, r access, err error) {
+	e.warn(check, e.toRead(r, err), "could not look: %s", unreadable(r, err))
+}
+
+func (s *session) doctor(ctx context.Context, o doctorOptions) error {
+	e := &examination{session: s, namespace: s.namespace, operator: o.operator}
+	if o.all {
+		e.namespace = ""
+	}
+	if e.server(ctx) {
+		served := e.kinds()
+		e.leaving(ctx)
+		if served {
+			e.deployment(ctx)
+			e.rights(ctx)
+			e.providersReady(ctx)
+			e.orphans(ctx)
+			e.tokensReady(ctx)
+		}
+	}
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	v := doctorView{Result: worst(e.findings), Findings: e.findings}
+	if _, human := o.out.forPeople(); human {
+		for _, f := range e.findings {
+			fmt.Fprintf(s.Out, "%-4s  %s: %s\n", f.Result, f.Check, oneLine(f.Message))
+			if f.Do != "" {
+				fmt.Fprintln(s.Out, indent("      → ", f.Do))
+			}
+		}
+	} else if err := o.out.view(s.Out, "Examination", v); err != nil {
+		return err
+	}
+	if v.Result == resultFail {
+		return quietly(Failed)
+	}
+	return nil
+}
+
+// worst is the worst result.
+func worst(findings []finding) string {
+	out := resultOK
+	for _, f := range findings {
+		switch f.Result {
+		case resultFail:
+			return resultFail
+		case resultWarn:
+			out = resultWarn
+		}
+	}
+	return out
+}

@@ -1,0 +1,44 @@
+package cli
+
+import (
+	"testing"
+	"time"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// drifted makes the credential of an ApiToken drift.
+func (w *world) drifted(name string, drift v1alpha1.CredentialDrift, reason string) {
+	w.Helper()
+	w.ready(w.token(name), func(t *v1alpha1.ApiToken) {
+		t.Status.Credentials[0].Drift = drift
+		c := condition(v1alpha1.ConditionDrifted, true, reason, "credential AKIAEXAMPLE2 is not as it was issued", t.Generation)
+		c.LastTransitionTime = *ago(time.Hour)
+		t.Status.Conditions = append(t.Status.Conditions, c)
+	})
+}
+
+// TestDriftIsShown: status and tree show it at the credential, and as a problem.
+func TestDriftIsShown(t *testing.T) {
+	w := newWorld(t, "")
+	w.provider("object-store")
+	w.drifted("gone", v1alpha1.DriftMissing, v1alpha1.ReasonCredentialMissing)
+	w.drifted("wide", v1alpha1.DriftChanged, v1alpha1.ReasonCredentialChanged)
+	w.wants(w.run("status", "gone"), OK, "Active (Missing)", "credential AKIAEXAMPLE2 is not as it was issued")
+	w.wants(w.run("tree", "wide"), OK, "credential AKIAEXAMPLE2  Active (Changed)")
+	view := w.decode(w.wants(w.run("status", "gone", "-o", "json"), OK).out)
+	if c := view["credentials"].([]any)[0].(map[string]any); c["state"] != "Active" || c["drift"] != "Missing" {
+		t.Errorf("the credential is %v", c)
+	}
+}
+
+// TestDoctorFindsWiderAccess: an ApiToken whose credential allows too much is Ready, and
+// doctor warns all the same.
+func TestDoctorFindsWiderAccess(t *testing.T) {
+	w := newWorld(t, "")
+	w.provider("object-store")
+	w.install(1, time.Second)
+	w.drifted("wide", v1alpha1.DriftChanged, v1alpha1.ReasonCredentialChanged)
+	w.wants(w.run("doctor", "--operator-namespace", w.ns), OK, "warn  drift", "wide: credential AKIAEXAMPLE2 is not as it was issued",
+		actions[v1alpha1.ReasonCredentialChanged])
+}

@@ -1,0 +1,75 @@
+package cli
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// overlapping makes an ApiToken whose previous credential lives on.
+func (w *world) overlapping(name string) (previous v1alpha1.LedgerEntry) {
+	t := w.ready(w.token(name))
+	e := v1alpha1.LedgerEntry{Name: w.credential(name, 1), State: v1alpha1.StateRetiring, ID: "AKIAPREVIOUS", RetireAt: w.soon(time.Hour), IssuedAt: w.soon(-time.Hour)}
+	t.Status.Credentials = append(t.Status.Credentials, e)
+	w.ok(w.Status().Update(w.Context(), t))
+	return e
+}
+
+// TestEnd: the key id is resolved in the ledger, the annotation gets the credential's name,
+// and the command waits until the credential has left the ledger.
+func TestEnd(t *testing.T) {
+	w := newWorld(t, "").waits()
+	w.provider("object-store")
+	previous := w.overlapping("one")
+	w.wants(w.run("end", "one", "AKIAPREVIOUS", "--yes", "--wait=false"), OK, "end of AKIAPREVIOUS asked for")
+	if got := w.reads("one").Annotations[v1alpha1.AnnotationEnd]; got != previous.Name {
+		t.Errorf("the annotation is %q, want %q", got, previous.Name)
+	}
+	w.wants(w.run("end", "one", previous.Name, "--yes", "--wait=false"), OK, "asked for")
+
+	w.operator(func() bool {
+		got := w.reads("one")
+		if !strings.Contains(w.said.String(), "lives on until") {
+			return false
+		}
+		got.Status.Credentials = got.Status.Credentials[:1]
+		return w.Status().Update(w.Context(), got) == nil
+	})
+	w.wants(w.run("end", "one", "AKIAPREVIOUS", "--yes", "--timeout=1m"), OK, "AKIAPREVIOUS revoked")
+}
+
+// TestEndTakesOnlyTheKeyGiven: an empty variable of a shell ends nothing, and of two
+// credentials with the same id the previous one is meant.
+func TestEndTakesOnlyTheKeyGiven(t *testing.T) {
+	t.Parallel()
+	token := &v1alpha1.ApiToken{}
+	token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "at1-a", State: v1alpha1.StateRetiring}}
+	if e, err := (&app{}).endable(token, ""); err == nil {
+		t.Errorf("no key ends %s", e.Name)
+	}
+	for _, states := range [][2]v1alpha1.CredentialState{{v1alpha1.StateRetiring, v1alpha1.StateActive}, {v1alpha1.StateActive, v1alpha1.StateRetiring}} {
+		token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "at1-a", ID: "KEY", State: states[0]}, {Name: "at1-b", ID: "KEY", State: states[1]}}
+		if e, err := (&app{}).endable(token, "KEY"); err != nil || e.State != v1alpha1.StateRetiring {
+			t.Errorf("%v: found %+v, %v", states, e, err)
+		}
+	}
+}
+
+// TestEndRefuses: the credential in use is replaced and not ended, and a key that the
+// ledger does not have is none of this ApiToken's.
+func TestEndRefuses(t *testing.T) {
+	w := newWorld(t, "")
+	w.provider("object-store")
+	w.overlapping("one")
+	active := keyOf(activeOf(w.reads("one")))
+	w.wants(w.run("end", "one", active, "--yes"), Refused, "is in use", "kubectl apitoken rotate one --wait -n "+w.ns)
+	w.wants(w.run("end", "one", "AKIAOTHER"), NotFound, "AKIAPREVIOUS (Retiring)")
+	w.wants(w.run("end", "none", "AKIAOTHER"), NotFound, "there is no ApiToken")
+	w.wants(w.run("end", "one"), Usage, "KEY-ID")
+	w.wants(w.run("end", "one", "AKIAPREVIOUS"), Refused, "lose access until they are restarted", "End it now?")
+	if got := w.reads("one").Annotations[v1alpha1.AnnotationEnd]; got != "" {
+		t.Errorf("a refusal wrote the annotation %q", got)
+	}
+}

@@ -1,0 +1,234 @@
+package cli
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
+)
+
+const form = "make a credential at the provider (Object Storage Administration > API access > Add token) with: Token Name: a-b; Permission: Read only" +
+	plan.ThenPut + "AWS_ACCESS_KEY_ID into a Secret"
+
+// byHand makes an ApiToken for which a person has to make the credential.
+func (w *world) byHand(name string) *v1alpha1.ApiToken {
+	w.Helper()
+	t := w.token(name, func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "kloudbean" })
+	return w.asks(t, v1alpha1.ReasonCreateCredential, form)
+}
+
+func (w *world) asks(t *v1alpha1.ApiToken, reason, message string) *v1alpha1.ApiToken {
+	w.Helper()
+	meta.SetStatusCondition(&t.Status.Conditions, condition(v1alpha1.ConditionActionRequired, true, reason, message, t.Generation))
+	meta.SetStatusCondition(&t.Status.Conditions, condition(v1alpha1.ConditionStalled, true, v1alpha1.ReasonActionRequired, message, t.Generation))
+	meta.SetStatusCondition(&t.Status.Conditions, condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonActionRequired, message, t.Generation))
+	w.ok(w.Status().Update(w.Context(), t))
+	return t
+}
+
+func newHandoverWorld(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t, "").waits()
+	w.provider("kloudbean", func(p *v1alpha1.TokenProvider) {
+		p.Spec = v1alpha1.ProviderSpec{KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3.kloudbean.com"}}
+	})
+	return w
+}
+
+// handed is the Secret that hands a credential over; nil: there is none.
+func (w *world) handed(name string) *corev1.Secret {
+	w.Helper()
+	secret := &corev1.Secret{}
+	err := w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: name + v1alpha1.HandoverSuffix}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		w.Error(err)
+	}
+	return secret
+}
+
+// types answers the prompts with these lines.
+func (w *world) types(lines ...string) {
+	w.env.ReadHidden = func() ([]byte, error) {
+		if len(lines) == 0 {
+			return nil, errors.New("asked too often")
+		}
+		line := lines[0]
+		lines = lines[1:]
+		return []byte(line), nil
+	}
+}
+
+// takes is what the operator does with a credential that it can use.
+func (w *world) takes(name string) func() bool {
+	return func() bool {
+		secret := w.handed(name)
+		if secret == nil {
+			return false
+		}
+		t := w.reads(name)
+		t.Status.Revision++
+		t.Status.Credentials = []v1alpha1.LedgerEntry{{Name: w.credential(name, t.Status.Revision), State: v1alpha1.StateActive, ID: "AKIABYHAND",
+			ByHand: true, IssuedAt: ago(0), Fingerprint: plan.Fingerprint(&t.Spec)}}
+		t.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "taken over", t.Generation)}
+		return w.Status().Update(w.Context(), t) == nil && w.Delete(w.Context(), secret) == nil
+	}
+}
+
+func TestHandover(t *testing.T) {
+	w := newHandoverWorld(t)
+	w.byHand("media")
+	w.types(" AKIABYHAND\r", canary)
+	var seen *corev1.Secret
+	w.operator(func() bool { seen = w.handed("media"); return seen != nil }, w.takes("media"))
+	r := w.wants(w.run("handover", "media"), OK,
+		"Token Name: a-b\n  Permission: Read only", "AWS_ACCESS_KEY_ID (not shown): \nAWS_SECRET_ACCESS_KEY (not shown): \n", "media ready")
+	if strings.Contains(r.out+r.err, "AKIABYHAND\r") {
+		t.Error("what was typed is shown")
+	}
+	if strings.Contains(r.out+r.err, "into a Secret") {
+		t.Errorf("it asks for a Secret, which it makes itself: %s", r.out+r.err)
+	}
+	if diff := cmp.Diff(map[string][]byte{"AWS_ACCESS_KEY_ID": []byte("AKIABYHAND"), "AWS_SECRET_ACCESS_KEY": []byte(canary)}, seen.Data); diff != "" {
+		t.Error("the Secret has other keys or values than were typed")
+	}
+	if seen.Labels[v1alpha1.LabelManaged] != v1alpha1.ManagedHandover || len(seen.OwnerReferences) != 1 {
+		t.Errorf("the Secret has the labels %v and the owners %v", seen.Labels, seen.OwnerReferences)
+	}
+}
+
+// TestHandoverRefused: the operator says why, after one that was handed over
+// before and refused too.
+func TestHandoverRefused(t *testing.T) {
+	w := newHandoverWorld(t)
+	token := w.byHand("media")
+	w.stalled(token, v1alpha1.ReasonHandoverRefused, "the one before: it may write")
+	w.asks(token, v1alpha1.ReasonCreateCredential, "what Secret \"media-handover\" hands over cannot be used: it may write. "+form)
+	w.ok(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "media-handover",
+		Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover}}, Data: map[string][]byte{"AWS_ACCESS_KEY_ID": []byte("old")}}))
+	w.operator(func() bool {
+		if s := w.handed("media"); s == nil || string(s.Data["AWS_SECRET_ACCESS_KEY"]) != canary {
+			return false
+		}
+		now := w.reads("media")
+		now.Status.Revision++
+		w.stalled(now, v1alpha1.ReasonHandoverRefused, "AWS_ACCESS_KEY_ID: it may write")
+		return true
+	})
+	file := "# from the panel\nexport AWS_ACCESS_KEY_ID=AKIABYHAND\nAWS_SECRET_ACCESS_KEY=\"" + canary + "\"\nAWS_ENDPOINT_URL='https://s3.kloudbean.com'\nBUCKET_NAME=datasets\n"
+	w.wants(w.with(file, "handover", "media", "--from-env-file", "-"), Refused,
+		"was handed over before and is replaced", "HandoverRefused: AWS_ACCESS_KEY_ID: it may write")
+}
+
+// TestHandoverOfTheSameKey: the key in use, or one that was in use, is refused at once,
+// and nothing is handed over.
+func TestHandoverOfTheSameKey(t *testing.T) {
+	for state, says := range map[v1alpha1.CredentialState]string{
+		v1alpha1.StateActive: "credential AKIABYHAND is in use already", v1alpha1.StateRetiring: "credential AKIABYHAND was handed over before",
+	} {
+		w := newHandoverWorld(t)
+		token := w.byHand("media")
+		token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: w.credential("media", 1), State: state, ID: "AKIABYHAND", ByHand: true, IssuedAt: ago(0)}}
+		w.ok(w.Status().Update(t.Context(), token))
+		w.types("AKIABYHAND", canary)
+		w.wants(w.run("handover", "media"), Refused, says, "make another one")
+		w.wants(w.with("AWS_ACCESS_KEY_ID=AKIABYHAND\nAWS_SECRET_ACCESS_KEY="+canary+"\n", "handover", "media", "--from-env-file=-"), Refused, says)
+		if w.handed("media") != nil {
+			t.Errorf("%s: a Secret was made all the same", state)
+		}
+	}
+}
+
+// TestHandoverThatTheOperatorHas: the ledger does not say the id of its key yet, so only
+// the operator can tell that it is the same. It deletes the Secret and goes on waiting.
+func TestHandoverThatTheOperatorHas(t *testing.T) {
+	w := newHandoverWorld(t)
+	token := w.byHand("media")
+	name := w.credential("media", 1)
+	token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: name, State: v1alpha1.StateActive, ByHand: true, IssuedAt: ago(0)}}
+	w.ok(w.Status().Update(t.Context(), token))
+	w.types("AKIABYHAND", canary)
+	w.operator(func() bool {
+		secret := w.handed("media")
+		return secret != nil && w.Delete(w.Context(), secret) == nil
+	})
+	w.wants(w.run("handover", "media", "--timeout=1m"), Refused, "credential "+name+" is in use already", "make another one")
+}
+
+func TestHandoverUsage(t *testing.T) {
+	w := newHandoverWorld(t)
+	w.byHand("media")
+	w.wants(w.run("handover", "media"), Usage, "no terminal to ask at")
+	for says, file := range map[string]string{
+		"AWS_SECRET_ACCESS_KEY is missing or empty":            "AWS_ACCESS_KEY_ID=a\n",
+		"line 2 is not KEY=VALUE":                              "AWS_ACCESS_KEY_ID=a\n" + canary + "\n",
+		"line 2 gives AWS_ACCESS_KEY_ID a second time":         "AWS_ACCESS_KEY_ID=a\nAWS_ACCESS_KEY_ID=" + canary + "\n",
+		"PASSWORD is not asked for: hand over AWS_ACCESS_KEY_": "AWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=" + canary + "\nPASSWORD=" + canary + "\n",
+	} {
+		w.wants(w.with(file, "handover", "media", "--from-env-file=-"), Usage, says)
+	}
+	w.wants(w.run("handover", "media", "--from-env-file=no-such-file"), Usage, "no-such-file")
+	w.types("AKIABYHAND", "")
+	w.wants(w.run("handover", "media"), Usage, "AWS_SECRET_ACCESS_KEY is missing or empty")
+	if w.handed("media") != nil {
+		t.Error("a Secret was made all the same")
+	}
+
+	w.ok(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "media-handover"}}))
+	w.types("AKIABYHAND", canary)
+	w.wants(w.run("handover", "media"), Refused, "has no label apitoken.dev/managed: handover")
+
+	w.token("nothing")
+	w.wants(w.run("handover", "nothing"), Refused, "asks for nothing (NotObserved)")
+	old := w.byHand("old")
+	w.asks(old, v1alpha1.ReasonDeleteCredential, "delete credential AKIAOLD at the provider")
+	w.wants(w.run("handover", "old"), Refused, "delete credential AKIAOLD", "nothing to hand over")
+}
+
+// TestHandoverEdit: a credential that was edited is confirmed, for the generation that was shown.
+func TestHandoverEdit(t *testing.T) {
+	w := newHandoverWorld(t)
+	token := w.byHand("media")
+	w.asks(token, v1alpha1.ReasonEditCredential, "edit credential AKIABYHAND at the provider")
+	w.wants(w.with("no\n", "handover", "media"), Refused, "Is it edited?")
+	w.operator(func() bool {
+		now := w.reads("media")
+		if now.Annotations[v1alpha1.AnnotationEdited] != "1" {
+			return false
+		}
+		now.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "edited", now.Generation)}
+		return w.Status().Update(w.Context(), now) == nil
+	})
+	w.wants(w.with("y\n", "handover", "media"), OK, "edit credential AKIABYHAND", "edit confirmed", "media ready")
+}
+
+// TestVerbosity: kubectl's -v shows requests, and no request that carries a Secret.
+func TestVerbosity(t *testing.T) {
+	w := newHandoverWorld(t)
+	w.provider("object-store")
+	w.ready(w.token("one"))
+	w.byHand("media")
+	var log transcript
+	captureLog(t, &log)
+	w.env.Exec = func(string, []string, []string) error { return nil }
+	w.wants(w.run("env", "one", "-v=10", "--", "sh"), OK)
+	w.types("AKIABYHAND", canary)
+	w.wants(w.run("handover", "media", "--wait=false", "-v=10"), OK)
+	w.wants(w.run("import", "one", "-v=10"), Refused)
+	klog.Flush()
+	if got := log.String(); !strings.Contains(got, "apitokens/one") || shows(got) {
+		t.Errorf("the log mentions the ApiToken: %t; it shows a secret: %t", strings.Contains(got, "apitokens/one"), shows(got))
+	}
+}

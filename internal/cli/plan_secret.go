@@ -1,0 +1,122 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/cli/reading"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/secretstore"
+)
+
+// publishedMeta is the metadata of a Secret: found, absent, or that the user may not read it.
+type publishedMeta = reading.Of[*metav1.PartialObjectMetadata]
+
+// secretMeta reads the metadata of a Secret. One that the user may not read is noted.
+func (p *planner) secretMeta(ctx context.Context, token *v1alpha1.ApiToken, name string, out *planned) (publishedMeta, error) {
+	r := p.metadata(ctx, corev1.SchemeGroupVersion.WithKind("Secret"), client.ObjectKey{Namespace: token.Namespace, Name: name})
+	if err := r.Err(); err != nil && !reading.Forbidden(err) {
+		return r, err
+	} else if err != nil {
+		out.Notes = append(out.Notes, fmt.Sprintf("assumed: Secret %s is as the operator left it: could not look, because %s",
+			name, unreadable(secretAccess(token), err)))
+	}
+	return r, nil
+}
+
+// secretAccess is the right to read the Secret of an ApiToken.
+func secretAccess(t *v1alpha1.ApiToken) access {
+	return access{verb: "get", resource: "secrets", namespace: t.Namespace}
+}
+
+// metaOf is the metadata that was read; nil: none.
+func metaOf(r publishedMeta) *metav1.ObjectMeta {
+	return reading.Match(r, func(m *metav1.PartialObjectMetadata) *metav1.ObjectMeta { return &m.ObjectMeta },
+		func() *metav1.ObjectMeta { return nil }, func(error) *metav1.ObjectMeta { return nil })
+}
+
+// leftSecret notes a Secret that keeps its keys when spec.secret.name changes. The API
+// server refuses the change while a credential is listed, so the Secret is out of date.
+func (p *planner) leftSecret(ctx context.Context, before, token *v1alpha1.ApiToken, out *planned) error {
+	name := before.SecretName()
+	if before.Name == "" || name == token.SecretName() {
+		return nil
+	}
+	r, err := p.secretMeta(ctx, token, name, out)
+	r.Where(func(m *metav1.PartialObjectMetadata) bool {
+		return m.Annotations[v1alpha1.AnnotationToken] == token.Name
+	}).Switch(
+		func(*metav1.PartialObjectMetadata) {
+			out.Notes = append(out.Notes, fmt.Sprintf("Secret %s is no longer written, and none of its keys is replaced when it ends: let what reads it use Secret %s, then delete it",
+				name, token.SecretName()))
+		}, func() {}, func(error) {})
+	return err
+}
+
+// secretFacts is the Secret as the rules see it. Its values are not read: it is
+// taken to hold what the operator wrote.
+func (p *planner) secretFacts(ctx context.Context, sit *situation, secret publishedMeta) (plan.Secret, error) {
+	sit.dressed = true
+	if metaOf(secret) == nil {
+		v := plan.Secret{Live: true, Trusted: true, Intact: true, Name: sit.token.SecretName()}
+		upToDate(&v)
+		if e := activeOf(sit.token); e != nil && secret.Err() != nil { // it was not read
+			v.Exists, v.Credential = true, e.Name
+		}
+		return v, nil
+	}
+	target := secretstore.TargetOf(sit.token, sit.facts.Driver, sit.facts.Config)
+	store := secretstore.Store{Client: p.client, Live: p.client, Cluster: sit.cluster, Clock: p.Clock}
+	seen, _, err := store.Cached(ctx, target)
+	v := seen.View
+	// What the Secret says of the provider cannot be judged without the provider.
+	sit.dressed = v.MetadataCurrent && (sit.unread != nil || v.SettingsCurrent && v.DeclarationCurrent)
+	// Bringing it up to date comes before other answers, and hides them.
+	v.Live, v.Trusted, v.Intact = true, true, true
+	upToDate(&v)
+	return v, err
+}
+
+// removedKeys finds what the published Secret loses next to its credential.
+func (p *planner) removedKeys(ctx context.Context, before *v1alpha1.ApiToken, sit *situation, out *planned) error {
+	if activeOf(before) == nil || sit.facts.Driver == nil || out.Outcome == outcomeRefused || out.Outcome == outcomeEnds {
+		return nil
+	}
+	facts := sit.facts
+	if _, changes := p.fromFile[connections.KeyFor(before)]; changes {
+		var err error
+		if facts, err = p.facts(ctx, p.client, before, sit.cluster); err != nil {
+			return err
+		}
+	}
+	was := situation{facts: facts, request: provider.MintRequest{Grant: plan.GrantOf(&before.Spec)}}
+	after := sit.connection()
+	for key, value := range was.connection() {
+		if _, stays := after[key]; !stays {
+			if out.RemovedKeys == nil {
+				out.RemovedKeys = map[string]string{}
+			}
+			out.RemovedKeys[key] = value
+		}
+	}
+	return nil
+}
+
+func (sit *situation) connection() map[string]string {
+	if c, ok := sit.facts.Driver.(provider.Connector); ok {
+		return c.Connection(sit.facts.Config, sit.request.Grant)
+	}
+	return nil
+}
+
+// upToDate takes what the Secret carries next to its credential to be as declared.
+func upToDate(v *plan.Secret) {
+	v.MetadataCurrent, v.SettingsCurrent, v.DeclarationCurrent = true, true, true
+}

@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// grantsAll stands for a provider that could not be read. It refuses nothing, so what
+// the rules refuse all the same does not depend on the provider.
+func grantsAll(token *v1alpha1.ApiToken) connections.Facts {
+	f := connections.Facts{Found: true, Ready: true, Admitted: true, Verified: true}
+	f.Capabilities.Narrows = []provider.Field{provider.FieldBuckets, provider.FieldAllowedIPs, provider.FieldDeniedIPs, provider.FieldSubaccounts}
+	if e := activeOf(token); e != nil {
+		f.Account.ID = e.Account
+	}
+	return f
+}
+
+// withoutProvider says what could be decided without the provider, and what could not.
+// What depends on the declaration and the ledger alone stays as the rules decided it.
+func (p *planner) withoutProvider(sit *situation, out *planned) {
+	ref, unseen := sit.token.Spec.ProviderRef, unreadableFor(sit)
+	name := fmt.Sprintf("%s %q", ref.Kind, ref.Name)
+	switch {
+	case out.Outcome == outcomeNothing:
+		out.Notes = append(out.Notes, name+" was not looked at, because "+unseen)
+	case out.Outcome == outcomeEnds, out.Reason == v1alpha1.ReasonSuspended:
+	default:
+		need := "a credential is needed"
+		switch {
+		case out.Outcome == outcomeRefused || out.Outcome == outcomeBlocked:
+			need = "nothing more"
+		case activeOf(sit.token) != nil:
+			need = "the credential in use must be replaced or changed"
+		}
+		out.Outcome, out.Reason, out.Help = outcomeUnknown, "", ""
+		out.Message = fmt.Sprintf("decided: the API server accepts the declaration; %s\nnot decided: whether %s exists, is ready, serves this namespace "+
+			"and grants the access, and how; %s", need, name, unseen)
+		out.Do = p.toRead(forbiddenRead(sit), sit.unread)
+	}
+}
+
+// forbiddenRead is the read that the API server refused: of the provider, or of the
+// namespace whose labels a ClusterTokenProvider selects.
+func forbiddenRead(sit *situation) access {
+	var status apierrors.APIStatus
+	if errors.As(sit.unread, &status) {
+		if d := status.Status().Details; d != nil && d.Kind == "namespaces" {
+			return access{verb: "get", resource: "namespaces", namespace: sit.token.Namespace}
+		}
+	}
+	return providerAccess(sit.token)
+}
+
+func unreadableFor(sit *situation) string { return unreadable(forbiddenRead(sit), sit.unread) }

@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	apiversion "k8s.io/apimachinery/pkg/util/version"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/internal/cli/reading"
+)
+
+// versionView is what version prints for programs.
+type versionView struct {
+	Plugin string `json:"plugin"`
+	// Operators are the versions that run. It is empty when no operator runs, and when they could not be
+	// read: OperatorUnread says why.
+	Operators      []operatorVersion `json:"operators"`
+	OperatorUnread string            `json:"operatorUnread,omitempty"`
+	// Do says what to do; empty: the versions fit.
+	Do string `json:"whatToDo,omitempty"`
+	// Skew: the minor versions differ.
+	Skew bool `json:"skew"`
+}
+
+type operatorVersion struct {
+	Deployment string `json:"deployment"`
+	Version    string `json:"version"`
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	var operator string
+	var out *output
+	cmd := &cobra.Command{
+		Use:   "version",
+		Short: "Show the version of this plugin and of the operator, and whether they fit",
+		Long: "Shows the version of this plugin, and that of the operator from the image of its Deployment. It warns when the minor\n" +
+			"versions differ: plan and handover decide with the rules of the plugin's version. The exit code is 0 all the same.",
+		Args:              positional(0, "version takes flags only"),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := out.check(); err != nil {
+				return err
+			}
+			return a.version(cmd.Context(), operator, out)
+		},
+	}
+	cmd.Flags().StringVar(&operator, "operator-namespace", operatorNamespace, "The namespace that the operator runs in.")
+	out = newOutput(cmd, a.scheme(), formatTable)
+	return cmd
+}
+
+func (a *app) version(ctx context.Context, namespace string, out *output) error {
+	v := versionView{Plugin: a.Version, Operators: []operatorVersion{}}
+	if s, err := a.open(); err != nil {
+		v.OperatorUnread, v.Do = err.Error(), "Name a cluster with --kubeconfig, --context or --server."
+	} else {
+		s.operatorVersions(ctx, namespace, &v)
+	}
+	for _, o := range v.Operators {
+		if apart(v.Plugin, o.Version) {
+			v.Skew = true
+			v.Do = fmt.Sprintf("Use the plugin of version %s: this one decides with the rules of %s.", o.Version, v.Plugin)
+		}
+	}
+	if _, human := out.forPeople(); !human {
+		return out.view(a.Out, "Versions", v)
+	}
+	fmt.Fprintln(a.Out, "plugin    "+v.Plugin)
+	for _, o := range v.Operators {
+		fmt.Fprintf(a.Out, "operator  %s  (Deployment %s)\n", oneLine(o.Version), o.Deployment)
+	}
+	switch {
+	case v.OperatorUnread != "":
+		fmt.Fprintln(a.Out, "operator  could not look: "+oneLine(v.OperatorUnread))
+	case len(v.Operators) == 0:
+		fmt.Fprintln(a.Out, "operator  there is none in namespace "+namespace)
+	}
+	if v.Skew {
+		a.say("warning: the minor versions of the plugin and the operator differ.")
+	}
+	if v.Do != "" {
+		a.say("What to do: %s", oneLine(v.Do))
+	}
+	return nil
+}
+
+// operatorVersions reads which versions of the operator run in a namespace.
+func (s *session) operatorVersions(ctx context.Context, namespace string, v *versionView) {
+	var list appsv1.DeploymentList
+	err := s.client.List(ctx, &list, client.InNamespace(namespace), client.MatchingLabels{"app.kubernetes.io/name": operatorName})
+	r := access{verb: "list", group: appsv1.GroupName, resource: "deployments", namespace: namespace}
+	reading.List(list.Items, err).Switch(func(found []appsv1.Deployment) {
+		for i := range found {
+			v.Operators = append(v.Operators, operatorVersion{Deployment: found[i].Namespace + "/" + found[i].Name, Version: versionOf(&found[i])})
+		}
+	}, func() {
+		v.Do = "Name the operator's namespace with --operator-namespace. To find it: " +
+			s.kubectlCommand("", "get", "deployments", "-A", "-l", "app.kubernetes.io/name="+operatorName)
+	}, func(err error) {
+		v.OperatorUnread, v.Do = unreadable(r, err), s.toRead(r, err)
+	})
+}
+
+// versionOf is the tag of the operator's image; the label of the version where the image
+// is named by its digest.
+func versionOf(d *appsv1.Deployment) string {
+	containers := d.Spec.Template.Spec.Containers
+	at := max(0, slices.IndexFunc(containers, func(c corev1.Container) bool { return c.Name == "manager" }))
+	if len(containers) > 0 {
+		image := containers[at].Image
+		if name, tag, ok := cutLast(image, ":"); ok && !strings.Contains(image, "@") && !strings.Contains(tag, "/") && name != "" {
+			return tag
+		}
+	}
+	return cmp.Or(d.Labels["app.kubernetes.io/version"], "unknown")
+}
+
+func cutLast(s, sep string) (before, after string, found bool) {
+	if i := strings.LastIndex(s, sep); i >= 0 {
+		return s[:i], s[i+len(sep):], true
+	}
+	return s, "", false
+}
+
+// apart reports whether two versions differ in more than the patch. Builds without a
+// version, such as dev, are not compared.
+func apart(a, b string) bool {
+	x, err := apiversion.ParseSemantic(a)
+	if err != nil {
+		return false
+	}
+	y, err := apiversion.ParseSemantic(b)
+	return err == nil && (x.Major() != y.Major() || x.Minor() != y.Minor())
+}

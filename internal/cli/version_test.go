@@ -1,0 +1,53 @@
+package cli
+
+import (
+	"context"
+	"path/filepath"
+	"testing"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/internal/operator"
+)
+
+// version shows both versions, and warns when the minor versions differ.
+func TestVersionWarnsAboutSkew(t *testing.T) {
+	w := newWorld(t, "")
+	w.wants(w.run("version", "--operator-namespace", w.ns), OK, "plugin    test\n", "operator  there is none in namespace "+w.ns, "--operator-namespace")
+	w.install(1, time.Second)
+	d := &appsv1.Deployment{}
+	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: operator.Name}, d))
+	for _, c := range []struct {
+		plugin, image, label, shown string
+		skew                        bool
+	}{
+		{"v1.2.3", "registry.example.com:5000/apitoken-operator:v1.2.9", "", "v1.2.9", false},
+		{"v1.2.3", "registry.example.com:5000/apitoken-operator:v1.4.0", "", "v1.4.0", true},
+		{"v2.2.3", "apitoken-operator:v1.2.3", "", "v1.2.3", true},
+		{"dev", "apitoken-operator:v1.2.3", "", "v1.2.3", false},
+		{"v1.2.3", "registry.example.com:5000/apitoken-operator", "", "unknown", false},
+		{"v1.2.3", "a/apitoken-operator@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "v1.3.0", "v1.3.0", true},
+	} {
+		d.Labels["app.kubernetes.io/version"] = c.label
+		d.Spec.Template.Spec.Containers[0].Image = c.image
+		w.ok(w.Update(context.WithoutCancel(t.Context()), d))
+		w.env.Version = c.plugin
+		w.wants(w.run("version", "--operator-namespace", w.ns), OK, "plugin    "+c.plugin+"\n", "operator  "+c.shown+"  (Deployment "+w.ns+"/apitoken-operator)")
+		view := w.decode(w.run("version", "--operator-namespace", w.ns, "-o", "json").out)
+		if do, _ := view["whatToDo"].(string); view["skew"] != c.skew || c.skew != (do != "") {
+			t.Errorf("%s with %s: %v", c.plugin, c.image, view)
+		}
+	}
+}
+
+// A version that could not be read is neither shown as none nor as fitting.
+func TestVersionSaysThatItCouldNotLook(t *testing.T) {
+	w := newWorld(t, "")
+	w.wants(w.run("version", "--as", "stranger"), OK, "plugin    test\n", "operator  could not look: you may not list deployments.apps in namespace apitoken-system",
+		"What to do: Ask an administrator")
+	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
+	r := w.as("", "", "version")
+	w.wants(r, OK, "plugin    test\n", "operator  could not look: there is no kubeconfig", "What to do: Name a cluster")
+}

@@ -1,0 +1,65 @@
+package cli
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/clock"
+)
+
+// watched runs list --watch until the steps are done, each of which waits for a text.
+func (w *world) watched(args []string, steps ...func(said string) bool) (Code, string) {
+	w.Helper()
+	ctx, cancel := context.WithCancel(w.Context())
+	defer cancel()
+	out := &transcript{}
+	e := w.env
+	e.IOStreams = genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: out}
+	var group sync.WaitGroup
+	group.Go(func() {
+		defer cancel()
+		for _, step := range steps {
+			for !step(out.String()) {
+				if clock.NewReal().Sleep(ctx, 5*time.Millisecond) != nil {
+					return
+				}
+			}
+		}
+	})
+	code := Run(ctx, e, "kubectl-apitoken", append([]string{"--kubeconfig", w.kubeconfig, "--cache-dir", w.TempDir(), "-n", w.ns, "list", "--watch"}, args...))
+	group.Wait()
+	return code, out.String()
+}
+
+// A watch prints what is there, and again what changes; it ends well when its user ends it.
+func TestListWatchShowsChanges(t *testing.T) {
+	w := newWorld(t, "").waits()
+	w.provider("object-store")
+	w.ready(w.token("one"))
+	code, said := w.watched(nil,
+		func(said string) bool { return strings.Contains(said, "one ") && strings.Contains(said, "Ready") },
+		func(string) bool {
+			w.stalled(w.token("two"), v1alpha1.ReasonScopeNotGrantable, "no")
+			return true
+		},
+		func(said string) bool { return strings.Contains(said, v1alpha1.ReasonScopeNotGrantable) },
+		func(string) bool { return w.Delete(w.Context(), w.reads("two")) == nil },
+		func(said string) bool { return strings.Contains(said, "ApiToken "+w.ns+"/two is gone.") },
+	)
+	if code != OK || strings.Count(said, "NAME") != 1 || strings.Count(said, "one ") != 1 {
+		t.Errorf("exit code %d and\n%s", code, said)
+	}
+	code, said = w.watched([]string{"--not-ready", "-o", "name"},
+		func(string) bool { w.token("three"); return true },
+		func(said string) bool { return strings.Contains(said, "apitoken.apitoken.dev/three") },
+	)
+	if code != OK || strings.Contains(said, "/one") {
+		t.Errorf("exit code %d and\n%s", code, said)
+	}
+}

@@ -1,0 +1,68 @@
+package cli
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// imperatives are the words that an action begins with.
+var imperatives = strings.Fields("Ask Change Check Compare Correct Create Declare Delete Do Edit Enable Find Fix Install Label Look Lower Make Name Put Raise " +
+	"Remove Resume Revoke Rotate Run See Set Settle Start Stop Undo Use Wait Wait: Write If")
+
+func isAction(do string) bool {
+	first, _, _ := strings.Cut(do, " ")
+	return slices.Contains(imperatives, strings.TrimRight(first, ","))
+}
+
+// Every reason has an action: it begins with what to do, and is not the sentence that
+// says what the reason means.
+func TestEveryReasonHasAnAction(t *testing.T) {
+	for reason, help := range v1alpha1.ReasonHelp {
+		if do := actions[reason]; do == help || !isAction(do) {
+			t.Errorf("what to do about %s is %q", reason, do)
+		}
+	}
+	for reason := range actions {
+		if v1alpha1.ReasonHelp[reason] == "" {
+			t.Errorf("there is an action for %s, which is no reason", reason)
+		}
+	}
+	if do := actionFor("OfANewerOperator"); !isAction(do) {
+		t.Errorf("what to do about an unknown reason is %q", do)
+	}
+}
+
+// Nothing that doctor, status or plan says to do is empty or the message again.
+func TestNoWhatToDoRepeatsTheMessage(t *testing.T) {
+	w := newWorld(t, "")
+	w.provider("object-store")
+	for reason := range v1alpha1.ReasonHelp {
+		name := strings.ToLower(reason)
+		w.stalled(w.token(name), reason, v1alpha1.ReasonHelp[reason])
+		view := w.decode(w.run("status", name, "-o", "json").out)
+		if do, _ := view["whatToDo"].(string); !isAction(do) || do == view["message"] {
+			t.Errorf("status of %s says to do %q", reason, do)
+		}
+	}
+	found := w.decode(w.run("doctor", "--operator-namespace", w.ns, "-o", "json").out)["findings"].([]any)
+	said := 0
+	for _, f := range found {
+		f := f.(map[string]any)
+		do, _ := f["whatToDo"].(string)
+		switch {
+		case f["result"] == resultOK && do != "":
+			t.Errorf("%v is ok, and there is something to do: %q", f["check"], do)
+		case f["result"] == resultOK:
+		case !isAction(do) || strings.Contains(f["message"].(string), do):
+			t.Errorf("%v: %v\nwhat to do is %q", f["check"], f["message"], do)
+		default:
+			said++
+		}
+	}
+	if said < len(v1alpha1.ReasonHelp) {
+		t.Errorf("doctor has %d findings with something to do", said)
+	}
+}
