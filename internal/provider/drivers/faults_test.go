@@ -86,8 +86,10 @@ func TestEveryDriverSaysWhyThereIsNoAnswer(t *testing.T) {
 		"expired certificate": {badserver.Expired, provider.FaultExpired, "from 2001-01-01T00:00:00Z to 2002-01-01T00:00:00Z"},
 		"another host":        {badserver.OtherHost, provider.FaultOtherHost, "is for another host"},
 		"plain HTTP":          {badserver.Plain, provider.FaultPlain, "speaks plain HTTP"},
-		// Its answer may be lost, as it closes with unread data; then the class is that of a closed connection.
+		// A server of TLS answers plain HTTP and closes the connection with unread data, so its answer can be lost: then the
+		// class is FaultClosed. "TLS that answers" is the other case, every time.
 		"TLS":                     {badserver.TLS, "", "with https"},
+		"TLS that answers":        {answersPlainHTTP, provider.FaultTLS, "speaks TLS, and "},
 		"TLS that sends an alert": {badserver.Alerting, provider.FaultTLS, "speaks TLS, and "},
 	} {
 		server := test.server(t)
@@ -115,6 +117,11 @@ func TestEveryDriverSaysWhyThereIsNoAnswer(t *testing.T) {
 			t.Errorf("no case for %s", driver.Type())
 		}
 	}
+}
+
+// answersPlainHTTP answers as Go's server of TLS does when a client sends plain HTTP.
+func answersPlainHTTP(t testing.TB) badserver.Server {
+	return badserver.Other(t, 400, "text/plain", "Client sent an HTTP request to an HTTPS server.\n")
 }
 
 // TestEveryDriverTellsWhatIsNotItsAPI: a redirect, a web page, and a server of

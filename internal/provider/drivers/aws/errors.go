@@ -99,6 +99,9 @@ func failure(action string, err error) *provider.Error {
 	f := faultIn(err)
 	switch answered := status(err); {
 	case f != nil:
+		if f.Class == provider.FaultTLS { // whether the answer arrives or is lost, the API was not reached
+			out.Code = provider.CodeUnavailable
+		}
 		out.Message, out.Err = f.Sentence(endpointField), errors.Join(err, f)
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
 		out.Message = "no answer in the time given"
