@@ -18,6 +18,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/controllers/apitoken"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
@@ -67,20 +68,20 @@ type gitLab struct {
 	config provider.Config
 }
 
-func (g *gitLab) Facts(context.Context, connections.Key, string, provider.Grant) (connections.Facts, error) {
-	return connections.Facts{Found: true, Ready: true, Admitted: true, Account: g.conn.Account, Verified: true,
+func (g *gitLab) Facts(context.Context, account.Key, string, provider.Grant) (account.Facts, error) {
+	return account.Facts{Found: true, Ready: true, Admitted: true, Account: g.conn.Account, Verified: true,
 		DriverType: g.driver.Type(), Driver: g.driver, Config: g.config, Capabilities: g.driver.Capabilities()}, nil
 }
 
-func (g *gitLab) Connect(context.Context, connections.Key, *places.Place) (connections.Connection, error) {
+func (g *gitLab) Connect(context.Context, account.Key, *places.Place) (connections.Connection, error) {
 	return g.conn, nil
 }
 
-func (*gitLab) Sharing(_ context.Context, key connections.Key) ([]connections.Key, bool, error) {
-	return []connections.Key{key}, true, nil
+func (*gitLab) Sharing(_ context.Context, key account.Key) ([]account.Key, bool, error) {
+	return []account.Key{key}, true, nil
 }
 
-func (*gitLab) Forget(connections.Key) {}
+func (*gitLab) Forget(account.Key) {}
 
 // newGitLab connects the shipped declaration to a simulator, as the operator does.
 func newGitLab(t *testing.T, sim *restsim.GitLab) *gitLab {

@@ -16,6 +16,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
@@ -42,10 +43,10 @@ const (
 
 // Providers gives access to providers; *connections.Pool implements it.
 type Providers interface {
-	Facts(ctx context.Context, key connections.Key, namespace string, grant provider.Grant) (connections.Facts, error)
-	Connect(ctx context.Context, key connections.Key, place *places.Place) (connections.Connection, error)
-	Sharing(ctx context.Context, key connections.Key) (same []connections.Key, settled bool, err error)
-	Forget(key connections.Key)
+	Facts(ctx context.Context, key account.Key, namespace string, grant provider.Grant) (account.Facts, error)
+	Connect(ctx context.Context, key account.Key, place *places.Place) (connections.Connection, error)
+	Sharing(ctx context.Context, key account.Key) (same []account.Key, settled bool, err error)
+	Forget(key account.Key)
 }
 
 // Options are what a Reconciler is made of. Decide and Steps are the rules and

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/fairqueue"
 	"apitoken.dev/operator/internal/plan"
 )
@@ -50,7 +50,7 @@ type question struct {
 }
 
 type mark struct {
-	provider connections.Key
+	provider account.Key
 	at       time.Duration
 }
 
@@ -146,7 +146,7 @@ func (d *doubts) unmark(token types.NamespacedName) {
 // mark notes that the credential of an ApiToken drifts, unless so many of its provider
 // do at once that it looks like a mistake. Drifting are those of which the cache shows
 // that, which may lag; all is how many credentials the provider has in use.
-func (d *doubts) mark(provider connections.Key, token types.NamespacedName, drifting map[types.NamespacedName]bool, all int, now time.Duration) bool {
+func (d *doubts) mark(provider account.Key, token types.NamespacedName, drifting map[types.NamespacedName]bool, all int, now time.Duration) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	maps.DeleteFunc(d.marks, func(_ types.NamespacedName, m mark) bool { return now-m.at >= atOnce })

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -94,10 +94,10 @@ func TestAnswersThatAreNotActedOn(t *testing.T) {
 // TestMarksLimitWhatDrifts: the sixth of few is not marked, whether the cache shows the
 // others or only this process knows of them, until a day has passed or one recovers.
 func TestMarksLimitWhatDrifts(t *testing.T) {
-	here, other := connections.Key{Kind: "TokenProvider", Namespace: "ml", Name: "store"}, connections.Key{Kind: "ClusterTokenProvider", Name: "store"}
+	here, other := account.Key{Kind: "TokenProvider", Namespace: "ml", Name: "store"}, account.Key{Kind: "ClusterTokenProvider", Name: "store"}
 	token := func(n int) types.NamespacedName { return types.NamespacedName{Namespace: "ml", Name: fmt.Sprint(n)} }
 	var d doubts
-	mark := func(p connections.Key, n, all int, now time.Duration, cached ...int) bool {
+	mark := func(p account.Key, n, all int, now time.Duration, cached ...int) bool {
 		drifting := map[types.NamespacedName]bool{}
 		for _, c := range cached {
 			drifting[token(c)] = true

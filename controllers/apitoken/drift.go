@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
@@ -122,7 +123,7 @@ func (r *Reconciler) drifted(ctx context.Context, p *pass, name string, drift v1
 // last limit before a ledger changes, whatever asked the question. One that was replaced
 // lately because it was missing counts too: Repair must not go through all of them.
 func (r *Reconciler) few(ctx context.Context, p *pass) (bool, error) {
-	tokens, err := connections.Referencing(ctx, r.Client, p.key)
+	tokens, err := account.Referencing(ctx, r.Client, p.key)
 	if err != nil {
 		return false, err
 	}

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
@@ -183,7 +184,7 @@ func verdict(p *pass, err error) plan.Decision {
 	case errors.Is(err, errAccountChanged):
 		d.State, d.Reason = plan.Stalled, v1alpha1.ReasonProviderAccountChanged
 		d.Message += ": restore the provider's old credentials, or set spec.deletionPolicy: Retain and delete the ApiToken"
-	case errors.Is(err, connections.ErrEndpointUnverified):
+	case errors.Is(err, account.ErrEndpointUnverified):
 		d.Reason = v1alpha1.ReasonEndpointUnverified
 	case resolves(err):
 		d.Reason = v1alpha1.ReasonResolving

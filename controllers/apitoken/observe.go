@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/audit"
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/places"
@@ -47,8 +47,8 @@ type pass struct {
 	// audit is the audit trail, subject what its lines of this pass are about.
 	audit   *audit.Log
 	subject audit.Subject
-	key     connections.Key
-	facts   connections.Facts
+	key     account.Key
+	facts   account.Facts
 	target  secretstore.Target
 	seen    secretstore.Snapshot
 	obs     plan.Observation
@@ -72,7 +72,7 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 		return nil, fmt.Errorf("reading the ApiToken: %w", err)
 	}
 	token = token.DeepCopy()
-	p := &pass{token: token, base: token.Status.DeepCopy(), key: connections.KeyFor(token)}
+	p := &pass{token: token, base: token.Status.DeepCopy(), key: account.KeyFor(token)}
 	if p.behind = r.written.after(name, token); p.behind {
 		return p, nil
 	}

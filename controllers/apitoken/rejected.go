@@ -7,7 +7,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -77,8 +77,8 @@ func withoutAnswer(err error) error {
 	}
 	bare := *call.cause
 	bare.Err = nil
-	if errors.Is(err, connections.ErrEndpointUnverified) {
-		bare.Err = connections.ErrEndpointUnverified
+	if errors.Is(err, account.ErrEndpointUnverified) {
+		bare.Err = account.ErrEndpointUnverified
 	}
 	return &callError{verb: call.verb, cause: &bare}
 }

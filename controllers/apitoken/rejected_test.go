@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
@@ -21,7 +21,7 @@ func (answer) Error() string { return "an answer" }
 // TestRejectionKeepsNoAnswer: what is remembered of a rejection is as small as what the
 // ApiToken shows of it, however large the provider's answer was.
 func TestRejectionKeepsNoAnswer(t *testing.T) {
-	for name, cause := range map[string]error{"an answer": answer{}, "an unverified endpoint": connections.ErrEndpointUnverified} {
+	for name, cause := range map[string]error{"an answer": answer{}, "an unverified endpoint": account.ErrEndpointUnverified} {
 		t.Run(name, func(t *testing.T) {
 			r, p := reconcileOf(t, fake.New(fake.NewBackend(testutil.NewClock(time.Unix(0, 0)))), v1alpha1.LedgerEntry{Name: "one", State: v1alpha1.StateMinting})
 			a := &Attempt{r: r, p: p, name: "one", action: plan.Issue{Revision: 1}}
@@ -42,7 +42,7 @@ func TestRejectionKeepsNoAnswer(t *testing.T) {
 			if !errors.As(why.failed, &kept) || kept.Code != provider.CodeQuota || errors.As(why.failed, new(answer)) {
 				t.Errorf("remembered is %#v", why.failed)
 			}
-			if unverified := errors.Is(why.failed, connections.ErrEndpointUnverified); unverified != errors.Is(failed, connections.ErrEndpointUnverified) {
+			if unverified := errors.Is(why.failed, account.ErrEndpointUnverified); unverified != errors.Is(failed, account.ErrEndpointUnverified) {
 				t.Errorf("that the endpoint is not verified: %t", unverified)
 			}
 		})

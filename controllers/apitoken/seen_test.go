@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
@@ -29,7 +30,7 @@ type moved struct {
 	conn connections.Connection
 }
 
-func (m *moved) Connect(context.Context, connections.Key, *places.Place) (connections.Connection, error) {
+func (m *moved) Connect(context.Context, account.Key, *places.Place) (connections.Connection, error) {
 	return m.conn, nil
 }
 
@@ -40,15 +41,15 @@ type untouched struct{ client.Client }
 func reconcileOf(t *testing.T, driver *fake.Driver, e v1alpha1.LedgerEntry) (*Reconciler, *pass) {
 	t.Helper()
 	clock := testutil.NewClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
-	c, account, err := driver.Connect(t.Context(), provider.Config{Cluster: ofTest})
+	c, of, err := driver.Connect(t.Context(), provider.Config{Cluster: ofTest})
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := New(Options{Client: untouched{}, Live: untouched{}, Clock: clock, Cluster: ofTest,
-		Providers: &moved{conn: connections.Connection{Client: c, Account: account}}})
+		Providers: &moved{conn: connections.Connection{Client: c, Account: of}}})
 	token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training"}}
 	token.Status.Credentials = []v1alpha1.LedgerEntry{e}
-	p := &pass{token: token, base: token.Status.DeepCopy(), key: connections.KeyFor(token)}
+	p := &pass{token: token, base: token.Status.DeepCopy(), key: account.KeyFor(token)}
 	p.facts.Account, p.facts.Capabilities = provider.Account{ID: e.Account}, driver.Caps
 	p.seen.View.Facts.Account = e.Account
 	p.obs = plan.Observation{Now: clock.Now(), Provider: plan.Provider{Found: true, Ready: true, Admitted: true, Account: e.Account}}

@@ -22,7 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/fairqueue"
 )
 
@@ -45,7 +45,7 @@ const (
 // Setup registers the reconciler: it follows ApiTokens, the metadata of the
 // Secrets it publishes, the readiness of providers and the labels of namespaces.
 // Those that wait for a place at a provider are woken when their turn comes. The
-// field index connections.IndexProvider must exist already.
+// field index account.IndexProvider must exist already.
 func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, queue fairqueue.Factory) error {
 	if err := mgr.Add(manager.RunnableFunc(r.Places.Run)); err != nil {
 		return fmt.Errorf("adding what passes on turns: %w", err)
@@ -94,24 +94,24 @@ func (r *Reconciler) ofSecret(_ context.Context, o client.Object) []reconcile.Re
 
 // ofProvider maps a provider to the ApiTokens that refer to it.
 func (r *Reconciler) ofProvider(ctx context.Context, o client.Object) []reconcile.Request {
-	key := connections.Key{Kind: v1alpha1.KindTokenProvider, Namespace: o.GetNamespace(), Name: o.GetName()}
+	key := account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: o.GetNamespace(), Name: o.GetName()}
 	if _, ok := o.(*v1alpha1.ClusterTokenProvider); ok {
 		key.Kind = v1alpha1.KindClusterTokenProvider
 	}
-	out := r.requests(ctx, client.MatchingFields{connections.IndexField: key.String()})
+	out := r.requests(ctx, client.MatchingFields{account.IndexField: key.String()})
 	return append(out, r.ofOtherKind(ctx, key)...)
 }
 
 // ofOtherKind maps a provider to the ApiTokens that name one of the other kind, which does not
 // exist: they say whether there is one of this kind.
-func (r *Reconciler) ofOtherKind(ctx context.Context, key connections.Key) []reconcile.Request {
-	opts := []client.ListOption{client.MatchingFields{connections.IndexField: connections.Named(key.Name)}}
+func (r *Reconciler) ofOtherKind(ctx context.Context, key account.Key) []reconcile.Request {
+	opts := []client.ListOption{client.MatchingFields{account.IndexField: account.Named(key.Name)}}
 	if key.Namespace != "" {
 		opts = append(opts, client.InNamespace(key.Namespace))
 	}
 	return r.requestsIf(ctx, func(t *v1alpha1.ApiToken) bool {
 		ready := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
-		return connections.KeyFor(t).Kind != key.Kind && ready != nil && ready.Reason == v1alpha1.ReasonProviderNotFound
+		return account.KeyFor(t).Kind != key.Kind && ready != nil && ready.Reason == v1alpha1.ReasonProviderNotFound
 	}, opts...)
 }
 
@@ -141,6 +141,6 @@ func (r *Reconciler) requestsIf(ctx context.Context, concerned func(*v1alpha1.Ap
 // providerWakes drops the updates of a provider that change nothing an ApiToken waits for.
 func providerWakes() predicate.Predicate {
 	return predicate.Funcs{
-		UpdateFunc: func(e event.UpdateEvent) bool { return connections.FactsDiffer(e.ObjectOld, e.ObjectNew) },
+		UpdateFunc: func(e event.UpdateEvent) bool { return account.FactsDiffer(e.ObjectOld, e.ObjectNew) },
 	}
 }

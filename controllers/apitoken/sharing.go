@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/plan"
 )
@@ -39,7 +40,7 @@ func (r *Reconciler) shared(ctx context.Context, p *pass) (plan.Shared, error) {
 			return plan.Shared{}, err
 		}
 	}
-	unfinished, err := r.tokensOf(ctx, same, connections.Unfinished)
+	unfinished, err := r.tokensOf(ctx, same, account.Unfinished)
 	if err != nil {
 		return plan.Shared{}, err
 	}
@@ -55,7 +56,7 @@ func (r *Reconciler) shared(ctx context.Context, p *pass) (plan.Shared, error) {
 	}
 	var tokens []*v1alpha1.ApiToken
 	if len(doubts) > 0 {
-		if tokens, err = r.tokensOf(ctx, same, connections.Referencing); err != nil {
+		if tokens, err = r.tokensOf(ctx, same, account.Referencing); err != nil {
 			return plan.Shared{}, err
 		}
 	}
@@ -69,7 +70,7 @@ func openAttempts(tokens []*v1alpha1.ApiToken, own types.NamespacedName) (doubts
 	for _, t := range tokens {
 		for i := range t.Status.Credentials {
 			e := &t.Status.Credentials[i]
-			if !connections.Open(e) {
+			if !account.Open(e) {
 				continue
 			}
 			doubts = append(doubts, doubt{name: e.Name, since: reservedAt(e)})
@@ -102,7 +103,7 @@ func (r *Reconciler) gapsOf(ctx context.Context, p *pass, unfinished []*v1alpha1
 	return out, nil
 }
 
-func isOpen(e v1alpha1.LedgerEntry) bool { return connections.Open(&e) }
+func isOpen(e v1alpha1.LedgerEntry) bool { return account.Open(&e) }
 
 // inGap reports whether an ApiToken gave its credential up and will have another one.
 func inGap(t *v1alpha1.ApiToken, now time.Time) bool {
@@ -113,8 +114,8 @@ func inGap(t *v1alpha1.ApiToken, now time.Time) bool {
 
 // ahead returns the first ApiTokens that come before this one in its account: as many
 // as can have a credential there, because no more of them decide anything.
-func (r *Reconciler) ahead(ctx context.Context, p *pass, same []connections.Key) ([]plan.Claim, error) {
-	tokens, err := r.tokensOf(ctx, same, connections.Referencing)
+func (r *Reconciler) ahead(ctx context.Context, p *pass, same []account.Key) ([]plan.Claim, error) {
+	tokens, err := r.tokensOf(ctx, same, account.Referencing)
 	if err != nil {
 		return nil, err
 	}
@@ -144,7 +145,7 @@ func (r *Reconciler) holdsSlot(ctx context.Context, t *v1alpha1.ApiToken) (bool,
 	if plan.Counts(t, false) {
 		return true, nil
 	}
-	f, err := r.Providers.Facts(ctx, connections.KeyFor(t), t.Namespace, plan.GrantOf(&t.Spec))
+	f, err := r.Providers.Facts(ctx, account.KeyFor(t), t.Namespace, plan.GrantOf(&t.Spec))
 	if err != nil {
 		return false, fmt.Errorf("reading the provider of an ApiToken of the same account: %w", err)
 	}
@@ -152,8 +153,8 @@ func (r *Reconciler) holdsSlot(ctx context.Context, t *v1alpha1.ApiToken) (bool,
 }
 
 // tokensOf returns ApiTokens of some providers. They are shared with the cache.
-func (r *Reconciler) tokensOf(ctx context.Context, providers []connections.Key,
-	read func(context.Context, client.Reader, connections.Key) ([]v1alpha1.ApiToken, error),
+func (r *Reconciler) tokensOf(ctx context.Context, providers []account.Key,
+	read func(context.Context, client.Reader, account.Key) ([]v1alpha1.ApiToken, error),
 ) ([]*v1alpha1.ApiToken, error) {
 	var out []*v1alpha1.ApiToken
 	for _, key := range providers {
@@ -219,7 +220,7 @@ const maxWindows = 1024
 // an attempt with an unknown outcome. An account without any takes no memory.
 type window struct {
 	mu     sync.Mutex
-	counts map[connections.AccountKey]*counted
+	counts map[account.Identity]*counted
 }
 
 // counted is what a window knows of one account.
@@ -232,7 +233,7 @@ type counted struct {
 }
 
 // reserved counts a reservation.
-func (w *window) reserved(account connections.AccountKey) {
+func (w *window) reserved(account account.Identity) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if c := w.counts[account]; c != nil {
@@ -244,7 +245,7 @@ func (w *window) reserved(account connections.AccountKey) {
 // those that this process made, or those that the ledgers still show, whichever
 // are more. A process that starts does not know of reservations whose entries
 // are gone; a driver never takes a name that may have fallen out for gone.
-func (w *window) newer(account connections.AccountKey, doubts []doubt, tokens []*v1alpha1.ApiToken, now time.Duration) (count int, name string) {
+func (w *window) newer(account account.Identity, doubts []doubt, tokens []*v1alpha1.ApiToken, now time.Duration) (count int, name string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(doubts) == 0 {
@@ -274,12 +275,12 @@ func (w *window) newer(account connections.AccountKey, doubts []doubt, tokens []
 
 // add makes room for one more account: the one that was not looked at for the longest
 // time goes. The lock is held.
-func (w *window) add(account connections.AccountKey) *counted {
+func (w *window) add(identity account.Identity) *counted {
 	if w.counts == nil {
-		w.counts = map[connections.AccountKey]*counted{}
+		w.counts = map[account.Identity]*counted{}
 	}
 	if len(w.counts) >= maxWindows {
-		var oldest connections.AccountKey
+		var oldest account.Identity
 		used := time.Duration(math.MaxInt64)
 		for key, c := range w.counts {
 			if c.used < used {
@@ -289,7 +290,7 @@ func (w *window) add(account connections.AccountKey) *counted {
 		delete(w.counts, oldest)
 	}
 	c := &counted{}
-	w.counts[account] = c
+	w.counts[identity] = c
 	return c
 }
 

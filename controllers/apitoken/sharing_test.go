@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/testutil"
 )
@@ -23,7 +23,7 @@ type crowd struct {
 	Providers
 	fields  map[string]client.IndexerFunc
 	byField map[string][]v1alpha1.ApiToken
-	same    []connections.Key
+	same    []account.Key
 	handed  int
 }
 
@@ -37,7 +37,7 @@ func (c *crowd) IndexField(_ context.Context, _ client.Object, field string, ext
 func newCrowd(t testing.TB, own, others int, edit func(i int, token *v1alpha1.ApiToken)) *crowd {
 	t.Helper()
 	c := &crowd{fields: map[string]client.IndexerFunc{}, byField: map[string][]v1alpha1.ApiToken{}}
-	if err := connections.AddIndex(t.Context(), c); err != nil {
+	if err := account.AddIndex(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	add := func(i int, of string) {
@@ -61,7 +61,7 @@ func newCrowd(t testing.TB, own, others int, edit func(i int, token *v1alpha1.Ap
 		add(i, fmt.Sprintf("other-%d", i%100))
 	}
 	for i := range 2 {
-		c.same = append(c.same, connections.Key{Kind: v1alpha1.KindTokenProvider, Namespace: "n", Name: fmt.Sprintf("mine-%d", i)})
+		c.same = append(c.same, account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: "n", Name: fmt.Sprintf("mine-%d", i)})
 	}
 	return c
 }
@@ -79,12 +79,12 @@ func (c *crowd) List(_ context.Context, list client.ObjectList, opts ...client.L
 }
 
 // Facts implements Providers.
-func (*crowd) Facts(context.Context, connections.Key, string, provider.Grant) (connections.Facts, error) {
-	return connections.Facts{Found: true, Admitted: true}, nil
+func (*crowd) Facts(context.Context, account.Key, string, provider.Grant) (account.Facts, error) {
+	return account.Facts{Found: true, Admitted: true}, nil
 }
 
 // Sharing implements Providers.
-func (c *crowd) Sharing(context.Context, connections.Key) ([]connections.Key, bool, error) {
+func (c *crowd) Sharing(context.Context, account.Key) ([]account.Key, bool, error) {
 	return c.same, true, nil
 }
 
@@ -159,26 +159,26 @@ func BenchmarkSharing(b *testing.B) {
 // TestWindowForgetsAccountsWithoutDoubts, and never remembers more than a number of them.
 func TestWindowForgetsAccountsWithoutDoubts(t *testing.T) {
 	var w window
-	account := func(n int) connections.AccountKey { return connections.AccountKey{byte(n), byte(n >> 8)} }
-	w.reserved(account(0))
+	number := func(n int) account.Identity { return account.Identity{byte(n), byte(n >> 8)} }
+	w.reserved(number(0))
 	if len(w.counts) != 0 {
 		t.Error("a reservation alone is remembered")
 	}
 	doubts := []doubt{{name: "d"}}
-	w.newer(account(0), doubts, nil, 0)
-	w.reserved(account(0))
-	w.reserved(account(1))
-	if n, name := w.newer(account(0), doubts, nil, 0); n != 1 || name != "d" {
+	w.newer(number(0), doubts, nil, 0)
+	w.reserved(number(0))
+	w.reserved(number(1))
+	if n, name := w.newer(number(0), doubts, nil, 0); n != 1 || name != "d" {
 		t.Errorf("%d reservations after %q", n, name)
 	}
-	w.newer(account(0), nil, nil, 0)
+	w.newer(number(0), nil, nil, 0)
 	if len(w.counts) != 0 {
 		t.Error("an account without doubts is remembered")
 	}
 	for i := range maxWindows + 10 {
-		w.newer(account(i), doubts, nil, time.Duration(i))
+		w.newer(number(i), doubts, nil, time.Duration(i))
 	}
-	if _, newest := w.counts[account(maxWindows+9)]; len(w.counts) != maxWindows || !newest {
+	if _, newest := w.counts[number(maxWindows+9)]; len(w.counts) != maxWindows || !newest {
 		t.Errorf("%d accounts are remembered", len(w.counts))
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -103,7 +104,7 @@ func TestCutListGoesOn(t *testing.T) {
 func TestPartIsNotComplete(t *testing.T) {
 	w, b, s := books(t)
 	b.pages[0], b.pages[2] = b.pages[2], b.pages[0]
-	m := s.remembered(connections.MinterKey{})
+	m := s.remembered(account.MinterIdentity{})
 	m.first[sighting{"old", "1"}] = sighted{}
 	_ = s.Sweep(t.Context()) // it is cut
 	b.uncut = true

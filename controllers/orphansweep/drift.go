@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -73,7 +73,7 @@ func (r *round) know(t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry) {
 	if e.ExpiresAt != nil {
 		u.expires = e.ExpiresAt.Time
 	}
-	key := connections.KeyFor(t)
+	key := account.KeyFor(t)
 	r.used[key] = append(r.used[key], u)
 }
 
@@ -123,7 +123,7 @@ func (f *findings) note(u use, is v1alpha1.CredentialDrift, listed bool) {
 // drift compares the credentials in use of some providers with what a list showed, and
 // has the provider asked about those that differ from their ledger. So many at once that
 // they look like a mistake of the provider are only reported.
-func (r *round) drift(inv inventory, providers []connections.Object, m *memory) {
+func (r *round) drift(inv inventory, providers []account.Object, m *memory) {
 	lists := inv.complete && inv.connection.Capabilities.Listed == 0
 	absent := map[string]int{}
 	if lists {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
@@ -143,7 +144,7 @@ type hidingPool struct {
 	newest bool
 }
 
-func (p *hidingPool) Connect(ctx context.Context, key connections.Key, place *places.Place) (connections.Connection, error) {
+func (p *hidingPool) Connect(ctx context.Context, key account.Key, place *places.Place) (connections.Connection, error) {
 	c, err := p.Connector.Connect(ctx, key, place)
 	if c.Client = (hidingClient{c.Client, p}); p.newest {
 		c.Capabilities.Listed = 1

@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/places"
@@ -205,7 +206,7 @@ func TestExpiryThatOnlyFindShows(t *testing.T) {
 	w := newWorld(t, Revoke)
 	w.clock.at += 2 * grace
 	s := New(w.options)
-	inv := inventory{object: connections.Of(w.object), connection: connections.Connection{Client: endless{expires: w.clock.Now().Add(-grace)}}}
+	inv := inventory{object: account.Of(w.object), connection: connections.Connection{Client: endless{expires: w.clock.Now().Add(-grace)}}}
 	got, err := s.confirm(t.Context(), inv, []orphan{
 		{Credential: provider.Credential{Name: "a", ID: "1"}, retained: true}, {Credential: provider.Credential{Name: "b", ID: "2"}, spared: "a Secret holds it"}})
 	if err != nil || len(got) != 2 || !got[0].expired || !got[1].expired || got[1].spared != "" {
@@ -249,11 +250,11 @@ func (e endless) Find(_ context.Context, ref provider.Ref) ([]provider.Credentia
 // one is a pool with one connection.
 type one struct{ connection connections.Connection }
 
-func (o one) Connect(context.Context, connections.Key, *places.Place) (connections.Connection, error) {
+func (o one) Connect(context.Context, account.Key, *places.Place) (connections.Connection, error) {
 	return o.connection, nil
 }
 
-func (o one) Minter(connections.Key) (connections.MinterKey, bool) {
+func (o one) Minter(account.Key) (account.MinterIdentity, bool) {
 	return o.connection.MinterKey, true
 }
 
@@ -298,7 +299,7 @@ func TestListsTakeBoundedMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if inv, _ := r.list(t.Context(), connections.Of(w.object), connections.Connection{Client: test.client}, ""); len(inv.candidates) != test.kept {
+		if inv, _ := r.list(t.Context(), account.Of(w.object), connections.Connection{Client: test.client}, ""); len(inv.candidates) != test.kept {
 			t.Errorf("%s: %d are kept, want %d", what, len(inv.candidates), test.kept)
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"time"
 
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -81,7 +81,7 @@ type sighted struct {
 	round int
 }
 
-func (s *Sweeper) remembered(minter connections.MinterKey) *memory {
+func (s *Sweeper) remembered(minter account.MinterIdentity) *memory {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	m := s.memories[minter]

@@ -5,7 +5,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 )
 
 var orphanGauge = prometheus.NewGaugeVec(prometheus.GaugeOpts{
@@ -24,17 +24,17 @@ func init() { metrics.Registry.MustRegister(orphanGauge, driftGauge) }
 // kindsOfDrift are the values of the label drift.
 var kindsOfDrift = []v1alpha1.CredentialDrift{v1alpha1.DriftMissing, v1alpha1.DriftDisabled, v1alpha1.DriftChanged}
 
-func setDrifted(key connections.Key, n map[v1alpha1.CredentialDrift]int) {
+func setDrifted(key account.Key, n map[v1alpha1.CredentialDrift]int) {
 	for _, kind := range kindsOfDrift {
 		driftGauge.WithLabelValues(string(key.Kind), key.Namespace, key.Name, string(kind)).Set(float64(n[kind]))
 	}
 }
 
-func setOrphans(key connections.Key, n int) {
+func setOrphans(key account.Key, n int) {
 	orphanGauge.WithLabelValues(string(key.Kind), key.Namespace, key.Name).Set(float64(n))
 }
 
-func forgetMetrics(key connections.Key) {
+func forgetMetrics(key account.Key) {
 	driftGauge.DeletePartialMatch(prometheus.Labels{"provider_kind": string(key.Kind), "provider_namespace": key.Namespace, "provider": key.Name})
 	orphanGauge.DeleteLabelValues(string(key.Kind), key.Namespace, key.Name)
 }

@@ -7,13 +7,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 )
 
 // Names, units and help follow the rules of Prometheus, and nothing is left of a
 // provider that is gone.
 func TestMetricsLint(t *testing.T) {
-	key := connections.Key{Kind: v1alpha1.KindTokenProvider, Namespace: "lint", Name: "store"}
+	key := account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: "lint", Name: "store"}
 	setOrphans(key, 3)
 	r := prometheus.NewRegistry()
 	r.MustRegister(orphanGauge)

@@ -10,6 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/places"
@@ -33,17 +34,17 @@ type round struct {
 	// are the cache's own.
 	entries []*entry
 	// used are the credentials in use, by the provider that issued them.
-	used      map[connections.Key][]use
+	used      map[account.Key][]use
 	snapshots snapshots
 
 	mu       sync.Mutex
-	listed   map[connections.MinterKey]bool
+	listed   map[account.MinterIdentity]bool
 	reported map[reportedOnce]bool
 }
 
 // reportedOnce is an orphan that providers with different credentials may show.
 type reportedOnce struct {
-	account  connections.AccountKey
+	account  account.Identity
 	name, id string
 }
 
@@ -54,9 +55,9 @@ func (s *Sweeper) newRound(ctx context.Context) (*round, error) {
 		last = now.Add(-s.o.Interval)
 	}
 	s.began = now
-	r := &round{s: s, number: s.rounds, last: last, began: now, known: map[string]int{}, used: map[connections.Key][]use{},
+	r := &round{s: s, number: s.rounds, last: last, began: now, known: map[string]int{}, used: map[account.Key][]use{},
 		snapshots: snapshots{ctx: ctx, read: s.readCluster},
-		listed:    map[connections.MinterKey]bool{}, reported: map[reportedOnce]bool{}}
+		listed:    map[account.MinterIdentity]bool{}, reported: map[reportedOnce]bool{}}
 	var tokens v1alpha1.ApiTokenList
 	if err := s.o.Cached.List(ctx, &tokens, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing ApiTokens: %w", err)
@@ -74,7 +75,7 @@ func (s *Sweeper) newRound(ctx context.Context) (*round, error) {
 }
 
 // claim reports whether nothing was listed yet with these credentials in this round.
-func (r *round) claim(minter connections.MinterKey) bool {
+func (r *round) claim(minter account.MinterIdentity) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.listed[minter] {
@@ -84,7 +85,7 @@ func (r *round) claim(minter connections.MinterKey) bool {
 	return true
 }
 
-func (r *round) release(minter connections.MinterKey) {
+func (r *round) release(minter account.MinterIdentity) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	delete(r.listed, minter)
@@ -92,7 +93,7 @@ func (r *round) release(minter connections.MinterKey) {
 
 // first drops the orphans that another provider of the same account has reported in
 // this round.
-func (r *round) first(account connections.AccountKey, orphans []orphan) []orphan {
+func (r *round) first(account account.Identity, orphans []orphan) []orphan {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var out []orphan
@@ -108,7 +109,7 @@ func (r *round) first(account connections.AccountKey, orphans []orphan) []orphan
 
 // inventory is what a provider shows of this cluster.
 type inventory struct {
-	object     connections.Object
+	object     account.Object
 	connection connections.Connection
 	// candidates are in no ledger that the cache shows, each once.
 	candidates []candidate
@@ -129,7 +130,7 @@ type candidate struct {
 
 // look lists a provider first and reads the ledgers after it. What a list that did
 // not end has shown is looked at too. All are the providers that would see the same there.
-func (r *round) look(ctx context.Context, o connections.Object, all []connections.Object) error {
+func (r *round) look(ctx context.Context, o account.Object, all []account.Object) error {
 	place, err := r.s.places.Await(ctx, places.Want{Who: o.Key().ObjectKey(), Provider: o.Key().String()})
 	if err != nil {
 		return err
@@ -180,7 +181,7 @@ func (r *round) judged(ctx context.Context, inv inventory, m *memory) ([]orphan,
 
 // list takes no more memory than maxCandidates need, whatever a provider shows. It
 // begins at a marker of an earlier list, and leaves a tenth of the turn for the rest.
-func (r *round) list(ctx context.Context, o connections.Object, connection connections.Connection, from string) (inventory, error) {
+func (r *round) list(ctx context.Context, o account.Object, connection connections.Connection, from string) (inventory, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.s.o.Turn-r.s.o.Turn/10)
 	defer cancel()
 	cursor := provider.NewCursor(from)
@@ -218,10 +219,10 @@ func (r *round) list(ctx context.Context, o connections.Object, connection conne
 }
 
 // forget drops what belongs to providers and credentials that are gone.
-func (s *Sweeper) forget(providers []connections.Object) {
+func (s *Sweeper) forget(providers []account.Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	there, used := map[connections.Key]bool{}, map[connections.MinterKey]bool{}
+	there, used := map[account.Key]bool{}, map[account.MinterIdentity]bool{}
 	for _, o := range providers {
 		there[o.Key()] = true
 		if minter, ok := s.o.Pool.Minter(o.Key()); ok {
@@ -243,7 +244,7 @@ func (s *Sweeper) forget(providers []connections.Object) {
 
 // report sets the number of a provider's orphans. A list that did not end can only
 // raise it.
-func (s *Sweeper) report(key connections.Key, n int, complete bool) {
+func (s *Sweeper) report(key account.Key, n int, complete bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if last, ok := s.reported[key]; ok && !complete && n < last {

@@ -19,6 +19,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/places"
@@ -59,8 +60,8 @@ const (
 
 // Connector connects to providers; a *connections.Pool is one.
 type Connector interface {
-	Connect(ctx context.Context, key connections.Key, place *places.Place) (connections.Connection, error)
-	Minter(key connections.Key) (minter connections.MinterKey, ok bool)
+	Connect(ctx context.Context, key account.Key, place *places.Place) (connections.Connection, error)
+	Minter(key account.Key) (minter account.MinterIdentity, ok bool)
 }
 
 // Options of a Sweeper.
@@ -97,9 +98,9 @@ type Sweeper struct {
 	began  time.Time
 
 	mu       sync.Mutex
-	memories map[connections.MinterKey]*memory
+	memories map[account.MinterIdentity]*memory
 	// reported is the number of orphans that each provider's metric shows.
-	reported map[connections.Key]int
+	reported map[account.Key]int
 }
 
 // New returns a Sweeper.
@@ -117,7 +118,7 @@ func New(o Options) *Sweeper {
 		o.Turn = min(o.Interval, maxTurn)
 	}
 	return &Sweeper{o: o, places: places.New(o.Clock, places.Limits{}),
-		memories: map[connections.MinterKey]*memory{}, reported: map[connections.Key]int{}}
+		memories: map[account.MinterIdentity]*memory{}, reported: map[account.Key]int{}}
 }
 
 // Setup adds the sweeper to a manager.
@@ -151,7 +152,7 @@ func (s *Sweeper) Start(ctx context.Context) error {
 // Sweep looks once. What one provider answers, or does not answer, does not stop or
 // delay the others; without the ledgers nothing is judged.
 func (s *Sweeper) Sweep(ctx context.Context) error {
-	providers, err := connections.List(ctx, s.o.Cached)
+	providers, err := account.List(ctx, s.o.Cached)
 	if err != nil {
 		return err
 	}

@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/clock"
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
@@ -87,7 +87,7 @@ func TestClusterIsReadOnlyForCandidates(t *testing.T) {
 	live := &reads{Reader: w.c}
 	w.options.Live = live
 	s := New(w.options)
-	minter, _ := w.options.Pool.Minter(connections.Of(w.object).Key())
+	minter, _ := w.options.Pool.Minter(account.Of(w.object).Key())
 	s.remembered(minter).first[sighting{"gone", "id"}] = sighted{}
 
 	w.sweep(s)
@@ -187,7 +187,7 @@ func TestSweepStopsAtTooMany(t *testing.T) {
 func TestUnknownAgeIsTimedHere(t *testing.T) {
 	w := newWorld(t, Report)
 	s := New(w.options)
-	m, c := s.remembered(connections.MinterKey{}), provider.Credential{Name: "n", ID: "id"}
+	m, c := s.remembered(account.MinterIdentity{}), provider.Credential{Name: "n", ID: "id"}
 	if s.oldEnough(c, m, 1) {
 		t.Error("old enough at first sight")
 	}
@@ -230,7 +230,7 @@ func TestOneAccountIsSweptOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.sweep(s)
-	if _, counted := s.reported[connections.Of(w.object).Key()]; counted {
+	if _, counted := s.reported[account.Of(w.object).Key()]; counted {
 		t.Errorf("a provider that is gone is still counted: %v", s.reported)
 	}
 	if got := w.gauge("p") + w.gauge("q"); got != 1 {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"sync"
 
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 )
 
 const (
@@ -20,13 +20,13 @@ const (
 
 // turn is one look at an account with one set of credentials. Each of its providers
 // would see the same there.
-type turn struct{ providers []connections.Object }
+type turn struct{ providers []account.Object }
 
 // turns groups the Ready providers, in their order. A provider that was not connected
 // yet has a turn of its own; round.claim sees to it that nothing is listed twice.
-func (s *Sweeper) turns(providers []connections.Object) []turn {
+func (s *Sweeper) turns(providers []account.Object) []turn {
 	var out []turn
-	of := map[connections.MinterKey]int{}
+	of := map[account.MinterIdentity]int{}
 	for _, o := range providers {
 		if !o.Ready() {
 			continue
@@ -39,7 +39,7 @@ func (s *Sweeper) turns(providers []connections.Object) []turn {
 		if known {
 			of[minter] = len(out)
 		}
-		out = append(out, turn{providers: []connections.Object{o}})
+		out = append(out, turn{providers: []account.Object{o}})
 	}
 	return out
 }

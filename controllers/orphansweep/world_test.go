@@ -22,6 +22,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
@@ -96,7 +97,7 @@ func newWorld(t *testing.T, mode Mode) *world {
 	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})
 	w.create(&corev1.Secret{ObjectMeta: w.meta("minter"), Data: map[string][]byte{"token": []byte("x")}})
 	w.object = w.newProvider("p")
-	key := connections.Of(w.object).Key()
+	key := account.Of(w.object).Key()
 	place, _ := places.New(w.clock, places.Limits{}).Take(places.Want{Who: key.ObjectKey(), Provider: key.String()})
 	connection, err := pool.Connect(t.Context(), key, place)
 	if err != nil {
@@ -165,7 +166,7 @@ func (w *world) verified(p *v1alpha1.TokenProvider) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	e := connections.EndpointOf(w.t.Context(), driver, provider.Config{Settings: settings})
+	e := account.EndpointOf(w.t.Context(), driver, provider.Config{Settings: settings})
 	p.Status.Driver, p.Status.Endpoint = e.Driver, e.URL
 }
 

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -15,7 +16,7 @@ import (
 // at once. Anything else is compared with these ledgers, read live, because the cache
 // and status.liveCredentials lag. Nothing is minted or revoked there before: package
 // connections refuses an endpoint that the status does not record.
-func (r *Reconciler) accept(ctx context.Context, o connections.Object, c connections.Connection) error {
+func (r *Reconciler) accept(ctx context.Context, o account.Object, c connections.Connection) error {
 	same := o.Verified(c.Endpoint) || verifiedEarlier(o, c)
 	if same && c.Account.Is(o.Status.Account) && o.Status.Account != "" {
 		r.memory.forgetShown(o.Key())
@@ -39,7 +40,7 @@ func (r *Reconciler) accept(ctx context.Context, o connections.Object, c connect
 // verifiedEarlier reports whether an earlier version, which recorded no endpoint, found
 // the account at this one: the ID that it recorded names the server, except at the
 // vendor's own.
-func verifiedEarlier(o connections.Object, c connections.Connection) bool {
+func verifiedEarlier(o account.Object, c connections.Connection) bool {
 	if o.Status.Endpoint != "" || o.Status.Account == "" {
 		return false
 	}
@@ -51,7 +52,7 @@ func verifiedEarlier(o connections.Object, c connections.Connection) bool {
 
 // formerAccount is what an earlier version called the account, which ledgers may still
 // hold; empty: it never ran, or it was another account.
-func formerAccount(o connections.Object, now provider.Account) string {
+func formerAccount(o account.Object, now provider.Account) string {
 	switch {
 	case o.Status.Account == now.ID:
 		return o.Status.FormerAccount
@@ -83,7 +84,7 @@ type entry struct {
 }
 
 // liveEntries reads the ledgers of every ApiToken that uses a provider from the API server.
-func (r *Reconciler) liveEntries(ctx context.Context, key connections.Key) ([]entry, error) {
+func (r *Reconciler) liveEntries(ctx context.Context, key account.Key) ([]entry, error) {
 	var out []entry
 	err := r.eachLive(ctx, key, func(t *v1alpha1.ApiToken) {
 		for i := range t.Status.Credentials {

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider"
@@ -46,12 +47,12 @@ func (s *server) mint(t *testing.T, name string) v1alpha1.LedgerEntry {
 // at is a connection to the server under a URL.
 func (s *server) at(url string) connections.Connection {
 	return connections.Connection{Client: s.client, Account: provider.Account{ID: fake.DefaultAccount, Former: []string{fake.DefaultAccount + "@" + url}},
-		Endpoint:     connections.Endpoint{Driver: fake.Type, URL: url, Field: "spec.fake.endpoint"},
+		Endpoint:     account.Endpoint{Driver: fake.Type, URL: url, Field: "spec.fake.endpoint"},
 		Capabilities: provider.Capabilities{Relocates: true, ExpiryEnforcedBy: provider.EnforcedByProvider}}
 }
 
 // moved is a provider whose status records an endpoint, and the reconciler that checks it.
-func moved(t *testing.T, account, endpoint string, entries ...v1alpha1.LedgerEntry) (*Reconciler, connections.Object) {
+func moved(t *testing.T, account, endpoint string, entries ...v1alpha1.LedgerEntry) (*Reconciler, account.Object) {
 	t.Helper()
 	w := newWorld(t)
 	key := w.provider("p", "minter")

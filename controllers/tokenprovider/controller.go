@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
@@ -28,10 +29,10 @@ import (
 // Connector connects to providers and knows how their calls went; a
 // *connections.Pool is one.
 type Connector interface {
-	Check(ctx context.Context, key connections.Key, place *places.Place, again bool) (connections.Connection, error)
-	Health(key connections.Key) connections.Health
-	Watch(kind v1alpha1.ProviderKind, wake func(key connections.Key, suspect bool))
-	Drop(key connections.Key)
+	Check(ctx context.Context, key account.Key, place *places.Place, again bool) (connections.Connection, error)
+	Health(key account.Key) connections.Health
+	Watch(kind v1alpha1.ProviderKind, wake func(key account.Key, suspect bool))
+	Drop(key account.Key)
 }
 
 // Reconciler reconciles the providers of one kind. Setup makes it usable.
@@ -67,7 +68,7 @@ const conflictDelay = time.Second
 // Reconcile brings one provider up to date.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	ctx, span := tracing.Reconcile(ctx, r.Tracers, string(r.Kind), req.Namespace, req.Name)
-	after, err := r.reconcile(ctx, connections.Key{Kind: r.Kind, Namespace: req.Namespace, Name: req.Name})
+	after, err := r.reconcile(ctx, account.Key{Kind: r.Kind, Namespace: req.Namespace, Name: req.Name})
 	tracing.End(span, err)
 	switch {
 	case errors.Is(err, errInLine):
@@ -78,8 +79,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Resu
 	return ctrl.Result{RequeueAfter: after}, client.IgnoreNotFound(err)
 }
 
-func (r *Reconciler) reconcile(ctx context.Context, key connections.Key) (time.Duration, error) {
-	o, err := connections.Get(ctx, r.Client, key)
+func (r *Reconciler) reconcile(ctx context.Context, key account.Key) (time.Duration, error) {
+	o, err := account.Get(ctx, r.Client, key)
 	if apierrors.IsNotFound(err) {
 		r.forget(key)
 		return 0, r.releaseAfter(ctx, key)
@@ -87,7 +88,7 @@ func (r *Reconciler) reconcile(ctx context.Context, key connections.Key) (time.D
 	if err != nil {
 		return 0, err
 	}
-	tokens, err := connections.Referencing(ctx, r.Client, key)
+	tokens, err := account.Referencing(ctx, r.Client, key)
 	if err != nil {
 		return 0, err
 	}
@@ -121,7 +122,7 @@ func (r *Reconciler) reconcile(ctx context.Context, key connections.Key) (time.D
 
 // finish lets a deleted provider go once no ApiToken needs it. Until then it
 // returns those that do. The cache may not show a new one yet, so the last look is live.
-func (r *Reconciler) finish(ctx context.Context, o connections.Object, users []user) ([]user, bool, error) {
+func (r *Reconciler) finish(ctx context.Context, o account.Object, users []user) ([]user, bool, error) {
 	if !controllerutil.ContainsFinalizer(o.Raw, v1alpha1.Finalizer) {
 		r.forget(o.Key())
 		return nil, true, nil
@@ -148,7 +149,7 @@ func (r *Reconciler) finish(ctx context.Context, o connections.Object, users []u
 	return nil, true, nil
 }
 
-func (r *Reconciler) forget(key connections.Key) {
+func (r *Reconciler) forget(key account.Key) {
 	r.memory.forget(key)
 	r.Places.Leave(key.ObjectKey())
 	r.Pool.Drop(key)
@@ -157,7 +158,7 @@ func (r *Reconciler) forget(key connections.Key) {
 // finding is what a check of the credentials found.
 type finding struct {
 	account  provider.Account
-	endpoint connections.Endpoint
+	endpoint account.Endpoint
 	err      error
 	// next is when to check again, by the monotonic clock; resumes the same by the
 	// wall, if the provider asked to wait until then.

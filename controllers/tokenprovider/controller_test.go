@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/clock"
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/test/support/fake"
 )
 
@@ -40,7 +40,7 @@ func TestReady(t *testing.T) {
 	if err := w.c.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Contains(secret.Finalizers, v1alpha1.Finalizer) || secret.Labels[v1alpha1.LabelManaged] != connections.ManagedCredentials {
+	if !slices.Contains(secret.Finalizers, v1alpha1.Finalizer) || secret.Labels[v1alpha1.LabelManaged] != account.ManagedCredentials {
 		t.Errorf("the Secret has finalizers %v and labels %v", secret.Finalizers, secret.Labels)
 	}
 	if n := w.backend.Count(fake.Connect); n != 1 {
@@ -119,7 +119,7 @@ func TestNotReady(t *testing.T) {
 			p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p"), Spec: spec("minter")}
 			p.Spec.AWS.Region = test.region
 			w.create(p)
-			key := connections.Of(p).Key()
+			key := account.Of(p).Key()
 			w.run(clock.NewReal())
 			c := w.condition(key, v1alpha1.ConditionReady, metav1.ConditionFalse, test.reason)
 			for _, want := range test.says {
@@ -207,7 +207,7 @@ func TestAccountChanged(t *testing.T) {
 func TestRestart(t *testing.T) {
 	w := newWorld(t)
 	w.secret("minter", "good")
-	keys := []connections.Key{w.provider("p", "minter"), w.provider("q", "minter")}
+	keys := []account.Key{w.provider("p", "minter"), w.provider("q", "minter")}
 	for i := range 5 {
 		w.token(fmt.Sprintf("t%d", i), keys[i%2], fmt.Sprintf("credential-%d", i))
 	}

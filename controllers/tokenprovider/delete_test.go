@@ -10,8 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/clock"
-	"apitoken.dev/operator/internal/connections"
 )
 
 func TestSecretDeleted(t *testing.T) {
@@ -118,7 +118,7 @@ func TestClusterTokenProvider(t *testing.T) {
 	p := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: "shared-" + w.namespace},
 		Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: spec("minter")}}
 	w.create(p)
-	key := connections.Of(p).Key()
+	key := account.Of(p).Key()
 	w.ready(key)
 	token := w.token("t", key, "one")
 	w.eventually(func() error {

@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
@@ -30,7 +31,7 @@ const (
 // due, the provider or its Secret changed, or a call made the provider suspect. Only
 // with errInLine is the provider in the line of places afterwards: otherwise it would
 // keep a turn from those behind it.
-func (r *Reconciler) examine(ctx context.Context, o connections.Object) (_ finding, err error) {
+func (r *Reconciler) examine(ctx context.Context, o account.Object) (_ finding, err error) {
 	key, now := o.Key(), r.Clock.Monotonic()
 	defer func() {
 		if !errors.Is(err, errInLine) {
@@ -96,7 +97,7 @@ func (r *Reconciler) conclude(seen version, last check, found finding, suspect b
 // check holds the Secret and then checks the credentials in it. A connection that
 // is kept is good enough, unless the last check failed or has to be done again, the
 // provider is suspect, or the Secret is gone, which a kept connection would hide.
-func (r *Reconciler) check(ctx context.Context, o connections.Object, cached *secret, last check, suspect bool) (finding, *secret, error) {
+func (r *Reconciler) check(ctx context.Context, o account.Object, cached *secret, last check, suspect bool) (finding, *secret, error) {
 	if _, err := metav1.LabelSelectorAsSelector(o.AllowedNamespaces); err != nil {
 		return finding{err: &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Err: err,
 			Message: fmt.Sprintf("spec.allowedNamespaces cannot be used: %v", err)}}, nil, nil
@@ -128,7 +129,7 @@ func (r *Reconciler) check(ctx context.Context, o connections.Object, cached *se
 }
 
 // stale reports whether the last check of this provider failed or is due again.
-func (r *Reconciler) stale(o connections.Object, last check) bool {
+func (r *Reconciler) stale(o account.Object, last check) bool {
 	return last.version.uid == o.GetUID() && (last.finding.err != nil || r.Clock.Monotonic() >= last.finding.next)
 }
 
@@ -160,14 +161,14 @@ var errInLine = errors.New("there is no place for a health check now")
 
 // connect connects and accepts what it finds, with a place, of which one namespace has few: providers that
 // do not answer never delay those of others. In their own namespace they come last.
-func (r *Reconciler) connect(ctx context.Context, o connections.Object, again, failed bool) (provider.Account, connections.Endpoint, error) {
+func (r *Reconciler) connect(ctx context.Context, o account.Object, again, failed bool) (provider.Account, account.Endpoint, error) {
 	key, class := o.Key(), places.Issues
 	if failed {
 		class = places.Rest
 	}
 	place, ok := r.Places.Take(places.Want{Who: key.ObjectKey(), Provider: key.String(), Class: class})
 	if !ok {
-		return provider.Account{}, connections.Endpoint{}, errInLine
+		return provider.Account{}, account.Endpoint{}, errInLine
 	}
 	defer place.Release()
 	connection, err := r.Pool.Check(ctx, key, place, again)

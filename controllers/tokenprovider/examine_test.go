@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
@@ -36,18 +37,18 @@ func (s *scripted) answer(how string) (connections.Connection, error) {
 	return connections.Connection{Account: provider.Account{ID: "a"}}, err
 }
 
-func (s *scripted) Check(_ context.Context, _ connections.Key, _ *places.Place, again bool) (connections.Connection, error) {
+func (s *scripted) Check(_ context.Context, _ account.Key, _ *places.Place, again bool) (connections.Connection, error) {
 	if again {
 		return s.answer("R")
 	}
 	return s.answer("C")
 }
 
-func (s *scripted) Health(connections.Key) connections.Health { return s.health }
+func (s *scripted) Health(account.Key) connections.Health { return s.health }
 
-func (*scripted) Watch(v1alpha1.ProviderKind, func(connections.Key, bool)) {}
+func (*scripted) Watch(v1alpha1.ProviderKind, func(account.Key, bool)) {}
 
-func (*scripted) Drop(connections.Key) {}
+func (*scripted) Drop(account.Key) {}
 
 // A provider is asked once; again when it is due, when it failed, and when the
 // provider or its Secret changed. C takes a kept connection, R connects anew.

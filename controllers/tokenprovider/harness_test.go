@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider/registry"
@@ -111,13 +112,13 @@ func spec(secret string) v1alpha1.ProviderSpec {
 	return v1alpha1.ProviderSpec{CredentialsSecretRef: v1alpha1.SecretReference{Name: secret}, AWS: &v1alpha1.AWSProvider{Region: "us-east-1"}}
 }
 
-func (w *world) provider(name, secret string) connections.Key {
+func (w *world) provider(name, secret string) account.Key {
 	w.create(&v1alpha1.TokenProvider{ObjectMeta: w.meta(name), Spec: spec(secret)})
-	return connections.Key{Kind: v1alpha1.KindTokenProvider, Namespace: w.namespace, Name: name}
+	return account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: w.namespace, Name: name}
 }
 
 // token creates an ApiToken as the operator keeps it: with the finalizer and so many ledger entries.
-func (w *world) token(name string, key connections.Key, credentials ...string) *v1alpha1.ApiToken {
+func (w *world) token(name string, key account.Key, credentials ...string) *v1alpha1.ApiToken {
 	token := &v1alpha1.ApiToken{ObjectMeta: w.meta(name), Spec: v1alpha1.ApiTokenSpec{
 		ProviderRef: v1alpha1.ProviderReference{Kind: key.Kind, Name: key.Name},
 		Scopes:      []v1alpha1.Scope{"billing:read-only"},
@@ -164,9 +165,9 @@ func (w *world) delete(o client.Object) {
 	}
 }
 
-func (w *world) get(key connections.Key) connections.Object {
+func (w *world) get(key account.Key) account.Object {
 	w.t.Helper()
-	o, err := connections.Get(w.t.Context(), w.c, key)
+	o, err := account.Get(w.t.Context(), w.c, key)
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -190,11 +191,11 @@ func (w *world) eventually(check func() error) {
 }
 
 // condition waits until a condition has a status and reason.
-func (w *world) condition(key connections.Key, kind string, status metav1.ConditionStatus, reason string) *metav1.Condition {
+func (w *world) condition(key account.Key, kind string, status metav1.ConditionStatus, reason string) *metav1.Condition {
 	w.t.Helper()
 	var found *metav1.Condition
 	w.eventually(func() error {
-		o, err := connections.Get(w.t.Context(), w.c, key)
+		o, err := account.Get(w.t.Context(), w.c, key)
 		if err != nil {
 			return err
 		}
@@ -207,7 +208,7 @@ func (w *world) condition(key connections.Key, kind string, status metav1.Condit
 	return found
 }
 
-func (w *world) ready(key connections.Key) {
+func (w *world) ready(key account.Key) {
 	w.t.Helper()
 	w.condition(key, v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady)
 }

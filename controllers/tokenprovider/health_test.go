@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/places"
@@ -18,7 +19,7 @@ import (
 )
 
 // client is what ApiTokens use: the pool's own.
-func (w *world) client(key connections.Key) provider.Client {
+func (w *world) client(key account.Key) provider.Client {
 	w.t.Helper()
 	place, _ := places.New(clock.NewReal(), places.Limits{}).Take(places.Want{Who: key.ObjectKey(), Provider: key.String()})
 	var c connections.Connection
@@ -148,7 +149,7 @@ func TestWithoutCredentials(t *testing.T) {
 	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("bare"),
 		Spec: v1alpha1.ProviderSpec{KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3.example.com"}}}
 	w.create(p)
-	key := connections.Of(p).Key()
+	key := account.Of(p).Key()
 	w.ready(key)
 	stop()
 
@@ -183,7 +184,7 @@ func TestCredentialsAreNamedLater(t *testing.T) {
 	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p"),
 		Spec: v1alpha1.ProviderSpec{KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3.example.com"}}}
 	w.create(p)
-	key := connections.Of(p).Key()
+	key := account.Of(p).Key()
 	w.ready(key)
 	w.patch(p, func() { p.Spec = spec("minter") })
 	w.condition(key, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsMissing)

@@ -6,24 +6,24 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 )
 
 // memory is what a process knows of providers beside their status. Losing it
 // costs one check per provider.
 type memory struct {
 	mu       sync.Mutex
-	checks   map[connections.Key]check
-	counters map[connections.Key]time.Duration
-	troubles map[connections.Key]time.Duration
-	shown    map[connections.Key]*shownHere
+	checks   map[account.Key]check
+	counters map[account.Key]time.Duration
+	troubles map[account.Key]time.Duration
+	shown    map[account.Key]*shownHere
 }
 
 // seenAt is what a verification is about: anything else begins another one.
 type seenAt struct {
 	uid      types.UID
-	endpoint connections.Endpoint
-	minter   connections.MinterKey
+	endpoint account.Endpoint
+	minter   account.MinterIdentity
 }
 
 type shownHere struct {
@@ -33,14 +33,14 @@ type shownHere struct {
 
 // shownAt returns what an endpoint has shown so far. Only the reconcile of that
 // provider changes it.
-func (m *memory) shownAt(key connections.Key, at seenAt) *shown {
+func (m *memory) shownAt(key account.Key, at seenAt) *shown {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if s := m.shown[key]; s != nil && s.seenAt == at {
 		return &s.shown
 	}
 	if m.shown == nil {
-		m.shown = map[connections.Key]*shownHere{}
+		m.shown = map[account.Key]*shownHere{}
 	}
 	s := &shownHere{seenAt: at, shown: shown{ids: map[string][]string{}}}
 	m.shown[key] = s
@@ -48,7 +48,7 @@ func (m *memory) shownAt(key connections.Key, at seenAt) *shown {
 }
 
 // forgetShown drops what a verification that is over has seen.
-func (m *memory) forgetShown(key connections.Key) {
+func (m *memory) forgetShown(key account.Key) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.shown, key)
@@ -71,56 +71,56 @@ type check struct {
 	alarmAt time.Duration
 }
 
-func (m *memory) lastCheck(key connections.Key) check {
+func (m *memory) lastCheck(key account.Key) check {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.checks[key]
 }
 
-func (m *memory) setCheck(key connections.Key, c check) {
+func (m *memory) setCheck(key account.Key, c check) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.checks == nil {
-		m.checks = map[connections.Key]check{}
+		m.checks = map[account.Key]check{}
 	}
 	m.checks[key] = c
 }
 
 // countedAt returns when status.liveCredentials was last changed by this process.
-func (m *memory) countedAt(key connections.Key) (time.Duration, bool) {
+func (m *memory) countedAt(key account.Key) (time.Duration, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at, ok := m.counters[key]
 	return at, ok
 }
 
-func (m *memory) setCounted(key connections.Key, at time.Duration) {
+func (m *memory) setCounted(key account.Key, at time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.counters == nil {
-		m.counters = map[connections.Key]time.Duration{}
+		m.counters = map[account.Key]time.Duration{}
 	}
 	m.counters[key] = at
 }
 
 // troubledAt returns when status.lastError was last changed by this process.
-func (m *memory) troubledAt(key connections.Key) (time.Duration, bool) {
+func (m *memory) troubledAt(key account.Key) (time.Duration, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	at, ok := m.troubles[key]
 	return at, ok
 }
 
-func (m *memory) setTroubled(key connections.Key, at time.Duration) {
+func (m *memory) setTroubled(key account.Key, at time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.troubles == nil {
-		m.troubles = map[connections.Key]time.Duration{}
+		m.troubles = map[account.Key]time.Duration{}
 	}
 	m.troubles[key] = at
 }
 
-func (m *memory) forget(key connections.Key) {
+func (m *memory) forget(key account.Key) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.checks, key)

@@ -14,6 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider"
@@ -93,7 +94,7 @@ func judge(found finding) verdict {
 // report writes the status if it changed. It returns when the number of live
 // credentials and the last error, which change at most once a minute, have to be
 // looked at again; 0: they are as they should be.
-func (r *Reconciler) report(ctx context.Context, o connections.Object, found finding, users []user) (time.Duration, error) {
+func (r *Reconciler) report(ctx context.Context, o account.Object, found finding, users []user) (time.Duration, error) {
 	live := liveCredentials(users)
 	v := judge(found)
 	base := o.Copy()
@@ -132,7 +133,7 @@ func (r *Reconciler) report(ctx context.Context, o connections.Object, found fin
 
 // count returns the number to show and, when that is not the true one yet, how
 // long until it may be.
-func (r *Reconciler) count(o connections.Object, live int) (int32, time.Duration) {
+func (r *Reconciler) count(o account.Object, live int) (int32, time.Duration) {
 	shown := o.Status.LiveCredentials
 	if int(shown) == live {
 		return shown, 0
@@ -147,7 +148,7 @@ func (r *Reconciler) count(o connections.Object, live int) (int32, time.Duration
 
 // trouble returns the error to show and, when that is not the last one yet, how
 // long until it may be. What an earlier process saw stays until this one sees more.
-func (r *Reconciler) trouble(o connections.Object) (*v1alpha1.ProviderError, time.Duration) {
+func (r *Reconciler) trouble(o account.Object) (*v1alpha1.ProviderError, time.Duration) {
 	shown, last := o.Status.LastError, r.Pool.Health(o.Key()).LastError
 	if last == nil {
 		return shown, 0
@@ -166,7 +167,7 @@ func (r *Reconciler) trouble(o connections.Object) (*v1alpha1.ProviderError, tim
 }
 
 // setConditions writes Ready, and Stalled or Reconciling while they hold.
-func setConditions(o connections.Object, v verdict, needing []string, now metav1.Time) {
+func setConditions(o account.Object, v verdict, needing []string, now metav1.Time) {
 	set := func(kind string, holds bool, reason, message string) {
 		status := metav1.ConditionFalse
 		if holds {
@@ -193,7 +194,7 @@ func setConditions(o connections.Object, v verdict, needing []string, now metav1
 }
 
 // readinessChanges reports whether a verdict is another one than the status has.
-func readinessChanges(before connections.Object, v verdict) bool {
+func readinessChanges(before account.Object, v verdict) bool {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	return was == nil || was.Reason != v.reason
 }
@@ -201,7 +202,7 @@ func readinessChanges(before connections.Object, v verdict) bool {
 // audit writes into the audit trail that the provider becomes Ready, or why it is not. It
 // is called before the status is written, so that a crash repeats the line and does not
 // lose it.
-func (r *Reconciler) audit(o connections.Object, v verdict) {
+func (r *Reconciler) audit(o account.Object, v verdict) {
 	found := audit.FoundProviderNotReady
 	if v.ready {
 		found = audit.FoundProviderReady
@@ -212,7 +213,7 @@ func (r *Reconciler) audit(o connections.Object, v verdict) {
 }
 
 // announce tells in an event that the provider became Ready or why it is not.
-func (r *Reconciler) announce(after connections.Object, v verdict) {
+func (r *Reconciler) announce(after account.Object, v verdict) {
 	kind := corev1.EventTypeWarning
 	if v.ready {
 		kind = corev1.EventTypeNormal
@@ -224,7 +225,7 @@ func (r *Reconciler) announce(after connections.Object, v verdict) {
 // reason about one object as one series. With the version in the reference, every change
 // of the status would make another object of it, and a provider that fails and recovers
 // again and again would have an event each time.
-func referenceTo(o connections.Object) *corev1.ObjectReference {
+func referenceTo(o account.Object) *corev1.ObjectReference {
 	key := o.Key()
 	return &corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: string(key.Kind), Namespace: key.Namespace, Name: key.Name, UID: o.GetUID()}
 }

@@ -15,6 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider"
@@ -23,7 +24,7 @@ import (
 )
 
 func TestCount(t *testing.T) {
-	o := connections.Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "p"}})
+	o := account.Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "p"}})
 	c := newShifted()
 	r := &Reconciler{Clock: c}
 
@@ -136,7 +137,7 @@ func TestInUseMessageNamesFive(t *testing.T) {
 
 func TestConditionsReplaceEachOther(t *testing.T) {
 	p := &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "p", Generation: 3}}
-	o := connections.Of(p)
+	o := account.Of(p)
 	types := func() map[string]metav1.ConditionStatus {
 		out := map[string]metav1.ConditionStatus{}
 		for _, c := range o.Status.Conditions {
@@ -258,7 +259,7 @@ func TestLedgerChanged(t *testing.T) {
 // status.lastError follows what the calls told, at most once a minute; what an
 // earlier process wrote stays until there is something newer.
 func TestTrouble(t *testing.T) {
-	o := connections.Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "p"}})
+	o := account.Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "p"}})
 	c, pool := newShifted(), &scripted{}
 	r := &Reconciler{Clock: c, Pool: pool}
 	failed := func(second int64, message string) *connections.Trouble {

@@ -19,6 +19,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/trim"
@@ -60,7 +61,7 @@ func (w *world) run(c clock.Clock) (stop func(), counted *requests) {
 	cfg.Wrap(counted.wrap)
 	mgr := w.manager(cfg)
 	ctx, cancel := context.WithCancel(w.t.Context())
-	if err := connections.AddIndex(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := account.AddIndex(ctx, mgr.GetFieldIndexer()); err != nil {
 		w.t.Fatal(err)
 	}
 	pool := connections.NewPool(connections.Options{Reader: mgr.GetClient(), Live: mgr.GetAPIReader(),

@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/trim"
 )
 
@@ -22,7 +22,7 @@ type secret = metav1.PartialObjectMetadata
 
 // cachedSecret returns the provider's Secret; nil when the cache does not hold it,
 // or the provider names none.
-func (r *Reconciler) cachedSecret(ctx context.Context, o connections.Object) (*secret, error) {
+func (r *Reconciler) cachedSecret(ctx context.Context, o account.Object) (*secret, error) {
 	if !o.HasCredentials() {
 		return nil, nil
 	}
@@ -44,7 +44,7 @@ func readSecret(ctx context.Context, reader client.Reader, name client.ObjectKey
 // stays and its changes are seen. A Secret with a label of the operator keeps it: a
 // published credential can be the minting credential of another provider. It returns nil when there is no Secret, or one
 // that is going and cannot be kept.
-func (r *Reconciler) hold(ctx context.Context, o connections.Object, cached *secret) (*secret, error) {
+func (r *Reconciler) hold(ctx context.Context, o account.Object, cached *secret) (*secret, error) {
 	if !o.HasCredentials() || cached != nil && isHeld(cached) {
 		return cached, nil
 	}
@@ -58,7 +58,7 @@ func (r *Reconciler) hold(ctx context.Context, o connections.Object, cached *sec
 	base := m.DeepCopy()
 	m.Finalizers = append(m.Finalizers, v1alpha1.Finalizer)
 	if _, ok := m.Labels[v1alpha1.LabelManaged]; !ok {
-		metav1.SetMetaDataLabel(&m.ObjectMeta, v1alpha1.LabelManaged, connections.ManagedCredentials)
+		metav1.SetMetaDataLabel(&m.ObjectMeta, v1alpha1.LabelManaged, account.ManagedCredentials)
 	}
 	if err := r.Client.Patch(ctx, m, lockedPatch(base)); err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func (r *Reconciler) releaseSecrets(ctx context.Context, namespace string, given
 	}
 	// The Secrets were read before the providers, so that a change after that makes the
 	// release fail. The providers and their users are read once for all Secrets.
-	look := &needs{r: r, using: map[connections.Key]bool{}}
+	look := &needs{r: r, using: map[account.Key]bool{}}
 	if look.providers, err = r.liveProviders(ctx, namespace); err != nil {
 		return false, err
 	}
@@ -137,22 +137,22 @@ func (r *Reconciler) notWorkedWith(ctx context.Context, namespace string, given 
 	if len(candidates) == 0 {
 		return nil, nil
 	}
-	cached, err := connections.List(ctx, r.Client)
+	cached, err := account.List(ctx, r.Client)
 	if err != nil {
 		return nil, err
 	}
-	naming := map[client.ObjectKey][]connections.Object{}
+	naming := map[client.ObjectKey][]account.Object{}
 	for _, o := range cached {
 		naming[o.CredentialsKey(r.Namespace)] = append(naming[o.CredentialsKey(r.Namespace)], o)
 	}
 	return slices.DeleteFunc(candidates, func(m *secret) bool {
-		return slices.ContainsFunc(naming[client.ObjectKeyFromObject(m)], func(o connections.Object) bool { return worksWith(o, m) })
+		return slices.ContainsFunc(naming[client.ObjectKeyFromObject(m)], func(o account.Object) bool { return worksWith(o, m) })
 	}), nil
 }
 
 // releaseAfter releases what a provider held that is gone, also when someone took its
 // finalizer off by hand and it could not do so itself.
-func (r *Reconciler) releaseAfter(ctx context.Context, gone connections.Key) error {
+func (r *Reconciler) releaseAfter(ctx context.Context, gone account.Key) error {
 	namespace := gone.Namespace
 	if gone.Kind == v1alpha1.KindClusterTokenProvider {
 		namespace = r.Namespace
@@ -169,7 +169,7 @@ var errMoreToRelease = errors.New("more Secrets have to be released")
 
 // isOurs reports whether a Secret carries a finalizer or label of hold.
 func isOurs(m *secret) bool {
-	return controllerutil.ContainsFinalizer(m, v1alpha1.Finalizer) || m.Labels[v1alpha1.LabelManaged] == connections.ManagedCredentials
+	return controllerutil.ContainsFinalizer(m, v1alpha1.Finalizer) || m.Labels[v1alpha1.LabelManaged] == account.ManagedCredentials
 }
 
 // release takes the finalizer and the label off a Secret, if it still is as it was
@@ -186,7 +186,7 @@ func (r *Reconciler) release(ctx context.Context, read *secret) error {
 	}
 	base := m.DeepCopy()
 	m.Finalizers = slices.DeleteFunc(m.Finalizers, func(f string) bool { return f == v1alpha1.Finalizer })
-	if m.Labels[v1alpha1.LabelManaged] == connections.ManagedCredentials {
+	if m.Labels[v1alpha1.LabelManaged] == account.ManagedCredentials {
 		delete(m.Labels, v1alpha1.LabelManaged)
 	}
 	return client.IgnoreNotFound(r.Client.Patch(ctx, m, lockedPatch(base)))
@@ -196,29 +196,29 @@ var errSecretChanged = errors.New("the Secret was changed after it was read")
 
 // worksWith reports whether a provider that names a Secret works with it, or may
 // yet: neither is being deleted, or ApiTokens still see the provider as Ready.
-func worksWith(o connections.Object, m *secret) bool {
+func worksWith(o account.Object, m *secret) bool {
 	return !o.Deleting() && (m.DeletionTimestamp == nil || o.Ready())
 }
 
 // needs is what the API server has of the providers of a namespace, and of who uses them.
 type needs struct {
 	r         *Reconciler
-	providers []connections.Object
+	providers []account.Object
 	// using has the providers that were asked for their users: whether they have any.
-	using map[connections.Key]bool
+	using map[account.Key]bool
 }
 
 // need reports whether a provider needs a Secret: one that names it and works with it,
 // or has credentials to revoke with it. One that has credentials to revoke and does
 // not work with the Secret that it names now keeps those that it may have named before.
 func (n *needs) need(ctx context.Context, m *secret) (bool, error) {
-	var unsure []connections.Object
+	var unsure []account.Object
 	for _, o := range n.providers {
 		names := o.HasCredentials() && o.CredentialsKey(n.r.Namespace) == client.ObjectKeyFromObject(m)
 		if names && worksWith(o, m) {
 			return true, nil
 		}
-		if names || m.Labels[v1alpha1.LabelManaged] == connections.ManagedCredentials && !o.Ready() {
+		if names || m.Labels[v1alpha1.LabelManaged] == account.ManagedCredentials && !o.Ready() {
 			unsure = append(unsure, o)
 		}
 	}
@@ -231,7 +231,7 @@ func (n *needs) need(ctx context.Context, m *secret) (bool, error) {
 }
 
 // used reports whether an ApiToken needs a provider, which it asks the API server once.
-func (n *needs) used(ctx context.Context, key connections.Key) (bool, error) {
+func (n *needs) used(ctx context.Context, key account.Key) (bool, error) {
 	if used, known := n.using[key]; known {
 		return used, nil
 	}
@@ -245,8 +245,8 @@ func (n *needs) used(ctx context.Context, key connections.Key) (bool, error) {
 
 // liveProviders asks the API server for the providers whose credentials are in a
 // namespace.
-func (r *Reconciler) liveProviders(ctx context.Context, namespace string) ([]connections.Object, error) {
-	var out []connections.Object
+func (r *Reconciler) liveProviders(ctx context.Context, namespace string) ([]account.Object, error) {
+	var out []account.Object
 	if len(r.Namespaces) == 0 || slices.Contains(r.Namespaces, namespace) {
 		page := client.ListOptions{Namespace: namespace, Limit: pageSize}
 		for more := true; more; more = page.Continue != "" {
@@ -255,7 +255,7 @@ func (r *Reconciler) liveProviders(ctx context.Context, namespace string) ([]con
 				return nil, fmt.Errorf("listing the TokenProviders of %s live: %w", namespace, err)
 			}
 			for i := range list.Items {
-				out = append(out, connections.Of(&list.Items[i]))
+				out = append(out, account.Of(&list.Items[i]))
 			}
 			page.Continue = list.Continue
 		}
@@ -270,7 +270,7 @@ func (r *Reconciler) liveProviders(ctx context.Context, namespace string) ([]con
 			return nil, fmt.Errorf("listing the ClusterTokenProviders live: %w", err)
 		}
 		for i := range list.Items {
-			out = append(out, connections.Of(&list.Items[i]))
+			out = append(out, account.Of(&list.Items[i]))
 		}
 		page.Continue = list.Continue
 	}

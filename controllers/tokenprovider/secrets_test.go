@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/clock"
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/test/support/fake"
 )
@@ -30,7 +30,7 @@ func TestSharedSecretStaysForTheProviderInUse(t *testing.T) {
 	w.ready(idle)
 
 	w.delete(secret)
-	for _, key := range []connections.Key{used, idle} {
+	for _, key := range []account.Key{used, idle} {
 		w.condition(key, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsMissing)
 	}
 	// Every check is followed by a look at what may be released.
@@ -181,7 +181,7 @@ func TestManyLabelledSecretsCostLittle(t *testing.T) {
 	token := w.token("t", key, "one")
 	for i := range mostReleased + 5 {
 		s := &corev1.Secret{ObjectMeta: w.meta(fmt.Sprintf("s%d", i))}
-		s.Labels = map[string]string{v1alpha1.LabelManaged: connections.ManagedCredentials}
+		s.Labels = map[string]string{v1alpha1.LabelManaged: account.ManagedCredentials}
 		w.create(s)
 	}
 	live := &counting{Reader: w.c}

@@ -23,7 +23,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/fairqueue"
 	"apitoken.dev/operator/internal/places"
 )
@@ -38,7 +38,7 @@ import (
 // make a provider look once.
 const gatherFor = time.Second
 
-// Setup adds the reconciler to a manager whose cache has the index of connections.AddIndex.
+// Setup adds the reconciler to a manager whose cache has the index of account.AddIndex.
 func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, newQueue fairqueue.Factory) error {
 	if r.Places == nil {
 		r.Places = places.New(r.Clock, places.Limits{})
@@ -48,7 +48,7 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, newQueue fairqueue
 	}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named(strings.ToLower(string(r.Kind))).
-		For(connections.NewObject(r.Kind).Raw, builder.WithPredicates(predicate.Funcs{UpdateFunc: providerChanged})).
+		For(account.NewObject(r.Kind).Raw, builder.WithPredicates(predicate.Funcs{UpdateFunc: providerChanged})).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.providersOfSecret)).
 		Watches(&v1alpha1.ApiToken{}, r.tokenEvents()).
 		WatchesRawSource(source.Func(r.troubles)).
@@ -73,14 +73,14 @@ func ledgerChanged(e event.UpdateEvent) bool {
 	after, okay := e.ObjectNew.(*v1alpha1.ApiToken)
 	return ok && okay && (len(before.Status.Credentials) != len(after.Status.Credentials) ||
 		controllerutil.ContainsFinalizer(before, v1alpha1.Finalizer) != controllerutil.ContainsFinalizer(after, v1alpha1.Finalizer) ||
-		connections.KeyFor(before) != connections.KeyFor(after))
+		account.KeyFor(before) != account.KeyFor(after))
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // troubles has a suspect provider examined at once, and other trouble reported soon.
 func (r *Reconciler) troubles(_ context.Context, q queue) error {
-	r.Pool.Watch(r.Kind, func(key connections.Key, suspect bool) {
+	r.Pool.Watch(r.Kind, func(key account.Key, suspect bool) {
 		request := reconcile.Request{NamespacedName: key.ObjectKey()}
 		if suspect {
 			q.Add(request)
@@ -104,7 +104,7 @@ func (r *Reconciler) tokenEvents() handler.EventHandler {
 			if !ok {
 				continue
 			}
-			if key := connections.KeyFor(token); key.Kind == r.Kind {
+			if key := account.KeyFor(token); key.Kind == r.Kind {
 				q.AddAfter(reconcile.Request{NamespacedName: key.ObjectKey()}, gatherFor)
 			}
 		}
@@ -126,7 +126,7 @@ func (r *Reconciler) tokenEvents() handler.EventHandler {
 
 // providersOfSecret returns the providers whose credentials a Secret holds.
 func (r *Reconciler) providersOfSecret(ctx context.Context, secret client.Object) []reconcile.Request {
-	all, err := connections.List(ctx, r.Client)
+	all, err := account.List(ctx, r.Client)
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "finding the providers of a Secret", "secret", client.ObjectKeyFromObject(secret))
 		return nil

@@ -7,12 +7,12 @@ import (
 	"strings"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 )
 
 // unverifiedError says that an endpoint does not show what the ledgers have.
 type unverifiedError struct {
-	key connections.Key
+	key account.Key
 	// was and now are the endpoint that was verified, empty when none is recorded, and
 	// the declared one, which the field has.
 	was, now, field string

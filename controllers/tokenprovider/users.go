@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 )
 
 const (
@@ -44,14 +44,14 @@ func usersOf(tokens []v1alpha1.ApiToken) []user {
 }
 
 // liveUsers asks the API server itself.
-func (r *Reconciler) liveUsers(ctx context.Context, key connections.Key) ([]user, error) {
+func (r *Reconciler) liveUsers(ctx context.Context, key account.Key) ([]user, error) {
 	var out []user
 	err := r.eachLive(ctx, key, func(t *v1alpha1.ApiToken) { out = append(out, userOf(t)) })
 	return out, err
 }
 
 // eachLive reads the ApiTokens that use a provider from the API server, page by page.
-func (r *Reconciler) eachLive(ctx context.Context, key connections.Key, each func(*v1alpha1.ApiToken)) error {
+func (r *Reconciler) eachLive(ctx context.Context, key account.Key, each func(*v1alpha1.ApiToken)) error {
 	page := client.ListOptions{Namespace: key.Namespace, Limit: pageSize}
 	for {
 		var tokens v1alpha1.ApiTokenList
@@ -59,7 +59,7 @@ func (r *Reconciler) eachLive(ctx context.Context, key connections.Key, each fun
 			return fmt.Errorf("listing the ApiTokens of %s live: %w", key, err)
 		}
 		for i := range tokens.Items {
-			if connections.KeyFor(&tokens.Items[i]) == key {
+			if account.KeyFor(&tokens.Items[i]) == key {
 				each(&tokens.Items[i])
 			}
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -26,7 +27,7 @@ const (
 // verify proves that an endpoint shows the credentials of all ledgers. One that does
 // not may be another server with an account of the same name, or the same account that
 // lost them; nothing is done at either.
-func (r *Reconciler) verify(ctx context.Context, o connections.Object, c connections.Connection, entries []entry) error {
+func (r *Reconciler) verify(ctx context.Context, o account.Object, c connections.Connection, entries []entry) error {
 	move := unverifiedError{key: o.Key(), was: o.Status.Endpoint, now: c.Endpoint.URL, field: c.Endpoint.Field, total: len(entries)}
 	switch {
 	case o.Status.Driver != "" && o.Status.Driver != c.Endpoint.Driver:

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/plan"
@@ -41,14 +42,14 @@ func (s *session) clusterOf(ctx context.Context, t *v1alpha1.ApiToken, secret *m
 }
 
 // facts is what the operator would know of a token's provider, read through reader.
-func (s *session) facts(ctx context.Context, reader client.Reader, t *v1alpha1.ApiToken, cluster string) (connections.Facts, error) {
+func (s *session) facts(ctx context.Context, reader client.Reader, t *v1alpha1.ApiToken, cluster string) (account.Facts, error) {
 	pool := connections.NewPool(connections.Options{Reader: reader, Live: reader, Registry: s.Registry, Cluster: cluster, Clock: s.Clock})
-	return pool.Facts(ctx, connections.KeyFor(t), t.Namespace, plan.GrantOf(&t.Spec))
+	return pool.Facts(ctx, account.KeyFor(t), t.Namespace, plan.GrantOf(&t.Spec))
 }
 
 // request is what the provider would be asked for a token now. The name is an
 // example: each attempt has one of its own.
-func (s *session) request(t *v1alpha1.ApiToken, f *connections.Facts, cluster string) provider.MintRequest {
+func (s *session) request(t *v1alpha1.ApiToken, f *account.Facts, cluster string) provider.MintRequest {
 	grant := plan.GrantOf(&t.Spec)
 	grant.ExpiresAt = plan.ExpiryFor(&t.Spec, s.Clock.Now(), f.Capabilities.MaxLifetime)
 	name := credname.Name{Cluster: cluster, Owner: credname.Owner(t.Namespace, t.Name), Revision: t.Status.Revision + 1, Nonce: "nnnnnnnnnn"}
@@ -59,7 +60,7 @@ func (s *session) request(t *v1alpha1.ApiToken, f *connections.Facts, cluster st
 }
 
 // formOf says how a person makes the credential; nil: the operator mints it.
-func formOf(f *connections.Facts, req provider.MintRequest) *provider.Form {
+func formOf(f *account.Facts, req provider.MintRequest) *provider.Form {
 	driver, ok := f.Driver.(provider.ByHand)
 	if !ok {
 		return nil

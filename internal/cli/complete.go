@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/cli/reading"
-	"apitoken.dev/operator/internal/connections"
 )
 
 // completionTimeout keeps a shell from hanging on a cluster that does not answer.
@@ -62,8 +62,8 @@ func (a *app) completeProviders(cmd *cobra.Command) {
 		return a.complete(cmd, typed, func(ctx context.Context, s *session) ([]string, error) {
 			all := s.providers(ctx, s.namespace)
 			var names []string
-			for _, r := range []reading.Of[[]connections.Object]{all.cluster, all.own} {
-				r.Switch(func(found []connections.Object) {
+			for _, r := range []reading.Of[[]account.Object]{all.cluster, all.own} {
+				r.Switch(func(found []account.Object) {
 					for _, o := range found {
 						names = append(names, fmt.Sprintf("%s/%s", o.Kind, o.GetName()))
 					}

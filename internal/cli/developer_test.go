@@ -16,8 +16,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/clock"
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 )
@@ -84,7 +84,7 @@ func (w *world) clusterProvider(name string) {
 	p.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "the credentials work", p.Generation)}
 	driver, settings, err := w.env.Registry.Resolve(registry.Spec{ProviderSpec: &p.Spec.ProviderSpec})
 	w.ok(err)
-	e := connections.EndpointOf(w.Context(), driver, provider.Config{Settings: settings})
+	e := account.EndpointOf(w.Context(), driver, provider.Config{Settings: settings})
 	p.Status.Driver, p.Status.Endpoint = e.Driver, e.URL
 	w.ok(w.Status().Update(w.Context(), p))
 }

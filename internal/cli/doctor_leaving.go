@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/cli/reading"
-	"apitoken.dev/operator/internal/connections"
 )
 
 // leavingCheck is the name of the check for what a removed operator left.
@@ -246,8 +246,8 @@ func (e *examination) countLeft(ctx context.Context, crds crdStates) leftOver {
 	if !slices.Contains(crds.gone, "apitokens") {
 		e.countTokens(ctx, "", &out)
 	}
-	count := func(r reading.Of[[]connections.Object], a access) {
-		r.Switch(func(found []connections.Object) { out.providers += len(found) }, func() {}, func(err error) {
+	count := func(r reading.Of[[]account.Object], a access) {
+		r.Switch(func(found []account.Object) { out.providers += len(found) }, func() {}, func(err error) {
 			if !slices.Contains(crds.gone, a.resource) {
 				out.unread = append(out.unread, unreadOne{a, err})
 			}

@@ -12,8 +12,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/cli/reading"
-	"apitoken.dev/operator/internal/connections"
 )
 
 const (
@@ -32,8 +32,8 @@ func (e *examination) providersReady(ctx context.Context) {
 	const check = "providers"
 	all := e.providers(ctx, e.namespace)
 	none := 0
-	look := func(r reading.Of[[]connections.Object], a access) {
-		r.Switch(func(found []connections.Object) {
+	look := func(r reading.Of[[]account.Object], a access) {
+		r.Switch(func(found []account.Object) {
 			for _, o := range found {
 				e.providerReady(o)
 			}
@@ -46,7 +46,7 @@ func (e *examination) providersReady(ctx context.Context) {
 	}
 }
 
-func (e *examination) providerReady(o connections.Object) {
+func (e *examination) providerReady(o account.Object) {
 	const check = "provider"
 	name := o.Key().String()
 	c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)

@@ -16,8 +16,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/cli/reading"
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/envname"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
@@ -102,9 +102,9 @@ func (s *session) published(ctx context.Context, t *v1alpha1.ApiToken) (*corev1.
 func (s *session) documented(ctx context.Context, t *v1alpha1.ApiToken) ([]string, error) {
 	ref := t.Spec.ProviderRef
 	const cannot = "cannot tell the keys of the credential from others: "
-	var o connections.Object
+	var o account.Object
 	var err error
-	s.provider(ctx, t).Switch(func(found connections.Object) { o = found }, func() {
+	s.provider(ctx, t).Switch(func(found account.Object) { o = found }, func() {
 		err = refused(cannot+"%s %q does not exist; --all uses every key of the Secret", ref.Kind, ref.Name)
 	}, func(why error) {
 		if err = why; reading.Forbidden(why) {

@@ -25,8 +25,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/clock"
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
@@ -251,7 +251,7 @@ func (w *world) provider(name string, change ...func(*v1alpha1.TokenProvider)) *
 		p.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "the credentials work", p.Generation)}
 	}
 	if driver, settings, err := w.env.Registry.Resolve(registry.Spec{ProviderSpec: &p.Spec}); err == nil && p.Status.Endpoint == "" {
-		e := connections.EndpointOf(w.Context(), driver, provider.Config{Settings: settings})
+		e := account.EndpointOf(w.Context(), driver, provider.Config{Settings: settings})
 		p.Status.Driver, p.Status.Endpoint = e.Driver, e.URL
 	}
 	w.ok(w.Status().Update(w.Context(), p))

@@ -12,8 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/cli/reading"
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -167,10 +167,10 @@ func (s *session) chooseProvider(ctx context.Context, m *manifest, asked string)
 
 // providersFor lists the providers that hand out keys for the Secret's endpoint, and
 // says which could not be looked at: one of those may have it too.
-func (s *session) providersFor(ctx context.Context, g guess) (fit []connections.Object, unseen []string, err error) {
+func (s *session) providersFor(ctx context.Context, g guess) (fit []account.Object, unseen []string, err error) {
 	all := s.providers(ctx, s.namespace)
-	look := func(r reading.Of[[]connections.Object], a access) {
-		r.Switch(func(found []connections.Object) {
+	look := func(r reading.Of[[]account.Object], a access) {
+		r.Switch(func(found []account.Object) {
 			for _, o := range found {
 				if endpointOf(o.Spec) == strings.TrimRight(g.endpoint, "/") && handsOutKeys(o.Spec) {
 					fit = append(fit, o)

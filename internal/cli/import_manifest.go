@@ -8,7 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 )
 
 // manifest is what import writes.
@@ -18,7 +18,7 @@ type manifest struct {
 	scopes, buckets                  []string
 	ref                              v1alpha1.ProviderReference
 	newProvider                      bool
-	candidates                       []connections.Object
+	candidates                       []account.Object
 	users                            []podView
 	// unseen says which providers could not be looked at.
 	unseen []string

@@ -16,7 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 )
 
 // planOptions are the flags of plan.
@@ -139,7 +139,7 @@ func (s *session) plan(ctx context.Context, o planOptions) error {
 	if err != nil {
 		return err
 	}
-	p := &planner{session: s, apply: o.apply, fromFile: map[connections.Key]connections.Object{}}
+	p := &planner{session: s, apply: o.apply, fromFile: map[account.Key]account.Object{}}
 	var view planView
 	// Providers first: the ApiTokens of the same file may name them.
 	for _, tokens := range []bool{false, true} {
@@ -219,7 +219,7 @@ type planner struct {
 	*session
 	apply applyOptions
 	// fromFile are providers as they would be after the apply.
-	fromFile map[connections.Key]connections.Object
+	fromFile map[account.Key]account.Object
 }
 
 func (p *planner) one(ctx context.Context, declared *unstructured.Unstructured) (*planned, error) {
@@ -262,11 +262,11 @@ func convert(from *unstructured.Unstructured, to any) error {
 
 // provider keeps a provider for the ApiTokens of the same files.
 func (p *planner) provider(live, after *unstructured.Unstructured, out *planned) error {
-	raw := connections.NewObject(v1alpha1.ProviderKind(after.GetKind())).Raw
+	raw := account.NewObject(v1alpha1.ProviderKind(after.GetKind())).Raw
 	if err := convert(after, raw); err != nil {
 		return err
 	}
-	o := connections.Of(raw)
+	o := account.Of(raw)
 	switch {
 	case live == nil:
 		out.Outcome, out.Message = outcomeNothing, "the provider is created; its credentials are checked before anything is issued"
@@ -283,13 +283,13 @@ func (p *planner) provider(live, after *unstructured.Unstructured, out *planned)
 // overlay reads providers from the files first.
 type overlay struct {
 	client.Reader
-	fromFile map[connections.Key]connections.Object
+	fromFile map[account.Key]account.Object
 }
 
 // Get implements client.Reader.
 func (r overlay) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
-	if asked := connections.Of(obj); asked.Raw != nil {
-		found, ok := r.fromFile[connections.Key{Kind: asked.Kind, Namespace: key.Namespace, Name: key.Name}]
+	if asked := account.Of(obj); asked.Raw != nil {
+		found, ok := r.fromFile[account.Key{Kind: asked.Kind, Namespace: key.Namespace, Name: key.Name}]
 		switch into := obj.(type) {
 		case *v1alpha1.TokenProvider:
 			if from, is := found.Raw.(*v1alpha1.TokenProvider); ok && is {

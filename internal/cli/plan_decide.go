@@ -8,8 +8,8 @@ import (
 	"slices"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/cli/reading"
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
@@ -19,7 +19,7 @@ import (
 type situation struct {
 	token   *v1alpha1.ApiToken
 	cluster string
-	facts   connections.Facts
+	facts   account.Facts
 	request provider.MintRequest
 	obs     plan.Observation
 	// unread is why the provider could not be read; nil: it was, or there is none. The
@@ -77,7 +77,7 @@ func (p *planner) situation(ctx context.Context, token *v1alpha1.ApiToken, out *
 	} else if err != nil {
 		return nil, err
 	}
-	if _, ok := p.fromFile[connections.KeyFor(token)]; ok && !sit.facts.Ready {
+	if _, ok := p.fromFile[account.KeyFor(token)]; ok && !sit.facts.Ready {
 		sit.facts.Ready = true
 		out.Notes = append(out.Notes, "assumed: the credentials of the provider in the files work")
 	}
@@ -138,7 +138,7 @@ func (p *planner) shared(ctx context.Context, sit *situation, out *planned) (pla
 	if sit.facts.Capabilities.MaxLive == 0 {
 		return claims, nil
 	}
-	key := connections.KeyFor(sit.token)
+	key := account.KeyFor(sit.token)
 	tokens, err := p.tokens(ctx, key.Namespace)
 	if reading.Forbidden(err) {
 		a := access{verb: "list", group: v1alpha1.GroupVersion.Group, resource: "apitokens", namespace: key.Namespace}
@@ -151,7 +151,7 @@ func (p *planner) shared(ctx context.Context, sit *situation, out *planned) (pla
 	}
 	for i := range tokens {
 		t := &tokens[i]
-		if connections.KeyFor(t) != key || t.UID == sit.token.UID || !ahead(t, sit.token) {
+		if account.KeyFor(t) != key || t.UID == sit.token.UID || !ahead(t, sit.token) {
 			continue
 		}
 		claims.Ahead = append(claims.Ahead, plan.Claim{Peer: plan.Peer{Namespace: t.Namespace, Name: t.Name}, Strategy: t.Spec.Rotation.Strategy})

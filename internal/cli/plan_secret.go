@@ -9,8 +9,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/cli/reading"
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/secretstore"
@@ -90,7 +90,7 @@ func (p *planner) removedKeys(ctx context.Context, before *v1alpha1.ApiToken, si
 		return nil
 	}
 	facts := sit.facts
-	if _, changes := p.fromFile[connections.KeyFor(before)]; changes {
+	if _, changes := p.fromFile[account.KeyFor(before)]; changes {
 		var err error
 		if facts, err = p.facts(ctx, p.client, before, sit.cluster); err != nil {
 			return err

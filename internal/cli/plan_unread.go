@@ -7,14 +7,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider"
 )
 
 // grantsAll stands for a provider that could not be read. It refuses nothing, so what
 // the rules refuse all the same does not depend on the provider.
-func grantsAll(token *v1alpha1.ApiToken) connections.Facts {
-	f := connections.Facts{Found: true, Ready: true, Admitted: true, Verified: true}
+func grantsAll(token *v1alpha1.ApiToken) account.Facts {
+	f := account.Facts{Found: true, Ready: true, Admitted: true, Verified: true}
 	f.Capabilities.Narrows = []provider.Field{provider.FieldBuckets, provider.FieldAllowedIPs, provider.FieldDeniedIPs, provider.FieldSubaccounts}
 	if e := activeOf(token); e != nil {
 		f.Account.ID = e.Account

@@ -15,8 +15,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/cli/reading"
-	"apitoken.dev/operator/internal/connections"
 )
 
 // chunk is how many objects a page of a list has, as with kubectl.
@@ -131,8 +131,8 @@ func (s *session) tokens(ctx context.Context, namespace string, opts ...client.L
 }
 
 // provider reads the provider of an ApiToken.
-func (s *session) provider(ctx context.Context, t *v1alpha1.ApiToken) reading.Of[connections.Object] {
-	return reading.Object(connections.Get(ctx, s.client, connections.KeyFor(t)))
+func (s *session) provider(ctx context.Context, t *v1alpha1.ApiToken) reading.Of[account.Object] {
+	return reading.Object(account.Get(ctx, s.client, account.KeyFor(t)))
 }
 
 // providerAccess is the right to read the provider of an ApiToken.
@@ -146,7 +146,7 @@ func providerAccess(t *v1alpha1.ApiToken) access {
 
 // allProviders are the providers that a namespace can name. Each kind has rights of its own.
 type allProviders struct {
-	cluster, own             reading.Of[[]connections.Object]
+	cluster, own             reading.Of[[]account.Object]
 	clusterAccess, ownAccess access
 }
 
@@ -159,14 +159,14 @@ func (s *session) providers(ctx context.Context, namespace string) allProviders 
 	}
 	cluster, own := &v1alpha1.ClusterTokenProviderList{}, &v1alpha1.TokenProviderList{}
 	err := s.client.List(ctx, cluster)
-	var objects []connections.Object
+	var objects []account.Object
 	for i := range cluster.Items {
-		objects = append(objects, connections.Of(&cluster.Items[i]))
+		objects = append(objects, account.Of(&cluster.Items[i]))
 	}
 	out.cluster = reading.List(objects, err)
 	objects, err = nil, s.client.List(ctx, own, client.InNamespace(namespace))
 	for i := range own.Items {
-		objects = append(objects, connections.Of(&own.Items[i]))
+		objects = append(objects, account.Of(&own.Items[i]))
 	}
 	out.own = reading.List(objects, err)
 	return out

@@ -11,7 +11,7 @@ import (
 	"k8s.io/cli-runtime/pkg/printers"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider/registry"
 )
 
@@ -60,7 +60,7 @@ func (s *session) status(ctx context.Context, name string, out *output) error {
 }
 
 // driverOf is the type of the driver that serves a provider; empty: there is none.
-func (a *app) driverOf(o connections.Object) string {
+func (a *app) driverOf(o account.Object) string {
 	driver, _, err := a.Registry.Resolve(registry.Spec{ProviderSpec: o.Spec})
 	if err != nil {
 		return ""

@@ -11,8 +11,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/cli/reading"
-	"apitoken.dev/operator/internal/connections"
 )
 
 // nameView is the metadata of a view.
@@ -166,7 +166,7 @@ func (a *app) problems(t *v1alpha1.ApiToken) []problemView {
 func (s *session) providerView(ctx context.Context, t *v1alpha1.ApiToken) (providerView, error) {
 	v := providerView{Kind: t.Spec.ProviderRef.Kind, Name: t.Spec.ProviderRef.Name, Ready: string(metav1.ConditionUnknown)}
 	var failed error
-	s.provider(ctx, t).Switch(func(o connections.Object) {
+	s.provider(ctx, t).Switch(func(o account.Object) {
 		v.Account, v.Driver = o.Status.Account, s.driverOf(o)
 		if c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady); c != nil {
 			v.Ready, v.Reason, v.Message = string(c.Status), c.Reason, c.Message

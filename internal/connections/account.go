@@ -12,24 +12,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider"
 )
-
-// AccountKey identifies an account among all providers of the cluster: the driver's
-// type, the server that its requests are sent to, and the ID that this server
-// answered. Where a declaration of a namespace can choose that ID, the minting
-// credentials are part of the key, so that no provider can claim an account that it
-// has no credentials for.
-//
-// It is the only thing by which accounts of different providers may be compared. It
-// is an HMAC under a key of this process: it has the same length whatever a provider
-// answers, means nothing outside the process, and is never shown, logged or stored.
-type AccountKey [sha256.Size]byte
-
-// MinterKey identifies an account together with the minting credentials in use. Two
-// providers that have the same one see the same at the server. Like an AccountKey
-// it stays in the process.
-type MinterKey [sha256.Size]byte
 
 // accounts remembers which account each provider's server named in its last answer.
 // What a provider's status says does not count. It is safe for concurrent use.
@@ -38,8 +23,8 @@ type accounts struct {
 	secret [sha256.Size]byte
 
 	mu     sync.Mutex
-	of     map[Key]answer
-	having map[AccountKey]map[Key]struct{}
+	of     map[account.Key]answer
+	having map[account.Identity]map[account.Key]struct{}
 	// settled: every provider that was Ready when this process started has been tried.
 	settled bool
 }
@@ -49,35 +34,35 @@ type answer struct {
 	uid types.UID
 	// named is false while no server has answered yet.
 	named   bool
-	account AccountKey
-	minter  MinterKey
+	account account.Identity
+	minter  account.MinterIdentity
 }
 
 func newAccounts() *accounts {
-	a := &accounts{of: map[Key]answer{}, having: map[AccountKey]map[Key]struct{}{}}
+	a := &accounts{of: map[account.Key]answer{}, having: map[account.Identity]map[account.Key]struct{}{}}
 	_, _ = rand.Read(a.secret[:]) // it never fails: see its documentation
 	return a
 }
 
 // keys returns the keys of a connection that a server has just admitted.
-func (a *accounts) keys(ctx context.Context, o Object, driver provider.Driver, cfg provider.Config, id string) (AccountKey, MinterKey) {
-	server := serverOf(ctx, driver, cfg)
-	account := []string{"account", driver.Type(), server.Host, id}
+func (a *accounts) keys(ctx context.Context, o account.Object, driver provider.Driver, cfg provider.Config, id string) (account.Identity, account.MinterIdentity) {
+	server := account.ServerOf(ctx, driver, cfg)
+	parts := []string{"account", driver.Type(), server.Host, id}
 	used := usedCredentials(driver, cfg.Credentials)
 	credentials := provider.MAC(a.secret[:], used...)
 	if server.Declared && o.Kind == v1alpha1.KindTokenProvider {
-		account = append(account, string(credentials[:]))
+		parts = append(parts, string(credentials[:]))
 		if len(used) == 0 {
-			account = append(account, o.GetNamespace()) // nothing proves that two namespaces mean the same
+			parts = append(parts, o.GetNamespace()) // nothing proves that two namespaces mean the same
 		}
 	}
-	key := AccountKey(a.mac(account...))
-	return key, MinterKey(a.mac("minter", string(key[:]), string(credentials[:])))
+	key := account.Identity(a.mac(parts...))
+	return key, account.MinterIdentity(a.mac("minter", string(key[:]), string(credentials[:])))
 }
 
 // unknown is the key of an account that no server has named yet. No other provider has it.
-func (a *accounts) unknown(o Object) AccountKey {
-	return AccountKey(a.mac("provider", o.Key().String(), string(o.GetUID())))
+func (a *accounts) unknown(o account.Object) account.Identity {
+	return account.Identity(a.mac("provider", o.Key().String(), string(o.GetUID())))
 }
 
 func (a *accounts) mac(parts ...string) [sha256.Size]byte {
@@ -86,14 +71,6 @@ func (a *accounts) mac(parts ...string) [sha256.Size]byte {
 		b.WriteString(strconv.Itoa(len(part)) + ":" + part)
 	}
 	return provider.MAC(a.secret[:], provider.NewValue(b.String()))
-}
-
-// serverOf returns the server that names a driver's accounts.
-func serverOf(ctx context.Context, driver provider.Driver, cfg provider.Config) provider.Server {
-	if l, ok := driver.(provider.Located); ok {
-		return l.Server(ctx, cfg)
-	}
-	return provider.Server{Declared: true}
 }
 
 // usedCredentials are the values that a driver signs in with: those of the keys that
@@ -117,7 +94,7 @@ func usedCredentials(driver provider.Driver, all map[string]provider.Value) []pr
 
 // tried notes how an attempt to connect ended. A failed one leaves the last answer as
 // it is, unless that was given to another object of the same name.
-func (a *accounts) tried(key Key, uid types.UID, got *Connection) {
+func (a *accounts) tried(key account.Key, uid types.UID, got *Connection) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	was, known := a.of[key]
@@ -129,7 +106,7 @@ func (a *accounts) tried(key Key, uid types.UID, got *Connection) {
 	if got != nil {
 		now.named, now.account, now.minter = true, got.AccountKey, got.MinterKey
 		if a.having[now.account] == nil {
-			a.having[now.account] = map[Key]struct{}{}
+			a.having[now.account] = map[account.Key]struct{}{}
 		}
 		a.having[now.account][key] = struct{}{}
 	}
@@ -137,26 +114,26 @@ func (a *accounts) tried(key Key, uid types.UID, got *Connection) {
 }
 
 // forget drops what is known of a provider that is gone.
-func (a *accounts) forget(key Key) {
+func (a *accounts) forget(key account.Key) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.drop(key)
 }
 
 // drop removes a provider from both maps. The lock is held.
-func (a *accounts) drop(key Key) {
-	account := a.of[key].account
+func (a *accounts) drop(key account.Key) {
+	identity := a.of[key].account
 	delete(a.of, key)
-	if same := a.having[account]; same != nil {
+	if same := a.having[identity]; same != nil {
 		delete(same, key)
 		if len(same) == 0 {
-			delete(a.having, account)
+			delete(a.having, identity)
 		}
 	}
 }
 
 // key returns the account of a provider's last answer.
-func (a *accounts) key(o Object) AccountKey {
+func (a *accounts) key(o account.Object) account.Identity {
 	a.mu.Lock()
 	was, ok := a.of[o.Key()]
 	a.mu.Unlock()
@@ -168,7 +145,7 @@ func (a *accounts) key(o Object) AccountKey {
 
 // Minter returns the account and credentials that a provider was last connected
 // with; ok is false when it has not been connected in this process.
-func (p *Pool) Minter(key Key) (minter MinterKey, ok bool) {
+func (p *Pool) Minter(key account.Key) (minter account.MinterIdentity, ok bool) {
 	p.accounts.mu.Lock()
 	defer p.accounts.mu.Unlock()
 	was, ok := p.accounts.of[key]
@@ -178,7 +155,7 @@ func (p *Pool) Minter(key Key) (minter MinterKey, ok bool) {
 // Sharing returns the providers whose servers named the account of this one, itself
 // included. settled is false for a while after the start: a provider of the same
 // server that was Ready before has not been connected yet, and may have the account too.
-func (p *Pool) Sharing(ctx context.Context, key Key) (same []Key, settled bool, err error) {
+func (p *Pool) Sharing(ctx context.Context, key account.Key) (same []account.Key, settled bool, err error) {
 	same = p.accounts.same(key)
 	if p.accounts.allTried() {
 		return same, true, nil
@@ -187,10 +164,10 @@ func (p *Pool) Sharing(ctx context.Context, key Key) (same []Key, settled bool, 
 	return same, settled, err
 }
 
-func (a *accounts) same(key Key) []Key {
+func (a *accounts) same(key account.Key) []account.Key {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	out := []Key{key}
+	out := []account.Key{key}
 	if was := a.of[key]; was.named {
 		for other := range a.having[was.account] {
 			if other != key {
@@ -207,7 +184,7 @@ func (a *accounts) allTried() bool {
 	return a.settled
 }
 
-func (a *accounts) isTried(o Object) bool {
+func (a *accounts) isTried(o account.Object) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	was, ok := a.of[o.Key()]
@@ -217,24 +194,24 @@ func (a *accounts) isTried(o Object) bool {
 // others reports whether every other Ready provider of the same driver and server has
 // been tried in this process. Once all Ready providers have been, it is never asked
 // again: a provider becomes Ready by being tried.
-func (p *Pool) others(ctx context.Context, key Key) (bool, error) {
-	all, err := List(ctx, p.o.Reader)
+func (p *Pool) others(ctx context.Context, key account.Key) (bool, error) {
+	all, err := account.List(ctx, p.o.Reader)
 	if err != nil {
 		return false, err
 	}
-	var untried []Object
-	var own Object
+	var untried []account.Object
+	var own account.Object
 	for _, o := range all {
 		switch {
 		case o.Key() == key:
 			own = o
-		case o.wasReady() && !p.accounts.isTried(o):
+		case o.WasReady() && !p.accounts.isTried(o):
 			untried = append(untried, o)
 		}
 	}
 	if len(untried) == 0 {
 		p.accounts.mu.Lock()
-		p.accounts.settled = own.Raw == nil || !own.wasReady() || p.accounts.of[key].uid == own.GetUID()
+		p.accounts.settled = own.Raw == nil || !own.WasReady() || p.accounts.of[key].uid == own.GetUID()
 		p.accounts.mu.Unlock()
 		return true, nil
 	}
@@ -242,16 +219,16 @@ func (p *Pool) others(ctx context.Context, key Key) (bool, error) {
 		return true, nil
 	}
 	mine := p.placeOf(ctx, own)
-	return mine == "" || !slices.ContainsFunc(untried, func(o Object) bool { return p.placeOf(ctx, o) == mine }), nil
+	return mine == "" || !slices.ContainsFunc(untried, func(o account.Object) bool { return p.placeOf(ctx, o) == mine }), nil
 }
 
 // placeOf is the driver and server of a provider; empty when there is no driver for it.
-func (p *Pool) placeOf(ctx context.Context, o Object) string {
+func (p *Pool) placeOf(ctx context.Context, o account.Object) string {
 	driver, settings, err := p.resolve(o, nil)
 	if err != nil {
 		return ""
 	}
-	server := serverOf(ctx, driver, p.config(settings))
+	server := account.ServerOf(ctx, driver, p.config(settings))
 	if server.Declared && o.Kind == v1alpha1.KindTokenProvider {
 		return driver.Type() + " of " + o.GetNamespace() + " at " + server.Host // its credentials are what counts
 	}

@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
@@ -44,9 +45,9 @@ func (w *world) newPool(limited bool) *Pool {
 }
 
 // add creates a provider with a credential of its own.
-func (w *world) add(kind v1alpha1.ProviderKind, namespace, name, region, credential string) Key {
+func (w *world) add(kind v1alpha1.ProviderKind, namespace, name, region, credential string) account.Key {
 	w.t.Helper()
-	key := Key{Kind: kind, Namespace: namespace, Name: name}
+	key := account.Key{Kind: kind, Namespace: namespace, Name: name}
 	secretNamespace := namespace
 	if kind == v1alpha1.KindClusterTokenProvider {
 		key.Name = w.key.Namespace + "-" + name
@@ -70,7 +71,7 @@ func (w *world) namespace(name string) string {
 	return name
 }
 
-func (w *world) connected(key Key) Connection {
+func (w *world) connected(key account.Key) Connection {
 	w.t.Helper()
 	c, err := w.viaConnect(w.t.Context(), key)
 	w.must(err)
@@ -82,7 +83,7 @@ func TestNoProviderClaimsAnAccount(t *testing.T) {
 	w := newAccountWorld(t)
 	victim, hostile := w.key.Namespace, w.namespace(w.key.Namespace+"-hostile")
 	const own, other = v1alpha1.KindTokenProvider, v1alpha1.KindClusterTokenProvider
-	keys := map[string]Key{
+	keys := map[string]account.Key{
 		"victim":            w.add(own, victim, "victim", "declared", "secret"),
 		"same credentials":  w.add(own, hostile, "same", "declared", "secret"),
 		"claims it":         w.add(own, hostile, "claims", "declared", "stolen-nothing"),
@@ -92,10 +93,10 @@ func TestNoProviderClaimsAnAccount(t *testing.T) {
 		"another server":    w.add(own, hostile, "server", "evil", "one"),
 		"server of cluster": w.add(other, "", "served", "server", "three"),
 	}
-	account, minter := map[string]AccountKey{}, map[string]MinterKey{}
+	identity, minter := map[string]account.Identity{}, map[string]account.MinterIdentity{}
 	for name, key := range keys {
 		c := w.connected(key)
-		account[name], minter[name] = c.AccountKey, c.MinterKey
+		identity[name], minter[name] = c.AccountKey, c.MinterKey
 		if c.Account.ID != fake.DefaultAccount {
 			t.Fatalf("%s got account %s", name, c.Account.ID)
 		}
@@ -106,7 +107,7 @@ func TestNoProviderClaimsAnAccount(t *testing.T) {
 	}
 	for a := range want {
 		for b := range want {
-			if same := account[a] == account[b]; same != (want[a] == want[b]) {
+			if same := identity[a] == identity[b]; same != (want[a] == want[b]) {
 				t.Errorf("%s and %s have the same account: %t", a, b, same)
 			}
 		}
@@ -128,8 +129,8 @@ func TestDeclaredAccountWithoutCredentials(t *testing.T) {
 	w := newAccountWorld(t)
 	driver := bare{fake.New(w.backend)}
 	driver.At = func(provider.Config) provider.Server { return provider.Server{Host: "h", Declared: true} }
-	in := func(namespace string) AccountKey {
-		o := Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "p"}})
+	in := func(namespace string) account.Identity {
+		o := account.Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "p"}})
 		key, _ := w.pool.accounts.keys(t.Context(), o, driver, provider.Config{}, "acct")
 		return key
 	}
@@ -171,7 +172,7 @@ func TestAccountsFollowAnswers(t *testing.T) {
 	if _, err := w.viaRefresh(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
-	if same, _, _ := w.pool.Sharing(t.Context(), b); !slices.Equal(same, []Key{b}) {
+	if same, _, _ := w.pool.Sharing(t.Context(), b); !slices.Equal(same, []account.Key{b}) {
 		t.Errorf("after the account of the other changed: %v", same)
 	}
 	w.pool.Drop(a)
@@ -189,14 +190,14 @@ func TestAccountsAreNotTakenFromAStatus(t *testing.T) {
 	victim := w.add(v1alpha1.KindTokenProvider, w.key.Namespace, "victim", "server", "a")
 	peer := w.add(v1alpha1.KindTokenProvider, w.key.Namespace, "peer", "server", "b")
 	elsewhere := w.add(v1alpha1.KindTokenProvider, w.key.Namespace, "elsewhere", "evil", "c")
-	for _, key := range []Key{victim, peer, elsewhere} {
+	for _, key := range []account.Key{victim, peer, elsewhere} {
 		w.record(key)
 	}
 	w.pool = w.newPool(true)
 	if w.facts(victim, victim.Namespace).AccountKey == w.facts(elsewhere, elsewhere.Namespace).AccountKey {
 		t.Error("a status was believed")
 	}
-	settled := func(key Key, want bool) {
+	settled := func(key account.Key, want bool) {
 		t.Helper()
 		_, got, err := w.pool.Sharing(t.Context(), key)
 		if err != nil || got != want {
@@ -219,7 +220,7 @@ func TestAccountsAreNotTakenFromAStatus(t *testing.T) {
 }
 
 // record makes a provider Ready, as an earlier process left it.
-func (w *world) record(key Key) {
+func (w *world) record(key account.Key) {
 	w.t.Helper()
 	p := &v1alpha1.TokenProvider{}
 	w.must(w.c.Get(w.t.Context(), key.ObjectKey(), p))

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/testutil"
@@ -60,7 +61,7 @@ func TestChangingCallsAreAudited(t *testing.T) {
 			"uncertain": {errors.New("CANARY"), audit.ResultInDoubt},
 		} {
 			b, log := newBench(t), &testutil.Log{}
-			b.gate.key, b.gate.driver, b.gate.audit = Key{Kind: "TokenProvider", Namespace: "ml", Name: "store"}, "aws", audit.New(log.Logger(0))
+			b.gate.key, b.gate.driver, b.gate.audit = account.Key{Kind: "TokenProvider", Namespace: "ml", Name: "store"}, "aws", audit.New(log.Logger(0))
 			b.inner.err = failure.err
 			_ = b.calls(audit.With(t.Context(), subject))[name]()
 			if !writes[operation(name)] {

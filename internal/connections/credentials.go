@@ -12,6 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -26,7 +27,7 @@ func quiet(ctx context.Context) context.Context { return logr.NewContext(ctx, lo
 
 // credentials reads the minting credentials live, with the resourceVersion of
 // their Secret. A driver that says that it needs none may go without a Secret.
-func (p *Pool) credentials(ctx context.Context, o Object, driver provider.Driver) (map[string]provider.Value, string, error) {
+func (p *Pool) credentials(ctx context.Context, o account.Object, driver provider.Driver) (map[string]provider.Value, string, error) {
 	name := o.CredentialsKey(p.o.Namespace)
 	var wanted []string
 	d, names := driver.(keyNamer)

@@ -1,64 +1,34 @@
 package connections
 
 import (
-	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider"
 )
-
-// Endpoint is where the requests of a provider go.
-type Endpoint struct {
-	// Driver is the driver's type.
-	Driver string
-	// URL of the API in one spelling; unknownEndpoint where the driver does not tell.
-	URL string
-	// Field of the provider's object that has the URL, or leaves it to its default.
-	Field string
-}
-
-// unknownEndpoint is the URL of a driver that does not tell it.
-const unknownEndpoint = "unknown"
-
-// ErrEndpointUnverified is the cause of an error for a call that was not sent, because
-// the endpoint is not the one that the provider's status records: it may be another
-// server, where nothing that it does not show is gone.
-var ErrEndpointUnverified = errors.New("the endpoint was not verified")
 
 // lookTimeout bounds the live read before a Mint.
 const lookTimeout = 5 * time.Second
 
-// EndpointOf returns the endpoint that a configuration declares.
-func EndpointOf(ctx context.Context, driver provider.Driver, cfg provider.Config) Endpoint {
-	s := serverOf(ctx, driver, cfg)
-	return Endpoint{Driver: driver.Type(), URL: cmp.Or(s.URL, s.Host, unknownEndpoint), Field: cmp.Or(s.Field, "spec")}
-}
-
-// Verified reports whether an endpoint is the one that the provider's status records.
-func (o Object) Verified(e Endpoint) bool {
-	return o.Status.Driver == e.Driver && o.Status.Endpoint == e.URL
-}
-
 // verified returns an error unless the declared endpoint of a provider is the verified one.
-func (p *Pool) verified(ctx context.Context, o Object) error {
+func (p *Pool) verified(ctx context.Context, o account.Object) error {
 	driver, settings, err := p.resolve(o, nil)
 	if err != nil {
 		return noDriver(o.Key())
 	}
-	if e := EndpointOf(ctx, driver, p.config(settings)); !o.Verified(e) {
+	if e := account.EndpointOf(ctx, driver, p.config(settings)); !o.Verified(e) {
 		return unverified(o.Key(), e)
 	}
 	return nil
 }
 
-func unverified(key Key, e Endpoint) error {
-	return &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: ErrEndpointUnverified,
+func unverified(key account.Key, e account.Endpoint) error {
+	return &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: account.ErrEndpointUnverified,
 		Message: fmt.Sprintf("%s: the endpoint of %s is not verified yet; nothing is sent to it until it is", e.Field, key)}
 }
 
@@ -68,7 +38,7 @@ func unverified(key Key, e Endpoint) error {
 // read sees the new endpoint, or that one sees the reservation. Without it an attempt
 // of a process whose cache lags would mint at the old endpoint, in no ledger that was
 // compared with the new one.
-func (p *Pool) still(ctx context.Context, key Key, e Endpoint) error {
+func (p *Pool) still(ctx context.Context, key account.Key, e account.Endpoint) error {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	o, err := p.live(ctx, key)
@@ -79,7 +49,7 @@ func (p *Pool) still(ctx context.Context, key Key, e Endpoint) error {
 	if err != nil {
 		return noDriver(key)
 	}
-	if now := EndpointOf(ctx, driver, p.config(settings)); now != e || !o.Verified(e) {
+	if now := account.EndpointOf(ctx, driver, p.config(settings)); now != e || !o.Verified(e) {
 		return unverified(key, now)
 	}
 	return nil
@@ -87,7 +57,7 @@ func (p *Pool) still(ctx context.Context, key Key, e Endpoint) error {
 
 // live reads a provider from the API server, as a list of one: the operator has no
 // right to get single providers.
-func (p *Pool) live(ctx context.Context, key Key) (Object, error) {
+func (p *Pool) live(ctx context.Context, key account.Key) (account.Object, error) {
 	only := []client.ListOption{client.InNamespace(key.Namespace), client.MatchingFields{"metadata.name": key.Name}}
 	var found []client.Object
 	var err error
@@ -106,12 +76,12 @@ func (p *Pool) live(ctx context.Context, key Key) (Object, error) {
 	}
 	switch {
 	case err != nil:
-		return Object{}, notRead(key.String(), err)
+		return account.Object{}, notRead(key.String(), err)
 	case len(found) != 1:
-		return Object{}, &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: ErrNotSent,
+		return account.Object{}, &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: ErrNotSent,
 			Message: key.String() + " does not exist any more"}
 	}
-	return Of(found[0]), nil
+	return account.Of(found[0]), nil
 }
 
 // writes are the operations that are never sent to an endpoint that is not verified.

@@ -5,18 +5,19 @@ import (
 	"testing"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
 )
 
 // moving is a world whose provider's endpoint is its region.
-func moving(t *testing.T) (*world, Key) {
+func moving(t *testing.T) (*world, account.Key) {
 	t.Helper()
 	w := newAccountWorld(t)
 	return w, w.add(v1alpha1.KindTokenProvider, w.key.Namespace, "moving", "first", "a")
 }
 
-func (w *world) move(key Key, region string) {
+func (w *world) move(key account.Key, region string) {
 	w.t.Helper()
 	p := &v1alpha1.TokenProvider{}
 	w.must(w.c.Get(w.t.Context(), key.ObjectKey(), p))
@@ -25,7 +26,7 @@ func (w *world) move(key Key, region string) {
 
 func isUnverified(t *testing.T, what string, err error) {
 	t.Helper()
-	if !errors.Is(err, ErrEndpointUnverified) || provider.InDoubt(err) {
+	if !errors.Is(err, account.ErrEndpointUnverified) || provider.InDoubt(err) {
 		t.Errorf("%s: got %v, want an error that says that the endpoint is not verified and nothing was sent", what, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 )
@@ -50,7 +51,7 @@ func (e *MissingCredentialsError) Error() string {
 }
 
 // noDriver says that this operator has no driver for a provider.
-func noDriver(key Key) error {
+func noDriver(key account.Key) error {
 	return &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Err: registry.ErrNoDriver,
 		Message: fmt.Sprintf("%s: this operator has no driver for the block in its spec", key)}
 }

@@ -9,15 +9,15 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
 )
 
-func (w *world) facts(key Key, namespace string) Facts {
+func (w *world) facts(key account.Key, namespace string) account.Facts {
 	w.t.Helper()
 	f, err := w.pool.Facts(w.t.Context(), key, namespace, provider.Grant{})
 	if err != nil {
@@ -28,7 +28,7 @@ func (w *world) facts(key Key, namespace string) Facts {
 
 func TestFacts(t *testing.T) {
 	w := newWorld(t)
-	if f := w.facts(Key{Kind: v1alpha1.KindTokenProvider, Namespace: w.key.Namespace, Name: "none"}, w.key.Namespace); f.Found {
+	if f := w.facts(account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: w.key.Namespace, Name: "none"}, w.key.Namespace); f.Found {
 		t.Errorf("a provider that does not exist: %+v", f)
 	}
 	f := w.facts(w.key, w.key.Namespace)
@@ -78,16 +78,16 @@ func TestFactsTellTheOtherKind(t *testing.T) {
 	w.create(cluster)
 	ns := w.key.Namespace
 	for name, c := range map[string]struct {
-		key       Key
+		key       account.Key
 		namespace string
 		want      v1alpha1.ProviderKind
 	}{
-		"kind forgotten":         {Key{Kind: v1alpha1.KindTokenProvider, Namespace: ns, Name: cluster.Name}, ns, v1alpha1.KindClusterTokenProvider},
-		"kind too much":          {Key{Kind: v1alpha1.KindClusterTokenProvider, Name: w.key.Name}, ns, v1alpha1.KindTokenProvider},
-		"in another namespace":   {Key{Kind: v1alpha1.KindClusterTokenProvider, Name: w.key.Name}, "elsewhere", ""},
-		"none of either kind":    {Key{Kind: v1alpha1.KindTokenProvider, Namespace: ns, Name: "none"}, ns, ""},
+		"kind forgotten":         {account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: ns, Name: cluster.Name}, ns, v1alpha1.KindClusterTokenProvider},
+		"kind too much":          {account.Key{Kind: v1alpha1.KindClusterTokenProvider, Name: w.key.Name}, ns, v1alpha1.KindTokenProvider},
+		"in another namespace":   {account.Key{Kind: v1alpha1.KindClusterTokenProvider, Name: w.key.Name}, "elsewhere", ""},
+		"none of either kind":    {account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: ns, Name: "none"}, ns, ""},
 		"it exists":              {w.key, ns, ""},
-		"it exists, clusterwide": {Key{Kind: v1alpha1.KindClusterTokenProvider, Name: cluster.Name}, ns, ""},
+		"it exists, clusterwide": {account.Key{Kind: v1alpha1.KindClusterTokenProvider, Name: cluster.Name}, ns, ""},
 	} {
 		if f := w.facts(c.key, c.namespace); f.OtherKind != c.want {
 			t.Errorf("%s: the other kind is %q, want %q", name, f.OtherKind, c.want)
@@ -142,7 +142,7 @@ func TestAdmitted(t *testing.T) {
 			w.create(p)
 			got := map[string]bool{}
 			for namespace := range test.admits {
-				got[namespace] = w.facts(Of(p).Key(), namespace).Admitted
+				got[namespace] = w.facts(account.Of(p).Key(), namespace).Admitted
 			}
 			if diff := cmp.Diff(test.admits, got); diff != "" {
 				t.Error(diff)
@@ -151,39 +151,6 @@ func TestAdmitted(t *testing.T) {
 	}
 	if w.facts(w.key, other).Admitted {
 		t.Error("a TokenProvider admits another namespace")
-	}
-}
-
-func TestKeyFor(t *testing.T) {
-	token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "t"}}
-	token.Spec.ProviderRef.Name = "p"
-	tests := map[v1alpha1.ProviderKind]Key{
-		"":                                {Kind: v1alpha1.KindTokenProvider, Namespace: "n", Name: "p"},
-		v1alpha1.KindTokenProvider:        {Kind: v1alpha1.KindTokenProvider, Namespace: "n", Name: "p"},
-		v1alpha1.KindClusterTokenProvider: {Kind: v1alpha1.KindClusterTokenProvider, Name: "p"},
-	}
-	for kind, want := range tests {
-		token.Spec.ProviderRef.Kind = kind
-		if got := KeyFor(token); got != want {
-			t.Errorf("%q: got %v, want %v", kind, got, want)
-		}
-		if diff := cmp.Diff([]string{want.String(), Named(want.Name)}, IndexProvider(token)); diff != "" {
-			t.Error(diff)
-		}
-	}
-	if got := IndexProvider(&corev1.Secret{}); got != nil {
-		t.Errorf("a Secret is indexed by %v", got)
-	}
-}
-
-func TestCredentialsKey(t *testing.T) {
-	cluster := Of(&v1alpha1.ClusterTokenProvider{Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: spec()}})
-	if got, want := cluster.CredentialsKey("operator"), (client.ObjectKey{Namespace: "operator", Name: "minter"}); got != want {
-		t.Errorf("got %v, want %v", got, want)
-	}
-	namespaced := Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n"}, Spec: spec()})
-	if got, want := namespaced.CredentialsKey("operator"), (client.ObjectKey{Namespace: "n", Name: "minter"}); got != want {
-		t.Errorf("got %v, want %v", got, want)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/metrics"
@@ -94,7 +95,7 @@ type gate struct {
 	uid types.UID
 	// provider is how places name it.
 	provider string
-	key      Key
+	key      account.Key
 	// audit is the audit trail; nil without one.
 	audit *audit.Log
 	clock clock.Clock

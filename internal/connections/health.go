@@ -4,20 +4,21 @@ import (
 	"context"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider"
 )
 
 // Watch has a function called at every trouble with a provider of a kind, also
 // that with a connection: suspect is true when it made the provider suspect. The
 // function must not wait. There is one per kind.
-func (p *Pool) Watch(kind v1alpha1.ProviderKind, wake func(key Key, suspect bool)) {
+func (p *Pool) Watch(kind v1alpha1.ProviderKind, wake func(key account.Key, suspect bool)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.watchers[kind] = wake
 }
 
 // Health returns what calls told about a provider since the process started.
-func (p *Pool) Health(key Key) Health {
+func (p *Pool) Health(key account.Key) Health {
 	p.mu.Lock()
 	g, ok := p.gates[key]
 	p.mu.Unlock()
@@ -28,7 +29,7 @@ func (p *Pool) Health(key Key) Health {
 }
 
 // Drop forgets all about a provider that is gone.
-func (p *Pool) Drop(key Key) {
+func (p *Pool) Drop(key account.Key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.kept, key)
@@ -37,7 +38,7 @@ func (p *Pool) Drop(key Key) {
 }
 
 // gate returns the gate of a provider. The lock is held.
-func (p *Pool) gate(o Object) *gate {
+func (p *Pool) gate(o account.Object) *gate {
 	key := o.Key()
 	if g, ok := p.gates[key]; ok && g.uid == o.GetUID() {
 		g.follow(o.GetGeneration())
@@ -52,7 +53,7 @@ func (p *Pool) gate(o Object) *gate {
 	return g
 }
 
-func (p *Pool) tell(key Key, suspect bool) {
+func (p *Pool) tell(key account.Key, suspect bool) {
 	p.mu.Lock()
 	wake := p.watchers[key.Kind]
 	p.mu.Unlock()

@@ -10,6 +10,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
@@ -68,7 +69,7 @@ func TestWatch(t *testing.T) {
 	w := newWorld(t)
 	w.at(testutil.NewClock(epoch), nil)
 	var told []bool
-	w.pool.Watch(w.key.Kind, func(key Key, suspect bool) {
+	w.pool.Watch(w.key.Kind, func(key account.Key, suspect bool) {
 		if key != w.key {
 			t.Errorf("trouble with %v", key)
 		}

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -49,7 +50,7 @@ func (l *lane) may(op operation) error {
 		return noPlace(err)
 	}
 	if l.reads && writes[op] {
-		return &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: ErrEndpointUnverified,
+		return &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: account.ErrEndpointUnverified,
 			Message: "the request was not sent: the endpoint is not verified yet"}
 	}
 	return nil

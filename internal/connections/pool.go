@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/places"
@@ -90,11 +91,11 @@ type Connection struct {
 	Client  provider.Client
 	Account provider.Account
 	// AccountKey is the account among all providers; MinterKey adds the credentials.
-	AccountKey AccountKey
-	MinterKey  MinterKey
+	AccountKey account.Identity
+	MinterKey  account.MinterIdentity
 	DriverType string
 	// Endpoint that the client sends its requests to.
-	Endpoint Endpoint
+	Endpoint account.Endpoint
 	// Capabilities of the driver.
 	Capabilities provider.Capabilities
 }
@@ -103,11 +104,11 @@ type Connection struct {
 type Pool struct {
 	o       Options
 	mu      sync.Mutex
-	kept    map[Key]*kept
-	gates   map[Key]*gate
+	kept    map[account.Key]*kept
+	gates   map[account.Key]*gate
 	flights map[attempt]*flight
 	// watchers are told of trouble with the providers of a kind.
-	watchers map[v1alpha1.ProviderKind]func(key Key, suspect bool)
+	watchers map[v1alpha1.ProviderKind]func(key account.Key, suspect bool)
 	accounts *accounts
 }
 
@@ -126,7 +127,7 @@ type kept struct {
 
 // attempt identifies what several callers may share.
 type attempt struct {
-	key Key
+	key account.Key
 	version
 	again bool
 }
@@ -139,17 +140,17 @@ type flight struct {
 
 // NewPool returns an empty Pool.
 func NewPool(o Options) *Pool {
-	return &Pool{o: o.withDefaults(), kept: map[Key]*kept{}, gates: map[Key]*gate{}, flights: map[attempt]*flight{},
-		watchers: map[v1alpha1.ProviderKind]func(Key, bool){}, accounts: newAccounts()}
+	return &Pool{o: o.withDefaults(), kept: map[account.Key]*kept{}, gates: map[account.Key]*gate{}, flights: map[attempt]*flight{},
+		watchers: map[v1alpha1.ProviderKind]func(account.Key, bool){}, accounts: newAccounts()}
 }
 
 // Connect returns the kept connection. If there is none, or the provider or its
 // credentials changed, it reads the credentials live and connects. Nothing is sent
 // without a place at the provider, and the connection works for as long as its
 // caller has that place. If the provider's status does not record its endpoint as
-// verified, nothing is sent, with ErrEndpointUnverified. An error is a
+// verified, nothing is sent, with account.ErrEndpointUnverified. An error is a
 // *provider.Error or a *MissingCredentialsError.
-func (p *Pool) Connect(ctx context.Context, key Key, place *places.Place) (Connection, error) {
+func (p *Pool) Connect(ctx context.Context, key account.Key, place *places.Place) (Connection, error) {
 	return p.connect(ctx, key, place, request{})
 }
 
@@ -157,7 +158,7 @@ func (p *Pool) Connect(ctx context.Context, key Key, place *places.Place) (Conne
 // the status records, it connects. Its client only reads. With again it connects even
 // if there is a connection, which checks the credentials and ends a suspicion. What it
 // returns replaces the kept connection; an error leaves that as it is.
-func (p *Pool) Check(ctx context.Context, key Key, place *places.Place, again bool) (Connection, error) {
+func (p *Pool) Check(ctx context.Context, key account.Key, place *places.Place, again bool) (Connection, error) {
 	return p.connect(ctx, key, place, request{unverified: true, again: again})
 }
 
@@ -171,13 +172,13 @@ type request struct {
 
 // Forget drops the kept connection, so that the next one is made from the
 // credentials as they are then.
-func (p *Pool) Forget(key Key) {
+func (p *Pool) Forget(key account.Key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.kept, key)
 }
 
-func (p *Pool) connect(ctx context.Context, key Key, place *places.Place, how request) (Connection, error) {
+func (p *Pool) connect(ctx context.Context, key account.Key, place *places.Place, how request) (Connection, error) {
 	if err := place.Check(key.String()); err != nil {
 		return Connection{}, noPlace(err)
 	}
@@ -193,8 +194,8 @@ func (p *Pool) connect(ctx context.Context, key Key, place *places.Place, how re
 
 // shared returns the connection that all callers share. Its client does not keep
 // to the provider's pace: only connect may use it.
-func (p *Pool) shared(ctx context.Context, key Key, how request) (Connection, *gate, error) {
-	o, err := Get(ctx, p.o.Reader, key)
+func (p *Pool) shared(ctx context.Context, key account.Key, how request) (Connection, *gate, error) {
+	o, err := account.Get(ctx, p.o.Reader, key)
 	if err != nil {
 		return Connection{}, nil, notRead(key.String(), err)
 	}
@@ -230,13 +231,13 @@ func (p *Pool) shared(ctx context.Context, key Key, how request) (Connection, *g
 }
 
 // of returns the connection with the account as a provider records it.
-func (c Connection) of(o Object) Connection {
+func (c Connection) of(o account.Object) Connection {
 	c.Account = o.Recorded(c.Account)
 	return c
 }
 
 // fly makes one attempt. It outlives the caller who began it, because others may wait too.
-func (p *Pool) fly(ctx context.Context, o Object, g *gate, a attempt, f *flight) {
+func (p *Pool) fly(ctx context.Context, o account.Object, g *gate, a attempt, f *flight) {
 	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
 	defer cancel()
 	made, err := p.dial(ctx, o, g, a.again)
@@ -264,7 +265,7 @@ func (p *Pool) keep(a attempt, made *kept) {
 }
 
 // dial reads the credentials live and connects, unless the same credentials are connected already.
-func (p *Pool) dial(ctx context.Context, o Object, g *gate, again bool) (*kept, error) {
+func (p *Pool) dial(ctx context.Context, o account.Object, g *gate, again bool) (*kept, error) {
 	driver, settings, err := p.resolve(o, func(ctx context.Context) error {
 		return g.enter(ctx, opList, caller{patience: sweepPatience})
 	})
@@ -277,7 +278,7 @@ func (p *Pool) dial(ctx context.Context, o Object, g *gate, again bool) (*kept, 
 		return nil, err
 	}
 	made := &kept{version: version{uid: o.GetUID(), generation: o.GetGeneration()}}
-	made.connection.DriverType, made.connection.Endpoint = driver.Type(), EndpointOf(ctx, driver, cfg)
+	made.connection.DriverType, made.connection.Endpoint = driver.Type(), account.EndpointOf(ctx, driver, cfg)
 	made.connection.Capabilities = driver.Capabilities()
 	if cfg.Credentials, made.secret, err = p.credentials(ctx, o, driver); err != nil {
 		return nil, err
@@ -301,8 +302,8 @@ const sweepPatience = time.Hour
 
 // resolve returns the driver of a provider, bounded, with its settings. This is the
 // only place that takes a driver from the registry: no call can go around the limits.
-func (p *Pool) resolve(o Object, pace func(context.Context) error) (provider.Driver, any, error) {
-	driver, settings, err := p.o.Registry.Resolve(o.resolvable())
+func (p *Pool) resolve(o account.Object, pace func(context.Context) error) (provider.Driver, any, error) {
+	driver, settings, err := p.o.Registry.Resolve(registry.Spec{ProviderSpec: o.Spec})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -314,7 +315,7 @@ func (p *Pool) resolve(o Object, pace func(context.Context) error) (provider.Dri
 
 // owner is whose answers a provider's are: those of all TokenProviders of a namespace
 // are one owner's.
-func owner(key Key) string {
+func owner(key account.Key) string {
 	if key.Namespace != "" {
 		return key.Namespace
 	}
@@ -325,7 +326,7 @@ func owner(key Key) string {
 var errPanicked = errors.New("panic")
 
 // unchanged returns the kept connection if it was made from the same provider and credentials.
-func (p *Pool) unchanged(key Key, now *kept) *Connection {
+func (p *Pool) unchanged(key account.Key, now *kept) *Connection {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	k, ok := p.kept[key]
@@ -344,7 +345,7 @@ func (k *kept) serves(v version) bool {
 	return v.secret == "" || v.secret == k.secret || trim.Older(v.secret, k.secret)
 }
 
-func (p *Pool) cachedSecretVersion(ctx context.Context, o Object) (string, error) {
+func (p *Pool) cachedSecretVersion(ctx context.Context, o account.Object) (string, error) {
 	if !o.HasCredentials() {
 		return "", nil
 	}

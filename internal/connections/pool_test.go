@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
@@ -39,7 +40,7 @@ type world struct {
 	c       client.Client
 	backend *fake.Backend
 	pool    *Pool
-	key     Key
+	key     account.Key
 	secret  *corev1.Secret
 }
 
@@ -53,7 +54,7 @@ func newWorld(t *testing.T) *world {
 	}
 	namespace := fmt.Sprintf("c%d", worlds.Add(1))
 	w := &world{t: t, c: env.Client(scheme), backend: fake.NewBackend(clock.NewReal()),
-		key: Key{Kind: v1alpha1.KindTokenProvider, Namespace: namespace, Name: "p"}}
+		key: account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: namespace, Name: "p"}}
 	w.backend.Token = "good"
 	drivers, err := registry.New(registry.Entry{Driver: keyed{fake.New(w.backend)},
 		Settings: func(s registry.Spec) (any, bool) {
@@ -104,7 +105,7 @@ func (w *world) provider() *v1alpha1.TokenProvider {
 func inside(c provider.Client) provider.Client { return provider.Base(c).(*guarded).inner }
 
 // place is a place at a provider.
-func (w *world) place(key Key) *places.Place {
+func (w *world) place(key account.Key) *places.Place {
 	w.t.Helper()
 	place, ok := places.New(clock.NewReal(), places.Limits{}).Take(places.Want{Who: key.ObjectKey(), Provider: key.String()})
 	if !ok {
@@ -114,15 +115,15 @@ func (w *world) place(key Key) *places.Place {
 }
 
 // viaConnect is Connect with a place.
-func (w *world) viaConnect(ctx context.Context, key Key) (Connection, error) {
+func (w *world) viaConnect(ctx context.Context, key account.Key) (Connection, error) {
 	w.verify(ctx, key)
 	return w.pool.Connect(ctx, key, w.place(key))
 }
 
 // verify records the declared endpoint of a provider as verified.
-func (w *world) verify(ctx context.Context, key Key) {
+func (w *world) verify(ctx context.Context, key account.Key) {
 	w.t.Helper()
-	o, err := Get(ctx, w.c, key)
+	o, err := account.Get(ctx, w.c, key)
 	if err != nil {
 		return
 	}
@@ -130,7 +131,7 @@ func (w *world) verify(ctx context.Context, key Key) {
 	if err != nil {
 		return
 	}
-	if e := EndpointOf(ctx, driver, w.pool.config(settings)); !o.Verified(e) {
+	if e := account.EndpointOf(ctx, driver, w.pool.config(settings)); !o.Verified(e) {
 		base := o.Copy()
 		o.Status.Driver, o.Status.Endpoint = e.Driver, e.URL
 		w.must(w.c.Status().Patch(ctx, o.Raw, client.MergeFrom(base.Raw)))
@@ -138,12 +139,12 @@ func (w *world) verify(ctx context.Context, key Key) {
 }
 
 // viaRefresh is a Check again with a place.
-func (w *world) viaRefresh(ctx context.Context, key Key) (Connection, error) {
+func (w *world) viaRefresh(ctx context.Context, key account.Key) (Connection, error) {
 	return w.pool.Check(ctx, key, w.place(key), true)
 }
 
 // connect connects and checks how many calls that took in all.
-func (w *world) connect(how func(context.Context, Key) (Connection, error), calls int) Connection {
+func (w *world) connect(how func(context.Context, account.Key) (Connection, error), calls int) Connection {
 	w.t.Helper()
 	c, err := how(w.t.Context(), w.key)
 	if err != nil {

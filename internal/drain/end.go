@@ -12,7 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 )
 
 // end deletes what DeleteAll asks for: ApiTokens first, and providers when no ApiToken
@@ -28,8 +28,8 @@ func (d *drain) end(ctx context.Context, s *survey) error {
 			}
 		}
 	}
-	var others []connections.Object
-	s.providers = slices.DeleteFunc(s.providers, func(o connections.Object) bool {
+	var others []account.Object
+	s.providers = slices.DeleteFunc(s.providers, func(o account.Object) bool {
 		other := !o.Deleting() && !d.inScope(o)
 		if other {
 			others = append(others, o)
@@ -78,8 +78,8 @@ func (d *drain) delete(ctx context.Context, o client.Object, called string) erro
 
 // needed reports whether a provider that this drain leaves alone works with a Secret. It
 // has no such providers unless it is of a list of namespaces.
-func (d *drain) needed(m *metav1.PartialObjectMetadata, left []connections.Object) bool {
-	return slices.ContainsFunc(left, func(o connections.Object) bool {
+func (d *drain) needed(m *metav1.PartialObjectMetadata, left []account.Object) bool {
+	return slices.ContainsFunc(left, func(o account.Object) bool {
 		return o.CredentialsKey(d.Operator.Namespace) == client.ObjectKeyFromObject(m)
 	})
 }
@@ -88,7 +88,7 @@ func (d *drain) needed(m *metav1.PartialObjectMetadata, left []connections.Objec
 func (d *drain) release(ctx context.Context, m *metav1.PartialObjectMetadata) error {
 	finalizers := slices.DeleteFunc(slices.Clone(m.Finalizers), func(f string) bool { return f == v1alpha1.Finalizer })
 	metadata := map[string]any{"resourceVersion": m.ResourceVersion, "uid": m.UID, "finalizers": finalizers}
-	if m.Labels[v1alpha1.LabelManaged] == connections.ManagedCredentials {
+	if m.Labels[v1alpha1.LabelManaged] == account.ManagedCredentials {
 		metadata["labels"] = map[string]any{v1alpha1.LabelManaged: nil}
 	}
 	body, err := json.Marshal(map[string]any{"metadata": metadata})

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -53,7 +53,7 @@ func (p *progress) begin(s *survey) {
 		}
 		p.line("%s: Secret %s with its minting credentials does not exist", o.Key(), name)
 		for i := range s.tokens {
-			if t := &s.tokens[i]; connections.KeyFor(t) == o.Key() && t.Spec.DeletionPolicy != v1alpha1.DeletionRetain && len(t.Status.Credentials) > 0 {
+			if t := &s.tokens[i]; account.KeyFor(t) == o.Key() && t.Spec.DeletionPolicy != v1alpha1.DeletionRetain && len(t.Status.Credentials) > 0 {
 				p.line("%s/%s: without them these cannot be revoked: %s", t.Namespace, t.Name, ids(t))
 			}
 		}

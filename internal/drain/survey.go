@@ -14,7 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/trim"
 )
 
@@ -27,16 +27,16 @@ type survey struct {
 	tokens []v1alpha1.ApiToken
 	// bare are the other ApiTokens that are not being deleted: deleting them is enough.
 	bare      []v1alpha1.ApiToken
-	providers []connections.Object
+	providers []account.Object
 	// secrets are held by the operator's finalizer; only their metadata is read.
 	secrets []metav1.PartialObjectMetadata
 	// missing are the credentials Secrets that do not exist, by provider.
-	missing map[connections.Key]client.ObjectKey
+	missing map[account.Key]client.ObjectKey
 }
 
 // survey reads the API server.
 func (d *drain) survey(ctx context.Context) (*survey, error) {
-	out := &survey{missing: map[connections.Key]client.ObjectKey{}}
+	out := &survey{missing: map[account.Key]client.ObjectKey{}}
 	for _, namespace := range d.namespaces() {
 		if err := d.surveyNamespace(ctx, out, namespace); err != nil {
 			return nil, err
@@ -45,7 +45,7 @@ func (d *drain) survey(ctx context.Context) (*survey, error) {
 	err := d.pages(ctx, &v1alpha1.ClusterTokenProviderList{}, "", func(list client.ObjectList) {
 		items := list.(*v1alpha1.ClusterTokenProviderList).Items //nolint:forcetypeassert // the list given
 		for i := range items {
-			out.addProvider(connections.Of(items[i].DeepCopy()))
+			out.addProvider(account.Of(items[i].DeepCopy()))
 		}
 	})
 	if err != nil {
@@ -86,7 +86,7 @@ func (d *drain) surveyNamespace(ctx context.Context, out *survey, namespace stri
 	err = d.pages(ctx, &v1alpha1.TokenProviderList{}, namespace, func(list client.ObjectList) {
 		items := list.(*v1alpha1.TokenProviderList).Items //nolint:forcetypeassert // the list given
 		for i := range items {
-			out.addProvider(connections.Of(items[i].DeepCopy()))
+			out.addProvider(account.Of(items[i].DeepCopy()))
 		}
 	})
 	if err != nil {
@@ -95,7 +95,7 @@ func (d *drain) surveyNamespace(ctx context.Context, out *survey, namespace stri
 	return d.surveySecrets(ctx, out, namespace)
 }
 
-func (s *survey) addProvider(o connections.Object) {
+func (s *survey) addProvider(o account.Object) {
 	if !o.Deleting() || controllerutil.ContainsFinalizer(o.Raw, v1alpha1.Finalizer) {
 		s.providers = append(s.providers, o)
 	}
@@ -213,7 +213,7 @@ func (d *drain) accept(s *survey) error {
 
 // inScope reports whether a provider is this drain's. With a list of namespaces a
 // ClusterTokenProvider may be used by others, and is left to who deletes it.
-func (d *drain) inScope(o connections.Object) bool {
+func (d *drain) inScope(o account.Object) bool {
 	return o.Kind == v1alpha1.KindTokenProvider || len(d.Operator.Namespaces) == 0
 }
 

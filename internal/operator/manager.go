@@ -18,7 +18,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/trim"
 )
 
@@ -125,5 +125,5 @@ func prepareCache(ctx context.Context, mgr manager.Manager) error {
 			return fmt.Errorf("preparing the cache for %T: %w", object, err)
 		}
 	}
-	return connections.AddIndex(ctx, mgr.GetFieldIndexer())
+	return account.AddIndex(ctx, mgr.GetFieldIndexer())
 }

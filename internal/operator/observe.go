@@ -6,7 +6,7 @@ import (
 
 	"go.opentelemetry.io/otel"
 
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/internal/tracing"
 )
@@ -37,8 +37,8 @@ func startTracing(ctx context.Context, o *Options) (flush func(), err error) {
 }
 
 // driverOf returns what tells the type of a provider's driver.
-func driverOf(drivers *registry.Registry) func(connections.Object) string {
-	return func(o connections.Object) string {
+func driverOf(drivers *registry.Registry) func(account.Object) string {
+	return func(o account.Object) string {
 		driver, _, err := drivers.Resolve(registry.Spec{ProviderSpec: o.Spec})
 		if err != nil {
 			return ""

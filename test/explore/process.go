@@ -13,6 +13,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/controllers/apitoken"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
@@ -90,7 +91,7 @@ func (w *world) boot(id string) *process {
 		panic(err)
 	}
 	p.cache = w.server.StaleReader(nil, labels.NewSelector().Add(*managed))
-	if err := connections.AddIndex(context.Background(), p.cache); err != nil {
+	if err := account.AddIndex(context.Background(), p.cache); err != nil {
 		panic(err)
 	}
 	w.quiet(func() {
@@ -230,25 +231,25 @@ func changes(v fake.Verb) bool { return v == fake.Mint || v == fake.Revoke || v 
 
 // Facts implements apitoken.Providers: one provider, always ready, that may no
 // longer admit the namespace.
-func (p *process) Facts(context.Context, connections.Key, string, provider.Grant) (connections.Facts, error) {
-	return connections.Facts{
+func (p *process) Facts(context.Context, account.Key, string, provider.Grant) (account.Facts, error) {
+	return account.Facts{
 		Found: true, Ready: true, Verified: true, Admitted: !p.w.obstacles[notAdmitted], Account: provider.Account{ID: fake.DefaultAccount},
 		DriverType: fake.Type, Driver: p.w.driver, Capabilities: p.w.driver.Capabilities(),
 	}, nil
 }
 
 // Connect implements apitoken.Providers.
-func (p *process) Connect(context.Context, connections.Key, *places.Place) (connections.Connection, error) {
+func (p *process) Connect(context.Context, account.Key, *places.Place) (connections.Connection, error) {
 	return connections.Connection{Client: p.client, Account: provider.Account{ID: fake.DefaultAccount}}, nil
 }
 
 // Sharing implements apitoken.Providers.
-func (p *process) Sharing(_ context.Context, key connections.Key) ([]connections.Key, bool, error) {
-	return []connections.Key{key}, true, nil
+func (p *process) Sharing(_ context.Context, key account.Key) ([]account.Key, bool, error) {
+	return []account.Key{key}, true, nil
 }
 
 // Forget implements apitoken.Providers.
-func (p *process) Forget(connections.Key) {}
+func (p *process) Forget(account.Key) {}
 
 // processClock is the world's wall and the process's own monotonic clock.
 type processClock struct{ p *process }

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -106,11 +106,11 @@ func once(seen map[any]bool, uid types.UID) bool {
 	return true
 }
 
-func labelsOf(key connections.Key, driver string) []string {
+func labelsOf(key account.Key, driver string) []string {
 	return []string{string(key.Kind), key.Namespace, key.Name, driver}
 }
 
-func (s samples) providers(from *source, providers []connections.Object, seen map[any]bool) {
+func (s samples) providers(from *source, providers []account.Object, seen map[any]bool) {
 	for _, o := range providers {
 		if !once(seen, o.GetUID()) {
 			continue
@@ -123,8 +123,8 @@ func (s samples) providers(from *source, providers []connections.Object, seen ma
 	}
 }
 
-func (s samples) tokens(from *source, tokens []v1alpha1.ApiToken, providers []connections.Object, seen map[any]bool) {
-	drivers := map[connections.Key]string{}
+func (s samples) tokens(from *source, tokens []v1alpha1.ApiToken, providers []account.Object, seen map[any]bool) {
+	drivers := map[account.Key]string{}
 	for _, o := range providers {
 		drivers[o.Key()] = from.Driver(o)
 	}
@@ -133,7 +133,7 @@ func (s samples) tokens(from *source, tokens []v1alpha1.ApiToken, providers []co
 		if !once(seen, t.UID) {
 			continue
 		}
-		key := connections.KeyFor(t)
+		key := account.KeyFor(t)
 		s.counted(t, labelsOf(key, drivers[key]))
 		labels := []string{t.Namespace, t.Name, string(key.Kind), key.Name}
 		if !from.PerToken {

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 )
 
 // Options of a Source.
@@ -23,7 +23,7 @@ type Options struct {
 	// Cached reads ApiTokens and providers from a cache.
 	Cached client.Reader
 	// Driver is the type of the driver of a provider, or nothing.
-	Driver func(connections.Object) string
+	Driver func(account.Object) string
 	// PerToken: each ApiToken has series of its own. Otherwise the lowest value
 	// of a namespace and provider stands for its ApiTokens.
 	PerToken bool
@@ -63,16 +63,16 @@ type collector struct {
 type source struct {
 	Options
 	// read reads its objects; it fails when the operator is stopping.
-	read func(tokens *v1alpha1.ApiTokenList) ([]connections.Object, error)
+	read func(tokens *v1alpha1.ApiTokenList) ([]account.Object, error)
 }
 
 // add adds a source and returns how to remove it.
 func (c *collector) add(ctx context.Context, o Options) (remove func()) {
-	s := &source{Options: o, read: func(tokens *v1alpha1.ApiTokenList) ([]connections.Object, error) {
+	s := &source{Options: o, read: func(tokens *v1alpha1.ApiTokenList) ([]account.Object, error) {
 		if err := o.Cached.List(ctx, tokens, client.UnsafeDisableDeepCopy); err != nil {
 			return nil, fmt.Errorf("listing ApiTokens: %w", err)
 		}
-		return connections.List(ctx, o.Cached)
+		return account.List(ctx, o.Cached)
 	}}
 	c.mu.Lock()
 	defer c.mu.Unlock()

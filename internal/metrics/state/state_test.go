@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/account"
 )
 
 // at is a moment, in seconds.
@@ -100,7 +100,7 @@ func serve(t *testing.T, perToken bool, caches ...*cache) *collector {
 	t.Helper()
 	c := &collector{}
 	for _, of := range caches {
-		t.Cleanup(c.add(t.Context(), Options{Cached: of, PerToken: perToken, Version: "v1", Driver: func(connections.Object) string { return "fake" }}))
+		t.Cleanup(c.add(t.Context(), Options{Cached: of, PerToken: perToken, Version: "v1", Driver: func(account.Object) string { return "fake" }}))
 	}
 	return c
 }
@@ -253,7 +253,7 @@ func TestCounts(t *testing.T) {
 func TestNothingStaleRemains(t *testing.T) {
 	of := &cache{tokens: []v1alpha1.ApiToken{token("a"), token("b")}, providers: []v1alpha1.TokenProvider{store(metav1.ConditionTrue)}}
 	c := &collector{}
-	remove := c.add(t.Context(), Options{Cached: of, PerToken: true, Version: "v1", Started: time.Unix(1.7e9, 0), Driver: func(connections.Object) string { return "" }})
+	remove := c.add(t.Context(), Options{Cached: of, PerToken: true, Version: "v1", Started: time.Unix(1.7e9, 0), Driver: func(account.Object) string { return "" }})
 	shows(t, c, "apitoken_ready", "apitoken_ready"+labelsFor("a")+"1", "apitoken_ready"+labelsFor("b")+"1")
 	of.tokens, of.providers = of.tokens[1:], nil
 	shows(t, c, "apitoken_ready", "apitoken_ready"+labelsFor("b")+"1")

@@ -1,4 +1,4 @@
-package connections
+package account
 
 import (
 	"context"
@@ -10,7 +10,6 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/provider/registry"
 )
 
 // Object is a provider of either kind, seen the same way. Spec and Status point
@@ -51,11 +50,6 @@ func Of(raw client.Object) Object {
 // Key returns the provider's key.
 func (o Object) Key() Key { return Key{Kind: o.Kind, Namespace: o.GetNamespace(), Name: o.GetName()} }
 
-// resolvable is the spec as the registry of drivers wants it.
-func (o Object) resolvable() registry.Spec {
-	return registry.Spec{ProviderSpec: o.Spec}
-}
-
 // Copy returns a provider that shares nothing with this one.
 func (o Object) Copy() Object {
 	raw, _ := o.Raw.DeepCopyObject().(client.Object) // every kind of Of is a client.Object
@@ -81,10 +75,10 @@ func (o Object) CredentialsKey(operatorNamespace string) client.ObjectKey {
 
 // Ready reports whether the credentials were found to work for this generation, at an
 // endpoint that was verified, and the finalizer keeps the provider.
-func (o Object) Ready() bool { return o.wasReady() && o.Status.Endpoint != "" }
+func (o Object) Ready() bool { return o.WasReady() && o.Status.Endpoint != "" }
 
-// wasReady is Ready also for the status of an earlier version, which recorded no endpoint.
-func (o Object) wasReady() bool {
+// WasReady is Ready also for the status of an earlier version, which recorded no endpoint.
+func (o Object) WasReady() bool {
 	c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
 	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == o.GetGeneration() &&
 		controllerutil.ContainsFinalizer(o.Raw, v1alpha1.Finalizer)

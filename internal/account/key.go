@@ -1,6 +1,6 @@
-// Package connections keeps one connection per provider, shared by everything
-// that talks to providers, and tells from caches what a provider can do.
-package connections
+// Package account is the uniform view of TokenProviders and ClusterTokenProviders: the
+// objects, their keys, their endpoints, and the facts that decisions are made from.
+package account
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package connections
+package account
 
 import (
 	"k8s.io/apimachinery/pkg/api/equality"
