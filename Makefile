@@ -36,6 +36,7 @@ CONTROLLER_GEN = $(call tool,controller-gen)
 GOLANGCI_LINT = $(call tool,golangci-lint)
 GOTESTSUM = $(call tool,gotestsum)
 GOVULNCHECK = $(call tool,govulncheck)
+VALE = $(call tool,vale)
 
 # The machine's kubectl, or else one of the control plane's version.
 KUBECTL ?= $(or $(shell command -v kubectl),$(shell hack/controlplane/build.sh kubectl)/kubectl)
@@ -131,6 +132,11 @@ race-detector:
 	@if [ -n "$(RACE)" ] && ! command -v "$$($(GO) env CC | cut -d' ' -f1)" >/dev/null; then \
 	  echo "The race detector needs a C compiler: install gcc, or leave it out with: make test RACE=" >&2; exit 1; fi
 
+# vale parses Go with a C library.
+.PHONY: c-compiler
+c-compiler:
+	@command -v "$$($(GO) env CC | cut -d' ' -f1)" >/dev/null || { echo "vale needs a C compiler: install gcc" >&2; exit 1; }
+
 .PHONY: explore
 explore: ## Search crashes and interleavings of the reconciler for EXPLORE_FOR (10m).
 	$(GO) test ./test/explore -run TestExploreDeep -explore.deep=$(EXPLORE_FOR) -timeout 0 -v
@@ -140,10 +146,22 @@ conformance: ## Run the driver contract against every driver that needs no real 
 	@$(GO) test ./internal/provider/... -run '^TestConformance' -json | $(GO) run ./hack/conformance
 
 .PHONY: lint
-lint: ## Run golangci-lint on all modules.
-	@status=0; for module in $(MODULES); do \
+lint: c-compiler ## Run golangci-lint on all modules, and vale on documents, comments and messages.
+	@status=0; echo "lint the wording (make vale)"; $(VALE) --output=line --glob='!bin/**' . || status=1; \
+	for module in $(MODULES); do \
 	  echo "lint $$module"; (cd $$module && $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...) || status=1; \
 	done; exit $$status
+
+# DIR is the file or the folder to check the wording of.
+DIR ?=
+
+.PHONY: vale
+vale: c-compiler ## Count the wording rules that are broken, per folder; DIR=internal/plan lists each one there.
+	@config=$$(mktemp); trap 'rm -f "$$config"' EXIT; \
+	sed -e '/^# Folders and files that are not clean yet/,$$d' -e 's|= .vale/styles|= $(CURDIR)/.vale/styles|' .vale.ini >"$$config"; \
+	{ $(VALE) --config="$$config" --output=line --glob='!bin/**' $(or $(DIR),.) || [ $$? -eq 1 ]; } | \
+	if [ -n "$(DIR)" ]; then cat; else \
+	  awk -F: '{ sub(/\/?[^\/]*$$/, "", $$1); n[$$1 == "" ? "." : $$1]++ } END { for (d in n) printf "%6d  %s\n", n[d], d }' | sort -k2; fi
 
 .PHONY: verify
 verify: ## Check that generated files, go.mod files, manifests and documents are current.
