@@ -60,7 +60,7 @@ func whyIssued(reason string) audit.Why {
 
 // whyEnded is why the credential of an entry is revoked.
 func (p *pass) whyEnded(e *v1alpha1.LedgerEntry) audit.Why {
-	active := ledger.Active(&p.token.Status)
+	active := p.inUse()
 	switch {
 	case p.obs.Token.Deleting:
 		return audit.Why{Reason: audit.ReasonDeleted, AskedBy: audit.AskedByDeletion}

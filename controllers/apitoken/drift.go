@@ -137,7 +137,7 @@ func driftingOf(tokens []v1alpha1.ApiToken, now time.Time) (drifting map[types.N
 	drifting = map[types.NamespacedName]bool{}
 	for i := range tokens {
 		t := &tokens[i]
-		e := ledger.Active(&t.Status)
+		e := ledger.Active(&t.Status, "")
 		if e == nil || !t.DeletionTimestamp.IsZero() {
 			continue
 		}

@@ -12,10 +12,14 @@ import (
 // entry returns the ledger entry of a name, or nil.
 func (p *pass) entry(name string) *v1alpha1.LedgerEntry { return ledger.Entry(&p.token.Status, name) }
 
-// active returns the ledger entry in use. The rules lead to its callers only when
-// there is one.
+// inUse returns the ledger entry that the workload should be using, or nil.
+func (p *pass) inUse() *v1alpha1.LedgerEntry {
+	return ledger.Active(&p.token.Status, p.seen.View.Credential)
+}
+
+// active is inUse for actions that the rules choose only while there is one.
 func (p *pass) active() (*v1alpha1.LedgerEntry, error) {
-	if e := ledger.Active(&p.token.Status); e != nil {
+	if e := p.inUse(); e != nil {
 		return e, nil
 	}
 	return nil, errors.New("no credential is in use")

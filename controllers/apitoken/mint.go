@@ -71,7 +71,7 @@ func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) erro
 	if err != nil {
 		return err
 	}
-	if e := ledger.Active(&p.token.Status); e != nil && e.Updating != "" {
+	if e := p.inUse(); e != nil && e.Updating != "" {
 		p.found(audit.FoundUpdateUnknown, e.Name, e.ID, whyIssued(string(action.Reason)))
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), MintDeadline+RequestTimeout)

@@ -10,7 +10,6 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
 )
@@ -63,7 +62,7 @@ func wanted(p *pass) places.Want {
 		w.Mints = true
 	}
 	w.Class = places.Issues
-	if e := ledger.Active(&p.token.Status); e != nil {
+	if e := p.inUse(); e != nil {
 		w.Class = places.Rotates
 		if e.ExpiresAt != nil {
 			w.Due = e.ExpiresAt.Time

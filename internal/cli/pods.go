@@ -13,6 +13,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/cli/reading"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/ledger"
 )
 
 // The ways in which a pod uses a Secret.
@@ -166,7 +167,7 @@ func readAt(p *corev1.Pod, secret string) *metav1.Time {
 // nil: there is none, or its time is not known. Before the first credential of an ApiToken
 // there was none to read: a container that started after the Secret was made holds it.
 func publishedAt(t *v1alpha1.ApiToken, secret *secretView) *metav1.Time {
-	e := activeOf(t)
+	e := ledger.Active(&t.Status, secret.Credential)
 	if e == nil {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/duration"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -71,22 +72,8 @@ func keyOf(e *v1alpha1.LedgerEntry) string {
 // compact writes a duration without its empty parts: 1h, not 1h0m0s.
 func compact(d time.Duration) string { return plan.Short(d) }
 
-// activeOf is the entry that the Secret holds, or nil.
-func activeOf(t *v1alpha1.ApiToken) *v1alpha1.LedgerEntry {
-	var found *v1alpha1.LedgerEntry
-	for i := range t.Status.Credentials {
-		e := &t.Status.Credentials[i]
-		if e.State != v1alpha1.StateActive {
-			continue
-		}
-		if found == nil || later(e.IssuedAt, found.IssuedAt) {
-			found = e
-		}
-	}
-	return found
-}
-
-func later(a, b *metav1.Time) bool { return a != nil && (b == nil || b.Before(a)) }
+// activeOf is the entry in use (ledger.Active), for commands that do not read the Secret.
+func activeOf(t *v1alpha1.ApiToken) *v1alpha1.LedgerEntry { return ledger.Active(&t.Status, "") }
 
 // indent puts a prefix before every line.
 func indent(prefix, text string) string {

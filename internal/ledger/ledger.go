@@ -26,14 +26,28 @@ func Entry(s *v1alpha1.ApiTokenStatus, name string) *v1alpha1.LedgerEntry {
 	return nil
 }
 
-// Active returns the first Active entry, or nil. Callers only read it.
-func Active(s *v1alpha1.ApiTokenStatus) *v1alpha1.LedgerEntry {
-	for i := range s.Credentials {
-		if s.Credentials[i].State == v1alpha1.StateActive {
-			return &s.Credentials[i]
+// Active returns the entry that the workload should be using, or nil. It is the Active
+// one. Among several, which only an edited or restored status has, it is the one that the
+// Secret names (held), otherwise the first. An empty held means that the Secret names none,
+// or was not read. Callers only read the entry.
+func Active(s *v1alpha1.ApiTokenStatus, held string) *v1alpha1.LedgerEntry {
+	return ActiveOf(s.Credentials, func(e *v1alpha1.LedgerEntry) *v1alpha1.LedgerEntry { return e }, held)
+}
+
+// ActiveOf is Active for entries that carry more than the ledger does. The function in
+// returns the ledger's part of an entry.
+func ActiveOf[E any](entries []E, in func(*E) *v1alpha1.LedgerEntry, held string) *E {
+	var found *E
+	for i := range entries {
+		e := in(&entries[i])
+		if e.State != v1alpha1.StateActive {
+			continue
+		}
+		if found == nil || held != "" && e.Name == held {
+			found = &entries[i]
 		}
 	}
-	return nil
+	return found
 }
 
 // Reservation is a name that is written into the ledger before a credential can

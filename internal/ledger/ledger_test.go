@@ -232,3 +232,34 @@ func TestIdentifyKeepsTheEarlierExpiry(t *testing.T) {
 		})
 	}
 }
+
+// TestActiveIsTheEntryThatTheSecretNames has ledgers with two Active entries, as only an
+// edited or restored status has them.
+func TestActiveIsTheEntryThatTheSecretNames(t *testing.T) {
+	retiring := edited(active("r"), func(e *v1alpha1.LedgerEntry) { e.State = v1alpha1.StateRetiring })
+	older, newer := active("older"), edited(active("newer"), func(e *v1alpha1.LedgerEntry) { e.IssuedAt = at(time.Hour) })
+	for name, c := range map[string]struct {
+		entries []v1alpha1.LedgerEntry
+		held    string
+		want    string
+	}{
+		"an empty ledger":                      {},
+		"only entries that are not Active":     {entries: []v1alpha1.LedgerEntry{minting("m"), retiring}, held: "m"},
+		"the only Active one":                  {entries: []v1alpha1.LedgerEntry{retiring, newer}, held: "r", want: "newer"},
+		"two, and the Secret names the first":  {entries: []v1alpha1.LedgerEntry{older, newer}, held: "older", want: "older"},
+		"two, and the Secret names the second": {entries: []v1alpha1.LedgerEntry{older, newer}, held: "newer", want: "newer"},
+		"two, and the Secret names neither":    {entries: []v1alpha1.LedgerEntry{older, newer}, held: "other", want: "older"},
+		"two, and the Secret was not read":     {entries: []v1alpha1.LedgerEntry{newer, older}, want: "newer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := status(c.entries...)
+			got := ledger.Active(&s, c.held)
+			switch {
+			case c.want == "" && got != nil:
+				t.Errorf("in use is %s, want none", got.Name)
+			case c.want != "" && (got == nil || got.Name != c.want):
+				t.Errorf("in use is %v, want %s", got, c.want)
+			}
+		})
+	}
+}

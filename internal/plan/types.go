@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -245,20 +246,9 @@ type Decision struct {
 	After time.Duration
 }
 
-// active returns the entry that the workload should be using: the Active one,
-// and among several the one that the Secret names.
+// active returns the entry that the workload should be using (ledger.Active).
 func (o *Observation) active() *Entry {
-	var found *Entry
-	for i := range o.Ledger {
-		e := &o.Ledger[i]
-		if e.State != v1alpha1.StateActive {
-			continue
-		}
-		if found == nil || e.Name == o.Secret.Credential {
-			found = e
-		}
-	}
-	return found
+	return ledger.ActiveOf(o.Ledger, func(e *Entry) *v1alpha1.LedgerEntry { return &e.LedgerEntry }, o.Secret.Credential)
 }
 
 func (o *Observation) entry(name string) *Entry {

@@ -45,7 +45,7 @@ func (w *world) runNeighbour() {
 // credential: before that, the older one may have the slot.
 func neighbourAsks(w *world) {
 	t, ok := w.server.Peek(apifakeNeighbour).(*v1alpha1.ApiToken)
-	if token := w.token(); !ok || token == nil || ledger.Active(&token.Status) == nil {
+	if token := w.token(); !ok || token == nil || ledger.Active(&token.Status, "") == nil {
 		return
 	}
 	w.note("the neighbour is no longer suspended")
