@@ -97,7 +97,7 @@ func TestNextStepsClaimWhatIsTrue(t *testing.T) {
 		}, []string{asksAll, deletes}},
 		"deleted with Retain": {deleted(v1alpha1.DeletionRetain), []string{retains}},
 	}
-	a := &app{config: genericclioptions.NewConfigFlags(false)}
+	a := &app{hints: hints{genericclioptions.NewConfigFlags(false)}}
 	said := map[string]bool{}
 	for name, c := range cases {
 		token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training"}}

@@ -21,45 +21,49 @@ import (
 const completionTimeout = 3 * time.Second
 
 // completeTokens offers the ApiTokens of the namespace for the first argument.
-func (a *app) completeTokens(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
-	}
-	return a.complete(cmd, typed, func(ctx context.Context, s *session) ([]string, error) {
-		tokens, err := s.tokens(ctx, s.namespace)
-		names := make([]string, 0, len(tokens))
-		for i := range tokens {
-			names = append(names, cobra.CompletionWithDesc(tokens[i].Name, reasonOf(&tokens[i])))
+func completeTokens(a *app) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return names, err
-	})
+		return complete(a, cmd, typed, func(ctx context.Context, s *session) ([]string, error) {
+			tokens, err := s.tokens(ctx, s.namespace)
+			names := make([]string, 0, len(tokens))
+			for i := range tokens {
+				names = append(names, cobra.CompletionWithDesc(tokens[i].Name, reasonOf(&tokens[i])))
+			}
+			return names, err
+		})
+	}
 }
 
 // completeKeys offers the ApiTokens of the namespace, then the keys of one that can be ended.
-func (a *app) completeKeys(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if len(args) != 1 {
-		return a.completeTokens(cmd, args, typed)
-	}
-	return a.complete(cmd, typed, func(ctx context.Context, s *session) ([]string, error) {
-		t, err := s.token(ctx, args[0])
-		if err != nil {
-			return nil, err
+func completeKeys(a *app) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) != 1 {
+			return completeTokens(a)(cmd, args, typed)
 		}
-		var keys []string
-		for i := range t.Status.Credentials {
-			if e := &t.Status.Credentials[i]; e.State == v1alpha1.StateRetiring {
-				keys = append(keys, cobra.CompletionWithDesc(keyOf(e), string(e.State)))
+		return complete(a, cmd, typed, func(ctx context.Context, s *session) ([]string, error) {
+			t, err := s.token(ctx, args[0])
+			if err != nil {
+				return nil, err
 			}
-		}
-		return keys, nil
-	})
+			var keys []string
+			for i := range t.Status.Credentials {
+				if e := &t.Status.Credentials[i]; e.State == v1alpha1.StateRetiring {
+					keys = append(keys, cobra.CompletionWithDesc(keyOf(e), string(e.State)))
+				}
+			}
+			return keys, nil
+		})
+	}
 }
 
 // completeProviders offers KIND/NAME of the providers that can be read, for the flag
 // provider.
-func (a *app) completeProviders(cmd *cobra.Command) {
+func completeProviders(a *app, cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("provider", func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-		return a.complete(cmd, typed, func(ctx context.Context, s *session) ([]string, error) {
+		return complete(a, cmd, typed, func(ctx context.Context, s *session) ([]string, error) {
 			all := s.providers(ctx, s.namespace)
 			var names []string
 			for _, r := range []reading.Of[[]account.Object]{all.cluster, all.own} {
@@ -75,23 +79,25 @@ func (a *app) completeProviders(cmd *cobra.Command) {
 }
 
 // completeSecrets offers the Secrets of the namespace, by their metadata.
-func (a *app) completeSecrets(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-	if len(args) > 0 {
-		return nil, cobra.ShellCompDirectiveNoFileComp
+func completeSecrets(a *app) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return complete(a, cmd, typed, func(ctx context.Context, s *session) ([]string, error) {
+			return names(ctx, s, "SecretList", client.InNamespace(s.namespace))
+		})
 	}
-	return a.complete(cmd, typed, func(ctx context.Context, s *session) ([]string, error) {
-		return s.names(ctx, "SecretList", client.InNamespace(s.namespace))
-	})
 }
 
-func (a *app) completeNamespaces(root *cobra.Command) {
+func completeNamespaces(a *app, root *cobra.Command) {
 	_ = root.RegisterFlagCompletionFunc("namespace", func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
-		return a.complete(cmd, typed, func(ctx context.Context, s *session) ([]string, error) { return s.names(ctx, "NamespaceList") })
+		return complete(a, cmd, typed, func(ctx context.Context, s *session) ([]string, error) { return names(ctx, s, "NamespaceList") })
 	})
 }
 
 // names lists the names of a kind of the core group.
-func (s *session) names(ctx context.Context, list string, opts ...client.ListOption) ([]string, error) {
+func names(ctx context.Context, s *session, list string, opts ...client.ListOption) ([]string, error) {
 	var found metav1.PartialObjectMetadataList
 	found.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(list))
 	if err := s.client.List(ctx, &found, append(opts, client.Limit(chunk))...); err != nil {
@@ -104,8 +110,8 @@ func (s *session) names(ctx context.Context, list string, opts ...client.ListOpt
 	return out, nil
 }
 
-func (a *app) complete(
-	cmd *cobra.Command, typed string, find func(context.Context, *session) ([]string, error),
+func complete(
+	a *app, cmd *cobra.Command, typed string, find func(context.Context, *session) ([]string, error),
 ) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 	defer cancel()

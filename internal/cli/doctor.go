@@ -55,16 +55,9 @@ func (a *app) doctorCommand() *cobra.Command {
 			"The exit code is 1 when a check fails; a warning is none.",
 		Args:              positional(0, "doctor takes flags only"),
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.out.check(); err != nil {
-				return err
-			}
-			s, err := a.open()
-			if err != nil {
-				return err
-			}
-			return s.doctor(cmd.Context(), o)
-		},
+		RunE: a.run(func(ctx context.Context, s *session, _ []string) error {
+			return s.doctor(ctx, o)
+		}, func() error { return o.out.check() }),
 	}
 	cmd.Flags().BoolVarP(&o.all, "all-namespaces", "A", false, "Look at the ApiTokens of all namespaces.")
 	cmd.Flags().StringVar(&o.operator, "operator-namespace", operatorNamespace, "The namespace that the operator runs in.")

@@ -19,6 +19,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/cli/reading"
+	"apitoken.dev/operator/internal/plan"
 )
 
 const (
@@ -58,7 +59,7 @@ func (e *examination) server(ctx context.Context) bool {
 		e.warn("clock", "Set this machine's clock. Until then times such as \"in 3h\" and --expiring-within are wrong here; the operator uses its own clock.",
 			"this machine is %s %s the API server", skew.Abs().Round(time.Second), direction(skew))
 	default:
-		e.ok("clock", "this machine and the API server agree to within %s", compact(skewWarn))
+		e.ok("clock", "this machine and the API server agree to within %s", plan.Short(skewWarn))
 	}
 	return true
 }
@@ -213,7 +214,7 @@ func (e *examination) leads(spec *coordinationv1.LeaseSpec) bool {
 	}
 	if age := e.Clock.Now().Sub(spec.RenewTime.Time); age > term+leaseSlack {
 		e.fail(check, e.orLeaving("See whether it runs: "+e.kubectlCommand(e.operator, "get", "pods")),
-			"%s holds the lease and has not renewed it for %s: nobody works", *spec.HolderIdentity, compact(age.Round(time.Second)))
+			"%s holds the lease and has not renewed it for %s: nobody works", *spec.HolderIdentity, plan.Short(age.Round(time.Second)))
 		return false
 	}
 	e.ok(check, "%s works", *spec.HolderIdentity)

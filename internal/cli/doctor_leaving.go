@@ -121,10 +121,10 @@ func (u unreads) String() string {
 }
 
 // toReadAll says what to do about them, each action once.
-func (a *app) toReadAll(u unreads) string {
+func (h hints) toReadAll(u unreads) string {
 	var out []string
 	for _, one := range u {
-		if text := a.toRead(one.access, one.err); !slices.Contains(out, text) {
+		if text := h.toRead(one.access, one.err); !slices.Contains(out, text) {
 			out = append(out, text)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/cli/reading"
+	"apitoken.dev/operator/internal/plan"
 )
 
 const (
@@ -137,7 +138,7 @@ func (e *examination) judge(t *v1alpha1.ApiToken) bool {
 func (e *examination) deletionLate(t *v1alpha1.ApiToken, name string) {
 	if since := e.Clock.Now().Sub(t.DeletionTimestamp.Time); since > stuckAfter {
 		e.fail("deletion", "Fix what the message names, or set spec.deletionPolicy to Retain, which lets it go without revoking: "+e.pluginCommand(t.Namespace, "status", t.Name),
-			"%s has been deleted for %s and is still there: %s", name, compact(since.Round(time.Minute)), messageOf(t))
+			"%s has been deleted for %s and is still there: %s", name, plan.Short(since.Round(time.Minute)), messageOf(t))
 	}
 }
 

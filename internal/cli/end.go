@@ -15,8 +15,9 @@ import (
 
 // endOptions are the flags of end.
 type endOptions struct {
-	yes, wait bool
-	timeout   time.Duration
+	waitFlags
+
+	yes bool
 }
 
 func (a *app) endCommand() *cobra.Command {
@@ -29,21 +30,13 @@ func (a *app) endCommand() *cobra.Command {
 			"The credential in use is never ended: replace it first, with rotate.",
 		Example:           "  kubectl apitoken end training-data AKIAIOSFODNN7EXAMPLE",
 		Args:              positional(2, "end NAME KEY-ID: name one ApiToken and one of its keys"),
-		ValidArgsFunction: a.completeKeys,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkTimeout(o.timeout); err != nil {
-				return err
-			}
-			s, err := a.open()
-			if err != nil {
-				return err
-			}
-			return s.end(cmd.Context(), args[0], args[1], o)
-		},
+		ValidArgsFunction: completeKeys(a),
+		RunE: a.run(func(ctx context.Context, s *session, args []string) error {
+			return s.end(ctx, args[0], args[1], o)
+		}, o.check),
 	}
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "Do not ask.")
-	cmd.Flags().BoolVar(&o.wait, "wait", true, "Wait until the credential is revoked and out of the ledger.")
-	timeoutFlag(cmd, &o.timeout)
+	o.addFlags(cmd, true, "Wait until the credential is revoked and out of the ledger.")
 	return cmd
 }
 
@@ -76,7 +69,7 @@ func (s *session) end(ctx context.Context, name, key string, o endOptions) error
 }
 
 // endable returns the ledger entry of a key, or refuses what cannot be ended.
-func (a *app) endable(t *v1alpha1.ApiToken, key string) (*v1alpha1.LedgerEntry, error) {
+func (h hints) endable(t *v1alpha1.ApiToken, key string) (*v1alpha1.LedgerEntry, error) {
 	var found *v1alpha1.LedgerEntry
 	var known []string
 	for i := range t.Status.Credentials {
@@ -95,7 +88,7 @@ func (a *app) endable(t *v1alpha1.ApiToken, key string) (*v1alpha1.LedgerEntry, 
 			t.Name, oneLine(key), strings.Join(known, ", "))}
 	case found.State == v1alpha1.StateActive:
 		return nil, refused("credential %s of ApiToken %q is in use: replace it first, and then end it with the same command. To replace it: %s",
-			keyOf(found), t.Name, a.pluginCommand(t.Namespace, "rotate", t.Name, "--wait"))
+			keyOf(found), t.Name, h.pluginCommand(t.Namespace, "rotate", t.Name, "--wait"))
 	case found.State != v1alpha1.StateRetiring:
 		return nil, refused("credential %s of ApiToken %q is %s: only a previous credential, which is Retiring, can be ended. The operator revokes an attempt by itself",
 			keyOf(found), t.Name, found.State)

@@ -46,12 +46,12 @@ func TestEndTakesOnlyTheKeyGiven(t *testing.T) {
 	t.Parallel()
 	token := &v1alpha1.ApiToken{}
 	token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "at1-a", State: v1alpha1.StateRetiring}}
-	if e, err := (&app{}).endable(token, ""); err == nil {
+	if e, err := new(hints).endable(token, ""); err == nil {
 		t.Errorf("no key ends %s", e.Name)
 	}
 	for _, states := range [][2]v1alpha1.CredentialState{{v1alpha1.StateRetiring, v1alpha1.StateActive}, {v1alpha1.StateActive, v1alpha1.StateRetiring}} {
 		token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "at1-a", ID: "KEY", State: states[0]}, {Name: "at1-b", ID: "KEY", State: states[1]}}
-		if e, err := (&app{}).endable(token, "KEY"); err != nil || e.State != v1alpha1.StateRetiring {
+		if e, err := new(hints).endable(token, "KEY"); err != nil || e.State != v1alpha1.StateRetiring {
 			t.Errorf("%v: found %+v, %v", states, e, err)
 		}
 	}

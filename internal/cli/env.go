@@ -48,17 +48,13 @@ func (a *app) envCommand() *cobra.Command {
 				return usage("env NAME -- COMMAND: name one ApiToken, then -- and the command to run; --print shows the values instead")
 			}
 		},
-		ValidArgsFunction: a.completeTokens,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.open()
-			if err != nil {
-				return err
-			}
+		ValidArgsFunction: completeTokens(a),
+		RunE: a.run(func(ctx context.Context, s *session, args []string) error {
 			if o.show {
-				return s.printEnv(cmd.Context(), args[0], o.all)
+				return s.printEnv(ctx, args[0], o.all)
 			}
-			return s.execEnv(cmd.Context(), args[0], args[1:], o.all)
-		},
+			return s.execEnv(ctx, args[0], args[1:], o.all)
+		}),
 	}
 	cmd.Flags().BoolVar(&o.show, "print", false, "Show the values, as commands for a shell, instead of running a command.")
 	cmd.Flags().BoolVar(&o.all, "all", false, "Also use the keys that the provider's driver does not document.")

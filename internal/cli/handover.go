@@ -24,9 +24,10 @@ import (
 
 // handoverOptions are the flags of handover.
 type handoverOptions struct {
-	file      string
-	wait, yes bool
-	timeout   time.Duration
+	waitFlags
+
+	file string
+	yes  bool
 }
 
 func (a *app) handoverCommand() *cobra.Command {
@@ -40,22 +41,14 @@ func (a *app) handoverCommand() *cobra.Command {
 		Example: "  kubectl apitoken handover media\n\n  # from a script; - is standard input\n" +
 			"  pass show kloudbean/media | kubectl apitoken handover media --from-env-file -",
 		Args:              positional(1, "handover NAME: name one ApiToken"),
-		ValidArgsFunction: a.completeTokens,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkTimeout(o.timeout); err != nil {
-				return err
-			}
-			s, err := a.open()
-			if err != nil {
-				return err
-			}
-			return s.handover(cmd.Context(), args[0], o)
-		},
+		ValidArgsFunction: completeTokens(a),
+		RunE: a.run(func(ctx context.Context, s *session, args []string) error {
+			return s.handover(ctx, args[0], o)
+		}, o.check),
 	}
 	cmd.Flags().StringVar(&o.file, "from-env-file", "", "Read the keys from a file of KEY=VALUE lines instead of asking; - is standard input.")
-	cmd.Flags().BoolVar(&o.wait, "wait", true, "Wait until the operator has taken the credential over, or refused it.")
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "Where a credential had to be edited: say that it is done, without asking.")
-	timeoutFlag(cmd, &o.timeout)
+	o.addFlags(cmd, true, "Wait until the operator has taken the credential over, or refused it.")
 	return cmd
 }
 

@@ -400,7 +400,7 @@ func (w *world) session() *session {
 	w.Helper()
 	e := w.env
 	e.IOStreams = genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard}
-	a := &app{Env: e, config: genericclioptions.NewConfigFlags(false)}
+	a := &app{Env: e, hints: hints{genericclioptions.NewConfigFlags(false)}}
 	a.config.WrapConfigFn = a.wrap
 	a.config.KubeConfig, a.config.Namespace = &w.kubeconfig, &w.ns
 	s, err := a.open()

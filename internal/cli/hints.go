@@ -5,26 +5,34 @@ import (
 	"regexp"
 	"strings"
 
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+
 	"apitoken.dev/operator/internal/cli/reading"
 )
 
 // providerViewer is the ClusterRole that reads ClusterTokenProviders.
 const providerViewer = "apitoken-operator-clustertokenprovider-viewer"
 
+// hints makes the command lines that commands print. They repeat the flags of the command
+// line that chose the cluster and the user.
+type hints struct {
+	config *genericclioptions.ConfigFlags
+}
+
 // pluginCommand is a command line of this plugin that can be pasted into a shell. It
 // names the namespace (none when empty) and the cluster that this command was called
 // for. Commands in the output are made by this function and by kubectlCommand only, and
 // stand at the end of a line.
-func (a *app) pluginCommand(namespace string, words ...string) string {
-	return a.commandLine("kubectl apitoken", namespace, words)
+func (h hints) pluginCommand(namespace string, words ...string) string {
+	return h.commandLine("kubectl apitoken", namespace, words)
 }
 
 // kubectlCommand is a kubectl command line that can be pasted into a shell.
-func (a *app) kubectlCommand(namespace string, words ...string) string {
-	return a.commandLine("kubectl", namespace, words)
+func (h hints) kubectlCommand(namespace string, words ...string) string {
+	return h.commandLine("kubectl", namespace, words)
 }
 
-func (a *app) commandLine(program, namespace string, words []string) string {
+func (h hints) commandLine(program, namespace string, words []string) string {
 	parts := []string{program}
 	for _, w := range words {
 		parts = append(parts, word(w))
@@ -32,21 +40,21 @@ func (a *app) commandLine(program, namespace string, words []string) string {
 	if namespace != "" {
 		parts = append(parts, "-n", word(namespace))
 	}
-	return strings.Join(append(parts, a.sameCluster()...), " ")
+	return strings.Join(append(parts, h.sameCluster()...), " ")
 }
 
 // givenNamespace is the namespace of the command line; empty: it names none.
-func (a *app) givenNamespace() string {
-	if a.config == nil || a.config.Namespace == nil {
+func (h hints) givenNamespace() string {
+	if h.config == nil || h.config.Namespace == nil {
 		return ""
 	}
-	return *a.config.Namespace
+	return *h.config.Namespace
 }
 
 // sameCluster are the flags that chose the cluster and the user. A bearer token is not
 // repeated.
-func (a *app) sameCluster() []string {
-	if a.config == nil {
+func (h hints) sameCluster() []string {
+	if h.config == nil {
 		return nil
 	}
 	var out []string
@@ -55,14 +63,14 @@ func (a *app) sameCluster() []string {
 			out = append(out, flag, word(*value))
 		}
 	}
-	add("--kubeconfig", a.config.KubeConfig)
-	add("--context", a.config.Context)
-	add("--cluster", a.config.ClusterName)
-	add("--user", a.config.AuthInfoName)
-	add("--server", a.config.APIServer)
-	add("--as", a.config.Impersonate)
-	if a.config.ImpersonateGroup != nil {
-		for _, group := range *a.config.ImpersonateGroup {
+	add("--kubeconfig", h.config.KubeConfig)
+	add("--context", h.config.Context)
+	add("--cluster", h.config.ClusterName)
+	add("--user", h.config.AuthInfoName)
+	add("--server", h.config.APIServer)
+	add("--as", h.config.Impersonate)
+	if h.config.ImpersonateGroup != nil {
+		for _, group := range *h.config.ImpersonateGroup {
 			add("--as-group", &group)
 		}
 	}
@@ -103,10 +111,10 @@ func unreadable(r access, err error) string {
 }
 
 // toRead says what to do about something that could not be read.
-func (a *app) toRead(r access, err error) string {
+func (h hints) toRead(r access, err error) string {
 	switch {
 	case !reading.Forbidden(err):
-		return "Check the API server, then run this command again: " + a.kubectlCommand("", "cluster-info")
+		return "Check the API server, then run this command again: " + h.kubectlCommand("", "cluster-info")
 	case r.resource == "clustertokenproviders":
 		return toReadClusterProviders()
 	default:

@@ -68,8 +68,8 @@ func (w *world) pasted(line string) {
 	}
 }
 
-// hints are the command lines in an output: each stands at the end of its line.
-func hints(output string) []string {
+// hintsIn are the command lines in an output: each stands at the end of its line.
+func hintsIn(output string) []string {
 	var out []string
 	for line := range strings.Lines(output) {
 		if strings.HasPrefix(strings.TrimSpace(line), "#") { // the manifest of import has steps, not hints
@@ -99,7 +99,7 @@ func TestHintsCanBePasted(t *testing.T) {
 		{"doctor"}, {"doctor", "--operator-namespace", w.ns}, {"doctor", "--as", "stranger"}, {"list", "--as", "stranger"}, {"env", "one", "--as", "stranger", "--", "sh"},
 	} {
 		r := w.run(args...)
-		for _, hint := range hints(r.out + r.err) {
+		for _, hint := range hintsIn(r.out + r.err) {
 			w.pasted(hint)
 			words := strings.Fields(hint)
 			seen[strings.Join(words[:3], " ")] = true
@@ -118,7 +118,7 @@ func TestHintsCanBePasted(t *testing.T) {
 // A hint is for the cluster and the user of the command that printed it, and a shell
 // reads each word back.
 func TestHintsKeepClusterUserAndQuoting(t *testing.T) {
-	a := &app{config: genericclioptions.NewConfigFlags(false)}
+	a := &app{hints: hints{genericclioptions.NewConfigFlags(false)}}
 	context, user, groups := "it's prod", "dev", []string{"a b"}
 	a.config.Context, a.config.Impersonate, a.config.ImpersonateGroup = &context, &user, &groups
 	got := a.pluginCommand("ml", "status", "one")

@@ -37,18 +37,14 @@ func (a *app) importCommand() *cobra.Command {
 			"credential is never decoded.",
 		Example:           "  kubectl apitoken import old-s3-keys > token.yaml",
 		Args:              positional(1, "import SECRET: name one Secret"),
-		ValidArgsFunction: a.completeSecrets,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.open()
-			if err != nil {
-				return err
-			}
-			return s.importSecret(cmd.Context(), strings.TrimPrefix(args[0], "secret/"), o)
-		},
+		ValidArgsFunction: completeSecrets(a),
+		RunE: a.run(func(ctx context.Context, s *session, args []string) error {
+			return s.importSecret(ctx, strings.TrimPrefix(args[0], "secret/"), o)
+		}),
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.provider, "provider", "", "The provider, as TokenProvider/NAME or ClusterTokenProvider/NAME; guessed from the endpoint when absent.")
-	a.completeProviders(cmd)
+	completeProviders(a, cmd)
 	f.StringVar(&o.name, "name", "", "The name of the ApiToken; that of the Secret and -token when absent.")
 	f.StringVar(&o.target, "secret-name", "", "The name of the new Secret; that of the ApiToken when absent.")
 	f.StringSliceVar(&o.scopes, "scope", []string{"objectstorage:object-read-only"}, "The access to declare; may be repeated.")

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
 )
 
 // listOptions are the flags of list.
@@ -34,19 +35,9 @@ func (a *app) listCommand() *cobra.Command {
 			"  # what does not work\n  kubectl apitoken list -A --not-ready",
 		Args:              positional(0, "list takes flags only"),
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if o.expiring < 0 {
-				return usage("--expiring-within: %s cannot be negative: write for example 720h for 30 days", o.expiring)
-			}
-			if err := o.out.check(); err != nil {
-				return err
-			}
-			s, err := a.open()
-			if err != nil {
-				return err
-			}
-			return s.list(cmd.Context(), o)
-		},
+		RunE: a.run(func(ctx context.Context, s *session, _ []string) error {
+			return s.list(ctx, o)
+		}, o.check),
 	}
 	f := cmd.Flags()
 	f.BoolVarP(&o.all, "all-namespaces", "A", false, "List the ApiTokens of all namespaces.")
@@ -57,6 +48,13 @@ func (a *app) listCommand() *cobra.Command {
 	o.out = newOutput(cmd, a.scheme(), formatTable, formatWide)
 	o.out.headers(cmd)
 	return cmd
+}
+
+func (o *listOptions) check() error {
+	if o.expiring < 0 {
+		return usage("--expiring-within: %s cannot be negative: write for example 720h for 30 days", o.expiring)
+	}
+	return o.out.check()
 }
 
 func (s *session) list(ctx context.Context, o listOptions) error {
@@ -115,7 +113,7 @@ func (s *session) sayNothingFound(o listOptions) {
 	}
 	switch {
 	case o.expiring > 0:
-		s.say("No ApiToken in %s ends within %s.", where, compact(o.expiring))
+		s.say("No ApiToken in %s ends within %s.", where, plan.Short(o.expiring))
 	case o.notReady:
 		s.say("Every ApiToken in %s is ready.", where)
 	default:

@@ -45,22 +45,9 @@ func (a *app) planCommand() *cobra.Command {
 		Example:           "  kubectl apitoken plan -f token.yaml && kubectl apply -f token.yaml\n\n  kubectl apitoken plan -k overlays/production",
 		Args:              positional(0, "plan takes files with -f or -k"),
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := o.files.RequireFilenameOrKustomize(); err != nil {
-				return usage("-f is missing: name a file, directory or URL with ApiTokens, or - for standard input; or a kustomization with -k")
-			}
-			if err := o.out.check(); err != nil {
-				return err
-			}
-			if o.apply.force && !o.apply.serverSide {
-				return usage("--force-conflicts needs --server-side")
-			}
-			s, err := a.open()
-			if err != nil {
-				return err
-			}
-			return s.plan(cmd.Context(), o)
-		},
+		RunE: a.run(func(ctx context.Context, s *session, _ []string) error {
+			return s.plan(ctx, o)
+		}, o.check),
 	}
 	f := cmd.Flags()
 	files := genericclioptions.FileNameFlags{
@@ -72,6 +59,19 @@ func (a *app) planCommand() *cobra.Command {
 	f.StringVar(&o.apply.manager, "field-manager", "", "Name of the manager of fields; kubectl's own when absent.")
 	o.out = newOutput(cmd, a.scheme(), formatTable)
 	return cmd
+}
+
+func (o *planOptions) check() error {
+	if err := o.files.RequireFilenameOrKustomize(); err != nil {
+		return usage("-f is missing: name a file, directory or URL with ApiTokens, or - for standard input; or a kustomization with -k")
+	}
+	if err := o.out.check(); err != nil {
+		return err
+	}
+	if o.apply.force && !o.apply.serverSide {
+		return usage("--force-conflicts needs --server-side")
+	}
+	return nil
 }
 
 // The outcomes of a plan.

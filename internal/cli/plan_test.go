@@ -220,7 +220,7 @@ func TestAway(t *testing.T) {
 		}
 	}
 	for want, d := range map[string]time.Duration{"1h": time.Hour, "1m30s": 90 * time.Second, "1h30m": 90 * time.Minute, "20m": 20 * time.Minute} {
-		if got := compact(d); got != want {
+		if got := plan.Short(d); got != want {
 			t.Errorf("%s: %q, want %q", d, got, want)
 		}
 	}

@@ -74,7 +74,7 @@ func Run(ctx context.Context, env Env, program string, args []string) Code {
 // app is what every command shares.
 type app struct {
 	Env
-	config *genericclioptions.ConfigFlags
+	hints
 }
 
 // New returns the command kubectl apitoken.
@@ -88,7 +88,7 @@ func newRoot(env Env) (*cobra.Command, *app) {
 	if env.Poll <= 0 {
 		env.Poll = pollInterval
 	}
-	a := &app{Env: env, config: genericclioptions.NewConfigFlags(true)}
+	a := &app{Env: env, hints: hints{genericclioptions.NewConfigFlags(true)}}
 	a.config.WrapConfigFn = a.wrap
 	root := &cobra.Command{
 		Use:   "kubectl-apitoken",
@@ -122,7 +122,7 @@ func newRoot(env Env) (*cobra.Command, *app) {
 		a.listCommand(), a.statusCommand(), a.treeCommand(), a.planCommand(), a.rotateCommand(), a.endCommand(), a.revokeCommand(),
 		a.suspendCommand(true), a.suspendCommand(false), a.handoverCommand(), a.envCommand(), a.importCommand(), a.doctorCommand(), a.versionCommand(),
 	)
-	a.completeNamespaces(root)
+	completeNamespaces(a, root)
 	return root, a
 }
 

@@ -21,8 +21,9 @@ import (
 
 // revokeOptions are the flags of revoke.
 type revokeOptions struct {
-	yes, wait bool
-	timeout   time.Duration
+	waitFlags
+
+	yes bool
 }
 
 func (a *app) revokeCommand() *cobra.Command {
@@ -35,21 +36,13 @@ func (a *app) revokeCommand() *cobra.Command {
 			"Where the ApiToken is kept in Git, delete it there: else it comes back, with a new credential.",
 		Example:           "  kubectl apitoken revoke training-data",
 		Args:              positional(1, "revoke NAME: name one ApiToken"),
-		ValidArgsFunction: a.completeTokens,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkTimeout(o.timeout); err != nil {
-				return err
-			}
-			s, err := a.open()
-			if err != nil {
-				return err
-			}
-			return s.revoke(cmd.Context(), args[0], o)
-		},
+		ValidArgsFunction: completeTokens(a),
+		RunE: a.run(func(ctx context.Context, s *session, args []string) error {
+			return s.revoke(ctx, args[0], o)
+		}, o.check),
 	}
 	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "Do not ask.")
-	cmd.Flags().BoolVar(&o.wait, "wait", true, "Wait until the ApiToken is gone.")
-	timeoutFlag(cmd, &o.timeout)
+	o.addFlags(cmd, true, "Wait until the ApiToken is gone.")
 	return cmd
 }
 

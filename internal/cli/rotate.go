@@ -15,9 +15,10 @@ import (
 
 // rotateOptions are the flags of rotate.
 type rotateOptions struct {
-	wait, untilRevoked bool
-	timeout            time.Duration
-	many               manyOptions
+	waitFlags
+
+	untilRevoked bool
+	many         manyOptions
 }
 
 func (a *app) rotateCommand() *cobra.Command {
@@ -32,26 +33,18 @@ func (a *app) rotateCommand() *cobra.Command {
 			"  # after a leak at one provider, 5 a minute, each until its new credential is in the Secret\n" +
 			"  kubectl apitoken rotate --provider ClusterTokenProvider/object-store -A --rate 5 --wait",
 		Args:              func(_ *cobra.Command, args []string) error { return o.many.check(args) },
-		ValidArgsFunction: a.completeTokens,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := checkTimeout(o.timeout); err != nil {
-				return err
-			}
-			s, err := a.open()
-			if err != nil {
-				return err
-			}
+		ValidArgsFunction: completeTokens(a),
+		RunE: a.run(func(ctx context.Context, s *session, args []string) error {
 			if len(args) == 0 {
-				return s.rotateMany(cmd.Context(), o)
+				return s.rotateMany(ctx, o)
 			}
-			return s.rotate(cmd.Context(), args[0], o)
-		},
+			return s.rotate(ctx, args[0], o)
+		}, o.check),
 	}
-	cmd.Flags().BoolVar(&o.wait, "wait", false, "Wait until the new credential is in the Secret, and show progress.")
 	cmd.Flags().BoolVar(&o.untilRevoked, "until-revoked", false, "Also wait until the previous credentials are revoked and out of the ledger; implies --wait.")
-	timeoutFlag(cmd, &o.timeout)
+	o.addFlags(cmd, false, "Wait until the new credential is in the Secret, and show progress.")
 	o.many.addFlags(cmd)
-	a.completeProviders(cmd)
+	completeProviders(a, cmd)
 	return cmd
 }
 
@@ -103,12 +96,12 @@ func (s *session) untilRotated(ctx context.Context, t *v1alpha1.ApiToken, wanted
 }
 
 // rotatable refuses what would not rotate.
-func (a *app) rotatable(t *v1alpha1.ApiToken) error {
+func (h hints) rotatable(t *v1alpha1.ApiToken) error {
 	switch {
 	case !t.DeletionTimestamp.IsZero():
 		return refused("ApiToken %q is being deleted: nothing is issued for it any more", t.Name)
 	case t.Spec.Suspend:
-		return refused("spec.suspend of ApiToken %q is true, so nothing is issued. Resume it first: %s", t.Name, a.pluginCommand(t.Namespace, "resume", t.Name))
+		return refused("spec.suspend of ApiToken %q is true, so nothing is issued. Resume it first: %s", t.Name, h.pluginCommand(t.Namespace, "resume", t.Name))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/go-logr/logr"
+	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
@@ -79,6 +80,23 @@ func (a *app) open() (*session, error) {
 		return nil, err
 	}
 	return &session{app: a, client: c, watcher: c, cfg: cfg, namespace: namespace}, nil
+}
+
+// run makes the function that cobra calls for a command: the checks of the flags pass, then
+// the kubeconfig is read, then the command runs.
+func (a *app) run(do func(ctx context.Context, s *session, args []string) error, checks ...func() error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		for _, check := range checks {
+			if err := check(); err != nil {
+				return err
+			}
+		}
+		s, err := a.open()
+		if err != nil {
+			return err
+		}
+		return do(cmd.Context(), s, args)
+	}
 }
 
 // quiet is a context for requests that carry a Secret: at a high verbosity the

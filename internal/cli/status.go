@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -22,17 +23,10 @@ func (a *app) statusCommand() *cobra.Command {
 		Short:             "Show one ApiToken on one screen: what, where, until when, what happens next, and what is wrong",
 		Long:              "Shows one ApiToken on one screen. The exit code is 0 when it is ready, and 1 when it is not.",
 		Args:              positional(1, "status NAME: name one ApiToken"),
-		ValidArgsFunction: a.completeTokens,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			s, err := a.open()
-			if err != nil {
-				return err
-			}
-			return s.status(cmd.Context(), args[0], out)
-		},
+		ValidArgsFunction: completeTokens(a),
+		RunE: a.run(func(ctx context.Context, s *session, args []string) error {
+			return s.status(ctx, args[0], out)
+		}, func() error { return out.check() }),
 	}
 	out = newOutput(cmd, a.scheme(), formatTable)
 	return cmd
@@ -188,7 +182,7 @@ func (v *tokenView) printLedger(w io.Writer, now time.Time) {
 	for i := range v.Credentials {
 		c := &v.Credentials[i]
 		fmt.Fprintf(w, "  %s\t%s\t%s\t%s\t%s\t%s\t%s\n",
-			oneLine(c.shown()), oneLine(orNone(c.ID)), until(c.IssuedAt, now), until(c.ExpiresAt, now), until(c.RetireAt, now),
-			oneLine(orNone(c.Reason)), oneLine(c.Name))
+			oneLine(c.shown()), oneLine(cmp.Or(c.ID, none)), until(c.IssuedAt, now), until(c.ExpiresAt, now), until(c.RetireAt, now),
+			oneLine(cmp.Or(c.Reason, none)), oneLine(c.Name))
 	}
 }

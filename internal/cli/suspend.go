@@ -23,14 +23,10 @@ func (a *app) suspendCommand(suspend bool) *cobra.Command {
 		Short:             short,
 		Long:              long,
 		Args:              positional(1, name+" NAME: name one ApiToken"),
-		ValidArgsFunction: a.completeTokens,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			s, err := a.open()
-			if err != nil {
-				return err
-			}
-			return s.setSuspend(cmd.Context(), args[0], suspend)
-		},
+		ValidArgsFunction: completeTokens(a),
+		RunE: a.run(func(ctx context.Context, s *session, args []string) error {
+			return s.setSuspend(ctx, args[0], suspend)
+		}),
 	}
 }
 

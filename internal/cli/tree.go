@@ -48,16 +48,9 @@ func (a *app) treeCommand() *cobra.Command {
 		Use:               "tree NAME",
 		Short:             "Show an ApiToken with its provider, Secret, credentials, and the pods that use it",
 		Args:              positional(1, "tree NAME: name one ApiToken"),
-		ValidArgsFunction: a.completeTokens,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := out.check(); err != nil {
-				return err
-			}
-			s, err := a.open()
-			if err != nil {
-				return err
-			}
-			v, err := s.treeView(cmd.Context(), args[0])
+		ValidArgsFunction: completeTokens(a),
+		RunE: a.run(func(ctx context.Context, s *session, args []string) error {
+			v, err := s.treeView(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -66,7 +59,7 @@ func (a *app) treeCommand() *cobra.Command {
 				return nil
 			}
 			return out.view(s.Out, "ApiTokenTree", v)
-		},
+		}, func() error { return out.check() }),
 	}
 	out = newOutput(cmd, a.scheme(), formatTable)
 	return cmd

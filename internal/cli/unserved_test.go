@@ -67,13 +67,16 @@ func TestAKindThatIsNoLongerServedEndsTheWaitForADeletion(t *testing.T) {
 			s := w.session()
 			s.cfg = &rest.Config{Host: c.server}
 			wait := &waiting{name: one.Name, uid: one.UID, about: deletionProgress}
-			if seen, err := s.look(t.Context(), wait); err != nil || seen == nil {
-				t.Fatalf("it sees %v, %v", seen, err)
+			if got, state, err := s.look(t.Context(), wait); err != nil || got == nil || state != there {
+				t.Fatalf("it sees %v, %d, %v", got, state, err)
 			}
 			s.client = unserved{s.client}
-			seen, err := s.look(t.Context(), wait)
-			if err != nil || (seen == nil) != c.gone || seen != nil && seen != unread {
-				t.Errorf("it sees %v, %v; gone: %t, want %t", seen, err, seen == nil, c.gone)
+			want := notRead
+			if c.gone {
+				want = gone
+			}
+			if got, state, err := s.look(t.Context(), wait); err != nil || got != nil || state != want {
+				t.Errorf("it sees %v, %d, %v; want %d", got, state, err, want)
 			}
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/cli/reading"
+	"apitoken.dev/operator/internal/plan"
 )
 
 // nameView is the metadata of a view.
@@ -141,7 +142,7 @@ func messageOf(t *v1alpha1.ApiToken) string {
 }
 
 // problems are the conditions that Ready does not speak of already.
-func (a *app) problems(t *v1alpha1.ApiToken) []problemView {
+func (h hints) problems(t *v1alpha1.ApiToken) []problemView {
 	r := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
 	var out []problemView
 	for _, kind := range []string{
@@ -158,7 +159,7 @@ func (a *app) problems(t *v1alpha1.ApiToken) []problemView {
 		if c == nil || c.Status != wrong || r != nil && (c.Reason == r.Reason || strings.HasPrefix(r.Message, c.Message)) {
 			continue
 		}
-		out = append(out, problemView{Condition: kind, Reason: c.Reason, Message: c.Message, Help: v1alpha1.ReasonHelp[c.Reason], Do: a.whatToDo(t, c.Reason)})
+		out = append(out, problemView{Condition: kind, Reason: c.Reason, Message: c.Message, Help: v1alpha1.ReasonHelp[c.Reason], Do: h.whatToDo(t, c.Reason)})
 	}
 	return out
 }
@@ -203,7 +204,7 @@ func hardEnd(t *v1alpha1.ApiToken) *metav1.Time {
 }
 
 // nextSteps says what happens next, in the order of time.
-func (a *app) nextSteps(t *v1alpha1.ApiToken, now time.Time) []string {
+func (h hints) nextSteps(t *v1alpha1.ApiToken, now time.Time) []string {
 	if !t.DeletionTimestamp.IsZero() {
 		return []string{deletionStep(t)}
 	}
@@ -216,7 +217,7 @@ func (a *app) nextSteps(t *v1alpha1.ApiToken, now time.Time) []string {
 	if r := t.Status.Retry; r != nil && now.Before(r.NotBefore.Time) && !t.Spec.Suspend {
 		out = append(out, "the next attempt starts "+at(r.NotBefore.DeepCopy(), now))
 	}
-	out = append(out, a.rotationSteps(t, now)...)
+	out = append(out, h.rotationSteps(t, now)...)
 	if end := hardEnd(t); end != nil && now.Before(end.Time) {
 		out = append(out, at(end, now)+": access ends for good (spec.expiresAt): the Secret is deleted"+endsToo(t))
 	}
@@ -274,11 +275,11 @@ func notReplacedSteps(t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry, now time.Ti
 	return []string{at(e.ExpiresAt, now) + ": " + keyOf(e) + " ends, and nothing replaces it until somebody acts (" + c.Reason + ")"}
 }
 
-func (a *app) rotationSteps(t *v1alpha1.ApiToken, now time.Time) []string {
+func (h hints) rotationSteps(t *v1alpha1.ApiToken, now time.Time) []string {
 	e := activeOf(t)
 	switch {
 	case t.Spec.Suspend:
-		return []string{"nothing is issued or rotated while spec.suspend is true: " + a.pluginCommand(t.Namespace, "resume", t.Name)}
+		return []string{"nothing is issued or rotated while spec.suspend is true: " + h.pluginCommand(t.Namespace, "resume", t.Name)}
 	case e == nil:
 		return nil
 	case t.Status.RotatesAt == nil:
@@ -297,7 +298,7 @@ func (a *app) rotationSteps(t *v1alpha1.ApiToken, now time.Time) []string {
 	}
 	if overlap := t.Status.Effective.Overlap; overlap != "" {
 		if d, err := time.ParseDuration(overlap); err == nil {
-			overlap = compact(d)
+			overlap = plan.Short(d)
 		}
 		out = append(out, "  "+overlap+" later "+endOf(e))
 	}

@@ -18,19 +18,28 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/cli/reading"
+	"apitoken.dev/operator/internal/plan"
 )
 
 // defaultTimeout is how long a command waits when nothing else is said.
 const defaultTimeout = 5 * time.Minute
 
-func timeoutFlag(cmd *cobra.Command, timeout *time.Duration) {
-	cmd.Flags().DurationVar(timeout, "timeout", defaultTimeout, "How long to wait; 0: without end. Exit code 3 when it is over.")
+// waitFlags are the flags of a command that can wait.
+type waitFlags struct {
+	wait    bool
+	timeout time.Duration
 }
 
-// checkTimeout refuses what cannot be waited for.
-func checkTimeout(timeout time.Duration) error {
-	if timeout < 0 {
-		return usage("--timeout: %s cannot be negative: write for example 5m, or 0 to wait without end", timeout)
+// addFlags adds --wait and --timeout.
+func (f *waitFlags) addFlags(cmd *cobra.Command, wait bool, usage string) {
+	cmd.Flags().BoolVar(&f.wait, "wait", wait, usage)
+	cmd.Flags().DurationVar(&f.timeout, "timeout", defaultTimeout, "How long to wait; 0: without end. Exit code 3 when it is over.")
+}
+
+// check rejects a negative timeout.
+func (f *waitFlags) check() error {
+	if f.timeout < 0 {
+		return usage("--timeout: %s cannot be negative: write for example 5m, or 0 to wait without end", f.timeout)
 	}
 	return nil
 }
@@ -53,18 +62,18 @@ type waiting struct {
 func (s *session) follow(ctx context.Context, w *waiting) error {
 	start := s.Clock.Monotonic()
 	for {
-		t, err := s.look(ctx, w)
+		t, state, err := s.look(ctx, w)
 		if err != nil {
 			return err
 		}
-		if t == nil || t.UID != "" {
+		if state != notRead {
 			if done, err := w.done(ctx, t); done || err != nil {
 				return err
 			}
 		}
 		if w.timeout > 0 && s.Clock.Monotonic()-start >= w.timeout {
 			return &exitError{TimedOut, fmt.Errorf("not done after %s: %s. The operator continues without this command. To see how far it is: %s",
-				compact(w.timeout), strings.TrimRight(w.last, "."), s.pluginCommand(s.namespace, "status", w.name))}
+				plan.Short(w.timeout), strings.TrimRight(w.last, "."), s.pluginCommand(s.namespace, "status", w.name))}
 		}
 		if err := s.Clock.Sleep(ctx, s.Poll); err != nil {
 			return err
@@ -72,33 +81,38 @@ func (s *session) follow(ctx context.Context, w *waiting) error {
 	}
 }
 
-// unread stands for an ApiToken that could not be read this time.
-var unread = &v1alpha1.ApiToken{}
+// seen is what one read of the ApiToken showed.
+type seen int
 
-// look reads the ApiToken and tells what is new about it. It returns nil when that
-// ApiToken is gone.
-func (s *session) look(ctx context.Context, w *waiting) (*v1alpha1.ApiToken, error) {
+const (
+	notRead seen = iota // the read failed, and is repeated
+	there
+	gone
+)
+
+// look reads the ApiToken and reports what changed. The ApiToken is nil unless it is there.
+func (s *session) look(ctx context.Context, w *waiting) (*v1alpha1.ApiToken, seen, error) {
 	t := &v1alpha1.ApiToken{}
 	r := reading.Object(t, s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: w.name}, t))
-	var here *v1alpha1.ApiToken // nil: that ApiToken is gone
-	r.Where(func(t *v1alpha1.ApiToken) bool { return t.UID == w.uid }).Switch(
-		func(t *v1alpha1.ApiToken) { here = t }, func() {}, func(error) { here = unread })
-	switch err := r.Err(); {
-	case err == nil && here == nil:
-		return nil, nil
-	case err == nil:
-		w.deleting = w.deleting || !here.DeletionTimestamp.IsZero()
-		s.tell(w, w.about(here))
-		return here, nil
+	state := reading.Match(r.Where(func(t *v1alpha1.ApiToken) bool { return t.UID == w.uid }),
+		func(*v1alpha1.ApiToken) seen { return there }, func() seen { return gone }, func(error) seen { return notRead })
+	err := r.Err()
+	switch {
+	case state == there:
+		w.deleting = w.deleting || !t.DeletionTimestamp.IsZero()
+		s.tell(w, w.about(t))
+		return t, there, nil
+	case state == gone:
+		return nil, gone, nil
 	case ctx.Err() != nil:
-		return nil, ctx.Err()
+		return nil, notRead, ctx.Err()
 	case reading.Forbidden(err), apierrors.IsUnauthorized(err):
-		return nil, err
+		return nil, notRead, err
 	case w.deleting && reading.Unserved(err) && s.unserved():
-		return nil, nil // the CRD goes after its last object
-	default: // an API server that restarts, a network that is away: it comes back
+		return nil, gone, nil // the CRD goes after its last object
+	default: // the API server restarts, or the network is down
 		s.tell(w, "the API server does not answer: "+err.Error())
-		return unread, nil
+		return nil, notRead, nil
 	}
 }
 
@@ -144,7 +158,7 @@ func progress(t *v1alpha1.ApiToken) string {
 }
 
 // stopped is the error of an ApiToken that nobody but a person can help; nil: it goes on.
-func (a *app) stopped(t *v1alpha1.ApiToken) error {
+func (h hints) stopped(t *v1alpha1.ApiToken) error {
 	c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionStalled)
 	if c == nil {
 		// While the workload has a credential, a person is only reminded.
@@ -156,7 +170,7 @@ func (a *app) stopped(t *v1alpha1.ApiToken) error {
 	if c.ObservedGeneration != t.Generation {
 		return nil
 	}
-	return &exitError{stalledCode(c.Reason), fmt.Errorf("%s: %s\nWhat to do: %s", c.Reason, c.Message, a.whatToDo(t, c.Reason))}
+	return &exitError{stalledCode(c.Reason), fmt.Errorf("%s: %s\nWhat to do: %s", c.Reason, c.Message, h.whatToDo(t, c.Reason))}
 }
 
 // refusals are the reasons that say no to what was declared or handed over.

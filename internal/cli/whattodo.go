@@ -73,15 +73,15 @@ var verbs = map[string]string{
 }
 
 // whatToDo is the action for a reason of an ApiToken, with a command where one does it.
-func (a *app) whatToDo(t *v1alpha1.ApiToken, reason string) string {
+func (h hints) whatToDo(t *v1alpha1.ApiToken, reason string) string {
 	if reason == notObserved {
 		return "Wait: it may be in the line of its provider, where others come first (the metric apitoken_waiting). " +
 			"If that lasts, ask an administrator whether the operator runs and serves this namespace. To see what you can read of it: " +
-			a.pluginCommand(t.Namespace, "doctor")
+			h.pluginCommand(t.Namespace, "doctor")
 	}
 	do := actionFor(reason)
 	if verb := verbs[reason]; verb != "" {
-		do += " Command: " + a.pluginCommand(t.Namespace, verb, t.Name)
+		do += " Command: " + h.pluginCommand(t.Namespace, verb, t.Name)
 	}
 	return do
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -10,7 +11,6 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/ledger"
-	"apitoken.dev/operator/internal/plan"
 )
 
 const none = "-"
@@ -46,31 +46,18 @@ func at(t *metav1.Time, now time.Time) string {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-func orNone(s string) string {
-	if s == "" {
-		return none
-	}
-	return s
-}
-
 func join[S ~string](values []S) string {
 	parts := make([]string, 0, len(values))
 	for _, v := range values {
 		parts = append(parts, string(v))
 	}
-	return orNone(strings.Join(parts, ", "))
+	return cmp.Or(strings.Join(parts, ", "), none)
 }
 
 // keyOf names a credential as people see it at the provider.
 func keyOf(e *v1alpha1.LedgerEntry) string {
-	if e.ID != "" {
-		return oneLine(e.ID)
-	}
-	return oneLine(e.Name)
+	return oneLine(cmp.Or(e.ID, e.Name))
 }
-
-// compact writes a duration without its empty parts: 1h, not 1h0m0s.
-func compact(d time.Duration) string { return plan.Short(d) }
 
 // activeOf is the entry in use (ledger.Active), for commands that do not read the Secret.
 func activeOf(t *v1alpha1.ApiToken) *v1alpha1.LedgerEntry { return ledger.Active(&t.Status, "") }
