@@ -216,10 +216,10 @@ func TestDrivers(t *testing.T) {
 		if diff := cmp.Diff(c.want, settings); diff != "" || driver.Type() != name {
 			t.Errorf("%s, driver %s: %s", name, driver.Type(), diff)
 		}
-		if _, ok := driver.(provider.Validator); !ok {
+		if _, ok := provider.As[provider.Validator](driver); !ok {
 			t.Errorf("the %s driver validates nothing", name)
 		}
-		if _, ok := driver.(provider.Connector); !ok {
+		if _, ok := provider.As[provider.Connector](driver); !ok {
 			t.Errorf("the %s driver has no connection", name)
 		}
 	}

@@ -22,7 +22,7 @@ const proofInterval = time.Minute
 
 // form says how a person makes the credential; nil: Mint makes it.
 func (r *Reconciler) form(p *pass) *provider.Form {
-	driver, ok := p.facts.Driver.(provider.ByHand)
+	driver, ok := provider.As[provider.ByHand](p.facts.Driver)
 	if !ok {
 		return nil
 	}
@@ -170,7 +170,7 @@ func (r *Reconciler) proveDeleted(ctx context.Context, p *pass, conn connections
 	if err != nil {
 		return err
 	}
-	if prober, can := conn.Client.(provider.Prober); !ok || !can || r.accepts(ctx, p, prober, kept) {
+	if prober, can := provider.As[provider.Prober](conn.Client); !ok || !can || r.accepts(ctx, p, prober, kept) {
 		r.proofs.tried(nameOf(p.token), e.Name, r.Clock.Monotonic())
 		return task
 	}
@@ -219,7 +219,7 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) error {
 		return err
 	}
 	values, _, ok, err := r.storedKey(ctx, p, e)
-	prober, can := conn.Client.(provider.Prober)
+	prober, can := provider.As[provider.Prober](conn.Client)
 	switch {
 	case err != nil:
 		return err

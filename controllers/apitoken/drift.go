@@ -68,7 +68,7 @@ func (r *Reconciler) shown(ctx context.Context, p *pass, conn connections.Connec
 // limited to addresses may be refused to the operator alone, so nothing follows from that.
 func (r *Reconciler) triedByHand(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, error) {
 	values, grant, ok, err := r.storedKey(ctx, p, e)
-	prober, can := conn.Client.(provider.Prober)
+	prober, can := provider.As[provider.Prober](conn.Client)
 	switch {
 	case err != nil:
 		return "", err

@@ -34,7 +34,7 @@ func (r *Reconciler) storedKey(ctx context.Context, p *pass, e *v1alpha1.LedgerE
 
 // keyID is the public id that a key carries in itself; empty when it has none.
 func keyID(p *pass, values map[string]provider.Value) string {
-	driver, ok := p.facts.Driver.(provider.ByHand)
+	driver, ok := provider.As[provider.ByHand](p.facts.Driver)
 	if !ok {
 		return ""
 	}
@@ -45,7 +45,7 @@ func keyID(p *pass, values map[string]provider.Value) string {
 // itself, once the data plane has accepted that.
 func (r *Reconciler) identifyByHand(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) error {
 	values, grant, ok, err := r.storedKey(ctx, p, e)
-	prober, can := conn.Client.(provider.Prober)
+	prober, can := provider.As[provider.Prober](conn.Client)
 	if err != nil || !ok || !can {
 		return err
 	}

@@ -181,7 +181,7 @@ func (r *Reconciler) providerView(p *pass) plan.Provider {
 		Reason: f.ReadyReason, Message: f.ReadyMessage, Account: f.Account.ID, Former: f.Account.Former, Capabilities: f.Capabilities,
 		GrantableScopes: f.GrantableScopes, Form: r.form(p), Repairs: f.Repairs,
 	}
-	if checker, ok := f.Driver.(provider.Validator); ok && f.Found {
+	if checker, ok := provider.As[provider.Validator](f.Driver); ok && f.Found {
 		if err := checker.Validate(f.Config, r.mintRequest(p, "")); err != nil {
 			v.Refusal = refusal(err)
 		}
@@ -244,7 +244,7 @@ func (r *Reconciler) findRestored(ctx context.Context, p *pass, name string) err
 		return errAccountChanged
 	}
 	restored := &plan.Restored{Account: conn.Account.ID}
-	if prober, ok := conn.Client.(provider.Prober); ok && p.obs.Provider.Form != nil {
+	if prober, ok := provider.As[provider.Prober](conn.Client); ok && p.obs.Provider.Form != nil {
 		accepted, err := prober.Accepts(ctx, p.seen.Values(), plan.GrantOf(&p.token.Spec))
 		if restored.Live = accepted; accepted {
 			restored.ID = keyID(p, p.seen.Values())

@@ -22,7 +22,7 @@ const (
 // is down causes no new credentials. One that is limited to addresses may be refused to
 // the operator alone.
 func (a *Attempt) Try(ctx context.Context) error {
-	prober, can := a.conn.Client.(provider.Prober)
+	prober, can := provider.As[provider.Prober](a.conn.Client)
 	if !a.tries() || !can {
 		return nil
 	}

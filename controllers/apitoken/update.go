@@ -17,7 +17,7 @@ func (r *Reconciler) update(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
-	updater, ok := conn.Client.(provider.Updater)
+	updater, ok := provider.As[provider.Updater](conn.Client)
 	if !ok {
 		return errors.New("this provider's driver says that it changes credentials in place, and cannot")
 	}
@@ -95,7 +95,7 @@ func (r *Reconciler) countSlots(ctx context.Context, p *pass) error {
 	if p.obs.Provider.Shared, err = r.shared(ctx, p); err != nil {
 		return err
 	}
-	counter, ok := conn.Client.(provider.Counter)
+	counter, ok := provider.As[provider.Counter](conn.Client)
 	if !ok {
 		return errors.New("this provider has room for few credentials, and its driver cannot count them")
 	}

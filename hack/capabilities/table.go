@@ -106,7 +106,7 @@ func scopes(all []string) string {
 
 // byHand tells for which scopes the driver has a Form.
 func byHand(e entry, all []string) string {
-	form, ok := e.driver.(provider.ByHand)
+	form, ok := provider.As[provider.ByHand](e.driver)
 	if !ok {
 		return "none"
 	}

@@ -39,7 +39,7 @@ func (o Object) Verified(e Endpoint) bool {
 
 // ServerOf returns the server that names a driver's accounts.
 func ServerOf(ctx context.Context, driver provider.Driver, cfg provider.Config) provider.Server {
-	if l, ok := driver.(provider.Located); ok {
+	if l, ok := provider.As[provider.Located](driver); ok {
 		return l.Server(ctx, cfg)
 	}
 	return provider.Server{Declared: true}

@@ -61,7 +61,7 @@ func (s *session) request(t *v1alpha1.ApiToken, f *account.Facts, cluster string
 
 // formOf says how a person makes the credential; nil: the operator mints it.
 func formOf(f *account.Facts, req provider.MintRequest) *provider.Form {
-	driver, ok := f.Driver.(provider.ByHand)
+	driver, ok := provider.As[provider.ByHand](f.Driver)
 	if !ok {
 		return nil
 	}

@@ -107,7 +107,7 @@ func (s *session) keys(ctx context.Context, t *v1alpha1.ApiToken, o handoverOpti
 		return nil, err
 	}
 	var beside []string
-	if c, ok := facts.Driver.(provider.Connector); ok {
+	if c, ok := provider.As[provider.Connector](facts.Driver); ok {
 		beside = slices.Sorted(maps.Keys(c.Connection(facts.Config, plan.GrantOf(&t.Spec))))
 	}
 	if err := checkKeys(data, form.Keys, beside); err != nil {

@@ -10,7 +10,7 @@ import (
 // refuseKnownKey refuses a key that the ledger has already. The operator would not use it
 // again, and the ApiToken would go on waiting for another one.
 func refuseKnownKey(driver provider.Driver, t *v1alpha1.ApiToken, data map[string][]byte) error {
-	byHand, ok := driver.(provider.ByHand)
+	byHand, ok := provider.As[provider.ByHand](driver)
 	if !ok {
 		return nil
 	}

@@ -122,7 +122,7 @@ func providerFacts(sit *situation) plan.Provider {
 		Account: f.Account.ID, Former: f.Account.Former, Unverified: f.Found && !f.Verified,
 		Capabilities: f.Capabilities, GrantableScopes: f.GrantableScopes, Form: formOf(f, sit.request),
 	}
-	if checker, ok := f.Driver.(provider.Validator); ok {
+	if checker, ok := provider.As[provider.Validator](f.Driver); ok {
 		var r *provider.Refusal
 		if err := checker.Validate(f.Config, sit.request); errors.As(err, &r) {
 			v.Refusal = r

@@ -110,7 +110,7 @@ func (p *planner) removedKeys(ctx context.Context, before *v1alpha1.ApiToken, si
 }
 
 func (sit *situation) connection() map[string]string {
-	if c, ok := sit.facts.Driver.(provider.Connector); ok {
+	if c, ok := provider.As[provider.Connector](sit.facts.Driver); ok {
 		return c.Connection(sit.facts.Config, sit.request.Grant)
 	}
 	return nil

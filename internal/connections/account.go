@@ -77,7 +77,7 @@ func (a *accounts) mac(parts ...string) [sha256.Size]byte {
 // it names, or all of them.
 func usedCredentials(driver provider.Driver, all map[string]provider.Value) []provider.Value {
 	var out []provider.Value
-	d, names := driver.(keyNamer)
+	d, names := provider.As[provider.CredentialKeyer](driver)
 	if !names {
 		for _, value := range all {
 			out = append(out, value)

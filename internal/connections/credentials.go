@@ -16,11 +16,6 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// keyNamer is an optional power of a driver: the keys that its credentials
-// Secret has to hold, so that a missing one is named before anything is sent.
-// Without any the driver needs no Secret.
-type keyNamer interface{ CredentialKeys() []string }
-
 // quiet is a context for a request that brings a Secret: at a high verbosity the
 // client library logs whole answers to the context's logger.
 func quiet(ctx context.Context) context.Context { return logr.NewContext(ctx, logr.Discard()) }
@@ -30,7 +25,7 @@ func quiet(ctx context.Context) context.Context { return logr.NewContext(ctx, lo
 func (p *Pool) credentials(ctx context.Context, o account.Object, driver provider.Driver) (map[string]provider.Value, string, error) {
 	name := o.CredentialsKey(p.o.Namespace)
 	var wanted []string
-	d, names := driver.(keyNamer)
+	d, names := provider.As[provider.CredentialKeyer](driver)
 	if names {
 		wanted = d.CredentialKeys()
 	}

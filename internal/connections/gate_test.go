@@ -205,9 +205,9 @@ func TestGuardKeepsThePowers(t *testing.T) {
 			b := newBench(t)
 			b.gate.pace = newPace(b.clock, -1, 2)
 			got := guard(clients[mask], b.lane())
-			updates, hasUpdate := got.(provider.Updater)
-			counts, hasCount := got.(provider.Counter)
-			probes, hasProbe := got.(provider.Prober)
+			updates, hasUpdate := provider.As[provider.Updater](got)
+			counts, hasCount := provider.As[provider.Counter](got)
+			probes, hasProbe := provider.As[provider.Prober](got)
 			if hasUpdate != (mask&1 != 0) || hasCount != (mask&2 != 0) || hasProbe != (mask&4 != 0) {
 				t.Fatalf("it updates: %t, counts: %t, probes: %t", hasUpdate, hasCount, hasProbe)
 			}

@@ -11,24 +11,21 @@ import (
 // with now, because the provider asked for a pause or too many requests wait for it;
 // nil when it would be sent. Call it before reserving, so no reservation is wasted.
 func Blocked(c provider.Client) error {
-	if g, ok := provider.Base(c).(*guarded); ok {
+	if g, ok := c.(*guarded); ok {
 		return g.blocked()
 	}
 	return nil
 }
 
 // guard returns a client whose calls pass a gate while its caller has a place. It
-// has the optional powers of the client that it guards, and no others.
+// has the optional powers of the client that it guards, and no others; see provider.As.
 func guard(inner provider.Client, g *lane) provider.Client {
-	base := &guarded{lane: g, inner: inner}
-	return provider.WithPowers(base, inner,
-		func(u provider.Updater) provider.Updater { return updater{g, u} },
-		func(c provider.Counter) provider.Counter { return counter{g, c} },
-		func(p provider.Prober) provider.Prober { return prober{g, p} })
+	return &guarded{Wrapped: provider.Wrap(inner), lane: g, inner: inner}
 }
 
 // guarded is a client behind a gate.
 type guarded struct {
+	provider.Wrapped
 	*lane
 	inner provider.Client
 }
@@ -99,32 +96,29 @@ func (c *guarded) Revoke(ctx context.Context, ref provider.Ref) error {
 	return err
 }
 
-type updater struct {
-	lane  *lane
-	inner provider.Updater
-}
-
 // Update implements provider.Updater.
-func (u updater) Update(ctx context.Context, ref provider.Ref, req provider.MintRequest) (provider.Credential, error) {
-	return through(ctx, u.lane, opUpdate, ref, func() (provider.Credential, error) { return u.inner.Update(ctx, ref, req) })
-}
-
-type counter struct {
-	lane  *lane
-	inner provider.Counter
+func (c *guarded) Update(ctx context.Context, ref provider.Ref, req provider.MintRequest) (provider.Credential, error) {
+	inner, err := provider.Need[provider.Updater](c.inner)
+	if err != nil {
+		return provider.Credential{}, err
+	}
+	return through(ctx, c.lane, opUpdate, ref, func() (provider.Credential, error) { return inner.Update(ctx, ref, req) })
 }
 
 // Occupied implements provider.Counter.
-func (c counter) Occupied(ctx context.Context) ([]provider.Credential, error) {
-	return through(ctx, c.lane, opList, provider.Ref{}, func() ([]provider.Credential, error) { return c.inner.Occupied(ctx) })
-}
-
-type prober struct {
-	lane  *lane
-	inner provider.Prober
+func (c *guarded) Occupied(ctx context.Context) ([]provider.Credential, error) {
+	inner, err := provider.Need[provider.Counter](c.inner)
+	if err != nil {
+		return nil, err
+	}
+	return through(ctx, c.lane, opList, provider.Ref{}, func() ([]provider.Credential, error) { return inner.Occupied(ctx) })
 }
 
 // Accepts implements provider.Prober.
-func (p prober) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
-	return through(ctx, p.lane, opProbe, provider.Ref{}, func() (bool, error) { return p.inner.Accepts(ctx, secret, grant) })
+func (c *guarded) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
+	inner, err := provider.Need[provider.Prober](c.inner)
+	if err != nil {
+		return false, err
+	}
+	return through(ctx, c.lane, opProbe, provider.Ref{}, func() (bool, error) { return inner.Accepts(ctx, secret, grant) })
 }

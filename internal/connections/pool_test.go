@@ -102,7 +102,7 @@ func (w *world) provider() *v1alpha1.TokenProvider {
 }
 
 // inside is the client behind a guarded one.
-func inside(c provider.Client) provider.Client { return provider.Base(c).(*guarded).inner }
+func inside(c provider.Client) provider.Client { return c.(*guarded).inner }
 
 // place is a place at a provider.
 func (w *world) place(key account.Key) *places.Place {

@@ -11,14 +11,21 @@ type SecretKeyer interface {
 	SecretKeys(cfg Config, grant Grant) []string
 }
 
+// CredentialKeyer is an optional power of a Driver: the keys that its credentials Secret
+// must hold, so that a missing one is reported before anything is sent. A driver that
+// returns none needs no Secret. It does no I/O.
+type CredentialKeyer interface {
+	CredentialKeys() []string
+}
+
 // DocumentedKeys returns the keys that a published Secret has for a grant: those of
 // SecretKeys and of Connection, sorted. Any other key was written by someone else.
 func DocumentedKeys(d Driver, cfg Config, grant Grant) []string {
 	var keys []string
-	if s, ok := d.(SecretKeyer); ok {
+	if s, ok := As[SecretKeyer](d); ok {
 		keys = s.SecretKeys(cfg, grant)
 	}
-	if c, ok := d.(Connector); ok {
+	if c, ok := As[Connector](d); ok {
 		keys = slices.AppendSeq(keys, maps.Keys(c.Connection(cfg, grant)))
 	}
 	slices.Sort(keys)
@@ -45,12 +52,12 @@ type Connection struct {
 // Of a driver that is not a SettingsKeyer, every key follows from the declaration.
 func ConnectionOf(d Driver, cfg Config, grant Grant) Connection {
 	var out Connection
-	c, ok := d.(Connector)
+	c, ok := As[Connector](d)
 	if !ok {
 		return out
 	}
 	var settings []string
-	if k, ok := d.(SettingsKeyer); ok {
+	if k, ok := As[SettingsKeyer](d); ok {
 		settings = k.SettingsKeys(cfg)
 	}
 	for key, value := range c.Connection(cfg, grant) {
@@ -69,7 +76,7 @@ func ConnectionOf(d Driver, cfg Config, grant Grant) Connection {
 // CredentialKeys returns the keys that a driver documents for the credential of a
 // grant; none when it does not tell.
 func CredentialKeys(d Driver, cfg Config, grant Grant) []string {
-	if s, ok := d.(SecretKeyer); ok {
+	if s, ok := As[SecretKeyer](d); ok {
 		return s.SecretKeys(cfg, grant)
 	}
 	return nil

@@ -11,7 +11,7 @@ type Limiter interface {
 // CapabilitiesFor returns the Capabilities of a driver for one grant. Use it, and not
 // Driver.Capabilities, wherever the grant is known.
 func CapabilitiesFor(d Driver, grant Grant) Capabilities {
-	if l, ok := d.(Limiter); ok {
+	if l, ok := As[Limiter](d); ok {
 		return l.CapabilitiesFor(grant)
 	}
 	return d.Capabilities()

@@ -1,83 +1,41 @@
 package provider
 
-// WithPowers returns a client that wraps another one. Base is the wrapper; the functions
-// wrap the optional powers of inner. The client has those powers, and no others.
-func WithPowers(base, inner Client, update func(Updater) Updater, count func(Counter) Counter, probe func(Prober) Prober) Client {
-	var (
-		u Updater
-		c Counter
-		p Prober
-	)
-	if has, ok := inner.(Updater); ok {
-		u = update(has)
+// As returns a driver or a client as T, the interface of an optional power, if it has
+// that power. Call it instead of a type assertion: a wrapper has the methods of every
+// power, and the power itself only if what it wraps has it.
+//
+// The result is the value that was passed, never what it wraps, so a call cannot go
+// around a wrapper. A power that a wrapper does not implement is lost rather than
+// passed through.
+func As[T any](of any) (power T, ok bool) {
+	power, ok = of.(T)
+	if !ok {
+		return power, false
 	}
-	if has, ok := inner.(Counter); ok {
-		c = count(has)
+	if w, wraps := of.(interface{ wrapped() Client }); wraps {
+		if _, ok = As[T](w.wrapped()); !ok {
+			var none T
+			return none, false
+		}
 	}
-	if has, ok := inner.(Prober); ok {
-		p = probe(has)
-	}
-	return combined(base, u, c, p)
+	return power, true
 }
 
-// combined returns base with those powers that are not nil.
-func combined(base Client, u Updater, c Counter, p Prober) Client {
-	b := powerless{base}
-	switch [3]bool{u != nil, c != nil, p != nil} {
-	case [3]bool{true, true, true}:
-		return struct {
-			powerless
-			Updater
-			Counter
-			Prober
-		}{b, u, c, p}
-	case [3]bool{true, true, false}:
-		return struct {
-			powerless
-			Updater
-			Counter
-		}{b, u, c}
-	case [3]bool{true, false, true}:
-		return struct {
-			powerless
-			Updater
-			Prober
-		}{b, u, p}
-	case [3]bool{false, true, true}:
-		return struct {
-			powerless
-			Counter
-			Prober
-		}{b, c, p}
-	case [3]bool{true, false, false}:
-		return struct {
-			powerless
-			Updater
-		}{b, u}
-	case [3]bool{false, true, false}:
-		return struct {
-			powerless
-			Counter
-		}{b, c}
-	case [3]bool{false, false, true}:
-		return struct {
-			powerless
-			Prober
-		}{b, p}
-	default:
-		return base
+// Wrapped is embedded in a client that wraps another one; Wrap makes it. Only As can
+// see the wrapped client.
+type Wrapped struct{ client Client }
+
+// Wrap returns what a wrapper of a client embeds.
+func Wrap(c Client) Wrapped { return Wrapped{client: c} }
+
+func (w Wrapped) wrapped() Client { return w.client }
+
+// Need is As with an error in place of false. A wrapper calls it for the client that it
+// wraps, before anything is sent.
+func Need[T any](of any) (T, error) {
+	power, ok := As[T](of)
+	if !ok {
+		return power, Invalid("this provider's driver cannot do this")
 	}
-}
-
-// powerless has the methods of a Client, whatever else the client can do.
-type powerless struct{ Client }
-
-func (p powerless) base() Client { return p.Client }
-
-// Base returns the wrapper that WithPowers was given.
-func Base(c Client) Client {
-	if p, ok := c.(interface{ base() Client }); ok {
-		return p.base()
-	}
-	return c
+	return power, nil
 }

@@ -36,19 +36,16 @@ type Options struct {
 // Limiter: without the power, Validate refuses nothing, Connection, SecretKeys and
 // SettingsKeys add nothing, Form says that Mint makes the credential, Server that the
 // declaration names the account, and the limits are the same for every grant.
-// It has CredentialKeys exactly when d has.
+// It is a CredentialKeyer only if d is one.
 //
 // Connect replaces Config.HTTP by the client that HTTP returns.
 func Driver(d provider.Driver, o Options) provider.Driver {
 	base := &driver{inner: d, o: o}
-	if keys, ok := d.(keyNamer); ok {
+	if keys, ok := provider.As[provider.CredentialKeyer](d); ok {
 		return &namingDriver{driver: base, keys: keys}
 	}
 	return base
 }
-
-// keyNamer is an optional power of a driver: the keys of its credentials Secret.
-type keyNamer interface{ CredentialKeys() []string }
 
 type driver struct {
 	inner provider.Driver
@@ -57,7 +54,7 @@ type driver struct {
 
 type namingDriver struct {
 	*driver
-	keys keyNamer
+	keys provider.CredentialKeyer
 }
 
 var (
@@ -123,7 +120,7 @@ func (d *driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 				Message: "the provider would publish this key, which changes how programs run; give it another name in spec.rest of the provider"}
 		}
 	}
-	v, ok := d.inner.(provider.Validator)
+	v, ok := provider.As[provider.Validator](d.inner)
 	if !ok {
 		return nil
 	}
@@ -135,7 +132,7 @@ func (d *driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 
 // Connection implements provider.Connector.
 func (d *driver) Connection(cfg provider.Config, grant provider.Grant) map[string]string {
-	c, ok := d.inner.(provider.Connector)
+	c, ok := provider.As[provider.Connector](d.inner)
 	if !ok {
 		return nil
 	}
@@ -147,7 +144,7 @@ func (d *driver) Connection(cfg provider.Config, grant provider.Grant) map[strin
 
 // SecretKeys implements provider.SecretKeyer.
 func (d *driver) SecretKeys(cfg provider.Config, grant provider.Grant) []string {
-	k, ok := d.inner.(provider.SecretKeyer)
+	k, ok := provider.As[provider.SecretKeyer](d.inner)
 	if !ok {
 		return nil
 	}
@@ -157,7 +154,7 @@ func (d *driver) SecretKeys(cfg provider.Config, grant provider.Grant) []string 
 
 // SettingsKeys implements provider.SettingsKeyer.
 func (d *driver) SettingsKeys(cfg provider.Config) []string {
-	k, ok := d.inner.(provider.SettingsKeyer)
+	k, ok := provider.As[provider.SettingsKeyer](d.inner)
 	if !ok {
 		return nil
 	}
@@ -167,7 +164,7 @@ func (d *driver) SettingsKeys(cfg provider.Config) []string {
 
 // Form implements provider.ByHand.
 func (d *driver) Form(cfg provider.Config, req provider.MintRequest) (provider.Form, bool) {
-	b, ok := d.inner.(provider.ByHand)
+	b, ok := provider.As[provider.ByHand](d.inner)
 	if !ok {
 		return provider.Form{}, false
 	}
@@ -181,7 +178,7 @@ func (d *driver) Form(cfg provider.Config, req provider.MintRequest) (provider.F
 
 // KeyID implements provider.ByHand. An id that cannot be one is none.
 func (d *driver) KeyID(secret map[string]provider.Value) string {
-	b, ok := d.inner.(provider.ByHand)
+	b, ok := provider.As[provider.ByHand](d.inner)
 	if !ok {
 		return ""
 	}
@@ -195,7 +192,7 @@ func (d *driver) KeyID(secret map[string]provider.Value) string {
 // Server implements provider.Located. After a panic the declaration counts as what
 // names the account, which shares it with nobody else.
 func (d *driver) Server(ctx context.Context, cfg provider.Config) provider.Server {
-	l, ok := d.inner.(provider.Located)
+	l, ok := provider.As[provider.Located](d.inner)
 	if !ok {
 		return provider.Server{Declared: true}
 	}

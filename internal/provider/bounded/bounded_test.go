@@ -216,7 +216,7 @@ func TestPanicWithoutIO(t *testing.T) {
 	if got := d.(provider.Located).Server(t.Context(), provider.Config{}); got != (provider.Server{Declared: true}) {
 		t.Errorf("Server: %+v", got)
 	}
-	if got := d.(interface{ CredentialKeys() []string }).CredentialKeys(); got != nil {
+	if got := d.(provider.CredentialKeyer).CredentialKeys(); got != nil {
 		t.Errorf("CredentialKeys: %v", got)
 	}
 }
@@ -248,14 +248,14 @@ func TestConsumersPanicGoesOn(t *testing.T) {
 func TestPowersAreKept(t *testing.T) {
 	plain := struct{ provider.Client }{good()}
 	c := bounded.Client(plain, bounded.Options{})
-	_, updates := c.(provider.Updater)
-	_, counts := c.(provider.Counter)
-	_, probes := c.(provider.Prober)
+	_, updates := provider.As[provider.Updater](c)
+	_, counts := provider.As[provider.Counter](c)
+	_, probes := provider.As[provider.Prober](c)
 	if updates || counts || probes {
 		t.Error("a client got powers that it does not have")
 	}
 	d := bounded.Driver(struct{ provider.Driver }{good()}, bounded.Options{})
-	if _, ok := d.(interface{ CredentialKeys() []string }); ok {
+	if _, ok := d.(provider.CredentialKeyer); ok {
 		t.Error("a driver names keys that it does not have")
 	}
 	if err := d.(provider.Validator).Validate(provider.Config{}, provider.MintRequest{}); err != nil {

@@ -8,16 +8,13 @@ import (
 )
 
 // Client returns a client whose calls are bounded. It has the optional powers of
-// c, and no others.
+// c, and no others; see provider.As.
 func Client(c provider.Client, o Options) provider.Client {
-	base := &client{inner: c, o: o}
-	return provider.WithPowers(base, c,
-		func(u provider.Updater) provider.Updater { return updater{base, u} },
-		func(c provider.Counter) provider.Counter { return counter{base, c} },
-		func(p provider.Prober) provider.Prober { return prober{base, p} })
+	return &client{Wrapped: provider.Wrap(c), inner: c, o: o}
 }
 
 type client struct {
+	provider.Wrapped
 	inner provider.Client
 	o     Options
 }
@@ -120,19 +117,18 @@ func (c *client) each(ctx context.Context, b *budget, owner provider.Owner, yiel
 	return false, nil
 }
 
-type updater struct {
-	c     *client
-	inner provider.Updater
-}
-
 // Update implements provider.Updater.
-func (u updater) Update(ctx context.Context, ref provider.Ref, req provider.MintRequest) (provider.Credential, error) {
-	return run(ctx, u.c.o, update, func(ctx context.Context, _ *budget) (provider.Credential, error) {
+func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.MintRequest) (provider.Credential, error) {
+	inner, err := provider.Need[provider.Updater](c.inner)
+	if err != nil {
+		return provider.Credential{}, err
+	}
+	return run(ctx, c.o, update, func(ctx context.Context, _ *budget) (provider.Credential, error) {
 		ref, err := checkedRef(update.name, ref)
 		if err != nil {
 			return provider.Credential{}, err
 		}
-		changed, err := u.inner.Update(ctx, ref, req)
+		changed, err := inner.Update(ctx, ref, req)
 		if err != nil {
 			return changed, err
 		}
@@ -146,26 +142,24 @@ func (u updater) Update(ctx context.Context, ref provider.Ref, req provider.Mint
 	})
 }
 
-type counter struct {
-	c     *client
-	inner provider.Counter
-}
-
 // Occupied implements provider.Counter. It leaves out what has Ended. People name
 // credentials as they like, so their names are made printable and never refused.
-func (n counter) Occupied(ctx context.Context) ([]provider.Credential, error) {
-	return run(ctx, n.c.o, occupied, func(ctx context.Context, b *budget) ([]provider.Credential, error) {
-		found, err := n.inner.Occupied(ctx)
+func (c *client) Occupied(ctx context.Context) ([]provider.Credential, error) {
+	inner, err := provider.Need[provider.Counter](c.inner)
+	if err != nil {
+		return nil, err
+	}
+	return run(ctx, c.o, occupied, func(ctx context.Context, b *budget) ([]provider.Credential, error) {
+		found, err := inner.Occupied(ctx)
 		return checkedList(b, provider.Occupying(found), err, false)
 	})
 }
 
-type prober struct {
-	c     *client
-	inner provider.Prober
-}
-
 // Accepts implements provider.Prober.
-func (p prober) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
-	return run(ctx, p.c.o, accepts, func(ctx context.Context, _ *budget) (bool, error) { return p.inner.Accepts(ctx, secret, grant) })
+func (c *client) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
+	inner, err := provider.Need[provider.Prober](c.inner)
+	if err != nil {
+		return false, err
+	}
+	return run(ctx, c.o, accepts, func(ctx context.Context, _ *budget) (bool, error) { return inner.Accepts(ctx, secret, grant) })
 }

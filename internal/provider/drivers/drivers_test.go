@@ -45,7 +45,7 @@ func TestEveryDriverTellsItsServer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		located, ok := driver.(provider.Located)
+		located, ok := provider.As[provider.Located](driver)
 		if !ok {
 			t.Fatalf("%s does not tell its server", name)
 		}

@@ -11,7 +11,7 @@ func byHand(h Harness) bool {
 }
 
 func formOf(h Harness, req provider.MintRequest) (provider.Form, bool) {
-	driver, ok := h.Driver.(provider.ByHand)
+	driver, ok := provider.As[provider.ByHand](h.Driver)
 	if !ok {
 		return provider.Form{}, false
 	}

@@ -205,7 +205,7 @@ func handMadeIsNotRevoked(t *testing.T, h Harness) {
 // accepts asks the driver's own probe.
 func (w *world) accepts(ctx context.Context, minted provider.Minted, grant provider.Grant) (bool, error) {
 	w.t.Helper()
-	prober, ok := w.client.(provider.Prober)
+	prober, ok := provider.As[provider.Prober](w.client)
 	if !ok {
 		w.t.Fatal("the client is no provider.Prober")
 	}

@@ -128,14 +128,14 @@ func (v *victim) obtain() {
 // attempts are the calls of a client. Each is prepared anew for every step.
 func (v *victim) attempts() map[string]func() attempt {
 	out := map[string]func() attempt{"Connect": v.connecting, "Mint": v.minting}
-	if _, ok := v.client.(provider.Prober); ok && byHand(v.h) {
+	if _, ok := provider.As[provider.Prober](v.client); ok && byHand(v.h) {
 		out["Accepts"] = v.accepting
 	}
 	if byHand(v.h) {
 		return out
 	}
 	out["Find"], out["List"], out["Revoke"] = v.finding, v.listing, v.revoking
-	if _, ok := v.client.(provider.Counter); ok {
+	if _, ok := provider.As[provider.Counter](v.client); ok {
 		out["Occupied"] = v.occupying
 	}
 	if updates(v.h) && v.h.Changed != nil {

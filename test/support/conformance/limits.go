@@ -36,7 +36,7 @@ var limits = []Requirement{
 }
 
 func validates(h Harness) bool {
-	_, ok := h.Driver.(provider.Validator)
+	_, ok := provider.As[provider.Validator](h.Driver)
 	return ok
 }
 

@@ -31,7 +31,7 @@ var describing = []Requirement{
 	{
 		Name: "ConnectionHoldsNoSecrets", Test: connectionHoldsNoSecrets,
 		Sentence: "Connection MUST return the same keys each time and MUST NOT return secrets or the keys of the credential. Keys of SettingsKeys MUST be the same for every grant.",
-		Applies:  func(h Harness) bool { _, ok := h.Driver.(provider.Connector); return ok },
+		Applies:  func(h Harness) bool { _, ok := provider.As[provider.Connector](h.Driver); return ok },
 	},
 }
 
@@ -115,7 +115,7 @@ func wrongCredentials(t *testing.T, h Harness) {
 }
 
 func connectionHoldsNoSecrets(t *testing.T, h Harness) {
-	connector, ok := h.Driver.(provider.Connector)
+	connector, ok := provider.As[provider.Connector](h.Driver)
 	if !ok {
 		t.Fatal("not a Connector")
 	}
@@ -162,7 +162,7 @@ func mintReturns(t *testing.T, h Harness) {
 			t.Errorf("the key %s is missing or empty", key)
 		}
 	}
-	if keyer, ok := h.Driver.(provider.SecretKeyer); !ok {
+	if keyer, ok := provider.As[provider.SecretKeyer](h.Driver); !ok {
 		t.Error("the driver is no SecretKeyer, so the plugin cannot tell the keys of its credentials from others")
 	} else if diff := cmp.Diff(slices.Sorted(slices.Values(h.SecretKeys)), slices.Sorted(slices.Values(keyer.SecretKeys(h.Config, req.Grant)))); diff != "" {
 		t.Errorf("SecretKeys (-Harness.SecretKeys +Driver):\n%s", diff)

@@ -23,7 +23,7 @@ func limited(h Harness) bool { return byAPI(h) && h.Driver.Capabilities().MaxLiv
 
 func (w *world) occupied() []provider.Credential {
 	w.t.Helper()
-	counter, ok := w.client.(provider.Counter)
+	counter, ok := provider.As[provider.Counter](w.client)
 	if !ok {
 		w.t.Fatal("the client is no provider.Counter")
 	}

@@ -26,7 +26,7 @@ func updates(h Harness) bool { return byAPI(h) && len(h.Driver.Capabilities().Up
 // update changes a credential to what Changed returns.
 func (w *world) update(c provider.Credential, req provider.MintRequest) (provider.Credential, error) {
 	w.t.Helper()
-	updater, ok := w.client.(provider.Updater)
+	updater, ok := provider.As[provider.Updater](w.client)
 	if !ok {
 		w.t.Fatal("the client is no provider.Updater")
 	}

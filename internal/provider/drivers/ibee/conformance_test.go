@@ -109,7 +109,7 @@ func byHandHarness(t *testing.T) conformance.Harness {
 			if err != nil {
 				return false, err
 			}
-			prober, ok := client.(provider.Prober)
+			prober, ok := provider.As[provider.Prober](client)
 			if !ok {
 				return false, errors.New("no prober")
 			}

@@ -48,7 +48,7 @@ func TestConnect(t *testing.T) {
 	if diff := cmp.Diff(want, w.Requests()); diff != "" {
 		t.Errorf("requests (-want +got):\n%s", diff)
 	}
-	if _, ok := client.(provider.Prober); !ok {
+	if _, ok := provider.As[provider.Prober](client); !ok {
 		t.Error("the client is no Prober")
 	}
 	restore := w.Faults().FailAfterCommit(0)

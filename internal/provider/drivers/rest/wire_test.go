@@ -442,7 +442,7 @@ func TestProbe(t *testing.T) {
 	}
 	cfg.Settings = s
 	client, _ := connect(t, cfg)
-	prober, ok := client.(provider.Prober)
+	prober, ok := provider.As[provider.Prober](client)
 	if !ok {
 		t.Fatal("a vendor with a probe has no Prober")
 	}
@@ -488,7 +488,7 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-func asProber(c provider.Client) bool { _, ok := c.(provider.Prober); return ok }
+func asProber(c provider.Client) bool { _, ok := provider.As[provider.Prober](c); return ok }
 
 // plane is a data plane of its own behind the simulator.
 type plane struct {
