@@ -141,22 +141,19 @@ func (r *Reconciler) adoptEntry(p *pass, name string, terms ledger.Terms, note s
 	r.activate(p, name)
 }
 
-// issueRestored is the reason of an entry whose ledger was lost.
-const issueRestored = "Restored"
-
 // adoptRestored makes the Secret's credential the first entry of a lost ledger.
 func (r *Reconciler) adoptRestored(p *pass, name string, terms ledger.Terms) {
 	fixed := ""
 	if terms.Fingerprint == plan.Fingerprint(&p.token.Spec) {
 		fixed = plan.Fixed(&p.token.Spec, p.facts.Capabilities.Updates)
 	}
-	ledger.Restore(&p.token.Status, name, issueRestored, fixed, p.obs.Provider.Form != nil, terms)
+	ledger.Restore(&p.token.Status, name, string(plan.IssueRestored), fixed, p.obs.Provider.Form != nil, terms)
 	r.adoptEntry(p, name, terms, "the status did not know credential %s in the Secret, which is live at the provider: it is in the ledger again, and stays in use")
 }
 
 // adoptRetiring takes a newer credential than the ledger knows into it, to be revoked.
 func (r *Reconciler) adoptRetiring(p *pass, a plan.AdoptRetiring) {
-	ledger.AdoptRetiring(&p.token.Status, a.Name, issueRestored, p.obs.Provider.Form != nil, a.RetireAt, a.Terms)
+	ledger.AdoptRetiring(&p.token.Status, a.Name, string(plan.IssueRestored), p.obs.Provider.Form != nil, a.RetireAt, a.Terms)
 	if e := p.entry(a.Name); e != nil {
 		p.happened(adopted, e, whyIssued(e.Reason),
 			"credential %s in the Secret is newer than the status, which was restored: it is replaced and then revoked", named(e))

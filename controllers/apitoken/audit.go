@@ -45,7 +45,7 @@ var askers = map[plan.IssueReason]audit.Asker{
 	plan.IssueScheduled: audit.AskedBySchedule, plan.IssueRotationRequested: audit.AskedByGeneration,
 	plan.IssueSecretLost: audit.AskedBySecret, plan.IssueSecretChanged: audit.AskedBySecret,
 	plan.IssueHandedOver: audit.AskedByHandover, plan.IssueCredentialMissing: audit.AskedByDrift,
-	issueRestored: audit.AskedByRecovery,
+	plan.IssueRestored: audit.AskedByRecovery,
 }
 
 // whyIssued is why a credential is issued. A status can hold a reason that this version

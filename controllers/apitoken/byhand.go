@@ -17,9 +17,6 @@ import (
 	"apitoken.dev/operator/internal/secretstore"
 )
 
-// proofInterval is how often it is tried whether a person has deleted a credential.
-const proofInterval = time.Minute
-
 // form says how a person makes the credential; nil: Mint makes it.
 func (r *Reconciler) form(p *pass) *provider.Form {
 	driver, ok := provider.As[provider.ByHand](p.facts.Driver)
@@ -69,16 +66,18 @@ func (r *Reconciler) handed(ctx context.Context, p *pass) (secretstore.Handed, e
 	return handed, nil
 }
 
+// manual reports whether the credential of the attempt was handed over.
+func (a *Attempt) manual() bool { return a.handed.Version() != "" }
+
 // refuseHandover remembers a submitted credential that cannot be used, so that it is not
-// tried again and again. It reports false for any other error.
-func (a *Attempt) refuseHandover(err error) bool {
-	e := provider.AsError(err)
-	if a.handed.Version() == "" || !e.NotExecuted || e.Code != provider.CodeInvalid {
-		return false
+// tried again and again.
+func (a *Attempt) refuseHandover(err error) {
+	if !plan.RefusesHandover(err, a.manual()) {
+		return
 	}
-	a.p.obs.Handover.Refused = e.Message
-	a.r.refusals.add(nameOf(a.p.token), a.handed.Version(), e.Message)
-	return true
+	message := provider.AsError(err).Message
+	a.p.obs.Handover.Refused = message
+	a.r.refusals.add(nameOf(a.p.token), a.handed.Version(), message)
 }
 
 // isNew ends an attempt with a credential that is in the ledger already. That in use was
@@ -97,13 +96,15 @@ func (a *Attempt) isNew(ctx context.Context) error {
 	again := fmt.Sprintf("credential %s is on its way out and cannot be used again: make another one", id)
 	if known.State == v1alpha1.StateActive && !a.p.obs.WantsAnother() {
 		a.p.event(eventHanded, "Handover", "credential %s is in use already; the Secret that hands it over is deleted", id)
-		return errors.Join(a.r.secrets.Accept(ctx, a.p.target, a.handed), a.reject(errSameCredential, true))
+		return errors.Join(a.r.secrets.Accept(ctx, a.p.target, a.handed), a.reject(errSameCredential, plan.Rejection{AtOnce: true}))
 	}
 	if known.State == v1alpha1.StateActive {
 		again = fmt.Sprintf("credential %s is in use already, and another one is wanted: make a new one", id)
 	}
 	err = provider.Invalid(again)
-	return a.reject(a.r.providerFailed(a.p, "mint", err), a.refuseHandover(err))
+	rejection, _ := plan.MintFailed(err, a.action, a.manual())
+	a.refuseHandover(err)
+	return a.reject(a.r.providerFailed(a.p, "mint", err), rejection)
 }
 
 // knows returns the other entry that has the key with this id, or nil. An entry
@@ -131,7 +132,7 @@ func (a *Attempt) knows(ctx context.Context, id string) (*v1alpha1.LedgerEntry, 
 }
 
 // errSameCredential says that what was handed over is in use already.
-var errSameCredential = errors.New("the credential that was handed over is in use already")
+var errSameCredential = errors.New(plan.SameCredential)
 
 // keep keeps a copy of a credential made by hand before it is published.
 func (a *Attempt) keep(ctx context.Context) error {
@@ -238,7 +239,7 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) error {
 	}
 	why := "the provider does not accept it"
 	if err != nil {
-		if cause := provider.AsError(err); cause.Code != provider.CodeUnknown && cause.Code != provider.CodeInvalid {
+		if !plan.RefusesEdit(err) {
 			return r.providerFailed(p, "probe", err) // the provider was not reached, or may not be asked now
 		}
 		why = provider.AsError(err).Message

@@ -129,19 +129,3 @@ func TestConditionsClaimWhatIsTrue(t *testing.T) {
 		}
 	}
 }
-
-// TestFailureEndsNoSentenceTwice: what failed and what the workload has stand in one message.
-func TestFailureEndsNoSentenceTwice(t *testing.T) {
-	p := &pass{token: &v1alpha1.ApiToken{}, obs: plan.Observation{Secret: plan.Secret{Name: "training"}}}
-	c := conditions{p: p}
-	d := plan.Decision{State: plan.Progressing, Reason: v1alpha1.ReasonBackoff, Message: "the next one starts soon"}
-	c.set(v1alpha1.ConditionReconciling, true, v1alpha1.ReasonProviderError, "the provider does not answer. It is tried again.")
-	want := "the next one starts soon. It ended with: the provider does not answer. It is tried again."
-	if got := c.withCause(d); got != want {
-		t.Errorf("%q, want %q", got, want)
-	}
-	c.set(v1alpha1.ConditionReconciling, true, v1alpha1.ReasonBackoff, want)
-	if got := c.withCause(d); got != want {
-		t.Errorf("the second time: %q, want %q", got, want)
-	}
-}

@@ -28,17 +28,9 @@ func (e *stopError) Error() string { return e.reason }
 
 func (e *stopError) Unwrap() error { return e.err }
 
-// shown is the reason of the conditions.
-func (e *stopError) shown() string {
-	if e.refused {
-		return v1alpha1.ReasonPublishRefused
-	}
-	return v1alpha1.ReasonPublishing
-}
-
 // errAccountChanged says that the provider has other credentials than the ones
 // that a ledger entry was issued with.
-var errAccountChanged = errors.New("the provider's credentials belong to another account than the one that issued a credential of this ledger")
+var errAccountChanged = errors.New(plan.AccountChanged{}.String())
 
 // publishFailed says what a failed write of the Secret means.
 func publishFailed(err error) error {
@@ -99,7 +91,7 @@ var errNoAccess = errors.New("the provider does not serve this namespace, and no
 type turnError struct{ wait time.Duration }
 
 func (*turnError) Error() string {
-	return "the provider does not serve this namespace, and only the Secret says that a credential was issued: it is looked up after all other calls, one a second"
+	return plan.Turn{}.String()
 }
 
 // connect opens or reuses the connection to the provider. Every call of a provider
@@ -143,62 +135,44 @@ func (r *Reconciler) connectFailed(p *pass, err error) error {
 	return r.providerFailed(p, "connect", err)
 }
 
-// refusedCodes are the codes that a repetition does not change.
-var refusedCodes = map[provider.Code]bool{
-	provider.CodeInvalid: true, provider.CodeQuota: true, provider.CodePermissionDenied: true, provider.CodeUnauthenticated: true,
-}
-
-// waits fills in how the ApiToken is left when a pass has to wait: for a person, or
-// for a turn. It reports false for any other error.
-func waits(p *pass, err error, d *plan.Decision) bool {
+// outcomeOf is what an error says of the action that ended with it.
+func outcomeOf(err error) plan.Outcome {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all := make([]plan.Outcome, 0, len(joined.Unwrap()))
+		for _, one := range joined.Unwrap() {
+			all = append(all, outcomeOf(one))
+		}
+		return plan.Join(all...)
+	}
+	var call *callError
+	var stop *stopError
 	var task *personError
 	var turn *turnError
 	switch {
+	case errors.Is(err, errSuperseded):
+		return plan.Superseded{What: err.Error()}
+	case errors.Is(err, errInLine):
+		return plan.InLine{}
 	case errors.As(err, &task):
-		d.State, d.Reason, d.After = plan.Stalled, v1alpha1.ReasonActionRequired, proofInterval
+		return plan.NeedsPerson{Task: task.message}
 	case errors.As(err, &turn):
-		d.Reason, d.After = v1alpha1.ReasonResolving, turn.wait
-		if p.obs.Token.Deleting {
-			d.Reason = v1alpha1.ReasonDeleting
-		}
-	default:
-		return false
-	}
-	return true
-}
-
-// resolves reports whether the next reconcile goes on by itself.
-func resolves(err error) bool {
-	return errors.Is(err, errLookAgain) || errors.Is(err, errTooLate) || errors.Is(err, errSameCredential)
-}
-
-// verdict says how an error leaves the ApiToken.
-func verdict(p *pass, err error) plan.Decision {
-	d := plan.Decision{Action: plan.Wait{}, State: plan.Progressing, Reason: v1alpha1.ReasonProviderError, Message: err.Error()}
-	var call *callError
-	var stop *stopError
-	if waits(p, err, &d) {
-		return d
-	}
-	switch {
+		return plan.Turn{Wait: turn.wait}
 	case errors.Is(err, errAccountChanged):
-		d.State, d.Reason = plan.Stalled, v1alpha1.ReasonProviderAccountChanged
-		d.Message += ": restore the provider's old credentials, or set spec.deletionPolicy: Retain and delete the ApiToken"
-	case errors.Is(err, account.ErrEndpointUnverified):
-		d.Reason = v1alpha1.ReasonEndpointUnverified
-	case resolves(err):
-		d.Reason = v1alpha1.ReasonResolving
+		return plan.AccountChanged{}
+	case errors.Is(err, errLookAgain), errors.Is(err, errTooLate), errors.Is(err, errSameCredential):
+		return plan.LookAgain{Why: err.Error()}
+	case errors.As(err, &stop) && stop.refused:
+		return plan.SecretRefused{Why: stop.reason, Err: stop}
 	case errors.As(err, &stop):
-		d.Reason = stop.shown()
-	case errors.As(err, &call) && call.cause.Code == provider.CodeAccountBlocked:
-		d.State, d.Reason = plan.Stalled, v1alpha1.ReasonAccountBlocked
-	case errors.As(err, &call) && refusedCodes[call.cause.Code]:
-		d.Reason = v1alpha1.ReasonProviderRefused
+		return plan.NotSent{Why: stop.reason, Err: stop}
+	case errors.As(err, &call):
+		return plan.CallFailed{Verb: call.verb, Cause: call.cause, Unverified: errors.Is(err, account.ErrEndpointUnverified)}
+	default:
+		return plan.Failed{Err: err}
 	}
-	if p.obs.Token.Deleting {
-		d.Reason = v1alpha1.ReasonDeleting
-	}
-	return d
 }
 
 // refusal is what a driver refuses, in any case as a Refusal.

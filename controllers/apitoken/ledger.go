@@ -32,14 +32,8 @@ func (p *pass) overlapOf(e *v1alpha1.LedgerEntry) time.Duration {
 
 // activate makes an entry the Active one; any other Active one starts its overlap.
 func (r *Reconciler) activate(p *pass, name string) {
-	var old []string
-	for i := range p.token.Status.Credentials {
-		if e := &p.token.Status.Credentials[i]; e.State == v1alpha1.StateActive && e.Name != name {
-			old = append(old, e.Name)
-		}
-	}
-	ledger.Activate(&p.token.Status, name, p.obs.Now, p.overlapOf)
-	p.rotated(old, name)
+	retired := ledger.Activate(&p.token.Status, name, p.obs.Now, p.overlapOf)
+	p.rotated(retired, name)
 	r.endGap(p)
 	clearPublishRefused(p)
 	p.noteChecked()

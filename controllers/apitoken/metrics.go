@@ -1,9 +1,6 @@
 package apitoken
 
 import (
-	"errors"
-	"slices"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
@@ -47,39 +44,16 @@ func operation(driver, operation string, err error) {
 	operations.WithLabelValues(driver, operation, result).Inc()
 }
 
-// replaces reports whether a credential that is issued for a reason takes the
-// place of another one.
-func replaces(reason string, before *v1alpha1.ApiTokenStatus) bool {
-	switch reason {
-	case string(plan.IssueInitial), issueRestored:
-		return false
-	case string(plan.IssueHandedOver): // the first one may be handed over too
-		return slices.ContainsFunc(before.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.State == v1alpha1.StateActive })
-	default:
-		return true
-	}
-}
-
 // rotated counts the credential that a written status made the one in use.
 func rotated(driver string, before, after *v1alpha1.ApiTokenStatus) {
-	was := map[string]bool{}
-	for i := range before.Credentials {
-		was[before.Credentials[i].Name] = before.Credentials[i].State == v1alpha1.StateActive
-	}
-	for i := range after.Credentials {
-		if e := &after.Credentials[i]; e.State == v1alpha1.StateActive && !was[e.Name] && replaces(e.Reason, before) {
-			rotations.WithLabelValues(driver, e.Reason, "ok").Inc()
-		}
+	for _, reason := range plan.Rotated(before, after) {
+		rotations.WithLabelValues(driver, string(reason), "ok").Inc()
 	}
 }
 
-// rotationFailed counts an attempt to replace a credential that ended with an
-// error. One that was overtaken is looked at again and did not fail, and a person
-// who has not acted yet is no failure.
+// rotationFailed counts an attempt to replace a credential that ended with an error.
 func rotationFailed(driver string, reason plan.IssueReason, before *v1alpha1.ApiTokenStatus, err error) {
-	var task *personError
-	if err == nil || !replaces(string(reason), before) || errors.Is(err, errSuperseded) || errors.Is(err, errInLine) || errors.As(err, &task) {
-		return
+	if plan.RotationFailed(reason, before, outcomeOf(err)) {
+		rotations.WithLabelValues(driver, string(reason), "failed").Inc()
 	}
-	rotations.WithLabelValues(driver, string(reason), "failed").Inc()
 }

@@ -165,7 +165,7 @@ func (a *Attempt) InTime(context.Context) error {
 	return nil
 }
 
-var errTooLate = errors.New("the attempt took too long and was stopped; it is resolved like one that was interrupted")
+var errTooLate = errors.New(plan.TooLate)
 
 // Mint creates the credential. This is the only call of Mint. An explicit
 // rejection takes the reservation back; after any other error the attempt is
@@ -186,12 +186,14 @@ func (a *Attempt) Mint(ctx context.Context) error {
 		return a.isNew(ctx)
 	}
 	failed := a.r.providerFailed(a.p, "mint", err)
-	if provider.InDoubt(err) {
+	rejection, rejected := plan.MintFailed(err, a.action, a.manual())
+	if !rejected {
 		a.p.abandon(a.name)
-		ledger.Pause(&a.p.token.Status, a.r.Clock.Now(), provider.AsError(err).RetryAfter)
+		ledger.Pause(&a.p.token.Status, a.r.Clock.Now(), rejection.Pause)
 		return failed
 	}
-	return a.reject(failed, a.refuseHandover(err))
+	a.refuseHandover(err)
+	return a.reject(failed, rejection)
 }
 
 // alive is an error, in doubt, for a credential that has expired when it arrives:
@@ -237,12 +239,9 @@ func (a *Attempt) Publish(ctx context.Context) error {
 	return nil
 }
 
-// unpublished gives the attempt up after an explicit refusal: this process will
-// not publish it any more, so no fence is needed, and whoever refuses a publish
-// would refuse a fence too.
+// unpublished gives the attempt up if it cannot be published any more.
 func (a *Attempt) unpublished(failed error) error {
-	var stop *stopError
-	if errors.As(failed, &stop) && stop.refused {
+	if plan.GivesUpUnpublished(outcomeOf(failed)) {
 		a.p.abandon(a.name)
 	}
 	return failed

@@ -117,7 +117,7 @@ func (r *Reconciler) refresh(p *pass) {
 		Deleting: !t.DeletionTimestamp.IsZero(), NamespaceEnding: p.ending,
 		HasFinalizer: controllerutil.ContainsFinalizer(t, v1alpha1.Finalizer),
 		Revision:     t.Status.Revision, Budget: t.Status.MintBudget, Retry: t.Status.Retry,
-		PublishRefused: publishRefused(&t.Status),
+		PublishRefused: plan.PublishRefused(&t.Status),
 		Edited:         editedFor(t),
 		End:            t.Annotations[v1alpha1.AnnotationEnd],
 		Owns:           r.owns(t.Namespace, t.Name),

@@ -3,10 +3,7 @@ package apitoken
 import (
 	"context"
 	"errors"
-	"time"
 
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -74,17 +71,13 @@ func wanted(p *pass) places.Want {
 // inLine ends a reconcile that has no place. It writes only what must not wait: an
 // ApiToken is not Ready any more, because its credential expired or is not as declared.
 func (r *Reconciler) inLine(ctx context.Context, p *pass, d plan.Decision) (ctrl.Result, error) {
-	result := ctrl.Result{RequeueAfter: untilDue(p)}
-	if !meta.IsStatusConditionTrue(p.token.Status.Conditions, v1alpha1.ConditionReady) || plan.ReadinessOf(&p.obs).Ready {
+	result := ctrl.Result{RequeueAfter: plan.UntilDue(p.token, p.obs.Now)}
+	waits, write := plan.WaitsInLine(p.token, &p.obs, d)
+	if !write {
 		return result, nil
 	}
-	waits := plan.Decision{Action: plan.Wait{}, State: plan.Progressing, Reason: d.Reason,
-		Message: "waiting for a turn at the provider, which is used by as many reconciles as it may be"}
-	if waits.Reason == "" || waits.Reason == v1alpha1.ReasonReady {
-		waits.Reason = v1alpha1.ReasonIssuing
-	}
 	if err := r.save(ctx, p, waits, nil); errors.Is(superseded(err), errSuperseded) {
-		return ctrl.Result{RequeueAfter: again}, nil
+		return ctrl.Result{RequeueAfter: plan.Again}, nil
 	} else if err != nil {
 		return ctrl.Result{}, &stopError{reason: "the status could not be written: " + reasonOf(err), err: err}
 	}
@@ -95,26 +88,4 @@ func (r *Reconciler) inLine(ctx context.Context, p *pass, d plan.Decision) (ctrl
 func (p *pass) ended() bool {
 	end, err := p.token.Spec.HardEnd()
 	return err == nil && !end.IsZero() && !p.obs.Now.Before(end)
-}
-
-// untilDue is how long until something is due that must not wait for a place: the
-// hard end, an overlap or the end of a credential. 0: nothing.
-func untilDue(p *pass) time.Duration {
-	var due time.Duration
-	soonest := func(at *metav1.Time) {
-		if at == nil {
-			return
-		}
-		if left := at.Sub(p.obs.Now); left > 0 && (due == 0 || left < due) {
-			due = left
-		}
-	}
-	if end, err := p.token.Spec.HardEnd(); err == nil && !end.IsZero() {
-		soonest(&metav1.Time{Time: end})
-	}
-	for i := range p.token.Status.Credentials {
-		soonest(p.token.Status.Credentials[i].RetireAt)
-		soonest(p.token.Status.Credentials[i].ExpiresAt)
-	}
-	return due
 }

@@ -9,7 +9,7 @@ import (
 
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/ledger"
-	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/plan"
 )
 
 // rejection is an attempt that the provider explicitly rejected. The process remembers
@@ -18,26 +18,19 @@ type rejection struct {
 	attempt string
 	// revision is the attempt's own, recorded the ledger's before the attempt.
 	revision, recorded int64
-	// refunds: the charge is given back, because the backoff already limits how often a
-	// rejected attempt is retried. A submitted credential stays charged.
-	refunds bool
-	// atOnce: the next attempt does not wait for the backoff, because it is made with
-	// another submitted credential.
-	atOnce bool
-	// pause is how long the provider asks to be left alone, counted from at.
-	at    time.Time
-	pause time.Duration
+	// how the reservation is taken back; the pause is counted from at.
+	how plan.Rejection
+	at  time.Time
 	// failed is the error that the ApiToken reports.
 	failed error
 }
 
 // reject takes back the reservation of the attempt, because nothing was issued. It
 // returns why.
-func (a *Attempt) reject(failed error, atOnce bool) error {
+func (a *Attempt) reject(failed error, how plan.Rejection) error {
 	why := rejection{
 		attempt: a.name, revision: a.action.Revision, recorded: a.recorded,
-		refunds: a.action.Charged && a.p.obs.Provider.Form == nil, atOnce: atOnce,
-		at: a.r.Clock.Now(), pause: provider.AsError(failed).RetryAfter, failed: withoutAnswer(failed),
+		how: how, at: a.r.Clock.Now(), failed: withoutAnswer(failed),
 	}
 	a.r.sightings.rejected(nameOf(a.p.token), why)
 	a.p.takeBack(&why)
@@ -59,13 +52,13 @@ func (r *Reconciler) withdraw(p *pass, name string) error {
 func (p *pass) takeBack(why *rejection) {
 	status := &p.token.Status
 	ledger.Reject(status, why.attempt, why.recorded)
-	if why.refunds {
+	if why.how.Refunds {
 		ledger.Refund(status, p.obs.Now)
 	}
-	if why.atOnce {
+	if why.how.AtOnce {
 		ledger.EndBackoff(status)
 	}
-	ledger.Pause(status, why.at, why.pause)
+	ledger.Pause(status, why.at, why.how.Pause)
 }
 
 // withoutAnswer is an error that can be remembered: without the cause, in which a driver

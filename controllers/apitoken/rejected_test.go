@@ -28,14 +28,14 @@ func TestRejectionKeepsNoAnswer(t *testing.T) {
 			failed := r.providerFailed(p, "mint", &provider.Error{
 				Code: provider.CodeQuota, NotExecuted: true, RetryAfter: time.Minute, Message: "the provider rejected the request", Err: cause,
 			})
-			if err := a.reject(failed, false); !errors.Is(err, cause) {
+			if err := a.reject(failed, plan.Rejection{Pause: time.Minute}); !errors.Is(err, cause) {
 				t.Errorf("the pass ends with %v", err)
 			}
 			if len(p.token.Status.Credentials) > 0 {
 				t.Error("the reservation is left")
 			}
 			why, ok := r.sightings.rejection(nameOf(p.token), "one")
-			if !ok || why.failed.Error() != failed.Error() || why.pause != time.Minute {
+			if !ok || why.failed.Error() != failed.Error() || why.how.Pause != time.Minute {
 				t.Errorf("remembered is %+v", why)
 			}
 			var kept *provider.Error

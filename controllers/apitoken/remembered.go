@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
+
+	"apitoken.dev/operator/internal/plan"
 )
 
 // refusals remember handed-over credentials that cannot be used, by the version
@@ -43,7 +45,7 @@ func (r *refusals) forget(token types.NamespacedName) {
 }
 
 // tries remember when something was last tried with the credentials of an
-// ApiToken that is tried again once in a while: proofInterval.
+// ApiToken that is tried again once in a while: plan.ProofInterval.
 type tries struct {
 	mu   sync.Mutex
 	last map[types.NamespacedName]map[string]time.Duration
@@ -70,7 +72,7 @@ func (t *tries) wait(token types.NamespacedName, credential string, now time.Dur
 	if !ok {
 		return 0
 	}
-	if wait := last + proofInterval - now; wait > 0 {
+	if wait := last + plan.ProofInterval - now; wait > 0 {
 		return wait
 	}
 	delete(t.last[token], credential)

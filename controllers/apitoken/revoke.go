@@ -9,6 +9,7 @@ import (
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -144,7 +145,7 @@ func (r *Reconciler) seenGone(ctx context.Context, p *pass, conn connections.Con
 }
 
 // errLookAgain says that what was revoked has to be seen gone.
-var errLookAgain = errors.New("credentials were still there and are revoked now")
+var errLookAgain = errors.New(plan.StillThere)
 
 // revoke ends credentials, and drops each that is then seen to be gone.
 func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) error {

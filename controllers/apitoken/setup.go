@@ -7,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -24,6 +23,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/fairqueue"
+	"apitoken.dev/operator/internal/plan"
 )
 
 // +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens,verbs=list;watch;patch
@@ -39,7 +39,7 @@ import (
 // The delays between repetitions of a pass that ended with an error.
 const (
 	retryFirst = time.Second
-	retryMost  = 2 * time.Minute
+	retryMost  = plan.RetryMost
 )
 
 // Setup registers the reconciler: it follows ApiTokens, the metadata of the
@@ -110,8 +110,7 @@ func (r *Reconciler) ofOtherKind(ctx context.Context, key account.Key) []reconci
 		opts = append(opts, client.InNamespace(key.Namespace))
 	}
 	return r.requestsIf(ctx, func(t *v1alpha1.ApiToken) bool {
-		ready := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
-		return account.KeyFor(t).Kind != key.Kind && ready != nil && ready.Reason == v1alpha1.ReasonProviderNotFound
+		return account.KeyFor(t).Kind != key.Kind && plan.AwaitsProvider(t)
 	}, opts...)
 }
 

@@ -45,7 +45,7 @@ func (r *Reconciler) update(ctx context.Context, p *pass) error {
 	changed, err := updater.Update(ctx, refOf(e), req)
 	operation(p.facts.DriverType, "update", err)
 	if err != nil {
-		if passing(err) {
+		if plan.Unchanged(err) {
 			ledger.UnmarkUpdate(&p.token.Status, e.Name) // nothing happened, and the same may work later
 			backOff(p)
 		}
@@ -53,13 +53,6 @@ func (r *Reconciler) update(ctx context.Context, p *pass) error {
 	}
 	p.happened(updated, e, p.subject.Why, "credential %s was changed at the provider; its secret stays", named(e))
 	return r.changed(ctx, p, &changed)
-}
-
-// passing reports whether a request was certainly not carried out, for a reason
-// that goes away by itself.
-func passing(err error) bool {
-	e := provider.AsError(err)
-	return e.NotExecuted && (e.Code == provider.CodeRateLimited || e.Code == provider.CodeUnavailable)
 }
 
 // changed records that the Active credential is as declared now.

@@ -184,7 +184,8 @@ func AdoptRetiring(s *v1alpha1.ApiTokenStatus, name, reason string, byHand bool,
 
 // Activate makes an entry the Active one and ends the backoff. Any other Active
 // entry begins to retire: it lives on for its overlap, and never past its expiry.
-func Activate(s *v1alpha1.ApiTokenStatus, name string, now time.Time, overlap func(old *v1alpha1.LedgerEntry) time.Duration) {
+// Activate returns their names.
+func Activate(s *v1alpha1.ApiTokenStatus, name string, now time.Time, overlap func(old *v1alpha1.LedgerEntry) time.Duration) (retired []string) {
 	for i := range s.Credentials {
 		old := &s.Credentials[i]
 		if old.State != v1alpha1.StateActive || old.Name == name {
@@ -195,11 +196,13 @@ func Activate(s *v1alpha1.ApiTokenStatus, name string, now time.Time, overlap fu
 			due = old.ExpiresAt.Time
 		}
 		old.State, old.RetireAt = v1alpha1.StateRetiring, timeOf(due)
+		retired = append(retired, old.Name)
 	}
 	if e := Entry(s, name); e != nil {
 		e.State, e.RetireAt = v1alpha1.StateActive, nil
 	}
 	s.Retry = nil
+	return retired
 }
 
 // Abandon gives up an attempt with an unknown outcome. It is revoked once settled.

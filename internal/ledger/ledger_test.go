@@ -263,3 +263,14 @@ func TestActiveIsTheEntryThatTheSecretNames(t *testing.T) {
 		})
 	}
 }
+
+// TestActivateReturnsWhatRetires: an event names each credential that was replaced.
+func TestActivateReturnsWhatRetires(t *testing.T) {
+	s := status(active("a"), minting("b"))
+	if diff := cmp.Diff([]string{"a"}, ledger.Activate(&s, "b", now, hour)); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if got := ledger.Activate(&s, "b", now, hour); got != nil {
+		t.Errorf("%v retire again", got)
+	}
+}

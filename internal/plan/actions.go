@@ -150,4 +150,6 @@ const (
 	IssueSecretChanged     IssueReason = "SecretChanged"
 	IssueHandedOver        IssueReason = "HandedOver"
 	IssueCredentialMissing IssueReason = "CredentialMissing"
+	// IssueRestored is the reason of an entry whose ledger was lost. Nothing is issued for it.
+	IssueRestored IssueReason = "Restored"
 )

@@ -1,0 +1,292 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// Report is what the conditions of an ApiToken follow from.
+type Report struct {
+	// Token is the ApiToken as it will be written, with the conditions that it has.
+	Token *v1alpha1.ApiToken
+	// Before are the conditions that the API server has.
+	Before      []metav1.Condition
+	Observation *Observation
+	// Next is how the ApiToken is left, Outcome why the action was not carried out; nil:
+	// it was.
+	Next    Decision
+	Outcome Outcome
+	// Retold: the conditions tell how the action failed, or told it a moment ago.
+	Retold bool
+}
+
+// Condition is what a condition becomes. One without a Status is removed, as kstatus
+// wants it of a condition that does not hold.
+type Condition struct {
+	Type            string
+	Status          metav1.ConditionStatus
+	Reason, Message string
+}
+
+// Conditions returns the conditions that change, and what an event says of a revocation
+// that cannot be done; empty: no event.
+func (r Report) Conditions() (all []Condition, notRevoked string) {
+	ready := ReadinessOf(r.Observation)
+	all, notRevoked = r.summary(ready)
+	all = append(all, r.issued(ready))
+	if published, changes := r.published(ready); changes {
+		all = append(all, published)
+	}
+	return append(all, r.task(), r.drifted()), notRevoked
+}
+
+func holds(kind, reason, message string) Condition {
+	return Condition{Type: kind, Status: metav1.ConditionTrue, Reason: reason, Message: message}
+}
+
+func fails(kind, reason, message string) Condition {
+	return Condition{Type: kind, Status: metav1.ConditionFalse, Reason: reason, Message: message}
+}
+
+// onlyWhile shows a condition only while it holds.
+func onlyWhile(kind string, is bool, reason, message string) Condition {
+	if is {
+		return holds(kind, reason, message)
+	}
+	return Condition{Type: kind}
+}
+
+// condition returns a condition that an ApiToken has, or nil.
+func condition(t *v1alpha1.ApiToken, kind string) *metav1.Condition {
+	return conditionIn(t.Status.Conditions, kind)
+}
+
+func conditionIn(conditions []metav1.Condition, kind string) *metav1.Condition {
+	for i := range conditions {
+		if conditions[i].Type == kind {
+			return &conditions[i]
+		}
+	}
+	return nil
+}
+
+// summary is Ready, Reconciling and Stalled.
+func (r Report) summary(ready Readiness) (all []Condition, notRevoked string) {
+	if ready.Ready {
+		all = append(all, r.holding(ready))
+	}
+	if r.standing(ready) {
+		return all, ""
+	}
+	next := r.Next
+	notRevoked = r.newlyNotRevoked(next)
+	next = r.stillNotRevoked(next, ready)
+	next.Message = r.withCause(next)
+	next = r.stillBlocked(next)
+	if !ready.Ready {
+		reason := next.Reason
+		if reason == v1alpha1.ReasonReady {
+			reason = v1alpha1.ReasonPublishing
+		}
+		all = append(all, fails(v1alpha1.ConditionReady, reason, Sentences(next.Message, r.untilThen(ready))))
+	}
+	return append(all,
+		onlyWhile(v1alpha1.ConditionReconciling, next.State == Progressing, next.Reason, next.Message),
+		onlyWhile(v1alpha1.ConditionStalled, next.State == Stalled, next.Reason, next.Message)), notRevoked
+}
+
+// standing reports whether the conditions already say how the ApiToken is doing. Of several
+// actions that fail in turn, each as before, the text of each has been shown, and of one
+// whose texts take turns, too. A process that waits for an attempt of another one leaves it
+// to that one to say how it goes. With two texts in turn, each would be a change that brings
+// the next reconcile at once, and what fails would be tried without a pause.
+func (r Report) standing(ready Readiness) bool {
+	was := condition(r.Token, v1alpha1.ConditionReady)
+	return (r.Retold || r.Next.Rule == RuleUnderWay) && was != nil &&
+		was.ObservedGeneration == r.Token.Generation && (was.Status == metav1.ConditionTrue) == ready.Ready
+}
+
+// holding says what the Secret holds. The column STATUS of kubectl get is the reason of
+// Ready, so an ApiToken whose credential will not be replaced has a reason of its own
+// also while it is Ready.
+func (r Report) holding(ready Readiness) Condition {
+	message := fmt.Sprintf("Secret %q holds credential %s", r.Token.SecretName(), Called(&ready.Active.LedgerEntry))
+	if r.Token.Spec.Suspend {
+		return holds(v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, message+"; while spec.suspend is true no other one replaces it")
+	}
+	if obstacle, found := r.Observation.NotReplaced(); found {
+		return holds(v1alpha1.ConditionReady, obstacle.Reason, Sentences(message, obstacle.Message))
+	}
+	return holds(v1alpha1.ConditionReady, v1alpha1.ReasonReady, message)
+}
+
+// untilThen says what the workload has while the declaration is not met.
+func (r Report) untilThen(ready Readiness) string {
+	if !ready.Issued || !ready.Published || r.Observation.Token.Deleting || ready.Active.Drift.NoAccess() {
+		return ""
+	}
+	return fmt.Sprintf("Until then Secret %q still holds credential %s", r.Token.SecretName(), Called(&ready.Active.LedgerEntry))
+}
+
+// newlyNotRevoked is what an event says of a revocation that cannot be done: once, not
+// with each attempt, because the conditions say that it was.
+func (r Report) newlyNotRevoked(next Decision) string {
+	failed := strings.HasPrefix(next.Message, NotRevoked) && !tellNotRevoked(r.Before)
+	stalled := conditionIn(r.Before, v1alpha1.ConditionStalled)
+	held := HoldsRevocation(r.Observation, next) && (stalled == nil || stalled.Reason != next.Reason)
+	if !failed && !held {
+		return ""
+	}
+	return NotRevoked + strings.TrimPrefix(next.Message, NotRevoked)
+}
+
+// tellNotRevoked reports whether conditions say that a revocation failed.
+func tellNotRevoked(conditions []metav1.Condition) bool {
+	for i := range conditions {
+		if strings.HasPrefix(conditions[i].Message, NotRevoked) {
+			return true
+		}
+	}
+	return false
+}
+
+// stillNotRevoked keeps a failed revocation visible until the next attempt has ended.
+func (r Report) stillNotRevoked(next Decision, ready Readiness) Decision {
+	if _, due := next.Action.(Revoke); !due {
+		return next
+	}
+	for i := range r.Token.Status.Conditions {
+		was := &r.Token.Status.Conditions[i]
+		if was.Type == v1alpha1.ConditionReady && ready.Ready {
+			continue // it becomes true
+		}
+		if was.Reason == v1alpha1.ReasonRevocationFailed {
+			next.State, next.Reason, next.Message = Progressing, was.Reason, was.Message
+		}
+	}
+	return next
+}
+
+// lastEnd stands between the message of a backoff and what the attempt before it ended with.
+const lastEnd = "It ended with: "
+
+// failures are the reasons that say what an attempt ended with.
+var failures = map[string]bool{
+	v1alpha1.ReasonProviderError: true, v1alpha1.ReasonProviderRefused: true, v1alpha1.ReasonPublishRefused: true, v1alpha1.ReasonPublishing: true,
+}
+
+// withCause keeps what failed visible while the next attempt waits.
+func (r Report) withCause(next Decision) string {
+	was := condition(r.Token, v1alpha1.ConditionReconciling)
+	if next.Reason != v1alpha1.ReasonBackoff || was == nil {
+		return next.Message
+	}
+	if failures[was.Reason] {
+		return Sentences(next.Message, lastEnd+was.Message)
+	}
+	if _, cause, ok := strings.Cut(was.Message, lastEnd); ok && was.Reason == v1alpha1.ReasonBackoff {
+		return Sentences(next.Message, lastEnd+cause)
+	}
+	return next.Message
+}
+
+// stillBlocked keeps an account that is blocked visible while the next attempt waits: it
+// is retried, but it cannot succeed until somebody has acted.
+func (r Report) stillBlocked(next Decision) Decision {
+	was := condition(r.Token, v1alpha1.ConditionStalled)
+	if was != nil && was.Reason == v1alpha1.ReasonAccountBlocked && next.Reason == v1alpha1.ReasonBackoff {
+		next.State, next.Reason, next.Message = Stalled, was.Reason, was.Message
+	}
+	return next
+}
+
+func (r Report) issued(ready Readiness) Condition {
+	if ready.Issued {
+		return holds(v1alpha1.ConditionIssued, v1alpha1.ReasonIssued, "the provider has issued credential "+Called(&ready.Active.LedgerEntry))
+	}
+	if left := len(r.Token.Status.Credentials); r.Observation.Token.Deleting && left > 0 {
+		return fails(v1alpha1.ConditionIssued, v1alpha1.ReasonDeleting, fmt.Sprintf("no credential is in use; revocations that are not finished: %d", left))
+	}
+	return fails(v1alpha1.ConditionIssued, v1alpha1.ReasonNotIssued, "no live credential")
+}
+
+// published also remembers a refused publish, until a write or a dry run has passed, or
+// there is nothing left to write. It reports false if the condition stays as it is.
+func (r Report) published(ready Readiness) (Condition, bool) {
+	refused, isRefused := find[SecretRefused](parts(r.Outcome))
+	was := PublishRefused(&r.Token.Status)
+	switch {
+	case r.Retold && was:
+		return Condition{}, false
+	case isRefused:
+		return fails(v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused, refused.Why), true
+	case r.Observation.Token.Deleting && !ready.Published:
+		return fails(v1alpha1.ConditionPublished, v1alpha1.ReasonDeleting, fmt.Sprintf("Secret %q holds no credential that is in use", r.Token.SecretName())), true
+	case was && AwaitsWrite(r.Observation):
+		return Condition{}, false
+	case ready.Published:
+		return holds(v1alpha1.ConditionPublished, v1alpha1.ReasonPublished, fmt.Sprintf("Secret %q holds it", r.Token.SecretName())), true
+	default:
+		reason, message := r.notPublished(ready)
+		return fails(v1alpha1.ConditionPublished, reason, message), true
+	}
+}
+
+// notPublished says what is wrong with the Secret. What is done about it is said by Ready,
+// which follows from the decision.
+func (r Report) notPublished(ready Readiness) (reason, message string) {
+	s, name := &r.Observation.Secret, r.Token.SecretName()
+	switch {
+	case s.Exists && s.Foreign:
+		return v1alpha1.ReasonSecretNotOwned, fmt.Sprintf("Secret %q belongs to %s", name, s.Owner)
+	case s.Exists && s.Deleting:
+		return v1alpha1.ReasonSecretDeleting, fmt.Sprintf("Secret %q is being deleted", name)
+	case !ready.Issued:
+		return v1alpha1.ReasonNotIssued, fmt.Sprintf("there is no live credential that Secret %q could hold", name)
+	case !s.Exists:
+		return v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %q does not exist", name)
+	case s.Credential != ready.Active.Name:
+		return v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %q holds another credential than %s, or none", name, Called(&ready.Active.LedgerEntry))
+	case !s.Live && !s.Trusted:
+		return v1alpha1.ReasonPublishing, fmt.Sprintf("Secret %q was changed, and has not been read since", name)
+	default:
+		return v1alpha1.ReasonSecretChanged, fmt.Sprintf("another client added, changed or removed keys of Secret %q", name)
+	}
+}
+
+// task is what a person has to do at the provider.
+func (r Report) task() Condition {
+	task := r.Observation.Task()
+	if task == nil {
+		task = &Task{}
+	}
+	return onlyWhile(v1alpha1.ConditionActionRequired, task.Message != "", task.Reason, task.Message)
+}
+
+// drifted is how the provider shows the credential in use, if not as it was issued.
+func (r Report) drifted() Condition {
+	drift, drifted := r.Observation.Drift()
+	return onlyWhile(v1alpha1.ConditionDrifted, drifted, drift.Reason, drift.Message)
+}
+
+// PublishRefused reports whether a status says that the API server refused the last
+// publish, and no write of the Secret or dry run has passed since.
+func PublishRefused(s *v1alpha1.ApiTokenStatus) bool {
+	c := conditionIn(s.Conditions, v1alpha1.ConditionPublished)
+	return c != nil && c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonPublishRefused
+}
+
+// AwaitsProvider reports whether an ApiToken says that the provider which it names does
+// not exist.
+func AwaitsProvider(t *v1alpha1.ApiToken) bool {
+	ready := condition(t, v1alpha1.ConditionReady)
+	return ready != nil && ready.Reason == v1alpha1.ReasonProviderNotFound
+}
+
+// Unreadable reports whether a decision is to issue nothing, because the declaration has
+// a value that this version cannot read.
+func (d Decision) Unreadable() bool { return d.Reason == v1alpha1.ReasonUnreadableValue }

@@ -1,0 +1,213 @@
+package plan_test
+
+import (
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
+)
+
+// was is a condition that an ApiToken has.
+func was(kind string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
+	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message, ObservedGeneration: 1}
+}
+
+// reportOf is a report on an ApiToken that has conditions, also at the API server.
+func reportOf(o *plan.Observation, next plan.Decision, before ...metav1.Condition) plan.Report {
+	t := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training", Generation: 1}, Spec: o.Token.Spec}
+	t.Status.Conditions = before
+	for _, e := range o.Ledger {
+		t.Status.Credentials = append(t.Status.Credentials, e.LedgerEntry)
+	}
+	return plan.Report{Token: t, Before: before, Observation: o, Next: next}
+}
+
+// changed returns the condition of a type that a report changes.
+func changed(all []plan.Condition, kind string) *plan.Condition {
+	for i := range all {
+		if all[i].Type == kind {
+			return &all[i]
+		}
+	}
+	return nil
+}
+
+var (
+	backingOff = plan.Decision{Action: plan.Wait{}, State: plan.Progressing, Reason: v1alpha1.ReasonBackoff, Message: "the next one starts soon"}
+	notRevoked = plan.Decision{Action: plan.Wait{}, State: plan.Progressing, Reason: v1alpha1.ReasonRevocationFailed, Message: plan.NotRevoked + "no answer"}
+	revoking   = plan.Decision{Action: revocation, State: plan.Steady, Reason: v1alpha1.ReasonReady}
+)
+
+// TestConditionsKeepWhatFailed: what an attempt ended with stays visible while the next
+// one waits.
+func TestConditionsKeepWhatFailed(t *testing.T) {
+	const (
+		yes, no = metav1.ConditionTrue, metav1.ConditionFalse
+		cause   = "the provider does not answer. It is tried again."
+		kept    = "the next one starts soon. It ended with: " + cause
+	)
+	cases := map[string]struct {
+		next   plan.Decision
+		before metav1.Condition
+		kind   string
+		want   plan.Condition
+	}{
+		"a cause is kept": {backingOff, was(v1alpha1.ConditionReconciling, yes, v1alpha1.ReasonProviderError, cause), v1alpha1.ConditionReconciling,
+			plan.Condition{Status: yes, Reason: v1alpha1.ReasonBackoff, Message: kept}},
+		"a cause is kept once": {backingOff, was(v1alpha1.ConditionReconciling, yes, v1alpha1.ReasonBackoff, kept), v1alpha1.ConditionReconciling,
+			plan.Condition{Status: yes, Reason: v1alpha1.ReasonBackoff, Message: kept}},
+		"work is no cause": {backingOff, was(v1alpha1.ConditionReconciling, yes, v1alpha1.ReasonIssuing, "issuing"), v1alpha1.ConditionReconciling,
+			plan.Condition{Status: yes, Reason: v1alpha1.ReasonBackoff, Message: backingOff.Message}},
+		"an account stays blocked": {backingOff, was(v1alpha1.ConditionStalled, yes, v1alpha1.ReasonAccountBlocked, "pay the bill"), v1alpha1.ConditionStalled,
+			plan.Condition{Status: yes, Reason: v1alpha1.ReasonAccountBlocked, Message: "pay the bill"}},
+		"an account that is blocked is not reconciling": {backingOff, was(v1alpha1.ConditionStalled, yes, v1alpha1.ReasonAccountBlocked, "pay the bill"),
+			v1alpha1.ConditionReconciling, plan.Condition{}},
+		"another obstacle is over": {backingOff, was(v1alpha1.ConditionStalled, yes, v1alpha1.ReasonNamespaceNotAllowed, "label it"), v1alpha1.ConditionStalled,
+			plan.Condition{}},
+		"a revocation failed, and the next begins": {revoking, was(v1alpha1.ConditionReconciling, yes, v1alpha1.ReasonRevocationFailed, notRevoked.Message),
+			v1alpha1.ConditionReconciling, plan.Condition{Status: yes, Reason: v1alpha1.ReasonRevocationFailed, Message: notRevoked.Message}},
+		"Ready becomes true, and says no more of a revocation": {revoking, was(v1alpha1.ConditionReady, no, v1alpha1.ReasonRevocationFailed, notRevoked.Message),
+			v1alpha1.ConditionReconciling, plan.Condition{}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := observe()
+			got, _ := reportOf(&o, tc.next, tc.before).Conditions()
+			tc.want.Type = tc.kind
+			equal(t, "condition", changed(got, tc.kind), &tc.want)
+		})
+	}
+}
+
+// TestRevocationThatFailsHasOneEvent: not one with each attempt.
+func TestRevocationThatFailsHasOneEvent(t *testing.T) {
+	held := plan.Decision{Action: plan.Wait{}, State: plan.Stalled, Reason: v1alpha1.ReasonEndpointUnverified, Message: "another server answers"}
+	cases := map[string]struct {
+		given  []change
+		next   plan.Decision
+		before []metav1.Condition
+		want   string
+	}{
+		"it fails for the first time": {given(), notRevoked, nil, notRevoked.Message},
+		"it fails again": {given(), notRevoked,
+			[]metav1.Condition{was(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonRevocationFailed, notRevoked.Message)}, ""},
+		"it is held up":      {given(beside(retiring("own-old", 0))), held, nil, plan.NotRevoked + held.Message},
+		"nothing is held up": {given(), held, nil, ""},
+		"it is held up as before": {given(beside(retiring("own-old", 0))), held,
+			[]metav1.Condition{was(v1alpha1.ConditionStalled, metav1.ConditionTrue, held.Reason, held.Message)}, ""},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := observe(tc.given...)
+			if _, got := reportOf(&o, tc.next, tc.before...).Conditions(); got != tc.want {
+				t.Errorf("the event is %q, want %q", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestConditionsThatStay: what was told is not told again, and a refused publish is
+// remembered until the Secret can be written.
+func TestConditionsThatStay(t *testing.T) {
+	refused := was(v1alpha1.ConditionPublished, metav1.ConditionFalse, v1alpha1.ReasonPublishRefused, "refused")
+	notReady := was(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonPublishRefused, "refused")
+	older := notReady
+	older.ObservedGeneration = 0
+	underWay := plan.Decision{Rule: plan.RuleUnderWay, Action: plan.Wait{}, State: plan.Progressing}
+	cases := map[string]struct {
+		reason string
+		given  []change
+		edit   func(*plan.Report)
+		before []metav1.Condition
+		stays  []string
+	}{
+		"nothing was told": {"each condition is set", given(absent, live), func(*plan.Report) {}, nil, nil},
+		"it was told": {"the same text is not written again", given(absent, live), func(r *plan.Report) { r.Retold = true }, []metav1.Condition{notReady, refused},
+			[]string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled, v1alpha1.ConditionPublished}},
+		"it was told of an older declaration": {"Ready is of this generation", given(absent, live), func(r *plan.Report) { r.Retold = true },
+			[]metav1.Condition{older}, nil},
+		"another process is at it": {"that process says how it goes", given(absent, live), func(r *plan.Report) { r.Next = underWay }, []metav1.Condition{notReady},
+			[]string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled}},
+		"a publish was refused": {"it is until a write has passed", given(absent, live), func(*plan.Report) {}, []metav1.Condition{refused},
+			[]string{v1alpha1.ConditionPublished}},
+		"a publish was refused, and nothing is to be written": {"it is over", given(), func(*plan.Report) {}, []metav1.Condition{refused}, nil},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := observe(tc.given...)
+			r := reportOf(&o, backingOff, tc.before...)
+			tc.edit(&r)
+			got, _ := r.Conditions()
+			for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled, v1alpha1.ConditionPublished} {
+				stays := strings.Contains(strings.Join(tc.stays, " "), kind)
+				if changes := changed(got, kind) != nil; changes == stays {
+					t.Errorf("%s: %s changes: %t", tc.reason, kind, changes)
+				}
+			}
+		})
+	}
+	o := observe(absent, live)
+	r := reportOf(&o, backingOff)
+	r.Outcome = plan.SecretRefused{Why: "the Secret is immutable"}
+	got, _ := r.Conditions()
+	equal(t, "a refused publish", changed(got, v1alpha1.ConditionPublished),
+		&plan.Condition{Type: v1alpha1.ConditionPublished, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPublishRefused, Message: "the Secret is immutable"})
+}
+
+// TestWaitInLineIsSaidOnce: a wait for a place is written only when Ready is no longer true.
+func TestWaitInLineIsSaidOnce(t *testing.T) {
+	ready := was(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "")
+	notReady := was(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonIssuing, "")
+	cases := map[string]struct {
+		given  []change
+		before []metav1.Condition
+		d      plan.Decision
+		reason string
+	}{
+		"it is ready":            {given(), []metav1.Condition{ready}, revoking, ""},
+		"its credential expired": {given(expires(0)), []metav1.Condition{ready}, revoking, v1alpha1.ReasonIssuing},
+		"its reason is known":    {given(expires(0)), []metav1.Condition{ready}, backingOff, v1alpha1.ReasonBackoff},
+		"it says so":             {given(expires(0)), []metav1.Condition{notReady}, revoking, ""},
+		"it says nothing":        {given(expires(0)), nil, revoking, ""},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := observe(tc.given...)
+			got, writes := plan.WaitsInLine(reportOf(&o, tc.d, tc.before...).Token, &o, tc.d)
+			if got.Reason != tc.reason || writes != (tc.reason != "") {
+				t.Errorf("it writes %t: %+v", writes, got)
+			}
+		})
+	}
+}
+
+// TestToldOfTurn: a wait for a turn is written only if the status does not say why there
+// is no access.
+func TestToldOfTurn(t *testing.T) {
+	resolving := was(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonResolving, "")
+	deleting := was(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDeleting, "")
+	older := resolving
+	older.ObservedGeneration = 0
+	cases := map[string]struct {
+		given  []change
+		before []metav1.Condition
+		want   bool
+	}{
+		"nothing is said":                {given(), nil, false},
+		"it says why":                    {given(), []metav1.Condition{resolving}, true},
+		"it says why, of an older one":   {given(), []metav1.Condition{older}, false},
+		"deleting, and it says why not":  {given(deleted), []metav1.Condition{resolving}, false},
+		"deleting, and it says that too": {given(deleted), []metav1.Condition{deleting}, true},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := observe(tc.given...)
+			if got := plan.ToldOfTurn(reportOf(&o, backingOff, tc.before...).Token, &o); got != tc.want {
+				t.Errorf("got %t", got)
+			}
+		})
+	}
+}

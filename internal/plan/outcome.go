@@ -1,0 +1,197 @@
+package plan
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"apitoken.dev/operator/internal/provider"
+)
+
+// Outcome is why an action was not carried out: exactly one of the types below. A nil
+// Outcome means that it was. NotDone says how an Outcome leaves the ApiToken, and Retry
+// when it is reconciled again.
+//
+//sumtype:decl
+type Outcome interface {
+	outcome()
+	// String is a sentence that is safe to show: it holds no text of a provider or of
+	// an API server.
+	String() string
+}
+
+// The outcomes.
+type (
+	// Superseded: another client changed an object first. Nothing was done, and what
+	// there is now is read again.
+	Superseded struct{ What string }
+	// InLine: there is no place at the provider now. Nothing was sent or reserved, and
+	// the ApiToken is reconciled when its turn comes.
+	InLine struct{}
+	// Turn: the namespace is not admitted, and the next call for it is allowed after Wait.
+	Turn struct{ Wait time.Duration }
+	// NeedsPerson: a person has to do something at the provider first.
+	NeedsPerson struct{ Task string }
+	// AccountChanged: the provider's credentials belong to another account than the one
+	// that issued a credential of the ledger.
+	AccountChanged struct{}
+	// LookAgain: the next reconcile continues where this one ended.
+	LookAgain struct{ Why string }
+	// SecretRefused: the API server refuses the Secret as it is.
+	SecretRefused struct {
+		Why string
+		Err error
+	}
+	// NotSent: the API server did not carry out a request, or there are no credentials
+	// with which the provider could be called.
+	NotSent struct {
+		Why string
+		Err error
+	}
+	// CallFailed: a call of the provider failed.
+	CallFailed struct {
+		Verb  string
+		Cause *provider.Error
+		// Unverified: it was not sent, because the endpoint is not the verified one.
+		Unverified bool
+	}
+	// Failed: something else failed. The text of Err is safe to show.
+	Failed struct{ Err error }
+	// Several: the action has several parts, and more than one was not carried out.
+	Several struct{ All []Outcome }
+)
+
+// What is looked at again.
+const (
+	StillThere     = "credentials were still there and are revoked now"
+	TooLate        = "the attempt took too long and was stopped; it is resolved like one that was interrupted"
+	SameCredential = "the credential that was handed over is in use already"
+)
+
+func (Superseded) outcome()     {}
+func (InLine) outcome()         {}
+func (Turn) outcome()           {}
+func (NeedsPerson) outcome()    {}
+func (AccountChanged) outcome() {}
+func (LookAgain) outcome()      {}
+func (SecretRefused) outcome()  {}
+func (NotSent) outcome()        {}
+func (CallFailed) outcome()     {}
+func (Failed) outcome()         {}
+func (Several) outcome()        {}
+
+func (o Superseded) String() string { return "another client changed an object first: " + o.What }
+
+func (InLine) String() string { return "there is no place at the provider now" }
+
+func (Turn) String() string {
+	return "the provider does not serve this namespace, and only the Secret says that a credential was issued: it is looked up after all other calls, one a second"
+}
+
+func (o NeedsPerson) String() string { return o.Task }
+
+func (AccountChanged) String() string {
+	return "the provider's credentials belong to another account than the one that issued a credential of this ledger"
+}
+
+func (o LookAgain) String() string { return o.Why }
+
+func (o SecretRefused) String() string { return o.Why }
+
+func (o NotSent) String() string { return o.Why }
+
+func (o CallFailed) String() string { return fmt.Sprintf("%s: %s", o.Verb, o.Cause.Message) }
+
+func (o Failed) String() string { return o.Err.Error() }
+
+func (o Several) String() string {
+	parts := make([]string, 0, len(o.All))
+	for _, one := range o.All {
+		parts = append(parts, one.String())
+	}
+	return strings.Join(parts, "\n")
+}
+
+// Join returns the outcome of an action that has several parts; nil: all were carried
+// out. An action with a part that was superseded, or that is in line, is as a whole.
+func Join(all ...Outcome) Outcome {
+	var left []Outcome
+	for _, one := range all {
+		left = append(left, parts(one)...)
+	}
+	if one, ok := find[Superseded](left); ok {
+		return one
+	}
+	if one, ok := find[InLine](left); ok {
+		return one
+	}
+	switch len(left) {
+	case 0:
+		return nil
+	case 1:
+		return left[0]
+	default:
+		return Several{All: left}
+	}
+}
+
+// parts are the outcomes that an outcome has.
+func parts(out Outcome) []Outcome {
+	if out == nil {
+		return nil
+	}
+	if several, ok := out.(Several); ok {
+		return several.All
+	}
+	return []Outcome{out}
+}
+
+// find returns the first outcome of a type.
+func find[T Outcome](all []Outcome) (T, bool) {
+	for _, one := range all {
+		if found, ok := one.(T); ok {
+			return found, true
+		}
+	}
+	var none T
+	return none, false
+}
+
+// Is reports whether an outcome is of a type, or has a part that is.
+func Is[T Outcome](out Outcome) bool {
+	_, ok := find[T](parts(out))
+	return ok
+}
+
+// Err is the cause of an outcome; nil: it has none. It is for errors.Is and errors.As,
+// and never printed: its text may hold anything.
+func Err(out Outcome) error {
+	var causes []error
+	for _, one := range parts(out) {
+		switch one := one.(type) { //nolint:gochecksumtype // the others have no cause
+		case SecretRefused:
+			causes = append(causes, one.Err)
+		case NotSent:
+			causes = append(causes, one.Err)
+		case CallFailed:
+			causes = append(causes, one.Cause)
+		case Failed:
+			causes = append(causes, one.Err)
+		}
+	}
+	return errors.Join(causes...)
+}
+
+// Bare is an outcome that can be remembered: without the cause of a failed call, in
+// which a driver may keep a whole answer of the provider.
+func Bare(out Outcome) Outcome {
+	call, ok := out.(CallFailed)
+	if !ok {
+		return out
+	}
+	cause := *call.Cause
+	cause.Err = nil
+	call.Cause = &cause
+	return call
+}

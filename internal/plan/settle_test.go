@@ -1,0 +1,120 @@
+package plan_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// TestMintFailed: only an explicit rejection takes a reservation back.
+func TestMintFailed(t *testing.T) {
+	charged := plan.Issue{Charged: true}
+	quota := &provider.Error{Code: provider.CodeQuota, NotExecuted: true, RetryAfter: time.Minute}
+	doubt := &provider.Error{Code: provider.CodeUnavailable, RetryAfter: time.Minute}
+	cases := map[string]struct {
+		reason   string
+		err      error
+		attempt  plan.Issue
+		manual   bool
+		want     plan.Rejection
+		rejected bool
+	}{
+		"rejected":                {"the charge is given back", quota, charged, false, plan.Rejection{Refunds: true, Pause: time.Minute}, true},
+		"rejected, not charged":   {"there is no charge", quota, plan.Issue{}, false, plan.Rejection{Pause: time.Minute}, true},
+		"no answer":               {"it may have been carried out", doubt, charged, false, plan.Rejection{Pause: time.Minute}, false},
+		"an error of no provider": {"nothing says that it was rejected", errors.New("x"), charged, false, plan.Rejection{}, false},
+		"submitted, refused":      {"another one may follow at once, and is charged", provider.Invalid("x"), charged, true, plan.Rejection{AtOnce: true}, true},
+		"submitted, quota":        {"the same one may work later", quota, charged, true, plan.Rejection{Pause: time.Minute}, true},
+		"minted, refused":         {"the same request is refused each time", provider.Invalid("x"), plan.Issue{}, false, plan.Rejection{}, true},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, rejected := plan.MintFailed(tc.err, tc.attempt, tc.manual)
+			if got != tc.want || rejected != tc.rejected {
+				t.Errorf("%s: got %+v, rejected %t, want %+v and %t", tc.reason, got, rejected, tc.want, tc.rejected)
+			}
+		})
+	}
+}
+
+// TestErrorsOfCalls: what follows from an error of each other call.
+func TestErrorsOfCalls(t *testing.T) {
+	of := func(code provider.Code, notExecuted bool) error {
+		return &provider.Error{Code: code, NotExecuted: notExecuted}
+	}
+	for name, tc := range map[string]struct{ got, want bool }{
+		"a change that was not sent":           {plan.Unchanged(of(provider.CodeUnavailable, true)), true},
+		"a change that was put off":            {plan.Unchanged(of(provider.CodeRateLimited, true)), true},
+		"a change without an answer":           {plan.Unchanged(of(provider.CodeUnavailable, false)), false},
+		"a change that is invalid":             {plan.Unchanged(of(provider.CodeInvalid, true)), false},
+		"an edited credential is invalid":      {plan.RefusesEdit(of(provider.CodeInvalid, false)), true},
+		"an edit, and no answer":               {plan.RefusesEdit(of(provider.CodeUnavailable, false)), false},
+		"an edit, and the rate is limited":     {plan.RefusesEdit(of(provider.CodeRateLimited, true)), false},
+		"a publish that is refused":            {plan.GivesUpUnpublished(plan.SecretRefused{}), true},
+		"a publish without an answer":          {plan.GivesUpUnpublished(plan.NotSent{}), false},
+		"a publish that another write overran": {plan.GivesUpUnpublished(plan.Superseded{}), false},
+	} {
+		if tc.got != tc.want {
+			t.Errorf("%s: got %t", name, tc.got)
+		}
+	}
+}
+
+// TestRotated: a rotation is what makes another credential the one in use.
+func TestRotated(t *testing.T) {
+	entries := func(of ...string) *v1alpha1.ApiTokenStatus {
+		s := &v1alpha1.ApiTokenStatus{}
+		for i := 0; i+2 < len(of); i += 3 {
+			s.Credentials = append(s.Credentials, v1alpha1.LedgerEntry{Name: of[i], State: v1alpha1.CredentialState(of[i+1]), Reason: of[i+2]})
+		}
+		return s
+	}
+	counts := func(reasons ...plan.IssueReason) []plan.IssueReason { return reasons }
+	for name, c := range map[string]struct {
+		before, after *v1alpha1.ApiTokenStatus
+		want          []plan.IssueReason
+	}{
+		"the first one":       {entries("a", "Minting", "Initial"), entries("a", "Active", "Initial"), nil},
+		"one after a restore": {entries(), entries("a", "Active", "Restored"), nil},
+		"a scheduled one": {entries("a", "Active", "Initial", "b", "Minting", "Scheduled"),
+			entries("a", "Retiring", "Initial", "b", "Active", "Scheduled"), counts(plan.IssueScheduled)},
+		"one that was adopted":  {entries("b", "Abandoned", "SpecChanged"), entries("b", "Active", "SpecChanged"), counts(plan.IssueSpecChanged)},
+		"a write without it":    {entries("b", "Active", "SecretLost"), entries("b", "Active", "SecretLost"), nil},
+		"a reservation":         {entries("a", "Active", "Initial"), entries("a", "Active", "Initial", "b", "Minting", "RotationRequested"), nil},
+		"the first one by hand": {entries("a", "Minting", "HandedOver"), entries("a", "Active", "HandedOver"), nil},
+		"another one by hand": {entries("a", "Active", "HandedOver", "b", "Minting", "HandedOver"),
+			entries("a", "Retiring", "HandedOver", "b", "Active", "HandedOver"), counts(plan.IssueHandedOver)},
+		"one after the Secret's end": {entries("a", "Retiring", "Initial", "b", "Minting", "SecretChanged"),
+			entries("b", "Active", "SecretChanged"), counts(plan.IssueSecretChanged)},
+		"a reason of another version": {entries("b", "Minting", "Later"), entries("b", "Active", "Later"), counts("Later")},
+	} {
+		equal(t, name, plan.Rotated(c.before, c.after), c.want)
+	}
+}
+
+func TestRotationFailed(t *testing.T) {
+	failed := plan.Failed{Err: errors.New("x")}
+	for name, c := range map[string]struct {
+		reason plan.IssueReason
+		out    plan.Outcome
+		want   bool
+	}{
+		"it works":                {plan.IssueScheduled, nil, false},
+		"the provider fails":      {plan.IssueScheduled, callFailed(provider.CodeUnknown), true},
+		"the Secret is refused":   {plan.IssueSpecChanged, plan.SecretRefused{}, true},
+		"it was superseded":       {plan.IssueScheduled, plan.Superseded{}, false},
+		"it is in line":           {plan.IssueScheduled, plan.InLine{}, false},
+		"a person has not acted":  {plan.IssueScheduled, plan.NeedsPerson{}, false},
+		"the first one":           {plan.IssueInitial, failed, false},
+		"the first one, by hand":  {plan.IssueHandedOver, failed, false},
+		"the deadline has passed": {plan.IssueSecretLost, plan.LookAgain{Why: plan.TooLate}, true},
+	} {
+		if got := plan.RotationFailed(c.reason, &v1alpha1.ApiTokenStatus{}, c.out); got != c.want {
+			t.Errorf("%s: got %t", name, got)
+		}
+	}
+}
