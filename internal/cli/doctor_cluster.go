@@ -15,7 +15,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/cli/reading"
@@ -158,16 +157,14 @@ func otherVersions(dc *discovery.DiscoveryClient) string {
 // deployment looks for the operator: its Deployment, and the lease of its leader.
 func (e *examination) deployment(ctx context.Context) {
 	const check = "operator"
-	var list appsv1.DeploymentList
-	err := e.client.List(ctx, &list, client.InNamespace(e.operator), client.MatchingLabels{"app.kubernetes.io/name": operatorName})
 	missing := false
-	reading.List(list.Items, err).Switch(e.available, func() { missing = true }, func(err error) {
-		e.unread(check, access{verb: "list", group: appsv1.GroupName, resource: "deployments", namespace: e.operator}, err)
+	deployments(ctx, e.session, e.operator).Switch(e.available, func() { missing = true }, func(err error) {
+		e.unread(check, deploymentAccess(e.operator), err)
 	})
 	held, unseen := false, false
-	e.lease(ctx).Switch(func(l *coordinationv1.Lease) { held = e.leads(&l.Spec) }, func() {}, func(err error) {
+	leaseOf(ctx, e.session, e.operator).Switch(func(l *coordinationv1.Lease) { held = e.leads(&l.Spec) }, func() {}, func(err error) {
 		unseen = true
-		e.unread("leader", access{verb: "get", group: coordinationv1.GroupName, resource: "leases", namespace: e.operator}, err)
+		e.unread("leader", leaseAccess(e.operator), err)
 	})
 	const none = "there is no Deployment with app.kubernetes.io/name=%s in namespace %s"
 	switch {

@@ -25,13 +25,13 @@ const leavingCheck = "leaving"
 // leaving looks for what is left when the operator was removed before its ApiTokens. The
 // operator cannot say so, and the conditions of the ApiTokens stay as they were.
 func (e *examination) leaving(ctx context.Context) {
-	working := e.operatorWorks(ctx)
+	working := operatorWorks(ctx, e.session, e.operator)
 	if working.seen {
 		return // it revokes by itself, whatever is being deleted
 	}
-	home := e.namespaceEnding(ctx)
+	home := namespaceEnding(ctx, e.session, e.operator)
 	crds := e.crdStates(ctx)
-	e.unknownOfLeaving(working.unread, home.unread, crds.unread)
+	e.unknownOfLeaving(working.failed, home.failed, crds.unread)
 	ending := crds.ending()
 	e.ending = home.seen
 	if home.seen {
@@ -39,7 +39,7 @@ func (e *examination) leaving(ctx context.Context) {
 	}
 	left := e.countLeft(ctx, crds)
 	switch {
-	case len(working.unread) > 0:
+	case len(working.failed) > 0:
 		e.perhapsLeaving(ending, left)
 	case len(ending) > 0:
 		e.leavingFor(strings.Join(ending, " and "), left)
@@ -53,19 +53,19 @@ func (e *examination) leaving(ctx context.Context) {
 }
 
 // unknownOfLeaving reports what could not be looked at: it is never "no".
-func (e *examination) unknownOfLeaving(operator, namespace, crds unreads) {
+func (e *examination) unknownOfLeaving(operator, namespace, crds failedReads) {
 	var what []string
-	var all unreads
+	var all failedReads
 	for _, one := range []struct {
 		question string
-		unread   unreads
+		failed   failedReads
 	}{
 		{"whether an operator works", operator},
 		{"whether namespace " + e.operator + " is being deleted", namespace},
 		{"whether its CRDs are being deleted", crds},
 	} {
-		if len(one.unread) > 0 {
-			what, all = append(what, one.question), append(all, one.unread...)
+		if len(one.failed) > 0 {
+			what, all = append(what, one.question), append(all, one.failed...)
 		}
 	}
 	if len(all) > 0 {
@@ -101,16 +101,16 @@ func (e *examination) drainCommand() string {
 	return "bin/manager drain --namespace=" + e.operator + " --delete-all"
 }
 
-// unreads are reads that failed. What they would have shown is not known.
-type unreads []unreadOne
+// failedReads are reads that failed. What they would have shown is unknown.
+type failedReads []failedRead
 
-type unreadOne struct {
+type failedRead struct {
 	access access
 	err    error
 }
 
 // String says why, each reason once.
-func (u unreads) String() string {
+func (u failedReads) String() string {
 	var out []string
 	for _, one := range u {
 		if text := unreadable(one.access, one.err); !slices.Contains(out, text) {
@@ -121,7 +121,7 @@ func (u unreads) String() string {
 }
 
 // toReadAll says what to do about them, each action once.
-func (h hints) toReadAll(u unreads) string {
+func (h hints) toReadAll(u failedReads) string {
 	var out []string
 	for _, one := range u {
 		if text := h.toRead(one.access, one.err); !slices.Contains(out, text) {
@@ -131,35 +131,52 @@ func (h hints) toReadAll(u unreads) string {
 	return strings.Join(out, "\n")
 }
 
-// sight is what one or more reads show: it was seen, or it is not there, or reads failed.
-type sight struct {
+// sighting is what one or more reads show: found, absent, or reads failed.
+type sighting struct {
 	seen   bool
-	unread unreads
+	failed failedReads
 }
 
-// look adds a read to what was seen.
-func look[T any](s *sight, r reading.Of[T], a access) {
-	r.Switch(func(T) { s.seen = true }, func() {}, func(err error) { s.unread = append(s.unread, unreadOne{a, err}) })
+// addRead adds the result of a read.
+func addRead[T any](s *sighting, r reading.Of[T], a access) {
+	r.Switch(func(T) { s.seen = true }, func() {}, func(err error) { s.failed = append(s.failed, failedRead{access: a, err: err}) })
 }
 
-// operatorWorks looks for an operator: its Lease is renewed, or its Deployment is
-// available.
-func (e *examination) operatorWorks(ctx context.Context) sight {
-	var s sight
-	look(&s, e.lease(ctx).Where(e.renewed), access{verb: "get", group: coordinationv1.GroupName, resource: "leases", namespace: e.operator})
-	var list appsv1.DeploymentList
-	err := e.client.List(ctx, &list, client.InNamespace(e.operator), client.MatchingLabels{"app.kubernetes.io/name": operatorName})
-	look(&s, reading.List(list.Items, err).Where(anyAvailable), access{verb: "list", group: appsv1.GroupName, resource: "deployments", namespace: e.operator})
-	return s
+// operatorWorks looks for a working operator in a namespace: its Lease is renewed, or its
+// Deployment is available.
+func operatorWorks(ctx context.Context, s *session, namespace string) sighting {
+	var out sighting
+	renewed := func(l *coordinationv1.Lease) bool { return leaseRenewed(l, s.Clock.Now()) }
+	addRead(&out, leaseOf(ctx, s, namespace).Where(renewed), leaseAccess(namespace))
+	addRead(&out, deployments(ctx, s, namespace).Where(anyAvailable), deploymentAccess(namespace))
+	return out
 }
 
-func (e *examination) lease(ctx context.Context) reading.Of[*coordinationv1.Lease] {
+// leaseOf reads the operator's Lease.
+func leaseOf(ctx context.Context, s *session, namespace string) reading.Of[*coordinationv1.Lease] {
 	lease := &coordinationv1.Lease{}
-	return reading.Object(lease, e.client.Get(ctx, client.ObjectKey{Namespace: e.operator, Name: operatorName}, lease))
+	return reading.Object(lease, s.client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: operatorName}, lease))
 }
 
-// renewed reports whether the holder of a Lease still works.
-func (e *examination) renewed(lease *coordinationv1.Lease) bool {
+// leaseAccess is the right that leaseOf needs.
+func leaseAccess(namespace string) access {
+	return access{verb: "get", group: coordinationv1.GroupName, resource: "leases", namespace: namespace}
+}
+
+// deployments lists the operator's Deployments.
+func deployments(ctx context.Context, s *session, namespace string) reading.Of[[]appsv1.Deployment] {
+	var list appsv1.DeploymentList
+	err := s.client.List(ctx, &list, client.InNamespace(namespace), client.MatchingLabels{"app.kubernetes.io/name": operatorName})
+	return reading.List(list.Items, err)
+}
+
+// deploymentAccess is the right that deployments needs.
+func deploymentAccess(namespace string) access {
+	return access{verb: "list", group: appsv1.GroupName, resource: "deployments", namespace: namespace}
+}
+
+// leaseRenewed reports whether the holder of a Lease renewed it in time.
+func leaseRenewed(lease *coordinationv1.Lease, now time.Time) bool {
 	s := &lease.Spec
 	if s.HolderIdentity == nil || *s.HolderIdentity == "" || s.RenewTime == nil {
 		return false
@@ -168,7 +185,7 @@ func (e *examination) renewed(lease *coordinationv1.Lease) bool {
 	if s.LeaseDurationSeconds != nil {
 		term += time.Duration(*s.LeaseDurationSeconds) * time.Second
 	}
-	return e.Clock.Now().Sub(s.RenewTime.Time) <= term
+	return now.Sub(s.RenewTime.Time) <= term
 }
 
 func anyAvailable(found []appsv1.Deployment) bool {
@@ -182,21 +199,21 @@ func (s *session) metadata(ctx context.Context, kind schema.GroupVersionKind, ke
 	return reading.Object(m, s.client.Get(ctx, key, m))
 }
 
-func deleting(m *metav1.PartialObjectMetadata) bool { return !m.DeletionTimestamp.IsZero() }
+func beingDeleted(m *metav1.PartialObjectMetadata) bool { return !m.DeletionTimestamp.IsZero() }
 
 // namespaceEnding looks whether the operator's namespace is being deleted.
-func (e *examination) namespaceEnding(ctx context.Context) sight {
-	var s sight
-	look(&s, e.metadata(ctx, corev1.SchemeGroupVersion.WithKind("Namespace"), client.ObjectKey{Name: e.operator}).Where(deleting),
-		access{verb: "get", resource: "namespaces", namespace: e.operator})
-	return s
+func namespaceEnding(ctx context.Context, s *session, namespace string) sighting {
+	var out sighting
+	addRead(&out, s.metadata(ctx, corev1.SchemeGroupVersion.WithKind("Namespace"), client.ObjectKey{Name: namespace}).Where(beingDeleted),
+		access{verb: "get", resource: "namespaces", namespace: namespace})
+	return out
 }
 
 // crdStates are the operator's CRDs: which are being deleted, which are gone, and which
 // could not be read.
 type crdStates struct {
 	deleting, gone []string
-	unread         unreads
+	unread         failedReads
 }
 
 func (e *examination) crdStates(ctx context.Context) crdStates {
@@ -205,11 +222,11 @@ func (e *examination) crdStates(ctx context.Context) crdStates {
 	for _, plural := range []string{"apitokens", "tokenproviders", "clustertokenproviders"} {
 		crd := e.metadata(ctx, kind, client.ObjectKey{Name: plural + "." + v1alpha1.GroupVersion.Group})
 		crd.Switch(func(m *metav1.PartialObjectMetadata) {
-			if deleting(m) {
+			if beingDeleted(m) {
 				out.deleting = append(out.deleting, m.Name)
 			}
 		}, func() { out.gone = append(out.gone, plural) }, func(err error) {
-			out.unread = append(out.unread, unreadOne{access{verb: "get", group: kind.Group, resource: "customresourcedefinitions"}, err})
+			out.unread = append(out.unread, failedRead{access: access{verb: "get", group: kind.Group, resource: "customresourcedefinitions"}, err: err})
 		})
 	}
 	return out
@@ -225,7 +242,7 @@ func (c crdStates) ending() []string {
 // leftOver counts what waits for an operator. With failed reads, there can be more.
 type leftOver struct {
 	tokens, credentials, providers int
-	unread                         unreads
+	unread                         failedReads
 }
 
 func (l leftOver) some() bool { return l.tokens+l.providers > 0 }
@@ -249,7 +266,7 @@ func (e *examination) countLeft(ctx context.Context, crds crdStates) leftOver {
 	count := func(r reading.Of[[]account.Object], a access) {
 		r.Switch(func(found []account.Object) { out.providers += len(found) }, func() {}, func(err error) {
 			if !slices.Contains(crds.gone, a.resource) {
-				out.unread = append(out.unread, unreadOne{a, err})
+				out.unread = append(out.unread, failedRead{access: a, err: err})
 			}
 		})
 	}
@@ -266,7 +283,7 @@ func (e *examination) countTokens(ctx context.Context, namespace string, out *le
 			out.credentials += len(found[i].Status.Credentials)
 		}
 	}, func() {}, func(err error) {
-		out.unread = append(out.unread, unreadOne{access{verb: "list", group: v1alpha1.GroupVersion.Group, resource: "apitokens", namespace: namespace}, err})
+		out.unread = append(out.unread, failedRead{access: access{verb: "list", group: v1alpha1.GroupVersion.Group, resource: "apitokens", namespace: namespace}, err: err})
 		if namespace == "" && reading.Forbidden(err) {
 			e.countTokens(ctx, e.session.namespace, out) // what may be read is worth saying
 		}
@@ -277,19 +294,18 @@ func (e *examination) countTokens(ctx context.Context, namespace string, out *le
 // date: the operator's namespace is being deleted, or its Lease is no longer renewed. It
 // says nothing when it could not look: doctor does.
 func (s *session) warnOperatorGone(ctx context.Context) {
-	e := &examination{session: s, operator: operatorNamespace}
 	why := ""
-	if e.namespaceEnding(ctx).seen {
-		why = fmt.Sprintf("the operator's namespace %s is being deleted and no operator works", e.operator)
+	if namespaceEnding(ctx, s, operatorNamespace).seen {
+		why = fmt.Sprintf("the operator's namespace %s is being deleted and no operator works", operatorNamespace)
 	} else {
-		e.lease(ctx).Switch(func(*coordinationv1.Lease) {
-			why = "no operator renews its Lease in namespace " + e.operator
+		leaseOf(ctx, s, operatorNamespace).Switch(func(*coordinationv1.Lease) {
+			why = "no operator renews its Lease in namespace " + operatorNamespace
 		}, func() {}, func(error) {})
 	}
 	if why == "" {
 		return
 	}
-	if works := e.operatorWorks(ctx); !works.seen && len(works.unread) == 0 {
+	if works := operatorWorks(ctx, s, operatorNamespace); !works.seen && len(works.failed) == 0 {
 		s.say("warning: %s: what is shown may be out of date. To see more: %s", why, s.pluginCommand("", "doctor", "-A"))
 	}
 }

@@ -82,10 +82,10 @@ func (h hints) endable(t *v1alpha1.ApiToken, key string) (*v1alpha1.LedgerEntry,
 	}
 	switch {
 	case found == nil && len(known) == 0:
-		return nil, &exitError{NotFound, fmt.Errorf("ApiToken %q has no credential", t.Name)}
+		return nil, errorf(NotFound, "ApiToken %q has no credential", t.Name)
 	case found == nil:
-		return nil, &exitError{NotFound, fmt.Errorf("ApiToken %q has no credential %q: it has %s. One that is not listed was revoked, or is of another ApiToken",
-			t.Name, oneLine(key), strings.Join(known, ", "))}
+		return nil, errorf(NotFound, "ApiToken %q has no credential %q: it has %s. One that is not listed was revoked, or is of another ApiToken",
+			t.Name, oneLine(key), strings.Join(known, ", "))
 	case found.State == v1alpha1.StateActive:
 		return nil, refused("credential %s of ApiToken %q is in use: replace it first, and then end it with the same command. To replace it: %s",
 			keyOf(found), t.Name, h.pluginCommand(t.Namespace, "rotate", t.Name, "--wait"))

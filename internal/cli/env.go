@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"maps"
 	"os/exec"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -72,14 +71,12 @@ var overruling = []string{
 
 const awsKeyID = "AWS_ACCESS_KEY_ID"
 
-var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
-
 // published reads the Secret of an ApiToken, if it is its own.
 func (s *session) published(ctx context.Context, t *v1alpha1.ApiToken) (*corev1.Secret, error) {
 	secret, err := s.secret(ctx, t.SecretName())
 	if codeOf(err) == NotFound {
-		return nil, &exitError{NotFound, fmt.Errorf("there is no Secret %q yet (%s). To see why: %s",
-			t.SecretName(), reasonOf(t), s.pluginCommand(t.Namespace, "status", t.Name))}
+		return nil, errorf(NotFound, "there is no Secret %q yet (%s). To see why: %s",
+			t.SecretName(), reasonOf(t), s.pluginCommand(t.Namespace, "status", t.Name))
 	}
 	if err != nil {
 		return nil, err
@@ -152,7 +149,7 @@ func unusable(key string, value []byte, wanted bool) string {
 		return "their names change how programs run"
 	case !wanted:
 		return "the provider's driver does not document them (--all uses them)"
-	case !variable.MatchString(key), bytes.IndexByte(value, 0) >= 0:
+	case !envname.Valid(key), bytes.IndexByte(value, 0) >= 0:
 		return "they cannot be environment variables"
 	default:
 		return ""
@@ -236,8 +233,8 @@ func cannotRun(command string, err error) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
-		return &exitError{NoCommand, fmt.Errorf("there is no command %q in PATH", command)}
+		return errorf(NoCommand, "there is no command %q in PATH", command)
 	default:
-		return &exitError{CannotRun, fmt.Errorf("cannot run %q: %w", command, err)}
+		return errorf(CannotRun, "cannot run %q: %w", command, err)
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"apitoken.dev/operator/internal/envname"
 )
 
 // readEnvFile reads KEY=VALUE lines; - is standard input. Errors name the line and
@@ -32,7 +34,7 @@ func readEnvFile(stdin io.Reader, path string) (map[string][]byte, error) {
 		line = bytes.TrimPrefix(line, []byte("export "))
 		key, value, ok := bytes.Cut(line, []byte("="))
 		name := string(bytes.TrimSpace(key))
-		if !ok || !variable.MatchString(name) {
+		if !ok || !envname.Valid(name) {
 			return nil, usage("--from-env-file: line %d is not KEY=VALUE", n)
 		}
 		if _, twice := out[name]; twice {

@@ -55,13 +55,18 @@ func (e *exitError) Error() string {
 // Unwrap returns the cause.
 func (e *exitError) Unwrap() error { return e.err }
 
-func usage(format string, args ...any) error { return &exitError{Usage, fmt.Errorf(format, args...)} }
-
-func refused(format string, args ...any) error {
-	return &exitError{Refused, fmt.Errorf(format, args...)}
+// errorf returns an error that carries an exit code.
+func errorf(code Code, format string, args ...any) error {
+	return &exitError{code: code, err: fmt.Errorf(format, args...)}
 }
 
-func failed(format string, args ...any) error { return &exitError{Failed, fmt.Errorf(format, args...)} }
+func usage(format string, args ...any) error { return errorf(Usage, format, args...) }
+
+func refused(format string, args ...any) error {
+	return errorf(Refused, format, args...)
+}
+
+func failed(format string, args ...any) error { return errorf(Failed, format, args...) }
 
 // quietly ends with a code after everything was said.
 func quietly(code Code) error {

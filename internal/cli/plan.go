@@ -190,7 +190,7 @@ func (s *session) read(files resource.FilenameOptions) (objects []*unstructured.
 		return nil, 0, err // explain says that the kinds are not installed
 	}
 	if err != nil {
-		return nil, 0, &exitError{Usage, err}
+		return nil, 0, usage("%w", err)
 	}
 	for _, info := range infos {
 		u, ok := info.Object.(*unstructured.Unstructured)

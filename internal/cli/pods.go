@@ -166,13 +166,13 @@ func readAt(p *corev1.Pod, secret string) *metav1.Time {
 // publishedAt is a time after which a container that starts reads the current credential;
 // nil: there is none, or its time is not known. Before the first credential of an ApiToken
 // there was none to read: a container that started after the Secret was made holds it.
-func publishedAt(t *v1alpha1.ApiToken, secret *secretView) *metav1.Time {
-	e := ledger.Active(&t.Status, secret.Credential)
+func publishedAt(t *v1alpha1.ApiToken, held string, secretCreated *metav1.Time) *metav1.Time {
+	e := ledger.Active(&t.Status, held)
 	if e == nil {
 		return nil
 	}
 	if name, err := credname.Parse(e.Name); err == nil && name.Revision == 1 {
-		return secret.createdAt
+		return secretCreated
 	}
 	return e.IssuedAt
 }

@@ -55,7 +55,7 @@ func TestRestartIsAskedOfPodsWithAnOldKeyOnly(t *testing.T) {
 			Status: corev1.PodStatus{StartTime: at(10), ContainerStatuses: []corev1.ContainerStatus{{Name: "sidecar", State: running(11)}, {Name: "main", State: c.state}}},
 		}
 		pods := []podView{{readAt: readAt(pod, "training")}}
-		markOutdated(pods, publishedAt(token, &secretView{createdAt: at(100)}))
+		markOutdated(pods, publishedAt(token, "", at(100)))
 		if pods[0].Outdated != c.want {
 			t.Errorf("%s: a restart is asked for: %t", name, pods[0].Outdated)
 		}

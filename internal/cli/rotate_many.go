@@ -98,7 +98,7 @@ func (s *session) rotateMany(ctx context.Context, o rotateOptions) error {
 		return err
 	}
 	if len(tokens) == 0 {
-		return &exitError{NotFound, fmt.Errorf("no ApiToken is chosen. To see all: %s", s.pluginCommand("", "list", "-A"))}
+		return errorf(NotFound, "no ApiToken is chosen. To see all: %s", s.pluginCommand("", "list", "-A"))
 	}
 	var failures []string
 	rotated := 0

@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/go-logr/logr"
@@ -121,8 +120,8 @@ func (s *session) token(ctx context.Context, arg string) (*v1alpha1.ApiToken, er
 	t := &v1alpha1.ApiToken{}
 	r := reading.Object(t, s.client.Get(ctx, client.ObjectKey{Namespace: s.namespace, Name: tokenName(arg)}, t))
 	return t, whenAbsent(r, func() error {
-		return &exitError{NotFound, fmt.Errorf("there is no ApiToken %q in namespace %q. To see all: %s",
-			tokenName(arg), s.namespace, s.pluginCommand(s.namespace, "list"))}
+		return errorf(NotFound, "there is no ApiToken %q in namespace %q. To see all: %s",
+			tokenName(arg), s.namespace, s.pluginCommand(s.namespace, "list"))
 	})
 }
 
@@ -195,6 +194,6 @@ func (s *session) secret(ctx context.Context, name string) (*corev1.Secret, erro
 	secret := &corev1.Secret{}
 	r := reading.Object(secret, s.client.Get(quiet(ctx), client.ObjectKey{Namespace: s.namespace, Name: name}, secret))
 	return secret, whenAbsent(r, func() error {
-		return &exitError{NotFound, fmt.Errorf("there is no Secret %q in namespace %q", name, s.namespace)}
+		return errorf(NotFound, "there is no Secret %q in namespace %q", name, s.namespace)
 	})
 }

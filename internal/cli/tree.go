@@ -70,7 +70,7 @@ func (s *session) treeView(ctx context.Context, name string) (*treeView, error) 
 	if err != nil {
 		return nil, err
 	}
-	v := &treeView{Metadata: nameView{t.Namespace, t.Name}, State: stateOf(t), Reason: reasonOf(t), Ledger: credentialViews(t.Status.Credentials)}
+	v := &treeView{Metadata: nameView{Namespace: t.Namespace, Name: t.Name}, State: stateOf(t), Reason: reasonOf(t), Ledger: credentialViews(t.Status.Credentials)}
 	if v.Provider, err = s.providerView(ctx, t); err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (s *session) treeView(ctx context.Context, name string) (*treeView, error) 
 	s.podsUsing(ctx, t.SecretName()).Switch(func(pods []podView) { v.Pods = pods }, func() {}, func(err error) {
 		v.PodsUnknown = "could not look: " + unreadable(s.podAccess(), err)
 	})
-	markOutdated(v.Pods, publishedAt(t, &v.Secret))
+	markOutdated(v.Pods, publishedAt(t, v.Secret.Credential, v.Secret.createdAt))
 	return v, nil
 }
 

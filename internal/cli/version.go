@@ -11,9 +11,6 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apiversion "k8s.io/apimachinery/pkg/util/version"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	"apitoken.dev/operator/internal/cli/reading"
 )
 
 // versionView is what version prints for programs.
@@ -93,10 +90,7 @@ func (a *app) version(ctx context.Context, namespace string, out *output) error 
 
 // operatorVersions reads which versions of the operator run in a namespace.
 func (s *session) operatorVersions(ctx context.Context, namespace string, v *versionView) {
-	var list appsv1.DeploymentList
-	err := s.client.List(ctx, &list, client.InNamespace(namespace), client.MatchingLabels{"app.kubernetes.io/name": operatorName})
-	r := access{verb: "list", group: appsv1.GroupName, resource: "deployments", namespace: namespace}
-	reading.List(list.Items, err).Switch(func(found []appsv1.Deployment) {
+	deployments(ctx, s, namespace).Switch(func(found []appsv1.Deployment) {
 		for i := range found {
 			v.Operators = append(v.Operators, operatorVersion{Deployment: found[i].Namespace + "/" + found[i].Name, Version: versionOf(&found[i])})
 		}
@@ -104,7 +98,7 @@ func (s *session) operatorVersions(ctx context.Context, namespace string, v *ver
 		v.Do = "Name the operator's namespace with --operator-namespace. To find it: " +
 			s.kubectlCommand("", "get", "deployments", "-A", "-l", "app.kubernetes.io/name="+operatorName)
 	}, func(err error) {
-		v.OperatorUnread, v.Do = unreadable(r, err), s.toRead(r, err)
+		v.OperatorUnread, v.Do = unreadable(deploymentAccess(namespace), err), s.toRead(deploymentAccess(namespace), err)
 	})
 }
 

@@ -105,7 +105,7 @@ const (
 func (s *session) tokenView(ctx context.Context, t *v1alpha1.ApiToken) (tokenView, error) {
 	now := s.Clock.Now()
 	v := tokenView{
-		Metadata: nameView{t.Namespace, t.Name}, Ready: ready(t), State: stateOf(t), Reason: reasonOf(t),
+		Metadata: nameView{Namespace: t.Namespace, Name: t.Name}, Ready: ready(t), State: stateOf(t), Reason: reasonOf(t),
 		Description: t.Spec.Description, Scopes: t.Spec.Scopes, Buckets: t.Spec.Buckets, Restrictions: t.Spec.Restrictions,
 		Secret: t.SecretName(), ExpiresAt: t.Status.ExpiresAt, EndedBy: t.Status.ExpiryEnforcedBy, RotatesAt: rotatesAt(t),
 		EndsAt: hardEnd(t), Deletion: t.Spec.DeletionPolicy, LastGap: t.Status.LastGap,

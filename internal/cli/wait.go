@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -72,8 +71,8 @@ func (s *session) follow(ctx context.Context, w *waiting) error {
 			}
 		}
 		if w.timeout > 0 && s.Clock.Monotonic()-start >= w.timeout {
-			return &exitError{TimedOut, fmt.Errorf("not done after %s: %s. The operator continues without this command. To see how far it is: %s",
-				plan.Short(w.timeout), strings.TrimRight(w.last, "."), s.pluginCommand(s.namespace, "status", w.name))}
+			return errorf(TimedOut, "not done after %s: %s. The operator continues without this command. To see how far it is: %s",
+				plan.Short(w.timeout), strings.TrimRight(w.last, "."), s.pluginCommand(s.namespace, "status", w.name))
 		}
 		if err := s.Clock.Sleep(ctx, s.Poll); err != nil {
 			return err
@@ -170,7 +169,7 @@ func (h hints) stopped(t *v1alpha1.ApiToken) error {
 	if c.ObservedGeneration != t.Generation {
 		return nil
 	}
-	return &exitError{stalledCode(c.Reason), fmt.Errorf("%s: %s\nWhat to do: %s", c.Reason, c.Message, h.whatToDo(t, c.Reason))}
+	return errorf(stalledCode(c.Reason), "%s: %s\nWhat to do: %s", c.Reason, c.Message, h.whatToDo(t, c.Reason))
 }
 
 // refusals are the reasons that say no to what was declared or handed over.

@@ -67,6 +67,11 @@ var Pattern = pattern()
 
 var refused = regexp.MustCompile(Pattern)
 
+var valid = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// Valid reports whether a shell accepts the name of a variable.
+func Valid(name string) bool { return valid.MatchString(name) }
+
 // Refused reports whether a variable of this name changes how a process runs, so that a key of a published Secret must not
 // have it.
 func Refused(name string) bool { return refused.MatchString(name) }
