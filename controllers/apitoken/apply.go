@@ -107,8 +107,7 @@ func (r *Reconciler) removeFinalizer(ctx context.Context, p *pass) error {
 		return err
 	}
 	p.token.DeletionTimestamp = nil
-	r.written.release(nameOf(p.token))
-	r.forget(nameOf(p.token))
+	r.memory.Released(nameOf(p.token))
 	return nil
 }
 
@@ -119,8 +118,7 @@ func (r *Reconciler) wrote(p *pass) {
 	rotated(p.facts.DriverType, p.base, &p.token.Status)
 	p.base = p.token.Status.DeepCopy()
 	p.saved = true
-	r.written.remember(p.token)
-	r.sightings.see(p.token, r.Clock.Monotonic())
+	r.memory.Wrote(p.token, r.Clock.Monotonic())
 	r.tell(p)
 }
 
@@ -167,7 +165,7 @@ func (r *Reconciler) identify(ctx context.Context, p *pass, name string) error {
 	if e == nil {
 		return fmt.Errorf("credential %s is not in the ledger", name)
 	}
-	r.finds.tried(nameOf(p.token), name, r.Clock.Monotonic())
+	r.memory.Finds.Tried(nameOf(p.token), name, r.Clock.Monotonic())
 	conn, err := r.connect(ctx, p)
 	if err != nil {
 		return err

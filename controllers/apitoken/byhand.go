@@ -50,7 +50,7 @@ func (r *Reconciler) handover(ctx context.Context, p *pass) (plan.Handover, erro
 	if err != nil || version == "" {
 		return out, err
 	}
-	out.Exists, out.Refused = true, r.refusals.of(nameOf(p.token), version)
+	out.Exists, out.Refused = true, r.memory.Handovers.Refusal(nameOf(p.token), version)
 	return out, nil
 }
 
@@ -77,7 +77,7 @@ func (a *Attempt) refuseHandover(err error) {
 	}
 	message := provider.AsError(err).Message
 	a.p.obs.Handover.Refused = message
-	a.r.refusals.add(nameOf(a.p.token), a.handed.Version(), message)
+	a.r.memory.Handovers.Refuse(nameOf(a.p.token), a.handed.Version(), message)
 }
 
 // isNew ends an attempt with a credential that is in the ledger already. That in use was
@@ -172,7 +172,7 @@ func (r *Reconciler) proveDeleted(ctx context.Context, p *pass, conn connections
 		return err
 	}
 	if prober, can := provider.As[provider.Prober](conn.Client); !ok || !can || r.accepts(ctx, p, prober, kept) {
-		r.proofs.tried(nameOf(p.token), e.Name, r.Clock.Monotonic())
+		r.memory.Proofs.Tried(nameOf(p.token), e.Name, r.Clock.Monotonic())
 		return task
 	}
 	p.event(eventDeleted, "Prove", "credential %s is deleted: the provider refuses it", plan.Called(e))

@@ -7,6 +7,8 @@ package apitoken
 import (
 	"context"
 	"crypto/rand"
+	"errors"
+	"fmt"
 	"io"
 	"sync/atomic"
 	"time"
@@ -21,6 +23,7 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/fairqueue"
+	"apitoken.dev/operator/internal/memory"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
@@ -82,30 +85,11 @@ type Options struct {
 // Reconciler reconciles ApiTokens.
 type Reconciler struct {
 	Options
-	secrets   *secretstore.Store
-	sightings sightings
-	written   written
-	// proofs time the search for credentials that a person has to delete, finds
-	// those for the ids of credentials that were adopted.
-	proofs, finds tries
-	// claims time the calls for ApiTokens that only their Secret speaks for.
-	claims claims
-	// absences are credentials of Secrets that the provider did not show.
-	absences absences
-	// refusals are handed-over credentials that cannot be used.
-	refusals refusals
-	// contests time the writes of metadata that another client changes back.
-	contests contests
-	// failed are the rules whose action did not succeed.
-	failed failedRules
+	secrets *secretstore.Store
+	// memory is what this process remembers between two reconciles.
+	memory *memory.Memory
 	// queue wakes ApiTokens; nil until the controller has started.
 	queue atomic.Pointer[fairqueue.Queue]
-	// ends are values of the annotation apitoken.dev/end that were refused.
-	ends toldEnds
-	// doubts are credentials that the sweep saw otherwise than the ledger has them.
-	doubts doubts
-	// window counts what was reserved where a provider lists its newest only.
-	window window
 }
 
 // New makes a Reconciler.
@@ -128,6 +112,7 @@ func New(o Options) *Reconciler {
 	return &Reconciler{
 		Options: o,
 		secrets: &secretstore.Store{Client: o.Client, Live: o.Live, Cluster: o.Cluster, Clock: o.Clock},
+		memory:  memory.New(),
 	}
 }
 
@@ -162,9 +147,27 @@ func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request, span trace
 		r.tellEndIgnored(p)
 		err = r.apply(ctx, p, decision)
 	}
-	r.failed.note(p, decision, err, r.Clock.Monotonic())
+	r.noteFailure(p, decision, err)
 	if err != nil {
 		tracing.Note(span, "error.type", tracing.Class(err)) // report may turn it into a pause
 	}
 	return r.report(ctx, p, decision, err)
+}
+
+// noteFailure remembers how the action of a decision ended.
+func (r *Reconciler) noteFailure(p *pass, d plan.Decision, err error) {
+	if errors.Is(err, errInLine) {
+		return // it was not tried
+	}
+	if _, ok := d.Action.(plan.Withdraw); ok {
+		return // the attempt noted it when the provider rejected it
+	}
+	outcome := memory.Outcome{Rule: d.Rule}
+	_, outcome.Waits = d.Action.(plan.Wait)
+	if err != nil {
+		outcome.Failure = fmt.Sprintf("%d %v", p.token.Generation, safe(err))
+	}
+	var reported bool
+	p.obs.Failed, reported = r.memory.Failures.Note(nameOf(p.token), outcome, r.Clock.Monotonic())
+	p.retold = p.retold || reported
 }

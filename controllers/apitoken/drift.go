@@ -12,6 +12,7 @@ import (
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/memory"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -41,12 +42,12 @@ func (r *Reconciler) confirm(ctx context.Context, p *pass, name string) error {
 	token, now := nameOf(p.token), r.Clock.Monotonic()
 	switch {
 	case err != nil:
-		r.doubts.putOff(token, name, now)
+		r.memory.Doubts.PutOff(token, name, now)
 		log.FromContext(ctx).Info("the provider could not be asked about a credential; it is asked again later", "name", name, "error", err.Error())
 		return nil
 	case drift != v1alpha1.DriftMissing:
-		r.doubts.forget(token)
-	case !r.doubts.absent(token, name, now):
+		r.memory.Doubts.Resolve(token)
+	case !r.memory.Doubts.Absent(token, name, now):
 		return nil // the provider is asked again
 	}
 	return r.drifted(ctx, p, name, drift)
@@ -95,11 +96,11 @@ func (r *Reconciler) drifted(ctx context.Context, p *pass, name string, drift v1
 		return nil
 	}
 	if drift == "" {
-		r.doubts.unmark(nameOf(p.token))
+		r.memory.Doubts.Unmark(nameOf(p.token))
 	} else if few, err := r.few(ctx, p); err != nil {
 		return err
 	} else if !few {
-		r.doubts.putOff(nameOf(p.token), name, r.Clock.Monotonic())
+		r.memory.Doubts.PutOff(nameOf(p.token), name, r.Clock.Monotonic())
 		p.event(eventDrifted, "Confirm", "the provider shows credential %s otherwise than it was issued (%s), and so many others that it looks like a mistake "+
 			"of the provider: nothing is changed. Check the account; if the credential is gone, raise spec.rotation.generation", plan.Called(e), drift)
 		r.tell(p) // nothing is written that it could wait for
@@ -128,7 +129,7 @@ func (r *Reconciler) few(ctx context.Context, p *pass) (bool, error) {
 		return false, err
 	}
 	drifting, all := driftingOf(tokens, r.Clock.Now())
-	return r.doubts.mark(p.key, nameOf(p.token), drifting, all, r.Clock.Monotonic()), nil
+	return r.memory.Doubts.Mark(p.key, nameOf(p.token), drifting, all, r.Clock.Monotonic()), nil
 }
 
 // driftingOf returns the ApiTokens whose credential in use drifts, or replaced one that
@@ -142,7 +143,7 @@ func driftingOf(tokens []v1alpha1.ApiToken, now time.Time) (drifting map[types.N
 			continue
 		}
 		all++
-		repaired := e.Reason == string(plan.IssueCredentialMissing) && e.IssuedAt != nil && now.Sub(e.IssuedAt.Time) < atOnce
+		repaired := e.Reason == string(plan.IssueCredentialMissing) && e.IssuedAt != nil && now.Sub(e.IssuedAt.Time) < memory.DriftPeriod
 		if e.Drift != "" || repaired {
 			drifting[nameOf(t)] = true
 		}

@@ -1,47 +1,12 @@
 package apitoken
 
-import (
-	"sync"
-
-	"k8s.io/apimachinery/pkg/types"
-
-	"apitoken.dev/operator/internal/credname"
-)
-
-// toldEnds remembers which value of the annotation apitoken.dev/end was refused last, so
-// that each is told once and not at every reconcile.
-type toldEnds struct {
-	mu   sync.Mutex
-	told map[types.NamespacedName]string
-}
-
-// isNew reports whether a refusal differs from the last one. An empty one ends it.
-func (e *toldEnds) isNew(name types.NamespacedName, refusal string) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	was := e.told[name]
-	switch {
-	case refusal == "":
-		delete(e.told, name)
-		return false
-	case e.told == nil:
-		e.told = map[types.NamespacedName]string{}
-	}
-	e.told[name] = refusal
-	return was != refusal
-}
-
-func (e *toldEnds) forget(name types.NamespacedName) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	delete(e.told, name)
-}
+import "apitoken.dev/operator/internal/credname"
 
 // tellEndIgnored emits an event when the annotation apitoken.dev/end has no effect. It is
 // emitted at once: there can be no status write to wait for.
 func (r *Reconciler) tellEndIgnored(p *pass) {
 	refusal := p.obs.EndIgnored(r.ledgerHad(p, p.obs.Token.End))
-	if !r.ends.isNew(nameOf(p.token), refusal) {
+	if !r.memory.Ends.IsNew(nameOf(p.token), refusal) {
 		return
 	}
 	was := p.events

@@ -104,7 +104,7 @@ func (r *Reconciler) connect(ctx context.Context, p *pass) (connections.Connecti
 		return connections.Connection{}, errNoAccess
 	}
 	if access == plan.ClaimedAccess {
-		if wait := r.claims.wait(nameOf(p.token), r.Clock.Monotonic()); wait > 0 {
+		if wait := r.memory.Turns.Wait(nameOf(p.token), r.Clock.Monotonic()); wait > 0 {
 			return connections.Connection{}, &turnError{wait: wait}
 		}
 	}
@@ -112,7 +112,7 @@ func (r *Reconciler) connect(ctx context.Context, p *pass) (connections.Connecti
 		return connections.Connection{}, err
 	}
 	if access == plan.ClaimedAccess {
-		if wait := r.claims.take(nameOf(p.token), r.Clock.Monotonic()); wait > 0 {
+		if wait := r.memory.Turns.Take(nameOf(p.token), r.Clock.Monotonic()); wait > 0 {
 			return connections.Connection{}, &turnError{wait: wait}
 		}
 	}

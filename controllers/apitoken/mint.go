@@ -124,12 +124,12 @@ func (a *Attempt) Reserve(ctx context.Context) error {
 		return err
 	}
 	reserved := a.p.entry(a.name)
-	a.r.sightings.begin(nameOf(a.p.token), reserved)
+	a.r.memory.Attempts.Begin(nameOf(a.p.token), reserved)
 	if err := a.r.save(ctx, a.p, plan.UnderWay(reserved), nil); err != nil {
 		a.p.token.Status = *a.p.base.DeepCopy()
 		return reserveFailed(err)
 	}
-	a.r.window.reserved(a.conn.AccountKey)
+	a.r.memory.Reservations.Reserved(a.conn.AccountKey)
 	return nil
 }
 

@@ -16,6 +16,7 @@ import (
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/memory"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
@@ -65,18 +66,17 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 	token := &v1alpha1.ApiToken{}
 	if err := r.Client.Get(ctx, name, token); err != nil {
 		if client.IgnoreNotFound(err) == nil {
-			r.forget(name)
-			r.written.forget(name)
+			r.memory.Forget(name)
 			return nil, nil
 		}
 		return nil, fmt.Errorf("reading the ApiToken: %w", err)
 	}
 	token = token.DeepCopy()
 	p := &pass{token: token, base: token.Status.DeepCopy(), key: account.KeyFor(token)}
-	if p.behind = r.written.after(name, token); p.behind {
+	if p.behind = r.memory.Writes.After(token); p.behind {
 		return p, nil
 	}
-	r.sightings.see(token, r.Clock.Monotonic())
+	r.memory.Attempts.See(token, r.Clock.Monotonic())
 	ledger.Correct(&token.Status, r.Clock.Now(), p.overlapOf)
 	var err error
 	if p.facts, err = r.Providers.Facts(ctx, p.key, token.Namespace, plan.GrantOf(&token.Spec)); err != nil {
@@ -92,7 +92,7 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 	if p.ending, err = namespaceEnding(ctx, r.Client, token.Namespace); err != nil {
 		return nil, err
 	}
-	p.obs = plan.Observation{Now: r.Clock.Now(), Provider: r.providerView(p), Failed: r.failed.of(name)}
+	p.obs = plan.Observation{Now: r.Clock.Now(), Provider: r.providerView(p), Failed: r.memory.Failures.Of(name)}
 	if p.obs.Provider.Shared, err = r.shared(ctx, p); err != nil {
 		return nil, err
 	}
@@ -138,19 +138,17 @@ func (r *Reconciler) entries(p *pass) []plan.Entry {
 	out := make([]plan.Entry, 0, len(p.token.Status.Credentials))
 	for i := range p.token.Status.Credentials {
 		e := plan.Entry{LedgerEntry: p.token.Status.Credentials[i]}
-		if sighted(&e.LedgerEntry) != "" {
-			e.Ours, e.SeenFor = r.sightings.ours(key, &e.LedgerEntry), r.sightings.seenFor(key, &e.LedgerEntry, now)
-			why, rejected := r.sightings.rejection(key, e.Name)
-			e.Rejected = rejected && why.revision == p.token.Status.Revision
-		}
+		known := r.memory.Attempts.Of(key, &e.LedgerEntry, now)
+		e.Ours, e.SeenFor = known.Ours, known.SeenFor
+		e.Rejected = known.Rejection != nil && known.Rejection.Revision == p.token.Status.Revision
 		answered := e.IssuedAt != nil || e.State == v1alpha1.StateActive
 		if !answered {
 			e.SettlesIn = max(0, settle-e.SeenFor)
 		}
 		e.Settled = e.SettlesIn == 0
-		e.ProvesIn = r.proofs.wait(key, e.Name, now)
-		e.FindsIn = r.finds.wait(key, e.Name, now)
-		r.doubts.about(key, &e, now)
+		e.ProvesIn = r.memory.Proofs.Wait(key, e.Name, now)
+		e.FindsIn = r.memory.Finds.Wait(key, e.Name, now)
+		r.memory.Doubts.About(key, &e, now)
 		out = append(out, e)
 	}
 	return out
@@ -222,7 +220,7 @@ func (r *Reconciler) look(ctx context.Context, p *pass, action plan.Action) (boo
 		}
 		p.see(seen)
 		p.pending, p.obs.Secret = false, r.secretView(p)
-		p.obs.Restored = r.absences.of(nameOf(p.token), claimOf(p), r.Clock.Monotonic())
+		p.obs.Restored = r.memory.Absences.Of(nameOf(p.token), claimOf(p), r.Clock.Monotonic())
 		return true, nil
 	case plan.FindRestored:
 		return true, r.findRestored(ctx, p, a.Name)
@@ -270,6 +268,15 @@ func (r *Reconciler) findRestored(ctx context.Context, p *pass, name string) err
 // restored takes an answer to FindRestored, and remembers one that no ledger will hold.
 func (r *Reconciler) restored(p *pass, answer *plan.Restored) {
 	if p.obs.Restored = answer; !answer.Live {
-		answer.AsksIn = r.absences.note(nameOf(p.token), claimOf(p), answer.Account, r.Clock.Monotonic())
+		answer.AsksIn = r.memory.Absences.Note(nameOf(p.token), claimOf(p), answer.Account, r.Clock.Monotonic())
 	}
+}
+
+// claimOf is what FindRestored asks about in this reconcile.
+func claimOf(p *pass) memory.Claim {
+	c := memory.Claim{UID: p.token.UID, Credential: p.seen.View.Credential, Account: p.facts.Account.ID}
+	if p.obs.Provider.Form != nil {
+		c.Secret = p.seen.Version
+	}
+	return c
 }

@@ -3,62 +3,47 @@ package apitoken
 import (
 	"errors"
 	"fmt"
-	"time"
-
-	"k8s.io/apimachinery/pkg/types"
 
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/memory"
 	"apitoken.dev/operator/internal/plan"
 )
-
-// rejection is an attempt that the provider explicitly rejected. The process remembers
-// it because the write that records it can conflict with another change of the ApiToken.
-type rejection struct {
-	attempt string
-	// revision is the attempt's own, recorded the ledger's before the attempt.
-	revision, recorded int64
-	// how the reservation is taken back; the pause is counted from at.
-	how plan.Rejection
-	at  time.Time
-	// failed is the error that the ApiToken reports.
-	failed error
-}
 
 // reject takes back the reservation of the attempt, because nothing was issued. It
 // returns why.
 func (a *Attempt) reject(failed error, how plan.Rejection) error {
-	why := rejection{
-		attempt: a.name, revision: a.action.Revision, recorded: a.recorded,
-		how: how, at: a.r.Clock.Now(), failed: withoutAnswer(failed),
+	why := &memory.Rejection{
+		Attempt: a.name, Revision: a.action.Revision, Recorded: a.recorded,
+		How: how, At: a.r.Clock.Now(), Failed: withoutAnswer(failed),
 	}
-	a.r.sightings.rejected(nameOf(a.p.token), why)
-	a.p.takeBack(&why)
+	a.r.memory.Attempts.Reject(nameOf(a.p.token), why)
+	a.p.takeBack(why)
 	return failed
 }
 
 // withdraw takes back the reservation of a rejected attempt whose record conflicted. It
 // returns why the attempt was rejected.
 func (r *Reconciler) withdraw(p *pass, name string) error {
-	why, ok := r.sightings.rejection(nameOf(p.token), name)
-	if !ok {
+	why := r.memory.Attempts.Rejection(nameOf(p.token), name)
+	if why == nil {
 		return fmt.Errorf("no rejection of %s is known", name)
 	}
-	p.takeBack(&why)
-	return why.failed
+	p.takeBack(why)
+	return why.Failed
 }
 
 // takeBack takes back the reservation of a rejected attempt.
-func (p *pass) takeBack(why *rejection) {
+func (p *pass) takeBack(why *memory.Rejection) {
 	status := &p.token.Status
-	ledger.Reject(status, why.attempt, why.recorded)
-	if why.how.Refunds {
+	ledger.Reject(status, why.Attempt, why.Recorded)
+	if why.How.Refunds {
 		ledger.Refund(status, p.obs.Now)
 	}
-	if why.how.AtOnce {
+	if why.How.AtOnce {
 		ledger.EndBackoff(status)
 	}
-	ledger.Pause(status, why.at, why.how.Pause)
+	ledger.Pause(status, why.At, why.How.Pause)
 }
 
 // withoutAnswer is an error that can be remembered: without the cause, in which a driver
@@ -74,19 +59,4 @@ func withoutAnswer(err error) error {
 		bare.Err = account.ErrEndpointUnverified
 	}
 	return &callError{verb: call.verb, cause: &bare}
-}
-
-// rejected notes that the provider rejected an attempt of this process.
-func (s *sightings) rejected(key types.NamespacedName, why rejection) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.note(key, func(b *begun) { b.rejection = why })
-}
-
-// rejection returns how an attempt of this process was rejected, if it was.
-func (s *sightings) rejection(key types.NamespacedName, attempt string) (rejection, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	why := s.began[key].rejection
-	return why, attempt != "" && why.attempt == attempt
 }

@@ -34,15 +34,15 @@ func TestRejectionKeepsNoAnswer(t *testing.T) {
 			if len(p.token.Status.Credentials) > 0 {
 				t.Error("the reservation is left")
 			}
-			why, ok := r.sightings.rejection(nameOf(p.token), "one")
-			if !ok || why.failed.Error() != failed.Error() || why.how.Pause != time.Minute {
-				t.Errorf("remembered is %+v", why)
+			why := r.memory.Attempts.Rejection(nameOf(p.token), "one")
+			if why == nil || why.Failed.Error() != failed.Error() || why.How.Pause != time.Minute {
+				t.Fatalf("remembered is %+v", why)
 			}
 			var kept *provider.Error
-			if !errors.As(why.failed, &kept) || kept.Code != provider.CodeQuota || errors.As(why.failed, new(answer)) {
-				t.Errorf("remembered is %#v", why.failed)
+			if !errors.As(why.Failed, &kept) || kept.Code != provider.CodeQuota || errors.As(why.Failed, new(answer)) {
+				t.Errorf("remembered is %#v", why.Failed)
 			}
-			if unverified := errors.Is(why.failed, account.ErrEndpointUnverified); unverified != errors.Is(failed, account.ErrEndpointUnverified) {
+			if unverified := errors.Is(why.Failed, account.ErrEndpointUnverified); unverified != errors.Is(failed, account.ErrEndpointUnverified) {
 				t.Errorf("that the endpoint is not verified: %t", unverified)
 			}
 		})

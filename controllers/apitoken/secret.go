@@ -35,8 +35,8 @@ func (p *pass) noteChecked() { p.token.Status.Secret.ResourceVersion = p.seen.Ch
 // secretView is the Secret at hand, with what this process remembers of it.
 func (r *Reconciler) secretView(p *pass) plan.Secret {
 	v := p.seen.View
-	if v.Live && v.Exists {
-		r.contests.judge(nameOf(p.token), p.target.Layout(), &v, r.Clock.Monotonic())
+	if v.Live && v.Exists && !v.MetadataCurrent {
+		v.Contest.Pause, v.Contest.Wait = r.memory.Contests.Lost(nameOf(p.token), p.target.Layout(), r.Clock.Monotonic())
 	}
 	return v
 }
@@ -53,7 +53,7 @@ func (r *Reconciler) syncSecret(ctx context.Context, p *pass, parts plan.SyncSec
 		return superseded(publishFailed(err))
 	}
 	if seen.Written {
-		if pause := r.contests.wrote(nameOf(p.token), p.target.Layout(), r.Clock.Monotonic()); pause > 0 {
+		if pause := r.memory.Contests.Wrote(nameOf(p.token), p.target.Layout(), r.Clock.Monotonic()); pause > 0 {
 			p.event(eventContested, "Sync", "%s of Secret %q was changed back by %s, and is written again; the next time after %s",
 				contest.What, p.token.SecretName(), managedBy(contest.By), pause)
 		}

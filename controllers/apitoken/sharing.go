@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math"
 	"slices"
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -15,6 +13,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/memory"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -44,7 +43,7 @@ func (r *Reconciler) shared(ctx context.Context, p *pass) (plan.Shared, error) {
 	if err != nil {
 		return plan.Shared{}, err
 	}
-	var doubts []doubt
+	var doubts []*v1alpha1.LedgerEntry
 	doubts, out.Open = openAttempts(unfinished, nameOf(p.token))
 	if caps.MaxLive > 0 {
 		if out.Gaps, err = r.gapsOf(ctx, p, unfinished); err != nil {
@@ -60,20 +59,20 @@ func (r *Reconciler) shared(ctx context.Context, p *pass) (plan.Shared, error) {
 			return plan.Shared{}, err
 		}
 	}
-	out.NewerThanDoubt, out.Doubt = r.window.newer(p.facts.AccountKey, doubts, tokens, r.Clock.Monotonic())
+	out.NewerThanDoubt, out.Doubt = r.memory.Reservations.Since(p.facts.AccountKey, open(doubts, tokens))
 	return out, nil
 }
 
 // openAttempts returns the attempts with an unknown outcome: all of them, and those of
 // other ApiTokens than own.
-func openAttempts(tokens []*v1alpha1.ApiToken, own types.NamespacedName) (doubts []doubt, others []plan.Holder) {
+func openAttempts(tokens []*v1alpha1.ApiToken, own types.NamespacedName) (doubts []*v1alpha1.LedgerEntry, others []plan.Holder) {
 	for _, t := range tokens {
 		for i := range t.Status.Credentials {
 			e := &t.Status.Credentials[i]
 			if !account.Open(e) {
 				continue
 			}
-			doubts = append(doubts, doubt{name: e.Name, since: reservedAt(e)})
+			doubts = append(doubts, e)
 			if nameOf(t) != own {
 				others = append(others, plan.Holder{Peer: peerOf(t), Credential: e.Name})
 			}
@@ -207,99 +206,22 @@ func reservedAt(e *v1alpha1.LedgerEntry) time.Time {
 	return e.ReservedAt.Time
 }
 
-// doubt is an attempt with an unknown outcome.
-type doubt struct {
-	name  string
-	since time.Time
+// open are attempts with an unknown outcome, each with how many entries of the ledgers were
+// reserved after it.
+func open(attempts []*v1alpha1.LedgerEntry, tokens []*v1alpha1.ApiToken) []memory.Open {
+	out := make([]memory.Open, len(attempts))
+	for i, e := range attempts {
+		out[i] = memory.Open{Name: e.Name, Newer: reservedAfter(tokens, reservedAt(e))}
+	}
+	return out
 }
 
-// maxWindows bounds the accounts that a window remembers at the same time.
-const maxWindows = 1024
-
-// window counts the reservations of each account since this process first saw
-// an attempt with an unknown outcome. An account without any takes no memory.
-type window struct {
-	mu     sync.Mutex
-	counts map[account.Identity]*counted
-}
-
-// counted is what a window knows of one account.
-type counted struct {
-	reservations int
-	// seen is how many there were when each doubt was first seen.
-	seen map[string]int
-	// used is when it was last looked at, by the monotonic clock.
-	used time.Duration
-}
-
-// reserved counts a reservation.
-func (w *window) reserved(account account.Identity) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if c := w.counts[account]; c != nil {
-		c.reservations++
-	}
-}
-
-// newer returns how many reservations came after the oldest doubt, and its name:
-// those that this process made, or those that the ledgers still show, whichever
-// are more. A process that starts does not know of reservations whose entries
-// are gone; a driver never takes a name that may have fallen out for gone.
-func (w *window) newer(account account.Identity, doubts []doubt, tokens []*v1alpha1.ApiToken, now time.Duration) (count int, name string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if len(doubts) == 0 {
-		delete(w.counts, account)
-		return 0, ""
-	}
-	c := w.counts[account]
-	if c == nil {
-		c = w.add(account)
-	}
-	c.used = now
-	seen := make(map[string]int, len(doubts))
-	for _, d := range doubts {
-		first, known := c.seen[d.name]
-		if !known {
-			first = c.reservations
-		}
-		seen[d.name] = first
-		n := max(c.reservations-first, shown(tokens, d))
-		if name == "" || n > count {
-			count, name = n, d.name
-		}
-	}
-	c.seen = seen
-	return count, name
-}
-
-// add makes room for one more account: the one that was not looked at for the longest
-// time goes. The lock is held.
-func (w *window) add(identity account.Identity) *counted {
-	if w.counts == nil {
-		w.counts = map[account.Identity]*counted{}
-	}
-	if len(w.counts) >= maxWindows {
-		var oldest account.Identity
-		used := time.Duration(math.MaxInt64)
-		for key, c := range w.counts {
-			if c.used < used {
-				oldest, used = key, c.used
-			}
-		}
-		delete(w.counts, oldest)
-	}
-	c := &counted{}
-	w.counts[identity] = c
-	return c
-}
-
-// shown counts the ledger entries reserved after an attempt.
-func shown(tokens []*v1alpha1.ApiToken, d doubt) int {
+// reservedAfter counts the ledger entries reserved after a time.
+func reservedAfter(tokens []*v1alpha1.ApiToken, since time.Time) int {
 	n := 0
 	for _, t := range tokens {
 		for i := range t.Status.Credentials {
-			if reservedAt(&t.Status.Credentials[i]).After(d.since) {
+			if reservedAt(&t.Status.Credentials[i]).After(since) {
 				n++
 			}
 		}

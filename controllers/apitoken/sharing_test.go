@@ -155,30 +155,3 @@ func BenchmarkSharing(b *testing.B) {
 		})
 	}
 }
-
-// TestWindowForgetsAccountsWithoutDoubts, and never remembers more than a number of them.
-func TestWindowForgetsAccountsWithoutDoubts(t *testing.T) {
-	var w window
-	number := func(n int) account.Identity { return account.Identity{byte(n), byte(n >> 8)} }
-	w.reserved(number(0))
-	if len(w.counts) != 0 {
-		t.Error("a reservation alone is remembered")
-	}
-	doubts := []doubt{{name: "d"}}
-	w.newer(number(0), doubts, nil, 0)
-	w.reserved(number(0))
-	w.reserved(number(1))
-	if n, name := w.newer(number(0), doubts, nil, 0); n != 1 || name != "d" {
-		t.Errorf("%d reservations after %q", n, name)
-	}
-	w.newer(number(0), nil, nil, 0)
-	if len(w.counts) != 0 {
-		t.Error("an account without doubts is remembered")
-	}
-	for i := range maxWindows + 10 {
-		w.newer(number(i), doubts, nil, time.Duration(i))
-	}
-	if _, newest := w.counts[number(maxWindows+9)]; len(w.counts) != maxWindows || !newest {
-		t.Errorf("%d accounts are remembered", len(w.counts))
-	}
-}

@@ -31,7 +31,7 @@ func (r *Reconciler) update(ctx context.Context, p *pass) error {
 		p.token.Status = *p.base.DeepCopy()
 		return reserveFailed(err)
 	}
-	r.sightings.begin(nameOf(p.token), e) // another process writes the same mark, so only one that was written is ours
+	r.memory.Attempts.Begin(nameOf(p.token), e) // another process writes the same mark, so only one that was written is ours
 	if r.Clock.Now().Sub(began) >= MintDeadline || r.Clock.Monotonic()-monotonic >= MintDeadline {
 		return errTooLate
 	}

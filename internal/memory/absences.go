@@ -1,0 +1,60 @@
+package memory
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"apitoken.dev/operator/internal/plan"
+)
+
+// How long an answer holds that the credential of a Secret is not live: the first
+// wait doubles with every answer that says the same.
+const (
+	firstAbsence = time.Minute
+	maxAbsence   = time.Hour
+)
+
+// Absences remember that the provider did not show the credential that a Secret names. No
+// ledger holds such an answer, and a reconcile that does not remember it would ask again
+// at every event, including its own status writes.
+type Absences struct{ known *byToken[absence] }
+
+// Claim is what an answer is about. Another claim is asked about again.
+type Claim struct {
+	UID                 types.UID
+	Credential, Account string
+	// Secret is the version of the Secret where its values are tried; empty elsewhere.
+	Secret string
+}
+
+type absence struct {
+	claim   Claim
+	account string
+	asked   time.Duration
+	wait    time.Duration
+}
+
+func newAbsences(m *Memory) *Absences { return &Absences{perToken[absence](m)} }
+
+// Note remembers an answer and returns how long it holds.
+func (a *Absences) Note(token types.NamespacedName, c Claim, account string, now time.Duration) time.Duration {
+	wait := firstAbsence
+	a.known.edit(token, func(last *absence) bool {
+		if last.wait > 0 && last.claim == c {
+			wait = min(maxAbsence, 2*last.wait)
+		}
+		*last = absence{claim: c, account: account, asked: now, wait: wait}
+		return true
+	})
+	return wait
+}
+
+// Of returns the answer that still holds, or nil.
+func (a *Absences) Of(token types.NamespacedName, c Claim, now time.Duration) *plan.Restored {
+	last, known := a.known.get(token)
+	if left := last.asked + last.wait - now; known && last.claim == c && left > 0 {
+		return &plan.Restored{Account: last.account, Remembered: true, AsksIn: left}
+	}
+	return nil
+}

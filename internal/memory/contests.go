@@ -1,0 +1,78 @@
+package memory
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+const (
+	// contestBurst is how often a Secret's metadata is repaired at once: users change
+	// several things, one after the other.
+	contestBurst = 5
+	// contestFirst is the pause after that; it doubles each time, up to contestMost.
+	contestFirst = 5 * time.Second
+	contestMost  = 10 * time.Minute
+)
+
+// Contests remember how often this process wrote the same metadata to the Secret of an
+// ApiToken because another client had changed it back. Two controllers that both write
+// what they want at once would go on for ever.
+type Contests struct{ last *byToken[contest] }
+
+type contest struct {
+	// layout that was written, and when.
+	layout string
+	at     time.Duration
+	// lost is when it was first seen to be changed back; meaningful with isLost.
+	lost   time.Duration
+	isLost bool
+	// repeats counts the writes after the first.
+	repeats int
+}
+
+func newContests(m *Memory) *Contests { return &Contests{perToken[contest](m)} }
+
+func (c *contest) pause() time.Duration {
+	if c.repeats < contestBurst {
+		return 0
+	}
+	const doublings = 7 // from contestFirst to more than contestMost
+	return min(contestMost, contestFirst<<min(c.repeats-contestBurst, doublings))
+}
+
+// over reports whether what was written held for longer than any pause.
+func (c *contest) over() bool { return !c.isLost || c.lost-c.at > contestMost }
+
+// Lost notes that a Secret that was read live does not have the layout that it should have.
+// It returns the pause between two writes of it, and how much of that is left.
+func (c *Contests) Lost(token types.NamespacedName, layout string, now time.Duration) (pause, wait time.Duration) {
+	c.last.edit(token, func(last *contest) bool {
+		if last.layout != layout {
+			return last.layout != ""
+		}
+		if !last.isLost {
+			last.isLost, last.lost = true, now
+		}
+		if !last.over() {
+			pause = last.pause()
+			wait = max(0, last.at+pause-now)
+		}
+		return true
+	})
+	return pause, wait
+}
+
+// Wrote notes a write, and returns the pause until the next one; 0: the next change is
+// repaired at once.
+func (c *Contests) Wrote(token types.NamespacedName, layout string, now time.Duration) (pause time.Duration) {
+	c.last.edit(token, func(last *contest) bool {
+		next := contest{layout: layout, at: now}
+		if last.layout == layout && !last.over() {
+			next.repeats = last.repeats + 1
+		}
+		*last, pause = next, next.pause()
+		return true
+	})
+	return pause
+}

@@ -1,0 +1,149 @@
+package memory
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"apitoken.dev/operator/internal/account"
+	"apitoken.dev/operator/internal/plan"
+)
+
+const (
+	// AskInterval is how far apart two answers must be that show no such credential, where
+	// no list shows that too. It is also how long such an answer counts as recent, and how
+	// long a question waits that was not answered.
+	AskInterval = time.Hour
+	// DriftPeriod is how long a credential that drifts, or was replaced because it was
+	// missing, counts among those that do so at once.
+	DriftPeriod = 24 * time.Hour
+)
+
+// Doubts are credentials in use that may be in another state at the provider than in the
+// ledger, at most one of each ApiToken. After a restart the sweep reports them again.
+type Doubts struct {
+	questions *byToken[question]
+	// marks are when credentials were last found to drift.
+	marks *byToken[mark]
+	// mu makes a mark and the count of the others one step. It also guards wake.
+	mu   sync.Mutex
+	wake func(types.NamespacedName)
+}
+
+type question struct {
+	credential string
+	// open: the provider will be asked, at due at the earliest.
+	open bool
+	due  time.Duration
+	// missed: two complete lists in a row did not show it.
+	missed bool
+	// absent: the provider did not show it either, at first for the first time.
+	absent bool
+	first  time.Duration
+	// confirmed: it is missing, as the provider said at last.
+	confirmed bool
+	last      time.Duration
+}
+
+type mark struct {
+	provider account.Key
+	at       time.Duration
+}
+
+func newDoubts(m *Memory) *Doubts {
+	return &Doubts{questions: perToken[question](m), marks: perToken[mark](m)}
+}
+
+// OnDoubt sets what is called with the ApiToken of each new doubt.
+func (d *Doubts) OnDoubt(wake func(types.NamespacedName)) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.wake = wake
+}
+
+// Add notes a doubt and wakes its ApiToken. Missed says that two complete lists in a row
+// did not show the credential. A question that is due later stays so.
+func (d *Doubts) Add(token types.NamespacedName, credential string, missed bool) {
+	d.edit(token, credential, func(q *question) { q.open, q.missed = true, missed })
+	d.mu.Lock()
+	wake := d.wake
+	d.mu.Unlock()
+	if wake != nil {
+		wake(token)
+	}
+}
+
+// edit changes what is known of a credential, and drops what is known of another one of the
+// same ApiToken.
+func (d *Doubts) edit(token types.NamespacedName, credential string, change func(*question)) {
+	d.questions.edit(token, func(q *question) bool {
+		if q.credential != credential {
+			*q = question{credential: credential}
+		}
+		change(q)
+		return true
+	})
+}
+
+// About sets what this process knows of a credential in use.
+func (d *Doubts) About(token types.NamespacedName, e *plan.Entry, now time.Duration) {
+	known, _ := d.questions.get(token)
+	if known.credential != e.Name {
+		known = question{}
+	}
+	if e.Doubted = known.open; e.Doubted {
+		e.ConfirmsIn = max(0, known.due-now)
+	}
+	e.Confirmed = known.confirmed && now-known.last < AskInterval
+}
+
+// PutOff notes that no answer is acted on: the provider is asked again later.
+func (d *Doubts) PutOff(token types.NamespacedName, credential string, now time.Duration) {
+	d.edit(token, credential, func(q *question) { q.open, q.due, q.confirmed = true, now+AskInterval, false })
+}
+
+// Absent notes that the provider does not show a credential, or refuses it. It reports
+// whether the credential is missing: lists did not show it either, or the provider said
+// the same before, long enough ago. If not, the provider is asked again once it is.
+func (d *Doubts) Absent(token types.NamespacedName, credential string, now time.Duration) (missing bool) {
+	d.edit(token, credential, func(q *question) {
+		if !q.absent {
+			q.absent, q.first = true, now
+		}
+		if q.confirmed = q.missed || now-q.first >= AskInterval; q.confirmed {
+			q.open, q.missed, q.last = false, false, now
+		} else {
+			q.open, q.due = true, q.first+AskInterval
+		}
+		missing = q.confirmed
+	})
+	return missing
+}
+
+// Resolve drops the doubt about an ApiToken, because its credential is not missing.
+func (d *Doubts) Resolve(token types.NamespacedName) { d.questions.forget(token) }
+
+// Unmark notes that the credential of an ApiToken no longer drifts.
+func (d *Doubts) Unmark(token types.NamespacedName) { d.marks.forget(token) }
+
+// Mark notes that the credential of an ApiToken drifts, unless so many of its provider do
+// at once that it looks like a mistake. Drifting are those for which the cache, which can be
+// stale, shows that; all is how many credentials the provider has in use.
+func (d *Doubts) Mark(provider account.Key, token types.NamespacedName, drifting map[types.NamespacedName]bool, all int, now time.Duration) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.marks.filter(func(other types.NamespacedName, m mark) bool {
+		recent := now-m.at < DriftPeriod
+		if recent && m.provider == provider {
+			drifting[other] = true
+		}
+		return recent
+	})
+	drifting[token] = true
+	if plan.TooMany(len(drifting), all) {
+		return false
+	}
+	d.marks.put(token, mark{provider, now})
+	return true
+}

@@ -1,0 +1,19 @@
+package memory
+
+import "k8s.io/apimachinery/pkg/types"
+
+// Ends remember which value of the annotation apitoken.dev/end was refused last, so that
+// each is reported once and not at every reconcile.
+type Ends struct{ refused *byToken[string] }
+
+func newEnds(m *Memory) *Ends { return &Ends{perToken[string](m)} }
+
+// IsNew reports whether a refusal differs from the last one. An empty one ends it.
+func (e *Ends) IsNew(token types.NamespacedName, refusal string) (differs bool) {
+	e.refused.edit(token, func(last *string) bool {
+		differs = refusal != "" && *last != refusal
+		*last = refusal
+		return refusal != ""
+	})
+	return differs
+}

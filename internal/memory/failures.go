@@ -1,0 +1,86 @@
+package memory
+
+import (
+	"maps"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// Failures remember which rules failed last, so that their actions hold up nothing that
+// does not rely on them (plan.Observation.Failed).
+type Failures struct{ last *byToken[failures] }
+
+type failures struct {
+	rules map[string]bool
+	// texts are how each rule failed last, since something last succeeded.
+	texts map[string]string
+	// changes counts the texts that differed from the one before, and at is when one was
+	// reported last.
+	changes int
+	at      time.Duration
+}
+
+// A failure whose text changes is reported at once freeChanges times, and then every
+// changeInterval: each text is a change of the status that brings the next reconcile at
+// once, so a provider whose answers alternate would be called without a pause.
+const (
+	freeChanges    = 5
+	changeInterval = 10 * time.Second
+)
+
+// Outcome is how the action of a decision ended.
+type Outcome struct {
+	Rule string
+	// Waits: nothing was left to do but wait.
+	Waits bool
+	// Failure says how the action failed; empty: it succeeded.
+	Failure string
+}
+
+func newFailures(m *Memory) *Failures { return &Failures{perToken[failures](m)} }
+
+// Note records an outcome. A repetition gives all that failed in the meantime another turn,
+// and a wait says that nothing is left to do. It returns the rules that failed last, and
+// whether the failure was reported before or has to wait.
+func (f *Failures) Note(token types.NamespacedName, o Outcome, now time.Duration) (failed map[string]bool, reported bool) {
+	f.last.edit(token, func(last *failures) bool {
+		failed = map[string]bool{}
+		if !o.Waits && !last.rules[o.Rule] {
+			maps.Copy(failed, last.rules)
+		}
+		if o.Failure == "" {
+			*last = failures{rules: failed}
+			return len(failed) > 0
+		}
+		failed[o.Rule] = true
+		last.rules = failed
+		reported = last.report(o, now)
+		return true
+	})
+	return failed, reported
+}
+
+// report notes the text of a failure. It reports whether that was reported before or has
+// to wait.
+func (f *failures) report(o Outcome, now time.Duration) (reported bool) {
+	if f.texts == nil {
+		f.texts = map[string]string{}
+	}
+	switch {
+	case f.texts[o.Rule] == o.Failure:
+		reported = len(f.texts) > 1
+	case f.changes >= freeChanges && now-f.at < changeInterval:
+		reported = true
+	default:
+		f.changes, f.at = f.changes+1, now
+	}
+	f.texts[o.Rule] = o.Failure
+	return reported
+}
+
+// Of returns the rules that failed last. Do not change the map.
+func (f *Failures) Of(token types.NamespacedName) map[string]bool {
+	last, _ := f.last.get(token)
+	return last.rules
+}

@@ -1,0 +1,92 @@
+// Package memory is what one process remembers about ApiTokens between two reconciles. It
+// has no client and reads no clock: times are passed in, by the monotonic clock.
+//
+// Nothing here is needed for correctness: a restart forgets all of it, and so may any
+// memory that is full. What must not be forgotten is in the ledger.
+package memory
+
+import (
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// Memory is the memory of one process. Make it with New. It is safe for concurrent use.
+type Memory struct {
+	// stores are all that is kept by ApiToken, for Forget.
+	stores []forgetter
+
+	// Attempts are the attempts and in-place changes without an answer.
+	Attempts *Attempts
+	// Writes are the versions of ApiTokens that this process wrote last.
+	Writes *Writes
+	// Proofs time the checks whether a manual credential was deleted.
+	Proofs *Tries
+	// Finds time the searches for the ids of adopted credentials.
+	Finds *Tries
+	// Turns time the calls for ApiTokens that only their Secret speaks for.
+	Turns *Turns
+	// Absences are credentials of Secrets that the provider did not show.
+	Absences *Absences
+	// Handovers are submitted credentials that cannot be used.
+	Handovers *Handovers
+	// Contests time the writes of metadata that another client changes back.
+	Contests *Contests
+	// Failures are the rules whose action failed last.
+	Failures *Failures
+	// Ends are refused values of the annotation apitoken.dev/end.
+	Ends *Ends
+	// Doubts are credentials that the sweep saw in another state than the ledger has.
+	Doubts *Doubts
+	// Reservations count what was reserved where a provider lists only its newest
+	// credentials. They are kept by account.
+	Reservations *Reservations
+}
+
+type forgetter interface{ forget(types.NamespacedName) }
+
+// New returns an empty Memory.
+func New() *Memory {
+	m := &Memory{Reservations: newReservations()}
+	m.Attempts = newAttempts(m)
+	m.Writes = newWrites(m)
+	m.Proofs, m.Finds = newTries(m), newTries(m)
+	m.Turns = newTurns(m)
+	m.Absences = newAbsences(m)
+	m.Handovers = newHandovers(m)
+	m.Contests = newContests(m)
+	m.Failures = newFailures(m)
+	m.Ends = newEnds(m)
+	m.Doubts = newDoubts(m)
+	return m
+}
+
+// Forget drops all that is remembered of an ApiToken that no longer exists.
+func (m *Memory) Forget(token types.NamespacedName) {
+	for _, s := range m.stores {
+		s.forget(token)
+	}
+}
+
+// Released drops all that is remembered of an ApiToken whose finalizer this process
+// removed, except that it did: a stale cache still shows the ApiToken with its finalizer.
+func (m *Memory) Released(token types.NamespacedName) {
+	last, known := m.Writes.versions.get(token)
+	m.Forget(token)
+	if known {
+		last.released = true
+		m.Writes.versions.put(token, last)
+	}
+}
+
+// Wrote notes an ApiToken as this process wrote it.
+func (m *Memory) Wrote(t *v1alpha1.ApiToken, now time.Duration) {
+	m.Writes.remember(t)
+	m.Attempts.See(t, now)
+}
+
+func nameOf(t *v1alpha1.ApiToken) types.NamespacedName {
+	return types.NamespacedName{Namespace: t.Namespace, Name: t.Name}
+}

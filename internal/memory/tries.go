@@ -1,0 +1,42 @@
+package memory
+
+import (
+	"maps"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"apitoken.dev/operator/internal/plan"
+)
+
+// Tries remember when something was last tried with each credential of an ApiToken,
+// for what is tried again every plan.ProofInterval.
+type Tries struct {
+	last *byToken[map[string]time.Duration]
+}
+
+func newTries(m *Memory) *Tries { return &Tries{perToken[map[string]time.Duration](m)} }
+
+// Tried notes a try.
+func (t *Tries) Tried(token types.NamespacedName, credential string, now time.Duration) {
+	t.last.edit(token, func(last *map[string]time.Duration) bool {
+		if *last == nil {
+			*last = map[string]time.Duration{}
+		}
+		(*last)[credential] = now
+		return true
+	})
+}
+
+// Wait is how long until the next try; 0: now. Tries that are over are forgotten.
+func (t *Tries) Wait(token types.NamespacedName, credential string, now time.Duration) time.Duration {
+	var wait time.Duration
+	t.last.edit(token, func(last *map[string]time.Duration) bool {
+		maps.DeleteFunc(*last, func(_ string, at time.Duration) bool { return at+plan.ProofInterval <= now })
+		if at, known := (*last)[credential]; known {
+			wait = at + plan.ProofInterval - now
+		}
+		return len(*last) > 0
+	})
+	return wait
+}
