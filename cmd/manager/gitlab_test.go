@@ -24,7 +24,6 @@ import (
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/bounded"
 	"apitoken.dev/operator/internal/provider/drivers/rest"
-	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/apifake"
 	"apitoken.dev/operator/test/support/simulate/restsim"
 	"apitoken.dev/operator/test/support/testutil"
@@ -97,7 +96,7 @@ func newGitLab(t *testing.T, sim *restsim.GitLab) *gitLab {
 	if err := yaml.UnmarshalStrict([]byte(first), &declared); err != nil {
 		t.Fatal(err)
 	}
-	settings := registry.RestSettings(declared.Spec.Rest)
+	settings := *declared.Spec.Rest
 	settings.BaseURL = server.URL
 	g := &gitLab{config: provider.Config{Settings: settings, Cluster: "cccccccc", HTTP: server.Client(), Credentials: map[string]provider.Value{}}}
 	for key, value := range gitLabMinter {

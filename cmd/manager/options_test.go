@@ -22,11 +22,6 @@ import (
 	"apitoken.dev/operator/internal/features"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/drivers/aws"
-	"apitoken.dev/operator/internal/provider/drivers/crusoe"
-	"apitoken.dev/operator/internal/provider/drivers/ibee"
-	"apitoken.dev/operator/internal/provider/drivers/kloudbean"
-	"apitoken.dev/operator/internal/provider/drivers/proxyscrape"
 	"apitoken.dev/operator/internal/provider/drivers/rest"
 	"apitoken.dev/operator/internal/provider/registry"
 )
@@ -177,57 +172,6 @@ func TestLogsAreJSONWithoutSecrets(t *testing.T) {
 	}
 }
 
-func TestDrivers(t *testing.T) {
-	r, err := drivers(features.Gates{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	cases := map[string]struct {
-		spec v1alpha1.ProviderSpec
-		want any
-	}{
-		"aws": {
-			v1alpha1.ProviderSpec{AWS: &v1alpha1.AWSProvider{
-				IAMEndpoint: "https://iam", S3Endpoint: "https://s3", Region: "r", PermissionsBoundary: "arn"}},
-			aws.Settings{IAMEndpoint: "https://iam", S3Endpoint: "https://s3", Region: "r", PermissionsBoundary: "arn"},
-		},
-		"ibee": {
-			v1alpha1.ProviderSpec{IBEE: &v1alpha1.IBEEProvider{WorkspaceID: "42", Endpoint: "https://api", S3Endpoint: "https://s3"}},
-			ibee.Settings{WorkspaceID: "42", Endpoint: "https://api", S3Endpoint: "https://s3"},
-		},
-		"crusoe": {
-			v1alpha1.ProviderSpec{Crusoe: &v1alpha1.CrusoeProvider{OrganizationID: "o", Location: "l", Endpoint: "https://api", S3Endpoint: "https://s3"}},
-			crusoe.Settings{OrganizationID: "o", Location: "l", Endpoint: "https://api", S3Endpoint: "https://s3"},
-		},
-		"proxyscrape": {
-			v1alpha1.ProviderSpec{ProxyScrape: &v1alpha1.ProxyScrapeProvider{Endpoint: "https://api"}},
-			proxyscrape.Settings{Endpoint: "https://api"},
-		},
-		"kloudbean": {
-			v1alpha1.ProviderSpec{KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3", Region: "r"}},
-			kloudbean.Settings{S3Endpoint: "https://s3", Region: "r"},
-		},
-	}
-	for name, c := range cases {
-		driver, settings, err := r.Resolve(registry.Spec{ProviderSpec: &c.spec})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(c.want, settings); diff != "" || driver.Type() != name {
-			t.Errorf("%s, driver %s: %s", name, driver.Type(), diff)
-		}
-		if _, ok := provider.As[provider.Validator](driver); !ok {
-			t.Errorf("the %s driver validates nothing", name)
-		}
-		if _, ok := provider.As[provider.Connector](driver); !ok {
-			t.Errorf("the %s driver has no connection", name)
-		}
-	}
-	if _, _, err := r.Resolve(registry.Spec{ProviderSpec: &v1alpha1.ProviderSpec{}}); err == nil {
-		t.Error("a spec without a block has a driver")
-	}
-}
-
 // TestRestDriverSwitchedOff: a rest block has no driver then, all others have theirs.
 func TestRestDriverSwitchedOff(t *testing.T) {
 	o, err := parse(t, "--feature-gates=RestDriver=false")
@@ -241,8 +185,8 @@ func TestRestDriverSwitchedOff(t *testing.T) {
 	if _, _, err := r.Resolve(registry.Spec{ProviderSpec: &v1alpha1.ProviderSpec{Rest: &v1alpha1.RestProvider{}}}); !errors.Is(err, registry.ErrNoDriver) {
 		t.Errorf("a rest block: %v", err)
 	}
-	if got := len(r.Drivers()); got != 5 {
-		t.Errorf("%d drivers are left", got)
+	if left := len(r.Drivers()); left != len(v1alpha1.Blocks())-1 {
+		t.Errorf("%d drivers are left", left)
 	}
 }
 

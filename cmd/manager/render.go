@@ -18,7 +18,6 @@ import (
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/drivers/rest"
-	"apitoken.dev/operator/internal/provider/registry"
 )
 
 // newRenderCommand returns the dry run of the rest driver: it checks a declaration
@@ -131,7 +130,7 @@ func (d *declarations) use(name string, spec *v1alpha1.ProviderSpec) error {
 	if d.settings != nil {
 		return fmt.Errorf("there are two providers, %s and %s: render one at a time", d.provider, name)
 	}
-	settings := registry.RestSettings(spec.Rest)
+	settings := *spec.Rest
 	d.settings, d.provider = &settings, name
 	return nil
 }
@@ -143,7 +142,7 @@ func (d *declarations) render(w io.Writer, now time.Time) error {
 	}
 	for i := range d.tokens {
 		t := &d.tokens[i]
-		if err := d.print(w, "ApiToken "+t.Namespace+"/"+t.Name, requestFor(t, d.settings.Expiry.MaxLifetime, now)); err != nil {
+		if err := d.print(w, "ApiToken "+t.Namespace+"/"+t.Name, requestFor(t, rest.New().For(*d.settings).Capabilities().MaxLifetime, now)); err != nil {
 			return err
 		}
 	}

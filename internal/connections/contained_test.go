@@ -11,7 +11,6 @@ import (
 	"github.com/go-logr/logr"
 	"github.com/go-logr/logr/funcr"
 
-	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/internal/transport"
@@ -109,24 +108,6 @@ func TestEveryDriverGetsItsHTTPClient(t *testing.T) {
 	}
 }
 
-// TestBundleOfEachBlock: no block is forgotten.
-func TestBundleOfEachBlock(t *testing.T) {
-	for name, spec := range map[string]v1alpha1.ProviderSpec{
-		"aws":         {AWS: &v1alpha1.AWSProvider{CABundle: "pem"}},
-		"ibee":        {IBEE: &v1alpha1.IBEEProvider{CABundle: "pem"}},
-		"crusoe":      {Crusoe: &v1alpha1.CrusoeProvider{CABundle: "pem"}},
-		"proxyscrape": {ProxyScrape: &v1alpha1.ProxyScrapeProvider{CABundle: "pem"}},
-		"kloudbean":   {KloudBean: &v1alpha1.KloudBeanProvider{CABundle: "pem"}},
-		"rest":        {Rest: &v1alpha1.RestProvider{CABundle: "pem"}},
-	} {
-		if field, bundle := spec.CABundle(); field != "spec."+name+".caBundle" || bundle != "pem" {
-			t.Errorf("%s: %s, %q", name, field, bundle)
-		}
-	}
-	if field, bundle := (&v1alpha1.ProviderSpec{}).CABundle(); field != "" || bundle != "" {
-		t.Errorf("without a block: %q, %q", field, bundle)
-	}
-}
 
 // paged is a client whose list of the whole cluster takes three requests.
 type paged struct {

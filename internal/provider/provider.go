@@ -1,6 +1,6 @@
 // Package provider is the contract between the operator and a system that
-// issues credentials. A driver knows one such system; it has no Kubernetes
-// types and no clock of its own. docs/provider-contract.md states the contract
+// issues credentials. A driver knows one such system. Of Kubernetes it uses only its
+// block in api/v1alpha1, and it has no clock of its own. docs/provider-contract.md states the contract
 // in words, the package conformance states it as tests.
 package provider
 
@@ -171,7 +171,7 @@ const (
 
 // Config is what a driver needs to reach one account.
 type Config struct {
-	// Settings is the driver's own settings type, made from the provider's spec.
+	// Settings is the driver's block in the provider's spec; see SettingsOf.
 	Settings any
 	// Credentials are the values of the credentials Secret by key.
 	Credentials map[string]Value

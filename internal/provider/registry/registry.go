@@ -1,5 +1,5 @@
-// Package registry finds the driver for a provider's spec. The list of drivers
-// is explicit: internal/provider/drivers makes it.
+// Package registry finds the driver for a provider's spec. internal/provider/drivers
+// has the list of drivers.
 package registry
 
 import (
@@ -21,19 +21,31 @@ type Entry struct {
 // Spec is the spec of a provider.
 type Spec struct{ *v1alpha1.ProviderSpec }
 
-// declared is an optional power of a driver whose abilities are declared in its
+// declared is an optional interface of a driver whose capabilities are declared in its
 // settings: it returns the driver that has them.
 type declared interface {
 	For(settings any) provider.Driver
 }
 
+// Of makes a Registry of drivers whose settings are the block of their type.
+func Of(drivers ...provider.Driver) (*Registry, error) {
+	var entries []Entry
+	for _, d := range drivers {
+		entries = append(entries, Entry{Driver: d, Settings: func(spec Spec) (any, bool) {
+			name, settings, ok := spec.Block()
+			return settings, ok && name == d.Type()
+		}})
+	}
+	return New(entries...)
+}
+
 // Registry is a fixed list of drivers.
 type Registry struct{ entries []Entry }
 
-// ErrNoDriver says that no driver knows the block of a spec.
+// ErrNoDriver is returned when no driver knows the block of a spec.
 var ErrNoDriver = errors.New("no driver for this provider")
 
-// New makes a Registry. Two drivers of one type are an error of the caller.
+// New makes a Registry. It fails when two drivers have the same type.
 func New(entries ...Entry) (*Registry, error) {
 	seen := map[string]bool{}
 	for _, e := range entries {

@@ -56,7 +56,7 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 	return c, out, nil
 }
 
-func optionsFor(cfg provider.Config, s Settings) (iam.Options, error) {
+func optionsFor(cfg provider.Config, s settings) (iam.Options, error) {
 	keys, err := mintingKeys(cfg)
 	if err != nil {
 		return iam.Options{}, err

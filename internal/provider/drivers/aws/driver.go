@@ -4,11 +4,11 @@
 package aws
 
 import (
-	"fmt"
 	"net/url"
 	"strings"
 	"time"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -35,17 +35,11 @@ const settle = time.Minute
 // servers that speak the IAM API read their own files and need no wait.
 const usableAfter = 10 * time.Second
 
-// Settings are the driver's part of a provider's spec.
-type Settings struct {
-	// IAMEndpoint is the URL of the IAM API; empty: AWS itself.
-	IAMEndpoint string
-	// S3Endpoint is the URL handed to workloads; empty: AWS itself.
-	S3Endpoint string
-	// Region handed to workloads; at AWS it also decides the partition.
-	Region string
-	// PermissionsBoundary is the ARN of a policy put on every user made; empty: none.
-	PermissionsBoundary string
-}
+// Settings are the driver's block in a provider's spec.
+type Settings = v1alpha1.AWSProvider
+
+// settings are Settings that settingsOf checked and completed with the defaults.
+type settings struct{ Settings }
 
 // Driver implements provider.Driver, provider.Validator and provider.Connector.
 type Driver struct{}
@@ -55,6 +49,9 @@ func New() *Driver { return &Driver{} }
 
 // Type implements provider.Driver.
 func (*Driver) Type() string { return Type }
+
+// CredentialKeys returns the keys that the credentials Secret must have.
+func (*Driver) CredentialKeys() []string { return []string{KeyID, KeySecret} }
 
 // Capabilities implements provider.Driver. IAM admits user names of 64
 // characters, more than any name the operator makes.
@@ -86,28 +83,28 @@ func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]
 func (*Driver) SettingsKeys(provider.Config) []string { return provider.S3SettingsKeys() }
 
 // settingsOf returns the settings of a configuration after checking them.
-func settingsOf(cfg provider.Config) (Settings, error) {
-	s, ok := cfg.Settings.(Settings)
-	if !ok {
-		return Settings{}, invalid(fmt.Sprintf("the settings of the aws driver are missing (got %T)", cfg.Settings))
+func settingsOf(cfg provider.Config) (settings, error) {
+	s, err := provider.SettingsOf[Settings](Type, cfg)
+	if err != nil {
+		return settings{}, err
 	}
 	if s.Region == "" {
 		s.Region = defaultRegion
 	}
 	if err := provider.CheckEndpoints("spec.aws.iamEndpoint", s.IAMEndpoint, "spec.aws.s3Endpoint", s.S3Endpoint); err != nil {
-		return Settings{}, err
+		return settings{}, err
 	}
-	return s, nil
+	return settings{s}, nil
 }
 
 // atAWS reports whether IAM is AWS's own.
-func (s Settings) atAWS() bool {
+func (s settings) atAWS() bool {
 	host := s.endpointHost()
 	return host == "" || strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn")
 }
 
 // endpointHost is the host, and the port if one is given, of a custom IAM endpoint.
-func (s Settings) endpointHost() string {
+func (s settings) endpointHost() string {
 	u, err := url.Parse(s.IAMEndpoint)
 	if err != nil {
 		return ""
@@ -128,7 +125,7 @@ var partitions = []struct{ prefix, partition string }{
 }
 
 // partition is the second part of every ARN. Servers other than AWS know only aws.
-func (s Settings) partition() string {
+func (s settings) partition() string {
 	if s.atAWS() {
 		for _, p := range partitions {
 			if strings.HasPrefix(s.Region, p.prefix) {

@@ -238,7 +238,7 @@ func TestWhereIAMIs(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			s := Settings{IAMEndpoint: tc.endpoint, Region: tc.region}
+			s := settings{Settings{IAMEndpoint: tc.endpoint, Region: tc.region}}
 			if s.atAWS() != tc.atAWS || s.partition() != tc.partition {
 				t.Errorf("got at AWS %t, partition %s", s.atAWS(), s.partition())
 			}

@@ -28,7 +28,7 @@ const maxTag = 256
 // client implements provider.Client.
 type client struct {
 	iam      *iam.Client
-	settings Settings
+	settings settings
 	cluster  string
 }
 

@@ -74,7 +74,7 @@ func TestPolicy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			grant := readOnly("datasets")
 			tc.change(&grant)
-			got, refusal := plan(tc.settings, grant)
+			got, refusal := plan(settings{tc.settings}, grant)
 			if refusal != nil {
 				t.Fatalf("%s: %v", tc.reason, refusal)
 			}
@@ -91,7 +91,7 @@ func TestNoPolicyNamesAnotherBucket(t *testing.T) {
 	for _, scope := range grantable() {
 		grant := readOnly("datasets")
 		grant.Scopes = []string{scope}
-		text, refusal := plan(Settings{}, grant)
+		text, refusal := plan(settings{}, grant)
 		if refusal != nil {
 			t.Fatalf("%s: %v", scope, refusal)
 		}

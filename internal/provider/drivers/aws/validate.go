@@ -27,7 +27,7 @@ func (*Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 }
 
 // plan returns the policy for a grant, or why there is none.
-func plan(s Settings, grant provider.Grant) (string, *provider.Refusal) {
+func plan(s settings, grant provider.Grant) (string, *provider.Refusal) {
 	if r := refuseScopes(grant); r != nil {
 		return "", r
 	}

@@ -124,11 +124,11 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 
 func TestTooManyBucketsCountsRight(t *testing.T) {
 	grant := readOnly(numbered(31)...)
-	if _, refusal := plan(Settings{}, grant); refusal != nil {
+	if _, refusal := plan(settings{}, grant); refusal != nil {
 		t.Errorf("31 buckets are said to fit, but: %v", refusal)
 	}
 	grant.Buckets = numbered(32)
-	if _, refusal := plan(Settings{}, grant); refusal == nil {
+	if _, refusal := plan(settings{}, grant); refusal == nil {
 		t.Error("32 buckets fit as well")
 	}
 }
@@ -137,7 +137,7 @@ func TestAllBucketsAreOfferedToObjectScopesOnly(t *testing.T) {
 	for scope, want := range map[string]bool{scopeObjectReadOnly: true, scopeAdminReadWrite: false} {
 		grant := readOnly(numbered(100)...)
 		grant.Scopes = []string{scope}
-		_, refusal := plan(Settings{}, grant)
+		_, refusal := plan(settings{}, grant)
 		if got := refusal != nil && strings.Contains(refusal.Message, `["*"]`); got != want {
 			t.Errorf("%s: offers all buckets: got %t, want %t (%v)", scope, got, want, refusal)
 		}

@@ -5,12 +5,12 @@
 package crusoe
 
 import (
-	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
 	"time"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/httpapi"
@@ -43,17 +43,11 @@ const maxLive = 2
 // Cloud says nothing of it; a minute is twice the time a request is given.
 const settle = 2 * httpapi.Timeout
 
-// Settings are the driver's part of a provider's spec.
-type Settings struct {
-	// OrganizationID is the organization whose buckets the keys open.
-	OrganizationID string
-	// Location of the buckets, such as us-east1-a.
-	Location string
-	// Endpoint is the URL of the API; empty: https://api.cloud.crusoe.ai/v1.
-	Endpoint string
-	// S3Endpoint is the URL handed to workloads; empty: that of the location.
-	S3Endpoint string
-}
+// Settings are the driver's block in a provider's spec.
+type Settings = v1alpha1.CrusoeProvider
+
+// settings are Settings that settingsOf checked and completed with the defaults.
+type settings struct{ Settings }
 
 // Driver implements provider.Driver, provider.Validator and provider.Connector.
 type Driver struct{ clock clock.Clock }
@@ -104,16 +98,16 @@ var (
 
 // settingsOf returns the settings of a configuration, checked and with every
 // endpoint filled in.
-func settingsOf(cfg provider.Config) (Settings, error) {
-	s, ok := cfg.Settings.(Settings)
-	if !ok {
-		return Settings{}, provider.Invalid(fmt.Sprintf("the settings of the crusoe driver are missing (got %T)", cfg.Settings))
+func settingsOf(cfg provider.Config) (settings, error) {
+	s, err := provider.SettingsOf[Settings](Type, cfg)
+	if err != nil {
+		return settings{}, err
 	}
 	if !organizationID.MatchString(s.OrganizationID) {
-		return Settings{}, provider.Invalid("spec.crusoe.organizationID is not the id of an organization; copy it from the console, for example ab4a6b00-aa5f-408e-a9fb-ac6de5eb45ab")
+		return settings{}, provider.Invalid("spec.crusoe.organizationID is not the id of an organization; copy it from the console, for example ab4a6b00-aa5f-408e-a9fb-ac6de5eb45ab")
 	}
 	if !location.MatchString(s.Location) {
-		return Settings{}, provider.Invalid("spec.crusoe.location is not a location; write for example us-east1-a")
+		return settings{}, provider.Invalid("spec.crusoe.location is not a location; write for example us-east1-a")
 	}
 	if s.Endpoint == "" {
 		s.Endpoint = defaultEndpoint
@@ -123,14 +117,14 @@ func settingsOf(cfg provider.Config) (Settings, error) {
 		s.S3Endpoint = "https://object." + s.Location + ".crusoecloudcompute.com"
 	}
 	if err := provider.CheckEndpoints("spec.crusoe.endpoint", s.Endpoint, "spec.crusoe.s3Endpoint", s.S3Endpoint); err != nil {
-		return Settings{}, err
+		return settings{}, err
 	}
-	return s, nil
+	return settings{s}, nil
 }
 
 // account is the account of a user: the user in its organization. Earlier versions
 // added the host of a server that is not Crusoe Cloud's.
-func (s Settings) account(user string) provider.Account {
+func (s settings) account(user string) provider.Account {
 	out := provider.Account{ID: s.OrganizationID + "/" + user, GrantableScopes: grantable()}
 	u, err := url.Parse(s.Endpoint)
 	if err != nil {

@@ -190,7 +190,7 @@ func TestAccount(t *testing.T) {
 		"http://127.0.0.1:9000":                  "org/user@127.0.0.1:9000",
 		"https://api.cloud.crusoe.ai.example/v1": "org/user@api.cloud.crusoe.ai.example",
 	} {
-		if got := (Settings{OrganizationID: "org", Endpoint: endpoint}).account("user"); got.ID != "org/user" || !got.Is(want) || len(got.Former) > 1 {
+		if got := (settings{Settings{OrganizationID: "org", Endpoint: endpoint}}).account("user"); got.ID != "org/user" || !got.Is(want) || len(got.Former) > 1 {
 			t.Errorf("%s: got %+v, which is not %q", endpoint, got, want)
 		}
 	}

@@ -4,12 +4,12 @@
 package ibee
 
 import (
-	"fmt"
 	"net/url"
 	"regexp"
 	"strings"
 	"time"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -48,15 +48,8 @@ const settle = 3 * time.Minute
 // clients by their User-Agent (LIVE_STORAGE_RESULTS.md, error 1010).
 const userAgent = "apitoken-operator (+https://apitoken.dev)"
 
-// Settings are the driver's part of a provider's spec.
-type Settings struct {
-	// WorkspaceID is the number of the workspace, which the portal calls project.
-	WorkspaceID string
-	// Endpoint is the URL of the API; empty: DefaultEndpoint.
-	Endpoint string
-	// S3Endpoint is the URL handed to workloads; empty: the workspace's own at the vendor.
-	S3Endpoint string
-}
+// Settings are the driver's block in a provider's spec.
+type Settings = v1alpha1.IBEEProvider
 
 // Driver implements provider.Driver, provider.Validator, provider.Connector, provider.ByHand
 // and provider.Limiter.
@@ -126,9 +119,9 @@ var workspace = regexp.MustCompile(`^[1-9][0-9]*$`)
 
 // settingsOf returns the settings of a configuration, checked and complete.
 func settingsOf(cfg provider.Config) (Settings, error) {
-	s, ok := cfg.Settings.(Settings)
-	if !ok {
-		return Settings{}, provider.Invalid(fmt.Sprintf("the settings of the ibee driver are missing (got %T)", cfg.Settings))
+	s, err := provider.SettingsOf[Settings](Type, cfg)
+	if err != nil {
+		return Settings{}, err
 	}
 	if !workspace.MatchString(s.WorkspaceID) {
 		return Settings{}, provider.Invalid(`spec.ibee.workspaceID is not a workspace; write its number, for example "42"`)

@@ -11,7 +11,7 @@ import (
 
 // client implements provider.Client and provider.Prober.
 type client struct {
-	settings Settings
+	settings settings
 	// target of the checks, without a bucket.
 	target s3probe.Target
 }

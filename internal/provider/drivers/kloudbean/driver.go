@@ -6,11 +6,11 @@ package kloudbean
 
 import (
 	"context"
-	"fmt"
 	"net/url"
 	"slices"
 	"strings"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/s3probe"
 )
@@ -40,14 +40,11 @@ const DefaultRegion = "us-east-1"
 // Nothing else is ever sent to KloudBean.
 const settle = s3probe.Timeout
 
-// Settings are the driver's part of a provider's spec.
-type Settings struct {
-	// S3Endpoint is the Endpoint URL that the panel shows with a key: keys are
-	// checked there, and workloads find it in their Secret.
-	S3Endpoint string
-	// Region that requests are signed for; empty: DefaultRegion.
-	Region string
-}
+// Settings are the driver's block in a provider's spec.
+type Settings = v1alpha1.KloudBeanProvider
+
+// settings are Settings that settingsOf checked and completed with the defaults.
+type settings struct{ Settings }
 
 // Driver implements provider.Driver, provider.Validator, provider.Connector and
 // provider.ByHand.
@@ -112,10 +109,10 @@ const endpointField = "spec.kloudbean.s3Endpoint"
 func (*Driver) SettingsKeys(provider.Config) []string { return provider.S3SettingsKeys() }
 
 // settingsOf returns the settings of a configuration after checking them.
-func settingsOf(cfg provider.Config) (Settings, error) {
-	s, ok := cfg.Settings.(Settings)
-	if !ok {
-		return Settings{}, provider.Invalid(fmt.Sprintf("the settings of the kloudbean driver are missing (got %T)", cfg.Settings))
+func settingsOf(cfg provider.Config) (settings, error) {
+	s, err := provider.SettingsOf[Settings](Type, cfg)
+	if err != nil {
+		return settings{}, err
 	}
 	if s.Region == "" {
 		s.Region = DefaultRegion
@@ -124,14 +121,14 @@ func settingsOf(cfg provider.Config) (Settings, error) {
 	if err != nil {
 		e := provider.AsError(err)
 		e.Message += ". Copy the Endpoint URL that the panel shows with a key, such as https://s3.kloudbean.com"
-		return Settings{}, e
+		return settings{}, e
 	}
 	s.S3Endpoint = u.String()
-	return s, nil
+	return settings{s}, nil
 }
 
 // host is the host, and the port if one is given, of the endpoint.
-func (s Settings) host() string {
+func (s settings) host() string {
 	u, err := url.Parse(s.S3Endpoint)
 	if err != nil {
 		return ""

@@ -182,7 +182,7 @@ func rejected(t *testing.T, err error, says ...string) {
 // TestWhatCannotBeDeletedIsNamed: a key that may write and not delete where
 // reading was declared, as no permission of KloudBean gives.
 func TestWhatCannotBeDeletedIsNamed(t *testing.T) {
-	c := &client{settings: Settings{S3Endpoint: "https://s3.example.com"}}
+	c := &client{settings: settings{Settings{S3Endpoint: "https://s3.example.com"}}}
 	found := s3probe.Finding{List: s3probe.Allowed, Put: s3probe.Allowed, Left: s3probe.Prefix + "ABC"}
 	e := c.judge(found, grant(scopeReadOnly))
 	rejected(t, e, "the key may write", "the object "+s3probe.Prefix+"ABC", "delete it yourself")
@@ -190,7 +190,7 @@ func TestWhatCannotBeDeletedIsNamed(t *testing.T) {
 
 // TestEveryFindingIsJudged: of all that can be found, only what was declared passes.
 func TestEveryFindingIsJudged(t *testing.T) {
-	c := &client{settings: Settings{S3Endpoint: "https://s3.example.com"}}
+	c := &client{settings: settings{Settings{S3Endpoint: "https://s3.example.com"}}}
 	const yes, no = s3probe.Allowed, s3probe.Denied
 	right := map[string]map[s3probe.Finding]bool{
 		scopeReadOnly:  {{List: yes, Put: no}: true},

@@ -5,10 +5,10 @@
 package proxyscrape
 
 import (
-	"fmt"
 	"net/http"
 	"strings"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
@@ -38,11 +38,8 @@ const maxName = 100
 // is documented; a minute is twice the time after which a request is given up.
 const settle = 2 * httpapi.Timeout
 
-// Settings are the driver's part of a provider's spec.
-type Settings struct {
-	// Endpoint is the URL of the API; empty: DefaultEndpoint.
-	Endpoint string
-}
+// Settings are the driver's block in a provider's spec.
+type Settings = v1alpha1.ProxyScrapeProvider
 
 // Driver implements provider.Driver, provider.Validator and provider.Connector.
 type Driver struct{}
@@ -88,9 +85,9 @@ func (*Driver) SettingsKeys(provider.Config) []string { return []string{KeyEndpo
 
 // open returns the API of a configuration after checking it.
 func open(cfg provider.Config) (*httpapi.API, error) {
-	s, ok := cfg.Settings.(Settings)
-	if !ok {
-		return nil, provider.Invalid(fmt.Sprintf("the settings of the proxyscrape driver are missing (got %T)", cfg.Settings))
+	s, err := provider.SettingsOf[Settings](Type, cfg)
+	if err != nil {
+		return nil, err
 	}
 	if s.Endpoint == "" {
 		s.Endpoint = DefaultEndpoint

@@ -172,7 +172,7 @@ func (s *sender) explain(ctx context.Context, a httpapi.Answer, e *provider.Erro
 		if word := provider.Word(found); err == nil && word != "" {
 			e.Message += " (" + word + ")"
 			if code, known := s.p.settings.Error.Codes[word]; known {
-				e.Code = code
+				e.Code = provider.Code(code)
 			}
 		}
 	}

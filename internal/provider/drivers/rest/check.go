@@ -88,7 +88,7 @@ func (p *program) grants() string {
 	if !p.mint.reads[fieldScopes] && !p.mint.reads[fieldPermissions] && len(s.Scopes) != 1 {
 		return "spec.rest.mint sends neither .permissions nor .scopes: every credential would get the same rights. Send them, or list in scopes the one scope that all have"
 	}
-	for i, field := range s.Narrows {
+	for i, field := range fields(s.Narrows) {
 		if !slices.Contains([]provider.Field{provider.FieldBuckets, provider.FieldAllowedIPs, provider.FieldDeniedIPs, provider.FieldSubaccounts}, field) {
 			return fmt.Sprintf("spec.rest.narrows[%d]: %q is not one of buckets, allowedIPs, deniedIPs and subaccounts", i, field)
 		}
@@ -97,7 +97,7 @@ func (p *program) grants() string {
 		}
 	}
 	for word, code := range s.Error.Codes {
-		if !slices.Contains(codes, code) {
+		if !slices.Contains(codes, provider.Code(code)) {
 			return fmt.Sprintf("spec.rest.error.codes[%s]: %q is not one of %s", word, code, join(codes))
 		}
 	}
@@ -119,12 +119,9 @@ func join[T ~string](list []T) string {
 }
 
 func (p *program) expiry() string {
-	switch p.settings.Expiry.EnforcedBy {
-	case "", provider.EnforcedByOperator, provider.EnforcedByPerson:
-		return ""
-	case provider.EnforcedByProvider:
-	}
 	switch {
+	case !byProvider(p.settings):
+		return ""
 	case !p.mint.reads[fieldExpiresAt]:
 		return "spec.rest.expiry.enforcedBy: spec.rest.mint does not send .expiresAt, so the provider cannot enforce it; send it, or write Operator"
 	case p.expiresAt == nil:
@@ -140,7 +137,7 @@ func (p *program) updates() string {
 	if len(p.settings.Update.Fields) == 0 {
 		return "spec.rest.update.fields is empty; name what can be changed: scopes, buckets, allowedIPs, deniedIPs, subaccounts or expiry"
 	}
-	for i, field := range p.settings.Update.Fields {
+	for i, field := range fields(p.settings.Update.Fields) {
 		sent := p.update.reads[string(field)]
 		switch field {
 		case provider.FieldScopes:
@@ -191,12 +188,12 @@ func explained(err error) error {
 var sampleTime = time.Date(2030, time.January, 2, 3, 4, 5, 0, time.UTC)
 
 func samples(s Settings) []provider.MintRequest {
-	scopes := s.grantable()
+	scopes := grantable(s)
 	if len(scopes) == 0 {
 		scopes = []string{"example:read", "example:write"}
 	}
 	if s.Limits.Scopes > 0 {
-		scopes = scopes[:min(len(scopes), s.Limits.Scopes)]
+		scopes = scopes[:min(len(scopes), int(s.Limits.Scopes))]
 	}
 	least := provider.MintRequest{
 		Name: "at1-cccccccc-oooooooooo-1-nnnnnnnn", Description: `a "sample"`,
@@ -214,7 +211,7 @@ func samples(s Settings) []provider.MintRequest {
 		provider.FieldDeniedIPs:   func() { most.Grant.DeniedIPs = []string{"198.51.100.0/24"} },
 		provider.FieldSubaccounts: func() { most.Grant.Subaccounts = []string{"subaccount"} },
 	} {
-		if slices.Contains(s.Narrows, field) {
+		if slices.Contains(fields(s.Narrows), field) {
 			set()
 		}
 	}

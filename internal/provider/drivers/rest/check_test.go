@@ -6,6 +6,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -24,7 +25,7 @@ func TestValidSettings(t *testing.T) {
 
 // TestWrongSettings: each is refused before anything is sent, with its field.
 func TestWrongSettings(t *testing.T) {
-	update := func(u Update) func(*Settings) { return func(s *Settings) { s.Update = &u } }
+	update := func(u v1alpha1.RestUpdate) func(*Settings) { return func(s *Settings) { s.Update = &u } }
 	for name, tc := range map[string]struct {
 		change      func(*Settings)
 		field, says string
@@ -46,32 +47,34 @@ func TestWrongSettings(t *testing.T) {
 			s.Mint.Method, s.Mint.Body, s.Mint.Path = "GET", "", "/{{ .name }}/{{ join `,` .scopes }}"
 		}, "spec.rest.mint.method", "sent twice"},
 		"GET with a body":            {func(s *Settings) { s.List.Body = "{}" }, "spec.rest.list.body", "GET has no body"},
-		"a status":                   {func(s *Settings) { s.Mint.SuccessStatuses = []int{302} }, "spec.rest.mint.successStatuses", "200 to 299"},
+		"a status":                   {func(s *Settings) { s.Mint.SuccessStatuses = []int32{302} }, "spec.rest.mint.successStatuses", "200 to 299"},
 		"a header of the connection": {func(s *Settings) { s.Headers[0].Name = "host" }, "spec.rest.headers[0].name", `"host" cannot be set`},
 		"a header with a blank":      {func(s *Settings) { s.Headers[0].Name = "X Y" }, "spec.rest.headers[0].name", "cannot be set"},
 		"no name is sent":            {func(s *Settings) { s.Mint.Body = `{"p": {{ .permissions }}}` }, "spec.rest.mint", "does not send .name"},
 		"all get the same":           {func(s *Settings) { s.Mint.Body = `{"name": {{ .name }}}` }, "spec.rest.mint", "same rights"},
 		"nobody is revoked":          {func(s *Settings) { s.Revoke.Path = "/keys" }, "spec.rest.revoke", "neither .id nor .name"},
-		"a restriction that is lost": {func(s *Settings) { s.Narrows = []provider.Field{provider.FieldAllowedIPs} }, "spec.rest.narrows[0]", "does not send .allowedIPs"},
-		"a restriction of no such":   {func(s *Settings) { s.Narrows = []provider.Field{"prefixes"} }, "spec.rest.narrows[0]", `"prefixes" is not one of`},
-		"an expiry that is lost":     {func(s *Settings) { s.Expiry.EnforcedBy = provider.EnforcedByProvider }, "spec.rest.expiry.enforcedBy", "does not send .expiresAt"},
+		"a restriction that is lost": {func(s *Settings) { s.Narrows = []v1alpha1.RestField{"allowedIPs"} }, "spec.rest.narrows[0]", "does not send .allowedIPs"},
+		"a restriction of no such":   {func(s *Settings) { s.Narrows = []v1alpha1.RestField{"prefixes"} }, "spec.rest.narrows[0]", `"prefixes" is not one of`},
+		"an expiry that is lost":     {func(s *Settings) { s.Expiry.EnforcedBy = string(provider.EnforcedByProvider) }, "spec.rest.expiry.enforcedBy", "does not send .expiresAt"},
 		"an expiry that is not seen": {func(s *Settings) {
-			s.Expiry.EnforcedBy = provider.EnforcedByProvider
+			s.Expiry.EnforcedBy = string(provider.EnforcedByProvider)
 			s.Mint.Body = `{"name": {{ .name }}, "p": {{ .permissions }}, "e": {{ unix .expiresAt }}}`
 		}, "spec.rest.expiry.enforcedBy", "credential.expiresAt is missing"},
 		"names too short":              {func(s *Settings) { s.Limits.Name = 20 }, "spec.rest.limits.name", "48"},
 		"a negative limit":             {func(s *Settings) { s.Limits.Live = -1 }, "spec.rest.limits", "negative"},
 		"a list that nobody completes": {func(s *Settings) { s.Limits.Listed = 100 }, "spec.rest.limits.listed", "get is missing"},
-		"an unknown code":              {func(s *Settings) { s.Error.Codes = map[string]provider.Code{"x": "Bad"} }, "spec.rest.error.codes[x]", `"Bad" is not one of`},
-		"a key in both":                {func(s *Settings) { s.Connection = map[string]string{"token": "x"} }, "spec.rest.connection[token]", "mint.secret"},
-		"credentials for workloads":    {func(s *Settings) { s.Connection = map[string]string{"x": "{{ .credentials.token }}"} }, "spec.rest.connection[x]", "there is no .credentials here"},
-		"no account":                   {func(s *Settings) { s.Account = &Account{Request: Request{Path: "/me"}} }, "spec.rest.account.id", "missing"},
-		"a probe of nothing":           {func(s *Settings) { s.Probe = &Probe{Request: Request{Path: "/me"}} }, "spec.rest.probe", "does not send .secret"},
-		"a probe with the minter's":    {func(s *Settings) { s.Probe = &Probe{Request: Request{Path: "/{{ .credentials.token }}"}} }, "spec.rest.probe.path", "there is no .credentials here"},
-		"an update that is not seen":   {update(Update{Request: Request{Path: "/{{ .id }}"}}), "spec.rest.update.applied", "missing"},
-		"an update of nothing":         {update(Update{Request: Request{Path: "/{{ .id }}"}, Applied: "true"}), "spec.rest.update.fields", "empty"},
-		"an update that is lost":       {update(Update{Request: Request{Path: "/{{ .id }}"}, Applied: "true", Fields: []provider.Field{provider.FieldExpiry}}), "spec.rest.update.fields[0]", "does not send expiry"},
-		"an update of an unknown one":  {update(Update{Request: Request{Path: "/k"}, Applied: "true", Fields: []provider.Field{provider.FieldScopes}}), "spec.rest.update", "neither .id nor .name"},
+		"an unknown code":              {func(s *Settings) { s.Error.Codes = map[string]v1alpha1.RestCode{"x": "Bad"} }, "spec.rest.error.codes[x]", `"Bad" is not one of`},
+		"a key in both":                {func(s *Settings) { s.Connection = map[string]v1alpha1.RestTemplate{"token": "x"} }, "spec.rest.connection[token]", "mint.secret"},
+		"credentials for workloads":    {func(s *Settings) { s.Connection = map[string]v1alpha1.RestTemplate{"x": "{{ .credentials.token }}"} }, "spec.rest.connection[x]", "there is no .credentials here"},
+		"no account":                   {func(s *Settings) { s.Account = &v1alpha1.RestAccount{RestRequest: v1alpha1.RestRequest{Path: "/me"}} }, "spec.rest.account.id", "missing"},
+		"a probe of nothing":           {func(s *Settings) { s.Probe = &v1alpha1.RestProbe{RestRequest: v1alpha1.RestRequest{Path: "/me"}} }, "spec.rest.probe", "does not send .secret"},
+		"a probe with the minter's": {func(s *Settings) {
+			s.Probe = &v1alpha1.RestProbe{RestRequest: v1alpha1.RestRequest{Path: "/{{ .credentials.token }}"}}
+		}, "spec.rest.probe.path", "there is no .credentials here"},
+		"an update that is not seen":  {update(v1alpha1.RestUpdate{RestRequest: v1alpha1.RestRequest{Path: "/{{ .id }}"}}), "spec.rest.update.applied", "missing"},
+		"an update of nothing":        {update(v1alpha1.RestUpdate{RestRequest: v1alpha1.RestRequest{Path: "/{{ .id }}"}, Applied: "true"}), "spec.rest.update.fields", "empty"},
+		"an update that is lost":      {update(v1alpha1.RestUpdate{RestRequest: v1alpha1.RestRequest{Path: "/{{ .id }}"}, Applied: "true", Fields: []v1alpha1.RestField{"expiry"}}), "spec.rest.update.fields[0]", "does not send expiry"},
+		"an update of an unknown one": {update(v1alpha1.RestUpdate{RestRequest: v1alpha1.RestRequest{Path: "/k"}, Applied: "true", Fields: []v1alpha1.RestField{"scopes"}}), "spec.rest.update", "neither .id nor .name"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := valid()
@@ -121,13 +124,13 @@ func TestWrongConnection(t *testing.T) {
 func valid() Settings {
 	return Settings{
 		BaseURL:    "https://api.example.com",
-		Headers:    []Header{{Name: "Authorization", Value: "Bearer {{ .credentials.token }}"}},
-		Credential: Credential{ID: "item.id", Name: "item.name"},
-		Mint: Mint{
-			Request: Request{Path: "/keys", Body: `{"name": {{ .name }}, "permissions": {{ .permissions }}}`},
-			Secret:  map[string]string{"token": "item.token"},
+		Headers:    []v1alpha1.RestHeader{{Name: "Authorization", Value: "Bearer {{ .credentials.token }}"}},
+		Credential: v1alpha1.RestCredential{ID: "item.id", Name: "item.name"},
+		Mint: v1alpha1.RestMint{
+			RestRequest: v1alpha1.RestRequest{Path: "/keys", Body: `{"name": {{ .name }}, "permissions": {{ .permissions }}}`},
+			Secret:      map[string]v1alpha1.RestExpression{"token": "item.token"},
 		},
-		List:   List{Request: Request{Path: "/keys"}, Items: "body.keys"},
-		Revoke: Request{Path: "/keys/{{ .id }}"},
+		List:   v1alpha1.RestList{RestRequest: v1alpha1.RestRequest{Path: "/keys"}, Items: "body.keys"},
+		Revoke: v1alpha1.RestRequest{Path: "/keys/{{ .id }}"},
 	}
 }

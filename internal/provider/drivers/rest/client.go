@@ -21,7 +21,10 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 	if err := c.mayAsk(req); err != nil {
 		return provider.Minted{}, err
 	}
-	out := provider.Minted{Secret: map[string]provider.Value{}, UsableAfter: c.p.settings.UsableAfter}
+	out := provider.Minted{Secret: map[string]provider.Value{}}
+	if d := c.p.settings.UsableAfter; d != nil {
+		out.UsableAfter = d.Duration
+	}
 	err := c.send(ctx, c.p.mint, what, mintData(c.p.settings, req), func(ctx context.Context, vars map[string]any) error {
 		item, err := c.p.mintItem.eval(ctx, vars)
 		if err == nil {
@@ -78,15 +81,15 @@ func (c *client) mayAsk(req provider.MintRequest) error {
 // operator ends a credential, a later end at the vendor gives it no more time: the clock
 // of the vendor may be ahead, and the vendor may know no end of less than a year.
 func (c *client) differs(made provider.Credential, req provider.MintRequest) string {
-	byProvider := c.p.settings.Expiry.EnforcedBy == provider.EnforcedByProvider
+	ends := byProvider(c.p.settings)
 	switch {
 	case made.ID == "":
 		return "spec.rest.credential.id gives nothing"
 	case made.Name != "" && made.Name != req.Name:
 		return "the provider answered with a credential of another name"
-	case byProvider && made.ExpiresAt.IsZero():
+	case ends && made.ExpiresAt.IsZero():
 		return "the provider answered with a credential that does not end"
-	case byProvider && made.ExpiresAt.After(req.Grant.ExpiresAt):
+	case ends && made.ExpiresAt.After(req.Grant.ExpiresAt):
 		return "the provider answered with a credential that ends later than asked"
 	}
 	return ""
@@ -196,7 +199,7 @@ type prober struct{ *client }
 func (p *prober) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
 	data := grantData(p.p.settings, grant)
 	data[fieldSecret] = revealed(secret) // a request with the credential is the question itself
-	refused := p.p.settings.Probe.RefusedStatuses
+	refused := statuses(p.p.settings.Probe.RefusedStatuses)
 	if len(refused) == 0 {
 		refused = []int{http.StatusUnauthorized, http.StatusForbidden}
 	}

@@ -23,7 +23,7 @@ func TestLaterEndAtTheVendor(t *testing.T) {
 		if err != nil || !minted.Credential.ExpiresAt.Equal(shown) {
 			t.Errorf("ended by the operator, %s later: %v, ends at %s", later, err, minted.Credential.ExpiresAt)
 		}
-		enforced := func(s *rest.Settings) { s.Expiry.EnforcedBy = provider.EnforcedByProvider }
+		enforced := func(s *rest.Settings) { s.Expiry.EnforcedBy = string(provider.EnforcedByProvider) }
 		if _, err := vendor(t, http.StatusCreated, nil, body, enforced).Mint(t.Context(), req); err == nil {
 			t.Errorf("ended by the provider, %s later: it is accepted", later)
 		}

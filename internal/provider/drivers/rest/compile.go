@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/cel-go/cel"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -51,8 +52,8 @@ type header struct {
 func compile(s Settings) (*program, error) {
 	c := &compiler{keys: map[string]bool{}}
 	p := &program{settings: s, headers: c.headers("spec.rest.headers", s.Headers, selfFields)}
-	p.mint = c.call("spec.rest.mint", http.MethodPost, &s.Mint.Request, mintFields)
-	p.list = c.call("spec.rest.list", http.MethodGet, &s.List.Request, listingField)
+	p.mint = c.call("spec.rest.mint", http.MethodPost, &s.Mint.RestRequest, mintFields)
+	p.list = c.call("spec.rest.list", http.MethodGet, &s.List.RestRequest, listingField)
 	p.revoke = c.call("spec.rest.revoke", http.MethodDelete, &s.Revoke, refFields)
 	p.expressions(c)
 	p.optional(c)
@@ -93,20 +94,20 @@ func (p *program) optional(c *compiler) {
 	s := p.settings
 	answer := []string{varBody, varStatus, varHeaders}
 	if s.Account != nil {
-		p.account = c.call("spec.rest.account", http.MethodGet, &s.Account.Request, selfFields)
+		p.account = c.call("spec.rest.account", http.MethodGet, &s.Account.RestRequest, selfFields)
 		p.accountID = c.expression("spec.rest.account.id", s.Account.ID, answer, words)
 		p.permissions = c.expression("spec.rest.account.permissions", s.Account.Permissions, answer, lists)
 	}
 	if s.Get != nil {
-		p.get = c.call("spec.rest.get", http.MethodGet, &s.Get.Request, refFields)
+		p.get = c.call("spec.rest.get", http.MethodGet, &s.Get.RestRequest, refFields)
 		p.getItem = c.expression("spec.rest.get.item", cmp.Or(s.Get.Item, varBody), answer, nil)
 	}
 	if s.Update != nil {
-		p.update = c.call("spec.rest.update", http.MethodPut, &s.Update.Request, updateFields)
+		p.update = c.call("spec.rest.update", http.MethodPut, &s.Update.RestRequest, updateFields)
 		p.applied = c.expression("spec.rest.update.applied", s.Update.Applied, []string{varItem, varWant}, booleans)
 	}
 	if s.Probe != nil {
-		p.probe = c.call("spec.rest.probe", http.MethodGet, &s.Probe.Request, probeFields)
+		p.probe = c.call("spec.rest.probe", http.MethodGet, &s.Probe.RestRequest, probeFields)
 	}
 }
 
@@ -129,11 +130,11 @@ type compiler struct {
 	keys map[string]bool
 }
 
-func (c *compiler) expression(field, source string, variables []string, want []*cel.Type) *expression {
+func (c *compiler) expression(field string, source v1alpha1.RestExpression, variables []string, want []*cel.Type) *expression {
 	if c.err != nil {
 		return nil
 	}
-	e, err := compileExpression(field, source, variables, want)
+	e, err := compileExpression(field, string(source), variables, want)
 	c.err = err
 	return e
 }
@@ -155,20 +156,20 @@ func (c *compiler) template(field, source string, k kind, fields []string) *text
 
 var methods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
-func (c *compiler) call(field, usual string, r *Request, fields []string) *call {
-	out := &call{field: field, method: cmp.Or(r.Method, usual), statuses: r.SuccessStatuses, query: map[string]*text{}, reads: map[string]bool{}}
+func (c *compiler) call(field, usual string, r *v1alpha1.RestRequest, fields []string) *call {
+	out := &call{field: field, method: cmp.Or(r.Method, usual), statuses: statuses(r.SuccessStatuses), query: map[string]*text{}, reads: map[string]bool{}}
 	if c.err == nil {
 		c.err = wrongRequest(field, out.method, r)
 	}
 	if c.err != nil {
 		return nil
 	}
-	out.path = c.template(field+".path", r.Path, asPath, fields)
+	out.path = c.template(field+".path", string(r.Path), asPath, fields)
 	if r.Body != "" {
 		out.body = c.template(field+".body", r.Body, asJSON, fields)
 	}
 	for _, name := range slices.Sorted(maps.Keys(r.Query)) {
-		out.query[name] = c.template(field+".query["+name+"]", r.Query[name], asText, fields)
+		out.query[name] = c.template(field+".query["+name+"]", string(r.Query[name]), asText, fields)
 	}
 	out.headers = c.headers(field+".headers", r.Headers, fields)
 	if c.err != nil {
@@ -184,15 +185,15 @@ func (c *compiler) call(field, usual string, r *Request, fields []string) *call 
 	return out
 }
 
-func wrongRequest(field, method string, r *Request) error {
+func wrongRequest(field, method string, r *v1alpha1.RestRequest) error {
 	switch {
 	case !slices.Contains(methods, method):
 		return provider.Invalid(fmt.Sprintf("%s.method: %q is not one of %s", field, method, strings.Join(methods, ", ")))
-	case !strings.HasPrefix(r.Path, "/") || strings.ContainsAny(r.Path, "?#"):
+	case !strings.HasPrefix(string(r.Path), "/") || strings.ContainsAny(string(r.Path), "?#"):
 		return provider.Invalid(fmt.Sprintf("%s.path: %q has to begin with / and has no ? and no #; parameters belong into query", field, r.Path))
 	case r.Body != "" && method == http.MethodGet:
 		return provider.Invalid(field + ".body: a GET has no body; remove it, or choose another method")
-	case slices.ContainsFunc(r.SuccessStatuses, func(status int) bool { return status < 200 || status > 299 }):
+	case slices.ContainsFunc(r.SuccessStatuses, func(status int32) bool { return status < 200 || status > 299 }):
 		return provider.Invalid(field + ".successStatuses: a status of success is one of 200 to 299")
 	}
 	return nil
@@ -217,14 +218,14 @@ var forbiddenHeaders = []string{
 	"Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 }
 
-func (c *compiler) headers(field string, list []Header, fields []string) []header {
+func (c *compiler) headers(field string, list []v1alpha1.RestHeader, fields []string) []header {
 	var out []header
 	for i, h := range list {
-		at := fmt.Sprintf("%s[%d]", field, i)
-		if c.err == nil && (!headerName.MatchString(h.Name) || slices.Contains(forbiddenHeaders, http.CanonicalHeaderKey(h.Name))) {
-			c.err = provider.Invalid(fmt.Sprintf("%s.name: %q cannot be set; the HTTP client sets what belongs to the connection", at, h.Name))
+		at, name := fmt.Sprintf("%s[%d]", field, i), string(h.Name)
+		if c.err == nil && (!headerName.MatchString(name) || slices.Contains(forbiddenHeaders, http.CanonicalHeaderKey(name))) {
+			c.err = provider.Invalid(fmt.Sprintf("%s.name: %q cannot be set; the HTTP client sets what belongs to the connection", at, name))
 		}
-		out = append(out, header{name: h.Name, value: c.template(at+".value", h.Value, asText, fields)})
+		out = append(out, header{name: name, value: c.template(at+".value", string(h.Value), asText, fields)})
 	}
 	return out
 }

@@ -15,9 +15,9 @@ import (
 
 	"sigs.k8s.io/yaml" //nolint:depguard // the samples are YAML, and are read as the API server reads them
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/drivers/rest"
-	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/conformance"
 	"apitoken.dev/operator/test/support/simulate/proxyscrapesim"
 	"apitoken.dev/operator/test/support/simulate/restsim"
@@ -28,18 +28,6 @@ const cluster = "cccccccc"
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func clock() time.Time { return start }
-
-// settingsOf decodes a block strictly and converts it as the operator does.
-func settingsOf[T any](t *testing.T, block []byte, convert func(*T) rest.Settings) rest.Settings {
-	t.Helper()
-	var spec T
-	dec := json.NewDecoder(bytes.NewReader(block))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&spec); err != nil {
-		t.Fatal(err)
-	}
-	return convert(&spec)
-}
 
 // sample returns the settings of a provider that ships, with another address.
 func sample(t *testing.T, file, baseURL string) rest.Settings {
@@ -65,7 +53,13 @@ func decode(t *testing.T, content []byte) rest.Settings {
 	if err := yaml.Unmarshal(content, &object); err != nil {
 		t.Fatal(err)
 	}
-	return settingsOf(t, object.Spec.Rest, registry.RestSettings)
+	var s rest.Settings
+	dec := json.NewDecoder(bytes.NewReader(object.Spec.Rest))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&s); err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
 
 func serve(t *testing.T, handler http.Handler) *httptest.Server {
@@ -238,9 +232,9 @@ func newestHarness(t *testing.T) conformance.Harness {
 	h := spacesHarness(t)
 	sim, cfg := spaces(t)
 	s := cfg.Settings.(rest.Settings)
-	s.Limits = rest.Limits{Listed: 20, Scopes: 1}
-	s.List.Next, s.List.Query = "", map[string]string{"per_page": "20"}
-	s.Get = &rest.Get{Request: rest.Request{Path: "/v2/spaces/keys/{{ .id }}"}, Item: "body.key"}
+	s.Limits = v1alpha1.RestLimits{Listed: 20, Scopes: 1}
+	s.List.Next, s.List.Query = "", map[string]v1alpha1.RestTemplate{"per_page": "20"}
+	s.Get = &v1alpha1.RestGet{RestRequest: v1alpha1.RestRequest{Path: "/v2/spaces/keys/{{ .id }}"}, Item: "body.key"}
 	cfg.Settings = s
 	h.Driver, h.Config, h.Faults = rest.New().For(s), cfg, sim.Faults()
 	h.Alive = func(_ context.Context, m provider.Minted) (bool, error) {
@@ -297,7 +291,7 @@ func gitLabHarness(old bool) func(t *testing.T) conformance.Harness {
 		sim, cfg := gitLab(t, old)
 		s := cfg.Settings.(rest.Settings)
 		sim.Limit, s.Limits.Live = limited, limited
-		s.Error.Word, s.Error.Codes = `body.?error.orValue("")`, map[string]provider.Code{"limit_reached": provider.CodeQuota}
+		s.Error.Word, s.Error.Codes = `body.?error.orValue("")`, map[string]v1alpha1.RestCode{"limit_reached": v1alpha1.RestCode(provider.CodeQuota)}
 		cfg.Settings = s
 		return conformance.Harness{
 			Driver: rest.New().For(s), Config: cfg, SecretKeys: []string{"token"},

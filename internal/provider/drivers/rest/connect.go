@@ -82,7 +82,7 @@ func (s *sender) account(ctx context.Context) (provider.Account, error) {
 		if err != nil {
 			return unclear(what, err.Error())
 		}
-		out.GrantableScopes = s.p.settings.scopesOf(permissions)
+		out.GrantableScopes = scopesOf(s.p.settings, permissions)
 		return nil
 	})
 	if err != nil {
@@ -96,7 +96,7 @@ const maxAccount = 128
 
 // scopesOf are the scopes whose permissions the account can give; without a list
 // of scopes, the permissions themselves.
-func (s Settings) scopesOf(permissions []any) []string {
+func scopesOf(s Settings, permissions []any) []string {
 	known := map[string]bool{}
 	var out []string
 	for _, p := range permissions {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/bounded"
 	"apitoken.dev/operator/internal/provider/drivers/rest"
@@ -52,11 +53,11 @@ func (l *library) connect(t *testing.T) provider.Client {
 	t.Helper()
 	s := rest.Settings{
 		BaseURL:    "https://vendor.example.com",
-		Credential: rest.Credential{ID: "item.id", Name: "item.name"},
-		Mint:       rest.Mint{Request: rest.Request{Path: "/keys", Body: `{"name": {{ .name }}, "p": {{ .permissions }}}`}, Secret: map[string]string{"token": "item.token"}},
-		List: rest.List{Request: rest.Request{Path: "/keys", Query: map[string]string{"mark": "{{ .page }}"}},
+		Credential: v1alpha1.RestCredential{ID: "item.id", Name: "item.name"},
+		Mint:       v1alpha1.RestMint{RestRequest: v1alpha1.RestRequest{Path: "/keys", Body: `{"name": {{ .name }}, "p": {{ .permissions }}}`}, Secret: map[string]v1alpha1.RestExpression{"token": "item.token"}},
+		List: v1alpha1.RestList{RestRequest: v1alpha1.RestRequest{Path: "/keys", Query: map[string]v1alpha1.RestTemplate{"mark": "{{ .page }}"}},
 			Items: "body.keys", Next: `body.next == null ? "" : body.next`},
-		Revoke: rest.Request{Path: "/keys/{{ .id }}"},
+		Revoke: v1alpha1.RestRequest{Path: "/keys/{{ .id }}"},
 	}
 	d := bounded.Driver(rest.New().For(s), bounded.Options{})
 	client, _, err := d.Connect(t.Context(), provider.Config{Settings: s, Cluster: cluster, HTTP: &http.Client{Transport: l}})

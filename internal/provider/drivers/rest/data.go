@@ -44,7 +44,7 @@ func grantData(s Settings, g provider.Grant) map[string]any {
 		return out
 	}
 	return map[string]any{
-		fieldScopes: list(g.Scopes), fieldPermissions: s.permissions(g.Scopes), "buckets": list(g.Buckets),
+		fieldScopes: list(g.Scopes), fieldPermissions: permissions(s, g.Scopes), "buckets": list(g.Buckets),
 		"allowedIPs": list(g.AllowedIPs), "deniedIPs": list(g.DeniedIPs), "subaccounts": list(g.Subaccounts),
 		fieldExpiresAt: newInstant(g.ExpiresAt),
 	}

@@ -45,19 +45,22 @@ func (*Driver) Type() string { return Type }
 func (d *Driver) Capabilities() provider.Capabilities {
 	s := d.settings
 	out := provider.Capabilities{
-		Scopes: s.grantable(), MaxLifetime: s.Expiry.MaxLifetime, MaxName: s.Limits.Name,
-		ExpiryEnforcedBy: s.Expiry.EnforcedBy, Settle: s.Settle,
-		Narrows: s.Narrows, MaxLive: s.Limits.Live, Listed: s.Limits.Listed, TriesNew: s.Probe != nil,
+		Scopes: grantable(s), MaxName: int(s.Limits.Name),
+		ExpiryEnforcedBy: provider.Enforcer(s.Expiry.EnforcedBy), Settle: defaultSettle,
+		Narrows: fields(s.Narrows), MaxLive: int(s.Limits.Live), Listed: int(s.Limits.Listed), TriesNew: s.Probe != nil,
 		Relocates: true,
 	}
 	if out.ExpiryEnforcedBy == "" {
 		out.ExpiryEnforcedBy = provider.EnforcedByOperator
 	}
-	if out.Settle == 0 {
-		out.Settle = defaultSettle
+	if d := s.Expiry.MaxLifetime; d != nil {
+		out.MaxLifetime = d.Duration
+	}
+	if d := s.Settle; d != nil && d.Duration != 0 {
+		out.Settle = d.Duration
 	}
 	if s.Update != nil {
-		out.Updates = s.Update.Fields
+		out.Updates = fields(s.Update.Fields)
 	}
 	return out
 }
@@ -88,7 +91,7 @@ func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]
 	}
 	out := map[string]string{}
 	for key, source := range s.Connection {
-		t, err := parseTemplate("spec.rest.connection["+key+"]", source, asText, grantFields)
+		t, err := parseTemplate("spec.rest.connection["+key+"]", string(source), asText, grantFields)
 		if err != nil {
 			continue // Connect says what is wrong
 		}
@@ -108,7 +111,7 @@ func (*Driver) SettingsKeys(cfg provider.Config) []string {
 	}
 	var out []string
 	for _, key := range slices.Sorted(maps.Keys(s.Connection)) {
-		if t, err := parseTemplate("spec.rest.connection["+key+"]", s.Connection[key], asText, grantFields); err == nil && len(t.reads) == 0 {
+		if t, err := parseTemplate("spec.rest.connection["+key+"]", string(s.Connection[key]), asText, grantFields); err == nil && len(t.reads) == 0 {
 			out = append(out, key)
 		}
 	}
@@ -127,56 +130,23 @@ func (*Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 	return nil
 }
 
-func settingsOf(cfg provider.Config) (Settings, error) {
-	s, ok := cfg.Settings.(Settings)
-	if !ok {
-		return Settings{}, provider.Invalid(fmt.Sprintf("the settings of the rest driver are missing (got %T)", cfg.Settings))
-	}
-	return s, nil
-}
-
-// grantable returns the scopes that can be granted, in the order of the settings.
-func (s Settings) grantable() []string {
-	var out []string
-	for _, scope := range s.Scopes {
-		out = append(out, scope.Scope)
-	}
-	return out
-}
-
-// permissions are what the vendor calls the scopes.
-func (s Settings) permissions(scopes []string) []string {
-	out := make([]string, 0, len(scopes))
-	for _, scope := range scopes {
-		permission := scope
-		for _, known := range s.Scopes {
-			if known.Scope == scope && known.Permission != "" {
-				permission = known.Permission
-			}
-		}
-		out = append(out, permission)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
 // refuse returns why a grant cannot be given, or nil.
 func refuse(s Settings, grant provider.Grant) *provider.Refusal {
 	if len(s.Scopes) > 0 {
-		if r := provider.RefuseScopes(s.grantable(), grant); r != nil {
+		if r := provider.RefuseScopes(grantable(s), grant); r != nil {
 			return r
 		}
 	}
 	if r := refuseNumber(s, grant); r != nil {
 		return r
 	}
-	if s.Expiry.EnforcedBy == provider.EnforcedByProvider && grant.ExpiresAt.IsZero() {
+	if byProvider(s) && grant.ExpiresAt.IsZero() {
 		return &provider.Refusal{
 			Reason: provider.RefusedLifetime, Field: "spec.expiresIn", Value: "none",
 			Message: "a credential of this provider carries its end; declare expiresIn or expiresAt",
 		}
 	}
-	if r := provider.RefuseNarrowing(provider.Capabilities{Narrows: s.Narrows}, grant); r != nil {
+	if r := provider.RefuseNarrowing(provider.Capabilities{Narrows: fields(s.Narrows)}, grant); r != nil {
 		return r
 	}
 	if s.NamedBucketsOnly && (len(grant.Buckets) == 0 || slices.Contains(grant.Buckets, "*")) {
@@ -201,8 +171,8 @@ func refuseNumber(s Settings, grant provider.Grant) *provider.Refusal {
 	if len(grant.Scopes) == 0 {
 		return &provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes", Value: "none", Message: "declare at least one scope"}
 	}
-	if r := few(provider.RefusedScope, "spec.scopes", "scopes", len(grant.Scopes), s.Limits.Scopes); r != nil {
+	if r := few(provider.RefusedScope, "spec.scopes", "scopes", len(grant.Scopes), int(s.Limits.Scopes)); r != nil {
 		return r
 	}
-	return few(provider.RefusedBuckets, "spec.buckets", "buckets", len(grant.Buckets), s.Limits.Buckets)
+	return few(provider.RefusedBuckets, "spec.buckets", "buckets", len(grant.Buckets), int(s.Limits.Buckets))
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/drivers/rest"
 )
@@ -29,10 +30,10 @@ func TestAnswersAreReadWithinLimits(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := rest.New().Connect(t.Context(), provider.Config{HTTP: http.DefaultClient, Settings: rest.Settings{
 				BaseURL:    server.URL,
-				Mint:       rest.Mint{Request: rest.Request{Path: "/keys", Body: `{"name": {{ .name }}, "s": {{ .scopes }}}`}, Secret: map[string]string{"TOKEN": "item.token"}},
-				List:       rest.List{Request: rest.Request{Path: "/keys"}, Items: "body.items"},
-				Revoke:     rest.Request{Path: "/keys/{{ .id }}"},
-				Credential: rest.Credential{ID: c.id, Name: "item.name"},
+				Mint:       v1alpha1.RestMint{RestRequest: v1alpha1.RestRequest{Path: "/keys", Body: `{"name": {{ .name }}, "s": {{ .scopes }}}`}, Secret: map[string]v1alpha1.RestExpression{"TOKEN": "item.token"}},
+				List:       v1alpha1.RestList{RestRequest: v1alpha1.RestRequest{Path: "/keys"}, Items: "body.items"},
+				Revoke:     v1alpha1.RestRequest{Path: "/keys/{{ .id }}"},
+				Credential: v1alpha1.RestCredential{ID: v1alpha1.RestExpression(c.id), Name: "item.name"},
 			}})
 			if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v", err)

@@ -21,7 +21,7 @@ const listing = "list the credentials"
 // source is what the vendor shows: its list, and each credential by its ID where
 // get is declared. The name is for a get that is by name.
 func (c *client) source(name string) provider.Source {
-	out := provider.Source{Listed: c.p.settings.Limits.Listed, Where: "at the provider", List: c.kept}
+	out := provider.Source{Listed: int(c.p.settings.Limits.Listed), Where: "at the provider", List: c.kept}
 	if c.p.get != nil {
 		out.Get = func(ctx context.Context, id string) (provider.Credential, bool, error) {
 			return c.known(ctx, provider.Ref{Name: name, ID: id})

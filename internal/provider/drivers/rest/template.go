@@ -9,6 +9,7 @@ import (
 	"text/template"
 	"text/template/parse"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -63,10 +64,10 @@ func parseTemplate(field, source string, k kind, fields []string) (*text, error)
 	return &text{field: field, tmpl: tmpl, reads: c.reads, credentials: c.credentials}, nil
 }
 
-func parseAll(field string, sources map[string]string, k kind, fields []string) (map[string]*text, error) {
+func parseAll(field string, sources map[string]v1alpha1.RestTemplate, k kind, fields []string) (map[string]*text, error) {
 	out := map[string]*text{}
 	for _, name := range slices.Sorted(maps.Keys(sources)) {
-		t, err := parseTemplate(field+"["+name+"]", sources[name], k, fields)
+		t, err := parseTemplate(field+"["+name+"]", string(sources[name]), k, fields)
 		if err != nil {
 			return nil, err
 		}

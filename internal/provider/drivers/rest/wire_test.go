@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/drivers/rest"
@@ -183,7 +184,7 @@ func TestEndlessListsEnd(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, cfg := spaces(t)
 			s := cfg.Settings.(rest.Settings)
-			s.List.Next, s.List.Query = next, map[string]string{"per_page": "1"}
+			s.List.Next, s.List.Query = v1alpha1.RestExpression(next), map[string]v1alpha1.RestTemplate{"per_page": "1"}
 			cfg.Settings = s
 			client, _ := connect(t, cfg)
 			if _, err := client.Find(t.Context(), provider.Ref{Name: mintRequest(t, bucketGrant()).Name}); err == nil || !strings.Contains(err.Error(), "spec.rest.list.next") {
@@ -210,15 +211,15 @@ func vendor(t *testing.T, status int, header http.Header, body string, change fu
 	}))
 	s := rest.Settings{
 		BaseURL:    server.URL,
-		Credential: rest.Credential{ID: "item.id", Name: `item.?name.orValue("")`, ExpiresAt: "item.?ends.orValue(null)"},
-		Mint: rest.Mint{
-			Request: rest.Request{Path: "/keys", Body: `{"name": {{ .name }}, "p": {{ .permissions }}, "ends": {{ rfc3339 .expiresAt }}}`},
-			Secret:  map[string]string{"token": "item.token"},
+		Credential: v1alpha1.RestCredential{ID: "item.id", Name: `item.?name.orValue("")`, ExpiresAt: "item.?ends.orValue(null)"},
+		Mint: v1alpha1.RestMint{
+			RestRequest: v1alpha1.RestRequest{Path: "/keys", Body: `{"name": {{ .name }}, "p": {{ .permissions }}, "ends": {{ rfc3339 .expiresAt }}}`},
+			Secret:      map[string]v1alpha1.RestExpression{"token": "item.token"},
 		},
-		List:   rest.List{Request: rest.Request{Path: "/keys"}, Items: "body.keys"},
-		Revoke: rest.Request{Path: "/keys/{{ .id }}"},
-		Error: rest.Errors{
-			Word: "body.error.code", Codes: map[string]provider.Code{"too_many_keys": provider.CodeQuota},
+		List:   v1alpha1.RestList{RestRequest: v1alpha1.RestRequest{Path: "/keys"}, Items: "body.keys"},
+		Revoke: v1alpha1.RestRequest{Path: "/keys/{{ .id }}"},
+		Error: v1alpha1.RestError{
+			Word: "body.error.code", Codes: map[string]v1alpha1.RestCode{"too_many_keys": v1alpha1.RestCode(provider.CodeQuota)},
 			InDoubt: `has(body.maybe) && body.maybe`,
 		},
 	}
@@ -232,7 +233,7 @@ func vendor(t *testing.T, status int, header http.Header, body string, change fu
 // TestAnswers maps what a vendor answers to a mint.
 func TestAnswers(t *testing.T) {
 	const raw = conformance.RawText
-	enforced := func(s *rest.Settings) { s.Expiry.EnforcedBy = provider.EnforcedByProvider }
+	enforced := func(s *rest.Settings) { s.Expiry.EnforcedBy = string(provider.EnforcedByProvider) }
 	html := http.Header{"Content-Type": {"text/html"}}
 	for name, tc := range map[string]struct {
 		status int
@@ -263,7 +264,7 @@ func TestAnswers(t *testing.T) {
 		"does not end":                {201, nil, `{"id":1,"token":"CANARY"}`, enforced, provider.CodeUnknown, true, "does not end"},
 		"ends at a word":              {201, nil, `{"id":1,"token":"CANARY","ends":"soon"}`, nil, provider.CodeUnknown, true, "spec.rest.credential.expiresAt"},
 		"a list":                      {201, nil, `[]`, nil, provider.CodeUnknown, true, "spec.rest.credential.id"},
-		"another status":              {202, nil, `{"id":1,"token":"CANARY"}`, func(s *rest.Settings) { s.Mint.SuccessStatuses = []int{201} }, provider.CodeUnknown, true, "spec.rest.mint.successStatuses"},
+		"another status":              {202, nil, `{"id":1,"token":"CANARY"}`, func(s *rest.Settings) { s.Mint.SuccessStatuses = []int32{201} }, provider.CodeUnknown, true, "spec.rest.mint.successStatuses"},
 		"nothing":                     {204, nil, ``, nil, provider.CodeUnavailable, true, "documentation"},
 		"sent elsewhere":              {307, http.Header{"Location": {"https://elsewhere.example.com/"}}, ``, nil, provider.CodeInvalid, true, "redirects are not followed"},
 		"sent elsewhere on this host": {308, http.Header{"Location": {"/keys"}}, ``, nil, provider.CodeInvalid, true, "redirects are not followed"},
@@ -299,7 +300,7 @@ func TestRevokeIsNotBelieved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := vendor(t, tc.status, http.Header{"Content-Type": {tc.kind}}, "", func(s *rest.Settings) {
-				s.List.Items = `[{"id": "1", "name": "` + ref.Name + `"}]`
+				s.List.Items = v1alpha1.RestExpression(`[{"id": "1", "name": "` + ref.Name + `"}]`)
 			})
 			if err := client.Revoke(t.Context(), ref); (err == nil) != tc.gone {
 				t.Errorf("got %v", err)
@@ -435,10 +436,10 @@ func TestConnectionOfSamples(t *testing.T) {
 func TestProbe(t *testing.T) {
 	sim, cfg := gitea(t)
 	s := cfg.Settings.(rest.Settings)
-	s.Scopes = append(s.Scopes, rest.Scope{Scope: "read:user"})
-	s.Probe = &rest.Probe{
-		Request:         rest.Request{Path: "/api/v1/user", Headers: []rest.Header{{Name: "Authorization", Value: "token {{ .secret.token }}"}}},
-		RefusedStatuses: []int{http.StatusUnauthorized},
+	s.Scopes = append(s.Scopes, v1alpha1.RestScope{Scope: "read:user"})
+	s.Probe = &v1alpha1.RestProbe{
+		RestRequest:     v1alpha1.RestRequest{Path: "/api/v1/user", Headers: []v1alpha1.RestHeader{{Name: "Authorization", Value: "token {{ .secret.token }}"}}},
+		RefusedStatuses: []int32{http.StatusUnauthorized},
 	}
 	cfg.Settings = s
 	client, _ := connect(t, cfg)
@@ -480,7 +481,7 @@ func TestProbe(t *testing.T) {
 	for _, probed := range []bool{true, false} {
 		s := cfg.Settings.(rest.Settings)
 		if probed {
-			s.Probe = &rest.Probe{}
+			s.Probe = &v1alpha1.RestProbe{}
 		}
 		if got := rest.New().For(s).Capabilities().TriesNew; got != probed {
 			t.Errorf("with a probe %t: new credentials are tried %t", probed, got)
@@ -549,7 +550,8 @@ func TestStatesOfAVendor(t *testing.T) {
 			}))
 			s := sample(t, "rest-gitea.yaml", server.URL)
 			s.Account, s.List.Next, s.List.Query = nil, "", nil
-			s.Credential.Live, s.Credential.Disabled, _ = strings.Cut(expressions, "|")
+			live, disabled, _ := strings.Cut(expressions, "|")
+			s.Credential.Live, s.Credential.Disabled = v1alpha1.RestExpression(live), v1alpha1.RestExpression(disabled)
 			client, _ := connect(t, config(server, s, map[string]string{"username": "bot", "password": "CANARY-password"}))
 			found, err := client.Find(t.Context(), provider.Ref{Name: name})
 			if err != nil || len(found) != 1 || found[0].State != want {
