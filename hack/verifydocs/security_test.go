@@ -8,39 +8,53 @@ import (
 	"testing"
 )
 
-// TestSecurityNamesTests: every row of SECURITY.md's table of threats names a test, and every test that it names is in the
-// file that stands after it.
+// TestSecurityNamesTests: every threat in SECURITY.md names a test, and every test that it names is in the file that
+// follows it.
 func TestSecurityNamesTests(t *testing.T) {
 	content, err := os.ReadFile(filepath.Join("..", "..", "SECURITY.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	mention := regexp.MustCompile("`(Test\\w+)`|`([\\w/.-]+_test\\.go)`")
-	for _, row := range rows(string(content), "## What holds, and the test that proves it") {
-		if len(row) != 3 {
-			t.Errorf("not three cells: %q", row)
+	_, section, found := strings.Cut(string(content), "\n## What holds, and the test that proves it\n")
+	if !found {
+		t.Fatal("SECURITY.md has no section of threats")
+	}
+	section, _, _ = strings.Cut(section, "\n## ")
+	threats := strings.Split(section, "\n- ")[1:]
+	if len(threats) < 60 {
+		t.Errorf("found %d threats", len(threats))
+	}
+	for _, threat := range threats {
+		_, tests, _ := strings.Cut(threat, "\n  Tests: ")
+		checkThreat(t, strings.SplitN(threat, "\n", 2)[0], tests)
+	}
+}
+
+// mention matches the name of a test, or of its file.
+var mention = regexp.MustCompile("`(Test\\w+)`|`([\\w/.-]+_test\\.go)`")
+
+// checkThreat checks a list of tests, each file after its tests.
+func checkThreat(t *testing.T, threat, tests string) {
+	t.Helper()
+	var names []string
+	found := 0
+	for _, match := range mention.FindAllStringSubmatch(tests, -1) {
+		if match[1] != "" {
+			names = append(names, match[1])
 			continue
 		}
-		var names []string
-		found := 0
-		for _, match := range mention.FindAllStringSubmatch(row[2], -1) {
-			if match[1] != "" {
-				names = append(names, match[1])
-				continue
-			}
-			source, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(match[2])))
-			if err != nil {
-				t.Errorf("%s: %v", row[0], err)
-			}
-			for _, name := range names {
-				if !strings.Contains(string(source), "\nfunc "+name+"(t *testing.T) ") {
-					t.Errorf("%s: %s has no %s", row[0], match[2], name)
-				}
-			}
-			found, names = found+len(names), nil
+		source, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(match[2])))
+		if err != nil {
+			t.Errorf("%s: %v", threat, err)
 		}
-		if found == 0 || len(names) > 0 {
-			t.Errorf("%q: %d tests with their file, and without: %q", row[0], found, names)
+		for _, name := range names {
+			if !strings.Contains(string(source), "\nfunc "+name+"(t *testing.T) ") {
+				t.Errorf("%s: %s has no %s", threat, match[2], name)
+			}
 		}
+		found, names = found+len(names), nil
+	}
+	if found == 0 || len(names) > 0 {
+		t.Errorf("%q: %d tests with their file, and without: %q", threat, found, names)
 	}
 }
