@@ -12,6 +12,13 @@ import (
 // Writes remember the version that this process wrote last, so that it does not decide on
 // what a stale cache shows from before its own write. That only saves work: the reservation
 // is what keeps a stale cache from minting.
+//
+// client.CacheOptions.EnableReadYourWritesConsistency of controller-runtime 0.25 does not
+// serve here. It is one switch for all kinds, and a write of a Secret would then start an
+// informer that caches the values of all Secrets. It blocks: a read of one ApiToken waits in
+// a worker, and a list waits for the writes of all ApiTokens, where this one requeues. And it
+// does not notice the removal of the last finalizer, which the API server answers with a
+// version that the cache already shows.
 type Writes struct{ versions *byToken[version] }
 
 type version struct {
