@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"apitoken.dev/operator/internal/audit/why"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/trim"
@@ -135,7 +136,7 @@ func (r *Reconciler) adopt(p *pass, name string, terms ledger.Terms) error {
 func (r *Reconciler) adoptEntry(p *pass, name string, terms ledger.Terms, note string) {
 	ledger.Adopt(&p.token.Status, name, terms)
 	e := p.entry(name)
-	p.happened(adopted, e, whyIssued(e.Reason), note, named(e))
+	p.happened(adopted, e, why.Issued(e.Reason), note, named(e))
 	r.activate(p, name)
 }
 
@@ -153,7 +154,7 @@ func (r *Reconciler) adoptRestored(p *pass, name string, terms ledger.Terms) {
 func (r *Reconciler) adoptRetiring(p *pass, a plan.AdoptRetiring) {
 	ledger.AdoptRetiring(&p.token.Status, a.Name, string(plan.IssueRestored), p.obs.Provider.Form != nil, a.RetireAt, a.Terms)
 	if e := p.entry(a.Name); e != nil {
-		p.happened(adopted, e, whyIssued(e.Reason),
+		p.happened(adopted, e, why.Issued(e.Reason),
 			"credential %s in the Secret is newer than the status, which was restored: it is replaced and then revoked", named(e))
 	}
 }

@@ -1,13 +1,18 @@
 package apitoken
 
 import (
+	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/audit"
+	"apitoken.dev/operator/internal/audit/why"
+	"apitoken.dev/operator/internal/plan"
 )
 
 // Reasons of the events, beside those of the conditions.
@@ -49,6 +54,95 @@ type news struct {
 // pass that is beaten to the write is repeated, and would tell it again.
 func (p *pass) event(reason, action, note string, args ...any) {
 	p.events = append(p.events, news{reason: reason, action: action, note: note, args: args})
+}
+
+// audited returns a context in which every call of an action is about this ApiToken, and
+// notes the same for what the pass finds.
+func (r *Reconciler) audited(ctx context.Context, p *pass, a plan.Action) context.Context {
+	p.audit = r.Audit
+	p.subject = audit.Subject{
+		Namespace: p.token.Namespace, Name: p.token.Name, UID: string(p.token.UID), Generation: p.token.Generation,
+		Why: why.Acted(a),
+	}
+	return audit.With(ctx, p.subject)
+}
+
+// occurrence is something that can happen to a credential: its event, and what the audit
+// trail calls it.
+type occurrence struct {
+	reason, action string
+	found          audit.Found
+}
+
+var (
+	issued     = occurrence{eventIssued, "Issue", audit.FoundIssued}
+	adopted    = occurrence{eventAdopted, "Adopt", audit.FoundAdopted}
+	identified = occurrence{eventAdopted, "Identify", audit.FoundAdopted}
+	replaced   = occurrence{eventRotated, "Rotate", audit.FoundRotated}
+	updated    = occurrence{eventUpdated, "Update", audit.FoundUpdated}
+	abandoned  = occurrence{eventAbandoned, "Abandon", audit.FoundAbandoned}
+	revoked    = occurrence{eventRevoked, "Revoke", audit.FoundRevoked}
+)
+
+// happened reports what happened to a credential: with a line of the audit trail at once,
+// and with an event when the pass has written it. The line comes first, so that a crash
+// repeats it and does not lose it.
+func (p *pass) happened(what occurrence, e *v1alpha1.LedgerEntry, cause audit.Why, note string, args ...any) {
+	p.found(what.found, e.Name, e.ID, cause)
+	p.events = append(p.events, news{reason: what.reason, action: what.action, note: note, args: args, credential: e.Name})
+}
+
+// found writes what is known of a credential into the audit trail.
+func (p *pass) found(what audit.Found, name, id string, cause audit.Why) {
+	subject := p.subject
+	subject.Why = cause
+	p.audit.Found(subject, audit.Finding{What: what, Provider: p.key.Audited(p.facts.DriverType), Credential: name, KeyID: id})
+}
+
+// revoked reports that the credential of an entry is gone.
+func (p *pass) revoked(e *v1alpha1.LedgerEntry) {
+	note := "credential %s is revoked, and the provider shows it no longer, or as ended"
+	switch {
+	case e.ByHand && e.Gone:
+		note = "credential %s is no longer tracked: the provider refuses it, or a person says that it is deleted"
+	case e.ByHand:
+		note = "attempt %s is no longer tracked: it has no key of its own"
+	}
+	p.happened(revoked, e, p.whyEnded(e), note, named(e))
+}
+
+// whyEnded is why the credential of an entry is revoked.
+func (p *pass) whyEnded(e *v1alpha1.LedgerEntry) audit.Why {
+	return why.Ended(p.token, e, p.inUse(), p.obs.Now)
+}
+
+// rotated reports that a credential replaced others, which live on for their overlap.
+func (p *pass) rotated(old []string, name string) {
+	now := p.entry(name)
+	for _, name := range old {
+		e := p.entry(name)
+		if now == nil || e == nil || e.RetireAt == nil {
+			continue
+		}
+		cause := why.Issued(now.Reason)
+		p.happened(replaced, e, cause, "credential %s was replaced by %s (%s): it is revoked at %s",
+			named(e), named(now), cause.Reason, e.RetireAt.UTC().Format(time.RFC3339))
+	}
+}
+
+// identified reports the id of a credential that was adopted without one.
+func (p *pass) identified(name string) {
+	if e := p.entry(name); e != nil && e.ID != "" {
+		p.happened(identified, e, why.Issued(e.Reason), "credential %s, which was adopted, has the id %s at the provider", e.Name, e.ID)
+	}
+}
+
+// named is a credential by its name and its public id.
+func named(e *v1alpha1.LedgerEntry) string {
+	if e.ID == "" {
+		return e.Name
+	}
+	return e.Name + " (" + e.ID + ")"
 }
 
 // tell passes the events of a pass on.

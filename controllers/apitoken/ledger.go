@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
 )
@@ -43,3 +44,22 @@ func (r *Reconciler) activate(p *pass, name string) {
 func backOff(p *pass) { ledger.Backoff(&p.token.Status, p.obs.Now, plan.Remaining(&p.obs)) }
 
 func peerOf(t *v1alpha1.ApiToken) plan.Peer { return plan.Peer{Namespace: t.Namespace, Name: t.Name} }
+
+// abandon gives an attempt up: what the provider may hold of it is revoked later.
+func (p *pass) abandon(name string) {
+	e := p.entry(name)
+	if e == nil {
+		return
+	}
+	ledger.Abandon(&p.token.Status, name)
+	p.happened(abandoned, e, audit.Why{Reason: audit.ReasonAttemptAbandoned, AskedBy: audit.AskedByRecovery},
+		"attempt %s was given up; what it made, if anything, is revoked once it can no longer take effect", named(e))
+}
+
+// drop removes an entry whose credential is seen to be gone.
+func (p *pass) drop(name string) {
+	if e := p.entry(name); e != nil {
+		p.revoked(e)
+		ledger.Drop(&p.token.Status, name)
+	}
+}

@@ -10,6 +10,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit"
+	"apitoken.dev/operator/internal/audit/why"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/ledger"
@@ -72,7 +73,7 @@ func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) erro
 		return err
 	}
 	if e := p.inUse(); e != nil && e.Updating != "" {
-		p.found(audit.FoundUpdateUnknown, e.Name, e.ID, whyIssued(string(action.Reason)))
+		p.found(audit.FoundUpdateUnknown, e.Name, e.ID, why.Issued(string(action.Reason)))
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), MintDeadline+RequestTimeout)
 	defer cancel()
@@ -266,7 +267,7 @@ func (a *Attempt) Record(ctx context.Context) error {
 		ledger.Issue(&p.token.Status, a.name, a.began, c.ID, c.ExpiresAt)
 		p.obs.Now = a.r.Clock.Now()
 		e := p.entry(a.name)
-		p.happened(issued, e, whyIssued(e.Reason), "credential %s is live and in Secret %q", named(e), p.token.SecretName())
+		p.happened(issued, e, why.Issued(e.Reason), "credential %s is live and in Secret %q", named(e), p.token.SecretName())
 		a.r.activate(p, a.name)
 	}
 	a.r.refresh(p)

@@ -83,9 +83,3 @@ func (r *Reconciler) inLine(ctx context.Context, p *pass, d plan.Decision) (ctrl
 	}
 	return result, nil
 }
-
-// ended reports whether the hard end has passed.
-func (p *pass) ended() bool {
-	end, err := p.token.Spec.HardEnd()
-	return err == nil && !end.IsZero() && !p.obs.Now.Before(end)
-}

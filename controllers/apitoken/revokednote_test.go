@@ -3,8 +3,10 @@ package apitoken
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/go-logr/logr"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit"
@@ -20,7 +22,7 @@ func TestRevokedSaysHowTheCredentialEnded(t *testing.T) {
 		e.Name = "own-1"
 		p := &pass{token: &v1alpha1.ApiToken{}, audit: audit.New(logr.Discard())}
 		p.token.Status.Credentials = []v1alpha1.LedgerEntry{e}
-		p.obs.Token.Deleting = true
+		p.token.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
 		p.revoked(&e)
 		if got := fmt.Sprintf(p.events[0].note, p.events[0].args...); len(p.events) != 1 || got != want {
 			t.Errorf("it says %q, want %q", got, want)
