@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"apitoken.dev/operator/controllers/orphansweep"
-	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/features"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/tracing"
@@ -84,8 +84,8 @@ func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *st
 	f.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 turns them off")
 	f.Float32Var(&o.QPS, "kube-api-qps", 0, "requests to the API server per second; 0: no limit but the server's own")
 	f.IntVar(&o.Burst, "kube-api-burst", 0, "requests to the API server at once, when --kube-api-qps is set")
-	f.Float64Var(&o.ProviderRate, "provider-rate", connections.DefaultRate, "calls a second that one provider gets at most, whoever makes them; below 0: no limit")
-	f.IntVar(&o.ProviderBurst, "provider-burst", connections.DefaultBurst, "calls that one provider gets at once after a rest")
+	f.Float64Var(&o.ProviderRate, "provider-rate", pacing.DefaultRate, "calls a second that one provider gets at most, whoever makes them; below 0: no limit")
+	f.IntVar(&o.ProviderBurst, "provider-burst", pacing.DefaultBurst, "calls that one provider gets at once after a rest")
 	f.IntVar(&o.Concurrency, "concurrency", operator.DefaultConcurrency,
 		"how many ApiTokens are worked on at once, and how many providers of each kind; three quarters of them may call providers")
 	f.IntVar(&o.ClusterPlaces, "places-per-cluster-provider", operator.DefaultClusterPlaces,

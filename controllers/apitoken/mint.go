@@ -12,6 +12,7 @@ import (
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/audit/why"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
@@ -102,7 +103,7 @@ func (r *Reconciler) connectToMint(ctx context.Context, p *pass) (connections.Co
 			return conn, errAccountChanged
 		}
 	}
-	return conn, r.providerFailed(p, "mint", connections.Blocked(conn.Client))
+	return conn, r.providerFailed(p, "mint", pacing.Blocked(conn.Client))
 }
 
 // Name of the credential.

@@ -20,6 +20,7 @@ import (
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/tracing"
@@ -30,8 +31,8 @@ import (
 // *connections.Pool is one.
 type Connector interface {
 	Check(ctx context.Context, key account.Key, place *places.Place, again bool) (connections.Connection, error)
-	Health(key account.Key) connections.Health
-	Watch(kind v1alpha1.ProviderKind, wake func(key account.Key, suspect bool))
+	Health(key account.Key) pacing.Health
+	Watch(kind v1alpha1.ProviderKind, wake func(key account.Key, unhealthy bool))
 	Drop(key account.Key)
 }
 

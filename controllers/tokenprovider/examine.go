@@ -28,7 +28,7 @@ const (
 )
 
 // examine returns the last finding while it is fresh, and checks again when it is
-// due, the provider or its Secret changed, or a call made the provider suspect. Only
+// due, the provider or its Secret changed, or a call made the provider unhealthy. Only
 // with errInLine is the provider in the line of places afterwards: otherwise it would
 // keep a turn from those behind it.
 func (r *Reconciler) examine(ctx context.Context, o account.Object) (_ finding, err error) {
@@ -48,29 +48,29 @@ func (r *Reconciler) examine(ctx context.Context, o account.Object) (_ finding, 
 	}
 	last := r.memory.lastCheck(key)
 	// What was found not to work is examined again anyway, with its own pauses.
-	suspect := last.finding.err == nil && r.Pool.Health(key).Suspect
-	if last.version == seen && now < last.finding.next && (!suspect || now < last.alarmAt) {
+	unhealthy := last.finding.err == nil && r.Pool.Health(key).Unhealthy
+	if last.version == seen && now < last.finding.next && (!unhealthy || now < last.alarmAt) {
 		fresh := last.finding
-		if suspect {
+		if unhealthy {
 			fresh.next = min(fresh.next, last.alarmAt)
 		}
 		return fresh, nil
 	}
-	found, held, err := r.check(ctx, o, cached, last, suspect)
+	found, held, err := r.check(ctx, o, cached, last, unhealthy)
 	if err != nil {
 		return finding{}, err
 	}
 	if held != nil {
 		seen.secret = held.ResourceVersion
 	}
-	c := r.conclude(seen, last, found, suspect)
+	c := r.conclude(seen, last, found, unhealthy)
 	r.memory.setCheck(key, c)
 	return c.finding, nil
 }
 
 // conclude says how long a finding is good for. A provider that works and only
 // asks for fewer requests is not down: it stays as it was found.
-func (r *Reconciler) conclude(seen version, last check, found finding, suspect bool) check {
+func (r *Reconciler) conclude(seen version, last check, found finding, unhealthy bool) check {
 	c := check{version: seen}
 	if found.err != nil {
 		if last.version.uid == seen.uid && last.version.generation == seen.generation {
@@ -85,7 +85,7 @@ func (r *Reconciler) conclude(seen version, last check, found finding, suspect b
 		found, c.alarms, c.alarmAt = last.finding, last.alarms, now+wait
 	case busy:
 		found.resumes = r.Clock.Now().Add(wait + time.Second - 1).UTC().Truncate(time.Second)
-	case found.err == nil && suspect:
+	case found.err == nil && unhealthy:
 		c.alarms = last.alarms + 1
 		c.alarmAt = now + doubling(c.alarms, soonRetry)
 	}
@@ -96,8 +96,8 @@ func (r *Reconciler) conclude(seen version, last check, found finding, suspect b
 
 // check holds the Secret and then checks the credentials in it. A connection that
 // is kept is good enough, unless the last check failed or has to be done again, the
-// provider is suspect, or the Secret is gone, which a kept connection would hide.
-func (r *Reconciler) check(ctx context.Context, o account.Object, cached *secret, last check, suspect bool) (finding, *secret, error) {
+// provider is unhealthy, or the Secret is gone, which a kept connection would hide.
+func (r *Reconciler) check(ctx context.Context, o account.Object, cached *secret, last check, unhealthy bool) (finding, *secret, error) {
 	if _, err := metav1.LabelSelectorAsSelector(o.AllowedNamespaces); err != nil {
 		return finding{err: &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Err: err,
 			Message: fmt.Sprintf("spec.allowedNamespaces cannot be used: %v", err)}}, nil, nil
@@ -107,7 +107,7 @@ func (r *Reconciler) check(ctx context.Context, o account.Object, cached *secret
 		return finding{}, nil, err
 	}
 	gone := o.HasCredentials() && held == nil
-	again := gone || suspect || r.stale(o, last)
+	again := gone || unhealthy || r.stale(o, last)
 	var found finding
 	found.account, found.endpoint, found.err = r.connect(ctx, o, again, last.failures > 0)
 	if errors.Is(found.err, errInLine) {

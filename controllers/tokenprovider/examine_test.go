@@ -14,6 +14,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -22,13 +23,13 @@ import (
 type scripted struct {
 	asked   string
 	answers []error
-	health  connections.Health
+	health  pacing.Health
 }
 
 func (s *scripted) answer(how string) (connections.Connection, error) {
 	s.asked += how
 	if how == "R" {
-		s.health.Suspect = false
+		s.health.Unhealthy = false
 	}
 	var err error
 	if len(s.answers) > 0 {
@@ -44,7 +45,7 @@ func (s *scripted) Check(_ context.Context, _ account.Key, _ *places.Place, agai
 	return s.answer("C")
 }
 
-func (s *scripted) Health(account.Key) connections.Health { return s.health }
+func (s *scripted) Health(account.Key) pacing.Health { return s.health }
 
 func (*scripted) Watch(v1alpha1.ProviderKind, func(account.Key, bool)) {}
 
@@ -120,11 +121,11 @@ func TestExamineSuspect(t *testing.T) {
 		return found
 	}
 	examine("C", false)
-	pool.health.Suspect = true
+	pool.health.Unhealthy = true
 	examine("R", false)
 	examine("", false)
 	for _, pause := range []time.Duration{firstRetry, 2 * firstRetry} {
-		pool.health.Suspect = true
+		pool.health.Unhealthy = true
 		found := examine("", false)
 		if wait := found.next - c.Monotonic(); wait <= 0 || wait > pause {
 			t.Errorf("it is examined after %s, want %s", wait, pause)
@@ -134,10 +135,10 @@ func TestExamineSuspect(t *testing.T) {
 	}
 	c.advance(2 * recheckEvery)
 	examine("R", false) // the regular check, without a suspicion
-	pool.health.Suspect = true
+	pool.health.Unhealthy = true
 	pool.answers = []error{&provider.Error{Code: provider.CodeUnauthenticated}}
 	examine("R", true)
-	pool.health.Suspect = true
+	pool.health.Unhealthy = true
 	examine("", true)
 	c.advance(firstRetry)
 	examine("R", false)
@@ -183,7 +184,7 @@ func TestExamineBusy(t *testing.T) {
 	if left := found.next - c.Monotonic(); left > 5*time.Minute || left < 4*time.Minute {
 		t.Errorf("it is checked again after %s", left)
 	}
-	pool.asked, pool.health.Suspect = "", true
+	pool.asked, pool.health.Unhealthy = "", true
 	if examine(); pool.asked != "" {
 		t.Error("a suspicion does not end a pause")
 	}

@@ -18,6 +18,7 @@ import (
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/testutil"
@@ -262,8 +263,8 @@ func TestTrouble(t *testing.T) {
 	o := account.Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "p"}})
 	c, pool := newShifted(), &scripted{}
 	r := &Reconciler{Clock: c, Pool: pool}
-	failed := func(second int64, message string) *connections.Trouble {
-		return &connections.Trouble{At: time.Unix(second, 5), Operation: "mint", Code: provider.CodeQuota, Message: message}
+	failed := func(second int64, message string) *pacing.Failure {
+		return &pacing.Failure{At: time.Unix(second, 5), Operation: "mint", Code: provider.CodeQuota, Message: message}
 	}
 	earlier := &v1alpha1.ProviderError{Message: "of an earlier process"}
 	o.Status.LastError = earlier

@@ -78,11 +78,11 @@ func ledgerChanged(e event.UpdateEvent) bool {
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// troubles has a suspect provider examined at once, and other trouble reported soon.
+// troubles has an unhealthy provider examined at once, and other trouble reported soon.
 func (r *Reconciler) troubles(_ context.Context, q queue) error {
-	r.Pool.Watch(r.Kind, func(key account.Key, suspect bool) {
+	r.Pool.Watch(r.Kind, func(key account.Key, unhealthy bool) {
 		request := reconcile.Request{NamespacedName: key.ObjectKey()}
-		if suspect {
+		if unhealthy {
 			q.Add(request)
 			return
 		}

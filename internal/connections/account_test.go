@@ -161,7 +161,7 @@ func TestAccountsFollowAnswers(t *testing.T) {
 		t.Error("the account is not what the server answered")
 	}
 	w.backend.Script(fake.Connect, fake.Fault{Kind: fake.InDoubt})
-	if _, err := w.viaRefresh(t.Context(), a); err == nil {
+	if _, err := w.viaHealthCheck(t.Context(), a); err == nil {
 		t.Fatal("no error")
 	}
 	w.pool.Forget(a)
@@ -169,7 +169,7 @@ func TestAccountsFollowAnswers(t *testing.T) {
 		t.Error("a failed attempt changed the account")
 	}
 	w.backend.UseAccount("another")
-	if _, err := w.viaRefresh(t.Context(), a); err != nil {
+	if _, err := w.viaHealthCheck(t.Context(), a); err != nil {
 		t.Fatal(err)
 	}
 	if same, _, _ := w.pool.Sharing(t.Context(), b); !slices.Equal(same, []account.Key{b}) {

@@ -9,11 +9,12 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
+	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/provider"
 )
 
-// lookTimeout bounds the live read before a Mint.
-const lookTimeout = 5 * time.Second
+// confirmTimeout bounds the live read before a Mint.
+const confirmTimeout = 5 * time.Second
 
 // verified returns an error unless the declared endpoint of a provider is the verified one.
 func (p *Pool) verified(ctx context.Context, o account.Object) error {
@@ -32,14 +33,14 @@ func unverified(key account.Key, e account.Endpoint) error {
 		Message: fmt.Sprintf("%s: the endpoint of %s is not verified yet; nothing is sent to it until it is", e.Field, key)}
 }
 
-// still reads a provider live, and returns an error unless its verified endpoint is
-// the one of a connection. It comes after the reservation of a Mint: a process that accepts
+// stillVerified reads a provider live, and returns an error unless its verified endpoint is
+// that of a connection. Call it after the reservation of a Mint: a process that accepts
 // another endpoint reads the ledgers after that endpoint was declared, so either this
-// read sees the new endpoint, or that one sees the reservation. Without it an attempt
-// of a process whose cache lags would mint at the old endpoint, in no ledger that was
-// compared with the new one.
-func (p *Pool) still(ctx context.Context, key account.Key, e account.Endpoint) error {
-	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
+// read sees the new endpoint, or that one sees the reservation. Without this check a
+// process with a stale cache could mint at the old endpoint, and the credential would be
+// in no ledger that was compared with the new endpoint.
+func (p *Pool) stillVerified(ctx context.Context, key account.Key, e account.Endpoint) error {
+	ctx, cancel := context.WithTimeout(ctx, confirmTimeout)
 	defer cancel()
 	o, err := p.live(ctx, key)
 	if err != nil {
@@ -78,11 +79,8 @@ func (p *Pool) live(ctx context.Context, key account.Key) (account.Object, error
 	case err != nil:
 		return account.Object{}, notRead(key.String(), err)
 	case len(found) != 1:
-		return account.Object{}, &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: ErrNotSent,
+		return account.Object{}, &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: pacing.ErrNotSent,
 			Message: key.String() + " does not exist any more"}
 	}
 	return account.Of(found[0]), nil
 }
-
-// writes are the operations that are never sent to an endpoint that is not verified.
-var writes = map[operation]bool{opMint: true, opUpdate: true, opRevoke: true}

@@ -1,8 +1,6 @@
 package connections
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -67,20 +65,8 @@ func notRead(what string, err error) error {
 		Message: fmt.Sprintf("the API server did not give %s: %s", what, reason)}
 }
 
-// connectError returns the error of a driver's Connect, which mints nothing and
-// so is never in doubt.
-func connectError(err error) error {
-	if provider.FaultIn(err) == nil && (errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)) {
-		return &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: err,
-			Message: fmt.Sprintf("the provider did not answer within %s", connectTimeout)}
-	}
-	e := *provider.AsError(err)
-	e.NotExecuted = true
-	return &e
-}
-
-// stopped says that the caller stopped waiting.
-func stopped(err error) error {
+// canceled is the error of a caller that stopped waiting for an attempt to connect.
+func canceled(err error) error {
 	return &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: err,
-		Message: "connecting to the provider was given up"}
+		Message: "connecting to the provider was canceled"}
 }

@@ -62,12 +62,12 @@ func (p *Pool) absent(ctx context.Context, key account.Key, namespace string) (a
 	return account.Facts{OtherKind: other.Kind}, nil
 }
 
-// accountOf prefers what the kept connection says: an account that changed under
+// accountOf prefers what the cached connection says: an account that changed under
 // live credentials is never recorded, and has to be seen all the same.
 func (p *Pool) accountOf(o account.Object) provider.Account {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if k, ok := p.kept[o.Key()]; ok && k.uid == o.GetUID() && k.generation == o.GetGeneration() {
+	if k, ok := p.cache[o.Key()]; ok && k.uid == o.GetUID() && k.generation == o.GetGeneration() {
 		return o.Recorded(k.connection.Account)
 	}
 	return o.Recorded(provider.Account{ID: o.Status.Account})

@@ -1,88 +1,62 @@
 package connections
 
 import (
-	"context"
-
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
-	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/pacing"
 )
 
-// Watch has a function called at every trouble with a provider of a kind, also
-// that with a connection: suspect is true when it made the provider suspect. The
-// function must not wait. There is one per kind.
-func (p *Pool) Watch(kind v1alpha1.ProviderKind, wake func(key account.Key, suspect bool)) {
+// Watch registers a callback for the providers of a kind. It is called after every failed
+// call to one of them, including a failed connect; unhealthy is true when that call made
+// the provider unhealthy. The callback must not block. There is one per kind.
+func (p *Pool) Watch(kind v1alpha1.ProviderKind, failed func(key account.Key, unhealthy bool)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.watchers[kind] = wake
+	p.watchers[kind] = failed
 }
 
-// Health returns what calls told about a provider since the process started.
-func (p *Pool) Health(key account.Key) Health {
+// Health returns what the calls to a provider since the start of the process say about it.
+func (p *Pool) Health(key account.Key) pacing.Health {
 	p.mu.Lock()
 	g, ok := p.gates[key]
 	p.mu.Unlock()
 	if !ok {
-		return Health{}
+		return pacing.Health{}
 	}
-	return g.health()
+	return g.Health()
 }
 
-// Drop forgets all about a provider that is gone.
+// Drop forgets everything about a provider that no longer exists.
 func (p *Pool) Drop(key account.Key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.kept, key)
+	delete(p.cache, key)
 	delete(p.gates, key)
 	p.accounts.forget(key)
 }
 
-// gate returns the gate of a provider. The lock is held.
-func (p *Pool) gate(o account.Object) *gate {
+// gate returns the gate of a provider.
+func (p *Pool) gate(o account.Object) gate {
 	key := o.Key()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if g, ok := p.gates[key]; ok && g.uid == o.GetUID() {
-		g.follow(o.GetGeneration())
+		g.Follow(o.GetGeneration())
 		return g
 	}
-	g := &gate{
-		uid: o.GetUID(), provider: key.String(), key: key, audit: p.o.Audit, generation: o.GetGeneration(), clock: p.o.Clock, rate: p.o.Rate,
-		patience: paceWait, mintWait: p.o.MintWait, pace: newPace(p.o.Clock, p.o.Rate, p.o.Burst),
-		tell: func(suspect bool) { p.tell(key, suspect) },
-	}
+	g := gate{uid: o.GetUID(), Gate: pacing.New(pacing.Options{
+		Provider: key, Generation: o.GetGeneration(), Clock: p.o.Clock, Rate: p.o.Rate, Burst: p.o.Burst, MintWait: p.o.MintWait,
+		Audit: p.o.Audit, Failed: func(unhealthy bool) { p.failed(key, unhealthy) },
+	})}
 	p.gates[key] = g
 	return g
 }
 
-func (p *Pool) tell(key account.Key, suspect bool) {
+func (p *Pool) failed(key account.Key, unhealthy bool) {
 	p.mu.Lock()
-	wake := p.watchers[key.Kind]
+	watcher := p.watchers[key.Kind]
 	p.mu.Unlock()
-	if wake != nil {
-		wake(key, suspect)
+	if watcher != nil {
+		watcher(key, unhealthy)
 	}
-}
-
-// connect makes one attempt, which mints nothing. A suspicion ends with an
-// examination: whatever it finds is the answer.
-func (g *gate) connect(ctx context.Context, driver provider.Driver, cfg provider.Config, examine bool) (provider.Client, provider.Account, error) {
-	op := opConnect
-	if examine {
-		op = opExamine
-	}
-	g.mu.Lock()
-	g.driver = driver.Type()
-	g.mu.Unlock()
-	one, err := g.begin(ctx, op, provider.Ref{}, caller{patience: g.patience})
-	if err != nil {
-		return nil, provider.Account{}, err
-	}
-	if examine {
-		g.examining()
-	}
-	client, account, err := driver.Connect(ctx, cfg)
-	if err != nil {
-		err = connectError(err)
-	}
-	one.end(ctx, err)
-	return client, account, err
 }

@@ -11,13 +11,14 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
+	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// at makes a new pool whose clock stands still, with a rate of its own.
+// at makes a new pool with a clock that stands still and a lower rate.
 func (w *world) at(c *testutil.Clock, drivers *registry.Registry) {
 	o := w.pool.o
 	o.Clock, o.Rate, o.Burst = c, 1, 4
@@ -27,9 +28,9 @@ func (w *world) at(c *testutil.Clock, drivers *registry.Registry) {
 	w.pool = NewPool(o)
 }
 
-// A pause that one call was asked for holds for every call of the provider,
-// connecting included, and for no other provider.
-func TestAPauseIsOfTheProvider(t *testing.T) {
+// TestPauseAppliesToTheWholeProvider: to every call, including Connect, and to no other
+// provider.
+func TestPauseAppliesToTheWholeProvider(t *testing.T) {
 	w := newWorld(t)
 	c := testutil.NewClock(epoch)
 	w.at(c, nil)
@@ -41,14 +42,12 @@ func TestAPauseIsOfTheProvider(t *testing.T) {
 	if err := first.Client.Revoke(t.Context(), provider.Ref{Name: "n"}); provider.AsError(err).RetryAfter != time.Minute {
 		t.Fatal(err)
 	}
-	if kept := w.connect(w.viaConnect, 1); inside(kept.Client) != inside(first.Client) {
-		t.Error("a pause costs the connection")
-	}
-	if _, err := w.viaRefresh(t.Context(), w.key); provider.AsError(err).RetryAfter != time.Minute || !errors.Is(err, ErrNotSent) {
-		t.Errorf("an examination gets %v", err)
+	w.connect(w.viaConnect, 1) // a pause does not drop the connection
+	if _, err := w.viaHealthCheck(t.Context(), w.key); provider.AsError(err).RetryAfter != time.Minute || !errors.Is(err, pacing.ErrNotSent) {
+		t.Errorf("a health check gets %v", err)
 	}
 	w.pool.Forget(w.key)
-	if _, err := w.viaConnect(t.Context(), w.key); !errors.Is(err, ErrNotSent) {
+	if _, err := w.viaConnect(t.Context(), w.key); !errors.Is(err, pacing.ErrNotSent) {
 		t.Errorf("after the connection was dropped: %v", err)
 	}
 	if _, err := w.viaConnect(t.Context(), other); err != nil {
@@ -64,60 +63,59 @@ func TestAPauseIsOfTheProvider(t *testing.T) {
 	}
 }
 
-// Trouble is told to whoever watches the providers of its kind.
-func TestWatch(t *testing.T) {
+func TestFailuresAreReportedToTheWatcher(t *testing.T) {
 	w := newWorld(t)
 	w.at(testutil.NewClock(epoch), nil)
-	var told []bool
-	w.pool.Watch(w.key.Kind, func(key account.Key, suspect bool) {
+	var reported []bool
+	w.pool.Watch(w.key.Kind, func(key account.Key, unhealthy bool) {
 		if key != w.key {
-			t.Errorf("trouble with %v", key)
+			t.Errorf("a failure of %v", key)
 		}
-		told = append(told, suspect)
+		reported = append(reported, unhealthy)
 	})
-	if diff := cmp.Diff(Health{}, w.pool.Health(w.key)); diff != "" {
+	if diff := cmp.Diff(pacing.Health{}, w.pool.Health(w.key)); diff != "" {
 		t.Error(diff)
 	}
 	w.backend.Script(fake.Connect, fake.Fault{Kind: fake.InDoubt})
 	if _, err := w.viaConnect(t.Context(), w.key); err == nil {
 		t.Fatal("no error")
 	}
-	want := Health{Suspect: true, LastError: &Trouble{At: epoch, Operation: "connect", Code: provider.CodeUnavailable, Message: "the provider did not answer"}}
+	want := pacing.Health{Unhealthy: true, LastError: &pacing.Failure{At: epoch, Operation: "connect", Code: provider.CodeUnavailable, Message: "the provider did not answer"}}
 	if diff := cmp.Diff(want, w.pool.Health(w.key)); diff != "" {
 		t.Error(diff)
 	}
 	client := w.refresh().Client
-	want.Suspect = false
+	want.Unhealthy = false
 	if diff := cmp.Diff(want, w.pool.Health(w.key)); diff != "" {
-		t.Errorf("after an examination: %s", diff)
+		t.Errorf("after a health check: %s", diff)
 	}
 	w.backend.Script(fake.Find, fake.Fault{Kind: fake.Reject, Code: provider.CodeQuota})
 	if _, err := client.Find(t.Context(), provider.Ref{Name: "n"}); err == nil {
 		t.Fatal("no error")
 	}
-	if diff := cmp.Diff([]bool{true, false}, told); diff != "" {
-		t.Errorf("told: %s", diff)
+	if diff := cmp.Diff([]bool{true, false}, reported); diff != "" {
+		t.Errorf("reported: %s", diff)
 	}
 	if got := w.pool.Health(w.key).LastError; got.Operation != "find" || got.Code != provider.CodeQuota {
 		t.Errorf("the last error is %+v", got)
 	}
 	w.pool.Drop(w.key)
-	if diff := cmp.Diff(Health{}, w.pool.Health(w.key)); diff != "" {
+	if diff := cmp.Diff(pacing.Health{}, w.pool.Health(w.key)); diff != "" {
 		t.Errorf("of a provider that is gone: %s", diff)
 	}
 }
 
 func (w *world) refresh() Connection {
 	w.t.Helper()
-	c, err := w.viaRefresh(w.t.Context(), w.key)
+	c, err := w.viaHealthCheck(w.t.Context(), w.key)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	return c
 }
 
-// A provider that was made anew under the same name owes nothing to the old one.
-func TestANewProviderStartsAfresh(t *testing.T) {
+// TestRecreatedProviderStartsWithoutPause: it only has the name of the old one.
+func TestRecreatedProviderStartsWithoutPause(t *testing.T) {
 	w := newWorld(t)
 	w.at(testutil.NewClock(epoch), nil)
 	w.backend.Script(fake.Connect, fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Hour})
@@ -162,7 +160,7 @@ func TestWithoutCredentials(t *testing.T) {
 			if len(test.says) == 0 {
 				w.connect(w.viaConnect, 1)
 				w.connect(w.viaConnect, 1)
-				w.connect(w.viaRefresh, 2)
+				w.connect(w.viaHealthCheck, 2)
 				return
 			}
 			_, err = w.viaConnect(t.Context(), w.key)

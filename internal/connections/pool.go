@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"golang.org/x/sync/singleflight"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +20,7 @@ import (
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/bounded"
@@ -26,9 +28,6 @@ import (
 	"apitoken.dev/operator/internal/transport"
 	"apitoken.dev/operator/internal/trim"
 )
-
-// connectTimeout bounds one attempt to connect, for all who wait for it.
-const connectTimeout = 30 * time.Second
 
 // Options of a Pool.
 type Options struct {
@@ -43,24 +42,23 @@ type Options struct {
 	Cluster string
 	// UserAgent of requests to providers.
 	UserAgent string
-	// HTTP makes the clients that carry them; with the defaults of package transport
-	// when nil.
+	// HTTP makes the HTTP clients of the drivers; nil: with the defaults of package
+	// transport.
 	HTTP *transport.Factory
-	// Clock is the computer's when nil.
+	// Clock; nil: the system clock.
 	Clock clock.Clock
-	// Rate is how many calls a second one provider gets, whoever makes them;
-	// DefaultRate when 0, as many as there are when negative.
+	// Rate is the number of calls per second to one provider, by all callers together;
+	// 0: pacing.DefaultRate; unlimited when negative.
 	Rate float64
-	// Burst is how many calls it gets at once after a rest; DefaultBurst when 0.
+	// Burst is the number of calls that may go at once after an idle time; 0:
+	// pacing.DefaultBurst.
 	Burst int
-	// Audit is where every call that changes something at a provider is written to;
-	// nowhere when nil.
+	// Audit receives every call that changes something at a provider; nil: none.
 	Audit *audit.Log
-	// NoUpdates takes from every driver the power to change a credential in place.
+	// NoUpdates makes the operator replace credentials that it could change in place.
 	NoUpdates bool
-	// MintWait is the longest that a Mint or an Update waits for its turn; one that
-	// would wait longer is not sent.
-	// DefaultMintWait when 0.
+	// MintWait is the longest that the rate limit may delay a Mint or an Update; one that
+	// would be delayed longer is not sent. 0: pacing.DefaultMintWait.
 	MintWait time.Duration
 }
 
@@ -72,22 +70,21 @@ func (o Options) withDefaults() Options {
 		o.HTTP = transport.New(transport.Options{})
 	}
 	if o.Rate == 0 {
-		o.Rate = DefaultRate
+		o.Rate = pacing.DefaultRate
 	}
 	if o.Burst <= 0 {
-		o.Burst = DefaultBurst
+		o.Burst = pacing.DefaultBurst
 	}
 	if o.MintWait <= 0 {
-		o.MintWait = DefaultMintWait
+		o.MintWait = pacing.DefaultMintWait
 	}
 	return o
 }
 
-// Connection is a checked client of one account.
+// Connection is a client of one account, whose credentials were checked.
 type Connection struct {
-	// Client keeps to the provider's pace: it waits for its turn, and sends nothing
-	// while the provider asked for a pause. It is a provider.Updater, Counter or
-	// Prober exactly when the driver's own client is.
+	// Client is rate-limited, and sends nothing while the provider asked for a pause. It
+	// has the optional powers of the driver's own client, and no others; see provider.As.
 	Client  provider.Client
 	Account provider.Account
 	// AccountKey is the account among all providers; MinterKey adds the credentials.
@@ -100,133 +97,132 @@ type Connection struct {
 	Capabilities provider.Capabilities
 }
 
-// Pool keeps one connection per provider. It is safe for concurrent use.
+// Pool caches one connection per provider. It is safe for concurrent use.
 type Pool struct {
-	o       Options
-	mu      sync.Mutex
-	kept    map[account.Key]*kept
-	gates   map[account.Key]*gate
-	flights map[attempt]*flight
-	// watchers are told of trouble with the providers of a kind.
-	watchers map[v1alpha1.ProviderKind]func(key account.Key, suspect bool)
+	o     Options
+	mu    sync.Mutex
+	cache map[account.Key]*cached
+	gates map[account.Key]gate
+	// attempts lets concurrent callers share one attempt to connect.
+	attempts singleflight.Group
+	// watchers are called after each failed call to a provider of a kind.
+	watchers map[v1alpha1.ProviderKind]func(key account.Key, unhealthy bool)
 	accounts *accounts
 }
 
-// version is what a connection was made from: another one needs another connection.
+// gate is the gate of the provider with this UID.
+type gate struct {
+	uid types.UID
+	*pacing.Gate
+}
+
+// version is what a connection was made from. Another version needs a new connection.
 type version struct {
 	uid        types.UID
 	generation int64
-	secret     string // resourceVersion; empty when the cache does not hold the Secret
+	secret     string // resourceVersion; empty when the cache does not have the Secret
 }
 
-type kept struct {
+// cached is a connection with what it was made from.
+type cached struct {
 	version
 	credentials map[string]provider.Value
 	connection  Connection
 }
 
-// attempt identifies what several callers may share.
+// attempt identifies an attempt to connect. Callers with the same one share it.
 type attempt struct {
 	key account.Key
 	version
-	again bool
+	healthCheck bool
 }
 
-type flight struct {
-	done       chan struct{}
-	connection Connection
-	err        error
+// String returns a text that is different for different attempts.
+func (a attempt) String() string {
+	return fmt.Sprintf("%q %q %d %q %t", a.key.String(), a.uid, a.generation, a.secret, a.healthCheck)
 }
 
 // NewPool returns an empty Pool.
 func NewPool(o Options) *Pool {
-	return &Pool{o: o.withDefaults(), kept: map[account.Key]*kept{}, gates: map[account.Key]*gate{}, flights: map[attempt]*flight{},
+	return &Pool{o: o.withDefaults(), cache: map[account.Key]*cached{}, gates: map[account.Key]gate{},
 		watchers: map[v1alpha1.ProviderKind]func(account.Key, bool){}, accounts: newAccounts()}
 }
 
-// Connect returns the kept connection. If there is none, or the provider or its
+// Connect returns the cached connection. If there is none, or the provider or its
 // credentials changed, it reads the credentials live and connects. Nothing is sent
-// without a place at the provider, and the connection works for as long as its
-// caller has that place. If the provider's status does not record its endpoint as
-// verified, nothing is sent, with account.ErrEndpointUnverified. An error is a
-// *provider.Error or a *MissingCredentialsError.
+// without a place at the provider, and the connection works only while its caller has
+// that place. If the provider's status does not record its endpoint as verified, nothing
+// is sent, with account.ErrEndpointUnverified. An error is a *provider.Error or a
+// *MissingCredentialsError.
 func (p *Pool) Connect(ctx context.Context, key account.Key, place *places.Place) (Connection, error) {
 	return p.connect(ctx, key, place, request{})
 }
 
-// Check is Connect for the controller of providers, which verifies endpoints: whatever
-// the status records, it connects. Its client only reads. With again it connects even
-// if there is a connection, which checks the credentials and ends a suspicion. What it
-// returns replaces the kept connection; an error leaves that as it is.
-func (p *Pool) Check(ctx context.Context, key account.Key, place *places.Place, again bool) (Connection, error) {
-	return p.connect(ctx, key, place, request{unverified: true, again: again})
+// Check is Connect for the controller of providers, which verifies endpoints: it connects
+// to the declared endpoint whether the status records it or not, and its client only
+// reads. With healthCheck it connects even if a connection is cached, which checks the
+// credentials and clears the unhealthy mark. A new connection replaces the cached one; an
+// error keeps that.
+func (p *Pool) Check(ctx context.Context, key account.Key, place *places.Place, healthCheck bool) (Connection, error) {
+	return p.connect(ctx, key, place, request{unverified: true, healthCheck: healthCheck})
 }
 
 // request says how to connect.
 type request struct {
 	// unverified: the endpoint need not be verified, and the client only reads.
 	unverified bool
-	// again: even if there is a connection.
-	again bool
+	// healthCheck: connect even if a connection is cached.
+	healthCheck bool
 }
 
-// Forget drops the kept connection, so that the next one is made from the
-// credentials as they are then.
+// Forget drops the cached connection, so that the next one uses the current credentials.
 func (p *Pool) Forget(key account.Key) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.kept, key)
+	delete(p.cache, key)
 }
 
 func (p *Pool) connect(ctx context.Context, key account.Key, place *places.Place, how request) (Connection, error) {
-	if err := place.Check(key.String()); err != nil {
-		return Connection{}, noPlace(err)
+	if err := pacing.CheckPlace(place, key); err != nil {
+		return Connection{}, err
 	}
 	shared, g, err := p.shared(ctx, key, how)
 	if err != nil {
 		return Connection{}, err
 	}
-	l := &lane{gate: g, place: place, reads: how.unverified}
-	l.still = func(ctx context.Context) error { return p.still(ctx, key, shared.Endpoint) }
-	shared.Client = guard(shared.Client, l)
+	shared.Client = g.Client(shared.Client, pacing.Caller{Place: place, ReadOnly: how.unverified,
+		Confirm: func(ctx context.Context) error { return p.stillVerified(ctx, key, shared.Endpoint) }})
 	return shared, nil
 }
 
-// shared returns the connection that all callers share. Its client does not keep
-// to the provider's pace: only connect may use it.
-func (p *Pool) shared(ctx context.Context, key account.Key, how request) (Connection, *gate, error) {
+// shared returns the connection that all callers share. Its client bypasses the gate, so
+// only connect may use it.
+func (p *Pool) shared(ctx context.Context, key account.Key, how request) (Connection, gate, error) {
 	o, err := account.Get(ctx, p.o.Reader, key)
 	if err != nil {
-		return Connection{}, nil, notRead(key.String(), err)
+		return Connection{}, gate{}, notRead(key.String(), err)
 	}
 	if !how.unverified {
 		if err := p.verified(ctx, o); err != nil {
-			return Connection{}, nil, err
+			return Connection{}, gate{}, err
 		}
 	}
 	secret, err := p.cachedSecretVersion(ctx, o)
 	if err != nil {
-		return Connection{}, nil, err
+		return Connection{}, gate{}, err
 	}
-	a := attempt{key: key, again: how.again, version: version{uid: o.GetUID(), generation: o.GetGeneration(), secret: secret}}
-	p.mu.Lock()
+	a := attempt{key: key, healthCheck: how.healthCheck, version: version{uid: o.GetUID(), generation: o.GetGeneration(), secret: secret}}
 	g := p.gate(o)
-	if k, ok := p.kept[key]; ok && !how.again && k.serves(a.version) {
-		p.mu.Unlock()
-		return k.connection.of(o), g, nil
+	if c, ok := p.cached(a); ok {
+		return c.connection.of(o), g, nil
 	}
-	f, running := p.flights[a]
-	if !running {
-		f = &flight{done: make(chan struct{})}
-		p.flights[a] = f
-		go p.fly(context.WithoutCancel(ctx), o, g, a, f)
-	}
-	p.mu.Unlock()
+	result := p.attempts.DoChan(a.String(), func() (any, error) { return p.try(context.WithoutCancel(ctx), o, g, a) })
 	select {
-	case <-f.done:
-		return f.connection.of(o), g, f.err
+	case r := <-result:
+		made, _ := r.Val.(Connection) // the zero Connection if there is an error
+		return made.of(o), g, r.Err
 	case <-ctx.Done():
-		return Connection{}, nil, stopped(ctx.Err())
+		return Connection{}, gate{}, canceled(ctx.Err())
 	}
 }
 
@@ -236,39 +232,48 @@ func (c Connection) of(o account.Object) Connection {
 	return c
 }
 
-// fly makes one attempt. It outlives the caller who began it, because others may wait too.
-func (p *Pool) fly(ctx context.Context, o account.Object, g *gate, a attempt, f *flight) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	made, err := p.dial(ctx, o, g, a.again)
+// cached returns the cached connection that serves an attempt.
+func (p *Pool) cached(a attempt) (*cached, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err == nil {
-		f.connection = made.connection
-	}
-	if p.gates[a.key] == g { // the provider was not dropped in between
-		p.keep(a, made)
-	}
-	f.err = err
-	delete(p.flights, a)
-	close(f.done)
+	c, ok := p.cache[a.key]
+	return c, ok && !a.healthCheck && c.serves(a.version)
 }
 
-// keep notes how an attempt ended; made is nil after a failed one. The lock is held.
-func (p *Pool) keep(a attempt, made *kept) {
+// try makes one attempt. It continues when the caller that started it gives up, because
+// other callers may be waiting for it.
+func (p *Pool) try(ctx context.Context, o account.Object, g gate, a attempt) (Connection, error) {
+	if c, ok := p.cached(a); ok { // another attempt ended after the caller looked
+		return c.connection, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, pacing.ConnectTimeout)
+	defer cancel()
+	made, err := p.dial(ctx, o, g, a.healthCheck)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.gates[a.key] == g { // the provider was not dropped meanwhile
+		p.store(a, made)
+	}
+	if err != nil {
+		return Connection{}, err
+	}
+	return made.connection, nil
+}
+
+// store caches the result of an attempt; made is nil after a failed one. The lock is held.
+func (p *Pool) store(a attempt, made *cached) {
 	if made == nil {
 		p.accounts.tried(a.key, a.uid, nil)
 		return
 	}
-	p.kept[a.key] = made
+	p.cache[a.key] = made
 	p.accounts.tried(a.key, a.uid, &made.connection)
 }
 
-// dial reads the credentials live and connects, unless the same credentials are connected already.
-func (p *Pool) dial(ctx context.Context, o account.Object, g *gate, again bool) (*kept, error) {
-	driver, settings, err := p.resolve(o, func(ctx context.Context) error {
-		return g.enter(ctx, opList, caller{patience: sweepPatience})
-	})
+// dial reads the credentials live and connects. Without healthCheck it returns the cached
+// connection if the credentials are the same.
+func (p *Pool) dial(ctx context.Context, o account.Object, g gate, healthCheck bool) (*cached, error) {
+	driver, settings, err := p.resolve(o, g.Sweep)
 	if err != nil {
 		return nil, noDriver(o.Key())
 	}
@@ -277,31 +282,28 @@ func (p *Pool) dial(ctx context.Context, o account.Object, g *gate, again bool) 
 	if cfg.HTTP, err = p.o.HTTP.Client(transport.Provider{Tenant: o.Kind == v1alpha1.KindTokenProvider, Field: field, CABundle: bundle}); err != nil {
 		return nil, err
 	}
-	made := &kept{version: version{uid: o.GetUID(), generation: o.GetGeneration()}}
+	made := &cached{version: version{uid: o.GetUID(), generation: o.GetGeneration()}}
 	made.connection.DriverType, made.connection.Endpoint = driver.Type(), account.EndpointOf(ctx, driver, cfg)
 	made.connection.Capabilities = driver.Capabilities()
 	if cfg.Credentials, made.secret, err = p.credentials(ctx, o, driver); err != nil {
 		return nil, err
 	}
 	made.credentials = cfg.Credentials
-	if same := p.unchanged(o.Key(), made); same != nil && !again {
+	if same := p.unchanged(o.Key(), made); same != nil && !healthCheck {
 		made.connection = *same
 		return made, nil
 	}
-	inner, account, err := g.connect(ctx, driver, cfg, again)
+	inner, of, err := g.Connect(ctx, driver, cfg, healthCheck)
 	if err != nil {
 		return nil, err
 	}
-	made.connection.Client, made.connection.Account = inner, account
-	made.connection.AccountKey, made.connection.MinterKey = p.accounts.keys(ctx, o, driver, cfg, account.ID)
+	made.connection.Client, made.connection.Account = inner, of
+	made.connection.AccountKey, made.connection.MinterKey = p.accounts.keys(ctx, o, driver, cfg, of.ID)
 	return made, nil
 }
 
-// sweepPatience is how long one request of the list of a whole cluster waits for its turn.
-const sweepPatience = time.Hour
-
-// resolve returns the driver of a provider, bounded, with its settings. This is the
-// only place that takes a driver from the registry: no call can go around the limits.
+// resolve returns the driver of a provider, bounded, with its settings. No other code
+// takes a driver from the registry, so no call can bypass the limits.
 func (p *Pool) resolve(o account.Object, pace func(context.Context) error) (provider.Driver, any, error) {
 	driver, settings, err := p.o.Registry.Resolve(registry.Spec{ProviderSpec: o.Spec})
 	if err != nil {
@@ -313,8 +315,8 @@ func (p *Pool) resolve(o account.Object, pace func(context.Context) error) (prov
 	}}), settings, nil
 }
 
-// owner is whose answers a provider's are: those of all TokenProviders of a namespace
-// are one owner's.
+// owner is the owner of a provider's answers, see bounded.Options. All TokenProviders of
+// a namespace have the same.
 func owner(key account.Key) string {
 	if key.Namespace != "" {
 		return key.Namespace
@@ -322,27 +324,28 @@ func owner(key account.Key) string {
 	return key.String()
 }
 
-// errPanicked says in the log that a driver panicked.
+// errPanicked is the error in the log entry of a driver's panic.
 var errPanicked = errors.New("panic")
 
-// unchanged returns the kept connection if it was made from the same provider and credentials.
-func (p *Pool) unchanged(key account.Key, now *kept) *Connection {
+// unchanged returns the cached connection if it was made from the same provider and credentials.
+func (p *Pool) unchanged(key account.Key, now *cached) *Connection {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	k, ok := p.kept[key]
-	if !ok || k.uid != now.uid || k.generation != now.generation || !maps.EqualFunc(k.credentials, now.credentials, provider.Value.Equal) {
+	c, ok := p.cache[key]
+	if !ok || c.uid != now.uid || c.generation != now.generation || !maps.EqualFunc(c.credentials, now.credentials, provider.Value.Equal) {
 		return nil
 	}
-	return &k.connection
+	return &c.connection
 }
 
-// serves reports whether the connection is good for what the cache shows. The
-// cache may lag behind the Secret that was read live, so only a newer one counts.
-func (k *kept) serves(v version) bool {
-	if k.uid != v.uid || k.generation != v.generation {
+// serves reports whether the connection can be used for the version that the cache
+// shows. The cache may lag behind the Secret that was read live, so an older Secret is
+// not a change.
+func (c *cached) serves(v version) bool {
+	if c.uid != v.uid || c.generation != v.generation {
 		return false
 	}
-	return v.secret == "" || v.secret == k.secret || trim.Older(v.secret, k.secret)
+	return v.secret == "" || v.secret == c.secret || trim.Older(v.secret, c.secret)
 }
 
 func (p *Pool) cachedSecretVersion(ctx context.Context, o account.Object) (string, error) {

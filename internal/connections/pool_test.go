@@ -9,6 +9,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -101,8 +102,19 @@ func (w *world) provider() *v1alpha1.TokenProvider {
 	return p
 }
 
-// inside is the client behind a guarded one.
-func inside(c provider.Client) provider.Client { return c.(*guarded).inner }
+// cached is the driver's client of the cached connection.
+func (w *world) cached() provider.Client {
+	w.t.Helper()
+	w.pool.mu.Lock()
+	defer w.pool.mu.Unlock()
+	c, ok := w.pool.cache[w.key]
+	if !ok {
+		w.t.Fatal("no connection is cached")
+	}
+	return c.connection.Client
+}
+
+var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // place is a place at a provider.
 func (w *world) place(key account.Key) *places.Place {
@@ -138,8 +150,8 @@ func (w *world) verify(ctx context.Context, key account.Key) {
 	}
 }
 
-// viaRefresh is a Check again with a place.
-func (w *world) viaRefresh(ctx context.Context, key account.Key) (Connection, error) {
+// viaHealthCheck is a Check with a place, as a health check.
+func (w *world) viaHealthCheck(ctx context.Context, key account.Key) (Connection, error) {
 	return w.pool.Check(ctx, key, w.place(key), true)
 }
 
@@ -156,17 +168,18 @@ func (w *world) connect(how func(context.Context, account.Key) (Connection, erro
 	return c
 }
 
-func TestConnectKeepsTheConnection(t *testing.T) {
+func TestConnectionIsCached(t *testing.T) {
 	w := newWorld(t)
 	first := w.connect(w.viaConnect, 1)
 	if first.Account.ID != fake.DefaultAccount || first.DriverType != fake.Type {
 		t.Errorf("connected to %+v", first)
 	}
-	if again := w.connect(w.viaConnect, 1); inside(again.Client) != inside(first.Client) {
+	client := w.cached()
+	if w.connect(w.viaConnect, 1); w.cached() != client {
 		t.Error("the second connection is another one")
 	}
-	if refreshed := w.connect(w.viaRefresh, 2); inside(refreshed.Client) == inside(first.Client) {
-		t.Error("Refresh returned the kept connection")
+	if w.connect(w.viaHealthCheck, 2); w.cached() == client {
+		t.Error("the health check used the cached connection")
 	}
 	w.connect(w.viaConnect, 2)
 	w.pool.Forget(w.key)
@@ -193,21 +206,22 @@ func TestConnectFollowsChanges(t *testing.T) {
 	w.connect(w.viaConnect, 4)
 }
 
-func TestAFailedRefreshKeepsTheConnection(t *testing.T) {
+func TestFailedHealthCheckKeepsTheConnection(t *testing.T) {
 	w := newWorld(t)
-	first := w.connect(w.viaConnect, 1)
+	w.connect(w.viaConnect, 1)
+	client := w.cached()
 	w.backend.Script(fake.Connect, fake.Fault{Kind: fake.InDoubt})
-	if _, err := w.viaRefresh(t.Context(), w.key); err == nil {
+	if _, err := w.viaHealthCheck(t.Context(), w.key); err == nil {
 		t.Fatal("no error")
 	} else if provider.InDoubt(err) {
 		t.Errorf("connecting mints nothing, and yet %v is in doubt", err)
 	}
-	if again := w.connect(w.viaConnect, 2); inside(again.Client) != inside(first.Client) {
-		t.Error("the kept connection is gone")
+	if w.connect(w.viaConnect, 2); w.cached() != client {
+		t.Error("the cached connection is gone")
 	}
 }
 
-func TestConnectOnceForAll(t *testing.T) {
+func TestConcurrentCallersShareOneConnect(t *testing.T) {
 	w := newWorld(t)
 	const callers = 20
 	entered, release := make(chan struct{}), make(chan struct{})
@@ -221,10 +235,10 @@ func TestConnectOnceForAll(t *testing.T) {
 	var group sync.WaitGroup
 	errs := make([]error, callers)
 	call := func(i int) { _, errs[i] = w.viaConnect(t.Context(), w.key) }
-	impatient, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	first := make(chan error, 1)
 	go func() {
-		_, err := w.viaConnect(impatient, w.key)
+		_, err := w.viaConnect(canceled, w.key)
 		first <- err
 	}()
 	<-entered
@@ -233,7 +247,7 @@ func TestConnectOnceForAll(t *testing.T) {
 	}
 	cancel()
 	if err := <-first; !errors.Is(err, context.Canceled) || provider.InDoubt(err) {
-		t.Errorf("whoever stops waiting gets %v", err)
+		t.Errorf("a caller that gave up gets %v", err)
 	}
 	close(release)
 	group.Wait()
@@ -324,16 +338,17 @@ func (o only) List(ctx context.Context, list client.ObjectList, opts ...client.L
 	return o.Reader.List(ctx, list, opts...)
 }
 
-// TestKeptCredentialsAreFew: a large Secret takes no memory for each provider that names it.
-func TestKeptCredentialsAreFew(t *testing.T) {
+// TestOnlyUsedCredentialsAreCached: a large Secret takes no memory for each provider that
+// refers to it.
+func TestOnlyUsedCredentialsAreCached(t *testing.T) {
 	w := newWorld(t)
 	w.patch(w.secret, func() { w.secret.Data["large"] = make([]byte, 900<<10) })
 	w.connect(w.viaConnect, 1)
-	if kept := w.pool.kept[w.key].credentials; len(kept) != 2 || kept[fake.TokenKey].Empty() || kept["other"].Empty() {
-		t.Errorf("%d values are kept", len(kept))
+	if cached := w.pool.cache[w.key].credentials; len(cached) != 2 || cached[fake.TokenKey].Empty() || cached["other"].Empty() {
+		t.Errorf("%d values are cached", len(cached))
 	}
 	w.patch(w.secret, func() { w.secret.Data["other"] = make([]byte, maxCredentials+1) })
-	if _, err := w.viaRefresh(t.Context(), w.key); provider.AsError(err).Code != provider.CodeInvalid || !strings.Contains(err.Error(), "64 KiB") {
+	if _, err := w.viaHealthCheck(t.Context(), w.key); provider.AsError(err).Code != provider.CodeInvalid || !strings.Contains(err.Error(), "64 KiB") {
 		t.Errorf("got %v", err)
 	}
 }

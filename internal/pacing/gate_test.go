@@ -1,10 +1,10 @@
-package connections
+package pacing
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"k8s.io/apimachinery/pkg/types"
 
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/testutil"
@@ -82,37 +83,34 @@ func (c canProbe) Accepts(context.Context, map[string]provider.Value, provider.G
 type bench struct {
 	*testing.T
 	clock *testutil.Clock
-	gate  *gate
+	gate  *Gate
 	inner *plain
-	// told are the troubles that were told: true made the provider suspect.
-	told []bool
+	// failed has an entry for each reported failure: true made the provider unhealthy.
+	failed []bool
 }
 
 func newBench(t *testing.T) *bench {
 	b := &bench{T: t, clock: testutil.NewClock(epoch), inner: &plain{}}
-	b.gate = &gate{provider: "p", clock: b.clock, pace: newPace(b.clock, 1, 2), rate: 1, patience: 10 * time.Second, mintWait: 3 * time.Second,
-		tell: func(suspect bool) { b.told = append(b.told, suspect) }}
+	b.gate = New(Options{Provider: account.Key{Kind: "TokenProvider", Namespace: "ml", Name: "store"}, Clock: b.clock,
+		Rate: 1, Burst: 2, MintWait: 3 * time.Second, Failed: func(unhealthy bool) { b.failed = append(b.failed, unhealthy) }})
+	b.gate.firstWait = 10 * time.Second
 	return b
 }
 
-// lane is a way through the gate with a place.
-func (b *bench) lane() *lane {
+// caller is a caller with a place at the provider, whose Mints are confirmed.
+func (b *bench) caller() Caller {
 	b.Helper()
-	place, ok := places.New(b.clock, places.Limits{}).Take(places.Want{Who: types.NamespacedName{Namespace: "team", Name: "a"}, Provider: "p"})
+	place, ok := places.New(b.clock, places.Limits{}).Take(
+		places.Want{Who: types.NamespacedName{Namespace: "team", Name: "a"}, Provider: b.gate.key.String()})
 	if !ok {
 		b.Fatal("no place")
 	}
-	return &lane{gate: b.gate, place: place, still: func(context.Context) error { return nil }}
+	return Caller{Place: place, Confirm: func(context.Context) error { return nil }}
 }
 
 // calls are the calls of a client with all powers, by the operation that errors name.
 func (b *bench) calls(ctx context.Context) map[string]func() error {
-	c := guard(struct {
-		*plain
-		provider.Updater
-		provider.Counter
-		provider.Prober
-	}{b.inner, canUpdate{b.inner}, canCount{b.inner}, canProbe{b.inner}}, b.lane())
+	c := b.gate.Client(withPowers(b.inner, "Updater", "Counter", "Prober"), b.caller())
 	return map[string]func() error{
 		"mint": func() error { _, err := c.Mint(ctx, provider.MintRequest{}); return err },
 		"find": func() error { _, err := c.Find(ctx, provider.Ref{}); return err },
@@ -138,8 +136,8 @@ func (b *bench) calls(ctx context.Context) map[string]func() error {
 func (b *bench) spend(calls int) {
 	b.Helper()
 	for range calls {
-		if _, crowded, err := b.gate.pace.wait(b.Context(), "spender", 0); err != nil || crowded > 0 {
-			b.Fatalf("a call would wait for %s: %v", crowded, err)
+		if _, tooLong, err := b.gate.limiter.wait(b.Context(), "spender", 0); err != nil || tooLong > 0 {
+			b.Fatalf("a call would wait for %s: %v", tooLong, err)
 		}
 	}
 }
@@ -171,82 +169,16 @@ func (b *bench) held(err error, left time.Duration) {
 	}
 }
 
-// A guarded client has exactly the optional powers of the one behind it.
-func TestGuardKeepsThePowers(t *testing.T) {
-	for mask := range 8 {
-		p := &plain{}
-		u, c, a := canUpdate{p}, canCount{p}, canProbe{p}
-		clients := []provider.Client{
-			p, u, c,
-			struct {
-				*plain
-				provider.Updater
-				provider.Counter
-			}{p, u, c},
-			a,
-			struct {
-				*plain
-				provider.Updater
-				provider.Prober
-			}{p, u, a},
-			struct {
-				*plain
-				provider.Counter
-				provider.Prober
-			}{p, c, a},
-			struct {
-				*plain
-				provider.Updater
-				provider.Counter
-				provider.Prober
-			}{p, u, c, a},
-		}
-		t.Run(fmt.Sprintf("%03b", mask), func(t *testing.T) {
-			b := newBench(t)
-			b.gate.pace = newPace(b.clock, -1, 2)
-			got := guard(clients[mask], b.lane())
-			updates, hasUpdate := provider.As[provider.Updater](got)
-			counts, hasCount := provider.As[provider.Counter](got)
-			probes, hasProbe := provider.As[provider.Prober](got)
-			if hasUpdate != (mask&1 != 0) || hasCount != (mask&2 != 0) || hasProbe != (mask&4 != 0) {
-				t.Fatalf("it updates: %t, counts: %t, probes: %t", hasUpdate, hasCount, hasProbe)
-			}
-			if minted, err := got.Mint(t.Context(), provider.MintRequest{}); err != nil || minted.Credential.Name != "minted" {
-				t.Errorf("Mint: %v, %v", minted, err)
-			}
-			if found, err := got.Find(t.Context(), provider.Ref{}); err != nil || len(found) != 1 || found[0].Name != "found" {
-				t.Errorf("Find: %v, %v", found, err)
-			}
-			if hasUpdate {
-				if c, err := updates.Update(t.Context(), provider.Ref{}, provider.MintRequest{}); err != nil || c.Name != "updated" {
-					t.Errorf("Update: %v, %v", c, err)
-				}
-			}
-			if hasCount {
-				if c, err := counts.Occupied(t.Context()); err != nil || len(c) != 1 || c[0].Name != "occupied" {
-					t.Errorf("Occupied: %v, %v", c, err)
-				}
-			}
-			if hasProbe {
-				if ok, err := probes.Accepts(t.Context(), nil, provider.Grant{}); err != nil || !ok {
-					t.Errorf("Accepts: %t, %v", ok, err)
-				}
-			}
-		})
-	}
-}
-
-// List goes through as it is, and stops when its consumer does.
-func TestGuardedList(t *testing.T) {
+func TestListStopsWithItsConsumer(t *testing.T) {
 	b := newBench(t)
 	var names []string
-	for c, err := range guard(b.inner, b.lane()).List(t.Context(), provider.Owner{}) {
+	for c, err := range b.gate.Client(b.inner, b.caller()).List(t.Context(), provider.Owner{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		names = append(names, c.Name)
 	}
-	for _, err := range guard(b.inner, b.lane()).List(t.Context(), provider.Owner{}) {
+	for _, err := range b.gate.Client(b.inner, b.caller()).List(t.Context(), provider.Owner{}) {
 		if err != nil {
 			t.Error(err)
 		}
@@ -257,9 +189,9 @@ func TestGuardedList(t *testing.T) {
 	}
 }
 
-// Two calls go at once, the third waits a second; a wait that ends with its
-// context sends nothing and gives its turn back.
-func TestCallsWaitForTheirTurn(t *testing.T) {
+// TestCallsAreQueuedByTheRateLimit: two calls are sent at once, the third a second later. A
+// canceled call sends nothing and does not count against the rate.
+func TestCallsAreQueuedByTheRateLimit(t *testing.T) {
 	b := newBench(t)
 	calls := b.calls(t.Context())
 	for range 2 {
@@ -267,9 +199,9 @@ func TestCallsWaitForTheirTurn(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	impatient, cancel := context.WithCancel(t.Context())
+	canceled, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- b.calls(impatient)["revoke"]() }()
+	go func() { ended <- b.calls(canceled)["revoke"]() }()
 	if err := b.clock.WaitForSleepers(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
@@ -287,8 +219,8 @@ func TestCallsWaitForTheirTurn(t *testing.T) {
 	}
 }
 
-// A Mint that would wait too long is not sent; other calls wait.
-func TestMintDoesNotWaitLong(t *testing.T) {
+// TestMintIsNotQueuedForLong: a Mint that would be queued longer than MintWait is not sent.
+func TestMintIsNotQueuedForLong(t *testing.T) {
 	b := newBench(t)
 	calls := b.calls(t.Context())
 	for range 2 {
@@ -303,12 +235,12 @@ func TestMintDoesNotWaitLong(t *testing.T) {
 	if err := b.clock.WaitForSleepers(t.Context(), 3); err != nil {
 		t.Fatal(err)
 	}
-	client := guard(b.inner, b.lane())
+	client := b.gate.Client(b.inner, b.caller())
 	b.held(Blocked(client), 4*time.Second)
 	b.held(calls["update"](), 4*time.Second)
 	err := calls["mint"]()
 	b.held(err, 4*time.Second)
-	if !strings.Contains(err.Error(), "within 3s") || b.inner.calls != 2 {
+	if !strings.Contains(err.Error(), "more than 3s") || b.inner.calls != 2 {
 		t.Errorf("%v, and %d calls", err, b.inner.calls)
 	}
 	b.letGo(ended, 3)
@@ -320,8 +252,7 @@ func TestMintDoesNotWaitLong(t *testing.T) {
 	}
 }
 
-// After an answer that asks for a pause nothing is sent until it is over.
-func TestPauseHoldsForAllCalls(t *testing.T) {
+func TestPauseHoldsBackAllCalls(t *testing.T) {
 	b := newBench(t)
 	b.inner.err = &provider.Error{Code: provider.CodeUnavailable, RetryAfter: time.Minute, Message: "the provider has a problem"}
 	calls := b.calls(t.Context())
@@ -337,7 +268,7 @@ func TestPauseHoldsForAllCalls(t *testing.T) {
 			t.Errorf("%s: %q does not say when it goes on", name, err)
 		}
 	}
-	b.held(Blocked(guard(b.inner, b.lane())), 40*time.Second)
+	b.held(Blocked(b.gate.Client(b.inner, b.caller())), 40*time.Second)
 	if b.inner.calls != 1 {
 		t.Errorf("%d calls were sent", b.inner.calls)
 	}
@@ -345,13 +276,12 @@ func TestPauseHoldsForAllCalls(t *testing.T) {
 	if err := calls["mint"](); err != nil {
 		t.Error(err)
 	}
-	if h := b.gate.health(); h.LastError.Code != provider.CodeUnavailable || h.LastError.Operation != "revoke" || !h.LastError.At.Equal(epoch) {
-		t.Errorf("the last error is %+v, and a call that was held back is none", h.LastError)
+	if h := b.gate.Health(); h.LastError.Code != provider.CodeUnavailable || h.LastError.Operation != "revoke" || !h.LastError.At.Equal(epoch) {
+		t.Errorf("the last error is %+v, and a call that was held back does not count", h.LastError)
 	}
 }
 
-// A call that waits for its turn is not sent into a pause that began meanwhile.
-func TestPauseBeginsWhileACallWaits(t *testing.T) {
+func TestPauseHoldsBackQueuedCalls(t *testing.T) {
 	b := newBench(t)
 	b.spend(2)
 	ended := make(chan error, 1)
@@ -367,7 +297,7 @@ func TestPauseBeginsWhileACallWaits(t *testing.T) {
 	}
 }
 
-func TestLengthOfAPause(t *testing.T) {
+func TestPauseFollowsRetryAfterOrDoubles(t *testing.T) {
 	limited := func(after time.Duration) *provider.Error {
 		return &provider.Error{Code: provider.CodeRateLimited, RetryAfter: after}
 	}
@@ -409,20 +339,20 @@ func TestLengthOfAPause(t *testing.T) {
 	}
 }
 
-// What the pause was asked of may be another server under a new declaration.
+// TestNewDeclarationEndsAPause: the new declaration may name another server.
 func TestNewDeclarationEndsAPause(t *testing.T) {
 	b := newBench(t)
 	b.gate.leave(t.Context(), opFind, &provider.Error{Code: provider.CodeRateLimited, RetryAfter: time.Hour})
-	b.gate.follow(0)
+	b.gate.Follow(0)
 	b.held(b.gate.pause(opMint), time.Hour)
-	b.gate.follow(1)
+	b.gate.Follow(1)
 	if err := b.gate.pause(opMint); err != nil {
 		t.Error(err)
 	}
 }
 
-// A long pause keeps nothing alive that has to end: revoking waits for a minute of it.
-func TestRevokingWaitsForAMinuteOfAPause(t *testing.T) {
+// TestRevocationWaitsForAMinuteOfAPause: a long pause must not keep a credential alive.
+func TestRevocationWaitsForAMinuteOfAPause(t *testing.T) {
 	b := newBench(t)
 	limited := &provider.Error{Code: provider.CodeRateLimited, RetryAfter: time.Hour}
 	b.gate.leave(t.Context(), opRevoke, limited)
@@ -440,15 +370,15 @@ func TestRevokingWaitsForAMinuteOfAPause(t *testing.T) {
 	b.held(b.gate.pause(opMint), 59*time.Minute)
 }
 
-func TestSuspicion(t *testing.T) {
+func TestErrorsThatMakeAProviderUnhealthy(t *testing.T) {
 	failed := func(code provider.Code) error { return &provider.Error{Code: code} }
 	down := failed(provider.CodeUnavailable)
 	tests := map[string]struct {
-		op      operation
-		answers []error
-		suspect bool
+		op        operation
+		answers   []error
+		unhealthy bool
 	}{
-		"credentials refused":          {opFind, []error{failed(provider.CodeUnauthenticated)}, true},
+		"credentials rejected":         {opFind, []error{failed(provider.CodeUnauthenticated)}, true},
 		"a right is missing":           {opRevoke, []error{failed(provider.CodePermissionDenied)}, true},
 		"the account is blocked":       {opMint, []error{failed(provider.CodeAccountBlocked)}, true},
 		"once without an answer":       {opMint, []error{down}, false},
@@ -456,7 +386,7 @@ func TestSuspicion(t *testing.T) {
 		"twice, and an answer between": {opMint, []error{down, down, nil, down}, false},
 		"twice, and a refusal between": {opMint, []error{down, down, failed(provider.CodeInvalid), down}, false},
 		"no answer to a connect":       {opConnect, []error{down}, true},
-		"an examination fails":         {opExamine, []error{failed(provider.CodeUnauthenticated), down, down, down}, false},
+		"a failed health check":        {opHealthCheck, []error{failed(provider.CodeUnauthenticated), down, down, down}, false},
 		"a quota":                      {opMint, []error{failed(provider.CodeQuota)}, false},
 		"an invalid request":           {opMint, []error{failed(provider.CodeInvalid)}, false},
 		"too many requests":            {opMint, []error{failed(provider.CodeRateLimited)}, false},
@@ -469,40 +399,36 @@ func TestSuspicion(t *testing.T) {
 			for _, err := range test.answers {
 				b.gate.leave(t.Context(), test.op, err)
 			}
-			if got := b.gate.health().Suspect; got != test.suspect {
-				t.Errorf("suspect: %t", got)
+			if got := b.gate.Health().Unhealthy; got != test.unhealthy {
+				t.Errorf("unhealthy: %t", got)
 			}
-			told := false
-			for _, suspect := range b.told {
-				told = told || suspect
-			}
-			if told != test.suspect {
-				t.Errorf("it was told %v", b.told)
+			if reported := slices.Contains(b.failed, true); reported != test.unhealthy {
+				t.Errorf("the reported failures are %v", b.failed)
 			}
 		})
 	}
 }
 
-// A suspicion is told once, and ends when the provider is examined.
-func TestSuspicionEndsWithAnExamination(t *testing.T) {
+// TestHealthCheckClearsUnhealthy: until then, further failures are not reported as unhealthy.
+func TestHealthCheckClearsUnhealthy(t *testing.T) {
 	b := newBench(t)
 	refused := &provider.Error{Code: provider.CodeUnauthenticated}
 	for range 2 {
 		b.gate.leave(t.Context(), opFind, refused)
 	}
-	b.gate.examining()
-	if b.gate.health().Suspect {
-		t.Error("it is still suspect")
+	b.gate.startHealthCheck()
+	if b.gate.Health().Unhealthy {
+		t.Error("it is still unhealthy")
 	}
 	b.gate.leave(t.Context(), opFind, refused)
-	if diff := cmp.Diff([]bool{true, false, true}, b.told); diff != "" {
+	if diff := cmp.Diff([]bool{true, false, true}, b.failed); diff != "" {
 		t.Error(diff)
 	}
 }
 
-// The last error is in our words and names the call; what the caller gave up, or
-// the driver refused without sending it, says nothing about the provider.
-func TestLastError(t *testing.T) {
+// TestLastErrorNamesTheCall without the raw error. Calls that the caller canceled or the
+// driver refused are no errors of the provider.
+func TestLastErrorNamesTheCall(t *testing.T) {
 	b := newBench(t)
 	b.inner.err = errors.New("CANARY in a raw error")
 	for name, call := range b.calls(t.Context()) {
@@ -510,23 +436,23 @@ func TestLastError(t *testing.T) {
 		if err := call(); err == nil {
 			t.Fatalf("%s: no error", name)
 		}
-		want := &Trouble{At: b.clock.Now(), Operation: strings.TrimSuffix(name, " slots"), Code: provider.CodeUnknown,
+		want := &Failure{At: b.clock.Now(), Operation: strings.TrimSuffix(name, " slots"), Code: provider.CodeUnknown,
 			Message: provider.AsError(b.inner.err).Message}
-		if diff := cmp.Diff(want, b.gate.health().LastError); diff != "" {
+		if diff := cmp.Diff(want, b.gate.Health().LastError); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
 	}
-	before := b.gate.health()
+	before := b.gate.Health()
 	canceled, cancel := context.WithCancel(t.Context())
 	cancel()
 	b.gate.leave(canceled, opFind, &provider.Error{Code: provider.CodeUnauthenticated})
 	b.gate.leave(t.Context(), opMint, &provider.Error{Code: provider.CodeUnauthenticated, Err: &provider.Refusal{}})
 	b.gate.leave(t.Context(), opMint, nil)
-	if diff := cmp.Diff(before, b.gate.health()); diff != "" {
+	if diff := cmp.Diff(before, b.gate.Health()); diff != "" {
 		t.Error(diff)
 	}
-	b.gate.leave(t.Context(), opExamine, &provider.Error{Code: provider.CodeUnauthenticated})
-	if got := b.gate.health().LastError.Operation; got != "connect" {
-		t.Errorf("an examination is shown as %q", got)
+	b.gate.leave(t.Context(), opHealthCheck, &provider.Error{Code: provider.CodeUnauthenticated})
+	if got := b.gate.Health().LastError.Operation; got != "connect" {
+		t.Errorf("a health check is shown as %q", got)
 	}
 }

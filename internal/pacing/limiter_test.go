@@ -1,4 +1,4 @@
-package connections
+package pacing
 
 import (
 	"context"
@@ -14,21 +14,21 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// TestNamespacesShareThePace: while many calls of one namespace wait, the first
-// call of another one goes at once, and those that follow go in turns.
-func TestNamespacesShareThePace(t *testing.T) {
+// TestTenantsTakeTurns: while many calls of one tenant are queued, the first call of
+// another one is sent at once, and the following calls in turns.
+func TestTenantsTakeTurns(t *testing.T) {
 	clock := testutil.NewClock(epoch)
-	p := newPace(clock, 10, 20)
-	send := func(tenant string, n int) []*waiting {
-		calls := make([]*waiting, n)
+	p := newLimiter(clock, 10, 20)
+	send := func(tenant string, n int) []*queuedCall {
+		calls := make([]*queuedCall, n)
 		for i := range calls {
-			calls[i] = &waiting{wake: func() {}}
-			p.enter(tenant, calls[i])
+			calls[i] = &queuedCall{wake: func() {}}
+			p.enqueue(tenant, calls[i])
 		}
 		p.serve()
 		return calls
 	}
-	went := func(calls []*waiting) int {
+	went := func(calls []*queuedCall) int {
 		n := 0
 		for _, w := range calls {
 			n += map[bool]int{true: 1}[w.served]
@@ -50,7 +50,7 @@ func TestNamespacesShareThePace(t *testing.T) {
 	if went(more) != 2 || went(many) != 17 {
 		t.Errorf("of the next four calls, %d are the victim's and %d the others'", went(more), went(many)-15)
 	}
-	for len(p.round) > 0 {
+	for len(p.queues) > 0 {
 		clock.Advance(p.next(clock.Monotonic()))
 		p.serve()
 	}
@@ -59,12 +59,12 @@ func TestNamespacesShareThePace(t *testing.T) {
 	}
 }
 
-// TestALineOfOthersIsNotHopeless: at a slow pace, the calls of one namespace that
-// wait are no reason to refuse the call of another, which goes after one of them.
-func TestALineOfOthersIsNotHopeless(t *testing.T) {
-	p := newPace(testutil.NewClock(epoch), 1, 1)
+// TestLongQueueOfOneTenantDoesNotBlockAnother: at a low rate, the call of another tenant
+// is sent after one call of the queue.
+func TestLongQueueOfOneTenantDoesNotBlockAnother(t *testing.T) {
+	p := newLimiter(testutil.NewClock(epoch), 1, 1)
 	for range 12 {
-		p.enter("many", &waiting{wake: func() {}})
+		p.enqueue("many", &queuedCall{wake: func() {}})
 	}
 	p.serve() // one went
 	if got := p.estimate("many"); got != 12*time.Second {
@@ -73,14 +73,13 @@ func TestALineOfOthersIsNotHopeless(t *testing.T) {
 	if got := p.estimate("victim"); got != 2*time.Second {
 		t.Errorf("the first call of another namespace waits %s, want 2s: after one of the line", got)
 	}
-	p.enter("victim", &waiting{wake: func() {}})
+	p.enqueue("victim", &queuedCall{wake: func() {}})
 	if got := p.estimate("victim"); got != 4*time.Second {
 		t.Errorf("its second call waits %s, want 4s", got)
 	}
 }
 
-// TestPaceIsKept: in any second no more calls go than the rate and the burst allow.
-func TestPaceIsKept(t *testing.T) {
+func TestRateAndBurstAreNotExceeded(t *testing.T) {
 	tests := []struct {
 		rate  float64
 		burst int
@@ -94,17 +93,17 @@ func TestPaceIsKept(t *testing.T) {
 	for _, test := range tests {
 		t.Run(fmt.Sprint(test.rate, " ", test.burst), func(t *testing.T) {
 			clock := testutil.NewClock(epoch)
-			p := newPace(clock, test.rate, test.burst)
+			p := newLimiter(clock, test.rate, test.burst)
 			for n := range 60 {
 				for {
-					_, crowded, err := p.wait(t.Context(), fmt.Sprint(n), 0)
+					_, tooLong, err := p.wait(t.Context(), fmt.Sprint(n), 0)
 					if err != nil {
 						t.Fatal(err)
 					}
-					if crowded == 0 {
+					if tooLong == 0 {
 						break
 					}
-					clock.Advance(crowded)
+					clock.Advance(tooLong)
 				}
 			}
 			if got := clock.Monotonic(); got != test.want {
@@ -114,49 +113,47 @@ func TestPaceIsKept(t *testing.T) {
 	}
 }
 
-// TestPatienceEnds: one that was overtaken gives up when its time is over, and
-// uses nothing up.
-func TestPatienceEnds(t *testing.T) {
+// TestQueuedCallGivesUpAfterMaxWait although it was overtaken, and does not count
+// against the rate.
+func TestQueuedCallGivesUpAfterMaxWait(t *testing.T) {
 	clock := testutil.NewClock(epoch)
-	p := newPace(clock, 1, 1)
-	if _, crowded, _ := p.wait(t.Context(), "x", 0); crowded != 0 {
+	p := newLimiter(clock, 1, 1)
+	if _, tooLong, _ := p.wait(t.Context(), "x", 0); tooLong != 0 {
 		t.Fatal("the first call waits")
 	}
 	type result struct {
-		crowded time.Duration
+		tooLong time.Duration
 		err     error
 	}
 	ended := make(chan result)
 	go func() {
-		_, crowded, err := p.wait(t.Context(), "x", time.Second)
-		ended <- result{crowded, err}
+		_, tooLong, err := p.wait(t.Context(), "x", time.Second)
+		ended <- result{tooLong, err}
 	}()
 	if err := clock.WaitForSleepers(t.Context(), 1); err != nil {
 		t.Fatal(err)
 	}
 	p.mu.Lock()
-	p.spent += time.Minute // as if others had gone first
+	p.fullAt += time.Minute // as if others had gone first
 	p.mu.Unlock()
 	clock.Advance(time.Second)
-	if got := <-ended; got.err != nil || got.crowded != time.Minute {
+	if got := <-ended; got.err != nil || got.tooLong != time.Minute {
 		t.Errorf("got %+v", got)
 	}
-	if len(p.round) != 0 {
+	if len(p.queues) != 0 {
 		t.Error("it still waits")
 	}
 }
 
-// TestNoCallWithoutAPlace: a connection is of no use without a place, or after it
-// was given back, or with a place at another provider.
-func TestNoCallWithoutAPlace(t *testing.T) {
+// TestNothingIsSentWithoutAPlace: without a place, after it was released, or with a place
+// at another provider.
+func TestNothingIsSentWithoutAPlace(t *testing.T) {
 	b := newBench(t)
 	elsewhere, _ := places.New(b.clock, places.Limits{}).Take(places.Want{Who: types.NamespacedName{Name: "a"}, Provider: "q"})
-	released := b.lane()
-	released.place.Release()
-	for name, l := range map[string]*lane{
-		"none": {gate: b.gate}, "given back": released, "another provider's": {gate: b.gate, place: elsewhere},
-	} {
-		if _, err := guard(b.inner, l).Mint(t.Context(), provider.MintRequest{}); !errors.Is(err, places.ErrNoPlace) || provider.InDoubt(err) {
+	released := b.caller()
+	released.Place.Release()
+	for name, by := range map[string]Caller{"no place": {}, "released": released, "another provider's": {Place: elsewhere}} {
+		if _, err := b.gate.Client(b.inner, by).Mint(t.Context(), provider.MintRequest{}); !errors.Is(err, places.ErrNoPlace) || provider.InDoubt(err) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -165,30 +162,29 @@ func TestNoCallWithoutAPlace(t *testing.T) {
 	}
 }
 
-// TestFirstCallsWaitBriefly: the first call of an action is not sent when it would
-// wait longer than its patience; one that finishes the action waits longer.
-func TestFirstCallsWaitBriefly(t *testing.T) {
+// TestFirstCallOfAnActionWaitsBriefly: it is not sent when it would be queued for long. A
+// further call of the action is queued for longer.
+func TestFirstCallOfAnActionWaitsBriefly(t *testing.T) {
 	b := newBench(t)
-	b.gate.patience, b.gate.mintWait = time.Second, 20*time.Second
+	b.gate.firstWait, b.gate.mintWait = time.Second, 20*time.Second
 	b.spend(2)
 	ended := make(chan error, 3)
 	for range 2 {
-		first := b.lane()
-		first.begun.Store(true)
-		go func() { ended <- guard(b.inner, first).Revoke(context.WithoutCancel(t.Context()), provider.Ref{}) }()
+		first := b.gate.Client(b.inner, b.caller())
+		first.(*client).begun.Store(true)
+		go func() { ended <- first.Revoke(context.WithoutCancel(t.Context()), provider.Ref{}) }()
 	}
 	if err := b.clock.WaitForSleepers(t.Context(), 2); err != nil {
 		t.Fatal(err)
 	}
-	l := b.lane()
-	client := guard(b.inner, l)
-	b.held(client.Revoke(t.Context(), provider.Ref{}), 3*time.Second)
-	if l.begun.Load() {
-		t.Error("a call that was not sent has begun nothing")
+	c := b.gate.Client(b.inner, b.caller())
+	b.held(c.Revoke(t.Context(), provider.Ref{}), 3*time.Second)
+	if c.(*client).begun.Load() {
+		t.Error("a call that was not sent began the action")
 	}
 	b.letGo(ended, 2)
 	b.clock.Advance(time.Second)
-	if err := client.Revoke(t.Context(), provider.Ref{}); err != nil || !l.begun.Load() {
+	if err := c.Revoke(t.Context(), provider.Ref{}); err != nil || !c.(*client).begun.Load() {
 		t.Errorf("got %v", err)
 	}
 }

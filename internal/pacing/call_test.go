@@ -1,4 +1,4 @@
-package connections
+package pacing
 
 import (
 	"context"
@@ -38,17 +38,17 @@ func series(t *testing.T, name string, labels prometheus.Labels) *dto.Metric {
 	return &dto.Metric{}
 }
 
-// measured makes a bench whose calls are told from those of other tests.
+// measured is a bench whose metrics are separate from those of other tests.
 func measured(t *testing.T) *bench {
 	b := newBench(t)
 	b.gate.driver = t.Name()
 	return b
 }
 
-// Every operation is counted with its time and the code of its error.
+// TestCallsAreCounted: each operation with its time and the code of its error.
 func TestCallsAreCounted(t *testing.T) {
 	b := measured(t)
-	b.gate.pace = newPace(b.clock, -1, 2)
+	b.gate.limiter = newLimiter(b.clock, -1, 2)
 	calls := b.calls(t.Context())
 	b.inner.err = &provider.Error{Code: provider.CodeQuota, Message: "full"}
 	for name, call := range calls {
@@ -68,10 +68,10 @@ func TestCallsAreCounted(t *testing.T) {
 	}
 }
 
-// What is done with the credentials of a list while it goes on is not its time.
-func TestTimeOfAList(t *testing.T) {
+// TestTimeOfAListExcludesItsConsumer: what the caller does between two credentials.
+func TestTimeOfAListExcludesItsConsumer(t *testing.T) {
 	b := measured(t)
-	for _, err := range guard(b.inner, b.lane()).List(t.Context(), provider.Owner{}) {
+	for _, err := range b.gate.Client(b.inner, b.caller()).List(t.Context(), provider.Owner{}) {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -83,8 +83,9 @@ func TestTimeOfAList(t *testing.T) {
 	}
 }
 
-// A call that waits is counted with its wait, one that is not sent with the reason.
-func TestWaitsAreCounted(t *testing.T) {
+// TestQueueTimeIsCounted: a queued call with its time, a call that is not sent with the
+// reason.
+func TestQueueTimeIsCounted(t *testing.T) {
 	b := measured(t)
 	calls := b.calls(t.Context())
 	for range 2 {
@@ -116,7 +117,7 @@ func TestWaitsAreCounted(t *testing.T) {
 	if err := calls["find"](); err == nil {
 		t.Error("it is sent into a pause")
 	}
-	if err := Blocked(guard(b.inner, b.lane())); err == nil {
+	if err := Blocked(b.gate.Client(b.inner, b.caller())); err == nil {
 		t.Error("a Mint would be sent into a pause")
 	}
 	for _, want := range [][2]string{{"mint", "crowded"}, {"find", "given_up"}, {"find", "pause"}, {"mint", "pause"}} {

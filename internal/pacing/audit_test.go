@@ -1,4 +1,4 @@
-package connections
+package pacing
 
 import (
 	"errors"
@@ -8,31 +8,32 @@ import (
 	"strings"
 	"testing"
 
-	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// changing says of every method of a provider's client whether it changes something at
-// the provider. A new method belongs into one of the two, and into calls.
+// changing are the methods of a provider's client that change something at the provider,
+// and reading all others. Add a new method to one of the two, and to bench.calls.
 var changing = map[string]operation{"Mint": opMint, "Update": opUpdate, "Revoke": opRevoke}
 
 var reading = map[string]bool{"Find": true, "List": true, "Occupied": true, "Accepts": true}
 
-// TestEveryMethodIsClassified fails when a client of a provider gets a method of which
-// nobody has said whether it belongs into the audit trail.
+// TestEveryMethodIsClassified fails for a new method of a provider's client until it is
+// added to changing or to reading, so that no changing call misses the audit trail.
 func TestEveryMethodIsClassified(t *testing.T) {
 	t.Parallel()
 	var writing []operation
-	for _, powers := range []reflect.Type{
-		reflect.TypeFor[provider.Client](), reflect.TypeFor[provider.Updater](), reflect.TypeFor[provider.Counter](), reflect.TypeFor[provider.Prober](),
-	} {
-		for i := range powers.NumMethod() {
-			name := powers.Method(i).Name
+	interfaces := []reflect.Type{reflect.TypeFor[provider.Client]()}
+	for _, power := range powers {
+		interfaces = append(interfaces, power.of)
+	}
+	for _, of := range interfaces {
+		for i := range of.NumMethod() {
+			name := of.Method(i).Name
 			op, changes := changing[name]
 			if changes == reading[name] {
-				t.Errorf("%s of %s is not classified as reading or changing", name, powers)
+				t.Errorf("%s of %s is not classified as reading or changing", name, of)
 			}
 			if changes {
 				writing = append(writing, op)
@@ -45,8 +46,8 @@ func TestEveryMethodIsClassified(t *testing.T) {
 	}
 }
 
-// TestChangingCallsAreAudited: a line before each call that changes something, one with
-// its outcome after it, and none for a call that reads or was not sent.
+// TestChangingCallsAreAudited: one line before each call that changes something and one
+// with its outcome after it; none for a call that reads.
 func TestChangingCallsAreAudited(t *testing.T) {
 	t.Parallel()
 	subject := audit.Subject{Namespace: "ml", Name: "training", UID: "u", Generation: 3,
@@ -61,7 +62,7 @@ func TestChangingCallsAreAudited(t *testing.T) {
 			"uncertain": {errors.New("CANARY"), audit.ResultInDoubt},
 		} {
 			b, log := newBench(t), &testutil.Log{}
-			b.gate.key, b.gate.driver, b.gate.audit = account.Key{Kind: "TokenProvider", Namespace: "ml", Name: "store"}, "aws", audit.New(log.Logger(0))
+			b.gate.driver, b.gate.audit = "aws", audit.New(log.Logger(0))
 			b.inner.err = failure.err
 			_ = b.calls(audit.With(t.Context(), subject))[name]()
 			if !writes[operation(name)] {
@@ -82,8 +83,7 @@ func TestChangingCallsAreAudited(t *testing.T) {
 	}
 }
 
-// TestAuditLineComesBeforeTheCall: a process that ends in the middle of a call has
-// written what it was about to do.
+// TestAuditLineComesBeforeTheCall, so it is written even if the process ends during the call.
 func TestAuditLineComesBeforeTheCall(t *testing.T) {
 	t.Parallel()
 	b, log := newBench(t), &testutil.Log{}
@@ -101,12 +101,12 @@ func TestAuditLineComesBeforeTheCall(t *testing.T) {
 	}
 }
 
-// TestAnsweredIDIsAudited: the outcome of a Mint has the public id.
+// TestAnsweredIDIsAudited: the outcome of a Mint includes the public id.
 func TestAnsweredIDIsAudited(t *testing.T) {
 	t.Parallel()
 	b, log := newBench(t), &testutil.Log{}
 	b.gate.audit = audit.New(log.Logger(0))
-	_, err := through(t.Context(), b.lane(), opMint, provider.Ref{Name: "at1-a"}, func() (provider.Minted, error) {
+	_, err := through(t.Context(), b.gate.Client(b.inner, b.caller()).(*client), opMint, provider.Ref{Name: "at1-a"}, func() (provider.Minted, error) {
 		return provider.Minted{Credential: provider.Credential{ID: "AKIA1"}}, nil
 	})
 	if err != nil || log.Count(`"audit"="outcome"`, `"credential"="at1-a"`, `"keyID"="AKIA1"`) != 1 {
