@@ -15,6 +15,7 @@ import (
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/cli/reading"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/registry"
 )
 
 // importOptions are the flags of import.
@@ -168,7 +169,7 @@ func (s *session) providersFor(ctx context.Context, g guess) (fit []account.Obje
 	look := func(r reading.Of[[]account.Object], a access) {
 		r.Switch(func(found []account.Object) {
 			for _, o := range found {
-				if endpointOf(o.Spec) == strings.TrimRight(g.endpoint, "/") && handsOutKeys(o.Spec) {
+				if endpoint, ok := s.s3Endpoint(o.Spec); ok && endpoint == strings.TrimRight(g.endpoint, "/") {
 					fit = append(fit, o)
 				}
 			}
@@ -186,21 +187,18 @@ func (s *session) providersFor(ctx context.Context, g guess) (fit []account.Obje
 	return fit, unseen, err
 }
 
-func handsOutKeys(spec *v1alpha1.ProviderSpec) bool {
-	return spec.AWS != nil || spec.IBEE != nil || spec.Crusoe != nil || spec.KloudBean != nil
-}
-
-func endpointOf(spec *v1alpha1.ProviderSpec) string {
-	endpoint := ""
-	switch {
-	case spec.AWS != nil:
-		endpoint = spec.AWS.S3Endpoint
-	case spec.IBEE != nil:
-		endpoint = cmp.Or(spec.IBEE.S3Endpoint, "https://"+spec.IBEE.WorkspaceID+".blob.ibeestorage.com")
-	case spec.Crusoe != nil:
-		endpoint = cmp.Or(spec.Crusoe.S3Endpoint, "https://object."+spec.Crusoe.Location+".crusoecloudcompute.com")
-	case spec.KloudBean != nil:
-		endpoint = spec.KloudBean.S3Endpoint
+// s3Endpoint returns the S3 endpoint that a provider publishes next to its keys; empty is
+// AWS itself. ok is false for a provider that issues no S3 keys.
+func (s *session) s3Endpoint(spec *v1alpha1.ProviderSpec) (endpoint string, ok bool) {
+	driver, settings, err := s.Registry.Resolve(registry.Spec{ProviderSpec: spec})
+	if err != nil {
+		return "", false
 	}
-	return strings.TrimRight(endpoint, "/")
+	cfg := provider.Config{Settings: settings}
+	connector, ok := provider.As[provider.Connector](driver)
+	if !ok || !slices.Contains(provider.CredentialKeys(driver, cfg, provider.Grant{}), accessKeys[0]) {
+		return "", false
+	}
+	published := connector.Connection(cfg, provider.Grant{})
+	return published[endpointKeys[0]], published != nil
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -8,6 +9,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/provider/drivers"
+	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/test/support/samples"
 )
 
 // old makes a Secret as people make them.
@@ -60,16 +65,37 @@ func TestImportRefuses(t *testing.T) {
 	w.wants(w.run("import", "bearer", "--scope", "account:read", "--provider", "TokenProvider/proxies"), OK, "- account:read")
 }
 
-func TestEndpointOf(t *testing.T) {
-	for want, spec := range map[string]v1alpha1.ProviderSpec{
-		"":                                {AWS: &v1alpha1.AWSProvider{}},
-		"https://s3.example.com":          {AWS: &v1alpha1.AWSProvider{S3Endpoint: "https://s3.example.com/"}},
-		"https://42.blob.ibeestorage.com": {IBEE: &v1alpha1.IBEEProvider{WorkspaceID: "42"}},
-		"https://object.a.crusoecloudcompute.com": {Crusoe: &v1alpha1.CrusoeProvider{Location: "a"}},
-		"https://s3.kloudbean.com":                {KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3.kloudbean.com"}},
+// TestImportReadsTheEndpointOfEveryDriver: a provider that issues S3 keys fits a Secret
+// with the endpoint that it publishes, and no other provider fits.
+func TestImportReadsTheEndpointOfEveryDriver(t *testing.T) {
+	all, err := drivers.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{app: &app{Env: Env{Registry: all}}}
+	for name, test := range map[string]struct {
+		spec     v1alpha1.ProviderSpec
+		endpoint string
+		fits     bool
+	}{
+		"AWS itself":      {v1alpha1.ProviderSpec{AWS: &v1alpha1.AWSProvider{}}, "", true},
+		"with a slash":    {v1alpha1.ProviderSpec{AWS: &v1alpha1.AWSProvider{S3Endpoint: "https://s3.example.com/"}}, "https://s3.example.com", true},
+		"no endpoint":     {v1alpha1.ProviderSpec{AWS: &v1alpha1.AWSProvider{S3Endpoint: "s3.example.com"}}, "", false},
+		"no driver block": {},
 	} {
-		if got := endpointOf(&spec); got != want {
-			t.Errorf("%+v: %q, want %q", spec, got, want)
+		if endpoint, fits := s.s3Endpoint(&test.spec); endpoint != test.endpoint || fits != test.fits {
+			t.Errorf("%s: %q, %t, want %q, %t", name, endpoint, fits, test.endpoint, test.fits)
+		}
+	}
+	for _, p := range samples.Providers(t) {
+		driver, settings, err := all.Resolve(registry.Spec{ProviderSpec: &p.Spec})
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys := provider.DocumentedKeys(driver, provider.Config{Settings: settings}, provider.Grant{})
+		endpoint, fits := s.s3Endpoint(&p.Spec)
+		if fits != slices.Contains(keys, "AWS_ACCESS_KEY_ID") || (endpoint != "") != slices.Contains(keys, "AWS_ENDPOINT_URL") {
+			t.Errorf("%s, which publishes %v: %q, %t", p.File, keys, endpoint, fits)
 		}
 	}
 }

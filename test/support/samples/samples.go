@@ -1,0 +1,93 @@
+// Package samples reads the providers of config/samples, so that a test covers every
+// driver without naming it.
+package samples
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	apiruntime "k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/yaml"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// Provider is a provider of one sample.
+type Provider struct {
+	// File is its name in config/samples.
+	File string
+	Spec v1alpha1.ProviderSpec
+}
+
+// Providers returns every TokenProvider and ClusterTokenProvider of config/samples,
+// sorted by file.
+func Providers(t testing.TB) []Provider {
+	t.Helper()
+	_, here, _, _ := runtime.Caller(0)
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(here), "..", "..", "..", "config", "samples", "*.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(files)
+	var out []Provider
+	for _, file := range files {
+		content, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for document := range bytes.SplitSeq(content, []byte("\n---\n")) {
+			var object v1alpha1.TokenProvider // a ClusterTokenProvider has the same fields, and one more
+			if err := yaml.Unmarshal(document, &object); err != nil {
+				t.Fatalf("%s: %v", file, err)
+			}
+			switch v1alpha1.ProviderKind(object.Kind) {
+			case v1alpha1.KindTokenProvider, v1alpha1.KindClusterTokenProvider:
+				out = append(out, Provider{File: filepath.Base(file), Spec: object.Spec})
+			}
+		}
+	}
+	return out
+}
+
+// Blocks returns the spec of one sample for each driver block, by the block's name. It
+// fails the test when a block has no sample.
+func Blocks(t testing.TB) map[string]v1alpha1.ProviderSpec {
+	t.Helper()
+	out := map[string]v1alpha1.ProviderSpec{}
+	for _, p := range Providers(t) {
+		name, _, ok := p.Spec.Block()
+		if _, seen := out[name]; ok && !seen {
+			out[name] = p.Spec
+		}
+	}
+	for _, name := range v1alpha1.Blocks() {
+		if _, ok := out[name]; !ok {
+			t.Fatalf("no file in config/samples has a provider with a %s block", name)
+		}
+	}
+	return out
+}
+
+// With returns a copy of a spec in which one field has another text. The path begins
+// with spec, such as spec.aws.iamEndpoint.
+func With(t testing.TB, spec v1alpha1.ProviderSpec, path, value string) v1alpha1.ProviderSpec {
+	t.Helper()
+	fields, err := apiruntime.DefaultUnstructuredConverter.ToUnstructured(&v1alpha1.TokenProvider{Spec: spec})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unstructured.SetNestedField(fields, value, strings.Split(path, ".")...); err != nil {
+		t.Fatal(err)
+	}
+	var out v1alpha1.TokenProvider
+	if err := apiruntime.DefaultUnstructuredConverter.FromUnstructuredWithValidation(fields, &out, true); err != nil {
+		t.Fatalf("%s: %v", path, err)
+	}
+	return out.Spec
+}
