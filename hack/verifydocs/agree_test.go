@@ -70,6 +70,48 @@ func TestRulesAreListed(t *testing.T) {
 	}
 }
 
+// TestNeedsAreListed: docs/architecture.md has the needs in their order, with their reasons.
+func TestNeedsAreListed(t *testing.T) {
+	type need struct{ name, reason string }
+	var want, got []need
+	for _, n := range plan.Needs() {
+		want = append(want, need{n.Name, string(n.Reason)})
+	}
+	for _, row := range rows(docs(t, "architecture.md"), "## The needs") {
+		// A reason that was recorded earlier is described in words.
+		got = append(got, need{strings.Trim(row[0], "`"), strings.Join(quoted(row[2]), ", ")})
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(need{})); diff != "" {
+		t.Errorf("docs/architecture.md differs from plan.Needs (-code +document):\n%s", diff)
+	}
+}
+
+// TestObstaclesAreListed: docs/architecture.md has the obstacles in their order, with their
+// reasons, and says which of them last.
+func TestObstaclesAreListed(t *testing.T) {
+	lasts := map[bool]string{true: "yes", false: "no"}
+	type obstacle struct{ name, reasons, lasts string }
+	var want, got []obstacle
+	for _, o := range plan.Obstacles() {
+		want = append(want, obstacle{o.Name, strings.Join(o.Reasons, ", "), lasts[o.Lasts]})
+	}
+	for _, row := range rows(docs(t, "architecture.md"), "## The obstacles") {
+		got = append(got, obstacle{strings.Trim(row[0], "`"), strings.Join(quoted(row[2]), ", "), row[3]})
+	}
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(obstacle{})); diff != "" {
+		t.Errorf("docs/architecture.md differs from plan.Obstacles (-code +document):\n%s", diff)
+	}
+}
+
+// quoted returns the words of a cell that stand in backquotes.
+func quoted(cell string) []string {
+	var out []string
+	for _, match := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cell, -1) {
+		out = append(out, match[1])
+	}
+	return out
+}
+
 // TestRequirementsAreListed: docs/provider-contract.md has the requirements of the
 // conformance suite, in its order and its words.
 func TestRequirementsAreListed(t *testing.T) {

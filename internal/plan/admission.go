@@ -31,12 +31,6 @@ func (o *Observation) Access() Access {
 	}
 }
 
-// claims reports whether the Secret, read live, names a credential of this ApiToken.
-func (o *Observation) claims() bool {
-	s := &o.Secret
-	return s.Live && s.Exists && !s.Foreign && s.Credential != "" && o.Token.Owns != nil && o.Token.Owns(s.Credential)
-}
-
 // Counts reports whether an ApiToken takes part in sharing its account: in a
 // namespace that is not admitted only if it has credentials there. One in the gap of
 // a RevokeFirst rotation takes part like one with credentials.

@@ -136,6 +136,11 @@ var providerCases = map[string]nextCase{
 	},
 }
 
+// refusal is a driver's refusal of a bucket, for a reason.
+func refusal(reason provider.RefusalReason) provider.Refusal {
+	return provider.Refusal{Reason: reason, Field: "spec.buckets[0]", Value: "datasets", Message: "declare another one"}
+}
+
 var refusalCases = map[string]nextCase{
 	"scope": {
 		reason: "What the driver cannot grant is said with field, value and way out, and nothing is reserved.",
@@ -150,6 +155,30 @@ var refusalCases = map[string]nextCase{
 			Field: "spec.expiresAt", Value: "2030-01-31T00:00:00Z", Message: "declare an earlier one"})),
 		rule: "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonLifetimeTooLong, after: plan.Recheck,
 		says: []string{"spec.expiresAt", "declare an earlier one"},
+	},
+	"too many buckets": {
+		reason: "A driver can limit the number of buckets.",
+		given:  given(unissued, live, refusing(refusal(provider.RefusedBuckets))),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonTooManyBuckets, after: never,
+		says: []string{"spec.buckets", "declare another one"},
+	},
+	"bucket": {
+		reason: "A bucket can belong to another customer of the provider.",
+		given:  given(unissued, live, refusing(refusal(provider.RefusedBucket))),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonBucketNotGrantable, after: never,
+		says: []string{"spec.buckets", "declare another one"},
+	},
+	"restriction": {
+		reason: "A driver refuses a restriction that it could not enforce.",
+		given:  given(unissued, live, refusing(refusal(provider.RefusedNarrow))),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonRestrictionUnsupported, after: never,
+		says: []string{"spec.buckets", "declare another one"},
+	},
+	"unknown refusal": {
+		reason: "The operator passes on a refusal for which it has no reason of its own.",
+		given:  given(unissued, live, refusing(refusal("SomethingNew"))),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderRefused, after: never,
+		says: []string{"spec.buckets", "declare another one"},
 	},
 	"nothing wanted": {
 		reason: "What is in use goes on working; that nothing replaces it is said before it ends.",
@@ -296,6 +325,12 @@ var limitCases = map[string]nextCase{
 		given:  given(live, foreign),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonSecretNotOwned, after: plan.Recheck,
 		says: []string{"spec.secret.name", `"training"`, `Deployment "web"`, "name another Secret"},
+	},
+	"Secret being deleted": {
+		reason: "A credential published in it would be lost with it.",
+		given:  given(live, beingDeleted),
+		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSecretDeleting, after: plan.Recheck,
+		says: []string{`"training"`, "finalizers keep it (example.com/hold)"},
 	},
 	"Secret of somebody else, says the cache": {
 		reason: "Whose it is is read live before it is said.",

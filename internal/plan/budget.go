@@ -8,7 +8,7 @@ import (
 // Remaining is how long the credential in use has left, or how long the next
 // one would live when there is none.
 func Remaining(o *Observation) time.Duration {
-	if e := o.active(); e != nil && e.ExpiresAt != nil && o.Now.Before(e.ExpiresAt.Time) {
+	if e := o.activeEntry(); e != nil && e.ExpiresAt != nil && o.Now.Before(e.ExpiresAt.Time) {
 		return e.ExpiresAt.Sub(o.Now)
 	}
 	return ExpiryFor(&o.Token.Spec, o.Now, 0).Sub(o.Now)

@@ -51,6 +51,7 @@ var invariants = []invariant{
 	{"a wait ends before anything is due", 1, wakes},
 	{"somebody who has to act is told what to do", 1, tells},
 	{"what is said is done", 3, spoken},
+	{"an obstacle has one of its listed reasons, and one that lasts needs a user", 3, listed},
 }
 
 func TestInvariants(t *testing.T) {
@@ -106,6 +107,19 @@ func total(_ *plan.Observation, d plan.Decision) string {
 		return "the reason has no sentence"
 	case d.After < 0:
 		return "it waits for the past"
+	}
+	return ""
+}
+
+func listed(o *plan.Observation, d plan.Decision) string {
+	_, obstacle, reason := plan.Assess(*o)
+	switch {
+	case obstacle == "":
+		return ""
+	case !slices.Contains(reasonsOf(obstacle), reason):
+		return fmt.Sprintf("obstacle %s is reported with reason %s", obstacle, reason)
+	case d.Rule == "blocked" && lasts(obstacle) && d.State != plan.Stalled:
+		return fmt.Sprintf("obstacle %s lasts, and the state is %d", obstacle, d.State)
 	}
 	return ""
 }

@@ -19,6 +19,11 @@ func issuing(reason plan.IssueReason) plan.Issue {
 var scheduled = plan.Issue{Reason: plan.IssueScheduled, Revision: 8}
 
 var issueCases = map[string]nextCase{
+	"missing at the provider": {
+		reason: "With spec.drift: Repair, a credential that the provider confirms to be missing is replaced.",
+		given:  given(live, drifts(missingAt), repairs),
+		rule:   "issue", action: issuing(plan.IssueCredentialMissing), state: plan.Progressing, code: v1alpha1.ReasonReissuing,
+	},
 	"first": {
 		reason: "Nothing was issued, and the Secret is known to be absent.",
 		given:  given(unissued, live),

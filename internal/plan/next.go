@@ -1,106 +1,117 @@
+// Package plan decides what to do next for one ApiToken. It is pure: an Observation goes in
+// and one Decision comes out, and there is no client, clock or context.
+//
+// Three ordered lists specify the operator. The needs (needs.go) say why a credential is
+// issued. The obstacles (obstacles.go) say what prevents that. The rules (this file) read
+// both and decide on one action. assess.go applies the first two lists, once per decision.
+//
+// The same lists run in production, in table tests and in the explorer.
 package plan
 
-// rule looks at an Observation and decides, or passes it on.
+// rule decides, or leaves the decision to the rules after it. It is named for its action,
+// and decide for the state in which the action is due.
 type rule struct {
 	name   string
-	decide func(*Observation) (Decision, bool)
+	decide func(*situation) (Decision, bool)
 	order  order
 }
 
-// order says what a failed action means for the order of the rules.
+// order says which rules may act after the action of a rule failed.
 type order int
 
 const (
-	// strict: the rules behind it rely on it, so they wait until it succeeds.
+	// strict: the rules after it rely on it, so they wait until it succeeds.
 	strict order = iota
-	// lenient: when its action has failed, the free rules behind it come first.
+	// lenient: after a failure, the free rules after it come first.
 	lenient
-	// free: it is lenient, and relies on no rule before it.
+	// free: lenient, and it relies on no rule before it.
 	free
 )
 
-// RuleUnderWay waits for an attempt, or a change in place, of another process.
+// RuleUnderWay waits for an attempt, or an update, of another process. The obstacle that it
+// waits for has the same name.
 const RuleUnderWay = "attempt-under-way"
 
-// rules in their order: the first that decides wins. The last one always does.
-// A write that the API server refuses, or a call that a provider does not answer,
-// must not keep access alive that has to end: such a rule is lenient, and all that
-// takes access away is free.
+// rules in their order: the first that decides wins. The last one always decides.
+// A write that the API server refuses, or a provider that does not answer, must not keep
+// access alive that has to end. So rules with such actions are lenient, and all rules that
+// end access are free.
 var rules = []rule{
 	// An ApiToken that is being deleted.
-	{"gone", gone, strict},                      // somebody else's finalizer holds it: nothing of ours is left
-	{"retain", retain, strict},                  // Retain lets it go at once, also while deleting
-	{"withdraw", withdraw, strict},              // the provider rejected the attempt, and the write that records it conflicted
-	{"never-issued", neverIssued, strict},       // nothing was ever reserved: no provider is needed to go
-	{"no-way-to-revoke", noWayToRevoke, strict}, // the provider is missing, another account, or perhaps another server
-	{"purge", purge, strict},                    // revoke everything, wait until settled, list, go
+	{"gone", finalizerRemoved, strict},                 // another controller's finalizer keeps it
+	{"retain", deletedWithRetain, strict},              // Retain releases it at once
+	{"withdraw", attemptRejected, strict},              // the provider rejected the attempt, and the write that records it had a conflict
+	{"never-issued", nothingIssued, strict},            // nothing was ever reserved, so no provider is needed
+	{"no-way-to-revoke", revocationImpossible, strict}, // the provider is missing, has another account, or can be another server
+	{"purge", tokenDeleted, strict},                    // revoke everything, wait until all is settled, list, release
 
-	// Before anything can exist at the provider.
-	{"finalizer", addFinalizer, strict},
+	// Before a credential can exist at the provider.
+	{"finalizer", finalizerMissing, strict},
 
-	// An attempt that was read, not just written, is never minted.
-	{"read-secret", readSecret, strict},       // what follows needs to know what the Secret holds
-	{"adopt", adopt, strict},                  // the Secret holds the attempt's credential
-	{"abandon", abandon, lenient},             // it does not, and no other process may still be at it: fence, give up
-	{"find-restored", findRestored, strict},   // a status was lost; is the Secret's credential alive?
-	{"adopt-restored", adoptRestored, strict}, // it is
-	{"adopt-newer", adoptNewer, free},         // an older status was restored: the Secret's credential is newer
+	// An attempt that was read, and not just reserved, is never minted.
+	{"read-secret", secretUnread, strict},              // the next step must know what the Secret holds
+	{"adopt", attemptPublished, strict},                // the Secret holds the attempt's credential
+	{"abandon", attemptUnknown, lenient},               // it does not, and no other process can be working on it: fence, give up
+	{"find-restored", statusLost, strict},              // the status was lost: does the Secret's credential still exist?
+	{"adopt-restored", restoredCredentialLive, strict}, // it does
+	{"adopt-newer", statusOutdated, free},              // an older status was restored: the Secret's credential is newer
 
-	// The hard end of spec.expiresAt.
-	{"end-secret", endSecret, free},
-	{"end-active", endActive, free},
+	// The end of access.
+	{"end-secret", secretOutlivesAccess, free},
+	{"end-active", credentialOutlivesAccess, free},
 
-	// Make before break.
-	{"try-publish", tryPublish, lenient},   // after a refusal, a dry run comes first
-	{"republish", republish, lenient},      // a credential that a person made is not asked for again
-	{"confirm-edit", confirmEdit, lenient}, // a person edited the credential, as was asked
-	{"update", update, lenient},            // the provider can change the credential in place
-	{"count-slots", countSlots, lenient},   // few credentials fit the account: count before reserving
-	{"make-room", makeRoom, lenient},       // the oldest Retiring one goes first
-	{"give-up", giveUp, lenient},           // only where RevokeFirst accepts a gap
-	{"issue", issue, lenient},
+	// A new credential before the previous one ends.
+	{"try-publish", publishRefused, lenient},       // the last Secret was refused: send a dry run first
+	{"republish", manualSecretLost, lenient},       // publish the stored copy of a manual credential again
+	{"confirm-edit", manualEditReported, lenient},  // a user edited the credential as asked
+	{"update", updateEnough, lenient},              // the provider can change the credential in place
+	{"count-slots", slotsUncounted, lenient},       // the account has room for few credentials: count before reserving
+	{"make-room", oldCredentialHoldsSlot, lenient}, // the oldest Retiring one goes first
+	{"give-up", activeHoldsSlot, lenient},          // only with RevokeFirst, which accepts a gap
+	{"issue", credentialNeeded, lenient},
 
-	// What the Secret carries next to the credential.
-	{"sync-secret", syncSecret, free},
+	// What the Secret holds in addition to the credential.
+	{"sync-secret", secretOutdated, free},
 
-	// What is no longer needed.
-	{"end-requested", endRequested, free}, // a user ends an overlap that is running
-	{"begin-revoke", beginRevoke, free},
-	{"revoke", revoke, free},
+	// Credentials that are no longer needed.
+	{"end-requested", overlapEndRequested, free}, // a user ends an overlap early
+	{"begin-revoke", abandonedAttemptSettled, free},
+	{"revoke", revocationDue, free},
 
-	// What the provider has to add to a credential that was adopted.
-	{"identify", identify, free},
-	{"confirm", confirm, free}, // what the sweep saw otherwise than the ledger has it
+	// Questions to the provider that nothing else waits for.
+	{"identify", idUnknown, free},       // the id of an adopted credential
+	{"confirm", driftUnconfirmed, free}, // a drift that the sweep saw
 
 	// Nothing to do, and why.
-	{RuleUnderWay, attemptUnderWayWait, free},
-	{"foreign-credential", foreignCredentialWait, free},
-	{"account-changed", accountChangedWait, free},
-	{"endpoint-unverified", endpointUnverifiedWait, free},
-	{"provider-missing", providerMissingWait, free},
-	{"ended", ended, free},
-	{"blocked", blockedWait, free},
-	{"contested", contestedWait, free},
-	{"steady", steady, free},
+	{RuleUnderWay, whileFound(RuleUnderWay), free},
+	{"foreign-credential", whileFound("foreign-credential"), free},
+	{"account-changed", whileFound("account-changed"), free},
+	{"endpoint-unverified", revocationAtUnverifiedEndpoint, free},
+	{"provider-missing", revocationWithoutProvider, free},
+	{"ended", hardEndPassed, free},
+	{"blocked", needBlocked, free},
+	{"contested", secretContested, free},
+	{"steady", nothingToDo, free},
 }
 
 // Next decides what to do. It is total: every Observation has a Decision.
 //
-// A decision whose action has failed (Failed) waits while free rules behind it
-// have something to do, and is repeated when they have not.
+// A decision whose action failed (Observation.Failed) is postponed while free rules after it
+// have something to do, and repeated otherwise.
 func Next(o Observation) Decision {
+	s := assess(&o)
 	var failed *Decision
 	for _, r := range rules {
 		if failed != nil && r.order != free {
 			continue
 		}
-		d, ok := r.decide(&o)
+		d, ok := r.decide(s)
 		if !ok {
 			continue
 		}
 		d.Rule = r.name
 		if _, waits := d.Action.(Wait); waits {
-			return orElseDecision(failed, d)
+			return repeatedOr(failed, d)
 		}
 		if r.order == strict || !o.Failed[r.name] {
 			return d
@@ -109,13 +120,13 @@ func Next(o Observation) Decision {
 			failed = &d
 		}
 	}
-	return orElseDecision(failed, Decision{Rule: "none", Action: Wait{}})
+	return repeatedOr(failed, Decision{Rule: "none", Action: Wait{}})
 }
 
-// orElseDecision is a decision to repeat, or the other one if there is none.
-func orElseDecision(again *Decision, other Decision) Decision {
-	if again != nil {
-		return *again
+// repeatedOr returns the decision whose action failed, or the other one if none failed.
+func repeatedOr(failed *Decision, other Decision) Decision {
+	if failed != nil {
+		return *failed
 	}
 	return other
 }

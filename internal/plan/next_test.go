@@ -1,8 +1,6 @@
 package plan_test
 
 import (
-	"maps"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -97,35 +95,6 @@ var tables = map[string]map[string]nextCase{
 func TestNext(t *testing.T) {
 	for name, cases := range tables {
 		t.Run(name, func(t *testing.T) { testNext(t, cases) })
-	}
-}
-
-func TestEveryRuleHasCases(t *testing.T) {
-	seen := map[string]int{}
-	for _, cases := range tables {
-		for name, tc := range cases {
-			seen[tc.rule]++
-			if tc.reason == "" {
-				t.Errorf("case %q has no reason", name)
-			}
-		}
-	}
-	for _, rule := range plan.Rules() {
-		if seen[rule] == 0 {
-			t.Errorf("no case reaches rule %q", rule)
-		}
-		delete(seen, rule)
-	}
-	for rule := range maps.Keys(seen) {
-		t.Errorf("cases want rule %q, which is not in the list", rule)
-	}
-}
-
-func TestRulesAreNamedOnce(t *testing.T) {
-	names := plan.Rules()
-	slices.Sort(names)
-	if once := slices.Compact(slices.Clone(names)); len(once) != len(names) {
-		t.Errorf("two rules have one name: %v", names)
 	}
 }
 

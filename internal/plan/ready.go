@@ -13,16 +13,20 @@ type Readiness struct {
 	Ready bool
 }
 
-// ReadinessOf judges an Observation.
+// ReadinessOf returns the readiness of an Observation.
 func ReadinessOf(o *Observation) Readiness {
-	var r Readiness
-	r.Active = o.active()
-	if r.Active == nil || o.ended() {
+	s := situation{Observation: o, active: o.activeEntry()}
+	return s.readiness()
+}
+
+func (s *situation) readiness() Readiness {
+	e := s.active
+	r := Readiness{Active: e}
+	if e == nil || s.pastHardEnd() {
 		return r
 	}
-	e := r.Active
-	r.Issued = e.ExpiresAt == nil || o.Now.Before(e.ExpiresAt.Time)
-	r.Published = o.secretKnown() && o.holds(e.Name) && o.Secret.Intact && !o.Secret.Deleting
-	r.Ready = r.Issued && r.Published && !o.Token.Deleting && !e.Drift.NoAccess() && o.issuedFor(e) && o.Token.Spec.Rotation.Generation <= e.RotationGeneration
+	r.Issued = !expired(e, s.Now)
+	r.Published = s.secretKnown() && s.holds(e.Name) && s.Secret.Intact && !s.Secret.Deleting
+	r.Ready = r.Issued && r.Published && !s.Token.Deleting && !e.Drift.NoAccess() && s.issuedFor(e) && s.Token.Spec.Rotation.Generation <= e.RotationGeneration
 	return r
 }

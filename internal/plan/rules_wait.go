@@ -6,98 +6,125 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// The wait for an attempt, or a change in place, of another process.
-const (
-	// AttemptTime is how long after its reservation an attempt may be under way: one
-	// minute until its last request starts, and 30 seconds until that request is given
-	// up. Package apitoken has the same two times.
-	AttemptTime = 90 * time.Second
-	// spareTime is how long the credential in use must still live. With less, a new
-	// one is issued without waiting.
-	spareTime = 5 * time.Minute
-)
-
-// waitsFor is how long this process waits for an attempt or a change in place that
-// another process began; 0: it does not wait.
-func (o *Observation) waitsFor(e *Entry) time.Duration {
-	if !o.canSpare() {
-		return 0
-	}
-	return o.theirs(e)
-}
-
-// theirs is how long another process may still work on an attempt or a change in place
-// that it began; 0: no longer, or this process began it. The time ends AttemptTime after
-// the reservation by the wall clock, and at the latest AttemptTime after this process
-// first saw the entry. The time of the reservation was written by another process,
-// or by anyone who may write the status, so it can only shorten it.
-func (o *Observation) theirs(e *Entry) time.Duration {
-	if e.Ours || !e.underWay() {
-		return 0
-	}
-	wait := AttemptTime - e.SeenFor
-	if e.State == v1alpha1.StateMinting && e.ReservedAt != nil {
-		wait = min(wait, e.ReservedAt.Add(AttemptTime).Sub(o.Now))
-	}
-	return max(0, wait)
-}
-
-// underWay reports whether a process may still be working on the entry: an attempt,
-// or a change in place.
-func (e *Entry) underWay() bool {
-	return e.State == v1alpha1.StateMinting || e.State == v1alpha1.StateActive && e.Updating != ""
-}
-
-// unresolved reports whether what becomes of the entry depends on the Secret: it is an
-// attempt, or a change in place that another process may be working on.
-func (e Entry) unresolved() bool {
-	return e.State == v1alpha1.StateMinting || e.underWay() && !e.Ours && e.SeenFor < AttemptTime
-}
-
-// canSpare reports whether the workload has what it needs while this process waits:
-// the Secret, read live, holds the Active credential unchanged, and that lives long
-// enough. So a first credential, a gap of RevokeFirst, a lost Secret, a deletion and a
-// hard end never wait.
-func (o *Observation) canSpare() bool {
-	e, s := o.active(), &o.Secret
-	if e == nil || o.Token.Deleting || o.ended() {
-		return false
-	}
-	lives := e.ExpiresAt == nil || e.ExpiresAt.Sub(o.Now) >= spareTime
-	return lives && s.Live && o.holds(e.Name) && s.Intact && !s.Deleting
-}
-
-// attemptUnderWay: another process is issuing or changing a credential. Nothing is
-// reserved until it has ended, or the wait for it has.
-func attemptUnderWay(o *Observation) (Decision, bool) {
-	var longest time.Duration
-	var d Decision
-	for i := range o.Ledger {
-		e := &o.Ledger[i]
-		if wait := o.waitsFor(e); wait > longest {
-			longest, d = wait, UnderWay(&e.LedgerEntry)
+// whileFound waits while an obstacle is found, also if no credential is needed. It wakes
+// earlier for whatever else becomes due.
+func whileFound(name string) func(*situation) (Decision, bool) {
+	return func(s *situation) (Decision, bool) {
+		d, ok := s.found(name)
+		if !ok {
+			return Decision{}, false
 		}
+		d.After = soonest(d.After, s.nextCheck())
+		return d, true
 	}
-	d.After = longest
-	return d, longest > 0
 }
 
-// UnderWay is what the status says while an attempt, or a change in place, is under
-// way. The process that began it and those that wait for it say the same, so that
-// those that wait write nothing.
-func UnderWay(e *v1alpha1.LedgerEntry) Decision {
-	d := Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonIssuing, Message: "issuing credential " + e.Name}
-	switch {
-	case e.Updating != "":
-		d.Reason, d.Message = v1alpha1.ReasonUpdating, "changing credential "+Called(e)+" at the provider"
-	case IssueReason(e.Reason) == IssueScheduled:
-		d.State = Steady
+// needBlocked: a credential is needed, and an obstacle prevents issuing it.
+func needBlocked(s *situation) (Decision, bool) {
+	if !s.wanted() || !s.blocked() {
+		return Decision{}, false
 	}
+	d, _ := s.obstacle()
+	d = s.withLostAccess(d)
+	d.After = soonest(d.After, s.nextCheck())
+	return d, true
+}
+
+func nothingToDo(s *situation) (Decision, bool) {
+	d := s.steadily(Wait{}, "")
+	d.After = soonest(d.After, s.nextCheck())
+	return d, true
+}
+
+// steadily is a decision that does not change how the ApiToken is doing: while old
+// credentials are removed, an ApiToken that is blocked or has no access stays so.
+func (s *situation) steadily(a Action, message string) Decision {
+	d := Decision{State: Steady, Reason: v1alpha1.ReasonReady, Message: message}
+	if drift, drifted := s.drift(); drifted && s.active.Drift.NoAccess() {
+		d = stalled(drift.Reason, drift.Message, 0)
+	}
+	if s.pastHardEnd() {
+		d = stalled(v1alpha1.ReasonExpired, s.hardEndMessage(), 0)
+	}
+	if b, waits := s.found(RuleUnderWay); waits {
+		d = b
+	} else if s.wanted() {
+		if b, blocked := s.obstacle(); blocked {
+			d = s.withLostAccess(b)
+		}
+	} else if b, lasts := s.notReplaced(); lasts {
+		d = s.withLostAccess(b)
+	}
+	d.Action = a
 	return d
 }
 
-func attemptUnderWayWait(o *Observation) (Decision, bool) {
-	d, waits := attemptUnderWay(o)
-	d.After = soonest(d.After, o.nextLook())
-	return d, waits
+// nextCheck is how long until something is due that no event announces; 0: never.
+func (s *situation) nextCheck() time.Duration {
+	var next time.Duration
+	for i := range s.Ledger {
+		next = soonest(next, s.entryDue(&s.Ledger[i]))
+	}
+	for _, end := range []time.Time{s.hardEnd(), s.expiryToEnforce()} {
+		if !end.IsZero() && s.Now.Before(end) && !s.pastHardEnd() {
+			next = soonest(next, s.until(end))
+		}
+	}
+	if s.restorable() && s.Restored != nil {
+		next = soonest(next, s.Restored.AsksIn)
+	}
+	if _, ok := s.contest(); ok {
+		next = soonest(next, s.Secret.Contest.Wait)
+	}
+	return next
+}
+
+// entryDue is how long until something is due for one entry; 0: never.
+func (s *situation) entryDue(e *Entry) time.Duration {
+	switch e.State {
+	case v1alpha1.StateAbandoned, v1alpha1.StateRetiring:
+		switch {
+		case !e.Settled:
+			return max(e.SettlesIn, time.Second)
+		case !e.retireDue(s.Now):
+			return s.until(e.RetireAt.Time)
+		case e.ProvesIn > 0:
+			return e.ProvesIn
+		default:
+			return Recheck
+		}
+	case v1alpha1.StateActive:
+		if s.pastHardEnd() {
+			return 0
+		}
+		return soonest(s.waitsFor(e), soonest(soonest(e.FindsIn, e.ConfirmsIn), s.activeDue(e)))
+	case v1alpha1.StateMinting:
+		return s.waitsFor(e)
+	}
+	return 0
+}
+
+// activeDue is how long until the schedule has something to do for the credential in use;
+// 0: never.
+func (o *Observation) activeDue(e *Entry) time.Duration {
+	if e.ExpiresAt == nil {
+		return 0
+	}
+	if due := RotationDue(o.Token.UID, &o.Token.Spec, &e.LedgerEntry); o.Now.Before(due) {
+		return o.until(due)
+	}
+	if o.Now.Before(e.ExpiresAt.Time) {
+		return o.until(e.ExpiresAt.Time)
+	}
+	return 0
+}
+
+func (o *Observation) until(t time.Time) time.Duration { return max(t.Sub(o.Now), time.Millisecond) }
+
+// soonest is the smaller of two delays, where 0 means never.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || (b != 0 && b < a) {
+		return b
+	}
+	return a
 }

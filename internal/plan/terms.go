@@ -84,20 +84,20 @@ func Shown(name string, found []provider.Credential) (provider.Credential, bool)
 }
 
 // unidentified is the credential in use while its id is not known; nil: it is.
-func (o *Observation) unidentified() *Entry {
-	e := o.active()
-	if e == nil || e.ID != "" || !o.owns(e.Name) || o.otherAccount(e.Account) {
+func (s *situation) unidentified() *Entry {
+	e := s.active
+	if e == nil || e.ID != "" || !s.owns(e.Name) || s.otherAccount(e.Account) {
 		return nil
 	}
 	return e
 }
 
-// identify asks for the id of a credential that was adopted. Until it is known
-// the credential is found and revoked by its name, so everything else comes first.
-func identify(o *Observation) (Decision, bool) {
-	e := o.unidentified()
-	if e == nil || e.FindsIn > 0 || o.over() || !o.Provider.Found || !o.Provider.Ready {
+// idUnknown: the credential in use was adopted, so its id is requested. Until it is known, the
+// credential is found and revoked by its name, so every other rule comes first.
+func idUnknown(s *situation) (Decision, bool) {
+	e := s.unidentified()
+	if e == nil || e.FindsIn > 0 || s.accessOver() || !s.Provider.Found || !s.Provider.Ready {
 		return Decision{}, false
 	}
-	return o.steadily(Identify{Name: e.Name}, "asking the provider for the id of credential "+e.Name), true
+	return s.steadily(Identify{Name: e.Name}, "asking the provider for the id of credential "+e.Name), true
 }

@@ -156,7 +156,7 @@ func RetryFailed(t *v1alpha1.ApiToken, o *Observation, next Decision, out Outcom
 		return Retry{After: next.After}
 	}
 	due := UntilDue(t, o.Now)
-	if o.ended() {
+	if o.pastHardEnd() {
 		due = RetryMost
 	}
 	if call, ok := find[CallFailed](parts(out)); ok && call.Cause.RetryAfter > 0 {

@@ -1,0 +1,94 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+
+	"apitoken.dev/operator/api/v1alpha1"
+)
+
+// Some providers have no API for credentials. A user creates, edits and deletes them in the
+// provider's user interface, as provider.Form describes, and submits them in a Secret.
+
+// handedOver reports whether a user submitted a credential that can be used.
+func (o *Observation) handedOver() bool {
+	return o.Provider.Form != nil && o.Handover.Exists && o.Handover.Refused == ""
+}
+
+// Task is what a user has to do at the provider.
+type Task struct {
+	// Reason is one of the reasons of the condition ActionRequired.
+	Reason string
+	// Message says what to do, with the values to fill in.
+	Message string
+}
+
+// Task returns what a user has to do now, or nil. Creating and editing credentials come
+// before deleting them.
+func (o *Observation) Task() *Task { return assess(o).task() }
+
+func (s *situation) task() *Task {
+	if s.Provider.Form != nil && !s.handedOver() && s.wanted() {
+		return s.makeOrEdit()
+	}
+	for i := range s.Ledger {
+		if e := &s.Ledger[i]; e.ByHand && InUse(&e.LedgerEntry) && (s.Token.Deleting || e.retiring() && e.retireDue(s.Now)) {
+			return s.DeletionTask(&e.LedgerEntry)
+		}
+	}
+	return nil
+}
+
+// InUse reports whether a credential was in use, or the provider has an id for it. A user
+// cannot delete an attempt that is neither.
+func InUse(e *v1alpha1.LedgerEntry) bool { return e.ID != "" || e.IssuedAt != nil }
+
+// ThenPut stands between the form of a credential and how to submit it.
+const ThenPut = ". Then put "
+
+func (s *situation) makeOrEdit() *Task {
+	e := s.active
+	if s.unreadable() != nil || s.Token.Spec.Suspend {
+		return nil
+	}
+	if s.reason == IssueSpecChanged && s.Provider.Form.Edit != "" && s.updatable(e) {
+		return &Task{Reason: v1alpha1.ReasonEditCredential, Message: fmt.Sprintf(
+			"edit credential %s at the provider (%s) so that it has: %s. Then say so with: kubectl annotate apitoken -n %s %s --overwrite %s=%d",
+			Called(&e.LedgerEntry), s.Provider.Form.Edit, s.fields(), s.Token.Namespace, s.Token.Name, v1alpha1.AnnotationEdited, s.Token.Generation)}
+	}
+	why := ""
+	if s.Handover.Refused != "" {
+		why = fmt.Sprintf("what Secret %q hands over cannot be used: %s. ", s.Handover.Secret, strings.TrimRight(s.Handover.Refused, "."))
+	}
+	return &Task{Reason: v1alpha1.ReasonCreateCredential, Message: why + fmt.Sprintf(
+		"make a credential at the provider (%s) with: %s"+ThenPut+"%s into a Secret named %q with the label %s: %s, or run: kubectl apitoken handover -n %s %s",
+		s.Provider.Form.Where, s.fields(), strings.Join(s.Provider.Form.Keys, ", "), s.Handover.Secret, v1alpha1.LabelManaged, v1alpha1.ManagedHandover,
+		s.Token.Namespace, s.Token.Name)}
+}
+
+// WantsAnother reports whether another credential is needed than the one in use, apart from
+// a user's submission of one.
+func (o *Observation) WantsAnother() bool {
+	s := situation{Observation: o, active: o.activeEntry()}
+	return s.firstNeed(needHandedOver) != nil
+}
+
+func (o *Observation) fields() string {
+	parts := make([]string, 0, len(o.Provider.Form.Fields))
+	for _, f := range o.Provider.Form.Fields {
+		parts = append(parts, fmt.Sprintf("%s: %s", f.Label, f.Value))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// DeletionTask asks a user to delete a manual credential.
+func (o *Observation) DeletionTask(e *v1alpha1.LedgerEntry) *Task {
+	where := "in its user interface"
+	if o.Provider.Form != nil && o.Provider.Form.Revoke != "" {
+		where = o.Provider.Form.Revoke
+	}
+	called := Called(e)
+	return &Task{Reason: v1alpha1.ReasonDeleteCredential, Message: fmt.Sprintf(
+		"delete credential %s at the provider (%s). The operator tries it until it is refused; where it cannot tell, say so with: kubectl annotate apitoken -n %s %s --overwrite %s=%s",
+		called, where, o.Token.Namespace, o.Token.Name, v1alpha1.AnnotationDeleted, called)}
+}
