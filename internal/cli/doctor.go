@@ -61,7 +61,7 @@ func (a *app) doctorCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVarP(&o.all, "all-namespaces", "A", false, "Look at the ApiTokens of all namespaces.")
 	cmd.Flags().StringVar(&o.operator, "operator-namespace", operatorNamespace, "The namespace that the operator runs in.")
-	o.out = newOutput(cmd, a.scheme(), formatTable)
+	o.out = newOutput(cmd, scheme(), formatTable)
 	return cmd
 }
 

@@ -18,7 +18,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -75,8 +74,7 @@ func newWorld(t *testing.T, name string) *world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	a := &app{}
-	w := &world{T: t, Client: env.Client(a.scheme()), said: &transcript{}, env: Env{Clock: testutil.NewClock(now), Registry: registry, Version: "test", Poll: time.Millisecond}}
+	w := &world{T: t, Client: env.Client(scheme()), said: &transcript{}, env: Env{Clock: testutil.NewClock(now), Registry: registry, Version: "test", Poll: time.Millisecond}}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	if name == "" {
 		ns.GenerateName = "plugin-"
@@ -400,8 +398,7 @@ func (w *world) session() *session {
 	w.Helper()
 	e := w.env
 	e.IOStreams = genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard}
-	a := &app{Env: e, hints: hints{genericclioptions.NewConfigFlags(false)}}
-	a.config.WrapConfigFn = a.wrap
+	a := newApp(e)
 	a.config.KubeConfig, a.config.Namespace = &w.kubeconfig, &w.ns
 	s, err := a.open()
 	w.ok(err)

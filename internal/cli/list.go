@@ -45,7 +45,7 @@ func (a *app) listCommand() *cobra.Command {
 	f.BoolVarP(&o.watch, "watch", "w", false, "After the list, print each ApiToken again when it changes, until you stop it.")
 	f.DurationVar(&o.expiring, "expiring-within", 0, "Only those whose published credential ends within this time, or has ended, the first to end first; for example 720h.")
 	f.StringVarP(&o.selector, "selector", "l", "", "Label selector, as with kubectl get.")
-	o.out = newOutput(cmd, a.scheme(), formatTable, formatWide)
+	o.out = newOutput(cmd, scheme(), formatTable, formatWide)
 	o.out.headers(cmd)
 	return cmd
 }

@@ -57,7 +57,7 @@ func (a *app) planCommand() *cobra.Command {
 	f.BoolVar(&o.apply.serverSide, "server-side", false, "Plan for kubectl apply --server-side.")
 	f.BoolVar(&o.apply.force, "force-conflicts", false, "With --server-side: take fields over from other managers.")
 	f.StringVar(&o.apply.manager, "field-manager", "", "Name of the manager of fields; kubectl's own when absent.")
-	o.out = newOutput(cmd, a.scheme(), formatTable)
+	o.out = newOutput(cmd, scheme(), formatTable)
 	return cmd
 }
 

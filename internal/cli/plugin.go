@@ -77,6 +77,17 @@ type app struct {
 	hints
 }
 
+// newApp reads nothing yet. All output goes through Terminal.
+func newApp(env Env) *app {
+	env.Out, env.ErrOut = Terminal(env.Out), Terminal(env.ErrOut)
+	if env.Poll <= 0 {
+		env.Poll = pollInterval
+	}
+	a := &app{Env: env, hints: hints{genericclioptions.NewConfigFlags(true)}}
+	a.config.WrapConfigFn = a.wrap
+	return a
+}
+
 // New returns the command kubectl apitoken.
 func New(env Env) *cobra.Command {
 	root, _ := newRoot(env)
@@ -84,12 +95,7 @@ func New(env Env) *cobra.Command {
 }
 
 func newRoot(env Env) (*cobra.Command, *app) {
-	env.Out, env.ErrOut = Terminal(env.Out), Terminal(env.ErrOut)
-	if env.Poll <= 0 {
-		env.Poll = pollInterval
-	}
-	a := &app{Env: env, hints: hints{genericclioptions.NewConfigFlags(true)}}
-	a.config.WrapConfigFn = a.wrap
+	a := newApp(env)
 	root := &cobra.Command{
 		Use:   "kubectl-apitoken",
 		Short: "See, plan, rotate and revoke API tokens",
@@ -112,9 +118,9 @@ func newRoot(env Env) (*cobra.Command, *app) {
 		},
 	}
 	root.SuggestionsMinimumDistance = 2
-	root.SetIn(env.In)
-	root.SetOut(env.Out)
-	root.SetErr(env.ErrOut)
+	root.SetIn(a.In)
+	root.SetOut(a.Out)
+	root.SetErr(a.ErrOut)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%w", err) })
 	a.config.AddFlags(root.PersistentFlags())
 	addVerbosity(root)

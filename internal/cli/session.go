@@ -32,11 +32,11 @@ type session struct {
 }
 
 // scheme has the kinds of Kubernetes and those of apitoken.dev.
-func (a *app) scheme() *runtime.Scheme {
-	scheme := runtime.NewScheme()
-	utilruntime.Must(clientgoscheme.AddToScheme(scheme))
-	utilruntime.Must(v1alpha1.AddToScheme(scheme))
-	return scheme
+func scheme() *runtime.Scheme {
+	s := runtime.NewScheme()
+	utilruntime.Must(clientgoscheme.AddToScheme(s))
+	utilruntime.Must(v1alpha1.AddToScheme(s))
+	return s
 }
 
 // errNoKubeconfig says that nothing names a cluster. The client library would try
@@ -74,7 +74,7 @@ func (a *app) open() (*session, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := client.NewWithWatch(cfg, client.Options{Scheme: a.scheme(), Mapper: mapper})
+	c, err := client.NewWithWatch(cfg, client.Options{Scheme: scheme(), Mapper: mapper})
 	if err != nil {
 		return nil, err
 	}

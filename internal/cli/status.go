@@ -28,7 +28,7 @@ func (a *app) statusCommand() *cobra.Command {
 			return s.status(ctx, args[0], out)
 		}, func() error { return out.check() }),
 	}
-	out = newOutput(cmd, a.scheme(), formatTable)
+	out = newOutput(cmd, scheme(), formatTable)
 	return cmd
 }
 

@@ -61,7 +61,7 @@ func (a *app) treeCommand() *cobra.Command {
 			return out.view(s.Out, "ApiTokenTree", v)
 		}, func() error { return out.check() }),
 	}
-	out = newOutput(cmd, a.scheme(), formatTable)
+	out = newOutput(cmd, scheme(), formatTable)
 	return cmd
 }
 

@@ -49,7 +49,7 @@ func (a *app) versionCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&operator, "operator-namespace", operatorNamespace, "The namespace that the operator runs in.")
-	out = newOutput(cmd, a.scheme(), formatTable)
+	out = newOutput(cmd, scheme(), formatTable)
 	return cmd
 }
 
