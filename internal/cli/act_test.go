@@ -101,7 +101,7 @@ func TestRotateWaits(t *testing.T) {
 		w.stalled(t, v1alpha1.ReasonTooManyBuckets, "spec.buckets: too many")
 		return true
 	})
-	w.wants(w.run("rotate", "three", "--wait"), Refused, "TooManyBuckets: spec.buckets: too many", actions[v1alpha1.ReasonTooManyBuckets])
+	w.wants(w.run("rotate", "three", "--wait"), Refused, "TooManyBuckets: spec.buckets: too many", actionFor(v1alpha1.ReasonTooManyBuckets))
 
 	w.ready(w.token("five"))
 	w.operator(func() bool {

@@ -97,14 +97,14 @@ func TestNextStepsClaimWhatIsTrue(t *testing.T) {
 		}, []string{asksAll, deletes}},
 		"deleted with Retain": {deleted(v1alpha1.DeletionRetain), []string{retains}},
 	}
-	a := &app{hints: hints{genericclioptions.NewConfigFlags(false)}}
+	h := hints{config: genericclioptions.NewConfigFlags(false)}
 	said := map[string]bool{}
 	for name, c := range cases {
 		token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training"}}
 		token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "own-1", ID: "K1", State: v1alpha1.StateActive, ExpiresAt: in(90 * 24 * time.Hour)}}
 		token.Status.RotatesAt, token.Status.Effective.Overlap = in(60*24*time.Hour), "1h"
 		c.given(token)
-		steps := a.nextSteps(token, now)
+		steps := h.nextSteps(token, now)
 		for _, step := range steps {
 			if !slices.ContainsFunc(c.says, func(claim string) bool { return strings.Contains(step, claim) }) {
 				t.Errorf("%s: nothing is claimed of the step %q", name, step)

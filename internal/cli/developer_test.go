@@ -22,6 +22,9 @@ import (
 	"apitoken.dev/operator/internal/provider/registry"
 )
 
+// providerViewerRole is the ClusterRole that reads ClusterTokenProviders.
+const providerViewerRole = "apitoken-operator-clustertokenprovider-viewer"
+
 // developer is the user of developerWorld.
 const developer = "developer"
 
@@ -119,7 +122,7 @@ func TestEveryCommandRunsWithTheRightsOfADeveloper(t *testing.T) {
 		{[]string{"status", "one"}, OK, []string{"ApiToken " + w.ns + "/one: Ready", "could not be read: " + unread}},
 		{[]string{"tree", "one"}, OK, []string{"ClusterTokenProvider/shared-" + w.ns + "  could not be read: " + unread, "AKIAEXAMPLE2"}},
 		{[]string{"plan", "-f", same}, OK, []string{"nothing happens at the provider", "was not looked at, because " + unread}},
-		{[]string{"env", "one", "--", "sh"}, Refused, []string{unread, "--clusterrole=" + providerViewer}},
+		{[]string{"env", "one", "--", "sh"}, Refused, []string{unread, "--clusterrole=" + providerViewerRole}},
 		{[]string{"env", "one", "--all", "--", "sh"}, OK, nil},
 		{[]string{"import", "old-keys"}, OK, []string{"you may not list clustertokenproviders.apitoken.dev): one of them may have this endpoint"}},
 		{[]string{"doctor", "--operator-namespace", "apitoken-system"}, OK, []string{
@@ -154,7 +157,7 @@ func TestPlanWithoutTheProviderSaysWhatItCouldNotDecide(t *testing.T) {
 	w := developerWorld(t)
 	mine := strings.Replace(declared, "{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.ns+"}", 1)
 	rest := []string{"could not be read", "not decided: whether ClusterTokenProvider \"shared-" + w.ns + "\" exists, is ready, serves this namespace",
-		"you may not get clustertokenproviders.apitoken.dev", "--clusterrole=" + providerViewer}
+		"you may not get clustertokenproviders.apitoken.dev", "--clusterrole=" + providerViewerRole}
 	for name, c := range map[string]struct {
 		file string
 		code Code
@@ -175,7 +178,7 @@ func TestPlanWithoutTheProviderSaysWhatItCouldNotDecide(t *testing.T) {
 		})
 	}
 	view := w.decode(w.asDeveloper("plan", "-f", w.writeFile("token.yaml", strings.Replace(mine, "name: one", "name: fresh", 1)), "-o", "json").out)
-	if got := view["plans"].([]any)[0].(map[string]any); got["outcome"] != outcomeUnknown || got["whatToDo"] == nil {
+	if got := view["plans"].([]any)[0].(map[string]any); got["outcome"] != "Unknown" || got["whatToDo"] == nil {
 		t.Errorf("the plan is %v", got)
 	}
 }

@@ -60,7 +60,7 @@ func TestDoctorAllIsWell(t *testing.T) {
 	}
 	w.golden("doctor.txt", strings.Join(lines, ""))
 	view := w.decode(w.wants(w.run("doctor", "--operator-namespace", w.ns, "-o", "yaml"), OK).out)
-	if view["kind"] != "Examination" || view["result"] != resultOK || len(view["findings"].([]any)) != len(lines) {
+	if view["kind"] != "Examination" || view["result"] != "ok" || len(view["findings"].([]any)) != len(lines) {
 		t.Errorf("doctor prints %v", view)
 	}
 }
@@ -81,13 +81,13 @@ func TestDoctorFinds(t *testing.T) {
 	w.stalled(w.token("wrong"), v1alpha1.ReasonSecretNotOwned, "it belongs to Helm")
 	w.token("unseen")
 	w.ok(w.Create(t.Context(), &eventsv1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "orphans"}, EventTime: metav1.NewMicroTime(now),
-		Reason: orphanReason, Type: corev1.EventTypeWarning, Action: "Sweep", Note: "3 credentials of this cluster are in no ledger",
+		Reason: "OrphanedCredentials", Type: corev1.EventTypeWarning, Action: "Sweep", Note: "3 credentials of this cluster are in no ledger",
 		ReportingController: "apitoken.dev/operator", ReportingInstance: "a",
 		Regarding: corev1.ObjectReference{Kind: "TokenProvider", Namespace: w.ns, Name: "object-store", APIVersion: v1alpha1.GroupVersion.String()}}))
 	r := w.wants(w.run("doctor", "--operator-namespace", w.ns), Failed,
 		"has no available replica", "holds the lease and has not renewed it for 1h: nobody works",
 		"fail  provider: TokenProvider "+w.ns+"/object-store is not ready (CredentialsRejected): AWS said no",
-		actions[v1alpha1.ReasonCredentialsRejected],
+		actionFor(v1alpha1.ReasonCredentialsRejected),
 		"warn  orphans: TokenProvider "+w.ns+"/object-store: 3 credentials",
 		"warn  rotation: "+w.ns+"/late should have been rotated 120m ago",
 		"warn  ledger: "+w.ns+"/late: AKIAOLD is Retiring since 2026-12-01T05:00:00Z", "Delete credential AKIAHAND at the provider",
@@ -96,7 +96,7 @@ func TestDoctorFinds(t *testing.T) {
 		"it may be in the line of its provider",
 		"the API server\n") // the clock of these tests is set
 	for line := range strings.Lines(r.out) {
-		if result, _, _ := strings.Cut(line, " "); result != resultOK && result != resultWarn && result != resultFail && !strings.HasPrefix(line, "      → ") {
+		if result, _, _ := strings.Cut(line, " "); result != "ok" && result != "warn" && result != "fail" && !strings.HasPrefix(line, "      → ") {
 			t.Errorf("a line of no result: %q", line)
 		}
 	}

@@ -40,5 +40,5 @@ func TestDoctorFindsWiderAccess(t *testing.T) {
 	w.install(1, time.Second)
 	w.drifted("wide", v1alpha1.DriftChanged, v1alpha1.ReasonCredentialChanged)
 	w.wants(w.run("doctor", "--operator-namespace", w.ns), OK, "warn  drift", "wide: credential AKIAEXAMPLE2 is not as it was issued",
-		actions[v1alpha1.ReasonCredentialChanged])
+		actionFor(v1alpha1.ReasonCredentialChanged))
 }

@@ -118,15 +118,13 @@ func TestHintsCanBePasted(t *testing.T) {
 // A hint is for the cluster and the user of the command that printed it, and a shell
 // reads each word back.
 func TestHintsKeepClusterUserAndQuoting(t *testing.T) {
-	a := &app{hints: hints{genericclioptions.NewConfigFlags(false)}}
+	h := hints{config: genericclioptions.NewConfigFlags(false)}
 	context, user, groups := "it's prod", "dev", []string{"a b"}
-	a.config.Context, a.config.Impersonate, a.config.ImpersonateGroup = &context, &user, &groups
-	got := a.pluginCommand("ml", "status", "one")
+	h.config.Context, h.config.Impersonate, h.config.ImpersonateGroup = &context, &user, &groups
+	got := h.pluginCommand("ml", "status", "one")
 	if diff := cmp.Diff(`kubectl apitoken status one -n ml --context 'it'\''s prod' --as dev --as-group 'a b'`, got); diff != "" {
 		t.Error(diff)
 	}
-	w := &world{T: t}
-	w.pasted(got)
 }
 
 // A right that lacks in the namespace of -n is found by a doctor of that namespace.

@@ -103,7 +103,7 @@ func TestPlan(t *testing.T) {
 		"a misspelled field": {file: strings.Replace(declared, "buckets:", "bucket:", 1), code: Refused, says: []string{`unknown field "spec.bucket"`}},
 		"another provider":   {file: strings.Replace(declared, "object-store", "other", 1), code: Refused, says: []string{"create another ApiToken"}},
 		"a scope it cannot give": {file: strings.Replace(declared, "objectstorage:object-read-only", "kitchen:sink", 1), code: Refused,
-			says: []string{"refused (ScopeNotGrantable)", "kitchen:sink", actions[v1alpha1.ReasonScopeNotGrantable]}},
+			says: []string{"refused (ScopeNotGrantable)", "kitchen:sink", actionFor(v1alpha1.ReasonScopeNotGrantable)}},
 		"suspended":              {file: declared + "  suspend: true\n  expiresIn: 48h\n", code: Failed, says: []string{"accepted, but nothing can be issued now (Suspended)"}},
 		"a hard end in the past": {file: declared + "  expiresAt: 2026-11-01T00:00:00Z\n", says: []string{"access ends (Expired)"}},
 		"server-side":            {file: declared + "  secret: {labels: {team: ml}}\n", args: []string{"--server-side", "--force-conflicts"}, says: []string{"the Secret is brought up to date"}},
@@ -214,6 +214,7 @@ func TestPlanLostSecret(t *testing.T) {
 }
 
 func TestAway(t *testing.T) {
+	now := time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)
 	for want, d := range map[string]time.Duration{"now": 0, "in 3h": 3 * time.Hour, "2d ago": -48 * time.Hour} {
 		if got := away(now.Add(d), now); got != want {
 			t.Errorf("%s: %q, want %q", d, got, want)

@@ -83,7 +83,7 @@ func newApp(env Env) *app {
 	if env.Poll <= 0 {
 		env.Poll = pollInterval
 	}
-	a := &app{Env: env, hints: hints{genericclioptions.NewConfigFlags(true)}}
+	a := &app{Env: env, hints: hints{config: genericclioptions.NewConfigFlags(true)}}
 	a.config.WrapConfigFn = a.wrap
 	return a
 }

@@ -145,7 +145,7 @@ func TestCompletionOfKeysAndProviders(t *testing.T) {
 		var out strings.Builder
 		e := w.env
 		e.In, e.Out, e.ErrOut = strings.NewReader(""), &out, &strings.Builder{}
-		Run(t.Context(), e, completer, append([]string{"--kubeconfig", w.kubeconfig, "--cache-dir", t.TempDir(), "-n", w.ns}, words...))
+		Run(t.Context(), e, "kubectl_complete-apitoken", append([]string{"--kubeconfig", w.kubeconfig, "--cache-dir", t.TempDir(), "-n", w.ns}, words...))
 		return out.String()
 	}
 	for _, c := range []struct {

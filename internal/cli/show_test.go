@@ -137,7 +137,7 @@ func testPrograms(w *world) {
 		w.Errorf("status prints %v", status)
 	}
 	status = w.decode(w.wants(w.run("status", "training-data", "-o", "yaml"), OK).out)
-	if status["kind"] != "ApiTokenStatus" || status["apiVersion"] != viewVersion || len(status["credentials"].([]any)) != 2 {
+	if status["kind"] != "ApiTokenStatus" || status["apiVersion"] != "plugin.apitoken.dev/v1alpha1" || len(status["credentials"].([]any)) != 2 {
 		w.Errorf("status prints %v", status)
 	}
 	tree := w.decode(w.wants(w.run("tree", "training-data", "-o", "json"), OK).out)
@@ -226,10 +226,10 @@ func TestCompletion(t *testing.T) {
 	if diff := cmp.Diff(want, complete("/usr/local/bin/kubectl_complete-apitoken", "rotate", "al")); diff != "" {
 		t.Error(diff)
 	}
-	if got := complete(completer, "list", "-o", ""); !strings.HasPrefix(got, "table\nwide\njson\n") {
+	if got := complete("kubectl_complete-apitoken", "list", "-o", ""); !strings.HasPrefix(got, "table\nwide\njson\n") {
 		t.Errorf("-o offers %q", got)
 	}
-	if got := complete(completer, "list", "-n", w.ns[:8]); !strings.Contains(got, w.ns+"\n") {
+	if got := complete("kubectl_complete-apitoken", "list", "-n", w.ns[:8]); !strings.Contains(got, w.ns+"\n") {
 		t.Errorf("-n offers %q", got)
 	}
 }

@@ -137,7 +137,7 @@ func TestShellReadsPrintedValuesBack(t *testing.T) {
 	if err != nil {
 		t.Fatal("this test needs bash, as the Makefile does")
 	}
-	for _, value := range []string{evil, "plain", "it's $HOME `x` \\ \"", "two\nlines", "\xff\x9b", "a'\\\x1b'", "\x01" + "7", "Größe\u202e"} {
+	for _, value := range []string{"AK\x1b[2K\x1b[1A\rFORGED\u009b1A\u202e\x07", "plain", "it's $HOME `x` \\ \"", "two\nlines", "\xff\x9b", "a'\\\x1b'", "\x01" + "7", "Größe\u202e"} {
 		out, err := exec.CommandContext(t.Context(), shell, "-c", "export V="+quoted(value)+"\nprintf %s \"$V\"").Output()
 		if err != nil || string(out) != value {
 			t.Errorf("%q is read back as %q: %v", value, out, err)

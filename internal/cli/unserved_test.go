@@ -66,7 +66,7 @@ func TestAKindThatIsNoLongerServedEndsTheWaitForADeletion(t *testing.T) {
 			}
 			s := w.session()
 			s.cfg = &rest.Config{Host: c.server}
-			wait := &waiting{name: one.Name, uid: one.UID, about: deletionProgress}
+			wait := &waiting{name: one.Name, uid: one.UID, about: reasonOf}
 			if got, state, err := s.look(t.Context(), wait); err != nil || got == nil || state != there {
 				t.Fatalf("it sees %v, %d, %v", got, state, err)
 			}

@@ -53,9 +53,9 @@ func TestNoWhatToDoRepeatsTheMessage(t *testing.T) {
 		f := f.(map[string]any)
 		do, _ := f["whatToDo"].(string)
 		switch {
-		case f["result"] == resultOK && do != "":
+		case f["result"] == "ok" && do != "":
 			t.Errorf("%v is ok, and there is something to do: %q", f["check"], do)
-		case f["result"] == resultOK:
+		case f["result"] == "ok":
 		case !isAction(do) || strings.Contains(f["message"].(string), do):
 			t.Errorf("%v: %v\nwhat to do is %q", f["check"], f["message"], do)
 		default:
