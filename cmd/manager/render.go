@@ -14,7 +14,9 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/drivers/rest"
@@ -142,24 +144,28 @@ func (d *declarations) render(w io.Writer, now time.Time) error {
 	}
 	for i := range d.tokens {
 		t := &d.tokens[i]
-		if err := d.print(w, "ApiToken "+t.Namespace+"/"+t.Name, requestFor(t, rest.New().For(*d.settings).Capabilities().MaxLifetime, now)); err != nil {
+		what := "ApiToken " + t.Namespace + "/" + t.Name
+		req, refusal := d.request(t, now)
+		if refusal != nil {
+			return fmt.Errorf("provider %s, %s: %w", d.provider, what, refusal)
+		}
+		if err := d.print(w, what, req); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// requestFor is the request that the operator would make; only the name, which is
-// new for each attempt, is another.
-func requestFor(t *v1alpha1.ApiToken, longest time.Duration, now time.Time) provider.MintRequest {
+// request is the request that the operator would make, or why the driver refuses it. The
+// name is an example: each attempt has a name of its own.
+func (d *declarations) request(t *v1alpha1.ApiToken, now time.Time) (provider.MintRequest, *provider.Refusal) {
 	cluster := credname.Cluster("render")
-	grant := plan.GrantOf(&t.Spec)
-	grant.ExpiresAt = plan.ExpiryFor(&t.Spec, now, longest)
-	return provider.MintRequest{
-		Name:        "at1-" + cluster + "-" + credname.Owner(t.Namespace, t.Name) + "-1-nnnnnnnn",
-		Owner:       provider.Owner{Cluster: cluster, Namespace: t.Namespace, Token: t.Name},
-		Description: t.Spec.Description, Grant: grant,
-	}
+	name := "at1-" + cluster + "-" + credname.Owner(t.Namespace, t.Name) + "-1-nnnnnnnn"
+	driver := rest.New().For(*d.settings)
+	facts := &account.Facts{Found: true, Driver: driver, Config: provider.Config{Settings: *d.settings}}
+	facts.Capabilities = provider.CapabilitiesFor(driver, plan.GrantOf(&t.Spec))
+	req := observe.Request(t, facts, cluster, name, now)
+	return req, observe.Refusal(facts, req)
 }
 
 func (d *declarations) print(w io.Writer, what string, req provider.MintRequest) error {

@@ -5,6 +5,7 @@ package account
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -76,22 +77,19 @@ func Open(e *v1alpha1.LedgerEntry) bool {
 	return e.IssuedAt == nil && e.ID == "" && e.State != v1alpha1.StateActive
 }
 
-// indexOpen indexes an ApiToken by its provider if it has an attempt with an unknown
-// outcome, or is in the gap of a RevokeFirst rotation.
+// IsUnfinished reports whether an ApiToken has an attempt with an unknown outcome, or is
+// in the gap of a RevokeFirst rotation.
+func IsUnfinished(t *v1alpha1.ApiToken) bool {
+	return t.Status.GapSince != nil || slices.ContainsFunc(t.Status.Credentials, func(e v1alpha1.LedgerEntry) bool { return Open(&e) })
+}
+
+// indexOpen indexes an ApiToken that IsUnfinished by its provider.
 func indexOpen(obj client.Object) []string {
 	token, ok := obj.(*v1alpha1.ApiToken)
-	if !ok {
+	if !ok || !IsUnfinished(token) {
 		return nil
 	}
-	if token.Status.GapSince != nil {
-		return IndexProvider(obj)
-	}
-	for i := range token.Status.Credentials {
-		if Open(&token.Status.Credentials[i]) {
-			return IndexProvider(obj)
-		}
-	}
-	return nil
+	return IndexProvider(obj)
 }
 
 // AddIndex makes a cache answer which ApiTokens refer to a provider, and which of
@@ -112,8 +110,7 @@ func Referencing(ctx context.Context, cached client.Reader, key Key) ([]v1alpha1
 	return indexed(ctx, cached, IndexField, key)
 }
 
-// Unfinished returns those of Referencing that have an attempt with an unknown outcome,
-// or gave their credential up and have no other one yet.
+// Unfinished returns those of Referencing that are unfinished (IsUnfinished).
 func Unfinished(ctx context.Context, cached client.Reader, key Key) ([]v1alpha1.ApiToken, error) {
 	return indexed(ctx, cached, openField, key)
 }

@@ -12,6 +12,7 @@ import (
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -41,33 +42,19 @@ func (s *session) clusterOf(ctx context.Context, t *v1alpha1.ApiToken, secret *m
 	return credname.Cluster(string(ns.UID))
 }
 
+// pool tells what the operator would know of providers, read through reader.
+func (s *session) pool(reader client.Reader, cluster string) *connections.Pool {
+	return connections.NewPool(connections.Options{Reader: reader, Live: reader, Registry: s.Registry, Cluster: cluster, Clock: s.Clock})
+}
+
 // facts is what the operator would know of a token's provider, read through reader.
 func (s *session) facts(ctx context.Context, reader client.Reader, t *v1alpha1.ApiToken, cluster string) (account.Facts, error) {
-	pool := connections.NewPool(connections.Options{Reader: reader, Live: reader, Registry: s.Registry, Cluster: cluster, Clock: s.Clock})
-	return pool.Facts(ctx, account.KeyFor(t), t.Namespace, plan.GrantOf(&t.Spec))
+	return s.pool(reader, cluster).Facts(ctx, account.KeyFor(t), t.Namespace, plan.GrantOf(&t.Spec))
 }
 
 // request is what the provider would be asked for a token now. The name is an
 // example: each attempt has one of its own.
 func (s *session) request(t *v1alpha1.ApiToken, f *account.Facts, cluster string) provider.MintRequest {
-	grant := plan.GrantOf(&t.Spec)
-	grant.ExpiresAt = plan.ExpiryFor(&t.Spec, s.Clock.Now(), f.Capabilities.MaxLifetime)
 	name := credname.Name{Cluster: cluster, Owner: credname.Owner(t.Namespace, t.Name), Revision: t.Status.Revision + 1, Nonce: "nnnnnnnnnn"}
-	return provider.MintRequest{
-		Name: name.String(), Owner: provider.Owner{Cluster: cluster, Namespace: t.Namespace, Token: t.Name},
-		Description: t.Spec.Description, Grant: grant,
-	}
-}
-
-// formOf says how a person makes the credential; nil: the operator mints it.
-func formOf(f *account.Facts, req provider.MintRequest) *provider.Form {
-	driver, ok := provider.As[provider.ByHand](f.Driver)
-	if !ok {
-		return nil
-	}
-	form, byHand := driver.Form(f.Config, req)
-	if !byHand {
-		return nil
-	}
-	return &form
+	return observe.Request(t, f, cluster, name.String(), s.Clock.Now())
 }

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -90,7 +91,7 @@ func (s *session) keys(ctx context.Context, t *v1alpha1.ApiToken, o handoverOpti
 	if err != nil {
 		return nil, err
 	}
-	form := formOf(&facts, s.request(t, &facts, cluster))
+	form := observe.Form(&facts, s.request(t, &facts, cluster))
 	if form == nil {
 		return nil, failed("this version of the plugin does not know which keys %s %q wants: use the plugin of the operator's version, "+
 			"or make the Secret as the message says", t.Spec.ProviderRef.Kind, t.Spec.ProviderRef.Name)

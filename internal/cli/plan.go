@@ -279,29 +279,3 @@ func (p *planner) provider(live, after *unstructured.Unstructured, out *planned)
 	}
 	return nil
 }
-
-// overlay reads providers from the files first.
-type overlay struct {
-	client.Reader
-	fromFile map[account.Key]account.Object
-}
-
-// Get implements client.Reader.
-func (r overlay) Get(ctx context.Context, key client.ObjectKey, obj client.Object, opts ...client.GetOption) error {
-	if asked := account.Of(obj); asked.Raw != nil {
-		found, ok := r.fromFile[account.Key{Kind: asked.Kind, Namespace: key.Namespace, Name: key.Name}]
-		switch into := obj.(type) {
-		case *v1alpha1.TokenProvider:
-			if from, is := found.Raw.(*v1alpha1.TokenProvider); ok && is {
-				from.DeepCopyInto(into)
-				return nil
-			}
-		case *v1alpha1.ClusterTokenProvider:
-			if from, is := found.Raw.(*v1alpha1.ClusterTokenProvider); ok && is {
-				from.DeepCopyInto(into)
-				return nil
-			}
-		}
-	}
-	return r.Reader.Get(ctx, key, obj, opts...)
-}

@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +8,9 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
-	"apitoken.dev/operator/internal/cli/reading"
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/memory"
+	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -21,7 +21,8 @@ type situation struct {
 	cluster string
 	facts   account.Facts
 	request provider.MintRequest
-	obs     plan.Observation
+	// gathered is what observe.Gather returned, obs that once it has settled.
+	gathered, obs plan.Observation
 	// unread is why the provider could not be read; nil: it was, or there is none. The
 	// rules are then asked about a provider that grants everything.
 	unread error
@@ -38,7 +39,7 @@ func (p *planner) decide(ctx context.Context, before, token *v1alpha1.ApiToken, 
 		out.Outcome, out.Message = outcomeEnds, "the ApiToken is being deleted: nothing is issued for it any more"
 		return nil
 	}
-	// A status that a file carries is none.
+	// Any status in the file is ignored.
 	token.Status = before.Status
 	sit, err := p.situation(ctx, token, out)
 	if err != nil {
@@ -66,109 +67,57 @@ func (p *planner) decide(ctx context.Context, before, token *v1alpha1.ApiToken, 
 	return nil
 }
 
+// situation gathers what the rules are asked about.
 func (p *planner) situation(ctx context.Context, token *v1alpha1.ApiToken, out *planned) (*situation, error) {
 	secret, err := p.secretMeta(ctx, token, token.SecretName(), out)
 	if err != nil {
 		return nil, err
 	}
 	sit := &situation{token: token, cluster: p.clusterOf(ctx, token, metaOf(secret))}
-	if sit.facts, err = p.facts(ctx, overlay{p.client, p.fromFile}, token, sit.cluster); reading.Forbidden(err) {
-		sit.facts, sit.unread = grantsAll(token), err
-	} else if err != nil {
-		return nil, err
-	}
-	if _, ok := p.fromFile[account.KeyFor(token)]; ok && !sit.facts.Ready {
-		sit.facts.Ready = true
-		out.Notes = append(out.Notes, "assumed: the credentials of the provider in the files work")
-	}
-	sit.request = p.request(token, &sit.facts, sit.cluster)
-	sit.obs = plan.Observation{
-		Now: p.Clock.Now(),
-		Token: plan.Token{
-			Namespace: token.Namespace, Name: token.Name, UID: string(token.UID), Generation: token.Generation, Spec: token.Spec,
-			HasFinalizer: true, Revision: token.Status.Revision, Budget: token.Status.MintBudget, Retry: token.Status.Retry,
-		},
-		Ledger: lasting(token.Status.Credentials), Provider: providerFacts(sit), Handover: plan.Handover{Secret: token.Name + v1alpha1.HandoverSuffix},
-	}
-	if since := token.Status.GapSince; since != nil {
-		sit.obs.Token.GapSince, sit.obs.Token.GapReason = since.Time, token.Status.GapReason
-	}
-	if sit.obs.Secret, err = p.secretFacts(ctx, sit, secret); err != nil {
-		return nil, err
-	}
-	sit.obs.Provider.Shared, err = p.shared(ctx, sit, out)
-	return sit, err
-}
-
-// lasting leaves out what is on its way out whatever is applied.
-func lasting(ledger []v1alpha1.LedgerEntry) []plan.Entry {
-	var out []plan.Entry
-	for i := range ledger {
-		switch ledger[i].State {
-		case v1alpha1.StateMinting, v1alpha1.StateAbandoned, v1alpha1.StateRetiring:
-		case v1alpha1.StateActive:
-			out = append(out, plan.Entry{LedgerEntry: ledger[i], Settled: true})
-		default:
-			out = append(out, plan.Entry{LedgerEntry: ledger[i]})
-		}
-	}
-	return out
-}
-
-func providerFacts(sit *situation) plan.Provider {
-	f := &sit.facts
-	v := plan.Provider{
-		Found: f.Found, Deleting: f.Deleting, Ready: f.Ready, Admitted: f.Admitted, Reason: f.ReadyReason, Message: f.ReadyMessage,
-		Account: f.Account.ID, Former: f.Account.Former, Unverified: f.Found && !f.Verified,
-		Capabilities: f.Capabilities, GrantableScopes: f.GrantableScopes, Form: formOf(f, sit.request),
-	}
-	if checker, ok := provider.As[provider.Validator](f.Driver); ok {
-		var r *provider.Refusal
-		if err := checker.Validate(f.Config, sit.request); errors.As(err, &r) {
-			v.Refusal = r
-		}
-	}
-	return v
-}
-
-// shared are the ApiTokens that come before this one, where a provider has room
-// for few credentials.
-func (p *planner) shared(ctx context.Context, sit *situation, out *planned) (plan.Shared, error) {
-	var claims plan.Shared
-	if sit.facts.Capabilities.MaxLive == 0 {
-		return claims, nil
-	}
-	key := account.KeyFor(sit.token)
-	tokens, err := p.tokens(ctx, key.Namespace)
-	if reading.Forbidden(err) {
-		a := access{verb: "list", group: v1alpha1.GroupVersion.Group, resource: "apitokens", namespace: key.Namespace}
-		out.Notes = append(out.Notes, fmt.Sprintf("assumed: no ApiToken of another namespace comes before this one at %s, which has room for few credentials: could not look, because %s",
-			key, unreadable(a, err)))
-		tokens, err = p.tokens(ctx, sit.token.Namespace)
-	}
+	from := p.sources(sit, secret, out)
+	gathered, err := observe.Gather(ctx, &observe.Sources{
+		Objects: from, Providers: from, Secrets: from, Memory: memory.New(), Clock: p.Clock, Cluster: sit.cluster,
+	}, token)
 	if err != nil {
-		return claims, err
+		return nil, err
 	}
-	for i := range tokens {
-		t := &tokens[i]
-		if account.KeyFor(t) != key || t.UID == sit.token.UID || !ahead(t, sit.token) {
-			continue
-		}
-		claims.Ahead = append(claims.Ahead, plan.Claim{Peer: plan.Peer{Namespace: t.Namespace, Name: t.Name}, Strategy: t.Spec.Rotation.Strategy})
-	}
-	slices.SortFunc(claims.Ahead, func(a, b plan.Claim) int {
-		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
-	})
-	return claims, nil
+	from.note(gathered)
+	sit.facts, sit.unread = gathered.Facts, from.unread
+	sit.request = p.request(token, &sit.facts, sit.cluster)
+	v := gathered.Seen.View
+	// What the Secret says of the provider cannot be judged without the provider.
+	sit.dressed = !v.Exists || v.MetadataCurrent && (sit.unread != nil || v.SettingsCurrent && v.DeclarationCurrent)
+	sit.gathered, sit.obs = gathered.Observation, settled(gathered.Observation)
+	return sit, nil
 }
 
-// ahead: those with a ledger come first, then the older ones.
-func ahead(t, than *v1alpha1.ApiToken) bool {
-	has, its := len(t.Status.Credentials) > 0, len(than.Status.Credentials) > 0
-	if has != its {
-		return has
+// settled returns an Observation as it will be when the operator has finished what does
+// not follow from the declaration. No attempt is in progress then, and the Secret is as
+// the operator writes it. While these steps are due they come before all others, so they
+// would hide what the declaration changes.
+func settled(o plan.Observation) plan.Observation {
+	o.Token.HasFinalizer, o.Token.PublishRefused = true, false
+	if len(o.Ledger) > 0 && !slices.ContainsFunc(o.Ledger, func(e plan.Entry) bool { return o.Token.Owns(e.Name) }) {
+		o.Token.Owns = nil // the operator has another identity than the cluster; see clusterOf
 	}
-	return than.CreationTimestamp.IsZero() || t.CreationTimestamp.Before(&than.CreationTimestamp)
+	o.Ledger = lasting(o.Ledger)
+	o.Provider.Shared.NewerThanDoubt, o.Provider.Shared.Doubt = 0, ""
+	s := &o.Secret
+	s.Live, s.Trusted, s.Intact = true, true, true
+	s.MetadataCurrent, s.SettingsCurrent, s.DeclarationCurrent = true, true, true
+	return o
+}
+
+// lasting leaves out attempts without an outcome and credentials that will be revoked.
+func lasting(entries []plan.Entry) []plan.Entry {
+	return slices.DeleteFunc(slices.Clone(entries), func(e plan.Entry) bool {
+		switch e.State {
+		case v1alpha1.StateMinting, v1alpha1.StateAbandoned, v1alpha1.StateRetiring:
+			return true
+		case v1alpha1.StateActive:
+		}
+		return false
+	})
 }
 
 // classify puts a decision of the rules into one word.

@@ -13,7 +13,6 @@ import (
 	"apitoken.dev/operator/internal/cli/reading"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/secretstore"
 )
 
 // publishedMeta is the metadata of a Secret: found, absent, or that the user may not read it.
@@ -60,30 +59,6 @@ func (p *planner) leftSecret(ctx context.Context, before, token *v1alpha1.ApiTok
 	return err
 }
 
-// secretFacts is the Secret as the rules see it. Its values are not read: it is
-// taken to hold what the operator wrote.
-func (p *planner) secretFacts(ctx context.Context, sit *situation, secret publishedMeta) (plan.Secret, error) {
-	sit.dressed = true
-	if metaOf(secret) == nil {
-		v := plan.Secret{Live: true, Trusted: true, Intact: true, Name: sit.token.SecretName()}
-		upToDate(&v)
-		if e := activeOf(sit.token); e != nil && secret.Err() != nil { // it was not read
-			v.Exists, v.Credential = true, e.Name
-		}
-		return v, nil
-	}
-	target := secretstore.TargetOf(sit.token, sit.facts.Driver, sit.facts.Config)
-	store := secretstore.Store{Client: p.client, Live: p.client, Cluster: sit.cluster, Clock: p.Clock}
-	seen, _, err := store.Cached(ctx, target)
-	v := seen.View
-	// What the Secret says of the provider cannot be judged without the provider.
-	sit.dressed = v.MetadataCurrent && (sit.unread != nil || v.SettingsCurrent && v.DeclarationCurrent)
-	// Bringing it up to date comes before other answers, and hides them.
-	v.Live, v.Trusted, v.Intact = true, true, true
-	upToDate(&v)
-	return v, err
-}
-
 // removedKeys finds what the published Secret loses next to its credential.
 func (p *planner) removedKeys(ctx context.Context, before *v1alpha1.ApiToken, sit *situation, out *planned) error {
 	if activeOf(before) == nil || sit.facts.Driver == nil || out.Outcome == outcomeRefused || out.Outcome == outcomeEnds {
@@ -114,9 +89,4 @@ func (sit *situation) connection() map[string]string {
 		return c.Connection(sit.facts.Config, sit.request.Grant)
 	}
 	return nil
-}
-
-// upToDate takes what the Secret carries next to its credential to be as declared.
-func upToDate(v *plan.Secret) {
-	v.MetadataCurrent, v.SettingsCurrent, v.DeclarationCurrent = true, true, true
 }

@@ -17,6 +17,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
+	"apitoken.dev/operator/internal/memory"
+	"apitoken.dev/operator/internal/observe"
+	"apitoken.dev/operator/internal/provider"
 )
 
 // answers are the functions that look at errors of the API server which are not about
@@ -171,21 +175,30 @@ func TestPlanSaysThatItSawNoOtherNamespace(t *testing.T) {
 	mine := w.token("one", func(t *v1alpha1.ApiToken) {
 		t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "shared"}
 	})
-	sit := &situation{token: mine}
-	sit.facts.Capabilities.MaxLive = 1
+	few := &account.Facts{Capabilities: provider.Capabilities{MaxLive: 1}}
 	for name, c := range map[string]struct {
 		wrap func(client.Client) client.Client
-		want int
+		want []string
 	}{
-		"may list all":  {func(c client.Client) client.Client { return c }, 0},
-		"may list some": {func(c client.Client) client.Client { return oneNamespace{c} }, 1},
+		"may list all": {func(c client.Client) client.Client { return c }, nil},
+		"may list some": {func(c client.Client) client.Client { return oneNamespace{c} }, []string{
+			"you may not list clustertokenproviders.apitoken.dev", "you may not list apitokens.apitoken.dev",
+		}},
 	} {
 		p, out := &planner{session: w.session()}, &planned{}
 		p.client = c.wrap(p.client)
-		_, err := p.shared(t.Context(), sit, out)
+		from := p.sources(&situation{token: mine}, publishedMeta{}, out)
+		_, err := (&observe.Sources{Objects: from, Providers: from, Memory: memory.New(), Clock: w.env.Clock}).Shared(t.Context(), mine, few)
 		w.ok(err)
-		if len(out.Notes) != c.want || c.want > 0 && !strings.Contains(out.Notes[0], "could not look, because you may not list apitokens.apitoken.dev") {
-			t.Errorf("%s: the notes are %q", name, out.Notes)
+		from.note(&observe.Evidence{Key: account.KeyFor(mine), Facts: *few})
+		if len(out.Notes) != len(c.want) {
+			t.Errorf("%s: the notes are %q, want %d", name, out.Notes, len(c.want))
+			continue
+		}
+		for i, want := range c.want {
+			if !strings.Contains(out.Notes[i], "could not look, because "+want) {
+				t.Errorf("%s: note %q does not say %q", name, out.Notes[i], want)
+			}
 		}
 	}
 }

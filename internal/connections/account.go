@@ -50,7 +50,7 @@ func (a *accounts) keys(ctx context.Context, o account.Object, driver provider.D
 	parts := []string{"account", driver.Type(), server.Host, id}
 	used := usedCredentials(driver, cfg.Credentials)
 	credentials := provider.MAC(a.secret[:], used...)
-	if server.Declared && o.Kind == v1alpha1.KindTokenProvider {
+	if byCredentials(server, o) {
 		parts = append(parts, string(credentials[:]))
 		if len(used) == 0 {
 			parts = append(parts, o.GetNamespace()) // nothing proves that two namespaces mean the same
@@ -222,6 +222,12 @@ func (p *Pool) others(ctx context.Context, key account.Key) (bool, error) {
 	return mine == "" || !slices.ContainsFunc(untried, func(o account.Object) bool { return p.placeOf(ctx, o) == mine }), nil
 }
 
+// byCredentials reports whether the account of a provider is told apart by its minting
+// credentials, because its namespace chooses the server.
+func byCredentials(server provider.Server, o account.Object) bool {
+	return server.Declared && o.Kind == v1alpha1.KindTokenProvider
+}
+
 // placeOf is the driver and server of a provider; empty when there is no driver for it.
 func (p *Pool) placeOf(ctx context.Context, o account.Object) string {
 	driver, settings, err := p.resolve(o, nil)
@@ -229,7 +235,7 @@ func (p *Pool) placeOf(ctx context.Context, o account.Object) string {
 		return ""
 	}
 	server := account.ServerOf(ctx, driver, p.config(settings))
-	if server.Declared && o.Kind == v1alpha1.KindTokenProvider {
+	if byCredentials(server, o) {
 		return driver.Type() + " of " + o.GetNamespace() + " at " + server.Host // its credentials are what counts
 	}
 	return driver.Type() + " at " + server.Host
