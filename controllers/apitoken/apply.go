@@ -2,11 +2,9 @@ package apitoken
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/internal/audit/why"
@@ -19,7 +17,7 @@ import (
 // written by report.
 //
 //nolint:gocyclo // one case an action, and the compiler's help to forget none
-func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error {
+func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) plan.Outcome {
 	ctx = r.audited(ctx, p, d.Action)
 	switch a := d.Action.(type) {
 	case plan.AddFinalizer:
@@ -45,9 +43,9 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 	case plan.Abandon:
 		return r.abandon(ctx, p, a)
 	case plan.Issue:
-		err := r.issue(ctx, p, a)
-		rotationFailed(p.facts.DriverType, a.Reason, p.base, err)
-		return err
+		out := r.issue(ctx, p, a)
+		rotationFailed(p.facts.DriverType, a.Reason, p.base, out)
+		return out
 	case plan.Update:
 		return r.update(ctx, p)
 	case plan.ConfirmEdit:
@@ -75,27 +73,16 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) error 
 		return r.deleteSecret(ctx, p)
 	case plan.ReadSecret, plan.FindRestored, plan.CountSlots, plan.Wait:
 	default:
-		return fmt.Errorf("no way to carry out %T", d.Action)
+		return plan.Failed{Err: fmt.Errorf("no way to carry out %T", d.Action)}
 	}
 	return nil
 }
 
-// errSuperseded says that somebody else changed the object first: nothing was
-// done, and what there is now has to be looked at again.
-var errSuperseded = errors.New("the object was changed meanwhile")
-
-func superseded(err error) error {
-	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) || apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("%w: %s", errSuperseded, apierrors.ReasonForError(err))
-	}
-	return err
-}
-
 // patchFinalizer changes the finalizer and nothing else, if the ApiToken still is as read.
-func (r *Reconciler) patchFinalizer(ctx context.Context, p *pass, on bool) error {
+func (r *Reconciler) patchFinalizer(ctx context.Context, p *pass, on bool) plan.Outcome {
 	changed, err := trim.SetFinalizer(ctx, r.Client, r.Live, p.token, on)
 	if err != nil {
-		return superseded(err)
+		return writeFailed(err)
 	}
 	if changed {
 		r.wrote(p)
@@ -103,9 +90,9 @@ func (r *Reconciler) patchFinalizer(ctx context.Context, p *pass, on bool) error
 	return nil
 }
 
-func (r *Reconciler) removeFinalizer(ctx context.Context, p *pass) error {
-	if err := r.patchFinalizer(ctx, p, false); err != nil {
-		return err
+func (r *Reconciler) removeFinalizer(ctx context.Context, p *pass) plan.Outcome {
+	if out := r.patchFinalizer(ctx, p, false); out != nil {
+		return out
 	}
 	p.token.DeletionTimestamp = nil
 	r.memory.Released(nameOf(p.token))
@@ -124,9 +111,9 @@ func (r *Reconciler) wrote(p *pass) {
 }
 
 // adopt makes an attempt Active whose credential the Secret holds.
-func (r *Reconciler) adopt(p *pass, name string, terms ledger.Terms) error {
+func (r *Reconciler) adopt(p *pass, name string, terms ledger.Terms) plan.Outcome {
 	if p.entry(name) == nil {
-		return fmt.Errorf("credential %s is not in the ledger", name)
+		return plan.Failed{Err: fmt.Errorf("credential %s is not in the ledger", name)}
 	}
 	r.adoptEntry(p, name, terms, "credential %s of an interrupted attempt is in the Secret and in use")
 	return nil
@@ -161,18 +148,18 @@ func (r *Reconciler) adoptRetiring(p *pass, a plan.AdoptRetiring) {
 
 // identify asks the provider for the id of a credential that was adopted. An
 // answer without it changes nothing: it is asked for again later.
-func (r *Reconciler) identify(ctx context.Context, p *pass, name string) error {
+func (r *Reconciler) identify(ctx context.Context, p *pass, name string) plan.Outcome {
 	e := p.entry(name)
 	if e == nil {
-		return fmt.Errorf("credential %s is not in the ledger", name)
+		return plan.Failed{Err: fmt.Errorf("credential %s is not in the ledger", name)}
 	}
 	r.memory.Finds.Tried(nameOf(p.token), name, r.Clock.Monotonic())
-	conn, err := r.connect(ctx, p)
-	if err != nil {
-		return err
+	conn, out := r.connect(ctx, p)
+	if out != nil {
+		return out
 	}
 	if !conn.Account.Is(e.Account) {
-		return errAccountChanged
+		return plan.AccountChanged{}
 	}
 	if e.ByHand {
 		return r.identifyByHand(ctx, p, conn, e)
@@ -189,7 +176,7 @@ func (r *Reconciler) identify(ctx context.Context, p *pass, name string) error {
 }
 
 // abandon gives an attempt up that was read, not just written.
-func (r *Reconciler) abandon(ctx context.Context, p *pass, a plan.Abandon) error {
+func (r *Reconciler) abandon(ctx context.Context, p *pass, a plan.Abandon) plan.Outcome {
 	if a.Fence {
 		if err := r.secrets.Fence(ctx, p.target, p.seen, a.Name); err != nil {
 			return publishFailed(err)
@@ -201,7 +188,7 @@ func (r *Reconciler) abandon(ctx context.Context, p *pass, a plan.Abandon) error
 }
 
 // tryPublish asks the API server whether it would take the Secret now.
-func (r *Reconciler) tryPublish(ctx context.Context, p *pass) error {
+func (r *Reconciler) tryPublish(ctx context.Context, p *pass) plan.Outcome {
 	if err := r.secrets.TryPublish(ctx, p.target, p.seen); err != nil {
 		backOff(p)
 		return publishFailed(err)
@@ -212,24 +199,24 @@ func (r *Reconciler) tryPublish(ctx context.Context, p *pass) error {
 
 // deleteSecret deletes the Secret at the end of access. Whatever comes of it, the
 // credential is revoked next.
-func (r *Reconciler) deleteSecret(ctx context.Context, p *pass) error {
+func (r *Reconciler) deleteSecret(ctx context.Context, p *pass) plan.Outcome {
 	if err := r.secrets.Delete(ctx, p.target, p.seen); err != nil {
 		return deleteFailed(p, err)
 	}
 	seen, err := r.secrets.Read(ctx, p.target)
 	if err != nil {
-		return err
+		return failed(err)
 	}
 	p.published(seen)
 	return nil
 }
 
 // deleteFailed says why a Secret is still there. A conflict is tried again at once.
-func deleteFailed(p *pass, err error) error {
-	if wrapped := superseded(err); errors.Is(wrapped, errSuperseded) {
-		return wrapped
+func deleteFailed(p *pass, err error) plan.Outcome {
+	if superseded(err) {
+		return writeFailed(err)
 	}
-	return &stopError{err: err, reason: fmt.Sprintf(
+	return plan.NotSent{Err: err, Why: fmt.Sprintf(
 		"Secret %q could not be deleted (%s). Its credential is revoked all the same. Allow the deletion, or delete the Secret yourself",
 		p.token.SecretName(), reasonOf(err))}
 }

@@ -55,13 +55,13 @@ func (r *Reconciler) handover(ctx context.Context, p *pass) (plan.Handover, erro
 }
 
 // handed reads what is handed over.
-func (r *Reconciler) handed(ctx context.Context, p *pass) (secretstore.Handed, error) {
+func (r *Reconciler) handed(ctx context.Context, p *pass) (secretstore.Handed, plan.Outcome) {
 	handed, ok, err := r.secrets.Handover(ctx, p.target)
 	if err != nil {
-		return secretstore.Handed{}, err
+		return secretstore.Handed{}, failed(err)
 	}
 	if !ok {
-		return secretstore.Handed{}, errSuperseded
+		return secretstore.Handed{}, plan.Superseded{What: "no credential is handed over any more"}
 	}
 	return handed, nil
 }
@@ -83,20 +83,21 @@ func (a *Attempt) refuseHandover(err error) {
 // isNew ends an attempt with a credential that is in the ledger already. That in use was
 // handed over before, and its Secret was left behind, unless another one is wanted: then a
 // person has made none, and is told so.
-func (a *Attempt) isNew(ctx context.Context) error {
+func (a *Attempt) isNew(ctx context.Context) plan.Outcome {
 	if a.p.obs.Provider.Form == nil {
 		return nil
 	}
 	id := a.minted.Credential.ID
 	known, err := a.knows(ctx, id)
 	if err != nil || known == nil {
-		return err
+		return failed(err)
 	}
 	ledger.Identify(&a.p.token.Status, known.Name, id, time.Time{}) // the data plane has just accepted this key
 	again := fmt.Sprintf("credential %s is on its way out and cannot be used again: make another one", id)
 	if known.State == v1alpha1.StateActive && !a.p.obs.WantsAnother() {
 		a.p.event(eventHanded, "Handover", "credential %s is in use already; the Secret that hands it over is deleted", id)
-		return errors.Join(a.r.secrets.Accept(ctx, a.p.target, a.handed), a.reject(errSameCredential, plan.Rejection{AtOnce: true}))
+		accepted := failed(a.r.secrets.Accept(ctx, a.p.target, a.handed))
+		return plan.Join(accepted, a.reject(plan.LookAgain{Why: plan.SameCredential}, plan.Rejection{AtOnce: true}))
 	}
 	if known.State == v1alpha1.StateActive {
 		again = fmt.Sprintf("credential %s is in use already, and another one is wanted: make a new one", id)
@@ -131,9 +132,6 @@ func (a *Attempt) knows(ctx context.Context, id string) (*v1alpha1.LedgerEntry, 
 	return nil, nil
 }
 
-// errSameCredential says that what was handed over is in use already.
-var errSameCredential = errors.New(plan.SameCredential)
-
 // keep keeps a copy of a credential made by hand before it is published.
 func (a *Attempt) keep(ctx context.Context) error {
 	if a.p.obs.Provider.Form == nil {
@@ -147,33 +145,27 @@ func (a *Attempt) keep(ctx context.Context) error {
 }
 
 // accept deletes the Secret that handed the credential over.
-func (a *Attempt) accept(ctx context.Context) error {
+func (a *Attempt) accept(ctx context.Context) plan.Outcome {
 	if a.handed.Version() == "" {
 		return nil
 	}
-	return superseded(a.r.secrets.Accept(ctx, a.p.target, a.handed))
+	return writeFailed(a.r.secrets.Accept(ctx, a.p.target, a.handed))
 }
-
-// personError says that a person has something to do first.
-type personError struct{ message string }
-
-func (e *personError) Error() string { return e.message }
 
 // proveDeleted tries a credential that a person has to delete: it is done when
 // the provider no longer knows it, or a person says so.
-func (r *Reconciler) proveDeleted(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) error {
-	task := &personError{message: r.deleteMessage(p, e)}
+func (r *Reconciler) proveDeleted(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) plan.Outcome {
 	if p.token.Annotations[v1alpha1.AnnotationDeleted] == plan.Called(e) {
 		p.event(eventDeleted, "Prove", "credential %s is deleted, as an annotation of the ApiToken says", plan.Called(e))
 		return nil
 	}
 	kept, ok, err := r.secrets.Kept(ctx, p.target, e.Name)
 	if err != nil {
-		return err
+		return failed(err)
 	}
 	if prober, can := provider.As[provider.Prober](conn.Client); !ok || !can || r.accepts(ctx, p, prober, kept) {
 		r.memory.Proofs.Tried(nameOf(p.token), e.Name, r.Clock.Monotonic())
-		return task
+		return plan.NeedsPerson{Task: r.deleteMessage(p, e)}
 	}
 	p.event(eventDeleted, "Prove", "credential %s is deleted: the provider refuses it", plan.Called(e))
 	return nil
@@ -210,24 +202,24 @@ func (r *Reconciler) dropKept(ctx context.Context, p *pass) error {
 // confirmEdit tries a credential that a person says was edited, with the access that is
 // declared now. Only a credential that works counts as edited: a mistake in the edit would
 // otherwise be found by the workload. One that does not work is tried again every minute.
-func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) error {
-	conn, err := r.connect(ctx, p)
-	if err != nil {
-		return err
+func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) plan.Outcome {
+	conn, out := r.connect(ctx, p)
+	if out != nil {
+		return out
 	}
 	e, err := p.active()
 	if err != nil {
-		return err
+		return failed(err)
 	}
 	values, _, ok, err := r.storedKey(ctx, p, e)
 	prober, can := provider.As[provider.Prober](conn.Client)
 	switch {
 	case err != nil:
-		return err
+		return failed(err)
 	case !can:
-		return errors.New("this provider's driver cannot try a credential that was edited by hand")
+		return plan.Failed{Err: errors.New("this provider's driver cannot try a credential that was edited by hand")}
 	case !ok:
-		return errSuperseded // the Secret has changed since it was read
+		return plan.Superseded{What: "the Secret has changed since it was read"}
 	}
 	accepted, err := prober.Accepts(ctx, values, plan.GrantOf(&p.token.Spec))
 	operation(p.facts.DriverType, "probe", err)
@@ -244,20 +236,20 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) error {
 		}
 		why = provider.AsError(err).Message
 	}
-	return &personError{message: fmt.Sprintf(
+	return plan.NeedsPerson{Task: fmt.Sprintf(
 		"credential %s was edited, as an annotation says, and does not work as declared: %s. Correct it at the provider (%s); the operator tries it again every minute",
 		plan.Called(e), why, p.obs.Provider.Form.Edit)}
 }
 
 // republish puts a credential that was kept back into the Secret.
-func (r *Reconciler) republish(ctx context.Context, p *pass) error {
+func (r *Reconciler) republish(ctx context.Context, p *pass) plan.Outcome {
 	e, err := p.active()
 	if err != nil {
-		return err
+		return failed(err)
 	}
 	kept, ok, err := r.secrets.Kept(ctx, p.target, e.Name)
 	if err != nil {
-		return err
+		return failed(err)
 	}
 	if !ok {
 		ledger.Retire(&p.token.Status, p.obs.Now, e.Name) // no copy is left: another one must be made

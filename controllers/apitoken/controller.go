@@ -7,7 +7,6 @@ package apitoken
 import (
 	"context"
 	"crypto/rand"
-	"errors"
 	"fmt"
 	"io"
 	"sync/atomic"
@@ -140,23 +139,23 @@ func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request, span trace
 	if r.EndsOnly && p.token.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	decision, err := r.decide(ctx, p)
+	decision, out := r.decide(ctx, p)
 	tracing.Note(span, "apitoken.rule", decision.Rule, "apitoken.reason", decision.Reason,
 		"apitoken.driver", p.facts.DriverType, "apitoken.provider", p.key.String())
-	if err == nil {
+	if out == nil {
 		r.tellEndIgnored(p)
-		err = r.apply(ctx, p, decision)
+		out = r.apply(ctx, p, decision)
 	}
-	r.noteFailure(p, decision, err)
-	if err != nil {
-		tracing.Note(span, "error.type", tracing.Class(err)) // report may turn it into a pause
+	r.noteOutcome(p, decision, out)
+	if out != nil {
+		tracing.Note(span, "error.type", tracing.Class(plan.Err(out))) // report may turn it into a pause
 	}
-	return r.report(ctx, p, decision, err)
+	return r.report(ctx, p, decision, out)
 }
 
-// noteFailure remembers how the action of a decision ended.
-func (r *Reconciler) noteFailure(p *pass, d plan.Decision, err error) {
-	if errors.Is(err, errInLine) {
+// noteOutcome remembers how the action of a decision ended.
+func (r *Reconciler) noteOutcome(p *pass, d plan.Decision, out plan.Outcome) {
+	if plan.Is[plan.InLine](out) {
 		return // it was not tried
 	}
 	if _, ok := d.Action.(plan.Withdraw); ok {
@@ -164,8 +163,8 @@ func (r *Reconciler) noteFailure(p *pass, d plan.Decision, err error) {
 	}
 	outcome := memory.Outcome{Rule: d.Rule}
 	_, outcome.Waits = d.Action.(plan.Wait)
-	if err != nil {
-		outcome.Failure = fmt.Sprintf("%d %v", p.token.Generation, safe(err))
+	if out != nil {
+		outcome.Failure = fmt.Sprintf("%d %v", p.token.Generation, out)
 	}
 	var reported bool
 	p.obs.Failed, reported = r.memory.Failures.Note(nameOf(p.token), outcome, r.Clock.Monotonic())

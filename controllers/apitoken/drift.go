@@ -23,27 +23,27 @@ var errLeftOpen = errors.New("the answer does not tell")
 // confirm asks the provider how it shows the credential in use, and writes what it
 // shows into the ledger. An answer that leaves it open changes nothing, and the provider
 // is asked again later.
-func (r *Reconciler) confirm(ctx context.Context, p *pass, name string) error {
+func (r *Reconciler) confirm(ctx context.Context, p *pass, name string) plan.Outcome {
 	e := p.entry(name)
 	if e == nil {
 		return nil
 	}
-	conn, err := r.connect(ctx, p)
-	if errors.Is(err, errInLine) {
-		return err // its turn comes
+	conn, out := r.connect(ctx, p)
+	if plan.Is[plan.InLine](out) {
+		return out // its turn comes
 	}
-	if err == nil && !conn.Account.Is(e.Account) {
-		err = errAccountChanged
+	if out == nil && !conn.Account.Is(e.Account) {
+		out = plan.AccountChanged{}
 	}
 	var drift v1alpha1.CredentialDrift
-	if err == nil {
-		drift, err = r.shown(ctx, p, conn, e)
+	if out == nil {
+		drift, out = r.shown(ctx, p, conn, e)
 	}
 	token, now := nameOf(p.token), r.Clock.Monotonic()
 	switch {
-	case err != nil:
+	case out != nil:
 		r.memory.Doubts.PutOff(token, name, now)
-		log.FromContext(ctx).Info("the provider could not be asked about a credential; it is asked again later", "name", name, "error", err.Error())
+		log.FromContext(ctx).Info("the provider could not be asked about a credential; it is asked again later", "name", name, "error", out.String())
 		return nil
 	case drift != v1alpha1.DriftMissing:
 		r.memory.Doubts.Resolve(token)
@@ -54,7 +54,7 @@ func (r *Reconciler) confirm(ctx context.Context, p *pass, name string) error {
 }
 
 // shown asks the provider about the credential of an entry.
-func (r *Reconciler) shown(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, error) {
+func (r *Reconciler) shown(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, plan.Outcome) {
 	if e.ByHand {
 		return r.triedByHand(ctx, p, conn, e)
 	}
@@ -67,14 +67,14 @@ func (r *Reconciler) shown(ctx context.Context, p *pass, conn connections.Connec
 
 // triedByHand tries a credential that a person made, which no API shows. One that is
 // limited to addresses may be refused to the operator alone, so nothing follows from that.
-func (r *Reconciler) triedByHand(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, error) {
+func (r *Reconciler) triedByHand(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, plan.Outcome) {
 	values, grant, ok, err := r.storedKey(ctx, p, e)
 	prober, can := provider.As[provider.Prober](conn.Client)
 	switch {
 	case err != nil:
-		return "", err
+		return "", failed(err)
 	case !ok || !can || len(grant.AllowedIPs)+len(grant.DeniedIPs) > 0:
-		return "", errLeftOpen
+		return "", plan.Failed{Err: errLeftOpen}
 	}
 	accepted, err := prober.Accepts(ctx, values, grant)
 	operation(p.facts.DriverType, "probe", err)
@@ -90,7 +90,7 @@ func (r *Reconciler) triedByHand(ctx context.Context, p *pass, conn connections.
 
 // drifted writes a drift into the ledger, and tells a user of a change. So many at once
 // that they look like a mistake of the provider are only reported.
-func (r *Reconciler) drifted(ctx context.Context, p *pass, name string, drift v1alpha1.CredentialDrift) error {
+func (r *Reconciler) drifted(ctx context.Context, p *pass, name string, drift v1alpha1.CredentialDrift) plan.Outcome {
 	e := p.entry(name)
 	if e == nil || e.Drift == drift && !p.obs.Provider.Repairs {
 		return nil
@@ -98,7 +98,7 @@ func (r *Reconciler) drifted(ctx context.Context, p *pass, name string, drift v1
 	if drift == "" {
 		r.memory.Doubts.Unmark(nameOf(p.token))
 	} else if few, err := r.few(ctx, p); err != nil {
-		return err
+		return failed(err)
 	} else if !few {
 		r.memory.Doubts.PutOff(nameOf(p.token), name, r.Clock.Monotonic())
 		p.event(eventDrifted, "Confirm", "the provider shows credential %s otherwise than it was issued (%s), and so many others that it looks like a mistake "+

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
@@ -15,41 +14,43 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// stopError stops a pass with a sentence that is safe to show. Its cause is
-// never printed: the text of an API server's or provider's answer may hold anything.
-type stopError struct {
-	reason string
-	// refused: the API server will not take the Secret as it is.
-	refused bool
-	err     error
-}
-
-func (e *stopError) Error() string { return e.reason }
-
-func (e *stopError) Unwrap() error { return e.err }
-
-// errAccountChanged says that the provider has other credentials than the ones
-// that a ledger entry was issued with.
-var errAccountChanged = errors.New(plan.AccountChanged{}.String())
-
-// publishFailed says what a failed write of the Secret means.
-func publishFailed(err error) error {
-	if wrapped := superseded(err); errors.Is(wrapped, errSuperseded) {
-		return wrapped
-	}
-	refused := apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) ||
-		apierrors.IsRequestEntityTooLargeError(err)
-	return &stopError{reason: "the Secret could not be written: " + reasonOf(err) + refusedField(err), refused: refused, err: err}
-}
-
-// safe keeps the text of an API server's answer out of conditions and logs.
-func safe(err error) error {
+// failed is the outcome of an action that an error ends. The text of an answer of the API
+// server may hold anything, so only its reason is shown.
+func failed(err error) plan.Outcome {
 	var answer apierrors.APIStatus
-	var stop *stopError
-	if !errors.As(err, &answer) || errors.As(err, &stop) || errors.Is(err, errSuperseded) {
-		return err
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &answer):
+		return plan.NotSent{Why: "the API server did not carry out a request: " + reasonOf(err), Err: err}
+	default:
+		return plan.Failed{Err: err}
 	}
-	return &stopError{reason: "the API server did not carry out a request: " + reasonOf(err), err: err}
+}
+
+// writeFailed is the outcome of a write of an object that was read before.
+func writeFailed(err error) plan.Outcome {
+	if superseded(err) {
+		return plan.Superseded{What: reasonOf(err)}
+	}
+	return failed(err)
+}
+
+// superseded reports whether another client changed the object first.
+func superseded(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.IsNotFound(err) || apierrors.IsAlreadyExists(err)
+}
+
+// publishFailed is the outcome of a write of the Secret.
+func publishFailed(err error) plan.Outcome {
+	if err == nil || superseded(err) {
+		return writeFailed(err)
+	}
+	why := "the Secret could not be written: " + reasonOf(err) + refusedField(err)
+	if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err) {
+		return plan.SecretRefused{Why: why, Err: err}
+	}
+	return plan.NotSent{Why: why, Err: err}
 }
 
 // reasonOf is the API server's reason for an error, without its text.
@@ -60,9 +61,9 @@ func reasonOf(err error) string {
 	return "no answer"
 }
 
-// providerFailed passes an error of a provider on in words that are safe to
-// show. Credentials that are not accepted are read again at the next call.
-func (r *Reconciler) providerFailed(p *pass, verb string, err error) error {
+// providerFailed is the outcome of a call of a provider. Credentials that are not accepted
+// are read again at the next call.
+func (r *Reconciler) providerFailed(p *pass, verb string, err error) plan.Outcome {
 	if err == nil {
 		return nil
 	}
@@ -70,50 +71,36 @@ func (r *Reconciler) providerFailed(p *pass, verb string, err error) error {
 	if e.Code == provider.CodeUnauthenticated {
 		r.Providers.Forget(p.key)
 	}
-	return &callError{verb: verb, cause: e}
+	if out, ok := failed(err).(plan.NotSent); ok {
+		return out // what the call needs could not be read
+	}
+	return plan.CallFailed{Verb: verb, Cause: e, Unverified: errors.Is(err, account.ErrEndpointUnverified)}
 }
-
-// callError is a provider's error with the verb that failed.
-type callError struct {
-	verb  string
-	cause *provider.Error
-}
-
-func (e *callError) Error() string { return fmt.Sprintf("%s: %s", e.verb, e.cause.Message) }
-
-func (e *callError) Unwrap() error { return e.cause }
 
 // errNoAccess stops a pass that would call a provider for an ApiToken that does not
 // exist for it. The rules do not lead there.
 var errNoAccess = errors.New("the provider does not serve this namespace, and nothing was ever issued for this ApiToken: the provider is not called")
 
-// turnError says that a call of a provider waits for its turn.
-type turnError struct{ wait time.Duration }
-
-func (*turnError) Error() string {
-	return plan.Turn{}.String()
-}
-
 // connect opens or reuses the connection to the provider. Every call of a provider
 // for an ApiToken goes through here, so this is where those that may not call it
 // are turned away. It takes a place at the provider first: without one nothing is
 // sent, and nothing is reserved.
-func (r *Reconciler) connect(ctx context.Context, p *pass) (connections.Connection, error) {
+func (r *Reconciler) connect(ctx context.Context, p *pass) (connections.Connection, plan.Outcome) {
 	access := p.obs.Access()
 	if access == plan.NoAccess {
-		return connections.Connection{}, errNoAccess
+		return connections.Connection{}, plan.Failed{Err: errNoAccess}
 	}
 	if access == plan.ClaimedAccess {
 		if wait := r.memory.Turns.Wait(nameOf(p.token), r.Clock.Monotonic()); wait > 0 {
-			return connections.Connection{}, &turnError{wait: wait}
+			return connections.Connection{}, plan.Turn{Wait: wait}
 		}
 	}
-	if err := r.takePlace(p); err != nil {
-		return connections.Connection{}, err
+	if !r.takePlace(p) {
+		return connections.Connection{}, plan.InLine{}
 	}
 	if access == plan.ClaimedAccess {
 		if wait := r.memory.Turns.Take(nameOf(p.token), r.Clock.Monotonic()); wait > 0 {
-			return connections.Connection{}, &turnError{wait: wait}
+			return connections.Connection{}, plan.Turn{Wait: wait}
 		}
 	}
 	conn, err := r.Providers.Connect(ctx, p.key, p.place)
@@ -123,56 +110,16 @@ func (r *Reconciler) connect(ctx context.Context, p *pass) (connections.Connecti
 	return conn, nil
 }
 
-func (r *Reconciler) connectFailed(p *pass, err error) error {
+func (r *Reconciler) connectFailed(p *pass, err error) plan.Outcome {
 	var missing *connections.MissingCredentialsError
 	if errors.As(err, &missing) {
 		reason := missing.Error()
 		if p.key.Kind == v1alpha1.KindClusterTokenProvider { // it names a Secret of the operator's namespace
 			reason = fmt.Sprintf("the minting credentials of %s %q are missing", p.key.Kind, p.key.Name)
 		}
-		return &stopError{reason: reason, err: err}
+		return plan.NotSent{Why: reason, Err: err}
 	}
 	return r.providerFailed(p, "connect", err)
-}
-
-// outcomeOf is what an error says of the action that ended with it.
-func outcomeOf(err error) plan.Outcome {
-	if err == nil {
-		return nil
-	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		all := make([]plan.Outcome, 0, len(joined.Unwrap()))
-		for _, one := range joined.Unwrap() {
-			all = append(all, outcomeOf(one))
-		}
-		return plan.Join(all...)
-	}
-	var call *callError
-	var stop *stopError
-	var task *personError
-	var turn *turnError
-	switch {
-	case errors.Is(err, errSuperseded):
-		return plan.Superseded{What: err.Error()}
-	case errors.Is(err, errInLine):
-		return plan.InLine{}
-	case errors.As(err, &task):
-		return plan.NeedsPerson{Task: task.message}
-	case errors.As(err, &turn):
-		return plan.Turn{Wait: turn.wait}
-	case errors.Is(err, errAccountChanged):
-		return plan.AccountChanged{}
-	case errors.Is(err, errLookAgain), errors.Is(err, errTooLate), errors.Is(err, errSameCredential):
-		return plan.LookAgain{Why: err.Error()}
-	case errors.As(err, &stop) && stop.refused:
-		return plan.SecretRefused{Why: stop.reason, Err: stop}
-	case errors.As(err, &stop):
-		return plan.NotSent{Why: stop.reason, Err: stop}
-	case errors.As(err, &call):
-		return plan.CallFailed{Verb: call.verb, Cause: call.cause, Unverified: errors.Is(err, account.ErrEndpointUnverified)}
-	default:
-		return plan.Failed{Err: err}
-	}
 }
 
 // refusal is what a driver refuses, in any case as a Refusal.

@@ -43,11 +43,11 @@ func keyID(p *pass, values map[string]provider.Value) string {
 
 // identifyByHand reads the id of a credential that a person made from the key
 // itself, once the data plane has accepted that.
-func (r *Reconciler) identifyByHand(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) error {
+func (r *Reconciler) identifyByHand(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) plan.Outcome {
 	values, grant, ok, err := r.storedKey(ctx, p, e)
 	prober, can := provider.As[provider.Prober](conn.Client)
 	if err != nil || !ok || !can {
-		return err
+		return failed(err)
 	}
 	accepted, err := prober.Accepts(ctx, values, grant)
 	operation(p.facts.DriverType, "probe", err)

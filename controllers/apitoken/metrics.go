@@ -51,9 +51,9 @@ func rotated(driver string, before, after *v1alpha1.ApiTokenStatus) {
 	}
 }
 
-// rotationFailed counts an attempt to replace a credential that ended with an error.
-func rotationFailed(driver string, reason plan.IssueReason, before *v1alpha1.ApiTokenStatus, err error) {
-	if plan.RotationFailed(reason, before, outcomeOf(err)) {
+// rotationFailed counts an attempt to replace a credential that was not carried out.
+func rotationFailed(driver string, reason plan.IssueReason, before *v1alpha1.ApiTokenStatus, out plan.Outcome) {
+	if plan.RotationFailed(reason, before, out) {
 		rotations.WithLabelValues(driver, string(reason), "failed").Inc()
 	}
 }

@@ -1,8 +1,6 @@
 package apitoken
 
 import (
-	"errors"
-	"fmt"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -65,23 +63,17 @@ func TestRotationsAreCounted(t *testing.T) {
 	}
 }
 
+// TestFailedRotationsAreCounted: which attempts count is decided in internal/plan.
 func TestFailedRotationsAreCounted(t *testing.T) {
 	for name, c := range map[string]struct {
-		reason plan.IssueReason
-		err    error
-		want   float64
+		out  plan.Outcome
+		want float64
 	}{
-		"it works":                {plan.IssueScheduled, nil, 0},
-		"the provider fails":      {plan.IssueScheduled, &callError{verb: "mint", cause: &provider.Error{}}, 1},
-		"the Secret is refused":   {plan.IssueSpecChanged, &stopError{refused: true}, 1},
-		"it was overtaken":        {plan.IssueScheduled, fmt.Errorf("%w: Conflict", errSuperseded), 0},
-		"a person has not acted":  {plan.IssueScheduled, &personError{}, 0},
-		"the first one":           {plan.IssueInitial, errors.New("x"), 0},
-		"the first one, by hand":  {plan.IssueHandedOver, errors.New("x"), 0},
-		"the deadline has passed": {plan.IssueSecretLost, errTooLate, 1},
+		"it works":           {nil, 0},
+		"the provider fails": {plan.CallFailed{Verb: "mint", Cause: &provider.Error{}}, 1},
 	} {
-		rotationFailed(name, c.reason, &v1alpha1.ApiTokenStatus{}, c.err)
-		if got := testutil.ToFloat64(rotations.WithLabelValues(name, string(c.reason), "failed")); got != c.want {
+		rotationFailed(name, plan.IssueScheduled, &v1alpha1.ApiTokenStatus{}, c.out)
+		if got := testutil.ToFloat64(rotations.WithLabelValues(name, string(plan.IssueScheduled), "failed")); got != c.want {
 			t.Errorf("%s: counted %g times, want %g", name, got, c.want)
 		}
 	}

@@ -21,7 +21,7 @@ import (
 )
 
 // Step is one step of an attempt.
-type Step func(*Attempt, context.Context) error
+type Step func(*Attempt, context.Context) plan.Outcome
 
 // Standard is the order that loses nothing, wherever it is cut off: the name is
 // in the ledger before the credential can exist, the credential is in the Secret
@@ -38,7 +38,7 @@ func Standard() []Step {
 
 // issueNothing is the only step of a Reconciler with EndsOnly: whatever is decided,
 // nothing is reserved or minted.
-func (*Attempt) issueNothing(context.Context) error { return errEndsOnly }
+func (*Attempt) issueNothing(context.Context) plan.Outcome { return plan.Failed{Err: errEndsOnly} }
 
 var errEndsOnly = errors.New("this process only revokes: it issues nothing")
 
@@ -62,16 +62,16 @@ type Attempt struct {
 
 // issue runs one attempt. A context that ends, as at a graceful stop, does not
 // cut it off: it finishes within its deadline.
-func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) error {
+func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) plan.Outcome {
 	if action.Reason == plan.IssueSecretLost {
 		// The Secret may be gone because its namespace goes; a cache may not show that yet.
 		if ending, err := namespaceEnding(ctx, r.Live, p.token.Namespace); err != nil || ending {
-			return errors.Join(err, errSuperseded)
+			return plan.Superseded{What: "the namespace is being deleted"}
 		}
 	}
-	conn, err := r.connectToMint(ctx, p)
-	if err != nil {
-		return err
+	conn, out := r.connectToMint(ctx, p)
+	if out != nil {
+		return out
 	}
 	if e := p.inUse(); e != nil && e.Updating != "" {
 		p.found(audit.FoundUpdateUnknown, e.Name, e.ID, why.Issued(string(action.Reason)))
@@ -80,27 +80,27 @@ func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) erro
 	defer cancel()
 	a := &Attempt{r: r, p: p, action: action, conn: conn, began: r.Clock.Now(), beganMonotonic: r.Clock.Monotonic()}
 	if p.obs.Provider.Form != nil {
-		if a.handed, err = r.handed(ctx, p); err != nil {
-			return err
+		if a.handed, out = r.handed(ctx, p); out != nil {
+			return out
 		}
 	}
 	for _, step := range r.Steps {
-		if err := step(a, ctx); err != nil {
-			return err
+		if out := step(a, ctx); out != nil {
+			return out
 		}
 	}
 	return nil
 }
 
 // connectToMint connects, and stops before a reservation that would be in vain.
-func (r *Reconciler) connectToMint(ctx context.Context, p *pass) (connections.Connection, error) {
-	conn, err := r.connect(ctx, p)
-	if err != nil {
-		return conn, err
+func (r *Reconciler) connectToMint(ctx context.Context, p *pass) (connections.Connection, plan.Outcome) {
+	conn, out := r.connect(ctx, p)
+	if out != nil {
+		return conn, out
 	}
 	for i := range p.token.Status.Credentials {
 		if e := &p.token.Status.Credentials[i]; !conn.Account.Is(e.Account) {
-			return conn, errAccountChanged
+			return conn, plan.AccountChanged{}
 		}
 	}
 	return conn, r.providerFailed(p, "mint", pacing.Blocked(conn.Client))
@@ -121,9 +121,9 @@ func (a *Attempt) Client() provider.Client { return a.conn.Client }
 // Reserve writes the name into the ledger, if the ApiToken still is as read. The
 // same write pays from the budget and sets the backoff, so that a crash cannot
 // make attempts free.
-func (a *Attempt) Reserve(ctx context.Context) error {
-	if err := a.Prepare(); err != nil {
-		return err
+func (a *Attempt) Reserve(ctx context.Context) plan.Outcome {
+	if out := a.Prepare(); out != nil {
+		return out
 	}
 	reserved := a.p.entry(a.name)
 	a.r.memory.Attempts.Begin(nameOf(a.p.token), reserved)
@@ -136,12 +136,12 @@ func (a *Attempt) Reserve(ctx context.Context) error {
 }
 
 // Prepare adds the reservation to the status at hand, without writing it.
-func (a *Attempt) Prepare() error {
+func (a *Attempt) Prepare() plan.Outcome {
 	p, status := a.p, &a.p.token.Status
 	t := p.token
 	name, err := credname.New(a.r.Cluster, credname.Owner(t.Namespace, t.Name), a.action.Revision, p.facts.Capabilities.MaxName, a.r.Random)
 	if err != nil {
-		return err
+		return failed(err)
 	}
 	a.name = name.String()
 	reserved := a.began.UTC().Truncate(time.Second)
@@ -160,19 +160,17 @@ func (a *Attempt) Prepare() error {
 }
 
 // InTime stops an attempt that is past its deadline by either clock.
-func (a *Attempt) InTime(context.Context) error {
+func (a *Attempt) InTime(context.Context) plan.Outcome {
 	if a.r.Clock.Now().Sub(a.began) >= MintDeadline || a.r.Clock.Monotonic()-a.beganMonotonic >= MintDeadline {
-		return errTooLate
+		return plan.LookAgain{Why: plan.TooLate}
 	}
 	return nil
 }
 
-var errTooLate = errors.New(plan.TooLate)
-
 // Mint creates the credential. This is the only call of Mint. An explicit
 // rejection takes the reservation back; after any other error the attempt is
 // given up, and this process will not publish it.
-func (a *Attempt) Mint(ctx context.Context) error {
+func (a *Attempt) Mint(ctx context.Context) plan.Outcome {
 	req := a.r.mintRequest(a.p, a.name)
 	req.HandedOver = a.handed.Values()
 	if e := a.p.entry(a.name); e != nil && e.ExpiresAt != nil {
@@ -211,19 +209,19 @@ func (a *Attempt) alive(c provider.Credential) error {
 
 // Usable waits until the provider accepts the credential everywhere. It gives the place
 // at the provider back, unless the credential is tried after that.
-func (a *Attempt) Usable(ctx context.Context) error {
+func (a *Attempt) Usable(ctx context.Context) plan.Outcome {
 	if a.minted.UsableAfter <= 0 {
 		return nil
 	}
 	if a.tries() {
-		return a.r.Clock.Sleep(ctx, a.minted.UsableAfter)
+		return failed(a.r.Clock.Sleep(ctx, a.minted.UsableAfter))
 	}
-	return a.p.place.Sleep(ctx, a.minted.UsableAfter)
+	return failed(a.p.place.Sleep(ctx, a.minted.UsableAfter))
 }
 
 // Publish writes the Secret, if it still is as it was seen before the
 // reservation. After an error the Secret is read: the write may have happened.
-func (a *Attempt) Publish(ctx context.Context) error {
+func (a *Attempt) Publish(ctx context.Context) plan.Outcome {
 	entry := a.issued()
 	if err := a.keep(ctx); err != nil {
 		return a.unpublished(publishFailed(err))
@@ -242,11 +240,11 @@ func (a *Attempt) Publish(ctx context.Context) error {
 }
 
 // unpublished gives the attempt up if it cannot be published any more.
-func (a *Attempt) unpublished(failed error) error {
-	if plan.GivesUpUnpublished(outcomeOf(failed)) {
+func (a *Attempt) unpublished(out plan.Outcome) plan.Outcome {
+	if plan.GivesUpUnpublished(out) {
 		a.p.abandon(a.name)
 	}
-	return failed
+	return out
 }
 
 // issued is the ledger entry with what the provider answered. The expiry that was
@@ -261,7 +259,7 @@ func (a *Attempt) issued() v1alpha1.LedgerEntry {
 }
 
 // Record makes the entry Active and starts the overlap of the one before it.
-func (a *Attempt) Record(ctx context.Context) error {
+func (a *Attempt) Record(ctx context.Context) plan.Outcome {
 	p := a.p
 	if p.entry(a.name) != nil {
 		c := a.minted.Credential
@@ -274,16 +272,16 @@ func (a *Attempt) Record(ctx context.Context) error {
 	a.r.refresh(p)
 	next := a.r.Decide(p.obs)
 	if err := a.r.save(ctx, p, next, nil); err != nil {
-		return superseded(err)
+		return writeFailed(err)
 	}
 	return a.accept(ctx)
 }
 
 // reserveFailed says that nothing was minted: whoever reads the reservation, if
 // there is one, gives it up.
-func reserveFailed(err error) error {
+func reserveFailed(err error) plan.Outcome {
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		return superseded(err)
+		return writeFailed(err)
 	}
-	return &stopError{reason: "the reservation could not be written: " + reasonOf(err), err: err}
+	return plan.NotSent{Why: "the reservation could not be written: " + reasonOf(err), Err: err}
 }

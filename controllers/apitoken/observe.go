@@ -198,25 +198,25 @@ func (r *Reconciler) ownerOf(t *v1alpha1.ApiToken) provider.Owner {
 }
 
 // decide asks the rules, and looks at more when they ask to.
-func (r *Reconciler) decide(ctx context.Context, p *pass) (plan.Decision, error) {
+func (r *Reconciler) decide(ctx context.Context, p *pass) (plan.Decision, plan.Outcome) {
 	for range maxLooks {
 		d := r.Decide(p.obs)
 		p.action = d.Action
-		looked, err := r.look(ctx, p, d.Action)
-		if err != nil || !looked {
-			return d, err
+		looked, out := r.look(ctx, p, d.Action)
+		if out != nil || !looked {
+			return d, out
 		}
 	}
-	return plan.Decision{}, fmt.Errorf("the rules asked for more than %d looks", maxLooks)
+	return plan.Decision{}, plan.Failed{Err: fmt.Errorf("the rules asked for more than %d looks", maxLooks)}
 }
 
 // look reads what an action asks to see. It reports false for any other action.
-func (r *Reconciler) look(ctx context.Context, p *pass, action plan.Action) (bool, error) {
+func (r *Reconciler) look(ctx context.Context, p *pass, action plan.Action) (bool, plan.Outcome) {
 	switch a := action.(type) { //nolint:gochecksumtype // every other action is carried out by apply
 	case plan.ReadSecret:
 		seen, err := r.secrets.Read(ctx, p.target)
 		if err != nil {
-			return true, err
+			return true, failed(err)
 		}
 		p.see(seen)
 		p.pending, p.obs.Secret = false, r.secretView(p)
@@ -232,14 +232,14 @@ func (r *Reconciler) look(ctx context.Context, p *pass, action plan.Action) (boo
 }
 
 // findRestored asks whether the credential that the Secret holds is alive.
-func (r *Reconciler) findRestored(ctx context.Context, p *pass, name string) error {
-	conn, err := r.connect(ctx, p)
-	if err != nil {
-		return err
+func (r *Reconciler) findRestored(ctx context.Context, p *pass, name string) plan.Outcome {
+	conn, out := r.connect(ctx, p)
+	if out != nil {
+		return out
 	}
 	facts := p.seen.View.Facts
 	if !conn.Account.Is(facts.Account) {
-		return errAccountChanged
+		return plan.AccountChanged{}
 	}
 	restored := &plan.Restored{Account: conn.Account.ID}
 	if prober, ok := provider.As[provider.Prober](conn.Client); ok && p.obs.Provider.Form != nil {

@@ -2,7 +2,6 @@ package apitoken
 
 import (
 	"context"
-	"errors"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -11,22 +10,18 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// errInLine says that there is no place at the provider now. Nothing was sent or
-// reserved. The ApiToken is reconciled again when its turn comes.
-var errInLine = errors.New("there is no place at the provider now")
-
-// takePlace takes a place at the provider for the rest of this reconcile.
-func (r *Reconciler) takePlace(p *pass) error {
+// takePlace takes a place at the provider for the rest of this reconcile. It reports false
+// if there is none now: the ApiToken is reconciled again when its turn comes.
+func (r *Reconciler) takePlace(p *pass) bool {
 	if p.place != nil {
-		return nil
+		return true
 	}
 	p.asked = true
 	place, ok := r.Places.Take(wanted(p))
-	if !ok {
-		return errInLine
+	if ok {
+		p.place = place
 	}
-	p.place = place
-	return nil
+	return ok
 }
 
 // leave gives the place back. One that did not ask for a place in this reconcile
@@ -76,10 +71,8 @@ func (r *Reconciler) inLine(ctx context.Context, p *pass, d plan.Decision) (ctrl
 	if !write {
 		return result, nil
 	}
-	if err := r.save(ctx, p, waits, nil); errors.Is(superseded(err), errSuperseded) {
-		return ctrl.Result{RequeueAfter: plan.Again}, nil
-	} else if err != nil {
-		return ctrl.Result{}, &stopError{reason: "the status could not be written: " + reasonOf(err), err: err}
+	if err := r.save(ctx, p, waits, nil); err != nil {
+		return notSaved(err)
 	}
 	return result, nil
 }

@@ -1,10 +1,8 @@
 package apitoken
 
 import (
-	"errors"
 	"fmt"
 
-	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/memory"
 	"apitoken.dev/operator/internal/plan"
@@ -12,10 +10,10 @@ import (
 
 // reject takes back the reservation of the attempt, because nothing was issued. It
 // returns why.
-func (a *Attempt) reject(failed error, how plan.Rejection) error {
+func (a *Attempt) reject(failed plan.Outcome, how plan.Rejection) plan.Outcome {
 	why := &memory.Rejection{
 		Attempt: a.name, Revision: a.action.Revision, Recorded: a.recorded,
-		How: how, At: a.r.Clock.Now(), Failed: withoutAnswer(failed),
+		How: how, At: a.r.Clock.Now(), Failed: plan.Bare(failed),
 	}
 	a.r.memory.Attempts.Reject(nameOf(a.p.token), why)
 	a.p.takeBack(why)
@@ -24,10 +22,10 @@ func (a *Attempt) reject(failed error, how plan.Rejection) error {
 
 // withdraw takes back the reservation of a rejected attempt whose record conflicted. It
 // returns why the attempt was rejected.
-func (r *Reconciler) withdraw(p *pass, name string) error {
+func (r *Reconciler) withdraw(p *pass, name string) plan.Outcome {
 	why := r.memory.Attempts.Rejection(nameOf(p.token), name)
 	if why == nil {
-		return fmt.Errorf("no rejection of %s is known", name)
+		return plan.Failed{Err: fmt.Errorf("no rejection of %s is known", name)}
 	}
 	p.takeBack(why)
 	return why.Failed
@@ -44,19 +42,4 @@ func (p *pass) takeBack(why *memory.Rejection) {
 		ledger.EndBackoff(status)
 	}
 	ledger.Pause(status, why.At, why.How.Pause)
-}
-
-// withoutAnswer is an error that can be remembered: without the cause, in which a driver
-// may keep a whole answer of the provider.
-func withoutAnswer(err error) error {
-	var call *callError
-	if !errors.As(err, &call) {
-		return err
-	}
-	bare := *call.cause
-	bare.Err = nil
-	if errors.Is(err, account.ErrEndpointUnverified) {
-		bare.Err = account.ErrEndpointUnverified
-	}
-	return &callError{verb: call.verb, cause: &bare}
 }

@@ -28,22 +28,22 @@ func TestRejectionKeepsNoAnswer(t *testing.T) {
 			failed := r.providerFailed(p, "mint", &provider.Error{
 				Code: provider.CodeQuota, NotExecuted: true, RetryAfter: time.Minute, Message: "the provider rejected the request", Err: cause,
 			})
-			if err := a.reject(failed, plan.Rejection{Pause: time.Minute}); !errors.Is(err, cause) {
-				t.Errorf("the pass ends with %v", err)
+			if out := a.reject(failed, plan.Rejection{Pause: time.Minute}); !errors.Is(plan.Err(out), cause) {
+				t.Errorf("the pass ends with %v", out)
 			}
 			if len(p.token.Status.Credentials) > 0 {
 				t.Error("the reservation is left")
 			}
 			why := r.memory.Attempts.Rejection(nameOf(p.token), "one")
-			if why == nil || why.Failed.Error() != failed.Error() || why.How.Pause != time.Minute {
+			if why == nil || why.Failed.String() != failed.String() || why.How.Pause != time.Minute {
 				t.Fatalf("remembered is %+v", why)
 			}
-			var kept *provider.Error
-			if !errors.As(why.Failed, &kept) || kept.Code != provider.CodeQuota || errors.As(why.Failed, new(answer)) {
+			kept, ok := why.Failed.(plan.CallFailed)
+			if !ok || kept.Cause.Code != provider.CodeQuota || errors.As(plan.Err(kept), new(answer)) {
 				t.Errorf("remembered is %#v", why.Failed)
 			}
-			if unverified := errors.Is(why.Failed, account.ErrEndpointUnverified); unverified != errors.Is(failed, account.ErrEndpointUnverified) {
-				t.Errorf("that the endpoint is not verified: %t", unverified)
+			if unverified := errors.Is(cause, account.ErrEndpointUnverified); kept.Unverified != unverified {
+				t.Errorf("that the endpoint is not verified: %t", kept.Unverified)
 			}
 		})
 	}

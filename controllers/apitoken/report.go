@@ -2,7 +2,6 @@ package apitoken
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -17,40 +16,52 @@ import (
 )
 
 // report writes the status, if it changed, and says when to look again.
-func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, err error) (ctrl.Result, error) {
-	var turn *turnError
-	switch {
-	case errors.Is(err, errSuperseded):
+func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, out plan.Outcome) (ctrl.Result, error) {
+	switch out := out.(type) { //nolint:gochecksumtype // the others are written
+	case plan.Superseded:
 		return ctrl.Result{RequeueAfter: plan.Again}, nil
-	case errors.Is(err, errInLine):
+	case plan.InLine:
 		return r.inLine(ctx, p, d)
-	case errors.As(err, &turn) && plan.ToldOfTurn(p.token, &p.obs):
-		return ctrl.Result{RequeueAfter: turn.wait}, nil
+	case plan.Turn:
+		if plan.ToldOfTurn(p.token, &p.obs) {
+			return ctrl.Result{RequeueAfter: out.Wait}, nil
+		}
 	}
-	err = safe(err)
 	if p.token.DeletionTimestamp.IsZero() && p.obs.Token.Deleting {
 		return ctrl.Result{}, nil // the finalizer is off: there is nothing left to report on
 	}
-	if _, ok := d.Action.(plan.AddFinalizer); ok && err == nil {
+	if _, ok := d.Action.(plan.AddFinalizer); ok && out == nil {
 		return ctrl.Result{}, nil // the change itself brings the next pass
 	}
-	next := r.next(ctx, p, d, err)
-	if err := r.save(ctx, p, next, err); err != nil {
-		if errors.Is(superseded(err), errSuperseded) {
-			return ctrl.Result{RequeueAfter: plan.Again}, nil
-		}
-		return ctrl.Result{}, &stopError{reason: "the status could not be written: " + reasonOf(err), err: err}
+	next := r.next(ctx, p, d, out)
+	if err := r.save(ctx, p, next, out); err != nil {
+		return notSaved(err)
 	}
-	return r.result(p, next, err)
+	return r.result(p, next, out)
 }
 
+// notSaved ends a reconcile whose status could not be written.
+func notSaved(err error) (ctrl.Result, error) {
+	if superseded(err) {
+		return ctrl.Result{RequeueAfter: plan.Again}, nil
+	}
+	return ctrl.Result{}, notDone{plan.NotSent{Why: "the status could not be written: " + reasonOf(err), Err: err}}
+}
+
+// notDone is an outcome as the error of a reconcile, which is logged and counted.
+type notDone struct{ out plan.Outcome }
+
+func (e notDone) Error() string { return e.out.String() }
+
+func (e notDone) Unwrap() error { return plan.Err(e.out) }
+
 // next says how the ApiToken is left by an action, and what comes next.
-func (r *Reconciler) next(ctx context.Context, p *pass, d plan.Decision, err error) plan.Decision {
+func (r *Reconciler) next(ctx context.Context, p *pass, d plan.Decision, out plan.Outcome) plan.Decision {
 	if _, waits := d.Action.(plan.Wait); !waits {
 		p.obs.Occupied = nil // it was counted before
 	}
-	if err != nil {
-		next := plan.NotDone(&p.obs, d, outcomeOf(err))
+	if out != nil {
+		next := plan.NotDone(&p.obs, d, out)
 		log.FromContext(ctx).Info("not done", "rule", d.Rule, "reason", next.Reason, "message", next.Message)
 		return next
 	}
@@ -63,20 +74,20 @@ func (r *Reconciler) next(ctx context.Context, p *pass, d plan.Decision, err err
 }
 
 // result says when the ApiToken is reconciled again.
-func (r *Reconciler) result(p *pass, next plan.Decision, err error) (ctrl.Result, error) {
-	if err == nil {
+func (r *Reconciler) result(p *pass, next plan.Decision, out plan.Outcome) (ctrl.Result, error) {
+	if out == nil {
 		retry := plan.RetryDone(next, p.saved)
 		if p.pending && (retry.After == 0 || retry.After > secretstore.CacheLag) {
 			retry.After = secretstore.CacheLag
 		}
 		return ctrl.Result{RequeueAfter: retry.After}, nil
 	}
-	retry := plan.RetryFailed(p.token, &p.obs, next, outcomeOf(err))
+	retry := plan.RetryFailed(p.token, &p.obs, next, out)
 	if !retry.BackOff {
 		return ctrl.Result{RequeueAfter: retry.After}, nil
 	}
 	r.wakeIn(p, retry.Latest)
-	return ctrl.Result{}, err
+	return ctrl.Result{}, notDone{out}
 }
 
 // wakeIn has the ApiToken reconciled after a while, or earlier if the backoff is
@@ -90,8 +101,8 @@ func (r *Reconciler) wakeIn(p *pass, due time.Duration) {
 // save writes the status with the conditions that follow from what is known, if
 // that changes anything. It writes the status only, and only if the ApiToken
 // still is as it was read.
-func (r *Reconciler) save(ctx context.Context, p *pass, next plan.Decision, failure error) error {
-	r.describe(p, next, failure)
+func (r *Reconciler) save(ctx context.Context, p *pass, next plan.Decision, out plan.Outcome) error {
+	r.describe(p, next, out)
 	if equality.Semantic.DeepEqual(p.base, &p.token.Status) {
 		return nil
 	}
@@ -104,7 +115,7 @@ func (r *Reconciler) save(ctx context.Context, p *pass, next plan.Decision, fail
 
 // describe fills in everything in the status that follows from the ledger, the
 // Secret and the decision.
-func (r *Reconciler) describe(p *pass, next plan.Decision, failure error) {
+func (r *Reconciler) describe(p *pass, next plan.Decision, out plan.Outcome) {
 	ready := plan.ReadinessOf(&p.obs)
 	s := &p.token.Status
 	s.ObservedGeneration = p.token.Generation
@@ -112,14 +123,14 @@ func (r *Reconciler) describe(p *pass, next plan.Decision, failure error) {
 	s.ExpiryEnforcedBy = string(p.facts.Capabilities.ExpiryEnforcedBy)
 	r.describeTimes(p, ready)
 	s.Columns = columnsOf(p.token)
-	r.describeConditions(p, next, failure)
+	r.describeConditions(p, next, out)
 }
 
 // describeConditions sets the conditions, and tells a user of a revocation that cannot
 // be done.
-func (r *Reconciler) describeConditions(p *pass, next plan.Decision, failure error) {
+func (r *Reconciler) describeConditions(p *pass, next plan.Decision, out plan.Outcome) {
 	all, notRevoked := plan.Report{
-		Token: p.token, Before: p.base.Conditions, Observation: &p.obs, Next: next, Outcome: outcomeOf(failure), Retold: p.retold,
+		Token: p.token, Before: p.base.Conditions, Observation: &p.obs, Next: next, Outcome: out, Retold: p.retold,
 	}.Conditions()
 	if notRevoked != "" {
 		p.event(eventFailed, "Revoke", "%s", v1alpha1.CutMessage(notRevoked))

@@ -12,18 +12,18 @@ import (
 
 // release lets the ApiToken go. It keeps the Secret and its credential, unless the
 // credential was revoked before deletionPolicy became Retain.
-func (r *Reconciler) release(ctx context.Context, p *pass) error {
+func (r *Reconciler) release(ctx context.Context, p *pass) plan.Outcome {
 	seen, err := r.secrets.Read(ctx, p.target)
 	if err != nil {
-		return err
+		return failed(err)
 	}
 	p.see(seen)
-	secret, err := r.releaseSecret(ctx, p)
-	if err != nil {
-		return err
+	secret, out := r.releaseSecret(ctx, p)
+	if out != nil {
+		return out
 	}
 	if err := r.dropKept(ctx, p); err != nil {
-		return err
+		return failed(err)
 	}
 	for i := range p.token.Status.Credentials {
 		e := &p.token.Status.Credentials[i]
@@ -31,8 +31,8 @@ func (r *Reconciler) release(ctx context.Context, p *pass) error {
 	}
 	p.event(eventRetained, "Release", "%s", secret+alsoRetained(p))
 	left := len(p.token.Status.Credentials) > 0
-	if err := r.removeFinalizer(ctx, p); err != nil {
-		return err
+	if out := r.removeFinalizer(ctx, p); out != nil {
+		return out
 	}
 	if left {
 		retained.WithLabelValues(p.facts.DriverType).Inc()
@@ -42,7 +42,7 @@ func (r *Reconciler) release(ctx context.Context, p *pass) error {
 
 // releaseSecret keeps the Secret, or deletes it if what it holds was revoked. It
 // returns what an event says of it.
-func (r *Reconciler) releaseSecret(ctx context.Context, p *pass) (string, error) {
+func (r *Reconciler) releaseSecret(ctx context.Context, p *pass) (string, plan.Outcome) {
 	name, v := p.token.SecretName(), p.seen.View
 	switch e := p.entry(v.Credential); {
 	case !v.Exists || v.Foreign:
@@ -55,14 +55,14 @@ func (r *Reconciler) releaseSecret(ctx context.Context, p *pass) (string, error)
 		return fmt.Sprintf("deletionPolicy is Retain, but the credential of Secret %q was revoked before: the Secret is deleted", name), nil
 	case e != nil && revoking(p, e):
 		return fmt.Sprintf("Secret %q is kept: deletionPolicy is Retain. The operator had begun to revoke its credential %s, which may no longer give access",
-			name, plan.Called(e)), superseded(r.secrets.Release(ctx, p.target, p.seen))
+			name, plan.Called(e)), writeFailed(r.secrets.Release(ctx, p.target, p.seen))
 	default:
 		its := "its credential"
 		if e != nil {
 			its += " " + named(e)
 		}
 		return fmt.Sprintf("Secret %q and %s are kept: deletionPolicy is Retain, and nothing revokes them now", name, its),
-			superseded(r.secrets.Release(ctx, p.target, p.seen))
+			writeFailed(r.secrets.Release(ctx, p.target, p.seen))
 	}
 }
 

@@ -2,8 +2,6 @@ package apitoken
 
 import (
 	"context"
-	"errors"
-	"slices"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit"
@@ -15,26 +13,26 @@ import (
 
 // purge revokes every name of the ledger. When all are settled, the provider is
 // asked for anything else of this owner, and only then the finalizer goes.
-func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
-	conn, err := r.connect(ctx, p)
-	if err != nil {
-		return err
+func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) plan.Outcome {
+	conn, out := r.connect(ctx, p)
+	if out != nil {
+		return out
 	}
-	if begun, err := beginPurge(p, conn); err != nil || begun {
-		return err // the write brings the next reconcile
+	if begun, out := beginPurge(p, conn); out != nil || begun {
+		return out // the write brings the next reconcile
 	}
-	ended, marked, err := r.purgeLedger(ctx, p, conn)
-	if err != nil || marked || !settled {
-		return errors.Join(err, r.dropEnded(ctx, p, conn, ended))
+	ended, marked, out := r.purgeLedger(ctx, p, conn)
+	if out != nil || marked || !settled {
+		return plan.Join(out, r.dropEnded(ctx, p, conn, ended))
 	}
-	if err := r.purgeListed(ctx, p, conn); err != nil {
-		return err
+	if out := r.purgeListed(ctx, p, conn); out != nil {
+		return out
 	}
-	if err := r.purgeUnlisted(ctx, p, conn); err != nil {
-		return err
+	if out := r.purgeUnlisted(ctx, p, conn); out != nil {
+		return out
 	}
 	if err := r.dropKept(ctx, p); err != nil {
-		return err
+		return failed(err)
 	}
 	for i := range p.token.Status.Credentials {
 		p.revoked(&p.token.Status.Credentials[i])
@@ -44,29 +42,29 @@ func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) error {
 
 // purgeLedger revokes every name of the ledger. It returns those that have settled and
 // are revoked, and whether an entry was marked as gone.
-func (r *Reconciler) purgeLedger(ctx context.Context, p *pass, conn connections.Connection) (ended []string, marked bool, err error) {
-	var errs []error
+func (r *Reconciler) purgeLedger(ctx context.Context, p *pass, conn connections.Connection) (ended []string, marked bool, out plan.Outcome) {
+	var outs []plan.Outcome
 	for i := range p.token.Status.Credentials {
 		e := &p.token.Status.Credentials[i]
-		err := r.endEntry(ctx, p, conn, e)
-		if errs = append(errs, err); err == nil && p.settled(e.Name) {
+		marks, out := r.endEntry(ctx, p, conn, e)
+		outs = append(outs, out)
+		if marked = marked || marks; out == nil && !marks && p.settled(e.Name) {
 			ended = append(ended, e.Name)
 		}
 	}
-	marked, err = withoutMarks(errs)
-	return ended, marked, err
+	return ended, marked, plan.Join(outs...)
 }
 
 // beginPurge records that the revocation of every credential begins, before the
 // first call, and reports whether it had to. deletionPolicy may become Retain while
 // the deletion waits, and what is said of a credential then must be true whenever
 // this process stops.
-func beginPurge(p *pass, conn connections.Connection) (bool, error) {
+func beginPurge(p *pass, conn connections.Connection) (bool, plan.Outcome) {
 	var names []string
 	for i := range p.token.Status.Credentials {
 		e := &p.token.Status.Credentials[i]
 		if !conn.Account.Is(e.Account) {
-			return false, errAccountChanged
+			return false, plan.AccountChanged{}
 		}
 		switch e.State {
 		case v1alpha1.StateMinting, v1alpha1.StateActive, v1alpha1.StateAbandoned:
@@ -80,21 +78,21 @@ func beginPurge(p *pass, conn connections.Connection) (bool, error) {
 
 // dropEnded drops the credentials that are seen to be gone while the deletion waits
 // for others, so that the ledger says what was ended.
-func (r *Reconciler) dropEnded(ctx context.Context, p *pass, conn connections.Connection, names []string) error {
-	var errs []error
+func (r *Reconciler) dropEnded(ctx context.Context, p *pass, conn connections.Connection, names []string) plan.Outcome {
+	var outs []plan.Outcome
 	for _, name := range names {
-		gone, err := r.seenEnded(ctx, p, conn, p.entry(name))
-		if errs = append(errs, err); gone && err == nil {
+		gone, out := r.seenEnded(ctx, p, conn, p.entry(name))
+		if outs = append(outs, out); gone && out == nil {
 			p.drop(name)
 		}
 	}
-	return errors.Join(errs...)
+	return plan.Join(outs...)
 }
 
 // purgeListed revokes what the provider still lists of this owner, which has to be
 // seen gone before anything else.
-func (r *Reconciler) purgeListed(ctx context.Context, p *pass, conn connections.Connection) error {
-	var errs []error
+func (r *Reconciler) purgeListed(ctx context.Context, p *pass, conn connections.Connection) plan.Outcome {
+	var outs []plan.Outcome
 	left := 0
 	var unknown []string
 	for c, err := range conn.Client.List(ctx, r.ownerOf(p.token)) {
@@ -105,30 +103,30 @@ func (r *Reconciler) purgeListed(ctx context.Context, p *pass, conn connections.
 		if p.entry(c.Name) == nil {
 			unknown = append(unknown, named(&v1alpha1.LedgerEntry{Name: c.Name, ID: c.ID}))
 		}
-		errs = append(errs, r.revokeOne(ctx, p, conn, provider.Ref{Name: c.Name, ID: c.ID}))
+		outs = append(outs, r.revokeOne(ctx, p, conn, provider.Ref{Name: c.Name, ID: c.ID}))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return err
+	if out := plan.Join(outs...); out != nil {
+		return out
 	}
 	if left > 0 {
 		r.tellUnknown(p, unknown)
-		return errLookAgain
+		return plan.LookAgain{Why: plan.StillThere}
 	}
 	return nil
 }
 
 // purgeUnlisted looks for every entry by its name and ID, where the provider's list
 // shows its newest credentials only.
-func (r *Reconciler) purgeUnlisted(ctx context.Context, p *pass, conn connections.Connection) error {
+func (r *Reconciler) purgeUnlisted(ctx context.Context, p *pass, conn connections.Connection) plan.Outcome {
 	if p.facts.Capabilities.Listed == 0 {
 		return nil
 	}
 	for i := range p.token.Status.Credentials {
 		e := &p.token.Status.Credentials[i]
-		if gone, err := r.seenGone(ctx, p, conn, e); err != nil {
-			return err
+		if gone, out := r.seenGone(ctx, p, conn, e); out != nil {
+			return out
 		} else if !gone {
-			return errLookAgain
+			return plan.LookAgain{Why: plan.StillThere}
 		}
 	}
 	return nil
@@ -136,7 +134,7 @@ func (r *Reconciler) purgeUnlisted(ctx context.Context, p *pass, conn connection
 
 // seenGone reports whether the provider shows nothing under the name of an entry, or
 // only what has ended.
-func (r *Reconciler) seenGone(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, error) {
+func (r *Reconciler) seenGone(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
 	found, err := conn.Client.Find(ctx, refOf(e))
 	if err != nil {
 		return false, r.providerFailed(p, "find", err)
@@ -144,88 +142,77 @@ func (r *Reconciler) seenGone(ctx context.Context, p *pass, conn connections.Con
 	return len(provider.Occupying(found)) == 0, nil
 }
 
-// errLookAgain says that what was revoked has to be seen gone.
-var errLookAgain = errors.New(plan.StillThere)
-
 // revoke ends credentials, and drops each that is then seen to be gone.
-func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) error {
-	conn, err := r.connect(ctx, p)
-	if err != nil {
-		return err
+func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) plan.Outcome {
+	conn, out := r.connect(ctx, p)
+	if out != nil {
+		return out
 	}
-	var errs []error
+	var outs []plan.Outcome
 	for _, name := range names {
-		gone, err := r.revokeEntry(ctx, p, conn, p.entry(name))
-		var task *personError
-		switch {
-		case errors.As(err, &task), errors.Is(err, errMarked): // a condition asks for it; or it goes on with what is marked
-		case err != nil:
-			errs = append(errs, err)
-		case !gone:
-			errs = append(errs, errLookAgain)
-		default:
-			p.drop(name)
-		}
+		outs = append(outs, r.revokeEntry(ctx, p, conn, p.entry(name)))
 	}
-	return errors.Join(errs...)
+	return plan.Join(outs...)
 }
 
-func (r *Reconciler) revokeEntry(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (gone bool, err error) {
+// revokeEntry ends the credential of an entry, and drops the entry if the credential is
+// then seen to be gone. It does nothing more for an entry that a person has to delete, or
+// that is marked as gone.
+func (r *Reconciler) revokeEntry(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) plan.Outcome {
 	if !conn.Account.Is(e.Account) {
-		return false, errAccountChanged
+		return plan.AccountChanged{}
 	}
-	if err := r.endEntry(ctx, p, conn, e); err != nil {
-		return false, err
+	marked, out := r.endEntry(ctx, p, conn, e)
+	switch {
+	case marked, plan.Is[plan.NeedsPerson](out):
+		return nil
+	case out != nil:
+		return out
 	}
-	return r.seenEnded(ctx, p, conn, e)
+	gone, out := r.seenEnded(ctx, p, conn, e)
+	switch {
+	case out != nil:
+		return out
+	case !gone:
+		return plan.LookAgain{Why: plan.StillThere}
+	}
+	p.drop(e.Name)
+	return nil
 }
 
 // seenEnded is seenGone, and then the stored copy of a credential that a person made
 // is deleted: it proved the revocation.
-func (r *Reconciler) seenEnded(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, error) {
-	if gone, err := r.seenGone(ctx, p, conn, e); err != nil || !gone {
-		return false, err
+func (r *Reconciler) seenEnded(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
+	if gone, out := r.seenGone(ctx, p, conn, e); out != nil || !gone {
+		return false, out
 	}
 	if e.ByHand {
-		return true, r.secrets.Drop(ctx, p.target, e.Name)
+		return true, failed(r.secrets.Drop(ctx, p.target, e.Name))
 	}
 	return true, nil
 }
 
-// errMarked says that an entry is marked as gone, which has to be written before
-// the copy of its credential may go: without the copy there is no other proof.
-var errMarked = errors.New("a credential is seen to be deleted")
-
-// withoutMarks joins errors, and reports whether one said that an entry is marked.
-func withoutMarks(errs []error) (marked bool, err error) {
-	rest := slices.DeleteFunc(errs, func(err error) bool {
-		marks := errors.Is(err, errMarked)
-		marked = marked || marks
-		return marks
-	})
-	return marked, errors.Join(rest...)
-}
-
-// endEntry ends the credential of a ledger entry: it is revoked, or shown to be
-// deleted by the person who made it.
-func (r *Reconciler) endEntry(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) error {
+// endEntry ends the credential of a ledger entry: it is revoked, or shown to be deleted
+// by the person who made it. Then the entry is marked as gone, which must be written
+// before the copy of its credential may go: without the copy there is no other proof.
+func (r *Reconciler) endEntry(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (marked bool, out plan.Outcome) {
 	if e.Gone {
-		return nil
+		return false, nil
 	}
 	person, err := r.toDelete(ctx, p, e)
 	switch {
 	case err != nil:
-		return err
+		return false, failed(err)
 	case !person && e.ByHand:
-		return nil
+		return false, nil
 	case !person:
-		return r.revokeOne(audit.Because(ctx, p.whyEnded(e)), p, conn, refOf(e))
+		return false, r.revokeOne(audit.Because(ctx, p.whyEnded(e)), p, conn, refOf(e))
 	}
-	if err := r.proveDeleted(ctx, p, conn, e); err != nil {
-		return err
+	if out := r.proveDeleted(ctx, p, conn, e); out != nil {
+		return false, out
 	}
 	ledger.MarkGone(&p.token.Status, e.Name)
-	return errMarked
+	return true, nil
 }
 
 // refOf names the credential of a ledger entry.
@@ -237,7 +224,7 @@ func refOf(e *v1alpha1.LedgerEntry) provider.Ref {
 	return ref
 }
 
-func (r *Reconciler) revokeOne(ctx context.Context, p *pass, conn connections.Connection, ref provider.Ref) error {
+func (r *Reconciler) revokeOne(ctx context.Context, p *pass, conn connections.Connection, ref provider.Ref) plan.Outcome {
 	err := conn.Client.Revoke(ctx, ref)
 	operation(p.facts.DriverType, "revoke", err)
 	return r.providerFailed(p, "revoke", err)

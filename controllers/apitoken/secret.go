@@ -42,15 +42,15 @@ func (r *Reconciler) secretView(p *pass) plan.Secret {
 }
 
 // syncSecret brings parts of the Secret up to date, and records its version.
-func (r *Reconciler) syncSecret(ctx context.Context, p *pass, parts plan.SyncSecret) error {
+func (r *Reconciler) syncSecret(ctx context.Context, p *pass, parts plan.SyncSecret) plan.Outcome {
 	e := p.entry(p.seen.View.Credential)
 	if e == nil {
-		return errSuperseded
+		return plan.Superseded{What: "the Secret holds another credential"}
 	}
 	contest := p.obs.Secret.Contest
 	seen, err := r.secrets.Sync(ctx, p.target, p.seen, e, parts)
 	if err != nil {
-		return superseded(publishFailed(err))
+		return publishFailed(err)
 	}
 	if seen.Written {
 		if pause := r.memory.Contests.Wrote(nameOf(p.token), p.target.Layout(), r.Clock.Monotonic()); pause > 0 {

@@ -2,7 +2,6 @@ package apitoken
 
 import (
 	"context"
-	"errors"
 	"testing"
 	"time"
 
@@ -60,20 +59,20 @@ func reconcileOf(t *testing.T, driver *fake.Driver, e v1alpha1.LedgerEntry) (*Re
 // than the connection. In the account of the connection nothing is minted, and nothing
 // is taken for gone, if the ledger is of another.
 func TestAccountIsThatOfTheConnection(t *testing.T) {
-	for name, act := range map[string]func(*Reconciler, *pass) error{
-		"mint":                 func(r *Reconciler, p *pass) error { _, err := r.connectToMint(t.Context(), p); return err },
-		"purge":                func(r *Reconciler, p *pass) error { return r.purge(t.Context(), p, true) },
-		"purge, not settled":   func(r *Reconciler, p *pass) error { return r.purge(t.Context(), p, false) },
-		"revoke":               func(r *Reconciler, p *pass) error { return r.revoke(t.Context(), p, []string{"one"}) },
-		"ask for the id":       func(r *Reconciler, p *pass) error { return r.identify(t.Context(), p, "one") },
-		"ask for what is held": func(r *Reconciler, p *pass) error { return r.findRestored(t.Context(), p, "one") },
+	for name, act := range map[string]func(*Reconciler, *pass) plan.Outcome{
+		"mint":                 func(r *Reconciler, p *pass) plan.Outcome { _, out := r.connectToMint(t.Context(), p); return out },
+		"purge":                func(r *Reconciler, p *pass) plan.Outcome { return r.purge(t.Context(), p, true) },
+		"purge, not settled":   func(r *Reconciler, p *pass) plan.Outcome { return r.purge(t.Context(), p, false) },
+		"revoke":               func(r *Reconciler, p *pass) plan.Outcome { return r.revoke(t.Context(), p, []string{"one"}) },
+		"ask for the id":       func(r *Reconciler, p *pass) plan.Outcome { return r.identify(t.Context(), p, "one") },
+		"ask for what is held": func(r *Reconciler, p *pass) plan.Outcome { return r.findRestored(t.Context(), p, "one") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			backend := fake.NewBackend(testutil.NewClock(time.Unix(0, 0)))
 			backend.UseAccount("second")
 			r, p := reconcileOf(t, fake.New(backend), v1alpha1.LedgerEntry{Name: "one", Account: "first", State: v1alpha1.StateRetiring})
-			if err := act(r, p); !errors.Is(err, errAccountChanged) {
-				t.Errorf("got %v, want that the account is another", err)
+			if out := act(r, p); !plan.Is[plan.AccountChanged](out) {
+				t.Errorf("got %v, want that the account is another", out)
 			}
 			for _, call := range backend.Calls() {
 				if call.Verb != fake.Connect {
@@ -92,14 +91,14 @@ func TestAccountIsThatOfTheConnection(t *testing.T) {
 // nothing, or only what has ended. A credential that is switched off has not.
 func TestRevocationIsSeen(t *testing.T) {
 	owner := provider.Owner{Cluster: ofTest, Namespace: "ml", Token: "training"}
-	revoke := func(r *Reconciler, p *pass) error { return r.revoke(t.Context(), p, []string{"one"}) }
-	purge := func(r *Reconciler, p *pass) error { return r.purge(t.Context(), p, true) }
+	revoke := func(r *Reconciler, p *pass) plan.Outcome { return r.revoke(t.Context(), p, []string{"one"}) }
+	purge := func(r *Reconciler, p *pass) plan.Outcome { return r.purge(t.Context(), p, true) }
 	ignore := []fake.Fault{{Kind: fake.Ignore}, {Kind: fake.Ignore}} // of what the ledger has, and of what is listed
 	for name, tc := range map[string]struct {
 		driver func(*fake.Driver)
 		then   func(*fake.Backend)
 		faults []fake.Fault
-		act    func(*Reconciler, *pass) error
+		act    func(*Reconciler, *pass) plan.Outcome
 		gone   bool
 	}{
 		"revoke, ignored":                  {faults: ignore, act: revoke},
@@ -131,9 +130,9 @@ func TestRevocationIsSeen(t *testing.T) {
 				tc.then(backend)
 			}
 			backend.Script(fake.Revoke, tc.faults...)
-			err = tc.act(r, p)
-			if (err == nil) != tc.gone || err != nil && !errors.Is(err, errLookAgain) {
-				t.Errorf("got %v, want it gone: %t", err, tc.gone)
+			out := tc.act(r, p)
+			if (out == nil) != tc.gone || out != nil && !plan.Is[plan.LookAgain](out) {
+				t.Errorf("got %v, want it gone: %t", out, tc.gone)
 			}
 			if left := len(p.token.Status.Credentials) > 0; left == tc.gone {
 				t.Errorf("the entry is in the ledger: %t", left)

@@ -168,18 +168,18 @@ func (r *Reconciler) tokensOf(ctx context.Context, providers []account.Key,
 	return out, nil
 }
 
-// knowsAccount returns errSuperseded if a pass began without knowing which account
+// knowsAccount returns Superseded if a pass began without knowing which account
 // it is about, or who else has it. The next pass knows more.
-func (r *Reconciler) knowsAccount(ctx context.Context, p *pass, conn connections.Connection) error {
+func (r *Reconciler) knowsAccount(ctx context.Context, p *pass, conn connections.Connection) plan.Outcome {
 	if conn.AccountKey != p.facts.AccountKey {
-		return fmt.Errorf("the account was not known yet: %w", errSuperseded)
+		return plan.Superseded{What: "the account was not known yet"}
 	}
 	_, settled, err := r.Providers.Sharing(ctx, p.key)
 	if err != nil {
-		return fmt.Errorf("reading the providers of an account: %w", err)
+		return failed(fmt.Errorf("reading the providers of an account: %w", err))
 	}
 	if !settled {
-		return fmt.Errorf("another provider of the same server may have the account: %w", errSuperseded)
+		return plan.Superseded{What: "another provider of the same server may have the account"}
 	}
 	return nil
 }

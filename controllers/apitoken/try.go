@@ -21,7 +21,7 @@ const (
 // only once it is accepted. One without any answer is published, so that a data plane that
 // is down causes no new credentials. One that is limited to addresses may be refused to
 // the operator alone.
-func (a *Attempt) Try(ctx context.Context) error {
+func (a *Attempt) Try(ctx context.Context) plan.Outcome {
 	prober, can := provider.As[provider.Prober](a.conn.Client)
 	if !a.tries() || !can {
 		return nil
@@ -38,7 +38,7 @@ func (a *Attempt) Try(ctx context.Context) error {
 			break
 		}
 		if err := a.r.Clock.Sleep(ctx, tryAgain); err != nil {
-			return err
+			return failed(err)
 		}
 	}
 	a.p.abandon(a.name)

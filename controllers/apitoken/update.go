@@ -12,18 +12,18 @@ import (
 // update changes the Active credential in place: mark, change, record. The mark
 // is written like a reservation; whoever reads one that it did not write cannot
 // know whether the change happened, or may yet, and has a new credential issued.
-func (r *Reconciler) update(ctx context.Context, p *pass) error {
-	conn, err := r.connectToMint(ctx, p)
-	if err != nil {
-		return err
+func (r *Reconciler) update(ctx context.Context, p *pass) plan.Outcome {
+	conn, out := r.connectToMint(ctx, p)
+	if out != nil {
+		return out
 	}
 	updater, ok := provider.As[provider.Updater](conn.Client)
 	if !ok {
-		return errors.New("this provider's driver says that it changes credentials in place, and cannot")
+		return plan.Failed{Err: errors.New("this provider's driver says that it changes credentials in place, and cannot")}
 	}
 	e, err := p.active()
 	if err != nil {
-		return err
+		return failed(err)
 	}
 	began, monotonic := r.Clock.Now(), r.Clock.Monotonic()
 	ledger.MarkUpdate(&p.token.Status, e.Name, plan.Fingerprint(&p.token.Spec))
@@ -33,7 +33,7 @@ func (r *Reconciler) update(ctx context.Context, p *pass) error {
 	}
 	r.memory.Attempts.Begin(nameOf(p.token), e) // another process writes the same mark, so only one that was written is ours
 	if r.Clock.Now().Sub(began) >= MintDeadline || r.Clock.Monotonic()-monotonic >= MintDeadline {
-		return errTooLate
+		return plan.LookAgain{Why: plan.TooLate}
 	}
 	left := MintDeadline + RequestTimeout - (r.Clock.Monotonic() - monotonic) // others wait no longer
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
@@ -56,10 +56,10 @@ func (r *Reconciler) update(ctx context.Context, p *pass) error {
 }
 
 // changed records that the Active credential is as declared now.
-func (r *Reconciler) changed(ctx context.Context, p *pass, shown *provider.Credential) error {
+func (r *Reconciler) changed(ctx context.Context, p *pass, shown *provider.Credential) plan.Outcome {
 	e, err := p.active()
 	if err != nil {
-		return err
+		return failed(err)
 	}
 	status, spec, caps := &p.token.Status, &p.token.Spec, &p.facts.Capabilities
 	ledger.Updated(status, e.Name, plan.Fingerprint(spec), plan.Fixed(spec, caps.Updates))
@@ -69,28 +69,29 @@ func (r *Reconciler) changed(ctx context.Context, p *pass, shown *provider.Crede
 	// What the Secret says follows in one write: the key may no longer do what it said before.
 	seen, err := r.secrets.Sync(ctx, p.target, p.seen, e, plan.SyncSecret{Metadata: true, Settings: verified(p.facts), Declaration: true})
 	if err != nil {
-		return superseded(publishFailed(err))
+		return publishFailed(err)
 	}
 	p.published(seen)
 	return nil
 }
 
 // countSlots asks what the account has.
-func (r *Reconciler) countSlots(ctx context.Context, p *pass) error {
-	conn, err := r.connect(ctx, p)
-	if err != nil {
-		return err
+func (r *Reconciler) countSlots(ctx context.Context, p *pass) plan.Outcome {
+	conn, out := r.connect(ctx, p)
+	if out != nil {
+		return out
 	}
-	if err := r.knowsAccount(ctx, p, conn); err != nil {
-		return err
+	if out := r.knowsAccount(ctx, p, conn); out != nil {
+		return out
 	}
+	var err error
 	// Until now another reconcile may have had the place of this account.
 	if p.obs.Provider.Shared, err = r.shared(ctx, p); err != nil {
-		return err
+		return failed(err)
 	}
 	counter, ok := provider.As[provider.Counter](conn.Client)
 	if !ok {
-		return errors.New("this provider has room for few credentials, and its driver cannot count them")
+		return plan.Failed{Err: errors.New("this provider has room for few credentials, and its driver cannot count them")}
 	}
 	all, err := counter.Occupied(ctx)
 	if err != nil {

@@ -43,8 +43,8 @@ type Rejection struct {
 	// How the reservation is taken back; the pause is counted from At.
 	How plan.Rejection
 	At  time.Time
-	// Failed is the error that the ApiToken reports.
-	Failed error
+	// Failed is the outcome that the ApiToken reports.
+	Failed plan.Outcome
 }
 
 // Attempt is what is known of an attempt without an answer, or of an in-place change.

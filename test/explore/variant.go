@@ -71,10 +71,10 @@ func stepName(s apitoken.Step) string {
 }
 
 func (p *process) checked(inTime apitoken.Step) apitoken.Step {
-	return func(a *apitoken.Attempt, ctx context.Context) error {
+	return func(a *apitoken.Attempt, ctx context.Context) plan.Outcome {
 		f := p.yield(point{what: "check deadline", write: true})
-		if err := inTime(a, ctx); err != nil {
-			return err
+		if out := inTime(a, ctx); out != nil {
+			return out
 		}
 		p.fresh, p.pending = true, f
 		return nil
@@ -101,7 +101,7 @@ func broken() []variant {
 		{name: "no reservation", story: rotateAndDelete,
 			deviations: []string{"crash"}, breaks: "S3",
 			order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
-				prepare := func(a *apitoken.Attempt, _ context.Context) error { return a.Prepare() }
+				prepare := func(a *apitoken.Attempt, _ context.Context) plan.Outcome { return a.Prepare() }
 				return append([]apitoken.Step{prepare}, standard(s, "InTime", "Mint", "Usable", "InTime", "Publish", "Record")...)
 			}},
 		{name: "neither fence nor settle", story: loseTheSecret,
@@ -173,12 +173,12 @@ func revokeOnConflict() variant {
 	return variant{name: "revoke on a publish conflict", story: rotateAndDelete,
 		deviations: []string{string(repeated)}, breaks: "S2",
 		order: func(p *process, s map[string]apitoken.Step) []apitoken.Step {
-			publish := func(a *apitoken.Attempt, ctx context.Context) error {
-				err := s["Publish"](a, ctx)
+			publish := func(a *apitoken.Attempt, ctx context.Context) plan.Outcome {
+				out := s["Publish"](a, ctx)
 				if p.secretFailed {
 					_ = a.Client().Revoke(ctx, provider.Ref{Name: a.Name()})
 				}
-				return err
+				return out
 			}
 			return append(standard(s, "Reserve", "InTime", "Mint", "Usable", "InTime"), publish, s["Record"])
 		}}
@@ -194,7 +194,7 @@ func mintAgain() variant {
 			}
 			return d
 		}, order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
-			reserve := func(a *apitoken.Attempt, ctx context.Context) error {
+			reserve := func(a *apitoken.Attempt, ctx context.Context) plan.Outcome {
 				if a.Revision() > a.Recorded() {
 					return s["Reserve"](a, ctx)
 				}
