@@ -4,6 +4,9 @@
 // assignment to such a field, each way to a pointer to one, and each composite literal
 // that sets one.
 //
+// In the controllers that carry out the decisions of internal/plan it also reports what
+// would be a decision: a reason of a condition, and the state or reason of a plan.Decision.
+//
 //	go run ./hack/verifyledger ./controllers/... ./internal/... ./cmd/...
 package main
 
@@ -29,7 +32,18 @@ import (
 const (
 	module = "apitoken.dev/operator"
 	kinds  = module + "/api/v1alpha1"
+	rules  = module + "/internal/plan"
 )
+
+// decided are the fields of a plan.Decision that only internal/plan sets.
+var decided = []string{"State", "Reason"}
+
+// carriesOut reports whether a package carries out what internal/plan decides, and so
+// chooses no reason itself. The controller of providers decides without it.
+func carriesOut(path string) bool {
+	return strings.HasPrefix(path, module+"/controllers/") && path != module+"/controllers/tokenprovider" ||
+		strings.HasPrefix(path, module+"/hack/verifyledger/testdata/")
+}
 
 // guarded are the fields that only internal/ledger sets; nil: all of a type.
 var guarded = map[string][]string{
@@ -62,7 +76,7 @@ func main() {
 		fmt.Println(f)
 	}
 	if len(found) > 0 {
-		fmt.Println("only internal/ledger changes these fields: call a function of it, or add one there, with a row in its table test")
+		fmt.Println("only internal/ledger changes the ledger, and only internal/plan chooses reasons: call a function there, or add one, with a row in its table test")
 		os.Exit(1)
 	}
 }
@@ -130,14 +144,16 @@ func checkPackage(p listed, exports map[string]string) ([]string, error) {
 		}
 		files = append(files, f)
 	}
-	info := &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Selections: map[*ast.SelectorExpr]*types.Selection{}}
+	info := &types.Info{
+		Types: map[ast.Expr]types.TypeAndValue{}, Selections: map[*ast.SelectorExpr]*types.Selection{}, Uses: map[*ast.Ident]types.Object{},
+	}
 	conf := types.Config{Importer: importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
 		return os.Open(exports[path])
 	})}
 	if _, err := conf.Check(p.ImportPath, fset, files, info); err != nil {
 		return nil, fmt.Errorf("%s: %w", p.ImportPath, err)
 	}
-	c := &checker{info: info, fset: fset}
+	c := &checker{info: info, fset: fset, carriesOut: carriesOut(p.ImportPath)}
 	for _, f := range files {
 		ast.Inspect(f, c.visit)
 	}
@@ -145,9 +161,11 @@ func checkPackage(p listed, exports map[string]string) ([]string, error) {
 }
 
 type checker struct {
-	info  *types.Info
-	fset  *token.FileSet
-	found []string
+	info *types.Info
+	fset *token.FileSet
+	// carriesOut: the package may decide nothing.
+	carriesOut bool
+	found      []string
 }
 
 func (c *checker) visit(n ast.Node) bool {
@@ -171,6 +189,9 @@ func (c *checker) visit(n ast.Node) bool {
 		}
 	case *ast.CompositeLit:
 		c.literal(n)
+		c.decision(n)
+	case *ast.Ident:
+		c.reason(n)
 	}
 	return true
 }
@@ -195,6 +216,10 @@ func (c *checker) field(x *ast.SelectorExpr) {
 	}
 	field, ok := selection.Obj().(*types.Var)
 	if !ok {
+		return
+	}
+	if c.carriesOut && slices.Contains(decided, field.Name()) && isDecision(selection.Recv()) {
+		c.report(x, "Decision."+field.Name())
 		return
 	}
 	for name, fields := range guarded {
@@ -232,6 +257,39 @@ func (c *checker) literal(n *ast.CompositeLit) {
 			}
 		}
 	}
+}
+
+// decision looks at a literal of a plan.Decision.
+func (c *checker) decision(n *ast.CompositeLit) {
+	if !c.carriesOut || !isDecision(c.info.TypeOf(n)) {
+		return
+	}
+	for _, e := range n.Elts {
+		kv, ok := e.(*ast.KeyValueExpr)
+		if !ok {
+			c.report(e, "Decision{}")
+			return
+		}
+		if key, ok := kv.Key.(*ast.Ident); ok && slices.Contains(decided, key.Name) {
+			c.report(kv, "Decision{"+key.Name+": }")
+		}
+	}
+}
+
+// reason looks at a name: it may be a reason of a condition.
+func (c *checker) reason(n *ast.Ident) {
+	used, ok := c.info.Uses[n].(*types.Const)
+	if c.carriesOut && ok && used.Pkg() != nil && used.Pkg().Path() == kinds && strings.HasPrefix(used.Name(), "Reason") {
+		c.report(n, "v1alpha1."+used.Name())
+	}
+}
+
+func isDecision(t types.Type) bool {
+	if pointer, ok := types.Unalias(t).(*types.Pointer); ok {
+		t = pointer.Elem()
+	}
+	named, ok := types.Unalias(t).(*types.Named)
+	return ok && named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == rules && named.Obj().Name() == "Decision"
 }
 
 // kindOf is the name of a guarded type, or empty.

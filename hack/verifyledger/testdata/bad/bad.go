@@ -1,7 +1,10 @@
-// Package bad changes a ledger in each way that the check knows.
+// Package bad changes a ledger, and decides, in each way that the check knows.
 package bad
 
-import "apitoken.dev/operator/api/v1alpha1"
+import (
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/plan"
+)
 
 func change(s *v1alpha1.ApiTokenStatus, other v1alpha1.LedgerEntry) {
 	s.Credentials = nil                  // want ApiTokenStatus.Credentials
@@ -29,3 +32,18 @@ func change(s *v1alpha1.ApiTokenStatus, other v1alpha1.LedgerEntry) {
 }
 
 func keep(*string) {}
+
+func decide(d *plan.Decision) plan.Decision {
+	d.State = plan.Stalled // want Decision.State
+	d.Message = "allowed"
+	if d.Reason == v1alpha1.ReasonReady { // want v1alpha1.ReasonReady
+		d.After = 1
+	}
+	_ = v1alpha1.ReasonHelp[d.Reason]
+	_ = plan.Decision{Action: plan.Wait{}}
+	return plan.Decision{
+		Action: plan.Wait{},
+		State:  d.State, // want Decision{State
+		Reason: "Own",   // want Decision{Reason
+	}
+}
