@@ -40,7 +40,11 @@ func run(document string, check bool) error {
 	if err != nil {
 		return err
 	}
-	current, err := replace(string(old), table(drivers()))
+	rows, err := entries()
+	if err != nil {
+		return err
+	}
+	current, err := replace(string(old), table(rows))
 	if err != nil || current == string(old) {
 		return err
 	}

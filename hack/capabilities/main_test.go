@@ -4,7 +4,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -12,28 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
 )
-
-// TestEveryDriverIsListed compares the rows with the blocks of a provider's spec.
-func TestEveryDriverIsListed(t *testing.T) {
-	var want, got []string
-	for field := range reflect.TypeFor[v1alpha1.ProviderSpec]().Fields() {
-		if field.Type.Kind() == reflect.Pointer {
-			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			want = append(want, name)
-		}
-	}
-	for _, e := range drivers() {
-		got = append(got, e.driver.Type())
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("drivers (-blocks +rows):\n%s", diff)
-	}
-}
 
 func TestTable(t *testing.T) {
 	limited := fake.New(fake.NewBackend(clock.NewReal()))
@@ -42,9 +23,6 @@ func TestTable(t *testing.T) {
 		MaxLifetime: 48 * time.Hour, MaxLive: 2, Listed: 100, Settle: 90 * time.Second,
 		ExpiryEnforcedBy: provider.EnforcedByOperator,
 		Narrows:          []provider.Field{provider.FieldBuckets, provider.FieldAllowedIPs},
-	}
-	limited.ByHandForm = func(r provider.MintRequest) (provider.Form, bool) {
-		return provider.Form{}, slices.Contains(r.Grant.Scopes, "billing:read-only")
 	}
 	limited.CapsFor = func(g provider.Grant) provider.Capabilities {
 		out := limited.Caps
@@ -55,7 +33,6 @@ func TestTable(t *testing.T) {
 	}
 	all := fake.New(fake.NewBackend(clock.NewReal()))
 	all.Caps = provider.Capabilities{Scopes: []string{"a:b"}, Settle: 2 * time.Hour, ExpiryEnforcedBy: provider.EnforcedByPerson}
-	all.ByHandForm = func(provider.MintRequest) (provider.Form, bool) { return provider.Form{}, true }
 	want := []string{
 		"| [`fake`](fake.md) | `billing:` read-only; `objectstorage:` object-read-only, object-read-write | `billing:read-only` | buckets, allowedIPs | nothing | operator; a person for `billing:read-only` | 2 d; 1 d for `billing:read-only` | 2 | 100 | 90 s |",
 		"| [`fake`](fake.md) | `a:` b | all | nothing | nothing | a person | unlimited | any number | all | 2 h |",
@@ -71,6 +48,10 @@ func TestTable(t *testing.T) {
 }
 
 func TestRun(t *testing.T) {
+	rows, err := entries()
+	if err != nil {
+		t.Fatal(err)
+	}
 	file := filepath.Join(t.TempDir(), "README.md")
 	write := func(s string) {
 		t.Helper()
@@ -86,7 +67,7 @@ func TestRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	got, err := os.ReadFile(file)
-	if want := "before\n" + begin + "\n" + table(drivers()) + end + "\nafter\n"; err != nil || string(got) != want {
+	if want := "before\n" + begin + "\n" + table(rows) + end + "\nafter\n"; err != nil || string(got) != want {
 		t.Errorf("error %v, written (-want +got):\n%s", err, cmp.Diff(want, string(got)))
 	}
 	if err := run(file, true); err != nil {

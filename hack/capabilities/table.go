@@ -6,35 +6,30 @@ import (
 	"strings"
 	"time"
 
-	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/drivers/aws"
-	"apitoken.dev/operator/internal/provider/drivers/crusoe"
-	"apitoken.dev/operator/internal/provider/drivers/ibee"
-	"apitoken.dev/operator/internal/provider/drivers/kloudbean"
-	"apitoken.dev/operator/internal/provider/drivers/proxyscrape"
-	"apitoken.dev/operator/internal/provider/drivers/rest"
+	"apitoken.dev/operator/internal/provider/drivers"
+	"apitoken.dev/operator/internal/provider/registry"
 )
 
 // entry is one row.
 type entry struct {
 	driver provider.Driver
-	// settings that its Form needs.
-	settings any
-	// declared says that its Capabilities are those of its settings.
+	// declared reports that the capabilities are those of the settings.
 	declared bool
 }
 
-// drivers are those of internal/provider/drivers, in the order of the kinds' blocks.
-func drivers() []entry {
-	return []entry{
-		{driver: aws.New()},
-		{driver: ibee.New(), settings: ibee.Settings{WorkspaceID: "1"}},
-		{driver: crusoe.New(clock.NewReal())},
-		{driver: proxyscrape.New()},
-		{driver: kloudbean.New()},
-		{driver: rest.New(), declared: true},
+// entries returns a row for every driver, in the order of their blocks.
+func entries() ([]entry, error) {
+	all, err := drivers.New()
+	if err != nil {
+		return nil, err
 	}
+	var out []entry
+	for _, d := range all.Drivers() {
+		_, declared := d.(registry.Declared)
+		out = append(out, entry{driver: d, declared: declared})
+	}
+	return out, nil
 }
 
 // column is one capability: its head, and its cell.
@@ -45,7 +40,7 @@ type column struct {
 
 var columns = []column{
 	{"scopes", func(_ entry, c provider.Capabilities) string { return scopes(c.Scopes) }},
-	{"made by a person", func(e entry, c provider.Capabilities) string { return byHand(e, c.Scopes) }},
+	{"made by a person", func(e entry, c provider.Capabilities) string { return manual(e, c.Scopes) }},
 	{"limited to", func(_ entry, c provider.Capabilities) string { return fields(c.Narrows) }},
 	{"changed in place", func(_ entry, c provider.Capabilities) string { return fields(c.Updates) }},
 	{"expiry enforced by", byGrant(func(c provider.Capabilities) string { return enforcers[c.ExpiryEnforcedBy] })},
@@ -60,14 +55,14 @@ var enforcers = map[provider.Enforcer]string{
 }
 
 // table returns the rows in Markdown.
-func table(entries []entry) string {
+func table(rows []entry) string {
 	head, rule := "| driver |", "|---|"
 	for _, c := range columns {
 		head += " " + c.head + " |"
 		rule += "---|"
 	}
 	out := head + "\n" + rule + "\n"
-	for _, e := range entries {
+	for _, e := range rows {
 		name := e.driver.Type()
 		out += fmt.Sprintf("| [`%s`](%s.md) |", name, name)
 		for _, c := range columns {
@@ -104,16 +99,11 @@ func scopes(all []string) string {
 	return strings.Join(out, "; ")
 }
 
-// byHand tells for which scopes the driver has a Form.
-func byHand(e entry, all []string) string {
-	form, ok := provider.As[provider.ByHand](e.driver)
-	if !ok {
-		return "none"
-	}
+// manual lists the scopes whose credentials a person makes and deletes.
+func manual(e entry, all []string) string {
 	var out []string
 	for _, scope := range all {
-		_, ok := form.Form(provider.Config{Settings: e.settings}, provider.MintRequest{Grant: provider.Grant{Scopes: []string{scope}}})
-		if ok {
+		if provider.CapabilitiesFor(e.driver, provider.Grant{Scopes: []string{scope}}).ExpiryEnforcedBy == provider.EnforcedByPerson {
 			out = append(out, scope)
 		}
 	}
@@ -126,7 +116,7 @@ func byHand(e entry, all []string) string {
 	return "`" + strings.Join(out, "`, `") + "`"
 }
 
-// byGrant returns a cell that names the scopes for which the driver's limit is another one.
+// byGrant returns a cell that names the scopes with another limit than the driver's.
 func byGrant(limit func(provider.Capabilities) string) func(entry, provider.Capabilities) string {
 	return func(e entry, c provider.Capabilities) string {
 		out := []string{limit(c)}

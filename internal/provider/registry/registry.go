@@ -21,9 +21,9 @@ type Entry struct {
 // Spec is the spec of a provider.
 type Spec struct{ *v1alpha1.ProviderSpec }
 
-// declared is an optional interface of a driver whose capabilities are declared in its
+// Declared is an optional interface of a driver whose capabilities are declared in its
 // settings: it returns the driver that has them.
-type declared interface {
+type Declared interface {
 	For(settings any) provider.Driver
 }
 
@@ -69,7 +69,7 @@ func (r *Registry) Resolve(spec Spec) (provider.Driver, any, error) {
 		if !ok {
 			continue
 		}
-		if d, ok := e.Driver.(declared); ok {
+		if d, ok := e.Driver.(Declared); ok {
 			return d.For(settings), settings, nil
 		}
 		return e.Driver, settings, nil
