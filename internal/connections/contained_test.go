@@ -108,7 +108,6 @@ func TestEveryDriverGetsItsHTTPClient(t *testing.T) {
 	}
 }
 
-
 // paged is a client whose list of the whole cluster takes three requests.
 type paged struct {
 	provider.Client

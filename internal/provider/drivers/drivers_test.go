@@ -1,47 +1,46 @@
 package drivers
 
 import (
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/test/support/samples"
 )
 
-// Every driver tells which server names its accounts, defaults included. Only rest
-// lets a declaration choose the account.
-func TestEveryDriverTellsItsServer(t *testing.T) {
-	drivers, err := New()
+// resolved returns every driver with the settings of its sample.
+func resolved(t *testing.T) map[provider.Driver]provider.Config {
+	t.Helper()
+	all, err := New()
 	if err != nil {
 		t.Fatal(err)
 	}
-	const organization = "ab4a6b00-aa5f-408e-a9fb-ac6de5eb45ab"
-	tests := map[string]struct {
-		spec v1alpha1.ProviderSpec
-		want provider.Server
-	}{
-		"aws": {v1alpha1.ProviderSpec{AWS: &v1alpha1.AWSProvider{Region: "eu-central-1"}}, provider.Server{Host: "iam.amazonaws.com:443"}},
-		"aws, explicitly": {v1alpha1.ProviderSpec{AWS: &v1alpha1.AWSProvider{Region: "eu-central-1", IAMEndpoint: "https://IAM.amazonaws.com/"}},
-			provider.Server{Host: "iam.amazonaws.com:443"}},
-		"aws in China": {v1alpha1.ProviderSpec{AWS: &v1alpha1.AWSProvider{Region: "cn-north-1"}},
-			provider.Server{Host: "iam.cn-north-1.amazonaws.com.cn:443"}},
-		"another IAM server": {v1alpha1.ProviderSpec{AWS: &v1alpha1.AWSProvider{Region: "r", IAMEndpoint: "http://iam.example.com:7071"}},
-			provider.Server{Host: "iam.example.com:7071"}},
-		"ibee": {v1alpha1.ProviderSpec{IBEE: &v1alpha1.IBEEProvider{WorkspaceID: "42"}}, provider.Server{Host: "api.ibee.ai:443"}},
-		"crusoe": {v1alpha1.ProviderSpec{Crusoe: &v1alpha1.CrusoeProvider{OrganizationID: organization, Location: "us-east1-a"}},
-			provider.Server{Host: "api.cloud.crusoe.ai:443"}},
-		"crusoe elsewhere": {v1alpha1.ProviderSpec{Crusoe: &v1alpha1.CrusoeProvider{OrganizationID: organization, Location: "us-east1-a",
-			Endpoint: "https://evil.example.com/v1"}}, provider.Server{Host: "evil.example.com:443"}},
-		"proxyscrape": {v1alpha1.ProviderSpec{ProxyScrape: &v1alpha1.ProxyScrapeProvider{}}, provider.Server{Host: "api.proxyscrape.com:443"}},
-		"kloudbean": {v1alpha1.ProviderSpec{KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3.kloudbean.com"}},
-			provider.Server{Host: "s3.kloudbean.com:443"}},
-		"rest": {v1alpha1.ProviderSpec{Rest: &v1alpha1.RestProvider{BaseURL: "https://api.example.com/v2"}},
-			provider.Server{Host: "api.example.com:443", Declared: true}},
+	out := map[provider.Driver]provider.Config{}
+	for _, spec := range samples.Blocks(t) {
+		driver, settings, err := all.Resolve(registry.Spec{ProviderSpec: &spec})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[driver] = provider.Config{Settings: settings}
 	}
-	told := map[string]bool{}
-	for name, test := range tests {
-		driver, settings, err := drivers.Resolve(registry.Spec{ProviderSpec: &test.spec})
+	return out
+}
+
+// at returns the spec of every driver with its endpoint at another URL, and the field
+// that names the endpoint.
+func at(t *testing.T, url string) map[string]declared {
+	t.Helper()
+	all, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]declared{}
+	for name, spec := range samples.Blocks(t) {
+		driver, settings, err := all.Resolve(registry.Spec{ProviderSpec: &spec})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,18 +48,88 @@ func TestEveryDriverTellsItsServer(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s does not tell its server", name)
 		}
-		got := located.Server(t.Context(), provider.Config{Settings: settings})
-		if got.Host != test.want.Host || got.Declared != test.want.Declared {
-			t.Errorf("%s: got %+v, want %+v", name, got, test.want)
-		}
-		if provider.HostPort(got.URL) != got.Host || !strings.HasPrefix(got.Field, "spec."+driver.Type()+".") {
-			t.Errorf("%s is at %q of %s", name, got.URL, got.Field)
-		}
-		told[driver.Type()] = true
+		field := located.Server(t.Context(), provider.Config{Settings: settings}).Field
+		out[name] = declared{spec: samples.With(t, spec, field, url), field: field}
 	}
-	for _, driver := range drivers.Drivers() {
-		if !told[driver.Type()] {
-			t.Errorf("no case for %s", driver.Type())
+	return out
+}
+
+// expiry is the end of every grant in these tests.
+var expiry = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// declared is a spec, and the field that names its endpoint.
+type declared struct {
+	spec  v1alpha1.ProviderSpec
+	field string
+}
+
+// TestEveryDriverTellsItsServer: a driver names the server of its accounts and the field
+// that it comes from. Only a driver whose capabilities are declared lets a declaration
+// choose the account.
+func TestEveryDriverTellsItsServer(t *testing.T) {
+	all, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for driver, cfg := range resolved(t) {
+		located, ok := provider.As[provider.Located](driver)
+		if !ok {
+			t.Fatalf("%s does not tell its server", driver.Type())
+		}
+		got := located.Server(t.Context(), cfg)
+		_, mayDeclare := driver.(registry.Declared)
+		if got.Host == "" || provider.HostPort(got.URL) != got.Host || !strings.HasPrefix(got.Field, "spec."+driver.Type()+".") || got.Declared != mayDeclare {
+			t.Errorf("%s is at %+v", driver.Type(), got)
+		}
+	}
+	for name, elsewhere := range at(t, "https://ELSEWHERE.example.com/v1") {
+		driver, settings, err := all.Resolve(registry.Spec{ProviderSpec: &elsewhere.spec})
+		if err != nil {
+			t.Fatal(err)
+		}
+		located, _ := provider.As[provider.Located](driver)
+		if got := located.Server(t.Context(), provider.Config{Settings: settings}); got.Host != "elsewhere.example.com:443" {
+			t.Errorf("%s with %s elsewhere is at %+v", name, elsewhere.field, got)
+		}
+	}
+}
+
+// TestFormsAreForWhatAPersonEnds: a person is asked to make exactly the credentials
+// whose expiry a person enforces. docs/providers/README.md says so from the latter.
+func TestFormsAreForWhatAPersonEnds(t *testing.T) {
+	for driver, cfg := range resolved(t) {
+		for _, scope := range driver.Capabilities().Scopes {
+			grant := provider.Grant{Scopes: []string{scope}, Buckets: []string{"datasets"}}
+			var asked bool
+			if manual, ok := provider.As[provider.ByHand](driver); ok {
+				_, asked = manual.Form(cfg, provider.MintRequest{Grant: grant})
+			}
+			if ends := provider.CapabilitiesFor(driver, grant).ExpiryEnforcedBy == provider.EnforcedByPerson; asked != ends {
+				t.Errorf("%s, %s: made by a person %t, ended by a person %t", driver.Type(), scope, asked, ends)
+			}
+		}
+	}
+}
+
+// provenAdminReadOnly are the drivers that grant objectstorage:admin-read-only without
+// the contents of objects. TestScopesOfOneBucket of test/e2e proves it at a real server.
+var provenAdminReadOnly = []string{"aws"}
+
+// TestAdminReadOnlyMeansOneThing: the portable scope does not include the contents of
+// objects. A driver whose permission does must refuse it, unless reading is declared as well.
+func TestAdminReadOnlyMeansOneThing(t *testing.T) {
+	for driver, cfg := range resolved(t) {
+		if _, ok := driver.(registry.Declared); ok {
+			continue // its scopes are the declaration's
+		}
+		validator, ok := provider.As[provider.Validator](driver)
+		if !ok {
+			t.Fatalf("%s validates nothing", driver.Type())
+		}
+		grant := provider.Grant{Scopes: []string{"objectstorage:admin-read-only"}, Buckets: []string{"*"}, ExpiresAt: expiry}
+		err := validator.Validate(cfg, provider.MintRequest{Grant: grant})
+		if granted := err == nil; granted != slices.Contains(provenAdminReadOnly, driver.Type()) {
+			t.Errorf("%s grants objectstorage:admin-read-only alone: %t (%v)", driver.Type(), granted, err)
 		}
 	}
 }

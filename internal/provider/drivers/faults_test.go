@@ -13,34 +13,6 @@ import (
 	"apitoken.dev/operator/test/support/badserver"
 )
 
-// specs declare every driver at an endpoint, with the field that names it.
-func specs(endpoint string) map[string]struct {
-	spec  v1alpha1.ProviderSpec
-	field string
-} {
-	return map[string]struct {
-		spec  v1alpha1.ProviderSpec
-		field string
-	}{
-		"aws":  {v1alpha1.ProviderSpec{AWS: &v1alpha1.AWSProvider{IAMEndpoint: endpoint}}, "spec.aws.iamEndpoint"},
-		"ibee": {v1alpha1.ProviderSpec{IBEE: &v1alpha1.IBEEProvider{WorkspaceID: "42", Endpoint: endpoint}}, "spec.ibee.endpoint"},
-		"crusoe": {v1alpha1.ProviderSpec{Crusoe: &v1alpha1.CrusoeProvider{OrganizationID: "org", Location: "us-east1-a", Endpoint: endpoint}},
-			"spec.crusoe.endpoint"},
-		"proxyscrape": {v1alpha1.ProviderSpec{ProxyScrape: &v1alpha1.ProxyScrapeProvider{Endpoint: endpoint}}, "spec.proxyscrape.endpoint"},
-		"kloudbean":   {v1alpha1.ProviderSpec{KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: endpoint}}, "spec.kloudbean.s3Endpoint"},
-		"rest": {v1alpha1.ProviderSpec{Rest: &v1alpha1.RestProvider{
-			BaseURL: endpoint, Credential: v1alpha1.RestCredential{ID: "item.id", Name: "item.name"},
-			Scopes: []v1alpha1.RestScope{{Scope: "a:b"}},
-			Mint: v1alpha1.RestMint{
-				RestRequest: v1alpha1.RestRequest{Path: "/keys", Body: `{"name": {{ .name }}}`},
-				Secret:      map[string]v1alpha1.RestExpression{"token": "item.token"},
-			},
-			List:   v1alpha1.RestList{RestRequest: v1alpha1.RestRequest{Path: "/keys"}, Items: "body.keys"},
-			Revoke: v1alpha1.RestRequest{Path: "/keys/{{ .id }}"},
-		}}, "spec.rest.baseURL"},
-	}
-}
-
 // connectTo connects a driver to a server as the operator does.
 func connectTo(t *testing.T, spec v1alpha1.ProviderSpec, server badserver.Server) error {
 	t.Helper()
@@ -57,8 +29,10 @@ func connectTo(t *testing.T, spec v1alpha1.ProviderSpec, server badserver.Server
 		t.Fatal(err)
 	}
 	values := map[string]provider.Value{}
-	for _, key := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "token", "accessKeyID", "secretKey"} {
-		values[key] = provider.NewValue("minting0") // base64, as crusoe wants it
+	if named, ok := driver.(interface{ CredentialKeys() []string }); ok {
+		for _, key := range named.CredentialKeys() {
+			values[key] = provider.NewValue("minting0") // also valid base64
+		}
 	}
 	_, _, err = bounded.Driver(driver, bounded.Options{}).Connect(t.Context(), provider.Config{
 		Cluster: "cccccccc", Settings: settings, Credentials: values, HTTP: client, UserAgent: "apitoken-operator/test",
@@ -69,10 +43,6 @@ func connectTo(t *testing.T, spec v1alpha1.ProviderSpec, server badserver.Server
 // TestEveryDriverSaysWhyThereIsNoAnswer: for every driver, with the host and the port,
 // with what to do, and without a word of the server's or of Go's.
 func TestEveryDriverSaysWhyThereIsNoAnswer(t *testing.T) {
-	all, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for name, test := range map[string]struct {
 		server func(testing.TB) badserver.Server
 		class  provider.FaultClass
@@ -93,14 +63,14 @@ func TestEveryDriverSaysWhyThereIsNoAnswer(t *testing.T) {
 		"TLS that sends an alert": {badserver.Alerting, provider.FaultTLS, "speaks TLS, and "},
 	} {
 		server := test.server(t)
-		at := hostPort(t, server.URL)
-		for driver, declared := range specs(server.URL) {
+		host := hostPort(t, server.URL)
+		for driver, declared := range at(t, server.URL) {
 			t.Run(name+"/"+driver, func(t *testing.T) {
 				t.Parallel()
 				err := connectTo(t, declared.spec, server)
 				e := provider.AsError(err)
-				if e.Code != provider.CodeUnavailable && e.Code != provider.CodeInvalid || !strings.Contains(e.Message, at) || !strings.Contains(e.Message, test.says) {
-					t.Errorf("got %v, want %s and %q", err, at, test.says)
+				if e.Code != provider.CodeUnavailable && e.Code != provider.CodeInvalid || !strings.Contains(e.Message, host) || !strings.Contains(e.Message, test.says) {
+					t.Errorf("got %v, want %s and %q", err, host, test.says)
 				}
 				if f := provider.FaultIn(err); f != nil && test.class != "" && f.Class != test.class {
 					t.Errorf("the class is %s, want %s", f.Class, test.class)
@@ -110,11 +80,6 @@ func TestEveryDriverSaysWhyThereIsNoAnswer(t *testing.T) {
 				}
 				clean(t, e)
 			})
-		}
-	}
-	for _, driver := range all.Drivers() {
-		if _, ok := specs("https://x.example")[driver.Type()]; !ok {
-			t.Errorf("no case for %s", driver.Type())
 		}
 	}
 }
@@ -143,7 +108,7 @@ func TestEveryDriverTellsWhatIsNotItsAPI(t *testing.T) {
 		}, nil, "kloudbean"},
 	} {
 		server := test.server(t)
-		for driver, declared := range specs(server.URL) {
+		for driver, declared := range at(t, server.URL) {
 			if driver == test.not { // this is an answer of an S3 server
 				continue
 			}
