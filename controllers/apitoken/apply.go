@@ -107,7 +107,7 @@ func (r *Reconciler) wrote(p *pass) {
 	p.base = p.token.Status.DeepCopy()
 	p.saved = true
 	r.memory.Wrote(p.token, r.Clock.Monotonic())
-	r.tell(p)
+	r.emit(p)
 }
 
 // adopt makes an attempt Active whose credential the Secret holds.

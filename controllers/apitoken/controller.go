@@ -143,7 +143,7 @@ func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request, span trace
 	tracing.Note(span, "apitoken.rule", decision.Rule, "apitoken.reason", decision.Reason,
 		"apitoken.driver", p.facts.DriverType, "apitoken.provider", p.key.String())
 	if out == nil {
-		r.tellEndIgnored(p)
+		r.emitEndIgnored(p)
 		out = r.apply(ctx, p, decision)
 	}
 	r.noteOutcome(p, decision, out)

@@ -103,7 +103,7 @@ func (r *Reconciler) drifted(ctx context.Context, p *pass, name string, drift v1
 		r.memory.Doubts.PutOff(nameOf(p.token), name, r.Clock.Monotonic())
 		p.event(eventDrifted, "Confirm", "the provider shows credential %s otherwise than it was issued (%s), and so many others that it looks like a mistake "+
 			"of the provider: nothing is changed. Check the account; if the credential is gone, raise spec.rotation.generation", plan.Called(e), drift)
-		r.tell(p) // nothing is written that it could wait for
+		r.emit(p) // nothing is written that it could wait for
 		return nil
 	}
 	if e.Drift == drift {

@@ -29,7 +29,7 @@ func TestRefusedEndsAreOneSeriesOfEvents(t *testing.T) {
 		token := &v1alpha1.ApiToken{}
 		token.Namespace, token.Name, token.UID, token.ResourceVersion = "ml", "training", "u", strconv.Itoa(version)
 		p := &pass{token: token, obs: plan.Observation{Token: plan.Token{End: []string{"", "wrong"}[version%2]}}}
-		r.tellEndIgnored(p)
+		r.emitEndIgnored(p)
 	}
 	if len(recorder.regarding) != 3 {
 		t.Fatalf("%d events, want one for each refusal", len(recorder.regarding))

@@ -12,10 +12,11 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/audit/why"
+	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/plan"
 )
 
-// Reasons of the events, beside those of the conditions.
+// Reasons of the events, in addition to those of the conditions.
 const (
 	eventIssued    = "Issued"
 	eventAdopted   = "Adopted"
@@ -38,22 +39,22 @@ const (
 // warnings are the events of which the type is Warning.
 var warnings = map[string]bool{eventAbandoned: true, eventContested: true, eventIgnored: true, eventFailed: true, eventDrifted: true}
 
-// asOftenAsWritten are the events that a user can cause as often as they write. The
-// recorder counts each of these as one series of the ApiToken.
+// asOftenAsWritten are the events that a user can cause with every write. The recorder
+// counts each of these as one series of the ApiToken.
 var asOftenAsWritten = map[string]bool{eventIgnored: true, eventHanded: true}
 
-// news is something a user is told. Its note holds names and public identifiers only.
-type news struct {
+// pendingEvent is an event to emit once the status write succeeds. Its note holds names and public identifiers only.
+type pendingEvent struct {
 	reason, action, note string
 	args                 []any
 	// credential that it is about; empty: the ApiToken as a whole.
 	credential string
 }
 
-// event tells a user what happened, once the pass has written that it did: a
-// pass that is beaten to the write is repeated, and would tell it again.
+// event records an event to emit once the status write succeeds: a reconcile whose write
+// conflicts is repeated, and would emit it again.
 func (p *pass) event(reason, action, note string, args ...any) {
-	p.events = append(p.events, news{reason: reason, action: action, note: note, args: args})
+	p.events = append(p.events, pendingEvent{reason: reason, action: action, note: note, args: args})
 }
 
 // audited returns a context in which every call of an action is about this ApiToken, and
@@ -85,11 +86,11 @@ var (
 )
 
 // happened reports what happened to a credential: with a line of the audit trail at once,
-// and with an event when the pass has written it. The line comes first, so that a crash
+// and with an event once the status write succeeds. The line comes first, so that a crash
 // repeats it and does not lose it.
 func (p *pass) happened(what occurrence, e *v1alpha1.LedgerEntry, cause audit.Why, note string, args ...any) {
 	p.found(what.found, e.Name, e.ID, cause)
-	p.events = append(p.events, news{reason: what.reason, action: what.action, note: note, args: args, credential: e.Name})
+	p.events = append(p.events, pendingEvent{reason: what.reason, action: what.action, note: note, args: args, credential: e.Name})
 }
 
 // found writes what is known of a credential into the audit trail.
@@ -145,8 +146,8 @@ func named(e *v1alpha1.LedgerEntry) string {
 	return e.Name + " (" + e.ID + ")"
 }
 
-// tell passes the events of a pass on.
-func (r *Reconciler) tell(p *pass) {
+// emit emits the recorded events of a reconcile.
+func (r *Reconciler) emit(p *pass) {
 	events := p.events
 	p.events = nil
 	if r.Recorder == nil {
@@ -165,9 +166,9 @@ func (r *Reconciler) tell(p *pass) {
 // namesInEvent is how many credentials an event lists.
 const namesInEvent = 5
 
-// tellUnknown tells at once which credentials the provider listed for an ApiToken that
-// is being deleted, and no ledger entry did: the pass writes nothing about them.
-func (r *Reconciler) tellUnknown(p *pass, names []string) {
+// emitUnknown emits at once which credentials the provider listed for an ApiToken that is
+// being deleted and the ledger does not have: no status write mentions them.
+func (r *Reconciler) emitUnknown(p *pass, names []string) {
 	if len(names) == 0 {
 		return
 	}
@@ -176,7 +177,31 @@ func (r *Reconciler) tellUnknown(p *pass, names []string) {
 		listed += fmt.Sprintf(" and %d more", more)
 	}
 	p.event(eventRevoked, "Purge", "the provider listed credentials of this ApiToken that its status did not; they are revoked: %s", listed)
-	r.tell(p)
+	r.emit(p)
+}
+
+// emitEndIgnored emits an event when the annotation apitoken.dev/end has no effect. It is
+// emitted at once: there can be no status write to wait for.
+func (r *Reconciler) emitEndIgnored(p *pass) {
+	refusal := p.obs.EndIgnored(r.ledgerHad(p, p.obs.Token.End))
+	if !r.memory.Ends.IsNew(nameOf(p.token), refusal) {
+		return
+	}
+	was := p.events
+	p.events = nil
+	p.event(eventIgnored, "End", "%s", refusal)
+	if e := p.entry(p.obs.Token.End); e != nil {
+		p.events[0].credential = e.Name
+	}
+	r.emit(p)
+	p.events = was
+}
+
+// ledgerHad reports whether a name is that of a credential which the ledger had: it was
+// revoked and dropped, and the annotation that ended it may stay.
+func (r *Reconciler) ledgerHad(p *pass, name string) bool {
+	parsed, err := credname.Parse(name)
+	return err == nil && parsed.Revision <= p.token.Status.Revision && r.owns(p.token.Namespace, p.token.Name)(name)
 }
 
 // aboutToken refers to the ApiToken; without its version if a user can repeat the event.

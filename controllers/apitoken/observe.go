@@ -43,8 +43,8 @@ type pass struct {
 	retold bool
 	// saved: the status was written in this pass.
 	saved bool
-	// events are told with the next write.
-	events []news
+	// events are emitted with the next status write.
+	events []pendingEvent
 	// audit is the audit trail, subject what its lines of this pass are about.
 	audit   *audit.Log
 	subject audit.Subject

@@ -109,7 +109,7 @@ func (r *Reconciler) purgeListed(ctx context.Context, p *pass, conn connections.
 		return out
 	}
 	if left > 0 {
-		r.tellUnknown(p, unknown)
+		r.emitUnknown(p, unknown)
 		return plan.LookAgain{Why: plan.StillThere}
 	}
 	return nil
