@@ -37,7 +37,7 @@ func TestGapIsAClaim(t *testing.T) {
 	})
 	for range 3 {
 		w.poke("older")
-		w.shows("older", v1alpha1.ConditionReconciling, v1alpha1.ReasonSlotsExhausted, "ApiToken training, which revoked its own to make room")
+		w.shows("older", v1alpha1.ConditionReconciling, v1alpha1.ReasonSlotsExhausted, "ApiToken training, which revoked its previous one to make room")
 	}
 	w.clock.Advance(time.Minute)
 	w.poke("training")

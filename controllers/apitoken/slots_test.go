@@ -64,7 +64,7 @@ func TestSlotTakenByStranger(t *testing.T) {
 	first := activeOf(w.issued("training")).Name
 	stranger := w.stranger()
 	w.edit("training", rotateTo(1))
-	token := w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonSlotsExhausted, "not this operator's")
+	token := w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonSlotsExhausted, "not issued by this operator")
 	if activeOf(token).Name != first || w.uses("training") != first {
 		t.Error("the credential in use was touched")
 	}

@@ -142,7 +142,7 @@ func waitingForAPerson() []situation {
 			w.byHand()
 			w.works()
 			return w.shows(w.token(), v1alpha1.ConditionActionRequired, v1alpha1.ReasonCreateCredential)
-		}, health.HealthStatusDegraded, "make a credential at the provider (Panel > Access Keys > Add) with: Bucket: datasets", status.FailedStatus, status.FailedStatus},
+		}, health.HealthStatusDegraded, "create a credential at the provider (Panel > Access Keys > Add) with: Bucket: datasets", status.FailedStatus, status.FailedStatus},
 
 		{"ApiToken", "handover-refused", func(w *world) client.Object {
 			w.byHand()
@@ -161,7 +161,7 @@ func waitingForAPerson() []situation {
 			w.rotationIsDue()
 			w.shows(t, v1alpha1.ConditionReady, v1alpha1.ReasonReady)
 			return w.shows(t, v1alpha1.ConditionActionRequired, v1alpha1.ReasonCreateCredential)
-		}, health.HealthStatusDegraded, "make a credential at the provider (Panel > Access Keys > Add)", status.CurrentStatus, status.FailedStatus},
+		}, health.HealthStatusDegraded, "create a credential at the provider (Panel > Access Keys > Add)", status.CurrentStatus, status.FailedStatus},
 
 		{"ApiToken", "delete-credential-while-ready", func(w *world) client.Object {
 			w.byHand()

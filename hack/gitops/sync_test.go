@@ -180,7 +180,7 @@ func TestSyncWaves(t *testing.T) {
 		w.minters(desired)
 		w.start()
 		op := newArgoCD(w, argov1alpha1.TrackingMethodAnnotation).sync(desired)
-		op.fails(t, "ApiToken", "make a credential at the provider")
+		op.fails(t, "ApiToken", "create a credential at the provider")
 		if w.exists(&appsv1.Deployment{}, "training") {
 			t.Error("the Deployment was applied")
 		}

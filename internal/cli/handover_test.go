@@ -17,7 +17,7 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-const form = "make a credential at the provider (Object Storage Administration > API access > Add token) with: Token Name: a-b; Permission: Read only" +
+const form = "create a credential at the provider (Object Storage Administration > API access > Add token) with: Token Name: a-b; Permission: Read only" +
 	plan.ThenPut + "AWS_ACCESS_KEY_ID into a Secret"
 
 // byHand makes an ApiToken for which a person has to make the credential.
@@ -115,7 +115,7 @@ func TestHandoverRefused(t *testing.T) {
 	w := newHandoverWorld(t)
 	token := w.byHand("media")
 	w.stalled(token, v1alpha1.ReasonHandoverRefused, "the one before: it may write")
-	w.asks(token, v1alpha1.ReasonCreateCredential, "what Secret \"media-handover\" hands over cannot be used: it may write. "+form)
+	w.asks(token, v1alpha1.ReasonCreateCredential, "the credential in Secret \"media-handover\" cannot be used: it may write. "+form)
 	w.ok(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "media-handover",
 		Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover}}, Data: map[string][]byte{"AWS_ACCESS_KEY_ID": []byte("old")}}))
 	w.operator(func() bool {

@@ -96,5 +96,5 @@ func UnderWay(e *v1alpha1.LedgerEntry) Decision {
 }
 
 func unresolvedMessage(e *Entry) string {
-	return fmt.Sprintf("attempt %s ended without a known result", e.Name)
+	return fmt.Sprintf("attempt %s has an unknown outcome", e.Name)
 }

@@ -36,10 +36,10 @@ func (s *situation) drift() (Drift, bool) {
 	}
 	switch e.Drift {
 	case v1alpha1.DriftMissing:
-		lost := fmt.Sprintf("credential %s no longer exists at the provider: it was deleted or revoked there, and gives no access", called)
+		lost := fmt.Sprintf("credential %s no longer exists at the provider: it was deleted or revoked there, and grants no access", called)
 		return Drift{v1alpha1.ReasonCredentialMissing, lost, Sentences(lost, "Find out why, and "+replace+s.repairAdvice())}, true
 	case v1alpha1.DriftDisabled:
-		lost := fmt.Sprintf("credential %s is disabled at the provider, and gives no access", called)
+		lost := fmt.Sprintf("credential %s is disabled at the provider, and grants no access", called)
 		return Drift{v1alpha1.ReasonCredentialDisabled, lost, Sentences(lost, "Find out why, and enable it there, or "+replace)}, true
 	case v1alpha1.DriftChanged:
 		return Drift{v1alpha1.ReasonCredentialChanged, "", fmt.Sprintf(
@@ -57,7 +57,7 @@ func (s *situation) repairAdvice() string {
 	case s.Token.Spec.Suspend:
 		return "; the provider's spec.drift: Repair replaces nothing while spec.suspend is true"
 	case s.blocked():
-		return "; the provider's spec.drift: Repair replaces it when nothing is in the way any more"
+		return "; the provider's spec.drift: Repair replaces it when no obstacle is left"
 	default:
 		return ", or wait for the operator to do so"
 	}

@@ -53,15 +53,15 @@ func (s *situation) makeOrEdit() *Task {
 	}
 	if s.reason == IssueSpecChanged && s.Provider.Form.Edit != "" && s.updatable(e) {
 		return &Task{Reason: v1alpha1.ReasonEditCredential, Message: fmt.Sprintf(
-			"edit credential %s at the provider (%s) so that it has: %s. Then say so with: kubectl annotate apitoken -n %s %s --overwrite %s=%d",
+			"edit credential %s at the provider (%s) so that it has: %s. Then confirm with: kubectl annotate apitoken -n %s %s --overwrite %s=%d",
 			Called(&e.LedgerEntry), s.Provider.Form.Edit, s.fields(), s.Token.Namespace, s.Token.Name, v1alpha1.AnnotationEdited, s.Token.Generation)}
 	}
 	why := ""
 	if s.Handover.Refused != "" {
-		why = fmt.Sprintf("what Secret %q hands over cannot be used: %s. ", s.Handover.Secret, strings.TrimRight(s.Handover.Refused, "."))
+		why = fmt.Sprintf("the credential in Secret %q cannot be used: %s. ", s.Handover.Secret, strings.TrimRight(s.Handover.Refused, "."))
 	}
 	return &Task{Reason: v1alpha1.ReasonCreateCredential, Message: why + fmt.Sprintf(
-		"make a credential at the provider (%s) with: %s"+ThenPut+"%s into a Secret named %q with the label %s: %s, or run: kubectl apitoken handover -n %s %s",
+		"create a credential at the provider (%s) with: %s"+ThenPut+"%s into a Secret named %q with the label %s: %s, or run: kubectl apitoken handover -n %s %s",
 		s.Provider.Form.Where, s.fields(), strings.Join(s.Provider.Form.Keys, ", "), s.Handover.Secret, v1alpha1.LabelManaged, v1alpha1.ManagedHandover,
 		s.Token.Namespace, s.Token.Name)}
 }
@@ -89,6 +89,6 @@ func (o *Observation) DeletionTask(e *v1alpha1.LedgerEntry) *Task {
 	}
 	called := Called(e)
 	return &Task{Reason: v1alpha1.ReasonDeleteCredential, Message: fmt.Sprintf(
-		"delete credential %s at the provider (%s). The operator tries it until it is refused; where it cannot tell, say so with: kubectl annotate apitoken -n %s %s --overwrite %s=%s",
+		"delete credential %s at the provider (%s). The operator retries the key until the provider rejects it. If it cannot check, confirm the deletion with: kubectl annotate apitoken -n %s %s --overwrite %s=%s",
 		called, where, o.Token.Namespace, o.Token.Name, v1alpha1.AnnotationDeleted, called)}
 }

@@ -129,7 +129,7 @@ var issueMessages = map[IssueReason]string{
 	IssueSecretLost:        "issuing a new credential because the Secret no longer holds the current one",
 	IssueSecretChanged:     "issuing a new credential because the data of the Secret was changed",
 	IssueCredentialMissing: "issuing a new credential because the provider no longer has the one in use",
-	IssueHandedOver:        "checking the credential that was handed over",
+	IssueHandedOver:        "checking the submitted credential",
 }
 
 // issuing is a step towards a credential that is needed. A rotation on the schedule leaves

@@ -103,7 +103,7 @@ func namespaceDeleting(s *situation) (Decision, bool) {
 		return Decision{}, false
 	}
 	return waiting(v1alpha1.ReasonDeleting,
-		fmt.Sprintf("namespace %q is being deleted: nothing more is issued in it", s.Token.Namespace), Recheck), true
+		fmt.Sprintf("namespace %q is being deleted: no more credentials are issued in it", s.Token.Namespace), Recheck), true
 }
 
 // valueUnreadable: the end of access is unknown. The API server rejects such a value, but
@@ -114,7 +114,7 @@ func valueUnreadable(s *situation) (Decision, bool) {
 		return Decision{}, false
 	}
 	return stalled(v1alpha1.ReasonUnreadableValue, fmt.Sprintf(
-		"%v. Nothing is issued until it can be read; what is live ends at its own expiry", err), 0), true
+		"%v. Nothing is issued until it can be read; live credentials end at their own expiry", err), 0), true
 }
 
 func suspended(s *situation) (Decision, bool) {
@@ -189,7 +189,7 @@ func attemptUnresolved(s *situation) (Decision, bool) {
 	if len(minting) == 0 {
 		return Decision{}, false
 	}
-	return waiting(v1alpha1.ReasonResolving, unresolvedMessage(minting[0])+": nothing is issued until it is given up", Recheck), true
+	return waiting(v1alpha1.ReasonResolving, unresolvedMessage(minting[0])+": nothing is issued until it is abandoned", Recheck), true
 }
 
 // manualStep: a manual credential is needed, and no user has submitted one.

@@ -20,7 +20,7 @@ func ledgerFull(s *situation) (Decision, bool) {
 		return Decision{}, false
 	}
 	return waiting(v1alpha1.ReasonLedgerFull, fmt.Sprintf(
-		"%d credentials in the ledger, %d of them unfinished attempts, wait to be revoked: nothing more is issued until the provider has let them go",
+		"%d credentials in the ledger, %d of them unfinished attempts, must be revoked first: nothing more is issued until there is room in the ledger",
 		len(s.Ledger), unsettled), Recheck), true
 }
 
@@ -32,7 +32,7 @@ func listWindowFull(s *situation) (Decision, bool) {
 		return Decision{}, false
 	}
 	return waiting(v1alpha1.ReasonListingWindow, fmt.Sprintf(
-		"the provider lists its newest %d credentials only, and %d were reserved after %s with an unknown outcome: nothing more is issued until it is resolved",
+		"the provider lists only its newest %d credentials, and %d were reserved after %s with an unknown outcome: nothing more is issued until it is resolved",
 		s.Provider.Capabilities.Listed, s.Provider.Shared.NewerThanDoubt, s.doubtfulAttempt()), Recheck), true
 }
 
@@ -66,7 +66,7 @@ func backoff(s *situation) (Decision, bool) {
 		return Decision{}, false
 	}
 	return waiting(v1alpha1.ReasonBackoff,
-		fmt.Sprintf("attempt %d did not end well; the next one starts at %s", r.Failures, r.NotBefore.UTC().Format(time.RFC3339)),
+		fmt.Sprintf("attempt %d failed; the next one starts at %s", r.Failures, r.NotBefore.UTC().Format(time.RFC3339)),
 		r.NotBefore.Sub(s.Now)), true
 }
 

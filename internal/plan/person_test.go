@@ -49,7 +49,7 @@ var personCases = map[string]nextCase{
 	"handed over": {
 		reason: "What a person made is checked, published and recorded like any other.",
 		given:  given(unissued, live, byHand, handed),
-		rule:   "issue", action: handIssue(1), state: plan.Progressing, code: v1alpha1.ReasonReissuing, says: []string{"handed over"},
+		rule:   "issue", action: handIssue(1), state: plan.Progressing, code: v1alpha1.ReasonReissuing, says: []string{"submitted credential"},
 	},
 	"handed over early": {
 		reason: "Who hands a credential over wants it used.",
@@ -70,25 +70,25 @@ var personCases = map[string]nextCase{
 		reason: "It is not tried again and again; the message says why.",
 		given:  given(unissued, live, byHand, handed, func(o *plan.Observation) { o.Handover.Refused = "the key may write." }),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonHandoverRefused, after: never,
-		says: []string{"cannot be used: the key may write. make a credential", "Panel > Add token"},
+		says: []string{"cannot be used: the key may write. create a credential", "Panel > Add token"},
 	},
 	"a rotation is due": {
 		reason: "The workload has what was declared: this is a reminder.",
 		given:  given(live, byHand, entries(ending("own-active", 2*time.Hour)), byHand),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonActionRequired,
-		says: []string{"make a credential"},
+		says: []string{"create a credential"},
 	},
 	"a rotation was requested": {
 		reason: "The declaration is not met, and only a person can meet it.",
 		given:  given(live, byHand, declared(func(s *v1alpha1.ApiTokenSpec) { s.Rotation.Generation = 1 })),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonActionRequired,
-		says: []string{"make a credential", "Panel > Add token"},
+		says: []string{"create a credential", "Panel > Add token"},
 	},
 	"it has expired": {
 		reason: "Nobody ended it, and it is over time: somebody has to act.",
 		given:  given(live, byHand, entries(ending("own-active", -time.Hour)), byHand),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonActionRequired, after: never,
-		says: []string{"make a credential", "Panel > Add token"},
+		says: []string{"create a credential", "Panel > Add token"},
 	},
 	"addresses changed": {
 		reason: "They can be edited, and the key stays.",
@@ -111,7 +111,7 @@ var personCases = map[string]nextCase{
 		reason: "They cannot be edited: a new key.",
 		given:  given(live, byHand, otherScope),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonActionRequired,
-		says: []string{"make a credential", "Panel > Add token"},
+		says: []string{"create a credential", "Panel > Add token"},
 	},
 	"the Secret was lost": {
 		reason: "It was kept, and goes back; nobody is asked for another one.",

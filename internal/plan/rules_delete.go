@@ -46,7 +46,7 @@ func revocationImpossible(s *situation) (Decision, bool) {
 	if !s.Token.Deleting {
 		return Decision{}, false
 	}
-	way := "set spec.deletionPolicy: Retain to let the ApiToken go without revoking"
+	way := "set spec.deletionPolicy: Retain to delete the ApiToken without revoking"
 	if !s.Provider.Found {
 		return stalled(v1alpha1.ReasonProviderNotFound, fmt.Sprintf(
 			"%s %q does not exist, so the credentials cannot be revoked: create it again, or %s",

@@ -14,7 +14,7 @@ func publishRefused(s *situation) (Decision, bool) {
 		return Decision{}, false
 	}
 	return progressing(TryPublish{}, v1alpha1.ReasonPublishRefused,
-		"the API server refused the Secret; trying it as a dry run before anything is issued"), true
+		"the API server refused the Secret; sending a dry run before anything is issued"), true
 }
 
 func credentialNeeded(s *situation) (Decision, bool) {
@@ -71,7 +71,7 @@ func manualSecretLost(s *situation) (Decision, bool) {
 	if !secretLost(s) && !secretChanged(s) {
 		return Decision{}, false
 	}
-	return progressing(Republish{Name: e.Name}, v1alpha1.ReasonPublishing, "putting the credential back into the Secret"), true
+	return progressing(Republish{Name: e.Name}, v1alpha1.ReasonPublishing, "writing the stored credential back into the Secret"), true
 }
 
 // manualEditReported: an annotation says that a user edited the credential as asked.

@@ -23,7 +23,7 @@ func secretUnread(s *situation) (Decision, bool) {
 	if s.Secret.Trusted && !resolve && !revoke && !end && !s.canIssue() {
 		return Decision{}, false
 	}
-	return progressing(ReadSecret{}, v1alpha1.ReasonPublishing, "looking at the Secret"), true
+	return progressing(ReadSecret{}, v1alpha1.ReasonPublishing, "reading the Secret"), true
 }
 
 // attemptPublished: the Secret names a Minting or Abandoned entry. Adopting it needs no

@@ -18,7 +18,7 @@ func statusLost(s *situation) (Decision, bool) {
 		return Decision{}, false
 	}
 	return progressing(FindRestored{Name: s.Secret.Credential}, v1alpha1.ReasonResolving,
-		"the Secret holds a credential that no status knows; asking the provider for it"), true
+		"the Secret holds a credential that is in no status; asking the provider about it"), true
 }
 
 // outdated reports whether a remembered answer is requested again, because the next step
@@ -32,7 +32,7 @@ func restoredCredentialLive(s *situation) (Decision, bool) {
 		return Decision{}, false
 	}
 	return progressing(AdoptRestored{Name: s.Secret.Credential, Terms: s.restoredTerms()}, v1alpha1.ReasonResolving,
-		"the credential in the Secret is live and is taken into the ledger"), true
+		"the credential in the Secret is live and is added to the ledger"), true
 }
 
 // statusOutdated: the status is older than the Secret, because it was restored from a
@@ -51,7 +51,7 @@ func statusOutdated(s *situation) (Decision, bool) {
 	t := s.newerTerms()
 	retireAt := s.Now.Add(Overlap(&s.Token.Spec, t.ExpiresAt.Sub(s.Now)))
 	return progressing(AdoptRetiring{Name: s.Secret.Credential, RetireAt: retireAt, Terms: t}, v1alpha1.ReasonResolving,
-		"the status is older than the Secret: the credential in it is taken into the ledger, replaced and then revoked"), true
+		"the status is older than the Secret: the credential in it is added to the ledger, replaced and then revoked"), true
 }
 
 // secretNewer reports whether the Secret names a credential that was issued for this

@@ -84,7 +84,7 @@ func overlapEndRequested(s *situation) (Decision, bool) {
 	if e == nil || !e.retiring() || !s.owns(e.Name) || s.pastDue(e) {
 		return Decision{}, false
 	}
-	return s.steadily(EndOverlap{Name: e.Name}, "ending the overlap of a credential, as the annotation "+v1alpha1.AnnotationEnd+" asks"), true
+	return s.steadily(EndOverlap{Name: e.Name}, "ending the overlap of a credential, as the annotation "+v1alpha1.AnnotationEnd+" requests"), true
 }
 
 // EndIgnored says why the annotation apitoken.dev/end has no effect; empty: it has an effect,
@@ -102,11 +102,11 @@ func (o *Observation) EndIgnored(issuedBefore bool) string {
 	case e == nil:
 		return field + ": the value is not the name of a credential of this ApiToken" + allowed
 	case e.State == v1alpha1.StateActive:
-		return fmt.Sprintf("%s: credential %s is in use, and is not ended now: raise spec.rotation.generation to replace it. It then ends "+
+		return fmt.Sprintf("%s: credential %s is in use and cannot be ended now: raise spec.rotation.generation to replace it. It then ends "+
 			"at once, without an overlap, unless the annotation is removed first%s",
 			field, Called(&e.LedgerEntry), allowed)
 	default:
-		return fmt.Sprintf("%s: credential %s is %s, and is not ended%s", field, Called(&e.LedgerEntry), e.State, allowed)
+		return fmt.Sprintf("%s: credential %s is %s and has no overlap to end%s", field, Called(&e.LedgerEntry), e.State, allowed)
 	}
 }
 
@@ -115,7 +115,7 @@ func abandonedAttemptSettled(s *situation) (Decision, bool) {
 	if len(names) == 0 || !s.Secret.Live {
 		return Decision{}, false
 	}
-	return s.steadily(BeginRevoke{Names: names}, "clearing up attempts that were given up"), true
+	return s.steadily(BeginRevoke{Names: names}, "removing abandoned attempts"), true
 }
 
 func revocationDue(s *situation) (Decision, bool) {

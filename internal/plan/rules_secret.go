@@ -59,9 +59,9 @@ func secretOutdated(s *situation) (Decision, bool) {
 	case nothing && (secret.Trusted || waits || !secret.Live):
 		return Decision{}, false
 	case !secret.Live:
-		return s.steadily(ReadSecret{}, "looking at the Secret"), true
+		return s.steadily(ReadSecret{}, "reading the Secret"), true
 	default:
-		return s.steadily(parts, "bringing the Secret up to date"), true
+		return s.steadily(parts, "updating the Secret"), true
 	}
 }
 
@@ -84,7 +84,7 @@ func secretContested(s *situation) (Decision, bool) {
 		by = "field manager " + strconv.Quote(c.By)
 	}
 	return waiting(v1alpha1.ReasonSecretContested, fmt.Sprintf(
-		"%s of Secret %q is changed back by %s each time the operator writes it: take it out of spec.secret, or stop the other from writing it. The operator waits %s between two writes",
+		"%s of Secret %q is reverted by %s each time the operator writes it: remove it from spec.secret, or stop the other client from writing it. The operator waits %s between two writes",
 		c.What, s.Secret.Name, by, c.Pause), s.nextCheck()), true
 }
 

@@ -133,7 +133,7 @@ func (o *Observation) slotOfGap(g Peer) slot {
 	if g.Namespace != o.Token.Namespace {
 		return slot{}
 	}
-	return slot{credential: "one to come", owner: "ApiToken " + g.Name + ", which revoked its own to make room"}
+	return slot{credential: "a slot for the next credential", owner: "ApiToken " + g.Name + ", which revoked its previous one to make room"}
 }
 
 // slotOf is the slot of another ApiToken's attempt. It is named only in its own namespace.
@@ -162,7 +162,7 @@ func holders(used []slot) string {
 		parts = append(parts, fmt.Sprintf("%s (%s)", s.credential, s.owner))
 	}
 	if others > 0 {
-		parts = append(parts, fmt.Sprintf("%d not this operator's, or another ApiToken's", others))
+		parts = append(parts, fmt.Sprintf("%d of other ApiTokens or not issued by this operator", others))
 	}
 	return strings.Join(parts, ", ")
 }

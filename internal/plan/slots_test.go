@@ -98,13 +98,13 @@ var slotCases = map[string]nextCase{
 		reason: "The one in use is never revoked to make room; the message says who holds the slots.",
 		given:  given(live, twoSlots, rotation(1), counted("own-active", "by hand")),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted, after: time.Minute,
-		says: []string{"1 not this operator's", "AKIAown-active (this ApiToken)", "not revoked to make room"},
+		says: []string{"1 of other ApiTokens or not issued by this operator", "AKIAown-active (this ApiToken)", "not revoked to make room"},
 	},
 	"another namespace's unfinished attempt counts": {
 		reason: "It is counted and not named: it is none of the reader's business.",
 		given:  given(live, twoSlots, rotation(1), opened, elsewhere, counted("own-active")),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted, after: time.Minute,
-		says: []string{"has AKIAown-active (this ApiToken), 1 not this operator's, or another ApiToken's."},
+		says: []string{"has AKIAown-active (this ApiToken), 1 of other ApiTokens or not issued by this operator."},
 	},
 	"an unfinished attempt counts": {
 		reason: "It may exist although the provider does not show it yet.",
@@ -190,13 +190,13 @@ var slotCases = map[string]nextCase{
 		reason: "It revoked its credential to make room for its own next one.",
 		given:  given(unissued, live, twoSlots, revokeFirst, inGap, counted("own-other")),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted, after: time.Minute,
-		says: []string{"one to come (ApiToken first, which revoked its own to make room)"},
+		says: []string{"a slot for the next credential (ApiToken first, which revoked its previous one to make room)"},
 	},
 	"a gap in another namespace counts": {
 		reason: "Objects of other namespaces are not named.",
 		given:  given(unissued, live, twoSlots, revokeFirst, inGap, elsewhere, counted("own-other")),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted, after: time.Minute,
-		says: []string{"2 not this operator's, or another ApiToken's"},
+		says: []string{"2 of other ApiTokens or not issued by this operator"},
 	},
 	"revoke first on the schedule": {
 		reason: "A scheduled rotation is free, with a gap too.",
