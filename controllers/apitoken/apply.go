@@ -161,17 +161,12 @@ func (r *Reconciler) identify(ctx context.Context, p *pass, name string) plan.Ou
 	if !conn.Account.Is(e.Account) {
 		return plan.AccountChanged{}
 	}
-	if e.ByHand {
-		return r.identifyByHand(ctx, p, conn, e)
+	id, expires, out := r.strategyOf(e).identify(ctx, p, conn, e)
+	if out != nil || id == "" {
+		return out
 	}
-	found, err := conn.Client.Find(ctx, refOf(e))
-	if err != nil {
-		return r.providerFailed(p, "find", err)
-	}
-	if shown, ok := plan.Shown(name, found); ok {
-		ledger.Identify(&p.token.Status, name, shown.ID, shown.ExpiresAt)
-		p.identified(name)
-	}
+	ledger.Identify(&p.token.Status, name, id, expires)
+	p.identified(name)
 	return nil
 }
 

@@ -2,7 +2,6 @@ package apitoken
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -10,15 +9,10 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/memory"
 	"apitoken.dev/operator/internal/plan"
-	"apitoken.dev/operator/internal/provider"
 )
-
-// errLeftOpen says that an answer does not tell how a credential is.
-var errLeftOpen = errors.New("the answer does not tell")
 
 // confirm asks the provider how it shows the credential in use, and writes what it
 // shows into the ledger. An answer that leaves it open changes nothing, and the provider
@@ -37,7 +31,7 @@ func (r *Reconciler) confirm(ctx context.Context, p *pass, name string) plan.Out
 	}
 	var drift v1alpha1.CredentialDrift
 	if out == nil {
-		drift, out = r.shown(ctx, p, conn, e)
+		drift, out = r.strategyOf(e).shown(ctx, p, conn, e)
 	}
 	token, now := nameOf(p.token), r.Clock.Monotonic()
 	switch {
@@ -51,41 +45,6 @@ func (r *Reconciler) confirm(ctx context.Context, p *pass, name string) plan.Out
 		return nil // the provider is asked again
 	}
 	return r.drifted(ctx, p, name, drift)
-}
-
-// shown asks the provider about the credential of an entry.
-func (r *Reconciler) shown(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, plan.Outcome) {
-	if e.ByHand {
-		return r.triedByHand(ctx, p, conn, e)
-	}
-	found, err := conn.Client.Find(ctx, refOf(e))
-	if err != nil {
-		return "", r.providerFailed(p, "find", err)
-	}
-	return plan.DriftOf(e, &p.token.Spec, found), nil
-}
-
-// triedByHand tries a credential that a person made, which no API shows. One that is
-// limited to addresses may be refused to the operator alone, so nothing follows from that.
-func (r *Reconciler) triedByHand(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, plan.Outcome) {
-	values, grant, ok, err := r.storedKey(ctx, p, e)
-	prober, can := provider.As[provider.Prober](conn.Client)
-	switch {
-	case err != nil:
-		return "", failed(err)
-	case !ok || !can || len(grant.AllowedIPs)+len(grant.DeniedIPs) > 0:
-		return "", plan.Failed{Err: errLeftOpen}
-	}
-	accepted, err := prober.Accepts(ctx, values, grant)
-	operation(p.facts.DriverType, "probe", err)
-	switch {
-	case err != nil:
-		return "", r.providerFailed(p, "probe", err)
-	case accepted:
-		return "", nil
-	default:
-		return v1alpha1.DriftMissing, nil
-	}
 }
 
 // drifted writes a drift into the ledger, and tells a user of a change. So many at once

@@ -12,9 +12,9 @@ import (
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/audit/why"
 	"apitoken.dev/operator/internal/connections"
-	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/secretstore"
@@ -79,10 +79,8 @@ func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) plan
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), MintDeadline+RequestTimeout)
 	defer cancel()
 	a := &Attempt{r: r, p: p, action: action, conn: conn, began: r.Clock.Now(), beganMonotonic: r.Clock.Monotonic()}
-	if p.obs.Provider.Form != nil {
-		if a.handed, out = r.handed(ctx, p); out != nil {
-			return out
-		}
+	if out := r.strategyFor(p).prepare(ctx, a); out != nil {
+		return out
 	}
 	for _, step := range r.Steps {
 		if out := step(a, ctx); out != nil {
@@ -183,18 +181,30 @@ func (a *Attempt) Mint(ctx context.Context) plan.Outcome {
 	operation(a.p.facts.DriverType, "mint", err)
 	if err == nil {
 		a.minted = minted
-		return a.isNew(ctx)
+		return a.checked(ctx)
 	}
-	failed := a.r.providerFailed(a.p, "mint", err)
+	out := a.r.providerFailed(a.p, "mint", err)
 	rejection, rejected := plan.MintFailed(err, a.action, a.manual())
 	if !rejected {
 		a.p.abandon(a.name)
 		ledger.Pause(&a.p.token.Status, a.r.Clock.Now(), rejection.Pause)
-		return failed
+		return out
 	}
-	a.refuseHandover(err)
-	return a.reject(failed, rejection)
+	a.r.strategyFor(a.p).rejected(a, err)
+	return a.reject(out, rejection)
 }
+
+// checked ends an attempt whose credential cannot be published.
+func (a *Attempt) checked(ctx context.Context) plan.Outcome {
+	out, rejection := a.r.strategyFor(a.p).check(ctx, a)
+	if rejection != nil {
+		return a.reject(out, *rejection)
+	}
+	return out
+}
+
+// manual reports whether the credential of the attempt was handed over.
+func (a *Attempt) manual() bool { return a.handed.Version() != "" }
 
 // alive is an error, in doubt, for a credential that has expired when it arrives:
 // it is of no use, and the provider may show it all the same.
@@ -223,7 +233,7 @@ func (a *Attempt) Usable(ctx context.Context) plan.Outcome {
 // reservation. After an error the Secret is read: the write may have happened.
 func (a *Attempt) Publish(ctx context.Context) plan.Outcome {
 	entry := a.issued()
-	if err := a.keep(ctx); err != nil {
+	if err := a.r.strategyFor(a.p).keep(ctx, a); err != nil {
 		return a.unpublished(publishFailed(err))
 	}
 	seen, err := a.r.secrets.Publish(ctx, a.p.target, a.p.seen, &entry, a.minted)
@@ -274,7 +284,7 @@ func (a *Attempt) Record(ctx context.Context) plan.Outcome {
 	if err := a.r.save(ctx, p, next, nil); err != nil {
 		return writeFailed(err)
 	}
-	return a.accept(ctx)
+	return a.r.strategyFor(p).recorded(ctx, a)
 }
 
 // reserveFailed says that nothing was minted: whoever reads the reservation, if

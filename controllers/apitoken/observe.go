@@ -241,27 +241,11 @@ func (r *Reconciler) findRestored(ctx context.Context, p *pass, name string) pla
 	if !conn.Account.Is(facts.Account) {
 		return plan.AccountChanged{}
 	}
-	restored := &plan.Restored{Account: conn.Account.ID}
-	if prober, ok := provider.As[provider.Prober](conn.Client); ok && p.obs.Provider.Form != nil {
-		accepted, err := prober.Accepts(ctx, p.seen.Values(), plan.GrantOf(&p.token.Spec))
-		if restored.Live = accepted; accepted {
-			restored.ID = keyID(p, p.seen.Values())
-		}
-		if err != nil {
-			return r.providerFailed(p, "probe", err)
-		}
-		r.restored(p, restored)
-		return nil
+	answer, out := r.strategyLost(p, conn).restored(ctx, p, conn, name)
+	if out != nil {
+		return out
 	}
-	found, err := conn.Client.Find(ctx, provider.Ref{Name: name})
-	if err != nil {
-		return r.providerFailed(p, "find", err)
-	}
-	restored.Live = slices.ContainsFunc(found, func(c provider.Credential) bool { return c.Name == name && c.State == provider.Live })
-	if shown, ok := plan.Shown(name, found); ok {
-		restored.ID, restored.CreatedAt, restored.ExpiresAt = shown.ID, shown.CreatedAt, shown.ExpiresAt
-	}
-	r.restored(p, restored)
+	r.restored(p, &answer)
 	return nil
 }
 

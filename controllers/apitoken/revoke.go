@@ -2,9 +2,9 @@ package apitoken
 
 import (
 	"context"
+	"errors"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
@@ -180,52 +180,29 @@ func (r *Reconciler) revokeEntry(ctx context.Context, p *pass, conn connections.
 	return nil
 }
 
-// seenEnded is seenGone, and then the stored copy of a credential that a person made
-// is deleted: it proved the revocation.
+// seenEnded is seenGone, and then drops what was kept of the credential, which proved that.
 func (r *Reconciler) seenEnded(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
 	if gone, out := r.seenGone(ctx, p, conn, e); out != nil || !gone {
 		return false, out
 	}
-	if e.ByHand {
-		return true, failed(r.secrets.Drop(ctx, p.target, e.Name))
-	}
-	return true, nil
+	return true, failed(r.strategyOf(e).drop(ctx, p, e))
 }
 
-// endEntry ends the credential of a ledger entry: it is revoked, or shown to be deleted
-// by the person who made it. Then the entry is marked as gone, which must be written
-// before the copy of its credential may go: without the copy there is no other proof.
+// dropKept drops what was kept of every credential of this ApiToken.
+func (r *Reconciler) dropKept(ctx context.Context, p *pass) error {
+	var errs []error
+	for i := range p.token.Status.Credentials {
+		e := &p.token.Status.Credentials[i]
+		errs = append(errs, r.strategyOf(e).drop(ctx, p, e))
+	}
+	return errors.Join(errs...)
+}
+
+// endEntry ends the credential of a ledger entry, unless the entry says that it is gone.
+// An entry that this marks as gone must be written before anything is dropped.
 func (r *Reconciler) endEntry(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (marked bool, out plan.Outcome) {
 	if e.Gone {
 		return false, nil
 	}
-	person, err := r.toDelete(ctx, p, e)
-	switch {
-	case err != nil:
-		return false, failed(err)
-	case !person && e.ByHand:
-		return false, nil
-	case !person:
-		return false, r.revokeOne(audit.Because(ctx, p.whyEnded(e)), p, conn, refOf(e))
-	}
-	if out := r.proveDeleted(ctx, p, conn, e); out != nil {
-		return false, out
-	}
-	ledger.MarkGone(&p.token.Status, e.Name)
-	return true, nil
-}
-
-// refOf names the credential of a ledger entry.
-func refOf(e *v1alpha1.LedgerEntry) provider.Ref {
-	ref := provider.Ref{Name: e.Name, ID: e.ID}
-	if e.ReservedAt != nil {
-		ref.Since = e.ReservedAt.Time
-	}
-	return ref
-}
-
-func (r *Reconciler) revokeOne(ctx context.Context, p *pass, conn connections.Connection, ref provider.Ref) plan.Outcome {
-	err := conn.Client.Revoke(ctx, ref)
-	operation(p.facts.DriverType, "revoke", err)
-	return r.providerFailed(p, "revoke", err)
+	return r.strategyOf(e).end(ctx, p, conn, e)
 }

@@ -183,15 +183,25 @@ func Err(out Outcome) error {
 	return errors.Join(causes...)
 }
 
-// Bare is an outcome that can be remembered: without the cause of a failed call, in
-// which a driver may keep a whole answer of the provider.
+// Bare is an outcome that can be remembered: without its cause, in which a driver may keep
+// a whole answer of the provider.
 func Bare(out Outcome) Outcome {
-	call, ok := out.(CallFailed)
-	if !ok {
+	switch out := out.(type) { //nolint:gochecksumtype // the others have no cause that is an answer
+	case CallFailed:
+		cause := *out.Cause
+		cause.Err = nil
+		out.Cause = &cause
+		return out
+	case NotSent:
+		out.Err = nil
+		return out
+	case Several:
+		all := make([]Outcome, 0, len(out.All))
+		for _, one := range out.All {
+			all = append(all, Bare(one))
+		}
+		return Several{All: all}
+	default:
 		return out
 	}
-	cause := *call.Cause
-	cause.Err = nil
-	call.Cause = &cause
-	return call
 }

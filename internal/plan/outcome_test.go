@@ -123,6 +123,10 @@ func TestBareKeepsNoAnswer(t *testing.T) {
 	if call.Cause.Err == nil {
 		t.Error("the outcome itself lost its cause")
 	}
+	two := plan.Join(call, plan.NotSent{Why: "no answer", Err: answer})
+	if got := plan.Bare(two); errors.Is(plan.Err(got), answer) || got.String() != two.String() {
+		t.Errorf("remembered of two parts is %#v", got)
+	}
 	equal(t, "an outcome without a cause", plan.Bare(plan.AccountChanged{}), plan.Outcome(plan.AccountChanged{}))
 }
 
