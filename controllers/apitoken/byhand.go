@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 
+	"apitoken.dev/operator/internal/metrics"
+
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
@@ -72,7 +74,7 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) plan.Outcome {
 		return plan.Superseded{What: "the Secret has changed since it was read"}
 	}
 	accepted, err := prober.Accepts(ctx, values, plan.GrantOf(&p.token.Spec))
-	operation(p.facts.DriverType, "probe", err)
+	metrics.Operation(p.facts.DriverType, "probe", err)
 	if accepted && err == nil {
 		if err := r.secrets.Edited(ctx, p.target, e.Name, plan.GrantOf(&p.token.Spec)); err != nil {
 			return publishFailed(err)

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"apitoken.dev/operator/internal/metrics"
+
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -219,7 +221,7 @@ func (m manual) proveDeleted(ctx context.Context, p *pass, conn connections.Conn
 // mayExist reports whether the provider accepts a credential, or does not tell.
 func mayExist(ctx context.Context, p *pass, prober provider.Prober, kept secretstore.Kept) bool {
 	accepted, err := prober.Accepts(ctx, kept.Values(), kept.Grant)
-	operation(p.facts.DriverType, "probe", err)
+	metrics.Operation(p.facts.DriverType, "probe", err)
 	return accepted || err != nil
 }
 
@@ -248,7 +250,7 @@ func (m manual) accepted(ctx context.Context, p *pass, conn connections.Connecti
 		return false, plan.Failed{Err: errLeftOpen}
 	}
 	accepted, err := prober.Accepts(ctx, values, grant)
-	operation(p.facts.DriverType, "probe", err)
+	metrics.Operation(p.facts.DriverType, "probe", err)
 	return accepted, m.r.providerFailed(p, "probe", err)
 }
 

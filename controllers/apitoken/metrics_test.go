@@ -3,33 +3,12 @@ package apitoken
 import (
 	"testing"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/testutil"
+	"apitoken.dev/operator/test/support/testutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
-
-// Names, units and help follow the rules of Prometheus.
-func TestMetricsLint(t *testing.T) {
-	operation("lint", "mint", nil)
-	rotations.WithLabelValues("lint", "Scheduled", "ok").Inc()
-	retained.WithLabelValues("lint").Inc()
-	gaps.WithLabelValues("lint").Observe(1)
-	r := prometheus.NewRegistry()
-	r.MustRegister(operations, rotations, retained, gaps)
-	problems, err := testutil.GatherAndLint(r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range problems {
-		t.Errorf("%s: %s", p.Metric, p.Text)
-	}
-	if n, err := testutil.GatherAndCount(r); err != nil || n < 4 {
-		t.Errorf("%d series were looked at: %v", n, err)
-	}
-}
 
 // A rotation is what makes another credential the one in use, and is counted when
 // that is written.
@@ -57,7 +36,7 @@ func TestRotationsAreCounted(t *testing.T) {
 		"one after the Secret's end": {entries("a", "Retiring", "Initial", "b", "Minting", "SecretChanged"), entries("b", "Active", "SecretChanged"), "SecretChanged", 1},
 	} {
 		rotated(name, c.before, c.after)
-		if got := testutil.ToFloat64(rotations.WithLabelValues(name, c.reason, "ok")); got != c.want {
+		if got := testutil.Series(t, "apitoken_rotations_total", map[string]string{"driver": name, "reason": c.reason, "result": "ok"}).GetCounter().GetValue(); got != c.want {
 			t.Errorf("%s: counted %g times, want %g", name, got, c.want)
 		}
 	}
@@ -73,7 +52,7 @@ func TestFailedRotationsAreCounted(t *testing.T) {
 		"the provider fails": {plan.CallFailed{Verb: "mint", Cause: &provider.Error{}}, 1},
 	} {
 		rotationFailed(name, plan.IssueScheduled, &v1alpha1.ApiTokenStatus{}, c.out)
-		if got := testutil.ToFloat64(rotations.WithLabelValues(name, string(plan.IssueScheduled), "failed")); got != c.want {
+		if got := testutil.Series(t, "apitoken_rotations_total", map[string]string{"driver": name, "reason": string(plan.IssueScheduled), "result": "failed"}).GetCounter().GetValue(); got != c.want {
 			t.Errorf("%s: counted %g times, want %g", name, got, c.want)
 		}
 	}

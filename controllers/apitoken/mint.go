@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"apitoken.dev/operator/internal/metrics"
+
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -178,7 +180,7 @@ func (a *Attempt) Mint(ctx context.Context) plan.Outcome {
 	if err == nil {
 		err = a.alive(minted.Credential)
 	}
-	operation(a.p.facts.DriverType, "mint", err)
+	metrics.Operation(a.p.facts.DriverType, "mint", err)
 	if err == nil {
 		a.minted = minted
 		return a.checked(ctx)
@@ -237,7 +239,7 @@ func (a *Attempt) Publish(ctx context.Context) plan.Outcome {
 		return a.unpublished(publishFailed(err))
 	}
 	seen, err := a.r.secrets.Publish(ctx, a.p.target, a.p.seen, &entry, a.minted)
-	operation(a.p.facts.DriverType, "publish", err)
+	metrics.Operation(a.p.facts.DriverType, "publish", err)
 	if err != nil {
 		now, readErr := a.r.secrets.Read(ctx, a.p.target)
 		if readErr != nil || now.View.Credential != a.name {

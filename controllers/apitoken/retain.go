@@ -7,6 +7,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit"
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -35,7 +36,7 @@ func (r *Reconciler) release(ctx context.Context, p *pass) plan.Outcome {
 		return out
 	}
 	if left {
-		retained.WithLabelValues(p.facts.DriverType).Inc()
+		metrics.Retained(p.facts.DriverType)
 	}
 	return nil
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"time"
 
+	"apitoken.dev/operator/internal/metrics"
+
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
@@ -135,7 +137,7 @@ func (minted) drop(context.Context, *pass, *v1alpha1.LedgerEntry) error { return
 // revokeOne revokes a credential by its name and id.
 func (r *Reconciler) revokeOne(ctx context.Context, p *pass, conn connections.Connection, ref provider.Ref) plan.Outcome {
 	err := conn.Client.Revoke(ctx, ref)
-	operation(p.facts.DriverType, "revoke", err)
+	metrics.Operation(p.facts.DriverType, "revoke", err)
 	return r.providerFailed(p, "revoke", err)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -29,7 +30,7 @@ func (a *Attempt) Try(ctx context.Context) plan.Outcome {
 	grant := plan.GrantOf(&a.p.token.Spec)
 	for refused := false; ; {
 		accepted, err := prober.Accepts(ctx, a.minted.Secret, grant)
-		operation(a.p.facts.DriverType, "probe", err)
+		metrics.Operation(a.p.facts.DriverType, "probe", err)
 		refused = refused || err == nil
 		if accepted || !refused || len(grant.AllowedIPs)+len(grant.DeniedIPs) > 0 {
 			return nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -43,7 +44,7 @@ func (r *Reconciler) update(ctx context.Context, p *pass) plan.Outcome {
 		req.Grant.ExpiresAt = plan.ExpiryFor(&p.token.Spec, e.IssuedAt.Time, p.facts.Capabilities.MaxLifetime)
 	}
 	changed, err := updater.Update(ctx, refOf(e), req)
-	operation(p.facts.DriverType, "update", err)
+	metrics.Operation(p.facts.DriverType, "update", err)
 	if err != nil {
 		if plan.Unchanged(err) {
 			ledger.UnmarkUpdate(&p.token.Status, e.Name) // nothing happened, and the same may work later
@@ -115,6 +116,6 @@ func (r *Reconciler) endGap(p *pass) {
 	if !ended {
 		return
 	}
-	gaps.WithLabelValues(p.facts.DriverType).Observe(gap.Seconds())
+	metrics.RotationGap(p.facts.DriverType, gap)
 	p.event(eventGap, "Rotate", "the credential was replaced with a gap of %s: the provider has no room for two, and spec.rotation.strategy is RevokeFirst", gap)
 }

@@ -13,6 +13,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -146,7 +147,7 @@ func (r *round) drift(inv inventory, providers []account.Object, m *memory) {
 				shown[is]++
 			}
 		}
-		setDrifted(p.Key(), shown)
+		metrics.SetDrifted(p.Key(), shown)
 	}
 	if lists {
 		m.absent = absent

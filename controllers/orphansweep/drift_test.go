@@ -5,13 +5,13 @@ import (
 	"testing"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // doubts returns a sweeper and what it doubts, sorted, since the last call.
@@ -64,11 +64,8 @@ func (w *world) doubted(s *Sweeper, got func() []string, want ...string) {
 
 func (w *world) drifted(drift v1alpha1.CredentialDrift) float64 {
 	w.t.Helper()
-	var m dto.Metric
-	if err := driftGauge.WithLabelValues("TokenProvider", w.namespace, "p", string(drift)).Write(&m); err != nil {
-		w.t.Fatal(err)
-	}
-	return m.GetGauge().GetValue()
+	return testutil.Series(w.t, "apitoken_drifted_credentials", map[string]string{"provider_kind": "TokenProvider",
+		"provider_namespace": w.namespace, "provider": "p", "drift": string(drift)}).GetGauge().GetValue()
 }
 
 // TestMissingNeedsTwoLists: what two complete lists in a row do not show is doubted, and

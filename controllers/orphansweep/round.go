@@ -13,6 +13,7 @@ import (
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -237,7 +238,7 @@ func (s *Sweeper) forget(providers []account.Object) {
 	for key := range s.reported {
 		if !there[key] {
 			delete(s.reported, key)
-			forgetMetrics(key)
+			metrics.ForgetSweep(key)
 		}
 	}
 }
@@ -251,5 +252,5 @@ func (s *Sweeper) report(key account.Key, n int, complete bool) {
 		return
 	}
 	s.reported[key] = n
-	setOrphans(key, n)
+	metrics.SetOrphans(key, n)
 }

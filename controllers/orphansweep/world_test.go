@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
-	dto "github.com/prometheus/client_model/go"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -31,6 +30,7 @@ import (
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
 	"apitoken.dev/operator/test/support/testenv"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 var env *testenv.Env
@@ -250,11 +250,8 @@ func (w *world) events() string {
 
 func (w *world) gauge(name string) float64 {
 	w.t.Helper()
-	var m dto.Metric
-	if err := orphanGauge.WithLabelValues("TokenProvider", w.namespace, name).Write(&m); err != nil {
-		w.t.Fatal(err)
-	}
-	return m.GetGauge().GetValue()
+	return testutil.Series(w.t, "apitoken_orphaned_credentials", map[string]string{"provider_kind": "TokenProvider",
+		"provider_namespace": w.namespace, "provider": name}).GetGauge().GetValue()
 }
 
 // found checks which names were reported, in the event, the log and the metric.

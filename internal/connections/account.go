@@ -45,7 +45,9 @@ func newAccounts() *accounts {
 }
 
 // keys returns the keys of a connection that a server has just admitted.
-func (a *accounts) keys(ctx context.Context, o account.Object, driver provider.Driver, cfg provider.Config, id string) (account.Identity, account.MinterIdentity) {
+func (a *accounts) keys(
+	ctx context.Context, o account.Object, driver provider.Driver, cfg provider.Config, id string,
+) (account.Identity, account.MinterIdentity) {
 	server := account.ServerOf(ctx, driver, cfg)
 	parts := []string{"account", driver.Type(), server.Host, id}
 	used := usedCredentials(driver, cfg.Credentials)

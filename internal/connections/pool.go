@@ -1,3 +1,5 @@
+// Package connections caches one connection per provider, shared by all callers, and
+// gathers from caches what is known about a provider.
 package connections
 
 import (

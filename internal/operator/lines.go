@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/internal/fairqueue"
-	"apitoken.dev/operator/internal/metrics/waiting"
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/places"
 )
 
@@ -25,7 +25,7 @@ type lines struct {
 
 func newLines(o Options) lines {
 	return lines{o: o, queue: fairqueue.New(o.Clock, func(name string, stats func() (int, time.Duration)) {
-		waiting.Observe(name, waiting.ForWorker, stats)
+		metrics.ObserveQueue(name, metrics.ForWorker, stats)
 	})}
 }
 
@@ -48,7 +48,7 @@ func (l lines) checks(controller string) *places.Places {
 
 func (l lines) places(controller string, limits places.Limits) *places.Places {
 	p := places.New(l.o.Clock, limits)
-	waiting.Observe(controller, waiting.ForPlace, func() (int, time.Duration) {
+	metrics.ObserveQueue(controller, metrics.ForPlace, func() (int, time.Duration) {
 		s := p.Stats()
 		return s.Waiting, s.Oldest
 	})

@@ -23,7 +23,7 @@ import (
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/features"
-	"apitoken.dev/operator/internal/metrics/state"
+	"apitoken.dev/operator/internal/metrics"
 )
 
 // recorderName is who events say they are from.
@@ -76,13 +76,27 @@ func New(ctx context.Context, cfg *rest.Config, o Options) (manager.Manager, err
 	if err := addControllers(mgr, o, cluster); err != nil {
 		return nil, err
 	}
-	if err := state.Setup(mgr, state.Options{
-		Cached: mgr.GetClient(), Driver: driverOf(o.Registry), PerToken: o.MetricsPerToken, Version: o.Version, Started: o.Clock.Now(),
-	}); err != nil {
+	if err := addMetrics(mgr, o); err != nil {
 		return nil, err
 	}
 	o.Logger.Info("apitoken-operator", "version", o.Version, "namespace", o.Namespace, "cluster", cluster)
 	return mgr, nil
+}
+
+// addMetrics serves the metrics of ApiTokens and providers while this replica is the leader.
+func addMetrics(mgr manager.Manager, o Options) error {
+	objects := metrics.Objects{
+		Cached: mgr.GetClient(), Driver: driverOf(o.Registry), PerToken: o.MetricsPerToken, Version: o.Version, Started: o.Clock.Now(),
+	}
+	err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		defer metrics.ServeObjects(ctx, objects)()
+		<-ctx.Done()
+		return nil
+	}))
+	if err != nil {
+		return fmt.Errorf("adding the metrics of ApiTokens and providers: %w", err)
+	}
+	return nil
 }
 
 // reach makes everything that asks the API server something. It can be repeated after an

@@ -6,37 +6,10 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
-	"sigs.k8s.io/controller-runtime/pkg/metrics"
 
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/test/support/testutil"
 )
-
-// series returns the series of a metric of a driver that have these labels too.
-func series(t *testing.T, name string, labels prometheus.Labels) *dto.Metric {
-	t.Helper()
-	families, err := metrics.Registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, family := range families {
-		if family.GetName() != name {
-			continue
-		}
-		for _, m := range family.GetMetric() {
-			matched := 0
-			for _, label := range m.GetLabel() {
-				if labels[label.GetName()] == label.GetValue() {
-					matched++
-				}
-			}
-			if matched == len(labels) {
-				return m
-			}
-		}
-	}
-	return &dto.Metric{}
-}
 
 // measured is a bench whose metrics are separate from those of other tests.
 func measured(t *testing.T) *bench {
@@ -58,11 +31,11 @@ func TestCallsAreCounted(t *testing.T) {
 	}
 	for operation, want := range map[string]uint64{"mint": 1, "find": 1, "list": 2, "revoke": 1, "update": 1, "probe": 1} {
 		labels := prometheus.Labels{"driver": t.Name(), "operation": operation}
-		if got := series(t, "apitoken_provider_call_duration_seconds", labels).GetHistogram().GetSampleCount(); got != want {
+		if got := testutil.Series(t, "apitoken_provider_call_duration_seconds", labels).GetHistogram().GetSampleCount(); got != want {
 			t.Errorf("%s: %d calls, want %d", operation, got, want)
 		}
 		labels["code"] = string(provider.CodeQuota)
-		if got := series(t, "apitoken_provider_call_errors_total", labels).GetCounter().GetValue(); got != float64(want) {
+		if got := testutil.Series(t, "apitoken_provider_call_errors_total", labels).GetCounter().GetValue(); got != float64(want) {
 			t.Errorf("%s: %g errors, want %d", operation, got, want)
 		}
 	}
@@ -77,7 +50,7 @@ func TestTimeOfAListExcludesItsConsumer(t *testing.T) {
 		}
 		b.clock.Advance(time.Minute)
 	}
-	h := series(t, "apitoken_provider_call_duration_seconds", prometheus.Labels{"driver": t.Name(), "operation": "list"}).GetHistogram()
+	h := testutil.Series(t, "apitoken_provider_call_duration_seconds", prometheus.Labels{"driver": t.Name(), "operation": "list"}).GetHistogram()
 	if h.GetSampleCount() != 1 || h.GetSampleSum() != 0 {
 		t.Errorf("%d calls took %gs", h.GetSampleCount(), h.GetSampleSum())
 	}
@@ -104,7 +77,7 @@ func TestQueueTimeIsCounted(t *testing.T) {
 		t.Error("it is sent")
 	}
 	b.letGo(ended, 4)
-	h := series(t, "apitoken_provider_rate_limit_wait_seconds", prometheus.Labels{"driver": t.Name()}).GetHistogram()
+	h := testutil.Series(t, "apitoken_provider_rate_limit_wait_seconds", prometheus.Labels{"driver": t.Name()}).GetHistogram()
 	if h.GetSampleCount() != 6 || h.GetSampleSum() != 1+2+3+4 {
 		t.Errorf("%d calls waited %gs", h.GetSampleCount(), h.GetSampleSum())
 	}
@@ -122,7 +95,7 @@ func TestQueueTimeIsCounted(t *testing.T) {
 	}
 	for _, want := range [][2]string{{"mint", "crowded"}, {"find", "given_up"}, {"find", "pause"}, {"mint", "pause"}} {
 		labels := prometheus.Labels{"driver": t.Name(), "operation": want[0], "reason": want[1]}
-		if got := series(t, "apitoken_provider_calls_held_back_total", labels).GetCounter().GetValue(); got != 1 {
+		if got := testutil.Series(t, "apitoken_provider_calls_held_back_total", labels).GetCounter().GetValue(); got != 1 {
 			t.Errorf("%v: %g", want, got)
 		}
 	}

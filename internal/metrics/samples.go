@@ -1,4 +1,4 @@
-package state
+package metrics
 
 import (
 	"strings"
@@ -14,7 +14,7 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// descriptions are those of all metrics of this package.
+// descriptions are those of all metrics of objects.
 var descriptions []*prometheus.Desc
 
 func describe(name, help string, labels ...string) *prometheus.Desc {
@@ -23,8 +23,8 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 	return d
 }
 
-// Labels of an ApiToken, of a provider, and of what is counted by provider. The
-// namespace of an ApiToken's TokenProvider is its own.
+// Labels of an ApiToken, and of a provider or what is counted by provider. An ApiToken and
+// its TokenProvider have the same namespace.
 var (
 	ofToken    = []string{"namespace", "name", "provider_kind", "provider"}
 	ofProvider = []string{"provider_kind", "provider_namespace", "provider", "driver"}
@@ -32,40 +32,40 @@ var (
 
 var (
 	info = describe("apitoken_operator_info",
-		"1 for the operator that works; absent when none does.", "version")
+		"1 for the leader; absent while no replica is the leader.", "version")
 	started = describe("apitoken_operator_start_timestamp_seconds",
-		"When the operator that works was started.", "version")
+		"When the process of the leader was started.", "version")
 
 	ready = describe("apitoken_ready",
-		"1 when the Secret holds a live credential for the present declaration, else 0. Absent for an ApiToken that is being deleted or reached its hard end.", ofToken...)
+		"1 when the Secret has a live credential for the current spec, else 0. Absent for an ApiToken that is being deleted or reached its hard end.", ofToken...)
 	expiry = describe("apitoken_expiry_timestamp_seconds",
-		"When the credential in use ends.", ofToken...)
+		"When the credential in use expires.", ofToken...)
 	rotation = describe("apitoken_rotation_due_timestamp_seconds",
-		"When the schedule replaces the credential in use, also while spec.suspend or an obstacle keeps it from being replaced.", ofToken...)
+		"When the schedule replaces the credential in use, even if spec.suspend or an obstacle prevents that.", ofToken...)
 	overlap = describe("apitoken_overlap_seconds",
-		"For how long the previous credential lives on after a rotation, as in force now.", ofToken...)
+		"How long the previous credential stays live after a rotation.", ofToken...)
 	revocation = describe("apitoken_revocation_due_timestamp_seconds",
-		"Since when, or from when on, a credential that is no longer needed is to be revoked: the earliest one. Absent when there is none.", ofToken...)
+		"When the next credential is due to be revoked; in the past if that is overdue. Absent when none is due.", ofToken...)
 	unreadable = describe("apitoken_unreadable",
-		"1 for an ApiToken whose spec holds a value that cannot be read: nothing is issued for it. Absent for all others.", ofToken...)
+		"1 for an ApiToken whose spec has a value that cannot be parsed: nothing is issued for it. Absent for all others.", ofToken...)
 
 	credentials = describe("apitoken_credentials",
 		"Credentials in the ledgers of ApiTokens, by provider and state (Minting, Active, Retiring, Abandoned, Unknown).", append(ofProvider[:4:4], "state")...)
 	conditions = describe("apitoken_conditions",
-		"ApiTokens by provider and by type, status and reason of each of their conditions.", append(ofProvider[:4:4], "type", "status", "reason")...)
+		"ApiTokens, by provider and by type, status and reason of each condition.", append(ofProvider[:4:4], "type", "status", "reason")...)
 	providerReady = describe("apitoken_provider_ready",
-		"1 when the provider's credentials were found to work for its present declaration, else 0.", ofProvider...)
+		"1 when the provider's credentials work for its current spec, else 0.", ofProvider...)
 )
 
-// unknown is the state of credentials that a newer version of the operator knows.
+// unknown stands for the states that a newer version of the operator writes.
 const unknown = "Unknown"
 
-// states are those that are always shown, so that their series do not come and go.
+// states always have a series for each provider, so that no series disappears.
 var states = []string{
 	string(v1alpha1.StateMinting), string(v1alpha1.StateActive), string(v1alpha1.StateRetiring), string(v1alpha1.StateAbandoned), unknown,
 }
 
-// series is one series: its metric, and the values of its labels, joined.
+// series is a metric with the joined values of its labels.
 type series struct {
 	desc   *prometheus.Desc
 	labels string
@@ -74,13 +74,13 @@ type series struct {
 // samples are the values of one scrape.
 type samples map[series]float64
 
-const separator = "\xff" // no label value of ours has it: it is not UTF-8
+const separator = "\xff" // not UTF-8, so no label value contains it
 
 func (s samples) of(d *prometheus.Desc, labels []string) series {
 	return series{d, strings.Join(labels, separator)}
 }
 
-// keep keeps the lowest value.
+// keep sets a value, unless it has a lower one.
 func (s samples) keep(d *prometheus.Desc, value float64, labels ...string) {
 	key := s.of(d, labels)
 	if had, ok := s[key]; !ok || value < had {
@@ -110,7 +110,7 @@ func labelsOf(key account.Key, driver string) []string {
 	return []string{string(key.Kind), key.Namespace, key.Name, driver}
 }
 
-func (s samples) providers(from *source, providers []account.Object, seen map[any]bool) {
+func (s samples) providers(from *objectSource, providers []account.Object, seen map[any]bool) {
 	for _, o := range providers {
 		if !once(seen, o.GetUID()) {
 			continue
@@ -123,7 +123,7 @@ func (s samples) providers(from *source, providers []account.Object, seen map[an
 	}
 }
 
-func (s samples) tokens(from *source, tokens []v1alpha1.ApiToken, providers []account.Object, seen map[any]bool) {
+func (s samples) tokens(from *objectSource, tokens []v1alpha1.ApiToken, providers []account.Object, seen map[any]bool) {
 	drivers := map[account.Key]string{}
 	for _, o := range providers {
 		drivers[o.Key()] = from.Driver(o)
@@ -163,7 +163,7 @@ func stateOf(state v1alpha1.CredentialState) string {
 	}
 }
 
-// token gives what an ApiToken has of its own.
+// token adds the metrics of one ApiToken.
 func (s samples) token(t *v1alpha1.ApiToken, labels []string) {
 	at := func(d *prometheus.Desc, when time.Time) {
 		if !when.IsZero() {
@@ -190,9 +190,8 @@ func (s samples) token(t *v1alpha1.ApiToken, labels []string) {
 	}
 }
 
-// rotationDue is when the schedule replaces the active credential, also where
-// status.rotatesAt promises no rotation: the alerts ApiTokenExpiring and
-// ApiTokenRotationStuck need it, and nothing else tells that the time comes.
+// rotationDue is when the schedule replaces the active credential, even where
+// status.rotatesAt is empty: the alerts ApiTokenExpiring and ApiTokenRotationStuck need it.
 func rotationDue(t *v1alpha1.ApiToken) time.Time {
 	for i := range t.Status.Credentials {
 		if e := &t.Status.Credentials[i]; e.State == v1alpha1.StateActive {
@@ -202,9 +201,9 @@ func rotationDue(t *v1alpha1.ApiToken) time.Time {
 	return time.Time{}
 }
 
-// revocationDue is when the first credential is due to be revoked: with its
-// overlap, or with the deletion of the ApiToken. Those that a person has to
-// delete are left out: the condition ActionRequired speaks of them.
+// revocationDue is when the next credential is due to be revoked: at the end of its
+// overlap, or when the ApiToken is deleted. Manual credentials are left out, because the
+// condition ActionRequired reports them.
 func revocationDue(t *v1alpha1.ApiToken) time.Time {
 	var due time.Time
 	for i := range t.Status.Credentials {

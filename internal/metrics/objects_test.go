@@ -1,4 +1,4 @@
-package state
+package metrics
 
 import (
 	"context"
@@ -96,17 +96,17 @@ func entry(state v1alpha1.CredentialState, retire *metav1.Time) func(*v1alpha1.A
 func deleting(t *v1alpha1.ApiToken) { t.DeletionTimestamp = at(500) }
 
 // serve makes a collector with one source for each cache.
-func serve(t *testing.T, perToken bool, caches ...*cache) *collector {
+func serve(t *testing.T, perToken bool, caches ...*cache) *objectCollector {
 	t.Helper()
-	c := &collector{}
+	c := &objectCollector{}
 	for _, of := range caches {
-		t.Cleanup(c.add(t.Context(), Options{Cached: of, PerToken: perToken, Version: "v1", Driver: func(account.Object) string { return "fake" }}))
+		t.Cleanup(c.add(t.Context(), Objects{Cached: of, PerToken: perToken, Version: "v1", Driver: func(account.Object) string { return "fake" }}))
 	}
 	return c
 }
 
 // shows checks the series of a metric, without help and type.
-func shows(t *testing.T, c *collector, metric string, want ...string) {
+func shows(t *testing.T, c *objectCollector, metric string, want ...string) {
 	t.Helper()
 	families, err := testutil.CollectAndFormat(c, expfmt.TypeTextPlain, metric)
 	if err != nil {
@@ -127,7 +127,7 @@ const ofStore = `name="%",namespace="ml",provider="store",provider_kind="TokenPr
 
 func labelsFor(name string) string { return "{" + strings.ReplaceAll(ofStore, "%", name) + "} " }
 
-func TestLint(t *testing.T) {
+func TestObjectMetricsFollowTheNamingRules(t *testing.T) {
 	c := serve(t, true, &cache{providers: []v1alpha1.TokenProvider{store(metav1.ConditionTrue)},
 		tokens: []v1alpha1.ApiToken{token("a", entry(v1alpha1.StateRetiring, at(70))), token("b", unreadableEnd)}})
 	problems, err := testutil.CollectAndLint(c)
@@ -145,7 +145,7 @@ func TestLint(t *testing.T) {
 	}
 }
 
-func TestReady(t *testing.T) {
+func TestReadyIsForTheCurrentGeneration(t *testing.T) {
 	c := serve(t, true, &cache{tokens: []v1alpha1.ApiToken{
 		token("as-declared"),
 		token("being-issued", not(v1alpha1.ReasonIssuing)),
@@ -167,12 +167,12 @@ func unreadableEnd(t *v1alpha1.ApiToken) {
 	t.Spec.ExpiresIn, t.Spec.ExpiresAt = nil, &end
 }
 
-func TestUnreadable(t *testing.T) {
+func TestUnreadableSpecIsCounted(t *testing.T) {
 	tokens := &cache{tokens: []v1alpha1.ApiToken{token("a"), token("b", unreadableEnd), token("c", unreadableEnd, deleting)}}
 	shows(t, serve(t, true, tokens), "apitoken_unreadable", "apitoken_unreadable"+labelsFor("b")+"1")
 }
 
-func TestTimes(t *testing.T) {
+func TestTimesOfAnApiToken(t *testing.T) {
 	c := serve(t, true, &cache{tokens: []v1alpha1.ApiToken{
 		token("a"),
 		token("deleting", deleting),
@@ -203,7 +203,7 @@ func TestTimes(t *testing.T) {
 		"apitoken_overlap_seconds"+labelsFor("suspended")+"60")
 }
 
-func TestRevocationDue(t *testing.T) {
+func TestRevocationDueIsTheEarliest(t *testing.T) {
 	c := serve(t, true, &cache{tokens: []v1alpha1.ApiToken{
 		token("by-hand", func(t *v1alpha1.ApiToken) {
 			t.Status.Credentials = []v1alpha1.LedgerEntry{{State: v1alpha1.StateRetiring, RetireAt: at(70), ByHand: true}}
@@ -218,7 +218,7 @@ func TestRevocationDue(t *testing.T) {
 		"apitoken_revocation_due_timestamp_seconds"+labelsFor("retiring")+"70")
 }
 
-func TestCounts(t *testing.T) {
+func TestCountsByProvider(t *testing.T) {
 	c := serve(t, true, &cache{
 		providers: []v1alpha1.TokenProvider{store(metav1.ConditionFalse)},
 		clusters:  []v1alpha1.ClusterTokenProvider{{ObjectMeta: metav1.ObjectMeta{Name: "shared", UID: "shared"}}},
@@ -249,11 +249,11 @@ func TestCounts(t *testing.T) {
 		`apitoken_credentials{driver="fake",`+store+`,state="Unknown"} 1`)
 }
 
-// Nothing is left of what is gone, and an operator that stops takes all with it.
-func TestNothingStaleRemains(t *testing.T) {
+// TestNoSeriesRemains of a deleted object, or of an operator that stopped.
+func TestNoSeriesRemains(t *testing.T) {
 	of := &cache{tokens: []v1alpha1.ApiToken{token("a"), token("b")}, providers: []v1alpha1.TokenProvider{store(metav1.ConditionTrue)}}
-	c := &collector{}
-	remove := c.add(t.Context(), Options{Cached: of, PerToken: true, Version: "v1", Started: time.Unix(1.7e9, 0), Driver: func(account.Object) string { return "" }})
+	c := &objectCollector{}
+	remove := c.add(t.Context(), Objects{Cached: of, PerToken: true, Version: "v1", Started: time.Unix(1.7e9, 0), Driver: func(account.Object) string { return "" }})
 	shows(t, c, "apitoken_ready", "apitoken_ready"+labelsFor("a")+"1", "apitoken_ready"+labelsFor("b")+"1")
 	of.tokens, of.providers = of.tokens[1:], nil
 	shows(t, c, "apitoken_ready", "apitoken_ready"+labelsFor("b")+"1")
@@ -271,9 +271,9 @@ func TestNothingStaleRemains(t *testing.T) {
 	}
 }
 
-// Without series per ApiToken the lowest value stands for all of a namespace and
-// provider, so that the same alerts hold.
-func TestLowestStandsForAll(t *testing.T) {
+// TestSharedSeriesHasTheLowestValue of a namespace and provider, so that the same alerts
+// work without a series per ApiToken.
+func TestSharedSeriesHasTheLowestValue(t *testing.T) {
 	c := serve(t, false, &cache{tokens: []v1alpha1.ApiToken{
 		token("a", func(t *v1alpha1.ApiToken) { t.Status.ExpiresAt = at(8000) }),
 		token("b", not(v1alpha1.ReasonBackoff)),
@@ -287,8 +287,8 @@ func TestLowestStandsForAll(t *testing.T) {
 		"apitoken_expiry_timestamp_seconds"+strings.ReplaceAll(labelsFor(""), "ml", "web")+"9000")
 }
 
-// Two operators in one process that see the same objects count them once.
-func TestNothingIsCountedTwice(t *testing.T) {
+// TestObjectsAreCountedOnce although two operators in one process see them.
+func TestObjectsAreCountedOnce(t *testing.T) {
 	of := &cache{tokens: []v1alpha1.ApiToken{token("a")}, providers: []v1alpha1.TokenProvider{store(metav1.ConditionTrue)}}
 	c := serve(t, true, of, of)
 	shows(t, c, "apitoken_conditions",
