@@ -21,6 +21,7 @@ import (
 
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // instant is a clock on which every sleep is over at once.
@@ -108,9 +109,9 @@ func TestAStopEndsTheWait(t *testing.T) {
 	done := make(chan error, 1)
 	nowhere := &rest.Config{Host: "https://" + address(t)}
 	go func() {
-		done <- Run(ctx, nowhere, Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), ProbeAddress: probes})
+		done <- Run(ctx, nowhere, Options{Registry: kit.Drivers(t, fake.New(fake.NewBackend(clock.NewReal()))), ProbeAddress: probes})
 	}()
-	eventually(t, func() error { return answers(t, "http://"+probes+"/healthz", http.StatusOK) })
+	kit.New(t, env).Eventually(func() error { return answers(t, "http://"+probes+"/healthz", http.StatusOK) })
 	if err := answers(t, "http://"+probes+"/readyz", http.StatusInternalServerError); err != nil {
 		t.Error(err)
 	}

@@ -19,6 +19,7 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/trim"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // foreign is metadata of others: much more than the cache keeps.
@@ -94,48 +95,47 @@ func (f foreign) missing(o client.Object) string {
 
 // survivors are objects that carry foreign metadata.
 type survivors struct {
-	t       *testing.T
-	c       client.Client
+	*kit.Kit
 	foreign foreign
 	objects []client.Object
 }
 
 func (s *survivors) put(o client.Object) {
-	s.t.Helper()
+	s.Helper()
 	s.change(o, func() { s.foreign.put(o) })
 	s.objects = append(s.objects, o)
 }
 
 // change edits an object as a user does, over any conflict.
 func (s *survivors) change(o client.Object, edit func()) {
-	s.t.Helper()
-	eventually(s.t, func() error {
-		if err := s.c.Get(s.t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
+	s.Helper()
+	s.Eventually(func() error {
+		if err := s.Get(s.Context(), client.ObjectKeyFromObject(o), o); err != nil {
 			return err
 		}
 		edit()
-		return s.c.Update(s.t.Context(), o)
+		return s.Update(s.Context(), o)
 	})
 }
 
 // after checks that nothing was lost by a step.
 func (s *survivors) after(step string) {
-	s.t.Helper()
+	s.Helper()
 	for _, o := range s.objects {
-		if err := s.c.Get(s.t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
-			s.t.Fatalf("after %s: %v", step, err)
+		if err := s.Get(s.Context(), client.ObjectKeyFromObject(o), o); err != nil {
+			s.Fatalf("after %s: %v", step, err)
 		}
 		if lost := s.foreign.missing(o); lost != "" {
-			s.t.Errorf("after %s, %T %s has lost %s", step, o, o.GetName(), lost)
+			s.Errorf("after %s, %T %s has lost %s", step, o, o.GetName(), lost)
 		}
 	}
 }
 
 // end lets go what is being deleted, as the owners of the finalizers do.
 func (s *survivors) end(o client.Object) {
-	s.t.Helper()
-	eventually(s.t, func() error {
-		if err := s.c.Get(s.t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
+	s.Helper()
+	s.Eventually(func() error {
+		if err := s.Get(s.Context(), client.ObjectKeyFromObject(o), o); err != nil {
 			return err
 		}
 		if slices.Contains(o.GetFinalizers(), v1alpha1.Finalizer) {
@@ -146,28 +146,26 @@ func (s *survivors) end(o client.Object) {
 	s.after("letting " + o.GetName() + " go")
 	s.objects = slices.DeleteFunc(s.objects, func(other client.Object) bool { return other == o })
 	s.change(o, func() { o.SetFinalizers(nil) })
-	gone(s.t, s.c, o)
+	s.ExpectGone(o)
 }
 
 // TestForeignMetadataSurvives: what others put on any object that the operator
 // writes is there after each of its operations, whatever its cache keeps.
 func TestForeignMetadataSurvives(t *testing.T) {
-	c := admin(t)
-	own := namespace(t, c, nil)
+	k := kit.New(t, env)
+	own := k.Namespace("operator", nil)
 	backend := fake.NewBackend(clock.NewReal())
-	run(t, env.Config, Options{Registry: drivers(t, backend), Namespace: own, ClusterIdentity: own})
-	s := &survivors{t: t, c: c, foreign: newForeign()}
-	p := clusterProvider(t, c, own)
-	ready(t, c, p, &p.Status.Conditions)
+	run(k, env.Config, Options{Registry: kit.Drivers(t, fake.New(backend)), Namespace: own, ClusterIdentity: own})
+	s := &survivors{Kit: k, foreign: newForeign()}
+	p := clusterProvider(k, own)
+	k.ExpectReady(p)
 	minter := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: "minter"}}
 	other := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: "other"}, Data: map[string][]byte{"token": []byte("x")}}
-	token := apiToken(namespace(t, c, map[string]string{"tokens": own}), own)
+	token := apiToken(k.Namespace("operator", map[string]string{"tokens": own}), own)
 	s.foreign.put(token) // before the operator has seen it
 	s.foreign.put(other)
 	for _, o := range []client.Object{token, other} {
-		if err := c.Create(t.Context(), o); err != nil {
-			t.Fatal(err)
-		}
+		k.ExpectApplied(o)
 	}
 	s.objects = append(s.objects, token, other)
 	s.put(p)
@@ -185,8 +183,8 @@ func TestForeignMetadataSurvives(t *testing.T) {
 	}
 	s.after("a rotation")
 	s.change(token, func() { token.Spec.Secret.Labels = map[string]string{"team": "ml"} })
-	eventually(t, func() error {
-		if err := c.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil || secret.Labels["team"] != "ml" {
+	k.Eventually(func() error {
+		if err := k.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil || secret.Labels["team"] != "ml" {
 			return fmt.Errorf("the label is %q: %w", secret.Labels["team"], err)
 		}
 		return nil
@@ -194,9 +192,9 @@ func TestForeignMetadataSurvives(t *testing.T) {
 	s.issued(token)
 	s.after("a label of the Secret")
 	s.change(p, func() { p.Spec.CredentialsSecretRef.Name = "other" })
-	ready(t, c, p, &p.Status.Conditions)
-	eventually(t, func() error {
-		if err := c.Get(t.Context(), client.ObjectKeyFromObject(minter), minter); err != nil || slices.Contains(minter.Finalizers, v1alpha1.Finalizer) {
+	k.ExpectReady(p)
+	k.Eventually(func() error {
+		if err := k.Get(t.Context(), client.ObjectKeyFromObject(minter), minter); err != nil || slices.Contains(minter.Finalizers, v1alpha1.Finalizer) {
 			return fmt.Errorf("the former Secret is held: %w", err)
 		}
 		return nil
@@ -207,9 +205,7 @@ func TestForeignMetadataSurvives(t *testing.T) {
 	s.after("Retain")
 
 	for _, o := range []client.Object{token, p} {
-		if err := c.Delete(t.Context(), o); err != nil {
-			t.Fatal(err)
-		}
+		k.OK(k.Delete(t.Context(), o))
 		s.end(o)
 	}
 	s.after("the end")
@@ -220,9 +216,9 @@ func TestForeignMetadataSurvives(t *testing.T) {
 
 // issued waits until an ApiToken is Ready for its generation.
 func (s *survivors) issued(token *v1alpha1.ApiToken) {
-	s.t.Helper()
-	eventually(s.t, func() error {
-		if err := s.c.Get(s.t.Context(), client.ObjectKeyFromObject(token), token); err != nil {
+	s.Helper()
+	s.Eventually(func() error {
+		if err := s.Get(s.Context(), client.ObjectKeyFromObject(token), token); err != nil {
 			return err
 		}
 		r := meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionReady)
@@ -245,7 +241,7 @@ func activeName(token *v1alpha1.ApiToken) string {
 // started returns an operator that runs, with its caches filled.
 func started(t *testing.T, own string) manager.Manager {
 	t.Helper()
-	mgr, err := New(t.Context(), env.Config, Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), Namespace: own, ClusterIdentity: own})
+	mgr, err := New(t.Context(), env.Config, Options{Registry: kit.Drivers(t, fake.New(fake.NewBackend(clock.NewReal()))), Namespace: own, ClusterIdentity: own})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -268,8 +264,8 @@ func started(t *testing.T, own string) manager.Manager {
 // cost the cache little, and no object that was trimmed can be written back.
 func TestTheCacheIsBounded(t *testing.T) {
 	const each, most = 12, 4 << 10
-	c := admin(t)
-	own := namespace(t, c, nil)
+	k := kit.New(t, env)
+	own := k.Namespace("operator", nil)
 	f := newForeign()
 	for i := range each {
 		secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: fmt.Sprintf("s%d", i), Labels: map[string]string{v1alpha1.LabelManaged: "true"}}}
@@ -278,9 +274,7 @@ func TestTheCacheIsBounded(t *testing.T) {
 		for _, o := range []client.Object{secret, token} {
 			f.put(o)
 			o.SetFinalizers(nil)
-			if err := c.Create(t.Context(), o); err != nil {
-				t.Fatal(err)
-			}
+			k.ExpectApplied(o)
 		}
 	}
 	mgr := started(t, own)
@@ -305,13 +299,11 @@ func TestTheCacheIsBounded(t *testing.T) {
 		t.Errorf("an ApiToken of the cache was written back as a whole: %v", err)
 	}
 	stored := stale.DeepCopy()
-	if err := c.Get(t.Context(), client.ObjectKeyFromObject(stale), stored); err != nil || stored.Annotations["example.com/note"] == "" {
+	if err := k.Get(t.Context(), client.ObjectKeyFromObject(stale), stored); err != nil || stored.Annotations["example.com/note"] == "" {
 		t.Errorf("the annotation of others is gone: %v", err)
 	}
 	for i := range tokens.Items { // other tests serve all namespaces
-		if err := c.Delete(t.Context(), &tokens.Items[i]); err != nil {
-			t.Fatal(err)
-		}
-		gone(t, c, &tokens.Items[i])
+		k.OK(k.Delete(t.Context(), &tokens.Items[i]))
+		k.ExpectGone(&tokens.Items[i])
 	}
 }

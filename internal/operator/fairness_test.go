@@ -7,14 +7,11 @@ import (
 	"testing"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
-
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/testenv"
 )
 
@@ -69,16 +66,11 @@ func (h *hung) atOnce() int {
 }
 
 // tokenProvider is one of a region, which stands for a kind of provider here.
-func tokenProvider(t *testing.T, c client.Client, namespace, name, region string) {
-	t.Helper()
-	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Data: map[string][]byte{"token": []byte("x")}}
-	p := &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: v1alpha1.ProviderSpec{
-		CredentialsSecretRef: v1alpha1.SecretReference{Name: name}, AWS: &v1alpha1.AWSProvider{Region: region}}}
-	for _, o := range []client.Object{secret, p} {
-		if err := c.Create(t.Context(), o); err != nil {
-			t.Fatal(err)
-		}
-	}
+func tokenProvider(k *kit.Kit, namespace, name, region string) {
+	k.Helper()
+	secret, p := kit.Minter(namespace, kit.MinterToken), kit.TokenProvider(namespace, name)
+	secret.Name, p.Spec.CredentialsSecretRef.Name, p.Spec.AWS.Region = name, name, region
+	k.ExpectApplied(secret, p)
 }
 
 // TestHangingProvidersDelayNobody: while one namespace has many ApiTokens at a
@@ -86,12 +78,8 @@ func tokenProvider(t *testing.T, c client.Client, namespace, name, region string
 // another namespace's provider and ApiTokens become Ready.
 func TestHangingProvidersDelayNobody(t *testing.T) {
 	server := testenv.Start(t) // its own: what hangs here would go on in other tests
-	scheme, err := newScheme()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := server.Client(scheme)
-	own := namespace(t, c, nil)
+	k := kit.New(t, server)
+	own := k.Namespace("operator", nil)
 	slow, dead := hanging(t, fake.Mint), hanging(t, fake.Connect)
 	region := func(which string) func(registry.Spec) (any, bool) {
 		return func(s registry.Spec) (any, bool) { return nil, s.AWS != nil && (s.AWS.Region == which) }
@@ -104,42 +92,38 @@ func TestHangingProvidersDelayNobody(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, server.Config, Options{Registry: all, Namespace: own, ClusterIdentity: own, Shutdown: time.Minute})
+	run(k, server.Config, Options{Registry: all, Namespace: own, ClusterIdentity: own, Shutdown: time.Minute})
 	t.Cleanup(slow.release)
 	t.Cleanup(dead.release)
 
-	many := namespace(t, c, nil)
-	tokenProvider(t, c, many, "slow", "slow")
+	many := k.Namespace("operator", nil)
+	tokenProvider(k, many, "slow", "slow")
 	for n := range 64 {
 		token := apiToken(many, "slow")
 		token.Name, token.Spec.ProviderRef.Kind = fmt.Sprintf("t%d", n), v1alpha1.KindTokenProvider
-		if err := c.Create(t.Context(), token); err != nil {
-			t.Fatal(err)
-		}
+		k.ExpectApplied(token)
 	}
 	for n := range 24 {
-		tokenProvider(t, c, many, fmt.Sprintf("dead-%d", n), "dead")
+		tokenProvider(k, many, fmt.Sprintf("dead-%d", n), "dead")
 	}
 	for range 10 {
-		other := namespace(t, c, nil)
+		other := k.Namespace("operator", nil)
 		for n := range 4 {
-			tokenProvider(t, c, other, fmt.Sprintf("dead-%d", n), "dead")
+			tokenProvider(k, other, fmt.Sprintf("dead-%d", n), "dead")
 		}
 	}
-	eventually(t, func() error {
+	k.Eventually(func() error {
 		if mints, connects := slow.atOnce(), dead.atOnce(); mints < DefaultProviderPlaces || connects < 11*checksOfNamespace {
 			return fmt.Errorf("%d mints and %d connects hang", mints, connects)
 		}
 		return nil
 	})
-	victim := namespace(t, c, nil)
-	tokenProvider(t, c, victim, "own", "r")
+	victim := k.Namespace("operator", nil)
+	tokenProvider(k, victim, "own", "r")
 	token := apiToken(victim, "own")
 	token.Spec.ProviderRef.Kind = v1alpha1.KindTokenProvider
-	if err := c.Create(t.Context(), token); err != nil {
-		t.Fatal(err)
-	}
-	ready(t, c, token, &token.Status.Conditions)
+	k.ExpectApplied(token)
+	k.ExpectReady(token)
 	if mints, connects := slow.atOnce(), dead.atOnce(); mints != DefaultProviderPlaces || connects != 11*checksOfNamespace {
 		t.Errorf("%d mints and %d connects hung at once", mints, connects)
 	}

@@ -13,6 +13,7 @@ import (
 
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // certificateIn writes a certificate for a name as kubelet mounts it from a Secret, and
@@ -39,11 +40,11 @@ func certificateIn(t *testing.T, dir, name string) *x509.CertPool {
 // served without a restart.
 func TestMetricsCertificateIsServedAndReloaded(t *testing.T) {
 	const service = "apitoken-operator-metrics.apitoken-system.svc"
-	c := admin(t)
-	own := namespace(t, c, nil)
+	k := kit.New(t, env)
+	own := k.Namespace("operator", nil)
 	metrics, dir := address(t), t.TempDir()
 	first := certificateIn(t, dir, service)
-	run(t, env.Config, Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), Namespace: own, ClusterIdentity: own,
+	run(k, env.Config, Options{Registry: kit.Drivers(t, fake.New(fake.NewBackend(clock.NewReal()))), Namespace: own, ClusterIdentity: own,
 		MetricsAddress: metrics, MetricsSecure: true, MetricsCertDir: dir})
 	scrape := func(roots *x509.CertPool, name string) error {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+metrics+"/metrics", nil)
@@ -62,10 +63,10 @@ func TestMetricsCertificateIsServedAndReloaded(t *testing.T) {
 		}
 		return nil
 	}
-	eventually(t, func() error { return scrape(first, service) })
+	k.Eventually(func() error { return scrape(first, service) })
 	if err := scrape(first, "other.apitoken-system.svc"); err == nil {
 		t.Error("the certificate is for every name")
 	}
 	renewed := certificateIn(t, dir, service)
-	eventually(t, func() error { return scrape(renewed, service) })
+	k.Eventually(func() error { return scrape(renewed, service) })
 }

@@ -16,34 +16,29 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // observed runs an operator that traces, and takes an ApiToken through its life:
 // it is issued at the second attempt, and revoked.
 func observed(t *testing.T, during func(*v1alpha1.ApiToken)) (*tracetest.InMemoryExporter, *v1alpha1.ApiToken) {
 	t.Helper()
-	c := admin(t)
-	own := namespace(t, c, nil)
+	k := kit.New(t, env)
+	own := k.Namespace("operator", nil)
 	backend := fake.NewBackend(clock.NewReal())
 	backend.Script(fake.Mint, fake.Fault{Kind: fake.Reject, Code: provider.CodeUnavailable})
 	exporter := tracetest.NewInMemoryExporter()
-	stop := run(t, env.Config, Options{Registry: drivers(t, backend), Namespace: own, ClusterIdentity: own, MetricsPerToken: true,
+	stop := run(k, env.Config, Options{Registry: kit.Drivers(t, fake.New(backend)), Namespace: own, ClusterIdentity: own, MetricsPerToken: true,
 		Tracers: sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))})
-	p := clusterProvider(t, c, own)
-	token := apiToken(namespace(t, c, map[string]string{"tokens": own}), own)
-	if err := c.Create(t.Context(), token); err != nil {
-		t.Fatal(err)
-	}
-	ready(t, c, token, &token.Status.Conditions)
+	p := clusterProvider(k, own)
+	token := apiToken(k.Namespace("operator", map[string]string{"tokens": own}), own)
+	k.ExpectApplied(token)
+	k.ExpectReady(token)
 	during(token)
-	if err := c.Delete(t.Context(), token); err != nil {
-		t.Fatal(err)
-	}
-	gone(t, c, token)
-	if err := c.Delete(t.Context(), p); err != nil {
-		t.Fatal(err)
-	}
-	gone(t, c, p)
+	k.OK(k.Delete(t.Context(), token))
+	k.ExpectGone(token)
+	k.OK(k.Delete(t.Context(), p))
+	k.ExpectGone(p)
 	stop()
 	return exporter, token
 }
@@ -133,7 +128,7 @@ func about(family *dto.MetricFamily, token *v1alpha1.ApiToken) bool {
 func TestMetricsOfARunningOperator(t *testing.T) {
 	_, token := observed(t, func(token *v1alpha1.ApiToken) {
 		served := ownMetrics(t)
-		eventually(t, func() error { // metrics are read from the cache, which may not show yet what the API server has
+		kit.New(t, env).Eventually(func() error { // metrics are read from the cache, which may not show yet what the API server has
 			served = ownMetrics(t)
 			for _, name := range []string{"apitoken_ready", "apitoken_expiry_timestamp_seconds", "apitoken_rotation_due_timestamp_seconds", "apitoken_overlap_seconds"} {
 				if !about(served[name], token) {
@@ -164,7 +159,7 @@ func TestMetricsOfARunningOperator(t *testing.T) {
 			t.Errorf("%s: %s", p.Metric, p.Text)
 		}
 	})
-	eventually(t, func() error {
+	kit.New(t, env).Eventually(func() error {
 		for name, family := range ownMetrics(t) {
 			if about(family, token) {
 				return fmt.Errorf("%s still speaks of %s/%s", name, token.Namespace, token.Name)
@@ -205,11 +200,11 @@ func TestWaitingIsServed(t *testing.T) {
 }
 
 func TestTracingEndpointIsChecked(t *testing.T) {
-	err := Run(t.Context(), env.Config, Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), TracingEndpoint: "collector"})
+	err := Run(t.Context(), env.Config, Options{Registry: kit.Drivers(t, fake.New(fake.NewBackend(clock.NewReal()))), TracingEndpoint: "collector"})
 	if err == nil || !strings.Contains(err.Error(), "http://otel-collector") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := New(t.Context(), env.Config, Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), TracingRatio: 2}); err == nil {
+	if _, err := New(t.Context(), env.Config, Options{Registry: kit.Drivers(t, fake.New(fake.NewBackend(clock.NewReal()))), TracingRatio: 2}); err == nil {
 		t.Error("a part over the whole is accepted")
 	}
 }

@@ -27,26 +27,25 @@ import (
 	"apitoken.dev/operator/internal/transport"
 	"apitoken.dev/operator/internal/trim"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // The whole operator, with the rights that its manifests give it and no others,
 // issues, is restarted, and revokes; the provider waits for the ApiToken.
 func TestTheWholeOperator(t *testing.T) {
-	c := admin(t)
+	k := kit.New(t, env)
 	own := DefaultNamespace
-	cfg := asInstalled(t, c, own)
+	cfg := asInstalled(k, own)
 	backend := fake.NewBackend(clock.NewReal())
-	logs := &log{}
-	o := Options{Registry: drivers(t, backend), LeaderElection: true, ClusterIdentity: own, Version: "test",
+	logs := &kit.Output{}
+	o := Options{Registry: kit.Drivers(t, fake.New(backend)), LeaderElection: true, ClusterIdentity: own, Version: "test",
 		Logger: logr.FromSlogHandler(slog.NewTextHandler(logs, nil))}
-	stop := run(t, cfg, o)
-	p := clusterProvider(t, c, own)
-	ready(t, c, p, &p.Status.Conditions)
-	token := apiToken(namespace(t, c, map[string]string{"tokens": own}), own)
-	if err := c.Create(t.Context(), token); err != nil {
-		t.Fatal(err)
-	}
-	ready(t, c, token, &token.Status.Conditions)
+	stop := run(k, cfg, o)
+	p := clusterProvider(k, own)
+	k.ExpectReady(p)
+	token := apiToken(k.Namespace("operator", map[string]string{"tokens": own}), own)
+	k.ExpectApplied(token)
+	k.ExpectReady(token)
 	names := backend.LiveNames()
 	if len(names) != 1 {
 		t.Fatalf("live at the provider: %v", names)
@@ -55,25 +54,19 @@ func TestTheWholeOperator(t *testing.T) {
 		t.Errorf("the name %s does not carry the cluster's identity: %v", names[0], err)
 	}
 	secret := &corev1.Secret{}
-	if err := c.Get(t.Context(), client.ObjectKey{Namespace: token.Namespace, Name: token.SecretName()}, secret); err != nil {
-		t.Fatal(err)
-	}
+	k.OK(k.Get(t.Context(), client.ObjectKey{Namespace: token.Namespace, Name: token.SecretName()}, secret))
 
 	stop()
 	lease := &unstructured.Unstructured{}
 	lease.SetGroupVersionKind(coordinationv1.SchemeGroupVersion.WithKind("Lease"))
-	if err := c.Get(t.Context(), client.ObjectKey{Namespace: own, Name: Name}, lease); err != nil {
-		t.Fatal(err)
-	}
+	k.OK(k.Get(t.Context(), client.ObjectKey{Namespace: own, Name: Name}, lease))
 	if holder, _, err := unstructured.NestedString(lease.Object, "spec", "holderIdentity"); err != nil || holder != "" {
 		t.Errorf("%s did not release its lease, so the next operator has to wait until it runs out: %v", holder, err)
 	}
-	stop = run(t, cfg, o)
-	if err := c.Delete(t.Context(), p); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, func() error {
-		if err := c.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
+	stop = run(k, cfg, o)
+	k.OK(k.Delete(t.Context(), p))
+	k.Eventually(func() error {
+		if err := k.Get(t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
 			return err
 		}
 		s := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionStalled)
@@ -82,14 +75,12 @@ func TestTheWholeOperator(t *testing.T) {
 		}
 		return nil
 	})
-	if err := c.Delete(t.Context(), token); err != nil {
-		t.Fatal(err)
-	}
-	gone(t, c, token)
+	k.OK(k.Delete(t.Context(), token))
+	k.ExpectGone(token)
 	if live := backend.LiveNames(); len(live) != 0 {
 		t.Errorf("live after the deletion: %v", live)
 	}
-	gone(t, c, p)
+	k.ExpectGone(p)
 	stop()
 	for _, bad := range []string{"forbidden", "Forbidden", fake.Canary} {
 		if at := strings.Index(logs.String(), bad); at >= 0 {
@@ -99,10 +90,10 @@ func TestTheWholeOperator(t *testing.T) {
 }
 
 func TestProbesAndMetrics(t *testing.T) {
-	c := admin(t)
-	own := namespace(t, c, nil)
+	k := kit.New(t, env)
+	own := k.Namespace("operator", nil)
 	probes, metrics := address(t), address(t)
-	run(t, env.Config, Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), Namespace: own, ClusterIdentity: own,
+	run(k, env.Config, Options{Registry: kit.Drivers(t, fake.New(fake.NewBackend(clock.NewReal()))), Namespace: own, ClusterIdentity: own,
 		ProbeAddress: probes, MetricsAddress: metrics})
 	get := func(url string) (string, error) {
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
@@ -121,7 +112,7 @@ func TestProbesAndMetrics(t *testing.T) {
 		return string(body), err
 	}
 	for _, url := range []string{"http://" + probes + "/healthz", "http://" + probes + "/readyz", "http://" + metrics + "/metrics"} {
-		eventually(t, func() error {
+		k.Eventually(func() error {
 			_, err := get(url)
 			return err
 		})
@@ -132,9 +123,9 @@ func TestProbesAndMetrics(t *testing.T) {
 }
 
 func TestTheCacheHoldsNoSecretValues(t *testing.T) {
-	c := admin(t)
-	own := namespace(t, c, nil)
-	mgr, err := New(t.Context(), env.Config, Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), Namespace: own})
+	k := kit.New(t, env)
+	own := k.Namespace("operator", nil)
+	mgr, err := New(t.Context(), env.Config, Options{Registry: kit.Drivers(t, fake.New(fake.NewBackend(clock.NewReal()))), Namespace: own})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,12 +144,10 @@ func TestTheCacheHoldsNoSecretValues(t *testing.T) {
 	for name, labels := range map[string]map[string]string{"ours": {v1alpha1.LabelManaged: "true"}, "theirs": nil} {
 		s := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: name, Labels: labels,
 			Annotations: map[string]string{corev1.LastAppliedConfigAnnotation: "CANARY", "kept": "yes"}}}
-		if err := c.Create(t.Context(), s); err != nil {
-			t.Fatal(err)
-		}
+		k.ExpectApplied(s)
 	}
 	found := trim.Metadata("Secret")
-	eventually(t, func() error {
+	k.Eventually(func() error {
 		return mgr.GetClient().Get(t.Context(), client.ObjectKey{Namespace: own, Name: "ours"}, found)
 	})
 	if len(found.ManagedFields) > 0 || found.Annotations[corev1.LastAppliedConfigAnnotation] != "" || len(found.Annotations) != 1 || trim.Whole(found) {
@@ -174,47 +163,41 @@ func TestTheCacheHoldsNoSecretValues(t *testing.T) {
 }
 
 func TestItServesOnlyItsNamespaces(t *testing.T) {
-	c := admin(t)
-	own := namespace(t, c, nil)
+	k := kit.New(t, env)
+	own := k.Namespace("operator", nil)
 	labels := map[string]string{"tokens": own}
-	mine, other := namespace(t, c, labels), namespace(t, c, labels)
+	mine, other := k.Namespace("operator", labels), k.Namespace("operator", labels)
 	backend := fake.NewBackend(clock.NewReal())
-	run(t, env.Config, Options{Registry: drivers(t, backend), Namespace: own, Namespaces: []string{mine}, ClusterIdentity: own})
-	p := clusterProvider(t, c, own)
+	run(k, env.Config, Options{Registry: kit.Drivers(t, fake.New(backend)), Namespace: own, Namespaces: []string{mine}, ClusterIdentity: own})
+	p := clusterProvider(k, own)
 	tokens := []*v1alpha1.ApiToken{apiToken(other, own), apiToken(mine, own)}
 	for _, token := range tokens {
-		if err := c.Create(t.Context(), token); err != nil {
-			t.Fatal(err)
-		}
+		k.ExpectApplied(token)
 	}
-	ready(t, c, tokens[1], &tokens[1].Status.Conditions)
-	if err := c.Get(t.Context(), client.ObjectKeyFromObject(tokens[0]), tokens[0]); err != nil {
+	k.ExpectReady(tokens[1])
+	if err := k.Get(t.Context(), client.ObjectKeyFromObject(tokens[0]), tokens[0]); err != nil {
 		t.Fatal(err)
 	}
 	if len(tokens[0].Finalizers)+len(tokens[0].Status.Conditions) > 0 {
 		t.Errorf("it touched an ApiToken of another namespace: %+v", tokens[0].Status)
 	}
 	for _, token := range tokens {
-		if err := c.Delete(t.Context(), token); err != nil {
-			t.Fatal(err)
-		}
-		gone(t, c, token)
+		k.OK(k.Delete(t.Context(), token))
+		k.ExpectGone(token)
 	}
-	if err := c.Delete(t.Context(), p); err != nil {
-		t.Fatal(err)
-	}
-	gone(t, c, p)
+	k.OK(k.Delete(t.Context(), p))
+	k.ExpectGone(p)
 }
 
 func TestClusterHash(t *testing.T) {
-	c := admin(t)
+	k := kit.New(t, env)
 	system := &corev1.Namespace{}
-	eventually(t, func() error { return c.Get(t.Context(), client.ObjectKey{Name: "kube-system"}, system) })
-	got, err := clusterHash(t.Context(), c, "")
+	k.Eventually(func() error { return k.Get(t.Context(), client.ObjectKey{Name: "kube-system"}, system) })
+	got, err := clusterHash(t.Context(), k, "")
 	if want := credname.Cluster(string(system.UID)); err != nil || got != want {
 		t.Errorf("got %q, %v; want %q", got, err, want)
 	}
-	if got, err = clusterHash(t.Context(), c, "a-copy"); err != nil || got != credname.Cluster("a-copy") {
+	if got, err = clusterHash(t.Context(), k, "a-copy"); err != nil || got != credname.Cluster("a-copy") {
 		t.Errorf("with an identity of its own: %q, %v", got, err)
 	}
 }
