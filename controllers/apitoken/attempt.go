@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"apitoken.dev/operator/internal/metrics"
-
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -16,6 +14,7 @@ import (
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"

@@ -6,10 +6,9 @@ import (
 	"fmt"
 	"strconv"
 
-	"apitoken.dev/operator/internal/metrics"
-
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )

@@ -1,9 +1,8 @@
 package apitoken
 
 import (
-	"apitoken.dev/operator/internal/metrics"
-
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/plan"
 )
 

@@ -3,11 +3,10 @@ package apitoken
 import (
 	"testing"
 
-	"apitoken.dev/operator/test/support/testutil"
-
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // A rotation is what makes another credential the one in use, and is counted when

@@ -5,11 +5,10 @@ import (
 	"slices"
 	"time"
 
-	"apitoken.dev/operator/internal/metrics"
-
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
