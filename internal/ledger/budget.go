@@ -11,19 +11,19 @@ import (
 
 // The mint budget and the backoff.
 const (
-	// BudgetSize is how many credentials outside the schedule may be issued at once.
+	// BudgetSize is how many credentials can be issued outside the schedule at once.
 	BudgetSize = 5
-	// BudgetRefill is how long it takes until one more is allowed.
+	// BudgetRefill is how long it takes until another one is allowed.
 	BudgetRefill = 10 * time.Minute
 
 	firstBackoff = 5 * time.Second
 	maxBackoff   = 10 * time.Minute
 
-	// MaxPause is the longest pause that a provider may ask for.
+	// MaxPause is the longest pause that a provider can request.
 	MaxPause = time.Hour
 )
 
-// BudgetAt is the budget at a time, and when it grows next.
+// BudgetAt returns the budget at a time, and when it grows next.
 func BudgetAt(b *v1alpha1.MintBudget, now time.Time) (v1alpha1.MintBudget, time.Time) {
 	if b == nil {
 		b = &v1alpha1.MintBudget{Remaining: BudgetSize, RefilledAt: metav1.NewTime(now)}
@@ -40,23 +40,23 @@ func BudgetAt(b *v1alpha1.MintBudget, now time.Time) (v1alpha1.MintBudget, time.
 	return out, out.RefilledAt.Add(BudgetRefill)
 }
 
-// Charge counts one credential against the budget.
+// Charge counts one credential against the mint budget.
 func Charge(s *v1alpha1.ApiTokenStatus, now time.Time) {
 	out, _ := BudgetAt(s.MintBudget, now)
 	out.Remaining = max(0, out.Remaining-1)
 	s.MintBudget = &out
 }
 
-// Refund gives one charge back, because the provider rejected the request.
+// Refund takes one charge back. Call it when the provider rejected the request.
 func Refund(s *v1alpha1.ApiTokenStatus, now time.Time) {
 	out, _ := BudgetAt(s.MintBudget, now)
 	out.Remaining = min(BudgetSize, out.Remaining+1)
 	s.MintBudget = &out
 }
 
-// Backoff notes that one more attempt has begun: the next one waits, doubling from
-// 5 s to 10 minutes, and never over a tenth of remaining, which is how long the
-// credential in use, or else the next one, has to live.
+// Backoff records that another attempt has begun. The wait before the next one doubles from
+// 5 seconds to 10 minutes, and is at most a tenth of remaining: how long the credential in use
+// stays valid, or the lifetime of the next one if there is none.
 func Backoff(s *v1alpha1.ApiTokenStatus, now time.Time, remaining time.Duration) {
 	failures := int32(1)
 	if r := s.Retry; r != nil && r.Failures > 0 {
@@ -72,8 +72,8 @@ func Backoff(s *v1alpha1.ApiTokenStatus, now time.Time, remaining time.Duration)
 	s.Retry = &v1alpha1.Retry{Failures: failures, NotBefore: metav1.NewTime(now.Add(wait))}
 }
 
-// Pause makes the backoff as long as a provider asks for, up to MaxPause, if that is
-// longer than it is.
+// Pause extends the backoff to the pause that a provider requests, up to MaxPause. It never
+// shortens the backoff.
 func Pause(s *v1alpha1.ApiTokenStatus, now time.Time, pause time.Duration) {
 	until := timeOf(now.Add(min(pause, MaxPause)))
 	if s.Retry != nil && s.Retry.NotBefore.Before(until) {
@@ -81,5 +81,5 @@ func Pause(s *v1alpha1.ApiTokenStatus, now time.Time, pause time.Duration) {
 	}
 }
 
-// EndBackoff lets the next attempt begin at once.
+// EndBackoff allows the next attempt at once.
 func EndBackoff(s *v1alpha1.ApiTokenStatus) { s.Retry = nil }

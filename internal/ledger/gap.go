@@ -8,14 +8,14 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// BeginGap retires the credential in use, due now, although no other one exists. The
-// reason is the one that the next credential is issued for.
+// BeginGap retires the credential in use, due now, before another one exists. The next
+// credential is issued for the same reason.
 func BeginGap(s *v1alpha1.ApiTokenStatus, name, reason string, now time.Time) {
 	s.GapSince, s.GapReason = timeOf(now), reason
 	Retire(s, now, name)
 }
 
-// EndGap ends the gap, if there is one, and returns how long it was.
+// EndGap ends the gap, if one is open, and returns its length.
 func EndGap(s *v1alpha1.ApiTokenStatus, now time.Time) (gap time.Duration, ended bool) {
 	if s.GapSince == nil {
 		return 0, false
@@ -25,20 +25,20 @@ func EndGap(s *v1alpha1.ApiTokenStatus, now time.Time) (gap time.Duration, ended
 	return gap, true
 }
 
-// maxAhead is how far ahead of the clock a recorded time may be. Replicas whose clocks
-// differ by more do not work anyway: TLS certificates and leases depend on them.
+// maxAhead is how far ahead of the clock a recorded time can be. With a larger difference
+// between the clocks of replicas, TLS certificates and leases would not work either.
 const maxAhead = time.Minute
 
-// Ahead reports whether a recorded time is so far ahead of the clock that the clock was
-// wrong when it was recorded, or is wrong now. Longest is how far ahead it may be.
+// Ahead reports whether a recorded time is more than longest ahead of the clock. Then the
+// clock was wrong when the time was recorded, or is wrong now.
 func Ahead(t, now time.Time, longest time.Duration) bool {
 	return t.After(now.Add(longest + maxAhead))
 }
 
-// Correct replaces times that a clock far ahead has left behind by now: nothing waits
-// for them. Overlap is how long an entry lives on after another one has replaced it;
-// the end of an overlap that is further ahead than that moves to one overlap from now.
-// Call it for each status that was read.
+// Correct replaces recorded times that are too far ahead of the clock, so that nothing waits
+// for them. A time becomes now, and the end of an overlap becomes one overlap from now, where
+// overlap is how long an entry stays valid after another one has replaced it. Call it for each
+// status that was read.
 func Correct(s *v1alpha1.ApiTokenStatus, now time.Time, overlap func(*v1alpha1.LedgerEntry) time.Duration) {
 	for i := range s.Credentials {
 		e := &s.Credentials[i]

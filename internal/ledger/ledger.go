@@ -1,9 +1,8 @@
-// Package ledger changes what the status of an ApiToken says about credentials:
-// the entries of status.credentials, the mint budget, the backoff and the gap. Each
-// function is one change of state. It is pure: it reads no clock and calls nothing,
-// and it edits the status that it is given. Nothing else assigns these fields, which
-// `make verify` checks (hack/verifyledger), so this package is the whole list of what
-// can happen to a credential.
+// Package ledger edits the part of an ApiToken's status that describes its credentials:
+// the entries of status.credentials, the mint budget, the backoff and the gap. Each function
+// is one transition. The functions are pure: they read no clock, and only edit the status that
+// they are given. No other package assigns these fields, which `make verify` checks
+// (hack/verifyledger), so this package lists everything that can happen to a credential.
 package ledger
 
 import (
@@ -50,30 +49,28 @@ func ActiveOf[E any](entries []E, in func(*E) *v1alpha1.LedgerEntry, held string
 	return found
 }
 
-// Reservation is a name that is written into the ledger before a credential can
-// exist under it.
+// Reservation is a name that is written into the ledger before a credential with that name
+// can exist.
 type Reservation struct {
 	// Name of the credential; Revision is the number in it.
 	Name     string
 	Revision int64
-	// Account that will issue it.
+	// Account that will issue the credential.
 	Account string
 	// Reason it is issued for.
 	Reason string
-	// At is when it is reserved, ExpiresAt when the credential will end.
+	// At is when the name is reserved, ExpiresAt when the credential will expire.
 	At, ExpiresAt time.Time
-	// Fingerprint of the declaration; Fixed is that of its part that cannot change
-	// without a new credential.
+	// Fingerprint of the declaration, and of the part of it that cannot be changed in place.
 	Fingerprint, Fixed string
 	// RotationGeneration is spec.rotation.generation.
 	RotationGeneration int64
-	// ByHand: a person makes the credential.
+	// ByHand: it is a manual credential.
 	ByHand bool
 }
 
-// Reserve appends a Minting entry. It counts for the highest rotation generation
-// that any entry counts for, so that a generation that is lowered and raised again
-// rotates once.
+// Reserve appends a Minting entry. Its rotation generation is the highest one of all entries,
+// so that lowering and raising spec.rotation.generation again does not rotate twice.
 func Reserve(s *v1alpha1.ApiTokenStatus, r Reservation) {
 	generation := r.RotationGeneration
 	for i := range s.Credentials {
@@ -91,8 +88,8 @@ func Reserve(s *v1alpha1.ApiTokenStatus, r Reservation) {
 	s.Revision = r.Revision
 }
 
-// Issued is an entry with what the provider answered: when the attempt began, the
-// credential's id, and when it ends (zero: the provider does not tell).
+// Issued returns a copy of an entry with the provider's answer: the credential's id, and when
+// it expires (zero: the provider does not report it). Began is when the attempt began.
 func Issued(e *v1alpha1.LedgerEntry, began time.Time, id string, expires time.Time) v1alpha1.LedgerEntry {
 	out := *e.DeepCopy()
 	out.IssuedAt = timeOf(began)
@@ -100,15 +97,15 @@ func Issued(e *v1alpha1.LedgerEntry, began time.Time, id string, expires time.Ti
 	return out
 }
 
-// Issue writes what the provider answered into an entry.
+// Issue writes the provider's answer into an entry, as Issued does.
 func Issue(s *v1alpha1.ApiTokenStatus, name string, began time.Time, id string, expires time.Time) {
 	if e := Entry(s, name); e != nil {
 		*e = Issued(e, began, id, expires)
 	}
 }
 
-// Identify writes the id that the provider shows for an entry. The ledger's expiry
-// stays unless the provider's is earlier.
+// Identify writes the id that the provider shows into an entry. The expiry in the ledger
+// stays, unless the provider's is earlier.
 func Identify(s *v1alpha1.ApiTokenStatus, name, id string, expires time.Time) {
 	if e := Entry(s, name); e != nil {
 		identify(e, id, expires)
@@ -120,8 +117,8 @@ func identify(e *v1alpha1.LedgerEntry, id string, expires time.Time) {
 	limit(e, expires)
 }
 
-// limit makes an entry end when the provider says that its credential ends, if that
-// is earlier. Zero means that the provider does not tell; it takes no expiry away.
+// limit moves the expiry of an entry to the one that the provider shows, if that is earlier.
+// Zero means that the provider does not report one, and changes nothing.
 func limit(e *v1alpha1.LedgerEntry, shown time.Time) {
 	if shown.IsZero() || e.ExpiresAt != nil && !shown.Before(e.ExpiresAt.Time) {
 		return
@@ -129,29 +126,28 @@ func limit(e *v1alpha1.LedgerEntry, shown time.Time) {
 	e.ExpiresAt = timeOf(shown)
 }
 
-// Terms are what the ledger says of a credential that comes into use without the
-// answer to its Mint: after a crash, or after a status was lost. Anyone who can
-// write a Secret can write its annotations, so no id comes from there, and no
-// time or number that would give more than the ledger or the declaration.
+// Terms describe a credential that comes into use without the answer of its Mint, after a
+// crash or after a status was lost. Anyone who can write a Secret can write its annotations.
+// So no id comes from there, and no time or number that would grant more than the ledger or
+// the declaration.
 type Terms struct {
 	// ID at the provider; empty until it is known.
 	ID string
 	// Account that issued it.
 	Account string
-	// IssuedAt and ExpiresAt are when it was issued and when it ends.
+	// IssuedAt and ExpiresAt are when it was issued and when it expires.
 	IssuedAt, ExpiresAt time.Time
-	// Lifetime that was asked for.
+	// Lifetime that was requested.
 	Lifetime time.Duration
-	// Fingerprint of what it was issued for.
+	// Fingerprint of the declaration that it was issued for.
 	Fingerprint string
-	// RotationGeneration that it counts for.
+	// RotationGeneration that it was issued for.
 	RotationGeneration int64
 	// Revision that the ledger continues from.
 	Revision int64
 }
 
-// Adopt writes the terms of a credential that the Secret holds into its entry. Call
-// Activate next.
+// Adopt writes the terms of the credential in the Secret into its entry. Call Activate next.
 func Adopt(s *v1alpha1.ApiTokenStatus, name string, t Terms) {
 	e := Entry(s, name)
 	if e == nil {
@@ -161,9 +157,9 @@ func Adopt(s *v1alpha1.ApiTokenStatus, name string, t Terms) {
 	e.IssuedAt, e.ExpiresAt, e.LifetimeSeconds = timeOf(t.IssuedAt), timeOf(t.ExpiresAt), seconds(t.Lifetime)
 }
 
-// Restore appends an entry for a credential that the Secret holds and the ledger
-// has lost. Fixed is the fingerprint of what cannot change without a new credential;
-// empty: not known. Call Activate next.
+// Restore appends an entry for a credential that the Secret holds and the ledger has lost.
+// Fixed is the fingerprint of the part of the declaration that cannot be changed in place;
+// empty: unknown. Call Activate next.
 func Restore(s *v1alpha1.ApiTokenStatus, name, reason, fixed string, byHand bool, t Terms) {
 	s.Credentials = append(s.Credentials, v1alpha1.LedgerEntry{
 		Name: name, State: v1alpha1.StateMinting, Reason: reason, Fixed: fixed, ByHand: byHand,
@@ -172,9 +168,9 @@ func Restore(s *v1alpha1.ApiTokenStatus, name, reason, fixed string, byHand bool
 	Adopt(s, name, t)
 }
 
-// AdoptRetiring appends an entry for a newer credential that the Secret holds and an
-// older status, which was restored, does not know. It is revoked at retireAt, or when
-// the Secret no longer holds it, whichever is later.
+// AdoptRetiring appends an entry for a credential that the Secret holds and that is newer than
+// the status, which was restored. It is revoked at retireAt, or when the Secret no longer holds
+// it, whichever is later.
 func AdoptRetiring(s *v1alpha1.ApiTokenStatus, name, reason string, byHand bool, retireAt time.Time, t Terms) {
 	Restore(s, name, reason, "", byHand, t)
 	if e := Entry(s, name); e != nil {
@@ -182,8 +178,8 @@ func AdoptRetiring(s *v1alpha1.ApiTokenStatus, name, reason string, byHand bool,
 	}
 }
 
-// Activate makes an entry the Active one and ends the backoff. Any other Active
-// entry begins to retire: it lives on for its overlap, and never past its expiry.
+// Activate makes an entry Active and ends the backoff. Any other Active entry becomes Retiring:
+// it stays valid for its overlap, or until its expiry if that is earlier.
 // Activate returns their names.
 func Activate(s *v1alpha1.ApiTokenStatus, name string, now time.Time, overlap func(old *v1alpha1.LedgerEntry) time.Duration) (retired []string) {
 	for i := range s.Credentials {
@@ -205,14 +201,14 @@ func Activate(s *v1alpha1.ApiTokenStatus, name string, now time.Time, overlap fu
 	return retired
 }
 
-// Abandon gives up an attempt with an unknown outcome. It is revoked once settled.
+// Abandon gives up an attempt with an unknown outcome. It is revoked once it is settled.
 func Abandon(s *v1alpha1.ApiTokenStatus, name string) {
 	if e := Entry(s, name); e != nil {
 		e.State = v1alpha1.StateAbandoned
 	}
 }
 
-// Retire moves entries to Retiring, due now. They are never published again.
+// Retire makes entries Retiring, due now. They are never published again.
 func Retire(s *v1alpha1.ApiTokenStatus, now time.Time, names ...string) {
 	for _, name := range names {
 		if e := Entry(s, name); e != nil {
@@ -221,42 +217,42 @@ func Retire(s *v1alpha1.ApiTokenStatus, now time.Time, names ...string) {
 	}
 }
 
-// Drop removes an entry: no credential exists under its name, and none ever will.
+// Drop removes an entry. Call it when no credential of its name exists, and none ever can.
 func Drop(s *v1alpha1.ApiTokenStatus, name string) {
 	s.Credentials = slices.DeleteFunc(s.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.Name == name })
 }
 
-// Reject takes a reservation back, because the provider said that it made nothing.
-// Revision is what the ledger had before it: an ApiToken whose attempts were all
-// rejected counts as one that was never issued anything.
+// Reject takes back the reservation of an attempt that the provider rejected. Revision is the
+// one before the reservation, so that an ApiToken whose attempts were all rejected counts as
+// never issued.
 func Reject(s *v1alpha1.ApiTokenStatus, name string, revision int64) {
 	Drop(s, name)
 	s.Revision = revision
 }
 
-// MarkGone notes that a credential that a person made was seen to be deleted.
+// MarkGone records that a manual credential was deleted.
 func MarkGone(s *v1alpha1.ApiTokenStatus, name string) {
 	if e := Entry(s, name); e != nil {
 		e.Gone = true
 	}
 }
 
-// MarkUpdate notes that a request may change the credential in place, to the
-// declaration with this fingerprint. Call it before the request.
+// MarkUpdate records that a request can change the credential in place, to the declaration with
+// this fingerprint. Call it before the request.
 func MarkUpdate(s *v1alpha1.ApiTokenStatus, name, fingerprint string) {
 	if e := Entry(s, name); e != nil {
 		e.Updating = fingerprint
 	}
 }
 
-// UnmarkUpdate takes the mark back, because the request certainly changed nothing.
+// UnmarkUpdate removes the mark. Call it when the request certainly changed nothing.
 func UnmarkUpdate(s *v1alpha1.ApiTokenStatus, name string) {
 	if e := Entry(s, name); e != nil {
 		e.Updating = ""
 	}
 }
 
-// Updated notes that a credential has changed in place to the declaration with these
+// Updated records that a credential was changed in place to the declaration with these
 // fingerprints, and ends the backoff.
 func Updated(s *v1alpha1.ApiTokenStatus, name, fingerprint, fixed string) {
 	if e := Entry(s, name); e != nil {
@@ -265,8 +261,8 @@ func Updated(s *v1alpha1.ApiTokenStatus, name, fingerprint, fixed string) {
 	s.Retry = nil
 }
 
-// Extend gives a credential that changed in place the expiry that was asked for, or
-// the provider's own if that is earlier (zero: the provider does not tell).
+// Extend gives a credential that was changed in place the requested expiry, or the one that the
+// provider shows if that is earlier (zero: the provider does not report one).
 func Extend(s *v1alpha1.ApiTokenStatus, name string, asked, shown time.Time) {
 	e := Entry(s, name)
 	if e == nil || e.IssuedAt == nil {
@@ -276,20 +272,20 @@ func Extend(s *v1alpha1.ApiTokenStatus, name string, asked, shown time.Time) {
 	limit(e, shown)
 }
 
-// MarkDrift notes how the provider shows the credential in use, if that is not as it
-// was issued; empty: it is. Only an Active entry drifts.
+// MarkDrift records the drift of an Active entry; empty: there is none. Other entries do not
+// drift.
 func MarkDrift(s *v1alpha1.ApiTokenStatus, name string, drift v1alpha1.CredentialDrift) {
 	if e := Entry(s, name); e != nil && e.State == v1alpha1.StateActive {
 		e.Drift = drift
 	}
 }
 
-// seconds are whole seconds, as the schema bounds them.
+// seconds returns whole seconds within the bounds of the schema.
 func seconds(d time.Duration) int64 {
 	return int64(max(0, min(d, math.MaxInt64)) / time.Second)
 }
 
-// timeOf is a time as a status holds it: in whole seconds, or nil when it is zero.
+// timeOf returns a time as the status stores it: in whole seconds, or nil if it is zero.
 func timeOf(t time.Time) *metav1.Time {
 	if t.IsZero() {
 		return nil

@@ -11,11 +11,11 @@ import (
 //sumtype:decl
 type Action interface{ action() }
 
-// The actions. The first three only look; the reconciler then decides again.
+// The actions. The first three only read; the reconciler then decides again.
 type (
 	// ReadSecret reads the Secret live.
 	ReadSecret struct{}
-	// FindRestored asks the provider for the credential that the Secret names.
+	// FindRestored asks the provider about the credential that the Secret names.
 	FindRestored struct{ Name string }
 	// CountSlots asks the provider which credentials the account has.
 	CountSlots struct{}
@@ -24,39 +24,39 @@ type (
 	Wait struct{}
 	// AddFinalizer puts the finalizer on the ApiToken.
 	AddFinalizer struct{}
-	// RemoveFinalizer lets the ApiToken go without a provider call.
+	// RemoveFinalizer releases the ApiToken without a provider call.
 	RemoveFinalizer struct{}
-	// Release lets the ApiToken go and keeps Secret and credential.
+	// Release releases the ApiToken and keeps the Secret and its credential.
 	Release struct{}
-	// Purge revokes every name in the ledger. When Settled, the provider is asked
-	// for anything else of the owner, and the finalizer goes when there is nothing.
+	// Purge revokes every name in the ledger. When Settled, the provider is asked for all
+	// other credentials of the owner, and the finalizer is removed when there are none.
 	Purge struct{ Settled bool }
 
-	// Adopt makes an attempt whose credential the Secret holds the Active one.
+	// Adopt makes the entry of an attempt Active: the Secret holds its credential.
 	Adopt struct {
 		Name  string
 		Terms ledger.Terms
 	}
-	// AdoptRestored makes the credential the Secret names the first ledger entry.
+	// AdoptRestored adds the credential that the Secret names as the first ledger entry.
 	AdoptRestored struct {
 		Name  string
 		Terms ledger.Terms
 	}
-	// AdoptRetiring takes a newer credential that the Secret holds into an older
-	// ledger, to be revoked once another one has replaced it.
+	// AdoptRetiring adds a newer credential that the Secret holds to an older ledger. It is
+	// revoked once another one has replaced it.
 	AdoptRetiring struct {
 		Name     string
 		RetireAt time.Time
 		Terms    ledger.Terms
 	}
-	// Identify asks the provider for the id of a credential that was adopted.
+	// Identify asks the provider for the id of an adopted credential.
 	Identify struct{ Name string }
-	// Confirm asks the provider how it shows the Active credential.
+	// Confirm asks the provider about the Active credential.
 	Confirm struct{ Name string }
 	// Withdraw takes back the reservation of an attempt that the provider rejected.
 	Withdraw struct{ Name string }
-	// Abandon gives up an attempt; with Fence the Secret is written first, so that
-	// a paused process cannot publish it any more.
+	// Abandon gives up an attempt. With Fence, the Secret is written first, so that a paused
+	// process cannot publish the credential any more.
 	Abandon struct {
 		Name  string
 		Fence bool
@@ -65,18 +65,18 @@ type (
 	Issue struct {
 		Reason   IssueReason
 		Revision int64
-		// Charged: it costs one from the mint budget.
+		// Charged: it counts against the mint budget.
 		Charged bool
 	}
-	// Update changes the Active credential in place.
+	// Update changes the Active credential in place at the provider.
 	Update struct{ Name string }
-	// ConfirmEdit takes a person's word that the Active credential was edited.
+	// ConfirmEdit checks and records that a user edited the Active credential.
 	ConfirmEdit struct{ Name string }
-	// Republish puts the Active credential, which was kept, back into the Secret.
+	// Republish writes the stored copy of the Active credential into the Secret.
 	Republish struct{ Name string }
-	// GiveUp moves the Active credential to Retiring, due now, although there is no
-	// other one yet: the workload is without access until there is. Charged: the
-	// rotation that begins with it, for Reason, costs one from the mint budget.
+	// GiveUp moves the Active credential to Retiring, due now, before another one exists: a
+	// gap begins. Charged: the rotation that begins with the gap, for Reason, counts against
+	// the mint budget.
 	GiveUp struct {
 		Name    string
 		Reason  IssueReason
@@ -86,23 +86,23 @@ type (
 	TryPublish struct{}
 	// BeginRevoke moves settled attempts to Retiring, due now.
 	BeginRevoke struct{ Names []string }
-	// EndOverlap makes a Retiring entry due now, because a user asked for it.
+	// EndOverlap makes a Retiring entry due now, because a user requested it.
 	EndOverlap struct{ Name string }
-	// Retire moves the Active credential to Retiring, due now. Expired: its access
-	// has ended, and an event says so.
+	// Retire moves the Active credential to Retiring, due now. Expired: its access has
+	// ended, which an event reports.
 	Retire struct {
 		Name    string
 		Expired bool
 	}
 	// Revoke revokes credentials and drops those that are gone.
 	Revoke struct{ Names []string }
-	// SyncSecret brings parts of the Secret up to date, and records its version. With no
-	// part it records the version only.
+	// SyncSecret updates parts of the Secret, and records its version. Without a part it
+	// only records the version.
 	SyncSecret struct {
-		// Metadata are labels, annotations and owner; any write brings them up to date.
+		// Metadata are labels, annotations and owner; every write updates them.
 		Metadata bool
-		// Settings are the keys that follow from the provider's settings, Declaration
-		// those that follow from the declaration.
+		// Settings are the keys that come from the provider's settings, Declaration those
+		// that come from the declaration.
 		Settings, Declaration bool
 	}
 	// DeleteSecret deletes the Secret.

@@ -7,7 +7,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// The wait for an attempt, or an update, of another process.
+// The wait for an attempt, or a change in place, of another process.
 const (
 	// AttemptTime is how long after its reservation an attempt can be in progress: its last
 	// request starts within one minute, and is cancelled after 30 seconds. Package apitoken
@@ -18,7 +18,7 @@ const (
 	spareTime = 5 * time.Minute
 )
 
-// waitsFor is how long this process waits for an attempt or an update of another process;
+// waitsFor is how long this process waits for an attempt or a change in place of another process;
 // 0: it does not wait.
 func (s *situation) waitsFor(e *Entry) time.Duration {
 	if !s.canWait() {
@@ -27,8 +27,8 @@ func (s *situation) waitsFor(e *Entry) time.Duration {
 	return s.otherProcessTime(e)
 }
 
-// otherProcessTime is how long another process can still work on an attempt or an update
-// that it began; 0: it cannot, or this process began it. The time ends AttemptTime after
+// otherProcessTime is how long another process can still work on an attempt or a change in
+// place that it began; 0: it cannot, or this process began it. The time ends AttemptTime after
 // the reservation by the wall clock, and at the latest AttemptTime after this process first
 // saw the entry. Another process, or anyone who can write the status, wrote the time of the
 // reservation, so that time can only shorten the wait.
@@ -43,13 +43,13 @@ func (o *Observation) otherProcessTime(e *Entry) time.Duration {
 	return max(0, wait)
 }
 
-// inProgress reports whether the entry is an attempt, or has an update that was begun.
+// inProgress reports whether the entry is an attempt, or is being changed in place.
 func (e *Entry) inProgress() bool {
 	return e.State == v1alpha1.StateMinting || e.State == v1alpha1.StateActive && e.Updating != ""
 }
 
 // needsSecret reports whether the Secret decides what happens to the entry: it is an
-// attempt, or has an update that another process can be working on.
+// attempt, or another process can be changing it in place.
 func (e Entry) needsSecret() bool {
 	return e.State == v1alpha1.StateMinting || e.inProgress() && !e.Ours && e.SeenFor < AttemptTime
 }
@@ -81,7 +81,7 @@ func attemptUnderWay(s *situation) (Decision, bool) {
 	return d, longest > 0
 }
 
-// UnderWay is what the status says while an attempt, or an update, is in progress. The
+// UnderWay is what the status says while an attempt, or a change in place, is in progress. The
 // process that works on it and those that wait for it write the same, so a process that
 // waits writes nothing.
 func UnderWay(e *v1alpha1.LedgerEntry) Decision {

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Remaining is how long the credential in use has left, or how long the next
-// one would live when there is none.
+// Remaining is how long the credential in use stays valid. If there is none, it is the
+// lifetime of the next one.
 func Remaining(o *Observation) time.Duration {
 	if e := o.activeEntry(); e != nil && e.ExpiresAt != nil && o.Now.Before(e.ExpiresAt.Time) {
 		return e.ExpiresAt.Sub(o.Now)
@@ -14,16 +14,16 @@ func Remaining(o *Observation) time.Duration {
 	return ExpiryFor(&o.Token.Spec, o.Now, 0).Sub(o.Now)
 }
 
-// free reports whether replacing the credential costs nothing, whatever else is a
-// reason for it: the schedule replaces it now, and half of the lifetime that was
-// asked for has passed since the last reservation. What the provider answers has
-// no say in the latter: a credential that ends too early makes no rotation free.
+// free reports whether replacing the credential does not count against the mint budget,
+// whatever the need: the schedule replaces it now, and half of the requested lifetime has
+// passed since the last reservation. The lifetime that the provider granted does not count:
+// a credential that ends too early makes no rotation free.
 func (o *Observation) free(e *Entry) bool {
 	return e != nil && o.due(e) && !o.Now.Before(o.lastReserved().Add(asked(e)/2))
 }
 
-// asked is the lifetime that was asked for when the credential was reserved. An
-// entry that does not say has the lifetime that it got.
+// asked is the lifetime that was requested when the credential was reserved, or the granted
+// one if the entry does not have it.
 func asked(e *Entry) time.Duration {
 	switch {
 	case e.LifetimeSeconds > 0:
@@ -35,7 +35,7 @@ func asked(e *Entry) time.Duration {
 	}
 }
 
-// lastReserved is when the newest entry of the ledger was reserved; zero: never.
+// lastReserved is when the newest entry of the ledger was reserved; zero: the ledger is empty.
 func (o *Observation) lastReserved() time.Time {
 	var last time.Time
 	for i := range o.Ledger {
@@ -46,7 +46,7 @@ func (o *Observation) lastReserved() time.Time {
 	return last
 }
 
-// reserved is when the entry was reserved, or issued if only that is known.
+// reserved is when the entry was reserved, or if that is unknown, issued.
 func (e *Entry) reserved() time.Time {
 	switch {
 	case e.ReservedAt != nil:

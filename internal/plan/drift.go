@@ -102,7 +102,7 @@ func DriftOf(e *v1alpha1.LedgerEntry, spec *v1alpha1.ApiTokenSpec, shown []provi
 
 // Widened reports whether a provider shows a credential with more access than is declared.
 // It is false if the provider shows no grant, and while the credential is of another
-// declaration or is being updated, when a difference is expected.
+// declaration or is being changed in place, when a difference is expected.
 func Widened(e *v1alpha1.LedgerEntry, spec *v1alpha1.ApiTokenSpec, shown *provider.Grant) bool {
 	if shown == nil || e.Updating != "" || e.Fingerprint != Fingerprint(spec) {
 		return false

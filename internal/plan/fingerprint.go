@@ -13,28 +13,28 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Fingerprint identifies what a credential was issued for: scopes, buckets,
-// restrictions and lifetime, each as a set and in one spelling. Two specs with
-// one fingerprint need no new credential.
+// Fingerprint identifies what a credential is issued for: scopes, buckets, restrictions and
+// lifetime, each as a set in canonical spelling. A change of the spec that keeps the
+// fingerprint needs no new credential.
 func Fingerprint(spec *v1alpha1.ApiTokenSpec) string {
 	g := GrantOf(spec)
 	spelled := func(ips []string) []string { return set(ips, canonicalIP) }
 	lifetime := Lifetime(spec).String()
 	if end, err := spec.HardEnd(); err != nil {
-		lifetime = err.Error() // no credential was issued for it
+		lifetime = err.Error() // no credential is issued for it
 	} else if !end.IsZero() {
 		lifetime = end.Format(time.RFC3339)
 	}
 	raw, err := json.Marshal([]any{g.Scopes, g.Buckets, spelled(g.AllowedIPs), spelled(g.DeniedIPs), g.Subaccounts, lifetime})
 	if err != nil {
-		return "" // strings always marshal
+		return "" // unreachable: strings always marshal
 	}
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:16])
 }
 
-// Fixed identifies what a credential was issued for, the fields left out that
-// its provider can change in place. It is empty when there are no such fields.
+// Fixed is the fingerprint without the fields that the provider can change in place. It is
+// empty when there are no such fields.
 func Fixed(spec *v1alpha1.ApiTokenSpec, updates []provider.Field) string {
 	if len(updates) == 0 {
 		return ""
@@ -59,9 +59,9 @@ func Fixed(spec *v1alpha1.ApiTokenSpec, updates []provider.Field) string {
 	return Fingerprint(fixed)
 }
 
-// GrantOf is the declared access as sorted sets. IPs stay as they were declared: a form
-// shows them to a person, and a vendor may know only addresses or only ranges. Of
-// several spellings of one range it has one.
+// GrantOf is the declared access as sorted sets. IPs keep their declared spelling, because
+// users read them in forms, and some vendors accept only addresses or only ranges. If a range
+// is declared in several spellings, one is kept.
 func GrantOf(spec *v1alpha1.ApiTokenSpec) provider.Grant {
 	return provider.Grant{
 		Scopes:      set(spec.Scopes, nil),
@@ -93,8 +93,8 @@ func ranges(declared []v1alpha1.IPRange) []string {
 	return slices.CompactFunc(out, func(a, b string) bool { return canonicalIP(a) == canonicalIP(b) })
 }
 
-// canonicalIP spells an address or a range in one way: an address as a range of
-// its own, host bits cleared. What is neither stays as it is.
+// canonicalIP returns the canonical spelling of an address or a range: as a range, with the
+// host bits cleared. Any other string is returned unchanged.
 func canonicalIP(s string) string {
 	if p, err := netip.ParsePrefix(s); err == nil {
 		return p.Masked().String()

@@ -7,14 +7,13 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// A message stands in the status of an ApiToken, where anyone who can read that
-// ApiToken reads it. So it names objects of its own namespace only; what belongs
-// to other namespaces is counted.
+// Anyone who can read an ApiToken can read the messages in its status. So messages name only
+// objects of its own namespace, and count those of other namespaces.
 
-// Peer is another ApiToken at the same account.
+// Peer is another ApiToken of the same account.
 type Peer struct{ Namespace, Name string }
 
-// peers describes other ApiTokens as a reader of this one may see them.
+// peers describes other ApiTokens. It names only those in the namespace of this one.
 func (o *Observation) peers(all []Peer) string {
 	var names []string
 	others := 0
@@ -46,10 +45,9 @@ func counted(n int, one, many string) string {
 	return fmt.Sprintf("%d %s", n, many)
 }
 
-// providerMessage is what the provider's own Ready condition says. That of a
-// ClusterTokenProvider can name a Secret of the operator's namespace, so the
-// sentence for its reason is passed on instead, except where the message has what
-// the provider itself said of the account.
+// providerMessage is the message of the provider's Ready condition. For a
+// ClusterTokenProvider, which can name a Secret of the operator's namespace, it is the general
+// sentence for the reason instead, except for AccountBlocked, where it is the provider's text.
 func (o *Observation) providerMessage() string {
 	cluster := o.Token.Spec.ProviderRef.Kind == v1alpha1.KindClusterTokenProvider
 	if cluster && o.Provider.Reason != v1alpha1.ReasonAccountBlocked {
@@ -58,8 +56,8 @@ func (o *Observation) providerMessage() string {
 	return o.Provider.Message
 }
 
-// Sentences joins sentences, each of which may end with a full stop or not. The result ends
-// as the last one does; empty ones are left out.
+// Sentences joins sentences, with or without a full stop at their end, and leaves out empty
+// ones. The result ends like the last one.
 func Sentences(all ...string) string {
 	var out string
 	for _, s := range all {
@@ -74,8 +72,7 @@ func Sentences(all ...string) string {
 	return out
 }
 
-// Called is how a message names a credential: by its id, or by its name until the
-// provider has shown the id.
+// Called is how messages name a credential: by its id, or by its name while the id is unknown.
 func Called(e *v1alpha1.LedgerEntry) string { return orElse(e.ID, e.Name) }
 
 func orElse(s, fallback string) string {

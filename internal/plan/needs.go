@@ -93,8 +93,8 @@ func credentialMissing(s *situation) bool {
 	return s.repairable(s.active) && s.active.Confirmed
 }
 
-// specChanged: the credential was issued for another declaration, or an update has an
-// unknown outcome.
+// specChanged: the credential was issued for another declaration, or a change in
+// place has an unknown outcome.
 func specChanged(s *situation) bool {
 	return s.active.Fingerprint != s.declared() || s.active.Updating != ""
 }

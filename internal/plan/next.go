@@ -28,8 +28,8 @@ const (
 	free
 )
 
-// RuleUnderWay waits for an attempt, or an update, of another process. The obstacle that it
-// waits for has the same name.
+// RuleUnderWay waits for an attempt, or a change in place, of another process. The
+// obstacle that it waits for has the same name.
 const RuleUnderWay = "attempt-under-way"
 
 // rules in their order: the first that decides wins. The last one always decides.

@@ -69,11 +69,11 @@ type Entry struct {
 	// Rejected: this process made the attempt, the provider explicitly rejected it, and
 	// nothing was reserved after it.
 	Rejected bool
-	// Ours: this process reserved the name, or began the update that Updating marks. An
-	// entry of its own that it reads again is no longer in progress.
+	// Ours: this process reserved the name, or began the change in place that Updating
+	// marks. An entry of its own that it reads again is no longer in progress.
 	Ours bool
-	// SeenFor is how long ago, by its monotonic clock, this process first saw the attempt,
-	// or the mark of an update.
+	// SeenFor is how long ago, by its monotonic clock, this process first saw the attempt, or
+	// the mark of a change in place.
 	SeenFor time.Duration
 	// ProvesIn is how long until the operator checks again whether a user has deleted a
 	// manual credential; 0: now.

@@ -23,7 +23,7 @@ type reasons []string
 // obstacles in their order: the first that is found is reported. Each one that lasts
 // returns a Stalled decision.
 var obstacles = []obstacle{
-	{"attempt-under-way", attemptUnderWay, false, reasons{v1alpha1.ReasonIssuing, v1alpha1.ReasonUpdating}}, // an attempt or update of another process
+	{"attempt-under-way", attemptUnderWay, false, reasons{v1alpha1.ReasonIssuing, v1alpha1.ReasonUpdating}}, // an attempt or change of another process
 	{"namespace-deleting", namespaceDeleting, false, reasons{v1alpha1.ReasonDeleting}},                      // the namespace is being deleted
 	{"value-unreadable", valueUnreadable, true, reasons{v1alpha1.ReasonUnreadableValue}},                    // spec.expiresAt is not a time
 	{"suspended", suspended, false, reasons{v1alpha1.ReasonSuspended}},                                      // spec.suspend is true

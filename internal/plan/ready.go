@@ -1,14 +1,14 @@
 package plan
 
-// Readiness is what the conditions Ready, Issued and Published say.
+// Readiness is the status of the conditions Ready, Issued and Published.
 type Readiness struct {
 	// Active is the entry in use, or nil.
 	Active *Entry
-	// Issued: the provider has issued a credential that has not ended.
+	// Issued: a credential was issued that has not expired.
 	Issued bool
 	// Published: the Secret holds it, unchanged, and is not being deleted.
 	Published bool
-	// Ready: it gives access, as far as the ledger says, and matches the declaration of
+	// Ready: according to the ledger it grants access, and was issued for the declaration of
 	// this generation.
 	Ready bool
 }

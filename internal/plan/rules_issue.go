@@ -26,15 +26,15 @@ func credentialNeeded(s *situation) (Decision, bool) {
 }
 
 // updatable reports whether the declaration differs from the credential only in fields that
-// the provider can update. It cannot update a credential that it no longer has.
+// the provider can change in place. It cannot change a credential that it no longer has.
 func (s *situation) updatable(e *Entry) bool {
 	fixed := Fixed(&s.Token.Spec, s.Provider.Capabilities.Updates)
 	return e != nil && fixed != "" && e.Drift != v1alpha1.DriftMissing && e.Fixed == fixed && e.Updating == "" && e.Fingerprint != s.declared()
 }
 
-// updateEnough: an update of the Active credential is enough, so the workload keeps its
-// secret. An update that was read, and not begun in this reconcile, has an unknown outcome:
-// then a new credential is issued.
+// updateEnough: it is enough to change the Active credential in place, so the workload keeps
+// its secret. A change in place that was read, and not begun in this reconcile, has an unknown
+// outcome: then a new credential is issued.
 func updateEnough(s *situation) (Decision, bool) {
 	e := s.active
 	if s.reason != IssueSpecChanged || s.Provider.Form != nil || !s.canIssue() || !s.Secret.Live || !s.updatable(e) {
@@ -48,7 +48,7 @@ func updateEnough(s *situation) (Decision, bool) {
 }
 
 // dueIfUpdated reports whether the schedule would rotate the credential at once with the
-// expiry that an update gives it, which is counted from when it was issued.
+// expiry that a change in place gives it, which is counted from when it was issued.
 func (o *Observation) dueIfUpdated(e *Entry) bool {
 	if e.IssuedAt == nil {
 		return true

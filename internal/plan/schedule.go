@@ -9,11 +9,11 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// jitterShare of `before` is the most that jitter moves a rotation earlier.
+// jitterShare: jitter moves a rotation earlier by at most this fraction of `before`.
 const jitterShare = 10
 
-// Lifetime is the lifetime declared for each credential; 0 with spec.expiresAt,
-// where it depends on when the credential is issued.
+// Lifetime is the declared lifetime of each credential; 0 with spec.expiresAt, where it
+// depends on when the credential is issued.
 func Lifetime(spec *v1alpha1.ApiTokenSpec) time.Duration {
 	switch {
 	case spec.ExpiresIn != nil:
@@ -25,9 +25,9 @@ func Lifetime(spec *v1alpha1.ApiTokenSpec) time.Duration {
 	}
 }
 
-// ExpiryFor is when a credential issued now has to end: after its lifetime, at
-// the hard end, or after the longest lifetime a provider allows (0: any). With a
-// hard end that cannot be read it is now: nothing may be issued.
+// ExpiryFor is when a credential issued now must end: after its lifetime, at the hard end, or
+// after the longest lifetime that the provider allows (0: any). If the hard end is unreadable,
+// it is now, because nothing may be issued.
 func ExpiryFor(spec *v1alpha1.ApiTokenSpec, now time.Time, longest time.Duration) time.Time {
 	end := now.Add(Lifetime(spec))
 	if hard, err := spec.HardEnd(); err == nil && !hard.IsZero() {
@@ -39,9 +39,9 @@ func ExpiryFor(spec *v1alpha1.ApiTokenSpec, now time.Time, longest time.Duration
 	return end.UTC().Truncate(time.Second)
 }
 
-// Before is how long ahead of its expiry a credential that lives so long is
-// replaced: as declared, or a third of its lifetime, and never over half of it. What is
-// computed is in whole seconds.
+// Before is how long before its expiry a credential with this lifetime is replaced: as
+// declared, or a third of the lifetime, and at most half of it. Computed values are in whole
+// seconds.
 func Before(spec *v1alpha1.ApiTokenSpec, lifetime time.Duration) time.Duration {
 	before := part(lifetime, 3)
 	if spec.Rotation.Before != nil {
@@ -50,7 +50,7 @@ func Before(spec *v1alpha1.ApiTokenSpec, lifetime time.Duration) time.Duration {
 	return min(before, part(lifetime, 2))
 }
 
-// part is a part of a duration, in whole seconds where there are any.
+// part is a fraction of a duration, in whole seconds from one second on.
 func part(d time.Duration, of int64) time.Duration {
 	d /= time.Duration(of)
 	if d < time.Second {
@@ -59,7 +59,7 @@ func part(d time.Duration, of int64) time.Duration {
 	return d.Truncate(time.Second)
 }
 
-// Short writes a duration without its empty parts: 1h, not 1h0m0s.
+// Short formats a duration without its empty parts: 1h, not 1h0m0s.
 func Short(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
@@ -71,8 +71,8 @@ func Short(d time.Duration) string {
 	return s
 }
 
-// Overlap is how long the previous credential lives on: as declared, or one
-// hour, or half of `before` where that is shorter; never over `before`.
+// Overlap is how long the previous credential stays valid: as declared, or one hour, or half
+// of `before` if that is shorter; at most `before`.
 func Overlap(spec *v1alpha1.ApiTokenSpec, lifetime time.Duration) time.Duration {
 	before := Before(spec, lifetime)
 	overlap := min(DefaultOverlap, part(before, 2))
@@ -82,15 +82,15 @@ func Overlap(spec *v1alpha1.ApiTokenSpec, lifetime time.Duration) time.Duration 
 	return min(overlap, before)
 }
 
-// OverlapOf is how long a credential of the ledger lives on after another one has
-// replaced it.
+// OverlapOf is how long a credential of the ledger stays valid after another one has replaced
+// it.
 func OverlapOf(spec *v1alpha1.ApiTokenSpec, e *v1alpha1.LedgerEntry) time.Duration {
 	return Overlap(spec, LifetimeOf(spec, e))
 }
 
-// LifetimeOf is how long a credential of the ledger lives; while that is not known, as long
-// as is declared. It is the lifetime that was asked for when the granted one differs only by
-// what an attempt and two clocks take: AttemptTime, and no more than a hundredth of it.
+// LifetimeOf is the lifetime of a credential of the ledger, or the declared one while it is
+// unknown. If the granted lifetime differs from the requested one by at most AttemptTime and a
+// hundredth, which an attempt and two clocks explain, it is the requested one.
 func LifetimeOf(spec *v1alpha1.ApiTokenSpec, e *v1alpha1.LedgerEntry) time.Duration {
 	if e.ExpiresAt == nil || e.IssuedAt == nil {
 		return Lifetime(spec)
@@ -102,10 +102,10 @@ func LifetimeOf(spec *v1alpha1.ApiTokenSpec, e *v1alpha1.LedgerEntry) time.Durat
 	return granted
 }
 
-// RotationDue is when the credential is to be replaced: `before` ahead of its
-// own expiry, moved earlier by a jitter that depends on UID and name only, and
-// never in the first half of its life. Zero: never, because it does not expire,
-// or ends at the hard end, or the hard end cannot be read.
+// RotationDue is when the schedule replaces the credential: `before` its own expiry, moved
+// earlier by a jitter that depends only on UID and name, and never in the first half of its
+// lifetime. Zero: never, because it does not expire, ends at the hard end, or the hard end is
+// unreadable.
 func RotationDue(uid string, spec *v1alpha1.ApiTokenSpec, e *v1alpha1.LedgerEntry) time.Time {
 	if e.ExpiresAt == nil {
 		return time.Time{}
@@ -129,7 +129,7 @@ func rotationDue(uid string, spec *v1alpha1.ApiTokenSpec, name string, issued, e
 	return due
 }
 
-// jitter spreads rotations over a window, the same way at every look.
+// jitter spreads rotations over a window. It is the same at each reconcile.
 func jitter(uid, name string, window time.Duration) time.Duration {
 	if window <= 0 {
 		return 0

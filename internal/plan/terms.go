@@ -8,7 +8,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// reservedTerms are those of an attempt that is in the ledger: what was reserved.
+// reservedTerms are the terms of an attempt in the ledger: those that were reserved.
 func (o *Observation) reservedTerms(e *Entry) ledger.Terms {
 	t := ledger.Terms{
 		ID: e.ID, Account: e.Account, IssuedAt: o.Now, Lifetime: asked(e),
@@ -27,8 +27,8 @@ func (o *Observation) reservedTerms(e *Entry) ledger.Terms {
 	return t
 }
 
-// restoredTerms are those of a credential that no ledger knows: what the provider
-// shows, and of the Secret's annotations only what gives less.
+// restoredTerms are the terms of a credential that is in no ledger: those that the provider
+// shows. The Secret's annotations can only shorten or lower them.
 func (o *Observation) restoredTerms() ledger.Terms {
 	said, shown, spec := &o.Secret.Facts, o.Restored, &o.Token.Spec
 	declared := ExpiryFor(spec, o.Now, o.Provider.Capabilities.MaxLifetime)
@@ -45,9 +45,9 @@ func (o *Observation) restoredTerms() ledger.Terms {
 	return t
 }
 
-// newerTerms are those of a credential that an older status does not know. It ends when
-// the declaration or the Secret says, whichever is earlier. Its account is the provider's,
-// empty when that is not known.
+// newerTerms are the terms of a credential that an older status does not have. It ends as
+// declared or as the Secret says, whichever is earlier. Its account is the provider's, or
+// empty if that is unknown.
 func (o *Observation) newerTerms() ledger.Terms {
 	said, spec := &o.Secret.Facts, &o.Token.Spec
 	declared := ExpiryFor(spec, o.Now, o.Provider.Capabilities.MaxLifetime)
@@ -58,7 +58,7 @@ func (o *Observation) newerTerms() ledger.Terms {
 	}
 }
 
-// earliest is the earliest of the times that are known.
+// earliest returns the earliest time, ignoring zero ones.
 func earliest(times ...time.Time) time.Time {
 	var first time.Time
 	for _, t := range times {
@@ -69,8 +69,8 @@ func earliest(times ...time.Time) time.Time {
 	return first
 }
 
-// Shown is the only credential of a name that a provider shows and that has not ended,
-// with its id. Of several none is taken for the one that is meant.
+// Shown returns the credential with this name, if the provider shows exactly one that has not
+// ended, and with an id.
 func Shown(name string, found []provider.Credential) (provider.Credential, bool) {
 	var only provider.Credential
 	n := 0
@@ -83,7 +83,7 @@ func Shown(name string, found []provider.Credential) (provider.Credential, bool)
 	return only, n == 1 && only.ID != ""
 }
 
-// unidentified is the credential in use while its id is not known; nil: it is.
+// unidentified returns the credential in use while its id is unknown, or nil.
 func (s *situation) unidentified() *Entry {
 	e := s.active
 	if e == nil || e.ID != "" || !s.owns(e.Name) || s.otherAccount(e.Account) {
