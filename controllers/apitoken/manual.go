@@ -243,7 +243,9 @@ func (m manual) stored(ctx context.Context, p *pass, e *v1alpha1.LedgerEntry) (m
 }
 
 // accepted tries a key.
-func (m manual) accepted(ctx context.Context, p *pass, conn connections.Connection, values map[string]provider.Value, grant provider.Grant) (bool, plan.Outcome) {
+func (m manual) accepted(
+	ctx context.Context, p *pass, conn connections.Connection, values map[string]provider.Value, grant provider.Grant,
+) (bool, plan.Outcome) {
 	prober, can := provider.As[provider.Prober](conn.Client)
 	if !can {
 		return false, plan.Failed{Err: errLeftOpen}

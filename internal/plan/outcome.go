@@ -23,42 +23,43 @@ type Outcome interface {
 
 // The outcomes.
 type (
-	// Superseded: another client changed an object first. Nothing was done, and what
-	// there is now is read again.
+	// Superseded says that another client changed an object first. Nothing was done, and
+	// the next reconcile reads what there is now.
 	Superseded struct{ What string }
-	// InLine: there is no place at the provider now. Nothing was sent or reserved, and
-	// the ApiToken is reconciled when its turn comes.
+	// InLine says that there is no place at the provider now. Nothing was sent or reserved,
+	// and the ApiToken is reconciled when its turn comes.
 	InLine struct{}
-	// Turn: the namespace is not admitted, and the next call for it is allowed after Wait.
+	// Turn says that the namespace is not admitted, and that the next call for it is
+	// allowed after Wait.
 	Turn struct{ Wait time.Duration }
-	// NeedsPerson: a person has to do something at the provider first.
+	// NeedsPerson says that a user must do something at the provider first.
 	NeedsPerson struct{ Task string }
-	// AccountChanged: the provider's credentials belong to another account than the one
+	// AccountChanged says that the provider's credentials belong to another account than the one
 	// that issued a credential of the ledger.
 	AccountChanged struct{}
-	// LookAgain: the next reconcile continues where this one ended.
+	// LookAgain says that the next reconcile continues where this one ended.
 	LookAgain struct{ Why string }
-	// SecretRefused: the API server refuses the Secret as it is.
+	// SecretRefused says that the API server refuses the Secret as it is.
 	SecretRefused struct {
 		Why string
 		Err error
 	}
-	// NotSent: the API server did not carry out a request, or there are no credentials
+	// NotSent says that the API server did not carry out a request, or there are no credentials
 	// with which the provider could be called.
 	NotSent struct {
 		Why string
 		Err error
 	}
-	// CallFailed: a call of the provider failed.
+	// CallFailed says that a call of the provider failed.
 	CallFailed struct {
 		Verb  string
 		Cause *provider.Error
 		// Unverified: it was not sent, because the endpoint is not the verified one.
 		Unverified bool
 	}
-	// Failed: something else failed. The text of Err is safe to show.
+	// Failed is any other failure. The text of Err is safe to show.
 	Failed struct{ Err error }
-	// Several: the action has several parts, and more than one was not carried out.
+	// Several is an action with several parts, of which more than one was not carried out.
 	Several struct{ All []Outcome }
 )
 
