@@ -21,6 +21,7 @@ import (
 	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/quiet"
 )
 
 // handoverOptions are the flags of handover.
@@ -148,7 +149,7 @@ func (s *session) putHandover(ctx context.Context, t *v1alpha1.ApiToken, data ma
 		},
 		Type: corev1.SecretTypeOpaque, Data: data,
 	}
-	err := s.client.Create(quiet(ctx), secret)
+	err := s.client.Create(quiet.Context(ctx), secret)
 	if !apierrors.IsAlreadyExists(err) {
 		return withoutValues(err)
 	}
@@ -163,7 +164,7 @@ func (s *session) putHandover(ctx context.Context, t *v1alpha1.ApiToken, data ma
 	}
 	secret.ResourceVersion = old.ResourceVersion
 	s.say("Secret %q was handed over before and is replaced.", secret.Name)
-	return withoutValues(s.client.Update(quiet(ctx), secret))
+	return withoutValues(s.client.Update(quiet.Context(ctx), secret))
 }
 
 // withoutValues keeps the reason of an API server's error, whose text may quote

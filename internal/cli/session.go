@@ -5,7 +5,6 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/go-logr/logr"
 	"github.com/spf13/cobra"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -17,6 +16,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/cli/reading"
+	"apitoken.dev/operator/internal/quiet"
 )
 
 // chunk is how many objects a page of a list has, as with kubectl.
@@ -97,10 +97,6 @@ func (a *app) run(do func(ctx context.Context, s *session, args []string) error,
 		return do(cmd.Context(), s, args)
 	}
 }
-
-// quiet is a context for requests that carry a Secret: at a high verbosity the
-// client library logs whole requests and answers to the context's logger.
-func quiet(ctx context.Context) context.Context { return logr.NewContext(ctx, logr.Discard()) }
 
 // kindPrefixes are what people put before the name of an ApiToken.
 var kindPrefixes = []string{"apitoken/", "apitokens/", "at/", "apitoken.apitoken.dev/", "apitokens.apitoken.dev/"}
@@ -192,7 +188,7 @@ func (s *session) providers(ctx context.Context, namespace string) allProviders 
 // secret reads a Secret with its values.
 func (s *session) secret(ctx context.Context, name string) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
-	r := reading.Object(secret, s.client.Get(quiet(ctx), client.ObjectKey{Namespace: s.namespace, Name: name}, secret))
+	r := reading.Object(secret, s.client.Get(quiet.Context(ctx), client.ObjectKey{Namespace: s.namespace, Name: name}, secret))
 	return secret, whenAbsent(r, func() error {
 		return errorf(NotFound, "there is no Secret %q in namespace %q", name, s.namespace)
 	})

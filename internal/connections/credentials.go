@@ -7,18 +7,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/quiet"
 )
-
-// quiet is a context for a request that brings a Secret: at a high verbosity the
-// client library logs whole answers to the context's logger.
-func quiet(ctx context.Context) context.Context { return logr.NewContext(ctx, logr.Discard()) }
 
 // credentials reads the minting credentials live, with the resourceVersion of
 // their Secret. A driver that says that it needs none may go without a Secret.
@@ -36,7 +32,7 @@ func (p *Pool) credentials(ctx context.Context, o account.Object, driver provide
 		return nil, "", &MissingCredentialsError{Keys: wanted}
 	}
 	var secret corev1.Secret
-	if err := p.o.Live.Get(quiet(ctx), name, &secret); err != nil {
+	if err := p.o.Live.Get(quiet.Context(ctx), name, &secret); err != nil {
 		if apierrors.IsNotFound(err) {
 			return nil, "", &MissingCredentialsError{Secret: name, Keys: wanted}
 		}

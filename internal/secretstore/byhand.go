@@ -15,6 +15,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/quiet"
 	"apitoken.dev/operator/internal/trim"
 )
 
@@ -98,7 +99,7 @@ func (s *Store) Keep(ctx context.Context, t Target, name string, grant provider.
 		secret.Data[k] = []byte(v.Reveal())
 	}
 	maps.Copy(secret.Annotations, declared)
-	return s.Client.Create(quiet(ctx), secret)
+	return s.Client.Create(quiet.Context(ctx), secret)
 }
 
 // Edited records what a credential that is kept gives since it was edited at the
@@ -183,7 +184,7 @@ func (s Snapshot) Values() map[string]provider.Value {
 
 func (s *Store) get(ctx context.Context, t Target, name string) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
-	err := s.Live.Get(quiet(ctx), client.ObjectKey{Namespace: t.Token.Namespace, Name: name}, secret)
+	err := s.Live.Get(quiet.Context(ctx), client.ObjectKey{Namespace: t.Token.Namespace, Name: name}, secret)
 	if apierrors.IsNotFound(err) {
 		return nil, nil
 	}
@@ -195,5 +196,5 @@ func (s *Store) get(ctx context.Context, t Target, name string) (*corev1.Secret,
 
 func (s *Store) remove(ctx context.Context, t Target, name string, opts ...client.DeleteOption) error {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.Token.Namespace, Name: name}}
-	return client.IgnoreNotFound(s.Client.Delete(quiet(ctx), secret, opts...)) // a finalizer makes the answer the Secret itself
+	return client.IgnoreNotFound(s.Client.Delete(quiet.Context(ctx), secret, opts...)) // a finalizer makes the answer the Secret itself
 }

@@ -10,7 +10,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,6 +20,7 @@ import (
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/quiet"
 	"apitoken.dev/operator/internal/trim"
 )
 
@@ -115,7 +115,7 @@ func (s *Store) Shown(o client.Object) {
 // Read returns the Secret as the API server has it now.
 func (s *Store) Read(ctx context.Context, t Target) (Snapshot, error) {
 	secret := &corev1.Secret{}
-	err := s.Live.Get(quiet(ctx), t.key(), secret)
+	err := s.Live.Get(quiet.Context(ctx), t.key(), secret)
 	if apierrors.IsNotFound(err) {
 		s.recent.forget(t.key())
 		secret = &corev1.Secret{}
@@ -145,10 +145,6 @@ func (s *Store) live(t Target, secret *corev1.Secret) Snapshot {
 	}
 	return out
 }
-
-// quiet is a context for requests that carry a Secret: at a high verbosity the
-// client library logs whole requests and answers to the context's logger.
-func quiet(ctx context.Context) context.Context { return logr.NewContext(ctx, logr.Discard()) }
 
 // snapshot describes a Secret from its metadata.
 func (s *Store) snapshot(t Target, meta metav1.ObjectMeta) Snapshot {

@@ -18,6 +18,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/internal/quiet"
 	"apitoken.dev/operator/internal/trim"
 )
 
@@ -41,9 +42,9 @@ func (s *Store) TryPublish(ctx context.Context, t Target, seen Snapshot) error {
 	}
 	secret := s.compose(t, seen, &v1alpha1.LedgerEntry{}, issued(t, t.Fingerprint, nil))
 	if secret.ResourceVersion == "" {
-		return s.Client.Create(quiet(ctx), secret, client.DryRunAll)
+		return s.Client.Create(quiet.Context(ctx), secret, client.DryRunAll)
 	}
-	return s.Client.Update(quiet(ctx), secret, client.DryRunAll)
+	return s.Client.Update(quiet.Context(ctx), secret, client.DryRunAll)
 }
 
 // whole returns a Secret that was seen with all that others put on it, which the
@@ -138,9 +139,9 @@ func (s *Store) Sync(ctx context.Context, t Target, seen Snapshot, entry *v1alph
 func (s *Store) write(ctx context.Context, t Target, secret *corev1.Secret) (Snapshot, error) {
 	var err error
 	if secret.ResourceVersion == "" {
-		err = s.Client.Create(quiet(ctx), secret)
+		err = s.Client.Create(quiet.Context(ctx), secret)
 	} else {
-		err = s.Client.Update(quiet(ctx), secret)
+		err = s.Client.Update(quiet.Context(ctx), secret)
 	}
 	if err != nil {
 		return Snapshot{}, err
@@ -199,7 +200,7 @@ func (s *Store) patchMeta(ctx context.Context, t Target, seen Snapshot, meta map
 func (s *Store) Delete(ctx context.Context, t Target, seen Snapshot) error {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.key().Namespace, Name: t.key().Name}}
 	uid, version := seen.meta.UID, seen.Version
-	err := s.Client.Delete(quiet(ctx), secret, client.Preconditions{UID: &uid, ResourceVersion: &version})
+	err := s.Client.Delete(quiet.Context(ctx), secret, client.Preconditions{UID: &uid, ResourceVersion: &version})
 	s.recent.forget(t.key())
 	return client.IgnoreNotFound(err)
 }

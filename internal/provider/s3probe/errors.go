@@ -46,7 +46,7 @@ func (c conn) answer(what string, err error) (Answer, error) {
 		return Allowed, nil
 	}
 	said, known := answers[code(err)]
-	if status := status(err); known && status >= http.StatusBadRequest && status < http.StatusInternalServerError {
+	if status := Status(err); known && status >= http.StatusBadRequest && status < http.StatusInternalServerError {
 		return said, nil
 	}
 	return "", failure(what, c.field, err)
@@ -54,21 +54,21 @@ func (c conn) answer(what string, err error) (Answer, error) {
 
 // failure makes an error of a request whose answer says nothing about the key.
 func failure(what, field string, err error) *provider.Error {
-	out := &provider.Error{Code: provider.CodeUnavailable, Err: err, RetryAfter: retryAfter(err)}
+	out := &provider.Error{Code: provider.CodeUnavailable, Err: err, RetryAfter: RetryAfter(err)}
 	if f := faultIn(err); f != nil {
 		out.Message = "could not " + what + ": " + f.Sentence(field)
 		switch {
 		case f.Class == provider.FaultRedirect:
 			out.Code = provider.CodeInvalid
 			out.Message += ", or correct the region of the provider"
-		case status(err) != 0:
+		case Status(err) != 0:
 			out.Code = provider.CodeUnknown
 		}
 		return out
 	}
 	var why string
 	refused, known := refusals[code(err)]
-	switch status := status(err); {
+	switch status := Status(err); {
 	case errors.Is(err, context.Canceled):
 		why = "it was given up"
 	case status == 0:
@@ -121,8 +121,9 @@ func shown(err error) string {
 	return ""
 }
 
-// status is the HTTP status of an answer; 0 when there was none.
-func status(err error) int {
+// Status returns the HTTP status of the answer in an error of the AWS SDK; 0 if there was
+// no answer.
+func Status(err error) int {
 	var answer *smithyhttp.ResponseError
 	if errors.As(err, &answer) {
 		return answer.HTTPStatusCode()
@@ -130,8 +131,8 @@ func status(err error) int {
 	return 0
 }
 
-// retryAfter is the wait that a server asked for; 0: none.
-func retryAfter(err error) time.Duration {
+// RetryAfter returns the wait that the server asked for in an error of the AWS SDK; 0: none.
+func RetryAfter(err error) time.Duration {
 	var answer *smithyhttp.ResponseError
 	if !errors.As(err, &answer) || answer.Response == nil || answer.Response.Response == nil {
 		return 0

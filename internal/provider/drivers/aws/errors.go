@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"regexp"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	smithy "github.com/aws/smithy-go"
@@ -14,7 +13,7 @@ import (
 
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/bounded"
-	"apitoken.dev/operator/internal/provider/httpapi"
+	"apitoken.dev/operator/internal/provider/s3probe"
 )
 
 // codes are the error codes that reject a request before it had any effect
@@ -93,11 +92,11 @@ func failure(action string, err error) *provider.Error {
 		return &provider.Error{Code: ours.Code, Message: ours.Message, Err: err}
 	}
 	code, shown := meaning(err)
-	out := &provider.Error{Code: code, Err: err, RetryAfter: retryAfter(err)}
+	out := &provider.Error{Code: code, Err: err, RetryAfter: s3probe.RetryAfter(err)}
 	var api smithy.APIError
 	told := errors.As(err, &api) && api.ErrorCode() != noCode
 	f := faultIn(err)
-	switch answered := status(err); {
+	switch answered := s3probe.Status(err); {
 	case f != nil:
 		if f.Class == provider.FaultTLS { // whether the answer arrives or is lost, the API was not reached
 			out.Code = provider.CodeUnavailable
@@ -130,9 +129,9 @@ func meaning(err error) (code provider.Code, shown string) {
 	switch {
 	case ok:
 		code = known
-	case status(err) == http.StatusTooManyRequests:
+	case s3probe.Status(err) == http.StatusTooManyRequests:
 		code = provider.CodeRateLimited
-	case status(err) < http.StatusInternalServerError:
+	case s3probe.Status(err) < http.StatusInternalServerError:
 		code = provider.CodeUnknown
 	}
 	return code, shown
@@ -195,9 +194,9 @@ func rejected(err error) bool {
 		return false
 	}
 	if code == provider.CodeRateLimited { // SlowDown and the like come with 503
-		return status(err) != 0
+		return s3probe.Status(err) != 0
 	}
-	return status(err) >= http.StatusBadRequest && status(err) < http.StatusInternalServerError
+	return s3probe.Status(err) >= http.StatusBadRequest && s3probe.Status(err) < http.StatusInternalServerError
 }
 
 // unserved reports whether the server says that it does not have an action: with the
@@ -207,7 +206,7 @@ func unserved(err error) bool {
 	if hasCode(err, "InvalidAction") {
 		return true
 	}
-	switch status(err) {
+	switch s3probe.Status(err) {
 	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
 		return !hasKnownCode(err)
 	}
@@ -228,22 +227,4 @@ func hasKnownCode(err error) bool {
 func hasCode(err error, code string) bool {
 	var api smithy.APIError
 	return errors.As(err, &api) && api.ErrorCode() == code
-}
-
-// status returns the HTTP status of the answer; 0 when there was none.
-func status(err error) int {
-	var answer *smithyhttp.ResponseError
-	if errors.As(err, &answer) {
-		return answer.HTTPStatusCode()
-	}
-	return 0
-}
-
-// retryAfter returns the wait a server asked for; 0 when it did not.
-func retryAfter(err error) time.Duration {
-	var answer *smithyhttp.ResponseError
-	if !errors.As(err, &answer) || answer.Response == nil || answer.Response.Response == nil {
-		return 0
-	}
-	return httpapi.RetryAfter(answer.Response.Header)
 }
