@@ -49,10 +49,10 @@ func rows(document, heading string) [][]string {
 // TestEveryReasonHasItsSection: docs/troubleshooting.md has a section for every
 // reason, which begins with its sentence, and none for what is no reason.
 func TestEveryReasonHasItsSection(t *testing.T) {
-	section := regexp.MustCompile(`(?m)^### (\w+)\n\n(.*)\n`)
+	section := regexp.MustCompile(`(?ms)^### (\w+)\n\n(.*?)\n(?:\n|\z)`)
 	got := map[string]string{}
 	for _, match := range section.FindAllStringSubmatch(docs(t, "troubleshooting.md"), -1) {
-		got[match[1]] = match[2]
+		got[match[1]] = strings.Join(strings.Fields(match[2]), " ")
 	}
 	if diff := cmp.Diff(v1alpha1.ReasonHelp, got); diff != "" {
 		t.Errorf("docs/troubleshooting.md differs from v1alpha1.ReasonHelp (-code +document):\n%s", diff)
