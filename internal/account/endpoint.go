@@ -12,18 +12,18 @@ import (
 type Endpoint struct {
 	// Driver is the driver's type.
 	Driver string
-	// URL of the API in one spelling; unknownEndpoint where the driver does not tell.
+	// URL of the API in its canonical form; unknownEndpoint if the driver does not report it.
 	URL string
-	// Field of the provider's object that has the URL, or leaves it to its default.
+	// Field of the provider's spec that sets the URL.
 	Field string
 }
 
-// unknownEndpoint is the URL of a driver that does not tell it.
+// unknownEndpoint is the URL if the driver does not report it.
 const unknownEndpoint = "unknown"
 
-// ErrEndpointUnverified is the cause of an error for a call that was not sent, because
-// the endpoint is not the one that the provider's status records: it may be another
-// server, where nothing that it does not show is gone.
+// ErrEndpointUnverified is the cause of an error for a call that was not sent, because the
+// endpoint is not the one that the provider's status records. It can be another server,
+// and a credential that it does not show can still exist.
 var ErrEndpointUnverified = errors.New("the endpoint was not verified")
 
 // EndpointOf returns the endpoint that a configuration declares.
@@ -37,7 +37,7 @@ func (o Object) Verified(e Endpoint) bool {
 	return o.Status.Driver == e.Driver && o.Status.Endpoint == e.URL
 }
 
-// ServerOf returns the server that names a driver's accounts.
+// ServerOf returns the server that names the accounts of a driver.
 func ServerOf(ctx context.Context, driver provider.Driver, cfg provider.Config) provider.Server {
 	if l, ok := provider.As[provider.Located](driver); ok {
 		return l.Server(ctx, cfg)

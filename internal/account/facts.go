@@ -11,40 +11,40 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Facts is what caches tell about a provider, without any call to it or to the API server.
+// Facts is what caches show about a provider, without a call to it or to the API server.
 type Facts struct {
-	// Found: it exists. Deleting: it only revokes. Ready: its credentials work for
-	// its current generation and its finalizer is on. Admitted: the namespace may use it.
+	// Found: it exists. Deleting: it is only used to revoke. Ready: see Object.Ready; and
+	// the endpoint is Verified. Admitted: the namespace may use it.
 	Found, Deleting, Ready, Admitted bool
-	// OtherKind is the kind of a provider of the same name, if none of this kind exists.
+	// OtherKind is set if only a provider of the other kind has the name.
 	OtherKind v1alpha1.ProviderKind
-	// Repairs: credentials that are missing at the provider are replaced.
+	// Repairs: a credential that is missing at the provider is replaced.
 	Repairs bool
-	// ReadyReason and ReadyMessage say why it is not Ready.
+	// ReadyReason and ReadyMessage explain why it is not Ready.
 	ReadyReason, ReadyMessage string
-	// Account the kept connection belongs to; without one, the recorded account. It is
-	// compared with the ledgers of the provider's own ApiTokens only.
+	// Account of the cached connection; without one, the recorded account. Compare it only
+	// with the ledgers of the provider's own ApiTokens.
 	Account provider.Account
-	// Verified: the declared endpoint is the one that the status records. At any other
-	// nothing is done, and what it does not show may exist. Endpoint and region that
-	// workloads get follow the declaration only while it is true.
+	// Verified: the declared endpoint is the one that the status records. Nothing is sent
+	// to any other, and a credential that another endpoint does not show can still exist.
+	// Published Secrets follow the declared endpoint and region only while it is true.
 	Verified bool
-	// AccountKey is the account that the server named last, for comparing with other
-	// providers; without an answer, a key that no other provider has.
+	// AccountKey is the account that the server named last, for comparison with other
+	// providers. Without an answer, it is equal to that of no other provider.
 	AccountKey Identity
-	// GrantableScopes of the account; empty when not known.
+	// GrantableScopes of the account; empty if unknown.
 	GrantableScopes []string
-	// DriverType is empty and Driver nil when there is no driver for it.
+	// DriverType is empty and Driver nil if no driver supports the spec.
 	DriverType string
 	Driver     provider.Driver
-	// Config has no credentials: it is enough for Validate and Connection.
+	// Config without credentials, which is enough for Validate and Connection.
 	Config provider.Config
-	// Capabilities for the grant that was asked about.
+	// Capabilities for the grant.
 	Capabilities provider.Capabilities
 }
 
-// Recorded returns an account with what earlier versions called it at another
-// endpoint, if it is the one that the status records.
+// Recorded returns an account with the ID that it had before, at another endpoint, if it
+// is the account that the status records.
 func (o Object) Recorded(account provider.Account) provider.Account {
 	if o.Status.FormerAccount != "" && o.Status.Account == account.ID {
 		account.Former = append(slices.Clone(account.Former), o.Status.FormerAccount)

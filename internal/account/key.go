@@ -20,18 +20,17 @@ const (
 	openField = "status.credentials.open"
 )
 
-// ManagedCredentials is the value of the label apitoken.dev/managed on a Secret
-// that holds minting credentials. Published Secrets have another value; the
-// existence of the label selects both.
+// ManagedCredentials is the value of the label apitoken.dev/managed on a Secret with
+// minting credentials. Published Secrets have another value.
 const ManagedCredentials = "credentials"
 
-// Key names a provider. Namespace is empty for a ClusterTokenProvider.
+// Key identifies a provider. Namespace is empty for a ClusterTokenProvider.
 type Key struct {
 	Kind            v1alpha1.ProviderKind
 	Namespace, Name string
 }
 
-// String returns the key as people write it.
+// String returns the key for messages.
 func (k Key) String() string {
 	if k.Namespace == "" {
 		return string(k.Kind) + " " + k.Name
@@ -39,12 +38,12 @@ func (k Key) String() string {
 	return string(k.Kind) + " " + k.Namespace + "/" + k.Name
 }
 
-// Audited is the provider as the audit trail names it.
+// Audited returns the provider in the terms of the audit trail.
 func (k Key) Audited(driver string) audit.Provider {
 	return audit.Provider{Kind: string(k.Kind), Namespace: k.Namespace, Name: k.Name, Driver: driver}
 }
 
-// ObjectKey returns the name by which the API server knows the provider.
+// ObjectKey returns the namespace and name.
 func (k Key) ObjectKey() client.ObjectKey {
 	return client.ObjectKey{Namespace: k.Namespace, Name: k.Name}
 }
@@ -57,12 +56,12 @@ func KeyFor(token *v1alpha1.ApiToken) Key {
 	return Key{Kind: v1alpha1.KindTokenProvider, Namespace: token.Namespace, Name: token.Spec.ProviderRef.Name}
 }
 
-// Named is the value of IndexField for all ApiTokens that refer to a provider of this name,
-// of either kind and in any namespace.
+// Named is the value of IndexField for all ApiTokens that refer to a provider of this
+// name, of either kind and in any namespace.
 func Named(name string) string { return "named " + name }
 
-// IndexProvider is the index function of IndexField: the provider that an ApiToken refers to,
-// and its name.
+// IndexProvider is the index function of IndexField. It indexes an ApiToken by its provider
+// and by the name of its provider.
 func IndexProvider(obj client.Object) []string {
 	token, ok := obj.(*v1alpha1.ApiToken)
 	if !ok {
@@ -71,8 +70,8 @@ func IndexProvider(obj client.Object) []string {
 	return []string{KeyFor(token).String(), Named(token.Spec.ProviderRef.Name)}
 }
 
-// Open reports whether the outcome of an attempt is unknown: no answer is in the
-// ledger, and no Secret was found to hold its credential.
+// Open reports whether the outcome of an attempt is unknown: the ledger has no answer, and
+// the credential was not found in the Secret.
 func Open(e *v1alpha1.LedgerEntry) bool {
 	return e.IssuedAt == nil && e.ID == "" && e.State != v1alpha1.StateActive
 }
@@ -92,8 +91,7 @@ func indexOpen(obj client.Object) []string {
 	return IndexProvider(obj)
 }
 
-// AddIndex makes a cache answer which ApiTokens refer to a provider, and which of
-// them are Unfinished.
+// AddIndex adds the indexes that Referencing and Unfinished read.
 func AddIndex(ctx context.Context, indexer client.FieldIndexer) error {
 	if err := indexer.IndexField(ctx, &v1alpha1.ApiToken{}, IndexField, IndexProvider); err != nil {
 		return fmt.Errorf("indexing ApiTokens by provider: %w", err)
@@ -104,8 +102,8 @@ func AddIndex(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-// Referencing returns the ApiTokens that refer to a provider, from a cache that
-// has the index of AddIndex. They are shared with the cache and must not be changed.
+// Referencing returns the ApiTokens that refer to a provider, from a cache with the
+// indexes of AddIndex. They are shared with the cache and must not be changed.
 func Referencing(ctx context.Context, cached client.Reader, key Key) ([]v1alpha1.ApiToken, error) {
 	return indexed(ctx, cached, IndexField, key)
 }

@@ -12,8 +12,8 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// Object is a provider of either kind, seen the same way. Spec and Status point
-// into Raw, so that changing them changes the object.
+// Object is the uniform view of a provider of either kind. Spec and Status point into
+// Raw, so a change of them changes the object.
 type Object struct {
 	metav1.Object
 	// Raw is the *TokenProvider or *ClusterTokenProvider.
@@ -25,7 +25,7 @@ type Object struct {
 	AllowedNamespaces *metav1.LabelSelector
 }
 
-// NewObject returns an empty provider of a kind, to read one into.
+// NewObject returns an empty provider of a kind, to decode into.
 func NewObject(kind v1alpha1.ProviderKind) Object {
 	if kind == v1alpha1.KindClusterTokenProvider {
 		return Of(&v1alpha1.ClusterTokenProvider{})
@@ -33,8 +33,8 @@ func NewObject(kind v1alpha1.ProviderKind) Object {
 	return Of(&v1alpha1.TokenProvider{})
 }
 
-// Of returns the common view of a *TokenProvider or *ClusterTokenProvider. For
-// any other object Raw is nil.
+// Of returns the uniform view of a *TokenProvider or *ClusterTokenProvider. Raw is nil
+// for any other object.
 func Of(raw client.Object) Object {
 	switch o := raw.(type) {
 	case *v1alpha1.TokenProvider:
@@ -50,7 +50,7 @@ func Of(raw client.Object) Object {
 // Key returns the provider's key.
 func (o Object) Key() Key { return Key{Kind: o.Kind, Namespace: o.GetNamespace(), Name: o.GetName()} }
 
-// Copy returns a provider that shares nothing with this one.
+// Copy returns a deep copy.
 func (o Object) Copy() Object {
 	raw, _ := o.Raw.DeepCopyObject().(client.Object) // every kind of Of is a client.Object
 	return Of(raw)
@@ -59,12 +59,12 @@ func (o Object) Copy() Object {
 // Deleting reports whether the provider is being deleted.
 func (o Object) Deleting() bool { return o.GetDeletionTimestamp() != nil }
 
-// HasCredentials reports whether the provider names a Secret with minting
-// credentials. One without an API to log in to does not.
+// HasCredentials reports whether the provider refers to a Secret with minting
+// credentials. A provider without an API needs none.
 func (o Object) HasCredentials() bool { return o.Spec.CredentialsSecretRef.Name != "" }
 
-// CredentialsKey names the Secret with the minting credentials: in the
-// provider's namespace, or the operator's for a ClusterTokenProvider.
+// CredentialsKey returns the key of the Secret with the minting credentials. It is in the
+// provider's namespace; for a ClusterTokenProvider, in the operator's.
 func (o Object) CredentialsKey(operatorNamespace string) client.ObjectKey {
 	namespace := o.GetNamespace()
 	if o.Kind == v1alpha1.KindClusterTokenProvider {
@@ -73,11 +73,12 @@ func (o Object) CredentialsKey(operatorNamespace string) client.ObjectKey {
 	return client.ObjectKey{Namespace: namespace, Name: o.Spec.CredentialsSecretRef.Name}
 }
 
-// Ready reports whether the credentials were found to work for this generation, at an
-// endpoint that was verified, and the finalizer keeps the provider.
+// Ready reports whether the credentials work for this generation at a verified endpoint,
+// and the provider has the finalizer.
 func (o Object) Ready() bool { return o.WasReady() && o.Status.Endpoint != "" }
 
-// WasReady is Ready also for the status of an earlier version, which recorded no endpoint.
+// WasReady is Ready without the verified endpoint, which earlier versions of the operator
+// did not record.
 func (o Object) WasReady() bool {
 	c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionReady)
 	return c != nil && c.Status == metav1.ConditionTrue && c.ObservedGeneration == o.GetGeneration() &&
@@ -93,8 +94,8 @@ func Get(ctx context.Context, reader client.Reader, key Key) (Object, error) {
 	return Of(o.Raw), nil
 }
 
-// List reads every provider of both kinds. From a cache they are shared with it
-// and must not be changed.
+// List reads all providers of both kinds. Objects from a cache are shared with it and must
+// not be changed.
 func List(ctx context.Context, reader client.Reader) ([]Object, error) {
 	var namespaced v1alpha1.TokenProviderList
 	var cluster v1alpha1.ClusterTokenProviderList

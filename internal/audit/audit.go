@@ -1,9 +1,8 @@
-// Package audit writes the audit trail: structured lines that say what the operator
-// changed at a provider, for which object, and why. docs/audit.md documents the lines
-// for users. The keys and values here are that interface: add to them, and never rename
-// one.
+// Package audit writes the audit trail: structured log lines that record what the operator
+// changed at a provider, for which object, and why. docs/audit.md documents the lines for
+// users. The keys and values are an interface: add to them, but never rename one.
 //
-// No line holds a secret value, a message of a provider, or text that a user chose freely.
+// No line contains a secret value, a message of a provider, or free text of a user.
 package audit
 
 import (
@@ -45,7 +44,7 @@ const (
 	KeyFound             = "found"
 )
 
-// Keys are all keys of a line, in the order in which a line has them.
+// Keys returns all keys of a line, in the order of a line.
 func Keys() []string {
 	return []string{
 		KeyLine, KeyCall, KeyOperation, KeyFound, KeyProviderKind, KeyProviderNamespace, KeyProvider, KeyDriver,
@@ -60,7 +59,7 @@ const (
 	LineCall = "call"
 	// LineOutcome is written after it.
 	LineOutcome = "outcome"
-	// LineFound says what the operator knows of a credential or a provider now.
+	// LineFound records a fact about a credential or a provider.
 	LineFound = "found"
 )
 
@@ -71,21 +70,21 @@ const (
 	ResultInDoubt  = "in_doubt"
 )
 
-// Provider names the provider that a line is about.
+// Provider is the provider that a line is about.
 type Provider struct {
 	Kind, Namespace, Name, Driver string
 }
 
 // Subject is the object that a line is about, and why.
 type Subject struct {
-	// Namespace and Name of the ApiToken; empty for what belongs to none.
+	// Namespace and Name of the ApiToken; empty for a credential that belongs to none.
 	Namespace, Name, UID string
 	// Generation of the ApiToken that was acted on.
 	Generation int64
 	Why
 }
 
-// Why says why something is done.
+// Why is the reason for an action.
 type Why struct {
 	Reason  Reason
 	AskedBy Asker
@@ -101,7 +100,7 @@ type Operation struct {
 	KeyID string
 }
 
-// Outcome is how a call ended.
+// Outcome is the result of a call.
 type Outcome struct {
 	Result string
 	// Code of the error; empty without one.
@@ -120,7 +119,7 @@ type Finding struct {
 
 type subjectKey struct{}
 
-// With returns a context whose calls are about a subject.
+// With returns a context whose calls are attributed to a subject.
 func With(ctx context.Context, s Subject) context.Context {
 	return context.WithValue(ctx, subjectKey{}, s)
 }
@@ -148,7 +147,7 @@ type Log struct {
 // New returns a Log that writes to a logger.
 func New(logger logr.Logger) *Log {
 	var id [4]byte
-	_, _ = rand.Read(id[:]) // it never fails: see its documentation
+	_, _ = rand.Read(id[:]) // never fails, see its documentation
 	return &Log{logger: logger, process: hex.EncodeToString(id[:])}
 }
 
@@ -169,7 +168,7 @@ func (l *Log) Call(ctx context.Context, o Operation) func(Outcome) {
 	}
 }
 
-// Found writes what the operator knows of a credential or a provider now.
+// Found writes a fact about a credential or a provider.
 func (l *Log) Found(subject Subject, f Finding) {
 	if l == nil {
 		return
@@ -213,8 +212,8 @@ func (l *line) why(w Why) *line {
 // maxValue is the longest value of a line, in bytes. Longer ones are cut.
 const maxValue = 256
 
-// bounded is a value without control characters, of a bounded length: names and ids can
-// come from a status that someone else wrote, or from a provider.
+// bounded returns a value without control characters and of a limited length, because names
+// and ids can come from a status that a user wrote, or from a provider.
 func bounded(s string) string {
 	if len(s) > maxValue {
 		s = s[:maxValue-len(cut)] + cut

@@ -1,7 +1,7 @@
 package audit
 
-// Reason says why something is done: one of the constants here, or a reason for which a
-// credential is issued (internal/plan), or the reason of a provider's Ready condition.
+// Reason is why an action is taken: one of these constants, the reason for issuing a
+// credential (internal/plan), or the reason of a provider's Ready condition.
 type Reason string
 
 // The reasons for revoking a credential.
@@ -14,11 +14,11 @@ const (
 	ReasonAttemptAbandoned Reason = "AttemptAbandoned"
 	// ReasonAccessEnded: spec.expiresAt passed, or the credential expired.
 	ReasonAccessEnded Reason = "AccessEnded"
-	// ReasonRoomNeeded: the account has no room for another one.
+	// ReasonRoomNeeded: the account has no free slot.
 	ReasonRoomNeeded Reason = "RoomNeeded"
 	// ReasonDeleted: the ApiToken is being deleted.
 	ReasonDeleted Reason = "Deleted"
-	// ReasonOrphaned: no ledger knows it.
+	// ReasonOrphaned: it is in no ledger.
 	ReasonOrphaned Reason = "Orphaned"
 )
 
@@ -29,10 +29,10 @@ func Reasons() []Reason {
 	}
 }
 
-// Asker is what asked for something.
+// Asker is the source of a request.
 type Asker string
 
-// What can ask for something.
+// The sources of a request.
 const (
 	AskedBySpec       Asker = "spec"
 	AskedByGeneration Asker = "spec.rotation.generation"
@@ -57,28 +57,28 @@ func Askers() []Asker {
 	}
 }
 
-// Found is what the operator knows of a credential or a provider.
+// Found is a kind of fact about a credential or a provider.
 type Found string
 
-// What can be found.
+// The kinds of facts.
 const (
 	// FoundIssued: the credential is in the Secret and in the ledger.
 	FoundIssued Found = "Issued"
 	// FoundRotated: another credential replaced this one, which is revoked after its overlap.
 	FoundRotated Found = "Rotated"
-	// FoundAdopted: the Secret holds the credential of an attempt that was cut off.
+	// FoundAdopted: the Secret has the credential of an interrupted attempt.
 	FoundAdopted Found = "Adopted"
-	// FoundUpdated: the credential was changed in place.
+	// FoundUpdated: the credential was updated in place.
 	FoundUpdated Found = "Updated"
-	// FoundUpdateUnknown: a change in place was cut off, so the credential is replaced.
+	// FoundUpdateUnknown: an in-place update was interrupted, so the credential is replaced.
 	FoundUpdateUnknown Found = "UpdateUnknown"
-	// FoundAbandoned: an attempt was given up with an unknown outcome.
+	// FoundAbandoned: an attempt was abandoned with an unknown outcome.
 	FoundAbandoned Found = "Abandoned"
-	// FoundRevoked: the provider does not show the credential any more, or as ended.
+	// FoundRevoked: the provider no longer shows the credential, or shows it as ended.
 	FoundRevoked Found = "Revoked"
 	// FoundRetained: the credential is kept, and nothing revokes it.
 	FoundRetained Found = "Retained"
-	// FoundProviderReady and FoundProviderNotReady: the provider's credentials work, or not.
+	// FoundProviderReady and FoundProviderNotReady: the provider's credentials work, or do not.
 	FoundProviderReady    Found = "ProviderReady"
 	FoundProviderNotReady Found = "ProviderNotReady"
 )

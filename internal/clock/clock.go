@@ -1,4 +1,4 @@
-// Package clock gives the time to whoever needs it, so that nothing else does.
+// Package clock is the only place that reads the system clock.
 package clock
 
 import (
@@ -6,13 +6,13 @@ import (
 	"time"
 )
 
-// Clock tells two times: the wall's, which is shared and may jump, and a
-// monotonic one, which is this process's own and only moves forward.
+// Clock has two times: the wall time, which can jump, and a monotonic time, which only
+// moves forward and is valid in this process only.
 type Clock interface {
 	// Now is the wall time.
 	Now() time.Time
-	// Monotonic is the time since some moment in this process's life.
+	// Monotonic is the time since a fixed moment in this process.
 	Monotonic() time.Duration
-	// Sleep waits for d or until the context ends, and returns the context's error then.
+	// Sleep waits for d. If the context ends first, it returns the context's error.
 	Sleep(ctx context.Context, d time.Duration) error
 }

@@ -5,13 +5,13 @@ import (
 	"time"
 )
 
-// Real is the computer's clock.
+// Real is the system clock.
 type Real struct{ start time.Time }
 
-// NewReal returns the computer's clock.
+// NewReal returns the system clock.
 func NewReal() Real { return Real{start: time.Now()} }
 
-// Now implements Clock. The monotonic reading is dropped, so that comparisons use the wall.
+// Now implements Clock. The monotonic reading is dropped, so comparisons use the wall time.
 func (Real) Now() time.Time { return time.Now().Round(0) }
 
 // Monotonic implements Clock.

@@ -16,8 +16,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// accounts remembers which account each provider's server named in its last answer.
-// What a provider's status says does not count. It is safe for concurrent use.
+// accounts stores which account each provider's server named in its last answer. It
+// ignores the status of providers. It is safe for concurrent use.
 type accounts struct {
 	// secret is the key of all hashes.
 	secret [sha256.Size]byte
@@ -25,14 +25,14 @@ type accounts struct {
 	mu     sync.Mutex
 	of     map[account.Key]answer
 	having map[account.Identity]map[account.Key]struct{}
-	// settled: every provider that was Ready when this process started has been tried.
+	// settled: this process has tried to connect to every provider that was Ready at its start.
 	settled bool
 }
 
-// answer is how the last attempt to connect to a provider ended.
+// answer is the result of the last attempt to connect to a provider.
 type answer struct {
 	uid types.UID
-	// named is false while no server has answered yet.
+	// named is false until a server has answered.
 	named   bool
 	account account.Identity
 	minter  account.MinterIdentity
@@ -40,11 +40,11 @@ type answer struct {
 
 func newAccounts() *accounts {
 	a := &accounts{of: map[account.Key]answer{}, having: map[account.Identity]map[account.Key]struct{}{}}
-	_, _ = rand.Read(a.secret[:]) // it never fails: see its documentation
+	_, _ = rand.Read(a.secret[:]) // never fails, see its documentation
 	return a
 }
 
-// keys returns the keys of a connection that a server has just admitted.
+// keys returns the identities of a connection that a server has just accepted.
 func (a *accounts) keys(
 	ctx context.Context, o account.Object, driver provider.Driver, cfg provider.Config, id string,
 ) (account.Identity, account.MinterIdentity) {
@@ -55,14 +55,14 @@ func (a *accounts) keys(
 	if byCredentials(server, o) {
 		parts = append(parts, string(credentials[:]))
 		if len(used) == 0 {
-			parts = append(parts, o.GetNamespace()) // nothing proves that two namespaces mean the same
+			parts = append(parts, o.GetNamespace()) // nothing proves that two namespaces use the same account
 		}
 	}
 	key := account.Identity(a.mac(parts...))
 	return key, account.MinterIdentity(a.mac("minter", string(key[:]), string(credentials[:])))
 }
 
-// unknown is the key of an account that no server has named yet. No other provider has it.
+// unknown is the identity of an account that no server has named yet. No other provider has it.
 func (a *accounts) unknown(o account.Object) account.Identity {
 	return account.Identity(a.mac("provider", o.Key().String(), string(o.GetUID())))
 }
@@ -75,8 +75,8 @@ func (a *accounts) mac(parts ...string) [sha256.Size]byte {
 	return provider.MAC(a.secret[:], provider.NewValue(b.String()))
 }
 
-// usedCredentials are the values that a driver signs in with: those of the keys that
-// it names, or all of them.
+// usedCredentials are the values that a driver uses: those of its CredentialKeys, or all of
+// them if it does not name its keys.
 func usedCredentials(driver provider.Driver, all map[string]provider.Value) []provider.Value {
 	var out []provider.Value
 	d, names := provider.As[provider.CredentialKeyer](driver)
@@ -94,8 +94,8 @@ func usedCredentials(driver provider.Driver, all map[string]provider.Value) []pr
 	return out
 }
 
-// tried notes how an attempt to connect ended. A failed one leaves the last answer as
-// it is, unless that was given to another object of the same name.
+// tried stores the result of an attempt to connect; got is nil if it failed. A failed
+// attempt keeps the last answer, unless that is of another object with the same name.
 func (a *accounts) tried(key account.Key, uid types.UID, got *Connection) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -115,7 +115,7 @@ func (a *accounts) tried(key account.Key, uid types.UID, got *Connection) {
 	a.of[key] = now
 }
 
-// forget drops what is known of a provider that is gone.
+// forget drops a provider that no longer exists.
 func (a *accounts) forget(key account.Key) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -134,7 +134,7 @@ func (a *accounts) drop(key account.Key) {
 	}
 }
 
-// key returns the account of a provider's last answer.
+// key returns the account in the last answer of a provider's server.
 func (a *accounts) key(o account.Object) account.Identity {
 	a.mu.Lock()
 	was, ok := a.of[o.Key()]
@@ -145,8 +145,8 @@ func (a *accounts) key(o account.Object) account.Identity {
 	return a.unknown(o)
 }
 
-// Minter returns the account and credentials that a provider was last connected
-// with; ok is false when it has not been connected in this process.
+// Minter returns the account and credentials of the last connection to a provider; ok is
+// false if this process has not connected to it.
 func (p *Pool) Minter(key account.Key) (minter account.MinterIdentity, ok bool) {
 	p.accounts.mu.Lock()
 	defer p.accounts.mu.Unlock()
@@ -154,9 +154,9 @@ func (p *Pool) Minter(key account.Key) (minter account.MinterIdentity, ok bool) 
 	return was.minter, ok && was.named
 }
 
-// Sharing returns the providers whose servers named the account of this one, itself
-// included. settled is false for a while after the start: a provider of the same
-// server that was Ready before has not been connected yet, and may have the account too.
+// Sharing returns the providers whose servers named the account of this one, including
+// itself. settled is false for some time after the start, while another provider of the
+// same server has not been connected yet and can turn out to share the account.
 func (p *Pool) Sharing(ctx context.Context, key account.Key) (same []account.Key, settled bool, err error) {
 	same = p.accounts.same(key)
 	if p.accounts.allTried() {
@@ -193,9 +193,9 @@ func (a *accounts) isTried(o account.Object) bool {
 	return ok && was.uid == o.GetUID()
 }
 
-// others reports whether every other Ready provider of the same driver and server has
-// been tried in this process. Once all Ready providers have been, it is never asked
-// again: a provider becomes Ready by being tried.
+// others reports whether this process has tried to connect to every other Ready provider of
+// the same driver and server. Once that is true for all providers it stays true, because a
+// provider becomes Ready only by an attempt to connect.
 func (p *Pool) others(ctx context.Context, key account.Key) (bool, error) {
 	all, err := account.List(ctx, p.o.Reader)
 	if err != nil {
@@ -230,7 +230,7 @@ func byCredentials(server provider.Server, o account.Object) bool {
 	return server.Declared && o.Kind == v1alpha1.KindTokenProvider
 }
 
-// placeOf is the driver and server of a provider; empty when there is no driver for it.
+// placeOf is the driver and server of a provider; empty if no driver supports the spec.
 func (p *Pool) placeOf(ctx context.Context, o account.Object) string {
 	driver, settings, err := p.resolve(o, nil)
 	if err != nil {
@@ -238,7 +238,7 @@ func (p *Pool) placeOf(ctx context.Context, o account.Object) string {
 	}
 	server := account.ServerOf(ctx, driver, p.config(settings))
 	if byCredentials(server, o) {
-		return driver.Type() + " of " + o.GetNamespace() + " at " + server.Host // its credentials are what counts
+		return driver.Type() + " of " + o.GetNamespace() + " at " + server.Host // its account is identified by its credentials
 	}
 	return driver.Type() + " at " + server.Host
 }

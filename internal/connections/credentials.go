@@ -16,8 +16,8 @@ import (
 	"apitoken.dev/operator/internal/quiet"
 )
 
-// credentials reads the minting credentials live, with the resourceVersion of
-// their Secret. A driver that says that it needs none may go without a Secret.
+// credentials reads the minting credentials live, with the resourceVersion of their Secret.
+// A driver whose CredentialKeys are empty needs no Secret.
 func (p *Pool) credentials(ctx context.Context, o account.Object, driver provider.Driver) (map[string]provider.Value, string, error) {
 	name := o.CredentialsKey(p.o.Namespace)
 	var wanted []string
@@ -42,7 +42,8 @@ func (p *Pool) credentials(ctx context.Context, o account.Object, driver provide
 	return values, secret.ResourceVersion, err
 }
 
-// credentialsIn returns the values that a driver wants, or all when it names none.
+// credentialsIn returns the values of the wanted keys, or of all keys if the driver names
+// none.
 func credentialsIn(secret *corev1.Secret, name types.NamespacedName, wanted []string) (map[string]provider.Value, error) {
 	values := valuesOf(secret.Data)
 	var missing []string
@@ -67,15 +68,15 @@ func credentialsIn(secret *corev1.Secret, name types.NamespacedName, wanted []st
 	return values, nil
 }
 
-// maxCredentials is how long the minting credentials of a provider may be together, in
-// bytes. They are kept as long as its connection is, and one Secret of a megabyte can be
-// that of a thousand providers. What a driver does not ask for is not kept at all.
+// maxCredentials is the maximum size of a provider's minting credentials, in bytes. They are
+// cached with the connection, and a thousand providers can refer to one Secret of a
+// megabyte. Other keys of the Secret are not cached.
 const maxCredentials = 64 << 10
 
 func valuesOf(data map[string][]byte) map[string]provider.Value {
 	values := make(map[string]provider.Value, len(data))
 	for key, value := range data {
-		// A line break at the end is what a shell leaves behind, and no part of a key.
+		// A trailing line break comes from a shell and is not part of a credential.
 		if v := strings.TrimRight(string(value), "\r\n"); v != "" {
 			values[key] = provider.NewValue(v)
 		}

@@ -16,7 +16,7 @@ import (
 // confirmTimeout bounds the live read before a Mint.
 const confirmTimeout = 5 * time.Second
 
-// verified returns an error unless the declared endpoint of a provider is the verified one.
+// verified returns an error unless the declared endpoint of a provider is verified.
 func (p *Pool) verified(ctx context.Context, o account.Object) error {
 	driver, settings, err := p.resolve(o, nil)
 	if err != nil {
@@ -56,8 +56,8 @@ func (p *Pool) stillVerified(ctx context.Context, key account.Key, e account.End
 	return nil
 }
 
-// live reads a provider from the API server, as a list of one: the operator has no
-// right to get single providers.
+// live reads a provider from the API server. It uses a list, because the operator has no
+// permission to get single providers.
 func (p *Pool) live(ctx context.Context, key account.Key) (account.Object, error) {
 	only := []client.ListOption{client.InNamespace(key.Namespace), client.MatchingFields{"metadata.name": key.Name}}
 	var found []client.Object

@@ -12,13 +12,13 @@ import (
 	"apitoken.dev/operator/internal/provider/registry"
 )
 
-// MissingCredentialsError says that the credentials Secret, or keys in it, are missing.
+// MissingCredentialsError is returned if the credentials Secret, or keys in it, are missing.
 type MissingCredentialsError struct {
-	// Secret that should hold them; empty when the provider names none.
+	// Secret that should have the credentials; empty if the provider refers to none.
 	Secret client.ObjectKey
 	// Exists is false when there is no such Secret.
 	Exists bool
-	// Keys that are missing; empty when the driver does not name its keys.
+	// Keys that are missing; empty if the driver does not name its keys.
 	Keys []string
 }
 
@@ -48,14 +48,14 @@ func (e *MissingCredentialsError) Error() string {
 	}
 }
 
-// noDriver says that this operator has no driver for a provider.
+// noDriver is the error for a provider whose spec no driver supports.
 func noDriver(key account.Key) error {
 	return &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Err: registry.ErrNoDriver,
 		Message: fmt.Sprintf("%s: this operator has no driver for the block in its spec", key)}
 }
 
-// notRead says that the API server did not give an object. It repeats the
-// reason only, because the text of an error may hold anything.
+// notRead is the error for an object that could not be read from the API server. It has the
+// reason only, because the message of an API error can contain anything.
 func notRead(what string, err error) error {
 	reason := string(apierrors.ReasonForError(err))
 	if reason == "" {

@@ -16,8 +16,8 @@ import (
 	"apitoken.dev/operator/internal/trim"
 )
 
-// Facts returns what is known of a provider to an ApiToken of a namespace that declares
-// this grant. The Capabilities are those for the grant.
+// Facts returns what caches show about a provider, for an ApiToken of a namespace with this
+// grant.
 func (p *Pool) Facts(ctx context.Context, key account.Key, namespace string, grant provider.Grant) (account.Facts, error) {
 	o, err := account.Get(ctx, p.o.Reader, key)
 	if apierrors.IsNotFound(err) {
@@ -45,8 +45,7 @@ func (p *Pool) Facts(ctx context.Context, key account.Key, namespace string, gra
 	return f, nil
 }
 
-// absent returns what is known of a provider that does not exist: whether one of the other
-// kind has its name.
+// absent returns the Facts of a provider that does not exist.
 func (p *Pool) absent(ctx context.Context, key account.Key, namespace string) (account.Facts, error) {
 	other := account.Key{Kind: v1alpha1.KindClusterTokenProvider, Name: key.Name}
 	if key.Kind == v1alpha1.KindClusterTokenProvider {
@@ -62,8 +61,8 @@ func (p *Pool) absent(ctx context.Context, key account.Key, namespace string) (a
 	return account.Facts{OtherKind: other.Kind}, nil
 }
 
-// accountOf prefers what the cached connection says: an account that changed under
-// live credentials is never recorded, and has to be seen all the same.
+// accountOf returns the account of the cached connection, if there is one. The status does
+// not record an account that changed while credentials are live, but it must be noticed.
 func (p *Pool) accountOf(o account.Object) provider.Account {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -73,8 +72,8 @@ func (p *Pool) accountOf(o account.Object) provider.Account {
 	return o.Recorded(provider.Account{ID: o.Status.Account})
 }
 
-// admits reports whether ApiTokens of a namespace may use the provider: those of
-// a TokenProvider's own, and those that a ClusterTokenProvider selects.
+// admits reports whether ApiTokens of a namespace may use the provider: only the namespace
+// of a TokenProvider, and the namespaces that a ClusterTokenProvider selects.
 func (p *Pool) admits(ctx context.Context, o account.Object, namespace string) (bool, error) {
 	if o.Kind == v1alpha1.KindTokenProvider {
 		return o.GetNamespace() == namespace, nil
@@ -84,7 +83,7 @@ func (p *Pool) admits(ctx context.Context, o account.Object, namespace string) (
 	}
 	selector, err := metav1.LabelSelectorAsSelector(o.AllowedNamespaces)
 	if err != nil {
-		return false, nil //nolint:nilerr // the provider is not Ready then and says why
+		return false, nil //nolint:nilerr // the provider is not Ready, and its condition says why
 	}
 	if selector.Empty() {
 		return true, nil
@@ -99,8 +98,7 @@ func (p *Pool) admits(ctx context.Context, o account.Object, namespace string) (
 	return selector.Matches(labels.Set(found.Labels)), nil
 }
 
-// namespace reads the labels of a namespace, live when there are more than the
-// cache keeps.
+// namespace reads the labels of a namespace: live if the cache has only a part of them.
 func (p *Pool) namespace(ctx context.Context, name string) (*metav1.PartialObjectMetadata, error) {
 	found := trim.Metadata("Namespace")
 	err := p.o.Reader.Get(ctx, client.ObjectKey{Name: name}, found)

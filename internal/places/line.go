@@ -12,7 +12,7 @@ func (w Want) tenant() string {
 	return w.Who.Namespace
 }
 
-// line names the line of a Want, with how many places it has, and for each tenant.
+// line returns the line of a Want, its number of places, and that of each tenant.
 func (s *Places) line(w Want) (name string, limit, each int) {
 	switch {
 	case w.Account != "":
@@ -24,7 +24,7 @@ func (s *Places) line(w Want) (name string, limit, each int) {
 	}
 }
 
-// ask puts one into its line, or finds it there, and serves it if that is possible.
+// ask adds a Want to its line, unless it is there already, and serves it if possible.
 func (s *Places) ask(w Want) *ticket {
 	name, limit, each := s.line(w)
 	s.count++
@@ -59,7 +59,7 @@ func (s *Places) claim(t *ticket) {
 	s.woken = without(s.woken, t.want.Who)
 }
 
-// group returns what a tenant has in a line, which is nothing when it is new.
+// group returns the group of a tenant in a line; an empty one if it is new.
 func (s *Places) group(name, tenantName string) *group {
 	l := s.lines[name]
 	if l == nil {
@@ -79,7 +79,7 @@ func (s *Places) group(name, tenantName string) *group {
 	return &group{line: l, tenant: who}
 }
 
-// enter puts a ticket into its line.
+// enter adds a ticket to its line.
 func (s *Places) enter(t *ticket) {
 	g := t.group
 	if len(g.waiting) == 0 {
@@ -93,7 +93,7 @@ func (s *Places) enter(t *ticket) {
 	heap.Push(&g.waiting, t)
 }
 
-// exit takes a ticket out of its line.
+// exit removes a ticket from its line.
 func (s *Places) exit(t *ticket) {
 	g := t.group
 	heap.Remove(&g.waiting, t.index)
@@ -111,7 +111,7 @@ func without[T comparable](all []T, one T) []T {
 	return slices.DeleteFunc(all, func(x T) bool { return x == one })
 }
 
-// toBack moves one to the end, if it is there.
+// toBack moves an element to the end, if it is there.
 func toBack[T comparable](all []T, one T) {
 	if i := slices.Index(all, one); i >= 0 {
 		copy(all[i:], all[i+1:])
@@ -119,7 +119,7 @@ func toBack[T comparable](all []T, one T) {
 	}
 }
 
-// serve gives the first of a group its turn, if there is a place for it.
+// serve gives the first ticket of a group its turn, if there is a place for it.
 func (s *Places) serve(g *group) bool {
 	if len(g.waiting) == 0 {
 		return false
@@ -146,21 +146,21 @@ func (s *Places) serve(g *group) bool {
 	return true
 }
 
-// possible reports whether there is a place for one.
+// possible reports whether there is a place for a ticket.
 func (s *Places) possible(t *ticket) bool {
 	g := t.group
 	return !full(g.line.used, g.line.limit) && !full(g.line.by[g.tenant], g.line.each) && !full(g.tenant.used, s.limits.Namespace) &&
 		!full(s.busy, s.limits.InAll) && (!t.want.Mints || !full(g.tenant.mints, s.limits.Asleep))
 }
 
-// occupy takes a place in the line for the tenant.
+// occupy counts a place of the line as taken by the tenant.
 func (g *group) occupy() {
 	g.line.used++
 	g.line.by[g.tenant]++
 	g.tenant.used++
 }
 
-// vacate gives one back.
+// vacate reverts occupy.
 func (g *group) vacate() {
 	g.line.used--
 	if g.line.by[g.tenant]--; g.line.by[g.tenant] == 0 {
@@ -171,9 +171,9 @@ func (g *group) vacate() {
 
 func full(used, limit int) bool { return limit > 0 && used >= limit }
 
-// freed serves those for whom there may be a place now that one of a group ended.
-// While all places are taken, every tenant takes its turn; otherwise only those
-// can gain who wait in the same line or belong to the same tenant.
+// freed serves the tickets that can have a place after one of a group has ended. If all
+// places were taken, that can be any ticket; otherwise only tickets of the same line or
+// tenant.
 func (s *Places) freed(g *group, wasFull bool) {
 	if wasFull {
 		for s.serveAny() {
@@ -192,7 +192,7 @@ func (s *Places) serveAny() bool {
 	return slices.ContainsFunc(s.order, func(t *tenant) bool { return s.serveFirst(t.groups) })
 }
 
-// drop ends a ticket, in whatever state it is, and serves others.
+// drop ends a ticket in any state, and serves others.
 func (s *Places) drop(t *ticket) {
 	was, wasFull := t.state, full(s.busy, s.limits.InAll)
 	if was == left {
@@ -221,7 +221,7 @@ func (s *Places) drop(t *ticket) {
 	s.tidy(g)
 }
 
-// fallAsleep takes the place from one that holds it.
+// fallAsleep takes the place from a ticket that holds one.
 func (s *Places) fallAsleep(t *ticket) {
 	if t.state != held {
 		return
@@ -231,7 +231,7 @@ func (s *Places) fallAsleep(t *ticket) {
 	s.freed(t.group, false)
 }
 
-// expire passes on the turns that were not claimed in time.
+// expire hands on the turns that were not claimed in time.
 func (s *Places) expire() {
 	now := s.clock.Monotonic()
 	for len(s.turns) > 0 {
@@ -252,7 +252,7 @@ func (s *Places) expire() {
 	}
 }
 
-// tidy forgets lines and tenants without anyone.
+// tidy drops lines and tenants without tickets.
 func (s *Places) tidy(g *group) {
 	if len(g.line.groups) == 0 && g.line.used == 0 && s.lines[g.line.name] == g.line {
 		delete(s.lines, g.line.name)

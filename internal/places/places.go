@@ -1,12 +1,11 @@
-// Package places shares out what is scarce when many ApiTokens wait for
-// providers: places at a provider. A reconcile takes a place before its first
-// call of a provider. If there is none, it ends at once and stays in the line of
-// that provider. When its turn comes it is woken, and has TurnFor to claim it.
+// Package places limits how many reconciles call a provider at the same time. A reconcile
+// takes a place before its first call to a provider. If none is free, it ends and stays in
+// the line of that provider. When its turn comes it is woken, and has TurnFor to claim the
+// place.
 //
-// A line is fair between namespaces: they take turns, however many ApiTokens
-// each has in it. The limits are per provider, per account, per namespace and in
-// all, so that calls that hang hold neither another namespace's places nor the
-// workers of the operator.
+// A line is fair: namespaces take turns, however many ApiTokens each has in it. Places are
+// limited per provider, per account, per namespace and in total, so hanging calls block
+// neither other namespaces nor all workers of the operator.
 package places
 
 import (
@@ -20,15 +19,15 @@ import (
 	"apitoken.dev/operator/internal/clock"
 )
 
-// TurnFor is how long a turn waits for the reconcile that it woke. After that
-// the next one in the line has it.
+// TurnFor is how long a woken reconcile can claim its place. After that the next one in the
+// line is woken.
 const TurnFor = 5 * time.Second
 
-// ErrNoPlace is the cause of the error for a call that was not sent, because its
-// caller has no place at the provider.
+// ErrNoPlace is the cause of the error of a call that was not sent, because its caller has no
+// place at the provider.
 var ErrNoPlace = errors.New("the caller has no place at this provider")
 
-// Class orders what one namespace has in a line. Lower goes first.
+// Class orders the reconciles of one namespace in a line. Lower goes first.
 type Class int
 
 // The classes.
@@ -37,50 +36,49 @@ const (
 	Ends Class = iota
 	// Rotates replaces or changes a credential that is in use.
 	Rotates
-	// Issues is a first credential.
+	// Issues issues the first credential.
 	Issues
-	// Rest can wait for everything else.
+	// Rest has the lowest priority.
 	Rest
 )
 
-// Want is what a reconcile asks for.
+// Want is a request for a place.
 type Want struct {
-	// Who asks. Its namespace is the one that the line is fair to; an object without
-	// a namespace stands for itself.
+	// Who is the object of the reconcile. Its namespace is the tenant; an object without a
+	// namespace is a tenant of its own.
 	Who types.NamespacedName
-	// Provider names the provider, in any form that is unique. Shared says that it
-	// serves more than one namespace.
+	// Provider is a unique name of the provider. Shared: it serves more than one namespace.
 	Provider string
 	Shared   bool
-	// Account is set for an account that has room for few credentials: all providers
-	// of that account then share one line and its places.
+	// Account is set for an account with few slots. All providers of the account then share
+	// one line and its places.
 	Account string
 	Class   Class
-	// Due orders one class: the earliest goes first, the zero time last. Those that are
-	// equal go in the order in which they came.
+	// Due orders the reconciles of one class: the earliest first, the zero time last. Equal
+	// ones are served in the order of their requests.
 	Due time.Time
-	// Mints says that the reconcile may sleep in the course of its action.
+	// Mints: the reconcile can sleep during its action.
 	Mints bool
 }
 
-// Limits are how many places there are; 0 is no limit.
+// Limits are the numbers of places; 0: unlimited.
 type Limits struct {
-	// Shared is for a provider that serves more than one namespace, Provider for any
-	// other, Account for an account with room for few credentials.
+	// Shared applies to a provider that serves more than one namespace, Provider to any
+	// other, Account to an account with few slots.
 	Shared, Provider, Account int
-	// SharedEach is how many of the places of a shared provider one namespace may
-	// have: the others are free for other namespaces at once.
+	// SharedEach is the number of places of a shared provider that one namespace can have.
+	// The others stay free for other namespaces.
 	SharedEach int
-	// Namespace is for what one namespace has at all providers.
+	// Namespace applies to all places of one namespace.
 	Namespace int
-	// Asleep is for the mints of one namespace, also those that sleep without a place.
+	// Asleep applies to the mints of one namespace, including those that sleep without a place.
 	Asleep int
-	// InAll is for places and sleepers together. It must leave workers for reconciles
-	// that call no provider.
+	// InAll applies to all places and sleepers together. It must leave workers for
+	// reconciles that call no provider.
 	InAll int
 }
 
-// Places shares out places. It is safe for concurrent use.
+// Places hands out places. It is safe for concurrent use.
 type Places struct {
 	clock  clock.Clock
 	limits Limits
@@ -91,33 +89,33 @@ type Places struct {
 	tickets map[types.NamespacedName]*ticket
 	lines   map[string]*line
 	tenants map[string]*tenant
-	// order are the tenants that wait, in the order in which they are served.
+	// order has the waiting tenants, in the order in which they are served.
 	order []*tenant
-	// turns are those that were not claimed yet, the oldest first.
+	// turns are the unclaimed turns, the oldest first.
 	turns []*ticket
 	busy  int
 	count uint64
-	// kick tells Run that there is a turn to watch.
+	// kick wakes Run when there is an unclaimed turn.
 	kick chan struct{}
 }
 
-// New returns Places without any taken.
+// New returns Places of which none is taken.
 func New(c clock.Clock, limits Limits) *Places {
 	return &Places{clock: c, limits: limits, tickets: map[types.NamespacedName]*ticket{}, lines: map[string]*line{},
 		tenants: map[string]*tenant{}, kick: make(chan struct{}, 1)}
 }
 
-// OnTurn sets what is called with the name of each reconcile whose turn has come.
-// It must not wait. Set it before the first Take.
+// OnTurn registers a callback for each reconcile whose turn has come. It must not block.
+// Call OnTurn before the first Take.
 func (s *Places) OnTurn(wake func(types.NamespacedName)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.wake = wake
 }
 
-// Take returns a place, which has to be released. Without one it returns false:
-// the caller is in line, keeps its position there when it asks again, and is
-// woken when its turn comes.
+// Take returns a place, which the caller must release. If none is free, it returns false:
+// the caller is in the line, keeps its position when it calls Take again, and is woken when
+// its turn comes.
 func (s *Places) Take(w Want) (*Place, bool) {
 	var place *Place
 	s.locked(func() {
@@ -129,8 +127,8 @@ func (s *Places) Take(w Want) (*Place, bool) {
 	return place, place != nil
 }
 
-// Await is Take for a caller that has a goroutine of its own: it waits for its
-// turn. An error is the context's.
+// Await is Take for a caller with its own goroutine: it blocks until its turn comes. An
+// error is the context's.
 func (s *Places) Await(ctx context.Context, w Want) (*Place, error) {
 	var t *ticket
 	s.locked(func() {
@@ -153,8 +151,7 @@ func (s *Places) Await(ctx context.Context, w Want) (*Place, error) {
 	}
 }
 
-// Leave takes one out of its line that no longer wants a place. One that holds a
-// place keeps it.
+// Leave removes an object from its line. An object that has a place keeps it.
 func (s *Places) Leave(who types.NamespacedName) {
 	s.locked(func() {
 		if t := s.tickets[who]; t != nil && t.state != held && t.state != asleep {
@@ -163,7 +160,7 @@ func (s *Places) Leave(who types.NamespacedName) {
 	})
 }
 
-// Run passes on turns that are not claimed, until the context ends.
+// Run hands unclaimed turns to the next in the line, until the context ends.
 func (s *Places) Run(ctx context.Context) error {
 	for ctx.Err() == nil {
 		var wait time.Duration
@@ -173,7 +170,7 @@ func (s *Places) Run(ctx context.Context) error {
 			}
 		})
 		if wait > 0 {
-			_ = s.clock.Sleep(ctx, wait) // it ends with the context
+			_ = s.clock.Sleep(ctx, wait) // ends with the context
 			continue
 		}
 		select {
@@ -184,16 +181,16 @@ func (s *Places) Run(ctx context.Context) error {
 	return nil
 }
 
-// Stats are numbers at one moment.
+// Stats are the current numbers.
 type Stats struct {
-	// Waiting are in a line. Held are places that are taken, or kept for those that
-	// were woken. Asleep wait without a place for a credential to become usable.
+	// Waiting objects are in a line. Held places are taken, or reserved for a woken
+	// reconcile. Asleep are the mints that wait without a place.
 	Waiting, Held, Asleep int
-	// Oldest is how long the first of those in a line has waited.
+	// Oldest is how long the oldest waiting object has waited.
 	Oldest time.Duration
 }
 
-// Stats returns how many wait, and since when.
+// Stats returns the current numbers.
 func (s *Places) Stats() Stats {
 	var out Stats
 	s.locked(func() {
@@ -219,7 +216,7 @@ func (s *Places) Stats() Stats {
 	return out
 }
 
-// locked runs f with the lock held, and then wakes those whose turn has come.
+// locked runs f with the lock held, and then wakes the reconciles whose turn has come.
 func (s *Places) locked(f func()) {
 	woken, wake, watch := s.holding(f)
 	if watch {
@@ -235,11 +232,11 @@ func (s *Places) locked(f func()) {
 	}
 }
 
-// holding runs f with the lock held. It returns what is to be done without the lock:
-// whom to wake, how, and whether a turn is to be watched.
+// holding runs f with the lock held. It returns what must be done without the lock: the
+// reconciles to wake, the callback, and whether Run must watch a turn.
 func (s *Places) holding(f func()) (woken []types.NamespacedName, wake func(types.NamespacedName), watch bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock() // also when f panics: everyone needs the lock
+	defer s.mu.Unlock() // even if f panics, because all callers need the lock
 	s.expire()
 	f()
 	s.expire()
@@ -247,13 +244,13 @@ func (s *Places) holding(f func()) (woken []types.NamespacedName, wake func(type
 	return woken, s.wake, len(s.turns) > 0
 }
 
-// Place is a place at a provider, or what is left of it.
+// Place is a place at a provider. It can be released.
 type Place struct {
 	s *Places
 	t *ticket
 }
 
-// Check returns ErrNoPlace unless this is a place at that provider now.
+// Check returns ErrNoPlace unless this is an unreleased place at that provider.
 func (p *Place) Check(provider string) error {
 	if p == nil {
 		return ErrNoPlace
@@ -266,7 +263,7 @@ func (p *Place) Check(provider string) error {
 	return nil
 }
 
-// Tenant is whom the place was given to: a namespace, or an object without one.
+// Tenant is the namespace that has the place, or the object if it has no namespace.
 func (p *Place) Tenant() string {
 	if p == nil {
 		return ""
@@ -274,7 +271,7 @@ func (p *Place) Tenant() string {
 	return p.t.group.tenant.name
 }
 
-// Release gives the place back. It may be called more than once.
+// Release releases the place. It can be called more than once.
 func (p *Place) Release() {
 	if p == nil {
 		return
@@ -282,8 +279,8 @@ func (p *Place) Release() {
 	p.s.locked(func() { p.s.drop(p.t) })
 }
 
-// Sleep gives the place back and waits for d, or until the context ends. After
-// that the caller has no place: it must not call the provider in this reconcile.
+// Sleep releases the place and waits for d, or until the context ends. After that the
+// caller has no place and must not call the provider in this reconcile.
 func (p *Place) Sleep(ctx context.Context, d time.Duration) error {
 	p.s.locked(func() { p.s.fallAsleep(p.t) })
 	return p.s.clock.Sleep(ctx, d)

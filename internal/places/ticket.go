@@ -11,40 +11,40 @@ type state int
 const (
 	// waiting: in line.
 	waiting state = iota
-	// turn: a place is kept for it, until it is claimed or the time is up.
+	// turn: a place is reserved for it, until it is claimed or expires.
 	turn
-	// late: it was woken and did not come in time. It comes yet, and keeps its position.
+	// late: its turn expired. It keeps its position for its next request.
 	late
 	// held: it has a place.
 	held
-	// asleep: it gave its place back, and still counts in all and among the mints.
+	// asleep: it released its place, and still counts in Limits.InAll and Limits.Asleep.
 	asleep
-	// left: it is over.
+	// left: it ended.
 	left
 )
 
-// ticket is one who asked.
+// ticket is a request for a place.
 type ticket struct {
 	want  Want
 	state state
 	group *group
-	// number is its position, since the moment it asked first, by the monotonic clock.
+	// number is its position; since is the monotonic time of its first request.
 	number uint64
 	since  time.Duration
 	until  time.Duration
 	index  int
-	// granted is closed when its turn comes, for one who waits in Await.
+	// granted is closed when its turn comes; nil unless it was made by Await.
 	granted chan struct{}
 }
 
-// line is where those wait who want the same places.
+// line has the tickets for the same places.
 type line struct {
 	name        string
 	limit, used int
-	// each is how many places one tenant may have here, by how many it has.
+	// each is the number of places that one tenant can have here; by is the number it has.
 	each int
 	by   map[*tenant]int
-	// groups are the tenants that wait here, in the order in which they are served.
+	// groups are the waiting tenants, in the order in which they are served.
 	groups []*group
 }
 
@@ -52,20 +52,20 @@ type line struct {
 type tenant struct {
 	name        string
 	used, mints int
-	// groups are the lines in which it waits, in the order in which they are served.
+	// groups are the lines where it waits, in the order in which they are served.
 	groups []*group
-	// members are its tickets, in all states.
+	// members is the number of its tickets, in all states.
 	members int
 }
 
-// group is what one tenant has in one line.
+// group has the waiting tickets of one tenant in one line.
 type group struct {
 	line    *line
 	tenant  *tenant
 	waiting ordered
 }
 
-// ordered is a heap of those of one tenant in one line.
+// ordered is the heap of a group's tickets.
 type ordered []*ticket
 
 func (o ordered) Len() int { return len(o) }

@@ -9,13 +9,13 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// FactsDiffer reports whether an update of a provider may change its Facts. The
-// ApiTokens that refer to it must then be reconciled: most of what they wait for at a
-// provider is reported by no other event.
+// FactsDiffer reports whether an update of a provider can change its Facts. If it can, the
+// ApiTokens that refer to the provider must be reconciled: for most of what they wait for,
+// there is no other event.
 //
-// Every field of the status counts, except those that change often and that no
-// decision reads: lastError, liveCredentials, the texts and times of conditions, and
-// all conditions but Ready. A new field counts until it is excluded here.
+// Every field of the status counts, except those that change often and that no decision
+// reads: lastError, liveCredentials, the messages and times of conditions, and all
+// conditions but Ready. A new field counts until it is excluded here.
 func FactsDiffer(before, after client.Object) bool {
 	was, is := Of(before), Of(after)
 	if was.Raw == nil || is.Raw == nil {
