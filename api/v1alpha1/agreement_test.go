@@ -158,10 +158,7 @@ func testEndpointsAgree(t *testing.T, c client.Client) {
 		"https://api example.com", "https://api.example.com/a b", " https://api.example.com", "api.example.com", "//api.example.com", "https:api.example.com",
 		"ftp://api.example.com", "https://api.example.com/%zz", "https://[]/", "https://[]:443",
 	}
-	for _, f := range []struct{ block, field string }{
-		{"aws", "iamEndpoint"}, {"aws", "s3Endpoint"}, {"ibee", "endpoint"}, {"ibee", "s3Endpoint"}, {"crusoe", "endpoint"}, {"crusoe", "s3Endpoint"},
-		{"proxyscrape", "endpoint"}, {"kloudbean", "s3Endpoint"}, {"rest", "baseURL"},
-	} {
+	for _, f := range endpointFields() {
 		for _, url := range urls {
 			object := tokenProvider()
 			if f.block == "rest" {

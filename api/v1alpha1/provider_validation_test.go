@@ -8,6 +8,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"apitoken.dev/operator/api/v1alpha1"
 )
 
 func providerSpec() map[string]any {
@@ -123,22 +125,6 @@ var providerChanges = map[string]changeCase{
 	"status: more credentials": {status: fields{"status.liveCredentials": 12}, setStatus: fields{"status.liveCredentials": 13}},
 }
 
-// driverBlock is a driver block as it is declared, with nothing in it that is not required.
-type driverBlock struct {
-	name string
-	spec fields
-}
-
-// driverBlocks are all of them, in the order of the API server's sentence.
-var driverBlocks = []driverBlock{
-	{"aws", fields{}},
-	{"ibee", fields{"workspaceID": "42"}},
-	{"crusoe", fields{"organizationID": "ab4a6b00-aa5f-408e-a9fb-ac6de5eb45ab", "location": "us-east1-a"}},
-	{"proxyscrape", fields{}},
-	{"kloudbean", fields{"s3Endpoint": "https://s3.kloudbean.com"}},
-	{"rest", restBlock()},
-}
-
 func restBlock() fields {
 	return fields{
 		"baseURL":    "https://api.example.com",
@@ -152,11 +138,11 @@ func restBlock() fields {
 // only returns the changes that leave one block in a provider, with these fields in it.
 func only(name string, set fields) fields {
 	out := fields{}
-	for _, block := range driverBlocks {
+	for _, block := range driverBlocks() {
 		out["spec."+block.name] = nil
 	}
 	spec := fields{}
-	for _, block := range driverBlocks {
+	for _, block := range driverBlocks() {
 		if block.name == name {
 			maps.Copy(spec, block.spec)
 		}
@@ -184,11 +170,11 @@ func blockCases() map[string]createCase {
 	none := only("aws", nil)
 	none["spec.aws"] = nil
 	cases := map[string]createCase{
-		"none": {set: none, want: answer{"spec", []string{"exactly one driver block: aws, ibee, crusoe, proxyscrape, kloudbean or rest", "sets [ ]"}}},
+		"none": {set: none, want: answer{"spec", []string{"exactly one driver block: " + orJoined(v1alpha1.Blocks()), "sets [ ]"}}},
 	}
-	for i, block := range driverBlocks {
+	for i, block := range driverBlocks() {
 		cases[block.name+" alone"] = createCase{set: only(block.name, nil)}
-		for _, other := range driverBlocks[i+1:] {
+		for _, other := range driverBlocks()[i+1:] {
 			both := only(block.name, nil)
 			both["spec."+other.name] = other.spec
 			cases[block.name+" and "+other.name] = createCase{set: both, want: answer{"spec", []string{
@@ -197,24 +183,24 @@ func blockCases() map[string]createCase {
 		}
 		bare := createCase{set: only(block.name, nil)}
 		bare.set["spec.credentialsSecretRef"] = nil
-		if block.name != "kloudbean" {
-			bare.want = answer{"spec.credentialsSecretRef", []string{"credentialsSecretRef is missing", "name the Secret", "every driver but kloudbean"}}
+		if block.credentials {
+			bare.want = answer{"spec.credentialsSecretRef", []string{"credentialsSecretRef is missing", "name the Secret"}}
 		}
 		cases[block.name+" without credentials"] = bare
 	}
 	all := only("aws", nil)
-	for _, block := range driverBlocks {
+	for _, block := range driverBlocks() {
 		all["spec."+block.name] = block.spec
 	}
-	cases["all"] = createCase{set: all, want: answer{"spec", []string{"sets [ aws ibee crusoe proxyscrape kloudbean rest ]"}}}
+	cases["all"] = createCase{set: all, want: answer{"spec", []string{"sets [ " + strings.Join(v1alpha1.Blocks(), " ") + " ]"}}}
 	return cases
 }
 
 // switchCases: the block is fixed while credentials are live.
 func switchCases() map[string]changeCase {
 	cases := map[string]changeCase{}
-	for i, block := range driverBlocks {
-		next := driverBlocks[(i+1)%len(driverBlocks)]
+	for i, block := range driverBlocks() {
+		next := driverBlocks()[(i+1)%len(driverBlocks())]
 		name := block.name + " to " + next.name
 		cases[name] = changeCase{from: only(block.name, nil), set: only(next.name, nil)}
 		cases[name+" with live credentials"] = changeCase{

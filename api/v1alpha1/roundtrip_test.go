@@ -399,24 +399,6 @@ func wholeToken() *v1alpha1.ApiToken {
 
 const somePEM = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 
-// wholeSpecs returns a spec for each driver block, by its name.
-func wholeSpecs() map[string]v1alpha1.ProviderSpec {
-	minter := v1alpha1.SecretReference{Name: "minter"}
-	return map[string]v1alpha1.ProviderSpec{
-		"aws": {CredentialsSecretRef: minter, Drift: v1alpha1.DriftRepair, AWS: &v1alpha1.AWSProvider{
-			IAMEndpoint: "https://iam.example.com", S3Endpoint: "https://s3.example.com", Region: "eu-central-1", CABundle: somePEM,
-			PermissionsBoundary: "arn:aws:iam::123456789012:policy/boundary",
-		}},
-		"ibee": {CredentialsSecretRef: minter, IBEE: &v1alpha1.IBEEProvider{
-			WorkspaceID: "42", Endpoint: "https://api.example.com/v1", S3Endpoint: "https://s3.example.com", CABundle: somePEM}},
-		"crusoe": {CredentialsSecretRef: minter, Crusoe: &v1alpha1.CrusoeProvider{
-			OrganizationID: "ab4a", Location: "us-east1-a", Endpoint: "https://api.example.com/v1", S3Endpoint: "https://s3.example.com", CABundle: somePEM}},
-		"proxyscrape": {CredentialsSecretRef: minter, ProxyScrape: &v1alpha1.ProxyScrapeProvider{Endpoint: "https://api.example.com", CABundle: somePEM}},
-		"kloudbean":   {CredentialsSecretRef: minter, KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3.example.com", Region: "eu-1", CABundle: somePEM}},
-		"rest":        {CredentialsSecretRef: minter, Rest: wholeRest()},
-	}
-}
-
 // wholeRest sets every field that is there, found by reflection, and then those that
 // cannot be any text.
 func wholeRest() *v1alpha1.RestProvider {

@@ -4,6 +4,7 @@ package samples
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -29,22 +30,31 @@ type Provider struct {
 // sorted by file.
 func Providers(t testing.TB) []Provider {
 	t.Helper()
+	out, err := Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// Load is Providers for code without a test.
+func Load() ([]Provider, error) {
 	_, here, _, _ := runtime.Caller(0)
 	files, err := filepath.Glob(filepath.Join(filepath.Dir(here), "..", "..", "..", "config", "samples", "*.yaml"))
 	if err != nil {
-		t.Fatal(err)
+		return nil, err
 	}
 	slices.Sort(files)
 	var out []Provider
 	for _, file := range files {
-		content, err := os.ReadFile(file)
+		content, err := os.ReadFile(file) //nolint:gosec // a sample of this repository
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		for document := range bytes.SplitSeq(content, []byte("\n---\n")) {
 			var object v1alpha1.TokenProvider // a ClusterTokenProvider has the same fields, and one more
 			if err := yaml.Unmarshal(document, &object); err != nil {
-				t.Fatalf("%s: %v", file, err)
+				return nil, fmt.Errorf("%s: %w", file, err)
 			}
 			switch v1alpha1.ProviderKind(object.Kind) {
 			case v1alpha1.KindTokenProvider, v1alpha1.KindClusterTokenProvider:
@@ -52,23 +62,29 @@ func Providers(t testing.TB) []Provider {
 			}
 		}
 	}
-	return out
+	return out, nil
 }
 
 // Blocks returns the spec of one sample for each driver block, by the block's name. It
 // fails the test when a block has no sample.
 func Blocks(t testing.TB) map[string]v1alpha1.ProviderSpec {
 	t.Helper()
-	out := map[string]v1alpha1.ProviderSpec{}
-	for _, p := range Providers(t) {
-		name, _, ok := p.Spec.Block()
-		if _, seen := out[name]; ok && !seen {
-			out[name] = p.Spec
-		}
-	}
+	out := ByBlock(Providers(t))
 	for _, name := range v1alpha1.Blocks() {
 		if _, ok := out[name]; !ok {
 			t.Fatalf("no file in config/samples has a provider with a %s block", name)
+		}
+	}
+	return out
+}
+
+// ByBlock returns the first spec with each driver block.
+func ByBlock(all []Provider) map[string]v1alpha1.ProviderSpec {
+	out := map[string]v1alpha1.ProviderSpec{}
+	for _, p := range all {
+		name, _, ok := p.Spec.Block()
+		if _, seen := out[name]; ok && !seen {
+			out[name] = p.Spec
 		}
 	}
 	return out
