@@ -80,7 +80,8 @@ bench-fairness: ## Measure how long one namespace waits while others load the op
 ##@ Develop
 
 .PHONY: generate
-generate: ## Generate the DeepCopy methods of the kinds.
+generate: ## Generate the DeepCopy methods of the kinds, and the rules that name every driver block.
+	$(GO) test ./api/v1alpha1 -run TestDriverRulesNameEveryBlock -update
 	$(CONTROLLER_GEN) object:headerFile=hack/boilerplate.go.txt paths=./api/...
 
 .PHONY: manifests

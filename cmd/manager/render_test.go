@@ -14,7 +14,7 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files of render")
 
-const samples = "../../config/samples/"
+const sampleDir = "../../config/samples/"
 
 func render(t *testing.T, stdin string, args ...string) (string, error) {
 	t.Helper()
@@ -32,7 +32,7 @@ func render(t *testing.T, stdin string, args ...string) (string, error) {
 // TestRenderSamples compares what is printed for the samples with golden files,
 // which are written anew with: go test ./cmd/manager -run TestRenderSamples -update
 func TestRenderSamples(t *testing.T) {
-	files, err := filepath.Glob(samples + "rest-*.yaml")
+	files, err := filepath.Glob(sampleDir + "rest-*.yaml")
 	if err != nil || len(files) < 3 {
 		t.Fatalf("found the samples %v, %v", files, err)
 	}

@@ -28,7 +28,9 @@ import (
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/drivers/kloudbean"
+	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/badserver"
+	"apitoken.dev/operator/test/support/samples"
 	"apitoken.dev/operator/test/support/simulate/crusoesim"
 	"apitoken.dev/operator/test/support/simulate/ibeesim"
 	"apitoken.dev/operator/test/support/simulate/kloudbeansim"
@@ -323,30 +325,27 @@ func TestTenantsReachNoNode(t *testing.T) {
 		}
 	}))
 	named := strings.Replace(url, "127.0.0.1", "localhost", 1)
-	b.minter("minter", map[string]string{
-		"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "token": "token", "accessKeyID": "id", "secretKey": "secret",
-	})
-	for name, spec := range map[string]v1alpha1.ProviderSpec{
-		"aws":         {AWS: &v1alpha1.AWSProvider{IAMEndpoint: url}},
-		"aws-named":   {AWS: &v1alpha1.AWSProvider{IAMEndpoint: named}},
-		"ibee":        {IBEE: &v1alpha1.IBEEProvider{WorkspaceID: "42", Endpoint: named}},
-		"crusoe":      {Crusoe: &v1alpha1.CrusoeProvider{OrganizationID: "org", Location: "us-east1-a", Endpoint: named}},
-		"proxyscrape": {ProxyScrape: &v1alpha1.ProxyScrapeProvider{Endpoint: url}},
-		"kloudbean":   {KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: named}},
-		"rest": {Rest: &v1alpha1.RestProvider{
-			BaseURL: named, Credential: v1alpha1.RestCredential{ID: "item.id", Name: "item.name"},
-			Scopes: []v1alpha1.RestScope{{Scope: "a:b"}},
-			Mint: v1alpha1.RestMint{
-				RestRequest: v1alpha1.RestRequest{Path: "/keys", Body: `{"name": {{ .name }}}`},
-				Secret:      map[string]v1alpha1.RestExpression{"token": "item.token"},
-			},
-			List:   v1alpha1.RestList{RestRequest: v1alpha1.RestRequest{Path: "/keys"}, Items: "body.keys"},
-			Revoke: v1alpha1.RestRequest{Path: "/keys/{{ .id }}"},
-		}},
-	} {
-		if spec.KloudBean == nil {
+	all, err := drivers(features.Gates{})
+	b.ok(err)
+	specs := map[string]v1alpha1.ProviderSpec{}
+	credentials := map[string]string{}
+	for block, spec := range samples.Blocks(t) {
+		driver, settings, err := all.Resolve(registry.Spec{ProviderSpec: &spec})
+		b.ok(err)
+		located, _ := provider.As[provider.Located](driver)
+		field := located.Server(t.Context(), provider.Config{Settings: settings}).Field
+		if keys, ok := provider.As[interface{ CredentialKeys() []string }](driver); ok {
+			for _, key := range keys.CredentialKeys() {
+				credentials[key] = "minting0" // also valid base64
+			}
+		}
+		if spec.CredentialsSecretRef.Name != "" {
 			spec.CredentialsSecretRef.Name = "minter"
 		}
+		specs[block], specs[block+"-named"] = samples.With(t, spec, field, url), samples.With(t, spec, field, named)
+	}
+	b.minter("minter", credentials)
+	for name, spec := range specs {
 		b.ok(b.Create(t.Context(), &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}, Spec: spec}))
 		b.until(func() string {
 			p := &v1alpha1.TokenProvider{}
