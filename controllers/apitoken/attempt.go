@@ -15,6 +15,7 @@ import (
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/metrics"
+	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
@@ -66,7 +67,7 @@ type Attempt struct {
 func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) plan.Outcome {
 	if action.Reason == plan.IssueSecretLost {
 		// The Secret may be gone because its namespace goes; a cache may not show that yet.
-		if ending, err := namespaceEnding(ctx, r.Live, p.token.Namespace); err != nil || ending {
+		if ending, err := observe.NamespaceEnding(ctx, r.Live, p.token.Namespace); err != nil || ending {
 			return plan.Superseded{What: "the namespace is being deleted"}
 		}
 	}

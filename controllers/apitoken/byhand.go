@@ -4,51 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strconv"
 
-	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
-
-// form says how a person makes the credential; nil: Mint makes it.
-func (r *Reconciler) form(p *pass) *provider.Form {
-	driver, ok := provider.As[provider.ByHand](p.facts.Driver)
-	if !ok {
-		return nil
-	}
-	form, byHand := driver.Form(p.facts.Config, r.mintRequest(p, ""))
-	if !byHand {
-		return nil
-	}
-	return &form
-}
-
-// editedFor is the generation for which a person says that the credential was edited.
-func editedFor(t *v1alpha1.ApiToken) int64 {
-	generation, err := strconv.ParseInt(t.Annotations[v1alpha1.AnnotationEdited], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return generation
-}
-
-// handover tells whether a person hands a credential over, and whether this
-// process has already refused it.
-func (r *Reconciler) handover(ctx context.Context, p *pass) (plan.Handover, error) {
-	out := plan.Handover{Secret: p.target.HandoverName()}
-	if p.obs.Provider.Form == nil {
-		return out, nil
-	}
-	version, err := r.secrets.HandoverVersion(ctx, p.target)
-	if err != nil || version == "" {
-		return out, err
-	}
-	out.Exists, out.Refused = true, r.memory.Handovers.Refusal(nameOf(p.token), version)
-	return out, nil
-}
 
 // confirmEdit tries a credential that a person says was edited, with the access that is
 // declared now. Only a credential that works counts as edited: a mistake in the edit would

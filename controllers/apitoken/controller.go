@@ -23,9 +23,9 @@ import (
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/fairqueue"
 	"apitoken.dev/operator/internal/memory"
+	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
-	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/secretstore"
 	"apitoken.dev/operator/internal/tracing"
 )
@@ -37,17 +37,12 @@ const (
 	// RequestTimeout is how long after that a request of the attempt may still
 	// wait for its answer before this process gives it up: 30 seconds.
 	RequestTimeout = plan.AttemptTime - MintDeadline
-	// PublishSettle is how long after it was given up a publish may still be
-	// carried out by the API server, whose own limit for a request is a minute
-	// (kube-apiserver --request-timeout).
-	PublishSettle = time.Minute
 )
 
 // Providers gives access to providers; *connections.Pool implements it.
 type Providers interface {
-	Facts(ctx context.Context, key account.Key, namespace string, grant provider.Grant) (account.Facts, error)
+	observe.Providers
 	Connect(ctx context.Context, key account.Key, place *places.Place) (connections.Connection, error)
-	Sharing(ctx context.Context, key account.Key) (same []account.Key, settled bool, err error)
 	Forget(key account.Key)
 }
 

@@ -121,12 +121,3 @@ func (r *Reconciler) connectFailed(p *pass, err error) plan.Outcome {
 	}
 	return r.providerFailed(p, "connect", err)
 }
-
-// refusal is what a driver refuses, in any case as a Refusal.
-func refusal(err error) *provider.Refusal {
-	var r *provider.Refusal
-	if errors.As(err, &r) {
-		return r
-	}
-	return &provider.Refusal{Field: "spec", Value: "this declaration", Message: provider.AsError(err).Message}
-}

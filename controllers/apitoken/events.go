@@ -13,6 +13,7 @@ import (
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/audit/why"
 	"apitoken.dev/operator/internal/credname"
+	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -201,7 +202,7 @@ func (r *Reconciler) emitEndIgnored(p *pass) {
 // revoked and dropped, and the annotation that ended it may stay.
 func (r *Reconciler) ledgerHad(p *pass, name string) bool {
 	parsed, err := credname.Parse(name)
-	return err == nil && parsed.Revision <= p.token.Status.Revision && r.owns(p.token.Namespace, p.token.Name)(name)
+	return err == nil && parsed.Revision <= p.token.Status.Revision && observe.Owns(r.Cluster, p.token)(name)
 }
 
 // aboutToken refers to the ApiToken; without its version if a user can repeat the event.

@@ -43,8 +43,6 @@ func (r *Reconciler) activate(p *pass, name string) {
 // backOff makes the next attempt wait.
 func backOff(p *pass) { ledger.Backoff(&p.token.Status, p.obs.Now, plan.Remaining(&p.obs)) }
 
-func peerOf(t *v1alpha1.ApiToken) plan.Peer { return plan.Peer{Namespace: t.Namespace, Name: t.Name} }
-
 // abandon gives an attempt up: what the provider may hold of it is revoked later.
 func (p *pass) abandon(name string) {
 	e := p.entry(name)

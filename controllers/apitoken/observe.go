@@ -5,18 +5,14 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/audit"
-	"apitoken.dev/operator/internal/credname"
-	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/memory"
+	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
@@ -77,30 +73,23 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 		return p, nil
 	}
 	r.memory.Attempts.See(token, r.Clock.Monotonic())
-	ledger.Correct(&token.Status, r.Clock.Now(), p.overlapOf)
-	var err error
-	if p.facts, err = r.Providers.Facts(ctx, p.key, token.Namespace, plan.GrantOf(&token.Spec)); err != nil {
-		return nil, fmt.Errorf("reading the provider: %w", err)
-	}
-	p.target = secretstore.TargetOf(token, p.facts.Driver, p.facts.Config)
-	seen, pending, err := r.secrets.Cached(ctx, p.target)
+	found, err := observe.Gather(ctx, r.sources(), token)
 	if err != nil {
 		return nil, err
 	}
-	p.see(seen)
-	p.pending = pending
-	if p.ending, err = namespaceEnding(ctx, r.Client, token.Namespace); err != nil {
-		return nil, err
-	}
-	p.obs = plan.Observation{Now: r.Clock.Now(), Provider: r.providerView(p), Failed: r.memory.Failures.Of(name)}
-	if p.obs.Provider.Shared, err = r.shared(ctx, p); err != nil {
-		return nil, err
-	}
-	if p.obs.Handover, err = r.handover(ctx, p); err != nil {
-		return nil, err
-	}
-	r.refresh(p)
+	p.facts, p.target, p.pending, p.ending = found.Facts, found.Target, found.Pending, found.NamespaceEnding
+	p.see(found.Seen)
+	p.obs = found.Observation
 	return p, nil
+}
+
+// sources are where the facts of a decision come from: the caches, and what this process
+// remembers.
+func (r *Reconciler) sources() *observe.Sources {
+	return &observe.Sources{
+		Objects: observe.Cached{Reader: r.Client}, Providers: r.Providers, Secrets: r.secrets,
+		Memory: r.memory, Clock: r.Clock, Cluster: r.Cluster,
+	}
 }
 
 // settled reports whether no request of an attempt can take effect any more.
@@ -110,91 +99,14 @@ func (p *pass) settled(name string) bool {
 
 // refresh brings the Observation up to date with the token and the Secret at hand.
 func (r *Reconciler) refresh(p *pass) {
-	t := p.token
-	p.obs.Token = plan.Token{
-		Namespace: t.Namespace, Name: t.Name, UID: string(t.UID), Generation: t.Generation,
-		Spec:     t.Spec,
-		Deleting: !t.DeletionTimestamp.IsZero(), NamespaceEnding: p.ending,
-		HasFinalizer: controllerutil.ContainsFinalizer(t, v1alpha1.Finalizer),
-		Revision:     t.Status.Revision, Budget: t.Status.MintBudget, Retry: t.Status.Retry,
-		PublishRefused: plan.PublishRefused(&t.Status),
-		Edited:         editedFor(t),
-		End:            t.Annotations[v1alpha1.AnnotationEnd],
-		Owns:           r.owns(t.Namespace, t.Name),
-	}
-	if t.Status.GapSince != nil {
-		p.obs.Token.GapSince, p.obs.Token.GapReason = t.Status.GapSince.Time, t.Status.GapReason
-	}
-	p.obs.Ledger = r.entries(p)
+	from := r.sources()
+	p.obs.Token, p.obs.Ledger = from.Token(p.token, p.ending), from.Ledger(p.token, &p.facts)
 	p.obs.Secret = r.secretView(p)
 }
 
-// entries are the ledger's entries with what this process knows of each. An
-// entry that is or was Active has had its answer and is settled.
-func (r *Reconciler) entries(p *pass) []plan.Entry {
-	now := r.Clock.Monotonic()
-	settle := MintDeadline + RequestTimeout + max(p.facts.Capabilities.Settle, PublishSettle)
-	key := nameOf(p.token)
-	out := make([]plan.Entry, 0, len(p.token.Status.Credentials))
-	for i := range p.token.Status.Credentials {
-		e := plan.Entry{LedgerEntry: p.token.Status.Credentials[i]}
-		known := r.memory.Attempts.Of(key, &e.LedgerEntry, now)
-		e.Ours, e.SeenFor = known.Ours, known.SeenFor
-		e.Rejected = known.Rejection != nil && known.Rejection.Revision == p.token.Status.Revision
-		answered := e.IssuedAt != nil || e.State == v1alpha1.StateActive
-		if !answered {
-			e.SettlesIn = max(0, settle-e.SeenFor)
-		}
-		e.Settled = e.SettlesIn == 0
-		e.ProvesIn = r.memory.Proofs.Wait(key, e.Name, now)
-		e.FindsIn = r.memory.Finds.Wait(key, e.Name, now)
-		r.memory.Doubts.About(key, &e, now)
-		out = append(out, e)
-	}
-	return out
-}
-
-// namespaceEnding reports whether a reader shows the namespace as being deleted.
-func namespaceEnding(ctx context.Context, from client.Reader, name string) (bool, error) {
-	ns := &metav1.PartialObjectMetadata{}
-	ns.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
-	if err := from.Get(ctx, client.ObjectKey{Name: name}, ns); client.IgnoreNotFound(err) != nil {
-		return false, fmt.Errorf("reading the namespace: %w", err)
-	}
-	return !ns.DeletionTimestamp.IsZero(), nil
-}
-
-// owns reports whether a name was made for an ApiToken in this cluster.
-func (r *Reconciler) owns(namespace, token string) func(string) bool {
-	return func(name string) bool {
-		n, err := credname.Parse(name)
-		return err == nil && n.OwnedBy(r.Cluster, namespace, token)
-	}
-}
-
-func (r *Reconciler) providerView(p *pass) plan.Provider {
-	f := p.facts
-	v := plan.Provider{
-		Found: f.Found, OtherKind: f.OtherKind, Deleting: f.Deleting, Ready: f.Ready, Admitted: f.Admitted, Verified: verified(f), Unverified: f.Found && !f.Verified,
-		Reason: f.ReadyReason, Message: f.ReadyMessage, Account: f.Account.ID, Former: f.Account.Former, Capabilities: f.Capabilities,
-		GrantableScopes: f.GrantableScopes, Form: r.form(p), Repairs: f.Repairs,
-	}
-	if checker, ok := provider.As[provider.Validator](f.Driver); ok && f.Found {
-		if err := checker.Validate(f.Config, r.mintRequest(p, "")); err != nil {
-			v.Refusal = refusal(err)
-		}
-	}
-	return v
-}
-
+// mintRequest is what the provider is asked for in this reconcile.
 func (r *Reconciler) mintRequest(p *pass, name string) provider.MintRequest {
-	grant := plan.GrantOf(&p.token.Spec)
-	grant.ExpiresAt = plan.ExpiryFor(&p.token.Spec, r.Clock.Now(), p.facts.Capabilities.MaxLifetime)
-	return provider.MintRequest{Name: name, Owner: r.ownerOf(p.token), Description: p.token.Spec.Description, Grant: grant}
-}
-
-func (r *Reconciler) ownerOf(t *v1alpha1.ApiToken) provider.Owner {
-	return provider.Owner{Cluster: r.Cluster, Namespace: t.Namespace, Token: t.Name}
+	return observe.Request(p.token, &p.facts, r.Cluster, name, r.Clock.Now())
 }
 
 // decide asks the rules, and looks at more when they ask to.

@@ -7,6 +7,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -95,7 +96,7 @@ func (r *Reconciler) purgeListed(ctx context.Context, p *pass, conn connections.
 	var outs []plan.Outcome
 	left := 0
 	var unknown []string
-	for c, err := range conn.Client.List(ctx, r.ownerOf(p.token)) {
+	for c, err := range conn.Client.List(ctx, observe.Owner(p.token, r.Cluster)) {
 		if err != nil {
 			return r.providerFailed(p, "list", err)
 		}

@@ -8,6 +8,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/metrics"
+	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -71,7 +72,7 @@ func (r *Reconciler) releaseSecret(ctx context.Context, p *pass) (string, plan.O
 // dropped it: it was revoked and seen gone.
 func (r *Reconciler) wasRevoked(p *pass) bool {
 	v := &p.seen.View
-	return v.Credential != "" && v.Facts.Revision <= p.token.Status.Revision && r.owns(p.token.Namespace, p.token.Name)(v.Credential)
+	return v.Credential != "" && v.Facts.Revision <= p.token.Status.Revision && observe.Owns(r.Cluster, p.token)(v.Credential)
 }
 
 // revoking reports whether the revocation of a credential may have begun.

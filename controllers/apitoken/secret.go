@@ -4,14 +4,9 @@ import (
 	"context"
 	"strconv"
 
-	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/secretstore"
 )
-
-// verified reports whether the settings in the facts, which Secrets would follow, were
-// found to work. It is the only place that decides this.
-func verified(f account.Facts) bool { return f.Driver != nil && f.Ready }
 
 // see takes a Secret as it was read or written. After a write the API server no longer
 // refuses it.

@@ -6,6 +6,7 @@ import (
 
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/metrics"
+	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -68,7 +69,7 @@ func (r *Reconciler) changed(ctx context.Context, p *pass, shown *provider.Crede
 		ledger.Extend(status, e.Name, plan.ExpiryFor(spec, e.IssuedAt.Time, caps.MaxLifetime), shown.ExpiresAt)
 	}
 	// What the Secret says follows in one write: the key may no longer do what it said before.
-	seen, err := r.secrets.Sync(ctx, p.target, p.seen, e, plan.SyncSecret{Metadata: true, Settings: verified(p.facts), Declaration: true})
+	seen, err := r.secrets.Sync(ctx, p.target, p.seen, e, plan.SyncSecret{Metadata: true, Settings: observe.Verified(&p.facts), Declaration: true})
 	if err != nil {
 		return publishFailed(err)
 	}
@@ -87,7 +88,7 @@ func (r *Reconciler) countSlots(ctx context.Context, p *pass) plan.Outcome {
 	}
 	var err error
 	// Until now another reconcile may have had the place of this account.
-	if p.obs.Provider.Shared, err = r.shared(ctx, p); err != nil {
+	if p.obs.Provider.Shared, err = r.sources().Shared(ctx, p.token, &p.facts); err != nil {
 		return failed(err)
 	}
 	counter, ok := provider.As[provider.Counter](conn.Client)

@@ -28,7 +28,7 @@ func (s *Sources) Token(t *v1alpha1.ApiToken, namespaceEnding bool) plan.Token {
 		PublishRefused: plan.PublishRefused(&t.Status),
 		Edited:         editedFor(t),
 		End:            t.Annotations[v1alpha1.AnnotationEnd],
-		Owns:           owns(s.Cluster, t),
+		Owns:           Owns(s.Cluster, t),
 	}
 	if t.Status.GapSince != nil {
 		out.GapSince, out.GapReason = t.Status.GapSince.Time, t.Status.GapReason
@@ -60,8 +60,8 @@ func (s *Sources) Ledger(t *v1alpha1.ApiToken, f *account.Facts) []plan.Entry {
 	return out
 }
 
-// owns reports whether a credential name was made for an ApiToken in this cluster.
-func owns(cluster string, t *v1alpha1.ApiToken) func(string) bool {
+// Owns reports whether a credential name was made for an ApiToken in this cluster.
+func Owns(cluster string, t *v1alpha1.ApiToken) func(string) bool {
 	namespace, token := t.Namespace, t.Name
 	return func(name string) bool {
 		n, err := credname.Parse(name)

@@ -1,4 +1,4 @@
-package apitoken
+package observe_test
 
 import (
 	"context"
@@ -12,6 +12,8 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
+	"apitoken.dev/operator/internal/memory"
+	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/testutil"
 )
@@ -20,7 +22,7 @@ import (
 // hands out.
 type crowd struct {
 	client.Client
-	Providers
+	observe.Providers
 	fields  map[string]client.IndexerFunc
 	byField map[string][]v1alpha1.ApiToken
 	same    []account.Key
@@ -78,26 +80,27 @@ func (c *crowd) List(_ context.Context, list client.ObjectList, opts ...client.L
 	return nil
 }
 
-// Facts implements Providers.
+// Facts implements observe.Providers.
 func (*crowd) Facts(context.Context, account.Key, string, provider.Grant) (account.Facts, error) {
 	return account.Facts{Found: true, Admitted: true}, nil
 }
 
-// Sharing implements Providers.
+// Sharing implements observe.Providers.
 func (c *crowd) Sharing(context.Context, account.Key) ([]account.Key, bool, error) {
 	return c.same, true, nil
 }
 
-func (c *crowd) pass(own int, caps provider.Capabilities) (*Reconciler, *pass) {
-	r := New(Options{Client: c, Providers: c, Clock: testutil.NewClock(time.Unix(0, 0))})
-	p := &pass{token: &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: fmt.Sprintf("mine-0-%d", own),
-		CreationTimestamp: metav1.Unix(int64(own), 0)}}, key: c.same[0]}
-	p.facts.Capabilities = caps
-	return r, p
+// sources has the crowd as its cache, and reads for the ApiToken of this number.
+func (c *crowd) sources(own int) (*observe.Sources, *v1alpha1.ApiToken) {
+	token := &v1alpha1.ApiToken{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: fmt.Sprintf("mine-0-%d", own), CreationTimestamp: metav1.Unix(int64(own), 0)},
+		Spec:       v1alpha1.ApiTokenSpec{ProviderRef: v1alpha1.ProviderReference{Name: "mine-0"}},
+	}
+	return &observe.Sources{Objects: observe.Cached{Reader: c}, Providers: c, Memory: memory.New(), Clock: testutil.NewClock(time.Unix(0, 0))}, token
 }
 
-// TestSharingCostsWhatTheAccountHas: the ApiTokens of other accounts cost a pass
-// nothing, and those without an unfinished attempt cost nothing where no slots are counted.
+// TestSharingCostsWhatTheAccountHas: the ApiTokens of other accounts cost a
+// decision nothing, and those without an unfinished attempt cost nothing where no slots are counted.
 func TestSharingCostsWhatTheAccountHas(t *testing.T) {
 	for _, others := range []int{500, 2000} {
 		for name, test := range map[string]struct {
@@ -108,8 +111,8 @@ func TestSharingCostsWhatTheAccountHas(t *testing.T) {
 			"few slots":             {provider.Capabilities{MaxLive: 2}, 10},
 		} {
 			c := newCrowd(t, 10, others, nil)
-			r, p := c.pass(10, test.caps)
-			shared, err := r.shared(t.Context(), p)
+			from, token := c.sources(10)
+			shared, err := from.Shared(t.Context(), token, &account.Facts{Capabilities: test.caps})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -132,8 +135,8 @@ func TestSharingSeesUnfinishedAttempts(t *testing.T) {
 		}
 		token.Status.Credentials = append(token.Status.Credentials, e)
 	})
-	r, p := c.pass(10, provider.Capabilities{Listed: 100})
-	shared, err := r.shared(t.Context(), p)
+	from, token := c.sources(10)
+	shared, err := from.Shared(t.Context(), token, &account.Facts{Capabilities: provider.Capabilities{Listed: 100}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,9 +149,10 @@ func BenchmarkSharing(b *testing.B) {
 	for _, others := range []int{500, 2000} {
 		b.Run(fmt.Sprintf("%d others", others), func(b *testing.B) {
 			c := newCrowd(b, 10, others, nil)
-			r, p := c.pass(10, provider.Capabilities{MaxLive: 2, Listed: 100})
+			from, token := c.sources(10)
+			facts := &account.Facts{Capabilities: provider.Capabilities{MaxLive: 2, Listed: 100}}
 			for b.Loop() {
-				if _, err := r.shared(b.Context(), p); err != nil {
+				if _, err := from.Shared(b.Context(), token, facts); err != nil {
 					b.Fatal(err)
 				}
 			}
