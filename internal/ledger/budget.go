@@ -56,7 +56,7 @@ func Refund(s *v1alpha1.ApiTokenStatus, now time.Time) {
 
 // Backoff records that another attempt has begun. The wait before the next one doubles from
 // 5 seconds to 10 minutes, and is at most a tenth of remaining: how long the credential in use
-// stays valid, or the lifetime of the next one if there is none.
+// stays valid, or otherwise the lifetime of the next one.
 func Backoff(s *v1alpha1.ApiTokenStatus, now time.Time, remaining time.Duration) {
 	failures := int32(1)
 	if r := s.Retry; r != nil && r.Failures > 0 {

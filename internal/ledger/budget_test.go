@@ -58,14 +58,14 @@ func TestBudgetAt(t *testing.T) {
 				t.Errorf("%s: %d left and the next in %s, want %d and %s", tc.reason, got.Remaining, next.Sub(now), tc.remaining, tc.next)
 			}
 			if diff := cmp.Diff(before, tc.budget); diff != "" {
-				t.Errorf("looking changed it, -want +got:\n%s", diff)
+				t.Errorf("reading the budget changed it, -want +got:\n%s", diff)
 			}
 		})
 	}
 }
 
 // TestChargeOverTime spends as fast as the budget allows: 5 at once, then one
-// every 10 minutes, however long it goes on.
+// every 10 minutes, for two hours.
 func TestChargeOverTime(t *testing.T) {
 	var b *v1alpha1.MintBudget
 	var spent []time.Duration

@@ -272,8 +272,8 @@ func Extend(s *v1alpha1.ApiTokenStatus, name string, asked, shown time.Time) {
 	limit(e, shown)
 }
 
-// MarkDrift records the drift of an Active entry; empty: there is none. Other entries do not
-// drift.
+// MarkDrift records the drift of an Active entry; empty: it does not drift. Other entries are
+// left unchanged.
 func MarkDrift(s *v1alpha1.ApiTokenStatus, name string, drift v1alpha1.CredentialDrift) {
 	if e := Entry(s, name); e != nil && e.State == v1alpha1.StateActive {
 		e.Drift = drift

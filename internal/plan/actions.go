@@ -29,7 +29,7 @@ type (
 	// Release releases the ApiToken and keeps the Secret and its credential.
 	Release struct{}
 	// Purge revokes every name in the ledger. When Settled, the provider is asked for all
-	// other credentials of the owner, and the finalizer is removed when there are none.
+	// other credentials of the owner. If it has no other, the finalizer is removed.
 	Purge struct{ Settled bool }
 
 	// Adopt makes the entry of an attempt Active: the Secret holds its credential.

@@ -11,7 +11,7 @@ import (
 // assessment. The obstacles are checked when a rule first asks for them.
 type situation struct {
 	*Observation
-	// active is the credential in use; nil: there is none.
+	// active is the credential in use, or nil.
 	active *Entry
 	// need is the first need that was found; nil: no credential is needed.
 	need *need
@@ -94,17 +94,17 @@ func (s *situation) declared() string {
 	return s.fingerprint
 }
 
-// accessOver reports whether access has to end now.
+// accessOver reports whether access must end now.
 func (s *situation) accessOver() bool { return s.pastHardEnd() || s.lapsed() }
 
-// lapsed reports whether the operator has to end the credential in use: it is past its
+// lapsed reports whether the operator must end the credential in use: it is past its
 // expiry, the provider does not enforce that, and no other credential can be issued now.
 func (s *situation) lapsed() bool {
 	end := s.expiryToEnforce()
 	return !end.IsZero() && !s.Now.Before(end) && s.blocked()
 }
 
-// expiryToEnforce is when the operator has to end the credential in use, or the retired or
+// expiryToEnforce is when the operator must end the credential in use, or the retired or
 // revoked one that the Secret still holds; zero: the provider ends it, or it does not expire.
 func (s *situation) expiryToEnforce() time.Time {
 	if s.Provider.Capabilities.ExpiryEnforcedBy != provider.EnforcedByOperator {

@@ -33,7 +33,7 @@ var unreadableCases = map[string]nextCase{
 
 var providerCases = map[string]nextCase{
 	"its account is blocked": {
-		reason: "Somebody has to pay a bill or lift a suspension; waiting does not help.",
+		reason: "A user must pay a bill or lift a suspension; waiting does not help.",
 		given: given(live, otherScope, func(o *plan.Observation) {
 			o.Provider.Ready, o.Provider.Reason, o.Provider.Message = false, v1alpha1.ReasonAccountBlocked, "it wants a bill to be settled (insufficient_balance)"
 		}),
@@ -48,7 +48,7 @@ var providerCases = map[string]nextCase{
 	},
 	"missing, an overlap is running": {
 		reason: "Nothing is due yet, and the user learns that nothing will be issued.",
-		given:  given(live, missing, beside(retiring("own-old", time.Hour))),
+		given:  given(live, missing, nextTo(retiring("own-old", time.Hour))),
 		rule:   "steady", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderNotFound, after: time.Hour,
 		says: []string{`TokenProvider "store" does not exist in namespace "ml": create it`, "nothing replaces credential AKIAown-active, which ends at "},
 	},
@@ -88,12 +88,12 @@ var providerCases = map[string]nextCase{
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"not ready, credential in use runs out": {
-		reason: "The message goes on until the provider is back; the expiry is looked at as well.",
+		reason: "The message stays until the provider is back; the expiry is checked as well.",
 		given:  given(live, expires(time.Hour), notReady),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonProviderNotReady, after: time.Hour,
 	},
 	"namespace being deleted": {
-		reason: "The namespace controller may delete the Secret first; issuing anew would only delay the end.",
+		reason: "The namespace controller may delete the Secret first; another credential would only delay the deletion.",
 		given:  given(live, absent, func(o *plan.Observation) { o.Token.NamespaceEnding = true }),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting, after: plan.Recheck,
 		says: []string{"being deleted"},
@@ -111,21 +111,21 @@ var providerCases = map[string]nextCase{
 		says: []string{"own-active", other, "restore the old ones"},
 	},
 	"another account, operator ends credentials": {
-		reason: "Expiry enforced by the operator goes on, and no event tells that the account is right again.",
+		reason: "The operator still enforces the expiry, and no event reports that the account is right again.",
 		given:  given(belongs(other), operatorEnds, expires(70*24*time.Hour), suspend),
 		rule:   "account-changed", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderAccountChanged,
 		after: plan.Recheck,
 		says:  []string{other, "restore the old ones"},
 	},
 	"another account, hard end ahead": {
-		reason: "The Secret is deleted at the hard end whatever the account.",
+		reason: "The Secret is deleted at the hard end with any account.",
 		given:  given(belongs(other), endsIn(time.Hour)),
 		rule:   "account-changed", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderAccountChanged, after: plan.Recheck,
 		says: []string{other, "restore the old ones"},
 	},
 	"an old entry of another account": {
 		reason: "Any entry of another account holds back reservations.",
-		given:  given(live, otherScope, beside(by(other, retiring("own-old", time.Hour)))),
+		given:  given(live, otherScope, nextTo(by(other, retiring("own-old", time.Hour)))),
 		rule:   "account-changed", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderAccountChanged,
 		says: []string{"own-old", other, "restore the old ones"},
 	},
@@ -143,7 +143,7 @@ func refusal(reason provider.RefusalReason) provider.Refusal {
 
 var refusalCases = map[string]nextCase{
 	"scope": {
-		reason: "What the driver cannot grant is said with field, value and way out, and nothing is reserved.",
+		reason: "The message has field, value and a fix for what the driver cannot grant, and nothing is reserved.",
 		given: given(unissued, live, refusing(provider.Refusal{Reason: provider.RefusedScope,
 			Field: "spec.scopes[0]", Value: "billing:read-only", Message: "declare one of objectstorage:object-read-only"})),
 		rule: "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonScopeNotGrantable, after: never,
@@ -181,7 +181,7 @@ var refusalCases = map[string]nextCase{
 		says: []string{"spec.buckets", "declare another one"},
 	},
 	"nothing wanted": {
-		reason: "What is in use goes on working; that nothing replaces it is said before it ends.",
+		reason: "The credential in use still works; the user learns that nothing replaces it before it ends.",
 		given:  given(live, refusing(provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes[0]", Value: "a:b", Message: "not granted here"})),
 		rule:   "steady", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonScopeNotGrantable, after: rotationIn(),
 		says: []string{"spec.scopes[0]: a:b: not granted here", "nothing replaces credential AKIAown-active, which ends at "},
@@ -262,19 +262,19 @@ var limitCases = map[string]nextCase{
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Minute,
 	},
 	"full, one settled": {
-		reason: "The ledger empties by itself, and stays blocked meanwhile.",
-		given:  given(live, otherScope, attempts(plan.MaxUnsettled), beside(attempt("own-old", v1alpha1.StateAbandoned, 0))),
+		reason: "The ledger empties by itself, and issuing stays blocked until then.",
+		given:  given(live, otherScope, attempts(plan.MaxUnsettled), nextTo(attempt("own-old", v1alpha1.StateAbandoned, 0))),
 		rule:   "begin-revoke", action: plan.BeginRevoke{Names: []string{"own-old"}}, state: plan.Progressing, code: v1alpha1.ReasonLedgerFull,
 	},
 	"state of a newer version": {
 		reason: "An entry in a state this version does not know is kept and blocks reservations.",
-		given:  given(live, otherScope, beside(attempt("own-new", "Frozen", 0))),
+		given:  given(live, otherScope, nextTo(attempt("own-new", "Frozen", 0))),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonUnknownState,
 		says: []string{"own-new", `"Frozen"`, "or a newer one"},
 	},
 	"state of a newer version, nothing wanted": {
 		reason: "It blocks reservations only, also the next one.",
-		given:  given(live, beside(attempt("own-new", "Frozen", 0))),
+		given:  given(live, nextTo(attempt("own-new", "Frozen", 0))),
 		rule:   "steady", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonUnknownState,
 		says: []string{"own-new", "nothing replaces credential AKIAown-active, which ends at "},
 	},
@@ -316,11 +316,11 @@ var limitCases = map[string]nextCase{
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonMintBudgetExhausted, after: ledger.BudgetRefill,
 	},
 	"budget empty, overlap ends sooner": {
-		reason: "What is due sooner than the budget is looked at in time.",
-		given:  given(live, otherScope, budget(0, 0), beside(retiring("own-old", time.Minute))),
+		reason: "Anything due before the budget grows is done in time.",
+		given:  given(live, otherScope, budget(0, 0), nextTo(retiring("own-old", time.Minute))),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonMintBudgetExhausted, after: time.Minute,
 	},
-	"Secret of somebody else": {
+	"Secret of another owner": {
 		reason: "A Secret that is not ours is never overwritten; nothing is reserved for it.",
 		given:  given(live, foreign),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonSecretNotOwned, after: plan.Recheck,
@@ -332,7 +332,7 @@ var limitCases = map[string]nextCase{
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSecretDeleting, after: plan.Recheck,
 		says: []string{`"training"`, "finalizers keep it (example.com/hold)"},
 	},
-	"Secret of somebody else, says the cache": {
+	"Secret of another owner, says the cache": {
 		reason: "Whose it is is read live before it is said.",
 		given:  given(foreign, untrusted),
 		rule:   "read-secret", action: plan.ReadSecret{}, state: plan.Progressing, code: v1alpha1.ReasonPublishing,

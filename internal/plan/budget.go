@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Remaining is how long the credential in use stays valid. If there is none, it is the
-// lifetime of the next one.
+// Remaining is how long the credential in use stays valid, or the lifetime of the next one
+// if no credential is in use.
 func Remaining(o *Observation) time.Duration {
 	if e := o.activeEntry(); e != nil && e.ExpiresAt != nil && o.Now.Before(e.ExpiresAt.Time) {
 		return e.ExpiresAt.Sub(o.Now)
@@ -15,7 +15,7 @@ func Remaining(o *Observation) time.Duration {
 }
 
 // free reports whether replacing the credential does not count against the mint budget,
-// whatever the need: the schedule replaces it now, and half of the requested lifetime has
+// with any need: the schedule replaces it now, and half of the requested lifetime has
 // passed since the last reservation. The lifetime that the provider granted does not count:
 // a credential that ends too early makes no rotation free.
 func (o *Observation) free(e *Entry) bool {

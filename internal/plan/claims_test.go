@@ -71,7 +71,7 @@ func saysIssuing(s string) bool {
 }
 
 // TestReasonsClaimWhatIsTrue: each reason has a state, and says that something is being
-// issued, or that somebody has to act, exactly when the decision does.
+// issued, or that a user must act, exactly when the decision does.
 func TestReasonsClaimWhatIsTrue(t *testing.T) {
 	for reason, help := range v1alpha1.ReasonHelp {
 		c, found := claims[reason]
@@ -95,7 +95,7 @@ func TestReasonsClaimWhatIsTrue(t *testing.T) {
 	}
 }
 
-// leadsToIssue reports whether a decision is a step on the way to a credential.
+// leadsToIssue reports whether a decision is a step towards a credential.
 func leadsToIssue(o *plan.Observation, d plan.Decision) bool {
 	if d.Rule == "make-room" {
 		return true
@@ -112,7 +112,7 @@ func leadsToIssue(o *plan.Observation, d plan.Decision) bool {
 
 // spoken: no decision says that a credential is being issued while none is, ends a sentence
 // twice, promises a rotation that something is in the way of, or leaves an ApiToken that is
-// not Ready without saying who has to act.
+// not Ready without saying who must act.
 func spoken(o *plan.Observation, d plan.Decision) string {
 	ready := plan.ReadinessOf(o)
 	obstacle, notReplaced := o.NotReplaced()
@@ -125,7 +125,7 @@ func spoken(o *plan.Observation, d plan.Decision) string {
 	case notReplaced && (issuesNow || obstacle.State != plan.Stalled || !strings.Contains(obstacle.Message, "nothing replaces credential")):
 		return "a credential that is not replaced is replaced"
 	case d.State == plan.Steady && !ready.Ready && d.Reason != v1alpha1.ReasonSuspended && d.Reason != v1alpha1.ReasonIssuing && !acts(d) && !o.Token.Deleting:
-		return "it is not Ready, and nobody is said to do anything"
+		return "it is not Ready, and the message names no one to act"
 	}
 	return ""
 }

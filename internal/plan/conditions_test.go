@@ -94,9 +94,9 @@ func TestRevocationThatFailsHasOneEvent(t *testing.T) {
 		"it fails for the first time": {given(), notRevoked, nil, notRevoked.Message},
 		"it fails again": {given(), notRevoked,
 			[]metav1.Condition{was(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonRevocationFailed, notRevoked.Message)}, ""},
-		"it is held up":      {given(beside(retiring("own-old", 0))), held, nil, plan.NotRevoked + held.Message},
+		"it is held up":      {given(nextTo(retiring("own-old", 0))), held, nil, plan.NotRevoked + held.Message},
 		"nothing is held up": {given(), held, nil, ""},
-		"it is held up as before": {given(beside(retiring("own-old", 0))), held,
+		"it is held up as before": {given(nextTo(retiring("own-old", 0))), held,
 			[]metav1.Condition{was(v1alpha1.ConditionStalled, metav1.ConditionTrue, held.Reason, held.Message)}, ""},
 	}
 	for name, tc := range cases {

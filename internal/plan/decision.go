@@ -29,7 +29,7 @@ const (
 	Steady State = iota
 	// Progressing: work is in progress.
 	Progressing
-	// Stalled: a user has to change something.
+	// Stalled: a user must change something.
 	Stalled
 )
 

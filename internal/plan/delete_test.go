@@ -14,7 +14,7 @@ var deletionCases = map[string]nextCase{
 		rule:   "gone", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonDeleting, after: never,
 	},
 	"without our finalizer, Retain": {
-		reason: "The Secret was let go when the finalizer went; doing it again would touch what is no longer ours.",
+		reason: "The Secret was released before the finalizer was removed; it may belong to another object by now.",
 		given:  given(deleted, noFinalizer, retain),
 		rule:   "gone", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonDeleting, after: never,
 	},
@@ -24,18 +24,18 @@ var deletionCases = map[string]nextCase{
 		rule:   "retain", action: plan.Release{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting, says: []string{"kept"},
 	},
 	"Retain without a provider": {
-		reason: "Retain is the way out when the provider is gone for good.",
+		reason: "Retain helps when the provider no longer exists.",
 		given:  given(deleted, retain, missing),
 		rule:   "retain", action: plan.Release{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
 	"Retain under another account": {
-		reason: "Retain is the way out when the account's credentials cannot be restored.",
+		reason: "Retain helps when the account's credentials cannot be restored.",
 		given:  given(deleted, retain, belongs(other)),
 		rule:   "retain", action: plan.Release{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
 	"Retain with an attempt open": {
 		reason: "Retain makes no provider call, so there is nothing to wait for.",
-		given:  given(deleted, retain, beside(attempt("own-new", v1alpha1.StateMinting, time.Minute))),
+		given:  given(deleted, retain, nextTo(attempt("own-new", v1alpha1.StateMinting, time.Minute))),
 		rule:   "retain", action: plan.Release{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
 	"Retain with nothing issued": {
@@ -62,7 +62,7 @@ var deletionCases = map[string]nextCase{
 	},
 	"one entry of another account": {
 		reason: "Every entry counts: the finalizer goes only when all are revoked.",
-		given:  given(deleted, beside(by(other, retiring("own-old", time.Hour)))),
+		given:  given(deleted, nextTo(by(other, retiring("own-old", time.Hour)))),
 		rule:   "no-way-to-revoke", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderAccountChanged,
 		says: []string{"own-old", other, "restore the old ones"},
 	},
@@ -72,7 +72,7 @@ var deletionCases = map[string]nextCase{
 		rule:   "purge", action: plan.Purge{Settled: true}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
 	"entry without an account": {
-		reason: "An entry that names no account can be revoked by whoever has the provider.",
+		reason: "An entry that names no account can be revoked at any account of the provider.",
 		given:  given(deleted, entries(by("", retiring("own-old", time.Hour)))),
 		rule:   "purge", action: plan.Purge{Settled: true}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
@@ -84,40 +84,40 @@ var deletionCases = map[string]nextCase{
 	},
 	"overlap running": {
 		reason: "Deletion revokes every name at once and respects no overlap.",
-		given:  given(deleted, beside(retiring("own-old", time.Hour))),
+		given:  given(deleted, nextTo(retiring("own-old", time.Hour))),
 		rule:   "purge", action: plan.Purge{Settled: true}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
 	"attempt open": {
 		reason: "Listing the owner before every attempt is settled could miss what still lands.",
-		given:  given(deleted, beside(attempt("own-new", v1alpha1.StateMinting, 70*time.Second))),
+		given:  given(deleted, nextTo(attempt("own-new", v1alpha1.StateMinting, 70*time.Second))),
 		rule:   "purge", action: plan.Purge{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting, after: 70 * time.Second,
 		says: []string{"waiting"},
 	},
 	"several attempts open": {
-		reason: "All have to be settled: the longest wait counts.",
-		given: given(deleted, beside(attempt("own-1", v1alpha1.StateAbandoned, 30*time.Second),
+		reason: "All must be settled: the longest wait counts.",
+		given: given(deleted, nextTo(attempt("own-1", v1alpha1.StateAbandoned, 30*time.Second),
 			attempt("own-2", v1alpha1.StateMinting, 90*time.Second), attempt("own-3", v1alpha1.StateRetiring, time.Second))),
 		rule: "purge", action: plan.Purge{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting, after: 90 * time.Second,
 	},
 	"attempt about to settle": {
 		reason: "An entry that is not settled yet is waited for, however little is left.",
-		given: given(deleted, beside(attempt("own-new", v1alpha1.StateMinting, time.Minute)),
+		given: given(deleted, nextTo(attempt("own-new", v1alpha1.StateMinting, time.Minute)),
 			func(o *plan.Observation) { o.Ledger[1].SettlesIn = 0 }),
 		rule: "purge", action: plan.Purge{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting, after: time.Second,
 	},
 	"attempt that the Secret names": {
-		reason: "Deletion does not adopt: it revokes whatever the name stands for.",
-		given:  given(deleted, live, holding("own-new"), beside(attempt("own-new", v1alpha1.StateMinting, time.Minute))),
+		reason: "Deletion does not adopt: it revokes by name.",
+		given:  given(deleted, live, holding("own-new"), nextTo(attempt("own-new", v1alpha1.StateMinting, time.Minute))),
 		rule:   "purge", action: plan.Purge{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting, after: time.Minute,
 	},
 	"settled attempt": {
 		reason: "Deletion does not fence: the name is revoked as it is.",
-		given:  given(deleted, beside(attempt("own-new", v1alpha1.StateMinting, 0))),
+		given:  given(deleted, nextTo(attempt("own-new", v1alpha1.StateMinting, 0))),
 		rule:   "purge", action: plan.Purge{Settled: true}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
 	"state of a newer version": {
 		reason: "Every ledger name is revoked, also one whose state is not known.",
-		given:  given(deleted, beside(attempt("own-new", "Frozen", 0))),
+		given:  given(deleted, nextTo(attempt("own-new", "Frozen", 0))),
 		rule:   "purge", action: plan.Purge{Settled: true}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
 	"provider leaving, not ready, not admitting": {
@@ -144,7 +144,7 @@ var neverIssuedCases = map[string]nextCase{
 		rule:   "purge", action: plan.Purge{Settled: true}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
 	"provider missing, Secret not read": {
-		reason: "A Secret may name a credential that a lost status forgot: it has to be read first.",
+		reason: "A Secret can name a credential that a lost status had: it must be read first.",
 		given:  given(deleted, unissued, missing),
 		rule:   "never-issued", action: plan.ReadSecret{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
@@ -165,7 +165,7 @@ var neverIssuedCases = map[string]nextCase{
 		rule:   "never-issued", action: plan.RemoveFinalizer{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
 	"provider missing, foreign Secret": {
-		reason: "Somebody else's Secret says nothing about us.",
+		reason: "A Secret of another owner says nothing about this ApiToken.",
 		given:  given(deleted, unissued, missing, live, foreign),
 		rule:   "never-issued", action: plan.RemoveFinalizer{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 	},
@@ -197,7 +197,7 @@ var neverIssuedCases = map[string]nextCase{
 		says: []string{"own-active", account, other, "spec.deletionPolicy: Retain"},
 	},
 	"all revoked, provider missing": {
-		reason: "Every entry was dropped after it was seen gone, and there is nobody to ask again.",
+		reason: "Every entry was dropped after it was seen to be gone, and no provider is left to ask again.",
 		given:  given(deleted, entries(), missing),
 		rule:   "never-issued", action: plan.RemoveFinalizer{}, state: plan.Progressing, code: v1alpha1.ReasonDeleting,
 		says: []string{"nothing is left to revoke"},

@@ -114,7 +114,7 @@ func Widened(e *v1alpha1.LedgerEntry, spec *v1alpha1.ApiTokenSpec, shown *provid
 // the provider can be ahead.
 const NearEnd = 5 * time.Minute
 
-// TooMany reports whether so many credentials drift at once that it looks like a mistake:
+// TooMany reports whether the number of credentials that drift at once looks like a mistake:
 // more than 5, and more than a tenth of all.
 func TooMany(n, all int) bool { return n > max(5, all/10) }
 

@@ -73,7 +73,7 @@ func TestDriftIsReportedAndOnlyMissingIsRepaired(t *testing.T) {
 		"rotation, changed":  {given(drifts(changedAt), live, rotation(1)), again(plan.IssueRotationRequested), plan.Progressing, v1alpha1.ReasonReissuing, false},
 		"no update of nothing": {given(updating, drifts(missingAt), live, otherScope), again(plan.IssueSpecChanged), plan.Progressing,
 			v1alpha1.ReasonReissuing, false},
-		"revocations go on": {given(drifts(missingAt), live, beside(retiring("own-old", -time.Second))), plan.Revoke{Names: []string{"own-old"}},
+		"revocations go on": {given(drifts(missingAt), live, nextTo(retiring("own-old", -time.Second))), plan.Revoke{Names: []string{"own-old"}},
 			plan.Stalled, v1alpha1.ReasonCredentialMissing, false},
 		"hard end": {given(drifts(disabledAt), live, endsIn(0)), plan.DeleteSecret{}, plan.Stalled, v1alpha1.ReasonExpired, false},
 		"deletion": {given(drifts(missingAt), live, deleted), plan.Purge{Settled: true}, plan.Progressing, v1alpha1.ReasonDeleting, false},
@@ -193,7 +193,7 @@ func TestOnlyDoubtedCredentialsAreAskedAbout(t *testing.T) {
 		"expires later":          {given(doubted, suspend, expires(plan.NearEnd+time.Second)), plan.Confirm{Name: "own-active"}, 0},
 		"of no known account":    {given(doubted, entry(func(e *plan.Entry) { e.Account = "" })), plan.Wait{}, rotationIn()},
 		"of an unverified one":   {given(doubted, func(o *plan.Observation) { o.Provider.Unverified = true }), plan.Wait{}, rotationIn()},
-		"revocations first":      {given(doubted, live, beside(retiring("own-old", -time.Second))), plan.Revoke{Names: []string{"own-old"}}, 0},
+		"revocations first":      {given(doubted, live, nextTo(retiring("own-old", -time.Second))), plan.Revoke{Names: []string{"own-old"}}, 0},
 		"a rotation comes first": {given(doubted, live, rotation(1)), plan.Issue{Reason: plan.IssueRotationRequested, Revision: 8, Charged: true}, 0},
 		"made for another":       {given(doubted, entry(func(e *plan.Entry) { e.Name = "their-active" })), plan.Wait{}, rotationIn(entry(func(e *plan.Entry) { e.Name = "their-active" }))},
 	} {
@@ -201,7 +201,7 @@ func TestOnlyDoubtedCredentialsAreAskedAbout(t *testing.T) {
 			o := observe(tc.given...)
 			d := decide(&o)
 			equal(t, "action", d.Action, tc.action)
-			equal(t, "next look", d.After, tc.after)
+			equal(t, "next reconcile", d.After, tc.after)
 		})
 	}
 }

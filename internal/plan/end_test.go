@@ -25,7 +25,7 @@ var endCases = map[string]nextCase{
 		says: []string{"spec.expiresAt: 2026-03-01T12:00:00Z", "raise"},
 	},
 	"one second before": {
-		reason: "Before expiresAt access goes on, and the end is waited for.",
+		reason: "Before expiresAt access continues, and the operator waits for the end.",
 		given:  given(live, endsIn(time.Second)),
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Second,
 	},
@@ -34,13 +34,13 @@ var endCases = map[string]nextCase{
 		given:  given(past, absent),
 		rule:   "end-active", action: plan.Retire{Name: "own-active", Expired: true}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
 	},
-	"Secret of somebody else": {
-		reason: "Somebody else's Secret stays; our credential goes.",
+	"Secret of another owner": {
+		reason: "A Secret of another owner stays; the credential is ended.",
 		given:  given(past, foreign),
 		rule:   "end-active", action: plan.Retire{Name: "own-active", Expired: true}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
 	},
 	"credential retired": {
-		reason: "What is due is revoked.",
+		reason: "Due credentials are revoked.",
 		given:  given(past, absent, entries(retiring("own-active", 0))),
 		rule:   "revoke", action: plan.Revoke{Names: []string{"own-active"}}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
 	},
@@ -51,7 +51,7 @@ var endCases = map[string]nextCase{
 	},
 	"overlap beyond the end": {
 		reason: "The end is looked at before the overlap is over.",
-		given:  given(endsIn(time.Minute), beside(retiring("own-old", time.Hour))),
+		given:  given(endsIn(time.Minute), nextTo(retiring("own-old", time.Hour))),
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Minute,
 	},
 	"Secret being deleted": {
@@ -61,7 +61,7 @@ var endCases = map[string]nextCase{
 		says: append([]string{`Secret "training" is being deleted`, "example.com/hold"}, endSays...),
 	},
 	"Secret being deleted, credential retired": {
-		reason: "Whoever still reads the Secret has had its time.",
+		reason: "The Secret is being deleted: its readers had until the end.",
 		given:  given(past, beingDeleted, entries(retiring("own-active", 0))),
 		rule:   "revoke", action: plan.Revoke{Names: []string{"own-active"}}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
 	},
@@ -92,13 +92,13 @@ var endCases = map[string]nextCase{
 		rule:   "end-secret", action: plan.DeleteSecret{}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
 	},
 	"nothing left, another entry of another account": {
-		reason: "What could not be revoked is what the user has to know.",
+		reason: "The user must know what could not be revoked.",
 		given:  given(past, absent, entries(by(other, retiring("own-old", 0)))),
 		rule:   "account-changed", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderAccountChanged,
 		says: []string{"own-old", other, "restore the old ones"},
 	},
 	"all gone": {
-		reason: "Nothing happens until somebody raises it.",
+		reason: "Nothing happens until a user raises it.",
 		given:  given(past, absent, entries()),
 		rule:   "ended", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonExpired, after: never, says: endSays,
 	},
@@ -109,7 +109,7 @@ var endCases = map[string]nextCase{
 	},
 }
 
-// runOut: the operator has to end the credential, which has expired.
+// runOut: the operator must end the credential, which has expired.
 var runOut = all(live, operatorEnds, expires(-time.Minute))
 
 var expiryCases = map[string]nextCase{
@@ -119,7 +119,7 @@ var expiryCases = map[string]nextCase{
 		rule:   "issue", action: scheduled, state: plan.Steady, code: v1alpha1.ReasonReissuing,
 	},
 	"suspended": {
-		reason: "Expiry enforced by the operator goes on while suspended.",
+		reason: "The operator enforces the expiry also while suspended.",
 		given:  given(runOut, suspend),
 		rule:   "end-secret", action: plan.DeleteSecret{}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
 		says: []string{"has expired", "spec.suspend"},
@@ -145,8 +145,8 @@ var expiryCases = map[string]nextCase{
 		rule:   "end-secret", action: plan.DeleteSecret{}, state: plan.Stalled, code: v1alpha1.ReasonProviderDeleting,
 		says: []string{"has expired", `"store"`, "create another provider"},
 	},
-	"Secret of somebody else": {
-		reason: "Somebody else's Secret stays; our credential goes.",
+	"Secret of another owner": {
+		reason: "A Secret of another owner stays; the credential is ended.",
 		given:  given(runOut, foreign),
 		rule:   "end-active", action: plan.Retire{Name: "own-active", Expired: true}, state: plan.Stalled, code: v1alpha1.ReasonSecretNotOwned,
 		says: []string{"has expired", "spec.secret.name"},
@@ -185,13 +185,13 @@ var suspendCases = map[string]nextCase{
 		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonSuspended, after: time.Hour,
 	},
 	"Secret lost": {
-		reason: "suspend stops reservations, whatever they are for.",
+		reason: "suspend stops all reservations.",
 		given:  given(live, absent, suspend),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
 	},
 	"attempt given up": {
-		reason: "Resolving goes on: it is cleared up once settled.",
-		given:  given(live, suspend, beside(settled)),
+		reason: "Resolving continues: the attempt is revoked once settled.",
+		given:  given(live, suspend, nextTo(settled)),
 		rule:   "begin-revoke", action: plan.BeginRevoke{Names: []string{"own-new"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"labels changed": {

@@ -28,13 +28,13 @@ var endpointCases = map[string]nextCase{
 	},
 	"a revocation is due": {
 		reason: `"not found" at another server is not "revoked", and the person is told why it waits.`,
-		given:  given(live, unverified, beside(retiring("own-old", 0))),
+		given:  given(live, unverified, nextTo(retiring("own-old", 0))),
 		rule:   "endpoint-unverified", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonEndpointUnverified, after: plan.Recheck,
 		says: []string{"changed from a to b", "back to a"},
 	},
 	"a revocation is due, not checked yet": {
-		reason: "After an upgrade the first check records the endpoint; nobody has to act.",
-		given: given(live, unverified, beside(retiring("own-old", 0)), func(o *plan.Observation) {
+		reason: "After an upgrade the first check records the endpoint without a user's help.",
+		given: given(live, unverified, nextTo(retiring("own-old", 0)), func(o *plan.Observation) {
 			o.Provider.Reason, o.Provider.Message = "", ""
 		}),
 		rule: "endpoint-unverified", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonProviderNotReady, after: plan.Recheck,

@@ -14,7 +14,7 @@ import (
 var undeleted = failed("end-secret")
 
 // unfenced: an attempt could not be fenced, because the Secret could not be written.
-var unfenced = all(live, failed("abandon"), beside(mint))
+var unfenced = all(live, failed("abandon"), nextTo(mint))
 
 var failedCases = map[string]nextCase{
 	"Secret not deleted": {
@@ -33,13 +33,13 @@ var failedCases = map[string]nextCase{
 		rule:   "end-secret", action: plan.DeleteSecret{}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
 	},
 	"Secret not deleted, overlap running": {
-		reason: "A hard end respects no overlap, whatever the Secret holds.",
+		reason: "A hard end respects no overlap.",
 		given:  given(past, undeleted, holding("own-old"), entries(retiring("own-old", time.Hour))),
 		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
 	},
 	"Secret not deleted, neither can it be fenced": {
 		reason: "An attempt that cannot be fenced delays no hard end.",
-		given:  given(past, undeleted, failed("abandon"), beside(mint)),
+		given:  given(past, undeleted, failed("abandon"), nextTo(mint)),
 		rule:   "end-active", action: plan.Retire{Name: "own-active", Expired: true}, state: plan.Stalled, code: v1alpha1.ReasonExpired, says: endSays,
 	},
 	"Secret not deleted, not revoked either": {
@@ -63,7 +63,7 @@ var failedCases = map[string]nextCase{
 		rule:   "end-secret", action: plan.DeleteSecret{}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
 	},
 	"lapsed, Secret not deleted, credential revoked": {
-		reason: "The Secret still has to go: what it holds is revoked.",
+		reason: "The Secret must still be deleted: its credential is revoked.",
 		given:  given(live, operatorEnds, suspend, undeleted, entries(), said(func(f *plan.CredentialFacts) { f.ExpiresAt = now.Add(-time.Minute) })),
 		rule:   "end-secret", action: plan.DeleteSecret{}, state: plan.Steady, code: v1alpha1.ReasonSuspended, says: []string{"has expired"},
 	},
@@ -79,12 +79,12 @@ var failedCases = map[string]nextCase{
 	},
 	"attempt not fenced, overlap over": {
 		reason: "A fence that is refused keeps no previous credential alive.",
-		given:  given(unfenced, beside(retiring("own-old", 0))),
+		given:  given(unfenced, nextTo(retiring("own-old", 0))),
 		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"attempt not fenced, another one settled": {
 		reason: "What was given up is cleared up.",
-		given:  given(unfenced, beside(attempt("own-2", v1alpha1.StateAbandoned, 0))),
+		given:  given(unfenced, nextTo(attempt("own-2", v1alpha1.StateAbandoned, 0))),
 		rule:   "begin-revoke", action: plan.BeginRevoke{Names: []string{"own-2"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"attempt not fenced, hard end": {
@@ -99,22 +99,22 @@ var failedCases = map[string]nextCase{
 	},
 	"attempt not fenced, settled by now": {
 		reason: "A settled attempt needs no fence.",
-		given:  given(live, failed("abandon"), beside(attempt("own-new", v1alpha1.StateMinting, 0))),
+		given:  given(live, failed("abandon"), nextTo(attempt("own-new", v1alpha1.StateMinting, 0))),
 		rule:   "abandon", action: plan.Abandon{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"labels not written, overlap over": {
 		reason: "A Secret that cannot be written keeps no previous credential alive.",
-		given:  given(live, outdated, failed("sync-secret"), beside(retiring("own-old", 0))),
+		given:  given(live, outdated, failed("sync-secret"), nextTo(retiring("own-old", 0))),
 		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"slots not counted, overlap over": {
 		reason: "A provider that cannot be asked for its credentials still revokes.",
-		given:  given(live, twoSlots, rotation(1), failed("count-slots"), beside(retiring("own-old", 0))),
+		given:  given(live, twoSlots, rotation(1), failed("count-slots"), nextTo(retiring("own-old", 0))),
 		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"nothing issued, overlap over": {
 		reason: "An attempt that ends before its reservation keeps no previous credential alive.",
-		given:  given(live, rotation(1), failed("issue"), beside(retiring("own-old", 0))),
+		given:  given(live, rotation(1), failed("issue"), nextTo(retiring("own-old", 0))),
 		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"not changed in place": {
@@ -124,7 +124,7 @@ var failedCases = map[string]nextCase{
 	},
 	"not read": {
 		reason: "Nothing is decided without the read that it relies on.",
-		given:  given(failed("read-secret"), beside(retiring("own-old", 0))),
+		given:  given(failed("read-secret"), nextTo(retiring("own-old", 0))),
 		rule:   "read-secret", action: plan.ReadSecret{}, state: plan.Progressing, code: v1alpha1.ReasonPublishing,
 	},
 }
@@ -136,10 +136,10 @@ var runOutRetiring = func() plan.Entry {
 	return e
 }()
 
-// TestAFailureHoldsNothingUp: whichever rules failed, what has to be done to take
+// TestAFailureHoldsNothingUp: whichever rules failed, everything needed to take
 // access away is done or was tried.
 func TestAFailureHoldsNothingUp(t *testing.T) {
-	o := observe(past, failed("abandon"), beside(mint, attempt("own-2", v1alpha1.StateAbandoned, 0), retiring("own-3", time.Hour)))
+	o := observe(past, failed("abandon"), nextTo(mint, attempt("own-2", v1alpha1.StateAbandoned, 0), retiring("own-3", time.Hour)))
 	var tried []string
 	for range plan.Rules() {
 		d := plan.Next(o)

@@ -138,7 +138,7 @@ func TestFingerprintLeavesTheSpecAlone(t *testing.T) {
 	spec := full()
 	plan.Fingerprint(spec)
 	if diff := cmp.Diff(full(), spec); diff != "" {
-		t.Errorf("a look at the spec changed it, -want +got:\n%s", diff)
+		t.Errorf("GrantOf or Fingerprint changed the spec, -want +got:\n%s", diff)
 	}
 }
 

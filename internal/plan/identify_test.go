@@ -32,7 +32,7 @@ var identifyCases = map[string]nextCase{
 		says: []string{`namespace "ml"`, "label the namespace", "nothing replaces credential own-active"},
 	},
 	"provider missing": {
-		reason: "Nobody can be asked.",
+		reason: "No provider can be asked.",
 		given:  given(adopted, missing),
 		rule:   "steady", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderNotFound,
 		says: []string{"does not exist", "create it"},
@@ -55,7 +55,7 @@ var identifyCases = map[string]nextCase{
 	},
 	"a previous one is due": {
 		reason: "Revoking comes first.",
-		given:  given(live, adopted, beside(nameless(retiring("own-old", -time.Second)))),
+		given:  given(live, adopted, nextTo(nameless(retiring("own-old", -time.Second)))),
 		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"deleted": {
@@ -97,7 +97,7 @@ func TestShown(t *testing.T) {
 }
 
 // TestFreeRotations: the schedule is free once per half of the lifetime that was
-// asked for, whatever lifetime the provider answers with.
+// asked for, not the lifetime that the provider answers with.
 func TestFreeRotations(t *testing.T) {
 	const asked = 90 * 24 * time.Hour
 	cases := map[string]struct {
@@ -113,7 +113,7 @@ func TestFreeRotations(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			o := observe(live, beside(tc.ledger...), entry(func(e *plan.Entry) {
+			o := observe(live, nextTo(tc.ledger...), entry(func(e *plan.Entry) {
 				e.ReservedAt, e.LifetimeSeconds = at(now.Add(-tc.lived)), int64(asked/time.Second)
 				e.IssuedAt, e.ExpiresAt = e.ReservedAt, at(now.Add(tc.got-tc.lived))
 			}))
@@ -125,7 +125,7 @@ func TestFreeRotations(t *testing.T) {
 	}
 }
 
-// TestRevisionNeverOverflows, whatever a status or a Secret says.
+// TestRevisionNeverOverflows with any revision in a status or a Secret.
 func TestRevisionNeverOverflows(t *testing.T) {
 	cases := map[string]struct{ status, secret, want int64 }{
 		"a forged Secret":     {3, math.MaxInt64, credname.MaxRevision},

@@ -24,7 +24,7 @@ const maxReports = 2
 // invariant is a sentence about every decision.
 type invariant struct {
 	says string
-	// every so many observations are checked: 1 is all of them.
+	// every is the step between checked observations: 1 checks all.
 	every int
 	// broken says what is wrong; empty: nothing.
 	broken func(o *plan.Observation, d plan.Decision) string
@@ -49,7 +49,7 @@ var invariants = []invariant{
 	{"a failed action holds up nothing but what relies on it", 3, holdsNothingUp},
 	{"a decision asks for no look twice, and looks end", 3, looks},
 	{"a wait ends before anything is due", 1, wakes},
-	{"somebody who has to act is told what to do", 1, tells},
+	{"a user who must act learns what to do", 1, tells},
 	{"what is said is done", 3, spoken},
 	{"an obstacle has one of its listed reasons, and one that lasts needs a user", 3, listed},
 }
@@ -244,7 +244,7 @@ func issues(o *plan.Observation, d plan.Decision) string {
 		"an entry is in an unknown state":           known != len(o.Ledger),
 		"an entry is not ours":                      foreigners(o),
 		"the Secret was not read":                   !s.Live,
-		"the Secret is somebody else's":             s.Exists && s.Foreign,
+		"the Secret is of another owner":            s.Exists && s.Foreign,
 		"16 attempts are not settled":               unsettled(o) >= plan.MaxUnsettled,
 		"the ledger is full":                        len(o.Ledger) >= plan.MaxLedger,
 		"the budget is empty":                       ok && issue.Charged && left.Remaining == 0,
@@ -348,7 +348,7 @@ func mayPublish(o *plan.Observation, e plan.Entry) bool {
 	return publishable(e) && (e.ReservedAt == nil || o.Now.Before(e.ReservedAt.Add(plan.AttemptTime)))
 }
 
-// waits reports whether this process has to wait for an attempt, or a change in place,
+// waits reports whether this process must wait for an attempt, or a change in place,
 // of another one: the workload has access for five minutes more, as the Secret shows.
 func waits(o *plan.Observation, e plan.Entry) bool {
 	s := &o.Secret
@@ -414,7 +414,7 @@ func lapsed(o *plan.Observation) bool {
 
 // calls reports whether an action calls the provider.
 func calls(a plan.Action) bool {
-	switch a.(type) { //nolint:gochecksumtype // the rest calls nobody
+	switch a.(type) { //nolint:gochecksumtype // the rest calls no provider
 	case plan.FindRestored, plan.CountSlots, plan.Purge, plan.Issue, plan.Update, plan.Revoke, plan.Identify:
 		return true
 	default:
@@ -542,7 +542,7 @@ var (
 	asking = axis{answered(true), answered(false)}
 )
 
-// looks answers every look in every way.
+// looks answers every read in every way.
 func looks(o *plan.Observation, d plan.Decision) string { return looksFrom(*o, d, 0) }
 
 func looksFrom(o plan.Observation, d plan.Decision, depth int) string {
@@ -556,7 +556,7 @@ func looksFrom(o plan.Observation, d plan.Decision, depth int) string {
 	case reads && o.Secret.Live:
 		return "the Secret was read already"
 	case finds && (o.Restored != nil || !lost(&o) || !o.Secret.Live || !o.Provider.Found || !o.Provider.Ready):
-		return "it was asked already, or nothing was lost, or nobody can be asked"
+		return "it was asked already, or nothing was lost, or no provider can be asked"
 	}
 	hows := reading
 	if finds {
@@ -588,7 +588,7 @@ func wakes(o *plan.Observation, d plan.Decision) string {
 		}
 	}
 	if d.State == plan.Progressing && d.After == 0 && d.Reason != v1alpha1.ReasonProviderNotReady {
-		return "work is under way, and neither a time nor the provider's readiness ends it"
+		return "work is in progress, and neither a time nor the provider's readiness ends it"
 	}
 	return ""
 }

@@ -35,7 +35,7 @@ var issueCases = map[string]nextCase{
 		given:  given(live, absent, entries(retiring("own-old", time.Hour))),
 		rule:   "issue", action: issuing(plan.IssueInitial), state: plan.Progressing, code: v1alpha1.ReasonIssuing,
 	},
-	"beside an attempt that is not settled": {
+	"next to an attempt that is not settled": {
 		reason: "A fresh attempt under a new name may start at once; its publish is the fence.",
 		given:  given(live, absent, entries(givenUp)),
 		rule:   "issue", action: issuing(plan.IssueInitial), state: plan.Progressing, code: v1alpha1.ReasonIssuing,
@@ -108,12 +108,12 @@ var issueCases = map[string]nextCase{
 		rule:   "issue", action: issuing(plan.IssueSpecChanged), state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"hard end raised": {
-		reason: "Raising spec.expiresAt issues anew; what is due anyway costs nothing.",
+		reason: "Raising spec.expiresAt issues a new credential; a rotation that is due anyway is free.",
 		given:  given(live, endsIn(time.Hour), declared(func(s *v1alpha1.ApiTokenSpec) { s.ExpiresAt = written(now.Add(48 * time.Hour)) })),
 		rule:   "issue", action: plan.Issue{Reason: plan.IssueSpecChanged, Revision: 8}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"hard end raised after it had passed": {
-		reason: "Everything was revoked at the end; access begins anew.",
+		reason: "Everything was revoked at the end; access begins again.",
 		given:  given(live, entries(), absent, endsIn(time.Hour)),
 		rule:   "issue", action: issuing(plan.IssueInitial), state: plan.Progressing, code: v1alpha1.ReasonIssuing,
 	},
@@ -145,7 +145,7 @@ var issueCases = map[string]nextCase{
 	},
 	"Secret edited and overlap running": {
 		reason: "Make before break: the new one comes before any old one goes.",
-		given:  given(live, edited, beside(retiring("own-old", -time.Hour), attempt("own-gone", v1alpha1.StateAbandoned, 0))),
+		given:  given(live, edited, nextTo(retiring("own-old", -time.Hour), attempt("own-gone", v1alpha1.StateAbandoned, 0))),
 		rule:   "issue", action: issuing(plan.IssueSecretChanged), state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"two Active entries, the Secret names the second": {

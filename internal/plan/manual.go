@@ -15,7 +15,7 @@ func (o *Observation) handedOver() bool {
 	return o.Provider.Form != nil && o.Handover.Exists && o.Handover.Refused == ""
 }
 
-// Task is what a user has to do at the provider.
+// Task is what a user must do at the provider.
 type Task struct {
 	// Reason is one of the reasons of the condition ActionRequired.
 	Reason string
@@ -23,7 +23,7 @@ type Task struct {
 	Message string
 }
 
-// Task returns what a user has to do now, or nil. Creating and editing credentials come
+// Task returns what a user must do now, or nil. Creating and editing credentials come
 // before deleting them.
 func (o *Observation) Task() *Task { return assess(o).task() }
 

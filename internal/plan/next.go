@@ -33,8 +33,8 @@ const (
 const RuleUnderWay = "attempt-under-way"
 
 // rules in their order: the first that decides wins. The last one always decides.
-// A write that the API server refuses, or a provider that does not answer, must not keep
-// access alive that has to end. So rules with such actions are lenient, and all rules that
+// A write that the API server refuses, or a provider that does not answer, must not prolong
+// access that must end. So rules with such actions are lenient, and all rules that
 // end access are free.
 var rules = []rule{
 	// An ApiToken that is being deleted.

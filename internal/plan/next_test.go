@@ -15,9 +15,9 @@ import (
 // never: a decision that waits for an event only.
 const never = -time.Nanosecond
 
-// nextCase is an observation and the decision it has to lead to.
+// nextCase is an observation and the decision that it leads to.
 type nextCase struct {
-	// reason why it has to.
+	// reason why.
 	reason string
 	given  []change
 
@@ -54,7 +54,7 @@ func testNext(t *testing.T, cases map[string]nextCase) {
 				}
 			}
 			if got.State == plan.Stalled && len(tc.says) < 2 {
-				t.Errorf("a case that stalls says which value is wrong and the way out; the message: %s", got.Message)
+				t.Errorf("a case that stalls says which value is wrong and how to fix it; the message: %s", got.Message)
 			}
 		})
 	}
@@ -124,7 +124,7 @@ func TestEveryRefusalHasItsReason(t *testing.T) {
 			t.Errorf("refusal %s shows as %s in state %d, want %s and Stalled", refusal, d.Reason, d.State, reason)
 		}
 		if wantMessage := "spec.scopes[0]: a:b: declare a:c"; d.Message != wantMessage {
-			t.Errorf("refusal %s says %q, want field, value and way out: %q", refusal, d.Message, wantMessage)
+			t.Errorf("refusal %s says %q, want field, value and fix: %q", refusal, d.Message, wantMessage)
 		}
 	}
 }

@@ -161,8 +161,8 @@ func entries(entries ...plan.Entry) change {
 	return func(o *plan.Observation) { o.Ledger = entries }
 }
 
-// beside adds entries to the Active one.
-func beside(entries ...plan.Entry) change {
+// nextTo adds entries to the Active one.
+func nextTo(entries ...plan.Entry) change {
 	return func(o *plan.Observation) { o.Ledger = append(o.Ledger, entries...) }
 }
 
@@ -184,12 +184,12 @@ func live(o *plan.Observation) { o.Secret.Live = true }
 // untrusted: it is not as it was last written or checked.
 func untrusted(o *plan.Observation) { o.Secret.Trusted, o.Secret.Intact = false, false }
 
-// absent: there is none.
+// absent: the Secret does not exist.
 func absent(o *plan.Observation) {
 	o.Secret = plan.Secret{Live: o.Secret.Live, Trusted: o.Secret.Trusted, Name: o.Secret.Name}
 }
 
-// foreign: it belongs to somebody else.
+// foreign: it belongs to another owner.
 func foreign(o *plan.Observation) {
 	absent(o)
 	o.Secret.Exists, o.Secret.Foreign, o.Secret.Owner = true, true, `Deployment "web"`
@@ -200,7 +200,7 @@ func holding(name string) change {
 	return func(o *plan.Observation) { o.Secret.Credential = name }
 }
 
-// edited: somebody changed its data.
+// edited: another client changed its data.
 func edited(o *plan.Observation) { o.Secret.Intact = false }
 
 // outdated: labels, annotations or the owner are not as declared.
@@ -244,7 +244,7 @@ func rotation(generation int64) change {
 	return declared(func(s *v1alpha1.ApiTokenSpec) { s.Rotation.Generation = generation })
 }
 
-// endsIn declares a hard end, for which the credentials at hand were issued.
+// endsIn declares a hard end, for which the current credentials were issued.
 func endsIn(in time.Duration) change {
 	return func(o *plan.Observation) {
 		o.Token.Spec.ExpiresAt = written(now.Add(in))

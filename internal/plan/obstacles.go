@@ -11,8 +11,8 @@ import (
 type obstacle struct {
 	name  string
 	check func(*situation) (Decision, bool)
-	// lasts: it prevents issuing until a user changes something, whatever is needed now. So
-	// the status does not promise a rotation.
+	// lasts: it prevents issuing until a user changes something, also if nothing is needed
+	// now. So the status does not promise a rotation.
 	lasts bool
 	// reasons that check can return.
 	reasons reasons
@@ -43,7 +43,7 @@ var obstacles = []obstacle{
 	{"declaration-refused", declarationRefused, true, refusedReasons()},                                 // the driver or the account cannot grant it
 	{"account-shared", accountShared, true, reasons{v1alpha1.ReasonProviderShared}},                     // too many ApiTokens use the account
 
-	{"manual-step", manualStep, false, reasons{v1alpha1.ReasonActionRequired, v1alpha1.ReasonHandoverRefused}}, // a user has to act at the provider
+	{"manual-step", manualStep, false, reasons{v1alpha1.ReasonActionRequired, v1alpha1.ReasonHandoverRefused}}, // a user must act at the provider
 	{"ledger-full", ledgerFull, false, reasons{v1alpha1.ReasonLedgerFull}},                                     // too many entries, or unsettled attempts
 	{"list-window-full", listWindowFull, false, reasons{v1alpha1.ReasonListingWindow}},                         // an unknown attempt would leave the list
 	{obstacleSlots, slotsExhausted, false, reasons{v1alpha1.ReasonSlotsExhausted}},                             // the account has no room for another credential
@@ -57,7 +57,7 @@ const obstacleSlots = "slots-exhausted"
 // Obstacle names a state in which nothing may be reserved.
 type Obstacle struct {
 	Name string
-	// Lasts: it holds until a user changes something, whatever is needed now.
+	// Lasts: it holds until a user changes something, also if nothing is needed now.
 	Lasts bool
 	// Reasons that it is reported with.
 	Reasons []string

@@ -149,7 +149,7 @@ func TestRetryFailed(t *testing.T) {
 		"a person has to act":   {"the decision says when it is tried", given(), plan.NeedsPerson{}, plan.Retry{After: time.Hour}},
 		"it waits for its turn": {"the decision has the turn", given(), plan.Turn{}, plan.Retry{After: time.Hour}},
 		"a failure":             {"the delay grows until the credential ends", given(expires(time.Hour)), broken, plan.Retry{BackOff: true, Latest: time.Hour}},
-		"an overlap ends":       {"its end is not late", given(beside(retiring("own-old", time.Minute))), broken, plan.Retry{BackOff: true, Latest: time.Minute}},
+		"an overlap ends":       {"its end is not late", given(nextTo(retiring("own-old", time.Minute))), broken, plan.Retry{BackOff: true, Latest: time.Minute}},
 		"the hard end is near":  {"it is not late", given(endsIn(time.Second)), broken, plan.Retry{BackOff: true, Latest: time.Second}},
 		"the hard end is over":  {"what is revoked late is live late", given(endsIn(-time.Second)), broken, plan.Retry{BackOff: true, Latest: plan.RetryMost}},
 		"nothing is in use":     {"nothing is due", given(entries()), broken, plan.Retry{BackOff: true}},

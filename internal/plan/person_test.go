@@ -9,7 +9,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// byHand: a person makes the credentials, and can edit their addresses.
+// byHand: users create manual credentials, and can edit their addresses.
 func byHand(o *plan.Observation) {
 	caps := &o.Provider.Capabilities
 	caps.ExpiryEnforcedBy = provider.EnforcedByPerson
@@ -25,10 +25,10 @@ func byHand(o *plan.Observation) {
 	}
 }
 
-// handed: a person hands a credential over.
+// handed: a user submits a credential.
 func handed(o *plan.Observation) { o.Handover.Exists = true }
 
-// otherAddress declares one that the credential at hand does not have.
+// otherAddress declares one that the current credential does not have.
 func otherAddress(o *plan.Observation) {
 	o.Token.Spec.Restrictions.AllowedIPs = []v1alpha1.IPRange{"203.0.113.0/24"}
 }
@@ -47,7 +47,7 @@ var personCases = map[string]nextCase{
 			"apitoken.dev/managed: handover, or run: kubectl apitoken handover -n ml training"},
 	},
 	"handed over": {
-		reason: "What a person made is checked, published and recorded like any other.",
+		reason: "A manual credential is checked, published and recorded like any other.",
 		given:  given(unissued, live, byHand, handed),
 		rule:   "issue", action: handIssue(1), state: plan.Progressing, code: v1alpha1.ReasonReissuing, says: []string{"submitted credential"},
 	},
@@ -79,13 +79,13 @@ var personCases = map[string]nextCase{
 		says: []string{"create a credential"},
 	},
 	"a rotation was requested": {
-		reason: "The declaration is not met, and only a person can meet it.",
+		reason: "The declaration is not met, and only a user can meet it.",
 		given:  given(live, byHand, declared(func(s *v1alpha1.ApiTokenSpec) { s.Rotation.Generation = 1 })),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonActionRequired,
 		says: []string{"create a credential", "Panel > Add token"},
 	},
 	"it has expired": {
-		reason: "Nobody ended it, and it is over time: somebody has to act.",
+		reason: "It is past its end, and only a user can replace it.",
 		given:  given(live, byHand, entries(ending("own-active", -time.Hour)), byHand),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonActionRequired, after: never,
 		says: []string{"create a credential", "Panel > Add token"},
@@ -97,7 +97,7 @@ var personCases = map[string]nextCase{
 		says: []string{"edit credential AKIAown-active", "Panel > Edit", "apitoken.dev/edited=1"},
 	},
 	"addresses changed and edited": {
-		reason: "A person says that it is done.",
+		reason: "A user confirmed the edit.",
 		given:  given(live, byHand, otherAddress, func(o *plan.Observation) { o.Token.Edited = 1 }),
 		rule:   "confirm-edit", action: plan.ConfirmEdit{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonUpdating,
 	},
@@ -114,7 +114,7 @@ var personCases = map[string]nextCase{
 		says: []string{"create a credential", "Panel > Add token"},
 	},
 	"the Secret was lost": {
-		reason: "It was kept, and goes back; nobody is asked for another one.",
+		reason: "The stored copy is published again, without a user's help.",
 		given:  given(live, byHand, absent),
 		rule:   "republish", action: plan.Republish{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonPublishing,
 	},
@@ -125,12 +125,12 @@ var personCases = map[string]nextCase{
 	},
 	"the old one is due": {
 		reason: "It is tried whether the provider still accepts it.",
-		given:  given(live, byHand, beside(madeByHand(retiring("own-old", -time.Second)))),
+		given:  given(live, byHand, nextTo(madeByHand(retiring("own-old", -time.Second)))),
 		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"the old one was tried a moment ago": {
 		reason: "It is tried again after a while.",
-		given: given(live, byHand, beside(madeByHand(retiring("own-old", -time.Second))), func(o *plan.Observation) {
+		given: given(live, byHand, nextTo(madeByHand(retiring("own-old", -time.Second))), func(o *plan.Observation) {
 			o.Ledger[1].ProvesIn = 40 * time.Second
 		}),
 		rule: "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: 40 * time.Second,
@@ -152,13 +152,13 @@ func TestTask(t *testing.T) {
 		"to make one":             {given(unissued, live, byHand), v1alpha1.ReasonCreateCredential},
 		"handed over":             {given(unissued, live, byHand, handed), ""},
 		"to edit it":              {given(live, byHand, otherAddress), v1alpha1.ReasonEditCredential},
-		"to delete the old one":   {given(live, byHand, beside(old)), v1alpha1.ReasonDeleteCredential},
-		"not yet":                 {given(live, byHand, beside(madeByHand(retiring("own-old", time.Hour)))), ""},
-		"to make one first":       {given(live, byHand, otherScope, beside(old)), v1alpha1.ReasonCreateCredential},
+		"to delete the old one":   {given(live, byHand, nextTo(old)), v1alpha1.ReasonDeleteCredential},
+		"not yet":                 {given(live, byHand, nextTo(madeByHand(retiring("own-old", time.Hour)))), ""},
+		"to make one first":       {given(live, byHand, otherScope, nextTo(old)), v1alpha1.ReasonCreateCredential},
 		"suspended":               {given(unissued, live, byHand, suspend), ""},
 		"unreadable hard end":     {given(unissued, live, byHand, declared(func(s *v1alpha1.ApiTokenSpec) { s.ExpiresAt = text("x") })), ""},
 		"deleted":                 {given(live, byHand, deleted), v1alpha1.ReasonDeleteCredential},
-		"minted by the operator":  {given(live, otherScope, beside(retiring("own-old", -time.Second))), ""},
+		"minted by the operator":  {given(live, otherScope, nextTo(retiring("own-old", -time.Second))), ""},
 		"never made, and deleted": {given(unissued, live, byHand, deleted), ""},
 	}
 	for name, tc := range cases {

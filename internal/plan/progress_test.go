@@ -11,11 +11,11 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// sample: every so many observations are followed, which takes many decisions each.
+// sample is the step between observations that are followed, which takes many decisions each.
 const sample = 11
 
 // TestDecisionsEnd follows decisions that are carried out without a fault, with
-// whatever is wrong staying wrong: at any one time they come to a wait.
+// while faults stay: at any one time they come to a wait.
 func TestDecisionsEnd(t *testing.T) {
 	failures := 0
 	space(sample, func(name string, o plan.Observation) {
@@ -25,7 +25,7 @@ func TestDecisionsEnd(t *testing.T) {
 		from := describe(&o)
 		if _, trail, ok := settle(copied(&o)); !ok {
 			failures++
-			t.Errorf("%s: %s\ndecisions go on without end: %v", name, from, trail)
+			t.Errorf("%s: %s\ndecisions never end: %v", name, from, trail)
 		}
 	})
 }
@@ -75,7 +75,7 @@ func converge(o plan.Observation) (trail []string, wrong string) {
 		next, steps, ok := settle(o)
 		trail = append(trail, steps...)
 		if !ok {
-			return trail, "decisions go on without end"
+			return trail, "decisions never end"
 		}
 		o = next
 		if reached(&o) {
@@ -103,7 +103,7 @@ func reached(o *plan.Observation) bool {
 	}
 }
 
-// settle carries out decisions until one waits. The next pass begins with a cache.
+// settle carries out decisions until one waits. The next reconcile begins with a cache.
 func settle(o plan.Observation) (end plan.Observation, trail []string, ok bool) {
 	for range 60 {
 		d := decide(&o)

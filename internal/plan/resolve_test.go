@@ -13,9 +13,9 @@ var lookCases = map[string]nextCase{
 		given:  given(unissued, noFinalizer),
 		rule:   "finalizer", action: plan.AddFinalizer{}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
 	},
-	"finalizer taken off by hand": {
+	"finalizer removed by a user": {
 		reason: "Credentials are live, so the finalizer comes back before anything else.",
-		given:  given(noFinalizer, beside(attempt("own-new", v1alpha1.StateMinting, time.Minute)), untrusted),
+		given:  given(noFinalizer, nextTo(attempt("own-new", v1alpha1.StateMinting, time.Minute)), untrusted),
 		rule:   "finalizer", action: plan.AddFinalizer{}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
 	},
 	"finalizer before the provider": {
@@ -44,45 +44,45 @@ var lookCases = map[string]nextCase{
 		rule:   "read-secret", action: plan.ReadSecret{}, state: plan.Progressing, code: v1alpha1.ReasonPublishing,
 	},
 	"credential wanted but not possible": {
-		reason: "What is blocked reserves nothing, so nothing has to be read.",
+		reason: "A blocked ApiToken reserves nothing, so no read is needed.",
 		given:  given(unissued, suspend),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonSuspended, after: never,
 	},
 	"attempt read": {
 		reason: "Whether an attempt is adopted depends on the Secret as it is, not on a cache.",
-		given:  given(beside(attempt("own-new", v1alpha1.StateMinting, time.Minute))),
+		given:  given(nextTo(attempt("own-new", v1alpha1.StateMinting, time.Minute))),
 		rule:   "read-secret", action: plan.ReadSecret{}, state: plan.Progressing, code: v1alpha1.ReasonPublishing,
 	},
 	"old credential due": {
 		reason: "A Retiring entry is not revoked while the Secret, read live, names it.",
-		given:  given(beside(retiring("own-old", 0))),
+		given:  given(nextTo(retiring("own-old", 0))),
 		rule:   "read-secret", action: plan.ReadSecret{}, state: plan.Progressing, code: v1alpha1.ReasonPublishing,
 	},
 	"old credential not due": {
 		reason: "A timer is enough: nothing is decided about it yet.",
-		given:  given(beside(retiring("own-old", time.Minute))),
+		given:  given(nextTo(retiring("own-old", time.Minute))),
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Minute,
 	},
 	"old credential due, provider missing": {
 		reason: "Without the provider it cannot be revoked, so the Secret does not matter.",
-		given:  given(beside(retiring("own-old", 0)), missing),
+		given:  given(nextTo(retiring("own-old", 0)), missing),
 		rule:   "provider-missing", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonRevocationFailed, after: plan.Recheck,
 		says: []string{"own-old", `TokenProvider "store"`, "create it again"},
 	},
 	"old credential of another account due": {
 		reason: "It cannot be revoked under this account, so the Secret does not matter.",
-		given:  given(beside(by(other, retiring("own-old", 0)))),
+		given:  given(nextTo(by(other, retiring("own-old", 0)))),
 		rule:   "account-changed", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderAccountChanged,
 		says: []string{"own-old", other, "restore the old ones"},
 	},
 	"attempt given up and settled": {
 		reason: "An Abandoned name is revoked only with the Secret, read live after it settled, not naming it.",
-		given:  given(beside(attempt("own-new", v1alpha1.StateAbandoned, 0))),
+		given:  given(nextTo(attempt("own-new", v1alpha1.StateAbandoned, 0))),
 		rule:   "read-secret", action: plan.ReadSecret{}, state: plan.Progressing, code: v1alpha1.ReasonPublishing,
 	},
 	"attempt given up, not settled": {
 		reason: "It still may be published: wait, without a read.",
-		given:  given(beside(attempt("own-new", v1alpha1.StateAbandoned, 40*time.Second))),
+		given:  given(nextTo(attempt("own-new", v1alpha1.StateAbandoned, 40*time.Second))),
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: 40 * time.Second,
 	},
 	"hard end passed": {
@@ -97,7 +97,7 @@ var lookCases = map[string]nextCase{
 		says: []string{"spec.expiresAt: 2026-03-01T11:59:59Z", "raise spec.expiresAt"},
 	},
 	"hard end passed, Active credential without a Secret": {
-		reason: "The credential has to be ended, and a Secret may have come.",
+		reason: "The credential must be ended, and a Secret may exist by now.",
 		given:  given(endsIn(-time.Second), absent),
 		rule:   "read-secret", action: plan.ReadSecret{}, state: plan.Progressing, code: v1alpha1.ReasonPublishing,
 	},
@@ -116,22 +116,22 @@ var (
 var resolveCases = map[string]nextCase{
 	"Secret names the attempt": {
 		reason: "A Secret naming a Minting entry is adopted: the publish went through, the record did not.",
-		given:  given(live, holding("own-new"), beside(mint)),
+		given:  given(live, holding("own-new"), nextTo(mint)),
 		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving, says: []string{"own-new"},
 	},
 	"Secret names an attempt given up": {
 		reason: "A Secret naming an Abandoned entry is adopted: a paused process published after all.",
-		given:  given(live, holding("own-new"), beside(givenUp)),
+		given:  given(live, holding("own-new"), nextTo(givenUp)),
 		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"Secret names a settled attempt given up": {
 		reason: "Settled or not, what the Secret holds is in use.",
-		given:  given(live, holding("own-new"), beside(attempt("own-new", v1alpha1.StateAbandoned, 0))),
+		given:  given(live, holding("own-new"), nextTo(attempt("own-new", v1alpha1.StateAbandoned, 0))),
 		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"Secret names the second of two attempts": {
 		reason: "The named one is adopted before any other is given up.",
-		given:  given(live, holding("own-2"), beside(mint, attempt("own-2", v1alpha1.StateMinting, time.Minute))),
+		given:  given(live, holding("own-2"), nextTo(mint, attempt("own-2", v1alpha1.StateMinting, time.Minute))),
 		rule:   "adopt", action: adopting("own-2"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"first attempt, in the Secret": {
@@ -140,90 +140,90 @@ var resolveCases = map[string]nextCase{
 		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"adopt while suspended": {
-		reason: "suspend stops reservations only; resolving attempts goes on.",
-		given:  given(live, suspend, holding("own-new"), beside(mint)),
+		reason: "suspend stops reservations only; attempts are still resolved.",
+		given:  given(live, suspend, holding("own-new"), nextTo(mint)),
 		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"adopt without a provider": {
 		reason: "Adopting needs no provider call.",
-		given:  given(live, missing, holding("own-new"), beside(mint)),
+		given:  given(live, missing, holding("own-new"), nextTo(mint)),
 		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"adopt after the hard end": {
 		reason: "Only what the ledger calls Active is retired in order, so it is adopted first.",
-		given:  given(live, endsIn(-time.Hour), holding("own-new"), beside(mint)),
+		given:  given(live, endsIn(-time.Hour), holding("own-new"), nextTo(mint)),
 		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"adopt a Secret that was edited": {
 		reason: "Its credential is in use; what was edited is repaired afterwards.",
-		given:  given(live, edited, holding("own-new"), beside(mint)),
+		given:  given(live, edited, holding("own-new"), nextTo(mint)),
 		rule:   "adopt", action: adopting("own-new"), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"Secret names a Retiring entry": {
 		reason: "A Retiring entry is never adopted: its revocation may have begun. The Secret counts as missing.",
-		given:  given(live, holding("own-old"), beside(retiring("own-old", -time.Minute))),
+		given:  given(live, holding("own-old"), nextTo(retiring("own-old", -time.Minute))),
 		rule:   "issue", action: plan.Issue{Reason: plan.IssueSecretLost, Revision: 8, Charged: true},
 		state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"Secret names an entry in an unknown state": {
 		reason: "What a newer version wrote is kept as it is, and blocks reservations.",
-		given:  given(live, holding("own-new"), beside(attempt("own-new", "Frozen", 0))),
+		given:  given(live, holding("own-new"), nextTo(attempt("own-new", "Frozen", 0))),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonUnknownState,
 		says: []string{"own-new", `"Frozen"`, "run the version"},
 	},
-	"Secret of somebody else names the attempt": {
-		reason: "Nothing in somebody else's Secret is ours: the attempt is given up, and their Secret not written.",
-		given:  given(live, beside(mint), foreign, holding("own-new")),
+	"Secret of another owner names the attempt": {
+		reason: "A Secret of another owner does not count: the attempt is given up, and that Secret is not written.",
+		given:  given(live, nextTo(mint), foreign, holding("own-new")),
 		rule:   "abandon", action: plan.Abandon{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"rejected attempt": {
 		reason: "The provider created nothing, so there is no need to wait or to read the Secret.",
-		given:  given(beside(rejected(mint))),
+		given:  given(nextTo(rejected(mint))),
 		rule:   "withdraw", action: plan.Withdraw{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving, says: []string{"own-new", "rejected"},
 	},
 	"rejected attempt of a deleted ApiToken": {
 		reason: "A deletion does not wait for an attempt that created nothing.",
-		given:  given(deleted, beside(rejected(mint))),
+		given:  given(deleted, nextTo(rejected(mint))),
 		rule:   "withdraw", action: plan.Withdraw{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"rejected attempt that another process abandoned": {
 		reason: "An entry that another process abandoned is kept until it settles.",
-		given:  given(live, beside(rejected(givenUp))),
+		given:  given(live, nextTo(rejected(givenUp))),
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Minute,
 	},
 	"no Secret": {
 		reason: "A Minting entry that was read is never minted; an absent Secret cannot be fenced.",
-		given:  given(live, absent, beside(mint)),
+		given:  given(live, absent, nextTo(mint)),
 		rule:   "abandon", action: plan.Abandon{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving, says: []string{"own-new"},
 	},
 	"Secret holds the Active credential": {
 		reason: "An existing Secret is fenced first, so that a paused process's publish conflicts.",
-		given:  given(live, beside(mint)),
+		given:  given(live, nextTo(mint)),
 		rule:   "abandon", action: plan.Abandon{Name: "own-new", Fence: true}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"Secret holds a credential of another cluster": {
 		reason: "It may be overwritten by a paused process, so it is fenced.",
-		given:  given(live, holding(""), beside(mint)),
+		given:  given(live, holding(""), nextTo(mint)),
 		rule:   "abandon", action: plan.Abandon{Name: "own-new", Fence: true}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"Secret names a Retiring entry, attempt open": {
 		reason: "The Secret does not name the attempt.",
-		given:  given(live, holding("own-old"), beside(retiring("own-old", time.Hour), mint)),
+		given:  given(live, holding("own-old"), nextTo(retiring("own-old", time.Hour), mint)),
 		rule:   "abandon", action: plan.Abandon{Name: "own-new", Fence: true}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"settled attempt, not in the Secret": {
 		reason: "Settling does not make an attempt mintable; it can no longer be published, so it needs no fence.",
-		given:  given(live, beside(attempt("own-new", v1alpha1.StateMinting, 0))),
+		given:  given(live, nextTo(attempt("own-new", v1alpha1.StateMinting, 0))),
 		rule:   "abandon", action: plan.Abandon{Name: "own-new"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"give up while suspended, without a provider": {
 		reason: "Giving up needs neither permission to issue nor a provider.",
-		given:  given(live, suspend, missing, beside(mint)),
+		given:  given(live, suspend, missing, nextTo(mint)),
 		rule:   "abandon", action: plan.Abandon{Name: "own-new", Fence: true}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"give up after the hard end": {
 		reason: "An attempt that a paused process may still publish is fenced before the Secret is deleted.",
-		given:  given(live, endsIn(-time.Hour), beside(mint)),
+		given:  given(live, endsIn(-time.Hour), nextTo(mint)),
 		rule:   "abandon", action: plan.Abandon{Name: "own-new", Fence: true}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"two attempts": {
@@ -233,12 +233,12 @@ var resolveCases = map[string]nextCase{
 	},
 	"two attempts, one settled": {
 		reason: "The settled one needs no write of the Secret, which could be refused.",
-		given:  given(live, beside(mint, attempt("own-2", v1alpha1.StateMinting, 0))),
+		given:  given(live, nextTo(mint, attempt("own-2", v1alpha1.StateMinting, 0))),
 		rule:   "abandon", action: plan.Abandon{Name: "own-2"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"attempt given up already": {
-		reason: "It was fenced when it was given up; doing so again at every look would write for nothing.",
-		given:  given(live, beside(givenUp)),
+		reason: "It was fenced when it was given up; fencing it at each reconcile would write for nothing.",
+		given:  given(live, nextTo(givenUp)),
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Minute,
 	},
 }

@@ -52,7 +52,7 @@ func restoredTerms(edit func(*ledger.Terms)) plan.AdoptRestored {
 // newer: an older status was restored, and the Secret holds what was issued after it.
 var newer = all(live, holding("own-newer"), said(func(f *plan.CredentialFacts) { f.Revision = 9 }))
 
-// adoptingNewer takes it into the ledger: it lives on for the overlap.
+// adoptingNewer adds it to the ledger: it stays valid for the overlap.
 var adoptingNewer = plan.AdoptRetiring{Name: "own-newer", RetireAt: now.Add(time.Hour), Terms: ledger.Terms{
 	Account: account, IssuedAt: now, ExpiresAt: now.Add(plan.DefaultLifetime), Lifetime: plan.DefaultLifetime, Fingerprint: fingerprint, Revision: 9,
 }}
@@ -91,7 +91,7 @@ var restoreCases = map[string]nextCase{
 		rule:   "adopt-newer", action: adoptingNewer, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"an older status while nothing may be issued": {
-		reason: "What is live must be in the ledger, whatever else is wrong.",
+		reason: "A live credential must be in the ledger, also while other things are wrong.",
 		given:  given(newer, suspend, notAdmitted, notReady),
 		rule:   "adopt-newer", action: adoptingNewer, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
@@ -106,7 +106,7 @@ var restoreCases = map[string]nextCase{
 		rule:   "issue", action: plan.Issue{Reason: plan.IssueInitial, Revision: 8, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
 	},
 	"a newer credential that says another account": {
-		reason: "Anyone who can write the Secret can write that, and every ledger has to be of the provider's account.",
+		reason: "Anyone who can write the Secret can write that, and every ledger must be of the provider's account.",
 		given:  given(newer, said(func(f *plan.CredentialFacts) { f.Account = other })),
 		rule:   "issue", action: plan.Issue{Reason: plan.IssueSecretLost, Revision: 10, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
@@ -170,7 +170,7 @@ var restoreCases = map[string]nextCase{
 		rule:   "adopt-restored", action: restoredTerms(func(t *ledger.Terms) { t.RotationGeneration = 3 }), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"the Secret names the last revision": {
-		reason: "The next name has to be possible.",
+		reason: "The next name must be possible.",
 		given:  given(restored, answered(true), said(func(f *plan.CredentialFacts) { f.Revision = math.MaxInt64 })),
 		rule:   "adopt-restored", action: restoredTerms(func(t *ledger.Terms) { t.Revision = credname.MaxRevision }), state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
@@ -180,7 +180,7 @@ var restoreCases = map[string]nextCase{
 		rule:   "adopt-restored", action: adoptingRestored, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"not admitted": {
-		reason: "Losing admission takes nothing away: what is live has to be known to be ended.",
+		reason: "Also without admission, a live credential must be known, so that it can be ended.",
 		given:  given(restored, notAdmitted),
 		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
@@ -195,7 +195,7 @@ var restoreCases = map[string]nextCase{
 		rule:   "adopt-restored", action: adoptingRestored, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"provider going": {
-		reason: "It stays until what it issued is revoked, so that has to be known.",
+		reason: "The provider stays until its credentials are revoked, so they must be known.",
 		given:  given(restored, leaving),
 		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
@@ -227,7 +227,7 @@ var restoreCases = map[string]nextCase{
 		says: []string{"spec.expiresAt", "raise spec.expiresAt"},
 	},
 	"data edited": {
-		reason: "The credential may be live whatever became of the Secret's data.",
+		reason: "The credential may be live although the Secret's data changed.",
 		given:  given(restored, edited),
 		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
@@ -242,13 +242,13 @@ var restoreCases = map[string]nextCase{
 		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
 	},
 	"declaration refused": {
-		reason: "What cannot be granted anew may still be live.",
+		reason: "A credential that would be refused now may still be live.",
 		given: given(restored, refusing(provider.Refusal{
 			Reason: provider.RefusedScope, Field: "spec.scopes[0]", Value: "a:b", Message: "declare a:c"})),
 		rule: "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"provider missing": {
-		reason: "Nobody can say whether it is live, so nothing is issued over it.",
+		reason: "It is unknown whether the credential is live, so no other one is issued.",
 		given:  given(restored, missing),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonProviderNotFound, after: never,
 		says: []string{"spec.providerRef", `"store"`, "create it"},
@@ -271,7 +271,7 @@ var restoreCases = map[string]nextCase{
 		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
 	"Secret without an account": {
-		reason: "A Secret that does not say which account issued its credential is looked up at the one at hand.",
+		reason: "A Secret that does not say which account issued its credential is looked up at the current one.",
 		given:  given(restored, func(o *plan.Observation) { o.Secret.Facts.Account = "" }, belongs(other)),
 		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},
@@ -285,7 +285,7 @@ var restoreCases = map[string]nextCase{
 		given:  given(restored, holding("their-1")),
 		rule:   "issue", action: plan.Issue{Reason: plan.IssueInitial, Revision: 8, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
 	},
-	"nobody says whose names they are": {
+	"no function says whose names they are": {
 		reason: "Without knowing what is ours nothing is adopted.",
 		given:  given(restored, func(o *plan.Observation) { o.Token.Owns = nil }),
 		rule:   "issue", action: plan.Issue{Reason: plan.IssueInitial, Revision: 8, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
@@ -300,20 +300,20 @@ var restoreCases = map[string]nextCase{
 		given:  given(unissued, live),
 		rule:   "issue", action: plan.Issue{Reason: plan.IssueInitial, Revision: 1, Charged: true}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
 	},
-	"Secret of somebody else": {
-		reason: "Somebody else's Secret is neither adopted nor overwritten.",
+	"Secret of another owner": {
+		reason: "A Secret of another owner is neither adopted nor overwritten.",
 		given:  given(unissued, live, foreign),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonSecretNotOwned, after: plan.Recheck,
 		says: []string{"spec.secret.name", `"training"`, `Deployment "web"`, "name another Secret"},
 	},
 	"after the hard end, provider not ready": {
-		reason: "Nothing but the Secret knows of the credential: deleted, the credential would live on unseen.",
+		reason: "Only the Secret names the credential: without it, the credential would stay live unseen.",
 		given:  given(restored, endsIn(-time.Hour), notReady),
 		rule:   "ended", action: plan.Wait{}, state: plan.Stalled, code: v1alpha1.ReasonExpired,
 		says: []string{"spec.expiresAt", "raise spec.expiresAt"},
 	},
 	"after the hard end": {
-		reason: "What is still live has to be known before it can be ended.",
+		reason: "A live credential must be known before it can be ended.",
 		given:  given(restored, endsIn(-time.Hour)),
 		rule:   "find-restored", action: plan.FindRestored{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonResolving,
 	},

@@ -62,7 +62,7 @@ func (o *Observation) dueIfUpdated(e *Entry) bool {
 }
 
 // manualSecretLost: the Secret of a manual credential was lost or changed. The stored copy is
-// published again, so that no user has to create another credential.
+// published again, so that users need not create another one.
 func manualSecretLost(s *situation) (Decision, bool) {
 	e := s.active
 	if e == nil || !e.ByHand || !s.Secret.Live || s.Secret.Foreign || s.Secret.Deleting || s.Token.Deleting || s.Token.NamespaceEnding || s.accessOver() {

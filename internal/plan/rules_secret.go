@@ -88,7 +88,7 @@ func secretContested(s *situation) (Decision, bool) {
 		c.What, s.Secret.Name, by, c.Pause), s.nextCheck()), true
 }
 
-// AwaitsWrite reports whether the Secret has to be written: a credential is needed, an
+// AwaitsWrite reports whether the Secret must be written: a credential is needed, an
 // attempt is not fenced yet, or a part of the Secret is outdated.
 func AwaitsWrite(o *Observation) bool {
 	s := assess(o)

@@ -7,7 +7,7 @@ import (
 )
 
 // whileFound waits while an obstacle is found, also if no credential is needed. It wakes
-// earlier for whatever else becomes due.
+// earlier if something else becomes due.
 func whileFound(name string) func(*situation) (Decision, bool) {
 	return func(s *situation) (Decision, bool) {
 		d, ok := s.found(name)

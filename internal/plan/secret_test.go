@@ -18,12 +18,12 @@ var secretCases = map[string]nextCase{
 		rule:   "sync-secret", action: plan.ReadSecret{}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"labels changed in the spec, read": {
-		reason: "What stands beside the credential is brought up to date; nothing is minted.",
+		reason: "The keys next to the credential are updated; nothing is minted.",
 		given:  given(live, outdated),
 		rule:   "sync-secret", action: plan.SyncSecret{Metadata: true}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
 	"another version, unchanged": {
-		reason: "A version that was looked at is recorded, so that the next pass reads nothing.",
+		reason: "A version that was read is recorded, so that the next reconcile reads nothing.",
 		given:  given(live, untrusted, current),
 		rule:   "sync-secret", action: plan.SyncSecret{}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
@@ -52,7 +52,7 @@ var secretCases = map[string]nextCase{
 		given:  given(live, absent, suspend),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
 	},
-	"somebody else's": {
+	"of another owner": {
 		reason: "A Secret that is not ours is never written.",
 		given:  given(live, foreign, suspend),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonSuspended,
@@ -104,12 +104,12 @@ var secretCases = map[string]nextCase{
 		after: rotationIn(),
 	},
 	"labels contested": {
-		reason: "Two controllers that write at once would go on for ever. The version is not recorded, so that a restart looks again.",
+		reason: "Two controllers that write at once would never stop. The version is not recorded, so that a restart reads it again.",
 		given:  given(live, untrusted, current, contested(40*time.Second)),
 		rule:   "contested", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSecretContested, after: 40 * time.Second,
 	},
 	"labels contested, the pause is over": {
-		reason: "The operator goes on trying, ever more seldom.",
+		reason: "The operator keeps trying, with longer and longer waits.",
 		given:  given(live, untrusted, current, contested(0)),
 		rule:   "sync-secret", action: plan.SyncSecret{Metadata: true}, state: plan.Steady, code: v1alpha1.ReasonReady,
 	},
@@ -124,7 +124,7 @@ var secretCases = map[string]nextCase{
 		rule:   "issue", action: issuing(plan.IssueRotationRequested), state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"labels changed, issuing blocked": {
-		reason: "What keeps a credential from being issued is still said meanwhile.",
+		reason: "The obstacle to issuing is still reported.",
 		given:  given(live, outdated, otherScope, retry(1, time.Minute)),
 		rule:   "sync-secret", action: plan.SyncSecret{Metadata: true}, state: plan.Progressing, code: v1alpha1.ReasonBackoff,
 	},
@@ -138,18 +138,18 @@ var steadyCases = map[string]nextCase{
 		after: rotationIn(),
 	},
 	"overlap ends first": {
-		reason: "The soonest of what is due counts.",
-		given:  given(beside(retiring("own-1", 2*time.Minute), retiring("own-2", time.Minute))),
+		reason: "The earliest due time counts.",
+		given:  given(nextTo(retiring("own-1", 2*time.Minute), retiring("own-2", time.Minute))),
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Minute,
 	},
 	"attempt settles first": {
-		reason: "The soonest of what is due counts.",
-		given:  given(beside(retiring("own-1", 2*time.Minute), givenUp)),
+		reason: "The earliest due time counts.",
+		given:  given(nextTo(retiring("own-1", 2*time.Minute), givenUp)),
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Minute,
 	},
 	"attempt about to settle": {
-		reason: "Never a look without a pause.",
-		given:  given(beside(givenUp), func(o *plan.Observation) { o.Ledger[1].SettlesIn = time.Millisecond }),
+		reason: "There is always a pause between two reads.",
+		given:  given(nextTo(givenUp), func(o *plan.Observation) { o.Ledger[1].SettlesIn = time.Millisecond }),
 		rule:   "steady", action: plan.Wait{}, state: plan.Steady, code: v1alpha1.ReasonReady, after: time.Second,
 	},
 	"hard end first": {

@@ -41,7 +41,7 @@ type Holder struct {
 	Credential string
 }
 
-// Occupied has all credentials of an account, whoever created them.
+// Occupied has all credentials of an account, also those of other clients.
 type Occupied struct{ Credentials []provider.Credential }
 
 // slotsOf is how many credentials a strategy needs at the same time.
@@ -52,7 +52,7 @@ func slotsOf(s v1alpha1.RotationStrategy) int {
 	return 2
 }
 
-// accountShared: with so many ApiTokens on the account, this one could not rotate.
+// accountShared: the account has too few slots for this ApiToken to rotate as well.
 func accountShared(s *situation) (Decision, bool) {
 	limit := s.Provider.Capabilities.MaxLive
 	if limit == 0 {

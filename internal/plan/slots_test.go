@@ -64,7 +64,7 @@ func elsewhere(o *plan.Observation) {
 
 var slotCases = map[string]nextCase{
 	"counts before it reserves": {
-		reason: "What somebody made by hand takes a slot too.",
+		reason: "A credential created outside the operator takes a slot too.",
 		given:  given(unissued, live, twoSlots),
 		rule:   "count-slots", action: plan.CountSlots{}, state: plan.Progressing, code: v1alpha1.ReasonIssuing,
 	},
@@ -80,35 +80,35 @@ var slotCases = map[string]nextCase{
 	},
 	"the oldest retiring one goes first": {
 		reason: "Its overlap ends early, so that the one in use stays.",
-		given: given(live, twoSlots, rotation(1), beside(retiring("own-newer", 2*time.Hour), retiring("own-older", time.Hour)),
+		given: given(live, twoSlots, rotation(1), nextTo(retiring("own-newer", 2*time.Hour), retiring("own-older", time.Hour)),
 			counted("own-active", "own-older", "own-newer")),
 		rule: "make-room", action: plan.BeginRevoke{Names: []string{"own-older"}}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"a retiring one that is due makes room": {
 		reason: "It is about to be revoked anyway.",
-		given:  given(live, twoSlots, rotation(1), beside(retiring("own-old", -time.Second)), counted("own-active", "own-old")),
+		given:  given(live, twoSlots, rotation(1), nextTo(retiring("own-old", -time.Second)), counted("own-active", "own-old")),
 		rule:   "revoke", action: plan.Revoke{Names: []string{"own-old"}}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted,
 	},
 	"an old Secret was restored": {
 		reason: "What it holds works; the Active credential is in no Secret and makes room.",
-		given:  given(live, twoSlots, beside(retiring("own-old", -time.Second)), holding("own-old"), counted("own-active", "own-old")),
+		given:  given(live, twoSlots, nextTo(retiring("own-old", -time.Second)), holding("own-old"), counted("own-active", "own-old")),
 		rule:   "make-room", action: plan.Retire{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"a stranger holds the second slot": {
 		reason: "The one in use is never revoked to make room; the message says who holds the slots.",
-		given:  given(live, twoSlots, rotation(1), counted("own-active", "by hand")),
+		given:  given(live, twoSlots, rotation(1), counted("own-active", "outsider")),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted, after: time.Minute,
 		says: []string{"1 of other ApiTokens or not issued by this operator", "AKIAown-active (this ApiToken)", "not revoked to make room"},
 	},
 	"another namespace's unfinished attempt counts": {
-		reason: "It is counted and not named: it is none of the reader's business.",
+		reason: "It is counted and not named: readers of this ApiToken may not read that namespace.",
 		given:  given(live, twoSlots, rotation(1), opened, elsewhere, counted("own-active")),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted, after: time.Minute,
 		says: []string{"has AKIAown-active (this ApiToken), 1 of other ApiTokens or not issued by this operator."},
 	},
 	"an unfinished attempt counts": {
 		reason: "It may exist although the provider does not show it yet.",
-		given:  given(live, twoSlots, rotation(1), beside(attempt("own-open", v1alpha1.StateAbandoned, 50*time.Second)), counted("own-active")),
+		given:  given(live, twoSlots, rotation(1), nextTo(attempt("own-open", v1alpha1.StateAbandoned, 50*time.Second)), counted("own-active")),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted, after: 50 * time.Second,
 		says: []string{"own-open (an unfinished attempt of this ApiToken)"},
 	},
@@ -136,18 +136,18 @@ var slotCases = map[string]nextCase{
 	},
 	"revoke first ends an overlap first": {
 		reason: "A retiring one makes room without a gap.",
-		given:  given(live, twoSlots, revokeFirst, rotation(1), beside(retiring("own-old", time.Hour)), counted("own-active", "own-old")),
+		given:  given(live, twoSlots, revokeFirst, rotation(1), nextTo(retiring("own-old", time.Hour)), counted("own-active", "own-old")),
 		rule:   "make-room", action: plan.BeginRevoke{Names: []string{"own-old"}}, state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"revoke first waits for an attempt": {
 		reason: "It will be revoked, and makes room without a gap.",
-		given: given(live, twoSlots, revokeFirst, rotation(1), beside(attempt("own-open", v1alpha1.StateAbandoned, 50*time.Second)),
+		given: given(live, twoSlots, revokeFirst, rotation(1), nextTo(attempt("own-open", v1alpha1.StateAbandoned, 50*time.Second)),
 			counted("own-active", "own-open")),
 		rule: "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted, after: 50 * time.Second,
 	},
 	"revoke first keeps what makes no room": {
 		reason: "Two strangers hold the slots; without the one in use there would still be none.",
-		given:  given(live, twoSlots, revokeFirst, rotation(1), counted("by hand", "by hand too")),
+		given:  given(live, twoSlots, revokeFirst, rotation(1), counted("outsider", "outsider-2")),
 		rule:   "blocked", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonSlotsExhausted, after: time.Minute,
 	},
 	"revoke first does not give up what cannot be replaced": {
@@ -250,7 +250,7 @@ var slotCases = map[string]nextCase{
 	},
 	"the list window is full because of an attempt of its own": {
 		reason: "That one is named.",
-		given: given(live, rotation(1), beside(attempt("own-doubt", v1alpha1.StateAbandoned, time.Minute)), func(o *plan.Observation) {
+		given: given(live, rotation(1), nextTo(attempt("own-doubt", v1alpha1.StateAbandoned, time.Minute)), func(o *plan.Observation) {
 			o.Provider.Capabilities.Listed = 100
 			o.Provider.Shared.NewerThanDoubt, o.Provider.Shared.Doubt = 50, "own-doubt"
 		}),
@@ -271,12 +271,12 @@ var slotCases = map[string]nextCase{
 // credentials, the Active one is touched only with RevokeFirst, and a credential
 // is issued only into a free slot.
 func TestSlotsNeverRiskTheCredentialInUse(t *testing.T) {
-	names := []string{"own-active", "own-2", "own-3", "by hand"}
+	names := []string{"own-active", "own-2", "own-3", "outsider"}
 	axes := []axis{
 		{none, revokeFirst},
 		{none, rotation(1), otherScope, all(absent, untrusted, live)},
-		{none, beside(retiring("own-2", time.Hour)), beside(retiring("own-2", -time.Second)), beside(attempt("own-2", v1alpha1.StateAbandoned, time.Minute))},
-		{none, beside(retiring("own-3", 2*time.Hour)), beside(attempt("own-3", v1alpha1.StateAbandoned, 0))},
+		{none, nextTo(retiring("own-2", time.Hour)), nextTo(retiring("own-2", -time.Second)), nextTo(attempt("own-2", v1alpha1.StateAbandoned, time.Minute))},
+		{none, nextTo(retiring("own-3", 2*time.Hour)), nextTo(attempt("own-3", v1alpha1.StateAbandoned, 0))},
 		{none, opened},
 		{none, retry(2, 20*time.Second), budget(0, time.Minute), suspend, notReady},
 	}

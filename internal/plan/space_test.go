@@ -151,7 +151,7 @@ var providers = []axis{
 	{none, operatorEnds},
 }
 
-// failures are what failed before: mostly nothing, else each rule in its turn.
+// failures are what failed before: mostly nothing, otherwise one rule after the other.
 func failures(i int) change {
 	rules := plan.Rules()
 	if i%5 != 0 {
@@ -162,8 +162,8 @@ func failures(i int) change {
 
 // space calls visit with observations of the whole input space: every ledger
 // with every Secret, and every ApiToken at every provider, each of those with
-// another ledger and Secret; of each only every so many. It returns how many
-// they were.
+// another ledger and Secret; of each only one in several. It returns how many
+// were visited.
 func space(step int, visit func(name string, o plan.Observation)) int {
 	things := []axis{ledgers(), secrets()}
 	around := append(append([]axis{}, tokens...), providers...)

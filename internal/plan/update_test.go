@@ -30,7 +30,7 @@ var updateCases = map[string]nextCase{
 		rule:   "update", action: plan.Update{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonUpdating, says: []string{"its secret stays"},
 	},
 	"a longer lifetime": {
-		reason: "It lives on from when it was issued.",
+		reason: "Its lifetime still counts from when it was issued.",
 		given:  given(live, updating, lifetime(200*24*time.Hour)),
 		rule:   "update", action: plan.Update{Name: "own-active"}, state: plan.Progressing, code: v1alpha1.ReasonUpdating,
 	},
@@ -75,7 +75,7 @@ var updateCases = map[string]nextCase{
 		rule:   "issue", action: issuing(plan.IssueSpecChanged), state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
 	"a credential of before": {
-		reason: "Nobody noted what of it cannot be changed.",
+		reason: "The entry does not say which part of it cannot be changed.",
 		given:  given(live, updating, otherScope, entry(func(e *plan.Entry) { e.Fixed = "" })),
 		rule:   "issue", action: issuing(plan.IssueSpecChanged), state: plan.Progressing, code: v1alpha1.ReasonReissuing,
 	},
