@@ -1,17 +1,15 @@
-// Package credname builds and parses the names that credentials have at a
-// provider. A name says which cluster and which ApiToken it belongs to, and is
-// never used twice:
+// Package credname builds and parses the names of credentials at a provider. A name
+// identifies the cluster and the ApiToken that it belongs to, and is never used twice:
 //
 //	at1-<cluster>-<owner>-<revision>-<nonce>
 //
-// at1 is the version of this format; cluster and owner are hashes, so that
-// nothing of a cluster's inside is shown to the provider; revision counts the
-// reservations of the ApiToken, in base 36; nonce keeps names apart when a
-// status was lost, or a revision was forged. A name has 42 to 48 characters of
-// [a-z0-9-].
+// at1 is the version of the format. cluster and owner are hashes, so the provider learns no
+// names from the cluster. revision counts the reservations of the ApiToken, in base 36.
+// nonce makes names unique even if a status was lost or a revision was forged. A name has
+// 42 to 48 characters of [a-z0-9-].
 //
-// The hash of the owner has 80 bits: a user cannot search for the name of an
-// ApiToken that makes the credentials of another one look like its own.
+// The hash of the owner has 80 bits, so a user cannot find a name for an ApiToken whose
+// hash is that of another one, to claim its credentials.
 package credname
 
 import (
@@ -24,18 +22,18 @@ import (
 	"strings"
 )
 
-// Prefix begins every name of this version of the format.
+// Prefix is the prefix of every name in this version of the format.
 const Prefix = "at1"
 
-// MaxLength is the longest name that a driver has to accept, in characters.
+// MaxLength is the length that every driver must accept, in characters.
 const MaxLength = 60
 
-// MinLength is the shortest limit of a provider that names can be made for: the
-// name with the largest revision fits it.
+// MinLength is the minimum length that a provider must accept: that of the name with the
+// largest revision.
 const MinLength = 48
 
-// MaxRevision is the largest revision in a name: 7 digits of base 36. A name with
-// a larger one is foreign.
+// MaxRevision is the largest revision in a name: 7 digits in base 36. A name with a larger
+// one is foreign.
 const MaxRevision = 78_364_164_095
 
 // The characters of each hash and of the nonce: 5 bits each.
@@ -55,21 +53,21 @@ type Name struct {
 	Nonce    string
 }
 
-// String returns the name as the provider sees it.
+// String returns the name at the provider.
 func (n Name) String() string {
 	return strings.Join([]string{Prefix, n.Cluster, n.Owner, strconv.FormatInt(n.Revision, 36), n.Nonce}, "-")
 }
 
-// Cluster hashes a cluster's identity (the UID of its kube-system namespace, or
-// what the operator was told instead).
+// Cluster hashes a cluster's identity: the UID of its kube-system namespace, or the
+// configured one.
 func Cluster(identity string) string { return hash("cluster", identity)[:clusterLength] }
 
-// Owner hashes the namespace and name of an ApiToken. The UID is not part of
-// it: a restored ApiToken has another one and is still the owner.
+// Owner hashes the namespace and name of an ApiToken. The UID is not included, because a
+// restored ApiToken has another UID and is still the owner.
 func Owner(namespace, name string) string { return hash("owner", namespace, name)[:ownerLength] }
 
-// NextRevision is the revision of the next name, after the highest one that was
-// seen. It stays at MaxRevision: then the nonce alone keeps names apart.
+// NextRevision is the revision of the next name, after the highest one so far. It stays at
+// MaxRevision, where only the nonce makes names unique.
 func NextRevision(seen int64) int64 { return min(max(seen, 0), MaxRevision-1) + 1 }
 
 // New builds a name of at most limit characters (0: MaxLength) from the hashes
@@ -100,10 +98,10 @@ func (n Name) OwnedBy(cluster, namespace, token string) bool {
 	return n.InCluster(cluster) && n.Owner == Owner(namespace, token)
 }
 
-// ErrForeign says that a string is not a name of this format.
+// ErrForeign is returned for a string that is not a name of this format.
 var ErrForeign = errors.New("not a credential name made by this operator")
 
-// Parse reads a name. It returns ErrForeign for anything that New cannot have made.
+// Parse parses a name. It returns ErrForeign for anything that New cannot return.
 func Parse(s string) (Name, error) {
 	parts := strings.Split(s, "-")
 	if len(parts) != 5 || parts[0] != Prefix || len(s) > MaxLength {

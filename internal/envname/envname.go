@@ -1,7 +1,7 @@
-// Package envname knows which names of environment variables change how a process runs, whatever the process is for. A key of
-// a published Secret must not have such a name: pods take the keys as variables with envFrom, and kubectl apitoken env hands
-// them to a command. Anyone who can write the Secret, or declare its keys, would otherwise run code in the workload or read
-// its traffic.
+// Package envname has the names of environment variables that change how any process runs. A
+// key of a published Secret must not have such a name: pods read the keys as variables with
+// envFrom, and kubectl apitoken env passes them to a command. Otherwise anyone who can write
+// the Secret, or declare its keys, could run code in the workload or read its traffic.
 package envname
 
 import (
@@ -10,12 +10,14 @@ import (
 	"strings"
 )
 
-// groups holds the refused names, with a source for each group. A * stands for any characters. Names are compared without
-// regard to case: proxies are read in both cases, and Windows knows only one.
+// groups has the refused names, with a source for each group. A * matches any characters.
+// Names are compared without case, because proxies are read in both cases and Windows
+// ignores case.
 //
-// A name belongs here if its value alone can load code, start a program, move a client to another server or proxy, or make it
-// trust another one. Names of credentials do not, and neither do names that only a credential's own client reads: AWS_REGION,
-// DOCKER_PASSWORD, NPM_TOKEN and NODE_AUTH_TOKEN can be keys of a Secret.
+// Add a name if its value alone can load code, start a program, make a client use another
+// server or proxy, or make it trust another one. Do not add names of credentials, or names
+// that only the client of a credential reads: AWS_REGION, DOCKER_PASSWORD, NPM_TOKEN and
+// NODE_AUTH_TOKEN can be keys of a Secret.
 var groups = [][]string{
 	// The dynamic linker and the C library: glibc, sysdeps/generic/unsecvars.h, ld.so(8); dyld(1) of macOS; rld(1).
 	{
@@ -27,7 +29,7 @@ var groups = [][]string{
 		"PATH", "IFS", "CDPATH", "ENV", "BASH_*", "BASHOPTS", "SHELLOPTS", "PROMPT_COMMAND", "PS0", "PS1", "PS2", "PS3", "PS4", "PROMPT",
 		"GLOBIGNORE", "FPATH", "ZDOTDIR", "NULLCMD", "READNULLCMD", "TMPPREFIX", "INPUTRC", "SHELL", "TERM", "TERMINFO*", "TERMCAP", "TERMPATH",
 	},
-	// Where programs look for their settings: environ(7); the XDG Base Directory Specification; krb5.conf(5); curl(1).
+	// Where programs read their settings: environ(7); the XDG Base Directory Specification; krb5.conf(5); curl(1).
 	{"HOME", "XDG_*", "KRB5*", "CURL_HOME", "NETRC", "*WGETRC", "GNUPGHOME"},
 	// Programs that other programs start: environ(7), git(1), less(1), ssh(1), sudo(8), make(1), rsync(1), svn(1), tar(1), vim(1).
 	{
@@ -41,8 +43,8 @@ var groups = [][]string{
 		"KUBECONFIG", "KUBE_*", "KUBECTL_*", "KUBERNETES_*", "HELM_*", "DOCKER_HOST", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_CERT_PATH",
 		"DOCKER_TLS_VERIFY", "CONTAINER_HOST",
 	},
-	// Variables that make a cloud SDK send a file of the pod, such as its service account token, to a server that another
-	// variable names: the AWS SDKs and Tools Reference Guide; azidentity.
+	// Variables that make a cloud SDK send a file of the pod, such as its service account
+	// token, to a server in another variable: the AWS SDKs and Tools Reference Guide; azidentity.
 	{
 		"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_*", "AWS_EC2_METADATA_*",
 		"AZURE_FEDERATED_TOKEN_FILE", "AZURE_AUTHORITY_HOST", "CLOUDSDK_*",
@@ -61,19 +63,19 @@ var groups = [][]string{
 	{"PATHEXT", "COMSPEC", "SYSTEMROOT", "WINDIR", "PSMODULEPATH"},
 }
 
-// Pattern is a regular expression (RE2) that matches every refused name and nothing else. The schema of the rest driver
-// repeats it in CEL, which has the same syntax.
+// Pattern is a regular expression (RE2) that matches exactly the refused names. The schema of
+// the rest driver repeats it in CEL, which has the same syntax.
 var Pattern = pattern()
 
 var refused = regexp.MustCompile(Pattern)
 
 var valid = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// Valid reports whether a shell accepts the name of a variable.
+// Valid reports whether a shell accepts a name for a variable.
 func Valid(name string) bool { return valid.MatchString(name) }
 
-// Refused reports whether a variable of this name changes how a process runs, so that a key of a published Secret must not
-// have it.
+// Refused reports whether a variable of this name changes how a process runs. A key of a
+// published Secret must not have such a name.
 func Refused(name string) bool { return refused.MatchString(name) }
 
 func pattern() string {

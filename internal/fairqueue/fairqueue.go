@@ -1,6 +1,6 @@
-// Package fairqueue is a work queue for controllers in which namespaces take
-// turns: however many objects of one namespace wait, the first one of another
-// namespace is next after at most one of each.
+// Package fairqueue is a work queue for controllers in which namespaces take turns. However
+// many objects of one namespace are queued, at most one object of each other namespace is
+// served before the first object of a new namespace.
 package fairqueue
 
 import (
@@ -16,15 +16,15 @@ import (
 	"apitoken.dev/operator/internal/clock"
 )
 
-// Urgent is the priority of a request that was woken because its turn at a
-// provider has come. Those of controller-runtime are 0, and handler.LowPriority
-// for objects that a start or a resync brings unchanged.
+// Urgent is the priority of a request whose turn at a provider has come.
+// controller-runtime uses 0, and handler.LowPriority for objects that a start or a resync
+// brings unchanged.
 const Urgent = 100
 
-// Limiter delays the repetitions of a request that failed.
+// Limiter delays the retries of a failed request.
 type Limiter = workqueue.TypedRateLimiter[reconcile.Request]
 
-// Queue is what a controller takes requests from.
+// Queue is the work queue of a controller.
 type Queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // Factory makes the queue of a controller.
@@ -40,7 +40,7 @@ func Wake(q Queue, r reconcile.Request) {
 	q.Add(r)
 }
 
-// Later adds a request that can wait for all others.
+// Later adds a request with the lowest priority.
 func Later(q Queue, r reconcile.Request) {
 	if p, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
 		priority := handler.LowPriority
@@ -50,9 +50,9 @@ func Later(q Queue, r reconcile.Request) {
 	q.Add(r)
 }
 
-// New returns a function for controller.Options.NewQueue. If observe is set, it
-// gets the name of each queue that is made, with what tells how many wait in it
-// and how long the first of them has waited.
+// New returns a function for controller.Options.NewQueue. If observe is set, it is called
+// for each new queue with its name, and a function that returns the number of queued
+// requests and how long the oldest has waited.
 func New(c clock.Clock, observe func(name string, stats func() (waiting int, oldest time.Duration))) Factory {
 	return func(name string, limiter Limiter) Queue {
 		order := &order{clock: c, waiting: map[reconcile.Request]*item{}, groups: map[string]*group{},
@@ -67,8 +67,8 @@ func New(c clock.Clock, observe func(name string, stats func() (waiting int, old
 	}
 }
 
-// queue is client-go's queue in our order. It is a PriorityQueue, so that the
-// handlers of controller-runtime give what a start brings a low priority.
+// queue is client-go's queue with a fair order. It is a PriorityQueue, so the handlers of
+// controller-runtime use a low priority for the objects of a start.
 type queue struct {
 	workqueue.TypedRateLimitingInterface[reconcile.Request]
 	order *order
@@ -76,8 +76,8 @@ type queue struct {
 
 var _ priorityqueue.PriorityQueue[reconcile.Request] = (*queue)(nil)
 
-// AddWithOpts implements priorityqueue.PriorityQueue. Of several priorities the
-// highest counts.
+// AddWithOpts implements priorityqueue.PriorityQueue. The highest priority of a request is
+// used.
 func (q *queue) AddWithOpts(o priorityqueue.AddOpts, requests ...reconcile.Request) {
 	for _, r := range requests {
 		priority := 0
@@ -109,30 +109,29 @@ func (q *queue) AddRateLimited(r reconcile.Request) {
 	q.AddWithOpts(priorityqueue.AddOpts{RateLimited: true}, r)
 }
 
-// GetWithPriority implements priorityqueue.PriorityQueue. Repetitions of a request
-// get the priority that is returned: being woken is urgent once.
+// GetWithPriority implements priorityqueue.PriorityQueue. A controller retries a request
+// with the priority that is returned here, so Urgent is not returned: it applies once.
 func (q *queue) GetWithPriority() (reconcile.Request, int, bool) {
 	r, shutdown := q.Get()
 	return r, min(0, q.order.took(r)), shutdown
 }
 
-// order implements workqueue.Queue. Its own lock is for the priorities, which
-// come from outside of the queue's.
+// order implements workqueue.Queue. Its lock protects the priorities, which are set without
+// the lock of the workqueue.
 type order struct {
 	clock clock.Clock
 
 	mu sync.Mutex
-	// priorities of those that were added, until they are taken out, and taken of
-	// those that were taken out.
+	// priorities of the queued requests, and taken of the requests in progress.
 	priorities, taken map[reconcile.Request]int
 	waiting           map[reconcile.Request]*item
 	groups            map[string]*group
-	// round are the groups in the order in which they are served.
+	// round has the groups in the order in which they are served.
 	round []*group
 	count uint64
 }
 
-// group is what waits of one namespace.
+// group has the queued requests of one namespace.
 type group struct {
 	tenant string
 	items  items
@@ -146,7 +145,7 @@ type item struct {
 	index    int
 }
 
-// items is a heap: the highest priority first, then the first that came.
+// items is a heap: the highest priority first, then the oldest.
 type items []*item
 
 func (x items) Len() int { return len(x) }
@@ -179,7 +178,7 @@ func (x *items) Pop() any {
 	return i
 }
 
-// tenant is the namespace of a request; an object without one stands for itself.
+// tenant is the namespace of a request, or its object if it has no namespace.
 func tenant(r reconcile.Request) string {
 	if r.Namespace == "" {
 		return "/" + r.Name
@@ -187,7 +186,7 @@ func tenant(r reconcile.Request) string {
 	return r.Namespace
 }
 
-// prioritize raises a request that waits, or is about to, to a priority.
+// prioritize raises the priority of a request that is queued or will be.
 func (o *order) prioritize(r reconcile.Request, priority int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -200,8 +199,8 @@ func (o *order) prioritize(r reconcile.Request, priority int) {
 	}
 }
 
-// Touch implements workqueue.Queue: a request that waits was added again, which
-// prioritize has dealt with.
+// Touch implements workqueue.Queue. It is called for a queued request that is added again;
+// prioritize has raised its priority already.
 func (*order) Touch(reconcile.Request) {}
 
 // Push implements workqueue.Queue.
@@ -245,7 +244,7 @@ func (o *order) Pop() reconcile.Request {
 	return i.request
 }
 
-// took returns the priority with which a request was taken out.
+// took returns the priority of a request in progress.
 func (o *order) took(r reconcile.Request) int {
 	o.mu.Lock()
 	defer o.mu.Unlock()

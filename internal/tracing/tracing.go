@@ -1,6 +1,6 @@
-// Package tracing makes OpenTelemetry traces of reconciliations and of the calls
-// of providers in them. Spans carry names, reasons and codes: never a secret
-// value, and never the text of an answer, which may hold anything.
+// Package tracing makes OpenTelemetry traces of reconciles and of their calls to providers.
+// Spans have names, reasons and codes. They never have a secret value or the text of an
+// answer, which can contain anything.
 package tracing
 
 import (
@@ -30,10 +30,9 @@ const ServiceName = "apitoken-operator"
 
 // Options of an exporter.
 type Options struct {
-	// Endpoint is the URL of a collector that takes OTLP over HTTP; its path is
-	// /v1/traces when it has none.
+	// Endpoint is the URL of a collector for OTLP over HTTP. The default path is /v1/traces.
 	Endpoint string
-	// Ratio of reconciliations that are traced, from 0 to 1.
+	// Ratio of reconciles that are traced, from 0 to 1.
 	Ratio float64
 	// Version of the operator.
 	Version string
@@ -48,7 +47,7 @@ func CheckEndpoint(endpoint string) error {
 	return nil
 }
 
-// withPath adds the usual path to an endpoint that has none.
+// withPath adds the default path to an endpoint without a path.
 func withPath(endpoint string) string {
 	if u, err := url.Parse(endpoint); err == nil && strings.Trim(u.Path, "/") == "" {
 		return u.JoinPath("/v1/traces").String()
@@ -56,7 +55,7 @@ func withPath(endpoint string) string {
 	return endpoint
 }
 
-// Start begins to send spans to a collector. Stop sends those that are left.
+// Start starts an exporter to a collector. Stop sends the remaining spans.
 func Start(ctx context.Context, o Options) (provider trace.TracerProvider, stop func(context.Context) error, err error) {
 	if err := CheckEndpoint(o.Endpoint); err != nil {
 		return nil, nil, fmt.Errorf("tracing endpoint: %w", err)
@@ -75,8 +74,8 @@ func Start(ctx context.Context, o Options) (provider trace.TracerProvider, stop 
 	return sdk, sdk.Shutdown, nil
 }
 
-// Reconcile begins the root span of a reconciliation. Without a provider of
-// tracers nothing is recorded, and the context stays as it is.
+// Reconcile starts the root span of a reconcile. If from is nil, nothing is recorded and the
+// context is returned unchanged.
 func Reconcile(ctx context.Context, from trace.TracerProvider, kind, namespace, name string) (context.Context, trace.Span) {
 	if from == nil {
 		return ctx, noop.Span{}
@@ -85,8 +84,8 @@ func Reconcile(ctx context.Context, from trace.TracerProvider, kind, namespace, 
 		attribute.String("apitoken.kind", kind), attribute.String("k8s.namespace.name", namespace), attribute.String("apitoken.name", name)))
 }
 
-// Call begins the span of a provider's call, below the span in the context if
-// there is one. Credential is the name of the credential, and may be empty.
+// Call starts the span of a call to a provider, as a child of the span in the context; it
+// records nothing if there is none. Credential is the name of the credential, or empty.
 func Call(ctx context.Context, driver, operation, credential string) (context.Context, trace.Span) {
 	parent := trace.SpanFromContext(ctx)
 	if !parent.IsRecording() {
@@ -100,8 +99,8 @@ func Call(ctx context.Context, driver, operation, credential string) (context.Co
 		trace.WithSpanKind(trace.SpanKindClient), trace.WithAttributes(attributes...))
 }
 
-// Note adds what is known of a reconciliation to its span. Values are names and
-// reasons; empty ones are left out.
+// Note adds attributes to the span of a reconcile. Pass only names and reasons; empty values
+// are left out.
 func Note(span trace.Span, keysAndValues ...string) {
 	if !span.IsRecording() {
 		return
@@ -113,7 +112,7 @@ func Note(span trace.Span, keysAndValues ...string) {
 	}
 }
 
-// End ends a span, with the class of an error and not its text.
+// End ends a span. It records the class of an error, but not its text.
 func End(span trace.Span, err error) {
 	if err != nil && span.IsRecording() {
 		class := Class(err)
@@ -123,8 +122,8 @@ func End(span trace.Span, err error) {
 	span.End()
 }
 
-// Class says of what kind an error is, in words of which none is a provider's or
-// an API server's own.
+// Class returns the kind of an error, in words of the operator and never in those of a
+// provider or an API server.
 func Class(err error) string {
 	var refusal *provider.Refusal
 	var failed *provider.Error

@@ -13,9 +13,9 @@ const (
 	private = "private"
 )
 
-// refusedRanges serve the machine or the cloud that a request comes from: its
-// loopback, its link, and what clouds tell a machine about itself, with credentials
-// of its own. The author of a TokenProvider must not reach them through the operator.
+// refusedRanges are the loopback and link-local addresses, and those where a cloud serves
+// the metadata and credentials of a machine. The author of a TokenProvider must not reach
+// them through the operator.
 var refusedRanges = prefixes(
 	"0.0.0.0/8",          // this host (RFC 1122, section 3.2.1.3)
 	"127.0.0.0/8",        // loopback (RFC 1122, section 3.2.1.3)
@@ -29,12 +29,12 @@ var refusedRanges = prefixes(
 	"::/128",             // unspecified
 	"::1/128",            // loopback
 	"fe80::/10",          // link-local
-	"64:ff9b:1::/48",     // IPv4 through a local NAT64, in a form that is the network's own (RFC 8215)
+	"64:ff9b:1::/48",     // IPv4 through a local NAT64, with a network-specific format (RFC 8215)
 	"fd00:ec2::/32",      // services of AWS for its machines; metadata is fd00:ec2::254
 	"fd20:ce::254/128",   // metadata of Google Cloud
 )
 
-// privateRanges are used inside organizations. None of them is routed in the Internet.
+// privateRanges are used inside organizations, and not routed in the Internet.
 var privateRanges = prefixes(
 	"10.0.0.0/8",     // private use (RFC 1918)
 	"172.16.0.0/12",  // private use (RFC 1918)
@@ -45,8 +45,8 @@ var privateRanges = prefixes(
 	"fec0::/10",      // site-local (deprecated by RFC 3879)
 )
 
-// embedding are the prefixes of IPv6 addresses that carry an IPv4 address, with the
-// byte that it begins at.
+// embedding are the prefixes of IPv6 addresses that contain an IPv4 address, with the byte
+// where it begins.
 var embedding = []struct {
 	prefix netip.Prefix
 	at     int
@@ -65,16 +65,17 @@ func prefixes(list ...string) []netip.Prefix {
 	return out
 }
 
-// Endpoints says which addresses TokenProviders may reach. The zero value is
-// "private". It is a flag's value: a list, separated by commas, of
+// Endpoints are the addresses that TokenProviders can reach. The zero value is "private". It
+// is the value of a flag, a comma-separated list of
 //
 //   - public: addresses of the Internet
 //   - private: in addition, private networks (RFC 1918, RFC 4193), 240.0.0.0/4 and
 //     198.18.0.0/15
-//   - a CIDR such as 10.20.0.0/16: in addition to public addresses, those
+//   - a CIDR such as 10.20.0.0/16: these addresses, in addition to public ones
 //
-// Loopback, link-local and metadata addresses are refused, unless a CIDR names them:
-// of all ranges that contain an address the smallest decides, and of equal ones yours.
+// Loopback, link-local and metadata addresses are refused, unless a CIDR includes them: the
+// smallest range that contains an address decides, and a CIDR of the flag wins over an
+// equal range.
 type Endpoints struct {
 	words   []string
 	allowed []netip.Prefix
@@ -92,10 +93,10 @@ func (e Endpoints) String() string {
 // Type implements pflag.Value.
 func (Endpoints) Type() string { return "list" }
 
-// Equal reports whether two values admit the same words.
+// Equal reports whether two values have the same elements.
 func (e Endpoints) Equal(other Endpoints) bool { return e.String() == other.String() }
 
-// Set implements flag.Value. It replaces what was set before.
+// Set implements flag.Value. It replaces the earlier value.
 func (e *Endpoints) Set(list string) error {
 	var out Endpoints
 	for word := range strings.SplitSeq(list, ",") {
@@ -120,8 +121,8 @@ func (e *Endpoints) Set(list string) error {
 	return nil
 }
 
-// Allows reports whether a TokenProvider may reach an address. An IPv4 address that
-// an IPv6 address carries has to be allowed too.
+// Allows reports whether a TokenProvider can reach an address. An IPv4 address inside an
+// IPv6 address must be allowed too.
 func (e Endpoints) Allows(a netip.Addr) bool {
 	a = a.WithZone("").Unmap()
 	if !e.allows(a) {
@@ -148,8 +149,8 @@ func (e Endpoints) allows(a netip.Addr) bool {
 	return no < 0 || yes >= no
 }
 
-// longest returns the length of the longest prefix that contains an address; -1
-// when none does.
+// longest returns the length of the longest prefix that contains an address; -1 if none
+// does.
 func longest(list []netip.Prefix, a netip.Addr) int {
 	out := -1
 	for _, p := range list {

@@ -1,7 +1,6 @@
-// Package transport makes the HTTP clients of all drivers. It decides where their
-// requests may go: the addresses that a TokenProvider may reach, checked when a
-// connection is made, the proxy, and the certificates that a server may have.
-// Package bounded decides how much they may take.
+// Package transport makes the HTTP clients of all drivers. It limits where requests can go:
+// the addresses that a TokenProvider can reach, checked when a connection is made, the
+// proxy, and the CAs of servers. Package bounded limits the size and time of requests.
 package transport
 
 import (
@@ -22,32 +21,32 @@ import (
 	"apitoken.dev/operator/internal/provider/bounded"
 )
 
-// The limits of connections. Times are those of net/http's own transport, but for
-// the dial, which leaves time for another address within bounded.RequestTime.
+// The limits of connections. The timeouts are those of net/http's default transport, except
+// for the dial, which leaves time for another address within bounded.RequestTime.
 const (
 	dialTime      = 10 * time.Second
 	keepAlive     = 30 * time.Second
 	handshakeTime = 10 * time.Second
 	idleTime      = 90 * time.Second
 	idleConns     = 100
-	// streamBuffer is how much of an HTTP/2 answer is taken before it is read, in bytes.
+	// streamBuffer is the size of the read buffer of an HTTP/2 stream, in bytes.
 	streamBuffer = 1 << 20
 )
 
 // Options of a Factory.
 type Options struct {
-	// Endpoints that TokenProviders may reach; the zero value is "private".
+	// Endpoints that TokenProviders can reach; the zero value is "private".
 	Endpoints Endpoints
-	// TenantProxy carries the requests of TokenProviders, whose addresses are then for
-	// the proxy to refuse; nil: they use none. ClusterTokenProviders use the proxy of
-	// the environment (HTTPS_PROXY, HTTP_PROXY and NO_PROXY).
+	// TenantProxy is the proxy of TokenProviders, which then has to refuse addresses; nil:
+	// no proxy. ClusterTokenProviders use the proxy of the environment (HTTPS_PROXY,
+	// HTTP_PROXY and NO_PROXY).
 	TenantProxy *url.URL
 }
 
 // Factory makes HTTP clients. It is safe for concurrent use.
 type Factory struct {
 	o Options
-	// cluster and tenant serve all providers that have no CA bundle.
+	// cluster and tenant are shared by all providers without a CA bundle.
 	cluster, tenant http.RoundTripper
 }
 
@@ -58,17 +57,17 @@ func New(o Options) *Factory {
 	return f
 }
 
-// Provider is what the client of a provider depends on.
+// Provider has the properties of a provider that its HTTP client depends on.
 type Provider struct {
-	// Tenant: it is a TokenProvider, which may not reach every address.
+	// Tenant: it is a TokenProvider, whose addresses are limited.
 	Tenant bool
-	// CABundle is PEM of the CAs that its servers may have in addition to the
-	// system's, and Field the name of its field. Empty: only the system's.
+	// CABundle has CAs in PEM that are trusted in addition to the system's; empty: none.
+	// Field is the name of its field.
 	CABundle, Field string
 }
 
-// Client returns the client of a provider. An error is a *provider.Error that names
-// the field.
+// Client returns the HTTP client of a provider. An error is a *provider.Error that names the
+// field.
 func (f *Factory) Client(p Provider) (*http.Client, error) {
 	if p.CABundle == "" {
 		if p.Tenant {
@@ -80,7 +79,7 @@ func (f *Factory) Client(p Provider) (*http.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Not kept: its idle connections end by themselves, and it goes with its user.
+	// Not cached: its idle connections time out, and it is collected with its user.
 	return bounded.HTTP(&http.Client{Transport: f.transport(p.Tenant, roots)}), nil
 }
 
@@ -92,10 +91,10 @@ func (f *Factory) transport(tenant bool, roots *x509.CertPool) http.RoundTripper
 		TLSHandshakeTimeout: handshakeTime, ForceAttemptHTTP2: true,
 		MaxIdleConns: idleConns, IdleConnTimeout: idleTime,
 		MaxResponseHeaderBytes: bounded.MaxHeader,
-		// Nothing is decompressed, so the limit on a body is one on what is decoded.
+		// Nothing is decompressed, so the limit on a body limits what is decoded.
 		DisableCompression: true,
 		HTTP2:              &http.HTTP2Config{MaxReceiveBufferPerStream: streamBuffer},
-		// net/http itself would make an error of the proxy's own text.
+		// net/http would put the proxy's own text into the error.
 		OnProxyConnectResponse: func(_ context.Context, _ *url.URL, _ *http.Request, answer *http.Response) error {
 			if answer.StatusCode != http.StatusOK {
 				return &bounded.ProxyStatusError{Status: answer.StatusCode}
@@ -116,8 +115,8 @@ func (f *Factory) transport(tenant bool, roots *x509.CertPool) http.RoundTripper
 	}
 }
 
-// guard is called with the address that a connection is about to be made to, after
-// names were resolved: a name cannot hide one.
+// guard is called with the address of a new connection, after name resolution, so a name
+// cannot hide an address.
 func (f *Factory) guard(_, address string, _ syscall.RawConn) error {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil || !f.o.Endpoints.Allows(a.Addr()) {
@@ -126,7 +125,7 @@ func (f *Factory) guard(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// proxied refuses the addresses that can be told before a proxy resolves names.
+// proxied refuses the addresses that are known before a proxy resolves names.
 type proxied struct {
 	endpoints *Endpoints
 	next      http.RoundTripper
@@ -138,14 +137,14 @@ func (p *proxied) RoundTrip(req *http.Request) (*http.Response, error) {
 	a, err := netip.ParseAddr(host)
 	if err == nil && !p.endpoints.Allows(a) || host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		if req.Body != nil {
-			_ = req.Body.Close() // a RoundTripper must close it
+			_ = req.Body.Close() // a RoundTripper must close the body
 		}
 		return nil, bounded.ErrAddress
 	}
 	return p.next.RoundTrip(req)
 }
 
-// ParseProxy reads the URL of a proxy.
+// ParseProxy parses the URL of a proxy.
 func ParseProxy(s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	if err != nil || u.Opaque != "" || provider.CheckHost(u) != "" {
@@ -158,7 +157,7 @@ func ParseProxy(s string) (*url.URL, error) {
 	return nil, fmt.Errorf("%q: a proxy is reached over http, https, socks5 or socks5h", u.Redacted())
 }
 
-// redacted leaves out what may be a password.
+// redacted removes what can be a password.
 func redacted(s string) string {
 	if _, host, ok := strings.Cut(s, "@"); ok {
 		return host
@@ -166,8 +165,8 @@ func redacted(s string) string {
 	return s
 }
 
-// rootsOf returns the system's CAs and those of a bundle. Every block has to be a
-// certificate: one that is left out silently is found when its server fails.
+// rootsOf returns the system's CAs and those of a bundle. Every block must be a
+// certificate; otherwise a broken one would only be noticed when its server fails.
 func rootsOf(field, bundle string) (*x509.CertPool, error) {
 	roots, err := x509.SystemCertPool()
 	if err != nil {
@@ -188,7 +187,7 @@ func rootsOf(field, bundle string) (*x509.CertPool, error) {
 		}
 		n++
 		if before-strings.Count(string(rest), "-----BEGIN") != 1 {
-			return nil, broken(n, "is broken") // pem.Decode passed over it
+			return nil, broken(n, "is broken") // pem.Decode skipped it
 		}
 		if block.Type != "CERTIFICATE" {
 			return nil, broken(n, "is not a certificate")

@@ -18,10 +18,10 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// SetFinalizer puts the operator's finalizer on an object or takes it off, and
-// changes nothing else. It reports whether it wrote. It fails with a conflict
-// when the object no longer has the version at hand. A merge patch replaces the
-// list of finalizers, so a list that the cache cut is read live first.
+// SetFinalizer adds or removes the operator's finalizer, and changes nothing else. It
+// reports whether it wrote. It fails with a conflict if the object has a newer version. A
+// merge patch replaces the complete list of finalizers, so a list that the cache cut is
+// read live first.
 func SetFinalizer(ctx context.Context, c client.Client, live client.Reader, o client.Object, on bool) (bool, error) {
 	if slices.Contains(o.GetFinalizers(), v1alpha1.Finalizer) == on {
 		return false, nil
@@ -42,12 +42,12 @@ func SetFinalizer(ctx context.Context, c client.Client, live client.Reader, o cl
 	if err := c.Patch(ctx, o, client.RawPatch(types.MergePatchType, body)); err != nil {
 		return false, err
 	}
-	o.SetFinalizers(with(o.GetFinalizers(), on)) // an answer without any leaves what is there
+	o.SetFinalizers(with(o.GetFinalizers(), on)) // an answer without finalizers does not clear them
 	return true, nil
 }
 
-// with returns the finalizers with ours, or without it. The list is never nil, so
-// that a patch empties it.
+// with returns the finalizers with or without the operator's. The list is never nil, so a
+// patch can empty it.
 func with(have []string, on bool) []string {
 	out := make([]string, 0, len(have)+1)
 	for _, f := range have {

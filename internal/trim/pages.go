@@ -12,13 +12,13 @@ import (
 	toolscache "k8s.io/client-go/tools/cache"
 )
 
-// PageSize is how many objects one list request of the cache returns. Each can be
-// more than a megabyte long before it is trimmed.
+// PageSize is the number of objects per list request of the cache. Each can be larger than a
+// megabyte before it is trimmed.
 const PageSize = 50
 
-// NewInformer returns an informer that reads in pages and trims each page when it
-// arrives. Kubernetes 1.34 and later stream the objects instead, and the client
-// library trims them one by one; older ones would send all of them in one answer.
+// NewInformer returns an informer that reads pages and trims each page when it arrives.
+// Kubernetes 1.34 and later stream the objects instead, and the client library trims them
+// one by one; older versions would send all objects in one answer.
 func NewInformer(lw toolscache.ListerWatcher, o runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
 	return toolscache.NewSharedIndexInformer(pages{from: toolscache.ToListerWatcherWithContext(lw)}.listWatch(kindOf(o)), o, resync, indexers)
 }

@@ -1,12 +1,11 @@
-// Package trim decides what the operator's cache keeps of an object's metadata,
-// and changes finalizers without the rest.
+// Package trim limits the metadata that the operator's cache keeps of an object, and changes
+// finalizers without writing the rest.
 //
-// Anyone who can edit an object can put 256 KiB of annotations on it, and more than
-// that of labels, finalizers and owner references. The cache keeps what the
-// operator reads, with a limit for each object. A trimmed object must therefore
-// never be sent back as a whole: its writer would delete what others put there.
-// Trimming leaves a mark that the API server refuses as an annotation, so such
-// an update fails. Changes go as patches, or start from a live read.
+// Anyone who can edit an object can add 256 KiB of annotations, and even more labels,
+// finalizers and owner references. The cache keeps what the operator reads, with a limit
+// per object. Never update a trimmed object as a whole: that would delete the metadata of
+// others. Trimming adds an annotation that the API server refuses, so such an update fails.
+// Write with a patch, or after a live read.
 package trim
 
 import (
@@ -24,32 +23,31 @@ import (
 )
 
 const (
-	// MaxValue is the longest value of an annotation that the cache keeps, in
-	// bytes. The operator's own values are at most 256 characters long.
+	// MaxValue is the maximum size of an annotation's value in the cache, in bytes. The
+	// operator's own values have at most 256 characters.
 	MaxValue = 512
-	// MaxNamespaceLabels is the most that the keys and values of a namespace's
-	// labels may have together to be kept, in bytes.
+	// MaxNamespaceLabels is the maximum total size of a namespace's labels in the cache, in
+	// bytes of keys and values.
 	MaxNamespaceLabels = 16 << 10
-	// MaxFinalizers is the most finalizers that the cache keeps of one object. The
-	// API server limits each to 317 bytes.
+	// MaxFinalizers is the maximum number of finalizers that the cache keeps of one object.
+	// The API server limits each to 317 bytes.
 	MaxFinalizers = 16
 
-	// TooLong replaces a longer value. No value that the operator compares with,
-	// parses or sends contains a NUL.
+	// TooLong replaces a longer value. It contains a NUL, so it is equal to no value that
+	// the operator compares, parses or sends.
 	TooLong = "\x00too long"
 
-	// mark is the annotation of an object that was trimmed. The API server refuses
-	// the key, so nobody can set it, and a full update with it fails.
+	// mark is the annotation of a trimmed object. The API server refuses the key, so no user
+	// can set it, and a full update with it fails.
 	mark = "\x00trimmed"
-	// finalizersCut is the value of the mark of an object whose finalizers are not
-	// all there.
+	// finalizersCut is the value of the mark of an object with only some of its finalizers.
 	finalizersCut = "finalizers"
 )
 
-// kept is what the cache keeps of one kind.
+// kept describes what the cache keeps of a kind.
 type kept struct {
 	annotations []string
-	// labels that are kept; nil with allLabels.
+	// labels to keep; nil with allLabels.
 	labels    []string
 	allLabels bool
 	// controller: keep the owner reference of the controller.
@@ -69,12 +67,12 @@ var (
 		labels:     []string{v1alpha1.LabelManaged, "app.kubernetes.io/managed-by"},
 		controller: true,
 	}
-	// neverCached are the annotations that are read live only.
+	// neverCached are the annotations that are only read live.
 	neverCached = []string{v1alpha1.AnnotationChecksum, v1alpha1.AnnotationKeys, v1alpha1.AnnotationExtra, v1alpha1.AnnotationFence, v1alpha1.AnnotationRetained}
 )
 
-// ByObject returns the cache's options for every kind that the operator caches.
-// The selector and the namespaces of Secrets are the caller's.
+// ByObject returns the cache options for every kind that the operator caches. The caller
+// sets the selector and the namespaces of Secrets.
 func ByObject(ofSecrets cache.ByObject) map[client.Object]cache.ByObject {
 	ofSecrets.Transform = secrets.transform
 	return map[client.Object]cache.ByObject{
@@ -86,31 +84,31 @@ func ByObject(ofSecrets cache.ByObject) map[client.Object]cache.ByObject {
 	}
 }
 
-// Metadata returns an empty object to read the metadata of a core kind into.
+// Metadata returns an empty object for the metadata of a core kind.
 func Metadata(kind string) *metav1.PartialObjectMetadata {
 	m := &metav1.PartialObjectMetadata{}
 	m.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind(kind))
 	return m
 }
 
-// Secret trims the metadata of a Secret as the cache does.
+// Secret trims the metadata of a Secret like the cache.
 func Secret(meta *metav1.ObjectMeta) { secrets.trim(meta) }
 
-// Whole reports whether nothing was trimmed off the object.
+// Whole reports whether the object was not trimmed.
 func Whole(o metav1.Object) bool {
 	_, marked := o.GetAnnotations()[mark]
 	return !marked
 }
 
-// LabelsCut reports whether a namespace has more labels than the cache keeps. Then
-// they must be read live.
+// LabelsCut reports whether a namespace has more labels than the cache keeps, so they must
+// be read live.
 func LabelsCut(o metav1.Object) bool {
 	_, cut := o.GetLabels()[mark]
 	return cut
 }
 
-// transform trims an object before it goes into the cache. It never fails, and
-// trimming again changes nothing.
+// transform trims an object before it enters the cache. It never fails, and trimming again
+// changes nothing.
 func (k kept) transform(object any) (any, error) {
 	if o, ok := object.(metav1.Object); ok {
 		k.trim(o)
@@ -120,7 +118,7 @@ func (k kept) transform(object any) (any, error) {
 
 func (k kept) trim(o metav1.Object) {
 	was, marked := o.GetAnnotations()[mark]
-	o.SetManagedFields(nil) // an update that sends none leaves them as they are
+	o.SetManagedFields(nil) // an update without managed fields keeps them
 	o.SetSelfLink("")
 
 	annotations, cut := pick(o.GetAnnotations(), k.annotations)
@@ -177,8 +175,8 @@ func bounded(value string) string {
 	return value
 }
 
-// boundLabels returns all labels or none. A part would make a selector match that
-// matches only where a label is missing.
+// boundLabels returns all labels or none. With a part of them, a selector that requires a
+// label to be absent could match.
 func boundLabels(have map[string]string) (out map[string]string, cut bool) {
 	size := 0
 	for key, value := range have {
@@ -187,7 +185,7 @@ func boundLabels(have map[string]string) (out map[string]string, cut bool) {
 	if size <= MaxNamespaceLabels {
 		return have, false
 	}
-	// The hash makes a change of the labels visible.
+	// With the hash, a change of the labels changes the object.
 	raw, err := json.Marshal(have)
 	if err != nil {
 		return map[string]string{mark: ""}, true
@@ -196,7 +194,7 @@ func boundLabels(have map[string]string) (out map[string]string, cut bool) {
 	return map[string]string{mark: hex.EncodeToString(sum[:16])}, true
 }
 
-// owners returns what is kept of the owner references.
+// owners returns the owner references to keep.
 func (k kept) owners(have []metav1.OwnerReference) []metav1.OwnerReference {
 	if !k.controller {
 		return nil

@@ -18,10 +18,10 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// maxKept is the most that the cache may hold of one object's metadata, in bytes of JSON.
+// maxKept is the maximum size of one object's metadata in the cache, in bytes of JSON.
 const maxKept = 24 << 10
 
-// huge is metadata as large as the API server takes it, and larger.
+// huge is metadata that is larger than the API server accepts.
 func huge() metav1.ObjectMeta {
 	yes := true
 	m := metav1.ObjectMeta{Namespace: "ml", Name: "training", UID: "u", ResourceVersion: "7", GenerateName: strings.Repeat("g", 1<<20),
@@ -74,7 +74,7 @@ func objects(meta metav1.ObjectMeta) map[string]client.Object {
 	}
 }
 
-// trimmed returns an object as the cache holds it.
+// trimmed returns an object as it is in the cache.
 func trimmed(t *testing.T, o client.Object) client.Object {
 	t.Helper()
 	for kind, options := range ByObject(cache.ByObject{}) {
@@ -127,7 +127,7 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	}
 }
 
-// TestWhatIsReadIsKept: an object of ordinary size keeps what the operator reads of it.
+// TestWhatIsReadIsKept: an object of normal size keeps what the operator reads.
 func TestWhatIsReadIsKept(t *testing.T) {
 	yes := true
 	meta := metav1.ObjectMeta{Namespace: "ml", Name: "training", Generation: 3, Finalizers: []string{"example.com/a", v1alpha1.Finalizer},
@@ -159,7 +159,7 @@ func TestWhatIsReadIsKept(t *testing.T) {
 	}
 }
 
-// TestEveryAnnotationIsClassified: an annotation that is new is either cached or read live.
+// TestEveryAnnotationIsClassified: a new annotation is either cached or read live.
 func TestEveryAnnotationIsClassified(t *testing.T) {
 	for _, key := range annotations() {
 		n := 0
@@ -189,8 +189,8 @@ func TestNamespaceLabels(t *testing.T) {
 	}
 }
 
-// TestFinalizersAreSetInOnePlace: a merge patch of a list that was read from the
-// cache would delete what the cache does not hold.
+// TestFinalizersAreSetInOnePlace: a merge patch of a list from the cache would delete the
+// finalizers that the cache does not have.
 func TestFinalizersAreSetInOnePlace(t *testing.T) {
 	for _, name := range sources(t) {
 		raw, err := os.ReadFile(name)
@@ -205,7 +205,7 @@ func TestFinalizersAreSetInOnePlace(t *testing.T) {
 	}
 }
 
-// sources are the files of the operator, tests and this package aside.
+// sources are the files of the operator, without tests and this package.
 func sources(t *testing.T) []string {
 	t.Helper()
 	var out []string
