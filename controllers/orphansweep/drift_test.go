@@ -20,7 +20,7 @@ func (w *world) doubts() (*Sweeper, func() []string) {
 	w.missed = map[string]bool{}
 	w.options.Doubt = func(token types.NamespacedName, credential string, missed bool) {
 		if token.Namespace != w.namespace {
-			w.t.Errorf("%s is doubted in another namespace", credential)
+			w.Errorf("%s is doubted in another namespace", credential)
 		}
 		if missed {
 			w.missed[credential] = true
@@ -37,7 +37,7 @@ func (w *world) doubts() (*Sweeper, func() []string) {
 
 // inUse creates an ApiToken with a live credential, and edits its entry.
 func (w *world) inUse(name string, edits ...func(*v1alpha1.LedgerEntry)) string {
-	w.t.Helper()
+	w.Helper()
 	credential := w.mint(w.cluster, name, 1)
 	token := w.token(name, 1)
 	e := v1alpha1.LedgerEntry{Name: credential, State: v1alpha1.StateActive, ID: w.backend.IDOf(credential), Account: w.account}
@@ -45,26 +45,24 @@ func (w *world) inUse(name string, edits ...func(*v1alpha1.LedgerEntry)) string 
 		edit(&e)
 	}
 	token.Status.Credentials = []v1alpha1.LedgerEntry{e}
-	if err := w.c.Status().Update(w.t.Context(), token); err != nil {
-		w.t.Fatal(err)
-	}
+	w.OK(w.Status().Update(w.Context(), token))
 	return credential
 }
 
 // doubted sweeps once and compares what is doubted.
 func (w *world) doubted(s *Sweeper, got func() []string, want ...string) {
-	w.t.Helper()
+	w.Helper()
 	w.clock.at += time.Hour
 	w.sweep(s)
 	slices.Sort(want)
 	if found := got(); !slices.Equal(found, want) {
-		w.t.Errorf("doubted are %v, want %v", found, want)
+		w.Errorf("doubted are %v, want %v", found, want)
 	}
 }
 
 func (w *world) drifted(drift v1alpha1.CredentialDrift) float64 {
-	w.t.Helper()
-	return testutil.Series(w.t, "apitoken_drifted_credentials", map[string]string{"provider_kind": "TokenProvider",
+	w.Helper()
+	return testutil.Series(w.T, "apitoken_drifted_credentials", map[string]string{"provider_kind": "TokenProvider",
 		"provider_namespace": w.namespace, "provider": "p", "drift": string(drift)}).GetGauge().GetValue()
 }
 

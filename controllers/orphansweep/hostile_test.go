@@ -32,7 +32,7 @@ func TestSecretsSpareOnlyTheirOwn(t *testing.T) {
 	nameless := &corev1.Secret{ObjectMeta: w.meta("nameless")}
 	nameless.Labels = map[string]string{v1alpha1.LabelManaged: "true"}
 	nameless.Annotations = map[string]string{v1alpha1.AnnotationCredential: orphans[2], v1alpha1.AnnotationRetained: "true"}
-	w.create(nameless)
+	w.ExpectApplied(nameless)
 	token := w.token("another", 1)
 	w.record(t.Context(), token, 1, orphans[0]) // nor does a ledger
 	w.clock.at += grace
@@ -63,13 +63,9 @@ func TestExpiredOrphansAreEnded(t *testing.T) {
 	w.secret("held", "u", held, false)
 	w.secret("lives", "gone", kept[2], true)
 	lives := &corev1.Secret{}
-	if err := w.c.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: "lives"}, lives); err != nil {
-		t.Fatal(err)
-	}
+	w.OK(w.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: "lives"}, lives))
 	lives.Annotations[v1alpha1.AnnotationExpiresAt] = soon.Format(time.RFC3339) // it is not believed
-	if err := w.c.Update(t.Context(), lives); err != nil {
-		t.Fatal(err)
-	}
+	w.OK(w.Update(t.Context(), lives))
 	w.clock.at += grace + time.Minute - time.Second
 	w.options.Mode = Report
 	w.sweep(New(w.options))
@@ -102,7 +98,7 @@ func TestExpiredOrphansAreEnded(t *testing.T) {
 // credentials of its own, is listed apart. What both show is reported once.
 func TestClaimedAccountHidesNothing(t *testing.T) {
 	w := newWorld(t, Report)
-	w.create(&corev1.Secret{ObjectMeta: w.meta("own"), Data: map[string][]byte{"token": []byte("of-the-claimant")}})
+	w.ExpectApplied(&corev1.Secret{ObjectMeta: w.meta("own"), Data: map[string][]byte{"token": []byte("of-the-claimant")}})
 	claimant := w.providerIn("a-claimant", "r", "own") // it comes first
 	orphan := w.mint(w.cluster, "nobody", 1)
 	w.clock.at += grace
@@ -128,7 +124,7 @@ func TestHangingProviderDelaysNobody(t *testing.T) {
 		return fake.Fault{}
 	}
 	for i := range perNamespace - 1 {
-		w.create(&corev1.Secret{ObjectMeta: w.meta(fmt.Sprint("own-", i)), Data: map[string][]byte{"token": fmt.Append(nil, i)}})
+		w.ExpectApplied(&corev1.Secret{ObjectMeta: w.meta(fmt.Sprint("own-", i)), Data: map[string][]byte{"token": fmt.Append(nil, i)}})
 		w.providerIn(fmt.Sprint("a-hanging-", i), "other", fmt.Sprint("own-", i))
 	}
 	orphan := w.mint(w.cluster, "nobody", 1)
@@ -179,7 +175,7 @@ func TestHangingProvidersDoNotDelayTheNextSweep(t *testing.T) {
 	}
 	const hanging = 3 * perNamespace
 	for i := range hanging {
-		w.create(&corev1.Secret{ObjectMeta: w.meta(fmt.Sprint("own-", i)), Data: map[string][]byte{"token": fmt.Append(nil, i)}})
+		w.ExpectApplied(&corev1.Secret{ObjectMeta: w.meta(fmt.Sprint("own-", i)), Data: map[string][]byte{"token": fmt.Append(nil, i)}})
 		w.providerIn(fmt.Sprintf("hanging-%02d", i), "other", fmt.Sprint("own-", i))
 	}
 	w.options.Interval = 200 * time.Millisecond // as long as a turn

@@ -84,7 +84,7 @@ func (r *reads) List(ctx context.Context, list client.ObjectList, opts ...client
 func TestClusterIsReadOnlyForCandidates(t *testing.T) {
 	w := newWorld(t, Report)
 	w.token("t", 1, w.mint(w.cluster, "t", 1))
-	live := &reads{Reader: w.c}
+	live := &reads{Reader: w.Client}
 	w.options.Live = live
 	s := New(w.options)
 	minter, _ := w.options.Pool.Minter(account.Of(w.object).Key())
@@ -223,12 +223,8 @@ func TestOneAccountIsSweptOnce(t *testing.T) {
 	if n := w.backend.Count(fake.List); n != 1 {
 		t.Errorf("the account was listed %d times", n)
 	}
-	if err := w.c.Patch(t.Context(), w.object, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))); err != nil {
-		t.Fatal(err)
-	}
-	if err := w.c.Delete(t.Context(), w.object); err != nil {
-		t.Fatal(err)
-	}
+	w.OK(w.Patch(t.Context(), w.object, client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"finalizers":null}}`))))
+	w.OK(w.Delete(t.Context(), w.object))
 	w.sweep(s)
 	if _, counted := s.reported[account.Of(w.object).Key()]; counted {
 		t.Errorf("a provider that is gone is still counted: %v", s.reported)

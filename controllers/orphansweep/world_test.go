@@ -3,7 +3,6 @@ package orphansweep
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -16,7 +15,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -29,6 +27,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/testenv"
 	"apitoken.dev/operator/test/support/testutil"
 )
@@ -52,8 +51,7 @@ func (c *byHand) Sleep(_ context.Context, d time.Duration) error {
 // world is one test's cluster identity, provider and sweeper. The sweeper reads
 // the API server, which other tests write to as well: their names are foreign to it.
 type world struct {
-	t        *testing.T
-	c        client.Client
+	*kit.Kit
 	clock    *byHand
 	backend  *fake.Backend
 	provider provider.Client
@@ -72,39 +70,28 @@ type world struct {
 	missed map[string]bool
 }
 
-var worlds atomic.Int32
-
 func newWorld(t *testing.T, mode Mode) *world {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		t.Fatal(err)
-	}
-	n := worlds.Add(1)
-	w := &world{t: t, c: env.Client(scheme), clock: &byHand{}, recorder: events.NewFakeRecorder(100),
-		cluster: credname.Cluster(fmt.Sprint(n)), namespace: fmt.Sprintf("s%d", n)}
+	w := &world{Kit: kit.New(t, env), clock: &byHand{}, recorder: events.NewFakeRecorder(100)}
+	w.namespace = w.Namespace("sweep", nil)
+	w.cluster = credname.Cluster(w.namespace)
 	w.backend = fake.NewBackend(w.clock)
 	w.other = fake.NewBackend(w.clock)
 	drivers, err := registry.New(
 		registry.Entry{Driver: fake.New(w.backend), Settings: func(s registry.Spec) (any, bool) { return s.AWS.Region, s.AWS.Region != "other" }},
 		registry.Entry{Driver: otherDriver{fake.New(w.other)}, Settings: func(s registry.Spec) (any, bool) { return s.AWS.Region, true }})
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.OK(err)
 	w.registry = drivers
-	pool := connections.NewPool(connections.Options{Reader: w.c, Live: w.c, Registry: drivers, Namespace: w.namespace, Cluster: w.cluster,
+	pool := connections.NewPool(connections.Options{Reader: w.Client, Live: w.Client, Registry: drivers, Namespace: w.namespace, Cluster: w.cluster,
 		Audit: audit.New(logr.FromSlogHandler(slog.NewTextHandler(&w.logs, nil)))})
-	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.namespace}})
-	w.create(&corev1.Secret{ObjectMeta: w.meta("minter"), Data: map[string][]byte{"token": []byte("x")}})
+	w.ExpectApplied(kit.Minter(w.namespace, kit.MinterToken))
 	w.object = w.newProvider("p")
 	key := account.Of(w.object).Key()
 	place, _ := places.New(w.clock, places.Limits{}).Take(places.Want{Who: key.ObjectKey(), Provider: key.String()})
 	connection, err := pool.Connect(t.Context(), key, place)
-	if err != nil {
-		t.Fatal(err)
-	}
+	w.OK(err)
 	w.provider, w.account = connection.Client, connection.Account.ID
-	w.options = Options{Cached: only{w.c, w.namespace}, Live: w.c, Pool: pool, Clock: w.clock, Recorder: w.recorder,
+	w.options = Options{Cached: only{w.Client, w.namespace}, Live: w.Client, Pool: pool, Clock: w.clock, Recorder: w.recorder,
 		Logger: logr.FromSlogHandler(slog.NewTextHandler(&w.logs, nil)), Cluster: w.cluster, Mode: mode}
 	return w
 }
@@ -131,61 +118,48 @@ func (w *world) meta(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: w.namespace, Name: name}
 }
 
-func (w *world) create(o client.Object) {
-	w.t.Helper()
-	if err := w.c.Create(w.t.Context(), o); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 func (w *world) newProvider(name string) *v1alpha1.TokenProvider {
-	w.t.Helper()
-	return w.providerIn(name, "r", "minter")
+	w.Helper()
+	return w.providerIn(name, "r", kit.MinterSecret)
 }
 
 // providerIn creates a Ready provider.
 func (w *world) providerIn(name, region, secret string) *v1alpha1.TokenProvider {
-	w.t.Helper()
-	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta(name), Spec: v1alpha1.ProviderSpec{
-		CredentialsSecretRef: v1alpha1.SecretReference{Name: secret}, AWS: &v1alpha1.AWSProvider{Region: region}}}
+	w.Helper()
+	p := kit.TokenProvider(w.namespace, name)
+	p.Spec.CredentialsSecretRef.Name, p.Spec.AWS.Region = secret, region
 	p.Finalizers = []string{v1alpha1.Finalizer}
-	w.create(p)
+	w.ExpectApplied(p)
 	meta.SetStatusCondition(&p.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue,
 		Reason: v1alpha1.ReasonReady, ObservedGeneration: p.Generation})
 	w.verified(p)
-	if err := w.c.Status().Update(w.t.Context(), p); err != nil {
-		w.t.Fatal(err)
-	}
+	w.OK(w.Status().Update(w.Context(), p))
 	return p
 }
 
 // verified puts the declared endpoint of a provider into its status.
 func (w *world) verified(p *v1alpha1.TokenProvider) {
-	w.t.Helper()
+	w.Helper()
 	driver, settings, err := w.registry.Resolve(registry.Spec{ProviderSpec: &p.Spec})
-	if err != nil {
-		w.t.Fatal(err)
-	}
-	e := account.EndpointOf(w.t.Context(), driver, provider.Config{Settings: settings})
+	w.OK(err)
+	e := account.EndpointOf(w.Context(), driver, provider.Config{Settings: settings})
 	p.Status.Driver, p.Status.Endpoint = e.Driver, e.URL
 }
 
 // mint makes a credential at the provider, as an attempt of that ApiToken does.
 func (w *world) mint(cluster, token string, revision int64) string {
-	w.t.Helper()
+	w.Helper()
 	return w.mintAs(cluster, token, revision, time.Time{})
 }
 
 // mintAs makes one with an expiry.
 func (w *world) mintAs(cluster, token string, revision int64, expires time.Time) string {
-	w.t.Helper()
+	w.Helper()
 	name, err := credname.New(cluster, credname.Owner(w.namespace, token), revision, 0, strings.NewReader(nonce()))
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.OK(err)
 	owner := provider.Owner{Cluster: w.cluster, Namespace: w.namespace, Token: token}
-	if _, err := w.provider.Mint(w.t.Context(), provider.MintRequest{Name: name.String(), Owner: owner, Grant: provider.Grant{ExpiresAt: expires}}); err != nil {
-		w.t.Fatal(err)
+	if _, err := w.provider.Mint(w.Context(), provider.MintRequest{Name: name.String(), Owner: owner, Grant: provider.Grant{ExpiresAt: expires}}); err != nil {
+		w.Fatal(err)
 	}
 	return name.String()
 }
@@ -197,42 +171,39 @@ func nonce() string { return fmt.Sprintf("%-8d", nonces.Add(1)) }
 
 // secret creates a Secret that names a credential of an ApiToken.
 func (w *world) secret(name, token, credential string, retained bool) {
-	w.t.Helper()
+	w.Helper()
 	s := &corev1.Secret{ObjectMeta: w.meta(name)}
 	s.Labels = map[string]string{v1alpha1.LabelManaged: "true"}
 	s.Annotations = map[string]string{v1alpha1.AnnotationToken: token, v1alpha1.AnnotationCredential: credential}
 	if retained {
 		s.Annotations[v1alpha1.AnnotationRetained] = "true"
 	}
-	w.create(s)
+	w.ExpectApplied(s)
 }
 
 // token creates an ApiToken that has counted so far and knows these names.
 func (w *world) token(name string, revision int64, credentials ...string) *v1alpha1.ApiToken {
-	w.t.Helper()
-	token := &v1alpha1.ApiToken{ObjectMeta: w.meta(name), Spec: v1alpha1.ApiTokenSpec{
-		ProviderRef: v1alpha1.ProviderReference{Name: "p"}, Scopes: []v1alpha1.Scope{"billing:read-only"}}}
-	w.create(token)
-	w.record(w.t.Context(), token, revision, credentials...)
+	w.Helper()
+	token := kit.ApiToken(w.namespace, name, v1alpha1.ProviderReference{Name: "p"}, func(t *v1alpha1.ApiToken) {
+		t.Spec.Scopes, t.Spec.Buckets = []v1alpha1.Scope{"billing:read-only"}, nil
+	})
+	w.ExpectApplied(token)
+	w.record(w.Context(), token, revision, credentials...)
 	return token
 }
 
 func (w *world) record(ctx context.Context, token *v1alpha1.ApiToken, revision int64, credentials ...string) {
-	w.t.Helper()
+	w.Helper()
 	token.Status.Revision = revision
 	for _, c := range credentials {
 		token.Status.Credentials = append(token.Status.Credentials, v1alpha1.LedgerEntry{Name: c, State: v1alpha1.StateActive})
 	}
-	if err := w.c.Status().Update(ctx, token); err != nil {
-		w.t.Fatal(err)
-	}
+	w.OK(w.Status().Update(ctx, token))
 }
 
 func (w *world) sweep(s *Sweeper) {
-	w.t.Helper()
-	if err := s.Sweep(w.t.Context()); err != nil {
-		w.t.Fatal(err)
-	}
+	w.Helper()
+	w.OK(s.Sweep(w.Context()))
 }
 
 // events returns and empties what was told so far.
@@ -249,28 +220,28 @@ func (w *world) events() string {
 }
 
 func (w *world) gauge(name string) float64 {
-	w.t.Helper()
-	return testutil.Series(w.t, "apitoken_orphaned_credentials", map[string]string{"provider_kind": "TokenProvider",
+	w.Helper()
+	return testutil.Series(w.T, "apitoken_orphaned_credentials", map[string]string{"provider_kind": "TokenProvider",
 		"provider_namespace": w.namespace, "provider": name}).GetGauge().GetValue()
 }
 
 // found checks which names were reported, in the event, the log and the metric.
 func (w *world) found(want ...string) {
-	w.t.Helper()
+	w.Helper()
 	told := w.events()
 	for _, name := range want {
 		if !strings.Contains(told, name) {
-			w.t.Errorf("%s is not in the events %q", name, told)
+			w.Errorf("%s is not in the events %q", name, told)
 		}
 		if !strings.Contains(w.logs.String(), name) {
-			w.t.Errorf("%s is not in the log", name)
+			w.Errorf("%s is not in the log", name)
 		}
 	}
 	if (told == "") != (len(want) == 0) {
-		w.t.Errorf("the events are %q", told)
+		w.Errorf("the events are %q", told)
 	}
 	if got := w.gauge("p"); got != float64(len(want)) {
-		w.t.Errorf("the metric is %v, want %d", got, len(want))
+		w.Errorf("the metric is %v, want %d", got, len(want))
 	}
 	w.logs.Reset()
 }

@@ -58,8 +58,6 @@ func ClusterTokenProvider(name string, allowed map[string]string) *v1alpha1.Clus
 }
 
 // ApiToken returns an ApiToken of a provider, edited. The fake provider grants it.
-//
-//nolint:revive // the kind is called ApiToken
 func ApiToken(namespace, name string, ref v1alpha1.ProviderReference, edits ...func(*v1alpha1.ApiToken)) *v1alpha1.ApiToken {
 	t := &v1alpha1.ApiToken{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
