@@ -19,6 +19,7 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/drain"
 	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // The namespace is deleted first: it hangs on the minter Secret, and nothing runs that
@@ -37,10 +38,10 @@ func TestDrainWhenTheNamespaceWasDeletedFirst(t *testing.T) {
 
 	w.drained(drain.Options{DeleteAll: true})
 	w.live(1) // that of b, which has deletionPolicy: Retain
-	w.gone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
+	w.ExpectGone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
 	w.nothingLeft()
 	kept := &corev1.Secret{}
-	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.team, Name: "b"}, kept))
+	w.OK(w.Get(t.Context(), client.ObjectKey{Namespace: w.team, Name: "b"}, kept))
 	for _, part := range []string{"to end: 3 ApiTokens with 2 credentials", w.team + "/b has deletionPolicy: Retain", w.team + "/a is gone", "done: nothing waits"} {
 		if !strings.Contains(w.said.String(), part) {
 			t.Errorf("it does not say %q:\n%s", part, w.said)
@@ -59,7 +60,7 @@ func TestDrainWhenTheCRDsAreBeingDeleted(t *testing.T) {
 	w.hangs()
 	w.drained(drain.Options{}) // the CRDs delete the objects: nothing is left to confirm
 	w.live(0)
-	w.gone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
+	w.ExpectGone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
 	w.noCRDs()
 }
 
@@ -69,14 +70,14 @@ func TestTheRightOrderLeavesNothingToDrain(t *testing.T) {
 	w := newWorld(t)
 	token := w.issued("a")
 	w.guardsCRDs()
-	w.ok(w.Delete(t.Context(), token))
-	w.gone(token)
+	w.OK(w.Delete(t.Context(), token))
+	w.ExpectGone(token)
 	w.live(0)
-	w.ok(w.Delete(t.Context(), w.provider))
-	w.gone(w.provider)
+	w.OK(w.Delete(t.Context(), w.provider))
+	w.ExpectGone(w.provider)
 	w.stop()
 	w.deleteNamespace()
-	w.gone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
+	w.ExpectGone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
 	w.drained(drain.Options{})
 	w.deleteCRDs()
 	w.noCRDs()
@@ -91,7 +92,7 @@ func TestARunningOperatorEndsWhatTheCRDsDelete(t *testing.T) {
 	w.noCRDs()
 	w.live(0)
 	held := w.minter()
-	w.ok(w.Get(t.Context(), client.ObjectKeyFromObject(held), held))
+	w.OK(w.Get(t.Context(), client.ObjectKeyFromObject(held), held))
 	if slices.Contains(held.Finalizers, v1alpha1.Finalizer) {
 		t.Error("it holds a Secret for a provider that is gone")
 	}
@@ -113,7 +114,7 @@ func TestDrainRefusesWhatIsNotBeingDeleted(t *testing.T) {
 	}
 	w.live(1)
 	token := &v1alpha1.ApiToken{}
-	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.team, Name: "a"}, token))
+	w.OK(w.Get(t.Context(), client.ObjectKey{Namespace: w.team, Name: "a"}, token))
 	if !token.DeletionTimestamp.IsZero() {
 		t.Error("it deleted the ApiToken")
 	}
@@ -142,8 +143,8 @@ func TestDrainRefusesWhileTheLeaseOfAnotherNamespaceIsRenewed(t *testing.T) {
 	w := newWorld(t)
 	token := w.issued("a")
 	w.stop()
-	elsewhere := w.namespace(nil)
-	w.ok(w.Create(t.Context(), minter(elsewhere)))
+	elsewhere := w.Namespace("drain", nil)
+	w.ExpectApplied(kit.Minter(elsewhere, kit.MinterToken))
 	w.renewing("operator-7", 100*time.Millisecond)
 	given := drain.Options{DeleteAll: true, Operator: operator.Options{Namespace: elsewhere}}
 	err := w.drain(given)
@@ -159,7 +160,7 @@ func TestDrainRefusesWhileTheLeaseOfAnotherNamespaceIsRenewed(t *testing.T) {
 	w.live(1)
 	given.IgnoreLeasesIn = []string{w.own}
 	w.drained(given)
-	w.gone(token)
+	w.ExpectGone(token)
 	w.live(0)
 }
 
@@ -170,7 +171,7 @@ func TestDrainOutwaitsTheLeaseOfADeadOperator(t *testing.T) {
 	w.stop()
 	w.holds("operator-7", metav1.NowMicro().Add(time.Hour))
 	w.drained(drain.Options{DeleteAll: true})
-	w.gone(token)
+	w.ExpectGone(token)
 	w.live(0)
 	if !strings.Contains(w.said.String(), "operator-7 as the running operator: waiting") {
 		t.Errorf("it does not say whom it waits for:\n%s", w.said)
@@ -182,11 +183,11 @@ func TestDrainEndsWhenAnOperatorStarts(t *testing.T) {
 	w := newWorld(t)
 	w.issued("a")
 	w.stop()
-	w.ok(w.Delete(t.Context(), w.minter())) // held by the finalizer: the provider still works
+	w.OK(w.Delete(t.Context(), w.minter())) // held by the finalizer: the provider still works
 	w.unreachable()
 	done := make(chan error, 1)
 	go func() { done <- w.drain(drain.Options{DeleteAll: true}) }()
-	w.eventually(func() error {
+	w.Eventually(func() error {
 		if !strings.Contains(w.said.String(), w.team+"/a: 1 credentials left") {
 			return errors.New("it has not begun")
 		}
@@ -220,8 +221,8 @@ func TestDrainSaysWhatCannotBeRevokedWithoutTheMinterSecret(t *testing.T) {
 	}
 	w.live(1)
 
-	elsewhere := w.namespace(nil)
-	w.ok(w.Create(t.Context(), minter(elsewhere)))
+	elsewhere := w.Namespace("drain", nil)
+	w.ExpectApplied(kit.Minter(elsewhere, kit.MinterToken))
 	w.drained(drain.Options{DeleteAll: true, Operator: operator.Options{Namespace: elsewhere}})
 	w.live(0)
 	w.nothingLeft()
@@ -231,18 +232,18 @@ func TestDrainSaysWhatCannotBeRevokedWithoutTheMinterSecret(t *testing.T) {
 func TestDrainOfNamespacesLeavesTheOthersAlone(t *testing.T) {
 	w := newWorld(t)
 	token := w.issued("a")
-	other := w.namespace(map[string]string{"tokens": w.own})
+	other := w.Namespace("drain", map[string]string{"tokens": w.own})
 	elsewhere := w.issuedIn(other, "a")
 	w.stop()
 	w.drained(drain.Options{DeleteAll: true, Operator: operator.Options{Namespaces: []string{w.team}}})
-	w.gone(token)
+	w.ExpectGone(token)
 	w.live(1)
-	w.ok(w.Get(t.Context(), client.ObjectKeyFromObject(elsewhere), elsewhere))
+	w.OK(w.Get(t.Context(), client.ObjectKeyFromObject(elsewhere), elsewhere))
 	if !elsewhere.DeletionTimestamp.IsZero() {
 		t.Error("it deleted an ApiToken of another namespace")
 	}
 	held := w.minter()
-	w.ok(w.Get(t.Context(), client.ObjectKeyFromObject(held), held))
+	w.OK(w.Get(t.Context(), client.ObjectKeyFromObject(held), held))
 	if !slices.Contains(held.Finalizers, v1alpha1.Finalizer) {
 		t.Error("it let go of the minting credentials that another namespace needs")
 	}
@@ -253,12 +254,12 @@ func TestDrainLetsGoOfSecretsWithoutAProvider(t *testing.T) {
 	w := newWorld(t)
 	w.stop()
 	w.provider.Finalizers = nil
-	w.ok(w.Update(t.Context(), w.provider))
-	w.ok(client.IgnoreNotFound(w.Delete(t.Context(), w.provider)))
+	w.OK(w.Update(t.Context(), w.provider))
+	w.OK(client.IgnoreNotFound(w.Delete(t.Context(), w.provider)))
 	w.deleteNamespace()
 	w.hangs()
 	w.drained(drain.Options{})
-	w.gone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
+	w.ExpectGone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
 }
 
 // A message of a provider or of a tenant cannot forge or erase lines of the report.
@@ -266,30 +267,30 @@ func TestProgressCannotCommandATerminal(t *testing.T) {
 	w := newWorld(t)
 	w.stop()
 	err := w.create("a", func(t *v1alpha1.ApiToken) { t.Finalizers = []string{v1alpha1.Finalizer} })
-	w.ok(err)
+	w.OK(err)
 	token := &v1alpha1.ApiToken{}
-	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.team, Name: "a"}, token))
+	w.OK(w.Get(t.Context(), client.ObjectKey{Namespace: w.team, Name: "a"}, token))
 	token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "at1-x", ID: "KEY\x1b[2Jdone: nothing", State: v1alpha1.StateActive, Account: "a"}}
-	w.ok(w.Status().Update(t.Context(), token))
+	w.OK(w.Status().Update(t.Context(), token))
 	if err := w.drain(drain.Options{DeleteAll: true, Patience: time.Second}); err == nil {
 		t.Error("it revokes a credential that is not of this cluster")
 	}
 	if strings.ContainsAny(w.said.String(), "\x1b\r") || !strings.Contains(w.said.String(), "KEY [2Jdone") {
 		t.Errorf("the report commands the terminal: %q", w.said)
 	}
-	w.ok(w.Get(t.Context(), client.ObjectKeyFromObject(token), token))
+	w.OK(w.Get(t.Context(), client.ObjectKeyFromObject(token), token))
 	token.Finalizers = nil
-	w.ok(w.Update(t.Context(), token))
+	w.OK(w.Update(t.Context(), token))
 }
 
 // guardsCRDs installs the deletion guard and waits until it refuses to delete a CRD.
 func (w *world) guardsCRDs() {
 	w.Helper()
 	for _, o := range w.manifests("components/deletion-guard/policy.yaml") {
-		w.ok(w.Create(w.Context(), o))
+		w.OK(w.Create(w.Context(), o))
 		w.Cleanup(func() { _ = w.Delete(context.WithoutCancel(w.Context()), o) })
 	}
-	w.eventually(func() error {
+	w.Eventually(func() error {
 		if err := w.Delete(w.Context(), w.crds()[0], client.DryRunAll); !apierrors.IsForbidden(err) {
 			return fmt.Errorf("a CRD can be deleted while a credential is live: %w", err)
 		}
@@ -327,18 +328,18 @@ func (w *world) holds(holder string, renewed time.Time) {
 	w.Cleanup(func() { _ = w.Delete(context.WithoutCancel(w.Context()), lease) }) // drains look at all Leases
 	if err := w.Create(w.Context(), lease); apierrors.IsAlreadyExists(err) {
 		found := &coordinationv1.Lease{}
-		w.ok(w.Get(w.Context(), client.ObjectKeyFromObject(lease), found))
+		w.OK(w.Get(w.Context(), client.ObjectKeyFromObject(lease), found))
 		found.Spec = lease.Spec
-		w.ok(w.Update(w.Context(), found))
+		w.OK(w.Update(w.Context(), found))
 	} else {
-		w.ok(err)
+		w.OK(err)
 	}
 }
 
 // hangs waits until the operator's namespace is being deleted, and only Secrets keep it.
 func (w *world) hangs() {
 	w.Helper()
-	w.eventually(func() error {
+	w.Eventually(func() error {
 		ns := &corev1.Namespace{}
 		if err := w.Get(w.Context(), client.ObjectKey{Name: w.own}, ns); err != nil {
 			return err

@@ -21,7 +21,7 @@ func TestDrainEndsWhileApiTokensAreCreated(t *testing.T) {
 	w.drained(drain.Options{DeleteAll: true})
 	stop()
 	w.live(0)
-	w.gone(w.provider)
+	w.ExpectGone(w.provider)
 }
 
 // ApiTokens that are created during a drain with the operator's finalizer are not progress:

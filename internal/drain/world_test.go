@@ -4,23 +4,18 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -29,8 +24,8 @@ import (
 	"apitoken.dev/operator/internal/drain"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/testenv"
 	"apitoken.dev/operator/test/support/testutil"
 )
@@ -46,76 +41,49 @@ func TestMain(m *testing.M) {
 
 // world is an operator in a namespace of its own, with a provider and a team that uses it.
 type world struct {
-	*testing.T
-	client.Client
+	*kit.Kit
 	own, team string
 	backend   *fake.Backend
 	provider  *v1alpha1.ClusterTokenProvider
-	said      *transcript
+	said      *kit.Output
 	stop      func()
 	away      atomic.Bool
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	w := &world{T: t, said: &transcript{}, stop: func() {}, backend: fake.NewBackend(clock.NewReal())}
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		w.ok(add(scheme))
-	}
+	w := &world{Kit: kit.New(t, env), said: &kit.Output{}, stop: func() {}, backend: fake.NewBackend(clock.NewReal())}
+	w.Dump = w.said.String
 	w.backend.OnCall = func(context.Context, fake.Call) fake.Fault {
 		if w.away.Load() {
 			return fake.Fault{Kind: fake.Reject, Code: provider.CodeUnavailable}
 		}
 		return fake.Fault{}
 	}
-	w.Client = env.Client(scheme)
 	w.installCRDs()
-	w.own = w.namespace(nil)
-	w.team = w.namespace(map[string]string{"tokens": w.own})
-	w.ok(w.Create(t.Context(), minter(w.own)))
-	w.provider = &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: w.own}, Spec: v1alpha1.ClusterProviderSpec{
-		AllowedNamespaces: &metav1.LabelSelector{MatchLabels: map[string]string{"tokens": w.own}},
-		ProviderSpec:      v1alpha1.ProviderSpec{CredentialsSecretRef: v1alpha1.SecretReference{Name: "minter"}, AWS: &v1alpha1.AWSProvider{Region: "r"}},
-	}}
-	w.ok(w.Create(t.Context(), w.provider))
+	w.own = w.Namespace("drain", nil)
+	w.team = w.Namespace("drain", map[string]string{"tokens": w.own})
+	w.provider = kit.ClusterTokenProvider(w.own, map[string]string{"tokens": w.own})
+	w.ExpectApplied(w.minter(), w.provider)
 	w.start()
-	w.eventually(func() error {
-		w.ok(w.Get(t.Context(), client.ObjectKeyFromObject(w.provider), w.provider))
-		if !meta.IsStatusConditionTrue(w.provider.Status.Conditions, v1alpha1.ConditionReady) {
-			return fmt.Errorf("the provider is not Ready: %+v", w.provider.Status)
-		}
-		return nil
-	})
+	w.ExpectReady(w.provider)
 	t.Cleanup(w.clean)
 	return w
 }
 
-func minter(namespace string) *corev1.Secret {
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "minter"}, Data: map[string][]byte{"token": []byte("x")}}
-}
-
-func (w *world) minter() *corev1.Secret { return minter(w.own) }
+func (w *world) minter() *corev1.Secret { return kit.Minter(w.own, kit.MinterToken) }
 
 func (w *world) options() operator.Options {
 	w.Helper()
-	drivers, err := registry.New(registry.Entry{Driver: fake.New(w.backend), Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }})
-	w.ok(err)
+	drivers := kit.Drivers(w.T, fake.New(w.backend))
 	return operator.Options{Registry: drivers, Namespace: w.own, ClusterIdentity: w.own, Concurrency: 4}
 }
 
 // start starts the operator; stop ends it, as when its pod goes.
 func (w *world) start() {
 	w.Helper()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
-	done := make(chan error, 1)
 	o := w.options()
-	go func() { done <- operator.Run(ctx, env.Config, o) }()
-	w.stop = sync.OnceFunc(func() {
-		cancel()
-		w.ok(<-done)
-	})
-	w.Cleanup(func() { w.stop() })
+	w.stop = w.Run(func(ctx context.Context) error { return operator.Run(ctx, env.Config, o) })
 }
 
 // drain runs a drain of the world's operator.
@@ -140,45 +108,12 @@ func (w *world) drained(d drain.Options) {
 	}
 }
 
-func (w *world) ok(err error) {
-	w.Helper()
-	if err != nil {
-		w.Fatal(err)
-	}
-}
-
-func (w *world) eventually(check func() error) {
-	w.Helper()
-	c := clock.NewReal()
-	err := check()
-	for ; err != nil && c.Monotonic() < testutil.Patience; err = check() {
-		if c.Sleep(w.Context(), 20*time.Millisecond) != nil {
-			break
-		}
-	}
-	w.ok(err)
-}
-
-func (w *world) namespace(labels map[string]string) string {
-	w.Helper()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "drain-", Labels: labels}}
-	w.ok(w.Create(w.Context(), ns))
-	return ns.Name
-}
-
-func apiToken(namespace, name, provider string) *v1alpha1.ApiToken {
-	return &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: v1alpha1.ApiTokenSpec{
-		ProviderRef: v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: provider},
-		Scopes:      []v1alpha1.Scope{"objectstorage:object-read-only"}, Buckets: []v1alpha1.Bucket{"datasets"},
-	}}
+func (w *world) apiToken(namespace, name string, edits ...func(*v1alpha1.ApiToken)) *v1alpha1.ApiToken {
+	return kit.ApiToken(namespace, name, kit.OfCluster(w.own), edits...)
 }
 
 func (w *world) create(name string, edits ...func(*v1alpha1.ApiToken)) error {
-	token := apiToken(w.team, name, w.own)
-	for _, edit := range edits {
-		edit(token)
-	}
-	return w.Create(w.Context(), token)
+	return w.Create(w.Context(), w.apiToken(w.team, name, edits...))
 }
 
 func (w *world) issued(name string, edits ...func(*v1alpha1.ApiToken)) *v1alpha1.ApiToken {
@@ -188,18 +123,9 @@ func (w *world) issued(name string, edits ...func(*v1alpha1.ApiToken)) *v1alpha1
 
 func (w *world) issuedIn(namespace, name string, edits ...func(*v1alpha1.ApiToken)) *v1alpha1.ApiToken {
 	w.Helper()
-	token := apiToken(namespace, name, w.own)
-	for _, edit := range edits {
-		edit(token)
-	}
-	w.ok(w.Create(w.Context(), token))
-	w.eventually(func() error {
-		w.ok(w.Get(w.Context(), client.ObjectKeyFromObject(token), token))
-		if !meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) {
-			return fmt.Errorf("%s is not Ready: %+v", name, token.Status)
-		}
-		return nil
-	})
+	token := w.apiToken(namespace, name, edits...)
+	w.ExpectApplied(token)
+	w.ExpectReady(token)
 	return token
 }
 
@@ -216,37 +142,24 @@ func (w *world) unreachable() { w.away.Store(true) }
 
 func (w *world) deleteNamespace() {
 	w.Helper()
-	w.ok(w.Delete(w.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}}))
+	w.OK(w.Delete(w.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}}))
 }
 
 // loseMinter deletes the Secret with the minting credentials, finalizer and all.
 func (w *world) loseMinter() {
 	w.Helper()
 	s := w.minter()
-	w.ok(w.Get(w.Context(), client.ObjectKeyFromObject(s), s))
+	w.OK(w.Get(w.Context(), client.ObjectKeyFromObject(s), s))
 	s.Finalizers = nil
-	w.ok(w.Update(w.Context(), s))
-	w.ok(w.Delete(w.Context(), s))
-}
-
-func (w *world) gone(o client.Object) {
-	w.Helper()
-	w.eventually(func() error {
-		switch err := w.Get(w.Context(), client.ObjectKeyFromObject(o), o); {
-		case apierrors.IsNotFound(err), meta.IsNoMatchError(err):
-			return nil
-		case err != nil:
-			return err
-		}
-		return fmt.Errorf("%T %s is still there: %+v", o, o.GetName(), o)
-	})
+	w.OK(w.Update(w.Context(), s))
+	w.OK(w.Delete(w.Context(), s))
 }
 
 // nothingLeft checks that the cluster has no object of the operator.
 func (w *world) nothingLeft() {
 	w.Helper()
 	for _, list := range []client.ObjectList{&v1alpha1.ApiTokenList{}, &v1alpha1.TokenProviderList{}, &v1alpha1.ClusterTokenProviderList{}} {
-		w.ok(w.List(w.Context(), list))
+		w.OK(w.List(w.Context(), list))
 		if n := meta.LenList(list); n > 0 {
 			w.Errorf("%d objects are left in %T", n, list)
 		}
@@ -263,11 +176,11 @@ func (w *world) crds() []*unstructured.Unstructured {
 func (w *world) manifests(pattern string) []*unstructured.Unstructured {
 	w.Helper()
 	files, err := filepath.Glob("../../config/" + pattern)
-	w.ok(err)
+	w.OK(err)
 	var out []*unstructured.Unstructured
 	for _, file := range files {
 		content, err := os.ReadFile(file)
-		w.ok(err)
+		w.OK(err)
 		for d := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(content), 4096); ; {
 			o := &unstructured.Unstructured{}
 			if d.Decode(&o.Object) != nil {
@@ -284,14 +197,14 @@ func (w *world) manifests(pattern string) []*unstructured.Unstructured {
 func (w *world) deleteCRDs() {
 	w.Helper()
 	for _, o := range w.crds() {
-		w.ok(w.Delete(w.Context(), o))
+		w.OK(w.Delete(w.Context(), o))
 	}
 }
 
 func (w *world) noCRDs() {
 	w.Helper()
 	for _, o := range w.crds() {
-		w.gone(o)
+		w.ExpectGone(o)
 	}
 }
 
@@ -299,9 +212,9 @@ func (w *world) noCRDs() {
 func (w *world) installCRDs() {
 	w.Helper()
 	for _, o := range w.crds() {
-		w.ok(client.IgnoreAlreadyExists(w.Create(w.Context(), o)))
+		w.OK(client.IgnoreAlreadyExists(w.Create(w.Context(), o)))
 	}
-	w.eventually(func() error {
+	w.Eventually(func() error {
 		var errs []error
 		for _, list := range []client.ObjectList{&v1alpha1.ApiTokenList{}, &v1alpha1.TokenProviderList{}, &v1alpha1.ClusterTokenProviderList{}} {
 			errs = append(errs, w.List(w.Context(), list))
@@ -327,22 +240,4 @@ func (w *world) clean() {
 			return nil
 		})
 	}
-}
-
-// transcript is written to by many.
-type transcript struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (t *transcript) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.buf.Write(p)
-}
-
-func (t *transcript) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.buf.String()
 }
