@@ -64,11 +64,11 @@ func moved(t *testing.T, account, endpoint string, entries ...v1alpha1.LedgerEnt
 	for i := 0; i < len(entries); i += 16 {
 		token := w.token(fmt.Sprintf("t%d", i), key)
 		token.Status.Credentials = entries[i:min(i+16, len(entries))]
-		if err := w.c.Status().Update(t.Context(), token); err != nil {
+		if err := w.Status().Update(t.Context(), token); err != nil {
 			t.Fatal(err)
 		}
 	}
-	return &Reconciler{Kind: key.Kind, Client: w.c, Live: w.c, Clock: clock.NewReal(), Namespace: w.namespace, Cluster: "testtest"}, o
+	return &Reconciler{Kind: key.Kind, Client: w.Client, Live: w.Client, Clock: clock.NewReal(), Namespace: w.namespace, Cluster: "testtest"}, o
 }
 
 const first, second = "http://first.example.com", "https://second.example.com"

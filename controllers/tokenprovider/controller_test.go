@@ -37,7 +37,7 @@ func TestReady(t *testing.T) {
 			t.Errorf("%s is %+v, want it absent", kind, c)
 		}
 	}
-	if err := w.c.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
+	if err := w.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Contains(secret.Finalizers, v1alpha1.Finalizer) || secret.Labels[v1alpha1.LabelManaged] != account.ManagedCredentials {
@@ -68,12 +68,12 @@ func TestNotReady(t *testing.T) {
 		},
 		"a key is missing": {
 			prepare: func(w *world) {
-				w.create(&corev1.Secret{ObjectMeta: w.meta("minter"), Data: map[string][]byte{"other": []byte("x"), "token": {}}})
+				w.ExpectApplied(&corev1.Secret{ObjectMeta: w.meta("minter"), Data: map[string][]byte{"other": []byte("x"), "token": {}}})
 			},
 			reason: v1alpha1.ReasonCredentialsMissing, stalled: true, says: []string{"minter lacks the key token"},
 			mend: func(w *world) {
 				s := &corev1.Secret{ObjectMeta: w.meta("minter")}
-				w.patch(s, func() { s.Data = map[string][]byte{"token": []byte("good")} })
+				w.Merge(s, func() { s.Data = map[string][]byte{"token": []byte("good")} })
 			},
 		},
 		"the credentials are rejected": {
@@ -81,7 +81,7 @@ func TestNotReady(t *testing.T) {
 			reason:  v1alpha1.ReasonCredentialsRejected, stalled: true, says: []string{"did not accept", "Put working credentials"},
 			mend: func(w *world) {
 				s := &corev1.Secret{ObjectMeta: w.meta("minter")}
-				w.patch(s, func() { s.Data = map[string][]byte{"token": []byte("good")} })
+				w.Merge(s, func() { s.Data = map[string][]byte{"token": []byte("good")} })
 			},
 		},
 		"the provider does not answer": {
@@ -105,10 +105,10 @@ func TestNotReady(t *testing.T) {
 			reason: v1alpha1.ReasonDriverMissing, stalled: true, says: []string{"no driver", "Run a version"},
 			mend: func(w *world) {
 				p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p")}
-				if err := w.c.Get(w.t.Context(), client.ObjectKeyFromObject(p), p); err != nil {
-					w.t.Fatal(err)
+				if err := w.Get(w.Context(), client.ObjectKeyFromObject(p), p); err != nil {
+					w.Fatal(err)
 				}
-				w.patch(p, func() { p.Spec.AWS.Region = "eu-west-1" })
+				w.Merge(p, func() { p.Spec.AWS.Region = "eu-west-1" })
 			},
 		},
 	}
@@ -118,7 +118,7 @@ func TestNotReady(t *testing.T) {
 			test.prepare(w)
 			p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p"), Spec: spec("minter")}
 			p.Spec.AWS.Region = test.region
-			w.create(p)
+			w.ExpectApplied(p)
 			key := account.Of(p).Key()
 			w.run(clock.NewReal())
 			c := w.condition(key, v1alpha1.ConditionReady, metav1.ConditionFalse, test.reason)
@@ -147,12 +147,12 @@ func TestSecretRotated(t *testing.T) {
 	key := w.provider("p", "minter")
 	w.ready(key)
 
-	w.patch(secret, func() { secret.Data["token"] = []byte("wrong") })
+	w.Merge(secret, func() { secret.Data["token"] = []byte("wrong") })
 	w.condition(key, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRejected)
 	if o := w.get(key); o.Status.Account != fake.DefaultAccount || len(o.GetFinalizers()) != 1 {
 		t.Errorf("after a failed check the account is %q and the finalizers are %v", o.Status.Account, o.GetFinalizers())
 	}
-	w.patch(secret, func() { secret.Data["token"] = []byte("good") })
+	w.Merge(secret, func() { secret.Data["token"] = []byte("good") })
 	w.ready(key)
 }
 
@@ -164,10 +164,10 @@ func TestSecretReplaced(t *testing.T) {
 	key := w.provider("p", "old")
 	w.ready(key)
 	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p")}
-	w.patch(p, func() { p.Spec.CredentialsSecretRef.Name = "new" })
+	w.Merge(p, func() { p.Spec.CredentialsSecretRef.Name = "new" })
 	w.ready(key)
-	w.eventually(func() error {
-		if err := w.c.Get(t.Context(), client.ObjectKeyFromObject(old), old); err != nil {
+	w.Eventually(func() error {
+		if err := w.Get(t.Context(), client.ObjectKeyFromObject(old), old); err != nil {
 			return err
 		}
 		if len(old.Finalizers) > 0 || old.Labels[v1alpha1.LabelManaged] != "" {
@@ -188,7 +188,7 @@ func TestAccountChanged(t *testing.T) {
 
 	w.backend.UseAccount("another")
 	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p")}
-	w.patch(p, func() { p.Spec.CredentialsSecretRef.Name = "of-another-account" })
+	w.Merge(p, func() { p.Spec.CredentialsSecretRef.Name = "of-another-account" })
 	c := w.condition(key, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonProviderAccountChanged)
 	if !strings.Contains(c.Message, "another") || !strings.Contains(c.Message, fake.DefaultAccount) {
 		t.Errorf("the message %q does not name both accounts", c.Message)
@@ -214,7 +214,7 @@ func TestRestart(t *testing.T) {
 	stop, _ := w.run(clock.NewReal()) // now: a number that is shown stays for a minute
 	for i, key := range keys {
 		w.ready(key)
-		w.eventually(func() error {
+		w.Eventually(func() error {
 			if n := w.get(key).Status.LiveCredentials; int(n) != 3-i {
 				return fmt.Errorf("liveCredentials of %s is %d", key, n)
 			}
@@ -225,7 +225,7 @@ func TestRestart(t *testing.T) {
 
 	before := w.backend.Count(fake.Connect)
 	_, counted := w.run(clock.NewReal())
-	w.eventually(func() error {
+	w.Eventually(func() error {
 		if n := w.backend.Count(fake.Connect) - before; n < 2 {
 			return fmt.Errorf("%d calls so far", n)
 		}

@@ -22,16 +22,16 @@ func TestSecretDeleted(t *testing.T) {
 	token := w.token("t", key, "one")
 	w.ready(key)
 
-	w.delete(secret)
+	w.ExpectDeleted(secret)
 	c := w.condition(key, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsMissing)
 	if !strings.Contains(c.Message, "is being deleted") {
 		t.Errorf("the message is %q", c.Message)
 	}
-	if err := w.c.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
+	if err := w.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
 		t.Fatalf("the Secret is gone while a credential needs it: %v", err)
 	}
 	w.drop(token)
-	w.gone(secret)
+	w.ExpectGone(secret)
 	w.secret("minter", "good")
 	w.ready(key)
 }
@@ -43,7 +43,7 @@ func TestDeletionWaitsForTokens(t *testing.T) {
 	key := w.provider("p", "minter")
 	tokens := []*v1alpha1.ApiToken{w.token("a", key, "one", "two"), w.token("b", key)}
 	w.ready(key)
-	w.eventually(func() error {
+	w.Eventually(func() error {
 		if n := w.get(key).Status.LiveCredentials; n != 2 {
 			return fmt.Errorf("liveCredentials is %d, want 2", n)
 		}
@@ -51,8 +51,8 @@ func TestDeletionWaitsForTokens(t *testing.T) {
 	})
 
 	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p")}
-	w.delete(p)
-	w.delete(secret) // as when the namespace goes
+	w.ExpectDeleted(p)
+	w.ExpectDeleted(secret) // as when the namespace goes
 	c := w.condition(key, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonInUse)
 	for _, token := range tokens {
 		if !strings.Contains(c.Message, token.Namespace+"/"+token.Name) {
@@ -60,19 +60,19 @@ func TestDeletionWaitsForTokens(t *testing.T) {
 		}
 	}
 	w.drop(tokens[0])
-	w.eventually(func() error {
+	w.Eventually(func() error {
 		c := meta.FindStatusCondition(w.get(key).Status.Conditions, v1alpha1.ConditionStalled)
 		if c == nil || strings.Contains(c.Message, "/a") {
 			return fmt.Errorf("Stalled is %+v, want it to name b only", c)
 		}
 		return nil
 	})
-	if err := w.c.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
+	if err := w.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
 		t.Fatalf("the Secret is gone before the last ApiToken: %v", err)
 	}
 	w.drop(tokens[1])
-	w.gone(p)
-	w.gone(secret)
+	w.ExpectGone(p)
+	w.ExpectGone(secret)
 }
 
 // TestDeletionLooksLive: the cache may not show an ApiToken that was created a moment ago.
@@ -86,14 +86,14 @@ func TestDeletionLooksLive(t *testing.T) {
 	w.stale.Store(true)
 	token := w.token("t", key, "one")
 	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p")}
-	w.delete(p)
+	w.ExpectDeleted(p)
 	c := w.condition(key, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonInUse)
 	if !strings.Contains(c.Message, token.Namespace+"/"+token.Name) {
 		t.Errorf("the message %q does not name %s", c.Message, token.Name)
 	}
 	w.stale.Store(false)
 	w.drop(token)
-	w.gone(p)
+	w.ExpectGone(p)
 }
 
 func TestDeletionKeepsASharedSecret(t *testing.T) {
@@ -104,9 +104,9 @@ func TestDeletionKeepsASharedSecret(t *testing.T) {
 	w.ready(first)
 	w.ready(second)
 	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("first")}
-	w.delete(p)
-	w.gone(p)
-	if err := w.c.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil || len(secret.Finalizers) != 1 {
+	w.ExpectDeleted(p)
+	w.ExpectGone(p)
+	if err := w.Get(t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil || len(secret.Finalizers) != 1 {
 		t.Errorf("the Secret of the second provider has the finalizers %v: %v", secret.Finalizers, err)
 	}
 }
@@ -117,18 +117,18 @@ func TestClusterTokenProvider(t *testing.T) {
 	w.secret("minter", "good")
 	p := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: "shared-" + w.namespace},
 		Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: spec("minter")}}
-	w.create(p)
+	w.ExpectApplied(p)
 	key := account.Of(p).Key()
 	w.ready(key)
 	token := w.token("t", key, "one")
-	w.eventually(func() error {
+	w.Eventually(func() error {
 		if n := w.get(key).Status.LiveCredentials; n != 1 {
 			return fmt.Errorf("liveCredentials is %d, want 1", n)
 		}
 		return nil
 	})
-	w.delete(p)
+	w.ExpectDeleted(p)
 	w.condition(key, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonInUse)
 	w.drop(token)
-	w.gone(p)
+	w.ExpectGone(p)
 }

@@ -58,7 +58,7 @@ func TestExamine(t *testing.T) {
 	secret := w.secret("minter", "good")
 	key := w.provider("p", "minter")
 	c, pool := newShifted(), &scripted{}
-	r := &Reconciler{Kind: key.Kind, Client: w.c, Live: w.c, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
+	r := &Reconciler{Kind: key.Kind, Client: w.Client, Live: w.Client, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
 	examine := func(want string, fails bool) {
 		t.Helper()
 		pool.asked = ""
@@ -87,15 +87,15 @@ func TestExamine(t *testing.T) {
 	c.advance(firstRetry)
 	examine("R", false)
 
-	if err := w.c.Get(t.Context(), secretKey(secret), secret); err != nil {
+	if err := w.Get(t.Context(), secretKey(secret), secret); err != nil {
 		t.Fatal(err)
 	}
-	w.patch(secret, func() { secret.Data["token"] = []byte("other") })
+	w.Merge(secret, func() { secret.Data["token"] = []byte("other") })
 	examine("C", false)
 
-	w.patch(secret, func() { secret.Finalizers = nil })
-	w.delete(secret)
-	w.gone(secret)
+	w.Merge(secret, func() { secret.Finalizers = nil })
+	w.ExpectDeleted(secret)
+	w.ExpectGone(secret)
 	pool.answers = []error{&connections.MissingCredentialsError{}}
 	examine("R", true) // a kept connection would hide it
 }
@@ -107,7 +107,7 @@ func TestExamineSuspect(t *testing.T) {
 	w.secret("minter", "good")
 	key := w.provider("p", "minter")
 	c, pool := newShifted(), &scripted{}
-	r := &Reconciler{Kind: key.Kind, Client: w.c, Live: w.c, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
+	r := &Reconciler{Kind: key.Kind, Client: w.Client, Live: w.Client, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
 	examine := func(want string, fails bool) finding {
 		t.Helper()
 		pool.asked = ""
@@ -151,7 +151,7 @@ func TestExamineBusy(t *testing.T) {
 	w.secret("minter", "good")
 	key := w.provider("p", "minter")
 	c, pool := newShifted(), &scripted{}
-	r := &Reconciler{Kind: key.Kind, Client: w.c, Live: w.c, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
+	r := &Reconciler{Kind: key.Kind, Client: w.Client, Live: w.Client, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
 	limited := &provider.Error{Code: provider.CodeRateLimited, RetryAfter: 5 * time.Minute, Message: "it wants fewer requests"}
 	examine := func() finding {
 		t.Helper()
@@ -213,8 +213,8 @@ func TestFailedCheckLeavesTheLine(t *testing.T) {
 	w := newWorld(t)
 	w.secret("minter", "good")
 	key := w.provider("p", "minter")
-	c, live := newShifted(), &unreadable{Reader: w.c}
-	r := &Reconciler{Kind: key.Kind, Client: w.c, Live: live, Pool: &scripted{}, Clock: c, Namespace: w.namespace,
+	c, live := newShifted(), &unreadable{Reader: w.Client}
+	r := &Reconciler{Kind: key.Kind, Client: w.Client, Live: live, Pool: &scripted{}, Clock: c, Namespace: w.namespace,
 		Places: places.New(c, places.Limits{Provider: 1})}
 	if _, ok := r.Places.Take(places.Want{Who: client.ObjectKey{Namespace: w.namespace, Name: "other"}, Provider: key.String()}); !ok {
 		t.Fatal("there is no place")
@@ -228,10 +228,10 @@ func TestFailedCheckLeavesTheLine(t *testing.T) {
 	}
 	examine(true, 1)
 	held := &corev1.Secret{}
-	if err := w.c.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: "minter"}, held); err != nil {
+	if err := w.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: "minter"}, held); err != nil {
 		t.Fatal(err)
 	}
-	w.patch(held, func() { held.Finalizers = nil })
+	w.Merge(held, func() { held.Finalizers = nil })
 	live.broken = true
 	examine(false, 0)
 	live.broken = false

@@ -20,11 +20,11 @@ import (
 
 // client is what ApiTokens use: the pool's own.
 func (w *world) client(key account.Key) provider.Client {
-	w.t.Helper()
+	w.Helper()
 	place, _ := places.New(clock.NewReal(), places.Limits{}).Take(places.Want{Who: key.ObjectKey(), Provider: key.String()})
 	var c connections.Connection
-	w.eventually(func() (err error) { // the cache may not show yet that the endpoint is verified
-		c, err = w.pool.Connect(w.t.Context(), key, place)
+	w.Eventually(func() (err error) { // the cache may not show yet that the endpoint is verified
+		c, err = w.pool.Connect(w.Context(), key, place)
 		return err
 	})
 	return c.Client
@@ -89,7 +89,7 @@ func TestOneRefusedCallDoesNotFlap(t *testing.T) {
 	if _, err := w.client(key).Find(t.Context(), provider.Ref{Name: "n"}); err == nil {
 		t.Fatal("no error")
 	}
-	w.eventually(func() error {
+	w.Eventually(func() error {
 		if n := w.backend.Count(fake.Connect); n != 2 {
 			return fmt.Errorf("%d calls to check the credentials, want 2", n)
 		}
@@ -119,7 +119,7 @@ func TestOtherErrorsAreShown(t *testing.T) {
 		}
 	}
 	shows := func(code provider.Code) {
-		w.eventually(func() error {
+		w.Eventually(func() error {
 			if e := w.get(key).Status.LastError; e == nil || e.Code != string(code) {
 				return fmt.Errorf("the last error is %+v", e)
 			}
@@ -148,21 +148,21 @@ func TestWithoutCredentials(t *testing.T) {
 	stop, _ := w.run(clock.NewReal())
 	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("bare"),
 		Spec: v1alpha1.ProviderSpec{KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3.example.com"}}}
-	w.create(p)
+	w.ExpectApplied(p)
 	key := account.Of(p).Key()
 	w.ready(key)
 	stop()
 
 	before := w.backend.Count(fake.Connect)
 	_, counted := w.run(clock.NewReal())
-	w.eventually(func() error {
+	w.Eventually(func() error {
 		if w.backend.Count(fake.Connect) == before {
 			return fmt.Errorf("it was not checked")
 		}
 		return nil
 	})
 	other := w.secret("other", "x") // an event of a Secret is none of its own
-	w.delete(other)
+	w.ExpectDeleted(other)
 	if err := clock.NewReal().Sleep(t.Context(), gatherFor); err != nil {
 		t.Fatal(err)
 	}
@@ -172,8 +172,8 @@ func TestWithoutCredentials(t *testing.T) {
 	if writes := counted.seen(); len(writes) > 0 {
 		t.Errorf("a restart wrote: %v", writes)
 	}
-	w.delete(p)
-	w.gone(p)
+	w.ExpectDeleted(p)
+	w.ExpectGone(p)
 }
 
 // A provider that gets its Secret's name later holds it then.
@@ -183,11 +183,11 @@ func TestCredentialsAreNamedLater(t *testing.T) {
 	w.run(clock.NewReal())
 	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p"),
 		Spec: v1alpha1.ProviderSpec{KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3.example.com"}}}
-	w.create(p)
+	w.ExpectApplied(p)
 	key := account.Of(p).Key()
 	w.ready(key)
-	w.patch(p, func() { p.Spec = spec("minter") })
+	w.Merge(p, func() { p.Spec = spec("minter") })
 	w.condition(key, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsMissing)
-	w.create(&corev1.Secret{ObjectMeta: w.meta("minter"), Data: map[string][]byte{fake.TokenKey: []byte("good")}})
+	w.ExpectApplied(&corev1.Secret{ObjectMeta: w.meta("minter"), Data: map[string][]byte{fake.TokenKey: []byte("good")}})
 	w.ready(key)
 }

@@ -173,7 +173,7 @@ func TestLongMessage(t *testing.T) {
 	w := newWorld(t)
 	key := w.provider("p", "minter")
 	recorder := events.NewFakeRecorder(1)
-	r := &Reconciler{Client: w.c, Clock: newShifted(), Pool: &scripted{}, Recorder: recorder}
+	r := &Reconciler{Client: w.Client, Clock: newShifted(), Pool: &scripted{}, Recorder: recorder}
 	if _, err := r.report(t.Context(), w.get(key), finding{err: provider.Invalid("spec.x " + strings.Repeat("€", 40_000))}, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestReadinessIsAudited(t *testing.T) {
 	w := newWorld(t)
 	key := w.provider("p", "minter")
 	log, recorder := &testutil.Log{}, &seenEvents{}
-	r := &Reconciler{Client: w.c, Clock: newShifted(), Pool: &scripted{}, Recorder: recorder, Audit: audit.New(log.Logger(0))}
+	r := &Reconciler{Client: w.Client, Clock: newShifted(), Pool: &scripted{}, Recorder: recorder, Audit: audit.New(log.Logger(0))}
 	good := finding{account: provider.Account{ID: "acct"}}
 	bad := finding{err: &provider.Error{Code: provider.CodeUnavailable, Message: "away CANARY"}}
 	for _, found := range []finding{good, good, bad, bad, good} {

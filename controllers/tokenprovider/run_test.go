@@ -23,6 +23,7 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/trim"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // requests counts writes at the API server, leases and events aside.
@@ -54,15 +55,15 @@ func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { ret
 
 // run starts the controllers, as the operator does, until the function returned is called.
 func (w *world) run(c clock.Clock) (stop func(), counted *requests) {
-	w.t.Helper()
+	w.Helper()
 	counted = &requests{}
 	cfg := rest.CopyConfig(env.Config)
 	cfg.QPS = -1
 	cfg.Wrap(counted.wrap)
 	mgr := w.manager(cfg)
-	ctx, cancel := context.WithCancel(w.t.Context())
+	ctx, cancel := context.WithCancel(w.Context())
 	if err := account.AddIndex(ctx, mgr.GetFieldIndexer()); err != nil {
-		w.t.Fatal(err)
+		w.Fatal(err)
 	}
 	pool := connections.NewPool(connections.Options{Reader: mgr.GetClient(), Live: mgr.GetAPIReader(),
 		Registry: w.registry, Namespace: w.namespace, Cluster: "testtest", Clock: c})
@@ -71,7 +72,7 @@ func (w *world) run(c clock.Clock) (stop func(), counted *requests) {
 		r := &Reconciler{Kind: kind, Client: mgr.GetClient(), Live: mgr.GetAPIReader(), Pool: pool,
 			Clock: c, Recorder: mgr.GetEventRecorder("apitoken.dev/test"), Namespace: w.namespace}
 		if err := r.Setup(mgr, 2, nil); err != nil {
-			w.t.Fatal(err)
+			w.Fatal(err)
 		}
 	}
 	done := make(chan error, 1)
@@ -81,23 +82,23 @@ func (w *world) run(c clock.Clock) (stop func(), counted *requests) {
 		once.Do(func() {
 			cancel()
 			if err := <-done; err != nil {
-				w.t.Error(err)
+				w.Error(err)
 			}
 		})
 	}
-	w.t.Cleanup(stop)
+	w.Cleanup(stop)
 	return stop, counted
 }
 
 func (w *world) manager(cfg *rest.Config) ctrl.Manager {
-	w.t.Helper()
+	w.Helper()
 	managed, err := labels.NewRequirement(v1alpha1.LabelManaged, selection.Exists, nil)
 	if err != nil {
-		w.t.Fatal(err)
+		w.Fatal(err)
 	}
 	many := true
 	mgr, err := ctrl.NewManager(cfg, ctrl.Options{
-		Scheme:     w.scheme,
+		Scheme:     kit.Scheme(),
 		NewClient:  w.newClient,
 		Metrics:    metricsserver.Options{BindAddress: "0"},
 		Controller: config.Controller{SkipNameValidation: &many},
@@ -107,7 +108,7 @@ func (w *world) manager(cfg *rest.Config) ctrl.Manager {
 		},
 	})
 	if err != nil {
-		w.t.Fatal(err)
+		w.Fatal(err)
 	}
 	return mgr
 }

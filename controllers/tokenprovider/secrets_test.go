@@ -29,7 +29,7 @@ func TestSharedSecretStaysForTheProviderInUse(t *testing.T) {
 	w.ready(used)
 	w.ready(idle)
 
-	w.delete(secret)
+	w.ExpectDeleted(secret)
 	for _, key := range []account.Key{used, idle} {
 		w.condition(key, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsMissing)
 	}
@@ -39,22 +39,22 @@ func TestSharedSecretStaysForTheProviderInUse(t *testing.T) {
 
 	// The provider that keeps the Secret is going itself.
 	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("used")}
-	w.delete(p)
+	w.ExpectDeleted(p)
 	w.condition(used, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonInUse)
 	q := &v1alpha1.TokenProvider{ObjectMeta: w.meta("idle")}
-	w.delete(q)
-	w.gone(q)
+	w.ExpectDeleted(q)
+	w.ExpectGone(q)
 	w.holds(secret)
 	w.drop(token)
-	w.gone(p)
-	w.gone(secret)
+	w.ExpectGone(p)
+	w.ExpectGone(secret)
 }
 
 // checked waits for so many checks of credentials from now on.
 func (w *world) checked(more int) {
-	w.t.Helper()
+	w.Helper()
 	before := w.backend.Count(fake.Connect)
-	w.eventually(func() error {
+	w.Eventually(func() error {
 		if n := w.backend.Count(fake.Connect) - before; n < more {
 			return fmt.Errorf("%d checks, want %d", n, more)
 		}
@@ -64,20 +64,20 @@ func (w *world) checked(more int) {
 
 // holds checks that a Secret is there and carries our finalizer.
 func (w *world) holds(secret *corev1.Secret) {
-	w.t.Helper()
-	if err := w.c.Get(w.t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
-		w.t.Fatalf("the Secret is gone while a credential needs it: %v", err)
+	w.Helper()
+	if err := w.Get(w.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
+		w.Fatalf("the Secret is gone while a credential needs it: %v", err)
 	}
 	if !slices.Contains(secret.Finalizers, v1alpha1.Finalizer) {
-		w.t.Fatalf("the Secret has the finalizers %v", secret.Finalizers)
+		w.Fatalf("the Secret has the finalizers %v", secret.Finalizers)
 	}
 }
 
 // letGo waits until a Secret carries nothing of a provider.
 func (w *world) letGo(secret *corev1.Secret) {
-	w.t.Helper()
-	w.eventually(func() error {
-		if err := w.c.Get(w.t.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
+	w.Helper()
+	w.Eventually(func() error {
+		if err := w.Get(w.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
 			return err
 		}
 		if isOurs(&metav1.PartialObjectMetadata{ObjectMeta: secret.ObjectMeta}) {
@@ -100,12 +100,12 @@ func TestSecretNamedOnceIsLetGo(t *testing.T) {
 			w.run(clock.NewReal())
 			first := &corev1.Secret{ObjectMeta: w.meta("first"), Data: map[string][]byte{fake.TokenKey: []byte("good")}}
 			first.Labels, first.Finalizers = labels, []string{"example.com/theirs"}
-			w.create(first)
+			w.ExpectApplied(first)
 			w.secret("second", "good")
 			key := w.provider("p", "first")
 			w.ready(key)
-			w.eventually(func() error {
-				if err := w.c.Get(t.Context(), client.ObjectKeyFromObject(first), first); err != nil || len(first.Finalizers) != 2 {
+			w.Eventually(func() error {
+				if err := w.Get(t.Context(), client.ObjectKeyFromObject(first), first); err != nil || len(first.Finalizers) != 2 {
 					return fmt.Errorf("the finalizers are %v: %w", first.Finalizers, err)
 				}
 				return nil
@@ -115,10 +115,10 @@ func TestSecretNamedOnceIsLetGo(t *testing.T) {
 			}
 
 			p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p")}
-			if err := w.c.Get(t.Context(), key.ObjectKey(), p); err != nil {
+			if err := w.Get(t.Context(), key.ObjectKey(), p); err != nil {
 				t.Fatal(err)
 			}
-			w.patch(p, func() { p.Spec.CredentialsSecretRef.Name = "second" })
+			w.Merge(p, func() { p.Spec.CredentialsSecretRef.Name = "second" })
 			w.letGo(first)
 			if !slices.Equal(first.Finalizers, []string{"example.com/theirs"}) || first.Labels["team"] != "ml" ||
 				first.Labels[v1alpha1.LabelManaged] != labels[v1alpha1.LabelManaged] {
@@ -142,18 +142,18 @@ func TestFormerSecretStaysUntilTheNewOneWorks(t *testing.T) {
 	w.ready(other)
 	for _, name := range []string{"p", "other"} {
 		p := &v1alpha1.TokenProvider{}
-		if err := w.c.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: name}, p); err != nil {
+		if err := w.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: name}, p); err != nil {
 			t.Fatal(err)
 		}
-		w.patch(p, func() { p.Spec.CredentialsSecretRef.Name = "second" })
+		w.Merge(p, func() { p.Spec.CredentialsSecretRef.Name = "second" })
 	}
 	w.condition(key, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsRejected)
-	w.delete(first)
+	w.ExpectDeleted(first)
 	w.checked(4)
 	w.holds(first)
-	w.patch(second, func() { second.Data = map[string][]byte{fake.TokenKey: []byte("good")} })
+	w.Merge(second, func() { second.Data = map[string][]byte{fake.TokenKey: []byte("good")} })
 	w.ready(key)
-	w.gone(first)
+	w.ExpectGone(first)
 }
 
 // counting counts what is read from the API server itself.
@@ -182,10 +182,10 @@ func TestManyLabelledSecretsCostLittle(t *testing.T) {
 	for i := range mostReleased + 5 {
 		s := &corev1.Secret{ObjectMeta: w.meta(fmt.Sprintf("s%d", i))}
 		s.Labels = map[string]string{v1alpha1.LabelManaged: account.ManagedCredentials}
-		w.create(s)
+		w.ExpectApplied(s)
 	}
-	live := &counting{Reader: w.c}
-	r := &Reconciler{Kind: v1alpha1.KindTokenProvider, Client: w.c, Live: live, Namespace: "elsewhere"}
+	live := &counting{Reader: w.Client}
+	r := &Reconciler{Kind: v1alpha1.KindTokenProvider, Client: w.Client, Live: live, Namespace: "elsewhere"}
 	release := func(wantMore bool) {
 		t.Helper()
 		if more, err := r.releaseSecrets(t.Context(), w.namespace); err != nil || more != wantMore {
@@ -216,13 +216,13 @@ func TestSecretOfAProviderWithoutFinalizerIsLetGo(t *testing.T) {
 	w.ready(key)
 	w.holds(secret)
 	p := &v1alpha1.TokenProvider{}
-	if err := w.c.Get(t.Context(), key.ObjectKey(), p); err != nil {
+	if err := w.Get(t.Context(), key.ObjectKey(), p); err != nil {
 		t.Fatal(err)
 	}
 	stop() // it must not release the Secret as for any other deletion
-	w.patch(p, func() { p.Finalizers = nil })
-	w.delete(p)
-	r := &Reconciler{Kind: v1alpha1.KindTokenProvider, Client: w.c, Live: w.c, Pool: w.pool,
+	w.Merge(p, func() { p.Finalizers = nil })
+	w.ExpectDeleted(p)
+	r := &Reconciler{Kind: v1alpha1.KindTokenProvider, Client: w.Client, Live: w.Client, Pool: w.pool,
 		Places: places.New(clock.NewReal(), places.Limits{}), Namespace: w.namespace}
 	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key.ObjectKey()}); err != nil {
 		t.Fatal(err)

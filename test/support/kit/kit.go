@@ -6,6 +6,7 @@ package kit
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -78,12 +79,40 @@ func (k *Kit) ExpectApplied(objects ...client.Object) {
 	}
 }
 
-// Exists reads an object. It reports false if the object does not exist.
+// ExpectDeleted deletes objects, and does not wait until they are gone.
+func (k *Kit) ExpectDeleted(objects ...client.Object) {
+	k.Helper()
+	for _, o := range objects {
+		k.OK(k.Delete(k.Context(), o))
+	}
+}
+
+// Exists reads an object. It reports false if the object does not exist, and then leaves no
+// more of it than its name.
 func (k *Kit) Exists(o client.Object) bool {
 	k.Helper()
+	clearFields(o)
 	err := k.Get(k.Context(), client.ObjectKeyFromObject(o), o)
 	k.OK(client.IgnoreNotFound(err))
 	return err == nil
+}
+
+// clearFields leaves the kind and the name of an object. A read does not change fields that
+// the API server has no value for.
+func clearFields(o client.Object) {
+	kind, key := o.GetObjectKind().GroupVersionKind(), client.ObjectKeyFromObject(o)
+	reflect.ValueOf(o).Elem().SetZero()
+	o.GetObjectKind().SetGroupVersionKind(kind)
+	o.SetNamespace(key.Namespace)
+	o.SetName(key.Name)
+}
+
+// Merge edits an object and writes what differs, whatever its present version is.
+func (k *Kit) Merge(o client.Object, edit func()) {
+	k.Helper()
+	base, _ := o.DeepCopyObject().(client.Object)
+	edit()
+	k.OK(k.Patch(k.Context(), o, client.MergeFrom(base)))
 }
 
 // Change edits an object and updates it. After a conflict it reads and edits again.
