@@ -28,7 +28,7 @@ func backedOff(r *v1alpha1.Retry, remaining time.Duration) *v1alpha1.Retry {
 	return s.Retry
 }
 
-func TestBudgetAt(t *testing.T) {
+func TestBudgetRefillsWithTime(t *testing.T) {
 	cases := map[string]struct {
 		reason    string
 		budget    *v1alpha1.MintBudget
@@ -64,9 +64,9 @@ func TestBudgetAt(t *testing.T) {
 	}
 }
 
-// TestChargeOverTime spends as fast as the budget allows: 5 at once, then one
+// TestChargesFollowTheRefill spends as fast as the budget allows: 5 at once, then one
 // every 10 minutes, for two hours.
-func TestChargeOverTime(t *testing.T) {
+func TestChargesFollowTheRefill(t *testing.T) {
 	var b *v1alpha1.MintBudget
 	var spent []time.Duration
 	for passed := time.Duration(0); passed < 2*time.Hour; passed += time.Minute {
@@ -87,7 +87,7 @@ func TestChargeOverTime(t *testing.T) {
 	}
 }
 
-func TestChargeOfAnEmptyBudget(t *testing.T) {
+func TestEmptyBudgetHasNoDebt(t *testing.T) {
 	if got := charged(left(0, 0), now); got.Remaining != 0 {
 		t.Errorf("%d left, want 0: a debt would block for longer than the design says", got.Remaining)
 	}
@@ -112,7 +112,7 @@ func TestBackoffGrows(t *testing.T) {
 	}
 }
 
-func TestBackoff(t *testing.T) {
+func TestBackoffIsBounded(t *testing.T) {
 	failed := func(n int32) *v1alpha1.Retry { return &v1alpha1.Retry{Failures: n} }
 	cases := map[string]struct {
 		reason    string

@@ -13,9 +13,9 @@ import (
 
 const year = 365 * day
 
-// TestCorrect: what a clock that was a year ahead has left behind makes nothing wait,
+// TestTimesFarAheadAreCorrected: what a clock that was a year ahead has left behind makes nothing wait,
 // and what a clock may leave behind stays.
-func TestCorrect(t *testing.T) {
+func TestTimesFarAheadAreCorrected(t *testing.T) {
 	overlap := func(*v1alpha1.LedgerEntry) time.Duration { return day }
 	times := func(after time.Duration) v1alpha1.ApiTokenStatus {
 		return v1alpha1.ApiTokenStatus{

@@ -163,7 +163,7 @@ func changes() map[string]struct {
 	}
 }
 
-func TestChanges(t *testing.T) {
+func TestEachTransitionChangesOnlyItsFields(t *testing.T) {
 	for name, tc := range changes() {
 		t.Run(name, func(t *testing.T) {
 			got := tc.before.DeepCopy()

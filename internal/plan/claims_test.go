@@ -136,9 +136,9 @@ func acts(d plan.Decision) bool {
 	return !waits
 }
 
-// TestSentencesOfAnObstacle: a sentence about what is in the way says which one, and keeps what
+// TestObstacleMessagesNameTheObstacleAndLostAccess: a sentence about what is in the way says which one, and keeps what
 // the workload has lost.
-func TestSentencesOfAnObstacle(t *testing.T) {
+func TestObstacleMessagesNameTheObstacleAndLostAccess(t *testing.T) {
 	otherKind := func(o *plan.Observation) {
 		missing(o)
 		o.Provider.OtherKind = v1alpha1.KindClusterTokenProvider

@@ -114,9 +114,9 @@ func TestDriftOfWhatIsFound(t *testing.T) {
 	}
 }
 
-// TestWidened: what is shown counts as wider only where it gives more than is declared,
+// TestWidenedMeansMoreAccessThanDeclared: what is shown counts as wider only where it gives more than is declared,
 // and only for the declaration that the credential was issued for.
-func TestWidened(t *testing.T) {
+func TestWidenedMeansMoreAccessThanDeclared(t *testing.T) {
 	type shown = provider.Grant
 	spec := declaration
 	spec.Restrictions = v1alpha1.Restrictions{AllowedIPs: []v1alpha1.IPRange{"203.0.113.7", "2001:db8::/32"}, Subaccounts: []string{"a", "b"}}
@@ -234,7 +234,7 @@ func TestDriftSaysWhatToDo(t *testing.T) {
 	}
 }
 
-func TestTooMany(t *testing.T) {
+func TestTooManyIsMoreThanFiveAndATenth(t *testing.T) {
 	for _, test := range []struct {
 		orphans, all int
 		want         bool

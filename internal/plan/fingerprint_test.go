@@ -49,7 +49,7 @@ func TestFingerprintNeverChanges(t *testing.T) {
 	}
 }
 
-func TestFingerprintOf(t *testing.T) {
+func TestFingerprintChangesOnlyWithTheGrant(t *testing.T) {
 	type edit func(*v1alpha1.ApiTokenSpec)
 	cases := map[string]struct {
 		reason string
@@ -142,7 +142,7 @@ func TestFingerprintLeavesTheSpecAlone(t *testing.T) {
 	}
 }
 
-func TestGrantOf(t *testing.T) {
+func TestGrantIsSortedWithoutRepetitions(t *testing.T) {
 	spec := full()
 	spec.Restrictions.AllowedIPs = append(spec.Restrictions.AllowedIPs, "203.0.113.7/24", "not an address")
 	want := provider.Grant{

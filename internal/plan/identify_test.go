@@ -71,7 +71,7 @@ var identifyCases = map[string]nextCase{
 	},
 }
 
-func TestShown(t *testing.T) {
+func TestShownNeedsExactlyOneCredential(t *testing.T) {
 	mine := provider.Credential{Name: "own-1", ID: "AKIA1", State: provider.Live}
 	cases := map[string]struct {
 		found []provider.Credential
@@ -96,9 +96,9 @@ func TestShown(t *testing.T) {
 	}
 }
 
-// TestFreeRotations: the schedule is free once per half of the lifetime that was
+// TestRotationsAreFreeOncePerHalfLifetime: the schedule is free once per half of the lifetime that was
 // asked for, not the lifetime that the provider answers with.
-func TestFreeRotations(t *testing.T) {
+func TestRotationsAreFreeOncePerHalfLifetime(t *testing.T) {
 	const asked = 90 * 24 * time.Hour
 	cases := map[string]struct {
 		lived, got time.Duration
@@ -143,7 +143,7 @@ func TestRevisionNeverOverflows(t *testing.T) {
 	}
 }
 
-func TestCounts(t *testing.T) {
+func TestTokensCountWhenAdmittedOrWithCredentials(t *testing.T) {
 	empty, holding := &v1alpha1.ApiToken{}, &v1alpha1.ApiToken{}
 	holding.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "own-1"}}
 	if !plan.Counts(empty, true) || plan.Counts(empty, false) || !plan.Counts(holding, false) {

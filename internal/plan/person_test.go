@@ -142,7 +142,7 @@ func madeByHand(e plan.Entry) plan.Entry {
 	return e
 }
 
-func TestTask(t *testing.T) {
+func TestTaskSaysWhatAUserMustDo(t *testing.T) {
 	old := madeByHand(retiring("own-old", -time.Second))
 	cases := map[string]struct {
 		given  []change

@@ -30,10 +30,10 @@ func TestDecisionsEnd(t *testing.T) {
 	})
 }
 
-// TestItConverges takes every fault away and lets time pass: an ApiToken gets
+// TestDecisionsConverge takes every fault away and lets time pass: an ApiToken gets
 // ready, or ends, or goes, and nothing is left over. So does one whose account
 // has room for two credentials only, whether it accepts a gap or not.
-func TestItConverges(t *testing.T) {
+func TestDecisionsConverge(t *testing.T) {
 	for name, account := range map[string]change{"any number": none, "two": twoSlots, "two, revoke first": all(twoSlots, revokeFirst)} {
 		t.Run(name, func(t *testing.T) { testItConverges(t, account) })
 	}

@@ -7,7 +7,7 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-func TestReadiness(t *testing.T) {
+func TestReadyNeedsALiveCredentialInTheSecret(t *testing.T) {
 	cases := map[string]struct {
 		reason                   string
 		given                    []change

@@ -7,7 +7,7 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-func TestRemaining(t *testing.T) {
+func TestRemainingIsOfTheCredentialInUse(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		given  []change

@@ -81,7 +81,7 @@ func TestRotationDueStaysInItsWindow(t *testing.T) {
 	}
 }
 
-func TestRotationDueIsTheSameAtEveryLook(t *testing.T) {
+func TestRotationDueIsStable(t *testing.T) {
 	spec, e := rotating(0, 0), lived(90*day)
 	first := plan.RotationDue("uid", spec, e)
 	if again := plan.RotationDue("uid", spec.DeepCopy(), e.DeepCopy()); !again.Equal(first) {
@@ -114,7 +114,7 @@ func TestRotationDueSpreads(t *testing.T) {
 	}
 }
 
-func TestRotationDueEdges(t *testing.T) {
+func TestRotationDueIsBetweenHalfLifeAndExpiry(t *testing.T) {
 	end := func(in time.Duration) *v1alpha1.ApiTokenSpec {
 		return &v1alpha1.ApiTokenSpec{ExpiresAt: written(now.Add(in))}
 	}
@@ -152,7 +152,7 @@ func TestRotationDueEdges(t *testing.T) {
 	}
 }
 
-func TestExpiryFor(t *testing.T) {
+func TestExpiryEndsAtTheEarliestLimit(t *testing.T) {
 	hardEnd := written(now.Add(10 * day))
 	cases := map[string]struct {
 		reason  string
@@ -181,7 +181,7 @@ func TestExpiryFor(t *testing.T) {
 	}
 }
 
-func TestLifetime(t *testing.T) {
+func TestLifetimeIsDeclaredOrTheDefault(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		spec   v1alpha1.ApiTokenSpec

@@ -94,7 +94,7 @@ var updateCases = map[string]nextCase{
 	},
 }
 
-func TestFixed(t *testing.T) {
+func TestFixedIgnoresFieldsThatCanChangeInPlace(t *testing.T) {
 	base := declaration
 	fields := []provider.Field{provider.FieldScopes, provider.FieldExpiry}
 	if got := plan.Fixed(&base, nil); got != "" {
