@@ -3,14 +3,10 @@ package apitoken
 import (
 	"context"
 	"fmt"
-	"time"
-
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/internal/audit/why"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/plan"
-	"apitoken.dev/operator/internal/trim"
 )
 
 // apply carries out one action. Changes to the ledger are made in p.token and
@@ -78,38 +74,6 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) plan.O
 	return nil
 }
 
-// patchFinalizer changes the finalizer and nothing else, if the ApiToken still is as read.
-func (r *Reconciler) patchFinalizer(ctx context.Context, p *pass, on bool) plan.Outcome {
-	changed, err := trim.SetFinalizer(ctx, r.Client, r.Live, p.token, on)
-	if err != nil {
-		return writeFailed(err)
-	}
-	if changed {
-		r.wrote(p)
-	}
-	return nil
-}
-
-func (r *Reconciler) removeFinalizer(ctx context.Context, p *pass) plan.Outcome {
-	if out := r.patchFinalizer(ctx, p, false); out != nil {
-		return out
-	}
-	p.token.DeletionTimestamp = nil
-	r.memory.Released(nameOf(p.token))
-	return nil
-}
-
-// wrote notes that the API server has the token as it is in p.
-func (r *Reconciler) wrote(p *pass) {
-	// Half of what the API server answers; sending nothing back leaves them as they are.
-	p.token.ManagedFields = nil
-	rotated(p.facts.DriverType, p.base, &p.token.Status)
-	p.base = p.token.Status.DeepCopy()
-	p.saved = true
-	r.memory.Wrote(p.token, r.Clock.Monotonic())
-	r.emit(p)
-}
-
 // adopt makes an attempt Active whose credential the Secret holds.
 func (r *Reconciler) adopt(p *pass, name string, terms ledger.Terms) plan.Outcome {
 	if p.entry(name) == nil {
@@ -144,30 +108,6 @@ func (r *Reconciler) adoptRetiring(p *pass, a plan.AdoptRetiring) {
 		p.happened(adopted, e, why.Issued(e.Reason),
 			"credential %s in the Secret is newer than the status, which was restored: it is replaced and then revoked", named(e))
 	}
-}
-
-// identify asks the provider for the id of a credential that was adopted. An
-// answer without it changes nothing: it is asked for again later.
-func (r *Reconciler) identify(ctx context.Context, p *pass, name string) plan.Outcome {
-	e := p.entry(name)
-	if e == nil {
-		return plan.Failed{Err: fmt.Errorf("credential %s is not in the ledger", name)}
-	}
-	r.memory.Finds.Tried(nameOf(p.token), name, r.Clock.Monotonic())
-	conn, out := r.connect(ctx, p)
-	if out != nil {
-		return out
-	}
-	if !conn.Account.Is(e.Account) {
-		return plan.AccountChanged{}
-	}
-	id, expires, out := r.strategyOf(e).identify(ctx, p, conn, e)
-	if out != nil || id == "" {
-		return out
-	}
-	ledger.Identify(&p.token.Status, name, id, expires)
-	p.identified(name)
-	return nil
 }
 
 // abandon gives an attempt up that was read, not just written.
@@ -229,12 +169,4 @@ func ofSecretAtEnd(p *pass) string {
 	default:
 		return fmt.Sprintf(", and Secret %q could not be deleted", name)
 	}
-}
-
-func timeOf(t time.Time) *metav1.Time {
-	if t.IsZero() {
-		return nil
-	}
-	out := metav1.NewTime(t.UTC().Truncate(time.Second))
-	return &out
 }

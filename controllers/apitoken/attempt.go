@@ -6,24 +6,17 @@ import (
 	"fmt"
 	"time"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/audit/why"
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/memory"
 	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/observe"
-	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/secretstore"
 )
-
-// Step is one step of an attempt.
-type Step func(*Attempt, context.Context) plan.Outcome
 
 // Standard is the order that loses nothing, wherever it is cut off: the name is
 // in the ledger before the credential can exist, the credential is in the Secret
@@ -43,24 +36,6 @@ func Standard() []Step {
 func (*Attempt) issueNothing(context.Context) plan.Outcome { return plan.Failed{Err: errEndsOnly} }
 
 var errEndsOnly = errors.New("this process only revokes: it issues nothing")
-
-// Attempt is one credential on its way, in the process that reserved its name.
-type Attempt struct {
-	r      *Reconciler
-	p      *pass
-	action plan.Issue
-	conn   connections.Connection
-	minted provider.Minted
-	name   string
-	// recorded is the revision that the ledger had before this attempt.
-	recorded int64
-	// handed is what a person handed over, for a credential made by hand.
-	handed secretstore.Handed
-
-	// began is taken before the reservation is sent, by both clocks.
-	began          time.Time
-	beganMonotonic time.Duration
-}
 
 // issue runs one attempt. A context that ends, as at a graceful stop, does not
 // cut it off: it finishes within its deadline.
@@ -92,20 +67,6 @@ func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) plan
 	return nil
 }
 
-// connectToMint connects, and stops before a reservation that would be in vain.
-func (r *Reconciler) connectToMint(ctx context.Context, p *pass) (connections.Connection, plan.Outcome) {
-	conn, out := r.connect(ctx, p)
-	if out != nil {
-		return conn, out
-	}
-	for i := range p.token.Status.Credentials {
-		if e := &p.token.Status.Credentials[i]; !conn.Account.Is(e.Account) {
-			return conn, plan.AccountChanged{}
-		}
-	}
-	return conn, r.providerFailed(p, "mint", pacing.Blocked(conn.Client))
-}
-
 // Name of the credential.
 func (a *Attempt) Name() string { return a.name }
 
@@ -135,7 +96,7 @@ func (a *Attempt) Reserve(ctx context.Context) plan.Outcome {
 	return nil
 }
 
-// Prepare adds the reservation to the status at hand, without writing it.
+// Prepare adds the reservation to the status of this reconcile, without writing it.
 func (a *Attempt) Prepare() plan.Outcome {
 	p, status := a.p, &a.p.token.Status
 	t := p.token
@@ -204,9 +165,6 @@ func (a *Attempt) checked(ctx context.Context) plan.Outcome {
 	}
 	return out
 }
-
-// manual reports whether the credential of the attempt was handed over.
-func (a *Attempt) manual() bool { return a.handed.Version() != "" }
 
 // alive is an error, in doubt, for a credential that has expired when it arrives:
 // it is of no use, and the provider may show it all the same.
@@ -289,11 +247,86 @@ func (a *Attempt) Record(ctx context.Context) plan.Outcome {
 	return a.r.strategyFor(p).recorded(ctx, a)
 }
 
-// reserveFailed says that nothing was minted: whoever reads the reservation, if
-// there is one, gives it up.
-func reserveFailed(err error) plan.Outcome {
-	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		return writeFailed(err)
+// A new credential that is refused is tried again every tryAgain, until tryFor have passed
+// since its attempt began. Both are within MintDeadline.
+const (
+	tryAgain = 5 * time.Second
+	tryFor   = 45 * time.Second
+)
+
+// Try asks the provider whether it accepts the new credential, where the provider declares
+// a request for that. Only a refusal ends the attempt: the credential that the Secret holds
+// works, and must not give way to one that does not. One that was refused is published
+// only once it is accepted. One without any answer is published, so that a data plane that
+// is down causes no new credentials. One that is limited to addresses may be refused to
+// the operator alone.
+func (a *Attempt) Try(ctx context.Context) plan.Outcome {
+	prober, can := provider.As[provider.Prober](a.conn.Client)
+	if !a.tries() || !can {
+		return nil
 	}
-	return plan.NotSent{Why: "the reservation could not be written: " + reasonOf(err), Err: err}
+	grant := plan.GrantOf(&a.p.token.Spec)
+	for refused := false; ; {
+		accepted, err := prober.Accepts(ctx, a.minted.Secret, grant)
+		metrics.Operation(a.p.facts.DriverType, "probe", err)
+		refused = refused || err == nil
+		if accepted || !refused || len(grant.AllowedIPs)+len(grant.DeniedIPs) > 0 {
+			return nil
+		}
+		if a.r.Clock.Monotonic()-a.beganMonotonic >= tryFor {
+			break
+		}
+		if err := a.r.Clock.Sleep(ctx, tryAgain); err != nil {
+			return failed(err)
+		}
+	}
+	a.p.abandon(a.name)
+	return a.r.providerFailed(a.p, "probe", &provider.Error{Code: provider.CodeUnknown, Message: "the provider refuses the credential that it has just issued. " +
+		"The credential is revoked and was not published: check what spec.rest.probe of the provider sends, and its refusedStatuses"})
+}
+
+// tries reports whether a new credential is tried before it is published.
+func (a *Attempt) tries() bool { return a.p.facts.Capabilities.TriesNew }
+
+// reject takes back the reservation of the attempt, because nothing was issued. It
+// returns why.
+func (a *Attempt) reject(failed plan.Outcome, how plan.Rejection) plan.Outcome {
+	why := &memory.Rejection{
+		Attempt: a.name, Revision: a.action.Revision, Recorded: a.recorded,
+		How: how, At: a.r.Clock.Now(), Failed: plan.Bare(failed),
+	}
+	a.r.memory.Attempts.Reject(nameOf(a.p.token), why)
+	a.p.takeBack(why)
+	return failed
+}
+
+// withdraw takes back the reservation of a rejected attempt whose record conflicted. It
+// returns why the attempt was rejected.
+func (r *Reconciler) withdraw(p *pass, name string) plan.Outcome {
+	why := r.memory.Attempts.Rejection(nameOf(p.token), name)
+	if why == nil {
+		return plan.Failed{Err: fmt.Errorf("no rejection of %s is known", name)}
+	}
+	p.takeBack(why)
+	return why.Failed
+}
+
+// takeBack takes back the reservation of a rejected attempt.
+func (p *pass) takeBack(why *memory.Rejection) {
+	status := &p.token.Status
+	ledger.Reject(status, why.Attempt, why.Recorded)
+	if why.How.Refunds {
+		ledger.Refund(status, p.obs.Now)
+	}
+	if why.How.AtOnce {
+		ledger.EndBackoff(status)
+	}
+	ledger.Pause(status, why.At, why.How.Pause)
+}
+
+// rotationFailed counts an attempt to replace a credential that was not carried out.
+func rotationFailed(driver string, reason plan.IssueReason, before *v1alpha1.ApiTokenStatus, out plan.Outcome) {
+	if plan.RotationFailed(reason, before, out) {
+		metrics.RotationFailed(driver, string(reason))
+	}
 }

@@ -8,20 +8,14 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
-	"sync/atomic"
-	"time"
 
 	"go.opentelemetry.io/otel/trace"
-	"k8s.io/client-go/tools/events"
+	"k8s.io/apimachinery/pkg/types"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
-	"apitoken.dev/operator/internal/audit"
-	"apitoken.dev/operator/internal/clock"
-	"apitoken.dev/operator/internal/connections"
-	"apitoken.dev/operator/internal/fairqueue"
 	"apitoken.dev/operator/internal/memory"
 	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/places"
@@ -29,62 +23,6 @@ import (
 	"apitoken.dev/operator/internal/secretstore"
 	"apitoken.dev/operator/internal/tracing"
 )
-
-// The times of the protocol; see docs/architecture.md.
-const (
-	// MintDeadline is how long after its reservation an attempt may start Mint or Publish.
-	MintDeadline = time.Minute
-	// RequestTimeout is how long after that a request of the attempt may still
-	// wait for its answer before this process gives it up: 30 seconds.
-	RequestTimeout = plan.AttemptTime - MintDeadline
-)
-
-// Providers gives access to providers; *connections.Pool implements it.
-type Providers interface {
-	observe.Providers
-	Connect(ctx context.Context, key account.Key, place *places.Place) (connections.Connection, error)
-	Forget(key account.Key)
-}
-
-// Options are what a Reconciler is made of. Decide and Steps are the rules and
-// the order of an attempt; only the explorer replaces them, to prove that it
-// notices.
-type Options struct {
-	// Client reads from the cache and writes.
-	Client client.Client
-	// Live reads from the API server itself.
-	Live      client.Reader
-	Providers Providers
-	// Places are what reconciles wait for before they call a provider; as many as
-	// they want when nil.
-	Places   *places.Places
-	Clock    clock.Clock
-	Recorder events.EventRecorder
-	// Cluster is the identity hash of this cluster.
-	Cluster string
-	// Random is read for the nonces of names; nil: crypto/rand.
-	Random io.Reader
-	// Decide is plan.Next when nil.
-	Decide func(plan.Observation) plan.Decision
-	// Steps is Standard when nil.
-	Steps []Step
-	// EndsOnly makes it issue nothing, and do nothing for ApiTokens that are not being deleted.
-	EndsOnly bool
-	// Audit is the audit trail; none when nil.
-	Audit *audit.Log
-	// Tracers make a trace of each pass; none when nil.
-	Tracers trace.TracerProvider
-}
-
-// Reconciler reconciles ApiTokens.
-type Reconciler struct {
-	Options
-	secrets *secretstore.Store
-	// memory is what this process remembers between two reconciles.
-	memory *memory.Memory
-	// queue wakes ApiTokens; nil until the controller has started.
-	queue atomic.Pointer[fairqueue.Queue]
-}
 
 // New makes a Reconciler.
 func New(o Options) *Reconciler {
@@ -164,4 +102,77 @@ func (r *Reconciler) noteOutcome(p *pass, d plan.Decision, out plan.Outcome) {
 	var reported bool
 	p.obs.Failed, reported = r.memory.Failures.Note(nameOf(p.token), outcome, r.Clock.Monotonic())
 	p.retold = p.retold || reported
+}
+
+// observe is the only reader: it gathers what a decision needs from caches, and
+// what they cannot tell when a decision asks for it (look).
+func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*pass, error) {
+	token := &v1alpha1.ApiToken{}
+	if err := r.Client.Get(ctx, name, token); err != nil {
+		if client.IgnoreNotFound(err) == nil {
+			r.memory.Forget(name)
+			return nil, nil
+		}
+		return nil, fmt.Errorf("reading the ApiToken: %w", err)
+	}
+	token = token.DeepCopy()
+	p := &pass{token: token, base: token.Status.DeepCopy(), key: account.KeyFor(token)}
+	if p.behind = r.memory.Writes.After(token); p.behind {
+		return p, nil
+	}
+	r.memory.Attempts.See(token, r.Clock.Monotonic())
+	found, err := observe.Gather(ctx, r.sources(), token)
+	if err != nil {
+		return nil, err
+	}
+	p.facts, p.target, p.pending, p.ending = found.Facts, found.Target, found.Pending, found.NamespaceEnding
+	p.see(found.Seen)
+	p.obs = found.Observation
+	return p, nil
+}
+
+// maxLooks bounds how often a decision may ask to see more.
+const maxLooks = 4
+
+// decide asks the rules, and looks at more when they ask to.
+func (r *Reconciler) decide(ctx context.Context, p *pass) (plan.Decision, plan.Outcome) {
+	for range maxLooks {
+		d := r.Decide(p.obs)
+		p.action = d.Action
+		looked, out := r.look(ctx, p, d.Action)
+		if out != nil || !looked {
+			return d, out
+		}
+	}
+	return plan.Decision{}, plan.Failed{Err: fmt.Errorf("the rules asked for more than %d looks", maxLooks)}
+}
+
+// look reads what an action asks to see. It reports false for any other action.
+func (r *Reconciler) look(ctx context.Context, p *pass, action plan.Action) (bool, plan.Outcome) {
+	switch a := action.(type) { //nolint:gochecksumtype // every other action is carried out by apply
+	case plan.ReadSecret:
+		seen, err := r.secrets.Read(ctx, p.target)
+		if err != nil {
+			return true, failed(err)
+		}
+		p.see(seen)
+		p.pending, p.obs.Secret = false, r.secretView(p)
+		p.obs.Restored = r.memory.Absences.Of(nameOf(p.token), claimOf(p), r.Clock.Monotonic())
+		return true, nil
+	case plan.FindRestored:
+		return true, r.findRestored(ctx, p, a.Name)
+	case plan.CountSlots:
+		return true, r.countSlots(ctx, p)
+	default:
+		return false, nil
+	}
+}
+
+// leave gives the place back. One that did not ask for a place in this reconcile
+// needs none, and must not keep others from theirs.
+func (r *Reconciler) leave(p *pass) {
+	p.place.Release()
+	if !p.asked {
+		r.Places.Leave(nameOf(p.token))
+	}
 }

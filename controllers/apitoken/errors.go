@@ -1,17 +1,12 @@
 package apitoken
 
 import (
-	"context"
 	"errors"
-	"fmt"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/account"
-	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/plan"
-	"apitoken.dev/operator/internal/provider"
 )
 
 // failed is the outcome of an action that an error ends. The text of an answer of the API
@@ -61,63 +56,43 @@ func reasonOf(err error) string {
 	return "no answer"
 }
 
-// providerFailed is the outcome of a call of a provider. Credentials that are not accepted
-// are read again at the next call.
-func (r *Reconciler) providerFailed(p *pass, verb string, err error) plan.Outcome {
-	if err == nil {
-		return nil
+// reserveFailed says that nothing was minted: whoever reads the reservation, if
+// there is one, gives it up.
+func reserveFailed(err error) plan.Outcome {
+	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
+		return writeFailed(err)
 	}
-	e := provider.AsError(err)
-	if e.Code == provider.CodeUnauthenticated {
-		r.Providers.Forget(p.key)
-	}
-	if out, ok := failed(err).(plan.NotSent); ok {
-		return out // what the call needs could not be read
-	}
-	return plan.CallFailed{Verb: verb, Cause: e, Unverified: errors.Is(err, account.ErrEndpointUnverified)}
+	return plan.NotSent{Why: "the reservation could not be written: " + reasonOf(err), Err: err}
 }
 
-// errNoAccess stops a pass that would call a provider for an ApiToken that does not
-// exist for it. The rules do not lead there.
-var errNoAccess = errors.New("the provider does not serve this namespace, and nothing was ever issued for this ApiToken: the provider is not called")
-
-// connect opens or reuses the connection to the provider. Every call of a provider
-// for an ApiToken goes through here, so this is where those that may not call it
-// are turned away. It takes a place at the provider first: without one nothing is
-// sent, and nothing is reserved.
-func (r *Reconciler) connect(ctx context.Context, p *pass) (connections.Connection, plan.Outcome) {
-	access := p.obs.Access()
-	if access == plan.NoAccess {
-		return connections.Connection{}, plan.Failed{Err: errNoAccess}
-	}
-	if access == plan.ClaimedAccess {
-		if wait := r.memory.Turns.Wait(nameOf(p.token), r.Clock.Monotonic()); wait > 0 {
-			return connections.Connection{}, plan.Turn{Wait: wait}
-		}
-	}
-	if !r.takePlace(p) {
-		return connections.Connection{}, plan.InLine{}
-	}
-	if access == plan.ClaimedAccess {
-		if wait := r.memory.Turns.Take(nameOf(p.token), r.Clock.Monotonic()); wait > 0 {
-			return connections.Connection{}, plan.Turn{Wait: wait}
-		}
-	}
-	conn, err := r.Providers.Connect(ctx, p.key, p.place)
-	if err != nil {
-		return connections.Connection{}, r.connectFailed(p, err)
-	}
-	return conn, nil
+// refusedFields are the fields of a Secret that an API server can refuse, with what to
+// do. The first that it names is told. A path it names can hold a key that a user chose,
+// so nothing of it is repeated.
+var refusedFields = []struct{ field, todo string }{
+	{"immutable", "the Secret is immutable: delete it, and a new credential is issued in a new one"},
+	{"type", "the Secret has another type than Opaque: delete it, and a new credential is issued in a new one"},
+	{"metadata.labels", "correct spec.secret.labels of the ApiToken, or the labels that others put on the Secret"},
+	{"metadata.annotations", "correct spec.secret.annotations of the ApiToken, or the annotations that others put on the Secret"},
+	{"metadata.name", "correct spec.secret.name of the ApiToken"},
+	{"metadata.ownerReferences", "correct the owner references that others put on the Secret"},
+	{"metadata.finalizers", "correct the finalizers that others put on the Secret"},
+	{"data", "a key cannot be one of a Secret, or all values are larger than 1 MiB: correct the provider's settings"},
 }
 
-func (r *Reconciler) connectFailed(p *pass, err error) plan.Outcome {
-	var missing *connections.MissingCredentialsError
-	if errors.As(err, &missing) {
-		reason := missing.Error()
-		if p.key.Kind == v1alpha1.KindClusterTokenProvider { // it names a Secret of the operator's namespace
-			reason = fmt.Sprintf("the minting credentials of %s %q are missing", p.key.Kind, p.key.Name)
-		}
-		return plan.NotSent{Why: reason, Err: err}
+// refusedField says which field of a Secret the API server refused, and what to do;
+// "" when it names none that is known.
+func refusedField(err error) string {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || status.Status().Details == nil {
+		return ""
 	}
-	return r.providerFailed(p, "connect", err)
+	for _, known := range refusedFields {
+		for _, cause := range status.Status().Details.Causes {
+			rest, ok := strings.CutPrefix(cause.Field, known.field)
+			if ok && (rest == "" || rest[0] == '[' || rest[0] == '.') {
+				return ": " + known.field + ": " + known.todo
+			}
+		}
+	}
+	return ""
 }

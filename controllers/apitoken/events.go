@@ -44,14 +44,6 @@ var warnings = map[string]bool{eventAbandoned: true, eventContested: true, event
 // counts each of these as one series of the ApiToken.
 var asOftenAsWritten = map[string]bool{eventIgnored: true, eventHanded: true}
 
-// pendingEvent is an event to emit once the status write succeeds. Its note holds names and public identifiers only.
-type pendingEvent struct {
-	reason, action, note string
-	args                 []any
-	// credential that it is about; empty: the ApiToken as a whole.
-	credential string
-}
-
 // event records an event to emit once the status write succeeds: a reconcile whose write
 // conflicts is repeated, and would emit it again.
 func (p *pass) event(reason, action, note string, args ...any) {

@@ -1,30 +1,14 @@
 package apitoken
 
 import (
-	"errors"
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/plan"
 )
-
-// entry returns the ledger entry of a name, or nil.
-func (p *pass) entry(name string) *v1alpha1.LedgerEntry { return ledger.Entry(&p.token.Status, name) }
-
-// inUse returns the ledger entry that the workload should be using, or nil.
-func (p *pass) inUse() *v1alpha1.LedgerEntry {
-	return ledger.Active(&p.token.Status, p.seen.View.Credential)
-}
-
-// active is inUse for actions that the rules choose only while there is one.
-func (p *pass) active() (*v1alpha1.LedgerEntry, error) {
-	if e := p.inUse(); e != nil {
-		return e, nil
-	}
-	return nil, errors.New("no credential is in use")
-}
 
 // overlapOf is how long an entry lives on after another one has replaced it.
 func (p *pass) overlapOf(e *v1alpha1.LedgerEntry) time.Duration {
@@ -60,4 +44,22 @@ func (p *pass) drop(name string) {
 		p.revoked(e)
 		ledger.Drop(&p.token.Status, name)
 	}
+}
+
+// giveUp ends the Active credential before there is another one.
+func giveUp(p *pass, a plan.GiveUp) {
+	if a.Charged {
+		ledger.Charge(&p.token.Status, p.obs.Now)
+	}
+	ledger.BeginGap(&p.token.Status, a.Name, string(a.Reason), p.obs.Now)
+}
+
+// endGap says how long the workload was without access.
+func (r *Reconciler) endGap(p *pass) {
+	gap, ended := ledger.EndGap(&p.token.Status, p.obs.Now)
+	if !ended {
+		return
+	}
+	metrics.RotationGap(p.facts.DriverType, gap)
+	p.event(eventGap, "Rotate", "the credential was replaced with a gap of %s: the provider has no room for two, and spec.rotation.strategy is RevokeFirst", gap)
 }

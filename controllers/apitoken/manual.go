@@ -18,10 +18,10 @@ import (
 	"apitoken.dev/operator/internal/secretstore"
 )
 
-// manual is the strategy for credentials that a person makes.
+// manual is the strategy for credentials that a user makes.
 type manual struct{ r *Reconciler }
 
-// prepare reads the credential that was handed over.
+// prepare reads the credential that was submitted.
 func (m manual) prepare(ctx context.Context, a *Attempt) plan.Outcome {
 	handed, ok, err := m.r.secrets.Handover(ctx, a.p.target)
 	switch {
@@ -45,8 +45,8 @@ func (m manual) rejected(a *Attempt, err error) {
 	m.r.memory.Handovers.Refuse(nameOf(a.p.token), a.handed.Version(), message)
 }
 
-// check rejects a credential that is in the ledger already. The one in use was handed over
-// before, and its Secret was left behind, unless another one is wanted: then the person has
+// check rejects a credential that is in the ledger already. The one in use was submitted
+// before, and its Secret was left behind, unless another one is wanted: then the user has
 // made none, and is told so.
 func (m manual) check(ctx context.Context, a *Attempt) (plan.Outcome, *plan.Rejection) {
 	id := a.minted.Credential.ID
@@ -103,7 +103,7 @@ func (m manual) keep(ctx context.Context, a *Attempt) error {
 	return err
 }
 
-// recorded deletes the Secret that handed the credential over.
+// recorded deletes the Secret with which the credential was submitted.
 func (m manual) recorded(ctx context.Context, a *Attempt) plan.Outcome {
 	return writeFailed(m.r.secrets.Accept(ctx, a.p.target, a.handed))
 }
@@ -158,7 +158,7 @@ func (m manual) shown(ctx context.Context, p *pass, conn connections.Connection,
 	return v1alpha1.DriftMissing, nil
 }
 
-// end is done when the person has deleted the credential. The entry is marked as gone
+// end is done when the user has deleted the credential. The entry is marked as gone
 // before the copy may go: without the copy there is no other proof.
 func (m manual) end(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
 	exists, err := m.exists(ctx, p, e)
@@ -177,7 +177,7 @@ func (m manual) drop(ctx context.Context, p *pass, e *v1alpha1.LedgerEntry) erro
 	return m.r.secrets.Drop(ctx, p.target, e.Name)
 }
 
-// exists reports whether there is a credential that a person has to delete. An attempt
+// exists reports whether there is a credential that a user has to delete. An attempt
 // that was cut off has the key that was stored under its name, unless another entry has
 // taken that over; without one it got nowhere.
 func (m manual) exists(ctx context.Context, p *pass, e *v1alpha1.LedgerEntry) (bool, error) {
@@ -198,8 +198,8 @@ func (m manual) exists(ctx context.Context, p *pass, e *v1alpha1.LedgerEntry) (b
 	return !elsewhere, nil
 }
 
-// proveDeleted tries a credential that a person has to delete: it is done when the
-// provider no longer knows it, or the person says so.
+// proveDeleted tries a credential that a user has to delete: it is done when the
+// provider no longer knows it, or the user says so.
 func (m manual) proveDeleted(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) plan.Outcome {
 	if p.token.Annotations[v1alpha1.AnnotationDeleted] == plan.Called(e) {
 		p.event(eventDeleted, "Prove", "credential %s is deleted, as an annotation of the ApiToken says", plan.Called(e))
@@ -211,7 +211,7 @@ func (m manual) proveDeleted(ctx context.Context, p *pass, conn connections.Conn
 	}
 	if prober, can := provider.As[provider.Prober](conn.Client); !ok || !can || mayExist(ctx, p, prober, kept) {
 		m.r.memory.Proofs.Tried(nameOf(p.token), e.Name, m.r.Clock.Monotonic())
-		return plan.NeedsPerson{Task: p.obs.DeletionTask(e).Message}
+		return plan.NeedsUser{Task: p.obs.DeletionTask(e).Message}
 	}
 	p.event(eventDeleted, "Prove", "credential %s is deleted: the provider refuses it", plan.Called(e))
 	return nil
@@ -269,3 +269,6 @@ func keyID(p *pass, values map[string]provider.Value) string {
 	}
 	return driver.KeyID(values)
 }
+
+// manual reports whether the credential of the attempt was submitted.
+func (a *Attempt) manual() bool { return a.handed.Version() != "" }

@@ -4,6 +4,9 @@ import (
 	"context"
 	"strconv"
 
+	"k8s.io/apimachinery/pkg/api/meta"
+
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/secretstore"
 )
@@ -26,15 +29,6 @@ func (p *pass) published(seen secretstore.Snapshot) {
 // noteChecked notes the version of the Secret at hand as checked, if its data is what the
 // operator wrote. Nothing else writes this field.
 func (p *pass) noteChecked() { p.token.Status.Secret.ResourceVersion = p.seen.Checked() }
-
-// secretView is the Secret at hand, with what this process remembers of it.
-func (r *Reconciler) secretView(p *pass) plan.Secret {
-	v := p.seen.View
-	if v.Live && v.Exists && !v.MetadataCurrent {
-		v.Contest.Pause, v.Contest.Wait = r.memory.Contests.Lost(nameOf(p.token), p.target.Layout(), r.Clock.Monotonic())
-	}
-	return v
-}
 
 // syncSecret brings parts of the Secret up to date, and records its version.
 func (r *Reconciler) syncSecret(ctx context.Context, p *pass, parts plan.SyncSecret) plan.Outcome {
@@ -63,4 +57,12 @@ func managedBy(manager string) string {
 		return "another client"
 	}
 	return "field manager " + strconv.Quote(manager)
+}
+
+// clearPublishRefused forgets a refusal, because a write of the Secret or a dry run has
+// passed since.
+func clearPublishRefused(p *pass) {
+	if plan.PublishRefused(&p.token.Status) {
+		meta.RemoveStatusCondition(&p.token.Status.Conditions, v1alpha1.ConditionPublished)
+	}
 }

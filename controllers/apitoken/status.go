@@ -2,6 +2,7 @@ package apitoken
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -11,8 +12,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/secretstore"
+	"apitoken.dev/operator/internal/trim"
 )
 
 // report writes the status, if it changed, and says when to look again.
@@ -165,4 +168,106 @@ func (r *Reconciler) describeTimes(p *pass, ready plan.Readiness) {
 	if ready.Active == nil || s.RotatesAt != nil {
 		s.Effective.Before = plan.Short(plan.Before(spec, lifetime))
 	}
+}
+
+// inLine ends a reconcile that has no place. It writes only what must not wait: an
+// ApiToken is not Ready any more, because its credential expired or is not as declared.
+func (r *Reconciler) inLine(ctx context.Context, p *pass, d plan.Decision) (ctrl.Result, error) {
+	result := ctrl.Result{RequeueAfter: plan.UntilDue(p.token, p.obs.Now)}
+	waits, write := plan.WaitsInLine(p.token, &p.obs, d)
+	if !write {
+		return result, nil
+	}
+	if err := r.save(ctx, p, waits, nil); err != nil {
+		return notSaved(err)
+	}
+	return result, nil
+}
+
+// patchFinalizer changes the finalizer and nothing else, if the ApiToken still is as read.
+func (r *Reconciler) patchFinalizer(ctx context.Context, p *pass, on bool) plan.Outcome {
+	changed, err := trim.SetFinalizer(ctx, r.Client, r.Live, p.token, on)
+	if err != nil {
+		return writeFailed(err)
+	}
+	if changed {
+		r.wrote(p)
+	}
+	return nil
+}
+
+func (r *Reconciler) removeFinalizer(ctx context.Context, p *pass) plan.Outcome {
+	if out := r.patchFinalizer(ctx, p, false); out != nil {
+		return out
+	}
+	p.token.DeletionTimestamp = nil
+	r.memory.Released(nameOf(p.token))
+	return nil
+}
+
+// wrote notes that the API server has the token as it is in p.
+func (r *Reconciler) wrote(p *pass) {
+	// Half of what the API server answers; sending nothing back leaves them as they are.
+	p.token.ManagedFields = nil
+	rotated(p.facts.DriverType, p.base, &p.token.Status)
+	p.base = p.token.Status.DeepCopy()
+	p.saved = true
+	r.memory.Wrote(p.token, r.Clock.Monotonic())
+	r.emit(p)
+}
+
+// rotated counts the credential that a written status made the one in use.
+func rotated(driver string, before, after *v1alpha1.ApiTokenStatus) {
+	for _, reason := range plan.Rotated(before, after) {
+		metrics.Rotated(driver, string(reason))
+	}
+}
+
+// shortLived is how long a credential lives for which kubectl get shows the time of day.
+const shortLived = 7 * 24 * time.Hour
+
+// maxColumn is the longest list that kubectl get shows, in bytes; the schema has the same.
+const maxColumn = 256
+
+// columnsOf are the columns of kubectl get that follow from the spec and from the times in
+// the status.
+func columnsOf(t *v1alpha1.ApiToken) v1alpha1.Columns {
+	s := &t.Status
+	layout := time.DateOnly
+	if d, err := time.ParseDuration(s.Effective.ExpiresIn); err == nil && d < shortLived {
+		layout = "01-02T15:04Z"
+	}
+	return v1alpha1.Columns{
+		Scopes: column(t.Spec.Scopes), Buckets: column(t.Spec.Buckets),
+		Expires: dateOf(s.ExpiresAt, layout), Rotates: dateOf(s.RotatesAt, layout),
+	}
+}
+
+// column is a list in one column.
+func column[S ~string](list []S) string {
+	parts := make([]string, 0, len(list))
+	for _, s := range list {
+		parts = append(parts, string(s))
+	}
+	out := strings.Join(parts, ",")
+	const end = "..."
+	if len(out) > maxColumn {
+		return strings.ToValidUTF8(out[:maxColumn-len(end)], "") + end
+	}
+	return out
+}
+
+func dateOf(t *metav1.Time, layout string) string {
+	if t == nil {
+		return ""
+	}
+	return t.UTC().Format(layout)
+}
+
+func timeOf(t time.Time) *metav1.Time {
+	if t.IsZero() {
+		return nil
+	}
+	out := metav1.NewTime(t.UTC().Truncate(time.Second))
+	return &out
 }

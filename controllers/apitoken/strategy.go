@@ -14,7 +14,7 @@ import (
 )
 
 // A credential is made in one of two ways. A minted one is made, shown and revoked by
-// calls of the provider. A manual one is made and deleted by a person, and no call shows
+// calls of the provider. A manual one is made and deleted by a user, and no call shows
 // it: the operator takes it from a Secret, keeps a copy of it, and tries that.
 
 // attemptStrategy is what differs between the two ways in an attempt.

@@ -258,7 +258,7 @@ func (r Report) notPublished(ready Readiness) (reason, message string) {
 	}
 }
 
-// task is what a person has to do at the provider.
+// task is what a user has to do at the provider.
 func (r Report) task() Condition {
 	task := r.Observation.Task()
 	if task == nil {

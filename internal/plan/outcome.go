@@ -32,8 +32,8 @@ type (
 	// Turn says that the namespace is not admitted, and that the next call for it is
 	// allowed after Wait.
 	Turn struct{ Wait time.Duration }
-	// NeedsPerson says that a user must do something at the provider first.
-	NeedsPerson struct{ Task string }
+	// NeedsUser says that a user must do something at the provider first.
+	NeedsUser struct{ Task string }
 	// AccountChanged says that the provider's credentials belong to another account than the one
 	// that issued a credential of the ledger.
 	AccountChanged struct{}
@@ -73,7 +73,7 @@ const (
 func (Superseded) outcome()     {}
 func (InLine) outcome()         {}
 func (Turn) outcome()           {}
-func (NeedsPerson) outcome()    {}
+func (NeedsUser) outcome()      {}
 func (AccountChanged) outcome() {}
 func (LookAgain) outcome()      {}
 func (SecretRefused) outcome()  {}
@@ -90,7 +90,7 @@ func (Turn) String() string {
 	return "the provider does not serve this namespace, and only the Secret says that a credential was issued: it is looked up after all other calls, one a second"
 }
 
-func (o NeedsPerson) String() string { return o.Task }
+func (o NeedsUser) String() string { return o.Task }
 
 func (AccountChanged) String() string {
 	return "the provider's credentials belong to another account than the one that issued a credential of this ledger"

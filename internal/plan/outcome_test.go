@@ -37,10 +37,10 @@ func TestNotDone(t *testing.T) {
 		says   string
 		after  time.Duration
 	}{
-		"a person has to act": {given(), plan.ConfirmEdit{}, plan.NeedsPerson{Task: "correct it"}, plan.Stalled, v1alpha1.ReasonActionRequired, "correct it", time.Minute},
-		"a person has to act, deleting": {given(deleted), plan.Purge{}, plan.NeedsPerson{Task: "delete it"},
+		"a person has to act": {given(), plan.ConfirmEdit{}, plan.NeedsUser{Task: "correct it"}, plan.Stalled, v1alpha1.ReasonActionRequired, "correct it", time.Minute},
+		"a person has to act, deleting": {given(deleted), plan.Purge{}, plan.NeedsUser{Task: "delete it"},
 			plan.Stalled, v1alpha1.ReasonActionRequired, "delete it", time.Minute},
-		"a person, and a call failed": {given(), plan.Revoke{}, plan.Join(callFailed(provider.CodeQuota), plan.NeedsPerson{Task: "delete it"}),
+		"a person, and a call failed": {given(), plan.Revoke{}, plan.Join(callFailed(provider.CodeQuota), plan.NeedsUser{Task: "delete it"}),
 			plan.Stalled, v1alpha1.ReasonRevocationFailed, "delete it", time.Minute},
 		"it waits for its turn":             {given(), plan.FindRestored{}, plan.Turn{Wait: time.Second}, plan.Progressing, v1alpha1.ReasonResolving, "one a second", time.Second},
 		"it waits for its turn, deleting":   {given(deleted), plan.Purge{}, plan.Turn{Wait: time.Second}, plan.Progressing, v1alpha1.ReasonDeleting, "one a second", time.Second},
@@ -146,7 +146,7 @@ func TestRetryFailed(t *testing.T) {
 		out    plan.Outcome
 		want   plan.Retry
 	}{
-		"a person has to act":   {"the decision says when it is tried", given(), plan.NeedsPerson{}, plan.Retry{After: time.Hour}},
+		"a person has to act":   {"the decision says when it is tried", given(), plan.NeedsUser{}, plan.Retry{After: time.Hour}},
 		"it waits for its turn": {"the decision has the turn", given(), plan.Turn{}, plan.Retry{After: time.Hour}},
 		"a failure":             {"the delay grows until the credential ends", given(expires(time.Hour)), broken, plan.Retry{BackOff: true, Latest: time.Hour}},
 		"an overlap ends":       {"its end is not late", given(nextTo(retiring("own-old", time.Minute))), broken, plan.Retry{BackOff: true, Latest: time.Minute}},

@@ -22,7 +22,7 @@ type Rejection struct {
 
 // MintFailed says what becomes of an attempt whose Mint failed. An explicit rejection
 // takes the reservation back; after any other error the attempt is given up, and the
-// provider is left alone for Pause. Manual: the credential was handed over.
+// provider is left alone for Pause. Manual: the credential was submitted.
 func MintFailed(err error, attempt Issue, manual bool) (r Rejection, rejected bool) {
 	e := provider.AsError(err)
 	r.Pause = e.RetryAfter
@@ -34,7 +34,7 @@ func MintFailed(err error, attempt Issue, manual bool) (r Rejection, rejected bo
 }
 
 // RefusesHandover reports whether an error of Mint refuses the credential that was
-// handed over: the same one is refused each time.
+// submitted: the same one is refused each time.
 func RefusesHandover(err error, manual bool) bool {
 	e := provider.AsError(err)
 	return manual && e.NotExecuted && e.Code == provider.CodeInvalid
@@ -52,7 +52,7 @@ func Unchanged(err error) bool {
 	return e.NotExecuted && (e.Code == provider.CodeRateLimited || e.Code == provider.CodeUnavailable)
 }
 
-// RefusesEdit reports whether an error of a provider says that a credential that a person
+// RefusesEdit reports whether an error of a provider says that a credential that a user
 // edited does not work. Any other error says that the provider was not reached, or cannot
 // be asked now.
 func RefusesEdit(err error) bool {
@@ -91,5 +91,5 @@ func Rotated(before, after *v1alpha1.ApiTokenStatus) []IssueReason {
 // superseded or is in line is repeated and did not fail, and neither did one for which a
 // person has not acted yet.
 func RotationFailed(reason IssueReason, before *v1alpha1.ApiTokenStatus, out Outcome) bool {
-	return out != nil && replaces(reason, before) && !Is[Superseded](out) && !Is[InLine](out) && !Is[NeedsPerson](out)
+	return out != nil && replaces(reason, before) && !Is[Superseded](out) && !Is[InLine](out) && !Is[NeedsUser](out)
 }

@@ -108,7 +108,7 @@ func TestRotationFailed(t *testing.T) {
 		"the Secret is refused":   {plan.IssueSpecChanged, plan.SecretRefused{}, true},
 		"it was superseded":       {plan.IssueScheduled, plan.Superseded{}, false},
 		"it is in line":           {plan.IssueScheduled, plan.InLine{}, false},
-		"a person has not acted":  {plan.IssueScheduled, plan.NeedsPerson{}, false},
+		"a person has not acted":  {plan.IssueScheduled, plan.NeedsUser{}, false},
 		"the first one":           {plan.IssueInitial, failed, false},
 		"the first one, by hand":  {plan.IssueHandedOver, failed, false},
 		"the deadline has passed": {plan.IssueSecretLost, plan.LookAgain{Why: plan.TooLate}, true},

@@ -15,7 +15,7 @@ const (
 	Again = time.Second
 	// RetryMost is the longest delay between two attempts at an action that failed.
 	RetryMost = 2 * time.Minute
-	// ProofInterval is how often the operator tries whether a person has done something.
+	// ProofInterval is how often the operator tries whether a user has done something.
 	ProofInterval = time.Minute
 )
 
@@ -37,7 +37,7 @@ func NotDone(o *Observation, d Decision, out Outcome) Decision {
 func verdict(o *Observation, out Outcome) Decision {
 	d := Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonProviderError, Message: out.String()}
 	all := parts(out)
-	if Is[NeedsPerson](out) {
+	if Is[NeedsUser](out) {
 		d.State, d.Reason, d.After = Stalled, v1alpha1.ReasonActionRequired, ProofInterval
 		return d
 	}
@@ -152,7 +152,7 @@ func RetryDone(next Decision, saved bool) Retry {
 // or expiry. After the hard end, every delay is short: a credential that is revoked late
 // is live late.
 func RetryFailed(t *v1alpha1.ApiToken, o *Observation, next Decision, out Outcome) Retry {
-	if Is[NeedsPerson](out) || Is[Turn](out) {
+	if Is[NeedsUser](out) || Is[Turn](out) {
 		return Retry{After: next.After}
 	}
 	due := UntilDue(t, o.Now)

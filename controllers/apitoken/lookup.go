@@ -2,6 +2,8 @@ package apitoken
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"time"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -9,10 +11,112 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
+	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/memory"
 	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/provider"
 )
+
+// findRestored asks whether the credential that the Secret holds is alive.
+func (r *Reconciler) findRestored(ctx context.Context, p *pass, name string) plan.Outcome {
+	conn, out := r.connect(ctx, p)
+	if out != nil {
+		return out
+	}
+	facts := p.seen.View.Facts
+	if !conn.Account.Is(facts.Account) {
+		return plan.AccountChanged{}
+	}
+	answer, out := r.strategyLost(p, conn).restored(ctx, p, conn, name)
+	if out != nil {
+		return out
+	}
+	r.restored(p, &answer)
+	return nil
+}
+
+// restored takes an answer to FindRestored, and remembers one that no ledger will hold.
+func (r *Reconciler) restored(p *pass, answer *plan.Restored) {
+	if p.obs.Restored = answer; !answer.Live {
+		answer.AsksIn = r.memory.Absences.Note(nameOf(p.token), claimOf(p), answer.Account, r.Clock.Monotonic())
+	}
+}
+
+// claimOf is what FindRestored asks about in this reconcile.
+func claimOf(p *pass) memory.Claim {
+	c := memory.Claim{UID: p.token.UID, Credential: p.seen.View.Credential, Account: p.facts.Account.ID}
+	if p.obs.Provider.Form != nil {
+		c.Secret = p.seen.Version
+	}
+	return c
+}
+
+// countSlots asks what the account has.
+func (r *Reconciler) countSlots(ctx context.Context, p *pass) plan.Outcome {
+	conn, out := r.connect(ctx, p)
+	if out != nil {
+		return out
+	}
+	if out := r.knowsAccount(ctx, p, conn); out != nil {
+		return out
+	}
+	var err error
+	// Until now another reconcile may have had the place of this account.
+	if p.obs.Provider.Shared, err = r.sources().Shared(ctx, p.token, &p.facts); err != nil {
+		return failed(err)
+	}
+	counter, ok := provider.As[provider.Counter](conn.Client)
+	if !ok {
+		return plan.Failed{Err: errors.New("this provider has room for few credentials, and its driver cannot count them")}
+	}
+	all, err := counter.Occupied(ctx)
+	if err != nil {
+		return r.providerFailed(p, "list", err)
+	}
+	p.obs.Occupied = &plan.Occupied{Credentials: all}
+	return nil
+}
+
+// knowsAccount returns Superseded if a pass began without knowing which account
+// it is about, or who else has it. The next pass knows more.
+func (r *Reconciler) knowsAccount(ctx context.Context, p *pass, conn connections.Connection) plan.Outcome {
+	if conn.AccountKey != p.facts.AccountKey {
+		return plan.Superseded{What: "the account was not known yet"}
+	}
+	_, settled, err := r.Providers.Sharing(ctx, p.key)
+	if err != nil {
+		return failed(fmt.Errorf("reading the providers of an account: %w", err))
+	}
+	if !settled {
+		return plan.Superseded{What: "another provider of the same server may have the account"}
+	}
+	return nil
+}
+
+// identify asks the provider for the id of a credential that was adopted. An
+// answer without it changes nothing: it is asked for again later.
+func (r *Reconciler) identify(ctx context.Context, p *pass, name string) plan.Outcome {
+	e := p.entry(name)
+	if e == nil {
+		return plan.Failed{Err: fmt.Errorf("credential %s is not in the ledger", name)}
+	}
+	r.memory.Finds.Tried(nameOf(p.token), name, r.Clock.Monotonic())
+	conn, out := r.connect(ctx, p)
+	if out != nil {
+		return out
+	}
+	if !conn.Account.Is(e.Account) {
+		return plan.AccountChanged{}
+	}
+	id, expires, out := r.strategyOf(e).identify(ctx, p, conn, e)
+	if out != nil || id == "" {
+		return out
+	}
+	ledger.Identify(&p.token.Status, name, id, expires)
+	p.identified(name)
+	return nil
+}
 
 // confirm asks the provider how it shows the credential in use, and writes what it
 // shows into the ledger. An answer that leaves it open changes nothing, and the provider
