@@ -54,7 +54,7 @@ var stories = map[string]story{
 		w.declare()
 		w.files(map[string]string{"ca.crt": certificate(w)})
 	}},
-	"docs/tasks/by-hand.md": {begin: (*world).admit, hooks: []hook{
+	"docs/tasks/manual-credentials.md": {begin: (*world).admit, hooks: []hook{
 		{"kubectl apply -f - <<EOF", func(w *world) map[string]string {
 			return map[string]string{"https://s3.kloudbean.com": w.panelAt}
 		}},
