@@ -127,7 +127,7 @@ func TestDocumentNamesEverything(t *testing.T) {
 	want := map[string][]string{
 		"Keys":                    audit.Keys(),
 		"Reasons":                 append(issueReasons(), texts(audit.Reasons())...),
-		"What asked for it":       texts(audit.Askers()),
+		"Causes":                  texts(audit.Askers()),
 		"What the operator found": texts(audit.Findings()),
 	}
 	for title, values := range want {

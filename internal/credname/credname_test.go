@@ -52,7 +52,7 @@ func TestNamesNeverChange(t *testing.T) {
 	}
 }
 
-func TestRoundTrip(t *testing.T) {
+func TestParseInvertsNew(t *testing.T) {
 	allowed := regexp.MustCompile(`^[a-z0-9-]+$`)
 	for _, limit := range []int{-1, 0, credname.MinLength, 49, credname.MaxLength, 1000} {
 		for _, revision := range []int64{0, 1, 35, 36, 1295, 46655, credname.MaxRevision} {
@@ -79,7 +79,7 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-func TestLimits(t *testing.T) {
+func TestNameFitsTheLimit(t *testing.T) {
 	cases := map[string]struct {
 		reason   string
 		revision int64
@@ -111,7 +111,7 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-func TestNoRandomness(t *testing.T) {
+func TestNewFailsWithoutRandomness(t *testing.T) {
 	for _, short := range []string{"", "1234567"} {
 		if n, err := credname.New(cluster, owner, 1, 0, strings.NewReader(short)); err == nil {
 			t.Errorf("with %d random bytes the name is %q: without a nonce a name may have been used before", len(short), n)
@@ -120,7 +120,7 @@ func TestNoRandomness(t *testing.T) {
 }
 
 // The revision goes up by one and never past what every name has room for.
-func TestNextRevision(t *testing.T) {
+func TestNextRevisionStopsAtTheMaximum(t *testing.T) {
 	for seen, want := range map[int64]int64{
 		0: 1, 7: 8, -1: 1, math.MinInt64: 1, credname.MaxRevision - 1: credname.MaxRevision, credname.MaxRevision: credname.MaxRevision,
 		credname.MaxRevision + 1: credname.MaxRevision, math.MaxInt64: credname.MaxRevision,
@@ -131,7 +131,7 @@ func TestNextRevision(t *testing.T) {
 	}
 }
 
-func TestOwnership(t *testing.T) {
+func TestNameIdentifiesItsOwner(t *testing.T) {
 	n := build(t, 7, 0, zeros)
 	elsewhere := credname.Cluster("another")
 	cases := map[string]struct {
@@ -160,7 +160,7 @@ func TestOwnership(t *testing.T) {
 	}
 }
 
-func TestForeignNames(t *testing.T) {
+func TestForeignNamesAreRejected(t *testing.T) {
 	ours := build(t, 7, 0, zeros).String()
 	part := func(i int, s string) string {
 		parts := strings.Split(ours, "-")
@@ -224,7 +224,7 @@ func TestNamesAreUnique(t *testing.T) {
 	}
 }
 
-func TestHashesShowNothing(t *testing.T) {
+func TestHashesHideNames(t *testing.T) {
 	name := build(t, 1, 0, zeros).String()
 	for _, inside := range []string{"ml", "training", "9f0b6a0e"} {
 		if strings.Contains(name, inside) {

@@ -76,9 +76,8 @@ func TestObjectsWithoutNamespaceTakeTurns(t *testing.T) {
 	}
 }
 
-// TestPriorities: in a namespace the highest priority goes first, then the first
-// that came. A request that waits is raised, never lowered, and is urgent once.
-func TestPriorities(t *testing.T) {
+// TestHighestPriorityGoesFirst in a namespace, and equal ones in the order of their arrival.
+func TestHighestPriorityGoesFirst(t *testing.T) {
 	q, _ := made(t)
 	add := func(name string, priority int) {
 		q.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, request("x", name))
@@ -107,9 +106,9 @@ func TestPriorities(t *testing.T) {
 	}
 }
 
-// TestWhatAStartBringsIsLow: the handlers of controller-runtime see a queue with
-// priorities.
-func TestWhatAStartBringsIsLow(t *testing.T) {
+// TestObjectsOfAStartHaveLowPriority, because the handlers of controller-runtime recognize
+// the queue as a PriorityQueue.
+func TestObjectsOfAStartHaveLowPriority(t *testing.T) {
 	q, _ := made(t)
 	token := func(name string) client.Object {
 		o := &v1alpha1.ApiToken{}
@@ -125,9 +124,9 @@ func TestWhatAStartBringsIsLow(t *testing.T) {
 	}
 }
 
-// TestOneAtATime: a request that is added while it is worked on comes again after
-// that, and failed requests come again.
-func TestOneAtATime(t *testing.T) {
+// TestRequestIsProcessedOnceAtATime: one that is added while it is processed is processed
+// again afterwards.
+func TestRequestIsProcessedOnceAtATime(t *testing.T) {
 	q, _ := made(t)
 	r := request("x", "a")
 	q.Add(r)
@@ -148,8 +147,7 @@ func TestOneAtATime(t *testing.T) {
 	q.Done(r)
 }
 
-// TestOldest: how long the first of those that wait has waited.
-func TestOldest(t *testing.T) {
+func TestOldestWaitIsObserved(t *testing.T) {
 	q, clock := made(t)
 	q.Add(request("x", "a"))
 	clock.Advance(time.Minute)

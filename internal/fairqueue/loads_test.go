@@ -81,9 +81,9 @@ func (o *operator) pass() {
 	o.q.Done(r)
 }
 
-// TestVictimIsServed: under each load, one object of another namespace has its
-// place after no more reconciles of others than is said.
-func TestVictimIsServed(t *testing.T) {
+// TestEveryLoadLeavesRoomForOthers: under each load, an object of another namespace is
+// served in time.
+func TestEveryLoadLeavesRoomForOthers(t *testing.T) {
 	for name, l := range loads {
 		t.Run(name, func(t *testing.T) {
 			q, clock := made(t)

@@ -77,9 +77,9 @@ func (h *hall) empty() {
 	}
 }
 
-// TestEveryLimitHolds: with one more than a limit allows, one waits, and is woken
-// when a place is given back.
-func TestEveryLimitHolds(t *testing.T) {
+// TestEveryLimitIsEnforced: with one request more than a limit allows, one waits and is
+// woken when a place is released.
+func TestEveryLimitIsEnforced(t *testing.T) {
 	own := func(n int) Want { w := at("a", "x", n); w.Shared = false; return w }
 	account := func(n int) Want { w := at(fmt.Sprint(n), "x", n); w.Account = "full"; return w }
 	tests := map[string]struct {
@@ -141,9 +141,9 @@ func TestNamespacesTakeTurns(t *testing.T) {
 	h.take(victim)
 }
 
-// TestAllNamespacesAreServedAlike: with ten namespaces of very different sizes in
-// one line, the turns differ by one at most for as long as each has somebody waiting.
-func TestAllNamespacesAreServedAlike(t *testing.T) {
+// TestNamespacesOfAnySizeAreServedEqually: ten namespaces of very different sizes in one
+// line. Their turns differ by at most one while each has waiting objects.
+func TestNamespacesOfAnySizeAreServedEqually(t *testing.T) {
 	h := newHall(t, Limits{Shared: 4, Namespace: 16, InAll: 192})
 	wants := map[types.NamespacedName]Want{}
 	running := map[types.NamespacedName]*Place{}
@@ -180,9 +180,9 @@ func TestAllNamespacesAreServedAlike(t *testing.T) {
 	}
 }
 
-// TestOrderInANamespace: what ends goes first, then rotations by the time that is
-// left, then new ones in the order in which they came.
-func TestOrderInANamespace(t *testing.T) {
+// TestNamespaceIsOrderedByClassAndDueTime: first what ends access, then rotations by due
+// time, then first issues in the order of their requests.
+func TestNamespaceIsOrderedByClassAndDueTime(t *testing.T) {
 	h := newHall(t, Limits{Shared: 1})
 	first := h.take(at("a", "x", 0))
 	wants := []Want{
@@ -214,9 +214,8 @@ func TestOrderInANamespace(t *testing.T) {
 	}
 }
 
-// TestAWaitingOneMovesUp: one that asks again for something more urgent is served
-// before those that came earlier, and its namespace keeps its position.
-func TestAWaitingOneMovesUp(t *testing.T) {
+// TestMoreUrgentRequestMovesUp: a waiting object that asks again for something more urgent.
+func TestMoreUrgentRequestMovesUp(t *testing.T) {
 	h := newHall(t, Limits{Shared: 1})
 	first := h.take(at("a", "x", 0))
 	h.queue(at("a", "x", 1))
@@ -229,9 +228,9 @@ func TestAWaitingOneMovesUp(t *testing.T) {
 	h.wakes("x/2")
 }
 
-// TestATurnPassesOn: a turn that is not claimed goes to the next one after five
-// seconds. The one that missed it keeps its position.
-func TestATurnPassesOn(t *testing.T) {
+// TestUnclaimedTurnPassesOn after TurnFor. The object keeps its position for its next
+// request.
+func TestUnclaimedTurnPassesOn(t *testing.T) {
 	h := newHall(t, Limits{Shared: 1})
 	first := h.take(at("a", "x", 0))
 	for n := range 3 {
@@ -253,8 +252,8 @@ func TestATurnPassesOn(t *testing.T) {
 	h.wakes("x/3")
 }
 
-// TestRunPassesTurnsOn: time alone passes a turn on, without anyone asking.
-func TestRunPassesTurnsOn(t *testing.T) {
+// TestRunPassesUnclaimedTurnsOn without a call of another reconcile.
+func TestRunPassesUnclaimedTurnsOn(t *testing.T) {
 	clock := testutil.NewClock(epoch)
 	s := New(clock, Limits{Shared: 1})
 	woken := make(chan string, 10)
@@ -282,8 +281,8 @@ func TestRunPassesTurnsOn(t *testing.T) {
 	}
 }
 
-// TestLeaving: one that no longer wants a place does not keep others from one.
-func TestLeaving(t *testing.T) {
+// TestLeaveFreesItsTurn for the next one. A place that is held is kept.
+func TestLeaveFreesItsTurn(t *testing.T) {
 	h := newHall(t, Limits{Shared: 1})
 	first := h.take(at("a", "x", 0))
 	h.queue(at("a", "x", 1))
@@ -303,9 +302,7 @@ func TestLeaving(t *testing.T) {
 	h.empty()
 }
 
-// TestAnotherProvider: one whose ApiToken now names another provider leaves the
-// line of the first.
-func TestAnotherProvider(t *testing.T) {
+func TestChangeOfProviderLeavesTheOldLine(t *testing.T) {
 	h := newHall(t, Limits{Shared: 1})
 	first, other := h.take(at("a", "x", 0)), h.take(at("b", "x", 9))
 	h.queue(at("a", "x", 1))
@@ -319,9 +316,8 @@ func TestAnotherProvider(t *testing.T) {
 	}
 }
 
-// TestSleepersGiveTheirPlaceBack: they no longer have one, and still count among
-// the mints of their namespace and in all.
-func TestSleepersGiveTheirPlaceBack(t *testing.T) {
+// TestSleepReleasesThePlace. The mint still counts in Limits.Asleep and Limits.InAll.
+func TestSleepReleasesThePlace(t *testing.T) {
 	h := newHall(t, Limits{Shared: 1, Asleep: 2, InAll: 3})
 	mint := func(ns string, n int) Want { w := at("a", ns, n); w.Mints = true; return w }
 	ended := make(chan error, 3)
@@ -371,9 +367,9 @@ func (h *hall) ok(err error) {
 	}
 }
 
-// TestFullInAll: while all places of the operator are taken, each that is given
-// back goes to the next namespace, also when its own line would have somebody for it.
-func TestFullInAll(t *testing.T) {
+// TestFreedPlaceServesAnyLine: while all places of the operator are taken, a released one
+// goes to the next namespace, even if the same line has waiting objects.
+func TestFreedPlaceServesAnyLine(t *testing.T) {
 	h := newHall(t, Limits{Shared: 16, Namespace: 16, InAll: 4})
 	var held []*Place
 	for n := range 4 {
@@ -389,8 +385,8 @@ func TestFullInAll(t *testing.T) {
 	h.wakes("victim/0")
 }
 
-// TestAwait: a goroutine waits for its turn, or until its context ends.
-func TestAwait(t *testing.T) {
+// TestAwaitBlocksUntilItsTurn, or until its context ends.
+func TestAwaitBlocksUntilItsTurn(t *testing.T) {
 	s := New(testutil.NewClock(epoch), Limits{Shared: 1})
 	first, err := s.Await(t.Context(), at("a", "x", 0))
 	if err != nil {
@@ -421,8 +417,8 @@ func TestAwait(t *testing.T) {
 	}
 }
 
-// TestNoPlace: a place that is nobody's is no place.
-func TestNoPlace(t *testing.T) {
+// TestCheckRejectsOtherPlaces: nil, and one that was released.
+func TestCheckRejectsOtherPlaces(t *testing.T) {
 	var none *Place
 	none.Release()
 	if err := none.Check("a"); !errors.Is(err, ErrNoPlace) {
@@ -439,9 +435,9 @@ func TestNoPlace(t *testing.T) {
 	}
 }
 
-// TestNothingIsLost: under random events no limit is passed, nobody waits while
-// there is a place, and nothing is remembered of those who have left.
-func TestNothingIsLost(t *testing.T) {
+// TestRandomEventsKeepTheInvariants: no limit is exceeded, no object waits while a place is
+// free, and nothing is kept of objects that left.
+func TestRandomEventsKeepTheInvariants(t *testing.T) {
 	limits := Limits{Shared: 3, SharedEach: 2, Provider: 2, Account: 1, Namespace: 4, Asleep: 3, InAll: 9}
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 1))
@@ -540,8 +536,8 @@ func (h *hall) consistent() {
 	}
 }
 
-// TestManyAtOnce is for the race detector.
-func TestManyAtOnce(t *testing.T) {
+// TestConcurrentUse is for the race detector.
+func TestConcurrentUse(t *testing.T) {
 	s := New(testutil.NewClock(epoch), Limits{Shared: 2, Namespace: 3, InAll: 8})
 	var all sync.WaitGroup
 	for n := range 40 {

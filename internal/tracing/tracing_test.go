@@ -24,8 +24,9 @@ import (
 
 const canary = "CANARY-secret"
 
-// A call is below the reconciliation that makes it, and errors show as classes.
-func TestSpans(t *testing.T) {
+// TestSpansHaveNamesAndReasons: a call is a child of its reconcile, and an error is recorded
+// as its class.
+func TestSpansHaveNamesAndReasons(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()
 	sdk := sdktrace.NewTracerProvider(sdktrace.WithSyncer(exporter))
 	ctx, root := Reconcile(t.Context(), sdk, "ApiToken", "ml", "training")
@@ -60,8 +61,8 @@ func TestSpans(t *testing.T) {
 	}
 }
 
-// Without a provider of tracers nothing is allocated.
-func TestOffCostsNothing(t *testing.T) {
+// TestNothingIsRecordedWithoutTracing, and nothing is allocated.
+func TestNothingIsRecordedWithoutTracing(t *testing.T) {
 	err := errors.New("x")
 	ctx := t.Context()
 	if n := testing.AllocsPerRun(100, func() {
@@ -75,7 +76,7 @@ func TestOffCostsNothing(t *testing.T) {
 	}
 }
 
-func TestClass(t *testing.T) {
+func TestErrorClassIsSafe(t *testing.T) {
 	for want, err := range map[string]error{
 		"RateLimited":       fmt.Errorf("mint: %w", &provider.Error{Code: provider.CodeRateLimited, Message: canary}),
 		"ScopeNotGrantable": &provider.Refusal{Reason: provider.RefusedScope, Value: canary},
@@ -127,7 +128,7 @@ func TestSpansAreSent(t *testing.T) {
 	}
 }
 
-func TestRatio(t *testing.T) {
+func TestRatioLimitsTraces(t *testing.T) {
 	c := &collector{}
 	server := httptest.NewServer(c)
 	defer server.Close()
@@ -144,7 +145,7 @@ func TestRatio(t *testing.T) {
 	}
 }
 
-func TestEndpoints(t *testing.T) {
+func TestCollectorEndpointIsChecked(t *testing.T) {
 	for _, good := range []string{"http://collector:4318", "https://otlp.example.com", "http://[2001:db8::7]:4318/custom/v1/traces"} {
 		if err := CheckEndpoint(good); err != nil {
 			t.Errorf("%s: %v", good, err)

@@ -29,9 +29,9 @@ func failing(t *testing.T, c *http.Client, address string) *provider.Fault {
 	return f
 }
 
-// TestTimeoutsAreToldApart: by real servers that never say anything, and limits that are
-// over at once.
-func TestTimeoutsAreToldApart(t *testing.T) {
+// TestTimeoutsAreDistinguished by real servers that never answer, with limits that are much
+// shorter.
+func TestTimeoutsAreDistinguished(t *testing.T) {
 	silent := badserver.Silent(t).URL
 	for want, test := range map[provider.FaultClass]struct {
 		url       string
@@ -49,8 +49,8 @@ func TestTimeoutsAreToldApart(t *testing.T) {
 	}
 }
 
-// TestGivingUpIsNoFault: a caller that ends says nothing about the server.
-func TestGivingUpIsNoFault(t *testing.T) {
+// TestCancellationIsNotAFault of the server.
+func TestCancellationIsNotAFault(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	c := bounded.HTTP(&http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		cancel()
@@ -70,9 +70,9 @@ func TestGivingUpIsNoFault(t *testing.T) {
 	}
 }
 
-// TestFaultsOfTheProxy: the message says that it is the proxy, and not what the proxy
-// said, and names the server that was to be reached and not the proxy.
-func TestFaultsOfTheProxy(t *testing.T) {
+// TestProxyFaultsNameTheServer: the message blames the proxy, names the requested server,
+// and does not repeat the answer of the proxy.
+func TestProxyFaultsNameTheServer(t *testing.T) {
 	answering := func(status int) string {
 		s := badserver.Other(t, status, "text/plain", badserver.Canary)
 		return s.URL
@@ -102,8 +102,8 @@ func TestFaultsOfTheProxy(t *testing.T) {
 	}
 }
 
-// TestConnectThroughAProxy: a proxy that says 200 is used as before.
-func TestConnectThroughAProxy(t *testing.T) {
+// TestProxyIsUsedForConnect if it answers 200.
+func TestProxyIsUsedForConnect(t *testing.T) {
 	server := badserver.UntrustedCA(t) // that its certificate is judged shows that it was reached
 	proxied := ""
 	proxy := badserver.Connecting(t, func(host string) { proxied = host })
@@ -117,9 +117,9 @@ func TestConnectThroughAProxy(t *testing.T) {
 	}
 }
 
-// TestAnswersThatAreNone: what is not an answer of an API is told by the answer itself,
-// and a gateway's page of a failure stays a failure.
-func TestAnswersThatAreNone(t *testing.T) {
+// TestAnswersOfOtherServersAreFaults: redirects and web pages. The error page of a gateway
+// stays an error of the server.
+func TestAnswersOfOtherServersAreFaults(t *testing.T) {
 	for name, test := range map[string]struct {
 		server badserver.Server
 		want   provider.FaultClass

@@ -28,7 +28,7 @@ func endpoints(t *testing.T, list string) Endpoints {
 	return out
 }
 
-func TestAddressesOfTenants(t *testing.T) {
+func TestTenantAddressesAreLimited(t *testing.T) {
 	never := []string{
 		"169.254.169.254", "169.254.170.2", "127.0.0.1", "127.8.8.8", "0.0.0.0", "100.64.0.1", "100.100.100.200", "100.127.255.255",
 		"168.63.129.16", "192.0.0.192", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00:ec2::254", "fd20:ce::254",
@@ -65,8 +65,8 @@ func TestAddressesOfTenants(t *testing.T) {
 	}
 }
 
-// TestNamedRanges: of all ranges with an address the smallest decides.
-func TestNamedRanges(t *testing.T) {
+// TestSmallestRangeDecides among all ranges that contain an address.
+func TestSmallestRangeDecides(t *testing.T) {
 	cases := []struct {
 		list, address string
 		want          bool
@@ -94,7 +94,7 @@ func TestNamedRanges(t *testing.T) {
 	}
 }
 
-func TestFlagOfEndpoints(t *testing.T) {
+func TestEndpointsFlagIsParsed(t *testing.T) {
 	var e Endpoints
 	if e.String() != "private" {
 		t.Errorf("the default is %q", e.String())
@@ -163,9 +163,9 @@ func TestTenantsReachNoNode(t *testing.T) {
 	}
 }
 
-// TestProxies: tenants use only their own, whose address is not guarded, and those
-// of the cluster that of the environment.
-func TestProxies(t *testing.T) {
+// TestTenantsUseTheirOwnProxy, whose address is not limited. ClusterTokenProviders use the
+// proxy of the environment.
+func TestTenantsUseTheirOwnProxy(t *testing.T) {
 	proxy, requests := serve(t)
 	u, err := ParseProxy(proxy.URL)
 	if err != nil {
@@ -214,8 +214,8 @@ func bundle(der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// TestPrivateCA reaches a server whose certificate only the bundle vouches for.
-func TestPrivateCA(t *testing.T) {
+// TestCABundleIsTrusted for a server whose certificate only the bundle covers.
+func TestCABundleIsTrusted(t *testing.T) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	server.Config.ErrorLog = log.New(io.Discard, "", 0) // a client that does not trust it is expected
 	server.StartTLS()

@@ -12,8 +12,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// TestPages: a list comes in pages of a limited size, and its objects are trimmed.
-func TestPages(t *testing.T) {
+func TestListIsReadInTrimmedPages(t *testing.T) {
 	const total = 2*PageSize + 7
 	var asked []metav1.ListOptions
 	from := &toolscache.ListWatch{ListWithContextFunc: func(_ context.Context, o metav1.ListOptions) (runtime.Object, error) {

@@ -100,7 +100,7 @@ func size(t *testing.T, o client.Object) int {
 	return len(raw)
 }
 
-func TestWhatIsKeptIsBounded(t *testing.T) {
+func TestCachedMetadataIsLimited(t *testing.T) {
 	for kind, o := range objects(huge()) {
 		before := size(t, o)
 		o = trimmed(t, o)
@@ -127,8 +127,8 @@ func TestWhatIsKeptIsBounded(t *testing.T) {
 	}
 }
 
-// TestWhatIsReadIsKept: an object of normal size keeps what the operator reads.
-func TestWhatIsReadIsKept(t *testing.T) {
+// TestReadMetadataIsCached for an object of normal size.
+func TestReadMetadataIsCached(t *testing.T) {
 	yes := true
 	meta := metav1.ObjectMeta{Namespace: "ml", Name: "training", Generation: 3, Finalizers: []string{"example.com/a", v1alpha1.Finalizer},
 		Labels:      map[string]string{v1alpha1.LabelManaged: "true", "app.kubernetes.io/managed-by": "Helm"},
@@ -174,8 +174,8 @@ func TestEveryAnnotationIsClassified(t *testing.T) {
 	}
 }
 
-// TestNamespaceLabels: a part of the labels is never kept, and a change is seen.
-func TestNamespaceLabels(t *testing.T) {
+// TestNamespaceLabelsAreCachedWhole or not at all, and a change is noticed.
+func TestNamespaceLabelsAreCachedWhole(t *testing.T) {
 	few := trimmed(t, objects(metav1.ObjectMeta{Name: "ml", Labels: map[string]string{"team": "ml"}})["Namespace"])
 	if LabelsCut(few) || few.GetLabels()["team"] != "ml" {
 		t.Errorf("few labels: %v", few.GetLabels())
