@@ -6,10 +6,10 @@ import (
 
 // ProviderSpec is one account at one provider. Exactly one driver block is set.
 //
-// A new driver block is a new field here and one more entry in the rule below
-// and in its message. Its presence, and its fields that name the account, get a
-// rule at TokenProvider and at ClusterTokenProvider, as those of ibee have. Its endpoint
-// needs none: the operator uses a new one only after it verified it.
+// A driver block is a field that is a pointer. make generate writes the rules that name
+// every block. A field that names the account has a rule at TokenProvider and at
+// ClusterTokenProvider, as that of ibee has. An endpoint needs none: the operator uses a
+// new one only after it verified it.
 // +kubebuilder:validation:XValidation:rule=`[has(self.aws), has(self.ibee), has(self.crusoe), has(self.proxyscrape), has(self.kloudbean), has(self.rest)].filter(b, b).size() == 1`,messageExpression=`'set exactly one driver block: aws, ibee, crusoe, proxyscrape, kloudbean or rest. This provider sets [' + (has(self.aws) ? ' aws' : "") + (has(self.ibee) ? ' ibee' : "") + (has(self.crusoe) ? ' crusoe' : "") + (has(self.proxyscrape) ? ' proxyscrape' : "") + (has(self.kloudbean) ? ' kloudbean' : "") + (has(self.rest) ? ' rest' : "") + ' ]'`
 // +kubebuilder:validation:XValidation:rule=`has(self.kloudbean) || has(self.credentialsSecretRef)`,message=`credentialsSecretRef is missing: name the Secret with the minting credentials, which every driver but kloudbean needs`,fieldPath=".credentialsSecretRef",reason="FieldValueRequired"
 type ProviderSpec struct {

@@ -41,7 +41,7 @@ func (a *app) handoverCommand() *cobra.Command {
 			"operator waits for. The operator checks the credential, publishes it and deletes that Secret again, or says why it cannot\n" +
 			"be used. Where a credential has to be edited instead, it asks whether that is done and says so to the operator.",
 		Example: "  kubectl apitoken handover media\n\n  # from a script; - is standard input\n" +
-			"  pass show kloudbean/media | kubectl apitoken handover media --from-env-file -",
+			"  pass show vendor/media | kubectl apitoken handover media --from-env-file -",
 		Args:              positional(1, "handover NAME: name one ApiToken"),
 		ValidArgsFunction: completeTokens(a),
 		RunE: a.run(func(ctx context.Context, s *session, args []string) error {

@@ -79,7 +79,7 @@ type Fault struct {
 }
 
 // Sentence says what happened and what to do. Field is the field that names the server,
-// such as spec.crusoe.endpoint; empty: not known.
+// such as spec.aws.iamEndpoint; empty: not known.
 func (f *Fault) Sentence(field string) string {
 	if field == "" {
 		field = "the endpoint of the provider"

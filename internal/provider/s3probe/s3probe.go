@@ -25,7 +25,7 @@ const content = "written by apitoken-operator to check a key; it may be deleted\
 type Target struct {
 	// Endpoint is the URL of the server; requests put the bucket in their path.
 	Endpoint string
-	// Field names Endpoint in errors, such as spec.kloudbean.s3Endpoint.
+	// Field names Endpoint in errors, such as spec.aws.s3Endpoint.
 	Field string
 	// Region that requests are signed for.
 	Region string
