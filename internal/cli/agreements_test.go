@@ -138,6 +138,12 @@ var agreements = map[string]given{
 		a.clock.Advance(time.Hour)
 		a.token()
 	}},
+	"the namespace chooses the server, and another provider has the same credentials": {reason: v1alpha1.ReasonProviderShared, given: func(a *agreement) {
+		a.declaredServer("minter")
+	}},
+	"the namespace chooses the server, and another provider has other credentials": {reason: v1alpha1.ReasonIssuing, given: func(a *agreement) {
+		a.declaredServer("other-minter")
+	}},
 	"an ApiToken of the same age has the slots": {reason: v1alpha1.ReasonProviderShared, given: func(a *agreement) {
 		a.twoSlots()
 		a.token(named("shop", "before-one"))
@@ -240,6 +246,24 @@ var agreements = map[string]given{
 		t.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionPublished, false, v1alpha1.ReasonPublishRefused, "", 1)}
 		a.ok(a.Status().Update(a.Context(), t))
 	}},
+}
+
+// declaredServer has an older ApiToken at a second TokenProvider of the same server, with
+// the minting credentials of a Secret. The server proves nothing about who has an account.
+func (a *agreement) declaredServer(secret string) {
+	a.Helper()
+	a.twoSlots()
+	a.driver.At = func(provider.Config) provider.Server {
+		return provider.Server{Host: "fake.invalid", URL: "https://fake.invalid", Declared: true}
+	}
+	if secret != "minter" {
+		a.ok(a.Create(a.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: secret}, Data: map[string][]byte{"token": []byte(secret)}}))
+	}
+	a.provider(account.Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "second"}}),
+		func(o account.Object) { o.Spec.CredentialsSecretRef.Name = secret })
+	a.token(named("shop", "older"), uses(v1alpha1.KindTokenProvider, "second"))
+	a.clock.Advance(time.Hour)
+	a.token()
 }
 
 // closed admits no namespace of these tests.

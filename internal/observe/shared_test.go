@@ -90,10 +90,10 @@ func (c *crowd) Sharing(context.Context, account.Key) ([]account.Key, bool, erro
 	return c.same, true, nil
 }
 
-// sources has the crowd as its cache, and reads for the ApiToken of this number.
-func (c *crowd) sources(own int) (*observe.Sources, *v1alpha1.ApiToken) {
+// sources has the crowd as its cache. The ApiToken is younger than ten of the crowd.
+func (c *crowd) sources() (*observe.Sources, *v1alpha1.ApiToken) {
 	token := &v1alpha1.ApiToken{
-		ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: fmt.Sprintf("mine-0-%d", own), CreationTimestamp: metav1.Unix(int64(own), 0)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "mine-0-10", CreationTimestamp: metav1.Unix(10, 0)},
 		Spec:       v1alpha1.ApiTokenSpec{ProviderRef: v1alpha1.ProviderReference{Name: "mine-0"}},
 	}
 	return &observe.Sources{Objects: observe.Cached{Reader: c}, Providers: c, Memory: memory.New(), Clock: testutil.NewClock(time.Unix(0, 0))}, token
@@ -111,7 +111,7 @@ func TestSharingCostsWhatTheAccountHas(t *testing.T) {
 			"few slots":             {provider.Capabilities{MaxLive: 2}, 10},
 		} {
 			c := newCrowd(t, 10, others, nil)
-			from, token := c.sources(10)
+			from, token := c.sources()
 			shared, err := from.Shared(t.Context(), token, &account.Facts{Capabilities: test.caps})
 			if err != nil {
 				t.Fatal(err)
@@ -135,7 +135,7 @@ func TestSharingSeesUnfinishedAttempts(t *testing.T) {
 		}
 		token.Status.Credentials = append(token.Status.Credentials, e)
 	})
-	from, token := c.sources(10)
+	from, token := c.sources()
 	shared, err := from.Shared(t.Context(), token, &account.Facts{Capabilities: provider.Capabilities{Listed: 100}})
 	if err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func BenchmarkSharing(b *testing.B) {
 	for _, others := range []int{500, 2000} {
 		b.Run(fmt.Sprintf("%d others", others), func(b *testing.B) {
 			c := newCrowd(b, 10, others, nil)
-			from, token := c.sources(10)
+			from, token := c.sources()
 			facts := &account.Facts{Capabilities: provider.Capabilities{MaxLive: 2, Listed: 100}}
 			for b.Loop() {
 				if _, err := from.Shared(b.Context(), token, facts); err != nil {
@@ -157,5 +157,17 @@ func BenchmarkSharing(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// TestApiTokenThatIsNotCreatedYetComesLast: an ApiToken of a dry run may have no creation
+// time. All others of the account come before it.
+func TestApiTokenThatIsNotCreatedYetComesLast(t *testing.T) {
+	c := newCrowd(t, 2, 0, nil)
+	from, token := c.sources()
+	token.CreationTimestamp = metav1.Time{}
+	shared, err := from.Shared(t.Context(), token, &account.Facts{Capabilities: provider.Capabilities{MaxLive: 5}})
+	if err != nil || len(shared.Ahead) != 2 {
+		t.Errorf("ahead are %v, %v; want both others", shared.Ahead, err)
 	}
 }
