@@ -81,8 +81,8 @@ func attemptUnderWay(s *situation) (Decision, bool) {
 	return d, longest > 0
 }
 
-// UnderWay is what the status says while an attempt, or a change in place, is in progress. The
-// process that works on it and those that wait for it write the same, so a process that
+// UnderWay is what the status says while an attempt, or a change in place, is in progress. A
+// process that carries it out and one that waits for it write the same, so that a process that
 // waits writes nothing.
 func UnderWay(e *v1alpha1.LedgerEntry) Decision {
 	d := Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonIssuing, Message: "issuing credential " + e.Name}

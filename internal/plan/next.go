@@ -61,7 +61,7 @@ var rules = []rule{
 	{"end-active", credentialOutlivesAccess, free},
 
 	// A new credential before the previous one ends.
-	{"try-publish", publishRefused, lenient},       // the last Secret was refused: send a dry run first
+	{"try-publish", lastPublishRefused, lenient},   // the last Secret was refused: send a dry run first
 	{"republish", manualSecretLost, lenient},       // publish the stored copy of a manual credential again
 	{"confirm-edit", manualEditReported, lenient},  // a user edited the credential as asked
 	{"update", updateEnough, lenient},              // the provider can change the credential in place

@@ -7,9 +7,9 @@ import (
 	"apitoken.dev/operator/internal/credname"
 )
 
-// publishRefused: the API server refused the last Secret, so the next one is sent as a dry
+// lastPublishRefused: the API server refused the last Secret, so the next one is sent as a dry
 // run before a credential is issued for it.
-func publishRefused(s *situation) (Decision, bool) {
+func lastPublishRefused(s *situation) (Decision, bool) {
 	if !s.Token.PublishRefused || !s.Secret.Live || !s.canIssue() {
 		return Decision{}, false
 	}

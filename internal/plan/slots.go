@@ -41,7 +41,7 @@ type Holder struct {
 	Credential string
 }
 
-// Occupied has all credentials of an account, also those of other clients.
+// Occupied has all credentials of an account, including those of other clients.
 type Occupied struct{ Credentials []provider.Credential }
 
 // slotsOf is how many credentials a strategy needs at the same time.
