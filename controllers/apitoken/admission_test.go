@@ -15,6 +15,7 @@ import (
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // The tests of this file are not parallel: a ClusterTokenProvider is seen by the
@@ -28,7 +29,7 @@ func newSharedWorld(t *testing.T, namespaces ...string) *world {
 	w := newEmptyWorld(t)
 	w.createMinter()
 	for _, ns := range namespaces {
-		w.ok(w.Create(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}}))
+		w.ExpectApplied(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
 	}
 	w.createStore()
 	return w
@@ -37,10 +38,10 @@ func newSharedWorld(t *testing.T, namespaces ...string) *world {
 // createStore creates the provider of a shared world.
 func (w *world) createStore() {
 	w.Helper()
-	w.ok(w.Create(w.ctx, &v1alpha1.ClusterTokenProvider{
+	w.OK(w.Create(w.Context(), &v1alpha1.ClusterTokenProvider{
 		ObjectMeta: metav1.ObjectMeta{Name: w.store()},
 		Spec: v1alpha1.ClusterProviderSpec{
-			ProviderSpec:      providerSpec(),
+			ProviderSpec:      kit.ProviderSpec(),
 			AllowedNamespaces: &metav1.LabelSelector{MatchLabels: map[string]string{"tokens": "allowed"}},
 		},
 	}))
@@ -57,10 +58,10 @@ func (w *world) served(t *v1alpha1.ApiToken) {
 func (w *world) closeStore() {
 	w.Helper()
 	store := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: w.store()}}
-	w.ok(w.Delete(w.ctx, store))
-	w.until(func() string {
+	w.OK(w.Delete(w.Context(), store))
+	w.Until(func() string {
 		var left v1alpha1.ClusterTokenProviderList
-		w.ok(w.List(w.ctx, &left))
+		w.OK(w.List(w.Context(), &left))
 		if len(left.Items) > 0 {
 			return "the provider is still there"
 		}
@@ -96,7 +97,7 @@ func TestAdmissionLost(t *testing.T) {
 			was := w.cutOff(v1alpha1.StateMinting)
 			lose()
 			w.start()
-			w.until(func() string {
+			w.Until(func() string {
 				if e := activeOf(w.token("training")); e == nil || e.ID != was.ID {
 					return "it is not adopted with its id"
 				}
@@ -141,7 +142,7 @@ func TestAdmissionLost(t *testing.T) {
 			w.editStatus(func(s *v1alpha1.ApiTokenStatus) { *s = v1alpha1.ApiTokenStatus{} })
 			lose()
 			w.start()
-			w.until(func() string {
+			w.Until(func() string {
 				if e := activeOf(w.token("training")); e == nil || e.ID != was.ID {
 					return "it is not adopted"
 				}
@@ -168,7 +169,7 @@ func TestAdmissionLost(t *testing.T) {
 			if token := w.token("training"); token != nil && token.DeletionTimestamp.IsZero() {
 				w.delete("training")
 			}
-			w.until(func() string { // where only the Secret speaks for it, each pass waits for a turn
+			w.Until(func() string { // where only the Secret speaks for it, each pass waits for a turn
 				if w.token("training") == nil {
 					return ""
 				}
@@ -224,8 +225,8 @@ func TestClaimsWaitForTheirTurn(t *testing.T) {
 		name := fmt.Sprint("training-", i)
 		names = append(names, name)
 		credential, err := credname.New(cluster, credname.Owner(w.ns, name), 1, 0, zeros{})
-		w.ok(err)
-		w.ok(w.Create(w.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+		w.OK(err)
+		w.OK(w.Create(w.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
 			Namespace: w.ns, Name: name, Labels: map[string]string{v1alpha1.LabelManaged: "true"},
 			Annotations: map[string]string{
 				v1alpha1.AnnotationToken: name, v1alpha1.AnnotationCluster: cluster, v1alpha1.AnnotationCredential: credential.String(),
@@ -235,7 +236,7 @@ func TestClaimsWaitForTheirTurn(t *testing.T) {
 	}
 	w.start()
 	for turn := range many {
-		w.until(func() string { // nothing but the clock brings the next turn
+		w.Until(func() string { // nothing but the clock brings the next turn
 			if n := w.callsFor(w.ns); n < turn+1 {
 				return fmt.Sprintf("%d calls after %d s", n, turn)
 			}
@@ -263,8 +264,8 @@ func TestClaimsWaitForTheirTurn(t *testing.T) {
 func TestAnswerOfAClaimHolds(t *testing.T) {
 	w := newSharedWorld(t)
 	credential, err := credname.New(cluster, credname.Owner(w.ns, "training"), 1, 0, zeros{})
-	w.ok(err)
-	w.ok(w.Create(w.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+	w.OK(err)
+	w.OK(w.Create(w.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
 		Namespace: w.ns, Name: "training", Labels: map[string]string{v1alpha1.LabelManaged: "true"},
 		Annotations: map[string]string{
 			v1alpha1.AnnotationToken: "training", v1alpha1.AnnotationCluster: cluster, v1alpha1.AnnotationCredential: credential.String(),
@@ -279,7 +280,7 @@ func TestAnswerOfAClaimHolds(t *testing.T) {
 		}
 		return ""
 	}
-	w.until(outside)
+	w.Until(outside)
 	w.requests.Take()
 	for range 3 {
 		w.poke("training")
@@ -294,13 +295,13 @@ func TestAnswerOfAClaimHolds(t *testing.T) {
 		t.Errorf("the status is written again: %s", counts)
 	}
 	w.clock.Advance(time.Minute)
-	w.until(func() string {
+	w.Until(func() string {
 		if n := w.callsFor(w.ns); n != 2 {
 			return fmt.Sprintf("%d calls after a minute", n)
 		}
 		return ""
 	})
-	w.until(outside)
+	w.Until(outside)
 	w.operator.stop(w)
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Finalizers = nil })
 	w.delete("training")
@@ -320,17 +321,17 @@ func TestOutsidersHoldNoSlot(t *testing.T) {
 		Spec:       v1alpha1.ApiTokenSpec{Scopes: []v1alpha1.Scope{"objectstorage:object-read-only"}, Buckets: []v1alpha1.Bucket{"datasets"}},
 	}
 	w.served(outsider)
-	w.ok(w.Create(w.ctx, outsider))
+	w.ExpectApplied(outsider)
 	w.label(map[string]string{"tokens": "allowed"})
 	w.start(func(o *operator.Options) { o.Namespaces = append(o.Namespaces, outside) })
 	w.issued("training", w.served)
 	w.delete("training")
 	w.gone("training")
 
-	w.until(func() string {
-		w.ok(w.Get(w.ctx, client.ObjectKeyFromObject(outsider), outsider))
+	w.Until(func() string {
+		w.OK(w.Get(w.Context(), client.ObjectKeyFromObject(outsider), outsider))
 		outsider.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "held", State: v1alpha1.StateActive, ID: "HELD0001"}}
-		if err := w.Status().Update(w.ctx, outsider); err != nil {
+		if err := w.Status().Update(w.Context(), outsider); err != nil {
 			return err.Error()
 		}
 		return ""
@@ -348,15 +349,15 @@ func TestOutsidersHoldNoSlot(t *testing.T) {
 	w.delete("training")
 	w.gone("training")
 	w.operator.stop(w)
-	w.until(func() string {
-		w.ok(w.Get(w.ctx, client.ObjectKeyFromObject(outsider), outsider))
+	w.Until(func() string {
+		w.OK(w.Get(w.Context(), client.ObjectKeyFromObject(outsider), outsider))
 		outsider.Finalizers = nil
-		if err := w.Update(w.ctx, outsider); err != nil {
+		if err := w.Update(w.Context(), outsider); err != nil {
 			return err.Error()
 		}
 		return ""
 	})
-	w.ok(w.Delete(w.ctx, outsider))
+	w.OK(w.Delete(w.Context(), outsider))
 	w.start()
 	w.closeStore()
 }

@@ -19,7 +19,7 @@ import (
 // audited waits for a line of the audit trail with these parts.
 func (w *world) audited(parts ...string) {
 	w.Helper()
-	w.until(func() string {
+	w.Until(func() string {
 		if w.log.Count(append(parts, `"msg"="audit"`)...) > 0 {
 			return ""
 		}
@@ -30,9 +30,9 @@ func (w *world) audited(parts ...string) {
 // about waits for an event of a reason that refers to a credential and has its id.
 func (w *world) about(reason string, e *v1alpha1.LedgerEntry) {
 	w.Helper()
-	w.until(func() string {
+	w.Until(func() string {
 		var events eventsv1.EventList
-		w.ok(w.List(w.ctx, &events, client.InNamespace(w.ns)))
+		w.OK(w.List(w.Context(), &events, client.InNamespace(w.ns)))
 		for i := range events.Items {
 			ev := &events.Items[i]
 			if ev.Reason == reason && ev.Related != nil && strings.Contains(ev.Related.FieldPath, e.Name) && strings.Contains(ev.Note, e.ID) {
@@ -114,7 +114,7 @@ func TestCrashLosesAnOutcomeOnly(t *testing.T) {
 	}
 	w.log = &testutil.Log{}
 	w.start()
-	w.until(func() string {
+	w.Until(func() string {
 		if w.log.Count(`"found"="Abandoned"`, open, `"askedBy"="recovery"`) > 0 && w.log.Count(`"found"="Revoked"`, open, `"reason"="AttemptAbandoned"`) > 0 {
 			return ""
 		}
@@ -152,7 +152,7 @@ func TestNextProcessAuditsWhatItFound(t *testing.T) {
 	w.start(func(o *operator.Options) { o.Logger = w.log.Logger(5) })
 	w.ready("training")
 	w.audited(`"found"="Adopted"`, e.Name)
-	w.until(func() string {
+	w.Until(func() string {
 		if active := activeOf(w.token("training")); active == nil || active.ID == "" {
 			return "the id is not known yet"
 		}

@@ -18,6 +18,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // newPanelWorld is one whose provider has no API that mints: a person does.
@@ -56,8 +57,8 @@ func (w *world) handOver() string {
 
 func (w *world) handSecret(data map[string][]byte) {
 	w.Helper()
-	w.until(func() string {
-		err := w.Create(w.ctx, &corev1.Secret{
+	w.Until(func() string {
+		err := w.Create(w.Context(), &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: w.ns, Name: "training" + v1alpha1.HandoverSuffix,
 				Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover},
@@ -67,7 +68,7 @@ func (w *world) handSecret(data map[string][]byte) {
 		if apierrors.IsAlreadyExists(err) {
 			return "an earlier handover is still there"
 		}
-		w.ok(err)
+		w.OK(err)
 		return ""
 	})
 }
@@ -92,7 +93,7 @@ func TestByHand(t *testing.T) {
 		t.Errorf("ledger %+v, expiry enforced by %s", e, token.Status.ExpiryEnforcedBy)
 	}
 	firstName := w.uses("training")
-	w.until(func() string {
+	w.Until(func() string {
 		if w.secret("training-handover") != nil {
 			return "what was handed over is still there"
 		}
@@ -158,11 +159,11 @@ func TestHandedOverStaysInSecrets(t *testing.T) {
 	w.deleteSecret("training-handover")
 	id := w.handOver()
 	name := activeOf(w.ready("training")).Name
-	if !leaks(string(w.secret("training").Data[fake.KeySecret])) {
+	if !kit.Leaks(string(w.secret("training").Data[fake.KeySecret])) {
 		t.Fatal("the Secret holds no canary, so this test finds nothing")
 	}
 	w.deleteSecret("training")
-	w.until(func() string {
+	w.Until(func() string {
 		if w.secret("training") == nil {
 			return "the Secret is not put back"
 		}
@@ -174,7 +175,7 @@ func TestHandedOverStaysInSecrets(t *testing.T) {
 	for what, text := range map[string]string{
 		"the log": w.log.String(), "metrics": metricsText(t), "objects": w.objects(), "the provider's state": w.backend.State(),
 	} {
-		if leaks(text) {
+		if kit.Leaks(text) {
 			t.Errorf("%s: a secret value is in it: %s", what, around(text))
 		}
 	}
@@ -231,7 +232,7 @@ func TestByHandSecretLost(t *testing.T) {
 		"edited":  func() { w.editSecret("training", func(s *corev1.Secret) { s.Data[fake.KeySecret] = []byte("edited") }) },
 	} {
 		lose()
-		w.until(func() string {
+		w.Until(func() string {
 			if s := w.secret("training"); s == nil || !slices.Equal(s.Data[fake.KeySecret], before[fake.KeySecret]) {
 				return what + ": not restored"
 			}
@@ -392,7 +393,7 @@ func TestByHandLeftBehind(t *testing.T) {
 	w.settle("training")
 	data := w.secret("training").Data
 	w.handSecret(map[string][]byte{fake.KeyID: data[fake.KeyID], fake.KeySecret: data[fake.KeySecret]})
-	w.until(func() string {
+	w.Until(func() string {
 		if w.secret("training-handover") != nil {
 			return "it is still there"
 		}

@@ -1,20 +1,15 @@
 package apitoken_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/go-logr/logr"
 	corev1 "k8s.io/api/core/v1"
 	eventsv1 "k8s.io/api/events/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -27,65 +22,9 @@ import (
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/secretstore"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/testutil"
 )
-
-// dump is a line of a hex dump, as libraries log the bytes of a request.
-var dumpLine = regexp.MustCompile(`[0-9a-f]{8}  ((?:[0-9a-f]{2} {1,2}){1,16}) *\|`)
-
-// leaks reports whether a text holds a value that begins as every secret of
-// these tests does: as it is, in hex, in a hex dump, or in base64 at any offset.
-func leaks(text string) bool {
-	canary := []byte(fake.Canary)
-	forms := []string{fake.Canary, hex.EncodeToString(canary), strings.ToUpper(hex.EncodeToString(canary)), fmt.Sprintf("%d", canary)[1:20]}
-	for offset := range 3 {
-		padded := append(make([]byte, offset), canary...)
-		encoded := base64.StdEncoding.EncodeToString(padded)
-		begin := (offset*8 + 5) / 6
-		forms = append(forms, encoded[begin:len(padded)*8/6])
-	}
-	for _, form := range forms {
-		if strings.Contains(text, form) {
-			return true
-		}
-	}
-	var raw []byte
-	for _, line := range dumpLine.FindAllStringSubmatch(text, -1) {
-		part, err := hex.DecodeString(strings.ReplaceAll(line[1], " ", ""))
-		if err == nil {
-			raw = append(raw, part...)
-		}
-	}
-	return bytes.Contains(raw, canary)
-}
-
-// TestLeaksAreFound shows that the search finds what it is for.
-func TestLeaksAreFound(t *testing.T) {
-	t.Parallel()
-	secret := fake.SecretOf("at1-x")
-	var log testutil.Log
-	leaky := log.Logger(testutil.Everything)
-	for name, say := range map[string]func(logr.Logger){
-		"a message": func(l logr.Logger) { l.Info("minted " + secret) },
-		"a value":   func(l logr.Logger) { l.V(9).Info("minted", "secret", secret) },
-		"an error":  func(l logr.Logger) { l.Error(errors.New(secret), "failed") },
-		"a Secret": func(l logr.Logger) {
-			l.Info("writing", "secret", corev1.Secret{Data: map[string][]byte{"k": []byte(secret)}})
-		},
-		"base64":         func(l logr.Logger) { l.Info(base64.StdEncoding.EncodeToString([]byte("a" + secret))) },
-		"a request body": func(l logr.Logger) { l.V(8).Info("Request Body", "body", hex.Dump([]byte("0123456789abcd"+secret))) },
-		"bytes":          func(l logr.Logger) { l.Info(fmt.Sprintf("%d", []byte(secret))) },
-	} {
-		log = testutil.Log{}
-		say(leaky)
-		if !leaks(log.String()) {
-			t.Errorf("%s is not found: %s", name, log.String())
-		}
-	}
-	if text := "a canary, CANAR and CANNARY-; AWS_SECRET_ACCESS_KEY"; leaks(text) {
-		t.Errorf("found in %s", text)
-	}
-}
 
 // bodies is the verbosity from which on libraries log whole requests and answers.
 const bodies = 8
@@ -98,7 +37,7 @@ func TestSecretsStayInSecrets(t *testing.T) {
 		verbosity int
 		minter    string
 	}{
-		"minting credential and credentials":   {bodies - 1, minterToken},
+		"minting credential and credentials":   {bodies - 1, kit.MinterToken},
 		"credentials, with bodies of requests": {testutil.Everything, "a-minting-credential"},
 	}
 	for name, c := range cases {
@@ -110,7 +49,7 @@ func TestSecretsStayInSecrets(t *testing.T) {
 			w.createProvider()
 			w.start(func(o *operator.Options) { o.Logger = w.log.Logger(c.verbosity) })
 			w.eventful()
-			if !leaks(string(w.secret("training").Data[fake.KeySecret])) {
+			if !kit.Leaks(string(w.secret("training").Data[fake.KeySecret])) {
 				t.Fatal("the Secret holds no canary, so this test finds nothing")
 			}
 			if logged := w.log.Count(`"msg"="Request Body"`) > 0; logged != (c.verbosity >= bodies) {
@@ -120,7 +59,7 @@ func TestSecretsStayInSecrets(t *testing.T) {
 				"the log": w.log.String(), "the log of libraries": clientLog.String(),
 				"metrics": metricsText(t), "objects": w.objects(), "the provider's state": w.backend.State(),
 			} {
-				if leaks(text) {
+				if kit.Leaks(text) {
 					t.Errorf("%s: a secret value is in it: %s", what, around(text))
 				}
 			}
@@ -138,7 +77,7 @@ func (w *world) eventful() {
 	w.replaced("training", second)
 	w.editSecret("training", func(s *corev1.Secret) { delete(s.Labels, v1alpha1.LabelManaged) })
 	w.carries(map[string]string{v1alpha1.LabelManaged: "true"}, nil)
-	w.ok(w.Create(w.ctx, &corev1.Secret{
+	w.OK(w.Create(w.Context(), &corev1.Secret{
 		ObjectMeta: metaOf(w.ns, "foreign"), StringData: map[string]string{"password": fake.Canary + "foreign"},
 	}))
 	w.declare("foreign")
@@ -159,16 +98,16 @@ func (w *world) objects() string {
 	for _, list := range []client.ObjectList{
 		&v1alpha1.ApiTokenList{}, &v1alpha1.TokenProviderList{}, &eventsv1.EventList{}, &corev1.EventList{}, &corev1.ConfigMapList{},
 	} {
-		w.ok(w.List(w.ctx, list, client.InNamespace(w.ns)))
+		w.OK(w.List(w.Context(), list, client.InNamespace(w.ns)))
 		raw, err := json.Marshal(list)
-		w.ok(err)
+		w.OK(err)
 		out = append(out, string(raw))
 	}
 	var secrets corev1.SecretList
-	w.ok(w.List(w.ctx, &secrets, client.InNamespace(w.ns)))
+	w.OK(w.List(w.Context(), &secrets, client.InNamespace(w.ns)))
 	for i := range secrets.Items {
 		raw, err := json.Marshal(secrets.Items[i].ObjectMeta)
-		w.ok(err)
+		w.OK(err)
 		out = append(out, string(raw))
 	}
 	return strings.Join(out, "\n")
@@ -196,7 +135,7 @@ func metricsText(t *testing.T) string {
 func around(text string) string {
 	var out []string
 	for line := range strings.Lines(text) {
-		if leaks(line) {
+		if kit.Leaks(line) {
 			out = append(out, line[:min(len(line), 300)])
 		}
 	}
@@ -209,8 +148,8 @@ func TestPrintedValues(t *testing.T) {
 	w := newWorld(t)
 	token := w.issued("training")
 	store := &secretstore.Store{Client: w, Live: w, Cluster: cluster, Clock: clock.NewReal()}
-	seen, err := store.Read(w.ctx, secretstore.Target{Token: token})
-	w.ok(err)
+	seen, err := store.Read(w.Context(), secretstore.Target{Token: token})
+	w.OK(err)
 	secret := provider.NewValue(fake.SecretOf("at1-x"))
 	minted := provider.Minted{Secret: map[string]provider.Value{fake.KeySecret: secret}}
 	cfg := provider.Config{Credentials: map[string]provider.Value{fake.TokenKey: secret}}
@@ -221,14 +160,14 @@ func TestPrintedValues(t *testing.T) {
 		struct{ seen secretstore.Snapshot }{seen}, []any{seen, minted}, map[string]any{"seen": seen, "config": cfg},
 	} {
 		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-			if text := fmt.Sprintf(verb, v); leaks(text) {
+			if text := fmt.Sprintf(verb, v); kit.Leaks(text) {
 				t.Errorf("%s of %T prints a secret value", verb, v)
 			}
 		}
-		if raw, err := json.Marshal(v); err == nil && leaks(string(raw)) {
+		if raw, err := json.Marshal(v); err == nil && kit.Leaks(string(raw)) {
 			t.Errorf("JSON of %T holds a secret value", v)
 		}
-		if text := crash(w.ctx, v, seen, minted); leaks(text) {
+		if text := crash(w.Context(), v, seen, minted); kit.Leaks(text) {
 			t.Errorf("a panic with %T prints a secret value", v)
 		}
 	}

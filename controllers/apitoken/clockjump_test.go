@@ -29,7 +29,7 @@ func TestClockAYearAheadAndBack(t *testing.T) {
 	w.clock.SetWall(right)
 	w.poke("training")
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady) // still in use until the budget allows another one
-	w.until(func() string {
+	w.Until(func() string {
 		if b := w.token("training").Status.MintBudget; b.RefilledAt.After(right) {
 			return "the budget grows in a year"
 		}
@@ -55,7 +55,7 @@ func TestRejectedAttemptsCostNothing(t *testing.T) {
 		}
 	}
 	w.declare("training")
-	w.until(func() string {
+	w.Until(func() string {
 		w.passTime(time.Minute, 1) // which waits for the attempt under way
 		token := w.token("training")
 		for _, c := range token.Status.Conditions {

@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/testutil"
 )
 
@@ -20,17 +21,17 @@ const theirManager = "their-controller"
 // the function that it returns is called.
 func (w *world) fight() func() {
 	w.Helper()
-	c, err := client.NewWithWatch(env.Config, client.Options{Scheme: scheme})
-	w.ok(err)
-	watcher, err := c.Watch(w.ctx, &corev1.SecretList{}, client.InNamespace(w.ns))
-	w.ok(err)
+	c, err := client.NewWithWatch(env.Config, client.Options{Scheme: kit.Scheme()})
+	w.OK(err)
+	watcher, err := c.Watch(w.Context(), &corev1.SecretList{}, client.InNamespace(w.ns))
+	w.OK(err)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for event := range watcher.ResultChan() {
 			if s, ok := event.Object.(*corev1.Secret); ok && s.Name == "training" && s.Labels["team"] == "ml" {
 				patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"team":"theirs"}}}`))
-				_ = c.Patch(w.ctx, s, patch, client.FieldOwner(theirManager)) // at the end the Secret may be gone
+				_ = c.Patch(w.Context(), s, patch, client.FieldOwner(theirManager)) // at the end the Secret may be gone
 			}
 		}
 	}()
@@ -82,7 +83,7 @@ func TestContestedLabel(t *testing.T) {
 	end()
 	w.advance(40 * time.Second)
 	w.carries(map[string]string{"team": "ml"}, nil)
-	w.until(func() string {
+	w.Until(func() string {
 		if meta.FindStatusCondition(w.token("training").Status.Conditions, v1alpha1.ConditionReconciling) != nil {
 			return "it still shows Reconciling"
 		}

@@ -58,7 +58,7 @@ func TestCosts(t *testing.T) {
 	w.costs("rotation", testutil.Counts{statusUpdate: 2, updateSecret: 1, readSecret: 1})
 
 	w.advance(2 * time.Hour)
-	w.until(func() string {
+	w.Until(func() string {
 		if len(w.token("training").Status.Credentials) > 1 {
 			return "the previous credential is not retired"
 		}
@@ -143,7 +143,7 @@ func TestCostOfRestart(t *testing.T) {
 	w.requests.Take()
 	w.start()
 	for _, name := range names {
-		w.until(func() string {
+		w.Until(func() string {
 			if w.passes(name) == 0 {
 				return "the new process has not looked at " + name
 			}

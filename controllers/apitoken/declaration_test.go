@@ -113,7 +113,7 @@ func TestSecretSurroundings(t *testing.T) {
 		w.ready("training")
 		w.settle("training")
 		w.editSecret("training", strip)
-		w.until(func() string {
+		w.Until(func() string {
 			if s := w.secret("training"); s.Labels[v1alpha1.LabelManaged] != "true" || metav1.GetControllerOf(s) == nil {
 				return name + " is not repaired"
 			}

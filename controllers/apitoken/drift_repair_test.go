@@ -36,7 +36,7 @@ func TestRestoredDriftRepairsNothing(t *testing.T) {
 	name := activeOf(w.issued("training", long)).Name
 	w.repair()
 	w.editStatus(func(s *v1alpha1.ApiTokenStatus) { s.Credentials[0].Drift = v1alpha1.DriftMissing })
-	w.until(func() string {
+	w.Until(func() string {
 		if e := activeOf(w.token("training")); e == nil || e.Drift != "" {
 			return "the drift stays"
 		}
@@ -55,7 +55,7 @@ func TestFindThatShowsNothingOnceChangesNothing(t *testing.T) {
 	w := unlisting(t)
 	d := &forgetful{Driver: w.driver}
 	drivers, err := registry.New(registry.Entry{Driver: d, Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }})
-	w.ok(err)
+	w.OK(err)
 	w.sweeps(func(o *operator.Options) { o.Registry = drivers })
 	w.repair()
 	w.issued("training", long)
@@ -115,7 +115,7 @@ func TestSingleQuestionsStopAtTheLimit(t *testing.T) {
 	}
 	w.hourly(func() string {
 		var events eventsv1.EventList
-		w.ok(w.List(w.ctx, &events, client.InNamespace(w.ns)))
+		w.OK(w.List(w.Context(), &events, client.InNamespace(w.ns)))
 		for i := range events.Items {
 			if strings.Contains(events.Items[i].Note, "looks like a mistake") {
 				return ""

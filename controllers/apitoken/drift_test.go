@@ -14,6 +14,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // newSweepingWorld makes a world whose operator sweeps each hour.
@@ -38,7 +39,7 @@ func long(t *v1alpha1.ApiToken) { t.Spec.ExpiresIn = &metav1.Duration{Duration: 
 // hourly lets hours pass until why says nothing.
 func (w *world) hourly(why func() string) {
 	w.Helper()
-	w.until(func() string {
+	w.Until(func() string {
 		w.clock.Advance(time.Hour)
 		return why()
 	})
@@ -58,7 +59,7 @@ func (w *world) drifts(want v1alpha1.CredentialDrift) {
 // repair declares spec.drift: Repair.
 func (w *world) repair() {
 	w.Helper()
-	change(w, storeName, &v1alpha1.TokenProvider{}, func(p *v1alpha1.TokenProvider) { p.Spec.Drift = v1alpha1.DriftRepair })
+	kit.Change(w.Kit, &v1alpha1.TokenProvider{ObjectMeta: metaOf(w.ns, storeName)}, func(p *v1alpha1.TokenProvider) { p.Spec.Drift = v1alpha1.DriftRepair })
 }
 
 // TestMissingCredentialIsReportedAndRepairedOnDemand: the provider lost the credential in
@@ -135,7 +136,7 @@ func TestListAloneChangesNoApiToken(t *testing.T) {
 	w.createMinter()
 	w.createProvider()
 	drivers, err := registry.New(registry.Entry{Driver: listless{w.driver}, Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }})
-	w.ok(err)
+	w.OK(err)
 	w.sweeps(func(o *operator.Options) { o.Registry = drivers })
 	w.repair()
 	w.issued("training", long)

@@ -36,7 +36,7 @@ func TestRefusedDeletionDoesNotDelayTheHardEnd(t *testing.T) {
 	w.advance(time.Hour)
 	w.onlyLive()
 	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt", "could not be deleted (Invalid)", "delete the Secret yourself")
-	w.until(func() string {
+	w.Until(func() string {
 		if left := w.token("training").Status.Credentials; len(left) > 0 {
 			return "the ledger is not empty"
 		}
@@ -49,7 +49,7 @@ func TestRefusedDeletionDoesNotDelayTheHardEnd(t *testing.T) {
 	}
 	lift()
 	w.look("training")
-	w.until(func() string {
+	w.Until(func() string {
 		if w.secret("training") != nil {
 			return "the Secret is still there"
 		}
@@ -121,7 +121,7 @@ func TestALongPauseDelaysNoHardEnd(t *testing.T) {
 	w.settle("training")
 	w.backend.Script(fake.Revoke, fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Hour})
 	w.advance(10 * time.Minute)
-	w.until(func() string {
+	w.Until(func() string {
 		if w.log.Count(append(w.passed("training"), `requeueing after 30m0s"`)...) == 0 {
 			return "it does not wait for the hard end"
 		}
@@ -178,7 +178,7 @@ func TestRefusedFenceHoldsNothingUp(t *testing.T) {
 	w.clock.AdvanceTo(epoch.Add(30 * day))
 	w.poke("training")
 	w.onlyLive()
-	w.until(func() string {
+	w.Until(func() string {
 		if left := w.settle("training").Status.Credentials; len(left) > 0 {
 			w.clock.Advance(time.Minute)
 			return "the attempt is not cleared up"
@@ -203,7 +203,7 @@ func TestNamedOverlapEndsAtOnce(t *testing.T) {
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 	second := activeOf(w.replaced("training", first.Name)).DeepCopy()
 	w.annotateEnd(first.Name)
-	w.until(func() string {
+	w.Until(func() string {
 		if n := len(w.token("training").Status.Credentials); n != 1 {
 			return fmt.Sprintf("%d credentials are in the ledger", n)
 		}
@@ -241,7 +241,7 @@ func TestEndOfAnythingElseIsIgnored(t *testing.T) {
 	w.settle("training")
 	w.onlyLive(e.Name)
 	var events eventsv1.EventList
-	w.ok(w.List(w.ctx, &events, client.InNamespace(w.ns)))
+	w.OK(w.List(w.Context(), &events, client.InNamespace(w.ns)))
 	for i := range events.Items {
 		if strings.Contains(events.Items[i].Note, "CANARY") {
 			t.Errorf("an event shows what a user wrote: %s", events.Items[i].Note)

@@ -16,8 +16,8 @@ func TestEndsOnlyIssuesNothingAndRevokes(t *testing.T) {
 	w.declare("never")
 	before := w.token("never")
 	w.start(func(o *operator.Options) { o.EndsOnly = true })
-	w.ok(w.Delete(w.ctx, had))
-	w.until(func() string {
+	w.OK(w.Delete(w.Context(), had))
+	w.Until(func() string {
 		if w.token("had") != nil {
 			return "the deleted ApiToken is still there"
 		}

@@ -21,6 +21,8 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
+	"apitoken.dev/operator/test/support/testutil"
 )
 
 // witnessing is a recorder that checks each event of the operator against the state at
@@ -43,7 +45,7 @@ func (w *world) judgeEvent(regarding, related runtime.Object, kind, reason, note
 		return w.judgeClaim(o, related, reason, note)
 	case *corev1.ObjectReference:
 		key := client.ObjectKey{Namespace: o.Namespace, Name: o.Name}
-		ctx := context.WithoutCancel(w.ctx)
+		ctx := context.WithoutCancel(w.Context())
 		switch o.Kind {
 		case "ApiToken":
 			t := &v1alpha1.ApiToken{}
@@ -98,7 +100,7 @@ func (f worldFacts) at(credential string) atProvider {
 
 func (f worldFacts) secret(name string) *corev1.Secret {
 	s := &corev1.Secret{}
-	if err := f.w.Get(context.WithoutCancel(f.w.ctx), client.ObjectKey{Namespace: f.w.ns, Name: name}, s); err != nil {
+	if err := f.w.Get(context.WithoutCancel(f.w.Context()), client.ObjectKey{Namespace: f.w.ns, Name: name}, s); err != nil {
 		return nil
 	}
 	return s
@@ -137,7 +139,7 @@ func (p *published) missing() string {
 }
 
 var watcher = sync.OnceValues(func() (client.WithWatch, error) {
-	return client.NewWithWatch(env.Config, client.Options{Scheme: scheme})
+	return client.NewWithWatch(env.Config, client.Options{Scheme: kit.Scheme()})
 })
 
 // witnessSecrets notes every version of the Secrets of the world. A test can change a
@@ -146,9 +148,9 @@ func (w *world) witnessSecrets() {
 	w.Helper()
 	w.published = &published{seen: map[string]bool{}, wants: map[string]bool{}}
 	c, err := watcher()
-	w.ok(err)
-	watch, err := c.Watch(context.WithoutCancel(w.ctx), &corev1.SecretList{}, client.InNamespace(w.ns))
-	w.ok(err)
+	w.OK(err)
+	watch, err := c.Watch(context.WithoutCancel(w.Context()), &corev1.SecretList{}, client.InNamespace(w.ns))
+	w.OK(err)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -162,7 +164,7 @@ func (w *world) witnessSecrets() {
 	}()
 	w.Cleanup(func() {
 		defer func() { watch.Stop(); <-done }()
-		err := wait.PollUntilContextTimeout(context.WithoutCancel(w.ctx), 5*time.Millisecond, patience, true,
+		err := wait.PollUntilContextTimeout(context.WithoutCancel(w.Context()), 5*time.Millisecond, testutil.Patience, true,
 			func(context.Context) (bool, error) { return w.published.missing() == "", nil })
 		if err != nil {
 			w.Errorf("events say that a Secret holds a credential, and no version of it did: %s", w.published.missing())

@@ -53,7 +53,7 @@ func TestMintFails(t *testing.T) {
 			if token := w.token("training"); token.Status.Retry != nil {
 				t.Errorf("the backoff is left: %+v", token.Status.Retry)
 			}
-			w.until(func() string { // a watch may deliver later than a read
+			w.Until(func() string { // a watch may deliver later than a read
 				if !seen(c.reason) {
 					return fmt.Sprintf("reason %s was never shown", c.reason)
 				}
@@ -229,7 +229,7 @@ func TestUnknownEntries(t *testing.T) {
 			w := newWorld(t)
 			first := activeOf(w.issued("training")).Name
 			odd, err := credname.New(c.cluster, credname.Owner(w.ns, "training"), 2, 0, zeros{})
-			w.ok(err)
+			w.OK(err)
 			w.editStatus(func(s *v1alpha1.ApiTokenStatus) {
 				s.Credentials = append(s.Credentials, v1alpha1.LedgerEntry{Name: odd.String(), State: c.state, Account: fake.DefaultAccount})
 			})
@@ -291,7 +291,7 @@ func TestChangedDuringMint(t *testing.T) {
 			w.settle("training")
 			w.during(func() { c.do(w) })
 			w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-			w.until(func() string {
+			w.Until(func() string {
 				if len(w.minted()) < 2 {
 					return "nothing is minted"
 				}
@@ -345,7 +345,7 @@ func TestStopWithoutPatience(t *testing.T) {
 	}
 	name := w.minted()[0]
 	w.start()
-	w.until(func() string {
+	w.Until(func() string {
 		if inState(w.token("training"), v1alpha1.StateAbandoned) == nil {
 			return "the attempt is not given up"
 		}
@@ -354,7 +354,7 @@ func TestStopWithoutPatience(t *testing.T) {
 	w.advance(10 * time.Second)
 	second := activeOf(w.replaced("training", "")).Name
 	close(answer) // now it lands
-	w.until(func() string {
+	w.Until(func() string {
 		if !w.backend.Live(name) {
 			return "the late credential is not there yet"
 		}
@@ -406,7 +406,7 @@ func TestUsableAfter(t *testing.T) {
 	w.createProvider()
 	w.start()
 	w.declare("training")
-	w.ok(w.clock.WaitForSleepers(w.ctx, 2)) // the attempt, and the sweep that waits for its hour
+	w.OK(w.clock.WaitForSleepers(w.Context(), 2)) // the attempt, and the sweep that waits for its hour
 	if w.secret("training") != nil {
 		t.Error("published before it is usable")
 	}

@@ -29,7 +29,7 @@ func TestGapIsAClaim(t *testing.T) {
 
 	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.Reject, Code: provider.CodeUnavailable})
 	w.edit("training", rotateTo(1))
-	w.until(func() string {
+	w.Until(func() string {
 		if token := w.token("training"); token.Status.GapSince == nil || len(token.Status.Credentials) > 0 || w.backend.Count(fake.Mint) < 2 {
 			return "not in a gap without credentials"
 		}
@@ -67,7 +67,7 @@ func TestEmptyBudgetStopsBeforeTheGap(t *testing.T) {
 		}
 	}
 	w.editSecret("training", func(s *corev1.Secret) { s.Data["extra"] = []byte("x") })
-	w.until(func() string {
+	w.Until(func() string {
 		w.poke("training")
 		if token := w.token("training"); meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) {
 			return "the edit was not seen"
@@ -99,7 +99,7 @@ func TestOlderStatusRestored(t *testing.T) {
 	w.operator.stop(w)
 	now := w.token("training")
 	now.Status = old.Status
-	w.ok(w.Status().Update(w.ctx, now))
+	w.OK(w.Status().Update(w.Context(), now))
 	w.start()
 	third := activeOf(w.replaced("training", first)).Name
 	if third == second || w.uses("training") != third {

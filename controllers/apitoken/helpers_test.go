@@ -3,6 +3,7 @@ package apitoken_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // rejecting lets every call of a verb be rejected.
@@ -30,9 +32,9 @@ func rejecting(verb fake.Verb, code provider.Code) func(context.Context, fake.Ca
 // emits waits for an event with a reason and a part of its note.
 func (w *world) emits(reason, part string) {
 	w.Helper()
-	w.until(func() string {
+	w.Until(func() string {
 		var events eventsv1.EventList
-		w.ok(w.List(w.ctx, &events, client.InNamespace(w.ns)))
+		w.OK(w.List(w.Context(), &events, client.InNamespace(w.ns)))
 		for i := range events.Items {
 			if e := &events.Items[i]; e.Reason == reason && strings.Contains(e.Note, part) {
 				return ""
@@ -46,7 +48,7 @@ func (w *world) emits(reason, part string) {
 func (w *world) expirations() int {
 	w.Helper()
 	var events eventsv1.EventList
-	w.ok(w.List(w.ctx, &events, client.InNamespace(w.ns)))
+	w.OK(w.List(w.Context(), &events, client.InNamespace(w.ns)))
 	n := 0
 	for i := range events.Items {
 		if e := &events.Items[i]; e.Reason == "Expired" {
@@ -115,10 +117,10 @@ func (w *world) heals(name string) string {
 // watch shows every version of an ApiToken to f, until the function that it returns is called.
 func (w *world) watch(name string, f func(*v1alpha1.ApiToken)) func() {
 	w.Helper()
-	c, err := client.NewWithWatch(env.Config, client.Options{Scheme: scheme})
-	w.ok(err)
-	watcher, err := c.Watch(w.ctx, &v1alpha1.ApiTokenList{}, client.InNamespace(w.ns))
-	w.ok(err)
+	c, err := client.NewWithWatch(env.Config, client.Options{Scheme: kit.Scheme()})
+	w.OK(err)
+	watcher, err := c.Watch(w.Context(), &v1alpha1.ApiTokenList{}, client.InNamespace(w.ns))
+	w.OK(err)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -137,4 +139,60 @@ func (w *world) watch(name string, f func(*v1alpha1.ApiToken)) func() {
 // metaOf names an object.
 func metaOf(namespace, name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: namespace, Name: name}
+}
+
+// activeOf is the Active entry of an ApiToken's ledger, or nil.
+func activeOf(t *v1alpha1.ApiToken) *v1alpha1.LedgerEntry { return inState(t, v1alpha1.StateActive) }
+
+func inState(t *v1alpha1.ApiToken, state v1alpha1.CredentialState) *v1alpha1.LedgerEntry {
+	if t == nil {
+		return nil
+	}
+	for i := range t.Status.Credentials {
+		if t.Status.Credentials[i].State == state {
+			return &t.Status.Credentials[i]
+		}
+	}
+	return nil
+}
+
+// uses checks that the Secret holds what the data plane accepts, and returns the credential's name.
+func (w *world) uses(secretName string) string {
+	w.Helper()
+	s := w.secret(secretName)
+	if s == nil {
+		w.Fatalf("Secret %s does not exist\n%s", secretName, w.dump())
+	}
+	if !w.backend.Accepts(string(s.Data[fake.KeyID]), string(s.Data[fake.KeySecret])) {
+		w.Fatalf("the provider does not accept what Secret %s holds\n%s", secretName, w.dump())
+	}
+	return s.Annotations[v1alpha1.AnnotationCredential]
+}
+
+// live checks how many credentials give access.
+func (w *world) live(n int) {
+	w.Helper()
+	if names := w.backend.LiveNames(); len(names) != n {
+		w.Fatalf("%d credentials are live, want %d: %v\n%s", len(names), n, names, w.dump())
+	}
+}
+
+// onlyLive waits until exactly these credentials give access.
+func (w *world) onlyLive(names ...string) {
+	w.Helper()
+	slices.Sort(names)
+	w.Until(func() string {
+		if live := w.backend.LiveNames(); !slices.Equal(live, names) {
+			return fmt.Sprintf("live are %v, want %v", live, names)
+		}
+		return ""
+	})
+}
+
+// mints checks how many calls of Mint there were.
+func (w *world) mints(n int) {
+	w.Helper()
+	if got := w.backend.Count(fake.Mint); got != n {
+		w.Fatalf("%d credentials were minted, want %d\n%s", got, n, w.dump())
+	}
 }

@@ -93,7 +93,7 @@ func TestForgedIDOfAnAttempt(t *testing.T) {
 			was := w.cutOff(state)
 			w.forge("training", victim.ID)
 			w.start()
-			w.until(func() string {
+			w.Until(func() string {
 				if e := activeOf(w.token("training")); e == nil || e.ID != was.ID {
 					return "it is not adopted with its own id"
 				}
@@ -124,7 +124,7 @@ func TestAdoptedWithoutProvider(t *testing.T) {
 	w.start()
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady, was.Name)
 	w.clock.Advance(time.Minute)
-	w.until(func() string {
+	w.Until(func() string {
 		w.poke("training")
 		if w.backend.Count(fake.Find) == 0 {
 			return "the provider was not asked"
@@ -163,7 +163,7 @@ func TestRevokedWithoutID(t *testing.T) {
 	w.forge("training", victim.ID)
 	w.delete("training")
 	w.start()
-	w.until(func() string { // the attempt must be settled
+	w.Until(func() string { // the attempt must be settled
 		if w.token("training") == nil {
 			return ""
 		}
@@ -220,7 +220,7 @@ func TestShortLivedAnswers(t *testing.T) {
 	// provider ends it.
 	settle := func() {
 		w.look("training")
-		w.until(func() string {
+		w.Until(func() string {
 			if a := activeOf(w.token("training")); a == nil || a.ID == "" || inState(w.token("training"), v1alpha1.StateMinting) != nil {
 				return "the new credential is not Active with its ID"
 			}

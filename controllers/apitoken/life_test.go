@@ -214,7 +214,7 @@ func TestExpiresAt(t *testing.T) {
 
 	w.advance(3 * time.Second)
 	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt", "raise")
-	w.until(func() string {
+	w.Until(func() string {
 		if w.secret("training") != nil {
 			return "the Secret is still there"
 		}
@@ -320,7 +320,7 @@ func TestRetain(t *testing.T) {
 	if got := activeOf(token); got.Name != name || got.Reason != "Restored" {
 		t.Errorf("adopted %+v", got)
 	}
-	w.until(func() string {
+	w.Until(func() string {
 		if s := w.secret("training"); metav1.GetControllerOf(s) == nil || s.Annotations[v1alpha1.AnnotationRetained] != "" {
 			return "the Secret is not taken back"
 		}

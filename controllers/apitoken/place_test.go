@@ -48,7 +48,7 @@ func TestInLineNothingIsReserved(t *testing.T) {
 		w.declare(names[n])
 	}
 	last := ""
-	w.until(func() string {
+	w.Until(func() string {
 		if n := w.backend.Count(fake.Mint); n != operator.DefaultProviderPlaces {
 			return fmt.Sprintf("%d mints are under way", n)
 		}
@@ -84,7 +84,7 @@ func TestSleepersLeaveTheirPlace(t *testing.T) {
 	for n := range most + 2 {
 		w.declare(fmt.Sprintf("t%d", n))
 	}
-	w.until(func() string {
+	w.Until(func() string {
 		if n := w.backend.Count(fake.Mint); n != most {
 			return fmt.Sprintf("%d mints, want %d", n, most)
 		}
@@ -104,7 +104,7 @@ func TestSleepersLeaveTheirPlace(t *testing.T) {
 		t.Errorf("%d wait and have reserved nothing, want 2", waiting)
 	}
 	w.mints(most)
-	w.until(func() string { // each sleeps when the clock moves
+	w.Until(func() string { // each sleeps when the clock moves
 		w.clock.Advance(10 * time.Second)
 		for n := range most + 2 {
 			if token := w.token(fmt.Sprintf("t%d", n)); activeOf(token) == nil || activeOf(token).State != v1alpha1.StateActive {

@@ -14,6 +14,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // TestProviderComesLate: nothing but what is missing has to be added.
@@ -60,11 +61,11 @@ func TestNamespaceNotAdmitted(t *testing.T) {
 	store := &v1alpha1.ClusterTokenProvider{
 		ObjectMeta: metav1.ObjectMeta{Name: "shared-store"},
 		Spec: v1alpha1.ClusterProviderSpec{
-			ProviderSpec:      providerSpec(),
+			ProviderSpec:      kit.ProviderSpec(),
 			AllowedNamespaces: &metav1.LabelSelector{MatchLabels: map[string]string{"tokens": "allowed"}},
 		},
 	}
-	w.ok(w.Create(w.ctx, store))
+	w.ExpectApplied(store)
 	w.driver.Refuse = func(r provider.MintRequest) *provider.Refusal {
 		if slices.Contains(r.Grant.Buckets, "nowhere") {
 			return &provider.Refusal{Reason: provider.RefusedBucket, Field: "spec.buckets", Value: "nowhere", Message: "it does not exist"}
@@ -107,15 +108,15 @@ func TestNamespaceNotAdmitted(t *testing.T) {
 	w.onlyLive(first)
 
 	// The provider goes only after what it issued; what is not admitted is still revoked.
-	w.ok(w.Delete(w.ctx, store))
+	w.OK(w.Delete(w.Context(), store))
 	for _, name := range []string{"training", "probe"} {
 		w.delete(name)
 		w.gone(name)
 	}
 	w.onlyLive()
-	w.until(func() string {
+	w.Until(func() string {
 		var left v1alpha1.ClusterTokenProviderList
-		w.ok(w.List(w.ctx, &left))
+		w.OK(w.List(w.Context(), &left))
 		if len(left.Items) > 0 {
 			return "the provider is still there"
 		}
@@ -137,34 +138,34 @@ func TestOtherKindIsNamed(t *testing.T) {
 	const create = "create it, or name another provider"
 	w.stalls("training", v1alpha1.ReasonProviderNotFound, create)
 
-	cluster := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: w.store()}, Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: providerSpec()}}
-	w.ok(w.Create(w.ctx, cluster))
+	cluster := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: w.store()}, Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: kit.ProviderSpec()}}
+	w.ExpectApplied(cluster)
 	w.stalls("training", v1alpha1.ReasonProviderNotFound, "there is a ClusterTokenProvider of this name", "kind: ClusterTokenProvider")
 	w.closeStore()
 	w.stalls("training", v1alpha1.ReasonProviderNotFound, create)
 
 	w.declare("serving", named(v1alpha1.KindClusterTokenProvider))
 	w.stalls("serving", v1alpha1.ReasonProviderNotFound, create)
-	w.ok(w.Create(w.ctx, &v1alpha1.TokenProvider{ObjectMeta: metaOf(w.ns, w.store()), Spec: providerSpec()}))
+	w.OK(w.Create(w.Context(), kit.TokenProvider(w.ns, w.store())))
 	w.stalls("serving", v1alpha1.ReasonProviderNotFound, "there is a TokenProvider of this name", "kind: TokenProvider")
 }
 
 func (w *world) label(labels map[string]string) {
 	w.Helper()
 	ns := &corev1.Namespace{}
-	w.ok(w.Get(w.ctx, keyOf(w.ns), ns))
+	w.OK(w.Get(w.Context(), keyOf(w.ns), ns))
 	delete(ns.Labels, "tokens")
 	for k, v := range labels {
 		ns.Labels[k] = v
 	}
-	w.ok(w.Update(w.ctx, ns))
+	w.OK(w.Update(w.Context(), ns))
 }
 
 func TestProviderDeleting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.issued("old")
-	w.ok(w.Delete(w.ctx, &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: storeName}}))
+	w.OK(w.Delete(w.Context(), &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: storeName}}))
 	w.declare("new")
 	w.stalls("new", v1alpha1.ReasonProviderDeleting, `TokenProvider "store" is being deleted`, "another provider")
 	w.mints(1)
@@ -181,9 +182,9 @@ func TestProviderDeleting(t *testing.T) {
 func (w *world) removeProvider() {
 	w.Helper()
 	w.operator.stop(w)
-	store := &v1alpha1.TokenProvider{}
-	change(w, storeName, store, func(p *v1alpha1.TokenProvider) { p.Finalizers = nil })
-	w.ok(w.Delete(w.ctx, store))
+	store := kit.TokenProvider(w.ns, storeName)
+	kit.Change(w.Kit, store, func(p *v1alpha1.TokenProvider) { p.Finalizers = nil })
+	w.OK(w.Delete(w.Context(), store))
 	w.start()
 }
 
@@ -197,7 +198,7 @@ func TestProviderForcedAway(t *testing.T) {
 	w.stalls("training", v1alpha1.ReasonProviderNotFound, "cannot be revoked", "create it again", "Retain")
 	w.onlyLive(name)
 	w.createProvider()
-	w.until(func() string { // an event of the provider wakes what waits for it
+	w.Until(func() string { // an event of the provider wakes what waits for it
 		if w.token("training") != nil {
 			return "training is still there"
 		}

@@ -27,9 +27,9 @@ func TestQuotaRefusesSecret(t *testing.T) {
 	w := newWorld(t)
 	one := corev1.ResourceList{"count/secrets": resource.MustParse("1")}
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "few"}, Spec: corev1.ResourceQuotaSpec{Hard: one}}
-	w.ok(w.Create(w.ctx, quota))
+	w.ExpectApplied(quota)
 	quota.Status = corev1.ResourceQuotaStatus{Hard: one, Used: one} // as the quota controller would write it
-	w.ok(w.Status().Update(w.ctx, quota))
+	w.OK(w.Status().Update(w.Context(), quota))
 
 	w.declare("training")
 	w.shows("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused, "Forbidden")
@@ -48,7 +48,7 @@ func TestQuotaRefusesSecret(t *testing.T) {
 		t.Error("Ready without a Secret")
 	}
 
-	w.ok(w.Delete(w.ctx, quota))
+	w.OK(w.Delete(w.Context(), quota))
 	w.passTime(10*time.Minute, 1)
 	w.heals("training")
 	w.mints(2)
@@ -82,13 +82,13 @@ func TestPolicyRefusesUpdate(t *testing.T) {
 // forbidSecretUpdates puts an admission policy into effect, and returns what lifts it.
 func (w *world) forbidSecretUpdates() func() {
 	w.Helper()
-	return w.forbidSecrets(admissionv1.Update, func(probe *corev1.Secret) error { return w.Update(w.ctx, probe, client.DryRunAll) })
+	return w.forbidSecrets(admissionv1.Update, func(probe *corev1.Secret) error { return w.Update(w.Context(), probe, client.DryRunAll) })
 }
 
 // forbidSecretDeletes does the same for the deletion of Secrets.
 func (w *world) forbidSecretDeletes() func() {
 	w.Helper()
-	return w.forbidSecrets(admissionv1.Delete, func(probe *corev1.Secret) error { return w.Delete(w.ctx, probe, client.DryRunAll) })
+	return w.forbidSecrets(admissionv1.Delete, func(probe *corev1.Secret) error { return w.Delete(w.Context(), probe, client.DryRunAll) })
 }
 
 // forbidSecrets forbids an operation on all Secrets of the world but the minter,
@@ -115,13 +115,13 @@ func (w *world) forbidSecrets(op admissionv1.OperationType, try func(*corev1.Sec
 			PolicyName: name, ValidationActions: []admissionv1.ValidationAction{admissionv1.Deny},
 		},
 	}
-	w.ok(w.Create(w.ctx, policy))
-	w.ok(w.Create(w.ctx, binding))
+	w.ExpectApplied(policy)
+	w.ExpectApplied(binding)
 	probe := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "probe-" + name}}
-	w.ok(w.Create(w.ctx, probe))
+	w.ExpectApplied(probe)
 	inEffect := func(want bool) {
 		w.Helper()
-		w.until(func() string {
+		w.Until(func() string {
 			if denied := try(probe.DeepCopy()) != nil; denied != want {
 				return "the policy is not as it should be"
 			}
@@ -131,8 +131,8 @@ func (w *world) forbidSecrets(op admissionv1.OperationType, try func(*corev1.Sec
 	inEffect(true)
 	return func() {
 		w.Helper()
-		w.ok(w.Delete(w.ctx, binding))
-		w.ok(w.Delete(w.ctx, policy))
+		w.OK(w.Delete(w.Context(), binding))
+		w.OK(w.Delete(w.Context(), policy))
 		inEffect(false)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/testutil"
 )
 
@@ -59,7 +60,7 @@ func (w *world) recreate(name string) *v1alpha1.ApiToken {
 	w.delete(name)
 	w.gone(name)
 	fresh := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}, Spec: old.Spec}
-	w.ok(w.Create(w.ctx, fresh))
+	w.ExpectApplied(fresh)
 	return fresh
 }
 
@@ -74,7 +75,7 @@ func TestRestored(t *testing.T) {
 	w.requests.Take()
 	w.start()
 	token := w.ready("training")
-	w.until(func() string {
+	w.Until(func() string {
 		if c := metav1.GetControllerOf(w.secret("training")); c == nil || c.UID != fresh.UID {
 			return "the Secret has another owner"
 		}
@@ -107,7 +108,7 @@ func TestRestoredAfterRevocation(t *testing.T) {
 	w.onlyLive()
 
 	backup.ResourceVersion, backup.UID = "", ""
-	w.ok(w.Create(w.ctx, backup))
+	w.ExpectApplied(backup)
 	token := w.issued("training")
 	if got := activeOf(token); got.Name == first || token.Status.Revision != 2 {
 		t.Errorf("issued %+v at revision %d", got, token.Status.Revision)
@@ -179,9 +180,9 @@ func TestSecretOfAnotherCluster(t *testing.T) {
 	w := newWorld(t)
 	original := credname.Cluster("the original")
 	name, err := credname.New(original, credname.Owner(w.ns, "training"), 7, 0, zeros{})
-	w.ok(err)
-	conn, _, err := w.driver.Connect(w.ctx, provider.Config{Credentials: map[string]provider.Value{fake.TokenKey: provider.NewValue(minterToken)}})
-	w.ok(err)
+	w.OK(err)
+	conn, _, err := w.driver.Connect(w.Context(), provider.Config{Credentials: map[string]provider.Value{fake.TokenKey: provider.NewValue(kit.MinterToken)}})
+	w.OK(err)
 	w.excused[name.String()] = true
 	w.declareOriginal(conn, name.String(), original)
 	w.issued("training")
@@ -197,15 +198,15 @@ func TestSecretOfAnotherCluster(t *testing.T) {
 func (w *world) declareOriginal(conn provider.Client, name, cluster string) {
 	w.Helper()
 	w.backend.OnCall = nil // nothing else runs yet that mints
-	_, err := conn.Mint(w.ctx, provider.MintRequest{Name: name, Owner: provider.Owner{Cluster: cluster, Namespace: w.ns, Token: "training"}})
-	w.ok(err)
+	_, err := conn.Mint(w.Context(), provider.MintRequest{Name: name, Owner: provider.Owner{Cluster: cluster, Namespace: w.ns, Token: "training"}})
+	w.OK(err)
 	w.backend.OnCall = w.witness
-	w.ok(w.Create(w.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{
+	w.ExpectApplied(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{
 		Namespace: w.ns, Name: "training", Labels: map[string]string{v1alpha1.LabelManaged: "true"},
 		Annotations: map[string]string{
 			v1alpha1.AnnotationToken: "training", v1alpha1.AnnotationCluster: cluster, v1alpha1.AnnotationCredential: name,
 		},
-	}}))
+	}})
 }
 
 // zeros is a source of nonces that are all the same.
@@ -249,7 +250,7 @@ func TestStatusRestoredFromBeforeARejection(t *testing.T) {
 			if restart {
 				w.start()
 			}
-			w.until(func() string {
+			w.Until(func() string {
 				if ledger.Entry(&w.token("training").Status, second) == nil {
 					return "the ledger does not have the credential of the Secret"
 				}

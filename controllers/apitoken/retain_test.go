@@ -6,10 +6,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // refusing lets every call of a verb for one credential end with a fault.
@@ -44,7 +46,7 @@ func waitingDeletion(t *testing.T) (w *world, previous, inUse string) {
 func TestRetainAfterTheRevocation(t *testing.T) {
 	t.Parallel()
 	w, previous, inUse := waitingDeletion(t)
-	w.until(func() string { // what was ended is recorded
+	w.Until(func() string { // what was ended is recorded
 		left := w.token("training").Status.Credentials
 		if len(left) != 1 || left[0].Name != previous {
 			return "the ledger still has " + inUse
@@ -116,14 +118,7 @@ func TestDeletionAfterARejectedAttempt(t *testing.T) {
 	}
 	w.mints(1)
 	w.editSecret("minter", func(s *corev1.Secret) { s.Data[fake.TokenKey] = []byte("CANARY-dead") })
-	w.until(func() string {
-		var p v1alpha1.TokenProvider
-		w.read(storeName, &p)
-		if meta.IsStatusConditionTrue(p.Status.Conditions, v1alpha1.ConditionReady) {
-			return "the provider is Ready"
-		}
-		return ""
-	})
+	w.ExpectCondition(kit.TokenProvider(w.ns, storeName), kit.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse})
 	w.delete("training")
 	w.gone("training")
 	w.onlyLive()

@@ -30,7 +30,7 @@ func (w *world) refuseToRevoke() {
 func (w *world) events(reason string) int {
 	w.Helper()
 	var events eventsv1.EventList
-	w.ok(w.List(w.ctx, &events, client.InNamespace(w.ns)))
+	w.OK(w.List(w.Context(), &events, client.InNamespace(w.ns)))
 	n := 0
 	for i := range events.Items {
 		if events.Items[i].Reason == reason {
@@ -88,7 +88,7 @@ func TestMissingProviderIsShown(t *testing.T) {
 	w.emits(v1alpha1.ReasonRevocationFailed, "does not exist")
 	w.createProvider()
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady)
-	w.until(func() string {
+	w.Until(func() string {
 		if len(w.token("training").Status.Credentials) > 1 {
 			return "the old credential is not revoked"
 		}
@@ -105,7 +105,7 @@ func TestRefusedSecretNamesItsField(t *testing.T) {
 	yes := true
 	w.editSecret("training", func(s *corev1.Secret) { s.Immutable = &yes })
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	w.until(func() string {
+	w.Until(func() string {
 		for _, c := range w.token("training").Status.Conditions {
 			if strings.Contains(c.Message, "Invalid: immutable: the Secret is immutable: delete it") {
 				return ""

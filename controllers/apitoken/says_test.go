@@ -128,7 +128,7 @@ func TestRepublishSaysWhatTheOldCredentialMayDo(t *testing.T) {
 	w.edit("training", otherBucket)
 	w.asks(v1alpha1.ReasonCreateCredential, "Bucket: models")
 	w.deleteSecret("training")
-	w.until(func() string {
+	w.Until(func() string {
 		if w.secret("training") == nil {
 			return "the credential is not put back"
 		}
@@ -187,7 +187,7 @@ func TestEditedSecretIsNeverTakenForChecked(t *testing.T) {
 			w := newUpdatingWorld(t)
 			first := activeOf(w.issued("training")).Name
 			do(w)
-			w.until(func() string {
+			w.Until(func() string {
 				if token := w.token("training"); token == nil || activeOf(token) == nil || activeOf(token).Name == first {
 					return "nothing was issued in place of what was changed"
 				}

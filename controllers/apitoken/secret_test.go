@@ -75,7 +75,7 @@ func TestForeignSecret(t *testing.T) {
 	w := newWorld(t)
 	for name, c := range cases {
 		c.meta.Namespace, c.meta.Name = w.ns, name
-		w.ok(w.Create(w.ctx, &corev1.Secret{ObjectMeta: c.meta, Data: map[string][]byte{"key": []byte("theirs")}}))
+		w.OK(w.Create(w.Context(), &corev1.Secret{ObjectMeta: c.meta, Data: map[string][]byte{"key": []byte("theirs")}}))
 		w.declare(name)
 	}
 	for name, c := range cases {
@@ -110,7 +110,7 @@ func TestSecretTakenAway(t *testing.T) {
 	first := activeOf(w.issued("training")).Name
 	w.operator.stop(w)
 	w.deleteSecret("training")
-	w.ok(w.Create(w.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "training"}, Data: map[string][]byte{"key": []byte("theirs")}}))
+	w.OK(w.Create(w.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "training"}, Data: map[string][]byte{"key": []byte("theirs")}}))
 	w.start()
 	w.stalls("training", v1alpha1.ReasonSecretNotOwned)
 	w.settle("training")
@@ -125,7 +125,7 @@ func TestSecretTakenAway(t *testing.T) {
 // carries waits until the Secret training has labels and annotations; an empty value means absent.
 func (w *world) carries(labels, annotations map[string]string) {
 	w.Helper()
-	w.until(func() string {
+	w.Until(func() string {
 		s := w.secret("training")
 		for _, pair := range []struct{ want, have map[string]string }{{labels, s.Labels}, {annotations, s.Annotations}} {
 			for k, v := range pair.want {

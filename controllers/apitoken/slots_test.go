@@ -12,6 +12,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // newNarrowWorld is one whose provider has room for two credentials in all.
@@ -73,7 +74,7 @@ func TestSlotTakenByStranger(t *testing.T) {
 	w.onlyLive(first, stranger)
 	w.backend.Delete(stranger)
 	w.clock.Advance(time.Minute)
-	w.until(func() string {
+	w.Until(func() string {
 		w.poke("training") // it is looked at once a minute
 		if activeOf(w.token("training")).Name == first {
 			return "not replaced"
@@ -86,7 +87,7 @@ func TestSlotTakenByStranger(t *testing.T) {
 // an event: it is looked at once a minute, and here at once.
 func (w *world) readyInTheEnd(name string) *v1alpha1.ApiToken {
 	w.Helper()
-	w.until(func() string {
+	w.Until(func() string {
 		w.poke(name)
 		if !meta.IsStatusConditionTrue(w.token(name).Status.Conditions, v1alpha1.ConditionReady) {
 			return name + " is not Ready"
@@ -158,7 +159,7 @@ func TestRevokeFirstHeals(t *testing.T) {
 	w.stranger()
 	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.Reject, Code: provider.CodeUnavailable}, fake.Fault{Kind: fake.LoseAnswer})
 	w.edit("training", rotateTo(1))
-	w.until(func() string {
+	w.Until(func() string {
 		if w.backend.Live(first) {
 			return "the old credential is still live"
 		}
@@ -219,7 +220,7 @@ func TestListingWindow(t *testing.T) {
 	w.mints(3)
 	w.clock.Advance(3 * time.Minute) // the attempt is settled, found and revoked
 	w.poke("doubtful")
-	w.until(func() string {
+	w.Until(func() string {
 		if w.backend.Live(doubt) {
 			return "the attempt is still live"
 		}
@@ -242,11 +243,11 @@ func TestClaimedAccountTakesNoSlots(t *testing.T) {
 	w.createMinter()
 	w.createProvider()
 	w.backend.Token = "" // it admits any credentials, and answers the same account
-	w.ok(w.Create(w.ctx, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "own"},
+	w.OK(w.Create(w.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "own"},
 		Data: map[string][]byte{fake.TokenKey: []byte("of-the-claimant")}}))
-	claimant := providerSpec()
+	claimant := kit.ProviderSpec()
 	claimant.CredentialsSecretRef.Name = "own"
-	w.ok(w.Create(w.ctx, &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "claimant"}, Spec: claimant}))
+	w.ExpectApplied(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "claimant"}, Spec: claimant})
 	w.start()
 	claimed := activeOf(w.issued("claims", func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "claimant" })).Name
 	w.onlyLive(claimed, activeOf(w.issued("training")).Name)

@@ -70,7 +70,7 @@ func TestNoAnswerToATryIsNoRefusal(t *testing.T) {
 // Secret keeps the one that works.
 func (w *world) refusedIsRevoked(works string) {
 	w.Helper()
-	w.until(func() string {
+	w.Until(func() string {
 		w.clock.Advance(5 * time.Second)
 		if w.backend.Count(fake.Revoke) == 0 {
 			return "the refused credential is not revoked"
@@ -97,7 +97,7 @@ func TestRefusedCredentialsAreNotPublished(t *testing.T) {
 		return fake.Fault{}
 	})
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation++ })
-	w.until(func() string {
+	w.Until(func() string {
 		w.clock.Advance(5 * time.Second)
 		if w.backend.Count(fake.Accepts) < 5 {
 			return "the new credential is not tried"

@@ -90,7 +90,7 @@ func TestTwoOperatorsRepairASecret(t *testing.T) {
 	minting, answer := w.holdFirst(fake.Mint)
 	w.editSecret("training", func(s *corev1.Secret) { s.Data[fake.KeySecret] = []byte("edited") })
 	<-minting
-	w.until(func() string {
+	w.Until(func() string {
 		if inState(w.token("training"), v1alpha1.StateAbandoned) == nil {
 			return "the attempt is waited for, though the workload has no key that works"
 		}
@@ -98,7 +98,7 @@ func TestTwoOperatorsRepairASecret(t *testing.T) {
 	})
 	first := w.minted()[len(w.minted())-1]
 	close(answer)
-	w.until(func() string {
+	w.Until(func() string {
 		if e := activeOf(w.token("training")); e == nil || e.Name != first {
 			return "the attempt was not adopted"
 		}
@@ -121,7 +121,7 @@ func TestTwoOperatorsChangeInPlace(t *testing.T) {
 	<-updating
 	log := &testutil.Log{}
 	w.start(func(o *operator.Options) { o.Logger = log.Logger(5) })
-	w.until(func() string {
+	w.Until(func() string {
 		if log.Count(w.passed("training")...) == 0 {
 			return "the second operator does not look at training"
 		}
@@ -172,7 +172,7 @@ func TestAStandbyFollowsLedgers(t *testing.T) {
 	w.issued("training")
 	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.InDoubt})
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	w.until(func() string {
+	w.Until(func() string {
 		if inState(w.token("training"), v1alpha1.StateAbandoned) == nil {
 			return "no attempt is in doubt"
 		}
@@ -182,7 +182,7 @@ func TestAStandbyFollowsLedgers(t *testing.T) {
 
 	log, requests := &testutil.Log{}, &testutil.Requests{}
 	w.startCounting(requests, elected, func(o *operator.Options) { o.Logger = log.Logger(5) })
-	w.until(func() string {
+	w.Until(func() string {
 		if log.Count("following the ledgers") == 0 {
 			return "the standby follows no ledgers"
 		}
@@ -193,7 +193,7 @@ func TestAStandbyFollowsLedgers(t *testing.T) {
 		t.Errorf("the standby made %s", counts)
 	}
 	leader.stop(w)
-	w.until(func() string {
+	w.Until(func() string {
 		for _, e := range w.token("training").Status.Credentials {
 			if e.Name == doubtful {
 				return "the attempt in doubt is not settled"

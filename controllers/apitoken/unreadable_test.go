@@ -21,23 +21,23 @@ func (w *world) loosened(store func()) {
 		crd := &unstructured.Unstructured{}
 		crd.SetAPIVersion("apiextensions.k8s.io/v1")
 		crd.SetKind("CustomResourceDefinition")
-		w.ok(w.Get(w.ctx, keyOf("apitokens.apitoken.dev"), crd))
+		w.OK(w.Get(w.Context(), keyOf("apitokens.apitoken.dev"), crd))
 		versions, _, err := unstructured.NestedSlice(crd.Object, "spec", "versions")
-		w.ok(err)
+		w.OK(err)
 		version, _ := versions[0].(map[string]any)
 		end := []string{"schema", "openAPIV3Schema", "properties", "spec", "properties", "expiresAt"}
 		had, _, err := unstructured.NestedFieldCopy(version, end...)
-		w.ok(err)
-		w.ok(unstructured.SetNestedField(version, schema, end...))
-		w.ok(unstructured.SetNestedSlice(crd.Object, versions, "spec", "versions"))
-		w.ok(w.Update(w.ctx, crd))
+		w.OK(err)
+		w.OK(unstructured.SetNestedField(version, schema, end...))
+		w.OK(unstructured.SetNestedSlice(crd.Object, versions, "spec", "versions"))
+		w.OK(w.Update(w.Context(), crd))
 		return had
 	}
 	probe := unreadable(w.ns, "probe")
 	accepts := func(want bool) { // the server takes a new schema into use when it gets to it
 		w.Helper()
-		w.until(func() string {
-			if got := w.Create(w.ctx, probe.DeepCopy(), client.DryRunAll) == nil; got != want {
+		w.Until(func() string {
+			if got := w.Create(w.Context(), probe.DeepCopy(), client.DryRunAll) == nil; got != want {
 				return "the schema is not in use"
 			}
 			return ""
@@ -70,13 +70,13 @@ func TestUnreadableEnd(t *testing.T) {
 	w := newWorld(t)
 	edited := activeOf(w.issued("edited")).Name
 	w.loosened(func() {
-		w.ok(w.Create(w.ctx, unreadable(w.ns, "poison")))
+		w.OK(w.Create(w.Context(), unreadable(w.ns, "poison")))
 		patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"expiresAt":"`+unreadableEnd+`"}}`))
-		w.ok(w.Patch(w.ctx, &v1alpha1.ApiToken{ObjectMeta: metaOf(w.ns, "edited")}, patch))
+		w.OK(w.Patch(w.Context(), &v1alpha1.ApiToken{ObjectMeta: metaOf(w.ns, "edited")}, patch))
 	})
 	w.stalls("poison", v1alpha1.ReasonUnreadableValue, "spec.expiresAt", unreadableEnd, "for example")
 	w.stalls("edited", v1alpha1.ReasonUnreadableValue, unreadableEnd)
-	w.until(func() string {
+	w.Until(func() string {
 		if w.log.Count(v1alpha1.ReasonUnreadableValue, `"namespace"="`+w.ns+`"`, `"name"="poison"`) == 0 {
 			return "the log does not name it"
 		}
@@ -117,7 +117,7 @@ func TestUnreadableEnd(t *testing.T) {
 // TestUnreadableEndIsMended: what cannot be read is written again, and it goes on.
 func TestUnreadableEndIsMended(t *testing.T) {
 	w := newWorld(t)
-	w.loosened(func() { w.ok(w.Create(w.ctx, unreadable(w.ns, "training"))) })
+	w.loosened(func() { w.OK(w.Create(w.Context(), unreadable(w.ns, "training"))) })
 	w.stalls("training", v1alpha1.ReasonUnreadableValue)
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(30 * day)) })
 	w.ready("training")

@@ -116,7 +116,7 @@ func TestUpdateSuperseded(t *testing.T) {
 		w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Scopes = []v1alpha1.Scope{"objectstorage:object-write-only"} })
 	})
 	w.edit("training", readWrite)
-	w.until(func() string {
+	w.Until(func() string {
 		if w.backend.Count(fake.Update) == 0 {
 			return "no update"
 		}

@@ -19,7 +19,7 @@ func (w *world) wake() {
 	w.Helper()
 	patch := fmt.Sprintf(`{"metadata":{"labels":{"example.com/wake":"%d"}}}`, w.pokes.Add(1))
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.ns}}
-	w.ok(w.Patch(w.ctx, namespace, client.RawPatch(types.MergePatchType, []byte(patch))))
+	w.OK(w.Patch(w.Context(), namespace, client.RawPatch(types.MergePatchType, []byte(patch))))
 }
 
 // shown returns once the cache of every operator that runs shows an ApiToken and its Secret
@@ -27,7 +27,7 @@ func (w *world) wake() {
 func (w *world) shown(name string) {
 	w.Helper()
 	for _, p := range w.operators {
-		w.until(func() string {
+		w.Until(func() string {
 			select {
 			case <-p.done:
 				return ""
@@ -60,7 +60,7 @@ func (w *world) managedVersion(name string) string {
 
 // differs says what an operator's cache does not show at this version; no version: as absent.
 func differs(w *world, p *process, o client.Object, name, version string) string {
-	err := p.cache.Get(w.ctx, client.ObjectKey{Namespace: w.ns, Name: name}, o)
+	err := p.cache.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: name}, o)
 	if client.IgnoreNotFound(err) != nil {
 		return err.Error()
 	}
