@@ -34,8 +34,8 @@ func TestTable(t *testing.T) {
 	all := fake.New(fake.NewBackend(clock.NewReal()))
 	all.Caps = provider.Capabilities{Scopes: []string{"a:b"}, Settle: 2 * time.Hour, ExpiryEnforcedBy: provider.EnforcedByPerson}
 	want := []string{
-		"| [`fake`](fake.md) | `billing:` read-only; `objectstorage:` object-read-only, object-read-write | `billing:read-only` | buckets, allowedIPs | nothing | operator; a person for `billing:read-only` | 2 d; 1 d for `billing:read-only` | 2 | 100 | 90 s |",
-		"| [`fake`](fake.md) | `a:` b | all | nothing | nothing | a person | unlimited | any number | all | 2 h |",
+		"| [`fake`](fake.md) | `billing:` read-only; `objectstorage:` object-read-only, object-read-write | `billing:read-only` | buckets, allowedIPs | nothing | operator; user for `billing:read-only` | 2 d; 1 d for `billing:read-only` | 2 | 100 | 90 s |",
+		"| [`fake`](fake.md) | `a:` b | all | nothing | nothing | user | unlimited | any number | all | 2 h |",
 		"| [`fake`](fake.md) | as declared | as declared | as declared | as declared | as declared | as declared | as declared | as declared | as declared |",
 	}
 	got := strings.Split(strings.TrimSpace(table([]entry{{driver: limited}, {driver: all}, {driver: all, declared: true}})), "\n")

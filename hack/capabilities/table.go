@@ -40,7 +40,7 @@ type column struct {
 
 var columns = []column{
 	{"scopes", func(_ entry, c provider.Capabilities) string { return scopes(c.Scopes) }},
-	{"made by a person", func(e entry, c provider.Capabilities) string { return manual(e, c.Scopes) }},
+	{"manual", func(e entry, c provider.Capabilities) string { return manual(e, c.Scopes) }},
 	{"limited to", func(_ entry, c provider.Capabilities) string { return fields(c.Narrows) }},
 	{"changed in place", func(_ entry, c provider.Capabilities) string { return fields(c.Updates) }},
 	{"expiry enforced by", byGrant(func(c provider.Capabilities) string { return enforcers[c.ExpiryEnforcedBy] })},
@@ -51,7 +51,7 @@ var columns = []column{
 }
 
 var enforcers = map[provider.Enforcer]string{
-	provider.EnforcedByProvider: "provider", provider.EnforcedByOperator: "operator", provider.EnforcedByPerson: "a person",
+	provider.EnforcedByProvider: "provider", provider.EnforcedByOperator: "operator", provider.EnforcedByPerson: "user",
 }
 
 // table returns the rows in Markdown.
@@ -99,7 +99,7 @@ func scopes(all []string) string {
 	return strings.Join(out, "; ")
 }
 
-// manual lists the scopes whose credentials a person makes and deletes.
+// manual lists the scopes whose credentials are manual.
 func manual(e entry, all []string) string {
 	var out []string
 	for _, scope := range all {
