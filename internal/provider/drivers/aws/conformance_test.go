@@ -41,7 +41,7 @@ func harness(t *testing.T) conformance.Harness {
 		Alive: func(_ context.Context, m provider.Minted) (bool, error) {
 			return s.has(m.Secret[KeyID].Reveal()), nil
 		},
-		Refused: refusedByConformance(),
+		Refused: refusals.Refused(),
 		Faults:  faults,
 		Outside: s.outside(),
 		States:  s.states(),

@@ -126,7 +126,7 @@ func harnessOf(t *testing.T) (conformance.Harness, *account) {
 		Alive: func(_ context.Context, m provider.Minted) (bool, error) {
 			return a.Accepts(m.Secret[KeyID].Reveal(), m.Secret[KeySecret].Reveal()), nil
 		},
-		Refused: refusedByConformance(),
+		Refused: refusals.Refused(),
 		Faults:  a.Faults(),
 		States: conformance.States{
 			Disable: a.Disable, Enable: a.Enable,

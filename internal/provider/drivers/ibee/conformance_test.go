@@ -63,7 +63,7 @@ func harness(t *testing.T, change func(*ibeesim.Simulator)) conformance.Harness 
 		Alive: func(_ context.Context, m provider.Minted) (bool, error) {
 			return b.Accepts(m.Secret[KeyID].Reveal(), m.Secret[KeySecret].Reveal()), nil
 		},
-		Refused: refusedByConformance(),
+		Refused: refusals.Refused(),
 		Faults:  b.Faults(),
 		States: conformance.States{
 			End:           b.Revoke,
@@ -115,7 +115,7 @@ func byHandHarness(t *testing.T) conformance.Harness {
 			}
 			return prober.Accepts(ctx, m.Secret, readBilling())
 		},
-		Refused: refusedBillingByConformance(),
+		Refused: billingRefusals.Refused(),
 		Faults:  b.Faults(),
 		States: conformance.States{
 			DisableID: func(id string) {

@@ -83,7 +83,7 @@ func harness(t *testing.T, scope string) conformance.Harness {
 		Alive: func(_ context.Context, m provider.Minted) (bool, error) {
 			return w.Accepts(m.Secret[KeyID].Reveal(), m.Secret[KeySecret].Reveal()), nil
 		},
-		Refused:  refusedByConformance(),
+		Refused:  refusals.Refused(),
 		Faults:   w.Faults(),
 		HandOver: w.handOver,
 		States: conformance.States{

@@ -77,7 +77,7 @@ func simulated(t *testing.T, legacy bool) (*proxyscrapesim.Simulator, conformanc
 		Alive: func(_ context.Context, m provider.Minted) (bool, error) {
 			return s.Accepts(m.Secret[KeyToken].Reveal(), office, s.Now()), nil
 		},
-		Refused: refusedByConformance(),
+		Refused: refusals.Refused(),
 		Faults:  s.Faults(),
 		States: conformance.States{
 			Disable: s.Disable, Enable: s.Enable,

@@ -321,7 +321,7 @@ func TestUpdateThatCannotBeDone(t *testing.T) {
 	checkError(t, err, provider.CodeInvalid, true, "not one that this operator makes")
 	for name, tc := range refusals {
 		bad := request(t)
-		tc.change(&bad.Grant)
+		tc.Change(&bad.Grant)
 		_, err = updater.Update(t.Context(), provider.Ref{Name: bad.Name, ID: firstSubaccount}, bad)
 		if provider.AsError(err).Code != provider.CodeInvalid || provider.InDoubt(err) {
 			t.Errorf("%s: got %v", name, err)
