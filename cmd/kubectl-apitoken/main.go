@@ -18,6 +18,9 @@ import (
 	"k8s.io/klog/v2"
 
 	"apitoken.dev/operator/internal/cli"
+	"apitoken.dev/operator/internal/cli/exit"
+	"apitoken.dev/operator/internal/cli/session"
+	"apitoken.dev/operator/internal/cli/terminal"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/provider/drivers"
 )
@@ -33,11 +36,11 @@ func run() int {
 	registry, err := drivers.New()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "error: listing the drivers:", err)
-		return int(cli.Failed)
+		return int(exit.Failed)
 	}
-	stderr := cli.Terminal(os.Stderr)
+	stderr := terminal.Writer(os.Stderr)
 	logTo(stderr)
-	env := cli.Env{
+	env := session.Env{
 		IOStreams: genericiooptions.IOStreams{In: os.Stdin, Out: os.Stdout, ErrOut: stderr},
 		Clock:     clock.NewReal(), Registry: registry, Environ: os.Environ(), Exec: replace, Version: version,
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"apitoken.dev/operator/internal/cli"
+	"apitoken.dev/operator/internal/cli/exit"
 )
 
 // TestMain lets the test binary be the plugin, or hand itself over to a shell.
@@ -48,14 +48,14 @@ func TestBinary(t *testing.T) {
 	for _, c := range []struct {
 		as   string
 		args []string
-		code cli.Code
+		code exit.Code
 		says string
 	}{
-		{"kubectl-apitoken", []string{"--version"}, cli.OK, "kubectl apitoken version dev"},
-		{"kubectl-apitoken", []string{"--help"}, cli.OK, "--as-group"},
-		{"kubectl-apitoken", []string{"rotten"}, cli.Usage, `there is no command "rotten"`},
-		{"kubectl-apitoken", []string{"list", "--server", "http://127.0.0.1:1"}, cli.Failed, "error: "},
-		{"kubectl_complete-apitoken", []string{"re"}, cli.OK, "resume\tLet the operator issue and rotate again for an ApiToken\nrevoke\t"},
+		{"kubectl-apitoken", []string{"--version"}, exit.OK, "kubectl apitoken version dev"},
+		{"kubectl-apitoken", []string{"--help"}, exit.OK, "--as-group"},
+		{"kubectl-apitoken", []string{"rotten"}, exit.Usage, `there is no command "rotten"`},
+		{"kubectl-apitoken", []string{"list", "--server", "http://127.0.0.1:1"}, exit.Failed, "error: "},
+		{"kubectl_complete-apitoken", []string{"re"}, exit.OK, "resume\tLet the operator issue and rotate again for an ApiToken\nrevoke\t"},
 	} {
 		out, code := start(t, c.as, "main", c.args...)
 		if code != int(c.code) || !strings.Contains(out, c.says) {
@@ -82,7 +82,7 @@ func TestOneErrorLineAndNoneOfTheLibrary(t *testing.T) {
 		{[]string{"list", "--server", "http://127.0.0.1:1"}, "error: "},
 	} {
 		out, code := start(t, "kubectl-apitoken", "main", c.args...)
-		if lines := strings.Split(strings.TrimSpace(out), "\n"); code != int(cli.Failed) || len(lines) != 1 || !strings.HasPrefix(lines[0], c.says) {
+		if lines := strings.Split(strings.TrimSpace(out), "\n"); code != int(exit.Failed) || len(lines) != 1 || !strings.HasPrefix(lines[0], c.says) {
 			t.Errorf("%v: exit code %d and\n%s", c.args, code, out)
 		}
 	}

@@ -1,4 +1,4 @@
-package cli
+package cli_test
 
 import (
 	"context"
@@ -17,6 +17,9 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
+	"apitoken.dev/operator/internal/cli"
+	"apitoken.dev/operator/internal/cli/exit"
+	"apitoken.dev/operator/internal/cli/session"
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
@@ -63,9 +66,9 @@ func developerWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, "")
 	w.roles()
-	w.ok(w.Create(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "developers"},
+	w.ok(w.Create(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "developers"},
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "edit"}, Subjects: []rbacv1.Subject{{Kind: "User", Name: developer}}}))
-	w.clusterProvider("shared-" + w.ns)
+	w.clusterProvider("shared-" + w.Ns)
 	w.ready(w.token("one", w.ofShared))
 	return w
 }
@@ -85,7 +88,7 @@ func (w *world) clusterProvider(name string) {
 	})
 	p.Status.Account = "123456789012"
 	p.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "the credentials work", p.Generation)}
-	driver, settings, err := w.env.Registry.Resolve(registry.Spec{ProviderSpec: &p.Spec.ProviderSpec})
+	driver, settings, err := w.Env.Registry.Resolve(registry.Spec{ProviderSpec: &p.Spec.ProviderSpec})
 	w.ok(err)
 	e := account.EndpointOf(w.Context(), driver, provider.Config{Settings: settings})
 	p.Status.Driver, p.Status.Endpoint = e.Driver, e.URL
@@ -93,7 +96,7 @@ func (w *world) clusterProvider(name string) {
 }
 
 func (w *world) ofShared(t *v1alpha1.ApiToken) {
-	t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "shared-" + w.ns}
+	t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "shared-" + w.Ns}
 }
 
 func (w *world) asDeveloper(args ...string) result {
@@ -106,36 +109,36 @@ func (w *world) asDeveloper(args ...string) result {
 func TestEveryCommandRunsWithTheRightsOfADeveloper(t *testing.T) {
 	w := developerWorld(t)
 	w.waits()
-	old := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "old-keys"}, Data: map[string][]byte{
+	old := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "old-keys"}, Data: map[string][]byte{
 		"AWS_ACCESS_KEY_ID": []byte("AKIAOLD"), "AWS_SECRET_ACCESS_KEY": []byte(canary), "BUCKET_NAME": []byte("datasets"), "S3_ENDPOINT": []byte("https://s3.example.com")}}
 	w.ok(w.Create(t.Context(), old))
-	same := w.writeFile("one.yaml", strings.Replace(declared, "{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.ns+"}", 1))
-	w.env.Exec = func(string, []string, []string) error { return nil }
+	same := w.writeFile("one.yaml", strings.Replace(declared, "{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.Ns+"}", 1))
+	w.Env.Exec = func(string, []string, []string) error { return nil }
 	const unread = "you may not get clustertokenproviders.apitoken.dev"
 	tested := map[string]bool{}
 	for _, c := range []struct {
 		args []string
-		code Code
+		code exit.Code
 		says []string
 	}{
-		{[]string{"list"}, OK, []string{"one", "Ready"}},
-		{[]string{"status", "one"}, OK, []string{"ApiToken " + w.ns + "/one: Ready", "could not be read: " + unread}},
-		{[]string{"tree", "one"}, OK, []string{"ClusterTokenProvider/shared-" + w.ns + "  could not be read: " + unread, "AKIAEXAMPLE2"}},
-		{[]string{"plan", "-f", same}, OK, []string{"nothing happens at the provider", "was not looked at, because " + unread}},
-		{[]string{"env", "one", "--", "sh"}, Refused, []string{unread, "--clusterrole=" + providerViewerRole}},
-		{[]string{"env", "one", "--all", "--", "sh"}, OK, nil},
-		{[]string{"import", "old-keys"}, OK, []string{"you may not list clustertokenproviders.apitoken.dev): one of them may have this endpoint"}},
-		{[]string{"doctor", "--operator-namespace", "apitoken-system"}, OK, []string{
+		{[]string{"list"}, exit.OK, []string{"one", "Ready"}},
+		{[]string{"status", "one"}, exit.OK, []string{"ApiToken " + w.Ns + "/one: Ready", "could not be read: " + unread}},
+		{[]string{"tree", "one"}, exit.OK, []string{"ClusterTokenProvider/shared-" + w.Ns + "  could not be read: " + unread, "AKIAEXAMPLE2"}},
+		{[]string{"plan", "-f", same}, exit.OK, []string{"nothing happens at the provider", "was not looked at, because " + unread}},
+		{[]string{"env", "one", "--", "sh"}, exit.Refused, []string{unread, "--clusterrole=" + providerViewerRole}},
+		{[]string{"env", "one", "--all", "--", "sh"}, exit.OK, nil},
+		{[]string{"import", "old-keys"}, exit.OK, []string{"you may not list clustertokenproviders.apitoken.dev): one of them may have this endpoint"}},
+		{[]string{"doctor", "--operator-namespace", "apitoken-system"}, exit.OK, []string{
 			"warn  operator: could not look: you may not list deployments.apps in namespace apitoken-system",
 			"warn  leader: could not look: ", "warn  providers: could not look: you may not list clustertokenproviders.apitoken.dev", "warn  orphans: could not look: ",
 			"ok    ApiTokens: 1 of 1"}},
-		{[]string{"version"}, OK, []string{"operator  could not look: you may not list deployments.apps in namespace apitoken-system"}},
-		{[]string{"suspend", "one"}, OK, []string{"one suspended"}},
-		{[]string{"resume", "one"}, OK, []string{"one resumed"}},
-		{[]string{"handover", "one"}, Refused, []string{"asks for nothing"}},
-		{[]string{"rotate", "one"}, OK, []string{"rotation asked for"}},
-		{[]string{"end", "one", "AKIAEXAMPLE2", "--yes"}, Refused, []string{"is in use"}},
-		{[]string{"revoke", "one", "--yes", "--wait=false"}, OK, []string{"deletion asked for"}},
+		{[]string{"version"}, exit.OK, []string{"operator  could not look: you may not list deployments.apps in namespace apitoken-system"}},
+		{[]string{"suspend", "one"}, exit.OK, []string{"one suspended"}},
+		{[]string{"resume", "one"}, exit.OK, []string{"one resumed"}},
+		{[]string{"handover", "one"}, exit.Refused, []string{"asks for nothing"}},
+		{[]string{"rotate", "one"}, exit.OK, []string{"rotation asked for"}},
+		{[]string{"end", "one", "AKIAEXAMPLE2", "--yes"}, exit.Refused, []string{"is in use"}},
+		{[]string{"revoke", "one", "--yes", "--wait=false"}, exit.OK, []string{"deletion asked for"}},
 	} {
 		tested[c.args[0]] = true
 		r := w.wants(w.asDeveloper(c.args...), c.code, c.says...)
@@ -145,7 +148,7 @@ func TestEveryCommandRunsWithTheRightsOfADeveloper(t *testing.T) {
 			}
 		}
 	}
-	for _, cmd := range New(Env{}).Commands() {
+	for _, cmd := range cli.New(session.Env{}).Commands() {
 		if name := cmd.Name(); !tested[name] && name != "completion" && name != "help" {
 			t.Errorf("no developer runs %s", name)
 		}
@@ -155,22 +158,22 @@ func TestEveryCommandRunsWithTheRightsOfADeveloper(t *testing.T) {
 // Without the provider, plan decides what the declaration decides, and names the rest.
 func TestPlanWithoutTheProviderSaysWhatItCouldNotDecide(t *testing.T) {
 	w := developerWorld(t)
-	mine := strings.Replace(declared, "{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.ns+"}", 1)
-	rest := []string{"could not be read", "not decided: whether ClusterTokenProvider \"shared-" + w.ns + "\" exists, is ready, serves this namespace",
+	mine := strings.Replace(declared, "{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.Ns+"}", 1)
+	rest := []string{"could not be read", "not decided: whether ClusterTokenProvider \"shared-" + w.Ns + "\" exists, is ready, serves this namespace",
 		"you may not get clustertokenproviders.apitoken.dev", "--clusterrole=" + providerViewerRole}
 	for name, c := range map[string]struct {
 		file string
-		code Code
+		code exit.Code
 		says []string
 	}{
-		"the same":         {mine, OK, []string{"nothing happens at the provider", "the credential in use stays", "was not looked at"}},
-		"a new one":        {strings.Replace(mine, "name: one", "name: fresh", 1), Failed, append([]string{"a credential is needed"}, rest...)},
-		"another bucket":   {strings.Replace(mine, "[datasets]", "[datasets, archive]", 1), Failed, append([]string{"the credential in use must be replaced or changed"}, rest...)},
-		"a scope":          {strings.Replace(mine, "objectstorage:object-read-only", "kitchen:sink", 1), Failed, rest},
-		"only from an IP":  {mine + "  restrictions: {allowedIPs: [203.0.113.0/24]}\n", Failed, rest},
-		"suspended":        {mine + "  suspend: true\n  expiresIn: 48h\n", Failed, []string{"nothing can be issued now (Suspended)"}},
-		"a hard end":       {mine + "  expiresAt: 2026-11-01T00:00:00Z\n", OK, []string{"access ends (Expired)"}},
-		"not valid at all": {strings.Replace(mine, "  buckets: [datasets]\n", "  buckets: []\n", 1), Refused, []string{"refused (Invalid)"}},
+		"the same":         {mine, exit.OK, []string{"nothing happens at the provider", "the credential in use stays", "was not looked at"}},
+		"a new one":        {strings.Replace(mine, "name: one", "name: fresh", 1), exit.Failed, append([]string{"a credential is needed"}, rest...)},
+		"another bucket":   {strings.Replace(mine, "[datasets]", "[datasets, archive]", 1), exit.Failed, append([]string{"the credential in use must be replaced or changed"}, rest...)},
+		"a scope":          {strings.Replace(mine, "objectstorage:object-read-only", "kitchen:sink", 1), exit.Failed, rest},
+		"only from an IP":  {mine + "  restrictions: {allowedIPs: [203.0.113.0/24]}\n", exit.Failed, rest},
+		"suspended":        {mine + "  suspend: true\n  expiresIn: 48h\n", exit.Failed, []string{"nothing can be issued now (Suspended)"}},
+		"a hard end":       {mine + "  expiresAt: 2026-11-01T00:00:00Z\n", exit.OK, []string{"access ends (Expired)"}},
+		"not valid at all": {strings.Replace(mine, "  buckets: [datasets]\n", "  buckets: []\n", 1), exit.Refused, []string{"refused (Invalid)"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := w.in(t)
@@ -190,15 +193,15 @@ func TestTheOptionalRightLetsADeveloperPlan(t *testing.T) {
 	w.ok(yaml.Unmarshal([]byte(read(t, "..", "..", "config", "components", "provider-readers", "binding.yaml")), binding))
 	w.ok(w.Create(t.Context(), binding))
 	w.Cleanup(func() { _ = w.Delete(context.WithoutCancel(w.Context()), binding) })
-	file := w.writeFile("token.yaml", strings.NewReplacer("{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.ns+"}", "name: one", "name: fresh").Replace(declared))
+	file := w.writeFile("token.yaml", strings.NewReplacer("{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.Ns+"}", "name: one", "name: fresh").Replace(declared))
 	// The API server sees a new binding a moment later.
 	var r result
 	for range 200 {
-		if r = w.asDeveloper("plan", "-f", file); r.code == OK {
+		if r = w.asDeveloper("plan", "-f", file); r.code == exit.OK {
 			break
 		}
 		w.ok(clock.NewReal().Sleep(t.Context(), 50*time.Millisecond))
 	}
-	w.wants(r, OK, "a credential is issued", "Asked of ClusterTokenProvider shared-"+w.ns+" (aws): mint")
-	w.wants(w.asDeveloper("status", "one"), OK, "ClusterTokenProvider shared-"+w.ns+", aws, account 123456789012, ready")
+	w.wants(r, exit.OK, "a credential is issued", "Asked of ClusterTokenProvider shared-"+w.Ns+" (aws): mint")
+	w.wants(w.asDeveloper("status", "one"), exit.OK, "ClusterTokenProvider shared-"+w.Ns+", aws, account 123456789012, ready")
 }

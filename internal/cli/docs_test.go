@@ -1,4 +1,4 @@
-package cli
+package cli_test
 
 import (
 	"fmt"
@@ -11,6 +11,10 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"sigs.k8s.io/yaml"
+
+	"apitoken.dev/operator/internal/cli"
+	"apitoken.dev/operator/internal/cli/exit"
+	"apitoken.dev/operator/internal/cli/session"
 )
 
 func read(t *testing.T, parts ...string) string {
@@ -32,7 +36,7 @@ func TestDocuments(t *testing.T) {
 		}
 	}
 	var want, got []string
-	for _, cmd := range New(Env{}).Commands() {
+	for _, cmd := range cli.New(session.Env{}).Commands() {
 		if name := cmd.Name(); name != "completion" && name != "help" {
 			want = append(want, name)
 		}
@@ -53,7 +57,7 @@ func TestDocuments(t *testing.T) {
 	if diff := cmp.Diff(want, got, same); diff != "" {
 		t.Errorf("the sections of docs/kubectl-plugin.md (-commands +sections):\n%s", diff)
 	}
-	for _, code := range []Code{OK, Failed, Usage, TimedOut, Refused, NotFound, CannotRun, NoCommand, Interrupted} {
+	for _, code := range []exit.Code{exit.OK, exit.Failed, exit.Usage, exit.TimedOut, exit.Refused, exit.NotFound, exit.CannotRun, exit.NoCommand, exit.Interrupted} {
 		if !strings.Contains(document, fmt.Sprintf("| %d | ", code)) {
 			t.Errorf("docs/kubectl-plugin.md does not list exit code %d", code)
 		}
@@ -95,7 +99,7 @@ func TestKrewManifest(t *testing.T) {
 	if manifest.APIVersion != "krew.googlecontainertools.github.com/v1alpha2" || manifest.Kind != "Plugin" || manifest.Metadata.Name != "apitoken" {
 		t.Errorf("it is %s %s %s", manifest.APIVersion, manifest.Kind, manifest.Metadata.Name)
 	}
-	if s := manifest.Spec; s.Version != "v1.2.3" || s.Homepage == "" || s.Description == "" || s.ShortDescription != New(Env{}).Short || len(s.ShortDescription) > 50 {
+	if s := manifest.Spec; s.Version != "v1.2.3" || s.Homepage == "" || s.Description == "" || s.ShortDescription != cli.New(session.Env{}).Short || len(s.ShortDescription) > 50 {
 		t.Errorf("it says %+v", s)
 	}
 	var platforms []string

@@ -1,10 +1,12 @@
-package cli
+package cli_test
 
 import (
 	"testing"
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/cli/exit"
+	"apitoken.dev/operator/internal/cli/hint"
 )
 
 // drifted makes the credential of an ApiToken drift.
@@ -24,9 +26,9 @@ func TestDriftIsShown(t *testing.T) {
 	w.provider("object-store")
 	w.drifted("gone", v1alpha1.DriftMissing, v1alpha1.ReasonCredentialMissing)
 	w.drifted("wide", v1alpha1.DriftChanged, v1alpha1.ReasonCredentialChanged)
-	w.wants(w.run("status", "gone"), OK, "Active (Missing)", "credential AKIAEXAMPLE2 is not as it was issued")
-	w.wants(w.run("tree", "wide"), OK, "credential AKIAEXAMPLE2  Active (Changed)")
-	view := w.decode(w.wants(w.run("status", "gone", "-o", "json"), OK).out)
+	w.wants(w.run("status", "gone"), exit.OK, "Active (Missing)", "credential AKIAEXAMPLE2 is not as it was issued")
+	w.wants(w.run("tree", "wide"), exit.OK, "credential AKIAEXAMPLE2  Active (Changed)")
+	view := w.decode(w.wants(w.run("status", "gone", "-o", "json"), exit.OK).out)
 	if c := view["credentials"].([]any)[0].(map[string]any); c["state"] != "Active" || c["drift"] != "Missing" {
 		t.Errorf("the credential is %v", c)
 	}
@@ -39,6 +41,6 @@ func TestDoctorFindsWiderAccess(t *testing.T) {
 	w.provider("object-store")
 	w.install(1, time.Second)
 	w.drifted("wide", v1alpha1.DriftChanged, v1alpha1.ReasonCredentialChanged)
-	w.wants(w.run("doctor", "--operator-namespace", w.ns), OK, "warn  drift", "wide: credential AKIAEXAMPLE2 is not as it was issued",
-		actionFor(v1alpha1.ReasonCredentialChanged))
+	w.wants(w.run("doctor", "--operator-namespace", w.Ns), exit.OK, "warn  drift", "wide: credential AKIAEXAMPLE2 is not as it was issued",
+		hint.ActionFor(v1alpha1.ReasonCredentialChanged))
 }

@@ -1,4 +1,4 @@
-package cli
+package cli_test
 
 import (
 	"strings"
@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/cli/exit"
+	"apitoken.dev/operator/internal/cli/tokenstate"
 )
 
 // overlapping makes an ApiToken whose previous credential lives on.
@@ -23,11 +25,11 @@ func TestEnd(t *testing.T) {
 	w := newWorld(t, "").waits()
 	w.provider("object-store")
 	previous := w.overlapping("one")
-	w.wants(w.run("end", "one", "AKIAPREVIOUS", "--yes", "--wait=false"), OK, "end of AKIAPREVIOUS asked for")
+	w.wants(w.run("end", "one", "AKIAPREVIOUS", "--yes", "--wait=false"), exit.OK, "end of AKIAPREVIOUS asked for")
 	if got := w.reads("one").Annotations[v1alpha1.AnnotationEnd]; got != previous.Name {
 		t.Errorf("the annotation is %q, want %q", got, previous.Name)
 	}
-	w.wants(w.run("end", "one", previous.Name, "--yes", "--wait=false"), OK, "asked for")
+	w.wants(w.run("end", "one", previous.Name, "--yes", "--wait=false"), exit.OK, "asked for")
 
 	w.operator(func() bool {
 		got := w.reads("one")
@@ -37,25 +39,7 @@ func TestEnd(t *testing.T) {
 		got.Status.Credentials = got.Status.Credentials[:1]
 		return w.Status().Update(w.Context(), got) == nil
 	})
-	w.wants(w.run("end", "one", "AKIAPREVIOUS", "--yes", "--timeout=1m"), OK, "AKIAPREVIOUS revoked")
-}
-
-// TestEndTakesOnlyTheKeyGiven: an empty variable of a shell ends nothing, and of two
-// credentials with the same id the previous one is meant.
-func TestEndTakesOnlyTheKeyGiven(t *testing.T) {
-	t.Parallel()
-	var h hints
-	token := &v1alpha1.ApiToken{}
-	token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "at1-a", State: v1alpha1.StateRetiring}}
-	if e, err := h.endable(token, ""); err == nil {
-		t.Errorf("no key ends %s", e.Name)
-	}
-	for _, states := range [][2]v1alpha1.CredentialState{{v1alpha1.StateRetiring, v1alpha1.StateActive}, {v1alpha1.StateActive, v1alpha1.StateRetiring}} {
-		token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "at1-a", ID: "KEY", State: states[0]}, {Name: "at1-b", ID: "KEY", State: states[1]}}
-		if e, err := h.endable(token, "KEY"); err != nil || e.State != v1alpha1.StateRetiring {
-			t.Errorf("%v: found %+v, %v", states, e, err)
-		}
-	}
+	w.wants(w.run("end", "one", "AKIAPREVIOUS", "--yes", "--timeout=1m"), exit.OK, "AKIAPREVIOUS revoked")
 }
 
 // TestEndRefuses: the credential in use is replaced and not ended, and a key that the
@@ -64,12 +48,12 @@ func TestEndRefuses(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.overlapping("one")
-	active := keyOf(activeOf(w.reads("one")))
-	w.wants(w.run("end", "one", active, "--yes"), Refused, "is in use", "kubectl apitoken rotate one --wait -n "+w.ns)
-	w.wants(w.run("end", "one", "AKIAOTHER"), NotFound, "AKIAPREVIOUS (Retiring)")
-	w.wants(w.run("end", "none", "AKIAOTHER"), NotFound, "there is no ApiToken")
-	w.wants(w.run("end", "one"), Usage, "KEY-ID")
-	w.wants(w.run("end", "one", "AKIAPREVIOUS"), Refused, "lose access until they are restarted", "End it now?")
+	active := tokenstate.Key(tokenstate.Active(w.reads("one")))
+	w.wants(w.run("end", "one", active, "--yes"), exit.Refused, "is in use", "kubectl apitoken rotate one --wait -n "+w.Ns)
+	w.wants(w.run("end", "one", "AKIAOTHER"), exit.NotFound, "AKIAPREVIOUS (Retiring)")
+	w.wants(w.run("end", "none", "AKIAOTHER"), exit.NotFound, "there is no ApiToken")
+	w.wants(w.run("end", "one"), exit.Usage, "KEY-ID")
+	w.wants(w.run("end", "one", "AKIAPREVIOUS"), exit.Refused, "lose access until they are restarted", "End it now?")
 	if got := w.reads("one").Annotations[v1alpha1.AnnotationEnd]; got != "" {
 		t.Errorf("a refusal wrote the annotation %q", got)
 	}

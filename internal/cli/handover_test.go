@@ -1,4 +1,4 @@
-package cli
+package cli_test
 
 import (
 	"errors"
@@ -14,6 +14,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/cli/exit"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -49,7 +50,7 @@ func newHandoverWorld(t *testing.T) *world {
 func (w *world) handed(name string) *corev1.Secret {
 	w.Helper()
 	secret := &corev1.Secret{}
-	err := w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: name + v1alpha1.HandoverSuffix}, secret)
+	err := w.Get(w.Context(), client.ObjectKey{Namespace: w.Ns, Name: name + v1alpha1.HandoverSuffix}, secret)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}
@@ -61,7 +62,7 @@ func (w *world) handed(name string) *corev1.Secret {
 
 // types answers the prompts with these lines.
 func (w *world) types(lines ...string) {
-	w.env.ReadHidden = func() ([]byte, error) {
+	w.Env.ReadHidden = func() ([]byte, error) {
 		if len(lines) == 0 {
 			return nil, errors.New("asked too often")
 		}
@@ -93,7 +94,7 @@ func TestHandover(t *testing.T) {
 	w.types(" AKIABYHAND\r", canary)
 	var seen *corev1.Secret
 	w.operator(func() bool { seen = w.handed("media"); return seen != nil }, w.takes("media"))
-	r := w.wants(w.run("handover", "media"), OK,
+	r := w.wants(w.run("handover", "media"), exit.OK,
 		"Token Name: a-b\n  Permission: Read only", "AWS_ACCESS_KEY_ID (not shown): \nAWS_SECRET_ACCESS_KEY (not shown): \n", "media ready")
 	if strings.Contains(r.out+r.err, "AKIABYHAND\r") {
 		t.Error("what was typed is shown")
@@ -116,7 +117,7 @@ func TestHandoverRefused(t *testing.T) {
 	token := w.byHand("media")
 	w.stalled(token, v1alpha1.ReasonHandoverRefused, "the one before: it may write")
 	w.asks(token, v1alpha1.ReasonCreateCredential, "the credential in Secret \"media-handover\" cannot be used: it may write. "+form)
-	w.ok(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "media-handover",
+	w.ok(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "media-handover",
 		Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover}}, Data: map[string][]byte{"AWS_ACCESS_KEY_ID": []byte("old")}}))
 	w.operator(func() bool {
 		if s := w.handed("media"); s == nil || string(s.Data["AWS_SECRET_ACCESS_KEY"]) != canary {
@@ -128,7 +129,7 @@ func TestHandoverRefused(t *testing.T) {
 		return true
 	})
 	file := "# from the panel\nexport AWS_ACCESS_KEY_ID=AKIABYHAND\nAWS_SECRET_ACCESS_KEY=\"" + canary + "\"\nAWS_ENDPOINT_URL='https://s3.kloudbean.com'\nBUCKET_NAME=datasets\n"
-	w.wants(w.with(file, "handover", "media", "--from-env-file", "-"), Refused,
+	w.wants(w.with(file, "handover", "media", "--from-env-file", "-"), exit.Refused,
 		"was handed over before and is replaced", "HandoverRefused: AWS_ACCESS_KEY_ID: it may write")
 }
 
@@ -143,8 +144,8 @@ func TestHandoverOfTheSameKey(t *testing.T) {
 		token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: w.credential("media", 1), State: state, ID: "AKIABYHAND", ByHand: true, IssuedAt: ago(0)}}
 		w.ok(w.Status().Update(t.Context(), token))
 		w.types("AKIABYHAND", canary)
-		w.wants(w.run("handover", "media"), Refused, says, "make another one")
-		w.wants(w.with("AWS_ACCESS_KEY_ID=AKIABYHAND\nAWS_SECRET_ACCESS_KEY="+canary+"\n", "handover", "media", "--from-env-file=-"), Refused, says)
+		w.wants(w.run("handover", "media"), exit.Refused, says, "make another one")
+		w.wants(w.with("AWS_ACCESS_KEY_ID=AKIABYHAND\nAWS_SECRET_ACCESS_KEY="+canary+"\n", "handover", "media", "--from-env-file=-"), exit.Refused, says)
 		if w.handed("media") != nil {
 			t.Errorf("%s: a Secret was made all the same", state)
 		}
@@ -164,37 +165,37 @@ func TestHandoverThatTheOperatorHas(t *testing.T) {
 		secret := w.handed("media")
 		return secret != nil && w.Delete(w.Context(), secret) == nil
 	})
-	w.wants(w.run("handover", "media", "--timeout=1m"), Refused, "credential "+name+" is in use already", "make another one")
+	w.wants(w.run("handover", "media", "--timeout=1m"), exit.Refused, "credential "+name+" is in use already", "make another one")
 }
 
 func TestHandoverUsage(t *testing.T) {
 	w := newHandoverWorld(t)
 	w.byHand("media")
-	w.wants(w.run("handover", "media"), Usage, "no terminal to ask at")
+	w.wants(w.run("handover", "media"), exit.Usage, "no terminal to ask at")
 	for says, file := range map[string]string{
 		"AWS_SECRET_ACCESS_KEY is missing or empty":            "AWS_ACCESS_KEY_ID=a\n",
 		"line 2 is not KEY=VALUE":                              "AWS_ACCESS_KEY_ID=a\n" + canary + "\n",
 		"line 2 gives AWS_ACCESS_KEY_ID a second time":         "AWS_ACCESS_KEY_ID=a\nAWS_ACCESS_KEY_ID=" + canary + "\n",
 		"PASSWORD is not asked for: hand over AWS_ACCESS_KEY_": "AWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=" + canary + "\nPASSWORD=" + canary + "\n",
 	} {
-		w.wants(w.with(file, "handover", "media", "--from-env-file=-"), Usage, says)
+		w.wants(w.with(file, "handover", "media", "--from-env-file=-"), exit.Usage, says)
 	}
-	w.wants(w.run("handover", "media", "--from-env-file=no-such-file"), Usage, "no-such-file")
+	w.wants(w.run("handover", "media", "--from-env-file=no-such-file"), exit.Usage, "no-such-file")
 	w.types("AKIABYHAND", "")
-	w.wants(w.run("handover", "media"), Usage, "AWS_SECRET_ACCESS_KEY is missing or empty")
+	w.wants(w.run("handover", "media"), exit.Usage, "AWS_SECRET_ACCESS_KEY is missing or empty")
 	if w.handed("media") != nil {
 		t.Error("a Secret was made all the same")
 	}
 
-	w.ok(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "media-handover"}}))
+	w.ok(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "media-handover"}}))
 	w.types("AKIABYHAND", canary)
-	w.wants(w.run("handover", "media"), Refused, "has no label apitoken.dev/managed: handover")
+	w.wants(w.run("handover", "media"), exit.Refused, "has no label apitoken.dev/managed: handover")
 
 	w.token("nothing")
-	w.wants(w.run("handover", "nothing"), Refused, "asks for nothing (NotObserved)")
+	w.wants(w.run("handover", "nothing"), exit.Refused, "asks for nothing (NotObserved)")
 	old := w.byHand("old")
 	w.asks(old, v1alpha1.ReasonDeleteCredential, "delete credential AKIAOLD at the provider")
-	w.wants(w.run("handover", "old"), Refused, "delete credential AKIAOLD", "nothing to hand over")
+	w.wants(w.run("handover", "old"), exit.Refused, "delete credential AKIAOLD", "nothing to hand over")
 }
 
 // TestHandoverEdit: a credential that was edited is confirmed, for the generation that was shown.
@@ -202,7 +203,7 @@ func TestHandoverEdit(t *testing.T) {
 	w := newHandoverWorld(t)
 	token := w.byHand("media")
 	w.asks(token, v1alpha1.ReasonEditCredential, "edit credential AKIABYHAND at the provider")
-	w.wants(w.with("no\n", "handover", "media"), Refused, "Is it edited?")
+	w.wants(w.with("no\n", "handover", "media"), exit.Refused, "Is it edited?")
 	w.operator(func() bool {
 		now := w.reads("media")
 		if now.Annotations[v1alpha1.AnnotationEdited] != "1" {
@@ -211,7 +212,7 @@ func TestHandoverEdit(t *testing.T) {
 		now.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "edited", now.Generation)}
 		return w.Status().Update(w.Context(), now) == nil
 	})
-	w.wants(w.with("y\n", "handover", "media"), OK, "edit credential AKIABYHAND", "edit confirmed", "media ready")
+	w.wants(w.with("y\n", "handover", "media"), exit.OK, "edit credential AKIABYHAND", "edit confirmed", "media ready")
 }
 
 // TestVerbosity: kubectl's -v shows requests, and no request that carries a Secret.
@@ -222,11 +223,11 @@ func TestVerbosity(t *testing.T) {
 	w.byHand("media")
 	var log transcript
 	captureLog(t, &log)
-	w.env.Exec = func(string, []string, []string) error { return nil }
-	w.wants(w.run("env", "one", "-v=10", "--", "sh"), OK)
+	w.Env.Exec = func(string, []string, []string) error { return nil }
+	w.wants(w.run("env", "one", "-v=10", "--", "sh"), exit.OK)
 	w.types("AKIABYHAND", canary)
-	w.wants(w.run("handover", "media", "--wait=false", "-v=10"), OK)
-	w.wants(w.run("import", "one", "-v=10"), Refused)
+	w.wants(w.run("handover", "media", "--wait=false", "-v=10"), exit.OK)
+	w.wants(w.run("import", "one", "-v=10"), exit.Refused)
 	klog.Flush()
 	if got := log.String(); !strings.Contains(got, "apitokens/one") || shows(got) {
 		t.Errorf("the log mentions the ApiToken: %t; it shows a secret: %t", strings.Contains(got, "apitokens/one"), shows(got))

@@ -1,9 +1,8 @@
-package cli
+package cli_test
 
 import (
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -11,6 +10,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/cli/exit"
+	"apitoken.dev/operator/internal/cli/hint"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider/registry"
 )
@@ -65,11 +66,11 @@ spec:
   providerRef: {name: object-store}
   scopes: [billing:read-only]
 `)
-	r := w.wants(w.run("plan", "-f", file), Refused)
+	r := w.wants(w.run("plan", "-f", file), exit.Refused)
 	// The name of a credential has the hash of this cluster.
-	hash := w.session().clusterOf(t.Context(), w.token("aside"), nil)
+	hash := w.session().ClusterOf(t.Context(), w.token("aside"), nil)
 	w.golden("plan.txt", strings.ReplaceAll(r.out, hash, "qrstuvwx"))
-	view := w.decode(w.wants(w.run("plan", "-f", file, "-o", "json"), Refused).out)
+	view := w.decode(w.wants(w.run("plan", "-f", file, "-o", "json"), exit.Refused).out)
 	var outcomes []string
 	for _, p := range view["plans"].([]any) {
 		outcomes = append(outcomes, p.(map[string]any)["outcome"].(string))
@@ -90,7 +91,7 @@ func TestPlan(t *testing.T) {
 	for name, c := range map[string]struct {
 		file string
 		args []string
-		code Code
+		code exit.Code
 		says []string
 	}{
 		"the same":             {file: declared, says: []string{"nothing happens at the provider", "the credential in use stays"}},
@@ -98,13 +99,13 @@ func TestPlan(t *testing.T) {
 		"labels of the Secret": {file: declared + "  secret: {labels: {team: ml}}\n", says: []string{"the Secret is brought up to date", `spec.secret: (absent) → {"labels":{"team":"ml"}}`}},
 		"a rotation": {file: declared + "  rotation: {generation: 1}\n",
 			says: []string{"a new credential is issued", "spec.rotation.generation was raised", "one of the 5 credentials"}},
-		"no bucket": {file: strings.Replace(declared, "  buckets: [datasets]\n", "  buckets: []\n", 1), code: Refused,
+		"no bucket": {file: strings.Replace(declared, "  buckets: [datasets]\n", "  buckets: []\n", 1), code: exit.Refused,
 			says: []string{"refused (Invalid)", "needs buckets"}},
-		"a misspelled field": {file: strings.Replace(declared, "buckets:", "bucket:", 1), code: Refused, says: []string{`unknown field "spec.bucket"`}},
-		"another provider":   {file: strings.Replace(declared, "object-store", "other", 1), code: Refused, says: []string{"create another ApiToken"}},
-		"a scope it cannot give": {file: strings.Replace(declared, "objectstorage:object-read-only", "kitchen:sink", 1), code: Refused,
-			says: []string{"refused (ScopeNotGrantable)", "kitchen:sink", actionFor(v1alpha1.ReasonScopeNotGrantable)}},
-		"suspended":              {file: declared + "  suspend: true\n  expiresIn: 48h\n", code: Failed, says: []string{"accepted, but nothing can be issued now (Suspended)"}},
+		"a misspelled field": {file: strings.Replace(declared, "buckets:", "bucket:", 1), code: exit.Refused, says: []string{`unknown field "spec.bucket"`}},
+		"another provider":   {file: strings.Replace(declared, "object-store", "other", 1), code: exit.Refused, says: []string{"create another ApiToken"}},
+		"a scope it cannot give": {file: strings.Replace(declared, "objectstorage:object-read-only", "kitchen:sink", 1), code: exit.Refused,
+			says: []string{"refused (ScopeNotGrantable)", "kitchen:sink", hint.ActionFor(v1alpha1.ReasonScopeNotGrantable)}},
+		"suspended":              {file: declared + "  suspend: true\n  expiresIn: 48h\n", code: exit.Failed, says: []string{"accepted, but nothing can be issued now (Suspended)"}},
 		"a hard end in the past": {file: declared + "  expiresAt: 2026-11-01T00:00:00Z\n", says: []string{"access ends (Expired)"}},
 		"server-side":            {file: declared + "  secret: {labels: {team: ml}}\n", args: []string{"--server-side", "--force-conflicts"}, says: []string{"the Secret is brought up to date"}},
 		"a provider of the same file": {
@@ -112,9 +113,9 @@ func TestPlan(t *testing.T) {
 				"---\napiVersion: apitoken.dev/v1alpha1\nkind: TokenProvider\nmetadata: {name: inline}\nspec: {credentialsSecretRef: {name: minter}, aws: {}}\n" +
 				"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: aside}\n",
 			says: []string{"a credential is issued", "assumed: the credentials of the provider in the files work", "1 objects of other kinds"}},
-		"a provider that does not exist": {file: strings.ReplaceAll(strings.Replace(declared, "name: one", "name: fresh", 1), "object-store", "nowhere"), code: Failed,
+		"a provider that does not exist": {file: strings.ReplaceAll(strings.Replace(declared, "name: one", "name: fresh", 1), "object-store", "nowhere"), code: exit.Failed,
 			says: []string{"accepted, but nothing can be issued now (ProviderNotFound)"}},
-		"a namespace that does not exist": {file: strings.Replace(declared, "name: one", "name: one, namespace: nowhere", 1), args: []string{"--namespace=nowhere"}, code: Refused,
+		"a namespace that does not exist": {file: strings.Replace(declared, "name: one", "name: one, namespace: nowhere", 1), args: []string{"--namespace=nowhere"}, code: exit.Refused,
 			says: []string{"refused (NotFound)", `namespaces "nowhere" not found`}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -135,7 +136,7 @@ func TestPlanKeepsWhatOthersSet(t *testing.T) {
 		t.Annotations = map[string]string{corev1.LastAppliedConfigAnnotation: w.json(applied)}
 		t.Spec.Suspend, t.Spec.Rotation.Generation = true, 4
 	}))
-	r := w.wants(w.run("plan", "-f", w.writeFile("token.yaml", declared)), OK, "spec.suspend: true → (absent)", "nothing happens at the provider")
+	r := w.wants(w.run("plan", "-f", w.writeFile("token.yaml", declared)), exit.OK, "spec.suspend: true → (absent)", "nothing happens at the provider")
 	if strings.Contains(r.out, "rotation") {
 		t.Errorf("what rotate has set is taken away: %s", r.out)
 	}
@@ -151,7 +152,7 @@ func TestPlanInPlace(t *testing.T) {
 		p.Status.GrantableScopes = []string{"residential:read", "residential:write"}
 		p.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "ok", 1)}
 	})
-	driver, _, err := w.env.Registry.Resolve(registry.Spec{ProviderSpec: &p.Spec})
+	driver, _, err := w.Env.Registry.Resolve(registry.Spec{ProviderSpec: &p.Spec})
 	w.ok(err)
 	w.ready(w.token("one", func(t *v1alpha1.ApiToken) {
 		t.Spec.ProviderRef.Name, t.Spec.Scopes, t.Spec.Buckets = "proxies", []v1alpha1.Scope{"residential:read"}, nil
@@ -160,14 +161,14 @@ func TestPlanInPlace(t *testing.T) {
 		e.Account, e.Fixed = "42", plan.Fixed(&t.Spec, driver.Capabilities().Updates)
 	})
 	file := w.writeFile("token.yaml", strings.NewReplacer("object-store", "proxies", "objectstorage:object-read-only", "residential:write", "  buckets: [datasets]\n", "").Replace(declared))
-	w.wants(w.run("plan", "-f", file), OK, "the credential is changed in place; its secret stays (Updating)", "Asked of TokenProvider proxies (proxyscrape): update", "AKIAEXAMPLE2")
+	w.wants(w.run("plan", "-f", file), exit.OK, "the credential is changed in place; its secret stays (Updating)", "Asked of TokenProvider proxies (proxyscrape): update", "AKIAEXAMPLE2")
 }
 
 // TestPlanRest: of a rest block the request itself is shown, its credentials redacted.
 func TestPlanRest(t *testing.T) {
 	w := newWorld(t, "")
-	file := w.writeFile("gitea.yaml", strings.ReplaceAll(read(t, "..", "..", "config", "samples", "rest-gitea.yaml"), "namespace: ml", "namespace: "+w.ns))
-	w.wants(w.run("plan", "-f", file), OK, "a credential is issued", "(rest): mint", "| POST https://gitea.example.com/api/v1/users/[redacted]/tokens", "[redacted]",
+	file := w.writeFile("gitea.yaml", strings.ReplaceAll(read(t, "..", "..", "config", "samples", "rest-gitea.yaml"), "namespace: ml", "namespace: "+w.Ns))
+	w.wants(w.run("plan", "-f", file), exit.OK, "a credential is issued", "(rest): mint", "| POST https://gitea.example.com/api/v1/users/[redacted]/tokens", "[redacted]",
 		"| Authorization: ", `"scopes": [`)
 }
 
@@ -175,7 +176,7 @@ func TestPlanRest(t *testing.T) {
 func TestPlanByHand(t *testing.T) {
 	w := newHandoverWorld(t)
 	file := w.writeFile("token.yaml", strings.Replace(declared, "object-store", "kloudbean", 1))
-	w.wants(w.run("plan", "-f", file), OK, "a person is asked to act at the provider (ActionRequired)", "Permission: Read only", "one-handover")
+	w.wants(w.run("plan", "-f", file), exit.OK, "a person is asked to act at the provider (ActionRequired)", "Permission: Read only", "one-handover")
 }
 
 // TestPlanFewKeys: what others have of an account with two keys is counted.
@@ -186,11 +187,11 @@ func TestPlanFewKeys(t *testing.T) {
 		p.Spec.Crusoe = &v1alpha1.CrusoeProvider{OrganizationID: "ab4a6b00-aa5f-408e-a9fb-ac6de5eb45ab", Location: "us-east1-a"}
 	})
 	every := strings.NewReplacer("[datasets]", `["*"]`, "object-read-only", "admin-read-write").Replace(declared)
-	w.wants(w.run("plan", "-f", w.writeFile("a.yaml", every)), OK, "a credential is issued", "2 credentials in all: the operator counts them first")
+	w.wants(w.run("plan", "-f", w.writeFile("a.yaml", every)), exit.OK, "a credential is issued", "2 credentials in all: the operator counts them first")
 	w.ready(w.token("first", func(t *v1alpha1.ApiToken) {
 		t.Spec.Buckets, t.Spec.Scopes = []v1alpha1.Bucket{"*"}, []v1alpha1.Scope{"objectstorage:admin-read-write"}
 	}))
-	w.wants(w.run("plan", "-f", w.writeFile("b.yaml", every)), Refused, "refused (ProviderShared)", "ApiToken first")
+	w.wants(w.run("plan", "-f", w.writeFile("b.yaml", every)), exit.Refused, "refused (ProviderShared)", "ApiToken first")
 }
 
 // TestPlanWithoutSecrets: who may not read Secrets can plan all the same, and is told what is assumed.
@@ -200,7 +201,7 @@ func TestPlanWithoutSecrets(t *testing.T) {
 	w.ready(w.token("one"))
 	w.allow("planner", "apitoken.dev", []string{"apitokens", "tokenproviders"}, "get", "patch", "create", "list")
 	r := w.run("plan", "-f", w.writeFile("token.yaml", declared), "--as", "planner")
-	w.wants(r, OK, "nothing happens at the provider", "assumed: Secret one is as the operator left it: could not look, because you may not get secrets in namespace "+w.ns)
+	w.wants(r, exit.OK, "nothing happens at the provider", "assumed: Secret one is as the operator left it: could not look, because you may not get secrets in namespace "+w.Ns)
 }
 
 // TestPlanLostSecret: what is wrong already is part of what follows.
@@ -208,21 +209,7 @@ func TestPlanLostSecret(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("one"))
-	w.ok(w.Patch(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "one"}},
+	w.ok(w.Patch(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "one"}},
 		client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"apitoken.dev/credential":null}}}`))))
-	w.wants(w.run("plan", "-f", w.writeFile("token.yaml", declared)), OK, "a new credential is issued", "the Secret no longer holds the current one")
-}
-
-func TestAway(t *testing.T) {
-	now := time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)
-	for want, d := range map[string]time.Duration{"now": 0, "in 3h": 3 * time.Hour, "2d ago": -48 * time.Hour} {
-		if got := away(now.Add(d), now); got != want {
-			t.Errorf("%s: %q, want %q", d, got, want)
-		}
-	}
-	for want, d := range map[string]time.Duration{"1h": time.Hour, "1m30s": 90 * time.Second, "1h30m": 90 * time.Minute, "20m": 20 * time.Minute} {
-		if got := plan.Short(d); got != want {
-			t.Errorf("%s: %q, want %q", d, got, want)
-		}
-	}
+	w.wants(w.run("plan", "-f", w.writeFile("token.yaml", declared)), exit.OK, "a new credential is issued", "the Secret no longer holds the current one")
 }

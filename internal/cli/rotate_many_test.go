@@ -1,4 +1,4 @@
-package cli
+package cli_test
 
 import (
 	"context"
@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/cli/exit"
 	"apitoken.dev/operator/internal/clock"
 )
 
@@ -36,29 +37,29 @@ func TestRotateManyChoosesByLabelProviderAndAll(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.provider("other")
-	team := func(t *v1alpha1.ApiToken) { t.Labels = map[string]string{"team": "ml", "only": w.ns} }
+	team := func(t *v1alpha1.ApiToken) { t.Labels = map[string]string{"team": "ml", "only": w.Ns} }
 	w.ready(w.token("a", team))
 	w.ready(w.token("b", func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "other" }))
 	w.ready(w.token("c", team, func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "other" }))
 	for _, c := range []struct {
 		args []string
-		code Code
+		code exit.Code
 		want map[string]int64
 		says []string
 	}{
-		{[]string{"--all", "--dry-run"}, OK, map[string]int64{"a": 0, "b": 0, "c": 0}, []string{"[3/3] " + w.ns + "/c", "apitoken.apitoken.dev/a would be rotated (generation 1)"}},
-		{[]string{"-l", "only=" + w.ns, "-A", "--dry-run"}, OK, map[string]int64{"a": 0, "b": 0, "c": 0},
-			[]string{"apitoken.apitoken.dev/a in namespace " + w.ns + " would be rotated (generation 1)"}},
-		{[]string{"-l", "team=ml"}, OK, map[string]int64{"a": 1, "b": 0, "c": 1}, []string{"[2/2] " + w.ns + "/c", "2 of 2 rotated"}},
-		{[]string{"--provider", "TokenProvider/other"}, OK, map[string]int64{"a": 1, "b": 1, "c": 2}, []string{"2 of 2 rotated"}},
-		{[]string{"--provider", "TokenProvider/other", "-l", "team=ml"}, OK, map[string]int64{"a": 1, "b": 1, "c": 3}, []string{"1 of 1 rotated"}},
-		{[]string{"--all"}, OK, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"3 of 3 rotated"}},
-		{[]string{"-l", "team=nobody"}, NotFound, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"no ApiToken is chosen"}},
-		{[]string{"a", "--all"}, Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"name one ApiToken, or choose several"}},
-		{nil, Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"name one ApiToken, or choose several"}},
-		{[]string{"--provider", "other"}, Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"write TokenProvider/NAME"}},
-		{[]string{"--all", "--rate=-1"}, Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"cannot be negative"}},
-		{[]string{"a", "--dry-run"}, Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"need -l, --provider or --all"}},
+		{[]string{"--all", "--dry-run"}, exit.OK, map[string]int64{"a": 0, "b": 0, "c": 0}, []string{"[3/3] " + w.Ns + "/c", "apitoken.apitoken.dev/a would be rotated (generation 1)"}},
+		{[]string{"-l", "only=" + w.Ns, "-A", "--dry-run"}, exit.OK, map[string]int64{"a": 0, "b": 0, "c": 0},
+			[]string{"apitoken.apitoken.dev/a in namespace " + w.Ns + " would be rotated (generation 1)"}},
+		{[]string{"-l", "team=ml"}, exit.OK, map[string]int64{"a": 1, "b": 0, "c": 1}, []string{"[2/2] " + w.Ns + "/c", "2 of 2 rotated"}},
+		{[]string{"--provider", "TokenProvider/other"}, exit.OK, map[string]int64{"a": 1, "b": 1, "c": 2}, []string{"2 of 2 rotated"}},
+		{[]string{"--provider", "TokenProvider/other", "-l", "team=ml"}, exit.OK, map[string]int64{"a": 1, "b": 1, "c": 3}, []string{"1 of 1 rotated"}},
+		{[]string{"--all"}, exit.OK, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"3 of 3 rotated"}},
+		{[]string{"-l", "team=nobody"}, exit.NotFound, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"no ApiToken is chosen"}},
+		{[]string{"a", "--all"}, exit.Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"name one ApiToken, or choose several"}},
+		{nil, exit.Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"name one ApiToken, or choose several"}},
+		{[]string{"--provider", "other"}, exit.Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"write TokenProvider/NAME"}},
+		{[]string{"--all", "--rate=-1"}, exit.Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"cannot be negative"}},
+		{[]string{"a", "--dry-run"}, exit.Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"need -l, --provider or --all"}},
 	} {
 		args := append([]string{"rotate"}, c.args...)
 		if !strings.Contains(strings.Join(args, " "), "--rate") {
@@ -78,8 +79,8 @@ func TestRotateManyGoesOnAfterAFailureAndNamesIt(t *testing.T) {
 	w.ready(w.token("a"))
 	w.ready(w.token("b", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true }))
 	w.ready(w.token("c"))
-	w.wants(w.run("rotate", "--all", "--rate=0"), Failed, "2 of 3 rotated; these failed: "+w.ns+"/b", "kubectl apitoken resume b -n "+w.ns)
-	w.wants(w.run("rotate", "--all", "--rate=0", "--stop-on-failure"), Failed, "1 of 3 rotated; stopped at "+w.ns+"/b")
+	w.wants(w.run("rotate", "--all", "--rate=0"), exit.Failed, "2 of 3 rotated; these failed: "+w.Ns+"/b", "kubectl apitoken resume b -n "+w.Ns)
+	w.wants(w.run("rotate", "--all", "--rate=0", "--stop-on-failure"), exit.Failed, "1 of 3 rotated; stopped at "+w.Ns+"/b")
 	if diff := cmp.Diff(map[string]int64{"a": 2, "b": 0, "c": 1}, w.generations("a", "b", "c")); diff != "" {
 		t.Error(diff)
 	}
@@ -92,9 +93,9 @@ func TestRotateManyKeepsTheRate(t *testing.T) {
 	w.ready(w.token("a"))
 	w.ready(w.token("b"))
 	w.ready(w.token("c"))
-	paces := &pausing{Clock: w.env.Clock}
-	w.env.Clock = paces
-	w.wants(w.run("rotate", "--all", "--rate=6"), OK, "3 of 3 rotated")
+	paces := &pausing{Clock: w.Env.Clock}
+	w.Env.Clock = paces
+	w.wants(w.run("rotate", "--all", "--rate=6"), exit.OK, "3 of 3 rotated")
 	if diff := cmp.Diff([]time.Duration{10 * time.Second, 10 * time.Second}, paces.pauses); diff != "" {
 		t.Errorf("the pauses (-want +got):\n%s", diff)
 	}

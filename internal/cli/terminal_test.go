@@ -1,58 +1,16 @@
-package cli
+package cli_test
 
 import (
-	"bytes"
 	"encoding/json"
-	"io"
-	"os/exec"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/cli/exit"
+	"apitoken.dev/operator/internal/cli/terminal"
 )
-
-func TestTerminalEscapes(t *testing.T) {
-	for _, c := range []struct{ name, text, want string }{
-		{"text", "Größe: 5 €, 日本\n\tEnde", "Größe: 5 €, 日本\n\tEnde"},
-		{"an escape sequence", "a\x1b[2Kb", `a\u001b[2Kb`},
-		{"a carriage return", "real\rfake", `real\u000dfake`},
-		{"a backspace", "ab\b\bcd", `ab\u0008\u0008cd`},
-		{"a sequence that begins with one character", "a\u009b2Kb", `a\u009b2Kb`},
-		{"a byte that is no UTF-8", "a\x9b2Kb\xff", `a\x9b2Kb\xff`},
-		{"characters without a width", "a\u200bb\u200ec\u2028d\U000e0001", `a\u200bb\u200ec\u2028d\udb40\udc01`},
-		{"reversed text", "a\u202eb\u2066c", `a\u202eb\u2066c`},
-		{"DEL", "a\x7fb", `a\u007fb`},
-		{"the replacement character itself", "a\ufffdb", `a\ufffdb`},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			for size := 1; size <= len(c.text); size++ {
-				var out bytes.Buffer
-				w := Terminal(&out)
-				for rest := c.text; rest != ""; {
-					n := min(size, len(rest))
-					if _, err := io.WriteString(w, rest[:n]); err != nil {
-						t.Fatal(err)
-					}
-					rest = rest[n:]
-				}
-				endText(w)
-				if diff := cmp.Diff(c.want, out.String()); diff != "" {
-					t.Errorf("in pieces of %d (-want +got):\n%s", size, diff)
-				}
-			}
-		})
-	}
-}
-
-func TestTerminalIsNotWrappedTwice(t *testing.T) {
-	w := Terminal(io.Discard)
-	if Terminal(w) != w {
-		t.Error("a second writer was made, which would hold back the beginning of a character on its own")
-	}
-}
 
 // evil is what a hostile provider answers: it clears the line, goes up, and forges a line of its own.
 const evil = "AK\x1b[2K\x1b[1A\rFORGED\u009b1A\u202e\x07"
@@ -85,7 +43,7 @@ func haunted(w *world) {
 func TestNoCommandOfThePluginPassesCommandsToTheTerminal(t *testing.T) {
 	w := newWorld(t, "").waits()
 	haunted(w)
-	edited := w.writeFile("one.yaml", "apiVersion: apitoken.dev/v1alpha1\nkind: ApiToken\nmetadata: {name: one, namespace: "+w.ns+"}\nspec:\n"+
+	edited := w.writeFile("one.yaml", "apiVersion: apitoken.dev/v1alpha1\nkind: ApiToken\nmetadata: {name: one, namespace: "+w.Ns+"}\nspec:\n"+
 		"  providerRef: {name: object-store}\n  description: "+`"\e[2K\r"`+"\n  scopes: [\"objectstorage:object-read-only\"]\n  buckets: [other]\n")
 	for _, args := range [][]string{
 		{"list"}, {"list", "-A", "-o", "wide"}, {"list", "-o", "json"}, {"list", "-o", "yaml"}, {"list", "-o", "name"},
@@ -101,7 +59,7 @@ func TestNoCommandOfThePluginPassesCommandsToTheTerminal(t *testing.T) {
 			w.reveals = args[0] == "env"
 			r := w.run(args...)
 			for _, text := range []string{r.out, r.err} {
-				if at := strings.IndexFunc(text, commands); at >= 0 {
+				if at := strings.IndexFunc(text, terminal.IsCommand); at >= 0 {
 					t.Errorf("%q: it writes %q", args, text[max(0, at-60):min(len(text), at+60)])
 				}
 				if strings.Contains(args[len(args)-1], "{") { // a template of the user's own decides about lines
@@ -122,28 +80,11 @@ func TestJSONStaysExact(t *testing.T) {
 	w := newWorld(t, "")
 	haunted(w)
 	var got v1alpha1.ApiTokenList
-	w.ok(json.Unmarshal([]byte(w.wants(w.run("list", "-o", "json"), OK).out), &got))
+	w.ok(json.Unmarshal([]byte(w.wants(w.run("list", "-o", "json"), exit.OK).out), &got))
 	for i := range got.Items {
 		if got.Items[i].Name == "one" && got.Items[i].Status.Credentials[0].ID == evil {
 			return
 		}
 	}
 	t.Errorf("no item has the id %q: %+v", evil, got.Items)
-}
-
-// A shell reads back exactly what --print shows.
-func TestShellReadsPrintedValuesBack(t *testing.T) {
-	shell, err := exec.LookPath("bash")
-	if err != nil {
-		t.Fatal("this test needs bash, as the Makefile does")
-	}
-	for _, value := range []string{"AK\x1b[2K\x1b[1A\rFORGED\u009b1A\u202e\x07", "plain", "it's $HOME `x` \\ \"", "two\nlines", "\xff\x9b", "a'\\\x1b'", "\x01" + "7", "Größe\u202e"} {
-		out, err := exec.CommandContext(t.Context(), shell, "-c", "export V="+quoted(value)+"\nprintf %s \"$V\"").Output()
-		if err != nil || string(out) != value {
-			t.Errorf("%q is read back as %q: %v", value, out, err)
-		}
-		if strings.ContainsFunc(quoted(value), commands) {
-			t.Errorf("%q is shown as %q", value, quoted(value))
-		}
-	}
 }

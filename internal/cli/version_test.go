@@ -1,4 +1,4 @@
-package cli
+package cli_test
 
 import (
 	"context"
@@ -9,16 +9,17 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"apitoken.dev/operator/internal/cli/exit"
 	"apitoken.dev/operator/internal/operator"
 )
 
 // version shows both versions, and warns when the minor versions differ.
 func TestVersionWarnsAboutSkew(t *testing.T) {
 	w := newWorld(t, "")
-	w.wants(w.run("version", "--operator-namespace", w.ns), OK, "plugin    test\n", "operator  there is none in namespace "+w.ns, "--operator-namespace")
+	w.wants(w.run("version", "--operator-namespace", w.Ns), exit.OK, "plugin    test\n", "operator  there is none in namespace "+w.Ns, "--operator-namespace")
 	w.install(1, time.Second)
 	d := &appsv1.Deployment{}
-	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.ns, Name: operator.Name}, d))
+	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.Ns, Name: operator.Name}, d))
 	for _, c := range []struct {
 		plugin, image, label, shown string
 		skew                        bool
@@ -33,9 +34,9 @@ func TestVersionWarnsAboutSkew(t *testing.T) {
 		d.Labels["app.kubernetes.io/version"] = c.label
 		d.Spec.Template.Spec.Containers[0].Image = c.image
 		w.ok(w.Update(context.WithoutCancel(t.Context()), d))
-		w.env.Version = c.plugin
-		w.wants(w.run("version", "--operator-namespace", w.ns), OK, "plugin    "+c.plugin+"\n", "operator  "+c.shown+"  (Deployment "+w.ns+"/apitoken-operator)")
-		view := w.decode(w.run("version", "--operator-namespace", w.ns, "-o", "json").out)
+		w.Env.Version = c.plugin
+		w.wants(w.run("version", "--operator-namespace", w.Ns), exit.OK, "plugin    "+c.plugin+"\n", "operator  "+c.shown+"  (Deployment "+w.Ns+"/apitoken-operator)")
+		view := w.decode(w.run("version", "--operator-namespace", w.Ns, "-o", "json").out)
 		if do, _ := view["whatToDo"].(string); view["skew"] != c.skew || c.skew != (do != "") {
 			t.Errorf("%s with %s: %v", c.plugin, c.image, view)
 		}
@@ -45,9 +46,9 @@ func TestVersionWarnsAboutSkew(t *testing.T) {
 // A version that could not be read is neither shown as none nor as fitting.
 func TestVersionSaysThatItCouldNotLook(t *testing.T) {
 	w := newWorld(t, "")
-	w.wants(w.run("version", "--as", "stranger"), OK, "plugin    test\n", "operator  could not look: you may not list deployments.apps in namespace apitoken-system",
+	w.wants(w.run("version", "--as", "stranger"), exit.OK, "plugin    test\n", "operator  could not look: you may not list deployments.apps in namespace apitoken-system",
 		"What to do: Ask an administrator")
 	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	r := w.as("", "", "version")
-	w.wants(r, OK, "plugin    test\n", "operator  could not look: there is no kubeconfig", "What to do: Name a cluster")
+	w.wants(r, exit.OK, "plugin    test\n", "operator  could not look: there is no kubeconfig", "What to do: Name a cluster")
 }

@@ -1,4 +1,4 @@
-package cli
+package cli_test
 
 import (
 	"context"
@@ -10,16 +10,18 @@ import (
 	"k8s.io/cli-runtime/pkg/genericiooptions"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/cli"
+	"apitoken.dev/operator/internal/cli/exit"
 	"apitoken.dev/operator/internal/clock"
 )
 
 // watched runs list --watch until the steps are done, each of which waits for a text.
-func (w *world) watched(args []string, steps ...func(said string) bool) (Code, string) {
+func (w *world) watched(args []string, steps ...func(said string) bool) (exit.Code, string) {
 	w.Helper()
 	ctx, cancel := context.WithCancel(w.Context())
 	defer cancel()
 	out := &transcript{}
-	e := w.env
+	e := w.Env
 	e.IOStreams = genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: out}
 	var group sync.WaitGroup
 	group.Go(func() {
@@ -32,7 +34,7 @@ func (w *world) watched(args []string, steps ...func(said string) bool) (Code, s
 			}
 		}
 	})
-	code := Run(ctx, e, "kubectl-apitoken", append([]string{"--kubeconfig", w.kubeconfig, "--cache-dir", w.TempDir(), "-n", w.ns, "list", "--watch"}, args...))
+	code := cli.Run(ctx, e, "kubectl-apitoken", append([]string{"--kubeconfig", w.kubeconfig, "--cache-dir", w.TempDir(), "-n", w.Ns, "list", "--watch"}, args...))
 	group.Wait()
 	return code, out.String()
 }
@@ -50,16 +52,16 @@ func TestListWatchShowsChanges(t *testing.T) {
 		},
 		func(said string) bool { return strings.Contains(said, v1alpha1.ReasonScopeNotGrantable) },
 		func(string) bool { return w.Delete(w.Context(), w.reads("two")) == nil },
-		func(said string) bool { return strings.Contains(said, "ApiToken "+w.ns+"/two is gone.") },
+		func(said string) bool { return strings.Contains(said, "ApiToken "+w.Ns+"/two is gone.") },
 	)
-	if code != OK || strings.Count(said, "NAME") != 1 || strings.Count(said, "one ") != 1 {
+	if code != exit.OK || strings.Count(said, "NAME") != 1 || strings.Count(said, "one ") != 1 {
 		t.Errorf("exit code %d and\n%s", code, said)
 	}
 	code, said = w.watched([]string{"--not-ready", "-o", "name"},
 		func(string) bool { w.token("three"); return true },
 		func(said string) bool { return strings.Contains(said, "apitoken.apitoken.dev/three") },
 	)
-	if code != OK || strings.Contains(said, "/one") {
+	if code != exit.OK || strings.Contains(said, "/one") {
 		t.Errorf("exit code %d and\n%s", code, said)
 	}
 }

@@ -1,4 +1,4 @@
-package cli
+package cli_test
 
 import (
 	"slices"
@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/cli/hint"
 )
 
 // imperatives are the words that an action begins with.
@@ -21,16 +22,16 @@ func isAction(do string) bool {
 // says what the reason means.
 func TestEveryReasonHasAnAction(t *testing.T) {
 	for reason, help := range v1alpha1.ReasonHelp {
-		if do := actions[reason]; do == help || !isAction(do) {
+		if do := hint.Actions[reason]; do == help || !isAction(do) {
 			t.Errorf("what to do about %s is %q", reason, do)
 		}
 	}
-	for reason := range actions {
+	for reason := range hint.Actions {
 		if v1alpha1.ReasonHelp[reason] == "" {
 			t.Errorf("there is an action for %s, which is no reason", reason)
 		}
 	}
-	if do := actionFor("OfANewerOperator"); !isAction(do) {
+	if do := hint.ActionFor("OfANewerOperator"); !isAction(do) {
 		t.Errorf("what to do about an unknown reason is %q", do)
 	}
 }
@@ -47,7 +48,7 @@ func TestNoWhatToDoRepeatsTheMessage(t *testing.T) {
 			t.Errorf("status of %s says to do %q", reason, do)
 		}
 	}
-	found := w.decode(w.run("doctor", "--operator-namespace", w.ns, "-o", "json").out)["findings"].([]any)
+	found := w.decode(w.run("doctor", "--operator-namespace", w.Ns, "-o", "json").out)["findings"].([]any)
 	said := 0
 	for _, f := range found {
 		f := f.(map[string]any)

@@ -1,0 +1,39 @@
+package handover
+
+import (
+	"strings"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/cli/exit"
+	"apitoken.dev/operator/internal/cli/tokenstate"
+	"apitoken.dev/operator/internal/provider"
+)
+
+// refuseKnownKey refuses a key that the ledger has already. The operator would not use it
+// again, and the ApiToken would go on waiting for another one.
+func refuseKnownKey(driver provider.Driver, t *v1alpha1.ApiToken, data map[string][]byte) error {
+	byHand, ok := provider.As[provider.ByHand](driver)
+	if !ok {
+		return nil
+	}
+	values := map[string]provider.Value{}
+	for key, value := range data {
+		values[key] = provider.NewValue(strings.TrimRight(string(value), "\r\n")) // as the operator reads them
+	}
+	id := byHand.KeyID(values)
+	for i := range t.Status.Credentials {
+		if e := &t.Status.Credentials[i]; id != "" && e.ID == id {
+			return sameKey(e)
+		}
+	}
+	return nil
+}
+
+// sameKey says that a key was handed over before.
+func sameKey(e *v1alpha1.LedgerEntry) error {
+	const way = "make another one at the provider, and hand that over"
+	if e.State == v1alpha1.StateActive {
+		return exit.Refusedf("credential %s is in use already: %s", tokenstate.Key(e), way)
+	}
+	return exit.Refusedf("credential %s was handed over before and will be deleted: %s", tokenstate.Key(e), way)
+}

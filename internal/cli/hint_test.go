@@ -1,0 +1,118 @@
+package cli_test
+
+import (
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/cli-runtime/pkg/genericiooptions"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/cli"
+	"apitoken.dev/operator/internal/cli/exit"
+	"apitoken.dev/operator/internal/cli/session"
+)
+
+// kubectlFlags are the flags of kubectl that hints use, by command.
+var kubectlFlags = map[string]string{
+	"cluster-info": "", "describe": "-l", "get": "-l -A", "logs": "", "patch": "--type -p", "apply": "--server-side -k -f", "delete": "",
+	"create": "--clusterrole --group",
+}
+
+// kubectlGlobals are kubectl's flags of every command; each takes a value.
+const kubectlGlobals = "-n --kubeconfig --context --cluster --user --server --as --as-group"
+
+// pasted fails unless a shell and the program that it names can read a command line.
+func (w *world) pasted(line string) {
+	w.Helper()
+	out, err := exec.CommandContext(w.Context(), "bash", "-c", `printf '%s\0' `+line).Output()
+	w.ok(err)
+	words := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
+	if len(words) < 2 || words[0] != "kubectl" {
+		w.Errorf("no command: %q", line)
+		return
+	}
+	if words[1] != "apitoken" {
+		allowed, known := kubectlFlags[words[1]]
+		if !known {
+			w.Errorf("%q: this test does not know kubectl %s", line, words[1])
+		}
+		for _, word := range words[2:] {
+			flag, _, _ := strings.Cut(word, "=")
+			if strings.HasPrefix(flag, "-") && !strings.Contains(" "+allowed+" "+kubectlGlobals+" ", " "+flag+" ") {
+				w.Errorf("%q: kubectl %s has no flag %s, as far as this test knows", line, words[1], flag)
+			}
+		}
+		return
+	}
+	cmd, rest, err := cli.New(session.Env{IOStreams: genericiooptions.NewTestIOStreamsDiscard()}).Find(words[2:])
+	w.ok(err)
+	if !cmd.HasParent() {
+		w.Errorf("%q: there is no such command", line)
+		return
+	}
+	if err := cmd.ParseFlags(rest); err != nil {
+		w.Errorf("%q: %v", line, err)
+		return
+	}
+	if err := cmd.ValidateArgs(cmd.Flags().Args()); err != nil {
+		w.Errorf("%q: %v", line, err)
+	}
+	if cmd.Flags().NArg() > 0 && cmd.Flag("namespace").Value.String() == "" {
+		w.Errorf("%q names an object and no namespace", line)
+	}
+}
+
+// hintsIn are the command lines in an output: each stands at the end of its line.
+func hintsIn(output string) []string {
+	var out []string
+	for line := range strings.Lines(output) {
+		if strings.HasPrefix(strings.TrimSpace(line), "#") { // the manifest of import has steps, not hints
+			continue
+		}
+		if at := strings.Index(line, ": kubectl "); at >= 0 {
+			out = append(out, strings.TrimSpace(line[at+2:]))
+		}
+	}
+	return out
+}
+
+// Every command line that the plugin prints can be pasted: it names the namespace, and
+// the flags exist.
+func TestHintsCanBePasted(t *testing.T) {
+	w := newWorld(t, "").waits()
+	w.provider("object-store")
+	w.ready(w.token("one"), func(t *v1alpha1.ApiToken) { t.Status.ExpiresAt = w.soon(time.Hour) })
+	w.ready(w.token("retain", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain }))
+	w.ready(w.token("late"), func(t *v1alpha1.ApiToken) { t.Status.RotatesAt, t.Status.ExpiresAt = w.soon(-2*time.Hour), w.soon(day) })
+	w.token("unseen")
+	w.stalled(w.token("hand"), v1alpha1.ReasonActionRequired, "make a credential")
+	seen := map[string]bool{}
+	for _, args := range [][]string{
+		{"status", "none"}, {"status", "unseen"}, {"status", "hand"}, {"suspend", "one"}, {"rotate", "one"}, {"status", "one"}, {"revoke", "retain"},
+		{"rotate", "late", "--wait", "--timeout=20ms"}, {"rotate", "hand", "--wait", "--timeout=20ms"}, {"handover", "one"}, {"env", "unseen", "--", "sh"},
+		{"doctor"}, {"doctor", "--operator-namespace", w.Ns}, {"doctor", "--as", "stranger"}, {"list", "--as", "stranger"}, {"env", "one", "--as", "stranger", "--", "sh"},
+	} {
+		r := w.run(args...)
+		for _, hint := range hintsIn(r.out + r.err) {
+			w.pasted(hint)
+			words := strings.Fields(hint)
+			seen[strings.Join(words[:3], " ")] = true
+			if !strings.Contains(hint, "create clusterrolebinding") && !strings.Contains(hint, "--kubeconfig "+w.kubeconfig) {
+				t.Errorf("%q is for another cluster than %v", hint, args)
+			}
+		}
+	}
+	for _, want := range []string{"kubectl apitoken list", "kubectl apitoken status", "kubectl apitoken resume", "kubectl apitoken handover", "kubectl apitoken doctor", "kubectl patch apitoken"} {
+		if !seen[want] {
+			t.Errorf("no output had %q: %v", want, seen)
+		}
+	}
+}
+
+// A right that lacks in the namespace of -n is found by a doctor of that namespace.
+func TestDoctorIsHintedForTheNamespaceOfTheCommand(t *testing.T) {
+	w := newWorld(t, "")
+	w.wants(w.run("list", "--as", "stranger", "-n", "elsewhere"), exit.Refused, "kubectl apitoken doctor -n elsewhere ")
+}

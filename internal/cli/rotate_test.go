@@ -1,0 +1,103 @@
+package cli_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/cli/exit"
+	"apitoken.dev/operator/internal/cli/hint"
+	"apitoken.dev/operator/internal/cli/tokenstate"
+	"apitoken.dev/operator/internal/plan"
+)
+
+func TestRotate(t *testing.T) {
+	w := newWorld(t, "")
+	w.provider("object-store")
+	w.ready(w.token("one", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 3 }))
+	w.wants(w.run("rotate", "one"), exit.OK, "rotation asked for (generation 4)")
+	if got := w.reads("one").Spec.Rotation.Generation; got != 4 {
+		t.Errorf("spec.rotation.generation is %d", got)
+	}
+	w.wants(w.run("suspend", "one"), exit.OK, "one suspended", "Its credential ends")
+	w.wants(w.run("rotate", "one"), exit.Refused, "kubectl apitoken resume one")
+	w.wants(w.run("rotate", "none"), exit.NotFound)
+}
+
+// reissue is what the operator does for a rotation that a command waits for.
+func (w *world) reissue(name string) func() bool {
+	return func() bool {
+		t := w.reads(name)
+		if t == nil || t.Spec.Rotation.Generation == 0 || !strings.Contains(w.said.String(), tokenstate.NotObserved) {
+			return false
+		}
+		old := &t.Status.Credentials[0]
+		old.State, old.RetireAt = v1alpha1.StateRetiring, w.soon(-time.Second)
+		t.Status.Credentials = append(t.Status.Credentials, v1alpha1.LedgerEntry{
+			Name: w.credential(name, 3), State: v1alpha1.StateActive, ID: "AKIAEXAMPLE3", RotationGeneration: t.Spec.Rotation.Generation,
+			IssuedAt: w.soon(0), Fingerprint: plan.Fingerprint(&t.Spec),
+		})
+		t.Status.Revision = 3
+		t.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "the Secret holds credential AKIAEXAMPLE3", t.Generation)}
+		return w.Status().Update(w.Context(), t) == nil
+	}
+}
+
+// retired is what it does after the overlap, once the command says that it waits for it.
+func (w *world) retired(name string) func() bool {
+	return func() bool {
+		t := w.reads(name)
+		if !strings.Contains(w.said.String(), "is not revoked yet") {
+			return false
+		}
+		t.Status.Credentials = t.Status.Credentials[1:]
+		return w.Status().Update(w.Context(), t) == nil
+	}
+}
+
+func TestRotateWaits(t *testing.T) {
+	w := newWorld(t, "").waits()
+	w.provider("object-store")
+	w.ready(w.token("one"))
+	w.operator(w.reissue("one"), w.retired("one"))
+	r := w.wants(w.run("rotate", "one", "--until-revoked", "--timeout=1m"), exit.OK, "NotObserved", "AKIAEXAMPLE2 (Retiring) is not revoked yet")
+	want := "apitoken.apitoken.dev/one rotation asked for (generation 1)\napitoken.apitoken.dev/one rotated\napitoken.apitoken.dev/one previous credentials revoked\n"
+	if diff := cmp.Diff(want, r.out); diff != "" {
+		t.Error(diff)
+	}
+
+	w.ready(w.token("two"))
+	w.wants(w.run("rotate", "two", "--wait", "--timeout=50ms"), exit.TimedOut, "not done after 50ms", "kubectl apitoken status two")
+
+	w.ready(w.token("three"))
+	w.operator(func() bool {
+		t := w.reads("three")
+		if t.Spec.Rotation.Generation == 0 {
+			return false
+		}
+		w.stalled(t, v1alpha1.ReasonTooManyBuckets, "spec.buckets: too many")
+		return true
+	})
+	w.wants(w.run("rotate", "three", "--wait"), exit.Refused, "TooManyBuckets: spec.buckets: too many", hint.ActionFor(v1alpha1.ReasonTooManyBuckets))
+
+	w.ready(w.token("five"))
+	w.operator(func() bool {
+		t := w.reads("five")
+		if t.Spec.Rotation.Generation == 0 {
+			return false
+		}
+		t.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonActionRequired, "make a credential", t.Generation)}
+		return w.Status().Update(w.Context(), t) == nil
+	})
+	w.wants(w.run("rotate", "five", "--wait"), exit.Failed, "ActionRequired: make a credential", "kubectl apitoken handover five")
+
+	w.ready(w.token("four"))
+	w.operator(func() bool {
+		return w.reads("four").Spec.Rotation.Generation > 0 && w.Delete(t.Context(), w.reads("four")) == nil
+	})
+	w.wants(w.run("rotate", "four", "--wait"), exit.Failed, "deleted meanwhile")
+}
