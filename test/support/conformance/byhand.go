@@ -22,13 +22,13 @@ var byHanding = []Requirement{
 	},
 	{
 		Name: "MintNeedsWhatIsHandedOver", Test: mintWithoutKeys,
-		Sentence: "Mint of what a person has to make MUST be rejected, not in doubt, without what is handed over.",
+		Sentence: "Mint of a manual credential MUST be rejected, not in doubt, without the submitted keys.",
 		Applies:  byHand,
 		Needs:    handsOver,
 	},
 	{
 		Name: "HandedOverIsReturned", Test: handedOverIsReturned,
-		Sentence: "Mint MUST return the name asked for, an ID that is no secret and that follows from the keys alone, and the keys that were handed over. KeyID MUST return that ID for these keys.",
+		Sentence: "Mint MUST return the name asked for, an ID that is no secret and that follows from the keys alone, and the submitted keys. KeyID MUST return that ID for these keys.",
 		Applies:  byHand,
 		Needs:    handsOver,
 	},
@@ -40,19 +40,19 @@ var byHanding = []Requirement{
 	},
 	{
 		Name: "HandMadeIsNotRevoked", Test: handMadeIsNotRevoked,
-		Sentence: "Revoke with the ID of what a person made MUST be rejected, not in doubt.",
+		Sentence: "Revoke with the ID of a manual credential MUST be rejected, not in doubt.",
 		Applies:  byHand,
 		Needs:    handsOver,
 	},
 	{
 		Name: "AcceptsUntilDeleted", Test: acceptsUntilDeleted,
-		Sentence: "The client MUST be a Prober, and Accepts MUST be true for what a person made, and false once a person deleted it.",
+		Sentence: "The client MUST be a Prober, and Accepts MUST be true for a manual credential, and false once a user deleted it.",
 		Applies:  byHand,
 		Needs:    func(h Harness) bool { return handsOver(h) && h.Outside.DeleteID != nil },
 	},
 	{
 		Name: "CancelledChecksEnd", Test: cancelledChecks,
-		Sentence: "Connect, Accepts, and Mint of what was handed over MUST fail when their context has ended.",
+		Sentence: "Connect, Accepts, and Mint of submitted keys MUST fail when their context has ended.",
 		Applies:  byHand,
 		Needs:    handsOver,
 	},

@@ -30,19 +30,19 @@ var foreign = []Requirement{
 	},
 	{
 		Name: "FindShowsNothingManual", Test: withManual((*world).findsOnlyMine),
-		Sentence: "Find with the ID of a credential that a person made, or of the minting credential, MUST NOT return that credential.",
+		Sentence: "Find with the ID of a credential that a user made, or of the minting credential, MUST NOT return that credential.",
 		Applies:  roomForTwo,
 		Needs:    makesByHand,
 	},
 	{
 		Name: "RevokeEndsNothingManual", Test: withManual((*world).revokesOnlyMine),
-		Sentence: "Revoke with the ID of a credential that a person made, or of the minting credential, MUST leave that credential as it is.",
+		Sentence: "Revoke with the ID of a credential that a user made, or of the minting credential, MUST leave that credential as it is.",
 		Applies:  roomForTwo,
 		Needs:    makesByHand,
 	},
 	{
 		Name: "UpdateChangesNothingManual", Test: withManual((*world).updatesOnlyMine),
-		Sentence: "Update with the ID of a credential that a person made, or of the minting credential, MUST return an error and leave that credential as it is.",
+		Sentence: "Update with the ID of a credential that a user made, or of the minting credential, MUST return an error and leave that credential as it is.",
 		Applies:  func(h Harness) bool { return roomForTwo(h) && updates(h) },
 		Needs:    func(h Harness) bool { return makesByHand(h) && h.Changed != nil },
 	},

@@ -18,7 +18,7 @@ var limits = []Requirement{
 	},
 	{
 		Name: "ValidateRefusesWhatCannotBeGranted", Test: validateRefuses,
-		Sentence: "Validate MUST refuse what the provider cannot narrow to, with the field, the value and the way out.",
+		Sentence: "Validate MUST refuse what the provider cannot narrow to, with the field, the value and the fix.",
 		Applies:  validates,
 		Needs:    func(h Harness) bool { return len(h.Refused) > 0 },
 	},

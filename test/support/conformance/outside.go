@@ -9,7 +9,7 @@ import (
 var outside = []Requirement{
 	{
 		Name: "DeletedElsewhereIsGone", Test: deletedElsewhere,
-		Sentence: "A credential that somebody else deleted MUST NOT be found, and Revoke MUST return nil for it, by its name and with its ID.",
+		Sentence: "A credential that another client deleted MUST NOT be found, and Revoke MUST return nil for it, by its name and with its ID.",
 		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Outside.Delete != nil },
 	},

@@ -68,7 +68,7 @@ var states = []Requirement{
 	},
 	{
 		Name: "SwitchedOffIsNotDeleted", Test: switchedOffIsNotDeleted,
-		Sentence: "Accepts MUST return an error, not false, for a credential that a person switched off: it can come back, so it was not deleted.",
+		Sentence: "Accepts MUST return an error, not false, for a credential that a user switched off: it can come back, so it was not deleted.",
 		Applies:  func(h Harness) bool { return byHand(h) && h.States.NeverDisabled == "" },
 		Needs:    func(h Harness) bool { return handsOver(h) && h.States.DisableID != nil },
 	},
