@@ -17,8 +17,8 @@ const Type = "aws"
 
 // The keys of the minting credentials and of every credential issued.
 const (
-	KeyID     = "AWS_ACCESS_KEY_ID"
-	KeySecret = "AWS_SECRET_ACCESS_KEY"
+	KeyID     = provider.S3KeyID
+	KeySecret = provider.S3KeySecret
 )
 
 // KeySession is the key of the session token of temporary minting credentials. It is

@@ -8,7 +8,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
-	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -39,14 +38,12 @@ func once(o *iam.Options) { o.Retryer = aws.NopRetryer{} }
 // a key never exists without its policy. Only a rejected CreateUser says that
 // nothing exists; what a later step leaves behind is found and revoked by name.
 func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
-	if _, err := credname.Parse(req.Name); err != nil {
-		return provider.Minted{}, invalid("the name of a credential is not one that this operator makes")
+	if err := req.CheckName(); err != nil {
+		return provider.Minted{}, err
 	}
 	doc, refusal := plan(c.settings, req.Grant)
 	if refusal != nil {
-		e := invalid("what was declared cannot be granted: " + refusal.Message)
-		e.Err = refusal
-		return provider.Minted{}, e
+		return provider.Minted{}, provider.NotGranted(refusal)
 	}
 	user, err := c.iam.CreateUser(ctx, c.user(req), once)
 	if err != nil {

@@ -2,16 +2,11 @@ package aws
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
 	"apitoken.dev/operator/internal/provider"
 )
-
-// bucketName is what the API of the operator admits; nothing in it has a
-// meaning of its own in a policy (as *, ? and ${} have).
-var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$`)
 
 // Validate implements provider.Validator.
 func (*Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
@@ -34,11 +29,8 @@ func plan(s settings, grant provider.Grant) (string, *provider.Refusal) {
 	if r := refuseBuckets(grant); r != nil {
 		return "", r
 	}
-	if grant.ExpiresAt.IsZero() {
-		return "", &provider.Refusal{
-			Reason: provider.RefusedLifetime, Field: "spec.expiresIn", Value: "none",
-			Message: "a credential of this provider carries its end; declare expiresIn or expiresAt",
-		}
+	if r := provider.RefuseNoExpiry(grant); r != nil {
+		return "", r
 	}
 	from, r := refuseRestrictions(grant)
 	if r != nil {
@@ -67,15 +59,10 @@ func refuseBuckets(grant provider.Grant) *provider.Refusal {
 	if len(grant.Buckets) == 0 {
 		return refuse("none", `declare the buckets by name, or ["*"] for all of them`)
 	}
-	for _, bucket := range grant.Buckets {
-		switch {
-		case bucket == "*" && len(grant.Buckets) > 1:
-			return refuse(bucket, "* stands for all buckets; declare it alone, or declare names only")
-		case bucket != "*" && !bucketName.MatchString(bucket):
-			return refuse(bucket, "a bucket is named by letters, digits, dots, underscores and hyphens, and at least two of them")
-		}
+	if len(grant.Buckets) > 1 && slices.Contains(grant.Buckets, "*") {
+		return refuse("*", "* stands for all buckets; declare it alone, or declare names only")
 	}
-	return nil
+	return provider.RefuseBucketNames(grant)
 }
 
 func refuseRestrictions(grant provider.Grant) (ranges, *provider.Refusal) {

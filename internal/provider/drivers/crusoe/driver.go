@@ -21,8 +21,8 @@ const Type = "crusoe"
 
 // The keys of every credential issued.
 const (
-	KeyID     = "AWS_ACCESS_KEY_ID"
-	KeySecret = "AWS_SECRET_ACCESS_KEY"
+	KeyID     = provider.S3KeyID
+	KeySecret = provider.S3KeySecret
 )
 
 // The keys of the minting credentials: an API key of the user whose S3 keys are made.

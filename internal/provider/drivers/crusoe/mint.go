@@ -26,13 +26,11 @@ type created struct {
 
 // Mint implements provider.Client.
 func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
-	if foreign(req.Name) {
-		return provider.Minted{}, provider.Invalid("the name of a credential is not one that this operator makes")
+	if err := req.CheckName(); err != nil {
+		return provider.Minted{}, err
 	}
 	if r := c.driver.refuse(req.Grant); r != nil {
-		e := provider.Invalid("what was declared cannot be granted: " + r.Message)
-		e.Err = r
-		return provider.Minted{}, e
+		return provider.Minted{}, provider.NotGranted(r)
 	}
 	asked := expiry(req.Grant)
 	var key created

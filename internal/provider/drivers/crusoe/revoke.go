@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
@@ -16,11 +15,6 @@ import (
 // (https://docs.crusoecloud.com/storage/object-storage/managing-storage-api-keys).
 func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 	return c.source().Revoke(ctx, ref, func(ctx context.Context, key provider.Credential) error { return c.remove(ctx, key.ID) })
-}
-
-func foreign(alias string) bool {
-	_, err := credname.Parse(alias)
-	return err != nil
 }
 
 // remove deletes a key. Only 204 and 404 say that it is gone.

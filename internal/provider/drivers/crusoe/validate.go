@@ -53,13 +53,7 @@ func (d *Driver) refuse(grant provider.Grant) *provider.Refusal {
 	if r := provider.RefuseNarrowing(d.Capabilities(), grant); r != nil {
 		return r
 	}
-	if grant.ExpiresAt.IsZero() {
-		return &provider.Refusal{
-			Reason: provider.RefusedLifetime, Field: "spec.expiresIn", Value: orNone(nil),
-			Message: "a key of this provider is made with its end: declare expiresIn or expiresAt",
-		}
-	}
-	return nil
+	return provider.RefuseNoExpiry(grant)
 }
 
 func orNone(values []string) string {

@@ -22,8 +22,8 @@ const KeyToken = "token"
 
 // The keys of an S3 credential.
 const (
-	KeyID     = "AWS_ACCESS_KEY_ID"
-	KeySecret = "AWS_SECRET_ACCESS_KEY"
+	KeyID     = provider.S3KeyID
+	KeySecret = provider.S3KeySecret
 )
 
 // DefaultEndpoint is the vendor's production API (devs-ibee/terraform-provider-ibee, docs/index.md).

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 
-	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
@@ -21,14 +20,12 @@ type order struct {
 
 // Mint implements provider.Client. One request makes the whole credential.
 func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
-	if _, err := credname.Parse(req.Name); err != nil {
-		return provider.Minted{}, provider.Invalid("the name of a credential is not one that this operator makes")
+	if err := req.CheckName(); err != nil {
+		return provider.Minted{}, err
 	}
 	p, refusal := plan(req.Grant)
 	if refusal != nil {
-		e := provider.Invalid("what was declared cannot be granted: " + refusal.Message)
-		e.Err = refusal
-		return provider.Minted{}, e
+		return provider.Minted{}, provider.NotGranted(refusal)
 	}
 	switch {
 	case p.byHand:

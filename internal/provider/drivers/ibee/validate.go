@@ -1,7 +1,6 @@
 package ibee
 
 import (
-	"regexp"
 	"slices"
 	"strings"
 
@@ -13,10 +12,6 @@ const (
 	allBuckets      = "all"
 	specificBuckets = "specific"
 )
-
-// bucketName is what the API of the operator admits. The vendor adds that a
-// name has no path separators.
-var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$`)
 
 // Validate implements provider.Validator.
 func (d *Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
@@ -125,10 +120,5 @@ func refuseBuckets(scope string, buckets []string) *provider.Refusal {
 	case len(buckets) > 1 && slices.Contains(buckets, "*"):
 		return refuse("*", "* stands for all buckets: declare it alone, or declare names only")
 	}
-	for _, bucket := range buckets {
-		if bucket != "*" && !bucketName.MatchString(bucket) {
-			return refuse(bucket, "a bucket is named by letters, digits, dots, underscores and hyphens, and at least two of them")
-		}
-	}
-	return nil
+	return provider.RefuseBucketNames(provider.Grant{Buckets: buckets})
 }

@@ -21,8 +21,8 @@ const Type = "kloudbean"
 // The keys of a credential: those that a person hands over and those that are
 // published. They are the names of KloudBean's own examples.
 const (
-	KeyID     = "AWS_ACCESS_KEY_ID"
-	KeySecret = "AWS_SECRET_ACCESS_KEY"
+	KeyID     = provider.S3KeyID
+	KeySecret = provider.S3KeySecret
 )
 
 // The other two values that the panel shows with a key. They are compared if they

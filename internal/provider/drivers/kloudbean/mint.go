@@ -18,9 +18,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 		return provider.Minted{}, err
 	}
 	if r := refuse((&Driver{}).Capabilities(), req.Grant); r != nil {
-		e := provider.Invalid("what was declared cannot be granted: " + r.Message)
-		e.Err = r
-		return provider.Minted{}, e
+		return provider.Minted{}, provider.NotGranted(r)
 	}
 	if err := c.checkForm(req); err != nil {
 		return provider.Minted{}, err

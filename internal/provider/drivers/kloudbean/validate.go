@@ -3,7 +3,6 @@ package kloudbean
 import (
 	"fmt"
 	"net/netip"
-	"regexp"
 	"strings"
 
 	"apitoken.dev/operator/internal/provider"
@@ -32,9 +31,6 @@ var permissions = map[string]permission{
 	scopeWriteOnly: {label: "Write only", want: s3probe.Want{Write: true}},
 	scopeReadWrite: {label: "Read & Write", want: s3probe.Want{Read: true, Write: true, Delete: true}},
 }
-
-// bucketName is what the API of the operator admits.
-var bucketName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$`)
 
 // Validate implements provider.Validator.
 func (d *Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
@@ -94,10 +90,8 @@ func refuseBuckets(buckets []string) *provider.Refusal {
 		return refuse(provider.RefusedBuckets, fmt.Sprintf("%d buckets", len(buckets)), way+"declare one bucket, and an ApiToken for each of the others")
 	case buckets[0] == "*":
 		return refuse(provider.RefusedBucket, "*", way+"declare its name, and an ApiToken for each bucket")
-	case !bucketName.MatchString(buckets[0]):
-		return refuse(provider.RefusedBucket, buckets[0], "a bucket is named by letters, digits, dots, underscores and hyphens, and at least two of them")
 	}
-	return nil
+	return provider.RefuseBucketNames(provider.Grant{Buckets: buckets})
 }
 
 // refuseAddresses refuses what is no address and no range of them.

@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"strings"
 
-	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
@@ -41,17 +40,15 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 
 // grant returns the access to give under a name. An error was not sent.
 func (c *client) grant(name string, grant provider.Grant) (access, error) {
-	if _, err := credname.Parse(name); err != nil {
-		return access{}, provider.Invalid("the name of a credential is not one that this operator makes")
+	if err := (provider.MintRequest{Name: name}).CheckName(); err != nil {
+		return access{}, err
 	}
 	want, refusal := plan(grant)
 	if refusal == nil {
 		refusal = provider.RefuseScopes(c.grantable, grant)
 	}
 	if refusal != nil {
-		e := provider.Invalid("what was declared cannot be granted: " + refusal.Field + ": " + refusal.Message)
-		e.Err = refusal
-		return access{}, e
+		return access{}, provider.NotGranted(refusal)
 	}
 	return want, nil
 }

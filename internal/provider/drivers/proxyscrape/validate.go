@@ -36,7 +36,7 @@ func (d *Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 
 // plan returns the access of a grant, or why it cannot be granted.
 func plan(grant provider.Grant) (access, *provider.Refusal) {
-	for _, refuse := range []func(provider.Grant) *provider.Refusal{refuseScopes, refuseBuckets, refuseExpiry, refuseRestrictions} {
+	for _, refuse := range []func(provider.Grant) *provider.Refusal{refuseScopes, refuseBuckets, provider.RefuseNoExpiry, refuseRestrictions} {
 		if r := refuse(grant); r != nil {
 			return access{}, r
 		}
@@ -86,16 +86,6 @@ func refuseBuckets(grant provider.Grant) *provider.Refusal {
 	return &provider.Refusal{
 		Reason: provider.RefusedBucket, Field: "spec.buckets", Value: strings.Join(grant.Buckets, ", "),
 		Message: "ProxyScrape has no buckets; remove them",
-	}
-}
-
-func refuseExpiry(grant provider.Grant) *provider.Refusal {
-	if !grant.ExpiresAt.IsZero() {
-		return nil
-	}
-	return &provider.Refusal{
-		Reason: provider.RefusedLifetime, Field: "spec.expiresIn", Value: "none",
-		Message: "a credential of this provider carries its end; declare expiresIn or expiresAt",
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 
-	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -66,13 +65,11 @@ func (c *client) minted(ctx context.Context, vars map[string]any, req provider.M
 
 // mayAsk returns an error for what is refused before anything is sent.
 func (c *client) mayAsk(req provider.MintRequest) error {
-	if !ours(req.Name) {
-		return provider.Invalid("the name of a credential is not one that this operator makes")
+	if err := req.CheckName(); err != nil {
+		return err
 	}
 	if refusal := refuse(c.p.settings, req.Grant); refusal != nil {
-		e := provider.Invalid("what was declared cannot be granted: " + refusal.Message)
-		e.Err = refusal
-		return e
+		return provider.NotGranted(refusal)
 	}
 	return nil
 }
@@ -107,12 +104,6 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 		}
 	}
 	return c.source(ref.Name).Revoke(ctx, ref, c.revoke)
-}
-
-// ours reports whether the operator made a credential of this name.
-func ours(name string) bool {
-	_, err := credname.Parse(name)
-	return err == nil
 }
 
 func (c *client) revoke(ctx context.Context, found provider.Credential) error {

@@ -140,10 +140,9 @@ func refuse(s Settings, grant provider.Grant) *provider.Refusal {
 	if r := refuseNumber(s, grant); r != nil {
 		return r
 	}
-	if byProvider(s) && grant.ExpiresAt.IsZero() {
-		return &provider.Refusal{
-			Reason: provider.RefusedLifetime, Field: "spec.expiresIn", Value: "none",
-			Message: "a credential of this provider carries its end; declare expiresIn or expiresAt",
+	if byProvider(s) {
+		if r := provider.RefuseNoExpiry(grant); r != nil {
+			return r
 		}
 	}
 	if r := provider.RefuseNarrowing(provider.Capabilities{Narrows: fields(s.Narrows)}, grant); r != nil {
