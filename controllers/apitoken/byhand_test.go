@@ -204,7 +204,7 @@ func TestHandoverRefusedSurvivesAConflict(t *testing.T) {
 	var once sync.Once
 	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
 		if call.Verb == fake.Mint && call.Phase == fake.Before {
-			once.Do(func() { w.poke("training") })
+			once.Do(func() { w.poke("training") }) //nolint:contextcheck // it is the write of a user, not of the operator
 		}
 		return fake.Fault{}
 	})

@@ -177,7 +177,7 @@ func TestDropSurvivesAConflict(t *testing.T) {
 	var once sync.Once
 	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
 		if call.Verb == fake.Find && call.Phase == fake.After && call.Name == doubtful {
-			once.Do(func() { w.poke("training") })
+			once.Do(func() { w.poke("training") }) //nolint:contextcheck // it is the write of a user, not of the operator
 		}
 		return fake.Fault{}
 	})
