@@ -45,7 +45,7 @@ func newArgoCD(w *world, method argov1alpha1.TrackingMethod) *argoCD {
 			}
 			return info, info.application != ""
 		}))
-	w.ok(c.EnsureSynced())
+	w.OK(c.EnsureSynced())
 	w.Cleanup(func() { c.Invalidate() })
 	return &argoCD{w: w, cache: c, override: overrides(w.T)}
 }
@@ -70,7 +70,7 @@ type operation struct {
 func (a *argoCD) sync(desired []*unstructured.Unstructured) operation {
 	a.w.Helper()
 	op := operation{phase: synccommon.OperationRunning, started: metav1.Now()}
-	a.w.until(func() string {
+	a.w.Until(func() string {
 		a.step(desired, &op)
 		if !op.phase.Completed() {
 			return fmt.Sprintf("the sync does not end: %s: %+v", op.message, op.results)
@@ -83,12 +83,12 @@ func (a *argoCD) sync(desired []*unstructured.Unstructured) operation {
 func (a *argoCD) step(desired []*unstructured.Unstructured, op *operation) {
 	a.w.Helper()
 	live, err := a.cache.GetManagedLiveObjs(desired, a.managed)
-	a.w.ok(err)
+	a.w.OK(err)
 	found := argosync.Reconcile(desired, live, a.w.ns, a.cache)
 	sc, cleanup, err := argosync.NewSyncContext("revision", found, env.Config, env.Config, kubectl, a.w.ns,
 		argosync.WithLogr(logr.Discard()), argosync.WithHealthOverride(a.override), argosync.WithPrune(true),
 		argosync.WithInitialState(op.phase, op.message, op.results, op.started))
-	a.w.ok(err)
+	a.w.OK(err)
 	defer cleanup()
 	sc.Sync()
 	op.phase, op.message, op.results = sc.GetState()
@@ -99,7 +99,7 @@ func (a *argoCD) step(desired []*unstructured.Unstructured, op *operation) {
 func (a *argoCD) managedNow() []string {
 	a.w.Helper()
 	objects, err := a.cache.GetManagedLiveObjs(nil, a.managed)
-	a.w.ok(err)
+	a.w.OK(err)
 	var out []string
 	for key := range objects {
 		out = append(out, key.Kind+"/"+key.Name)

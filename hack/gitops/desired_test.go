@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // readObjects reads the objects of a file, with whole numbers as int64.
@@ -102,7 +103,7 @@ func (w *world) inNamespace(objects []*unstructured.Unstructured) []*unstructure
 		}
 		if kind, _, _ := unstructured.NestedString(o.Object, "spec", "providerRef", "kind"); kind == "ClusterTokenProvider" {
 			name, _, _ := unstructured.NestedString(o.Object, "spec", "providerRef", "name")
-			w.ok(unstructured.SetNestedField(o.Object, w.ns+"-"+name, "spec", "providerRef", "name"))
+			w.OK(unstructured.SetNestedField(o.Object, w.ns+"-"+name, "spec", "providerRef", "name"))
 		}
 		out = append(out, o)
 	}
@@ -120,8 +121,8 @@ func (w *world) minters(objects []*unstructured.Unstructured) {
 	}
 	slices.Sort(names)
 	for _, name := range slices.Compact(names) {
-		w.ok(w.Create(w.ctx, &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}, Data: map[string][]byte{"token": []byte(minterToken)},
+		w.OK(w.Create(w.Context(), &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}, Data: map[string][]byte{"token": []byte(kit.MinterToken)},
 		}))
 	}
 }
@@ -131,7 +132,7 @@ func (w *world) read(o *unstructured.Unstructured) *unstructured.Unstructured {
 	w.Helper()
 	live := &unstructured.Unstructured{}
 	live.SetGroupVersionKind(o.GroupVersionKind())
-	w.ok(w.Get(w.ctx, client.ObjectKeyFromObject(o), live))
+	w.OK(w.Get(w.Context(), client.ObjectKeyFromObject(o), live))
 	return live
 }
 

@@ -64,7 +64,7 @@ func TestNoDrift(t *testing.T) {
 
 			for _, o := range desired {
 				if o.GetKind() == "ApiToken" {
-					w.ok(unstructured.SetNestedField(o.Object, int64(1), "spec", "rotation", "generation"))
+					w.OK(unstructured.SetNestedField(o.Object, int64(1), "spec", "rotation", "generation"))
 				}
 			}
 			w.apply(desired, way.serverSide)
@@ -80,7 +80,7 @@ func TestNoDrift(t *testing.T) {
 func (w *world) tracked(method argov1alpha1.TrackingMethod, objects []*unstructured.Unstructured) []*unstructured.Unstructured {
 	w.Helper()
 	for _, o := range objects {
-		w.ok(argo.NewResourceTracking().SetAppInstance(o, common.LabelKeyAppInstance, application, w.ns, method, ""))
+		w.OK(argo.NewResourceTracking().SetAppInstance(o, common.LabelKeyAppInstance, application, w.ns, method, ""))
 	}
 	return objects
 }
@@ -89,13 +89,13 @@ func (w *world) tracked(method argov1alpha1.TrackingMethod, objects []*unstructu
 func (w *world) apply(objects []*unstructured.Unstructured, serverSide bool) {
 	w.Helper()
 	operations, cleanup, err := kubectl.ManageResources(env.Config)
-	w.ok(err)
+	w.OK(err)
 	defer cleanup()
 	for _, namespaces := range []bool{true, false} {
 		for _, o := range objects {
 			if (o.GetKind() == "Namespace") == namespaces {
-				_, err := operations.ApplyResource(w.ctx, o, cmdutil.DryRunNone, false, true, serverSide, common.ArgoCDSSAManager)
-				w.ok(err)
+				_, err := operations.ApplyResource(w.Context(), o, cmdutil.DryRunNone, false, true, serverSide, common.ArgoCDSSAManager)
+				w.OK(err)
 			}
 		}
 	}
@@ -111,7 +111,7 @@ func (w *world) noDifference(desired []*unstructured.Unstructured, way way) {
 			continue // Argo CD knows its fields, and nothing of ours is in it
 		}
 		result, err := diff.Diff(o, w.read(o), options...)
-		w.ok(err)
+		w.OK(err)
 		if result.Modified {
 			w.Errorf("%s %s is OutOfSync:\nlive      %s\npredicted %s", o.GetKind(), o.GetName(), result.NormalizedLive, result.PredictedLive)
 		}
@@ -131,11 +131,11 @@ func (w *world) seesDifference(desired []*unstructured.Unstructured, way way) {
 			continue
 		}
 		live := w.read(o)
-		w.ok(unstructured.SetNestedStringSlice(live.Object, []string{"objectstorage:admin-read-write", "billing:read-only"}, "spec", "scopes"))
-		w.ok(unstructured.SetNestedStringSlice(live.Object, []string{"edited"}, "spec", "buckets"))
-		w.ok(w.Update(w.ctx, live))
+		w.OK(unstructured.SetNestedStringSlice(live.Object, []string{"objectstorage:admin-read-write", "billing:read-only"}, "spec", "scopes"))
+		w.OK(unstructured.SetNestedStringSlice(live.Object, []string{"edited"}, "spec", "buckets"))
+		w.OK(w.Update(w.Context(), live))
 		result, err := diff.Diff(o, w.read(o), way.options(w.T)...)
-		w.ok(err)
+		w.OK(err)
 		if !result.Modified {
 			w.Errorf("%s %s was edited in the cluster, and the comparison does not see it", o.GetKind(), o.GetName())
 		}

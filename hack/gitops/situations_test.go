@@ -11,6 +11,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // situation is something that a GitOps tool may find an object in.
@@ -83,7 +84,7 @@ func atWork() []situation {
 			w.works()
 			t := w.issued()
 			w.backend.Script(fake.Revoke, slices.Repeat([]fake.Fault{{Kind: fake.InDoubt}}, 100)...)
-			w.ok(w.Delete(w.ctx, t))
+			w.ExpectDeleted(t)
 			return w.shows(t, v1alpha1.ConditionReconciling, v1alpha1.ReasonDeleting, "revoke")
 		}, health.HealthStatusProgressing, "Deleting: ", status.TerminatingStatus, status.InProgressStatus},
 	}
@@ -113,7 +114,7 @@ func stuck() []situation {
 		}, health.HealthStatusDegraded, "spec.expiresAt", status.FailedStatus, status.FailedStatus},
 
 		{"ApiToken", "namespace-no-longer-admitted", func(w *world) client.Object {
-			w.minter(minterToken)
+			w.minter(kit.MinterToken)
 			p := w.clusterProvider()
 			w.start()
 			w.shows(p, v1alpha1.ConditionReady, v1alpha1.ReasonReady)
@@ -195,7 +196,7 @@ func waitingForAPerson() []situation {
 			t := w.token()
 			w.handOver()
 			w.shows(t, v1alpha1.ConditionReady, v1alpha1.ReasonReady)
-			w.ok(w.Delete(w.ctx, t))
+			w.ExpectDeleted(t)
 			w.shows(t, v1alpha1.ConditionActionRequired, v1alpha1.ReasonDeleteCredential)
 			return w.shows(t, v1alpha1.ConditionStalled, v1alpha1.ReasonActionRequired) // it comes after the first attempt
 		}, health.HealthStatusProgressing, "Deleting: delete credential HAND0001", status.TerminatingStatus, status.FailedStatus},
@@ -225,7 +226,7 @@ func ofProviders() []situation {
 		}, health.HealthStatusProgressing, "has not looked at", status.CurrentStatus, status.UnknownStatus},
 
 		{"TokenProvider", "ready", func(w *world) client.Object {
-			w.minter(minterToken)
+			w.minter(kit.MinterToken)
 			return w.shows(w.providerStarted(), v1alpha1.ConditionReady, v1alpha1.ReasonReady)
 		}, health.HealthStatusHealthy, "The credentials of account fake-account work", status.CurrentStatus, status.CurrentStatus},
 
@@ -240,29 +241,29 @@ func ofProviders() []situation {
 
 		{"TokenProvider", "unreachable", func(w *world) client.Object {
 			w.backend.Script(fake.Connect, slices.Repeat([]fake.Fault{{Kind: fake.InDoubt}}, 100)...)
-			w.minter(minterToken)
+			w.minter(kit.MinterToken)
 			return w.shows(w.providerStarted(), v1alpha1.ConditionReconciling, v1alpha1.ReasonUnreachable)
 		}, health.HealthStatusProgressing, "It is tried again", status.InProgressStatus, status.InProgressStatus},
 
 		{"TokenProvider", "generation-behind", func(w *world) client.Object {
-			w.minter(minterToken)
+			w.minter(kit.MinterToken)
 			p := w.shows(w.providerStarted(), v1alpha1.ConditionReady, v1alpha1.ReasonReady)
 			w.stop()
 			patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"aws":{"region":"eu-central-1"}}}`))
-			w.ok(w.Patch(w.ctx, p, patch))
+			w.OK(w.Patch(w.Context(), p, patch))
 			return p
 		}, health.HealthStatusProgressing, "has not looked at", status.InProgressStatus, status.InProgressStatus},
 
 		{"TokenProvider", "deleting-in-use", func(w *world) client.Object {
-			w.minter(minterToken)
+			w.minter(kit.MinterToken)
 			p := w.shows(w.providerStarted(), v1alpha1.ConditionReady, v1alpha1.ReasonReady)
 			w.issued()
-			w.ok(w.Delete(w.ctx, p))
+			w.ExpectDeleted(p)
 			return w.shows(p, v1alpha1.ConditionStalled, v1alpha1.ReasonInUse)
 		}, health.HealthStatusProgressing, "Deleting: ", status.TerminatingStatus, status.FailedStatus},
 
 		{"ClusterTokenProvider", "ready", func(w *world) client.Object {
-			w.minter(minterToken)
+			w.minter(kit.MinterToken)
 			p := w.clusterProvider()
 			w.start()
 			return w.shows(p, v1alpha1.ConditionReady, v1alpha1.ReasonReady)
@@ -280,14 +281,14 @@ func ofProviders() []situation {
 func (w *world) shutOut(p client.Object) {
 	w.Helper()
 	patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"allowedNamespaces":{"matchLabels":{"tokens":"elsewhere"}}}}`))
-	w.ok(w.Patch(w.ctx, p, patch))
+	w.OK(w.Patch(w.Context(), p, patch))
 }
 
 // rotationIsDue turns the clock to where the rotation is due.
 func (w *world) rotationIsDue() {
 	w.Helper()
 	t := &v1alpha1.ApiToken{}
-	w.ok(w.Get(w.ctx, client.ObjectKey{Namespace: w.ns, Name: tokenName}, t))
+	w.OK(w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: tokenName}, t))
 	w.clock.AdvanceTo(t.Status.RotatesAt.Add(2 * time.Second))
 	w.poke()
 }

@@ -25,8 +25,8 @@ import (
 // exists reports whether an object of the world is there.
 func (w *world) exists(o client.Object, name string) bool {
 	w.Helper()
-	err := w.Get(w.ctx, client.ObjectKey{Namespace: w.ns, Name: name}, o)
-	w.ok(client.IgnoreNotFound(err))
+	err := w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: name}, o)
+	w.OK(client.IgnoreNotFound(err))
 	return !apierrors.IsNotFound(err)
 }
 
@@ -39,7 +39,7 @@ func (w *world) rollOut() {
 		w.Fatal("there is no Deployment")
 	}
 	d.Status = appsv1.DeploymentStatus{ObservedGeneration: d.Generation, Replicas: 1, UpdatedReplicas: 1, ReadyReplicas: 1, AvailableReplicas: 1}
-	w.ok(w.Status().Update(w.ctx, d))
+	w.OK(w.Status().Update(w.Context(), d))
 }
 
 // deployed is a world in which Argo CD has synced the example.
@@ -57,7 +57,7 @@ func deployed(t *testing.T, method argov1alpha1.TrackingMethod, edits ...func(o 
 	w.start()
 	a := newArgoCD(w, method)
 	op := operation{phase: synccommon.OperationRunning, started: metav1.Now()}
-	w.until(func() string {
+	w.Until(func() string {
 		a.step(desired, &op)
 		if !w.exists(&appsv1.Deployment{}, "training") {
 			return fmt.Sprintf("the Deployment is not applied: %s: %+v", op.message, op.results)
@@ -100,7 +100,7 @@ func TestSecretIsNotPruned(t *testing.T) {
 			if diff := cmp.Diff(want, op.pruned()); diff != "" {
 				t.Errorf("Argo CD prunes something else (-want +got):\n%s", diff)
 			}
-			w.until(func() string {
+			w.Until(func() string {
 				if w.exists(&v1alpha1.ApiToken{}, tokenName) || w.exists(secret, tokenName) {
 					return "the ApiToken or its Secret is still there"
 				}
@@ -122,8 +122,8 @@ func TestTrackedSecretIsPruned(t *testing.T) {
 	marked.SetNamespace(w.ns)
 	marked.SetName("marked")
 	w.tracked(argov1alpha1.TrackingMethodAnnotation, []*unstructured.Unstructured{marked})
-	w.ok(w.Create(w.ctx, marked))
-	w.until(func() string {
+	w.ExpectApplied(marked)
+	w.Until(func() string {
 		if !slices.Contains(a.managedNow(), "Secret/marked") {
 			return "Argo CD does not know the marked Secret"
 		}
@@ -145,7 +145,7 @@ func TestRetainedSecretStays(t *testing.T) {
 		}
 	})
 	a.sync(onlyOf(desired, "Namespace", "ClusterTokenProvider")).succeeds(t)
-	w.until(func() string {
+	w.Until(func() string {
 		if w.exists(&v1alpha1.ApiToken{}, tokenName) {
 			return "the ApiToken is still there"
 		}
@@ -193,7 +193,7 @@ func TestSyncWaves(t *testing.T) {
 		w.start()
 		a, op := newArgoCD(w, argov1alpha1.TrackingMethodAnnotation), operation{phase: synccommon.OperationRunning, started: metav1.Now()}
 		token := onlyOf(desired, "ApiToken")[0]
-		w.until(func() string {
+		w.Until(func() string {
 			a.step(desired, &op)
 			if !w.exists(&v1alpha1.ApiToken{}, tokenName) {
 				return "the ApiToken is not applied"
@@ -208,7 +208,7 @@ func TestSyncWaves(t *testing.T) {
 			t.Error("the Deployment was applied before there is a Secret")
 		}
 		w.release()
-		w.until(func() string {
+		w.Until(func() string {
 			a.step(desired, &op)
 			if !w.exists(&appsv1.Deployment{}, "training") {
 				return "the Deployment is not applied: " + op.message

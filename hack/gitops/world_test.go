@@ -3,7 +3,6 @@ package gitops
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -11,12 +10,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/apimachinery/pkg/util/wait"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -25,35 +20,18 @@ import (
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/testutil"
 )
 
 const (
-	// patience is how long a test waits for something that has to happen.
-	patience = testutil.Patience
-	// minterToken is the minting credential.
-	minterToken = "CANARY-minting-credential"
 	// tokenName and storeName are the ApiToken and the provider of a situation.
 	tokenName = "training-data"
 	storeName = "object-store"
 )
 
 // epoch is when every world begins.
-var (
-	epoch  = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
-	scheme = newScheme()
-	worlds atomic.Int32
-)
-
-func newScheme() *runtime.Scheme {
-	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(s); err != nil {
-			panic(err)
-		}
-	}
-	return s
-}
+var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // driver is the fake one; like kloudbean it can do without a credentials Secret.
 type driver struct{ *fake.Driver }
@@ -63,10 +41,8 @@ func (driver) CredentialKeys() []string { return nil }
 
 // world is one namespace with its own provider, clock and operator.
 type world struct {
-	*testing.T
-	client.Client
-	ctx context.Context
-	ns  string
+	*kit.Kit
+	ns string
 
 	clock    *testutil.Clock
 	backend  *fake.Backend
@@ -81,10 +57,9 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{
-		T: t, Client: env.Client(scheme), ctx: t.Context(), ns: fmt.Sprintf("world-%d", worlds.Add(1)),
-		clock: testutil.NewClock(epoch), log: &testutil.Log{}, released: make(chan struct{}), stop: func() {},
-	}
+	w := &world{Kit: kit.New(t, env), clock: testutil.NewClock(epoch), log: &testutil.Log{}, released: make(chan struct{}), stop: func() {}}
+	w.Dump = func() string { return w.log.Tail(20) }
+	w.ns = w.Namespace("world", map[string]string{"tokens": "allowed"})
 	w.backend = fake.NewBackend(w.clock)
 	w.backend.OnCall = func(ctx context.Context, call fake.Call) fake.Fault {
 		if verb := w.blocked.Load(); verb == call.Verb && call.Phase == fake.Before {
@@ -96,7 +71,6 @@ func newWorld(t *testing.T) *world {
 		return fake.Fault{}
 	}
 	w.driver = fake.New(w.backend)
-	w.ok(w.Create(w.ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.ns, Labels: map[string]string{"tokens": "allowed"}}}))
 	w.release = sync.OnceFunc(func() { close(w.released) })
 	t.Cleanup(w.release)
 	return w
@@ -125,13 +99,13 @@ func (w *world) start() {
 		Driver:   driver{w.driver},
 		Settings: func(registry.Spec) (any, bool) { return nil, true }, // whatever block the spec has
 	})
-	w.ok(err)
-	ctx, cancel := context.WithCancel(context.WithoutCancel(w.ctx))
+	w.OK(err)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
 	mgr, err := operator.New(ctx, env.Config, operator.Options{
 		Registry: drivers, Clock: w.clock, Logger: w.log.Logger(0), Namespace: w.ns, Namespaces: []string{w.ns},
 		ClusterIdentity: "cluster-under-test", Concurrency: 4, SweepInterval: 1e6 * time.Hour, Shutdown: time.Second,
 	})
-	w.ok(err)
+	w.OK(err)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -144,65 +118,35 @@ func (w *world) start() {
 	w.Cleanup(w.stop)
 }
 
-// ok fails the test on an error.
-func (w *world) ok(err error) {
-	w.Helper()
-	if err != nil {
-		w.Fatal(err)
-	}
-}
-
-// until waits for something that has to happen: why says why it has not, and
-// nothing once it has.
-func (w *world) until(why func() string) {
-	w.Helper()
-	var last string
-	err := wait.PollUntilContextTimeout(w.ctx, 50*time.Millisecond, patience, true, func(context.Context) (bool, error) {
-		last = why()
-		return last == "", nil
-	})
-	if err != nil {
-		w.Fatalf("%s\n%s", last, w.log.Tail(20))
-	}
-}
-
 // minter makes the Secret with a minting credential.
 func (w *world) minter(token string) {
 	w.Helper()
-	w.backend.Token = minterToken
-	w.ok(w.Create(w.ctx, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "minter"},
-		Data:       map[string][]byte{fake.TokenKey: []byte(token)},
-	}))
-}
-
-func providerSpec() v1alpha1.ProviderSpec {
-	return v1alpha1.ProviderSpec{CredentialsSecretRef: v1alpha1.SecretReference{Name: "minter"}, AWS: &v1alpha1.AWSProvider{}}
+	w.backend.Token = kit.MinterToken
+	w.ExpectApplied(kit.Minter(w.ns, token))
 }
 
 // provider declares a TokenProvider.
 func (w *world) provider() client.Object {
 	w.Helper()
-	p := &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: storeName}, Spec: providerSpec()}
-	w.ok(w.Create(w.ctx, p))
+	p := kit.TokenProvider(w.ns, storeName)
+	p.Spec.AWS.Region = ""
+	w.ExpectApplied(p)
 	return p
 }
 
 // clusterProvider declares a ClusterTokenProvider, named after the world.
 func (w *world) clusterProvider() client.Object {
 	w.Helper()
-	p := &v1alpha1.ClusterTokenProvider{
-		ObjectMeta: metav1.ObjectMeta{Name: w.ns},
-		Spec:       v1alpha1.ClusterProviderSpec{ProviderSpec: providerSpec(), AllowedNamespaces: &metav1.LabelSelector{}},
-	}
-	w.ok(w.Create(w.ctx, p))
+	p := kit.ClusterTokenProvider(w.ns, nil)
+	p.Spec.AWS.Region = ""
+	w.ExpectApplied(p)
 	return p
 }
 
 // works declares a TokenProvider whose credentials work, and starts the operator.
 func (w *world) works() {
 	w.Helper()
-	w.minter(minterToken)
+	w.minter(kit.MinterToken)
 	w.shows(w.providerStarted(), v1alpha1.ConditionReady, v1alpha1.ReasonReady)
 }
 
@@ -216,18 +160,8 @@ func (w *world) providerStarted() client.Object {
 // token declares an ApiToken.
 func (w *world) token(edits ...func(*v1alpha1.ApiToken)) client.Object {
 	w.Helper()
-	t := &v1alpha1.ApiToken{
-		ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: tokenName},
-		Spec: v1alpha1.ApiTokenSpec{
-			ProviderRef: v1alpha1.ProviderReference{Name: storeName},
-			Scopes:      []v1alpha1.Scope{"objectstorage:object-read-only"},
-			Buckets:     []v1alpha1.Bucket{"datasets"},
-		},
-	}
-	for _, edit := range edits {
-		edit(t)
-	}
-	w.ok(w.Create(w.ctx, t))
+	t := kit.ApiToken(w.ns, tokenName, v1alpha1.ProviderReference{Name: storeName}, edits...)
+	w.ExpectApplied(t)
 	return t
 }
 
@@ -240,17 +174,8 @@ func (w *world) issued() client.Object {
 // edit changes the ApiToken as a user does, over any conflict.
 func (w *world) edit(edit func(*v1alpha1.ApiToken)) client.Object {
 	w.Helper()
-	t := &v1alpha1.ApiToken{}
-	w.until(func() string {
-		w.ok(w.Get(w.ctx, client.ObjectKey{Namespace: w.ns, Name: tokenName}, t))
-		edit(t)
-		err := w.Update(w.ctx, t)
-		if apierrors.IsConflict(err) {
-			return err.Error()
-		}
-		w.ok(err)
-		return ""
-	})
+	t := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: tokenName}}
+	kit.Change(w.Kit, t, edit)
 	return t
 }
 
@@ -275,8 +200,8 @@ func (w *world) handOver() string {
 
 func (w *world) handSecret(id, secret string) {
 	w.Helper()
-	w.until(func() string {
-		err := w.Create(w.ctx, &corev1.Secret{
+	w.Until(func() string {
+		err := w.Create(w.Context(), &corev1.Secret{
 			ObjectMeta: metav1.ObjectMeta{
 				Namespace: w.ns, Name: tokenName + v1alpha1.HandoverSuffix,
 				Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover},
@@ -286,7 +211,7 @@ func (w *world) handSecret(id, secret string) {
 		if apierrors.IsAlreadyExists(err) {
 			return "an earlier handover is still there"
 		}
-		w.ok(err)
+		w.OK(err)
 		return ""
 	})
 }
@@ -317,10 +242,10 @@ func statusOf(t *testing.T, u *unstructured.Unstructured) seen {
 func (w *world) live(o client.Object) *unstructured.Unstructured {
 	w.Helper()
 	gvk, err := w.GroupVersionKindFor(o)
-	w.ok(err)
+	w.OK(err)
 	u := &unstructured.Unstructured{}
 	u.SetGroupVersionKind(gvk)
-	w.ok(w.Get(w.ctx, client.ObjectKeyFromObject(o), u))
+	w.OK(w.Get(w.Context(), client.ObjectKeyFromObject(o), u))
 	return u
 }
 
@@ -328,19 +253,7 @@ func (w *world) live(o client.Object) *unstructured.Unstructured {
 // these parts in its message.
 func (w *world) shows(o client.Object, kind, reason string, parts ...string) client.Object {
 	w.Helper()
-	w.until(func() string {
-		u := w.live(o)
-		s := statusOf(w.T, u)
-		c := meta.FindStatusCondition(s.Conditions, kind)
-		if c == nil || c.Reason != reason || c.ObservedGeneration != u.GetGeneration() {
-			return fmt.Sprintf("%s %s does not show %s %s: %+v", u.GetKind(), u.GetName(), kind, reason, s.Conditions)
-		}
-		for _, part := range parts {
-			if !strings.Contains(c.Message, part) {
-				return fmt.Sprintf("%s %s does not say %q: %s", kind, reason, part, c.Message)
-			}
-		}
-		return ""
-	})
+	live, _ := o.DeepCopyObject().(client.Object) // the caller keeps what it declared
+	w.ExpectCondition(live, kit.Condition{Type: kind, Reason: reason, Says: parts})
 	return o
 }
