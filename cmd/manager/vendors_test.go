@@ -334,7 +334,7 @@ func TestTenantsReachNoNode(t *testing.T) {
 		b.ok(err)
 		located, _ := provider.As[provider.Located](driver)
 		field := located.Server(t.Context(), provider.Config{Settings: settings}).Field
-		if keys, ok := provider.As[interface{ CredentialKeys() []string }](driver); ok {
+		if keys, ok := provider.As[provider.CredentialKeyer](driver); ok {
 			for _, key := range keys.CredentialKeys() {
 				credentials[key] = "minting0" // also valid base64
 			}

@@ -86,7 +86,7 @@ func (o Options) withDefaults() Options {
 // Connection is a client of one account, whose credentials were checked.
 type Connection struct {
 	// Client is rate-limited, and sends nothing while the provider asked for a pause. It
-	// has the optional powers of the driver's own client, and no others; see provider.As.
+	// has the optional interfaces of the driver's own client, and no others; see provider.As.
 	Client  provider.Client
 	Account provider.Account
 	// AccountKey is the account among all providers; MinterKey adds the credentials.

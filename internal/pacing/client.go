@@ -21,7 +21,7 @@ type Caller struct {
 }
 
 // Client returns a client whose calls pass the gate while its caller has a place at the
-// provider. It has the optional powers of inner, and no others; see provider.As.
+// provider. It has the optional interfaces of inner, and no others; see provider.As.
 func (g *Gate) Client(inner provider.Client, by Caller) provider.Client {
 	return &client{Wrapped: provider.Wrap(inner), inner: inner, gate: g, by: by}
 }

@@ -20,7 +20,7 @@ import (
 
 var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// plain is a client without optional powers, which answers the same to everything.
+// plain is a client without optional interfaces, which answers the same to everything.
 type plain struct {
 	calls int
 	err   error
@@ -60,7 +60,7 @@ func (p *plain) List(context.Context, provider.Owner) iter.Seq2[provider.Credent
 
 func (p *plain) Revoke(context.Context, provider.Ref) error { return p.answer() }
 
-// The optional powers, each with a client that has it.
+// The optional interfaces, each with a client that has it.
 type (
 	canUpdate struct{ *plain }
 	canCount  struct{ *plain }

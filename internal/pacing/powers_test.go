@@ -25,7 +25,7 @@ const (
 	contract = root + "/internal/provider"
 )
 
-// power is an optional power of a provider's client.
+// power is an optional interface of a provider's client.
 type power struct {
 	of reflect.Type
 	// as is provider.As for this power.
@@ -168,7 +168,7 @@ func subsets(names []string) [][]string {
 func TestEveryPowerIsListed(t *testing.T) {
 	clients, _ := documentedPowers(t)
 	if diff := cmp.Diff(clients, slices.Sorted(maps.Keys(powers))); diff != "" {
-		t.Errorf("the optional powers of a Client and the table of this test (-documented +listed):\n%s", diff)
+		t.Errorf("the optional interfaces of a Client and the table of this test (-documented +listed):\n%s", diff)
 	}
 }
 
@@ -256,9 +256,9 @@ func documentedPowers(t *testing.T) (clients, drivers []string) {
 			}
 			name, doc := of.Specs[0].(*ast.TypeSpec).Name.Name, strings.Join(strings.Fields(of.Doc.Text()), " ")
 			switch {
-			case strings.Contains(doc, "optional power of a Client"):
+			case strings.Contains(doc, "optional interface of a Client"):
 				clients = append(clients, name)
-			case strings.Contains(doc, "optional power of a Driver"):
+			case strings.Contains(doc, "optional interface of a Driver"):
 				drivers = append(drivers, name)
 			}
 		}

@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// SecretKeyer is an optional power of a Driver: the keys of Minted.Secret for a
+// SecretKeyer is an optional interface of a Driver: the keys of Minted.Secret for a
 // grant, without those of Connection. It does no I/O.
 type SecretKeyer interface {
 	SecretKeys(cfg Config, grant Grant) []string
 }
 
-// CredentialKeyer is an optional power of a Driver: the keys that its credentials Secret
+// CredentialKeyer is an optional interface of a Driver: the keys that its credentials Secret
 // must hold, so that a missing one is reported before anything is sent. A driver that
 // returns none needs no Secret. It does no I/O.
 type CredentialKeyer interface {
@@ -32,7 +32,7 @@ func DocumentedKeys(d Driver, cfg Config, grant Grant) []string {
 	return slices.Compact(keys)
 }
 
-// SettingsKeyer is an optional power of a Driver: the keys of Connection that follow
+// SettingsKeyer is an optional interface of a Driver: the keys of Connection that follow
 // from the settings of the provider alone, so that they are the same for every grant.
 // It does no I/O. A key that it does not name follows from the declaration too.
 type SettingsKeyer interface {

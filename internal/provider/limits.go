@@ -1,6 +1,6 @@
 package provider
 
-// Limiter is an optional power of a Driver whose limits differ between grants: what a
+// Limiter is an optional interface of a Driver whose limits differ between grants: what a
 // person makes can have a longest life, and another one who ends it, than what the API
 // makes. It does no I/O.
 type Limiter interface {
@@ -9,7 +9,7 @@ type Limiter interface {
 }
 
 // CapabilitiesFor returns the Capabilities of a driver for one grant. Use it, and not
-// Driver.Capabilities, wherever the grant is known.
+// Driver.Capabilities, where the grant is known.
 func CapabilitiesFor(d Driver, grant Grant) Capabilities {
 	if l, ok := As[Limiter](d); ok {
 		return l.CapabilitiesFor(grant)

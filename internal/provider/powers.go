@@ -1,11 +1,11 @@
 package provider
 
-// As returns a driver or a client as T, the interface of an optional power, if it has
-// that power. Call it instead of a type assertion: a wrapper has the methods of every
-// power, and the power itself only if what it wraps has it.
+// As returns a driver or a client as T, one of their optional interfaces, if it
+// implements T. Call it instead of a type assertion: a wrapper has the methods of every
+// optional interface, and implements one only if the value that it wraps does.
 //
-// The result is the value that was passed, never what it wraps, so a call cannot go
-// around a wrapper. A power that a wrapper does not implement is lost rather than
+// The result is the value that was passed, never the wrapped one, so a call cannot go
+// around a wrapper. An interface that a wrapper does not implement is lost rather than
 // passed through.
 func As[T any](of any) (power T, ok bool) {
 	power, ok = of.(T)

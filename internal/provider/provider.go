@@ -31,71 +31,71 @@ type Client interface {
 	// which InDoubt is false says that nothing exists and nothing can land later.
 	Mint(ctx context.Context, req MintRequest) (Minted, error)
 	// Find returns every credential that has exactly ref.Name and is Live or Disabled,
-	// and those that have Ended as far as the provider shows them. Where the provider
-	// does not show all it has, ref.ID and ref.Since help; a driver that cannot rule
-	// out that there is one returns an error, never nothing. It never returns a
-	// credential of another name, even if that has ref.ID.
+	// and the Ended ones that the provider still shows. If the provider does not show
+	// everything, ref.ID and ref.Since help. A driver that cannot rule out a credential
+	// returns an error, not an empty list. Find never returns a credential of another
+	// name, even if it has ref.ID.
 	Find(ctx context.Context, ref Ref) ([]Credential, error)
 	// List yields every credential of the owner that is Live or Disabled. It leaves out
-	// what has Ended: a provider may go on showing that for ever. An Owner with an
-	// empty Token means all of its cluster.
+	// those that have Ended, because a provider can show them forever. An Owner with an
+	// empty Token means all owners of its cluster.
 	List(ctx context.Context, owner Owner) iter.Seq2[Credential, error]
-	// Revoke ends every credential that the provider shows under ref.Name and
-	// removes what is left of it. It returns nil when there is none, or only ones that
-	// have Ended. A credential of another name is left alone, even if it has ref.ID.
+	// Revoke ends every credential that the provider shows under ref.Name and removes
+	// its remains. It returns nil when no such credential exists, or all have Ended. It
+	// does not touch a credential of another name, even if it has ref.ID.
 	Revoke(ctx context.Context, ref Ref) error
 }
 
-// Validator is an optional power of a Driver: it says without any I/O what the
-// provider cannot grant, so that nothing is reserved for it. The error is a *Refusal.
+// Validator is an optional interface of a Driver. It reports what the provider cannot
+// grant, so that nothing is reserved for it. It does no I/O. The error is a *Refusal.
 type Validator interface {
 	Validate(cfg Config, req MintRequest) error
 }
 
-// Connector is an optional power of a Driver: the keys without secrets that go
-// into the Secret beside the credential, such as an endpoint. It does no I/O.
+// Connector is an optional interface of a Driver. It returns the non-secret keys of the
+// published Secret, such as an endpoint. It does no I/O.
 type Connector interface {
 	Connection(cfg Config, grant Grant) map[string]string
 }
 
-// Updater is an optional power of a Client, for drivers whose Capabilities list
-// fields in Updates: it changes a live credential in place, without a new secret.
+// Updater is an optional interface of a Client, for drivers whose Capabilities list
+// fields in Updates. It changes a live credential in place, without a new secret.
 type Updater interface {
-	// Update makes the credential of ref.Name what req asks for, and returns it as
-	// the provider shows it afterwards. It returns an error when that is not what
-	// was asked for, or when the provider shows ref.ID under another name.
+	// Update changes the credential of ref.Name to what req asks for, and returns it as
+	// the provider shows it afterwards. It returns an error if that differs from req, or
+	// if the provider shows ref.ID under another name.
 	Update(ctx context.Context, ref Ref, req MintRequest) (Credential, error)
 }
 
-// Counter is an optional power of a Client, for drivers with Capabilities.MaxLive.
+// Counter is an optional interface of a Client, for drivers with Capabilities.MaxLive.
 type Counter interface {
-	// Occupied returns every credential that takes up one of the account's slots,
-	// whoever made it and under whatever name: those that are Live or Disabled.
+	// Occupied returns every credential that takes up one of the account's slots, of any
+	// creator and any name: those that are Live or Disabled.
 	Occupied(ctx context.Context) ([]Credential, error)
 }
 
-// ByHand is an optional power of a Driver: it tells which credentials a person
-// has to make in the provider's own user interface, and how. They are handed over
-// in MintRequest.HandedOver, and Mint checks them instead of making one.
+// ByHand is an optional interface of a Driver. It reports which credentials are manual:
+// a user makes them in the provider's own user interface. MintRequest.HandedOver has the
+// submitted credential, and Mint checks it instead of making one.
 type ByHand interface {
-	// Form says what the person does; ok is false when Mint makes the credential.
+	// Form describes what the user does. ok is false when Mint makes the credential.
 	// It does no I/O.
 	Form(cfg Config, req MintRequest) (form Form, ok bool)
-	// KeyID returns the public id that a key carries in itself, from the secret keys
-	// of its credential; empty when there is none. It is the ID that Mint answers
-	// with for that key. It does no I/O.
+	// KeyID returns the public id that a key contains, from the secret keys of its
+	// credential; empty when it contains no id. Mint returns the same ID for that key.
+	// It does no I/O.
 	KeyID(secret map[string]Value) string
 }
 
-// Form says what a person fills in at a provider.
+// Form describes what a user fills in at a provider.
 type Form struct {
 	// Where in the provider's user interface a credential is made.
 	Where string
 	// Fields to fill in, in their order.
 	Fields []FormField
-	// Keys of the Secret that hands the credential over.
+	// Keys of the Secret that submits the credential.
 	Keys []string
-	// Edit is where the fields of Capabilities.Updates are changed; empty: nowhere.
+	// Edit is where the fields of Capabilities.Updates are changed; empty if they cannot be.
 	Edit string
 	// Revoke is where a credential is deleted.
 	Revoke string
@@ -104,12 +104,12 @@ type Form struct {
 // FormField is one field of a Form.
 type FormField struct{ Label, Value string }
 
-// Prober is an optional power of a Client: it asks whether a credential gives access. It is
-// asked about what a person was told to edit or to delete and, with Capabilities.TriesNew,
-// about a new credential.
+// Prober is an optional interface of a Client. It checks whether a credential grants
+// access: one that a user was asked to edit or to delete and, with
+// Capabilities.TriesNew, a new one.
 type Prober interface {
-	// Accepts reports whether the data plane accepts the credential with these
-	// secret keys. An error means that the question could not be answered.
+	// Accepts reports whether the data plane accepts the credential with these secret
+	// keys. It returns an error when it cannot tell.
 	Accepts(ctx context.Context, secret map[string]Value, grant Grant) (bool, error)
 }
 
@@ -126,7 +126,7 @@ const (
 	FieldExpiry      Field = "expiry"
 )
 
-// Capabilities says what a kind of provider can do.
+// Capabilities describe what a kind of provider can do.
 type Capabilities struct {
 	// Scopes it can grant; empty when any string may be one.
 	Scopes []string
@@ -134,38 +134,38 @@ type Capabilities struct {
 	MaxLifetime time.Duration
 	// MaxName is the longest credential name in bytes, at least credname.MinLength; 0: 60.
 	MaxName int
-	// ExpiryEnforcedBy says who ends a credential at its expiry.
+	// ExpiryEnforcedBy is who ends a credential at its expiry.
 	ExpiryEnforcedBy Enforcer
-	// TriesNew says that Accepts of the Client, which is a Prober, is asked about a new
-	// credential before it is published.
+	// TriesNew: the Client is a Prober, and Accepts is called for a new credential before
+	// it is published.
 	TriesNew bool
-	// Settle is how long after its client gave up a request may still take effect.
+	// Settle is how long a request can still take effect after its client gave up.
 	Settle time.Duration
-	// Narrows lists what a credential can be limited to beside its scopes; what is
-	// not listed here is refused.
+	// Narrows lists what a credential can be limited to in addition to its scopes. A
+	// restriction that is not listed is refused.
 	Narrows []Field
 	// Updates lists the fields that can be changed without a new credential.
 	Updates []Field
-	// MaxLive is how many credentials an account may have in all; 0: any number.
+	// MaxLive is how many credentials an account can have in total; 0: any number.
 	MaxLive int
-	// Listed is how many credentials the provider lists, the newest; 0: all.
+	// Listed is how many credentials the provider lists, the newest ones; 0: all.
 	Listed int
-	// Relocates: Find shows every credential that Mint made under the ID that Mint
-	// answered with, whatever URL the server is reached at. Then the endpoint of a
-	// provider can change while credentials are live.
+	// Relocates: Find shows every credential that Mint made, with the ID that Mint
+	// returned, at every URL of the server. Then the endpoint of a provider can change
+	// while credentials are live.
 	Relocates bool
 }
 
-// Enforcer says who ends a credential at its expiry.
+// Enforcer is who ends a credential at its expiry.
 type Enforcer string
 
 // The enforcers of an expiry.
 const (
-	// EnforcedByProvider means that the credential dies on time without the operator.
+	// EnforcedByProvider means that the credential ends on time without the operator.
 	EnforcedByProvider Enforcer = "Provider"
-	// EnforcedByOperator means that the operator has to revoke it.
+	// EnforcedByOperator means that the operator must revoke it.
 	EnforcedByOperator Enforcer = "Operator"
-	// EnforcedByPerson means that a person has to delete it, and is asked to.
+	// EnforcedByPerson means that a user must delete it, and is asked to.
 	EnforcedByPerson Enforcer = "Person"
 )
 
@@ -177,7 +177,7 @@ type Config struct {
 	Credentials map[string]Value
 	// Cluster is the identity hash of this cluster; see package credname.
 	Cluster string
-	// HTTP is used for every request: a driver makes no client of its own. Without it
+	// HTTP is used for every request. A driver makes no client of its own. Without it,
 	// every request fails.
 	HTTP *http.Client
 	// UserAgent of every request.
@@ -192,14 +192,14 @@ type Owner struct {
 	Namespace, Token string
 }
 
-// Grant is the access declared: all of what a credential may do, and no more.
+// Grant is the declared access: everything that a credential can do, and no more.
 type Grant struct {
 	Scopes      []string
 	Buckets     []string
 	AllowedIPs  []string
 	DeniedIPs   []string
 	Subaccounts []string
-	// ExpiresAt is when the credential has to end.
+	// ExpiresAt is when the credential must end.
 	ExpiresAt time.Time
 }
 
@@ -210,8 +210,7 @@ type MintRequest struct {
 	Owner       Owner
 	Description string
 	Grant       Grant
-	// HandedOver are the secret keys of a credential that a person has made; nil
-	// where Mint makes it.
+	// HandedOver are the secret keys of a manual credential; nil where Mint makes it.
 	HandedOver map[string]Value
 }
 
@@ -221,9 +220,9 @@ type Credential struct {
 	Name string
 	// ID is the provider's public identifier; empty if it does not exist yet.
 	ID string
-	// State says whether it gives access, and whether it still takes up its name.
+	// State is whether it grants access, and whether it still takes up its name.
 	State State
-	// CreatedAt and ExpiresAt are zero when the provider does not tell.
+	// CreatedAt and ExpiresAt are zero when the provider does not show them.
 	CreatedAt, ExpiresAt time.Time
 	// Grant is what it may do, in the words of a declaration; nil when the provider does
 	// not show that, or in words that the driver cannot translate back.
@@ -236,19 +235,19 @@ type State string
 
 // The states of a credential.
 const (
-	// Live: it gives access, or may. So is a status that the driver does not know.
+	// Live: it grants access, or can. A status that the driver does not know is Live.
 	Live State = "Live"
-	// Disabled: it gives no access, and still takes up its name and its slot. It may
-	// come back, as an access key that was switched off does; or it is what is left of a
-	// credential, as a user without keys.
+	// Disabled: it grants no access, and still takes up its name and its slot. It can
+	// come back, like an access key that was switched off; or it is the remains of a
+	// credential, like an IAM user without keys.
 	Disabled State = "Disabled"
-	// Ended: it gives no access and never will again. It takes up neither a name nor a
-	// slot; the provider merely goes on showing it.
+	// Ended: it grants no access and never will again. It takes up neither a name nor a
+	// slot. The provider only still shows it.
 	Ended State = "Ended"
 )
 
 // Occupies reports whether a credential in this state takes up its name and its slot.
-// A state that was not told does.
+// An unknown state does.
 func (s State) Occupies() bool { return s != Ended }
 
 // Occupying returns the credentials that take up their name: all but those that have Ended.

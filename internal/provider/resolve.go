@@ -25,7 +25,7 @@ type Source struct {
 	Get func(ctx context.Context, id string) (shown Credential, ok bool, err error)
 	// Listed is how many credentials List returns at most, the newest; 0: all.
 	Listed int
-	// Where is the place where a person finds a credential that List leaves out,
+	// Where is the place where a user finds a credential that List leaves out,
 	// such as "in the portal".
 	Where string
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Located is an optional power of a Driver: it tells which server names its
+// Located is an optional interface of a Driver: it tells which server names its
 // accounts. Together with the driver's type and Account.ID that identifies an
 // account among all providers of a cluster. It does no I/O.
 //

@@ -102,7 +102,7 @@ func checkMinted(req provider.MintRequest, m provider.Minted) *provider.Error {
 	return nil
 }
 
-// checkCredential checks a credential that the provider shows. One that gives no access
+// checkCredential checks a credential that the provider shows. One that grants no access
 // may be without an id.
 func checkCredential(b *budget, c provider.Credential) error {
 	if err := b.item(); err != nil {

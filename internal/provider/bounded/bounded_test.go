@@ -398,7 +398,7 @@ func TestAccountsAreChecked(t *testing.T) {
 	}
 }
 
-// TestRemainsHaveNoID: what gives no access may be without an id.
+// TestRemainsHaveNoID: what grants no access may be without an id.
 func TestRemainsHaveNoID(t *testing.T) {
 	o := good()
 	o.found[0].ID, o.found[0].State = "", provider.Disabled

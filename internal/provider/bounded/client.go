@@ -7,7 +7,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Client returns a client whose calls are bounded. It has the optional powers of
+// Client returns a client whose calls are bounded. It has the optional interfaces of
 // c, and no others; see provider.As.
 func Client(c provider.Client, o Options) provider.Client {
 	return &client{Wrapped: provider.Wrap(c), inner: c, o: o}
@@ -27,7 +27,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 			return made, err
 		}
 		if err := checkMinted(req, made); err != nil {
-			err.NotExecuted = req.HandedOver != nil // a person made it, so nothing was issued
+			err.NotExecuted = req.HandedOver != nil // a user made it, so nothing was issued
 			return provider.Minted{}, err
 		}
 		return made, nil
@@ -59,7 +59,7 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 }
 
 // List implements provider.Client. It ends with the first error, and leaves out what has
-// Ended, however much of that the provider goes on showing. Deletions rest on
+// Ended, however much of that the provider continues showing. Deletions rest on
 // complete lists, so the list of one Token begins at the beginning whatever the context
 // holds. For an Owner without a Token it is the list of a whole cluster, which may take
 // many requests and is paced.
@@ -86,7 +86,7 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 }
 
 // each yields every credential until the consumer stops it or there is an error. A
-// panic of the consumer is not the driver's and goes on.
+// panic of the consumer is not the driver's and continues.
 func (c *client) each(ctx context.Context, b *budget, owner provider.Owner, yield func(provider.Credential, error) bool) (stopped bool, err error) {
 	consuming := false
 	defer func() {

@@ -16,7 +16,7 @@ import (
 )
 
 // TestFewAnswersAreDecodedAtOnce: while four answers are being read, a fifth waits,
-// and ends with its call. So does the second of one owner, while others go on.
+// and ends with its call. So does the second of one owner, while others continue.
 func TestFewAnswersAreDecodedAtOnce(t *testing.T) {
 	for name, c := range map[string]struct {
 		reading []string

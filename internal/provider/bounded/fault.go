@@ -29,7 +29,7 @@ func (e *ProxyStatusError) Error() string {
 }
 
 // fault says why a request got no answer. The error stays among the causes, so that
-// clients go on to decide by it whether to try again.
+// clients continue to decide by it whether to try again.
 func fault(u *url.URL, err error) *provider.Fault {
 	out := &provider.Fault{Server: provider.ServerName(u), Err: err}
 	if detail, ok := ofProxy(err); ok {
@@ -50,7 +50,7 @@ func fault(u *url.URL, err error) *provider.Fault {
 	return out
 }
 
-// The operations that net/http gives to errors on the way to a proxy (net/http,
+// The operations that net/http gives to errors between it and a proxy (net/http,
 // Transport.dialConn and socks_bundle.go).
 const (
 	opProxy = "proxyconnect"

@@ -47,7 +47,7 @@ func TestEveryBlockHasOneDriver(t *testing.T) {
 		if _, ok := provider.As[provider.Connector](driver); !ok {
 			t.Errorf("the %s driver has no connection", name)
 		}
-		if _, ok := driver.(interface{ CredentialKeys() []string }); !ok {
+		if _, ok := driver.(provider.CredentialKeyer); !ok {
 			t.Errorf("the %s driver does not name the keys of its credentials Secret", name)
 		}
 	}

@@ -94,8 +94,8 @@ func TestEveryDriverTellsItsServer(t *testing.T) {
 	}
 }
 
-// TestFormsAreForWhatAPersonEnds: a person is asked to make exactly the credentials
-// whose expiry a person enforces. docs/providers/README.md says so from the latter.
+// TestFormsAreForWhatAPersonEnds: a user is asked to make exactly the credentials
+// whose expiry a user enforces. docs/providers/README.md says so from the latter.
 func TestFormsAreForWhatAPersonEnds(t *testing.T) {
 	for driver, cfg := range resolved(t) {
 		for _, scope := range driver.Capabilities().Scopes {

@@ -29,7 +29,7 @@ func connectTo(t *testing.T, spec v1alpha1.ProviderSpec, server badserver.Server
 		t.Fatal(err)
 	}
 	values := map[string]provider.Value{}
-	if named, ok := driver.(interface{ CredentialKeys() []string }); ok {
+	if named, ok := driver.(provider.CredentialKeyer); ok {
 		for _, key := range named.CredentialKeys() {
 			values[key] = provider.NewValue("minting0") // also valid base64
 		}

@@ -48,7 +48,7 @@ type API struct {
 type Request struct {
 	// What it does, for error messages, such as "create the key".
 	What string
-	// Method and Path, which is appended to the base as it is; its parts have to be
+	// Method and Path, which is appended to the base as it is; its parts must be
 	// escaped with url.PathEscape.
 	Method, Path string
 	Query        url.Values

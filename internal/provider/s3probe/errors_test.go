@@ -174,7 +174,7 @@ func TestEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestLostDeletion: what could not be deleted is named, also when an answer is lost on the way.
+// TestLostDeletion: what could not be deleted is named, also when an answer is lost.
 func TestLostDeletion(t *testing.T) {
 	w := open(t)
 	keys := w.keys(t, kloudbeansim.ReadWrite)

@@ -1,5 +1,5 @@
 // Package s3probe asks an S3 server what a key may do, with requests that leave
-// nothing behind where the key may delete: for drivers whose keys somebody else
+// nothing behind where the key may delete: for drivers whose keys another client
 // makes, and for proofs that a key is gone.
 package s3probe
 
@@ -40,7 +40,7 @@ type Target struct {
 type Keys struct{ ID, Secret provider.Value }
 
 // Want is what a key ought to be able to do. What is not wanted is tried as
-// well, except deleting: it has to be denied.
+// well, except deleting: it must be denied.
 type Want struct{ Read, Write, Delete bool }
 
 // Answer is what a server said to one request.

@@ -121,7 +121,7 @@ type breach struct {
 }
 
 // broken are breaches that any driver can commit; brokenPowers are those of
-// drivers with limits and optional powers.
+// drivers with limits and optional interfaces.
 var broken = map[string]breach{
 	"account changes": {requirements: []string{"AccountIsStable"}, breaks: func(c *brokenClient) { c.account.ID = rand.Text() }},
 	"secret is missing": {requirements: []string{"MintReturnsNameIDAndSecret"}, breaks: func(c *brokenClient) {

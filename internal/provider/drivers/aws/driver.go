@@ -26,7 +26,7 @@ const (
 const KeySession = "AWS_SESSION_TOKEN"
 
 // settle is how long a request may take effect after its client gave up, and
-// how long IAM may go on to show the state of before: IAM is eventually
+// how long IAM may continue to show the state of before: IAM is eventually
 // consistent ("Changes that I make are not always immediately visible", IAM
 // user guide), in practice within seconds; a minute is several times that.
 const settle = time.Minute

@@ -161,7 +161,7 @@ func faultIn(err error) *provider.Fault {
 const lacking = "without what this action returns"
 
 // whole checks one page of a list. One without its list does not say that there is
-// nothing, and one that goes on has to say where.
+// nothing, and one that continues must say where.
 func whole(action string, list, truncated bool, marker *string) error {
 	switch {
 	case !list:

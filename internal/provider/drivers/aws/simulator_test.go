@@ -100,7 +100,7 @@ func (s *simulator) has(key string) bool {
 	return slices.ContainsFunc(s.users, func(u *user) bool { return !u.inactive && slices.Contains(u.keys, key) })
 }
 
-// outside is what somebody else can do to a user.
+// outside is what another client can do to a user.
 func (s *simulator) outside() conformance.Outside {
 	return conformance.Outside{
 		Delete: func(name string) {
@@ -132,7 +132,7 @@ func (s *simulator) outside() conformance.Outside {
 	}
 }
 
-// states is what somebody else can do to the keys of a user (UpdateAccessKey).
+// states is what another client can do to the keys of a user (UpdateAccessKey).
 func (s *simulator) states() conformance.States {
 	switched := func(off bool) func(string) {
 		return func(name string) {

@@ -168,7 +168,7 @@ func TestConformanceWithNewErrors(t *testing.T) {
 
 // TestConformanceWithoutExpiry runs it against answers that leave out what is
 // optional. Mint then looks at the list, and a key whose end it could not see there
-// works until the operator has revoked it: that it gives no access cannot be asked.
+// works until the operator has revoked it: that it grants no access cannot be asked.
 func TestConformanceWithoutExpiry(t *testing.T) {
 	h, a := harnessOf(t)
 	a.WithoutExpiry = true

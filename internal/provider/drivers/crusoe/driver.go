@@ -58,7 +58,7 @@ func New(c clock.Clock) *Driver { return &Driver{clock: c} }
 // Type implements provider.Driver.
 func (*Driver) Type() string { return Type }
 
-// CredentialKeys returns the keys that the credentials Secret has to hold.
+// CredentialKeys returns the keys that the credentials Secret must hold.
 func (*Driver) CredentialKeys() []string { return []string{MinterKeyID, MinterSecret} }
 
 // Capabilities implements provider.Driver. It narrows nothing and updates nothing:

@@ -136,7 +136,7 @@ func TestEndsAreNeverLater(t *testing.T) {
 	}
 }
 
-// TestEndThatWasNotAskedFor: the key exists, so that the operator has to revoke it.
+// TestEndThatWasNotAskedFor: the key exists, so that the operator must revoke it.
 func TestEndThatWasNotAskedFor(t *testing.T) {
 	cases := map[string]struct {
 		granted       func(time.Time) time.Time

@@ -32,7 +32,7 @@ func TestErrors(t *testing.T) {
 		status int
 		body   string
 		header []string
-		want   provider.Error // Message: what it has to contain
+		want   provider.Error // Message: what it must contain
 	}{
 		"bad request":       {status: 400, body: `{"code":"400",` + text + `}`, want: provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: "refused the request as it is"}},
 		"newer body":        {status: 400, body: `{"code":"bad_request","error_id":"` + rawText + `","reason":"r",` + text + `}`, want: provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: "(bad_request)"}},
@@ -141,7 +141,7 @@ func TestThirdKey(t *testing.T) {
 	}
 }
 
-// TestCopyOfTheRequest: something on the way sent the creation twice, and the second
+// TestCopyOfTheRequest: a proxy sent the creation twice, and the second
 // one was refused; the key of the first one must not be forgotten.
 func TestCopyOfTheRequest(t *testing.T) {
 	a := newAccount(t)

@@ -21,7 +21,7 @@ type s3Key struct {
 	ExpireAt    string `json:"expire_at"`
 }
 
-// disabled is the status of a key that gives no access and can be enabled again. Any
+// disabled is the status of a key that grants no access and can be enabled again. Any
 // other, also one that is not documented, may give access. None says that a key has
 // ended for good: a deleted one is no longer listed.
 const disabled = "disabled"

@@ -17,7 +17,7 @@ func TestListedKeys(t *testing.T) {
 	created := time.Date(2021, 12, 3, 19, 58, 34, 0, time.UTC)
 	ends := time.Date(2022, 12, 3, 19, 58, 34, 0, time.UTC)
 	cases := map[string]struct {
-		item string // beside the id, user, alias and creation
+		item string // next to the id, user, alias and creation
 		want provider.Credential
 	}{
 		"as documented":      {item: `"status":"enabled","expire_at":"2022-12-03T19:58:34Z"`, want: provider.Credential{State: provider.Live, ExpiresAt: ends}},
@@ -129,7 +129,7 @@ func TestOccupied(t *testing.T) {
 	}
 }
 
-// TestForeignKeysAreLeftAlone: neither an alias nor an ID of somebody else's key
+// TestForeignKeysAreLeftAlone: neither an alias nor an ID of another client's key
 // makes it the operator's.
 func TestForeignKeysAreLeftAlone(t *testing.T) {
 	a := newAccount(t)

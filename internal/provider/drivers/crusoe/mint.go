@@ -60,7 +60,7 @@ func doubtful(message string) *provider.Error {
 }
 
 // ends returns when a new key ends, which is an error if that is not what was
-// asked for. The answer may leave it out; then the list has to tell.
+// asked for. The answer may leave it out; then the list must tell.
 func (c *client) ends(ctx context.Context, key created, asked time.Time) (time.Time, error) {
 	text := key.ExpireAt
 	if text == "" {

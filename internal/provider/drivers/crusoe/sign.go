@@ -59,7 +59,7 @@ func (s *signer) sign(req *http.Request, _ []byte) error {
 }
 
 // signature is the HMAC of path, canonical query, method and timestamp, each with
-// a line end. The query is sorted by its keys, as that in the URL has to be.
+// a line end. The query is sorted by its keys, as that in the URL must be.
 func (s *signer) signature(req *http.Request, timestamp string) string {
 	mac := hmac.New(sha256.New, []byte(s.key.Reveal()))
 	for _, line := range []string{req.URL.Path, req.URL.Query().Encode(), req.Method, timestamp} {

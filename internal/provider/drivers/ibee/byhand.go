@@ -79,7 +79,7 @@ func (*Driver) KeyID(secret map[string]provider.Value) string {
 	return handID(token)
 }
 
-// takeOver checks a platform API token that a person made: it has to open what
+// takeOver checks a platform API token that a user made: it must open what
 // was declared, and not object storage as well.
 func (c *client) takeOver(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
 	token := req.HandedOver[KeyToken]

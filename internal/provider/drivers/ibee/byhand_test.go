@@ -56,7 +56,7 @@ func TestForm(t *testing.T) {
 }
 
 // TestLimitsOfPlatformTokens: the portal ends them on day 365 at the latest, and before
-// that only a person does. S3 credentials have no limit, and the operator ends them.
+// that only a user does. S3 credentials have no limit, and the operator ends them.
 func TestLimitsOfPlatformTokens(t *testing.T) {
 	portal := New().CapabilitiesFor(readBilling())
 	if portal.MaxLifetime != 365*24*time.Hour || portal.ExpiryEnforcedBy != provider.EnforcedByPerson {
@@ -156,7 +156,7 @@ func TestTakeOverRefuses(t *testing.T) {
 	}
 }
 
-// TestTakeOverNeedsAnswersOfTheAPI: what refuses object storage has to be the API.
+// TestTakeOverNeedsAnswersOfTheAPI: what refuses object storage must be the API.
 func TestTakeOverNeedsAnswersOfTheAPI(t *testing.T) {
 	cases := map[string]map[string]string{
 		"a page refuses object storage":   {"POST": `200 {"allowed":true}`, "GET": `403 <html>`},
@@ -219,7 +219,7 @@ func TestAccepts(t *testing.T) {
 	}
 }
 
-// TestByHandAndTheAPI: the API knows nothing of what was made by hand, and a
+// TestByHandAndTheAPI: the API does not know what was made by hand, and a
 // name that was reserved for it is revoked as any other.
 func TestByHandAndTheAPI(t *testing.T) {
 	b := newBackend(t)

@@ -93,7 +93,7 @@ func readOnly(buckets ...string) provider.Grant {
 	return provider.Grant{Scopes: []string{scopeObjectReadOnly}, Buckets: buckets, ExpiresAt: start.Add(time.Hour)}
 }
 
-// byHandHarness is for what a person makes.
+// byHandHarness is for what a user makes.
 func byHandHarness(t *testing.T) conformance.Harness {
 	b := newBackend(t)
 	var made sync.Map // the tokens by their ids

@@ -1,5 +1,5 @@
 // Package ibee issues S3 credentials of IBEE Cloud over its REST API. Platform
-// API tokens, which alone can read billing, exist in the portal only: a person
+// API tokens, which alone can read billing, exist in the portal only: a user
 // makes them, and the driver checks what is handed over.
 package ibee
 
@@ -17,7 +17,7 @@ import (
 const Type = "ibee"
 
 // KeyToken is the key of a platform API token: of the one that mints, in the
-// credentials Secret, and of one that a person made.
+// credentials Secret, and of one that a user made.
 const KeyToken = "token"
 
 // The keys of an S3 credential.
@@ -29,7 +29,7 @@ const (
 // DefaultEndpoint is the vendor's production API (devs-ibee/terraform-provider-ibee, docs/index.md).
 const DefaultEndpoint = "https://" + defaultHost + "/v1"
 
-// s3Region signs the requests of workloads, wherever their buckets are stored
+// s3Region signs the requests of workloads, for buckets in every location
 // (docs.ibee.ai, Object Storage, API Tokens: the example for the AWS CLI).
 const s3Region = "us-east-1"
 
@@ -79,8 +79,8 @@ func (*Driver) Capabilities() provider.Capabilities {
 // (docs.ibee.ai/docs/storage/object-storage/limits: at most 365 days).
 const maxPortalLife = 365 * 24 * time.Hour
 
-// CapabilitiesFor implements provider.Limiter. A platform API token is made by a person,
-// and only a person can end it early.
+// CapabilitiesFor implements provider.Limiter. A platform API token is made by a user,
+// and only a user can end it early.
 func (d *Driver) CapabilitiesFor(grant provider.Grant) provider.Capabilities {
 	out := d.Capabilities()
 	if billingOnly(grant) {
@@ -100,7 +100,7 @@ func (*Driver) SecretKeys(_ provider.Config, grant provider.Grant) []string {
 	return []string{KeyID, KeySecret}
 }
 
-// Connection implements provider.Connector. Beside a platform API token stand
+// Connection implements provider.Connector. Next to a platform API token stand
 // the environment variables that the vendor's clients read
 // (devs-ibee/terraform-provider-ibee, docs/index.md).
 func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]string {

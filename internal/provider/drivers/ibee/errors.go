@@ -12,7 +12,7 @@ import (
 
 // problem is what the API says of a request that it refused.
 type problem struct {
-	// told: the answer is one of the API's own, and not of something on the way to it.
+	// told: the answer is one of the API's own, and not of something in front of it.
 	told bool
 	// The API's words, as they came.
 	code, reason, requiredScope string

@@ -127,7 +127,7 @@ func TestDuplicates(t *testing.T) {
 	}
 }
 
-// TestUnknownStatusIsLive: nothing says that it gives no access.
+// TestUnknownStatusIsLive: nothing says that it grants no access.
 func TestUnknownStatusIsLive(t *testing.T) {
 	b := newBackend(t)
 	client := connect(t, b.config())
@@ -143,7 +143,7 @@ func TestUnknownStatusIsLive(t *testing.T) {
 	}
 }
 
-// TestAnotherNameIsLeftAlone: what the ID means was renamed by somebody.
+// TestAnotherNameIsLeftAlone: what the ID means was renamed by a user.
 func TestAnotherNameIsLeftAlone(t *testing.T) {
 	b := newBackend(t)
 	client := connect(t, b.config())

@@ -20,7 +20,7 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 // end revokes one credential. Of the vendor's clients, the one for Terraform
 // revokes by POST and says that DELETE erases; those for TypeScript and Python
 // know DELETE alone, and the gateway has a code of its own for a route that it
-// does not offer. Whichever it was, a look at the credential has to show that it
+// does not offer. In either case the credential is read again, which must show that it
 // is gone.
 func (c *client) end(ctx context.Context, id string) error {
 	path, err := pathOf(id)
@@ -28,7 +28,7 @@ func (c *client) end(ctx context.Context, id string) error {
 		return err
 	}
 	const what = "revoke the credential"
-	var done struct{} // the answer has to be JSON; what counts is the look at the end
+	var done struct{} // the answer must be JSON; what counts is the look at the end
 	answer, err := c.call(ctx, httpapi.Request{
 		What: what, Method: http.MethodPost, Path: path + "/revoke", Into: &done,
 		Accept: []int{http.StatusNotFound, http.StatusMethodNotAllowed},

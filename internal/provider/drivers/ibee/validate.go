@@ -26,7 +26,7 @@ func (d *Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 
 // planned is what a grant becomes at the provider.
 type planned struct {
-	// byHand: a platform API token that only a person can make.
+	// byHand: a platform API token that only a user can make.
 	byHand bool
 	// The fields of an S3 credential.
 	permission, bucketScope string

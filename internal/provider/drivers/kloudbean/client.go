@@ -42,7 +42,7 @@ func (*client) List(ctx context.Context, _ provider.Owner) iter.Seq2[provider.Cr
 }
 
 // Revoke implements provider.Client. Nothing is ever made under a name; a key
-// that was taken over is for a person to delete.
+// that was taken over is for a user to delete.
 func (*client) Revoke(ctx context.Context, ref provider.Ref) error {
 	if err := ended(ctx, "revoke the key"); err != nil {
 		return err

@@ -18,7 +18,7 @@ const (
 	cluster = "cccccccc"
 )
 
-// expires is when every credential of these tests has to end: KloudBean never
+// expires is when every credential of these tests must end: KloudBean never
 // learns of it.
 var expires = time.Date(2030, 3, 1, 12, 0, 0, 0, time.UTC)
 
@@ -48,7 +48,7 @@ func grant(scope string) provider.Grant {
 	}
 }
 
-// handOver does what a person does: fill in the form, and copy what is shown.
+// handOver does what a user does: fill in the form, and copy what is shown.
 func (w *world) handOver(t *testing.T, req provider.MintRequest) map[string]provider.Value {
 	t.Helper()
 	form, ok := New().Form(w.cfg, req)

@@ -1,5 +1,5 @@
 // Package kloudbean takes over S3 keys of KloudBean's object storage. KloudBean
-// has no API for keys: a person makes, edits and deletes them in its panel, as the
+// has no API for keys: a user makes, edits and deletes them in its panel, as the
 // driver says, and the driver proves on the data plane what a key may do and that
 // a deleted one is refused.
 package kloudbean
@@ -18,7 +18,7 @@ import (
 // Type is the name of the driver's block in a provider's spec.
 const Type = "kloudbean"
 
-// The keys of a credential: those that a person hands over and those that are
+// The keys of a credential: those that a user hands over and those that are
 // published. They are the names of KloudBean's own examples.
 const (
 	KeyID     = provider.S3KeyID

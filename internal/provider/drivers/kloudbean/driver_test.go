@@ -74,7 +74,7 @@ func TestConnection(t *testing.T) {
 }
 
 // TestNothingIsMadeUnderAName: there is nothing to find, list or revoke by name,
-// and an ID is for a person.
+// and an ID is for a user.
 func TestNothingIsMadeUnderAName(t *testing.T) {
 	w := open(t)
 	client, req := w.connect(t), request(t, scopeReadOnly)

@@ -20,7 +20,7 @@ const leaveEmpty = "(leave empty)"
 // apiAccess is the tab of the panel that keys are managed in.
 const apiAccess = "Object Storage Administration > API access"
 
-// Form implements provider.ByHand: every credential is made by a person. The
+// Form implements provider.ByHand: every credential is made by a user. The
 // labels are those of the panel
 // (support.kloudbean.com/docs/s3-object-storage/generating-access-api-keys).
 func (*Driver) Form(_ provider.Config, req provider.MintRequest) (provider.Form, bool) {
@@ -52,7 +52,7 @@ func addresses(list []string) string {
 }
 
 // tokenName is readable, and the same for every token of one ApiToken: no name at
-// the provider is known before a person has made the key. The end of it keeps
+// the provider is known before a user has made the key. The end of it keeps
 // ApiTokens apart whose namespaces and names read the same, and clusters.
 func tokenName(owner provider.Owner) string {
 	hash := credname.Owner(owner.Cluster+"/"+owner.Namespace, owner.Token)[:hashLength]

@@ -42,7 +42,7 @@ func TestScopesAreDocumented(t *testing.T) {
 	}
 }
 
-// TestDocumentationNamesWhatTheCodeUses looks for what a reader has to write.
+// TestDocumentationNamesWhatTheCodeUses looks for what a reader must write.
 func TestDocumentationNamesWhatTheCodeUses(t *testing.T) {
 	text := read(t, docsFile)
 	for _, want := range []string{

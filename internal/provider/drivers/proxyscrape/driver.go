@@ -19,7 +19,7 @@ const Type = "proxyscrape"
 // KeyToken is the key of the minting credentials and of every credential issued.
 const KeyToken = "token"
 
-// KeyEndpoint is the key beside a credential that holds the URL of the API.
+// KeyEndpoint is the key next to a credential that holds the URL of the API.
 const KeyEndpoint = "endpoint"
 
 // DefaultEndpoint is the API of ProxyScrape (docs.proxyscrape.com/api-reference).

@@ -49,7 +49,7 @@ type body struct {
 
 // changed is what an update sends: "Empty array means all subaccounts", "Empty
 // array means no IP restriction" (docs.proxyscrape.com/api-reference/update-api-key).
-// It leaves is_active out: a key that somebody disabled stays disabled.
+// It leaves is_active out: a key that a user disabled stays disabled.
 type changed struct {
 	Name        string   `json:"name"`
 	Permissions []string `json:"permissions"`
@@ -107,7 +107,7 @@ func (r *reply[T]) UnmarshalJSON(text []byte) error {
 // call is one request.
 type call struct {
 	httpapi.Request
-	// needs is the permission that the minting key has to have.
+	// needs is the permission that the minting key must have.
 	needs string
 }
 

@@ -17,7 +17,7 @@ import (
 
 // Functions of expressions can make far more than they are given: CEL's own limit
 // charges the cost of a call after it has allocated the result. So the size of each
-// result is reckoned from the arguments before the call, and a call that would make
+// result is computed from the arguments before the call, and a call that would make
 // too much is an error. What all calls of an evaluation make is bounded by maxCost:
 // charge counts every byte that they make.
 

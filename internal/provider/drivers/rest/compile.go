@@ -111,7 +111,7 @@ func (p *program) optional(c *compiler) {
 	}
 }
 
-// connection checks the keys for workloads; Connection makes them anew each time.
+// connection checks the keys for workloads; Connection makes them again each time.
 func (p *program) connection() error {
 	if _, err := parseAll("spec.rest.connection", p.settings.Connection, asText, grantFields); err != nil {
 		return err

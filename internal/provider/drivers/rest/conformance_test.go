@@ -340,7 +340,7 @@ func TestConformance(t *testing.T) {
 	}
 }
 
-// notRun are the requirements for credentials that a person makes.
+// notRun are the requirements for credentials that a user makes.
 var notRun = []string{
 	"FormIsConstantAndWithoutSecrets", "MintNeedsWhatIsHandedOver", "HandedOverIsReturned", "WrongKeysAreRejected",
 	"HandMadeIsNotRevoked", "AcceptsUntilDeleted", "CancelledChecksEnd", "SwitchedOffIsNotDeleted",

@@ -16,7 +16,7 @@ import (
 )
 
 // library answers a list with one key a page. What names a page is a mark of the
-// vendor's, so that a list cannot go on without it.
+// vendor's, so that a list cannot continue without it.
 type library struct {
 	pages int
 	// names of the keys by their page, from 1; the others are not the operator's.

@@ -90,7 +90,7 @@ func TestListsAndTruth(t *testing.T) {
 	}
 }
 
-// TestExpressionsAreBounded: an expression that goes on and on is ended.
+// TestExpressionsAreBounded: an expression that does not end is stopped.
 func TestExpressionsAreBounded(t *testing.T) {
 	const ten = `[1,2,3,4,5,6,7,8,9,10]`
 	source := "1"

@@ -171,7 +171,7 @@ func (c *checker) branch(n *parse.BranchNode, outside, inside int) error {
 }
 
 // ranged admits only lists of the declaration, which are short, and not deeply:
-// a range over a number could go on for years.
+// a range over a number could continue for years.
 func (c *checker) ranged(p *parse.PipeNode, depth int) error {
 	if depth >= maxDepth {
 		return fmt.Errorf("%s: a range may be inside one other range, not deeper", p)

@@ -309,7 +309,7 @@ func TestRevokeIsNotBelieved(t *testing.T) {
 	}
 }
 
-// TestOthersAreLeftAlone revokes and changes by the ID of somebody else's key.
+// TestOthersAreLeftAlone revokes and changes by the ID of another client's key.
 func TestOthersAreLeftAlone(t *testing.T) {
 	sim, cfg := spaces(t)
 	sim.Crowd(1)

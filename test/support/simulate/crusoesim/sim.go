@@ -22,7 +22,7 @@ import (
 // MaxKeys is how many keys a user may have.
 const MaxKeys = 2
 
-// Keys is told of every key that is made and of every one that no longer gives access.
+// Keys is told of every key that is made and of every one that no longer grants access.
 type Keys interface {
 	Create(ctx context.Context, key Key) error
 	Delete(ctx context.Context, accessKeyID string) error
@@ -131,7 +131,7 @@ func (s *Simulator) switched(alias string, off bool) {
 	}
 }
 
-// Sweep tells Keys of every key that gives no access any more: expired, or deleted
+// Sweep tells Keys of every key that grants no access any more: expired, or deleted
 // or disabled in the console; and of every one that was enabled again. Every request
 // does so too.
 func (s *Simulator) Sweep(ctx context.Context) error {
@@ -168,7 +168,7 @@ func (s *Simulator) Requests() []Request {
 	return slices.Clone(s.requests)
 }
 
-// works reports whether a key gives access.
+// works reports whether a key grants access.
 func (k *Key) works(now time.Time) bool {
 	return !k.Disabled && (k.ExpireAt.IsZero() || now.Before(k.ExpireAt))
 }

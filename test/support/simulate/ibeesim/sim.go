@@ -130,7 +130,7 @@ func (s *Simulator) Handler() http.Handler {
 	})
 }
 
-// AddToken makes a platform API token, as a person does in the portal.
+// AddToken makes a platform API token, as a user does in the portal.
 func (s *Simulator) AddToken(secret string, permissions ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,7 +152,7 @@ func (s *Simulator) Accepts(accessKeyID, secret string) bool {
 	return c != nil && c.Status == active && c.Secret == secret
 }
 
-// Sweep tells Keys of every credential that somebody else has ended. Every
+// Sweep tells Keys of every credential that another client has ended. Every
 // request does so too.
 func (s *Simulator) Sweep(ctx context.Context) error {
 	s.mu.Lock()
@@ -160,7 +160,7 @@ func (s *Simulator) Sweep(ctx context.Context) error {
 	return s.sweep(ctx)
 }
 
-// sweep keeps in told what Keys still has to be told of. The lock is held.
+// sweep keeps in told what Keys still must be told of. The lock is held.
 func (s *Simulator) sweep(ctx context.Context) error {
 	for _, id := range slices.Clone(s.told) {
 		if c := s.byID(id); c != nil && c.Status == active {
@@ -174,7 +174,7 @@ func (s *Simulator) sweep(ctx context.Context) error {
 	return nil
 }
 
-// Delete erases the credentials of a name, as somebody else does. Keys is told by
+// Delete erases the credentials of a name, as another client does. Keys is told by
 // the next request, or by Sweep; so it is with Revoke, Disable and SetStatus.
 func (s *Simulator) Delete(name string) {
 	s.mu.Lock()
@@ -182,7 +182,7 @@ func (s *Simulator) Delete(name string) {
 	s.credentials = slices.DeleteFunc(s.credentials, func(c *Credential) bool { return c.Name == name })
 }
 
-// Revoke revokes the credentials of a name, as somebody does in the portal.
+// Revoke revokes the credentials of a name, as a user does in the portal.
 func (s *Simulator) Revoke(name string) { s.SetStatus(name, revoked) }
 
 // Disable gives the credentials of a name a status that no client of the vendor
@@ -211,7 +211,7 @@ func (s *Simulator) Rename(from, to string) {
 	}
 }
 
-// Add makes a credential, as somebody else does, and returns its id.
+// Add makes a credential, as another client does, and returns its id.
 func (s *Simulator) Add(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,5 +1,5 @@
 // Package kloudbeansim simulates KloudBean's object storage for tests: the part
-// of its panel that manages keys, as functions that stand for what a person does,
+// of its panel that manages keys, as functions that stand for what a user does,
 // and the S3 server that the keys open, as an HTTP handler.
 //
 // It does what
@@ -29,7 +29,7 @@ const (
 	ReadWrite = "Read & Write"
 )
 
-// Form is what a person fills in to add a token to a bucket.
+// Form is what a user fills in to add a token to a bucket.
 type Form struct {
 	TokenName, Permission     string
 	AllowedIPs, DisallowedIPs []string
@@ -94,7 +94,7 @@ func New(clock func() time.Time, buckets ...string) *Simulator {
 	return s
 }
 
-// ReadForm reads the fields of a form as a person does: by their labels, and
+// ReadForm reads the fields of a form as a user does: by their labels, and
 // with what is in parentheses as an instruction.
 func ReadForm(fields []provider.FormField) (Form, error) {
 	var form Form

@@ -86,7 +86,7 @@ func (r request) reaches(subaccount string) bool {
 	return len(r.caller.Subaccounts) == 0 || slices.Contains(r.caller.Subaccounts, subaccount)
 }
 
-// decode reads the body, in which every field has to be known.
+// decode reads the body, in which every field must be known.
 func (r request) decode(into any) bool {
 	d := json.NewDecoder(bytes.NewReader(r.text))
 	d.DisallowUnknownFields()

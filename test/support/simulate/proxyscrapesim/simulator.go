@@ -82,7 +82,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Now is the time by the simulator's clock.
 func (s *Simulator) Now() time.Time { return s.Clock().Add(s.Skew()) }
 
-// Add makes a key as a person does in the dashboard, and returns its id.
+// Add makes a key as a user does in the dashboard, and returns its id.
 func (s *Simulator) Add(k Key) (id string) {
 	now := s.Now()
 	s.mu.Lock()
@@ -95,23 +95,23 @@ func (s *Simulator) Add(k Key) (id string) {
 	return k.ID
 }
 
-// Delete removes every key of a name, as a person does in the dashboard.
+// Delete removes every key of a name, as a user does in the dashboard.
 func (s *Simulator) Delete(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keys = slices.DeleteFunc(s.keys, func(k *Key) bool { return k.Name == name })
 }
 
-// Disable switches every key of a name off, as a person does in the dashboard.
+// Disable switches every key of a name off, as a user does in the dashboard.
 func (s *Simulator) Disable(name string) { s.change(name, func(k *Key) { k.Active = false }) }
 
 // Enable switches every key of a name on again.
 func (s *Simulator) Enable(name string) { s.change(name, func(k *Key) { k.Active = true }) }
 
-// Rename gives every key of a name another one, as a person does in the dashboard.
+// Rename gives every key of a name another one, as a user does in the dashboard.
 func (s *Simulator) Rename(name, to string) { s.change(name, func(k *Key) { k.Name = to }) }
 
-// Limit restricts every key of a name to subaccounts, as a person does in the dashboard.
+// Limit restricts every key of a name to subaccounts, as a user does in the dashboard.
 func (s *Simulator) Limit(name string, subaccounts ...string) {
 	s.change(name, func(k *Key) { k.Subaccounts = subaccounts })
 }
@@ -178,7 +178,7 @@ func (s *Simulator) Requests() []Request {
 }
 
 // Accepts is the data plane: it reports whether a token that comes from an
-// address gives access at that time.
+// address grants access at that time.
 func (s *Simulator) Accepts(token, ip string, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

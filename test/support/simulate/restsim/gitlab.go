@@ -13,7 +13,7 @@ import (
 )
 
 // GitLab is the part of the GitLab API that project access tokens need
-// (docs.gitlab.com/api/project_access_tokens). It goes on listing what was revoked.
+// (docs.gitlab.com/api/project_access_tokens). It continues listing what was revoked.
 type GitLab struct {
 	store
 	token string
@@ -42,7 +42,7 @@ func (s *GitLab) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.handle) })).ServeHTTP(w, r)
 }
 
-// Revoke revokes the tokens of a name, as somebody does in the project's settings.
+// Revoke revokes the tokens of a name, as a user does in the project's settings.
 func (s *GitLab) Revoke(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

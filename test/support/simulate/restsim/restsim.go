@@ -31,7 +31,7 @@ type Token struct {
 	// Permissions, or one permission for each bucket.
 	Permissions, Buckets []string
 	Created              time.Time
-	// Revoked: it gives no access, and is still listed. Only GitLab has such.
+	// Revoked: it grants no access, and is still listed. Only GitLab has such.
 	Revoked bool
 }
 
@@ -61,14 +61,14 @@ func newStore(clock func() time.Time, prefix string, rejection conformance.Answe
 	}}
 }
 
-// Delete removes the tokens of a name, as somebody does in the vendor's own user interface.
+// Delete removes the tokens of a name, as a user does in the vendor's own user interface.
 func (s *store) Delete(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens = slices.DeleteFunc(s.tokens, func(t Token) bool { return t.Name == name })
 }
 
-// Crowd makes so many tokens that are somebody else's, and
+// Crowd makes so many tokens that are another client's, and
 // returns what removes them.
 func (s *store) Crowd(n int) (remove func()) {
 	s.mu.Lock()
