@@ -15,9 +15,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"apitoken.dev/operator/controllers/orphansweep"
-	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/features"
 	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/tracing"
 	"apitoken.dev/operator/internal/transport"
 )

@@ -135,7 +135,7 @@ func Unreached(what, field string, f *Fault) *Error {
 const maxServer = 255
 
 // ServerName is the host and the port of a URL as messages name them: printable ASCII
-// only, whatever a declaration holds.
+// only, for any declaration.
 func ServerName(u *url.URL) string {
 	port := u.Port()
 	if port == "" {

@@ -1,7 +1,7 @@
 package provider
 
-// Limiter is an optional interface of a Driver whose limits differ between grants: what a
-// person makes can have a longest life, and another one who ends it, than what the API
+// Limiter is an optional interface of a Driver whose limits differ between grants: a
+// manual credential can have a different longest life, and a different enforcer, than what the API
 // makes. It does no I/O.
 type Limiter interface {
 	// CapabilitiesFor returns the Capabilities for one grant. It is constant for a grant.

@@ -65,7 +65,7 @@ func (s Source) Revoke(ctx context.Context, ref Ref, end func(context.Context, C
 }
 
 // One returns the credential of the name, for Client.Update. It returns an error,
-// not in doubt, when there is none, or several, or when it has another ID.
+// not in doubt, when no credential or several have the name, or when its ID differs.
 func (s Source) One(ctx context.Context, ref Ref) (Credential, error) {
 	found, err := s.look(ctx, ref)
 	found = Occupying(found)

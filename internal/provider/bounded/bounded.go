@@ -176,7 +176,7 @@ func (d *driver) Form(cfg provider.Config, req provider.MintRequest) (provider.F
 	return form, byHand && err == nil
 }
 
-// KeyID implements provider.ByHand. An id that cannot be one is none.
+// KeyID implements provider.ByHand. An impossible id is dropped.
 func (d *driver) KeyID(secret map[string]provider.Value) string {
 	b, ok := provider.As[provider.ByHand](d.inner)
 	if !ok {
@@ -189,8 +189,8 @@ func (d *driver) KeyID(secret map[string]provider.Value) string {
 	return id
 }
 
-// Server implements provider.Located. After a panic the declaration counts as what
-// names the account, which shares it with nobody else.
+// Server implements provider.Located. After a panic, the account counts as declared,
+// so that no other provider shares it.
 func (d *driver) Server(ctx context.Context, cfg provider.Config) provider.Server {
 	l, ok := provider.As[provider.Located](d.inner)
 	if !ok {
@@ -234,8 +234,8 @@ func protect[T any](ctx context.Context, o Options, method string, call func() (
 	return call()
 }
 
-// panicked reports a panic. What it panicked with may hold a secret value, so only
-// its type is told.
+// panicked reports a panic. The panic value can hold a secret, so only its type is
+// logged.
 func (o Options) panicked(ctx context.Context, method string, with any) *provider.Error {
 	if o.Panicked != nil {
 		o.Panicked(ctx, method, fmt.Sprintf("%T", with), debug.Stack())

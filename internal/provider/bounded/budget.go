@@ -179,7 +179,7 @@ func (b *budget) end(e *provider.Error) *provider.Error {
 }
 
 // verdict returns the error of a call that ended with err: a limit that was
-// reached is an error, whatever the driver made of it.
+// reached is an error, even if the driver returned none.
 func (b *budget) verdict(ctx context.Context, err error) error {
 	b.mu.Lock()
 	reached := b.reached

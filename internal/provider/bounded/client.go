@@ -59,9 +59,8 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 }
 
 // List implements provider.Client. It ends with the first error, and leaves out what has
-// Ended, however much of that the provider continues showing. Deletions rest on
-// complete lists, so the list of one Token begins at the beginning whatever the context
-// holds. For an Owner without a Token it is the list of a whole cluster, which may take
+// Ended, even if the provider still shows many of those. Deletions rest on
+// complete lists, so the list of one Token always begins at the beginning. For an Owner without a Token it is the list of a whole cluster, which may take
 // many requests and is paced.
 func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
 	k := list

@@ -41,7 +41,7 @@ func fault(u *url.URL, err error) *provider.Fault {
 			continue
 		}
 		if out.Class == provider.FaultClosed && u.Scheme == "http" {
-			// What a server of TLS says to plain HTTP is often lost, as it closes with unread data.
+			// The answer of a TLS server to plain HTTP is often lost, because it closes with unread data.
 			out.Detail = ", and whether it has to begin with https"
 		}
 		return out

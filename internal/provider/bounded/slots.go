@@ -6,7 +6,7 @@ import (
 )
 
 // decoders is how many answers are decoded at once in the process: with
-// maxWeight it bounds the memory that answers take, whatever they hold.
+// maxWeight it bounds the memory that answers take, with any content.
 const decoders = 4
 
 // slots are the answers that may be decoded now. Of each owner there is one: the

@@ -68,7 +68,7 @@ type Finding struct {
 }
 
 // Failed returns the first answer that is about the key or the bucket as a whole
-// and not about one kind of access; empty when there is none.
+// and not about one kind of access; empty if every answer is about one.
 func (f Finding) Failed() Answer {
 	for _, a := range []Answer{f.List, f.Put, f.Get, f.Delete} {
 		if a != "" && a != Allowed && a != Denied {

@@ -74,11 +74,6 @@ var sentences = map[provider.Code]string{
 // shownCode admits an error code into a sentence: it can hold nothing but a name.
 var shownCode = regexp.MustCompile(`^[A-Za-z0-9.]{1,64}$`)
 
-// invalid is a mistake in the provider's spec, found before anything was sent.
-func invalid(message string) *provider.Error {
-	return &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: message}
-}
-
 // nonsense is an error, in doubt, of an answer that is not what its documentation says.
 func nonsense(action, why string) *provider.Error {
 	return &provider.Error{Code: provider.CodeUnknown, Message: action + ": the server answered " + why}
