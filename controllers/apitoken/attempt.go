@@ -123,7 +123,7 @@ func (a *Attempt) Prepare() plan.Outcome {
 // InTime stops an attempt that is past its deadline by either clock.
 func (a *Attempt) InTime(context.Context) plan.Outcome {
 	if a.r.Clock.Now().Sub(a.began) >= MintDeadline || a.r.Clock.Monotonic()-a.beganMonotonic >= MintDeadline {
-		return plan.LookAgain{Why: plan.TooLate}
+		return plan.Unfinished{Why: plan.TooLate}
 	}
 	return nil
 }
@@ -211,7 +211,7 @@ func (a *Attempt) Publish(ctx context.Context) plan.Outcome {
 
 // unpublished gives the attempt up if it cannot be published any more.
 func (a *Attempt) unpublished(out plan.Outcome) plan.Outcome {
-	if plan.GivesUpUnpublished(out) {
+	if plan.NeedsNoFence(out) {
 		a.p.abandon(a.name)
 	}
 	return out
@@ -293,7 +293,7 @@ func (a *Attempt) tries() bool { return a.p.facts.Capabilities.TriesNew }
 func (a *Attempt) reject(failed plan.Outcome, how plan.Rejection) plan.Outcome {
 	why := &memory.Rejection{
 		Attempt: a.name, Revision: a.action.Revision, Recorded: a.recorded,
-		How: how, At: a.r.Clock.Now(), Failed: plan.Bare(failed),
+		How: how, At: a.r.Clock.Now(), Failed: plan.WithoutCause(failed),
 	}
 	a.r.memory.Attempts.Reject(nameOf(a.p.token), why)
 	a.p.takeBack(why)

@@ -29,15 +29,15 @@ func (r *Reconciler) connect(ctx context.Context, p *pass) (connections.Connecti
 	}
 	if access == plan.ClaimedAccess {
 		if wait := r.memory.Turns.Wait(nameOf(p.token), r.Clock.Monotonic()); wait > 0 {
-			return connections.Connection{}, plan.Turn{Wait: wait}
+			return connections.Connection{}, plan.Deferred{Wait: wait}
 		}
 	}
 	if !r.takePlace(p) {
-		return connections.Connection{}, plan.InLine{}
+		return connections.Connection{}, plan.NoPlace{}
 	}
 	if access == plan.ClaimedAccess {
 		if wait := r.memory.Turns.Take(nameOf(p.token), r.Clock.Monotonic()); wait > 0 {
-			return connections.Connection{}, plan.Turn{Wait: wait}
+			return connections.Connection{}, plan.Deferred{Wait: wait}
 		}
 	}
 	conn, err := r.Providers.Connect(ctx, p.key, p.place)

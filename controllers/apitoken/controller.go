@@ -88,7 +88,7 @@ func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request, span trace
 
 // noteOutcome remembers how the action of a decision ended.
 func (r *Reconciler) noteOutcome(p *pass, d plan.Decision, out plan.Outcome) {
-	if plan.Is[plan.InLine](out) {
+	if plan.Is[plan.NoPlace](out) {
 		return // it was not tried
 	}
 	if _, ok := d.Action.(plan.Withdraw); ok {

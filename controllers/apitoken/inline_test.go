@@ -41,7 +41,7 @@ func TestNotReadyInLine(t *testing.T) {
 		p.target = secretstore.Target{Token: p.token}
 		p.seen.View = plan.Secret{Exists: true, Live: true, Intact: true, Credential: "one"}
 		r.refresh(p)
-		if _, err := r.report(t.Context(), p, plan.Decision{}, plan.InLine{}); err != nil {
+		if _, err := r.report(t.Context(), p, plan.Decision{}, plan.NoPlace{}); err != nil {
 			t.Fatal(err)
 		}
 		if p.place != nil {

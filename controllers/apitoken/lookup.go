@@ -127,7 +127,7 @@ func (r *Reconciler) confirm(ctx context.Context, p *pass, name string) plan.Out
 		return nil
 	}
 	conn, out := r.connect(ctx, p)
-	if plan.Is[plan.InLine](out) {
+	if plan.Is[plan.NoPlace](out) {
 		return out // its turn comes
 	}
 	if out == nil && !conn.Account.Is(e.Account) {

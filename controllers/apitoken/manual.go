@@ -59,7 +59,7 @@ func (m manual) check(ctx context.Context, a *Attempt) (plan.Outcome, *plan.Reje
 	if known.State == v1alpha1.StateActive && !a.p.obs.WantsAnother() {
 		a.p.event(eventHanded, "Handover", "credential %s is in use already; the Secret that hands it over is deleted", id)
 		accepted := failed(m.r.secrets.Accept(ctx, a.p.target, a.handed))
-		return plan.Join(accepted, plan.LookAgain{Why: plan.SameCredential}), &plan.Rejection{AtOnce: true}
+		return plan.Join(accepted, plan.Unfinished{Why: plan.SameCredential}), &plan.Rejection{AtOnce: true}
 	}
 	if known.State == v1alpha1.StateActive {
 		again = fmt.Sprintf("credential %s is in use already, and another one is wanted: make a new one", id)

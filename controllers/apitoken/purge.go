@@ -115,7 +115,7 @@ func (r *Reconciler) purgeListed(ctx context.Context, p *pass, conn connections.
 	}
 	if left > 0 {
 		r.emitUnknown(p, unknown)
-		return plan.LookAgain{Why: plan.StillThere}
+		return plan.Unfinished{Why: plan.StillThere}
 	}
 	return nil
 }
@@ -131,7 +131,7 @@ func (r *Reconciler) purgeUnlisted(ctx context.Context, p *pass, conn connection
 		if gone, out := r.seenGone(ctx, p, conn, e); out != nil {
 			return out
 		} else if !gone {
-			return plan.LookAgain{Why: plan.StillThere}
+			return plan.Unfinished{Why: plan.StillThere}
 		}
 	}
 	return nil
@@ -179,7 +179,7 @@ func (r *Reconciler) revokeEntry(ctx context.Context, p *pass, conn connections.
 	case out != nil:
 		return out
 	case !gone:
-		return plan.LookAgain{Why: plan.StillThere}
+		return plan.Unfinished{Why: plan.StillThere}
 	}
 	p.drop(e.Name)
 	return nil

@@ -131,7 +131,7 @@ func TestRevocationIsSeen(t *testing.T) {
 			}
 			backend.Script(fake.Revoke, tc.faults...)
 			out := tc.act(r, p)
-			if (out == nil) != tc.gone || out != nil && !plan.Is[plan.LookAgain](out) {
+			if (out == nil) != tc.gone || out != nil && !plan.Is[plan.Unfinished](out) {
 				t.Errorf("got %v, want it gone: %t", out, tc.gone)
 			}
 			if left := len(p.token.Status.Credentials) > 0; left == tc.gone {

@@ -41,7 +41,7 @@ import (
 // The delays between repetitions of a pass that ended with an error.
 const (
 	retryFirst = time.Second
-	retryMost  = plan.RetryMost
+	retryMost  = plan.MaxRetryDelay
 )
 
 // Setup registers the reconciler: it follows ApiTokens, the metadata of the

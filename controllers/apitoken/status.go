@@ -22,11 +22,11 @@ import (
 func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, out plan.Outcome) (ctrl.Result, error) {
 	switch out := out.(type) { //nolint:gochecksumtype // the others are written
 	case plan.Superseded:
-		return ctrl.Result{RequeueAfter: plan.Again}, nil
-	case plan.InLine:
+		return ctrl.Result{RequeueAfter: plan.RequeueSoon}, nil
+	case plan.NoPlace:
 		return r.inLine(ctx, p, d)
-	case plan.Turn:
-		if plan.ToldOfTurn(p.token, &p.obs) {
+	case plan.Deferred:
+		if plan.ExplainsNotReady(p.token, &p.obs) {
 			return ctrl.Result{RequeueAfter: out.Wait}, nil
 		}
 	}
@@ -46,7 +46,7 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, out p
 // notSaved ends a reconcile whose status could not be written.
 func notSaved(err error) (ctrl.Result, error) {
 	if superseded(err) {
-		return ctrl.Result{RequeueAfter: plan.Again}, nil
+		return ctrl.Result{RequeueAfter: plan.RequeueSoon}, nil
 	}
 	return ctrl.Result{}, notDone{plan.NotSent{Why: "the status could not be written: " + reasonOf(err), Err: err}}
 }
@@ -64,7 +64,7 @@ func (r *Reconciler) next(ctx context.Context, p *pass, d plan.Decision, out pla
 		p.obs.Occupied = nil // it was counted before
 	}
 	if out != nil {
-		next := plan.NotDone(&p.obs, d, out)
+		next := plan.AfterOutcome(&p.obs, d, out)
 		log.FromContext(ctx).Info("not done", "rule", d.Rule, "reason", next.Reason, "message", next.Message)
 		return next
 	}
@@ -89,7 +89,7 @@ func (r *Reconciler) result(p *pass, next plan.Decision, out plan.Outcome) (ctrl
 	if !retry.BackOff {
 		return ctrl.Result{RequeueAfter: retry.After}, nil
 	}
-	r.wakeIn(p, retry.Latest)
+	r.wakeIn(p, retry.Max)
 	return ctrl.Result{}, notDone{out}
 }
 
@@ -133,7 +133,7 @@ func (r *Reconciler) describe(p *pass, next plan.Decision, out plan.Outcome) {
 // be done.
 func (r *Reconciler) describeConditions(p *pass, next plan.Decision, out plan.Outcome) {
 	all, notRevoked := plan.Report{
-		Token: p.token, Before: p.base.Conditions, Observation: &p.obs, Next: next, Outcome: out, Retold: p.retold,
+		Token: p.token, Before: p.base.Conditions, Observation: &p.obs, Next: next, Outcome: out, Reported: p.retold,
 	}.Conditions()
 	if notRevoked != "" {
 		p.event(eventFailed, "Revoke", "%s", v1alpha1.CutMessage(notRevoked))
@@ -174,7 +174,7 @@ func (r *Reconciler) describeTimes(p *pass, ready plan.Readiness) {
 // ApiToken is not Ready any more, because its credential expired or is not as declared.
 func (r *Reconciler) inLine(ctx context.Context, p *pass, d plan.Decision) (ctrl.Result, error) {
 	result := ctrl.Result{RequeueAfter: plan.UntilDue(p.token, p.obs.Now)}
-	waits, write := plan.WaitsInLine(p.token, &p.obs, d)
+	waits, write := plan.WaitsForPlace(p.token, &p.obs, d)
 	if !write {
 		return result, nil
 	}

@@ -36,7 +36,7 @@ func (r *Reconciler) update(ctx context.Context, p *pass) plan.Outcome {
 	}
 	r.memory.Attempts.Begin(nameOf(p.token), e) // another process writes the same mark, so only one that was written is ours
 	if r.Clock.Now().Sub(began) >= MintDeadline || r.Clock.Monotonic()-monotonic >= MintDeadline {
-		return plan.LookAgain{Why: plan.TooLate}
+		return plan.Unfinished{Why: plan.TooLate}
 	}
 	left := MintDeadline + RequestTimeout - (r.Clock.Monotonic() - monotonic) // others wait no longer
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
@@ -48,7 +48,7 @@ func (r *Reconciler) update(ctx context.Context, p *pass) plan.Outcome {
 	changed, err := updater.Update(ctx, refOf(e), req)
 	metrics.Operation(p.facts.DriverType, "update", err)
 	if err != nil {
-		if plan.Unchanged(err) {
+		if plan.UpdateCanRetry(err) {
 			ledger.UnmarkUpdate(&p.token.Status, e.Name) // nothing happened, and the same may work later
 			backOff(p)
 		}

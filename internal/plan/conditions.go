@@ -20,8 +20,8 @@ type Report struct {
 	// it was.
 	Next    Decision
 	Outcome Outcome
-	// Retold: the conditions tell how the action failed, or told it a moment ago.
-	Retold bool
+	// Reported: the conditions tell how the action failed, or told it a moment ago.
+	Reported bool
 }
 
 // Condition is what a condition becomes. One without a Status is removed, as kstatus
@@ -36,26 +36,26 @@ type Condition struct {
 // that cannot be done; empty: no event.
 func (r Report) Conditions() (all []Condition, notRevoked string) {
 	ready := ReadinessOf(r.Observation)
-	all, notRevoked = r.summary(ready)
-	all = append(all, r.issued(ready))
-	if published, changes := r.published(ready); changes {
+	all, notRevoked = r.summaryConditions(ready)
+	all = append(all, r.issuedCondition(ready))
+	if published, changes := r.publishedCondition(ready); changes {
 		all = append(all, published)
 	}
-	return append(all, r.task(), r.drifted()), notRevoked
+	return append(all, r.actionCondition(), r.driftCondition()), notRevoked
 }
 
-func holds(kind, reason, message string) Condition {
+func conditionTrue(kind, reason, message string) Condition {
 	return Condition{Type: kind, Status: metav1.ConditionTrue, Reason: reason, Message: message}
 }
 
-func fails(kind, reason, message string) Condition {
+func conditionFalse(kind, reason, message string) Condition {
 	return Condition{Type: kind, Status: metav1.ConditionFalse, Reason: reason, Message: message}
 }
 
-// onlyWhile shows a condition only while it holds.
-func onlyWhile(kind string, is bool, reason, message string) Condition {
+// trueOrAbsent shows a condition only while it holds.
+func trueOrAbsent(kind string, is bool, reason, message string) Condition {
 	if is {
-		return holds(kind, reason, message)
+		return conditionTrue(kind, reason, message)
 	}
 	return Condition{Type: kind}
 }
@@ -74,68 +74,68 @@ func conditionIn(conditions []metav1.Condition, kind string) *metav1.Condition {
 	return nil
 }
 
-// summary is Ready, Reconciling and Stalled.
-func (r Report) summary(ready Readiness) (all []Condition, notRevoked string) {
+// summaryConditions is Ready, Reconciling and Stalled.
+func (r Report) summaryConditions(ready Readiness) (all []Condition, notRevoked string) {
 	if ready.Ready {
-		all = append(all, r.holding(ready))
+		all = append(all, r.readyCondition(ready))
 	}
-	if r.standing(ready) {
+	if r.alreadyReported(ready) {
 		return all, ""
 	}
 	next := r.Next
-	notRevoked = r.newlyNotRevoked(next)
-	next = r.stillNotRevoked(next, ready)
-	next.Message = r.withCause(next)
-	next = r.stillBlocked(next)
+	notRevoked = r.revocationEvent(next)
+	next = r.withRevocationFailure(next, ready)
+	next.Message = r.withLastFailure(next)
+	next = r.withBlockedAccount(next)
 	if !ready.Ready {
 		reason := next.Reason
 		if reason == v1alpha1.ReasonReady {
 			reason = v1alpha1.ReasonPublishing
 		}
-		all = append(all, fails(v1alpha1.ConditionReady, reason, Sentences(next.Message, r.untilThen(ready))))
+		all = append(all, conditionFalse(v1alpha1.ConditionReady, reason, Sentences(next.Message, r.stillPublished(ready))))
 	}
 	return append(all,
-		onlyWhile(v1alpha1.ConditionReconciling, next.State == Progressing, next.Reason, next.Message),
-		onlyWhile(v1alpha1.ConditionStalled, next.State == Stalled, next.Reason, next.Message)), notRevoked
+		trueOrAbsent(v1alpha1.ConditionReconciling, next.State == Progressing, next.Reason, next.Message),
+		trueOrAbsent(v1alpha1.ConditionStalled, next.State == Stalled, next.Reason, next.Message)), notRevoked
 }
 
-// standing reports whether the conditions already say how the ApiToken is doing. Of several
+// alreadyReported reports whether the conditions already say how the ApiToken is doing. Of several
 // actions that fail in turn, each as before, the text of each has been shown, and of one
 // whose texts take turns, too. A process that waits for an attempt of another one leaves it
 // to that one to say how it goes. With two texts in turn, each would be a change that brings
 // the next reconcile at once, and what fails would be tried without a pause.
-func (r Report) standing(ready Readiness) bool {
+func (r Report) alreadyReported(ready Readiness) bool {
 	was := condition(r.Token, v1alpha1.ConditionReady)
-	return (r.Retold || r.Next.Rule == RuleUnderWay) && was != nil &&
+	return (r.Reported || r.Next.Rule == RuleUnderWay) && was != nil &&
 		was.ObservedGeneration == r.Token.Generation && (was.Status == metav1.ConditionTrue) == ready.Ready
 }
 
-// holding says what the Secret holds. The column STATUS of kubectl get is the reason of
+// readyCondition says what the Secret holds. The column STATUS of kubectl get is the reason of
 // Ready, so an ApiToken whose credential will not be replaced has a reason of its own
 // also while it is Ready.
-func (r Report) holding(ready Readiness) Condition {
+func (r Report) readyCondition(ready Readiness) Condition {
 	message := fmt.Sprintf("Secret %q holds credential %s", r.Token.SecretName(), Called(&ready.Active.LedgerEntry))
 	if r.Token.Spec.Suspend {
-		return holds(v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, message+"; while spec.suspend is true no other one replaces it")
+		return conditionTrue(v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, message+"; while spec.suspend is true no other one replaces it")
 	}
 	if obstacle, found := r.Observation.NotReplaced(); found {
-		return holds(v1alpha1.ConditionReady, obstacle.Reason, Sentences(message, obstacle.Message))
+		return conditionTrue(v1alpha1.ConditionReady, obstacle.Reason, Sentences(message, obstacle.Message))
 	}
-	return holds(v1alpha1.ConditionReady, v1alpha1.ReasonReady, message)
+	return conditionTrue(v1alpha1.ConditionReady, v1alpha1.ReasonReady, message)
 }
 
-// untilThen says what the workload has while the declaration is not met.
-func (r Report) untilThen(ready Readiness) string {
+// stillPublished says what the workload has while the declaration is not met.
+func (r Report) stillPublished(ready Readiness) string {
 	if !ready.Issued || !ready.Published || r.Observation.Token.Deleting || ready.Active.Drift.NoAccess() {
 		return ""
 	}
 	return fmt.Sprintf("Until then Secret %q still holds credential %s", r.Token.SecretName(), Called(&ready.Active.LedgerEntry))
 }
 
-// newlyNotRevoked is what an event says of a revocation that cannot be done: once, not
+// revocationEvent is what an event says of a revocation that cannot be done: once, not
 // with each attempt, because the conditions say that it was.
-func (r Report) newlyNotRevoked(next Decision) string {
-	failed := strings.HasPrefix(next.Message, NotRevoked) && !tellNotRevoked(r.Before)
+func (r Report) revocationEvent(next Decision) string {
+	failed := strings.HasPrefix(next.Message, NotRevoked) && !reportRevocationFailure(r.Before)
 	stalled := conditionIn(r.Before, v1alpha1.ConditionStalled)
 	held := HoldsRevocation(r.Observation, next) && (stalled == nil || stalled.Reason != next.Reason)
 	if !failed && !held {
@@ -144,8 +144,8 @@ func (r Report) newlyNotRevoked(next Decision) string {
 	return NotRevoked + strings.TrimPrefix(next.Message, NotRevoked)
 }
 
-// tellNotRevoked reports whether conditions say that a revocation failed.
-func tellNotRevoked(conditions []metav1.Condition) bool {
+// reportRevocationFailure reports whether conditions say that a revocation failed.
+func reportRevocationFailure(conditions []metav1.Condition) bool {
 	for i := range conditions {
 		if strings.HasPrefix(conditions[i].Message, NotRevoked) {
 			return true
@@ -154,8 +154,8 @@ func tellNotRevoked(conditions []metav1.Condition) bool {
 	return false
 }
 
-// stillNotRevoked keeps a failed revocation visible until the next attempt has ended.
-func (r Report) stillNotRevoked(next Decision, ready Readiness) Decision {
+// withRevocationFailure keeps a failed revocation visible until the next attempt has ended.
+func (r Report) withRevocationFailure(next Decision, ready Readiness) Decision {
 	if _, due := next.Action.(Revoke); !due {
 		return next
 	}
@@ -179,8 +179,8 @@ var failures = map[string]bool{
 	v1alpha1.ReasonProviderError: true, v1alpha1.ReasonProviderRefused: true, v1alpha1.ReasonPublishRefused: true, v1alpha1.ReasonPublishing: true,
 }
 
-// withCause keeps what failed visible while the next attempt waits.
-func (r Report) withCause(next Decision) string {
+// withLastFailure keeps what failed visible while the next attempt waits.
+func (r Report) withLastFailure(next Decision) string {
 	was := condition(r.Token, v1alpha1.ConditionReconciling)
 	if next.Reason != v1alpha1.ReasonBackoff || was == nil {
 		return next.Message
@@ -194,9 +194,9 @@ func (r Report) withCause(next Decision) string {
 	return next.Message
 }
 
-// stillBlocked keeps an account that is blocked visible while the next attempt waits: it
+// withBlockedAccount keeps an account that is blocked visible while the next attempt waits: it
 // is retried, but it cannot succeed until somebody has acted.
-func (r Report) stillBlocked(next Decision) Decision {
+func (r Report) withBlockedAccount(next Decision) Decision {
 	was := condition(r.Token, v1alpha1.ConditionStalled)
 	if was != nil && was.Reason == v1alpha1.ReasonAccountBlocked && next.Reason == v1alpha1.ReasonBackoff {
 		next.State, next.Reason, next.Message = Stalled, was.Reason, was.Message
@@ -204,41 +204,41 @@ func (r Report) stillBlocked(next Decision) Decision {
 	return next
 }
 
-func (r Report) issued(ready Readiness) Condition {
+func (r Report) issuedCondition(ready Readiness) Condition {
 	if ready.Issued {
-		return holds(v1alpha1.ConditionIssued, v1alpha1.ReasonIssued, "the provider has issued credential "+Called(&ready.Active.LedgerEntry))
+		return conditionTrue(v1alpha1.ConditionIssued, v1alpha1.ReasonIssued, "the provider has issued credential "+Called(&ready.Active.LedgerEntry))
 	}
 	if left := len(r.Token.Status.Credentials); r.Observation.Token.Deleting && left > 0 {
-		return fails(v1alpha1.ConditionIssued, v1alpha1.ReasonDeleting, fmt.Sprintf("no credential is in use; revocations that are not finished: %d", left))
+		return conditionFalse(v1alpha1.ConditionIssued, v1alpha1.ReasonDeleting, fmt.Sprintf("no credential is in use; revocations that are not finished: %d", left))
 	}
-	return fails(v1alpha1.ConditionIssued, v1alpha1.ReasonNotIssued, "no live credential")
+	return conditionFalse(v1alpha1.ConditionIssued, v1alpha1.ReasonNotIssued, "no live credential")
 }
 
 // published also remembers a refused publish, until a write or a dry run has passed, or
 // there is nothing left to write. It reports false if the condition stays as it is.
-func (r Report) published(ready Readiness) (Condition, bool) {
+func (r Report) publishedCondition(ready Readiness) (Condition, bool) {
 	refused, isRefused := find[SecretRefused](parts(r.Outcome))
 	was := PublishRefused(&r.Token.Status)
 	switch {
-	case r.Retold && was:
+	case r.Reported && was:
 		return Condition{}, false
 	case isRefused:
-		return fails(v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused, refused.Why), true
+		return conditionFalse(v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused, refused.Why), true
 	case r.Observation.Token.Deleting && !ready.Published:
-		return fails(v1alpha1.ConditionPublished, v1alpha1.ReasonDeleting, fmt.Sprintf("Secret %q holds no credential that is in use", r.Token.SecretName())), true
+		return conditionFalse(v1alpha1.ConditionPublished, v1alpha1.ReasonDeleting, fmt.Sprintf("Secret %q holds no credential that is in use", r.Token.SecretName())), true
 	case was && AwaitsWrite(r.Observation):
 		return Condition{}, false
 	case ready.Published:
-		return holds(v1alpha1.ConditionPublished, v1alpha1.ReasonPublished, fmt.Sprintf("Secret %q holds it", r.Token.SecretName())), true
+		return conditionTrue(v1alpha1.ConditionPublished, v1alpha1.ReasonPublished, fmt.Sprintf("Secret %q holds it", r.Token.SecretName())), true
 	default:
-		reason, message := r.notPublished(ready)
-		return fails(v1alpha1.ConditionPublished, reason, message), true
+		reason, message := r.whyNotPublished(ready)
+		return conditionFalse(v1alpha1.ConditionPublished, reason, message), true
 	}
 }
 
-// notPublished says what is wrong with the Secret. What is done about it is said by Ready,
+// whyNotPublished says what is wrong with the Secret. What is done about it is said by Ready,
 // which follows from the decision.
-func (r Report) notPublished(ready Readiness) (reason, message string) {
+func (r Report) whyNotPublished(ready Readiness) (reason, message string) {
 	s, name := &r.Observation.Secret, r.Token.SecretName()
 	switch {
 	case s.Exists && s.Foreign:
@@ -259,18 +259,18 @@ func (r Report) notPublished(ready Readiness) (reason, message string) {
 }
 
 // task is what a user has to do at the provider.
-func (r Report) task() Condition {
+func (r Report) actionCondition() Condition {
 	task := r.Observation.Task()
 	if task == nil {
 		task = &Task{}
 	}
-	return onlyWhile(v1alpha1.ConditionActionRequired, task.Message != "", task.Reason, task.Message)
+	return trueOrAbsent(v1alpha1.ConditionActionRequired, task.Message != "", task.Reason, task.Message)
 }
 
 // drifted is how the provider shows the credential in use, if not as it was issued.
-func (r Report) drifted() Condition {
+func (r Report) driftCondition() Condition {
 	drift, drifted := r.Observation.Drift()
-	return onlyWhile(v1alpha1.ConditionDrifted, drifted, drift.Reason, drift.Message)
+	return trueOrAbsent(v1alpha1.ConditionDrifted, drifted, drift.Reason, drift.Message)
 }
 
 // PublishRefused reports whether a status says that the API server refused the last

@@ -125,9 +125,9 @@ func TestConditionsThatStay(t *testing.T) {
 		stays  []string
 	}{
 		"nothing was told": {"each condition is set", given(absent, live), func(*plan.Report) {}, nil, nil},
-		"it was told": {"the same text is not written again", given(absent, live), func(r *plan.Report) { r.Retold = true }, []metav1.Condition{notReady, refused},
+		"it was told": {"the same text is not written again", given(absent, live), func(r *plan.Report) { r.Reported = true }, []metav1.Condition{notReady, refused},
 			[]string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled, v1alpha1.ConditionPublished}},
-		"it was told of an older declaration": {"Ready is of this generation", given(absent, live), func(r *plan.Report) { r.Retold = true },
+		"it was told of an older declaration": {"Ready is of this generation", given(absent, live), func(r *plan.Report) { r.Reported = true },
 			[]metav1.Condition{older}, nil},
 		"another process is at it": {"that process says how it goes", given(absent, live), func(r *plan.Report) { r.Next = underWay }, []metav1.Condition{notReady},
 			[]string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled}},
@@ -176,7 +176,7 @@ func TestWaitInLineIsSaidOnce(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			o := observe(tc.given...)
-			got, writes := plan.WaitsInLine(reportOf(&o, tc.d, tc.before...).Token, &o, tc.d)
+			got, writes := plan.WaitsForPlace(reportOf(&o, tc.d, tc.before...).Token, &o, tc.d)
 			if got.Reason != tc.reason || writes != (tc.reason != "") {
 				t.Errorf("it writes %t: %+v", writes, got)
 			}
@@ -205,7 +205,7 @@ func TestToldOfTurn(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			o := observe(tc.given...)
-			if got := plan.ToldOfTurn(reportOf(&o, backingOff, tc.before...).Token, &o); got != tc.want {
+			if got := plan.ExplainsNotReady(reportOf(&o, backingOff, tc.before...).Token, &o); got != tc.want {
 				t.Errorf("got %t", got)
 			}
 		})

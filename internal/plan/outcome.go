@@ -10,7 +10,7 @@ import (
 )
 
 // Outcome is why an action was not carried out: exactly one of the types below. A nil
-// Outcome means that it was. NotDone says how an Outcome leaves the ApiToken, and Retry
+// Outcome means that it was. AfterOutcome says how an Outcome leaves the ApiToken, and Retry
 // when it is reconciled again.
 //
 //sumtype:decl
@@ -26,19 +26,19 @@ type (
 	// Superseded says that another client changed an object first. Nothing was done, and
 	// the next reconcile reads what there is now.
 	Superseded struct{ What string }
-	// InLine says that there is no place at the provider now. Nothing was sent or reserved,
+	// NoPlace says that there is no place at the provider now. Nothing was sent or reserved,
 	// and the ApiToken is reconciled when its turn comes.
-	InLine struct{}
-	// Turn says that the namespace is not admitted, and that the next call for it is
+	NoPlace struct{}
+	// Deferred says that the namespace is not admitted, and that the next call for it is
 	// allowed after Wait.
-	Turn struct{ Wait time.Duration }
+	Deferred struct{ Wait time.Duration }
 	// NeedsUser says that a user must do something at the provider first.
 	NeedsUser struct{ Task string }
 	// AccountChanged says that the provider's credentials belong to another account than the one
 	// that issued a credential of the ledger.
 	AccountChanged struct{}
-	// LookAgain says that the next reconcile continues where this one ended.
-	LookAgain struct{ Why string }
+	// Unfinished says that the next reconcile continues where this one ended.
+	Unfinished struct{ Why string }
 	// SecretRefused says that the API server refuses the Secret as it is.
 	SecretRefused struct {
 		Why string
@@ -71,11 +71,11 @@ const (
 )
 
 func (Superseded) outcome()     {}
-func (InLine) outcome()         {}
-func (Turn) outcome()           {}
+func (NoPlace) outcome()        {}
+func (Deferred) outcome()       {}
 func (NeedsUser) outcome()      {}
 func (AccountChanged) outcome() {}
-func (LookAgain) outcome()      {}
+func (Unfinished) outcome()     {}
 func (SecretRefused) outcome()  {}
 func (NotSent) outcome()        {}
 func (CallFailed) outcome()     {}
@@ -84,9 +84,9 @@ func (Several) outcome()        {}
 
 func (o Superseded) String() string { return "another client changed an object first: " + o.What }
 
-func (InLine) String() string { return "there is no place at the provider now" }
+func (NoPlace) String() string { return "there is no place at the provider now" }
 
-func (Turn) String() string {
+func (Deferred) String() string {
 	return "the provider does not serve this namespace, and only the Secret says that a credential was issued: it is looked up after all other calls, one a second"
 }
 
@@ -96,7 +96,7 @@ func (AccountChanged) String() string {
 	return "the provider's credentials belong to another account than the one that issued a credential of this ledger"
 }
 
-func (o LookAgain) String() string { return o.Why }
+func (o Unfinished) String() string { return o.Why }
 
 func (o SecretRefused) String() string { return o.Why }
 
@@ -124,7 +124,7 @@ func Join(all ...Outcome) Outcome {
 	if one, ok := find[Superseded](left); ok {
 		return one
 	}
-	if one, ok := find[InLine](left); ok {
+	if one, ok := find[NoPlace](left); ok {
 		return one
 	}
 	switch len(left) {
@@ -184,9 +184,9 @@ func Err(out Outcome) error {
 	return errors.Join(causes...)
 }
 
-// Bare is an outcome that can be remembered: without its cause, in which a driver may keep
+// WithoutCause is an outcome that can be remembered: without its cause, in which a driver may keep
 // a whole answer of the provider.
-func Bare(out Outcome) Outcome {
+func WithoutCause(out Outcome) Outcome {
 	switch out := out.(type) { //nolint:gochecksumtype // the others have no cause that is an answer
 	case CallFailed:
 		cause := *out.Cause
@@ -199,7 +199,7 @@ func Bare(out Outcome) Outcome {
 	case Several:
 		all := make([]Outcome, 0, len(out.All))
 		for _, one := range out.All {
-			all = append(all, Bare(one))
+			all = append(all, WithoutCause(one))
 		}
 		return Several{All: all}
 	default:

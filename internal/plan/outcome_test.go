@@ -42,13 +42,13 @@ func TestNotDone(t *testing.T) {
 			plan.Stalled, v1alpha1.ReasonActionRequired, "delete it", time.Minute},
 		"a person, and a call failed": {given(), plan.Revoke{}, plan.Join(callFailed(provider.CodeQuota), plan.NeedsUser{Task: "delete it"}),
 			plan.Stalled, v1alpha1.ReasonRevocationFailed, "delete it", time.Minute},
-		"it waits for its turn":             {given(), plan.FindRestored{}, plan.Turn{Wait: time.Second}, plan.Progressing, v1alpha1.ReasonResolving, "one a second", time.Second},
-		"it waits for its turn, deleting":   {given(deleted), plan.Purge{}, plan.Turn{Wait: time.Second}, plan.Progressing, v1alpha1.ReasonDeleting, "one a second", time.Second},
+		"it waits for its turn":             {given(), plan.FindRestored{}, plan.Deferred{Wait: time.Second}, plan.Progressing, v1alpha1.ReasonResolving, "one a second", time.Second},
+		"it waits for its turn, deleting":   {given(deleted), plan.Purge{}, plan.Deferred{Wait: time.Second}, plan.Progressing, v1alpha1.ReasonDeleting, "one a second", time.Second},
 		"another account":                   {given(), plan.Issue{}, plan.AccountChanged{}, plan.Stalled, v1alpha1.ReasonProviderAccountChanged, "restore the provider's old credentials", 0},
 		"another account, deleting":         {given(deleted), plan.Purge{}, plan.AccountChanged{}, plan.Stalled, v1alpha1.ReasonDeleting, "another account", 0},
 		"an endpoint that is not verified":  {given(), plan.Issue{}, unverified, plan.Progressing, v1alpha1.ReasonEndpointUnverified, "mint", 0},
-		"what was revoked was still there":  {given(), revocation, plan.LookAgain{Why: plan.StillThere}, plan.Progressing, v1alpha1.ReasonResolving, plan.StillThere, 0},
-		"the attempt took too long":         {given(), plan.Issue{}, plan.LookAgain{Why: plan.TooLate}, plan.Progressing, v1alpha1.ReasonResolving, plan.TooLate, 0},
+		"what was revoked was still there":  {given(), revocation, plan.Unfinished{Why: plan.StillThere}, plan.Progressing, v1alpha1.ReasonResolving, plan.StillThere, 0},
+		"the attempt took too long":         {given(), plan.Issue{}, plan.Unfinished{Why: plan.TooLate}, plan.Progressing, v1alpha1.ReasonResolving, plan.TooLate, 0},
 		"the API server refuses the Secret": {given(), plan.Issue{}, plan.SecretRefused{Why: "refused"}, plan.Progressing, v1alpha1.ReasonPublishRefused, "refused", 0},
 		"the API server does not answer":    {given(), plan.Issue{}, plan.NotSent{Why: "no answer"}, plan.Progressing, v1alpha1.ReasonPublishing, "no answer", 0},
 		"the account is blocked":            {given(), plan.Issue{}, callFailed(provider.CodeAccountBlocked), plan.Stalled, v1alpha1.ReasonAccountBlocked, "mint: the provider rejected it", 0},
@@ -70,7 +70,7 @@ func TestNotDone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			o := observe(tc.given...)
 			d := plan.Decision{Action: tc.action, State: plan.Stalled, Reason: v1alpha1.ReasonExpired, Message: "access has ended"}
-			got := plan.NotDone(&o, d, tc.out)
+			got := plan.AfterOutcome(&o, d, tc.out)
 			if got.State != tc.state || got.Reason != tc.reason || got.After != tc.after || !strings.Contains(got.Message, tc.says) {
 				t.Errorf("got %+v, want state %d, reason %s, after %s and a message with %q", got, tc.state, tc.reason, tc.after, tc.says)
 			}
@@ -80,7 +80,7 @@ func TestNotDone(t *testing.T) {
 
 // TestJoin: what decides when several parts of an action were not carried out.
 func TestJoin(t *testing.T) {
-	call, look := callFailed(provider.CodeQuota), plan.LookAgain{Why: plan.StillThere}
+	call, look := callFailed(provider.CodeQuota), plan.Unfinished{Why: plan.StillThere}
 	superseded := plan.Superseded{What: "Conflict"}
 	cases := map[string]struct {
 		all  []plan.Outcome
@@ -91,8 +91,8 @@ func TestJoin(t *testing.T) {
 		"one was not":                 {[]plan.Outcome{nil, look}, look},
 		"two were not":                {[]plan.Outcome{look, nil, call}, plan.Several{All: []plan.Outcome{look, call}}},
 		"a join of a join":            {[]plan.Outcome{plan.Join(look, call), look}, plan.Several{All: []plan.Outcome{look, call, look}}},
-		"one was superseded":          {[]plan.Outcome{call, superseded, plan.InLine{}}, superseded},
-		"one is in line":              {[]plan.Outcome{call, plan.InLine{}}, plan.InLine{}},
+		"one was superseded":          {[]plan.Outcome{call, superseded, plan.NoPlace{}}, superseded},
+		"one is in line":              {[]plan.Outcome{call, plan.NoPlace{}}, plan.NoPlace{}},
 		"superseded in a join before": {[]plan.Outcome{plan.Join(call, superseded), look}, superseded},
 	}
 	for name, tc := range cases {
@@ -113,7 +113,7 @@ func TestBareKeepsNoAnswer(t *testing.T) {
 	answer := errors.New("an answer")
 	call := callFailed(provider.CodeQuota)
 	call.Unverified, call.Cause.Err = true, answer
-	bare := plan.Bare(call)
+	bare := plan.WithoutCause(call)
 	if errors.Is(plan.Err(bare), answer) || bare.String() != call.String() {
 		t.Errorf("remembered is %#v", bare)
 	}
@@ -124,10 +124,10 @@ func TestBareKeepsNoAnswer(t *testing.T) {
 		t.Error("the outcome itself lost its cause")
 	}
 	two := plan.Join(call, plan.NotSent{Why: "no answer", Err: answer})
-	if got := plan.Bare(two); errors.Is(plan.Err(got), answer) || got.String() != two.String() {
+	if got := plan.WithoutCause(two); errors.Is(plan.Err(got), answer) || got.String() != two.String() {
 		t.Errorf("remembered of two parts is %#v", got)
 	}
-	equal(t, "an outcome without a cause", plan.Bare(plan.AccountChanged{}), plan.Outcome(plan.AccountChanged{}))
+	equal(t, "an outcome without a cause", plan.WithoutCause(plan.AccountChanged{}), plan.Outcome(plan.AccountChanged{}))
 }
 
 // TestRetryFailed: when an ApiToken is reconciled again after an action that failed.
@@ -147,11 +147,11 @@ func TestRetryFailed(t *testing.T) {
 		want   plan.Retry
 	}{
 		"a person has to act":   {"the decision says when it is tried", given(), plan.NeedsUser{}, plan.Retry{After: time.Hour}},
-		"it waits for its turn": {"the decision has the turn", given(), plan.Turn{}, plan.Retry{After: time.Hour}},
-		"a failure":             {"the delay grows until the credential ends", given(expires(time.Hour)), broken, plan.Retry{BackOff: true, Latest: time.Hour}},
-		"an overlap ends":       {"its end is not late", given(nextTo(retiring("own-old", time.Minute))), broken, plan.Retry{BackOff: true, Latest: time.Minute}},
-		"the hard end is near":  {"it is not late", given(endsIn(time.Second)), broken, plan.Retry{BackOff: true, Latest: time.Second}},
-		"the hard end is over":  {"what is revoked late is live late", given(endsIn(-time.Second)), broken, plan.Retry{BackOff: true, Latest: plan.RetryMost}},
+		"it waits for its turn": {"the decision has the turn", given(), plan.Deferred{}, plan.Retry{After: time.Hour}},
+		"a failure":             {"the delay grows until the credential ends", given(expires(time.Hour)), broken, plan.Retry{BackOff: true, Max: time.Hour}},
+		"an overlap ends":       {"its end is not late", given(nextTo(retiring("own-old", time.Minute))), broken, plan.Retry{BackOff: true, Max: time.Minute}},
+		"the hard end is near":  {"it is not late", given(endsIn(time.Second)), broken, plan.Retry{BackOff: true, Max: time.Second}},
+		"the hard end is over":  {"what is revoked late is live late", given(endsIn(-time.Second)), broken, plan.Retry{BackOff: true, Max: plan.MaxRetryDelay}},
 		"nothing is in use":     {"nothing is due", given(entries()), broken, plan.Retry{BackOff: true}},
 		"the provider asks for a pause": {"it is left alone for so long",
 			given(), paused(time.Hour), plan.Retry{After: time.Hour}},
@@ -175,7 +175,7 @@ func TestRetryDone(t *testing.T) {
 		"it waits":                              {plan.Decision{Action: plan.Wait{}, After: time.Hour}, false, plan.Retry{After: time.Hour}},
 		"it waits for an event":                 {plan.Decision{Action: plan.Wait{}}, true, plan.Retry{}},
 		"more to do, and the write brings it":   {plan.Decision{Action: revocation}, true, plan.Retry{}},
-		"more to do, and no write that does so": {plan.Decision{Action: revocation}, false, plan.Retry{After: plan.Again}},
+		"more to do, and no write that does so": {plan.Decision{Action: revocation}, false, plan.Retry{After: plan.RequeueSoon}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -40,14 +40,14 @@ func RefusesHandover(err error, manual bool) bool {
 	return manual && e.NotExecuted && e.Code == provider.CodeInvalid
 }
 
-// GivesUpUnpublished reports whether an attempt is given up whose credential was not
+// NeedsNoFence reports whether an attempt is given up whose credential was not
 // published. After an explicit refusal this process will not publish it, so no fence is
 // needed, and the API server that refuses a publish would refuse a fence too.
-func GivesUpUnpublished(out Outcome) bool { return Is[SecretRefused](out) }
+func NeedsNoFence(out Outcome) bool { return Is[SecretRefused](out) }
 
-// Unchanged reports whether a change in place was certainly not carried out, for a reason
+// UpdateCanRetry reports whether a change in place was certainly not carried out, for a reason
 // that goes away by itself. The same request may work later.
-func Unchanged(err error) bool {
+func UpdateCanRetry(err error) bool {
 	e := provider.AsError(err)
 	return e.NotExecuted && (e.Code == provider.CodeRateLimited || e.Code == provider.CodeUnavailable)
 }
@@ -62,7 +62,7 @@ func RefusesEdit(err error) bool {
 
 // replaces reports whether a credential that is issued for a reason takes the place of
 // another one.
-func replaces(reason IssueReason, before *v1alpha1.ApiTokenStatus) bool {
+func replacesCredential(reason IssueReason, before *v1alpha1.ApiTokenStatus) bool {
 	if reason == IssueInitial || reason == IssueRestored {
 		return false
 	}
@@ -80,7 +80,7 @@ func Rotated(before, after *v1alpha1.ApiTokenStatus) []IssueReason {
 	var out []IssueReason
 	for i := range after.Credentials {
 		e := &after.Credentials[i]
-		if reason := IssueReason(e.Reason); e.State == v1alpha1.StateActive && !was[e.Name] && replaces(reason, before) {
+		if reason := IssueReason(e.Reason); e.State == v1alpha1.StateActive && !was[e.Name] && replacesCredential(reason, before) {
 			out = append(out, reason)
 		}
 	}
@@ -91,5 +91,5 @@ func Rotated(before, after *v1alpha1.ApiTokenStatus) []IssueReason {
 // superseded or is in line is repeated and did not fail, and neither did one for which a
 // person has not acted yet.
 func RotationFailed(reason IssueReason, before *v1alpha1.ApiTokenStatus, out Outcome) bool {
-	return out != nil && replaces(reason, before) && !Is[Superseded](out) && !Is[InLine](out) && !Is[NeedsUser](out)
+	return out != nil && replacesCredential(reason, before) && !Is[Superseded](out) && !Is[NoPlace](out) && !Is[NeedsUser](out)
 }

@@ -47,16 +47,16 @@ func TestErrorsOfCalls(t *testing.T) {
 		return &provider.Error{Code: code, NotExecuted: notExecuted}
 	}
 	for name, tc := range map[string]struct{ got, want bool }{
-		"a change that was not sent":           {plan.Unchanged(of(provider.CodeUnavailable, true)), true},
-		"a change that was put off":            {plan.Unchanged(of(provider.CodeRateLimited, true)), true},
-		"a change without an answer":           {plan.Unchanged(of(provider.CodeUnavailable, false)), false},
-		"a change that is invalid":             {plan.Unchanged(of(provider.CodeInvalid, true)), false},
+		"a change that was not sent":           {plan.UpdateCanRetry(of(provider.CodeUnavailable, true)), true},
+		"a change that was put off":            {plan.UpdateCanRetry(of(provider.CodeRateLimited, true)), true},
+		"a change without an answer":           {plan.UpdateCanRetry(of(provider.CodeUnavailable, false)), false},
+		"a change that is invalid":             {plan.UpdateCanRetry(of(provider.CodeInvalid, true)), false},
 		"an edited credential is invalid":      {plan.RefusesEdit(of(provider.CodeInvalid, false)), true},
 		"an edit, and no answer":               {plan.RefusesEdit(of(provider.CodeUnavailable, false)), false},
 		"an edit, and the rate is limited":     {plan.RefusesEdit(of(provider.CodeRateLimited, true)), false},
-		"a publish that is refused":            {plan.GivesUpUnpublished(plan.SecretRefused{}), true},
-		"a publish without an answer":          {plan.GivesUpUnpublished(plan.NotSent{}), false},
-		"a publish that another write overran": {plan.GivesUpUnpublished(plan.Superseded{}), false},
+		"a publish that is refused":            {plan.NeedsNoFence(plan.SecretRefused{}), true},
+		"a publish without an answer":          {plan.NeedsNoFence(plan.NotSent{}), false},
+		"a publish that another write overran": {plan.NeedsNoFence(plan.Superseded{}), false},
 	} {
 		if tc.got != tc.want {
 			t.Errorf("%s: got %t", name, tc.got)
@@ -107,11 +107,11 @@ func TestRotationFailed(t *testing.T) {
 		"the provider fails":      {plan.IssueScheduled, callFailed(provider.CodeUnknown), true},
 		"the Secret is refused":   {plan.IssueSpecChanged, plan.SecretRefused{}, true},
 		"it was superseded":       {plan.IssueScheduled, plan.Superseded{}, false},
-		"it is in line":           {plan.IssueScheduled, plan.InLine{}, false},
+		"it is in line":           {plan.IssueScheduled, plan.NoPlace{}, false},
 		"a person has not acted":  {plan.IssueScheduled, plan.NeedsUser{}, false},
 		"the first one":           {plan.IssueInitial, failed, false},
 		"the first one, by hand":  {plan.IssueHandedOver, failed, false},
-		"the deadline has passed": {plan.IssueSecretLost, plan.LookAgain{Why: plan.TooLate}, true},
+		"the deadline has passed": {plan.IssueSecretLost, plan.Unfinished{Why: plan.TooLate}, true},
 	} {
 		if got := plan.RotationFailed(c.reason, &v1alpha1.ApiTokenStatus{}, c.out); got != c.want {
 			t.Errorf("%s: got %t", name, got)

@@ -11,10 +11,10 @@ import (
 
 // The delays until the next reconcile.
 const (
-	// Again is how soon a reconcile follows one that changed nothing an event would report.
-	Again = time.Second
-	// RetryMost is the longest delay between two attempts at an action that failed.
-	RetryMost = 2 * time.Minute
+	// RequeueSoon is how soon a reconcile follows one that changed nothing an event would report.
+	RequeueSoon = time.Second
+	// MaxRetryDelay is the longest delay between two attempts at an action that failed.
+	MaxRetryDelay = 2 * time.Minute
 	// ProofInterval is how often the operator tries whether a user has done something.
 	ProofInterval = time.Minute
 )
@@ -24,28 +24,28 @@ var rejectedCodes = map[provider.Code]bool{
 	provider.CodeInvalid: true, provider.CodeQuota: true, provider.CodePermissionDenied: true, provider.CodeUnauthenticated: true,
 }
 
-// NotDone says how the ApiToken is left by a decision that was not carried out.
-func NotDone(o *Observation, d Decision, out Outcome) Decision {
-	next := revocationFailed(d, verdict(o, out), out)
+// AfterOutcome says how the ApiToken is left by a decision that was not carried out.
+func AfterOutcome(o *Observation, d Decision, out Outcome) Decision {
+	next := revocationFailed(d, outcomeDecision(o, out), out)
 	if _, ends := d.Action.(DeleteSecret); ends {
 		next.State, next.Reason, next.Message = d.State, d.Reason, Sentences(d.Message, next.Message)
 	}
 	return next
 }
 
-// verdict says how an outcome leaves the ApiToken.
-func verdict(o *Observation, out Outcome) Decision {
+// outcomeDecision says how an outcome leaves the ApiToken.
+func outcomeDecision(o *Observation, out Outcome) Decision {
 	d := Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonProviderError, Message: out.String()}
 	all := parts(out)
 	if Is[NeedsUser](out) {
 		d.State, d.Reason, d.After = Stalled, v1alpha1.ReasonActionRequired, ProofInterval
 		return d
 	}
-	turn, waits := find[Turn](all)
+	turn, waits := find[Deferred](all)
 	if waits {
 		d.Reason, d.After = v1alpha1.ReasonResolving, turn.Wait
 	} else {
-		d = failed(d, out)
+		d = failedDecision(d, out)
 	}
 	if o.Token.Deleting {
 		d.Reason = v1alpha1.ReasonDeleting
@@ -54,16 +54,16 @@ func verdict(o *Observation, out Outcome) Decision {
 }
 
 // failed fills in the state and the reason for an outcome that is no wait.
-func failed(d Decision, out Outcome) Decision {
+func failedDecision(d Decision, out Outcome) Decision {
 	all := parts(out)
 	call, called := find[CallFailed](all)
 	switch {
 	case Is[AccountChanged](out):
 		d.State, d.Reason = Stalled, v1alpha1.ReasonProviderAccountChanged
 		d.Message += ": restore the provider's old credentials, or set spec.deletionPolicy: Retain and delete the ApiToken"
-	case unverified(all):
+	case anyUnverified(all):
 		d.Reason = v1alpha1.ReasonEndpointUnverified
-	case Is[LookAgain](out):
+	case Is[Unfinished](out):
 		d.Reason = v1alpha1.ReasonResolving
 	case Is[SecretRefused](out):
 		d.Reason = v1alpha1.ReasonPublishRefused
@@ -77,7 +77,7 @@ func failed(d Decision, out Outcome) Decision {
 	return d
 }
 
-func unverified(all []Outcome) bool {
+func anyUnverified(all []Outcome) bool {
 	for _, one := range all {
 		if call, ok := one.(CallFailed); ok && call.Unverified {
 			return true
@@ -103,10 +103,10 @@ func revocationFailed(d, next Decision, out Outcome) Decision {
 	return next
 }
 
-// WaitsInLine says how the ApiToken is left by a decision that has no place at the
+// WaitsForPlace says how the ApiToken is left by a decision that has no place at the
 // provider. It reports false where nothing must be written: Ready stays true, or says
 // already why it is not.
-func WaitsInLine(t *v1alpha1.ApiToken, o *Observation, d Decision) (Decision, bool) {
+func WaitsForPlace(t *v1alpha1.ApiToken, o *Observation, d Decision) (Decision, bool) {
 	if ready := condition(t, v1alpha1.ConditionReady); ready == nil || ready.Status != metav1.ConditionTrue || ReadinessOf(o).Ready {
 		return Decision{}, false
 	}
@@ -118,10 +118,10 @@ func WaitsInLine(t *v1alpha1.ApiToken, o *Observation, d Decision) (Decision, bo
 	return waits, true
 }
 
-// ToldOfTurn reports whether the status says already why there is no access. A wait for
+// ExplainsNotReady reports whether the status says already why there is no access. A wait for
 // a turn adds nothing to that: written each time, it would bring the next reconcile at
 // once, and the two texts would take turns for ever.
-func ToldOfTurn(t *v1alpha1.ApiToken, o *Observation) bool {
+func ExplainsNotReady(t *v1alpha1.ApiToken, o *Observation) bool {
 	ready := condition(t, v1alpha1.ConditionReady)
 	return ready != nil && ready.Status == metav1.ConditionFalse && ready.ObservedGeneration == t.Generation &&
 		(!o.Token.Deleting || ready.Reason == v1alpha1.ReasonDeleting)
@@ -132,16 +132,16 @@ type Retry struct {
 	// After is the delay; 0: never.
 	After time.Duration
 	// BackOff: instead of After, the delay grows with each failure, and is never longer
-	// than Latest; 0: any.
+	// than Max; 0: any.
 	BackOff bool
-	Latest  time.Duration
+	Max     time.Duration
 }
 
 // RetryDone is when an ApiToken is reconciled again after an action that was carried
 // out, and left it as next says. Saved: the status was written, which brings a reconcile.
 func RetryDone(next Decision, saved bool) Retry {
 	if _, waits := next.Action.(Wait); !waits && !saved {
-		return Retry{After: Again}
+		return Retry{After: RequeueSoon}
 	}
 	return Retry{After: next.After}
 }
@@ -152,17 +152,17 @@ func RetryDone(next Decision, saved bool) Retry {
 // or expiry. After the hard end, every delay is short: a credential that is revoked late
 // is live late.
 func RetryFailed(t *v1alpha1.ApiToken, o *Observation, next Decision, out Outcome) Retry {
-	if Is[NeedsUser](out) || Is[Turn](out) {
+	if Is[NeedsUser](out) || Is[Deferred](out) {
 		return Retry{After: next.After}
 	}
 	due := UntilDue(t, o.Now)
 	if o.pastHardEnd() {
-		due = RetryMost
+		due = MaxRetryDelay
 	}
 	if call, ok := find[CallFailed](parts(out)); ok && call.Cause.RetryAfter > 0 {
 		return Retry{After: soonest(call.Cause.RetryAfter, due)}
 	}
-	return Retry{BackOff: true, Latest: due}
+	return Retry{BackOff: true, Max: due}
 }
 
 // UntilDue is how long until something is due that must not wait for a place at the
