@@ -237,7 +237,7 @@ func (w *world) drivers() *registry.Registry {
 			if s.KloudBean == nil {
 				return nil, false
 			}
-			return kloudbean.Settings{S3Endpoint: s.KloudBean.S3Endpoint, Region: s.KloudBean.Region}, true
+			return *s.KloudBean, true
 		}},
 	)
 	w.ok(err)
