@@ -11,7 +11,7 @@ import (
 // +kubebuilder:validation:XValidation:rule=`self.matches('^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)+$')`,messageExpression=`strings.quote(self) + ' is not a scope: write product:permission, two or more parts of letters, digits, _ . or - joined by a colon, for example objectstorage:object-read-only'`
 type Scope string
 
-// Bucket names one bucket, or is "*": every bucket, also those created later.
+// Bucket names one bucket, or is "*": every bucket, including those created later.
 // +kubebuilder:validation:MaxLength=255
 // +kubebuilder:validation:XValidation:rule=`self == '*' || self.matches('^[A-Za-z0-9][A-Za-z0-9._-]{1,254}$')`,messageExpression=`strings.quote(self) + ' is not a bucket name: write 2 to 255 letters, digits, . _ or -, beginning with a letter or digit, for example datasets (no URL, path or pattern), or "*" alone for every bucket'`
 type Bucket string
@@ -64,7 +64,7 @@ type ApiTokenSpec struct {
 	Scopes []Scope `json:"scopes,omitempty"`
 
 	// buckets the credential may use: names such as ["datasets"], at most 100, or
-	// ["*"] alone for all of them, also those created later. Required with every
+	// ["*"] alone for all of them, including those created later. Required with every
 	// objectstorage: scope. Changing the set issues a new credential.
 	// +optional
 	// +listType=set
@@ -80,7 +80,7 @@ type ApiTokenSpec struct {
 
 	// expiresIn is the lifetime of each credential in hours, minutes and seconds,
 	// for example 2160h (90 days, the default) or 30m: at least 1m, at most 87600h
-	// (10 years). It is replaced before it ends, so access goes on; see rotation.
+	// (10 years). It is rotated before it ends, so access continues; see rotation.
 	// Changing it issues a new credential. Set expiresIn or expiresAt, not both.
 	// +optional
 	// +kubebuilder:validation:Type=string
@@ -106,15 +106,15 @@ type ApiTokenSpec struct {
 
 	// deletionPolicy says what happens when this ApiToken is deleted. Revoke (the
 	// default): every credential is revoked and the Secret deleted. Retain: the
-	// Secret and the live credential stay, and nobody rotates or revokes them; a
-	// new ApiToken of the same name takes them over. It can still be changed while
+	// Secret and the live credential stay, and nothing rotates or revokes them; a
+	// new ApiToken of the same name adopts them. It can still be changed while
 	// a deletion waits for the provider.
 	// +optional
 	// +kubebuilder:default=Revoke
 	DeletionPolicy DeletionPolicy `json:"deletionPolicy,omitempty"`
 
 	// suspend stops new credentials from being issued, so that nothing is rotated.
-	// What is due is still revoked, expiry still holds, and deletion still works.
+	// Due revocations, the expiry and deletion still work.
 	// +optional
 	Suspend bool `json:"suspend,omitempty"`
 }
@@ -185,7 +185,7 @@ type Rotation struct {
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}([.][0-9]{1,9})?s){1,3}$') && duration(self) >= duration('1s') && duration(self) <= duration('43800h')`,messageExpression=`strings.quote(self) + ' cannot be used here: write hours, minutes and seconds, at least 1s and at most 43800h, half of the longest lifetime, for example 720h (30 days), 90m or 1h30m; days (d) and fractions of hours are not understood'`
 	Before *metav1.Duration `json:"before,omitempty"`
 
-	// overlap is how long the previous credential lives on after the new one is in
+	// overlap is how long the previous credential stays valid after the new one is in
 	// the Secret, so that pods have time to read it: at least 1s, at most before;
 	// when absent 1h, or half of before if that is shorter. Pods that read the
 	// Secret through environment variables need a restart within it.
@@ -228,7 +228,7 @@ const (
 // SecretTarget says where the credential is published.
 type SecretTarget struct {
 	// name of the Secret, in the ApiToken's namespace; the ApiToken's own name
-	// when absent. A Secret that belongs to somebody else is never taken over
+	// when absent. A Secret that belongs to another owner is never taken over
 	// (reason SecretNotOwned). It cannot change while credentials are live.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
@@ -360,7 +360,7 @@ type EffectiveValues struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Before string `json:"before,omitempty"`
-	// overlap is how long the previous credential lives on.
+	// overlap is how long the previous credential stays valid.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Overlap string `json:"overlap,omitempty"`
@@ -400,8 +400,8 @@ type PublishedSecret struct {
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
 
-// MintBudget is a bucket that every credential outside the schedule is paid
-// from: 5 at most, one more every 10 minutes.
+// MintBudget is a token bucket that limits credentials outside the schedule: size 5,
+// refilled by one every 10 minutes.
 type MintBudget struct {
 	// remaining credentials that may be issued now.
 	// +kubebuilder:validation:Minimum=0
@@ -532,12 +532,12 @@ type LedgerEntry struct {
 	// +kubebuilder:validation:MaxLength=64
 	Updating string `json:"updating,omitempty"`
 
-	// byHand: a person made it at the provider, and has to delete it there.
+	// byHand: a manual credential: a user created it at the provider, and must delete it there.
 	// +optional
 	ByHand bool `json:"byHand,omitempty"`
 
-	// gone: the provider was seen to refuse it after a person deleted it, or the
-	// person says so. Then the copy that proved it is deleted too.
+	// gone: the provider rejected it after a user deleted it, or a user confirmed
+	// the deletion. Then the stored copy is deleted too.
 	// +optional
 	Gone bool `json:"gone,omitempty"`
 

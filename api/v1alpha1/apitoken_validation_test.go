@@ -107,7 +107,7 @@ var apiTokenCases = map[string]createCase{
 	"buckets: absent without an objectstorage scope":   {set: fields{"spec.buckets": nil, "spec.scopes": []string{"billing:read-only"}}},
 	"buckets: declared without an objectstorage scope": {set: fields{"spec.scopes": []string{"billing:read-only"}}},
 	"buckets: all": {set: fields{"spec.buckets": []string{"*"}}},
-	"buckets: all beside others": {
+	"buckets: all and others": {
 		set:  fields{"spec.buckets": []string{"datasets", "*", "models"}},
 		want: answer{"spec.buckets", []string{"'*' already means every bucket", "['*'] alone", "keep the names"}},
 	},
@@ -232,11 +232,11 @@ var apiTokenCases = map[string]createCase{
 		want: answer{"spec.rotation.before", []string{`"0s" cannot be used`, "at least 1s"}},
 	},
 	"before: negative": {set: fields{"spec.rotation.before": "-1h"}, want: answer{"spec.rotation.before", []string{`"-1h"`}}},
-	"before: malformed beside a valid expiresIn": {
+	"before: malformed with a valid expiresIn": {
 		set:  fields{"spec.expiresIn": "2160h", "spec.rotation": fields{"before": "30d", "overlap": "1h"}},
 		want: answer{"spec.rotation.before", []string{`"30d"`}},
 	},
-	"before: valid beside a malformed expiresIn": {
+	"before: valid with a malformed expiresIn": {
 		set:  fields{"spec.expiresIn": "90d", "spec.rotation": fields{"before": "720h", "overlap": "1h"}},
 		want: answer{"spec.expiresIn", []string{`"90d"`}},
 	},
@@ -263,7 +263,7 @@ var apiTokenCases = map[string]createCase{
 	"overlap: over a third, but not over before": {set: fields{"spec.rotation": fields{"before": "1000h", "overlap": "1000h"}}},
 	"overlap: zero":     {set: fields{"spec.rotation.overlap": "0s"}, want: answer{"spec.rotation.overlap", []string{`"0s"`, "at least 1s"}}},
 	"overlap: negative": {set: fields{"spec.rotation.overlap": "-1h"}, want: answer{"spec.rotation.overlap", []string{`"-1h"`}}},
-	"overlap: malformed beside a valid before": {
+	"overlap: malformed with a valid before": {
 		set:  fields{"spec.rotation": fields{"before": "720h", "overlap": "1 hour"}},
 		want: answer{"spec.rotation.overlap", []string{`"1 hour"`}},
 	},
@@ -308,11 +308,11 @@ var apiTokenCases = map[string]createCase{
 		set:  fields{"spec.secret.labels": fields{"team": strings.Repeat("v", 64)}},
 		want: answer{"spec.secret.labels", []string{"at most 63", "annotation"}},
 	},
-	"secret labels: a value that is none": {
+	"secret labels: not a label value": {
 		set:  fields{"spec.secret.labels": fields{"team": "machine learning"}},
 		want: answer{"spec.secret.labels", []string{"label value", "letters, digits"}},
 	},
-	"secret labels: a key that is none": {
+	"secret labels: not a label key": {
 		set:  fields{"spec.secret.labels": fields{"the team": "ml"}},
 		want: answer{"spec.secret.labels", []string{"a key is a name", "example.com/team"}},
 	},

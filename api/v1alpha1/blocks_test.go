@@ -137,7 +137,7 @@ func wholeSpecs() map[string]v1alpha1.ProviderSpec {
 	return out
 }
 
-// TestDriverRulesNameEveryBlock compares the rules that have to name every driver block
+// TestDriverRulesNameEveryBlock compares the rules that must name every driver block
 // with the fields of ProviderSpec. CEL cannot count the blocks by itself.
 func TestDriverRulesNameEveryBlock(t *testing.T) {
 	const file = "tokenprovider_types.go"

@@ -55,7 +55,7 @@ var providerCases = map[string]createCase{
 	"endpoint: with a query":              endpoint("iamEndpoint", "https://iam.example.com/?region=x"),
 	"endpoint: with a fragment":           endpoint("s3Endpoint", "https://s3.example.com/#x"),
 	"endpoint: with a blank":              endpoint("s3Endpoint", "https://s3.example.com /x"),
-	"endpoint: with a port that is none":  endpoint("s3Endpoint", "https://s3.example.com:http"),
+	"endpoint: with an invalid port":      endpoint("s3Endpoint", "https://s3.example.com:http"),
 	"region: of other servers":            {set: fields{"spec.aws.region": "garage"}},
 	"region: with a blank":                {set: fields{"spec.aws.region": "us east"}, want: answer{"spec.aws.region", []string{`"us east" is not a region`, "us-east-1"}}},
 	"region: empty":                       {set: fields{"spec.aws.region": ""}, want: answer{"spec.aws.region", []string{`"" is not a region`}}},

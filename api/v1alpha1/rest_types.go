@@ -69,8 +69,8 @@ type RestProvider struct {
 	// +kubebuilder:validation:MaxItems=64
 	Scopes []RestScope `json:"scopes,omitempty"`
 
-	// narrows lists what a credential can be limited to beside its scopes: buckets,
-	// allowedIPs, deniedIPs, subaccounts. mint has to send each. What is not listed
+	// narrows lists what a credential can be limited to in addition to its scopes: buckets,
+	// allowedIPs, deniedIPs, subaccounts. mint must send each. What is not listed
 	// is refused.
 	// +optional
 	// +listType=set
@@ -92,7 +92,7 @@ type RestProvider struct {
 	Expiry RestExpiry `json:"expiry,omitzero"`
 
 	// settle is how long after its client gave up a request may still take effect,
-	// and the list may go on to show the state of before; 1m when absent.
+	// and the list may still show the previous state; 1m when absent.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
@@ -121,7 +121,7 @@ type RestProvider struct {
 	// +required
 	Credential RestCredential `json:"credential"`
 
-	// mint makes a credential; it has to send {{ .name }}. It is sent once.
+	// mint creates a credential; it must send {{ .name }}. It is sent once.
 	// +required
 	Mint RestMint `json:"mint"`
 
@@ -129,7 +129,7 @@ type RestProvider struct {
 	// +required
 	List RestList `json:"list"`
 
-	// get shows one credential by {{ .id }}; 404 means that there is none. Required
+	// get shows one credential by {{ .id }}; 404 means that it does not exist. Required
 	// with limits.listed, and after updates it is cheaper than the list.
 	// +optional
 	Get *RestGet `json:"get,omitempty"`
@@ -243,7 +243,7 @@ type RestRequest struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
 	Query map[string]RestTemplate `json:"query,omitempty"`
-	// headers beside those of every request.
+	// headers in addition to those of every request.
 	// +optional
 	// +listType=map
 	// +listMapKey=name
@@ -274,7 +274,7 @@ type RestCredential struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	Name RestExpression `json:"name"`
-	// live is true while it gives access, for example !item.revoked. False means that it
+	// live is true while it grants access, for example !item.revoked. False means that it
 	// has ended and never comes back: it is not revoked again, takes no slot, and leaves
 	// status.credentials. True when absent, for a vendor that removes what is revoked from
 	// its list. If live can also be false for a credential that a user can switch on
@@ -282,7 +282,7 @@ type RestCredential struct {
 	// +optional
 	Live RestExpression `json:"live,omitempty"`
 	// disabled is true while it is switched off and can be switched on again, for example
-	// item.state == "paused". Then it counts as there whatever live says: it is revoked,
+	// item.state == "paused". Then it counts as existing, independent of live: it is revoked,
 	// and takes a slot. Absent: this vendor switches no credential off.
 	// +optional
 	Disabled RestExpression `json:"disabled,omitempty"`
@@ -351,7 +351,7 @@ type RestGet struct {
 type RestUpdate struct {
 	RestRequest `json:",inline"`
 	// fields that it changes: scopes, buckets, allowedIPs, deniedIPs, subaccounts,
-	// expiry. It has to send each.
+	// expiry. It must send each.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1

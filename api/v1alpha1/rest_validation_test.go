@@ -71,7 +71,7 @@ func TestRestProvider(t *testing.T) {
 		"limit: none live":              restCase("limits", fields{"live": -1}, "limits.live", "1"),
 		"limit: more than a number":     restCase("limits", fields{"live": 1 << 31}, "limits.live", "2147483647"),
 		"limit: a list without get":     restCase("limits", fields{"listed": 100}, "limits.listed", "only the newest", "get is needed", "for example get", "remove limits.listed"),
-		"expiry: enforced by nobody":    restCase("expiry", fields{"enforcedBy": "Nobody"}, "expiry.enforcedBy", `"Provider", "Operator"`),
+		"expiry: unknown enforcer":      restCase("expiry", fields{"enforcedBy": "Vendor"}, "expiry.enforcedBy", `"Provider", "Operator"`),
 		"expiry: too short a life":      restCase("expiry", fields{"maxLifetime": "1m"}, "expiry.maxLifetime", "at least 1h"),
 		"settle: none":                  restCase("settle", "0s", "settle", "longer than 0"),
 		"settle: a day":                 restCase("settle", "24h", "settle", "at most 1h"),
@@ -109,7 +109,7 @@ func TestRestProvider(t *testing.T) {
 	})
 }
 
-// longKeys are so many keys of a Secret, each as long as a key may be: rules have to afford them.
+// longKeys are n keys of a Secret, each as long as a key may be: rules must afford them.
 func longKeys(n int, prefix ...string) fields {
 	out := fields{}
 	for i := range n {

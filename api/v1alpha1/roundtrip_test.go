@@ -28,7 +28,7 @@ import (
 
 // The tests in this file hold what a later version of the API rests on: an object keeps
 // every field on its way through Go, JSON, YAML and the API server, and nothing in the
-// schema has to be computed. See docs/upgrade-and-deprecation.md.
+// schema must be computed. See docs/upgrade-and-deprecation.md.
 
 // kinds returns one empty object of each kind.
 func kinds() []client.Object {
@@ -61,7 +61,7 @@ type source struct{ *rand.PCG }
 // Int63 returns 63 random bits.
 func (s source) Int63() int64 { return int64(s.Uint64() >> 1) }
 
-// Seed begins anew.
+// Seed restarts the source.
 func (s source) Seed(seed int64) { s.PCG.Seed(uint64(seed), 0) }
 
 func strictJSON(content []byte, to any) error {
@@ -85,11 +85,11 @@ func survives(t *testing.T, object any, write func(any) ([]byte, error), read fu
 		t.Fatal(err)
 	}
 	if before, after := sorted(t, content), sorted(t, again); before != after {
-		t.Fatalf("changed on the way (-before +after):\n%s", cmp.Diff(before, after))
+		t.Fatalf("changed in the round trip (-before +after):\n%s", cmp.Diff(before, after))
 	}
 	// An empty list and none are the same in JSON, and only there.
 	if diff := cmp.Diff(object, back, emptyIsNone, sameTime); diff != "" {
-		t.Fatalf("lost on the way (-before +after):\n%s", diff)
+		t.Fatalf("lost in the round trip (-before +after):\n%s", diff)
 	}
 }
 

@@ -16,7 +16,7 @@ type ProviderSpec struct {
 	// credentialsSecretRef names the Secret with the minting credentials: in the
 	// namespace of a TokenProvider, in the operator's own namespace for a
 	// ClusterTokenProvider. They can be replaced at any time by others of the same
-	// account. Their Secret is kept while credentials have to be revoked with
+	// account. Their Secret is held while credentials must be revoked with
 	// them. Required, except with kloudbean, which has no API to log in to.
 	// +optional
 	CredentialsSecretRef SecretReference `json:"credentialsSecretRef,omitzero"`
@@ -51,8 +51,8 @@ type ProviderSpec struct {
 	// +optional
 	ProxyScrape *ProxyScrapeProvider `json:"proxyscrape,omitempty"`
 
-	// kloudbean: KloudBean object storage, which has no API: a person makes and
-	// deletes each key as the ApiToken says, and hands it over. There is no
+	// kloudbean: KloudBean object storage, which has no API: a user creates,
+	// submits and deletes each key as the ApiToken says. There is no
 	// credentials Secret.
 	// +optional
 	KloudBean *KloudBeanProvider `json:"kloudbean,omitempty"`

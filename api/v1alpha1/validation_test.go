@@ -48,7 +48,7 @@ type fields map[string]any
 type answer struct {
 	// field that it names.
 	field string
-	// says are parts of its sentence: the value, and the way out.
+	// says are parts of its sentence: the value, and the fix.
 	says []string
 }
 
