@@ -124,25 +124,25 @@ func TestEveryCommandRunsWithTheRightsOfADeveloper(t *testing.T) {
 		{[]string{"list"}, exit.OK, []string{"one", "Ready"}},
 		{[]string{"status", "one"}, exit.OK, []string{"ApiToken " + w.Ns + "/one: Ready", "could not be read: " + unread}},
 		{[]string{"tree", "one"}, exit.OK, []string{"ClusterTokenProvider/shared-" + w.Ns + "  could not be read: " + unread, "AKIAEXAMPLE2"}},
-		{[]string{"plan", "-f", same}, exit.OK, []string{"nothing happens at the provider", "was not looked at, because " + unread}},
+		{[]string{"plan", "-f", same}, exit.OK, []string{"nothing happens at the provider", "was not read, because " + unread}},
 		{[]string{"env", "one", "--", "sh"}, exit.Refused, []string{unread, "--clusterrole=" + providerViewerRole}},
 		{[]string{"env", "one", "--all", "--", "sh"}, exit.OK, nil},
 		{[]string{"import", "old-keys"}, exit.OK, []string{"you may not list clustertokenproviders.apitoken.dev): one of them may have this endpoint"}},
 		{[]string{"doctor", "--operator-namespace", "apitoken-system"}, exit.OK, []string{
-			"warn  operator: could not look: you may not list deployments.apps in namespace apitoken-system",
-			"warn  leader: could not look: ", "warn  providers: could not look: you may not list clustertokenproviders.apitoken.dev", "warn  orphans: could not look: ",
+			"warn  operator: could not read: you may not list deployments.apps in namespace apitoken-system",
+			"warn  leader: could not read: ", "warn  providers: could not read: you may not list clustertokenproviders.apitoken.dev", "warn  orphans: could not read: ",
 			"ok    ApiTokens: 1 of 1"}},
-		{[]string{"version"}, exit.OK, []string{"operator  could not look: you may not list deployments.apps in namespace apitoken-system"}},
+		{[]string{"version"}, exit.OK, []string{"operator  could not read: you may not list deployments.apps in namespace apitoken-system"}},
 		{[]string{"suspend", "one"}, exit.OK, []string{"one suspended"}},
 		{[]string{"resume", "one"}, exit.OK, []string{"one resumed"}},
-		{[]string{"handover", "one"}, exit.Refused, []string{"asks for nothing"}},
-		{[]string{"rotate", "one"}, exit.OK, []string{"rotation asked for"}},
+		{[]string{"handover", "one"}, exit.Refused, []string{"waits for no user"}},
+		{[]string{"rotate", "one"}, exit.OK, []string{"rotation requested"}},
 		{[]string{"end", "one", "AKIAEXAMPLE2", "--yes"}, exit.Refused, []string{"is in use"}},
-		{[]string{"revoke", "one", "--yes", "--wait=false"}, exit.OK, []string{"deletion asked for"}},
+		{[]string{"revoke", "one", "--yes", "--wait=false"}, exit.OK, []string{"deletion requested"}},
 	} {
 		tested[c.args[0]] = true
 		r := w.wants(w.asDeveloper(c.args...), c.code, c.says...)
-		for _, said := range []string{"there is none", "ok    orphans", "does not exist", "E1"} {
+		for _, said := range []string{"there is no provider", "not found in", "ok    orphans", "does not exist", "E1"} {
 			if strings.Contains(r.out+r.err, said) {
 				t.Errorf("%v says %q of what could not be read:\n%s%s", c.args, said, r.out, r.err)
 			}
@@ -166,7 +166,7 @@ func TestPlanWithoutTheProviderSaysWhatItCouldNotDecide(t *testing.T) {
 		code exit.Code
 		says []string
 	}{
-		"the same":         {mine, exit.OK, []string{"nothing happens at the provider", "the credential in use stays", "was not looked at"}},
+		"the same":         {mine, exit.OK, []string{"nothing happens at the provider", "the credential in use stays", "was not read"}},
 		"a new one":        {strings.Replace(mine, "name: one", "name: fresh", 1), exit.Failed, append([]string{"a credential is needed"}, rest...)},
 		"another bucket":   {strings.Replace(mine, "[datasets]", "[datasets, archive]", 1), exit.Failed, append([]string{"the credential in use must be replaced or changed"}, rest...)},
 		"a scope":          {strings.Replace(mine, "objectstorage:object-read-only", "kitchen:sink", 1), exit.Failed, rest},
@@ -202,6 +202,6 @@ func TestTheOptionalRightLetsADeveloperPlan(t *testing.T) {
 		}
 		w.ok(clock.NewReal().Sleep(t.Context(), 50*time.Millisecond))
 	}
-	w.wants(r, exit.OK, "a credential is issued", "Asked of ClusterTokenProvider shared-"+w.Ns+" (aws): mint")
+	w.wants(r, exit.OK, "a credential is issued", "Request to ClusterTokenProvider shared-"+w.Ns+" (aws): mint")
 	w.wants(w.asDeveloper("status", "one"), exit.OK, "ClusterTokenProvider shared-"+w.Ns+", aws, account 123456789012, ready")
 }

@@ -51,7 +51,7 @@ func TestDoctorPrintsNoDrainWhileAnOperatorWorks(t *testing.T) {
 	}
 }
 
-// The operator's namespace is being deleted: installing again is refused by the API server, and a drain is the way out.
+// The operator's namespace is being deleted: the API server rejects a new installation there, so doctor prints the drain command.
 func TestDoctorFindsANamespaceThatIsBeingDeleted(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
@@ -68,7 +68,7 @@ func TestDoctorFindsANamespaceThatIsBeingDeleted(t *testing.T) {
 	}
 }
 
-// list and status show conditions that nobody updates any more, and say so; doctor prints the way out.
+// list and status show conditions that are no longer updated. Both warn, and name doctor.
 func TestListAndStatusSayThatTheOperatorIsGone(t *testing.T) {
 	w := newWorld(t, "")
 	w.ready(w.token("one"))
@@ -111,7 +111,7 @@ func TestDoctorSaysWhatItMayNotReadOfLeaving(t *testing.T) {
 	w.ready(w.token("one"))
 	r := w.run("doctor", "--as", "stranger", "--operator-namespace", w.Ns)
 	for _, says := range []string{
-		"warn  leaving: not known: whether an operator works, whether namespace " + w.Ns + " is being deleted, whether its CRDs are being deleted; could not look: ",
+		"warn  leaving: not known: whether an operator works, whether namespace " + w.Ns + " is being deleted, whether its CRDs are being deleted; could not read: ",
 		"you may not get leases.coordination.k8s.io in namespace " + w.Ns, "you may not list deployments.apps in namespace " + w.Ns,
 		"you may not get namespaces in namespace " + w.Ns, "you may not get customresourcedefinitions.apiextensions.k8s.io\n",
 	} {

@@ -89,15 +89,15 @@ func TestDoctorFinds(t *testing.T) {
 		ReportingController: "apitoken.dev/operator", ReportingInstance: "a",
 		Regarding: corev1.ObjectReference{Kind: "TokenProvider", Namespace: w.Ns, Name: "object-store", APIVersion: v1alpha1.GroupVersion.String()}}))
 	r := w.wants(w.run("doctor", "--operator-namespace", w.Ns), exit.Failed,
-		"has no available replica", "holds the lease and has not renewed it for 1h: nobody works",
+		"has no available replica", "holds the lease and has not renewed it for 1h: no operator works",
 		"fail  provider: TokenProvider "+w.Ns+"/object-store is not ready (CredentialsRejected): AWS said no",
 		hint.ActionFor(v1alpha1.ReasonCredentialsRejected),
 		"warn  orphans: TokenProvider "+w.Ns+"/object-store: 3 credentials",
 		"warn  rotation: "+w.Ns+"/late should have been rotated 120m ago",
 		"warn  ledger: "+w.Ns+"/late: AKIAOLD is Retiring since 2026-12-01T05:00:00Z", "Delete credential AKIAHAND at the provider",
 		"fail  expired: "+w.Ns+"/dead", "warn  expiring: "+w.Ns+"/asleep is suspended",
-		"fail  not ready: "+w.Ns+"/wrong (SecretNotOwned): it belongs to Helm", "warn  not ready: "+w.Ns+"/unseen: the operator has not looked at it",
-		"it may be in the line of its provider",
+		"fail  not ready: "+w.Ns+"/wrong (SecretNotOwned): it belongs to Helm", "warn  not ready: "+w.Ns+"/unseen: the operator has not observed it",
+		"it may be queued behind other ApiTokens of its provider",
 		"the API server\n") // the clock of these tests is set
 	for line := range strings.Lines(r.out) {
 		if result, _, _ := strings.Cut(line, " "); result != "ok" && result != "warn" && result != "fail" && !strings.HasPrefix(line, "      → ") {
@@ -111,11 +111,11 @@ func TestDoctorRights(t *testing.T) {
 	w.allow("viewer", "apitoken.dev", []string{"apitokens"}, "get", "list")
 	r := w.wants(w.run("doctor", "--as", "viewer", "--operator-namespace", w.Ns), exit.OK,
 		"you may not patch apitokens.apitoken.dev", "which rotate, suspend, resume or plan needs", "you may not get secrets",
-		"operator: could not look: you may not list deployments.apps in namespace "+w.Ns, "leader: could not look: you may not get leases",
-		"providers: could not look: you may not list clustertokenproviders.apitoken.dev\n", "--clusterrole=apitoken-operator-clustertokenprovider-viewer",
-		"providers: could not look: you may not list tokenproviders.apitoken.dev in namespace "+w.Ns,
-		"orphans: could not look: you may not list events.events.k8s.io in namespace "+w.Ns, "orphans: could not look: you may not list events.events.k8s.io in namespace default")
-	for _, said := range []string{"there is none", "ok    orphans", "there is no Deployment", "nobody holds"} {
+		"operator: could not read: you may not list deployments.apps in namespace "+w.Ns, "leader: could not read: you may not get leases",
+		"providers: could not read: you may not list clustertokenproviders.apitoken.dev\n", "--clusterrole=apitoken-operator-clustertokenprovider-viewer",
+		"providers: could not read: you may not list tokenproviders.apitoken.dev in namespace "+w.Ns,
+		"orphans: could not read: you may not list events.events.k8s.io in namespace "+w.Ns, "orphans: could not read: you may not list events.events.k8s.io in namespace default")
+	for _, said := range []string{"there is no provider", "ok    orphans", "there is no Deployment", "no process holds"} {
 		if strings.Contains(r.out, said) {
 			t.Errorf("it says %q of what it could not read", said)
 		}

@@ -10,7 +10,7 @@ import (
 	"apitoken.dev/operator/internal/cli/tokenstate"
 )
 
-// overlapping makes an ApiToken whose previous credential lives on.
+// overlapping makes an ApiToken whose previous credential is still valid.
 func (w *world) overlapping(name string) (previous v1alpha1.LedgerEntry) {
 	t := w.ready(w.token(name))
 	e := v1alpha1.LedgerEntry{Name: w.credential(name, 1), State: v1alpha1.StateRetiring, ID: "AKIAPREVIOUS", RetireAt: w.soon(time.Hour), IssuedAt: w.soon(-time.Hour)}
@@ -25,15 +25,15 @@ func TestEnd(t *testing.T) {
 	w := newWorld(t, "").waits()
 	w.provider("object-store")
 	previous := w.overlapping("one")
-	w.wants(w.run("end", "one", "AKIAPREVIOUS", "--yes", "--wait=false"), exit.OK, "end of AKIAPREVIOUS asked for")
+	w.wants(w.run("end", "one", "AKIAPREVIOUS", "--yes", "--wait=false"), exit.OK, "end of AKIAPREVIOUS requested")
 	if got := w.reads("one").Annotations[v1alpha1.AnnotationEnd]; got != previous.Name {
 		t.Errorf("the annotation is %q, want %q", got, previous.Name)
 	}
-	w.wants(w.run("end", "one", previous.Name, "--yes", "--wait=false"), exit.OK, "asked for")
+	w.wants(w.run("end", "one", previous.Name, "--yes", "--wait=false"), exit.OK, "requested")
 
 	w.operator(func() bool {
 		got := w.reads("one")
-		if !strings.Contains(w.said.String(), "lives on until") {
+		if !strings.Contains(w.said.String(), "stays valid until") {
 			return false
 		}
 		got.Status.Credentials = got.Status.Credentials[:1]
@@ -43,7 +43,7 @@ func TestEnd(t *testing.T) {
 }
 
 // TestEndRefuses: the credential in use is replaced and not ended, and a key that the
-// ledger does not have is none of this ApiToken's.
+// ledger does not have is not of this ApiToken.
 func TestEndRefuses(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")

@@ -64,7 +64,7 @@ func TestEnv(t *testing.T) {
 	w.ok(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "two"}, Data: map[string][]byte{"A": []byte(canary)}}))
 	w.wants(w.run("env", "two", "--", "sh"), exit.Refused, "does not belong to ApiToken")
 	if w.run("env", "two", "--print").code != exit.Refused {
-		t.Error("somebody else's Secret is printed")
+		t.Error("a Secret of another owner is printed")
 	}
 }
 
@@ -128,7 +128,7 @@ func TestEnvUsesDocumentedKeysOnly(t *testing.T) {
 	w.wants(w.run("env", "orphan", "--", "sh"), exit.Refused, `TokenProvider "gone" does not exist`, "--all")
 	w.wants(w.run("env", "orphan", "--all", "--", "sh"), exit.OK)
 
-	// A RoleBinding lets nobody read a ClusterTokenProvider.
+	// A RoleBinding grants no access to a ClusterTokenProvider.
 	shared := w.token("shared", func(t *v1alpha1.ApiToken) {
 		t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "object-store"}
 	})

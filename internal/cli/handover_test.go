@@ -21,7 +21,7 @@ import (
 const form = "create a credential at the provider (Object Storage Administration > API access > Add token) with: Token Name: a-b; Permission: Read only" +
 	plan.ThenPut + "AWS_ACCESS_KEY_ID into a Secret"
 
-// byHand makes an ApiToken for which a person has to make the credential.
+// byHand makes an ApiToken that waits for a manual credential.
 func (w *world) byHand(name string) *v1alpha1.ApiToken {
 	w.Helper()
 	t := w.token(name, func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "kloudbean" })
@@ -46,7 +46,7 @@ func newHandoverWorld(t *testing.T) *world {
 	return w
 }
 
-// handed is the Secret that hands a credential over; nil: there is none.
+// handed is the Secret with the submitted credential; nil: it is missing.
 func (w *world) handed(name string) *corev1.Secret {
 	w.Helper()
 	secret := &corev1.Secret{}
@@ -130,21 +130,21 @@ func TestHandoverRefused(t *testing.T) {
 	})
 	file := "# from the panel\nexport AWS_ACCESS_KEY_ID=AKIABYHAND\nAWS_SECRET_ACCESS_KEY=\"" + canary + "\"\nAWS_ENDPOINT_URL='https://s3.kloudbean.com'\nBUCKET_NAME=datasets\n"
 	w.wants(w.with(file, "handover", "media", "--from-env-file", "-"), exit.Refused,
-		"was handed over before and is replaced", "HandoverRefused: AWS_ACCESS_KEY_ID: it may write")
+		"was submitted before and is replaced", "HandoverRefused: AWS_ACCESS_KEY_ID: it may write")
 }
 
 // TestHandoverOfTheSameKey: the key in use, or one that was in use, is refused at once,
 // and nothing is handed over.
 func TestHandoverOfTheSameKey(t *testing.T) {
 	for state, says := range map[v1alpha1.CredentialState]string{
-		v1alpha1.StateActive: "credential AKIABYHAND is in use already", v1alpha1.StateRetiring: "credential AKIABYHAND was handed over before",
+		v1alpha1.StateActive: "credential AKIABYHAND is in use already", v1alpha1.StateRetiring: "credential AKIABYHAND was submitted before",
 	} {
 		w := newHandoverWorld(t)
 		token := w.byHand("media")
 		token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: w.credential("media", 1), State: state, ID: "AKIABYHAND", ByHand: true, IssuedAt: ago(0)}}
 		w.ok(w.Status().Update(t.Context(), token))
 		w.types("AKIABYHAND", canary)
-		w.wants(w.run("handover", "media"), exit.Refused, says, "make another one")
+		w.wants(w.run("handover", "media"), exit.Refused, says, "create another one")
 		w.wants(w.with("AWS_ACCESS_KEY_ID=AKIABYHAND\nAWS_SECRET_ACCESS_KEY="+canary+"\n", "handover", "media", "--from-env-file=-"), exit.Refused, says)
 		if w.handed("media") != nil {
 			t.Errorf("%s: a Secret was made all the same", state)
@@ -153,7 +153,7 @@ func TestHandoverOfTheSameKey(t *testing.T) {
 }
 
 // TestHandoverThatTheOperatorHas: the ledger does not say the id of its key yet, so only
-// the operator can tell that it is the same. It deletes the Secret and goes on waiting.
+// the operator can tell that it is the same. It deletes the Secret and keeps waiting.
 func TestHandoverThatTheOperatorHas(t *testing.T) {
 	w := newHandoverWorld(t)
 	token := w.byHand("media")
@@ -165,18 +165,18 @@ func TestHandoverThatTheOperatorHas(t *testing.T) {
 		secret := w.handed("media")
 		return secret != nil && w.Delete(w.Context(), secret) == nil
 	})
-	w.wants(w.run("handover", "media", "--timeout=1m"), exit.Refused, "credential "+name+" is in use already", "make another one")
+	w.wants(w.run("handover", "media", "--timeout=1m"), exit.Refused, "credential "+name+" is in use already", "create another one")
 }
 
 func TestHandoverUsage(t *testing.T) {
 	w := newHandoverWorld(t)
 	w.byHand("media")
-	w.wants(w.run("handover", "media"), exit.Usage, "no terminal to ask at")
+	w.wants(w.run("handover", "media"), exit.Usage, "no terminal to prompt on")
 	for says, file := range map[string]string{
-		"AWS_SECRET_ACCESS_KEY is missing or empty":            "AWS_ACCESS_KEY_ID=a\n",
-		"line 2 is not KEY=VALUE":                              "AWS_ACCESS_KEY_ID=a\n" + canary + "\n",
-		"line 2 gives AWS_ACCESS_KEY_ID a second time":         "AWS_ACCESS_KEY_ID=a\nAWS_ACCESS_KEY_ID=" + canary + "\n",
-		"PASSWORD is not asked for: hand over AWS_ACCESS_KEY_": "AWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=" + canary + "\nPASSWORD=" + canary + "\n",
+		"AWS_SECRET_ACCESS_KEY is missing or empty":        "AWS_ACCESS_KEY_ID=a\n",
+		"line 2 is not KEY=VALUE":                          "AWS_ACCESS_KEY_ID=a\n" + canary + "\n",
+		"line 2 gives AWS_ACCESS_KEY_ID a second time":     "AWS_ACCESS_KEY_ID=a\nAWS_ACCESS_KEY_ID=" + canary + "\n",
+		"PASSWORD is not expected: submit AWS_ACCESS_KEY_": "AWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=" + canary + "\nPASSWORD=" + canary + "\n",
 	} {
 		w.wants(w.with(file, "handover", "media", "--from-env-file=-"), exit.Usage, says)
 	}
@@ -192,10 +192,10 @@ func TestHandoverUsage(t *testing.T) {
 	w.wants(w.run("handover", "media"), exit.Refused, "has no label apitoken.dev/managed: handover")
 
 	w.token("nothing")
-	w.wants(w.run("handover", "nothing"), exit.Refused, "asks for nothing (NotObserved)")
+	w.wants(w.run("handover", "nothing"), exit.Refused, "waits for no user (NotObserved)")
 	old := w.byHand("old")
 	w.asks(old, v1alpha1.ReasonDeleteCredential, "delete credential AKIAOLD at the provider")
-	w.wants(w.run("handover", "old"), exit.Refused, "delete credential AKIAOLD", "nothing to hand over")
+	w.wants(w.run("handover", "old"), exit.Refused, "delete credential AKIAOLD", "nothing to submit")
 }
 
 // TestHandoverEdit: a credential that was edited is confirmed, for the generation that was shown.

@@ -161,7 +161,7 @@ func TestPlanInPlace(t *testing.T) {
 		e.Account, e.Fixed = "42", plan.Fixed(&t.Spec, driver.Capabilities().Updates)
 	})
 	file := w.writeFile("token.yaml", strings.NewReplacer("object-store", "proxies", "objectstorage:object-read-only", "residential:write", "  buckets: [datasets]\n", "").Replace(declared))
-	w.wants(w.run("plan", "-f", file), exit.OK, "the credential is changed in place; its secret stays (Updating)", "Asked of TokenProvider proxies (proxyscrape): update", "AKIAEXAMPLE2")
+	w.wants(w.run("plan", "-f", file), exit.OK, "the credential is changed in place; its secret stays (Updating)", "Request to TokenProvider proxies (proxyscrape): update", "AKIAEXAMPLE2")
 }
 
 // TestPlanRest: of a rest block the request itself is shown, its credentials redacted.
@@ -176,7 +176,7 @@ func TestPlanRest(t *testing.T) {
 func TestPlanByHand(t *testing.T) {
 	w := newHandoverWorld(t)
 	file := w.writeFile("token.yaml", strings.Replace(declared, "object-store", "kloudbean", 1))
-	w.wants(w.run("plan", "-f", file), exit.OK, "a person is asked to act at the provider (ActionRequired)", "Permission: Read only", "one-handover")
+	w.wants(w.run("plan", "-f", file), exit.OK, "a user is asked to act at the provider (ActionRequired)", "Permission: Read only", "one-handover")
 }
 
 // TestPlanFewKeys: what others have of an account with two keys is counted.
@@ -194,14 +194,14 @@ func TestPlanFewKeys(t *testing.T) {
 	w.wants(w.run("plan", "-f", w.writeFile("b.yaml", every)), exit.Refused, "refused (ProviderShared)", "ApiToken first")
 }
 
-// TestPlanWithoutSecrets: who may not read Secrets can plan all the same, and is told what is assumed.
-func TestPlanWithoutSecrets(t *testing.T) {
+// A user who may not read Secrets can still plan. A note says what is assumed.
+func TestPlanNotesASecretThatItMayNotRead(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("one"))
 	w.allow("planner", "apitoken.dev", []string{"apitokens", "tokenproviders"}, "get", "patch", "create", "list")
 	r := w.run("plan", "-f", w.writeFile("token.yaml", declared), "--as", "planner")
-	w.wants(r, exit.OK, "nothing happens at the provider", "assumed: Secret one is as the operator left it: could not look, because you may not get secrets in namespace "+w.Ns)
+	w.wants(r, exit.OK, "nothing happens at the provider", "assumed: Secret one is as the operator left it: could not read it, because you may not get secrets in namespace "+w.Ns)
 }
 
 // TestPlanLostSecret: what is wrong already is part of what follows.

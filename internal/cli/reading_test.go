@@ -17,7 +17,7 @@ func TestTreeSaysWhatItCouldNotRead(t *testing.T) {
 	w.ready(w.token("one"))
 	w.allow("treeviewer", "apitoken.dev", []string{"apitokens", "tokenproviders"}, "get", "list")
 	r := w.wants(w.run("tree", "one", "--as", "treeviewer"), exit.OK, "Secret/one  could not be read: you may not get secrets in namespace "+w.Ns,
-		"pods: could not look: you may not list pods in namespace "+w.Ns)
+		"pods: could not read: you may not list pods in namespace "+w.Ns)
 	if strings.Contains(r.out, "missing") {
 		t.Errorf("it says that the Secret is missing:\n%s", r.out)
 	}
@@ -27,7 +27,7 @@ func TestTreeSaysWhatItCouldNotRead(t *testing.T) {
 	}
 }
 
-// TestPodsThatCouldNotBeReadAreNotNone: the questions of revoke and end, and import, say what they could not look at.
+// TestPodsThatCouldNotBeReadAreNotNone: the questions of revoke and end, and import, say what they could not read at.
 func TestPodsThatCouldNotBeReadAreNotNone(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
@@ -35,7 +35,7 @@ func TestPodsThatCouldNotBeReadAreNotNone(t *testing.T) {
 	w.old("old-keys", nil)
 	w.allow("owner", "apitoken.dev", []string{"apitokens", "tokenproviders"}, "get", "list", "delete", "patch")
 	w.allow("owner", "", []string{"secrets"}, "get")
-	const unknown = "use the Secret is not known: you may not list pods in namespace "
+	const unknown = "use the Secret is unknown: you may not list pods in namespace "
 	for _, args := range [][]string{{"revoke", "one"}, {"end", "one", "AKIAPREVIOUS"}, {"import", "old-keys", "--bucket", "datasets", "--provider", "TokenProvider/object-store"}} {
 		r := w.run(append(args, "--as", "owner")...)
 		if !strings.Contains(r.err, unknown+w.Ns) || !strings.Contains(r.err, "Ask an administrator for the right to list pods") || strings.Contains(r.err, "no pod of the namespace") {
@@ -53,17 +53,17 @@ func TestPlanOfAnotherSecretName(t *testing.T) {
 	token := w.ready(w.token("one"))
 	file := w.writeFile("token.yaml", declared+"  secret: {name: renamed}\n")
 	w.wants(w.run("plan", "-f", file), exit.Refused, "the Secret cannot change from one to renamed", "move the workloads to it")
-	const note = "Secret one is no longer written, and none of its keys is replaced when it ends: let what reads it use Secret renamed, then delete it"
+	const note = "Secret one is no longer updated, and its keys are not replaced when they end: move its readers to Secret renamed, then delete it"
 	token = w.reads(token.Name)
 	token.Status.Credentials = nil
 	w.ok(w.Status().Update(t.Context(), token))
 	w.wants(w.run("plan", "-f", file), exit.OK, note)
 	w.allow("renamer", "apitoken.dev", []string{"apitokens", "tokenproviders"}, "get", "patch", "create", "list")
-	w.wants(w.run("plan", "-f", file, "--as", "renamer"), exit.OK, "assumed: Secret one is as the operator left it: could not look, because you may not get secrets")
+	w.wants(w.run("plan", "-f", file, "--as", "renamer"), exit.OK, "assumed: Secret one is as the operator left it: could not read it, because you may not get secrets")
 	secret := &corev1.Secret{}
 	secret.Namespace, secret.Name = w.Ns, "one"
 	w.ok(w.Delete(t.Context(), secret))
-	if r := w.run("plan", "-f", file); strings.Contains(r.out, "no longer written") {
+	if r := w.run("plan", "-f", file); strings.Contains(r.out, "no longer updated") {
 		t.Errorf("it warns of a Secret that is not there:\n%s", r.out)
 	}
 }

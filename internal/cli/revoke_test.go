@@ -43,7 +43,7 @@ func TestRevoke(t *testing.T) {
 	}
 
 	w.ready(w.token("two"))
-	w.wants(w.with("yes\n", "revoke", "two", "--wait=false"), exit.OK, "deletion asked for")
+	w.wants(w.with("yes\n", "revoke", "two", "--wait=false"), exit.OK, "deletion requested")
 
 	w.ready(w.token("three", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain }))
 	w.wants(w.run("revoke", "three", "--yes"), exit.Refused, "spec.deletionPolicy", "kubectl patch apitoken")

@@ -19,7 +19,7 @@ func TestRotate(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("one", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 3 }))
-	w.wants(w.run("rotate", "one"), exit.OK, "rotation asked for (generation 4)")
+	w.wants(w.run("rotate", "one"), exit.OK, "rotation requested (generation 4)")
 	if got := w.reads("one").Spec.Rotation.Generation; got != 4 {
 		t.Errorf("spec.rotation.generation is %d", got)
 	}
@@ -65,13 +65,13 @@ func TestRotateWaits(t *testing.T) {
 	w.ready(w.token("one"))
 	w.operator(w.reissue("one"), w.retired("one"))
 	r := w.wants(w.run("rotate", "one", "--until-revoked", "--timeout=1m"), exit.OK, "NotObserved", "AKIAEXAMPLE2 (Retiring) is not revoked yet")
-	want := "apitoken.apitoken.dev/one rotation asked for (generation 1)\napitoken.apitoken.dev/one rotated\napitoken.apitoken.dev/one previous credentials revoked\n"
+	want := "apitoken.apitoken.dev/one rotation requested (generation 1)\napitoken.apitoken.dev/one rotated\napitoken.apitoken.dev/one previous credentials revoked\n"
 	if diff := cmp.Diff(want, r.out); diff != "" {
 		t.Error(diff)
 	}
 
 	w.ready(w.token("two"))
-	w.wants(w.run("rotate", "two", "--wait", "--timeout=50ms"), exit.TimedOut, "not done after 50ms", "kubectl apitoken status two")
+	w.wants(w.run("rotate", "two", "--wait", "--timeout=50ms"), exit.TimedOut, "timed out after 50ms", "kubectl apitoken status two")
 
 	w.ready(w.token("three"))
 	w.operator(func() bool {
@@ -99,5 +99,5 @@ func TestRotateWaits(t *testing.T) {
 	w.operator(func() bool {
 		return w.reads("four").Spec.Rotation.Generation > 0 && w.Delete(t.Context(), w.reads("four")) == nil
 	})
-	w.wants(w.run("rotate", "four", "--wait"), exit.Failed, "deleted meanwhile")
+	w.wants(w.run("rotate", "four", "--wait"), exit.Failed, "deleted in the meantime")
 }

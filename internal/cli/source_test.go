@@ -34,7 +34,7 @@ func sources(t *testing.T) (*token.FileSet, map[string]*ast.File) {
 	return set, files
 }
 
-// answers are the functions that look at errors of the API server which are not about
+// answers are the functions that read errors of the API server which are not about
 // existence: each chooses an exit code, or tells whether a write was rejected.
 var answers = []string{"CodeOf", "Explain", "refusal", "withoutValues"}
 
@@ -73,9 +73,9 @@ func TestOnlyReadingDecidesWhatExists(t *testing.T) {
 	}
 }
 
-// Commands in the output are made by package hint. One that is written by hand lacks the
+// Commands in the output are made by package hint. One that is spelled out elsewhere lacks the
 // namespace and the cluster.
-func TestNoHintIsWrittenByHand(t *testing.T) {
+func TestOnlyPackageHintWritesCommands(t *testing.T) {
 	set, files := sources(t)
 	for path, parsed := range files {
 		if strings.HasPrefix(path, "hint/") || path == "importer/manifest.go" {
@@ -97,7 +97,7 @@ func TestNoHintIsWrittenByHand(t *testing.T) {
 			}
 			for _, program := range []string{"kubectl apitoken ", "kubectl get ", "kubectl describe ", "kubectl logs ", "kubectl patch ", "kubectl apply --server-side -k"} {
 				if strings.Contains(text, program) && text != "See kubectl apitoken --help" {
-					t.Errorf("%s writes a command by hand: %q", set.Position(lit.Pos()), text)
+					t.Errorf("%s spells out a command: %q", set.Position(lit.Pos()), text)
 				}
 			}
 			return true

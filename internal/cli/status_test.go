@@ -146,8 +146,7 @@ func testPrograms(w *world) {
 	}
 }
 
-// TestNothingRotatesWhileDeleting: whatever the status says, an ApiToken that is being
-// deleted is not rotated.
+// An ApiToken that is being deleted is never shown as rotating, even if its status has a time.
 func TestNothingRotatesWhileDeleting(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
@@ -164,8 +163,8 @@ func TestNothingRotatesWhileDeleting(t *testing.T) {
 	}
 }
 
-// TestUsage: a wrong command line is told from what went wrong, and does nothing.
-func TestUsage(t *testing.T) {
+// A wrong command line has an exit code of its own and changes nothing.
+func TestWrongCommandLineIsUsage(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("one"))
@@ -197,12 +196,12 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-// TestNotAllowed: a missing right is told, with the way out.
-func TestNotAllowed(t *testing.T) {
+// A missing right is reported, with a command that shows which rights are needed.
+func TestMissingRightIsExplained(t *testing.T) {
 	w := newWorld(t, "")
 	w.token("one")
 	for _, args := range [][]string{{"list"}, {"status", "one"}, {"rotate", "one"}} {
-		args = append(args, "--as", "nobody", "--as-group", "system:authenticated")
+		args = append(args, "--as", "guest", "--as-group", "system:authenticated")
 		w.wants(w.run(args...), exit.Refused, "forbidden", "kubectl apitoken doctor")
 	}
 }

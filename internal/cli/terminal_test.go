@@ -39,7 +39,7 @@ func haunted(w *world) {
 	w.ok(w.Status().Update(w.Context(), three))
 }
 
-// Nothing that a provider, a status or a declaration says reaches the terminal as a command, whatever the plugin is asked for.
+// Nothing that a provider, a status or a declaration says reaches the terminal as a command, in any command and format.
 func TestNoCommandOfThePluginPassesCommandsToTheTerminal(t *testing.T) {
 	w := newWorld(t, "").waits()
 	haunted(w)

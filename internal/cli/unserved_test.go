@@ -23,7 +23,7 @@ func TestPlanSaysThatTheKindsAreNotInstalled(t *testing.T) {
 	w.wants(w.run("plan", "-f", other), exit.Usage, "the files hold no ApiToken")
 }
 
-// A developer may not list in all namespaces, so the hint is for the one at hand.
+// A developer may not list in all namespaces, so the hint is for the current one.
 func TestTheHintOfAMissingApiTokenListsItsNamespace(t *testing.T) {
 	w := developerWorld(t)
 	r := w.wants(w.asDeveloper("status", "none"), exit.NotFound, "kubectl apitoken list -n "+w.Ns)
@@ -38,5 +38,5 @@ func TestStatusSaysWhomToAskAboutAnApiTokenThatIsNotObserved(t *testing.T) {
 	w := developerWorld(t)
 	w.token("unseen", w.ofShared)
 	w.wants(w.asDeveloper("status", "unseen"), exit.Failed, "(NotObserved)",
-		"If that lasts, ask an administrator whether the operator runs and serves this namespace.", "kubectl apitoken doctor -n "+w.Ns)
+		"If it stays so, ask an administrator whether the operator runs and serves this namespace.", "kubectl apitoken doctor -n "+w.Ns)
 }

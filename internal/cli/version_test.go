@@ -16,7 +16,7 @@ import (
 // version shows both versions, and warns when the minor versions differ.
 func TestVersionWarnsAboutSkew(t *testing.T) {
 	w := newWorld(t, "")
-	w.wants(w.run("version", "--operator-namespace", w.Ns), exit.OK, "plugin    test\n", "operator  there is none in namespace "+w.Ns, "--operator-namespace")
+	w.wants(w.run("version", "--operator-namespace", w.Ns), exit.OK, "plugin    test\n", "operator  not found in namespace "+w.Ns, "--operator-namespace")
 	w.install(1, time.Second)
 	d := &appsv1.Deployment{}
 	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.Ns, Name: operator.Name}, d))
@@ -46,9 +46,9 @@ func TestVersionWarnsAboutSkew(t *testing.T) {
 // A version that could not be read is neither shown as none nor as fitting.
 func TestVersionSaysThatItCouldNotLook(t *testing.T) {
 	w := newWorld(t, "")
-	w.wants(w.run("version", "--as", "stranger"), exit.OK, "plugin    test\n", "operator  could not look: you may not list deployments.apps in namespace apitoken-system",
+	w.wants(w.run("version", "--as", "stranger"), exit.OK, "plugin    test\n", "operator  could not read: you may not list deployments.apps in namespace apitoken-system",
 		"What to do: Ask an administrator")
 	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
 	r := w.as("", "", "version")
-	w.wants(r, exit.OK, "plugin    test\n", "operator  could not look: there is no kubeconfig", "What to do: Name a cluster")
+	w.wants(r, exit.OK, "plugin    test\n", "operator  could not read: there is no kubeconfig", "What to do: Name a cluster")
 }

@@ -182,7 +182,7 @@ func (w *world) wants(r result, code exit.Code, says ...string) result {
 	return r
 }
 
-// golden compares an output with a file, which is written anew with -update.
+// golden compares an output with a file, which -update writes.
 func (w *world) golden(name, got string) {
 	w.Helper()
 	got = strings.ReplaceAll(got, " --kubeconfig "+w.kubeconfig, "")
@@ -336,7 +336,7 @@ func (w *world) publish(t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry) *corev1.S
 	return secret
 }
 
-// stalled gives an ApiToken the status of one that somebody has to help.
+// stalled gives an ApiToken the status of one that waits for a user.
 func (w *world) stalled(t *v1alpha1.ApiToken, reason, message string) {
 	w.Helper()
 	t.Status.ObservedGeneration = t.Generation

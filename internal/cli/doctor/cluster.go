@@ -65,7 +65,7 @@ func direction(skew time.Duration) string {
 	return "behind"
 }
 
-// serverDate is the Date header of an answer, whatever the answer says.
+// serverDate is the Date header of the answer, for any status code.
 func (e *examination) serverDate(ctx context.Context) (time.Time, error) {
 	base, _, err := rest.DefaultServerUrlFor(e.RESTConfig)
 	if err != nil {
@@ -106,7 +106,7 @@ func (e *examination) kinds() bool {
 		e.fail(check, do, "%s is not served%s", v1alpha1.GroupVersion, otherVersions(dc))
 		return false
 	}, func(err error) bool {
-		e.fail(check, "Check the API server, then run this command again: "+e.KubectlCommand("", "cluster-info"), "could not look: %v", err)
+		e.fail(check, "Check the API server, then run this command again: "+e.KubectlCommand("", "cluster-info"), "could not read: %v", err)
 		return false
 	})
 }
@@ -167,7 +167,7 @@ func (e *examination) deployment(ctx context.Context) {
 	case unseen:
 		e.warn(check, e.toInstall(), none, installation.Name, e.operator)
 	default:
-		e.fail(check, e.toInstall(), none+", and nobody holds its lease", installation.Name, e.operator)
+		e.fail(check, e.toInstall(), none+", and no process holds its lease", installation.Name, e.operator)
 	}
 }
 
@@ -192,12 +192,12 @@ func (e *examination) available(found []appsv1.Deployment) {
 	}
 }
 
-// leads reports whether somebody holds the operator's lease.
+// leads reports whether a process holds the operator's Lease.
 func (e *examination) leads(spec *coordinationv1.LeaseSpec) bool {
 	const check = "leader"
 	if spec.HolderIdentity == nil || *spec.HolderIdentity == "" || spec.RenewTime == nil {
 		e.fail(check, e.orLeaving("See the operator's log: "+e.KubectlCommand(e.operator, "logs", "deploy/"+installation.Name)),
-			"nobody holds lease %s/%s", e.operator, installation.Name)
+			"no process holds lease %s/%s", e.operator, installation.Name)
 		return false
 	}
 	term := 15 * time.Second
@@ -206,7 +206,7 @@ func (e *examination) leads(spec *coordinationv1.LeaseSpec) bool {
 	}
 	if age := e.Clock.Now().Sub(spec.RenewTime.Time); age > term+installation.LeaseSlack {
 		e.fail(check, e.orLeaving("See whether it runs: "+e.KubectlCommand(e.operator, "get", "pods")),
-			"%s holds the lease and has not renewed it for %s: nobody works", *spec.HolderIdentity, plan.Short(age.Round(time.Second)))
+			"%s holds the lease and has not renewed it for %s: no operator works", *spec.HolderIdentity, plan.Short(age.Round(time.Second)))
 		return false
 	}
 	e.ok(check, "%s works", *spec.HolderIdentity)
@@ -265,6 +265,6 @@ func (e *examination) rights(ctx context.Context) {
 		}
 	}
 	if lacking == 0 {
-		e.ok(check, "you may do in namespace %s all that the commands need", e.Namespace)
+		e.ok(check, "you have all rights that the commands need in namespace %s", e.Namespace)
 	}
 }

@@ -55,7 +55,7 @@ func NewCommand(a *session.App) *cobra.Command {
 		Use:   "doctor",
 		Short: "Check the installation, your rights, the providers and the ApiTokens, and say what to do",
 		Long: "Checks the installation, your rights, the providers and the ApiTokens of a namespace, or of all with -A. It changes nothing.\n" +
-			"The exit code is 1 when a check fails; a warning is none.",
+			"The exit code is 1 when a check fails. Warnings do not count.",
 		Args:              session.ExactArgs(0, "doctor takes flags only"),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.RunE(func(ctx context.Context, s *session.Session, _ []string) error {
@@ -114,7 +114,7 @@ func (e *examination) holds(check, format string, args ...any) {
 
 // unread reports what could not be looked at: that is never ok, and never none.
 func (e *examination) unread(check string, r hint.Access, err error) {
-	e.warn(check, e.ToRead(r, err), "could not look: %s", hint.Unreadable(r, err))
+	e.warn(check, e.ToRead(r, err), "could not read: %s", hint.Unreadable(r, err))
 }
 
 func doctor(ctx context.Context, s *session.Session, o doctorOptions) error {

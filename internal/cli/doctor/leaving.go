@@ -25,7 +25,7 @@ const leavingCheck = "leaving"
 func (e *examination) leaving(ctx context.Context) {
 	working := installation.Working(ctx, e.Session, e.operator)
 	if working.Seen {
-		return // it revokes by itself, whatever is being deleted
+		return // the operator revokes by itself, even while its namespace is deleted
 	}
 	home := installation.NamespaceEnding(ctx, e.Session, e.operator)
 	crds := e.crdStates(ctx)
@@ -46,7 +46,7 @@ func (e *examination) leaving(ctx context.Context) {
 		e.fail(leavingCheck, "Install the operator again (docs/install.md): it continues where it stopped. To remove everything instead, revoke what is left:\n"+e.drainCommand(),
 			"no operator works: %s. Nothing rotates or revokes these credentials, and the conditions of the ApiTokens are out of date", left)
 	case len(left.unread) > 0:
-		e.warn(leavingCheck, left.unread.ToRead(e.Hints), "no operator works, and what is left of its objects is not known: could not look: %s", left.unread)
+		e.warn(leavingCheck, left.unread.ToRead(e.Hints), "no operator works, and what is left of its objects is not known: could not read: %s", left.unread)
 	}
 }
 
@@ -67,14 +67,14 @@ func (e *examination) unknownOfLeaving(operator, namespace, crds installation.Fa
 		}
 	}
 	if len(all) > 0 {
-		e.warn(leavingCheck, all.ToRead(e.Hints), "not known: %s; could not look: %s", strings.Join(what, ", "), all)
+		e.warn(leavingCheck, all.ToRead(e.Hints), "not known: %s; could not read: %s", strings.Join(what, ", "), all)
 	}
 }
 
 // perhapsLeaving reports what is being deleted when an operator may still work.
 func (e *examination) perhapsLeaving(ending []string, left leftOver) {
 	if len(ending) > 0 {
-		e.warn(leavingCheck, "Ask somebody who may read its Lease and its Deployment. If no operator works, revoke what is left:\n"+e.drainCommand(),
+		e.warn(leavingCheck, "Ask a user who may read its Lease and its Deployment. If no operator works, revoke what is left:\n"+e.drainCommand(),
 			"%s: %s", strings.Join(ending, " and "), left)
 	}
 }
@@ -88,7 +88,7 @@ func (e *examination) leavingFor(why string, left leftOver) {
 			"%s, and no operator works: %s. Nothing revokes these credentials, and the conditions of the ApiTokens are out of date", why, left)
 	case len(left.unread) > 0:
 		e.warn(leavingCheck, left.unread.ToRead(e.Hints),
-			"%s, and no operator works; what is left of its objects is not known: could not look: %s", why, left.unread)
+			"%s, and no operator works; what is left of its objects is not known: could not read: %s", why, left.unread)
 	default:
 		e.warn(leavingCheck, "If Secrets with the finalizer "+v1alpha1.Finalizer+" keep it, this lets them go:\n"+e.drainCommand(),
 			"%s; no ApiToken and no provider is left", why)
@@ -143,12 +143,12 @@ func (l leftOver) some() bool { return l.tokens+l.providers > 0 }
 func (l leftOver) String() string {
 	text := fmt.Sprintf("%d ApiTokens with %d credentials and %d providers are left", l.tokens, l.credentials, l.providers)
 	if len(l.unread) > 0 {
-		text = fmt.Sprintf("at least %s (could not look: %s)", text, l.unread)
+		text = fmt.Sprintf("at least %s (could not read: %s)", text, l.unread)
 	}
 	return text
 }
 
-// countLeft counts in all namespaces, or in the one at hand if the user may not read the
+// countLeft counts in all namespaces, or in the current one if the user may not read the
 // others. Nothing is left of a kind whose CRD is gone.
 func (e *examination) countLeft(ctx context.Context, crds crdStates) leftOver {
 	var out leftOver

@@ -46,7 +46,7 @@ func (e *examination) providersReady(ctx context.Context) {
 	look(all.Cluster, all.ClusterAccess)
 	look(all.Own, all.OwnAccess)
 	if none == 2 { // of both kinds
-		e.warn(check, "Create a TokenProvider or a ClusterTokenProvider: config/samples has one for each driver.", "there is none")
+		e.warn(check, "Create a TokenProvider or a ClusterTokenProvider: config/samples has one for each driver.", "there is no provider")
 	}
 }
 
@@ -87,7 +87,7 @@ func (e *examination) orphans(ctx context.Context) {
 		})
 	}
 	if none == len(namespaces) {
-		e.ok(check, "no event tells of credentials that no ledger knows")
+		e.ok(check, "no event reports credentials that no ledger has")
 	}
 }
 
@@ -108,7 +108,7 @@ func (e *examination) tokensReady(ctx context.Context) {
 		if well > 0 {
 			e.holds(check, "%d of %d %s are ready and in order", well, len(tokens), where)
 		}
-	}, func() { e.ok(check, "there are none %s", where) }, func(err error) {
+	}, func() { e.ok(check, "there is no ApiToken %s", where) }, func(err error) {
 		e.unread(check, hint.Access{Verb: "list", Group: v1alpha1.GroupVersion.Group, Resource: "apitokens", Namespace: e.scope}, err)
 	})
 }
@@ -128,7 +128,7 @@ func (e *examination) judge(t *v1alpha1.ApiToken) bool {
 	case meta.IsStatusConditionTrue(t.Status.Conditions, v1alpha1.ConditionStalled):
 		e.fail("not ready", do, "%s (%s): %s", name, tokenstate.Reason(t), tokenstate.Message(t))
 	case tokenstate.Reason(t) == tokenstate.NotObserved:
-		e.warn("not ready", e.orLeaving(do), "%s: the operator has not looked at it", name)
+		e.warn("not ready", e.orLeaving(do), "%s: the operator has not observed it", name)
 	default:
 		e.warn("not ready", do, "%s (%s): %s", name, tokenstate.Reason(t), tokenstate.Message(t))
 	}
@@ -140,8 +140,8 @@ func (e *examination) judge(t *v1alpha1.ApiToken) bool {
 
 func (e *examination) deletionLate(t *v1alpha1.ApiToken, name string) {
 	if since := e.Clock.Now().Sub(t.DeletionTimestamp.Time); since > stuckAfter {
-		e.fail("deletion", "Fix what the message names, or set spec.deletionPolicy to Retain, which lets it go without revoking: "+e.PluginCommand(t.Namespace, "status", t.Name),
-			"%s has been deleted for %s and is still there: %s", name, plan.Short(since.Round(time.Minute)), tokenstate.Message(t))
+		e.fail("deletion", "Fix what the message names, or set spec.deletionPolicy to Retain, which deletes it without revoking: "+e.PluginCommand(t.Namespace, "status", t.Name),
+			"%s was deleted %s ago and still exists: %s", name, plan.Short(since.Round(time.Minute)), tokenstate.Message(t))
 	}
 }
 
@@ -150,7 +150,7 @@ func (e *examination) expiring(t *v1alpha1.ApiToken, name string) {
 	if end == nil || !t.DeletionTimestamp.IsZero() {
 		return
 	}
-	status := "See what keeps it: " + e.PluginCommand(t.Namespace, "status", t.Name)
+	status := "See why: " + e.PluginCommand(t.Namespace, "status", t.Name)
 	switch rotates := t.Status.RotatesAt; {
 	case !now.Before(end.Time) && t.Spec.ExpiresAt == nil:
 		e.fail("expired", status, "%s ended %s and was not replaced", name, output.At(end, now))
@@ -159,7 +159,7 @@ func (e *examination) expiring(t *v1alpha1.ApiToken, name string) {
 	case t.Spec.Suspend && end.Sub(now) < expiringSoon:
 		e.warn("expiring", "Resume it: "+e.PluginCommand(t.Namespace, "resume", t.Name), "%s is suspended and ends %s", name, output.At(end, now))
 	case t.Spec.ExpiresAt != nil && now.Before(end.Time) && end.Sub(now) < expiringSoon:
-		e.warn("expiring", "Raise spec.expiresAt if access is to go on.", "%s ends for good %s", name, output.At(end, now))
+		e.warn("expiring", "Raise spec.expiresAt to keep access.", "%s ends for good %s", name, output.At(end, now))
 	}
 }
 

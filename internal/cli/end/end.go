@@ -35,9 +35,9 @@ func NewCommand(a *session.App) *cobra.Command {
 	var o endOptions
 	cmd := &cobra.Command{
 		Use:   "end NAME KEY-ID",
-		Short: "End one previous credential now, before its overlap is over",
-		Long: "Writes the annotation " + v1alpha1.AnnotationEnd + " with the name of the credential. The operator revokes it at once and asks the\n" +
-			"provider whether it is gone. KEY-ID is the public id of the key, or the name of the credential, as status shows them.\n\n" +
+		Short: "End one previous credential now, before its overlap ends",
+		Long: "Writes the annotation " + v1alpha1.AnnotationEnd + " with the name of the credential. The operator revokes it at once and verifies\n" +
+			"at the provider that it is gone. KEY-ID is the public id of the key, or the name of the credential, as status shows them.\n\n" +
 			"The credential in use is never ended: replace it first, with rotate.",
 		Example:           "  kubectl apitoken end training-data AKIAIOSFODNN7EXAMPLE",
 		Args:              session.ExactArgs(2, "end NAME KEY-ID: name one ApiToken and one of its keys"),
@@ -46,7 +46,7 @@ func NewCommand(a *session.App) *cobra.Command {
 			return end(ctx, s, args[0], args[1], o)
 		}, o.Check),
 	}
-	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "Do not ask.")
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "Do not ask for confirmation.")
 	o.AddFlags(cmd, true, "Wait until the credential is revoked and out of the ledger.")
 	return cmd
 }
@@ -69,7 +69,7 @@ func end(ctx context.Context, s *session.Session, name, key string, o endOptions
 		return err
 	}
 	if !o.Wait {
-		fmt.Fprintf(s.Out, "apitoken.apitoken.dev/%s end of %s asked for\n", t.Name, tokenstate.Key(e))
+		fmt.Fprintf(s.Out, "apitoken.apitoken.dev/%s end of %s requested\n", t.Name, tokenstate.Key(e))
 		return nil
 	}
 	if err := untilEnded(ctx, s, t, e, o.Timeout); err != nil {
@@ -146,7 +146,7 @@ func untilEnded(ctx context.Context, s *session.Session, t *v1alpha1.ApiToken, e
 func confirmEnd(ctx context.Context, s *session.Session, t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry) error {
 	until := "is due to be revoked"
 	if e.RetireAt != nil && s.Clock.Now().Before(e.RetireAt.Time) {
-		until = "would live on until " + output.Stamp(e.RetireAt.Time)
+		until = "would stay valid until " + output.Stamp(e.RetireAt.Time)
 	}
 	s.Say("Key %s of ApiToken %s/%s %s.", tokenstate.Key(e), t.Namespace, t.Name, until)
 	s.Say("Pods that started before the last rotation, and hold this key in their environment, lose access until they are restarted.")

@@ -37,11 +37,11 @@ func NewCommand(a *session.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "env NAME -- COMMAND [ARGS...]",
 		Short: "Run a command with the credential of an ApiToken in its environment",
-		Long: "Reads the Secret of an ApiToken and runs a command with its keys as environment variables; the command takes the place of\n" +
-			"this one, and its exit code is the exit code. Nothing is written to disk or shown. Variables that would overrule the\n" +
-			"credential (AWS_SESSION_TOKEN, AWS_PROFILE and their likes) are taken out of the environment.\n\n" +
+		Long: "Reads the Secret of an ApiToken and runs a command with its keys as environment variables; the command replaces\n" +
+			"this process, so its exit code is returned. Nothing is written to disk or shown. Variables that would override the\n" +
+			"credential, such as AWS_SESSION_TOKEN and AWS_PROFILE, are removed from the environment.\n\n" +
 			"Only the keys that the provider's driver documents are used; --all adds the others. Keys whose names change how\n" +
-			"programs run (PATH, LD_PRELOAD, BASH_ENV, KUBECONFIG, HTTPS_PROXY and their likes) are never used.",
+			"programs run, such as PATH, LD_PRELOAD, BASH_ENV, KUBECONFIG and HTTPS_PROXY, are never used.",
 		Example: "  kubectl apitoken env training-data -- aws s3 ls s3://datasets\n\n" +
 			"  # into this shell: the values are in its memory, and on the screen if you leave out eval\n" +
 			"  eval \"$(kubectl apitoken env training-data --print)\"",

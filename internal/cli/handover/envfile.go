@@ -75,9 +75,9 @@ func checkKeys(data map[string][]byte, wanted, allowed []string) error {
 	slices.Sort(unknown)
 	switch {
 	case len(missing) > 0:
-		return exit.Usagef("%s is missing or empty: hand over %s", strings.Join(missing, ", "), strings.Join(wanted, ", "))
+		return exit.Usagef("%s is missing or empty: submit %s", strings.Join(missing, ", "), strings.Join(wanted, ", "))
 	case len(unknown) > 0:
-		return exit.Usagef("%s is not asked for: hand over %s and at most %s", strings.Join(unknown, ", "), strings.Join(wanted, ", "), strings.Join(allowed, ", "))
+		return exit.Usagef("%s is not expected: submit %s and at most %s", strings.Join(unknown, ", "), strings.Join(wanted, ", "), strings.Join(allowed, ", "))
 	}
 	return nil
 }

@@ -44,10 +44,10 @@ func NewCommand(a *session.App) *cobra.Command {
 	var o handoverOptions
 	cmd := &cobra.Command{
 		Use:   "handover NAME",
-		Short: "Hand over a credential that a person made, for a provider without an API",
-		Long: "Shows what has to be made at the provider, asks for each key without showing it, and puts them into the Secret that the\n" +
-			"operator waits for. The operator checks the credential, publishes it and deletes that Secret again, or says why it cannot\n" +
-			"be used. Where a credential has to be edited instead, it asks whether that is done and says so to the operator.",
+		Short: "Submit a manual credential, for a provider without an API",
+		Long: "Shows which credential to create at the provider, prompts for each key without echo, and puts the keys into the Secret that\n" +
+			"the operator waits for. The operator checks the credential, publishes it and deletes that Secret, or reports why it cannot\n" +
+			"be used. If a credential must be edited instead, the command asks whether that is done and confirms it to the operator.",
 		Example: "  kubectl apitoken handover media\n\n  # from a script; - is standard input\n" +
 			"  pass show vendor/media | kubectl apitoken handover media --from-env-file -",
 		Args:              session.ExactArgs(1, "handover NAME: name one ApiToken"),
@@ -57,8 +57,8 @@ func NewCommand(a *session.App) *cobra.Command {
 		}, o.Check),
 	}
 	cmd.Flags().StringVar(&o.file, "from-env-file", "", "Read the keys from a file of KEY=VALUE lines instead of asking; - is standard input.")
-	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "Where a credential had to be edited: say that it is done, without asking.")
-	o.AddFlags(cmd, true, "Wait until the operator has taken the credential over, or refused it.")
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "If a credential must be edited: confirm that it is done, without asking.")
+	o.AddFlags(cmd, true, "Wait until the operator has accepted or rejected the credential.")
 	return cmd
 }
 
@@ -70,13 +70,13 @@ func handover(ctx context.Context, s *session.Session, name string, o handoverOp
 	task := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionActionRequired)
 	switch {
 	case task == nil:
-		return exit.Refusedf("ApiToken %q asks for nothing (%s). To see what happens next: %s",
+		return exit.Refusedf("ApiToken %q waits for no user (%s). To see what happens next: %s",
 			t.Name, tokenstate.Reason(t), s.PluginCommand(t.Namespace, "status", t.Name))
 	case task.Reason == v1alpha1.ReasonEditCredential:
 		return confirmEdited(ctx, s, t, task, o)
 	case task.Reason != v1alpha1.ReasonCreateCredential:
 		s.Say("To do: %s", task.Message)
-		return exit.Refusedf("there is nothing to hand over: the operator sees by itself when it is done")
+		return exit.Refusedf("there is nothing to submit: the operator notices by itself when it is done")
 	}
 	form, _, _ := strings.Cut(task.Message, plan.ThenPut) // this command does the rest
 	s.Say("To do: %s\n", strings.ReplaceAll(form, "; ", "\n  "))
@@ -87,14 +87,14 @@ func handover(ctx context.Context, s *session.Session, name string, o handoverOp
 	if err := putHandover(ctx, s, t, data); err != nil {
 		return err
 	}
-	fmt.Fprintf(s.Out, "secret/%s handed over\n", t.Name+v1alpha1.HandoverSuffix)
+	fmt.Fprintf(s.Out, "secret/%s submitted\n", t.Name+v1alpha1.HandoverSuffix)
 	if !o.Wait {
 		return nil
 	}
 	return untilTaken(ctx, s, t, o.Timeout)
 }
 
-// keys reads the credential: from a file, or from the person at the terminal.
+// keys reads the credential: from a file, or from the user at the terminal.
 func keys(ctx context.Context, s *session.Session, t *v1alpha1.ApiToken, o handoverOptions) (map[string][]byte, error) {
 	cluster := s.ClusterOf(ctx, t, nil)
 	facts, err := s.Facts(ctx, s.Client, t, cluster)
@@ -117,11 +117,11 @@ func keys(ctx context.Context, s *session.Session, t *v1alpha1.ApiToken, o hando
 	if err != nil {
 		return nil, err
 	}
-	var beside []string
+	var connection []string
 	if c, ok := provider.As[provider.Connector](facts.Driver); ok {
-		beside = slices.Sorted(maps.Keys(c.Connection(facts.Config, plan.GrantOf(&t.Spec))))
+		connection = slices.Sorted(maps.Keys(c.Connection(facts.Config, plan.GrantOf(&t.Spec))))
 	}
-	if err := checkKeys(data, form.Keys, beside); err != nil {
+	if err := checkKeys(data, form.Keys, connection); err != nil {
 		return nil, err
 	}
 	return data, refuseKnownKey(facts.Driver, t, data)
@@ -130,7 +130,7 @@ func keys(ctx context.Context, s *session.Session, t *v1alpha1.ApiToken, o hando
 // ask prompts for each key without showing what is typed.
 func ask(s *session.Session, keys []string) (map[string][]byte, error) {
 	if s.ReadHidden == nil {
-		return nil, exit.Usagef("there is no terminal to ask at: use --from-env-file")
+		return nil, exit.Usagef("there is no terminal to prompt on: use --from-env-file")
 	}
 	data := map[string][]byte{}
 	for _, key := range keys {
@@ -145,13 +145,13 @@ func ask(s *session.Session, keys []string) (map[string][]byte, error) {
 	return data, checkKeys(data, keys, nil)
 }
 
-// putHandover creates the Secret, or replaces one that was handed over before.
+// putHandover creates the Secret, or replaces one that was submitted before.
 func putHandover(ctx context.Context, s *session.Session, t *v1alpha1.ApiToken, data map[string][]byte) error {
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: t.Namespace, Name: t.Name + v1alpha1.HandoverSuffix,
 			Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover},
-			// It goes with the ApiToken if nobody has taken it over until then.
+			// It is deleted with the ApiToken if the operator has not accepted it before.
 			OwnerReferences: []metav1.OwnerReference{{
 				APIVersion: v1alpha1.GroupVersion.String(), Kind: "ApiToken", Name: t.Name, UID: t.UID,
 			}},
@@ -168,11 +168,11 @@ func putHandover(ctx context.Context, s *session.Session, t *v1alpha1.ApiToken, 
 		return err
 	}
 	if old.Labels[v1alpha1.LabelManaged] != v1alpha1.ManagedHandover {
-		return exit.Refusedf("Secret %q exists and hands nothing over (it has no label %s: %s): delete or rename it first",
+		return exit.Refusedf("Secret %q exists and is not a handover (it has no label %s: %s): delete or rename it first",
 			secret.Name, v1alpha1.LabelManaged, v1alpha1.ManagedHandover)
 	}
 	secret.ResourceVersion = old.ResourceVersion
-	s.Say("Secret %q was handed over before and is replaced.", secret.Name)
+	s.Say("Secret %q was submitted before and is replaced.", secret.Name)
 	return withoutValues(s.Client.Update(quiet.Context(ctx), secret))
 }
 
@@ -184,7 +184,7 @@ func withoutValues(err error) error {
 	}
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
-		return exit.Refusedf("the API server does not take the Secret: %s", status.Status().Reason)
+		return exit.Refusedf("the API server rejects the Secret: %s", status.Status().Reason)
 	}
 	return err
 }

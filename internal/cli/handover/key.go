@@ -10,7 +10,7 @@ import (
 )
 
 // refuseKnownKey refuses a key that the ledger has already. The operator would not use it
-// again, and the ApiToken would go on waiting for another one.
+// again, and the ApiToken would keep waiting for another one.
 func refuseKnownKey(driver provider.Driver, t *v1alpha1.ApiToken, data map[string][]byte) error {
 	byHand, ok := provider.As[provider.ByHand](driver)
 	if !ok {
@@ -29,11 +29,11 @@ func refuseKnownKey(driver provider.Driver, t *v1alpha1.ApiToken, data map[strin
 	return nil
 }
 
-// sameKey says that a key was handed over before.
+// sameKey says that a key was submitted before.
 func sameKey(e *v1alpha1.LedgerEntry) error {
-	const way = "make another one at the provider, and hand that over"
+	const way = "create another one at the provider, and submit that"
 	if e.State == v1alpha1.StateActive {
 		return exit.Refusedf("credential %s is in use already: %s", tokenstate.Key(e), way)
 	}
-	return exit.Refusedf("credential %s was handed over before and will be deleted: %s", tokenstate.Key(e), way)
+	return exit.Refusedf("credential %s was submitted before and will be deleted: %s", tokenstate.Key(e), way)
 }

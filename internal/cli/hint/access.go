@@ -47,7 +47,7 @@ func (h Hints) ToRead(r Access, err error) string {
 
 // ToReadClusterProviders names the optional ClusterRole. A RoleBinding grants nothing
 // about an object without a namespace, also when it binds view or edit. The command is
-// for somebody else, so it does not choose the cluster or the user.
+// for an administrator, so it does not choose the cluster or the user.
 func ToReadClusterProviders() string {
 	return "Ask an administrator to let everybody read ClusterTokenProviders (docs/install.md, \"Readers of ClusterTokenProviders\"): " +
 		"kubectl create clusterrolebinding read-clustertokenproviders --clusterrole=" + providerViewer + " --group=system:authenticated"

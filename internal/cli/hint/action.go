@@ -15,7 +15,7 @@ var Actions = map[string]string{
 	v1alpha1.ReasonPublishing:             "Wait until the Secret is written.",
 	v1alpha1.ReasonDeleting:               "Wait until every credential is revoked.",
 	v1alpha1.ReasonSuspended:              "Set spec.suspend to false where the ApiToken is declared, or resume it.",
-	v1alpha1.ReasonExpired:                "Raise spec.expiresAt if access is to go on, or delete the ApiToken.",
+	v1alpha1.ReasonExpired:                "Raise spec.expiresAt to keep access, or delete the ApiToken.",
 	v1alpha1.ReasonBackoff:                "Wait for the next attempt. If it fails again, fix what the message names.",
 	v1alpha1.ReasonMintBudgetExhausted:    "Find out who keeps changing the ApiToken or its Secret, and stop it. One more credential is allowed every 10 minutes.",
 	v1alpha1.ReasonLedgerFull:             "Make the provider reachable, so that the attempts can be settled.",
@@ -48,16 +48,16 @@ var Actions = map[string]string{
 	v1alpha1.ReasonListingWindow:          "Wait until the attempt without a known result is resolved.",
 	v1alpha1.ReasonAccountBlocked:         "Settle at the provider what blocks the account.",
 	v1alpha1.ReasonUpdating:               "Wait until the credential is changed at the provider.",
-	v1alpha1.ReasonActionRequired:         "Make the credential at the provider, then hand it over.",
+	v1alpha1.ReasonActionRequired:         "Create the credential at the provider, then submit it.",
 	v1alpha1.ReasonHandoverRefused:        "Make another credential at the provider, and hand that over.",
 	v1alpha1.ReasonUnreadableValue:        "Write the value in a form that can be read, or delete the ApiToken.",
 	v1alpha1.ReasonRevocationFailed:       "Make the provider reachable and let the minting credentials revoke, or delete the credential at the provider.",
 	v1alpha1.ReasonCredentialMissing:      "Rotate it, or set spec.drift to Repair on the provider.",
 	v1alpha1.ReasonCredentialDisabled:     "Enable the credential at the provider, or rotate it.",
 	v1alpha1.ReasonCredentialChanged:      "Undo the change at the provider, or rotate the credential.",
-	v1alpha1.ReasonCreateCredential:       "Make the credential at the provider, then hand it over.",
-	v1alpha1.ReasonEditCredential:         "Edit the credential at the provider, then say that it is done.",
-	v1alpha1.ReasonDeleteCredential:       "Delete the credential at the provider. The operator sees when it is gone.",
+	v1alpha1.ReasonCreateCredential:       "Create the credential at the provider, then submit it.",
+	v1alpha1.ReasonEditCredential:         "Edit the credential at the provider, then confirm it.",
+	v1alpha1.ReasonDeleteCredential:       "Delete the credential at the provider. The operator notices when it is gone.",
 	v1alpha1.ReasonCredentialsMissing:     "Create the Secret of spec.credentialsSecretRef with the keys that the driver needs.",
 	v1alpha1.ReasonCredentialsRejected:    "Put working credentials into the Secret of spec.credentialsSecretRef, or give their owner the rights (docs/providers).",
 	v1alpha1.ReasonUnreachable:            "Check the provider's URL, the network and the egress policies of the operator's namespace.",
@@ -76,8 +76,8 @@ var verbs = map[string]string{
 // WhatToDo is the action for a reason of an ApiToken, with a command where one does it.
 func (h Hints) WhatToDo(t *v1alpha1.ApiToken, reason string) string {
 	if reason == tokenstate.NotObserved {
-		return "Wait: it may be in the line of its provider, where others come first (the metric apitoken_waiting). " +
-			"If that lasts, ask an administrator whether the operator runs and serves this namespace. To see what you can read of it: " +
+		return "Wait: it may be queued behind other ApiTokens of its provider (the metric apitoken_waiting). " +
+			"If it stays so, ask an administrator whether the operator runs and serves this namespace. To see what you can read of it: " +
 			h.PluginCommand(t.Namespace, "doctor")
 	}
 	do := ActionFor(reason)

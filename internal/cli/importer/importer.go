@@ -37,14 +37,14 @@ func NewCommand(a *session.App) *cobra.Command {
 	var o importOptions
 	cmd := &cobra.Command{
 		Use:   "import SECRET",
-		Short: "Write the ApiToken that would replace a Secret that somebody made by hand",
-		Long: "Writes the YAML of an ApiToken, and of a TokenProvider if none fits, that would replace a Secret that somebody made by hand.\n" +
+		Short: "Write the ApiToken that would replace a Secret that was created manually",
+		Long: "Writes the YAML of an ApiToken, and of a TokenProvider if none fits, that would replace a Secret that was created manually.\n" +
 			"It changes nothing in the cluster.\n\n" +
-			"An existing key is not taken over, because that cannot be safe: the operator knows a credential by a name that it chose and\n" +
-			"wrote down before the credential existed. So the ApiToken gets a new credential in a new Secret, workloads are moved there,\n" +
-			"and then you delete the old key at the provider. The steps stand in the output as comments.\n\n" +
-			"Of the Secret only the names of its keys are used, and what stands in those for endpoint, region and bucket. What holds a\n" +
-			"credential is never decoded.",
+			"An existing key is not adopted, because that is not safe: the operator identifies a credential by a name that it recorded\n" +
+			"before the credential existed. So the ApiToken gets a new credential in a new Secret. You move the workloads there, and then\n" +
+			"delete the old key at the provider. The output lists these steps as comments.\n\n" +
+			"Only the names of the Secret's keys are used, and the values for endpoint, region and bucket. Values that hold a credential\n" +
+			"are never decoded.",
 		Example:           "  kubectl apitoken import old-s3-keys > token.yaml",
 		Args:              session.ExactArgs(1, "import SECRET: name one Secret"),
 		ValidArgsFunction: complete.Secrets(a),
@@ -132,7 +132,7 @@ func importSecret(ctx context.Context, s *session.Session, name string, o import
 		return err
 	}
 	pods.Using(ctx, s, name).Switch(func(users []pods.Pod) { m.users = users }, func() {}, func(err error) {
-		s.Say("warning: which pods use the Secret is not known: %s. %s", hint.Unreadable(pods.Access(s), err), s.ToRead(pods.Access(s), err))
+		s.Say("warning: which pods use the Secret is unknown: %s. %s", hint.Unreadable(pods.Access(s), err), s.ToRead(pods.Access(s), err))
 	})
 	text, err := m.render()
 	if err != nil {

@@ -51,27 +51,27 @@ func (m *manifest) head(b *strings.Builder) {
 	target := cmp.Or(m.target, m.token)
 	line := func(format string, args ...any) { fmt.Fprintf(b, "# "+format+"\n", args...) }
 	line("Replaces Secret %s/%s, which has the keys %s.", m.namespace, m.source, output.Join(m.guess.keys))
-	line("The key in it is not taken over: the operator issues a new one into Secret %s. To move over:", target)
+	line("Its key is not adopted: the operator issues a new one into Secret %s. To migrate:", target)
 	step := 1
 	next := func(format string, args ...any) {
 		line("%d. "+format, append([]any{step}, args...)...)
 		step++
 	}
-	next("Check the scopes and buckets below: nothing tells what the old key may do.")
+	next("Check the scopes and buckets below: the access of the old key is unknown.")
 	if m.newProvider {
-		next("Complete the TokenProvider, and put keys that may make others into Secret %s-minter, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.", m.ref.Name)
+		next("Complete the TokenProvider, and put minting credentials into Secret %s-minter, with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.", m.ref.Name)
 	}
 	next("kubectl apitoken plan -f FILE, then kubectl apply -f FILE, then kubectl apitoken status -n %s %s.", m.namespace, m.token)
 	next("Let the workloads use Secret %s instead of %s, and restart them.", target, m.source)
 	for _, u := range m.users {
 		line("   Pod %s uses the old one (%s).", u.Name, strings.Join(u.Ways, ", "))
 	}
-	next("When none uses it any more, delete the old key at the provider, then kubectl delete secret -n %s %s.", m.namespace, m.source)
+	next("When nothing uses it any longer, delete the old key at the provider, then kubectl delete secret -n %s %s.", m.namespace, m.source)
 	for _, o := range m.candidates {
 		line("Several providers have this endpoint: %s. Choose one with --provider.", o.Key())
 	}
 	for _, why := range m.unseen {
-		line("Not all providers were looked at (%s): one of them may have this endpoint. Ask for its name, and use --provider.", why)
+		line("Not all providers could be read (%s): one of them may have this endpoint. Ask for its name, and use --provider.", why)
 	}
 }
 
@@ -81,7 +81,7 @@ func (m *manifest) provider(b *strings.Builder) error {
 	if m.guess.endpoint != "" {
 		aws["s3Endpoint"] = m.guess.endpoint
 		aws["iamEndpoint"] = m.guess.endpoint
-		fmt.Fprintf(b, "# The endpoint of the IAM API is a guess: many servers have it at another URL, and some have none (docs/providers/README.md).\n")
+		fmt.Fprintf(b, "# The endpoint of the IAM API is a guess: many servers have it at another URL, and some lack it (docs/providers/README.md).\n")
 	}
 	if m.guess.region != "" {
 		aws["region"] = m.guess.region

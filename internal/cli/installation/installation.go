@@ -30,7 +30,7 @@ const (
 const (
 	// SkewWarn is how far the clocks may be apart. The Date header counts in seconds.
 	SkewWarn = 10 * time.Second
-	// LeaseSlack is how long after its end a lease is taken for abandoned.
+	// LeaseSlack is how long after its end a Lease is treated as abandoned.
 	LeaseSlack = 30 * time.Second
 )
 
@@ -139,7 +139,7 @@ func NamespaceEnding(ctx context.Context, s *session.Session, namespace string) 
 
 // WarnWhenGone says on stderr that the conditions which a command shows are out of
 // date: the operator's namespace is being deleted, or its Lease is no longer renewed. It
-// says nothing when it could not look: doctor does.
+// says nothing when it could not read: doctor does.
 func WarnWhenGone(ctx context.Context, s *session.Session) {
 	why := ""
 	if NamespaceEnding(ctx, s, DefaultNamespace).Seen {

@@ -48,7 +48,7 @@ func NewCommand(a *session.App) *cobra.Command {
 	f.BoolVarP(&o.all, "all-namespaces", "A", false, "List the ApiTokens of all namespaces.")
 	f.BoolVar(&o.notReady, "not-ready", false, "Only those that are not ready.")
 	f.BoolVarP(&o.watch, "watch", "w", false, "After the list, print each ApiToken again when it changes, until you stop it.")
-	f.DurationVar(&o.expiring, "expiring-within", 0, "Only those whose published credential ends within this time, or has ended, the first to end first; for example 720h.")
+	f.DurationVar(&o.expiring, "expiring-within", 0, "Only those whose published credential ends within this time or has ended, soonest first; for example 720h.")
 	f.StringVarP(&o.selector, "selector", "l", "", "Label selector, as with kubectl get.")
 	o.out = output.NewPrinter(cmd, session.Scheme(), output.FormatTable, output.FormatWide)
 	o.out.Headers(cmd)

@@ -45,7 +45,7 @@ func At(t *metav1.Time, now time.Time) string {
 // Stamp is a time in UTC, as RFC 3339 writes it.
 func Stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// Join lists values on one line; None when there are none.
+// Join lists values on one line; None if the list is empty.
 func Join[S ~string](values []S) string {
 	parts := make([]string, 0, len(values))
 	for _, v := range values {

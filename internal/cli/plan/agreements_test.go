@@ -14,7 +14,7 @@ import (
 )
 
 // given are the objects of a case, which always has an ApiToken shop/one. The reason is
-// that of the operator's decision. Due: the operator has to do something first that does
+// that of the operator's decision. Due: the operator must do something first that does
 // not follow from the declaration, and the plugin takes it to be done.
 type given struct {
 	given  func(*agreement)

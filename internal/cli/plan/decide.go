@@ -24,10 +24,10 @@ type situation struct {
 	request provider.MintRequest
 	// gathered is what observe.Gather returned, obs that once it has settled.
 	gathered, obs plan.Observation
-	// unread is why the provider could not be read; nil: it was, or there is none. The
+	// unread is why the provider could not be read; nil: it was read, or does not exist. The
 	// rules are then asked about a provider that grants everything.
 	unread error
-	// dressed: what the Secret carries beside the credential is as declared.
+	// dressed: the metadata and the connection keys of the Secret are as declared.
 	dressed bool
 }
 

@@ -86,7 +86,7 @@ const (
 	outcomeReissue = "Reissue" // a new credential in place of one that is live
 	outcomeInPlace = "InPlace" // a change without a new secret
 	outcomeNothing = "Nothing" // nothing happens at the provider
-	outcomeByHand  = "ByHand"  // a person is asked to do something at the provider
+	outcomeByHand  = "ByHand"  // a user is asked to act at the provider
 	outcomeEnds    = "Ends"    // access ends
 	outcomeBlocked = "Blocked" // it is accepted, but cannot be issued now
 	outcomeRefused = "Refused" // the API server or the provider's limits refuse it
@@ -113,7 +113,7 @@ type planned struct {
 	// RemovedKeys are keys of the published Secret that it no longer has afterwards, with
 	// their values.
 	RemovedKeys map[string]string `json:"removedKeys,omitempty"`
-	// Notes are what has to be known besides.
+	// Notes are assumptions and side effects.
 	Notes []string `json:"notes,omitempty"`
 	// Request is what the provider would be asked for.
 	Request *requestView `json:"request,omitempty"`
@@ -160,7 +160,7 @@ func run(ctx context.Context, s *session.Session, o planOptions) error {
 		}
 	}
 	if others > 0 {
-		s.Say("%d objects of other kinds are not looked at.", others)
+		s.Say("%d objects of other kinds are ignored.", others)
 	}
 	if len(view.Plans) == 0 {
 		return exit.Usagef("the files hold no ApiToken, TokenProvider or ClusterTokenProvider of %s", v1alpha1.GroupVersion)

@@ -62,7 +62,7 @@ func TestPlanNotesWhatItCouldNotList(t *testing.T) {
 			continue
 		}
 		for i, want := range c.want {
-			if !strings.Contains(out.Notes[i], "could not look, because "+want) {
+			if !strings.Contains(out.Notes[i], "could not read it, because "+want) {
 				t.Errorf("%s: note %q does not say %q", name, out.Notes[i], want)
 			}
 		}

@@ -36,7 +36,7 @@ func (p *planner) requestView(sit *situation, out *planned) *requestView {
 			end = plan.ExpiryFor(&sit.token.Spec, e.IssuedAt.Time, sit.facts.Capabilities.MaxLifetime)
 		}
 	case sit.obs.Provider.Form != nil:
-		v.Verb, v.Name = "by hand", ""
+		v.Verb, v.Name = "manual", ""
 	}
 	v.ExpiresAt = &end
 	if settings, ok := sit.facts.Config.Settings.(rest.Settings); ok {
@@ -71,7 +71,7 @@ var outcomes = map[string]string{
 	outcomeReissue: "a new credential is issued, and the one in use is revoked after the overlap",
 	outcomeInPlace: "the credential is changed in place; its secret stays",
 	outcomeNothing: "nothing happens at the provider",
-	outcomeByHand:  "a person is asked to act at the provider",
+	outcomeByHand:  "a user is asked to act at the provider",
 	outcomeEnds:    "access ends",
 	outcomeBlocked: "accepted, but nothing can be issued now",
 	outcomeRefused: "refused",
@@ -116,7 +116,7 @@ func (p *planned) write(w io.Writer, now time.Time) {
 }
 
 func (r *requestView) write(w io.Writer, now time.Time) {
-	fmt.Fprintf(w, "  Asked of %s (%s): %s\n", r.Provider, r.Driver, r.Verb)
+	fmt.Fprintf(w, "  Request to %s (%s): %s\n", r.Provider, r.Driver, r.Verb)
 	row := func(label, value string) {
 		if value != "" {
 			fmt.Fprintf(w, "    %s\t%s\n", label, terminal.OneLine(value))

@@ -27,7 +27,7 @@ func (p *planner) secretMeta(ctx context.Context, token *v1alpha1.ApiToken, name
 	if err := r.Err(); err != nil && !reading.Forbidden(err) {
 		return r, err
 	} else if err != nil {
-		out.Notes = append(out.Notes, fmt.Sprintf("assumed: Secret %s is as the operator left it: could not look, because %s",
+		out.Notes = append(out.Notes, fmt.Sprintf("assumed: Secret %s is as the operator left it: could not read it, because %s",
 			name, hint.Unreadable(session.SecretAccess(token), err)))
 	}
 	return r, nil
@@ -51,7 +51,7 @@ func (p *planner) leftSecret(ctx context.Context, before, token *v1alpha1.ApiTok
 		return m.Annotations[v1alpha1.AnnotationToken] == token.Name
 	}).Switch(
 		func(*metav1.PartialObjectMetadata) {
-			out.Notes = append(out.Notes, fmt.Sprintf("Secret %s is no longer written, and none of its keys is replaced when it ends: let what reads it use Secret %s, then delete it",
+			out.Notes = append(out.Notes, fmt.Sprintf("Secret %s is no longer updated, and its keys are not replaced when they end: move its readers to Secret %s, then delete it",
 				name, token.SecretName()))
 		}, func() {}, func(error) {})
 	return err

@@ -64,12 +64,12 @@ func (s *sources) note(e *observe.Evidence) {
 	}
 	if err := s.reader.unlisted; err != nil {
 		a := hint.Access{Verb: "list", Group: v1alpha1.GroupVersion.Group, Resource: s.reader.kind}
-		s.out.Notes = append(s.out.Notes, fmt.Sprintf("assumed: no other provider has the account of %s, which has room for few credentials: could not look, because %s",
+		s.out.Notes = append(s.out.Notes, fmt.Sprintf("assumed: no other provider has the account of %s, which has room for few credentials: could not read it, because %s",
 			e.Key, hint.Unreadable(a, err)))
 	}
 	if s.unlisted != nil {
 		a := hint.Access{Verb: "list", Group: v1alpha1.GroupVersion.Group, Resource: "apitokens", Namespace: e.Key.Namespace}
-		s.out.Notes = append(s.out.Notes, fmt.Sprintf("assumed: no ApiToken of another namespace comes before this one at %s, which has room for few credentials: could not look, because %s",
+		s.out.Notes = append(s.out.Notes, fmt.Sprintf("assumed: no ApiToken of another namespace comes before this one at %s, which has room for few credentials: could not read it, because %s",
 			e.Key, hint.Unreadable(a, s.unlisted)))
 	}
 }
@@ -169,7 +169,7 @@ func (s *sources) Cached(ctx context.Context, t secretstore.Target) (seen secret
 func (s *sources) HandoverVersion(ctx context.Context, t secretstore.Target) (string, error) {
 	version, err := s.store.HandoverVersion(ctx, t)
 	if reading.Forbidden(err) {
-		s.out.Notes = append(s.out.Notes, fmt.Sprintf("assumed: no credential was submitted in Secret %s: could not look, because %s",
+		s.out.Notes = append(s.out.Notes, fmt.Sprintf("assumed: no credential was submitted in Secret %s: could not read it, because %s",
 			t.HandoverName(), hint.Unreadable(session.SecretAccess(t.Token), err)))
 		return "", nil
 	}

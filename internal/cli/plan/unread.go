@@ -32,7 +32,7 @@ func (p *planner) withoutProvider(sit *situation, out *planned) {
 	name := fmt.Sprintf("%s %q", ref.Kind, ref.Name)
 	switch {
 	case out.Outcome == outcomeNothing:
-		out.Notes = append(out.Notes, name+" was not looked at, because "+unseen)
+		out.Notes = append(out.Notes, name+" was not read, because "+unseen)
 	case out.Outcome == outcomeEnds, out.Reason == v1alpha1.ReasonSuspended:
 	default:
 		need := "a credential is needed"

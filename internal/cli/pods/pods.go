@@ -59,7 +59,7 @@ func SayUsers(ctx context.Context, s *session.Session, secret, what string) {
 	}, func() {
 		s.Say("  no pod of the namespace uses the Secret")
 	}, func(err error) {
-		s.Say("  whether pods use the Secret is not known: %s. %s", hint.Unreadable(Access(s), err), s.ToRead(Access(s), err))
+		s.Say("  whether pods use the Secret is unknown: %s. %s", hint.Unreadable(Access(s), err), s.ToRead(Access(s), err))
 	})
 }
 
@@ -167,8 +167,8 @@ func readAt(p *corev1.Pod, secret string) *metav1.Time {
 }
 
 // PublishedAt is a time after which a container that starts reads the current credential;
-// nil: there is none, or its time is not known. Before the first credential of an ApiToken
-// there was none to read: a container that started after the Secret was made holds it.
+// nil: no credential is in use, or its time is unknown. Before the first credential of an ApiToken
+// there was nothing to read: a container that started after the Secret was made holds it.
 func PublishedAt(t *v1alpha1.ApiToken, held string, secretCreated *metav1.Time) *metav1.Time {
 	e := ledger.Active(&t.Status, held)
 	if e == nil {

@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// Of is the result of one read: what was found, that there is none, or why it could
-// not be read. The value can be had with Switch and Match only, so a caller handles all
+// Of is the result of one read: what was found, that it is absent, or why it could
+// not be read. The value is available through Switch and Match only, so a caller handles all
 // three. The zero value was not read.
 type Of[T any] struct {
 	value T
@@ -31,7 +31,7 @@ const (
 var errNotRead = errors.New("it was not read")
 
 // Object is the result of reading one object. Only the API server's answer NotFound
-// about this object means that there is none; an API server that does not serve the kind
+// about this object means that it does not exist; an API server that does not serve the kind
 // has not looked.
 func Object[T any](value T, err error) Of[T] {
 	switch {

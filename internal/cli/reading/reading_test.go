@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Only an answer that says so means that there is none.
+// Only NotFound about the object itself means that it does not exist.
 func TestAbsenceIsNeverAnErrorAndNoErrorIsAbsence(t *testing.T) {
 	kind := schema.GroupResource{Group: "apitoken.dev", Resource: "clustertokenproviders"}
 	missing := apierrors.NewNotFound(kind, "one")
@@ -21,16 +21,16 @@ func TestAbsenceIsNeverAnErrorAndNoErrorIsAbsence(t *testing.T) {
 		want   string
 		err    error
 	}{
-		"an object":                       {Object(one, nil), "found", nil},
-		"an object that is not there":     {Object(one, missing), "absent", nil},
-		"an object of a kind not served":  {Object(one, unserved), "unread", unserved},
-		"an object that is forbidden":     {Object(one, forbidden), "unread", forbidden},
-		"a list":                          {List(one, nil), "found", nil},
-		"an empty list":                   {List([]string{}, nil), "absent", nil},
-		"a list that is forbidden":        {List([]string{}, forbidden), "unread", forbidden},
-		"a list of a kind not served":     {List([]string{}, missing), "unread", missing},
-		"a list that broke off":           {List(one, errors.ErrUnsupported), "unread", errors.ErrUnsupported},
-		"a result that nobody has filled": {Of[[]string]{}, "unread", errNotRead},
+		"an object":                      {Object(one, nil), "found", nil},
+		"an object that is not there":    {Object(one, missing), "absent", nil},
+		"an object of a kind not served": {Object(one, unserved), "unread", unserved},
+		"an object that is forbidden":    {Object(one, forbidden), "unread", forbidden},
+		"a list":                         {List(one, nil), "found", nil},
+		"an empty list":                  {List([]string{}, nil), "absent", nil},
+		"a list that is forbidden":       {List([]string{}, forbidden), "unread", forbidden},
+		"a list of a kind not served":    {List([]string{}, missing), "unread", missing},
+		"a list that broke off":          {List(one, errors.ErrUnsupported), "unread", errors.ErrUnsupported},
+		"the zero value":                 {Of[[]string]{}, "unread", errNotRead},
 	} {
 		var said error
 		got := Match(c.object, func(v []string) string {

@@ -36,9 +36,9 @@ func NewCommand(a *session.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "revoke NAME",
 		Short: "Delete an ApiToken, and wait until all its credentials are revoked",
-		Long: "Deletes the ApiToken. The operator revokes every credential in its ledger, asks the provider whether they are gone, deletes\n" +
-			"the Secret and lets the ApiToken go. This command waits for that and shows what it waits for.\n\n" +
-			"Where the ApiToken is kept in Git, delete it there: else it comes back, with a new credential.",
+		Long: "Deletes the ApiToken. The operator revokes every credential in its ledger, verifies at the provider that they are gone, and\n" +
+			"deletes the Secret and the ApiToken. This command waits until then and reports progress.\n\n" +
+			"If the ApiToken is managed in Git, delete it there. Otherwise it is created again, with a new credential.",
 		Example:           "  kubectl apitoken revoke training-data",
 		Args:              session.ExactArgs(1, "revoke NAME: name one ApiToken"),
 		ValidArgsFunction: complete.Tokens(a),
@@ -46,7 +46,7 @@ func NewCommand(a *session.App) *cobra.Command {
 			return revoke(ctx, s, args[0], o)
 		}, o.Check),
 	}
-	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "Do not ask.")
+	cmd.Flags().BoolVarP(&o.yes, "yes", "y", false, "Do not ask for confirmation.")
 	o.AddFlags(cmd, true, "Wait until the ApiToken is gone.")
 	return cmd
 }
@@ -58,7 +58,7 @@ func revoke(ctx context.Context, s *session.Session, name string, o revokeOption
 	}
 	if t.Spec.DeletionPolicy == v1alpha1.DeletionRetain {
 		return exit.Refusedf("spec.deletionPolicy of ApiToken %q is Retain: deleting it would revoke nothing. "+
-			"To let go of it and keep the credential alive, use kubectl delete. To revoke, set the policy to Revoke first: %s", t.Name,
+			"To delete it and keep the credential, use kubectl delete. To revoke, set the policy to Revoke first: %s", t.Name,
 			s.KubectlCommand(t.Namespace, "patch", "apitoken", t.Name, "--type=merge", "-p", `{"spec":{"deletionPolicy":"Revoke"}}`))
 	}
 	if t.DeletionTimestamp.IsZero() {
@@ -75,7 +75,7 @@ func revoke(ctx context.Context, s *session.Session, name string, o revokeOption
 		s.Say("ApiToken %q is being deleted already.", t.Name)
 	}
 	if !o.Wait {
-		fmt.Fprintf(s.Out, "apitoken.apitoken.dev/%s deletion asked for\n", t.Name)
+		fmt.Fprintf(s.Out, "apitoken.apitoken.dev/%s deletion requested\n", t.Name)
 		return nil
 	}
 	if err := untilGone(ctx, s, t.Name, t.UID, o.Timeout); err != nil {
@@ -89,7 +89,7 @@ func untilGone(ctx context.Context, s *session.Session, name string, uid types.U
 	w := &wait.Target{Name: name, UID: uid, Timeout: timeout, About: deletionProgress, Deleting: true}
 	w.Done = func(_ context.Context, t *v1alpha1.ApiToken) (bool, error) {
 		if t != nil && t.Spec.DeletionPolicy == v1alpha1.DeletionRetain {
-			return false, exit.Refusedf("spec.deletionPolicy was set to Retain meanwhile: nothing more is revoked")
+			return false, exit.Refusedf("spec.deletionPolicy was set to Retain in the meantime: nothing else is revoked")
 		}
 		return t == nil, nil
 	}

@@ -34,8 +34,8 @@ func NewCommand(a *session.App) *cobra.Command {
 		Use:   "rotate (NAME | -l SELECTOR | --provider KIND/NAME | --all)",
 		Short: "Replace the credential of an ApiToken, or of many, now",
 		Long: "Raises spec.rotation.generation by one. The operator issues a new credential, publishes it, and revokes the previous one\n" +
-			"after the overlap. Where the ApiToken is kept in Git, raise the number there too: putting an older one back does no harm,\n" +
-			"but the next rotation from Git has to be higher than what is in the cluster.",
+			"after the overlap. If the ApiToken is managed in Git, raise the number there too: an older number does no harm,\n" +
+			"but the next rotation from Git must be higher than the number in the cluster.",
 		Example: "  kubectl apitoken rotate training-data --wait\n\n" +
 			"  # after a leak at one provider, 5 a minute, each until its new credential is in the Secret\n" +
 			"  kubectl apitoken rotate --provider ClusterTokenProvider/object-store -A --rate 5 --wait",
@@ -72,7 +72,7 @@ func rotate(ctx context.Context, s *session.Session, name string, o rotateOption
 		return err
 	}
 	wanted := t.Spec.Rotation.Generation
-	fmt.Fprintf(s.Out, "apitoken.apitoken.dev/%s rotation asked for (generation %d)\n", t.Name, wanted)
+	fmt.Fprintf(s.Out, "apitoken.apitoken.dev/%s rotation requested (generation %d)\n", t.Name, wanted)
 	if !o.Wait && !o.untilRevoked {
 		return nil
 	}
@@ -114,7 +114,7 @@ func rotatable(h hint.Hints, t *v1alpha1.ApiToken) error {
 }
 
 // raise raises spec.rotation.generation by one under optimistic lock. When another
-// has raised it meanwhile, that is the rotation that was wanted.
+// has raised it in the meantime, that rotation is the one that was wanted.
 func raise(ctx context.Context, s *session.Session, t *v1alpha1.ApiToken) (*v1alpha1.ApiToken, error) {
 	was := t.Spec.Rotation.Generation
 	for {
@@ -128,7 +128,7 @@ func raise(ctx context.Context, s *session.Session, t *v1alpha1.ApiToken) (*v1al
 			return nil, err
 		}
 		if t.Spec.Rotation.Generation > was {
-			s.Say("spec.rotation.generation was raised to %d by somebody else just now", t.Spec.Rotation.Generation)
+			s.Say("spec.rotation.generation was just raised to %d by another client", t.Spec.Rotation.Generation)
 			return t, nil
 		}
 		if err := rotatable(s.Hints, t); err != nil {

@@ -11,7 +11,7 @@ import (
 	"apitoken.dev/operator/internal/cli/reading"
 )
 
-// Explain adds the way out to errors of the API server that do not name one.
+// Explain adds what to do to errors of the API server that do not say it.
 func (a *App) Explain(err error) string {
 	switch {
 	case meta.IsNoMatchError(err), reading.Unserved(err):

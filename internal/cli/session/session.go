@@ -85,7 +85,7 @@ func (s *Session) Token(ctx context.Context, arg string) (*v1alpha1.ApiToken, er
 	})
 }
 
-// whenAbsent is the error of a command that cannot go on without an object.
+// whenAbsent is the error of a command that cannot continue without an object.
 func whenAbsent[T any](r reading.Of[T], absent func() error) error {
 	return reading.Match(r, func(T) error { return nil }, absent, func(err error) error { return err })
 }

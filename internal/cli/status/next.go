@@ -37,12 +37,12 @@ func nextSteps(h hint.Hints, t *v1alpha1.ApiToken, now time.Time) []string {
 
 func deletionStep(t *v1alpha1.ApiToken) string {
 	if t.Spec.DeletionPolicy == v1alpha1.DeletionRetain {
-		return "the ApiToken goes, and nothing is revoked: a Secret and live credentials that it has stay (deletionPolicy: Retain)"
+		return "the ApiToken is deleted, and nothing is revoked: its Secret and its live credentials stay (deletionPolicy: Retain)"
 	}
 	if slices.ContainsFunc(t.Status.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.ByHand && !e.Gone }) {
-		return "a person is asked to delete each credential in the ledger that a person made, and every other one is revoked; then the ApiToken goes"
+		return "a user is asked to delete each manual credential in the ledger, and every other one is revoked; then the ApiToken is deleted"
 	}
-	return "every credential in the ledger is revoked and seen gone; then the ApiToken goes"
+	return "every credential in the ledger is revoked and verified gone; then the ApiToken is deleted"
 }
 
 // endsToo says what becomes of the credential in use at the hard end.
@@ -56,10 +56,10 @@ func endsToo(t *v1alpha1.ApiToken) string {
 func entryStep(e *v1alpha1.LedgerEntry, now time.Time) string {
 	switch e.State {
 	case v1alpha1.StateMinting, v1alpha1.StateAbandoned:
-		return "attempt " + e.Name + " is resolved: taken over if the Secret holds it, else revoked"
+		return "attempt " + e.Name + " is resolved: adopted if the Secret holds it, otherwise revoked"
 	case v1alpha1.StateRetiring:
 		if e.RetireAt == nil || !now.Before(e.RetireAt.Time) {
-			return "now: " + endOf(e) + ", and leaves the ledger when the provider shows it no longer, or as ended"
+			return "now: " + endOf(e) + ", and leaves the ledger once the provider no longer lists it, or lists it as ended"
 		}
 		return output.At(e.RetireAt, now) + ": " + endOf(e)
 	case v1alpha1.StateActive:
@@ -68,10 +68,10 @@ func entryStep(e *v1alpha1.LedgerEntry, now time.Time) string {
 	return "nothing, while " + e.Name + " is in a state that this version does not know: " + string(e.State)
 }
 
-// endOf says who ends a credential: the operator, or a person whom it asks.
+// endOf says who ends a credential: the operator, or a user.
 func endOf(e *v1alpha1.LedgerEntry) string {
 	if e.ByHand {
-		return "a person is asked to delete " + tokenstate.Key(e)
+		return "a user is asked to delete " + tokenstate.Key(e)
 	}
 	return tokenstate.Key(e) + " is revoked"
 }
@@ -83,7 +83,7 @@ func notReplacedSteps(t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry, now time.Ti
 	if c == nil || c.Status != metav1.ConditionTrue || e.ExpiresAt == nil || !now.Before(e.ExpiresAt.Time) || tokenstate.HardEnd(t) != nil {
 		return nil
 	}
-	return []string{output.At(e.ExpiresAt, now) + ": " + tokenstate.Key(e) + " ends, and nothing replaces it until somebody acts (" + c.Reason + ")"}
+	return []string{output.At(e.ExpiresAt, now) + ": " + tokenstate.Key(e) + " ends, and is not replaced until a user acts (" + c.Reason + ")"}
 }
 
 func rotationSteps(h hint.Hints, t *v1alpha1.ApiToken, now time.Time) []string {
@@ -98,7 +98,7 @@ func rotationSteps(h hint.Hints, t *v1alpha1.ApiToken, now time.Time) []string {
 	}
 	verb := "a new credential is issued and published"
 	if e.ByHand {
-		verb = "a person is asked for a new credential"
+		verb = "a user is asked for a new credential"
 	}
 	out := []string{output.At(t.Status.RotatesAt, now) + ": " + verb}
 	if t.Spec.Rotation.Strategy == v1alpha1.RevokeFirst {

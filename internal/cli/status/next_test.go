@@ -19,22 +19,22 @@ func TestNextStepsClaimWhatIsTrue(t *testing.T) {
 	in := func(d time.Duration) *metav1.Time { return &metav1.Time{Time: now.Add(d)} }
 	const (
 		issues  = "a new credential is issued and published"
-		asks    = "a person is asked for a new credential"
+		asks    = "a user is asked for a new credential"
 		overlap = "1h later K1 is revoked"
 		revoked = "K2 is revoked"
 		ends    = "the Secret is deleted, and K1 is revoked"
-		asksEnd = "the Secret is deleted, and a person is asked to delete K1"
+		asksEnd = "the Secret is deleted, and a user is asked to delete K1"
 		suspend = "nothing is issued or rotated"
 		attempt = "the next attempt starts"
 		atOnce  = "then K1 is revoked without an overlap"
 		gap     = "K1 is revoked first, and there is a gap"
 		hardEnd = "access ends for good"
-		goes    = "every credential in the ledger is revoked and seen gone; then the ApiToken goes"
-		asksAll = "asked to delete each credential in the ledger that a person made"
+		goes    = "every credential in the ledger is revoked and verified gone; then the ApiToken is deleted"
+		asksAll = "asked to delete each manual credential in the ledger"
 		retains = "nothing is revoked"
-		deletes = "a person is asked to delete"
+		deletes = "a user is asked to delete"
 		solved  = "attempt own-2 is resolved"
-		alone   = "nothing replaces it until somebody acts"
+		alone   = "is not replaced until a user acts"
 	)
 	all := []string{issues, asks, overlap, revoked, suspend, attempt, atOnce, gap, hardEnd, ends, asksEnd, goes, asksAll, retains, deletes, solved, alone}
 	second := func(state v1alpha1.CredentialState, retireAt *metav1.Time) func(*v1alpha1.ApiToken) {

@@ -119,9 +119,9 @@ func (v *View) printAccess(w io.Writer) {
 
 // enforcers says who ends a credential on time.
 var enforcers = map[string]string{
-	"Provider": "the provider ends it, also when the operator is down",
-	"Operator": "the operator ends it: it has to run then",
-	"Person":   "a person has to delete it, and is asked to",
+	"Provider": "the provider ends it, even when the operator is down",
+	"Operator": "the operator ends it, and must be running then",
+	"Person":   "a user must delete it, and is asked to",
 }
 
 func (v *View) printTimes(w io.Writer, now time.Time) {

@@ -18,14 +18,14 @@ import (
 // NewSuspendCommand returns kubectl apitoken suspend.
 func NewSuspendCommand(a *session.App) *cobra.Command {
 	return newCommand(a, "suspend", true, "Stop issuing and rotating for an ApiToken",
-		"Sets spec.suspend. Nothing is issued or rotated; what is due is still revoked, expiry still holds, and deletion still works.\n"+
+		"Sets spec.suspend. Nothing is issued or rotated. Due revocations, expiry and deletion still happen.\n"+
 			"A credential that ends while its ApiToken is suspended is not replaced.")
 }
 
 // NewResumeCommand returns kubectl apitoken resume.
 func NewResumeCommand(a *session.App) *cobra.Command {
 	return newCommand(a, "resume", false, "Let the operator issue and rotate again for an ApiToken",
-		"Takes spec.suspend back. What became due meanwhile happens at once.")
+		"Clears spec.suspend. What became due in the meantime happens at once.")
 }
 
 func newCommand(a *session.App, name string, suspend bool, short, long string) *cobra.Command {

@@ -17,7 +17,7 @@ import (
 // an escape sequence in them could overwrite lines, or write to the clipboard.
 //
 // What cannot be seen (unicode.IsPrint) is written as \u001b, and bytes that are no
-// UTF-8 as \x9b, except spaces, line feeds and tabs: control characters, also those
+// UTF-8 as \x9b, except spaces, line feeds and tabs: control characters, including those
 // of C1 (U+009B begins a sequence as ESC [ does), characters that reverse the
 // direction of text (CVE-2021-42574), and characters without a width. People and
 // programs still read the same: \u001b means that character in a JSON string, too.
@@ -29,7 +29,7 @@ type writer struct {
 	rest []byte
 }
 
-// Writer returns a writer to a terminal, or to a program that reads what a person
+// Writer returns a writer to a terminal, or to a program that reads what a user
 // would, in which nothing from a cluster or a provider can command the terminal. All
 // output of the plugin goes through one.
 func Writer(w io.Writer) io.Writer {
@@ -98,7 +98,7 @@ func escape(text string) string {
 	return b.String()
 }
 
-// IsCommand reports whether a terminal may take a character, or a byte that is none,
+// IsCommand reports whether a terminal may take a character, or a byte that is not UTF-8,
 // for a command.
 func IsCommand(r rune) bool {
 	return r == utf8.RuneError || r != '\n' && r != '\t' && !unicode.IsPrint(r)

@@ -92,7 +92,7 @@ func gather(ctx context.Context, s *session.Session, name string) (*treeView, er
 		return nil, err
 	}
 	pods.Using(ctx, s, t.SecretName()).Switch(func(pods []pods.Pod) { v.Pods = pods }, func() {}, func(err error) {
-		v.PodsUnknown = "could not look: " + hint.Unreadable(pods.Access(s), err)
+		v.PodsUnknown = "could not read: " + hint.Unreadable(pods.Access(s), err)
 	})
 	pods.MarkOutdated(v.Pods, pods.PublishedAt(t, v.Secret.Credential, v.Secret.createdAt))
 	return v, nil

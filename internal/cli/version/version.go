@@ -44,7 +44,7 @@ func NewCommand(a *session.App) *cobra.Command {
 	var out *output.Printer
 	cmd := &cobra.Command{
 		Use:   "version",
-		Short: "Show the version of this plugin and of the operator, and whether they fit",
+		Short: "Show the version of this plugin and of the operator, and whether they match",
 		Long: "Shows the version of this plugin, and that of the operator from the image of its Deployment. It warns when the minor\n" +
 			"versions differ: plan and handover decide with the rules of the plugin's version. The exit code is 0 all the same.",
 		Args:              session.ExactArgs(0, "version takes flags only"),
@@ -83,9 +83,9 @@ func version(ctx context.Context, a *session.App, namespace string, out *output.
 	}
 	switch {
 	case v.OperatorUnread != "":
-		fmt.Fprintln(a.Out, "operator  could not look: "+terminal.OneLine(v.OperatorUnread))
+		fmt.Fprintln(a.Out, "operator  could not read: "+terminal.OneLine(v.OperatorUnread))
 	case len(v.Operators) == 0:
-		fmt.Fprintln(a.Out, "operator  there is none in namespace "+namespace)
+		fmt.Fprintln(a.Out, "operator  not found in namespace "+namespace)
 	}
 	if v.Skew {
 		a.Say("warning: the minor versions of the plugin and the operator differ.")

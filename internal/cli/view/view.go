@@ -17,7 +17,7 @@ import (
 	"apitoken.dev/operator/internal/provider/registry"
 )
 
-// driverOf is the type of the driver that serves a provider; empty: there is none.
+// driverOf is the type of the driver that serves a provider; empty if the driver is unknown.
 func driverOf(a *session.App, o account.Object) string {
 	driver, _, err := a.Registry.Resolve(registry.Spec{ProviderSpec: o.Spec})
 	if err != nil {

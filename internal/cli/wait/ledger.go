@@ -36,7 +36,7 @@ func Leaving(s *session.Session, t *v1alpha1.ApiToken, names map[string]string) 
 		switch {
 		case !is:
 		case e.State == v1alpha1.StateRetiring && e.RetireAt != nil && s.Clock.Now().Before(e.RetireAt.Time):
-			parts = append(parts, key+" lives on until "+output.Stamp(e.RetireAt.Time))
+			parts = append(parts, key+" stays valid until "+output.Stamp(e.RetireAt.Time))
 		default:
 			parts = append(parts, fmt.Sprintf("%s (%s) is not revoked yet", key, e.State))
 		}

@@ -38,13 +38,13 @@ type Flags struct {
 // AddFlags adds --wait and --timeout.
 func (f *Flags) AddFlags(cmd *cobra.Command, wait bool, usage string) {
 	cmd.Flags().BoolVar(&f.Wait, "wait", wait, usage)
-	cmd.Flags().DurationVar(&f.Timeout, "timeout", defaultTimeout, "How long to wait; 0: without end. Exit code 3 when it is over.")
+	cmd.Flags().DurationVar(&f.Timeout, "timeout", defaultTimeout, "How long to wait; 0 means forever. The exit code is 3 on a timeout.")
 }
 
 // Check rejects a negative timeout.
 func (f *Flags) Check() error {
 	if f.Timeout < 0 {
-		return exit.Usagef("--timeout: %s cannot be negative: write for example 5m, or 0 to wait without end", f.Timeout)
+		return exit.Usagef("--timeout: %s cannot be negative: write for example 5m, or 0 to wait forever", f.Timeout)
 	}
 	return nil
 }
@@ -56,7 +56,7 @@ type Target struct {
 	Timeout time.Duration
 	// Done looks at the ApiToken, which is nil when it is gone. An error ends the wait.
 	Done func(context.Context, *v1alpha1.ApiToken) (bool, error)
-	// About says what is waited for, for a person.
+	// About describes the progress for the user.
 	About func(*v1alpha1.ApiToken) string
 	last  string
 	// Deleting: the ApiToken was being deleted when it was last seen.
@@ -77,7 +77,7 @@ func Until(ctx context.Context, s *session.Session, w *Target) error {
 			}
 		}
 		if w.Timeout > 0 && s.Clock.Monotonic()-start >= w.Timeout {
-			return exit.Errorf(exit.TimedOut, "not done after %s: %s. The operator continues without this command. To see how far it is: %s",
+			return exit.Errorf(exit.TimedOut, "timed out after %s: %s. The operator continues in the background. To see progress: %s",
 				plan.Short(w.Timeout), strings.TrimRight(w.last, "."), s.PluginCommand(s.Namespace, "status", w.Name))
 		}
 		if err := s.Clock.Sleep(ctx, s.Poll); err != nil {
@@ -162,11 +162,11 @@ func Progress(t *v1alpha1.ApiToken) string {
 	return line
 }
 
-// Stopped is the error of an ApiToken that nobody but a person can help; nil: it goes on.
+// Stopped returns an error if the operator waits for a user; nil: it continues by itself.
 func Stopped(h hint.Hints, t *v1alpha1.ApiToken) error {
 	c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionStalled)
 	if c == nil {
-		// While the workload has a credential, a person is only reminded.
+		// While the workload has a credential, the user is only reminded.
 		c = meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
 		if c == nil || c.Reason != v1alpha1.ReasonActionRequired && c.Reason != v1alpha1.ReasonHandoverRefused {
 			return nil
@@ -185,5 +185,5 @@ func stalledCode(reason string) exit.Code {
 	return exit.Failed
 }
 
-// ErrGone says that the ApiToken was deleted meanwhile.
-var ErrGone = errors.New("the ApiToken was deleted meanwhile")
+// ErrGone says that the ApiToken was deleted in the meantime.
+var ErrGone = errors.New("the ApiToken was deleted in the meantime")
