@@ -103,7 +103,8 @@ func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *st
 	f.StringVar(sweepMode, "sweep-mode", string(orphansweep.Report), "what to do about such credentials: Report or Revoke")
 	f.DurationVar(&o.Shutdown, "shutdown-timeout", operator.DefaultShutdown,
 		"how long a stop waits for work in flight; what does not end in time is resolved after the next start")
-	f.Var(&o.Features, "feature-gates", features.Usage())
+	o.Features = features.New()
+	f.Var(o.Features, "feature-gates", features.Usage())
 	f.StringVar(&log.level, "log-level", "info", "what is logged: debug, info, warn or error")
 	f.StringVar(&log.format, "log-format", "json", "how it is logged: json or text")
 	if kubeconfig := flag.CommandLine.Lookup("kubeconfig"); kubeconfig != nil {

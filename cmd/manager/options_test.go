@@ -75,8 +75,13 @@ func TestDefaults(t *testing.T) {
 		SweepInterval: time.Hour, SweepMode: orphansweep.Report, Shutdown: 95 * time.Second,
 		ProviderRate: 10, ProviderBurst: 20, MetricsPerToken: true, TracingRatio: 1,
 	}
-	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(operator.Options{}, "Logger", "Audit")); diff != "" {
+	if diff := cmp.Diff(want, got, cmpopts.IgnoreFields(operator.Options{}, "Logger", "Audit", "Features")); diff != "" {
 		t.Error(diff)
+	}
+	for gate, spec := range features.Specs() {
+		if got.Features.Enabled(gate) != spec.Default {
+			t.Errorf("without --feature-gates, %s is %t", gate, !spec.Default)
+		}
 	}
 }
 
@@ -192,7 +197,7 @@ func TestRestDriverSwitchedOff(t *testing.T) {
 
 // TestRestDriver: the rest driver is what its block declares.
 func TestRestDriver(t *testing.T) {
-	r, err := drivers(features.Gates{})
+	r, err := drivers(features.New())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func newBench(t *testing.T) *bench {
 func newBenchFor(t *testing.T, endpoints string) *bench {
 	t.Helper()
 	b := newBenchWithoutOperator(t)
-	registry, err := drivers(features.Gates{})
+	registry, err := drivers(features.New())
 	b.ok(err)
 	o := operator.Options{
 		Registry: registry, Logger: b.log.Logger(1), Namespace: b.ns, Namespaces: []string{b.ns}, ClusterIdentity: b.ns, Version: "test",
@@ -325,7 +325,7 @@ func TestTenantsReachNoNode(t *testing.T) {
 		}
 	}))
 	named := strings.Replace(url, "127.0.0.1", "localhost", 1)
-	all, err := drivers(features.Gates{})
+	all, err := drivers(features.New())
 	b.ok(err)
 	specs := map[string]v1alpha1.ProviderSpec{}
 	credentials := map[string]string{}

@@ -2,6 +2,7 @@ package chart
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"testing"
 
@@ -189,14 +190,15 @@ func TestNetworkIsThatOfConfig(t *testing.T) {
 // The schema admits the feature gates that the manager has, and the argument sets them.
 func TestFeatureGates(t *testing.T) {
 	var set string
-	var want features.Gates
-	for _, spec := range features.Known() {
+	want := features.New()
+	specs := features.Specs()
+	for _, gate := range slices.Sorted(maps.Keys(specs)) {
 		value := "true"
-		if spec.Default() && spec.Stage != features.Stable {
+		if spec := specs[gate]; spec.Default && !spec.LockToDefault {
 			value = "false"
 		}
-		set += ",featureGates." + string(spec.Gate) + "=" + value
-		if err := want.Set(string(spec.Gate) + "=" + value); err != nil {
+		set += ",featureGates." + string(gate) + "=" + value
+		if err := want.Set(string(gate) + "=" + value); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -113,7 +113,7 @@ type Options struct {
 	SweepInterval time.Duration
 	// SweepMode is Report when empty.
 	SweepMode orphansweep.Mode
-	// Features that are switched.
+	// Features are the feature gates; their defaults when nil.
 	Features features.Gates
 	// Shutdown is DefaultShutdown when 0.
 	Shutdown time.Duration
@@ -137,6 +137,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Audit.GetSink() == nil {
 		o.Audit = o.Logger
+	}
+	if o.Features == nil {
+		o.Features = features.New()
 	}
 	o.Version = cmp.Or(o.Version, "dev")
 	o.Namespace = cmp.Or(o.Namespace, DefaultNamespace)
