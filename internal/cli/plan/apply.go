@@ -20,6 +20,13 @@ import (
 	"apitoken.dev/operator/internal/cli/reading"
 )
 
+// This file does the dry run of kubectl apply. k8s.io/kubectl/pkg/cmd/diff does one too, with
+// InfoObject.Merged, and lacks three things. It does not ask for strict field validation, so a
+// misspelled field, which kubectl apply rejects, would pass. It waits between retries on the
+// system clock, which tests cannot set. And it links the rest of kubectl: 8 more modules next
+// to k8s.io/kubectl, and 10 MB in a binary of 83 MB. The three-way merge is a library's here
+// too (jsonmergepatch), the one that kubectl uses for custom resources.
+
 // The managers of fields that kubectl apply uses.
 const (
 	clientSideManager = "kubectl-client-side-apply"
