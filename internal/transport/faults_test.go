@@ -104,7 +104,7 @@ func TestProxyFaultsNameTheServer(t *testing.T) {
 
 // TestProxyIsUsedForConnect if it answers 200.
 func TestProxyIsUsedForConnect(t *testing.T) {
-	server := badserver.UntrustedCA(t) // that its certificate is judged shows that it was reached
+	server := badserver.UntrustedCA(t) // an error about its certificate proves that the request reached it
 	proxied := ""
 	proxy := badserver.Connecting(t, func(host string) { proxied = host })
 	u, err := ParseProxy(proxy.URL)

@@ -1,6 +1,6 @@
-// Package badserver has servers that cannot be used, each in one of the ways in which
-// real ones cannot: for tests of what the operator says about them. All of them are
-// real sockets on the loopback interface, and certificates are made for the test.
+// Package badserver has servers that fail in the ways in which real servers fail, to test
+// the messages of the operator. Each one is a real socket on the loopback interface, with
+// certificates that are generated for the test.
 package badserver
 
 import (
@@ -18,18 +18,19 @@ import (
 	"testing"
 )
 
-// Canary is in everything that a server of this package says, names or redirects to.
+// Canary is part of every text, name and address that a server of this package sends. No
+// message of the operator may contain it.
 const Canary = "CANARY-raw-text"
 
-// Server is a server that cannot be used.
+// Server is a server that fails.
 type Server struct {
 	// URL of the server.
 	URL string
-	// CABundle is PEM of the CA to trust; empty: none.
+	// CABundle is the CA to trust, in PEM; empty: none.
 	CABundle string
 }
 
-// Refusing refuses connections: its port is taken, and nobody listens.
+// Refusing refuses connections: its port is bound, without a listener.
 func Refusing(t testing.TB) Server {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0)
@@ -45,8 +46,8 @@ func Refusing(t testing.TB) Server {
 	return Server{URL: "https://127.0.0.1:" + strconv.Itoa(inet.Port)}
 }
 
-// Unnamed has a name that a DNS server says does not exist. Until the test ends, this
-// process asks no other DNS server, so the test must not be parallel.
+// Unnamed has a name that is not in DNS. It replaces the resolver of this process until
+// the test ends, so the test must not be parallel.
 func Unnamed(t testing.TB) Server {
 	t.Helper()
 	dns, err := (&net.ListenConfig{}).ListenPacket(context.WithoutCancel(t.Context()), "udp", "127.0.0.1:0")
@@ -73,7 +74,7 @@ func Unnamed(t testing.TB) Server {
 }
 
 // notFound answers a DNS query with NXDOMAIN (RFC 1035, section 4.1.1): the header and
-// the question as they were asked, and nothing else.
+// the question of the query, and nothing else.
 func notFound(query []byte) []byte {
 	const header = 12
 	end := header
@@ -101,7 +102,7 @@ func TLS(t testing.TB) Server {
 	return Server{URL: strings.Replace(serveTLS(t, nil), "https:", "http:", 1)}
 }
 
-// Alerting answers anything but TLS with a TLS alert and nothing else, at a URL that
+// Alerting answers a plain HTTP request with a TLS alert and nothing else, at a URL that
 // begins with http.
 func Alerting(t testing.TB) Server {
 	t.Helper()
@@ -115,7 +116,7 @@ func Mumbling(t testing.TB) Server {
 	return Server{URL: "http://" + listen(t, func(c net.Conn) { _, _ = io.WriteString(c, "220 "+Canary+" ESMTP\r\n") })}
 }
 
-// Greeting says a line before it is asked anything, which is neither HTTP nor SOCKS.
+// Greeting sends a line before it reads a request. The line is neither HTTP nor SOCKS.
 func Greeting(t testing.TB) Server {
 	t.Helper()
 	return Server{URL: "http://" + accept(t, func(c net.Conn) {
@@ -124,7 +125,7 @@ func Greeting(t testing.TB) Server {
 	})}
 }
 
-// Silent takes connections and never says anything.
+// Silent accepts connections and never answers.
 func Silent(t testing.TB) Server {
 	t.Helper()
 	return Server{URL: "http://" + listen(t, func(c net.Conn) { _, _ = io.Copy(io.Discard, c) })}
@@ -157,7 +158,7 @@ func Other(t testing.TB, status int, kind, body string) Server {
 	return serve(t, answering(status, kind, body))
 }
 
-// UntrustedCA has a certificate of a CA that nobody trusts.
+// UntrustedCA has a certificate of a CA that is not trusted.
 func UntrustedCA(t testing.TB) Server {
 	t.Helper()
 	_, config := certificates(t, "127.0.0.1", now, later)
@@ -181,7 +182,7 @@ func OtherHost(t testing.TB) Server {
 func serveTLS(t testing.TB, config *tls.Config) (address string) {
 	t.Helper()
 	s := httptest.NewUnstartedServer(answering(http.StatusOK, "application/json", "{}"))
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes are to fail
+	s.Config.ErrorLog = log.New(io.Discard, "", 0) // handshakes fail on purpose
 	s.TLS = config
 	s.StartTLS()
 	t.Cleanup(s.Close)
@@ -203,17 +204,17 @@ func answering(status int, kind, body string) http.HandlerFunc {
 	}
 }
 
-// listen calls do with each connection, once a request was read from it.
+// listen reads a request from each connection and then calls do.
 func listen(t testing.TB, do func(net.Conn)) (address string) {
 	t.Helper()
 	return accept(t, func(c net.Conn) {
-		// The whole request is read first, as a client that is still writing may not see what is said.
+		// The whole request is read first: a client that is still writing can miss the answer.
 		if r, err := http.ReadRequest(bufio.NewReader(c)); err == nil {
 			_, _ = io.Copy(io.Discard, r.Body)
 		}
 		do(c)
-		// The rest is read until the client closes: closing with unread data would reset
-		// the connection.
+		// The server reads until the client closes: closing with unread data resets the
+		// connection, and the client can lose the answer.
 		if tcp, ok := c.(*net.TCPConn); ok {
 			_ = tcp.CloseWrite()
 		}
@@ -249,7 +250,7 @@ func fatal(t testing.TB, err error) {
 	}
 }
 
-// Connecting is a proxy that works. It reports every host that it was asked for.
+// Connecting is a working HTTP proxy. It calls asked with the host of each CONNECT request.
 func Connecting(t testing.TB, asked func(host string)) Server {
 	t.Helper()
 	return serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -260,13 +261,17 @@ func Connecting(t testing.TB, asked func(host string)) Server {
 			return
 		}
 		defer func() { _ = to.Close() }()
-		w.WriteHeader(http.StatusOK)
-		from, _, err := http.NewResponseController(w).Hijack()
+		from, buffered, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return
 		}
 		defer func() { _ = from.Close() }()
-		go func() { _, _ = io.Copy(to, from) }()
+		// The answer is written after Hijack, and the tunnel reads through the server's buffer:
+		// net/http reads ahead, so bytes that the client sends early can be in the buffer.
+		if _, err := io.WriteString(from, "HTTP/1.1 200 OK\r\n\r\n"); err != nil {
+			return
+		}
+		go func() { _, _ = io.Copy(to, buffered) }()
 		_, _ = io.Copy(from, to)
 	})
 }

@@ -14,14 +14,13 @@ import (
 	"time"
 )
 
-// The certificates of this package are valid from the one to the other, but for those
-// that are not.
+// Certificates are valid from now to later, unless a server is about an invalid one.
 var (
 	now   = time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC)
 	later = time.Date(2090, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
-// certificates returns a CA, and what a server with a certificate of it needs.
+// certificates returns a CA in PEM and the TLS configuration of a server that it certifies.
 func certificates(t testing.TB, host string, from, to time.Time) (bundle string, config *tls.Config) {
 	t.Helper()
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
