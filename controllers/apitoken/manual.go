@@ -58,7 +58,7 @@ func (m manual) check(ctx context.Context, a *Attempt) (plan.Outcome, *plan.Reje
 	again := fmt.Sprintf("credential %s is on its way out and cannot be used again: make another one", id)
 	if known.State == v1alpha1.StateActive && !a.p.obs.WantsAnother() {
 		a.p.event(eventHanded, "Handover", "credential %s is in use already; the Secret that hands it over is deleted", id)
-		accepted := failed(m.r.secrets.Accept(ctx, a.p.target, a.handed))
+		accepted := failed(m.r.secrets.DeleteHandover(ctx, a.p.target, a.handed))
 		return plan.Join(accepted, plan.Unfinished{Why: plan.SameCredential}), &plan.Rejection{AtOnce: true}
 	}
 	if known.State == v1alpha1.StateActive {
@@ -96,7 +96,7 @@ func (m manual) known(ctx context.Context, a *Attempt, id string) (*v1alpha1.Led
 
 // keep stores a copy of the credential.
 func (m manual) keep(ctx context.Context, a *Attempt) error {
-	err := m.r.secrets.Keep(ctx, a.p.target, a.name, plan.GrantOf(&a.p.token.Spec), a.minted.Secret)
+	err := m.r.secrets.SaveCopy(ctx, a.p.target, a.name, plan.GrantOf(&a.p.token.Spec), a.minted.Secret)
 	if apierrors.IsAlreadyExists(err) {
 		return nil // the client library repeated its own request: the name is ours alone
 	}
@@ -105,7 +105,7 @@ func (m manual) keep(ctx context.Context, a *Attempt) error {
 
 // recorded deletes the Secret with which the credential was submitted.
 func (m manual) recorded(ctx context.Context, a *Attempt) plan.Outcome {
-	return writeFailed(m.r.secrets.Accept(ctx, a.p.target, a.handed))
+	return writeFailed(m.r.secrets.DeleteHandover(ctx, a.p.target, a.handed))
 }
 
 // restored tries the credential that the Secret holds.
@@ -174,7 +174,7 @@ func (m manual) end(ctx context.Context, p *pass, conn connections.Connection, e
 
 // drop deletes the copy of a credential.
 func (m manual) drop(ctx context.Context, p *pass, e *v1alpha1.LedgerEntry) error {
-	return m.r.secrets.Drop(ctx, p.target, e.Name)
+	return m.r.secrets.DeleteCopy(ctx, p.target, e.Name)
 }
 
 // exists reports whether there is a credential that a user has to delete. An attempt
@@ -184,7 +184,7 @@ func (m manual) exists(ctx context.Context, p *pass, e *v1alpha1.LedgerEntry) (b
 	if plan.InUse(e) {
 		return true, nil
 	}
-	kept, ok, err := m.r.secrets.Kept(ctx, p.target, e.Name)
+	kept, ok, err := m.r.secrets.ReadCopy(ctx, p.target, e.Name)
 	if err != nil || !ok {
 		return false, err
 	}
@@ -205,7 +205,7 @@ func (m manual) proveDeleted(ctx context.Context, p *pass, conn connections.Conn
 		p.event(eventDeleted, "Prove", "credential %s is deleted, as an annotation of the ApiToken says", plan.Called(e))
 		return nil
 	}
-	kept, ok, err := m.r.secrets.Kept(ctx, p.target, e.Name)
+	kept, ok, err := m.r.secrets.ReadCopy(ctx, p.target, e.Name)
 	if err != nil {
 		return failed(err)
 	}
@@ -218,7 +218,7 @@ func (m manual) proveDeleted(ctx context.Context, p *pass, conn connections.Conn
 }
 
 // mayExist reports whether the provider accepts a credential, or does not tell.
-func mayExist(ctx context.Context, p *pass, prober provider.Prober, kept secretstore.Kept) bool {
+func mayExist(ctx context.Context, p *pass, prober provider.Prober, kept secretstore.Copy) bool {
 	accepted, err := prober.Accepts(ctx, kept.Values(), kept.Grant)
 	metrics.Operation(p.facts.DriverType, "probe", err)
 	return accepted || err != nil
@@ -227,7 +227,7 @@ func mayExist(ctx context.Context, p *pass, prober provider.Prober, kept secrets
 // stored returns the key of an entry: the stored copy, or what the Secret holds
 // if it is as the operator wrote it. It reports false when there is neither.
 func (m manual) stored(ctx context.Context, p *pass, e *v1alpha1.LedgerEntry) (map[string]provider.Value, provider.Grant, bool, error) {
-	kept, ok, err := m.r.secrets.Kept(ctx, p.target, e.Name)
+	kept, ok, err := m.r.secrets.ReadCopy(ctx, p.target, e.Name)
 	if err != nil || ok {
 		return kept.Values(), kept.Grant, ok, err
 	}

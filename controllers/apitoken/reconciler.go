@@ -98,7 +98,7 @@ type Attempt struct {
 	// recorded is the revision that the ledger had before this attempt.
 	recorded int64
 	// handed is what a user submitted, for a manual credential.
-	handed secretstore.Handed
+	handed secretstore.Submitted
 
 	// began is taken before the reservation is sent, by both clocks.
 	began          time.Time

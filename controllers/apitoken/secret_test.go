@@ -69,7 +69,7 @@ func TestForeignSecret(t *testing.T) {
 			{APIVersion: "v1", Kind: "ConfigMap", Name: "vault", UID: "c0ffee", Controller: &yes},
 		}}, `ConfigMap "vault"`},
 		"labelled":  {metav1.ObjectMeta{Labels: map[string]string{"app.kubernetes.io/managed-by": "Helm"}}, `"Helm"`},
-		"anonymous": {metav1.ObjectMeta{}, "somebody who left no owner reference"},
+		"anonymous": {metav1.ObjectMeta{}, "an unknown owner (no owner reference)"},
 		"other":     {metav1.ObjectMeta{Annotations: map[string]string{v1alpha1.AnnotationToken: "other-token"}}, `ApiToken "other-token"`},
 	}
 	w := newWorld(t)

@@ -103,7 +103,7 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) plan.Outcome {
 	accepted, err := prober.Accepts(ctx, values, plan.GrantOf(&p.token.Spec))
 	metrics.Operation(p.facts.DriverType, "probe", err)
 	if accepted && err == nil {
-		if err := r.secrets.Edited(ctx, p.target, e.Name, plan.GrantOf(&p.token.Spec)); err != nil {
+		if err := r.secrets.RecordEdit(ctx, p.target, e.Name, plan.GrantOf(&p.token.Spec)); err != nil {
 			return publishFailed(err)
 		}
 		return r.changed(ctx, p, nil)
@@ -126,7 +126,7 @@ func (r *Reconciler) republish(ctx context.Context, p *pass) plan.Outcome {
 	if err != nil {
 		return failed(err)
 	}
-	kept, ok, err := r.secrets.Kept(ctx, p.target, e.Name)
+	kept, ok, err := r.secrets.ReadCopy(ctx, p.target, e.Name)
 	if err != nil {
 		return failed(err)
 	}

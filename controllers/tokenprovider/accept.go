@@ -11,11 +11,11 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// accept decides whether a connection is to the account and the server that issued the
-// credentials of all ledgers that use the provider. What the status records is accepted
-// at once. Anything else is compared with these ledgers, read live, because the cache
-// and status.liveCredentials lag. Nothing is minted or revoked there before: package
-// connections refuses an endpoint that the status does not record.
+// accept returns an error unless a connection is to the account and the server that issued
+// the credentials of all ledgers that use the provider. It accepts what the status records,
+// and compares anything else with these ledgers. It reads them live, because the cache and
+// status.liveCredentials lag. Until the status records an endpoint, package connections
+// neither mints nor revokes there.
 func (r *Reconciler) accept(ctx context.Context, o account.Object, c connections.Connection) error {
 	same := o.Verified(c.Endpoint) || verifiedEarlier(o, c)
 	if same && c.Account.Is(o.Status.Account) && o.Status.Account != "" {
@@ -37,9 +37,9 @@ func (r *Reconciler) accept(ctx context.Context, o account.Object, c connections
 	return r.verify(ctx, o, c, entries)
 }
 
-// verifiedEarlier reports whether an earlier version, which recorded no endpoint, found
-// the account at this one: the ID that it recorded names the server, except at the
-// vendor's own.
+// verifiedEarlier reports whether an earlier version of the operator, which recorded no
+// endpoint, found the account at this endpoint: the account ID that it recorded contains
+// the server, except for the vendor's own server.
 func verifiedEarlier(o account.Object, c connections.Connection) bool {
 	if o.Status.Endpoint != "" || o.Status.Account == "" {
 		return false
@@ -50,8 +50,9 @@ func verifiedEarlier(o account.Object, c connections.Connection) bool {
 	return o.Status.Account == c.Account.ID
 }
 
-// formerAccount is what an earlier version called the account, which ledgers may still
-// hold; empty: it never ran, or it was another account.
+// formerAccount returns the ID of the account in an earlier version of the operator, which
+// ledgers can still contain. It is empty if no earlier version ran, or if the account was
+// another one.
 func formerAccount(o account.Object, now provider.Account) string {
 	switch {
 	case o.Status.Account == now.ID:
@@ -63,17 +64,17 @@ func formerAccount(o account.Object, now provider.Account) string {
 	}
 }
 
-// accountError says that the credentials are of another account than the ledgers.
+// accountError reports that the credentials belong to another account than the ledgers.
 type accountError struct {
 	has, issuedBy string
-	// token is one ApiToken whose ledger says so.
+	// token is an ApiToken with an entry of account issuedBy.
 	token   string
 	entries int
 }
 
 // Error implements error.
 func (e *accountError) Error() string {
-	return fmt.Sprintf("the credentials belong to account %s, but of %d credentials of the ledgers some were issued by account %s, as ApiToken %s says. "+
+	return fmt.Sprintf("the credentials belong to account %s, but some of the %d credentials in ledgers were issued by account %s, for example that of ApiToken %s. "+
 		"Put credentials of that account into the Secret of spec.credentialsSecretRef", e.has, e.entries, e.issuedBy, e.token)
 }
 
@@ -97,8 +98,8 @@ func (r *Reconciler) liveEntries(ctx context.Context, key account.Key) ([]entry,
 	return out, nil
 }
 
-// liveError says that the API server did not show the ledgers. It says nothing about
-// the provider.
+// liveError reports that the ledgers could not be read from the API server. The provider
+// did not cause it.
 type liveError struct{ err error }
 
 // Error implements error.

@@ -17,7 +17,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// server is one server; servers have accounts of the same name.
+// server is a provider's server. All servers have accounts of the same name.
 type server struct {
 	backend *fake.Backend
 	client  provider.Client
@@ -33,7 +33,7 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
-// mint makes a credential and returns its ledger entry.
+// mint mints a credential and returns its ledger entry.
 func (s *server) mint(t *testing.T, name string) v1alpha1.LedgerEntry {
 	t.Helper()
 	m, err := s.client.Mint(t.Context(), provider.MintRequest{Name: name, Owner: provider.Owner{Cluster: "testtest", Namespace: "n", Token: "t"}})
@@ -51,7 +51,8 @@ func (s *server) at(url string) connections.Connection {
 		Capabilities: provider.Capabilities{Relocates: true, ExpiryEnforcedBy: provider.EnforcedByProvider}}
 }
 
-// moved is a provider whose status records an endpoint, and the reconciler that checks it.
+// moved returns a provider whose status records an endpoint, and the reconciler that checks
+// it.
 func moved(t *testing.T, account, endpoint string, entries ...v1alpha1.LedgerEntry) (*Reconciler, account.Object) {
 	t.Helper()
 	w := newWorld(t)
@@ -89,8 +90,8 @@ func TestTheSameServerUnderAnotherNameIsAccepted(t *testing.T) {
 	}
 }
 
-// TestAnotherServerIsRefused: it has an account of the same name, and even credentials of
-// the same names, under other ids.
+// TestAnotherServerIsRefused: the server has an account of the same name, and even
+// credentials of the same names, with other ids.
 func TestAnotherServerIsRefused(t *testing.T) {
 	a, b := newServer(t), newServer(t)
 	b.mint(t, "another") // the fake numbers its credentials
@@ -112,7 +113,7 @@ func TestAnotherServerIsRefused(t *testing.T) {
 	}
 }
 
-func TestWhatAnEndpointMustShow(t *testing.T) {
+func TestEndpointMustShowTheCredentialsOfTheLedgers(t *testing.T) {
 	a, empty := newServer(t), newServer(t)
 	past, now := metav1.NewTime(clock.NewReal().Now().Add(-time.Hour)), metav1.NewTime(clock.NewReal().Now())
 	doubt := v1alpha1.LedgerEntry{Name: "doubt", State: v1alpha1.StateAbandoned, Account: fake.DefaultAccount}
@@ -131,23 +132,23 @@ func TestWhatAnEndpointMustShow(t *testing.T) {
 		account, endpoint string
 		entries           []v1alpha1.LedgerEntry
 		connection        connections.Connection
-		reason            string // empty: accepted
+		reason            string // empty means accepted
 	}{
-		"a new provider":                                {"", "", nil, empty.at(first), ""},
-		"no credentials":                                {fake.DefaultAccount, first, nil, empty.at(second), ""},
-		"only an attempt in doubt":                      {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{doubt}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
-		"adopted, without an id":                        {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{unidentified}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
-		"made up by a Secret, and another one is shown": {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{same, madeUp}, a.at(second), ""},
-		"made up by a Secret, and nothing else":         {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{madeUp}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
-		"ended by the provider":                         {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{ended}, empty.at(second), ""},
-		"a driver that cannot show":                     {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{former}, cannotShow, v1alpha1.ReasonEndpointUnverified},
-		"another driver at the same URL":                {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{ended}, otherDriver, v1alpha1.ReasonEndpointUnverified},
-		"another account at another URL":                {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{other}, a.at(second), v1alpha1.ReasonProviderAccountChanged},
-		"another account was recorded by mistake":       {"wrong", second, []v1alpha1.LedgerEntry{former}, a.at(second), ""},
-		"a lost status, shown":                          {"", "", []v1alpha1.LedgerEntry{former}, a.at(second), ""},
-		"a lost status, not shown":                      {"", "", []v1alpha1.LedgerEntry{former}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
-		"an earlier version, the same host":             {fake.DefaultAccount + "@" + second, "", []v1alpha1.LedgerEntry{former}, empty.at(second), ""},
-		"an earlier version, another host":              {fake.DefaultAccount + "@" + first, "", []v1alpha1.LedgerEntry{former}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
+		"a new provider":                               {"", "", nil, empty.at(first), ""},
+		"no credentials":                               {fake.DefaultAccount, first, nil, empty.at(second), ""},
+		"only an attempt in doubt":                     {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{doubt}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
+		"adopted, without an id":                       {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{unidentified}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
+		"only a Secret names it, and another is shown": {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{same, madeUp}, a.at(second), ""},
+		"only a Secret names it, and nothing is shown": {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{madeUp}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
+		"ended by the provider":                        {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{ended}, empty.at(second), ""},
+		"a driver that cannot show":                    {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{former}, cannotShow, v1alpha1.ReasonEndpointUnverified},
+		"another driver at the same URL":               {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{ended}, otherDriver, v1alpha1.ReasonEndpointUnverified},
+		"another account at another URL":               {fake.DefaultAccount, first, []v1alpha1.LedgerEntry{other}, a.at(second), v1alpha1.ReasonProviderAccountChanged},
+		"another account was recorded by mistake":      {"wrong", second, []v1alpha1.LedgerEntry{former}, a.at(second), ""},
+		"a lost status, shown":                         {"", "", []v1alpha1.LedgerEntry{former}, a.at(second), ""},
+		"a lost status, not shown":                     {"", "", []v1alpha1.LedgerEntry{former}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
+		"an earlier version, the same host":            {fake.DefaultAccount + "@" + second, "", []v1alpha1.LedgerEntry{former}, empty.at(second), ""},
+		"an earlier version, another host":             {fake.DefaultAccount + "@" + first, "", []v1alpha1.LedgerEntry{former}, empty.at(second), v1alpha1.ReasonEndpointUnverified},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, o := moved(t, c.account, c.endpoint, c.entries...)
@@ -160,8 +161,9 @@ func TestWhatAnEndpointMustShow(t *testing.T) {
 	}
 }
 
-// TestAVerificationGoesOn: a turn that is over keeps what was shown.
-func TestAVerificationGoesOn(t *testing.T) {
+// TestVerificationContinuesInTheNextTurn: it keeps the credentials that the endpoint has
+// shown.
+func TestVerificationContinuesInTheNextTurn(t *testing.T) {
 	s := newServer(t)
 	entries := []v1alpha1.LedgerEntry{s.mint(t, "one"), s.mint(t, "two"), s.mint(t, "three")}
 	var wanted []entry
@@ -171,11 +173,11 @@ func TestAVerificationGoesOn(t *testing.T) {
 	finds := 0
 	v := &verification{client: s.client, caps: provider.Capabilities{Listed: 100}, shown: &shown{ids: map[string][]string{}},
 		late: func() bool { finds++; return finds > 2 }}
-	if _, err := v.look(t.Context(), wanted); !errors.Is(err, errLater) || v.count(wanted) != 2 {
+	if _, err := v.missing(t.Context(), wanted); !errors.Is(err, errLater) || v.count(wanted) != 2 {
 		t.Fatalf("after a turn %d are shown: %v", v.count(wanted), err)
 	}
 	v.late = func() bool { return false }
-	if missing, err := v.look(t.Context(), wanted); err != nil || len(missing) > 0 || s.backend.Count(fake.Find) != 3 {
+	if missing, err := v.missing(t.Context(), wanted); err != nil || len(missing) > 0 || s.backend.Count(fake.Find) != 3 {
 		t.Errorf("%v are missing after %d finds: %v", missing, s.backend.Count(fake.Find), err)
 	}
 }

@@ -1,6 +1,6 @@
-// Package tokenprovider reconciles TokenProviders and ClusterTokenProviders: it
-// checks that their credentials work, without minting, and keeps provider and
-// credentials Secret for as long as an ApiToken needs them to revoke.
+// Package tokenprovider reconciles TokenProviders and ClusterTokenProviders. It checks
+// their minting credentials without minting, and its finalizers protect the provider and
+// its Secret from deletion for as long as an ApiToken needs them to revoke.
 package tokenprovider
 
 import (
@@ -27,8 +27,8 @@ import (
 	"apitoken.dev/operator/internal/trim"
 )
 
-// Connector connects to providers and knows how their calls went; a
-// *connections.Pool is one.
+// Connector connects to providers and reports their health. *connections.Pool implements
+// it.
 type Connector interface {
 	Check(ctx context.Context, key account.Key, place *places.Place, again bool) (connections.Connection, error)
 	Health(key account.Key) pacing.Health
@@ -42,10 +42,10 @@ type Reconciler struct {
 	Kind v1alpha1.ProviderKind
 	// Client reads from the cache: providers and ApiTokens in full, Secrets as metadata.
 	Client client.Client
-	// Live reads the API server itself.
+	// Live reads from the API server.
 	Live client.Reader
 	Pool Connector
-	// Places are what health checks wait for; as many as they want when nil.
+	// Places limit the health checks in progress. Nil means no limit.
 	Places   *places.Places
 	Clock    clock.Clock
 	Recorder events.EventRecorder
@@ -53,27 +53,28 @@ type Reconciler struct {
 	Namespace string
 	// Cluster is the identity hash of this cluster; see package credname.
 	Cluster string
-	// Namespaces that the operator serves; all when empty.
+	// Namespaces that the operator serves; empty means all.
 	Namespaces []string
-	// Audit is the audit trail; none when nil.
+	// Audit is the audit trail. Nil means no audit trail.
 	Audit *audit.Log
-	// Tracers make a trace of each reconciliation; none when nil.
+	// Tracers trace each reconcile. Nil means no traces.
 	Tracers trace.TracerProvider
 
 	memory memory
 }
 
-// conflictDelay is how soon to try again when the cache was behind the API server.
+// conflictDelay is the wait before a retry after a write conflict, which means that the
+// cache lags.
 const conflictDelay = time.Second
 
-// Reconcile brings one provider up to date.
+// Reconcile checks one provider and reports its status.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	ctx, span := tracing.Reconcile(ctx, r.Tracers, string(r.Kind), req.Namespace, req.Name)
 	after, err := r.reconcile(ctx, account.Key{Kind: r.Kind, Namespace: req.Namespace, Name: req.Name})
 	tracing.End(span, err)
 	switch {
 	case errors.Is(err, errInLine):
-		return ctrl.Result{}, nil // it is woken when its turn comes
+		return ctrl.Result{}, nil // Places wakes it when its turn comes
 	case apierrors.IsConflict(err), errors.Is(err, errMoreToRelease):
 		return ctrl.Result{RequeueAfter: conflictDelay}, nil
 	}
@@ -102,7 +103,7 @@ func (r *Reconciler) reconcile(ctx context.Context, key account.Key) (time.Durat
 	} else if _, err := trim.SetFinalizer(ctx, r.Client, r.Live, o.Raw, true); err != nil {
 		return 0, err
 	}
-	found, err := r.examine(ctx, o)
+	found, err := r.checkDue(ctx, o)
 	if err != nil {
 		return 0, err
 	}
@@ -110,7 +111,8 @@ func (r *Reconciler) reconcile(ctx context.Context, key account.Key) (time.Durat
 	if err != nil {
 		return 0, err
 	}
-	// What it named before, or what is being deleted, may not be needed any more.
+	// The Secret that the provider named before, or a Secret that is being deleted, may no
+	// longer be needed.
 	more, err := r.releaseSecrets(ctx, o.CredentialsKey(r.Namespace).Namespace)
 	if err != nil {
 		return 0, err
@@ -121,8 +123,8 @@ func (r *Reconciler) reconcile(ctx context.Context, key account.Key) (time.Durat
 	return soonest(found.next-r.Clock.Monotonic(), later), nil
 }
 
-// finish lets a deleted provider go once no ApiToken needs it. Until then it
-// returns those that do. The cache may not show a new one yet, so the last look is live.
+// finish removes the finalizer of a deleted provider once no ApiToken needs it. Until then
+// it returns the users. The cache may lack a new ApiToken, so the last check reads live.
 func (r *Reconciler) finish(ctx context.Context, o account.Object, users []user) ([]user, bool, error) {
 	if !controllerutil.ContainsFinalizer(o.Raw, v1alpha1.Finalizer) {
 		r.forget(o.Key())
@@ -156,23 +158,24 @@ func (r *Reconciler) forget(key account.Key) {
 	r.Pool.Drop(key)
 }
 
-// finding is what a check of the credentials found.
+// finding is the result of a health check.
 type finding struct {
 	account  provider.Account
 	endpoint account.Endpoint
 	err      error
-	// next is when to check again, by the monotonic clock; resumes the same by the
-	// wall, if the provider asked to wait until then.
+	// next is when the next check is due, by the monotonic clock. resumes is the same by
+	// the wall clock; set only if the provider asked to wait until then.
 	next    time.Duration
 	resumes time.Time
 }
 
-// lockedPatch sends what changed since base, on the condition that nobody changed it meanwhile.
+// lockedPatch sends the changes since base. It fails with a conflict if another client has
+// changed the object since.
 func lockedPatch(base client.Object) client.Patch {
 	return client.MergeFromWithOptions(base, client.MergeFromWithOptimisticLock{})
 }
 
-// sooner returns the shorter of two waits; 0 is none.
+// sooner returns the shorter of two waits; 0 means no wait.
 func sooner(a, b time.Duration) time.Duration {
 	if a > 0 && (b <= 0 || a < b) {
 		return a
@@ -180,7 +183,7 @@ func sooner(a, b time.Duration) time.Duration {
 	return b
 }
 
-// soonest returns the shorter of two waits, of which the second may be 0: none.
+// soonest returns the shorter of two waits. A second wait of 0 is ignored.
 func soonest(a, b time.Duration) time.Duration {
 	if b > 0 && b < a {
 		a = b

@@ -18,7 +18,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-func TestReady(t *testing.T) {
+func TestWorkingCredentialsMakeAProviderReady(t *testing.T) {
 	w := newWorld(t)
 	w.run(clock.NewReal())
 	secret := w.secret("minter", "good\n")
@@ -51,14 +51,14 @@ func TestReady(t *testing.T) {
 	}
 }
 
-func TestNotReady(t *testing.T) {
+func TestProviderIsNotReadyUntilTheCauseIsGone(t *testing.T) {
 	tests := map[string]struct {
 		prepare func(w *world)
 		region  string
 		reason  string
 		stalled bool
 		says    []string
-		// mend makes it Ready again.
+		// mend removes the cause.
 		mend func(w *world)
 	}{
 		"the Secret is missing": {
@@ -89,7 +89,7 @@ func TestNotReady(t *testing.T) {
 				w.secret("minter", "good")
 				w.connects(fake.Fault{Kind: fake.InDoubt})
 			},
-			reason: v1alpha1.ReasonUnreachable, says: []string{"did not answer", "tried again"},
+			reason: v1alpha1.ReasonUnreachable, says: []string{"did not answer", "The operator retries"},
 			mend: func(w *world) { w.connects(fake.Fault{}) },
 		},
 		"a setting is refused": {
@@ -140,7 +140,7 @@ func TestNotReady(t *testing.T) {
 	}
 }
 
-func TestSecretRotated(t *testing.T) {
+func TestChangedSecretIsChecked(t *testing.T) {
 	w := newWorld(t)
 	w.run(clock.NewReal())
 	secret := w.secret("minter", "good")
@@ -156,7 +156,7 @@ func TestSecretRotated(t *testing.T) {
 	w.ready(key)
 }
 
-func TestSecretReplaced(t *testing.T) {
+func TestFormerSecretIsReleased(t *testing.T) {
 	w := newWorld(t)
 	w.run(clock.NewReal())
 	old := w.secret("old", "good")
@@ -177,7 +177,7 @@ func TestSecretReplaced(t *testing.T) {
 	})
 }
 
-func TestAccountChanged(t *testing.T) {
+func TestChangedAccountIsRefused(t *testing.T) {
 	w := newWorld(t)
 	w.run(clock.NewReal())
 	w.secret("minter", "good")
@@ -204,14 +204,14 @@ func TestAccountChanged(t *testing.T) {
 	}
 }
 
-func TestRestart(t *testing.T) {
+func TestRestartChecksEachProviderOnce(t *testing.T) {
 	w := newWorld(t)
 	w.secret("minter", "good")
 	keys := []account.Key{w.provider("p", "minter"), w.provider("q", "minter")}
 	for i := range 5 {
 		w.token(fmt.Sprintf("t%d", i), keys[i%2], fmt.Sprintf("credential-%d", i))
 	}
-	stop, _ := w.run(clock.NewReal()) // now: a number that is shown stays for a minute
+	stop, _ := w.run(clock.NewReal()) // started now, since a number stays in the status for a minute
 	for i, key := range keys {
 		w.ready(key)
 		w.Eventually(func() error {
@@ -231,7 +231,7 @@ func TestRestart(t *testing.T) {
 		}
 		return nil
 	})
-	// Events of ApiTokens make it look once more.
+	// Events of ApiTokens cause another reconcile.
 	if err := clock.NewReal().Sleep(t.Context(), gatherFor+time.Second); err != nil {
 		t.Fatal(err)
 	}

@@ -14,7 +14,7 @@ import (
 	"apitoken.dev/operator/internal/clock"
 )
 
-func TestSecretDeleted(t *testing.T) {
+func TestDeletedSecretStaysWhileCredentialsNeedIt(t *testing.T) {
 	w := newWorld(t)
 	w.run(clock.NewReal())
 	secret := w.secret("minter", "good")
@@ -52,7 +52,7 @@ func TestDeletionWaitsForTokens(t *testing.T) {
 
 	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p")}
 	w.ExpectDeleted(p)
-	w.ExpectDeleted(secret) // as when the namespace goes
+	w.ExpectDeleted(secret) // as when the namespace is deleted
 	c := w.condition(key, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonInUse)
 	for _, token := range tokens {
 		if !strings.Contains(c.Message, token.Namespace+"/"+token.Name) {
@@ -75,9 +75,9 @@ func TestDeletionWaitsForTokens(t *testing.T) {
 	w.ExpectGone(secret)
 }
 
-// TestDeletionLooksLive: the cache may not show an ApiToken that was created a moment ago.
-// A provider that goes too early cannot revoke what that ApiToken was issued.
-func TestDeletionLooksLive(t *testing.T) {
+// TestDeletionReadsUsersLive: the cache may lack a new ApiToken. A provider that is removed
+// too early cannot revoke the credentials of that ApiToken.
+func TestDeletionReadsUsersLive(t *testing.T) {
 	w := newWorld(t)
 	w.run(clock.NewReal())
 	w.secret("minter", "good")
@@ -111,7 +111,7 @@ func TestDeletionKeepsASharedSecret(t *testing.T) {
 	}
 }
 
-func TestClusterTokenProvider(t *testing.T) {
+func TestClusterTokenProviderWaitsForItsUsers(t *testing.T) {
 	w := newWorld(t)
 	w.run(clock.NewReal())
 	w.secret("minter", "good")

@@ -23,34 +23,34 @@ var env *testenv.Env
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m, &env)) }
 
-// keyed is the fake driver, naming the key it needs.
+// keyed is the fake driver, which names the key that it needs.
 type keyed struct{ *fake.Driver }
 
 func (keyed) CredentialKeys() []string { return []string{fake.TokenKey} }
 
-// keyless is the fake driver under another name, which needs no credentials.
+// keyless is the fake driver under another name, without minting credentials.
 type keyless struct{ *fake.Driver }
 
 func (keyless) Type() string { return "keyless" }
 
 func (keyless) CredentialKeys() []string { return nil }
 
-// world is one test's namespace, which is the operator's too, and its provider.
+// world is the namespace of one test, which is also the operator's, and its provider.
 type world struct {
 	*kit.Kit
 	backend   *fake.Backend
 	registry  *registry.Registry
 	namespace string
-	// pool of the controllers that run.
+	// pool of the running controllers.
 	pool *connections.Pool
-	// connecting is the fault of every Connect, until it is replaced.
+	// connecting is the fault of every Connect.
 	connecting atomic.Pointer[fake.Fault]
 	// stale: the cache shows no ApiToken.
 	stale atomic.Bool
 }
 
-// connects makes every check of credentials end in a fault until the next call. The
-// operator retries by itself, so a fault that passes may be over before a test sees it.
+// connects makes every check of credentials fail until the next call. The operator retries,
+// so a test may not see a fault that occurs once.
 func (w *world) connects(f fake.Fault) { w.connecting.Store(&f) }
 
 func (w *world) onCall(_ context.Context, call fake.Call) fake.Fault {
@@ -96,7 +96,8 @@ func (w *world) provider(name, secret string) account.Key {
 	return account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: w.namespace, Name: name}
 }
 
-// token creates an ApiToken as the operator keeps it: with the finalizer and so many ledger entries.
+// token creates an ApiToken as the operator leaves it: with the finalizer and a ledger
+// entry for each credential.
 func (w *world) token(name string, key account.Key, credentials ...string) *v1alpha1.ApiToken {
 	token := &v1alpha1.ApiToken{ObjectMeta: w.meta(name), Spec: v1alpha1.ApiTokenSpec{
 		ProviderRef: v1alpha1.ProviderReference{Kind: key.Kind, Name: key.Name},
@@ -119,7 +120,8 @@ func (w *world) ledger(token *v1alpha1.ApiToken, credentials ...string) {
 	w.OK(w.Status().Update(w.Context(), token))
 }
 
-// drop takes an ApiToken's finalizer off and deletes it, as the operator does at the end.
+// drop removes an ApiToken's finalizer and deletes it, as the operator does after its
+// deletion.
 func (w *world) drop(token *v1alpha1.ApiToken) {
 	w.Helper()
 	w.ExpectDeleted(token)

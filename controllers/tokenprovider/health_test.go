@@ -18,21 +18,21 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// client is what ApiTokens use: the pool's own.
+// client returns the pool's client, which ApiTokens use.
 func (w *world) client(key account.Key) provider.Client {
 	w.Helper()
 	place, _ := places.New(clock.NewReal(), places.Limits{}).Take(places.Want{Who: key.ObjectKey(), Provider: key.String()})
 	var c connections.Connection
-	w.Eventually(func() (err error) { // the cache may not show yet that the endpoint is verified
+	w.Eventually(func() (err error) { // the cache may lag behind the verification of the endpoint
 		c, err = w.pool.Connect(w.Context(), key, place)
 		return err
 	})
 	return c.Client
 }
 
-// A call that fails has the provider examined at once; what is found stops
-// minting, and is over by itself. The call is told in status.lastError.
-func TestFailedCallsHaveTheProviderExamined(t *testing.T) {
+// TestFailedCallTriggersACheck: the result stops minting, and the next check that succeeds
+// ends it. status.lastError shows the call.
+func TestFailedCallTriggersACheck(t *testing.T) {
 	tests := map[string]struct {
 		code    provider.Code
 		calls   int
@@ -71,13 +71,14 @@ func TestFailedCallsHaveTheProviderExamined(t *testing.T) {
 			w.connects(fake.Fault{})
 			w.ready(key)
 			if o := w.get(key); o.Status.LastError == nil {
-				t.Error("the last error went away with it")
+				t.Error("the last error was removed too")
 			}
 		})
 	}
 }
 
-// One refused call is no reason to call the provider broken: the examination decides.
+// TestOneRefusedCallDoesNotFlap: one refused call does not change Ready. The check that it
+// triggers decides.
 func TestOneRefusedCallDoesNotFlap(t *testing.T) {
 	w := newWorld(t)
 	w.run(clock.NewReal())
@@ -104,8 +105,8 @@ func TestOneRefusedCallDoesNotFlap(t *testing.T) {
 	}
 }
 
-// An error that says nothing about the provider is shown without a check.
-func TestOtherErrorsAreShown(t *testing.T) {
+// TestOtherErrorsAreShownWithoutACheck: these are errors that the provider did not cause.
+func TestOtherErrorsAreShownWithoutACheck(t *testing.T) {
 	w := newWorld(t)
 	c := newShifted()
 	w.run(c)
@@ -133,7 +134,7 @@ func TestOtherErrorsAreShown(t *testing.T) {
 		t.Fatal(err)
 	}
 	shows(provider.CodeQuota) // a minute has not passed
-	c.advance(troubleEvery)
+	c.advance(lastErrorEvery)
 	fail(provider.CodeUnknown)
 	shows(provider.CodeUnknown)
 	if n := w.backend.Count(fake.Connect); n != 1 {
@@ -141,8 +142,9 @@ func TestOtherErrorsAreShown(t *testing.T) {
 	}
 }
 
-// A provider without an API has no Secret: it is checked once, works, and goes.
-func TestWithoutCredentials(t *testing.T) {
+// TestProviderWithoutCredentialsIsReady: a provider without an API has no Secret. It is
+// checked once, is Ready, and can be deleted.
+func TestProviderWithoutCredentialsIsReady(t *testing.T) {
 	w := newWorld(t)
 	w.backend.Token = ""
 	stop, _ := w.run(clock.NewReal())
@@ -161,7 +163,7 @@ func TestWithoutCredentials(t *testing.T) {
 		}
 		return nil
 	})
-	other := w.secret("other", "x") // an event of a Secret is none of its own
+	other := w.secret("other", "x") // a Secret that it does not name
 	w.ExpectDeleted(other)
 	if err := clock.NewReal().Sleep(t.Context(), gatherFor); err != nil {
 		t.Fatal(err)
@@ -176,8 +178,8 @@ func TestWithoutCredentials(t *testing.T) {
 	w.ExpectGone(p)
 }
 
-// A provider that gets its Secret's name later holds it then.
-func TestCredentialsAreNamedLater(t *testing.T) {
+// TestSecretThatIsNamedLaterIsProtected: a provider can name its Secret after its creation.
+func TestSecretThatIsNamedLaterIsProtected(t *testing.T) {
 	w := newWorld(t)
 	w.backend.Token = ""
 	w.run(clock.NewReal())

@@ -9,17 +9,17 @@ import (
 	"apitoken.dev/operator/internal/account"
 )
 
-// memory is what a process knows of providers beside their status. Losing it
-// costs one check per provider.
+// memory is what a process knows of providers in addition to their status. A restart loses
+// it, which costs one check per provider.
 type memory struct {
-	mu       sync.Mutex
-	checks   map[account.Key]check
-	counters map[account.Key]time.Duration
-	troubles map[account.Key]time.Duration
-	shown    map[account.Key]*shownHere
+	mu         sync.Mutex
+	checks     map[account.Key]check
+	counters   map[account.Key]time.Duration
+	lastErrors map[account.Key]time.Duration
+	shown      map[account.Key]*shownHere
 }
 
-// seenAt is what a verification is about: anything else begins another one.
+// seenAt identifies a verification. Another value starts a new one.
 type seenAt struct {
 	uid      types.UID
 	endpoint account.Endpoint
@@ -31,8 +31,8 @@ type shownHere struct {
 	shown
 }
 
-// shownAt returns what an endpoint has shown so far. Only the reconcile of that
-// provider changes it.
+// shownAt returns the credentials that an endpoint has shown so far. Only the reconcile of
+// that provider changes them.
 func (m *memory) shownAt(key account.Key, at seenAt) *shown {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -47,14 +47,14 @@ func (m *memory) shownAt(key account.Key, at seenAt) *shown {
 	return &s.shown
 }
 
-// forgetShown drops what a verification that is over has seen.
+// forgetShown drops the state of a finished verification.
 func (m *memory) forgetShown(key account.Key) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.shown, key)
 }
 
-// version is what a check was made of.
+// version identifies what a check was based on.
 type version struct {
 	uid        types.UID
 	generation int64
@@ -65,10 +65,10 @@ type check struct {
 	version  version
 	finding  finding
 	failures int
-	// alarms is how many examinations in a row were made on a suspicion and found
-	// nothing; alarmAt is when the next suspicion may lead to one.
-	alarms  int
-	alarmAt time.Duration
+	// falseAlarms counts the consecutive checks that an unhealthy provider caused and that found
+	// no error. alarmAt is when the next one may run.
+	falseAlarms int
+	alarmAt     time.Duration
 }
 
 func (m *memory) lastCheck(key account.Key) check {
@@ -86,7 +86,7 @@ func (m *memory) setCheck(key account.Key, c check) {
 	m.checks[key] = c
 }
 
-// countedAt returns when status.liveCredentials was last changed by this process.
+// countedAt returns when this process last changed status.liveCredentials.
 func (m *memory) countedAt(key account.Key) (time.Duration, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -103,21 +103,21 @@ func (m *memory) setCounted(key account.Key, at time.Duration) {
 	m.counters[key] = at
 }
 
-// troubledAt returns when status.lastError was last changed by this process.
-func (m *memory) troubledAt(key account.Key) (time.Duration, bool) {
+// lastErrorAt returns when this process last changed status.lastError.
+func (m *memory) lastErrorAt(key account.Key) (time.Duration, bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	at, ok := m.troubles[key]
+	at, ok := m.lastErrors[key]
 	return at, ok
 }
 
-func (m *memory) setTroubled(key account.Key, at time.Duration) {
+func (m *memory) setLastError(key account.Key, at time.Duration) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.troubles == nil {
-		m.troubles = map[account.Key]time.Duration{}
+	if m.lastErrors == nil {
+		m.lastErrors = map[account.Key]time.Duration{}
 	}
-	m.troubles[key] = at
+	m.lastErrors[key] = at
 }
 
 func (m *memory) forget(key account.Key) {
@@ -126,5 +126,5 @@ func (m *memory) forget(key account.Key) {
 	delete(m.checks, key)
 	delete(m.shown, key)
 	delete(m.counters, key)
-	delete(m.troubles, key)
+	delete(m.lastErrors, key)
 }

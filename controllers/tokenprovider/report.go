@@ -24,19 +24,19 @@ import (
 const (
 	// countEvery is how often status.liveCredentials may change.
 	countEvery = time.Minute
-	// troubleEvery is how often status.lastError may change.
-	troubleEvery = time.Minute
+	// lastErrorEvery is how often status.lastError may change.
+	lastErrorEvery = time.Minute
 )
 
-// verdict is a finding in the terms of conditions.
+// verdict is a finding expressed as conditions.
 type verdict struct {
 	ready           bool
-	stalled         bool // somebody has to change something
-	missing         bool // what is missing may appear without an event
+	stalled         bool // a user must change something
+	missing         bool // the missing object can appear without an event
 	reason, message string
 }
 
-// classify says what an error of a check means and what to do about it.
+// classify returns the verdict on an error of a check.
 func classify(err error) verdict {
 	var missing *connections.MissingCredentialsError
 	if errors.As(err, &missing) {
@@ -52,7 +52,7 @@ func classify(err error) verdict {
 	e := provider.AsError(err)
 	switch {
 	case errors.Is(err, registry.ErrNoDriver):
-		return verdict{stalled: true, reason: v1alpha1.ReasonDriverMissing, message: sentence(e.Message) + " Run a version of the operator that has it."}
+		return verdict{stalled: true, reason: v1alpha1.ReasonDriverMissing, message: sentence(e.Message) + " Run a version of the operator that includes it."}
 	case e.Code == provider.CodeInvalid:
 		return verdict{stalled: true, reason: v1alpha1.ReasonInvalidSettings, message: sentence(e.Message)}
 	case e.Code == provider.CodeUnauthenticated:
@@ -61,25 +61,25 @@ func classify(err error) verdict {
 	case e.Code == provider.CodePermissionDenied:
 		// The credentials work: replacing them would not help.
 		return verdict{stalled: true, reason: v1alpha1.ReasonCredentialsRejected,
-			message: sentence(e.Message) + " Grant the missing right at the provider; it is noticed within 10 minutes."}
+			message: sentence(e.Message) + " Grant the missing right at the provider; the operator checks again within 10 minutes."}
 	case e.Code == provider.CodeAccountBlocked:
 		return verdict{stalled: true, reason: v1alpha1.ReasonAccountBlocked,
-			message: sentence(e.Message) + " Settle it at the provider; it is noticed within 10 minutes."}
+			message: sentence(e.Message) + " Resolve it at the provider; the operator checks again within 10 minutes."}
 	default:
-		return verdict{reason: v1alpha1.ReasonUnreachable, message: sentence(e.Message) + " It is tried again."}
+		return verdict{reason: v1alpha1.ReasonUnreachable, message: sentence(e.Message) + " The operator retries."}
 	}
 }
 
-// busy is the verdict on a provider that asks to wait before it could be checked.
+// busy returns the verdict on a provider that asked to wait before it was checked.
 func busy(err error, resumes time.Time) verdict {
 	return verdict{reason: v1alpha1.ReasonUnreachable,
 		message: sentence(provider.AsError(err).Message) + " The credentials are checked at " + resumes.UTC().Format(time.RFC3339) + "."}
 }
 
-// sentence ends a text with one full stop.
+// sentence ends a text with exactly one full stop.
 func sentence(s string) string { return strings.TrimSuffix(s, ".") + "." }
 
-// judge says what a finding means.
+// judge returns the verdict on a finding.
 func judge(found finding) verdict {
 	if !found.resumes.IsZero() {
 		return busy(found.err, found.resumes)
@@ -91,18 +91,18 @@ func judge(found finding) verdict {
 		message: fmt.Sprintf("The credentials of account %s work.", found.account.ID)}
 }
 
-// report writes the status if it changed. It returns when the number of live
-// credentials and the last error, which change at most once a minute, have to be
-// looked at again; 0: they are as they should be.
+// report writes the status if it changed. status.liveCredentials and status.lastError
+// change at most once a minute: report returns the wait until their next change, or 0 if
+// they are current.
 func (r *Reconciler) report(ctx context.Context, o account.Object, found finding, users []user) (time.Duration, error) {
 	live := liveCredentials(users)
 	v := judge(found)
 	base := o.Copy()
 	count, countWait := r.count(o, live)
-	trouble, troubleWait := r.trouble(o)
-	wait := sooner(countWait, troubleWait)
+	lastError, errorWait := r.lastError(o)
+	wait := sooner(countWait, errorWait)
 	o.Status.ObservedGeneration = o.GetGeneration()
-	o.Status.LiveCredentials, o.Status.LastError = count, trouble
+	o.Status.LiveCredentials, o.Status.LastError = count, lastError
 	if v.ready {
 		o.Status.FormerAccount = formerAccount(o, found.account)
 		o.Status.Account, o.Status.Driver, o.Status.Endpoint = found.account.ID, found.endpoint.Driver, found.endpoint.URL
@@ -122,8 +122,8 @@ func (r *Reconciler) report(ctx context.Context, o account.Object, found finding
 	if count != base.Status.LiveCredentials {
 		r.memory.setCounted(o.Key(), r.Clock.Monotonic())
 	}
-	if !equality.Semantic.DeepEqual(trouble, base.Status.LastError) {
-		r.memory.setTroubled(o.Key(), r.Clock.Monotonic())
+	if !equality.Semantic.DeepEqual(lastError, base.Status.LastError) {
+		r.memory.setLastError(o.Key(), r.Clock.Monotonic())
 	}
 	if turned {
 		r.announce(o, v)
@@ -131,8 +131,8 @@ func (r *Reconciler) report(ctx context.Context, o account.Object, found finding
 	return wait, nil
 }
 
-// count returns the number to show and, when that is not the true one yet, how
-// long until it may be.
+// count returns the number to show and, if that is not the current number, the wait until
+// it may change.
 func (r *Reconciler) count(o account.Object, live int) (int32, time.Duration) {
 	shown := o.Status.LiveCredentials
 	if int(shown) == live {
@@ -146,9 +146,9 @@ func (r *Reconciler) count(o account.Object, live int) (int32, time.Duration) {
 	return int32(live), 0 //nolint:gosec // G115: ledgers are at most 32 long, and a cluster holds far fewer than 2^26 ApiTokens
 }
 
-// trouble returns the error to show and, when that is not the last one yet, how
-// long until it may be. What an earlier process saw stays until this one sees more.
-func (r *Reconciler) trouble(o account.Object) (*v1alpha1.ProviderError, time.Duration) {
+// lastError returns the error to show and, if that is not the latest error, the wait until
+// it may change. The error of an earlier process stays until this process has another one.
+func (r *Reconciler) lastError(o account.Object) (*v1alpha1.ProviderError, time.Duration) {
 	shown, last := o.Status.LastError, r.Pool.Health(o.Key()).LastError
 	if last == nil {
 		return shown, 0
@@ -158,15 +158,15 @@ func (r *Reconciler) trouble(o account.Object) (*v1alpha1.ProviderError, time.Du
 	if equality.Semantic.DeepEqual(shown, now) {
 		return shown, 0
 	}
-	if at, ok := r.memory.troubledAt(o.Key()); ok {
-		if wait := at + troubleEvery - r.Clock.Monotonic(); wait > 0 {
+	if at, ok := r.memory.lastErrorAt(o.Key()); ok {
+		if wait := at + lastErrorEvery - r.Clock.Monotonic(); wait > 0 {
 			return shown, wait
 		}
 	}
 	return now, 0
 }
 
-// setConditions writes Ready, and Stalled or Reconciling while they hold.
+// setConditions sets Ready, and Stalled or Reconciling while they are true.
 func setConditions(o account.Object, v verdict, needing []string, now metav1.Time) {
 	set := func(kind string, holds bool, reason, message string) {
 		status := metav1.ConditionFalse
@@ -193,15 +193,14 @@ func setConditions(o account.Object, v verdict, needing []string, now metav1.Tim
 	}
 }
 
-// readinessChanges reports whether a verdict is another one than the status has.
+// readinessChanges reports whether a verdict changes the reason of Ready.
 func readinessChanges(before account.Object, v verdict) bool {
 	was := meta.FindStatusCondition(before.Status.Conditions, v1alpha1.ConditionReady)
 	return was == nil || was.Reason != v.reason
 }
 
-// audit writes into the audit trail that the provider becomes Ready, or why it is not. It
-// is called before the status is written, so that a crash repeats the line and does not
-// lose it.
+// audit writes to the audit trail that the provider becomes Ready, or why it is not. Call
+// it before the status is written, so that a crash repeats the line instead of losing it.
 func (r *Reconciler) audit(o account.Object, v verdict) {
 	found := audit.FoundProviderNotReady
 	if v.ready {
@@ -212,7 +211,7 @@ func (r *Reconciler) audit(o account.Object, v verdict) {
 		audit.Finding{What: found, Provider: o.Key().Audited(o.Status.Driver)})
 }
 
-// announce tells in an event that the provider became Ready or why it is not.
+// announce emits an event that says that the provider became Ready, or why it is not.
 func (r *Reconciler) announce(after account.Object, v verdict) {
 	kind := corev1.EventTypeWarning
 	if v.ready {
@@ -221,10 +220,10 @@ func (r *Reconciler) announce(after account.Object, v verdict) {
 	r.Recorder.Eventf(referenceTo(after), nil, kind, v.reason, "Check", "%s", v1alpha1.CutMessage(v.message))
 }
 
-// referenceTo refers to a provider without its version. The recorder counts events of one
-// reason about one object as one series. With the version in the reference, every change
-// of the status would make another object of it, and a provider that fails and recovers
-// again and again would have an event each time.
+// referenceTo returns a reference without a resourceVersion. The recorder aggregates events
+// with the same reason and reference into one series. With the version, every change of the
+// status would start a new series, and a provider that keeps failing and recovering would
+// get an event each time.
 func referenceTo(o account.Object) *corev1.ObjectReference {
 	key := o.Key()
 	return &corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: string(key.Kind), Namespace: key.Namespace, Name: key.Name, UID: o.GetUID()}

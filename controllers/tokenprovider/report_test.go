@@ -24,7 +24,7 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-func TestCount(t *testing.T) {
+func TestLiveCredentialsChangeOnceAMinute(t *testing.T) {
 	o := account.Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "p"}})
 	c := newShifted()
 	r := &Reconciler{Clock: c}
@@ -36,10 +36,10 @@ func TestCount(t *testing.T) {
 	o.Status.LiveCredentials = 3
 	r.memory.setCounted(o.Key(), c.Monotonic())
 	if shown, wait = r.count(o, 5); shown != 3 || wait <= countEvery-time.Second || wait > countEvery {
-		t.Errorf("within the minute it shows %d and looks again after %s", shown, wait)
+		t.Errorf("within the minute it shows %d and reconciles again after %s", shown, wait)
 	}
 	if shown, wait = r.count(o, 3); shown != 3 || wait != 0 {
-		t.Errorf("an unchanged number asks to look again after %s", wait)
+		t.Errorf("an unchanged number is due again after %s", wait)
 	}
 	c.advance(countEvery)
 	if shown, wait = r.count(o, 5); shown != 5 || wait != 0 {
@@ -47,7 +47,7 @@ func TestCount(t *testing.T) {
 	}
 }
 
-func TestClassify(t *testing.T) {
+func TestErrorsBecomeReasons(t *testing.T) {
 	failed := func(code provider.Code) error { return &provider.Error{Code: code, Message: "It failed"} }
 	tests := map[string]struct {
 		err     error
@@ -64,7 +64,7 @@ func TestClassify(t *testing.T) {
 		"unknown":           {errors.New("SECRET in a raw error"), v1alpha1.ReasonUnreachable, false},
 		"no driver":         {&provider.Error{Code: provider.CodeInvalid, Err: registry.ErrNoDriver}, v1alpha1.ReasonDriverMissing, true},
 		"missing":           {&connections.MissingCredentialsError{}, v1alpha1.ReasonCredentialsMissing, true},
-		"going":             {&deletingError{}, v1alpha1.ReasonCredentialsMissing, true},
+		"being deleted":     {&deletingError{}, v1alpha1.ReasonCredentialsMissing, true},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -76,15 +76,15 @@ func TestClassify(t *testing.T) {
 				t.Errorf("the message is %q", got.message)
 			}
 			if _, ok := v1alpha1.ReasonHelp[got.reason]; !ok {
-				t.Errorf("the reason %s has no sentence", got.reason)
+				t.Errorf("the reason %s has no message", got.reason)
 			}
 		})
 	}
 }
 
-// TestWrongCredentialsAndMissingRightsAreToldApart: working credentials that lack a
-// right are not to be replaced.
-func TestWrongCredentialsAndMissingRightsAreToldApart(t *testing.T) {
+// TestWrongCredentialsAndMissingRightsDiffer: the message does not ask to replace working
+// credentials that lack a right.
+func TestWrongCredentialsAndMissingRightsDiffer(t *testing.T) {
 	const replace = "Put working credentials"
 	for code, want := range map[provider.Code]bool{provider.CodeUnauthenticated: true, provider.CodePermissionDenied: false} {
 		got := classify(&provider.Error{Code: code, Message: "it failed"})
@@ -94,7 +94,7 @@ func TestWrongCredentialsAndMissingRightsAreToldApart(t *testing.T) {
 	}
 }
 
-func TestPause(t *testing.T) {
+func TestWaitAfterACheck(t *testing.T) {
 	down := &provider.Error{Code: provider.CodeUnavailable}
 	tests := map[string]struct {
 		err      error
@@ -102,14 +102,14 @@ func TestPause(t *testing.T) {
 		least    time.Duration
 		most     time.Duration
 	}{
-		"works":                           {nil, 0, recheckEvery, recheckEvery + recheckEvery/10},
-		"unreachable once":                {down, 1, time.Second, time.Second},
-		"unreachable three times":         {down, 3, 4 * time.Second, 4 * time.Second},
-		"unreachable for long":            {down, 40, soonRetry, soonRetry},
-		"a Secret may appear unnoticed":   {&connections.MissingCredentialsError{}, 40, soonRetry, soonRetry},
-		"the account is blocked for long": {&provider.Error{Code: provider.CodeAccountBlocked}, 40, recheckEvery, recheckEvery},
-		"rejected for long":               {&provider.Error{Code: provider.CodeUnauthenticated}, 40, recheckEvery, recheckEvery},
-		"the provider asks to wait":       {&provider.Error{Code: provider.CodeRateLimited, RetryAfter: 5 * time.Minute}, 1, 5 * time.Minute, 5 * time.Minute},
+		"works":                                    {nil, 0, recheckEvery, recheckEvery + recheckEvery/10},
+		"unreachable once":                         {down, 1, time.Second, time.Second},
+		"unreachable three times":                  {down, 3, 4 * time.Second, 4 * time.Second},
+		"unreachable for a long time":              {down, 40, soonRetry, soonRetry},
+		"a Secret can be created without an event": {&connections.MissingCredentialsError{}, 40, soonRetry, soonRetry},
+		"the account is blocked for a long time":   {&provider.Error{Code: provider.CodeAccountBlocked}, 40, recheckEvery, recheckEvery},
+		"rejected for a long time":                 {&provider.Error{Code: provider.CodeUnauthenticated}, 40, recheckEvery, recheckEvery},
+		"the provider asks to wait":                {&provider.Error{Code: provider.CodeRateLimited, RetryAfter: 5 * time.Minute}, 1, 5 * time.Minute, 5 * time.Minute},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -167,9 +167,9 @@ func TestConditionsReplaceEachOther(t *testing.T) {
 	}
 }
 
-// TestLongMessage: a message longer than the schemas of conditions and events allow
-// is cut, so that the provider has a status and the event is sent.
-func TestLongMessage(t *testing.T) {
+// TestLongMessageIsCut: a message longer than the schemas of conditions and events allow
+// would make the API server reject the status and the event.
+func TestLongMessageIsCut(t *testing.T) {
 	w := newWorld(t)
 	key := w.provider("p", "minter")
 	recorder := events.NewFakeRecorder(1)
@@ -188,16 +188,16 @@ func TestLongMessage(t *testing.T) {
 	}
 }
 
-// seenEvents records what events are about.
+// seenEvents records the objects of events.
 type seenEvents struct{ regarding []runtime.Object }
 
 func (s *seenEvents) Eventf(regarding, _ runtime.Object, _, _, _, _ string, _ ...any) {
 	s.regarding = append(s.regarding, regarding)
 }
 
-// TestReadinessIsAudited: a line and an event when a provider becomes Ready, and when it is
-// not any more; none while it stays as it is. The events of a provider that flips are about
-// the same reference, so that the recorder counts them and does not write each.
+// TestReadinessIsAudited: there is a line and an event when a provider becomes Ready and
+// when it ceases to be Ready, and none while it does not change. All events have the same
+// reference, so that the recorder aggregates those of a provider that flaps.
 func TestReadinessIsAudited(t *testing.T) {
 	w := newWorld(t)
 	key := w.provider("p", "minter")
@@ -214,7 +214,7 @@ func TestReadinessIsAudited(t *testing.T) {
 		t.Errorf("%d lines say that it is Ready: %s", n, log)
 	}
 	if n := log.Count(`"found"="ProviderNotReady"`, `"reason"="Unreachable"`); n != 1 || strings.Contains(log.String(), "CANARY") {
-		t.Errorf("%d lines say that it is not: %s", n, log)
+		t.Errorf("%d lines say that it is not Ready: %s", n, log)
 	}
 	if len(recorder.regarding) != 3 {
 		t.Fatalf("%d events", len(recorder.regarding))
@@ -226,7 +226,7 @@ func TestReadinessIsAudited(t *testing.T) {
 	}
 }
 
-func TestLedgerChanged(t *testing.T) {
+func TestLedgerChangesCauseAReconcile(t *testing.T) {
 	token := func(change func(*v1alpha1.ApiToken)) *v1alpha1.ApiToken {
 		tok := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "t", Finalizers: []string{v1alpha1.Finalizer}}}
 		tok.Spec.ProviderRef.Name = "p"
@@ -257,9 +257,9 @@ func TestLedgerChanged(t *testing.T) {
 	}
 }
 
-// status.lastError follows what the calls told, at most once a minute; what an
-// earlier process wrote stays until there is something newer.
-func TestTrouble(t *testing.T) {
+// TestLastErrorChangesOnceAMinute: status.lastError shows the latest error of a call. The
+// error of an earlier process stays until there is a newer one.
+func TestLastErrorChangesOnceAMinute(t *testing.T) {
 	o := account.Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "p"}})
 	c, pool := newShifted(), &scripted{}
 	r := &Reconciler{Clock: c, Pool: pool}
@@ -268,35 +268,35 @@ func TestTrouble(t *testing.T) {
 	}
 	earlier := &v1alpha1.ProviderError{Message: "of an earlier process"}
 	o.Status.LastError = earlier
-	if shown, wait := r.trouble(o); shown != earlier || wait != 0 {
-		t.Errorf("without trouble it shows %+v and waits %s", shown, wait)
+	if shown, wait := r.lastError(o); shown != earlier || wait != 0 {
+		t.Errorf("without an error it shows %+v and waits %s", shown, wait)
 	}
 	pool.health.LastError = failed(10, "first")
-	shown, wait := r.trouble(o)
+	shown, wait := r.lastError(o)
 	want := &v1alpha1.ProviderError{At: metav1.Unix(10, 0), Operation: "mint", Code: "QuotaExceeded", Message: "first"}
 	if !want.At.Equal(&shown.At) || shown.Operation != want.Operation || shown.Code != want.Code || shown.Message != want.Message || wait != 0 {
 		t.Errorf("it shows %+v after %s, want %+v at once", shown, wait, want)
 	}
 	o.Status.LastError = shown
-	r.memory.setTroubled(o.Key(), c.Monotonic())
-	if again, wait := r.trouble(o); again != shown || wait != 0 {
+	r.memory.setLastError(o.Key(), c.Monotonic())
+	if again, wait := r.lastError(o); again != shown || wait != 0 {
 		t.Errorf("the same error is shown as %+v after %s", again, wait)
 	}
 	pool.health.LastError = failed(20, strings.Repeat("é", 2000))
-	if kept, wait := r.trouble(o); kept != shown || wait <= troubleEvery-time.Second || wait > troubleEvery {
-		t.Errorf("within the minute it shows %+v and looks again after %s", kept, wait)
+	if kept, wait := r.lastError(o); kept != shown || wait <= lastErrorEvery-time.Second || wait > lastErrorEvery {
+		t.Errorf("within the minute it shows %+v and reconciles again after %s", kept, wait)
 	}
-	c.advance(troubleEvery)
-	if shown, wait = r.trouble(o); shown.Message != v1alpha1.CutMessage(strings.Repeat("é", 2000)) || wait != 0 {
+	c.advance(lastErrorEvery)
+	if shown, wait = r.lastError(o); shown.Message != v1alpha1.CutMessage(strings.Repeat("é", 2000)) || wait != 0 {
 		t.Errorf("after the minute it shows %q and waits %s", shown.Message, wait)
 	}
 	r.memory.forget(o.Key())
-	if _, ok := r.memory.troubledAt(o.Key()); ok {
-		t.Error("a provider that is gone is remembered")
+	if _, ok := r.memory.lastErrorAt(o.Key()); ok {
+		t.Error("a deleted provider is remembered")
 	}
 }
 
-func TestSooner(t *testing.T) {
+func TestSoonerIgnoresNoWait(t *testing.T) {
 	for _, c := range [][3]time.Duration{{0, 0, 0}, {1, 0, 1}, {0, 2, 2}, {1, 2, 1}, {2, 1, 1}} {
 		if got := sooner(c[0], c[1]); got != c[2] {
 			t.Errorf("the sooner of %d and %d is %d", c[0], c[1], got)

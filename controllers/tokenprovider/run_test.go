@@ -26,7 +26,7 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// requests counts writes at the API server, leases and events aside.
+// requests records the writes at the API server, except of leases and events.
 type requests struct {
 	mu     sync.Mutex
 	writes []string
@@ -53,7 +53,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// run starts the controllers, as the operator does, until the function returned is called.
+// run starts the controllers as the operator does. Call stop to end them.
 func (w *world) run(c clock.Clock) (stop func(), counted *requests) {
 	w.Helper()
 	counted = &requests{}
@@ -113,8 +113,8 @@ func (w *world) manager(cfg *rest.Config) ctrl.Manager {
 	return mgr
 }
 
-// newClient reads the cache, which shows no ApiToken while w.stale is set, as one does
-// that lags behind the API server.
+// newClient returns a client of the cache. While w.stale is set, it shows no ApiToken, like
+// a cache that lags.
 func (w *world) newClient(cfg *rest.Config, o client.Options) (client.Client, error) {
 	cached, err := client.NewWithWatch(cfg, o)
 	if err != nil {
@@ -130,7 +130,7 @@ func (w *world) newClient(cfg *rest.Config, o client.Options) (client.Client, er
 	}), nil
 }
 
-// shifted is the computer's clock, moved forward by hand.
+// shifted is the real clock plus a shift that a test advances.
 type shifted struct {
 	clock.Real
 	by atomic.Int64

@@ -17,11 +17,11 @@ import (
 	"apitoken.dev/operator/internal/trim"
 )
 
-// secret is the metadata of a Secret: its values are never read here.
+// secret is the metadata of a Secret. This package never reads the values.
 type secret = metav1.PartialObjectMetadata
 
-// cachedSecret returns the provider's Secret; nil when the cache does not hold it,
-// or the provider names none.
+// cachedSecret returns the provider's Secret from the cache; nil if it is missing there, or
+// the provider names no Secret.
 func (r *Reconciler) cachedSecret(ctx context.Context, o account.Object) (*secret, error) {
 	if !o.HasCredentials() {
 		return nil, nil
@@ -40,10 +40,11 @@ func readSecret(ctx context.Context, reader client.Reader, name client.ObjectKey
 	return m, nil
 }
 
-// hold puts the finalizer and the label on the credentials Secret, so that it
-// stays and its changes are seen. A Secret with a label of the operator keeps it: a
-// published credential can be the minting credential of another provider. It returns nil when there is no Secret, or one
-// that is going and cannot be kept.
+// hold puts the finalizer and the label on the Secret of the minting credentials, so that
+// it is not deleted and its changes are watched. A Secret that already has a label of the
+// operator keeps it: a published credential can be the minting credential of another
+// provider. hold returns nil if the Secret is missing, or is being deleted and cannot be
+// protected.
 func (r *Reconciler) hold(ctx context.Context, o account.Object, cached *secret) (*secret, error) {
 	if !o.HasCredentials() || cached != nil && isHeld(cached) {
 		return cached, nil
@@ -75,23 +76,22 @@ func isHeld(m *secret) bool {
 // can put the label or the finalizer on many of them.
 const mostReleased = 50
 
-// releaseSecrets releases the Secrets of a namespace that are held and that no
-// provider needs, and those given, which come first. It reports whether it left some
-// for the next time.
+// releaseSecrets releases the held Secrets of a namespace that no provider needs. Those
+// given come first. It reports whether some are left for the next reconcile.
 func (r *Reconciler) releaseSecrets(ctx context.Context, namespace string, given ...client.ObjectKey) (more bool, err error) {
-	candidates, err := r.notWorkedWith(ctx, namespace, given)
+	candidates, err := r.unused(ctx, namespace, given)
 	if err != nil || len(candidates) == 0 {
 		return false, err
 	}
-	// The Secrets were read before the providers, so that a change after that makes the
-	// release fail. The providers and their users are read once for all Secrets.
-	look := &needs{r: r, using: map[account.Key]bool{}}
-	if look.providers, err = r.liveProviders(ctx, namespace); err != nil {
+	// The Secrets were read before the providers, so a later change makes the release fail.
+	// The providers and their users are read once for all Secrets.
+	live := &needs{r: r, using: map[account.Key]bool{}}
+	if live.providers, err = r.liveProviders(ctx, namespace); err != nil {
 		return false, err
 	}
 	released := 0
 	for _, m := range candidates {
-		needed, err := look.need(ctx, m)
+		needed, err := live.need(ctx, m)
 		if err != nil {
 			return false, err
 		}
@@ -109,12 +109,12 @@ func (r *Reconciler) releaseSecrets(ctx context.Context, namespace string, given
 	return false, nil
 }
 
-// notWorkedWith returns the held Secrets of a namespace, and those given, without the
-// ones that a provider works with in the cache. It spares the API server for these.
-func (r *Reconciler) notWorkedWith(ctx context.Context, namespace string, given []client.ObjectKey) ([]*secret, error) {
+// unused returns the held Secrets of a namespace, and those given, except those that a
+// provider in the cache uses. These need no live read.
+func (r *Reconciler) unused(ctx context.Context, namespace string, given []client.ObjectKey) ([]*secret, error) {
 	held := &metav1.PartialObjectMetadataList{}
 	held.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("SecretList"))
-	// Not only those labelled as credentials: a published Secret can be held too.
+	// Secrets with any label of the operator: a published Secret can be held too.
 	err := r.Client.List(ctx, held, client.InNamespace(namespace), client.UnsafeDisableDeepCopy)
 	if err != nil {
 		return nil, fmt.Errorf("listing the Secrets of %s: %w", namespace, err)
@@ -146,12 +146,12 @@ func (r *Reconciler) notWorkedWith(ctx context.Context, namespace string, given 
 		naming[o.CredentialsKey(r.Namespace)] = append(naming[o.CredentialsKey(r.Namespace)], o)
 	}
 	return slices.DeleteFunc(candidates, func(m *secret) bool {
-		return slices.ContainsFunc(naming[client.ObjectKeyFromObject(m)], func(o account.Object) bool { return worksWith(o, m) })
+		return slices.ContainsFunc(naming[client.ObjectKeyFromObject(m)], func(o account.Object) bool { return usable(o, m) })
 	}), nil
 }
 
-// releaseAfter releases what a provider held that is gone, also when someone took its
-// finalizer off by hand and it could not do so itself.
+// releaseAfter releases the Secrets of a provider that no longer exists. This also covers a
+// provider whose finalizer a user removed.
 func (r *Reconciler) releaseAfter(ctx context.Context, gone account.Key) error {
 	namespace := gone.Namespace
 	if gone.Kind == v1alpha1.KindClusterTokenProvider {
@@ -164,17 +164,17 @@ func (r *Reconciler) releaseAfter(ctx context.Context, gone account.Key) error {
 	return err
 }
 
-// errMoreToRelease says that a reconcile released as many Secrets as it may.
-var errMoreToRelease = errors.New("more Secrets have to be released")
+// errMoreToRelease: the reconcile released mostReleased Secrets, and there are more.
+var errMoreToRelease = errors.New("more Secrets must be released")
 
-// isOurs reports whether a Secret carries a finalizer or label of hold.
+// isOurs reports whether a Secret carries the finalizer or the label that hold sets.
 func isOurs(m *secret) bool {
 	return controllerutil.ContainsFinalizer(m, v1alpha1.Finalizer) || m.Labels[v1alpha1.LabelManaged] == account.ManagedCredentials
 }
 
-// release takes the finalizer and the label off a Secret, if it still is as it was
-// read. The cache may not have all that others put on it, so the patch starts from a
-// live read.
+// release removes the finalizer and the label of a Secret on condition that it is unchanged
+// since it was read. The cache lacks some metadata of other clients, so the patch starts
+// from a live read.
 func (r *Reconciler) release(ctx context.Context, read *secret) error {
 	name := client.ObjectKeyFromObject(read)
 	m, err := readSecret(ctx, r.Live, name)
@@ -194,28 +194,28 @@ func (r *Reconciler) release(ctx context.Context, read *secret) error {
 
 var errSecretChanged = errors.New("the Secret was changed after it was read")
 
-// worksWith reports whether a provider that names a Secret works with it, or may
-// yet: neither is being deleted, or ApiTokens still see the provider as Ready.
-func worksWith(o account.Object, m *secret) bool {
+// usable reports whether a provider can use the Secret that it names: neither is being
+// deleted, or ApiTokens still see the provider as Ready.
+func usable(o account.Object, m *secret) bool {
 	return !o.Deleting() && (m.DeletionTimestamp == nil || o.Ready())
 }
 
-// needs is what the API server has of the providers of a namespace, and of who uses them.
+// needs are the providers of a namespace and their users, read live.
 type needs struct {
 	r         *Reconciler
 	providers []account.Object
-	// using has the providers that were asked for their users: whether they have any.
+	// using caches whether a provider has users.
 	using map[account.Key]bool
 }
 
-// need reports whether a provider needs a Secret: one that names it and works with it,
-// or has credentials to revoke with it. One that has credentials to revoke and does
-// not work with the Secret that it names now keeps those that it may have named before.
+// need reports whether a provider needs a Secret: the provider names it and can use it, or
+// has credentials to revoke with it. A provider that has credentials to revoke and cannot
+// use the Secret that it names now needs every Secret that it may have named before.
 func (n *needs) need(ctx context.Context, m *secret) (bool, error) {
 	var unsure []account.Object
 	for _, o := range n.providers {
 		names := o.HasCredentials() && o.CredentialsKey(n.r.Namespace) == client.ObjectKeyFromObject(m)
-		if names && worksWith(o, m) {
+		if names && usable(o, m) {
 			return true, nil
 		}
 		if names || m.Labels[v1alpha1.LabelManaged] == account.ManagedCredentials && !o.Ready() {
@@ -230,7 +230,7 @@ func (n *needs) need(ctx context.Context, m *secret) (bool, error) {
 	return false, nil
 }
 
-// used reports whether an ApiToken needs a provider, which it asks the API server once.
+// used reports whether an ApiToken needs a provider. It reads live, once per provider.
 func (n *needs) used(ctx context.Context, key account.Key) (bool, error) {
 	if used, known := n.using[key]; known {
 		return used, nil
@@ -243,8 +243,7 @@ func (n *needs) used(ctx context.Context, key account.Key) (bool, error) {
 	return n.using[key], nil
 }
 
-// liveProviders asks the API server for the providers whose credentials are in a
-// namespace.
+// liveProviders reads live the providers whose minting credentials are in a namespace.
 func (r *Reconciler) liveProviders(ctx context.Context, namespace string) ([]account.Object, error) {
 	var out []account.Object
 	if len(r.Namespaces) == 0 || slices.Contains(r.Namespaces, namespace) {

@@ -18,8 +18,8 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// TestSharedSecretStaysForTheProviderInUse: a Secret that is being deleted is kept
-// for the provider that has credentials to revoke, also by one that has none.
+// TestSharedSecretStaysForTheProviderInUse: of two providers that share a deleted Secret,
+// the one without credentials to revoke does not release it.
 func TestSharedSecretStaysForTheProviderInUse(t *testing.T) {
 	w := newWorld(t)
 	w.run(clock.NewReal())
@@ -33,11 +33,11 @@ func TestSharedSecretStaysForTheProviderInUse(t *testing.T) {
 	for _, key := range []account.Key{used, idle} {
 		w.condition(key, v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonCredentialsMissing)
 	}
-	// Every check is followed by a look at what may be released.
+	// After every check, the reconcile releases Secrets.
 	w.checked(6)
 	w.holds(secret)
 
-	// The provider that keeps the Secret is going itself.
+	// The provider that needs the Secret is deleted too.
 	p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("used")}
 	w.ExpectDeleted(p)
 	w.condition(used, v1alpha1.ConditionStalled, metav1.ConditionTrue, v1alpha1.ReasonInUse)
@@ -50,7 +50,7 @@ func TestSharedSecretStaysForTheProviderInUse(t *testing.T) {
 	w.ExpectGone(secret)
 }
 
-// checked waits for so many checks of credentials from now on.
+// checked waits for this number of further checks.
 func (w *world) checked(more int) {
 	w.Helper()
 	before := w.backend.Count(fake.Connect)
@@ -62,7 +62,7 @@ func (w *world) checked(more int) {
 	})
 }
 
-// holds checks that a Secret is there and carries our finalizer.
+// holds checks that a Secret exists and carries the operator's finalizer.
 func (w *world) holds(secret *corev1.Secret) {
 	w.Helper()
 	if err := w.Get(w.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
@@ -73,8 +73,8 @@ func (w *world) holds(secret *corev1.Secret) {
 	}
 }
 
-// letGo waits until a Secret carries nothing of a provider.
-func (w *world) letGo(secret *corev1.Secret) {
+// released waits until a Secret carries neither finalizer nor label of a provider.
+func (w *world) released(secret *corev1.Secret) {
 	w.Helper()
 	w.Eventually(func() error {
 		if err := w.Get(w.Context(), client.ObjectKeyFromObject(secret), secret); err != nil {
@@ -87,9 +87,9 @@ func (w *world) letGo(secret *corev1.Secret) {
 	})
 }
 
-// TestSecretNamedOnceIsLetGo: a Secret that no provider names has neither finalizer
-// nor label of a provider, whatever else it is.
-func TestSecretNamedOnceIsLetGo(t *testing.T) {
+// TestSecretThatNoProviderNamesIsReleased: it loses finalizer and label, also if it has
+// another label of the operator.
+func TestSecretThatNoProviderNamesIsReleased(t *testing.T) {
 	for name, labels := range map[string]map[string]string{
 		"credentials": {"team": "ml"},
 		"published":   {"team": "ml", v1alpha1.LabelManaged: "true"},
@@ -111,7 +111,7 @@ func TestSecretNamedOnceIsLetGo(t *testing.T) {
 				return nil
 			})
 			if want := labels[v1alpha1.LabelManaged]; want != "" && first.Labels[v1alpha1.LabelManaged] != want {
-				t.Errorf("the labels are %v: a Secret of the operator keeps its label", first.Labels)
+				t.Errorf("the labels are %v: a Secret with another label of the operator keeps it", first.Labels)
 			}
 
 			p := &v1alpha1.TokenProvider{ObjectMeta: w.meta("p")}
@@ -119,18 +119,18 @@ func TestSecretNamedOnceIsLetGo(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.Merge(p, func() { p.Spec.CredentialsSecretRef.Name = "second" })
-			w.letGo(first)
+			w.released(first)
 			if !slices.Equal(first.Finalizers, []string{"example.com/theirs"}) || first.Labels["team"] != "ml" ||
 				first.Labels[v1alpha1.LabelManaged] != labels[v1alpha1.LabelManaged] {
-				t.Errorf("finalizers %v, labels %v, want those of others as they were: %v", first.Finalizers, first.Labels, labels)
+				t.Errorf("finalizers %v, labels %v, want those of other clients unchanged: %v", first.Finalizers, first.Labels, labels)
 			}
 			w.ready(key)
 		})
 	}
 }
 
-// TestFormerSecretStaysUntilTheNewOneWorks: with credentials to revoke and a new
-// Secret that does not work, the Secret that worked is still there to go back to.
+// TestFormerSecretStaysUntilTheNewOneWorks: while there are credentials to revoke and the
+// new Secret does not work, a user can return to the former Secret.
 func TestFormerSecretStaysUntilTheNewOneWorks(t *testing.T) {
 	w := newWorld(t)
 	w.run(clock.NewReal())
@@ -156,7 +156,7 @@ func TestFormerSecretStaysUntilTheNewOneWorks(t *testing.T) {
 	w.ExpectGone(first)
 }
 
-// counting counts what is read from the API server itself.
+// counting counts live reads.
 type counting struct {
 	client.Reader
 	n int
@@ -172,9 +172,9 @@ func (c *counting) List(ctx context.Context, o client.ObjectList, opts ...client
 	return c.Reader.List(ctx, o, opts...)
 }
 
-// TestManyLabelledSecretsCostLittle: anyone who can edit Secrets can put the label of
-// credentials on many. One reconcile reads the providers and their users once for all
-// of them, and releases a bounded number.
+// TestManyLabelledSecretsCostLittle: anyone who can edit Secrets can put the operator's
+// label on many. One reconcile reads the providers and their users once for all of them,
+// and releases a limited number.
 func TestManyLabelledSecretsCostLittle(t *testing.T) {
 	w := newWorld(t)
 	key := w.provider("broken", "missing")
@@ -206,9 +206,9 @@ func TestManyLabelledSecretsCostLittle(t *testing.T) {
 	}
 }
 
-// TestSecretOfAProviderWithoutFinalizerIsLetGo: a provider whose finalizer someone took
-// off is gone before it could release its Secret.
-func TestSecretOfAProviderWithoutFinalizerIsLetGo(t *testing.T) {
+// TestSecretIsReleasedAfterAUserRemovedTheFinalizer: that provider was gone before it could
+// release its Secret.
+func TestSecretIsReleasedAfterAUserRemovedTheFinalizer(t *testing.T) {
 	w := newWorld(t)
 	secret := w.secret("minter", "good")
 	stop, _ := w.run(clock.NewReal())
@@ -227,5 +227,5 @@ func TestSecretOfAProviderWithoutFinalizerIsLetGo(t *testing.T) {
 	if _, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: key.ObjectKey()}); err != nil {
 		t.Fatal(err)
 	}
-	w.letGo(secret)
+	w.released(secret)
 }

@@ -34,8 +34,8 @@ import (
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// gatherFor is how long events of ApiTokens are gathered, so that many of them
-// make a provider look once.
+// gatherFor delays the reconcile after an event of an ApiToken, so that many events cause
+// one reconcile.
 const gatherFor = time.Second
 
 // Setup adds the reconciler to a manager whose cache has the index of account.AddIndex.
@@ -44,14 +44,14 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, newQueue fairqueue
 		r.Places = places.New(r.Clock, places.Limits{})
 	}
 	if err := mgr.Add(manager.RunnableFunc(r.Places.Run)); err != nil {
-		return fmt.Errorf("adding what passes on turns: %w", err)
+		return fmt.Errorf("adding the places: %w", err)
 	}
 	err := ctrl.NewControllerManagedBy(mgr).
 		Named(strings.ToLower(string(r.Kind))).
 		For(account.NewObject(r.Kind).Raw, builder.WithPredicates(predicate.Funcs{UpdateFunc: providerChanged})).
 		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.providersOfSecret)).
 		Watches(&v1alpha1.ApiToken{}, r.tokenEvents()).
-		WatchesRawSource(source.Func(r.troubles)).
+		WatchesRawSource(source.Func(r.errorEvents)).
 		WatchesRawSource(source.Func(r.turns)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency, NewQueue: newQueue}).
 		Complete(r)
@@ -61,13 +61,13 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, newQueue fairqueue
 	return nil
 }
 
-// providerChanged ignores writes to the status, which are our own.
+// providerChanged ignores writes to the status, which are the operator's own.
 func providerChanged(e event.UpdateEvent) bool {
 	before, after := e.ObjectOld, e.ObjectNew
 	return before.GetGeneration() != after.GetGeneration() || !slices.Equal(before.GetFinalizers(), after.GetFinalizers())
 }
 
-// ledgerChanged reports whether an update changes whom a provider is needed by.
+// ledgerChanged reports whether an update changes which ApiTokens need a provider.
 func ledgerChanged(e event.UpdateEvent) bool {
 	before, ok := e.ObjectOld.(*v1alpha1.ApiToken)
 	after, okay := e.ObjectNew.(*v1alpha1.ApiToken)
@@ -78,8 +78,9 @@ func ledgerChanged(e event.UpdateEvent) bool {
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// troubles has an unhealthy provider examined at once, and other trouble reported soon.
-func (r *Reconciler) troubles(_ context.Context, q queue) error {
+// errorEvents reconciles a provider at once when it becomes unhealthy, and soon after any
+// other error.
+func (r *Reconciler) errorEvents(_ context.Context, q queue) error {
 	r.Pool.Watch(r.Kind, func(key account.Key, unhealthy bool) {
 		request := reconcile.Request{NamespacedName: key.ObjectKey()}
 		if unhealthy {
@@ -91,7 +92,7 @@ func (r *Reconciler) troubles(_ context.Context, q queue) error {
 	return nil
 }
 
-// turns wakes those whose turn for a health check has come.
+// turns wakes the providers whose turn for a health check has come.
 func (r *Reconciler) turns(_ context.Context, q queue) error {
 	r.Places.OnTurn(func(who types.NamespacedName) { fairqueue.Wake(q, reconcile.Request{NamespacedName: who}) })
 	return nil
@@ -124,7 +125,7 @@ func (r *Reconciler) tokenEvents() handler.EventHandler {
 	}
 }
 
-// providersOfSecret returns the providers whose credentials a Secret holds.
+// providersOfSecret returns the providers whose minting credentials a Secret holds.
 func (r *Reconciler) providersOfSecret(ctx context.Context, secret client.Object) []reconcile.Request {
 	all, err := account.List(ctx, r.Client)
 	if err != nil {

@@ -10,17 +10,17 @@ import (
 	"apitoken.dev/operator/internal/account"
 )
 
-// unverifiedError says that an endpoint does not show what the ledgers have.
+// unverifiedError reports that an endpoint does not show the credentials of the ledgers.
 type unverifiedError struct {
 	key account.Key
-	// was and now are the endpoint that was verified, empty when none is recorded, and
-	// the declared one, which the field has.
+	// was is the endpoint that was verified last; empty if none is recorded. now is the
+	// declared endpoint, and field its path in the spec.
 	was, now, field string
-	// total is how many entries the ledgers have, left how many of them are not shown;
-	// missing are the first of those.
+	// total counts the entries of the ledgers, and left those that are not shown. missing
+	// are the first of these.
 	total, left int
 	missing     []entry
-	// why says what else is wrong.
+	// why is another reason for the refusal.
 	why string
 }
 
@@ -49,11 +49,11 @@ func (e *unverifiedError) Error() string {
 		}
 	}
 	b.WriteString(". Nothing is issued or revoked until it is verified. ")
-	b.WriteString(e.wayOut())
+	b.WriteString(e.fix())
 	return b.String()
 }
 
-func (e *unverifiedError) wayOut() string {
+func (e *unverifiedError) fix() string {
 	if e.was == "" {
 		return "Set it to the server that issued them, or set spec.deletionPolicy: Retain on these ApiTokens and delete them"
 	}
@@ -61,7 +61,7 @@ func (e *unverifiedError) wayOut() string {
 		e.field, e.was)
 }
 
-// verifyingError says that a verification has not ended yet.
+// verifyingError reports that a verification is in progress.
 type verifyingError struct {
 	unverifiedError
 	shown int
@@ -73,7 +73,7 @@ func (e *verifyingError) Error() string {
 		e.field, cmp.Or(e.was, "an unknown endpoint"), e.now, e.shown, e.total)
 }
 
-// refusedMove is the verdict on an account or endpoint that was not accepted.
+// refusedMove returns the verdict on an account or endpoint that was not accepted.
 func refusedMove(err error) (verdict, bool) {
 	var account *accountError
 	var verifying *verifyingError
@@ -88,7 +88,7 @@ func refusedMove(err error) (verdict, bool) {
 		return verdict{stalled: true, missing: true, reason: v1alpha1.ReasonEndpointUnverified, message: sentence(refused.Error())}, true
 	case errors.As(err, &live):
 		return verdict{reason: v1alpha1.ReasonEndpointUnverified,
-			message: "The API server did not show the ledgers to compare the endpoint with. It is tried again."}, true
+			message: "The ledgers to verify the endpoint with could not be read from the API server. The operator retries."}, true
 	default:
 		return verdict{}, false
 	}

@@ -25,7 +25,7 @@ type user struct {
 	name string
 	// credentials in its ledger.
 	credentials int
-	// needs: it has, or may get, a credential that only this provider can revoke.
+	// needs: it has, or can get, a credential that only this provider can revoke.
 	needs bool
 }
 
@@ -43,7 +43,7 @@ func usersOf(tokens []v1alpha1.ApiToken) []user {
 	return out
 }
 
-// liveUsers asks the API server itself.
+// liveUsers reads the users of a provider live.
 func (r *Reconciler) liveUsers(ctx context.Context, key account.Key) ([]user, error) {
 	var out []user
 	err := r.eachLive(ctx, key, func(t *v1alpha1.ApiToken) { out = append(out, userOf(t)) })
@@ -69,12 +69,12 @@ func (r *Reconciler) eachLive(ctx context.Context, key account.Key, each func(*v
 	}
 }
 
-// notServed drops the error of a list whose kind is not served: its CRD was deleted, and
-// that deleted every object first. The API server does not answer so before it has read
-// its CRDs.
+// notServed ignores the error of a list whose kind is not served: its CRD was deleted,
+// which deleted every object first. The API server does not return this error before it has
+// read its CRDs.
 func notServed(err error) error { return client.IgnoreNotFound(err) }
 
-// inUse returns the names of the ApiTokens that need the provider, in order.
+// inUse returns the sorted names of the ApiTokens that need the provider.
 func inUse(users []user) []string {
 	var out []string
 	for _, u := range users {

@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	// verifyTurn is how long one reconcile looks up credentials. It holds a worker and a
-	// place at the provider for that time; the next one goes on behind it.
+	// verifyTurn is how long one reconcile looks up credentials. It occupies a worker and a
+	// place at the provider for that time. The next reconcile continues where it ended.
 	verifyTurn = 15 * time.Second
-	// findMost is how many credentials are looked up one by one before a list of the
-	// whole cluster is asked for, where that is complete.
+	// findMost is the largest number of credentials that are looked up one by one. For
+	// more, the list of the whole cluster is read, if the provider lists all.
 	findMost = 20
-	// namedMissing is how many credentials that are not shown are looked for, and named.
+	// namedMissing is how many missing credentials are searched for and named.
 	namedMissing = 5
 )
 
-// verify proves that an endpoint shows the credentials of all ledgers. One that does
-// not may be another server with an account of the same name, or the same account that
-// lost them; nothing is done at either.
+// verify proves that an endpoint shows the credentials of all ledgers. An endpoint that
+// does not can be another server with an account of the same name, or the same account
+// after a loss of data. The operator neither mints nor revokes there.
 func (r *Reconciler) verify(ctx context.Context, o account.Object, c connections.Connection, entries []entry) error {
 	move := unverifiedError{key: o.Key(), was: o.Status.Endpoint, now: c.Endpoint.URL, field: c.Endpoint.Field, total: len(entries)}
 	switch {
@@ -45,7 +45,7 @@ func (r *Reconciler) verify(ctx context.Context, o account.Object, c connections
 		shown: r.memory.shownAt(o.Key(), seenAt{uid: o.GetUID(), endpoint: c.Endpoint, minter: c.MinterKey})}
 	deadline := r.Clock.Monotonic() + verifyTurn
 	v.late = func() bool { return r.Clock.Monotonic() >= deadline }
-	missing, err := v.look(ctx, wanted)
+	missing, err := v.missing(ctx, wanted)
 	switch {
 	case errors.Is(err, errLater):
 		return &verifyingError{unverifiedError: move, shown: v.count(wanted)}
@@ -60,9 +60,9 @@ func (r *Reconciler) verify(ctx context.Context, o account.Object, c connections
 	return nil
 }
 
-// sorted leaves out what has ended, and sets apart what has no id: attempts with an
-// unknown outcome, and what only a Secret names. There may never have been such a
-// credential, so it need not be shown.
+// sorted drops the entries that have ended, and separates those without an id: attempts
+// with an unknown outcome, and credentials that only a Secret names. They may never have
+// existed, so the endpoint need not show them.
 func sorted(entries []entry, ended func(*v1alpha1.LedgerEntry) bool) (wanted, doubts []entry) {
 	for _, e := range entries {
 		switch {
@@ -81,17 +81,17 @@ type verification struct {
 	client  provider.Client
 	caps    provider.Capabilities
 	cluster string
-	// shown has what the endpoint has shown so far.
+	// shown are the credentials that the endpoint has shown so far.
 	shown *shown
 	// late reports whether the turn is over.
 	late func() bool
 }
 
-// errLater says that a verification goes on in the next turn.
+// errLater: the verification continues in the next turn.
 var errLater = errors.New("the verification is not done yet")
 
-// look returns the first credentials that the endpoint does not show.
-func (v *verification) look(ctx context.Context, wanted []entry) ([]entry, error) {
+// missing returns the first credentials that the endpoint does not show.
+func (v *verification) missing(ctx context.Context, wanted []entry) ([]entry, error) {
 	if v.caps.Listed == 0 && !v.shown.listed && len(wanted)-v.count(wanted) > findMost {
 		if err := v.list(ctx, wanted); err != nil {
 			return nil, err
@@ -119,7 +119,7 @@ func (v *verification) look(ctx context.Context, wanted []entry) ([]entry, error
 	return missing, nil
 }
 
-// list reads the list of the cluster, from where an earlier turn left it.
+// list reads the list of the cluster from where the previous turn ended.
 func (v *verification) list(ctx context.Context, wanted []entry) error {
 	ids := make(map[string]string, len(wanted))
 	for _, e := range wanted {
@@ -144,8 +144,8 @@ func (v *verification) list(ctx context.Context, wanted []entry) error {
 	return nil
 }
 
-// cut ends a part of the list. The next turn goes on behind it; if no page was read as
-// a whole, what is left is looked up one by one.
+// cut ends a part of the list. The next turn continues after it. If no whole page was read,
+// the remaining credentials are looked up one by one.
 func (v *verification) cut(next string) error {
 	if next == "" || next == v.shown.cursor {
 		v.shown.listed = true
@@ -183,9 +183,9 @@ func (v *verification) count(wanted []entry) int {
 	return n
 }
 
-// anyOf asks for the attempts with an unknown outcome when there is nothing else: one
-// that is shown proves the account. If none is, nothing tells whether they exist at the
-// endpoint that was used before.
+// anyOf looks up the attempts with an unknown outcome if there are no other entries: one
+// that is shown proves the account. If none is shown, they may exist at the previous
+// endpoint.
 func (v *verification) anyOf(ctx context.Context, doubts []entry, move unverifiedError) error {
 	for _, e := range doubts[:min(len(doubts), namedMissing)] {
 		if found, err := v.find(ctx, e); err != nil || found {
@@ -196,11 +196,11 @@ func (v *verification) anyOf(ctx context.Context, doubts []entry, move unverifie
 	return &move
 }
 
-// shown is what one endpoint has shown with one set of credentials.
+// shown are the credentials that one endpoint has shown to one set of minting credentials.
 type shown struct {
 	// ids by name.
 	ids map[string][]string
-	// cursor is where the list goes on; listed: it has ended.
+	// cursor is where the list continues. listed: it has ended.
 	cursor string
 	listed bool
 }

@@ -243,7 +243,7 @@ func ofProviders() []situation {
 			w.backend.Script(fake.Connect, slices.Repeat([]fake.Fault{{Kind: fake.InDoubt}}, 100)...)
 			w.minter(kit.MinterToken)
 			return w.shows(w.providerStarted(), v1alpha1.ConditionReconciling, v1alpha1.ReasonUnreachable)
-		}, health.HealthStatusProgressing, "It is tried again", status.InProgressStatus, status.InProgressStatus},
+		}, health.HealthStatusProgressing, "The operator retries", status.InProgressStatus, status.InProgressStatus},
 
 		{"TokenProvider", "generation-behind", func(w *world) client.Object {
 			w.minter(kit.MinterToken)

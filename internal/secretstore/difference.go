@@ -12,9 +12,9 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// difference is something in a Secret's metadata that is not as declared.
+// difference is a part of a Secret's metadata that differs from the declaration.
 type difference struct {
-	// what it is, for a message.
+	// what names it in a message.
 	what string
 	// kind and key are where managedFields lists it.
 	kind, key string
@@ -28,8 +28,9 @@ func ofAnnotation(key string) difference {
 	return difference{what: "annotation " + strconv.Quote(key), kind: "f:annotations", key: "f:" + key}
 }
 
-// difference returns the first thing in the metadata of a Secret, as it was read live,
-// that is not as declared. The parts of the connection in the View are judged already.
+// difference returns the first difference between the declaration and the metadata of a
+// Secret that was read live. The View must already say whether the parts of the connection
+// are current.
 func (s Snapshot) difference(t Target, secret *corev1.Secret) (difference, bool) {
 	l := layoutOf(t)
 	if key, ok := missing(secret.Labels, l.Labels); ok {
@@ -54,20 +55,21 @@ func (s Snapshot) difference(t Target, secret *corev1.Secret) (difference, bool)
 	return difference{}, false
 }
 
-// digestsHold reports whether AnnotationLayout says what the Secret carries, and the
-// record of its keys is there. Until then the cache would show something else.
+// digestsHold reports whether AnnotationLayout agrees with the contents of the Secret, and
+// the record of its keys exists. Otherwise the cache would show another result than a live
+// read.
 func (s Snapshot) digestsHold(t Target, value string) bool {
 	v := &s.View
 	has, ok := parseDigests(value)
 	if !ok {
-		return earlier(t, value)
+		return isEarlierDigest(t, value)
 	}
 	want := digestsOf(t)
 	return has.metadata == want.metadata && v.SettingsCurrent == (has.settings == want.settings) &&
-		v.DeclarationCurrent == (has.declaration == want.declaration) && (s.recorded || !v.Intact || !t.driven())
+		v.DeclarationCurrent == (has.declaration == want.declaration) && (s.recorded || !v.Intact || !t.hasDriver())
 }
 
-// missing returns the first key that is not in have as it is in want.
+// missing returns the first key of want that have lacks or has with another value.
 func missing(have, want map[string]string) (string, bool) {
 	for _, key := range slices.Sorted(maps.Keys(want)) {
 		if got, ok := have[key]; !ok || got != want[key] {
@@ -77,9 +79,9 @@ func missing(have, want map[string]string) (string, bool) {
 	return "", false
 }
 
-// manager returns the field manager that wrote what differs, or, of something that was
-// taken away, the one of others than the operator that wrote last. It is empty when the
-// API server does not say. The format of managedFields is FieldsV1 of
+// manager returns the field manager that wrote the differing field. If the field was
+// removed, it returns the manager other than the operator that wrote last. It is empty if
+// managedFields does not tell. Their format is FieldsV1 of
 // k8s.io/apimachinery/pkg/apis/meta/v1.
 func (d difference) manager(fields []metav1.ManagedFieldsEntry) string {
 	var last *metav1.ManagedFieldsEntry

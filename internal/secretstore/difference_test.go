@@ -16,8 +16,9 @@ func managed(name string, after time.Duration, fields string) metav1.ManagedFiel
 	return metav1.ManagedFieldsEntry{Manager: name, Time: &at, FieldsV1: metav1.NewFieldsV1(fields)}
 }
 
-// TestWhoChangedTheMetadata: what differs is named, with the field manager that wrote it.
-func TestWhoChangedTheMetadata(t *testing.T) {
+// TestDifferenceNamesTheFieldManager: the View names the difference and the field manager
+// that wrote it.
+func TestDifferenceNamesTheFieldManager(t *testing.T) {
 	ours := managed("operator", time.Hour, `{"f:metadata":{"f:annotations":{"f:apitoken.dev/checksum":{}},"f:labels":{"f:x":{}}}}`)
 	theirs := managed("their-sync", time.Minute, `{"f:metadata":{"f:labels":{".":{},"f:team":{}}}}`)
 	last := managed("kubectl-edit", time.Minute+time.Second, `{"f:metadata":{"f:labels":{"f:y":{}}}}`)

@@ -11,16 +11,15 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// The keys of a published Secret belong to the credential, follow from the provider's
-// settings, or follow from the declaration. AnnotationKeys records which is which, so
-// that bringing the Secret up to date neither takes a key from the credential nor leaves
-// one that is no longer declared.
+// Each key of a published Secret belongs to the credential, follows from the provider's
+// settings, or follows from the declaration. AnnotationKeys records which, so that Sync
+// neither removes a key of the credential nor leaves one that is no longer declared.
 //
-// Anyone who can write the Secret can write the annotation. So it is used only if it
-// divides exactly the keys of the data that the checksum covers, and a key that the
-// driver documents as one of its credentials is never anything else.
+// Anyone who can write the Secret can write the annotation. It is therefore used only if it
+// lists exactly the keys of the data that the checksum covers. A key that the driver
+// documents as part of its credentials always belongs to the credential.
 
-// contents are the data of a Secret. A key is in one of them only.
+// contents are the data of a Secret. Each key is in exactly one part.
 type contents struct{ credential, settings, declaration map[string]provider.Value }
 
 // record is the value of AnnotationKeys, as JSON.
@@ -28,12 +27,12 @@ type record struct {
 	Credential  []string `json:"credential"`
 	Settings    []string `json:"settings,omitempty"`
 	Declaration []string `json:"declaration,omitempty"`
-	// Checksum is that of the data that the record is about. An operator of an earlier
-	// version that writes other data leaves the annotation as it is.
+	// Checksum is the checksum of the data that the record describes. An earlier version of
+	// the operator that writes other data leaves the annotation unchanged.
 	Checksum string `json:"checksum"`
 }
 
-// plain are the values of a connection, which has no secrets.
+// plain converts the values of a connection, which contains no secrets.
 func plain(m map[string]string) map[string]provider.Value {
 	out := make(map[string]provider.Value, len(m))
 	for k, v := range m {
@@ -42,8 +41,9 @@ func plain(m map[string]string) map[string]provider.Value {
 	return out
 }
 
-// issued are the contents of a Secret for a credential that was just issued, or is put
-// back. What follows from the declaration is left out if it was issued for another one.
+// issued returns the contents of a Secret for a credential that was just issued or is
+// restored. Keys that follow from the declaration are left out if it was issued for another
+// declaration.
 func issued(t Target, fingerprint string, credential map[string]provider.Value) contents {
 	c := contents{credential: credential, settings: plain(t.Connection.Settings)}
 	if fingerprint == t.Fingerprint {
@@ -52,7 +52,8 @@ func issued(t Target, fingerprint string, credential map[string]provider.Value) 
 	return c.divided()
 }
 
-// divided leaves each key in one place: a credential's key is the credential's.
+// divided removes duplicate keys. The credential comes before the settings, and these
+// before the declaration.
 func (c contents) divided() contents {
 	out := contents{credential: c.credential, settings: maps.Clone(c.settings), declaration: maps.Clone(c.declaration)}
 	for k := range c.credential {
@@ -65,7 +66,7 @@ func (c contents) divided() contents {
 	return out
 }
 
-// data are the contents as a Secret holds them.
+// data returns the contents as the data of a Secret.
 func (c contents) data() map[string][]byte {
 	out := map[string][]byte{}
 	for _, part := range []map[string]provider.Value{c.declaration, c.settings, c.credential} {
@@ -76,7 +77,7 @@ func (c contents) data() map[string][]byte {
 	return out
 }
 
-// record says whose the keys are.
+// record returns the value of AnnotationKeys.
 func (c contents) record(sum string) string {
 	raw, err := json.Marshal(record{
 		Credential: slices.Sorted(maps.Keys(c.credential)), Settings: slices.Sorted(maps.Keys(c.settings)),
@@ -88,8 +89,8 @@ func (c contents) record(sum string) string {
 	return string(raw)
 }
 
-// recorded reads the record of a Secret. It reports false when there is none that is
-// about the data of this Secret.
+// recorded reads the record of a Secret. It reports false if the record is missing or does
+// not describe the data of this Secret.
 func recorded(secret *corev1.Secret) (record, bool) {
 	var r record
 	if json.Unmarshal([]byte(secret.Annotations[v1alpha1.AnnotationKeys]), &r) != nil {
@@ -104,10 +105,10 @@ func recorded(secret *corev1.Secret) (record, bool) {
 	return r, slices.Equal(keys, slices.Sorted(maps.Keys(secret.Data)))
 }
 
-// divide says whose the keys of a Secret are. A Secret without a usable record was
-// written by an earlier version, or its record was edited: then it goes by the names
-// that the driver documents, and an unknown key is the credential's. Known reports
-// whether there is a usable record.
+// divide assigns the keys of a Secret to their parts. A Secret without a usable record was
+// written by an earlier version, or its record was edited: then divide uses the names that
+// the driver documents, and assigns unknown keys to the credential. known reports whether
+// there is a usable record.
 func divide(t Target, secret *corev1.Secret) (c contents, known bool) {
 	r, known := recorded(secret)
 	if !known {
@@ -133,8 +134,8 @@ func divide(t Target, secret *corev1.Secret) (c contents, known bool) {
 	return c, known
 }
 
-// documented are the keys that the driver names now, and those of an S3 connection,
-// which earlier versions added and left out as the declaration had it.
+// documented returns the keys that the driver names now, and those of an S3 connection,
+// which earlier versions wrote depending on the declaration.
 func documented(t Target) record {
 	s3 := provider.S3Connection("x", "x", []string{"x"})
 	return record{
@@ -143,8 +144,8 @@ func documented(t Target) record {
 	}
 }
 
-// follow replaces the parts that may follow the target now. A key that moves to a part
-// that may not keeps its value there.
+// follow updates the selected parts to the target. A key that moves to a part that is not
+// selected keeps its value there.
 func (c contents) follow(t Target, settings, declaration bool) contents {
 	out := contents{credential: c.credential, settings: maps.Clone(c.settings), declaration: maps.Clone(c.declaration)}
 	if settings {
@@ -163,7 +164,7 @@ func (c contents) follow(t Target, settings, declaration bool) contents {
 	return out.divided()
 }
 
-// keep copies the keys that are wanted from one part to the other.
+// keep copies the wanted keys from one part to the other.
 func keep(from, to map[string]provider.Value, wanted map[string]string) {
 	for k, v := range from {
 		if _, ok := wanted[k]; ok {
@@ -172,8 +173,8 @@ func keep(from, to map[string]provider.Value, wanted map[string]string) {
 	}
 }
 
-// same reports whether a part of a Secret is what the target wants. Keys that the
-// credential has are not wanted.
+// same reports whether a part of a Secret equals what the target wants. Keys of the
+// credential do not count.
 func (c contents) same(have map[string]provider.Value, wanted map[string]string) bool {
 	n := 0
 	for k, v := range wanted {

@@ -26,7 +26,7 @@ func (b *bench) publishedWith(values map[string]string) Snapshot {
 	return seen
 }
 
-// holds checks the data of the Secret.
+// holds checks the data of the Secret, and that it is intact.
 func (b *bench) holds(what string, want map[string]string) {
 	b.Helper()
 	if diff := cmp.Diff(want, asText(b.secret().Data)); diff != "" {
@@ -37,20 +37,21 @@ func (b *bench) holds(what string, want map[string]string) {
 	}
 }
 
-// relabel changes a label of the declaration and brings the Secret up to date.
+// relabel changes a declared label and syncs the Secret.
 func (b *bench) relabel(value string) {
 	b.Helper()
 	b.target.Token.Spec.Secret.Labels = map[string]string{"team": value}
 	b.synced()
 }
 
-// restTarget is one whose driver puts a name of an S3 connection into the credential.
+// restTarget has a driver whose credential contains a key of an S3 connection.
 func (b *bench) restTarget(connection provider.Connection) {
 	b.target.Connection = connection
 	b.target.CredentialKeys = []string{"AWS_REGION", "KEY"}
 }
 
-// asEarlier makes a Secret what an earlier version wrote: one hash, and no record of keys.
+// asEarlier edits the Secret to what an earlier version wrote: one hash, and no record of
+// keys.
 func (b *bench) asEarlier() {
 	b.Helper()
 	l := layoutOf(b.target)
@@ -59,12 +60,12 @@ func (b *bench) asEarlier() {
 		s.Annotations[v1alpha1.AnnotationLayout] = digest(struct {
 			Labels, Annotations, Connection map[string]string
 			OwnerUID                        string
-		}{l.Labels, l.Annotations, whole(b.target.Connection, nil), l.OwnerUID})
+		}{l.Labels, l.Annotations, allKeys(b.target.Connection, nil), l.OwnerUID})
 	})
 }
 
-// TestSyncKeepsTheCredentialsKeys: a credential's key stays, whatever it is called, and
-// a key that is no longer in the connection goes.
+// TestSyncKeepsTheCredentialsKeys: a credential's key stays under any name, and a key that
+// is no longer in the connection is removed.
 func TestSyncKeepsTheCredentialsKeys(t *testing.T) {
 	b := newBench(t)
 	b.restTarget(provider.Connection{Settings: map[string]string{"HOST": "a.example.com", "OLD": "x"}, Declaration: map[string]string{"PATH_OF": "datasets"}})
@@ -75,30 +76,30 @@ func TestSyncKeepsTheCredentialsKeys(t *testing.T) {
 
 	b.target.Connection = provider.Connection{Settings: map[string]string{"HOST": "b.example.com"}}
 	b.synced()
-	b.holds("after two keys went", with(credential, map[string]string{"HOST": "b.example.com"}))
+	b.holds("after two keys were removed", with(credential, map[string]string{"HOST": "b.example.com"}))
 
 	// The provider's settings change so that the key would follow from them. Until the next
-	// credential it is this one's.
+	// credential is issued, it belongs to this one.
 	b.target.CredentialKeys = []string{"KEY"}
 	b.target.Connection.Settings = map[string]string{"AWS_REGION": "of-the-settings"}
 	b.relabel("b")
 	b.holds("after a key moved", credential)
-	if v := b.read().View; !dressed(v) {
-		t.Errorf("it is brought up to date for ever: %+v", v)
+	if v := b.read().View; !current(v) {
+		t.Errorf("it is never current: %+v", v)
 	}
-	if seen, _ := b.cached(b.read().Version); !dressed(seen.View) {
+	if seen, _ := b.cached(b.read().Version); !current(seen.View) {
 		t.Errorf("the cache shows something else: %+v", seen.View)
 	}
 }
 
-// TestSecretSaysWhatItsKeyMayDo: a part that may not change yet stays as it is, in the
-// data and in what the cache shows of it.
-func TestSecretSaysWhatItsKeyMayDo(t *testing.T) {
+// TestSyncChangesSelectedPartsOnly: any other part stays unchanged, in the data and in the
+// metadata that the cache shows.
+func TestSyncChangesSelectedPartsOnly(t *testing.T) {
 	b := newBench(t)
 	b.published(1)
 	entry, _ := credential(1)
 	keys := map[string]string{"AWS_ACCESS_KEY_ID": "KEY1", "AWS_SECRET_ACCESS_KEY": "CANARY-1"}
-	old := whole(b.target.Connection, keys)
+	old := allKeys(b.target.Connection, keys)
 	b.target.Connection, b.target.Fingerprint = s3("https://new.example.com", "eu-2", "models"), "beef"
 
 	seen, err := b.store.Sync(b.Context(), b.target, b.read(), entry, plan.SyncSecret{Metadata: true})
@@ -116,17 +117,18 @@ func TestSecretSaysWhatItsKeyMayDo(t *testing.T) {
 	}
 	_, err = b.store.Sync(b.Context(), b.target, b.read(), entry, plan.SyncSecret{Declaration: true})
 	b.ok(err)
-	b.holds("all", whole(b.target.Connection, keys))
+	b.holds("all", allKeys(b.target.Connection, keys))
 
-	// A credential that was issued for something else is put back without what it may not do.
+	// A credential that was issued for another declaration is restored without the keys of
+	// the new one.
 	entry, minted := credential(1)
 	_, err = b.store.Publish(b.Context(), b.target, b.read(), entry, minted)
 	b.ok(err)
 	b.holds("published for another declaration", with(b.target.Connection.Settings, keys))
 }
 
-// TestKeyChangesItsPart: no key is lost when the templates of a provider change.
-func TestKeyChangesItsPart(t *testing.T) {
+// TestKeyCanMoveToAnotherPart: no key is lost when the templates of a provider change.
+func TestKeyCanMoveToAnotherPart(t *testing.T) {
 	start := provider.Connection{Settings: map[string]string{"URL": "fixed"}, Declaration: map[string]string{"B": "one"}}
 	turned := provider.Connection{Settings: map[string]string{"B": "fixed"}, Declaration: map[string]string{"URL": "two"}}
 	for name, c := range map[string]struct {
@@ -147,15 +149,15 @@ func TestKeyChangesItsPart(t *testing.T) {
 		b.ok(err)
 		b.holds(name, with(c.want, map[string]string{"AWS_ACCESS_KEY_ID": "KEY1", "AWS_SECRET_ACCESS_KEY": "CANARY-1"}))
 		if !seen.View.MetadataCurrent {
-			t.Errorf("%s: it is written for ever: %+v", name, seen.View)
+			t.Errorf("%s: it is never current: %+v", name, seen.View)
 		}
 	}
 }
 
-// TestForgedRecordOfKeys: anyone who can write the Secret can write the record. It never
-// makes a key of the credential one of the connection, and a record that is not about
-// this data does not count.
-func TestForgedRecordOfKeys(t *testing.T) {
+// TestForgedRecordOfKeysIsIgnored: anyone who can write the Secret can write the record. It
+// never assigns a key of the credential to the connection, and a record about other data is
+// ignored.
+func TestForgedRecordOfKeysIsIgnored(t *testing.T) {
 	forge := func(change func(*record)) func(*corev1.Secret) {
 		return func(s *corev1.Secret) {
 			var r record
@@ -201,29 +203,30 @@ func TestForgedRecordOfKeys(t *testing.T) {
 			if s := b.secret(); s.Annotations[v1alpha1.AnnotationCredential] != entry.Name {
 				t.Error("the Secret does not say which credential it holds")
 			}
-			b.holds("after it", whole(b.target.Connection, map[string]string{"AWS_ACCESS_KEY_ID": "KEY1", "AWS_SECRET_ACCESS_KEY": "CANARY-1"}))
-			if v := b.read().View; !dressed(v) {
-				t.Errorf("it is written for ever: %+v", v)
+			b.holds("after it", allKeys(b.target.Connection, map[string]string{"AWS_ACCESS_KEY_ID": "KEY1", "AWS_SECRET_ACCESS_KEY": "CANARY-1"}))
+			if v := b.read().View; !current(v) {
+				t.Errorf("it is never current: %+v", v)
 			}
 		})
 	}
 }
 
-// TestSecretOfAnEarlierVersion is not written at an upgrade, and keeps its keys when it is.
-func TestSecretOfAnEarlierVersion(t *testing.T) {
+// TestUpgradeDoesNotRewriteSecrets: a Secret of an earlier version is not written, and
+// keeps its keys at the next write.
+func TestUpgradeDoesNotRewriteSecrets(t *testing.T) {
 	b := newBench(t)
 	b.restTarget(provider.Connection{Settings: map[string]string{"HOST": "a.example.com"}, Declaration: map[string]string{"BUCKET_NAME": "datasets"}})
 	credential := map[string]string{"AWS_REGION": "of-the-credential", "KEY": "CANARY-1"}
 	b.publishedWith(credential)
 	b.asEarlier()
-	if v := b.read().View; !dressed(v) || !v.Intact {
+	if v := b.read().View; !current(v) || !v.Intact {
 		t.Fatalf("it is written at an upgrade: %+v", v)
 	}
-	if seen, _ := b.cached(b.read().Version); !dressed(seen.View) {
+	if seen, _ := b.cached(b.read().Version); !current(seen.View) {
 		t.Fatalf("it is read at an upgrade: %+v", seen.View)
 	}
 
-	// The declaration has changed already, and nothing was issued for it yet.
+	// The declaration has changed, and no credential was issued for it yet.
 	b.target.Connection.Declaration, b.target.Fingerprint = map[string]string{"BUCKET_NAME": "models"}, "beef"
 	entry := firstEntry()
 	_, err := b.store.Sync(b.Context(), b.target, b.read(), entry, plan.SyncSecret{Metadata: true, Settings: true})
@@ -236,9 +239,9 @@ func TestSecretOfAnEarlierVersion(t *testing.T) {
 	b.holds("after it", with(credential, map[string]string{"HOST": "a.example.com", "BUCKET_NAME": "models"}))
 }
 
-// TestNoDriverNoGuess: without a driver nothing of the connection changes, and no record
-// of its keys is made up.
-func TestNoDriverNoGuess(t *testing.T) {
+// TestSyncWithoutADriverLeavesTheConnection: it changes no connection key and writes no
+// record of keys.
+func TestSyncWithoutADriverLeavesTheConnection(t *testing.T) {
 	b := newBench(t)
 	b.published(1)
 	before := asText(b.secret().Data)
@@ -295,9 +298,9 @@ func firstEntry() *v1alpha1.LedgerEntry {
 	return entry
 }
 
-// TestManyKeysAreDividedAtOnce: a forged record that names every key of a Secret takes no
-// time that grows with the square of their number. With so many keys that would be minutes.
-func TestManyKeysAreDividedAtOnce(t *testing.T) {
+// TestManyKeysAreDividedInLinearTime: with this many keys, a forged record that names each
+// of them would take minutes in quadratic time.
+func TestManyKeysAreDividedInLinearTime(t *testing.T) {
 	const keys = 200_000
 	var r record
 	secret := &corev1.Secret{Data: map[string][]byte{}}

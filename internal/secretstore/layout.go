@@ -15,8 +15,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// TargetOf is the Secret of an ApiToken at a provider with these settings, as it should
-// be. Without a driver, which is nil then, nothing is known but the metadata.
+// TargetOf returns the desired Secret of an ApiToken at a provider with these settings. If
+// driver is nil, only the metadata is known.
 func TargetOf(t *v1alpha1.ApiToken, driver provider.Driver, cfg provider.Config) Target {
 	grant := plan.GrantOf(&t.Spec)
 	return Target{
@@ -25,12 +25,12 @@ func TargetOf(t *v1alpha1.ApiToken, driver provider.Driver, cfg provider.Config)
 	}
 }
 
-// layout is the metadata that a Secret carries. It changes without a new credential.
+// layout is the declared metadata of a Secret. It can change without a new credential.
 type layout struct {
 	Labels      map[string]string
 	Annotations map[string]string
-	// OwnerUID is empty with deletionPolicy Retain: without an owner reference no
-	// garbage collector can be faster than the operator.
+	// OwnerUID is empty with deletionPolicy Retain: without an owner reference, garbage
+	// collection does not delete the Secret.
 	OwnerUID string
 }
 
@@ -42,19 +42,19 @@ func layoutOf(t Target) layout {
 	return l
 }
 
-// digests are the value of AnnotationLayout: one hash for the metadata and one for each
-// part of the connection, joined by ".".
+// digests are the value of AnnotationLayout: a hash of the metadata and of each part of the
+// connection, joined by ".".
 type digests struct{ metadata, settings, declaration string }
 
 func digestsOf(t Target) digests {
-	return digests{metadata: digest(layoutOf(t)), settings: digest(some(t.Connection.Settings)), declaration: digest(some(t.Connection.Declaration))}
+	return digests{metadata: digest(layoutOf(t)), settings: digest(nilIfEmpty(t.Connection.Settings)), declaration: digest(nilIfEmpty(t.Connection.Declaration))}
 }
 
 func (d digests) String() string {
 	return strings.Join([]string{d.metadata, d.settings, d.declaration}, ".")
 }
 
-// Layout identifies what a Secret should carry next to its credential.
+// Layout identifies everything that a Secret should carry in addition to its credential.
 func (t Target) Layout() string { return digestsOf(t).String() }
 
 // parseDigests reads AnnotationLayout. It reports false for the value of an earlier
@@ -67,17 +67,17 @@ func parseDigests(s string) (digests, bool) {
 	return digests{parts[0], parts[1], parts[2]}, true
 }
 
-// some makes an empty map nil, so that both have the same hash.
-func some[M ~map[string]V, V any](m M) M {
+// nilIfEmpty returns nil for an empty map, so that both have the same hash.
+func nilIfEmpty[M ~map[string]V, V any](m M) M {
 	if len(m) == 0 {
 		return nil
 	}
 	return m
 }
 
-// earlier reports whether a value of AnnotationLayout is what an earlier version wrote
-// for the same declaration. Such a Secret is not written again at an upgrade.
-func earlier(t Target, value string) bool {
+// isEarlierDigest reports whether an earlier version of the operator wrote this value of
+// AnnotationLayout for the same declaration. An upgrade does not rewrite such a Secret.
+func isEarlierDigest(t Target, value string) bool {
 	type whole struct {
 		Labels, Annotations, Connection map[string]string
 		OwnerUID                        string
@@ -90,16 +90,16 @@ func earlier(t Target, value string) bool {
 	if value == digest(w) {
 		return true
 	}
-	w.Connection = some(connection)
+	w.Connection = nilIfEmpty(connection)
 	return value == digest(w)
 }
 
-// judge says from the metadata which parts of a Secret are up to date.
-func judge(t Target, meta *metav1.ObjectMeta, v *plan.Secret) {
+// compareDigests sets which parts of a Secret are current, as its metadata shows.
+func compareDigests(t Target, meta *metav1.ObjectMeta, v *plan.Secret) {
 	value := meta.Annotations[v1alpha1.AnnotationLayout]
 	has, ok := parseDigests(value)
 	if !ok {
-		same := earlier(t, value)
+		same := isEarlierDigest(t, value)
 		v.MetadataCurrent, v.SettingsCurrent, v.DeclarationCurrent = same, same, same
 		return
 	}
@@ -108,9 +108,9 @@ func judge(t Target, meta *metav1.ObjectMeta, v *plan.Secret) {
 		has.metadata == want.metadata, has.settings == want.settings, has.declaration == want.declaration
 }
 
-// dress puts labels, annotations and owner onto a Secret's metadata, and takes
-// off what an earlier declaration had put there.
-func (s *Store) dress(t Target, meta *metav1.ObjectMeta) {
+// setMetadata sets the declared labels, annotations and owner, and removes those of an
+// earlier declaration.
+func (s *Store) setMetadata(t Target, meta *metav1.ObjectMeta) {
 	l := layoutOf(t)
 	extra := splitExtra(meta.Annotations[v1alpha1.AnnotationExtra])
 	meta.Labels = merged(meta.Labels, extra.labels, l.Labels)
@@ -146,15 +146,15 @@ func merged(have map[string]string, drop []string, want map[string]string) map[s
 	return out
 }
 
-// extraKeys are the label and annotation keys that spec.secret asked for.
+// extraKeys are the label and annotation keys that spec.secret declared.
 type extraKeys struct{ labels, annotations []string }
 
 func joinExtra(l layout) string {
 	return strings.Join(slices.Sorted(maps.Keys(l.Labels)), ",") + ";" + strings.Join(slices.Sorted(maps.Keys(l.Annotations)), ",")
 }
 
-// splitExtra reads AnnotationExtra. Anyone who can write the Secret can write it, so
-// keys of the operator, which no declaration can ask for, do not count.
+// splitExtra reads AnnotationExtra. Anyone who can write the Secret can write it, so the
+// operator's own keys, which cannot be declared, are ignored.
 func splitExtra(s string) extraKeys {
 	labels, annotations, _ := strings.Cut(s, ";")
 	return extraKeys{labels: declarable(labels), annotations: declarable(annotations)}
@@ -166,8 +166,8 @@ func declarable(list string) []string {
 	})
 }
 
-// checksum covers every key and value of a Secret: 128 bits of SHA-256. The
-// values are credentials of at least as many random bits, so it gives nothing away.
+// checksum covers every key and value of a Secret with 128 bits of SHA-256. Credentials
+// have at least that many random bits, so it does not reveal them.
 func checksum(data map[string][]byte) string { return digest(data) }
 
 func digest(v any) string {

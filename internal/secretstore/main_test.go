@@ -29,7 +29,7 @@ var (
 	key   = client.ObjectKey{Namespace: namespace, Name: "training"}
 )
 
-// bench is a Store on an API server of its own, with one ApiToken.
+// bench is a Store on its own API server, with one ApiToken.
 type bench struct {
 	*testing.T
 	client.Client
@@ -71,17 +71,17 @@ func s3(endpoint, region string, buckets ...string) provider.Connection {
 	return out
 }
 
-// whole are all keys of a connection and more.
-func whole(c provider.Connection, more map[string]string) map[string]string {
+// allKeys returns all keys of a connection, and more.
+func allKeys(c provider.Connection, more map[string]string) map[string]string {
 	return with(with(c.Settings, c.Declaration), more)
 }
 
-// dressed reports whether everything next to the credential is as declared.
-func dressed(v plan.Secret) bool {
+// current reports whether everything next to the credential is as declared.
+func current(v plan.Secret) bool {
 	return v.MetadataCurrent && v.SettingsCurrent && v.DeclarationCurrent
 }
 
-// sync brings every part up to date that may be, as the rules do.
+// sync updates every part that is not current, as the rules do.
 func (b *bench) sync(seen Snapshot) (Snapshot, error) {
 	b.Helper()
 	entry, _ := credential(1)
@@ -90,7 +90,7 @@ func (b *bench) sync(seen Snapshot) (Snapshot, error) {
 		plan.SyncSecret{Metadata: !v.MetadataCurrent, Settings: !v.SettingsCurrent, Declaration: !v.DeclarationCurrent})
 }
 
-// synced is what sync wrote.
+// synced returns the Secret that sync wrote.
 func (b *bench) synced() Snapshot {
 	b.Helper()
 	wrote, err := b.sync(b.read())
@@ -105,7 +105,7 @@ func (b *bench) ok(err error) {
 	}
 }
 
-// conflicts checks that an error says that somebody else was first.
+// conflicts checks that an error is a conflict.
 func (b *bench) conflicts(what string, err error) {
 	b.Helper()
 	if !apierrors.IsConflict(err) && !apierrors.IsAlreadyExists(err) {
@@ -113,7 +113,7 @@ func (b *bench) conflicts(what string, err error) {
 	}
 }
 
-// credential number n, as a ledger and a provider have it.
+// credential returns credential number n, for the ledger and from the provider.
 func credential(n int) (*v1alpha1.LedgerEntry, provider.Minted) {
 	issued, expires := metav1.NewTime(epoch), metav1.NewTime(epoch.Add(time.Hour))
 	entry := &v1alpha1.LedgerEntry{
@@ -125,14 +125,14 @@ func credential(n int) (*v1alpha1.LedgerEntry, provider.Minted) {
 	}}
 }
 
-// publish publishes credential number n over what was seen.
+// publish publishes credential number n over a Secret as seen.
 func (b *bench) publish(n int, seen Snapshot) (Snapshot, error) {
 	b.Helper()
 	entry, minted := credential(n)
 	return b.store.Publish(b.Context(), b.target, seen, entry, minted)
 }
 
-// published publishes credential number n over what there is.
+// published publishes credential number n over the current Secret.
 func (b *bench) published(n int) Snapshot {
 	b.Helper()
 	seen, err := b.publish(n, b.read())
@@ -163,7 +163,7 @@ func (b *bench) secret() *corev1.Secret {
 	return s
 }
 
-// edit changes the Secret as somebody else does.
+// edit changes the Secret as another client.
 func (b *bench) edit(change func(*corev1.Secret)) {
 	b.Helper()
 	s := b.secret()

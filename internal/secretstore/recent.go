@@ -11,17 +11,17 @@ import (
 	"apitoken.dev/operator/internal/trim"
 )
 
-// CacheLag is how long a write of this process may be missing from its cache
-// before the cache is believed again.
+// CacheLag is how long the cache may lack a write of this process. After that, the cache is
+// right.
 const CacheLag = 10 * time.Second
 
-// recent remembers the metadata of Secrets that this process wrote, trimmed as the
-// cache does it, until the cache shows them, so that a cache that lags costs no
-// read and no mistake. It forgets a write after CacheLag.
+// recent stores the metadata of Secrets that this process wrote, trimmed as in the cache,
+// until the cache shows them, or for CacheLag. A cache that lags then causes neither a live
+// read nor a wrong decision.
 type recent struct {
 	mu      sync.Mutex
 	written map[client.ObjectKey]write
-	// purged is when writes that are too old were last forgotten.
+	// purged is when old writes were last dropped.
 	purged time.Duration
 }
 
@@ -51,7 +51,7 @@ func (r *recent) forget(key client.ObjectKey) {
 	delete(r.written, key)
 }
 
-// shown notes that the cache showed a version, which may already have left it.
+// shown records that the cache showed a version, even if it has dropped it since.
 func (r *recent) shown(key client.ObjectKey, version string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -60,7 +60,7 @@ func (r *recent) shown(key client.ObjectKey, version string) {
 	}
 }
 
-// newer returns what was written when the cache, at version, does not show it yet.
+// newer returns the written metadata if the cache, at version, does not show it yet.
 func (r *recent) newer(key client.ObjectKey, version string, now time.Duration) (metav1.ObjectMeta, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -75,7 +75,7 @@ func (r *recent) newer(key client.ObjectKey, version string, now time.Duration) 
 	return w.meta, true
 }
 
-// older reports whether version a was written before b; no version is before any.
+// older reports whether version a was written before b. An empty version is older than any.
 func older(a, b string) bool {
 	return a == "" || trim.Older(a, b)
 }

@@ -1,7 +1,7 @@
-// Package secretstore reads and writes the Secrets that credentials are
-// published in. It is the only place that sees the value of a credential. Every
-// write is conditional on what was read before, so that it never takes over a
-// Secret that is somebody else's and never overwrites what another process wrote.
+// Package secretstore reads and writes the Secrets of ApiTokens. Only this package and the
+// drivers see the values of credentials. Every write is conditional on the version that was
+// read, so it never takes over another client's Secret and never overwrites another
+// process's write.
 package secretstore
 
 import (
@@ -31,20 +31,20 @@ const namedFinalizers = 3
 type Store struct {
 	// Client writes, and reads metadata from the cache.
 	Client client.Client
-	// Live reads from the API server itself.
+	// Live reads from the API server.
 	Live client.Reader
 	// Cluster is the identity hash of this cluster.
 	Cluster string
-	// Clock times how long a write may be missing from the cache.
+	// Clock measures how long the cache lacks a write.
 	Clock clock.Clock
 
 	recent recent
 }
 
-// Target is the Secret of one ApiToken as it should be.
+// Target is the desired Secret of one ApiToken.
 type Target struct {
 	Token *v1alpha1.ApiToken
-	// Connection are the keys without secrets next to the credential.
+	// Connection are the connection keys, which contain no secrets.
 	Connection provider.Connection
 	// Fingerprint of the declaration that Connection.Declaration follows from.
 	Fingerprint string
@@ -52,8 +52,8 @@ type Target struct {
 	CredentialKeys []string
 }
 
-// driven reports whether there is a driver that names keys.
-func (t Target) driven() bool {
+// hasDriver reports whether a driver named the keys.
+func (t Target) hasDriver() bool {
 	return len(t.CredentialKeys)+len(t.Connection.Settings)+len(t.Connection.Declaration) > 0
 }
 
@@ -61,23 +61,23 @@ func (t Target) key() client.ObjectKey {
 	return client.ObjectKey{Namespace: t.Token.Namespace, Name: t.Token.SecretName()}
 }
 
-// Snapshot is a Secret as it was read. It does not print its values.
+// Snapshot is a Secret as of one read or write. It does not print its values.
 type Snapshot struct {
 	View plan.Secret
-	// Version is the resourceVersion; empty when the Secret does not exist.
+	// Version is the resourceVersion; empty if the Secret does not exist.
 	Version string
-	// Written: it is what this process wrote into it just now.
+	// Written: this process has just written it.
 	Written bool
 
 	meta     metav1.ObjectMeta
 	contents contents
-	// recorded: the Secret itself says whose its keys are.
+	// recorded: AnnotationKeys was usable.
 	recorded bool
 }
 
-// Checked is the version of the Secret, if its data was read or written just now and is
-// what the operator wrote; empty otherwise. No other version may be recorded as checked:
-// until the version changes, the data is not read again.
+// Checked returns the version of the Secret if its data was read or written live and is
+// what the operator wrote; otherwise it is empty. Record no other version as checked: until
+// the version changes, the data is not read again.
 func (s Snapshot) Checked() string {
 	if v := s.View; !v.Live || !v.Exists || !v.Intact || v.Deleting {
 		return ""
@@ -85,13 +85,13 @@ func (s Snapshot) Checked() string {
 	return s.Version
 }
 
-// String says which Secret this is, and nothing of what is in it.
+// String returns the name and version, and no values.
 func (s Snapshot) String() string {
 	return fmt.Sprintf("Secret %s/%s at %s", s.meta.Namespace, s.meta.Name, s.Version)
 }
 
-// Cached returns the Secret as the metadata cache has it, or as this process
-// wrote it a moment ago. pending says that the cache does not show that write yet.
+// Cached returns the Secret from the metadata cache, or as this process last wrote it.
+// pending reports that the cache does not show that write yet.
 func (s *Store) Cached(ctx context.Context, t Target) (snapshot Snapshot, pending bool, err error) {
 	m := trim.Metadata("Secret")
 	if err := s.Client.Get(ctx, t.key(), m); client.IgnoreNotFound(err) != nil {
@@ -107,12 +107,12 @@ func (s *Store) Cached(ctx context.Context, t Target) (snapshot Snapshot, pendin
 
 // Shown records a version of a Secret that the cache has shown. If a user deletes the
 // Secret or removes its label soon after this process wrote it, Cached then reports it as
-// absent, and not as pending.
+// absent and not as pending.
 func (s *Store) Shown(o client.Object) {
 	s.recent.shown(client.ObjectKeyFromObject(o), o.GetResourceVersion())
 }
 
-// Read returns the Secret as the API server has it now.
+// Read reads the Secret live.
 func (s *Store) Read(ctx context.Context, t Target) (Snapshot, error) {
 	secret := &corev1.Secret{}
 	err := s.Live.Get(quiet.Context(ctx), t.key(), secret)
@@ -135,7 +135,7 @@ func (s *Store) live(t Target, secret *corev1.Secret) Snapshot {
 	}
 	out.contents, out.recorded = divide(t, secret)
 	v.Intact = checksum(secret.Data) == secret.Annotations[v1alpha1.AnnotationChecksum]
-	if v.Intact { // the data itself says more than its hash
+	if v.Intact { // the data is known, so its hash is not needed
 		v.SettingsCurrent = out.contents.same(out.contents.settings, t.Connection.Settings)
 		v.DeclarationCurrent = out.contents.same(out.contents.declaration, t.Connection.Declaration)
 	}
@@ -146,7 +146,7 @@ func (s *Store) live(t Target, secret *corev1.Secret) Snapshot {
 	return out
 }
 
-// snapshot describes a Secret from its metadata.
+// snapshot describes a Secret by its metadata.
 func (s *Store) snapshot(t Target, meta metav1.ObjectMeta) Snapshot {
 	out := Snapshot{Version: meta.ResourceVersion, meta: meta}
 	v := &out.View
@@ -161,7 +161,7 @@ func (s *Store) snapshot(t Target, meta metav1.ObjectMeta) Snapshot {
 	}
 	v.Owner, v.Foreign = owner(meta, t.Token)
 	v.Intact = v.Trusted
-	judge(t, &meta, v)
+	compareDigests(t, &meta, v)
 	if v.Foreign || meta.Annotations[v1alpha1.AnnotationCluster] != s.Cluster {
 		return out
 	}
@@ -170,8 +170,10 @@ func (s *Store) snapshot(t Target, meta metav1.ObjectMeta) Snapshot {
 	return out
 }
 
-// owner says whose a Secret is: ours when its controller is the ApiToken of this
-// name (a restored one has another UID), or when it has none and names it.
+// owner returns the owner of a Secret, for a message, and whether that is not this
+// ApiToken. The Secret belongs to the ApiToken if its controller has the ApiToken's name (a
+// restored one has another UID), or if it has no controller and its annotation names the
+// ApiToken.
 func owner(meta metav1.ObjectMeta, token *v1alpha1.ApiToken) (who string, foreign bool) {
 	if c := metav1.GetControllerOfNoCopy(&metav1.PartialObjectMetadata{ObjectMeta: meta}); c != nil {
 		ours := c.Kind == "ApiToken" && c.Name == token.Name && c.APIVersion == v1alpha1.GroupVersion.String()
@@ -183,15 +185,16 @@ func owner(meta metav1.ObjectMeta, token *v1alpha1.ApiToken) (who string, foreig
 	if by := meta.Labels["app.kubernetes.io/managed-by"]; by != "" {
 		return strconv.Quote(by) + " (its label app.kubernetes.io/managed-by)", true
 	}
-	return "somebody who left no owner reference", true
+	return "an unknown owner (no owner reference)", true
 }
 
-// facts reads what a Secret says of its credential. What cannot be read is left
-// empty, and so is what no ledger could hold: it would make the status unwritable. The id and the time of issue are written for people and never read back.
+// facts reads the annotations about the credential. Unreadable values are left empty, and
+// so are those that a ledger cannot hold, which would make the status unwritable. The id
+// and the time of issue are for users and are never read back.
 func facts(annotations map[string]string) plan.CredentialFacts {
 	out := plan.CredentialFacts{
-		Account:     upTo(maxAccount, annotations[v1alpha1.AnnotationAccount]),
-		Fingerprint: upTo(maxFingerprint, annotations[v1alpha1.AnnotationFingerprint]),
+		Account:     bounded(maxAccount, annotations[v1alpha1.AnnotationAccount]),
+		Fingerprint: bounded(maxFingerprint, annotations[v1alpha1.AnnotationFingerprint]),
 	}
 	if name, err := credname.Parse(annotations[v1alpha1.AnnotationCredential]); err == nil {
 		out.Revision = name.Revision
@@ -201,14 +204,14 @@ func facts(annotations map[string]string) plan.CredentialFacts {
 	return out
 }
 
-// The longest account and fingerprint of a ledger entry, as its schema has them.
+// The maximum lengths of account and fingerprint in the schema of a ledger entry.
 const (
 	maxAccount     = 256
 	maxFingerprint = 64
 )
 
-// upTo is a text of at most so many bytes; a longer one is empty.
-func upTo(longest int, s string) string {
+// bounded returns s, or "" if s is longer than the maximum.
+func bounded(longest int, s string) string {
 	if len(s) > longest {
 		return ""
 	}

@@ -13,7 +13,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-func TestOwner(t *testing.T) {
+func TestOwnerOfASecret(t *testing.T) {
 	yes := true
 	token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Name: "training", UID: "1"}}
 	ref := func(version, kind, name, uid string, controller *bool) metav1.ObjectMeta {
@@ -38,12 +38,12 @@ func TestOwner(t *testing.T) {
 		"controlled by another group":      {ref("example.com/v1", "ApiToken", "training", "1", &yes), true, `ApiToken "training"`},
 		"controlled by another, names it":  {named(ref("v1", "ConfigMap", "c", "1", &yes), "training"), true, `ConfigMap "c"`},
 		"owned, not controlled, names it":  {named(ref("v1", "ConfigMap", "c", "1", nil), "training"), false, `ApiToken "training"`},
-		"owned, not controlled":            {ref("v1", "ConfigMap", "c", "1", nil), true, "somebody who left no owner reference"},
+		"owned, not controlled":            {ref("v1", "ConfigMap", "c", "1", nil), true, "an unknown owner (no owner reference)"},
 		"names it":                         {named(metav1.ObjectMeta{}, "training"), false, `ApiToken "training"`},
 		"names another":                    {named(metav1.ObjectMeta{}, "other"), true, `ApiToken "other"`},
 		"managed by another":               {metav1.ObjectMeta{Labels: map[string]string{"app.kubernetes.io/managed-by": "Helm"}}, true, `"Helm"`},
-		"nobody's":                         {metav1.ObjectMeta{}, true, "somebody who left no owner reference"},
-		"labelled as ours and naming none": {metav1.ObjectMeta{Labels: map[string]string{v1alpha1.LabelManaged: "true"}}, true, "somebody"},
+		"not owned":                        {metav1.ObjectMeta{}, true, "an unknown owner (no owner reference)"},
+		"labelled as ours and naming none": {metav1.ObjectMeta{Labels: map[string]string{v1alpha1.LabelManaged: "true"}}, true, "an unknown owner"},
 	}
 	for name, c := range cases {
 		who, foreign := owner(c.meta, token)
@@ -53,7 +53,7 @@ func TestOwner(t *testing.T) {
 	}
 }
 
-func TestChecksum(t *testing.T) {
+func TestChecksumCoversEveryKeyAndValue(t *testing.T) {
 	data := map[string][]byte{"a": []byte("1"), "b": []byte("2")}
 	if sum := checksum(data); len(sum) != 32 || sum != checksum(map[string][]byte{"b": []byte("2"), "a": []byte("1")}) {
 		t.Errorf("checksum %s depends on the order", sum)
@@ -68,13 +68,14 @@ func TestChecksum(t *testing.T) {
 	}
 	for name, other := range others {
 		if checksum(other) == checksum(data) {
-			t.Errorf("%s is not seen", name)
+			t.Errorf("%s is not found", name)
 		}
 	}
 }
 
-// TestIntact: any change to the data is seen, and a change to nothing else is one.
-func TestIntact(t *testing.T) {
+// TestChangedDataIsNotIntact: any change to the data is found, and a change to anything
+// else leaves the data intact.
+func TestChangedDataIsNotIntact(t *testing.T) {
 	edits := map[string]struct {
 		intact, layout bool
 		edit           func(*corev1.Secret)
@@ -105,11 +106,12 @@ func TestIntact(t *testing.T) {
 	}
 }
 
-// TestForeignTellsNothing: what a Secret of somebody else, or of another cluster, says is not believed.
-func TestForeignTellsNothing(t *testing.T) {
+// TestAnnotationsOfAForeignSecretAreIgnored: this also holds for a Secret of another
+// cluster.
+func TestAnnotationsOfAForeignSecretAreIgnored(t *testing.T) {
 	for name, edit := range map[string]func(*corev1.Secret){
 		"another cluster": func(s *corev1.Secret) { s.Annotations[v1alpha1.AnnotationCluster] = "zzzzzzzz" },
-		"somebody else":   func(s *corev1.Secret) { s.OwnerReferences[0].Name = "other" },
+		"another owner":   func(s *corev1.Secret) { s.OwnerReferences[0].Name = "other" },
 	} {
 		b := newBench(t)
 		b.published(1)
@@ -120,28 +122,30 @@ func TestForeignTellsNothing(t *testing.T) {
 	}
 }
 
-// TestCached: the metadata cache is believed as far as the status knows that version.
-func TestCached(t *testing.T) {
+// TestCachedSecretIsTrustedAtTheRecordedVersion: the metadata alone proves the data intact
+// only at the version that the status records.
+func TestCachedSecretIsTrustedAtTheRecordedVersion(t *testing.T) {
 	b := newBench(t)
 	if seen, pending := b.cached(""); seen.View.Exists || !seen.View.Trusted || pending {
 		t.Errorf("absent: %+v, pending %t", seen.View, pending)
 	}
 	wrote := b.published(1)
 	seen, pending := b.cached(wrote.Version)
-	if !seen.View.Trusted || !seen.View.Intact || !dressed(seen.View) || seen.View.Live || pending {
+	if !seen.View.Trusted || !seen.View.Intact || !current(seen.View) || seen.View.Live || pending {
 		t.Errorf("as it was written: %+v, pending %t", seen.View, pending)
 	}
 	if seen, _ := b.cached("1"); seen.View.Trusted || seen.View.Intact {
 		t.Errorf("at another version than the status knows: %+v", seen.View)
 	}
 	b.target.Token.Spec.Secret.Labels = nil
-	if seen, _ := b.cached(wrote.Version); dressed(seen.View) {
+	if seen, _ := b.cached(wrote.Version); current(seen.View) {
 		t.Error("a changed declaration is not seen in the metadata")
 	}
 }
 
-// TestRecent: a cache that lags shows what this process wrote, but not for ever.
-func TestRecent(t *testing.T) {
+// TestOwnWriteHidesALaggingCache: the write of this process replaces an older version from
+// the cache, for CacheLag.
+func TestOwnWriteHidesALaggingCache(t *testing.T) {
 	var r recent
 	meta := func(version string) metav1.ObjectMeta { return metav1.ObjectMeta{ResourceVersion: version} }
 	r.remember(key, meta("10"), 0)
@@ -159,7 +163,7 @@ func TestRecent(t *testing.T) {
 	for _, caughtUp := range []string{"10", "11", "100"} {
 		r.remember(key, meta("10"), 0)
 		if _, ok := r.newer(key, caughtUp, 0); ok {
-			t.Errorf("believed over the later version %s", caughtUp)
+			t.Errorf("it replaces the later version %s", caughtUp)
 		}
 		if _, ok := r.newer(key, "9", 0); ok {
 			t.Error("believed after the cache had caught up")
@@ -183,8 +187,8 @@ func TestRecent(t *testing.T) {
 	}
 }
 
-// TestSnapshotPrints: what was read does not show its values.
-func TestSnapshotPrints(t *testing.T) {
+// TestSnapshotPrintsNoValues: no verb of fmt prints a value.
+func TestSnapshotPrintsNoValues(t *testing.T) {
 	b := newBench(t)
 	wrote := b.published(1)
 	type holder struct{ seen Snapshot }

@@ -22,10 +22,10 @@ import (
 	"apitoken.dev/operator/internal/trim"
 )
 
-// Publish writes the credential into the Secret, if it still is as seen: absent,
-// or at that version. It never touches another Secret and revokes nothing.
+// Publish writes the credential into the Secret on condition that it is unchanged since
+// seen: absent, or at that version. It writes no other Secret and revokes nothing.
 func (s *Store) Publish(ctx context.Context, t Target, seen Snapshot, entry *v1alpha1.LedgerEntry, minted provider.Minted) (Snapshot, error) {
-	seen, err := s.whole(ctx, t, seen)
+	seen, err := s.full(ctx, t, seen)
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -34,9 +34,9 @@ func (s *Store) Publish(ctx context.Context, t Target, seen Snapshot, entry *v1a
 	return s.write(ctx, t, secret)
 }
 
-// TryPublish sends what Publish would send as a dry run, with empty values.
+// TryPublish sends the write of Publish as a dry run, with empty values.
 func (s *Store) TryPublish(ctx context.Context, t Target, seen Snapshot) error {
-	seen, err := s.whole(ctx, t, seen)
+	seen, err := s.full(ctx, t, seen)
 	if err != nil {
 		return err
 	}
@@ -47,10 +47,10 @@ func (s *Store) TryPublish(ctx context.Context, t Target, seen Snapshot) error {
 	return s.Client.Update(quiet.Context(ctx), secret, client.DryRunAll)
 }
 
-// whole returns a Secret that was seen with all that others put on it, which the
-// cache does not keep. Every full write starts here. It fails with a conflict when
-// the Secret no longer has the version that was seen.
-func (s *Store) whole(ctx context.Context, t Target, seen Snapshot) (Snapshot, error) {
+// full completes a Secret with the metadata of other clients, which the cache does not
+// hold. Every full write starts here. It fails with a conflict if the Secret no longer has
+// the version of seen.
+func (s *Store) full(ctx context.Context, t Target, seen Snapshot) (Snapshot, error) {
 	if seen.View.Live || !seen.View.Exists {
 		return seen, nil
 	}
@@ -66,16 +66,16 @@ func (s *Store) whole(ctx context.Context, t Target, seen Snapshot) (Snapshot, e
 
 var errChanged = errors.New("the Secret was changed after it was read")
 
-// errEdited says that the data of a Secret is not what the operator wrote, so that
-// nothing of it is written back.
+// errEdited: the data of a Secret is not what the operator wrote, so it is not written
+// back.
 var errEdited = errors.New("the data of the Secret was changed by another client")
 
-// compose builds the Secret to write: what others put on it stays.
+// compose returns the Secret to write. Metadata of other clients stays.
 func (s *Store) compose(t Target, seen Snapshot, entry *v1alpha1.LedgerEntry, c contents) *corev1.Secret {
 	secret := &corev1.Secret{ObjectMeta: *seen.meta.DeepCopy(), Type: corev1.SecretTypeOpaque, Data: c.data()}
-	secret.ManagedFields = nil // an update that sends none leaves them as they are
+	secret.ManagedFields = nil // an update without managedFields leaves them unchanged
 	secret.Namespace, secret.Name = t.key().Namespace, t.key().Name
-	s.dress(t, &secret.ObjectMeta)
+	s.setMetadata(t, &secret.ObjectMeta)
 	sum := checksum(secret.Data)
 	maps.Copy(secret.Annotations, map[string]string{
 		v1alpha1.AnnotationCredential:   entry.Name,
@@ -92,8 +92,8 @@ func (s *Store) compose(t Target, seen Snapshot, entry *v1alpha1.LedgerEntry, c 
 	return secret
 }
 
-// digests are those of a Secret with these contents: of a part that is as the target
-// wants it, the target's, and of one that is kept from before, its own.
+// digests returns the digests of a Secret with these contents. A part that equals the
+// target has the target's digest, and any other part has its own.
 func (c contents) digests(t Target) digests {
 	d := digestsOf(t)
 	if !c.same(c.settings, t.Connection.Settings) {
@@ -105,20 +105,20 @@ func (c contents) digests(t Target) digests {
 	return d
 }
 
-// texts are the values of a part of a connection, which has no secrets.
+// texts returns the values of a part of a connection, which contains no secrets.
 func texts(part map[string]provider.Value) map[string]string {
 	out := make(map[string]string, len(part))
 	for k, v := range part {
 		out[k] = v.Reveal()
 	}
-	return some(out)
+	return nilIfEmpty(out)
 }
 
-// Sync brings parts of a Secret up to date that holds the credential of a ledger entry.
-// The credential's own keys stay as they are. With no part it writes nothing. It fails
+// Sync updates the selected parts of a Secret that holds the credential of a ledger entry.
+// It never changes the keys of the credential. Without parts it writes nothing. It fails
 // with a conflict if the data of the Secret is not what the operator wrote.
 func (s *Store) Sync(ctx context.Context, t Target, seen Snapshot, entry *v1alpha1.LedgerEntry, parts plan.SyncSecret) (Snapshot, error) {
-	seen, err := s.whole(ctx, t, seen)
+	seen, err := s.full(ctx, t, seen)
 	if err != nil {
 		return Snapshot{}, err
 	}
@@ -129,7 +129,7 @@ func (s *Store) Sync(ctx context.Context, t Target, seen Snapshot, entry *v1alph
 		return seen, nil
 	}
 	secret := s.compose(t, seen, entry, seen.contents.follow(t, parts.Settings, parts.Declaration))
-	if !t.driven() && !seen.recorded {
+	if !t.hasDriver() && !seen.recorded {
 		delete(secret.Annotations, v1alpha1.AnnotationKeys) // without a driver this would be a guess
 	}
 	return s.write(ctx, t, secret)
@@ -149,7 +149,7 @@ func (s *Store) write(ctx context.Context, t Target, secret *corev1.Secret) (Sna
 	return s.wrote(t, secret), nil
 }
 
-// wrote describes a Secret that this process has just written.
+// wrote records and describes a Secret that this process has just written.
 func (s *Store) wrote(t Target, secret *corev1.Secret) Snapshot {
 	secret.ManagedFields = nil
 	s.recent.remember(t.key(), secret.ObjectMeta, s.Clock.Monotonic())
@@ -158,16 +158,17 @@ func (s *Store) wrote(t Target, secret *corev1.Secret) Snapshot {
 	return out
 }
 
-// Fence writes the name of an abandoned attempt onto the Secret, if it still is
-// as seen, so that a publish of that attempt meets another version and fails.
+// Fence writes the name of an abandoned attempt into the annotations of the Secret on
+// condition that it is unchanged since seen. A publish of that attempt then fails with a
+// conflict.
 func (s *Store) Fence(ctx context.Context, t Target, seen Snapshot, name string) error {
 	return s.patchMeta(ctx, t, seen, map[string]any{"annotations": map[string]any{v1alpha1.AnnotationFence: name}})
 }
 
-// Release takes the ApiToken's owner reference off the Secret, so that it outlives
-// the ApiToken, and marks it as retained. Owner references of others stay.
+// Release removes the ApiToken's owner reference, so that the Secret outlives the ApiToken,
+// and marks the Secret as retained. Other owner references stay.
 func (s *Store) Release(ctx context.Context, t Target, seen Snapshot) error {
-	seen, err := s.whole(ctx, t, seen)
+	seen, err := s.full(ctx, t, seen)
 	if err != nil {
 		return err
 	}
@@ -196,7 +197,7 @@ func (s *Store) patchMeta(ctx context.Context, t Target, seen Snapshot, meta map
 	return nil
 }
 
-// Delete deletes the Secret, if it still is as seen.
+// Delete deletes the Secret on condition that it is unchanged since seen.
 func (s *Store) Delete(ctx context.Context, t Target, seen Snapshot) error {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.key().Namespace, Name: t.key().Name}}
 	uid, version := seen.meta.UID, seen.Version

@@ -11,16 +11,16 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-func TestPublishCreates(t *testing.T) {
+func TestPublishCreatesTheSecret(t *testing.T) {
 	b := newBench(t)
 	seen := b.read()
 	if seen.View.Exists || seen.Version != "" || !seen.View.Live {
-		t.Fatalf("what is absent reads as %+v", seen.View)
+		t.Fatalf("an absent Secret reads as %+v", seen.View)
 	}
 	wrote, err := b.publish(1, seen)
 	b.ok(err)
 	entry, _ := credential(1)
-	want := whole(b.target.Connection, map[string]string{"AWS_ACCESS_KEY_ID": "KEY1", "AWS_SECRET_ACCESS_KEY": "CANARY-1"})
+	want := allKeys(b.target.Connection, map[string]string{"AWS_ACCESS_KEY_ID": "KEY1", "AWS_SECRET_ACCESS_KEY": "CANARY-1"})
 	secret := b.secret()
 	if diff := cmp.Diff(want, asText(secret.Data)); diff != "" {
 		t.Errorf("data (-want +got):\n%s", diff)
@@ -32,7 +32,7 @@ func TestPublishCreates(t *testing.T) {
 		t.Errorf("owners %+v", secret.OwnerReferences)
 	}
 	again := b.read()
-	if again.Version != wrote.Version || again.View.Credential != entry.Name || !again.View.Intact || !dressed(again.View) || again.View.Foreign {
+	if again.Version != wrote.Version || again.View.Credential != entry.Name || !again.View.Intact || !current(again.View) || again.View.Foreign {
 		t.Errorf("read again: %+v", again.View)
 	}
 	facts := again.View.Facts
@@ -42,20 +42,20 @@ func TestPublishCreates(t *testing.T) {
 	}
 	wrote.View.Trusted, again.View.Trusted = false, false
 	if diff := cmp.Diff(again.View, wrote.View); diff != "" {
-		t.Errorf("what was written differs from what is read (-read +written):\n%s", diff)
+		t.Errorf("the written snapshot differs from a read (-read +written):\n%s", diff)
 	}
 }
 
-// TestPublishIsConditional: any change since the Secret was seen makes it fail.
+// TestPublishIsConditional: any change since the Secret was read makes it fail.
 func TestPublishIsConditional(t *testing.T) {
 	changes := map[string]func(b *bench, seen Snapshot){
-		"a label":               func(b *bench, _ Snapshot) { b.edit(func(s *corev1.Secret) { s.Labels["x"] = "y" }) },
-		"an annotation":         func(b *bench, _ Snapshot) { b.edit(func(s *corev1.Secret) { s.Annotations["x"] = "y" }) },
-		"a value":               func(b *bench, _ Snapshot) { b.edit(func(s *corev1.Secret) { s.Data["x"] = []byte("y") }) },
-		"another publish":       func(b *bench, _ Snapshot) { b.published(9) },
-		"a fence":               func(b *bench, seen Snapshot) { b.ok(b.store.Fence(b.Context(), b.target, seen, "at1-given-up")) },
-		"a release":             func(b *bench, seen Snapshot) { b.ok(b.store.Release(b.Context(), b.target, seen)) },
-		"deleted and made anew": func(b *bench, seen Snapshot) { b.ok(b.store.Delete(b.Context(), b.target, seen)); b.published(9) },
+		"a label":                   func(b *bench, _ Snapshot) { b.edit(func(s *corev1.Secret) { s.Labels["x"] = "y" }) },
+		"an annotation":             func(b *bench, _ Snapshot) { b.edit(func(s *corev1.Secret) { s.Annotations["x"] = "y" }) },
+		"a value":                   func(b *bench, _ Snapshot) { b.edit(func(s *corev1.Secret) { s.Data["x"] = []byte("y") }) },
+		"another publish":           func(b *bench, _ Snapshot) { b.published(9) },
+		"a fence":                   func(b *bench, seen Snapshot) { b.ok(b.store.Fence(b.Context(), b.target, seen, "at1-given-up")) },
+		"a release":                 func(b *bench, seen Snapshot) { b.ok(b.store.Release(b.Context(), b.target, seen)) },
+		"deleted and created again": func(b *bench, seen Snapshot) { b.ok(b.store.Delete(b.Context(), b.target, seen)); b.published(9) },
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -75,10 +75,10 @@ func TestPublishIsConditional(t *testing.T) {
 		seen := b.published(1)
 		b.ok(b.store.Delete(b.Context(), b.target, seen))
 		if _, err := b.publish(2, seen); !apierrors.IsNotFound(err) && !apierrors.IsConflict(err) {
-			t.Errorf("over what is gone: %v", err)
+			t.Errorf("over a deleted Secret: %v", err)
 		}
 	})
-	t.Run("created meanwhile", func(t *testing.T) {
+	t.Run("created since", func(t *testing.T) {
 		b := newBench(t)
 		absent := b.read()
 		b.published(1)
@@ -97,14 +97,14 @@ func TestPublishIsConditional(t *testing.T) {
 	})
 }
 
-// edit1 puts something of somebody else on the Secret, and a fence of ours.
+// edit1 adds another client's label and a fence.
 func (b *bench) edit1(seen Snapshot) {
 	b.Helper()
 	b.ok(b.store.Fence(b.Context(), b.target, seen, "at1-given-up"))
 	b.edit(func(s *corev1.Secret) { s.Labels["theirs"] = "stays" })
 }
 
-func TestFence(t *testing.T) {
+func TestFenceChangesTheVersionOnly(t *testing.T) {
 	b := newBench(t)
 	seen := b.published(1)
 	before := b.secret()
@@ -117,7 +117,7 @@ func TestFence(t *testing.T) {
 		t.Errorf("a fence changed the data:\n%s", diff)
 	}
 	now := b.read()
-	if !now.View.Intact || !dressed(now.View) {
+	if !now.View.Intact || !current(now.View) {
 		t.Errorf("a fenced Secret reads as %+v", now.View)
 	}
 	b.conflicts("a second fence over the same version", b.store.Fence(b.Context(), b.target, seen, "at1-other"))
@@ -132,7 +132,7 @@ func TestTryPublishWritesNothing(t *testing.T) {
 	b := newBench(t)
 	b.ok(b.store.TryPublish(b.Context(), b.target, b.read()))
 	if b.read().View.Exists {
-		t.Fatal("a dry run made a Secret")
+		t.Fatal("a dry run created a Secret")
 	}
 	seen := b.published(1)
 	before := b.secret()
@@ -141,24 +141,24 @@ func TestTryPublishWritesNothing(t *testing.T) {
 		t.Errorf("a dry run changed the Secret:\n%s", diff)
 	}
 	b.edit(func(s *corev1.Secret) { s.Labels["x"] = "y" })
-	b.conflicts("over what changed", b.store.TryPublish(b.Context(), b.target, seen))
+	b.conflicts("over a changed Secret", b.store.TryPublish(b.Context(), b.target, seen))
 }
 
-// TestSync: what stands beside the credential changes, the credential does not.
-func TestSync(t *testing.T) {
+// TestSyncLeavesTheCredential: metadata and connection change, the credential does not.
+func TestSyncLeavesTheCredential(t *testing.T) {
 	b := newBench(t)
 	b.edit1(b.published(1))
 	b.target.Token.Spec.Secret.Labels = map[string]string{"tier": "gold"}
 	b.target.Token.Spec.Secret.Annotations = nil
 	b.target.Connection = s3("https://s3.example.org", "eu-2", "a", "b")
 	seen := b.read()
-	if dressed(seen.View) || !seen.View.Intact {
+	if current(seen.View) || !seen.View.Intact {
 		t.Fatalf("before: %+v", seen.View)
 	}
 	wrote, err := b.sync(seen)
 	b.ok(err)
 	secret := b.secret()
-	want := whole(b.target.Connection, map[string]string{"AWS_ACCESS_KEY_ID": "KEY1", "AWS_SECRET_ACCESS_KEY": "CANARY-1"})
+	want := allKeys(b.target.Connection, map[string]string{"AWS_ACCESS_KEY_ID": "KEY1", "AWS_SECRET_ACCESS_KEY": "CANARY-1"})
 	if diff := cmp.Diff(want, asText(secret.Data)); diff != "" {
 		t.Errorf("data (-want +got):\n%s", diff)
 	}
@@ -170,7 +170,7 @@ func TestSync(t *testing.T) {
 		t.Error("an annotation that is no longer declared is left")
 	}
 	now := b.read()
-	if !now.View.Intact || !dressed(now.View) || now.Version != wrote.Version || now.View.Facts != seen.View.Facts {
+	if !now.View.Intact || !current(now.View) || now.Version != wrote.Version || now.View.Facts != seen.View.Facts {
 		t.Errorf("after: %+v", now.View)
 	}
 	if same, err := b.sync(now); err != nil || same.Version != now.Version {
@@ -183,7 +183,7 @@ func TestSync(t *testing.T) {
 	b.conflicts("a Sync over what changed", err)
 }
 
-func TestRelease(t *testing.T) {
+func TestReleasedSecretHasNoOwner(t *testing.T) {
 	b := newBench(t)
 	seen := b.published(1)
 	before := b.secret()
@@ -197,7 +197,7 @@ func TestRelease(t *testing.T) {
 	}
 	b.conflicts("a second release of the same version", b.store.Release(b.Context(), b.target, seen))
 
-	// Whoever takes it back puts the owner on again.
+	// An ApiToken that takes it back is its owner again.
 	wrote, err := b.sync(b.read())
 	b.ok(err)
 	if s := b.secret(); metav1.GetControllerOf(s) == nil || s.Annotations[v1alpha1.AnnotationRetained] != "" || wrote.View.Foreign {
@@ -205,21 +205,22 @@ func TestRelease(t *testing.T) {
 	}
 }
 
-func TestDelete(t *testing.T) {
+func TestDeleteIsConditional(t *testing.T) {
 	b := newBench(t)
 	seen := b.published(1)
 	b.edit(func(s *corev1.Secret) { s.Labels["x"] = "y" })
 	b.conflicts("deleting what changed", b.store.Delete(b.Context(), b.target, seen))
 	now := b.read()
 	b.ok(b.store.Delete(b.Context(), b.target, now))
-	b.ok(b.store.Delete(b.Context(), b.target, now)) // gone is gone
+	b.ok(b.store.Delete(b.Context(), b.target, now)) // deleting it twice is no error
 	b.published(2)
 	b.conflicts("deleting one of the same name", b.store.Delete(b.Context(), b.target, now))
 	b.secret()
 }
 
-// TestRetainHasNoOwner: a Secret that is to stay has no owner from the beginning.
-func TestRetainHasNoOwner(t *testing.T) {
+// TestRetainedSecretNeverHasAnOwner: with deletionPolicy Retain, the Secret has no owner
+// from the start.
+func TestRetainedSecretNeverHasAnOwner(t *testing.T) {
 	b := newBench(t)
 	b.target.Token.Spec.DeletionPolicy = v1alpha1.DeletionRetain
 	b.published(1)
@@ -228,7 +229,7 @@ func TestRetainHasNoOwner(t *testing.T) {
 	}
 	b.target.Token.Spec.DeletionPolicy = v1alpha1.DeletionRevoke
 	seen := b.read()
-	if dressed(seen.View) {
+	if current(seen.View) {
 		t.Error("the missing owner is not seen")
 	}
 	_, err := b.sync(seen)

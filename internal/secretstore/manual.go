@@ -19,36 +19,35 @@ import (
 	"apitoken.dev/operator/internal/trim"
 )
 
-// Credentials that a person makes come and go by two Secrets beside the
-// published one: the person hands one over in the first; in the second the
-// operator keeps a copy, to put back what is lost and to see when the credential
-// has been deleted.
+// A manual credential uses two Secrets in addition to the published one. In the handover
+// Secret a user submits the credential. In the other the operator stores a copy, from which
+// it restores lost keys and checks whether the credential was deleted.
 
-// annotationGrant is what a kept credential was declared to give.
+// annotationGrant records the declared grant of a stored copy, as JSON.
 const annotationGrant = "apitoken.dev/grant"
 
-// HandoverName is the name of the Secret that hands a credential over.
+// HandoverName is the name of the handover Secret.
 func (t Target) HandoverName() string { return t.Token.Name + v1alpha1.HandoverSuffix }
 
-// Handed is a credential that is handed over. It does not print its values.
-type Handed struct {
+// Submitted is a credential that a user submitted. It does not print its values.
+type Submitted struct {
 	values  map[string]provider.Value
 	uid     types.UID
 	version string
 }
 
 // Values are the keys of the credential.
-func (h Handed) Values() map[string]provider.Value { return h.values }
+func (h Submitted) Values() map[string]provider.Value { return h.values }
 
-// Version is the resourceVersion of the Secret.
-func (h Handed) Version() string { return h.version }
+// Version is the resourceVersion of the handover Secret.
+func (h Submitted) Version() string { return h.version }
 
-// String says which version this is, and nothing of what is in it.
-func (h Handed) String() string { return "handed over at " + h.version }
+// String returns the version, and no values.
+func (h Submitted) String() string { return "submitted at " + h.version }
 
-// HandoverVersion returns the resourceVersion of the Secret that hands a
-// credential over, from the metadata cache; empty when there is none, or it is being
-// deleted: the operator deletes it once it has taken the credential.
+// HandoverVersion returns the resourceVersion of the handover Secret from the metadata
+// cache. It is empty if the Secret does not exist or is being deleted: the operator deletes
+// it after it has taken the credential.
 func (s *Store) HandoverVersion(ctx context.Context, t Target) (string, error) {
 	m := trim.Metadata("Secret")
 	err := s.Client.Get(ctx, client.ObjectKey{Namespace: t.Token.Namespace, Name: t.HandoverName()}, m)
@@ -56,34 +55,36 @@ func (s *Store) HandoverVersion(ctx context.Context, t Target) (string, error) {
 		return "", fmt.Errorf("reading the metadata of Secret %q: %w", t.HandoverName(), err)
 	}
 	if err != nil || m.Labels[v1alpha1.LabelManaged] != v1alpha1.ManagedHandover || m.DeletionTimestamp != nil {
-		return "", nil //nolint:nilerr // there is none
+		return "", nil //nolint:nilerr // no credential is submitted
 	}
 	return m.ResourceVersion, nil
 }
 
-// Handover reads what is handed over. It reports false when there is nothing.
-func (s *Store) Handover(ctx context.Context, t Target) (Handed, bool, error) {
+// Handover reads the submitted credential live. It reports false if there is no handover
+// Secret.
+func (s *Store) Handover(ctx context.Context, t Target) (Submitted, bool, error) {
 	secret, err := s.get(ctx, t, t.HandoverName())
 	if err != nil || secret == nil || secret.Labels[v1alpha1.LabelManaged] != v1alpha1.ManagedHandover || secret.DeletionTimestamp != nil {
-		return Handed{}, false, err
+		return Submitted{}, false, err
 	}
-	out := Handed{values: map[string]provider.Value{}, uid: secret.UID, version: secret.ResourceVersion}
+	out := Submitted{values: map[string]provider.Value{}, uid: secret.UID, version: secret.ResourceVersion}
 	for k, v := range secret.Data {
-		// A line break at the end is what a shell leaves behind, and no part of a key.
+		// Shells add a line break at the end. It is not part of a key.
 		out.values[k] = provider.NewValue(strings.TrimRight(string(v), "\r\n"))
 	}
 	return out, true, nil
 }
 
-// Accept deletes the Secret that handed a credential over, if it still is as read.
-func (s *Store) Accept(ctx context.Context, t Target, h Handed) error {
+// DeleteHandover deletes the handover Secret on condition that it is unchanged since it was
+// read.
+func (s *Store) DeleteHandover(ctx context.Context, t Target, h Submitted) error {
 	return s.remove(ctx, t, t.HandoverName(), client.Preconditions{UID: &h.uid, ResourceVersion: &h.version})
 }
 
-// Keep keeps a credential under its name. It has no owner, so that no garbage
-// collector is faster than the operator.
-func (s *Store) Keep(ctx context.Context, t Target, name string, grant provider.Grant, values map[string]provider.Value) error {
-	declared, err := declaredAs(t, grant)
+// SaveCopy stores a copy of a credential in a Secret of its name. The Secret has no owner
+// reference, so garbage collection cannot delete it before the operator does.
+func (s *Store) SaveCopy(ctx context.Context, t Target, name string, grant provider.Grant, values map[string]provider.Value) error {
+	declared, err := declarationOf(t, grant)
 	if err != nil {
 		return err
 	}
@@ -102,39 +103,39 @@ func (s *Store) Keep(ctx context.Context, t Target, name string, grant provider.
 	return s.Client.Create(quiet.Context(ctx), secret)
 }
 
-// Edited records what a credential that is kept gives since it was edited at the
-// provider. A credential that is not kept needs no record.
-func (s *Store) Edited(ctx context.Context, t Target, name string, grant provider.Grant) error {
-	_, kept, err := s.Kept(ctx, t, name)
-	if err != nil || !kept {
+// RecordEdit updates the grant of a stored copy after the credential was edited at the
+// provider. It does nothing if there is no copy.
+func (s *Store) RecordEdit(ctx context.Context, t Target, name string, grant provider.Grant) error {
+	_, found, err := s.ReadCopy(ctx, t, name)
+	if err != nil || !found {
 		return err
 	}
-	declared, err := declaredAs(t, grant)
+	declared, err := declarationOf(t, grant)
 	if err != nil {
 		return err
 	}
 	body, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": declared}})
 	if err != nil {
-		return fmt.Errorf("encoding a patch of a kept credential: %w", err)
+		return fmt.Errorf("encoding a patch of a stored copy: %w", err)
 	}
 	m := trim.Metadata("Secret")
 	m.Namespace, m.Name = t.Token.Namespace, name
 	return client.IgnoreNotFound(s.Client.Patch(ctx, m, client.RawPatch(types.MergePatchType, body)))
 }
 
-// declaredAs are the annotations that say what a kept credential gives.
-func declaredAs(t Target, grant provider.Grant) (map[string]string, error) {
+// declarationOf returns the annotations that record the grant of a stored copy.
+func declarationOf(t Target, grant provider.Grant) (map[string]string, error) {
 	raw, err := json.Marshal(grant)
 	if err != nil {
-		return nil, fmt.Errorf("encoding what a kept credential gives: %w", err)
+		return nil, fmt.Errorf("encoding the grant of a stored copy: %w", err)
 	}
 	return map[string]string{annotationGrant: string(raw), v1alpha1.AnnotationFingerprint: t.Fingerprint}, nil
 }
 
 // Kept is a credential that was kept. It does not print its values.
-type Kept struct {
-	// Grant is what it gives, and Fingerprint that of the declaration that asked for it;
-	// empty when an earlier version kept it.
+type Copy struct {
+	// Grant is the declared grant, and Fingerprint identifies the declaration. Fingerprint
+	// is empty if an earlier version of the operator stored the copy.
 	Grant       provider.Grant
 	Fingerprint string
 
@@ -142,38 +143,38 @@ type Kept struct {
 }
 
 // Values are the keys of the credential.
-func (k Kept) Values() map[string]provider.Value { return k.values }
+func (c Copy) Values() map[string]provider.Value { return c.values }
 
-// String says nothing of what was kept.
-func (Kept) String() string { return "a kept credential" }
+// String returns no values.
+func (Copy) String() string { return "a stored copy" }
 
-// Kept reads a credential that was kept. It reports false when there is none.
-func (s *Store) Kept(ctx context.Context, t Target, name string) (Kept, bool, error) {
+// ReadCopy reads the stored copy of a credential. It reports false if it does not exist.
+func (s *Store) ReadCopy(ctx context.Context, t Target, name string) (Copy, bool, error) {
 	secret, err := s.get(ctx, t, name)
 	if err != nil || secret == nil || secret.Labels[v1alpha1.LabelManaged] != v1alpha1.ManagedKept ||
 		secret.Annotations[v1alpha1.AnnotationToken] != t.Token.Name {
-		return Kept{}, false, err
+		return Copy{}, false, err
 	}
-	out := Kept{values: map[string]provider.Value{}, Fingerprint: secret.Annotations[v1alpha1.AnnotationFingerprint]}
+	out := Copy{values: map[string]provider.Value{}, Fingerprint: secret.Annotations[v1alpha1.AnnotationFingerprint]}
 	for k, v := range secret.Data {
 		out.values[k] = provider.NewValue(string(v))
 	}
 	if err := json.Unmarshal([]byte(secret.Annotations[annotationGrant]), &out.Grant); err != nil {
-		return Kept{}, false, nil //nolint:nilerr // what cannot be read proves nothing
+		return Copy{}, false, nil //nolint:nilerr // an unreadable copy is ignored
 	}
 	return out, true, nil
 }
 
-// Drop deletes a credential that was kept.
-func (s *Store) Drop(ctx context.Context, t Target, name string) error {
-	_, kept, err := s.Kept(ctx, t, name)
-	if err != nil || !kept {
+// DeleteCopy deletes the stored copy of a credential.
+func (s *Store) DeleteCopy(ctx context.Context, t Target, name string) error {
+	_, found, err := s.ReadCopy(ctx, t, name)
+	if err != nil || !found {
 		return err
 	}
 	return s.remove(ctx, t, name)
 }
 
-// Values are the keys of the Secret as it was read live.
+// Values are the keys and values of a Secret that was read live.
 func (s Snapshot) Values() map[string]provider.Value {
 	out := map[string]provider.Value{}
 	for _, part := range []map[string]provider.Value{s.contents.credential, s.contents.settings, s.contents.declaration} {
@@ -196,5 +197,5 @@ func (s *Store) get(ctx context.Context, t Target, name string) (*corev1.Secret,
 
 func (s *Store) remove(ctx context.Context, t Target, name string, opts ...client.DeleteOption) error {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.Token.Namespace, Name: name}}
-	return client.IgnoreNotFound(s.Client.Delete(quiet.Context(ctx), secret, opts...)) // a finalizer makes the answer the Secret itself
+	return client.IgnoreNotFound(s.Client.Delete(quiet.Context(ctx), secret, opts...)) // if the Secret has a finalizer, the API server answers with the whole Secret
 }

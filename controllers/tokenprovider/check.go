@@ -18,20 +18,21 @@ import (
 )
 
 const (
-	// recheckEvery is how often working credentials are checked again; up to a
-	// tenth is added, so that providers do not all take their turn at once.
+	// recheckEvery is the interval between health checks of working credentials. Up to a
+	// tenth is added, so that not all providers are checked at the same time.
 	recheckEvery = 10 * time.Minute
-	// firstRetry is the pause after a failed check; it doubles with each failure.
+	// firstRetry is the wait after a failed check. It doubles with each failure.
 	firstRetry = time.Second
-	// soonRetry is the longest pause while something may get better by itself.
+	// soonRetry is the maximum wait after failures that can end without a change in the
+	// cluster.
 	soonRetry = time.Minute
 )
 
-// examine returns the last finding while it is fresh, and checks again when it is
-// due, the provider or its Secret changed, or a call made the provider unhealthy. Only
-// with errInLine is the provider in the line of places afterwards: otherwise it would
-// keep a turn from those behind it.
-func (r *Reconciler) examine(ctx context.Context, o account.Object) (_ finding, err error) {
+// checkDue runs a health check if the last one is due again, the provider or its Secret
+// changed, or a call made the provider unhealthy. Otherwise it returns the last finding.
+// Except with errInLine, the provider waits for no place afterwards: otherwise it would
+// take a turn from other providers.
+func (r *Reconciler) checkDue(ctx context.Context, o account.Object) (_ finding, err error) {
 	key, now := o.Key(), r.Clock.Monotonic()
 	defer func() {
 		if !errors.Is(err, errInLine) {
@@ -47,7 +48,8 @@ func (r *Reconciler) examine(ctx context.Context, o account.Object) (_ finding, 
 		seen.secret = cached.ResourceVersion
 	}
 	last := r.memory.lastCheck(key)
-	// What was found not to work is examined again anyway, with its own pauses.
+	// After a failed check, the next one has its own wait, and calls that fail do not
+	// shorten it.
 	unhealthy := last.finding.err == nil && r.Pool.Health(key).Unhealthy
 	if last.version == seen && now < last.finding.next && (!unhealthy || now < last.alarmAt) {
 		fresh := last.finding
@@ -68,8 +70,8 @@ func (r *Reconciler) examine(ctx context.Context, o account.Object) (_ finding, 
 	return c.finding, nil
 }
 
-// conclude says how long a finding is good for. A provider that works and only
-// asks for fewer requests is not down: it stays as it was found.
+// conclude sets when the next check is due. If a working provider is only rate-limited, its
+// last finding remains.
 func (r *Reconciler) conclude(seen version, last check, found finding, unhealthy bool) check {
 	c := check{version: seen}
 	if found.err != nil {
@@ -82,21 +84,21 @@ func (r *Reconciler) conclude(seen version, last check, found finding, unhealthy
 	busy := found.err != nil && provider.AsError(found.err).Code == provider.CodeRateLimited
 	switch {
 	case busy && last.version == seen && last.finding.err == nil:
-		found, c.alarms, c.alarmAt = last.finding, last.alarms, now+wait
+		found, c.falseAlarms, c.alarmAt = last.finding, last.falseAlarms, now+wait
 	case busy:
 		found.resumes = r.Clock.Now().Add(wait + time.Second - 1).UTC().Truncate(time.Second)
 	case found.err == nil && unhealthy:
-		c.alarms = last.alarms + 1
-		c.alarmAt = now + doubling(c.alarms, soonRetry)
+		c.falseAlarms = last.falseAlarms + 1
+		c.alarmAt = now + doubling(c.falseAlarms, soonRetry)
 	}
 	found.next = now + wait
 	c.finding = found
 	return c
 }
 
-// check holds the Secret and then checks the credentials in it. A connection that
-// is kept is good enough, unless the last check failed or has to be done again, the
-// provider is unhealthy, or the Secret is gone, which a kept connection would hide.
+// check puts the finalizer on the Secret and then checks the credentials in it. It accepts
+// a cached connection unless the last check failed or is due again, the provider is
+// unhealthy, or the Secret is missing, which a cached connection would hide.
 func (r *Reconciler) check(ctx context.Context, o account.Object, cached *secret, last check, unhealthy bool) (finding, *secret, error) {
 	if _, err := metav1.LabelSelectorAsSelector(o.AllowedNamespaces); err != nil {
 		return finding{err: &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Err: err,
@@ -114,27 +116,28 @@ func (r *Reconciler) check(ctx context.Context, o account.Object, cached *secret
 		return finding{}, nil, errInLine
 	}
 	if found.err != nil {
-		return found, held, nil //nolint:nilerr // what failed is what was found
+		return found, held, nil //nolint:nilerr // the error is the finding
 	}
 	if gone {
-		// It has appeared since: it has to be held before the provider may be Ready.
+		// The Secret was created since. It must have the finalizer before the provider
+		// becomes Ready.
 		if held, err = r.hold(ctx, o, nil); err != nil {
 			return finding{}, nil, err
 		}
 	}
 	if o.HasCredentials() {
-		found.err = lasting(o.CredentialsKey(r.Namespace), held)
+		found.err = missingOrDeleted(o.CredentialsKey(r.Namespace), held)
 	}
 	return found, held, nil
 }
 
-// stale reports whether the last check of this provider failed or is due again.
+// stale reports whether the last check failed or is due again.
 func (r *Reconciler) stale(o account.Object, last check) bool {
 	return last.version.uid == o.GetUID() && (last.finding.err != nil || r.Clock.Monotonic() >= last.finding.next)
 }
 
-// lasting returns an error for a Secret that is not there to stay.
-func lasting(name client.ObjectKey, held *secret) error {
+// missingOrDeleted returns an error for a Secret that is missing or is being deleted.
+func missingOrDeleted(name client.ObjectKey, held *secret) error {
 	switch {
 	case held == nil:
 		return &connections.MissingCredentialsError{Secret: name}
@@ -145,8 +148,8 @@ func lasting(name client.ObjectKey, held *secret) error {
 	}
 }
 
-// deletingError says that the credentials Secret is kept only by our finalizer.
-// The credentials still revoke, but nothing more should be minted with them.
+// deletingError reports that only the operator's finalizer keeps the Secret of the minting
+// credentials. They still revoke, but must not mint any more.
 type deletingError struct{ secret client.ObjectKey }
 
 // Error implements error.
@@ -155,12 +158,13 @@ func (e *deletingError) Error() string {
 		"Name another one in spec.credentialsSecretRef", e.secret)
 }
 
-// errInLine says that there is no place for a health check now. The provider is
-// reconciled again when its turn comes.
+// errInLine: there is no place for a health check now. Places wakes the provider when its
+// turn comes.
 var errInLine = errors.New("there is no place for a health check now")
 
-// connect connects and accepts what it finds, with a place, of which one namespace has few: providers that
-// do not answer never delay those of others. In their own namespace they come last.
+// connect connects and accepts the result. It needs a place, and each namespace has few, so
+// providers that do not answer never delay other namespaces. In their own namespace they
+// come last.
 func (r *Reconciler) connect(ctx context.Context, o account.Object, again, failed bool) (provider.Account, account.Endpoint, error) {
 	key, class := o.Key(), places.Issues
 	if failed {
@@ -181,11 +185,11 @@ func (r *Reconciler) connect(ctx context.Context, o account.Object, again, faile
 	return connection.Account, connection.Endpoint, err
 }
 
-// pause is how long a finding is good for.
+// pause returns the wait until the next check.
 func pause(err error, failures int, uid types.UID) time.Duration {
 	if err == nil {
 		h := fnv.New32a()
-		_, _ = h.Write([]byte(uid)) // a hash does not fail
+		_, _ = h.Write([]byte(uid)) // a hash never returns an error
 		return recheckEvery + time.Duration(h.Sum32()%100)*recheckEvery/1000
 	}
 	var verifying *verifyingError
@@ -205,7 +209,7 @@ func pause(err error, failures int, uid types.UID) time.Duration {
 	return wait
 }
 
-// doubling is the pause after so many failures in a row, one at least.
+// doubling returns the wait after this number of consecutive failures, which is at least 1.
 func doubling(failures int, longest time.Duration) time.Duration {
 	if failures < 20 {
 		return min(longest, firstRetry<<(failures-1))

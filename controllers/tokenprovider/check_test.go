@@ -19,7 +19,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// scripted answers one check after the other and remembers how it was asked.
+// scripted answers checks in order and records how each was called.
 type scripted struct {
 	asked   string
 	answers []error
@@ -51,18 +51,19 @@ func (*scripted) Watch(v1alpha1.ProviderKind, func(account.Key, bool)) {}
 
 func (*scripted) Drop(account.Key) {}
 
-// A provider is asked once; again when it is due, when it failed, and when the
-// provider or its Secret changed. C takes a kept connection, R connects anew.
-func TestExamine(t *testing.T) {
+// TestProviderIsCheckedWhenDueOrChanged: a provider is checked once, and again when the
+// check is due, when it failed, and when the provider or its Secret changed. C accepts a
+// cached connection, R connects again.
+func TestProviderIsCheckedWhenDueOrChanged(t *testing.T) {
 	w := newWorld(t)
 	secret := w.secret("minter", "good")
 	key := w.provider("p", "minter")
 	c, pool := newShifted(), &scripted{}
 	r := &Reconciler{Kind: key.Kind, Client: w.Client, Live: w.Client, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
-	examine := func(want string, fails bool) {
+	check := func(want string, fails bool) {
 		t.Helper()
 		pool.asked = ""
-		found, err := r.examine(t.Context(), w.get(key))
+		found, err := r.checkDue(t.Context(), w.get(key))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -70,48 +71,48 @@ func TestExamine(t *testing.T) {
 			t.Errorf("asked %q, want %q; the finding is %v", pool.asked, want, found.err)
 		}
 	}
-	examine("C", false)
-	examine("", false)
+	check("C", false)
+	check("", false)
 	c.advance(recheckEvery * 2)
-	examine("R", false)
-	examine("", false)
+	check("R", false)
+	check("", false)
 
 	pool.answers = []error{&provider.Error{Code: provider.CodeUnavailable}, &provider.Error{Code: provider.CodeUnavailable}}
 	c.advance(recheckEvery * 2)
-	examine("R", true)
-	examine("", true)
+	check("R", true)
+	check("", true)
 	c.advance(firstRetry)
-	examine("R", true)
+	check("R", true)
 	c.advance(firstRetry)
-	examine("", true) // the pause has doubled
+	check("", true) // the wait has doubled
 	c.advance(firstRetry)
-	examine("R", false)
+	check("R", false)
 
 	if err := w.Get(t.Context(), secretKey(secret), secret); err != nil {
 		t.Fatal(err)
 	}
 	w.Merge(secret, func() { secret.Data["token"] = []byte("other") })
-	examine("C", false)
+	check("C", false)
 
 	w.Merge(secret, func() { secret.Finalizers = nil })
 	w.ExpectDeleted(secret)
 	w.ExpectGone(secret)
 	pool.answers = []error{&connections.MissingCredentialsError{}}
-	examine("R", true) // a kept connection would hide it
+	check("R", true) // a cached connection would hide it
 }
 
-// A suspicion leads to an examination at once. While they find nothing they
-// become rarer, and a provider that was found not to work has pauses of its own.
-func TestExamineSuspect(t *testing.T) {
+// TestUnhealthyProviderIsCheckedAtOnce: while these checks find no error, they become
+// rarer. After a failed check, the waits are those of failed checks.
+func TestUnhealthyProviderIsCheckedAtOnce(t *testing.T) {
 	w := newWorld(t)
 	w.secret("minter", "good")
 	key := w.provider("p", "minter")
 	c, pool := newShifted(), &scripted{}
 	r := &Reconciler{Kind: key.Kind, Client: w.Client, Live: w.Client, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
-	examine := func(want string, fails bool) finding {
+	check := func(want string, fails bool) finding {
 		t.Helper()
 		pool.asked = ""
-		found, err := r.examine(t.Context(), w.get(key))
+		found, err := r.checkDue(t.Context(), w.get(key))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,49 +121,49 @@ func TestExamineSuspect(t *testing.T) {
 		}
 		return found
 	}
-	examine("C", false)
+	check("C", false)
 	pool.health.Unhealthy = true
-	examine("R", false)
-	examine("", false)
+	check("R", false)
+	check("", false)
 	for _, pause := range []time.Duration{firstRetry, 2 * firstRetry} {
 		pool.health.Unhealthy = true
-		found := examine("", false)
+		found := check("", false)
 		if wait := found.next - c.Monotonic(); wait <= 0 || wait > pause {
-			t.Errorf("it is examined after %s, want %s", wait, pause)
+			t.Errorf("it is checked after %s, want %s", wait, pause)
 		}
 		c.advance(pause)
-		examine("R", false)
+		check("R", false)
 	}
 	c.advance(2 * recheckEvery)
-	examine("R", false) // the regular check, without a suspicion
+	check("R", false) // the regular check of a healthy provider
 	pool.health.Unhealthy = true
 	pool.answers = []error{&provider.Error{Code: provider.CodeUnauthenticated}}
-	examine("R", true)
+	check("R", true)
 	pool.health.Unhealthy = true
-	examine("", true)
+	check("", true)
 	c.advance(firstRetry)
-	examine("R", false)
+	check("R", false)
 }
 
-// A provider that works and asks for fewer requests stays as it was found; one
-// that could not be checked yet is not Ready, and says when it will be checked.
-func TestExamineBusy(t *testing.T) {
+// TestRateLimitedProviderKeepsItsFinding: a working provider stays Ready. One that was
+// never checked is not Ready, and its message says when the check is due.
+func TestRateLimitedProviderKeepsItsFinding(t *testing.T) {
 	w := newWorld(t)
 	w.secret("minter", "good")
 	key := w.provider("p", "minter")
 	c, pool := newShifted(), &scripted{}
 	r := &Reconciler{Kind: key.Kind, Client: w.Client, Live: w.Client, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
 	limited := &provider.Error{Code: provider.CodeRateLimited, RetryAfter: 5 * time.Minute, Message: "it wants fewer requests"}
-	examine := func() finding {
+	check := func() finding {
 		t.Helper()
-		found, err := r.examine(t.Context(), w.get(key))
+		found, err := r.checkDue(t.Context(), w.get(key))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return found
 	}
 	pool.answers = []error{limited}
-	found := examine()
+	found := check()
 	v := judge(found)
 	if v.ready || v.stalled || v.reason != v1alpha1.ReasonUnreachable || !strings.Contains(v.message, "fewer requests. The credentials are checked at 2") {
 		t.Errorf("before any check: %+v", v)
@@ -171,30 +172,30 @@ func TestExamineBusy(t *testing.T) {
 		t.Errorf("it is checked again after %s", left)
 	}
 	c.advance(5 * time.Minute)
-	if found = examine(); found.err != nil || !judge(found).ready {
+	if found = check(); found.err != nil || !judge(found).ready {
 		t.Fatalf("after the wait: %+v", found)
 	}
 
 	c.advance(2 * recheckEvery)
 	pool.answers = []error{limited}
-	found = examine()
+	found = check()
 	if v := judge(found); !v.ready {
-		t.Errorf("a provider that works and is busy: %+v", v)
+		t.Errorf("a working provider that is rate-limited: %+v", v)
 	}
 	if left := found.next - c.Monotonic(); left > 5*time.Minute || left < 4*time.Minute {
 		t.Errorf("it is checked again after %s", left)
 	}
 	pool.asked, pool.health.Unhealthy = "", true
-	if examine(); pool.asked != "" {
-		t.Error("a suspicion does not end a pause")
+	if check(); pool.asked != "" {
+		t.Error("an unhealthy provider ends a wait")
 	}
 	c.advance(5 * time.Minute)
-	if examine(); pool.asked != "R" {
-		t.Errorf("after the pause it asked %q", pool.asked)
+	if check(); pool.asked != "R" {
+		t.Errorf("after the wait it asked %q", pool.asked)
 	}
 }
 
-// unreadable fails to read the metadata of Secrets while it is broken.
+// unreadable fails to read the metadata of Secrets while broken is set.
 type unreadable struct {
 	client.Reader
 	broken bool
@@ -207,9 +208,9 @@ func (u *unreadable) Get(ctx context.Context, key client.ObjectKey, o client.Obj
 	return u.Reader.Get(ctx, key, o, opts...)
 }
 
-// TestFailedCheckLeavesTheLine: a provider whose Secret cannot be held gives up its
-// position in the line of places, and takes a new one when it is tried again.
-func TestFailedCheckLeavesTheLine(t *testing.T) {
+// TestFailedCheckLeavesTheQueueOfPlaces: a provider whose Secret cannot be protected gives
+// up its position, and takes a new one at the retry.
+func TestFailedCheckLeavesTheQueueOfPlaces(t *testing.T) {
 	w := newWorld(t)
 	w.secret("minter", "good")
 	key := w.provider("p", "minter")
@@ -219,23 +220,23 @@ func TestFailedCheckLeavesTheLine(t *testing.T) {
 	if _, ok := r.Places.Take(places.Want{Who: client.ObjectKey{Namespace: w.namespace, Name: "other"}, Provider: key.String()}); !ok {
 		t.Fatal("there is no place")
 	}
-	examine := func(inLine bool, waiting int) {
+	check := func(inLine bool, waiting int) {
 		t.Helper()
-		_, err := r.examine(t.Context(), w.get(key))
+		_, err := r.checkDue(t.Context(), w.get(key))
 		if err == nil || errors.Is(err, errInLine) != inLine || r.Places.Stats().Waiting != waiting {
 			t.Fatalf("%v, and %d are waiting", err, r.Places.Stats().Waiting)
 		}
 	}
-	examine(true, 1)
+	check(true, 1)
 	held := &corev1.Secret{}
 	if err := w.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: "minter"}, held); err != nil {
 		t.Fatal(err)
 	}
 	w.Merge(held, func() { held.Finalizers = nil })
 	live.broken = true
-	examine(false, 0)
+	check(false, 0)
 	live.broken = false
-	examine(true, 1)
+	check(true, 1)
 }
 
 func secretKey(s *corev1.Secret) client.ObjectKey {
