@@ -17,12 +17,12 @@ const (
 	// The reasons of the events on a provider.
 	reasonFound   = "OrphanedCredentials"
 	reasonRevoked = "OrphanedCredentialsRevoked"
-	// namesInEvent and namesInLog are how many an event and a sweep's log list.
+	// namesInEvent and namesInLog are how many names an event and the log of a sweep list.
 	namesInEvent = 5
 	namesInLog   = 100
 )
 
-// act reports the orphans of an account and, in that mode, revokes them.
+// act reports the orphans of an account and, in mode Revoke, revokes them.
 func (r *round) act(ctx context.Context, inv inventory, orphans []orphan) error {
 	s, key := r.s, inv.object.Key()
 	var failed error
@@ -48,10 +48,10 @@ func (r *round) act(ctx context.Context, inv inventory, orphans []orphan) error 
 	return failed
 }
 
-// due returns the orphans that are to be revoked: those that have expired, and the
-// others unless they are so many that they look like a mistake. What has expired is
-// of no use to anyone, so it does not count as one.
-func (s *Sweeper) due(inv inventory, orphans []orphan) []orphan {
+// revocable returns the orphans to revoke: those that have expired, and the others unless
+// there are too many of them (plan.TooMany), which suggests a mistake. Expired orphans are
+// useless to anyone, so they do not count.
+func (s *Sweeper) revocable(inv inventory, orphans []orphan) []orphan {
 	var ended, useless []orphan
 	unexpired := inv.left
 	for _, o := range orphans {
@@ -65,20 +65,20 @@ func (s *Sweeper) due(inv inventory, orphans []orphan) []orphan {
 		unexpired++
 	}
 	if plan.TooMany(unexpired, inv.total-len(ended)) {
-		s.o.Logger.Info("so many orphaned credentials look like a mistake: only expired ones are revoked", "provider", inv.object.Key().String(),
+		s.o.Logger.Info("too many orphaned credentials, which suggests a mistake: only expired ones are revoked", "provider", inv.object.Key().String(),
 			"orphans", unexpired, "credentials", inv.total)
 		return ended
 	}
 	return append(ended, useless...)
 }
 
-// revoke revokes what may be revoked and returns the orphans that are left.
+// revoke revokes the revocable orphans and returns those that are left.
 func (s *Sweeper) revoke(ctx context.Context, inv inventory, orphans []orphan) ([]orphan, error) {
 	gone := map[sighting]bool{}
 	var failed []error
 	var revoked []orphan
 	ctx = audit.With(ctx, audit.Subject{Why: audit.Why{Reason: audit.ReasonOrphaned, AskedBy: audit.AskedBySweep}})
-	for _, o := range s.due(inv, orphans) {
+	for _, o := range s.revocable(inv, orphans) {
 		if ctx.Err() != nil {
 			failed = append(failed, ctx.Err())
 			break
@@ -104,7 +104,7 @@ func (s *Sweeper) revoke(ctx context.Context, inv inventory, orphans []orphan) (
 	return left, errors.Join(failed...)
 }
 
-// list names the first of some orphans, and says how many more there are in all.
+// list names the first orphans and counts the rest.
 func list(orphans []orphan, all int) string {
 	names := make([]string, 0, namesInEvent)
 	for _, o := range orphans[:min(len(orphans), namesInEvent)] {

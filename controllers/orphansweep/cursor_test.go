@@ -16,16 +16,15 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// book is a client whose list has a credential on each of its pages, and is cut after
-// one of them.
+// book is a client whose list has one credential per page and is cut after one page.
 type book struct {
 	provider.Client
 	pages []string
-	// begun are the markers that lists began at.
+	// begun are the markers that lists started at.
 	begun []string
-	// ignores: it takes no cursor, as a driver without pages.
+	// ignores: it uses no cursor, like a driver without pages.
 	ignores bool
-	// old refuses markers, and uncut shows all pages that are left.
+	// old refuses markers, and uncut shows all remaining pages.
 	old, uncut bool
 	// cut is the error after a page.
 	cut error
@@ -64,23 +63,23 @@ func (b *book) Find(_ context.Context, ref provider.Ref) ([]provider.Credential,
 	return []provider.Credential{{Name: ref.Name, ID: ref.ID, State: provider.Live}}, nil
 }
 
-// books returns a world whose provider has two known credentials and an orphan, each
-// on a page of its own, and a sweeper of it.
+// books returns a world whose provider has two known credentials and an orphan, each on its
+// own page, and a sweeper.
 func books(t *testing.T) (*world, *book, *Sweeper) {
 	t.Helper()
 	w := newWorld(t, Report)
 	known := []string{w.mint(w.cluster, "t", 1), w.mint(w.cluster, "t", 2)}
 	w.token("t", 2, known...)
-	b := &book{pages: append(known, w.mint(w.cluster, "nobody", 1)),
+	b := &book{pages: append(known, w.mint(w.cluster, "unknown", 1)),
 		cut: &provider.Error{Code: provider.CodeUnknown, Message: "one page is enough", Err: provider.ErrCut}}
 	w.clock.at += grace
 	w.options.Pool = one{connections.Connection{Client: b}}
 	return w, b, New(w.options)
 }
 
-// TestCutListGoesOn: with time for one page a sweep, the orphan on the third page is
-// found by the third sweep, and the fourth begins at the beginning.
-func TestCutListGoesOn(t *testing.T) {
+// TestCutListContinuesInTheNextSweep: with time for one page per sweep, the third sweep
+// finds the orphan on the third page, and the fourth starts at the first page.
+func TestCutListContinuesInTheNextSweep(t *testing.T) {
 	w, b, s := books(t)
 	for i := range 4 {
 		err := s.Sweep(t.Context())
@@ -88,20 +87,20 @@ func TestCutListGoesOn(t *testing.T) {
 			t.Errorf("sweep %d: %v", i+1, err)
 		}
 		if told := w.events(); strings.Contains(told, b.pages[2]) != (i == 2) {
-			t.Errorf("sweep %d tells %q", i+1, told)
+			t.Errorf("the events of sweep %d are %q", i+1, told)
 		}
 	}
 	if want := []string{"", "1", "2", ""}; !slices.Equal(b.begun, want) {
-		t.Errorf("the lists began at %q, want %q", b.begun, want)
+		t.Errorf("the lists started at %q, want %q", b.begun, want)
 	}
 	if got := w.gauge("p"); got != 1 {
-		t.Errorf("a list that was cut took back an orphan: the metric is %v", got)
+		t.Errorf("a list that was cut lowered the number of orphans: the metric is %v", got)
 	}
 }
 
-// TestPartIsNotComplete: a list that began in the middle takes back no orphan and
-// forgets no sighting, also when it ends.
-func TestPartIsNotComplete(t *testing.T) {
+// TestListThatDidNotStartAtTheFirstPageIsIncomplete: even if it ends, it neither lowers the
+// number of orphans nor drops sightings.
+func TestListThatDidNotStartAtTheFirstPageIsIncomplete(t *testing.T) {
 	w, b, s := books(t)
 	b.pages[0], b.pages[2] = b.pages[2], b.pages[0]
 	m := s.remembered(account.MinterIdentity{})
@@ -110,26 +109,25 @@ func TestPartIsNotComplete(t *testing.T) {
 	b.uncut = true
 	w.sweep(s)
 	if _, kept := m.first[sighting{"old", "1"}]; !kept || w.gauge("p") != 1 || !slices.Equal(b.begun, []string{"", "1"}) {
-		t.Errorf("began at %q: kept %t, the metric is %v", b.begun, kept, w.gauge("p"))
+		t.Errorf("started at %q: kept %t, the metric is %v", b.begun, kept, w.gauge("p"))
 	}
 	b.pages = b.pages[1:]
 	w.sweep(s) // it is complete
 	if _, kept := m.first[sighting{"old", "1"}]; kept || w.gauge("p") != 0 {
-		t.Errorf("began at %q: kept %t, the metric is %v", b.begun, kept, w.gauge("p"))
+		t.Errorf("started at %q: kept %t, the metric is %v", b.begun, kept, w.gauge("p"))
 	}
 }
 
-// TestCursorIsDropped: the next list begins at the beginning after an old marker, after
-// an error other than a limit, after a part without progress, and after so many
-// parts that the pages may never end.
-func TestCursorIsDropped(t *testing.T) {
+// TestListStartsOver: the next list starts at the first page after an old marker, after an
+// error other than a limit, after a list without progress, and after maxParts lists.
+func TestListStartsOver(t *testing.T) {
 	for name, test := range map[string]struct {
 		change func(*book)
 		begun  []string
 	}{
 		"an old marker":                 {func(b *book) { b.old = true }, []string{"", "1", "", "1"}},
 		"another error":                 {func(b *book) { b.cut = provider.Invalid("no") }, []string{"", "", "", ""}},
-		"the provider's rate":           {func(b *book) { b.cut = &provider.Error{Code: provider.CodeRateLimited} }, []string{"", "1", "2", ""}},
+		"the provider's rate limit":     {func(b *book) { b.cut = &provider.Error{Code: provider.CodeRateLimited} }, []string{"", "1", "2", ""}},
 		"a driver that takes no cursor": {func(b *book) { b.ignores = true }, []string{"", "", "", ""}},
 	} {
 		_, b, s := books(t)
@@ -138,17 +136,17 @@ func TestCursorIsDropped(t *testing.T) {
 			_ = s.Sweep(t.Context()) // most are cut
 		}
 		if !slices.Equal(b.begun, test.begun) {
-			t.Errorf("%s: the lists began at %q, want %q", name, b.begun, test.begun)
+			t.Errorf("%s: the lists started at %q, want %q", name, b.begun, test.begun)
 		}
 	}
 	inv, err := inventory{}.cut(t.Context(), provider.NewCursor("2"), provider.ErrCut)
 	if inv.next != "" || !errors.Is(err, provider.ErrCut) {
-		t.Errorf("without progress it goes on at %q after %v", inv.next, err)
+		t.Errorf("without progress it continues at %q after %v", inv.next, err)
 	}
 	var m memory
 	for i := 1; i <= 2*maxParts; i++ {
-		if m.goOn("x"); (m.cursor == "") != (i%maxParts == 0) {
-			t.Errorf("after %d parts the next list begins at %q", i, m.cursor)
+		if m.continueAt("x"); (m.cursor == "") != (i%maxParts == 0) {
+			t.Errorf("after %d parts the next list starts at %q", i, m.cursor)
 		}
 	}
 }

@@ -21,19 +21,19 @@ import (
 const (
 	// reasonDrifted is the reason of the event on a provider.
 	reasonDrifted = "CredentialsDrifted"
-	// askedEvery is how often a provider is asked about a credential in use that its
-	// list does not show to be there or not.
+	// askedEvery is how often a credential in use is looked up that the provider's list
+	// need not show.
 	askedEvery = 24 * time.Hour
 )
 
 // use is a credential in use, as the cache showed its ledger before its provider was
-// listed. So a list that was begun later shows it, if it is there.
+// listed. A list that was started later shows the credential if it exists.
 type use struct {
 	token   types.NamespacedName
 	name    string
 	account string
 	drift   v1alpha1.CredentialDrift
-	byHand  bool
+	manual  bool
 	expires time.Time
 	// number in round.known.
 	number int
@@ -47,7 +47,8 @@ type entry struct {
 	spec *v1alpha1.ApiTokenSpec
 }
 
-// seen is how a list showed a credential of a ledger. Higher counts, of several.
+// seen is how a list showed a credential of a ledger. If a list shows several with its
+// name, the highest value counts.
 type seen uint8
 
 const (
@@ -60,7 +61,7 @@ const (
 	wider
 )
 
-// know notes an entry of a ledger.
+// know adds an entry of a ledger.
 func (r *round) know(t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry) {
 	number := len(r.known)
 	r.known[e.Name] = number
@@ -70,7 +71,7 @@ func (r *round) know(t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry) {
 	}
 	r.entries = append(r.entries, &entry{LedgerEntry: e, spec: &t.Spec})
 	u := use{token: types.NamespacedName{Namespace: t.Namespace, Name: t.Name}, name: e.Name, account: e.Account,
-		drift: e.Drift, byHand: e.ByHand, number: number}
+		drift: e.Drift, manual: e.ByHand, number: number}
 	if e.ExpiresAt != nil {
 		u.expires = e.ExpiresAt.Time
 	}
@@ -78,7 +79,7 @@ func (r *round) know(t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry) {
 	r.used[key] = append(r.used[key], u)
 }
 
-// saw is how a list shows the entry with this number.
+// saw returns how a list shows the entry with this number.
 func (r *round) saw(number int, c provider.Credential) seen {
 	e := r.entries[number]
 	switch {
@@ -95,16 +96,16 @@ func (r *round) saw(number int, c provider.Credential) seen {
 	}
 }
 
-// findings are what a list says of the credentials in use of some providers.
+// findings is the result of comparing the credentials in use of some providers with a list.
 type findings struct {
-	// differ are those that drift otherwise than their ledger says, recovered those that
-	// no longer do, and unlisted those that no list shows.
+	// differ are the credentials whose drift differs from that in their ledger, recovered
+	// those that no longer drift, and unlisted those that the list need not show.
 	differ, recovered, unlisted []use
-	// all counts them, and drifted those that drift.
+	// all counts the credentials, and drifted those that drift.
 	all, drifted int
 }
 
-// note takes a credential into the findings.
+// note adds a credential to the findings.
 func (f *findings) note(u use, is v1alpha1.CredentialDrift, listed bool) {
 	f.all++
 	if is != "" {
@@ -121,9 +122,9 @@ func (f *findings) note(u use, is v1alpha1.CredentialDrift, listed bool) {
 	}
 }
 
-// drift compares the credentials in use of some providers with what a list showed, and
-// has the provider asked about those that differ from their ledger. So many at once that
-// they look like a mistake of the provider are only reported.
+// drift compares the credentials in use of some providers with a list, and doubts those
+// that differ from their ledger. If too many differ at once (plan.TooMany), which suggests
+// a mistake of the provider, drift only reports them.
 func (r *round) drift(inv inventory, providers []account.Object, m *memory) {
 	lists := inv.complete && inv.connection.Capabilities.Listed == 0
 	absent := map[string]int{}
@@ -137,7 +138,7 @@ func (r *round) drift(inv inventory, providers []account.Object, m *memory) {
 			if !r.missable(u, inv.connection.Account) {
 				continue
 			}
-			is, listed := u.drift, lists && !u.byHand
+			is, listed := u.drift, lists && !u.manual
 			if listed {
 				is = m.compare(u, inv.seen[u.number], absent)
 				u.missed = is == v1alpha1.DriftMissing
@@ -157,7 +158,7 @@ func (r *round) drift(inv inventory, providers []account.Object, m *memory) {
 		f.differ = nil
 	}
 	for _, u := range slices.Concat(f.differ, f.recovered, r.due(f.unlisted, plan.TooMany(f.drifted, f.all))) {
-		r.s.o.Logger.Info("the provider is asked about a credential in use", "provider", inv.object.Key().String(), "apitoken", u.token.String(), "name", u.name)
+		r.s.o.Logger.Info("a credential in use is looked up at the provider", "provider", inv.object.Key().String(), "apitoken", u.token.String(), "name", u.name)
 		r.s.o.Doubt(u.token, u.name, u.missed)
 	}
 }
@@ -169,9 +170,8 @@ func (r *round) missable(u use, account provider.Account) bool {
 	return !ends && u.account != "" && account.Is(u.account)
 }
 
-// compare returns the drift of a credential that a complete list showed, or did not
-// show. One that the list did not show is missing if the complete list before did not
-// show it either.
+// compare returns the drift of a credential as a complete list shows it. A credential that
+// the list does not show is missing if the previous complete list did not show it either.
 func (m *memory) compare(u use, is seen, absent map[string]int) v1alpha1.CredentialDrift {
 	switch is {
 	case wider:
@@ -189,9 +189,9 @@ func (m *memory) compare(u use, is seen, absent map[string]int) v1alpha1.Credent
 	return u.drift
 }
 
-// due returns the credentials that the provider is asked about one by one, because no
-// list shows them: each once a day, at its own time, and those that drift at each sweep.
-// While so many drift that it looks like a mistake, no other one is asked about.
+// due returns the credentials to look up one by one, because the list need not show them:
+// each once a day, at its own time, and those that drift at each sweep. While too many
+// drift, which suggests a mistake, no other ones are looked up.
 func (r *round) due(unlisted []use, mistake bool) []use {
 	var out []use
 	for _, u := range unlisted {
@@ -202,15 +202,16 @@ func (r *round) due(unlisted []use, mistake bool) []use {
 	return out
 }
 
-// askedBetween reports whether the daily time of a credential is after the first time,
-// and not after the second. It depends on the name only, so a restart changes nothing.
+// askedBetween reports whether the daily time of a credential is after the first time and
+// not after the second. The daily time depends only on the name, so a restart does not
+// change it.
 func askedBetween(name string, after, until time.Time) bool {
 	sum := sha256.Sum256([]byte(name))
 	offset := time.Duration(binary.BigEndian.Uint64(sum[:8]) % uint64(askedEvery))
 	return until.Add(-offset).Truncate(askedEvery).After(after.Add(-offset))
 }
 
-// onlyReport reports credentials without changing any ApiToken.
+// onlyReport reports drifting credentials without changing any ApiToken.
 func (s *Sweeper) onlyReport(inv inventory, differ []use, all int) {
 	names := make([]string, 0, namesInEvent)
 	for _, u := range differ[:min(len(differ), namesInLog)] {
@@ -225,7 +226,7 @@ func (s *Sweeper) onlyReport(inv inventory, differ []use, all int) {
 		more = fmt.Sprintf(" and %d more", left)
 	}
 	s.o.Recorder.Eventf(inv.object.Raw, nil, corev1.EventTypeWarning, reasonDrifted, "Sweep",
-		"The provider does not show, or shows as disabled or with more access than declared, %d of %d credentials in use: %s%s. So many at once look like a mistake of the provider, so no ApiToken "+
+		"The provider does not show, or shows as disabled or with more access than declared, %d of %d credentials in use: %s%s. This many at once suggest a mistake of the provider, so no ApiToken "+
 			"was changed. Check the account; if the credentials are gone, raise spec.rotation.generation of their ApiTokens.",
 		len(differ), all, strings.Join(names, ", "), more)
 }

@@ -17,7 +17,7 @@ import (
 )
 
 // TestManyAtOnceAreOnlyReported: more than 5 and more than a tenth at once change no
-// ApiToken. A recovery among them is asked about all the same.
+// ApiToken. A recovery is looked up all the same.
 func TestManyAtOnceAreOnlyReported(t *testing.T) {
 	w := newWorld(t, Report)
 	back := w.inUse("back", func(e *v1alpha1.LedgerEntry) { e.Drift = v1alpha1.DriftMissing })
@@ -46,9 +46,8 @@ func TestManyAtOnceAreOnlyReported(t *testing.T) {
 	}
 }
 
-// TestListThatHidesOneOnceChangesNothing: a list that leaves a credential out once, and
-// shows it in the next one, leads to no question.
-func TestListThatHidesOneOnceChangesNothing(t *testing.T) {
+// TestCredentialMissingInOneListIsNotDoubted: the next list shows it again.
+func TestCredentialMissingInOneListIsNotDoubted(t *testing.T) {
 	w := newWorld(t, Report)
 	hidden := w.inUse("hidden")
 	hiding := &hidingPool{Connector: w.options.Pool}
@@ -62,8 +61,8 @@ func TestListThatHidesOneOnceChangesNothing(t *testing.T) {
 	}
 }
 
-// TestListThatIsCutShowsNothingMissing: only complete lists count.
-func TestListThatIsCutShowsNothingMissing(t *testing.T) {
+// TestCutListMakesNothingMissing: only complete lists count.
+func TestCutListMakesNothingMissing(t *testing.T) {
 	w := newWorld(t, Report)
 	w.inUse("hidden")
 	hiding := &hidingPool{Connector: w.options.Pool, fails: true}
@@ -80,10 +79,10 @@ func TestListThatIsCutShowsNothingMissing(t *testing.T) {
 	}
 }
 
-// TestUnlistedCredentialsAreAskedAboutOnceADay: where a list never shows all, and for
-// what a person made, each credential is asked about once a day.
-func TestUnlistedCredentialsAreAskedAboutOnceADay(t *testing.T) {
-	for name, newest := range map[string]bool{"the newest only": true, "by hand": false} {
+// TestUnlistedCredentialsAreLookedUpOnceADay: this holds for providers that do not list
+// all, and for manual credentials.
+func TestUnlistedCredentialsAreLookedUpOnceADay(t *testing.T) {
+	for name, newest := range map[string]bool{"the newest only": true, "manual": false} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, Report)
 			var all []string
@@ -104,20 +103,20 @@ func TestUnlistedCredentialsAreAskedAboutOnceADay(t *testing.T) {
 				}
 				for _, name := range all {
 					if asked[name] != 1 {
-						t.Errorf("day %d: %s was asked about %d times", day, name, asked[name])
+						t.Errorf("day %d: %s was looked up %d times", day, name, asked[name])
 					}
 				}
 				if asked[drifting] != 24 {
-					t.Errorf("day %d: the one that drifts was asked about %d times", day, asked[drifting])
+					t.Errorf("day %d: the one that drifts was looked up %d times", day, asked[drifting])
 				}
 			}
 		})
 	}
 }
 
-// TestQuestionsStopWhenManyDrift: where no list shows all, so many that drift stop the
-// questions about others.
-func TestQuestionsStopWhenManyDrift(t *testing.T) {
+// TestLookupsStopWhenManyDrift: at a provider that does not list all, no other credential
+// is looked up.
+func TestLookupsStopWhenManyDrift(t *testing.T) {
 	w := newWorld(t, Report)
 	for i := range 6 {
 		w.inUse(fmt.Sprintf("drifts-%d", i), func(e *v1alpha1.LedgerEntry) { e.Drift = v1alpha1.DriftMissing })
@@ -129,15 +128,15 @@ func TestQuestionsStopWhenManyDrift(t *testing.T) {
 		w.clock.at += time.Hour
 		w.sweep(s)
 		if slices.Contains(got(), lives) {
-			t.Fatal("another credential is asked about")
+			t.Fatal("another credential is looked up")
 		}
 	}
 }
 
-// hidingPool is a Connector to a provider whose list leaves something out.
+// hidingPool is a Connector to a provider whose list hides a credential.
 type hidingPool struct {
 	Connector
-	// name is what List leaves out; it ends with an error with fails.
+	// name is the credential that List hides. With fails, List ends with an error.
 	name  string
 	fails bool
 	// newest: the provider lists its newest credentials only.

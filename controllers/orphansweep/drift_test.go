@@ -14,7 +14,8 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// doubts returns a sweeper and what it doubts, sorted, since the last call.
+// doubts returns a sweeper, and a function that returns the sorted names that were doubted
+// since its last call.
 func (w *world) doubts() (*Sweeper, func() []string) {
 	var doubted []string
 	w.missed = map[string]bool{}
@@ -49,7 +50,7 @@ func (w *world) inUse(name string, edits ...func(*v1alpha1.LedgerEntry)) string 
 	return credential
 }
 
-// doubted sweeps once and compares what is doubted.
+// doubted sweeps once and compares the doubted names.
 func (w *world) doubted(s *Sweeper, got func() []string, want ...string) {
 	w.Helper()
 	w.clock.at += time.Hour
@@ -66,8 +67,9 @@ func (w *world) drifted(drift v1alpha1.CredentialDrift) float64 {
 		"provider_namespace": w.namespace, "provider": "p", "drift": string(drift)}).GetGauge().GetValue()
 }
 
-// TestMissingNeedsTwoLists: what two complete lists in a row do not show is doubted, and
-// again at each sweep until its ledger says so. A credential that lives is not.
+// TestMissingNeedsTwoLists: a credential that two consecutive complete lists do not show is
+// doubted at each sweep until its ledger records the drift. A credential that the lists
+// show is not.
 func TestMissingNeedsTwoLists(t *testing.T) {
 	w := newWorld(t, Report)
 	gone, lives := w.inUse("gone"), w.inUse("lives")
@@ -88,7 +90,7 @@ func TestMissingNeedsTwoLists(t *testing.T) {
 	}
 }
 
-// TestDisabledAndRecoveredAreDoubtedAtOnce: a list that shows a state is enough to ask.
+// TestDisabledAndRecoveredAreDoubtedAtOnce: one list is enough.
 func TestDisabledAndRecoveredAreDoubtedAtOnce(t *testing.T) {
 	w := newWorld(t, Report)
 	off := w.inUse("off")
@@ -106,7 +108,7 @@ func TestDisabledAndRecoveredAreDoubtedAtOnce(t *testing.T) {
 	}
 }
 
-// TestWidenedIsDoubted: the provider shows more access than is declared.
+// TestWidenedIsDoubted: the provider shows more access than declared.
 func TestWidenedIsDoubted(t *testing.T) {
 	w := newWorld(t, Report)
 	w.backend.ShowsGrants = true
@@ -121,7 +123,7 @@ func TestWidenedIsDoubted(t *testing.T) {
 	}
 }
 
-// TestAnotherCredentialOfTheNameIsNotTheOneInUse: only the id that was issued counts.
+// TestAnotherCredentialOfTheNameIsNotTheOneInUse: the ids must be equal.
 func TestAnotherCredentialOfTheNameIsNotTheOneInUse(t *testing.T) {
 	w := newWorld(t, Report)
 	replaced := w.inUse("replaced", func(e *v1alpha1.LedgerEntry) { e.ID = "FAKE-another" })
@@ -130,9 +132,9 @@ func TestAnotherCredentialOfTheNameIsNotTheOneInUse(t *testing.T) {
 	w.doubted(s, got, replaced)
 }
 
-// TestWhatNoListShowsIsLeftOut: what has expired, is not in use, belongs to another
-// account or goes is not missed.
-func TestWhatNoListShowsIsLeftOut(t *testing.T) {
+// TestCredentialsThatAListNeedNotShowAreNotMissing: they have expired, are not in use,
+// belong to another account, or their ApiToken is being deleted.
+func TestCredentialsThatAListNeedNotShowAreNotMissing(t *testing.T) {
 	w := newWorld(t, Report)
 	ended := metav1.NewTime(w.clock.Now().Add(time.Hour + plan.NearEnd))
 	for name, edit := range map[string]func(*v1alpha1.LedgerEntry){

@@ -22,11 +22,11 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// TestSecretsSpareOnlyTheirOwn: a Secret that names the credential of another
-// ApiToken, of its own namespace or another, neither hides nor spares it.
-func TestSecretsSpareOnlyTheirOwn(t *testing.T) {
+// TestSecretsSpareOnlyTheirOwnCredentials: a Secret that names the credential of another
+// ApiToken, in any namespace, neither hides nor spares it.
+func TestSecretsSpareOnlyTheirOwnCredentials(t *testing.T) {
 	w := newWorld(t, Revoke)
-	orphans := []string{w.mint(w.cluster, "nobody", 1), w.mint(w.cluster, "nobody", 2), w.mint(w.cluster, "nobody", 3)}
+	orphans := []string{w.mint(w.cluster, "unknown", 1), w.mint(w.cluster, "unknown", 2), w.mint(w.cluster, "unknown", 3)}
 	w.secret("forged", "another", orphans[0], true)
 	w.secret("held", "another", orphans[1], false)
 	nameless := &corev1.Secret{ObjectMeta: w.meta("nameless")}
@@ -39,19 +39,20 @@ func TestSecretsSpareOnlyTheirOwn(t *testing.T) {
 	w.sweep(New(w.options))
 	for _, name := range orphans {
 		if w.backend.Live(name) {
-			t.Errorf("%s is hidden by what others say", name)
+			t.Errorf("%s is hidden by a Secret of another ApiToken", name)
 		}
 	}
 }
 
-// TestExpiredOrphansAreEnded: whatever spares a credential ends with it. One in a
-// ledger or of another cluster is left alone, and many expired ones are no mistake.
-func TestExpiredOrphansAreEnded(t *testing.T) {
+// TestExpiredOrphansAreRevoked: an expired credential is not spared, and many expired ones
+// do not count as a mistake. A credential in a ledger, or of another cluster, is left
+// alone.
+func TestExpiredOrphansAreRevoked(t *testing.T) {
 	w := newWorld(t, Revoke)
 	soon := w.clock.Now().Add(time.Minute)
 	var ended, kept []string
 	for range 7 {
-		ended = append(ended, w.mintAs(w.cluster, "nobody", 1, soon))
+		ended = append(ended, w.mintAs(w.cluster, "unknown", 1, soon))
 	}
 	retained, held := w.mintAs(w.cluster, "gone", 1, soon), w.mintAs(w.cluster, "u", 1, soon)
 	ahead := w.mintAs(w.cluster, "t", 9, soon)
@@ -64,7 +65,7 @@ func TestExpiredOrphansAreEnded(t *testing.T) {
 	w.secret("lives", "gone", kept[2], true)
 	lives := &corev1.Secret{}
 	w.OK(w.Get(t.Context(), client.ObjectKey{Namespace: w.namespace, Name: "lives"}, lives))
-	lives.Annotations[v1alpha1.AnnotationExpiresAt] = soon.Format(time.RFC3339) // it is not believed
+	lives.Annotations[v1alpha1.AnnotationExpiresAt] = soon.Format(time.RFC3339) // the Secret alone does not prove it
 	w.OK(w.Update(t.Context(), lives))
 	w.clock.at += grace + time.Minute - time.Second
 	w.options.Mode = Report
@@ -84,7 +85,7 @@ func TestExpiredOrphansAreEnded(t *testing.T) {
 	}
 	for _, name := range ended {
 		if !revoked[name] {
-			t.Errorf("%s has expired and stays", name)
+			t.Errorf("%s has expired and was not revoked", name)
 		}
 	}
 	for _, name := range kept {
@@ -94,13 +95,13 @@ func TestExpiredOrphansAreEnded(t *testing.T) {
 	}
 }
 
-// TestClaimedAccountHidesNothing: a provider that claims the account of another, with
-// credentials of its own, is listed apart. What both show is reported once.
+// TestClaimedAccountHidesNothing: a provider that claims the account of another, with other
+// minting credentials, is listed separately. An orphan that both show is reported once.
 func TestClaimedAccountHidesNothing(t *testing.T) {
 	w := newWorld(t, Report)
 	w.ExpectApplied(&corev1.Secret{ObjectMeta: w.meta("own"), Data: map[string][]byte{"token": []byte("of-the-claimant")}})
 	claimant := w.providerIn("a-claimant", "r", "own") // it comes first
-	orphan := w.mint(w.cluster, "nobody", 1)
+	orphan := w.mint(w.cluster, "unknown", 1)
 	w.clock.at += grace
 	w.sweep(New(w.options))
 	if n := w.backend.Count(fake.List); n != 2 {
@@ -114,8 +115,8 @@ func TestClaimedAccountHidesNothing(t *testing.T) {
 	}
 }
 
-// TestHangingProviderDelaysNobody: the others are swept while it hangs.
-func TestHangingProviderDelaysNobody(t *testing.T) {
+// TestHangingProviderDelaysNoOther: the others are swept while it hangs.
+func TestHangingProviderDelaysNoOther(t *testing.T) {
 	w := newWorld(t, Report)
 	w.other.OnCall = func(_ context.Context, call fake.Call) fake.Fault {
 		if call.Verb == fake.List {
@@ -127,7 +128,7 @@ func TestHangingProviderDelaysNobody(t *testing.T) {
 		w.ExpectApplied(&corev1.Secret{ObjectMeta: w.meta(fmt.Sprint("own-", i)), Data: map[string][]byte{"token": fmt.Append(nil, i)}})
 		w.providerIn(fmt.Sprint("a-hanging-", i), "other", fmt.Sprint("own-", i))
 	}
-	orphan := w.mint(w.cluster, "nobody", 1)
+	orphan := w.mint(w.cluster, "unknown", 1)
 	w.clock.at += grace
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -143,7 +144,7 @@ func TestHangingProviderDelaysNobody(t *testing.T) {
 	}
 }
 
-// TestHangingProviderLosesItsTurn: without anybody's help.
+// TestHangingProviderLosesItsTurn: its turn times out.
 func TestHangingProviderLosesItsTurn(t *testing.T) {
 	w := newWorld(t, Report)
 	w.providerIn("hanging", "other", "minter")
@@ -161,8 +162,8 @@ func TestHangingProviderLosesItsTurn(t *testing.T) {
 	}
 }
 
-// TestHangingProvidersDoNotDelayTheNextSweep: a namespace has as many turns in a sweep as
-// there is time for, and each of its providers has one in a later sweep.
+// TestHangingProvidersDoNotDelayTheNextSweep: a namespace gets only the turns that fit into
+// a sweep, and each of its providers gets one in a later sweep.
 func TestHangingProvidersDoNotDelayTheNextSweep(t *testing.T) {
 	w := newWorld(t, Report)
 	var lists atomic.Int32
@@ -197,8 +198,8 @@ func TestHangingProvidersDoNotDelayTheNextSweep(t *testing.T) {
 	}
 }
 
-// TestExpiryThatOnlyFindShows: as at AWS, whose lists have no tags.
-func TestExpiryThatOnlyFindShows(t *testing.T) {
+// TestExpiryCanComeFromFind: lists of AWS, for example, have no tags.
+func TestExpiryCanComeFromFind(t *testing.T) {
 	w := newWorld(t, Revoke)
 	w.clock.at += 2 * grace
 	s := New(w.options)
@@ -254,13 +255,13 @@ func (o one) Minter(account.Key) (account.MinterIdentity, bool) {
 	return o.connection.MinterKey, true
 }
 
-// TestListsTakeBoundedMemory: duplicates count once, more than maxCandidates are only
-// counted, and what a list showed before it broke off is judged.
+// TestListsTakeBoundedMemory: duplicates count once, candidates beyond maxCandidates are
+// only counted, and those of a list that ended with an error are judged.
 func TestListsTakeBoundedMemory(t *testing.T) {
 	w := newWorld(t, Report)
 	w.clock.at += grace
 	name := func(i int) (string, string) {
-		n, err := credname.New(w.cluster, credname.Owner(w.namespace, "nobody"), int64(i), 0, strings.NewReader("00000000"))
+		n, err := credname.New(w.cluster, credname.Owner(w.namespace, "unknown"), int64(i), 0, strings.NewReader("00000000"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -10,29 +10,29 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// confirmed is how many orphans are looked up one by one; more are no coincidence.
-// As many retained credentials are looked up that seem to have expired.
+// confirmed is how many orphans are looked up one by one; more are no coincidence. The same
+// number of retained credentials that seem to have expired is looked up too.
 const confirmed = 50
 
-// orphan is a credential that no ledger knows.
+// orphan is a credential that is in no ledger.
 type orphan struct {
 	provider.Credential
-	// spared says why it is not to be revoked; empty when it may be.
+	// spared is why it must not be revoked; empty if it may be.
 	spared string
-	// expired: the provider shows that it has ended long enough ago.
+	// expired: by the expiry that the provider shows, it ended long enough ago.
 	expired bool
-	// retained: a Secret that its ApiToken left behind holds it, and says that it has
-	// expired. It is an orphan only if the provider says so too.
+	// retained: a retained Secret holds it and says that it has expired. It is an orphan
+	// only if the provider confirms that.
 	retained bool
 }
 
-// judge returns the orphans of an inventory in the order of their names. Names
-// that are not ours, or of another cluster, are none of our business.
+// judge returns the orphans of an inventory, sorted by name. Names that the operator did
+// not make, and those of another cluster, are ignored.
 //
-// known may be nil if the inventory has no candidates.
+// Without candidates, known may be nil.
 //
-// A retained Secret is a ledger. One whose credential seems to have expired is looked
-// at when orphans are revoked.
+// A retained Secret counts as a ledger, except in mode Revoke if its credential seems to
+// have expired.
 func (s *Sweeper) judge(inv inventory, known *cluster, m *memory, round int) []orphan {
 	var out []orphan
 	for _, c := range inv.candidates {
@@ -57,12 +57,12 @@ func (s *Sweeper) judge(inv inventory, known *cluster, m *memory, round int) []o
 	return out
 }
 
-// expired reports whether a known expiry is past, with room for clocks that differ.
+// expired reports whether a known expiry has passed, with a margin for clock differences.
 func (s *Sweeper) expired(at time.Time) bool { return !at.IsZero() && s.o.Clock.Now().Sub(at) >= grace }
 
-// confirm drops what is gone by now: it was revoked and left its ledger after the
-// provider was listed. It also learns the expiry where only Find shows it. Whatever
-// spares a credential ends with it.
+// confirm drops the orphans that no longer exist: they were revoked, and left their ledger,
+// after the provider was listed. It also learns the expiry where only Find shows it. A
+// credential that has expired is no longer spared.
 func (s *Sweeper) confirm(ctx context.Context, inv inventory, orphans []orphan) ([]orphan, error) {
 	var out []orphan
 	looked := map[bool]int{} // by whether it is retained
@@ -88,7 +88,7 @@ func (s *Sweeper) confirm(ctx context.Context, inv inventory, orphans []orphan) 
 	return out, nil
 }
 
-// learn takes the expiry from what Find shows.
+// learn takes the expiry from the result of Find.
 func (o *orphan) learn(found []provider.Credential) {
 	for _, c := range found {
 		if c.ID == o.ID && !c.ExpiresAt.IsZero() {
@@ -97,8 +97,8 @@ func (o *orphan) learn(found []provider.Credential) {
 	}
 }
 
-// oldEnough reports whether a credential had time to get into a ledger. Where the
-// provider does not say when it was made, this process has to have seen it for so long.
+// oldEnough reports whether a credential is old enough to be in a ledger. If the provider
+// does not show its age, the time since this process first saw it counts.
 func (s *Sweeper) oldEnough(c provider.Credential, m *memory, round int) bool {
 	if !c.CreatedAt.IsZero() {
 		return s.o.Clock.Now().Sub(c.CreatedAt) >= grace
@@ -114,13 +114,13 @@ func (s *Sweeper) oldEnough(c provider.Credential, m *memory, round int) bool {
 	return now-was.at >= grace
 }
 
-// spares says why a name must not be revoked, or nothing.
+// spares returns why a name must not be revoked, or "".
 func (c *cluster) spares(name string, n credname.Name) string {
 	if c.inSecret[name] {
 		return "a Secret holds it"
 	}
 	if o, ok := c.ahead(n); ok {
-		return "its number is above the ledger of ApiToken " + o.namespace + "/" + o.name + ", which may have been restored from an older state"
+		return "its revision is above the ledger of ApiToken " + o.namespace + "/" + o.name + ", which may have been restored from an older state"
 	}
 	return ""
 }

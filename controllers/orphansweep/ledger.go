@@ -13,20 +13,20 @@ import (
 	"apitoken.dev/operator/internal/credname"
 )
 
-// pageSize of the lists. Each object can be more than a megabyte long.
+// pageSize limits the pages of lists, since an object can be larger than a megabyte.
 const pageSize = 50
 
-// cluster is what this cluster knows of credentials.
+// cluster is what the ledgers and Secrets of this cluster contain.
 type cluster struct {
 	hash string
 	// ledger holds the names in ledgers.
 	ledger map[string]bool
-	// retained holds the names in Secrets that an ApiToken left behind, with the expiry
-	// that the Secret gives; inSecret those in any other Secret of ours. Only names of
-	// the Secret's own ApiToken count.
+	// retained holds the names in retained Secrets, with the expiry in the Secret, and
+	// inSecret those in any other Secret of the operator. Only names of the Secret's own
+	// ApiToken count.
 	retained map[string]time.Time
 	inSecret map[string]bool
-	// owners by the part of their hash that every name carries.
+	// owners by the prefix of their hash that every name contains.
 	owners map[string][]owner
 }
 
@@ -38,7 +38,7 @@ type owner struct {
 // ownerPrefix is the length of the owner hash in every name.
 const ownerPrefix = 16
 
-// readCluster reads every ApiToken and the metadata of our Secrets, live.
+// readCluster reads every ApiToken and the metadata of the operator's Secrets live.
 func (s *Sweeper) readCluster(ctx context.Context) (*cluster, error) {
 	c := &cluster{hash: s.o.Cluster, ledger: map[string]bool{}, retained: map[string]time.Time{}, inSecret: map[string]bool{}, owners: map[string][]owner{}}
 	if err := s.readLedgers(ctx, c); err != nil {
@@ -94,9 +94,9 @@ func (s *Sweeper) readSecrets(ctx context.Context, c *cluster) error {
 	}
 }
 
-// addSecret notes which credential a Secret names. Anyone who can write Secrets in a
-// namespace can name any credential there, so it counts only if it was made for the
-// ApiToken that the Secret belongs to.
+// addSecret adds the credential that a Secret names. Anyone who can write Secrets in a
+// namespace can name any credential there, so it counts only if it was minted for the
+// Secret's own ApiToken.
 func (c *cluster) addSecret(secret *metav1.PartialObjectMetadata) {
 	annotations := secret.Annotations
 	name := annotations[v1alpha1.AnnotationCredential]
@@ -111,13 +111,13 @@ func (c *cluster) addSecret(secret *metav1.PartialObjectMetadata) {
 	c.inSecret[name] = true
 }
 
-// owns reports whether a credential was made in this cluster for an ApiToken.
+// owns reports whether a credential was minted in this cluster for an ApiToken.
 func (c *cluster) owns(namespace, token, credential string) bool {
 	n, err := credname.Parse(credential)
 	return err == nil && n.OwnedBy(c.hash, namespace, token)
 }
 
-// ahead reports whether the owner's ledger is older than the name: the cluster
+// ahead reports whether a name has a higher revision than its owner's ledger: the cluster
 // was restored from a backup, or the status was lost.
 func (c *cluster) ahead(n credname.Name) (owner, bool) {
 	for _, o := range c.owners[n.Owner[:ownerPrefix]] {

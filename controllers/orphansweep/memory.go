@@ -14,38 +14,38 @@ import (
 )
 
 const (
-	// maxSightings is how many of them are kept for a set of credentials. A list that is
-	// never complete shows none of them to be gone, and the provider writes their names.
+	// maxSightings bounds the sightings for one set of minting credentials. The provider
+	// chooses the names, and only a complete list shows that a credential is gone.
 	maxSightings = 10 * maxCandidates
-	// maxParts is how many lists in a row may go on where the one before was cut. After
-	// that the first pages are due again, since a provider's pages may never end.
+	// maxParts is how many consecutive lists can continue where the previous one was cut.
+	// Then a list starts at the first page again, since a provider's pages may never end.
 	maxParts = 24
 )
 
-// memory is what is kept between sweeps for one set of credentials. One turn uses it
-// at a time.
+// memory is the state between sweeps for one set of minting credentials. Only one turn uses
+// it at a time.
 type memory struct {
-	// first is what was seen whose age the provider does not tell.
+	// first are the sightings of credentials whose age the provider does not show.
 	first map[sighting]sighted
-	// lists counts the lists that were complete. Absent are the credentials in use that
-	// the list with that number did not show.
+	// lists counts the complete lists. absent are the credentials in use that the list of
+	// that number did not show.
 	lists  int
 	absent map[string]int
-	// cursor is where the next list begins, and parts counts the lists that were cut
-	// since the last one that began at the beginning.
+	// cursor is where the next list starts. parts counts the lists that were cut since the
+	// last one that started at the first page.
 	cursor string
 	parts  int
 }
 
-// goOn notes where the next list begins; "" is the beginning.
-func (m *memory) goOn(next string) {
+// continueAt sets where the next list starts; "" is the first page.
+func (m *memory) continueAt(next string) {
 	if m.parts++; next == "" || m.parts == maxParts {
 		next, m.parts = "", 0
 	}
 	m.cursor = next
 }
 
-// trim forgets the sightings that are the longest ago, beyond maxSightings.
+// trim drops the oldest sightings beyond maxSightings.
 func (m *memory) trim() {
 	if len(m.first) <= maxSightings {
 		return
@@ -56,27 +56,27 @@ func (m *memory) trim() {
 	}
 }
 
-// cut returns what a list that did not end has shown. The next sweep goes on behind
-// the last page that was taken as a whole, if the list was ended by a limit, its
-// deadline or the provider's rate. After any other error, which may be that of a marker
-// that the provider no longer knows, and after a list that took no page, it begins at
-// the beginning.
+// cut returns the inventory of a list that did not end. If a limit, the deadline or the
+// provider's rate limit ended the list, the next sweep continues after the last whole page.
+// After any other error, which can mean that the provider no longer knows the marker, and
+// after a list without a whole page, it starts at the first page.
 func (inv inventory) cut(ctx context.Context, cursor *provider.Cursor, err error) (inventory, error) {
 	limited := errors.Is(err, provider.ErrCut) || ctx.Err() != nil || provider.AsError(err).Code == provider.CodeRateLimited
 	if next := cursor.Next(); limited && next != cursor.Start() {
 		inv.next = next
 	}
 	if inv.next != "" {
-		err = fmt.Errorf("%w; the next sweep goes on behind what was listed", err)
+		err = fmt.Errorf("%w; the next sweep continues where this list ended", err)
 	}
 	return inv, err
 }
 
-// sighting is a credential that was seen without being in a ledger.
+// sighting identifies a credential that was seen and is in no ledger.
 type sighting struct{ name, id string }
 
 type sighted struct {
-	// at is when, by the monotonic clock; round is the last one that saw it.
+	// at is when it was first seen, by the monotonic clock, and round the last round that
+	// saw it.
 	at    time.Duration
 	round int
 }

@@ -1,7 +1,7 @@
 package orphansweep
 
-// The sweep reads all ledgers, and which Secrets hold what, in every namespace:
-// a credential is an orphan only if no namespace knows it.
+// The sweep reads the ledgers and the metadata of Secrets in every namespace: a credential
+// is an orphan only if no namespace has it.
 //
 // +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens;tokenproviders;clustertokenproviders,verbs=list;watch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=list;watch

@@ -18,23 +18,23 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// maxCandidates is how many credentials that no ledger knows are looked at in one
-// turn. A provider that lists more has its first ones looked at, and all counted.
+// maxCandidates bounds the credentials in no ledger that one turn judges. If a provider
+// lists more, the first are judged and all are counted.
 const maxCandidates = 1000
 
 // round is one sweep over all providers.
 type round struct {
 	s *Sweeper
-	// number tells rounds apart. It began at began, and the one before at last.
+	// number identifies the round. It started at began, and the previous one at last.
 	number      int
 	last, began time.Time
-	// known numbers the names in the ledgers as the cache shows them. They are not
-	// orphans, so they need no memory while a provider is listed.
+	// known numbers the names in the ledgers of the cache. They are no orphans, so a list
+	// need not store them.
 	known map[string]int
-	// entries are the credentials in use, by their number in known; nil: not in use. They
-	// are the cache's own.
+	// entries are the credentials in use by their number in known; nil if not in use. They
+	// are shared with the cache.
 	entries []*entry
-	// used are the credentials in use, by the provider that issued them.
+	// used are the credentials in use by provider.
 	used      map[account.Key][]use
 	snapshots snapshots
 
@@ -43,7 +43,7 @@ type round struct {
 	reported map[reportedOnce]bool
 }
 
-// reportedOnce is an orphan that providers with different credentials may show.
+// reportedOnce identifies an orphan that several sets of minting credentials can show.
 type reportedOnce struct {
 	account  account.Identity
 	name, id string
@@ -75,7 +75,8 @@ func (s *Sweeper) newRound(ctx context.Context) (*round, error) {
 	return r, nil
 }
 
-// claim reports whether nothing was listed yet with these credentials in this round.
+// claim reports whether this is the first list with these minting credentials in this
+// round.
 func (r *round) claim(minter account.MinterIdentity) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -92,8 +93,7 @@ func (r *round) release(minter account.MinterIdentity) {
 	delete(r.listed, minter)
 }
 
-// first drops the orphans that another provider of the same account has reported in
-// this round.
+// first drops the orphans that another provider of the account has reported in this round.
 func (r *round) first(account account.Identity, orphans []orphan) []orphan {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -112,15 +112,16 @@ func (r *round) first(account account.Identity, orphans []orphan) []orphan {
 type inventory struct {
 	object     account.Object
 	connection connections.Connection
-	// candidates are in no ledger that the cache shows, each once.
+	// candidates are in no ledger of the cache. Each occurs once.
 	candidates []candidate
-	// total counts all credentials, and left the candidates beyond maxCandidates.
+	// total counts all credentials of this cluster, and left the candidates beyond
+	// maxCandidates.
 	total, left int
-	// seen is how the list showed what is in ledgers, by its number in known.
+	// seen is how the list showed the credentials of ledgers, by their number in known.
 	seen []seen
-	// complete is false when the list did not begin at the beginning, or did not end.
+	// complete: the list started at the first page and ended.
 	complete bool
-	// next is where the next sweep goes on; empty: at the beginning.
+	// next is where the next sweep continues; empty means at the first page.
 	next string
 }
 
@@ -129,9 +130,9 @@ type candidate struct {
 	parsed credname.Name
 }
 
-// look lists a provider first and reads the ledgers after it. What a list that did
-// not end has shown is looked at too. All are the providers that would see the same there.
-func (r *round) look(ctx context.Context, o account.Object, all []account.Object) error {
+// sweep lists a provider first and reads the ledgers after it. It also judges the
+// credentials of a list that did not end. all are the providers that would show the same.
+func (r *round) sweep(ctx context.Context, o account.Object, all []account.Object) error {
 	place, err := r.s.places.Await(ctx, places.Want{Who: o.Key().ObjectKey(), Provider: o.Key().String()})
 	if err != nil {
 		return err
@@ -148,16 +149,16 @@ func (r *round) look(ctx context.Context, o account.Object, all []account.Object
 	m := r.s.remembered(connection.MinterKey)
 	inv, failed := r.list(ctx, o, connection, m.cursor)
 	if failed != nil && inv.next == "" {
-		defer r.release(connection.MinterKey) // another provider may do better
+		defer r.release(connection.MinterKey) // another provider may succeed
 	}
 	r.drift(inv, all, m)
 	if failed != nil && len(inv.candidates) == 0 {
-		m.goOn(inv.next)
+		m.continueAt(inv.next)
 		return failed
 	}
 	orphans, err := r.judged(ctx, inv, m)
 	if err == nil {
-		m.goOn(inv.next)
+		m.continueAt(inv.next)
 		orphans, err = r.s.confirm(ctx, inv, orphans)
 	}
 	if err == nil {
@@ -166,9 +167,9 @@ func (r *round) look(ctx context.Context, o account.Object, all []account.Object
 	return errors.Join(failed, err)
 }
 
-// judged returns the orphans of an inventory, by ledgers read after it. It keeps
-// nothing of the ledgers, which may be large. Without candidates the ledgers decide
-// nothing and are not read: most turns find none, and a read covers the whole cluster.
+// judged returns the orphans of an inventory by ledgers that are read after it. It does not
+// retain the ledgers, which can be large. Without candidates, as in most turns, it does not
+// read them, since a read covers the whole cluster.
 func (r *round) judged(ctx context.Context, inv inventory, m *memory) ([]orphan, error) {
 	if len(inv.candidates) == 0 {
 		return r.s.judge(inv, nil, m, r.number), nil
@@ -180,8 +181,8 @@ func (r *round) judged(ctx context.Context, inv inventory, m *memory) ([]orphan,
 	return r.s.judge(inv, known, m, r.number), nil
 }
 
-// list takes no more memory than maxCandidates need, whatever a provider shows. It
-// begins at a marker of an earlier list, and leaves a tenth of the turn for the rest.
+// list starts at the marker of an earlier list and leaves a tenth of the turn for the rest.
+// Its memory is bounded by maxCandidates.
 func (r *round) list(ctx context.Context, o account.Object, connection connections.Connection, from string) (inventory, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.s.o.Turn-r.s.o.Turn/10)
 	defer cancel()
@@ -219,7 +220,7 @@ func (r *round) list(ctx context.Context, o account.Object, connection connectio
 	return inv, nil
 }
 
-// forget drops what belongs to providers and credentials that are gone.
+// forget drops the state of providers and minting credentials that no longer exist.
 func (s *Sweeper) forget(providers []account.Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -243,8 +244,7 @@ func (s *Sweeper) forget(providers []account.Object) {
 	}
 }
 
-// report sets the number of a provider's orphans. A list that did not end can only
-// raise it.
+// report sets the metric of a provider's orphans. An incomplete list can only raise it.
 func (s *Sweeper) report(key account.Key, n int, complete bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// snapshots read the cluster for many providers at once. Each caller gets one that
-// was begun after it asked, and all that ask while one is being read share the next.
-// An earlier snapshot is never used again: a credential that was recorded after it, and
-// listed since, would be in no ledger.
+// snapshots reads the cluster for many concurrent callers. Each caller gets a snapshot that
+// was started after its call, and all callers during a read share the next one. An earlier
+// snapshot is never reused: a credential that was recorded after it, and listed since,
+// would be in no ledger.
 type snapshots struct {
 	ctx  context.Context
 	read func(context.Context) (*cluster, error)
@@ -24,7 +24,7 @@ type snapshot struct {
 	err  error
 }
 
-// after returns what the cluster knows at a moment after the call.
+// after returns a snapshot that was started after the call.
 func (s *snapshots) after(ctx context.Context) (*cluster, error) {
 	s.mu.Lock()
 	wanted := s.next
@@ -45,7 +45,7 @@ func (s *snapshots) after(ctx context.Context) (*cluster, error) {
 	}
 }
 
-// run reads until nobody waits.
+// run reads until no caller waits.
 func (s *snapshots) run() {
 	for {
 		s.mu.Lock()

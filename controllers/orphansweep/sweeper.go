@@ -1,8 +1,8 @@
-// Package orphansweep looks, from time to time, for credentials at providers that
-// no ledger knows, and reports or revokes them. It lists the provider first and
-// the cluster after it, so that a credential issued meanwhile is in a ledger by
-// the time that ledger is read. It also looks for credentials in use that their provider
-// no longer shows as they were issued, and has those confirmed.
+// Package orphansweep periodically finds orphans, which are credentials at a provider that
+// are in no ledger, and reports or revokes them. It lists the provider first and the
+// cluster after it, so a credential that is issued in between is in a ledger when that
+// ledger is read. It also finds drift, which are credentials in use that the provider no
+// longer shows as they were issued, and requests a lookup of each.
 package orphansweep
 
 import (
@@ -25,18 +25,18 @@ import (
 	"apitoken.dev/operator/internal/places"
 )
 
-// Mode says what is done about orphans.
+// Mode is what a sweep does about orphans.
 type Mode string
 
 // The modes.
 const (
-	// Report tells about orphans and leaves them alone.
+	// Report reports orphans and does not revoke them.
 	Report Mode = "Report"
-	// Revoke revokes those that are certainly of no use to anybody.
+	// Revoke also revokes orphans that are certainly unused.
 	Revoke Mode = "Revoke"
 )
 
-// ErrMode says that a string is no mode.
+// ErrMode is returned for an unknown mode.
 var ErrMode = errors.New("the mode of the sweep is Report or Revoke")
 
 // ParseMode reads a mode.
@@ -50,15 +50,15 @@ func ParseMode(s string) (Mode, error) {
 const (
 	// DefaultInterval is the time between two sweeps.
 	DefaultInterval = time.Hour
-	// grace is how old a credential has to be before it can be an orphan: longer
-	// than any attempt takes to get into a ledger or out of it.
+	// grace is the minimum age of an orphan. No attempt takes that long to enter a ledger
+	// or to leave it.
 	grace = time.Hour
-	// maxTurn is the longest that a sweep spends on one account: a list of 10,000
-	// credentials with a request for each, at ten a second, ends well within it.
+	// maxTurn is the longest time that a sweep spends on one account. A list of 10,000
+	// credentials with a request for each, at ten a second, takes a third of it.
 	maxTurn = 50 * time.Minute
 )
 
-// Connector connects to providers; a *connections.Pool is one.
+// Connector connects to providers. *connections.Pool implements it.
 type Connector interface {
 	Connect(ctx context.Context, key account.Key, place *places.Place) (connections.Connection, error)
 	Minter(key account.Key) (minter account.MinterIdentity, ok bool)
@@ -76,24 +76,25 @@ type Options struct {
 	Logger   logr.Logger
 	// Cluster is the identity hash of this cluster; see package credname.
 	Cluster string
-	// Doubt has the provider asked about a credential in use that a sweep saw otherwise
-	// than its ledger has it. Missed says that two complete lists in a row did not show it.
-	// It must not wait. Nothing is asked when nil.
+	// Doubt is called for each credential in use that differs between the list and its
+	// ledger, so that the ApiToken's reconciler looks it up. missed means that two
+	// consecutive complete lists did not show it. It must not block. If Doubt is nil, drift
+	// is only counted.
 	Doubt func(token types.NamespacedName, credential string, missed bool)
-	// Interval between sweeps; DefaultInterval when 0.
+	// Interval between sweeps; 0 means DefaultInterval.
 	Interval time.Duration
-	// Mode is Report when empty.
+	// Mode; empty means Report.
 	Mode Mode
-	// Turn is how long a sweep spends on one account at most; as long as the interval,
-	// and at most 50 minutes, when 0.
+	// Turn is the longest time that a sweep spends on one account; 0 means the interval,
+	// and at most 50 minutes.
 	Turn time.Duration
 }
 
-// Sweeper is a runnable of a manager: one per cluster, run by the leader.
+// Sweeper is a runnable of a manager. Only the leader runs it.
 type Sweeper struct {
 	o      Options
 	places *places.Places
-	// rounds counts the sweeps; began is when the last one did.
+	// rounds counts the sweeps; began is when the last one started.
 	rounds int
 	began  time.Time
 
@@ -132,8 +133,8 @@ func (s *Sweeper) Setup(mgr ctrl.Manager) error {
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (*Sweeper) NeedLeaderElection() bool { return true }
 
-// Start sweeps until the context ends. The first sweep is at a random moment of
-// the first interval, so that restarts do not bring sweeps together.
+// Start sweeps until the context ends. The first sweep is at a random time within the
+// interval, so that restarts do not synchronize sweeps.
 func (s *Sweeper) Start(ctx context.Context) error {
 	wait := rand.N(s.o.Interval) //nolint:gosec // G404: a jitter needs no secrecy
 	for {
@@ -144,13 +145,14 @@ func (s *Sweeper) Start(ctx context.Context) error {
 		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
 			s.o.Logger.Error(err, "the sweep for orphaned credentials failed; the next one is due", "in", s.o.Interval.String())
 		}
-		// However long one provider took, the next sweep is due for all the others.
+		// The next sweep is due one interval after this one started, however long a
+		// provider took.
 		wait = max(0, s.o.Interval-(s.o.Clock.Monotonic()-began))
 	}
 }
 
-// Sweep looks once. What one provider answers, or does not answer, does not stop or
-// delay the others; without the ledgers nothing is judged.
+// Sweep sweeps all providers once. A provider that fails or does not answer neither stops
+// nor delays the others. If the ledgers cannot be read, no credential is an orphan.
 func (s *Sweeper) Sweep(ctx context.Context) error {
 	providers, err := account.List(ctx, s.o.Cached)
 	if err != nil {

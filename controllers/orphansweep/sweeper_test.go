@@ -19,10 +19,10 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-func TestSweepReports(t *testing.T) {
+func TestReportModeRevokesNothing(t *testing.T) {
 	w := newWorld(t, Report)
 	inLedger, inRetained := w.mint(w.cluster, "kept", 1), w.mint(w.cluster, "gone", 1)
-	leaked, older := w.mint(w.cluster, "kept", 2), w.mint(w.cluster, "nobody", 1)
+	leaked, older := w.mint(w.cluster, "kept", 2), w.mint(w.cluster, "unknown", 1)
 	foreign := w.mint(credname.Cluster("another"), "kept", 3)
 	w.token("kept", 2, inLedger)
 	w.secret("retained", "gone", inRetained, true)
@@ -47,8 +47,8 @@ func TestSweepReports(t *testing.T) {
 func TestSweepListsTheProviderFirst(t *testing.T) {
 	w := newWorld(t, Revoke)
 	token := w.token("t", 1)
-	// It is minted and recorded between the two lists: whoever lists the cluster
-	// first would not find it in a ledger, and find it at the provider.
+	// It is minted and recorded between the two lists: a sweep that listed the cluster
+	// first would find it at the provider and in no ledger.
 	minted := w.mint(w.cluster, "t", 1)
 	w.clock.at += grace
 	recorded := false
@@ -79,8 +79,8 @@ func (r *reads) List(ctx context.Context, list client.ObjectList, opts ...client
 	return r.Reader.List(ctx, list, opts...)
 }
 
-// TestClusterIsReadOnlyForCandidates: a provider that shows only what the ledgers know
-// costs no read of the whole cluster, and what is gone from it is still forgotten.
+// TestClusterIsReadOnlyForCandidates: for a provider that shows no other credentials than
+// the ledgers, the cluster is not read, and its old sightings are dropped all the same.
 func TestClusterIsReadOnlyForCandidates(t *testing.T) {
 	w := newWorld(t, Report)
 	w.token("t", 1, w.mint(w.cluster, "t", 1))
@@ -95,7 +95,7 @@ func TestClusterIsReadOnlyForCandidates(t *testing.T) {
 		t.Errorf("without candidates the cluster was read %d times", n)
 	}
 	if n := len(s.remembered(minter).first); n != 0 {
-		t.Errorf("%d sightings of what is gone are kept", n)
+		t.Errorf("%d sightings of deleted credentials are kept", n)
 	}
 	w.mint(w.cluster, "t", 2)
 	w.sweep(s)
@@ -104,9 +104,9 @@ func TestClusterIsReadOnlyForCandidates(t *testing.T) {
 	}
 }
 
-// TestSweepConfirms: what is revoked between the list and the look at it is no orphan,
-// also where the provider goes on showing it.
-func TestSweepConfirms(t *testing.T) {
+// TestRevokedCredentialIsNoOrphan: a credential that was revoked after the list, and before
+// it is looked up, is no orphan, also if the provider still shows it.
+func TestRevokedCredentialIsNoOrphan(t *testing.T) {
 	for _, keeps := range []bool{false, true} {
 		w := newWorld(t, Report)
 		w.backend.KeepsEnded = keeps
@@ -125,12 +125,12 @@ func TestSweepConfirms(t *testing.T) {
 	}
 }
 
-func TestSweepRevokes(t *testing.T) {
+func TestRevokeModeRevokesUselessOrphans(t *testing.T) {
 	w := newWorld(t, Revoke)
 	inLedger, leaked := w.mint(w.cluster, "t", 4), w.mint(w.cluster, "t", 3)
-	newest := w.mint(w.cluster, "t", 4) // of the last number that the ledger gave
+	newest := w.mint(w.cluster, "t", 4) // the ledger's current revision
 	ahead := w.mint(w.cluster, "t", 5)
-	held, nobody := w.mint(w.cluster, "u", 1), w.mint(w.cluster, "nobody", 7)
+	held, nobody := w.mint(w.cluster, "u", 1), w.mint(w.cluster, "unknown", 7)
 	foreign := w.mint(credname.Cluster("another"), "t", 1)
 	w.token("t", 4, inLedger)
 	w.secret("held", "u", held, false)
@@ -155,7 +155,7 @@ func TestSweepRevokes(t *testing.T) {
 	told := w.events()
 	for _, text := range []string{leaked, nobody, "were revoked", ahead, held} {
 		if !strings.Contains(told, text) {
-			t.Errorf("the events %q do not tell %q", told, text)
+			t.Errorf("the events %q do not contain %q", told, text)
 		}
 	}
 	if got := w.gauge("p"); got != 2 {
@@ -163,11 +163,11 @@ func TestSweepRevokes(t *testing.T) {
 	}
 }
 
-func TestSweepStopsAtTooMany(t *testing.T) {
+func TestManyOrphansAreNotRevoked(t *testing.T) {
 	w := newWorld(t, Revoke)
 	var names []string
 	for range 6 {
-		names = append(names, w.mint(w.cluster, "nobody", 1))
+		names = append(names, w.mint(w.cluster, "unknown", 1))
 	}
 	w.clock.at += grace
 	w.sweep(New(w.options))
@@ -179,12 +179,12 @@ func TestSweepStopsAtTooMany(t *testing.T) {
 	if got := w.gauge("p"); got != 6 {
 		t.Errorf("the metric is %v", got)
 	}
-	if !strings.Contains(w.logs.String(), "look like a mistake") {
+	if !strings.Contains(w.logs.String(), "suggests a mistake") {
 		t.Errorf("the log is %s", w.logs.String())
 	}
 }
 
-func TestUnknownAgeIsTimedHere(t *testing.T) {
+func TestUnknownAgeCountsFromTheFirstSighting(t *testing.T) {
 	w := newWorld(t, Report)
 	s := New(w.options)
 	m, c := s.remembered(account.MinterIdentity{}), provider.Credential{Name: "n", ID: "id"}
@@ -195,25 +195,25 @@ func TestUnknownAgeIsTimedHere(t *testing.T) {
 	if s.oldEnough(c, m, 2) {
 		t.Error("old enough too soon")
 	}
-	s.judge(inventory{}, &cluster{}, m, 3) // a list that did not end does not show it
+	s.judge(inventory{}, &cluster{}, m, 3) // an incomplete list that does not show it
 	w.clock.at += time.Second
 	if !s.oldEnough(c, m, 4) {
 		t.Error("not old enough after the grace")
 	}
 	s.judge(inventory{complete: true}, &cluster{}, m, 5)
 	if len(m.first) != 0 {
-		t.Error("what is gone is remembered")
+		t.Error("a deleted credential is remembered")
 	}
 	s.forget(nil)
 	if len(s.memories) != 0 {
-		t.Error("credentials that are gone are remembered")
+		t.Error("deleted credentials are remembered")
 	}
 }
 
 func TestOneAccountIsSweptOnce(t *testing.T) {
 	w := newWorld(t, Report)
 	w.newProvider("q")
-	w.mint(w.cluster, "nobody", 1)
+	w.mint(w.cluster, "unknown", 1)
 	w.clock.at += grace
 	s := New(w.options)
 	w.sweep(s)
@@ -227,16 +227,16 @@ func TestOneAccountIsSweptOnce(t *testing.T) {
 	w.OK(w.Delete(t.Context(), w.object))
 	w.sweep(s)
 	if _, counted := s.reported[account.Of(w.object).Key()]; counted {
-		t.Errorf("a provider that is gone is still counted: %v", s.reported)
+		t.Errorf("a deleted provider is still counted: %v", s.reported)
 	}
 	if got := w.gauge("p") + w.gauge("q"); got != 1 {
-		t.Errorf("the other provider of the account tells of %v orphans", got)
+		t.Errorf("the other provider of the account has %v orphans", got)
 	}
 }
 
-func TestAFailingProviderDoesNotStopTheSweep(t *testing.T) {
+func TestFailingProviderDoesNotStopTheSweep(t *testing.T) {
 	w := newWorld(t, Revoke)
-	leaked := w.mint(w.cluster, "nobody", 1)
+	leaked := w.mint(w.cluster, "unknown", 1)
 	w.clock.at += grace
 	s := New(w.options)
 	w.backend.Script(fake.List, fake.Fault{Kind: fake.InDoubt})
@@ -253,11 +253,11 @@ func TestAFailingProviderDoesNotStopTheSweep(t *testing.T) {
 	}
 }
 
-func TestStart(t *testing.T) {
+func TestSweepsAreOneIntervalApart(t *testing.T) {
 	w := newWorld(t, Report)
 	ctx, cancel := context.WithCancel(t.Context())
 	sweeps := 0
-	w.options.Clock = &stopping{byHand: w.clock, after: 3, stop: cancel, sweeps: &sweeps}
+	w.options.Clock = &stopping{manualClock: w.clock, after: 3, stop: cancel, sweeps: &sweeps}
 	if err := New(w.options).Start(ctx); err != nil {
 		t.Fatal(err)
 	}
@@ -269,9 +269,9 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// stopping ends the context instead of sleeping once more.
+// stopping ends the context instead of sleeping again.
 type stopping struct {
-	*byHand
+	*manualClock
 	after  int
 	stop   func()
 	sweeps *int
@@ -282,12 +282,12 @@ func (c *stopping) Sleep(ctx context.Context, d time.Duration) error {
 		c.stop()
 		return ctx.Err()
 	}
-	return c.byHand.Sleep(ctx, d)
+	return c.manualClock.Sleep(ctx, d)
 }
 
 var _ clock.Clock = (*stopping)(nil)
 
-func TestParseMode(t *testing.T) {
+func TestUnknownModeIsRefused(t *testing.T) {
 	for s, ok := range map[string]bool{"Report": true, "Revoke": true, "revoke": false, "": false} {
 		if _, err := ParseMode(s); (err == nil) != ok {
 			t.Errorf("%q: %v", s, err)

@@ -10,20 +10,20 @@ import (
 )
 
 const (
-	// atOnce is how many turns run at the same time, perNamespace how many of them for
-	// the TokenProviders of one namespace, and ofCluster for ClusterTokenProviders. So
-	// a namespace whose providers do not answer does not keep others from their turn.
+	// atOnce is how many turns run at the same time, perNamespace how many of them for the
+	// TokenProviders of one namespace, and ofCluster how many for ClusterTokenProviders. A
+	// namespace whose providers do not answer thus does not block the others.
 	atOnce       = 128
 	perNamespace = 4
 	ofCluster    = 16
 )
 
-// turn is one look at an account with one set of credentials. Each of its providers
-// would see the same there.
+// turn sweeps an account once with one set of minting credentials. Each of its providers
+// would show the same.
 type turn struct{ providers []account.Object }
 
-// turns groups the Ready providers, in their order. A provider that was not connected
-// yet has a turn of its own; round.claim sees to it that nothing is listed twice.
+// turns groups the Ready providers in their order. A provider that was never connected has
+// its own turn; round.claim prevents a second list with the same minting credentials.
 func (s *Sweeper) turns(providers []account.Object) []turn {
 	var out []turn
 	of := map[account.MinterIdentity]int{}
@@ -44,10 +44,10 @@ func (s *Sweeper) turns(providers []account.Object) []turn {
 	return out
 }
 
-// each takes all turns and returns their errors. What has not begun when the next sweep
-// is due is left to that: many providers of one namespace that do not answer would keep
-// it from all others for days. Each round begins with other turns of a namespace, so
-// that none is left out for ever.
+// each takes all turns and returns their errors. Turns that have not started when the next
+// sweep is due are left to it: otherwise many providers of one namespace that do not answer
+// would delay all others for days. Each round starts with other turns of a namespace, so
+// that each gets its turn.
 func (r *round) each(ctx context.Context, turns []turn) []error {
 	begin, cancel := context.WithTimeout(ctx, r.s.o.Interval)
 	defer cancel()
@@ -90,13 +90,13 @@ func (r *round) each(ctx context.Context, turns []turn) []error {
 	return failed
 }
 
-// take looks with the first provider that can, within the time of one turn.
+// take sweeps with the first provider that succeeds, within the time of one turn.
 func (r *round) take(ctx context.Context, t turn) error {
 	ctx, cancel := context.WithTimeout(ctx, r.s.o.Turn)
 	defer cancel()
 	var failed []error
 	for i, o := range t.providers {
-		err := r.look(ctx, o, t.providers)
+		err := r.sweep(ctx, o, t.providers)
 		if err == nil {
 			for _, other := range t.providers[i+1:] {
 				r.s.report(other.Key(), 0, true)

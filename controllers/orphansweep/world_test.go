@@ -36,27 +36,27 @@ var env *testenv.Env
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m, &env)) }
 
-// byHand is a clock that moves when it is told to.
-type byHand struct{ at time.Duration }
+// manualClock is a clock that only a test moves.
+type manualClock struct{ at time.Duration }
 
-func (c *byHand) Now() time.Time { return time.Unix(1_800_000_000, 0).Add(c.at) }
+func (c *manualClock) Now() time.Time { return time.Unix(1_800_000_000, 0).Add(c.at) }
 
-func (c *byHand) Monotonic() time.Duration { return c.at }
+func (c *manualClock) Monotonic() time.Duration { return c.at }
 
-func (c *byHand) Sleep(_ context.Context, d time.Duration) error {
+func (c *manualClock) Sleep(_ context.Context, d time.Duration) error {
 	c.at += d
 	return nil
 }
 
-// world is one test's cluster identity, provider and sweeper. The sweeper reads
-// the API server, which other tests write to as well: their names are foreign to it.
+// world is the cluster identity, provider and sweeper of one test. Other tests write to the
+// same API server, but their names belong to other clusters.
 type world struct {
 	*kit.Kit
-	clock    *byHand
+	clock    *manualClock
 	backend  *fake.Backend
 	provider provider.Client
 	object   *v1alpha1.TokenProvider
-	// other is a provider of its own, of the region "other".
+	// other is a second provider, of the region "other".
 	other     *fake.Backend
 	recorder  *events.FakeRecorder
 	logs      bytes.Buffer
@@ -72,7 +72,7 @@ type world struct {
 
 func newWorld(t *testing.T, mode Mode) *world {
 	t.Helper()
-	w := &world{Kit: kit.New(t, env), clock: &byHand{}, recorder: events.NewFakeRecorder(100)}
+	w := &world{Kit: kit.New(t, env), clock: &manualClock{}, recorder: events.NewFakeRecorder(100)}
 	w.namespace = w.Namespace("sweep", nil)
 	w.cluster = credname.Cluster(w.namespace)
 	w.backend = fake.NewBackend(w.clock)
@@ -101,7 +101,7 @@ type otherDriver struct{ *fake.Driver }
 
 func (otherDriver) Type() string { return "other" }
 
-// only shows the providers of one namespace: the other tests' are Ready too.
+// only shows the providers of one namespace, because those of other tests are Ready too.
 type only struct {
 	client.Reader
 	namespace string
@@ -137,7 +137,7 @@ func (w *world) providerIn(name, region, secret string) *v1alpha1.TokenProvider 
 	return p
 }
 
-// verified puts the declared endpoint of a provider into its status.
+// verified records the declared endpoint of a provider in its status.
 func (w *world) verified(p *v1alpha1.TokenProvider) {
 	w.Helper()
 	driver, settings, err := w.registry.Resolve(registry.Spec{ProviderSpec: &p.Spec})
@@ -146,13 +146,13 @@ func (w *world) verified(p *v1alpha1.TokenProvider) {
 	p.Status.Driver, p.Status.Endpoint = e.Driver, e.URL
 }
 
-// mint makes a credential at the provider, as an attempt of that ApiToken does.
+// mint mints a credential as an attempt of that ApiToken does.
 func (w *world) mint(cluster, token string, revision int64) string {
 	w.Helper()
 	return w.mintAs(cluster, token, revision, time.Time{})
 }
 
-// mintAs makes one with an expiry.
+// mintAs mints a credential with an expiry.
 func (w *world) mintAs(cluster, token string, revision int64, expires time.Time) string {
 	w.Helper()
 	name, err := credname.New(cluster, credname.Owner(w.namespace, token), revision, 0, strings.NewReader(nonce()))
@@ -166,7 +166,7 @@ func (w *world) mintAs(cluster, token string, revision int64, expires time.Time)
 
 var nonces atomic.Int64
 
-// nonce differs in its first bytes: a name keeps only those.
+// nonce returns bytes whose first ones are unique, since a name contains only those.
 func nonce() string { return fmt.Sprintf("%-8d", nonces.Add(1)) }
 
 // secret creates a Secret that names a credential of an ApiToken.
@@ -181,7 +181,7 @@ func (w *world) secret(name, token, credential string, retained bool) {
 	w.ExpectApplied(s)
 }
 
-// token creates an ApiToken that has counted so far and knows these names.
+// token creates an ApiToken with this revision and these names in its ledger.
 func (w *world) token(name string, revision int64, credentials ...string) *v1alpha1.ApiToken {
 	w.Helper()
 	token := kit.ApiToken(w.namespace, name, v1alpha1.ProviderReference{Name: "p"}, func(t *v1alpha1.ApiToken) {
@@ -206,7 +206,7 @@ func (w *world) sweep(s *Sweeper) {
 	w.OK(s.Sweep(w.Context()))
 }
 
-// events returns and empties what was told so far.
+// events returns the events since the last call.
 func (w *world) events() string {
 	var out []string
 	for {
@@ -225,7 +225,7 @@ func (w *world) gauge(name string) float64 {
 		"provider_namespace": w.namespace, "provider": name}).GetGauge().GetValue()
 }
 
-// found checks which names were reported, in the event, the log and the metric.
+// found checks which names were reported in the event, the log and the metric.
 func (w *world) found(want ...string) {
 	w.Helper()
 	told := w.events()
