@@ -63,7 +63,7 @@ func TestConditionsClaimWhatIsTrue(t *testing.T) {
 		"Secret deleted": {func(p *pass) { p.obs.Secret = plan.Secret{Live: true, Name: "training"} }, true, []shown{
 			{"Published", no, "SecretMissing", `Secret "training" does not exist`}, {"Ready", no, "Reissuing", "issuing a new credential"}}},
 		"Secret of another credential": {func(p *pass) { p.obs.Secret.Credential = "own-0" }, true, []shown{
-			{"Published", no, "SecretMissing", "holds another credential than AKIA1, or none"}}},
+			{"Published", no, "SecretMissing", "does not hold credential AKIA1"}}},
 		"Secret of another owner": {func(p *pass) { p.obs.Secret.Foreign, p.obs.Secret.Owner = true, "another ApiToken" }, false, []shown{
 			{"Published", no, "SecretNotOwned", "belongs to another ApiToken"}, {"Stalled", yes, "SecretNotOwned", "name another Secret"}}},
 		"Secret is being deleted": {func(p *pass) { p.obs.Secret.Deleting, p.obs.Secret.HeldBy = true, "x/y" }, true, []shown{
@@ -74,7 +74,7 @@ func TestConditionsClaimWhatIsTrue(t *testing.T) {
 			{"Published", no, "NotIssued", "there is no live credential"}, {"Ready", no, "Expired", "raise spec.expiresAt"}, {"Stalled", yes, "Expired", ""}}},
 		"nothing issued, no provider": {func(p *pass) { gone(p); notFound(p) }, false, []shown{
 			{"Published", no, "NotIssued", "there is no live credential"}, {"Issued", no, "NotIssued", "no live credential"}, {"Stalled", yes, "ProviderNotFound", "create it"}}},
-		"suspended": {func(p *pass) { p.token.Spec.Suspend = true }, false, []shown{{"Ready", yes, "Suspended", "no other one replaces it"}, {"Stalled", "", "", ""}}},
+		"suspended": {func(p *pass) { p.token.Spec.Suspend = true }, false, []shown{{"Ready", yes, "Suspended", "nothing replaces it"}, {"Stalled", "", "", ""}}},
 		"namespace no longer admitted": {func(p *pass) { p.obs.Provider.Admitted = false }, false, []shown{
 			{"Ready", yes, "NamespaceNotAllowed", `Secret "training" holds credential AKIA1. spec.providerRef: `},
 			{"Ready", yes, "NamespaceNotAllowed", "nothing replaces credential AKIA1, which ends at 2030-03-31T00:00:00Z"},

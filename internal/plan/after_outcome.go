@@ -11,20 +11,20 @@ import (
 
 // The delays until the next reconcile.
 const (
-	// RequeueSoon is how soon a reconcile follows one that changed nothing an event would report.
+	// RequeueSoon is the delay after a reconcile whose changes trigger no watch event.
 	RequeueSoon = time.Second
-	// MaxRetryDelay is the longest delay between two attempts at an action that failed.
+	// MaxRetryDelay is the longest delay between two attempts at a failed action.
 	MaxRetryDelay = 2 * time.Minute
-	// ProofInterval is how often the operator tries whether a user has done something.
+	// ProofInterval is how often the operator checks whether a user has acted.
 	ProofInterval = time.Minute
 )
 
-// rejectedCodes are the codes of errors that a repetition does not change.
+// rejectedCodes are the codes of errors that a retry does not fix.
 var rejectedCodes = map[provider.Code]bool{
 	provider.CodeInvalid: true, provider.CodeQuota: true, provider.CodePermissionDenied: true, provider.CodeUnauthenticated: true,
 }
 
-// AfterOutcome says how the ApiToken is left by a decision that was not carried out.
+// AfterOutcome returns the decision that replaces d, whose action was not carried out.
 func AfterOutcome(o *Observation, d Decision, out Outcome) Decision {
 	next := revocationFailed(d, outcomeDecision(o, out), out)
 	if _, ends := d.Action.(DeleteSecret); ends {
@@ -33,7 +33,7 @@ func AfterOutcome(o *Observation, d Decision, out Outcome) Decision {
 	return next
 }
 
-// outcomeDecision says how an outcome leaves the ApiToken.
+// outcomeDecision returns the decision to wait that follows from an outcome.
 func outcomeDecision(o *Observation, out Outcome) Decision {
 	d := Decision{Action: Wait{}, State: Progressing, Reason: v1alpha1.ReasonProviderError, Message: out.String()}
 	all := parts(out)
@@ -53,7 +53,7 @@ func outcomeDecision(o *Observation, out Outcome) Decision {
 	return d
 }
 
-// failed fills in the state and the reason for an outcome that is no wait.
+// failedDecision sets the state and the reason for an outcome that is not Deferred.
 func failedDecision(d Decision, out Outcome) Decision {
 	all := parts(out)
 	call, called := find[CallFailed](all)
@@ -86,7 +86,7 @@ func anyUnverified(all []Outcome) bool {
 	return false
 }
 
-// revocationFailed fills in how a revocation that failed leaves the ApiToken.
+// revocationFailed sets the reason and the message if d revokes and a call failed.
 func revocationFailed(d, next Decision, out Outcome) Decision {
 	switch d.Action.(type) { //nolint:gochecksumtype // the others revoke nothing
 	case Revoke, Purge:
@@ -94,7 +94,7 @@ func revocationFailed(d, next Decision, out Outcome) Decision {
 		return next
 	}
 	if !Is[CallFailed](out) && !Is[SecretRefused](out) && !Is[NotSent](out) {
-		return next // it waits for a person or for a turn, or continues
+		return next // it waits for a user or is deferred, or continues
 	}
 	next.Message = NotRevoked + next.Message
 	if next.Reason != v1alpha1.ReasonDeleting && next.Reason != v1alpha1.ReasonAccountBlocked {
@@ -103,24 +103,23 @@ func revocationFailed(d, next Decision, out Outcome) Decision {
 	return next
 }
 
-// WaitsForPlace says how the ApiToken is left by a decision that has no place at the
-// provider. It reports false where nothing must be written: Ready stays true, or says
-// already why it is not.
+// WaitsForPlace returns the decision to wait for a place at the provider. It returns false if
+// nothing must be written: Ready stays true, or already says why it is not.
 func WaitsForPlace(t *v1alpha1.ApiToken, o *Observation, d Decision) (Decision, bool) {
 	if ready := condition(t, v1alpha1.ConditionReady); ready == nil || ready.Status != metav1.ConditionTrue || ReadinessOf(o).Ready {
 		return Decision{}, false
 	}
 	waits := Decision{Action: Wait{}, State: Progressing, Reason: d.Reason,
-		Message: "waiting for a turn at the provider, which is used by as many reconciles as it may be"}
+		Message: "waiting for a place at the provider: the limit of concurrent calls is reached"}
 	if waits.Reason == "" || waits.Reason == v1alpha1.ReasonReady {
 		waits.Reason = v1alpha1.ReasonIssuing
 	}
 	return waits, true
 }
 
-// ExplainsNotReady reports whether the status says already why there is no access. A wait for
-// a turn adds nothing to that: written each time, it would bring the next reconcile at
-// once, and the two texts would take turns for ever.
+// ExplainsNotReady reports whether the status already says why there is no access. Then a
+// Deferred outcome is not written. Each write triggers a reconcile, so the two messages
+// would replace each other without end.
 func ExplainsNotReady(t *v1alpha1.ApiToken, o *Observation) bool {
 	ready := condition(t, v1alpha1.ConditionReady)
 	return ready != nil && ready.Status == metav1.ConditionFalse && ready.ObservedGeneration == t.Generation &&
@@ -129,16 +128,16 @@ func ExplainsNotReady(t *v1alpha1.ApiToken, o *Observation) bool {
 
 // Retry is when an ApiToken is reconciled again without an event.
 type Retry struct {
-	// After is the delay; 0: never.
+	// After is the delay. 0 means never.
 	After time.Duration
-	// BackOff: instead of After, the delay grows with each failure, and is never longer
-	// than Max; 0: any.
+	// BackOff: the delay grows with each failure up to Max, and After is ignored. If Max is
+	// 0, the delay has no limit.
 	BackOff bool
 	Max     time.Duration
 }
 
-// RetryDone is when an ApiToken is reconciled again after an action that was carried
-// out, and left it as next says. Saved: the status was written, which brings a reconcile.
+// RetryDone returns when an ApiToken is reconciled again after an action that was carried
+// out. Saved means that the status was written, which triggers a reconcile.
 func RetryDone(next Decision, saved bool) Retry {
 	if _, waits := next.Action.(Wait); !waits && !saved {
 		return Retry{After: RequeueSoon}
@@ -146,11 +145,10 @@ func RetryDone(next Decision, saved bool) Retry {
 	return Retry{After: next.After}
 }
 
-// RetryFailed is when an ApiToken is reconciled again after an action that was not
-// carried out, and left it as next says: after the delay that the provider asks for, or
-// else with a delay that grows. No delay is longer than until the next hard end, overlap
-// or expiry. After the hard end, every delay is short: a credential that is revoked late
-// is live late.
+// RetryFailed returns when an ApiToken is reconciled again after an action that was not
+// carried out: after the pause that the provider asks for, or with a growing delay. No
+// delay goes beyond the next hard end, end of an overlap, or expiry. After the hard end all
+// delays are short, because a credential grants access until it is revoked.
 func RetryFailed(t *v1alpha1.ApiToken, o *Observation, next Decision, out Outcome) Retry {
 	if Is[NeedsUser](out) || Is[Deferred](out) {
 		return Retry{After: next.After}
@@ -165,8 +163,8 @@ func RetryFailed(t *v1alpha1.ApiToken, o *Observation, next Decision, out Outcom
 	return Retry{BackOff: true, Max: due}
 }
 
-// UntilDue is how long until something is due that must not wait for a place at the
-// provider: the hard end, the end of an overlap or of a credential. 0: nothing.
+// UntilDue returns the time until the next hard end, end of an overlap, or expiry, which
+// must not wait for a place at the provider. 0 means never.
 func UntilDue(t *v1alpha1.ApiToken, now time.Time) time.Duration {
 	var due time.Duration
 	at := func(end time.Time) {

@@ -53,8 +53,8 @@ var givenElsewhere = map[string]string{
 	v1alpha1.ReasonBucketNotGrantable: "as ScopeNotGrantable", v1alpha1.ReasonRestrictionUnsupported: "as ScopeNotGrantable", v1alpha1.ReasonProviderRefused: "as ScopeNotGrantable",
 	v1alpha1.ReasonSecretContested: "secret_test.go", v1alpha1.ReasonSlotsExhausted: "slots_test.go", v1alpha1.ReasonProviderShared: "slots_test.go",
 	v1alpha1.ReasonListingWindow: "blocked_test.go", v1alpha1.ReasonAccountBlocked: "blocked_test.go", v1alpha1.ReasonUpdating: "update_test.go",
-	v1alpha1.ReasonActionRequired: "person_test.go", v1alpha1.ReasonHandoverRefused: "person_test.go", v1alpha1.ReasonCreateCredential: "person_test.go",
-	v1alpha1.ReasonEditCredential: "person_test.go", v1alpha1.ReasonDeleteCredential: "person_test.go", v1alpha1.ReasonUnreadableValue: "blocked_test.go",
+	v1alpha1.ReasonActionRequired: "manual_test.go", v1alpha1.ReasonHandoverRefused: "manual_test.go", v1alpha1.ReasonCreateCredential: "manual_test.go",
+	v1alpha1.ReasonEditCredential: "manual_test.go", v1alpha1.ReasonDeleteCredential: "manual_test.go", v1alpha1.ReasonUnreadableValue: "blocked_test.go",
 	v1alpha1.ReasonRevocationFailed: "end_test.go", v1alpha1.ReasonCredentialMissing: "drift_test.go", v1alpha1.ReasonCredentialDisabled: "drift_test.go",
 	v1alpha1.ReasonCredentialChanged: "drift_test.go",
 

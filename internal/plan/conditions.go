@@ -9,31 +9,31 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// Report is what the conditions of an ApiToken follow from.
+// Report is the input from which the conditions of an ApiToken follow.
 type Report struct {
-	// Token is the ApiToken as it will be written, with the conditions that it has.
+	// Token is the ApiToken that will be written. Its conditions are the current ones.
 	Token *v1alpha1.ApiToken
-	// Before are the conditions that the API server has.
+	// Before holds the conditions that are stored in the API server.
 	Before      []metav1.Condition
 	Observation *Observation
-	// Next is how the ApiToken is left, Outcome why the action was not carried out; nil:
-	// it was.
+	// Next is the decision that remains after the action. Outcome is why the action was not
+	// carried out, or nil.
 	Next    Decision
 	Outcome Outcome
-	// Reported: the conditions tell how the action failed, or told it a moment ago.
+	// Reported: the conditions already report this failure, or did so a moment ago.
 	Reported bool
 }
 
-// Condition is what a condition becomes. One without a Status is removed, as kstatus
-// wants it of a condition that does not hold.
+// Condition is the new value of a condition. Without a Status, the condition is removed:
+// kstatus expects Reconciling and Stalled to be absent unless they are true.
 type Condition struct {
 	Type            string
 	Status          metav1.ConditionStatus
 	Reason, Message string
 }
 
-// Conditions returns the conditions that change, and what an event says of a revocation
-// that cannot be done; empty: no event.
+// Conditions returns the conditions that change, and the message of the event to emit if a
+// revocation fails. The message is empty if there is no event to emit.
 func (r Report) Conditions() (all []Condition, notRevoked string) {
 	ready := ReadinessOf(r.Observation)
 	all, notRevoked = r.summaryConditions(ready)
@@ -52,7 +52,7 @@ func conditionFalse(kind, reason, message string) Condition {
 	return Condition{Type: kind, Status: metav1.ConditionFalse, Reason: reason, Message: message}
 }
 
-// trueOrAbsent shows a condition only while it holds.
+// trueOrAbsent returns a condition that is true, or one that is removed.
 func trueOrAbsent(kind string, is bool, reason, message string) Condition {
 	if is {
 		return conditionTrue(kind, reason, message)
@@ -60,7 +60,7 @@ func trueOrAbsent(kind string, is bool, reason, message string) Condition {
 	return Condition{Type: kind}
 }
 
-// condition returns a condition that an ApiToken has, or nil.
+// condition returns the condition of an ApiToken that has this type, or nil.
 func condition(t *v1alpha1.ApiToken, kind string) *metav1.Condition {
 	return conditionIn(t.Status.Conditions, kind)
 }
@@ -74,7 +74,7 @@ func conditionIn(conditions []metav1.Condition, kind string) *metav1.Condition {
 	return nil
 }
 
-// summaryConditions is Ready, Reconciling and Stalled.
+// summaryConditions returns Ready, Reconciling and Stalled.
 func (r Report) summaryConditions(ready Readiness) (all []Condition, notRevoked string) {
 	if ready.Ready {
 		all = append(all, r.readyCondition(ready))
@@ -99,24 +99,23 @@ func (r Report) summaryConditions(ready Readiness) (all []Condition, notRevoked 
 		trueOrAbsent(v1alpha1.ConditionStalled, next.State == Stalled, next.Reason, next.Message)), notRevoked
 }
 
-// alreadyReported reports whether the conditions already say how the ApiToken is doing. Of several
-// actions that fail in turn, each as before, the text of each has been shown, and of one
-// whose texts take turns, too. A process that waits for an attempt of another one leaves it
-// to that one to say how it goes. With two texts in turn, each would be a change that brings
-// the next reconcile at once, and what fails would be tried without a pause.
+// alreadyReported reports whether the summary conditions stay as they are: this failure is
+// already reported, or another process owns the attempt and reports its progress. Writing
+// alternating messages would be a status change each time. Each change triggers a
+// reconcile, so a failing action would be retried without backoff.
 func (r Report) alreadyReported(ready Readiness) bool {
 	was := condition(r.Token, v1alpha1.ConditionReady)
 	return (r.Reported || r.Next.Rule == RuleUnderWay) && was != nil &&
 		was.ObservedGeneration == r.Token.Generation && (was.Status == metav1.ConditionTrue) == ready.Ready
 }
 
-// readyCondition says what the Secret holds. The column STATUS of kubectl get is the reason of
-// Ready, so an ApiToken whose credential will not be replaced has a reason of its own
-// also while it is Ready.
+// readyCondition returns Ready with status True. Its reason is the STATUS column of kubectl
+// get, so an obstacle that prevents the next rotation is the reason even while the
+// ApiToken is Ready.
 func (r Report) readyCondition(ready Readiness) Condition {
 	message := fmt.Sprintf("Secret %q holds credential %s", r.Token.SecretName(), Called(&ready.Active.LedgerEntry))
 	if r.Token.Spec.Suspend {
-		return conditionTrue(v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, message+"; while spec.suspend is true no other one replaces it")
+		return conditionTrue(v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, message+"; nothing replaces it while spec.suspend is true")
 	}
 	if obstacle, found := r.Observation.NotReplaced(); found {
 		return conditionTrue(v1alpha1.ConditionReady, obstacle.Reason, Sentences(message, obstacle.Message))
@@ -124,7 +123,8 @@ func (r Report) readyCondition(ready Readiness) Condition {
 	return conditionTrue(v1alpha1.ConditionReady, v1alpha1.ReasonReady, message)
 }
 
-// stillPublished says what the workload has while the declaration is not met.
+// stillPublished returns a sentence about the credential that the Secret still holds while
+// the declaration is not met, or an empty string.
 func (r Report) stillPublished(ready Readiness) string {
 	if !ready.Issued || !ready.Published || r.Observation.Token.Deleting || ready.Active.Drift.NoAccess() {
 		return ""
@@ -132,8 +132,9 @@ func (r Report) stillPublished(ready Readiness) string {
 	return fmt.Sprintf("Until then Secret %q still holds credential %s", r.Token.SecretName(), Called(&ready.Active.LedgerEntry))
 }
 
-// revocationEvent is what an event says of a revocation that cannot be done: once, not
-// with each attempt, because the conditions say that it was.
+// revocationEvent returns the message of the event to emit when a revocation fails. It is
+// empty if the stored conditions already report the failure, so that there is one event
+// and not one for each attempt.
 func (r Report) revocationEvent(next Decision) string {
 	failed := strings.HasPrefix(next.Message, NotRevoked) && !reportRevocationFailure(r.Before)
 	stalled := conditionIn(r.Before, v1alpha1.ConditionStalled)
@@ -144,7 +145,7 @@ func (r Report) revocationEvent(next Decision) string {
 	return NotRevoked + strings.TrimPrefix(next.Message, NotRevoked)
 }
 
-// reportRevocationFailure reports whether conditions say that a revocation failed.
+// reportRevocationFailure reports whether one of the conditions is about a failed revocation.
 func reportRevocationFailure(conditions []metav1.Condition) bool {
 	for i := range conditions {
 		if strings.HasPrefix(conditions[i].Message, NotRevoked) {
@@ -154,7 +155,8 @@ func reportRevocationFailure(conditions []metav1.Condition) bool {
 	return false
 }
 
-// withRevocationFailure keeps a failed revocation visible until the next attempt has ended.
+// withRevocationFailure keeps a failed revocation in the conditions until the next attempt
+// ends.
 func (r Report) withRevocationFailure(next Decision, ready Readiness) Decision {
 	if _, due := next.Action.(Revoke); !due {
 		return next
@@ -171,15 +173,16 @@ func (r Report) withRevocationFailure(next Decision, ready Readiness) Decision {
 	return next
 }
 
-// lastEnd stands between the message of a backoff and what the attempt before it ended with.
+// lastEnd separates the message of a backoff from the failure of the last attempt.
 const lastEnd = "It ended with: "
 
-// failures are the reasons that say what an attempt ended with.
+// failures are the reasons with which an attempt can fail.
 var failures = map[string]bool{
 	v1alpha1.ReasonProviderError: true, v1alpha1.ReasonProviderRefused: true, v1alpha1.ReasonPublishRefused: true, v1alpha1.ReasonPublishing: true,
 }
 
-// withLastFailure keeps what failed visible while the next attempt waits.
+// withLastFailure returns the message of a decision. During a backoff it includes the failure
+// of the last attempt.
 func (r Report) withLastFailure(next Decision) string {
 	was := condition(r.Token, v1alpha1.ConditionReconciling)
 	if next.Reason != v1alpha1.ReasonBackoff || was == nil {
@@ -194,8 +197,8 @@ func (r Report) withLastFailure(next Decision) string {
 	return next.Message
 }
 
-// withBlockedAccount keeps an account that is blocked visible while the next attempt waits: it
-// is retried, but it cannot succeed until somebody has acted.
+// withBlockedAccount keeps AccountBlocked in the conditions during a backoff. The operator
+// retries, but an attempt cannot succeed until a user has unblocked the account.
 func (r Report) withBlockedAccount(next Decision) Decision {
 	was := condition(r.Token, v1alpha1.ConditionStalled)
 	if was != nil && was.Reason == v1alpha1.ReasonAccountBlocked && next.Reason == v1alpha1.ReasonBackoff {
@@ -214,8 +217,8 @@ func (r Report) issuedCondition(ready Readiness) Condition {
 	return conditionFalse(v1alpha1.ConditionIssued, v1alpha1.ReasonNotIssued, "no live credential")
 }
 
-// published also remembers a refused publish, until a write or a dry run has passed, or
-// there is nothing left to write. It reports false if the condition stays as it is.
+// publishedCondition returns Published, or false if the condition does not change. A refused
+// publish stays until a write or a dry run succeeds, or until there is nothing to write.
 func (r Report) publishedCondition(ready Readiness) (Condition, bool) {
 	refused, isRefused := find[SecretRefused](parts(r.Outcome))
 	was := PublishRefused(&r.Token.Status)
@@ -225,7 +228,8 @@ func (r Report) publishedCondition(ready Readiness) (Condition, bool) {
 	case isRefused:
 		return conditionFalse(v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused, refused.Why), true
 	case r.Observation.Token.Deleting && !ready.Published:
-		return conditionFalse(v1alpha1.ConditionPublished, v1alpha1.ReasonDeleting, fmt.Sprintf("Secret %q holds no credential that is in use", r.Token.SecretName())), true
+		return conditionFalse(v1alpha1.ConditionPublished, v1alpha1.ReasonDeleting,
+			fmt.Sprintf("Secret %q holds no credential that is in use", r.Token.SecretName())), true
 	case was && AwaitsWrite(r.Observation):
 		return Condition{}, false
 	case ready.Published:
@@ -236,8 +240,8 @@ func (r Report) publishedCondition(ready Readiness) (Condition, bool) {
 	}
 }
 
-// whyNotPublished says what is wrong with the Secret. What is done about it is said by Ready,
-// which follows from the decision.
+// whyNotPublished returns what is wrong with the Secret. Ready reports what the operator
+// does about it.
 func (r Report) whyNotPublished(ready Readiness) (reason, message string) {
 	s, name := &r.Observation.Secret, r.Token.SecretName()
 	switch {
@@ -250,7 +254,7 @@ func (r Report) whyNotPublished(ready Readiness) (reason, message string) {
 	case !s.Exists:
 		return v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %q does not exist", name)
 	case s.Credential != ready.Active.Name:
-		return v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %q holds another credential than %s, or none", name, Called(&ready.Active.LedgerEntry))
+		return v1alpha1.ReasonSecretMissing, fmt.Sprintf("Secret %q does not hold credential %s", name, Called(&ready.Active.LedgerEntry))
 	case !s.Live && !s.Trusted:
 		return v1alpha1.ReasonPublishing, fmt.Sprintf("Secret %q was changed, and has not been read since", name)
 	default:
@@ -258,7 +262,7 @@ func (r Report) whyNotPublished(ready Readiness) (reason, message string) {
 	}
 }
 
-// task is what a user has to do at the provider.
+// actionCondition returns ActionRequired: what a user must do at the provider.
 func (r Report) actionCondition() Condition {
 	task := r.Observation.Task()
 	if task == nil {
@@ -267,26 +271,26 @@ func (r Report) actionCondition() Condition {
 	return trueOrAbsent(v1alpha1.ConditionActionRequired, task.Message != "", task.Reason, task.Message)
 }
 
-// drifted is how the provider shows the credential in use, if not as it was issued.
+// driftCondition returns Drifted: how the provider's view of the credential in use differs
+// from the ledger.
 func (r Report) driftCondition() Condition {
 	drift, drifted := r.Observation.Drift()
 	return trueOrAbsent(v1alpha1.ConditionDrifted, drifted, drift.Reason, drift.Message)
 }
 
-// PublishRefused reports whether a status says that the API server refused the last
-// publish, and no write of the Secret or dry run has passed since.
+// PublishRefused reports whether the API server refused the last publish, and no write of the
+// Secret or dry run has succeeded since.
 func PublishRefused(s *v1alpha1.ApiTokenStatus) bool {
 	c := conditionIn(s.Conditions, v1alpha1.ConditionPublished)
 	return c != nil && c.Status == metav1.ConditionFalse && c.Reason == v1alpha1.ReasonPublishRefused
 }
 
-// AwaitsProvider reports whether an ApiToken says that the provider which it names does
-// not exist.
+// AwaitsProvider reports whether Ready has the reason ProviderNotFound.
 func AwaitsProvider(t *v1alpha1.ApiToken) bool {
 	ready := condition(t, v1alpha1.ConditionReady)
 	return ready != nil && ready.Reason == v1alpha1.ReasonProviderNotFound
 }
 
-// Unreadable reports whether a decision is to issue nothing, because the declaration has
-// a value that this version cannot read.
+// Unreadable reports whether the decision is to issue nothing, because this version cannot
+// read a value of the declaration.
 func (d Decision) Unreadable() bool { return d.Reason == v1alpha1.ReasonUnreadableValue }

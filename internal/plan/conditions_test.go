@@ -10,12 +10,12 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// was is a condition that an ApiToken has.
+// was returns a current condition of an ApiToken.
 func was(kind string, status metav1.ConditionStatus, reason, message string) metav1.Condition {
 	return metav1.Condition{Type: kind, Status: status, Reason: reason, Message: message, ObservedGeneration: 1}
 }
 
-// reportOf is a report on an ApiToken that has conditions, also at the API server.
+// reportOf returns a report on an ApiToken whose conditions are stored in the API server.
 func reportOf(o *plan.Observation, next plan.Decision, before ...metav1.Condition) plan.Report {
 	t := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training", Generation: 1}, Spec: o.Token.Spec}
 	t.Status.Conditions = before
@@ -25,7 +25,7 @@ func reportOf(o *plan.Observation, next plan.Decision, before ...metav1.Conditio
 	return plan.Report{Token: t, Before: before, Observation: o, Next: next}
 }
 
-// changed returns the condition of a type that a report changes.
+// changed returns the condition of this type that a report changes, or nil.
 func changed(all []plan.Condition, kind string) *plan.Condition {
 	for i := range all {
 		if all[i].Type == kind {
@@ -41,13 +41,13 @@ var (
 	revoking   = plan.Decision{Action: revocation, State: plan.Steady, Reason: v1alpha1.ReasonReady}
 )
 
-// TestConditionsKeepWhatFailed: what an attempt ended with stays visible while the next
-// one waits.
-func TestConditionsKeepWhatFailed(t *testing.T) {
+// TestConditionsKeepTheFailureDuringBackoff: the failure of an attempt stays visible until
+// the next attempt starts.
+func TestConditionsKeepTheFailureDuringBackoff(t *testing.T) {
 	const (
 		yes, no = metav1.ConditionTrue, metav1.ConditionFalse
-		cause   = "the provider does not answer. It is tried again."
-		kept    = "the next one starts soon. It ended with: " + cause
+		cause   = "the provider does not answer. The operator retries."
+		full    = "the next one starts soon. It ended with: " + cause
 	)
 	cases := map[string]struct {
 		next   plan.Decision
@@ -55,21 +55,21 @@ func TestConditionsKeepWhatFailed(t *testing.T) {
 		kind   string
 		want   plan.Condition
 	}{
-		"a cause is kept": {backingOff, was(v1alpha1.ConditionReconciling, yes, v1alpha1.ReasonProviderError, cause), v1alpha1.ConditionReconciling,
-			plan.Condition{Status: yes, Reason: v1alpha1.ReasonBackoff, Message: kept}},
-		"a cause is kept once": {backingOff, was(v1alpha1.ConditionReconciling, yes, v1alpha1.ReasonBackoff, kept), v1alpha1.ConditionReconciling,
-			plan.Condition{Status: yes, Reason: v1alpha1.ReasonBackoff, Message: kept}},
-		"work is no cause": {backingOff, was(v1alpha1.ConditionReconciling, yes, v1alpha1.ReasonIssuing, "issuing"), v1alpha1.ConditionReconciling,
+		"a backoff follows a failure": {backingOff, was(v1alpha1.ConditionReconciling, yes, v1alpha1.ReasonProviderError, cause), v1alpha1.ConditionReconciling,
+			plan.Condition{Status: yes, Reason: v1alpha1.ReasonBackoff, Message: full}},
+		"a failure is not repeated in the message": {backingOff, was(v1alpha1.ConditionReconciling, yes, v1alpha1.ReasonBackoff, full), v1alpha1.ConditionReconciling,
+			plan.Condition{Status: yes, Reason: v1alpha1.ReasonBackoff, Message: full}},
+		"a progress message is not a failure": {backingOff, was(v1alpha1.ConditionReconciling, yes, v1alpha1.ReasonIssuing, "issuing"), v1alpha1.ConditionReconciling,
 			plan.Condition{Status: yes, Reason: v1alpha1.ReasonBackoff, Message: backingOff.Message}},
 		"an account stays blocked": {backingOff, was(v1alpha1.ConditionStalled, yes, v1alpha1.ReasonAccountBlocked, "pay the bill"), v1alpha1.ConditionStalled,
 			plan.Condition{Status: yes, Reason: v1alpha1.ReasonAccountBlocked, Message: "pay the bill"}},
-		"an account that is blocked is not reconciling": {backingOff, was(v1alpha1.ConditionStalled, yes, v1alpha1.ReasonAccountBlocked, "pay the bill"),
+		"a blocked account is not Reconciling": {backingOff, was(v1alpha1.ConditionStalled, yes, v1alpha1.ReasonAccountBlocked, "pay the bill"),
 			v1alpha1.ConditionReconciling, plan.Condition{}},
-		"another obstacle is over": {backingOff, was(v1alpha1.ConditionStalled, yes, v1alpha1.ReasonNamespaceNotAllowed, "label it"), v1alpha1.ConditionStalled,
+		"another obstacle does not stay": {backingOff, was(v1alpha1.ConditionStalled, yes, v1alpha1.ReasonNamespaceNotAllowed, "label it"), v1alpha1.ConditionStalled,
 			plan.Condition{}},
-		"a revocation failed, and the next begins": {revoking, was(v1alpha1.ConditionReconciling, yes, v1alpha1.ReasonRevocationFailed, notRevoked.Message),
+		"a failed revocation stays until the next one ends": {revoking, was(v1alpha1.ConditionReconciling, yes, v1alpha1.ReasonRevocationFailed, notRevoked.Message),
 			v1alpha1.ConditionReconciling, plan.Condition{Status: yes, Reason: v1alpha1.ReasonRevocationFailed, Message: notRevoked.Message}},
-		"Ready becomes true, and says no more of a revocation": {revoking, was(v1alpha1.ConditionReady, no, v1alpha1.ReasonRevocationFailed, notRevoked.Message),
+		"Ready becomes true, and does not mention the revocation": {revoking, was(v1alpha1.ConditionReady, no, v1alpha1.ReasonRevocationFailed, notRevoked.Message),
 			v1alpha1.ConditionReconciling, plan.Condition{}},
 	}
 	for name, tc := range cases {
@@ -82,8 +82,8 @@ func TestConditionsKeepWhatFailed(t *testing.T) {
 	}
 }
 
-// TestRevocationThatFailsHasOneEvent: not one with each attempt.
-func TestRevocationThatFailsHasOneEvent(t *testing.T) {
+// TestFailingRevocationEmitsOneEvent: there is one event, not one for each attempt.
+func TestFailingRevocationEmitsOneEvent(t *testing.T) {
 	held := plan.Decision{Action: plan.Wait{}, State: plan.Stalled, Reason: v1alpha1.ReasonEndpointUnverified, Message: "another server answers"}
 	cases := map[string]struct {
 		given  []change
@@ -94,24 +94,24 @@ func TestRevocationThatFailsHasOneEvent(t *testing.T) {
 		"it fails for the first time": {given(), notRevoked, nil, notRevoked.Message},
 		"it fails again": {given(), notRevoked,
 			[]metav1.Condition{was(v1alpha1.ConditionReconciling, metav1.ConditionTrue, v1alpha1.ReasonRevocationFailed, notRevoked.Message)}, ""},
-		"it is held up":      {given(nextTo(retiring("own-old", 0))), held, nil, plan.NotRevoked + held.Message},
-		"nothing is held up": {given(), held, nil, ""},
-		"it is held up as before": {given(nextTo(retiring("own-old", 0))), held,
+		"an obstacle prevents it":               {given(nextTo(retiring("own-old", 0))), held, nil, plan.NotRevoked + held.Message},
+		"an obstacle, and no revocation is due": {given(), held, nil, ""},
+		"the same obstacle prevents it again": {given(nextTo(retiring("own-old", 0))), held,
 			[]metav1.Condition{was(v1alpha1.ConditionStalled, metav1.ConditionTrue, held.Reason, held.Message)}, ""},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			o := observe(tc.given...)
 			if _, got := reportOf(&o, tc.next, tc.before...).Conditions(); got != tc.want {
-				t.Errorf("the event is %q, want %q", got, tc.want)
+				t.Errorf("event %q, want %q", got, tc.want)
 			}
 		})
 	}
 }
 
-// TestConditionsThatStay: what was told is not told again, and a refused publish is
-// remembered until the Secret can be written.
-func TestConditionsThatStay(t *testing.T) {
+// TestReportedConditionsAreNotRewritten: a reported failure is not written again, and a
+// refused publish stays until the Secret can be written.
+func TestReportedConditionsAreNotRewritten(t *testing.T) {
 	refused := was(v1alpha1.ConditionPublished, metav1.ConditionFalse, v1alpha1.ReasonPublishRefused, "refused")
 	notReady := was(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonPublishRefused, "refused")
 	older := notReady
@@ -124,16 +124,16 @@ func TestConditionsThatStay(t *testing.T) {
 		before []metav1.Condition
 		stays  []string
 	}{
-		"nothing was told": {"each condition is set", given(absent, live), func(*plan.Report) {}, nil, nil},
-		"it was told": {"the same text is not written again", given(absent, live), func(r *plan.Report) { r.Reported = true }, []metav1.Condition{notReady, refused},
+		"nothing is reported": {"each condition is set", given(absent, live), func(*plan.Report) {}, nil, nil},
+		"the failure is reported": {"the same text is not written again", given(absent, live), func(r *plan.Report) { r.Reported = true }, []metav1.Condition{notReady, refused},
 			[]string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled, v1alpha1.ConditionPublished}},
-		"it was told of an older declaration": {"Ready is of this generation", given(absent, live), func(r *plan.Report) { r.Reported = true },
+		"it was reported for an older declaration": {"Ready must be of this generation", given(absent, live), func(r *plan.Report) { r.Reported = true },
 			[]metav1.Condition{older}, nil},
-		"another process is at it": {"that process says how it goes", given(absent, live), func(r *plan.Report) { r.Next = underWay }, []metav1.Condition{notReady},
+		"another process owns the attempt": {"that process reports its progress", given(absent, live), func(r *plan.Report) { r.Next = underWay }, []metav1.Condition{notReady},
 			[]string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled}},
-		"a publish was refused": {"it is until a write has passed", given(absent, live), func(*plan.Report) {}, []metav1.Condition{refused},
+		"a publish was refused": {"it stays until a write succeeds", given(absent, live), func(*plan.Report) {}, []metav1.Condition{refused},
 			[]string{v1alpha1.ConditionPublished}},
-		"a publish was refused, and nothing is to be written": {"it is over", given(), func(*plan.Report) {}, []metav1.Condition{refused}, nil},
+		"a publish was refused, and there is nothing to write": {"it is resolved", given(), func(*plan.Report) {}, []metav1.Condition{refused}, nil},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -157,8 +157,9 @@ func TestConditionsThatStay(t *testing.T) {
 		&plan.Condition{Type: v1alpha1.ConditionPublished, Status: metav1.ConditionFalse, Reason: v1alpha1.ReasonPublishRefused, Message: "the Secret is immutable"})
 }
 
-// TestWaitInLineIsSaidOnce: a wait for a place is written only when Ready is no longer true.
-func TestWaitInLineIsSaidOnce(t *testing.T) {
+// TestWaitForPlaceIsWrittenOnce: a wait for a place is written only if Ready was true and
+// the ApiToken is not ready any more.
+func TestWaitForPlaceIsWrittenOnce(t *testing.T) {
 	ready := was(v1alpha1.ConditionReady, metav1.ConditionTrue, v1alpha1.ReasonReady, "")
 	notReady := was(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonIssuing, "")
 	cases := map[string]struct {
@@ -167,26 +168,26 @@ func TestWaitInLineIsSaidOnce(t *testing.T) {
 		d      plan.Decision
 		reason string
 	}{
-		"it is ready":            {given(), []metav1.Condition{ready}, revoking, ""},
-		"its credential expired": {given(expires(0)), []metav1.Condition{ready}, revoking, v1alpha1.ReasonIssuing},
-		"its reason is known":    {given(expires(0)), []metav1.Condition{ready}, backingOff, v1alpha1.ReasonBackoff},
-		"it says so":             {given(expires(0)), []metav1.Condition{notReady}, revoking, ""},
-		"it says nothing":        {given(expires(0)), nil, revoking, ""},
+		"still ready":                     {given(), []metav1.Condition{ready}, revoking, ""},
+		"the credential has expired":      {given(expires(0)), []metav1.Condition{ready}, revoking, v1alpha1.ReasonIssuing},
+		"the decision has a reason":       {given(expires(0)), []metav1.Condition{ready}, backingOff, v1alpha1.ReasonBackoff},
+		"Ready is already false":          {given(expires(0)), []metav1.Condition{notReady}, revoking, ""},
+		"there is no condition Ready yet": {given(expires(0)), nil, revoking, ""},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			o := observe(tc.given...)
 			got, writes := plan.WaitsForPlace(reportOf(&o, tc.d, tc.before...).Token, &o, tc.d)
 			if got.Reason != tc.reason || writes != (tc.reason != "") {
-				t.Errorf("it writes %t: %+v", writes, got)
+				t.Errorf("writes: %t, decision %+v", writes, got)
 			}
 		})
 	}
 }
 
-// TestToldOfTurn: a wait for a turn is written only if the status does not say why there
-// is no access.
-func TestToldOfTurn(t *testing.T) {
+// TestDeferredIsWrittenOnlyWithoutAReason: a Deferred outcome is written only if the status
+// does not say yet why there is no access.
+func TestDeferredIsWrittenOnlyWithoutAReason(t *testing.T) {
 	resolving := was(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonResolving, "")
 	deleting := was(v1alpha1.ConditionReady, metav1.ConditionFalse, v1alpha1.ReasonDeleting, "")
 	older := resolving
@@ -196,11 +197,11 @@ func TestToldOfTurn(t *testing.T) {
 		before []metav1.Condition
 		want   bool
 	}{
-		"nothing is said":                {given(), nil, false},
-		"it says why":                    {given(), []metav1.Condition{resolving}, true},
-		"it says why, of an older one":   {given(), []metav1.Condition{older}, false},
-		"deleting, and it says why not":  {given(deleted), []metav1.Condition{resolving}, false},
-		"deleting, and it says that too": {given(deleted), []metav1.Condition{deleting}, true},
+		"no condition":                             {given(), nil, false},
+		"a reason":                                 {given(), []metav1.Condition{resolving}, true},
+		"a reason for an older declaration":        {given(), []metav1.Condition{older}, false},
+		"deleting, and another reason":             {given(deleted), []metav1.Condition{resolving}, false},
+		"deleting, and the reason is the deletion": {given(deleted), []metav1.Condition{deleting}, true},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -85,7 +85,7 @@ var tables = map[string]map[string]nextCase{
 	"steady":     steadyCases,
 	"slots":      slotCases,
 	"update":     updateCases,
-	"person":     personCases,
+	"person":     manualCases,
 	"identify":   identifyCases,
 	"failed":     failedCases,
 	"endpoint":   endpointCases,

@@ -9,65 +9,65 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Outcome is why an action was not carried out: exactly one of the types below. A nil
-// Outcome means that it was. AfterOutcome says how an Outcome leaves the ApiToken, and Retry
-// when it is reconciled again.
+// Outcome is why an action was not carried out: exactly one of the types below. It is nil
+// if the action was carried out. AfterOutcome returns the decision that follows from an
+// Outcome, and RetryFailed when the ApiToken is reconciled again.
 //
 //sumtype:decl
 type Outcome interface {
 	outcome()
-	// String is a sentence that is safe to show: it holds no text of a provider or of
-	// an API server.
+	// String returns a sentence for conditions and logs. It contains no text that a provider
+	// or an API server sent.
 	String() string
 }
 
 // The outcomes.
 type (
-	// Superseded says that another client changed an object first. Nothing was done, and
-	// the next reconcile reads what there is now.
+	// Superseded means that another client changed an object first. Nothing was done, and
+	// the next reconcile reads the new state.
 	Superseded struct{ What string }
-	// NoPlace says that there is no place at the provider now. Nothing was sent or reserved,
-	// and the ApiToken is reconciled when its turn comes.
+	// NoPlace means that all places at the provider are in use. Nothing was sent or
+	// reserved. The ApiToken is reconciled when it gets a place.
 	NoPlace struct{}
-	// Deferred says that the namespace is not admitted, and that the next call for it is
+	// Deferred means that the namespace is not admitted, and that the next call for it is
 	// allowed after Wait.
 	Deferred struct{ Wait time.Duration }
-	// NeedsUser says that a user must do something at the provider first.
+	// NeedsUser means that a user must act at the provider first.
 	NeedsUser struct{ Task string }
-	// AccountChanged says that the provider's credentials belong to another account than the one
-	// that issued a credential of the ledger.
+	// AccountChanged means that the minting credentials do not belong to the account that
+	// issued a credential of the ledger.
 	AccountChanged struct{}
-	// Unfinished says that the next reconcile continues where this one ended.
+	// Unfinished means that the next reconcile continues where this one stopped.
 	Unfinished struct{ Why string }
-	// SecretRefused says that the API server refuses the Secret as it is.
+	// SecretRefused means that the API server rejected the Secret.
 	SecretRefused struct {
 		Why string
 		Err error
 	}
-	// NotSent says that the API server did not carry out a request, or there are no credentials
-	// with which the provider could be called.
+	// NotSent means that a request to the API server failed, or that there are no minting
+	// credentials to call the provider with.
 	NotSent struct {
 		Why string
 		Err error
 	}
-	// CallFailed says that a call of the provider failed.
+	// CallFailed means that a call to the provider failed.
 	CallFailed struct {
 		Verb  string
 		Cause *provider.Error
-		// Unverified: it was not sent, because the endpoint is not the verified one.
+		// Unverified: the call was not sent, because the endpoint is not the verified one.
 		Unverified bool
 	}
-	// Failed is any other failure. The text of Err is safe to show.
+	// Failed is any other failure. The text of Err is shown to users.
 	Failed struct{ Err error }
-	// Several is an action with several parts, of which more than one was not carried out.
+	// Several means that more than one part of the action was not carried out.
 	Several struct{ All []Outcome }
 )
 
-// What is looked at again.
+// The reasons of Unfinished.
 const (
-	StillThere     = "credentials were still there and are revoked now"
-	TooLate        = "the attempt took too long and was stopped; it is resolved like one that was interrupted"
-	SameCredential = "the credential that was handed over is in use already"
+	StillThere     = "the provider still had credentials, which are revoked now"
+	TooLate        = "the attempt exceeded its deadline and was stopped; the next reconcile resolves it"
+	SameCredential = "the submitted credential is already in use"
 )
 
 func (Superseded) outcome()     {}
@@ -84,10 +84,10 @@ func (Several) outcome()        {}
 
 func (o Superseded) String() string { return "another client changed an object first: " + o.What }
 
-func (NoPlace) String() string { return "there is no place at the provider now" }
+func (NoPlace) String() string { return "all places at the provider are in use" }
 
 func (Deferred) String() string {
-	return "the provider does not serve this namespace, and only the Secret says that a credential was issued: it is looked up after all other calls, one a second"
+	return "the provider does not admit this namespace, and only the Secret says that a credential was issued: it is looked up after all other calls, one a second"
 }
 
 func (o NeedsUser) String() string { return o.Task }
@@ -114,8 +114,8 @@ func (o Several) String() string {
 	return strings.Join(parts, "\n")
 }
 
-// Join returns the outcome of an action that has several parts; nil: all were carried
-// out. An action with a part that was superseded, or that is in line, is as a whole.
+// Join returns the outcome of an action that has several parts, or nil if all were carried
+// out. Superseded or NoPlace in one part is the outcome of the whole action.
 func Join(all ...Outcome) Outcome {
 	var left []Outcome
 	for _, one := range all {
@@ -137,7 +137,7 @@ func Join(all ...Outcome) Outcome {
 	}
 }
 
-// parts are the outcomes that an outcome has.
+// parts returns the parts of an outcome, or the outcome itself.
 func parts(out Outcome) []Outcome {
 	if out == nil {
 		return nil
@@ -159,14 +159,14 @@ func find[T Outcome](all []Outcome) (T, bool) {
 	return none, false
 }
 
-// Is reports whether an outcome is of a type, or has a part that is.
+// Is reports whether an outcome, or one of its parts, is a T.
 func Is[T Outcome](out Outcome) bool {
 	_, ok := find[T](parts(out))
 	return ok
 }
 
-// Err is the cause of an outcome; nil: it has none. It is for errors.Is and errors.As,
-// and never printed: its text may hold anything.
+// Err returns the cause of an outcome, or nil. Use it with errors.Is and errors.As. Never print
+// it: its text can contain anything, including a secret.
 func Err(out Outcome) error {
 	var causes []error
 	for _, one := range parts(out) {
@@ -184,10 +184,10 @@ func Err(out Outcome) error {
 	return errors.Join(causes...)
 }
 
-// WithoutCause is an outcome that can be remembered: without its cause, in which a driver may keep
-// a whole answer of the provider.
+// WithoutCause returns the outcome without its cause, so that it can be stored. A driver may
+// keep a whole response of the provider in the cause.
 func WithoutCause(out Outcome) Outcome {
-	switch out := out.(type) { //nolint:gochecksumtype // the others have no cause that is an answer
+	switch out := out.(type) { //nolint:gochecksumtype // the causes of the others hold no response
 	case CallFailed:
 		cause := *out.Cause
 		cause.Err = nil

@@ -11,20 +11,20 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// callFailed is a call that the provider answered with a code.
+// callFailed is a call that failed with a code.
 func callFailed(code provider.Code) plan.CallFailed {
 	return plan.CallFailed{Verb: "mint", Cause: &provider.Error{Code: code, Message: "the provider rejected it"}}
 }
 
-// paused is a call after which the provider asks to be left alone.
+// paused is a call that the provider rejected with the request to wait.
 func paused(pause time.Duration) plan.CallFailed {
 	return plan.CallFailed{Verb: "mint", Cause: &provider.Error{Code: provider.CodeRateLimited, RetryAfter: pause}}
 }
 
 var revocation = plan.Revoke{Names: []string{"own-old"}}
 
-// TestNotDone: how each outcome leaves an ApiToken.
-func TestNotDone(t *testing.T) {
+// TestOutcomesLeadToStateReasonAndMessage: each outcome has a state, a reason and a message.
+func TestOutcomesLeadToStateReasonAndMessage(t *testing.T) {
 	unverified := callFailed(provider.CodeUnavailable)
 	unverified.Unverified = true
 	fails := errors.New("no credential is in use")
@@ -37,18 +37,18 @@ func TestNotDone(t *testing.T) {
 		says   string
 		after  time.Duration
 	}{
-		"a person has to act": {given(), plan.ConfirmEdit{}, plan.NeedsUser{Task: "correct it"}, plan.Stalled, v1alpha1.ReasonActionRequired, "correct it", time.Minute},
-		"a person has to act, deleting": {given(deleted), plan.Purge{}, plan.NeedsUser{Task: "delete it"},
+		"a user must act": {given(), plan.ConfirmEdit{}, plan.NeedsUser{Task: "correct it"}, plan.Stalled, v1alpha1.ReasonActionRequired, "correct it", time.Minute},
+		"a user must act, deleting": {given(deleted), plan.Purge{}, plan.NeedsUser{Task: "delete it"},
 			plan.Stalled, v1alpha1.ReasonActionRequired, "delete it", time.Minute},
-		"a person, and a call failed": {given(), plan.Revoke{}, plan.Join(callFailed(provider.CodeQuota), plan.NeedsUser{Task: "delete it"}),
+		"a user must act, and a call failed": {given(), plan.Revoke{}, plan.Join(callFailed(provider.CodeQuota), plan.NeedsUser{Task: "delete it"}),
 			plan.Stalled, v1alpha1.ReasonRevocationFailed, "delete it", time.Minute},
-		"it waits for its turn":             {given(), plan.FindRestored{}, plan.Deferred{Wait: time.Second}, plan.Progressing, v1alpha1.ReasonResolving, "one a second", time.Second},
-		"it waits for its turn, deleting":   {given(deleted), plan.Purge{}, plan.Deferred{Wait: time.Second}, plan.Progressing, v1alpha1.ReasonDeleting, "one a second", time.Second},
+		"the call is deferred":              {given(), plan.FindRestored{}, plan.Deferred{Wait: time.Second}, plan.Progressing, v1alpha1.ReasonResolving, "one a second", time.Second},
+		"the call is deferred, deleting":    {given(deleted), plan.Purge{}, plan.Deferred{Wait: time.Second}, plan.Progressing, v1alpha1.ReasonDeleting, "one a second", time.Second},
 		"another account":                   {given(), plan.Issue{}, plan.AccountChanged{}, plan.Stalled, v1alpha1.ReasonProviderAccountChanged, "restore the provider's old credentials", 0},
 		"another account, deleting":         {given(deleted), plan.Purge{}, plan.AccountChanged{}, plan.Stalled, v1alpha1.ReasonDeleting, "another account", 0},
 		"an endpoint that is not verified":  {given(), plan.Issue{}, unverified, plan.Progressing, v1alpha1.ReasonEndpointUnverified, "mint", 0},
-		"what was revoked was still there":  {given(), revocation, plan.Unfinished{Why: plan.StillThere}, plan.Progressing, v1alpha1.ReasonResolving, plan.StillThere, 0},
-		"the attempt took too long":         {given(), plan.Issue{}, plan.Unfinished{Why: plan.TooLate}, plan.Progressing, v1alpha1.ReasonResolving, plan.TooLate, 0},
+		"a revoked credential still exists": {given(), revocation, plan.Unfinished{Why: plan.StillThere}, plan.Progressing, v1alpha1.ReasonResolving, plan.StillThere, 0},
+		"the deadline has passed":           {given(), plan.Issue{}, plan.Unfinished{Why: plan.TooLate}, plan.Progressing, v1alpha1.ReasonResolving, plan.TooLate, 0},
 		"the API server refuses the Secret": {given(), plan.Issue{}, plan.SecretRefused{Why: "refused"}, plan.Progressing, v1alpha1.ReasonPublishRefused, "refused", 0},
 		"the API server does not answer":    {given(), plan.Issue{}, plan.NotSent{Why: "no answer"}, plan.Progressing, v1alpha1.ReasonPublishing, "no answer", 0},
 		"the account is blocked":            {given(), plan.Issue{}, callFailed(provider.CodeAccountBlocked), plan.Stalled, v1alpha1.ReasonAccountBlocked, "mint: the provider rejected it", 0},
@@ -78,8 +78,8 @@ func TestNotDone(t *testing.T) {
 	}
 }
 
-// TestJoin: what decides when several parts of an action were not carried out.
-func TestJoin(t *testing.T) {
+// TestSupersededOrNoPlaceDecidesForTheWholeAction: otherwise all parts are in the outcome.
+func TestSupersededOrNoPlaceDecidesForTheWholeAction(t *testing.T) {
 	call, look := callFailed(provider.CodeQuota), plan.Unfinished{Why: plan.StillThere}
 	superseded := plan.Superseded{What: "Conflict"}
 	cases := map[string]struct {
@@ -92,7 +92,7 @@ func TestJoin(t *testing.T) {
 		"two were not":                {[]plan.Outcome{look, nil, call}, plan.Several{All: []plan.Outcome{look, call}}},
 		"a join of a join":            {[]plan.Outcome{plan.Join(look, call), look}, plan.Several{All: []plan.Outcome{look, call, look}}},
 		"one was superseded":          {[]plan.Outcome{call, superseded, plan.NoPlace{}}, superseded},
-		"one is in line":              {[]plan.Outcome{call, plan.NoPlace{}}, plan.NoPlace{}},
+		"one has no place":            {[]plan.Outcome{call, plan.NoPlace{}}, plan.NoPlace{}},
 		"superseded in a join before": {[]plan.Outcome{plan.Join(call, superseded), look}, superseded},
 	}
 	for name, tc := range cases {
@@ -108,30 +108,30 @@ func TestJoin(t *testing.T) {
 	}
 }
 
-// TestBareKeepsNoAnswer: what is remembered of a failed call is what is shown of it.
-func TestBareKeepsNoAnswer(t *testing.T) {
+// TestStoredOutcomeHoldsNoResponse: only what is shown of a failed call is stored.
+func TestStoredOutcomeHoldsNoResponse(t *testing.T) {
 	answer := errors.New("an answer")
 	call := callFailed(provider.CodeQuota)
 	call.Unverified, call.Cause.Err = true, answer
 	bare := plan.WithoutCause(call)
 	if errors.Is(plan.Err(bare), answer) || bare.String() != call.String() {
-		t.Errorf("remembered is %#v", bare)
+		t.Errorf("stored: %#v", bare)
 	}
-	if kept, ok := bare.(plan.CallFailed); !ok || !kept.Unverified || kept.Cause.Code != provider.CodeQuota {
-		t.Errorf("remembered is %#v", bare)
+	if call, ok := bare.(plan.CallFailed); !ok || !call.Unverified || call.Cause.Code != provider.CodeQuota {
+		t.Errorf("stored: %#v", bare)
 	}
 	if call.Cause.Err == nil {
 		t.Error("the outcome itself lost its cause")
 	}
 	two := plan.Join(call, plan.NotSent{Why: "no answer", Err: answer})
 	if got := plan.WithoutCause(two); errors.Is(plan.Err(got), answer) || got.String() != two.String() {
-		t.Errorf("remembered of two parts is %#v", got)
+		t.Errorf("stored of two parts: %#v", got)
 	}
 	equal(t, "an outcome without a cause", plan.WithoutCause(plan.AccountChanged{}), plan.Outcome(plan.AccountChanged{}))
 }
 
-// TestRetryFailed: when an ApiToken is reconciled again after an action that failed.
-func TestRetryFailed(t *testing.T) {
+// TestFailedActionIsRetriedBeforeTheNextEnd: no delay goes beyond the next end of a credential.
+func TestFailedActionIsRetriedBeforeTheNextEnd(t *testing.T) {
 	broken := callFailed(provider.CodeUnavailable)
 	token := func(o *plan.Observation) *v1alpha1.ApiToken {
 		out := &v1alpha1.ApiToken{Spec: o.Token.Spec}
@@ -146,16 +146,16 @@ func TestRetryFailed(t *testing.T) {
 		out    plan.Outcome
 		want   plan.Retry
 	}{
-		"a person has to act":   {"the decision says when it is tried", given(), plan.NeedsUser{}, plan.Retry{After: time.Hour}},
-		"it waits for its turn": {"the decision has the turn", given(), plan.Deferred{}, plan.Retry{After: time.Hour}},
-		"a failure":             {"the delay grows until the credential ends", given(expires(time.Hour)), broken, plan.Retry{BackOff: true, Max: time.Hour}},
-		"an overlap ends":       {"its end is not late", given(nextTo(retiring("own-old", time.Minute))), broken, plan.Retry{BackOff: true, Max: time.Minute}},
-		"the hard end is near":  {"it is not late", given(endsIn(time.Second)), broken, plan.Retry{BackOff: true, Max: time.Second}},
-		"the hard end is over":  {"what is revoked late is live late", given(endsIn(-time.Second)), broken, plan.Retry{BackOff: true, Max: plan.MaxRetryDelay}},
-		"nothing is in use":     {"nothing is due", given(entries()), broken, plan.Retry{BackOff: true}},
-		"the provider asks for a pause": {"it is left alone for so long",
+		"a user must act":      {"the decision has the delay", given(), plan.NeedsUser{}, plan.Retry{After: time.Hour}},
+		"the call is deferred": {"the decision has the delay", given(), plan.Deferred{}, plan.Retry{After: time.Hour}},
+		"a failure":            {"the delay grows until the credential ends", given(expires(time.Hour)), broken, plan.Retry{BackOff: true, Max: time.Hour}},
+		"an overlap ends":      {"it must not end late", given(nextTo(retiring("own-old", time.Minute))), broken, plan.Retry{BackOff: true, Max: time.Minute}},
+		"the hard end is near": {"access must not end late", given(endsIn(time.Second)), broken, plan.Retry{BackOff: true, Max: time.Second}},
+		"the hard end is over": {"a credential grants access until it is revoked", given(endsIn(-time.Second)), broken, plan.Retry{BackOff: true, Max: plan.MaxRetryDelay}},
+		"nothing is in use":    {"nothing is due", given(entries()), broken, plan.Retry{BackOff: true}},
+		"the provider asks for a pause": {"the operator waits that long",
 			given(), paused(time.Hour), plan.Retry{After: time.Hour}},
-		"a pause longer than the credential lives": {"the end of a credential is not late",
+		"a pause beyond the expiry": {"the expiry comes first",
 			given(expires(time.Minute)), paused(time.Hour), plan.Retry{After: time.Minute}},
 	}
 	for name, tc := range cases {
@@ -166,7 +166,7 @@ func TestRetryFailed(t *testing.T) {
 	}
 }
 
-func TestRetryDone(t *testing.T) {
+func TestNextReconcileFollowsAtOnceUnlessAnEventTriggersIt(t *testing.T) {
 	cases := map[string]struct {
 		next  plan.Decision
 		saved bool
@@ -174,8 +174,8 @@ func TestRetryDone(t *testing.T) {
 	}{
 		"it waits":                              {plan.Decision{Action: plan.Wait{}, After: time.Hour}, false, plan.Retry{After: time.Hour}},
 		"it waits for an event":                 {plan.Decision{Action: plan.Wait{}}, true, plan.Retry{}},
-		"more to do, and the write brings it":   {plan.Decision{Action: revocation}, true, plan.Retry{}},
-		"more to do, and no write that does so": {plan.Decision{Action: revocation}, false, plan.Retry{After: plan.RequeueSoon}},
+		"more to do, and the write triggers it": {plan.Decision{Action: revocation}, true, plan.Retry{}},
+		"more to do, and nothing was written":   {plan.Decision{Action: revocation}, false, plan.Retry{After: plan.RequeueSoon}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

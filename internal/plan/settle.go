@@ -8,21 +8,21 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Rejection says how the reservation of an attempt is taken back that made nothing.
+// Rejection says how to undo the reservation of an attempt that the provider rejected.
 type Rejection struct {
-	// Refunds: the charge is given back, because the backoff already limits how often a
-	// rejected attempt is retried. A submitted credential stays charged.
+	// Refunds: the charge on the mint budget is returned, because the backoff already
+	// limits how often a rejected attempt is retried. A submitted credential stays charged.
 	Refunds bool
-	// AtOnce: the next attempt does not wait for the backoff, because it is made with
-	// another submitted credential.
+	// AtOnce: the next attempt skips the backoff, because it uses another submitted
+	// credential.
 	AtOnce bool
-	// Pause is how long the provider asks to be left alone.
+	// Pause is how long the provider asks to wait before the next call.
 	Pause time.Duration
 }
 
-// MintFailed says what becomes of an attempt whose Mint failed. An explicit rejection
-// takes the reservation back; after any other error the attempt is given up, and the
-// provider is left alone for Pause. Manual: the credential was submitted.
+// MintFailed returns what to do with an attempt whose Mint failed. If the provider rejected
+// it, the reservation is undone as r says. Otherwise the attempt is abandoned, and only
+// r.Pause applies. Manual means that a user submitted the credential.
 func MintFailed(err error, attempt Issue, manual bool) (r Rejection, rejected bool) {
 	e := provider.AsError(err)
 	r.Pause = e.RetryAfter
@@ -33,45 +33,45 @@ func MintFailed(err error, attempt Issue, manual bool) (r Rejection, rejected bo
 	return r, true
 }
 
-// RefusesHandover reports whether an error of Mint refuses the credential that was
-// submitted: the same one is refused each time.
+// RefusesHandover reports whether Mint failed because the submitted credential is invalid. A
+// retry with the same credential fails again.
 func RefusesHandover(err error, manual bool) bool {
 	e := provider.AsError(err)
 	return manual && e.NotExecuted && e.Code == provider.CodeInvalid
 }
 
-// NeedsNoFence reports whether an attempt is given up whose credential was not
-// published. After an explicit refusal this process will not publish it, so no fence is
-// needed, and the API server that refuses a publish would refuse a fence too.
+// NeedsNoFence reports whether an attempt whose publish failed is abandoned without a fence.
+// After an explicit rejection no write can arrive late, and the API server would reject the
+// fence as well.
 func NeedsNoFence(out Outcome) bool { return Is[SecretRefused](out) }
 
-// UpdateCanRetry reports whether a change in place was certainly not carried out, for a reason
-// that goes away by itself. The same request may work later.
+// UpdateCanRetry reports whether a change in place was certainly not carried out, and the
+// same request can succeed later.
 func UpdateCanRetry(err error) bool {
 	e := provider.AsError(err)
 	return e.NotExecuted && (e.Code == provider.CodeRateLimited || e.Code == provider.CodeUnavailable)
 }
 
-// RefusesEdit reports whether an error of a provider says that a credential that a user
-// edited does not work. Any other error says that the provider was not reached, or cannot
-// be asked now.
+// RefusesEdit reports whether an error means that the credential which a user edited does
+// not work. After any other error that is unknown: the provider could not be reached or
+// cannot answer now.
 func RefusesEdit(err error) bool {
 	code := provider.AsError(err).Code
 	return code == provider.CodeUnknown || code == provider.CodeInvalid
 }
 
-// replaces reports whether a credential that is issued for a reason takes the place of
+// replacesCredential reports whether a credential that is issued for this reason replaces
 // another one.
 func replacesCredential(reason IssueReason, before *v1alpha1.ApiTokenStatus) bool {
 	if reason == IssueInitial || reason == IssueRestored {
 		return false
 	}
 	active := func(e v1alpha1.LedgerEntry) bool { return e.State == v1alpha1.StateActive }
-	return reason != IssueHandedOver || slices.ContainsFunc(before.Credentials, active) // the first one may be handed over too
+	return reason != IssueHandedOver || slices.ContainsFunc(before.Credentials, active) // the first one can be submitted too
 }
 
-// Rotated returns, for each credential that a written status made the one in use in
-// place of another, the reason for which it was issued.
+// Rotated returns the reason of each credential that became Active in after and replaced
+// another one.
 func Rotated(before, after *v1alpha1.ApiTokenStatus) []IssueReason {
 	was := map[string]bool{}
 	for i := range before.Credentials {
@@ -87,9 +87,8 @@ func Rotated(before, after *v1alpha1.ApiTokenStatus) []IssueReason {
 	return out
 }
 
-// RotationFailed reports whether an attempt is a rotation that failed. One that was
-// superseded or is in line is repeated and did not fail, and neither did one for which a
-// person has not acted yet.
+// RotationFailed reports whether an attempt is a rotation that failed. Superseded, NoPlace
+// and NeedsUser are no failures: the attempt is repeated, or waits for a user.
 func RotationFailed(reason IssueReason, before *v1alpha1.ApiTokenStatus, out Outcome) bool {
 	return out != nil && replacesCredential(reason, before) && !Is[Superseded](out) && !Is[NoPlace](out) && !Is[NeedsUser](out)
 }

@@ -10,8 +10,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// TestMintFailed: only an explicit rejection takes a reservation back.
-func TestMintFailed(t *testing.T) {
+// TestOnlyARejectionUndoesTheReservation: after any other error the attempt is abandoned.
+func TestOnlyARejectionUndoesTheReservation(t *testing.T) {
 	charged := plan.Issue{Charged: true}
 	quota := &provider.Error{Code: provider.CodeQuota, NotExecuted: true, RetryAfter: time.Minute}
 	doubt := &provider.Error{Code: provider.CodeUnavailable, RetryAfter: time.Minute}
@@ -23,13 +23,13 @@ func TestMintFailed(t *testing.T) {
 		want     plan.Rejection
 		rejected bool
 	}{
-		"rejected":                {"the charge is given back", quota, charged, false, plan.Rejection{Refunds: true, Pause: time.Minute}, true},
-		"rejected, not charged":   {"there is no charge", quota, plan.Issue{}, false, plan.Rejection{Pause: time.Minute}, true},
-		"no answer":               {"it may have been carried out", doubt, charged, false, plan.Rejection{Pause: time.Minute}, false},
-		"an error of no provider": {"nothing says that it was rejected", errors.New("x"), charged, false, plan.Rejection{}, false},
-		"submitted, refused":      {"another one may follow at once, and is charged", provider.Invalid("x"), charged, true, plan.Rejection{AtOnce: true}, true},
-		"submitted, quota":        {"the same one may work later", quota, charged, true, plan.Rejection{Pause: time.Minute}, true},
-		"minted, refused":         {"the same request is refused each time", provider.Invalid("x"), plan.Issue{}, false, plan.Rejection{}, true},
+		"rejected":              {"the charge is returned", quota, charged, false, plan.Rejection{Refunds: true, Pause: time.Minute}, true},
+		"rejected, not charged": {"there is no charge", quota, plan.Issue{}, false, plan.Rejection{Pause: time.Minute}, true},
+		"no answer":             {"it may have been carried out", doubt, charged, false, plan.Rejection{Pause: time.Minute}, false},
+		"another error":         {"it is unknown whether it was carried out", errors.New("x"), charged, false, plan.Rejection{}, false},
+		"submitted, refused":    {"another one can follow at once, and is charged", provider.Invalid("x"), charged, true, plan.Rejection{AtOnce: true}, true},
+		"submitted, quota":      {"the same one can succeed later", quota, charged, true, plan.Rejection{Pause: time.Minute}, true},
+		"minted, refused":       {"the same request is refused each time", provider.Invalid("x"), plan.Issue{}, false, plan.Rejection{}, true},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -41,22 +41,22 @@ func TestMintFailed(t *testing.T) {
 	}
 }
 
-// TestErrorsOfCalls: what follows from an error of each other call.
-func TestErrorsOfCalls(t *testing.T) {
+// TestErrorsOfUpdatesEditsAndPublishesAreClassified: what follows from an error of each call.
+func TestErrorsOfUpdatesEditsAndPublishesAreClassified(t *testing.T) {
 	of := func(code provider.Code, notExecuted bool) error {
 		return &provider.Error{Code: code, NotExecuted: notExecuted}
 	}
 	for name, tc := range map[string]struct{ got, want bool }{
-		"a change that was not sent":           {plan.UpdateCanRetry(of(provider.CodeUnavailable, true)), true},
-		"a change that was put off":            {plan.UpdateCanRetry(of(provider.CodeRateLimited, true)), true},
-		"a change without an answer":           {plan.UpdateCanRetry(of(provider.CodeUnavailable, false)), false},
-		"a change that is invalid":             {plan.UpdateCanRetry(of(provider.CodeInvalid, true)), false},
-		"an edited credential is invalid":      {plan.RefusesEdit(of(provider.CodeInvalid, false)), true},
-		"an edit, and no answer":               {plan.RefusesEdit(of(provider.CodeUnavailable, false)), false},
-		"an edit, and the rate is limited":     {plan.RefusesEdit(of(provider.CodeRateLimited, true)), false},
-		"a publish that is refused":            {plan.NeedsNoFence(plan.SecretRefused{}), true},
-		"a publish without an answer":          {plan.NeedsNoFence(plan.NotSent{}), false},
-		"a publish that another write overran": {plan.NeedsNoFence(plan.Superseded{}), false},
+		"a change that was not sent":      {plan.UpdateCanRetry(of(provider.CodeUnavailable, true)), true},
+		"a change that is rate-limited":   {plan.UpdateCanRetry(of(provider.CodeRateLimited, true)), true},
+		"a change without an answer":      {plan.UpdateCanRetry(of(provider.CodeUnavailable, false)), false},
+		"a change that is invalid":        {plan.UpdateCanRetry(of(provider.CodeInvalid, true)), false},
+		"an edited credential is invalid": {plan.RefusesEdit(of(provider.CodeInvalid, false)), true},
+		"an edit without an answer":       {plan.RefusesEdit(of(provider.CodeUnavailable, false)), false},
+		"an edit that is rate-limited":    {plan.RefusesEdit(of(provider.CodeRateLimited, true)), false},
+		"a publish that is refused":       {plan.NeedsNoFence(plan.SecretRefused{}), true},
+		"a publish without an answer":     {plan.NeedsNoFence(plan.NotSent{}), false},
+		"a publish after another write":   {plan.NeedsNoFence(plan.Superseded{}), false},
 	} {
 		if tc.got != tc.want {
 			t.Errorf("%s: got %t", name, tc.got)
@@ -64,8 +64,8 @@ func TestErrorsOfCalls(t *testing.T) {
 	}
 }
 
-// TestRotated: a rotation is what makes another credential the one in use.
-func TestRotated(t *testing.T) {
+// TestRotationIsCountedWhenACredentialReplacesAnother: the first credential is not a rotation.
+func TestRotationIsCountedWhenACredentialReplacesAnother(t *testing.T) {
 	entries := func(of ...string) *v1alpha1.ApiTokenStatus {
 		s := &v1alpha1.ApiTokenStatus{}
 		for i := 0; i+2 < len(of); i += 3 {
@@ -85,8 +85,8 @@ func TestRotated(t *testing.T) {
 		"one that was adopted":  {entries("b", "Abandoned", "SpecChanged"), entries("b", "Active", "SpecChanged"), counts(plan.IssueSpecChanged)},
 		"a write without it":    {entries("b", "Active", "SecretLost"), entries("b", "Active", "SecretLost"), nil},
 		"a reservation":         {entries("a", "Active", "Initial"), entries("a", "Active", "Initial", "b", "Minting", "RotationRequested"), nil},
-		"the first one by hand": {entries("a", "Minting", "HandedOver"), entries("a", "Active", "HandedOver"), nil},
-		"another one by hand": {entries("a", "Active", "HandedOver", "b", "Minting", "HandedOver"),
+		"the first one, manual": {entries("a", "Minting", "HandedOver"), entries("a", "Active", "HandedOver"), nil},
+		"another one, manual": {entries("a", "Active", "HandedOver", "b", "Minting", "HandedOver"),
 			entries("a", "Retiring", "HandedOver", "b", "Active", "HandedOver"), counts(plan.IssueHandedOver)},
 		"one after the Secret's end": {entries("a", "Retiring", "Initial", "b", "Minting", "SecretChanged"),
 			entries("b", "Active", "SecretChanged"), counts(plan.IssueSecretChanged)},
@@ -96,21 +96,21 @@ func TestRotated(t *testing.T) {
 	}
 }
 
-func TestRotationFailed(t *testing.T) {
+func TestRepeatedOrWaitingAttemptIsNotAFailedRotation(t *testing.T) {
 	failed := plan.Failed{Err: errors.New("x")}
 	for name, c := range map[string]struct {
 		reason plan.IssueReason
 		out    plan.Outcome
 		want   bool
 	}{
-		"it works":                {plan.IssueScheduled, nil, false},
+		"it succeeds":             {plan.IssueScheduled, nil, false},
 		"the provider fails":      {plan.IssueScheduled, callFailed(provider.CodeUnknown), true},
 		"the Secret is refused":   {plan.IssueSpecChanged, plan.SecretRefused{}, true},
 		"it was superseded":       {plan.IssueScheduled, plan.Superseded{}, false},
-		"it is in line":           {plan.IssueScheduled, plan.NoPlace{}, false},
-		"a person has not acted":  {plan.IssueScheduled, plan.NeedsUser{}, false},
+		"it has no place":         {plan.IssueScheduled, plan.NoPlace{}, false},
+		"a user has not acted":    {plan.IssueScheduled, plan.NeedsUser{}, false},
 		"the first one":           {plan.IssueInitial, failed, false},
-		"the first one, by hand":  {plan.IssueHandedOver, failed, false},
+		"the first one, manual":   {plan.IssueHandedOver, failed, false},
 		"the deadline has passed": {plan.IssueSecretLost, plan.Unfinished{Why: plan.TooLate}, true},
 	} {
 		if got := plan.RotationFailed(c.reason, &v1alpha1.ApiTokenStatus{}, c.out); got != c.want {
