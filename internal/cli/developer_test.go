@@ -36,20 +36,20 @@ const developer = "developer"
 func (w *world) roles() {
 	w.Helper()
 	files, err := filepath.Glob(filepath.Join("..", "..", "config", "rbac", "*[eo]r_role.yaml"))
-	w.ok(err)
+	w.OK(err)
 	for _, file := range files {
 		raw, err := os.ReadFile(file)
-		w.ok(err)
+		w.OK(err)
 		role := &rbacv1.ClusterRole{}
-		w.ok(yaml.Unmarshal(raw, role))
+		w.OK(yaml.Unmarshal(raw, role))
 		if err := w.Create(w.Context(), role); !apierrors.IsAlreadyExists(err) {
-			w.ok(err)
+			w.OK(err)
 		}
 	}
 	var all rbacv1.ClusterRoleList
-	w.ok(w.List(w.Context(), &all))
+	w.OK(w.List(w.Context(), &all))
 	edit := &rbacv1.ClusterRole{}
-	w.ok(w.Get(w.Context(), client.ObjectKey{Name: "edit"}, edit))
+	w.OK(w.Get(w.Context(), client.ObjectKey{Name: "edit"}, edit))
 	edit.Rules = nil
 	for i := range all.Items {
 		l := all.Items[i].Labels
@@ -57,7 +57,7 @@ func (w *world) roles() {
 			edit.Rules = append(edit.Rules, all.Items[i].Rules...)
 		}
 	}
-	w.ok(w.Update(w.Context(), edit))
+	w.OK(w.Update(w.Context(), edit))
 }
 
 // developerWorld is a namespace in which a user has the ClusterRole edit, with an
@@ -66,7 +66,7 @@ func developerWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, "")
 	w.roles()
-	w.ok(w.Create(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "developers"},
+	w.OK(w.Create(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "developers"},
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "edit"}, Subjects: []rbacv1.Subject{{Kind: "User", Name: developer}}}))
 	w.clusterProvider("shared-" + w.Ns)
 	w.ready(w.token("one", w.ofShared))
@@ -80,7 +80,7 @@ func (w *world) clusterProvider(name string) {
 	p.Spec.CredentialsSecretRef.Name = "minter"
 	p.Spec.AWS = &v1alpha1.AWSProvider{IAMEndpoint: "https://iam.example.com", S3Endpoint: "https://s3.example.com", Region: "eu-1"}
 	p.Spec.AllowedNamespaces = &metav1.LabelSelector{}
-	w.ok(w.Create(w.Context(), p))
+	w.ExpectApplied(p)
 	w.Cleanup(func() {
 		p.Finalizers = nil
 		_ = w.Update(context.WithoutCancel(w.Context()), p)
@@ -89,10 +89,10 @@ func (w *world) clusterProvider(name string) {
 	p.Status.Account = "123456789012"
 	p.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "the credentials work", p.Generation)}
 	driver, settings, err := w.Env.Registry.Resolve(registry.Spec{ProviderSpec: &p.Spec.ProviderSpec})
-	w.ok(err)
+	w.OK(err)
 	e := account.EndpointOf(w.Context(), driver, provider.Config{Settings: settings})
 	p.Status.Driver, p.Status.Endpoint = e.Driver, e.URL
-	w.ok(w.Status().Update(w.Context(), p))
+	w.OK(w.Status().Update(w.Context(), p))
 }
 
 func (w *world) ofShared(t *v1alpha1.ApiToken) {
@@ -111,7 +111,7 @@ func TestEveryCommandRunsWithTheRightsOfADeveloper(t *testing.T) {
 	w.waits()
 	old := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "old-keys"}, Data: map[string][]byte{
 		"AWS_ACCESS_KEY_ID": []byte("AKIAOLD"), "AWS_SECRET_ACCESS_KEY": []byte(canary), "BUCKET_NAME": []byte("datasets"), "S3_ENDPOINT": []byte("https://s3.example.com")}}
-	w.ok(w.Create(t.Context(), old))
+	w.OK(w.Create(t.Context(), old))
 	same := w.writeFile("one.yaml", strings.Replace(declared, "{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.Ns+"}", 1))
 	w.Env.Exec = func(string, []string, []string) error { return nil }
 	const unread = "you may not get clustertokenproviders.apitoken.dev"
@@ -190,8 +190,8 @@ func TestPlanWithoutTheProviderSaysWhatItCouldNotDecide(t *testing.T) {
 func TestTheOptionalRightLetsADeveloperPlan(t *testing.T) {
 	w := developerWorld(t)
 	binding := &rbacv1.ClusterRoleBinding{}
-	w.ok(yaml.Unmarshal([]byte(read(t, "..", "..", "config", "components", "provider-readers", "binding.yaml")), binding))
-	w.ok(w.Create(t.Context(), binding))
+	w.OK(yaml.Unmarshal([]byte(read(t, "..", "..", "config", "components", "provider-readers", "binding.yaml")), binding))
+	w.OK(w.Create(t.Context(), binding))
 	w.Cleanup(func() { _ = w.Delete(context.WithoutCancel(w.Context()), binding) })
 	file := w.writeFile("token.yaml", strings.NewReplacer("{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.Ns+"}", "name: one", "name: fresh").Replace(declared))
 	// The API server sees a new binding a moment later.
@@ -200,7 +200,7 @@ func TestTheOptionalRightLetsADeveloperPlan(t *testing.T) {
 		if r = w.asDeveloper("plan", "-f", file); r.code == exit.OK {
 			break
 		}
-		w.ok(clock.NewReal().Sleep(t.Context(), 50*time.Millisecond))
+		w.OK(clock.NewReal().Sleep(t.Context(), 50*time.Millisecond))
 	}
 	w.wants(r, exit.OK, "a credential is issued", "Request to ClusterTokenProvider shared-"+w.Ns+" (aws): mint")
 	w.wants(w.asDeveloper("status", "one"), exit.OK, "ClusterTokenProvider shared-"+w.Ns+", aws, account 123456789012, ready")

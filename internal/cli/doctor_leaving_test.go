@@ -43,7 +43,7 @@ func TestDoctorPrintsNoDrainWhileAnOperatorWorks(t *testing.T) {
 			w.install(1, time.Second)
 			gone.SetNamespace(w.Ns)
 			gone.SetName(operator.Name)
-			w.ok(w.Delete(t.Context(), gone))
+			w.OK(w.Delete(t.Context(), gone))
 			if r := w.run("doctor", "--operator-namespace", w.Ns); strings.Contains(r.out, "drain") {
 				t.Errorf("it prints the drain of an operator that works:\n%s", r.out)
 			}
@@ -58,7 +58,7 @@ func TestDoctorFindsANamespaceThatIsBeingDeleted(t *testing.T) {
 	w.ready(w.token("one"))
 	w.token("unseen")
 	w.install(0, time.Hour)
-	w.ok(w.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.Ns}})) // no controller ends it here
+	w.OK(w.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.Ns}})) // no controller ends it here
 	r := w.wants(w.run("doctor", "--operator-namespace", w.Ns), exit.Failed,
 		"fail  leaving: namespace "+w.Ns+" is being deleted, and no operator works: ", "Nothing revokes these credentials", w.drains())
 	for _, advice := range []string{"Install the operator", "describe pods", "get pods", "logs deploy/"} {
@@ -73,15 +73,15 @@ func TestListAndStatusSayThatTheOperatorIsGone(t *testing.T) {
 	w := newWorld(t, "")
 	w.ready(w.token("one"))
 	home := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: installation.DefaultNamespace}}
-	w.ok(w.Create(t.Context(), home))
+	w.OK(w.Create(t.Context(), home))
 	w.Cleanup(func() { // the namespace controller is not here
 		home.Spec.Finalizers = nil
-		w.ok(w.SubResource("finalize").Update(context.WithoutCancel(t.Context()), home))
+		w.OK(w.SubResource("finalize").Update(context.WithoutCancel(t.Context()), home))
 	})
 	holder, seconds := "operator-1", int32(15)
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: installation.DefaultNamespace, Name: operator.Name},
 		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, RenewTime: &metav1.MicroTime{Time: w.Env.Clock.Now()}}}
-	w.ok(w.Create(t.Context(), lease))
+	w.OK(w.Create(t.Context(), lease))
 	w.Cleanup(func() { _ = w.Delete(context.WithoutCancel(t.Context()), lease) })
 	commands := [][]string{{"list"}, {"status", "one"}}
 	for _, c := range commands {
@@ -90,14 +90,14 @@ func TestListAndStatusSayThatTheOperatorIsGone(t *testing.T) {
 		}
 	}
 	lease.Spec.RenewTime = &metav1.MicroTime{Time: w.Env.Clock.Now().Add(-time.Hour)}
-	w.ok(w.Update(t.Context(), lease))
+	w.OK(w.Update(t.Context(), lease))
 	for _, c := range commands {
 		if r := w.run(c...); !strings.Contains(r.err, "no operator renews its Lease in namespace apitoken-system: what is shown may be out of date. To see more: kubectl apitoken doctor -A") {
 			t.Errorf("%v without an operator says: %s", c, r.err)
 		}
 	}
-	w.ok(w.Delete(t.Context(), home))
-	w.ok(w.Get(t.Context(), client.ObjectKeyFromObject(home), home))
+	w.OK(w.Delete(t.Context(), home))
+	w.OK(w.Get(t.Context(), client.ObjectKeyFromObject(home), home))
 	for _, c := range commands {
 		if r := w.run(c...); !strings.Contains(r.err, "namespace apitoken-system is being deleted and no operator works") {
 			t.Errorf("%v while the namespace is being deleted says: %s", c, r.err)

@@ -21,6 +21,7 @@ import (
 	"apitoken.dev/operator/internal/cli/installation"
 	"apitoken.dev/operator/internal/cli/session"
 	"apitoken.dev/operator/internal/operator"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/testutil"
 )
 
@@ -32,11 +33,11 @@ func (w *world) install(available int32, renewed time.Duration) {
 	d.Spec.Selector = &metav1.LabelSelector{MatchLabels: labels}
 	d.Spec.Template.Labels = labels
 	d.Spec.Template.Spec.Containers = []corev1.Container{{Name: "manager", Image: "example.com/manager"}}
-	w.ok(w.Create(w.Context(), d))
+	w.ExpectApplied(d)
 	d.Status.Replicas, d.Status.ReadyReplicas, d.Status.AvailableReplicas = 1, available, available
-	w.ok(w.Status().Update(w.Context(), d))
+	w.OK(w.Status().Update(w.Context(), d))
 	holder, seconds := "apitoken-operator-1", int32(15)
-	w.ok(w.Create(w.Context(), &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: operator.Name},
+	w.OK(w.Create(w.Context(), &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: operator.Name},
 		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, RenewTime: &metav1.MicroTime{Time: w.Env.Clock.Now().Add(-renewed)}}}))
 }
 
@@ -84,7 +85,7 @@ func TestDoctorFinds(t *testing.T) {
 	w.ready(w.token("asleep", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true }), func(t *v1alpha1.ApiToken) { t.Status.ExpiresAt = after(time.Hour) })
 	w.stalled(w.token("wrong"), v1alpha1.ReasonSecretNotOwned, "it belongs to Helm")
 	w.token("unseen")
-	w.ok(w.Create(t.Context(), &eventsv1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "orphans"}, EventTime: metav1.NewMicroTime(now),
+	w.OK(w.Create(t.Context(), &eventsv1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "orphans"}, EventTime: metav1.NewMicroTime(now),
 		Reason: "OrphanedCredentials", Type: corev1.EventTypeWarning, Action: "Sweep", Note: "3 credentials of this cluster are in no ledger",
 		ReportingController: "apitoken.dev/operator", ReportingInstance: "a",
 		Regarding: corev1.ObjectReference{Kind: "TokenProvider", Namespace: w.Ns, Name: "object-store", APIVersion: v1alpha1.GroupVersion.String()}}))
@@ -149,7 +150,7 @@ func TestDoctorOtherServers(t *testing.T) {
 			_ = json.NewEncoder(out).Encode(metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: "Failure", Reason: metav1.StatusReasonNotFound, Code: 404})
 		}
 	}))
-	w := &world{T: t, Ns: "ml", said: &transcript{}, Env: session.Env{Clock: testutil.NewClock(now), Version: "test"}}
+	w := &world{Kit: &kit.Kit{T: t}, Ns: "ml", said: &kit.Output{}, Env: session.Env{Clock: testutil.NewClock(now), Version: "test"}}
 	w.kubeconfig = w.writeFile("kubeconfig", `{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, context: {cluster: a, user: a}}],
 		users: [{name: a, user: {}}], clusters: [{name: a, cluster: {server: "`+server.URL+`"}}]}`)
 	w.wants(w.run("doctor"), exit.Failed, "version v1.30.0", "agree to within 10s", "apitoken.dev/v1alpha1 is not served\n", "make install")

@@ -15,7 +15,7 @@ func (w *world) overlapping(name string) (previous v1alpha1.LedgerEntry) {
 	t := w.ready(w.token(name))
 	e := v1alpha1.LedgerEntry{Name: w.credential(name, 1), State: v1alpha1.StateRetiring, ID: "AKIAPREVIOUS", RetireAt: w.soon(time.Hour), IssuedAt: w.soon(-time.Hour)}
 	t.Status.Credentials = append(t.Status.Credentials, e)
-	w.ok(w.Status().Update(w.Context(), t))
+	w.OK(w.Status().Update(w.Context(), t))
 	return e
 }
 

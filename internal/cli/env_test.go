@@ -61,7 +61,7 @@ func TestEnv(t *testing.T) {
 	w.reveals = false
 	w.token("two")
 	w.wants(w.run("env", "two", "--", "sh"), exit.NotFound, `there is no Secret "two" yet (NotObserved)`)
-	w.ok(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "two"}, Data: map[string][]byte{"A": []byte(canary)}}))
+	w.OK(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "two"}, Data: map[string][]byte{"A": []byte(canary)}}))
 	w.wants(w.run("env", "two", "--", "sh"), exit.Refused, "does not belong to ApiToken")
 	if w.run("env", "two", "--print").code != exit.Refused {
 		t.Error("a Secret of another owner is printed")
@@ -73,9 +73,9 @@ func TestQuoting(t *testing.T) {
 	w.provider("object-store")
 	w.ready(w.token("one"))
 	secret := &corev1.Secret{}
-	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.Ns, Name: "one"}, secret))
+	w.OK(w.Get(t.Context(), client.ObjectKey{Namespace: w.Ns, Name: "one"}, secret))
 	secret.Data = map[string][]byte{"ODD": []byte("it's $HOME `x`\nand more")}
-	w.ok(w.Update(t.Context(), secret))
+	w.OK(w.Update(t.Context(), secret))
 	if got := w.run("env", "one", "--print", "--all").out; got != "export ODD='it'\\''s $HOME `x`\nand more'\n" {
 		t.Errorf("it prints %q", got)
 	}
@@ -88,13 +88,13 @@ func TestEnvUsesDocumentedKeysOnly(t *testing.T) {
 	w.provider("object-store")
 	w.ready(w.token("one"))
 	secret := &corev1.Secret{}
-	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.Ns, Name: "one"}, secret))
+	w.OK(w.Get(t.Context(), client.ObjectKey{Namespace: w.Ns, Name: "one"}, secret))
 	secret.Data["EXTRA"] = []byte("extra")
 	never := []string{"BASH_ENV", "HTTPS_PROXY", "KUBECONFIG", "LD_PRELOAD", "PATH", "PROMPT_COMMAND", "http_proxy"}
 	for _, key := range never {
 		secret.Data[key] = []byte("/tmp/owned")
 	}
-	w.ok(w.Update(t.Context(), secret))
+	w.OK(w.Update(t.Context(), secret))
 	var ran *execution
 	w.Env.Environ = []string{"PATH=/bin"}
 	w.Env.Exec = func(path string, argv, environ []string) error {

@@ -16,6 +16,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/cli/exit"
 	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 const form = "create a credential at the provider (Object Storage Administration > API access > Add token) with: Token Name: a-b; Permission: Read only" +
@@ -33,7 +34,7 @@ func (w *world) asks(t *v1alpha1.ApiToken, reason, message string) *v1alpha1.Api
 	meta.SetStatusCondition(&t.Status.Conditions, condition(v1alpha1.ConditionActionRequired, true, reason, message, t.Generation))
 	meta.SetStatusCondition(&t.Status.Conditions, condition(v1alpha1.ConditionStalled, true, v1alpha1.ReasonActionRequired, message, t.Generation))
 	meta.SetStatusCondition(&t.Status.Conditions, condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonActionRequired, message, t.Generation))
-	w.ok(w.Status().Update(w.Context(), t))
+	w.OK(w.Status().Update(w.Context(), t))
 	return t
 }
 
@@ -117,7 +118,7 @@ func TestHandoverRefused(t *testing.T) {
 	token := w.byHand("media")
 	w.stalled(token, v1alpha1.ReasonHandoverRefused, "the one before: it may write")
 	w.asks(token, v1alpha1.ReasonCreateCredential, "the credential in Secret \"media-handover\" cannot be used: it may write. "+form)
-	w.ok(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "media-handover",
+	w.OK(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "media-handover",
 		Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover}}, Data: map[string][]byte{"AWS_ACCESS_KEY_ID": []byte("old")}}))
 	w.operator(func() bool {
 		if s := w.handed("media"); s == nil || string(s.Data["AWS_SECRET_ACCESS_KEY"]) != canary {
@@ -142,7 +143,7 @@ func TestHandoverOfTheSameKey(t *testing.T) {
 		w := newHandoverWorld(t)
 		token := w.byHand("media")
 		token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: w.credential("media", 1), State: state, ID: "AKIABYHAND", ByHand: true, IssuedAt: ago(0)}}
-		w.ok(w.Status().Update(t.Context(), token))
+		w.OK(w.Status().Update(t.Context(), token))
 		w.types("AKIABYHAND", canary)
 		w.wants(w.run("handover", "media"), exit.Refused, says, "create another one")
 		w.wants(w.with("AWS_ACCESS_KEY_ID=AKIABYHAND\nAWS_SECRET_ACCESS_KEY="+canary+"\n", "handover", "media", "--from-env-file=-"), exit.Refused, says)
@@ -159,7 +160,7 @@ func TestHandoverThatTheOperatorHas(t *testing.T) {
 	token := w.byHand("media")
 	name := w.credential("media", 1)
 	token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: name, State: v1alpha1.StateActive, ByHand: true, IssuedAt: ago(0)}}
-	w.ok(w.Status().Update(t.Context(), token))
+	w.OK(w.Status().Update(t.Context(), token))
 	w.types("AKIABYHAND", canary)
 	w.operator(func() bool {
 		secret := w.handed("media")
@@ -187,7 +188,7 @@ func TestHandoverUsage(t *testing.T) {
 		t.Error("a Secret was made all the same")
 	}
 
-	w.ok(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "media-handover"}}))
+	w.OK(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "media-handover"}}))
 	w.types("AKIABYHAND", canary)
 	w.wants(w.run("handover", "media"), exit.Refused, "has no label apitoken.dev/managed: handover")
 
@@ -221,7 +222,7 @@ func TestVerbosity(t *testing.T) {
 	w.provider("object-store")
 	w.ready(w.token("one"))
 	w.byHand("media")
-	var log transcript
+	var log kit.Output
 	captureLog(t, &log)
 	w.Env.Exec = func(string, []string, []string) error { return nil }
 	w.wants(w.run("env", "one", "-v=10", "--", "sh"), exit.OK)
@@ -229,7 +230,7 @@ func TestVerbosity(t *testing.T) {
 	w.wants(w.run("handover", "media", "--wait=false", "-v=10"), exit.OK)
 	w.wants(w.run("import", "one", "-v=10"), exit.Refused)
 	klog.Flush()
-	if got := log.String(); !strings.Contains(got, "apitokens/one") || shows(got) {
-		t.Errorf("the log mentions the ApiToken: %t; it shows a secret: %t", strings.Contains(got, "apitokens/one"), shows(got))
+	if got := log.String(); !strings.Contains(got, "apitokens/one") || kit.Leaks(got) {
+		t.Errorf("the log mentions the ApiToken: %t; it shows a secret: %t", strings.Contains(got, "apitokens/one"), kit.Leaks(got))
 	}
 }

@@ -27,7 +27,7 @@ const kubectlGlobals = "-n --kubeconfig --context --cluster --user --server --as
 func (w *world) pasted(line string) {
 	w.Helper()
 	out, err := exec.CommandContext(w.Context(), "bash", "-c", `printf '%s\0' `+line).Output()
-	w.ok(err)
+	w.OK(err)
 	words := strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00")
 	if len(words) < 2 || words[0] != "kubectl" {
 		w.Errorf("no command: %q", line)
@@ -47,7 +47,7 @@ func (w *world) pasted(line string) {
 		return
 	}
 	cmd, rest, err := cli.New(session.Env{IOStreams: genericiooptions.NewTestIOStreamsDiscard()}).Find(words[2:])
-	w.ok(err)
+	w.OK(err)
 	if !cmd.HasParent() {
 		w.Errorf("%q: there is no such command", line)
 		return

@@ -18,7 +18,7 @@ func (w *world) old(name string, data map[string]string) {
 	for k, v := range data {
 		secret.StringData[k] = v
 	}
-	w.ok(w.Create(w.Context(), secret))
+	w.ExpectApplied(secret)
 }
 
 func TestImport(t *testing.T) {
@@ -55,7 +55,7 @@ func TestImportRefuses(t *testing.T) {
 	w.wants(w.run("import", "odd", "--bucket", "a1", "--name", "odd"), exit.Usage, "choose another name")
 	w.wants(w.run("import", "odd", "--bucket", "a1", "--provider", "Vault/a"), exit.Usage, "write TokenProvider/NAME or ClusterTokenProvider/NAME")
 	w.wants(w.run("import", "none"), exit.NotFound)
-	w.ok(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "bearer"}, StringData: map[string]string{"token": canary}}))
+	w.OK(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "bearer"}, StringData: map[string]string{"token": canary}}))
 	w.wants(w.run("import", "bearer", "--scope", "account:read"), exit.Usage, "its keys are token", "name the provider with --provider")
 	w.wants(w.run("import", "bearer", "--scope", "account:read", "--provider", "TokenProvider/proxies"), exit.OK, "- account:read")
 }

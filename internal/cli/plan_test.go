@@ -153,7 +153,7 @@ func TestPlanInPlace(t *testing.T) {
 		p.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "ok", 1)}
 	})
 	driver, _, err := w.Env.Registry.Resolve(registry.Spec{ProviderSpec: &p.Spec})
-	w.ok(err)
+	w.OK(err)
 	w.ready(w.token("one", func(t *v1alpha1.ApiToken) {
 		t.Spec.ProviderRef.Name, t.Spec.Scopes, t.Spec.Buckets = "proxies", []v1alpha1.Scope{"residential:read"}, nil
 	}), func(t *v1alpha1.ApiToken) {
@@ -209,7 +209,7 @@ func TestPlanLostSecret(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("one"))
-	w.ok(w.Patch(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "one"}},
+	w.OK(w.Patch(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "one"}},
 		client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"apitoken.dev/credential":null}}}`))))
 	w.wants(w.run("plan", "-f", w.writeFile("token.yaml", declared)), exit.OK, "a new credential is issued", "the Secret no longer holds the current one")
 }

@@ -56,13 +56,13 @@ func TestPlanOfAnotherSecretName(t *testing.T) {
 	const note = "Secret one is no longer updated, and its keys are not replaced when they end: move its readers to Secret renamed, then delete it"
 	token = w.reads(token.Name)
 	token.Status.Credentials = nil
-	w.ok(w.Status().Update(t.Context(), token))
+	w.OK(w.Status().Update(t.Context(), token))
 	w.wants(w.run("plan", "-f", file), exit.OK, note)
 	w.allow("renamer", "apitoken.dev", []string{"apitokens", "tokenproviders"}, "get", "patch", "create", "list")
 	w.wants(w.run("plan", "-f", file, "--as", "renamer"), exit.OK, "assumed: Secret one is as the operator left it: could not read it, because you may not get secrets")
 	secret := &corev1.Secret{}
 	secret.Namespace, secret.Name = w.Ns, "one"
-	w.ok(w.Delete(t.Context(), secret))
+	w.OK(w.Delete(t.Context(), secret))
 	if r := w.run("plan", "-f", file); strings.Contains(r.out, "no longer updated") {
 		t.Errorf("it warns of a Secret that is not there:\n%s", r.out)
 	}
@@ -75,7 +75,7 @@ func TestPlanOfADeletedSecret(t *testing.T) {
 	w.ready(w.token("one"))
 	secret := &corev1.Secret{}
 	secret.Namespace, secret.Name = w.Ns, "one"
-	w.ok(w.Delete(t.Context(), secret))
+	w.OK(w.Delete(t.Context(), secret))
 	w.wants(w.run("plan", "-f", w.writeFile("token.yaml", declared)), exit.OK, "a new credential is issued", "the Secret no longer holds the current one")
 }
 

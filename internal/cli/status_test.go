@@ -83,7 +83,7 @@ func TestShow(t *testing.T) {
 			condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonScopeNotGrantable, "billing:read-only", one.Generation),
 			condition(v1alpha1.ConditionPublished, false, v1alpha1.ReasonNotIssued, "there is no live credential", one.Generation),
 		}
-		w.ok(w.Status().Update(t.Context(), one))
+		w.OK(w.Status().Update(t.Context(), one))
 		if r := w.wants(w.run("status", "one"), exit.Failed, "billing:read-only"); strings.Contains(r.out, "Wait until") {
 			t.Errorf("it says to wait for a credential that is not issued:\n%s", r.out)
 		}
@@ -120,7 +120,7 @@ func testPrograms(w *world) {
 		w.Errorf("list prints %v %v", list["apiVersion"], list["kind"])
 	}
 	var typed v1alpha1.ApiTokenList
-	w.ok(yaml.Unmarshal([]byte(w.run("list", "-o", "yaml").out), &typed))
+	w.OK(yaml.Unmarshal([]byte(w.run("list", "-o", "yaml").out), &typed))
 	if len(typed.Items) != 3 || typed.Items[1].Name != "training-data" || typed.Items[1].Kind != "ApiToken" {
 		w.Errorf("list -o yaml has %d items: %+v", len(typed.Items), typed.Items)
 	}
@@ -154,7 +154,7 @@ func TestNothingRotatesWhileDeleting(t *testing.T) {
 	if out := w.wants(w.run("list"), exit.OK).out; !strings.Contains(out, "in 49d") {
 		t.Fatalf("the list does not say when it is rotated:\n%s", out)
 	}
-	w.ok(w.Delete(t.Context(), token))
+	w.OK(w.Delete(t.Context(), token))
 	if out := w.wants(w.run("list"), exit.OK, v1alpha1.ReasonDeleting).out; strings.Contains(out, "in 49d") {
 		t.Errorf("the list says that it is rotated:\n%s", out)
 	}

@@ -36,7 +36,7 @@ func haunted(w *world) {
 	w.stalled(w.token("three"), v1alpha1.ReasonCreateCredential, evil)
 	three := w.reads("three")
 	three.Status.Conditions = append(three.Status.Conditions, condition(v1alpha1.ConditionActionRequired, true, v1alpha1.ReasonCreateCredential, evil, three.Generation))
-	w.ok(w.Status().Update(w.Context(), three))
+	w.OK(w.Status().Update(w.Context(), three))
 }
 
 // Nothing that a provider, a status or a declaration says reaches the terminal as a command, in any command and format.
@@ -80,7 +80,7 @@ func TestJSONStaysExact(t *testing.T) {
 	w := newWorld(t, "")
 	haunted(w)
 	var got v1alpha1.ApiTokenList
-	w.ok(json.Unmarshal([]byte(w.wants(w.run("list", "-o", "json"), exit.OK).out), &got))
+	w.OK(json.Unmarshal([]byte(w.wants(w.run("list", "-o", "json"), exit.OK).out), &got))
 	for i := range got.Items {
 		if got.Items[i].Name == "one" && got.Items[i].Status.Credentials[0].ID == evil {
 			return

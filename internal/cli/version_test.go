@@ -19,7 +19,7 @@ func TestVersionWarnsAboutSkew(t *testing.T) {
 	w.wants(w.run("version", "--operator-namespace", w.Ns), exit.OK, "plugin    test\n", "operator  not found in namespace "+w.Ns, "--operator-namespace")
 	w.install(1, time.Second)
 	d := &appsv1.Deployment{}
-	w.ok(w.Get(t.Context(), client.ObjectKey{Namespace: w.Ns, Name: operator.Name}, d))
+	w.OK(w.Get(t.Context(), client.ObjectKey{Namespace: w.Ns, Name: operator.Name}, d))
 	for _, c := range []struct {
 		plugin, image, label, shown string
 		skew                        bool
@@ -33,7 +33,7 @@ func TestVersionWarnsAboutSkew(t *testing.T) {
 	} {
 		d.Labels["app.kubernetes.io/version"] = c.label
 		d.Spec.Template.Spec.Containers[0].Image = c.image
-		w.ok(w.Update(context.WithoutCancel(t.Context()), d))
+		w.OK(w.Update(context.WithoutCancel(t.Context()), d))
 		w.Env.Version = c.plugin
 		w.wants(w.run("version", "--operator-namespace", w.Ns), exit.OK, "plugin    "+c.plugin+"\n", "operator  "+c.shown+"  (Deployment "+w.Ns+"/apitoken-operator)")
 		view := w.decode(w.run("version", "--operator-namespace", w.Ns, "-o", "json").out)

@@ -13,6 +13,7 @@ import (
 	"apitoken.dev/operator/internal/cli"
 	"apitoken.dev/operator/internal/cli/exit"
 	"apitoken.dev/operator/internal/clock"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // watched runs list --watch until the steps are done, each of which waits for a text.
@@ -20,7 +21,7 @@ func (w *world) watched(args []string, steps ...func(said string) bool) (exit.Co
 	w.Helper()
 	ctx, cancel := context.WithCancel(w.Context())
 	defer cancel()
-	out := &transcript{}
+	out := &kit.Output{}
 	e := w.Env
 	e.IOStreams = genericiooptions.IOStreams{In: strings.NewReader(""), Out: out, ErrOut: out}
 	var group sync.WaitGroup

@@ -53,6 +53,9 @@ func New(t *testing.T, env *testenv.Env) *Kit {
 	return &Kit{T: t, Client: env.Client(Scheme())}
 }
 
+// In returns the same Kit for a subtest.
+func (k *Kit) In(t *testing.T) *Kit { return &Kit{T: t, Client: k.Client, Dump: k.Dump} }
+
 // OK fails the test on an error.
 func (k *Kit) OK(err error) {
 	k.Helper()
