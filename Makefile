@@ -26,7 +26,7 @@ ALL_MODULES := $(MODULES) $(patsubst %/go.mod,%,$(wildcard hack/tools/*/go.mod))
 
 # Modules that test against the libraries of the programs around the operator, and
 # build what people install. They are large, and not part of make test.
-ECOSYSTEM_MODULES := $(patsubst %/go.mod,%,$(wildcard hack/gitops/go.mod hack/monitoring/go.mod hack/chart/go.mod hack/docs/*/go.mod hack/release/go.mod))
+ECOSYSTEM_MODULES := $(patsubst %/go.mod,%,$(wildcard test/gitops/go.mod hack/monitoring/go.mod hack/chart/go.mod hack/docs/*/go.mod hack/release/go.mod))
 # RUNBOOKS is where the pages of the alerts are: a folder or an address.
 RUNBOOKS ?= $(call project,RUNBOOKS)
 
@@ -187,7 +187,7 @@ monitoring: ## Generate the alerts and the dashboard of the chart.
 
 .PHONY: gitops
 gitops: ## Test health, drift, sync waves and pruning with the libraries of Argo CD and Flux.
-	@GO="$(GO)" hack/gitops/test.sh
+	@GO="$(GO)" test/gitops/test.sh
 
 .PHONY: vulncheck
 vulncheck: ## Look for known vulnerabilities in what is called (asks vuln.go.dev).

@@ -10,6 +10,12 @@
 //	go run . -push REGISTRY [-key FILE] [-out DIRECTORY]
 //
 // It is run in hack/release.
+//
+// It is not GoReleaser (v2.15.1), which could do the binaries and their archives, a quarter of
+// this program. It makes an image only in a registry or in Docker, and no chart with the
+// release's version and image. Its checksums name files without their directory, so they cannot
+// cover the OCI layout. Without a git repository it makes only snapshots. To pin it takes
+// hundreds of modules, and minutes to compile it.
 package main
 
 import (

@@ -1,6 +1,10 @@
 // Command verifydocs fails when a Markdown file of this repository names a path
 // or a make target that does not exist, or links to a heading that is not there.
 //
+// Link checkers such as lychee check the links alone. They know neither the make targets and
+// paths in code and in shell blocks, nor the names of tests in SECURITY.md, and lychee is not
+// a Go program that a go.mod could pin.
+//
 //	go run ./hack/verifydocs [ROOT]
 package main
 

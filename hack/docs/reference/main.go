@@ -4,6 +4,15 @@
 //	go run ./hack/docs/reference [-check] [-root DIRECTORY]
 //
 // With -check it writes nothing, and fails when a table is not current.
+//
+// It is not crd-ref-docs (v0.3.0), which reads the Go types instead of the schema:
+//   - It leaves out the CEL rules, which hold most of what the API server refuses here. A
+//     template could print their messages, but half of the rules have a messageExpression,
+//     and a template cannot take the text out of an expression. The column "allowed" has both.
+//   - It writes a table for each Go type, in one file for the API group. The tables here are
+//     in the page of their kind, and name fields by the paths that a manifest has, such as
+//     spec.secret.name, and types as YAML has them.
+//   - It has no check that the pages are current.
 package main
 
 import (

@@ -1,5 +1,9 @@
 package dashboard
 
+// The picture in docs/metrics.md is a drawing of the layout, not a screenshot. Only Grafana
+// renders its dashboards, and Grafana is a server with a web application, which no go.mod can
+// pin. A screenshot would also grow old: the drawing is generated with the dashboard.
+
 import (
 	"bytes"
 	"encoding/xml"

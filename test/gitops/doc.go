@@ -3,5 +3,5 @@
 // engine, Flux's kstatus and health check expressions. It holds tests only, and is
 // a module of its own so that the operator's dependencies stay small. Run it with:
 //
-//	hack/gitops/test.sh
+//	test/gitops/test.sh
 package gitops

@@ -2,10 +2,10 @@
 # Tests health, drift, sync waves and pruning on a real API server, with the libraries
 # that Argo CD and Flux run. The first run compiles them: some minutes.
 #
-#   hack/gitops/test.sh [FLAG...]    # -update records the operator's statuses anew
+#   test/gitops/test.sh [FLAG...]    # -update records the statuses of the operator again
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
-KUBEBUILDER_ASSETS=$(../controlplane/build.sh)
+KUBEBUILDER_ASSETS=$(../../hack/controlplane/build.sh)
 export KUBEBUILDER_ASSETS
 exec "${GO:-go}" test -timeout 15m ./... "$@"

@@ -1,6 +1,6 @@
 // The libraries of Argo CD and Flux are many; this module keeps them away from the
 // operator's own dependencies. Argo CD 3.6 and Flux's newest need a newer Go.
-module apitoken.dev/operator/hack/gitops
+module apitoken.dev/operator/test/gitops
 
 go 1.26.3
 
