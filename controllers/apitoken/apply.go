@@ -9,11 +9,10 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// apply carries out one action. Changes to the ledger are made in p.token and
-// written by report.
+// apply carries out one action. It changes the ledger in p.token; report writes it.
 //
-//nolint:gocyclo // one case an action, and the compiler's help to forget none
-func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) plan.Outcome {
+//nolint:gocyclo // one case per action, and a linter checks that each has one
+func (r *Reconciler) apply(ctx context.Context, p *reconciliation, d plan.Decision) plan.Outcome {
 	ctx = r.audited(ctx, p, d.Action)
 	switch a := d.Action.(type) {
 	case plan.AddFinalizer:
@@ -58,7 +57,7 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) plan.O
 		ledger.Retire(&p.token.Status, p.obs.Now, a.Names...)
 	case plan.Retire:
 		if a.Expired {
-			p.event(eventExpired, "Expire", "the time is up: credential %s is being revoked%s", a.Name, ofSecretAtEnd(p))
+			p.event(eventExpired, "Expire", "the expiry time has passed: credential %s is being revoked%s", a.Name, ofSecretAtEnd(p))
 		}
 		ledger.Retire(&p.token.Status, p.obs.Now, a.Name)
 	case plan.Revoke:
@@ -69,22 +68,23 @@ func (r *Reconciler) apply(ctx context.Context, p *pass, d plan.Decision) plan.O
 		return r.deleteSecret(ctx, p)
 	case plan.ReadSecret, plan.FindRestored, plan.CountSlots, plan.Wait:
 	default:
-		return plan.Failed{Err: fmt.Errorf("no way to carry out %T", d.Action)}
+		return plan.Failed{Err: fmt.Errorf("unknown action %T", d.Action)}
 	}
 	return nil
 }
 
-// adopt makes an attempt Active whose credential the Secret holds.
-func (r *Reconciler) adopt(p *pass, name string, terms ledger.Terms) plan.Outcome {
+// adopt makes the entry of an interrupted attempt Active, because the Secret holds its credential.
+func (r *Reconciler) adopt(p *reconciliation, name string, terms ledger.Terms) plan.Outcome {
 	if p.entry(name) == nil {
 		return plan.Failed{Err: fmt.Errorf("credential %s is not in the ledger", name)}
 	}
-	r.adoptEntry(p, name, terms, "credential %s of an interrupted attempt is in the Secret and in use")
+	r.adoptEntry(p, name, terms, "adopted credential %s: an interrupted attempt had already published it in the Secret")
 	return nil
 }
 
-// adoptEntry makes an entry Active, and says so with the name of the credential.
-func (r *Reconciler) adoptEntry(p *pass, name string, terms ledger.Terms, note string) {
+// adoptEntry makes an entry Active and emits an event. The note has one verb, for the
+// credential.
+func (r *Reconciler) adoptEntry(p *reconciliation, name string, terms ledger.Terms, note string) {
 	ledger.Adopt(&p.token.Status, name, terms)
 	e := p.entry(name)
 	p.happened(adopted, e, why.Issued(e.Reason), note, named(e))
@@ -92,26 +92,27 @@ func (r *Reconciler) adoptEntry(p *pass, name string, terms ledger.Terms, note s
 }
 
 // adoptRestored makes the Secret's credential the first entry of a lost ledger.
-func (r *Reconciler) adoptRestored(p *pass, name string, terms ledger.Terms) {
+func (r *Reconciler) adoptRestored(p *reconciliation, name string, terms ledger.Terms) {
 	fixed := ""
 	if terms.Fingerprint == plan.Fingerprint(&p.token.Spec) {
 		fixed = plan.Fixed(&p.token.Spec, p.facts.Capabilities.Updates)
 	}
 	ledger.Restore(&p.token.Status, name, string(plan.IssueRestored), fixed, p.obs.Provider.Form != nil, terms)
-	r.adoptEntry(p, name, terms, "the status did not know credential %s in the Secret, which is live at the provider: it is in the ledger again, and stays in use")
+	r.adoptEntry(p, name, terms, "adopted credential %s: the Secret holds it and it is live at the provider, but the status had lost it; it stays in use")
 }
 
-// adoptRetiring takes a newer credential than the ledger knows into it, to be revoked.
-func (r *Reconciler) adoptRetiring(p *pass, a plan.AdoptRetiring) {
+// adoptRetiring adds a credential that is newer than the ledger as Retiring, so that it is
+// revoked once another one has replaced it.
+func (r *Reconciler) adoptRetiring(p *reconciliation, a plan.AdoptRetiring) {
 	ledger.AdoptRetiring(&p.token.Status, a.Name, string(plan.IssueRestored), p.obs.Provider.Form != nil, a.RetireAt, a.Terms)
 	if e := p.entry(a.Name); e != nil {
 		p.happened(adopted, e, why.Issued(e.Reason),
-			"credential %s in the Secret is newer than the status, which was restored: it is replaced and then revoked", named(e))
+			"credential %s in the Secret is newer than the status, which was restored: it will be replaced, then revoked", named(e))
 	}
 }
 
-// abandon gives an attempt up that was read, not just written.
-func (r *Reconciler) abandon(ctx context.Context, p *pass, a plan.Abandon) plan.Outcome {
+// abandon abandons an attempt that another process, or an earlier reconcile, reserved.
+func (r *Reconciler) abandon(ctx context.Context, p *reconciliation, a plan.Abandon) plan.Outcome {
 	if a.Fence {
 		if err := r.secrets.Fence(ctx, p.target, p.seen, a.Name); err != nil {
 			return publishFailed(err)
@@ -122,8 +123,8 @@ func (r *Reconciler) abandon(ctx context.Context, p *pass, a plan.Abandon) plan.
 	return nil
 }
 
-// tryPublish asks the API server whether it would take the Secret now.
-func (r *Reconciler) tryPublish(ctx context.Context, p *pass) plan.Outcome {
+// tryPublish checks with a dry run whether the API server accepts the Secret now.
+func (r *Reconciler) tryPublish(ctx context.Context, p *reconciliation) plan.Outcome {
 	if err := r.secrets.TryPublish(ctx, p.target, p.seen); err != nil {
 		backOff(p)
 		return publishFailed(err)
@@ -132,9 +133,9 @@ func (r *Reconciler) tryPublish(ctx context.Context, p *pass) plan.Outcome {
 	return nil
 }
 
-// deleteSecret deletes the Secret at the end of access. Whatever comes of it, the
-// credential is revoked next.
-func (r *Reconciler) deleteSecret(ctx context.Context, p *pass) plan.Outcome {
+// deleteSecret deletes the Secret when access ends. The credential is revoked next, even
+// if the Secret cannot be deleted.
+func (r *Reconciler) deleteSecret(ctx context.Context, p *reconciliation) plan.Outcome {
 	if err := r.secrets.Delete(ctx, p.target, p.seen); err != nil {
 		return deleteFailed(p, err)
 	}
@@ -146,18 +147,19 @@ func (r *Reconciler) deleteSecret(ctx context.Context, p *pass) plan.Outcome {
 	return nil
 }
 
-// deleteFailed says why a Secret is still there. A conflict is tried again at once.
-func deleteFailed(p *pass, err error) plan.Outcome {
+// deleteFailed is the outcome of a failed deletion of the Secret. A conflict is retried at
+// once.
+func deleteFailed(p *reconciliation, err error) plan.Outcome {
 	if superseded(err) {
 		return writeFailed(err)
 	}
 	return plan.NotSent{Err: err, Why: fmt.Sprintf(
-		"Secret %q could not be deleted (%s). Its credential is revoked all the same. Allow the deletion, or delete the Secret yourself",
+		"Secret %q could not be deleted (%s). Its credential is revoked anyway. Allow the deletion, or delete the Secret yourself",
 		p.token.SecretName(), reasonOf(err))}
 }
 
-// ofSecretAtEnd says what becomes of the Secret of a credential whose time is up.
-func ofSecretAtEnd(p *pass) string {
+// ofSecretAtEnd returns the part of the event Expired that is about the Secret.
+func ofSecretAtEnd(p *reconciliation) string {
 	name := p.token.SecretName()
 	switch s := &p.seen.View; {
 	case !s.Exists:
@@ -165,7 +167,7 @@ func ofSecretAtEnd(p *pass) string {
 	case s.Foreign:
 		return ""
 	case s.Deleting:
-		return fmt.Sprintf(", and Secret %q is being deleted: finalizers keep it (%s)", name, s.HeldBy)
+		return fmt.Sprintf(", and Secret %q is being deleted, and waits for its finalizers (%s)", name, s.HeldBy)
 	default:
 		return fmt.Sprintf(", and Secret %q could not be deleted", name)
 	}

@@ -18,9 +18,10 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Standard is the order that loses nothing, wherever it is cut off: the name is
-// in the ledger before the credential can exist, the credential is in the Secret
-// before the ledger calls it Active, and neither Mint nor Publish starts late.
+// Standard returns the steps of an attempt in the order that loses no credential, even if
+// the process stops between any two of them: the name is in the ledger before the credential
+// can exist, the credential is in the Secret before its entry is Active, and neither Mint
+// nor Publish starts after the deadline.
 func Standard() []Step {
 	return []Step{
 		(*Attempt).Reserve,
@@ -31,17 +32,18 @@ func Standard() []Step {
 	}
 }
 
-// issueNothing is the only step of a Reconciler with EndsOnly: whatever is decided,
-// nothing is reserved or minted.
+// issueNothing is the only step of a Reconciler with EndsOnly: nothing is reserved or
+// minted, for any decision.
 func (*Attempt) issueNothing(context.Context) plan.Outcome { return plan.Failed{Err: errEndsOnly} }
 
-var errEndsOnly = errors.New("this process only revokes: it issues nothing")
+var errEndsOnly = errors.New("this process only revokes credentials and issues nothing")
 
-// issue runs one attempt. A context that ends, as at a graceful stop, does not
-// cut it off: it finishes within its deadline.
-func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) plan.Outcome {
+// issue runs one attempt. Cancelling the context, as a graceful stop does, does not
+// interrupt it: it finishes within its deadline.
+func (r *Reconciler) issue(ctx context.Context, p *reconciliation, action plan.Issue) plan.Outcome {
 	if action.Reason == plan.IssueSecretLost {
-		// The Secret may be gone because its namespace goes; a cache may not show that yet.
+		// The Secret can be gone because its namespace is being deleted, which the cache may
+		// not show yet.
 		if ending, err := observe.NamespaceEnding(ctx, r.Live, p.token.Namespace); err != nil || ending {
 			return plan.Superseded{What: "the namespace is being deleted"}
 		}
@@ -67,21 +69,21 @@ func (r *Reconciler) issue(ctx context.Context, p *pass, action plan.Issue) plan
 	return nil
 }
 
-// Name of the credential.
+// Name returns the name of the credential.
 func (a *Attempt) Name() string { return a.name }
 
-// Revision of the credential.
+// Revision returns the revision of the credential.
 func (a *Attempt) Revision() int64 { return a.action.Revision }
 
-// Recorded is the last revision that the ledger has recorded.
+// Recorded returns the last revision that the ledger has recorded.
 func (a *Attempt) Recorded() int64 { return a.p.token.Status.Revision }
 
-// Client of the provider that mints it.
+// Client returns the client of the provider that mints the credential.
 func (a *Attempt) Client() provider.Client { return a.conn.Client }
 
-// Reserve writes the name into the ledger, if the ApiToken still is as read. The
-// same write pays from the budget and sets the backoff, so that a crash cannot
-// make attempts free.
+// Reserve writes the name to the ledger, unless the ApiToken changed since it was read. The
+// same write charges the mint budget and sets the backoff, so that attempts which crash are
+// rate-limited too.
 func (a *Attempt) Reserve(ctx context.Context) plan.Outcome {
 	if out := a.Prepare(); out != nil {
 		return out
@@ -120,7 +122,7 @@ func (a *Attempt) Prepare() plan.Outcome {
 	return nil
 }
 
-// InTime stops an attempt that is past its deadline by either clock.
+// InTime ends an attempt whose deadline has passed by the wall clock or the monotonic clock.
 func (a *Attempt) InTime(context.Context) plan.Outcome {
 	if a.r.Clock.Now().Sub(a.began) >= MintDeadline || a.r.Clock.Monotonic()-a.beganMonotonic >= MintDeadline {
 		return plan.Unfinished{Why: plan.TooLate}
@@ -128,14 +130,14 @@ func (a *Attempt) InTime(context.Context) plan.Outcome {
 	return nil
 }
 
-// Mint creates the credential. This is the only call of Mint. An explicit
-// rejection takes the reservation back; after any other error the attempt is
-// given up, and this process will not publish it.
+// Mint creates the credential. This is the only call of Mint. An explicit rejection
+// withdraws the reservation. After any other error the attempt is abandoned, and this
+// process does not publish it.
 func (a *Attempt) Mint(ctx context.Context) plan.Outcome {
 	req := a.r.mintRequest(a.p, a.name)
-	req.HandedOver = a.handed.Values()
+	req.HandedOver = a.submitted.Values()
 	if e := a.p.entry(a.name); e != nil && e.ExpiresAt != nil {
-		req.Grant.ExpiresAt = e.ExpiresAt.Time // the one that was reserved
+		req.Grant.ExpiresAt = e.ExpiresAt.Time // the expiry in the reservation
 	}
 	minted, err := a.conn.Client.Mint(ctx, req)
 	if err == nil {
@@ -166,19 +168,19 @@ func (a *Attempt) checked(ctx context.Context) plan.Outcome {
 	return out
 }
 
-// alive is an error, in doubt, for a credential that has expired when it arrives:
-// it is of no use, and the provider may show it all the same.
+// alive returns an error that is in doubt if a minted credential has already expired: it
+// cannot be used, but the provider can still show it.
 func (a *Attempt) alive(c provider.Credential) error {
 	if c.ExpiresAt.IsZero() || a.r.Clock.Now().Before(c.ExpiresAt) {
 		return nil
 	}
 	return &provider.Error{Code: provider.CodeUnknown, Message: fmt.Sprintf(
-		"the provider answered with a credential that expired at %s; it was asked for one that lives until %s",
+		"the provider returned a credential that expired at %s; the operator requested one that is valid until %s",
 		c.ExpiresAt.UTC().Format(time.RFC3339), a.issued().ExpiresAt.UTC().Format(time.RFC3339))}
 }
 
-// Usable waits until the provider accepts the credential everywhere. It gives the place
-// at the provider back, unless the credential is tried after that.
+// Usable waits until the provider accepts the credential everywhere. It releases the place
+// at the provider, unless Try needs it next.
 func (a *Attempt) Usable(ctx context.Context) plan.Outcome {
 	if a.minted.UsableAfter <= 0 {
 		return nil
@@ -189,11 +191,11 @@ func (a *Attempt) Usable(ctx context.Context) plan.Outcome {
 	return failed(a.p.place.Sleep(ctx, a.minted.UsableAfter))
 }
 
-// Publish writes the Secret, if it still is as it was seen before the
-// reservation. After an error the Secret is read: the write may have happened.
+// Publish writes the Secret, unless it changed since it was read before the reservation.
+// After an error it reads the Secret, because the write may have succeeded.
 func (a *Attempt) Publish(ctx context.Context) plan.Outcome {
 	entry := a.issued()
-	if err := a.r.strategyFor(a.p).keep(ctx, a); err != nil {
+	if err := a.r.strategyFor(a.p).saveCopy(ctx, a); err != nil {
 		return a.unpublished(publishFailed(err))
 	}
 	seen, err := a.r.secrets.Publish(ctx, a.p.target, a.p.seen, &entry, a.minted)
@@ -209,7 +211,7 @@ func (a *Attempt) Publish(ctx context.Context) plan.Outcome {
 	return nil
 }
 
-// unpublished gives the attempt up if it cannot be published any more.
+// unpublished abandons the attempt if it can no longer be published.
 func (a *Attempt) unpublished(out plan.Outcome) plan.Outcome {
 	if plan.NeedsNoFence(out) {
 		a.p.abandon(a.name)
@@ -217,8 +219,8 @@ func (a *Attempt) unpublished(out plan.Outcome) plan.Outcome {
 	return out
 }
 
-// issued is the ledger entry with what the provider answered. The expiry that was
-// asked for stays where the provider answers with none or a later one.
+// issued returns the ledger entry with the id and the expiry that the provider returned.
+// The requested expiry applies if the provider returned no expiry or a later one.
 func (a *Attempt) issued() v1alpha1.LedgerEntry {
 	e := a.p.entry(a.name)
 	if e == nil {
@@ -228,7 +230,7 @@ func (a *Attempt) issued() v1alpha1.LedgerEntry {
 	return ledger.Issued(e, a.began, c.ID, c.ExpiresAt)
 }
 
-// Record makes the entry Active and starts the overlap of the one before it.
+// Record makes the entry Active and starts the overlap of the previous one.
 func (a *Attempt) Record(ctx context.Context) plan.Outcome {
 	p := a.p
 	if p.entry(a.name) != nil {
@@ -236,7 +238,7 @@ func (a *Attempt) Record(ctx context.Context) plan.Outcome {
 		ledger.Issue(&p.token.Status, a.name, a.began, c.ID, c.ExpiresAt)
 		p.obs.Now = a.r.Clock.Now()
 		e := p.entry(a.name)
-		p.happened(issued, e, why.Issued(e.Reason), "credential %s is live and in Secret %q", named(e), p.token.SecretName())
+		p.happened(issued, e, why.Issued(e.Reason), "issued credential %s and published it in Secret %q", named(e), p.token.SecretName())
 		a.r.activate(p, a.name)
 	}
 	a.r.refresh(p)
@@ -247,19 +249,19 @@ func (a *Attempt) Record(ctx context.Context) plan.Outcome {
 	return a.r.strategyFor(p).recorded(ctx, a)
 }
 
-// A new credential that is refused is tried again every tryAgain, until tryFor have passed
-// since its attempt began. Both are within MintDeadline.
+// Try repeats a probe that the provider rejects every tryAgain, until tryFor has passed
+// since the attempt began. Both are within MintDeadline.
 const (
 	tryAgain = 5 * time.Second
 	tryFor   = 45 * time.Second
 )
 
-// Try asks the provider whether it accepts the new credential, where the provider declares
-// a request for that. Only a refusal ends the attempt: the credential that the Secret holds
-// works, and must not give way to one that does not. One that was refused is published
-// only once it is accepted. One without any answer is published, so that a data plane that
-// is down causes no new credentials. One that is limited to addresses may be refused to
-// the operator alone.
+// Try probes the data plane with the new credential, if the provider declares a probe. Only
+// a rejection ends the attempt: a working credential in the Secret must not be replaced by
+// one that does not work. Once a probe was rejected, the credential is published only after
+// a later probe was accepted. A credential is published if no probe got an answer, so that
+// an outage of the data plane does not cause more credentials. It is also published if it is
+// restricted to addresses, because the data plane can reject the operator's address.
 func (a *Attempt) Try(ctx context.Context) plan.Outcome {
 	prober, can := provider.As[provider.Prober](a.conn.Client)
 	if !a.tries() || !can {
@@ -281,15 +283,15 @@ func (a *Attempt) Try(ctx context.Context) plan.Outcome {
 		}
 	}
 	a.p.abandon(a.name)
-	return a.r.providerFailed(a.p, "probe", &provider.Error{Code: provider.CodeUnknown, Message: "the provider refuses the credential that it has just issued. " +
-		"The credential is revoked and was not published: check what spec.rest.probe of the provider sends, and its refusedStatuses"})
+	return a.r.providerFailed(a.p, "probe", &provider.Error{Code: provider.CodeUnknown, Message: "the provider rejects the credential that it has just issued. " +
+		"The credential was not published and will be revoked: check the request in spec.rest.probe of the provider, and its refusedStatuses"})
 }
 
-// tries reports whether a new credential is tried before it is published.
+// tries reports whether a new credential is probed before it is published.
 func (a *Attempt) tries() bool { return a.p.facts.Capabilities.TriesNew }
 
-// reject takes back the reservation of the attempt, because nothing was issued. It
-// returns why.
+// reject withdraws the reservation of the attempt, because nothing was issued. It returns
+// the outcome of the attempt.
 func (a *Attempt) reject(failed plan.Outcome, how plan.Rejection) plan.Outcome {
 	why := &memory.Rejection{
 		Attempt: a.name, Revision: a.action.Revision, Recorded: a.recorded,
@@ -300,9 +302,9 @@ func (a *Attempt) reject(failed plan.Outcome, how plan.Rejection) plan.Outcome {
 	return failed
 }
 
-// withdraw takes back the reservation of a rejected attempt whose record conflicted. It
-// returns why the attempt was rejected.
-func (r *Reconciler) withdraw(p *pass, name string) plan.Outcome {
+// withdraw withdraws the reservation of a rejected attempt after the status write of reject
+// conflicted. It returns the outcome of the attempt.
+func (r *Reconciler) withdraw(p *reconciliation, name string) plan.Outcome {
 	why := r.memory.Attempts.Rejection(nameOf(p.token), name)
 	if why == nil {
 		return plan.Failed{Err: fmt.Errorf("no rejection of %s is known", name)}
@@ -311,8 +313,8 @@ func (r *Reconciler) withdraw(p *pass, name string) plan.Outcome {
 	return why.Failed
 }
 
-// takeBack takes back the reservation of a rejected attempt.
-func (p *pass) takeBack(why *memory.Rejection) {
+// takeBack removes the reservation of a rejected attempt from the ledger.
+func (p *reconciliation) takeBack(why *memory.Rejection) {
 	status := &p.token.Status
 	ledger.Reject(status, why.Attempt, why.Recorded)
 	if why.How.Refunds {
@@ -324,7 +326,7 @@ func (p *pass) takeBack(why *memory.Rejection) {
 	ledger.Pause(status, why.At, why.How.Pause)
 }
 
-// rotationFailed counts an attempt to replace a credential that was not carried out.
+// rotationFailed counts a failed attempt to rotate a credential.
 func rotationFailed(driver string, reason plan.IssueReason, before *v1alpha1.ApiTokenStatus, out plan.Outcome) {
 	if plan.RotationFailed(reason, before, out) {
 		metrics.RotationFailed(driver, string(reason))

@@ -133,7 +133,7 @@ func TestLostAnswerIsAudited(t *testing.T) {
 	w.audited(`"audit"="call"`, `"operation"="mint"`, `"name"="training"`)
 	w.audited(`"audit"="outcome"`, `"operation"="mint"`, `"result"="in_doubt"`)
 	w.audited(`"found"="Abandoned"`, `"name"="training"`, `"askedBy"="recovery"`)
-	w.emits("Abandoned", "was given up; what it made, if anything, is revoked")
+	w.emits("Abandoned", "was abandoned: its credential, if it created one, will be revoked")
 	w.heals("training")
 	w.audited(`"audit"="call"`, `"operation"="revoke"`, `"reason"="AttemptAbandoned"`)
 	w.audited(`"found"="Revoked"`, `"reason"="AttemptAbandoned"`)
@@ -160,7 +160,7 @@ func TestNextProcessAuditsWhatItFound(t *testing.T) {
 	})
 	w.audited(`"found"="Adopted"`, e.Name, `"keyID"="`+e.ID+`"`)
 	w.about("Adopted", &e)
-	w.emits("Adopted", " of an interrupted attempt is in the Secret")
+	w.emits("Adopted", ": an interrupted attempt had already published it in the Secret")
 }
 
 // TestSeveralRevokedAreSeveralEvents: the event library counts events of one reason as
@@ -233,7 +233,7 @@ func TestRoomNeededIsAudited(t *testing.T) {
 	why := []string{first.Name, `"keyID"="` + first.ID + `"`, `"reason"="RoomNeeded"`, `"askedBy"="spec.rotation.strategy"`}
 	w.audited(append([]string{`"audit"="call"`, `"operation"="revoke"`}, why...)...)
 	w.audited(append([]string{`"found"="Revoked"`}, why...)...)
-	w.emits("RotatedWithGap", "the credential was replaced with a gap")
+	w.emits("RotatedWithGap", "the credential was rotated with a gap")
 }
 
 // TestEndOfAccessIsAudited: access ends at spec.expiresAt, or because the credential

@@ -421,7 +421,7 @@ func TestByHandSameKeyAgain(t *testing.T) {
 	w.stalls("training", v1alpha1.ReasonActionRequired, "Panel > Add")
 	w.settle("training")
 	w.handSecret(map[string][]byte{fake.KeyID: data[fake.KeyID], fake.KeySecret: data[fake.KeySecret]})
-	w.stalls("training", v1alpha1.ReasonHandoverRefused, "credential "+id+" is in use already, and another one is wanted: make a new one")
+	w.stalls("training", v1alpha1.ReasonHandoverRefused, "credential "+id+" is already in use, and a different one is needed: create a new one")
 	w.settle("training")
 	if w.secret("training-handover") == nil {
 		t.Error("the Secret that the message names is gone")

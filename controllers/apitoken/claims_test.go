@@ -14,14 +14,14 @@ import (
 )
 
 // described is an ApiToken with one credential, as describe leaves it.
-func described(t *testing.T, edit func(p *pass)) *v1alpha1.ApiTokenStatus {
+func described(t *testing.T, edit func(p *reconciliation)) *v1alpha1.ApiTokenStatus {
 	t.Helper()
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	at := func(d time.Duration) *metav1.Time { return &metav1.Time{Time: now.Add(d)} }
 	token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training", Generation: 1, UID: "u"}}
 	token.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "store"}
 	token.Spec.Scopes = []v1alpha1.Scope{"objectstorage:object-read-only"}
-	p := &pass{token: token, base: token.Status.DeepCopy()}
+	p := &reconciliation{token: token, base: token.Status.DeepCopy()}
 	p.obs = plan.Observation{
 		Now:   now,
 		Token: plan.Token{Namespace: "ml", Name: "training", UID: "u", Generation: 1, Spec: token.Spec, HasFinalizer: true, Revision: 1},
@@ -44,60 +44,60 @@ func TestConditionsClaimWhatIsTrue(t *testing.T) {
 	type shown struct{ kind, status, reason, says string }
 	no := string(metav1.ConditionFalse)
 	yes := string(metav1.ConditionTrue)
-	expired := func(p *pass) {
+	expired := func(p *reconciliation) {
 		end := v1alpha1.Timestamp("2029-12-31T00:00:00Z")
 		p.token.Spec.ExpiresAt = &end
 	}
-	notFound := func(p *pass) { p.obs.Provider = plan.Provider{} }
-	gone := func(p *pass) { p.obs.Ledger, p.obs.Secret = nil, plan.Secret{Live: true, Name: "training"} }
+	notFound := func(p *reconciliation) { p.obs.Provider = plan.Provider{} }
+	gone := func(p *reconciliation) { p.obs.Ledger, p.obs.Secret = nil, plan.Secret{Live: true, Name: "training"} }
 	cases := map[string]struct {
-		given   func(p *pass)
+		given   func(p *reconciliation)
 		rotates bool
 		want    []shown
 	}{
-		"healthy": {func(*pass) {}, true, []shown{
+		"healthy": {func(*reconciliation) {}, true, []shown{
 			{"Ready", yes, "Ready", "holds credential AKIA1"}, {"Published", yes, "Published", `Secret "training" holds it`}, {"Stalled", "", "", ""}}},
-		"one key more in the Secret": {func(p *pass) { p.obs.Secret.Intact = false }, true, []shown{
+		"one key more in the Secret": {func(p *reconciliation) { p.obs.Secret.Intact = false }, true, []shown{
 			{"Published", no, "SecretChanged", `another client added, changed or removed keys of Secret "training"`},
 			{"Ready", no, "Reissuing", "the data of the Secret was changed"}}},
-		"Secret deleted": {func(p *pass) { p.obs.Secret = plan.Secret{Live: true, Name: "training"} }, true, []shown{
+		"Secret deleted": {func(p *reconciliation) { p.obs.Secret = plan.Secret{Live: true, Name: "training"} }, true, []shown{
 			{"Published", no, "SecretMissing", `Secret "training" does not exist`}, {"Ready", no, "Reissuing", "issuing a new credential"}}},
-		"Secret of another credential": {func(p *pass) { p.obs.Secret.Credential = "own-0" }, true, []shown{
+		"Secret of another credential": {func(p *reconciliation) { p.obs.Secret.Credential = "own-0" }, true, []shown{
 			{"Published", no, "SecretMissing", "does not hold credential AKIA1"}}},
-		"Secret of another owner": {func(p *pass) { p.obs.Secret.Foreign, p.obs.Secret.Owner = true, "another ApiToken" }, false, []shown{
+		"Secret of another owner": {func(p *reconciliation) { p.obs.Secret.Foreign, p.obs.Secret.Owner = true, "another ApiToken" }, false, []shown{
 			{"Published", no, "SecretNotOwned", "belongs to another ApiToken"}, {"Stalled", yes, "SecretNotOwned", "name another Secret"}}},
-		"Secret is being deleted": {func(p *pass) { p.obs.Secret.Deleting, p.obs.Secret.HeldBy = true, "x/y" }, true, []shown{
+		"Secret is being deleted": {func(p *reconciliation) { p.obs.Secret.Deleting, p.obs.Secret.HeldBy = true, "x/y" }, true, []shown{
 			{"Published", no, "SecretDeleting", "is being deleted"}}},
-		"Secret changed and not read": {func(p *pass) { p.obs.Secret.Live = false }, true, []shown{
+		"Secret changed and not read": {func(p *reconciliation) { p.obs.Secret.Live = false }, true, []shown{
 			{"Published", no, "Publishing", "has not been read since"}}},
-		"access has ended": {func(p *pass) { gone(p); expired(p) }, false, []shown{
+		"access has ended": {func(p *reconciliation) { gone(p); expired(p) }, false, []shown{
 			{"Published", no, "NotIssued", "there is no live credential"}, {"Ready", no, "Expired", "raise spec.expiresAt"}, {"Stalled", yes, "Expired", ""}}},
-		"nothing issued, no provider": {func(p *pass) { gone(p); notFound(p) }, false, []shown{
+		"nothing issued, no provider": {func(p *reconciliation) { gone(p); notFound(p) }, false, []shown{
 			{"Published", no, "NotIssued", "there is no live credential"}, {"Issued", no, "NotIssued", "no live credential"}, {"Stalled", yes, "ProviderNotFound", "create it"}}},
-		"suspended": {func(p *pass) { p.token.Spec.Suspend = true }, false, []shown{{"Ready", yes, "Suspended", "nothing replaces it"}, {"Stalled", "", "", ""}}},
-		"namespace no longer admitted": {func(p *pass) { p.obs.Provider.Admitted = false }, false, []shown{
+		"suspended": {func(p *reconciliation) { p.token.Spec.Suspend = true }, false, []shown{{"Ready", yes, "Suspended", "nothing replaces it"}, {"Stalled", "", "", ""}}},
+		"namespace no longer admitted": {func(p *reconciliation) { p.obs.Provider.Admitted = false }, false, []shown{
 			{"Ready", yes, "NamespaceNotAllowed", `Secret "training" holds credential AKIA1. spec.providerRef: `},
 			{"Ready", yes, "NamespaceNotAllowed", "nothing replaces credential AKIA1, which ends at 2030-03-31T00:00:00Z"},
 			{"Stalled", yes, "NamespaceNotAllowed", "label the namespace"}}},
 		"provider gone": {notFound, false, []shown{{"Ready", yes, "ProviderNotFound", "nothing replaces"}, {"Stalled", yes, "ProviderNotFound", ""}}},
-		"not admitted, change wanted": {func(p *pass) { p.obs.Provider.Admitted, p.token.Spec.Rotation.Generation = false, 1 }, false, []shown{
+		"not admitted, change wanted": {func(p *reconciliation) { p.obs.Provider.Admitted, p.token.Spec.Rotation.Generation = false, 1 }, false, []shown{
 			{"Ready", no, "NamespaceNotAllowed", `Until then Secret "training" still holds credential AKIA1`}}},
-		"a scope is no longer granted": {func(p *pass) {
+		"a scope is no longer granted": {func(p *reconciliation) {
 			p.obs.Provider.Refusal = &provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes[0]", Value: "a:b", Message: "not granted here"}
 		}, false, []shown{
 			{"Ready", yes, "ScopeNotGrantable", "spec.scopes[0]: a:b: not granted here. Until then nothing replaces credential AKIA1"},
 			{"Stalled", yes, "ScopeNotGrantable", "not granted here"}}},
-		"a state of a newer version": {func(p *pass) {
+		"a state of a newer version": {func(p *reconciliation) {
 			p.obs.Ledger = append(p.obs.Ledger, plan.Entry{Settled: true, LedgerEntry: v1alpha1.LedgerEntry{Name: "own-0", State: "Frozen"}})
 		}, false, []shown{
 			{"Ready", yes, v1alpha1.ReasonUnknownState, `credential own-0 is in state "Frozen"`}, {"Stalled", yes, v1alpha1.ReasonUnknownState, "nothing replaces"}}},
-		"endpoint of another server": {func(p *pass) {
+		"endpoint of another server": {func(p *reconciliation) {
 			p.obs.Provider.Unverified, p.obs.Provider.Ready, p.obs.Provider.Reason = true, false, v1alpha1.ReasonEndpointUnverified
 		}, false, []shown{{"Ready", yes, "EndpointUnverified", "nothing replaces"}, {"Stalled", yes, "EndpointUnverified", ""}}},
-		"provider does not answer": {func(p *pass) {
+		"provider does not answer": {func(p *reconciliation) {
 			p.obs.Provider.Ready, p.obs.Provider.Reason = false, v1alpha1.ReasonUnreachable
 		}, true, []shown{{"Ready", yes, "Ready", ""}, {"Stalled", "", "", ""}}},
-		"deletion with one credential": {func(p *pass) {
+		"deletion with one credential": {func(p *reconciliation) {
 			p.obs.Token.Deleting, p.token.Status.Credentials = true, []v1alpha1.LedgerEntry{{Name: "own-1", State: v1alpha1.StateRetiring}}
 			p.obs.Ledger[0].State = v1alpha1.StateRetiring
 		}, false, []shown{{"Issued", no, "Deleting", "revocations that are not finished: 1"}}},

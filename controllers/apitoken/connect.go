@@ -14,15 +14,14 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// errNoAccess stops a pass that would call a provider for an ApiToken that does not
-// exist for it. The rules do not lead there.
+// errNoAccess ends a reconcile that would call a provider for an ApiToken which must not
+// use it. The rules never choose such an action.
 var errNoAccess = errors.New("the provider does not serve this namespace, and nothing was ever issued for this ApiToken: the provider is not called")
 
-// connect opens or reuses the connection to the provider. Every call of a provider
-// for an ApiToken goes through here, so this is where those that may not call it
-// are turned away. It takes a place at the provider first: without one nothing is
-// sent, and nothing is reserved.
-func (r *Reconciler) connect(ctx context.Context, p *pass) (connections.Connection, plan.Outcome) {
+// connect returns the connection to the provider. Every call of a provider for an ApiToken
+// goes through here, so this is where access is checked. It takes a place at the provider
+// first: without a place, nothing is sent and nothing is reserved.
+func (r *Reconciler) connect(ctx context.Context, p *reconciliation) (connections.Connection, plan.Outcome) {
 	access := p.obs.Access()
 	if access == plan.NoAccess {
 		return connections.Connection{}, plan.Failed{Err: errNoAccess}
@@ -47,11 +46,11 @@ func (r *Reconciler) connect(ctx context.Context, p *pass) (connections.Connecti
 	return conn, nil
 }
 
-func (r *Reconciler) connectFailed(p *pass, err error) plan.Outcome {
+func (r *Reconciler) connectFailed(p *reconciliation, err error) plan.Outcome {
 	var missing *connections.MissingCredentialsError
 	if errors.As(err, &missing) {
 		reason := missing.Error()
-		if p.key.Kind == v1alpha1.KindClusterTokenProvider { // it names a Secret of the operator's namespace
+		if p.key.Kind == v1alpha1.KindClusterTokenProvider { // the error names a Secret in the operator's namespace
 			reason = fmt.Sprintf("the minting credentials of %s %q are missing", p.key.Kind, p.key.Name)
 		}
 		return plan.NotSent{Why: reason, Err: err}
@@ -59,8 +58,9 @@ func (r *Reconciler) connectFailed(p *pass, err error) plan.Outcome {
 	return r.providerFailed(p, "connect", err)
 }
 
-// connectToMint connects, and stops before a reservation that would be in vain.
-func (r *Reconciler) connectToMint(ctx context.Context, p *pass) (connections.Connection, plan.Outcome) {
+// connectToMint is connect for an action that mints or updates. It fails early if the
+// provider would not accept Mint now, so no reservation is wasted.
+func (r *Reconciler) connectToMint(ctx context.Context, p *reconciliation) (connections.Connection, plan.Outcome) {
 	conn, out := r.connect(ctx, p)
 	if out != nil {
 		return conn, out
@@ -73,9 +73,9 @@ func (r *Reconciler) connectToMint(ctx context.Context, p *pass) (connections.Co
 	return conn, r.providerFailed(p, "mint", pacing.Blocked(conn.Client))
 }
 
-// providerFailed is the outcome of a call of a provider. Credentials that are not accepted
-// are read again at the next call.
-func (r *Reconciler) providerFailed(p *pass, verb string, err error) plan.Outcome {
+// providerFailed is the outcome of a call of a provider. If the provider rejects the
+// minting credentials, they are read again before the next call.
+func (r *Reconciler) providerFailed(p *reconciliation, verb string, err error) plan.Outcome {
 	if err == nil {
 		return nil
 	}
@@ -84,33 +84,33 @@ func (r *Reconciler) providerFailed(p *pass, verb string, err error) plan.Outcom
 		r.Providers.Forget(p.key)
 	}
 	if out, ok := failed(err).(plan.NotSent); ok {
-		return out // what the call needs could not be read
+		return out // the API server failed, not the provider
 	}
 	return plan.CallFailed{Verb: verb, Cause: e, Unverified: errors.Is(err, account.ErrEndpointUnverified)}
 }
 
 // takePlace takes a place at the provider for the rest of this reconcile. It reports false
-// if there is none now: the ApiToken is reconciled again when its turn comes.
-func (r *Reconciler) takePlace(p *pass) bool {
+// if no place is free: the ApiToken is reconciled again when its turn comes.
+func (r *Reconciler) takePlace(p *reconciliation) bool {
 	if p.place != nil {
 		return true
 	}
 	p.asked = true
-	place, ok := r.Places.Take(wanted(p))
+	place, ok := r.Places.Take(placeFor(p))
 	if ok {
 		p.place = place
 	}
 	return ok
 }
 
-// wanted is the place that the action at hand needs.
-func wanted(p *pass) places.Want {
+// placeFor returns the place that the current action needs.
+func placeFor(p *reconciliation) places.Want {
 	w := places.Want{Who: nameOf(p.token), Provider: p.key.String(), Shared: p.key.Kind == v1alpha1.KindClusterTokenProvider}
 	if p.facts.Capabilities.MaxLive > 0 {
 		w.Account = string(p.facts.AccountKey[:])
 	}
 	if p.obs.Access() == plan.ClaimedAccess {
-		w.Class = places.Rest // what only a Secret speaks for comes last
+		w.Class = places.Rest // only a Secret claims that this ApiToken has a credential there
 		return w
 	}
 	switch p.action.(type) { //nolint:gochecksumtype // every other action issues or replaces a credential, or calls no provider

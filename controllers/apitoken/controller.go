@@ -1,7 +1,7 @@
-// Package apitoken reconciles ApiTokens. There is one way through it: get,
-// observe, plan.Next, apply one action, report. What to do is decided in
-// internal/plan; this package gathers what the decision needs, carries it out,
-// and writes down what came of it.
+// Package apitoken reconciles ApiTokens. Each reconcile takes the same path: get,
+// observe, plan.Next, apply one action, report. internal/plan decides what to do;
+// this package gathers the facts for the decision, carries out the action, and writes
+// the outcome to the status.
 package apitoken
 
 import (
@@ -24,7 +24,7 @@ import (
 	"apitoken.dev/operator/internal/tracing"
 )
 
-// New makes a Reconciler.
+// New returns a Reconciler.
 func New(o Options) *Reconciler {
 	if o.Random == nil {
 		o.Random = rand.Reader
@@ -48,7 +48,7 @@ func New(o Options) *Reconciler {
 	}
 }
 
-// Reconcile takes one ApiToken one action further.
+// Reconcile decides on one action for an ApiToken and carries it out.
 func (r *Reconciler) Reconcile(ctx context.Context, req ctrl.Request) (ctrl.Result, error) {
 	ctx, span := tracing.Reconcile(ctx, r.Tracers, "ApiToken", req.Namespace, req.Name)
 	result, err := r.reconcile(ctx, req, span)
@@ -81,18 +81,18 @@ func (r *Reconciler) reconcile(ctx context.Context, req ctrl.Request, span trace
 	}
 	r.noteOutcome(p, decision, out)
 	if out != nil {
-		tracing.Note(span, "error.type", tracing.Class(plan.Err(out))) // report may turn it into a pause
+		tracing.Note(span, "error.type", tracing.Class(plan.Err(out))) // report may return a delay and no error
 	}
 	return r.report(ctx, p, decision, out)
 }
 
-// noteOutcome remembers how the action of a decision ended.
-func (r *Reconciler) noteOutcome(p *pass, d plan.Decision, out plan.Outcome) {
+// noteOutcome records the outcome of an action in the memory of this process.
+func (r *Reconciler) noteOutcome(p *reconciliation, d plan.Decision, out plan.Outcome) {
 	if plan.Is[plan.NoPlace](out) {
-		return // it was not tried
+		return // the action was not tried
 	}
 	if _, ok := d.Action.(plan.Withdraw); ok {
-		return // the attempt noted it when the provider rejected it
+		return // the attempt recorded the outcome when the provider rejected it
 	}
 	outcome := memory.Outcome{Rule: d.Rule}
 	_, outcome.Waits = d.Action.(plan.Wait)
@@ -101,12 +101,12 @@ func (r *Reconciler) noteOutcome(p *pass, d plan.Decision, out plan.Outcome) {
 	}
 	var reported bool
 	p.obs.Failed, reported = r.memory.Failures.Note(nameOf(p.token), outcome, r.Clock.Monotonic())
-	p.retold = p.retold || reported
+	p.reported = p.reported || reported
 }
 
-// observe is the only reader: it gathers what a decision needs from caches, and
-// what they cannot tell when a decision asks for it (look).
-func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*pass, error) {
+// observe gathers the facts for a decision from caches. It returns nil if the ApiToken does
+// not exist. Facts that no cache has are read on demand: see readMore.
+func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*reconciliation, error) {
 	token := &v1alpha1.ApiToken{}
 	if err := r.Client.Get(ctx, name, token); err != nil {
 		if client.IgnoreNotFound(err) == nil {
@@ -116,7 +116,7 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 		return nil, fmt.Errorf("reading the ApiToken: %w", err)
 	}
 	token = token.DeepCopy()
-	p := &pass{token: token, base: token.Status.DeepCopy(), key: account.KeyFor(token)}
+	p := &reconciliation{token: token, base: token.Status.DeepCopy(), key: account.KeyFor(token)}
 	if p.behind = r.memory.Writes.After(token); p.behind {
 		return p, nil
 	}
@@ -131,24 +131,24 @@ func (r *Reconciler) observe(ctx context.Context, name types.NamespacedName) (*p
 	return p, nil
 }
 
-// maxLooks bounds how often a decision may ask to see more.
-const maxLooks = 4
+// maxReads limits how many more reads a decision can request.
+const maxReads = 4
 
-// decide asks the rules, and looks at more when they ask to.
-func (r *Reconciler) decide(ctx context.Context, p *pass) (plan.Decision, plan.Outcome) {
-	for range maxLooks {
+// decide evaluates the rules, again after each read that they request.
+func (r *Reconciler) decide(ctx context.Context, p *reconciliation) (plan.Decision, plan.Outcome) {
+	for range maxReads {
 		d := r.Decide(p.obs)
 		p.action = d.Action
-		looked, out := r.look(ctx, p, d.Action)
-		if out != nil || !looked {
+		read, out := r.readMore(ctx, p, d.Action)
+		if out != nil || !read {
 			return d, out
 		}
 	}
-	return plan.Decision{}, plan.Failed{Err: fmt.Errorf("the rules asked for more than %d looks", maxLooks)}
+	return plan.Decision{}, plan.Failed{Err: fmt.Errorf("the rules requested more than %d reads", maxReads)}
 }
 
-// look reads what an action asks to see. It reports false for any other action.
-func (r *Reconciler) look(ctx context.Context, p *pass, action plan.Action) (bool, plan.Outcome) {
+// readMore carries out an action that only reads. It reports false for any other action.
+func (r *Reconciler) readMore(ctx context.Context, p *reconciliation, action plan.Action) (bool, plan.Outcome) {
 	switch a := action.(type) { //nolint:gochecksumtype // every other action is carried out by apply
 	case plan.ReadSecret:
 		seen, err := r.secrets.Read(ctx, p.target)
@@ -168,9 +168,9 @@ func (r *Reconciler) look(ctx context.Context, p *pass, action plan.Action) (boo
 	}
 }
 
-// leave gives the place back. One that did not ask for a place in this reconcile
-// needs none, and must not keep others from theirs.
-func (r *Reconciler) leave(p *pass) {
+// leave releases the place at the provider. An ApiToken that did not need a place in this
+// reconcile also leaves the queue for one, so that it does not delay others.
+func (r *Reconciler) leave(p *reconciliation) {
 	p.place.Release()
 	if !p.asked {
 		r.Places.Leave(nameOf(p.token))

@@ -28,7 +28,7 @@ func TestRefusedEndsAreOneSeriesOfEvents(t *testing.T) {
 	for version := range 6 {
 		token := &v1alpha1.ApiToken{}
 		token.Namespace, token.Name, token.UID, token.ResourceVersion = "ml", "training", "u", strconv.Itoa(version)
-		p := &pass{token: token, obs: plan.Observation{Token: plan.Token{End: []string{"", "wrong"}[version%2]}}}
+		p := &reconciliation{token: token, obs: plan.Observation{Token: plan.Token{End: []string{"", "wrong"}[version%2]}}}
 		r.emitEndIgnored(p)
 	}
 	if len(recorder.regarding) != 3 {

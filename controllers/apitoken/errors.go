@@ -9,15 +9,15 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// failed is the outcome of an action that an error ends. The text of an answer of the API
-// server may hold anything, so only its reason is shown.
+// failed is the outcome of an action that ended with an error. The text of an API server
+// error can contain any part of the object, so only its reason is reported.
 func failed(err error) plan.Outcome {
 	var answer apierrors.APIStatus
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &answer):
-		return plan.NotSent{Why: "the API server did not carry out a request: " + reasonOf(err), Err: err}
+		return plan.NotSent{Why: "a request to the API server failed: " + reasonOf(err), Err: err}
 	default:
 		return plan.Failed{Err: err}
 	}
@@ -56,8 +56,8 @@ func reasonOf(err error) string {
 	return "no answer"
 }
 
-// reserveFailed says that nothing was minted: whoever reads the reservation, if
-// there is one, gives it up.
+// reserveFailed is the outcome of a failed reservation. Nothing was minted. If the write
+// happened after all, the process that reads the reservation abandons it.
 func reserveFailed(err error) plan.Outcome {
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
 		return writeFailed(err)
@@ -65,22 +65,22 @@ func reserveFailed(err error) plan.Outcome {
 	return plan.NotSent{Why: "the reservation could not be written: " + reasonOf(err), Err: err}
 }
 
-// refusedFields are the fields of a Secret that an API server can refuse, with what to
-// do. The first that it names is told. A path it names can hold a key that a user chose,
-// so nothing of it is repeated.
+// refusedFields are the fields of a Secret that an API server can reject, and how to
+// correct them. The first one that the error names is reported. The path in the error can
+// contain a key that a user chose, so it is never repeated.
 var refusedFields = []struct{ field, todo string }{
-	{"immutable", "the Secret is immutable: delete it, and a new credential is issued in a new one"},
-	{"type", "the Secret has another type than Opaque: delete it, and a new credential is issued in a new one"},
-	{"metadata.labels", "correct spec.secret.labels of the ApiToken, or the labels that others put on the Secret"},
-	{"metadata.annotations", "correct spec.secret.annotations of the ApiToken, or the annotations that others put on the Secret"},
+	{"immutable", "the Secret is immutable: delete it, and the operator issues a new credential in a new Secret"},
+	{"type", "the type of the Secret is not Opaque: delete the Secret, and the operator issues a new credential in a new one"},
+	{"metadata.labels", "correct spec.secret.labels of the ApiToken, or the labels that other clients set on the Secret"},
+	{"metadata.annotations", "correct spec.secret.annotations of the ApiToken, or the annotations that other clients set on the Secret"},
 	{"metadata.name", "correct spec.secret.name of the ApiToken"},
-	{"metadata.ownerReferences", "correct the owner references that others put on the Secret"},
-	{"metadata.finalizers", "correct the finalizers that others put on the Secret"},
-	{"data", "a key cannot be one of a Secret, or all values are larger than 1 MiB: correct the provider's settings"},
+	{"metadata.ownerReferences", "correct the owner references that other clients set on the Secret"},
+	{"metadata.finalizers", "correct the finalizers that other clients set on the Secret"},
+	{"data", "a key is not valid in a Secret, or the values exceed 1 MiB in total: correct the provider's settings"},
 }
 
-// refusedField says which field of a Secret the API server refused, and what to do;
-// "" when it names none that is known.
+// refusedField returns which field of a Secret the API server rejected and how to correct
+// it, or "" if the error names none of refusedFields.
 func refusedField(err error) string {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || status.Status().Details == nil {

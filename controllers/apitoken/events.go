@@ -37,22 +37,22 @@ const (
 	eventIgnored   = "EndIgnored"
 )
 
-// warnings are the events of which the type is Warning.
+// warnings are the events of type Warning.
 var warnings = map[string]bool{eventAbandoned: true, eventContested: true, eventIgnored: true, eventFailed: true, eventDrifted: true}
 
-// asOftenAsWritten are the events that a user can cause with every write. The recorder
-// counts each of these as one series of the ApiToken.
-var asOftenAsWritten = map[string]bool{eventIgnored: true, eventHanded: true}
+// repeatable are the events that a user can cause with every write of an object. The
+// recorder counts each of them as one series per ApiToken.
+var repeatable = map[string]bool{eventIgnored: true, eventHanded: true}
 
-// event records an event to emit once the status write succeeds: a reconcile whose write
-// conflicts is repeated, and would emit it again.
-func (p *pass) event(reason, action, note string, args ...any) {
+// event records an event to emit once the status write succeeds. After a conflict the
+// reconcile is retried, which would emit it twice.
+func (p *reconciliation) event(reason, action, note string, args ...any) {
 	p.events = append(p.events, pendingEvent{reason: reason, action: action, note: note, args: args})
 }
 
-// audited returns a context in which every call of an action is about this ApiToken, and
-// notes the same for what the pass finds.
-func (r *Reconciler) audited(ctx context.Context, p *pass, a plan.Action) context.Context {
+// audited returns a context that attributes every provider call of an action to this
+// ApiToken. It sets the same subject for what the reconcile finds.
+func (r *Reconciler) audited(ctx context.Context, p *reconciliation, a plan.Action) context.Context {
 	p.audit = r.Audit
 	p.subject = audit.Subject{
 		Namespace: p.token.Namespace, Name: p.token.Name, UID: string(p.token.UID), Generation: p.token.Generation,
@@ -61,8 +61,8 @@ func (r *Reconciler) audited(ctx context.Context, p *pass, a plan.Action) contex
 	return audit.With(ctx, p.subject)
 }
 
-// occurrence is something that can happen to a credential: its event, and what the audit
-// trail calls it.
+// occurrence is something that can happen to a credential: the reason and action of its
+// event, and its name in the audit trail.
 type occurrence struct {
 	reason, action string
 	found          audit.Found
@@ -78,40 +78,40 @@ var (
 	revoked    = occurrence{eventRevoked, "Revoke", audit.FoundRevoked}
 )
 
-// happened reports what happened to a credential: with a line of the audit trail at once,
-// and with an event once the status write succeeds. The line comes first, so that a crash
-// repeats it and does not lose it.
-func (p *pass) happened(what occurrence, e *v1alpha1.LedgerEntry, cause audit.Why, note string, args ...any) {
+// happened reports an occurrence. It writes a line of the audit trail at once, and an event
+// once the status write succeeds. After a crash in between, the line is written twice, but
+// never lost.
+func (p *reconciliation) happened(what occurrence, e *v1alpha1.LedgerEntry, cause audit.Why, note string, args ...any) {
 	p.found(what.found, e.Name, e.ID, cause)
 	p.events = append(p.events, pendingEvent{reason: what.reason, action: what.action, note: note, args: args, credential: e.Name})
 }
 
-// found writes what is known of a credential into the audit trail.
-func (p *pass) found(what audit.Found, name, id string, cause audit.Why) {
+// found writes a finding about a credential to the audit trail.
+func (p *reconciliation) found(what audit.Found, name, id string, cause audit.Why) {
 	subject := p.subject
 	subject.Why = cause
 	p.audit.Found(subject, audit.Finding{What: what, Provider: p.key.Audited(p.facts.DriverType), Credential: name, KeyID: id})
 }
 
 // revoked reports that the credential of an entry is gone.
-func (p *pass) revoked(e *v1alpha1.LedgerEntry) {
-	note := "credential %s is revoked, and the provider shows it no longer, or as ended"
+func (p *reconciliation) revoked(e *v1alpha1.LedgerEntry) {
+	note := "credential %s is revoked: the provider no longer shows it, or shows it as ended"
 	switch {
 	case e.ByHand && e.Gone:
-		note = "credential %s is no longer tracked: the provider refuses it, or a person says that it is deleted"
+		note = "credential %s is no longer tracked: the provider rejects it, or a user confirmed that it is deleted"
 	case e.ByHand:
-		note = "attempt %s is no longer tracked: it has no key of its own"
+		note = "attempt %s is no longer tracked: it has no credential of its own"
 	}
 	p.happened(revoked, e, p.whyEnded(e), note, named(e))
 }
 
-// whyEnded is why the credential of an entry is revoked.
-func (p *pass) whyEnded(e *v1alpha1.LedgerEntry) audit.Why {
+// whyEnded returns why the credential of an entry is revoked, for the audit trail.
+func (p *reconciliation) whyEnded(e *v1alpha1.LedgerEntry) audit.Why {
 	return why.Ended(p.token, e, p.inUse(), p.obs.Now)
 }
 
-// rotated reports that a credential replaced others, which live on for their overlap.
-func (p *pass) rotated(old []string, name string) {
+// rotated reports that a credential replaced others, which stay valid for their overlap.
+func (p *reconciliation) rotated(old []string, name string) {
 	now := p.entry(name)
 	for _, name := range old {
 		e := p.entry(name)
@@ -119,19 +119,19 @@ func (p *pass) rotated(old []string, name string) {
 			continue
 		}
 		cause := why.Issued(now.Reason)
-		p.happened(replaced, e, cause, "credential %s was replaced by %s (%s): it is revoked at %s",
+		p.happened(replaced, e, cause, "credential %s was replaced by %s (%s) and will be revoked at %s",
 			named(e), named(now), cause.Reason, e.RetireAt.UTC().Format(time.RFC3339))
 	}
 }
 
 // identified reports the id of a credential that was adopted without one.
-func (p *pass) identified(name string) {
+func (p *reconciliation) identified(name string) {
 	if e := p.entry(name); e != nil && e.ID != "" {
-		p.happened(identified, e, why.Issued(e.Reason), "credential %s, which was adopted, has the id %s at the provider", e.Name, e.ID)
+		p.happened(identified, e, why.Issued(e.Reason), "adopted credential %s has the id %s at the provider", e.Name, e.ID)
 	}
 }
 
-// named is a credential by its name and its public id.
+// named returns the name of a credential, with its public id if that is known.
 func named(e *v1alpha1.LedgerEntry) string {
 	if e.ID == "" {
 		return e.Name
@@ -140,7 +140,7 @@ func named(e *v1alpha1.LedgerEntry) string {
 }
 
 // emit emits the recorded events of a reconcile.
-func (r *Reconciler) emit(p *pass) {
+func (r *Reconciler) emit(p *reconciliation) {
 	events := p.events
 	p.events = nil
 	if r.Recorder == nil {
@@ -159,9 +159,10 @@ func (r *Reconciler) emit(p *pass) {
 // namesInEvent is how many credentials an event lists.
 const namesInEvent = 5
 
-// emitUnknown emits at once which credentials the provider listed for an ApiToken that is
-// being deleted and the ledger does not have: no status write mentions them.
-func (r *Reconciler) emitUnknown(p *pass, names []string) {
+// emitUnknown emits an event about credentials that the provider listed for an ApiToken
+// that is being deleted, and that its ledger does not have. It is emitted at once, because
+// no status write mentions them.
+func (r *Reconciler) emitUnknown(p *reconciliation, names []string) {
 	if len(names) == 0 {
 		return
 	}
@@ -169,13 +170,13 @@ func (r *Reconciler) emitUnknown(p *pass, names []string) {
 	if more := len(names) - namesInEvent; more > 0 {
 		listed += fmt.Sprintf(" and %d more", more)
 	}
-	p.event(eventRevoked, "Purge", "the provider listed credentials of this ApiToken that its status did not; they are revoked: %s", listed)
+	p.event(eventRevoked, "Purge", "revoked credentials that the provider listed for this ApiToken but its status did not: %s", listed)
 	r.emit(p)
 }
 
 // emitEndIgnored emits an event when the annotation apitoken.dev/end has no effect. It is
-// emitted at once: there can be no status write to wait for.
-func (r *Reconciler) emitEndIgnored(p *pass) {
+// emitted at once, because no status write may follow.
+func (r *Reconciler) emitEndIgnored(p *reconciliation) {
 	refusal := p.obs.EndIgnored(r.ledgerHad(p, p.obs.Token.End))
 	if !r.memory.Ends.IsNew(nameOf(p.token), refusal) {
 		return
@@ -190,25 +191,26 @@ func (r *Reconciler) emitEndIgnored(p *pass) {
 	p.events = was
 }
 
-// ledgerHad reports whether a name is that of a credential which the ledger had: it was
-// revoked and dropped, and the annotation that ended it may stay.
-func (r *Reconciler) ledgerHad(p *pass, name string) bool {
+// ledgerHad reports whether a credential was in the ledger before: it was revoked and
+// dropped, and the annotation that ended it can still be set.
+func (r *Reconciler) ledgerHad(p *reconciliation, name string) bool {
 	parsed, err := credname.Parse(name)
 	return err == nil && parsed.Revision <= p.token.Status.Revision && observe.Owns(r.Cluster, p.token)(name)
 }
 
-// aboutToken refers to the ApiToken; without its version if a user can repeat the event.
-// With the version, each change of the ApiToken would make another object of it.
+// aboutToken returns the object of an event: the ApiToken, without its resourceVersion if
+// the event is repeatable. With the resourceVersion, the recorder would start a new series
+// for each change of the ApiToken.
 func aboutToken(t *v1alpha1.ApiToken, reason string) runtime.Object {
-	if !asOftenAsWritten[reason] {
+	if !repeatable[reason] {
 		return t
 	}
 	return &corev1.ObjectReference{APIVersion: v1alpha1.GroupVersion.String(), Kind: "ApiToken", Namespace: t.Namespace, Name: t.Name, UID: t.UID}
 }
 
-// relatedTo refers to the credential that an event is about. The recorder counts events
-// of one reason as one series, with the note of the first, unless they refer to different
-// objects: without this, two credentials revoked within minutes would be one event.
+// relatedTo returns a reference to the credential that an event is about. The recorder
+// merges events of one reason into one series with the note of the first, unless they refer
+// to different objects: two credentials revoked within minutes would be one event.
 func relatedTo(t *v1alpha1.ApiToken, credential string) runtime.Object {
 	if credential == "" {
 		return nil

@@ -185,7 +185,7 @@ func TestRetainNamesWhatStaysLive(t *testing.T) {
 	w.excused[first.Name], w.excused[second.Name] = true, true
 	w.delete("training")
 	w.gone("training")
-	w.emits("Retained", "stays live too, and you revoke it at the provider: "+first.ID)
+	w.emits("Retained", "stay live until you revoke them at the provider: "+first.ID)
 }
 
 // TestExpiredOnArrival: such a credential is an error of the provider. It is not

@@ -37,7 +37,7 @@ func TestNotReadyInLine(t *testing.T) {
 	r := New(Options{Client: c, Live: c, Clock: clock})
 	wait := func() bool {
 		t.Helper()
-		p := &pass{token: token.DeepCopy(), base: token.Status.DeepCopy(), obs: plan.Observation{Now: clock.Now()}}
+		p := &reconciliation{token: token.DeepCopy(), base: token.Status.DeepCopy(), obs: plan.Observation{Now: clock.Now()}}
 		p.target = secretstore.Target{Token: p.token}
 		p.seen.View = plan.Secret{Exists: true, Live: true, Intact: true, Credential: "one"}
 		r.refresh(p)
@@ -93,7 +93,7 @@ func TestOrderInLine(t *testing.T) {
 	} {
 		token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: name}}
 		token.Status.Credentials = test.ledger
-		got := wanted(&pass{token: token, action: test.action, obs: test.obs})
+		got := placeFor(&reconciliation{token: token, action: test.action, obs: test.obs})
 		if got.Class != test.class || !got.Due.Equal(test.due) || got.Mints != test.mints || got.Who != nameOf(token) {
 			t.Errorf("%s asks for %+v", what, got)
 		}
@@ -111,7 +111,7 @@ func TestRemovedFinalizerIsNotRepeated(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := New(Options{Client: c, Live: c, Clock: testutil.NewClock(now)})
-	p := &pass{token: token.DeepCopy(), base: token.Status.DeepCopy()}
+	p := &reconciliation{token: token.DeepCopy(), base: token.Status.DeepCopy()}
 	if err := r.removeFinalizer(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}

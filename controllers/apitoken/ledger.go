@@ -10,13 +10,13 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// overlapOf is how long an entry lives on after another one has replaced it.
-func (p *pass) overlapOf(e *v1alpha1.LedgerEntry) time.Duration {
+// overlapOf returns how long the credential of an entry stays valid after it was replaced.
+func (p *reconciliation) overlapOf(e *v1alpha1.LedgerEntry) time.Duration {
 	return plan.OverlapOf(&p.token.Spec, e)
 }
 
-// activate makes an entry the Active one; any other Active one starts its overlap.
-func (r *Reconciler) activate(p *pass, name string) {
+// activate makes an entry Active and starts the overlap of the previous one.
+func (r *Reconciler) activate(p *reconciliation, name string) {
 	retired := ledger.Activate(&p.token.Status, name, p.obs.Now, p.overlapOf)
 	p.rotated(retired, name)
 	r.endGap(p)
@@ -24,42 +24,43 @@ func (r *Reconciler) activate(p *pass, name string) {
 	p.noteChecked()
 }
 
-// backOff makes the next attempt wait.
-func backOff(p *pass) { ledger.Backoff(&p.token.Status, p.obs.Now, plan.Remaining(&p.obs)) }
+// backOff extends the backoff, so that the next attempt waits.
+func backOff(p *reconciliation) { ledger.Backoff(&p.token.Status, p.obs.Now, plan.Remaining(&p.obs)) }
 
-// abandon gives an attempt up: what the provider may hold of it is revoked later.
-func (p *pass) abandon(name string) {
+// abandon marks an attempt as Abandoned: its credential, if there is one, is revoked once
+// the attempt has settled.
+func (p *reconciliation) abandon(name string) {
 	e := p.entry(name)
 	if e == nil {
 		return
 	}
 	ledger.Abandon(&p.token.Status, name)
 	p.happened(abandoned, e, audit.Why{Reason: audit.ReasonAttemptAbandoned, AskedBy: audit.AskedByRecovery},
-		"attempt %s was given up; what it made, if anything, is revoked once it can no longer take effect", named(e))
+		"attempt %s was abandoned: its credential, if it created one, will be revoked once none of its requests can take effect any more", named(e))
 }
 
-// drop removes an entry whose credential is seen to be gone.
-func (p *pass) drop(name string) {
+// drop removes an entry from the ledger after Find showed that its credential is gone.
+func (p *reconciliation) drop(name string) {
 	if e := p.entry(name); e != nil {
 		p.revoked(e)
 		ledger.Drop(&p.token.Status, name)
 	}
 }
 
-// giveUp ends the Active credential before there is another one.
-func giveUp(p *pass, a plan.GiveUp) {
+// giveUp retires the Active credential before a new one exists: the gap begins.
+func giveUp(p *reconciliation, a plan.GiveUp) {
 	if a.Charged {
 		ledger.Charge(&p.token.Status, p.obs.Now)
 	}
 	ledger.BeginGap(&p.token.Status, a.Name, string(a.Reason), p.obs.Now)
 }
 
-// endGap says how long the workload was without access.
-func (r *Reconciler) endGap(p *pass) {
+// endGap reports how long the workload had no credential.
+func (r *Reconciler) endGap(p *reconciliation) {
 	gap, ended := ledger.EndGap(&p.token.Status, p.obs.Now)
 	if !ended {
 		return
 	}
 	metrics.RotationGap(p.facts.DriverType, gap)
-	p.event(eventGap, "Rotate", "the credential was replaced with a gap of %s: the provider has no room for two, and spec.rotation.strategy is RevokeFirst", gap)
+	p.event(eventGap, "Rotate", "the credential was rotated with a gap of %s: the account has no free slot for a second one, and spec.rotation.strategy is RevokeFirst", gap)
 }

@@ -18,8 +18,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// findRestored asks whether the credential that the Secret holds is alive.
-func (r *Reconciler) findRestored(ctx context.Context, p *pass, name string) plan.Outcome {
+// findRestored checks whether the credential in the Secret is live at the provider.
+func (r *Reconciler) findRestored(ctx context.Context, p *reconciliation, name string) plan.Outcome {
 	conn, out := r.connect(ctx, p)
 	if out != nil {
 		return out
@@ -36,15 +36,16 @@ func (r *Reconciler) findRestored(ctx context.Context, p *pass, name string) pla
 	return nil
 }
 
-// restored takes an answer to FindRestored, and remembers one that no ledger will hold.
-func (r *Reconciler) restored(p *pass, answer *plan.Restored) {
+// restored sets the answer to FindRestored. It remembers that a credential is absent,
+// because the ledger does not record that.
+func (r *Reconciler) restored(p *reconciliation, answer *plan.Restored) {
 	if p.obs.Restored = answer; !answer.Live {
 		answer.AsksIn = r.memory.Absences.Note(nameOf(p.token), claimOf(p), answer.Account, r.Clock.Monotonic())
 	}
 }
 
-// claimOf is what FindRestored asks about in this reconcile.
-func claimOf(p *pass) memory.Claim {
+// claimOf returns what FindRestored checks in this reconcile.
+func claimOf(p *reconciliation) memory.Claim {
 	c := memory.Claim{UID: p.token.UID, Credential: p.seen.View.Credential, Account: p.facts.Account.ID}
 	if p.obs.Provider.Form != nil {
 		c.Secret = p.seen.Version
@@ -52,8 +53,8 @@ func claimOf(p *pass) memory.Claim {
 	return c
 }
 
-// countSlots asks what the account has.
-func (r *Reconciler) countSlots(ctx context.Context, p *pass) plan.Outcome {
+// countSlots counts the credentials in the account.
+func (r *Reconciler) countSlots(ctx context.Context, p *reconciliation) plan.Outcome {
 	conn, out := r.connect(ctx, p)
 	if out != nil {
 		return out
@@ -62,13 +63,13 @@ func (r *Reconciler) countSlots(ctx context.Context, p *pass) plan.Outcome {
 		return out
 	}
 	var err error
-	// Until now another reconcile may have had the place of this account.
+	// Another ApiToken may have taken a slot before this reconcile got its place.
 	if p.obs.Provider.Shared, err = r.sources().Shared(ctx, p.token, &p.facts); err != nil {
 		return failed(err)
 	}
 	counter, ok := provider.As[provider.Counter](conn.Client)
 	if !ok {
-		return plan.Failed{Err: errors.New("this provider has room for few credentials, and its driver cannot count them")}
+		return plan.Failed{Err: errors.New("this provider has a limited number of slots, but its driver cannot count credentials")}
 	}
 	all, err := counter.Occupied(ctx)
 	if err != nil {
@@ -78,25 +79,25 @@ func (r *Reconciler) countSlots(ctx context.Context, p *pass) plan.Outcome {
 	return nil
 }
 
-// knowsAccount returns Superseded if a pass began without knowing which account
-// it is about, or who else has it. The next pass knows more.
-func (r *Reconciler) knowsAccount(ctx context.Context, p *pass, conn connections.Connection) plan.Outcome {
+// knowsAccount returns Superseded if the account, or the other providers that share it,
+// were unknown when the reconcile began. They are known at the next reconcile.
+func (r *Reconciler) knowsAccount(ctx context.Context, p *reconciliation, conn connections.Connection) plan.Outcome {
 	if conn.AccountKey != p.facts.AccountKey {
-		return plan.Superseded{What: "the account was not known yet"}
+		return plan.Superseded{What: "the account was not yet known"}
 	}
 	_, settled, err := r.Providers.Sharing(ctx, p.key)
 	if err != nil {
 		return failed(fmt.Errorf("reading the providers of an account: %w", err))
 	}
 	if !settled {
-		return plan.Superseded{What: "another provider of the same server may have the account"}
+		return plan.Superseded{What: "another provider on the same host may share the account"}
 	}
 	return nil
 }
 
-// identify asks the provider for the id of a credential that was adopted. An
-// answer without it changes nothing: it is asked for again later.
-func (r *Reconciler) identify(ctx context.Context, p *pass, name string) plan.Outcome {
+// identify gets the id of an adopted credential from the provider. If the provider does not
+// show it, the lookup is retried later.
+func (r *Reconciler) identify(ctx context.Context, p *reconciliation, name string) plan.Outcome {
 	e := p.entry(name)
 	if e == nil {
 		return plan.Failed{Err: fmt.Errorf("credential %s is not in the ledger", name)}
@@ -118,17 +119,16 @@ func (r *Reconciler) identify(ctx context.Context, p *pass, name string) plan.Ou
 	return nil
 }
 
-// confirm asks the provider how it shows the credential in use, and writes what it
-// shows into the ledger. An answer that leaves it open changes nothing, and the provider
-// is asked again later.
-func (r *Reconciler) confirm(ctx context.Context, p *pass, name string) plan.Outcome {
+// confirm checks the credential in use for drift and records the drift in the ledger. If
+// the check is inconclusive, it changes nothing and is retried later.
+func (r *Reconciler) confirm(ctx context.Context, p *reconciliation, name string) plan.Outcome {
 	e := p.entry(name)
 	if e == nil {
 		return nil
 	}
 	conn, out := r.connect(ctx, p)
 	if plan.Is[plan.NoPlace](out) {
-		return out // its turn comes
+		return out // reconciled again when its turn comes
 	}
 	if out == nil && !conn.Account.Is(e.Account) {
 		out = plan.AccountChanged{}
@@ -141,32 +141,33 @@ func (r *Reconciler) confirm(ctx context.Context, p *pass, name string) plan.Out
 	switch {
 	case out != nil:
 		r.memory.Doubts.PutOff(token, name, now)
-		log.FromContext(ctx).Info("the provider could not be asked about a credential; it is asked again later", "name", name, "error", out.String())
+		log.FromContext(ctx).Info("a credential could not be checked at the provider; it will be checked again later", "name", name, "error", out.String())
 		return nil
 	case drift != v1alpha1.DriftMissing:
 		r.memory.Doubts.Resolve(token)
 	case !r.memory.Doubts.Absent(token, name, now):
-		return nil // the provider is asked again
+		return nil // checked again later
 	}
 	return r.drifted(ctx, p, name, drift)
 }
 
-// drifted writes a drift into the ledger, and tells a user of a change. So many at once
-// that they look like a mistake of the provider are only reported.
-func (r *Reconciler) drifted(ctx context.Context, p *pass, name string, drift v1alpha1.CredentialDrift) plan.Outcome {
+// drifted records a drift in the ledger and emits an event if it changed. If too many
+// credentials drift at once, which looks like a mistake of the provider, it only emits an
+// event.
+func (r *Reconciler) drifted(ctx context.Context, p *reconciliation, name string, drift v1alpha1.CredentialDrift) plan.Outcome {
 	e := p.entry(name)
 	if e == nil || e.Drift == drift && !p.obs.Provider.Repairs {
 		return nil
 	}
 	if drift == "" {
 		r.memory.Doubts.Unmark(nameOf(p.token))
-	} else if few, err := r.few(ctx, p); err != nil {
+	} else if few, err := r.fewDrift(ctx, p); err != nil {
 		return failed(err)
 	} else if !few {
 		r.memory.Doubts.PutOff(nameOf(p.token), name, r.Clock.Monotonic())
-		p.event(eventDrifted, "Confirm", "the provider shows credential %s otherwise than it was issued (%s), and so many others that it looks like a mistake "+
-			"of the provider: nothing is changed. Check the account; if the credential is gone, raise spec.rotation.generation", plan.Called(e), drift)
-		r.emit(p) // nothing is written that it could wait for
+		p.event(eventDrifted, "Confirm", "the provider shows credential %s differently from how it was issued (%s), and too many other credentials as well. "+
+			"This looks like a mistake of the provider, so nothing is changed. Check the account; if the credential is gone, increase spec.rotation.generation", plan.Called(e), drift)
+		r.emit(p) // at once: no status write may follow
 		return nil
 	}
 	if e.Drift == drift {
@@ -178,15 +179,16 @@ func (r *Reconciler) drifted(ctx context.Context, p *pass, name string, drift v1
 		p.event(eventDrifted, "Confirm", "%s", found.Message)
 		return nil
 	}
-	p.event(eventRecovered, "Confirm", "the provider shows credential %s as it was issued again", plan.Called(e))
+	p.event(eventRecovered, "Confirm", "the provider again shows credential %s as it was issued", plan.Called(e))
 	return nil
 }
 
-// few reports whether the credentials in use at a provider that drift, with the one at
-// hand, are so few that they do not look like a mistake, and notes that one. It is the
-// last limit before a ledger changes, whatever asked the question. One that was replaced
-// lately because it was missing counts too: Repair must not go through all of them.
-func (r *Reconciler) few(ctx context.Context, p *pass) (bool, error) {
+// fewDrift records that the current credential drifts. It reports whether few enough
+// credentials of the provider drift that this does not look like a mistake. This is the
+// last limit before the ledger changes, for every cause of a check. A credential that was
+// recently replaced because it was missing also counts: otherwise Repair would replace one
+// after the other until all are replaced.
+func (r *Reconciler) fewDrift(ctx context.Context, p *reconciliation) (bool, error) {
 	tokens, err := account.Referencing(ctx, r.Client, p.key)
 	if err != nil {
 		return false, err
@@ -195,8 +197,8 @@ func (r *Reconciler) few(ctx context.Context, p *pass) (bool, error) {
 	return r.memory.Doubts.Mark(p.key, nameOf(p.token), drifting, all, r.Clock.Monotonic()), nil
 }
 
-// driftingOf returns the ApiTokens whose credential in use drifts, or replaced one that
-// was missing less than a day ago, and how many have one.
+// driftingOf returns the ApiTokens whose credential in use drifts, or replaced a missing
+// one less than a day ago. It also returns how many ApiTokens have a credential in use.
 func driftingOf(tokens []v1alpha1.ApiToken, now time.Time) (drifting map[types.NamespacedName]bool, all int) {
 	drifting = map[types.NamespacedName]bool{}
 	for i := range tokens {

@@ -18,36 +18,36 @@ import (
 	"apitoken.dev/operator/internal/secretstore"
 )
 
-// manual is the strategy for credentials that a user makes.
+// manual is the strategy for credentials that a user creates and submits.
 type manual struct{ r *Reconciler }
 
-// prepare reads the credential that was submitted.
+// prepare reads the submitted credential.
 func (m manual) prepare(ctx context.Context, a *Attempt) plan.Outcome {
-	handed, ok, err := m.r.secrets.Handover(ctx, a.p.target)
+	submitted, ok, err := m.r.secrets.Handover(ctx, a.p.target)
 	switch {
 	case err != nil:
 		return failed(err)
 	case !ok:
-		return plan.Superseded{What: "no credential is handed over any more"}
+		return plan.Superseded{What: "the submitted credential no longer exists"}
 	}
-	a.handed = handed
+	a.submitted = submitted
 	return nil
 }
 
-// rejected remembers a submitted credential that cannot be used, so that it is not tried
-// again and again.
+// rejected records a submitted credential that cannot be used, so that it is not tried
+// again.
 func (m manual) rejected(a *Attempt, err error) {
 	if !plan.RefusesHandover(err, a.manual()) {
 		return
 	}
 	message := provider.AsError(err).Message
 	a.p.obs.Handover.Refused = message
-	m.r.memory.Handovers.Refuse(nameOf(a.p.token), a.handed.Version(), message)
+	m.r.memory.Handovers.Refuse(nameOf(a.p.token), a.submitted.Version(), message)
 }
 
-// check rejects a credential that is in the ledger already. The one in use was submitted
-// before, and its Secret was left behind, unless another one is wanted: then the user has
-// made none, and is told so.
+// check rejects a credential that is already in the ledger. If it is the one in use, its
+// handover was left behind and is deleted. If a new credential is needed, the user
+// submitted the old one again, and the rejection says so.
 func (m manual) check(ctx context.Context, a *Attempt) (plan.Outcome, *plan.Rejection) {
 	id := a.minted.Credential.ID
 	known, err := m.known(ctx, a, id)
@@ -55,14 +55,14 @@ func (m manual) check(ctx context.Context, a *Attempt) (plan.Outcome, *plan.Reje
 		return failed(err), nil
 	}
 	ledger.Identify(&a.p.token.Status, known.Name, id, time.Time{}) // the data plane has just accepted this key
-	again := fmt.Sprintf("credential %s is on its way out and cannot be used again: make another one", id)
+	again := fmt.Sprintf("credential %s is no longer in use and cannot be used again: create a new one", id)
 	if known.State == v1alpha1.StateActive && !a.p.obs.WantsAnother() {
-		a.p.event(eventHanded, "Handover", "credential %s is in use already; the Secret that hands it over is deleted", id)
-		accepted := failed(m.r.secrets.DeleteHandover(ctx, a.p.target, a.handed))
+		a.p.event(eventHanded, "Handover", "credential %s is already in use; its handover Secret is deleted", id)
+		accepted := failed(m.r.secrets.DeleteHandover(ctx, a.p.target, a.submitted))
 		return plan.Join(accepted, plan.Unfinished{Why: plan.SameCredential}), &plan.Rejection{AtOnce: true}
 	}
 	if known.State == v1alpha1.StateActive {
-		again = fmt.Sprintf("credential %s is in use already, and another one is wanted: make a new one", id)
+		again = fmt.Sprintf("credential %s is already in use, and a different one is needed: create a new one", id)
 	}
 	err = provider.Invalid(again)
 	rejection, _ := plan.MintFailed(err, a.action, a.manual())
@@ -70,8 +70,8 @@ func (m manual) check(ctx context.Context, a *Attempt) (plan.Outcome, *plan.Reje
 	return m.r.providerFailed(a.p, "mint", err), &rejection
 }
 
-// known returns the other entry that has the key with this id, or nil. An entry
-// whose id is not known yet has the one of the key that was stored under its name.
+// known returns another entry with this id, or nil. If the id of an entry is unknown, it is
+// read from the copy that is stored under the name of the entry.
 func (m manual) known(ctx context.Context, a *Attempt, id string) (*v1alpha1.LedgerEntry, error) {
 	for i := range a.p.token.Status.Credentials {
 		e := &a.p.token.Status.Credentials[i]
@@ -94,25 +94,25 @@ func (m manual) known(ctx context.Context, a *Attempt, id string) (*v1alpha1.Led
 	return nil, nil
 }
 
-// keep stores a copy of the credential.
-func (m manual) keep(ctx context.Context, a *Attempt) error {
+// saveCopy stores a copy of the credential in a Secret.
+func (m manual) saveCopy(ctx context.Context, a *Attempt) error {
 	err := m.r.secrets.SaveCopy(ctx, a.p.target, a.name, plan.GrantOf(&a.p.token.Spec), a.minted.Secret)
 	if apierrors.IsAlreadyExists(err) {
-		return nil // the client library repeated its own request: the name is ours alone
+		return nil // the client library repeated its own request: no other attempt has this name
 	}
 	return err
 }
 
-// recorded deletes the Secret with which the credential was submitted.
+// recorded deletes the handover.
 func (m manual) recorded(ctx context.Context, a *Attempt) plan.Outcome {
-	return writeFailed(m.r.secrets.DeleteHandover(ctx, a.p.target, a.handed))
+	return writeFailed(m.r.secrets.DeleteHandover(ctx, a.p.target, a.submitted))
 }
 
-// restored tries the credential that the Secret holds.
-func (m manual) restored(ctx context.Context, p *pass, conn connections.Connection, _ string) (plan.Restored, plan.Outcome) {
+// restored probes the data plane with the credential in the Secret.
+func (m manual) restored(ctx context.Context, p *reconciliation, conn connections.Connection, _ string) (plan.Restored, plan.Outcome) {
 	prober, can := provider.As[provider.Prober](conn.Client)
 	if !can {
-		return plan.Restored{}, plan.Failed{Err: errLeftOpen}
+		return plan.Restored{}, plan.Failed{Err: errInconclusive}
 	}
 	values, out := p.seen.Values(), plan.Restored{Account: conn.Account.ID}
 	accepted, err := prober.Accepts(ctx, values, plan.GrantOf(&p.token.Spec))
@@ -125,8 +125,8 @@ func (m manual) restored(ctx context.Context, p *pass, conn connections.Connecti
 	return out, nil
 }
 
-// identify reads the id from the key itself, once the data plane has accepted that.
-func (m manual) identify(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (string, time.Time, plan.Outcome) {
+// identify reads the id from the key itself, once the data plane has accepted the key.
+func (m manual) identify(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (string, time.Time, plan.Outcome) {
 	values, grant, ok, err := m.stored(ctx, p, e)
 	if err != nil || !ok || !canProbe(conn) {
 		return "", time.Time{}, failed(err)
@@ -138,18 +138,18 @@ func (m manual) identify(ctx context.Context, p *pass, conn connections.Connecti
 	return keyID(p, values), time.Time{}, nil
 }
 
-// errLeftOpen says that an answer does not tell how a credential is.
-var errLeftOpen = errors.New("the answer does not tell")
+// errInconclusive is returned when a probe does not show whether a credential is live.
+var errInconclusive = errors.New("the probe is inconclusive")
 
-// shown tries a credential. One that is limited to addresses may be refused to the
-// operator alone, so nothing follows from that.
-func (m manual) shown(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, plan.Outcome) {
+// shown probes the data plane with a credential. A credential that is restricted to
+// addresses is inconclusive: the data plane can reject the operator's address.
+func (m manual) shown(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, plan.Outcome) {
 	values, grant, ok, err := m.stored(ctx, p, e)
 	switch {
 	case err != nil:
 		return "", failed(err)
 	case !ok || !canProbe(conn) || len(grant.AllowedIPs)+len(grant.DeniedIPs) > 0:
-		return "", plan.Failed{Err: errLeftOpen}
+		return "", plan.Failed{Err: errInconclusive}
 	}
 	accepted, out := m.accepted(ctx, p, conn, values, grant)
 	if out != nil || accepted {
@@ -158,9 +158,9 @@ func (m manual) shown(ctx context.Context, p *pass, conn connections.Connection,
 	return v1alpha1.DriftMissing, nil
 }
 
-// end is done when the user has deleted the credential. The entry is marked as gone
-// before the copy may go: without the copy there is no other proof.
-func (m manual) end(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
+// end verifies that the user has deleted the credential. It marks the entry as gone before
+// the stored copy is deleted, because the deletion cannot be verified without the copy.
+func (m manual) end(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
 	exists, err := m.exists(ctx, p, e)
 	if err != nil || !exists {
 		return false, failed(err)
@@ -172,15 +172,15 @@ func (m manual) end(ctx context.Context, p *pass, conn connections.Connection, e
 	return true, nil
 }
 
-// drop deletes the copy of a credential.
-func (m manual) drop(ctx context.Context, p *pass, e *v1alpha1.LedgerEntry) error {
+// deleteCopy deletes the stored copy of a credential.
+func (m manual) deleteCopy(ctx context.Context, p *reconciliation, e *v1alpha1.LedgerEntry) error {
 	return m.r.secrets.DeleteCopy(ctx, p.target, e.Name)
 }
 
-// exists reports whether there is a credential that a user has to delete. An attempt
-// that was cut off has the key that was stored under its name, unless another entry has
-// taken that over; without one it got nowhere.
-func (m manual) exists(ctx context.Context, p *pass, e *v1alpha1.LedgerEntry) (bool, error) {
+// exists reports whether an entry has a credential that a user must delete. An interrupted
+// attempt has the credential that was stored under its name, unless another entry has the
+// same id. Without a stored copy it has no credential.
+func (m manual) exists(ctx context.Context, p *reconciliation, e *v1alpha1.LedgerEntry) (bool, error) {
 	if plan.InUse(e) {
 		return true, nil
 	}
@@ -198,11 +198,11 @@ func (m manual) exists(ctx context.Context, p *pass, e *v1alpha1.LedgerEntry) (b
 	return !elsewhere, nil
 }
 
-// proveDeleted tries a credential that a user has to delete: it is done when the
-// provider no longer knows it, or the user says so.
-func (m manual) proveDeleted(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) plan.Outcome {
+// proveDeleted verifies that a user has deleted a credential: the provider rejects it, or
+// the user confirms it with an annotation.
+func (m manual) proveDeleted(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) plan.Outcome {
 	if p.token.Annotations[v1alpha1.AnnotationDeleted] == plan.Called(e) {
-		p.event(eventDeleted, "Prove", "credential %s is deleted, as an annotation of the ApiToken says", plan.Called(e))
+		p.event(eventDeleted, "Prove", "credential %s is deleted: an annotation of the ApiToken confirms it", plan.Called(e))
 		return nil
 	}
 	kept, ok, err := m.r.secrets.ReadCopy(ctx, p.target, e.Name)
@@ -213,20 +213,20 @@ func (m manual) proveDeleted(ctx context.Context, p *pass, conn connections.Conn
 		m.r.memory.Proofs.Tried(nameOf(p.token), e.Name, m.r.Clock.Monotonic())
 		return plan.NeedsUser{Task: p.obs.DeletionTask(e).Message}
 	}
-	p.event(eventDeleted, "Prove", "credential %s is deleted: the provider refuses it", plan.Called(e))
+	p.event(eventDeleted, "Prove", "credential %s is deleted: the provider rejects it", plan.Called(e))
 	return nil
 }
 
-// mayExist reports whether the provider accepts a credential, or does not tell.
-func mayExist(ctx context.Context, p *pass, prober provider.Prober, kept secretstore.Copy) bool {
+// mayExist reports whether the provider accepts a credential, or the probe failed.
+func mayExist(ctx context.Context, p *reconciliation, prober provider.Prober, kept secretstore.Copy) bool {
 	accepted, err := prober.Accepts(ctx, kept.Values(), kept.Grant)
 	metrics.Operation(p.facts.DriverType, "probe", err)
 	return accepted || err != nil
 }
 
-// stored returns the key of an entry: the stored copy, or what the Secret holds
-// if it is as the operator wrote it. It reports false when there is neither.
-func (m manual) stored(ctx context.Context, p *pass, e *v1alpha1.LedgerEntry) (map[string]provider.Value, provider.Grant, bool, error) {
+// stored returns the credential of an entry: from the stored copy, or from the Secret if
+// its data is what the operator wrote. It reports false if both are missing.
+func (m manual) stored(ctx context.Context, p *reconciliation, e *v1alpha1.LedgerEntry) (map[string]provider.Value, provider.Grant, bool, error) {
 	kept, ok, err := m.r.secrets.ReadCopy(ctx, p.target, e.Name)
 	if err != nil || ok {
 		return kept.Values(), kept.Grant, ok, err
@@ -242,27 +242,27 @@ func (m manual) stored(ctx context.Context, p *pass, e *v1alpha1.LedgerEntry) (m
 	return seen.Values(), plan.GrantOf(&p.token.Spec), ok, nil
 }
 
-// accepted tries a key.
+// accepted probes the data plane with a key.
 func (m manual) accepted(
-	ctx context.Context, p *pass, conn connections.Connection, values map[string]provider.Value, grant provider.Grant,
+	ctx context.Context, p *reconciliation, conn connections.Connection, values map[string]provider.Value, grant provider.Grant,
 ) (bool, plan.Outcome) {
 	prober, can := provider.As[provider.Prober](conn.Client)
 	if !can {
-		return false, plan.Failed{Err: errLeftOpen}
+		return false, plan.Failed{Err: errInconclusive}
 	}
 	accepted, err := prober.Accepts(ctx, values, grant)
 	metrics.Operation(p.facts.DriverType, "probe", err)
 	return accepted, m.r.providerFailed(p, "probe", err)
 }
 
-// canProbe reports whether the driver can try a key.
+// canProbe reports whether the driver can probe the data plane.
 func canProbe(conn connections.Connection) bool {
 	_, can := provider.As[provider.Prober](conn.Client)
 	return can
 }
 
-// keyID is the public id that a key carries in itself; empty when it has none.
-func keyID(p *pass, values map[string]provider.Value) string {
+// keyID returns the public id that a key contains, or "".
+func keyID(p *reconciliation, values map[string]provider.Value) string {
 	driver, ok := provider.As[provider.ByHand](p.facts.Driver)
 	if !ok {
 		return ""
@@ -270,5 +270,5 @@ func keyID(p *pass, values map[string]provider.Value) string {
 	return driver.KeyID(values)
 }
 
-// manual reports whether the credential of the attempt was submitted.
-func (a *Attempt) manual() bool { return a.handed.Version() != "" }
+// manual reports whether the attempt is for a submitted credential.
+func (a *Attempt) manual() bool { return a.submitted.Version() != "" }

@@ -43,8 +43,8 @@ func TestPrintedPass(t *testing.T) {
 	if err != nil || !found {
 		t.Fatalf("nothing is handed over: %v", err)
 	}
-	p := &pass{token: token, seen: seen}
-	attempt := &Attempt{p: p, handed: handed, minted: provider.Minted{
+	p := &reconciliation{token: token, seen: seen}
+	attempt := &Attempt{p: p, submitted: handed, minted: provider.Minted{
 		Secret: map[string]provider.Value{"key": provider.NewValue(secret)},
 	}}
 	for _, v := range []any{p, *p, attempt, *attempt, []any{*p, *attempt}} {

@@ -16,15 +16,15 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// purge revokes every name of the ledger. When all are settled, the provider is
-// asked for anything else of this owner, and only then the finalizer goes.
-func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) plan.Outcome {
+// purge revokes the credential of every entry. Once all entries are settled, it revokes any
+// other credential that the provider lists for this owner, and removes the finalizer last.
+func (r *Reconciler) purge(ctx context.Context, p *reconciliation, settled bool) plan.Outcome {
 	conn, out := r.connect(ctx, p)
 	if out != nil {
 		return out
 	}
 	if begun, out := beginPurge(p, conn); out != nil || begun {
-		return out // the write brings the next reconcile
+		return out // the status write triggers the next reconcile
 	}
 	ended, marked, out := r.purgeLedger(ctx, p, conn)
 	if out != nil || marked || !settled {
@@ -36,7 +36,7 @@ func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) plan.Outc
 	if out := r.purgeUnlisted(ctx, p, conn); out != nil {
 		return out
 	}
-	if err := r.dropKept(ctx, p); err != nil {
+	if err := r.deleteCopies(ctx, p); err != nil {
 		return failed(err)
 	}
 	for i := range p.token.Status.Credentials {
@@ -45,9 +45,9 @@ func (r *Reconciler) purge(ctx context.Context, p *pass, settled bool) plan.Outc
 	return r.removeFinalizer(ctx, p)
 }
 
-// purgeLedger revokes every name of the ledger. It returns those that have settled and
-// are revoked, and whether an entry was marked as gone.
-func (r *Reconciler) purgeLedger(ctx context.Context, p *pass, conn connections.Connection) (ended []string, marked bool, out plan.Outcome) {
+// purgeLedger revokes the credential of every entry. It returns the names of those that are
+// revoked and settled, and whether it marked an entry as gone.
+func (r *Reconciler) purgeLedger(ctx context.Context, p *reconciliation, conn connections.Connection) (ended []string, marked bool, out plan.Outcome) {
 	var outs []plan.Outcome
 	for i := range p.token.Status.Credentials {
 		e := &p.token.Status.Credentials[i]
@@ -60,11 +60,11 @@ func (r *Reconciler) purgeLedger(ctx context.Context, p *pass, conn connections.
 	return ended, marked, plan.Join(outs...)
 }
 
-// beginPurge records that the revocation of every credential begins, before the
-// first call, and reports whether it had to. deletionPolicy may become Retain while
-// the deletion waits, and what is said of a credential then must be true whenever
-// this process stops.
-func beginPurge(p *pass, conn connections.Connection) (bool, plan.Outcome) {
+// beginPurge marks every credential as Retiring before the first call of the provider, and
+// reports whether it changed an entry. A user can still change deletionPolicy to Retain
+// while the deletion waits. The ledger must then show which revocations began, even if this
+// process stopped.
+func beginPurge(p *reconciliation, conn connections.Connection) (bool, plan.Outcome) {
 	var names []string
 	for i := range p.token.Status.Credentials {
 		e := &p.token.Status.Credentials[i]
@@ -74,16 +74,16 @@ func beginPurge(p *pass, conn connections.Connection) (bool, plan.Outcome) {
 		switch e.State {
 		case v1alpha1.StateMinting, v1alpha1.StateActive, v1alpha1.StateAbandoned:
 			names = append(names, e.Name)
-		case v1alpha1.StateRetiring: // it was recorded before
+		case v1alpha1.StateRetiring: // already recorded
 		}
 	}
 	ledger.Retire(&p.token.Status, p.obs.Now, names...)
 	return len(names) > 0, nil
 }
 
-// dropEnded drops the credentials that are seen to be gone while the deletion waits
-// for others, so that the ledger says what was ended.
-func (r *Reconciler) dropEnded(ctx context.Context, p *pass, conn connections.Connection, names []string) plan.Outcome {
+// dropEnded drops the entries whose credentials are gone while the deletion waits for
+// others, so that the ledger shows which revocations are left.
+func (r *Reconciler) dropEnded(ctx context.Context, p *reconciliation, conn connections.Connection, names []string) plan.Outcome {
 	var outs []plan.Outcome
 	for _, name := range names {
 		gone, out := r.seenEnded(ctx, p, conn, p.entry(name))
@@ -94,9 +94,9 @@ func (r *Reconciler) dropEnded(ctx context.Context, p *pass, conn connections.Co
 	return plan.Join(outs...)
 }
 
-// purgeListed revokes what the provider still lists of this owner, which has to be
-// seen gone before anything else.
-func (r *Reconciler) purgeListed(ctx context.Context, p *pass, conn connections.Connection) plan.Outcome {
+// purgeListed revokes what the provider still lists for this owner. The purge continues
+// only once the list is empty.
+func (r *Reconciler) purgeListed(ctx context.Context, p *reconciliation, conn connections.Connection) plan.Outcome {
 	var outs []plan.Outcome
 	left := 0
 	var unknown []string
@@ -120,9 +120,9 @@ func (r *Reconciler) purgeListed(ctx context.Context, p *pass, conn connections.
 	return nil
 }
 
-// purgeUnlisted looks for every entry by its name and ID, where the provider's list
-// shows its newest credentials only.
-func (r *Reconciler) purgeUnlisted(ctx context.Context, p *pass, conn connections.Connection) plan.Outcome {
+// purgeUnlisted finds every entry by its name and id, if the provider lists only its newest
+// credentials.
+func (r *Reconciler) purgeUnlisted(ctx context.Context, p *reconciliation, conn connections.Connection) plan.Outcome {
 	if p.facts.Capabilities.Listed == 0 {
 		return nil
 	}
@@ -137,9 +137,8 @@ func (r *Reconciler) purgeUnlisted(ctx context.Context, p *pass, conn connection
 	return nil
 }
 
-// seenGone reports whether the provider shows nothing under the name of an entry, or
-// only what has ended.
-func (r *Reconciler) seenGone(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
+// seenGone reports whether Find shows no credential for an entry, or only ended ones.
+func (r *Reconciler) seenGone(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
 	found, err := conn.Client.Find(ctx, refOf(e))
 	if err != nil {
 		return false, r.providerFailed(p, "find", err)
@@ -147,8 +146,9 @@ func (r *Reconciler) seenGone(ctx context.Context, p *pass, conn connections.Con
 	return len(provider.Occupying(found)) == 0, nil
 }
 
-// revoke ends credentials, and drops each that is then seen to be gone.
-func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) plan.Outcome {
+// revoke revokes the credentials of entries, and drops each entry whose credential is then
+// gone.
+func (r *Reconciler) revoke(ctx context.Context, p *reconciliation, names []string) plan.Outcome {
 	conn, out := r.connect(ctx, p)
 	if out != nil {
 		return out
@@ -160,10 +160,10 @@ func (r *Reconciler) revoke(ctx context.Context, p *pass, names []string) plan.O
 	return plan.Join(outs...)
 }
 
-// revokeEntry ends the credential of an entry, and drops the entry if the credential is
-// then seen to be gone. It does nothing more for an entry that a user has to delete, or
-// that is marked as gone.
-func (r *Reconciler) revokeEntry(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) plan.Outcome {
+// revokeEntry revokes the credential of an entry, and drops the entry if the credential is
+// then gone. It stops early for a credential that a user must delete, and for an entry that
+// was just marked as gone.
+func (r *Reconciler) revokeEntry(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) plan.Outcome {
 	if !conn.Account.Is(e.Account) {
 		return plan.AccountChanged{}
 	}
@@ -185,36 +185,37 @@ func (r *Reconciler) revokeEntry(ctx context.Context, p *pass, conn connections.
 	return nil
 }
 
-// seenEnded is seenGone, and then drops what was kept of the credential, which proved that.
-func (r *Reconciler) seenEnded(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
+// seenEnded is seenGone, and then deletes the stored copy, which was needed as proof until
+// now.
+func (r *Reconciler) seenEnded(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
 	if gone, out := r.seenGone(ctx, p, conn, e); out != nil || !gone {
 		return false, out
 	}
-	return true, failed(r.strategyOf(e).drop(ctx, p, e))
+	return true, failed(r.strategyOf(e).deleteCopy(ctx, p, e))
 }
 
-// dropKept drops what was kept of every credential of this ApiToken.
-func (r *Reconciler) dropKept(ctx context.Context, p *pass) error {
+// deleteCopies deletes the stored copies of all credentials of this ApiToken.
+func (r *Reconciler) deleteCopies(ctx context.Context, p *reconciliation) error {
 	var errs []error
 	for i := range p.token.Status.Credentials {
 		e := &p.token.Status.Credentials[i]
-		errs = append(errs, r.strategyOf(e).drop(ctx, p, e))
+		errs = append(errs, r.strategyOf(e).deleteCopy(ctx, p, e))
 	}
 	return errors.Join(errs...)
 }
 
-// endEntry ends the credential of a ledger entry, unless the entry says that it is gone.
-// An entry that this marks as gone must be written before anything is dropped.
-func (r *Reconciler) endEntry(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (marked bool, out plan.Outcome) {
+// endEntry ends the credential of an entry, unless the entry is marked as gone. If it marks
+// the entry as gone, the status must be written before the stored copy is deleted.
+func (r *Reconciler) endEntry(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (marked bool, out plan.Outcome) {
 	if e.Gone {
 		return false, nil
 	}
 	return r.strategyOf(e).end(ctx, p, conn, e)
 }
 
-// release lets the ApiToken go. It keeps the Secret and its credential, unless the
-// credential was revoked before deletionPolicy became Retain.
-func (r *Reconciler) release(ctx context.Context, p *pass) plan.Outcome {
+// release removes the finalizer without revoking anything. It keeps the Secret and its
+// credential, unless the credential was revoked before deletionPolicy became Retain.
+func (r *Reconciler) release(ctx context.Context, p *reconciliation) plan.Outcome {
 	seen, err := r.secrets.Read(ctx, p.target)
 	if err != nil {
 		return failed(err)
@@ -224,7 +225,7 @@ func (r *Reconciler) release(ctx context.Context, p *pass) plan.Outcome {
 	if out != nil {
 		return out
 	}
-	if err := r.dropKept(ctx, p); err != nil {
+	if err := r.deleteCopies(ctx, p); err != nil {
 		return failed(err)
 	}
 	for i := range p.token.Status.Credentials {
@@ -242,47 +243,47 @@ func (r *Reconciler) release(ctx context.Context, p *pass) plan.Outcome {
 	return nil
 }
 
-// releaseSecret keeps the Secret, or deletes it if what it holds was revoked. It
-// returns what an event says of it.
-func (r *Reconciler) releaseSecret(ctx context.Context, p *pass) (string, plan.Outcome) {
+// releaseSecret keeps the Secret, or deletes it if its credential was revoked. It returns
+// the text of the event about it.
+func (r *Reconciler) releaseSecret(ctx context.Context, p *reconciliation) (string, plan.Outcome) {
 	name, v := p.token.SecretName(), p.seen.View
 	switch e := p.entry(v.Credential); {
 	case !v.Exists || v.Foreign:
-		return "deletionPolicy is Retain, and there is no Secret to keep", nil
+		return "deletionPolicy is Retain, but there is no Secret to keep", nil
 	case e == nil && r.wasRevoked(p):
 		if err := r.secrets.Delete(ctx, p.target, p.seen); err != nil {
-			return fmt.Sprintf("deletionPolicy is Retain, but the credential of Secret %q was revoked before, and the Secret could not be deleted (%s)",
+			return fmt.Sprintf("deletionPolicy is Retain, but the credential in Secret %q was already revoked, and the Secret could not be deleted (%s)",
 				name, reasonOf(err)), nil
 		}
-		return fmt.Sprintf("deletionPolicy is Retain, but the credential of Secret %q was revoked before: the Secret is deleted", name), nil
+		return fmt.Sprintf("deletionPolicy is Retain, but the credential in Secret %q was already revoked: the Secret is deleted", name), nil
 	case e != nil && revoking(p, e):
-		return fmt.Sprintf("Secret %q is kept: deletionPolicy is Retain. The operator had begun to revoke its credential %s, which may no longer give access",
+		return fmt.Sprintf("Secret %q is kept because deletionPolicy is Retain. The operator had started to revoke its credential %s, which may no longer work",
 			name, plan.Called(e)), writeFailed(r.secrets.Release(ctx, p.target, p.seen))
 	default:
 		its := "its credential"
 		if e != nil {
 			its += " " + named(e)
 		}
-		return fmt.Sprintf("Secret %q and %s are kept: deletionPolicy is Retain, and nothing revokes them now", name, its),
+		return fmt.Sprintf("Secret %q and %s are kept because deletionPolicy is Retain; the operator will not revoke the credential", name, its),
 			writeFailed(r.secrets.Release(ctx, p.target, p.seen))
 	}
 }
 
-// wasRevoked reports whether the ledger had the credential that the Secret names and
-// dropped it: it was revoked and seen gone.
-func (r *Reconciler) wasRevoked(p *pass) bool {
+// wasRevoked reports whether the credential that the Secret names was in the ledger and was
+// dropped from it, because it was revoked and gone.
+func (r *Reconciler) wasRevoked(p *reconciliation) bool {
 	v := &p.seen.View
 	return v.Credential != "" && v.Facts.Revision <= p.token.Status.Revision && observe.Owns(r.Cluster, p.token)(v.Credential)
 }
 
-// revoking reports whether the revocation of a credential may have begun.
-func revoking(p *pass, e *v1alpha1.LedgerEntry) bool {
+// revoking reports whether the revocation of a credential may have started.
+func revoking(p *reconciliation, e *v1alpha1.LedgerEntry) bool {
 	return e.State == v1alpha1.StateRetiring && (e.RetireAt == nil || !p.obs.Now.Before(e.RetireAt.Time))
 }
 
 // alsoRetained names the credentials that may stay live although the Secret does not
 // hold them: previous ones in their overlap, and attempts with an unknown outcome.
-func alsoRetained(p *pass) string {
+func alsoRetained(p *reconciliation) string {
 	var live, doubtful []string
 	for i := range p.token.Status.Credentials {
 		switch e := &p.token.Status.Credentials[i]; {
@@ -295,10 +296,10 @@ func alsoRetained(p *pass) string {
 	}
 	var said string
 	if len(live) > 0 {
-		said += ". What the Secret does not hold stays live too, and you revoke it at the provider: " + strings.Join(live, ", ")
+		said += ". Other credentials of this ApiToken stay live until you revoke them at the provider: " + strings.Join(live, ", ")
 	}
 	if len(doubtful) > 0 {
-		said += ". Check at the provider whether these are revoked, which the operator had begun: " + strings.Join(doubtful, ", ")
+		said += ". The operator had started to revoke others; check at the provider whether they are gone: " + strings.Join(doubtful, ", ")
 	}
 	return said
 }

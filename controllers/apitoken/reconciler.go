@@ -30,47 +30,47 @@ import (
 
 // The times of the protocol; see docs/architecture.md.
 const (
-	// MintDeadline is how long after its reservation an attempt may start Mint or Publish.
+	// MintDeadline is the time after its reservation within which an attempt may start Mint
+	// or Publish.
 	MintDeadline = time.Minute
-	// RequestTimeout is how long after that a request of the attempt may still
-	// wait for its answer before this process gives it up: 30 seconds.
+	// RequestTimeout is the time after MintDeadline within which a request of the attempt
+	// may still wait for its response: 30 seconds.
 	RequestTimeout = plan.AttemptTime - MintDeadline
 )
 
-// Providers gives access to providers; *connections.Pool implements it.
+// Providers connects to providers and describes them. *connections.Pool implements it.
 type Providers interface {
 	observe.Providers
 	Connect(ctx context.Context, key account.Key, place *places.Place) (connections.Connection, error)
 	Forget(key account.Key)
 }
 
-// Options are what a Reconciler is made of. Decide and Steps are the rules and
-// the order of an attempt; only the explorer replaces them, to prove that it
-// notices.
+// Options configure a Reconciler. Decide and Steps are the rules and the order of an
+// attempt. Only the explorer replaces them, to prove that it finds the fault.
 type Options struct {
-	// Client reads from the cache and writes.
+	// Client reads from the cache and writes to the API server.
 	Client client.Client
-	// Live reads from the API server itself.
+	// Live reads from the API server.
 	Live      client.Reader
 	Providers Providers
-	// Places are what reconciles wait for before they call a provider; as many as
-	// they want when nil.
+	// Places limit the calls in progress at each provider. If nil, there is no limit.
 	Places   *places.Places
 	Clock    clock.Clock
 	Recorder events.EventRecorder
 	// Cluster is the identity hash of this cluster.
 	Cluster string
-	// Random is read for the nonces of names; nil: crypto/rand.
+	// Random is the source of the random part of credential names. If nil, it is crypto/rand.
 	Random io.Reader
-	// Decide is plan.Next when nil.
+	// Decide returns the decision for an observation. If nil, it is plan.Next.
 	Decide func(plan.Observation) plan.Decision
-	// Steps is Standard when nil.
+	// Steps are the steps of an attempt. If nil, they are Standard.
 	Steps []Step
-	// EndsOnly makes it issue nothing, and do nothing for ApiTokens that are not being deleted.
+	// EndsOnly makes the Reconciler issue nothing, and ignore ApiTokens that are not being
+	// deleted.
 	EndsOnly bool
-	// Audit is the audit trail; none when nil.
+	// Audit is the audit trail. If nil, nothing is audited.
 	Audit *audit.Log
-	// Tracers make a trace of each pass; none when nil.
+	// Tracers provide a trace of each reconcile. If nil, nothing is traced.
 	Tracers trace.TracerProvider
 }
 
@@ -78,53 +78,53 @@ type Options struct {
 type Reconciler struct {
 	Options
 	secrets *secretstore.Store
-	// memory is what this process remembers between two reconciles.
+	// memory is the state that this process keeps between reconciles.
 	memory *memory.Memory
-	// queue wakes ApiTokens; nil until the controller has started.
+	// queue wakes ApiTokens. It is nil until the controller has started.
 	queue atomic.Pointer[fairqueue.Queue]
 }
 
 // Step is one step of an attempt.
 type Step func(*Attempt, context.Context) plan.Outcome
 
-// Attempt is one credential on its way, in the process that reserved its name.
+// Attempt issues one credential. It runs in the process that reserved the name.
 type Attempt struct {
 	r      *Reconciler
-	p      *pass
+	p      *reconciliation
 	action plan.Issue
 	conn   connections.Connection
 	minted provider.Minted
 	name   string
 	// recorded is the revision that the ledger had before this attempt.
 	recorded int64
-	// handed is what a user submitted, for a manual credential.
-	handed secretstore.Submitted
+	// submitted is the credential that a user submitted, for a manual credential.
+	submitted secretstore.Submitted
 
-	// began is taken before the reservation is sent, by both clocks.
+	// began and beganMonotonic are read before the reservation is sent.
 	began          time.Time
 	beganMonotonic time.Duration
 }
 
-// pass is one reconciliation: what was read, and the status as it will be written.
-type pass struct {
-	// token is a copy; its status is edited in place and written once.
+// reconciliation is the state of one reconcile: what was read, and the status to write.
+type reconciliation struct {
+	// token is a copy. Its status is edited in place and written once.
 	token *v1alpha1.ApiToken
 	// base is the status as the API server has it.
 	base *v1alpha1.ApiTokenStatus
-	// behind: the cache does not show this process's own last write yet.
+	// behind: the cache does not show this process's last write of the ApiToken yet.
 	behind bool
-	// pending: the cache does not show this process's own last write of the Secret yet.
+	// pending: the cache does not show this process's last write of the Secret yet.
 	pending bool
 	// ending: the namespace is being deleted.
 	ending bool
-	// retold: the action failed, and the conditions stay as they are: the text was told
-	// before, or another one a moment ago.
-	retold bool
-	// saved: the status was written in this pass.
+	// reported: the action failed and the conditions stay unchanged, because they already
+	// report this error, or reported another one a moment ago.
+	reported bool
+	// saved: this reconcile wrote the status.
 	saved bool
-	// events are emitted with the next status write.
+	// events are emitted after the next status write.
 	events []pendingEvent
-	// audit is the audit trail, subject what its lines of this pass are about.
+	// audit is the audit trail; subject is what its lines of this reconcile are about.
 	audit   *audit.Log
 	subject audit.Subject
 	key     account.Key
@@ -132,18 +132,20 @@ type pass struct {
 	target  secretstore.Target
 	seen    secretstore.Snapshot
 	obs     plan.Observation
-	// action is what was decided last, place the place at the provider for it. Asked:
-	// one was asked for.
+	// action is the last decided action. place is its place at the provider; asked: it
+	// needed one.
 	action plan.Action
 	place  *places.Place
 	asked  bool
 }
 
-// pendingEvent is an event to emit once the status write succeeds. Its note holds names and public identifiers only.
+// pendingEvent is an event to emit once the status write succeeds. Its note contains only
+// names and public ids.
 type pendingEvent struct {
 	reason, action, note string
 	args                 []any
-	// credential that it is about; empty: the ApiToken as a whole.
+	// credential is the name of the credential that the event is about; empty for the
+	// ApiToken as a whole.
 	credential string
 }
 
@@ -151,29 +153,30 @@ func nameOf(t *v1alpha1.ApiToken) types.NamespacedName {
 	return types.NamespacedName{Namespace: t.Namespace, Name: t.Name}
 }
 
-// entry returns the ledger entry of a name, or nil.
-func (p *pass) entry(name string) *v1alpha1.LedgerEntry { return ledger.Entry(&p.token.Status, name) }
+// entry returns the ledger entry with a name, or nil.
+func (p *reconciliation) entry(name string) *v1alpha1.LedgerEntry {
+	return ledger.Entry(&p.token.Status, name)
+}
 
-// inUse returns the ledger entry that the workload should be using, or nil.
-func (p *pass) inUse() *v1alpha1.LedgerEntry {
+// inUse returns the ledger entry of the credential in use, or nil.
+func (p *reconciliation) inUse() *v1alpha1.LedgerEntry {
 	return ledger.Active(&p.token.Status, p.seen.View.Credential)
 }
 
-// active is inUse for actions that the rules choose only while there is one.
-func (p *pass) active() (*v1alpha1.LedgerEntry, error) {
+// active is inUse for actions that require a credential in use.
+func (p *reconciliation) active() (*v1alpha1.LedgerEntry, error) {
 	if e := p.inUse(); e != nil {
 		return e, nil
 	}
 	return nil, errors.New("no credential is in use")
 }
 
-// settled reports whether no request of an attempt can take effect any more.
-func (p *pass) settled(name string) bool {
+// settled reports whether the attempt of an entry has settled.
+func (p *reconciliation) settled(name string) bool {
 	return slices.ContainsFunc(p.obs.Ledger, func(e plan.Entry) bool { return e.Name == name && e.Settled })
 }
 
-// sources are where the facts of a decision come from: the caches, and what this process
-// remembers.
+// sources returns the sources of the facts: the caches, and the memory of this process.
 func (r *Reconciler) sources() *observe.Sources {
 	return &observe.Sources{
 		Objects: observe.Cached{Reader: r.Client}, Providers: r.Providers, Secrets: r.secrets,
@@ -181,15 +184,16 @@ func (r *Reconciler) sources() *observe.Sources {
 	}
 }
 
-// refresh brings the Observation up to date with the token and the Secret of this reconcile.
-func (r *Reconciler) refresh(p *pass) {
+// refresh updates the observation with the token and the Secret of this reconcile.
+func (r *Reconciler) refresh(p *reconciliation) {
 	from := r.sources()
 	p.obs.Token, p.obs.Ledger = from.Token(p.token, p.ending), from.Ledger(p.token, &p.facts)
 	p.obs.Secret = r.secretView(p)
 }
 
-// secretView is the Secret of this reconcile, with what this process remembers of it.
-func (r *Reconciler) secretView(p *pass) plan.Secret {
+// secretView returns the Secret of this reconcile for the rules, with the pause of a
+// contest that this process remembers.
+func (r *Reconciler) secretView(p *reconciliation) plan.Secret {
 	v := p.seen.View
 	if v.Live && v.Exists && !v.MetadataCurrent {
 		v.Contest.Pause, v.Contest.Wait = r.memory.Contests.Lost(nameOf(p.token), p.target.Layout(), r.Clock.Monotonic())
@@ -197,7 +201,7 @@ func (r *Reconciler) secretView(p *pass) plan.Secret {
 	return v
 }
 
-// mintRequest is what the provider is asked for in this reconcile.
-func (r *Reconciler) mintRequest(p *pass, name string) provider.MintRequest {
+// mintRequest returns the request for a credential with a name, as declared now.
+func (r *Reconciler) mintRequest(p *reconciliation, name string) provider.MintRequest {
 	return observe.Request(p.token, &p.facts, r.Cluster, name, r.Clock.Now())
 }

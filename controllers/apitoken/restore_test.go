@@ -47,9 +47,9 @@ func TestStatusLost(t *testing.T) {
 		t.Error("the Secret was written")
 	}
 	w.mints(1)
-	w.emits("Adopted", "the status did not know credential "+before)
+	w.emits("Adopted", "adopted credential "+before)
 	w.uses("training")
-	w.emits("Adopted", "the status did not know credential "+before+" ("+activeOf(token).ID+") in the Secret")
+	w.emits("Adopted", "adopted credential "+before+" ("+activeOf(token).ID+"): the Secret holds it")
 }
 
 // recreate puts an ApiToken back as a backup tool does: another UID, no status.

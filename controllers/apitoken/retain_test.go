@@ -55,8 +55,8 @@ func TestRetainAfterTheRevocation(t *testing.T) {
 	})
 	w.edit("training", retainNow)
 	w.gone("training")
-	w.emits("Retained", "was revoked before: the Secret is deleted")
-	w.emits("Retained", "stays live too, and you revoke it at the provider")
+	w.emits("Retained", "was already revoked: the Secret is deleted")
+	w.emits("Retained", "stay live until you revoke them at the provider")
 	if w.secret("training") != nil {
 		t.Error("the Secret is kept with a revoked credential")
 	}
@@ -73,7 +73,7 @@ func TestRetainWhenTheRevocationHadBegun(t *testing.T) {
 	w.excused[activeOf(token).Name] = true
 	w.edit("training", retainNow)
 	w.gone("training")
-	w.emits("Retained", "had begun to revoke its credential "+activeOf(token).ID)
+	w.emits("Retained", "had started to revoke its credential "+activeOf(token).ID)
 	if s := w.secret("training"); s == nil || s.Annotations[v1alpha1.AnnotationRetained] != "true" {
 		t.Errorf("the Secret is not kept: %v", s)
 	}

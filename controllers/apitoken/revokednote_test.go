@@ -15,12 +15,12 @@ import (
 // TestRevokedSaysHowTheCredentialEnded: the operator revokes nothing that a person made.
 func TestRevokedSaysHowTheCredentialEnded(t *testing.T) {
 	for want, e := range map[string]v1alpha1.LedgerEntry{
-		"credential own-1 (K1) is revoked, and the provider shows it no longer, or as ended":                       {ID: "K1"},
-		"credential own-1 (K1) is no longer tracked: the provider refuses it, or a person says that it is deleted": {ID: "K1", ByHand: true, Gone: true},
-		"attempt own-1 is no longer tracked: it has no key of its own":                                             {ByHand: true},
+		"credential own-1 (K1) is revoked: the provider no longer shows it, or shows it as ended":                     {ID: "K1"},
+		"credential own-1 (K1) is no longer tracked: the provider rejects it, or a user confirmed that it is deleted": {ID: "K1", ByHand: true, Gone: true},
+		"attempt own-1 is no longer tracked: it has no credential of its own":                                         {ByHand: true},
 	} {
 		e.Name = "own-1"
-		p := &pass{token: &v1alpha1.ApiToken{}, audit: audit.New(logr.Discard())}
+		p := &reconciliation{token: &v1alpha1.ApiToken{}, audit: audit.New(logr.Discard())}
 		p.token.Status.Credentials = []v1alpha1.LedgerEntry{e}
 		p.token.DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
 		p.revoked(&e)

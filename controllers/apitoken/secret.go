@@ -11,27 +11,28 @@ import (
 	"apitoken.dev/operator/internal/secretstore"
 )
 
-// see takes a Secret as it was read or written. After a write the API server no longer
-// refuses it.
-func (p *pass) see(seen secretstore.Snapshot) {
+// see sets the Secret of this reconcile to one that was just read or written. A write
+// proves that the API server accepts the Secret.
+func (p *reconciliation) see(seen secretstore.Snapshot) {
 	p.seen = seen
 	if seen.Written {
 		clearPublishRefused(p)
 	}
 }
 
-// published takes a Secret as this pass wrote or checked it, and notes its version.
-func (p *pass) published(seen secretstore.Snapshot) {
+// published is see for a Secret that this reconcile wrote or checked. It records its
+// version.
+func (p *reconciliation) published(seen secretstore.Snapshot) {
 	p.see(seen)
 	p.noteChecked()
 }
 
-// noteChecked notes the version of the Secret at hand as checked, if its data is what the
+// noteChecked records the version of the current Secret as checked, if its data is what the
 // operator wrote. Nothing else writes this field.
-func (p *pass) noteChecked() { p.token.Status.Secret.ResourceVersion = p.seen.Checked() }
+func (p *reconciliation) noteChecked() { p.token.Status.Secret.ResourceVersion = p.seen.Checked() }
 
-// syncSecret brings parts of the Secret up to date, and records its version.
-func (r *Reconciler) syncSecret(ctx context.Context, p *pass, parts plan.SyncSecret) plan.Outcome {
+// syncSecret updates parts of the Secret and records its version.
+func (r *Reconciler) syncSecret(ctx context.Context, p *reconciliation, parts plan.SyncSecret) plan.Outcome {
 	e := p.entry(p.seen.View.Credential)
 	if e == nil {
 		return plan.Superseded{What: "the Secret holds another credential"}
@@ -43,7 +44,7 @@ func (r *Reconciler) syncSecret(ctx context.Context, p *pass, parts plan.SyncSec
 	}
 	if seen.Written {
 		if pause := r.memory.Contests.Wrote(nameOf(p.token), p.target.Layout(), r.Clock.Monotonic()); pause > 0 {
-			p.event(eventContested, "Sync", "%s of Secret %q was changed back by %s, and is written again; the next time after %s",
+			p.event(eventContested, "Sync", "%s of Secret %q was changed back by %s; the operator has restored it, and waits %s before it does so again",
 				contest.What, p.token.SecretName(), managedBy(contest.By), pause)
 		}
 	}
@@ -59,9 +60,9 @@ func managedBy(manager string) string {
 	return "field manager " + strconv.Quote(manager)
 }
 
-// clearPublishRefused forgets a refusal, because a write of the Secret or a dry run has
-// passed since.
-func clearPublishRefused(p *pass) {
+// clearPublishRefused removes the condition about a rejected write of the Secret, because a
+// later write or dry run succeeded.
+func clearPublishRefused(p *reconciliation) {
 	if plan.PublishRefused(&p.token.Status) {
 		meta.RemoveStatusCondition(&p.token.Status.Conditions, v1alpha1.ConditionPublished)
 	}

@@ -37,7 +37,7 @@ func (m *moved) Connect(context.Context, account.Key, *places.Place) (connection
 type untouched struct{ client.Client }
 
 // reconcileOf is a reconcile with a credential in the ledger, at a driver of the fake.
-func reconcileOf(t *testing.T, driver *fake.Driver, e v1alpha1.LedgerEntry) (*Reconciler, *pass) {
+func reconcileOf(t *testing.T, driver *fake.Driver, e v1alpha1.LedgerEntry) (*Reconciler, *reconciliation) {
 	t.Helper()
 	clock := testutil.NewClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
 	c, of, err := driver.Connect(t.Context(), provider.Config{Cluster: ofTest})
@@ -48,7 +48,7 @@ func reconcileOf(t *testing.T, driver *fake.Driver, e v1alpha1.LedgerEntry) (*Re
 		Providers: &moved{conn: connections.Connection{Client: c, Account: of}}})
 	token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training"}}
 	token.Status.Credentials = []v1alpha1.LedgerEntry{e}
-	p := &pass{token: token, base: token.Status.DeepCopy(), key: account.KeyFor(token)}
+	p := &reconciliation{token: token, base: token.Status.DeepCopy(), key: account.KeyFor(token)}
 	p.facts.Account, p.facts.Capabilities = provider.Account{ID: e.Account}, driver.Caps
 	p.seen.View.Facts.Account = e.Account
 	p.obs = plan.Observation{Now: clock.Now(), Provider: plan.Provider{Found: true, Ready: true, Admitted: true, Account: e.Account}}
@@ -59,13 +59,16 @@ func reconcileOf(t *testing.T, driver *fake.Driver, e v1alpha1.LedgerEntry) (*Re
 // than the connection. In the account of the connection nothing is minted, and nothing
 // is taken for gone, if the ledger is of another.
 func TestAccountIsThatOfTheConnection(t *testing.T) {
-	for name, act := range map[string]func(*Reconciler, *pass) plan.Outcome{
-		"mint":                 func(r *Reconciler, p *pass) plan.Outcome { _, out := r.connectToMint(t.Context(), p); return out },
-		"purge":                func(r *Reconciler, p *pass) plan.Outcome { return r.purge(t.Context(), p, true) },
-		"purge, not settled":   func(r *Reconciler, p *pass) plan.Outcome { return r.purge(t.Context(), p, false) },
-		"revoke":               func(r *Reconciler, p *pass) plan.Outcome { return r.revoke(t.Context(), p, []string{"one"}) },
-		"ask for the id":       func(r *Reconciler, p *pass) plan.Outcome { return r.identify(t.Context(), p, "one") },
-		"ask for what is held": func(r *Reconciler, p *pass) plan.Outcome { return r.findRestored(t.Context(), p, "one") },
+	for name, act := range map[string]func(*Reconciler, *reconciliation) plan.Outcome{
+		"mint": func(r *Reconciler, p *reconciliation) plan.Outcome {
+			_, out := r.connectToMint(t.Context(), p)
+			return out
+		},
+		"purge":                func(r *Reconciler, p *reconciliation) plan.Outcome { return r.purge(t.Context(), p, true) },
+		"purge, not settled":   func(r *Reconciler, p *reconciliation) plan.Outcome { return r.purge(t.Context(), p, false) },
+		"revoke":               func(r *Reconciler, p *reconciliation) plan.Outcome { return r.revoke(t.Context(), p, []string{"one"}) },
+		"ask for the id":       func(r *Reconciler, p *reconciliation) plan.Outcome { return r.identify(t.Context(), p, "one") },
+		"ask for what is held": func(r *Reconciler, p *reconciliation) plan.Outcome { return r.findRestored(t.Context(), p, "one") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			backend := fake.NewBackend(testutil.NewClock(time.Unix(0, 0)))
@@ -91,14 +94,14 @@ func TestAccountIsThatOfTheConnection(t *testing.T) {
 // nothing, or only what has ended. A credential that is switched off has not.
 func TestRevocationIsSeen(t *testing.T) {
 	owner := provider.Owner{Cluster: ofTest, Namespace: "ml", Token: "training"}
-	revoke := func(r *Reconciler, p *pass) plan.Outcome { return r.revoke(t.Context(), p, []string{"one"}) }
-	purge := func(r *Reconciler, p *pass) plan.Outcome { return r.purge(t.Context(), p, true) }
+	revoke := func(r *Reconciler, p *reconciliation) plan.Outcome { return r.revoke(t.Context(), p, []string{"one"}) }
+	purge := func(r *Reconciler, p *reconciliation) plan.Outcome { return r.purge(t.Context(), p, true) }
 	ignore := []fake.Fault{{Kind: fake.Ignore}, {Kind: fake.Ignore}} // of what the ledger has, and of what is listed
 	for name, tc := range map[string]struct {
 		driver func(*fake.Driver)
 		then   func(*fake.Backend)
 		faults []fake.Fault
-		act    func(*Reconciler, *pass) plan.Outcome
+		act    func(*Reconciler, *reconciliation) plan.Outcome
 		gone   bool
 	}{
 		"revoke, ignored":                  {faults: ignore, act: revoke},

@@ -38,19 +38,18 @@ import (
 // +kubebuilder:rbac:groups="",resources=namespaces,verbs=get;list;watch
 // +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
 
-// The delays between repetitions of a pass that ended with an error.
+// The first and the longest delay between retries of a reconcile that returned an error.
 const (
 	retryFirst = time.Second
 	retryMost  = plan.MaxRetryDelay
 )
 
-// Setup registers the reconciler: it follows ApiTokens, the metadata of the
-// Secrets it publishes, the readiness of providers and the labels of namespaces.
-// Those that wait for a place at a provider are woken when their turn comes. The
-// field index account.IndexProvider must exist already.
+// Setup registers the reconciler. It watches ApiTokens, the metadata of Secrets, providers
+// and the labels of namespaces. An ApiToken that waits for a place at a provider is woken
+// when its turn comes. The field index account.IndexProvider must exist.
 func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, queue fairqueue.Factory) error {
 	if err := mgr.Add(manager.RunnableFunc(r.Places.Run)); err != nil {
-		return fmt.Errorf("adding what passes on turns: %w", err)
+		return fmt.Errorf("adding the places at providers: %w", err)
 	}
 	if err := r.follow(mgr); err != nil {
 		return err
@@ -64,8 +63,8 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, queue fairqueue.Fa
 			builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(&v1alpha1.TokenProvider{}, byProvider, woken).
 		Watches(&v1alpha1.ClusterTokenProvider{}, byProvider, woken).
-		WatchesRawSource(source.Func(r.turns)).
-		WatchesRawSource(source.Func(r.doubtful)).
+		WatchesRawSource(source.Func(r.wakeOnTurn)).
+		WatchesRawSource(source.Func(r.wakeDoubted)).
 		WithOptions(controller.Options{
 			MaxConcurrentReconciles: concurrency,
 			NewQueue:                queue,
@@ -74,14 +73,14 @@ func (r *Reconciler) Setup(mgr ctrl.Manager, concurrency int, queue fairqueue.Fa
 		Complete(r)
 }
 
-// turns wakes those whose turn at a provider has come.
-func (r *Reconciler) turns(_ context.Context, q fairqueue.Queue) error {
+// wakeOnTurn wakes an ApiToken when its turn at a provider has come.
+func (r *Reconciler) wakeOnTurn(_ context.Context, q fairqueue.Queue) error {
 	r.queue.Store(&q)
 	r.Places.OnTurn(func(who types.NamespacedName) { fairqueue.Wake(q, reconcile.Request{NamespacedName: who}) })
 	return nil
 }
 
-// ofSecret maps a Secret that is published, kept or handed over to its ApiToken.
+// ofSecret maps a published Secret, a stored copy or a handover to its ApiToken.
 func (r *Reconciler) ofSecret(_ context.Context, o client.Object) []reconcile.Request {
 	r.secrets.Shown(o)
 	name := o.GetAnnotations()[v1alpha1.AnnotationToken]
@@ -104,8 +103,8 @@ func (r *Reconciler) ofProvider(ctx context.Context, o client.Object) []reconcil
 	return append(out, r.ofOtherKind(ctx, key)...)
 }
 
-// ofOtherKind maps a provider to the ApiTokens that name one of the other kind, which does not
-// exist: they say whether there is one of this kind.
+// ofOtherKind maps a provider to the ApiTokens that refer to a missing provider of the same
+// name and the other kind: their condition says whether this one exists.
 func (r *Reconciler) ofOtherKind(ctx context.Context, key account.Key) []reconcile.Request {
 	opts := []client.ListOption{client.MatchingFields{account.IndexField: account.Named(key.Name)}}
 	if key.Namespace != "" {
@@ -128,7 +127,7 @@ func (r *Reconciler) requests(ctx context.Context, opts ...client.ListOption) []
 func (r *Reconciler) requestsIf(ctx context.Context, concerned func(*v1alpha1.ApiToken) bool, opts ...client.ListOption) []reconcile.Request {
 	var tokens v1alpha1.ApiTokenList
 	if err := r.Client.List(ctx, &tokens, opts...); err != nil {
-		return nil // the cache is gone: the process is stopping
+		return nil // the cache has stopped: the process is stopping
 	}
 	out := make([]reconcile.Request, 0, len(tokens.Items))
 	for i := range tokens.Items {
@@ -139,16 +138,16 @@ func (r *Reconciler) requestsIf(ctx context.Context, concerned func(*v1alpha1.Ap
 	return out
 }
 
-// providerWakes drops the updates of a provider that change nothing an ApiToken waits for.
+// providerWakes ignores updates of a provider that change none of the facts of an ApiToken.
 func providerWakes() predicate.Predicate {
 	return predicate.Funcs{
 		UpdateFunc: func(e event.UpdateEvent) bool { return account.FactsDiffer(e.ObjectOld, e.ObjectNew) },
 	}
 }
 
-// follow notes the attempts that the cache shows, in every process. A standby that takes
-// over has then known each attempt for as long as it was in its cache, and does not start to
-// wait again. It reads no Secret and writes nothing.
+// follow records the attempts that the cache shows, in the leader and in each standby. A
+// standby that takes over then knows since when each attempt was in its cache, and does not
+// wait for it from the beginning. It reads no Secret and writes nothing.
 func (r *Reconciler) follow(mgr ctrl.Manager) error {
 	return mgr.Add(inEveryProcess(func(ctx context.Context) error {
 		informer, err := mgr.GetCache().GetInformer(ctx, &v1alpha1.ApiToken{}, cache.BlockUntilSynced(false))
@@ -188,15 +187,15 @@ func (f inEveryProcess) Start(ctx context.Context) error { return f(ctx) }
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (inEveryProcess) NeedLeaderElection() bool { return false }
 
-// Doubt has the provider asked about a credential of an ApiToken, after everything else
-// that is due there. Missed says that two complete lists in a row did not show it. Doubt
-// does not wait.
+// Doubt requests a check of a credential with Find, because the provider's list shows it
+// differently than issued. The check has the lowest priority at the provider. Missed says
+// that two complete lists in a row did not show the credential. Doubt returns at once.
 func (r *Reconciler) Doubt(token types.NamespacedName, credential string, missed bool) {
 	r.memory.Doubts.Add(token, credential, missed)
 }
 
-// doubtful wakes the ApiTokens of doubted credentials, after all others that wait.
-func (r *Reconciler) doubtful(_ context.Context, q fairqueue.Queue) error {
+// wakeDoubted wakes the ApiToken of each credential passed to Doubt, with the lowest priority.
+func (r *Reconciler) wakeDoubted(_ context.Context, q fairqueue.Queue) error {
 	r.memory.Doubts.OnDoubt(func(token types.NamespacedName) { fairqueue.Later(q, reconcile.Request{NamespacedName: token}) })
 	return nil
 }

@@ -18,9 +18,9 @@ import (
 	"apitoken.dev/operator/internal/trim"
 )
 
-// report writes the status, if it changed, and says when to look again.
-func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, out plan.Outcome) (ctrl.Result, error) {
-	switch out := out.(type) { //nolint:gochecksumtype // the others are written
+// report writes the status if it changed, and returns when to reconcile again.
+func (r *Reconciler) report(ctx context.Context, p *reconciliation, d plan.Decision, out plan.Outcome) (ctrl.Result, error) {
+	switch out := out.(type) { //nolint:gochecksumtype // the others are written to the status
 	case plan.Superseded:
 		return ctrl.Result{RequeueAfter: plan.RequeueSoon}, nil
 	case plan.NoPlace:
@@ -31,10 +31,10 @@ func (r *Reconciler) report(ctx context.Context, p *pass, d plan.Decision, out p
 		}
 	}
 	if p.token.DeletionTimestamp.IsZero() && p.obs.Token.Deleting {
-		return ctrl.Result{}, nil // the finalizer is off: there is nothing left to report on
+		return ctrl.Result{}, nil // the finalizer was removed: the ApiToken is gone
 	}
 	if _, ok := d.Action.(plan.AddFinalizer); ok && out == nil {
-		return ctrl.Result{}, nil // the change itself brings the next pass
+		return ctrl.Result{}, nil // the change triggers the next reconcile
 	}
 	next := r.next(ctx, p, d, out)
 	if err := r.save(ctx, p, next, out); err != nil {
@@ -51,21 +51,21 @@ func notSaved(err error) (ctrl.Result, error) {
 	return ctrl.Result{}, notDone{plan.NotSent{Why: "the status could not be written: " + reasonOf(err), Err: err}}
 }
 
-// notDone is an outcome as the error of a reconcile, which is logged and counted.
+// notDone wraps an outcome as the error of a reconcile, which is logged and counted.
 type notDone struct{ out plan.Outcome }
 
 func (e notDone) Error() string { return e.out.String() }
 
 func (e notDone) Unwrap() error { return plan.Err(e.out) }
 
-// next says how the ApiToken is left by an action, and what comes next.
-func (r *Reconciler) next(ctx context.Context, p *pass, d plan.Decision, out plan.Outcome) plan.Decision {
+// next returns the decision to report after an action: the failure, or what comes next.
+func (r *Reconciler) next(ctx context.Context, p *reconciliation, d plan.Decision, out plan.Outcome) plan.Decision {
 	if _, waits := d.Action.(plan.Wait); !waits {
-		p.obs.Occupied = nil // it was counted before
+		p.obs.Occupied = nil // it was counted before the action
 	}
 	if out != nil {
 		next := plan.AfterOutcome(&p.obs, d, out)
-		log.FromContext(ctx).Info("not done", "rule", d.Rule, "reason", next.Reason, "message", next.Message)
+		log.FromContext(ctx).Info("action not carried out", "rule", d.Rule, "reason", next.Reason, "message", next.Message)
 		return next
 	}
 	r.refresh(p)
@@ -76,8 +76,8 @@ func (r *Reconciler) next(ctx context.Context, p *pass, d plan.Decision, out pla
 	return next
 }
 
-// result says when the ApiToken is reconciled again.
-func (r *Reconciler) result(p *pass, next plan.Decision, out plan.Outcome) (ctrl.Result, error) {
+// result returns when the ApiToken is reconciled again.
+func (r *Reconciler) result(p *reconciliation, next plan.Decision, out plan.Outcome) (ctrl.Result, error) {
 	if out == nil {
 		retry := plan.RetryDone(next, p.saved)
 		if p.pending && (retry.After == 0 || retry.After > secretstore.CacheLag) {
@@ -93,18 +93,17 @@ func (r *Reconciler) result(p *pass, next plan.Decision, out plan.Outcome) (ctrl
 	return ctrl.Result{}, notDone{out}
 }
 
-// wakeIn has the ApiToken reconciled after a while, or earlier if the backoff is
-// shorter; 0: never.
-func (r *Reconciler) wakeIn(p *pass, due time.Duration) {
+// wakeIn requeues the ApiToken after a delay. The backoff can requeue it earlier. It does
+// nothing if the delay is 0.
+func (r *Reconciler) wakeIn(p *reconciliation, due time.Duration) {
 	if q := r.queue.Load(); q != nil && due > 0 {
 		(*q).AddAfter(ctrl.Request{NamespacedName: nameOf(p.token)}, due)
 	}
 }
 
-// save writes the status with the conditions that follow from what is known, if
-// that changes anything. It writes the status only, and only if the ApiToken
-// still is as it was read.
-func (r *Reconciler) save(ctx context.Context, p *pass, next plan.Decision, out plan.Outcome) error {
+// save writes the status, including conditions, if it changed. The write conflicts if the
+// ApiToken changed since it was read.
+func (r *Reconciler) save(ctx context.Context, p *reconciliation, next plan.Decision, out plan.Outcome) error {
 	r.describe(p, next, out)
 	if equality.Semantic.DeepEqual(p.base, &p.token.Status) {
 		return nil
@@ -116,9 +115,9 @@ func (r *Reconciler) save(ctx context.Context, p *pass, next plan.Decision, out 
 	return nil
 }
 
-// describe fills in everything in the status that follows from the ledger, the
-// Secret and the decision.
-func (r *Reconciler) describe(p *pass, next plan.Decision, out plan.Outcome) {
+// describe sets all fields of the status that are derived from the ledger, the Secret and
+// the decision.
+func (r *Reconciler) describe(p *reconciliation, next plan.Decision, out plan.Outcome) {
 	ready := plan.ReadinessOf(&p.obs)
 	s := &p.token.Status
 	s.ObservedGeneration = p.token.Generation
@@ -129,11 +128,10 @@ func (r *Reconciler) describe(p *pass, next plan.Decision, out plan.Outcome) {
 	r.describeConditions(p, next, out)
 }
 
-// describeConditions sets the conditions, and tells a user of a revocation that cannot
-// be done.
-func (r *Reconciler) describeConditions(p *pass, next plan.Decision, out plan.Outcome) {
+// describeConditions sets the conditions. It records an event if a revocation failed.
+func (r *Reconciler) describeConditions(p *reconciliation, next plan.Decision, out plan.Outcome) {
 	all, notRevoked := plan.Report{
-		Token: p.token, Before: p.base.Conditions, Observation: &p.obs, Next: next, Outcome: out, Reported: p.retold,
+		Token: p.token, Before: p.base.Conditions, Observation: &p.obs, Next: next, Outcome: out, Reported: p.reported,
 	}.Conditions()
 	if notRevoked != "" {
 		p.event(eventFailed, "Revoke", "%s", v1alpha1.CutMessage(notRevoked))
@@ -150,8 +148,8 @@ func (r *Reconciler) describeConditions(p *pass, next plan.Decision, out plan.Ou
 	}
 }
 
-// describeTimes fills in when the credential in use ends and is replaced.
-func (r *Reconciler) describeTimes(p *pass, ready plan.Readiness) {
+// describeTimes sets when the credential in use expires and is rotated.
+func (r *Reconciler) describeTimes(p *reconciliation, ready plan.Readiness) {
 	s, spec := &p.token.Status, &p.token.Spec
 	s.ExpiresAt, s.RotatesAt, s.Effective = nil, nil, v1alpha1.EffectiveValues{}
 	lifetime := plan.Lifetime(spec)
@@ -170,9 +168,10 @@ func (r *Reconciler) describeTimes(p *pass, ready plan.Readiness) {
 	}
 }
 
-// inLine ends a reconcile that has no place. It writes only what must not wait: an
-// ApiToken is not Ready any more, because its credential expired or is not as declared.
-func (r *Reconciler) inLine(ctx context.Context, p *pass, d plan.Decision) (ctrl.Result, error) {
+// inLine ends a reconcile that waits for a place at the provider. It writes the status only
+// if the ApiToken is no longer Ready, because its credential expired or does not match the
+// declaration.
+func (r *Reconciler) inLine(ctx context.Context, p *reconciliation, d plan.Decision) (ctrl.Result, error) {
 	result := ctrl.Result{RequeueAfter: plan.UntilDue(p.token, p.obs.Now)}
 	waits, write := plan.WaitsForPlace(p.token, &p.obs, d)
 	if !write {
@@ -184,8 +183,9 @@ func (r *Reconciler) inLine(ctx context.Context, p *pass, d plan.Decision) (ctrl
 	return result, nil
 }
 
-// patchFinalizer changes the finalizer and nothing else, if the ApiToken still is as read.
-func (r *Reconciler) patchFinalizer(ctx context.Context, p *pass, on bool) plan.Outcome {
+// patchFinalizer adds or removes the finalizer. The write conflicts if the ApiToken changed
+// since it was read.
+func (r *Reconciler) patchFinalizer(ctx context.Context, p *reconciliation, on bool) plan.Outcome {
 	changed, err := trim.SetFinalizer(ctx, r.Client, r.Live, p.token, on)
 	if err != nil {
 		return writeFailed(err)
@@ -196,7 +196,7 @@ func (r *Reconciler) patchFinalizer(ctx context.Context, p *pass, on bool) plan.
 	return nil
 }
 
-func (r *Reconciler) removeFinalizer(ctx context.Context, p *pass) plan.Outcome {
+func (r *Reconciler) removeFinalizer(ctx context.Context, p *reconciliation) plan.Outcome {
 	if out := r.patchFinalizer(ctx, p, false); out != nil {
 		return out
 	}
@@ -205,9 +205,9 @@ func (r *Reconciler) removeFinalizer(ctx context.Context, p *pass) plan.Outcome 
 	return nil
 }
 
-// wrote notes that the API server has the token as it is in p.
-func (r *Reconciler) wrote(p *pass) {
-	// Half of what the API server answers; sending nothing back leaves them as they are.
+// wrote records that the API server has the token as it is in p, and emits the events.
+func (r *Reconciler) wrote(p *reconciliation) {
+	// Managed fields are half of the object. The API server keeps them if they are not sent.
 	p.token.ManagedFields = nil
 	rotated(p.facts.DriverType, p.base, &p.token.Status)
 	p.base = p.token.Status.DeepCopy()
@@ -216,21 +216,21 @@ func (r *Reconciler) wrote(p *pass) {
 	r.emit(p)
 }
 
-// rotated counts the credential that a written status made the one in use.
+// rotated counts the rotations that a status write recorded.
 func rotated(driver string, before, after *v1alpha1.ApiTokenStatus) {
 	for _, reason := range plan.Rotated(before, after) {
 		metrics.Rotated(driver, string(reason))
 	}
 }
 
-// shortLived is how long a credential lives for which kubectl get shows the time of day.
+// shortLived is the lifetime below which kubectl get shows the time of day of an expiry.
 const shortLived = 7 * 24 * time.Hour
 
-// maxColumn is the longest list that kubectl get shows, in bytes; the schema has the same.
+// maxColumn is the maximum length of a column of kubectl get, in bytes, as in the schema.
 const maxColumn = 256
 
-// columnsOf are the columns of kubectl get that follow from the spec and from the times in
-// the status.
+// columnsOf returns the columns of kubectl get that are derived from the spec and from the
+// times in the status.
 func columnsOf(t *v1alpha1.ApiToken) v1alpha1.Columns {
 	s := &t.Status
 	layout := time.DateOnly
@@ -243,7 +243,7 @@ func columnsOf(t *v1alpha1.ApiToken) v1alpha1.Columns {
 	}
 }
 
-// column is a list in one column.
+// column formats a list for one column.
 func column[S ~string](list []S) string {
 	parts := make([]string, 0, len(list))
 	for _, s := range list {

@@ -13,40 +13,44 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// A credential is made in one of two ways. A minted one is made, shown and revoked by
-// calls of the provider. A manual one is made and deleted by a user, and no call shows
-// it: the operator takes it from a Secret, keeps a copy of it, and tries that.
+// There are two kinds of credentials. A minted credential is issued, found and revoked by
+// calls to the provider. A manual credential is created and deleted by a user, and no call
+// shows it: the operator reads it from a handover, stores a copy, and probes the data plane
+// with the copy.
 
-// attemptStrategy is what differs between the two ways in an attempt.
+// attemptStrategy contains the parts of an attempt that differ between minted and manual
+// credentials.
 type attemptStrategy interface {
-	// prepare reads what the attempt needs, before anything is reserved.
+	// prepare reads what the attempt needs. It is called before the reservation.
 	prepare(ctx context.Context, a *Attempt) plan.Outcome
-	// check ends an attempt whose credential cannot be published. With a Rejection, the
-	// reservation is taken back.
+	// check ends an attempt whose credential cannot be published. If it returns a Rejection,
+	// the reservation is withdrawn.
 	check(ctx context.Context, a *Attempt) (plan.Outcome, *plan.Rejection)
-	// keep stores what is needed after the attempt. It is called before the publish.
-	keep(ctx context.Context, a *Attempt) error
-	// recorded cleans up once the credential is in the ledger as the one in use.
+	// saveCopy stores a copy of the credential, if it is needed later. It is called before
+	// Publish writes the Secret.
+	saveCopy(ctx context.Context, a *Attempt) error
+	// recorded cleans up once the ledger shows the credential as Active.
 	recorded(ctx context.Context, a *Attempt) plan.Outcome
-	// rejected notes an error of Mint.
+	// rejected records a rejection by Mint.
 	rejected(a *Attempt, err error)
 }
 
-// entryStrategy is what differs between the two ways for a credential of the ledger.
+// entryStrategy contains the operations on a ledger entry that differ between minted and
+// manual credentials.
 type entryStrategy interface {
-	// restored returns what is known of the credential in the Secret, which the ledger
-	// has lost.
-	restored(ctx context.Context, p *pass, conn connections.Connection, name string) (plan.Restored, plan.Outcome)
-	// identify returns the id of a credential, and when it ends (zero: not known). The id
-	// is empty while it is not known.
-	identify(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (id string, expires time.Time, out plan.Outcome)
-	// shown returns how the provider shows a credential, if not as it was issued.
-	shown(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, plan.Outcome)
-	// end ends a credential. If that marks the entry as gone, the mark must be written
-	// before drop is called.
-	end(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (marked bool, out plan.Outcome)
-	// drop deletes what was kept of a credential that has ended or is let go.
-	drop(ctx context.Context, p *pass, e *v1alpha1.LedgerEntry) error
+	// restored returns what is known about the credential in the Secret if the ledger has
+	// lost it.
+	restored(ctx context.Context, p *reconciliation, conn connections.Connection, name string) (plan.Restored, plan.Outcome)
+	// identify returns the id of a credential and when it expires. The id is empty and the
+	// time is zero if unknown.
+	identify(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (id string, expires time.Time, out plan.Outcome)
+	// shown returns how the credential at the provider differs from what was issued, or "".
+	shown(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, plan.Outcome)
+	// end revokes a credential. If it marks the entry as gone, the status must be written
+	// before deleteCopy is called.
+	end(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (marked bool, out plan.Outcome)
+	// deleteCopy deletes the stored copy of a credential that has ended or is retained.
+	deleteCopy(ctx context.Context, p *reconciliation, e *v1alpha1.LedgerEntry) error
 }
 
 var (
@@ -56,15 +60,15 @@ var (
 	_ entryStrategy   = manual{}
 )
 
-// strategyFor is the strategy for the next credential of an ApiToken.
-func (r *Reconciler) strategyFor(p *pass) attemptStrategy {
+// strategyFor returns the strategy for the next credential of an ApiToken.
+func (r *Reconciler) strategyFor(p *reconciliation) attemptStrategy {
 	if p.obs.Provider.Form != nil {
 		return manual{r}
 	}
 	return minted{r}
 }
 
-// strategyOf is the strategy for a credential of the ledger.
+// strategyOf returns the strategy for the credential of a ledger entry.
 func (r *Reconciler) strategyOf(e *v1alpha1.LedgerEntry) entryStrategy {
 	if e.ByHand {
 		return manual{r}
@@ -72,29 +76,29 @@ func (r *Reconciler) strategyOf(e *v1alpha1.LedgerEntry) entryStrategy {
 	return minted{r}
 }
 
-// strategyLost is the strategy for a credential that the ledger has lost. A manual one is
-// tried, where the driver can do that.
-func (r *Reconciler) strategyLost(p *pass, conn connections.Connection) entryStrategy {
+// strategyLost returns the strategy for a credential that the ledger has lost. A manual
+// credential is probed, if the driver can do that.
+func (r *Reconciler) strategyLost(p *reconciliation, conn connections.Connection) entryStrategy {
 	if _, can := provider.As[provider.Prober](conn.Client); can && p.obs.Provider.Form != nil {
 		return manual{r}
 	}
 	return minted{r}
 }
 
-// minted is the strategy for credentials that the provider makes.
+// minted is the strategy for credentials that the provider issues.
 type minted struct{ r *Reconciler }
 
 func (minted) prepare(context.Context, *Attempt) plan.Outcome { return nil }
 
 func (minted) check(context.Context, *Attempt) (plan.Outcome, *plan.Rejection) { return nil, nil }
 
-func (minted) keep(context.Context, *Attempt) error { return nil }
+func (minted) saveCopy(context.Context, *Attempt) error { return nil }
 
 func (minted) recorded(context.Context, *Attempt) plan.Outcome { return nil }
 
 func (minted) rejected(*Attempt, error) {}
 
-func (m minted) restored(ctx context.Context, p *pass, conn connections.Connection, name string) (plan.Restored, plan.Outcome) {
+func (m minted) restored(ctx context.Context, p *reconciliation, conn connections.Connection, name string) (plan.Restored, plan.Outcome) {
 	found, err := conn.Client.Find(ctx, provider.Ref{Name: name})
 	if err != nil {
 		return plan.Restored{}, m.r.providerFailed(p, "find", err)
@@ -107,7 +111,7 @@ func (m minted) restored(ctx context.Context, p *pass, conn connections.Connecti
 	return out, nil
 }
 
-func (m minted) identify(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (string, time.Time, plan.Outcome) {
+func (m minted) identify(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (string, time.Time, plan.Outcome) {
 	found, err := conn.Client.Find(ctx, refOf(e))
 	if err != nil {
 		return "", time.Time{}, m.r.providerFailed(p, "find", err)
@@ -119,7 +123,7 @@ func (m minted) identify(ctx context.Context, p *pass, conn connections.Connecti
 	return shown.ID, shown.ExpiresAt, nil
 }
 
-func (m minted) shown(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, plan.Outcome) {
+func (m minted) shown(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, plan.Outcome) {
 	found, err := conn.Client.Find(ctx, refOf(e))
 	if err != nil {
 		return "", m.r.providerFailed(p, "find", err)
@@ -127,20 +131,20 @@ func (m minted) shown(ctx context.Context, p *pass, conn connections.Connection,
 	return plan.DriftOf(e, &p.token.Spec, found), nil
 }
 
-func (m minted) end(ctx context.Context, p *pass, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
+func (m minted) end(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
 	return false, m.r.revokeOne(audit.Because(ctx, p.whyEnded(e)), p, conn, refOf(e))
 }
 
-func (minted) drop(context.Context, *pass, *v1alpha1.LedgerEntry) error { return nil }
+func (minted) deleteCopy(context.Context, *reconciliation, *v1alpha1.LedgerEntry) error { return nil }
 
-// revokeOne revokes a credential by its name and id.
-func (r *Reconciler) revokeOne(ctx context.Context, p *pass, conn connections.Connection, ref provider.Ref) plan.Outcome {
+// revokeOne calls Revoke for one credential.
+func (r *Reconciler) revokeOne(ctx context.Context, p *reconciliation, conn connections.Connection, ref provider.Ref) plan.Outcome {
 	err := conn.Client.Revoke(ctx, ref)
 	metrics.Operation(p.facts.DriverType, "revoke", err)
 	return r.providerFailed(p, "revoke", err)
 }
 
-// refOf names the credential of a ledger entry.
+// refOf returns the reference by which the provider finds the credential of an entry.
 func refOf(e *v1alpha1.LedgerEntry) provider.Ref {
 	ref := provider.Ref{Name: e.Name, ID: e.ID}
 	if e.ReservedAt != nil {

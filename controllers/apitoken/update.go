@@ -12,17 +12,17 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// update changes the Active credential in place: mark, change, record. The mark
-// is written like a reservation; a process that reads one that it did not write cannot
-// know whether the change happened, or may yet, and has a new credential issued.
-func (r *Reconciler) update(ctx context.Context, p *pass) plan.Outcome {
+// update changes the Active credential in place: mark, change, record. The mark is written
+// like a reservation. A process that reads a mark that it did not write cannot know whether
+// the change took effect or still will, so a new credential is issued.
+func (r *Reconciler) update(ctx context.Context, p *reconciliation) plan.Outcome {
 	conn, out := r.connectToMint(ctx, p)
 	if out != nil {
 		return out
 	}
 	updater, ok := provider.As[provider.Updater](conn.Client)
 	if !ok {
-		return plan.Failed{Err: errors.New("this provider's driver says that it changes credentials in place, and cannot")}
+		return plan.Failed{Err: errors.New("this provider's driver declares changes in place but does not implement them")}
 	}
 	e, err := p.active()
 	if err != nil {
@@ -34,11 +34,11 @@ func (r *Reconciler) update(ctx context.Context, p *pass) plan.Outcome {
 		p.token.Status = *p.base.DeepCopy()
 		return reserveFailed(err)
 	}
-	r.memory.Attempts.Begin(nameOf(p.token), e) // another process writes the same mark, so only one that was written is ours
+	r.memory.Attempts.Begin(nameOf(p.token), e) // after the write: another process would write the same mark
 	if r.Clock.Now().Sub(began) >= MintDeadline || r.Clock.Monotonic()-monotonic >= MintDeadline {
 		return plan.Unfinished{Why: plan.TooLate}
 	}
-	left := MintDeadline + RequestTimeout - (r.Clock.Monotonic() - monotonic) // others wait no longer
+	left := MintDeadline + RequestTimeout - (r.Clock.Monotonic() - monotonic) // other processes assume that the update has settled then
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), left)
 	defer cancel()
 	req := r.mintRequest(p, e.Name)
@@ -49,17 +49,17 @@ func (r *Reconciler) update(ctx context.Context, p *pass) plan.Outcome {
 	metrics.Operation(p.facts.DriverType, "update", err)
 	if err != nil {
 		if plan.UpdateCanRetry(err) {
-			ledger.UnmarkUpdate(&p.token.Status, e.Name) // nothing happened, and the same may work later
+			ledger.UnmarkUpdate(&p.token.Status, e.Name) // nothing changed, so a retry is safe
 			backOff(p)
 		}
 		return r.providerFailed(p, "update", err)
 	}
-	p.happened(updated, e, p.subject.Why, "credential %s was changed at the provider; its secret stays", named(e))
+	p.happened(updated, e, p.subject.Why, "credential %s was changed in place at the provider; its secret is unchanged", named(e))
 	return r.changed(ctx, p, &changed)
 }
 
-// changed records that the Active credential is as declared now.
-func (r *Reconciler) changed(ctx context.Context, p *pass, shown *provider.Credential) plan.Outcome {
+// changed records that the Active credential now matches the declaration.
+func (r *Reconciler) changed(ctx context.Context, p *reconciliation, shown *provider.Credential) plan.Outcome {
 	e, err := p.active()
 	if err != nil {
 		return failed(err)
@@ -69,7 +69,7 @@ func (r *Reconciler) changed(ctx context.Context, p *pass, shown *provider.Crede
 	if shown != nil && e.IssuedAt != nil {
 		ledger.Extend(status, e.Name, plan.ExpiryFor(spec, e.IssuedAt.Time, caps.MaxLifetime), shown.ExpiresAt)
 	}
-	// What the Secret says follows in one write: the key may no longer do what it said before.
+	// One write updates all that the Secret declares: its key may no longer have the old access.
 	seen, err := r.secrets.Sync(ctx, p.target, p.seen, e, plan.SyncSecret{Metadata: true, Settings: observe.Verified(&p.facts), Declaration: true})
 	if err != nil {
 		return publishFailed(err)
@@ -78,10 +78,10 @@ func (r *Reconciler) changed(ctx context.Context, p *pass, shown *provider.Crede
 	return nil
 }
 
-// confirmEdit tries a credential that a user says was edited, with the access that is
-// declared now. Only a credential that works counts as edited: a mistake in the edit would
-// otherwise be found by the workload. One that does not work is tried again every minute.
-func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) plan.Outcome {
+// confirmEdit probes the data plane with a credential that a user says was edited, for the
+// access that is now declared. The edit is recorded only if the probe succeeds: otherwise
+// the workload would find a mistake in the edit. A probe that fails is retried every minute.
+func (r *Reconciler) confirmEdit(ctx context.Context, p *reconciliation) plan.Outcome {
 	conn, out := r.connect(ctx, p)
 	if out != nil {
 		return out
@@ -96,7 +96,7 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) plan.Outcome {
 	case err != nil:
 		return failed(err)
 	case !can:
-		return plan.Failed{Err: errors.New("this provider's driver cannot try a credential that was edited by hand")}
+		return plan.Failed{Err: errors.New("this provider's driver cannot verify a credential that a user edited")}
 	case !ok:
 		return plan.Superseded{What: "the Secret has changed since it was read"}
 	}
@@ -111,17 +111,17 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *pass) plan.Outcome {
 	why := "the provider does not accept it"
 	if err != nil {
 		if !plan.RefusesEdit(err) {
-			return r.providerFailed(p, "probe", err) // the provider was not reached, or may not be asked now
+			return r.providerFailed(p, "probe", err) // the provider was unreachable, or limits requests
 		}
 		why = provider.AsError(err).Message
 	}
 	return plan.NeedsUser{Task: fmt.Sprintf(
-		"credential %s was edited, as an annotation says, and does not work as declared: %s. Correct it at the provider (%s); the operator tries it again every minute",
+		"an annotation says that credential %s was edited, but it does not work as declared: %s. Correct it at the provider (%s); the operator checks it again every minute",
 		plan.Called(e), why, p.obs.Provider.Form.Edit)}
 }
 
-// republish puts a credential that was kept back into the Secret.
-func (r *Reconciler) republish(ctx context.Context, p *pass) plan.Outcome {
+// republish publishes the stored copy of a credential again.
+func (r *Reconciler) republish(ctx context.Context, p *reconciliation) plan.Outcome {
 	e, err := p.active()
 	if err != nil {
 		return failed(err)
@@ -131,12 +131,12 @@ func (r *Reconciler) republish(ctx context.Context, p *pass) plan.Outcome {
 		return failed(err)
 	}
 	if !ok {
-		ledger.Retire(&p.token.Status, p.obs.Now, e.Name) // no copy is left: another one must be made
+		ledger.Retire(&p.token.Status, p.obs.Now, e.Name) // no copy is left: a new credential is needed
 		return nil
 	}
 	to := p.target
 	if e.Fingerprint != to.Fingerprint && (kept.Fingerprint == "" || kept.Fingerprint == e.Fingerprint) {
-		// The Secret says what this credential gives, and not what another one will.
+		// The Secret declares the access of this credential, not that of its successor.
 		to.Connection.Declaration = provider.ConnectionOf(p.facts.Driver, p.facts.Config, kept.Grant).Declaration
 		to.Fingerprint = e.Fingerprint
 	}
