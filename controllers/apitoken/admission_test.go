@@ -69,10 +69,10 @@ func (w *world) closeStore() {
 	})
 }
 
-// TestForgottenKindIsNoticed: the ApiToken names no kind, and the provider of its name is
+// TestMissingKindOfProviderIsReported: the ApiToken names no kind, and the provider of its name is
 // a ClusterTokenProvider. It says so whichever of the two comes first, and no longer when
 // that provider is gone.
-func TestForgottenKindIsNoticed(t *testing.T) {
+func TestMissingKindOfProviderIsReported(t *testing.T) {
 	w := newSharedWorld(t)
 	w.start()
 	notFound := `TokenProvider "` + w.store() + `" does not exist in namespace "` + w.ns + `": `
@@ -88,9 +88,9 @@ func TestForgottenKindIsNoticed(t *testing.T) {
 	w.closeStore()
 }
 
-// TestAdmissionLost takes the admission away in every state that an ApiToken can
+// TestLostAdmissionOnlyStopsIssuing takes the admission away in every state that an ApiToken can
 // be in: it delays nothing but issuing.
-func TestAdmissionLost(t *testing.T) {
+func TestLostAdmissionOnlyStopsIssuing(t *testing.T) {
 	cases := map[string]func(w *world, lose func()){
 		"an attempt that was published": func(w *world, lose func()) {
 			w.operator.stop(w)
@@ -259,9 +259,9 @@ func TestClaimsWaitForTheirTurn(t *testing.T) {
 	w.closeStore()
 }
 
-// TestAnswerOfAClaimHolds: a Secret names a credential that is gone, in a namespace
+// TestAbsentClaimedCredentialIsLookedUpOnce: a Secret names a credential that is gone, in a namespace
 // that is not admitted. The provider is asked once, and the status comes to rest.
-func TestAnswerOfAClaimHolds(t *testing.T) {
+func TestAbsentClaimedCredentialIsLookedUpOnce(t *testing.T) {
 	w := newSharedWorld(t)
 	credential, err := credname.New(cluster, credname.Owner(w.ns, "training"), 1, 0, zeros{})
 	w.OK(err)
@@ -309,10 +309,10 @@ func TestAnswerOfAClaimHolds(t *testing.T) {
 	w.closeStore()
 }
 
-// TestOutsidersHoldNoSlot: an ApiToken of a namespace that is not admitted does not
+// TestNotAdmittedApiTokensHoldNoSlot: an ApiToken of a namespace that is not admitted does not
 // count for the account, unless it has a credential there. Then it is counted, and
 // not named to the reader of another namespace.
-func TestOutsidersHoldNoSlot(t *testing.T) {
+func TestNotAdmittedApiTokensHoldNoSlot(t *testing.T) {
 	const outside = "outside-of-the-account"
 	w := newSharedWorld(t, outside)
 	w.driver.Caps.MaxLive = 2

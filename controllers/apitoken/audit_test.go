@@ -139,9 +139,9 @@ func TestLostAnswerIsAudited(t *testing.T) {
 	w.audited(`"found"="Revoked"`, `"reason"="AttemptAbandoned"`)
 }
 
-// TestNextProcessAuditsWhatItFound: the record of an attempt was lost, and the next
+// TestAdoptionAfterRestartIsAudited: the record of an attempt was lost, and the next
 // process adopts what the Secret holds.
-func TestNextProcessAuditsWhatItFound(t *testing.T) {
+func TestAdoptionAfterRestartIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.issued("training")
@@ -163,9 +163,9 @@ func TestNextProcessAuditsWhatItFound(t *testing.T) {
 	w.emits("Adopted", ": an interrupted attempt had already published it in the Secret")
 }
 
-// TestSeveralRevokedAreSeveralEvents: the event library counts events of one reason as
+// TestEachRevokedCredentialHasAnEvent: the event library counts events of one reason as
 // one, with the text of the first, unless they refer to different objects.
-func TestSeveralRevokedAreSeveralEvents(t *testing.T) {
+func TestEachRevokedCredentialHasAnEvent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var all []*v1alpha1.LedgerEntry
@@ -181,9 +181,9 @@ func TestSeveralRevokedAreSeveralEvents(t *testing.T) {
 	}
 }
 
-// TestUnknownCredentialOfADeletionIsTold: a credential under the ApiToken's name that its
+// TestUnlistedCredentialRevokedAtDeletionIsReported: a credential under the ApiToken's name that its
 // status does not have is revoked with it, and an event says so.
-func TestUnknownCredentialOfADeletionIsTold(t *testing.T) {
+func TestUnlistedCredentialRevokedAtDeletionIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := activeOf(w.issued("training")).DeepCopy()
@@ -204,9 +204,9 @@ func TestUnknownCredentialOfADeletionIsTold(t *testing.T) {
 	w.audited(`"audit"="call"`, `"operation"="revoke"`, e.Name, `"reason"="Deleted"`)
 }
 
-// TestCutOffUpdateIsAudited: a change in place ended without an answer, so a line says that
+// TestInterruptedUpdateIsAudited: a change in place ended without an answer, so a line says that
 // the credential may have been changed, before another one is issued.
-func TestCutOffUpdateIsAudited(t *testing.T) {
+func TestInterruptedUpdateIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newUpdatingWorld(t)
 	first := activeOf(w.issued("training")).DeepCopy()
@@ -222,8 +222,8 @@ func TestCutOffUpdateIsAudited(t *testing.T) {
 	}
 }
 
-// TestRoomNeededIsAudited: RevokeFirst revokes the credential in use to make room.
-func TestRoomNeededIsAudited(t *testing.T) {
+// TestRevokeFirstIsAudited: RevokeFirst revokes the credential in use to make room.
+func TestRevokeFirstIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newNarrowWorld(t)
 	first := activeOf(w.issued("training", revokeFirst)).DeepCopy()

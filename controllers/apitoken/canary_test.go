@@ -142,8 +142,8 @@ func around(text string) string {
 	return strings.Join(out, "\n")
 }
 
-// TestPrintedValues prints what holds secret values while the operator works.
-func TestPrintedValues(t *testing.T) {
+// TestPrintedValuesHideSecrets prints what holds secret values while the operator works.
+func TestPrintedValuesHideSecrets(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	token := w.issued("training")

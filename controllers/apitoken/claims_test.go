@@ -38,9 +38,9 @@ func described(t *testing.T, edit func(p *reconciliation)) *v1alpha1.ApiTokenSta
 	return &token.Status
 }
 
-// TestConditionsClaimWhatIsTrue: each condition says of a state what holds in it, and
+// TestConditionsAreTrue: each condition says of a state what holds in it, and
 // promises a rotation only if there will be one.
-func TestConditionsClaimWhatIsTrue(t *testing.T) {
+func TestConditionsAreTrue(t *testing.T) {
 	type shown struct{ kind, status, reason, says string }
 	no := string(metav1.ConditionFalse)
 	yes := string(metav1.ConditionTrue)

@@ -12,9 +12,9 @@ import (
 
 const year = 365 * 24 * time.Hour
 
-// TestClockAYearAheadAndBack: what a wrong clock wrote into the status makes nothing
+// TestClockJumpOfAYearDelaysNothing: what a wrong clock wrote into the status makes nothing
 // wait once the clock is right, and what was issued under it is replaced.
-func TestClockAYearAheadAndBack(t *testing.T) {
+func TestClockJumpOfAYearDelaysNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -42,9 +42,9 @@ func TestClockAYearAheadAndBack(t *testing.T) {
 	}
 }
 
-// TestRejectedAttemptsCostNothing: what the provider explicitly rejected is not counted
+// TestRejectedAttemptsDoNotChargeTheBudget: what the provider explicitly rejected is not counted
 // against the budget, so that the next attempt is not held back by it.
-func TestRejectedAttemptsCostNothing(t *testing.T) {
+func TestRejectedAttemptsDoNotChargeTheBudget(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, rejection := range []fake.Fault{

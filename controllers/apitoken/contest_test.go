@@ -41,9 +41,9 @@ func (w *world) fight() func() {
 	}
 }
 
-// TestContestedLabel: two controllers that want different things do not write for ever,
+// TestContestedLabelIsRestoredAtALimitedRate: two controllers that want different things do not write for ever,
 // and the other one is named. The credential is not affected.
-func TestContestedLabel(t *testing.T) {
+func TestContestedLabelIsRestoredAtALimitedRate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	labelled := func(t *v1alpha1.ApiToken) { t.Spec.Secret.Labels = map[string]string{"team": "ml"} }
@@ -97,9 +97,9 @@ func TestContestedLabel(t *testing.T) {
 	w.carries(map[string]string{"team": "ml"}, nil)
 }
 
-// TestRefusedWriteIsForgotten: PublishRefused goes with the next write that succeeds, and
+// TestPublishRefusedEndsWithTheNextSuccessfulWrite: PublishRefused goes with the next write that succeeds, and
 // when there is nothing left to write.
-func TestRefusedWriteIsForgotten(t *testing.T) {
+func TestPublishRefusedEndsWithTheNextSuccessfulWrite(t *testing.T) {
 	t.Parallel()
 	label := func(value string) func(*v1alpha1.ApiToken) {
 		return func(t *v1alpha1.ApiToken) { t.Spec.Secret.Labels = map[string]string{"team": value} }

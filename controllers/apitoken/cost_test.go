@@ -36,9 +36,9 @@ func (w *world) costs(what string, want testutil.Counts, resources ...string) {
 	}
 }
 
-// TestCosts counts at the API server. Providers have costs of their own, per
+// TestRequestsPerOperation counts at the API server. Providers have costs of their own, per
 // provider and not per ApiToken.
-func TestCosts(t *testing.T) {
+func TestRequestsPerOperation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.issued("first") // so that the provider is Ready and its connection kept
@@ -119,8 +119,8 @@ func minus(now, before map[fake.Verb]int) map[fake.Verb]int {
 	return out
 }
 
-// TestCostOfRestart: ApiTokens in order cost a new process nothing, however many there are.
-func TestCostOfRestart(t *testing.T) {
+// TestRestartWritesNothing: ApiTokens in order cost a new process nothing, however many there are.
+func TestRestartWritesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var names []string

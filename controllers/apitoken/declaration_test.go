@@ -10,8 +10,8 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// TestDeclarationChanges changes one ApiToken step by step.
-func TestDeclarationChanges(t *testing.T) {
+// TestDeclarationChangesIssueOneCredentialEach changes one ApiToken step by step.
+func TestDeclarationChangesIssueOneCredentialEach(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.issued("training", func(t *v1alpha1.ApiToken) {
@@ -67,8 +67,8 @@ func TestDeclarationChanges(t *testing.T) {
 	w.onlyLive(activeOf(w.token("training")).Name)
 }
 
-// TestMintBudget: what keeps changing a declaration cannot mint without end.
-func TestMintBudget(t *testing.T) {
+// TestMintBudgetLimitsDeclarationChanges: what keeps changing a declaration cannot mint without end.
+func TestMintBudgetLimitsDeclarationChanges(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	token := w.issued("training")
@@ -88,8 +88,8 @@ func TestMintBudget(t *testing.T) {
 	w.mints(6)
 }
 
-// TestSecretSurroundings: what stands beside the credential follows the declaration.
-func TestSecretSurroundings(t *testing.T) {
+// TestSecretMetadataFollowsTheDeclaration: what stands beside the credential follows the declaration.
+func TestSecretMetadataFollowsTheDeclaration(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.issued("training", func(t *v1alpha1.ApiToken) {
@@ -126,8 +126,8 @@ func TestSecretSurroundings(t *testing.T) {
 	w.mints(1)
 }
 
-// TestSecretOfTwoBuckets: keys without secrets come and go with the declaration.
-func TestSecretOfTwoBuckets(t *testing.T) {
+// TestConnectionKeysFollowTheDeclaration: keys without secrets come and go with the declaration.
+func TestConnectionKeysFollowTheDeclaration(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.issued("training")

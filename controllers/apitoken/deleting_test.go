@@ -24,9 +24,9 @@ func (w *world) letGo() {
 	w.editSecret("training", func(s *corev1.Secret) { s.Finalizers = nil })
 }
 
-// TestSecretBeingDeleted: a Secret that only finalizers keep is lost. Nothing is
+// TestSecretBeingDeletedIsReplaced: a Secret that only finalizers keep is lost. Nothing is
 // published in it, and a new credential is issued when it is gone.
-func TestSecretBeingDeleted(t *testing.T) {
+func TestSecretBeingDeletedIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name

@@ -12,9 +12,9 @@ import (
 	"apitoken.dev/operator/internal/memory"
 )
 
-// TestRepairedCountAsDrifting: Repair must not go through all credentials, a few at a
+// TestRepairedCredentialsCountAsDrifting: Repair must not go through all credentials, a few at a
 // time, because the provider has lost its list.
-func TestRepairedCountAsDrifting(t *testing.T) {
+func TestRepairedCredentialsCountAsDrifting(t *testing.T) {
 	now := time.Date(2030, 1, 2, 0, 0, 0, 0, time.UTC)
 	token := func(name string, edit func(*v1alpha1.LedgerEntry)) v1alpha1.ApiToken {
 		issued := metav1.NewTime(now.Add(-time.Hour))

@@ -102,9 +102,9 @@ func (c forgetfulClient) Find(ctx context.Context, ref provider.Ref) ([]provider
 	return found, err
 }
 
-// TestSingleQuestionsStopAtTheLimit: a provider whose Find suddenly shows nothing makes
+// TestSingleChecksStopAtTheDriftLimit: a provider whose Find suddenly shows nothing makes
 // five credentials drift, not all of them, although each is asked about on its own.
-func TestSingleQuestionsStopAtTheLimit(t *testing.T) {
+func TestSingleChecksStopAtTheDriftLimit(t *testing.T) {
 	t.Parallel()
 	w := unlisting(t)
 	w.sweeps()

@@ -167,9 +167,9 @@ func (listlessClient) List(context.Context, provider.Owner) iter.Seq2[provider.C
 	return func(func(provider.Credential, error) bool) {}
 }
 
-// TestCredentialMadeByHandIsMissingAfterTwoRefusals: no list shows it, so its key is tried
+// TestManualCredentialIsMissingAfterTwoRejections: no list shows it, so its key is tried
 // once a day, and again an hour after a refusal.
-func TestCredentialMadeByHandIsMissingAfterTwoRefusals(t *testing.T) {
+func TestManualCredentialIsMissingAfterTwoRejections(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.operator.stop(w)

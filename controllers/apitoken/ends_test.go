@@ -108,9 +108,9 @@ func TestHardEndDeletesTheSecretOnce(t *testing.T) {
 	w.letGo()
 }
 
-// TestALongPauseDelaysNoHardEnd: a provider that asks for an hour of rest when a
+// TestProviderPauseDoesNotDelayTheHardEnd: a provider that asks for an hour of rest when a
 // previous credential is revoked is asked again when the time is up.
-func TestALongPauseDelaysNoHardEnd(t *testing.T) {
+func TestProviderPauseDoesNotDelayTheHardEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training", w.endsIn(40*time.Minute), func(t *v1alpha1.ApiToken) {
@@ -159,9 +159,9 @@ func unresolved(t *testing.T, edits ...func(*v1alpha1.ApiToken)) (w *world, inUs
 	return w, inUse, attempt.Name
 }
 
-// TestRefusedFenceHoldsNothingUp: an attempt that cannot be fenced delays neither the
+// TestRejectedFenceDelaysNoRevocation: an attempt that cannot be fenced delays neither the
 // end of an overlap nor a hard end, and is given up without a fence once it is settled.
-func TestRefusedFenceHoldsNothingUp(t *testing.T) {
+func TestRejectedFenceDelaysNoRevocation(t *testing.T) {
 	t.Parallel()
 	w, inUse, open := unresolved(t, func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(30 * day)) })
 	w.forbidSecretUpdates()
@@ -194,9 +194,9 @@ func (w *world) annotateEnd(value string) {
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Annotations = map[string]string{v1alpha1.AnnotationEnd: value} })
 }
 
-// TestNamedOverlapEndsAtOnce: the credential that the annotation names is revoked without
+// TestEndAnnotationEndsAnOverlapAtOnce: the credential that the annotation names is revoked without
 // the rest of its overlap, the one in use stays, and the annotation has no further effect.
-func TestNamedOverlapEndsAtOnce(t *testing.T) {
+func TestEndAnnotationEndsAnOverlapAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).DeepCopy()
@@ -222,9 +222,9 @@ func TestNamedOverlapEndsAtOnce(t *testing.T) {
 	}
 }
 
-// TestEndOfAnythingElseIsIgnored: the credential in use stays, and so does everything else
+// TestEndAnnotationIsIgnoredForOtherValues: the credential in use stays, and so does everything else
 // for a value that is no name. One event says why, without the value.
-func TestEndOfAnythingElseIsIgnored(t *testing.T) {
+func TestEndAnnotationIsIgnoredForOtherValues(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	e := activeOf(w.issued("training")).DeepCopy()
@@ -249,9 +249,9 @@ func TestEndOfAnythingElseIsIgnored(t *testing.T) {
 	}
 }
 
-// TestLoweredOverlapEndsARunningOne: a higher overlap does not lengthen one that is
+// TestLoweredOverlapShortensARunningOne: a higher overlap does not lengthen one that is
 // running, and a lower one shortens it.
-func TestLoweredOverlapEndsARunningOne(t *testing.T) {
+func TestLoweredOverlapShortensARunningOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -285,9 +285,9 @@ func TestLoweredOverlapEndsARunningOne(t *testing.T) {
 	w.onlyLive(second)
 }
 
-// TestEndStaysSetForTheCredentialInUse: the credential in use that the annotation names is
+// TestEndAnnotationOfCredentialInUseTakesEffectAtRotation: the credential in use that the annotation names is
 // not ended, as an event says. When another one replaces it, it ends without an overlap.
-func TestEndStaysSetForTheCredentialInUse(t *testing.T) {
+func TestEndAnnotationOfCredentialInUseTakesEffectAtRotation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).DeepCopy()
@@ -305,9 +305,9 @@ func TestEndStaysSetForTheCredentialInUse(t *testing.T) {
 	w.audited(`"audit"="call"`, `"operation"="revoke"`, first.ID, `"reason"="EndRequested"`)
 }
 
-// TestRemovedEndLeavesTheOverlap: once the annotation is removed, the credential that it
+// TestRemovedEndAnnotationKeepsTheOverlap: once the annotation is removed, the credential that it
 // named keeps its overlap when it is replaced.
-func TestRemovedEndLeavesTheOverlap(t *testing.T) {
+func TestRemovedEndAnnotationKeepsTheOverlap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name

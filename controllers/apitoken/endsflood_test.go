@@ -18,10 +18,10 @@ func (s *seenEvents) Eventf(regarding, _ runtime.Object, _, _, _, _ string, _ ..
 	s.regarding = append(s.regarding, regarding)
 }
 
-// TestRefusedEndsAreOneSeriesOfEvents: a user who writes the annotation apitoken.dev/end
+// TestIgnoredEndAnnotationsAreOneSeriesOfEvents: a user who writes the annotation apitoken.dev/end
 // again and again causes events about the same reference, so that the recorder counts
 // them and does not write each.
-func TestRefusedEndsAreOneSeriesOfEvents(t *testing.T) {
+func TestIgnoredEndAnnotationsAreOneSeriesOfEvents(t *testing.T) {
 	t.Parallel()
 	recorder := &seenEvents{}
 	r := New(Options{Recorder: recorder})

@@ -226,8 +226,8 @@ func (nothing) held(*v1alpha1.ApiToken, string) error {
 	return errors.New("no Secret held it")
 }
 
-// TestClaimsRefuseWhatIsNotSo: each row refuses its sentences where nothing has happened.
-func TestClaimsRefuseWhatIsNotSo(t *testing.T) {
+// TestClaimsRejectFalseEvents: each row refuses its sentences where nothing has happened.
+func TestClaimsRejectFalseEvents(t *testing.T) {
 	t.Parallel()
 	for reason, row := range claims {
 		if len(row.examples) == 0 {

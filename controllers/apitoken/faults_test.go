@@ -18,8 +18,8 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// TestMintFails: whatever becomes of a request, in the end exactly one credential is live.
-func TestMintFails(t *testing.T) {
+// TestFailedMintLeavesOneLiveCredential: whatever becomes of a request, in the end exactly one credential is live.
+func TestFailedMintLeavesOneLiveCredential(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		faults []fake.Fault
@@ -83,8 +83,8 @@ func (w *world) reasons(name string) func(string) bool {
 	}
 }
 
-// TestAccountBlocked: a bill or a suspension is for somebody to settle; then it goes on by itself.
-func TestAccountBlocked(t *testing.T) {
+// TestBlockedAccountStallsUntilUnblocked: a bill or a suspension is for somebody to settle; then it goes on by itself.
+func TestBlockedAccountStallsUntilUnblocked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.hook(rejecting(fake.Mint, provider.CodeAccountBlocked))
@@ -99,8 +99,8 @@ func TestAccountBlocked(t *testing.T) {
 	}
 }
 
-// TestRateLimited: the pause is at least what the provider asks for.
-func TestRateLimited(t *testing.T) {
+// TestRetryAfterOfProviderIsHonoured: the pause is at least what the provider asks for.
+func TestRetryAfterOfProviderIsHonoured(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Minute})
@@ -112,8 +112,8 @@ func TestRateLimited(t *testing.T) {
 	w.mints(2)
 }
 
-// TestRejectedForever: attempts become rarer, and cost nothing.
-func TestRejectedForever(t *testing.T) {
+// TestRepeatedRejectionsBackOffAndCostNothing: attempts become rarer, and cost nothing.
+func TestRepeatedRejectionsBackOffAndCostNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.hook(rejecting(fake.Mint, provider.CodeQuota))
@@ -190,8 +190,8 @@ func TestDropSurvivesAConflict(t *testing.T) {
 	}
 }
 
-// TestRotationFails: the workload keeps what it has.
-func TestRotationFails(t *testing.T) {
+// TestFailedRotationKeepsTheCredentialInUse: the workload keeps what it has.
+func TestFailedRotationKeepsTheCredentialInUse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	token := w.issued("training")
@@ -211,9 +211,9 @@ func TestRotationFails(t *testing.T) {
 	w.heals("training")
 }
 
-// TestUnknownEntries: what a newer version or another cluster wrote is kept, and
+// TestUnknownLedgerEntriesAreKept: what a newer version or another cluster wrote is kept, and
 // nothing is issued beside it.
-func TestUnknownEntries(t *testing.T) {
+func TestUnknownLedgerEntriesAreKept(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		cluster string
@@ -264,8 +264,8 @@ func (w *world) duringFirst(verb fake.Verb, f func()) {
 	})
 }
 
-// TestChangedDuringMint: what others do meanwhile costs at most another attempt.
-func TestChangedDuringMint(t *testing.T) {
+// TestConcurrentChangeCostsAtMostOneAttempt: what others do meanwhile costs at most another attempt.
+func TestConcurrentChangeCostsAtMostOneAttempt(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		mints int
@@ -308,8 +308,8 @@ func TestChangedDuringMint(t *testing.T) {
 	}
 }
 
-// TestGracefulStop: a stop in the middle of a Mint lets the attempt finish.
-func TestGracefulStop(t *testing.T) {
+// TestGracefulStopFinishesTheAttempt: a stop in the middle of a Mint lets the attempt finish.
+func TestGracefulStopFinishesTheAttempt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	minting, answer := w.holdMint()
@@ -328,9 +328,9 @@ func TestGracefulStop(t *testing.T) {
 	w.mints(1)
 }
 
-// TestStopWithoutPatience: what does not finish is left to recovery, and the
+// TestInterruptedAttemptIsRecovered: what does not finish is left to recovery, and the
 // process that is late publishes nothing.
-func TestStopWithoutPatience(t *testing.T) {
+func TestInterruptedAttemptIsRecovered(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
 	w.createMinter()
@@ -397,8 +397,8 @@ func (w *world) holdThen(verb fake.Verb, fault fake.Fault) (under <-chan struct{
 	return began, end
 }
 
-// TestUsableAfter: what a provider still spreads is not published.
-func TestUsableAfter(t *testing.T) {
+// TestCredentialIsPublishedOnlyOnceUsable: what a provider still spreads is not published.
+func TestCredentialIsPublishedOnlyOnceUsable(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
 	w.driver.UsableAfter = 10 * time.Second

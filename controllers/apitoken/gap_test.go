@@ -14,9 +14,9 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// TestGapIsAClaim: an ApiToken that revoked its credential to make room keeps the slot,
+// TestGapKeepsItsSlot: an ApiToken that revoked its credential to make room keeps the slot,
 // although an older one waits for it.
-func TestGapIsAClaim(t *testing.T) {
+func TestGapKeepsItsSlot(t *testing.T) {
 	t.Parallel()
 	w := newNarrowWorld(t)
 	w.declare("older", revokeFirst, func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })

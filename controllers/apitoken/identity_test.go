@@ -38,9 +38,9 @@ func (w *world) forge(name, id string) {
 
 func retained(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain }
 
-// TestForgedIDOfARetainedSecret: Retain, delete, write the id of another ApiToken's
+// TestForgedIDInARetainedSecretIsIgnored: Retain, delete, write the id of another ApiToken's
 // credential into the annotation, create again, delete. The provider would obey.
-func TestForgedIDOfARetainedSecret(t *testing.T) {
+func TestForgedIDInARetainedSecretIsIgnored(t *testing.T) {
 	t.Parallel()
 	w := newObedientWorld(t)
 	victim := activeOf(w.issued("victim"))
@@ -79,9 +79,9 @@ func (w *world) cutOff(state v1alpha1.CredentialState) v1alpha1.LedgerEntry {
 	return was
 }
 
-// TestForgedIDOfAnAttempt: an attempt that was cut off after its publish is adopted
+// TestForgedIDInASecretOfAnAttemptIsIgnored: an attempt that was cut off after its publish is adopted
 // with what was reserved, and with the id that the provider shows under its name.
-func TestForgedIDOfAnAttempt(t *testing.T) {
+func TestForgedIDInASecretOfAnAttemptIsIgnored(t *testing.T) {
 	for _, state := range []v1alpha1.CredentialState{v1alpha1.StateMinting, v1alpha1.StateAbandoned} {
 		t.Run(string(state), func(t *testing.T) {
 			t.Parallel()
@@ -111,9 +111,9 @@ func TestForgedIDOfAnAttempt(t *testing.T) {
 	}
 }
 
-// TestAdoptedWithoutProvider: adopting needs no provider. The id follows, and an
+// TestAdoptionNeedsNoProvider: adopting needs no provider. The id follows, and an
 // answer without it does not mean that the credential is gone.
-func TestAdoptedWithoutProvider(t *testing.T) {
+func TestAdoptionNeedsNoProvider(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.issued("training")
@@ -151,8 +151,8 @@ func TestAdoptedWithoutProvider(t *testing.T) {
 	w.mints(1)
 }
 
-// TestRevokedWithoutID: a credential whose id was never learnt is revoked by its name.
-func TestRevokedWithoutID(t *testing.T) {
+// TestCredentialWithoutIDIsRevokedByName: a credential whose id was never learnt is revoked by its name.
+func TestCredentialWithoutIDIsRevokedByName(t *testing.T) {
 	t.Parallel()
 	w := newObedientWorld(t)
 	victim := activeOf(w.issued("victim"))
@@ -173,9 +173,9 @@ func TestRevokedWithoutID(t *testing.T) {
 	w.onlyLive(victim.Name)
 }
 
-// TestRetainNamesWhatStaysLive: in an overlap the previous credential is in no
+// TestRetainEventNamesLiveCredentials: in an overlap the previous credential is in no
 // Secret, so the event says that it stays.
-func TestRetainNamesWhatStaysLive(t *testing.T) {
+func TestRetainEventNamesLiveCredentials(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training", retained))
@@ -188,9 +188,9 @@ func TestRetainNamesWhatStaysLive(t *testing.T) {
 	w.emits("Retained", "stay live until you revoke them at the provider: "+first.ID)
 }
 
-// TestExpiredOnArrival: such a credential is an error of the provider. It is not
+// TestCredentialExpiredOnArrivalIsNotPublished: such a credential is an error of the provider. It is not
 // published, it is revoked, and attempts become rarer.
-func TestExpiredOnArrival(t *testing.T) {
+func TestCredentialExpiredOnArrivalIsNotPublished(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
 	w.driver.Ends = func(time.Time) time.Time { return epoch.Add(-time.Hour) }
@@ -205,9 +205,9 @@ func TestExpiredOnArrival(t *testing.T) {
 	}
 }
 
-// TestShortLivedAnswers: a provider that answers with much less than was asked for
+// TestShortLifetimesAreLimitedByTheBudget: a provider that answers with much less than was asked for
 // makes no rotation free.
-func TestShortLivedAnswers(t *testing.T) {
+func TestShortLifetimesAreLimitedByTheBudget(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
 	w.driver.Ends = func(time.Time) time.Time { return w.clock.Now().Add(time.Minute) }

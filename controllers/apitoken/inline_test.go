@@ -17,9 +17,9 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// TestNotReadyInLine: an ApiToken whose credential expires while it waits for a place
+// TestExpiryIsReportedWhileWaitingForAPlace: an ApiToken whose credential expires while it waits for a place
 // at its provider is not shown as Ready. Otherwise waiting writes nothing.
-func TestNotReadyInLine(t *testing.T) {
+func TestExpiryIsReportedWhileWaitingForAPlace(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	clock := testutil.NewClock(now)
 	c := apifake.NewServer(func() time.Time { return now }).Client(nil)
@@ -65,10 +65,10 @@ func TestNotReadyInLine(t *testing.T) {
 	}
 }
 
-// TestOrderInLine: what each action asks for. Inside a namespace ends go first, then
+// TestActionsAskForTheirClassOfPlace: what each action asks for. Inside a namespace ends go first, then
 // rotations by the time that is left, then first credentials, and at last what only a
 // Secret speaks for, whatever it is.
-func TestOrderInLine(t *testing.T) {
+func TestActionsAskForTheirClassOfPlace(t *testing.T) {
 	const name = "training"
 	due := &metav1.Time{Time: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
 	ledger := []v1alpha1.LedgerEntry{{Name: "own-active", State: v1alpha1.StateActive, ExpiresAt: due}}

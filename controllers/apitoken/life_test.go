@@ -17,7 +17,7 @@ import (
 // day is a day of a credential's life.
 const day = 24 * time.Hour
 
-func TestFirstIssue(t *testing.T) {
+func TestFirstIssuePublishesTheCredential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	token := w.issued("training", func(t *v1alpha1.ApiToken) {
@@ -80,8 +80,8 @@ func checkOwner(t *testing.T, secret *corev1.Secret, token *v1alpha1.ApiToken) {
 	}
 }
 
-// TestRotation follows one credential from its first day to its end.
-func TestRotation(t *testing.T) {
+// TestRotationRevokesAfterTheOverlap follows one credential from its first day to its end.
+func TestRotationRevokesAfterTheOverlap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	token := w.issued("training")
@@ -134,7 +134,7 @@ func readySince(t *testing.T, token *v1alpha1.ApiToken) metav1.Time {
 	return c.LastTransitionTime
 }
 
-func TestRotationGeneration(t *testing.T) {
+func TestRaisedRotationGenerationRotates(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -164,7 +164,7 @@ func TestRotationGeneration(t *testing.T) {
 	w.uses("training")
 }
 
-func TestSuspend(t *testing.T) {
+func TestSuspendStopsIssuingButNotRevocation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -196,7 +196,7 @@ func TestSuspend(t *testing.T) {
 	w.onlyLive()
 }
 
-func TestExpiresAt(t *testing.T) {
+func TestExpiresAtEndsAccess(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	end := epoch.Add(30 * day)
@@ -234,9 +234,9 @@ func TestExpiresAt(t *testing.T) {
 	w.mints(2)
 }
 
-// TestExpiresAtWithinASecond: times count in whole seconds, so one credential lasts until
+// TestExpiresAtWithFractionOfASecond: times count in whole seconds, so one credential lasts until
 // an end that is declared with a part of a second.
-func TestExpiresAtWithinASecond(t *testing.T) {
+func TestExpiresAtWithFractionOfASecond(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	end := epoch.Add(time.Minute)
@@ -256,7 +256,7 @@ func TestExpiresAtWithinASecond(t *testing.T) {
 	w.onlyLive()
 }
 
-func TestDeletion(t *testing.T) {
+func TestDeletionRevokesEverything(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -269,8 +269,8 @@ func TestDeletion(t *testing.T) {
 	w.onlyLive()
 }
 
-// TestDeletionWithoutAnything: what was never issued needs no provider to go.
-func TestDeletionWithoutAnything(t *testing.T) {
+// TestDeletionOfUnissuedTokenNeedsNoProvider: what was never issued needs no provider to go.
+func TestDeletionOfUnissuedTokenNeedsNoProvider(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
 	w.start()
@@ -293,7 +293,7 @@ func TestDeletionWaitsForRevocation(t *testing.T) {
 	w.onlyLive()
 }
 
-func TestRetain(t *testing.T) {
+func TestRetainKeepsSecretAndCredential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	retain := func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain }
@@ -333,8 +333,8 @@ func TestRetain(t *testing.T) {
 	w.mints(1)
 }
 
-// TestRetainChosenLate: the policy may still be changed while a deletion waits.
-func TestRetainChosenLate(t *testing.T) {
+// TestRetainCanBeSetWhileDeletionWaits: the policy may still be changed while a deletion waits.
+func TestRetainCanBeSetWhileDeletionWaits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	name := activeOf(w.issued("training")).Name

@@ -34,10 +34,10 @@ func newPlacesWorld(t *testing.T) *world {
 	return w
 }
 
-// TestInLineNothingIsReserved: without a place at the provider an ApiToken writes
+// TestNothingIsReservedWithoutAPlace: without a place at the provider an ApiToken writes
 // nothing but its finalizer, however often it is reconciled, and is issued once
 // there is a place.
-func TestInLineNothingIsReserved(t *testing.T) {
+func TestNothingIsReservedWithoutAPlace(t *testing.T) {
 	t.Parallel()
 	w := newPlacesWorld(t)
 	release := make(chan struct{})
@@ -71,9 +71,9 @@ func TestInLineNothingIsReserved(t *testing.T) {
 	w.mints(len(names))
 }
 
-// TestSleepersLeaveTheirPlace: while mints wait until their credentials are usable,
+// TestWaitForUsableReleasesThePlace: while mints wait until their credentials are usable,
 // others have their places, up to twice as many as a namespace has places.
-func TestSleepersLeaveTheirPlace(t *testing.T) {
+func TestWaitForUsableReleasesThePlace(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
 	w.driver.UsableAfter = 10 * time.Second

@@ -16,9 +16,9 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// TestPrintedPass prints what a reconciliation holds: a log line or a panic
+// TestPrintedReconciliationHidesSecrets prints what a reconciliation holds: a log line or a panic
 // somewhere may do so, and fmt calls no method of an unexported field.
-func TestPrintedPass(t *testing.T) {
+func TestPrintedReconciliationHidesSecrets(t *testing.T) {
 	const secret = "CANARY-of-a-pass"
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	server := apifake.NewServer(func() time.Time { return now })

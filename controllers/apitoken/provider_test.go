@@ -17,8 +17,8 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// TestProviderComesLate: nothing but what is missing has to be added.
-func TestProviderComesLate(t *testing.T) {
+// TestProviderCreatedLaterIsNoticed: nothing but what is missing has to be added.
+func TestProviderCreatedLaterIsNoticed(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
 	w.start()
@@ -54,8 +54,8 @@ func TestNewGrantableScopesWakeApiTokens(t *testing.T) {
 	w.uses("training")
 }
 
-// TestNamespaceNotAdmitted is not parallel: a ClusterTokenProvider is seen by the operators of all tests.
-func TestNamespaceNotAdmitted(t *testing.T) {
+// TestNamespaceNotAdmittedIsReported is not parallel: a ClusterTokenProvider is seen by the operators of all tests.
+func TestNamespaceNotAdmittedIsReported(t *testing.T) {
 	w := newEmptyWorld(t)
 	w.createMinter()
 	store := &v1alpha1.ClusterTokenProvider{
@@ -124,9 +124,9 @@ func TestNamespaceNotAdmitted(t *testing.T) {
 	})
 }
 
-// TestOtherKindIsNamed is not parallel, as TestNamespaceNotAdmitted. An ApiToken whose provider does
+// TestProviderOfOtherKindIsReported is not parallel, as TestNamespaceNotAdmittedIsReported. An ApiToken whose provider does
 // not exist says that there is one of the other kind, as soon and as long as there is.
-func TestOtherKindIsNamed(t *testing.T) {
+func TestProviderOfOtherKindIsReported(t *testing.T) {
 	w := newEmptyWorld(t)
 	w.start()
 	named := func(kind v1alpha1.ProviderKind) func(*v1alpha1.ApiToken) {
@@ -161,7 +161,7 @@ func (w *world) label(labels map[string]string) {
 	w.OK(w.Update(w.Context(), ns))
 }
 
-func TestProviderDeleting(t *testing.T) {
+func TestProviderBeingDeletedWaitsForApiTokens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.issued("old")
@@ -188,8 +188,8 @@ func (w *world) removeProvider() {
 	w.start()
 }
 
-// TestProviderForcedAway: without its provider a credential cannot be revoked, and that is said.
-func TestProviderForcedAway(t *testing.T) {
+// TestForciblyRemovedProviderBlocksRevocation: without its provider a credential cannot be revoked, and that is said.
+func TestForciblyRemovedProviderBlocksRevocation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	name := activeOf(w.issued("training")).Name
@@ -207,9 +207,9 @@ func TestProviderForcedAway(t *testing.T) {
 	w.onlyLive()
 }
 
-// TestRefusals: what a driver cannot grant reserves nothing, says why, and is
+// TestRefusedDeclarationsReserveNothing: what a driver cannot grant reserves nothing, says why, and is
 // over as soon as the declaration is changed.
-func TestRefusals(t *testing.T) {
+func TestRefusedDeclarationsReserveNothing(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
 	w.driver.Caps.Scopes = []string{"objectstorage:object-read-only"}
@@ -269,8 +269,8 @@ func TestRefusals(t *testing.T) {
 	w.live(3)
 }
 
-// TestAccountChanged: under another account nothing is minted, and "not found" is not "revoked".
-func TestAccountChanged(t *testing.T) {
+// TestAccountChangeStopsMintingAndRevoking: under another account nothing is minted, and "not found" is not "revoked".
+func TestAccountChangeStopsMintingAndRevoking(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -297,8 +297,8 @@ func TestAccountChanged(t *testing.T) {
 	w.uses("training")
 }
 
-// TestAccountChangedWhileDeleting: the ApiToken waits, and says how to let it go.
-func TestAccountChangedWhileDeleting(t *testing.T) {
+// TestAccountChangeDelaysDeletion: the ApiToken waits, and says how to let it go.
+func TestAccountChangeDelaysDeletion(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	name := activeOf(w.issued("training")).Name
@@ -314,9 +314,9 @@ func TestAccountChangedWhileDeleting(t *testing.T) {
 	w.onlyLive()
 }
 
-// TestMinterRejected: credentials that stop working are read again, so that a
+// TestRejectedMintingCredentialsAreReadAgain: credentials that stop working are read again, so that a
 // replaced key is used at once.
-func TestMinterRejected(t *testing.T) {
+func TestRejectedMintingCredentialsAreReadAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name

@@ -21,8 +21,8 @@ var (
 	dryUpdate = testutil.Request{Verb: "update", Resource: "secrets", DryRun: true}
 )
 
-// TestQuotaRefusesSecret: nothing more is minted until a dry run passes.
-func TestQuotaRefusesSecret(t *testing.T) {
+// TestQuotaOnSecretsStopsMinting: nothing more is minted until a dry run passes.
+func TestQuotaOnSecretsStopsMinting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	one := corev1.ResourceList{"count/secrets": resource.MustParse("1")}
@@ -54,8 +54,8 @@ func TestQuotaRefusesSecret(t *testing.T) {
 	w.mints(2)
 }
 
-// TestPolicyRefusesUpdate: while the new credential cannot be published, the old one stays in use.
-func TestPolicyRefusesUpdate(t *testing.T) {
+// TestRejectedSecretUpdateKeepsTheOldCredential: while the new credential cannot be published, the old one stays in use.
+func TestRejectedSecretUpdateKeepsTheOldCredential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name

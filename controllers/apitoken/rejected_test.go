@@ -18,9 +18,9 @@ type answer struct{}
 
 func (answer) Error() string { return "an answer" }
 
-// TestRejectionKeepsNoAnswer: what is remembered of a rejection is as small as what the
+// TestRejectionKeepsNoProviderAnswer: what is remembered of a rejection is as small as what the
 // ApiToken shows of it, however large the provider's answer was.
-func TestRejectionKeepsNoAnswer(t *testing.T) {
+func TestRejectionKeepsNoProviderAnswer(t *testing.T) {
 	for name, cause := range map[string]error{"an answer": answer{}, "an unverified endpoint": account.ErrEndpointUnverified} {
 		t.Run(name, func(t *testing.T) {
 			r, p := reconcileOf(t, fake.New(fake.NewBackend(testutil.NewClock(time.Unix(0, 0)))), v1alpha1.LedgerEntry{Name: "one", State: v1alpha1.StateMinting})

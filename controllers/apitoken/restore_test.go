@@ -21,8 +21,8 @@ import (
 
 var statusUpdate = testutil.Request{Verb: "update", Resource: "apitokens/status"}
 
-// TestStatusLost: one look at the provider and one status write, and no mint.
-func TestStatusLost(t *testing.T) {
+// TestLostStatusIsRestoredWithoutMinting: one look at the provider and one status write, and no mint.
+func TestLostStatusIsRestoredWithoutMinting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	before := activeOf(w.issued("training")).Name
@@ -64,8 +64,8 @@ func (w *world) recreate(name string) *v1alpha1.ApiToken {
 	return fresh
 }
 
-// TestRestored: a restored ApiToken has another UID, and takes its Secret over.
-func TestRestored(t *testing.T) {
+// TestRestoredApiTokenTakesItsSecretOver: a restored ApiToken has another UID, and takes its Secret over.
+func TestRestoredApiTokenTakesItsSecretOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	before := activeOf(w.issued("training")).Name
@@ -96,8 +96,8 @@ func TestRestored(t *testing.T) {
 	w.sameData("training", data)
 }
 
-// TestRestoredAfterRevocation: the Secret of a backup names a credential that is gone.
-func TestRestoredAfterRevocation(t *testing.T) {
+// TestRestoredSecretWithRevokedCredential: the Secret of a backup names a credential that is gone.
+func TestRestoredSecretWithRevokedCredential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -118,9 +118,9 @@ func TestRestoredAfterRevocation(t *testing.T) {
 	w.mints(2)
 }
 
-// TestForgedRevision: a revision that a user wrote into the Secret does not keep the
+// TestForgedRevisionDoesNotBlockIssuing: a revision that a user wrote into the Secret does not keep the
 // next credential from being named.
-func TestForgedRevision(t *testing.T) {
+func TestForgedRevisionDoesNotBlockIssuing(t *testing.T) {
 	t.Parallel()
 	for name, forged := range map[string]int64{"the largest number": math.MaxInt64, "the largest revision": credname.MaxRevision} {
 		t.Run(name, func(t *testing.T) {
@@ -139,8 +139,8 @@ func TestForgedRevision(t *testing.T) {
 	}
 }
 
-// TestOldSecretRestored: a user brings back what the Secret held before a rotation.
-func TestOldSecretRestored(t *testing.T) {
+// TestRestoredOldSecretIsReplaced: a user brings back what the Secret held before a rotation.
+func TestRestoredOldSecretIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -157,8 +157,8 @@ func TestOldSecretRestored(t *testing.T) {
 	w.onlyLive(third)
 }
 
-// TestStatusRestoredWithoutSecret: the ledger is there, the Secret is not.
-func TestStatusRestoredWithoutSecret(t *testing.T) {
+// TestRestoredStatusWithoutSecretIssuesAgain: the ledger is there, the Secret is not.
+func TestRestoredStatusWithoutSecretIssuesAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -173,9 +173,9 @@ func TestStatusRestoredWithoutSecret(t *testing.T) {
 	w.onlyLive(activeOf(token).Name)
 }
 
-// TestSecretOfAnotherCluster: a copy of a cluster may overwrite what it copied,
+// TestCopiedClusterNeverRevokesTheOriginal: a copy of a cluster may overwrite what it copied,
 // and never revokes what the original uses.
-func TestSecretOfAnotherCluster(t *testing.T) {
+func TestCopiedClusterNeverRevokesTheOriginal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	original := credname.Cluster("the original")

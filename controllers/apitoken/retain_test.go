@@ -41,9 +41,9 @@ func waitingDeletion(t *testing.T) (w *world, previous, inUse string) {
 	return w, previous, inUse
 }
 
-// TestRetainAfterTheRevocation: a Secret whose credential was revoked is not kept, and
+// TestRetainDeletesSecretWithRevokedCredential: a Secret whose credential was revoked is not kept, and
 // nothing says that it is.
-func TestRetainAfterTheRevocation(t *testing.T) {
+func TestRetainDeletesSecretWithRevokedCredential(t *testing.T) {
 	t.Parallel()
 	w, previous, inUse := waitingDeletion(t)
 	w.Until(func() string { // what was ended is recorded
@@ -62,8 +62,8 @@ func TestRetainAfterTheRevocation(t *testing.T) {
 	}
 }
 
-// TestRetainWhenTheRevocationHadBegun: the event says so, and the Secret is kept.
-func TestRetainWhenTheRevocationHadBegun(t *testing.T) {
+// TestRetainReportsAStartedRevocation: the event says so, and the Secret is kept.
+func TestRetainReportsAStartedRevocation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	token := w.issued("training")
@@ -79,8 +79,8 @@ func TestRetainWhenTheRevocationHadBegun(t *testing.T) {
 	}
 }
 
-// TestRetainWithoutASecret: nothing says that a Secret is kept that does not exist.
-func TestRetainWithoutASecret(t *testing.T) {
+// TestRetainWithoutSecretClaimsNoSecret: nothing says that a Secret is kept that does not exist.
+func TestRetainWithoutSecretClaimsNoSecret(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.declare("training", retainNow, func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
@@ -90,8 +90,8 @@ func TestRetainWithoutASecret(t *testing.T) {
 	w.emits("Retained", "there is no Secret to keep")
 }
 
-// TestConditionsWhileDeleting: what is being revoked is neither issued nor published.
-func TestConditionsWhileDeleting(t *testing.T) {
+// TestConditionsAreFalseWhileDeleting: what is being revoked is neither issued nor published.
+func TestConditionsAreFalseWhileDeleting(t *testing.T) {
 	t.Parallel()
 	w, _, _ := waitingDeletion(t)
 	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionIssued, v1alpha1.ConditionPublished} {

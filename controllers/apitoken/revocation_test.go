@@ -40,9 +40,9 @@ func (w *world) events(reason string) int {
 	return n
 }
 
-// TestRevocationThatFailsIsShown: on the ApiToken, whose Secret is as good as before,
+// TestFailedRevocationIsReported: on the ApiToken, whose Secret is as good as before,
 // with one event however often it is tried.
-func TestRevocationThatFailsIsShown(t *testing.T) {
+func TestFailedRevocationIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -73,9 +73,9 @@ func TestRevocationThatFailsIsShown(t *testing.T) {
 	w.onlyLive()
 }
 
-// TestMissingProviderIsShown: nothing can revoke the old credential once its provider was
+// TestMissingProviderIsReported: nothing can revoke the old credential once its provider was
 // removed by force, and the ApiToken says so while the new credential works.
-func TestMissingProviderIsShown(t *testing.T) {
+func TestMissingProviderIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name

@@ -12,8 +12,8 @@ import (
 	"apitoken.dev/operator/internal/audit"
 )
 
-// TestRevokedSaysHowTheCredentialEnded: the operator revokes nothing that a person made.
-func TestRevokedSaysHowTheCredentialEnded(t *testing.T) {
+// TestRevokedEventSaysHowTheCredentialEnded: the operator revokes nothing that a person made.
+func TestRevokedEventSaysHowTheCredentialEnded(t *testing.T) {
 	for want, e := range map[string]v1alpha1.LedgerEntry{
 		"credential own-1 (K1) is revoked: the provider no longer shows it, or shows it as ended":                     {ID: "K1"},
 		"credential own-1 (K1) is no longer tracked: the provider rejects it, or a user confirmed that it is deleted": {ID: "K1", ByHand: true, Gone: true},

@@ -115,9 +115,9 @@ func TestUpdateInPlaceChangesTheBucketInOneWrite(t *testing.T) {
 	}
 }
 
-// TestRepublishSaysWhatTheOldCredentialMayDo: a credential made by hand is put back
+// TestRepublishDeclaresTheAccessOfTheOldCredential: a credential made by hand is put back
 // while the declaration already asks for another.
-func TestRepublishSaysWhatTheOldCredentialMayDo(t *testing.T) {
+func TestRepublishDeclaresTheAccessOfTheOldCredential(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
@@ -141,9 +141,9 @@ func TestRepublishSaysWhatTheOldCredentialMayDo(t *testing.T) {
 	}
 }
 
-// TestEditedSecretIsNeverTakenForChecked: however a credential comes into the ledger, data
+// TestEditedSecretIsNeverRecordedAsChecked: however a credential comes into the ledger, data
 // that another client changed is repaired at once.
-func TestEditedSecretIsNeverTakenForChecked(t *testing.T) {
+func TestEditedSecretIsNeverRecordedAsChecked(t *testing.T) {
 	t.Parallel()
 	spoil := func(w *world) {
 		w.editSecret("training", func(s *corev1.Secret) { s.Data[fake.KeySecret] = []byte("something else") })
@@ -200,9 +200,9 @@ func TestEditedSecretIsNeverTakenForChecked(t *testing.T) {
 	}
 }
 
-// TestCheckedVersionIsNotedInOnePlace: nothing but Snapshot.Checked decides which version
+// TestCheckedVersionIsRecordedInOnePlace: nothing but Snapshot.Checked decides which version
 // of a Secret counts as checked.
-func TestCheckedVersionIsNotedInOnePlace(t *testing.T) {
+func TestCheckedVersionIsRecordedInOnePlace(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {
 		t.Fatal(err)

@@ -13,8 +13,8 @@ import (
 
 type secretObject = corev1.Secret
 
-// TestSecretLost: pods may still hold what a Secret held, so that lives on for the overlap.
-func TestSecretLost(t *testing.T) {
+// TestLostSecretIsReplacedWithAnOverlap: pods may still hold what a Secret held, so that lives on for the overlap.
+func TestLostSecretIsReplacedWithAnOverlap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -57,8 +57,8 @@ func (w *world) overlaps(name, credential string) {
 	}
 }
 
-// TestForeignSecret: what belongs to somebody else is named and left alone.
-func TestForeignSecret(t *testing.T) {
+// TestForeignSecretIsNotTouched: what belongs to somebody else is named and left alone.
+func TestForeignSecretIsNotTouched(t *testing.T) {
 	t.Parallel()
 	yes := true
 	cases := map[string]struct {
@@ -103,8 +103,8 @@ func TestForeignSecret(t *testing.T) {
 	}
 }
 
-// TestSecretTakenAway: somebody else puts their Secret in the place of ours.
-func TestSecretTakenAway(t *testing.T) {
+// TestReplacedSecretIsReported: somebody else puts their Secret in the place of ours.
+func TestReplacedSecretIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name

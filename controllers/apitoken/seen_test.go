@@ -55,10 +55,10 @@ func reconcileOf(t *testing.T, driver *fake.Driver, e v1alpha1.LedgerEntry) (*Re
 	return r, p
 }
 
-// TestAccountIsThatOfTheConnection: what an ApiToken knows of its provider can be older
+// TestAccountOfTheConnectionDecides: what an ApiToken knows of its provider can be older
 // than the connection. In the account of the connection nothing is minted, and nothing
 // is taken for gone, if the ledger is of another.
-func TestAccountIsThatOfTheConnection(t *testing.T) {
+func TestAccountOfTheConnectionDecides(t *testing.T) {
 	for name, act := range map[string]func(*Reconciler, *reconciliation) plan.Outcome{
 		"mint": func(r *Reconciler, p *reconciliation) plan.Outcome {
 			_, out := r.connectToMint(t.Context(), p)
@@ -89,10 +89,10 @@ func TestAccountIsThatOfTheConnection(t *testing.T) {
 	}
 }
 
-// TestRevocationIsSeen: a provider accepts a revocation and does not carry it out. The
+// TestEntryStaysUntilRevocationIsVerified: a provider accepts a revocation and does not carry it out. The
 // entry stays, and so does an ApiToken that is deleted, until the provider shows
 // nothing, or only what has ended. A credential that is switched off has not.
-func TestRevocationIsSeen(t *testing.T) {
+func TestEntryStaysUntilRevocationIsVerified(t *testing.T) {
 	owner := provider.Owner{Cluster: ofTest, Namespace: "ml", Token: "training"}
 	revoke := func(r *Reconciler, p *reconciliation) plan.Outcome { return r.revoke(t.Context(), p, []string{"one"}) }
 	purge := func(r *Reconciler, p *reconciliation) plan.Outcome { return r.purge(t.Context(), p, true) }

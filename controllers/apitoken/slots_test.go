@@ -39,8 +39,8 @@ func rotateTo(generation int64) func(*v1alpha1.ApiToken) {
 	return func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = generation }
 }
 
-// TestTwoSlots: rotations in a row end overlaps early and never the credential in use.
-func TestTwoSlots(t *testing.T) {
+// TestRotationsInTwoSlotsKeepTheCredentialInUse: rotations in a row end overlaps early and never the credential in use.
+func TestRotationsInTwoSlotsKeepTheCredentialInUse(t *testing.T) {
 	t.Parallel()
 	w := newNarrowWorld(t)
 	last := activeOf(w.issued("training")).Name
@@ -57,9 +57,9 @@ func TestTwoSlots(t *testing.T) {
 	w.mints(4)
 }
 
-// TestSlotTakenByStranger: the credential in use stays, the condition says who
+// TestSlotsTakenByOthersDelayRotation: the credential in use stays, the condition says who
 // holds the slots, and the rotation follows as soon as one is free.
-func TestSlotTakenByStranger(t *testing.T) {
+func TestSlotsTakenByOthersDelayRotation(t *testing.T) {
 	t.Parallel()
 	w := newNarrowWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -97,9 +97,9 @@ func (w *world) readyInTheEnd(name string) *v1alpha1.ApiToken {
 	return w.ready(name)
 }
 
-// TestSecondApiToken: it is refused, because neither could be rotated without a
+// TestSecondApiTokenNeedsASlot: it is refused, because neither could be rotated without a
 // gap, until both accept one.
-func TestSecondApiToken(t *testing.T) {
+func TestSecondApiTokenNeedsASlot(t *testing.T) {
 	t.Parallel()
 	w := newNarrowWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -116,9 +116,9 @@ func TestSecondApiToken(t *testing.T) {
 	w.mints(2)
 }
 
-// TestRevokeFirst: with both slots taken a rotation revokes first, and says for
+// TestRevokeFirstReportsTheGap: with both slots taken a rotation revokes first, and says for
 // how long the workload was without access.
-func TestRevokeFirst(t *testing.T) {
+func TestRevokeFirstReportsTheGap(t *testing.T) {
 	t.Parallel()
 	w := newNarrowWorld(t)
 	first := activeOf(w.issued("training", revokeFirst)).Name
@@ -138,8 +138,8 @@ func TestRevokeFirst(t *testing.T) {
 	w.mints(3)
 }
 
-// TestRevokeFirstWithFreeSlot: where a slot is free there is no gap.
-func TestRevokeFirstWithFreeSlot(t *testing.T) {
+// TestRevokeFirstWithFreeSlotHasNoGap: where a slot is free there is no gap.
+func TestRevokeFirstWithFreeSlotHasNoGap(t *testing.T) {
 	t.Parallel()
 	w := newNarrowWorld(t)
 	first := activeOf(w.issued("training", revokeFirst)).Name
@@ -150,9 +150,9 @@ func TestRevokeFirstWithFreeSlot(t *testing.T) {
 	}
 }
 
-// TestRevokeFirstHeals: a provider that fails in the middle of a gap does not
+// TestRevokeFirstRecoversWithTheProvider: a provider that fails in the middle of a gap does not
 // make it last longer than the failure.
-func TestRevokeFirstHeals(t *testing.T) {
+func TestRevokeFirstRecoversWithTheProvider(t *testing.T) {
 	t.Parallel()
 	w := newNarrowWorld(t)
 	first := activeOf(w.issued("training", revokeFirst)).Name
@@ -176,9 +176,9 @@ func TestRevokeFirstHeals(t *testing.T) {
 	}
 }
 
-// TestRevokeFirstInterrupted: an operator that stops in the middle of a gap leaves
+// TestInterruptedGapIsEndedByTheNextProcess: an operator that stops in the middle of a gap leaves
 // it to the next one, which ends it.
-func TestRevokeFirstInterrupted(t *testing.T) {
+func TestInterruptedGapIsEndedByTheNextProcess(t *testing.T) {
 	t.Parallel()
 	w := newNarrowWorld(t)
 	first := activeOf(w.issued("training", revokeFirst)).Name
@@ -200,9 +200,9 @@ func TestRevokeFirstInterrupted(t *testing.T) {
 	w.heals("training")
 }
 
-// TestListingWindow: where a provider lists its newest only, an attempt without a
+// TestAttemptInDoubtBlocksIssuingInAListWindow: where a provider lists its newest only, an attempt without a
 // known end holds further ones back before it falls out of the list.
-func TestListingWindow(t *testing.T) {
+func TestAttemptInDoubtBlocksIssuingInAListWindow(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
 	w.driver.Caps.Listed = 4
@@ -233,9 +233,9 @@ func TestListingWindow(t *testing.T) {
 	w.readyInTheEnd("doubtful")
 }
 
-// TestClaimedAccountTakesNoSlots: the declaration of a provider names another's
+// TestUnverifiedAccountClaimTakesNoSlots: the declaration of a provider names another's
 // account, with credentials of its own. It is another account.
-func TestClaimedAccountTakesNoSlots(t *testing.T) {
+func TestUnverifiedAccountClaimTakesNoSlots(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
 	w.driver.Caps.MaxLive = 2

@@ -37,8 +37,8 @@ func (w *world) refusing() *atomic.Bool {
 	return &refuses
 }
 
-// TestNewCredentialsAreTried: with the credential itself, before it is published.
-func TestNewCredentialsAreTried(t *testing.T) {
+// TestNewCredentialIsProbedBeforePublish: with the credential itself, before it is published.
+func TestNewCredentialIsProbedBeforePublish(t *testing.T) {
 	t.Parallel()
 	w := newTryingWorld(t)
 	w.hook(func(ctx context.Context, c fake.Call) fake.Fault {
@@ -56,8 +56,8 @@ func TestNewCredentialsAreTried(t *testing.T) {
 	w.mints(1)
 }
 
-// TestNoAnswerToATryIsNoRefusal: a data plane that is down causes no new credentials.
-func TestNoAnswerToATryIsNoRefusal(t *testing.T) {
+// TestUnansweredProbeDoesNotRejectTheCredential: a data plane that is down causes no new credentials.
+func TestUnansweredProbeDoesNotRejectTheCredential(t *testing.T) {
 	t.Parallel()
 	w := newTryingWorld(t)
 	w.refusing().Store(true)
@@ -82,9 +82,9 @@ func (w *world) refusedIsRevoked(works string) {
 	}
 }
 
-// TestRefusedCredentialsAreNotPublished: one that the provider refuses does not take the
+// TestRejectedNewCredentialIsNotPublished: one that the provider refuses does not take the
 // place of one that works, and is revoked.
-func TestRefusedCredentialsAreNotPublished(t *testing.T) {
+func TestRejectedNewCredentialIsNotPublished(t *testing.T) {
 	t.Parallel()
 	w := newTryingWorld(t)
 	w.declare("training")
@@ -107,9 +107,9 @@ func TestRefusedCredentialsAreNotPublished(t *testing.T) {
 	w.refusedIsRevoked(first)
 }
 
-// TestRefusalOutlivesAFailedTry: what was refused once is published only when it is
+// TestRejectedProbeIsNotUndoneByAFailedOne: what was refused once is published only when it is
 // accepted, not because the last try has no answer.
-func TestRefusalOutlivesAFailedTry(t *testing.T) {
+func TestRejectedProbeIsNotUndoneByAFailedOne(t *testing.T) {
 	t.Parallel()
 	w := newTryingWorld(t)
 	w.declare("training")

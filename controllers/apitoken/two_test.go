@@ -59,9 +59,9 @@ func (w *world) neverAbandons() (check func()) {
 	}
 }
 
-// TestTwoOperatorsRotate: while one operator waits for a slow provider, the other leaves
+// TestTwoOperatorsRotateWithOneCredential: while one operator waits for a slow provider, the other leaves
 // its attempt alone, and the rotation ends with one credential.
-func TestTwoOperatorsRotate(t *testing.T) {
+func TestTwoOperatorsRotateWithOneCredential(t *testing.T) {
 	t.Parallel()
 	w, last := newTwo(t)
 	check := w.neverAbandons()
@@ -82,9 +82,9 @@ func TestTwoOperatorsRotate(t *testing.T) {
 	}
 }
 
-// TestTwoOperatorsRepairASecret: here no operator waits, and neither keeps the other from
+// TestTwoOperatorsRepairASecretTogether: here no operator waits, and neither keeps the other from
 // publishing.
-func TestTwoOperatorsRepairASecret(t *testing.T) {
+func TestTwoOperatorsRepairASecretTogether(t *testing.T) {
 	t.Parallel()
 	w, _ := newTwo(t)
 	minting, answer := w.holdFirst(fake.Mint)
@@ -110,9 +110,9 @@ func TestTwoOperatorsRepairASecret(t *testing.T) {
 	}
 }
 
-// TestTwoOperatorsChangeInPlace: while one operator changes a credential, another issues
+// TestTwoOperatorsChangeInPlaceOnce: while one operator changes a credential, another issues
 // no new one, and writes nothing that the first would have to take into account.
-func TestTwoOperatorsChangeInPlace(t *testing.T) {
+func TestTwoOperatorsChangeInPlaceOnce(t *testing.T) {
 	t.Parallel()
 	w := newUpdatingWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -134,9 +134,9 @@ func TestTwoOperatorsChangeInPlace(t *testing.T) {
 	w.mints(1)
 }
 
-// TestAnAttemptOfAKilledOperator waits for 90 seconds, in which the workload keeps what it
+// TestAttemptOfAKilledOperatorSettlesIn90Seconds waits for 90 seconds, in which the workload keeps what it
 // has, and not longer.
-func TestAnAttemptOfAKilledOperator(t *testing.T) {
+func TestAttemptOfAKilledOperatorSettlesIn90Seconds(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
 	w.createMinter()
@@ -160,9 +160,9 @@ func TestAnAttemptOfAKilledOperator(t *testing.T) {
 	w.heals("training")
 }
 
-// TestAStandbyFollowsLedgers: it notes attempts while another leads, so that they are
+// TestStandbyRecordsAttempts: it notes attempts while another leads, so that they are
 // settled when it takes over; until then it reads no Secret and writes nothing.
-func TestAStandbyFollowsLedgers(t *testing.T) {
+func TestStandbyRecordsAttempts(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
 	w.createMinter()

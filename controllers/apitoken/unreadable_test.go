@@ -63,10 +63,10 @@ func unreadable(namespace, name string) *unstructured.Unstructured {
 
 const unreadableEnd = "2027-01-31T00:00:00z"
 
-// TestUnreadableEnd: an object that an earlier version of the schema let in is reported
+// TestUnreadableEndIsReportedAndIssuesNothing: an object that an earlier version of the schema let in is reported
 // by name, nothing is issued for it, all others are served, and it can be deleted.
 // It is not parallel: the schema is every test's.
-func TestUnreadableEnd(t *testing.T) {
+func TestUnreadableEndIsReportedAndIssuesNothing(t *testing.T) {
 	w := newWorld(t)
 	edited := activeOf(w.issued("edited")).Name
 	w.loosened(func() {
@@ -114,8 +114,8 @@ func TestUnreadableEnd(t *testing.T) {
 	}
 }
 
-// TestUnreadableEndIsMended: what cannot be read is written again, and it goes on.
-func TestUnreadableEndIsMended(t *testing.T) {
+// TestCorrectedEndResumesIssuing: what cannot be read is written again, and it goes on.
+func TestCorrectedEndResumesIssuing(t *testing.T) {
 	w := newWorld(t)
 	w.loosened(func() { w.OK(w.Create(w.Context(), unreadable(w.ns, "training"))) })
 	w.stalls("training", v1alpha1.ReasonUnreadableValue)

@@ -27,8 +27,8 @@ func readWrite(t *v1alpha1.ApiToken) {
 	t.Spec.Scopes = []v1alpha1.Scope{"objectstorage:object-read-write"}
 }
 
-// TestUpdateInPlace: the workload keeps its secret where the provider can change the credential.
-func TestUpdateInPlace(t *testing.T) {
+// TestUpdateInPlaceKeepsTheSecret: the workload keeps its secret where the provider can change the credential.
+func TestUpdateInPlaceKeepsTheSecret(t *testing.T) {
 	t.Parallel()
 	w := newUpdatingWorld(t)
 	first := activeOf(w.issued("training"))
@@ -67,9 +67,9 @@ func TestUpdateInPlace(t *testing.T) {
 	w.mints(2)
 }
 
-// TestUpdateFails: whatever becomes of an update, in the end the credential in
+// TestFailedUpdateStillReachesTheDeclaration: whatever becomes of an update, in the end the credential in
 // use gives what is declared, and no more.
-func TestUpdateFails(t *testing.T) {
+func TestFailedUpdateStillReachesTheDeclaration(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		fault fake.Fault
@@ -107,8 +107,8 @@ func TestUpdateFails(t *testing.T) {
 	}
 }
 
-// TestUpdateSuperseded: a declaration that changes during an update is met too.
-func TestUpdateSuperseded(t *testing.T) {
+// TestDeclarationChangedDuringUpdateIsApplied: a declaration that changes during an update is met too.
+func TestDeclarationChangedDuringUpdateIsApplied(t *testing.T) {
 	t.Parallel()
 	w := newUpdatingWorld(t)
 	w.issued("training")

@@ -79,8 +79,8 @@ func (w *world) asks(reason string, parts ...string) {
 	w.shows("training", v1alpha1.ConditionActionRequired, reason, parts...)
 }
 
-// TestByHand follows a credential that a person makes from its first day to its end.
-func TestByHand(t *testing.T) {
+// TestManualCredentialFromHandoverToDeletion follows a credential that a person makes from its first day to its end.
+func TestManualCredentialFromHandoverToDeletion(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
@@ -149,8 +149,8 @@ func (w *world) goesByHand(id string) {
 	}
 }
 
-// TestHandedOverStaysInSecrets: what a person hands over is as secret as what is minted.
-func TestHandedOverStaysInSecrets(t *testing.T) {
+// TestSubmittedCredentialStaysInSecrets: what a person hands over is as secret as what is minted.
+func TestSubmittedCredentialStaysInSecrets(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
@@ -181,8 +181,8 @@ func TestHandedOverStaysInSecrets(t *testing.T) {
 	}
 }
 
-// TestByHandRefused: what cannot be used says why, and another one is taken.
-func TestByHandRefused(t *testing.T) {
+// TestRejectedHandoverSaysWhyAndCanBeReplaced: what cannot be used says why, and another one is taken.
+func TestRejectedHandoverSaysWhyAndCanBeReplaced(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
@@ -196,9 +196,9 @@ func TestByHandRefused(t *testing.T) {
 	w.mints(2)
 }
 
-// TestHandoverRefusedSurvivesAConflict: when the write that records the refusal conflicts,
+// TestRejectedHandoverSurvivesAConflict: when the write that records the refusal conflicts,
 // the next submitted credential is tried at once all the same.
-func TestHandoverRefusedSurvivesAConflict(t *testing.T) {
+func TestRejectedHandoverSurvivesAConflict(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	var once sync.Once
@@ -219,8 +219,8 @@ func TestHandoverRefusedSurvivesAConflict(t *testing.T) {
 	w.ready("training") // the clock stands, so it waited for nothing
 }
 
-// TestByHandSecretLost: nobody is asked for another credential because of a lost Secret.
-func TestByHandSecretLost(t *testing.T) {
+// TestLostSecretOfManualCredentialIsPublishedAgain: nobody is asked for another credential because of a lost Secret.
+func TestLostSecretOfManualCredentialIsPublishedAgain(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
@@ -246,8 +246,8 @@ func TestByHandSecretLost(t *testing.T) {
 	w.mints(1)
 }
 
-// TestByHandEdit: addresses are edited by the person, who says so.
-func TestByHandEdit(t *testing.T) {
+// TestEditOfManualCredentialIsRequestedAndRecorded: addresses are edited by the person, who says so.
+func TestEditOfManualCredentialIsRequestedAndRecorded(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
@@ -268,9 +268,9 @@ func TestByHandEdit(t *testing.T) {
 	w.mints(1)
 }
 
-// TestByHandLimits: what a person makes has limits of its own, whatever those of the
+// TestManualCredentialHasItsOwnLifetimeLimit: what a person makes has limits of its own, whatever those of the
 // provider are for what the operator makes.
-func TestByHandLimits(t *testing.T) {
+func TestManualCredentialHasItsOwnLifetimeLimit(t *testing.T) {
 	t.Parallel()
 	const longest = 365 * day
 	w := newPanelWorld(t, func(d *fake.Driver) {
@@ -292,9 +292,9 @@ func TestByHandLimits(t *testing.T) {
 	}
 }
 
-// TestByHandEditIsTried: a credential that does not work after an edit is not confirmed
+// TestFailedEditOfManualCredentialIsNotRecorded: a credential that does not work after an edit is not confirmed
 // by a person's word, until it works.
-func TestByHandEditIsTried(t *testing.T) {
+func TestFailedEditOfManualCredentialIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
@@ -327,8 +327,8 @@ func TestByHandEditIsTried(t *testing.T) {
 	w.mints(1)
 }
 
-// TestByHandEnds: at a hard end the Secret goes at once, and the credential when a person has deleted it.
-func TestByHandEnds(t *testing.T) {
+// TestHardEndOfManualCredential: at a hard end the Secret goes at once, and the credential when a person has deleted it.
+func TestHardEndOfManualCredential(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(time.Hour)) })
@@ -345,8 +345,8 @@ func TestByHandEnds(t *testing.T) {
 	w.leftInTheEnd(0)
 }
 
-// TestByHandProofIsNotLost: what proves a deletion stays until it is written that it was proven.
-func TestByHandProofIsNotLost(t *testing.T) {
+// TestCopyIsKeptUntilDeletionIsRecorded: what proves a deletion stays until it is written that it was proven.
+func TestCopyIsKeptUntilDeletionIsRecorded(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
@@ -381,8 +381,8 @@ func (w *world) leftInTheEnd(n int) {
 	w.Fatalf("%d credentials are in the ledger, want %d\n%s", len(w.token("training").Status.Credentials), n, w.dump())
 }
 
-// TestByHandLeftBehind: a Secret that hands over what is in use already is cleared away.
-func TestByHandLeftBehind(t *testing.T) {
+// TestHandoverOfCredentialInUseIsDeleted: a Secret that hands over what is in use already is cleared away.
+func TestHandoverOfCredentialInUseIsDeleted(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
@@ -406,9 +406,9 @@ func TestByHandLeftBehind(t *testing.T) {
 	}
 }
 
-// TestByHandSameKeyAgain: a person who is asked for another credential, and hands over the
+// TestSubmittingTheCredentialInUseAgainIsRejected: a person who is asked for another credential, and hands over the
 // one in use, learns that it is the same one.
-func TestByHandSameKeyAgain(t *testing.T) {
+func TestSubmittingTheCredentialInUseAgainIsRejected(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
@@ -433,8 +433,8 @@ func TestByHandSameKeyAgain(t *testing.T) {
 	}
 }
 
-// TestByHandConfirmed: where the operator cannot see a deletion, a person's word counts.
-func TestByHandConfirmed(t *testing.T) {
+// TestAnnotationConfirmsDeletionOfManualCredential: where the operator cannot see a deletion, a person's word counts.
+func TestAnnotationConfirmsDeletionOfManualCredential(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
@@ -450,8 +450,8 @@ func TestByHandConfirmed(t *testing.T) {
 	w.emits("DeletedByHand", "annotation")
 }
 
-// TestByHandRetain: with Retain nobody is asked for anything.
-func TestByHandRetain(t *testing.T) {
+// TestRetainKeepsManualCredential: with Retain nobody is asked for anything.
+func TestRetainKeepsManualCredential(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain })
