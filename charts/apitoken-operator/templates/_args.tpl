@@ -18,7 +18,7 @@
 - --log-level={{ .Values.operator.logLevel }}
 - --log-format={{ .Values.operator.logFormat }}
 {{- if .Values.namespaces }}
-# Orphans can only be told by someone who reads all namespaces: ten years, so never.
+# Only an operator that reads all namespaces can find orphans. Ten years means never.
 - --sweep-interval=87600h
 {{- else }}
 - --sweep-interval={{ .Values.sweep.interval }}

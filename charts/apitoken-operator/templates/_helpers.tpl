@@ -3,7 +3,7 @@
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
 
-{{/* The name of what is installed: at most 40 characters, so that suffixes fit. */}}
+{{/* The name prefix of all objects: at most 40 characters, so that suffixes fit. */}}
 {{- define "apitoken-operator.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
@@ -17,7 +17,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* The name of what the cluster has once: with a list of namespaces, releases of the same name may stand side by side. */}}
+{{/* The name of cluster-scoped objects. With a list of namespaces, several releases can have the same name. */}}
 {{- define "apitoken-operator.clusterName" -}}
 {{- $name := include "apitoken-operator.fullname" . -}}
 {{- if .Values.namespaces -}}
@@ -51,7 +51,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
-{{/* Who the bindings are for. */}}
+{{/* The subject of the bindings. */}}
 {{- define "apitoken-operator.subjects" -}}
 subjects:
 - kind: ServiceAccount
@@ -63,7 +63,7 @@ subjects:
 {{- include "apitoken-operator.fullname" . -}}-metrics
 {{- end -}}
 
-{{/* The Secret with the metrics server's certificate; empty when the operator makes its own. */}}
+{{/* The Secret with the metrics server's certificate; empty if the operator creates its own. */}}
 {{- define "apitoken-operator.metricsCertSecretName" -}}
 {{- if .Values.metrics.enabled -}}
 {{- if .Values.metrics.certSecretName -}}
@@ -91,7 +91,7 @@ subjects:
 {{- end -}}
 {{- end -}}
 
-{{/* What cannot work is refused here, and not by a pod that does not start. */}}
+{{/* Invalid combinations of values fail here, before a pod fails to start. */}}
 {{- define "apitoken-operator.check" -}}
 {{- if and .Values.namespaces (eq .Values.sweep.mode "Revoke") -}}
 {{- fail "sweep.mode: Revoke is not possible with a list of namespaces: orphans can only be told by someone who reads all namespaces. Leave sweep.mode at Report, or empty namespaces" -}}
