@@ -14,7 +14,7 @@ import (
 )
 
 func strangerLeaves(w *world) {
-	w.note("the other credential of the account is deleted by hand")
+	w.note("the other credential of the account is deleted by a user")
 	for _, name := range w.backend.LiveNames() {
 		if strings.HasPrefix(name, "stranger-") {
 			w.backend.Delete(name)
@@ -36,7 +36,7 @@ func timeToRotate(w *world) {
 	}
 }
 
-// timeToEnd lets a month pass, after which every credential has ended.
+// timeToEnd advances the clock by a month, so that every credential has expired.
 func timeToEnd(w *world) {
 	w.keepOld()
 	w.note("time passes until the end")
@@ -44,7 +44,7 @@ func timeToEnd(w *world) {
 	w.current.woken = true
 }
 
-// timeToHardEnd lets time pass until spec.expiresAt.
+// timeToHardEnd advances the clock to spec.expiresAt.
 func timeToHardEnd(w *world) {
 	w.note("time passes until the hard end")
 	w.advance(max(0, epoch.Add(hardEnd).Sub(w.skewed())))
@@ -60,13 +60,13 @@ func deleteToken(w *world) {
 	w.server.Delete(apifakeToken)
 }
 
-// retainToken deletes the ApiToken and keeps its credential.
+// retainToken deletes the ApiToken with the deletion policy Retain.
 func retainToken(w *world) {
 	w.editToken("deletionPolicy to Retain", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain })
 	deleteToken(w)
 }
 
-// createAgain creates an ApiToken of the same name, as a backup tool or a user does.
+// createAgain creates an ApiToken of the same name, as a backup tool or a user would.
 func createAgain(w *world) {
 	if w.token() != nil || namespaceTerminates(w) {
 		return
@@ -75,7 +75,8 @@ func createAgain(w *world) {
 	w.quiet(func() { must(w.server.Client(nil).Create(context.Background(), w.declared.DeepCopy())) })
 }
 
-// forgeSecret writes into the Secret's annotations what would hurt if it were believed.
+// forgeSecret writes annotations to the Secret that do harm if the operator believes
+// them.
 func forgeSecret(w *world) {
 	s := w.secret()
 	if s == nil || !s.DeletionTimestamp.IsZero() {
@@ -90,7 +91,7 @@ func forgeSecret(w *world) {
 	w.write(s)
 }
 
-// victimID is the id of the first credential that is made in an account.
+// victimID is the ID of the first credential of an account.
 const victimID = "FAKE0001"
 
 func deleteSecret(w *world) {
@@ -138,7 +139,7 @@ func resume(w *world) {
 	w.editToken("suspend back", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = false })
 }
 
-// previous is the name of a credential whose overlap is running, or empty.
+// previous returns the name of a credential whose overlap is running, or "".
 func previous(w *world) string {
 	all := w.token().Status.Credentials
 	for i := range all {
@@ -177,7 +178,7 @@ func (w *world) editToken(what string, edit func(*v1alpha1.ApiToken)) {
 	}
 }
 
-// restoreSecret brings back the Secret as it was before the last rotation.
+// restoreSecret restores the Secret as it was before the last rotation.
 func restoreSecret(w *world) {
 	w.note("a user restores the old Secret")
 	w.restored = true

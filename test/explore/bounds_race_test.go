@@ -2,8 +2,8 @@
 
 package explore
 
-// The race detector makes each schedule many times slower, and the processes of
-// a run hand over to each other anyway: fewer are run, of all kinds.
+// The race detector makes each schedule many times slower, and the processes of a run
+// already take turns. TestInvariantsHoldUnderDeviations therefore runs fewer schedules, of every story.
 const (
 	singles      = 50
 	singlesOfTwo = 20

@@ -2,8 +2,9 @@
 
 package explore
 
-// How many schedules of each story TestDeviations runs: singles of those with one
-// deviation (0: all), singlesOfTwo where two operators act, and pairs of those with two.
+// The number of schedules of each story that TestInvariantsHoldUnderDeviations runs: singles with one
+// deviation (0: all), singlesOfTwo with one deviation where two operators act, and pairs
+// with two.
 const (
 	singles      = 0
 	singlesOfTwo = 300

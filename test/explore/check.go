@@ -20,10 +20,10 @@ func (w *world) violate(invariant, format string, args ...any) {
 	}
 }
 
-// check judges S1 to S4, S6 and S7 as things stand.
+// check checks S1 to S4, S6 and S7 in the current state.
 func (w *world) check() {
 	if w.victim != "" && !w.backend.Live(w.victim) {
-		w.violate("S6", "%s was revoked, and is somebody else's", w.victim)
+		w.violate("S6", "%s was revoked, and belongs to another owner", w.victim)
 	}
 	token := w.token()
 	w.noteLedger(token)
@@ -38,20 +38,20 @@ func (w *world) check() {
 			w.violate("S4", "the ApiToken is gone, and %v is live", live)
 		}
 		if len(inFlight) > 0 {
-			w.violate("S4", "the ApiToken is gone, and %v can still land", inFlight)
+			w.violate("S4", "the ApiToken is gone, and %v can still take effect", inFlight)
 		}
 		return
 	}
 	for _, name := range append(slices.Clone(live), inFlight...) {
 		if !slices.ContainsFunc(token.Status.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.Name == name }) {
-			w.violate("S3", "%s is live or under way and in no ledger", name)
+			w.violate("S3", "%s is live or in progress, and in no ledger", name)
 		}
 	}
 	w.checkSecret(token)
 }
 
-// noteLedger keeps account of what is retained on purpose: all that was in the
-// ledger of an ApiToken that went with Retain, until a ledger has it again.
+// noteLedger records the credentials that are retained on purpose: all that were in the
+// ledger of an ApiToken deleted with Retain, until they are in a ledger again.
 func (w *world) noteLedger(token *v1alpha1.ApiToken) {
 	if token == nil {
 		if w.retains {
@@ -74,30 +74,31 @@ func (w *world) noteLedger(token *v1alpha1.ApiToken) {
 	w.ledger = seen
 }
 
-// theirs drops the names that are retained on purpose: nothing answers for them.
+// theirs removes the names that are retained on purpose: no ledger needs to contain
+// them.
 func (w *world) theirs(names []string) []string {
 	return slices.DeleteFunc(slices.Clone(names), func(name string) bool { return w.retained[name] })
 }
 
-// secretEnds notes that an operator tries to delete the Secret: the time of the
-// credential in it is up, and it is revoked whatever becomes of the Secret.
+// secretEnds records that an operator tries to delete the Secret: its credential has
+// reached its end and is revoked, whether or not the deletion succeeds.
 func (w *world) secretEnds() {
 	if s := w.secret(); s != nil {
 		w.ended[s.Annotations[v1alpha1.AnnotationCredential]] = true
 	}
 }
 
-// timeIsUp reports whether spec.expiresAt has passed, or, while nothing may be issued,
-// the expiry of the credential that this story began with.
+// timeIsUp reports whether spec.expiresAt has passed or, while nothing may be issued, the
+// expiry of the credential that was in use when the story began.
 func (w *world) timeIsUp(token *v1alpha1.ApiToken) bool {
 	if end, err := token.Spec.HardEnd(); err == nil && !end.IsZero() {
-		return !w.wall().Before(end) || !w.skewed().Before(end) // by any clock
+		return !w.wall().Before(end) || !w.skewed().Before(end) // by either clock
 	}
 	enforced := w.driver.Caps.ExpiryEnforcedBy == provider.EnforcedByOperator
 	return enforced && token.Spec.Suspend && w.now > token.Spec.ExpiresIn.Duration+long
 }
 
-// minting are the names of Mint requests that can still land.
+// minting returns the names of Mint requests that can still take effect.
 func (w *world) minting() []string {
 	var out []string
 	for _, c := range w.backend.InFlight() {

@@ -7,20 +7,20 @@ import (
 	"strings"
 )
 
-// chooser decides at every choice point, named by at, which of the options is
-// taken. The first is the ordinary course of things; any other is a deviation.
+// chooser selects one of the options at every choice point; at is the name of the point.
+// The first option is the ordinary course, any other is a deviation.
 type chooser interface {
 	pick(at string, options []string) int
 }
 
-// deviation takes an option other than 0 at one choice point.
+// deviation selects an option other than 0 at one choice point.
 type deviation struct{ at, option int }
 
-// schedule takes the ordinary course but for its deviations, and notes which
+// schedule follows the ordinary course except for its deviations, and records how many
 // options each choice point had.
 type schedule struct {
 	deviations []deviation
-	// only, if set, are the names of the deviations that children may take.
+	// only, if set, lists the deviations that children may use.
 	only    []string
 	options [][]int
 }
@@ -50,7 +50,7 @@ func (s *schedule) String() string {
 	return "schedule " + strings.Join(parts, " ")
 }
 
-// children are the schedules with one more deviation, after the last one.
+// children returns the schedules with one more deviation, after the last one.
 func (s *schedule) children() []*schedule {
 	from := 0
 	if n := len(s.deviations); n > 0 {
@@ -66,7 +66,7 @@ func (s *schedule) children() []*schedule {
 	return out
 }
 
-// dice deviates at random, a few times at most.
+// dice deviates at random, at most a few times.
 type dice struct {
 	seed  uint64
 	rng   *rand.Rand
@@ -75,7 +75,7 @@ type dice struct {
 }
 
 func newDice(seed uint64) *dice {
-	rng := rand.New(rand.NewPCG(seed, seed^0x9e3779b97f4a7c15)) //nolint:gosec // G404: a schedule has to repeat
+	rng := rand.New(rand.NewPCG(seed, seed^0x9e3779b97f4a7c15)) //nolint:gosec // G404: a schedule must be repeatable
 	return &dice{seed: seed, rng: rng, left: 1 + rng.IntN(6), every: 4 + rng.IntN(28)}
 }
 
@@ -90,18 +90,18 @@ func (d *dice) pick(_ string, options []string) int {
 
 func (d *dice) String() string { return fmt.Sprintf("seed %d", d.seed) }
 
-// script takes deviations by name: each at the first point of its name after the
-// one before it. Unlike a schedule it holds when the options of a point change.
+// script selects deviations by name, each at the first point of its name after the
+// previous one. Unlike a schedule, it stays valid when the options of a point change.
 type script []turn
 
-// turn is one deviation of a script: option is taken at the nth point called at,
-// counted from 1 after the turn before; 0 means 1.
+// turn is one deviation of a script: option is selected at the nth point named at,
+// counted from 1 after the previous turn; 0 means 1.
 type turn struct {
 	at, option string
 	nth        int
 }
 
-// scripted follows a script.
+// scripted returns a chooser that follows a script.
 type scripted struct {
 	left script
 	met  int

@@ -8,9 +8,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestVariantsAreDocumented: docs/architecture.md lists the broken variants, each
-// with the invariant that it breaks.
-func TestVariantsAreDocumented(t *testing.T) {
+// docs/architecture.md lists the broken variants, each with the invariant that it
+// breaks.
+func TestBrokenVariantsAreDocumented(t *testing.T) {
 	document, err := os.ReadFile("../../docs/architecture.md")
 	if err != nil {
 		t.Fatal(err)

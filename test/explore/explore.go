@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// Failure is a schedule that broke an invariant.
+// Failure is a schedule that breaks an invariant.
 type Failure struct {
 	Scenario, Schedule, Violation string
-	// Trace says what happened, a line each.
+	// Trace describes what happened, one event per line.
 	Trace []string
 
 	deviations []deviation
@@ -19,7 +19,7 @@ func (f *Failure) Error() string {
 	return fmt.Sprintf("%s\nin scenario %q, %s:\n%s", f.Violation, f.Scenario, f.Schedule, strings.Join(f.Trace, "\n"))
 }
 
-// runOne follows one schedule.
+// runOne runs one schedule.
 func runOne(s Scenario, v variant, c chooser) *Failure {
 	w := newWorld(s, v, c)
 	w.run()
@@ -33,20 +33,21 @@ func runOne(s Scenario, v variant, c chooser) *Failure {
 	return f
 }
 
-// Bounds limit an exploration.
+// Bounds limits an exploration.
 type Bounds struct {
-	// Deviations from the ordinary course in one run, at most.
+	// Deviations is the maximum number of deviations in one run.
 	Deviations int
-	// Runs are how many schedules with no, one, two and so on deviations are run, at most;
-	// 0, or absent: all. Where there are more, every n-th is run, so that the limit is
-	// spread over all of them.
+	// Runs limits the number of schedules with no, one, two and so on deviations. 0 or
+	// absent means all. If there are more, every n-th schedule runs, so that the sample
+	// covers all.
 	Runs []int
-	// Only these deviations; nil: any.
+	// Only lists the deviations to use; nil means any.
 	Only []string
 }
 
-// enumerate runs every schedule of a scenario within the bounds, those with
-// fewer deviations first. It returns how many it ran and the first failure.
+// enumerate runs every schedule of a scenario within the bounds, those with fewer
+// deviations first. It returns the number of schedules that it ran, and the first
+// failure.
 func enumerate(s Scenario, v variant, b Bounds) (int, *Failure) {
 	level := []*schedule{{only: b.Only}}
 	runs := 0

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) {
 	log.SetLogger(logr.Discard())
-	debug.SetGCPercent(400) // a tiny heap that is thrown away after every run
+	debug.SetGCPercent(400) // the heap is small, and garbage after every run
 	m.Run()
 }
 
@@ -27,7 +27,7 @@ var (
 	seed = flag.Uint64("explore.seed", 1, "the first seed of TestExploreDeep")
 )
 
-func TestOrdinaryCourse(t *testing.T) {
+func TestInvariantsHoldInTheOrdinaryCourse(t *testing.T) {
 	for _, s := range Scenarios() {
 		t.Run(s.Name, func(t *testing.T) {
 			if f := runOne(s, variant{}, &schedule{}); f != nil {
@@ -37,10 +37,10 @@ func TestOrdinaryCourse(t *testing.T) {
 	}
 }
 
-// TestDeviations runs the schedules with one deviation, and a part of those with two,
-// spread over all of them. Where two operators act all the time, each schedule is long:
-// of these a part of those with one deviation is run.
-func TestDeviations(t *testing.T) {
+// TestInvariantsHoldUnderDeviations runs all schedules with one deviation and a sample of those with two.
+// Where two operators act all the time, schedules are long: a sample of those with one
+// deviation runs.
+func TestInvariantsHoldUnderDeviations(t *testing.T) {
 	for _, s := range Scenarios() {
 		t.Run(s.Name, func(t *testing.T) {
 			t.Parallel()
@@ -58,8 +58,8 @@ func TestDeviations(t *testing.T) {
 	}
 }
 
-// TestExploreDeep throws dice for as long as -explore.deep says, on every core.
-// A failure prints its seed; -explore.seed begins there.
+// TestExploreDeep deviates at random for the time in -explore.deep, on every core. A
+// failure prints its seed; -explore.seed starts there.
 func TestExploreDeep(t *testing.T) {
 	c := clock.NewReal()
 	var next, ran atomic.Uint64
@@ -81,9 +81,8 @@ func TestExploreDeep(t *testing.T) {
 	t.Cleanup(func() { t.Logf("%d schedules in %s", ran.Load(), c.Monotonic().Round(time.Second)) })
 }
 
-// TestSchedulesRepeat proves that a schedule can be replayed: the same seed takes
-// the same course.
-func TestSchedulesRepeat(t *testing.T) {
+// A schedule can be replayed: the same seed produces the same trace.
+func TestSchedulesCanBeReplayed(t *testing.T) {
 	for n := range uint64(20) {
 		var traces [2]string
 		for i := range traces {

@@ -15,30 +15,30 @@ type fault string
 
 const (
 	noFault fault = ""
-	// lost: it never arrives.
+	// lost: the request never arrives.
 	lost fault = "request lost"
-	// late: it arrives after its sender gave up.
+	// late: the request takes effect after its sender gave up.
 	late fault = "request lands late"
-	// answerLost: it is carried out, and the answer does not arrive.
+	// answerLost: the request takes effect, and its response is lost.
 	answerLost fault = "answer lost"
-	// repeated: it is carried out, the answer was a 5xx, and the client library's
-	// repetition meets its own write.
+	// repeated: the request takes effect, the response is a 5xx, and the retry of the
+	// client library conflicts with the first request.
 	repeated fault = "repeated after commit"
 	rejected fault = "rejected"
-	// refused: admission does not let it through.
+	// refused: admission rejects the request.
 	refused fault = "refused by admission"
 	partial fault = "stopped half-way"
 	hidden  fault = "not visible yet"
 	ignored fault = "ignored"
 )
 
-// providerFaults are the faults as the provider in memory knows them.
+// providerFaults maps the faults to those of the fake provider.
 var providerFaults = map[fault]fake.FaultKind{
 	noFault: fake.None, lost: fake.InDoubt, late: fake.LandLate, answerLost: fake.LoseAnswer, repeated: fake.LoseAnswer,
 	rejected: fake.Reject, refused: fake.Reject, partial: fake.Partial, hidden: fake.Hide, ignored: fake.Ignore,
 }
 
-// answer is what the process sees of a request that was carried out.
+// answer returns what the process receives for a request that took effect.
 func answer(c apifake.Call, f fault) error {
 	if f == answerLost || f == late {
 		return unavailable(c)

@@ -1,7 +1,7 @@
 package explore
 
-// resume lets a process other than p, which is paused, go on. It reports false if no
-// other process is paused.
+// resume continues a paused process other than p. It reports false if no other process is
+// paused.
 func (w *world) resume(p *process) bool {
 	for _, id := range []string{"a", "b"} {
 		if other := w.processes[id]; other != p && other.at != nil {
@@ -13,15 +13,15 @@ func (w *world) resume(p *process) bool {
 	return false
 }
 
-// idle goes on with the story when nothing is to be done at once. It reports
-// false when there is nothing more to wait for.
+// idle continues the story when no process has work to do now. It reports false when
+// there is nothing left to wait for.
 func (w *world) idle(p *process) bool {
 	w.backend.Reveal()
 	if w.server.Peek(apifakeToken) == nil {
 		w.server.CollectGarbage()
 	}
 	if len(w.behind()) > 0 && w.now-w.disturbed > long {
-		w.lift() // what is left is looked at again and again
+		w.lift() // the remaining work is retried by timers
 		return true
 	}
 	if w.turnsPage(p) {
@@ -41,11 +41,11 @@ func (w *world) idle(p *process) bool {
 	return false
 }
 
-// sooner reports whether the timer of n comes before that of p.
+// sooner reports whether the timer of n fires before that of p.
 func (n *process) sooner(p *process) bool { return n.wake > 0 && (p.wake == 0 || n.wake < p.wake) }
 
-// turnsPage follows the next timer, or goes on with the story. It reports false
-// when there is neither.
+// turnsPage waits for the next timer, or continues the story. It reports false if there
+// is neither.
 func (w *world) turnsPage(p *process) bool {
 	limit := horizon
 	if len(w.story) > 0 {
@@ -56,7 +56,7 @@ func (w *world) turnsPage(p *process) bool {
 		w.current = other
 	}
 	if n := w.neighbour; n != nil && n.sooner(p) && w.now-w.disturbed <= long {
-		p = n // it asks for a slot again and again
+		p = n // it retries until it has a slot
 	}
 	if p.wake > 0 && p.wake-w.now <= limit {
 		w.advance(p.wake - w.now)

@@ -10,11 +10,11 @@ import (
 	"apitoken.dev/operator/test/support/apifake"
 )
 
-// landsWithin is how long a late request is under way: less than the time the
-// protocol waits for it.
+// landsWithin is how long a late request takes. It is less than the time that the
+// protocol waits for a request to settle.
 const landsWithin = 50 * time.Second
 
-// lateClient lets writes of Secrets land after their sender gave up.
+// lateClient delays writes of Secrets until after their sender gave up.
 type lateClient struct {
 	*apifake.Client
 	p *process
@@ -36,7 +36,7 @@ func (c *lateClient) Update(ctx context.Context, obj client.Object, opts ...clie
 	return c.Client.Update(ctx, obj, opts...)
 }
 
-// hold keeps the write of a Secret under way when that is what goes wrong with it.
+// hold delays the write of a Secret if the fault of the request is late.
 func (c *lateClient) hold(ctx context.Context, obj client.Object, send func(context.Context, client.Object)) (bool, error) {
 	secret, ok := obj.(*corev1.Secret)
 	if !ok || c.p.w.silent {
@@ -62,7 +62,7 @@ func (c *lateClient) hold(ctx context.Context, obj client.Object, send func(cont
 	return true, unavailable(call)
 }
 
-// landing is a write on its way to the API server.
+// landing is a write that has not reached the API server yet.
 type landing struct {
 	at   time.Duration
 	land func()

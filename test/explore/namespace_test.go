@@ -9,10 +9,10 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// TestNoCredentialForANamespaceThatEnds: the namespace controller has deleted the
-// Secret, and the cache does not show yet that the namespace is being deleted. The
-// lost Secret is no reason to issue.
-func TestNoCredentialForANamespaceThatEnds(t *testing.T) {
+// The namespace controller has deleted the Secret, and the cache does not show yet that
+// the namespace is terminating. The operator must not issue a credential for the lost
+// Secret.
+func TestTerminatingNamespaceGetsNoCredential(t *testing.T) {
 	w := newWorld(Scenario{Name: "issue", patience: soon}, variant{}, &schedule{})
 	w.run()
 	if w.violation != "" {
@@ -23,7 +23,7 @@ func TestNoCredentialForANamespaceThatEnds(t *testing.T) {
 		Client: w.server.Client(p).ReadingFrom(p.cache), Live: w.server.Client(p), Providers: p, Clock: processClock{p}, Cluster: cluster, Random: p,
 	})
 	p.cache.Refresh()
-	timeToRotate(w) // so that the Secret is read live
+	timeToRotate(w) // makes the operator read the Secret live
 	mints := w.backend.Count(fake.Mint)
 	w.server.TerminateNamespace(tokenKey.Namespace)
 	w.server.Delete(apifakeSecret)

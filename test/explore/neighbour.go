@@ -12,19 +12,19 @@ import (
 	"apitoken.dev/operator/test/support/apifake"
 )
 
-// The neighbour is an older ApiToken of the same account. It is suspended until the
-// story lets it ask for a slot, and its own operator makes no mistakes.
+// The neighbour is an older ApiToken of the same account. It is suspended until the story
+// lets it request a slot. Its own operator makes no mistakes.
 var (
 	neighbourKey     = types.NamespacedName{Namespace: tokenKey.Namespace, Name: "neighbour"}
 	apifakeNeighbour = apifake.Key{Kind: "ApiToken", Namespace: neighbourKey.Namespace, Name: neighbourKey.Name}
 )
 
-// moveIn creates the neighbour, which has to come before the ApiToken.
+// moveIn creates the neighbour. It must be older than the ApiToken.
 func (w *world) moveIn() {
 	t := w.declared.DeepCopy()
 	t.Name, t.Spec.Suspend = neighbourKey.Name, true
 	must(w.server.Client(nil).Create(context.Background(), t))
-	w.advance(time.Second) // its age is counted in seconds
+	w.advance(time.Second) // creation times are in whole seconds
 }
 
 func (w *world) bootNeighbour() {
@@ -32,7 +32,7 @@ func (w *world) bootNeighbour() {
 	w.neighbour.key, w.neighbour.smooth = neighbourKey, true
 }
 
-// runNeighbour runs one pass of the neighbour's operator.
+// runNeighbour runs one reconcile of the neighbour's operator.
 func (w *world) runNeighbour() {
 	n := w.neighbour
 	n.cache.Refresh()
@@ -41,8 +41,9 @@ func (w *world) runNeighbour() {
 	w.await(n)
 }
 
-// neighbourAsks lets the neighbour ask for a slot once the ApiToken has its first
-// credential: before that, the older one may have the slot.
+// neighbourAsks lets the neighbour request a slot once the ApiToken has its first
+// credential.
+// Before that, the older one is entitled to the slot.
 func neighbourAsks(w *world) {
 	t, ok := w.server.Peek(apifakeNeighbour).(*v1alpha1.ApiToken)
 	if token := w.token(); !ok || token == nil || ledger.Active(&token.Status, "") == nil {

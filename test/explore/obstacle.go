@@ -13,16 +13,17 @@ import (
 	"apitoken.dev/operator/test/support/apifake"
 )
 
-// obstacle is something that stands in the way for a while: until everything else
-// has come to rest. What rests behind it is judged before it is lifted.
+// obstacle is a state that blocks part of the work until everything else has come to
+// rest.
+// The explorer checks that resting state before it removes the obstacle.
 type obstacle string
 
 const (
-	// notAdmitted: the provider does not serve the namespace.
+	// notAdmitted: the provider does not admit the namespace.
 	notAdmitted obstacle = "a lost admission"
-	// sealed: admission refuses every write and deletion of the Secret.
+	// sealed: admission rejects every write and deletion of the Secret.
 	sealed obstacle = "a sealed Secret"
-	// held: a finalizer of another controller is on the Secret.
+	// held: the Secret has a finalizer of another controller.
 	held obstacle = "a finalizer on the Secret"
 	// yearOff: the wall clock is a year ahead or behind.
 	yearOff obstacle = "a wrong wall clock"
@@ -33,7 +34,7 @@ const (
 	holdFinalizer = "example.com/hold"
 )
 
-// behind are the obstacles that stand, in a fixed order.
+// behind returns the current obstacles, in a fixed order.
 func (w *world) behind() []obstacle {
 	var out []obstacle
 	for o, stands := range w.obstacles {
@@ -45,16 +46,16 @@ func (w *world) behind() []obstacle {
 	return out
 }
 
-// put puts an obstacle in the way, which every process learns.
+// put adds an obstacle and notifies every process.
 func (w *world) put(o obstacle) {
 	w.note("%s stands in the way", o)
 	w.obstacles[o] = true
 	w.wakeAll()
 }
 
-// lift judges what has come to rest, and takes the obstacles away.
+// lift checks the resting state, then removes the obstacles.
 func (w *world) lift() {
-	if !w.obstacles[yearOff] { // overlaps and waits are as long as the clock says
+	if !w.obstacles[yearOff] { // with a wrong clock, overlaps and waits have other lengths
 		w.rested()
 	}
 	if w.obstacles[held] {
@@ -78,7 +79,7 @@ func (w *world) wakeAll() {
 	}
 }
 
-// hold puts another controller's finalizer on the Secret.
+// hold adds another controller's finalizer to the Secret.
 func (w *world) hold() {
 	w.put(held)
 	w.editSecret(func(s *corev1.Secret) { controllerutil.AddFinalizer(s, holdFinalizer) })
@@ -88,15 +89,16 @@ func (w *world) letGo() {
 	w.editSecret(func(s *corev1.Secret) { controllerutil.RemoveFinalizer(s, holdFinalizer) })
 }
 
-// jump sets the processes' wall clocks off by a year, until they are set right.
+// jump moves the wall clocks of the processes by a year, until lift corrects them.
 func (w *world) jump(d time.Duration) {
 	w.skew = d
-	// What is issued by a clock that is behind has run out when it is issued. It has to heal.
+	// A clock that is behind issues credentials that have already expired. The operator
+	// must recover from that.
 	w.restored = w.restored || d < 0
 	w.put(yearOff)
 }
 
-// refuses is the answer of admission to a request, or nil.
+// refuses returns the admission error for a request, or nil.
 func (w *world) refuses(c apifake.Call) error {
 	if !w.obstacles[sealed] || c.Kind != apifake.KindSecret || c.Verb == apifake.VerbGet || c.Verb == apifake.VerbList {
 		return nil

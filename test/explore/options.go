@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// otherRuns is the deviation of a process that is paused while the other one runs.
+// otherRuns is the deviation that pauses the process and runs the other one.
 const otherRuns = "the other process runs"
 
-// neighbourRuns is the deviation of a pass of the other ApiToken in between.
+// neighbourRuns is the deviation that runs a reconcile of the other ApiToken.
 const neighbourRuns = "the neighbour runs"
 
-// option is something that can happen while a process stands at a point.
+// option is something that can happen while a process is at a choice point.
 type option struct {
 	name string
 	do   func(*world, *process)
 }
 
-// goOn lets a process go on, perhaps with a fault.
+// goOn continues a process, with a fault or without.
 func goOn(f fault) option {
 	return option{name: string(f), do: func(w *world, p *process) {
 		p.resume <- command{fault: f}
@@ -25,7 +25,7 @@ func goOn(f fault) option {
 	}}
 }
 
-// options are what can happen at a point; the first is the ordinary course.
+// options returns what can happen at a point. The first is the ordinary course.
 func (w *world) options(p *process) []option {
 	at := *p.at
 	out := []option{goOn(noFault), {name: "crash", do: crash}, {name: otherRuns, do: swap}}
@@ -48,13 +48,14 @@ func (w *world) options(p *process) []option {
 	return out
 }
 
-// faultsAt are the ways in which a request can go wrong at a point.
+// faultsAt returns the ways in which a request can fail at a point.
 func faultsAt(at point) []option {
 	switch {
 	case at.after:
 		return []option{goOn(answerLost)}
 	case at.what == "check deadline":
-		// Which request follows, the point does not tell; each takes the faults it knows.
+		// The point does not say which request follows. Each request takes the faults it
+		// supports.
 		return []option{goOn(lost), goOn(late), goOn(answerLost), goOn(repeated), goOn(rejected), goOn(partial), goOn(hidden), goOn(refused)}
 	case at.provider && at.what == "Mint":
 		return []option{goOn(lost), goOn(late), goOn(answerLost), goOn(rejected), goOn(partial), goOn(hidden)}
@@ -69,7 +70,7 @@ func faultsAt(at point) []option {
 	}
 }
 
-// writeFaults are the ways in which a write to the API server can go wrong.
+// writeFaults returns the ways in which a write to the API server can fail.
 func writeFaults(at point) []option {
 	out := []option{goOn(lost), goOn(answerLost), goOn(repeated)}
 	if strings.HasSuffix(at.what, " Secret") {
@@ -81,7 +82,7 @@ func writeFaults(at point) []option {
 	return out
 }
 
-// atPoint lets one thing happen while a process stands at a point.
+// atPoint selects and runs one option while a process is at a point.
 func (w *world) atPoint(p *process) {
 	options := w.options(p)
 	names := make([]string, 0, len(options))

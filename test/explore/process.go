@@ -22,14 +22,15 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// point is where a process stands: before an effect, after it, or at a check of
-// the deadline.
+// point is where a process has stopped: before a request, after it, or at a deadline
+// check.
 type point struct {
 	// what is the request, such as "update ApiToken/status" or "Mint".
 	what string
-	// after: the effect is there, the answer is not.
+	// after: the request has taken effect, and the process has no response yet.
 	after bool
-	// write says that it changes something; provider that it goes to the provider.
+	// write is set for requests that change something, provider for requests to the
+	// provider.
 	write, provider bool
 }
 
@@ -40,19 +41,20 @@ func (p point) String() string {
 	return "before " + p.what
 }
 
-// command lets a process go on, perhaps with a fault.
+// command continues a process, with a fault or without.
 type command struct {
 	crash bool
 	fault fault
 }
 
-// process is one operator: its memory, its cache, and at most one pass under way.
+// process is one operator: its memory, its cache, and at most one reconcile in
+// progress.
 type process struct {
 	w  *world
 	id string
 	// key is the ApiToken that it reconciles.
 	key types.NamespacedName
-	// smooth: nothing goes wrong with it, and it stands at no point.
+	// smooth: the process has no faults and stops at no point.
 	smooth  bool
 	rec     *apitoken.Reconciler
 	cache   *apifake.StaleReader
@@ -64,18 +66,19 @@ type process struct {
 	at      *point
 	fresh   bool
 	pending fault
-	// secretFailed: a write of the Secret in this attempt got an error.
+	// secretFailed: a write of the Secret in this attempt returned an error.
 	secretFailed bool
-	// answers is when the provider answers, where both processes act; 0: it was not asked.
+	// answers is when the provider responds, where both processes act; 0 if no request is
+	// open.
 	answers time.Duration
-	// failures are passes that ended with an error, one after the other.
+	// failures counts consecutive reconciles that returned an error.
 	failures int
 	woken    bool
 	seen     int64
-	wake     time.Duration // world time of the next timer; 0: none
+	wake     time.Duration // world time of the next timer; 0 if there is none
 }
 
-// done ends a pass; err is nil after a crash too.
+// done is sent at the end of a reconcile. err is nil after a crash too.
 type done struct {
 	result  ctrl.Result
 	err     error
@@ -109,18 +112,19 @@ func (w *world) boot(id string) *process {
 	return p
 }
 
-// Read gives the nonces of names: different in every process, the same in every run.
+// Read returns the random part of credential names: different in every process, the same
+// in every run.
 func (p *process) Read(b []byte) (int, error) {
 	if p.w.variant.sameNames {
 		return len(b), nil
 	}
 	p.names++
 	clear(b)
-	binary.BigEndian.PutUint64(b, p.names<<16) // a name carries the first 50 bits
+	binary.BigEndian.PutUint64(b, p.names<<16) // a name contains the first 50 bits
 	return len(b), nil
 }
 
-// start begins a pass.
+// start starts a reconcile.
 func (p *process) start() {
 	p.woken, p.wake, p.secretFailed = false, 0, false
 	go func() {
@@ -131,7 +135,7 @@ func (p *process) start() {
 	}()
 }
 
-// yield stops at a point until the world lets the process go on.
+// yield stops at a point until the world continues the process.
 func (p *process) yield(at point) fault {
 	if p.smooth {
 		return noFault
@@ -144,8 +148,8 @@ func (p *process) yield(at point) fault {
 	return c.fault
 }
 
-// Before implements apifake.Hook. A request that follows a check of the deadline
-// is one with it: what can happen in between is what happens before the check.
+// Before implements apifake.Hook. A request directly after a deadline check is no point
+// of its own: everything that can happen in between can happen before the check.
 func (p *process) Before(_ context.Context, c apifake.Call) error {
 	if p.w.silent {
 		return nil
@@ -154,7 +158,7 @@ func (p *process) Before(_ context.Context, c apifake.Call) error {
 		p.w.secretEnds()
 	}
 	f := p.meet(true, pointOf(c))
-	switch f { //nolint:exhaustive // the others come with the answer
+	switch f { //nolint:exhaustive // the others affect the response
 	case lost:
 		return unavailable(c)
 	case refused:
@@ -169,8 +173,8 @@ func (p *process) Before(_ context.Context, c apifake.Call) error {
 	return nil
 }
 
-// meet is what goes wrong with a request: what was chosen at the check of the
-// deadline that it is one with, or else what is chosen now.
+// meet returns the fault of a request: the one chosen at the deadline check directly
+// before it, or else one chosen now.
 func (p *process) meet(before bool, at point) fault {
 	if p.fresh && before {
 		f := p.pending
@@ -209,7 +213,7 @@ func pointOf(c apifake.Call) point {
 	return point{what: what, write: c.Verb != apifake.VerbGet && c.Verb != apifake.VerbList}
 }
 
-// onProviderCall stands between a process and the provider.
+// onProviderCall stops before and after each request to the provider.
 func (w *world) onProviderCall(_ context.Context, c fake.Call) fake.Fault {
 	if w.silent {
 		return fake.Fault{}
@@ -229,8 +233,8 @@ func (w *world) onProviderCall(_ context.Context, c fake.Call) fake.Fault {
 // changes reports whether a call changes something at the provider.
 func changes(v fake.Verb) bool { return v == fake.Mint || v == fake.Revoke || v == fake.Update }
 
-// Facts implements apitoken.Providers: one provider, always ready, that may no
-// longer admit the namespace.
+// Facts implements apitoken.Providers: one provider that is always ready, and that can
+// stop admitting the namespace.
 func (p *process) Facts(context.Context, account.Key, string, provider.Grant) (account.Facts, error) {
 	return account.Facts{
 		Found: true, Ready: true, Verified: true, Admitted: !p.w.obstacles[notAdmitted], Account: provider.Account{ID: fake.DefaultAccount},
@@ -251,7 +255,7 @@ func (p *process) Sharing(_ context.Context, key account.Key) ([]account.Key, bo
 // Forget implements apitoken.Providers.
 func (p *process) Forget(account.Key) {}
 
-// processClock is the world's wall and the process's own monotonic clock.
+// processClock combines the world's wall clock with the monotonic clock of the process.
 type processClock struct{ p *process }
 
 // Now implements clock.Clock.
@@ -260,7 +264,7 @@ func (c processClock) Now() time.Time { return c.p.w.skewed() }
 // Monotonic implements clock.Clock.
 func (c processClock) Monotonic() time.Duration { return c.p.w.now - c.p.booted }
 
-// Sleep implements clock.Clock: the world's time passes.
+// Sleep implements clock.Clock: it advances the world's time.
 func (c processClock) Sleep(ctx context.Context, d time.Duration) error {
 	c.p.w.advance(d)
 	return ctx.Err()

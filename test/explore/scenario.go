@@ -10,17 +10,17 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// Scenario is a story: what users do, one thing after the other, each when
-// everything has come to rest.
+// Scenario is a story: a sequence of user actions. Each one happens when everything has
+// come to rest.
 type Scenario struct {
 	Name  string
 	story []func(*world)
-	// patience is how far ahead a timer is waited for before the story goes on.
+	// patience is how far ahead the explorer follows timers before the story continues.
 	patience time.Duration
-	// prepare, if set, makes the provider and the declaration other than ordinary.
+	// prepare, if set, changes the provider and the declaration.
 	prepare func(*fake.Driver, *v1alpha1.ApiTokenSpec)
-	// both processes act, as two operators without a leader do, and a request that
-	// changes the provider takes longer than it takes to see what it changed.
+	// both: two processes act at the same time, as without leader election, and a request
+	// that changes the provider takes longer than it takes to see what it changed.
 	both bool
 	// shared: an older ApiToken has the same account.
 	shared bool
@@ -43,26 +43,26 @@ func (s Scenario) token(d *fake.Driver) *v1alpha1.ApiToken {
 	return t
 }
 
-// changesInPlace: the provider changes scopes without a new secret.
+// changesInPlace makes the provider change scopes without a new secret.
 func changesInPlace(d *fake.Driver, _ *v1alpha1.ApiTokenSpec) {
 	d.Caps.Updates = []provider.Field{provider.FieldScopes}
 }
 
-// oneSlotLeft: the account has room for two credentials, somebody else has one of
-// them, and the ApiToken accepts a gap.
+// oneSlotLeft gives the account room for two credentials. Another owner has one of them,
+// and the ApiToken accepts a gap.
 func oneSlotLeft(d *fake.Driver, spec *v1alpha1.ApiTokenSpec) {
 	d.Caps.MaxLive = 2
 	d.Backend.Stranger(1)
 	spec.Rotation.Strategy = v1alpha1.RevokeFirst
 }
 
-// endsInAMonth: spec.expiresAt is a hard end.
+// endsInAMonth sets spec.expiresAt.
 func endsInAMonth(d *fake.Driver, spec *v1alpha1.ApiTokenSpec) {
 	operatorEnds(d, spec)
 	spec.ExpiresIn, spec.ExpiresAt = nil, v1alpha1.NewTimestamp(epoch.Add(month))
 }
 
-// operatorEnds: the provider ends no credential by itself.
+// operatorEnds makes a provider that does not enforce expiry.
 func operatorEnds(d *fake.Driver, spec *v1alpha1.ApiTokenSpec) {
 	d.Caps.ExpiryEnforcedBy = provider.EnforcedByOperator
 	spec.ExpiresIn = &metav1.Duration{Duration: month}
@@ -102,10 +102,10 @@ var (
 	loseTheSecretSoon = Scenario{Name: "issue, lose the Secret at once", patience: soon, story: []func(*world){deleteSecret}}
 )
 
-// Scenarios are the stories that are explored.
+// Scenarios returns the stories that are explored.
 func Scenarios() []Scenario {
 	return []Scenario{
-		{Name: "issue", patience: long}, // nothing reads the Secret live afterwards, which would hide what was recorded
+		{Name: "issue", patience: long}, // no live read of the Secret follows that would hide what was recorded
 		rotateAndDelete, loseTheSecret, loseTheSecretSoon,
 		editTheSecret,
 		{Name: "change scopes, rotate on request", patience: long, story: []func(*world){changeScopes, raiseGeneration}},
@@ -119,17 +119,17 @@ func Scenarios() []Scenario {
 	}
 }
 
-// ends: access has a hard end, and the provider does not end anything by itself.
+// ends sets a hard end, with a provider that does not enforce expiry.
 func ends(d *fake.Driver, spec *v1alpha1.ApiTokenSpec) {
 	d.Caps.ExpiryEnforcedBy = provider.EnforcedByOperator
 	d.Ends = func(time.Time) time.Time { return time.Time{} }
 	spec.ExpiresIn, spec.ExpiresAt = nil, new(v1alpha1.Timestamp(epoch.Add(hardEnd).Format(time.RFC3339)))
 }
 
-// hardEnd is when access ends, for those that have a hard end.
+// hardEnd returns when access ends, in stories with a hard end.
 const hardEnd = 10 * 24 * time.Hour
 
-// noSlotLeft: the same, and the ApiToken accepts no gap.
+// noSlotLeft is oneSlotLeft with an ApiToken that does not accept a gap.
 func noSlotLeft(d *fake.Driver, spec *v1alpha1.ApiTokenSpec) {
 	oneSlotLeft(d, spec)
 	spec.Rotation.Strategy = v1alpha1.MakeBeforeBreak

@@ -6,7 +6,7 @@ import "time"
 // processes act.
 const requestTakes = 10 * time.Second
 
-// slow reports whether a process waits for the answer of such a request.
+// slow reports whether a process waits for the response to such a request.
 func (p *process) slow() bool { return p.at != nil && p.at.after && p.at.provider }
 
 // runs reports whether a process can act now.
@@ -17,8 +17,9 @@ func (p *process) runs() bool {
 	return !p.slow() || p.answers > 0 && p.answers <= p.w.now
 }
 
-// takesTurns lets the process act that can: the current one until it waits for the
-// provider. It reports true when time passed instead, because both wait.
+// takesTurns selects the process that acts: the current one until it waits for the
+// provider.
+// It reports true if time passed instead, because both wait.
 func (w *world) takesTurns() bool {
 	p := w.current
 	other := w.other(p)
@@ -43,7 +44,7 @@ func (w *world) takesTurns() bool {
 	return false
 }
 
-// other is the process that p is not.
+// other returns the process that is not p.
 func (w *world) other(p *process) *process {
 	for _, other := range w.processes {
 		if other != p {

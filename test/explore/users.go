@@ -2,7 +2,7 @@ package explore
 
 import "time"
 
-// user is something that a user does, at most once in a run, at any time.
+// user is a user action that can happen at any time, at most once in a run.
 type user struct {
 	name     string
 	possible func(*world) bool

@@ -14,23 +14,23 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// variant is the protocol, or one that is broken on purpose: the explorer has to
-// notice each of them.
+// variant is the protocol, or a version of it that is broken on purpose. The explorer
+// must detect every broken one.
 type variant struct {
 	name string
-	// see changes what the rules get to see, judge what they decide.
+	// see edits the observation before the rules read it. judge edits their decision.
 	see   func(*plan.Observation)
 	judge func(plan.Observation, plan.Decision) plan.Decision
-	// order changes the steps of an attempt.
+	// order replaces the steps of an attempt.
 	order     func(p *process, steps map[string]apitoken.Step) []apitoken.Step
 	sameNames bool
-	// In this story, these deviations show what is wrong, and this is broken.
+	// In this story, these deviations make the variant break this invariant.
 	story      Scenario
 	deviations []string
 	breaks     string
 }
 
-// decide is the rules as this variant has them.
+// decide wraps the rules with the changes of the variant.
 func (v variant) decide(rules func(plan.Observation) plan.Decision) func(plan.Observation) plan.Decision {
 	return func(o plan.Observation) plan.Decision {
 		if v.see != nil {
@@ -45,8 +45,8 @@ func (v variant) decide(rules func(plan.Observation) plan.Decision) func(plan.Ob
 	}
 }
 
-// steps are the steps of an attempt as this variant has them. A check of the
-// deadline is a point of its own, and one with the request that follows it.
+// steps returns the steps of an attempt under this variant. A deadline check is a choice
+// point of its own, and no other choice comes between it and the request that follows.
 func (w *world) steps(p *process) []apitoken.Step {
 	if w.variant.order == nil {
 		steps := apitoken.Standard()
@@ -95,9 +95,9 @@ func settleAll(o *plan.Observation) {
 	}
 }
 
-// broken are the variants that the explorer must catch.
+// broken returns the variants that the explorer must detect.
 func broken() []variant {
-	return append(mendings(), []variant{
+	return append(regressions(), []variant{
 		{name: "no reservation", story: rotateAndDelete,
 			deviations: []string{"crash"}, breaks: "S3",
 			order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
@@ -136,17 +136,17 @@ func broken() []variant {
 			order: func(_ *process, s map[string]apitoken.Step) []apitoken.Step {
 				return standard(s, "Reserve", "InTime", "Mint", "Usable", "Publish", "Record")
 			}},
-		{name: "update again after one that was read", story: changeInPlace,
+		{name: "update again although the ledger shows an update in doubt", story: changeInPlace,
 			deviations: []string{string(late)}, breaks: "S5",
 			see: func(o *plan.Observation) {
 				for i := range o.Ledger {
 					o.Ledger[i].Updating = ""
 				}
 			}},
-		{name: "give up the credential in use without RevokeFirst", story: crowded,
+		{name: "revoke the credential in use without RevokeFirst", story: crowded,
 			deviations: []string{"crash"}, breaks: "S2",
 			see: func(o *plan.Observation) { o.Token.Spec.Rotation.Strategy = v1alpha1.RevokeFirst }},
-		{name: "believe the id in a Secret", story: retainAndRecreate, breaks: "S6", judge: believeID},
+		{name: "trust the ID in a Secret", story: retainAndRecreate, breaks: "S6", judge: believeID},
 		{name: "stop revoking without admission", story: loseTheSecret,
 			deviations: []string{"admission is lost"}, breaks: "convergence",
 			judge: func(o plan.Observation, d plan.Decision) plan.Decision {
@@ -158,8 +158,8 @@ func broken() []variant {
 	}...)
 }
 
-// believeID adopts a credential with the id that the Secret's annotations say,
-// which in its story a user has forged.
+// believeID adopts a credential with the ID in the Secret's annotations, which a user has
+// forged in this story.
 func believeID(_ plan.Observation, d plan.Decision) plan.Decision {
 	if a, ok := d.Action.(plan.AdoptRestored); ok {
 		a.Terms.ID = victimID
@@ -168,7 +168,7 @@ func believeID(_ plan.Observation, d plan.Decision) plan.Decision {
 	return d
 }
 
-// revokeOnConflict takes any error of a publish for somebody else's write.
+// revokeOnConflict treats every failed publish as a conflict with another writer.
 func revokeOnConflict() variant {
 	return variant{name: "revoke on a publish conflict", story: rotateAndDelete,
 		deviations: []string{string(repeated)}, breaks: "S2",
@@ -184,9 +184,10 @@ func revokeOnConflict() variant {
 		}}
 }
 
-// mintAgain goes on with an attempt that was read, not just written.
+// mintAgain continues an attempt that it read from the ledger, not one that it just
+// reserved.
 func mintAgain() variant {
-	return variant{name: "mint again under a read name", story: rotateAndDelete,
+	return variant{name: "mint again under a name read from the ledger", story: rotateAndDelete,
 		deviations: []string{"crash"}, breaks: "S1",
 		sameNames: true, judge: func(o plan.Observation, d plan.Decision) plan.Decision {
 			if _, ok := d.Action.(plan.Abandon); ok {
@@ -204,9 +205,9 @@ func mintAgain() variant {
 		}}
 }
 
-// adoptRevoked believes a Secret that names a Retiring entry.
+// adoptRevoked adopts the Retiring entry that a Secret names.
 func adoptRevoked() variant {
-	return variant{name: "adopt an entry whose revocation began", story: loseTheSecretSoon,
+	return variant{name: "adopt an entry that is being revoked", story: loseTheSecretSoon,
 		deviations: []string{"crash", "an old Secret is restored"}, breaks: "S2",
 		judge: func(o plan.Observation, d plan.Decision) plan.Decision {
 			for i := range o.Ledger {

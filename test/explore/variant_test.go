@@ -5,11 +5,10 @@ import (
 	"testing"
 )
 
-// TestBrokenVariants proves that the explorer notices: in the story that shows
-// it, each variant of the protocol that is broken on purpose has to break the
-// invariant it is expected to break, and the protocol itself has to hold in the
-// very same schedule.
-func TestBrokenVariants(t *testing.T) {
+// The explorer detects every variant that is broken on purpose: in the story that shows
+// it, the variant breaks the invariant it is expected to break, and the unchanged
+// protocol holds in the very same schedule.
+func TestBrokenVariantsAreDetected(t *testing.T) {
 	for _, v := range broken() {
 		t.Run(v.name, func(t *testing.T) {
 			t.Parallel()

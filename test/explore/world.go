@@ -1,10 +1,9 @@
-// Package explore runs the real reconciler against an API server and a
-// provider in memory, in every order that a schedule of deviations describes: a
-// process is stopped before and after each of its effects, requests and answers
-// are lost, repeated or late, two processes interleave and either is paused for
-// any time, and users delete and change things meanwhile. After every effect it
-// checks the invariants of the protocol (docs/architecture.md), and at the end
-// that everything converges.
+// Package explore runs the real reconciler against a fake API server and a fake provider,
+// in every order that a schedule of deviations describes: a process crashes before or
+// after each of its effects; requests and responses are lost, repeated or late; two
+// processes interleave, and either can be paused for any time; users delete and change
+// objects in between. After every effect the explorer checks the invariants of the
+// protocol (docs/architecture.md), and at the end that everything converges.
 package explore
 
 import (
@@ -22,18 +21,19 @@ import (
 )
 
 const (
-	// oldCache is the deviation of a pass that starts with the cache of the pass before.
+	// oldCache is the deviation that starts a reconcile with the cache of the previous
+	// one.
 	oldCache = "old cache"
-	// passBegins is the choice point before a pass.
+	// passBegins is the choice point before a reconcile.
 	passBegins = "pass begins"
 
 	cluster = "abcdefgh"
 	// maxSteps ends a run that does not come to rest.
 	maxSteps = 4000
-	// maxRetry is the longest wait after passes that ended with an error, one after the
-	// other; the work queue of the operator waits as long.
+	// maxRetry is the longest backoff after consecutive failed reconciles. It equals that
+	// of the operator's work queue.
 	maxRetry = 2 * time.Minute
-	// horizon is how far ahead timers are followed at the end.
+	// horizon is how far ahead the explorer follows timers at the end.
 	horizon = 3 * time.Hour
 )
 
@@ -47,7 +47,7 @@ type world struct {
 	variant   variant
 	processes map[string]*process
 	current   *process
-	neighbour *process           // reconciles another ApiToken of the account; nil: there is none
+	neighbour *process           // reconciles another ApiToken of the account; can be nil
 	declared  *v1alpha1.ApiToken // as it was created first
 	choose    chooser
 	story     []func(*world)
@@ -56,16 +56,16 @@ type world struct {
 	used      map[string]bool
 	old       *corev1.Secret // what a user may restore
 	obstacles map[obstacle]bool
-	disturbed time.Duration // when something last came from outside: a deviation, or a turn of the story
-	victim    string        // somebody else's credential in the account; empty: none
-	// ledger are the names that were last seen in the ledger, each with when it was
-	// first seen; retained those that an
-	// ApiToken has left behind on purpose, until a ledger has them again.
+	disturbed time.Duration // when the last deviation or step of the story happened
+	victim    string        // another owner's credential in the account; "" if there is none
+	// ledger holds the names that were last in the ledger, with the time each was first
+	// seen. retained holds those that an ApiToken left behind on purpose, until they are
+	// in a ledger again.
 	ledger   map[string]time.Duration
 	retained map[string]bool
 	retains  bool
-	// ended are the credentials whose Secret an operator has tried to delete, because
-	// their time is up.
+	// ended holds the credentials whose Secret an operator tried to delete because they
+	// had reached their end.
 	ended map[string]bool
 
 	now       time.Duration
@@ -78,13 +78,13 @@ type world struct {
 	violation string
 }
 
-// wall is the true time, which the API server and the provider have.
+// wall returns the true time, which the API server and the provider use.
 func (w *world) wall() time.Time { return epoch.Add(w.now) }
 
-// skewed is the time that the processes' wall clocks show.
+// skewed returns the time that the wall clocks of the processes show.
 func (w *world) skewed() time.Time { return w.wall().Add(w.skew) }
 
-// quiet runs something that no schedule interferes with.
+// quiet runs f without choice points.
 func (w *world) quiet(f func()) {
 	was := w.silent
 	w.silent = true
@@ -92,7 +92,7 @@ func (w *world) quiet(f func()) {
 	w.silent = was
 }
 
-// advance lets time pass, and what is under way arrive.
+// advance advances the time and delivers the requests that arrive by then.
 func (w *world) advance(d time.Duration) {
 	w.now += d
 	due := slices.DeleteFunc(slices.Clone(w.later), func(l landing) bool { return l.at > w.now })
@@ -102,7 +102,8 @@ func (w *world) advance(d time.Duration) {
 	}
 }
 
-// newWorld makes an empty cluster, two processes, and an ApiToken to be.
+// newWorld returns an empty cluster, two processes and an ApiToken that is not created
+// yet.
 func newWorld(s Scenario, v variant, c chooser) *world {
 	w := &world{
 		variant: v, choose: c, used: map[string]bool{}, story: slices.Clone(s.story), patience: s.patience, both: s.both,
@@ -163,8 +164,8 @@ func (w *world) run() {
 	w.stop()
 }
 
-// pick lets the schedule choose. From a deviation on the operator gets time again to
-// come to rest.
+// pick lets the schedule choose. After a deviation, the operator has the full time again
+// to come to rest.
 func (w *world) pick(at string, options []string) int {
 	option := w.choose.pick(at, options)
 	if option > 0 {
@@ -173,7 +174,8 @@ func (w *world) pick(at string, options []string) int {
 	return option
 }
 
-// begin starts a pass, with a cache that is up to date or as old as it was.
+// begin starts a reconcile, with a current cache or with that of the previous
+// reconcile.
 func (w *world) begin(p *process) {
 	if w.pick(passBegins, []string{"", oldCache}) == 0 {
 		p.cache.Refresh()
@@ -185,7 +187,7 @@ func (w *world) begin(p *process) {
 	w.await(p)
 }
 
-// await takes the next event of a process.
+// await returns the next event of a process.
 func (w *world) await(p *process) {
 	p.answers = 0
 	switch e := (<-p.events).(type) {
@@ -209,13 +211,13 @@ func (w *world) await(p *process) {
 	}
 }
 
-// ready reports whether a process has something to do now: its cache has yet to
-// show a change, or a timer has come.
+// ready reports whether a process has work to do now: its cache lags behind, or a timer
+// has fired.
 func (p *process) ready() bool {
 	return p.woken || p.seen < p.w.server.Revision() || p.wake > 0 && p.wake <= p.w.now
 }
 
-// stop ends the processes that are still in a pass.
+// stop ends the processes that are in a reconcile.
 func (w *world) stop() {
 	for _, p := range w.processes {
 		if p.at != nil {
@@ -253,7 +255,7 @@ func (c worldClock) Now() time.Time { return c.w.wall() }
 // Monotonic implements clock.Clock.
 func (c worldClock) Monotonic() time.Duration { return c.w.now }
 
-// Sleep implements clock.Clock; the provider never sleeps.
+// Sleep implements clock.Clock. The provider never sleeps.
 func (c worldClock) Sleep(ctx context.Context, _ time.Duration) error { return ctx.Err() }
 
 func must(err error) {
