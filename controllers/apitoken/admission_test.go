@@ -21,9 +21,8 @@ import (
 // The tests of this file are not parallel: a ClusterTokenProvider is seen by the
 // operators of all tests.
 
-// newSharedWorld is one whose provider is a ClusterTokenProvider that admits
-// namespaces with the label tokens=allowed. Its operator also serves the
-// namespaces that are given.
+// newSharedWorld is a world whose provider is a ClusterTokenProvider that admits namespaces
+// with the label tokens=allowed. Its operator also watches the given namespaces.
 func newSharedWorld(t *testing.T, namespaces ...string) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -69,9 +68,9 @@ func (w *world) closeStore() {
 	})
 }
 
-// TestMissingKindOfProviderIsReported: the ApiToken names no kind, and the provider of its name is
-// a ClusterTokenProvider. It says so whichever of the two comes first, and no longer when
-// that provider is gone.
+// TestMissingKindOfProviderIsReported: an ApiToken without spec.providerRef.kind names a
+// ClusterTokenProvider. The condition says so, in either order of creation, until that
+// provider is deleted.
 func TestMissingKindOfProviderIsReported(t *testing.T) {
 	w := newSharedWorld(t)
 	w.start()
@@ -88,8 +87,8 @@ func TestMissingKindOfProviderIsReported(t *testing.T) {
 	w.closeStore()
 }
 
-// TestLostAdmissionOnlyStopsIssuing takes the admission away in every state that an ApiToken can
-// be in: it delays nothing but issuing.
+// TestLostAdmissionOnlyStopsIssuing: an ApiToken in any state loses its admission. Only
+// issuing is delayed.
 func TestLostAdmissionOnlyStopsIssuing(t *testing.T) {
 	cases := map[string]func(w *world, lose func()){
 		"an attempt that was published": func(w *world, lose func()) {
@@ -169,7 +168,7 @@ func TestLostAdmissionOnlyStopsIssuing(t *testing.T) {
 			if token := w.token("training"); token != nil && token.DeletionTimestamp.IsZero() {
 				w.delete("training")
 			}
-			w.Until(func() string { // where only the Secret speaks for it, each pass waits for a turn
+			w.Until(func() string { // if only the Secret claims a credential, each reconcile waits for a turn
 				if w.token("training") == nil {
 					return ""
 				}
@@ -259,8 +258,8 @@ func TestClaimsWaitForTheirTurn(t *testing.T) {
 	w.closeStore()
 }
 
-// TestAbsentClaimedCredentialIsLookedUpOnce: a Secret names a credential that is gone, in a namespace
-// that is not admitted. The provider is asked once, and the status comes to rest.
+// TestAbsentClaimedCredentialIsLookedUpOnce: a Secret names a credential that is gone, in
+// a namespace that is not admitted. The provider is called once, and the status settles.
 func TestAbsentClaimedCredentialIsLookedUpOnce(t *testing.T) {
 	w := newSharedWorld(t)
 	credential, err := credname.New(cluster, credname.Owner(w.ns, "training"), 1, 0, zeros{})
@@ -344,7 +343,7 @@ func TestNotAdmittedApiTokensHoldNoSlot(t *testing.T) {
 		}
 	}
 	if meta.FindStatusCondition(outsider.Status.Conditions, v1alpha1.ConditionReady) == nil {
-		t.Error("the operator has not looked at the outsider, so this test finds nothing")
+		t.Error("the operator has not reconciled the outsider, so this test proves nothing")
 	}
 	w.delete("training")
 	w.gone("training")

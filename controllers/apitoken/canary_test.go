@@ -50,7 +50,7 @@ func TestSecretsStayInSecrets(t *testing.T) {
 			w.start(func(o *operator.Options) { o.Logger = w.log.Logger(c.verbosity) })
 			w.eventful()
 			if !kit.Leaks(string(w.secret("training").Data[fake.KeySecret])) {
-				t.Fatal("the Secret holds no canary, so this test finds nothing")
+				t.Fatal("the Secret has no canary, so this test proves nothing")
 			}
 			if logged := w.log.Count(`"msg"="Request Body"`) > 0; logged != (c.verbosity >= bodies) {
 				t.Fatalf("bodies of requests are logged: %t", logged)
@@ -60,7 +60,7 @@ func TestSecretsStayInSecrets(t *testing.T) {
 				"metrics": metricsText(t), "objects": w.objects(), "the provider's state": w.backend.State(),
 			} {
 				if kit.Leaks(text) {
-					t.Errorf("%s: a secret value is in it: %s", what, around(text))
+					t.Errorf("%s contains a secret value: %s", what, around(text))
 				}
 			}
 		})

@@ -56,7 +56,7 @@ func TestRejectedAttemptsDoNotChargeTheBudget(t *testing.T) {
 	}
 	w.declare("training")
 	w.Until(func() string {
-		w.passTime(time.Minute, 1) // which waits for the attempt under way
+		w.passTime(time.Minute, 1) // which waits for the attempt in progress
 		token := w.token("training")
 		for _, c := range token.Status.Conditions {
 			if c.Reason == v1alpha1.ReasonMintBudgetExhausted {

@@ -10,7 +10,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// TestColumnsAreShort: a list is not JSON, and a time has no more parts than a reader needs.
+// TestColumnsAreShort: a list is not JSON, and a time has only the parts that a reader needs.
 func TestColumnsAreShort(t *testing.T) {
 	day := func(d, h, m int) *metav1.Time { return &metav1.Time{Time: time.Date(2030, 1, d, h, m, 0, 0, time.UTC)} }
 	cases := map[string]struct {

@@ -90,10 +90,10 @@ func TestContestedLabelIsRestoredAtALimitedRate(t *testing.T) {
 		return ""
 	})
 
-	// What holds for long is no fight: the next change is repaired at once.
+	// After a long time without a contest, the next change is repaired at once.
 	w.advance(time.Hour)
 	w.settle("training")
-	w.editSecret("training", func(s *corev1.Secret) { s.Labels["team"] = "by-hand" })
+	w.editSecret("training", func(s *corev1.Secret) { s.Labels["team"] = "manual" })
 	w.carries(map[string]string{"team": "ml"}, nil)
 }
 

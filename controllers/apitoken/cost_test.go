@@ -13,7 +13,7 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// The requests that an ApiToken costs.
+// These tests count the requests for an ApiToken.
 var (
 	patchToken   = testutil.Request{Verb: "patch", Resource: "apitokens"}
 	createSecret = testutil.Request{Verb: "create", Resource: "secrets"}
@@ -145,7 +145,7 @@ func TestRestartWritesNothing(t *testing.T) {
 	for _, name := range names {
 		w.Until(func() string {
 			if w.passes(name) == 0 {
-				return "the new process has not looked at " + name
+				return "the new process has not reconciled " + name
 			}
 			return ""
 		})

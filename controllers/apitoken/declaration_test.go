@@ -67,7 +67,8 @@ func TestDeclarationChangesIssueOneCredentialEach(t *testing.T) {
 	w.onlyLive(activeOf(w.token("training")).Name)
 }
 
-// TestMintBudgetLimitsDeclarationChanges: what keeps changing a declaration cannot mint without end.
+// TestMintBudgetLimitsDeclarationChanges: a client that keeps changing a declaration
+// cannot mint without limit.
 func TestMintBudgetLimitsDeclarationChanges(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -88,7 +89,8 @@ func TestMintBudgetLimitsDeclarationChanges(t *testing.T) {
 	w.mints(6)
 }
 
-// TestSecretMetadataFollowsTheDeclaration: what stands beside the credential follows the declaration.
+// TestSecretMetadataFollowsTheDeclaration: labels, annotations and other keys of the
+// Secret follow the declaration.
 func TestSecretMetadataFollowsTheDeclaration(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

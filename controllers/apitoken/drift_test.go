@@ -33,7 +33,7 @@ func (w *world) sweeps(edits ...func(*operator.Options)) {
 	w.start(append(edits, func(o *operator.Options) { o.SweepInterval = time.Hour })...)
 }
 
-// long: so many hours can pass in a test that the schedule must not interfere.
+// long: many hours pass in these tests, and the schedule must not interfere.
 func long(t *v1alpha1.ApiToken) { t.Spec.ExpiresIn = &metav1.Duration{Duration: 87600 * time.Hour} }
 
 // hourly lets hours pass until why says nothing.

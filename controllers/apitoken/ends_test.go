@@ -51,7 +51,7 @@ func TestRefusedDeletionDoesNotDelayTheHardEnd(t *testing.T) {
 	w.look("training")
 	w.Until(func() string {
 		if w.secret("training") != nil {
-			return "the Secret is still there"
+			return "the Secret still exists"
 		}
 		return ""
 	})
@@ -165,12 +165,12 @@ func TestRejectedFenceDelaysNoRevocation(t *testing.T) {
 	t.Parallel()
 	w, inUse, open := unresolved(t, func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(30 * day)) })
 	w.forbidSecretUpdates()
-	w.clock.Advance(2 * time.Hour) // the overlap is over, and nobody has seen the attempt yet
+	w.clock.Advance(2 * time.Hour) // the overlap is over, and no process has seen the attempt yet
 	w.start()
 	w.onlyLive(inUse)
 	token := w.token("training")
 	if e := inState(token, v1alpha1.StateMinting); e == nil || e.Name != open {
-		t.Errorf("the attempt was given up without its fence: %+v", token.Status.Credentials)
+		t.Errorf("the attempt was abandoned without its fence: %+v", token.Status.Credentials)
 	}
 	w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonPublishRefused, "the Secret could not be written")
 	w.mints(3) // nothing is reserved next to it

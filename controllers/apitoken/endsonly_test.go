@@ -34,13 +34,14 @@ func TestEndsOnlyIssuesNothingAndRevokes(t *testing.T) {
 	}
 }
 
-// Whatever is decided, a Reconciler with EndsOnly has no step that could reserve or mint.
+// TestEndsOnlyHasNoStepThatMints: a Reconciler with EndsOnly has no step that can reserve or
+// mint, for any decision.
 func TestEndsOnlyHasNoStepThatMints(t *testing.T) {
 	r := apitoken.New(apitoken.Options{EndsOnly: true, Steps: apitoken.Standard()})
 	if len(r.Steps) != 1 {
 		t.Fatalf("%d steps", len(r.Steps))
 	}
 	if err := r.Steps[0](&apitoken.Attempt{}, t.Context()); err == nil {
-		t.Error("an attempt goes on")
+		t.Error("an attempt continues")
 	}
 }

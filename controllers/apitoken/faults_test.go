@@ -18,7 +18,8 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// TestFailedMintLeavesOneLiveCredential: whatever becomes of a request, in the end exactly one credential is live.
+// TestFailedMintLeavesOneLiveCredential: for every outcome of a request, exactly one
+// credential is live in the end.
 func TestFailedMintLeavesOneLiveCredential(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -83,7 +84,8 @@ func (w *world) reasons(name string) func(string) bool {
 	}
 }
 
-// TestBlockedAccountStallsUntilUnblocked: a bill or a suspension is for somebody to settle; then it goes on by itself.
+// TestBlockedAccountStallsUntilUnblocked: a user must settle a bill or a suspension;
+// then issuing continues without further action.
 func TestBlockedAccountStallsUntilUnblocked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -112,7 +114,7 @@ func TestRetryAfterOfProviderIsHonoured(t *testing.T) {
 	w.mints(2)
 }
 
-// TestRepeatedRejectionsBackOffAndCostNothing: attempts become rarer, and cost nothing.
+// TestRepeatedRejectionsBackOffAndCostNothing: attempts back off, and are not charged.
 func TestRepeatedRejectionsBackOffAndCostNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -190,7 +192,7 @@ func TestDropSurvivesAConflict(t *testing.T) {
 	}
 }
 
-// TestFailedRotationKeepsTheCredentialInUse: the workload keeps what it has.
+// TestFailedRotationKeepsTheCredentialInUse: the workload keeps its credential.
 func TestFailedRotationKeepsTheCredentialInUse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -211,8 +213,8 @@ func TestFailedRotationKeepsTheCredentialInUse(t *testing.T) {
 	w.heals("training")
 }
 
-// TestUnknownLedgerEntriesAreKept: what a newer version or another cluster wrote is kept, and
-// nothing is issued beside it.
+// TestUnknownLedgerEntriesAreKept: entries of a newer version or of another cluster
+// are kept, and nothing is issued next to them.
 func TestUnknownLedgerEntriesAreKept(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -264,7 +266,8 @@ func (w *world) duringFirst(verb fake.Verb, f func()) {
 	})
 }
 
-// TestConcurrentChangeCostsAtMostOneAttempt: what others do meanwhile costs at most another attempt.
+// TestConcurrentChangeCostsAtMostOneAttempt: a concurrent change during Mint costs at
+// most one more attempt.
 func TestConcurrentChangeCostsAtMostOneAttempt(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -328,8 +331,8 @@ func TestGracefulStopFinishesTheAttempt(t *testing.T) {
 	w.mints(1)
 }
 
-// TestInterruptedAttemptIsRecovered: what does not finish is left to recovery, and the
-// process that is late publishes nothing.
+// TestInterruptedAttemptIsRecovered: an attempt that does not finish is recovered by the
+// next process, and the late process publishes nothing.
 func TestInterruptedAttemptIsRecovered(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -347,7 +350,7 @@ func TestInterruptedAttemptIsRecovered(t *testing.T) {
 	w.start()
 	w.Until(func() string {
 		if inState(w.token("training"), v1alpha1.StateAbandoned) == nil {
-			return "the attempt is not given up"
+			return "the attempt is not abandoned"
 		}
 		return ""
 	})
@@ -397,7 +400,8 @@ func (w *world) holdThen(verb fake.Verb, fault fake.Fault) (under <-chan struct{
 	return began, end
 }
 
-// TestCredentialIsPublishedOnlyOnceUsable: what a provider still spreads is not published.
+// TestCredentialIsPublishedOnlyOnceUsable: a credential is not published while
+// the provider still distributes it.
 func TestCredentialIsPublishedOnlyOnceUsable(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)

@@ -19,7 +19,7 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// rejecting lets every call of a verb be rejected.
+// rejecting rejects every call of a verb.
 func rejecting(verb fake.Verb, code provider.Code) func(context.Context, fake.Call) fake.Fault {
 	return func(_ context.Context, call fake.Call) fake.Fault {
 		if call.Verb == verb && call.Phase == fake.Before {
@@ -61,7 +61,7 @@ func (w *world) expirations() int {
 	return n
 }
 
-// minted are the names of the credentials that were minted.
+// minted returns the names of the minted credentials.
 func (w *world) minted() []string {
 	var out []string
 	for _, call := range w.backend.Calls() {
@@ -83,8 +83,8 @@ func (w *world) sameData(name string, want map[string][]byte) {
 // keyOf is the key of an object without a namespace.
 func keyOf(name string) client.ObjectKey { return client.ObjectKey{Name: name} }
 
-// passTime moves the clock step by step, and lets the operator finish with the
-// ApiToken training after each.
+// passTime moves the clock step by step. After each step it waits until the operator has
+// nothing to do for the ApiToken training.
 func (w *world) passTime(step time.Duration, times int) {
 	w.Helper()
 	for range times {
@@ -114,7 +114,7 @@ func (w *world) heals(name string) string {
 	return ""
 }
 
-// watch shows every version of an ApiToken to f, until the function that it returns is called.
+// watch calls f for every version of an ApiToken, until the returned function is called.
 func (w *world) watch(name string, f func(*v1alpha1.ApiToken)) func() {
 	w.Helper()
 	c, err := client.NewWithWatch(env.Config, client.Options{Scheme: kit.Scheme()})
@@ -169,7 +169,7 @@ func (w *world) uses(secretName string) string {
 	return s.Annotations[v1alpha1.AnnotationCredential]
 }
 
-// live checks how many credentials give access.
+// live checks how many credentials are live.
 func (w *world) live(n int) {
 	w.Helper()
 	if names := w.backend.LiveNames(); len(names) != n {
@@ -177,7 +177,7 @@ func (w *world) live(n int) {
 	}
 }
 
-// onlyLive waits until exactly these credentials give access.
+// onlyLive waits until exactly these credentials are live.
 func (w *world) onlyLive(names ...string) {
 	w.Helper()
 	slices.Sort(names)

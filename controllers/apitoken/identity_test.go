@@ -13,7 +13,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// newObedientWorld is one whose provider acts on any id, whatever its name.
+// newObedientWorld is a world whose provider acts on any id, even if the name differs.
 func newObedientWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -151,7 +151,8 @@ func TestAdoptionNeedsNoProvider(t *testing.T) {
 	w.mints(1)
 }
 
-// TestCredentialWithoutIDIsRevokedByName: a credential whose id was never learnt is revoked by its name.
+// TestCredentialWithoutIDIsRevokedByName: a credential with an unknown id is revoked by
+// its name.
 func TestCredentialWithoutIDIsRevokedByName(t *testing.T) {
 	t.Parallel()
 	w := newObedientWorld(t)
@@ -188,8 +189,8 @@ func TestRetainEventNamesLiveCredentials(t *testing.T) {
 	w.emits("Retained", "stay live until you revoke them at the provider: "+first.ID)
 }
 
-// TestCredentialExpiredOnArrivalIsNotPublished: such a credential is an error of the provider. It is not
-// published, it is revoked, and attempts become rarer.
+// TestCredentialExpiredOnArrivalIsNotPublished: a credential that has expired on arrival
+// is an error of the provider. It is revoked and not published, and attempts back off.
 func TestCredentialExpiredOnArrivalIsNotPublished(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -243,7 +244,7 @@ func TestShortLifetimesAreLimitedByTheBudget(t *testing.T) {
 }
 
 // untilPaid turns the clock in steps until something has happened, and checks that
-// every credential of the ApiToken training was paid from the budget.
+// every credential of the ApiToken training was counted against the budget.
 func (w *world) untilPaid(step time.Duration, look func(), happened func() bool) {
 	w.Helper()
 	for range 400 {

@@ -66,8 +66,8 @@ func TestExpiryIsReportedWhileWaitingForAPlace(t *testing.T) {
 }
 
 // TestActionsAskForTheirClassOfPlace: what each action asks for. Inside a namespace ends go first, then
-// rotations by the time that is left, then first credentials, and at last what only a
-// Secret speaks for, whatever it is.
+// rotations by the time that is left, then first credentials, and last every action for a
+// credential that only a Secret claims.
 func TestActionsAskForTheirClassOfPlace(t *testing.T) {
 	const name = "training"
 	due := &metav1.Time{Time: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
@@ -89,7 +89,7 @@ func TestActionsAskForTheirClassOfPlace(t *testing.T) {
 		"a change in place":             {action: plan.Update{}, ledger: ledger, obs: admitted, class: places.Rotates, due: due.Time},
 		"a first credential":            {action: plan.Issue{}, obs: admitted, class: places.Issues, mints: true},
 		"a deletion of what is claimed": {action: plan.Purge{}, obs: claimed, class: places.Rest},
-		"a look at what is claimed":     {action: plan.FindRestored{}, obs: claimed, class: places.Rest},
+		"a lookup of what is claimed":   {action: plan.FindRestored{}, obs: claimed, class: places.Rest},
 	} {
 		token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: name}}
 		token.Status.Credentials = test.ledger
@@ -117,14 +117,14 @@ func TestRemovedFinalizerIsNotRepeated(t *testing.T) {
 	}
 	token.ResourceVersion = p.token.ResourceVersion // the API server answers with the version of the request
 	if !r.memory.Writes.After(token) {
-		t.Error("the version with the finalizer is taken for the newest")
+		t.Error("the version with the finalizer is treated as the newest")
 	}
 	if !r.memory.Writes.After(token) {
-		t.Error("the second time it is taken for the newest")
+		t.Error("the second time it is treated as the newest")
 	}
 	without := token.DeepCopy()
 	without.Finalizers = []string{"example.com/hold"}
 	if r.memory.Writes.After(without) {
-		t.Error("what a finalizer of others keeps is taken for an older version")
+		t.Error("an object that another finalizer keeps is treated as an older version")
 	}
 }

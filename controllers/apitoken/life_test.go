@@ -175,7 +175,7 @@ func TestSuspendStopsIssuingButNotRevocation(t *testing.T) {
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "holds credential", "spec.suspend")
 	w.ready("training") // the Secret is as good as before
 	w.advance(2 * time.Hour)
-	w.onlyLive(second) // what is due is still revoked
+	w.onlyLive(second) // due revocations still happen
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 2 })
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "spec.suspend", "still holds credential")
 	w.advance(70 * day) // the rotation would be due
@@ -216,7 +216,7 @@ func TestExpiresAtEndsAccess(t *testing.T) {
 	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt", "raise")
 	w.Until(func() string {
 		if w.secret("training") != nil {
-			return "the Secret is still there"
+			return "the Secret still exists"
 		}
 		return ""
 	})
@@ -263,13 +263,14 @@ func TestDeletionRevokesEverything(t *testing.T) {
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 	w.replaced("training", first)
 	w.live(2)
-	checkOwner(t, w.secret("training"), w.token("training")) // by which it is collected
+	checkOwner(t, w.secret("training"), w.token("training")) // needed for garbage collection
 	w.delete("training")
 	w.gone("training")
 	w.onlyLive()
 }
 
-// TestDeletionOfUnissuedTokenNeedsNoProvider: what was never issued needs no provider to go.
+// TestDeletionOfUnissuedTokenNeedsNoProvider: an ApiToken without credentials
+// is deleted without its provider.
 func TestDeletionOfUnissuedTokenNeedsNoProvider(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -307,7 +308,7 @@ func TestRetainKeepsSecretAndCredential(t *testing.T) {
 	w.delete("training")
 	w.gone("training")
 	if n := len(w.backend.Calls()); n != calls {
-		t.Errorf("letting go took %d calls of the provider", n-calls)
+		t.Errorf("releasing the ApiToken took %d calls of the provider", n-calls)
 	}
 	if kept := w.uses("training"); kept != name {
 		t.Errorf("the Secret holds %s", kept)
@@ -322,7 +323,7 @@ func TestRetainKeepsSecretAndCredential(t *testing.T) {
 	}
 	w.Until(func() string {
 		if s := w.secret("training"); metav1.GetControllerOf(s) == nil || s.Annotations[v1alpha1.AnnotationRetained] != "" {
-			return "the Secret is not taken back"
+			return "the Secret is not owned again"
 		}
 		return ""
 	})
@@ -333,7 +334,8 @@ func TestRetainKeepsSecretAndCredential(t *testing.T) {
 	w.mints(1)
 }
 
-// TestRetainCanBeSetWhileDeletionWaits: the policy may still be changed while a deletion waits.
+// TestRetainCanBeSetWhileDeletionWaits: deletionPolicy can still change while a
+// deletion waits.
 func TestRetainCanBeSetWhileDeletionWaits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -21,7 +21,7 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// newPanelWorld is one whose provider has no API that mints: a person does.
+// newPanelWorld is a world whose provider has no API to mint: credentials are manual.
 func newPanelWorld(t *testing.T, edits ...func(*fake.Driver)) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -37,15 +37,15 @@ func newPanelWorld(t *testing.T, edits ...func(*fake.Driver)) *world {
 	for _, edit := range edits {
 		edit(w.driver)
 	}
-	w.excused[""] = true // a person makes a credential before it has a name here
+	w.excused[""] = true // a user creates a credential before it has a credential name
 	w.createMinter()
 	w.createProvider()
 	w.start()
 	return w
 }
 
-// handOver makes a credential as a person does, and hands it over to the ApiToken
-// training. It returns its id.
+// handOver creates a credential as a user does, and submits it to the ApiToken training.
+// It returns the id.
 func (w *world) handOver() string {
 	w.Helper()
 	keys := w.backend.MakeByHand(provider.Grant{})
@@ -73,13 +73,14 @@ func (w *world) handSecret(data map[string][]byte) {
 	})
 }
 
-// asks waits until a person is asked by the ApiToken training to do something.
+// asks waits until the ApiToken training asks a user for an action.
 func (w *world) asks(reason string, parts ...string) {
 	w.Helper()
 	w.shows("training", v1alpha1.ConditionActionRequired, reason, parts...)
 }
 
-// TestManualCredentialFromHandoverToDeletion follows a credential that a person makes from its first day to its end.
+// TestManualCredentialFromHandoverToDeletion: a manual credential is submitted,
+// published, replaced, and dropped once the user has deleted it.
 func TestManualCredentialFromHandoverToDeletion(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -95,13 +96,13 @@ func TestManualCredentialFromHandoverToDeletion(t *testing.T) {
 	firstName := w.uses("training")
 	w.Until(func() string {
 		if w.secret("training-handover") != nil {
-			return "what was handed over is still there"
+			return "the handover still exists"
 		}
 		return ""
 	})
 	token = w.settle("training")
 	if meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionActionRequired) != nil {
-		t.Error("a person is asked for something")
+		t.Error("a user is still asked for an action")
 	}
 
 	w.clock.AdvanceTo(token.Status.RotatesAt.Add(2 * time.Second))
@@ -116,26 +117,26 @@ func TestManualCredentialFromHandoverToDeletion(t *testing.T) {
 		t.Errorf("in use is %s, want %s", activeOf(token).ID, second)
 	}
 	if w.secret(firstName) == nil || !w.backend.Accepts(first, string(w.secret(firstName).Data[fake.KeySecret])) {
-		t.Error("the old credential was not kept for the proof")
+		t.Error("the copy of the old credential is missing")
 	}
 	w.advance(2 * time.Hour)
 	w.asks(v1alpha1.ReasonDeleteCredential, first, "Panel > Delete")
 	w.passTime(time.Minute, 2)
 	if token := w.token("training"); len(token.Status.Credentials) != 2 {
-		t.Errorf("a credential that works was forgotten: %+v", token.Status.Credentials)
+		t.Errorf("a live credential was dropped: %+v", token.Status.Credentials)
 	}
 
 	w.backend.DeleteByHand(first)
 	w.leftInTheEnd(1)
 	w.emits("DeletedByHand", first)
 	if w.secret(firstName) != nil {
-		t.Error("the old credential is still kept")
+		t.Error("the copy of the old credential still exists")
 	}
-	w.goesByHand(second)
+	w.deleteManual(second)
 }
 
-// goesByHand deletes the ApiToken training, which waits for a person.
-func (w *world) goesByHand(id string) {
+// deleteManual deletes the ApiToken training, which waits until a user deletes its credential.
+func (w *world) deleteManual(id string) {
 	w.Helper()
 	name := activeOf(w.token("training")).Name
 	w.delete("training")
@@ -145,11 +146,12 @@ func (w *world) goesByHand(id string) {
 	w.poke("training")
 	w.gone("training")
 	if w.secret(name) != nil {
-		w.Error("a kept credential is left behind")
+		w.Error("a copy of the credential still exists")
 	}
 }
 
-// TestSubmittedCredentialStaysInSecrets: what a person hands over is as secret as what is minted.
+// TestSubmittedCredentialStaysInSecrets: a submitted credential is as secret as a
+// minted one.
 func TestSubmittedCredentialStaysInSecrets(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -160,7 +162,7 @@ func TestSubmittedCredentialStaysInSecrets(t *testing.T) {
 	id := w.handOver()
 	name := activeOf(w.ready("training")).Name
 	if !kit.Leaks(string(w.secret("training").Data[fake.KeySecret])) {
-		t.Fatal("the Secret holds no canary, so this test finds nothing")
+		t.Fatal("the Secret has no canary, so this test proves nothing")
 	}
 	w.deleteSecret("training")
 	w.Until(func() string {
@@ -170,18 +172,19 @@ func TestSubmittedCredentialStaysInSecrets(t *testing.T) {
 		return ""
 	})
 	w.settle("training")
-	w.goesByHand(id)
+	w.deleteManual(id)
 	w.backend.Delete(name)
 	for what, text := range map[string]string{
 		"the log": w.log.String(), "metrics": metricsText(t), "objects": w.objects(), "the provider's state": w.backend.State(),
 	} {
 		if kit.Leaks(text) {
-			t.Errorf("%s: a secret value is in it: %s", what, around(text))
+			t.Errorf("%s contains a secret value: %s", what, around(text))
 		}
 	}
 }
 
-// TestRejectedHandoverSaysWhyAndCanBeReplaced: what cannot be used says why, and another one is taken.
+// TestRejectedHandoverSaysWhyAndCanBeReplaced: a rejected credential says why,
+// and another one is accepted.
 func TestRejectedHandoverSaysWhyAndCanBeReplaced(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -196,8 +199,8 @@ func TestRejectedHandoverSaysWhyAndCanBeReplaced(t *testing.T) {
 	w.mints(2)
 }
 
-// TestRejectedHandoverSurvivesAConflict: when the write that records the refusal conflicts,
-// the next submitted credential is tried at once all the same.
+// TestRejectedHandoverSurvivesAConflict: if the write that records the rejection conflicts,
+// the next submitted credential is still tried at once.
 func TestRejectedHandoverSurvivesAConflict(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -219,7 +222,8 @@ func TestRejectedHandoverSurvivesAConflict(t *testing.T) {
 	w.ready("training") // the clock stands, so it waited for nothing
 }
 
-// TestLostSecretOfManualCredentialIsPublishedAgain: nobody is asked for another credential because of a lost Secret.
+// TestLostSecretOfManualCredentialIsPublishedAgain: a lost Secret does not
+// require a new credential.
 func TestLostSecretOfManualCredentialIsPublishedAgain(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -246,7 +250,8 @@ func TestLostSecretOfManualCredentialIsPublishedAgain(t *testing.T) {
 	w.mints(1)
 }
 
-// TestEditOfManualCredentialIsRequestedAndRecorded: addresses are edited by the person, who says so.
+// TestEditOfManualCredentialIsRequestedAndRecorded: a user edits the
+// addresses at the provider and confirms the edit with an annotation.
 func TestEditOfManualCredentialIsRequestedAndRecorded(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -268,8 +273,8 @@ func TestEditOfManualCredentialIsRequestedAndRecorded(t *testing.T) {
 	w.mints(1)
 }
 
-// TestManualCredentialHasItsOwnLifetimeLimit: what a person makes has limits of its own, whatever those of the
-// provider are for what the operator makes.
+// TestManualCredentialHasItsOwnLifetimeLimit: the limits for minted credentials do not apply to
+// manual ones.
 func TestManualCredentialHasItsOwnLifetimeLimit(t *testing.T) {
 	t.Parallel()
 	const longest = 365 * day
@@ -292,8 +297,8 @@ func TestManualCredentialHasItsOwnLifetimeLimit(t *testing.T) {
 	}
 }
 
-// TestFailedEditOfManualCredentialIsNotRecorded: a credential that does not work after an edit is not confirmed
-// by a person's word, until it works.
+// TestFailedEditOfManualCredentialIsNotRecorded: an edit is recorded only once the
+// credential works, even if a user confirms it earlier.
 func TestFailedEditOfManualCredentialIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -315,19 +320,20 @@ func TestFailedEditOfManualCredentialIsNotRecorded(t *testing.T) {
 	})
 	w.stalls("training", v1alpha1.ReasonActionRequired, before.ID, "does not work as declared", "Panel > Edit")
 	if e := activeOf(w.token("training")); e.Fingerprint != before.Fingerprint {
-		t.Errorf("the edit counts as confirmed: %+v", e)
+		t.Errorf("the edit was recorded: %+v", e)
 	}
 	refuses.Store(false)
 	w.passing(2*time.Minute, "training", func() string {
 		if e := activeOf(w.token("training")); e.Name != before.Name || e.Fingerprint == before.Fingerprint {
-			return "the edit is not confirmed"
+			return "the edit is not recorded"
 		}
 		return ""
 	})
 	w.mints(1)
 }
 
-// TestHardEndOfManualCredential: at a hard end the Secret goes at once, and the credential when a person has deleted it.
+// TestHardEndOfManualCredential: at a hard end the Secret is deleted at once, and the
+// entry is dropped once a user has deleted the credential.
 func TestHardEndOfManualCredential(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -339,13 +345,14 @@ func TestHardEndOfManualCredential(t *testing.T) {
 	w.shows("training", v1alpha1.ConditionStalled, v1alpha1.ReasonExpired)
 	w.asks(v1alpha1.ReasonDeleteCredential, id)
 	if w.secret("training") != nil {
-		t.Error("the Secret is still there")
+		t.Error("the Secret still exists")
 	}
 	w.backend.DeleteByHand(id)
 	w.leftInTheEnd(0)
 }
 
-// TestCopyIsKeptUntilDeletionIsRecorded: what proves a deletion stays until it is written that it was proven.
+// TestCopyIsKeptUntilDeletionIsRecorded: the copy that proves a deletion is deleted
+// only after the status says that the credential is gone.
 func TestCopyIsKeptUntilDeletionIsRecorded(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -358,7 +365,7 @@ func TestCopyIsKeptUntilDeletionIsRecorded(t *testing.T) {
 	other := w.handOver()
 	w.replaced("training", first)
 	w.backend.DeleteByHand(id)
-	w.duringFirst(fake.Accepts, func() { w.poke("training") }) // somebody else is faster with a write
+	w.duringFirst(fake.Accepts, func() { w.poke("training") }) // another write comes first
 	w.leftInTheEnd(1)
 	w.delete("training")
 	w.stalls("training", v1alpha1.ReasonActionRequired, other)
@@ -368,8 +375,8 @@ func TestCopyIsKeptUntilDeletionIsRecorded(t *testing.T) {
 	w.gone("training")
 }
 
-// leftInTheEnd lets minutes pass until the ledger of the ApiToken training has so
-// many entries: a credential that a person deletes is tried once a minute.
+// leftInTheEnd lets minutes pass until the ledger of the ApiToken training has n entries.
+// The operator probes a credential that a user must delete once a minute.
 func (w *world) leftInTheEnd(n int) {
 	w.Helper()
 	for range 8 {
@@ -381,7 +388,8 @@ func (w *world) leftInTheEnd(n int) {
 	w.Fatalf("%d credentials are in the ledger, want %d\n%s", len(w.token("training").Status.Credentials), n, w.dump())
 }
 
-// TestHandoverOfCredentialInUseIsDeleted: a Secret that hands over what is in use already is cleared away.
+// TestHandoverOfCredentialInUseIsDeleted: the handover of a credential that is already in
+// use is deleted.
 func TestHandoverOfCredentialInUseIsDeleted(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -400,14 +408,14 @@ func TestHandoverOfCredentialInUseIsDeleted(t *testing.T) {
 		return ""
 	})
 	w.settle("training")
-	w.leftInTheEnd(1) // a reservation whose withdrawal was not written has to be settled first
+	w.leftInTheEnd(1) // a reservation whose withdrawal was not written must settle first
 	if active := activeOf(w.token("training")); active == nil || active.Name != name {
 		t.Errorf("in use: %+v", active)
 	}
 }
 
-// TestSubmittingTheCredentialInUseAgainIsRejected: a person who is asked for another credential, and hands over the
-// one in use, learns that it is the same one.
+// TestSubmittingTheCredentialInUseAgainIsRejected: a user is asked for a new
+// credential and submits the one in use. The condition says that it is the same.
 func TestSubmittingTheCredentialInUseAgainIsRejected(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -433,14 +441,15 @@ func TestSubmittingTheCredentialInUseAgainIsRejected(t *testing.T) {
 	}
 }
 
-// TestAnnotationConfirmsDeletionOfManualCredential: where the operator cannot see a deletion, a person's word counts.
+// TestAnnotationConfirmsDeletionOfManualCredential: if the operator cannot
+// verify a deletion, the annotation of a user confirms it.
 func TestAnnotationConfirmsDeletionOfManualCredential(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
 	id := w.handOver()
 	name := activeOf(w.ready("training")).Name
-	w.excused[name] = true // it is still live: the person is mistaken
+	w.excused[name] = true // it is still live: the user is mistaken
 	w.delete("training")
 	w.stalls("training", v1alpha1.ReasonActionRequired, id, v1alpha1.AnnotationDeleted+"="+id)
 	w.edit("training", func(t *v1alpha1.ApiToken) {
@@ -450,7 +459,7 @@ func TestAnnotationConfirmsDeletionOfManualCredential(t *testing.T) {
 	w.emits("DeletedByHand", "annotation")
 }
 
-// TestRetainKeepsManualCredential: with Retain nobody is asked for anything.
+// TestRetainKeepsManualCredential: with Retain, no user is asked for an action.
 func TestRetainKeepsManualCredential(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -461,6 +470,6 @@ func TestRetainKeepsManualCredential(t *testing.T) {
 	w.delete("training")
 	w.gone("training")
 	if w.uses("training") != name || w.secret(name) != nil {
-		t.Error("the Secret stays, and the copy goes")
+		t.Error("the Secret must stay, and the copy must be deleted")
 	}
 }

@@ -28,10 +28,10 @@ func TestRotationsAreCounted(t *testing.T) {
 		"one after a restore":        {entries(), entries("a", "Active", "Restored"), "Restored", 0},
 		"a scheduled one":            {entries("a", "Active", "Initial", "b", "Minting", "Scheduled"), entries("a", "Retiring", "Initial", "b", "Active", "Scheduled"), "Scheduled", 1},
 		"one that was adopted":       {entries("b", "Abandoned", "SpecChanged"), entries("b", "Active", "SpecChanged"), "SpecChanged", 1},
-		"a write without news":       {entries("b", "Active", "SecretLost"), entries("b", "Active", "SecretLost"), "SecretLost", 0},
+		"a write without a change":   {entries("b", "Active", "SecretLost"), entries("b", "Active", "SecretLost"), "SecretLost", 0},
 		"a reservation":              {entries("a", "Active", "Initial"), entries("a", "Active", "Initial", "b", "Minting", "RotationRequested"), "RotationRequested", 0},
-		"the first one by hand":      {entries("a", "Minting", "HandedOver"), entries("a", "Active", "HandedOver"), "HandedOver", 0},
-		"another one by hand":        {entries("a", "Active", "HandedOver", "b", "Minting", "HandedOver"), entries("a", "Retiring", "HandedOver", "b", "Active", "HandedOver"), "HandedOver", 1},
+		"the first manual one":       {entries("a", "Minting", "HandedOver"), entries("a", "Active", "HandedOver"), "HandedOver", 0},
+		"another manual one":         {entries("a", "Active", "HandedOver", "b", "Minting", "HandedOver"), entries("a", "Retiring", "HandedOver", "b", "Active", "HandedOver"), "HandedOver", 1},
 		"one after the Secret's end": {entries("a", "Retiring", "Initial", "b", "Minting", "SecretChanged"), entries("b", "Active", "SecretChanged"), "SecretChanged", 1},
 	} {
 		rotated(name, c.before, c.after)

@@ -50,7 +50,7 @@ func TestNothingIsReservedWithoutAPlace(t *testing.T) {
 	last := ""
 	w.Until(func() string {
 		if n := w.backend.Count(fake.Mint); n != operator.DefaultProviderPlaces {
-			return fmt.Sprintf("%d mints are under way", n)
+			return fmt.Sprintf("%d mints are in progress", n)
 		}
 		for _, name := range names {
 			if token := w.token(name); len(token.Status.Credentials) == 0 && len(token.Finalizers) > 0 {
@@ -94,7 +94,7 @@ func TestWaitForUsableReleasesThePlace(t *testing.T) {
 	for n := range most + 2 {
 		name := fmt.Sprintf("t%d", n)
 		if len(w.token(name).Status.Credentials) > 0 {
-			continue // its reconcile is under way
+			continue // its reconcile is in progress
 		}
 		if len(w.settle(name).Status.Credentials) == 0 {
 			waiting++

@@ -17,7 +17,7 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// TestProviderCreatedLaterIsNoticed: nothing but what is missing has to be added.
+// TestProviderCreatedLaterIsNoticed: creating the missing objects is enough.
 func TestProviderCreatedLaterIsNoticed(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)

@@ -41,7 +41,7 @@ func TestQuotaOnSecretsStopsMinting(t *testing.T) {
 		t.Error("no dry run was tried")
 	}
 	w.passTime(time.Minute, 3)
-	w.onlyLive() // the key that nobody could have is revoked
+	w.onlyLive() // the key that was never published is revoked
 	w.mints(1)
 	token := w.shows("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused)
 	if meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) {

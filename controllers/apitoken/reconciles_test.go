@@ -12,7 +12,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// advance moves the clock, and lets the operator look at the ApiTokens as it would by then.
+// advance moves the clock, and reconciles the ApiTokens as the operator would have by then.
 func (w *world) advance(d time.Duration) {
 	w.Helper()
 	w.clock.Advance(d)
@@ -30,7 +30,7 @@ func (w *world) poke(name string) {
 	w.OK(client.IgnoreNotFound(w.Patch(w.Context(), t, client.RawPatch("application/merge-patch+json", []byte(patch)))))
 }
 
-// look has the operator look at an ApiToken, whatever comes of it.
+// look triggers a reconcile of an ApiToken and waits for it. The reconcile can fail.
 func (w *world) look(name string) {
 	w.Helper()
 	w.shown(name)
@@ -38,17 +38,17 @@ func (w *world) look(name string) {
 	w.wake()
 	w.passesAfter(passes, name)
 	passes = w.passes(name)
-	if w.beaten(name) { // it looks again by itself
+	if w.beaten(name) { // it reconciles again by itself
 		w.passesAfter(passes, name)
 	}
 }
 
-// passesAfter returns once the operator has looked at an ApiToken again.
+// passesAfter returns once the operator has reconciled an ApiToken again.
 func (w *world) passesAfter(passes int, name string) {
 	w.Helper()
 	w.Until(func() string {
 		if w.passes(name) == passes {
-			return "the operator does not look at " + name
+			return "the operator does not reconcile " + name
 		}
 		return ""
 	})
@@ -71,34 +71,34 @@ func (w *world) passing(step time.Duration, name string, check func() string) {
 	w.Fatalf("%s\n%s", why, w.dump())
 }
 
-// settle returns once the operator has looked at an ApiToken and found nothing to do.
+// settle returns once the operator has reconciled an ApiToken and found nothing to do.
 func (w *world) settle(name string) *v1alpha1.ApiToken {
 	w.Helper()
 	for range 40 {
 		before := w.version(name)
-		for range 2 { // a pass that ran already when it was woken does not count
+		for range 2 { // a reconcile that was already running when it was woken does not count
 			w.look(name)
 		}
 		if before == w.version(name) && !w.beaten(name) && !w.failed(name) {
 			return w.token(name)
 		}
 	}
-	w.Fatalf("the operator never comes to rest over %s; its last word: %s\n%s", name, w.log.Last(w.passed(name)...), w.dump())
+	w.Fatalf("the operator does not stop reconciling %s; last log line: %s\n%s", name, w.log.Last(w.passed(name)...), w.dump())
 	return nil
 }
 
-// beaten reports whether somebody else changed an ApiToken during the last look
-// at it, or a look is about to follow for another reason.
+// beaten reports whether the last reconcile of an ApiToken conflicted with another write,
+// or is about to be repeated for another reason.
 func (w *world) beaten(name string) bool {
 	return strings.Contains(w.log.Last(w.passed(name)...), `requeueing after 1s"`)
 }
 
-// failed reports whether an error ended the last look at an ApiToken.
+// failed reports whether the last reconcile of an ApiToken returned an error.
 func (w *world) failed(name string) bool {
 	return strings.Contains(w.log.Last(w.passed(name)...), `"Reconciler error"`)
 }
 
-// passed are the parts of a line that ends a look at an ApiToken.
+// passed returns the parts of the log line at the end of a reconcile.
 func (w *world) passed(name string) []string {
 	return []string{`"controller"="apitoken"`, `"namespace"="` + w.ns + `"`, `"name"="` + name + `"`, `"msg"="Reconcile`}
 }
@@ -115,7 +115,7 @@ func (w *world) version(name string) string {
 	return fmt.Sprintf("%v %s %s", t.Finalizers, w.managedVersion(t.SecretName()), raw)
 }
 
-// passes is how often the operator has looked at an ApiToken.
+// passes returns how often the operator has reconciled an ApiToken.
 func (w *world) passes(name string) int {
 	return w.log.Count(w.passed(name)...)
 }

@@ -29,7 +29,7 @@ func TestRejectionKeepsNoProviderAnswer(t *testing.T) {
 				Code: provider.CodeQuota, NotExecuted: true, RetryAfter: time.Minute, Message: "the provider rejected the request", Err: cause,
 			})
 			if out := a.reject(failed, plan.Rejection{Pause: time.Minute}); !errors.Is(plan.Err(out), cause) {
-				t.Errorf("the pass ends with %v", out)
+				t.Errorf("the reconcile ends with %v", out)
 			}
 			if len(p.token.Status.Credentials) > 0 {
 				t.Error("the reservation is left")

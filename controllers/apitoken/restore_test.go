@@ -21,7 +21,8 @@ import (
 
 var statusUpdate = testutil.Request{Verb: "update", Resource: "apitokens/status"}
 
-// TestLostStatusIsRestoredWithoutMinting: one look at the provider and one status write, and no mint.
+// TestLostStatusIsRestoredWithoutMinting: one Find, one status write and no
+// mint.
 func TestLostStatusIsRestoredWithoutMinting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -41,8 +41,8 @@ func waitingDeletion(t *testing.T) (w *world, previous, inUse string) {
 	return w, previous, inUse
 }
 
-// TestRetainDeletesSecretWithRevokedCredential: a Secret whose credential was revoked is not kept, and
-// nothing says that it is.
+// TestRetainDeletesSecretWithRevokedCredential: a Secret whose credential was revoked is
+// deleted, and the event says so.
 func TestRetainDeletesSecretWithRevokedCredential(t *testing.T) {
 	t.Parallel()
 	w, previous, inUse := waitingDeletion(t)
@@ -79,7 +79,8 @@ func TestRetainReportsAStartedRevocation(t *testing.T) {
 	}
 }
 
-// TestRetainWithoutSecretClaimsNoSecret: nothing says that a Secret is kept that does not exist.
+// TestRetainWithoutSecretClaimsNoSecret: the event does not claim to keep a Secret
+// that does not exist.
 func TestRetainWithoutSecretClaimsNoSecret(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -90,7 +91,8 @@ func TestRetainWithoutSecretClaimsNoSecret(t *testing.T) {
 	w.emits("Retained", "there is no Secret to keep")
 }
 
-// TestConditionsAreFalseWhileDeleting: what is being revoked is neither issued nor published.
+// TestConditionsAreFalseWhileDeleting: a credential that is being revoked is
+// neither Issued nor Published.
 func TestConditionsAreFalseWhileDeleting(t *testing.T) {
 	t.Parallel()
 	w, _, _ := waitingDeletion(t)

@@ -12,7 +12,8 @@ import (
 	"apitoken.dev/operator/internal/audit"
 )
 
-// TestRevokedEventSaysHowTheCredentialEnded: the operator revokes nothing that a person made.
+// TestRevokedEventSaysHowTheCredentialEnded: the operator does not
+// revoke manual credentials itself.
 func TestRevokedEventSaysHowTheCredentialEnded(t *testing.T) {
 	for want, e := range map[string]v1alpha1.LedgerEntry{
 		"credential own-1 (K1) is revoked: the provider no longer shows it, or shows it as ended":                     {ID: "K1"},

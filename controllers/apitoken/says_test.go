@@ -25,7 +25,7 @@ func (w *world) names(bucket string) {
 }
 
 // TestSecretNamesABucketThatItsKeyMayUse: while no credential can be issued for a changed
-// declaration, the Secret goes on saying what its key may do.
+// declaration, the Secret still declares the access of its key.
 func TestSecretNamesABucketThatItsKeyMayUse(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -115,8 +115,8 @@ func TestUpdateInPlaceChangesTheBucketInOneWrite(t *testing.T) {
 	}
 }
 
-// TestRepublishDeclaresTheAccessOfTheOldCredential: a credential made by hand is put back
-// while the declaration already asks for another.
+// TestRepublishDeclaresTheAccessOfTheOldCredential: a manual credential is published
+// again while the declaration already needs a new one.
 func TestRepublishDeclaresTheAccessOfTheOldCredential(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -176,7 +176,7 @@ func TestEditedSecretIsNeverRecordedAsChecked(t *testing.T) {
 			spoil(w)
 			w.declare("training")
 		},
-		"while an update in place was under way": func(w *world) {
+		"while an update in place was in progress": func(w *world) {
 			w.duringFirst(fake.Update, func() { spoil(w) })
 			w.edit("training", readWrite)
 		},

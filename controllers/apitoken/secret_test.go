@@ -13,7 +13,8 @@ import (
 
 type secretObject = corev1.Secret
 
-// TestLostSecretIsReplacedWithAnOverlap: pods may still hold what a Secret held, so that lives on for the overlap.
+// TestLostSecretIsReplacedWithAnOverlap: pods can still use the credential that the
+// Secret held, so it stays valid for the overlap.
 func TestLostSecretIsReplacedWithAnOverlap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -35,16 +36,16 @@ func TestLostSecretIsReplacedWithAnOverlap(t *testing.T) {
 	}
 	w.overlaps("training", second.Name)
 
-	w.editSecret("training", func(s *corev1.Secret) { s.Data["added"] = []byte("by hand") })
+	w.editSecret("training", func(s *corev1.Secret) { s.Data["added"] = []byte("by a user") })
 	token = w.replaced("training", third.Name)
 	if _, ok := w.secret("training").Data["added"]; ok {
-		t.Error("a key added by hand is still there")
+		t.Error("a key that a user added still exists")
 	}
 	w.advance(2 * time.Hour)
 	w.onlyLive(activeOf(token).Name)
 }
 
-// overlaps checks that a credential lives on until its time has come.
+// overlaps checks that a credential stays valid until the end of its overlap.
 func (w *world) overlaps(name, credential string) {
 	w.Helper()
 	if !w.backend.Live(credential) {
@@ -57,7 +58,8 @@ func (w *world) overlaps(name, credential string) {
 	}
 }
 
-// TestForeignSecretIsNotTouched: what belongs to somebody else is named and left alone.
+// TestForeignSecretIsNotTouched: a Secret with another owner is reported and not
+// changed.
 func TestForeignSecretIsNotTouched(t *testing.T) {
 	t.Parallel()
 	yes := true
@@ -99,11 +101,11 @@ func TestForeignSecretIsNotTouched(t *testing.T) {
 	w.delete("anonymous")
 	w.gone("anonymous")
 	if w.secret("anonymous") == nil {
-		t.Error("the Secret of somebody else was deleted")
+		t.Error("the Secret of another owner was deleted")
 	}
 }
 
-// TestReplacedSecretIsReported: somebody else puts their Secret in the place of ours.
+// TestReplacedSecretIsReported: another client replaces the Secret with its own.
 func TestReplacedSecretIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -115,7 +117,7 @@ func TestReplacedSecretIsReported(t *testing.T) {
 	w.stalls("training", v1alpha1.ReasonSecretNotOwned)
 	w.settle("training")
 	w.mints(1)
-	w.onlyLive(first) // pods may still hold it, and nobody knows for how long
+	w.onlyLive(first) // pods can still use it, for an unknown time
 	w.deleteSecret("training")
 	w.advance(time.Minute)
 	w.replaced("training", first)

@@ -57,7 +57,7 @@ func reconcileOf(t *testing.T, driver *fake.Driver, e v1alpha1.LedgerEntry) (*Re
 
 // TestAccountOfTheConnectionDecides: what an ApiToken knows of its provider can be older
 // than the connection. In the account of the connection nothing is minted, and nothing
-// is taken for gone, if the ledger is of another.
+// is treated as gone, if the ledger belongs to another account.
 func TestAccountOfTheConnectionDecides(t *testing.T) {
 	for name, act := range map[string]func(*Reconciler, *reconciliation) plan.Outcome{
 		"mint": func(r *Reconciler, p *reconciliation) plan.Outcome {

@@ -15,7 +15,7 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// newNarrowWorld is one whose provider has room for two credentials in all.
+// newNarrowWorld is a world whose provider has two slots.
 func newNarrowWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -26,7 +26,7 @@ func newNarrowWorld(t *testing.T) *world {
 	return w
 }
 
-// stranger makes a credential that is not the operator's.
+// stranger creates a credential that does not belong to the operator.
 func (w *world) stranger() string {
 	name := w.backend.Stranger(1)[0]
 	w.excused[name] = true

@@ -14,7 +14,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// newTryingWorld is one whose provider tries new credentials.
+// newTryingWorld is a world whose provider probes new credentials.
 func newTryingWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -66,8 +66,8 @@ func TestUnansweredProbeDoesNotRejectTheCredential(t *testing.T) {
 	w.mints(1)
 }
 
-// refusedIsRevoked lets time pass until a credential is revoked that was refused. The
-// Secret keeps the one that works.
+// refusedIsRevoked lets time pass until a rejected credential is revoked. The Secret keeps
+// the working credential.
 func (w *world) refusedIsRevoked(works string) {
 	w.Helper()
 	w.Until(func() string {

@@ -15,8 +15,8 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// Two operators that both act, as when leader election is off, or while a leader that
-// lost its lease still has a request under way.
+// These tests run two operators that both act, as without leader election, or while a leader
+// that lost its lease still has a request in progress.
 
 // newTwo is a world with an ApiToken that is Ready, and two operators.
 func newTwo(t *testing.T) (w *world, credential string) {
@@ -54,7 +54,7 @@ func (w *world) neverAbandons() (check func()) {
 		mu.Lock()
 		defer mu.Unlock()
 		if names = slices.Compact(names); len(names) > 0 {
-			w.Errorf("attempts were given up: %v", names)
+			w.Errorf("attempts were abandoned: %v", names)
 		}
 	}
 }
@@ -111,7 +111,7 @@ func TestTwoOperatorsRepairASecretTogether(t *testing.T) {
 }
 
 // TestTwoOperatorsChangeInPlaceOnce: while one operator changes a credential, another issues
-// no new one, and writes nothing that the first would have to take into account.
+// no new one, and writes nothing that makes the first one conflict.
 func TestTwoOperatorsChangeInPlaceOnce(t *testing.T) {
 	t.Parallel()
 	w := newUpdatingWorld(t)
@@ -123,7 +123,7 @@ func TestTwoOperatorsChangeInPlaceOnce(t *testing.T) {
 	w.start(func(o *operator.Options) { o.Logger = log.Logger(5) })
 	w.Until(func() string {
 		if log.Count(w.passed("training")...) == 0 {
-			return "the second operator does not look at training"
+			return "the second operator does not reconcile training"
 		}
 		return ""
 	})
@@ -151,7 +151,7 @@ func TestAttemptOfAKilledOperatorSettlesIn90Seconds(t *testing.T) {
 	w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonIssuing)
 	w.passTime(plan.AttemptTime-10*time.Second, 1)
 	if token := w.token("training"); inState(token, v1alpha1.StateMinting) == nil || w.uses("training") != first {
-		t.Errorf("the attempt was given up early: %+v", token.Status.Credentials)
+		t.Errorf("the attempt was abandoned early: %+v", token.Status.Credentials)
 	}
 	w.advance(10 * time.Second)
 	w.replaced("training", first)

@@ -114,7 +114,7 @@ func TestUnreadableEndIsReportedAndIssuesNothing(t *testing.T) {
 	}
 }
 
-// TestCorrectedEndResumesIssuing: what cannot be read is written again, and it goes on.
+// TestCorrectedEndResumesIssuing: once spec.expiresAt is corrected, issuing continues.
 func TestCorrectedEndResumesIssuing(t *testing.T) {
 	w := newWorld(t)
 	w.loosened(func() { w.OK(w.Create(w.Context(), unreadable(w.ns, "training"))) })

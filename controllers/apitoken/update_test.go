@@ -12,7 +12,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// newUpdatingWorld is one whose provider changes scopes and expiry in place.
+// newUpdatingWorld is a world whose provider changes scopes and expiry in place.
 func newUpdatingWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -50,7 +50,7 @@ func TestUpdateInPlaceKeepsTheSecret(t *testing.T) {
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresIn = &metav1.Duration{Duration: 100 * day} })
 	token = w.ready("training")
 	if want := epoch.Add(100 * day); !activeOf(token).ExpiresAt.Time.Equal(want) || !token.Status.ExpiresAt.Time.Equal(want) {
-		t.Errorf("it ends at %v, want %v: it lives on from when it was issued", token.Status.ExpiresAt, want)
+		t.Errorf("it ends at %v, want %v: counted from when it was issued", token.Status.ExpiresAt, want)
 	}
 	if got := w.secret("training").Annotations; got[v1alpha1.AnnotationExpiresAt] != epoch.Add(100*day).Format(time.RFC3339) ||
 		got[v1alpha1.AnnotationFingerprint] != activeOf(token).Fingerprint {
@@ -67,8 +67,8 @@ func TestUpdateInPlaceKeepsTheSecret(t *testing.T) {
 	w.mints(2)
 }
 
-// TestFailedUpdateStillReachesTheDeclaration: whatever becomes of an update, in the end the credential in
-// use gives what is declared, and no more.
+// TestFailedUpdateStillReachesTheDeclaration: for every outcome of an update, the
+// credential in use has exactly the declared grant in the end.
 func TestFailedUpdateStillReachesTheDeclaration(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {

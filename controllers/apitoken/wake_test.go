@@ -12,9 +12,9 @@ import (
 	"apitoken.dev/operator/internal/trim"
 )
 
-// wake has the operator look at the ApiTokens of the world by a label of their namespace.
-// Unlike a poke it makes no write of the operator conflict: a conflict takes a call of the
-// provider for one whose outcome is not known, which costs another credential.
+// wake triggers a reconcile of the ApiTokens of the world with a label of their namespace.
+// Unlike poke, it causes no write conflicts. A conflict makes the outcome of a call of the
+// provider unknown, which costs another credential.
 func (w *world) wake() {
 	w.Helper()
 	patch := fmt.Sprintf(`{"metadata":{"labels":{"example.com/wake":"%d"}}}`, w.pokes.Add(1))
@@ -22,8 +22,8 @@ func (w *world) wake() {
 	w.OK(w.Patch(w.Context(), namespace, client.RawPatch(types.MergePatchType, []byte(patch))))
 }
 
-// shown returns once the cache of every operator that runs shows an ApiToken and its Secret
-// as they are. A label of the namespace could otherwise come before what is to be looked at.
+// shown returns once the cache of every running operator shows the current ApiToken and its
+// Secret. Otherwise the label of the namespace could arrive in the cache first.
 func (w *world) shown(name string) {
 	w.Helper()
 	for _, p := range w.operators {
@@ -46,7 +46,7 @@ func (w *world) shown(name string) {
 	}
 }
 
-// managedVersion is the version of a Secret that an operator's cache shows; empty: none.
+// managedVersion returns the version of a Secret in an operator's cache, or "".
 func (w *world) managedVersion(name string) string {
 	s := w.secret(name)
 	if s == nil {
@@ -58,7 +58,8 @@ func (w *world) managedVersion(name string) string {
 	return s.ResourceVersion
 }
 
-// differs says what an operator's cache does not show at this version; no version: as absent.
+// differs returns what an operator's cache does not show at this version. Without a version
+// the object must be absent.
 func differs(w *world, p *process, o client.Object, name, version string) string {
 	err := p.cache.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: name}, o)
 	if client.IgnoreNotFound(err) != nil {

@@ -13,14 +13,14 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// hook is asked before and after the effect of every call of the provider.
+// hook sets a function that is called before and after the effect of every provider call.
 func (w *world) hook(f func(context.Context, fake.Call) fake.Fault) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.onCall = f
 }
 
-// witness checks what has to hold at every call of the provider.
+// witness checks the invariants at every call of the provider.
 func (w *world) witness(ctx context.Context, call fake.Call) fake.Fault {
 	w.mu.Lock()
 	hook := w.onCall
@@ -61,8 +61,8 @@ func (w *world) judgeMint(ctx context.Context, call fake.Call) error {
 	return errors.New("it is in no ledger")
 }
 
-// judgeRevoke: what the Secret of an ApiToken that stays names is never revoked. A
-// Secret that is being deleted does not count, nor does one whose time is up.
+// judgeRevoke: a credential is not revoked while the Secret of an ApiToken names it. A
+// Secret or ApiToken that is being deleted does not count, nor does an expired credential.
 func (w *world) judgeRevoke(ctx context.Context, call fake.Call) error {
 	var tokens v1alpha1.ApiTokenList
 	var secrets corev1.SecretList

@@ -28,7 +28,7 @@ import (
 )
 
 const (
-	// identity of the cluster that the credentials of these tests are named after.
+	// identity is the identity of the cluster in the credential names of these tests.
 	identity = "cluster-under-test"
 	// storeName is the provider of every token that names no other.
 	storeName = "store"
@@ -51,20 +51,20 @@ type world struct {
 	requests *testutil.Requests
 	log      *testutil.Log
 
-	// operator was started last.
+	// operator is the one that was started last.
 	operator  *process
 	operators []*process
 	pokes     atomic.Int64
 
 	mu     sync.Mutex
 	onCall func(context.Context, fake.Call) fake.Fault
-	// published is what events say of Secrets.
+	// published records what Secrets have named, and what events claim about them.
 	published *published
 	// excused are the credentials that may be live without being in a ledger.
 	excused map[string]bool
 }
 
-// newWorld makes a world with a provider that works and an operator that runs.
+// newWorld returns a world with a working provider and a running operator.
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -74,7 +74,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// newEmptyWorld makes a namespace and a backend, and nothing else.
+// newEmptyWorld returns a world with a namespace and a backend, and nothing else.
 func newEmptyWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{
@@ -197,7 +197,7 @@ func (w *world) editStatus(edit func(*v1alpha1.ApiTokenStatus)) {
 	kit.ChangeStatus(w.Kit, &v1alpha1.ApiToken{ObjectMeta: metaOf(w.ns, "training")}, func(t *v1alpha1.ApiToken) { edit(&t.Status) })
 }
 
-// ready waits until an ApiToken is Ready for its present generation.
+// ready waits until an ApiToken is Ready for its current generation.
 func (w *world) ready(name string) *v1alpha1.ApiToken {
 	w.Helper()
 	var t *v1alpha1.ApiToken
@@ -232,14 +232,14 @@ func (w *world) shows(name, kind, reason string, parts ...string) *v1alpha1.ApiT
 	return t
 }
 
-// stalls waits until Stalled and Ready both give a reason and a way out.
+// stalls waits until Stalled and Ready both have a reason and the parts in their messages.
 func (w *world) stalls(name, reason string, parts ...string) {
 	w.Helper()
 	w.shows(name, v1alpha1.ConditionStalled, reason, parts...)
 	w.shows(name, v1alpha1.ConditionReady, reason, parts...)
 }
 
-// gone waits until an ApiToken has left.
+// gone waits until an ApiToken is deleted.
 func (w *world) gone(name string) {
 	w.Helper()
 	w.ExpectGone(&v1alpha1.ApiToken{ObjectMeta: metaOf(w.ns, name)})
@@ -256,7 +256,7 @@ func (w *world) owner(name string) provider.Owner {
 	return provider.Owner{Cluster: cluster, Namespace: w.ns, Token: name}
 }
 
-// dump describes the world to somebody who looks for what went wrong.
+// dump describes the world for the output of a failed test.
 func (w *world) dump() string {
 	ctx := context.WithoutCancel(w.Context())
 	var tokens v1alpha1.ApiTokenList
