@@ -105,7 +105,7 @@ func (b build) make(ctx context.Context, o options, v version) ([]byte, error) {
 	if err := write(filepath.Join(o.out, b.stem(v)+ending), files); err != nil {
 		return nil, err
 	}
-	return binary, writeSBOM(filepath.Join(o.out, b.stem(v)+sbomEnding), b, v, binary)
+	return binary, writeSBOM(filepath.Join(o.out, b.stem(v)+sbomEnding), b, v, path, binary)
 }
 
 // compile builds a static binary that does not tell where or when it was built.

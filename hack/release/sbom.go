@@ -3,31 +3,43 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
-	"debug/buildinfo"
 	"encoding/hex"
 	"fmt"
-	"runtime/debug"
-	"strings"
+	"slices"
 
 	cdx "github.com/CycloneDX/cyclonedx-go"
+	"github.com/CycloneDX/cyclonedx-gomod/pkg/generate/bin"
 	"github.com/google/uuid"
+	"github.com/rs/zerolog"
 )
 
 // sbomEnding follows the stem of the binary's archive.
 const sbomEnding = ".cdx.json"
 
-// writeSBOM writes what a binary is made of, as the binary itself tells, in the
-// format CycloneDX. It holds no time, and its serial number comes from the binary,
-// so that the same binary has the same bill.
-func writeSBOM(path string, b build, v version, binary []byte) error {
-	info, err := buildinfo.Read(bytes.NewReader(binary))
-	if err != nil {
-		return fmt.Errorf("reading the build information: %w", err)
-	}
-	bom, err := newSBOM(b, v, binary, info)
+// writeSBOM writes the modules of a binary, as cyclonedx-gomod reads them from it, in the
+// format CycloneDX. It uses the library: the program cyclonedx-gomod adds the hash of itself,
+// which differs between the machines that compile it.
+func writeSBOM(path string, b build, v version, file string, binary []byte) error {
+	generator, err := bin.NewGenerator(file, bin.WithIncludeStdlib(true), bin.WithShortPURLS(true),
+		bin.WithVersionOverride(string(v)), bin.WithLogger(zerolog.Nop()))
 	if err != nil {
 		return err
 	}
+	bom, err := generator.Generate()
+	if err != nil {
+		return fmt.Errorf("reading the modules of the binary: %w", err)
+	}
+	if err := checkPublished(bom); err != nil {
+		return err
+	}
+	addStandardLibrary(bom)
+	// The serial number comes from the binary, so that the same binary has the same bill.
+	digest := sha256.Sum256(binary)
+	bom.SerialNumber = uuid.NewSHA1(uuid.NameSpaceOID, digest[:]).URN()
+	main := bom.Metadata.Component
+	main.Name = b.name
+	main.Licenses = &cdx.Licenses{{License: &cdx.License{ID: "Apache-2.0"}}}
+	main.Hashes = &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(digest[:])}}
 	var out bytes.Buffer
 	if err := cdx.NewBOMEncoder(&out, cdx.BOMFileFormatJSON).SetPretty(true).SetEscapeHTML(false).Encode(bom); err != nil {
 		return err
@@ -35,47 +47,22 @@ func writeSBOM(path string, b build, v version, binary []byte) error {
 	return writeFile(path, out.Bytes())
 }
 
-func newSBOM(b build, v version, binary []byte, info *debug.BuildInfo) (*cdx.BOM, error) {
-	digest := sha256.Sum256(binary)
-	bom := cdx.NewBOM()
-	bom.SerialNumber = uuid.NewSHA1(uuid.NameSpaceOID, digest[:]).URN()
-	main := cdx.Component{
-		BOMRef: packageURL(info.Main.Path, string(v)) + "#" + b.pkg, Type: cdx.ComponentTypeApplication,
-		Name: b.name, Version: string(v), PackageURL: packageURL(info.Main.Path, string(v)) + "#" + b.pkg,
-		Licenses:   &cdx.Licenses{{License: &cdx.License{ID: "Apache-2.0"}}},
-		Hashes:     &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: hex.EncodeToString(digest[:])}},
-		Properties: settings(b, info),
-	}
-	bom.Metadata = &cdx.Metadata{Component: &main}
-	standard := cdx.Component{BOMRef: packageURL("std", info.GoVersion), Type: cdx.ComponentTypeLibrary, Name: "std",
-		Version: strings.TrimPrefix(info.GoVersion, "go"), PackageURL: packageURL("std", strings.TrimPrefix(info.GoVersion, "go"))}
-	components := []cdx.Component{standard}
-	needs := []string{standard.BOMRef}
-	for _, m := range info.Deps {
-		if m.Replace != nil {
-			m = m.Replace
+// checkPublished refuses a module without a checksum: a directory in its place, which only
+// the builder has.
+func checkPublished(bom *cdx.BOM) error {
+	for _, c := range *bom.Components {
+		if c.Hashes == nil && c.Name != "std" {
+			return fmt.Errorf("module %s %s has no checksum: a release is built of published modules only", c.Name, c.Version)
 		}
-		// A directory in place of a module has no sum, and nobody else could have it.
-		if m.Sum == "" {
-			return nil, fmt.Errorf("module %s %s has no checksum: a release is built of published modules only", m.Path, m.Version)
-		}
-		url := packageURL(m.Path, m.Version)
-		components = append(components, cdx.Component{BOMRef: url, Type: cdx.ComponentTypeLibrary, Name: m.Path, Version: m.Version,
-			PackageURL: url, Properties: &[]cdx.Property{{Name: "go:sum", Value: m.Sum}}})
-		needs = append(needs, url)
 	}
-	bom.Components = &components
-	bom.Dependencies = &[]cdx.Dependency{{Ref: main.BOMRef, Dependencies: &needs}}
-	return bom, nil
+	return nil
 }
 
-func packageURL(path, version string) string { return "pkg:golang/" + path + "@" + version }
-
-// settings are those that the bytes of the binary depend on.
-func settings(b build, info *debug.BuildInfo) *[]cdx.Property {
-	return &[]cdx.Property{
-		{Name: "go:version", Value: info.GoVersion},
-		{Name: "go:os", Value: b.os},
-		{Name: "go:arch", Value: b.arch},
-	}
+// addStandardLibrary adds the component "std" to what the binary needs, where the library
+// does not list it.
+func addStandardLibrary(bom *cdx.BOM) {
+	std := slices.IndexFunc(*bom.Components, func(c cdx.Component) bool { return c.Name == "std" })
+	main := slices.IndexFunc(*bom.Dependencies, func(d cdx.Dependency) bool { return d.Ref == bom.Metadata.Component.BOMRef })
+	needs := (*bom.Dependencies)[main].Dependencies
+	*needs = append(*needs, (*bom.Components)[std].BOMRef)
 }
