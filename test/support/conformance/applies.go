@@ -2,7 +2,7 @@ package conformance
 
 import "apitoken.dev/operator/internal/provider"
 
-// byHand reports whether a person makes what the Harness grants.
+// byHand reports whether the credentials that the Harness grants are manual.
 func byHand(h Harness) bool {
 	_, ok := formOf(h, provider.MintRequest{
 		Owner: provider.Owner{Namespace: "conformance", Token: "first"}, Grant: h.Grant(),
@@ -18,11 +18,12 @@ func formOf(h Harness, req provider.MintRequest) (provider.Form, bool) {
 	return driver.Form(h.Config, req)
 }
 
-// byAPI reports whether Mint makes what the Harness grants, so that Find, List
+// byAPI reports whether Mint makes the credentials that the Harness grants, so that
+// Find, List and Revoke apply to them.
 // and Revoke know it.
 func byAPI(h Harness) bool { return !byHand(h) }
 
-// obtains reports whether the suite can get credentials at all.
+// obtains reports whether the suite can obtain credentials.
 func obtains(h Harness) bool { return byAPI(h) || h.HandOver != nil }
 
 // most returns how many of n credentials the account has room for.

@@ -13,7 +13,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-var byHanding = []Requirement{
+var manualRequirements = []Requirement{
 	{
 		Name: "FormIsConstantAndWithoutSecrets", Test: formIsConstant,
 		Sentence: "Form MUST be the same for every attempt of one owner, MUST say where and what to fill in and where to delete, MUST list every key of the Secret, and MUST NOT hold a secret.",
@@ -21,13 +21,13 @@ var byHanding = []Requirement{
 		Needs:    handsOver,
 	},
 	{
-		Name: "MintNeedsWhatIsHandedOver", Test: mintWithoutKeys,
+		Name: "MintRequiresSubmittedKeys", Test: mintWithoutKeys,
 		Sentence: "Mint of a manual credential MUST be rejected, not in doubt, without the submitted keys.",
 		Applies:  byHand,
 		Needs:    handsOver,
 	},
 	{
-		Name: "HandedOverIsReturned", Test: handedOverIsReturned,
+		Name: "SubmittedKeysAreReturned", Test: submittedKeysAreReturned,
 		Sentence: "Mint MUST return the name asked for, an ID that is no secret and that follows from the keys alone, and the submitted keys. KeyID MUST return that ID for these keys.",
 		Applies:  byHand,
 		Needs:    handsOver,
@@ -39,7 +39,7 @@ var byHanding = []Requirement{
 		Needs:    handsOver,
 	},
 	{
-		Name: "HandMadeIsNotRevoked", Test: handMadeIsNotRevoked,
+		Name: "ManualIsNotRevoked", Test: manualIsNotRevoked,
 		Sentence: "Revoke with the ID of a manual credential MUST be rejected, not in doubt.",
 		Applies:  byHand,
 		Needs:    handsOver,
@@ -66,7 +66,7 @@ func formIsConstant(t *testing.T, h Harness) {
 	again := w.requestLike(req)
 	form, ok := formOf(h, req)
 	if !ok {
-		t.Fatal("Form is not ok with what was handed over")
+		t.Fatal("Form returned false with the submitted keys")
 	}
 	second, _ := formOf(h, again)
 	if diff := cmp.Diff(form, second); diff != "" {
@@ -90,8 +90,8 @@ func formIsConstant(t *testing.T, h Harness) {
 	checkHides(t, shown, secretsOf(h, req.HandedOver, ""))
 }
 
-// secretsOf returns the values that were handed over, without the one that is the
-// credential's ID, and without what is no part of the credential.
+// secretsOf returns the secret values among the submitted keys: without the
+// credential's ID, and without keys that are not part of the credential.
 func secretsOf(h Harness, handedOver map[string]provider.Value, id string) map[string]provider.Value {
 	out := maps.Clone(handedOver)
 	maps.DeleteFunc(out, func(key string, value provider.Value) bool {
@@ -100,7 +100,7 @@ func secretsOf(h Harness, handedOver map[string]provider.Value, id string) map[s
 	return out
 }
 
-// checkHides fails when a text shows one of the values.
+// checkHides fails if a text contains one of the values.
 func checkHides(t *testing.T, text string, values map[string]provider.Value) {
 	t.Helper()
 	for key, value := range values {
@@ -110,7 +110,7 @@ func checkHides(t *testing.T, text string, values map[string]provider.Value) {
 	}
 }
 
-// rejects fails unless an error is an explicit rejection that shows nothing.
+// rejects fails unless an error is an explicit rejection that contains no secret.
 func rejects(t *testing.T, h Harness, what string, err error, secrets map[string]provider.Value) {
 	t.Helper()
 	if err == nil || provider.InDoubt(err) {
@@ -127,10 +127,10 @@ func mintWithoutKeys(t *testing.T, h Harness) {
 	req := w.request(w.owner("first"))
 	req.HandedOver = nil
 	_, err := w.client.Mint(w.ctx, req)
-	rejects(t, h, "Mint without what is handed over", err, nil)
+	rejects(t, h, "Mint without the submitted keys", err, nil)
 }
 
-func handedOverIsReturned(t *testing.T, h Harness) {
+func submittedKeysAreReturned(t *testing.T, h Harness) {
 	w := open(t, h)
 	req := w.request(w.owner("first"))
 	minted := w.mint(req)
@@ -147,7 +147,7 @@ func handedOverIsReturned(t *testing.T, h Harness) {
 	checkHides(t, minted.Credential.ID, secrets)
 	for _, key := range h.SecretKeys {
 		if value, given := req.HandedOver[key]; given && !minted.Secret[key].Equal(value) {
-			t.Errorf("the key %s is not what was handed over", key)
+			t.Errorf("the key %s differs from the submitted one", key)
 		}
 	}
 	w.sameKeysSameID(req, minted.Credential.ID)
@@ -185,29 +185,29 @@ func wrongKeys(t *testing.T, h Harness) {
 	}
 }
 
-// requestLike asks under a new name, with a copy of the same keys.
+// requestLike returns a request under a new name, with a copy of the same keys.
 func (w *world) requestLike(req provider.MintRequest) provider.MintRequest {
 	req.Name = w.name(req.Owner)
 	req.HandedOver = maps.Clone(req.HandedOver)
 	return req
 }
 
-func handMadeIsNotRevoked(t *testing.T, h Harness) {
+func manualIsNotRevoked(t *testing.T, h Harness) {
 	w := open(t, h)
 	req := w.request(w.owner("first"))
 	minted := w.mint(req)
 	for _, ref := range []provider.Ref{{ID: minted.Credential.ID}, {Name: req.Name, ID: minted.Credential.ID}} {
-		rejects(t, h, "Revoke of what a person made", w.client.Revoke(w.ctx, ref), secretsOf(h, req.HandedOver, ref.ID))
+		rejects(t, h, "Revoke of a manual credential", w.client.Revoke(w.ctx, ref), secretsOf(h, req.HandedOver, ref.ID))
 	}
 	w.wantAlive(minted, true)
 }
 
-// accepts asks the driver's own probe.
+// accepts calls the driver's own Prober.
 func (w *world) accepts(ctx context.Context, minted provider.Minted, grant provider.Grant) (bool, error) {
 	w.t.Helper()
 	prober, ok := provider.As[provider.Prober](w.client)
 	if !ok {
-		w.t.Fatal("the client is no provider.Prober")
+		w.t.Fatal("the client is not a provider.Prober")
 	}
 	return prober.Accepts(ctx, minted.Secret, grant)
 }
@@ -225,7 +225,7 @@ func acceptsUntilDeleted(t *testing.T, h Harness) {
 }
 
 func cancelledChecks(t *testing.T, h Harness) {
-	w := openWith(t, h, h.Driver) // package bounded would end the calls
+	w := openWith(t, h, h.Driver) // package bounded would end the calls itself
 	req := w.request(w.owner("first"))
 	minted := w.mint(req)
 	ctx, cancel := context.WithCancel(t.Context())

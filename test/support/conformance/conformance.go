@@ -1,6 +1,6 @@
-// Package conformance is the driver contract as runnable requirements. Every
-// driver runs them against its simulator and, where one can be started, against
-// a real server; a driver that passes is safe under the operator's protocol.
+// Package conformance is the driver contract as executable requirements. Every driver
+// runs them against its simulator and, where one can be started, against a real server.
+// A driver that meets all of them is safe under the operator's protocol.
 package conformance
 
 import (
@@ -12,141 +12,141 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Requirement is one thing that the contract asks of every driver.
+// Requirement is one requirement of the driver contract.
 type Requirement struct {
-	// Name of the subtest.
+	// Name is the name of the subtest.
 	Name string
-	// Group is what it is about.
+	// Group is the part of the contract that the requirement belongs to.
 	Group string
-	// Sentence states it in the words of docs/provider-contract.md.
+	// Sentence states the requirement. docs/provider-contract.md quotes it.
 	Sentence string
-	// Applies says whether it has a meaning for the driver and the Grant of this
-	// Harness; nil: for every one.
+	// Applies reports whether the requirement applies to the driver and the Grant of a
+	// Harness; nil means that it always applies.
 	Applies func(Harness) bool
-	// Needs says which hooks of the Harness it cannot do without; nil: none.
+	// Needs reports whether a Harness has the hooks that the test requires; nil means that
+	// it requires none.
 	Needs func(Harness) bool
-	// Test fails t when the driver does not meet it.
+	// Test fails t if the driver does not meet the requirement.
 	Test func(t *testing.T, h Harness)
 }
 
-// Harness is one driver and the provider it runs against. Every requirement
-// uses names, owners and a cluster of its own, so they may share one account.
+// Harness is one driver and the provider it runs against. Every requirement uses its
+// own names, owners and cluster, so all of them can share one account.
 type Harness struct {
-	// Driver under test.
+	// Driver is the driver under test.
 	Driver provider.Driver
-	// Config reaches the account. The cluster in it is replaced by each requirement.
+	// Config reaches the account. Each requirement replaces the cluster in it.
 	Config provider.Config
-	// Grant returns access that the provider can give and that has not ended.
+	// Grant returns a grant that the provider supports and that has not expired.
 	Grant func() provider.Grant
-	// SecretKeys are the keys of a credential in its Secret, all of them.
+	// SecretKeys lists all keys of a credential in its Secret.
 	SecretKeys []string
 
-	// InMemory: the driver talks to its provider without Config.HTTP.
+	// InMemory: the driver reaches its provider without Config.HTTP.
 	InMemory bool
-	// EmptyLists are the bodies, beside none, that the provider documents for a list
-	// without credentials.
+	// EmptyLists are the bodies, in addition to an empty one, that the provider documents
+	// for a list without credentials.
 	EmptyLists []string
-	// AnySuccess: the provider's documentation has no body for a deletion; its status
-	// alone says that it was done.
+	// AnySuccess: the provider documents no body for a deletion. The status alone confirms
+	// it.
 	AnySuccess bool
-	// SameAnswers: another Harness has the same driver and the same answers of the
-	// provider, and is the one that meets hostile answers.
+	// SameAnswers: another Harness covers hostile answers for the same driver and the same
+	// answers of the provider.
 	SameAnswers bool
-	// NextPage makes an answer of a list one that names another page; n differs for
-	// each. A driver that lists over HTTP has it, unless OnePage is set.
+	// NextPage changes the answer of a list so that it names a next page; n differs for
+	// each answer. A driver that lists over HTTP must have it, unless OnePage is set.
 	NextPage func(body []byte, n int) []byte
-	// OnePage: the provider documents no pages, and the driver takes one answer for the
+	// OnePage: the provider documents no pages, and the driver treats one answer as the
 	// whole list.
 	OnePage bool
-	// MinterID is the ID of the minting credential, where the provider keeps it among
-	// the credentials that it lists.
+	// MinterID is the ID of the minting credential, if the provider lists it with the
+	// other credentials.
 	MinterID string
-	// Wrong are minting credentials that the provider does not accept.
+	// Wrong are minting credentials that the provider rejects.
 	Wrong map[string]provider.Value
-	// Alive asks the data plane whether it accepts a credential. An error means
-	// that the question could not be answered.
+	// Alive reports whether the data plane accepts a credential. An error means that this
+	// is unknown.
 	Alive func(ctx context.Context, minted provider.Minted) (bool, error)
-	// Refused are declarations that Validate has to refuse.
+	// Refused are declarations that Validate must refuse.
 	Refused map[string]Refused
-	// Faults make the next request of the given Config fail.
+	// Faults make requests of the given Config fail.
 	Faults Faults
-	// Outside is what somebody else does at the provider to a credential.
+	// Outside changes credentials at the provider as another client would.
 	Outside Outside
-	// States says how a credential comes to be Disabled, and to have Ended.
+	// States produces credentials that are Disabled or have Ended.
 	States States
-	// Crowd makes so many credentials that are not the operator's, for a driver
-	// with Capabilities.Listed, and returns what removes them.
+	// Crowd makes n credentials that do not belong to the operator, for a driver with
+	// Capabilities.Listed, and returns a function that removes them.
 	Crowd func(n int) (remove func())
-	// Changed is a Grant that differs from Grant() in fields of Capabilities.Updates.
+	// Changed returns a Grant that differs from Grant() in fields of Capabilities.Updates.
 	Changed func() provider.Grant
-	// IgnoreUpdates makes the provider accept updates and change nothing.
+	// IgnoreUpdates makes the provider accept updates without carrying them out.
 	IgnoreUpdates func() (restore func())
-	// HandOver makes a credential as a person does and returns the keys that are
-	// handed over. It is for a driver that is a provider.ByHand and has a Form for
-	// Grant(); a driver that does both has two Harnesses.
+	// HandOver makes a manual credential, as a user would, and returns the submitted keys.
+	// It is for a driver that is a provider.ByHand and has a Form for Grant(). A driver
+	// with both kinds of credentials has two Harnesses.
 	HandOver func(t *testing.T, req provider.MintRequest) map[string]provider.Value
 }
 
-// Outside is what somebody else does at a provider to the credential of a name.
+// Outside changes a credential at a provider as another client would.
 type Outside struct {
-	// Delete removes it, so that nothing is left to be shown.
+	// Delete deletes the credential of a name. The provider then shows nothing of it.
 	Delete func(name string)
-	// DeleteID is what a person does who is asked to delete a credential that was
-	// made by hand.
+	// DeleteID deletes a manual credential, as a user would who is asked to.
 	DeleteID func(id string)
-	// Make makes a credential under a name that is not the operator's, removes it at
-	// the end of the test, and returns its ID.
+	// Make makes a credential under a name that does not belong to the operator, removes
+	// it at the end of the test, and returns its ID.
 	Make func(t *testing.T) (id string)
-	// State describes all that the provider has of the credential with an ID, so that
-	// any change shows; empty once it is gone.
+	// State describes everything that the provider stores about a credential, so that any
+	// change is visible; it is empty once the credential is gone.
 	State func(id string) string
 }
 
 // Refused is one declaration that cannot be granted.
 type Refused struct {
-	// Change makes a grantable request one that is not.
+	// Change turns a valid request into one that must be refused.
 	Change func(*provider.MintRequest)
-	// Reason and Field that the Refusal has to carry.
+	// Reason and Field are those of the expected Refusal.
 	Reason provider.RefusalReason
 	Field  string
 }
 
-// Faults are switches of the provider, or of the way to it. Each holds until
-// the function it returned is called. Every one of them is optional.
+// Faults are faults of the provider or of the connection to it. Each lasts until the
+// returned function is called. All are optional.
 type Faults struct {
-	// LoseAnswers lets so many requests through; all later ones have their effect
-	// and lose their answers.
+	// LoseAnswers passes n requests. All later ones take effect, and their answers are
+	// lost.
 	LoseAnswers func(after int) (restore func())
-	// Reject answers every request with an explicit rejection whose raw text holds RawText.
+	// Reject answers every request with an explicit rejection whose text contains RawText.
 	Reject func() (restore func())
-	// RateLimit answers every request with "too many requests" and a wish for one second.
+	// RateLimit answers every request with "too many requests" and a retry delay of one
+	// second.
 	RateLimit func() (restore func())
-	// Interrupt lets so many requests through and fails all later ones before
-	// they have an effect.
+	// Interrupt passes n requests, and fails all later ones before they take effect.
 	Interrupt func(after int) (restore func())
 	// Hang never answers, and closes the channel once a request waits.
 	Hang func() (hanging <-chan struct{}, restore func())
-	// FailAfterCommit lets so many requests through; all later ones have their
-	// effect and are answered with a status of 502.
+	// FailAfterCommit passes n requests. All later ones take effect and are answered with
+	// the status 502.
 	FailAfterCommit func(after int) (restore func())
-	// HTML lets so many requests through; all later ones have their effect and are
-	// answered with status 200 and a page for people.
+	// HTML passes n requests. All later ones take effect and are answered with the status
+	// 200 and an HTML page.
 	HTML func(after int) (restore func())
-	// Slow lets so many requests through; all later ones have their effect and are
-	// answered after the client has given up.
+	// Slow passes n requests. All later ones take effect and are answered after the client
+	// has given up.
 	Slow func(after int) (restore func())
-	// Skew puts the provider's clock ahead of ours, or behind.
+	// Skew sets how far the provider's clock is ahead of ours; negative if it is behind.
 	Skew func(d time.Duration) (restore func())
 }
 
-// RawText stands for text of the provider that no error may repeat.
+// RawText stands for provider text that no error may repeat.
 const RawText = "RAW-PROVIDER-TEXT"
 
-// Requirements are all of them, in the order they are run.
+// Requirements returns all requirements, in the order in which they run.
 var Requirements = slices.Concat(
 	group("describe", describing), group("mint", minting), group("find", finding), group("revoke", revoking), group("foreign", foreign),
 	group("fail", failing), group("doubt", doubting), group("outside", outside), group("states", states), group("limits", limits),
-	group("quota", quota), group("window", window), group("update", updating), group("by hand", byHanding),
+	group("quota", quota), group("window", window), group("update", updating), group("by hand", manualRequirements),
 	group("hostile", hostile),
 )
 
@@ -157,17 +157,16 @@ func group(name string, list []Requirement) []Requirement {
 	return list
 }
 
-// The attributes of a test that tell a reader of go test -json what was run.
+// Attributes of a test in the output of go test -json.
 const (
-	// AttrGroup of the subtest of a requirement is its group.
+	// AttrGroup is the group of a requirement, set on its subtest.
 	AttrGroup = "conformance-group"
-	// AttrNotApplicable of the test itself is a group and the name of a requirement
-	// that was not run, joined by a slash.
+	// AttrNotApplicable is the group and the name of a requirement that did not run,
+	// joined by a slash, set on the parent test.
 	AttrNotApplicable = "conformance-not-applicable"
 )
 
-// Run runs every requirement that applies and that the harness has the hooks
-// for, each as a subtest.
+// Run runs, as subtests, all requirements that apply and whose hooks the Harness has.
 func Run(t *testing.T, h Harness) {
 	t.Helper()
 	for _, r := range Requirements {
@@ -184,8 +183,8 @@ func Run(t *testing.T, h Harness) {
 	}
 }
 
-// NotRun returns the names of the requirements that apply to the driver and are
-// not run, because the harness lacks a hook. A driver has a test that there are none.
+// NotRun returns the names of the requirements that apply but do not run because the
+// Harness lacks a hook. Every driver tests that this list is empty.
 func NotRun(h Harness) []string {
 	var out []string
 	for _, r := range Requirements {

@@ -11,19 +11,19 @@ import (
 var doubting = []Requirement{
 	{
 		Name: "LostAnswerIsInDoubt", Test: unclearMint(func(f Faults) steps { return f.LoseAnswers }),
-		Sentence: "A Mint whose answer was lost MUST be in doubt, and what it made MUST be found and revoked by its name.",
+		Sentence: "A Mint whose answer was lost MUST be in doubt, and everything it made MUST be found and revoked by its name.",
 		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Faults.LoseAnswers != nil },
 	},
 	{
 		Name: "ServerErrorIsInDoubt", Test: unclearMint(func(f Faults) steps { return f.FailAfterCommit }),
-		Sentence: "A Mint answered with a server error MUST be in doubt, and what it made MUST be found and revoked by its name.",
+		Sentence: "A Mint answered with a server error MUST be in doubt, and everything it made MUST be found and revoked by its name.",
 		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Faults.FailAfterCommit != nil },
 	},
 	{
 		Name: "PageIsInDoubt", Test: unclearMint(func(f Faults) steps { return f.HTML }),
-		Sentence: "A Mint answered with status 200 and a page for people MUST be in doubt, and what it made MUST be found and revoked by its name.",
+		Sentence: "A Mint answered with the status 200 and an HTML page MUST be in doubt, and everything it made MUST be found and revoked by its name.",
 		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Faults.HTML != nil },
 	},
@@ -35,13 +35,13 @@ var doubting = []Requirement{
 	},
 	{
 		Name: "ServerErrorIsNotRevoked", Test: unclearRevoke(func(f Faults) steps { return f.FailAfterCommit }),
-		Sentence: "A Revoke answered with a server error MUST return an error, and another one MUST work.",
+		Sentence: "A Revoke answered with a server error MUST return an error, and a second Revoke MUST work.",
 		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Faults.FailAfterCommit != nil },
 	},
 	{
 		Name: "PageIsNotRevoked", Test: unclearRevoke(func(f Faults) steps { return f.HTML }),
-		Sentence: "A Revoke answered with status 200 and a page for people MUST return an error, and another one MUST work.",
+		Sentence: "A Revoke answered with the status 200 and an HTML page MUST return an error, and a second Revoke MUST work.",
 		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Faults.HTML != nil },
 	},
@@ -54,14 +54,14 @@ var doubting = []Requirement{
 	},
 }
 
-// mostSteps is more requests than the Mint or the Revoke of any driver makes.
+// mostSteps is more than the number of requests of any driver's Mint or Revoke.
 const mostSteps = 10
 
-// steps is a fault that begins after so many requests.
+// steps starts a fault after the given number of requests.
 type steps = func(after int) (restore func())
 
-// unclearMint has the fault from the first request of a Mint on, from the second,
-// and so on, until a Mint is complete.
+// unclearMint starts the fault at the first request of a Mint, then at the second, and
+// so on, until a Mint completes.
 func unclearMint(pick func(Faults) steps) func(*testing.T, Harness) {
 	return func(t *testing.T, h Harness) {
 		w := open(t, h)
@@ -79,7 +79,7 @@ func unclearMint(pick func(Faults) steps) func(*testing.T, Harness) {
 			}
 			checkMessage(t, h, err)
 			if found := w.find(req.Name); len(found) == 0 {
-				t.Errorf("no clear answer after %d requests: what was made is not found by its name", step)
+				t.Errorf("no clear answer after %d requests: the credential is not found by its name", step)
 			}
 			w.revoke(provider.Ref{Name: req.Name})
 			if found := w.left(req.Name); len(found) != 0 {
@@ -90,8 +90,8 @@ func unclearMint(pick func(Faults) steps) func(*testing.T, Harness) {
 	}
 }
 
-// patience is how long a Mint waits for a slow answer. All that comes before the
-// slow request has to fit, or that step of the Mint is not reached.
+// patience is how long a Mint waits for a slow answer. All requests before the slow one
+// must fit into it, or the test does not reach that step.
 const patience = time.Second / 2
 
 func slowMint(t *testing.T, h Harness) {
@@ -119,8 +119,8 @@ func slowMint(t *testing.T, h Harness) {
 	t.Errorf("Mint was not complete after %d requests", mostSteps)
 }
 
-// unclearRevoke has the fault from the first request of a Revoke on, from the
-// second, and so on. When no request at all got a clear answer, nil is a guess.
+// unclearRevoke starts the fault at the first request of a Revoke, then at the second,
+// and so on. If no request had a clear answer, Revoke must not return nil.
 func unclearRevoke(pick func(Faults) steps) func(*testing.T, Harness) {
 	return func(t *testing.T, h Harness) {
 		w := open(t, h)

@@ -18,8 +18,8 @@ var failing = []Requirement{
 		Needs:    func(h Harness) bool { return h.Faults.Reject != nil },
 	},
 	{
-		Name: "RateLimitIsTold", Test: rateLimit,
-		Sentence: "A Mint refused for too many requests MUST fail with CodeRateLimited, not in doubt, with the wait that was asked for.",
+		Name: "RateLimitIsReported", Test: rateLimit,
+		Sentence: "A Mint refused for too many requests MUST fail with CodeRateLimited, not in doubt, with the delay that the provider asked for.",
 		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Faults.RateLimit != nil },
 	},
@@ -78,7 +78,7 @@ func rateLimit(t *testing.T, h Harness) {
 	checkMessage(t, h, err)
 }
 
-// remains stops a Mint after each number of requests until one is complete.
+// remains interrupts a Mint after each number of requests until one completes.
 func remains(t *testing.T, h Harness) {
 	w := open(t, h)
 	for step := range mostSteps {
@@ -181,7 +181,7 @@ func hanging(t *testing.T, h Harness) {
 		case <-waiting:
 			cancel()
 			err = <-ended
-		case err = <-ended: // it asked nobody
+		case err = <-ended: // it sent no request
 			cancel()
 		}
 		restore()
@@ -192,7 +192,8 @@ func hanging(t *testing.T, h Harness) {
 	}
 }
 
-// checkMessage fails when an error shows a minting credential or the provider's own text.
+// checkMessage fails if an error contains a minting credential or the provider's own
+// text.
 func checkMessage(t *testing.T, h Harness, err error) {
 	t.Helper()
 	if err == nil {
@@ -211,6 +212,6 @@ func checkMessage(t *testing.T, h Harness, err error) {
 		}
 	}
 	if provider.AsError(err).Message == "" {
-		t.Errorf("the error %v has no sentence for people", err)
+		t.Errorf("the error %v has no message", err)
 	}
 }

@@ -39,8 +39,8 @@ var finding = []Requirement{
 		Applies:  byAPI,
 	},
 	{
-		Name: "StoppedListGoesOn", Test: stoppedListGoesOn,
-		Sentence: "A List that begins where the Cursor of a stopped one is MUST yield what that one left out; a List that ended MUST leave no marker.",
+		Name: "StoppedListContinues", Test: stoppedListContinues,
+		Sentence: "A List that starts at the Cursor of a stopped List MUST yield the credentials that the stopped List left out; a complete List MUST leave no marker.",
 		Applies:  byAPI,
 	},
 }

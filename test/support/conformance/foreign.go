@@ -14,7 +14,7 @@ var foreign = []Requirement{
 	},
 	{
 		Name: "FindShowsOnlyItsName", Test: withMinted((*world).findsOnlyMine),
-		Sentence: "Find with the ID of a credential of another owner or another cluster MUST NOT return that credential, and MUST return what has the name.",
+		Sentence: "Find with the ID of a credential of another owner or another cluster MUST NOT return that credential, and MUST return the credential that has the name.",
 		Applies:  roomForTwo,
 	},
 	{
@@ -50,7 +50,7 @@ var foreign = []Requirement{
 
 func makesByHand(h Harness) bool { return h.Outside.Make != nil && h.Outside.State != nil }
 
-// other is a credential that nothing may touch. check fails t when something did.
+// other is a credential that no call may change. check fails t if one did.
 type other struct {
 	id    string
 	check func(t *testing.T)
@@ -75,7 +75,7 @@ func otherMinted(from *world, owner provider.Owner) other {
 	}}
 }
 
-// stateOf describes a credential at the provider; always the same without the hook.
+// stateOf describes a credential at the provider. Without the hook it is constant.
 func stateOf(h Harness, id string) string {
 	if h.Outside.State == nil {
 		return ""
@@ -97,8 +97,8 @@ func otherManual(h Harness, id string) other {
 	}}
 }
 
-// withMinted tries an action with the IDs of credentials that this operator, or
-// that of another cluster, minted.
+// withMinted runs an action with the IDs of credentials that this operator, or that of
+// another cluster, minted.
 func withMinted(act func(*world, *testing.T, other)) func(*testing.T, Harness) {
 	return func(t *testing.T, h Harness) {
 		for name, obtain := range map[string]func(w *world) other{
@@ -113,8 +113,8 @@ func withMinted(act func(*world, *testing.T, other)) func(*testing.T, Harness) {
 	}
 }
 
-// withManual tries an action with the IDs of a credential that a person made and
-// of the minting credential.
+// withManual runs an action with the IDs of a credential that a user made and of the
+// minting credential.
 func withManual(act func(*world, *testing.T, other)) func(*testing.T, Harness) {
 	return func(t *testing.T, h Harness) {
 		t.Run("made by a person", func(t *testing.T) { act(open(t, h), t, otherManual(h, h.Outside.Make(t))) })
@@ -124,8 +124,8 @@ func withManual(act func(*world, *testing.T, other)) func(*testing.T, Harness) {
 	}
 }
 
-// mine returns Refs with the other one's ID: under a name that has a credential,
-// and under one that has none.
+// mine returns Refs with the ID of the other credential: under a name that has a
+// credential, and under one that has none.
 func (w *world) mine(o other) (minted, never provider.Ref, req provider.MintRequest) {
 	w.t.Helper()
 	req = w.request(w.owner("first"))

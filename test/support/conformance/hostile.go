@@ -33,11 +33,11 @@ var hostile = []Requirement{
 
 func overHTTP(h Harness) bool { return !h.InMemory && !h.SameAnswers }
 
-// maxAllocated is the most that one call may allocate, in bytes, whatever the
-// provider answers. A call of package bounded may receive 16 MiB.
+// maxAllocated is how many bytes one call may allocate, for any answer of the provider.
+// A call of package bounded can receive 16 MiB.
 const maxAllocated = 96 << 20
 
-// victim is one world whose way to the provider is taken over, call by call.
+// victim is a world whose connection to the provider a lie can take over, call by call.
 type victim struct {
 	*world
 	way    *way
@@ -45,14 +45,15 @@ type victim struct {
 	req    provider.MintRequest
 }
 
-// attempt is one call, and what is wrong with a success of it; empty: it is true.
+// attempt is one call, with a check of a successful result. The check returns "" if it
+// is true.
 type attempt struct {
 	call func(ctx context.Context) error
-	// untrue is asked after a call without an error, when the way is free again.
+	// untrue runs after a call without an error, when the provider answers again.
 	untrue func() string
-	// after tidies up; nil: nothing to do.
+	// after cleans up; nil if there is nothing to do.
 	after func()
-	// bare: a status of success can be the whole answer to the requests after the first.
+	// bare: a success status can be the whole answer to all requests but the first.
 	bare bool
 }
 
@@ -70,8 +71,8 @@ func withLies(all func(Harness) map[string]lie, steps int) func(*testing.T, Harn
 	}
 }
 
-// from has the lie from the first request of a call on, from the second, and so on,
-// until the call is complete without meeting it.
+// from starts the lie at the first request of a call, then at the second, and so on,
+// until the call completes without meeting it.
 func (v *victim) from(call string, prepare func() attempt, l lie, steps int) {
 	v.t.Helper()
 	for step := range steps {
@@ -111,7 +112,7 @@ func (v *victim) judge(call string, step int, err error, a attempt) {
 			v.t.Errorf("%s after %d requests succeeded: %s", call, step, says)
 		}
 	case !errors.As(err, &known):
-		v.t.Errorf("%s after %d requests: %T is no *provider.Error", call, step, err)
+		v.t.Errorf("%s after %d requests: %T is not a *provider.Error", call, step, err)
 	}
 }
 
@@ -125,7 +126,7 @@ func (v *victim) obtain() {
 	v.minted = v.mint(v.req)
 }
 
-// attempts are the calls of a client. Each is prepared anew for every step.
+// attempts returns the calls of a client. Each is prepared again for every step.
 func (v *victim) attempts() map[string]func() attempt {
 	out := map[string]func() attempt{"Connect": v.connecting, "Mint": v.minting}
 	if _, ok := provider.As[provider.Prober](v.client); ok && byHand(v.h) {
@@ -192,7 +193,7 @@ func (v *victim) minting() attempt {
 	}
 }
 
-// shows says what is wrong with credentials among which there must be ours.
+// shows describes what is wrong with a list of credentials that must contain ours.
 func (v *victim) shows(all []provider.Credential) string {
 	for _, c := range all {
 		if c.Name == v.req.Name && c.ID != "" && c.State.Occupies() {
@@ -289,9 +290,9 @@ func (v *victim) accepting() attempt {
 	}
 }
 
-// endlessPages answers every list with a page that names another one. A driver that
-// asks for no second page in any call ignores what it was told, or NextPage does not
-// say it in the provider's way.
+// endlessPages answers every list with a page that names a next one. If no call
+// requests a second page, the driver ignores the marker, or NextPage does not use the
+// provider's format.
 func endlessPages(t *testing.T, h Harness) {
 	next := h.NextPage
 	h, way := hostileConfig(h)
@@ -318,7 +319,7 @@ func endlessPages(t *testing.T, h Harness) {
 	}
 }
 
-// allocated is how much this process has allocated so far, in bytes.
+// allocated returns how many bytes this process has allocated so far.
 func allocated() uint64 {
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
 	metrics.Read(sample)

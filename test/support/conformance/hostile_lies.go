@@ -13,16 +13,16 @@ import (
 	"sync"
 )
 
-// nothing are bodies that say nothing, whatever was asked.
+// nothing are bodies without content, for any request.
 var nothing = map[string]string{
 	"nothing": "", "an empty object": "{}", "null": "null", "an empty list": "[]", "an empty text": `""`, "a number": "0",
 	"true": "true", "a list of nothing": "[null]", "a list of lists": "[[]]", "an empty element": "<x/>", "half an object": `{"items":[`,
 	"bytes": "\x00\xff\xfe", "a declaration": `<?xml version="1.0"?>`,
 }
 
-// nonsense are lies about everything: each body with a status of success and one
-// of refusal, and what the provider really answers with its values taken out. A
-// body that the provider documents for "no credentials" is no lie.
+// nonsense returns false answers of every kind: each body with a success status and
+// with an error status, and the provider's true answers without their values. A body
+// that the provider documents for "no credentials" is not false.
 func nonsense(h Harness) map[string]lie {
 	out := map[string]lie{
 		"elements without content": changed(jsonOr(emptyElements, emptyMembers)),
@@ -41,7 +41,7 @@ func nonsense(h Harness) map[string]lie {
 	return out
 }
 
-// floods are answers that do not end, or not soon.
+// floods are answers that do not end, or are very long.
 func floods() map[string]lie {
 	return map[string]lie{
 		"an endless text":    endless(http.StatusOK, `{"items":"`, "x"),
@@ -61,13 +61,14 @@ var bomb = sync.OnceValue(func() []byte {
 	z := gzip.NewWriter(&out)
 	block := bytes.Repeat([]byte(" "), 1<<20)
 	for range 64 {
-		_, _ = z.Write(block) // a buffer takes everything
+		_, _ = z.Write(block) // writing to a buffer cannot fail
 	}
 	_ = z.Close()
 	return out.Bytes()
 })
 
-// compressed answers as net/http does: decoded, unless the driver asked for an encoding.
+// compressed answers as net/http does: decoded, unless the driver requested an
+// encoding.
 func compressed(req *http.Request, _ int, _ func() (*http.Response, []byte, error)) (*http.Response, error) {
 	if req.Header.Get("Accept-Encoding") != "" {
 		return respond(req, http.StatusOK, http.Header{"Content-Encoding": {"gzip"}}, bytes.NewReader(bomb())), nil
@@ -79,7 +80,7 @@ func compressed(req *http.Request, _ int, _ func() (*http.Response, []byte, erro
 	return respond(req, http.StatusOK, nil, z), nil
 }
 
-// jsonOr changes an answer that is JSON in one way and any other as XML.
+// jsonOr changes a JSON answer with one function and any other, as XML, with another.
 func jsonOr(change func(any) any, xmlChange func([]byte) []byte) func([]byte, int) []byte {
 	return func(body []byte, _ int) []byte {
 		var v any
@@ -94,7 +95,7 @@ func jsonOr(change func(any) any, xmlChange func([]byte) []byte) func([]byte, in
 	}
 }
 
-// replaced replaces values that pick chooses, the outermost first.
+// replaced replaces the values that pick chooses, the outermost first.
 func replaced(v any, pick func(any) (any, bool)) any {
 	if with, ok := pick(v); ok {
 		return with
@@ -112,7 +113,8 @@ func replaced(v any, pick func(any) (any, bool)) any {
 	return v
 }
 
-// elements replaces the elements of every list of objects; without one, everything.
+// elements replaces the elements of every list of objects, or the whole answer if it
+// has no such list.
 func elements(v, with any) any {
 	found := false
 	out := replaced(v, func(v any) (any, bool) {
@@ -135,7 +137,7 @@ func elements(v, with any) any {
 func emptyElements(v any) any { return elements(v, map[string]any{}) }
 func nullElements(v any) any  { return elements(v, nil) }
 
-// objects replaces the objects within the answer; where there are none, the answer.
+// objects replaces the objects within the answer, or the answer if it has none.
 func objects(v, with any) any {
 	root, ok := v.(map[string]any)
 	if !ok {
@@ -159,7 +161,7 @@ func objects(v, with any) any {
 func emptyObjects(v any) any { return objects(v, map[string]any{}) }
 func nullObjects(v any) any  { return objects(v, nil) }
 
-// otherTypes makes objects of texts and lists, and texts of numbers.
+// otherTypes turns strings and lists into objects, and numbers into strings.
 func otherTypes(v any) any {
 	return replaced(v, func(v any) (any, bool) {
 		switch v := v.(type) {
@@ -174,7 +176,7 @@ func otherTypes(v any) any {
 	})
 }
 
-// tokens reads XML; an answer that is none has no tokens.
+// tokens parses XML. An answer that is not XML has no tokens.
 func tokens(body []byte) []xml.Token {
 	var out []xml.Token
 	for d := xml.NewDecoder(bytes.NewReader(body)); ; {
@@ -189,8 +191,8 @@ func tokens(body []byte) []xml.Token {
 	}
 }
 
-// filtered writes the tokens that keep admits; it gets the names of the elements
-// around a token, its own included.
+// filtered writes the tokens that keep selects; keep receives the names of the elements
+// around a token, including its own.
 func filtered(body []byte, keep func(path []string, t xml.Token) bool) []byte {
 	var out bytes.Buffer
 	var path []string
@@ -205,7 +207,7 @@ func filtered(body []byte, keep func(path []string, t xml.Token) bool) []byte {
 			case xml.EndElement:
 				out.WriteString("</" + t.Name.Local + ">")
 			case xml.CharData:
-				_ = xml.EscapeText(&out, t) // a buffer takes everything
+				_ = xml.EscapeText(&out, t) // writing to a buffer cannot fail
 			}
 		}
 		if _, ok := t.(xml.EndElement); ok {
@@ -215,8 +217,8 @@ func filtered(body []byte, keep func(path []string, t xml.Token) bool) []byte {
 	return out.Bytes()
 }
 
-// cutAt leaves the elements down to a depth, and nothing in them. Lists of that
-// depth keep their elements, without content: an empty list would be no lie.
+// cutAt keeps the elements down to a depth, and removes their content. Lists at that
+// depth keep their elements, without content: an empty list could be true.
 func cutAt(depth int) func([]byte) []byte {
 	return func(body []byte) []byte {
 		return filtered(body, func(path []string, t xml.Token) bool {
@@ -226,7 +228,7 @@ func cutAt(depth int) func([]byte) []byte {
 	}
 }
 
-// emptyMembers takes everything out of the elements of lists.
+// emptyMembers removes the content of list elements.
 func emptyMembers(body []byte) []byte {
 	return filtered(body, func(path []string, _ xml.Token) bool {
 		at := slices.Index(path, "member")
@@ -234,7 +236,7 @@ func emptyMembers(body []byte) []byte {
 	})
 }
 
-// nestedText puts an element where a text is expected.
+// nestedText puts an element where text is expected.
 func nestedText(body []byte) []byte {
 	out := filtered(body, func([]string, xml.Token) bool { return true })
 	return []byte(strings.ReplaceAll(string(out), "</", "<x/></"))

@@ -7,7 +7,7 @@ import (
 	"sync"
 )
 
-// way is a way to a provider over HTTP that somebody hostile can take over.
+// way is an HTTP connection to a provider that a lie can take over.
 type way struct {
 	base http.RoundTripper
 
@@ -17,11 +17,11 @@ type way struct {
 	lie        lie
 }
 
-// lie answers a request instead of the provider. ask carries the request out and
-// returns the provider's answer; n counts the answers of this lie from 0.
+// lie answers a request in place of the provider. ask sends the request and returns the
+// provider's answer; n counts the answers of this lie from 0.
 type lie func(req *http.Request, n int, ask func() (*http.Response, []byte, error)) (*http.Response, error)
 
-// hostileConfig returns a configuration that goes over a way which can be taken over.
+// hostileConfig returns a configuration that uses a way.
 func hostileConfig(h Harness) (Harness, *way) {
 	w := &way{base: http.DefaultTransport}
 	if h.Config.HTTP != nil && h.Config.HTTP.Transport != nil {
@@ -31,8 +31,8 @@ func hostileConfig(h Harness) (Harness, *way) {
 	return h, w
 }
 
-// take lets so many requests pass and answers all later ones with the lie, until
-// release, which returns how many it answered.
+// take passes n requests and answers all later ones with the lie until release, which
+// returns how many it answered.
 func (w *way) take(after int, l lie) (release func() int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -63,12 +63,12 @@ func (w *way) RoundTrip(req *http.Request) (*http.Response, error) {
 	asked := false
 	out, err := l(req, n, func() (*http.Response, []byte, error) { asked = true; return w.ask(req) })
 	if !asked && req.Body != nil {
-		_ = req.Body.Close() // a RoundTripper must, also without reading it
+		_ = req.Body.Close() // a RoundTripper must close it, even if unread
 	}
 	return out, err
 }
 
-// ask carries a request out and returns the answer with its body.
+// ask sends a request and returns the answer with its body.
 func (w *way) ask(req *http.Request) (*http.Response, []byte, error) {
 	resp, err := w.base.RoundTrip(req)
 	if err != nil {
@@ -79,7 +79,7 @@ func (w *way) ask(req *http.Request) (*http.Response, []byte, error) {
 	return resp, body, err
 }
 
-// respond makes an answer of a body that may be endless.
+// respond returns an answer with a body that can be endless.
 func respond(req *http.Request, status int, header http.Header, body io.Reader) *http.Response {
 	if header == nil {
 		header = http.Header{}
@@ -101,7 +101,7 @@ func always(status int, kind, body string) lie {
 	}
 }
 
-// changed carries every request out and changes the body of a successful answer.
+// changed sends every request and changes the body of a successful answer.
 func changed(change func(body []byte, n int) []byte) lie {
 	return func(req *http.Request, n int, ask func() (*http.Response, []byte, error)) (*http.Response, error) {
 		resp, body, err := ask()
@@ -117,7 +117,7 @@ func changed(change func(body []byte, n int) []byte) lie {
 	}
 }
 
-// endless answers with a body that repeats a text for ever.
+// endless answers with a body that repeats a text forever.
 func endless(status int, begin, repeat string) lie {
 	return func(req *http.Request, _ int, _ func() (*http.Response, []byte, error)) (*http.Response, error) {
 		body := io.MultiReader(bytes.NewReader([]byte(begin)), &repeater{text: []byte(repeat)})
@@ -125,7 +125,7 @@ func endless(status int, begin, repeat string) lie {
 	}
 }
 
-// repeater is a reader without an end.
+// repeater is an endless reader.
 type repeater struct {
 	text []byte
 	at   int

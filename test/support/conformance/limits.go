@@ -18,7 +18,7 @@ var limits = []Requirement{
 	},
 	{
 		Name: "ValidateRefusesWhatCannotBeGranted", Test: validateRefuses,
-		Sentence: "Validate MUST refuse what the provider cannot narrow to, with the field, the value and the fix.",
+		Sentence: "Validate MUST refuse a restriction that the provider cannot enforce, with the field, the value and the fix.",
 		Applies:  validates,
 		Needs:    func(h Harness) bool { return len(h.Refused) > 0 },
 	},
@@ -70,7 +70,7 @@ func validateRefuses(t *testing.T, h Harness) {
 	}
 }
 
-// restrictions limit a grant by one field each.
+// restrictions restrict a grant by one field each.
 var restrictions = map[provider.Field]func(*provider.Grant){
 	provider.FieldBuckets:     func(g *provider.Grant) { g.Buckets = []string{"one-bucket"} },
 	provider.FieldAllowedIPs:  func(g *provider.Grant) { g.AllowedIPs = []string{"192.0.2.0/24"} },

@@ -20,7 +20,7 @@ func deletedElsewhere(t *testing.T, h Harness) {
 	minted := w.mint(w.request(w.owner("first"))).Credential
 	h.Outside.Delete(minted.Name)
 	if found := w.find(minted.Name); len(found) != 0 {
-		t.Errorf("found %+v after somebody else deleted it", found)
+		t.Errorf("found %+v after another client deleted it", found)
 	}
 	w.revoke(provider.Ref{Name: minted.Name, ID: minted.ID})
 	w.revoke(provider.Ref{Name: minted.Name})

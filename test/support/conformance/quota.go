@@ -25,7 +25,7 @@ func (w *world) occupied() []provider.Credential {
 	w.t.Helper()
 	counter, ok := provider.As[provider.Counter](w.client)
 	if !ok {
-		w.t.Fatal("the client is no provider.Counter")
+		w.t.Fatal("the client is not a provider.Counter")
 	}
 	out, err := counter.Occupied(w.ctx)
 	if err != nil {

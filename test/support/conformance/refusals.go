@@ -13,14 +13,14 @@ import (
 // Refusals are declarations that a driver cannot grant, by name.
 type Refusals map[string]Refusal
 
-// Refusal is a change that makes a valid grant one that a driver refuses.
+// Refusal is a change that turns a valid grant into one that a driver refuses.
 type Refusal struct {
 	Change func(*provider.Grant)
-	// Want is the Refusal. Its Message is a part of the message.
+	// Want is the expected Refusal. Its Message is a part of the actual message.
 	Want provider.Refusal
 }
 
-// Refused returns the declarations as a Harness takes them.
+// Refused returns the declarations for a Harness.
 func (r Refusals) Refused() map[string]Refused {
 	out := map[string]Refused{}
 	for name, tc := range r {
@@ -32,7 +32,7 @@ func (r Refusals) Refused() map[string]Refused {
 	return out
 }
 
-// Check checks that Validate refuses each change of a grant, and what it says.
+// Check checks that Validate refuses each changed grant with the expected Refusal.
 func (r Refusals) Check(t *testing.T, driver provider.Validator, cfg provider.Config, grant func() provider.Grant) {
 	t.Helper()
 	for name, tc := range r {
@@ -56,16 +56,16 @@ func (r Refusals) Check(t *testing.T, driver provider.Validator, cfg provider.Co
 	}
 }
 
-// WrongSettings is a driver's settings that cannot be used.
+// WrongSettings are settings that a driver cannot use.
 type WrongSettings struct {
 	Settings any
-	// Says is a part of the message, such as the field that is wrong.
+	// Says is a part of the message, such as the name of the wrong field.
 	Says string
 }
 
 // CheckWrongSettings checks that Connect and Validate return the same error for wrong
-// settings, before anything is sent, without a word of theirs that may be secret (CANARY),
-// and that Connection returns nothing.
+// settings, before any request, without values that may be secret (CANARY), and that
+// Connection returns nothing.
 func CheckWrongSettings(t *testing.T, driver provider.Driver, cfg provider.Config, grant provider.Grant, cases map[string]WrongSettings) {
 	t.Helper()
 	for name, tc := range cases {

@@ -7,8 +7,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// stoppedListGoesOn stops a list at each of its credentials in turn.
-func stoppedListGoesOn(t *testing.T, h Harness) {
+// stoppedListContinues stops a list at each of its credentials in turn.
+func stoppedListContinues(t *testing.T, h Harness) {
 	w := open(t, h)
 	want := map[string]bool{}
 	for range most(h, 5) {
@@ -29,8 +29,8 @@ func stoppedListGoesOn(t *testing.T, h Harness) {
 	}
 }
 
-// part lists the whole cluster from a cursor and stops at the credential of a number;
-// 0: it does not stop. It adds what was yielded to seen.
+// part lists the whole cluster from a cursor, stops at the credential of the given
+// number (0: at none), and adds what was yielded to seen.
 func (w *world) part(c *provider.Cursor, stop int, seen map[string]bool) {
 	w.t.Helper()
 	number := 0

@@ -7,20 +7,20 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// States says how the states of a credential come about at a provider, or why it has
-// no such state. A Harness says one of both for each.
+// States produces the states of a credential at a provider, or explains why the
+// provider lacks them. A Harness sets one of both for each state.
 type States struct {
-	// Disable switches the credentials of a name off, as somebody else does; Enable
-	// switches them on again, and does nothing where there are none.
+	// Disable switches the credentials of a name off, as another client would. Enable
+	// switches them on again, and does nothing if there are no such credentials.
 	Disable, Enable func(name string)
-	// DisableID switches off what a person made.
+	// DisableID switches off a manual credential.
 	DisableID func(id string)
-	// NeverDisabled says why the provider has no credential that is Disabled.
+	// NeverDisabled explains why no credential of the provider is Disabled.
 	NeverDisabled string
-	// End ends the credentials of a name for good, as another client does, so that the
-	// provider goes on showing them.
+	// End ends the credentials of a name permanently, as another client would, in such a
+	// way that the provider continues to show them.
 	End func(name string)
-	// NeverEnded says why the provider shows no credential that has Ended.
+	// NeverEnded explains why the provider shows no credential that has Ended.
 	NeverEnded string
 }
 
@@ -32,7 +32,7 @@ var states = []Requirement{
 	},
 	{
 		Name: "DisabledIsShown", Test: disabledIsShown,
-		Sentence: "A credential that another client switched off MUST be found and listed as Disabled, and as Live once it was switched on again.",
+		Sentence: "Find and List MUST show a credential that another client switched off as Disabled, and as Live once it is switched on again.",
 		Applies:  disables,
 		Needs:    switches,
 	},
@@ -74,32 +74,35 @@ var states = []Requirement{
 	},
 }
 
-// disables and ends report whether a provider has credentials in that state; a Harness
-// that does not say so has to make one.
+// disables and ends report whether a provider has credentials in that state. If it
+// does, the Harness must produce one.
 func disables(h Harness) bool { return byAPI(h) && h.States.NeverDisabled == "" }
 func ends(h Harness) bool     { return byAPI(h) && h.States.NeverEnded == "" }
 
 func switches(h Harness) bool { return h.States.Disable != nil && h.States.Enable != nil }
 func ending(h Harness) bool   { return h.States.End != nil }
 
-// openRaw connects without the operator's wrapper, which leaves out what has Ended.
+// openRaw connects without the operator's wrapper, which leaves out credentials that
+// have Ended.
 func openRaw(t *testing.T, h Harness) *world {
 	t.Helper()
 	return openWith(t, h, h.Driver)
 }
 
-// checkStates fails when the provider shows a state that the Harness says it has not.
+// checkStates fails if the provider shows a state that it lacks according to the
+// Harness.
 func (w *world) checkStates(shown []provider.Credential) {
 	w.t.Helper()
 	for state, never := range map[provider.State]string{provider.Disabled: w.h.States.NeverDisabled, provider.Ended: w.h.States.NeverEnded} {
 		is := func(c provider.Credential) bool { return c.State == state }
 		if never != "" && slices.ContainsFunc(shown, is) {
-			w.t.Errorf("%+v: one is %s, but the harness says that there is none: %s", shown, state, never)
+			w.t.Errorf("%+v: one is %s, but but the harness rules that state out: %s", shown, state, never)
 		}
 	}
 }
 
-// wantShown fails unless Find and List show exactly one credential of a name, in a state.
+// wantShown fails unless Find and List show exactly one credential of a name, in a
+// state.
 func (w *world) wantShown(c provider.Credential, state provider.State) {
 	w.t.Helper()
 	for how, got := range map[string][]provider.Credential{"Find": w.find(c.Name), "List": w.list(w.owner("first"))} {

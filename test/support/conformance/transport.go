@@ -8,14 +8,13 @@ import (
 	"sync"
 )
 
-// Transport is a way to a provider over HTTP that can be made to fail. It serves
-// the drivers that use the HTTP client of their Config: put it there, and its
-// Faults into the Harness.
+// Transport is an HTTP transport with faults, for drivers that use the HTTP client of
+// their Config. Set it there, and put its Faults into the Harness.
 type Transport struct {
-	// Base carries the requests; nil: http.DefaultTransport.
+	// Base sends the requests; nil means http.DefaultTransport.
 	Base http.RoundTripper
-	// Rejection and TooMany are answers of this provider for an explicit
-	// rejection, whose body holds RawText, and for too many requests.
+	// Rejection and TooMany are this provider's answers for an explicit rejection, whose
+	// body contains RawText, and for too many requests.
 	Rejection, TooMany Answer
 
 	mu   sync.Mutex
@@ -41,8 +40,8 @@ func (a Answer) response(req *http.Request) *http.Response {
 	}
 }
 
-// ServerError and Page are the answers of Faults.FailAfterCommit and Faults.HTML:
-// those of a proxy in front of a provider.
+// ServerError and Page are the answers of Faults.FailAfterCommit and Faults.HTML: those
+// of a proxy in front of a provider.
 var (
 	ServerError = Answer{Status: http.StatusBadGateway, Body: RawText}
 	Page        = Answer{
@@ -51,7 +50,7 @@ var (
 	}
 )
 
-// errBroken is what a broken connection says; no driver may repeat it.
+// errBroken is the error of a broken connection. No driver may repeat its text.
 var errBroken = errors.New("the connection broke: " + RawText)
 
 // RoundTrip implements http.RoundTripper.
@@ -72,7 +71,7 @@ func (t *Transport) base() http.RoundTripper {
 	return t.Base
 }
 
-// Faults returns the switches of this transport.
+// Faults returns the faults of this transport.
 func (t *Transport) Faults() Faults {
 	return Faults{
 		//nolint:bodyclose // these make functions that answer; the client closes the bodies
@@ -112,7 +111,7 @@ func (t *Transport) set(next func(*http.Request) (*http.Response, error)) (resto
 	}
 }
 
-// after lets so many requests through before the fault begins.
+// after passes n requests before the fault starts.
 func (t *Transport) after(n int, fault func(*http.Request) (*http.Response, error)) func(*http.Request) (*http.Response, error) {
 	var mu sync.Mutex
 	return func(req *http.Request) (*http.Response, error) {
@@ -127,7 +126,7 @@ func (t *Transport) after(n int, fault func(*http.Request) (*http.Response, erro
 	}
 }
 
-// carry carries the request and throws the answer away.
+// carry sends the request and discards the answer.
 func (t *Transport) carry(req *http.Request) error {
 	resp, err := t.base().RoundTrip(req)
 	if err != nil {
@@ -141,7 +140,7 @@ func (t *Transport) lose(req *http.Request) (*http.Response, error) {
 	return nil, errors.Join(errBroken, t.carry(req))
 }
 
-// slow carries the request, and its answer comes when nobody waits any more.
+// slow sends the request, and answers after the client has given up.
 func (t *Transport) slow(req *http.Request) (*http.Response, error) {
 	if err := t.carry(req); err != nil {
 		return nil, err
@@ -150,7 +149,7 @@ func (t *Transport) slow(req *http.Request) (*http.Response, error) {
 	return nil, req.Context().Err()
 }
 
-// committed carries the request and answers something else.
+// committed sends the request and returns another answer.
 func (t *Transport) committed(a Answer) func(*http.Request) (*http.Response, error) {
 	return func(req *http.Request) (*http.Response, error) {
 		if err := t.carry(req); err != nil {

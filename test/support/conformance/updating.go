@@ -15,7 +15,7 @@ var updating = []Requirement{
 	},
 	{
 		Name: "IgnoredUpdateIsAnError", Test: ignoredUpdate,
-		Sentence: "An Update that the provider accepted and did not carry out MUST return an error, and another one MUST work.",
+		Sentence: "An Update that the provider accepted but did not carry out MUST return an error, and a second Update MUST work.",
 		Applies:  updates,
 		Needs:    func(h Harness) bool { return h.Changed != nil && h.IgnoreUpdates != nil },
 	},
@@ -23,12 +23,12 @@ var updating = []Requirement{
 
 func updates(h Harness) bool { return byAPI(h) && len(h.Driver.Capabilities().Updates) > 0 }
 
-// update changes a credential to what Changed returns.
+// update changes a credential to the grant that Changed returns.
 func (w *world) update(c provider.Credential, req provider.MintRequest) (provider.Credential, error) {
 	w.t.Helper()
 	updater, ok := provider.As[provider.Updater](w.client)
 	if !ok {
-		w.t.Fatal("the client is no provider.Updater")
+		w.t.Fatal("the client is not a provider.Updater")
 	}
 	req.Grant = w.h.Changed()
 	return updater.Update(w.ctx, provider.Ref{Name: c.Name, ID: c.ID}, req)

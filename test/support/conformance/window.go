@@ -9,7 +9,7 @@ import (
 var window = []Requirement{
 	{
 		Name: "UnlistedIsNotNothing", Test: unlistedFind,
-		Sentence: "Where the provider lists only its newest credentials, Find of a name that may have fallen out MUST return it or an error that is in doubt, never nothing.",
+		Sentence: "Where the provider lists only its newest credentials, Find of a name that may no longer be listed MUST return it or an error that is in doubt, never nothing.",
 		Applies:  windowed,
 		Needs:    crowds,
 	},
@@ -27,7 +27,7 @@ var window = []Requirement{
 	},
 	{
 		Name: "UnlistedIsNotRevoked", Test: unlistedRevoke,
-		Sentence: "Revoke by the name alone of a credential that may have fallen out MUST end it or return an error, and Revoke with its ID MUST work.",
+		Sentence: "Revoke by the name alone of a credential that may no longer be listed MUST end it or return an error, and Revoke with its ID MUST work.",
 		Applies:  windowed,
 		Needs:    crowds,
 	},
@@ -37,8 +37,8 @@ func windowed(h Harness) bool { return byAPI(h) && h.Driver.Capabilities().Liste
 
 func crowds(h Harness) bool { return h.Crowd != nil }
 
-// unlisted mints a credential and puts so many others before it that it is no
-// longer listed. They go before the credential is tidied up.
+// unlisted mints a credential, then makes enough others that it is no longer listed.
+// The others are removed before the credential is revoked.
 func (w *world) unlisted() provider.Minted {
 	w.t.Helper()
 	minted := w.mint(w.request(w.owner("first")))
@@ -77,7 +77,7 @@ func sinceProves(t *testing.T, h Harness) {
 	w := open(t, h)
 	w.unlisted()
 	req := w.request(w.owner("first"))
-	// The grant ends later than anything that is listed was made.
+	// The grant ends after every listed credential was made.
 	found, err := w.client.Find(w.ctx, provider.Ref{Name: req.Name, Since: req.Grant.ExpiresAt})
 	if err != nil || len(found) != 0 {
 		t.Errorf("Find of a name that is newer than what is listed: got %+v and error %v", found, err)

@@ -13,11 +13,12 @@ import (
 	"apitoken.dev/operator/internal/provider/bounded"
 )
 
-// world is a connected client with a cluster of its own.
+// world is a connected client with its own cluster.
 type world struct {
 	t *testing.T
 	h Harness
-	// driver is h.Driver, bounded unless the test is about the driver alone.
+	// driver is h.Driver, wrapped by package bounded unless the test is about the driver
+	// alone.
 	driver  provider.Driver
 	ctx     context.Context
 	config  provider.Config
@@ -25,8 +26,8 @@ type world struct {
 	account provider.Account
 }
 
-// bound returns the driver as the operator runs it. A panic, which the operator
-// survives, is a failure here.
+// bound returns the driver as the operator runs it. The operator survives a panic; here
+// it fails the test.
 func bound(t *testing.T, h Harness) provider.Driver {
 	return bounded.Driver(h.Driver, bounded.Options{Panicked: func(_ context.Context, method, kind string, stack []byte) {
 		t.Errorf("%s panicked with %s:\n%s", method, kind, stack)
@@ -58,8 +59,8 @@ func (w *world) owner(token string) provider.Owner {
 	return provider.Owner{Cluster: w.config.Cluster, Namespace: "conformance", Token: token}
 }
 
-// request asks for a credential under a new name of that owner. Where a person
-// makes it, one was made and is handed over.
+// request returns a request under a new name of that owner. Manual credentials are made
+// and submitted first.
 func (w *world) request(owner provider.Owner) provider.MintRequest {
 	w.t.Helper()
 	req := provider.MintRequest{
@@ -81,7 +82,7 @@ func (w *world) name(owner provider.Owner) string {
 	return name.String()
 }
 
-// longest asks with the longest name that can be made for this provider.
+// longest returns a request with the longest name for this provider.
 func (w *world) longest(owner provider.Owner) provider.MintRequest {
 	w.t.Helper()
 	hash := credname.Owner(owner.Namespace, owner.Token)
@@ -101,7 +102,7 @@ func (w *world) longest(owner provider.Owner) provider.MintRequest {
 	return req
 }
 
-// mint mints and revokes at the end of the test.
+// mint mints a credential, and revokes it at the end of the test.
 func (w *world) mint(req provider.MintRequest) provider.Minted {
 	w.t.Helper()
 	minted, err := w.client.Mint(w.ctx, req)
@@ -115,8 +116,8 @@ func (w *world) mint(req provider.MintRequest) provider.Minted {
 	return minted
 }
 
-// tidy revokes a name at the end of the test, whatever the test did. Only a person
-// can do that where one made the credential.
+// tidy revokes a name at the end of the test, whether or not it passed. Manual
+// credentials are left to the Harness.
 func (w *world) tidy(name string) {
 	if byHand(w.h) {
 		return
@@ -170,7 +171,7 @@ func collect(t *testing.T, seq iter.Seq2[provider.Credential, error]) []provider
 	return out
 }
 
-// wantAlive fails unless the data plane agrees; it does nothing without the hook.
+// wantAlive fails if the data plane disagrees. It does nothing without the hook.
 func (w *world) wantAlive(minted provider.Minted, want bool) {
 	w.t.Helper()
 	if w.h.Alive == nil {
@@ -185,7 +186,7 @@ func (w *world) wantAlive(minted provider.Minted, want bool) {
 	}
 }
 
-// live returns the credentials that give access.
+// live returns the credentials that grant access.
 func live(all []provider.Credential) []provider.Credential {
 	var out []provider.Credential
 	for _, c := range all {

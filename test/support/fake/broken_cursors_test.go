@@ -43,6 +43,6 @@ func (c *brokenClient) inPairs(early, late bool) {
 
 // brokenCursors are breaches of drivers that lose their place.
 var brokenCursors = map[string]breach{
-	"the cursor goes ahead":   {requirements: []string{"StoppedListGoesOn"}, breaks: func(c *brokenClient) { c.inPairs(true, false) }},
-	"the cursor stays behind": {requirements: []string{"StoppedListGoesOn"}, breaks: func(c *brokenClient) { c.inPairs(false, true) }},
+	"the cursor goes ahead":   {requirements: []string{"StoppedListContinues"}, breaks: func(c *brokenClient) { c.inPairs(true, false) }},
+	"the cursor stays behind": {requirements: []string{"StoppedListContinues"}, breaks: func(c *brokenClient) { c.inPairs(false, true) }},
 }

@@ -107,7 +107,7 @@ var brokenPowers = map[string]breach{
 			return provider.Credential{Name: ref.Name, ID: ref.ID, State: provider.Live, ExpiresAt: r.Grant.ExpiresAt}, nil
 		}
 	}},
-	"mint waits for nobody": {which: "by hand", requirements: []string{"MintNeedsWhatIsHandedOver", "CancelledChecksEnd"}, breaks: func(c *brokenClient) {
+	"mint waits for nobody": {which: "by hand", requirements: []string{"MintRequiresSubmittedKeys", "CancelledChecksEnd"}, breaks: func(c *brokenClient) {
 		c.mint = func(_ context.Context, r provider.MintRequest) (provider.Minted, error) {
 			return provider.Minted{Credential: provider.Credential{Name: r.Name, ID: r.HandedOver[fake.KeyID].Reveal(), State: provider.Live}, Secret: r.HandedOver}, nil
 		}
@@ -132,21 +132,21 @@ var brokenPowers = map[string]breach{
 			return out, err
 		}
 	}},
-	"the ID is the secret": {which: "by hand", requirements: []string{"HandedOverIsReturned"}, breaks: func(c *brokenClient) {
+	"the ID is the secret": {which: "by hand", requirements: []string{"SubmittedKeysAreReturned"}, breaks: func(c *brokenClient) {
 		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 			out, err := c.Client.Mint(ctx, r)
 			out.Credential.ID += r.HandedOver[fake.KeySecret].Reveal()
 			return out, err
 		}
 	}},
-	"the ID is of the attempt": {which: "by hand", requirements: []string{"HandedOverIsReturned"}, breaks: func(c *brokenClient) {
+	"the ID is of the attempt": {which: "by hand", requirements: []string{"SubmittedKeysAreReturned"}, breaks: func(c *brokenClient) {
 		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 			out, err := c.Client.Mint(ctx, r)
 			out.Credential.ID = r.Name
 			return out, err
 		}
 	}},
-	"another secret is returned": {which: "by hand", requirements: []string{"HandedOverIsReturned"}, breaks: func(c *brokenClient) {
+	"another secret is returned": {which: "by hand", requirements: []string{"SubmittedKeysAreReturned"}, breaks: func(c *brokenClient) {
 		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 			out, err := c.Client.Mint(ctx, r)
 			if err == nil {
@@ -156,12 +156,12 @@ var brokenPowers = map[string]breach{
 			return out, err
 		}
 	}},
-	"what a person made is revoked": {which: "by hand", requirements: []string{"HandMadeIsNotRevoked"}, breaks: func(c *brokenClient) {
+	"what a person made is revoked": {which: "by hand", requirements: []string{"ManualIsNotRevoked"}, breaks: func(c *brokenClient) {
 		c.revoke = func(ctx context.Context, r provider.Ref) error {
 			return c.Client.Revoke(ctx, provider.Ref{Name: r.Name + "-"})
 		}
 	}},
-	"what a person made may be revoked": {which: "by hand", requirements: []string{"HandMadeIsNotRevoked"}, breaks: func(c *brokenClient) {
+	"what a person made may be revoked": {which: "by hand", requirements: []string{"ManualIsNotRevoked"}, breaks: func(c *brokenClient) {
 		c.revoke = func(context.Context, provider.Ref) error { return errors.New("something failed") }
 	}},
 	"accepts for ever": {which: "by hand", requirements: []string{"AcceptsUntilDeleted", "CancelledChecksEnd"}, breaks: func(c *brokenClient) {

@@ -342,8 +342,8 @@ func TestConformance(t *testing.T) {
 
 // notRun are the requirements for credentials that a user makes.
 var notRun = []string{
-	"FormIsConstantAndWithoutSecrets", "MintNeedsWhatIsHandedOver", "HandedOverIsReturned", "WrongKeysAreRejected",
-	"HandMadeIsNotRevoked", "AcceptsUntilDeleted", "CancelledChecksEnd", "SwitchedOffIsNotDeleted",
+	"FormIsConstantAndWithoutSecrets", "MintRequiresSubmittedKeys", "SubmittedKeysAreReturned", "WrongKeysAreRejected",
+	"ManualIsNotRevoked", "AcceptsUntilDeleted", "CancelledChecksEnd", "SwitchedOffIsNotDeleted",
 }
 
 // TestConformanceIsWhole fails when a requirement is run for none of the vendors
