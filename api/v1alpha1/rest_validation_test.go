@@ -30,9 +30,9 @@ func restCase(path string, value any, at string, says ...string) createCase {
 	return createCase{set: fields{"spec.rest." + path: value}, want: answer{"spec.rest." + at, says}}
 }
 
-// TestRestProvider shows what a real API server answers to a rest block. What only
+// TestAPIServerChecksRestBlocks shows what a real API server answers to a rest block. What only
 // compiling can tell is said by the driver.
-func TestRestProvider(t *testing.T) {
+func TestAPIServerChecksRestBlocks(t *testing.T) {
 	c := testenv.Start(t).Client(nil)
 	testCreate(t, c, restProvider(), map[string]createCase{
 		"the least": {},

@@ -35,8 +35,8 @@ func kinds() []client.Object {
 	return []client.Object{&v1alpha1.ApiToken{}, &v1alpha1.TokenProvider{}, &v1alpha1.ClusterTokenProvider{}}
 }
 
-// TestRoundTrip writes random objects as JSON and as YAML and reads them again.
-func TestRoundTrip(t *testing.T) {
+// TestObjectsSurviveARoundTrip writes random objects as JSON and as YAML and reads them again.
+func TestObjectsSurviveARoundTrip(t *testing.T) {
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)
@@ -124,9 +124,9 @@ func isEmpty(v reflect.Value) bool {
 	}
 }
 
-// TestSchemas: every field says what it is for, and every default is a plain value that
+// TestFieldsHaveDescriptionsAndPlainDefaults: every field says what it is for, and every default is a plain value that
 // depends on nothing.
-func TestSchemas(t *testing.T) {
+func TestFieldsHaveDescriptionsAndPlainDefaults(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("..", "..", "config", "crd", "bases", "*.yaml"))
 	if err != nil || len(files) != len(kinds()) {
 		t.Fatalf("CRDs %v, %v", files, err)
@@ -216,8 +216,8 @@ func TestAPIServerKeepsEverything(t *testing.T) {
 	}
 }
 
-// TestAPIServerKeepsParts stores objects from which fields were taken at random.
-func TestAPIServerKeepsParts(t *testing.T) {
+// TestAPIServerKeepsPartialObjects stores objects from which fields were taken at random.
+func TestAPIServerKeepsPartialObjects(t *testing.T) {
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
 		t.Fatal(err)

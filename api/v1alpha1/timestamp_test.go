@@ -9,8 +9,8 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// TestTimestamp reads what the API server may have stored before it checked times.
-func TestTimestamp(t *testing.T) {
+// TestTimestampReadsWhatTheAPIServerStored reads what the API server may have stored before it checked times.
+func TestTimestampReadsWhatTheAPIServerStored(t *testing.T) {
 	east := time.FixedZone("", 2*60*60)
 	cases := map[string]struct {
 		text string
