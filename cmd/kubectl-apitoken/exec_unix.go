@@ -4,7 +4,7 @@ package main
 
 import "syscall"
 
-// replace puts the program in the place of this process.
+// replace replaces this process with the program.
 func replace(path string, argv, environ []string) error {
 	return syscall.Exec(path, argv, environ) //nolint:gosec // G204: the user names the command
 }

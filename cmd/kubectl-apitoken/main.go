@@ -1,5 +1,5 @@
-// Command kubectl-apitoken is the kubectl plugin: kubectl apitoken. A link to it
-// named kubectl_complete-apitoken completes its command line.
+// Command kubectl-apitoken is the plugin kubectl apitoken. Under the name
+// kubectl_complete-apitoken it completes command lines.
 package main
 
 import (
@@ -14,7 +14,7 @@ import (
 	"golang.org/x/term"
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/cli-runtime/pkg/genericiooptions"
-	_ "k8s.io/client-go/plugin/pkg/client/auth" // the logins that a kubeconfig may name
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // authentication plugins of a kubeconfig
 	"k8s.io/klog/v2"
 
 	"apitoken.dev/operator/internal/cli"
@@ -50,8 +50,8 @@ func run() int {
 	return int(cli.Run(ctx, env, os.Args[0], os.Args[1:]))
 }
 
-// logTo makes the client library log, with -v, to a writer and nowhere else: with
-// -v=8 it logs what the API server answers.
+// logTo sends the logs of the client library, which -v enables, only to a writer. With -v=8
+// they contain the API server's answers.
 func logTo(w io.Writer) {
 	flags := flag.NewFlagSet("klog", flag.ContinueOnError)
 	klog.InitFlags(flags)
@@ -61,12 +61,12 @@ func logTo(w io.Writer) {
 		}
 	}
 	klog.SetOutput(w)
-	// Discovery logs each failed attempt as an unhandled error, also without -v. The
-	// command that asked gets the error too, and says it once.
+	// Discovery logs each failed attempt as an unhandled error, even without -v. The
+	// command gets the error too, and prints it once.
 	utilruntime.ErrorHandlers = nil
 }
 
-// readHidden reads a line without echo. A signal ends it and brings the echo back.
+// readHidden reads a line without echo. A signal ends it and restores the echo.
 func readHidden(ctx context.Context, fd int) ([]byte, error) {
 	state, err := term.GetState(fd)
 	if err != nil {

@@ -11,19 +11,19 @@ import (
 	"apitoken.dev/operator/internal/cli/exit"
 )
 
-// TestMain lets the test binary be the plugin, or hand itself over to a shell.
+// TestMain lets the test binary run as the plugin, or replace itself with a shell.
 func TestMain(m *testing.M) {
 	switch os.Getenv("PLUGIN_TEST") {
 	case "main":
 		main()
 	case "replace":
 		err := replace("/bin/sh", []string{"sh", "-c", `test "$A" = b && test -z "$PLUGIN_TEST" && exit 7`}, []string{"A=b"})
-		panic(err) // it does not return when it works
+		panic(err) // it returns only on failure
 	}
 	os.Exit(m.Run())
 }
 
-// start runs the test binary, under a name, and returns what it prints and its exit code.
+// start runs the test binary under a name and returns its output and exit code.
 func start(t *testing.T, as, mode string, args ...string) (string, int) {
 	t.Helper()
 	self, err := os.Executable()
@@ -44,7 +44,7 @@ func start(t *testing.T, as, mode string, args ...string) (string, int) {
 	return string(out), cmd.ProcessState.ExitCode()
 }
 
-func TestBinary(t *testing.T) {
+func TestBinaryRunsCommandsAndCompletes(t *testing.T) {
 	for _, c := range []struct {
 		as   string
 		args []string
@@ -64,16 +64,16 @@ func TestBinary(t *testing.T) {
 	}
 }
 
-// TestReplace: the exit code and the environment are those of the command.
-func TestReplace(t *testing.T) {
+// TestReplaceRunsTheCommand: the exit code and the environment are those of the command.
+func TestReplaceRunsTheCommand(t *testing.T) {
 	if out, code := start(t, "self", "replace"); code != 7 {
 		t.Errorf("exit code %d, want 7: %s", code, out)
 	}
 }
 
-// Without a kubeconfig, or when the API server does not answer, there is one line that
-// says what to do, and none of the client library.
-func TestOneErrorLineAndNoneOfTheLibrary(t *testing.T) {
+// TestOneErrorLineWithoutACluster: without a kubeconfig, or if the API server does not
+// answer, one line says what to do, and the client library prints none.
+func TestOneErrorLineWithoutACluster(t *testing.T) {
 	for _, c := range []struct {
 		args []string
 		says string

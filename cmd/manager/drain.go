@@ -12,14 +12,15 @@ import (
 	"apitoken.dev/operator/internal/operator"
 )
 
-// drainFlags are the flags of the operator that a drain has too, with the same meaning:
-// whom it serves, how credentials are named, and where requests go.
+// drainFlags are the operator's flags that a drain also has, with the same meaning: which
+// namespaces it serves, how credentials are named, and where requests go.
 var drainFlags = []string{
 	"namespace", "namespaces", "cluster-identity", "tenant-endpoints", "tenant-proxy", "provider-rate", "provider-burst",
 	"kube-api-qps", "kube-api-burst", "feature-gates", "log-level", "log-format", "kubeconfig",
 }
 
-// newDrainCommand returns the way out when the operator is gone: it revokes, and ends.
+// newDrainCommand returns the command that revokes the credentials of an operator that no
+// longer runs.
 func newDrainCommand(run func(context.Context, drain.Options) error) *cobra.Command {
 	d := drain.Options{Operator: operator.Options{Version: version}}
 	var log logging
@@ -28,11 +29,11 @@ func newDrainCommand(run func(context.Context, drain.Options) error) *cobra.Comm
 	addFlags(all, &d.Operator, &log, &sweepMode)
 	cmd := &cobra.Command{
 		Use:   "drain",
-		Short: "Revoke what the operator has issued when the operator itself is gone, and end",
-		Long: "Revokes the credentials of all ApiTokens that are being deleted, lets them and their providers go, and ends when nothing is left.\n" +
-			"It is for a cluster whose operator is gone, also while the operator's namespace or its CRDs are being deleted: it issues nothing,\n" +
-			"takes no Lease, and creates nothing in the cluster. It refuses to start while an operator of any namespace renews its Lease.\n\n" +
-			"It runs with the rights of your kubeconfig, where the providers can be reached. Give it the --namespace, --namespaces,\n" +
+		Short: "Revoke the credentials of an operator that no longer runs, and exit",
+		Long: "Revokes the credentials of all ApiTokens that are being deleted, removes their finalizers and those of their providers, and exits when nothing is left.\n" +
+			"Use it in a cluster whose operator no longer runs, also while the operator's namespace or CRDs are being deleted: it issues nothing,\n" +
+			"takes no Lease, and creates no object. It refuses to start while an operator in any namespace renews its Lease.\n\n" +
+			"It uses the permissions of your kubeconfig. Run it where the providers can be reached. Give it the --namespace, --namespaces,\n" +
 			"--cluster-identity and tenant flags that the operator had.",
 		Args:          cobra.NoArgs,
 		SilenceUsage:  true,
@@ -59,18 +60,18 @@ func newDrainCommand(run func(context.Context, drain.Options) error) *cobra.Comm
 			f.AddFlag(flag)
 		}
 	}
-	// The progress lines say what a person needs to know.
+	// The progress lines tell the user enough.
 	setDefault(f, "log-level", "error")
 	setDefault(f, "log-format", "text")
 	f.BoolVar(&d.DeleteAll, "delete-all", false,
-		"delete every ApiToken and provider that is not being deleted yet; without it, a drain refuses to start while there is one")
+		"delete every ApiToken and provider that is not being deleted yet; without it, a drain refuses to start while such an object exists")
 	f.StringSliceVar(&d.IgnoreLeasesIn, "ignore-lease-in", nil,
-		"namespaces, separated by commas, of other operators, which may run: they serve none of the namespaces of this drain")
-	f.DurationVar(&d.Patience, "timeout", drain.DefaultPatience, "give up when nothing has ended for this long; what is left is listed")
+		"namespaces of other operators, separated by commas; these operators may run, because they serve none of the namespaces of this drain")
+	f.DurationVar(&d.Patience, "timeout", drain.DefaultPatience, "give up after this time without progress, and list what is left")
 	return cmd
 }
 
-// setDefault gives a flag another default than the operator's.
+// setDefault changes the default of a flag.
 func setDefault(f *pflag.FlagSet, name, value string) {
 	flag := f.Lookup(name)
 	if err := flag.Value.Set(value); err != nil {
@@ -79,7 +80,7 @@ func setDefault(f *pflag.FlagSet, name, value string) {
 	flag.DefValue = value
 }
 
-// startDrain drains the cluster of the kubeconfig, or the one it is in.
+// startDrain drains the cluster of the kubeconfig, or the cluster that it runs in.
 func startDrain(ctx context.Context, d drain.Options) error {
 	cfg, err := connect(&d.Operator)
 	if err != nil {

@@ -29,7 +29,7 @@ func parseDrain(t *testing.T, args ...string) (drain.Options, error) {
 	return got, err
 }
 
-// Without flags a drain deletes nothing by itself, and works in the operator's default namespace.
+// Without flags a drain deletes no object, and uses the operator's default namespace.
 func TestDrainDefaults(t *testing.T) {
 	got, err := parseDrain(t)
 	if err != nil {
@@ -40,7 +40,8 @@ func TestDrainDefaults(t *testing.T) {
 	}
 }
 
-// A drain takes the operator's flags and their variables, so that it names, finds and reaches the same.
+// A drain has the operator's flags and their environment variables, so that it uses the
+// same names, namespaces and endpoints.
 func TestDrainTakesTheFlagsOfTheOperator(t *testing.T) {
 	t.Setenv("POD_NAMESPACE", "of-the-pod")
 	t.Setenv("APITOKEN_CLUSTER_IDENTITY", "blue")
@@ -58,7 +59,7 @@ func TestDrainTakesTheFlagsOfTheOperator(t *testing.T) {
 	}
 }
 
-func TestDrainRefusesFlags(t *testing.T) {
+func TestDrainRefusesInvalidFlags(t *testing.T) {
 	for args, want := range map[string]string{
 		"--timeout=0s":                "--timeout must be longer than 0",
 		"--leader-elect=true":         "unknown flag",
@@ -72,7 +73,7 @@ func TestDrainRefusesFlags(t *testing.T) {
 	}
 }
 
-// Only what went wrong is logged next to the progress lines.
+// Next to the progress lines, only errors are logged.
 func TestDrainLogsErrorsOnly(t *testing.T) {
 	var logged bytes.Buffer
 	cmd := newDrainCommand(func(_ context.Context, d drain.Options) error {
@@ -90,9 +91,11 @@ func TestDrainLogsErrorsOnly(t *testing.T) {
 	}
 }
 
-// TestDrainRevokesAfterTheOperatorWasKilled runs both as processes, with a simulator of a vendor. The Lease of the killed
-// operator is not released, so the drain waits until it is sure that nobody renews it. Next to a running operator it refuses.
-// It is not parallel: a drain sees the Leases of all namespaces, and other tests run operators in theirs.
+// TestDrainRevokesAfterTheOperatorWasKilled runs both as processes, with a simulator of a
+// vendor. The killed operator does not release its Lease, so the drain waits for a term in
+// which no process renews it. Next to a running operator it refuses to start. It is not
+// parallel: a drain reads the Leases of all namespaces, and other tests run operators in
+// theirs.
 func TestDrainRevokesAfterTheOperatorWasKilled(t *testing.T) {
 	b := newBenchWithoutOperator(t)
 	sim := proxyscrapesim.New(b.clock.Now, "CANARY-minting-token", "account:apikeys:create", "account:apikeys:read", "account:apikeys:update",

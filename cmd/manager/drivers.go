@@ -7,8 +7,7 @@ import (
 	"apitoken.dev/operator/internal/provider/registry"
 )
 
-// drivers lists every driver of this binary that is switched on, and where a spec holds
-// its settings.
+// drivers returns the drivers of this binary that the feature gates enable.
 func drivers(gates features.Gates) (*registry.Registry, error) {
 	all, err := list.New()
 	if err != nil || gates.Enabled(features.RestDriver) {

@@ -25,7 +25,8 @@ func (b *bench) moves(endpoint string) {
 	b.ok(b.Patch(b.Context(), p, client.MergeFrom(base)))
 }
 
-// provides waits until the provider's Ready condition has a reason, for its declaration.
+// provides waits until the provider's Ready condition has a reason for its current
+// generation.
 func (b *bench) provides(reason string) (message, endpoint string) {
 	b.Helper()
 	b.until(func() string {
@@ -41,9 +42,10 @@ func (b *bench) provides(reason string) (message, endpoint string) {
 	return message, endpoint
 }
 
-// TestEndpointMoves: an account is reached under another URL while a credential is live.
-// In between the endpoint is another server, whose account has the same name.
-func TestEndpointMoves(t *testing.T) {
+// TestEndpointCanMoveToTheSameAccount: the URL of an account changes while a credential is
+// live. In between, the endpoint is another server, whose account has the same name, and is
+// refused.
+func TestEndpointCanMoveToTheSameAccount(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	server := func() *proxyscrapesim.Simulator {

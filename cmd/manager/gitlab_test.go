@@ -33,9 +33,9 @@ const gitLabToken = "CANARY-gitlab-token"
 
 var gitLabMinter = map[string]string{"project": strconv.Itoa(restsim.GitLabProject), "token": gitLabToken}
 
-// TestGitLab uses the shipped declaration at a GitLab that goes on listing what was
-// revoked: a rotation leaves one credential in the ledger, and a deletion ends.
-func TestGitLab(t *testing.T) {
+// TestGitLabThatListsRevokedTokens uses the shipped declaration: a rotation leaves one
+// credential in the ledger, and a deletion ends, although revoked tokens stay in the list.
+func TestGitLabThatListsRevokedTokens(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	sim := restsim.NewGitLab(b.clock.Now, gitLabToken)
@@ -60,7 +60,7 @@ func TestGitLab(t *testing.T) {
 	}
 }
 
-// gitLab is the provider of a reconciler that runs alone.
+// gitLab is the provider of a reconciler without a manager.
 type gitLab struct {
 	driver provider.Driver
 	conn   connections.Connection
@@ -109,7 +109,7 @@ func newGitLab(t *testing.T, sim *restsim.GitLab) *gitLab {
 	return g
 }
 
-// alone is a reconciler with an API server in memory, and its one ApiToken.
+// alone is a reconciler with an API server in memory and one ApiToken.
 type alone struct {
 	*testing.T
 	client.Client
@@ -118,8 +118,8 @@ type alone struct {
 	token *v1alpha1.ApiToken
 }
 
-// rests reconciles, and lets short waits pass, until nothing is left to be done for a
-// minute. It reports whether the ApiToken is still there.
+// rests reconciles, and lets short waits pass, until nothing is due within a minute. It
+// reports whether the ApiToken still exists.
 func (a *alone) rests() bool {
 	a.Helper()
 	key := client.ObjectKeyFromObject(a.token)
@@ -147,9 +147,9 @@ func (a *alone) rests() bool {
 	return false
 }
 
-// TestRevokedTokensDoNotFillTheLedger: after more rotations than the ledger has room
-// for, at a GitLab that lists every token there ever was, the ledger has the one in
-// use. The deletion ends although all are still listed.
+// TestRevokedTokensDoNotFillTheLedger: after more rotations than the ledger has room for,
+// the ledger only has the credential in use, and a deletion ends, although GitLab still
+// lists every token.
 func TestRevokedTokensDoNotFillTheLedger(t *testing.T) {
 	t.Parallel()
 	const rotations = 33

@@ -1,5 +1,4 @@
-// Command manager is the operator. It reads flags and the environment, lists the
-// drivers, and starts package operator.
+// Command manager is the operator.
 package main
 
 import (
@@ -27,7 +26,7 @@ func main() {
 	}
 }
 
-// start runs the operator on the cluster of the kubeconfig, or the one it is in.
+// start runs the operator on the cluster of the kubeconfig, or the cluster that it runs in.
 func start(ctx context.Context, o operator.Options) error {
 	cfg, err := connect(&o)
 	if err != nil {
@@ -37,7 +36,8 @@ func start(ctx context.Context, o operator.Options) error {
 	return operator.Run(ctx, cfg, o)
 }
 
-// connect sets the loggers, lists the drivers, and returns how to reach the cluster.
+// connect sets the loggers and drivers, and returns the configuration of the cluster's
+// client.
 func connect(o *operator.Options) (*rest.Config, error) {
 	ctrl.SetLogger(o.Logger)
 	klog.SetLogger(o.Logger)
@@ -52,14 +52,14 @@ func connect(o *operator.Options) (*rest.Config, error) {
 	return cfg, nil
 }
 
-// endGrace is what a stop may take beyond the time for work in flight.
+// endGrace is how long a stop can take after the time for work in progress.
 const endGrace = 10 * time.Second
 
-// endAnyway ends the process when a stop does not: while its caches cannot be
-// filled, for example because the CRDs are missing, the manager does not end by itself.
+// endAnyway exits if a stop takes too long. The manager does not stop while its caches
+// cannot be filled, for example because the CRDs are missing.
 func endAnyway(ctx context.Context, o operator.Options) {
 	<-ctx.Done()
 	time.Sleep(o.Shutdown + endGrace)
-	o.Logger.Info("the stop takes too long: ending without it")
+	o.Logger.Info("the stop takes too long: exiting")
 	os.Exit(1)
 }

@@ -22,21 +22,23 @@ import (
 	"apitoken.dev/operator/internal/transport"
 )
 
-// environmentPrefix begins the variable that stands for a flag: --sweep-mode is APITOKEN_SWEEP_MODE.
+// environmentPrefix is the prefix of the environment variable of a flag: --sweep-mode is
+// APITOKEN_SWEEP_MODE.
 const environmentPrefix = "APITOKEN_"
 
-// logging is what the flags say about logs.
+// logging are the flags about logs.
 type logging struct{ level, format string }
 
-// newCommand returns the command, which calls run with what flags and environment say.
+// newCommand returns the command, which calls run with the options of the flags and the
+// environment.
 func newCommand(run func(context.Context, operator.Options) error) *cobra.Command {
 	o := operator.Options{Version: version}
 	var log logging
 	var sweepMode string
 	cmd := &cobra.Command{
 		Use:   "manager",
-		Short: "Issues API tokens that are declared as ApiTokens, rotates and revokes them",
-		Long: "Issues API tokens that are declared as ApiTokens, rotates and revokes them.\n\n" +
+		Short: "Issue, rotate and revoke the API tokens that are declared as ApiTokens",
+		Long: "Issue, rotate and revoke the API tokens that are declared as ApiTokens.\n\n" +
 			"Every flag has an environment variable: --sweep-mode is " + environmentPrefix + "SWEEP_MODE.",
 		Args:          cobra.NoArgs,
 		Version:       version,
@@ -63,56 +65,57 @@ func newCommand(run func(context.Context, operator.Options) error) *cobra.Comman
 
 func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *string) {
 	f.StringVar(&o.Namespace, "namespace", operator.DefaultNamespace,
-		"the operator's own namespace: its lease and the credentials of ClusterTokenProviders (also POD_NAMESPACE)")
-	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "the namespaces it serves, separated by commas; all when empty")
+		"the operator's own namespace, which holds its Lease and the credentials of ClusterTokenProviders (also POD_NAMESPACE)")
+	f.StringSliceVar(&o.Namespaces, "namespaces", nil, "the namespaces to serve, separated by commas; empty means all")
 	f.StringVar(&o.ClusterIdentity, "cluster-identity", "",
-		"identifies this cluster at providers; the UID of namespace kube-system when empty. Copies of a cluster need different ones; never change it while credentials are live")
+		"identifies this cluster at providers; empty means the UID of namespace kube-system. Copies of a cluster need different identities. Never change it while credentials are live")
 	f.BoolVar(&o.LeaderElection, "leader-elect", true,
-		"wait until this process holds the lease in --namespace, so that one process works at a time; false where there is only one and no lease can be written")
-	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8443", "where metrics are served; 0 turns them off")
+		"wait until this process holds the Lease in --namespace, so that only one process acts at a time; use false only for a single process that cannot write a Lease")
+	f.StringVar(&o.MetricsAddress, "metrics-bind-address", ":8443", "address to serve metrics at; 0 disables them")
 	f.BoolVar(&o.MetricsAuth, "metrics-auth", true,
-		"serve metrics only to users whom the API server authenticates by their bearer token and allows to get the URL /metrics; needs --metrics-secure")
+		"serve metrics only to users whom the API server authenticates by their bearer token and allows to get the URL /metrics; requires --metrics-secure")
 	f.BoolVar(&o.MetricsSecure, "metrics-secure", true, "serve metrics over TLS")
 	f.StringVar(&o.MetricsCertDir, "metrics-cert-dir", "",
-		"directory with tls.crt and tls.key for metrics over TLS, which are reloaded when they change; when empty, the operator makes a self-signed certificate at each start")
+		"directory with tls.crt and tls.key for metrics over TLS, which are reloaded when they change; empty means a new self-signed certificate at each start")
 	f.BoolVar(&o.MetricsPerToken, "metrics-per-token", true,
-		"give each ApiToken series of its own; false: the lowest value stands for all of a namespace and provider, for clusters with very many")
+		"export separate series for each ApiToken; with false, one series per namespace and provider has the lowest value, for clusters with very many ApiTokens")
 	f.StringVar(&o.TracingEndpoint, "tracing-endpoint", "",
-		"URL of an OpenTelemetry collector that takes OTLP over HTTP, for example http://otel-collector.observability:4318; no traces when empty. "+
+		"URL of an OpenTelemetry collector that accepts OTLP over HTTP, for example http://otel-collector.observability:4318; empty means no traces. "+
 			"OTEL_EXPORTER_OTLP_HEADERS and OTEL_EXPORTER_OTLP_CERTIFICATE are honoured")
-	f.Float64Var(&o.TracingRatio, "tracing-ratio", 1, "which part of the passes is traced, from 0 to 1")
-	f.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "where /healthz and /readyz are served; 0 turns them off")
-	f.Float32Var(&o.QPS, "kube-api-qps", 0, "requests to the API server per second; 0: no limit but the server's own")
-	f.IntVar(&o.Burst, "kube-api-burst", 0, "requests to the API server at once, when --kube-api-qps is set")
-	f.Float64Var(&o.ProviderRate, "provider-rate", pacing.DefaultRate, "calls a second that one provider gets at most, whoever makes them; below 0: no limit")
-	f.IntVar(&o.ProviderBurst, "provider-burst", pacing.DefaultBurst, "calls that one provider gets at once after a rest")
+	f.Float64Var(&o.TracingRatio, "tracing-ratio", 1, "the fraction of reconciles to trace, from 0 to 1")
+	f.StringVar(&o.ProbeAddress, "health-probe-bind-address", ":8081", "address to serve /healthz and /readyz at; 0 disables them")
+	f.Float32Var(&o.QPS, "kube-api-qps", 0, "maximum requests per second to the API server; 0 means no client-side limit")
+	f.IntVar(&o.Burst, "kube-api-burst", 0, "maximum burst of requests to the API server, if --kube-api-qps is set")
+	f.Float64Var(&o.ProviderRate, "provider-rate", pacing.DefaultRate, "maximum calls per second to one provider, for all namespaces together; a negative value means no limit")
+	f.IntVar(&o.ProviderBurst, "provider-burst", pacing.DefaultBurst, "maximum burst of calls to one provider")
 	f.IntVar(&o.Concurrency, "concurrency", operator.DefaultConcurrency,
-		"how many ApiTokens are worked on at once, and how many providers of each kind; three quarters of them may call providers")
+		"how many ApiTokens are reconciled at once, and how many providers of each kind; at most three quarters of them can call providers")
 	f.IntVar(&o.ClusterPlaces, "places-per-cluster-provider", operator.DefaultClusterPlaces,
-		"how many ApiTokens are worked on at once at one ClusterTokenProvider; others wait in a line that is fair between namespaces. "+
-			"One namespace gets at most three quarters of them: 12 of 16")
-	f.IntVar(&o.ProviderPlaces, "places-per-provider", operator.DefaultProviderPlaces, "the same at one TokenProvider")
-	f.IntVar(&o.NamespacePlaces, "places-per-namespace", operator.DefaultNamespacePlaces, "the same of one namespace, at all providers")
+		"how many ApiTokens are reconciled at once at one ClusterTokenProvider; others wait in a queue that is fair between namespaces. "+
+			"One namespace gets at most three quarters: 12 of 16")
+	f.IntVar(&o.ProviderPlaces, "places-per-provider", operator.DefaultProviderPlaces, "how many ApiTokens are reconciled at once at one TokenProvider")
+	f.IntVar(&o.NamespacePlaces, "places-per-namespace", operator.DefaultNamespacePlaces, "how many ApiTokens of one namespace are reconciled at once, at all providers together")
 	f.Var(&o.TenantEndpoints, "tenant-endpoints",
-		"addresses that TokenProviders may reach, separated by commas: public (the Internet), private (and RFC 1918, fc00::/7, 240.0.0.0/4 and 198.18.0.0/15), CIDRs (and those). "+
-			"Loopback, link-local and metadata addresses only where a CIDR names them")
+		"addresses that TokenProviders may reach, separated by commas: public (the Internet), private (the Internet, RFC 1918, fc00::/7, 240.0.0.0/4 and 198.18.0.0/15), or CIDRs (in addition to these). "+
+			"Loopback, link-local and metadata addresses can be reached only if a CIDR names them")
 	f.StringVar(&o.TenantProxy, "tenant-proxy", "",
-		"URL of the proxy that carries the requests of TokenProviders, for example http://proxy.example.com:3128; none when empty. "+
+		"URL of the proxy for the requests of TokenProviders, for example http://proxy.example.com:3128; empty means none. "+
 			"The proxy must refuse internal addresses itself: the operator does not see where it connects to. ClusterTokenProviders use HTTPS_PROXY and NO_PROXY of the environment")
-	f.DurationVar(&o.SweepInterval, "sweep-interval", orphansweep.DefaultInterval, "time between two searches for credentials that no ledger knows")
-	f.StringVar(sweepMode, "sweep-mode", string(orphansweep.Report), "what to do about such credentials: Report or Revoke")
+	f.DurationVar(&o.SweepInterval, "sweep-interval", orphansweep.DefaultInterval, "time between two sweeps, which search the providers for orphaned credentials")
+	f.StringVar(sweepMode, "sweep-mode", string(orphansweep.Report), "what a sweep does about orphaned credentials: Report or Revoke")
 	f.DurationVar(&o.Shutdown, "shutdown-timeout", operator.DefaultShutdown,
-		"how long a stop waits for work in flight; what does not end in time is resolved after the next start")
+		"how long a stop waits for work in progress; the next start resolves what does not end in time")
 	o.Features = features.New()
 	f.Var(o.Features, "feature-gates", features.Usage())
-	f.StringVar(&log.level, "log-level", "info", "what is logged: debug, info, warn or error")
-	f.StringVar(&log.format, "log-format", "json", "how it is logged: json or text")
+	f.StringVar(&log.level, "log-level", "info", "log level: debug, info, warn or error")
+	f.StringVar(&log.format, "log-format", "json", "log format: json or text")
 	if kubeconfig := flag.CommandLine.Lookup("kubeconfig"); kubeconfig != nil {
 		f.AddGoFlag(kubeconfig)
 	}
 }
 
-// fromEnvironment sets the flags that were not given from their variables.
+// fromEnvironment sets the flags that are not on the command line from their environment
+// variables.
 func fromEnvironment(f *pflag.FlagSet, lookup func(string) (string, bool)) error {
 	var failed []error
 	f.VisitAll(func(flag *pflag.Flag) {
@@ -155,19 +158,19 @@ func check(o *operator.Options) error {
 	case o.Shutdown <= 0:
 		return errors.New("--shutdown-timeout must be longer than 0")
 	case o.ProviderRate == 0 || o.ProviderBurst < 1:
-		return errors.New("--provider-rate cannot be 0 (below 0: no limit), and --provider-burst has to be at least 1")
+		return errors.New("--provider-rate cannot be 0 (a negative value means no limit), and --provider-burst must be at least 1")
 	case o.TracingRatio < 0 || o.TracingRatio > 1:
-		return fmt.Errorf("--tracing-ratio is %g: it has to be at least 0 and at most 1, for example 0.1", o.TracingRatio)
+		return fmt.Errorf("--tracing-ratio is %g: it must be at least 0 and at most 1, for example 0.1", o.TracingRatio)
 	case o.QPS < 0 || o.Burst < 0:
 		return errors.New("--kube-api-qps and --kube-api-burst cannot be negative")
 	}
 	return checkURLs(o)
 }
 
-// checkURLs checks where it sends requests to, and what it serves.
+// checkURLs checks the endpoints of requests and of metrics.
 func checkURLs(o *operator.Options) error {
 	if o.MetricsAuth && !o.MetricsSecure {
-		return errors.New("--metrics-auth needs --metrics-secure: tokens would be sent in clear; set --metrics-auth=false as well to serve metrics to everyone")
+		return errors.New("--metrics-auth requires --metrics-secure, because tokens must not be sent in clear text; to serve metrics to everyone, also set --metrics-auth=false")
 	}
 	if o.TenantProxy != "" {
 		if _, err := transport.ParseProxy(o.TenantProxy); err != nil {
@@ -182,8 +185,8 @@ func checkURLs(o *operator.Options) error {
 	return nil
 }
 
-// loggers are that of the operator, and that of the audit trail: the same format and
-// place, and --log-level leaves no line of it out.
+// loggers returns the logger of the operator and that of the audit trail. Both have the
+// same format and destination, but --log-level does not suppress audit lines.
 func (l logging) loggers(w io.Writer) (operator, audit logr.Logger, err error) {
 	if operator, err = l.logger(w); err != nil {
 		return operator, audit, err
@@ -193,11 +196,11 @@ func (l logging) loggers(w io.Writer) (operator, audit logr.Logger, err error) {
 	return operator, audit, err
 }
 
-// logger writes structured logs.
+// logger returns a structured logger.
 func (l logging) logger(w io.Writer) (logr.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(l.level)); err != nil {
-		return logr.Logger{}, fmt.Errorf("--log-level: debug, info, warn or error, not %q", l.level)
+		return logr.Logger{}, fmt.Errorf("--log-level must be debug, info, warn or error, not %q", l.level)
 	}
 	options := &slog.HandlerOptions{Level: level}
 	switch l.format {
@@ -206,6 +209,6 @@ func (l logging) logger(w io.Writer) (logr.Logger, error) {
 	case "text":
 		return logr.FromSlogHandler(slog.NewTextHandler(w, options)), nil
 	default:
-		return logr.Logger{}, fmt.Errorf("--log-format: json or text, not %q", l.format)
+		return logr.Logger{}, fmt.Errorf("--log-format must be json or text, not %q", l.format)
 	}
 }

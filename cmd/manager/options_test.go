@@ -39,8 +39,8 @@ func parse(t *testing.T, args ...string) (operator.Options, error) {
 	return got, err
 }
 
-// TestLogLevelKeepsTheAuditTrail: an operator that logs errors only writes its audit lines,
-// and so does manager drain, in the same format.
+// TestLogLevelKeepsTheAuditTrail: an operator that only logs errors still writes audit
+// lines, and so does manager drain, in the same format.
 func TestLogLevelKeepsTheAuditTrail(t *testing.T) {
 	var logged bytes.Buffer
 	says := func(o operator.Options) {
@@ -64,7 +64,7 @@ func TestLogLevelKeepsTheAuditTrail(t *testing.T) {
 	}
 }
 
-func TestDefaults(t *testing.T) {
+func TestDefaultsWithoutFlags(t *testing.T) {
 	got, err := parse(t)
 	if err != nil {
 		t.Fatal(err)
@@ -85,7 +85,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-func TestFlagsAndEnvironment(t *testing.T) {
+func TestFlagsOverrideTheEnvironment(t *testing.T) {
 	t.Setenv("APITOKEN_SWEEP_MODE", "Revoke")
 	t.Setenv("APITOKEN_NAMESPACES", "a,b")
 	t.Setenv("APITOKEN_LEADER_ELECT", "false")
@@ -114,22 +114,22 @@ func TestFlagsAndEnvironment(t *testing.T) {
 	}
 }
 
-func TestRefusedOptions(t *testing.T) {
+func TestInvalidFlagsAreRefused(t *testing.T) {
 	for name, args := range map[string][]string{
-		"a mode that does not exist":  {"--sweep-mode=Delete"},
-		"no concurrency":              {"--concurrency=0"},
-		"no places":                   {"--places-per-provider=0"},
-		"no interval":                 {"--sweep-interval=0s"},
-		"a log format":                {"--log-format=xml"},
-		"no URL of a collector":       {"--tracing-endpoint=collector:4318"},
-		"a part over the whole":       {"--tracing-ratio=1.5"},
-		"a log level":                 {"--log-level=loud"},
-		"a gate":                      {"--feature-gates=Nothing=true"},
-		"an argument":                 {"something"},
-		"a negative number of writes": {"--kube-api-qps=-1"},
-		"tokens in clear":             {"--metrics-secure=false"},
-		"no network of endpoints":     {"--tenant-endpoints=internal"},
-		"no URL of a proxy":           {"--tenant-proxy=proxy.example.com:3128"},
+		"a mode that does not exist": {"--sweep-mode=Delete"},
+		"concurrency 0":              {"--concurrency=0"},
+		"places 0":                   {"--places-per-provider=0"},
+		"interval 0":                 {"--sweep-interval=0s"},
+		"an unknown log format":      {"--log-format=xml"},
+		"not a URL of a collector":   {"--tracing-endpoint=collector:4318"},
+		"a fraction above 1":         {"--tracing-ratio=1.5"},
+		"an unknown log level":       {"--log-level=loud"},
+		"an unknown gate":            {"--feature-gates=Nothing=true"},
+		"an argument":                {"something"},
+		"a negative rate":            {"--kube-api-qps=-1"},
+		"tokens in clear text":       {"--metrics-secure=false"},
+		"not a network of endpoints": {"--tenant-endpoints=internal"},
+		"not a URL of a proxy":       {"--tenant-proxy=proxy.example.com:3128"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := parse(t, args...); err == nil {
@@ -145,8 +145,8 @@ func TestRefusedOptions(t *testing.T) {
 	})
 }
 
-// TestRefusedNumbers: a number that is too small is refused by the name of its flag.
-func TestRefusedNumbers(t *testing.T) {
+// TestRefusalOfANumberNamesTheFlag: this holds for every number that is too small.
+func TestRefusalOfANumberNamesTheFlag(t *testing.T) {
 	for _, arg := range []string{"--concurrency=0", "--places-per-cluster-provider=-3", "--places-per-provider=0", "--places-per-namespace=0"} {
 		_, err := parse(t, arg)
 		flag, value, _ := strings.Cut(arg, "=")
@@ -156,10 +156,11 @@ func TestRefusedNumbers(t *testing.T) {
 	}
 }
 
-// TestHelpSaysWhatOneNamespaceGets: it is fewer than all places of a ClusterTokenProvider.
+// TestHelpSaysWhatOneNamespaceGets: a namespace gets fewer than all places of a
+// ClusterTokenProvider.
 func TestHelpSaysWhatOneNamespaceGets(t *testing.T) {
 	cmd := newCommand(nil)
-	if got := cmd.Flags().Lookup("places-per-cluster-provider").Usage; !strings.Contains(got, "One namespace gets at most three quarters of them: 12 of 16") {
+	if got := cmd.Flags().Lookup("places-per-cluster-provider").Usage; !strings.Contains(got, "One namespace gets at most three quarters: 12 of 16") {
 		t.Error(got)
 	}
 }
@@ -177,8 +178,9 @@ func TestLogsAreJSONWithoutSecrets(t *testing.T) {
 	}
 }
 
-// TestRestDriverSwitchedOff: a rest block has no driver then, all others have theirs.
-func TestRestDriverSwitchedOff(t *testing.T) {
+// TestDisabledRestDriverIsMissing: a rest block has no driver, and all other blocks have
+// theirs.
+func TestDisabledRestDriverIsMissing(t *testing.T) {
 	o, err := parse(t, "--feature-gates=RestDriver=false")
 	if err != nil {
 		t.Fatal(err)
@@ -195,8 +197,8 @@ func TestRestDriverSwitchedOff(t *testing.T) {
 	}
 }
 
-// TestRestDriver: the rest driver is what its block declares.
-func TestRestDriver(t *testing.T) {
+// TestRestDriverFollowsItsBlock: its capabilities are those that the block declares.
+func TestRestDriverFollowsItsBlock(t *testing.T) {
 	r, err := drivers(features.New())
 	if err != nil {
 		t.Fatal(err)

@@ -28,22 +28,23 @@ import (
 	"apitoken.dev/operator/test/support/simulate/proxyscrapesim"
 )
 
-// These tests run the binary in processes of its own.
+// These tests run the binary in separate processes.
 
-// asManager makes this test binary run as the manager, with its arguments.
+// asManager makes this test binary run as the manager with its arguments.
 const asManager = "RUN_AS_MANAGER"
 
-// apiServer is a way to the API server that can be closed, and that counts the reads of Secrets.
+// apiServer is a proxy of the API server that can close connections and counts the reads of
+// Secrets.
 type apiServer struct {
 	url string
-	// away: connections are closed before anything is sent.
+	// away: connections are closed before any byte is sent.
 	away atomic.Bool
 
 	mu    sync.Mutex
 	reads map[string]int
 }
 
-// api returns a new way to the API server.
+// api returns a new proxy of the API server.
 func (b *bench) api() *apiServer {
 	b.Helper()
 	a := &apiServer{reads: map[string]int{}}
@@ -80,7 +81,7 @@ func (b *bench) api() *apiServer {
 	return a
 }
 
-// closing is a listener that closes what connects while the server is away.
+// closing is a listener that closes new connections while the server is away.
 type closing struct {
 	net.Listener
 	away *atomic.Bool
@@ -105,7 +106,7 @@ func (a *apiServer) read(path string) {
 	}
 }
 
-// readsOf is how often a Secret was read.
+// readsOf returns how often a Secret was read.
 func (a *apiServer) readsOf(secret string) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -135,8 +136,8 @@ func (p *process) logged() string {
 	return p.log.String()
 }
 
-// manager starts the binary for the namespace of the bench. The test fails if it does not
-// end well when it is stopped.
+// manager starts the binary for the namespace of the bench. The test fails if it exits with
+// an error when it is stopped.
 func (b *bench) manager(api *apiServer, args ...string) *process {
 	b.Helper()
 	p := b.process(append([]string{"--kubeconfig=" + b.kubeconfig(api), "--namespace=" + b.ns, "--namespaces=" + b.ns, "--cluster-identity=" + b.ns,
@@ -145,7 +146,7 @@ func (b *bench) manager(api *apiServer, args ...string) *process {
 	return p
 }
 
-// kubeconfig writes a file that leads to an API server.
+// kubeconfig writes a kubeconfig for an API server.
 func (b *bench) kubeconfig(api *apiServer) string {
 	b.Helper()
 	kubeconfig := clientcmdapi.NewConfig()
@@ -179,7 +180,7 @@ func (b *bench) process(args ...string) *process {
 func (p *process) stop(b *bench) {
 	b.Helper()
 	select {
-	case <-p.ends: // whatever its signal would say
+	case <-p.ends: // it has ended already
 	default:
 		b.ok(p.cmd.Process.Signal(syscall.SIGTERM))
 	}
@@ -189,9 +190,8 @@ func (p *process) stop(b *bench) {
 	}
 }
 
-// slowly is a provider that answers a mint, and a change in place, only after a manager
-// has read the Secret: the one that does not wait for the answer, because it has seen the
-// reservation or the mark.
+// slowly is a provider that answers a mint, and a change in place, only after the other
+// manager has read the Secret, because that has seen the reservation or the mark.
 type slowly struct {
 	http.Handler
 	api    *apiServer
@@ -216,9 +216,10 @@ func (s *slowly) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.Handler.ServeHTTP(w, r)
 }
 
-// TestTwoProcessesThatBothAct: without leader election, and with a provider that is slower
-// than a watch event, each rotation ends with one credential, and the ledger does not fill.
-func TestTwoProcessesThatBothAct(t *testing.T) {
+// TestTwoActiveProcessesIssueOneCredential: without leader election, and with a provider
+// that is slower than a watch event, each rotation issues one credential, and the ledger
+// does not fill up.
+func TestTwoActiveProcessesIssueOneCredential(t *testing.T) {
 	t.Parallel()
 	b := newBenchWithoutOperator(t)
 	sim := proxyscrapesim.New(b.clock.Now, "CANARY-minting-token", "account:apikeys:create", "account:apikeys:read", "account:apikeys:update",
@@ -256,8 +257,9 @@ func TestTwoProcessesThatBothAct(t *testing.T) {
 	b.gone(name)
 }
 
-// TestAStartWhileTheAPIServerIsAway waits, alive and not ready, and works once it answers.
-func TestAStartWhileTheAPIServerIsAway(t *testing.T) {
+// TestStartWaitsForTheAPIServer: until the API server answers, the process is alive and not
+// ready.
+func TestStartWaitsForTheAPIServer(t *testing.T) {
 	t.Parallel()
 	b := newBenchWithoutOperator(t)
 	api := b.api()

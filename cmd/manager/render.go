@@ -22,16 +22,16 @@ import (
 	"apitoken.dev/operator/internal/provider/drivers/rest"
 )
 
-// newRenderCommand returns the dry run of the rest driver: it checks a declaration
-// and prints every request that it leads to, without sending any.
+// newRenderCommand returns the dry run of the rest driver. It checks a declaration and
+// prints the requests without sending them.
 func newRenderCommand(now func() time.Time) *cobra.Command {
 	var files []string
 	cmd := &cobra.Command{
 		Use:   "render -f provider.yaml [-f apitoken.yaml]",
 		Short: "Print every request that a provider with a rest block would send, without sending any",
 		Long: "Checks the templates and expressions of a TokenProvider or ClusterTokenProvider with a rest block, and prints every\n" +
-			"request that an ApiToken leads to: method, URL, headers and body. Nothing is sent, and no cluster is needed.\n" +
-			"Credentials are shown as [redacted]. Without an ApiToken it renders an example of what the provider can grant.",
+			"request for an ApiToken: method, URL, headers and body. It sends nothing and needs no cluster.\n" +
+			"Credentials are shown as [redacted]. Without an ApiToken it renders an example with scopes that the provider can grant.",
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			in, err := readDeclarations(cmd.InOrStdin(), files)
@@ -41,14 +41,14 @@ func newRenderCommand(now func() time.Time) *cobra.Command {
 			return in.render(cmd.OutOrStdout(), now())
 		},
 	}
-	cmd.Flags().StringArrayVarP(&files, "filename", "f", nil, "file with a provider, and with ApiTokens; - is standard input; may be repeated")
+	cmd.Flags().StringArrayVarP(&files, "filename", "f", nil, "file with a provider or with ApiTokens; - is standard input; may be repeated")
 	return cmd
 }
 
-// declarations are what the files hold.
+// declarations are the objects in the files.
 type declarations struct {
 	settings *rest.Settings
-	// provider is its name, for headings.
+	// provider is the name of the provider.
 	provider string
 	tokens   []v1alpha1.ApiToken
 }
@@ -56,7 +56,7 @@ type declarations struct {
 func readDeclarations(stdin io.Reader, files []string) (declarations, error) {
 	var out declarations
 	if len(files) == 0 {
-		return out, errors.New("-f is missing: name a file with a provider")
+		return out, errors.New("-f is required: name a file with a provider")
 	}
 	for _, file := range files {
 		if err := out.readFile(stdin, file); err != nil {
@@ -64,7 +64,7 @@ func readDeclarations(stdin io.Reader, files []string) (declarations, error) {
 		}
 	}
 	if out.settings == nil {
-		return out, errors.New("the files hold no TokenProvider or ClusterTokenProvider with a rest block")
+		return out, errors.New("the files contain no TokenProvider or ClusterTokenProvider with a rest block")
 	}
 	return out, nil
 }
@@ -97,7 +97,7 @@ func (d *declarations) readFile(stdin io.Reader, file string) error {
 func (d *declarations) add(document []byte) error {
 	var kind metav1.TypeMeta
 	if err := yaml.Unmarshal(document, &kind); err != nil {
-		return fmt.Errorf("no YAML of an object: %w", err)
+		return fmt.Errorf("not YAML of an object: %w", err)
 	}
 	if kind.Kind != "" && kind.APIVersion != v1alpha1.GroupVersion.String() {
 		return nil
@@ -106,19 +106,19 @@ func (d *declarations) add(document []byte) error {
 	case "ApiToken":
 		var token v1alpha1.ApiToken
 		if err := yaml.UnmarshalStrict(document, &token); err != nil {
-			return fmt.Errorf("no ApiToken: %w", err)
+			return fmt.Errorf("invalid ApiToken: %w", err)
 		}
 		d.tokens = append(d.tokens, token)
 	case string(v1alpha1.KindTokenProvider):
 		var p v1alpha1.TokenProvider
 		if err := yaml.UnmarshalStrict(document, &p); err != nil {
-			return fmt.Errorf("no TokenProvider: %w", err)
+			return fmt.Errorf("invalid TokenProvider: %w", err)
 		}
 		return d.use(p.Name, &p.Spec)
 	case string(v1alpha1.KindClusterTokenProvider):
 		var p v1alpha1.ClusterTokenProvider
 		if err := yaml.UnmarshalStrict(document, &p); err != nil {
-			return fmt.Errorf("no ClusterTokenProvider: %w", err)
+			return fmt.Errorf("invalid ClusterTokenProvider: %w", err)
 		}
 		return d.use(p.Name, &p.Spec.ProviderSpec)
 	}
@@ -156,8 +156,8 @@ func (d *declarations) render(w io.Writer, now time.Time) error {
 	return nil
 }
 
-// request is the request that the operator would make, or why the driver refuses it. The
-// name is an example: each attempt has a name of its own.
+// request returns the request that the operator would send, or the driver's refusal. The
+// name is an example, since each attempt has its own name.
 func (d *declarations) request(t *v1alpha1.ApiToken, now time.Time) (provider.MintRequest, *provider.Refusal) {
 	cluster := credname.Cluster("render")
 	name := "at1-" + cluster + "-" + credname.Owner(t.Namespace, t.Name) + "-1-nnnnnnnn"

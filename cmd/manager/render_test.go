@@ -29,8 +29,8 @@ func render(t *testing.T, stdin string, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// TestRenderSamples compares what is printed for the samples with golden files,
-// which are written anew with: go test ./cmd/manager -run TestRenderSamples -update
+// TestRenderSamples compares the output for the samples with golden files. To update them:
+// go test ./cmd/manager -run TestRenderSamples -update
 func TestRenderSamples(t *testing.T) {
 	files, err := filepath.Glob(sampleDir + "rest-*.yaml")
 	if err != nil || len(files) < 3 {
@@ -60,7 +60,7 @@ func TestRenderSamples(t *testing.T) {
 	}
 }
 
-// small is a provider without an ApiToken; each test puts in the body.
+// small is a provider without an ApiToken; each test replaces the body.
 const small = `
 apiVersion: apitoken.dev/v1alpha1
 kind: ClusterTokenProvider
@@ -100,14 +100,14 @@ func TestRenderRefuses(t *testing.T) {
 	provider := strings.Replace(small, "BODY", body, 1)
 	token := "\n---\napiVersion: apitoken.dev/v1alpha1\nkind: ApiToken\nmetadata: {name: t, namespace: ml}\nspec:\n  providerRef: {name: small}\n"
 	for name, tc := range map[string]struct{ stdin, says string }{
-		"quotes around a value":  {strings.Replace(small, "BODY", `'{"name": "{{ .name }}", "p": {{ .permissions }}}'`, 1), `spec.rest.mint.body does not make JSON; a {{ }} already makes a JSON value, with its quotes: it makes {"name": ""at1-`},
-		"a field that is wrong":  {strings.Replace(small, "BODY", `'{"name": {{ .nme }}}'`, 1), "spec.rest.mint.body: there is no .nme here"},
-		"an unknown YAML field":  {strings.Replace(provider, "items:", "itmes:", 1), `unknown field "itmes"`},
-		"what cannot be granted": {provider + token + "  scopes: [a:read]\n  buckets: [datasets]\n", "spec.buckets: datasets"},
-		"another driver":         {"apiVersion: apitoken.dev/v1alpha1\nkind: TokenProvider\nmetadata: {name: p}\nspec: {aws: {}}\n", "provider p has no rest block"},
-		"two providers":          {provider + "\n---\n" + provider, "two providers"},
-		"no provider":            {token, "no TokenProvider or ClusterTokenProvider"},
-		"no YAML":                {"}{", "no YAML of an object"},
+		"quotes around a value":           {strings.Replace(small, "BODY", `'{"name": "{{ .name }}", "p": {{ .permissions }}}'`, 1), `spec.rest.mint.body does not make JSON; a {{ }} already makes a JSON value, with its quotes: it makes {"name": ""at1-`},
+		"an unknown template field":       {strings.Replace(small, "BODY", `'{"name": {{ .nme }}}'`, 1), "spec.rest.mint.body: there is no .nme here"},
+		"an unknown YAML field":           {strings.Replace(provider, "items:", "itmes:", 1), `unknown field "itmes"`},
+		"a bucket that cannot be granted": {provider + token + "  scopes: [a:read]\n  buckets: [datasets]\n", "spec.buckets: datasets"},
+		"another driver":                  {"apiVersion: apitoken.dev/v1alpha1\nkind: TokenProvider\nmetadata: {name: p}\nspec: {aws: {}}\n", "provider p has no rest block"},
+		"two providers":                   {provider + "\n---\n" + provider, "two providers"},
+		"no provider":                     {token, "no TokenProvider or ClusterTokenProvider"},
+		"no YAML":                         {"}{", "not YAML of an object"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := render(t, tc.stdin, "-f", "-")
@@ -116,7 +116,7 @@ func TestRenderRefuses(t *testing.T) {
 			}
 		})
 	}
-	if _, err := render(t, ""); err == nil || !strings.Contains(err.Error(), "-f is missing") {
+	if _, err := render(t, ""); err == nil || !strings.Contains(err.Error(), "-f is required") {
 		t.Errorf("without a file: %v", err)
 	}
 	if _, err := render(t, "", "-f", "testdata/absent.yaml"); err == nil {

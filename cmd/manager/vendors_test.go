@@ -40,8 +40,8 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// These tests run the operator with the drivers of the binary on a real API
-// server, with the samples that are shipped, against the vendors' simulators.
+// These tests run the operator with the binary's drivers and the shipped samples on a real
+// API server, against simulators of the vendors.
 
 var env *testenv.Env
 
@@ -53,7 +53,7 @@ func TestMain(m *testing.M) {
 	os.Exit(testenv.Main(m, &env))
 }
 
-// bench is one namespace with an operator of its own.
+// bench is one namespace with its own operator.
 type bench struct {
 	*testing.T
 	client.Client
@@ -62,7 +62,7 @@ type bench struct {
 	log   *testutil.Log
 }
 
-// loopback is where the simulators are: no tenant reaches it otherwise.
+// loopback permits the addresses of the simulators, which tenants cannot reach by default.
 const loopback = "private,127.0.0.0/8,::1/128"
 
 func newBench(t *testing.T) *bench {
@@ -70,7 +70,7 @@ func newBench(t *testing.T) *bench {
 	return newBenchFor(t, loopback)
 }
 
-// newBenchFor has an operator whose TokenProviders may reach these endpoints.
+// newBenchFor returns a bench whose TokenProviders can reach these endpoints.
 func newBenchFor(t *testing.T, endpoints string) *bench {
 	t.Helper()
 	b := newBenchWithoutOperator(t)
@@ -94,7 +94,7 @@ func newBenchFor(t *testing.T, endpoints string) *bench {
 	return b
 }
 
-// newBenchWithoutOperator is a namespace that nothing works on yet.
+// newBenchWithoutOperator returns a bench whose operator is not started yet.
 func newBenchWithoutOperator(t *testing.T) *bench {
 	t.Helper()
 	scheme := runtime.NewScheme()
@@ -117,7 +117,7 @@ func (b *bench) ok(err error) {
 	}
 }
 
-// until waits for something that has to happen: why says why it has not.
+// until waits until why returns "". why returns why the condition does not hold yet.
 func (b *bench) until(why func() string) {
 	b.Helper()
 	end := b.clock.Monotonic() + testutil.Patience
@@ -140,15 +140,14 @@ func (b *bench) serve(h http.Handler) string {
 	return s.URL
 }
 
-// minter makes a Secret with minting credentials.
+// minter creates a Secret with minting credentials.
 func (b *bench) minter(name string, values map[string]string) {
 	b.Helper()
 	b.ok(b.Create(b.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}, StringData: values}))
 }
 
-// sample applies the objects of a shipped sample, some of its values replaced.
-// It
-// returns the name of its first ApiToken.
+// sample applies the objects of a shipped sample with some values replaced. It returns the
+// name of the first ApiToken.
 func (b *bench) sample(file string, replace ...string) (token string) {
 	b.Helper()
 	raw, err := os.ReadFile(filepath.Join("..", "..", "config", "samples", file))
@@ -193,7 +192,7 @@ func (b *bench) get(name string) *v1alpha1.ApiToken {
 	return t
 }
 
-// active is the credential in use.
+// active returns the credential in use.
 func active(t *v1alpha1.ApiToken) v1alpha1.LedgerEntry {
 	i := slices.IndexFunc(t.Status.Credentials, func(e v1alpha1.LedgerEntry) bool { return e.State == v1alpha1.StateActive })
 	if i < 0 {
@@ -277,13 +276,14 @@ func (b *bench) gone(name string) {
 	})
 }
 
-// s3Keys are the keys of a Secret for one bucket at a server of one's own.
+// s3Keys are the keys of a Secret for one bucket at a self-hosted server.
 var s3Keys = []string{
 	"AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_SECRET_ACCESS_KEY",
 }
 
-// TestRest runs alone: its provider is the whole cluster's.
-func TestRest(t *testing.T) {
+// TestSpacesWithTheRestDriver does not run in parallel, because its provider is
+// cluster-scoped.
+func TestSpacesWithTheRestDriver(t *testing.T) {
 	b := newBench(t)
 	sim := restsim.NewSpaces(b.clock.Now, "CANARY-minting-token")
 	b.minter("spaces-minter", map[string]string{"token": "CANARY-minting-token"})
@@ -312,8 +312,8 @@ func TestRest(t *testing.T) {
 	}
 }
 
-// TestTenantsReachNoNode: who may make a TokenProvider does not get at what only the
-// operator's own machine can reach, with whatever driver.
+// TestTenantsReachNoNode: a user who can create TokenProviders cannot reach addresses that
+// only the operator's node can reach, with any driver.
 func TestTenantsReachNoNode(t *testing.T) {
 	t.Parallel()
 	b := newBenchFor(t, "private")
@@ -364,9 +364,9 @@ func TestTenantsReachNoNode(t *testing.T) {
 	}
 }
 
-// TestWhyThereIsNoAnswerIsShown: kubectl describe says of a provider and of its
-// ApiTokens which server did not answer, why, and what to do.
-func TestWhyThereIsNoAnswerIsShown(t *testing.T) {
+// TestConnectionErrorsAreExplained: the conditions of a provider and of its ApiTokens say
+// which server did not answer, why, and what to do.
+func TestConnectionErrorsAreExplained(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	b.minter("minter", map[string]string{"AWS_ACCESS_KEY_ID": "id", "AWS_SECRET_ACCESS_KEY": "secret", "token": "token"})
@@ -407,7 +407,7 @@ func TestWhyThereIsNoAnswerIsShown(t *testing.T) {
 	}
 }
 
-func TestCrusoe(t *testing.T) {
+func TestCrusoeKeyIsIssuedRotatedAndRevoked(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	const organization = "ab4a6b00-aa5f-408e-a9fb-ac6de5eb45ab"
@@ -417,7 +417,7 @@ func TestCrusoe(t *testing.T) {
 	b.minter("crusoe-minter", map[string]string{"accessKeyID": "Hm11C1coQZm2-Aihn9ofYg", "secretKey": "HrbZ3VTUb2YNAq53Md1EsA"})
 	name := b.sample("crusoe.yaml", "    location:", "    endpoint: "+b.serve(sim)+"/v1\n    location:")
 	last := b.ready(name, "")
-	for range 2 { // the second rotation has to end the first one's overlap
+	for range 2 { // the second rotation must end the overlap of the first
 		b.edit(name, rotate)
 		last = b.ready(name, last.Name)
 		data := b.holds(name, s3Keys...)
@@ -432,7 +432,7 @@ func TestCrusoe(t *testing.T) {
 	}
 }
 
-func TestProxyScrape(t *testing.T) {
+func TestProxyScrapeKeyIsIssuedRotatedAndRevoked(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	sim := proxyscrapesim.New(b.clock.Now, "CANARY-minting-token", "account:apikeys:create", "account:apikeys:read", "account:apikeys:update",
@@ -471,7 +471,7 @@ func TestProxyScrape(t *testing.T) {
 	}
 }
 
-// panel does what a person does at KloudBean when an ApiToken asks for a key.
+// panel creates a key in KloudBean's panel as a user does when an ApiToken asks for one.
 func (b *bench) panel(sim *kloudbeansim.Simulator, name string) (id string) {
 	b.Helper()
 	_, values, _ := strings.Cut(b.asks(name, v1alpha1.ReasonCreateCredential), ") with: ")
@@ -485,11 +485,11 @@ func (b *bench) panel(sim *kloudbeansim.Simulator, name string) (id string) {
 	b.ok(err)
 	details, err := sim.AddToken(b.Context(), form)
 	b.ok(err)
-	b.handOver(name, map[string]string{kloudbean.KeyID: details.AccessKeyID, kloudbean.KeySecret: details.SecretAccessKey.Reveal()})
+	b.submit(name, map[string]string{kloudbean.KeyID: details.AccessKeyID, kloudbean.KeySecret: details.SecretAccessKey.Reveal()})
 	return details.AccessKeyID
 }
 
-func TestKloudBean(t *testing.T) {
+func TestKloudBeanKeyIsManual(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	sim := kloudbeansim.New(b.clock.Now, "reports")
@@ -509,12 +509,12 @@ func TestKloudBean(t *testing.T) {
 		t.Errorf("it asks for another key to be deleted: %s", message)
 	}
 	b.ok(sim.Delete(t.Context(), first))
-	b.look(name)
+	b.reconcile(name)
 	b.gone(name)
 }
 
-// handOver hands a credential over as a person does.
-func (b *bench) handOver(name string, values map[string]string) {
+// submit submits a credential as a user does.
+func (b *bench) submit(name string, values map[string]string) {
 	b.Helper()
 	b.ok(b.Create(b.Context(), &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name + v1alpha1.HandoverSuffix,
@@ -523,7 +523,7 @@ func (b *bench) handOver(name string, values map[string]string) {
 	}))
 }
 
-// asks waits until an ApiToken asks a person for something, and returns in which words.
+// asks waits until an ApiToken asks the user for an action, and returns the message.
 func (b *bench) asks(name, reason string) string {
 	b.Helper()
 	var message string
@@ -538,16 +538,16 @@ func (b *bench) asks(name, reason string) string {
 	return message
 }
 
-// look makes the operator reconcile an ApiToken now instead of within a minute. The
-// operator may already have let the ApiToken go: then there is nothing to do.
-func (b *bench) look(name string) {
+// reconcile makes the operator reconcile an ApiToken now instead of within a minute. It
+// does nothing if the ApiToken no longer exists.
+func (b *bench) reconcile(name string) {
 	b.Helper()
 	t := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}}
-	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"example.com/look":"now"}}}`))
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"example.com/reconcile":"now"}}}`))
 	b.ok(client.IgnoreNotFound(b.Patch(b.Context(), t, patch)))
 }
 
-func TestIBEE(t *testing.T) {
+func TestIBEEKeyIsIssuedRotatedAndRevoked(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	sim := ibeesim.New("42", b.clock.Now)
@@ -573,9 +573,9 @@ func TestIBEE(t *testing.T) {
 	}
 }
 
-// TestIBEEPortalToken: what the portal alone can make takes the same way as any
-// other credential that a person makes.
-func TestIBEEPortalToken(t *testing.T) {
+// TestIBEEPortalTokenIsManual: a credential that only the portal can create is a manual
+// credential.
+func TestIBEEPortalTokenIsManual(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	sim := ibeesim.New("42", b.clock.Now)
@@ -585,7 +585,7 @@ func TestIBEEPortalToken(t *testing.T) {
 	const name = "ibee-invoices"
 	b.asks(name, v1alpha1.ReasonCreateCredential)
 	sim.AddToken("CANARY-too-much", ibeesim.BillingRead, ibeesim.StorageRead)
-	b.handOver(name, map[string]string{"token": "CANARY-too-much"})
+	b.submit(name, map[string]string{"token": "CANARY-too-much"})
 	b.until(func() string {
 		c := meta.FindStatusCondition(b.get(name).Status.Conditions, v1alpha1.ConditionStalled)
 		if c == nil || c.Reason != v1alpha1.ReasonHandoverRefused {
@@ -595,7 +595,7 @@ func TestIBEEPortalToken(t *testing.T) {
 	})
 	b.ok(b.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name + v1alpha1.HandoverSuffix}}))
 	sim.AddToken("CANARY-billing", ibeesim.BillingRead)
-	b.handOver(name, map[string]string{"token": "CANARY-billing"})
+	b.submit(name, map[string]string{"token": "CANARY-billing"})
 	b.ready(name, "")
 	if got := b.secret(name)["token"]; got != "CANARY-billing" {
 		t.Error("the Secret holds another token")
@@ -603,7 +603,7 @@ func TestIBEEPortalToken(t *testing.T) {
 	b.delete(name)
 	b.asks(name, v1alpha1.ReasonDeleteCredential)
 	sim.EndToken("CANARY-billing", "key_revoked")
-	b.look(name)
+	b.reconcile(name)
 	b.gone(name)
 	if strings.Contains(b.log.String(), "CANARY") {
 		t.Error("a token is in the log")

@@ -11,12 +11,12 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// silent are the fields of a provider's status that wake nobody: they change often, and
-// no decision reads them.
+// silent are the fields of a provider's status that wake no ApiToken: they change often,
+// and no decision reads them.
 var silent = map[string]bool{"LastError": true, "LiveCredentials": true}
 
-// TestEveryFieldOfAProviderStatusWakesItsApiTokens fails for a field that is added and
-// wakes nobody, so that no ApiToken waits for it until the next resync.
+// TestEveryFieldOfAProviderStatusWakesItsApiTokens fails for a new field that wakes no
+// ApiToken, which would otherwise wait for it until the next resync.
 func TestEveryFieldOfAProviderStatusWakesItsApiTokens(t *testing.T) {
 	for _, empty := range []client.Object{&v1alpha1.TokenProvider{}, &v1alpha1.ClusterTokenProvider{}} {
 		status := reflect.TypeOf(v1alpha1.ProviderStatus{})
@@ -31,7 +31,7 @@ func TestEveryFieldOfAProviderStatusWakesItsApiTokens(t *testing.T) {
 	}
 }
 
-// fill puts something into a field.
+// fill sets a field to a value.
 func fill(t *testing.T, f reflect.Value) {
 	t.Helper()
 	switch f.Interface().(type) {

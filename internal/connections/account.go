@@ -224,7 +224,7 @@ func (p *Pool) others(ctx context.Context, key account.Key) (bool, error) {
 	return mine == "" || !slices.ContainsFunc(untried, func(o account.Object) bool { return p.placeOf(ctx, o) == mine }), nil
 }
 
-// byCredentials reports whether the account of a provider is told apart by its minting
+// byCredentials reports whether the account of a provider is identified by its minting
 // credentials, because its namespace chooses the server.
 func byCredentials(server provider.Server, o account.Object) bool {
 	return server.Declared && o.Kind == v1alpha1.KindTokenProvider

@@ -17,8 +17,9 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// newAccountWorld is one whose backend admits any credentials, and whose drivers
-// take their server from the region: "declared…" lets the declaration name the account.
+// newAccountWorld returns a world whose backend accepts any credentials, and whose drivers
+// take their server from the region. With the prefix "declared", the declaration names the
+// account.
 func newAccountWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t)
@@ -27,7 +28,7 @@ func newAccountWorld(t *testing.T) *world {
 	return w
 }
 
-// newPool is the pool of a process that has just started.
+// newPool returns the pool of a process that has just started.
 func (w *world) newPool(limited bool) *Pool {
 	w.t.Helper()
 	driver := fake.New(w.backend)
@@ -44,7 +45,7 @@ func (w *world) newPool(limited bool) *Pool {
 	return NewPool(Options{Reader: only{w.c, w.key.Namespace}, Live: w.c, Registry: drivers, Namespace: w.key.Namespace, Cluster: "cluster"})
 }
 
-// add creates a provider with a credential of its own.
+// add creates a provider with its own minting credentials.
 func (w *world) add(kind v1alpha1.ProviderKind, namespace, name, region, credential string) account.Key {
 	w.t.Helper()
 	key := account.Key{Kind: kind, Namespace: namespace, Name: name}
@@ -123,9 +124,9 @@ func TestNoProviderClaimsAnAccount(t *testing.T) {
 	}
 }
 
-// TestDeclaredAccountWithoutCredentials: without credentials nothing proves that two
-// namespaces mean the same account.
-func TestDeclaredAccountWithoutCredentials(t *testing.T) {
+// TestDeclaredAccountWithoutCredentialsIsNotShared: without credentials nothing proves that
+// two namespaces have the same account.
+func TestDeclaredAccountWithoutCredentialsIsNotShared(t *testing.T) {
 	w := newAccountWorld(t)
 	driver := bare{fake.New(w.backend)}
 	driver.At = func(provider.Config) provider.Server { return provider.Server{Host: "h", Declared: true} }
@@ -139,13 +140,13 @@ func TestDeclaredAccountWithoutCredentials(t *testing.T) {
 	}
 }
 
-// bare is a driver that signs in with nothing.
+// bare is a driver without minting credentials.
 type bare struct{ *fake.Driver }
 
 func (bare) CredentialKeys() []string { return nil }
 
-// TestAccountsFollowAnswers: what a server answered last counts; a failed attempt
-// changes nothing, and nothing is left of a provider that is gone.
+// TestAccountsFollowAnswers: the last answer of a server counts. A failed attempt changes
+// nothing, and a deleted provider is forgotten.
 func TestAccountsFollowAnswers(t *testing.T) {
 	w := newAccountWorld(t)
 	a := w.add(v1alpha1.KindTokenProvider, w.key.Namespace, "a", "server", "a")
@@ -182,9 +183,9 @@ func TestAccountsFollowAnswers(t *testing.T) {
 	}
 }
 
-// TestAccountsAreNotTakenFromAStatus: after a restart only status.account is there,
-// which says nothing about others. Until the other providers of the server have
-// answered, it is not settled who has the account.
+// TestAccountsAreNotTakenFromAStatus: after a restart only status.account is known, which
+// is not compared. Until the other providers of the server have answered, it is not settled
+// which providers share the account.
 func TestAccountsAreNotTakenFromAStatus(t *testing.T) {
 	w := newAccountWorld(t)
 	victim := w.add(v1alpha1.KindTokenProvider, w.key.Namespace, "victim", "server", "a")
@@ -211,7 +212,7 @@ func TestAccountsAreNotTakenFromAStatus(t *testing.T) {
 	if _, err := w.viaConnect(t.Context(), peer); err == nil {
 		t.Fatal("no error")
 	}
-	settled(victim, true) // it was tried; its controller reports why it is not Ready
+	settled(victim, true) // the attempt failed, and its controller reports why
 	w.connected(elsewhere)
 	settled(victim, true)
 	if !w.pool.accounts.allTried() {
@@ -231,7 +232,7 @@ func (w *world) record(key account.Key) {
 	w.must(w.c.Status().Update(w.t.Context(), p))
 }
 
-// TestKeysOfAccountsShowNothing: they are hashes, whatever they are printed with.
+// TestKeysOfAccountsShowNothing: they are hashes, so no verb of fmt prints a value.
 func TestKeysOfAccountsShowNothing(t *testing.T) {
 	w := newAccountWorld(t)
 	c := w.connected(w.add(v1alpha1.KindTokenProvider, w.key.Namespace, "a", "declared", "CANARY"))

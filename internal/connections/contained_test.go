@@ -17,14 +17,14 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// hostile is a driver that panics, or looks at what it is given.
+// hostile is a driver that panics, or records its arguments.
 type hostile struct {
 	*fake.Driver
 	panics bool
 	http   *http.Client
-	// pages is where its client lists from; empty: it is the fake's.
+	// pages is the URL that its client lists from; empty means the list of the fake.
 	pages string
-	// lost: it panics when it is asked for its server, after it has connected.
+	// lost: it panics when it is asked for its server after it has connected.
 	lost bool
 }
 
@@ -53,7 +53,7 @@ func (h *hostile) Server(ctx context.Context, cfg provider.Config) provider.Serv
 	return h.Driver.Server(ctx, cfg)
 }
 
-// contained is a world whose pool has a hostile driver.
+// contained returns a world whose pool has a hostile driver.
 func contained(t *testing.T) (*world, *hostile) {
 	t.Helper()
 	w := newWorld(t)
@@ -64,8 +64,8 @@ func contained(t *testing.T) (*world, *hostile) {
 	return w, h
 }
 
-// TestPanicOfADriverIsAnError: it ends neither the process nor the pool, and its log
-// entry has a stack and no value.
+// TestPanicOfADriverIsAnError: it does not end the process, the pool stays usable, and the
+// log entry has a stack and no secret value.
 func TestPanicOfADriverIsAnError(t *testing.T) {
 	w, h := contained(t)
 	h.panics = true
@@ -91,8 +91,8 @@ func TestPanicOfADriverIsAnError(t *testing.T) {
 	}
 }
 
-// TestEveryDriverGetsItsHTTPClient: with the CAs of its provider, or an error that
-// names the field.
+// TestEveryDriverGetsItsHTTPClient: the client trusts the CAs of the provider. Invalid CAs
+// are an error that names the field.
 func TestEveryDriverGetsItsHTTPClient(t *testing.T) {
 	w, h := contained(t)
 	if _, err := w.viaConnect(t.Context(), w.key); err != nil || h.http == nil {
@@ -133,9 +133,9 @@ func (p *paged) List(ctx context.Context, _ provider.Owner) iter.Seq2[provider.C
 	}
 }
 
-// TestRequestsOfASweepKeepToThePace: each request of a long list takes a turn, and
-// not only the list. Here the second one would wait for more than an hour.
-func TestRequestsOfASweepKeepToThePace(t *testing.T) {
+// TestRequestsOfASweepAreRateLimited: each request of a long list counts against the rate
+// limit. Here the second one would be queued for more than an hour.
+func TestRequestsOfASweepAreRateLimited(t *testing.T) {
 	w, h := contained(t)
 	requests := 0
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests++ }))
@@ -143,7 +143,7 @@ func TestRequestsOfASweepKeepToThePace(t *testing.T) {
 	var local transport.Endpoints
 	w.must(local.Set("127.0.0.0/8,::1/128"))
 	o := w.pool.o
-	o.Rate, o.Burst, o.HTTP = 1e-5, 2, transport.New(transport.Options{Endpoints: local}) // connecting takes the other turn
+	o.Rate, o.Burst, o.HTTP = 1e-5, 2, transport.New(transport.Options{Endpoints: local}) // the connect uses the rest of the burst
 	w.pool = NewPool(o)
 	h.pages = server.URL
 	c, err := w.viaConnect(t.Context(), w.key)

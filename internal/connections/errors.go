@@ -62,7 +62,7 @@ func notRead(what string, err error) error {
 		reason = "no answer"
 	}
 	return &provider.Error{Code: provider.CodeUnavailable, NotExecuted: true, Err: err,
-		Message: fmt.Sprintf("the API server did not give %s: %s", what, reason)}
+		Message: fmt.Sprintf("%s could not be read from the API server: %s", what, reason)}
 }
 
 // canceled is the error of a caller that stopped waiting for an attempt to connect.

@@ -26,7 +26,7 @@ func (w *world) facts(key account.Key, namespace string) account.Facts {
 	return f
 }
 
-func TestFacts(t *testing.T) {
+func TestFactsDescribeTheProvider(t *testing.T) {
 	w := newWorld(t)
 	if f := w.facts(account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: w.key.Namespace, Name: "none"}, w.key.Namespace); f.Found {
 		t.Errorf("a provider that does not exist: %+v", f)
@@ -70,9 +70,9 @@ func TestFacts(t *testing.T) {
 	}
 }
 
-// TestFactsTellTheOtherKind: of a provider that does not exist, facts tell whether one of the
-// other kind has its name, and nothing of other namespaces.
-func TestFactsTellTheOtherKind(t *testing.T) {
+// TestFactsOfAMissingProviderNameTheOtherKind: if a provider does not exist, the facts show
+// whether one of the other kind has its name. They show nothing of other namespaces.
+func TestFactsOfAMissingProviderNameTheOtherKind(t *testing.T) {
 	w := newWorld(t)
 	cluster := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{GenerateName: "other-"}, Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: spec()}}
 	w.create(cluster)
@@ -82,10 +82,10 @@ func TestFactsTellTheOtherKind(t *testing.T) {
 		namespace string
 		want      v1alpha1.ProviderKind
 	}{
-		"kind forgotten":         {account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: ns, Name: cluster.Name}, ns, v1alpha1.KindClusterTokenProvider},
-		"kind too much":          {account.Key{Kind: v1alpha1.KindClusterTokenProvider, Name: w.key.Name}, ns, v1alpha1.KindTokenProvider},
+		"no kind given":          {account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: ns, Name: cluster.Name}, ns, v1alpha1.KindClusterTokenProvider},
+		"wrong kind given":       {account.Key{Kind: v1alpha1.KindClusterTokenProvider, Name: w.key.Name}, ns, v1alpha1.KindTokenProvider},
 		"in another namespace":   {account.Key{Kind: v1alpha1.KindClusterTokenProvider, Name: w.key.Name}, "elsewhere", ""},
-		"none of either kind":    {account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: ns, Name: "none"}, ns, ""},
+		"neither kind exists":    {account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: ns, Name: "none"}, ns, ""},
 		"it exists":              {w.key, ns, ""},
 		"it exists, clusterwide": {account.Key{Kind: v1alpha1.KindClusterTokenProvider, Name: cluster.Name}, ns, ""},
 	} {
@@ -105,8 +105,9 @@ func (w *world) status(p *v1alpha1.TokenProvider, status metav1.ConditionStatus,
 	w.must(w.c.Get(w.t.Context(), w.key.ObjectKey(), p))
 }
 
-// An account that changed under live credentials is never recorded; facts tell it.
-func TestFactsTellTheConnectedAccount(t *testing.T) {
+// TestFactsHaveTheConnectedAccount: an account that changed while credentials are live is
+// not recorded in the status, but the facts have it.
+func TestFactsHaveTheConnectedAccount(t *testing.T) {
 	w := newWorld(t)
 	w.status(w.provider(), metav1.ConditionTrue, v1alpha1.ReasonReady, 1)
 	if f := w.facts(w.key, w.key.Namespace); f.Account.ID != "recorded" {
@@ -118,7 +119,7 @@ func TestFactsTellTheConnectedAccount(t *testing.T) {
 	}
 }
 
-func TestAdmitted(t *testing.T) {
+func TestSelectedNamespacesAreAdmitted(t *testing.T) {
 	w := newWorld(t)
 	other := "other-" + w.key.Namespace
 	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other}})

@@ -18,7 +18,7 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// at makes a new pool with a clock that stands still and a lower rate.
+// at makes a new pool with a stopped clock and a lower rate.
 func (w *world) at(c *testutil.Clock, drivers *registry.Registry) {
 	o := w.pool.o
 	o.Clock, o.Rate, o.Burst = c, 1, 4
@@ -28,8 +28,8 @@ func (w *world) at(c *testutil.Clock, drivers *registry.Registry) {
 	w.pool = NewPool(o)
 }
 
-// TestPauseAppliesToTheWholeProvider: to every call, including Connect, and to no other
-// provider.
+// TestPauseAppliesToTheWholeProvider: a pause holds back every call, including Connect, and
+// no call to another provider.
 func TestPauseAppliesToTheWholeProvider(t *testing.T) {
 	w := newWorld(t)
 	c := testutil.NewClock(epoch)
@@ -130,14 +130,14 @@ func TestRecreatedProviderStartsWithoutPause(t *testing.T) {
 	}
 }
 
-// keyless needs no credentials, and says so.
+// keyless is a driver that declares that it needs no credentials.
 type keyless struct{ *fake.Driver }
 
 func (keyless) CredentialKeys() []string { return nil }
 
-// Without credentialsSecretRef a driver that needs none connects, and any other
-// says what is missing. No Secret is asked for.
-func TestWithoutCredentials(t *testing.T) {
+// TestConnectWithoutCredentialsSecretRef: a driver that needs no credentials connects, and
+// any other returns an error that names the missing keys. No Secret is read.
+func TestConnectWithoutCredentialsSecretRef(t *testing.T) {
 	tests := map[string]struct {
 		driver func(*fake.Driver) provider.Driver
 		says   []string
@@ -180,8 +180,8 @@ func TestWithoutCredentials(t *testing.T) {
 	}
 }
 
-// Minting credentials that were replaced in their Secret are used by the next
-// call, without a restart.
+// The next call uses minting credentials that were replaced in their Secret, without a
+// restart.
 func TestReplacedCredentialsAreUsed(t *testing.T) {
 	w := newWorld(t)
 	w.connect(w.viaConnect, 1)

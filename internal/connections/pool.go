@@ -150,11 +150,11 @@ func NewPool(o Options) *Pool {
 		watchers: map[v1alpha1.ProviderKind]func(account.Key, bool){}, accounts: newAccounts()}
 }
 
-// Connect returns the cached connection. If there is none, or the provider or its
-// credentials changed, it reads the credentials live and connects. Nothing is sent
-// without a place at the provider, and the connection works only while its caller has
-// that place. If the provider's status does not record its endpoint as verified, nothing
-// is sent, with account.ErrEndpointUnverified. An error is a *provider.Error or a
+// Connect returns the cached connection. Without one, or if the provider or its credentials
+// changed, it reads the credentials live and connects. Nothing is sent without a place at
+// the provider, and the connection works only while its caller has that place. If the
+// provider's status does not record its endpoint as verified, nothing is sent, with
+// account.ErrEndpointUnverified. An error is a *provider.Error or a
 // *MissingCredentialsError.
 func (p *Pool) Connect(ctx context.Context, key account.Key, place *places.Place) (Connection, error) {
 	return p.connect(ctx, key, place, request{})
@@ -253,7 +253,7 @@ func (p *Pool) try(ctx context.Context, o account.Object, g gate, a attempt) (Co
 	made, err := p.dial(ctx, o, g, a.healthCheck)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.gates[a.key] == g { // the provider was not dropped meanwhile
+	if p.gates[a.key] == g { // the provider was not dropped since
 		p.store(a, made)
 	}
 	if err != nil {

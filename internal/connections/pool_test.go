@@ -34,8 +34,8 @@ type keyed struct{ *fake.Driver }
 
 func (keyed) CredentialKeys() []string { return []string{fake.TokenKey, "other"} }
 
-// world is a pool over a namespace of its own. The API server stands in for the
-// cache too, so that the cache is never behind.
+// world is a pool with its own namespace. Its reads of the cache go to the API server, so
+// the cache never lags.
 type world struct {
 	t       *testing.T
 	c       client.Client
@@ -322,7 +322,8 @@ func (w *world) must(err error) {
 	}
 }
 
-// only shows the providers of one namespace: those of the other tests are there too.
+// only shows the providers of one namespace, because other tests create theirs in the same
+// API server.
 type only struct {
 	client.Reader
 	namespace string

@@ -11,7 +11,7 @@ import (
 type Recorded struct{ *Pool }
 
 // Sharing returns the providers that have the account of this one, itself included. Two
-// TokenProviders whose accounts are told apart by their credentials share one if they name
+// TokenProviders whose accounts are identified by their credentials share one if they name
 // the same Secret.
 func (r Recorded) Sharing(ctx context.Context, key account.Key) (same []account.Key, settled bool, err error) {
 	all, err := account.List(ctx, r.o.Reader)

@@ -1,7 +1,7 @@
-// Package drain revokes what an operator has issued after that operator is gone. It
-// runs the operator's own controllers in a process that issues nothing, until no
-// ApiToken and no provider waits for them. It needs no Lease and creates nothing in the
-// cluster, so it also works while the operator's namespace and CRDs are being deleted.
+// Package drain revokes the credentials of an operator that no longer runs. It runs the
+// operator's controllers in a process that issues nothing, until no ApiToken and no
+// provider waits for them. It takes no Lease and creates no object, so it also works while
+// the operator's namespace and CRDs are being deleted.
 package drain
 
 import (
@@ -20,32 +20,32 @@ import (
 )
 
 const (
-	// DefaultPatience is how long a drain waits for the next thing to end. An attempt
-	// that the operator did not finish is settled before that.
+	// DefaultPatience is how long a drain waits without any progress. An attempt that the
+	// operator did not finish settles before that.
 	DefaultPatience = 10 * time.Minute
-	// every is how often the cluster is read.
+	// every is the interval between reads of the cluster.
 	every = 2 * time.Second
 )
 
 // Options of a drain.
 type Options struct {
-	// Operator are the options of the controllers: namespaces, cluster identity,
-	// drivers, and where requests may go. Leader election, metrics and probes are off.
+	// Operator are the options of the controllers: namespaces, cluster identity, drivers,
+	// and permitted endpoints. Leader election, metrics and probes are off.
 	Operator operator.Options
-	// DeleteAll deletes every ApiToken and provider that is not being deleted yet.
-	// Without it, a drain refuses to start while there is one.
+	// DeleteAll deletes every ApiToken and provider that is not being deleted yet. Without
+	// it, a drain refuses to start while such an object exists.
 	DeleteAll bool
-	// IgnoreLeasesIn are namespaces whose Lease does not stop the drain: other operators
-	// run there.
+	// IgnoreLeasesIn are the namespaces of other operators, whose Leases do not stop the
+	// drain.
 	IgnoreLeasesIn []string
-	// Patience is DefaultPatience when 0.
+	// Patience; 0 means DefaultPatience.
 	Patience time.Duration
-	// Progress gets a line for each thing that happens.
+	// Progress gets a line for each change.
 	Progress io.Writer
 }
 
-// errNotReached says that a drain gave up.
-var errNotReached = errors.New("the drain is not finished: run it again when the reasons above are settled")
+// errNotReached: the drain gave up.
+var errNotReached = errors.New("the drain is not finished: run it again when the causes above are resolved")
 
 // drain is one run.
 type drain struct {
@@ -54,7 +54,7 @@ type drain struct {
 	clock  clock.Clock
 	say    *progress
 	lease  lease
-	// counted are the ApiTokens of the first read: what happens to them is progress.
+	// counted are the ApiTokens of the first read. Only changes of these are progress.
 	counted map[types.UID]bool
 }
 
@@ -94,7 +94,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	return d.run(ctx, cfg, left)
 }
 
-// run starts the controllers and follows what they do.
+// run starts the controllers and follows their progress.
 func (d *drain) run(ctx context.Context, cfg *rest.Config, left *survey) error {
 	if len(left.tokens) == 0 && len(left.providers) == 0 {
 		return d.follow(ctx, nil)
@@ -109,7 +109,7 @@ func (d *drain) run(ctx context.Context, cfg *rest.Config, left *survey) error {
 	err = d.follow(ctx, ended)
 	stop()
 	if err == nil {
-		return nil // everything is done: how the controllers stop does not matter
+		return nil // nothing is left, so an error of the stop does not matter
 	}
 	select {
 	case stopped := <-ended:
@@ -119,13 +119,14 @@ func (d *drain) run(ctx context.Context, cfg *rest.Config, left *survey) error {
 	}
 }
 
-// follow reads the cluster until nothing is left. Each time it deletes what DeleteAll asks
-// for, and stops when an operator has started or nothing has changed for too long.
+// follow reads the cluster until nothing is left. After each read it deletes objects as
+// DeleteAll says. It returns an error if an operator has started, or nothing has changed
+// for Patience.
 func (d *drain) follow(ctx context.Context, ended <-chan error) error {
 	var last string
 	since := d.clock.Monotonic()
 	for {
-		left, err := d.look(ctx)
+		left, err := d.step(ctx)
 		var running *RunningError
 		switch {
 		case errors.As(err, &running):
@@ -152,9 +153,9 @@ func (d *drain) follow(ctx context.Context, ended <-chan error) error {
 	}
 }
 
-// look reads the cluster and deletes what DeleteAll asks for.
-func (d *drain) look(ctx context.Context) (*survey, error) {
-	if err := d.lease.still(ctx); err != nil {
+// step reads the cluster and deletes objects as DeleteAll says.
+func (d *drain) step(ctx context.Context) (*survey, error) {
+	if err := d.lease.checkNotRenewed(ctx); err != nil {
 		return nil, err
 	}
 	left, err := d.survey(ctx)
@@ -164,7 +165,7 @@ func (d *drain) look(ctx context.Context) (*survey, error) {
 	return left, d.end(ctx, left)
 }
 
-// pause waits until the next read, or returns an error when the drain has to stop.
+// pause waits until the next read, or returns an error if the drain must stop.
 func (d *drain) pause(ctx context.Context, ended <-chan error) error {
 	select {
 	case err := <-ended:

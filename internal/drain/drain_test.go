@@ -22,8 +22,9 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// The namespace is deleted first: it hangs on the minter Secret, and nothing runs that
-// could revoke. A drain revokes everything, and then the namespace goes by itself.
+// The namespace is deleted first: it waits for the Secret of the minting credentials, and
+// no operator runs that could revoke. A drain revokes everything, and then the namespace is
+// removed.
 func TestDrainWhenTheNamespaceWasDeletedFirst(t *testing.T) {
 	w := newWorld(t)
 	w.issued("a")
@@ -37,7 +38,7 @@ func TestDrainWhenTheNamespaceWasDeletedFirst(t *testing.T) {
 	}
 
 	w.drained(drain.Options{DeleteAll: true})
-	w.live(1) // that of b, which has deletionPolicy: Retain
+	w.live(1) // the credential of b, which has deletionPolicy: Retain
 	w.ExpectGone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
 	w.nothingLeft()
 	kept := &corev1.Secret{}
@@ -49,8 +50,8 @@ func TestDrainWhenTheNamespaceWasDeletedFirst(t *testing.T) {
 	}
 }
 
-// The CRDs are deleted with the namespace and the operator, as by one file with all of
-// them. The CRD without objects is gone at once; the others hang.
+// The CRDs are deleted with the namespace and the operator, for example with one file. The
+// CRD without objects is removed at once; the others wait for their objects.
 func TestDrainWhenTheCRDsAreBeingDeleted(t *testing.T) {
 	w := newWorld(t)
 	w.issued("a")
@@ -58,14 +59,14 @@ func TestDrainWhenTheCRDsAreBeingDeleted(t *testing.T) {
 	w.deleteCRDs()
 	w.deleteNamespace()
 	w.hangs()
-	w.drained(drain.Options{}) // the CRDs delete the objects: nothing is left to confirm
+	w.drained(drain.Options{}) // the CRDs delete the objects, so DeleteAll is not needed
 	w.live(0)
 	w.ExpectGone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
 	w.noCRDs()
 }
 
-// The right order needs no drain: the operator revokes, and a drain after it ends at
-// once. The deletion guard refuses the wrong order, and lets the CRDs go in the right one.
+// The right order needs no drain: the operator revokes, and a drain after it ends at once.
+// The deletion guard refuses the wrong order and permits the right one.
 func TestTheRightOrderLeavesNothingToDrain(t *testing.T) {
 	w := newWorld(t)
 	token := w.issued("a")
@@ -83,8 +84,8 @@ func TestTheRightOrderLeavesNothingToDrain(t *testing.T) {
 	w.noCRDs()
 }
 
-// While the operator runs, deleting the CRDs needs no drain: it revokes, and lets the
-// providers go although the kinds of others are no longer served.
+// While the operator runs, deleting the CRDs needs no drain: the operator revokes and
+// removes the finalizers of the providers, although other kinds are no longer served.
 func TestARunningOperatorEndsWhatTheCRDsDelete(t *testing.T) {
 	w := newWorld(t)
 	w.issued("a")
@@ -94,18 +95,19 @@ func TestARunningOperatorEndsWhatTheCRDsDelete(t *testing.T) {
 	held := w.minter()
 	w.OK(w.Get(t.Context(), client.ObjectKeyFromObject(held), held))
 	if slices.Contains(held.Finalizers, v1alpha1.Finalizer) {
-		t.Error("it holds a Secret for a provider that is gone")
+		t.Error("it holds a Secret for a deleted provider")
 	}
 }
 
-// Without the flag that confirms it, a drain deletes nothing and says what there is.
+// Without DeleteAll, a drain deletes nothing and names the objects that are not being
+// deleted.
 func TestDrainRefusesWhatIsNotBeingDeleted(t *testing.T) {
 	w := newWorld(t)
 	w.issued("a")
 	w.stop()
 	err := w.drain(drain.Options{})
 	if err == nil {
-		t.Fatal("it drains what nobody deleted")
+		t.Fatal("it drains objects that no user deleted")
 	}
 	for _, part := range []string{"ApiToken " + w.team + "/a", "ClusterTokenProvider " + w.own, "--delete-all", "install the operator again"} {
 		if !strings.Contains(err.Error(), part) {
@@ -137,8 +139,9 @@ func TestDrainRefusesWhileTheLeaseIsRenewed(t *testing.T) {
 	}
 }
 
-// The operator may run in another namespace than the drain is given, as when the minting
-// credentials were put elsewhere. A Lease that no operator holds can be ignored.
+// The operator can run in another namespace than the drain is given, for example after the
+// minting credentials were created elsewhere. A Lease that no operator holds can be
+// ignored.
 func TestDrainRefusesWhileTheLeaseOfAnotherNamespaceIsRenewed(t *testing.T) {
 	w := newWorld(t)
 	token := w.issued("a")
@@ -164,7 +167,7 @@ func TestDrainRefusesWhileTheLeaseOfAnotherNamespaceIsRenewed(t *testing.T) {
 	w.live(0)
 }
 
-// A Lease whose holder died is no reason to refuse, whatever the clocks say: it is not renewed.
+// A Lease whose holder died is not renewed. The drain starts, even if clocks differ.
 func TestDrainOutwaitsTheLeaseOfADeadOperator(t *testing.T) {
 	w := newWorld(t)
 	token := w.issued("a")
@@ -174,7 +177,7 @@ func TestDrainOutwaitsTheLeaseOfADeadOperator(t *testing.T) {
 	w.ExpectGone(token)
 	w.live(0)
 	if !strings.Contains(w.said.String(), "operator-7 as the running operator: waiting") {
-		t.Errorf("it does not say whom it waits for:\n%s", w.said)
+		t.Errorf("it does not name the holder:\n%s", w.said)
 	}
 }
 
@@ -183,7 +186,7 @@ func TestDrainEndsWhenAnOperatorStarts(t *testing.T) {
 	w := newWorld(t)
 	w.issued("a")
 	w.stop()
-	w.OK(w.Delete(t.Context(), w.minter())) // held by the finalizer: the provider still works
+	w.OK(w.Delete(t.Context(), w.minter())) // its finalizer keeps it, so the provider still works
 	w.unreachable()
 	done := make(chan error, 1)
 	go func() { done <- w.drain(drain.Options{DeleteAll: true}) }()
@@ -196,12 +199,13 @@ func TestDrainEndsWhenAnOperatorStarts(t *testing.T) {
 	w.renewing("operator-8", 100*time.Millisecond)
 	var running *drain.RunningError
 	if err := <-done; !errors.As(err, &running) {
-		t.Errorf("it goes on next to an operator: %v", err)
+		t.Errorf("it continues next to an operator: %v", err)
 	}
 }
 
-// Without the minting credentials nothing can be revoked. A drain says so, with the ids,
-// gives up in the time given, and says what to do. Put back elsewhere, they work.
+// Without the minting credentials nothing can be revoked. A drain reports that with the
+// ids, gives up after the given time, and says what to do. After the credentials are
+// created in another namespace, it revokes.
 func TestDrainSaysWhatCannotBeRevokedWithoutTheMinterSecret(t *testing.T) {
 	w := newWorld(t)
 	token := w.issued("a")
@@ -228,7 +232,7 @@ func TestDrainSaysWhatCannotBeRevokedWithoutTheMinterSecret(t *testing.T) {
 	w.nothingLeft()
 }
 
-// A drain of a list of namespaces leaves the others, and ClusterTokenProviders, alone.
+// A drain of a list of namespaces leaves other namespaces and ClusterTokenProviders alone.
 func TestDrainOfNamespacesLeavesTheOthersAlone(t *testing.T) {
 	w := newWorld(t)
 	token := w.issued("a")
@@ -245,12 +249,12 @@ func TestDrainOfNamespacesLeavesTheOthersAlone(t *testing.T) {
 	held := w.minter()
 	w.OK(w.Get(t.Context(), client.ObjectKeyFromObject(held), held))
 	if !slices.Contains(held.Finalizers, v1alpha1.Finalizer) {
-		t.Error("it let go of the minting credentials that another namespace needs")
+		t.Error("it released the minting credentials that another namespace needs")
 	}
 }
 
-// A Secret that is held for a provider that is gone is let go.
-func TestDrainLetsGoOfSecretsWithoutAProvider(t *testing.T) {
+// A Secret that is held for a deleted provider is released.
+func TestDrainReleasesSecretsWithoutAProvider(t *testing.T) {
 	w := newWorld(t)
 	w.stop()
 	w.provider.Finalizers = nil
@@ -262,8 +266,8 @@ func TestDrainLetsGoOfSecretsWithoutAProvider(t *testing.T) {
 	w.ExpectGone(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}})
 }
 
-// A message of a provider or of a tenant cannot forge or erase lines of the report.
-func TestProgressCannotCommandATerminal(t *testing.T) {
+// A message of a provider or of a tenant cannot forge or erase progress lines.
+func TestProgressContainsNoControlCharacters(t *testing.T) {
 	w := newWorld(t)
 	w.stop()
 	err := w.create("a", func(t *v1alpha1.ApiToken) { t.Finalizers = []string{v1alpha1.Finalizer} })
@@ -276,7 +280,7 @@ func TestProgressCannotCommandATerminal(t *testing.T) {
 		t.Error("it revokes a credential that is not of this cluster")
 	}
 	if strings.ContainsAny(w.said.String(), "\x1b\r") || !strings.Contains(w.said.String(), "KEY [2Jdone") {
-		t.Errorf("the report commands the terminal: %q", w.said)
+		t.Errorf("the progress contains control characters: %q", w.said)
 	}
 	w.OK(w.Get(t.Context(), client.ObjectKeyFromObject(token), token))
 	token.Finalizers = nil
@@ -298,10 +302,10 @@ func (w *world) guardsCRDs() {
 	})
 }
 
-// renewing keeps a Lease fresh until the test ends.
+// renewing renews a Lease until the test ends.
 func (w *world) renewing(holder string, every time.Duration) {
 	w.Helper()
-	w.holds(holder, time.Unix(1e9, 0)) // a clock that is years behind
+	w.holds(holder, time.Unix(1e9, 0)) // by a clock that is years behind
 	ctx, cancel := context.WithCancel(w.Context())
 	done := make(chan struct{})
 	go func() {
@@ -325,7 +329,7 @@ func (w *world) holds(holder string, renewed time.Time) {
 	seconds, at := int32(2), metav1.NewMicroTime(renewed)
 	lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: w.own, Name: operator.Name},
 		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, RenewTime: &at}}
-	w.Cleanup(func() { _ = w.Delete(context.WithoutCancel(w.Context()), lease) }) // drains look at all Leases
+	w.Cleanup(func() { _ = w.Delete(context.WithoutCancel(w.Context()), lease) }) // drains read all Leases
 	if err := w.Create(w.Context(), lease); apierrors.IsAlreadyExists(err) {
 		found := &coordinationv1.Lease{}
 		w.OK(w.Get(w.Context(), client.ObjectKeyFromObject(lease), found))
@@ -336,7 +340,7 @@ func (w *world) holds(holder string, renewed time.Time) {
 	}
 }
 
-// hangs waits until the operator's namespace is being deleted, and only Secrets keep it.
+// hangs waits until the operator's namespace is being deleted and only waits for Secrets.
 func (w *world) hangs() {
 	w.Helper()
 	w.Eventually(func() error {

@@ -15,8 +15,8 @@ import (
 	"apitoken.dev/operator/internal/account"
 )
 
-// end deletes what DeleteAll asks for: ApiTokens first, and providers when no ApiToken
-// waits for them. What they held goes when they have gone.
+// end deletes objects as DeleteAll says: first ApiTokens, and providers when no ApiToken
+// waits for them. When both are gone, it releases the Secrets that they held.
 func (d *drain) end(ctx context.Context, s *survey) error {
 	if d.DeleteAll {
 		if err := d.deleteTokens(ctx, s); err != nil {
@@ -76,15 +76,15 @@ func (d *drain) delete(ctx context.Context, o client.Object, called string) erro
 	return nil
 }
 
-// needed reports whether a provider that this drain leaves alone works with a Secret. It
-// has no such providers unless it is of a list of namespaces.
+// needed reports whether a provider that this drain leaves alone uses a Secret. Only a
+// drain of a list of namespaces leaves providers alone.
 func (d *drain) needed(m *metav1.PartialObjectMetadata, left []account.Object) bool {
 	return slices.ContainsFunc(left, func(o account.Object) bool {
 		return o.CredentialsKey(d.Operator.Namespace) == client.ObjectKeyFromObject(m)
 	})
 }
 
-// release takes the finalizer and the label off a Secret that no provider names any more.
+// release removes the finalizer and the label of a Secret that no provider names any more.
 func (d *drain) release(ctx context.Context, m *metav1.PartialObjectMetadata) error {
 	finalizers := slices.DeleteFunc(slices.Clone(m.Finalizers), func(f string) bool { return f == v1alpha1.Finalizer })
 	metadata := map[string]any{"resourceVersion": m.ResourceVersion, "uid": m.UID, "finalizers": finalizers}

@@ -12,7 +12,7 @@ import (
 	"apitoken.dev/operator/internal/drain"
 )
 
-// A tenant who goes on creating ApiTokens does not keep a drain from ending.
+// A tenant who keeps creating ApiTokens does not keep a drain from ending.
 func TestDrainEndsWhileApiTokensAreCreated(t *testing.T) {
 	w := newWorld(t)
 	w.issued("a")

@@ -17,31 +17,31 @@ import (
 )
 
 const (
-	// term is how long a Lease is good for that does not say; longestTerm bounds what it says.
+	// term is the duration of a Lease that states none. longestTerm bounds a stated one.
 	term        = 15 * time.Second
 	longestTerm = time.Minute
 )
 
-// lease is the Lease of operators, which a drain reads and never takes: in a namespace
-// that is being deleted no Lease can be created. The operator may run in another
-// namespace than the drain was given, so every namespace is looked at.
+// lease reads the Leases of operators. A drain never takes one, because no Lease can be
+// created in a namespace that is being deleted. An operator can run in another namespace
+// than the drain was given, so the Leases of all namespaces are read.
 type lease struct {
 	client client.Reader
 	clock  clock.Clock
 	// name of the Lease of the operator whose namespace the drain was given.
 	name client.ObjectKey
-	// served are the namespaces to look at when those of the cluster cannot be listed.
+	// served are the namespaces to read if the Leases of the cluster cannot be listed.
 	served []string
-	// ignored are namespaces whose Lease says nothing about this drain.
+	// ignored are namespaces whose Lease does not concern this drain.
 	ignored []string
 	seen    holdings
 	partial bool
 }
 
-// holdings are who holds the Lease, by its namespace.
+// holdings are the holders of the Leases by namespace.
 type holdings map[string]holding
 
-// holding is who held the Lease when it was read. A change of any part says that the
+// holding is the holder of a Lease when it was read. A change of any field proves that the
 // holder is alive.
 type holding struct {
 	holder, renewed string
@@ -50,9 +50,9 @@ type holding struct {
 
 func (h holding) held() bool { return h.holder != "" }
 
-// await returns once no operator is alive. Clocks may differ, so the time in a Lease
-// says nothing by itself: like a candidate for the Lease, it watches for one term
-// whether the holder renews it.
+// await returns when no operator is alive. Clocks can differ, so the time in a Lease proves
+// nothing by itself. Like a candidate for the Lease, await watches for one term whether the
+// holder renews it.
 func (l *lease) await(ctx context.Context, say *progress) error {
 	var err error
 	if l.seen, err = l.read(ctx); err != nil {
@@ -75,7 +75,7 @@ func (l *lease) await(ctx context.Context, say *progress) error {
 		if err := l.clock.Sleep(ctx, time.Second); err != nil {
 			return err
 		}
-		if err := l.still(ctx); err != nil {
+		if err := l.checkNotRenewed(ctx); err != nil {
 			return err
 		}
 	}
@@ -83,8 +83,9 @@ func (l *lease) await(ctx context.Context, say *progress) error {
 	return nil
 }
 
-// still returns an error when an operator has renewed its Lease since it was read last.
-func (l *lease) still(ctx context.Context) error {
+// checkNotRenewed returns an error if an operator has renewed its Lease since the last
+// read.
+func (l *lease) checkNotRenewed(ctx context.Context) error {
 	now, err := l.read(ctx)
 	if err != nil {
 		return err
@@ -160,7 +161,7 @@ func (l *lease) list(ctx context.Context, out holdings) error {
 
 var leaseKind = schema.GroupVersionKind{Group: "coordination.k8s.io", Version: "v1", Kind: "Lease"}
 
-// holdingOf is what a Lease says. A field of another type reads as empty.
+// holdingOf reads a Lease. A field of another type counts as empty.
 func holdingOf(o *unstructured.Unstructured) holding {
 	out := holding{term: term}
 	out.holder, _, _ = unstructured.NestedString(o.Object, "spec", "holderIdentity")
@@ -171,12 +172,12 @@ func holdingOf(o *unstructured.Unstructured) holding {
 	return out
 }
 
-// RunningError says that an operator runs, which must end first.
+// RunningError reports that an operator runs, which must stop first.
 type RunningError struct {
 	Lease  client.ObjectKey
 	Holder string
-	// Elsewhere: the Lease is not in the namespace that the drain was given. It can be of
-	// another operator, or a user can have made it.
+	// Elsewhere: the Lease is not in the namespace that the drain was given. It can belong
+	// to another operator, or a user can have created it.
 	Elsewhere bool
 }
 

@@ -14,13 +14,13 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// progress tells what happens, a line each. Nothing of it is secret: credentials are
-// named by their public ids.
+// progress writes a line for each change. It contains no secrets: credentials are named by
+// their public ids.
 type progress struct {
 	out io.Writer
-	// told is what was said last of each object.
-	told map[types.UID]string
-	// tokens are the ApiTokens that were there at the last read, and what they are called.
+	// reported is the last state that was written of each object.
+	reported map[types.UID]string
+	// tokens are the names of the ApiTokens of the last read.
 	tokens map[types.UID]string
 	failed string
 	ended  int
@@ -31,12 +31,12 @@ func newProgress(out io.Writer) *progress {
 	if out == nil {
 		out = io.Discard
 	}
-	return &progress{out: out, told: map[types.UID]string{}, tokens: map[types.UID]string{}}
+	return &progress{out: out, reported: map[types.UID]string{}, tokens: map[types.UID]string{}}
 }
 
 func (p *progress) line(format string, args ...any) { fmt.Fprintf(p.out, format+"\n", args...) }
 
-// begin says what there is to do.
+// begin writes what the drain will do.
 func (p *progress) begin(s *survey) {
 	p.line("to end: %d ApiTokens with %d credentials in their ledgers, %d providers, %d Secrets held for them",
 		len(s.tokens)+len(s.bare), s.live(), len(s.providers), len(s.secrets))
@@ -60,13 +60,13 @@ func (p *progress) begin(s *survey) {
 	}
 }
 
-// changed tells what is different since the last read.
+// changed writes the changes since the last read.
 func (p *progress) changed(s *survey) {
 	now := make(map[types.UID]string, len(s.tokens))
 	for i := range s.tokens {
 		t := &s.tokens[i]
 		now[t.UID] = t.Namespace + "/" + t.Name
-		p.tell(t.UID, now[t.UID], stateOf(t))
+		p.report(t.UID, now[t.UID], stateOf(t))
 	}
 	for uid, name := range p.tokens {
 		if _, still := now[uid]; !still {
@@ -79,21 +79,22 @@ func (p *progress) changed(s *survey) {
 		return // providers wait for their ApiTokens
 	}
 	for _, o := range s.providers {
-		state := "waiting to be let go"
+		state := "waiting for its finalizer to be removed"
 		if c := meta.FindStatusCondition(o.Status.Conditions, v1alpha1.ConditionStalled); c != nil && c.Reason != v1alpha1.ReasonCredentialsMissing {
-			// Without ApiTokens nothing needs the minting credentials, which go before the provider does.
+			// Without ApiTokens nothing needs the minting credentials, which can be deleted
+			// before the provider.
 			state = c.Message
 		}
-		p.tell(o.GetUID(), o.Key().String(), state)
+		p.report(o.GetUID(), o.Key().String(), state)
 	}
 }
 
-// tell says what is new of an object.
-func (p *progress) tell(uid types.UID, name, state string) {
-	if p.told[uid] == state {
+// report writes the state of an object if it changed.
+func (p *progress) report(uid types.UID, name, state string) {
+	if p.reported[uid] == state {
 		return
 	}
-	p.told[uid] = state
+	p.reported[uid] = state
 	p.line("%s: %s", name, oneLine(state))
 }
 
@@ -108,15 +109,15 @@ func stateOf(t *v1alpha1.ApiToken) string {
 	return left
 }
 
-// problem says what kept a read or a deletion from succeeding, once.
+// problem writes why a read or a deletion failed, unless it failed the same way before.
 func (p *progress) problem(err error) {
 	if now := oneLine(err.Error()); now != p.failed {
 		p.failed = now
-		p.line("trying again: %s", now)
+		p.line("retrying: %s", now)
 	}
 }
 
-// end says that nothing is left.
+// end writes that nothing is left.
 func (p *progress) end() {
 	p.line("done: nothing waits for the operator any more. %d ApiTokens are gone", p.ended)
 	if len(p.kept) > 0 {
@@ -124,7 +125,7 @@ func (p *progress) end() {
 	}
 }
 
-// stuck says what is left and what to do about it.
+// stuck writes what is left and what to do about it.
 func (p *progress) stuck(s *survey, namespace string) {
 	if s == nil {
 		return
@@ -147,7 +148,7 @@ func (p *progress) stuck(s *survey, namespace string) {
 	}
 }
 
-// ids are what the provider calls the credentials of an ApiToken.
+// ids lists the provider's ids of an ApiToken's credentials.
 func ids(t *v1alpha1.ApiToken) string {
 	names := make([]string, 0, len(t.Status.Credentials))
 	for i := range t.Status.Credentials {
@@ -159,7 +160,7 @@ func ids(t *v1alpha1.ApiToken) string {
 	return listed(names)
 }
 
-// oneLine is text of others without what could end a line or command a terminal.
+// oneLine removes line breaks and terminal control characters from text that others wrote.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if unicode.IsPrint(r) {

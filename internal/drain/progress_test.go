@@ -10,8 +10,8 @@ import (
 	"apitoken.dev/operator/internal/account"
 )
 
-// Once no ApiToken is left, the minting credentials may go before the provider does: nobody
-// is asked to create them again.
+// When no ApiToken is left, the minting credentials can be deleted before the provider. The
+// drain does not ask to create them again.
 func TestProviderWithoutApiTokensNeedsNoCredentials(t *testing.T) {
 	o := account.NewObject(v1alpha1.KindClusterTokenProvider)
 	o.SetName("object-store")
@@ -20,7 +20,7 @@ func TestProviderWithoutApiTokensNeedsNoCredentials(t *testing.T) {
 	var said strings.Builder
 	p := newProgress(&said)
 	p.changed(&survey{providers: []account.Object{o}})
-	if got := said.String(); !strings.HasSuffix(got, "object-store: waiting to be let go\n") {
+	if got := said.String(); !strings.HasSuffix(got, "object-store: waiting for its finalizer to be removed\n") {
 		t.Errorf("it says %q", got)
 	}
 }

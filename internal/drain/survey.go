@@ -18,10 +18,10 @@ import (
 	"apitoken.dev/operator/internal/trim"
 )
 
-// pageSize of lists. Each object can be more than a megabyte long.
+// pageSize limits the pages of lists, since an object can be larger than a megabyte.
 const pageSize = 50
 
-// survey is what waits for the operator.
+// survey are the objects that wait for the operator.
 type survey struct {
 	// tokens wait for the operator: they have its finalizer, or credentials in their ledger.
 	tokens []v1alpha1.ApiToken
@@ -30,11 +30,11 @@ type survey struct {
 	providers []account.Object
 	// secrets are held by the operator's finalizer; only their metadata is read.
 	secrets []metav1.PartialObjectMetadata
-	// missing are the credentials Secrets that do not exist, by provider.
+	// missing are the Secrets of minting credentials that do not exist, by provider.
 	missing map[account.Key]client.ObjectKey
 }
 
-// survey reads the API server.
+// survey reads the cluster live.
 func (d *drain) survey(ctx context.Context) (*survey, error) {
 	out := &survey{missing: map[account.Key]client.ObjectKey{}}
 	for _, namespace := range d.namespaces() {
@@ -59,7 +59,7 @@ func (d *drain) survey(ctx context.Context) (*survey, error) {
 	return out, d.surveyCredentials(ctx, out)
 }
 
-// namespaces are those that are drained; "" stands for all.
+// namespaces are the namespaces to drain; "" means all.
 func (d *drain) namespaces() []string {
 	if len(d.Operator.Namespaces) == 0 {
 		return []string{""}
@@ -70,7 +70,7 @@ func (d *drain) namespaces() []string {
 func (d *drain) surveyNamespace(ctx context.Context, out *survey, namespace string) error {
 	err := d.pages(ctx, &v1alpha1.ApiTokenList{}, namespace, func(list client.ObjectList) {
 		for _, t := range list.(*v1alpha1.ApiTokenList).Items { //nolint:forcetypeassert // the list given
-			// What another finalizer alone holds does not wait for the operator.
+			// An ApiToken that only another finalizer holds does not wait for the operator.
 			held, deleting := controllerutil.ContainsFinalizer(&t, v1alpha1.Finalizer), !t.DeletionTimestamp.IsZero()
 			switch {
 			case held, !deleting && len(t.Status.Credentials) > 0:
@@ -113,7 +113,7 @@ func (d *drain) surveySecrets(ctx context.Context, out *survey, namespace string
 	}, client.HasLabels{v1alpha1.LabelManaged})
 }
 
-// surveyCredentials notes the credentials Secrets that do not exist.
+// surveyCredentials records which Secrets of minting credentials do not exist.
 func (d *drain) surveyCredentials(ctx context.Context, out *survey) error {
 	for _, o := range out.providers {
 		if !o.HasCredentials() {
@@ -130,7 +130,7 @@ func (d *drain) surveyCredentials(ctx context.Context, out *survey) error {
 	return nil
 }
 
-// pages lists page by page.
+// pages reads a list page by page.
 func (d *drain) pages(ctx context.Context, list client.ObjectList, namespace string, each func(client.ObjectList), opts ...client.ListOption) error {
 	for next := ""; ; {
 		page := append([]client.ListOption{client.InNamespace(namespace), client.Limit(pageSize), client.Continue(next)}, opts...)
@@ -149,7 +149,7 @@ func (s *survey) done() bool {
 	return len(s.tokens) == 0 && len(s.providers) == 0 && len(s.secrets) == 0
 }
 
-// uids are the ApiTokens that wait for the operator.
+// uids returns the ApiTokens that wait for the operator.
 func (s *survey) uids() map[types.UID]bool {
 	out := make(map[types.UID]bool, len(s.tokens))
 	for i := range s.tokens {
@@ -158,7 +158,7 @@ func (s *survey) uids() map[types.UID]bool {
 	return out
 }
 
-// fingerprint changes when something has ended or begun. Only the ApiTokens given count: one
+// fingerprint changes when the drain makes progress. Only the counted ApiTokens matter: one
 // that is created during the drain is no progress.
 func (s *survey) fingerprint(counted map[types.UID]bool) string {
 	var b strings.Builder
@@ -181,7 +181,7 @@ func (s *survey) fingerprint(counted map[types.UID]bool) string {
 	return b.String()
 }
 
-// live is how many credentials the ledgers have.
+// live counts the credentials in the ledgers.
 func (s *survey) live() int {
 	n := 0
 	for i := range s.tokens {
@@ -190,7 +190,7 @@ func (s *survey) live() int {
 	return n
 }
 
-// accept returns an error when there is something that is not being deleted.
+// accept returns an error if an object is not being deleted.
 func (d *drain) accept(s *survey) error {
 	var kept []string
 	for _, t := range slices.Concat(s.tokens, s.bare) {
@@ -206,13 +206,13 @@ func (d *drain) accept(s *survey) error {
 	if d.DeleteAll || len(kept) == 0 {
 		return nil
 	}
-	return fmt.Errorf("%d objects are not being deleted: %s\nA drain revokes what is deleted, and nothing else.\n"+
+	return fmt.Errorf("%d objects are not being deleted: %s\nA drain only ends objects that are being deleted.\n"+
 		"To delete all ApiTokens and providers, run it with --delete-all; deletionPolicy: Retain is honoured.\n"+
 		"To keep this cluster's ApiTokens, install the operator again instead", len(kept), listed(kept))
 }
 
-// inScope reports whether a provider is this drain's. With a list of namespaces a
-// ClusterTokenProvider may be used by others, and is left to who deletes it.
+// inScope reports whether the drain covers a provider. With a list of namespaces, other
+// namespaces can use a ClusterTokenProvider, so the drain does not delete it.
 func (d *drain) inScope(o account.Object) bool {
 	return o.Kind == v1alpha1.KindTokenProvider || len(d.Operator.Namespaces) == 0
 }

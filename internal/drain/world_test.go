@@ -30,8 +30,8 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// env has the namespace controller: what these tests are about is how a namespace and
-// CRDs end. Each test drains the whole cluster, so they do not run in parallel.
+// env has the namespace controller, because these tests delete namespaces and CRDs. Each
+// test drains the whole cluster, so they do not run in parallel.
 var env *testenv.Env
 
 func TestMain(m *testing.M) {
@@ -39,7 +39,7 @@ func TestMain(m *testing.M) {
 	os.Exit(testenv.Main(m, &env, testenv.WithControllerManager()))
 }
 
-// world is an operator in a namespace of its own, with a provider and a team that uses it.
+// world is an operator in its own namespace, with a provider and a team that uses it.
 type world struct {
 	*kit.Kit
 	own, team string
@@ -79,7 +79,7 @@ func (w *world) options() operator.Options {
 	return operator.Options{Registry: drivers, Namespace: w.own, ClusterIdentity: w.own, Concurrency: 4}
 }
 
-// start starts the operator; stop ends it, as when its pod goes.
+// start starts the operator; stop ends it, as when its pod is deleted.
 func (w *world) start() {
 	w.Helper()
 	o := w.options()
@@ -137,7 +137,7 @@ func (w *world) live(want int) {
 	}
 }
 
-// unreachable lets every call of the provider fail.
+// unreachable makes every call to the provider fail.
 func (w *world) unreachable() { w.away.Store(true) }
 
 func (w *world) deleteNamespace() {
@@ -145,7 +145,7 @@ func (w *world) deleteNamespace() {
 	w.OK(w.Delete(w.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.own}}))
 }
 
-// loseMinter deletes the Secret with the minting credentials, finalizer and all.
+// loseMinter deletes the Secret of the minting credentials despite its finalizer.
 func (w *world) loseMinter() {
 	w.Helper()
 	s := w.minter()
@@ -166,13 +166,13 @@ func (w *world) nothingLeft() {
 	}
 }
 
-// crds are the operator's.
+// crds are the operator's CRDs.
 func (w *world) crds() []*unstructured.Unstructured {
 	w.Helper()
 	return w.manifests("crd/bases/*.yaml")
 }
 
-// manifests reads the objects of files below config.
+// manifests reads the objects in files of config.
 func (w *world) manifests(pattern string) []*unstructured.Unstructured {
 	w.Helper()
 	files, err := filepath.Glob("../../config/" + pattern)
@@ -223,7 +223,7 @@ func (w *world) installCRDs() {
 	})
 }
 
-// clean ends what a test has left, so that the next one begins with an empty cluster.
+// clean removes what a test has left, so that the next one starts with an empty cluster.
 func (w *world) clean() {
 	w.stop()
 	w.away.Store(false)

@@ -8,19 +8,19 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// How long an answer holds that the credential of a Secret is not live: the first
-// wait doubles with every answer that says the same.
+// How long an answer holds that the credential of a Secret is not live. The wait doubles
+// with every such answer.
 const (
 	firstAbsence = time.Minute
 	maxAbsence   = time.Hour
 )
 
 // Absences remember that the provider did not show the credential that a Secret names. No
-// ledger holds such an answer, and a reconcile that does not remember it would ask again
-// at every event, including its own status writes.
+// ledger records such an answer. Without Absences, every event, including the operator's
+// own status writes, would cause another call.
 type Absences struct{ known *byToken[absence] }
 
-// Claim is what an answer is about. Another claim is asked about again.
+// Claim identifies what an answer is about. The answer does not hold for another claim.
 type Claim struct {
 	UID                 types.UID
 	Credential, Account string
@@ -37,7 +37,7 @@ type absence struct {
 
 func newAbsences(m *Memory) *Absences { return &Absences{perToken[absence](m)} }
 
-// Note remembers an answer and returns how long it holds.
+// Note records an answer and returns how long it holds.
 func (a *Absences) Note(token types.NamespacedName, c Claim, account string, now time.Duration) time.Duration {
 	wait := firstAbsence
 	a.known.edit(token, func(last *absence) bool {

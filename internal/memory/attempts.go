@@ -19,7 +19,7 @@ type Attempts struct {
 }
 
 // sightings are when each attempt and in-place change of an ApiToken was first seen, and
-// the version in which that was noted last.
+// the version that See recorded last.
 type sightings struct {
 	uid     types.UID
 	version string
@@ -47,7 +47,8 @@ type Rejection struct {
 	Failed plan.Outcome
 }
 
-// Attempt is what is known of an attempt without an answer, or of an in-place change.
+// Attempt is what this process knows of an attempt without an answer, or of an in-place
+// change.
 type Attempt struct {
 	// Ours: this process began it.
 	Ours bool
@@ -59,9 +60,8 @@ type Attempt struct {
 
 func newAttempts(m *Memory) *Attempts { return &Attempts{perToken[sightings](m), perToken[begun](m)} }
 
-// idOf identifies what is remembered of an entry: an attempt without an answer by its name,
-// an in-place change by its mark; empty for other entries. What is or was Active has had
-// its answer.
+// idOf identifies an attempt without an answer by its name, and an in-place change by its
+// mark. It is empty for other entries: those that are or were Active have had their answer.
 func idOf(e *v1alpha1.LedgerEntry) string {
 	switch {
 	case e.IssuedAt == nil && e.State != v1alpha1.StateActive:
@@ -73,10 +73,10 @@ func idOf(e *v1alpha1.LedgerEntry) string {
 	}
 }
 
-// See notes what is new in the ledger of an ApiToken and forgets what is gone. Pass only
-// versions that the API server has, never a status that is not written yet: the write can
-// conflict, and what it would have dropped would then seem new. A version older than the
-// last one, from a stale cache, changes nothing.
+// See records new attempts and changes in the ledger of an ApiToken and drops old ones.
+// Pass only versions that the API server has, never a status that is not written yet: if
+// the write conflicts, a dropped entry would later seem new. A version older than the last
+// one, from a stale cache, is ignored.
 func (a *Attempts) See(t *v1alpha1.ApiToken, now time.Duration) {
 	a.seen.edit(nameOf(t), func(s *sightings) bool {
 		if s.uid == t.UID && trim.Older(t.ResourceVersion, s.version) {
@@ -99,8 +99,8 @@ func (a *Attempts) See(t *v1alpha1.ApiToken, now time.Duration) {
 	})
 }
 
-// Begin notes that this process begins an attempt, before it writes the reservation, or an
-// in-place change, after it wrote the mark.
+// Begin records that this process begins an attempt, before it writes the reservation, or
+// an in-place change, after it wrote the mark.
 func (a *Attempts) Begin(token types.NamespacedName, e *v1alpha1.LedgerEntry) {
 	a.began.edit(token, func(b *begun) bool {
 		if e.Updating == "" {
@@ -112,13 +112,13 @@ func (a *Attempts) Begin(token types.NamespacedName, e *v1alpha1.LedgerEntry) {
 	})
 }
 
-// Reject notes that the provider rejected an attempt of this process.
+// Reject records that the provider rejected an attempt of this process.
 func (a *Attempts) Reject(token types.NamespacedName, why *Rejection) {
 	a.began.edit(token, func(b *begun) bool { b.rejection = *why; return true })
 }
 
-// Of returns what is known of an entry; nothing if it is neither an attempt without an
-// answer nor an in-place change.
+// Of returns what is known of an entry. It is empty unless the entry is an attempt without
+// an answer or an in-place change.
 func (a *Attempts) Of(token types.NamespacedName, e *v1alpha1.LedgerEntry, now time.Duration) Attempt {
 	id := idOf(e)
 	if id == "" {

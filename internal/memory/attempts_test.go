@@ -9,8 +9,8 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// TestAttemptsAreTimedFromTheirFirstSighting: entries without an answer are timed until they
-// have gone, and this process knows what it began, also after it began another one.
+// TestAttemptsAreTimedFromTheirFirstSighting: entries without an answer are timed until
+// they are gone, and this process knows its own, also after it began another one.
 func TestAttemptsAreTimedFromTheirFirstSighting(t *testing.T) {
 	attempt := v1alpha1.LedgerEntry{Name: "attempt", State: v1alpha1.StateMinting}
 	later := v1alpha1.LedgerEntry{Name: "later", State: v1alpha1.StateMinting}
@@ -34,7 +34,7 @@ func TestAttemptsAreTimedFromTheirFirstSighting(t *testing.T) {
 		t.Errorf("an attempt that was never seen was seen for %s", unseen)
 	}
 	if see("11", time.Hour, settled); a.seen.len() != 0 {
-		t.Error("attempts that have gone are remembered")
+		t.Error("attempts that are gone are remembered")
 	}
 	if ours(&attempt) || ours(&changing) || ours(&settled) {
 		t.Error("what another process began counts as begun by this one")

@@ -7,8 +7,8 @@ import (
 )
 
 const (
-	// contestBurst is how often a Secret's metadata is repaired at once: users change
-	// several things, one after the other.
+	// contestBurst is how often a Secret's metadata is repaired without a pause, because
+	// users make several changes in a row.
 	contestBurst = 5
 	// contestFirst is the pause after that; it doubles each time, up to contestMost.
 	contestFirst = 5 * time.Second
@@ -16,8 +16,8 @@ const (
 )
 
 // Contests remember how often this process wrote the same metadata to the Secret of an
-// ApiToken because another client had changed it back. Two controllers that both write
-// what they want at once would go on for ever.
+// ApiToken because another client had changed it back. Without pauses, two controllers with
+// different declarations would overwrite each other for ever.
 type Contests struct{ last *byToken[contest] }
 
 type contest struct {
@@ -41,11 +41,11 @@ func (c *contest) pause() time.Duration {
 	return min(contestMost, contestFirst<<min(c.repeats-contestBurst, doublings))
 }
 
-// over reports whether what was written held for longer than any pause.
+// over reports whether the last write held for longer than any pause.
 func (c *contest) over() bool { return !c.isLost || c.lost-c.at > contestMost }
 
-// Lost notes that a Secret that was read live does not have the layout that it should have.
-// It returns the pause between two writes of it, and how much of that is left.
+// Lost records that a live Secret lacks its declared layout. It returns the pause between
+// two writes, and how much of it is left.
 func (c *Contests) Lost(token types.NamespacedName, layout string, now time.Duration) (pause, wait time.Duration) {
 	c.last.edit(token, func(last *contest) bool {
 		if last.layout != layout {
@@ -63,8 +63,8 @@ func (c *Contests) Lost(token types.NamespacedName, layout string, now time.Dura
 	return pause, wait
 }
 
-// Wrote notes a write, and returns the pause until the next one; 0: the next change is
-// repaired at once.
+// Wrote records a write and returns the pause until the next one; 0 means that the next
+// change is repaired at once.
 func (c *Contests) Wrote(token types.NamespacedName, layout string, now time.Duration) (pause time.Duration) {
 	c.last.edit(token, func(last *contest) bool {
 		next := contest{layout: layout, at: now}

@@ -16,7 +16,7 @@ const (
 	// long a question waits that was not answered.
 	AskInterval = time.Hour
 	// DriftPeriod is how long a credential that drifts, or was replaced because it was
-	// missing, counts among those that do so at once.
+	// missing, counts towards the limit of Mark.
 	DriftPeriod = 24 * time.Hour
 )
 
@@ -62,8 +62,8 @@ func (d *Doubts) OnDoubt(wake func(types.NamespacedName)) {
 	d.wake = wake
 }
 
-// Add notes a doubt and wakes its ApiToken. Missed says that two complete lists in a row
-// did not show the credential. A question that is due later stays so.
+// Add records a doubt and wakes its ApiToken. missed means that two consecutive complete
+// lists did not show the credential. The due time of an open question stays.
 func (d *Doubts) Add(token types.NamespacedName, credential string, missed bool) {
 	d.edit(token, credential, func(q *question) { q.open, q.missed = true, missed })
 	d.mu.Lock()
@@ -98,14 +98,15 @@ func (d *Doubts) About(token types.NamespacedName, e *plan.Entry, now time.Durat
 	e.Confirmed = known.confirmed && now-known.last < AskInterval
 }
 
-// PutOff notes that no answer is acted on: the provider is asked again later.
+// PutOff records that no answer was acted on. The provider is asked again later.
 func (d *Doubts) PutOff(token types.NamespacedName, credential string, now time.Duration) {
 	d.edit(token, credential, func(q *question) { q.open, q.due, q.confirmed = true, now+AskInterval, false })
 }
 
-// Absent notes that the provider does not show a credential, or refuses it. It reports
-// whether the credential is missing: lists did not show it either, or the provider said
-// the same before, long enough ago. If not, the provider is asked again once it is.
+// Absent records that the provider does not show a credential, or refuses it. It reports
+// whether the credential is missing: lists did not show it either, or the provider gave the
+// same answer at least AskInterval ago. If not, the provider is asked again after that
+// time.
 func (d *Doubts) Absent(token types.NamespacedName, credential string, now time.Duration) (missing bool) {
 	d.edit(token, credential, func(q *question) {
 		if !q.absent {
@@ -124,12 +125,13 @@ func (d *Doubts) Absent(token types.NamespacedName, credential string, now time.
 // Resolve drops the doubt about an ApiToken, because its credential is not missing.
 func (d *Doubts) Resolve(token types.NamespacedName) { d.questions.forget(token) }
 
-// Unmark notes that the credential of an ApiToken no longer drifts.
+// Unmark records that the credential of an ApiToken no longer drifts.
 func (d *Doubts) Unmark(token types.NamespacedName) { d.marks.forget(token) }
 
-// Mark notes that the credential of an ApiToken drifts, unless so many of its provider do
-// at once that it looks like a mistake. Drifting are those for which the cache, which can be
-// stale, shows that; all is how many credentials the provider has in use.
+// Mark records that the credential of an ApiToken drifts, and returns true. It returns
+// false if too many credentials of the provider drift at once (plan.TooMany), which
+// suggests a mistake. drifting are those that the cache, which can be stale, shows as
+// drifting. all is how many credentials of the provider are in use.
 func (d *Doubts) Mark(provider account.Key, token types.NamespacedName, drifting map[types.NamespacedName]bool, all int, now time.Duration) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()

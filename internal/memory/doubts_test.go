@@ -13,7 +13,7 @@ import (
 
 var someToken = types.NamespacedName{Namespace: "ml", Name: "training"}
 
-// knows is what is known of a credential at a moment.
+// knows returns what is known of a credential at a time.
 func knows(d *Doubts, credential string, now time.Duration) plan.Entry {
 	e := plan.Entry{}
 	e.Name = credential
@@ -52,7 +52,7 @@ func TestOneAbsenceIsNoProof(t *testing.T) {
 	}
 }
 
-// TestListsCountAsTheFirstAbsence: and once only.
+// TestListsCountAsTheFirstAbsence: they count only once.
 func TestListsCountAsTheFirstAbsence(t *testing.T) {
 	d := New().Doubts
 	d.Add(someToken, "a", true)
@@ -69,9 +69,8 @@ func TestListsCountAsTheFirstAbsence(t *testing.T) {
 	}
 }
 
-// TestAnswersThatAreNotActedOn: no answer, or one too many, counts as no confirmation,
-// and the question waits.
-func TestAnswersThatAreNotActedOn(t *testing.T) {
+// TestPutOffAnswersConfirmNothing: the provider is asked again later.
+func TestPutOffAnswersConfirmNothing(t *testing.T) {
 	d := New().Doubts
 	d.Add(someToken, "a", true)
 	d.Absent(someToken, "a", 0)
@@ -88,9 +87,9 @@ func TestAnswersThatAreNotActedOn(t *testing.T) {
 	}
 }
 
-// TestMarksLimitWhatDrifts: the sixth of few is not marked, whether the cache shows the
-// others or only this process knows of them, until a day has passed or one recovers.
-func TestMarksLimitWhatDrifts(t *testing.T) {
+// TestMarksLimitDrift: the sixth of few is not marked, whether the cache shows the others
+// or only this process knows them, until a day has passed or one recovers.
+func TestMarksLimitDrift(t *testing.T) {
 	here, other := account.Key{Kind: "TokenProvider", Namespace: "ml", Name: "store"}, account.Key{Kind: "ClusterTokenProvider", Name: "store"}
 	token := func(n int) types.NamespacedName { return types.NamespacedName{Namespace: "ml", Name: fmt.Sprint(n)} }
 	d := New().Doubts

@@ -8,7 +8,8 @@ type Ends struct{ refused *byToken[string] }
 
 func newEnds(m *Memory) *Ends { return &Ends{perToken[string](m)} }
 
-// IsNew reports whether a refusal differs from the last one. An empty one ends it.
+// IsNew records a refusal and reports whether it differs from the last one. An empty
+// refusal clears it.
 func (e *Ends) IsNew(token types.NamespacedName, refusal string) (differs bool) {
 	e.refused.edit(token, func(last *string) bool {
 		differs = refusal != "" && *last != refusal

@@ -7,8 +7,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// Failures remember which rules failed last, so that their actions hold up nothing that
-// does not rely on them (plan.Observation.Failed).
+// Failures remember which rules failed last, so that their actions do not block other rules
+// (plan.Observation.Failed).
 type Failures struct{ last *byToken[failures] }
 
 type failures struct {
@@ -40,9 +40,9 @@ type Outcome struct {
 
 func newFailures(m *Memory) *Failures { return &Failures{perToken[failures](m)} }
 
-// Note records an outcome. A repetition gives all that failed in the meantime another turn,
-// and a wait says that nothing is left to do. It returns the rules that failed last, and
-// whether the failure was reported before or has to wait.
+// Note records an outcome. When a failed rule runs again, or nothing is left to do but
+// wait, the other failed rules get another turn. It returns the rules that failed last, and
+// whether the failure was reported before or must wait.
 func (f *Failures) Note(token types.NamespacedName, o Outcome, now time.Duration) (failed map[string]bool, reported bool) {
 	f.last.edit(token, func(last *failures) bool {
 		failed = map[string]bool{}
@@ -61,8 +61,8 @@ func (f *Failures) Note(token types.NamespacedName, o Outcome, now time.Duration
 	return failed, reported
 }
 
-// report notes the text of a failure. It reports whether that was reported before or has
-// to wait.
+// report records the text of a failure. It returns whether that was reported before or must
+// wait.
 func (f *failures) report(o Outcome, now time.Duration) (reported bool) {
 	if f.texts == nil {
 		f.texts = map[string]string{}

@@ -10,7 +10,7 @@ type refusal struct{ version, message string }
 
 func newHandovers(m *Memory) *Handovers { return &Handovers{perToken[refusal](m)} }
 
-// Refuse notes why the submitted credential in this version cannot be used.
+// Refuse records why the submitted credential in this version cannot be used.
 func (h *Handovers) Refuse(token types.NamespacedName, version, message string) {
 	h.refused.put(token, refusal{version, message})
 }

@@ -1,8 +1,8 @@
-// Package memory is what one process remembers about ApiTokens between two reconciles. It
-// has no client and reads no clock: times are passed in, by the monotonic clock.
+// Package memory holds what one process remembers about ApiTokens between two reconciles.
+// It has no client and reads no clock: callers pass the time of the monotonic clock.
 //
-// Nothing here is needed for correctness: a restart forgets all of it, and so may any
-// memory that is full. What must not be forgotten is in the ledger.
+// Correctness does not depend on it: a restart loses it all, and a full store drops
+// entries. The ledger holds what must survive.
 package memory
 
 import (
@@ -15,7 +15,7 @@ import (
 
 // Memory is the memory of one process. Make it with New. It is safe for concurrent use.
 type Memory struct {
-	// stores are all that is kept by ApiToken, for Forget.
+	// stores are all stores by ApiToken, for Forget.
 	stores []forgetter
 
 	// Attempts are the attempts and in-place changes without an answer.
@@ -26,7 +26,8 @@ type Memory struct {
 	Proofs *Tries
 	// Finds time the searches for the ids of adopted credentials.
 	Finds *Tries
-	// Turns time the calls for ApiTokens that only their Secret speaks for.
+	// Turns time the calls for ApiTokens whose Secret alone says that a credential was
+	// issued.
 	Turns *Turns
 	// Absences are credentials of Secrets that the provider did not show.
 	Absences *Absences
@@ -81,7 +82,7 @@ func (m *Memory) Released(token types.NamespacedName) {
 	}
 }
 
-// Wrote notes an ApiToken as this process wrote it.
+// Wrote records an ApiToken as this process wrote it.
 func (m *Memory) Wrote(t *v1alpha1.ApiToken, now time.Duration) {
 	m.Writes.remember(t)
 	m.Attempts.See(t, now)

@@ -11,7 +11,7 @@ import (
 	"apitoken.dev/operator/internal/account"
 )
 
-// full is a Memory that remembers something of an ApiToken in each of its stores.
+// full returns a Memory with an entry for an ApiToken in each store.
 func full(token types.NamespacedName) (*Memory, *v1alpha1.ApiToken) {
 	m := New()
 	t := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{
@@ -43,8 +43,8 @@ func known(m *Memory) []int {
 	return out
 }
 
-// TestForgetDropsEveryMemory: nothing is left of an ApiToken that is gone, and everything of
-// the others. full has to fill every store, also that of a new memory.
+// TestForgetDropsEveryMemory: nothing is left of a deleted ApiToken, and everything of the
+// others. full must fill every store, including that of a new memory.
 func TestForgetDropsEveryMemory(t *testing.T) {
 	m, _ := full(someToken)
 	for i, n := range known(m) {
@@ -61,7 +61,7 @@ func TestForgetDropsEveryMemory(t *testing.T) {
 	m.Forget(someToken)
 	for i, n := range known(m) {
 		if n != 0 {
-			t.Errorf("store %d remembers an ApiToken that is gone", i)
+			t.Errorf("store %d remembers a deleted ApiToken", i)
 		}
 	}
 }
@@ -84,8 +84,7 @@ func TestReleasedKeepsTheLastWrite(t *testing.T) {
 	}
 }
 
-// TestEveryStoreIsRegistered: no memory keeps anything by ApiToken but in a store that
-// Forget knows.
+// TestEveryStoreIsRegistered: Forget covers every store by ApiToken.
 func TestEveryStoreIsRegistered(t *testing.T) {
 	m := New()
 	registered := map[forgetter]bool{}

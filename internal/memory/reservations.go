@@ -13,12 +13,12 @@ type Reservations struct {
 
 type count struct {
 	reservations int
-	// seen is how many there were when each open attempt was first seen.
+	// seen is the count when each open attempt was first seen.
 	seen map[string]int
 }
 
-// Open is an attempt with an unknown outcome, and how many ledger entries that are still
-// there were reserved after it.
+// Open is an attempt with an unknown outcome, and the number of existing ledger entries
+// that were reserved after it.
 type Open struct {
 	Name  string
 	Newer int
@@ -36,10 +36,10 @@ func (r *Reservations) Reserved(identity account.Identity) {
 	})
 }
 
-// Since returns how many reservations came after the oldest open attempt, and its name:
-// those that this process made, or those that the ledgers still show, whichever are more.
-// A process that starts does not know of reservations whose entries are gone; a driver
-// never takes a name that may have fallen out of the list for gone.
+// Since returns the name of the oldest open attempt, and how many reservations came after
+// it: those that this process counted or those that the ledgers show, whichever are more.
+// After a restart, reservations whose entries are gone are not counted. That is safe,
+// because a driver never treats a name as gone that may have left the list window.
 func (r *Reservations) Since(identity account.Identity, open []Open) (newer int, name string) {
 	r.counts.edit(identity, func(c *count) bool {
 		seen := make(map[string]int, len(open))

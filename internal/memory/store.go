@@ -35,15 +35,15 @@ func perToken[V any](m *Memory) *byToken[V] {
 	return s
 }
 
-// get returns the value of a key; the zero value if there is none.
+// get returns the value of a key, and the zero value for an unknown key.
 func (s *store[K, V]) get(key K) (V, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.entries.Get(key)
 }
 
-// edit changes the value of a key, starting with the zero value if there is none. The key
-// is dropped when change returns false.
+// edit changes the value of a key. An unknown key starts with the zero value. The key is
+// dropped if change returns false.
 func (s *store[K, V]) edit(key K, change func(value *V) (keep bool)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

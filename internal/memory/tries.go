@@ -9,15 +9,15 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// Tries remember when something was last tried with each credential of an ApiToken,
-// for what is tried again every plan.ProofInterval.
+// Tries remember when an action was last tried with each credential of an ApiToken. It is
+// repeated every plan.ProofInterval.
 type Tries struct {
 	last *byToken[map[string]time.Duration]
 }
 
 func newTries(m *Memory) *Tries { return &Tries{perToken[map[string]time.Duration](m)} }
 
-// Tried notes a try.
+// Tried records a try.
 func (t *Tries) Tried(token types.NamespacedName, credential string, now time.Duration) {
 	t.last.edit(token, func(last *map[string]time.Duration) bool {
 		if *last == nil {
@@ -28,7 +28,7 @@ func (t *Tries) Tried(token types.NamespacedName, credential string, now time.Du
 	})
 }
 
-// Wait is how long until the next try; 0: now. Tries that are over are forgotten.
+// Wait returns the wait until the next try; 0 means now.
 func (t *Tries) Wait(token types.NamespacedName, credential string, now time.Duration) time.Duration {
 	var wait time.Duration
 	t.last.edit(token, func(last *map[string]time.Duration) bool {

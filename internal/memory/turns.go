@@ -8,15 +8,15 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// turnInterval is how far apart calls are for ApiTokens of namespaces that are not
-// admitted and whose Secret alone says that something was issued.
+// turnInterval is the time between calls for ApiTokens of namespaces that are not admitted,
+// if only their Secret says that a credential was issued.
 const turnInterval = time.Second
 
-// Turns give each such ApiToken a turn of its own, in the order in which they come in their
-// namespace. ApiTokens of one namespace, also deleted ones, delay no other namespace.
+// Turns give each such ApiToken its own turn, in the order of arrival in its namespace.
+// ApiTokens of one namespace, including deleted ones, delay no other namespace.
 type Turns struct {
 	mu sync.Mutex
-	// next is when the next turn that a namespace gives out comes, last when a turn of any
+	// next is the time of the next free turn of a namespace, and last when a turn of any
 	// namespace was taken.
 	next  map[string]time.Duration
 	last  time.Duration
@@ -28,8 +28,8 @@ func newTurns(m *Memory) *Turns {
 	return &Turns{next: map[string]time.Duration{}, turns: perToken[time.Duration](m)}
 }
 
-// Wait is how long until the turn of an ApiToken; 0: it has come, and stays until it is
-// taken.
+// Wait returns the wait until the turn of an ApiToken; 0 means now. A turn stays until it
+// is taken.
 func (t *Turns) Wait(token types.NamespacedName, now time.Duration) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -43,8 +43,8 @@ func (t *Turns) Wait(token types.NamespacedName, now time.Duration) time.Duratio
 	return max(0, turn-now)
 }
 
-// Take uses up a turn that has come. It returns how long to wait if another one was taken
-// less than turnInterval ago.
+// Take takes a turn that is due. It returns the wait if another one was taken less than
+// turnInterval ago.
 func (t *Turns) Take(token types.NamespacedName, now time.Duration) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -9,9 +9,9 @@ import (
 	"apitoken.dev/operator/internal/trim"
 )
 
-// Writes remember the version that this process wrote last, so that it does not decide on
-// what a stale cache shows from before its own write. That only saves work: the reservation
-// is what keeps a stale cache from minting.
+// Writes remember the version that this process wrote last, so that no decision is based on
+// an older version from a stale cache. That only saves work: the reservation prevents a
+// mint from a stale cache.
 //
 // client.CacheOptions.EnableReadYourWritesConsistency of controller-runtime 0.25 does not
 // serve here. It is one switch for all kinds, and a write of a Secret would then start an

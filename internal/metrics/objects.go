@@ -18,7 +18,7 @@ import (
 type Objects struct {
 	// Cached reads ApiTokens and providers from a cache.
 	Cached client.Reader
-	// Driver returns the driver type of a provider; empty when there is none.
+	// Driver returns the driver type of a provider; empty if it has no driver.
 	Driver func(account.Object) string
 	// PerToken: each ApiToken has its own series. Otherwise one series has the lowest
 	// value of all ApiTokens of a namespace and provider.

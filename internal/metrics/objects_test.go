@@ -18,7 +18,7 @@ import (
 	"apitoken.dev/operator/internal/account"
 )
 
-// at is a moment, in seconds.
+// at returns a time in seconds.
 func at(seconds int64) *metav1.Time {
 	out := metav1.Unix(seconds, 0)
 	return &out
@@ -48,7 +48,7 @@ func (c *cache) List(_ context.Context, list client.ObjectList, _ ...client.List
 	return nil
 }
 
-// token makes an ApiToken whose credential lives from 0 to 9000 seconds.
+// token returns an ApiToken whose credential is valid from 0 to 9000 seconds.
 func token(name string, edits ...func(*v1alpha1.ApiToken)) v1alpha1.ApiToken {
 	t := v1alpha1.ApiToken{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: name, UID: types.UID(name), Generation: 2},
@@ -205,7 +205,7 @@ func TestTimesOfAnApiToken(t *testing.T) {
 
 func TestRevocationDueIsTheEarliest(t *testing.T) {
 	c := serve(t, true, &cache{tokens: []v1alpha1.ApiToken{
-		token("by-hand", func(t *v1alpha1.ApiToken) {
+		token("manual", func(t *v1alpha1.ApiToken) {
 			t.Status.Credentials = []v1alpha1.LedgerEntry{{State: v1alpha1.StateRetiring, RetireAt: at(70), ByHand: true}}
 		}),
 		token("deleting", deleting),

@@ -18,8 +18,8 @@ import (
 	"apitoken.dev/operator/internal/secretstore"
 )
 
-// Objects reads what a decision depends on next to the ApiToken, its Secret and its
-// provider. Callers do not change what it returns.
+// Objects reads the other objects that a decision depends on. Callers must not change the
+// results.
 type Objects interface {
 	// NamespaceEnding reports whether a namespace is being deleted.
 	NamespaceEnding(ctx context.Context, name string) (bool, error)
@@ -29,7 +29,7 @@ type Objects interface {
 	Unfinished(ctx context.Context, key account.Key) ([]v1alpha1.ApiToken, error)
 }
 
-// Providers tells what is known of providers. *connections.Pool implements it.
+// Providers returns facts about providers. *connections.Pool implements it.
 type Providers interface {
 	Facts(ctx context.Context, key account.Key, namespace string, grant provider.Grant) (account.Facts, error)
 	// Sharing returns the providers that have the account of this one, itself included.
@@ -47,21 +47,20 @@ type Sources struct {
 	Objects   Objects
 	Providers Providers
 	Secrets   Secrets
-	// Memory is what this process remembers. A program that makes no attempts has an
-	// empty one.
+	// Memory is what this process remembers; empty in a program that makes no attempts.
 	Memory *memory.Memory
 	Clock  clock.Clock
 	// Cluster is the identity hash of the cluster.
 	Cluster string
 }
 
-// Evidence is an Observation with what it was made from.
+// Evidence is an Observation and its sources.
 type Evidence struct {
-	// Key names the provider, and Facts are what is known of it.
+	// Key is the provider, and Facts are the facts about it.
 	Key   account.Key
 	Facts account.Facts
-	// Target is the Secret as it should be, Seen the Secret as the cache has it. Pending:
-	// the cache does not show the last write of this process yet.
+	// Target is the desired Secret, and Seen the Secret in the cache. Pending: the cache
+	// does not show the last write of this process yet.
 	Target  secretstore.Target
 	Seen    secretstore.Snapshot
 	Pending bool

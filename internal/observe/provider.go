@@ -10,8 +10,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Provider returns what a decision depends on of a provider, without what other ApiTokens
-// have of its account.
+// Provider returns the facts about a provider, except those about other ApiTokens of its
+// account (Shared).
 func Provider(t *v1alpha1.ApiToken, f *account.Facts, cluster string, now time.Time) plan.Provider {
 	req := Request(t, f, cluster, "", now)
 	return plan.Provider{
@@ -22,11 +22,11 @@ func Provider(t *v1alpha1.ApiToken, f *account.Facts, cluster string, now time.T
 	}
 }
 
-// Verified reports whether the provider's settings were found to work. Secrets follow the
-// settings only then.
+// Verified reports whether the provider's settings were verified. Secrets follow only
+// verified settings.
 func Verified(f *account.Facts) bool { return f.Driver != nil && f.Ready }
 
-// Request is what the provider is asked for: a credential of this name for an ApiToken.
+// Request returns the request to mint a credential of this name for an ApiToken.
 func Request(t *v1alpha1.ApiToken, f *account.Facts, cluster, name string, now time.Time) provider.MintRequest {
 	grant := plan.GrantOf(&t.Spec)
 	grant.ExpiresAt = plan.ExpiryFor(&t.Spec, now, f.Capabilities.MaxLifetime)
@@ -38,7 +38,7 @@ func Owner(t *v1alpha1.ApiToken, cluster string) provider.Owner {
 	return provider.Owner{Cluster: cluster, Namespace: t.Namespace, Token: t.Name}
 }
 
-// Form says how a user makes the credential at a manual provider; nil: the operator mints it.
+// Form returns how a user makes a manual credential; nil means that the operator mints it.
 func Form(f *account.Facts, req provider.MintRequest) *provider.Form {
 	driver, ok := provider.As[provider.ByHand](f.Driver)
 	if !ok {
@@ -51,8 +51,8 @@ func Form(f *account.Facts, req provider.MintRequest) *provider.Form {
 	return &form
 }
 
-// Refusal is what the driver does not accept of a request, or nil. Any error of Validate
-// is a refusal: a declaration that the driver cannot judge is not sent to the provider.
+// Refusal returns why the driver refuses a request, or nil. Any error of Validate is a
+// refusal: a declaration that the driver cannot validate is not sent to the provider.
 func Refusal(f *account.Facts, req provider.MintRequest) *provider.Refusal {
 	checker, ok := provider.As[provider.Validator](f.Driver)
 	if !ok || !f.Found {

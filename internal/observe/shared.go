@@ -15,9 +15,9 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// Shared returns what other ApiTokens have of the account, where it has room for few
-// credentials or the provider lists few. It costs what the account has, however many
-// ApiTokens the cluster has.
+// Shared returns the facts about other ApiTokens of the account, if its slots or the
+// provider's list window are limited. The cost grows with the ApiTokens of the account, not
+// of the cluster.
 func (s *Sources) Shared(ctx context.Context, t *v1alpha1.ApiToken, f *account.Facts) (plan.Shared, error) {
 	caps := f.Capabilities
 	if caps.MaxLive == 0 && caps.Listed == 0 {
@@ -86,9 +86,9 @@ func openAttempts(tokens []*v1alpha1.ApiToken, own types.NamespacedName) (all []
 	return all, others
 }
 
-// gaps returns the other ApiTokens that gave their credential up and have no open attempt.
-// Of two ApiTokens in a gap only the one that comes first has a claim against the other:
-// otherwise each could wait for the other.
+// gaps returns the other ApiTokens that are in a gap and have no open attempt. Of two
+// ApiTokens in a gap, only the first in the order of precedence has a claim. Otherwise each
+// could wait for the other.
 func (s *Sources) gaps(ctx context.Context, of *v1alpha1.ApiToken, unfinished []*v1alpha1.ApiToken) ([]plan.Peer, error) {
 	now := s.Clock.Now()
 	var out []plan.Peer
@@ -110,15 +110,15 @@ func (s *Sources) gaps(ctx context.Context, of *v1alpha1.ApiToken, unfinished []
 
 func isOpen(e v1alpha1.LedgerEntry) bool { return account.Open(&e) }
 
-// inGap reports whether an ApiToken gave its credential up and will have another one.
+// inGap reports whether an ApiToken is in a gap and will get another credential.
 func inGap(t *v1alpha1.ApiToken, now time.Time) bool {
 	end, err := t.Spec.HardEnd()
 	ended := err != nil || !end.IsZero() && !now.Before(end)
 	return t.Status.GapSince != nil && t.DeletionTimestamp.IsZero() && !ended
 }
 
-// ahead returns the first ApiTokens that come before this one in its account. It returns
-// at most as many as can have a credential there: more change no decision.
+// ahead returns the first ApiTokens before this one in its account, at most as many as can
+// have a credential there. More do not change a decision.
 func (s *Sources) ahead(ctx context.Context, of *v1alpha1.ApiToken, same []account.Key, most int) ([]plan.Claim, error) {
 	tokens, err := tokensOf(ctx, same, s.Objects.Referencing)
 	if err != nil {
@@ -157,8 +157,8 @@ func (s *Sources) holdsSlot(ctx context.Context, t *v1alpha1.ApiToken) (bool, er
 	return plan.Counts(t, f.Admitted), nil
 }
 
-// precedence orders the ApiTokens of one account: first those that have credentials, or
-// gave theirs up for a moment, then by age. One that is not created yet is the youngest.
+// precedence orders the ApiTokens of one account: first those that have credentials or are
+// in a gap, then by age. An ApiToken that is not created yet is the youngest.
 func precedence(a, b *v1alpha1.ApiToken) int {
 	rank := func(t *v1alpha1.ApiToken) int {
 		switch {

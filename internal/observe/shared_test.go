@@ -18,8 +18,8 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// crowd is a cache with many ApiTokens and the providers of all. It counts what it
-// hands out.
+// crowd is a cache with many ApiTokens and their providers. It counts the ApiTokens that it
+// returns.
 type crowd struct {
 	client.Client
 	observe.Providers
@@ -35,7 +35,8 @@ func (c *crowd) IndexField(_ context.Context, _ client.Object, field string, ext
 	return nil
 }
 
-// newCrowd has some ApiTokens of the account, in two providers, and others elsewhere.
+// newCrowd returns a crowd with own ApiTokens of the account, in two providers, and others
+// at other providers.
 func newCrowd(t testing.TB, own, others int, edit func(i int, token *v1alpha1.ApiToken)) *crowd {
 	t.Helper()
 	c := &crowd{fields: map[string]client.IndexerFunc{}, byField: map[string][]v1alpha1.ApiToken{}}
@@ -90,7 +91,8 @@ func (c *crowd) Sharing(context.Context, account.Key) ([]account.Key, bool, erro
 	return c.same, true, nil
 }
 
-// sources has the crowd as its cache. The ApiToken is younger than ten of the crowd.
+// sources returns Sources that read the crowd, and an ApiToken that is younger than ten of
+// the crowd.
 func (c *crowd) sources() (*observe.Sources, *v1alpha1.ApiToken) {
 	token := &v1alpha1.ApiToken{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "mine-0-10", CreationTimestamp: metav1.Unix(10, 0)},
@@ -99,16 +101,16 @@ func (c *crowd) sources() (*observe.Sources, *v1alpha1.ApiToken) {
 	return &observe.Sources{Objects: observe.Cached{Reader: c}, Providers: c, Memory: memory.New(), Clock: testutil.NewClock(time.Unix(0, 0))}, token
 }
 
-// TestSharingCostsWhatTheAccountHas: the ApiTokens of other accounts cost a
-// decision nothing, and those without an unfinished attempt cost nothing where no slots are counted.
-func TestSharingCostsWhatTheAccountHas(t *testing.T) {
+// TestSharingReadsOnlyTheAccount: a decision reads no ApiTokens of other accounts, and,
+// without slots, none without an unfinished attempt.
+func TestSharingReadsOnlyTheAccount(t *testing.T) {
 	for _, others := range []int{500, 2000} {
 		for name, test := range map[string]struct {
 			caps   provider.Capabilities
 			handed int
 		}{
-			"a list that shows few": {provider.Capabilities{Listed: 100}, 0},
-			"few slots":             {provider.Capabilities{MaxLive: 2}, 10},
+			"a list of few": {provider.Capabilities{Listed: 100}, 0},
+			"few slots":     {provider.Capabilities{MaxLive: 2}, 10},
 		} {
 			c := newCrowd(t, 10, others, nil)
 			from, token := c.sources()
@@ -126,8 +128,8 @@ func TestSharingCostsWhatTheAccountHas(t *testing.T) {
 	}
 }
 
-// TestSharingSeesUnfinishedAttempts of every provider of the account, and no others.
-func TestSharingSeesUnfinishedAttempts(t *testing.T) {
+// TestSharingIncludesUnfinishedAttempts of every provider of the account, and no others.
+func TestSharingIncludesUnfinishedAttempts(t *testing.T) {
 	c := newCrowd(t, 10, 100, func(i int, token *v1alpha1.ApiToken) {
 		e := v1alpha1.LedgerEntry{Name: "of-" + token.Name, State: v1alpha1.StateMinting, ReservedAt: &metav1.Time{Time: time.Unix(int64(i), 0)}}
 		if i > 1 {
@@ -160,7 +162,7 @@ func BenchmarkSharing(b *testing.B) {
 	}
 }
 
-// TestApiTokenThatIsNotCreatedYetComesLast: an ApiToken of a dry run may have no creation
+// TestApiTokenThatIsNotCreatedYetComesLast: an ApiToken in a dry run can lack a creation
 // time. All others of the account come before it.
 func TestApiTokenThatIsNotCreatedYetComesLast(t *testing.T) {
 	c := newCrowd(t, 2, 0, nil)

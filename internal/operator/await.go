@@ -16,18 +16,18 @@ import (
 )
 
 const (
-	// awaitFirst and awaitMost are the delays between two requests to an API server that
-	// does not answer: they double from the first to the most.
+	// awaitFirst is the delay after the first request to an API server that does not
+	// answer. It doubles with each request, up to awaitMost.
 	awaitFirst = time.Second
 	awaitMost  = 15 * time.Second
-	// refusals is how often a refusal is tried again before it is believed: an API server
+	// refusals is the number of refused requests after which await gives up. An API server
 	// that has just started can refuse requests until it has read its own rules.
 	refusals = 6
 )
 
-// await repeats a request to the API server until it is answered. While the API server
-// is away it waits, as long as the context lives: a process that ended instead would be
-// started again with ever longer pauses. What another try cannot change is returned.
+// await retries a request until the API server answers or the context ends. A process that
+// ended instead would be restarted with an ever longer backoff. await returns errors that a
+// retry cannot change.
 func await(ctx context.Context, log logr.Logger, c clock.Clock, request func() error) error {
 	wait := awaitFirst
 	for refused := 0; ; {
@@ -39,10 +39,10 @@ func await(ctx context.Context, log logr.Logger, c clock.Clock, request func() e
 			if refused++; refused >= refusals {
 				return err
 			}
-		case !away(err):
+		case !unavailable(err):
 			return err
 		}
-		log.Info("the API server does not answer yet: trying again", "after", wait.String(), "error", err.Error())
+		log.Info("the API server does not answer yet: retrying", "after", wait.String(), "error", err.Error())
 		if sleep := c.Sleep(ctx, wait); sleep != nil {
 			return errors.Join(sleep, err)
 		}
@@ -50,9 +50,10 @@ func await(ctx context.Context, log logr.Logger, c clock.Clock, request func() e
 	}
 }
 
-// away reports whether an error says that the API server is not there, or cannot serve
-// yet. A certificate that does not verify is not that: it stays as it is.
-func away(err error) bool {
+// unavailable reports whether an error means that the API server is unreachable or cannot
+// serve yet. A certificate that does not verify does not count, because retries do not
+// change it.
+func unavailable(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError
 	var hostname x509.HostnameError

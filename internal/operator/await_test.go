@@ -24,7 +24,7 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// instant is a clock on which every sleep is over at once.
+// instant is a clock on which every sleep ends at once.
 type instant struct {
 	clock.Clock
 	slept []time.Duration
@@ -37,17 +37,17 @@ func (c *instant) Sleep(ctx context.Context, d time.Duration) error {
 
 var resource = schema.GroupResource{Group: "apitoken.dev", Resource: "apitokens"}
 
-// refused is what a request ends with where nobody listens.
+// refused returns the error of a request to an address without a listener.
 func refused(t *testing.T) error {
 	t.Helper()
 	_, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", address(t))
 	if err == nil {
-		t.Fatal("somebody listens where nobody should")
+		t.Fatal("the address has a listener")
 	}
 	return &url.Error{Op: "Get", URL: "https://10.0.0.1/api", Err: err}
 }
 
-func TestAwaitOutlastsAnAbsentAPIServer(t *testing.T) {
+func TestAwaitWaitsForTheAPIServer(t *testing.T) {
 	for name, err := range map[string]error{
 		"connection refused":        refused(t),
 		"no such host":              &url.Error{Op: "Get", URL: "https://api", Err: &net.DNSError{Err: "no such host", Name: "api", IsNotFound: true}},
@@ -76,18 +76,18 @@ func TestAwaitOutlastsAnAbsentAPIServer(t *testing.T) {
 	}
 }
 
-// TestAwaitEndsWhereAnotherTryIsInVain: such a process ends and says why.
-func TestAwaitEndsWhereAnotherTryIsInVain(t *testing.T) {
+// TestAwaitReturnsErrorsThatARetryCannotChange: the process then exits with the error.
+func TestAwaitReturnsErrorsThatARetryCannotChange(t *testing.T) {
 	for name, c := range map[string]struct {
 		err   error
 		tries int
 	}{
-		"the CRDs are missing":   {&meta.NoKindMatchError{GroupKind: schema.GroupKind{Group: "apitoken.dev", Kind: "ApiToken"}}, 1},
-		"not found":              {apierrors.NewNotFound(resource, "x"), 1},
-		"another authority":      {&url.Error{Op: "Get", URL: "https://api", Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}, 1},
-		"another host":           {&url.Error{Op: "Get", URL: "https://api", Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "api"}}, 1},
-		"no right":               {apierrors.NewForbidden(resource, "x", errors.New("no role")), refusals},
-		"a token that is no use": {apierrors.NewUnauthorized("who"), refusals},
+		"the CRDs are missing": {&meta.NoKindMatchError{GroupKind: schema.GroupKind{Group: "apitoken.dev", Kind: "ApiToken"}}, 1},
+		"not found":            {apierrors.NewNotFound(resource, "x"), 1},
+		"another authority":    {&url.Error{Op: "Get", URL: "https://api", Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}, 1},
+		"another host":         {&url.Error{Op: "Get", URL: "https://api", Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "api"}}, 1},
+		"missing permission":   {apierrors.NewForbidden(resource, "x", errors.New("no role")), refusals},
+		"an invalid token":     {apierrors.NewUnauthorized("who"), refusals},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tries := 0
@@ -102,8 +102,8 @@ func TestAwaitEndsWhereAnotherTryIsInVain(t *testing.T) {
 	}
 }
 
-// TestAStopEndsTheWait: without an error, since nothing went wrong in the process.
-func TestAStopEndsTheWait(t *testing.T) {
+// TestStopEndsTheWait: the process then exits without an error.
+func TestStopEndsTheWait(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	probes := address(t)
 	done := make(chan error, 1)

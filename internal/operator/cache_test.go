@@ -22,7 +22,7 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// foreign is metadata of others: much more than the cache keeps.
+// foreign is metadata of other clients, much more than the cache keeps.
 type foreign struct {
 	annotations, labels map[string]string
 	finalizers          []string
@@ -65,7 +65,7 @@ func (f foreign) put(o client.Object) {
 	o.SetOwnerReferences(append(o.GetOwnerReferences(), f.owner))
 }
 
-// missing says what of it an object has lost.
+// missing names the parts that an object has lost.
 func (f foreign) missing(o client.Object) string {
 	for k, v := range f.annotations {
 		if o.GetAnnotations()[k] != v {
@@ -106,7 +106,7 @@ func (s *survivors) put(o client.Object) {
 	s.objects = append(s.objects, o)
 }
 
-// change edits an object as a user does, over any conflict.
+// change edits an object as a user, and retries conflicts.
 func (s *survivors) change(o client.Object, edit func()) {
 	s.Helper()
 	s.Eventually(func() error {
@@ -118,7 +118,7 @@ func (s *survivors) change(o client.Object, edit func()) {
 	})
 }
 
-// after checks that nothing was lost by a step.
+// after checks that a step has lost nothing.
 func (s *survivors) after(step string) {
 	s.Helper()
 	for _, o := range s.objects {
@@ -131,7 +131,8 @@ func (s *survivors) after(step string) {
 	}
 }
 
-// end lets go what is being deleted, as the owners of the finalizers do.
+// end removes the foreign finalizers of an object that is being deleted, as their owners
+// do.
 func (s *survivors) end(o client.Object) {
 	s.Helper()
 	s.Eventually(func() error {
@@ -149,8 +150,8 @@ func (s *survivors) end(o client.Object) {
 	s.ExpectGone(o)
 }
 
-// TestForeignMetadataSurvives: what others put on any object that the operator
-// writes is there after each of its operations, whatever its cache keeps.
+// TestForeignMetadataSurvives: every operation of the operator leaves the metadata of other
+// clients unchanged, although its cache does not keep it.
 func TestForeignMetadataSurvives(t *testing.T) {
 	k := kit.New(t, env)
 	own := k.Namespace("operator", nil)
@@ -162,7 +163,7 @@ func TestForeignMetadataSurvives(t *testing.T) {
 	minter := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: "minter"}}
 	other := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: "other"}, Data: map[string][]byte{"token": []byte("x")}}
 	token := apiToken(k.Namespace("operator", map[string]string{"tokens": own}), own)
-	s.foreign.put(token) // before the operator has seen it
+	s.foreign.put(token) // before the operator reads it
 	s.foreign.put(other)
 	for _, o := range []client.Object{token, other} {
 		k.ExpectApplied(o)
@@ -238,7 +239,7 @@ func activeName(token *v1alpha1.ApiToken) string {
 	return ""
 }
 
-// started returns an operator that runs, with its caches filled.
+// started returns a running operator with filled caches.
 func started(t *testing.T, own string) manager.Manager {
 	t.Helper()
 	mgr, err := New(t.Context(), env.Config, Options{Registry: kit.Drivers(t, fake.New(fake.NewBackend(clock.NewReal()))), Namespace: own, ClusterIdentity: own})
@@ -260,9 +261,9 @@ func started(t *testing.T, own string) manager.Manager {
 	return mgr
 }
 
-// TestTheCacheIsBounded: labelled Secrets and ApiTokens with 250 KiB of annotations
-// cost the cache little, and no object that was trimmed can be written back.
-func TestTheCacheIsBounded(t *testing.T) {
+// TestCacheKeepsLittleOfLargeObjects: Secrets and ApiTokens with 250 KiB of annotations
+// need little memory, and a trimmed object cannot be written back.
+func TestCacheKeepsLittleOfLargeObjects(t *testing.T) {
 	const each, most = 12, 4 << 10
 	k := kit.New(t, env)
 	own := k.Namespace("operator", nil)

@@ -22,11 +22,11 @@ import (
 )
 
 // An operator with Options.EndsOnly also works while its CRDs are being deleted. A CRD
-// without objects goes at once, and the others wait for their objects: to it, a kind
-// whose CRD is gone has no objects. An ordinary operator must not assume that, because
-// an empty list would make every credential an orphan.
+// without objects is removed at once, and the others wait for their objects. Such an
+// operator therefore treats a kind without a CRD as a kind without objects. An ordinary
+// operator must not do that: with an empty list, every credential would be an orphan.
 
-// ownKinds are the kinds of the operator, and their plural.
+// ownKinds are the operator's kinds, with their plurals.
 var ownKinds = map[schema.GroupVersionKind]struct {
 	plural string
 	scope  meta.RESTScope
@@ -40,8 +40,8 @@ var ownKinds = map[schema.GroupVersionKind]struct {
 		func() client.ObjectList { return &v1alpha1.ClusterTokenProviderList{} }},
 }
 
-// ownMapper knows the kinds of the operator, whether or not they are served, and asks
-// the API server for all others.
+// ownMapper maps the operator's kinds, even if they are not served, and looks up all others
+// at the API server.
 func ownMapper(cfg *rest.Config, hc *http.Client) (meta.RESTMapper, error) {
 	served, err := apiutil.NewDynamicRESTMapper(cfg, hc)
 	if err != nil {
@@ -55,8 +55,8 @@ func ownMapper(cfg *rest.Config, hc *http.Client) (meta.RESTMapper, error) {
 	return meta.FirstHitRESTMapper{MultiRESTMapper: meta.MultiRESTMapper{own, served}}, nil
 }
 
-// absentCRD reports whether the CRD of a kind of the operator does not exist. An answer
-// "not found" to a list alone does not say that: another version may be served.
+// absentCRD reports whether a kind belongs to the operator and its CRD does not exist. "Not
+// found" in answer to a list does not prove that: the API server may serve another version.
 func absentCRD(ctx context.Context, live client.Reader, kind schema.GroupVersionKind) bool {
 	o, own := ownKinds[kind]
 	if !own {
@@ -67,7 +67,7 @@ func absentCRD(ctx context.Context, live client.Reader, kind schema.GroupVersion
 	return apierrors.IsNotFound(live.Get(ctx, client.ObjectKey{Name: o.plural + "." + kind.Group}, crd))
 }
 
-// servedClient lists nothing of a kind whose CRD does not exist.
+// servedClient returns an empty list for a kind whose CRD does not exist.
 type servedClient struct{ client.Client }
 
 // List implements client.Reader.
@@ -84,8 +84,8 @@ func (c servedClient) List(ctx context.Context, list client.ObjectList, opts ...
 	return err
 }
 
-// LiveClient returns a client that reads and writes the API server itself. It works
-// while the operator's CRDs are being deleted: a kind whose CRD is gone has no objects.
+// LiveClient returns a client without a cache. It works while the operator's CRDs are being
+// deleted: a kind without a CRD has no objects.
 func LiveClient(cfg *rest.Config, o Options) (client.Client, error) {
 	scheme, err := newScheme()
 	if err != nil {
@@ -107,8 +107,8 @@ func LiveClient(cfg *rest.Config, o Options) (client.Client, error) {
 	return servedClient{c}, nil
 }
 
-// servedInformers returns a factory of informers that hold nothing of a kind whose CRD
-// does not exist, also when it goes while they run.
+// servedInformers returns a factory of informers. They hold no objects of a kind whose CRD
+// does not exist, even if it is deleted while they run.
 func servedInformers(live client.Reader) func(toolscache.ListerWatcher, runtime.Object, time.Duration, toolscache.Indexers) toolscache.SharedIndexInformer {
 	return func(lw toolscache.ListerWatcher, o runtime.Object, resync time.Duration, indexers toolscache.Indexers) toolscache.SharedIndexInformer {
 		inner := toolscache.ToListerWatcherWithContext(lw)

@@ -15,7 +15,7 @@ import (
 	"apitoken.dev/operator/test/support/testenv"
 )
 
-// typed is a driver with a type of its own.
+// typed is a driver with its own type.
 type typed struct {
 	*fake.Driver
 	name string
@@ -24,11 +24,11 @@ type typed struct {
 // Type implements provider.Driver.
 func (d typed) Type() string { return d.name }
 
-// hung is a provider that does not answer to one verb until it is released.
+// hung is a provider that does not answer one verb until it is released.
 type hung struct {
 	*fake.Backend
 	release context.CancelFunc
-	// now and most are how many calls hang, and hung at once at most.
+	// now is how many calls hang, and most the maximum at the same time.
 	mu        sync.Mutex
 	now, most int
 }
@@ -58,14 +58,14 @@ func (h *hung) count(n int) {
 	h.most = max(h.most, h.now)
 }
 
-// atOnce returns how many calls hung at once at most.
+// atOnce returns how many calls hung at the same time.
 func (h *hung) atOnce() int {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.most
 }
 
-// tokenProvider is one of a region, which stands for a kind of provider here.
+// tokenProvider creates a TokenProvider. The region selects the driver.
 func tokenProvider(k *kit.Kit, namespace, name, region string) {
 	k.Helper()
 	secret, p := kit.Minter(namespace, kit.MinterToken), kit.TokenProvider(namespace, name)
@@ -73,11 +73,11 @@ func tokenProvider(k *kit.Kit, namespace, name, region string) {
 	k.ExpectApplied(secret, p)
 }
 
-// TestHangingProvidersDelayNobody: while one namespace has many ApiTokens at a
-// provider that hangs, and many have providers that hang already at connecting,
-// another namespace's provider and ApiTokens become Ready.
-func TestHangingProvidersDelayNobody(t *testing.T) {
-	server := testenv.Start(t) // its own: what hangs here would go on in other tests
+// TestHangingProvidersDelayNoOtherNamespace: one namespace has many ApiTokens at a provider
+// that hangs, and many namespaces have providers that hang when they connect. The provider
+// and ApiTokens of another namespace still become Ready.
+func TestHangingProvidersDelayNoOtherNamespace(t *testing.T) {
+	server := testenv.Start(t) // its own, since calls that hang would delay other tests
 	k := kit.New(t, server)
 	own := k.Namespace("operator", nil)
 	slow, dead := hanging(t, fake.Mint), hanging(t, fake.Connect)

@@ -9,15 +9,15 @@ import (
 )
 
 const (
-	// checksOfNamespace is how many TokenProviders of one namespace are connected to at
-	// once for a health check.
+	// checksOfNamespace is how many TokenProviders of one namespace are health-checked at
+	// once.
 	checksOfNamespace = 4
-	// perSleeper is how many mints one namespace may have under way for each of its
-	// places: most of them then wait for a credential to become usable.
+	// perSleeper is how many mints one namespace can have in progress for each of its
+	// places. Most of them wait for a credential to become usable.
 	perSleeper = 2
 )
 
-// lines make the queues and places of the controllers, which metrics count.
+// lines creates the queues and places of the controllers, and registers their metrics.
 type lines struct {
 	o     Options
 	queue fairqueue.Factory
@@ -29,8 +29,8 @@ func newLines(o Options) lines {
 	})}
 }
 
-// inAll is how many workers may call providers, or sleep. The others are for
-// reconciles that need no provider.
+// inAll is how many workers can call providers, or wait for one, at the same time. The
+// others are for reconciles that need no provider.
 func (l lines) inAll() int { return max(1, l.o.Concurrency*3/4) }
 
 // tokens are the places of ApiTokens.

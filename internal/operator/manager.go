@@ -32,8 +32,8 @@ func newScheme() (*runtime.Scheme, error) {
 	return scheme, nil
 }
 
-// restConfig sets limits and user agent. Without limits of our own the API
-// server's fairness rules: a queue in front of every write would only hide them.
+// restConfig sets limits and user agent. By default there is no client-side limit: the API
+// server's priority and fairness decides, and another queue would only hide it.
 func restConfig(cfg *rest.Config, o Options) *rest.Config {
 	cfg = rest.CopyConfig(cfg)
 	cfg.UserAgent = o.userAgent()
@@ -44,13 +44,14 @@ func restConfig(cfg *rest.Config, o Options) *rest.Config {
 	return cfg
 }
 
-// metricsOptions say how metrics are served. With MetricsAuth the API server decides
-// who reads them: it is asked whose token a request carries (TokenReview), and whether
-// that user may get /metrics (SubjectAccessReview). Answers are cached for a minute.
+// metricsOptions returns how metrics are served. With MetricsAuth, the API server
+// authenticates the token of a request (TokenReview) and decides whether that user may get
+// /metrics (SubjectAccessReview). Answers are cached for a minute.
 func metricsOptions(o Options) metricsserver.Options {
 	out := metricsserver.Options{
 		BindAddress: o.MetricsAddress, SecureServing: o.MetricsSecure, CertDir: o.MetricsCertDir,
-		// Without HTTP/2: a scrape needs none of it, and clients without a token cannot open many streams at once.
+		// Without HTTP/2, which a scrape does not need, clients without a token cannot open
+		// many streams at once.
 		TLSOpts: []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }},
 	}
 	if o.MetricsAuth {
@@ -60,7 +61,7 @@ func metricsOptions(o Options) metricsserver.Options {
 }
 
 func managerOptions(scheme *runtime.Scheme, o Options) manager.Options {
-	// A process may start the operator more than once: the demo, the benchmark and tests do.
+	// The demo, the benchmark and tests start the operator more than once in a process.
 	manyInProcess := true
 	out := manager.Options{
 		Scheme: scheme,
@@ -70,7 +71,7 @@ func managerOptions(scheme *runtime.Scheme, o Options) manager.Options {
 		LeaderElection:          o.LeaderElection,
 		LeaderElectionID:        Name,
 		LeaderElectionNamespace: o.Namespace,
-		// The next one takes over at once. The process has to end after that, and does.
+		// The next leader takes over at once. The process must end after that, and does.
 		LeaderElectionReleaseOnCancel: true,
 		GracefulShutdownTimeout:       &o.Shutdown,
 
@@ -84,12 +85,13 @@ func managerOptions(scheme *runtime.Scheme, o Options) manager.Options {
 	return out
 }
 
-// cacheOptions keep the cache small and free of secret values: it holds the metadata
-// of Secrets with our label, and of every object only what package trim keeps.
+// cacheOptions keeps the cache small and free of secret values. It holds the metadata of
+// Secrets with the operator's label, and of every object only the fields that package trim
+// keeps.
 func cacheOptions(o Options) cache.Options {
 	c := cache.Options{
-		// What nobody prepared is an error: reading a Secret in full through the
-		// cache would fetch and keep all of them.
+		// A read of any other kind is an error: reading a Secret in full through the cache
+		// would fetch and keep all Secrets.
 		ReaderFailOnMissingInformer: true,
 		NewInformer:                 trim.NewInformer,
 	}
@@ -114,8 +116,8 @@ func managedSecrets() labels.Selector {
 	return labels.NewSelector().Add(*exists)
 }
 
-// prepareCache names everything the cache holds. It is filled when the manager
-// starts, also in a process that is not the leader.
+// prepareCache registers every kind that the cache holds. The manager fills it at its
+// start, also on a standby.
 func prepareCache(ctx context.Context, mgr manager.Manager) error {
 	held := []client.Object{
 		&v1alpha1.ApiToken{}, &v1alpha1.TokenProvider{}, &v1alpha1.ClusterTokenProvider{}, trim.Metadata("Secret"), trim.Metadata("Namespace"),

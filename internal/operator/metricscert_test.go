@@ -16,7 +16,7 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// certificateIn writes a certificate for a name as kubelet mounts it from a Secret, and
+// certificateIn writes a certificate for a name as the kubelet mounts it from a Secret, and
 // returns the pool of its CA.
 func certificateIn(t *testing.T, dir, name string) *x509.CertPool {
 	t.Helper()
@@ -36,8 +36,8 @@ func certificateIn(t *testing.T, dir, name string) *x509.CertPool {
 	return pool
 }
 
-// A scrape can verify the certificate that the operator is given, and a renewed one is
-// served without a restart.
+// A scrape can verify the configured certificate, and a renewed one is served without a
+// restart.
 func TestMetricsCertificateIsServedAndReloaded(t *testing.T) {
 	const service = "apitoken-operator-metrics.apitoken-system.svc"
 	k := kit.New(t, env)

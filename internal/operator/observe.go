@@ -11,11 +11,11 @@ import (
 	"apitoken.dev/operator/internal/tracing"
 )
 
-// flushTimeout is how long a stop waits for the last traces to be sent.
+// flushTimeout limits how long a stop waits until the last traces are sent.
 const flushTimeout = 5 * time.Second
 
-// startTracing sets Tracers when there is a collector, and returns what sends the
-// last traces.
+// startTracing sets Tracers if a collector is configured. Call flush to send the last
+// traces.
 func startTracing(ctx context.Context, o *Options) (flush func(), err error) {
 	if o.TracingEndpoint == "" {
 		return func() {}, nil
@@ -36,7 +36,8 @@ func startTracing(ctx context.Context, o *Options) (flush func(), err error) {
 	}, nil
 }
 
-// driverOf returns what tells the type of a provider's driver.
+// driverOf returns a function that returns the type of a provider's driver, or "" if the
+// driver is missing.
 func driverOf(drivers *registry.Registry) func(account.Object) string {
 	return func(o account.Object) string {
 		driver, _, err := drivers.Resolve(registry.Spec{ProviderSpec: o.Spec})

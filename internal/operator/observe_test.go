@@ -19,8 +19,8 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// observed runs an operator that traces, and takes an ApiToken through its life:
-// it is issued at the second attempt, and revoked.
+// observed runs an operator with traces. An ApiToken is issued at the second attempt, and
+// revoked.
 func observed(t *testing.T, during func(*v1alpha1.ApiToken)) (*tracetest.InMemoryExporter, *v1alpha1.ApiToken) {
 	t.Helper()
 	k := kit.New(t, env)
@@ -43,8 +43,8 @@ func observed(t *testing.T, during func(*v1alpha1.ApiToken)) (*tracetest.InMemor
 	return exporter, token
 }
 
-// A trace shows what a pass did and which calls it made, and no secret value.
-func TestTraces(t *testing.T) {
+// TestTraceShowsAReconcileAndItsCalls: a trace contains no secret value.
+func TestTraceShowsAReconcileAndItsCalls(t *testing.T) {
 	exporter, token := observed(t, func(*v1alpha1.ApiToken) {})
 	spans := exporter.GetSpans()
 	parents := map[string]tracetest.SpanStub{}
@@ -56,7 +56,7 @@ func TestTraces(t *testing.T) {
 		attributes := attributesOf(s)
 		parent := parents[s.Parent.SpanID().String()]
 		if ofAnother(s, token) || ofAnother(parent, token) {
-			continue // the API server also has the ApiTokens of other tests
+			continue // an ApiToken of another test
 		}
 		seen[strings.TrimSpace(parent.Name+" > "+s.Name+" "+attributes["error.type"])] = true
 		if attributes["apitoken.rule"] == "issue" && !strings.Contains(attributes["apitoken.provider"], "ClusterTokenProvider") {
@@ -95,7 +95,7 @@ func ofAnother(s tracetest.SpanStub, token *v1alpha1.ApiToken) bool {
 	return s.Name == "reconcile ApiToken" && (a["k8s.namespace.name"] != token.Namespace || a["apitoken.name"] != token.Name)
 }
 
-// own returns the operator's own metrics by name.
+// ownMetrics returns the operator's own metrics by name.
 func ownMetrics(t *testing.T) map[string]*dto.MetricFamily {
 	t.Helper()
 	families, err := metrics.Registry.Gather()
@@ -123,12 +123,12 @@ func about(family *dto.MetricFamily, token *v1alpha1.ApiToken) bool {
 	return false
 }
 
-// What the running operator serves follows the rules of Prometheus, holds no
-// secret value, and has nothing left of an ApiToken that is gone.
-func TestMetricsOfARunningOperator(t *testing.T) {
+// The metrics of a running operator follow the rules of Prometheus, contain no secret
+// value, and have no series of a deleted ApiToken.
+func TestMetricsOfARunningOperatorAreComplete(t *testing.T) {
 	_, token := observed(t, func(token *v1alpha1.ApiToken) {
 		served := ownMetrics(t)
-		kit.New(t, env).Eventually(func() error { // metrics are read from the cache, which may not show yet what the API server has
+		kit.New(t, env).Eventually(func() error { // metrics are read from the cache, which can lag
 			served = ownMetrics(t)
 			for _, name := range []string{"apitoken_ready", "apitoken_expiry_timestamp_seconds", "apitoken_rotation_due_timestamp_seconds", "apitoken_overlap_seconds"} {
 				if !about(served[name], token) {
@@ -169,9 +169,9 @@ func TestMetricsOfARunningOperator(t *testing.T) {
 	})
 }
 
-// TestWaitingIsServed: each controller shows how many wait in its queue and in the
-// lines of providers, and since when.
-func TestWaitingIsServed(t *testing.T) {
+// TestQueueMetricsAreServed: each controller shows how many requests wait in its queue and
+// for places, and for how long.
+func TestQueueMetricsAreServed(t *testing.T) {
 	observed(t, func(*v1alpha1.ApiToken) {})
 	families, err := metrics.Registry.Gather()
 	if err != nil {

@@ -26,11 +26,11 @@ import (
 	"apitoken.dev/operator/internal/metrics"
 )
 
-// recorderName is who events say they are from.
+// recorderName is the reporting controller of events.
 const recorderName = "apitoken.dev/operator"
 
-// Run runs the operator until the context ends, and serves its probes. Until the API
-// server answers it waits, alive and not ready.
+// Run runs the operator until the context ends, and serves its probes. Until the API server
+// answers, the operator waits and is alive but not ready.
 func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	flush, err := startTracing(ctx, &o)
 	if err != nil {
@@ -44,7 +44,7 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	defer probes.close()
 	mgr, err := New(ctx, cfg, o)
 	if ctx.Err() != nil {
-		return nil // it was stopped while it waited
+		return nil // stopped while it waited for the API server
 	}
 	if err != nil {
 		return err
@@ -58,8 +58,8 @@ func Run(ctx context.Context, cfg *rest.Config, o Options) error {
 	return nil
 }
 
-// New returns the operator, ready to be started; Run serves its probes. The context is
-// for what is read while it is put together: that waits for an API server that is away.
+// New returns the operator, ready to start, without probes. It waits until the API server
+// answers or the context ends.
 func New(ctx context.Context, cfg *rest.Config, o Options) (manager.Manager, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -99,8 +99,8 @@ func addMetrics(mgr manager.Manager, o Options) error {
 	return nil
 }
 
-// reach makes everything that asks the API server something. It can be repeated after an
-// error: a manager that is not started holds nothing.
+// reach creates everything that needs the API server. It can be repeated after an error: a
+// manager that was not started holds no resources.
 func reach(ctx context.Context, cfg *rest.Config, o Options) (manager.Manager, string, error) {
 	mgr, err := newManager(cfg, o)
 	if err != nil {
@@ -113,7 +113,7 @@ func reach(ctx context.Context, cfg *rest.Config, o Options) (manager.Manager, s
 	return mgr, cluster, prepareCache(ctx, mgr)
 }
 
-// clusterHash returns the hash that the names of this cluster's credentials carry.
+// clusterHash returns the hash in the names of this cluster's credentials.
 func clusterHash(ctx context.Context, live client.Reader, identity string) (string, error) {
 	if identity != "" {
 		return credname.Cluster(identity), nil

@@ -30,9 +30,9 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// The whole operator, with the rights that its manifests give it and no others,
-// issues, is restarted, and revokes; the provider waits for the ApiToken.
-func TestTheWholeOperator(t *testing.T) {
+// TestOperatorWorksWithTheRightsOfItsManifests: it issues, restarts and revokes, and the
+// provider waits for the ApiToken.
+func TestOperatorWorksWithTheRightsOfItsManifests(t *testing.T) {
 	k := kit.New(t, env)
 	own := DefaultNamespace
 	cfg := asInstalled(k, own)
@@ -61,7 +61,7 @@ func TestTheWholeOperator(t *testing.T) {
 	lease.SetGroupVersionKind(coordinationv1.SchemeGroupVersion.WithKind("Lease"))
 	k.OK(k.Get(t.Context(), client.ObjectKey{Namespace: own, Name: Name}, lease))
 	if holder, _, err := unstructured.NestedString(lease.Object, "spec", "holderIdentity"); err != nil || holder != "" {
-		t.Errorf("%s did not release its lease, so the next operator has to wait until it runs out: %v", holder, err)
+		t.Errorf("%s did not release its Lease, so the next operator must wait until it expires: %v", holder, err)
 	}
 	stop = run(k, cfg, o)
 	k.OK(k.Delete(t.Context(), p))
@@ -89,7 +89,7 @@ func TestTheWholeOperator(t *testing.T) {
 	}
 }
 
-func TestProbesAndMetrics(t *testing.T) {
+func TestProbesAndMetricsAreServed(t *testing.T) {
 	k := kit.New(t, env)
 	own := k.Namespace("operator", nil)
 	probes, metrics := address(t), address(t)
@@ -122,7 +122,7 @@ func TestProbesAndMetrics(t *testing.T) {
 	}
 }
 
-func TestTheCacheHoldsNoSecretValues(t *testing.T) {
+func TestCacheHoldsNoSecretValues(t *testing.T) {
 	k := kit.New(t, env)
 	own := k.Namespace("operator", nil)
 	mgr, err := New(t.Context(), env.Config, Options{Registry: kit.Drivers(t, fake.New(fake.NewBackend(clock.NewReal()))), Namespace: own})
@@ -162,7 +162,7 @@ func TestTheCacheHoldsNoSecretValues(t *testing.T) {
 	}
 }
 
-func TestItServesOnlyItsNamespaces(t *testing.T) {
+func TestOnlyConfiguredNamespacesAreServed(t *testing.T) {
 	k := kit.New(t, env)
 	own := k.Namespace("operator", nil)
 	labels := map[string]string{"tokens": own}
@@ -189,7 +189,7 @@ func TestItServesOnlyItsNamespaces(t *testing.T) {
 	k.ExpectGone(p)
 }
 
-func TestClusterHash(t *testing.T) {
+func TestClusterHashIsOfTheUIDOrTheIdentity(t *testing.T) {
 	k := kit.New(t, env)
 	system := &corev1.Namespace{}
 	k.Eventually(func() error { return k.Get(t.Context(), client.ObjectKey{Name: "kube-system"}, system) })
@@ -202,7 +202,7 @@ func TestClusterHash(t *testing.T) {
 	}
 }
 
-func TestOptionsAreChecked(t *testing.T) {
+func TestInvalidOptionsAreRefused(t *testing.T) {
 	if _, err := New(t.Context(), env.Config, Options{}); !errors.Is(err, errNoRegistry) {
 		t.Errorf("without drivers: %v", err)
 	}
@@ -211,8 +211,8 @@ func TestOptionsAreChecked(t *testing.T) {
 	}
 }
 
-// TestTenantsUseTheirProxy: the options say which proxy carries the requests of
-// TokenProviders, and which addresses they may reach.
+// TestTenantsUseTheirProxy: the options set the proxy of TokenProviders and the addresses
+// that they can reach.
 func TestTenantsUseTheirProxy(t *testing.T) {
 	requests := 0
 	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests++ }))
@@ -241,7 +241,7 @@ func TestTenantsUseTheirProxy(t *testing.T) {
 	}
 }
 
-func TestRestConfig(t *testing.T) {
+func TestClientLimitsAreOffByDefault(t *testing.T) {
 	if got := restConfig(env.Config, Options{Version: "1"}); got.QPS != -1 || got.UserAgent != "apitoken-operator/1" {
 		t.Errorf("without limits: %v as %q", got.QPS, got.UserAgent)
 	}

@@ -1,5 +1,5 @@
-// Package operator puts the operator together: manager, cache, connections and
-// controllers. The binary, the demo, the benchmark and tests all start this one.
+// Package operator assembles the operator: manager, cache, connections and controllers. The
+// binary, the demo, the benchmark and tests all start it.
 package operator
 
 import (
@@ -24,102 +24,106 @@ const (
 	Name = "apitoken-operator"
 	// DefaultNamespace of the operator.
 	DefaultNamespace = "apitoken-system"
-	// DefaultConcurrency is how many ApiTokens are worked on at once, and how many
-	// providers of each kind. What calls a provider needs a place there, too.
+	// DefaultConcurrency is how many ApiTokens are reconciled at once, and how many
+	// providers of each kind. A reconcile that calls a provider also needs a place there.
 	DefaultConcurrency = 256
-	// DefaultClusterPlaces is how many ApiTokens are worked on at once at a ClusterTokenProvider.
+	// DefaultClusterPlaces is how many ApiTokens are reconciled at once at one
+	// ClusterTokenProvider.
 	DefaultClusterPlaces = 16
-	// DefaultProviderPlaces is how many are at a TokenProvider.
+	// DefaultProviderPlaces is how many are reconciled at one TokenProvider.
 	DefaultProviderPlaces = 4
-	// DefaultNamespacePlaces is how many are of one namespace.
+	// DefaultNamespacePlaces is how many are reconciled of one namespace.
 	DefaultNamespacePlaces = 16
-	// DefaultShutdown is how long a stop waits for work in flight: over the
-	// deadline of an attempt, so that an ordinary one is finished. What does not
-	// end in time is resolved after the next start.
+	// DefaultShutdown is how long a stop waits for work in progress. It is longer than the
+	// deadline of an attempt, so most attempts finish. The next start resolves those that
+	// do not.
 	DefaultShutdown = 95 * time.Second
 	// Disabled as an address turns an endpoint off.
 	Disabled = "0"
 )
 
-// Options of the operator. Only Registry is needed.
+// Options of the operator. Only Registry is required.
 type Options struct {
-	// Registry of the drivers it has.
+	// Registry of the drivers.
 	Registry *registry.Registry
-	// Clock is the computer's when nil.
+	// Clock; nil means the system clock.
 	Clock clock.Clock
-	// Logger; nothing is logged when it is empty.
+	// Logger; empty means no logs.
 	Logger logr.Logger
-	// Audit is where the audit trail is written to; Logger when it is empty.
+	// Audit receives the audit trail; empty means Logger.
 	Audit logr.Logger
-	// WrapRecorder wraps the recorder of events; they go to the API server alone when nil.
+	// WrapRecorder wraps the recorder of events; nil means that events only go to the API
+	// server.
 	WrapRecorder func(events.EventRecorder) events.EventRecorder
-	// Version is told to API servers and providers.
+	// Version is part of the user agent.
 	Version string
 
-	// Namespace of the operator: its lease and the credentials of
-	// ClusterTokenProviders. DefaultNamespace when empty.
+	// Namespace of the operator, which holds its Lease and the credentials of
+	// ClusterTokenProviders; empty means DefaultNamespace.
 	Namespace string
-	// Namespaces it serves; all when empty.
+	// Namespaces that the operator serves; empty means all.
 	Namespaces []string
-	// ClusterIdentity goes, hashed, into the names of credentials; the UID of the
-	// namespace kube-system when empty. Copies of a cluster need different ones.
+	// ClusterIdentity is hashed into the names of credentials; empty means the UID of the
+	// namespace kube-system. Copies of a cluster need different identities.
 	ClusterIdentity string
 
-	// LeaderElection makes a process wait until it is the only one.
+	// LeaderElection makes a process wait until it is the leader.
 	LeaderElection bool
-	// EndsOnly makes it issue nothing, do nothing for ApiTokens that are not being deleted,
-	// and look for no orphans. It also works while the CRDs are being deleted.
+	// EndsOnly: the operator issues nothing, ignores ApiTokens that are not being deleted,
+	// and finds no orphans. It also works while the CRDs are being deleted.
 	EndsOnly bool
-	// MetricsAddress and ProbeAddress to listen on; Disabled when empty.
+	// MetricsAddress and ProbeAddress to listen on; empty means Disabled.
 	MetricsAddress, ProbeAddress string
-	// MetricsSecure serves metrics over TLS, with the certificate (tls.crt, tls.key)
-	// in MetricsCertDir, or one made at the start when that is empty.
+	// MetricsSecure serves metrics over TLS with the certificate (tls.crt, tls.key) in
+	// MetricsCertDir, or, if that is empty, with a self-signed one that is generated at the
+	// start.
 	MetricsSecure  bool
 	MetricsCertDir string
-	// MetricsAuth serves metrics only to users that the API server knows by their
-	// token and that may get the URL /metrics. It needs MetricsSecure, because tokens
-	// must not be sent in clear.
+	// MetricsAuth serves metrics only to users whom the API server authenticates by their
+	// token and allows to get the URL /metrics. It requires MetricsSecure, because tokens
+	// must not be sent in clear text.
 	MetricsAuth bool
-	// MetricsPerToken gives each ApiToken series of its own; otherwise the lowest
-	// value stands for all of a namespace and provider.
+	// MetricsPerToken gives each ApiToken its own series. Otherwise one series per
+	// namespace and provider has the lowest value.
 	MetricsPerToken bool
-	// TracingEndpoint is the URL of the collector that Run sends traces to, OTLP over
-	// HTTP; none when empty. TracingRatio of the passes are traced, from 0 to 1.
+	// TracingEndpoint is the URL of the collector that Run sends traces to with OTLP over
+	// HTTP; empty means no traces. TracingRatio is the fraction of reconciles that is
+	// traced, from 0 to 1.
 	TracingEndpoint string
 	TracingRatio    float64
-	// Tracers make a trace of each pass; no traces when nil. Run makes them when
-	// there is a TracingEndpoint.
+	// Tracers trace each reconcile; nil means no traces. Run sets them if there is a
+	// TracingEndpoint.
 	Tracers trace.TracerProvider
 
-	// QPS and Burst of requests to the API server; 0: no limit but the server's own.
+	// QPS and Burst of requests to the API server; 0 means no client-side limit.
 	QPS   float32
 	Burst int
-	// ProviderRate is how many calls a second one provider gets at most, and
-	// ProviderBurst how many at once after a rest; 0: the defaults of package
-	// connections, a negative rate: no limit.
+	// ProviderRate limits the calls per second to one provider, and ProviderBurst the calls
+	// at once after a pause. 0 means the defaults of package pacing, and a negative rate no
+	// limit.
 	ProviderRate  float64
 	ProviderBurst int
-	// TenantEndpoints are the addresses that TokenProviders may reach; the zero value
-	// is "private".
+	// TenantEndpoints are the addresses that TokenProviders can reach; the zero value is
+	// "private".
 	TenantEndpoints transport.Endpoints
-	// TenantProxy is the URL of the proxy that carries the requests of TokenProviders;
-	// none when empty.
+	// TenantProxy is the URL of the proxy for the requests of TokenProviders; empty means
+	// no proxy.
 	TenantProxy string
-	// Concurrency is DefaultConcurrency when 0.
+	// Concurrency; 0 means DefaultConcurrency.
 	Concurrency int
-	// ClusterPlaces, ProviderPlaces and NamespacePlaces are the defaults when 0.
+	// ClusterPlaces, ProviderPlaces and NamespacePlaces; 0 means the defaults.
 	ClusterPlaces, ProviderPlaces, NamespacePlaces int
-	// SweepInterval is orphansweep.DefaultInterval when 0.
+	// SweepInterval; 0 means orphansweep.DefaultInterval.
 	SweepInterval time.Duration
-	// SweepMode is Report when empty.
+	// SweepMode; empty means Report.
 	SweepMode orphansweep.Mode
-	// Features are the feature gates; their defaults when nil.
+	// Features are the feature gates; nil means their defaults.
 	Features features.Gates
-	// Shutdown is DefaultShutdown when 0.
+	// Shutdown; 0 means DefaultShutdown.
 	Shutdown time.Duration
 }
 
-// errNoRegistry says that Options lack the drivers.
+// errNoRegistry: Options have no drivers.
 var errNoRegistry = errors.New("operator: Options.Registry is not set")
 
 func (o Options) withDefaults() (Options, error) {
@@ -153,7 +157,7 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// check refuses options that do not go together.
+// check returns an error for invalid or contradictory options.
 func (o Options) check() error {
 	if o.SweepMode != "" {
 		if _, err := orphansweep.ParseMode(string(o.SweepMode)); err != nil {
@@ -174,7 +178,7 @@ func (o Options) check() error {
 	return nil
 }
 
-// http makes the clients of drivers.
+// http returns the factory of the drivers' HTTP clients.
 func (o Options) http() *transport.Factory {
 	out := transport.Options{Endpoints: o.TenantEndpoints}
 	if proxy, err := transport.ParseProxy(o.TenantProxy); err == nil { // withDefaults refused any other

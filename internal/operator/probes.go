@@ -13,18 +13,18 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 )
 
-// probes serve /healthz and /readyz from the start of the process to its end. The
-// manager could serve them only once the API server has answered.
+// probes serve /healthz and /readyz from the start of the process to its end. The manager
+// could serve them only after the API server has answered.
 type probes struct {
 	server *http.Server
 	synced atomic.Bool
 }
 
-// errNotSynced says that the caches are still being filled.
+// errNotSynced: the caches are not filled yet.
 var errNotSynced = errors.New("the API server has not answered yet, or the caches are not filled yet")
 
-// serveProbes starts to serve at an address; Disabled: nothing is served. The process is
-// alive while it answers, and ready once its caches are filled.
+// serveProbes starts to serve at an address, unless it is Disabled. The process is alive
+// while it answers, and ready once its caches are filled.
 func serveProbes(ctx context.Context, address string) (*probes, error) {
 	p := &probes{}
 	if address == Disabled {
@@ -57,7 +57,7 @@ func (p *probes) ready(*http.Request) error {
 	return errNotSynced
 }
 
-// follow makes the process ready once the manager's caches are filled.
+// follow makes the process ready when the manager's caches are filled.
 func (p *probes) follow(mgr manager.Manager) error {
 	return mgr.Add(everywhere(func(ctx context.Context) error {
 		p.synced.Store(mgr.GetCache().WaitForCacheSync(ctx))
@@ -71,7 +71,7 @@ func (p *probes) close() {
 	}
 }
 
-// everywhere is a runnable that does not wait to become leader.
+// everywhere is a runnable that also runs on a standby.
 type everywhere func(context.Context) error
 
 // Start implements manager.Runnable.

@@ -21,14 +21,14 @@ var env *testenv.Env
 
 func TestMain(m *testing.M) { os.Exit(testenv.Main(m, &env)) }
 
-// run runs an operator and returns how to stop it.
+// run runs an operator until stop is called.
 func run(k *kit.Kit, cfg *rest.Config, o Options) (stop func()) {
 	k.Helper()
 	return k.Run(func(ctx context.Context) error { return Run(ctx, cfg, o) })
 }
 
-// clusterProvider creates a working provider of the operator in a namespace, for the namespaces
-// that are labelled with its name.
+// clusterProvider creates a working ClusterTokenProvider for the namespaces whose label
+// tokens is the operator's namespace.
 func clusterProvider(k *kit.Kit, operator string) *v1alpha1.ClusterTokenProvider {
 	k.Helper()
 	p := kit.ClusterTokenProvider(operator, map[string]string{"tokens": operator})
@@ -40,7 +40,8 @@ func apiToken(namespace, provider string) *v1alpha1.ApiToken {
 	return kit.ApiToken(namespace, "t", kit.OfCluster(provider))
 }
 
-// asInstalled installs the rights of config/rbac and returns who the operator is with them.
+// asInstalled installs the permissions of config/rbac and returns a client configuration of
+// their service account.
 func asInstalled(k *kit.Kit, namespace string) *rest.Config {
 	k.Helper()
 	k.ExpectApplied(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
@@ -54,7 +55,7 @@ func asInstalled(k *kit.Kit, namespace string) *rest.Config {
 	return env.AsServiceAccount(namespace, Name)
 }
 
-// address returns one that nobody listens on.
+// address returns an address without a listener.
 func address(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")

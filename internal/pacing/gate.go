@@ -23,9 +23,9 @@ const (
 	DefaultRate = 10
 	// DefaultBurst is the number of requests that an idle provider receives at once.
 	DefaultBurst = 20
-	// DefaultMintWait is the longest that a Mint or an Update is queued, and any call
-	// that continues an action. A Mint has to end within a minute of its reservation,
-	// and the request takes time too.
+	// DefaultMintWait is the longest that a Mint or an Update is queued, and any call that
+	// continues an action. A Mint must end within a minute of its reservation, and the
+	// request takes time too.
 	DefaultMintWait = 20 * time.Second
 	// firstWait is the longest that the first call of an action is queued. The reconcile
 	// holds a place at the provider for that time.

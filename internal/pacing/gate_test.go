@@ -20,7 +20,7 @@ import (
 
 var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// plain is a client without optional interfaces, which answers the same to everything.
+// plain is a client without optional interfaces, which gives every call the same answer.
 type plain struct {
 	calls int
 	err   error
@@ -79,7 +79,7 @@ func (c canProbe) Accepts(context.Context, map[string]provider.Value, provider.G
 	return true, c.answer()
 }
 
-// bench is a gate with a client behind it, at a clock that stands still.
+// bench is a gate and its client, with a stopped clock.
 type bench struct {
 	*testing.T
 	clock *testutil.Clock
@@ -132,7 +132,7 @@ func (b *bench) calls(ctx context.Context) map[string]func() error {
 	}
 }
 
-// spend uses up what may be sent at once.
+// spend uses up the burst.
 func (b *bench) spend(calls int) {
 	b.Helper()
 	for range calls {
@@ -142,8 +142,8 @@ func (b *bench) spend(calls int) {
 	}
 }
 
-// letGo lets those that wait go, one a second. The others sleep again before the clock
-// moves on: one that looked at the time and does not sleep yet would sleep too long.
+// letGo advances the clock by a second for each queued call. The others must sleep again
+// before that: a call that has read the time and does not sleep yet would sleep too long.
 func (b *bench) letGo(ended <-chan error, n int) {
 	b.Helper()
 	for left := n; left > 0; left-- {
@@ -165,7 +165,7 @@ func (b *bench) held(err error, left time.Duration) {
 		b.Fatalf("got %v, want an error that says that nothing was sent", err)
 	}
 	if e.RetryAfter != left {
-		b.Errorf("it is to be tried again after %s, want %s", e.RetryAfter, left)
+		b.Errorf("the retry is due after %s, want %s", e.RetryAfter, left)
 	}
 }
 

@@ -11,8 +11,8 @@ import (
 )
 
 const (
-	// reservedPart: one in so many calls of a burst is reserved for tenants that made no
-	// call recently, so one tenant's calls never delay the first call of another.
+	// reservedPart: one of reservedPart calls of a burst is reserved for tenants without a
+	// recent call, so one tenant's calls never delay the first call of another.
 	reservedPart = 4
 	// recently is how long a call of a tenant counts.
 	recently = time.Second
@@ -121,7 +121,7 @@ func (l *limiter) estimate(tenant string) time.Duration {
 	return l.delay(tenant, l.clock.Monotonic())
 }
 
-// until is how long until so many calls may be sent at once.
+// until is the time until this number of calls may be sent at once.
 func (l *limiter) until(calls int, now time.Duration) time.Duration {
 	return max(0, max(l.fullAt, now)+time.Duration(calls-l.burst)*l.interval-now)
 }

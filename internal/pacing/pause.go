@@ -7,8 +7,8 @@ import (
 )
 
 // pause returns an error while the provider wants no requests. A pause of up to an hour
-// must not keep access alive that has to end: a revocation, and the Find that confirms
-// it, wait for a minute of it.
+// must not keep access alive that must end: a revocation, and the Find that confirms it,
+// wait for a minute of it.
 func (g *Gate) pause(op operation) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
