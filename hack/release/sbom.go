@@ -63,6 +63,10 @@ func checkPublished(bom *cdx.BOM) error {
 func addStandardLibrary(bom *cdx.BOM) {
 	std := slices.IndexFunc(*bom.Components, func(c cdx.Component) bool { return c.Name == "std" })
 	main := slices.IndexFunc(*bom.Dependencies, func(d cdx.Dependency) bool { return d.Ref == bom.Metadata.Component.BOMRef })
-	needs := (*bom.Dependencies)[main].Dependencies
-	*needs = append(*needs, (*bom.Components)[std].BOMRef)
+	var needs []string
+	if listed := (*bom.Dependencies)[main].Dependencies; listed != nil {
+		needs = *listed
+	}
+	needs = append(needs, (*bom.Components)[std].BOMRef)
+	(*bom.Dependencies)[main].Dependencies = &needs
 }
