@@ -19,8 +19,8 @@ import (
 	"apitoken.dev/operator/test/support/testenv"
 )
 
-// scenario is one statement about an API server. It has to hold on the fake and
-// on the real one.
+// scenario is one statement about an API server. It must be true of the fake and of the
+// real one.
 type scenario struct {
 	name string
 	run  func(w *world)

@@ -112,11 +112,10 @@ type garbage struct {
 	owners []metav1.OwnerReference
 }
 
-// CollectGarbage does what the garbage collector would get to, for these
-// objects or, given none, for all: an object whose owners are all gone is
-// deleted, and from another one the owners that are gone are struck off. It
-// returns the objects it changed. One call is one pass: what is left without
-// an owner by it is for the next.
+// CollectGarbage does what the garbage collector does for these objects, or for all if
+// none are given: it deletes an object whose owners are all gone, and removes missing
+// owners from the other objects. It returns the objects it changed. Objects that lose
+// their last owner in this call are left to the next one.
 func (s *Server) CollectGarbage(keys ...Key) []Key {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -27,7 +27,7 @@ const (
 	KindNamespace            = "Namespace"
 )
 
-// kind is what the server has to know about a kind of object.
+// kind describes a kind of object to the server.
 type kind struct {
 	gvk        schema.GroupVersionKind
 	resource   schema.GroupResource

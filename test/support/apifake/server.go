@@ -113,7 +113,7 @@ func (s *Server) keys(want func(Key) bool) []Key {
 
 func (s *Server) revision() int64 { return int64(len(s.changes)) }
 
-// store saves an object, which nobody changes from then on, under a new revision.
+// store saves an object, which must not change afterwards, under a new revision.
 func (s *Server) store(key Key, obj client.Object) {
 	s.changes = append(s.changes, key)
 	obj.SetResourceVersion(strconv.FormatInt(s.revision(), 10))
@@ -135,7 +135,7 @@ func (s *Server) timestamp() metav1.Time {
 	return metav1.Unix(s.now().Unix(), 0)
 }
 
-// do runs one request on its own. It lets go of the server even when op panics.
+// do runs one request at a time. It unlocks the server even if op panics.
 func (s *Server) do(op func() (client.Object, error)) (client.Object, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

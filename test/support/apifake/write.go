@@ -160,7 +160,7 @@ func checkVersion(c change, old client.Object) error {
 	return nil
 }
 
-// keepSystemMeta restores what an update cannot change and does not have to send.
+// keepSystemMeta restores the fields that an update cannot change and can omit.
 func keepSystemMeta(obj, old client.Object) {
 	obj.SetNamespace(old.GetNamespace())
 	obj.SetGeneration(old.GetGeneration())

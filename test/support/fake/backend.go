@@ -1,6 +1,6 @@
-// Package fake is a provider in memory. A Backend is the provider itself: it
-// outlives the operators that use it, remembers every call, and fails in the
-// ways a provider can. A Driver gives access to it. It starts no goroutines.
+// Package fake is a provider in memory. A Backend is the provider itself: it outlives
+// the operators that use it, records every call, and can fail in all the ways in which
+// a provider can. A Driver connects to it. The package starts no goroutines.
 package fake
 
 import (
@@ -15,28 +15,29 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Canary begins every secret value, so that a leak can be searched for.
+// Canary is the start of every secret value, so that tests can search for leaks.
 const Canary = "CANARY-"
 
 // DefaultAccount is the account of a new Backend.
 const DefaultAccount = "fake-account"
 
-// Backend is the provider: shared by all clients, safe for concurrent use.
+// Backend is the provider. All clients share it. It is safe for concurrent use.
 type Backend struct {
-	// OnCall, if set, is asked before and after the effect of every call and may
-	// block. A fault it returns is used instead of a scripted one. Set it before use.
+	// OnCall, if set, is called before and after the effect of every call and can block. A
+	// fault that it returns replaces the scripted one. Set it before use.
 	OnCall func(ctx context.Context, call Call) Fault
-	// ObeysIDs makes Revoke end any credential of the account that has the ID of the
-	// Ref, whatever its name: a provider that trusts its caller. Set it before use.
+	// ObeysIDs makes Revoke end any credential of the account with the ID of the Ref,
+	// under any name: a provider that trusts its caller. Set it before use.
 	ObeysIDs bool
-	// KeepsEnded makes the provider go on showing what was revoked or has expired, as
-	// Ended. Otherwise what was revoked is gone, and what has expired is Disabled until it
-	// is revoked. Set it before use.
+	// KeepsEnded makes the provider show credentials that were revoked or have expired as
+	// Ended. Otherwise a revoked credential is gone, and an expired one is Disabled until
+	// it is revoked. Set it before use.
 	KeepsEnded bool
-	// ShowsGrants makes Find and List show what each credential may do. Set it before use.
+	// ShowsGrants makes Find and List show the grant of each credential. Set it before
+	// use.
 	ShowsGrants bool
-	// Token, if set, is the minting credential (key "token") that Connect insists
-	// on. Set it before use.
+	// Token, if set, is the minting credential (key "token") that Connect requires. Set it
+	// before use.
 	Token string
 
 	clock clock.Clock
@@ -53,7 +54,7 @@ type Backend struct {
 	minted      map[string]int
 }
 
-// credential is one that was made and not revoked, or what is left of it.
+// credential is a credential that was not revoked, or its remains.
 type credential struct {
 	provider.Credential
 	account  string
@@ -64,7 +65,7 @@ type credential struct {
 	hidden   bool
 	disabled bool
 	ended    bool // revoked, and still shown
-	byHand   bool // made by a person: no API shows or ends it
+	byHand   bool // manual: no API shows or ends it
 }
 
 // NewBackend returns an empty Backend that reads the time from c.
@@ -75,7 +76,8 @@ func NewBackend(c clock.Clock) *Backend {
 	}
 }
 
-// locked runs f with the lock held, after the held requests that are due landed.
+// locked runs f with the lock held, after the delayed requests that are due took
+// effect.
 func (b *Backend) locked(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -85,15 +87,15 @@ func (b *Backend) locked(f func()) {
 	f()
 }
 
-// UseAccount makes every later Connect return this account, which sees only
-// what was minted in it. Clients that are connected stay where they are.
+// UseAccount makes every later Connect return this account, which sees only the
+// credentials minted in it. Connected clients keep their account.
 func (b *Backend) UseAccount(id string) { b.locked(func() { b.account = id }) }
 
-// GrantOnly makes every later Connect say that the account can give these scopes;
-// none: those of the driver's Capabilities.
+// GrantOnly makes every later Connect report that the account can grant these scopes;
+// without arguments, those of the driver's Capabilities.
 func (b *Backend) GrantOnly(scopes ...string) { b.locked(func() { b.grantable = scopes }) }
 
-// Reveal shows to Find and List what the fault Hide kept from them.
+// Reveal shows in Find and List what the fault Hide hid.
 func (b *Backend) Reveal() {
 	b.locked(func() {
 		for _, c := range b.credentials {
@@ -102,27 +104,27 @@ func (b *Backend) Reveal() {
 	})
 }
 
-// now is the provider's own time. The lock is held.
+// now returns the provider's time. The lock is held.
 func (b *Backend) now() time.Time { return b.clock.Now().Add(b.skew) }
 
-// alive reports whether a credential gives access: it is not a remainder, not
-// switched off, not revoked and has not expired. The lock is held.
+// alive reports whether a credential grants access: it is not a remainder, not switched
+// off, not revoked and has not expired. The lock is held.
 func (b *Backend) alive(c *credential) bool {
 	return !c.remains && !c.disabled && !c.ended && (c.ExpiresAt.IsZero() || b.now().Before(c.ExpiresAt))
 }
 
-// Live reports whether any credential of that name gives access, in any account.
+// Live reports whether any credential of that name grants access, in any account.
 func (b *Backend) Live(name string) bool {
 	return len(b.liveWhere(func(c *credential) bool { return c.Name == name })) > 0
 }
 
-// LiveOf returns the names of the credentials of that owner that give access,
-// in any account, sorted. An owner without a Token is its whole cluster.
+// LiveOf returns the sorted names of the owner's credentials that grant access, in any
+// account. An owner without a Token is its whole cluster.
 func (b *Backend) LiveOf(owner provider.Owner) []string {
 	return b.liveWhere(func(c *credential) bool { return owns(owner, c.owner) })
 }
 
-// LiveNames returns the name of every credential that gives access, sorted.
+// LiveNames returns the sorted names of all credentials that grant access.
 func (b *Backend) LiveNames() []string {
 	return b.liveWhere(func(*credential) bool { return true })
 }
@@ -140,7 +142,7 @@ func (b *Backend) liveWhere(match func(*credential) bool) []string {
 	return out
 }
 
-// GrantOf returns what the newest credential of that name was granted.
+// GrantOf returns the grant of the newest credential of that name.
 func (b *Backend) GrantOf(name string) (provider.Grant, bool) {
 	var grant provider.Grant
 	found := false
@@ -154,27 +156,27 @@ func (b *Backend) GrantOf(name string) (provider.Grant, bool) {
 	return grant, found
 }
 
-// Accepts reports whether the data plane would take these keys now.
+// Accepts reports whether the data plane accepts these keys now.
 func (b *Backend) Accepts(id, secret string) bool {
 	live := b.liveWhere(func(c *credential) bool { return c.ID == id && c.secret == secret })
 	return len(live) > 0
 }
 
-// MintCount returns how many Mint calls this name has had, whatever became of them.
+// MintCount returns the number of Mint calls for this name, with any outcome.
 func (b *Backend) MintCount(name string) int {
 	n := 0
 	b.locked(func() { n = b.minted[name] })
 	return n
 }
 
-// Calls returns every call so far, each in both phases as far as it came.
+// Calls returns every call so far, in each phase that it reached.
 func (b *Backend) Calls() []Call {
 	var out []Call
 	b.locked(func() { out = slices.Clone(b.calls) })
 	return out
 }
 
-// Count returns how many calls of a verb were begun.
+// Count returns the number of calls of a verb that were started.
 func (b *Backend) Count(verb Verb) int {
 	n := 0
 	for _, c := range b.Calls() {
@@ -185,8 +187,8 @@ func (b *Backend) Count(verb Verb) int {
 	return n
 }
 
-// State describes everything that decides how the backend will behave, apart
-// from scripts and the clock: equal states print equally.
+// State describes everything that determines how the backend behaves, except for
+// scripts and the clock. Equal states have equal descriptions.
 func (b *Backend) State() string {
 	var lines []string
 	b.locked(func() {

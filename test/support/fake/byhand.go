@@ -7,13 +7,13 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// handPrefix begins the ID of every credential that a person made.
+// handPrefix is the prefix of the ID of every manual credential.
 const handPrefix = "HAND"
 
 func madeByHand(id string) bool { return strings.HasPrefix(id, handPrefix) }
 
-// MakeByHand does what a person does in the provider's user interface: it makes a
-// credential in the account, and returns the keys that are handed over.
+// MakeByHand makes a manual credential, as a user would in the provider's user
+// interface, and returns the keys to submit.
 func (b *Backend) MakeByHand(grant provider.Grant) map[string]provider.Value {
 	var made *credential
 	b.locked(func() {
@@ -30,12 +30,12 @@ func (b *Backend) MakeByHand(grant provider.Grant) map[string]provider.Value {
 	return map[string]provider.Value{KeyID: provider.NewValue(made.ID), KeySecret: provider.NewValue(made.secret)}
 }
 
-// DeleteByHand does what a person does when asked to: it ends the credential with this ID.
+// DeleteByHand deletes the manual credential with this ID, as a user would.
 func (b *Backend) DeleteByHand(id string) {
 	b.locked(func() { b.drop(func(m *credential) bool { return m.byHand && m.ID == id }) })
 }
 
-// DisableByHand switches the credential with this ID off, as a person can.
+// DisableByHand switches off the manual credential with this ID, as a user can.
 func (b *Backend) DisableByHand(id string) {
 	b.locked(func() {
 		for _, m := range b.credentials {
@@ -44,8 +44,8 @@ func (b *Backend) DisableByHand(id string) {
 	})
 }
 
-// adopt checks the keys of a credential that a person made. From then on Live,
-// LiveOf and GrantOf know it under the name; Find and List never do. The lock is held.
+// adopt checks the keys of a manual credential. From then on Live, LiveOf and GrantOf
+// include it under the name; Find and List never do. The lock is held.
 func (b *Backend) adopt(_ *client, req provider.MintRequest, _ Fault) (credential, error) {
 	m := b.holder(req.HandedOver)
 	if m == nil || !m.byHand {

@@ -19,34 +19,35 @@ const (
 	KeySecret = "AWS_SECRET_ACCESS_KEY"
 )
 
-// S3Endpoint is the endpoint that a Secret says.
+// S3Endpoint is the endpoint in each Secret.
 const S3Endpoint = "https://s3.fake.invalid"
 
 // TokenKey is the key of the minting credential in the credentials Secret.
 const TokenKey = "token"
 
-// Driver gives access to a Backend. Its fields are set before use.
+// Driver connects to a Backend. Set its fields before use.
 type Driver struct {
 	Backend *Backend
-	// Caps are what Capabilities returns.
+	// Caps is what Capabilities returns.
 	Caps provider.Capabilities
 	// CapsFor, if set, is what CapabilitiesFor returns for a grant; nil: Caps.
 	CapsFor func(provider.Grant) provider.Capabilities
 	// UsableAfter is what every Mint returns.
 	UsableAfter time.Duration
-	// Ends, if set, is what the provider makes of the expiry that Mint asks for.
+	// Ends, if set, returns the expiry that the provider sets for the expiry that Mint
+	// requests.
 	Ends func(asked time.Time) time.Time
-	// Refuse, if set, is asked by Validate after the Capabilities were.
+	// Refuse, if set, is called by Validate after the checks against the Capabilities.
 	Refuse func(provider.MintRequest) *provider.Refusal
-	// ByHandForm, if set, tells which credentials a person has to make.
+	// ByHandForm, if set, decides which credentials are manual, and returns their form.
 	ByHandForm func(provider.MintRequest) (provider.Form, bool)
 	// At is what Server returns for a configuration; nil: the same server for all,
 	// which names its accounts itself.
 	At func(provider.Config) provider.Server
 }
 
-// endOf is when the provider ends a credential: as asked, or never if the operator
-// has to.
+// endOf returns when the provider ends a credential: as requested, or never if the
+// operator enforces expiry.
 func (d *Driver) endOf(asked provider.Grant) time.Time {
 	switch {
 	case d.Ends != nil:
@@ -58,7 +59,8 @@ func (d *Driver) endOf(asked provider.Grant) time.Time {
 	}
 }
 
-// New returns a Driver that grants any scope and restriction, and ends credentials itself.
+// New returns a Driver that grants any scope and restriction, with a provider that
+// enforces expiry.
 func New(b *Backend) *Driver {
 	return &Driver{Backend: b, Caps: provider.Capabilities{
 		ExpiryEnforcedBy: provider.EnforcedByProvider,
@@ -117,7 +119,8 @@ func (d *Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Cli
 	return client, provider.Account{ID: account, GrantableScopes: slices.Clone(scopes)}, nil
 }
 
-// Validate implements provider.Validator: it refuses what Caps does not list.
+// Validate implements provider.Validator: it refuses everything that Caps does not
+// list.
 func (d *Driver) Validate(_ provider.Config, req provider.MintRequest) error {
 	for i, scope := range req.Grant.Scopes {
 		if len(d.Caps.Scopes) > 0 && !slices.Contains(d.Caps.Scopes, scope) {
@@ -156,7 +159,7 @@ func (d *Driver) Form(_ provider.Config, req provider.MintRequest) (provider.For
 // KeyID implements provider.ByHand.
 func (*Driver) KeyID(secret map[string]provider.Value) string { return secret[KeyID].Reveal() }
 
-// grantable rejects what Mint and Update cannot grant before anything is sent.
+// grantable rejects requests that Mint and Update cannot grant, before any effect.
 func (d *Driver) grantable(cfg provider.Config, req provider.MintRequest) error {
 	if err := d.Validate(cfg, req); err != nil {
 		return &provider.Error{

@@ -22,14 +22,14 @@ const (
 	Accepts  Verb = "Accepts"
 )
 
-// Phase says on which side of its effect a call is.
+// Phase is the time of an event in a call: before or after its effect.
 type Phase string
 
 // The phases of a call.
 const (
 	// Before: nothing has happened yet.
 	Before Phase = "before"
-	// After: the effect is there, the answer is not.
+	// After: the call has taken effect and has not been answered.
 	After Phase = "after"
 )
 
@@ -41,7 +41,7 @@ type Call struct {
 	Name, ID string
 	// Owner of a Mint, a List or an Update.
 	Owner provider.Owner
-	// Client is the user agent of the one who calls: it tells processes apart.
+	// Client is the user agent of the caller. It distinguishes processes.
 	Client string
 	// Account that the client is bound to; for Connect the one it will get.
 	Account string
@@ -91,7 +91,7 @@ type Fault struct {
 	Wait bool
 }
 
-// rejection returns the error of a fault that has no effect and never will have one.
+// rejection returns the error of a fault that has no effect and will never have one.
 func (f Fault) rejection() error {
 	if f.Kind == RateLimit {
 		return &provider.Error{
@@ -106,7 +106,7 @@ func (f Fault) rejection() error {
 	return &provider.Error{Code: code, NotExecuted: true, Message: "the provider rejected the request"}
 }
 
-// doubt returns the error of a call whose effect is not known to its caller.
+// doubt returns the error of a call with an unknown outcome.
 func doubt(ctx context.Context) error {
 	return &provider.Error{
 		Code: provider.CodeUnavailable, Message: "the provider did not answer", Err: context.Cause(ctx),
@@ -135,8 +135,8 @@ func (b *Backend) do(ctx context.Context, call Call, effect func(Fault) error) e
 	return refused
 }
 
-// stopBefore returns the error of a call that ends without its effect, or
-// before it; nil lets the call go on.
+// stopBefore returns the error of a call that ends without its effect, or before it;
+// nil continues the call.
 func (b *Backend) stopBefore(ctx context.Context, call Call, f Fault, effect func(Fault) error) error {
 	switch f.Kind {
 	case Reject, RateLimit:
@@ -147,7 +147,7 @@ func (b *Backend) stopBefore(ctx context.Context, call Call, f Fault, effect fun
 		<-ctx.Done()
 		return doubt(ctx)
 	case LandLate:
-		b.hold(call, f.At, func() { _ = effect(f) }) // nobody hears the answer
+		b.hold(call, f.At, func() { _ = effect(f) }) // the answer is lost
 		if f.Wait {
 			<-ctx.Done()
 		}
@@ -183,7 +183,7 @@ func (b *Backend) Script(verb Verb, faults ...Fault) {
 	b.locked(func() { b.script[verb] = append(b.script[verb], faults...) })
 }
 
-// held is a request that has been sent and has not had its effect.
+// held is a request that was sent and has not taken effect.
 type held struct {
 	call Call
 	at   time.Time // zero: at Land only
@@ -194,8 +194,8 @@ func (b *Backend) hold(call Call, at time.Time, land func()) {
 	b.locked(func() { b.held = append(b.held, held{call: call, at: at, land: land}) })
 }
 
-// Land lets every held request have its effect now, in the order they were sent,
-// and returns how many there were.
+// Land makes all delayed requests take effect, in the order in which they were sent,
+// and returns their number.
 func (b *Backend) Land() int {
 	n := 0
 	b.locked(func() {
@@ -208,7 +208,7 @@ func (b *Backend) Land() int {
 	return n
 }
 
-// landDue lets the held requests whose time has come have their effect. The lock is held.
+// landDue makes the delayed requests that are due take effect. The lock is held.
 func (b *Backend) landDue() {
 	now := b.clock.Now()
 	var rest []held
@@ -222,7 +222,7 @@ func (b *Backend) landDue() {
 	b.held = rest
 }
 
-// InFlight returns the requests that are held and may still have their effect.
+// InFlight returns the delayed requests that can still take effect.
 func (b *Backend) InFlight() []Call {
 	var out []Call
 	b.locked(func() {

@@ -8,8 +8,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Stranger makes n credentials in the account that no operator knows, as
-// somebody else does, and returns their names. Delete removes one.
+// Stranger makes n credentials that are unknown to every operator, as another client
+// would, and returns their names. Delete removes one.
 func (b *Backend) Stranger(n int) []string {
 	var out []string
 	b.locked(func() {
@@ -29,7 +29,8 @@ func (b *Backend) Stranger(n int) []string {
 	return out
 }
 
-// Hold makes a credential of each name that has none, as an earlier process did.
+// Hold makes a credential for each name that has none, as an earlier process would
+// have.
 func (b *Backend) Hold(names ...string) {
 	b.locked(func() {
 		for _, name := range names {
@@ -45,7 +46,8 @@ func (b *Backend) Hold(names ...string) {
 	})
 }
 
-// StateOf describes the credential with an ID, whoever made it; empty when there is none.
+// StateOf describes the credential with an ID, also one of another client; "" if it
+// does not exist.
 func (b *Backend) StateOf(id string) string {
 	var out string
 	b.locked(func() {
@@ -58,7 +60,8 @@ func (b *Backend) StateOf(id string) string {
 	return out
 }
 
-// IDOf returns the ID of the newest credential of a name; empty when there is none.
+// IDOf returns the ID of the newest credential of a name; "" if there is no such
+// credential.
 func (b *Backend) IDOf(name string) string {
 	var out string
 	b.locked(func() {
@@ -71,20 +74,20 @@ func (b *Backend) IDOf(name string) string {
 	return out
 }
 
-// Delete removes the credentials of a name, in any account, as somebody else does.
+// Delete removes the credentials of a name, in any account, as another client would.
 func (b *Backend) Delete(name string) {
 	b.locked(func() { b.drop(func(m *credential) bool { return m.Name == name }) })
 }
 
-// Disable switches the credentials of a name off, in any account, as somebody
-// else does. They are still there.
+// Disable switches the credentials of a name off, in any account, as another client
+// would. They still exist.
 func (b *Backend) Disable(name string) { b.switched(name, true) }
 
 // Enable switches them on again.
 func (b *Backend) Enable(name string) { b.switched(name, false) }
 
-// Deny takes their access from the credentials of a name, in any account, while they are
-// shown as Live: as where a data plane never learns of a key.
+// Deny makes the data plane reject the credentials of a name, in any account, while
+// they are shown as Live.
 func (b *Backend) Deny(name string) {
 	b.locked(func() {
 		for _, m := range b.credentials {
@@ -105,8 +108,8 @@ func (b *Backend) switched(name string, off bool) {
 	})
 }
 
-// Grants makes the credentials of a name give this access, in any account, as somebody
-// else does.
+// Grants changes the grant of the credentials of a name, in any account, as another
+// client would.
 func (b *Backend) Grants(name string, grant provider.Grant) {
 	b.locked(func() {
 		for _, m := range b.credentials {
@@ -117,11 +120,11 @@ func (b *Backend) Grants(name string, grant provider.Grant) {
 	})
 }
 
-// End revokes the credentials of a name, in any account, as somebody else does: with
+// End revokes the credentials of a name, in any account, as another client would. With
 // KeepsEnded they are still shown.
 func (b *Backend) End(name string) {
 	b.locked(func() { b.end(func(m *credential) bool { return m.Name == name }) })
 }
 
-// Skew puts the provider's clock ahead, or behind.
+// Skew sets how far the provider's clock is ahead; negative if it is behind.
 func (b *Backend) Skew(d time.Duration) { b.locked(func() { b.skew = d }) }
