@@ -94,7 +94,8 @@ func addFlags(f *pflag.FlagSet, o *operator.Options, log *logging, sweepMode *st
 		"how many ApiTokens are reconciled at once at one ClusterTokenProvider; others wait in a queue that is fair between namespaces. "+
 			"One namespace gets at most three quarters: 12 of 16")
 	f.IntVar(&o.ProviderPlaces, "places-per-provider", operator.DefaultProviderPlaces, "how many ApiTokens are reconciled at once at one TokenProvider")
-	f.IntVar(&o.NamespacePlaces, "places-per-namespace", operator.DefaultNamespacePlaces, "how many ApiTokens of one namespace are reconciled at once, at all providers together")
+	f.IntVar(&o.NamespacePlaces, "places-per-namespace", operator.DefaultNamespacePlaces,
+		"how many ApiTokens of one namespace are reconciled at once, at all providers together")
 	f.Var(&o.TenantEndpoints, "tenant-endpoints",
 		"addresses that TokenProviders may reach, separated by commas: public (the Internet), private (the Internet, RFC 1918, fc00::/7, 240.0.0.0/4 and 198.18.0.0/15), or CIDRs (in addition to these). "+
 			"Loopback, link-local and metadata addresses can be reached only if a CIDR names them")

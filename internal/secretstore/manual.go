@@ -132,7 +132,7 @@ func declarationOf(t Target, grant provider.Grant) (map[string]string, error) {
 	return map[string]string{annotationGrant: string(raw), v1alpha1.AnnotationFingerprint: t.Fingerprint}, nil
 }
 
-// Kept is a credential that was kept. It does not print its values.
+// Copy is the stored copy of a manual credential. It does not print its values.
 type Copy struct {
 	// Grant is the declared grant, and Fingerprint identifies the declaration. Fingerprint
 	// is empty if an earlier version of the operator stored the copy.
@@ -197,5 +197,6 @@ func (s *Store) get(ctx context.Context, t Target, name string) (*corev1.Secret,
 
 func (s *Store) remove(ctx context.Context, t Target, name string, opts ...client.DeleteOption) error {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: t.Token.Namespace, Name: name}}
-	return client.IgnoreNotFound(s.Client.Delete(quiet.Context(ctx), secret, opts...)) // if the Secret has a finalizer, the API server answers with the whole Secret
+	// Quiet, because the API server answers with the whole Secret if it has a finalizer.
+	return client.IgnoreNotFound(s.Client.Delete(quiet.Context(ctx), secret, opts...))
 }
