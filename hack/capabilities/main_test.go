@@ -16,7 +16,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-func TestTable(t *testing.T) {
+func TestTableShowsWhatEachDriverCan(t *testing.T) {
 	limited := fake.New(fake.NewBackend(clock.NewReal()))
 	limited.Caps = provider.Capabilities{
 		Scopes:      []string{"objectstorage:object-read-only", "billing:read-only", "objectstorage:object-read-write"},
@@ -47,7 +47,7 @@ func TestTable(t *testing.T) {
 	}
 }
 
-func TestRun(t *testing.T) {
+func TestCheckFindsAnOldTable(t *testing.T) {
 	rows, err := entries()
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 
 // What is rendered is as it was reviewed. The CRDs, the alerts and the dashboard
 // have their own sources and tests.
-func TestGolden(t *testing.T) {
+func TestRenderedManifestsAreAsReviewed(t *testing.T) {
 	for _, c := range combinations() {
 		t.Run(c.name, func(t *testing.T) {
 			var kept []string
@@ -36,7 +36,7 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("%s differs; if it is meant so: go test . -run TestGolden -update\n%s", file, diff)
+				t.Errorf("%s differs; if it is meant so: go test . -run TestRenderedManifestsAreAsReviewed -update\n%s", file, diff)
 			}
 		})
 	}

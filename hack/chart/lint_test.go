@@ -20,7 +20,7 @@ func TestHelmLint(t *testing.T) {
 
 // kubeconform finds nothing, by the schemas that a real API server publishes for
 // its own kinds, the operator's and those of the Prometheus operator.
-func TestKubeconform(t *testing.T) {
+func TestKubeconformAcceptsWhatIsRendered(t *testing.T) {
 	schemas := t.TempDir()
 	writeSchemas(t, schemas)
 	check := func(manifests string) (string, error) {

@@ -82,7 +82,7 @@ func TestRestrictedIsEnforced(t *testing.T) {
 }
 
 // The examples beside the chart are valid, and no release renders them.
-func TestExamples(t *testing.T) {
+func TestExamplesAreValidAndNotRendered(t *testing.T) {
 	c := env.Client(nil)
 	namespaceNamed(t, c, "examples")
 	rendered := objects(t, render(t))

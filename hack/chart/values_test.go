@@ -92,7 +92,7 @@ func TestSchemaAndValuesAgree(t *testing.T) {
 	}
 }
 
-func TestSchema(t *testing.T) {
+func TestSchemaRejectsWrongValues(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("0a", 32)
 	for name, c := range map[string]struct {
 		set  string
@@ -150,7 +150,7 @@ func TestSchema(t *testing.T) {
 }
 
 // Whatever the values, the manager knows the flags that it is started with.
-func TestArguments(t *testing.T) {
+func TestManagerKnowsItsArguments(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/manager", "--help")
 	cmd.Dir = "../.."
 	help, err := cmd.CombinedOutput()
@@ -199,7 +199,7 @@ func args(t *testing.T, deployment *unstructured.Unstructured) []string {
 	return out
 }
 
-func TestImage(t *testing.T) {
+func TestImageIsBuiltFromValues(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("0a", 32)
 	for set, want := range map[string]string{
 		"image.repository=r/a":                                                 "r/a:dev",
@@ -219,7 +219,7 @@ func TestImage(t *testing.T) {
 }
 
 // The files that are generated are current.
-func TestGenerated(t *testing.T) {
+func TestGeneratedFilesAreCurrent(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "go", "run", "./crds", "-check").CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}

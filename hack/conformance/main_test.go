@@ -28,7 +28,7 @@ func notApplicable(pkg, name, value string) string {
 	return line("attr", pkg, name, `,"Key":"conformance-not-applicable","Value":"`+value+`"`)
 }
 
-func TestRun(t *testing.T) {
+func TestTableCountsRequirementsPerDriver(t *testing.T) {
 	const legend = "\nRequirements passed; n/a: those that do not apply to the driver.\n"
 	passes := group("aws", "TestConformance/A", "mint") + line("pass", "aws", "TestConformance/A", "") +
 		group("aws", "TestConformance/B", "by hand") + line("pass", "aws", "TestConformance/B", "")

@@ -284,7 +284,7 @@ func checkChart(t *testing.T, out string) {
 	}
 }
 
-func TestVersions(t *testing.T) {
+func TestOnlySemanticVersionsAreReleased(t *testing.T) {
 	for given, want := range map[string]version{
 		"v1.2.3":           "v1.2.3",
 		"v1.2.3-rc.1":      "v1.2.3-rc.1",
@@ -314,7 +314,7 @@ func TestVersions(t *testing.T) {
 	}
 }
 
-func TestImages(t *testing.T) {
+func TestImageNamesHaveNoTag(t *testing.T) {
 	for image, good := range map[string]bool{
 		"apitoken-operator":                  true,
 		"registry.example.com/a/b":           true,
@@ -331,7 +331,7 @@ func TestImages(t *testing.T) {
 	}
 }
 
-func TestPlatforms(t *testing.T) {
+func TestUnknownPlatformsAreRejected(t *testing.T) {
 	root := t.TempDir()
 	if _, err := selectBuilds(root, []string{"plan9/mips"}); !errors.Is(err, errNothing) {
 		t.Errorf("an unknown platform: %v", err)
@@ -353,7 +353,7 @@ func TestPlatforms(t *testing.T) {
 }
 
 // Neither the order of the files nor the clock is in an archive.
-func TestArchives(t *testing.T) {
+func TestArchivesAreReproducible(t *testing.T) {
 	files := []file{{name: "b", content: []byte("2"), executable: true}, {name: "a", content: []byte("1")}}
 	for name, write := range map[string]func(string, []file) error{"tar.gz": writeTarGz, "zip": writeZip} {
 		var contents [2][]byte

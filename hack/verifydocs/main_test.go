@@ -33,7 +33,7 @@ func write(t *testing.T, document string) string {
 	return root
 }
 
-func TestCheck(t *testing.T) {
+func TestMissingPathsTargetsAndHeadingsAreFound(t *testing.T) {
 	fenced := func(lines ...string) string { return "```sh\n" + strings.Join(lines, "\n") + "\n```\n" }
 	cases := map[string]struct {
 		reason   string

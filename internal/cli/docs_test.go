@@ -26,9 +26,9 @@ func read(t *testing.T, parts ...string) string {
 	return string(content)
 }
 
-// TestDocuments: docs/kubectl-plugin.md shows what the golden files hold, has a
+// TestPageShowsGoldenFilesCommandsAndExitCodes: docs/kubectl-plugin.md shows what the golden files hold, has a
 // section for every command, and every exit code.
-func TestDocuments(t *testing.T) {
+func TestPageShowsGoldenFilesCommandsAndExitCodes(t *testing.T) {
 	document := read(t, "..", "..", "docs", "kubectl-plugin.md")
 	for _, name := range []string{"list.txt", "list-expiring.txt", "status.txt", "status-wrong.txt", "tree.txt", "plan.txt", "doctor.txt", "import.txt"} {
 		if golden := read(t, "testdata", name); !strings.Contains(document, golden) {

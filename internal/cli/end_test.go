@@ -19,9 +19,9 @@ func (w *world) overlapping(name string) (previous v1alpha1.LedgerEntry) {
 	return e
 }
 
-// TestEnd: the key id is resolved in the ledger, the annotation gets the credential's name,
+// TestEndWaitsUntilTheCredentialLeftTheLedger: the key id is resolved in the ledger, the annotation gets the credential's name,
 // and the command waits until the credential has left the ledger.
-func TestEnd(t *testing.T) {
+func TestEndWaitsUntilTheCredentialLeftTheLedger(t *testing.T) {
 	w := newWorld(t, "").waits()
 	w.provider("object-store")
 	previous := w.overlapping("one")

@@ -20,7 +20,7 @@ type execution struct {
 	argv, environ []string
 }
 
-func TestEnv(t *testing.T) {
+func TestEnvRunsACommandWithTheCredential(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("one"))
@@ -68,7 +68,7 @@ func TestEnv(t *testing.T) {
 	}
 }
 
-func TestQuoting(t *testing.T) {
+func TestEnvQuotesForTheShell(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("one"))

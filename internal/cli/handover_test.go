@@ -89,7 +89,7 @@ func (w *world) takes(name string) func() bool {
 	}
 }
 
-func TestHandover(t *testing.T) {
+func TestHandoverSubmitsWhatTheUserTypes(t *testing.T) {
 	w := newHandoverWorld(t)
 	w.byHand("media")
 	w.types(" AKIABYHAND\r", canary)
@@ -216,8 +216,8 @@ func TestHandoverEdit(t *testing.T) {
 	w.wants(w.with("y\n", "handover", "media"), exit.OK, "edit credential AKIABYHAND", "edit confirmed", "media ready")
 }
 
-// TestVerbosity: kubectl's -v shows requests, and no request that carries a Secret.
-func TestVerbosity(t *testing.T) {
+// TestVerboseOutputHidesSecrets: kubectl's -v shows requests, and no request that carries a Secret.
+func TestVerboseOutputHidesSecrets(t *testing.T) {
 	w := newHandoverWorld(t)
 	w.provider("object-store")
 	w.ready(w.token("one"))

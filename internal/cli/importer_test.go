@@ -21,7 +21,7 @@ func (w *world) old(name string, data map[string]string) {
 	w.ExpectApplied(secret)
 }
 
-func TestImport(t *testing.T) {
+func TestImportProposesManifestsForASecret(t *testing.T) {
 	w := newWorld(t, "legacy")
 	w.old("old-keys", map[string]string{"S3_ENDPOINT": "https://s3.example.com/", "BUCKET_NAME": "datasets", "AWS_REGION": "eu-1"})
 	w.pod("worker", 0, func(s *corev1.PodSpec) {

@@ -83,8 +83,8 @@ spec:
 	}
 }
 
-// TestPlan: each declaration, against an ApiToken that has what declared says.
-func TestPlan(t *testing.T) {
+// TestPlanReportsWhatADeclarationChanges: each declaration, against an ApiToken that has what declared says.
+func TestPlanReportsWhatADeclarationChanges(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("one"))

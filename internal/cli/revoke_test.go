@@ -11,7 +11,7 @@ import (
 	"apitoken.dev/operator/internal/cli/exit"
 )
 
-func TestRevoke(t *testing.T) {
+func TestRevokeNamesTheConsumersAndWaits(t *testing.T) {
 	w := newWorld(t, "").waits()
 	w.provider("object-store")
 	one := w.ready(w.token("one", func(t *v1alpha1.ApiToken) { t.Finalizers = []string{v1alpha1.Finalizer} }))

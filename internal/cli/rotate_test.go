@@ -15,7 +15,7 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-func TestRotate(t *testing.T) {
+func TestRotateRaisesTheGeneration(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("one", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 3 }))

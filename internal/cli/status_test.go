@@ -50,9 +50,9 @@ func fleet(w *world) {
 	})
 }
 
-// TestShow compares what people read with golden files, which docs/kubectl-plugin.md
+// TestOutputMatchesGoldenFiles compares what people read with golden files, which docs/kubectl-plugin.md
 // shows too.
-func TestShow(t *testing.T) {
+func TestOutputMatchesGoldenFiles(t *testing.T) {
 	w := newWorld(t, "ml")
 	fleet(w)
 	for name, c := range map[string]struct {
@@ -206,8 +206,8 @@ func TestMissingRightIsExplained(t *testing.T) {
 	}
 }
 
-// TestCompletion: names are completed as kubectl asks for them.
-func TestCompletion(t *testing.T) {
+// TestNamesAreCompleted: names are completed as kubectl asks for them.
+func TestNamesAreCompleted(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("alpha"))

@@ -6,7 +6,7 @@ import (
 	"apitoken.dev/operator/internal/cli/exit"
 )
 
-func TestSuspend(t *testing.T) {
+func TestSuspendAndResumeSetTheSpec(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("one"))

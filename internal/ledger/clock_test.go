@@ -58,7 +58,7 @@ func TestTimesFarAheadAreCorrected(t *testing.T) {
 	}
 }
 
-func TestRefund(t *testing.T) {
+func TestRefundNeverExceedsTheBucket(t *testing.T) {
 	cases := map[string]struct {
 		before    *v1alpha1.MintBudget
 		remaining int32

@@ -7,7 +7,7 @@ import (
 )
 
 // BenchmarkNext measures decisions. Most reconciles find an ApiToken that needs nothing;
-// "space" is a sample of everything that TestInvariants visits.
+// "space" is a sample of everything that TestInvariantsHoldInEverySituation visits.
 func BenchmarkNext(b *testing.B) {
 	var sample []plan.Observation
 	space(101, func(_ string, o plan.Observation) { sample = append(sample, o) })

@@ -54,7 +54,7 @@ var invariants = []invariant{
 	{"an obstacle has one of its listed reasons, and one that lasts needs a user", 3, listed},
 }
 
-func TestInvariants(t *testing.T) {
+func TestInvariantsHoldInEverySituation(t *testing.T) {
 	seen, reports := 0, map[string]int{}
 	n := space(1, func(name string, o plan.Observation) {
 		seen++

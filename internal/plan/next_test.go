@@ -92,7 +92,7 @@ var tables = map[string]map[string]nextCase{
 	"confirm":    confirmCases,
 }
 
-func TestNext(t *testing.T) {
+func TestNextFollowsTheTables(t *testing.T) {
 	for name, cases := range tables {
 		t.Run(name, func(t *testing.T) { testNext(t, cases) })
 	}

@@ -15,7 +15,7 @@ spec:
 `
 
 // What is missing, changed or too much is found by -check, and put right without it.
-func TestRun(t *testing.T) {
+func TestCheckFindsOldTemplates(t *testing.T) {
 	from, to := t.TempDir(), t.TempDir()
 	write := func(dir, name, content string) {
 		t.Helper()
@@ -49,7 +49,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-func TestTemplate(t *testing.T) {
+func TestTemplateEscapesAndKeepsCRDs(t *testing.T) {
 	got, err := template(crd)
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,7 @@ const page = "# Page\n\n```sh\n# a comment\nmake demo\nkubectl apply -f - <<EOF\
 	"1. Step:\n\n   ```console\n   $ kubectl get pods \\\n       -A\n   NAME  AGE\n   a     5s\n   $ kubectl version\n   ```\n\n" +
 	"```yaml\nkind: X\n```\n\n```console\naws iam x\naws iam y\n```\n"
 
-func TestCommands(t *testing.T) {
+func TestCommandsAreReadFromBlocks(t *testing.T) {
 	var got []Command
 	for _, b := range Blocks("p.md", page) {
 		commands, err := b.Commands()
@@ -44,7 +44,7 @@ func TestBrokenCommand(t *testing.T) {
 	}
 }
 
-func TestPrograms(t *testing.T) {
+func TestProgramsOfACommandAreFound(t *testing.T) {
 	got, err := Programs("A=b kubectl get x | sed s/a/b/ && for f in $(ls); do cat \"$f\"; done")
 	if diff := cmp.Diff([]string{"cat", "kubectl", "ls", "sed"}, got); diff != "" || err != nil {
 		t.Errorf("error %v, programs (-want +got):\n%s", err, diff)
@@ -58,7 +58,7 @@ func TestPrograms(t *testing.T) {
 	}
 }
 
-func TestDiffers(t *testing.T) {
+func TestOutputMayDifferOnlyInTimesAndNames(t *testing.T) {
 	cases := map[string]struct {
 		shown, printed string
 		differs        bool
@@ -80,7 +80,7 @@ func TestDiffers(t *testing.T) {
 	}
 }
 
-func TestList(t *testing.T) {
+func TestListAppliesToItsPages(t *testing.T) {
 	l := &List{
 		Programs: map[string]string{"aws": "no account", "helm": "no chart"}, used: map[string]bool{},
 		NotRun:  []*Entry{{Page: "docs/", Begins: "kubectl logs", Why: "no pods"}},

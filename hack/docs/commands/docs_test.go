@@ -19,10 +19,10 @@ import (
 // which are generous for real providers.
 const commandTimeout = 4 * time.Minute
 
-// TestDocuments runs every command of README.md and docs, page by page, in the order
+// TestEveryCommandOfTheDocumentsRuns runs every command of README.md and docs, page by page, in the order
 // they stand there, against a real API server and an operator; or finds it in the list
 // of those that are not run.
-func TestDocuments(t *testing.T) {
+func TestEveryCommandOfTheDocumentsRuns(t *testing.T) {
 	root, err := testenv.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)

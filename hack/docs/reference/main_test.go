@@ -94,7 +94,7 @@ func repository(t *testing.T, document string) (root, file string) {
 	return root, file
 }
 
-func TestRun(t *testing.T) {
+func TestCheckFindsOldTables(t *testing.T) {
 	root, file := repository(t, "before\n"+begin+"\nold\n"+end+"\nafter\n")
 	if err := run(root, true); !errors.Is(err, errNotCurrent) {
 		t.Errorf("old tables: got %v", err)
@@ -158,8 +158,8 @@ func TestEveryFieldOfTheKindsIsExplained(t *testing.T) {
 	}
 }
 
-// TestCurrent: the documents are as the program writes them.
-func TestCurrent(t *testing.T) {
+// TestDocumentsAreCurrent: the documents are as the program writes them.
+func TestDocumentsAreCurrent(t *testing.T) {
 	if err := run(filepath.Join("..", "..", ".."), true); err != nil {
 		t.Error(err)
 	}

@@ -48,7 +48,7 @@ func find(t *testing.T, index []byte, query string) []string {
 	return out
 }
 
-func TestSearch(t *testing.T) {
+func TestSearchFindsSections(t *testing.T) {
 	files := small()
 	files["docs/tasks/one.md"] = "# Rotate now\n\nBefore.\n\n## The overlap\n\nA key `lives` on.\n\n```sh\nkubectl rotate --force\n```\n\n| a | b |\n|---|---|\n| cell | x |\n"
 	files["docs/sub/README.md"] = "# Sub\n\n## Other\n\nThe overlapping </script> rotate text.\n"
@@ -103,7 +103,7 @@ func TestSearchFindsWhatReadersLookFor(t *testing.T) {
 	}
 }
 
-func TestOutline(t *testing.T) {
+func TestOutlineListsTheHeadingsOfAPage(t *testing.T) {
 	files := small()
 	files["docs/tasks/one.md"] = "# One\n\n## First `a` *b*\n\n### Below\n\n#### Too deep\n\n## Last\n"
 	out := rendered(t, files)

@@ -39,7 +39,7 @@ func small() map[string]string {
 	}
 }
 
-func TestRender(t *testing.T) {
+func TestRenderingAgainReplacesThePages(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	root := repository(t, small())
 	for range 2 { // the second run replaces what the first wrote
@@ -80,7 +80,7 @@ func TestRender(t *testing.T) {
 	}
 }
 
-func TestRefuses(t *testing.T) {
+func TestBrokenDocumentsAreRejected(t *testing.T) {
 	for name, tc := range map[string]struct{ file, content, says string }{
 		"a link that leads nowhere":  {"docs/tasks/one.md", "[x](gone.md)", "docs/tasks/one.md: the link to gone.md leads nowhere"},
 		"a heading that is not":      {"docs/tasks/one.md", "[x](../README.md#gone)", "names a heading that is not there"},
@@ -123,9 +123,9 @@ func TestOutputOf(t *testing.T) {
 
 var href = regexp.MustCompile(`(?:href|src)="([^"]*)"`)
 
-// TestSite renders the documents of the repository, and follows every link in what was
+// TestEveryLinkOfTheSiteWorks renders the documents of the repository, and follows every link in what was
 // written.
-func TestSite(t *testing.T) {
+func TestEveryLinkOfTheSiteWorks(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	if err := run(filepath.Join("..", "..", ".."), out); err != nil {
 		t.Fatal(err)
@@ -182,7 +182,7 @@ func TestSite(t *testing.T) {
 }
 
 // The pictures have a text alternative, and those with colours of their own fit both themes.
-func TestPictures(t *testing.T) {
+func TestPicturesFitBothThemes(t *testing.T) {
 	for name, parts := range map[string][]string{
 		"overview.svg":  {"<title ", "<desc ", "prefers-color-scheme: dark"},
 		"dashboard.svg": {"<title>", "A drawing"},

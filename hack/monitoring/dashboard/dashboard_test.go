@@ -104,9 +104,9 @@ func TestPanelsDoNotOverlap(t *testing.T) {
 	}
 }
 
-// TestRendered: Grafana gets every panel under its row, with a data source that
+// TestDashboardIsValidForGrafana: Grafana gets every panel under its row, with a data source that
 // can be chosen, and ids that are its own.
-func TestRendered(t *testing.T) {
+func TestDashboardIsValidForGrafana(t *testing.T) {
 	content, err := Render()
 	if err != nil {
 		t.Fatal(err)

@@ -91,9 +91,9 @@ func suites(t *testing.T) map[string]suite {
 	return out
 }
 
-// TestAlerts evaluates the alerts with the engine of Prometheus, on series that
+// TestAlertsFireOnTheirSeries evaluates the alerts with the engine of Prometheus, on series that
 // are given, and compares which fire.
-func TestAlerts(t *testing.T) {
+func TestAlertsFireOnTheirSeries(t *testing.T) {
 	content, err := os.ReadFile(generated)
 	if err != nil {
 		t.Fatal(err)

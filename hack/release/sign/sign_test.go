@@ -100,7 +100,7 @@ func TestKeysOfCosignAndOfOthersAreRead(t *testing.T) {
 
 // The signature verifies as cosign's specification says, names what it signs, and is the
 // same each time.
-func TestSignature(t *testing.T) {
+func TestSignatureVerifiesAndIsReproducible(t *testing.T) {
 	private := p256(t)
 	key := &Key{private}
 	repository, err := name.NewRepository("registry.example.com/team/apitoken-operator")

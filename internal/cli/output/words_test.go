@@ -7,7 +7,7 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-func TestAway(t *testing.T) {
+func TestAwayIsRelativeToNow(t *testing.T) {
 	now := time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)
 	for want, d := range map[string]time.Duration{"now": 0, "in 3h": 3 * time.Hour, "2d ago": -48 * time.Hour} {
 		if got := Away(now.Add(d), now); got != want {

@@ -33,7 +33,7 @@ func newAPI(t *testing.T, h http.HandlerFunc) *httpapi.API {
 	return api
 }
 
-func TestRequest(t *testing.T) {
+func TestRequestSendsJSONAndReadsTheResponse(t *testing.T) {
 	var got *http.Request
 	var body string
 	api := newAPI(t, func(w http.ResponseWriter, r *http.Request) {
@@ -67,7 +67,7 @@ func TestRequest(t *testing.T) {
 	}
 }
 
-func TestStatuses(t *testing.T) {
+func TestStatusDecidesWhetherARequestMayHaveBeenExecuted(t *testing.T) {
 	cases := map[int]struct {
 		code     provider.Code
 		executed bool // it may have been
@@ -219,7 +219,7 @@ func TestNotSent(t *testing.T) {
 	}
 }
 
-func TestExplain(t *testing.T) {
+func TestDriverExplainsErrors(t *testing.T) {
 	api := newAPI(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusPaymentRequired)
 		_, _ = io.WriteString(w, `{"reason":"insufficient_balance"}`)
@@ -236,7 +236,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-func TestEndpoints(t *testing.T) {
+func TestInvalidEndpointsAreRejected(t *testing.T) {
 	for _, endpoint := range []string{"", "example.com", "ftp://example.com", "https://", "https://user@example.com", "https://example.com?a=b", "https://example.com#a", ":"} {
 		if _, err := httpapi.New("spec.x.endpoint", endpoint, provider.Config{}); err == nil || !strings.Contains(err.Error(), "spec.x.endpoint") {
 			t.Errorf("%q: %v", endpoint, err)

@@ -50,8 +50,8 @@ func serve(t *testing.T, a answer) (s3probe.Target, *atomic.Int32) {
 	return s3probe.Target{Endpoint: server.URL, Region: "us-east-1", Bucket: bucket, HTTP: server.Client()}, count
 }
 
-// TestAnswers are those that say something about the key.
-func TestAnswers(t *testing.T) {
+// TestAnswersAboutTheKeyAreClassified are those that say something about the key.
+func TestAnswersAboutTheKeyAreClassified(t *testing.T) {
 	for name, tc := range map[string]struct {
 		answer answer
 		want   s3probe.Answer
@@ -75,8 +75,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestErrors are answers that say nothing about the key.
-func TestErrors(t *testing.T) {
+// TestOtherAnswersSayNothingAboutTheKey are answers that say nothing about the key.
+func TestOtherAnswersSayNothingAboutTheKey(t *testing.T) {
 	slow := failed(503, "SlowDown")
 	slow.header.Set("Retry-After", "7")
 	cases := map[string]struct {

@@ -50,8 +50,8 @@ func (w *world) keys(t *testing.T, permission string) s3probe.Keys {
 	return s3probe.Keys{ID: provider.NewValue(made.AccessKeyID), Secret: made.SecretAccessKey}
 }
 
-// TestProbe probes every permission for every want, and looks at what is left.
-func TestProbe(t *testing.T) {
+// TestProbeFindsWhatAKeyAllows probes every permission for every want, and looks at what is left.
+func TestProbeFindsWhatAKeyAllows(t *testing.T) {
 	const yes, no = s3probe.Allowed, s3probe.Denied
 	left := []string{s3probe.WriteOnlyKey}
 	cases := map[string]struct {
@@ -140,8 +140,8 @@ func TestKeysThatFail(t *testing.T) {
 	}
 }
 
-// TestRequests holds the wire format.
-func TestRequests(t *testing.T) {
+// TestProbeSendsTheseRequests holds the wire format.
+func TestProbeSendsTheseRequests(t *testing.T) {
 	cases := map[string]struct {
 		permission string
 		want       s3probe.Want
@@ -184,8 +184,8 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-// TestReach accepts every answer but a failure of the server, and signs nothing.
-func TestReach(t *testing.T) {
+// TestReachAcceptsAnyAnswerAndSignsNothing accepts every answer but a failure of the server, and signs nothing.
+func TestReachAcceptsAnyAnswerAndSignsNothing(t *testing.T) {
 	w := open(t)
 	if err := s3probe.Reach(t.Context(), w.target); err != nil {
 		t.Errorf("a server that denies: %v", err)
