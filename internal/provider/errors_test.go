@@ -80,7 +80,7 @@ func TestAsError(t *testing.T) {
 func TestRefusal(t *testing.T) {
 	r := &provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes[1]", Value: "a:b", Message: "declare a:c"}
 	if got, want := r.Error(), "spec.scopes[1]: a:b: declare a:c"; got != want {
-		t.Errorf("a refusal says %q, want field, value and way out: %q", got, want)
+		t.Errorf("a refusal says %q, want field, value and what to do: %q", got, want)
 	}
 }
 

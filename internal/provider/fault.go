@@ -51,9 +51,9 @@ var sentences = map[FaultClass]string{
 	FaultExpired:          "the certificate of %[1]s is not valid now, but from %[3]s: renew it, or correct the clock of the operator's node",
 	FaultOtherHost:        "the certificate of %[1]s is for another host: write a host that it names into %[2]s, or give the server a certificate for this one",
 	FaultCertificate:      "the certificate of %[1]s cannot be used%[3]s: give the server another one",
-	FaultHandshake:        "%[1]s and the operator did not agree on TLS: the server has to offer TLS 1.2 or 1.3, and must not ask for a client certificate",
+	FaultHandshake:        "%[1]s and the operator did not agree on TLS: the server must offer TLS 1.2 or 1.3, and must not ask for a client certificate",
 	FaultPlain: "%[1]s speaks plain HTTP, and %[2]s begins with https: write the port that serves https; begin it with http only " +
-		"where nobody can listen, because secrets then pass in clear",
+		"in a network that you trust, because secrets are then sent in clear text",
 	FaultTLS:      "%[1]s speaks TLS, and %[2]s begins with http: begin it with https",
 	FaultNoHTTP:   "what answers at %[1]s does not speak HTTP: check the port in %[2]s",
 	FaultProxy:    "the operator's proxy did not connect to %[1]s%[3]s: check --tenant-proxy for a TokenProvider, and HTTPS_PROXY and NO_PROXY of the operator for a ClusterTokenProvider",

@@ -27,7 +27,7 @@ func TestOwns(t *testing.T) {
 		"another ApiToken":  {name(cluster, "ml", "other"), false, true},
 		"another namespace": {name(cluster, "web", "training"), false, true},
 		"another cluster":   {name(other, "ml", "training"), false, false},
-		"by hand":           {"my key", false, false},
+		"own name":          {"my key", false, false},
 		"nothing":           {"", false, false},
 	}
 	for what, c := range cases {

@@ -144,7 +144,7 @@ func TestAnUnreadableListIsNotEmpty(t *testing.T) {
 		return []provider.Credential{ended(myName, "2")}, nil
 	}
 	if _, err := s.Find(t.Context(), provider.Ref{Name: myName, ID: "1"}); !errors.Is(err, broken) {
-		t.Errorf("Find of an ID that cannot be asked for, beside one that has ended: %v", err)
+		t.Errorf("Find of an ID that cannot be looked up, with another that has ended: %v", err)
 	}
 	s.List = func(context.Context, string) ([]provider.Credential, error) {
 		return []provider.Credential{seen(myName, "1")}, nil

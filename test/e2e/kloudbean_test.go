@@ -178,8 +178,8 @@ func TestKloudBeanWrongKeys(t *testing.T) {
 	cases := map[string]struct {
 		key, says string
 	}{
-		"another ID":     {kloudbean.KeyID, "does not know the handed-over " + kloudbean.KeyID},
-		"another secret": {kloudbean.KeySecret, "the handed-over " + kloudbean.KeySecret + " does not belong"},
+		"another ID":     {kloudbean.KeyID, "does not know the submitted " + kloudbean.KeyID},
+		"another secret": {kloudbean.KeySecret, "the submitted " + kloudbean.KeySecret + " does not belong"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -208,7 +208,7 @@ func TestKloudBeanAddresses(t *testing.T) {
 		"allowed range":         {reason: "the check comes from it", allowed: []string{"127.0.0.0/8"}},
 		"allowed address":       {reason: "the check comes from it", allowed: []string{"192.0.2.1", "127.0.0.1"}},
 		"denied elsewhere":      {reason: "the check does not come from there", denied: []string{"192.0.2.0/24"}},
-		"allowed elsewhere":     {reason: "the check does not come from there", allowed: []string{"192.0.2.0/24"}, says: "has to be among spec.restrictions.allowedIPs"},
+		"allowed elsewhere":     {reason: "the check does not come from there", allowed: []string{"192.0.2.0/24"}, says: "must be among spec.restrictions.allowedIPs"},
 		"denied range":          {reason: "the check comes from it", denied: []string{"127.0.0.0/8"}, says: "must not be among spec.restrictions.deniedIPs"},
 		"denied within allowed": {reason: "a denial wins", allowed: []string{"127.0.0.0/8"}, denied: []string{"127.0.0.1"}, says: "and not among deniedIPs"},
 	}
@@ -265,7 +265,7 @@ func TestKloudBeanOverlap(t *testing.T) {
 			wantAccepts(t, "the older during the overlap", m, older, g, true)
 			wantAccepts(t, "the newer during the overlap", m, newer, g, true)
 			if err := m.client.Revoke(t.Context(), provider.Ref{Name: older.Credential.Name, ID: id}); err == nil || provider.InDoubt(err) {
-				t.Errorf("Revoke: got %v, want that a person has to delete it", err)
+				t.Errorf("Revoke: got %v, want that the operator cannot delete it", err)
 			}
 			wantAccepts(t, "the older before it was deleted", m, older, g, true)
 			p.delete(t, id)

@@ -364,7 +364,7 @@ func TestTimesAreChecked(t *testing.T) {
 	}
 }
 
-// TestTimesOfPeople: the key of a stranger counts, whatever its times are.
+// TestTimesOfPeople: a key of another client counts, with any times.
 func TestTimesOfPeople(t *testing.T) {
 	o := good()
 	o.found[0].ExpiresAt = time.Unix(1<<40, 0)
@@ -408,7 +408,7 @@ func TestRemainsHaveNoID(t *testing.T) {
 	}
 }
 
-// TestNamesOfPeople: whoever holds a slot may have given it any name.
+// TestNamesOfPeople: a key that holds a slot can have any name.
 func TestNamesOfPeople(t *testing.T) {
 	o := good()
 	o.found[0].Name = "my key / \x1b[2K" + strings.Repeat("é", 300)

@@ -42,7 +42,7 @@ func fault(u *url.URL, err error) *provider.Fault {
 		}
 		if out.Class == provider.FaultClosed && u.Scheme == "http" {
 			// The answer of a TLS server to plain HTTP is often lost, because it closes with unread data.
-			out.Detail = ", and whether it has to begin with https"
+			out.Detail = ", and whether it must begin with https"
 		}
 		return out
 	}

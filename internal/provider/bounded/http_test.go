@@ -239,8 +239,8 @@ func TestRequestTime(t *testing.T) {
 	})
 }
 
-// TestRefusedAddress: it is not in doubt only when no request of the call was sent.
-// The message names the host, what is refused and the way out.
+// TestRefusedAddress: a refused address is an explicit rejection only when no request of
+// the call was sent. The message names the host, what is refused and what to do.
 func TestRefusedAddress(t *testing.T) {
 	for sent, inDoubt := range map[int]bool{0: false, 1: true} {
 		n := 0

@@ -105,7 +105,7 @@ func TestFormsAreForWhatAPersonEnds(t *testing.T) {
 				_, asked = manual.Form(cfg, provider.MintRequest{Grant: grant})
 			}
 			if ends := provider.CapabilitiesFor(driver, grant).ExpiryEnforcedBy == provider.EnforcedByPerson; asked != ends {
-				t.Errorf("%s, %s: made by a person %t, ended by a person %t", driver.Type(), scope, asked, ends)
+				t.Errorf("%s, %s: a manual credential: %t, expiry enforced by a user: %t", driver.Type(), scope, asked, ends)
 			}
 		}
 	}

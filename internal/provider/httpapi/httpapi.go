@@ -134,8 +134,8 @@ func (a *API) request(ctx context.Context, r Request) (*http.Request, error) {
 	if body == nil {
 		req.Body, req.GetBody = http.NoBody, nil
 		if r.Method != http.MethodGet {
-			// With http.NoBody and a header Idempotency-Key, or over HTTP/2, a transport
-			// sends it again when the connection ends without an answer.
+			// A transport sends a request with an empty body and an Idempotency-Key header, or
+			// over HTTP/2, again when the connection ends without an answer.
 			req.Body = io.NopCloser(bytes.NewReader(nil))
 		}
 	} else {

@@ -200,9 +200,9 @@ func TestNotSent(t *testing.T) {
 		request httpapi.Request
 		prepare func(*http.Request, []byte) error
 	}{
-		"a body that is no JSON": {httpapi.Request{Method: http.MethodPost, Body: func() {}}, nil},
-		"a method that is none":  {httpapi.Request{Method: "A B"}, nil},
-		"no signature":           {httpapi.Request{Method: http.MethodPost}, func(*http.Request, []byte) error { return refused }},
+		"a body that is not JSON": {httpapi.Request{Method: http.MethodPost, Body: func() {}}, nil},
+		"an invalid method":       {httpapi.Request{Method: "A B"}, nil},
+		"no signature":            {httpapi.Request{Method: http.MethodPost}, func(*http.Request, []byte) error { return refused }},
 		"another error": {httpapi.Request{Method: http.MethodPost}, func(*http.Request, []byte) error {
 			return errors.New(canary)
 		}},

@@ -87,7 +87,7 @@ func TestOtherAnswersSayNothingAboutTheKey(t *testing.T) {
 		says   string
 	}{
 		"slow down":        {answer: slow, code: provider.CodeRateLimited, wait: 7 * time.Second, says: "fewer requests"},
-		"too many":         {answer: failed(429, "Whatever"), code: provider.CodeRateLimited, says: "fewer requests"},
+		"too many":         {answer: failed(429, "AnyCode"), code: provider.CodeRateLimited, says: "fewer requests"},
 		"clock":            {answer: failed(403, "RequestTimeTooSkewed"), code: provider.CodeUnavailable, says: "clock of this node"},
 		"region":           {answer: failed(400, "AuthorizationHeaderMalformed"), code: provider.CodeUnknown, says: "check the region"},
 		"name":             {answer: failed(400, "InvalidBucketName"), code: provider.CodeInvalid, says: "no bucket of that name"},

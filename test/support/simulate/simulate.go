@@ -84,7 +84,7 @@ func (s *Switches) setSkew(d time.Duration) (restore func()) {
 	}
 }
 
-// after lets so many requests through before the fault begins.
+// after lets n requests through before the fault begins.
 func (*Switches) after(n int, fault mode) mode {
 	var mu sync.Mutex
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -109,7 +109,7 @@ func (s *Switches) hang() (<-chan struct{}, func()) {
 	}, 0)
 }
 
-// slow carries the requests out and answers when nobody listens any more.
+// slow carries the requests out and answers after the client has gone.
 func (s *Switches) slow(after int) func() {
 	return s.until(func(_ http.ResponseWriter, r *http.Request, next http.Handler, over <-chan struct{}) {
 		next.ServeHTTP(httptest.NewRecorder(), r)
@@ -117,7 +117,7 @@ func (s *Switches) slow(after int) func() {
 	}, after)
 }
 
-// until sets a fault that is told when it is over, so that no request waits for longer.
+// until sets a fault that learns when it ends, so that no request waits longer than the fault.
 func (s *Switches) until(
 	fault func(w http.ResponseWriter, r *http.Request, next http.Handler, over <-chan struct{}), after int,
 ) (restore func()) {
@@ -166,5 +166,5 @@ func write(w http.ResponseWriter, a conformance.Answer) {
 		w.Header()[key] = values
 	}
 	w.WriteHeader(a.Status)
-	_, _ = w.Write([]byte(a.Body)) // whoever asked may be gone
+	_, _ = w.Write([]byte(a.Body)) // the client may be gone
 }

@@ -36,7 +36,7 @@ func newServer(t *testing.T) *server {
 	return s
 }
 
-// post returns the status and body of the answer; 0 when there was none.
+// post returns the status and body of the answer; 0 without an answer.
 func (s *server) post(ctx context.Context, t *testing.T) (int, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.URL, strings.NewReader(strings.Repeat("x", 1<<16)))
@@ -87,7 +87,7 @@ func TestFaults(t *testing.T) {
 }
 
 // TestWaitingEnds: a request that waits ends when its client gives up and when
-// the fault is over, although nobody read its body. Else the server would never close.
+// the fault ends, although its body was not read. Otherwise the server would never close.
 func TestWaitingEnds(t *testing.T) {
 	cases := map[string]struct {
 		set     func(conformance.Faults) func()

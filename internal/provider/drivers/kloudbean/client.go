@@ -23,8 +23,8 @@ func (c *client) bucket(grant provider.Grant) s3probe.Target {
 	return target
 }
 
-// Find implements provider.Client. Nothing is ever made under a name, and there
-// is nobody to ask.
+// Find implements provider.Client. Nothing is ever created under a name, and
+// there is no API to ask.
 func (*client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
 	if err := ref.Check(); err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func (*client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credentia
 	return nil, ended(ctx, "look for the key")
 }
 
-// List implements provider.Client. There is nobody to ask.
+// List implements provider.Client. There is no API to ask.
 func (*client) List(ctx context.Context, _ provider.Owner) iter.Seq2[provider.Credential, error] {
 	return func(yield func(provider.Credential, error) bool) {
 		if err := ended(ctx, "list the keys"); err != nil {
@@ -50,7 +50,7 @@ func (*client) Revoke(ctx context.Context, ref provider.Ref) error {
 	if ref.ID == "" {
 		return ref.Check()
 	}
-	return provider.Invalid("only a person can delete key " + ref.ID + ": " + apiAccess + ", of the bucket it was made in")
+	return provider.Invalid("the operator cannot delete key " + ref.ID + ": delete it at " + apiAccess + ", in the bucket it was created in")
 }
 
 // Accepts implements provider.Prober: it uses the access that was declared. Only
@@ -78,8 +78,8 @@ func (c *client) Accepts(ctx context.Context, secret map[string]provider.Value, 
 	return answer != s3probe.UnknownKey, nil
 }
 
-// confirm is the way out when no probe can prove a deletion.
-const confirm = "If the key is deleted at " + apiAccess + ", a person has to confirm it"
+// confirm tells a user what to do when no probe can prove a deletion.
+const confirm = "If the key is deleted at " + apiAccess + ", confirm it"
 
 // why an answer does not prove that a key is gone.
 var why = map[s3probe.Answer]string{

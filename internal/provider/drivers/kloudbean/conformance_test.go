@@ -103,8 +103,8 @@ func TestConformance(t *testing.T) {
 }
 
 // TestConformanceIsWhole fails when a requirement that applies finds no hook in
-// the harness. Credentials that are not accepted there are none to have: nothing
-// logs in.
+// the harness. There is no test for credentials that are not accepted, because the
+// driver does not log in.
 func TestConformanceIsWhole(t *testing.T) {
 	for _, name := range conformance.NotRun(harness(t, scopeReadOnly)) {
 		if name != "WrongCredentialsAreUnauthenticated" {

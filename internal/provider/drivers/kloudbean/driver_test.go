@@ -94,7 +94,7 @@ func TestNothingIsMadeUnderAName(t *testing.T) {
 	}
 	id := minted.Credential.ID
 	for _, ref := range []provider.Ref{{ID: id}, {Name: req.Name, ID: id}} {
-		rejected(t, client.Revoke(t.Context(), ref), "only a person can delete key "+id+": Object Storage Administration > API access")
+		rejected(t, client.Revoke(t.Context(), ref), "the operator cannot delete key "+id+": delete it at Object Storage Administration > API access")
 	}
 	if !w.Accepts(id, minted.Secret[KeySecret].Reveal()) {
 		t.Error("the key is gone")

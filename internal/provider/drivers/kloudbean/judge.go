@@ -44,9 +44,9 @@ func (c *client) judge(found s3probe.Finding, grant provider.Grant) *provider.Er
 // refusedAsAWhole says what an answer means that is not about one kind of access.
 func (c *client) refusedAsAWhole(answer s3probe.Answer, grant provider.Grant) string {
 	return map[s3probe.Answer]string{
-		s3probe.UnknownKey: "the server does not know the handed-over " + KeyID +
-			": copy both keys again from the details of the token, which has to exist still",
-		s3probe.WrongSecret: "the handed-over " + KeySecret + " does not belong to the " + KeyID +
+		s3probe.UnknownKey: "the server does not know the submitted " + KeyID +
+			": copy both keys again from the details of the token, which must still exist",
+		s3probe.WrongSecret: "the submitted " + KeySecret + " does not belong to the " + KeyID +
 			": copy both keys again from the details of one token",
 		s3probe.NoBucket: fmt.Sprintf("there is no bucket %s at %s: correct spec.buckets, or spec.kloudbean.s3Endpoint of the provider, and hand the key over again",
 			grant.Buckets[0], c.settings.S3Endpoint),
@@ -59,9 +59,9 @@ func addressHint(grant provider.Grant) string {
 	const comes, then = ". The check comes from the operator, so its own address ", "; correct that, and hand the key over again"
 	switch {
 	case len(grant.AllowedIPs) > 0 && len(grant.DeniedIPs) > 0:
-		return comes + "has to be among spec.restrictions.allowedIPs and not among deniedIPs" + then
+		return comes + "must be among spec.restrictions.allowedIPs and not among deniedIPs" + then
 	case len(grant.AllowedIPs) > 0:
-		return comes + "has to be among spec.restrictions.allowedIPs" + then
+		return comes + "must be among spec.restrictions.allowedIPs" + then
 	case len(grant.DeniedIPs) > 0:
 		return comes + "must not be among spec.restrictions.deniedIPs" + then
 	default:

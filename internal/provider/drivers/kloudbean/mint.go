@@ -11,8 +11,8 @@ import (
 // has room for no longer ID. Those of S3 servers have some tens.
 const maxKey = 256
 
-// Mint implements provider.Client. It makes nothing: it checks the keys that a
-// person made, so every rejection says that nothing exists that was not there before.
+// Mint implements provider.Client. It creates nothing: it checks the keys that a
+// user created, so every rejection is explicit.
 func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
 	if err := ended(ctx, "check the key"); err != nil {
 		return provider.Minted{}, err
@@ -38,26 +38,26 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 	}, nil
 }
 
-// checkForm looks at what was handed over. It shows none of it: whatever was put
-// under a wrong key may be the secret.
+// checkForm checks the submitted credential. Its errors repeat no submitted value: any
+// of them can be the secret under the wrong key.
 func (c *client) checkForm(req provider.MintRequest) error {
 	if req.HandedOver == nil {
-		return provider.Invalid("nothing was handed over: KloudBean has no API, so a person has to make the key at " + apiAccess + " > Add token")
+		return provider.Invalid("no credential was submitted: KloudBean has no API, so create the key at " + apiAccess + " > Add token")
 	}
 	for _, key := range []string{KeyID, KeySecret} {
 		switch value := req.HandedOver[key].Reveal(); {
 		case value == "":
-			return provider.Invalid("the handed-over Secret has no " + key + ": copy it from the details of the token at " + apiAccess)
+			return provider.Invalid("the submitted Secret has no " + key + ": copy it from the details of the token at " + apiAccess)
 		case !wellFormed(value):
-			return provider.Invalid("the handed-over " + key + " has spaces, line breaks or other characters that no key has, or is too long: copy it again from the details of the token, and nothing else")
+			return provider.Invalid("the submitted " + key + " has spaces, line breaks or other characters that no key has, or is too long: copy it again from the details of the token, and nothing else")
 		}
 	}
 	if v := req.HandedOver[keyEndpoint]; !v.Empty() && !sameEndpoint(v.Reveal(), c.settings.S3Endpoint) {
-		return provider.Invalid("the handed-over " + keyEndpoint + " is not spec.kloudbean.s3Endpoint, which is " + c.settings.S3Endpoint +
+		return provider.Invalid("the submitted " + keyEndpoint + " is not spec.kloudbean.s3Endpoint, which is " + c.settings.S3Endpoint +
 			": hand over a key of that endpoint, or correct the provider")
 	}
 	if v := req.HandedOver[keyBucket]; !v.Empty() && v.Reveal() != req.Grant.Buckets[0] {
-		return provider.Invalid("the handed-over " + keyBucket + " is not the bucket of spec.buckets, which is " + req.Grant.Buckets[0] +
+		return provider.Invalid("the submitted " + keyBucket + " is not the bucket of spec.buckets, which is " + req.Grant.Buckets[0] +
 			": make the key in that bucket, or correct spec.buckets")
 	}
 	return nil

@@ -16,7 +16,7 @@ import (
 	"apitoken.dev/operator/test/support/simulate/kloudbeansim"
 )
 
-// canary is part of whatever must not be shown.
+// canary is part of every text that must not be shown.
 const canary = "CANARY"
 
 func (w *world) connect(t *testing.T) provider.Client {
@@ -126,7 +126,7 @@ func TestKeysThatAreNotAsDeclared(t *testing.T) {
 		"not from the operator": {
 			scope: scopeReadOnly, made: kloudbeansim.Form{Permission: kloudbeansim.ReadOnly, AllowedIPs: []string{elsewhere}},
 			restrict: func(g *provider.Grant) { g.AllowedIPs, g.DeniedIPs = []string{elsewhere}, nil },
-			says:     []string{"its own address has to be among spec.restrictions.allowedIPs", "hand the key over again"},
+			says:     []string{"its own address must be among spec.restrictions.allowedIPs", "hand the key over again"},
 		},
 		"everywhere but from the operator": {
 			scope: scopeWriteOnly, made: kloudbeansim.Form{Permission: kloudbeansim.WriteOnly, DisallowedIPs: []string{here}},
@@ -136,7 +136,7 @@ func TestKeysThatAreNotAsDeclared(t *testing.T) {
 		"from nowhere": {
 			scope: scopeReadWrite, made: kloudbeansim.Form{Permission: kloudbeansim.ReadWrite, AllowedIPs: []string{here}, DisallowedIPs: []string{here}},
 			restrict: func(g *provider.Grant) { g.AllowedIPs, g.DeniedIPs = []string{here}, []string{here} },
-			says:     []string{"has to be among spec.restrictions.allowedIPs and not among deniedIPs"},
+			says:     []string{"must be among spec.restrictions.allowedIPs and not among deniedIPs"},
 		},
 	}
 	for name, tc := range cases {
@@ -247,11 +247,11 @@ func TestWhatIsHandedOverIsChecked(t *testing.T) {
 		}, "AWS_ENDPOINT_URL is not spec.kloudbean.s3Endpoint, which is http://127.0.0.1:"},
 		"no endpoint at all": {func(m map[string]provider.Value) { m[keyEndpoint] = provider.NewValue(canary) }, "AWS_ENDPOINT_URL is not spec.kloudbean.s3Endpoint"},
 		"another bucket":     {func(m map[string]provider.Value) { m[keyBucket] = provider.NewValue(canary) }, "BUCKET_NAME is not the bucket of spec.buckets, which is datasets"},
-		"unknown key":        {func(m map[string]provider.Value) { m[KeyID] = provider.NewValue(canary) }, "does not know the handed-over AWS_ACCESS_KEY_ID"},
+		"unknown key":        {func(m map[string]provider.Value) { m[KeyID] = provider.NewValue(canary) }, "does not know the submitted AWS_ACCESS_KEY_ID"},
 		"wrong secret":       {func(m map[string]provider.Value) { m[KeySecret] = provider.NewValue(canary) }, "AWS_SECRET_ACCESS_KEY does not belong to"},
 		"swapped": {func(m map[string]provider.Value) {
 			m[KeyID], m[KeySecret] = provider.NewValue(canary), m[KeyID]
-		}, "does not know the handed-over AWS_ACCESS_KEY_ID"},
+		}, "does not know the submitted AWS_ACCESS_KEY_ID"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -266,7 +266,7 @@ func TestWhatIsHandedOverIsChecked(t *testing.T) {
 	t.Run("nothing", func(t *testing.T) {
 		w := open(t)
 		_, err := w.connect(t).Mint(t.Context(), request(t, scopeReadOnly))
-		rejected(t, err, "nothing was handed over", "Add token")
+		rejected(t, err, "no credential was submitted", "Add token")
 	})
 	t.Run("the same endpoint in other words", func(t *testing.T) {
 		w := open(t)

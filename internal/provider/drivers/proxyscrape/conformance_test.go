@@ -86,8 +86,8 @@ func simulated(t *testing.T, legacy bool) (*proxyscrapesim.Simulator, conformanc
 		Outside: conformance.Outside{
 			Delete: s.Delete, State: s.State,
 			Make: func(t *testing.T) string {
-				t.Cleanup(func() { s.Delete("by hand") })
-				return s.Add(proxyscrapesim.Key{Name: "by hand", Permissions: []string{"residential:read"}})
+				t.Cleanup(func() { s.Delete("another client") })
+				return s.Add(proxyscrapesim.Key{Name: "another client", Permissions: []string{"residential:read"}})
 			},
 		},
 		MinterID: s.Named("minter")[0].ID,

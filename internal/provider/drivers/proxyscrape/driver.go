@@ -1,7 +1,7 @@
 // Package proxyscrape issues API keys of ProxyScrape over its account API. Each
 // credential is an API key of its own, named by the operator. The wire format is
-// that of docs.proxyscrape.com/api-reference and /api/account; what is documented
-// there and what is not is told apart in docs/providers/proxyscrape.md.
+// that of docs.proxyscrape.com/api-reference and /api/account; docs/providers/proxyscrape.md lists
+// what is documented there and what is not.
 package proxyscrape
 
 import (

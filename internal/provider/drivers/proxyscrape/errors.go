@@ -31,7 +31,7 @@ func advise(r call, err error) error {
 		e.Message += "; put an API key that is active, has not expired and admits the operator's address into the key " + KeyToken + " of the credentials Secret"
 	}
 	if e.Code == provider.CodePermissionDenied {
-		e.Message += "; the minting key needs the permission " + r.needs + ", and has to admit the operator's address if it has allowed IPs"
+		e.Message += "; the minting key needs the permission " + r.needs + ", and must admit the operator's address if it has allowed IPs"
 	}
 	return e
 }

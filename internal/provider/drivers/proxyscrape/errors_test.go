@@ -214,7 +214,7 @@ func TestWhatAnswersToRevokeMean(t *testing.T) {
 	}
 }
 
-// TestUnclearKeysAreErrors answers a look at one key with what does not show it.
+// TestUnclearKeysAreErrors answers a read of one key with bodies that do not show it.
 func TestUnclearKeysAreErrors(t *testing.T) {
 	for name, answer := range map[string]reaction{
 		"another key":  {status: 200, body: `{"success":true,"data":{"id":"` + secondSubaccount + `","name":"` + rawText + `"}}`},

@@ -9,8 +9,8 @@ import (
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
-// Mint implements provider.Client: one request, and a look at whether its
-// answer shows what was asked for.
+// Mint implements provider.Client: it sends one request, and checks that
+// the answer shows what was requested.
 func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
 	want, err := c.grant(req.Name, req.Grant)
 	if err != nil {

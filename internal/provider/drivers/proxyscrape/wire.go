@@ -153,7 +153,7 @@ func (c *client) keys(ctx context.Context) ([]key, error) {
 	return all, nil
 }
 
-// get returns one key; ok is false when there is none of this id.
+// get returns one key; ok is false when no key has this id.
 func (c *client) get(ctx context.Context, id string) (k key, ok bool, err error) {
 	const what = "read the API key"
 	got, status, err := send[key](ctx, c, call{

@@ -264,8 +264,8 @@ func guarded(env *cel.Env) (interpreter.InterpretableDecoratorV2, error) {
 	}, nil
 }
 
-// joinedLists calls a function, but for lists of which one is empty: their sum is the
-// other one. Each sum is then longer than its parts, so that its size is told quickly.
+// joinedLists calls a function, except when one of the lists is empty: the result is then the
+// other list. Each sum is thus longer than its parts, and its size is found quickly.
 func joinedLists(function string, args []ref.Val, does celfunctions.FunctionOp) ref.Val {
 	if function == operators.Add {
 		left, isList := args[0].(traits.Lister)

@@ -84,7 +84,7 @@ func TestNothingAmplifies(t *testing.T) {
 	}
 }
 
-// TestListsAreBounded: a list that is read is as long as an answer's, whatever its parts.
+// TestListsAreBounded: a list in an expression has at most the length of a list in an answer.
 func TestListsAreBounded(t *testing.T) {
 	e, err := compileExpression("spec.rest.list.items", `body.list + body.list`, []string{varBody, varStatus, varHeaders}, lists)
 	if err != nil {
@@ -134,8 +134,8 @@ func TestOrdinaryExpressionsAreNotRefused(t *testing.T) {
 	}
 }
 
-// TestEveryFunctionIsJudged: a new version of the library brings no function that
-// nobody has thought about.
+// TestEveryFunctionIsJudged: every function of the library is either bounded or listed as
+// harmless, so a new version cannot add one unnoticed.
 func TestEveryFunctionIsJudged(t *testing.T) {
 	env, err := environment()
 	if err != nil {

@@ -62,7 +62,7 @@ func (h header) render(data map[string]any) (string, error) {
 	return value, nil
 }
 
-// json is the body; nil when there is none.
+// json is the body; nil without a body.
 func (c *call) json(data map[string]any) (json.RawMessage, error) {
 	if c.body == nil {
 		return nil, nil

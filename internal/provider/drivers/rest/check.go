@@ -74,7 +74,7 @@ func (p *program) limits() string {
 		return fmt.Sprintf("spec.rest.limits.name: %d is too short: names of this operator need %d characters; raise it if the vendor takes them", l.Name, credname.MinLength)
 	}
 	if l.Name < 0 || l.Live < 0 || l.Listed < 0 || l.Scopes < 0 || l.Buckets < 0 {
-		return "spec.rest.limits: a limit is not negative; leave it out where there is none"
+		return "spec.rest.limits: a limit must not be negative; leave it out if the vendor has no limit"
 	}
 	if l.Listed > 0 && p.get == nil {
 		return "spec.rest.limits.listed: get is missing; a credential that the list no longer shows is asked for by its id"

@@ -52,7 +52,7 @@ func TestWrongSettings(t *testing.T) {
 		"a header with a blank":      {func(s *Settings) { s.Headers[0].Name = "X Y" }, "spec.rest.headers[0].name", "cannot be set"},
 		"no name is sent":            {func(s *Settings) { s.Mint.Body = `{"p": {{ .permissions }}}` }, "spec.rest.mint", "does not send .name"},
 		"all get the same":           {func(s *Settings) { s.Mint.Body = `{"name": {{ .name }}}` }, "spec.rest.mint", "same rights"},
-		"nobody is revoked":          {func(s *Settings) { s.Revoke.Path = "/keys" }, "spec.rest.revoke", "neither .id nor .name"},
+		"no key is named":            {func(s *Settings) { s.Revoke.Path = "/keys" }, "spec.rest.revoke", "neither .id nor .name"},
 		"a restriction that is lost": {func(s *Settings) { s.Narrows = []v1alpha1.RestField{"allowedIPs"} }, "spec.rest.narrows[0]", "does not send .allowedIPs"},
 		"a restriction of no such":   {func(s *Settings) { s.Narrows = []v1alpha1.RestField{"prefixes"} }, "spec.rest.narrows[0]", `"prefixes" is not one of`},
 		"an expiry that is lost":     {func(s *Settings) { s.Expiry.EnforcedBy = string(provider.EnforcedByProvider) }, "spec.rest.expiry.enforcedBy", "does not send .expiresAt"},
@@ -60,14 +60,14 @@ func TestWrongSettings(t *testing.T) {
 			s.Expiry.EnforcedBy = string(provider.EnforcedByProvider)
 			s.Mint.Body = `{"name": {{ .name }}, "p": {{ .permissions }}, "e": {{ unix .expiresAt }}}`
 		}, "spec.rest.expiry.enforcedBy", "credential.expiresAt is missing"},
-		"names too short":              {func(s *Settings) { s.Limits.Name = 20 }, "spec.rest.limits.name", "48"},
-		"a negative limit":             {func(s *Settings) { s.Limits.Live = -1 }, "spec.rest.limits", "negative"},
-		"a list that nobody completes": {func(s *Settings) { s.Limits.Listed = 100 }, "spec.rest.limits.listed", "get is missing"},
-		"an unknown code":              {func(s *Settings) { s.Error.Codes = map[string]v1alpha1.RestCode{"x": "Bad"} }, "spec.rest.error.codes[x]", `"Bad" is not one of`},
-		"a key in both":                {func(s *Settings) { s.Connection = map[string]v1alpha1.RestTemplate{"token": "x"} }, "spec.rest.connection[token]", "mint.secret"},
-		"credentials for workloads":    {func(s *Settings) { s.Connection = map[string]v1alpha1.RestTemplate{"x": "{{ .credentials.token }}"} }, "spec.rest.connection[x]", "there is no .credentials here"},
-		"no account":                   {func(s *Settings) { s.Account = &v1alpha1.RestAccount{RestRequest: v1alpha1.RestRequest{Path: "/me"}} }, "spec.rest.account.id", "missing"},
-		"a probe of nothing":           {func(s *Settings) { s.Probe = &v1alpha1.RestProbe{RestRequest: v1alpha1.RestRequest{Path: "/me"}} }, "spec.rest.probe", "does not send .secret"},
+		"names too short":           {func(s *Settings) { s.Limits.Name = 20 }, "spec.rest.limits.name", "48"},
+		"a negative limit":          {func(s *Settings) { s.Limits.Live = -1 }, "spec.rest.limits", "negative"},
+		"a list without completion": {func(s *Settings) { s.Limits.Listed = 100 }, "spec.rest.limits.listed", "get is missing"},
+		"an unknown code":           {func(s *Settings) { s.Error.Codes = map[string]v1alpha1.RestCode{"x": "Bad"} }, "spec.rest.error.codes[x]", `"Bad" is not one of`},
+		"a key in both":             {func(s *Settings) { s.Connection = map[string]v1alpha1.RestTemplate{"token": "x"} }, "spec.rest.connection[token]", "mint.secret"},
+		"credentials for workloads": {func(s *Settings) { s.Connection = map[string]v1alpha1.RestTemplate{"x": "{{ .credentials.token }}"} }, "spec.rest.connection[x]", "there is no .credentials here"},
+		"no account":                {func(s *Settings) { s.Account = &v1alpha1.RestAccount{RestRequest: v1alpha1.RestRequest{Path: "/me"}} }, "spec.rest.account.id", "missing"},
+		"a probe of nothing":        {func(s *Settings) { s.Probe = &v1alpha1.RestProbe{RestRequest: v1alpha1.RestRequest{Path: "/me"}} }, "spec.rest.probe", "does not send .secret"},
 		"a probe with the minter's": {func(s *Settings) {
 			s.Probe = &v1alpha1.RestProbe{RestRequest: v1alpha1.RestRequest{Path: "/{{ .credentials.token }}"}}
 		}, "spec.rest.probe.path", "there is no .credentials here"},

@@ -190,7 +190,7 @@ func wrongRequest(field, method string, r *v1alpha1.RestRequest) error {
 	case !slices.Contains(methods, method):
 		return provider.Invalid(fmt.Sprintf("%s.method: %q is not one of %s", field, method, strings.Join(methods, ", ")))
 	case !strings.HasPrefix(string(r.Path), "/") || strings.ContainsAny(string(r.Path), "?#"):
-		return provider.Invalid(fmt.Sprintf("%s.path: %q has to begin with / and has no ? and no #; parameters belong into query", field, r.Path))
+		return provider.Invalid(fmt.Sprintf("%s.path: %q must begin with / and must not contain ? or #; write parameters into query", field, r.Path))
 	case r.Body != "" && method == http.MethodGet:
 		return provider.Invalid(field + ".body: a GET has no body; remove it, or choose another method")
 	case slices.ContainsFunc(r.SuccessStatuses, func(status int32) bool { return status < 200 || status > 299 }):

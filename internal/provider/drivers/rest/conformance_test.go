@@ -125,8 +125,8 @@ func proxyScrapeHarness(t *testing.T) conformance.Harness {
 		Outside: conformance.Outside{
 			Delete: sim.Delete, State: sim.State,
 			Make: func(t *testing.T) string {
-				t.Cleanup(func() { sim.Delete("by hand") })
-				return sim.Add(proxyscrapesim.Key{Name: "by hand", Permissions: []string{"residential:read"}})
+				t.Cleanup(func() { sim.Delete("another client") })
+				return sim.Add(proxyscrapesim.Key{Name: "another client", Permissions: []string{"residential:read"}})
 			},
 		},
 		MinterID: sim.Named("minter")[0].ID,
@@ -257,7 +257,7 @@ func giteaHarness(t *testing.T) conformance.Harness {
 	return conformance.Harness{
 		Driver: rest.New().For(cfg.Settings), Config: cfg, SecretKeys: []string{"token"},
 		AnySuccess: true, EmptyLists: []string{"[]"},
-		NextPage: func(_ []byte, n int) []byte { return fmt.Appendf(nil, `[{"id":%d,"name":"somebody's"}]`, n+1000) },
+		NextPage: func(_ []byte, n int) []byte { return fmt.Appendf(nil, `[{"id":%d,"name":"another client"}]`, n+1000) },
 		Grant: func() provider.Grant {
 			return provider.Grant{Scopes: []string{"read:repository", "write:package"}, ExpiresAt: start.Add(24 * time.Hour)}
 		},
@@ -299,7 +299,7 @@ func gitLabHarness(old bool) func(t *testing.T) conformance.Harness {
 			NextPage: func(_ []byte, n int) []byte {
 				page := make([]map[string]any, 100)
 				for i := range page {
-					page[i] = map[string]any{"id": 1000 + 100*n + i, "name": "somebody's", "active": true, "created_at": start}
+					page[i] = map[string]any{"id": 1000 + 100*n + i, "name": "another client", "active": true, "created_at": start}
 				}
 				body, _ := json.Marshal(page) // numbers and texts
 				return body

@@ -39,7 +39,7 @@ func (l *library) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	name := l.names[page]
 	if name == "" {
-		name = fmt.Sprint("by hand ", page)
+		name = fmt.Sprint("another client ", page)
 	}
 	next := "null"
 	if page < l.pages {

@@ -255,7 +255,7 @@ func (e *expression) list(ctx context.Context, variables map[string]any) ([]any,
 }
 
 // time returns a moment from RFC 3339, from Unix seconds or from a timestamp;
-// zero when there is none: null, "", 0.
+// zero for null, "" and 0.
 func (e *expression) time(ctx context.Context, variables map[string]any) (time.Time, error) {
 	out, err := e.eval(ctx, variables)
 	if err != nil {

@@ -119,8 +119,8 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 	}
 }
 
-// all yields every credential that the vendor lists, whoever made it, from the page
-// that a cursor is at; nil is the first one. A name may be sent as a filter; what comes
+// all yields every credential that the vendor lists, of any creator, from the page
+// of the cursor on; nil is the first page. A name may be sent as a filter; what comes
 // is filtered again by the caller.
 func (c *client) all(ctx context.Context, name string, cursor *provider.Cursor) iter.Seq2[provider.Credential, error] {
 	return func(yield func(provider.Credential, error) bool) {

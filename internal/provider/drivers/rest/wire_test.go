@@ -315,7 +315,7 @@ func TestOthersAreLeftAlone(t *testing.T) {
 	sim.Crowd(1)
 	client, _ := connect(t, cfg)
 	id := sim.Tokens()[0].ID
-	for _, ref := range []provider.Ref{{ID: id}, {Name: "somebody-else"}, {}} {
+	for _, ref := range []provider.Ref{{ID: id}, {Name: "other-client"}, {}} {
 		if err := client.Revoke(t.Context(), ref); err == nil || provider.InDoubt(err) {
 			t.Errorf("Revoke(%+v): %v", ref, err)
 		}

@@ -48,7 +48,7 @@ type Token struct {
 	Form        Form
 }
 
-// Key is what a real S3 server behind the simulator is told of a token.
+// Key is what a real S3 server behind the simulator gets of a token.
 type Key struct {
 	AccessKeyID string
 	Secret      provider.Value
@@ -66,7 +66,7 @@ type Simulator struct {
 	simulate.Switches
 	// EndpointURL that the details of a token show.
 	EndpointURL string
-	// Keys, if set, is told of every token that is added or deleted.
+	// Keys, if set, gets every token that is added or deleted.
 	Keys Keys
 
 	clock func() time.Time

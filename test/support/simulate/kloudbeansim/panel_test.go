@@ -111,7 +111,7 @@ func TestServerBehindIsTold(t *testing.T) {
 	}
 	told := behind.live[made.AccessKeyID]
 	if diff := cmp.Diff(form, told.Form); diff != "" || !told.Secret.Equal(made.SecretAccessKey) {
-		t.Errorf("the server was told something else (-want +got):\n%s", diff)
+		t.Errorf("the server got another key (-want +got):\n%s", diff)
 	}
 	behind.err = errors.New("down")
 	if _, err := s.AddToken(t.Context(), form); err == nil || len(s.Tokens()) != 1 {

@@ -101,7 +101,7 @@ type call struct {
 func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxObject+1))
 	if err != nil {
-		return // whoever asked is gone
+		return // the client is gone
 	}
 	c := call{Request: r, body: body}
 	c.bucket, c.object, _ = strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
@@ -125,7 +125,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(f.status)
-	_, _ = io.WriteString(w, f.body("simulated "+conformance.RawText)) //nolint:gosec // a fixed text; whoever asked may be gone
+	_, _ = io.WriteString(w, f.body("simulated "+conformance.RawText)) //nolint:gosec // a fixed text; the client may be gone
 }
 
 // refused says why a key may not do this; nil: it may. The lock is held.
@@ -197,7 +197,7 @@ func (s *Simulator) carryOut(w http.ResponseWriter, c call) *failed {
 		w.Header().Set("ETag", etag(content))
 		w.WriteHeader(http.StatusOK)
 		if c.Method == http.MethodGet {
-			_, _ = w.Write(content) // whoever asked may be gone
+			_, _ = w.Write(content) // the client may be gone
 		}
 	case http.MethodPut:
 		if len(c.body) > maxObject {
@@ -226,7 +226,7 @@ func subresource(c call) string {
 	return ""
 }
 
-// etag is opaque to whoever reads it.
+// etag is opaque to clients.
 func etag(content []byte) string {
 	sum := sha256.Sum256(content)
 	return `"` + hex.EncodeToString(sum[:]) + `"`
@@ -279,7 +279,7 @@ func listObjects(w http.ResponseWriter, c call, bucket map[string][]byte) *faile
 		out.Contents = append(out.Contents, listed{Key: name, ETag: etag(bucket[name]), Size: len(bucket[name])})
 	}
 	w.Header().Set("Content-Type", "application/xml")
-	_, _ = io.WriteString(w, xml.Header) // whoever asked may be gone
+	_, _ = io.WriteString(w, xml.Header) // the client may be gone
 	_ = xml.NewEncoder(w).Encode(out)
 	return nil
 }

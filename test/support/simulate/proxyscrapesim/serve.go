@@ -29,7 +29,7 @@ func refused(status int) answer {
 func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	text, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // whoever asked is gone
+		return // the client is gone
 	}
 	now := s.Now()
 	s.mu.Lock()
@@ -38,7 +38,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(out.status)
-	_ = json.NewEncoder(w).Encode(out.body) // whoever asked may be gone
+	_ = json.NewEncoder(w).Encode(out.body) // the client may be gone
 }
 
 // answer carries out one request. The lock is held, as in all that follows.

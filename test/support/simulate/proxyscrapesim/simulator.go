@@ -73,7 +73,7 @@ func New(clock func() time.Time, token string, permissions ...string) *Simulator
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		return // whoever asked is gone
+		return // the client is gone
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	s.Wrap(http.HandlerFunc(s.serve)).ServeHTTP(w, r)
@@ -150,7 +150,7 @@ func (s *Simulator) Named(name string) []Key {
 	return out
 }
 
-// State describes the key with an id; empty when there is none.
+// State describes the key with an id; empty when no key has it.
 func (s *Simulator) State(id string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

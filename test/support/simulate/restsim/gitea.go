@@ -116,7 +116,7 @@ func (s *Gitea) list(r *http.Request) answer {
 	if !pageOK || !sizeOK || !known(r, "page", "limit") {
 		return refused(http.StatusUnprocessableEntity, conformance.RawText)
 	}
-	// MAX_RESPONSE_ITEMS is 50 by default, whatever was asked for.
+	// MAX_RESPONSE_ITEMS is 50 by default, and limits every request.
 	out, _ := paged(slices.Clone(s.tokens), page, min(size, 50))
 	list := []any{}
 	for _, t := range out {

@@ -68,8 +68,8 @@ func (s *store) Delete(name string) {
 	s.tokens = slices.DeleteFunc(s.tokens, func(t Token) bool { return t.Name == name })
 }
 
-// Crowd makes so many tokens that are another client's, and
-// returns what removes them.
+// Crowd adds n tokens of another client, and returns a function
+// that removes them.
 func (s *store) Crowd(n int) (remove func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +79,7 @@ func (s *store) Crowd(n int) (remove func()) {
 	return func() { s.Delete(crowd) }
 }
 
-const crowd = "somebody-else"
+const crowd = "other-client"
 
 // Add makes one token that is not the operator's, and returns its ID.
 func (s *store) Add() (id string) {
@@ -88,7 +88,7 @@ func (s *store) Add() (id string) {
 	return s.add(crowd, nil, nil).ID
 }
 
-// State describes the token with an ID; empty when there is none.
+// State describes the token with an ID; empty when no token has it.
 func (s *store) State(id string) string {
 	for _, t := range s.Tokens() {
 		if t.ID == id {
@@ -151,7 +151,7 @@ func (s *store) serve(w http.ResponseWriter, r *http.Request, handle func(r *htt
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(a.status)
-	_ = json.NewEncoder(w).Encode(a.body) // whoever asked may be gone
+	_ = json.NewEncoder(w).Encode(a.body) // the client may be gone
 }
 
 // add keeps a new token under the next number.

@@ -18,14 +18,14 @@ import (
 type Spaces struct {
 	store
 	token string
-	// Keys is the data plane; nil: in memory only, see Accepts. Deletions that nobody
-	// asked the API for are not told to it.
+	// Keys is the data plane; nil: in memory only, see Accepts. It does not get
+	// deletions that no API request asked for.
 	Keys Keys
 	// Limit is how many keys an account may have (docs.digitalocean.com/products/spaces: 200).
 	Limit int
 }
 
-// Keys is a data plane that is told of every key that is made and deleted.
+// Keys is a data plane that gets every key that is created and deleted.
 type Keys interface {
 	Create(ctx context.Context, key Token) error
 	Delete(ctx context.Context, accessKeyID string) error
