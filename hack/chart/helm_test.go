@@ -49,7 +49,7 @@ func tool(t *testing.T, name string, args ...string) (stdout, stderr string, err
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "go", append([]string{"tool", "-modfile=" + modfile, name}, args...)...)
-	// Neither the settings nor the cluster of whoever runs the test.
+	// The tool does not see the settings and the cluster of the user who runs the test.
 	home := t.TempDir()
 	cmd.Env = append(os.Environ(), "GOWORK=off", "KUBECONFIG="+filepath.Join(home, "none"),
 		"HELM_CONFIG_HOME="+home, "HELM_CACHE_HOME="+home, "HELM_DATA_HOME="+home)

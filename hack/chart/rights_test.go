@@ -86,7 +86,8 @@ func TestTokenProvidersAreNoPartOfEdit(t *testing.T) {
 	}
 }
 
-// Nobody but the groups of rbac.clusterProviderReaders gets a right to ClusterTokenProviders from a binding of the chart.
+// The chart's bindings grant rights to ClusterTokenProviders only to the groups of
+// rbac.clusterProviderReaders.
 func TestReadersOfClusterTokenProvidersAreThoseNamed(t *testing.T) {
 	for set, want := range map[string]string{"rbac.create=true": "", "rbac.clusterProviderReaders={system:authenticated,devs}": "system:authenticated devs"} {
 		var groups []string

@@ -81,7 +81,7 @@ func TestRestrictedIsEnforced(t *testing.T) {
 	}
 }
 
-// The examples beside the chart are valid, and no release renders them.
+// The examples of the chart are valid, and the chart does not render them.
 func TestExamplesAreValidAndNotRendered(t *testing.T) {
 	c := env.Client(nil)
 	namespaceNamed(t, c, "examples")

@@ -31,7 +31,7 @@ func notApplicable(pkg, name, value string) string {
 func TestTableCountsRequirementsPerDriver(t *testing.T) {
 	const legend = "\nRequirements passed; n/a: those that do not apply to the driver.\n"
 	passes := group("aws", "TestConformance/A", "mint") + line("pass", "aws", "TestConformance/A", "") +
-		group("aws", "TestConformance/B", "by hand") + line("pass", "aws", "TestConformance/B", "")
+		group("aws", "TestConformance/B", "manual") + line("pass", "aws", "TestConformance/B", "")
 	cases := map[string]struct {
 		reason string
 		in     string
@@ -41,19 +41,19 @@ func TestTableCountsRequirementsPerDriver(t *testing.T) {
 	}{
 		"passed": {
 			reason: "each group has a column, in the order of the suite", in: passes,
-			want: "driver  mint  by hand\naws     1     1\n" + legend,
+			want: "driver  mint  manual\naws     1     1\n" + legend,
 		},
 		"not applicable": {
 			reason: "a group may have both, or only what does not apply",
-			in:     passes + notApplicable("aws", "TestConformance", "mint/C") + notApplicable("ibee", "TestConformance", "by hand/B"),
-			want:   "driver  mint       by hand\naws     1 (1 n/a)  1\nibee               n/a\n" + legend,
+			in:     passes + notApplicable("aws", "TestConformance", "mint/C") + notApplicable("ibee", "TestConformance", "manual/B"),
+			want:   "driver  mint       manual\naws     1 (1 n/a)  1\nibee               n/a\n" + legend,
 		},
 		"failed": {
 			reason: "what a failed test printed is shown, what a passed one printed is not",
 			in: line("output", "aws", "TestConformance/A", `,"Output":"hidden\n"`) + passes +
 				group("aws", "TestConformance/C", "mint") + line("output", "aws", "TestConformance/C", `,"Output":"shown\n"`) +
 				line("fail", "aws", "TestConformance/C", ""),
-			want: "shown\ndriver  mint           by hand\naws     FAILED 1 of 2  1\n" + legend, failed: true,
+			want: "shown\ndriver  mint           manual\naws     FAILED 1 of 2  1\n" + legend, failed: true,
 		},
 		"never ended": {
 			reason: "a test that panicked has no end", in: group("aws", "TestConformance/A", "mint"),
@@ -68,16 +68,16 @@ func TestTableCountsRequirementsPerDriver(t *testing.T) {
 		"other tests": {
 			reason: "a test of the harness is no requirement, but its failure is one",
 			in:     passes + line("fail", "aws", "TestConformanceIsWhole", ""),
-			want:   "driver  mint  by hand\naws     1     1\n" + legend, failed: true,
+			want:   "driver  mint  manual\naws     1     1\n" + legend, failed: true,
 		},
 		"no JSON": {
 			reason: "what go says is passed on", in: "go: downloading\n" + passes,
-			want: "go: downloading\ndriver  mint  by hand\naws     1     1\n" + legend,
+			want: "go: downloading\ndriver  mint  manual\naws     1     1\n" + legend,
 		},
 		"does not compile": {
 			reason: "the compiler's words are shown",
 			in:     `{"Action":"build-output","Output":"x.go:1: no\n"}` + "\n" + line("fail", "aws", "", "") + passes,
-			want:   "x.go:1: no\ndriver  mint  by hand\naws     1     1\n" + legend, failed: true,
+			want:   "x.go:1: no\ndriver  mint  manual\naws     1     1\n" + legend, failed: true,
 		},
 		"nothing": {reason: "an empty table is no success", failed: true, err: true},
 	}

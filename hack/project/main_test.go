@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-const document = "Report to <!-- CONTACT -->nobody<!-- /CONTACT -->, or CONTACT=you.\n" +
+const document = "Report to <!-- CONTACT -->unset<!-- /CONTACT -->, or CONTACT=you.\n" +
 	"\n```sh\nREPOSITORY=old\ngit clone \"$REPOSITORY\"\nREPOSITORY=mine make x\n```\n" +
 	"\n1. In a list:\n\n   ```sh\n   REPOSITORY=older\n   ```\n\nREPOSITORY=prose\n"
 
@@ -48,7 +48,7 @@ func TestDocumentsShowTheValues(t *testing.T) {
 	if _, err := run(root, false); err != nil {
 		t.Fatal(err)
 	}
-	want := strings.NewReplacer("nobody", "security@new.example.com", "REPOSITORY=older", "REPOSITORY=https://new.example.com/x.git",
+	want := strings.NewReplacer("unset", "security@new.example.com", "REPOSITORY=older", "REPOSITORY=https://new.example.com/x.git",
 		"REPOSITORY=old\n", "REPOSITORY=https://new.example.com/x.git\n").Replace(document)
 	if diff := cmp.Diff(want, read("docs/page.md")); diff != "" {
 		t.Errorf("the document (-want +got):\n%s", diff)

@@ -44,7 +44,7 @@ type build struct {
 
 var errNothing = errors.New("-platforms: nothing is built for them; the manager is for linux, the plugin for linux, darwin and windows, on amd64 and arm64")
 
-// selectBuilds returns what is to be built; for all platforms when none are given.
+// selectBuilds returns the builds for platforms; for all platforms if none are given.
 func selectBuilds(root string, platforms []string) ([]build, error) {
 	var out []build
 	for _, p := range programs() {

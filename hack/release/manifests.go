@@ -141,7 +141,7 @@ func matches(patterns []string, name string) bool {
 
 var errLine = errors.New("is not there once")
 
-// replaceLines replaces whole lines, each of which has to be there once.
+// replaceLines replaces whole lines. Each of them must be there exactly once.
 func replaceLines(content []byte, lines map[string]string) ([]byte, error) {
 	all := strings.Split(string(content), "\n")
 	for from, to := range lines {

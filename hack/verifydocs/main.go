@@ -116,7 +116,7 @@ func (r repository) linkProblem(document, text string) string {
 
 // pathExists also accepts what only looks like a path of this repository: its
 // first element must be one of the directories at the root. What is built goes into
-// bin, and may not be there.
+// bin, and can be missing.
 func (r repository) pathExists(document string, ref reference) bool {
 	first, _, _ := strings.Cut(ref.text, "/")
 	if first == "bin" || !isDirectory(filepath.Join(r.root, first)) {

@@ -92,7 +92,7 @@ func differing(dir string, wanted map[string]string) ([]string, error) {
 	return out, nil
 }
 
-// templates returns what the chart has to hold, by the name of the file.
+// templates returns the templates of the CRDs, by the name of the file.
 func templates(from string) (map[string]string, error) {
 	files, err := filepath.Glob(filepath.Join(from, "*.yaml"))
 	if err != nil {

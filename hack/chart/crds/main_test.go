@@ -41,7 +41,7 @@ func TestCheckFindsOldTemplates(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := run(from, to, true); err != nil {
-			t.Errorf("%s: after it was written anew: %v", c.name, err)
+			t.Errorf("%s: after it was written again: %v", c.name, err)
 		}
 	}
 	if err := run(t.TempDir(), to, true); err == nil {

@@ -273,7 +273,7 @@ func TestInterruptEndsTheScript(t *testing.T) {
 		t.Errorf("exit code %d, want 130:\n%s", code, &log)
 	}
 	if strings.Contains(log.String(), "building etcd") {
-		t.Errorf("it went on to build:\n%s", &log)
+		t.Errorf("it continued and built:\n%s", &log)
 	}
 	wantFiles(t, m.clean(m.cacheDirectory()))
 }

@@ -6,7 +6,7 @@
 //
 // It takes only what the file checksums pins for the version in go.mod. A program
 // appears in DIR whole, verified and executable, or not at all. A failed download
-// is reported and is not an error of the command: building is the way out.
+// is reported and is not an error of the command: build.sh then builds the program.
 //
 // CONTROLPLANE_MIRROR is the address of a mirror that has the files of
 // https://HOST/PATH under HOST/PATH. HTTPS_PROXY counts as usual. -update refuses to run

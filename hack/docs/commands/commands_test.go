@@ -97,7 +97,7 @@ func TestListAppliesToItsPages(t *testing.T) {
 		t.Errorf("an entry holds for another page: %q", got)
 	}
 	if !l.IsOutput(Block{Text: "The end"}) || l.IsOutput(Block{Text: "An end"}) {
-		t.Error("output is taken for commands, or the other way around")
+		t.Error("output is treated as commands, or commands as output")
 	}
 	if got := l.Fill(Command{Text: "set KEY=... "}); got != "set KEY=x " {
 		t.Errorf("filled: %q", got)

@@ -15,7 +15,7 @@ var varies = []*regexp.Regexp{
 }
 
 // Differs compares what a document shows with what was printed: the words of the
-// document have to appear in this order, words that vary as others of their kind.
+// document must appear in this order, words that vary as others of their kind.
 // Between them there may be more, which the document leaves out.
 func Differs(shown, printed string) error {
 	rest := strings.Fields(printed)

@@ -31,8 +31,8 @@ type story struct {
 	hooks []hook
 }
 
-// hook is what somebody does before the next command that has this in it. It returns what
-// stands for placeholders in that command.
+// hook is what a user does before the next command that contains this text. It returns the
+// values for the placeholders in that command.
 type hook struct {
 	before string
 	do     func(*world) map[string]string
@@ -46,7 +46,7 @@ var stories = map[string]story{
 		w.sh("kubectl -n apitoken-system create secret generic object-store-minter --from-literal=AWS_ACCESS_KEY_ID=x --from-literal=AWS_SECRET_ACCESS_KEY=y")
 	}},
 	"docs/install.md": {begin: func(w *world) {
-		w.ok(os.Symlink(w.server.root, filepath.Join(w.dir, "base"))) // a clone beside the overlay
+		w.ok(os.Symlink(w.server.root, filepath.Join(w.dir, "base"))) // a clone next to the overlay
 		w.sh("kubectl kustomize config/namespace > namespace.yaml; kubectl kustomize config/crd > crds.yaml; kubectl kustomize config/default > install.yaml")
 		w.admit()
 	}},
@@ -206,7 +206,7 @@ func makeKey(w *world) map[string]string {
 	w.ok(err)
 	return map[string]string{
 		"AWS_ACCESS_KEY_ID=...":     "AWS_ACCESS_KEY_ID=" + details.AccessKeyID,
-		"AWS_SECRET_ACCESS_KEY=...": "AWS_SECRET_ACCESS_KEY=" + details.SecretAccessKey.Reveal(), //nolint:forbidigo // a person copies what the panel shows
+		"AWS_SECRET_ACCESS_KEY=...": "AWS_SECRET_ACCESS_KEY=" + details.SecretAccessKey.Reveal(), //nolint:forbidigo // a user copies what the panel shows
 	}
 }
 

@@ -140,7 +140,7 @@ func (w *world) sh(text string) {
 	}
 }
 
-// until waits for something that has to happen.
+// until waits until check returns no error.
 func (w *world) until(check func() error) {
 	w.t.Helper()
 	end := w.clock.Monotonic() + testutil.Patience
@@ -198,7 +198,7 @@ func (w *world) start(args []string) {
 	for _, arg := range args {
 		name, value, _ := strings.Cut(arg, "=")
 		switch name {
-		case "--leader-elect": // nobody else is there
+		case "--leader-elect": // there is one process
 		case "--cluster-identity":
 			o.ClusterIdentity = value
 		case "--sweep-mode":

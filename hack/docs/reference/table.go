@@ -11,7 +11,7 @@ import (
 type row struct {
 	path   string
 	schema schema
-	// required says that the object above it has to have it.
+	// required: the object must have it.
 	required bool
 }
 

@@ -115,7 +115,7 @@ func relative(from, to string) string {
 	return up + to
 }
 
-// shortName is how long a name may be to stay on one line: so many letters fit on a phone.
+// shortName is the number of letters that fit on one line of a phone. A name of that length stays on one line.
 const shortName = 34
 
 // rewrite marks names that stay on one line, changes the links of a page to those of the site, and returns the pages that

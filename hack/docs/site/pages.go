@@ -22,8 +22,8 @@ import (
 // index is the document that the site begins with.
 const index = "docs/README.md"
 
-// beside are documents outside of docs that are pages too.
-var beside = []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
+// outside are the documents outside of docs that are pages too.
+var outside = []string{"README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"}
 
 // page is one document.
 type page struct {
@@ -75,7 +75,7 @@ func read(root string) (*site, error) {
 
 func sources(root string) ([]string, error) {
 	var out []string
-	for _, name := range beside {
+	for _, name := range outside {
 		if _, err := os.Stat(filepath.Join(root, name)); err == nil {
 			out = append(out, name)
 		}

@@ -85,7 +85,7 @@ func (p placed) draw(out *bytes.Buffer) {
 	}
 }
 
-// wrapped breaks a text into lines of about so many letters, at most two.
+// wrapped breaks a text into at most two lines of about that many letters.
 func wrapped(s string, letters int) []string {
 	if len(s) <= letters {
 		return []string{s}

@@ -13,17 +13,17 @@ import (
 // Alert is one alert.
 type Alert struct {
 	Name string
-	// Expr is PromQL; For is how long it has to hold.
+	// Expr is PromQL; For is how long it must hold.
 	Expr, For string
 	// Severity is critical: a workload lost access, or is about to, or nothing works;
-	// or warning: somebody has to act in working hours.
+	// or warning: a user must act in working hours.
 	Severity string
 	// Summary and Description are templates of Prometheus.
 	Summary, Description string
 }
 
 // without are the labels of the process that was scraped: a restart must not end
-// an alert, or begin it anew.
+// an alert, or begin it again.
 const without = "without (instance, pod, container, endpoint, service, job)"
 
 // byProvider groups what is counted by provider.
@@ -77,7 +77,7 @@ var Alerts = []Alert{
 		Name: "ApiTokenRevokeFailing", For: "5m", Severity: "warning",
 		Expr:        "time() - min " + without + " (apitoken_revocation_due_timestamp_seconds) > 1800",
 		Summary:     "A credential of ApiToken " + ofToken + " is not revoked.",
-		Description: "It should have been for {{ $value | humanizeDuration }}, and may still give access. Provider: {{ $labels.provider_kind }} {{ $labels.provider }}.",
+		Description: "It should have been for {{ $value | humanizeDuration }}, and may still grant access. Provider: {{ $labels.provider_kind }} {{ $labels.provider }}.",
 	},
 	{
 		Name: "ApiTokenOrphanedCredentials", For: "15m", Severity: "warning",
@@ -101,7 +101,7 @@ var Alerts = []Alert{
 		Name: "ApiTokenActionRequired", For: "10m", Severity: "warning",
 		Expr: "sum by (cluster, provider_kind, provider_namespace, provider, reason) " +
 			`(apitoken_conditions{type="ActionRequired", status="True"}) > 0`,
-		Summary:     "A person has to act at " + ofProvider + ": {{ $labels.reason }}.",
+		Summary:     "A user must act at " + ofProvider + ": {{ $labels.reason }}.",
 		Description: "{{ $value }} ApiTokens wait for it. The condition ActionRequired of each has the values to fill in.",
 	},
 	{

@@ -27,7 +27,7 @@ type Options struct {
 	Registry string
 	// Key signs what is pushed; nothing is signed when it is nil.
 	Key *sign.Key
-	// Log is told about every step.
+	// Log is called for every step.
 	Log func(format string, args ...any)
 }
 
