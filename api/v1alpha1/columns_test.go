@@ -16,8 +16,8 @@ import (
 	"apitoken.dev/operator/test/support/testenv"
 )
 
-// testColumns shows what kubectl get prints. kubectl prints the cells that the
-// API server makes, those of priority 0, or all of them with -o wide.
+// testColumns compares the columns of kubectl get. The API server makes the cells. kubectl
+// prints those of priority 0, and all of them with -o wide.
 func testColumns(t *testing.T, env *testenv.Env) {
 	c := env.Client(nil)
 	token := apiToken()
@@ -63,8 +63,8 @@ func testColumns(t *testing.T, env *testenv.Env) {
 	})
 }
 
-// testWidth: what kubectl get prints fits a terminal of 100 columns, with names as people
-// give them; that of a provider says which driver it has.
+// testWidth: the output of kubectl get fits a terminal of 100 columns if names have a usual
+// length. For a provider it shows the driver.
 func testWidth(t *testing.T, env *testenv.Env) {
 	kube := env.Client(nil)
 	ready := []any{fields{"type": "Ready", "status": "True", "reason": "Ready", "message": "", "lastTransitionTime": "2030-01-01T00:00:00Z"}}
@@ -110,7 +110,7 @@ func testWidth(t *testing.T, env *testenv.Env) {
 	}
 }
 
-// printed is a table as kubectl prints it.
+// printed returns a table as kubectl prints it.
 func printed(t *testing.T, table *metav1.Table) string {
 	t.Helper()
 	var out strings.Builder
@@ -139,7 +139,7 @@ func compareCells(t *testing.T, env *testenv.Env, priority int32, want map[strin
 	}
 }
 
-// getTable asks as kubectl get does.
+// getTable sends the request of kubectl get.
 func getTable(t *testing.T, config *rest.Config, path string) *metav1.Table {
 	t.Helper()
 	httpClient, err := rest.HTTPClientFor(config)

@@ -16,9 +16,9 @@ import (
 	"apitoken.dev/operator/test/support/testenv"
 )
 
-// TestAPIServer shows what a real API server answers to objects of this group.
-// All of it runs on one server.
-func TestAPIServer(t *testing.T) {
+// TestAPIServerValidatesKinds creates and changes objects of this group on a real API
+// server. All cases share one server.
+func TestAPIServerValidatesKinds(t *testing.T) {
 	env := testenv.Start(t)
 	c := env.Client(nil)
 
@@ -41,14 +41,14 @@ func TestAPIServer(t *testing.T) {
 	t.Run("samples", func(t *testing.T) { testSamples(t, c) })
 }
 
-// fields are values by their dotted path; nil takes the field away.
+// fields maps dotted paths to values; nil removes the field.
 type fields map[string]any
 
-// answer is what the API server says. The zero value: it accepts.
+// answer is the expected answer of the API server. The zero value means accepted.
 type answer struct {
-	// field that it names.
+	// field is the field that the error names.
 	field string
-	// says are parts of its sentence: the value, and the fix.
+	// says are parts of the error's message: the value, and the fix.
 	says []string
 }
 
@@ -70,9 +70,9 @@ func testCreate(t *testing.T, c client.Client, valid *unstructured.Unstructured,
 
 // changeCase changes an object that exists and has a status.
 type changeCase struct {
-	// from and status are put onto a valid object; then it is stored.
+	// from and status are set on a valid object, which is then stored.
 	from, status fields
-	// set is the change of the stored object; setStatus that of its status.
+	// set changes the stored object, and setStatus its status.
 	set, setStatus fields
 	want           answer
 }
@@ -106,7 +106,7 @@ func testChange(t *testing.T, c client.Client, valid *unstructured.Unstructured,
 	}
 }
 
-// apply puts values at their paths; nil removes the field.
+// apply sets values at their paths; nil removes the field.
 func apply(t *testing.T, object *unstructured.Unstructured, set fields) {
 	t.Helper()
 	for path, value := range set {
@@ -121,7 +121,7 @@ func apply(t *testing.T, object *unstructured.Unstructured, set fields) {
 	}
 }
 
-// jsonValue is the value as it comes out of JSON: []any, map[string]any, int64.
+// jsonValue returns the value as decoded JSON has it: []any, map[string]any, int64.
 func jsonValue(t *testing.T, value any) any {
 	t.Helper()
 	content, err := json.Marshal(map[string]any{"value": value})
@@ -135,36 +135,36 @@ func jsonValue(t *testing.T, value any) any {
 	return out.Object["value"]
 }
 
-// check compares what the server said with what it should say: nothing, or one
-// complaint, about the right field.
+// check compares the server's answer with the expected one: no error, or one cause, for the
+// right field.
 func check(t *testing.T, err error, want answer) {
 	t.Helper()
 	if want.field == "" {
 		if err != nil {
-			t.Errorf("refused: %v", err)
+			t.Errorf("rejected: %v", err)
 		}
 		return
 	}
 	if err == nil {
-		t.Fatalf("accepted; want a complaint about %s", want.field)
+		t.Fatalf("accepted; want an error for %s", want.field)
 	}
 	causes := causesOf(err)
 	if len(causes) != 1 {
-		t.Fatalf("got %d complaints, want one: %v", len(causes), err)
+		t.Fatalf("got %d causes, want one: %v", len(causes), err)
 	}
 	t.Logf("%s: %s", causes[0].Field, causes[0].Message)
 	if causes[0].Field != want.field {
-		t.Errorf("it names %s, want %s", causes[0].Field, want.field)
+		t.Errorf("the error is for %s, want %s", causes[0].Field, want.field)
 	}
 	for _, part := range want.says {
 		if !strings.Contains(causes[0].Message, part) {
-			t.Errorf("it does not say %q: %s", part, causes[0].Message)
+			t.Errorf("the message lacks %q: %s", part, causes[0].Message)
 		}
 	}
 }
 
-// causesOf returns the complaints, without the remark that some rules were not
-// checked because the object has another fault.
+// causesOf returns the causes of an error, without the one that says that some rules were not
+// checked because of another error.
 func causesOf(err error) []metav1.StatusCause {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || status.Status().Details == nil {

@@ -17,19 +17,19 @@ import (
 // manager, so nothing collects garbage.
 var env *testenv.Env
 
-// clientLog is what libraries log that know no other logger.
+// clientLog receives the log of libraries that use the global logger.
 var clientLog testutil.Log
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// Tests wait for the API server most of the time, so more of them than there are CPUs run at once.
+	// Tests wait for the API server most of the time, so more tests than CPUs run in parallel.
 	if err := flag.Set("test.parallel", "6"); err != nil {
 		panic(err)
 	}
 	ctrl.SetLogger(clientLog.Logger(0))
 	code := testenv.Main(m, &env)
 	if missing := neverEmitted(); code == 0 && wholeRun() && len(missing) > 0 {
-		fmt.Fprintf(os.Stderr, "FAIL: no test has an operator emit these events, so nothing checks them: %v\n", missing)
+		fmt.Fprintf(os.Stderr, "FAIL: no test emits these events, so nothing checks them: %v\n", missing)
 		code = 1
 	}
 	os.Exit(code)
@@ -45,7 +45,7 @@ func wholeRun() bool {
 	return true
 }
 
-// neverEmitted are the reasons with a claim that no test has seen in an event.
+// neverEmitted returns the reasons in claims that no test has seen in an event.
 func neverEmitted() []string {
 	var out []string
 	for reason := range claims {

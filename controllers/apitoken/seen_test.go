@@ -19,11 +19,12 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// ofTest is the cluster of these tests.
+// ofTest is the cluster identity in these tests.
 const ofTest = "cccccccc"
 
-// moved are the providers of a reconcile whose credentials were replaced by those of
-// another account after it began: the facts are of the first, the connection is not.
+// moved are Providers whose minting credentials were replaced by those of another account
+// after the facts were gathered. The facts are of the first account, and the connection is
+// of the second.
 type moved struct {
 	Providers
 	conn connections.Connection
@@ -36,7 +37,7 @@ func (m *moved) Connect(context.Context, account.Key, *places.Place) (connection
 // untouched fails a test that calls the API server.
 type untouched struct{ client.Client }
 
-// reconcileOf is a reconcile with a credential in the ledger, at a driver of the fake.
+// reconcileOf returns a reconcile with the entry e in the ledger, at the fake provider.
 func reconcileOf(t *testing.T, driver *fake.Driver, e v1alpha1.LedgerEntry) (*Reconciler, *reconciliation) {
 	t.Helper()
 	clock := testutil.NewClock(time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC))
@@ -55,9 +56,9 @@ func reconcileOf(t *testing.T, driver *fake.Driver, e v1alpha1.LedgerEntry) (*Re
 	return r, p
 }
 
-// TestAccountOfTheConnectionDecides: what an ApiToken knows of its provider can be older
-// than the connection. In the account of the connection nothing is minted, and nothing
-// is treated as gone, if the ledger belongs to another account.
+// TestAccountOfTheConnectionDecides: the facts about a provider can be older than the
+// connection. If the ledger belongs to another account than the connection, nothing is minted
+// and nothing is treated as gone.
 func TestAccountOfTheConnectionDecides(t *testing.T) {
 	for name, act := range map[string]func(*Reconciler, *reconciliation) plan.Outcome{
 		"mint": func(r *Reconciler, p *reconciliation) plan.Outcome {

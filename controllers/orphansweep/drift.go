@@ -21,13 +21,13 @@ import (
 const (
 	// reasonDrifted is the reason of the event on a provider.
 	reasonDrifted = "CredentialsDrifted"
-	// askedEvery is how often a credential in use is looked up that the provider's list
-	// need not show.
+	// askedEvery is how often a credential in use is looked up if a list of the provider
+	// can omit it.
 	askedEvery = 24 * time.Hour
 )
 
-// use is a credential in use, as the cache showed its ledger before its provider was
-// listed. A list that was started later shows the credential if it exists.
+// use is a credential in use. It was read from the cache before the provider was listed,
+// so the list shows the credential if it exists.
 type use struct {
 	token   types.NamespacedName
 	name    string
@@ -47,17 +47,17 @@ type entry struct {
 	spec *v1alpha1.ApiTokenSpec
 }
 
-// seen is how a list showed a credential of a ledger. If a list shows several with its
-// name, the highest value counts.
+// seen is the state in which a list showed a credential of a ledger. If a list shows several
+// credentials of one name, the highest value counts.
 type seen uint8
 
 const (
 	unseen seen = iota
-	// other is another credential of the same name.
+	// other: the list shows a credential of the same name with another id.
 	other
 	disabled
 	live
-	// wider is live, with more access than declared.
+	// wider: live, with more access than declared.
 	wider
 )
 
@@ -98,8 +98,8 @@ func (r *round) saw(number int, c provider.Credential) seen {
 
 // findings is the result of comparing the credentials in use of some providers with a list.
 type findings struct {
-	// differ are the credentials whose drift differs from that in their ledger, recovered
-	// those that no longer drift, and unlisted those that the list need not show.
+	// differ are the credentials with another drift than their ledger says, recovered those
+	// that no longer drift, and unlisted those that the list can omit.
 	differ, recovered, unlisted []use
 	// all counts the credentials, and drifted those that drift.
 	all, drifted int

@@ -31,9 +31,9 @@ func build(t *testing.T, revision int64, limit int, random string) credname.Name
 	return n
 }
 
-// Names are what credentials are found and revoked by: another release must
-// build the same ones and read the old ones.
-func TestNamesNeverChange(t *testing.T) {
+// TestReleasesBuildTheSameNames: credentials are found and revoked by their names, so a release
+// must build the same names and read the old ones.
+func TestReleasesBuildTheSameNames(t *testing.T) {
 	cases := map[string]struct {
 		revision int64
 		limit    int
@@ -156,7 +156,7 @@ func TestNameIdentifiesItsOwner(t *testing.T) {
 		})
 	}
 	if (credname.Name{}).InCluster(cluster) || (credname.Name{}).OwnedBy(cluster, "ml", "training") {
-		t.Error("the zero Name belongs to somebody")
+		t.Error("the zero Name has an owner")
 	}
 }
 
@@ -273,7 +273,7 @@ func FuzzNew(f *testing.F) {
 			t.Errorf("%q is longer than %d", n, limit)
 		}
 		if !n.OwnedBy(hash, namespace, token) {
-			t.Errorf("%q does not belong to whom it was made for", n)
+			t.Errorf("%q does not belong to its owner", n)
 		}
 		if back, err := credname.Parse(n.String()); revision >= 0 && (err != nil || back != n) {
 			t.Errorf("%q is read back as %+v, error %v", n, back, err)

@@ -36,8 +36,8 @@ func nothingToDo(s *situation) (Decision, bool) {
 	return d, true
 }
 
-// steadily is a decision that does not change how the ApiToken is doing: while old
-// credentials are removed, an ApiToken that is blocked or has no access stays so.
+// steadily returns a decision that keeps the state of the ApiToken. So an ApiToken that is
+// blocked or has no access is also reported as such while old credentials are removed.
 func (s *situation) steadily(a Action, message string) Decision {
 	d := Decision{State: Steady, Reason: v1alpha1.ReasonReady, Message: message}
 	if drift, drifted := s.drift(); drifted && s.active.Drift.NoAccess() {

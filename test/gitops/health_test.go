@@ -33,7 +33,7 @@ func script(t *testing.T, kind string) string {
 	return string(raw)
 }
 
-// overrides patches argocd-cm as the example says, and reads it back as Argo CD does.
+// overrides applies the shipped patch to argocd-cm, and reads the result as Argo CD does.
 func overrides(t *testing.T) map[string]argov1alpha1.ResourceOverride {
 	t.Helper()
 	c := env.Client(nil)
@@ -65,9 +65,9 @@ func overrides(t *testing.T) map[string]argov1alpha1.ResourceOverride {
 	return got
 }
 
-// TestArgoHealth judges every recorded object with Argo CD's own engine, with the
-// scripts as they come out of the ConfigMap.
-func TestArgoHealth(t *testing.T) {
+// TestArgoShowsHealthOfRecordedObjects runs Argo CD's own engine over every recorded object,
+// with the scripts of the ConfigMap.
+func TestArgoShowsHealthOfRecordedObjects(t *testing.T) {
 	override := lua.ResourceHealthOverrides(overrides(t))
 	for _, s := range situations() {
 		t.Run(s.kind+"/"+s.name, func(t *testing.T) {
@@ -79,8 +79,8 @@ func TestArgoHealth(t *testing.T) {
 			if got == nil || got.Status != s.argo || !strings.Contains(got.Message, s.says) {
 				t.Errorf("the script says %+v, want %s with %q", got, s.argo, s.says)
 			}
-			// The application controller asks so; while something is being deleted it
-			// does not ask the script.
+			// The application controller calls this function. It does not run the script
+			// for an object that is being deleted.
 			got, err = health.GetResourceHealth(u, override)
 			if err != nil {
 				t.Fatal(err)
@@ -92,8 +92,9 @@ func TestArgoHealth(t *testing.T) {
 	}
 }
 
-// TestArgoForms: the script is in the ConfigMap patch and in the folder of each kind.
-func TestArgoForms(t *testing.T) {
+// TestArgoScriptIsTheSameEverywhere: the ConfigMap patch and the folder of each kind have the
+// same script.
+func TestArgoScriptIsTheSameEverywhere(t *testing.T) {
 	fromConfigMap := overrides(t)
 	for _, kind := range kinds {
 		got := fromConfigMap["apitoken.dev/"+kind]
@@ -101,13 +102,13 @@ func TestArgoForms(t *testing.T) {
 			t.Errorf("%s has another script for %s than %s%s/health.lua", cmPatch, kind, scripts, kind)
 		}
 		if got.UseOpenLibs || got.HealthLua != script(t, "ApiToken") {
-			t.Errorf("%s is not judged by the common script alone", kind)
+			t.Errorf("%s does not use the common script alone", kind)
 		}
 	}
 }
 
-// TestArgoWithoutScript: it is the script that tells Argo CD; it knows nothing by itself.
-func TestArgoWithoutScript(t *testing.T) {
+// TestArgoNeedsTheScript: without the script, Argo CD shows no health for the kinds.
+func TestArgoNeedsTheScript(t *testing.T) {
 	got, err := health.GetResourceHealth(recorded(t, situations()[2]), lua.ResourceHealthOverrides{})
 	if err != nil || got != nil {
 		t.Errorf("without a script Argo CD shows %+v, %v", got, err)

@@ -30,13 +30,13 @@ const (
 	storeName = "object-store"
 )
 
-// epoch is when every world begins.
+// epoch is the start time of every world's clock.
 var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// driver is the fake one; like kloudbean it can do without a credentials Secret.
+// driver is the fake driver. Like kloudbean it needs no credentials Secret.
 type driver struct{ *fake.Driver }
 
-// CredentialKeys says that no key has to be in the credentials Secret.
+// CredentialKeys returns no keys: the credentials Secret can be empty.
 func (driver) CredentialKeys() []string { return nil }
 
 // world is one namespace with its own provider, clock and operator.
@@ -51,7 +51,7 @@ type world struct {
 	pokes    int
 	blocked  atomic.Value // the fake.Verb whose calls wait
 	released chan struct{}
-	release  func() // lets the calls that wait go on
+	release  func() // continues the calls that wait
 	stop     func()
 }
 
@@ -76,7 +76,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// byHand makes the provider one without an API: a person makes its credentials.
+// byHand makes the provider one without an API, with manual credentials.
 func (w *world) byHand() {
 	w.driver.Caps.ExpiryEnforcedBy = provider.EnforcedByPerson
 	w.driver.Caps.Updates = []provider.Field{provider.FieldAllowedIPs}
@@ -97,7 +97,7 @@ func (w *world) start() {
 	w.Helper()
 	drivers, err := registry.New(registry.Entry{
 		Driver:   driver{w.driver},
-		Settings: func(registry.Spec) (any, bool) { return nil, true }, // whatever block the spec has
+		Settings: func(registry.Spec) (any, bool) { return nil, true }, // any block
 	})
 	w.OK(err)
 	ctx, cancel := context.WithCancel(context.WithoutCancel(w.Context()))
@@ -109,7 +109,7 @@ func (w *world) start() {
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_ = mgr.Start(ctx) // a call that is held does not end in time
+		_ = mgr.Start(ctx) // a blocked call does not end in time
 	}()
 	w.stop = func() {
 		cancel()
@@ -118,7 +118,7 @@ func (w *world) start() {
 	w.Cleanup(w.stop)
 }
 
-// minter makes the Secret with a minting credential.
+// minter creates the Secret with the minting credentials.
 func (w *world) minter(token string) {
 	w.Helper()
 	w.backend.Token = kit.MinterToken
@@ -171,7 +171,7 @@ func (w *world) issued() client.Object {
 	return w.shows(w.token(), v1alpha1.ConditionReady, v1alpha1.ReasonReady)
 }
 
-// edit changes the ApiToken as a user does, over any conflict.
+// edit changes the ApiToken as a user does, and retries conflicts.
 func (w *world) edit(edit func(*v1alpha1.ApiToken)) client.Object {
 	w.Helper()
 	t := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: tokenName}}
@@ -179,7 +179,7 @@ func (w *world) edit(edit func(*v1alpha1.ApiToken)) client.Object {
 	return t
 }
 
-// poke makes the operator look at the ApiToken, by a change that means nothing to it.
+// poke makes the operator reconcile the ApiToken, by a change that has no meaning to it.
 func (w *world) poke() {
 	w.Helper()
 	w.pokes++
@@ -188,12 +188,12 @@ func (w *world) poke() {
 	})
 }
 
-// handOver does what a person does: makes a credential at the provider and hands
-// it over to the ApiToken. It returns its id.
+// handOver creates a manual credential at the provider and submits it, as a user does. It
+// returns the id of the credential.
 func (w *world) handOver() string {
 	w.Helper()
 	keys := w.backend.MakeByHand(provider.Grant{})
-	id, secret := keys[fake.KeyID].Reveal(), keys[fake.KeySecret].Reveal() //nolint:forbidigo // a person hands over the keys that the provider showed
+	id, secret := keys[fake.KeyID].Reveal(), keys[fake.KeySecret].Reveal() //nolint:forbidigo // a user submits the keys that the provider showed
 	w.handSecret(id, secret)
 	return id
 }
@@ -216,7 +216,7 @@ func (w *world) handSecret(id, secret string) {
 	})
 }
 
-// seen is the part of a status that a token and a provider have in common.
+// seen is the part of the status that ApiTokens and providers share.
 type seen struct {
 	ObservedGeneration int64              `json:"observedGeneration"`
 	Conditions         []metav1.Condition `json:"conditions"`
@@ -238,7 +238,7 @@ func statusOf(t *testing.T, u *unstructured.Unstructured) seen {
 	return s.Status
 }
 
-// live reads an object as a GitOps tool does.
+// live reads an object from the API server, as a GitOps tool does.
 func (w *world) live(o client.Object) *unstructured.Unstructured {
 	w.Helper()
 	gvk, err := w.GroupVersionKindFor(o)
@@ -249,8 +249,8 @@ func (w *world) live(o client.Object) *unstructured.Unstructured {
 	return u
 }
 
-// shows waits until a condition has a reason for the present generation, and
-// these parts in its message.
+// shows waits until a condition has this reason at the current generation, and these parts
+// in its message.
 func (w *world) shows(o client.Object, kind, reason string, parts ...string) client.Object {
 	w.Helper()
 	live, _ := o.DeepCopyObject().(client.Object) // the caller keeps what it declared

@@ -62,8 +62,7 @@ func Keys(a *session.App) cobra.CompletionFunc {
 	}
 }
 
-// Providers offers KIND/NAME of the providers that can be read, for the flag
-// provider.
+// Providers completes the flag --provider with KIND/NAME of the readable providers.
 func Providers(a *session.App, cmd *cobra.Command) {
 	_ = cmd.RegisterFlagCompletionFunc("provider", func(cmd *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
 		return complete(a, cmd, typed, func(ctx context.Context, s *session.Session) ([]string, error) {
@@ -74,7 +73,7 @@ func Providers(a *session.App, cmd *cobra.Command) {
 					for _, o := range found {
 						names = append(names, fmt.Sprintf("%s/%s", o.Kind, o.GetName()))
 					}
-				}, func() {}, func(error) {}) // what cannot be read can still be typed
+				}, func() {}, func(error) {}) // an unreadable name can still be typed
 			}
 			return names, nil
 		})

@@ -10,10 +10,10 @@ import (
 // providerViewer is the ClusterRole that reads ClusterTokenProviders.
 const providerViewer = "apitoken-operator-clustertokenprovider-viewer"
 
-// Access is a right that a read needs.
+// Access is the right that a read requires.
 type Access struct {
 	Verb, Group, Resource string
-	// Namespace is empty for all of them, and for what has none.
+	// Namespace is empty for a read of all namespaces and for cluster-scoped resources.
 	Namespace string
 }
 
@@ -25,7 +25,7 @@ func (r Access) String() string {
 	return out
 }
 
-// Unreadable says why something could not be read.
+// Unreadable returns why a read failed.
 func Unreadable(r Access, err error) string {
 	if reading.Forbidden(err) {
 		return "you may not " + r.String()
@@ -33,7 +33,7 @@ func Unreadable(r Access, err error) string {
 	return fmt.Sprintf("cannot %s: %v", r, err)
 }
 
-// ToRead says what to do about something that could not be read.
+// ToRead returns what the user can do about a failed read.
 func (h Hints) ToRead(r Access, err error) string {
 	switch {
 	case !reading.Forbidden(err):
@@ -45,9 +45,9 @@ func (h Hints) ToRead(r Access, err error) string {
 	}
 }
 
-// ToReadClusterProviders names the optional ClusterRole. A RoleBinding grants nothing
-// about an object without a namespace, also when it binds view or edit. The command is
-// for an administrator, so it does not choose the cluster or the user.
+// ToReadClusterProviders returns the command that binds the optional ClusterRole. A
+// RoleBinding, also of view or edit, grants no access to cluster-scoped objects. An
+// administrator runs the command, so it has no flags for the cluster or the user.
 func ToReadClusterProviders() string {
 	return "Ask an administrator to let everybody read ClusterTokenProviders (docs/install.md, \"Readers of ClusterTokenProviders\"): " +
 		"kubectl create clusterrolebinding read-clustertokenproviders --clusterrole=" + providerViewer + " --group=system:authenticated"

@@ -26,7 +26,7 @@ import (
 	"apitoken.dev/operator/internal/cli/view"
 )
 
-// treeView is what belongs to an ApiToken.
+// treeView lists the objects that belong to an ApiToken.
 type treeView struct {
 	Metadata view.Name         `json:"metadata"`
 	State    string            `json:"state"`
@@ -42,12 +42,12 @@ type treeView struct {
 
 type secretView struct {
 	Name string `json:"name"`
-	// State is published, missing, whose it is, or why it could not be read.
+	// State is "published", "missing", "not of this ApiToken", or why the read failed.
 	State      string `json:"state"`
 	Credential string `json:"credential,omitempty"`
-	// Unread: it could not be looked at, and may be there.
+	// Unread: the read failed, so the Secret can exist.
 	Unread bool `json:"unread,omitempty"`
-	// createdAt is when the Secret was made; nil: not known.
+	// createdAt is the creation time of the Secret; nil if unknown.
 	createdAt *metav1.Time
 }
 
@@ -98,7 +98,7 @@ func gather(ctx context.Context, s *session.Session, name string) (*treeView, er
 	return v, nil
 }
 
-// readSecret looks at the metadata of the published Secret only.
+// readSecret reads the metadata of the published Secret, and not its data.
 func readSecret(ctx context.Context, s *session.Session, t *v1alpha1.ApiToken) (secretView, error) {
 	v := secretView{Name: t.SecretName()}
 	var failed error
@@ -119,7 +119,7 @@ func readSecret(ctx context.Context, s *session.Session, t *v1alpha1.ApiToken) (
 	return v, failed
 }
 
-// node is a line of the tree with what hangs below it.
+// node is a line of the tree with the nodes below it.
 type node struct {
 	text     string
 	children []node

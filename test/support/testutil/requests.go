@@ -13,14 +13,14 @@ import (
 type Request struct {
 	// Verb is get, list, watch, create, update, patch or delete.
 	Verb string
-	// Resource, with a slash and the subresource if there is one, and with a colon
-	// and the name for an object that is counted apart.
+	// Resource is the plural name, with "/" and the subresource if there is one, and with
+	// ":" and the name for an object in Requests.Apart.
 	Resource string
 	// DryRun requests change nothing.
 	DryRun bool
 }
 
-// String returns the request as in "update apitokens/status".
+// String returns, for example, "update apitokens/status".
 func (r Request) String() string {
 	if r.DryRun {
 		return r.Verb + " " + r.Resource + " (dry run)"
@@ -34,10 +34,10 @@ func (r Request) Write() bool { return !r.Read() && r.Verb != "watch" && r.Verb 
 // Read reports whether the request reads one object.
 func (r Request) Read() bool { return r.Verb == "get" }
 
-// Requests counts the requests that go through it, events, leases and discovery
-// aside. It is safe for concurrent use.
+// Requests counts the requests that go through it, except those for events, leases and
+// discovery. It is safe for concurrent use.
 type Requests struct {
-	// Apart are names of objects that are counted by themselves. Set it before use.
+	// Apart lists the names of objects that are counted separately. Set it before use.
 	Apart []string
 
 	mu     sync.Mutex
@@ -47,7 +47,7 @@ type Requests struct {
 // Counts are numbers of requests.
 type Counts map[Request]int
 
-// Wrap counts what goes through a transport; it is for rest.Config.Wrap.
+// Wrap returns a transport that counts its requests. Pass it to rest.Config.Wrap.
 func (r *Requests) Wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper(func(req *http.Request) (*http.Response, error) {
 		if request, ok := r.parse(req); ok {
@@ -81,10 +81,10 @@ func (c Counts) Of(resources ...string) Counts {
 	return out
 }
 
-// Writes is how many requests change something.
+// Writes returns the number of requests that change something.
 func (c Counts) Writes() int { return c.sum(Request.Write) }
 
-// Reads is how many requests read one object.
+// Reads returns the number of requests that read one object.
 func (c Counts) Reads() int { return c.sum(Request.Read) }
 
 func (c Counts) sum(which func(Request) bool) int {
@@ -117,7 +117,7 @@ type roundTripper func(*http.Request) (*http.Response, error)
 // RoundTrip implements http.RoundTripper.
 func (f roundTripper) RoundTrip(req *http.Request) (*http.Response, error) { return f(req) }
 
-// parse says what kind a request is; false for what is not counted.
+// parse returns the kind of a request, and false if it is not counted.
 func (r *Requests) parse(req *http.Request) (Request, bool) {
 	path := resourcePath(strings.Split(strings.Trim(req.URL.Path, "/"), "/"))
 	if len(path) == 0 {
