@@ -7,7 +7,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-func TestCursor(t *testing.T) {
+func TestCursorRemembersTheNextPage(t *testing.T) {
 	ctx := t.Context()
 	none := provider.CursorOf(ctx)
 	none.Advance("2")

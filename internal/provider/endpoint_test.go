@@ -2,7 +2,7 @@ package provider
 
 import "testing"
 
-func TestCanonicalURL(t *testing.T) {
+func TestCanonicalURLHasOneSpelling(t *testing.T) {
 	for address, want := range map[string]string{
 		"https://api.example.com":           "https://api.example.com",
 		"https://API.example.com.:443/":     "https://api.example.com",
@@ -21,7 +21,7 @@ func TestCanonicalURL(t *testing.T) {
 	}
 }
 
-func TestAccountIs(t *testing.T) {
+func TestAccountIsItsFormerIDs(t *testing.T) {
 	a := Account{ID: "42", Former: []string{"42@api.example.com"}}
 	for recorded, want := range map[string]bool{"": true, "42": true, "42@api.example.com": true, "42@elsewhere.example.com": false, "4": false} {
 		if got := a.Is(recorded); got != want {

@@ -13,7 +13,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-func TestInDoubt(t *testing.T) {
+func TestOnlyAnExplicitRejectionIsNotInDoubt(t *testing.T) {
 	rejected := &provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: "no"}
 	cases := map[string]struct {
 		reason string
@@ -44,7 +44,7 @@ func TestInDoubt(t *testing.T) {
 	}
 }
 
-func TestAsError(t *testing.T) {
+func TestAsErrorHidesTheTextOfOtherErrors(t *testing.T) {
 	quota := &provider.Error{Code: provider.CodeQuota, Message: "5,000 users", RetryAfter: time.Minute}
 	raw := errors.New("body: " + canary)
 	cases := map[string]struct {
@@ -77,14 +77,14 @@ func TestAsError(t *testing.T) {
 	}
 }
 
-func TestRefusal(t *testing.T) {
+func TestRefusalNamesFieldValueAndMessage(t *testing.T) {
 	r := &provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes[1]", Value: "a:b", Message: "declare a:c"}
 	if got, want := r.Error(), "spec.scopes[1]: a:b: declare a:c"; got != want {
 		t.Errorf("a refusal says %q, want field, value and what to do: %q", got, want)
 	}
 }
 
-func TestS3Connection(t *testing.T) {
+func TestS3ConnectionNamesRegionEndpointAndBucket(t *testing.T) {
 	region := func(more map[string]string) map[string]string {
 		out := map[string]string{"AWS_REGION": "eu-1", "AWS_DEFAULT_REGION": "eu-1"}
 		for k, v := range more {

@@ -7,7 +7,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-func TestRefuseNarrowing(t *testing.T) {
+func TestRestrictionsThatCannotBeEnforcedAreRefused(t *testing.T) {
 	all := provider.Capabilities{Narrows: []provider.Field{
 		provider.FieldBuckets, provider.FieldAllowedIPs, provider.FieldDeniedIPs, provider.FieldSubaccounts,
 	}}
@@ -39,7 +39,7 @@ func TestRefuseNarrowing(t *testing.T) {
 	}
 }
 
-func TestRefuseScopes(t *testing.T) {
+func TestScopesThatCannotBeGrantedAreRefused(t *testing.T) {
 	grantable := []string{"a:read", "a:write"}
 	if r := provider.RefuseScopes(grantable, provider.Grant{Scopes: []string{"a:write", "a:read"}}); r != nil {
 		t.Errorf("refused: %v", r)
@@ -50,7 +50,7 @@ func TestRefuseScopes(t *testing.T) {
 	}
 }
 
-func TestWord(t *testing.T) {
+func TestWordShowsOnlyShortCodes(t *testing.T) {
 	for _, s := range []string{"insufficient_balance", "billing.denied", "E-42", strings.Repeat("x", 64)} {
 		if provider.Word(s) != s {
 			t.Errorf("%q is a word", s)

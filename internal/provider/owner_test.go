@@ -8,7 +8,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-func TestOwns(t *testing.T) {
+func TestOwnsOnlyNamesOfTheOwner(t *testing.T) {
 	cluster, other := credname.Cluster("one"), credname.Cluster("another")
 	name := func(cluster, namespace, token string) string {
 		n, err := credname.New(cluster, credname.Owner(namespace, token), 1, 0, strings.NewReader(strings.Repeat("x", 64)))

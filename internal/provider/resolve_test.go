@@ -27,9 +27,9 @@ func ended(name, id string) provider.Credential {
 	return out
 }
 
-// TestOnlyTheNameIsMeant says for lists and answers what Find returns, what Revoke
+// TestOnlyCredentialsOfTheNameAreFoundAndRevoked says for lists and answers what Find returns, what Revoke
 // ends, and which of them say that it is not known.
-func TestOnlyTheNameIsMeant(t *testing.T) {
+func TestOnlyCredentialsOfTheNameAreFoundAndRevoked(t *testing.T) {
 	full := []provider.Credential{seen("a", "A"), seen("b", "B"), seen("c", "C")}
 	cases := map[string]struct {
 		list      []provider.Credential
@@ -98,7 +98,7 @@ func codeOf(err error) provider.Code {
 	return provider.AsError(err).Code
 }
 
-func TestOneCredentialIsChanged(t *testing.T) {
+func TestOneReturnsTheOnlyCredentialOfTheName(t *testing.T) {
 	list := []provider.Credential{seen(myName, "1")}
 	s := provider.Source{List: func(context.Context, string) ([]provider.Credential, error) { return list, nil }}
 	for _, ref := range []provider.Ref{{Name: myName}, {Name: myName, ID: "1"}} {
@@ -121,9 +121,9 @@ func TestOneCredentialIsChanged(t *testing.T) {
 	}
 }
 
-// TestAnUnreadableListIsNotEmpty: the errors of the provider are passed on, and a
+// TestUnreadableListIsAnError: the errors of the provider are passed on, and a
 // credential that could not be ended is not done.
-func TestAnUnreadableListIsNotEmpty(t *testing.T) {
+func TestUnreadableListIsAnError(t *testing.T) {
 	broken := errors.New("broken")
 	never := func(context.Context, provider.Credential) error { t.Error("something was ended"); return nil }
 	s := provider.Source{List: func(context.Context, string) ([]provider.Credential, error) { return nil, broken }}

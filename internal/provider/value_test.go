@@ -142,7 +142,7 @@ func TestValueIsRedactedInLogs(t *testing.T) {
 	}
 }
 
-func TestValue(t *testing.T) {
+func TestValueHoldsComparesAndRevealsItsSecret(t *testing.T) {
 	v := provider.NewValue(canary)
 	if v.Reveal() != canary || v.Empty() {
 		t.Error("a value does not hold what it was made of")

@@ -170,7 +170,7 @@ func last(all iter.Seq2[provider.Credential, error]) error {
 	return nil
 }
 
-func TestGoodAnswersPass(t *testing.T) {
+func TestValidAnswersPass(t *testing.T) {
 	o := good()
 	for name, call := range calls {
 		if err := call(t.Context(), bounded.Driver(o, bounded.Options{}), bounded.Client(o, bounded.Options{})); err != nil {
@@ -196,8 +196,8 @@ func TestPanicIsAnErrorInDoubt(t *testing.T) {
 	}
 }
 
-// TestPanicWithoutIO: the methods that do no I/O see what a tenant declares.
-func TestPanicWithoutIO(t *testing.T) {
+// TestPanicsInMethodsWithoutIOAreRecovered: the methods that do no I/O see what a tenant declares.
+func TestPanicsInMethodsWithoutIOAreRecovered(t *testing.T) {
 	o := good()
 	o.do = func(context.Context) error { panic(canary) }
 	d := bounded.Driver(o, bounded.Options{})
@@ -221,8 +221,8 @@ func TestPanicWithoutIO(t *testing.T) {
 	}
 }
 
-// TestKeyIDIsAnIdentifier: what a key says is checked like any other answer.
-func TestKeyIDIsAnIdentifier(t *testing.T) {
+// TestInvalidKeyIDIsDropped: what a key says is checked like any other answer.
+func TestInvalidKeyIDIsDropped(t *testing.T) {
 	d := bounded.Driver(good(), bounded.Options{}).(provider.ByHand)
 	for id, want := range map[string]string{"AKIA1": "AKIA1", "..": "", "a/b": "", "": ""} {
 		if got := d.KeyID(map[string]provider.Value{"id": provider.NewValue(id)}); got != want {
@@ -231,8 +231,8 @@ func TestKeyIDIsAnIdentifier(t *testing.T) {
 	}
 }
 
-// TestConsumersPanicGoesOn: what a consumer of List panics with is not the driver's.
-func TestConsumersPanicGoesOn(t *testing.T) {
+// TestPanicOfAConsumerIsNotRecovered: what a consumer of List panics with is not the driver's.
+func TestPanicOfAConsumerIsNotRecovered(t *testing.T) {
 	defer func() {
 		if r := recover(); r != "mine" {
 			t.Errorf("recovered %v", r)
@@ -245,7 +245,7 @@ func TestConsumersPanicGoesOn(t *testing.T) {
 	}
 }
 
-func TestPowersAreKept(t *testing.T) {
+func TestOptionalInterfacesAreThoseOfTheWrapped(t *testing.T) {
 	plain := struct{ provider.Client }{good()}
 	c := bounded.Client(plain, bounded.Options{})
 	_, updates := provider.As[provider.Updater](c)
@@ -263,9 +263,9 @@ func TestPowersAreKept(t *testing.T) {
 	}
 }
 
-// TestDeadlines: a provider that never answers ends with the deadline of the call,
+// TestCallsEndAtTheirDeadline: a provider that never answers ends with the deadline of the call,
 // although the caller set none.
-func TestDeadlines(t *testing.T) {
+func TestCallsEndAtTheirDeadline(t *testing.T) {
 	limits := map[string]time.Duration{"Mint": 2 * time.Minute, "Update": 2 * time.Minute, "List of a sweep": 45 * time.Minute}
 	for name, call := range calls {
 		t.Run(name, func(t *testing.T) {
@@ -290,9 +290,9 @@ func TestDeadlines(t *testing.T) {
 	}
 }
 
-// TestDeadlineIsNeverAShorterAnswer: a driver that returns what it has when its time
+// TestCallAtItsDeadlineIsAnError: a driver that returns what it has when its time
 // is over has not listed everything.
-func TestDeadlineIsNeverAShorterAnswer(t *testing.T) {
+func TestCallAtItsDeadlineIsAnError(t *testing.T) {
 	for name, call := range calls {
 		synctest.Test(t, func(t *testing.T) {
 			o := good()
@@ -305,7 +305,7 @@ func TestDeadlineIsNeverAShorterAnswer(t *testing.T) {
 	}
 }
 
-func TestAnswersAreChecked(t *testing.T) {
+func TestInvalidIdentifiersAreRejected(t *testing.T) {
 	long := strings.Repeat("x", 257)
 	for _, id := range []string{"", ".", "..", "a/b", "a?b", "a#b", "a%2e", "a b", "a\nb", "\x1b[2K", "ä", long} {
 		for name, change := range map[string]func(*odd){
@@ -327,9 +327,9 @@ func TestAnswersAreChecked(t *testing.T) {
 	}
 }
 
-// TestTimesAreChecked: the API server refuses a status with a time that it cannot hold,
+// TestTimesThatAStatusCannotHoldAreRejected: the API server refuses a status with a time that it cannot hold,
 // so such a time must not come in.
-func TestTimesAreChecked(t *testing.T) {
+func TestTimesThatAStatusCannotHoldAreRejected(t *testing.T) {
 	for _, tc := range []struct {
 		at   time.Time
 		fits bool
@@ -364,8 +364,8 @@ func TestTimesAreChecked(t *testing.T) {
 	}
 }
 
-// TestTimesOfPeople: a key of another client counts, with any times.
-func TestTimesOfPeople(t *testing.T) {
+// TestKeysOfOthersWithInvalidTimesAreCounted: a key of another client counts, with any times.
+func TestKeysOfOthersWithInvalidTimesAreCounted(t *testing.T) {
 	o := good()
 	o.found[0].ExpiresAt = time.Unix(1<<40, 0)
 	found, err := bounded.Client(o, bounded.Options{}).(provider.Counter).Occupied(t.Context())
@@ -374,7 +374,7 @@ func TestTimesOfPeople(t *testing.T) {
 	}
 }
 
-func TestAccountsAreChecked(t *testing.T) {
+func TestInvalidAccountIDsAreRejected(t *testing.T) {
 	for id, want := range map[string]bool{
 		"123456789012": true, "123@iam.example.com:9000": true, "org-1/user-2": true, "42": true, "api.example.com/3f": true,
 		"": false, "/": false, "a/": false, "a/../b": false, "a?b": false, "a b": false, "@\x1b": false, strings.Repeat("x", 257): false,
@@ -398,8 +398,8 @@ func TestAccountsAreChecked(t *testing.T) {
 	}
 }
 
-// TestRemainsHaveNoID: what grants no access may be without an id.
-func TestRemainsHaveNoID(t *testing.T) {
+// TestDisabledCredentialNeedsNoID: what grants no access may be without an id.
+func TestDisabledCredentialNeedsNoID(t *testing.T) {
 	o := good()
 	o.found[0].ID, o.found[0].State = "", provider.Disabled
 	found, err := bounded.Client(o, bounded.Options{}).Find(t.Context(), provider.Ref{Name: "at1-name"})
@@ -408,8 +408,8 @@ func TestRemainsHaveNoID(t *testing.T) {
 	}
 }
 
-// TestNamesOfPeople: a key that holds a slot can have any name.
-func TestNamesOfPeople(t *testing.T) {
+// TestNamesOfOthersAreMadePrintable: a key that holds a slot can have any name.
+func TestNamesOfOthersAreMadePrintable(t *testing.T) {
 	o := good()
 	o.found[0].Name = "my key / \x1b[2K" + strings.Repeat("é", 300)
 	found, err := bounded.Client(o, bounded.Options{}).(provider.Counter).Occupied(t.Context())
@@ -418,7 +418,7 @@ func TestNamesOfPeople(t *testing.T) {
 	}
 }
 
-func TestHandedOverIsNotInDoubt(t *testing.T) {
+func TestPanicWithASubmittedCredentialIsNotInDoubt(t *testing.T) {
 	o := good()
 	o.made.Credential.ID = ".."
 	req := provider.MintRequest{Name: "at1-name", HandedOver: map[string]provider.Value{"token": provider.NewValue(canary)}}
@@ -427,8 +427,8 @@ func TestHandedOverIsNotInDoubt(t *testing.T) {
 	}
 }
 
-// TestIDsOfALedgerAreChecked: an id that an answer could not have brought is never sent.
-func TestIDsOfALedgerAreChecked(t *testing.T) {
+// TestInvalidIDOfALedgerIsNeverSent: an id that an answer could not have brought is never sent.
+func TestInvalidIDOfALedgerIsNeverSent(t *testing.T) {
 	o := good()
 	c := bounded.Client(o, bounded.Options{})
 	bad := provider.Ref{Name: "at1-name", ID: ".."}
@@ -464,9 +464,9 @@ func TestNumberOfCredentialsIsBounded(t *testing.T) {
 	}
 }
 
-// TestEndedIsLeftOut of lists and counts, however much of it a provider shows, and not
+// TestEndedIsListedOnlyByFind of lists and counts, however much of it a provider shows, and not
 // of what Find returns. A state that was not told is an error.
-func TestEndedIsLeftOut(t *testing.T) {
+func TestEndedIsListedOnlyByFind(t *testing.T) {
 	o := &odd{}
 	for range 25_000 {
 		o.found = append(o.found, provider.Credential{Name: "at1-name", ID: "AKIA1", State: provider.Ended})

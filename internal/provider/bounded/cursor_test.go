@@ -40,8 +40,8 @@ func TestOnlySweepsHaveACursor(t *testing.T) {
 	}
 }
 
-// TestLimitsAreTold: a call that reached a limit can be told from one that failed.
-func TestLimitsAreTold(t *testing.T) {
+// TestReachedLimitHasErrCutAsItsCause: a call that reached a limit can be told from one that failed.
+func TestReachedLimitHasErrCutAsItsCause(t *testing.T) {
 	c, _ := serving(t, bounded.Options{}, false, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "more") })
 	if err := last(c.List(t.Context(), provider.Owner{Token: "t"})); !errors.Is(err, provider.ErrCut) {
 		t.Errorf("endless pages: %v", err)

@@ -15,9 +15,9 @@ import (
 	"apitoken.dev/operator/internal/provider/bounded"
 )
 
-// TestFewAnswersAreDecodedAtOnce: while four answers are being read, a fifth waits,
+// TestDecodingIsLimitedInTotalAndPerOwner: while four answers are being read, a fifth waits,
 // and ends with its call. So does the second of one owner, while others continue.
-func TestFewAnswersAreDecodedAtOnce(t *testing.T) {
+func TestDecodingIsLimitedInTotalAndPerOwner(t *testing.T) {
 	for name, c := range map[string]struct {
 		reading []string
 		waits   string
@@ -81,9 +81,9 @@ func testWaits(t *testing.T, reading []string, waits string) {
 	}
 }
 
-// TestLongReadsEnd: a driver that takes long over one answer, such as one with expensive
+// TestLongDecodingEndsTheCall: a driver that takes long over one answer, such as one with expensive
 // expressions, does not keep others from reading theirs until its call ends.
-func TestLongReadsEnd(t *testing.T) {
+func TestLongDecodingEndsTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := good()
 		client := bounded.HTTP(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {

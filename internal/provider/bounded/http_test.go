@@ -96,9 +96,9 @@ func serving(t *testing.T, o bounded.Options, swallow bool, h http.HandlerFunc) 
 	return c, func() int { mu.Lock(); defer mu.Unlock(); return n }
 }
 
-// TestEndlessPages: after 50 requests the call is an error, also when the driver
+// TestCallWithTooManyRequestsIsAnError: after 50 requests the call is an error, also when the driver
 // takes the refused request for the end.
-func TestEndlessPages(t *testing.T) {
+func TestCallWithTooManyRequestsIsAnError(t *testing.T) {
 	for _, swallow := range []bool{false, true} {
 		c, requests := serving(t, bounded.Options{}, swallow, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "more") })
 		for _, name := range []string{"Find", "List", "Revoke"} {
@@ -111,9 +111,9 @@ func TestEndlessPages(t *testing.T) {
 	}
 }
 
-// TestSweepIsPaced: the list of a whole cluster may take many requests, and asks for
+// TestEachRequestOfASweepWaitsForItsTurn: the list of a whole cluster may take many requests, and asks for
 // its turn before each but the first.
-func TestSweepIsPaced(t *testing.T) {
+func TestEachRequestOfASweepWaitsForItsTurn(t *testing.T) {
 	turns, left := 0, 100
 	o := bounded.Options{Pace: func(context.Context) error { turns++; return nil }}
 	c, requests := serving(t, o, false, func(w http.ResponseWriter, _ *http.Request) {
@@ -151,8 +151,8 @@ func gzipped(n int) []byte {
 	return out.Bytes()
 }
 
-// TestLargeAnswers: none of them takes more memory than an answer may.
-func TestLargeAnswers(t *testing.T) {
+// TestLargeAnswersAreRejectedInLittleMemory: none of them takes more memory than an answer may.
+func TestLargeAnswersAreRejectedInLittleMemory(t *testing.T) {
 	bomb := gzipped(128 << 20)
 	value := strings.Repeat("[],", 300_000)
 	cases := map[string]http.HandlerFunc{
@@ -223,8 +223,8 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (r roundTrip) RoundTrip(req *http.Request) (*http.Response, error) { return r(req) }
 
-// TestRequestTime: a request that is not answered ends before its call does.
-func TestRequestTime(t *testing.T) {
+// TestUnansweredRequestEndsBeforeItsCall: a request that is not answered ends before its call does.
+func TestUnansweredRequestEndsBeforeItsCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hang := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
 			<-r.Context().Done()
@@ -239,9 +239,9 @@ func TestRequestTime(t *testing.T) {
 	})
 }
 
-// TestRefusedAddress: a refused address is an explicit rejection only when no request of
+// TestRefusedAddressIsInDoubtAfterARequest: a refused address is an explicit rejection only when no request of
 // the call was sent. The message names the host, what is refused and what to do.
-func TestRefusedAddress(t *testing.T) {
+func TestRefusedAddressIsInDoubtAfterARequest(t *testing.T) {
 	for sent, inDoubt := range map[int]bool{0: false, 1: true} {
 		n := 0
 		client := &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
@@ -263,9 +263,9 @@ func TestRefusedAddress(t *testing.T) {
 	}
 }
 
-// TestDecodersAreFreed: drivers that never close an answer, or panic while they read
+// TestDecodersAreFreedAfterPanicsAndUnclosedAnswers: drivers that never close an answer, or panic while they read
 // it, do not keep others from reading theirs.
-func TestDecodersAreFreed(t *testing.T) {
+func TestDecodersAreFreedAfterPanicsAndUnclosedAnswers(t *testing.T) {
 	client := bounded.HTTP(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("content"))}, nil
 	})})

@@ -63,10 +63,10 @@ type declared struct {
 	field string
 }
 
-// TestEveryDriverTellsItsServer: a driver names the server of its accounts and the field
+// TestEveryDriverNamesItsServer: a driver names the server of its accounts and the field
 // that it comes from. Only a driver whose capabilities are declared lets a declaration
 // choose the account.
-func TestEveryDriverTellsItsServer(t *testing.T) {
+func TestEveryDriverNamesItsServer(t *testing.T) {
 	all, err := New()
 	if err != nil {
 		t.Fatal(err)
@@ -94,9 +94,9 @@ func TestEveryDriverTellsItsServer(t *testing.T) {
 	}
 }
 
-// TestFormsAreForWhatAPersonEnds: a user is asked to make exactly the credentials
+// TestFormsAreForCredentialsThatAUserEnds: a user is asked to make exactly the credentials
 // whose expiry a user enforces. docs/providers/README.md says so from the latter.
-func TestFormsAreForWhatAPersonEnds(t *testing.T) {
+func TestFormsAreForCredentialsThatAUserEnds(t *testing.T) {
 	for driver, cfg := range resolved(t) {
 		for _, scope := range driver.Capabilities().Scopes {
 			grant := provider.Grant{Scopes: []string{scope}, Buckets: []string{"datasets"}}

@@ -89,10 +89,10 @@ func answersPlainHTTP(t testing.TB) badserver.Server {
 	return badserver.Other(t, 400, "text/plain", "Client sent an HTTP request to an HTTPS server.\n")
 }
 
-// TestEveryDriverTellsWhatIsNotItsAPI: a redirect, a web page, and a server of
+// TestEveryDriverReportsAServerThatIsNotItsAPI: a redirect, a web page, and a server of
 // something else. An S3 server redirects a request without a signature, so the check of
 // the kloudbean driver takes that for an answer, as it does a 404.
-func TestEveryDriverTellsWhatIsNotItsAPI(t *testing.T) {
+func TestEveryDriverReportsAServerThatIsNotItsAPI(t *testing.T) {
 	for name, test := range map[string]struct {
 		server func(testing.TB) badserver.Server
 		says   []string

@@ -55,7 +55,7 @@ func (s *server) post(ctx context.Context, t *testing.T) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-func TestFaults(t *testing.T) {
+func TestFaultsAnswerAsTheyPromise(t *testing.T) {
 	cases := map[string]struct {
 		set     func(conformance.Faults) func()
 		status  int
@@ -86,9 +86,9 @@ func TestFaults(t *testing.T) {
 	}
 }
 
-// TestWaitingEnds: a request that waits ends when its client gives up and when
+// TestWaitingRequestEndsWithClientAndFault: a request that waits ends when its client gives up and when
 // the fault ends, although its body was not read. Otherwise the server would never close.
-func TestWaitingEnds(t *testing.T) {
+func TestWaitingRequestEndsWithClientAndFault(t *testing.T) {
 	cases := map[string]struct {
 		set     func(conformance.Faults) func()
 		effects int32
@@ -119,7 +119,7 @@ func TestWaitingEnds(t *testing.T) {
 	}
 }
 
-func TestSkew(t *testing.T) {
+func TestSkewIsRestored(t *testing.T) {
 	var s simulate.Switches
 	restore := s.Faults().Skew(time.Hour)
 	if s.Skew() != time.Hour {

@@ -11,7 +11,7 @@ import (
 	"apitoken.dev/operator/test/support/simulate/kloudbeansim"
 )
 
-func TestWhatTheDriverIs(t *testing.T) {
+func TestDriverDeclaresItsCapabilities(t *testing.T) {
 	d := New()
 	if _, ok := any(d).(provider.ByHand); !ok {
 		t.Error("the driver is not ByHand")
@@ -34,8 +34,8 @@ func TestWhatTheDriverIs(t *testing.T) {
 	}
 }
 
-// TestConnect sends one request without a signature; it needs no credentials.
-func TestConnect(t *testing.T) {
+// TestConnectSendsOneUnsignedRequest sends one request without a signature; it needs no credentials.
+func TestConnectSendsOneUnsignedRequest(t *testing.T) {
 	w := open(t)
 	client, account, err := New().Connect(t.Context(), w.cfg)
 	if err != nil {
@@ -58,7 +58,7 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-func TestConnection(t *testing.T) {
+func TestConnectionNamesEndpointRegionAndBucket(t *testing.T) {
 	cfg := provider.Config{Settings: Settings{S3Endpoint: "https://s3.kloudbean.com"}}
 	want := map[string]string{
 		"AWS_ENDPOINT_URL": "https://s3.kloudbean.com", "AWS_ENDPOINT_URL_S3": "https://s3.kloudbean.com",
@@ -73,9 +73,9 @@ func TestConnection(t *testing.T) {
 	}
 }
 
-// TestNothingIsMadeUnderAName: there is nothing to find, list or revoke by name,
+// TestNothingIsFoundOrRevokedByName: there is nothing to find, list or revoke by name,
 // and an ID is for a user.
-func TestNothingIsMadeUnderAName(t *testing.T) {
+func TestNothingIsFoundOrRevokedByName(t *testing.T) {
 	w := open(t)
 	client, req := w.connect(t), request(t, scopeReadOnly)
 	req.HandedOver = w.handOver(t, req)
@@ -101,8 +101,8 @@ func TestNothingIsMadeUnderAName(t *testing.T) {
 	}
 }
 
-// TestAccepts: only a key that the server does not know is gone.
-func TestAccepts(t *testing.T) {
+// TestOnlyAnUnknownKeyIsGone: only a key that the server does not know is gone.
+func TestOnlyAnUnknownKeyIsGone(t *testing.T) {
 	const elsewhere = "192.0.2.1"
 	cases := map[string]struct {
 		outside func(w *world, id string) // what happens to the key
@@ -182,8 +182,8 @@ func TestAcceptsUsesTheDeclaredAccess(t *testing.T) {
 	}
 }
 
-// TestAcceptsInDoubt: no answer is no proof.
-func TestAcceptsInDoubt(t *testing.T) {
+// TestAcceptsWithoutAnAnswerIsAnError: no answer is no proof.
+func TestAcceptsWithoutAnAnswerIsAnError(t *testing.T) {
 	w := open(t)
 	client, req := w.connect(t), request(t, scopeReadOnly)
 	secret := w.handOver(t, req)

@@ -10,7 +10,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-func TestForm(t *testing.T) {
+func TestFormDescribesTheToken(t *testing.T) {
 	req := provider.MintRequest{
 		Owner: provider.Owner{Cluster: cluster, Namespace: "ml", Token: "training.data"}, Grant: grant(scopeReadWrite),
 	}
@@ -36,7 +36,7 @@ func TestForm(t *testing.T) {
 	}
 }
 
-func TestFormLabels(t *testing.T) {
+func TestFormUsesTheLabelsOfThePanel(t *testing.T) {
 	for scope, want := range map[string]string{
 		scopeReadOnly: "Read only", scopeWriteOnly: "Write only", scopeReadWrite: "Read & Write",
 		"billing:read-only": "billing:read-only", // refused by Validate
@@ -54,7 +54,7 @@ func TestFormLabels(t *testing.T) {
 	}
 }
 
-func TestTokenNames(t *testing.T) {
+func TestTokenNamesAreStableAndDistinct(t *testing.T) {
 	long := strings.Repeat("x", 253)
 	owners := []provider.Owner{
 		{Cluster: cluster, Namespace: "ml", Token: "a-b"},

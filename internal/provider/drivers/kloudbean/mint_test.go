@@ -52,7 +52,7 @@ func (w *world) add(t *testing.T, form kloudbeansim.Form) map[string]provider.Va
 	return handed(made)
 }
 
-func TestMintTakesOverWhatWasMade(t *testing.T) {
+func TestMintAcceptsTheSubmittedKey(t *testing.T) {
 	for scope := range permissions {
 		t.Run(scope, func(t *testing.T) {
 			w := open(t)
@@ -81,8 +81,8 @@ func TestMintTakesOverWhatWasMade(t *testing.T) {
 	}
 }
 
-// TestKeysThatAreNotAsDeclared says what is wrong with each, and what to do.
-func TestKeysThatAreNotAsDeclared(t *testing.T) {
+// TestKeysWithOtherAccessAreRejected says what is wrong with each, and what to do.
+func TestKeysWithOtherAccessAreRejected(t *testing.T) {
 	const here, elsewhere = "127.0.0.1", "192.0.2.1"
 	cases := map[string]struct {
 		scope    string
@@ -179,17 +179,17 @@ func rejected(t *testing.T, err error, says ...string) {
 	}
 }
 
-// TestWhatCannotBeDeletedIsNamed: a key that may write and not delete where
+// TestObjectLeftInTheBucketIsNamed: a key that may write and not delete where
 // reading was declared, as no permission of KloudBean gives.
-func TestWhatCannotBeDeletedIsNamed(t *testing.T) {
+func TestObjectLeftInTheBucketIsNamed(t *testing.T) {
 	c := &client{settings: settings{Settings{S3Endpoint: "https://s3.example.com"}}}
 	found := s3probe.Finding{List: s3probe.Allowed, Put: s3probe.Allowed, Left: s3probe.Prefix + "ABC"}
 	e := c.judge(found, grant(scopeReadOnly))
 	rejected(t, e, "the key may write", "the object "+s3probe.Prefix+"ABC", "delete it yourself")
 }
 
-// TestEveryFindingIsJudged: of all that can be found, only what was declared passes.
-func TestEveryFindingIsJudged(t *testing.T) {
+// TestOnlyTheDeclaredAccessPasses: of all that can be found, only what was declared passes.
+func TestOnlyTheDeclaredAccessPasses(t *testing.T) {
 	c := &client{settings: settings{Settings{S3Endpoint: "https://s3.example.com"}}}
 	const yes, no = s3probe.Allowed, s3probe.Denied
 	right := map[string]map[s3probe.Finding]bool{
@@ -230,8 +230,8 @@ func TestEveryFindingIsJudged(t *testing.T) {
 	}
 }
 
-// TestWhatIsHandedOverIsChecked shows nothing of it.
-func TestWhatIsHandedOverIsChecked(t *testing.T) {
+// TestSubmittedSecretIsChecked shows nothing of it.
+func TestSubmittedSecretIsChecked(t *testing.T) {
 	cases := map[string]struct {
 		change func(map[string]provider.Value)
 		says   string
@@ -288,7 +288,7 @@ func TestWhatIsHandedOverIsChecked(t *testing.T) {
 	})
 }
 
-func TestSameEndpoint(t *testing.T) {
+func TestSameEndpointIgnoresSpelling(t *testing.T) {
 	const ours = "https://s3.kloudbean.com"
 	for other, want := range map[string]bool{
 		"https://s3.kloudbean.com/": true, "https://S3.KloudBean.com:443": true, "https://s3.kloudbean.com/x": false,
@@ -328,8 +328,8 @@ func TestNoAnswerIsInDoubt(t *testing.T) {
 	}
 }
 
-// TestRefusedRequests: the server refuses what is asked, not the key.
-func TestRefusedRequests(t *testing.T) {
+// TestRefusedRequestsAreNotBlamedOnTheKey: the server refuses what is asked, not the key.
+func TestRefusedRequestsAreNotBlamedOnTheKey(t *testing.T) {
 	w := open(t)
 	client, req := w.connect(t), request(t, scopeReadOnly)
 	req.HandedOver = w.handOver(t, req)
@@ -345,7 +345,7 @@ func TestRefusedRequests(t *testing.T) {
 	rejected(t, err, "the key may not list the bucket")
 }
 
-func TestEndedContext(t *testing.T) {
+func TestEndedContextIsAnErrorInDoubt(t *testing.T) {
 	w := open(t)
 	client, req := w.connect(t), request(t, scopeReadOnly)
 	req.HandedOver = w.handOver(t, req)

@@ -28,7 +28,7 @@ func read(t *testing.T, file string) string {
 }
 
 // TestScopesAreDocumented compares the table in the documentation with the
-// permissions that TestEveryPermissionPassesThrough mints with.
+// permissions that TestEveryPermissionIsSentUnchanged mints with.
 func TestScopesAreDocumented(t *testing.T) {
 	row := regexp.MustCompile("^\\| `([a-z_]+(?::[a-z_]+)+)` \\|")
 	var got []string

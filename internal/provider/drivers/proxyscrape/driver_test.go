@@ -49,7 +49,7 @@ func mint(t *testing.T, client provider.Client) provider.Minted {
 	return minted
 }
 
-func TestGrantableScopesAreWhatTheMinterMayGrant(t *testing.T) {
+func TestGrantableScopesAreThoseOfTheMintingKey(t *testing.T) {
 	few := []string{"account:apikeys:create", "account:apikeys:read", "residential:read"}
 	server := httptest.NewServer(proxyscrapesim.New(func() time.Time { return start }, minter, few...))
 	t.Cleanup(server.Close)
@@ -63,7 +63,7 @@ func TestGrantableScopesAreWhatTheMinterMayGrant(t *testing.T) {
 	checkError(t, err, provider.CodeInvalid, true, "spec.scopes: this provider grants "+strings.Join(few, ", "))
 }
 
-func TestWhatMayBeGranted(t *testing.T) {
+func TestAllowedPermissionsAreRead(t *testing.T) {
 	many := make([]string, maxGrantable+1)
 	for i := range many {
 		many[i] = `"product:p` + strings.Repeat("x", i/100) + string(rune('a'+i%26)) + strings.Repeat("y", i%100) + `"`
@@ -100,7 +100,7 @@ func TestWhatMayBeGranted(t *testing.T) {
 	}
 }
 
-func TestMintingKeyIsChecked(t *testing.T) {
+func TestInvalidMintingKeyIsNotSent(t *testing.T) {
 	for name, credentials := range map[string]map[string]provider.Value{
 		"none":              nil,
 		"empty":             {KeyToken: provider.NewValue("")},
@@ -121,9 +121,9 @@ func TestMintingKeyIsChecked(t *testing.T) {
 	}
 }
 
-// TestAccountsAreToldApartByTheirMark replaces the minting key by one of the
+// TestAccountsDifferByTheirNamedKey replaces the minting key by one of the
 // same account, and by one of another.
-func TestAccountsAreToldApartByTheirMark(t *testing.T) {
+func TestAccountsDifferByTheirNamedKey(t *testing.T) {
 	clock := start
 	newAccount := func() (*proxyscrapesim.Simulator, provider.Config, string) {
 		s := proxyscrapesim.New(func() time.Time { return clock }, minter, documented...)
@@ -280,9 +280,9 @@ func TestUpdateChangesInPlace(t *testing.T) {
 	}
 }
 
-// TestUpdateReadsBack has a provider that takes over only a part of an update,
+// TestIgnoredUpdateIsAnError has a provider that takes over only a part of an update,
 // and one whose key is gone.
-func TestUpdateReadsBack(t *testing.T) {
+func TestIgnoredUpdateIsAnError(t *testing.T) {
 	cases := map[string]struct {
 		change func(*proxyscrapesim.Key)
 		says   string
@@ -309,7 +309,7 @@ func TestUpdateReadsBack(t *testing.T) {
 	}
 }
 
-func TestUpdateThatCannotBeDone(t *testing.T) {
+func TestUpdateWithoutAUsableKeyFails(t *testing.T) {
 	s := newStub(t)
 	updater := s.client.(provider.Updater)
 	req := request(t)
@@ -360,8 +360,8 @@ func TestExpiryIsNeverLaterThanAsked(t *testing.T) {
 	}
 }
 
-// TestSubscriptionWordIsNotTakenFromElsewhere has a 401 whose text is no JSON.
-func TestSubscriptionWordIsNotTakenFromElsewhere(t *testing.T) {
+// TestSubscriptionIsReadOnlyFromJSON has a 401 whose text is no JSON.
+func TestSubscriptionIsReadOnlyFromJSON(t *testing.T) {
 	s := newStub(t)
 	s.answers["POST "] = reaction{status: 401, kind: "text/html", body: "Your subscription is expired."}
 	_, err := s.client.Mint(t.Context(), request(t))

@@ -15,9 +15,9 @@ const (
 	htmlError = "<!doctype html><title>" + rawText + " CANARY</title>"
 )
 
-// TestWhatAnswersToMintMean has every answer that was documented or seen, and
+// TestAnswersToMintAreClassified has every answer that was documented or seen, and
 // those that proxies give. Only an explicit rejection is not in doubt.
-func TestWhatAnswersToMintMean(t *testing.T) {
+func TestAnswersToMintAreClassified(t *testing.T) {
 	const html = "text/html; charset=utf-8"
 	cases := map[string]struct {
 		answer      reaction
@@ -68,8 +68,8 @@ func TestWhatAnswersToMintMean(t *testing.T) {
 	}
 }
 
-// TestWaitIsTakenFromTheAnswer sends a 429 with and without a wish for a wait.
-func TestWaitIsTakenFromTheAnswer(t *testing.T) {
+// TestRetryAfterIsTakenFromTheAnswer sends a 429 with and without a wish for a wait.
+func TestRetryAfterIsTakenFromTheAnswer(t *testing.T) {
 	for wish, want := range map[string]time.Duration{"": 0, "7": 7 * time.Second, "soon": 0} {
 		s := newStub(t)
 		s.answers["POST "] = reaction{status: 429, kind: "text/plain", body: "error code: 1015", header: map[string]string{"Retry-After": wish}}
@@ -80,9 +80,9 @@ func TestWaitIsTakenFromTheAnswer(t *testing.T) {
 	}
 }
 
-// TestMintReadsBack answers with a key that is not what was asked for, in one
+// TestMintedKeyMustBeAsDeclared answers with a key that is not what was asked for, in one
 // field after the other, wider and narrower.
-func TestMintReadsBack(t *testing.T) {
+func TestMintedKeyMustBeAsDeclared(t *testing.T) {
 	set := func(field string, value any) func(map[string]any) {
 		return func(data map[string]any) { data[field] = value }
 	}
@@ -175,9 +175,9 @@ func TestUnclearListsAreErrors(t *testing.T) {
 	}
 }
 
-// TestWhatAnswersToRevokeMean has the answers to a deletion: nil is returned only
+// TestAnswersToRevokeAreClassified has the answers to a deletion: nil is returned only
 // when the key is gone for certain.
-func TestWhatAnswersToRevokeMean(t *testing.T) {
+func TestAnswersToRevokeAreClassified(t *testing.T) {
 	cases := map[string]struct {
 		answer reaction
 		code   provider.Code // empty: it is gone

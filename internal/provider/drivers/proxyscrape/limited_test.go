@@ -18,9 +18,9 @@ func limited(t *testing.T) (*proxyscrapesim.Simulator, provider.Client) {
 	return s, client
 }
 
-// TestCreatorsSubaccountsAreAccepted: the minting key is limited to a subaccount, and
+// TestSubaccountsOfTheCreatorAreAccepted: the minting key is limited to a subaccount, and
 // the ApiToken declares none. The API gives the new key the list of its creator.
-func TestCreatorsSubaccountsAreAccepted(t *testing.T) {
+func TestSubaccountsOfTheCreatorAreAccepted(t *testing.T) {
 	s, client := limited(t)
 	req := request(t)
 	minted, err := client.Mint(t.Context(), req)
@@ -75,9 +75,9 @@ func TestDeclaredSubaccountsAreComparedExactly(t *testing.T) {
 	checkError(t, err, provider.CodeUnknown, false, "in allowed_subaccounts")
 }
 
-// TestHiddenCreatorIsBelieved: where the list shows no key that can make keys, the
+// TestSubaccountsAreAcceptedWhenTheCreatorIsHidden: where the list shows no key that can make keys, the
 // answer to the creation is the only word on what its creator can access.
-func TestHiddenCreatorIsBelieved(t *testing.T) {
+func TestSubaccountsAreAcceptedWhenTheCreatorIsHidden(t *testing.T) {
 	s := newStub(t)
 	req := request(t)
 	s.answers["GET "] = reaction{status: 200, body: `{"success":true,"data":[]}`}

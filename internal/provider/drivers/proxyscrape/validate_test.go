@@ -74,9 +74,9 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 	refusals.Check(t, New(), provider.Config{Settings: Settings{}}, readOnly)
 }
 
-// TestEveryPermissionPassesThrough mints with each documented permission, and
+// TestEveryPermissionIsSentUnchanged mints with each documented permission, and
 // compares what reaches the provider.
-func TestEveryPermissionPassesThrough(t *testing.T) {
+func TestEveryPermissionIsSentUnchanged(t *testing.T) {
 	s, cfg := newSimulator(t)
 	client, _ := connect(t, cfg)
 	for _, scope := range documented {

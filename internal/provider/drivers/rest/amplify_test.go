@@ -25,9 +25,9 @@ func largeAnswer() map[string]any {
 	}})
 }
 
-// TestNothingAmplifies: what an expression makes of the largest answer is refused
+// TestExpressionsThatAmplifyTheAnswerAreRejected: what an expression makes of the largest answer is refused
 // before it takes memory, and said by the name of the field.
-func TestNothingAmplifies(t *testing.T) {
+func TestExpressionsThatAmplifyTheAnswerAreRejected(t *testing.T) {
 	doubled := strings.Repeat(".map(x, x + x)", 11)
 	nested := strings.Repeat(".map(x, [x, x, x, x])", 10)
 	for name, source := range map[string]string{
@@ -134,9 +134,9 @@ func TestOrdinaryExpressionsAreNotRefused(t *testing.T) {
 	}
 }
 
-// TestEveryFunctionIsJudged: every function of the library is either bounded or listed as
+// TestEveryFunctionIsBoundedOrHarmless: every function of the library is either bounded or listed as
 // harmless, so a new version cannot add one unnoticed.
-func TestEveryFunctionIsJudged(t *testing.T) {
+func TestEveryFunctionIsBoundedOrHarmless(t *testing.T) {
 	env, err := environment()
 	if err != nil {
 		t.Fatal(err)
@@ -159,7 +159,7 @@ func TestEveryFunctionIsJudged(t *testing.T) {
 	}
 }
 
-func TestAGivenUpExpressionEnds(t *testing.T) {
+func TestExpressionEndsWithItsContext(t *testing.T) {
 	e, err := compileExpression("f", `body.list.all(a, body.list.all(b, a == b)) ? "a" : "b"`, []string{varBody, varStatus, varHeaders}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -171,9 +171,9 @@ func TestAGivenUpExpressionEnds(t *testing.T) {
 	}
 }
 
-// TestNoMacroCopies: a short expression cannot become a program that fills the memory
+// TestMacrosThatCopyTheirOperandAreRefused: a short expression cannot become a program that fills the memory
 // while it is compiled, which no limit of the evaluation prevents.
-func TestNoMacroCopies(t *testing.T) {
+func TestMacrosThatCopyTheirOperandAreRefused(t *testing.T) {
 	for _, macro := range []string{"optMap", "optFlatMap"} {
 		source := "optional.of(body)" + strings.Repeat("."+macro+"(x, x)", 4)
 		if _, err := compileExpression("f", source, []string{varBody}, nil); err == nil {
@@ -197,8 +197,8 @@ func TestNoMacroCopies(t *testing.T) {
 	}
 }
 
-// TestCompilingIsQuick: the types of an expression do not nest without end.
-func TestCompilingIsQuick(t *testing.T) {
+// TestDeeplyNestedExpressionsAreRefused: the types of an expression do not nest without end.
+func TestDeeplyNestedExpressionsAreRefused(t *testing.T) {
 	for name, source := range map[string]string{
 		"lists":   strings.Repeat("[", 240) + "1" + strings.Repeat("]", 240),
 		"maps":    strings.Repeat("{1:", 200) + "1" + strings.Repeat("}", 200),

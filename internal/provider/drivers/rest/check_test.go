@@ -10,7 +10,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-func TestValidSettings(t *testing.T) {
+func TestCompileReturnsTheKeysOfValidSettings(t *testing.T) {
 	p, err := compile(valid())
 	if err != nil {
 		t.Fatal(err)
@@ -23,8 +23,8 @@ func TestValidSettings(t *testing.T) {
 	}
 }
 
-// TestWrongSettings: each is refused before anything is sent, with its field.
-func TestWrongSettings(t *testing.T) {
+// TestWrongSettingsNameTheirField: each is refused before anything is sent, with its field.
+func TestWrongSettingsNameTheirField(t *testing.T) {
 	update := func(u v1alpha1.RestUpdate) func(*Settings) { return func(s *Settings) { s.Update = &u } }
 	for name, tc := range map[string]struct {
 		change      func(*Settings)
@@ -91,7 +91,7 @@ func TestWrongSettings(t *testing.T) {
 	}
 }
 
-func TestWrongConnection(t *testing.T) {
+func TestConnectRejectsIncompleteConfiguration(t *testing.T) {
 	for name, tc := range map[string]struct {
 		change func(*provider.Config, *Settings)
 		code   provider.Code

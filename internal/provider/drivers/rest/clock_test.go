@@ -10,10 +10,10 @@ import (
 	"apitoken.dev/operator/internal/provider/drivers/rest"
 )
 
-// TestLaterEndAtTheVendor: where the operator ends a credential, the vendor may show a
+// TestLaterExpiryIsAcceptedWhereTheOperatorRevokes: where the operator ends a credential, the vendor may show a
 // later end, such as by a clock that is ahead. Where the vendor ends it, that is more
 // than was declared.
-func TestLaterEndAtTheVendor(t *testing.T) {
+func TestLaterExpiryIsAcceptedWhereTheOperatorRevokes(t *testing.T) {
 	asked := start.Add(time.Hour)
 	for _, later := range []time.Duration{time.Second, 3 * time.Second, 10 * time.Minute, 365 * 24 * time.Hour} {
 		shown := asked.Add(later)

@@ -79,9 +79,9 @@ func part(t *testing.T, client provider.Client, owner provider.Owner, c *provide
 	return names, nil
 }
 
-// TestLongListGoesOn: a list of 2,500 pages is cut twice, and the third part of it
+// TestLongListContinuesAtItsCursor: a list of 2,500 pages is cut twice, and the third part of it
 // shows what is on the last page.
-func TestLongListGoesOn(t *testing.T) {
+func TestLongListContinuesAtItsCursor(t *testing.T) {
 	orphan := mintRequest(t, provider.Grant{}).Name
 	l := &library{pages: 2500, names: map[int]string{2500: orphan}, epoch: "e"}
 	client := l.connect(t)
@@ -107,9 +107,9 @@ func TestLongListGoesOn(t *testing.T) {
 	}
 }
 
-// TestOldMarker: a vendor that no longer takes a marker is an error, and not one of a
+// TestExpiredMarkerIsAnError: a vendor that no longer takes a marker is an error, and not one of a
 // limit. A marker of something else is the beginning.
-func TestOldMarker(t *testing.T) {
+func TestExpiredMarkerIsAnError(t *testing.T) {
 	l := &library{pages: 3, names: map[int]string{3: mintRequest(t, provider.Grant{}).Name}, epoch: "new"}
 	client := l.connect(t)
 	all := provider.Owner{Cluster: cluster}

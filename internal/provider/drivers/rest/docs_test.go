@@ -65,8 +65,8 @@ func TestFunctionsAreDocumented(t *testing.T) {
 	}
 }
 
-// TestExampleOfTheDocumentation renders the YAML that the page begins with.
-func TestExampleOfTheDocumentation(t *testing.T) {
+// TestDocumentedExampleRenders renders the YAML that the page begins with.
+func TestDocumentedExampleRenders(t *testing.T) {
 	_, after, _ := strings.Cut(docs(t), "```yaml\n")
 	block, _, _ := strings.Cut(after, "```")
 	s := decode(t, []byte(block))

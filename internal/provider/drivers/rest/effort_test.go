@@ -11,9 +11,9 @@ import (
 	"apitoken.dev/operator/internal/provider/drivers/rest"
 )
 
-// TestAnswersAreReadWithinLimits: what all expressions of one answer may cost is
+// TestExpressionCostPerAnswerIsLimited: what all expressions of one answer may cost is
 // limited, since few answers are read at the same time in the process.
-func TestAnswersAreReadWithinLimits(t *testing.T) {
+func TestExpressionCostPerAnswerIsLimited(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"items": [` + strings.Repeat(`{"name": "a", "id": "b"}, `, 10_000) + `{"name": "a", "id": "b"}]}`))

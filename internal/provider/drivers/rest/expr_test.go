@@ -32,7 +32,7 @@ func exprOfTest(t *testing.T, source string, want []*cel.Type) *expression {
 	return e
 }
 
-func TestWords(t *testing.T) {
+func TestWordsAreTextsOrWholeNumbers(t *testing.T) {
 	for source, want := range map[string]string{
 		`body.name`:                      "n",
 		`body.id`:                        "9007199254740993", // all its digits
@@ -55,7 +55,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-func TestTimes(t *testing.T) {
+func TestTimesAreRFC3339OrUnixSeconds(t *testing.T) {
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	for source, want := range map[string]time.Time{
 		`body.at`: noon, `body.unix`: noon, `timestamp(body.at)`: noon, `body.unix * 1000 / 1000`: noon,
@@ -72,7 +72,7 @@ func TestTimes(t *testing.T) {
 	}
 }
 
-func TestListsAndTruth(t *testing.T) {
+func TestListsAndBooleansAreTypeChecked(t *testing.T) {
 	if got, err := exprOfTest(t, `body.list`, lists).list(t.Context(), varsOfTest(t)); err != nil || len(got) != 1 {
 		t.Errorf("got %v, %v", got, err)
 	}
@@ -90,8 +90,8 @@ func TestListsAndTruth(t *testing.T) {
 	}
 }
 
-// TestExpressionsAreBounded: an expression that does not end is stopped.
-func TestExpressionsAreBounded(t *testing.T) {
+// TestExpensiveExpressionIsStopped: an expression that does not end is stopped.
+func TestExpensiveExpressionIsStopped(t *testing.T) {
 	const ten = `[1,2,3,4,5,6,7,8,9,10]`
 	source := "1"
 	for _, v := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
@@ -102,7 +102,7 @@ func TestExpressionsAreBounded(t *testing.T) {
 	}
 }
 
-func TestWrongExpressions(t *testing.T) {
+func TestInvalidExpressionsAreRejected(t *testing.T) {
 	for name, tc := range map[string]struct {
 		source, says string
 		types        []*cel.Type

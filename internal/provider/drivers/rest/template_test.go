@@ -23,9 +23,9 @@ func dataOfTest() map[string]any {
 	return data
 }
 
-// TestTemplatesRender shows what templates make; nothing that is put in can end
+// TestTemplatesEscapeTheirValues shows what templates make; nothing that is put in can end
 // its place in JSON or in a path.
-func TestTemplatesRender(t *testing.T) {
+func TestTemplatesEscapeTheirValues(t *testing.T) {
 	for name, tc := range map[string]struct {
 		kind         kind
 		source, want string
@@ -97,8 +97,8 @@ func TestTemplatesAreSandboxed(t *testing.T) {
 	}
 }
 
-// TestTemplatesFail shows that a failure repeats nothing that was put in.
-func TestTemplatesFail(t *testing.T) {
+// TestFailedTemplateRepeatsNoValue shows that a failure repeats nothing that was put in.
+func TestFailedTemplateRepeatsNoValue(t *testing.T) {
 	double := strings.Repeat(`{{ $x = json $x }}`, 40)
 	for name, tc := range map[string]struct {
 		kind         kind
@@ -144,8 +144,8 @@ func TestNoExpiryIsFalse(t *testing.T) {
 	}
 }
 
-// TestFieldsAreNoted: the checks of compile rest on what a template reads.
-func TestFieldsAreNoted(t *testing.T) {
+// TestTemplateRecordsTheFieldsItReads: the checks of compile rest on what a template reads.
+func TestTemplateRecordsTheFieldsItReads(t *testing.T) {
 	tmpl, err := parseTemplate("f", `{{ .name }}{{ range $.buckets }}{{ $.credentials.token }}{{ end }}{{ if gt (len .scopes) 1 }}{{ end }}`, asText, mintFields)
 	if err != nil {
 		t.Fatal(err)
@@ -158,8 +158,8 @@ func TestFieldsAreNoted(t *testing.T) {
 	}
 }
 
-// TestTemplatesDoLittle: a template that shows nothing does not run for minutes.
-func TestTemplatesDoLittle(t *testing.T) {
+// TestTemplatesWithTooManyCallsAreRefused: a template that shows nothing does not run for minutes.
+func TestTemplatesWithTooManyCallsAreRefused(t *testing.T) {
 	loop := func(n int) string {
 		return "{{ range .buckets }}{{ range $.scopes }}" + strings.Repeat("{{ if concat $.name }}{{ end }}", n) + "{{ end }}{{ end }}{}"
 	}

@@ -60,7 +60,7 @@ func wire(t *testing.T, requests []restsim.Request, header string) []sent {
 	return out
 }
 
-func TestWireOfSpaces(t *testing.T) {
+func TestRequestsForSpaces(t *testing.T) {
 	sim, cfg := spaces(t)
 	client, account := connect(t, cfg)
 	former := restsim.SpacesTeam + "@" + strings.TrimPrefix(cfg.Settings.(rest.Settings).BaseURL, "http://")
@@ -89,7 +89,7 @@ func TestWireOfSpaces(t *testing.T) {
 	}
 }
 
-func TestWireOfGitea(t *testing.T) {
+func TestRequestsForGitea(t *testing.T) {
 	sim, cfg := gitea(t)
 	client, account := connect(t, cfg)
 	if want := fmt.Sprint(restsim.GiteaUserID); account.ID != want {
@@ -110,7 +110,7 @@ func TestWireOfGitea(t *testing.T) {
 	}
 }
 
-func TestWireOfProxyScrape(t *testing.T) {
+func TestRequestsForProxyScrape(t *testing.T) {
 	for name, legacy := range map[string]bool{"wrapped": false, "bare": true} {
 		t.Run(name, func(t *testing.T) {
 			sim, cfg := proxyScrape(t, legacy)
@@ -152,8 +152,8 @@ func TestWireOfProxyScrape(t *testing.T) {
 	}
 }
 
-// TestPages lists more keys than a page holds, and each once.
-func TestPages(t *testing.T) {
+// TestListReturnsEveryPageOnce lists more keys than a page holds, and each once.
+func TestListReturnsEveryPageOnce(t *testing.T) {
 	for name, tc := range map[string]struct {
 		setUp func(t *testing.T) (provider.Config, func(int) func())
 	}{
@@ -179,7 +179,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-func TestEndlessListsEnd(t *testing.T) {
+func TestEndlessListIsAnError(t *testing.T) {
 	for name, next := range map[string]string{"the same page": `"again"`, "always another": `page + 1`} {
 		t.Run(name, func(t *testing.T) {
 			_, cfg := spaces(t)
@@ -230,8 +230,8 @@ func vendor(t *testing.T, status int, header http.Header, body string, change fu
 	return client
 }
 
-// TestAnswers maps what a vendor answers to a mint.
-func TestAnswers(t *testing.T) {
+// TestAnswersToMintAreClassified maps what a vendor answers to a mint.
+func TestAnswersToMintAreClassified(t *testing.T) {
 	const raw = conformance.RawText
 	enforced := func(s *rest.Settings) { s.Expiry.EnforcedBy = string(provider.EnforcedByProvider) }
 	html := http.Header{"Content-Type": {"text/html"}}
@@ -287,8 +287,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestRevokeIsNotBelieved: a page for people is no proof, and a 403 is not "gone".
-func TestRevokeIsNotBelieved(t *testing.T) {
+// TestRevokeNeedsAnExplicitAnswer: a page for people is no proof, and a 403 is not "gone".
+func TestRevokeNeedsAnExplicitAnswer(t *testing.T) {
 	ref := provider.Ref{Name: mintRequest(t, provider.Grant{}).Name, ID: "1"}
 	for name, tc := range map[string]struct {
 		status int
@@ -309,8 +309,8 @@ func TestRevokeIsNotBelieved(t *testing.T) {
 	}
 }
 
-// TestOthersAreLeftAlone revokes and changes by the ID of another client's key.
-func TestOthersAreLeftAlone(t *testing.T) {
+// TestKeysOfOtherClientsAreNotChanged revokes and changes by the ID of another client's key.
+func TestKeysOfOtherClientsAreNotChanged(t *testing.T) {
 	sim, cfg := spaces(t)
 	sim.Crowd(1)
 	client, _ := connect(t, cfg)
@@ -328,8 +328,8 @@ func TestOthersAreLeftAlone(t *testing.T) {
 	}
 }
 
-// TestQuota: the vendor's word for a full account is a quota.
-func TestQuota(t *testing.T) {
+// TestFullAccountIsAQuotaError: the vendor's word for a full account is a quota.
+func TestFullAccountIsAQuotaError(t *testing.T) {
 	sim, cfg := spaces(t)
 	sim.Limit = 0
 	client, _ := connect(t, cfg)
@@ -363,8 +363,8 @@ func TestNameInUseIsInDoubt(t *testing.T) {
 	}
 }
 
-// TestScopeMapping shows what each scope of the samples becomes.
-func TestScopeMapping(t *testing.T) {
+// TestSampleScopesMapToPermissions shows what each scope of the samples becomes.
+func TestSampleScopesMapToPermissions(t *testing.T) {
 	sim, cfg := spaces(t)
 	client, _ := connect(t, cfg)
 	for scope, permission := range map[string]string{
@@ -384,7 +384,7 @@ func TestScopeMapping(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestGrantsThatCannotBeGivenAreRefused(t *testing.T) {
 	_, cfg := spaces(t)
 	s := cfg.Settings.(rest.Settings)
 	s.Limits.Buckets = 1
@@ -416,7 +416,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestConnectionOfSamples(t *testing.T) {
+func TestSamplesPublishTheS3Connection(t *testing.T) {
 	_, cfg := spaces(t)
 	grant := bucketGrant()
 	want := map[string]string{
@@ -432,8 +432,8 @@ func TestConnectionOfSamples(t *testing.T) {
 	}
 }
 
-// TestProbe tries a token with itself, never with the minting credentials.
-func TestProbe(t *testing.T) {
+// TestProbeUsesTheCredentialItself tries a token with itself, never with the minting credentials.
+func TestProbeUsesTheCredentialItself(t *testing.T) {
 	sim, cfg := gitea(t)
 	s := cfg.Settings.(rest.Settings)
 	s.Scopes = append(s.Scopes, v1alpha1.RestScope{Scope: "read:user"})
@@ -507,9 +507,9 @@ func (p *plane) Delete(_ context.Context, id string) error {
 	return p.err
 }
 
-// TestDataPlane: a server behind the simulator learns of every key, and its
+// TestDataPlaneReceivesEveryKey: a server behind the simulator learns of every key, and its
 // failure is one of the vendor.
-func TestDataPlane(t *testing.T) {
+func TestDataPlaneReceivesEveryKey(t *testing.T) {
 	sim, cfg := spaces(t)
 	behind := &plane{keys: map[string]string{}}
 	sim.Keys = behind
@@ -530,9 +530,9 @@ func TestDataPlane(t *testing.T) {
 	}
 }
 
-// TestStatesOfAVendor: live: false is the end, unless disabled says that the credential
+// TestLiveAndDisabledExpressionsGiveTheState: live: false is the end, unless disabled says that the credential
 // can come back.
-func TestStatesOfAVendor(t *testing.T) {
+func TestLiveAndDisabledExpressionsGiveTheState(t *testing.T) {
 	shown := map[string]map[string]provider.State{ // by live and disabled, then by the vendor's word
 		"|":                                      {"on": provider.Live, "off": provider.Live, "over": provider.Live},
 		`item.name != ""|`:                       {"on": provider.Live, "off": provider.Live, "over": provider.Live},

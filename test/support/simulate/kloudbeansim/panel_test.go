@@ -11,7 +11,7 @@ import (
 	"apitoken.dev/operator/test/support/simulate/kloudbeansim"
 )
 
-func TestReadForm(t *testing.T) {
+func TestReadFormUsesTheLabels(t *testing.T) {
 	got, err := kloudbeansim.ReadForm([]provider.FormField{
 		{Label: "Token Name", Value: "production-app"}, {Label: "Permission", Value: "Read only"},
 		{Label: "Allowed IP Addresses", Value: "203.0.113.7, 198.51.100.0/24"}, {Label: "Disallowed IP Addresses", Value: "(leave empty)"},
@@ -29,7 +29,7 @@ func TestReadForm(t *testing.T) {
 	}
 }
 
-func TestPanelRefuses(t *testing.T) {
+func TestPanelRejectsInvalidForms(t *testing.T) {
 	good := kloudbeansim.Form{TokenName: "test", Permission: kloudbeansim.ReadOnly, Bucket: bucket}
 	for name, change := range map[string]func(*kloudbeansim.Form){
 		"no name":               func(f *kloudbeansim.Form) { f.TokenName = "" },
@@ -101,7 +101,7 @@ func (k *keys) Delete(_ context.Context, id string) error {
 	return k.err
 }
 
-func TestServerBehindIsTold(t *testing.T) {
+func TestServerBehindReceivesEveryKey(t *testing.T) {
 	s, behind := newSimulator(), &keys{live: map[string]kloudbeansim.Key{}}
 	s.Keys = behind
 	form := kloudbeansim.Form{TokenName: "test", Permission: kloudbeansim.WriteOnly, Bucket: bucket}

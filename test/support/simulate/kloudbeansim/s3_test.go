@@ -91,8 +91,8 @@ func (s sender) send(t *testing.T, method, path, body string) (int, string) {
 	return resp.StatusCode, string(answer)
 }
 
-// TestPermissions tries every method with every permission.
-func TestPermissions(t *testing.T) {
+// TestPermissionsAllowTheirMethodsOnly tries every method with every permission.
+func TestPermissionsAllowTheirMethodsOnly(t *testing.T) {
 	const denied = "AccessDenied"
 	for permission, want := range map[string][]string{
 		kloudbeansim.ReadOnly:  {"ok", denied, "NoSuchKey", denied},
@@ -116,8 +116,8 @@ func TestPermissions(t *testing.T) {
 	}
 }
 
-// TestStrictness is what a request can have wrong.
-func TestStrictness(t *testing.T) {
+// TestInvalidRequestsAreRejected is what a request can have wrong.
+func TestInvalidRequestsAreRejected(t *testing.T) {
 	cases := map[string]struct {
 		method, path, body string
 		change             func(*sender)
@@ -183,7 +183,7 @@ func replace(from, to string) func(*sender) {
 	}
 }
 
-func TestAddresses(t *testing.T) {
+func TestAddressRestrictionsAreEnforced(t *testing.T) {
 	const here, around, elsewhere = "127.0.0.1", "127.0.0.0/8", "192.0.2.1"
 	for name, tc := range map[string]struct {
 		allowed, disallowed []string
@@ -206,7 +206,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-func TestList(t *testing.T) {
+func TestListReturnsPrefixesAndPages(t *testing.T) {
 	_, key := serve(t, kloudbeansim.Form{Permission: kloudbeansim.ReadWrite})
 	for _, object := range []string{"a", "b/1", "b/2"} {
 		key.send(t, http.MethodPut, "/datasets/"+object, "x")

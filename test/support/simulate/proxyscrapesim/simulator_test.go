@@ -40,8 +40,8 @@ func newAccount() *Simulator {
 		"account:apikeys:create", "account:apikeys:read", "account:apikeys:update", "account:apikeys:delete", "account:apikeys:regenerate", "residential:read")
 }
 
-// TestItIsStrict sends what the API refuses.
-func TestItIsStrict(t *testing.T) {
+// TestInvalidRequestsAreRejected sends what the API refuses.
+func TestInvalidRequestsAreRejected(t *testing.T) {
 	const good = `{"name":"a","permissions":["residential:read"]}`
 	cases := map[string]struct {
 		method, path, body string
@@ -85,8 +85,8 @@ func TestItIsStrict(t *testing.T) {
 	}
 }
 
-// TestPermissionsAreAsked takes every permission that manages keys from the caller.
-func TestPermissionsAreAsked(t *testing.T) {
+// TestEveryMethodNeedsItsPermission takes every permission that manages keys from the caller.
+func TestEveryMethodNeedsItsPermission(t *testing.T) {
 	s := New(func() time.Time { return start }, token, "residential:read")
 	id := s.Add(Key{Name: "a", Permissions: []string{"residential:read"}})
 	for _, r := range [][2]string{
@@ -146,7 +146,7 @@ func TestRegenerateEndsTheOldToken(t *testing.T) {
 	}
 }
 
-func TestDataPlane(t *testing.T) {
+func TestDataPlaneEnforcesAddressAndExpiry(t *testing.T) {
 	expires := start.Add(time.Hour).Unix()
 	s := newAccount()
 	s.Add(Key{Name: "a", Token: "narrow", IPs: []string{"10.0.0.0/8", "2001:db8::1"}, Expires: &expires})
@@ -191,8 +191,8 @@ func TestSkewShiftsTheClock(t *testing.T) {
 	}
 }
 
-// TestCallerIsHeldToItsAddresses uses a key that manages keys from elsewhere.
-func TestCallerIsHeldToItsAddresses(t *testing.T) {
+// TestCallerIsLimitedToItsAddresses uses a key that manages keys from elsewhere.
+func TestCallerIsLimitedToItsAddresses(t *testing.T) {
 	s := newAccount()
 	s.Add(Key{Name: "elsewhere", Token: "elsewhere", Permissions: []string{"account:apikeys:read"}, IPs: []string{"10.0.0.1"}})
 	if status, _ := ask(t, s, "GET", keysPath, "", "api-token", "elsewhere"); status != http.StatusForbidden {
