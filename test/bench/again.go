@@ -8,12 +8,12 @@ import (
 
 // restarted is what a restart over tokens in order took.
 type restarted struct {
-	tokens int
-	// synced is the time until the caches were filled, examined until every token was.
-	synced, examined time.Duration
-	cpu              time.Duration
-	sent             sent
-	calls            int
+	tokens     int
+	synced     time.Duration // until the caches were filled
+	reconciled time.Duration // until every token was reconciled
+	cpu        time.Duration
+	sent       sent
+	calls      int
 }
 
 // restart stops the operator and starts another one over all that was minted.
@@ -32,10 +32,10 @@ func (b *bench) restart(ctx context.Context, r *results) error {
 		return err
 	}
 	r.restart = restarted{tokens: len(b.minted), synced: clock.elapsed()}
-	if err := s.idle(ctx, before.passes+len(b.minted)); err != nil {
+	if err := s.idle(ctx, before.reconciles+len(b.minted)); err != nil {
 		return err
 	}
-	r.restart.examined = clock.elapsed()
+	r.restart.reconciled = clock.elapsed()
 	if err := s.traffic.quiet(ctx); err != nil {
 		return err
 	}

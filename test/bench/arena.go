@@ -51,7 +51,7 @@ func newHung(verb fake.Verb) *hung {
 	return h
 }
 
-// hangs waits until so many calls hang.
+// hangs waits until n calls hang.
 func (h *hung) hangs(ctx context.Context, n int64) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

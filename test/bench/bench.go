@@ -82,8 +82,8 @@ func (b *bench) warmUp(ctx context.Context, r *results) error {
 	return nil
 }
 
-// mintAll lets operator and floor take turns, so that whatever else the machine
-// does hits both alike.
+// mintAll lets operator and floor take turns, so that other load on the machine
+// affects both alike.
 func (b *bench) mintAll(ctx context.Context, r *results) error {
 	before, err := readWork()
 	if err != nil {
@@ -98,7 +98,7 @@ func (b *bench) mintAll(ctx context.Context, r *results) error {
 	if err != nil {
 		return err
 	}
-	r.passes = after.passes - before.passes
+	r.reconciles = after.reconciles - before.reconciles
 	r.heapAfter = liveHeap()
 	return errors.Join(b.checkMinted(1), b.user.check(ctx, b.minted, 1))
 }
@@ -132,7 +132,7 @@ func (b *bench) round(ctx context.Context, r *results, i int) error {
 	return nil
 }
 
-// checkMinted finds so many live credentials per token at the provider.
+// checkMinted checks that the provider has the given number of live credentials per token.
 func (b *bench) checkMinted(each int) error {
 	if live, want := len(b.subject.backend.LiveNames()), each*len(b.minted); live != want {
 		return fmt.Errorf("%d credentials are live at the provider and should be %d", live, want)

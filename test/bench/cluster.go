@@ -155,7 +155,7 @@ func (u user) check(ctx context.Context, names []string, credentials int) error 
 	return nil
 }
 
-// parallel calls f for 0 to n-1 on so many workers and returns the first error.
+// parallel calls f for 0 to n-1, with the given number of workers, and returns the first error.
 func parallel(ctx context.Context, workers, n int, f func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -29,8 +29,8 @@ const (
 // load is what others ask of the operator while a victim waits.
 type load struct {
 	name string
-	// checks: the victim is a TokenProvider that is to be found Ready; otherwise it is
-	// an ApiToken. Shared: the ApiToken is at the provider of the load.
+	// checks: the victim is a TokenProvider that must become Ready; otherwise it is
+	// an ApiToken. shared: the ApiToken uses the provider of the load.
 	checks, shared bool
 	// prepare is done before the operator is under test, begin while it runs.
 	prepare, begin func(ctx context.Context, a *arena) error

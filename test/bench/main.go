@@ -1,6 +1,6 @@
-// Command bench measures what a token costs: it mints many on an in-memory
-// provider through a real API server with the operator as it is shipped, beside a
-// floor, a bare client that makes the same durable writes in the same run. Then
+// Command bench measures what a token costs. It mints many tokens on an in-memory
+// provider, through a real API server and with the operator as shipped. In the same
+// run it measures a floor: a bare client that makes the same durable writes. Then
 // it restarts the operator over all of them, and rotates them all.
 package main
 
@@ -69,7 +69,7 @@ func parse(args []string, out io.Writer) (settings, error) {
 		return s, err
 	}
 	if flags.NArg() > 0 {
-		return s, fmt.Errorf("there are no arguments but flags, and %q is none", flags.Arg(0))
+		return s, fmt.Errorf("unexpected argument %q: only flags are allowed", flags.Arg(0))
 	}
 	if s.rounds < 1 || s.concurrency < 1 || s.tokens < s.rounds {
 		return s, fmt.Errorf("-rounds and -concurrency are at least 1 and -tokens at least -rounds, not %d, %d and %d", s.rounds, s.concurrency, s.tokens)

@@ -25,7 +25,7 @@ func (r round) ratio() float64 { return r.operator.perSecond() / r.floor.perSeco
 type results struct {
 	rounds          []round
 	operator, floor sent
-	passes          int
+	reconciles      int
 
 	heapBefore, heapAfter, heapPeak int64
 
@@ -69,7 +69,7 @@ func (r *results) printIssue(out io.Writer, s settings) {
 	fmt.Fprintf(w, "  API writes per token\t%.2f\t%.2f\t\n", per(r.operator.tokens().Writes(), n), per(r.floor.tokens().Writes(), n))
 	fmt.Fprintf(w, "  API reads per token\t%.2f\t%.2f\t\n", per(r.operator.tokens().Reads(), n), per(r.floor.tokens().Reads(), n))
 	fmt.Fprintf(w, "  events per token\t%.2f\t%.2f\t\n", per(r.operator.events, n), per(r.floor.events, n))
-	fmt.Fprintf(w, "  passes per token\t%.2f\t\t\n", per(r.passes, n))
+	fmt.Fprintf(w, "  reconciles per token\t%.2f\t\t\n", per(r.reconciles, n))
 	_ = w.Flush()
 	fmt.Fprintf(out, "  the operator sent %s\n  the floor sent %s\n", r.operator.counts, r.floor.counts)
 }
@@ -98,7 +98,7 @@ func mega(bytes int64) string { return fmt.Sprintf("%.0f MB", float64(bytes)/1e6
 func (r *results) printRestart(out io.Writer) {
 	x, tokens := r.restart, r.restart.sent.tokens()
 	fmt.Fprintf(out, "\nA restart over %d tokens in order\n", x.tokens)
-	fmt.Fprintf(out, "  caches filled after %s, all tokens examined after %s, CPU %s\n", round3(x.synced), round3(x.examined), round3(x.cpu))
+	fmt.Fprintf(out, "  caches filled after %s, all tokens reconciled after %s, CPU %s\n", round3(x.synced), round3(x.reconciled), round3(x.cpu))
 	fmt.Fprintf(out, "  for the tokens: %d API writes, %d reads; in all: %s\n", tokens.Writes(), x.sent.counts.Of("apitokens").Reads(), x.sent.counts)
 	fmt.Fprintf(out, "  calls of the provider: %d\n", x.calls)
 }

@@ -88,9 +88,9 @@ func (s *subject) calls() int {
 	return n
 }
 
-// idle waits until the controller of ApiTokens has made so many passes in the
-// life of this process and has nothing left to do.
-func (s *subject) idle(ctx context.Context, passes int) error {
+// idle waits until the controller of ApiTokens has made at least this many reconciles
+// since this process started, and its queue is empty.
+func (s *subject) idle(ctx context.Context, reconciles int) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
@@ -98,17 +98,17 @@ func (s *subject) idle(ctx context.Context, passes int) error {
 		if err != nil {
 			return err
 		}
-		if w.passes >= passes && w.queued == 0 && w.working == 0 {
+		if w.reconciles >= reconciles && w.queued == 0 && w.working == 0 {
 			return nil
 		}
 		if err := sleep(ctx, 5*time.Millisecond); err != nil {
-			return fmt.Errorf("the operator has not looked at all ApiTokens after %d passes, %d are queued: %w", w.passes, w.queued, err)
+			return fmt.Errorf("after %d reconciles the operator has not reconciled every ApiToken, %d are queued: %w", w.reconciles, w.queued, err)
 		}
 	}
 }
 
 // work is what the controller of ApiTokens says of itself in the metrics.
-type work struct{ passes, queued, working int }
+type work struct{ reconciles, queued, working int }
 
 func readWork() (work, error) {
 	var gatherer prometheus.Gatherer = ctrlmetrics.Registry
@@ -120,7 +120,7 @@ func readWork() (work, error) {
 	for _, family := range families {
 		switch family.GetName() {
 		case "controller_runtime_reconcile_total":
-			w.passes = sumOf(family, "controller")
+			w.reconciles = sumOf(family, "controller")
 		case "workqueue_depth":
 			w.queued = sumOf(family, "name")
 		case "controller_runtime_active_workers":

@@ -60,7 +60,7 @@ func TestExpiryWithoutTheOperator(t *testing.T) {
 	diesOnTime(t, end, list(t.Context(), keysOf(minted)))
 }
 
-// diesOnTime makes a request until it is refused, which has to be at its key's end.
+// diesOnTime repeats a request until it is rejected, and checks that this happens when the key expires.
 func diesOnTime(t *testing.T, end time.Time, request func() error) {
 	t.Helper()
 	poll := time.NewTicker(20 * time.Millisecond)
@@ -83,9 +83,8 @@ func diesOnTime(t *testing.T, end time.Time, request func() error) {
 	t.Fatal("never refused")
 }
 
-// TestOverlap is a rotation: both keys work, then the older one is refused by
-// the next request, and the newer one goes on.
-func TestOverlap(t *testing.T) {
+// TestRevokedKeyIsRejectedAtOnceAndItsSuccessorWorks rotates a credential.
+func TestRevokedKeyIsRejectedAtOnceAndItsSuccessorWorks(t *testing.T) {
 	m := connect(t)
 	older, newer := m.mint(grant(readOnly)), m.mint(grant(readOnly))
 	wantAllowed(t, "the older key during the overlap", true, list(t.Context(), keysOf(older)))

@@ -16,7 +16,7 @@ import (
 	"apitoken.dev/operator/test/support/simulate/kloudbeansim"
 )
 
-// panel is an account at KloudBean, and the person who works in it.
+// panel is an account at KloudBean, and the user who works in it.
 type panel struct {
 	*vendor
 	sim  *kloudbeansim.Simulator
@@ -42,7 +42,7 @@ func openKloudBean(t *testing.T) *panel {
 	return p
 }
 
-// form is what the driver tells a person to fill in.
+// form is what the driver asks the user to enter.
 func (p *panel) form(t *testing.T, req provider.MintRequest) kloudbeansim.Form {
 	t.Helper()
 	form, ok := kloudbean.New().Form(p.config, req)
@@ -56,7 +56,7 @@ func (p *panel) form(t *testing.T, req provider.MintRequest) kloudbeansim.Form {
 	return filled
 }
 
-// add does what the person does: adds a token and copies its details.
+// add does what the user does: it adds a token and copies its details.
 func (p *panel) add(t *testing.T, form kloudbeansim.Form) map[string]provider.Value {
 	t.Helper()
 	made, err := p.sim.AddToken(t.Context(), form)
@@ -165,7 +165,7 @@ func TestKloudBeanWrongPermission(t *testing.T) {
 			form := p.form(t, req)
 			form.Bucket = other
 			req.HandedOver = p.add(t, form)
-			req.HandedOver["BUCKET_NAME"] = provider.NewValue(datasets) // as somebody believes who mixed them up
+			req.HandedOver["BUCKET_NAME"] = provider.NewValue(datasets) // as a user does who mixes them up
 			p.wantRejected(t, m, req, "in the bucket "+datasets)
 		})
 	}
@@ -252,9 +252,9 @@ func TestKloudBeanEdit(t *testing.T) {
 	wantAccepts(t, "afterwards", m, minted, g, true)
 }
 
-// TestKloudBeanOverlap is a rotation by hand: both tokens work, then the older one
-// is deleted, which the driver proves, and the newer one goes on.
-func TestKloudBeanOverlap(t *testing.T) {
+// TestKloudBeanProvesTheDeletionOfTheOlderTokenInARotation rotates a manual
+// credential: both tokens work, then the older one is deleted and the newer one still works.
+func TestKloudBeanProvesTheDeletionOfTheOlderTokenInARotation(t *testing.T) {
 	p := openKloudBean(t)
 	for scope := range kloudbeanScopes {
 		t.Run(scope, func(t *testing.T) {

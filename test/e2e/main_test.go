@@ -143,7 +143,7 @@ func grant(scopes ...string) provider.Grant {
 	return provider.Grant{Scopes: scopes, Buckets: []string{datasets}, ExpiresAt: time.Now().Add(time.Hour)}
 }
 
-// status of the answer that made a request fail; 0 when there was none.
+// status returns the status of the answer that made a request fail; 0 without an answer.
 func status(err error) int {
 	var answer *smithyhttp.ResponseError
 	if errors.As(err, &answer) {
@@ -154,8 +154,8 @@ func status(err error) int {
 
 // allowed reports whether a request was let through: it succeeded, or there was
 // nothing at what it named. A request that fails for another reason than a
-// refusal is tried once more, because the server may answer 500 to one that is
-// under way while its key is deleted.
+// refusal is retried once, because the server can answer 500 to a request in
+// progress while its key is deleted.
 func allowed(request func() error) (bool, error) {
 	var err error
 	for range 2 {

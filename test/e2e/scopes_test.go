@@ -16,7 +16,7 @@ import (
 // The object that is there before every test of scopes.
 const present = "present.txt"
 
-// operations are the requests that scopes are told apart by.
+// operations are the requests that tell the scopes apart.
 var operations = map[string]func(ctx context.Context, c *s3.Client, bucket string) error{
 	"read": func(ctx context.Context, c *s3.Client, bucket string) error {
 		out, err := c.GetObject(ctx, &s3.GetObjectInput{Bucket: &bucket, Key: ptr(present)})

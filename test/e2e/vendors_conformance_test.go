@@ -14,8 +14,8 @@ import (
 	"apitoken.dev/operator/test/support/conformance"
 )
 
-// harness is what the harnesses of all vendors have in common: what lives is told
-// by the real server.
+// harness is what the harnesses of all vendors have in common: the real server
+// decides which credentials are live.
 func (v *vendor) harness() conformance.Harness {
 	return conformance.Harness{
 		Driver: v.driver, Config: v.config, Grant: v.grant,
@@ -40,8 +40,8 @@ func (v *vendor) harness() conformance.Harness {
 	}
 }
 
-// byHand is the name of a credential that a person made.
-const byHand = "by-hand"
+// manual is the name of a manual credential.
+const manual = "manual"
 
 func ibeeHarness(t *testing.T, revokes bool) conformance.Harness {
 	t.Helper()
@@ -52,8 +52,8 @@ func ibeeHarness(t *testing.T, revokes bool) conformance.Harness {
 		Delete: sim.Delete,
 		Make: func(t *testing.T) string {
 			t.Helper()
-			t.Cleanup(func() { sim.Delete(byHand) })
-			return sim.Add(byHand)
+			t.Cleanup(func() { sim.Delete(manual) })
+			return sim.Add(manual)
 		},
 		State: func(id string) string {
 			for _, c := range sim.Credentials() {
@@ -83,8 +83,8 @@ func crusoeHarness(t *testing.T) conformance.Harness {
 		Delete: sim.Delete,
 		Make: func(t *testing.T) string {
 			t.Helper()
-			t.Cleanup(func() { sim.Delete(byHand) })
-			key, err := sim.Make(t.Context(), crusoeUser.ID, crusoeUser.Organizations[0], byHand, time.Time{})
+			t.Cleanup(func() { sim.Delete(manual) })
+			key, err := sim.Make(t.Context(), crusoeUser.ID, crusoeUser.Organizations[0], manual, time.Time{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -172,9 +172,7 @@ func TestConformanceOfVendorsIsWhole(t *testing.T) {
 	}
 }
 
-// TestWorkloadsFindTheServer follows what is published beside a key: it leads to
-// the server that the key opens.
-func TestWorkloadsFindTheServer(t *testing.T) {
+func TestPublishedEndpointLeadsToTheServerOfTheKey(t *testing.T) {
 	panel := openKloudBean(t)
 	vendors := vendorsByAPI(t)
 	vendors["kloudbean"] = panel.vendor

@@ -156,9 +156,8 @@ func vendorsByAPI(t *testing.T) map[string]*vendor {
 	return map[string]*vendor{"ibee, revoked by DELETE": byDelete, "ibee, revoked by POST": byRevoke, "crusoe": user}
 }
 
-// TestVendorOverlap is a rotation: both keys work, then the older one is refused
-// by the next request, and the newer one goes on.
-func TestVendorOverlap(t *testing.T) {
+// TestVendorRejectsARevokedKeyAtOnceAndItsSuccessorWorks rotates a credential.
+func TestVendorRejectsARevokedKeyAtOnceAndItsSuccessorWorks(t *testing.T) {
 	for name, v := range vendorsByAPI(t) {
 		t.Run(name, func(t *testing.T) {
 			m := v.connect(t)
@@ -172,8 +171,8 @@ func TestVendorOverlap(t *testing.T) {
 	}
 }
 
-// TestVendorLostAnswer loses the answer to a creation. The key that nobody got
-// opens the buckets, until it is found by its name and revoked.
+// TestVendorLostAnswer loses the answer to a creation. The key that was never received
+// grants access, until it is found by its name and revoked.
 func TestVendorLostAnswer(t *testing.T) {
 	faults := map[string]func(conformance.Faults) func(int) func(){
 		"connection breaks": func(f conformance.Faults) func(int) func() { return f.LoseAnswers },
@@ -196,13 +195,13 @@ func loseAnswer(t *testing.T, v *vendor, fault func(int) func()) {
 		t.Fatalf("Mint: error %v is not in doubt", err)
 	}
 	keys := v.lost(req.Name)
-	wantAllowed(t, "the key that nobody got", true, v.list(t.Context(), keys))
+	wantAllowed(t, "the key that was never received", true, v.list(t.Context(), keys))
 	found, err := m.client.Find(t.Context(), provider.Ref{Name: req.Name})
 	if err != nil || len(found) != 1 || found[0].ID != keys.AccessKeyID || found[0].State != provider.Live {
 		t.Errorf("Find by name: got %+v and error %v, want %s", found, err, keys.AccessKeyID)
 	}
 	m.revoke(t.Context(), req.Name)
-	wantCode(t, "the key that nobody got, after its name was revoked", "InvalidAccessKeyId", v.list(t.Context(), keys))
+	wantCode(t, "the key that was never received, after its name was revoked", "InvalidAccessKeyId", v.list(t.Context(), keys))
 	found, err = m.client.Find(t.Context(), provider.Ref{Name: req.Name})
 	ended := func(c provider.Credential) bool { return c.State == provider.Ended }
 	if found = slices.DeleteFunc(found, ended); err != nil || len(found) != 0 {

@@ -14,7 +14,7 @@ func TestFoundFailuresStayFixed(t *testing.T) {
 		script      script
 	}{
 		{
-			name: "a revoke cut off without admission goes on once the attempt is settled for the new process", story: "rotate, the namespace terminates",
+			name: "a revoke cut off without admission continues once the attempt is settled for the new process", story: "rotate, the namespace terminates",
 			script: script{
 				{at: "before check deadline", option: string(repeated)},
 				{at: "before update ApiToken/status", option: "admission is lost", nth: 3},
@@ -65,7 +65,7 @@ func TestFoundFailuresStayFixed(t *testing.T) {
 			script: script{{at: "after update ApiToken/status", option: "crash", nth: 3}},
 		},
 		{
-			name: "another ApiToken waits in vain for the slot of a gap whose attempt is rejected", story: "rotate with one slot that another waits for",
+			name: "another ApiToken does not get the slot of a gap whose attempt is rejected", story: "rotate with one slot that another waits for",
 			script: script{{at: "before check deadline", option: string(rejected), nth: 3}},
 		},
 	} {

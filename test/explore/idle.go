@@ -5,7 +5,7 @@ package explore
 func (w *world) resume(p *process) bool {
 	for _, id := range []string{"a", "b"} {
 		if other := w.processes[id]; other != p && other.at != nil {
-			w.note("%s goes on at last", id)
+			w.note("%s continues at last", id)
 			w.current = other
 			return true
 		}

@@ -75,7 +75,7 @@ type process struct {
 	failures int
 	woken    bool
 	seen     int64
-	wake     time.Duration // world time of the next timer; 0 if there is none
+	wake     time.Duration // world time of the next timer; 0 without a timer
 }
 
 // done is sent at the end of a reconcile. err is nil after a crash too.

@@ -57,7 +57,7 @@ type world struct {
 	old       *corev1.Secret // what a user may restore
 	obstacles map[obstacle]bool
 	disturbed time.Duration // when the last deviation or step of the story happened
-	victim    string        // another owner's credential in the account; "" if there is none
+	victim    string        // another owner's credential in the account; "" without one
 	// ledger holds the names that were last in the ledger, with the time each was first
 	// seen. retained holds those that an ApiToken left behind on purpose, until they are
 	// in a ledger again.

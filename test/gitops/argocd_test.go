@@ -57,7 +57,7 @@ func (a *argoCD) managed(r *cache.Resource) bool {
 	return ok && info.application == application && (r.Ref.Namespace == a.w.ns || strings.HasPrefix(r.Ref.Name, a.w.ns+"-") || r.Ref.Name == a.w.ns)
 }
 
-// operation is a sync under way.
+// operation is a sync in progress.
 type operation struct {
 	phase   synccommon.OperationPhase
 	message string

@@ -123,7 +123,7 @@ func (w *world) noDifference(desired []*unstructured.Unstructured, way way) {
 }
 
 // seesDifference makes sure that the comparison can fail: an ApiToken that
-// somebody edited in the cluster is OutOfSync.
+// a user edited in the cluster is OutOfSync.
 func (w *world) seesDifference(desired []*unstructured.Unstructured, way way) {
 	w.Helper()
 	for _, o := range desired {

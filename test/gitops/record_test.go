@@ -31,7 +31,7 @@ func TestRecorded(t *testing.T) {
 				write(t, s.file(), got)
 			}
 			if diff := cmp.Diff(shapeOf(t, recorded(t, s)), shapeOf(t, got)); diff != "" {
-				t.Errorf("%s is not what the operator gives now; -update writes it anew (-recorded +now):\n%s", s.file(), diff)
+				t.Errorf("%s differs from what the operator writes now; rewrite it with -update (-recorded +now):\n%s", s.file(), diff)
 			}
 		})
 	}

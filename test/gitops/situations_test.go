@@ -32,10 +32,10 @@ type situation struct {
 func (s situation) file() string { return "testdata/" + s.kind + "/" + s.name + ".yaml" }
 
 func situations() []situation {
-	return slices.Concat(atWork(), stuck(), waitingForAPerson(), suspended(), ofProviders())
+	return slices.Concat(atWork(), stuck(), waitingForAUser(), suspended(), ofProviders())
 }
 
-// atWork are those in which nobody has to do anything.
+// atWork are situations in which no user must act.
 func atWork() []situation {
 	return []situation{
 		{"ApiToken", "unseen", func(w *world) client.Object {
@@ -90,7 +90,7 @@ func atWork() []situation {
 	}
 }
 
-// stuck are those in which somebody has to change something in the cluster.
+// stuck are situations in which a user must change something in the cluster.
 func stuck() []situation {
 	return []situation{
 		{"ApiToken", "provider-not-found", func(w *world) client.Object {
@@ -128,7 +128,7 @@ func stuck() []situation {
 		}, health.HealthStatusDegraded, "label the namespace", status.FailedStatus, status.FailedStatus},
 
 		{"ApiToken", "secret-not-owned", func(w *world) client.Object {
-			w.handSecret("HAND0001", "CANARY-of-somebody-else")
+			w.handSecret("HAND0001", "CANARY-of-another-user")
 			w.works()
 			return w.shows(w.token(func(t *v1alpha1.ApiToken) { t.Spec.Secret.Name = tokenName + v1alpha1.HandoverSuffix }),
 				v1alpha1.ConditionStalled, v1alpha1.ReasonSecretNotOwned)
@@ -136,17 +136,17 @@ func stuck() []situation {
 	}
 }
 
-// waitingForAPerson are those in which somebody has to do something at the provider.
-func waitingForAPerson() []situation {
+// waitingForAUser are situations in which a user must do something at the provider.
+func waitingForAUser() []situation {
 	return []situation{
 		{"ApiToken", "create-credential", func(w *world) client.Object {
-			w.byHand()
+			w.withoutAPI()
 			w.works()
 			return w.shows(w.token(), v1alpha1.ConditionActionRequired, v1alpha1.ReasonCreateCredential)
 		}, health.HealthStatusDegraded, "create a credential at the provider (Panel > Access Keys > Add) with: Bucket: datasets", status.FailedStatus, status.FailedStatus},
 
 		{"ApiToken", "handover-refused", func(w *world) client.Object {
-			w.byHand()
+			w.withoutAPI()
 			w.works()
 			t := w.token()
 			w.handSecret("HAND0001", "CANARY-wrong")
@@ -154,7 +154,7 @@ func waitingForAPerson() []situation {
 		}, health.HealthStatusDegraded, "cannot be used", status.FailedStatus, status.FailedStatus},
 
 		{"ApiToken", "create-credential-while-ready", func(w *world) client.Object {
-			w.byHand()
+			w.withoutAPI()
 			w.works()
 			t := w.token()
 			w.handOver()
@@ -165,7 +165,7 @@ func waitingForAPerson() []situation {
 		}, health.HealthStatusDegraded, "create a credential at the provider (Panel > Access Keys > Add)", status.CurrentStatus, status.FailedStatus},
 
 		{"ApiToken", "delete-credential-while-ready", func(w *world) client.Object {
-			w.byHand()
+			w.withoutAPI()
 			w.works()
 			t := w.token()
 			w.handOver()
@@ -179,7 +179,7 @@ func waitingForAPerson() []situation {
 		}, health.HealthStatusDegraded, "delete credential HAND0001 at the provider (Panel > Access Keys > Delete)", status.CurrentStatus, status.FailedStatus},
 
 		{"ApiToken", "edit-credential", func(w *world) client.Object {
-			w.byHand()
+			w.withoutAPI()
 			w.works()
 			t := w.token()
 			w.handOver()
@@ -191,7 +191,7 @@ func waitingForAPerson() []situation {
 		}, health.HealthStatusDegraded, "edit credential HAND0001 at the provider (Panel > Access Keys > Edit)", status.FailedStatus, status.FailedStatus},
 
 		{"ApiToken", "deleting-waits-for-a-person", func(w *world) client.Object {
-			w.byHand()
+			w.withoutAPI()
 			w.works()
 			t := w.token()
 			w.handOver()

@@ -173,9 +173,9 @@ func TestSyncWaves(t *testing.T) {
 			t.Error("the ApiToken was applied")
 		}
 	})
-	t.Run("an ApiToken that waits for a person holds back its workload", func(t *testing.T) {
+	t.Run("an ApiToken that waits for a user holds back its workload", func(t *testing.T) {
 		w := newWorld(t)
-		w.byHand()
+		w.withoutAPI()
 		desired := w.tracked(argov1alpha1.TrackingMethodAnnotation, w.inNamespace(example(t)))
 		w.minters(desired)
 		w.start()
@@ -236,7 +236,7 @@ func TestApplication(t *testing.T) {
 		t.Error(diff)
 	}
 	if a.Spec.IgnoreDifferences != nil {
-		t.Error("the example ignores differences; there are none")
+		t.Error("the example ignores differences, which is not necessary")
 	}
 	if !a.Spec.SyncPolicy.Automated.GetPrune() || !a.Spec.SyncPolicy.Automated.GetSelfHeal() {
 		t.Error("the example neither prunes nor heals")

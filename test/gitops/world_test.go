@@ -76,8 +76,8 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// byHand makes the provider one without an API, with manual credentials.
-func (w *world) byHand() {
+// withoutAPI makes the provider one without an API, with manual credentials.
+func (w *world) withoutAPI() {
 	w.driver.Caps.ExpiryEnforcedBy = provider.EnforcedByPerson
 	w.driver.Caps.Updates = []provider.Field{provider.FieldAllowedIPs}
 	w.driver.ByHandForm = func(req provider.MintRequest) (provider.Form, bool) {

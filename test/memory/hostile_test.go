@@ -71,7 +71,7 @@ var bomb = sync.OnceValue(func() []byte {
 type provider struct {
 	mu      sync.Mutex
 	hostile bool
-	// waiting are the hostile answers that are held until so many calls wait for one.
+	// waiting counts the hostile answers; they are held until needed calls wait for one.
 	waiting, needed int
 	open            chan struct{}
 	// attacked are the providers that got a hostile answer, by case.

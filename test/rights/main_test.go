@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(testenv.Main(m, &env, testenv.WithAudit(), testenv.WithControllerManager()))
 }
 
-// patience is how long a test waits for what has to happen: long enough for a busy machine.
+// patience is how long a test waits for an expected state: long enough for a busy machine.
 const patience = 2 * time.Minute
 
 func scheme(t *testing.T) *runtime.Scheme {
@@ -144,8 +144,8 @@ func manifests(t *testing.T, path ...string) []*unstructured.Unstructured {
 	}
 }
 
-// byHandBucket is a bucket for which a person makes the credentials.
-const byHandBucket = "by-hand"
+// manualBucket is a bucket whose credentials are manual.
+const manualBucket = "manual"
 
 // drivers has the one driver of these tests, under the block aws.
 func drivers(t *testing.T, b *fake.Backend) *registry.Registry {
@@ -153,7 +153,7 @@ func drivers(t *testing.T, b *fake.Backend) *registry.Registry {
 	d := fake.New(b)
 	d.ByHandForm = func(req provider.MintRequest) (provider.Form, bool) {
 		return provider.Form{Where: "Panel > Add", Revoke: "Panel > Delete", Keys: []string{fake.KeyID, fake.KeySecret},
-			Fields: []provider.FormField{{Label: "Bucket", Value: byHandBucket}}}, req.Grant.Buckets[0] == byHandBucket
+			Fields: []provider.FormField{{Label: "Bucket", Value: manualBucket}}}, req.Grant.Buckets[0] == manualBucket
 	}
 	r, err := registry.New(registry.Entry{Driver: d, Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }})
 	ok(t, err)

@@ -85,7 +85,7 @@ func TestMetricsAreForThoseWhoMayReadThem(t *testing.T) {
 		MetricsAddress: address, MetricsSecure: true, MetricsAuth: true})
 	answers(t, "https", address, "", http.StatusUnauthorized)
 	answers(t, "https", address, "no-token-of-this-cluster", http.StatusInternalServerError) // controller-runtime's word for a token that is not valid
-	answers(t, "https", address, tokenOf(t, c, own, "nobody"), http.StatusForbidden)
+	answers(t, "https", address, tokenOf(t, c, own, "unprivileged"), http.StatusForbidden)
 	answers(t, "http", address, "", http.StatusBadRequest)
 	canScrape(t, c, own, address)
 }

@@ -124,8 +124,8 @@ func TestReleaseGuard(t *testing.T) {
 	ok(t, release(t, c, token))
 }
 
-// The operator has the verb release, and the deletion of a namespace goes on as without the policy: the operator revokes,
-// and the garbage collector removes the Secret.
+// The operator has the verb release, so the deletion of a namespace works as without the policy: the operator
+// revokes, and the garbage collector removes the Secret.
 func TestReleaseGuardLeavesTheDeletionOfANamespaceAlone(t *testing.T) {
 	c := admin(t)
 	releaseGuard(t, c)

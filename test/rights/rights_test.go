@@ -117,12 +117,12 @@ func life(t *testing.T, c client.Client, backend *fake.Backend, own string) {
 	issued := apiToken(team, "issued", v1alpha1.KindClusterTokenProvider, shared.Name)
 	retained := apiToken(team, "retained", v1alpha1.KindTokenProvider, ofTeam.Name)
 	retained.Spec.DeletionPolicy = v1alpha1.DeletionRetain
-	byHand := apiToken(team, "by-hand", v1alpha1.KindTokenProvider, ofTeam.Name)
-	byHand.Spec.Buckets = []v1alpha1.Bucket{byHandBucket}
-	create(t, c, issued, retained, byHand)
-	handed := handover(backend, byHand)
+	manual := apiToken(team, "manual", v1alpha1.KindTokenProvider, ofTeam.Name)
+	manual.Spec.Buckets = []v1alpha1.Bucket{manualBucket}
+	create(t, c, issued, retained, manual)
+	handed := handover(backend, manual)
 	create(t, c, handed)
-	for _, token := range []*v1alpha1.ApiToken{issued, retained, byHand} {
+	for _, token := range []*v1alpha1.ApiToken{issued, retained, manual} {
 		ready(t, c, token, &token.Status.Conditions)
 	}
 	for range 2 { // the second repeats the events of the first
@@ -136,10 +136,10 @@ func life(t *testing.T, c client.Client, backend *fake.Backend, own string) {
 	recorded(t, c, issued, revision)
 
 	backend.DeleteByHand(string(handed.Data[fake.KeyID])) // before the operator asks for it: it looks again only a minute later
-	for _, o := range []client.Object{issued, retained, byHand} {
+	for _, o := range []client.Object{issued, retained, manual} {
 		ok(t, c.Delete(t.Context(), o))
 	}
-	for _, o := range []client.Object{issued, retained, byHand} {
+	for _, o := range []client.Object{issued, retained, manual} {
 		gone(t, c, o)
 	}
 	for _, o := range []client.Object{shared, ofTeam} {
@@ -184,7 +184,7 @@ func change(t *testing.T, c client.Client, token *v1alpha1.ApiToken, f func()) {
 	})
 }
 
-// handover is the Secret in which a person hands over a credential.
+// handover is the Secret in which a user submits a manual credential.
 func handover(b *fake.Backend, token *v1alpha1.ApiToken) *corev1.Secret {
 	keys := b.MakeByHand(provider.Grant{})
 	return &corev1.Secret{

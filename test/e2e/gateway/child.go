@@ -19,10 +19,10 @@ import (
 	"github.com/versity/versitygw/embedgw"
 )
 
-// childEnv marks a process that MaybeRunChild has to turn into the gateway.
+// childEnv marks a process that MaybeRunChild turns into the gateway.
 const childEnv = "APITOKEN_E2E_GATEWAY"
 
-// limits of the embedded servers; they only have to be above what a test opens.
+// limits of the embedded servers, higher than any test needs.
 const (
 	maxConnections = 1000
 	maxRequests    = 500
@@ -136,8 +136,8 @@ func s3Config(cfg childConfig, addr, sock string) *embedgw.Config {
 	}
 }
 
-// openStore keeps object metadata in user xattrs, or in files beside the data
-// where the file system has none. It changes the working directory (posix.New does).
+// openStore keeps object metadata in user xattrs, or in files next to the data if
+// the file system does not support xattrs. It changes the working directory (posix.New does).
 func openStore(data, sidecar string) (backend.Backend, bool, error) {
 	opts := posix.PosixOpts{Concurrency: 100}
 	if err := (meta.XattrMeta{}).Test(data); err == nil {

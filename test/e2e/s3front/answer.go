@@ -36,6 +36,6 @@ type errorBody struct {
 func (no *refusal) write(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(no.status)
-	_, _ = io.WriteString(w, xml.Header) // whoever asked may be gone
+	_, _ = io.WriteString(w, xml.Header) // the client can be gone
 	_ = xml.NewEncoder(w).Encode(errorBody{Code: no.code, Message: no.message})
 }

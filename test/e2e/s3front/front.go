@@ -28,8 +28,8 @@ import (
 // service is what S3 requests are signed for.
 const service = "s3"
 
-// Front is the S3 server of one account at a vendor. Its clients have to be on
-// this computer, and reach it by IPv4: the real server sees their addresses.
+// Front is the S3 server of one account at a vendor. Its clients must run on this
+// computer and connect by IPv4, because the real server sees their addresses.
 type Front struct {
 	gateway *gateway.Gateway
 	iam     *iam.Client
@@ -112,8 +112,8 @@ func (f *Front) forward(w http.ResponseWriter, r *http.Request, sent payload, ke
 	return nil
 }
 
-// ownOfConnection are the headers that are not handed on: those of one
-// connection, and those that the front makes anew.
+// ownOfConnection are the headers that are not forwarded: those of one
+// connection, and those that the front sets itself.
 var ownOfConnection = map[string]bool{
 	"Authorization": true, "Connection": true, "Content-Length": true, "Expect": true, "Keep-Alive": true, "Te": true,
 	"Transfer-Encoding": true, "X-Amz-Content-Sha256": true, "X-Amz-Date": true,

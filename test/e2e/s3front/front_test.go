@@ -236,7 +236,7 @@ func TestRefusals(t *testing.T) {
 			reason: "nothing is wrong with it", write: true, status: http.StatusOK, want: "",
 		},
 		"not signed": {
-			reason: "nobody may do anything", change: func(r *http.Request) { r.Header.Del(authorization) },
+			reason: "anonymous requests have no rights", change: func(r *http.Request) { r.Header.Del(authorization) },
 			status: http.StatusForbidden, want: "AccessDenied",
 		},
 		"unknown key": {
@@ -455,7 +455,7 @@ func TestPayloadsThatAreNotTaken(t *testing.T) {
 	}{
 		"whole":           {"all is as said", whole, chunks("5", "x-amz-checksum-crc32"), nil},
 		"length":          {"it is longer than said", whole, chunks("4", "x-amz-checksum-crc32"), incomplete},
-		"no length":       {"it has to be said", whole, chunks("", "x-amz-checksum-crc32"), incomplete},
+		"no length":       {"it is required", whole, chunks("", "x-amz-checksum-crc32"), incomplete},
 		"another trailer": {"it was not announced", whole, chunks("5", "x-amz-checksum-sha256"), incomplete},
 		"no trailer":      {"the trailer is missing", "5\r\nhello\r\n0\r\n", chunks("5", "x-amz-checksum-crc32"), incomplete},
 		"header as a trailer": {

@@ -42,7 +42,7 @@ func (f *Front) Create(ctx context.Context, key Key) error {
 	before, known := f.key(key.AccessKeyID)
 	again := before.deleted && before.secret == key.Secret.Reveal()
 	if known && !again || key.AccessKeyID == "" || key.Secret.Empty() {
-		return fmt.Errorf("key %q was there before, or is none", key.AccessKeyID)
+		return fmt.Errorf("key %q already existed, or its id or secret is empty", key.AccessKeyID)
 	}
 	made := entry{secret: key.Secret.Reveal(), user: "vendor-" + strings.ToLower(rand.Text())}
 	if made.iam, err = f.makeUser(ctx, made.user, policy); err != nil {

@@ -28,11 +28,11 @@ const (
 // Access is what a key opens.
 type Access struct {
 	Permission Permission
-	// Buckets it opens; nil: all of them, also those that are made later.
+	// Buckets it grants access to; nil: all of them, including those made later.
 	Buckets []string
 	// AllowedIPs are the addresses and ranges it may be used from; none: any.
 	AllowedIPs []string
-	// DeniedIPs are those it may not be used from, whatever is allowed.
+	// DeniedIPs are those it must not be used from, even if AllowedIPs has them.
 	DeniedIPs []string
 	// Until is when it ends; zero: never.
 	Until time.Time

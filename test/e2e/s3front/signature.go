@@ -59,7 +59,7 @@ func readSignature(r *http.Request) (signature, *refusal) {
 	return s, nil
 }
 
-// covers reports whether all is signed that has to be: the host, and every header of Amazon's.
+// covers reports whether the signature covers the host and every x-amz header.
 func (s signature) covers(r *http.Request) bool {
 	for name := range r.Header {
 		name = strings.ToLower(name)

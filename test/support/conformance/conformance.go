@@ -146,7 +146,7 @@ const RawText = "RAW-PROVIDER-TEXT"
 var Requirements = slices.Concat(
 	group("describe", describing), group("mint", minting), group("find", finding), group("revoke", revoking), group("foreign", foreign),
 	group("fail", failing), group("doubt", doubting), group("outside", outside), group("states", states), group("limits", limits),
-	group("quota", quota), group("window", window), group("update", updating), group("by hand", manualRequirements),
+	group("quota", quota), group("window", window), group("update", updating), group("manual", manualRequirements),
 	group("hostile", hostile),
 )
 

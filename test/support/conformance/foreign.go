@@ -117,7 +117,7 @@ func withMinted(act func(*world, *testing.T, other)) func(*testing.T, Harness) {
 // minting credential.
 func withManual(act func(*world, *testing.T, other)) func(*testing.T, Harness) {
 	return func(t *testing.T, h Harness) {
-		t.Run("made by a person", func(t *testing.T) { act(open(t, h), t, otherManual(h, h.Outside.Make(t))) })
+		t.Run("manual", func(t *testing.T) { act(open(t, h), t, otherManual(h, h.Outside.Make(t))) })
 		if h.MinterID != "" {
 			t.Run("minting", func(t *testing.T) { act(open(t, h), t, otherManual(h, h.MinterID)) })
 		}

@@ -200,7 +200,7 @@ func (v *victim) shows(all []provider.Credential) string {
 			return ""
 		}
 	}
-	return "the credential is not shown, or as Ended, although it gives access"
+	return "the credential is not shown, or as Ended, although it grants access"
 }
 
 func (v *victim) finding() attempt {

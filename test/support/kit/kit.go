@@ -110,7 +110,7 @@ func clearFields(o client.Object) {
 	o.SetName(key.Name)
 }
 
-// Merge edits an object and writes what differs, whatever its present version is.
+// Merge edits an object and writes the difference, without a check of its version.
 func (k *Kit) Merge(o client.Object, edit func()) {
 	k.Helper()
 	base, _ := o.DeepCopyObject().(client.Object)

@@ -62,7 +62,7 @@ func (m *controllerManager) start(program string, kubeconfig []byte) error {
 	return nil
 }
 
-// stop kills the process. It answers an error when there was none left to kill.
+// stop kills the process. It returns an error if the process had already ended.
 func (m *controllerManager) stop() error {
 	defer func() { _ = os.RemoveAll(m.dir) }()
 	select {
@@ -86,8 +86,8 @@ func (m *controllerManager) tail() string {
 	return string(content[max(0, len(content)-most):])
 }
 
-// isStopTimeout tells the error of a process that had to be killed, which loses
-// nothing here, from the others. The library has no type for it.
+// isStopTimeout reports whether an error says that a process was killed because it did
+// not end in time. Nothing is lost then. The library has no type for this error.
 func isStopTimeout(err error) bool {
 	return strings.Contains(err.Error(), "timeout waiting for process")
 }

@@ -146,7 +146,7 @@ func start(opts []Option) (*Env, error) {
 }
 
 func newServer(assets string, crdDirectories []string) *envtest.Environment {
-	existing := false // whatever USE_EXISTING_CLUSTER says: tests delete what they find
+	existing := false // overrides USE_EXISTING_CLUSTER: tests delete the objects they find
 	server := &envtest.Environment{
 		UseExistingCluster:       &existing,
 		ErrorIfCRDPathMissing:    true,

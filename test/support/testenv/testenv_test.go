@@ -65,7 +65,7 @@ func TestStart(t *testing.T) {
 		waitGone(t, c, owned)
 	})
 	t.Run("a service account has its own rights only", func(t *testing.T) {
-		as, err := client.New(env.AsServiceAccount("default", "nobody"), client.Options{})
+		as, err := client.New(env.AsServiceAccount("default", "unprivileged"), client.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

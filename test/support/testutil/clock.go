@@ -77,7 +77,7 @@ func (c *Clock) Sleep(ctx context.Context, d time.Duration) error {
 	return c.wait(ctx, func() bool { return c.monotonic >= until })
 }
 
-// WaitForSleepers returns once so many calls of Sleep are waiting.
+// WaitForSleepers returns once at least n calls of Sleep are waiting.
 func (c *Clock) WaitForSleepers(ctx context.Context, n int) error {
 	return c.wait(ctx, func() bool { return c.sleepers >= n })
 }

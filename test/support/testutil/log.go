@@ -63,10 +63,10 @@ func (l *Log) String() string {
 	return strings.Join(l.lines, "\n")
 }
 
-// detail is what only libraries log.
+// detail matches the log levels that only libraries use.
 var detail = regexp.MustCompile(`"level"=([2-9]|[0-9]{2})`)
 
-// Tail returns the last lines that a person would want to see.
+// Tail returns the last n lines, without the lines of detail that libraries log.
 func (l *Log) Tail(n int) string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 )
 
 // Series returns the series of a metric of this process that has these labels, and
-// possibly others; an empty one if there is none.
+// possibly others; an empty series if no series has them.
 func Series(t testing.TB, name string, labels map[string]string) *dto.Metric {
 	t.Helper()
 	families, err := metrics.Registry.Gather()

@@ -32,7 +32,7 @@ func TestClockSleep(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Advance(time.Minute - 1)
-	c.SetWall(epoch.Add(time.Hour)) // a wall that jumps wakes nobody
+	c.SetWall(epoch.Add(time.Hour)) // a jump of the wall clock wakes no sleeper
 	select {
 	case err := <-slept:
 		t.Fatalf("woke too early: %v", err)

@@ -20,7 +20,7 @@ func (d *demo) declare(ctx context.Context) error {
 	if err := d.applySamples(ctx); err != nil {
 		return err
 	}
-	err := d.out.check(ctx, "a wrong declaration is refused at once, with the way out", func() (string, error) { return d.refused(ctx) })
+	err := d.out.check(ctx, "an invalid ApiToken is rejected at once, and the error names the field", func() (string, error) { return d.refused(ctx) })
 	if err != nil {
 		return err
 	}

@@ -103,8 +103,7 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-// The demo says what it applies by name; the files have to have it.
-func TestManifests(t *testing.T) {
+func TestManifestsHaveTheObjectsThatTheDemoNames(t *testing.T) {
 	const config = "../../../../config"
 	samples, err := resources(filepath.Join(config, "samples"))
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 // restartAfter is how long a kubelet would wait, about.
 const restartAfter = 2 * time.Second
 
-// again declares everything anew, for people to try things with.
+// again declares the samples again, for the user to try things with.
 func (d *demo) again(ctx context.Context) error {
 	d.out.heading("Again, and left running")
 	if err := d.applySamples(ctx); err != nil {

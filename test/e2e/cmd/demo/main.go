@@ -48,7 +48,7 @@ type demo struct {
 	running  *process
 	minter   gateway.Keys
 	samples  []*unstructured.Unstructured
-	revoked  []*workload // keys that have to be refused from now on
+	revoked  []*workload // their keys must be rejected from now on
 }
 
 func main() {

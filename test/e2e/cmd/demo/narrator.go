@@ -17,10 +17,11 @@ const (
 	faint = "2"
 )
 
-// oneLine is what fits a narrow terminal beside the mark, so that it can be wiped out again.
+// oneLine is how many characters of a claim fit into one line of a narrow terminal,
+// next to the mark. The line is overwritten when the check ends.
 const oneLine = 68
 
-// narrator prints the story. No secret value that it was told about gets through.
+// narrator prints the story. It masks every secret value that its redactor knows.
 type narrator struct {
 	out      io.Writer
 	terminal bool

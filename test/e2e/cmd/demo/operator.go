@@ -149,7 +149,7 @@ func (o *operator) tail(lines int, secrets *redactor) string {
 	for line := range strings.Lines(secrets.redact(string(content))) {
 		line = strings.TrimSpace(line)
 		if strings.Contains(line, `msg="Starting `) {
-			continue // so many at each start that they would be all there is
+			continue // each start writes enough of them to fill the tail
 		}
 		if len(line) > lineLength {
 			line = line[:lineLength] + "..."
@@ -159,7 +159,7 @@ func (o *operator) tail(lines int, secrets *redactor) string {
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
 
-// freeAddress returns an address of the loopback interface that nobody listens on.
+// freeAddress returns an unused address of the loopback interface.
 func freeAddress() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

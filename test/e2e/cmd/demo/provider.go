@@ -36,8 +36,8 @@ func (d *demo) held(ctx context.Context) (map[string]int, error) {
 	return users, nil
 }
 
-// allKnown checks that a ledger names every user at the provider. The provider
-// is listed first: what is made meanwhile is in a ledger before it exists.
+// allKnown checks that a ledger names every user at the provider. It lists the provider
+// first: a user that is made in the meantime is in a ledger before it exists.
 func (d *demo) allKnown(ctx context.Context) (string, error) {
 	users, err := d.held(ctx)
 	if err != nil {

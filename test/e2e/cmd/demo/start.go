@@ -192,7 +192,7 @@ func (d *demo) logIsClean() (string, error) {
 	return fmt.Sprintf("%d bytes, looked through for %d values", len(content), d.secrets.known()), nil
 }
 
-// lineWith returns the first line that contains a word, in whatever case.
+// lineWith returns the first line that contains a lower-case text, ignoring case.
 func lineWith(text, word string) string {
 	for line := range strings.Lines(text) {
 		if strings.Contains(strings.ToLower(line), word) {

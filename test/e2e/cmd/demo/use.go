@@ -53,7 +53,7 @@ func (d *demo) use(ctx context.Context) error {
 // something to read.
 func (d *demo) refusedIn(ctx context.Context, w *workload, elsewhere string) (string, error) {
 	root := &workload{s3: d.gateway.S3(d.gateway.Root())}
-	if err := root.write(ctx, elsewhere, "of somebody else"); err != nil {
+	if err := root.write(ctx, elsewhere, "another user's"); err != nil {
 		return "", err
 	}
 	code := ""
@@ -70,5 +70,5 @@ func (d *demo) refusedIn(ctx context.Context, w *workload, elsewhere string) (st
 			return "", err
 		}
 	}
-	return "writing, reading and listing answer " + code, root.reads(ctx, elsewhere, "of somebody else")
+	return "writing, reading and listing answer " + code, root.reads(ctx, elsewhere, "another user's")
 }

@@ -81,9 +81,9 @@ func (w *workload) list(ctx context.Context, bucket string) error {
 	return err
 }
 
-// refusal makes a request that has to be answered 403 and returns the error code
-// of S3. A server may answer 500 to a request that is under way while its key is
-// deleted, so that is no answer and it is asked again.
+// refusal makes a request that must be answered 403 and returns the error code
+// of S3. A server can answer 500 to a request in progress while its key is
+// deleted; refusal retries such a request.
 func refusal(what string, request func() error) (string, error) {
 	var err error
 	for range 3 {
