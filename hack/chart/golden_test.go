@@ -11,10 +11,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-var update = flag.Bool("update", false, "write the golden files")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
-// What is rendered is as it was reviewed. The CRDs, the alerts and the dashboard
-// have their own sources and tests.
+// The rendered manifests equal the reviewed golden files. The CRDs, the alerts and the
+// dashboard have their own sources and tests.
 func TestRenderedManifestsAreAsReviewed(t *testing.T) {
 	for _, c := range combinations() {
 		t.Run(c.name, func(t *testing.T) {
@@ -36,7 +36,7 @@ func TestRenderedManifestsAreAsReviewed(t *testing.T) {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(string(want), got); diff != "" {
-				t.Errorf("%s differs; if it is meant so: go test . -run TestRenderedManifestsAreAsReviewed -update\n%s", file, diff)
+				t.Errorf("%s differs; if it should: go test . -run TestRenderedManifestsAreAsReviewed -update\n%s", file, diff)
 			}
 		})
 	}

@@ -103,11 +103,11 @@ func TestSchemaRejectsWrongValues(t *testing.T) {
 		"a string for a number":           {"replicas=two", "replicas"},
 		"an unknown mode":                 {"sweep.mode=Delete", "sweep/mode"},
 		"a rate of zero":                  {"operator.providerRate=0", "providerRate"},
-		"not a digest":                    {"image.digest=latest", "digest"},
+		"an invalid digest":               {"image.digest=latest", "digest"},
 		"a namespace that cannot exist":   {"namespaces={Team_A}", "namespaces"},
 		"the same namespace twice":        {`namespaces={a,a}`, "namespaces"},
 		"a duration without unit":         {"sweep.interval=60", "interval"},
-		"not an argument":                 {"extraArgs={leader-elect}", "extraArgs"},
+		"an argument without dashes":      {"extraArgs={leader-elect}", "extraArgs"},
 		"Revoke in a list of namespaces":  {"sweep.mode=Revoke,namespaces={a}", "sweep.mode: Revoke is not possible"},
 		"a certificate without TLS":       {"metrics.certSecretName=c,metrics.secure=false,metrics.auth=false", "set metrics.secure to true"},
 		"tokens in clear":                 {"metrics.secure=false", "tokens would be sent in clear"},
@@ -149,7 +149,7 @@ func TestSchemaRejectsWrongValues(t *testing.T) {
 	}
 }
 
-// The manager knows every flag that the chart starts it with, for all values.
+// The manager accepts the flags that the chart renders, with any values.
 func TestManagerKnowsItsArguments(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/manager", "--help")
 	cmd.Dir = "../.."

@@ -139,9 +139,9 @@ func matches(patterns []string, name string) bool {
 	})
 }
 
-var errLine = errors.New("is not there once")
+var errLine = errors.New("does not occur exactly once")
 
-// replaceLines replaces whole lines. Each of them must be there exactly once.
+// replaceLines replaces whole lines. Each line must occur exactly once.
 func replaceLines(content []byte, lines map[string]string) ([]byte, error) {
 	all := strings.Split(string(content), "\n")
 	for from, to := range lines {

@@ -24,7 +24,7 @@ import (
 )
 
 var (
-	fresh = flag.Bool("release.fresh", false, "compile everything again for the second release, in a cache of its own")
+	fresh = flag.Bool("release.fresh", false, "compile everything again for the second release, in an empty build cache")
 	all   = flag.Bool("release.all", false, "build for all platforms")
 )
 

@@ -273,7 +273,7 @@ func TestInterruptEndsTheScript(t *testing.T) {
 		t.Errorf("exit code %d, want 130:\n%s", code, &log)
 	}
 	if strings.Contains(log.String(), "building etcd") {
-		t.Errorf("it continued and built:\n%s", &log)
+		t.Errorf("it started a build after the interrupt:\n%s", &log)
 	}
 	wantFiles(t, m.clean(m.cacheDirectory()))
 }

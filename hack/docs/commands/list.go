@@ -9,10 +9,10 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// List has the commands that are not run, with the reason, and the values for the
-// placeholders of those that are. An entry that is not needed is an error.
+// List says which commands are not run, and why, and which values replace the
+// placeholders of the others. An unused entry is an error.
 type List struct {
-	// Programs that are never run, with the reason.
+	// Programs that are not run on any page, with the reason.
 	Programs map[string]string `json:"programs"`
 	// NotRun are commands that are not run.
 	NotRun []*Entry `json:"notRun"`

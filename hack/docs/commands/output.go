@@ -14,9 +14,9 @@ var varies = []*regexp.Regexp{
 	regexp.MustCompile(`^[A-Z0-9]{8,}$`),
 }
 
-// Differs compares what a document shows with what was printed: the words of the
-// document must appear in this order, words that vary as others of their kind.
-// Between them there may be more, which the document leaves out.
+// Differs compares the output that a document shows with the printed output. The words of
+// the document must appear in this order; a word that varies matches others of its kind.
+// The printed output may have more words, which the document leaves out.
 func Differs(shown, printed string) error {
 	rest := strings.Fields(printed)
 	for _, word := range strings.Fields(shown) {

@@ -82,12 +82,12 @@ func TestRenderingAgainReplacesThePages(t *testing.T) {
 
 func TestBrokenDocumentsAreRejected(t *testing.T) {
 	for name, tc := range map[string]struct{ file, content, says string }{
-		"a link that leads nowhere":   {"docs/tasks/one.md", "[x](gone.md)", "docs/tasks/one.md: the link to gone.md leads nowhere"},
-		"a heading that is not":       {"docs/tasks/one.md", "[x](../README.md#gone)", "names a heading that is not there"},
-		"a heading of its own":        {"docs/tasks/one.md", "[x](#gone)", "names a heading that is not there"},
-		"a page without a link to it": {"docs/lonely.md", "# Lonely", "docs/lonely.md cannot be reached"},
-		"a picture that is not":       {"docs/tasks/one.md", "![x](gone.svg)", "there is no picture gone.svg"},
-		"outside of the directory":    {"docs/tasks/one.md", "[x](../../../secret)", "outside of the repository"},
+		"a link that leads nowhere":          {"docs/tasks/one.md", "[x](gone.md)", "docs/tasks/one.md: the link to gone.md leads nowhere"},
+		"a missing heading":                  {"docs/tasks/one.md", "[x](../README.md#gone)", "names a heading that is not there"},
+		"a missing heading in the same page": {"docs/tasks/one.md", "[x](#gone)", "names a heading that is not there"},
+		"a page without a link to it":        {"docs/lonely.md", "# Lonely", "docs/lonely.md cannot be reached"},
+		"a missing picture":                  {"docs/tasks/one.md", "![x](gone.svg)", "there is no picture gone.svg"},
+		"a path out of the repository":       {"docs/tasks/one.md", "[x](../../../secret)", "outside of the repository"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files := small()

@@ -54,7 +54,7 @@ const (
 // layout is the dashboard from top to bottom.
 var layout = []row{
 	{"At a glance", []panel{
-		{title: "Operators at work", about: "1: exactly one process works. Others wait for the lease.", kind: number, unit: short, width: 4, height: 4,
+		{title: "Leaders", about: "1: there is exactly one leader. Standbys wait for the lease.", kind: number, unit: short, width: 4, height: 4,
 			queries: []query{{`count(apitoken_operator_info) or vector(0)`, ""}}, badFrom: 1, badBelow: true},
 		{title: "Ready", about: "ApiTokens whose Secret holds a live credential for the present declaration.", kind: number, unit: short, width: 4, height: 4,
 			queries: []query{{`sum(apitoken_ready` + tokens + `)`, ""}}},
@@ -122,7 +122,7 @@ var layout = []row{
 		{title: "Time since the start", about: "Of the leader. Frequent starts keep attempts with an unknown outcome from being resolved.",
 			kind: lines, unit: seconds, width: 6, height: 8,
 			queries: []query{{`time() - max(apitoken_operator_start_timestamp_seconds)`, "operator"}}},
-		{title: "Passes that failed", about: "Reconciliations that ended with an error.", kind: stacked, unit: short, width: 6, height: 8,
+		{title: "Failed reconciles", about: "Reconciles that ended with an error.", kind: stacked, unit: short, width: 6, height: 8,
 			queries: []query{{`sum by (controller) (increase(controller_runtime_reconcile_errors_total` + controllers + `[$__rate_interval]))`, "{{controller}}"}}},
 		{title: "Time of a reconcile, 95th percentile", about: "One that mints takes as long as the provider does.", kind: lines, unit: seconds, width: 6, height: 8,
 			queries: []query{{`histogram_quantile(0.95, sum by (le, controller) ` +

@@ -15,15 +15,15 @@ type Alert struct {
 	Name string
 	// Expr is PromQL; For is how long it must hold.
 	Expr, For string
-	// Severity is critical: a workload lost access, or is about to, or nothing works;
-	// or warning: a user must act in working hours.
+	// Severity is critical (a workload lost access or is about to, or nothing works)
+	// or warning (a user must act, in working hours).
 	Severity string
 	// Summary and Description are templates of Prometheus.
 	Summary, Description string
 }
 
-// without are the labels of the process that was scraped: a restart must not end
-// an alert, or begin it again.
+// without drops the labels of the scraped process: a restart must not end
+// an alert or fire it again.
 const without = "without (instance, pod, container, endpoint, service, job)"
 
 // byProvider groups what is counted by provider.
@@ -41,7 +41,7 @@ var Alerts = []Alert{
 	{
 		Name: "ApiTokenOperatorDown", For: "10m", Severity: "critical",
 		Expr:        "absent(apitoken_operator_info)",
-		Summary:     "No apitoken-operator works.",
+		Summary:     "No apitoken-operator is running as leader.",
 		Description: "Nothing is issued, rotated or revoked, and no other alert of the operator can fire. Credentials whose time comes end without a successor.",
 	},
 	{
@@ -77,7 +77,7 @@ var Alerts = []Alert{
 		Name: "ApiTokenRevokeFailing", For: "5m", Severity: "warning",
 		Expr:        "time() - min " + without + " (apitoken_revocation_due_timestamp_seconds) > 1800",
 		Summary:     "A credential of ApiToken " + ofToken + " is not revoked.",
-		Description: "It should have been for {{ $value | humanizeDuration }}, and may still grant access. Provider: {{ $labels.provider_kind }} {{ $labels.provider }}.",
+		Description: "Its revocation is overdue by {{ $value | humanizeDuration }}, and it may still grant access. Provider: {{ $labels.provider_kind }} {{ $labels.provider }}.",
 	},
 	{
 		Name: "ApiTokenOrphanedCredentials", For: "15m", Severity: "warning",

@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// User that images run as. It is not root, and a number, as runAsNonRoot needs.
+// User is the unprivileged user that images run as. It is a number because runAsNonRoot needs one.
 const User = "65532:65532"
 
 // Epoch is the time of every file in an image, and of the image. Times that change
