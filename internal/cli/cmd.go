@@ -72,7 +72,7 @@ func newRoot(e session.Env) (*cobra.Command, *session.App) {
 	root := &cobra.Command{
 		Use:   "kubectl-apitoken",
 		Short: "See, plan, rotate and revoke API tokens",
-		Long: "Shows what the apitoken-operator does, and asks it to do more: it changes declarations, never credentials.\n\n" +
+		Long: "Shows and changes ApiTokens. It never changes a credential itself: the operator does, after a change of the ApiToken.\n\n" +
 			"Exit codes: 0 done; 1 failed or not ready; 2 wrong command line; 3 timed out; 4 refused or forbidden; 5 not found.",
 		Annotations:   map[string]string{cobra.CommandDisplayNameAnnotation: "kubectl apitoken"},
 		Version:       e.Version,

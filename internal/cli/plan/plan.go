@@ -57,7 +57,8 @@ func NewCommand(a *session.App) *cobra.Command {
 	}
 	f := cmd.Flags()
 	files := genericclioptions.FileNameFlags{
-		Usage: "that contains the ApiTokens", Filenames: &o.files.Filenames, Kustomize: &o.files.Kustomize, Recursive: &o.files.Recursive,
+		Usage:     "The files, directories or URLs that contain the ApiTokens.",
+		Filenames: &o.files.Filenames, Kustomize: &o.files.Kustomize, Recursive: &o.files.Recursive,
 	}
 	files.AddFlags(f)
 	f.BoolVar(&o.apply.serverSide, "server-side", false, "Plan for kubectl apply --server-side.")

@@ -1,0 +1,26 @@
+package cli_test
+
+import (
+	"testing"
+	"unicode"
+
+	"github.com/spf13/pflag"
+
+	"apitoken.dev/operator/internal/cli"
+	"apitoken.dev/operator/internal/cli/session"
+)
+
+// TestFlagHelpIsASentence: the help of each flag starts with a capital letter. Libraries
+// that add flags can expect a whole sentence, or only the end of one.
+func TestFlagHelpIsASentence(t *testing.T) {
+	for _, cmd := range cli.New(session.Env{}).Commands() {
+		if name := cmd.Name(); name == "completion" || name == "help" {
+			continue
+		}
+		cmd.LocalNonPersistentFlags().VisitAll(func(f *pflag.Flag) {
+			if f.Name != "help" && !unicode.IsUpper([]rune(f.Usage + " ")[0]) {
+				t.Errorf("%s --%s: %q", cmd.Name(), f.Name, f.Usage)
+			}
+		})
+	}
+}
