@@ -135,7 +135,7 @@ func (a *Attempt) InTime(context.Context) plan.Outcome {
 // process does not publish it.
 func (a *Attempt) Mint(ctx context.Context) plan.Outcome {
 	req := a.r.mintRequest(a.p, a.name)
-	req.HandedOver = a.submitted.Values()
+	req.Submitted = a.submitted.Values()
 	if e := a.p.entry(a.name); e != nil && e.ExpiresAt != nil {
 		req.Grant.ExpiresAt = e.ExpiresAt.Time // the expiry in the reservation
 	}

@@ -178,7 +178,7 @@ func TestManualCredentialIsMissingAfterTwoRejections(t *testing.T) {
 	w.asks(v1alpha1.ReasonCreateCredential)
 	id := w.handOver()
 	w.ready("training")
-	w.backend.DeleteByHand(id)
+	w.backend.DeleteManual(id)
 	w.drifts(v1alpha1.DriftMissing)
 	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonCredentialMissing, id)
 	w.repair()

@@ -263,7 +263,7 @@ func canProbe(conn connections.Connection) bool {
 
 // keyID returns the public id that a key contains, or "".
 func keyID(p *reconciliation, values map[string]provider.Value) string {
-	driver, ok := provider.As[provider.ByHand](p.facts.Driver)
+	driver, ok := provider.As[provider.Manual](p.facts.Driver)
 	if !ok {
 		return ""
 	}

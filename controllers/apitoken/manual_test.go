@@ -25,9 +25,9 @@ import (
 func newPanelWorld(t *testing.T, edits ...func(*fake.Driver)) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
-	w.driver.Caps.ExpiryEnforcedBy = provider.EnforcedByPerson
+	w.driver.Caps.ExpiryEnforcedBy = provider.EnforcedByUser
 	w.driver.Caps.Updates = []provider.Field{provider.FieldAllowedIPs}
-	w.driver.ByHandForm = func(req provider.MintRequest) (provider.Form, bool) {
+	w.driver.ManualForm = func(req provider.MintRequest) (provider.Form, bool) {
 		return provider.Form{
 			Where: "Panel > Add", Edit: "Panel > Edit", Revoke: "Panel > Delete",
 			Fields: []provider.FormField{{Label: "Bucket", Value: req.Grant.Buckets[0]}},
@@ -48,7 +48,7 @@ func newPanelWorld(t *testing.T, edits ...func(*fake.Driver)) *world {
 // It returns the id.
 func (w *world) handOver() string {
 	w.Helper()
-	keys := w.backend.MakeByHand(provider.Grant{})
+	keys := w.backend.MakeManual(provider.Grant{})
 	w.handSecret(map[string][]byte{
 		fake.KeyID: []byte(keys[fake.KeyID].Reveal() + "\n"), fake.KeySecret: []byte(keys[fake.KeySecret].Reveal()),
 	})
@@ -126,7 +126,7 @@ func TestManualCredentialFromHandoverToDeletion(t *testing.T) {
 		t.Errorf("a live credential was dropped: %+v", token.Status.Credentials)
 	}
 
-	w.backend.DeleteByHand(first)
+	w.backend.DeleteManual(first)
 	w.leftInTheEnd(1)
 	w.emits("DeletedByHand", first)
 	if w.secret(firstName) != nil {
@@ -141,7 +141,7 @@ func (w *world) deleteManual(id string) {
 	name := activeOf(w.token("training")).Name
 	w.delete("training")
 	w.stalls("training", v1alpha1.ReasonActionRequired, id, "Panel > Delete")
-	w.backend.DeleteByHand(id)
+	w.backend.DeleteManual(id)
 	w.clock.Advance(2 * time.Minute)
 	w.poke("training")
 	w.gone("training")
@@ -282,7 +282,7 @@ func TestManualCredentialHasItsOwnLifetimeLimit(t *testing.T) {
 		d.Caps.ExpiryEnforcedBy, d.Caps.MaxLifetime = provider.EnforcedByOperator, 0
 		d.CapsFor = func(provider.Grant) provider.Capabilities {
 			out := d.Caps
-			out.ExpiryEnforcedBy, out.MaxLifetime = provider.EnforcedByPerson, longest
+			out.ExpiryEnforcedBy, out.MaxLifetime = provider.EnforcedByUser, longest
 			return out
 		}
 	})
@@ -292,7 +292,7 @@ func TestManualCredentialHasItsOwnLifetimeLimit(t *testing.T) {
 	w.asks(v1alpha1.ReasonCreateCredential, "Panel > Add")
 	id := w.handOver()
 	token := w.ready("training")
-	if e := activeOf(token); e.ID != id || token.Status.ExpiryEnforcedBy != string(provider.EnforcedByPerson) {
+	if e := activeOf(token); e.ID != id || token.Status.ExpiryEnforcedBy != string(provider.EnforcedByUser) {
 		t.Errorf("in use is %s, and its expiry is enforced by %s", e.ID, token.Status.ExpiryEnforcedBy)
 	}
 }
@@ -347,7 +347,7 @@ func TestHardEndOfManualCredential(t *testing.T) {
 	if w.secret("training") != nil {
 		t.Error("the Secret still exists")
 	}
-	w.backend.DeleteByHand(id)
+	w.backend.DeleteManual(id)
 	w.leftInTheEnd(0)
 }
 
@@ -364,12 +364,12 @@ func TestCopyIsKeptUntilDeletionIsRecorded(t *testing.T) {
 	first := activeOf(w.settle("training")).Name
 	other := w.handOver()
 	w.replaced("training", first)
-	w.backend.DeleteByHand(id)
+	w.backend.DeleteManual(id)
 	w.duringFirst(fake.Accepts, func() { w.poke("training") }) // another write comes first
 	w.leftInTheEnd(1)
 	w.delete("training")
 	w.stalls("training", v1alpha1.ReasonActionRequired, other)
-	w.backend.DeleteByHand(other)
+	w.backend.DeleteManual(other)
 	w.duringFirst(fake.Accepts, func() { w.poke("training") })
 	w.poke("training")
 	w.gone("training")
@@ -397,7 +397,7 @@ func TestHandoverOfCredentialInUseIsDeleted(t *testing.T) {
 	w.handOver()
 	name := activeOf(w.ready("training")).Name
 	id := activeOf(w.token("training")).ID
-	w.Cleanup(func() { w.backend.DeleteByHand(id) }) // the backend calls it after the attempt that was withdrawn
+	w.Cleanup(func() { w.backend.DeleteManual(id) }) // the backend calls it after the attempt that was withdrawn
 	w.settle("training")
 	data := w.secret("training").Data
 	w.handSecret(map[string][]byte{fake.KeyID: data[fake.KeyID], fake.KeySecret: data[fake.KeySecret]})
@@ -422,7 +422,7 @@ func TestSubmittingTheCredentialInUseAgainIsRejected(t *testing.T) {
 	w.declare("training")
 	id := w.handOver()
 	w.ready("training")
-	w.Cleanup(func() { w.backend.DeleteByHand(id) }) // the backend calls it after the attempt that was refused
+	w.Cleanup(func() { w.backend.DeleteManual(id) }) // the backend calls it after the attempt that was refused
 	data := w.secret("training").Data
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 	w.asks(v1alpha1.ReasonCreateCredential, "Panel > Add")

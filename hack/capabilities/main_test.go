@@ -27,12 +27,12 @@ func TestTableShowsWhatEachDriverCan(t *testing.T) {
 	limited.CapsFor = func(g provider.Grant) provider.Capabilities {
 		out := limited.Caps
 		if slices.Contains(g.Scopes, "billing:read-only") {
-			out.MaxLifetime, out.ExpiryEnforcedBy = 24*time.Hour, provider.EnforcedByPerson
+			out.MaxLifetime, out.ExpiryEnforcedBy = 24*time.Hour, provider.EnforcedByUser
 		}
 		return out
 	}
 	all := fake.New(fake.NewBackend(clock.NewReal()))
-	all.Caps = provider.Capabilities{Scopes: []string{"a:b"}, Settle: 2 * time.Hour, ExpiryEnforcedBy: provider.EnforcedByPerson}
+	all.Caps = provider.Capabilities{Scopes: []string{"a:b"}, Settle: 2 * time.Hour, ExpiryEnforcedBy: provider.EnforcedByUser}
 	want := []string{
 		"| [`fake`](fake.md) | `billing:` read-only; `objectstorage:` object-read-only, object-read-write | `billing:read-only` | buckets, allowedIPs | nothing | operator; user for `billing:read-only` | 2 d; 1 d for `billing:read-only` | 2 | 100 | 90 s |",
 		"| [`fake`](fake.md) | `a:` b | all | nothing | nothing | user | unlimited | any number | all | 2 h |",

@@ -51,7 +51,7 @@ var columns = []column{
 }
 
 var enforcers = map[provider.Enforcer]string{
-	provider.EnforcedByProvider: "provider", provider.EnforcedByOperator: "operator", provider.EnforcedByPerson: "user",
+	provider.EnforcedByProvider: "provider", provider.EnforcedByOperator: "operator", provider.EnforcedByUser: "user",
 }
 
 // table returns the rows in Markdown.
@@ -103,7 +103,7 @@ func scopes(all []string) string {
 func manual(e entry, all []string) string {
 	var out []string
 	for _, scope := range all {
-		if provider.CapabilitiesFor(e.driver, provider.Grant{Scopes: []string{scope}}).ExpiryEnforcedBy == provider.EnforcedByPerson {
+		if provider.CapabilitiesFor(e.driver, provider.Grant{Scopes: []string{scope}}).ExpiryEnforcedBy == provider.EnforcedByUser {
 			out = append(out, scope)
 		}
 	}

@@ -182,7 +182,7 @@ func TestLimitsAreThoseOfTheGrant(t *testing.T) {
 	driver.CapsFor = func(g provider.Grant) provider.Capabilities {
 		out := driver.Caps
 		if slices.Contains(g.Scopes, "billing:read-only") {
-			out.MaxLifetime, out.ExpiryEnforcedBy = time.Hour, provider.EnforcedByPerson
+			out.MaxLifetime, out.ExpiryEnforcedBy = time.Hour, provider.EnforcedByUser
 		}
 		return out
 	}
@@ -190,11 +190,11 @@ func TestLimitsAreThoseOfTheGrant(t *testing.T) {
 	w.must(err)
 	w.pool = NewPool(Options{Reader: w.c, Live: w.c, Registry: drivers, Namespace: w.key.Namespace, Cluster: "cluster"})
 	for scope, want := range map[string]provider.Enforcer{
-		"objectstorage:object-read-only": provider.EnforcedByProvider, "billing:read-only": provider.EnforcedByPerson,
+		"objectstorage:object-read-only": provider.EnforcedByProvider, "billing:read-only": provider.EnforcedByUser,
 	} {
 		f, err := w.pool.Facts(t.Context(), w.key, w.key.Namespace, provider.Grant{Scopes: []string{scope}})
 		w.must(err)
-		if f.Capabilities.ExpiryEnforcedBy != want || (f.Capabilities.MaxLifetime == time.Hour) != (want == provider.EnforcedByPerson) {
+		if f.Capabilities.ExpiryEnforcedBy != want || (f.Capabilities.MaxLifetime == time.Hour) != (want == provider.EnforcedByUser) {
 			t.Errorf("%s: %+v", scope, f.Capabilities)
 		}
 	}

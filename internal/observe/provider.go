@@ -40,7 +40,7 @@ func Owner(t *v1alpha1.ApiToken, cluster string) provider.Owner {
 
 // Form returns how a user makes a manual credential; nil means that the operator mints it.
 func Form(f *account.Facts, req provider.MintRequest) *provider.Form {
-	driver, ok := provider.As[provider.ByHand](f.Driver)
+	driver, ok := provider.As[provider.Manual](f.Driver)
 	if !ok {
 		return nil
 	}

@@ -12,7 +12,7 @@ import (
 // manual: users create manual credentials, and can edit their addresses.
 func manual(o *plan.Observation) {
 	caps := &o.Provider.Capabilities
-	caps.ExpiryEnforcedBy = provider.EnforcedByPerson
+	caps.ExpiryEnforcedBy = provider.EnforcedByUser
 	caps.Updates = []provider.Field{provider.FieldAllowedIPs, provider.FieldDeniedIPs}
 	o.Provider.Form = &provider.Form{
 		Where: "Panel > Add token", Edit: "Panel > Edit", Revoke: "Panel > Delete",

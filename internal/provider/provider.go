@@ -74,10 +74,10 @@ type Counter interface {
 	Occupied(ctx context.Context) ([]Credential, error)
 }
 
-// ByHand is an optional interface of a Driver. It reports which credentials are manual:
-// a user makes them in the provider's own user interface. MintRequest.HandedOver has the
+// Manual is an optional interface of a Driver. It reports which credentials are manual:
+// a user makes them in the provider's own user interface. MintRequest.Submitted has the
 // submitted credential, and Mint checks it instead of making one.
-type ByHand interface {
+type Manual interface {
 	// Form describes what the user does. ok is false when Mint makes the credential.
 	// It does no I/O.
 	Form(cfg Config, req MintRequest) (form Form, ok bool)
@@ -165,8 +165,8 @@ const (
 	EnforcedByProvider Enforcer = "Provider"
 	// EnforcedByOperator means that the operator must revoke it.
 	EnforcedByOperator Enforcer = "Operator"
-	// EnforcedByPerson means that a user must delete it, and is asked to.
-	EnforcedByPerson Enforcer = "Person"
+	// EnforcedByUser means that a user must delete it, and is asked to.
+	EnforcedByUser Enforcer = "Person"
 )
 
 // Config is what a driver needs to reach one account.
@@ -210,8 +210,8 @@ type MintRequest struct {
 	Owner       Owner
 	Description string
 	Grant       Grant
-	// HandedOver are the secret keys of a manual credential; nil where Mint makes it.
-	HandedOver map[string]Value
+	// Submitted are the secret keys of a manual credential; nil where Mint makes it.
+	Submitted map[string]Value
 }
 
 // Credential is one credential as the provider shows it, without its secret.

@@ -91,7 +91,7 @@ func (p *panel) delete(t *testing.T, id string) {
 func (p *panel) mint(t *testing.T, m *minting, grant provider.Grant) provider.Minted {
 	t.Helper()
 	req := m.request(grant)
-	req.HandedOver = p.add(t, p.form(t, req))
+	req.Submitted = p.add(t, p.form(t, req))
 	minted, err := m.client.Mint(t.Context(), req)
 	if err != nil {
 		t.Fatalf("Mint: %v", err)
@@ -156,7 +156,7 @@ func TestKloudBeanWrongPermission(t *testing.T) {
 				req := m.request(grant(scope))
 				form := p.form(t, req)
 				form.Permission = made.permission
-				req.HandedOver = p.add(t, form)
+				req.Submitted = p.add(t, form)
 				p.wantRejected(t, m, req, "make one with Permission "+declared.permission)
 			})
 		}
@@ -164,8 +164,8 @@ func TestKloudBeanWrongPermission(t *testing.T) {
 			req := m.request(grant(scope))
 			form := p.form(t, req)
 			form.Bucket = other
-			req.HandedOver = p.add(t, form)
-			req.HandedOver["BUCKET_NAME"] = provider.NewValue(datasets) // as a user does who mixes them up
+			req.Submitted = p.add(t, form)
+			req.Submitted["BUCKET_NAME"] = provider.NewValue(datasets) // as a user does who mixes them up
 			p.wantRejected(t, m, req, "in the bucket "+datasets)
 		})
 	}
@@ -184,15 +184,15 @@ func TestKloudBeanWrongKeys(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			req := m.request(p.grant())
-			req.HandedOver = p.add(t, p.form(t, req))
-			req.HandedOver[tc.key] = provider.NewValue(req.HandedOver[tc.key].Reveal() + "x")
+			req.Submitted = p.add(t, p.form(t, req))
+			req.Submitted[tc.key] = provider.NewValue(req.Submitted[tc.key].Reveal() + "x")
 			p.wantRejected(t, m, req, tc.says)
 		})
 	}
 	t.Run("deleted before it is handed over", func(t *testing.T) {
 		req := m.request(p.grant())
-		req.HandedOver = p.add(t, p.form(t, req))
-		p.delete(t, req.HandedOver[kloudbean.KeyID].Reveal())
+		req.Submitted = p.add(t, p.form(t, req))
+		p.delete(t, req.Submitted[kloudbean.KeyID].Reveal())
 		p.wantRejected(t, m, req, "does not know")
 	})
 }
@@ -223,7 +223,7 @@ func TestKloudBeanAddresses(t *testing.T) {
 				return
 			}
 			req := m.request(g)
-			req.HandedOver = p.add(t, p.form(t, req))
+			req.Submitted = p.add(t, p.form(t, req))
 			p.wantRejected(t, m, req, tc.says)
 		})
 	}

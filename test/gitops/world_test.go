@@ -78,9 +78,9 @@ func newWorld(t *testing.T) *world {
 
 // withoutAPI makes the provider one without an API, with manual credentials.
 func (w *world) withoutAPI() {
-	w.driver.Caps.ExpiryEnforcedBy = provider.EnforcedByPerson
+	w.driver.Caps.ExpiryEnforcedBy = provider.EnforcedByUser
 	w.driver.Caps.Updates = []provider.Field{provider.FieldAllowedIPs}
-	w.driver.ByHandForm = func(req provider.MintRequest) (provider.Form, bool) {
+	w.driver.ManualForm = func(req provider.MintRequest) (provider.Form, bool) {
 		return provider.Form{
 			Where: "Panel > Access Keys > Add", Edit: "Panel > Access Keys > Edit", Revoke: "Panel > Access Keys > Delete",
 			Fields: []provider.FormField{{Label: "Bucket", Value: req.Grant.Buckets[0]}},
@@ -192,7 +192,7 @@ func (w *world) poke() {
 // returns the id of the credential.
 func (w *world) handOver() string {
 	w.Helper()
-	keys := w.backend.MakeByHand(provider.Grant{})
+	keys := w.backend.MakeManual(provider.Grant{})
 	id, secret := keys[fake.KeyID].Reveal(), keys[fake.KeySecret].Reveal() //nolint:forbidigo // a user submits the keys that the provider showed
 	w.handSecret(id, secret)
 	return id

@@ -151,7 +151,7 @@ const manualBucket = "manual"
 func drivers(t *testing.T, b *fake.Backend) *registry.Registry {
 	t.Helper()
 	d := fake.New(b)
-	d.ByHandForm = func(req provider.MintRequest) (provider.Form, bool) {
+	d.ManualForm = func(req provider.MintRequest) (provider.Form, bool) {
 		return provider.Form{Where: "Panel > Add", Revoke: "Panel > Delete", Keys: []string{fake.KeyID, fake.KeySecret},
 			Fields: []provider.FormField{{Label: "Bucket", Value: manualBucket}}}, req.Grant.Buckets[0] == manualBucket
 	}

@@ -135,7 +135,7 @@ func life(t *testing.T, c client.Client, backend *fake.Backend, own string) {
 	ok(t, c.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: issued.SecretName()}}))
 	recorded(t, c, issued, revision)
 
-	backend.DeleteByHand(string(handed.Data[fake.KeyID])) // before the operator asks for it: it looks again only a minute later
+	backend.DeleteManual(string(handed.Data[fake.KeyID])) // before the operator asks for it: it looks again only a minute later
 	for _, o := range []client.Object{issued, retained, manual} {
 		ok(t, c.Delete(t.Context(), o))
 	}
@@ -186,7 +186,7 @@ func change(t *testing.T, c client.Client, token *v1alpha1.ApiToken, f func()) {
 
 // handover is the Secret in which a user submits a manual credential.
 func handover(b *fake.Backend, token *v1alpha1.ApiToken) *corev1.Secret {
-	keys := b.MakeByHand(provider.Grant{})
+	keys := b.MakeManual(provider.Grant{})
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: token.Namespace, Name: token.Name + v1alpha1.HandoverSuffix,
 			Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover}},

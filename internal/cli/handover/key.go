@@ -12,7 +12,7 @@ import (
 // refuseKnownKey refuses a key that the ledger has already. The operator would not use it
 // again, and the ApiToken would keep waiting for another one.
 func refuseKnownKey(driver provider.Driver, t *v1alpha1.ApiToken, data map[string][]byte) error {
-	byHand, ok := provider.As[provider.ByHand](driver)
+	keyer, ok := provider.As[provider.Manual](driver)
 	if !ok {
 		return nil
 	}
@@ -20,7 +20,7 @@ func refuseKnownKey(driver provider.Driver, t *v1alpha1.ApiToken, data map[strin
 	for key, value := range data {
 		values[key] = provider.NewValue(strings.TrimRight(string(value), "\r\n")) // as the operator reads them
 	}
-	id := byHand.KeyID(values)
+	id := keyer.KeyID(values)
 	for i := range t.Status.Credentials {
 		if e := &t.Status.Credentials[i]; id != "" && e.ID == id {
 			return sameKey(e)

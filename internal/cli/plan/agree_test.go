@@ -298,7 +298,7 @@ func (a *agreement) clusterProvider(name string, change ...func(account.Object))
 
 // manual makes credentials of the provider come from users.
 func (a *agreement) manual() {
-	a.driver.ByHandForm = func(provider.MintRequest) (provider.Form, bool) {
+	a.driver.ManualForm = func(provider.MintRequest) (provider.Form, bool) {
 		return provider.Form{Where: "Keys", Edit: "Keys", Revoke: "Keys", Keys: []string{fake.KeyID, fake.KeySecret}}, true
 	}
 }

@@ -32,7 +32,7 @@ type Options struct {
 }
 
 // Driver returns a driver whose calls, and those of its clients, are bounded. It
-// is a Validator, a Connector, a SecretKeyer, a SettingsKeyer, a ByHand, a Located and a
+// is a Validator, a Connector, a SecretKeyer, a SettingsKeyer, a Manual, a Located and a
 // Limiter: without the power, Validate refuses nothing, Connection, SecretKeys and
 // SettingsKeys add nothing, Form says that Mint makes the credential, Server that the
 // declaration names the account, and the limits are the same for every grant.
@@ -60,7 +60,7 @@ type namingDriver struct {
 var (
 	_ provider.Validator = (*driver)(nil)
 	_ provider.Connector = (*driver)(nil)
-	_ provider.ByHand    = (*driver)(nil)
+	_ provider.Manual    = (*driver)(nil)
 	_ provider.Located   = (*driver)(nil)
 	_ provider.Limiter   = (*driver)(nil)
 
@@ -162,23 +162,23 @@ func (d *driver) SettingsKeys(cfg provider.Config) []string {
 	return out
 }
 
-// Form implements provider.ByHand.
+// Form implements provider.Manual.
 func (d *driver) Form(cfg provider.Config, req provider.MintRequest) (provider.Form, bool) {
-	b, ok := provider.As[provider.ByHand](d.inner)
+	b, ok := provider.As[provider.Manual](d.inner)
 	if !ok {
 		return provider.Form{}, false
 	}
-	var byHand bool
+	var manual bool
 	form, err := protect(context.Background(), d.o, "Form", func() (form provider.Form, _ error) {
-		form, byHand = b.Form(cfg, req)
+		form, manual = b.Form(cfg, req)
 		return form, nil
 	})
-	return form, byHand && err == nil
+	return form, manual && err == nil
 }
 
-// KeyID implements provider.ByHand. An impossible id is dropped.
+// KeyID implements provider.Manual. An impossible id is dropped.
 func (d *driver) KeyID(secret map[string]provider.Value) string {
-	b, ok := provider.As[provider.ByHand](d.inner)
+	b, ok := provider.As[provider.Manual](d.inner)
 	if !ok {
 		return ""
 	}

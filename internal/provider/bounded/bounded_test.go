@@ -207,10 +207,10 @@ func TestPanicsInMethodsWithoutIOAreRecovered(t *testing.T) {
 	if got := d.(provider.Connector).Connection(provider.Config{}, provider.Grant{}); got != nil {
 		t.Errorf("Connection: %v", got)
 	}
-	if _, ok := d.(provider.ByHand).Form(provider.Config{}, provider.MintRequest{}); ok {
+	if _, ok := d.(provider.Manual).Form(provider.Config{}, provider.MintRequest{}); ok {
 		t.Error("a Form that panicked is used")
 	}
-	if got := d.(provider.ByHand).KeyID(nil); got != "" {
+	if got := d.(provider.Manual).KeyID(nil); got != "" {
 		t.Errorf("KeyID: %q", got)
 	}
 	if got := d.(provider.Located).Server(t.Context(), provider.Config{}); got != (provider.Server{Declared: true}) {
@@ -223,7 +223,7 @@ func TestPanicsInMethodsWithoutIOAreRecovered(t *testing.T) {
 
 // TestInvalidKeyIDIsDropped: what a key says is checked like any other answer.
 func TestInvalidKeyIDIsDropped(t *testing.T) {
-	d := bounded.Driver(good(), bounded.Options{}).(provider.ByHand)
+	d := bounded.Driver(good(), bounded.Options{}).(provider.Manual)
 	for id, want := range map[string]string{"AKIA1": "AKIA1", "..": "", "a/b": "", "": ""} {
 		if got := d.KeyID(map[string]provider.Value{"id": provider.NewValue(id)}); got != want {
 			t.Errorf("%q: got %q", id, got)
@@ -421,7 +421,7 @@ func TestNamesOfOthersAreMadePrintable(t *testing.T) {
 func TestPanicWithASubmittedCredentialIsNotInDoubt(t *testing.T) {
 	o := good()
 	o.made.Credential.ID = ".."
-	req := provider.MintRequest{Name: "at1-name", HandedOver: map[string]provider.Value{"token": provider.NewValue(canary)}}
+	req := provider.MintRequest{Name: "at1-name", Submitted: map[string]provider.Value{"token": provider.NewValue(canary)}}
 	if _, err := bounded.Client(o, bounded.Options{}).Mint(t.Context(), req); err == nil || provider.InDoubt(err) {
 		t.Errorf("got %v", err)
 	}

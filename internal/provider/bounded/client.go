@@ -27,7 +27,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 			return made, err
 		}
 		if err := checkMinted(req, made); err != nil {
-			err.NotExecuted = req.HandedOver != nil // a user made it, so nothing was issued
+			err.NotExecuted = req.Submitted != nil // a user made it, so nothing was issued
 			return provider.Minted{}, err
 		}
 		return made, nil

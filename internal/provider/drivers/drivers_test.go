@@ -101,10 +101,10 @@ func TestFormsAreForCredentialsThatAUserEnds(t *testing.T) {
 		for _, scope := range driver.Capabilities().Scopes {
 			grant := provider.Grant{Scopes: []string{scope}, Buckets: []string{"datasets"}}
 			var asked bool
-			if manual, ok := provider.As[provider.ByHand](driver); ok {
+			if manual, ok := provider.As[provider.Manual](driver); ok {
 				_, asked = manual.Form(cfg, provider.MintRequest{Grant: grant})
 			}
-			if ends := provider.CapabilitiesFor(driver, grant).ExpiryEnforcedBy == provider.EnforcedByPerson; asked != ends {
+			if ends := provider.CapabilitiesFor(driver, grant).ExpiryEnforcedBy == provider.EnforcedByUser; asked != ends {
 				t.Errorf("%s, %s: a manual credential: %t, expiry enforced by a user: %t", driver.Type(), scope, asked, ends)
 			}
 		}

@@ -2,8 +2,8 @@ package conformance
 
 import "apitoken.dev/operator/internal/provider"
 
-// byHand reports whether the credentials that the Harness grants are manual.
-func byHand(h Harness) bool {
+// manual reports whether the credentials that the Harness grants are manual.
+func manual(h Harness) bool {
 	_, ok := formOf(h, provider.MintRequest{
 		Owner: provider.Owner{Namespace: "conformance", Token: "first"}, Grant: h.Grant(),
 	})
@@ -11,7 +11,7 @@ func byHand(h Harness) bool {
 }
 
 func formOf(h Harness, req provider.MintRequest) (provider.Form, bool) {
-	driver, ok := provider.As[provider.ByHand](h.Driver)
+	driver, ok := provider.As[provider.Manual](h.Driver)
 	if !ok {
 		return provider.Form{}, false
 	}
@@ -21,7 +21,7 @@ func formOf(h Harness, req provider.MintRequest) (provider.Form, bool) {
 // byAPI reports whether Mint makes the credentials that the Harness grants, so that
 // Find, List and Revoke apply to them.
 // and Revoke know it.
-func byAPI(h Harness) bool { return !byHand(h) }
+func byAPI(h Harness) bool { return !manual(h) }
 
 // obtains reports whether the suite can obtain credentials.
 func obtains(h Harness) bool { return byAPI(h) || h.HandOver != nil }

@@ -83,7 +83,7 @@ type Harness struct {
 	// IgnoreUpdates makes the provider accept updates without carrying them out.
 	IgnoreUpdates func() (restore func())
 	// HandOver makes a manual credential, as a user would, and returns the submitted keys.
-	// It is for a driver that is a provider.ByHand and has a Form for Grant(). A driver
+	// It is for a driver that is a provider.Manual and has a Form for Grant(). A driver
 	// with both kinds of credentials has two Harnesses.
 	HandOver func(t *testing.T, req provider.MintRequest) map[string]provider.Value
 }

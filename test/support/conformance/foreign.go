@@ -32,23 +32,23 @@ var foreign = []Requirement{
 		Name: "FindShowsNothingManual", Test: withManual((*world).findsOnlyMine),
 		Sentence: "Find with the ID of a credential that a user made, or of the minting credential, MUST NOT return that credential.",
 		Applies:  roomForTwo,
-		Needs:    makesByHand,
+		Needs:    makesManual,
 	},
 	{
 		Name: "RevokeEndsNothingManual", Test: withManual((*world).revokesOnlyMine),
 		Sentence: "Revoke with the ID of a credential that a user made, or of the minting credential, MUST leave that credential as it is.",
 		Applies:  roomForTwo,
-		Needs:    makesByHand,
+		Needs:    makesManual,
 	},
 	{
 		Name: "UpdateChangesNothingManual", Test: withManual((*world).updatesOnlyMine),
 		Sentence: "Update with the ID of a credential that a user made, or of the minting credential, MUST return an error and leave that credential as it is.",
 		Applies:  func(h Harness) bool { return roomForTwo(h) && updates(h) },
-		Needs:    func(h Harness) bool { return makesByHand(h) && h.Changed != nil },
+		Needs:    func(h Harness) bool { return makesManual(h) && h.Changed != nil },
 	},
 }
 
-func makesByHand(h Harness) bool { return h.Outside.Make != nil && h.Outside.State != nil }
+func makesManual(h Harness) bool { return h.Outside.Make != nil && h.Outside.State != nil }
 
 // other is a credential that no call may change. check fails t if one did.
 type other struct {

@@ -119,7 +119,7 @@ func (v *victim) judge(call string, step int, err error, a attempt) {
 // obtain makes sure that the credential of this world exists.
 func (v *victim) obtain() {
 	v.t.Helper()
-	if v.minted.Credential.ID != "" && (byHand(v.h) || len(v.find(v.req.Name)) > 0) {
+	if v.minted.Credential.ID != "" && (manual(v.h) || len(v.find(v.req.Name)) > 0) {
 		return
 	}
 	v.req = v.request(v.owner("first"))
@@ -129,10 +129,10 @@ func (v *victim) obtain() {
 // attempts returns the calls of a client. Each is prepared again for every step.
 func (v *victim) attempts() map[string]func() attempt {
 	out := map[string]func() attempt{"Connect": v.connecting, "Mint": v.minting}
-	if _, ok := provider.As[provider.Prober](v.client); ok && byHand(v.h) {
+	if _, ok := provider.As[provider.Prober](v.client); ok && manual(v.h) {
 		out["Accepts"] = v.accepting
 	}
-	if byHand(v.h) {
+	if manual(v.h) {
 		return out
 	}
 	out["Find"], out["List"], out["Revoke"] = v.finding, v.listing, v.revoking
@@ -169,7 +169,7 @@ func (v *victim) minting() attempt {
 	var minted provider.Minted
 	return attempt{
 		after: func() {
-			if !byHand(v.h) {
+			if !manual(v.h) {
 				// The grant ends later than anything that is listed was made.
 				v.revoke(provider.Ref{Name: req.Name, Since: req.Grant.ExpiresAt})
 			}

@@ -79,7 +79,7 @@ func capabilitiesAreConstant(t *testing.T, h Harness) {
 	if caps.Settle <= 0 {
 		t.Errorf("Settle is %s: no provider forgets a request the moment its client gives up", caps.Settle)
 	}
-	enforcers := []provider.Enforcer{provider.EnforcedByProvider, provider.EnforcedByOperator, provider.EnforcedByPerson}
+	enforcers := []provider.Enforcer{provider.EnforcedByProvider, provider.EnforcedByOperator, provider.EnforcedByUser}
 	if !slices.Contains(enforcers, caps.ExpiryEnforcedBy) {
 		t.Errorf("ExpiryEnforcedBy is %q, want one of %v", caps.ExpiryEnforcedBy, enforcers)
 	}

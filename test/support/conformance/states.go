@@ -69,7 +69,7 @@ var states = []Requirement{
 	{
 		Name: "SwitchedOffIsNotDeleted", Test: switchedOffIsNotDeleted,
 		Sentence: "Accepts MUST return an error, not false, for a credential that a user switched off: it can come back, so it was not deleted.",
-		Applies:  func(h Harness) bool { return byHand(h) && h.States.NeverDisabled == "" },
+		Applies:  func(h Harness) bool { return manual(h) && h.States.NeverDisabled == "" },
 		Needs:    func(h Harness) bool { return handsOver(h) && h.States.DisableID != nil },
 	},
 }

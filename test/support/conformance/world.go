@@ -66,8 +66,8 @@ func (w *world) request(owner provider.Owner) provider.MintRequest {
 	req := provider.MintRequest{
 		Name: w.name(owner), Owner: owner, Description: "made by the conformance suite", Grant: w.h.Grant(),
 	}
-	if byHand(w.h) && w.h.HandOver != nil {
-		req.HandedOver = w.h.HandOver(w.t, req)
+	if manual(w.h) && w.h.HandOver != nil {
+		req.Submitted = w.h.HandOver(w.t, req)
 	}
 	return req
 }
@@ -110,7 +110,7 @@ func (w *world) mint(req provider.MintRequest) provider.Minted {
 	if err != nil {
 		w.t.Fatalf("Mint(%s): %v", req.Name, err)
 	}
-	if byHand(w.h) && w.h.Outside.DeleteID != nil {
+	if manual(w.h) && w.h.Outside.DeleteID != nil {
 		w.t.Cleanup(func() { w.h.Outside.DeleteID(minted.Credential.ID) })
 	}
 	return minted
@@ -119,7 +119,7 @@ func (w *world) mint(req provider.MintRequest) provider.Minted {
 // tidy revokes a name at the end of the test, whether or not it passed. Manual
 // credentials are left to the Harness.
 func (w *world) tidy(name string) {
-	if byHand(w.h) {
+	if manual(w.h) {
 		return
 	}
 	w.t.Cleanup(func() {

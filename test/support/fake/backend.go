@@ -65,7 +65,7 @@ type credential struct {
 	hidden   bool
 	disabled bool
 	ended    bool // revoked, and still shown
-	byHand   bool // manual: no API shows or ends it
+	manual   bool // manual: no API shows or ends it
 }
 
 // NewBackend returns an empty Backend that reads the time from c.

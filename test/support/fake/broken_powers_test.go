@@ -107,46 +107,46 @@ var brokenPowers = map[string]breach{
 			return provider.Credential{Name: ref.Name, ID: ref.ID, State: provider.Live, ExpiresAt: r.Grant.ExpiresAt}, nil
 		}
 	}},
-	"mint waits for nobody": {which: "by hand", requirements: []string{"MintRequiresSubmittedKeys", "CancelledChecksEnd"}, breaks: func(c *brokenClient) {
+	"mint waits for nobody": {which: "manual", requirements: []string{"MintRequiresSubmittedKeys", "CancelledChecksEnd"}, breaks: func(c *brokenClient) {
 		c.mint = func(_ context.Context, r provider.MintRequest) (provider.Minted, error) {
-			return provider.Minted{Credential: provider.Credential{Name: r.Name, ID: r.HandedOver[fake.KeyID].Reveal(), State: provider.Live}, Secret: r.HandedOver}, nil
+			return provider.Minted{Credential: provider.Credential{Name: r.Name, ID: r.Submitted[fake.KeyID].Reveal(), State: provider.Live}, Secret: r.Submitted}, nil
 		}
 	}},
-	"mint believes what is handed over": {which: "by hand", requirements: []string{"WrongKeysAreRejected"}, breaks: func(c *brokenClient) {
+	"mint believes what is handed over": {which: "manual", requirements: []string{"WrongKeysAreRejected"}, breaks: func(c *brokenClient) {
 		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 			out, err := c.Client.Mint(ctx, r)
-			if err != nil && ctx.Err() == nil && r.HandedOver != nil {
-				return provider.Minted{Credential: provider.Credential{Name: r.Name, ID: "an-id", State: provider.Live}, Secret: r.HandedOver}, nil
+			if err != nil && ctx.Err() == nil && r.Submitted != nil {
+				return provider.Minted{Credential: provider.Credential{Name: r.Name, ID: "an-id", State: provider.Live}, Secret: r.Submitted}, nil
 			}
 			return out, err
 		}
 	}},
-	"mint shows what was handed over": {which: "by hand", requirements: []string{"WrongKeysAreRejected"}, breaks: func(c *brokenClient) {
+	"mint shows what was handed over": {which: "manual", requirements: []string{"WrongKeysAreRejected"}, breaks: func(c *brokenClient) {
 		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 			out, err := c.Client.Mint(ctx, r)
-			if err != nil && r.HandedOver != nil {
+			if err != nil && r.Submitted != nil {
 				e := *provider.AsError(err)
-				e.Message += ": " + r.HandedOver[fake.KeySecret].Reveal()
+				e.Message += ": " + r.Submitted[fake.KeySecret].Reveal()
 				err = &e
 			}
 			return out, err
 		}
 	}},
-	"the ID is the secret": {which: "by hand", requirements: []string{"SubmittedKeysAreReturned"}, breaks: func(c *brokenClient) {
+	"the ID is the secret": {which: "manual", requirements: []string{"SubmittedKeysAreReturned"}, breaks: func(c *brokenClient) {
 		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 			out, err := c.Client.Mint(ctx, r)
-			out.Credential.ID += r.HandedOver[fake.KeySecret].Reveal()
+			out.Credential.ID += r.Submitted[fake.KeySecret].Reveal()
 			return out, err
 		}
 	}},
-	"the ID is of the attempt": {which: "by hand", requirements: []string{"SubmittedKeysAreReturned"}, breaks: func(c *brokenClient) {
+	"the ID is of the attempt": {which: "manual", requirements: []string{"SubmittedKeysAreReturned"}, breaks: func(c *brokenClient) {
 		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 			out, err := c.Client.Mint(ctx, r)
 			out.Credential.ID = r.Name
 			return out, err
 		}
 	}},
-	"another secret is returned": {which: "by hand", requirements: []string{"SubmittedKeysAreReturned"}, breaks: func(c *brokenClient) {
+	"another secret is returned": {which: "manual", requirements: []string{"SubmittedKeysAreReturned"}, breaks: func(c *brokenClient) {
 		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 			out, err := c.Client.Mint(ctx, r)
 			if err == nil {
@@ -156,27 +156,27 @@ var brokenPowers = map[string]breach{
 			return out, err
 		}
 	}},
-	"what a person made is revoked": {which: "by hand", requirements: []string{"ManualIsNotRevoked"}, breaks: func(c *brokenClient) {
+	"what a person made is revoked": {which: "manual", requirements: []string{"ManualIsNotRevoked"}, breaks: func(c *brokenClient) {
 		c.revoke = func(ctx context.Context, r provider.Ref) error {
 			return c.Client.Revoke(ctx, provider.Ref{Name: r.Name + "-"})
 		}
 	}},
-	"what a person made may be revoked": {which: "by hand", requirements: []string{"ManualIsNotRevoked"}, breaks: func(c *brokenClient) {
+	"what a person made may be revoked": {which: "manual", requirements: []string{"ManualIsNotRevoked"}, breaks: func(c *brokenClient) {
 		c.revoke = func(context.Context, provider.Ref) error { return errors.New("something failed") }
 	}},
-	"accepts for ever": {which: "by hand", requirements: []string{"AcceptsUntilDeleted", "CancelledChecksEnd"}, breaks: func(c *brokenClient) {
+	"accepts for ever": {which: "manual", requirements: []string{"AcceptsUntilDeleted", "CancelledChecksEnd"}, breaks: func(c *brokenClient) {
 		c.accepts = func(context.Context, map[string]provider.Value, provider.Grant) (bool, error) { return true, nil }
 	}},
 	"addresses are ignored": {which: "buckets", requirements: []string{"OtherRestrictionsAreRefused"}, validate: func(r *provider.MintRequest) {
 		r.Grant.AllowedIPs = nil
 	}},
-	"a form for one name": {which: "by hand", requirements: []string{"FormIsConstantAndWithoutSecrets"}, form: func(r provider.MintRequest, f *provider.Form) {
+	"a form for one name": {which: "manual", requirements: []string{"FormIsConstantAndWithoutSecrets"}, form: func(r provider.MintRequest, f *provider.Form) {
 		f.Fields[0].Value = r.Name
 	}},
-	"a form with a secret": {which: "by hand", requirements: []string{"FormIsConstantAndWithoutSecrets"}, form: func(r provider.MintRequest, f *provider.Form) {
-		f.Where += r.HandedOver[fake.KeySecret].Reveal()
+	"a form with a secret": {which: "manual", requirements: []string{"FormIsConstantAndWithoutSecrets"}, form: func(r provider.MintRequest, f *provider.Form) {
+		f.Where += r.Submitted[fake.KeySecret].Reveal()
 	}},
-	"a form without a key": {which: "by hand", requirements: []string{"FormIsConstantAndWithoutSecrets"}, form: func(_ provider.MintRequest, f *provider.Form) {
+	"a form without a key": {which: "manual", requirements: []string{"FormIsConstantAndWithoutSecrets"}, form: func(_ provider.MintRequest, f *provider.Form) {
 		f.Keys = f.Keys[:1]
 	}},
 }

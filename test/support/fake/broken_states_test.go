@@ -135,7 +135,7 @@ var brokenStates = map[string]breach{
 	"what has ended is not revoked": {which: "ended", requirements: []string{"EndedIsRevoked"}, breaks: func(c *brokenClient) {
 		c.when(provider.Ended, func() error { return errors.New("it is revoked already") })
 	}},
-	"what is off was deleted": {which: "by hand", requirements: []string{"SwitchedOffIsNotDeleted"}, breaks: func(c *brokenClient) {
+	"what is off was deleted": {which: "manual", requirements: []string{"SwitchedOffIsNotDeleted"}, breaks: func(c *brokenClient) {
 		c.accepts = func(ctx context.Context, secret map[string]provider.Value, g provider.Grant) (bool, error) {
 			accepted, err := c.Client.(provider.Prober).Accepts(ctx, secret, g)
 			if provider.AsError(err).Code == provider.CodeUnknown && ctx.Err() == nil {

@@ -32,7 +32,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 		return provider.Minted{}, err
 	}
 	obtain := b.create
-	if _, byHand := c.driver.Form(c.config, req); byHand {
+	if _, manual := c.driver.Form(c.config, req); manual {
 		obtain = b.adopt
 	}
 	var made credential
@@ -86,7 +86,7 @@ func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credent
 	}
 	err := b.do(ctx, call, func(Fault) error {
 		for _, m := range b.selected(c, ref) {
-			if !m.hidden && !m.byHand {
+			if !m.hidden && !m.manual {
 				out = append(out, b.show(m))
 			}
 		}
@@ -137,7 +137,7 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 	if ref.Name == "" {
 		return provider.Invalid("a credential to revoke needs a name")
 	}
-	if madeByHand(ref.ID) {
+	if isManual(ref.ID) {
 		return provider.Invalid("only a person can delete " + ref.ID)
 	}
 	return b.do(ctx, call, func(f Fault) error {
@@ -145,7 +145,7 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 			return nil
 		}
 		ended := append(b.selected(c, ref), b.obeyed(c, ref)...)
-		b.end(func(m *credential) bool { return !m.byHand && slices.Contains(ended, m) })
+		b.end(func(m *credential) bool { return !m.manual && slices.Contains(ended, m) })
 		if len(ended) == 0 {
 			return b.unseen(c, ref)
 		}

@@ -121,9 +121,9 @@ var drivers = map[string]func(*fake.Driver){
 	"buckets": func(d *fake.Driver) { d.Caps.Narrows = []provider.Field{provider.FieldBuckets} },
 	"grants":  func(d *fake.Driver) { d.Backend.ShowsGrants = true },
 	"ended":   func(d *fake.Driver) { d.Backend.KeepsEnded, d.Caps.MaxLive = true, 2 },
-	"by hand": func(d *fake.Driver) {
-		d.Caps.ExpiryEnforcedBy = provider.EnforcedByPerson
-		d.ByHandForm = func(r provider.MintRequest) (provider.Form, bool) {
+	"manual": func(d *fake.Driver) {
+		d.Caps.ExpiryEnforcedBy = provider.EnforcedByUser
+		d.ManualForm = func(r provider.MintRequest) (provider.Form, bool) {
 			return provider.Form{
 				Where: "Panel > Keys > Add", Revoke: "Panel > Keys > Delete",
 				Fields: []provider.FormField{{Label: "Name", Value: r.Owner.Namespace + "-" + r.Owner.Token}},
@@ -167,7 +167,7 @@ func harness(which string) conformance.Harness {
 		Faults:  faults.faults(backend),
 		States:  statesOf(backend),
 		Outside: conformance.Outside{
-			Delete: backend.Delete, DeleteID: backend.DeleteByHand, State: backend.StateOf,
+			Delete: backend.Delete, DeleteID: backend.DeleteManual, State: backend.StateOf,
 			Make: func(t *testing.T) string {
 				name := backend.Stranger(1)[0]
 				t.Cleanup(func() { backend.Delete(name) })
@@ -184,14 +184,14 @@ func harness(which string) conformance.Harness {
 			}
 		},
 		HandOver: func(_ *testing.T, r provider.MintRequest) map[string]provider.Value {
-			return backend.MakeByHand(r.Grant)
+			return backend.MakeManual(r.Grant)
 		},
 	}
 }
 
 // statesOf makes the states of a backend that goes on showing what was revoked, or not.
 func statesOf(b *fake.Backend) conformance.States {
-	out := conformance.States{Disable: b.Disable, Enable: b.Enable, DisableID: b.DisableByHand}
+	out := conformance.States{Disable: b.Disable, Enable: b.Enable, DisableID: b.DisableManual}
 	if b.KeepsEnded {
 		out.End = b.End
 	} else {
@@ -220,7 +220,7 @@ func TestConformanceListed(t *testing.T)  { conformance.Run(t, harness("listed")
 func TestConformanceBuckets(t *testing.T) { conformance.Run(t, harness("buckets")) }
 func TestConformanceGrants(t *testing.T)  { conformance.Run(t, harness("grants")) }
 func TestConformanceEnded(t *testing.T)   { conformance.Run(t, harness("ended")) }
-func TestConformanceByHand(t *testing.T)  { conformance.Run(t, harness("by hand")) }
+func TestConformanceManual(t *testing.T)  { conformance.Run(t, harness("manual")) }
 
 func TestConformanceOverHTTP(t *testing.T) {
 	h, stop := wireOf(careless{})

@@ -39,8 +39,8 @@ type Driver struct {
 	Ends func(asked time.Time) time.Time
 	// Refuse, if set, is called by Validate after the checks against the Capabilities.
 	Refuse func(provider.MintRequest) *provider.Refusal
-	// ByHandForm, if set, decides which credentials are manual, and returns their form.
-	ByHandForm func(provider.MintRequest) (provider.Form, bool)
+	// ManualForm, if set, decides which credentials are manual, and returns their form.
+	ManualForm func(provider.MintRequest) (provider.Form, bool)
 	// At is what Server returns for a configuration; nil: the same server for all,
 	// which names its accounts itself.
 	At func(provider.Config) provider.Server
@@ -148,15 +148,15 @@ func (d *Driver) Validate(_ provider.Config, req provider.MintRequest) error {
 	return nil
 }
 
-// Form implements provider.ByHand.
+// Form implements provider.Manual.
 func (d *Driver) Form(_ provider.Config, req provider.MintRequest) (provider.Form, bool) {
-	if d.ByHandForm == nil {
+	if d.ManualForm == nil {
 		return provider.Form{}, false
 	}
-	return d.ByHandForm(req)
+	return d.ManualForm(req)
 }
 
-// KeyID implements provider.ByHand.
+// KeyID implements provider.Manual.
 func (*Driver) KeyID(secret map[string]provider.Value) string { return secret[KeyID].Reveal() }
 
 // grantable rejects requests that Mint and Update cannot grant, before any effect.
@@ -166,11 +166,11 @@ func (d *Driver) grantable(cfg provider.Config, req provider.MintRequest) error 
 			Code: provider.CodeInvalid, NotExecuted: true, Message: "this provider cannot grant what was asked for", Err: err,
 		}
 	}
-	_, byHand := d.Form(cfg, req)
+	_, manual := d.Form(cfg, req)
 	switch {
-	case byHand && req.HandedOver == nil:
+	case manual && req.Submitted == nil:
 		return provider.Invalid("a person makes this credential; hand over its keys")
-	case !byHand && req.HandedOver != nil:
+	case !manual && req.Submitted != nil:
 		return provider.Invalid("this credential is minted; nothing has to be handed over")
 	}
 	return nil

@@ -24,7 +24,7 @@ func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.Mint
 	var out provider.Credential
 	err := b.do(ctx, call, func(f Fault) error {
 		for _, m := range b.selected(c, ref) {
-			if m.byHand || !b.alive(m) || ref.ID != "" && m.ID != ref.ID {
+			if m.manual || !b.alive(m) || ref.ID != "" && m.ID != ref.ID {
 				continue
 			}
 			if f.Kind != Ignore {

@@ -168,15 +168,15 @@ func TestOnlyTheNewestAreListed(t *testing.T) {
 	}
 }
 
-// byHand asks a person for what grants billing.
-func byHand(d *fake.Driver) {
-	d.ByHandForm = func(r provider.MintRequest) (provider.Form, bool) {
+// manual asks a person for what grants billing.
+func manual(d *fake.Driver) {
+	d.ManualForm = func(r provider.MintRequest) (provider.Form, bool) {
 		return provider.Form{Where: "Panel"}, r.Grant.Scopes[0] == "billing:read-only"
 	}
 }
 
-func TestByHand(t *testing.T) {
-	d, _ := driverOf(byHand)
+func TestManualCredentialsAreChecked(t *testing.T) {
+	d, _ := driverOf(manual)
 	client := connect(t, d)
 	req := request()
 	req.Grant.Scopes = []string{"billing:read-only"}
@@ -186,9 +186,9 @@ func TestByHand(t *testing.T) {
 	if _, err := client.Mint(t.Context(), req); err == nil || provider.InDoubt(err) {
 		t.Errorf("Mint with nothing handed over: got %v, want a rejection", err)
 	}
-	req.HandedOver = d.Backend.MakeByHand(req.Grant)
+	req.Submitted = d.Backend.MakeManual(req.Grant)
 	minted, err := client.Mint(t.Context(), req)
-	if err != nil || minted.Credential.Name != name || !minted.Secret[fake.KeySecret].Equal(req.HandedOver[fake.KeySecret]) {
+	if err != nil || minted.Credential.Name != name || !minted.Secret[fake.KeySecret].Equal(req.Submitted[fake.KeySecret]) {
 		t.Fatalf("Mint: got %+v and error %v", minted.Credential, err)
 	}
 	if diff := cmp.Diff([]string{name}, d.Backend.LiveOf(owner)); diff != "" {
@@ -208,15 +208,15 @@ func TestByHand(t *testing.T) {
 		if err := client.Revoke(t.Context(), ref); err == nil || provider.InDoubt(err) {
 			t.Errorf("Revoke, deleted %t: got %v, want a rejection", deleted, err)
 		}
-		d.Backend.DeleteByHand(ref.ID)
+		d.Backend.DeleteManual(ref.ID)
 	}
 }
 
 func TestHandedOverForNothing(t *testing.T) {
-	d, _ := driverOf(byHand)
+	d, _ := driverOf(manual)
 	client := connect(t, d)
 	req := request()
-	req.HandedOver = d.Backend.MakeByHand(req.Grant)
+	req.Submitted = d.Backend.MakeManual(req.Grant)
 	if _, err := client.Mint(t.Context(), req); err == nil || provider.InDoubt(err) {
 		t.Errorf("Mint of what it makes itself: got %v, want a rejection", err)
 	}
@@ -225,7 +225,7 @@ func TestHandedOverForNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	req.Grant.Scopes = []string{"billing:read-only"}
-	req.HandedOver = minted.Secret
+	req.Submitted = minted.Secret
 	if _, err := client.Mint(t.Context(), req); err == nil || provider.InDoubt(err) {
 		t.Errorf("Mint of what no person made: got %v, want a rejection", err)
 	}

@@ -23,7 +23,7 @@ func (b *Backend) of(account string) []*credential {
 // limits it. full says that there may be more than these.
 func (b *Backend) listed(c *client) (out []*credential, full bool) {
 	for _, m := range b.of(c.account) {
-		if !m.hidden && !m.byHand {
+		if !m.hidden && !m.manual {
 			out = append(out, m)
 		}
 	}

@@ -135,8 +135,8 @@ func harnessOf(t *testing.T) (conformance.Harness, *account) {
 		Outside: conformance.Outside{
 			Delete: a.Delete,
 			Make: func(t *testing.T) string {
-				t.Cleanup(func() { a.Delete("by-hand") })
-				return mustMake(t, a, userID, "by-hand")
+				t.Cleanup(func() { a.Delete("manual") })
+				return mustMake(t, a, userID, "manual")
 			},
 			State: func(id string) string {
 				for _, k := range a.All() {

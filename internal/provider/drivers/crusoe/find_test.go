@@ -109,7 +109,7 @@ func TestOccupied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	byHand := mustMake(t, a, userID, "")
+	manual := mustMake(t, a, userID, "")
 	mustMake(t, a, otherUserID, "other")
 	a.Disable("")
 	a.clock.at = start.Add(2 * time.Hour)
@@ -118,7 +118,7 @@ func TestOccupied(t *testing.T) {
 	}
 	want := []provider.Credential{
 		{Name: req.Name, ID: minted.Credential.ID, State: provider.Live, CreatedAt: start, ExpiresAt: start.Add(time.Hour)},
-		{ID: byHand, State: provider.Disabled, CreatedAt: start},
+		{ID: manual, State: provider.Disabled, CreatedAt: start},
 	}
 	got, err := c.Occupied(t.Context())
 	if err != nil {

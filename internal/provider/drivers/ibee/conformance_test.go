@@ -93,8 +93,8 @@ func readOnly(buckets ...string) provider.Grant {
 	return provider.Grant{Scopes: []string{scopeObjectReadOnly}, Buckets: buckets, ExpiresAt: start.Add(time.Hour)}
 }
 
-// byHandHarness is for what a user makes.
-func byHandHarness(t *testing.T) conformance.Harness {
+// manualHarness is for what a user makes.
+func manualHarness(t *testing.T) conformance.Harness {
 	b := newBackend(t)
 	var made sync.Map // the tokens by their ids
 	n := 0
@@ -158,7 +158,7 @@ func harnesses(t *testing.T) map[string]conformance.Harness {
 		"revoked by DELETE, the route is unknown to the gateway": harness(t, func(s *ibeesim.Simulator) {
 			s.RevokeRoute, s.NoRoute, s.Envelope = false, http.StatusForbidden, 4
 		}),
-		"made by hand": byHandHarness(t),
+		"made by hand": manualHarness(t),
 	}
 }
 

@@ -51,7 +51,7 @@ const userAgent = "apitoken-operator (+https://apitoken.dev)"
 // Settings are the driver's block in a provider's spec.
 type Settings = v1alpha1.IBEEProvider
 
-// Driver implements provider.Driver, provider.Validator, provider.Connector, provider.ByHand
+// Driver implements provider.Driver, provider.Validator, provider.Connector, provider.Manual
 // and provider.Limiter.
 type Driver struct{}
 
@@ -84,7 +84,7 @@ const maxPortalLife = 365 * 24 * time.Hour
 func (d *Driver) CapabilitiesFor(grant provider.Grant) provider.Capabilities {
 	out := d.Capabilities()
 	if billingOnly(grant) {
-		out.MaxLifetime, out.ExpiryEnforcedBy = maxPortalLife, provider.EnforcedByPerson
+		out.MaxLifetime, out.ExpiryEnforcedBy = maxPortalLife, provider.EnforcedByUser
 	}
 	return out
 }

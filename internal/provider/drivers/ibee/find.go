@@ -24,7 +24,7 @@ func (c *client) source() provider.Source {
 			return out, nil
 		},
 		Get: func(ctx context.Context, id string) (provider.Credential, bool, error) {
-			if madeByHand(id) { // the API shows no platform API token
+			if isManual(id) { // the API shows no platform API token
 				return provider.Credential{}, false, nil
 			}
 			got, err := c.get(ctx, id)

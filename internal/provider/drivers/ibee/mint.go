@@ -28,9 +28,9 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 		return provider.Minted{}, provider.NotGranted(refusal)
 	}
 	switch {
-	case p.byHand:
+	case p.manual:
 		return c.takeOver(ctx, req)
-	case req.HandedOver != nil:
+	case req.Submitted != nil:
 		return provider.Minted{}, provider.Invalid("an S3 credential is made by the operator, and one that is handed over is not used: remove it")
 	}
 	asked := order{Name: req.Name, PermissionType: p.permission, BucketScope: p.bucketScope, AllowedBuckets: p.buckets}

@@ -11,7 +11,7 @@ import (
 // Revoke implements provider.Client. It ends every credential of the name, since
 // names need not be unique, and takes it for done only when the API shows so.
 func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
-	if madeByHand(ref.ID) {
+	if isManual(ref.ID) {
 		return provider.Invalid("only a person can delete a platform API token: click Revoke beside it in the portal, " + c.portal())
 	}
 	return c.source().Revoke(ctx, ref, func(ctx context.Context, one provider.Credential) error { return c.end(ctx, one.ID) })

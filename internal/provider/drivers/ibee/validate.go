@@ -26,8 +26,8 @@ func (d *Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 
 // planned is what a grant becomes at the provider.
 type planned struct {
-	// byHand: a platform API token that only a user can make.
-	byHand bool
+	// manual: a platform API token that only a user can make.
+	manual bool
 	// The fields of an S3 credential.
 	permission, bucketScope string
 	buckets                 []string
@@ -42,7 +42,7 @@ func plan(grant provider.Grant) (planned, *provider.Refusal) {
 		return planned{}, r
 	}
 	if billingOnly(grant) {
-		return planned{byHand: true}, refuseBilling(grant)
+		return planned{manual: true}, refuseBilling(grant)
 	}
 	scope := widest(grant.Scopes)
 	if scope == "" {

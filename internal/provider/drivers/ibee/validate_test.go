@@ -143,7 +143,7 @@ func TestScopes(t *testing.T) {
 			}
 		})
 	}
-	if got, refusal := plan(readBilling()); refusal != nil || !got.byHand {
+	if got, refusal := plan(readBilling()); refusal != nil || !got.manual {
 		t.Errorf("reading billing: got %+v, %v, want one made by hand", got, refusal)
 	}
 }

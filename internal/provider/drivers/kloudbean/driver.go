@@ -47,7 +47,7 @@ type Settings = v1alpha1.KloudBeanProvider
 type settings struct{ Settings }
 
 // Driver implements provider.Driver, provider.Validator, provider.Connector and
-// provider.ByHand.
+// provider.Manual.
 type Driver struct{}
 
 // New returns the driver.
@@ -64,7 +64,7 @@ func (*Driver) CredentialKeys() []string { return nil }
 func (*Driver) Capabilities() provider.Capabilities {
 	return provider.Capabilities{
 		Scopes:           grantable(),
-		ExpiryEnforcedBy: provider.EnforcedByPerson,
+		ExpiryEnforcedBy: provider.EnforcedByUser,
 		Settle:           settle,
 		Narrows:          []provider.Field{provider.FieldBuckets, provider.FieldAllowedIPs, provider.FieldDeniedIPs},
 		Updates:          []provider.Field{provider.FieldAllowedIPs, provider.FieldDeniedIPs},

@@ -13,14 +13,14 @@ import (
 
 func TestDriverDeclaresItsCapabilities(t *testing.T) {
 	d := New()
-	if _, ok := any(d).(provider.ByHand); !ok {
-		t.Error("the driver is not ByHand")
+	if _, ok := any(d).(provider.Manual); !ok {
+		t.Error("the driver is not a provider.Manual")
 	}
 	if keys := d.CredentialKeys(); len(keys) != 0 {
 		t.Errorf("credential keys: got %v, want none", keys)
 	}
 	caps := d.Capabilities()
-	if caps.ExpiryEnforcedBy != provider.EnforcedByPerson {
+	if caps.ExpiryEnforcedBy != provider.EnforcedByUser {
 		t.Errorf("expiry is enforced by %s", caps.ExpiryEnforcedBy)
 	}
 	if diff := cmp.Diff([]string{scopeReadOnly, scopeReadWrite, scopeWriteOnly}, caps.Scopes); diff != "" {
@@ -78,7 +78,7 @@ func TestConnectionNamesEndpointRegionAndBucket(t *testing.T) {
 func TestNothingIsFoundOrRevokedByName(t *testing.T) {
 	w := open(t)
 	client, req := w.connect(t), request(t, scopeReadOnly)
-	req.HandedOver = w.handOver(t, req)
+	req.Submitted = w.handOver(t, req)
 	minted, err := client.Mint(t.Context(), req)
 	if err != nil {
 		t.Fatal(err)
@@ -129,7 +129,7 @@ func TestOnlyAnUnknownKeyIsGone(t *testing.T) {
 			t.Run(scope+"/"+name, func(t *testing.T) {
 				w := open(t)
 				client, req := w.connect(t), request(t, scope)
-				req.HandedOver = w.handOver(t, req)
+				req.Submitted = w.handOver(t, req)
 				minted, err := client.Mint(t.Context(), req)
 				if err != nil {
 					t.Fatal(err)

@@ -20,7 +20,7 @@ const leaveEmpty = "(leave empty)"
 // apiAccess is the tab of the panel that keys are managed in.
 const apiAccess = "Object Storage Administration > API access"
 
-// Form implements provider.ByHand: every credential is made by a user. The
+// Form implements provider.Manual: every credential is made by a user. The
 // labels are those of the panel
 // (support.kloudbean.com/docs/s3-object-storage/generating-access-api-keys).
 func (*Driver) Form(_ provider.Config, req provider.MintRequest) (provider.Form, bool) {
@@ -61,7 +61,7 @@ func tokenName(owner provider.Owner) string {
 	return readable + "-" + hash
 }
 
-// KeyID implements provider.ByHand: it is the access key id.
+// KeyID implements provider.Manual: it is the access key id.
 func (*Driver) KeyID(secret map[string]provider.Value) string {
 	if id := secret[KeyID].Reveal(); wellFormed(id) {
 		return id

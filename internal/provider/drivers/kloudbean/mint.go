@@ -23,7 +23,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 	if err := c.checkForm(req); err != nil {
 		return provider.Minted{}, err
 	}
-	keys := s3probe.Keys{ID: req.HandedOver[KeyID], Secret: req.HandedOver[KeySecret]}
+	keys := s3probe.Keys{ID: req.Submitted[KeyID], Secret: req.Submitted[KeySecret]}
 	wanted := permissions[req.Grant.Scopes[0]]
 	found, err := s3probe.Probe(ctx, c.bucket(req.Grant), keys, wanted.want)
 	if err != nil {
@@ -41,22 +41,22 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 // checkForm checks the submitted credential. Its errors repeat no submitted value: any
 // of them can be the secret under the wrong key.
 func (c *client) checkForm(req provider.MintRequest) error {
-	if req.HandedOver == nil {
+	if req.Submitted == nil {
 		return provider.Invalid("no credential was submitted: KloudBean has no API, so create the key at " + apiAccess + " > Add token")
 	}
 	for _, key := range []string{KeyID, KeySecret} {
-		switch value := req.HandedOver[key].Reveal(); {
+		switch value := req.Submitted[key].Reveal(); {
 		case value == "":
 			return provider.Invalid("the submitted Secret has no " + key + ": copy it from the details of the token at " + apiAccess)
 		case !wellFormed(value):
 			return provider.Invalid("the submitted " + key + " has spaces, line breaks or other characters that no key has, or is too long: copy it again from the details of the token, and nothing else")
 		}
 	}
-	if v := req.HandedOver[keyEndpoint]; !v.Empty() && !sameEndpoint(v.Reveal(), c.settings.S3Endpoint) {
+	if v := req.Submitted[keyEndpoint]; !v.Empty() && !sameEndpoint(v.Reveal(), c.settings.S3Endpoint) {
 		return provider.Invalid("the submitted " + keyEndpoint + " is not spec.kloudbean.s3Endpoint, which is " + c.settings.S3Endpoint +
 			": hand over a key of that endpoint, or correct the provider")
 	}
-	if v := req.HandedOver[keyBucket]; !v.Empty() && v.Reveal() != req.Grant.Buckets[0] {
+	if v := req.Submitted[keyBucket]; !v.Empty() && v.Reveal() != req.Grant.Buckets[0] {
 		return provider.Invalid("the submitted " + keyBucket + " is not the bucket of spec.buckets, which is " + req.Grant.Buckets[0] +
 			": make the key in that bucket, or correct spec.buckets")
 	}

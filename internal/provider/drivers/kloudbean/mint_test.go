@@ -57,7 +57,7 @@ func TestMintAcceptsTheSubmittedKey(t *testing.T) {
 		t.Run(scope, func(t *testing.T) {
 			w := open(t)
 			client, req := w.connect(t), request(t, scope)
-			req.HandedOver = w.handOver(t, req)
+			req.Submitted = w.handOver(t, req)
 			minted, err := client.Mint(t.Context(), req)
 			if err != nil {
 				t.Fatal(err)
@@ -146,8 +146,8 @@ func TestKeysWithOtherAccessAreRejected(t *testing.T) {
 			if tc.restrict != nil {
 				tc.restrict(&req.Grant)
 			}
-			req.HandedOver = w.add(t, tc.made)
-			delete(req.HandedOver, keyBucket)
+			req.Submitted = w.add(t, tc.made)
+			delete(req.Submitted, keyBucket)
 			_, err := client.Mint(t.Context(), req)
 			rejected(t, err, tc.says...)
 			if got := w.Objects(bucket); len(got) != 0 {
@@ -257,8 +257,8 @@ func TestSubmittedSecretIsChecked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := open(t)
 			client, req := w.connect(t), request(t, scopeReadOnly)
-			req.HandedOver = w.handOver(t, req)
-			tc.change(req.HandedOver)
+			req.Submitted = w.handOver(t, req)
+			tc.change(req.Submitted)
 			_, err := client.Mint(t.Context(), req)
 			rejected(t, err, tc.says)
 		})
@@ -271,8 +271,8 @@ func TestSubmittedSecretIsChecked(t *testing.T) {
 	t.Run("the same endpoint in other words", func(t *testing.T) {
 		w := open(t)
 		client, req := w.connect(t), request(t, scopeReadOnly)
-		req.HandedOver = maps.Clone(w.handOver(t, req))
-		req.HandedOver[keyEndpoint] = provider.NewValue(strings.Replace(w.EndpointURL, "http", "HTTP", 1) + "/")
+		req.Submitted = maps.Clone(w.handOver(t, req))
+		req.Submitted[keyEndpoint] = provider.NewValue(strings.Replace(w.EndpointURL, "http", "HTTP", 1) + "/")
 		if _, err := client.Mint(t.Context(), req); err != nil {
 			t.Error(err)
 		}
@@ -280,8 +280,8 @@ func TestSubmittedSecretIsChecked(t *testing.T) {
 	t.Run("no bucket of that name", func(t *testing.T) {
 		w := open(t)
 		client, req := w.connect(t), request(t, scopeReadOnly)
-		req.HandedOver = w.handOver(t, req)
-		delete(req.HandedOver, keyBucket)
+		req.Submitted = w.handOver(t, req)
+		delete(req.Submitted, keyBucket)
 		req.Grant.Buckets = []string{"missing"}
 		_, err := client.Mint(t.Context(), req)
 		rejected(t, err, "no bucket missing at http://127.0.0.1:", "hand the key over again")
@@ -314,7 +314,7 @@ func TestNoAnswerIsInDoubt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := open(t)
 			client, req := w.connect(t), request(t, scopeReadWrite)
-			req.HandedOver = w.handOver(t, req)
+			req.Submitted = w.handOver(t, req)
 			restore := fault(w)
 			_, err := client.Mint(t.Context(), req)
 			restore()
@@ -332,7 +332,7 @@ func TestNoAnswerIsInDoubt(t *testing.T) {
 func TestRefusedRequestsAreNotBlamedOnTheKey(t *testing.T) {
 	w := open(t)
 	client, req := w.connect(t), request(t, scopeReadOnly)
-	req.HandedOver = w.handOver(t, req)
+	req.Submitted = w.handOver(t, req)
 	restore := w.Faults().RateLimit()
 	_, err := client.Mint(t.Context(), req)
 	restore()
@@ -348,7 +348,7 @@ func TestRefusedRequestsAreNotBlamedOnTheKey(t *testing.T) {
 func TestEndedContextIsAnErrorInDoubt(t *testing.T) {
 	w := open(t)
 	client, req := w.connect(t), request(t, scopeReadOnly)
-	req.HandedOver = w.handOver(t, req)
+	req.Submitted = w.handOver(t, req)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	late, stop := context.WithDeadline(t.Context(), expires.AddDate(-100, 0, 0))

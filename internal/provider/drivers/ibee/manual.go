@@ -25,7 +25,7 @@ const handPrefix = "portal-"
 // taken over for tokens, of which no limit is known.
 const maxPortalName = 100
 
-func madeByHand(id string) bool { return strings.HasPrefix(id, handPrefix) }
+func isManual(id string) bool { return strings.HasPrefix(id, handPrefix) }
 
 // handID returns an id that says nothing of the token.
 func handID(token provider.Value) string {
@@ -40,7 +40,7 @@ func portalOf(workspaceID string) string {
 
 func (c *client) portal() string { return portalOf(c.workspace) }
 
-// Form implements provider.ByHand, in the words of the portal's dialog
+// Form implements provider.Manual, in the words of the portal's dialog
 // (ibee.ai/docs/tools/api-tokens, "Enter token details" and "Set permissions").
 // Its number of days depends on the day it is filled in, so the end is given.
 func (*Driver) Form(cfg provider.Config, req provider.MintRequest) (form provider.Form, ok bool) {
@@ -70,7 +70,7 @@ func (*Driver) Form(cfg provider.Config, req provider.MintRequest) (form provide
 	}, true
 }
 
-// KeyID implements provider.ByHand. A token has no id of its own; a hash stands for it.
+// KeyID implements provider.Manual. A token has no id of its own; a hash stands for it.
 func (*Driver) KeyID(secret map[string]provider.Value) string {
 	token, ok := secret[KeyToken]
 	if !ok || token.Empty() {
@@ -82,8 +82,8 @@ func (*Driver) KeyID(secret map[string]provider.Value) string {
 // takeOver checks a platform API token that a user made: it must open what
 // was declared, and not object storage as well.
 func (c *client) takeOver(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
-	token := req.HandedOver[KeyToken]
-	if !sendable(token) || len(req.HandedOver) != 1 {
+	token := req.Submitted[KeyToken]
+	if !sendable(token) || len(req.Submitted) != 1 {
 		return provider.Minted{}, provider.Invalid(scopeBillingReadOnly + " is granted by a token that a person makes at " + c.portal() +
 			": hand it over under the key " + KeyToken + " alone, without a blank or a line break")
 	}

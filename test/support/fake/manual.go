@@ -10,11 +10,11 @@ import (
 // handPrefix is the prefix of the ID of every manual credential.
 const handPrefix = "HAND"
 
-func madeByHand(id string) bool { return strings.HasPrefix(id, handPrefix) }
+func isManual(id string) bool { return strings.HasPrefix(id, handPrefix) }
 
-// MakeByHand makes a manual credential, as a user would in the provider's user
+// MakeManual makes a manual credential, as a user would in the provider's user
 // interface, and returns the keys to submit.
-func (b *Backend) MakeByHand(grant provider.Grant) map[string]provider.Value {
+func (b *Backend) MakeManual(grant provider.Grant) map[string]provider.Value {
 	var made *credential
 	b.locked(func() {
 		b.made++
@@ -22,7 +22,7 @@ func (b *Backend) MakeByHand(grant provider.Grant) map[string]provider.Value {
 			Credential: provider.Credential{
 				ID: fmt.Sprintf("%s%04d", handPrefix, b.made), CreatedAt: b.now(), ExpiresAt: grant.ExpiresAt,
 			},
-			account: b.account, grant: grant, byHand: true,
+			account: b.account, grant: grant, manual: true,
 		}
 		made.secret = SecretOf("by-hand-" + made.ID)
 		b.credentials = append(b.credentials, made)
@@ -30,16 +30,16 @@ func (b *Backend) MakeByHand(grant provider.Grant) map[string]provider.Value {
 	return map[string]provider.Value{KeyID: provider.NewValue(made.ID), KeySecret: provider.NewValue(made.secret)}
 }
 
-// DeleteByHand deletes the manual credential with this ID, as a user would.
-func (b *Backend) DeleteByHand(id string) {
-	b.locked(func() { b.drop(func(m *credential) bool { return m.byHand && m.ID == id }) })
+// DeleteManual deletes the manual credential with this ID, as a user would.
+func (b *Backend) DeleteManual(id string) {
+	b.locked(func() { b.drop(func(m *credential) bool { return m.manual && m.ID == id }) })
 }
 
-// DisableByHand switches off the manual credential with this ID, as a user can.
-func (b *Backend) DisableByHand(id string) {
+// DisableManual switches off the manual credential with this ID, as a user can.
+func (b *Backend) DisableManual(id string) {
 	b.locked(func() {
 		for _, m := range b.credentials {
-			m.disabled = m.disabled || m.byHand && m.ID == id
+			m.disabled = m.disabled || m.manual && m.ID == id
 		}
 	})
 }
@@ -47,8 +47,8 @@ func (b *Backend) DisableByHand(id string) {
 // adopt checks the keys of a manual credential. From then on Live, LiveOf and GrantOf
 // include it under the name; Find and List never do. The lock is held.
 func (b *Backend) adopt(_ *client, req provider.MintRequest, _ Fault) (credential, error) {
-	m := b.holder(req.HandedOver)
-	if m == nil || !m.byHand {
+	m := b.holder(req.Submitted)
+	if m == nil || !m.manual {
 		return credential{}, provider.Invalid("the provider does not accept the keys that were handed over; copy them again")
 	}
 	m.Name, m.owner = req.Name, req.Owner

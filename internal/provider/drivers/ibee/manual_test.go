@@ -59,7 +59,7 @@ func TestForm(t *testing.T) {
 // that only a user does. S3 credentials have no limit, and the operator ends them.
 func TestLimitsOfPlatformTokens(t *testing.T) {
 	portal := New().CapabilitiesFor(readBilling())
-	if portal.MaxLifetime != 365*24*time.Hour || portal.ExpiryEnforcedBy != provider.EnforcedByPerson {
+	if portal.MaxLifetime != 365*24*time.Hour || portal.ExpiryEnforcedBy != provider.EnforcedByUser {
 		t.Errorf("a platform API token lives %s and is ended by %s", portal.MaxLifetime, portal.ExpiryEnforcedBy)
 	}
 	for _, scope := range []string{scopeObjectReadOnly, scopeAdminReadWrite} {
@@ -74,7 +74,7 @@ func TestTakeOver(t *testing.T) {
 	b.AddToken(handMade, ibeesim.BillingRead)
 	client := connect(t, b.config())
 	req := request(t, readBilling())
-	req.HandedOver = handedOver(handMade)
+	req.Submitted = handedOver(handMade)
 	b.Requests()
 	minted, err := client.Mint(t.Context(), req)
 	if err != nil {
@@ -88,11 +88,11 @@ func TestTakeOver(t *testing.T) {
 	if !regexp.MustCompile(`^portal-[0-9a-f]{12}$`).MatchString(id) || minted.Credential.Name != req.Name || !minted.Credential.ExpiresAt.Equal(time.Time{}) {
 		t.Errorf("got %+v", minted.Credential)
 	}
-	if diff := cmp.Diff(req.HandedOver, minted.Secret, cmp.Comparer(provider.Value.Equal)); diff != "" {
+	if diff := cmp.Diff(req.Submitted, minted.Secret, cmp.Comparer(provider.Value.Equal)); diff != "" {
 		t.Errorf("secret (-want +got):\n%s", diff)
 	}
 	again := request(t, readBilling())
-	again.HandedOver = handedOver(handMade)
+	again.Submitted = handedOver(handMade)
 	if second, err := client.Mint(t.Context(), again); err != nil || second.Credential.ID != id {
 		t.Errorf("the same token: got %+v and error %v, want the ID %s", second.Credential, err, id)
 	}
@@ -107,7 +107,7 @@ func TestTakeOverOfAPoorAccount(t *testing.T) {
 	b.BillingDenied = "insufficient_balance"
 	b.AddToken(handMade, ibeesim.BillingRead)
 	req := request(t, readBilling())
-	req.HandedOver = handedOver(handMade)
+	req.Submitted = handedOver(handMade)
 	if _, err := connect(t, b.config()).Mint(t.Context(), req); err != nil {
 		t.Error(err)
 	}
@@ -143,7 +143,7 @@ func TestTakeOverRefuses(t *testing.T) {
 			b.AddToken(ended, ibeesim.BillingRead)
 			b.EndToken(ended, "key_expired")
 			req := request(t, tc.grant)
-			req.HandedOver = tc.handed
+			req.Submitted = tc.handed
 			_, err := connect(t, b.config()).Mint(t.Context(), req)
 			e := provider.AsError(err)
 			if e.Code != provider.CodeInvalid || !e.NotExecuted || !strings.Contains(e.Message, tc.says) || strings.Contains(e.Message, "CANARY") {
@@ -170,7 +170,7 @@ func TestTakeOverNeedsAnswersOfTheAPI(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, _ := scripted(t, answers)
 			req := request(t, readBilling())
-			req.HandedOver = handedOver(handMade)
+			req.Submitted = handedOver(handMade)
 			if minted, err := c.Mint(t.Context(), req); err == nil {
 				t.Errorf("got %+v, want an error", minted.Credential)
 			}

@@ -17,43 +17,43 @@ var manualRequirements = []Requirement{
 	{
 		Name: "FormIsConstantAndWithoutSecrets", Test: formIsConstant,
 		Sentence: "Form MUST be the same for every attempt of one owner, MUST say where and what to fill in and where to delete, MUST list every key of the Secret, and MUST NOT hold a secret.",
-		Applies:  byHand,
+		Applies:  manual,
 		Needs:    handsOver,
 	},
 	{
 		Name: "MintRequiresSubmittedKeys", Test: mintWithoutKeys,
 		Sentence: "Mint of a manual credential MUST be rejected, not in doubt, without the submitted keys.",
-		Applies:  byHand,
+		Applies:  manual,
 		Needs:    handsOver,
 	},
 	{
 		Name: "SubmittedKeysAreReturned", Test: submittedKeysAreReturned,
 		Sentence: "Mint MUST return the name asked for, an ID that is no secret and that follows from the keys alone, and the submitted keys. KeyID MUST return that ID for these keys.",
-		Applies:  byHand,
+		Applies:  manual,
 		Needs:    handsOver,
 	},
 	{
 		Name: "WrongKeysAreRejected", Test: wrongKeys,
 		Sentence: "Mint MUST reject, not in doubt, keys that the provider does not accept, and keys that are missing; the error MUST NOT show them.",
-		Applies:  byHand,
+		Applies:  manual,
 		Needs:    handsOver,
 	},
 	{
 		Name: "ManualIsNotRevoked", Test: manualIsNotRevoked,
 		Sentence: "Revoke with the ID of a manual credential MUST be rejected, not in doubt.",
-		Applies:  byHand,
+		Applies:  manual,
 		Needs:    handsOver,
 	},
 	{
 		Name: "AcceptsUntilDeleted", Test: acceptsUntilDeleted,
 		Sentence: "The client MUST be a Prober, and Accepts MUST be true for a manual credential, and false once a user deleted it.",
-		Applies:  byHand,
+		Applies:  manual,
 		Needs:    func(h Harness) bool { return handsOver(h) && h.Outside.DeleteID != nil },
 	},
 	{
 		Name: "CancelledChecksEnd", Test: cancelledChecks,
 		Sentence: "Connect, Accepts, and Mint of submitted keys MUST fail when their context has ended.",
-		Applies:  byHand,
+		Applies:  manual,
 		Needs:    handsOver,
 	},
 }
@@ -87,7 +87,7 @@ func formIsConstant(t *testing.T, h Harness) {
 	}
 	shown := fmt.Sprintf("%+v", form)
 	checkHides(t, shown, h.Config.Credentials)
-	checkHides(t, shown, secretsOf(h, req.HandedOver, ""))
+	checkHides(t, shown, secretsOf(h, req.Submitted, ""))
 }
 
 // secretsOf returns the secret values among the submitted keys: without the
@@ -125,7 +125,7 @@ func rejects(t *testing.T, h Harness, what string, err error, secrets map[string
 func mintWithoutKeys(t *testing.T, h Harness) {
 	w := open(t, h)
 	req := w.request(w.owner("first"))
-	req.HandedOver = nil
+	req.Submitted = nil
 	_, err := w.client.Mint(w.ctx, req)
 	rejects(t, h, "Mint without the submitted keys", err, nil)
 }
@@ -137,16 +137,16 @@ func submittedKeysAreReturned(t *testing.T, h Harness) {
 	if minted.Credential.Name != req.Name || minted.Credential.ID == "" || minted.Credential.State != provider.Live {
 		t.Errorf("got %+v, want name %s, an ID, live", minted.Credential, req.Name)
 	}
-	if id := h.Driver.(provider.ByHand).KeyID(minted.Secret); id != minted.Credential.ID {
+	if id := h.Driver.(provider.Manual).KeyID(minted.Secret); id != minted.Credential.ID {
 		t.Errorf("KeyID returns %q, Mint %q", id, minted.Credential.ID)
 	}
-	secrets := secretsOf(h, req.HandedOver, minted.Credential.ID)
+	secrets := secretsOf(h, req.Submitted, minted.Credential.ID)
 	if len(secrets) == 0 {
 		t.Error("the ID is the secret itself")
 	}
 	checkHides(t, minted.Credential.ID, secrets)
 	for _, key := range h.SecretKeys {
-		if value, given := req.HandedOver[key]; given && !minted.Secret[key].Equal(value) {
+		if value, given := req.Submitted[key]; given && !minted.Secret[key].Equal(value) {
 			t.Errorf("the key %s differs from the submitted one", key)
 		}
 	}
@@ -167,19 +167,19 @@ func (w *world) sameKeysSameID(req provider.MintRequest, id string) {
 func wrongKeys(t *testing.T, h Harness) {
 	w := open(t, h)
 	req := w.request(w.owner("first"))
-	secrets := secretsOf(h, req.HandedOver, w.mint(req).Credential.ID)
+	secrets := secretsOf(h, req.Submitted, w.mint(req).Credential.ID)
 	for _, key := range h.SecretKeys {
-		value, given := req.HandedOver[key]
+		value, given := req.Submitted[key]
 		if !given {
 			t.Errorf("HandOver does not return the key %s", key)
 			continue
 		}
 		other := w.requestLike(req)
-		other.HandedOver[key] = provider.NewValue(value.Reveal() + "x")
+		other.Submitted[key] = provider.NewValue(value.Reveal() + "x")
 		_, err := w.client.Mint(w.ctx, other)
 		rejects(t, h, "Mint with another "+key, err, secrets)
 		other = w.requestLike(req)
-		delete(other.HandedOver, key)
+		delete(other.Submitted, key)
 		_, err = w.client.Mint(w.ctx, other)
 		rejects(t, h, "Mint without "+key, err, secrets)
 	}
@@ -188,7 +188,7 @@ func wrongKeys(t *testing.T, h Harness) {
 // requestLike returns a request under a new name, with a copy of the same keys.
 func (w *world) requestLike(req provider.MintRequest) provider.MintRequest {
 	req.Name = w.name(req.Owner)
-	req.HandedOver = maps.Clone(req.HandedOver)
+	req.Submitted = maps.Clone(req.Submitted)
 	return req
 }
 
@@ -197,7 +197,7 @@ func manualIsNotRevoked(t *testing.T, h Harness) {
 	req := w.request(w.owner("first"))
 	minted := w.mint(req)
 	for _, ref := range []provider.Ref{{ID: minted.Credential.ID}, {Name: req.Name, ID: minted.Credential.ID}} {
-		rejects(t, h, "Revoke of a manual credential", w.client.Revoke(w.ctx, ref), secretsOf(h, req.HandedOver, ref.ID))
+		rejects(t, h, "Revoke of a manual credential", w.client.Revoke(w.ctx, ref), secretsOf(h, req.Submitted, ref.ID))
 	}
 	w.wantAlive(minted, true)
 }
