@@ -1,5 +1,5 @@
-# make help lists what there is. Go, make, git and bash are enough; make test
-# also wants a C compiler, for the race detector.
+# make help lists the targets. Go, make, git and bash are enough; make test also needs a
+# C compiler for the race detector, and make lint for vale.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -8,13 +8,13 @@ MAKEFLAGS += --no-print-directory
 
 GO ?= go
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
-# project returns a value of hack/project.env, the only place that has them.
+# project returns a value of hack/project.env, the only place that defines it.
 project = $(shell sed -n 's/^$(1)=//p' hack/project.env)
 # IMAGE is the repository of the operator's image, without a tag.
 IMAGE ?= $(call project,IMAGE)
-# IMG is the image that image and docker-build make, and deploy installs.
+# IMG is the image that image and docker-build build, and deploy installs.
 IMG ?= $(IMAGE):dev
-# EXPLORE_FOR is how long make explore searches.
+# EXPLORE_FOR is the duration of make explore.
 EXPLORE_FOR ?= 10m
 # RACE= runs the tests without the race detector, where there is no C compiler.
 RACE ?= -race
@@ -24,10 +24,10 @@ TEST_TIMEOUT ?= 20m
 MODULES := . hack/controlplane $(patsubst %/go.mod,%,$(wildcard test/e2e/go.mod))
 ALL_MODULES := $(MODULES) $(patsubst %/go.mod,%,$(wildcard hack/tools/*/go.mod))
 
-# Modules that test against the libraries of the programs around the operator, and
-# build what people install. They are large, and not part of make test.
+# Modules that test with the libraries of the programs around the operator, and build the
+# files of a release. They are large, and not part of make test.
 ECOSYSTEM_MODULES := $(patsubst %/go.mod,%,$(wildcard test/gitops/go.mod hack/monitoring/go.mod hack/chart/go.mod hack/docs/*/go.mod hack/release/go.mod))
-# RUNBOOKS is where the pages of the alerts are: a folder or an address.
+# RUNBOOKS is the folder or the address with the pages of the alerts.
 RUNBOOKS ?= $(call project,RUNBOOKS)
 
 # Each tool has a module that pins it; the first use compiles it.
@@ -41,10 +41,10 @@ VALE = $(call tool,vale)
 # The machine's kubectl, or else one of the control plane's version.
 KUBECTL ?= $(or $(shell command -v kubectl),$(shell hack/controlplane/build.sh kubectl)/kubectl)
 
-# The control plane to test against. Fails the recipe when it can be neither downloaded nor built.
+# The control plane that tests use. The recipe fails if it can be neither downloaded nor built.
 use_controlplane = KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)"; export KUBEBUILDER_ASSETS
 
-# A flag for a variable that is set and does not say no.
+# A flag for a variable that is set, and not to 0, no or false.
 flag = $(if $(filter-out 0 no false,$($(1))),$(2))
 
 ##@ General
@@ -56,7 +56,7 @@ help: ## List the targets.
 	  /^[a-z0-9-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: clean
-clean: ## Remove what was built here; the control plane is kept in the user's cache.
+clean: ## Remove what was built here, except the control plane, which is in the user's cache.
 	rm -rf bin
 
 ##@ See it work
@@ -70,7 +70,7 @@ demo: ## Watch a token being minted, used, rotated and revoked on real servers; 
 	exec bin/demo -manager bin/manager $(call flag,KEEP,-keep) $(call flag,CRASH,-crash)
 
 .PHONY: bench
-bench: ## Mint 500 tokens through a real API server and print what each costs.
+bench: ## Mint 500 tokens through a real API server and print the cost of each.
 	@$(use_controlplane); $(GO) run ./test/bench
 
 .PHONY: bench-fairness
@@ -131,7 +131,7 @@ test: race-detector ## Run all tests of all modules, on a real API server.
 .PHONY: race-detector
 race-detector:
 	@if [ -n "$(RACE)" ] && ! command -v "$$($(GO) env CC | cut -d' ' -f1)" >/dev/null; then \
-	  echo "The race detector needs a C compiler: install gcc, or leave it out with: make test RACE=" >&2; exit 1; fi
+	  echo "The race detector needs a C compiler: install gcc, or run without it: make test RACE=" >&2; exit 1; fi
 
 # vale parses Go with a C library.
 .PHONY: c-compiler
@@ -143,7 +143,7 @@ explore: ## Search crashes and interleavings of the reconciler for EXPLORE_FOR (
 	$(GO) test ./test/explore -run TestExploreDeep -explore.deep=$(EXPLORE_FOR) -timeout 0 -v
 
 .PHONY: conformance
-conformance: ## Run the driver contract against every driver that needs no real server, and print what each passed.
+conformance: ## Run the driver contract against every driver that needs no real server, and print the requirements that each passed.
 	@$(GO) test ./internal/provider/... -run '^TestConformance' -json | $(GO) run ./hack/conformance
 
 .PHONY: lint
@@ -157,7 +157,7 @@ lint: c-compiler ## Run golangci-lint on all modules, and vale on documents, com
 DIR ?=
 
 .PHONY: vale
-vale: c-compiler ## Count the wording rules that are broken, per folder; DIR=internal/plan lists each one there.
+vale: c-compiler ## Count the findings of the wording rules per folder; DIR=internal/plan lists those of a folder.
 	@config=$$(mktemp); trap 'rm -f "$$config"' EXIT; \
 	sed -e '/^# Folders and files that are not clean yet/,$$d' -e 's|= .vale/styles|= $(CURDIR)/.vale/styles|' .vale.ini >"$$config"; \
 	{ $(VALE) --config="$$config" --output=line --glob='!bin/**' $(or $(DIR),.) || [ $$? -eq 1 ]; } | \
@@ -174,7 +174,7 @@ chart: ## Generate the chart's CRDs and values table, and test the chart.
 	@$(use_controlplane); cd hack/chart && $(GO) test ./... -timeout $(TEST_TIMEOUT)
 
 .PHONY: verify-ecosystem
-verify-ecosystem: ## Test chart, alerts, Argo CD and Flux, documents and release with the libraries of their own makers.
+verify-ecosystem: ## Test chart, alerts, Argo CD and Flux, documents and release with the libraries of the programs that read them.
 	@$(use_controlplane); status=0; for module in $(ECOSYSTEM_MODULES); do \
 	  echo "== $$module"; \
 	  (cd $$module && $(GO) mod tidy -diff && $(GO) test -timeout 30m ./... && \
@@ -190,17 +190,17 @@ gitops: ## Test health, drift, sync waves and pruning with the libraries of Argo
 	@GO="$(GO)" test/gitops/test.sh
 
 .PHONY: vulncheck
-vulncheck: ## Look for known vulnerabilities in what is called (asks vuln.go.dev).
+vulncheck: ## Look for known vulnerabilities in the code that is called (asks vuln.go.dev).
 	$(GOVULNCHECK) ./...
 
 .PHONY: controlplane
-controlplane: ## Download or build etcd, kube-apiserver and kube-controller-manager, and print where they are.
+controlplane: ## Download or build etcd, kube-apiserver and kube-controller-manager, and print their folder.
 	@hack/controlplane/build.sh
 
 ##@ Release
 
-# REGISTRY is where a release goes: a registry, and a path in it if there is one. The image
-# is apitoken-operator there, and the chart charts/apitoken-operator.
+# REGISTRY is the registry for a release, with an optional path. The image there is
+# apitoken-operator, and the chart charts/apitoken-operator.
 REGISTRY ?=
 # COSIGN_KEY is the file with the private key that signs a release; COSIGN_PASSWORD decrypts it.
 COSIGN_KEY ?=
@@ -215,7 +215,7 @@ release-push: ## Push the image, the chart and the bills of materials in bin/rel
 	cd hack/release && $(GO) run . -push $(REGISTRY) -key "$(abspath $(COSIGN_KEY))"
 
 .PHONY: release-check
-release-check: ## Make the release twice, for all platforms and with a cache of its own, and compare.
+release-check: ## Make the release twice, for all platforms and with an empty build cache, and compare.
 	cd hack/release && $(GO) test . -run TestReleaseIsReproducible -release.all -release.fresh -timeout 0
 
 ##@ Run on a cluster (the current kubeconfig)
@@ -233,40 +233,40 @@ uninstall: ## Remove the CRDs and all ApiTokens; a running operator revokes thei
 run: ## Run the operator here, against the cluster; flags go into ARGS.
 	POD_NAMESPACE="$${POD_NAMESPACE:-apitoken-system}" $(GO) run ./cmd/manager $(ARGS)
 
-# PLATFORM is what the nodes run on.
+# PLATFORM is the platform of the nodes.
 PLATFORM ?= linux/$(shell $(GO) env GOARCH)
 
 .PHONY: image
-image: ## Build the image IMG for PLATFORM into bin/image.tar, without Docker; docs/getting-started.md says how it gets to the nodes.
+image: ## Build the image IMG for PLATFORM into bin/image.tar, without Docker; docs/getting-started.md shows how to load it on the nodes.
 	@mkdir -p bin
 	CGO_ENABLED=0 GOOS=linux GOARCH=$(lastword $(subst /, ,$(PLATFORM))) $(GO) build -trimpath -buildvcs=false \
 	  -ldflags "-s -w -buildid= -X main.version=$(VERSION)" -o bin/manager.linux ./cmd/manager
 	cd hack/release && $(GO) run ./cmd/image -name $(IMG) -platform $(PLATFORM) -out ../../bin/image.tar /manager=../../bin/manager.linux
-	@echo "bin/image.tar has the image $(IMG) for $(PLATFORM)"
+	@echo "bin/image.tar contains the image $(IMG) for $(PLATFORM)"
 
 .PHONY: docker-build
 docker-build: ## Build the image IMG with Docker.
 	docker build --build-arg VERSION=$(VERSION) -t $(IMG) .
 
 .PHONY: deploy
-deploy: ## Install namespace, CRDs, rights and the operator with the image IMG.
+deploy: ## Install namespace, CRDs, roles and the operator with the image IMG.
 	$(KUBECTL) apply --server-side -k config/setup
 	$(KUBECTL) wait --for=condition=Established --timeout=60s -f config/crd/bases
 	$(KUBECTL) kustomize config/default | sed 's|image: apitoken-operator:dev|image: $(IMG)|' | $(KUBECTL) apply --server-side -f -
 
 .PHONY: e2e
-e2e: e2e-pages e2e-chart ## Run e2e-pages and e2e-chart on the current kubeconfig's cluster, which has nothing of the operator's yet.
+e2e: e2e-pages e2e-chart ## Run e2e-pages and e2e-chart on the current kubeconfig's cluster, on which the operator is not installed.
 
 .PHONY: e2e-pages
 e2e-pages: ## Follow getting started and uninstall as a reader does, twice, and print the times; LOAD=kind, minikube or ctr.
 	GO=$(GO) test/e2e/pages.sh
 
 .PHONY: e2e-chart
-e2e-chart: ## Install, upgrade, roll back and uninstall the chart with the image IMG, which the nodes have.
+e2e-chart: ## Install, upgrade, roll back and uninstall the chart with the image IMG, which must be on the nodes.
 	IMG=$(IMG) GO=$(GO) KUBECTL=$(KUBECTL) hack/chart/e2e.sh
 
 .PHONY: undeploy
-undeploy: ## Remove all that deploy installed, ApiTokens first, so that their credentials are revoked.
+undeploy: ## Remove everything that deploy installed. ApiTokens are removed first, so that their credentials are revoked.
 	$(KUBECTL) delete apitokens.apitoken.dev --all --all-namespaces --timeout=5m
 	$(KUBECTL) delete tokenproviders.apitoken.dev --all --all-namespaces --timeout=1m
 	$(KUBECTL) delete clustertokenproviders.apitoken.dev --all --timeout=1m

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs go test in several modules and writes one stream of JSON events, so that a
-# single run of gotestsum sums them all up.
+# Runs go test in several modules and writes one stream of JSON events, so that one run of
+# gotestsum summarizes all of them.
 #
 #   hack/test-modules.sh "MODULE..." [FLAG...]
 set -uo pipefail
@@ -12,9 +12,9 @@ status=0
 for module in $modules; do
   (cd "$module" && "${GO:-go}" test -json "$@" ./...) || status=1
 done
-# The race detector makes the explorer many times slower, so that it runs few
-# schedules there; once more without it, it runs all of them. The detector also
-# takes memory, so that how much the operator takes is measured without it.
+# The race detector makes the explorer many times slower, so the explorer runs few schedules
+# with it. The second run, without it, runs all of them. The race detector also uses memory,
+# so test/memory measures the operator without it.
 if [[ " $* " == *" -race "* ]]; then
   flags=()
   for flag in "$@"; do [ "$flag" = -race ] || flags+=("$flag"); done

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fails when a file that is generated, or that has to agree with the code, is not
-# current: what the generators write goes to a temporary directory and is compared.
+# Fails when a file that is generated, or that must agree with the code, is not current.
+# The generators write into a temporary directory, and their output is compared.
 #
 #   hack/verify.sh MODULE...
 set -uo pipefail
@@ -34,7 +34,7 @@ crds() {
   $controller_gen crd paths=./api/... output:crd:dir="$fresh/crd" && diff -ru config/crd/bases "$fresh/crd"
 }
 
-# Every CRD has to be installed by config/crd too.
+# config/crd must install every CRD.
 crd_list() {
   diff <(cd config/crd && ls bases/*.yaml) <(sed -n 's/^- \(bases\/.*\)$/\1/p' config/crd/kustomization.yaml | sort)
 }
@@ -58,7 +58,7 @@ manifests() {
   done
 }
 
-# A tag can be moved to other bytes; a digest cannot.
+# A tag can move to other bytes; a digest cannot.
 pinned() {
   ! grep -nE '^FROM ' Dockerfile | grep -vE '@sha256:[0-9a-f]{64}( |$)'
 }

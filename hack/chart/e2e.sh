@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Installs, upgrades, rolls back and uninstalls the chart on the cluster of the
 # current kubeconfig, and checks after every step that the operator works and that
-# nothing is lost. It refuses a cluster on which the CRDs or the namespace are.
+# nothing is lost. It refuses a cluster that already has the CRDs or the namespace.
 #
 #   IMG=apitoken-operator:dev hack/chart/e2e.sh
 #
-# IMG has to be there for the nodes. IMG_BEFORE, when set, is what the upgrade
-# starts from. KEEP=1 leaves a failed run as it is.
+# The nodes must have the image IMG. IMG_BEFORE, if set, is the image before the upgrade.
+# KEEP=1 keeps the objects of a failed run.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -46,10 +46,10 @@ clean() {
     if [ -n "${KEEP:-}" ]; then exit $status; fi
   fi
   trap - EXIT
-  set +e # what is gone already need not go
+  set +e # some objects may be deleted already
   [ -z "$older" ] || rm -rf "$older"
   helm uninstall $release -n "$namespace" --ignore-not-found --wait --timeout=2m >/dev/null 2>&1 || true
-  # Nothing was issued here: what is left has no credential that finalizers wait for.
+  # Nothing was issued here, so no finalizer waits for a credential.
   for kind in "${crds[@]}"; do
     $kubectl get "$kind" --all-namespaces -o jsonpath='{range .items[*]}{.metadata.namespace}{" "}{.metadata.name}{"\n"}{end}' 2>/dev/null |
       while read -r first second; do
@@ -65,7 +65,7 @@ clean() {
 }
 
 for crd in "${crds[@]}"; do
-  if $kubectl get crd "$crd" >/dev/null 2>&1; then fail "the CRD $crd is on this cluster: uninstall the operator first, or take another cluster"; fi
+  if $kubectl get crd "$crd" >/dev/null 2>&1; then fail "the CRD $crd is on this cluster: uninstall the operator first, or use another cluster"; fi
 done
 for name in "$namespace" "$team"; do
   if $kubectl get namespace "$name" >/dev/null 2>&1; then fail "namespace $name is on this cluster: set E2E_NAMESPACE to one that is not"; fi
@@ -76,7 +76,7 @@ pods() { $kubectl -n "$namespace" get pods -l app.kubernetes.io/name=apitoken-op
 
 short_names() { $kubectl get crd apitokens.apitoken.dev -o jsonpath='{.spec.names.shortNames[*]}'; }
 
-# works WHAT: the operator of this moment judges a provider and a token, with the rights that it has.
+# works WHAT: the running operator reports on a provider and an ApiToken, with the rights that it has.
 works() {
   local name
   name=probe-$(date +%s)
@@ -97,19 +97,19 @@ spec:
   scopes: [objectstorage:object-read-only]
   buckets: [datasets]
 YAML
-  # Nobody answers at port 9: that it says so shows that it read the Secret and wrote the status.
-  $kubectl wait --for=condition=Ready=false "clustertokenprovider/$name" --timeout=90s >/dev/null || fail "$1: the provider was not judged"
-  $kubectl -n "$team" wait --for=condition=Ready=false "apitoken/$name" --timeout=90s >/dev/null || fail "$1: the ApiToken was not judged"
-  [ "$($kubectl -n "$team" get apitoken "$name" -o jsonpath='{.status.credentials}')" = "" ] || fail "$1: something was reserved without a provider"
-  $kubectl -n "$team" delete apitoken "$name" --timeout=60s >/dev/null || fail "$1: the ApiToken does not go"
-  $kubectl delete clustertokenprovider "$name" --timeout=60s >/dev/null || fail "$1: the provider does not go"
+  # No server answers at port 9. The reported failure shows that the operator read the Secret and wrote the status.
+  $kubectl wait --for=condition=Ready=false "clustertokenprovider/$name" --timeout=90s >/dev/null || fail "$1: the provider got no condition Ready"
+  $kubectl -n "$team" wait --for=condition=Ready=false "apitoken/$name" --timeout=90s >/dev/null || fail "$1: the ApiToken got no condition Ready"
+  [ "$($kubectl -n "$team" get apitoken "$name" -o jsonpath='{.status.credentials}')" = "" ] || fail "$1: the ledger has an entry without a working provider"
+  $kubectl -n "$team" delete apitoken "$name" --timeout=60s >/dev/null || fail "$1: the ApiToken was not deleted"
+  $kubectl delete clustertokenprovider "$name" --timeout=60s >/dev/null || fail "$1: the provider was not deleted"
   if $kubectl -n "$namespace" logs -l app.kubernetes.io/name=apitoken-operator --tail=-1 | grep -i forbidden; then fail "$1: a right is missing"; fi
-  echo "   works $1: provider and token judged and deleted, no right missing"
+  echo "   works $1: provider and ApiToken checked and deleted, no right missing"
 }
 
-# kept WHAT: the ApiToken that was made first is still the same object.
+# kept WHAT: the first ApiToken is still the same object.
 kept() {
-  [ "$($kubectl -n "$team" get apitoken first -o jsonpath='{.metadata.uid}')" = "$uid" ] || fail "$1: the ApiToken is not the same any more"
+  [ "$($kubectl -n "$team" get apitoken first -o jsonpath='{.metadata.uid}')" = "$uid" ] || fail "$1: the ApiToken was replaced"
 }
 
 say "install with $before, where only restricted pods may run"
@@ -117,7 +117,7 @@ $kubectl create namespace "$namespace" >/dev/null
 $kubectl label namespace "$namespace" pod-security.kubernetes.io/enforce=restricted >/dev/null
 $kubectl create namespace "$team" >/dev/null
 $kubectl -n "$namespace" create secret generic minter --from-literal=AWS_ACCESS_KEY_ID=none --from-literal=AWS_SECRET_ACCESS_KEY=none >/dev/null
-# An older chart, whose kind has no short name yet.
+# An older chart, in which the kind has no short name.
 older=$(mktemp -d)
 cp -r $chart/. "$older"
 sed -i.bak '/^    shortNames:$/,/^    - at$/d' "$older/templates/crd-apitokens.yaml"
@@ -126,7 +126,7 @@ helm install $release "$older" -n "$namespace" --set "$(image_values "$before")"
 [ -z "$(short_names)" ] || fail "the older chart is not older"
 $kubectl wait --for=condition=Established --timeout=60s "${crds[@]/#/crd/}" >/dev/null
 works "after the install"
-# Suspended, so that it only has to stay what it is.
+# It is suspended, so it only must stay as it is.
 $kubectl apply -f - >/dev/null <<YAML
 apiVersion: apitoken.dev/v1alpha1
 kind: ApiToken
@@ -154,7 +154,7 @@ helm upgrade $release $chart -n "$namespace" --set "$(image_values "$img")" --se
 kept "after the upgrade"
 works "after the upgrade"
 
-say "the leader goes, the other takes over"
+say "the leader is deleted, the standby takes over"
 leader=$($kubectl -n "$namespace" get lease -o jsonpath='{.items[0].spec.holderIdentity}')
 $kubectl -n "$namespace" delete pod "${leader%%_*}" --wait=false >/dev/null
 works "after the change of leader"
@@ -177,7 +177,7 @@ works "in a list of namespaces"
 helm upgrade $release $chart -n "$namespace" --set "$(image_values "$img")" --wait --timeout=3m >/dev/null
 works "in all namespaces again"
 
-say "uninstall: CRDs and ApiTokens stay, and a new install goes on with them"
+say "uninstall: CRDs and ApiTokens stay, and a new install continues with them"
 helm uninstall $release -n "$namespace" --wait --timeout=2m >/dev/null
 [ -z "$(pods -o name)" ] || $kubectl -n "$namespace" wait --for=delete pod -l app.kubernetes.io/name=apitoken-operator --timeout=2m >/dev/null
 kept "after the uninstall"
@@ -185,7 +185,7 @@ helm install $release $chart -n "$namespace" --set "$(image_values "$img")" --wa
 kept "after the second install"
 works "after the second install"
 
-say "the end: tokens first, then the release with its CRDs"
+say "clean up: ApiTokens first, then the release with its CRDs"
 $kubectl delete apitokens.apitoken.dev --all --all-namespaces --timeout=1m >/dev/null
 helm upgrade $release $chart -n "$namespace" --set "$(image_values "$img")" --set crds.keep=false --wait --timeout=3m >/dev/null
 helm uninstall $release -n "$namespace" --wait --timeout=2m >/dev/null

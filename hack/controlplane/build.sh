@@ -10,9 +10,9 @@
 # modules pinned in go.mod: programs without a checksum for this platform, programs
 # whose download is refused, and all of them if the servers do not answer in 5 seconds.
 #
-# The last line on stdout is the directory that holds them. Binaries are kept in
-# ${XDG_CACHE_HOME:-~/.cache}/apitoken-operator, by the content of what they are
-# built from, so every clone on a machine shares them and nothing is built twice.
+# The last line on stdout is the directory of the programs. They are cached in
+# ${XDG_CACHE_HOME:-~/.cache}/apitoken-operator, keyed by a hash of their sources, so all
+# clones on a machine share them and nothing is built twice.
 #
 #   CONTROLPLANE_DOWNLOAD=no  never download, always build from source
 #   CONTROLPLANE_MIRROR=URL   download from a mirror, which has the files of
@@ -20,7 +20,7 @@
 #   KUBEBUILDER_ASSETS=DIR    use these programs instead, if etcd and
 #                             kube-apiserver are among them
 #
-# --print only says where they are; it exits with 1 when one is missing.
+# --print only prints the directory; it exits with 1 when a program is missing.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -39,7 +39,7 @@ package() {
   esac
 }
 
-# What a first build takes on two cores with nothing cached, modules downloaded.
+# The duration of a first build on two cores, with modules downloaded and an empty cache.
 estimate() {
   case $1 in
     kube-apiserver) echo ", about four minutes on two cores the first time" ;;
@@ -48,11 +48,11 @@ estimate() {
   esac
 }
 
-fingerprint() { # of stdin; git is needed anyway and is the same everywhere
+fingerprint() { # of stdin; git is required anyway, and is the same on every platform
   git hash-object --stdin | cut -c1-12
 }
 
-heartbeat() { # name: a sign of life every 15 seconds, until killed
+heartbeat() { # name: prints progress every 15 seconds, until killed
   local elapsed=0 nap
   trap 'kill "$nap" 2>/dev/null; exit 0' TERM
   while :; do
@@ -93,13 +93,13 @@ find_missing() { # names
   for name in "$@"; do [ -x "$dir/$name" ] || missing+=("$name"); done
 }
 
-download() { # names: what cannot be downloaded is built
+download() { # names: a program that cannot be downloaded is built
   case ${CONTROLPLANE_DOWNLOAD:-yes} in no | 0 | false)
     say "CONTROLPLANE_DOWNLOAD=$CONTROLPLANE_DOWNLOAD: building $* from source"
     return 0
     ;;
   esac
-  # Releases are for the machine itself.
+  # Downloads are only for the platform of this machine.
   [ "$("$go" env GOOS GOARCH)" = "$("$go" env GOHOSTOS GOHOSTARCH)" ] || return 0
   trap 'exit 130' INT # go run hides that its program was interrupted
   (cd "$here" && "$go" run -trimpath -buildvcs=false ./fetch -into "$dir" "$@") >&2 9>&- </dev/null ||
@@ -116,8 +116,8 @@ get_missing() { # names
     exit 1
   fi
   mkdir -p "$dir"
-  # Two builds started at once do the work once; without flock(1) they both do
-  # it, and the rename keeps the outcome whole.
+  # Of two concurrent builds, one does the work and the other waits. Without flock(1)
+  # both do it, and the rename keeps the result complete.
   exec 9>"$dir/.lock"
   if command -v flock >/dev/null && ! flock -n 9; then
     say "another build of the control plane is running; waiting for it"
@@ -165,8 +165,8 @@ if [ -z "$assets" ] || ! has "$assets" etcd kube-apiserver; then
   exit 0
 fi
 
-# The assets given hold a part of what is wanted: the rest is downloaded or built,
-# and both are put side by side.
+# KUBEBUILDER_ASSETS has some of the programs. The rest is downloaded or built, and one
+# directory links to both.
 rest=()
 for name in "${wanted[@]}"; do [ -x "$assets/$name" ] || rest+=("$name"); done
 get_missing "${rest[@]}"
