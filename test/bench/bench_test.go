@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-func TestMedian(t *testing.T) {
+func TestMedianIsNotMovedByAnOutlier(t *testing.T) {
 	cases := map[string]struct {
 		numbers []float64
 		want    float64
@@ -30,7 +30,7 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-func TestFlags(t *testing.T) {
+func TestInvalidFlagsAreRejected(t *testing.T) {
 	s, err := parse(nil, io.Discard)
 	if err != nil || s.tokens != 500 || s.concurrency != 16 {
 		t.Errorf("without flags: %+v, %v", s, err)
@@ -42,7 +42,7 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-func TestParallel(t *testing.T) {
+func TestParallelCallsAllAndReturnsTheFirstError(t *testing.T) {
 	var sum atomic.Int64
 	err := parallel(t.Context(), 3, 10, func(_ context.Context, i int) error {
 		sum.Add(int64(i))
@@ -57,7 +57,7 @@ func TestParallel(t *testing.T) {
 	}
 }
 
-func TestTraffic(t *testing.T) {
+func TestTrafficHidesANamespaceAndHoldsWrites(t *testing.T) {
 	queries := make(chan string, 10)
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { queries <- r.URL.RawQuery }))
 	defer server.Close()
@@ -109,7 +109,7 @@ func TestTraffic(t *testing.T) {
 	}
 }
 
-func TestWhatIsPrinted(t *testing.T) {
+func TestReportHasRatiosAndAims(t *testing.T) {
 	one := round{
 		operator: cost{tokens: 10, wall: time.Second, cpu: 20 * time.Millisecond},
 		floor:    cost{tokens: 10, wall: time.Second / 2, cpu: 5 * time.Millisecond},

@@ -23,7 +23,7 @@ func list(ctx context.Context, k gateway.Keys) func() error {
 	return listing(ctx, server.S3(k))
 }
 
-func TestRestrictedToAddresses(t *testing.T) {
+func TestAddressRestrictionsAreEnforced(t *testing.T) {
 	cases := map[string]struct {
 		reason          string
 		allowed, denied []string
@@ -48,8 +48,7 @@ func TestRestrictedToAddresses(t *testing.T) {
 	}
 }
 
-// TestExpiryWithoutTheOperator mints, does nothing more, and sees the key die on time.
-func TestExpiryWithoutTheOperator(t *testing.T) {
+func TestKeyExpiresWithoutTheOperator(t *testing.T) {
 	g := grant(readOnly)
 	g.ExpiresAt = time.Now().Add(3 * time.Second)
 	minted := connect(t).mint(g)
@@ -75,12 +74,12 @@ func diesOnTime(t *testing.T, end time.Time, request func() error) {
 		case ok && !before.Before(end):
 			t.Fatalf("accepted at %s, after its end at %s", before, end)
 		case !ok && after.Before(end):
-			t.Fatalf("refused at %s, before its end at %s", after, end)
+			t.Fatalf("rejected at %s, before its end at %s", after, end)
 		case !ok:
 			return
 		}
 	}
-	t.Fatal("never refused")
+	t.Fatal("never rejected")
 }
 
 // TestRevokedKeyIsRejectedAtOnceAndItsSuccessorWorks rotates a credential.
@@ -94,9 +93,9 @@ func TestRevokedKeyIsRejectedAtOnceAndItsSuccessorWorks(t *testing.T) {
 	wantAllowed(t, "the newer key after that", true, list(t.Context(), keysOf(newer)))
 }
 
-// TestManyBuckets mints with as many buckets as Validate admits, so that the
-// driver counts a policy's bytes as the server does.
-func TestManyBuckets(t *testing.T) {
+// TestLargestGrantThatValidateAcceptsIsMinted mints with as many buckets as Validate accepts:
+// the driver counts the bytes of a policy as the server does.
+func TestLargestGrantThatValidateAcceptsIsMinted(t *testing.T) {
 	m := connect(t)
 	g := grant(readOnly)
 	request := func() provider.MintRequest { return provider.MintRequest{Owner: m.owner, Grant: g} }
@@ -122,8 +121,8 @@ func TestManyBuckets(t *testing.T) {
 	})
 }
 
-// TestMinterStaysInItsPath tries what a thief of the minter's keys would.
-func TestMinterStaysInItsPath(t *testing.T) {
+// TestMinterCannotActOutsideItsPath tries what an attacker with the minter's keys would.
+func TestMinterCannotActOutsideItsPath(t *testing.T) {
 	name := ptr("victim-" + rand.Text())
 	victim, err := server.CreateUser(t.Context(), *name, minterPolicy)
 	if err != nil {
@@ -173,7 +172,7 @@ func TestMinterStaysInItsPath(t *testing.T) {
 	for what, try := range cases {
 		t.Run(what, func(t *testing.T) {
 			if err := try(t.Context()); status(err) != http.StatusForbidden {
-				t.Errorf("got %v, want a refusal", err)
+				t.Errorf("got %v, want a rejection", err)
 			}
 		})
 	}

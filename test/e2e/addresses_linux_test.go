@@ -8,9 +8,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// TestKloudBeanOtherAddress uses one key from two addresses at once: Linux gives
-// the loopback interface all of 127.0.0.0/8.
-func TestKloudBeanOtherAddress(t *testing.T) {
+// TestKloudBeanTokenWorksFromAllowedAddressesOnly uses one key from several addresses: on
+// Linux, the loopback interface has all of 127.0.0.0/8.
+func TestKloudBeanTokenWorksFromAllowedAddressesOnly(t *testing.T) {
 	p := openKloudBean(t)
 	g := p.grant()
 	g.AllowedIPs, g.DeniedIPs = []string{"127.0.0.0/29"}, []string{"127.0.0.2"}
@@ -22,7 +22,7 @@ func TestKloudBeanOtherAddress(t *testing.T) {
 	}
 }
 
-// from sends requests from an address.
+// from makes a client send its requests from an address.
 func from(address string) func(*s3.Options) {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
 	return func(o *s3.Options) {

@@ -54,15 +54,15 @@ func openCrusoe(t *testing.T) (*vendor, *crusoesim.Simulator) {
 	}, sim
 }
 
-// everything is what every key of Crusoe Cloud opens.
+// everything is the grant of every key of Crusoe Cloud.
 func everything() provider.Grant {
 	g := grant("objectstorage:admin-read-write")
 	g.Buckets = []string{"*"}
 	return g
 }
 
-// TestCrusoeOpensEverything shows why anything less is refused.
-func TestCrusoeOpensEverything(t *testing.T) {
+// TestCrusoeKeyGrantsFullAccess shows why the driver refuses any smaller grant.
+func TestCrusoeKeyGrantsFullAccess(t *testing.T) {
 	putPresent(t)
 	v, _ := openCrusoe(t)
 	wantAccess(t, v.open(keysOf(v.connect(t).mint(v.grant()))), opens{
@@ -70,8 +70,7 @@ func TestCrusoeOpensEverything(t *testing.T) {
 	})
 }
 
-// TestCrusoeExpiryWithoutTheOperator mints, does nothing more, and sees the key die on time.
-func TestCrusoeExpiryWithoutTheOperator(t *testing.T) {
+func TestCrusoeKeyExpiresWithoutTheOperator(t *testing.T) {
 	v, _ := openCrusoe(t)
 	g := v.grant()
 	g.ExpiresAt = time.Now().Add(3 * time.Second)
@@ -83,9 +82,8 @@ func TestCrusoeExpiryWithoutTheOperator(t *testing.T) {
 	diesOnTime(t, end, v.list(t.Context(), keysOf(minted)))
 }
 
-// TestCrusoeFullAccount has no third key: neither at the vendor nor at the real
-// server is anything made.
-func TestCrusoeFullAccount(t *testing.T) {
+// TestCrusoeRejectsAThirdKey: nothing is created, neither at the vendor nor at the real server.
+func TestCrusoeRejectsAThirdKey(t *testing.T) {
 	v, sim := openCrusoe(t)
 	m := v.connect(t)
 	first, second := m.mint(v.grant()), m.mint(v.grant())
@@ -101,8 +99,7 @@ func TestCrusoeFullAccount(t *testing.T) {
 	}
 }
 
-// TestCrusoeEndedElsewhere ends keys in the console.
-func TestCrusoeEndedElsewhere(t *testing.T) {
+func TestCrusoeKeyEndedInTheConsoleIsRejected(t *testing.T) {
 	v, sim := openCrusoe(t)
 	for how, end := range map[string]func(alias string){"deleted": sim.Delete, "disabled": sim.Disable} {
 		t.Run(how, func(t *testing.T) {

@@ -46,8 +46,9 @@ func openIBEE(t *testing.T, revokes bool) (*vendor, *ibeesim.Simulator) {
 	}, sim
 }
 
-// TestIBEEScopes tries what every scope and every kind of bucket list opens.
-func TestIBEEScopes(t *testing.T) {
+// TestIBEECredentialAllowsWhatTheScopesSay tries every operation with every scope and every
+// kind of bucket list.
+func TestIBEECredentialAllowsWhatTheScopesSay(t *testing.T) {
 	putPresent(t)
 	one, both, all := []string{datasets}, []string{datasets, other}, []string{"*"}
 	configuration := append([]string{"list uploads", "read configuration"}, mayRead...)
@@ -97,9 +98,9 @@ func TestIBEEScopes(t *testing.T) {
 	}
 }
 
-// TestIBEEEndedElsewhere ends credentials in the portal: the real server refuses
-// them as soon as the vendor does.
-func TestIBEEEndedElsewhere(t *testing.T) {
+// TestIBEECredentialEndedInThePortalIsRejected: the real server rejects a credential as soon
+// as the vendor does.
+func TestIBEECredentialEndedInThePortalIsRejected(t *testing.T) {
 	v, sim := openIBEE(t, true)
 	for how, end := range map[string]func(name string){"revoked": sim.Revoke, "erased": sim.Delete, "disabled": sim.Disable} {
 		t.Run(how, func(t *testing.T) {

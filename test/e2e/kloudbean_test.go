@@ -23,9 +23,8 @@ type panel struct {
 	keys s3front.KloudBean
 }
 
-// openKloudBean opens an account with the buckets of every test. The switches of
-// the simulator stand before the endpoint that keys are checked at; the requests
-// of a workload go around them.
+// openKloudBean opens an account with the buckets of every test. The faults of the
+// simulator apply to the endpoint that checks keys, and not to requests of a workload.
 func openKloudBean(t *testing.T) *panel {
 	t.Helper()
 	sim := kloudbeansim.New(time.Now, datasets, other)
@@ -87,7 +86,7 @@ func (p *panel) delete(t *testing.T, id string) {
 	}
 }
 
-// mint has a token made as the form says, and takes it over.
+// mint adds a token as the form says, and mints with its submitted keys.
 func (p *panel) mint(t *testing.T, m *minting, grant provider.Grant) provider.Minted {
 	t.Helper()
 	req := m.request(grant)
@@ -99,7 +98,7 @@ func (p *panel) mint(t *testing.T, m *minting, grant provider.Grant) provider.Mi
 	return minted
 }
 
-// wantRejected hands a token over that is not what was declared.
+// wantRejected submits a token that is not what was declared.
 func (p *panel) wantRejected(t *testing.T, m *minting, req provider.MintRequest, says string) {
 	t.Helper()
 	_, err := m.client.Mint(t.Context(), req)
@@ -108,7 +107,7 @@ func (p *panel) wantRejected(t *testing.T, m *minting, req provider.MintRequest,
 	}
 }
 
-// wantAccepts asks the driver's own probe.
+// wantAccepts checks what the driver's own probe returns.
 func wantAccepts(t *testing.T, what string, m *minting, minted provider.Minted, g provider.Grant, want bool) {
 	t.Helper()
 	got, err := m.client.(provider.Prober).Accepts(t.Context(), minted.Secret, g)
@@ -127,8 +126,8 @@ var kloudbeanScopes = map[string]struct {
 	"objectstorage:object-read-write": {kloudbeansim.ReadWrite, mayBoth},
 }
 
-// TestKloudBeanScopes hands over what the form says, and tries what it opens.
-func TestKloudBeanScopes(t *testing.T) {
+// TestKloudBeanTokenAllowsWhatTheScopeSays submits tokens as the form says, and tries every operation.
+func TestKloudBeanTokenAllowsWhatTheScopeSays(t *testing.T) {
 	putPresent(t)
 	p := openKloudBean(t)
 	if got, want := kloudbean.New().Capabilities().Scopes, slices.Sorted(maps.Keys(kloudbeanScopes)); !slices.Equal(got, want) {
@@ -142,9 +141,9 @@ func TestKloudBeanScopes(t *testing.T) {
 	}
 }
 
-// TestKloudBeanWrongPermission hands over tokens that were made with another
-// permission, or in another bucket, than the form says. The check finds out.
-func TestKloudBeanWrongPermission(t *testing.T) {
+// TestKloudBeanRejectsATokenWithAnotherPermissionOrBucket submits tokens that were made with
+// another permission, or in another bucket, than the form says.
+func TestKloudBeanRejectsATokenWithAnotherPermissionOrBucket(t *testing.T) {
 	p := openKloudBean(t)
 	m := p.connect(t)
 	for scope, declared := range kloudbeanScopes {
@@ -171,8 +170,7 @@ func TestKloudBeanWrongPermission(t *testing.T) {
 	}
 }
 
-// TestKloudBeanWrongKeys hands over what the server does not know.
-func TestKloudBeanWrongKeys(t *testing.T) {
+func TestKloudBeanRejectsKeysThatTheServerDoesNotKnow(t *testing.T) {
 	p := openKloudBean(t)
 	m := p.connect(t)
 	cases := map[string]struct {
@@ -189,7 +187,7 @@ func TestKloudBeanWrongKeys(t *testing.T) {
 			p.wantRejected(t, m, req, tc.says)
 		})
 	}
-	t.Run("deleted before it is handed over", func(t *testing.T) {
+	t.Run("deleted before it is submitted", func(t *testing.T) {
 		req := m.request(p.grant())
 		req.Submitted = p.add(t, p.form(t, req))
 		p.delete(t, req.Submitted[kloudbean.KeyID].Reveal())
@@ -197,13 +195,13 @@ func TestKloudBeanWrongKeys(t *testing.T) {
 	})
 }
 
-// TestKloudBeanAddresses hands over tokens that are limited to addresses. The
-// check comes from 127.0.0.1.
-func TestKloudBeanAddresses(t *testing.T) {
+// TestKloudBeanTokenMustAllowTheAddressOfTheOperator submits tokens that are limited to
+// addresses. The check comes from 127.0.0.1.
+func TestKloudBeanTokenMustAllowTheAddressOfTheOperator(t *testing.T) {
 	cases := map[string]struct {
 		reason          string
 		allowed, denied []string
-		says            string // of the rejection; empty: it is taken over
+		says            string // part of the rejection; empty: it is accepted
 	}{
 		"allowed range":         {reason: "the check comes from it", allowed: []string{"127.0.0.0/8"}},
 		"allowed address":       {reason: "the check comes from it", allowed: []string{"192.0.2.1", "127.0.0.1"}},
@@ -229,9 +227,9 @@ func TestKloudBeanAddresses(t *testing.T) {
 	}
 }
 
-// TestKloudBeanEdit edits the addresses of a token that is in use. A token that may
+// TestKloudBeanTokenBlockedByAddressDoesNotCountAsDeleted edits the addresses of a token that is in use. A token that may
 // not be used from here is not taken for a deleted one.
-func TestKloudBeanEdit(t *testing.T) {
+func TestKloudBeanTokenBlockedByAddressDoesNotCountAsDeleted(t *testing.T) {
 	p := openKloudBean(t)
 	m := p.connect(t)
 	g := p.grant()
@@ -252,9 +250,9 @@ func TestKloudBeanEdit(t *testing.T) {
 	wantAccepts(t, "afterwards", m, minted, g, true)
 }
 
-// TestKloudBeanProvesTheDeletionOfTheOlderTokenInARotation rotates a manual
-// credential: both tokens work, then the older one is deleted and the newer one still works.
-func TestKloudBeanProvesTheDeletionOfTheOlderTokenInARotation(t *testing.T) {
+// TestKloudBeanDeletionIsVerifiedWhileTheNewerTokenWorks rotates a manual credential: both
+// tokens work, then the older one is deleted and the newer one still works.
+func TestKloudBeanDeletionIsVerifiedWhileTheNewerTokenWorks(t *testing.T) {
 	p := openKloudBean(t)
 	for scope := range kloudbeanScopes {
 		t.Run(scope, func(t *testing.T) {

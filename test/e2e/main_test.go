@@ -1,7 +1,7 @@
-// Package e2e runs the aws driver against a real IAM and a real S3 server, with
-// the minting credentials that the documentation tells people to make, and the
-// drivers of object stores that cannot be started here against simulators of
-// their APIs, whose keys open the same real server.
+// Package e2e runs the aws driver against a real IAM server and a real S3 server, with
+// the minting credentials that the documentation tells users to create. It runs the
+// drivers of object stores that cannot be started here against simulators of their
+// APIs. The keys of a simulator grant access to the same real server.
 package e2e
 
 import (
@@ -22,7 +22,7 @@ import (
 	"apitoken.dev/operator/test/e2e/gateway"
 )
 
-// minterPolicy is the policy that is shipped for the minting user.
+// minterPolicy is the shipped policy of the minting user.
 const minterPolicy = "../../config/samples/aws-minter-policy.json"
 
 // The buckets of every test: credentials are granted datasets.
@@ -68,7 +68,7 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
-// config reaches the server with the minter's keys.
+// config returns a configuration with the server's endpoints and the minter's keys.
 func config(transport http.RoundTripper) provider.Config {
 	return provider.Config{
 		Settings: aws.Settings{
@@ -87,7 +87,7 @@ func credentials(k gateway.Keys) map[string]provider.Value {
 	}
 }
 
-// keysOf returns what a workload gets.
+// keysOf returns the keys that a workload gets.
 func keysOf(m provider.Minted) gateway.Keys {
 	return gateway.Keys{AccessKeyID: m.Secret[aws.KeyID].Reveal(), SecretAccessKey: m.Secret[aws.KeySecret].Reveal()}
 }
@@ -109,7 +109,7 @@ func connect(t *testing.T) *minting {
 	return &minting{t: t, client: client, owner: provider.Owner{Cluster: cfg.Cluster, Namespace: "ml", Token: "training"}}
 }
 
-// mint mints and revokes at the end of the test.
+// mint mints a credential and revokes it at the end of the test.
 func (m *minting) mint(grant provider.Grant) provider.Minted {
 	m.t.Helper()
 	req := m.request(grant)
@@ -121,7 +121,7 @@ func (m *minting) mint(grant provider.Grant) provider.Minted {
 	return minted
 }
 
-// request asks for a grant under a new name.
+// request returns a request for a grant under a new name.
 func (m *minting) request(grant provider.Grant) provider.MintRequest {
 	m.t.Helper()
 	name, err := credname.New(m.owner.Cluster, credname.Owner(m.owner.Namespace, m.owner.Token), 1, 0, rand.Reader)

@@ -13,7 +13,7 @@ import (
 	"apitoken.dev/operator/internal/provider/drivers/aws"
 )
 
-// The object that is there before every test of scopes.
+// present is an object that exists before every test of scopes.
 const present = "present.txt"
 
 // operations are the requests that tell the scopes apart.
@@ -66,7 +66,7 @@ var operations = map[string]func(ctx context.Context, c *s3.Client, bucket strin
 	},
 }
 
-// everywhere are the requests that name no bucket that exists.
+// everywhere are the requests that name no existing bucket.
 var everywhere = map[string]func(ctx context.Context, c *s3.Client) error{
 	"list all buckets": func(ctx context.Context, c *s3.Client) error {
 		_, err := c.ListBuckets(ctx, &s3.ListBucketsInput{})
@@ -78,7 +78,7 @@ var everywhere = map[string]func(ctx context.Context, c *s3.Client) error{
 	},
 }
 
-// granted is what each scope allows, written down apart from the driver's own table.
+// granted is what each scope allows, independent of the driver's own table.
 var granted = map[string]struct{ bucket, everywhere []string }{
 	"objectstorage:object-read-only":  {bucket: []string{"read", "list", "locate"}},
 	"objectstorage:object-write-only": {bucket: []string{"write", "upload in parts", "locate"}},
@@ -107,7 +107,7 @@ func putPresent(t *testing.T) {
 	}
 }
 
-func TestScopesOfOneBucket(t *testing.T) {
+func TestScopesAllowTheirOperationsInTheGrantedBucketOnly(t *testing.T) {
 	putPresent(t)
 	for scope, want := range granted {
 		t.Run(scope, func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestScopesOfOneBucket(t *testing.T) {
 	}
 }
 
-func TestScopesOfEveryBucket(t *testing.T) {
+func TestScopesAllowTheirOperationsInEveryBucket(t *testing.T) {
 	putPresent(t)
 	for scope, want := range granted {
 		t.Run(scope, func(t *testing.T) {
@@ -144,7 +144,7 @@ func TestScopesOfEveryBucket(t *testing.T) {
 	}
 }
 
-// TestEveryScopeIsTested keeps granted complete.
+// TestEveryScopeIsTested: granted has every scope of the driver.
 func TestEveryScopeIsTested(t *testing.T) {
 	for _, scope := range aws.New().Capabilities().Scopes {
 		if _, ok := granted[scope]; !ok {

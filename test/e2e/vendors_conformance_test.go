@@ -66,7 +66,7 @@ func ibeeHarness(t *testing.T, revokes bool) conformance.Harness {
 	}
 	h.States = conformance.States{
 		End:           sim.Revoke,
-		NeverDisabled: "the vendor's clients know active and revoked, and nothing that switches a credential off",
+		NeverDisabled: "the vendor's clients have the states active and revoked, and cannot disable a credential",
 	}
 	h.Crowd = sim.Crowd
 	return h
@@ -130,9 +130,9 @@ func kloudbeanHarness(t *testing.T, scope string) conformance.Harness {
 		NeverDisabled: "the panel has no switch for a token, and no API shows one",
 		NeverEnded:    "no API shows a token: the data plane refuses one that was deleted",
 	}
-	// What differs between the scopes are the tokens, not the answers.
+	// The scopes have different tokens, but the same answers.
 	h.SameAnswers = scope != readOnly
-	// A requirement may have the same token deleted twice.
+	// A requirement can delete the same token twice.
 	h.Outside.DeleteID = func(id string) { _ = p.sim.Delete(context.WithoutCancel(t.Context()), id) }
 	return h
 }
@@ -151,7 +151,7 @@ func vendorHarnesses(t *testing.T) map[string]conformance.Harness {
 	return out
 }
 
-// TestConformanceOfVendors runs the contract with the real server behind each vendor.
+// TestConformanceOfVendors runs the conformance suite with the real server behind each vendor.
 func TestConformanceOfVendors(t *testing.T) {
 	putPresent(t)
 	for name, h := range vendorHarnesses(t) {
@@ -159,9 +159,9 @@ func TestConformanceOfVendors(t *testing.T) {
 	}
 }
 
-// TestConformanceOfVendorsIsWhole fails when a requirement that applies finds no
-// hook in a harness. At KloudBean nothing logs in, so nothing can do so wrongly.
-func TestConformanceOfVendorsIsWhole(t *testing.T) {
+// TestConformanceOfVendorsRunsEveryApplicableRequirement fails if a harness lacks the hook of
+// a requirement that applies. KloudBean has no login, so it cannot have wrong credentials.
+func TestConformanceOfVendorsRunsEveryApplicableRequirement(t *testing.T) {
 	for name, h := range vendorHarnesses(t) {
 		for _, left := range conformance.NotRun(h) {
 			if h.Driver.Type() == kloudbean.Type && left == "WrongCredentialsAreUnauthenticated" {

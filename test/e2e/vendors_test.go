@@ -22,7 +22,7 @@ import (
 	"apitoken.dev/operator/test/support/conformance"
 )
 
-// vendor is a simulated account whose keys open the buckets of the real server.
+// vendor is a simulated account whose keys grant access to the buckets of the real server.
 type vendor struct {
 	driver provider.Driver
 	config provider.Config
@@ -30,11 +30,11 @@ type vendor struct {
 	faults conformance.Faults
 	// lost returns the secret of the key under a name, which only the vendor knows.
 	lost func(name string) gateway.Keys
-	// s3 is the URL of the vendor's S3 server, and region what it is signed for.
+	// s3 is the URL of the vendor's S3 server, and region the region in signatures for it.
 	s3, region string
 }
 
-// openFront starts the S3 server of a vendor, by a clock.
+// openFront starts the S3 server of a vendor, with a clock.
 func openFront(t *testing.T, clock func() time.Time) *s3front.Front {
 	t.Helper()
 	front := s3front.New(server, clock)
@@ -79,12 +79,12 @@ func (v *vendor) open(k gateway.Keys, change ...func(*s3.Options)) *s3.Client {
 	return s3.New(o)
 }
 
-// list is a request that every key but one that only writes may make.
+// list returns a request that every key can make, except a key that can only write.
 func (v *vendor) list(ctx context.Context, k gateway.Keys) func() error {
 	return listing(ctx, v.open(k))
 }
 
-// alive asks the real server.
+// alive reports whether the real server accepts a credential.
 func (v *vendor) alive(ctx context.Context, m provider.Minted) (bool, error) {
 	return allowed(v.list(ctx, keysOf(m)))
 }
@@ -96,7 +96,7 @@ func listing(ctx context.Context, client *s3.Client) func() error {
 	}
 }
 
-// wantCode fails the test unless the server refuses with this code of S3.
+// wantCode fails the test unless the server rejects the request with this error code of S3.
 func wantCode(t *testing.T, what, want string, request func() error) {
 	t.Helper()
 	got := ""
@@ -109,7 +109,7 @@ func wantCode(t *testing.T, what, want string, request func() error) {
 	}
 }
 
-// retried makes a request again that the server failed; see allowed.
+// retried repeats a request after a server error; see allowed.
 func retried(request func() error) error {
 	err := request()
 	if status(err) >= http.StatusInternalServerError {
@@ -118,10 +118,10 @@ func retried(request func() error) error {
 	return err
 }
 
-// opens is what a key may do, by the names of the operations.
+// opens is what a key allows, as names of operations.
 type opens struct {
 	bucket, everywhere []string
-	// buckets it opens of the two there are.
+	// buckets are those of the two buckets that the key grants access to.
 	buckets []string
 }
 
@@ -171,9 +171,9 @@ func TestVendorRejectsARevokedKeyAtOnceAndItsSuccessorWorks(t *testing.T) {
 	}
 }
 
-// TestVendorLostAnswer loses the answer to a creation. The key that was never received
-// grants access, until it is found by its name and revoked.
-func TestVendorLostAnswer(t *testing.T) {
+// TestVendorKeyOfALostAnswerIsFoundAndRevoked loses the answer to a creation. The key that
+// was never received grants access, until it is found by its name and revoked.
+func TestVendorKeyOfALostAnswerIsFoundAndRevoked(t *testing.T) {
 	faults := map[string]func(conformance.Faults) func(int) func(){
 		"connection breaks": func(f conformance.Faults) func(int) func() { return f.LoseAnswers },
 		"server error":      func(f conformance.Faults) func(int) func() { return f.FailAfterCommit },
@@ -209,8 +209,7 @@ func loseAnswer(t *testing.T, v *vendor, fault func(int) func()) {
 	}
 }
 
-// TestVendorWrongSecret shows that the ID of a key alone opens nothing.
-func TestVendorWrongSecret(t *testing.T) {
+func TestVendorRejectsAWrongSecretOrKeyID(t *testing.T) {
 	for name, v := range vendorsByAPI(t) {
 		t.Run(name, func(t *testing.T) {
 			keys := keysOf(v.connect(t).mint(v.grant()))

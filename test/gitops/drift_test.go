@@ -48,10 +48,10 @@ func ways() []way {
 	}
 }
 
-// TestNoDrift applies the samples and the example as Argo CD does, lets the
+// TestArgoSeesNoDriftAfterIssueAndRotation applies the samples and the example as Argo CD does, lets the
 // operator issue and rotate, and compares: nothing differs, without any
 // ignoreDifferences, not even the one for status that Argo CD has by default.
-func TestNoDrift(t *testing.T) {
+func TestArgoSeesNoDriftAfterIssueAndRotation(t *testing.T) {
 	for _, way := range ways() {
 		t.Run(way.name, func(t *testing.T) {
 			w := newWorld(t)

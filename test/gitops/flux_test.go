@@ -43,8 +43,8 @@ func fluxExample(t *testing.T) (sourcev1.GitRepository, map[string]kustomizev1.K
 	return source, kustomizations
 }
 
-// TestKstatus judges every recorded object as Flux does with wait: true.
-func TestKstatus(t *testing.T) {
+// TestKstatusOfRecordedObjects judges every recorded object as Flux does with wait: true.
+func TestKstatusOfRecordedObjects(t *testing.T) {
 	for _, s := range situations() {
 		t.Run(s.kind+"/"+s.name, func(t *testing.T) {
 			got, err := status.Compute(recorded(t, s))
@@ -58,9 +58,9 @@ func TestKstatus(t *testing.T) {
 	}
 }
 
-// TestFluxHealthCheckExpressions judges every recorded object with the expressions
+// TestFluxShowsHealthOfRecordedObjects judges every recorded object with the expressions
 // of the example, as Flux's own reader does.
-func TestFluxHealthCheckExpressions(t *testing.T) {
+func TestFluxShowsHealthOfRecordedObjects(t *testing.T) {
 	_, kustomizations := fluxExample(t)
 	for _, s := range situations() {
 		t.Run(s.kind+"/"+s.name, func(t *testing.T) {
@@ -83,8 +83,8 @@ func TestFluxHealthCheckExpressions(t *testing.T) {
 	}
 }
 
-// TestFluxExample: the example says to Flux what its text says.
-func TestFluxExample(t *testing.T) {
+// TestFluxExampleOrdersItsKustomizations: the example says to Flux what its text says.
+func TestFluxExampleOrdersItsKustomizations(t *testing.T) {
 	source, kustomizations := fluxExample(t)
 	if source.Name == "" {
 		t.Errorf("%s has no GitRepository", fluxFile)

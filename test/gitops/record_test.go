@@ -18,10 +18,10 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// TestRecorded brings an object of the real operator into every situation and
+// TestRecordedObjectsAreThoseOfTheOperator brings an object of the real operator into every situation and
 // compares it with the one in testdata, so that these stay what the operator
 // gives. With -update it writes them.
-func TestRecorded(t *testing.T) {
+func TestRecordedObjectsAreThoseOfTheOperator(t *testing.T) {
 	for _, s := range situations() {
 		t.Run(s.kind+"/"+s.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -37,8 +37,8 @@ func TestRecorded(t *testing.T) {
 	}
 }
 
-// TestNothingElseRecorded: every file belongs to a situation.
-func TestNothingElseRecorded(t *testing.T) {
+// TestEveryRecordedFileBelongsToASituation: every file belongs to a situation.
+func TestEveryRecordedFileBelongsToASituation(t *testing.T) {
 	files, err := filepath.Glob("testdata/*/*.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -53,8 +53,8 @@ func TestNothingElseRecorded(t *testing.T) {
 	}
 }
 
-// TestNoSecretRecorded: what the operator shows holds no secret value.
-func TestNoSecretRecorded(t *testing.T) {
+// TestRecordedObjectsHaveNoSecretValues: what the operator shows holds no secret value.
+func TestRecordedObjectsHaveNoSecretValues(t *testing.T) {
 	for _, s := range situations() {
 		raw, err := os.ReadFile(s.file())
 		if err != nil {
@@ -66,9 +66,9 @@ func TestNoSecretRecorded(t *testing.T) {
 	}
 }
 
-// TestRecordedIsValid gives every object of testdata to the API server, spec and
+// TestRecordedObjectsAreValid gives every object of testdata to the API server, spec and
 // status: the CRDs take both, and know every field.
-func TestRecordedIsValid(t *testing.T) {
+func TestRecordedObjectsAreValid(t *testing.T) {
 	w := newWorld(t)
 	for _, s := range situations() {
 		t.Run(s.kind+"/"+s.name, func(t *testing.T) {

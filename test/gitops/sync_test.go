@@ -74,9 +74,9 @@ var methods = []argov1alpha1.TrackingMethod{
 	argov1alpha1.TrackingMethodAnnotation, argov1alpha1.TrackingMethodLabel, argov1alpha1.TrackingMethodAnnotationAndLabel,
 }
 
-// TestSecretIsNotPruned syncs the example, and then an empty repository: the
+// TestPublishedSecretIsNotPruned syncs the example, and then an empty repository: the
 // published Secret is never Argo CD's, and goes with the ApiToken that owns it.
-func TestSecretIsNotPruned(t *testing.T) {
+func TestPublishedSecretIsNotPruned(t *testing.T) {
 	for _, method := range methods {
 		t.Run(string(method), func(t *testing.T) {
 			w, a, desired := deployed(t, method)
@@ -136,9 +136,9 @@ func TestTrackedSecretIsPruned(t *testing.T) {
 	}
 }
 
-// TestRetainedSecretStays: with deletionPolicy Retain the Secret and its credential
+// TestRetainedSecretOutlivesAPrunedApiToken: with deletionPolicy Retain the Secret and its credential
 // outlive the pruned ApiToken, although Argo CD deletes in the foreground.
-func TestRetainedSecretStays(t *testing.T) {
+func TestRetainedSecretOutlivesAPrunedApiToken(t *testing.T) {
 	w, a, desired := deployed(t, argov1alpha1.TrackingMethodAnnotation, func(o *unstructured.Unstructured) {
 		if o.GetKind() == "ApiToken" {
 			_ = unstructured.SetNestedField(o.Object, "Retain", "spec", "deletionPolicy")
@@ -160,9 +160,9 @@ func TestRetainedSecretStays(t *testing.T) {
 	}
 }
 
-// TestSyncWaves: a wave begins when the one before it is Healthy, and a sync ends
+// TestSyncWaveWaitsUntilTheOneBeforeIsHealthy: a wave begins when the one before it is Healthy, and a sync ends
 // with what is Degraded.
-func TestSyncWaves(t *testing.T) {
+func TestSyncWaveWaitsUntilTheOneBeforeIsHealthy(t *testing.T) {
 	t.Run("a provider that does not work holds back its ApiTokens", func(t *testing.T) {
 		w := newWorld(t)
 		desired := w.tracked(argov1alpha1.TrackingMethodAnnotation, w.inNamespace(example(t)))
@@ -221,8 +221,8 @@ func TestSyncWaves(t *testing.T) {
 	})
 }
 
-// TestApplication reads the example strictly, with Argo CD's own types.
-func TestApplication(t *testing.T) {
+// TestArgoApplicationExampleIsValid reads the example strictly, with Argo CD's own types.
+func TestArgoApplicationExampleIsValid(t *testing.T) {
 	const file = "../../docs/gitops-example/argocd/application.yaml"
 	raw, err := os.ReadFile(file)
 	if err != nil {

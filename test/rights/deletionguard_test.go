@@ -47,7 +47,7 @@ func guarded() []client.Object {
 
 // While a ClusterTokenProvider counts live credentials, neither the operator's namespace nor its CRDs can be deleted, and the
 // refusal says what to do first. Without one they can.
-func TestDeletionGuard(t *testing.T) {
+func TestDeletionGuardRefusesWhileCredentialsAreLive(t *testing.T) {
 	c := admin(t)
 	p := clusterProvider("guarded")
 	create(t, c, p)

@@ -76,7 +76,7 @@ func canScrape(t *testing.T, c client.Client, own, address string) {
 	}
 }
 
-func TestMetricsAreForThoseWhoMayReadThem(t *testing.T) {
+func TestMetricsRequireTheRightToReadThem(t *testing.T) {
 	c := admin(t)
 	own := namespace(t, c, nil)
 	installed(t, c, own)
@@ -90,7 +90,7 @@ func TestMetricsAreForThoseWhoMayReadThem(t *testing.T) {
 	canScrape(t, c, own, address)
 }
 
-func TestMetricsAreNotServedInClearWithTokens(t *testing.T) {
+func TestMetricsAuthRequiresTLS(t *testing.T) {
 	_, err := operator.New(t.Context(), env.Config, operator.Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), MetricsAuth: true})
 	if err == nil || !strings.Contains(err.Error(), "MetricsSecure") {
 		t.Errorf("got %v", err)

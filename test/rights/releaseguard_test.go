@@ -73,7 +73,7 @@ func release(t *testing.T, c client.Client, token *v1alpha1.ApiToken, opts ...cl
 }
 
 // With the policy, only those with the verb release give up what is live.
-func TestReleaseGuard(t *testing.T) {
+func TestReleaseGuardKeepsTheFinalizerOfALiveLedger(t *testing.T) {
 	c := admin(t)
 	releaseGuard(t, c)
 	own := namespace(t, c, nil)
@@ -126,7 +126,7 @@ func TestReleaseGuard(t *testing.T) {
 
 // The operator has the verb release, so the deletion of a namespace works as without the policy: the operator
 // revokes, and the garbage collector removes the Secret.
-func TestReleaseGuardLeavesTheDeletionOfANamespaceAlone(t *testing.T) {
+func TestReleaseGuardAllowsTheDeletionOfANamespace(t *testing.T) {
 	c := admin(t)
 	releaseGuard(t, c)
 	own := namespace(t, c, nil)

@@ -29,8 +29,8 @@ const account = "apitoken-operator"
 
 // unseen are rights that the audit log of this test cannot show, each with its reason.
 var unseen = map[string]string{
-	"update apitokens/finalizers.apitoken.dev": "admission asks for it: TestOwnerReferencesNeedFinalizers",
-	"release apitokens.apitoken.dev":           "admission asks for it: TestReleaseGuard",
+	"update apitokens/finalizers.apitoken.dev": "admission asks for it: TestOwnerReferenceRequiresTheRightToUpdateFinalizers",
+	"release apitokens.apitoken.dev":           "admission asks for it: TestReleaseGuardKeepsTheFinalizerOfALiveLedger",
 	"patch events.events.k8s.io":               "client-go patches an event that repeats about the same version of an object; here none does",
 }
 
@@ -228,7 +228,7 @@ func compare(t *testing.T, own string, roles map[string][]rbacv1.PolicyRule) {
 
 // The right to update finalizers of ApiTokens shows in no request: the API server asks for it when a Secret gets an owner
 // that it blocks from being deleted.
-func TestOwnerReferencesNeedFinalizers(t *testing.T) {
+func TestOwnerReferenceRequiresTheRightToUpdateFinalizers(t *testing.T) {
 	c := admin(t)
 	own := namespace(t, c, nil)
 	token := apiToken(own, "t", v1alpha1.KindTokenProvider, "own")

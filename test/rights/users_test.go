@@ -10,7 +10,7 @@ import (
 const aggregateToEdit = "rbac.authorization.k8s.io/aggregate-to-edit"
 
 // Of the roles for people, only the one for ApiTokens is part of the cluster's role edit, and none grants writing a status.
-func TestEditorsWriteNoProviders(t *testing.T) {
+func TestEditorsCannotWriteProviders(t *testing.T) {
 	for _, file := range []string{"apitoken_editor_role", "tokenprovider_editor_role", "clustertokenprovider_editor_role"} {
 		for _, o := range manifests(t, "rbac", file+".yaml") {
 			if got, want := o.GetLabels()[aggregateToEdit] != "", file == "apitoken_editor_role"; got != want {

@@ -112,7 +112,7 @@ func TestFormsAreForCredentialsThatAUserEnds(t *testing.T) {
 }
 
 // provenAdminReadOnly are the drivers that grant objectstorage:admin-read-only without
-// the contents of objects. TestScopesOfOneBucket of test/e2e proves it at a real server.
+// the contents of objects. TestScopesAllowTheirOperationsInTheGrantedBucketOnly of test/e2e proves it at a real server.
 var provenAdminReadOnly = []string{"aws"}
 
 // TestAdminReadOnlyMeansOneThing: the portable scope does not include the contents of

@@ -77,10 +77,10 @@ func runChild() error {
 	return serve(ctx, cfg)
 }
 
-// serve runs IAM first and S3 once IAM's private socket is there, because the
-// S3 server looks for it only every two seconds.
+// serve runs IAM first, and S3 once IAM's private socket exists, because the
+// S3 server checks for it only every two seconds.
 func serve(ctx context.Context, cfg childConfig) error {
-	sockDir, err := os.MkdirTemp("", "gw") // not below Dir: a socket's path may have 108 bytes
+	sockDir, err := os.MkdirTemp("", "gw") // not below Dir: the path of a socket is limited to 108 bytes
 	if err != nil {
 		return err
 	}

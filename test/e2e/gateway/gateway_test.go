@@ -11,7 +11,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func TestStartStop(t *testing.T) {
+func TestServersAnswerUntilStop(t *testing.T) {
 	g, err := Start(t.Context(), t.TempDir(), Options{})
 	if err != nil {
 		t.Fatal(err)

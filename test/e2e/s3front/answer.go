@@ -12,17 +12,17 @@ type refusal struct {
 	code, message string
 }
 
-// The answers that the front gives by itself.
+// The errors that the front answers itself.
 var (
 	unsigned     = &refusal{http.StatusForbidden, "AccessDenied", "The request is not signed."}
 	unknownKey   = &refusal{http.StatusForbidden, "InvalidAccessKeyId", "There is no such access key."}
-	badSignature = &refusal{http.StatusForbidden, "SignatureDoesNotMatch", "The signature is not the one of this request and this access key."}
+	badSignature = &refusal{http.StatusForbidden, "SignatureDoesNotMatch", "The signature does not match this request and this access key."}
 	skewed       = &refusal{http.StatusForbidden, "RequestTimeTooSkewed", "The time of the request is too far from that of the server."}
 	malformed    = &refusal{http.StatusBadRequest, "AuthorizationHeaderMalformed", "The authorization header is malformed."}
 	wrongDigest  = &refusal{http.StatusBadRequest, "XAmzContentSHA256Mismatch", "The body does not have the digest that was signed."}
-	incomplete   = &refusal{http.StatusBadRequest, "IncompleteBody", "The body is not as long or not of the form that its headers say."}
-	tooLarge     = &refusal{http.StatusBadRequest, "EntityTooLarge", "The body is larger than this server takes."}
-	otherwise    = &refusal{http.StatusNotImplemented, "NotImplemented", "This server takes requests that are signed in their header, and bodies that are signed as a whole or not."}
+	incomplete   = &refusal{http.StatusBadRequest, "IncompleteBody", "The length or the form of the body differs from its headers."}
+	tooLarge     = &refusal{http.StatusBadRequest, "EntityTooLarge", "The body is larger than this server accepts."}
+	otherwise    = &refusal{http.StatusNotImplemented, "NotImplemented", "This server accepts only requests that are signed in a header, and bodies that are signed as a whole or unsigned."}
 	unreachable  = &refusal{http.StatusServiceUnavailable, "ServiceUnavailable", "The server behind this one did not answer."}
 )
 

@@ -1,7 +1,7 @@
-// Package s3front is the S3 server of a simulated vendor: it takes requests that
-// are signed with the vendor's own keys, verifies them, and hands them on to a
-// real S3 server, signed with the key of an IAM user that was made for that
-// vendor's key. What a key opens is decided by the real server and its policy.
+// Package s3front is the S3 server of a simulated vendor. It accepts requests that are
+// signed with the vendor's own keys, verifies them, and forwards them to a real S3
+// server, signed with the key of an IAM user that was created for the vendor's key. The
+// real server and the policy of that user decide what a key allows.
 package s3front
 
 import (
@@ -25,7 +25,7 @@ import (
 	"apitoken.dev/operator/test/e2e/gateway"
 )
 
-// service is what S3 requests are signed for.
+// service is the service name in the signatures of S3 requests.
 const service = "s3"
 
 // Front is the S3 server of one account at a vendor. Its clients must run on this
@@ -36,11 +36,11 @@ type Front struct {
 	clock   func() time.Time
 
 	mu   sync.Mutex
-	keys map[string]entry // by the vendor's access key IDs, the deleted ones too
+	keys map[string]entry // by the vendor's access key ID, including deleted keys
 }
 
-// New returns a front of a gateway without keys. The clock tells the time that
-// signatures are checked by.
+// New returns a front of a gateway, without keys. It checks signatures against the time
+// of the clock.
 func New(g *gateway.Gateway, clock func() time.Time) *Front {
 	return &Front{gateway: g, iam: g.IAM(g.Root()), clock: clock, keys: map[string]entry{}}
 }
@@ -90,7 +90,7 @@ func (f *Front) forward(w http.ResponseWriter, r *http.Request, sent payload, ke
 	if err != nil {
 		return unreachable
 	}
-	// Every client has an address of its own, so no connection is used again.
+	// Every client has its own address, so connections are not reused.
 	wire := &http.Transport{
 		DialContext:       (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from.Addr().Unmap().AsSlice()}}).DialContext,
 		DisableKeepAlives: true, DisableCompression: true,
@@ -107,7 +107,7 @@ func (f *Front) forward(w http.ResponseWriter, r *http.Request, sent payload, ke
 	}
 	w.WriteHeader(resp.StatusCode)
 	if _, err := io.Copy(w, resp.Body); err != nil && !errors.Is(err, context.Canceled) {
-		panic(http.ErrAbortHandler) // the client must not take a part for the whole
+		panic(http.ErrAbortHandler) // so that the client does not accept a partial body
 	}
 	return nil
 }
@@ -119,13 +119,13 @@ var ownOfConnection = map[string]bool{
 	"Transfer-Encoding": true, "X-Amz-Content-Sha256": true, "X-Amz-Date": true,
 }
 
-// request is what the real server gets.
+// request returns the request to the real server.
 func (f *Front) request(r *http.Request, sent payload, keys gateway.Keys) (*http.Request, error) {
 	where, err := url.Parse(f.gateway.S3Endpoint)
 	if err != nil {
 		return nil, err
 	}
-	// The URL of a request may name another server; only its path and query are taken.
+	// The URL of a request can name another server; only its path and query are used.
 	where.Path, where.RawPath, where.RawQuery = r.URL.Path, r.URL.RawPath, r.URL.RawQuery
 	req, err := http.NewRequestWithContext(r.Context(), r.Method, where.String(), bytes.NewReader(sent.body))
 	if err != nil {
@@ -144,7 +144,7 @@ func (f *Front) request(r *http.Request, sent payload, keys gateway.Keys) (*http
 	}, req, digest, service, gateway.Region, time.Now())
 }
 
-// signer signs as S3 wants it: the path is not escaped a second time.
+// signer signs as S3 requires: the path is not escaped a second time.
 func signer() *v4.Signer {
 	return v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
 }

@@ -106,9 +106,9 @@ func code(err error) string {
 	return ""
 }
 
-// TestObjects writes, reads, lists and deletes objects in each way that the SDK
-// sends a body.
-func TestObjects(t *testing.T) {
+// TestObjectsCanBeWrittenInEveryPayloadForm writes, reads, lists and deletes objects in each
+// way in which the SDK sends a body.
+func TestObjectsCanBeWrittenInEveryPayloadForm(t *testing.T) {
 	checksums := func(o *s3.Options) { o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenSupported }
 	without := func(o *s3.Options) { o.RequestChecksumCalculation = aws.RequestChecksumCalculationWhenRequired }
 	reader := func() io.Reader { return strings.NewReader(content) }
@@ -118,7 +118,7 @@ func TestObjects(t *testing.T) {
 		start  func(http.Handler) *httptest.Server
 		change func(*s3.Options)
 		body   func() io.Reader
-		want   string // what the SDK says of the body; empty: its digest
+		want   string // value of the digest header; empty: the digest of the body
 	}{
 		"digest and checksum": {"the SDK's default without TLS", httptest.NewServer, checksums, reader, ""},
 		"digest":              {"what servers other than AWS are sent without TLS", httptest.NewServer, without, reader, ""},
@@ -216,14 +216,14 @@ func (c *catch) Do(r *http.Request) (*http.Response, error) {
 
 const authorization = "Authorization"
 
-// replace changes a part of what a request says of its signature.
+// replace changes a part of the Authorization header.
 func replace(old, other string) func(*http.Request) {
 	return func(r *http.Request) {
 		r.Header.Set(authorization, strings.Replace(r.Header.Get(authorization), old, other, 1))
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestChangedOrUnsignedRequestsAreRejected(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		write  bool
@@ -267,8 +267,8 @@ func TestRefusals(t *testing.T) {
 			reason: "the region is signed", change: replace("/anywhere/", "/elsewhere/"),
 			status: http.StatusForbidden, want: "SignatureDoesNotMatch",
 		},
-		"no signature in the signature": {
-			reason: "nothing is not the same as anything", change: func(r *http.Request) {
+		"an empty signature": {
+			reason: "an empty signature matches no other", change: func(r *http.Request) {
 				head, _, _ := strings.Cut(r.Header.Get(authorization), "Signature=")
 				r.Header.Set(authorization, head+"Signature=")
 			}, status: http.StatusForbidden, want: "SignatureDoesNotMatch",
@@ -287,7 +287,7 @@ func TestRefusals(t *testing.T) {
 			status: http.StatusBadRequest, want: "XAmzContentSHA256Mismatch",
 		},
 		"presigned": {
-			reason: "it is said and not taken for a request without a signature", change: func(r *http.Request) {
+			reason: "it is not treated as a request without a signature", change: func(r *http.Request) {
 				r.Header.Del(authorization)
 				r.URL.RawQuery += "&X-Amz-Signature=00"
 			}, status: http.StatusNotImplemented, want: "NotImplemented",
@@ -316,7 +316,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-func TestWrongSecretAndTime(t *testing.T) {
+func TestWrongSecretAndSkewedClockAreRejected(t *testing.T) {
 	w := open(t, httptest.NewServer)
 	list := func(c *s3.Client) error {
 		_, err := c.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(bucket)})
@@ -334,9 +334,9 @@ func TestWrongSecretAndTime(t *testing.T) {
 	}
 }
 
-// TestTheRealServerRefuses looks behind the front: once a vendor's key is deleted,
-// neither its real key nor its user exists.
-func TestTheRealServerRefuses(t *testing.T) {
+// TestDeleteRemovesTheRealKeyAndItsUser checks the real server: once a vendor's key is
+// deleted, neither its real key nor its user exists.
+func TestDeleteRemovesTheRealKeyAndItsUser(t *testing.T) {
 	w := open(t, httptest.NewServer)
 	k, _ := w.Front.key(w.key.AccessKeyID)
 	clients := map[string]*s3.Client{"the vendor's key": w.client(nil), "the key behind it": behind.S3(k.iam)}
@@ -349,7 +349,7 @@ func TestTheRealServerRefuses(t *testing.T) {
 			t.Errorf("%s before: %v", name, err)
 		}
 	}
-	for range 2 { // it may be called again
+	for range 2 { // it can be called again
 		if err := w.Delete(t.Context(), w.key.AccessKeyID); err != nil {
 			t.Fatal(err)
 		}
@@ -366,8 +366,7 @@ func TestTheRealServerRefuses(t *testing.T) {
 	}
 }
 
-// TestWrongKeys are those that nothing is made for.
-func TestWrongKeys(t *testing.T) {
+func TestInvalidKeysAreNotCreated(t *testing.T) {
 	w := open(t, httptest.NewServer)
 	cases := map[string]func(*Key){
 		"known":             func(k *Key) { k.AccessKeyID = w.key.AccessKeyID },
@@ -395,8 +394,7 @@ func TestWrongKeys(t *testing.T) {
 	}
 }
 
-// TestKeyIsMadeAgain after it was deleted, with the secret that it had, and no other.
-func TestKeyIsMadeAgain(t *testing.T) {
+func TestDeletedKeyCanBeCreatedAgainWithItsSecretOnly(t *testing.T) {
 	w := open(t, httptest.NewServer)
 	if err := w.Delete(t.Context(), w.key.AccessKeyID); err != nil {
 		t.Fatal(err)
@@ -414,12 +412,12 @@ func TestKeyIsMadeAgain(t *testing.T) {
 	}
 }
 
-// TestNothingIsLeftOfAFailure makes a key with a policy that the real server refuses.
-func TestNothingIsLeftOfAFailure(t *testing.T) {
+// TestFailedCreateLeavesNoUser creates a key with a policy that the real server rejects.
+func TestFailedCreateLeavesNoUser(t *testing.T) {
 	w := open(t, httptest.NewServer)
 	key := w.key
 	key.AccessKeyID = "ANOTHER"
-	for len(key.Access.Buckets) < 100 { // a policy may have 2,048 bytes
+	for len(key.Access.Buckets) < 100 { // a policy is limited to 2,048 bytes
 		key.Access.Buckets = append(key.Access.Buckets, "a-bucket-among-many")
 	}
 	before := users(t, w)
@@ -440,8 +438,7 @@ func users(t *testing.T, w *world) int {
 	return len(out.Users)
 }
 
-// TestPayloadsThatAreNotTaken are bodies whose form is not the one that was said.
-func TestPayloadsThatAreNotTaken(t *testing.T) {
+func TestPayloadsThatDifferFromTheirHeadersAreRejected(t *testing.T) {
 	chunks := func(length, trailer string) http.Header {
 		return http.Header{
 			digestHeader: {unsignedTrailer}, "X-Amz-Decoded-Content-Length": {length}, "X-Amz-Trailer": {trailer}, "Content-Encoding": {"aws-chunked"},
@@ -453,13 +450,13 @@ func TestPayloadsThatAreNotTaken(t *testing.T) {
 		header       http.Header
 		want         *refusal
 	}{
-		"whole":           {"all is as said", whole, chunks("5", "x-amz-checksum-crc32"), nil},
-		"length":          {"it is longer than said", whole, chunks("4", "x-amz-checksum-crc32"), incomplete},
+		"whole":           {"everything matches its headers", whole, chunks("5", "x-amz-checksum-crc32"), nil},
+		"length":          {"it is longer than its header says", whole, chunks("4", "x-amz-checksum-crc32"), incomplete},
 		"no length":       {"it is required", whole, chunks("", "x-amz-checksum-crc32"), incomplete},
 		"another trailer": {"it was not announced", whole, chunks("5", "x-amz-checksum-sha256"), incomplete},
 		"no trailer":      {"the trailer is missing", "5\r\nhello\r\n0\r\n", chunks("5", "x-amz-checksum-crc32"), incomplete},
 		"header as a trailer": {
-			"a trailer is not signed, so it may say nothing but a checksum",
+			"a trailer is not signed, so it can only be a checksum",
 			"5\r\nhello\r\n0\r\nx-amz-acl:public-read\r\n\r\n", chunks("5", "x-amz-acl"), incomplete,
 		},
 		"cut off":          {"the last chunk is missing", "5\r\nhel", chunks("5", "x-amz-checksum-crc32"), incomplete},
@@ -480,8 +477,8 @@ func TestPayloadsThatAreNotTaken(t *testing.T) {
 	}
 }
 
-// TestWrongTrailingChecksumIsRefused shows that the real server checks what came after the body.
-func TestWrongTrailingChecksumIsRefused(t *testing.T) {
+// TestWrongTrailingChecksumIsRejected: the real server checks the checksum after the body.
+func TestWrongTrailingChecksumIsRejected(t *testing.T) {
 	p := payload{header: http.Header{
 		digestHeader: {unsignedTrailer}, "X-Amz-Decoded-Content-Length": {"5"}, "X-Amz-Trailer": {"x-amz-checksum-crc32"},
 		"Content-Encoding": {"aws-chunked"},

@@ -31,9 +31,9 @@ type entry struct {
 	deleted bool
 }
 
-// Create makes the real key behind a vendor's one: a user with a policy, then its key. A
-// deleted key may be made again with the same secret, as a vendor does that switches one
-// off and on.
+// Create creates the real key behind a vendor's key: a user with a policy, then its key. A
+// deleted key can be created again with the same secret, as by a vendor that disables and
+// enables a key.
 func (f *Front) Create(ctx context.Context, key Key) error {
 	policy, err := key.Access.policy()
 	if err != nil {
@@ -75,7 +75,7 @@ func (f *Front) setPolicy(ctx context.Context, user, policy string) error {
 	return err
 }
 
-// Change gives a vendor's key another access.
+// Change changes the access of a vendor's key.
 func (f *Front) Change(ctx context.Context, accessKeyID string, access Access) error {
 	policy, err := access.policy()
 	if err != nil {
@@ -86,13 +86,12 @@ func (f *Front) Change(ctx context.Context, accessKeyID string, access Access) e
 		return fmt.Errorf("there is no key %q", accessKeyID)
 	}
 	if err := f.setPolicy(ctx, k.user, policy); err != nil {
-		return fmt.Errorf("changing what key %s opens: %w", accessKeyID, err)
+		return fmt.Errorf("changing the access of key %s: %w", accessKeyID, err)
 	}
 	return nil
 }
 
-// Delete deletes the real key behind a vendor's one, and its user. It may be
-// called again.
+// Delete deletes the real key behind a vendor's key, and its user. It can be called again.
 func (f *Front) Delete(ctx context.Context, accessKeyID string) error {
 	k, known := f.key(accessKeyID)
 	if !known {
@@ -108,7 +107,7 @@ func (f *Front) Delete(ctx context.Context, accessKeyID string) error {
 	return nil
 }
 
-// Close deletes all that is left at the real server.
+// Close deletes all remaining keys and users at the real server.
 func (f *Front) Close(ctx context.Context) error {
 	f.mu.Lock()
 	var all []string
@@ -124,7 +123,7 @@ func (f *Front) Close(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// remove deletes what there is of a user, its keys first.
+// remove deletes a user and everything that belongs to it, its keys first.
 func (f *Front) remove(ctx context.Context, k entry) error {
 	listed, err := f.iam.ListAccessKeys(ctx, &iam.ListAccessKeysInput{UserName: &k.user})
 	if err != nil {
@@ -144,7 +143,7 @@ func (f *Front) remove(ctx context.Context, k entry) error {
 	return unlessGone(err)
 }
 
-// unlessGone is nil for what does not exist.
+// unlessGone returns nil if the error says that an object does not exist.
 func unlessGone(err error) error {
 	var gone *types.NoSuchEntityException
 	if errors.As(err, &gone) {

@@ -15,10 +15,10 @@ import (
 	"strings"
 )
 
-// maxBody is the largest body that is taken, in bytes.
+// maxBody is the largest accepted body, in bytes.
 const maxBody = 1 << 20
 
-// What stands for the digest of a body (Amazon S3 API reference, "Signature
+// Values of the digest header that are no digest (Amazon S3 API reference, "Signature
 // Calculations for the Authorization Header").
 const (
 	unsignedPayload  = "UNSIGNED-PAYLOAD"
@@ -26,14 +26,14 @@ const (
 	streamingPayload = "STREAMING-"
 )
 
-// payload is a request's body as a whole, and the headers that go with it.
+// payload is the whole body of a request, and its headers.
 type payload struct {
 	body   []byte
 	header http.Header
 }
 
-// readPayload reads a body that is signed by its digest, or not signed. One that
-// is signed chunk by chunk is not taken: the SDKs send none.
+// readPayload reads a body that is signed by its digest, or not signed. It rejects a body
+// that is signed chunk by chunk: the SDKs send none.
 func readPayload(r *http.Request) (payload, *refusal) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
@@ -61,8 +61,8 @@ func readPayload(r *http.Request) (payload, *refusal) {
 	}
 }
 
-// unwrap takes the body out of its chunks, and makes headers of the checksums
-// that follow it, so that the real server checks them
+// unwrap joins the chunks of the body, and turns the checksums that follow it
+// into headers, so that the real server checks them
 // (Amazon S3 API reference, "Signature Calculations ... Including Trailing Headers").
 func (p *payload) unwrap() error {
 	wire := bufio.NewReader(bytes.NewReader(p.body))
@@ -71,7 +71,7 @@ func (p *payload) unwrap() error {
 		return err
 	}
 	if length, err := strconv.Atoi(p.header.Get("X-Amz-Decoded-Content-Length")); err != nil || length != len(body) {
-		return errors.New("the body is not as long as was said")
+		return errors.New("the length of the body differs from X-Amz-Decoded-Content-Length")
 	}
 	trailer, err := textproto.NewReader(wire).ReadMIMEHeader()
 	if err != nil {
@@ -80,7 +80,7 @@ func (p *payload) unwrap() error {
 	for name := range strings.SplitSeq(p.header.Get("X-Amz-Trailer"), ",") {
 		name = textproto.CanonicalMIMEHeaderKey(strings.TrimSpace(name))
 		if len(trailer[name]) != 1 || !strings.HasPrefix(name, "X-Amz-Checksum-") {
-			return errors.New("the trailer is not the one that was announced")
+			return errors.New("the trailer is not a checksum that X-Amz-Trailer names")
 		}
 		p.header.Set(name, trailer.Get(name))
 	}
@@ -93,7 +93,7 @@ func (p *payload) unwrap() error {
 	return nil
 }
 
-// withoutChunks is a Content-Encoding without aws-chunked.
+// withoutChunks returns a Content-Encoding without aws-chunked.
 func withoutChunks(encodings []string) []string {
 	var out []string
 	for _, list := range encodings {

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Permission is what a key may do in the buckets that it opens.
+// Permission is what a key allows in its buckets.
 type Permission string
 
 // The permissions that vendors offer.
@@ -19,22 +19,22 @@ const (
 	Write Permission = "write"
 	// ReadWrite does both, and deletes objects.
 	ReadWrite Permission = "read-write"
-	// AdminRead lists and reads objects and all that is set of buckets.
+	// AdminRead lists and reads objects and the configuration of buckets.
 	AdminRead Permission = "admin-read"
 	// Admin does everything.
 	Admin Permission = "admin"
 )
 
-// Access is what a key opens.
+// Access is what a key grants access to.
 type Access struct {
 	Permission Permission
 	// Buckets it grants access to; nil: all of them, including those made later.
 	Buckets []string
-	// AllowedIPs are the addresses and ranges it may be used from; none: any.
+	// AllowedIPs are the addresses and ranges it can be used from; empty: any.
 	AllowedIPs []string
 	// DeniedIPs are those it must not be used from, even if AllowedIPs has them.
 	DeniedIPs []string
-	// Until is when it ends; zero: never.
+	// Until is when it expires; zero: never.
 	Until time.Time
 }
 
@@ -64,7 +64,7 @@ type statement struct {
 	Condition map[string]map[string][]string `json:",omitempty"`
 }
 
-// policy is the access as IAM writes it.
+// policy returns the access as an IAM policy.
 func (a Access) policy() (string, error) {
 	allowed, ok := actions[a.Permission]
 	if !ok {
@@ -105,8 +105,8 @@ func (a Access) policy() (string, error) {
 	return string(out), err
 }
 
-// ranges checks addresses and ranges: the real server takes any text for one, and
-// would then never deny.
+// ranges checks addresses and ranges: the real server accepts any text, and never
+// applies an invalid one.
 func ranges(list []string) ([]string, error) {
 	out := make([]string, 0, len(list))
 	for _, text := range list {

@@ -13,7 +13,7 @@ import (
 const (
 	algorithm  = "AWS4-HMAC-SHA256"
 	timeFormat = "20060102T150405Z"
-	// maxSkew is how far the time of a request may be off (Amazon S3 API reference,
+	// maxSkew limits the clock skew of a request (Amazon S3 API reference,
 	// "Error responses", RequestTimeTooSkewed: 15 minutes).
 	maxSkew = 15 * time.Minute
 
@@ -21,7 +21,7 @@ const (
 	digestHeader = "X-Amz-Content-Sha256"
 )
 
-// signature is what a request says of itself (Amazon S3 API reference,
+// signature is the content of the Authorization header (Amazon S3 API reference,
 // "Authenticating Requests: Using the Authorization Header").
 type signature struct {
 	keyID, region, value string
@@ -29,8 +29,8 @@ type signature struct {
 	at                   time.Time
 }
 
-// readSignature reads the Authorization header. Any region will do: what a vendor
-// wants its requests signed for is not the front's to know.
+// readSignature reads the Authorization header. It accepts any region, because the front
+// does not know the region of its vendor.
 func readSignature(r *http.Request) (signature, *refusal) {
 	header := r.Header.Get("Authorization")
 	switch {
@@ -70,7 +70,7 @@ func (s signature) covers(r *http.Request) bool {
 	return slices.Contains(s.headers, "host") && r.Header.Get(digestHeader) != ""
 }
 
-// verify signs the request again, with the secret that the key has.
+// verify signs the request again, with the secret of the key, and compares.
 func (s signature) verify(r *http.Request, secret string, now time.Time) *refusal {
 	if now.Sub(s.at).Abs() > maxSkew {
 		return skewed

@@ -20,7 +20,7 @@ var (
 type IBEE struct{ *Front }
 
 // Create implements ibeesim.Keys. An administrator's permission to read includes
-// the objects, as the driver has it.
+// objects, as in the driver.
 func (p IBEE) Create(ctx context.Context, key ibeesim.Key) error {
 	permission, ok := map[string]Permission{
 		"object_ro": Read, "object_rw": ReadWrite, "admin_ro": AdminRead, "admin_rw": Admin,
@@ -37,8 +37,7 @@ func (p IBEE) Create(ctx context.Context, key ibeesim.Key) error {
 // Crusoe is the object storage of a crusoesim.Simulator.
 type Crusoe struct{ *Front }
 
-// Create implements crusoesim.Keys: every key opens all that its user can open,
-// until its end.
+// Create implements crusoesim.Keys: every key has the full access of its user until it expires.
 func (p Crusoe) Create(ctx context.Context, key crusoesim.Key) error {
 	return p.Front.Create(ctx, Key{
 		AccessKeyID: key.AccessKeyID, Secret: provider.NewValue(key.SecretKey),
@@ -60,7 +59,7 @@ func (p KloudBean) Create(ctx context.Context, key kloudbeansim.Key) error {
 }
 
 // Edit does what the panel does when the addresses of a token are edited. The
-// simulator does not tell of that.
+// simulator does not report such edits.
 func (p KloudBean) Edit(ctx context.Context, accessKeyID string, form kloudbeansim.Form) error {
 	access, err := filledIn(form)
 	if err != nil {
@@ -69,7 +68,7 @@ func (p KloudBean) Edit(ctx context.Context, accessKeyID string, form kloudbeans
 	return p.Change(ctx, accessKeyID, access)
 }
 
-// filledIn is the access that a form of the panel asks for.
+// filledIn returns the access that a form of the panel requests.
 func filledIn(form kloudbeansim.Form) (Access, error) {
 	permission, ok := map[string]Permission{
 		kloudbeansim.ReadOnly: Read, kloudbeansim.WriteOnly: Write, kloudbeansim.ReadWrite: ReadWrite,

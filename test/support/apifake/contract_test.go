@@ -26,8 +26,8 @@ type scenario struct {
 	run  func(w *world)
 }
 
-// TestContract runs every scenario on both servers, each in a namespace of its own.
-func TestContract(t *testing.T) {
+// TestFakeBehavesLikeTheRealServer runs every scenario on both servers, each in a namespace of its own.
+func TestFakeBehavesLikeTheRealServer(t *testing.T) {
 	scenarios := slices.Concat(createScenarios, updateScenarios, statusScenarios, patchScenarios, deleteScenarios, formScenarios, readScenarios)
 	t.Run("fake", func(t *testing.T) {
 		for _, s := range scenarios {

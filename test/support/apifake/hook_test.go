@@ -93,7 +93,7 @@ func TestHookLosesRequestsAndAnswers(t *testing.T) {
 	w.gone(w.newToken("b"))
 }
 
-func TestHookMayPanicOrEndTheGoroutine(t *testing.T) {
+func TestHookCanPanicOrEndTheGoroutine(t *testing.T) {
 	s, w := newFake(t)
 	end := func(apifake.Call) error { runtime.Goexit(); return nil }
 	for name, h := range map[string]hook{
@@ -116,7 +116,7 @@ func TestHookMayPanicOrEndTheGoroutine(t *testing.T) {
 	reread(w, w.newToken("d"))
 }
 
-func TestHookMayUseTheServer(t *testing.T) {
+func TestHookCanUseTheServer(t *testing.T) {
 	s, w := newFake(t)
 	token := w.token("a")
 	c := s.Client(hook{before: func(apifake.Call) error {
@@ -127,7 +127,7 @@ func TestHookMayUseTheServer(t *testing.T) {
 	w.fails(c.Update(w.ctx, token), metav1.StatusReasonConflict)
 }
 
-func TestStaleReaderShowsThePast(t *testing.T) {
+func TestStaleReaderReturnsOldObjectsUntilRefresh(t *testing.T) {
 	s, w := newFake(t)
 	selector, err := labels.Parse(v1alpha1.LabelManaged)
 	w.ok(err)

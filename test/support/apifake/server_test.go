@@ -71,7 +71,7 @@ func TestPeekSeesWhatIsStored(t *testing.T) {
 	w.equal("shared with a client", s.Peek(apifake.KeyOf(token)).(*v1alpha1.ApiToken).Spec.Scopes[0] == "changed:here", false)
 }
 
-func TestCloneGoesItsOwnWay(t *testing.T) {
+func TestCloneIsIndependent(t *testing.T) {
 	s, w := newFake(t)
 	token := w.token("a")
 	later := start.Add(time.Hour)
@@ -90,7 +90,7 @@ func TestCloneGoesItsOwnWay(t *testing.T) {
 	w.equal("changes in the clone", clone.Changed(clone.Revision()-1), []apifake.Key{apifake.KeyOf(third)})
 }
 
-func TestNamespaceGoesStepByStep(t *testing.T) {
+func TestNamespaceIsDeletedStepByStep(t *testing.T) {
 	s, w := newFake(t)
 	token, secret := w.token("a", finalizer), w.secret("a")
 	w.equal("removed while active", s.RemoveNamespace(w.ns), false)
@@ -115,7 +115,7 @@ func TestNamespaceGoesStepByStep(t *testing.T) {
 	w.equal("left over", []any{len(s.Keys("")), len(s.TerminateNamespace(w.ns))}, []any{0, 0})
 }
 
-func TestGarbageIsWhatHasLostItsOwners(t *testing.T) {
+func TestGarbageCollectionDeletesObjectsWithoutOwners(t *testing.T) {
 	s, w := newFake(t)
 	token, other := w.token("a"), w.token("b")
 	owner := func(t *v1alpha1.ApiToken) metav1.OwnerReference {
@@ -146,7 +146,7 @@ func TestGarbageIsWhatHasLostItsOwners(t *testing.T) {
 	w.equal("Secrets", len(s.Keys("Secret")), 4)
 }
 
-func TestManyClientsAtOnce(t *testing.T) {
+func TestConcurrentClientsLoseNoUpdate(t *testing.T) {
 	s, w := newFake(t)
 	token := w.token("a")
 	const clients, each = 4, 25
@@ -176,7 +176,7 @@ func TestManyClientsAtOnce(t *testing.T) {
 	w.equal("revision", reread(w, token).Status.Revision, int64(clients*each))
 }
 
-func TestWhatIsNotSupportedIsAnError(t *testing.T) {
+func TestUnsupportedRequestsFail(t *testing.T) {
 	s, w := newFake(t)
 	token, secret := w.token("a"), w.secret("a")
 	w.token("b")

@@ -27,16 +27,16 @@ func newKit(t *testing.T) *Kit {
 	return &Kit{T: t, Client: apifake.NewServer(func() time.Time { return now }).Client(nil)}
 }
 
-// TestNamespacesHaveNamesOfTheirOwn: two namespaces with the same prefix do not collide.
-func TestNamespacesHaveNamesOfTheirOwn(t *testing.T) {
+// TestNamespacesHaveUniqueNames: two namespaces with the same prefix do not collide.
+func TestNamespacesHaveUniqueNames(t *testing.T) {
 	k := newKit(t)
 	if a, b := k.Namespace("team", nil), k.Namespace("team", nil); a == b || !strings.HasPrefix(a, "team-") {
 		t.Errorf("they are called %s and %s", a, b)
 	}
 }
 
-// TestChangeIsRepeatedAfterAConflict: another client writes between the read and the update.
-func TestChangeIsRepeatedAfterAConflict(t *testing.T) {
+// TestChangeRetriesAfterAConflict: another client writes between the read and the update.
+func TestChangeRetriesAfterAConflict(t *testing.T) {
 	k := newKit(t)
 	token := ApiToken(k.Namespace("team", nil), "training", OfNamespace("store"))
 	k.ExpectApplied(token)
@@ -54,9 +54,9 @@ func TestChangeIsRepeatedAfterAConflict(t *testing.T) {
 	}
 }
 
-// TestConditionsAreComparedForThePresentGeneration: also of a provider, and a condition about
+// TestConditionsMustBeForTheCurrentGeneration: also of a provider, and a condition about
 // an earlier generation does not count.
-func TestConditionsAreComparedForThePresentGeneration(t *testing.T) {
+func TestConditionsMustBeForTheCurrentGeneration(t *testing.T) {
 	k := newKit(t)
 	p := TokenProvider(k.Namespace("team", nil), "store")
 	k.ExpectApplied(p)

@@ -15,7 +15,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-func TestStart(t *testing.T) {
+func TestStartedControlPlaneStoresAndCollectsObjects(t *testing.T) {
 	env := Start(t, WithoutCRDs(), WithControllerManager())
 	c := env.Client(nil)
 
@@ -87,7 +87,7 @@ func waitGone(t *testing.T, c client.Client, object client.Object) {
 	}
 }
 
-func TestFindAssets(t *testing.T) {
+func TestFindAssetsPrefersTheEnvironmentVariable(t *testing.T) {
 	root, err := ModuleRoot()
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,7 @@ import (
 
 var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
-func TestClock(t *testing.T) {
+func TestClockMovesWallAndMonotonicTime(t *testing.T) {
 	c := NewClock(epoch)
 	c.Advance(time.Minute)
 	c.AdvanceMonotonic(time.Second)
@@ -24,7 +24,7 @@ func TestClock(t *testing.T) {
 	}
 }
 
-func TestClockSleep(t *testing.T) {
+func TestSleepWaitsForMonotonicTime(t *testing.T) {
 	c := NewClock(epoch)
 	slept := make(chan error, 1)
 	go func() { slept <- c.Sleep(t.Context(), time.Minute) }()
@@ -49,7 +49,7 @@ func TestClockSleep(t *testing.T) {
 	}
 }
 
-func TestRequests(t *testing.T) {
+func TestRequestsAreCountedByVerbAndResource(t *testing.T) {
 	r := &Requests{Apart: []string{"minter"}}
 	transport := r.Wrap(roundTripper(func(*http.Request) (*http.Response, error) { return nil, errors.New("no server") }))
 	for _, sent := range []struct{ method, path string }{
@@ -94,7 +94,7 @@ func TestRequests(t *testing.T) {
 	}
 }
 
-func TestLog(t *testing.T) {
+func TestLogFindsLines(t *testing.T) {
 	var l Log
 	l.Logger(5).V(5).Info("deep", "name", "a")
 	l.Logger(5).V(6).Info("deeper", "name", "a")

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestDescribeMasks(t *testing.T) {
+func TestDescribeMasksSecretValues(t *testing.T) {
 	got := describe(map[string][]byte{
 		"AWS_ACCESS_KEY_ID": []byte("AKIAABCDEFGHIJKLMNOP"), "AWS_SECRET_ACCESS_KEY": []byte("CANARY-1"), "token": []byte("CANARY-2"),
 		"AWS_REGION": []byte("us-east-1"),
@@ -24,7 +24,7 @@ func TestDescribeMasks(t *testing.T) {
 	}
 }
 
-func TestNothingPrintedHoldsASecret(t *testing.T) {
+func TestPrintedTextHasNoSecretValues(t *testing.T) {
 	secrets := &redactor{}
 	var out bytes.Buffer
 	n := &narrator{out: &out, secrets: secrets}
@@ -46,7 +46,7 @@ func TestNothingPrintedHoldsASecret(t *testing.T) {
 	}
 }
 
-func TestCheck(t *testing.T) {
+func TestCheckPrintsAClaimOnceItHolds(t *testing.T) {
 	var out bytes.Buffer
 	n := &narrator{out: &out, secrets: &redactor{}}
 	if err := n.check(t.Context(), "it holds", func() (string, error) { return "seen", nil }); err != nil || n.held != 1 {
@@ -65,7 +65,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestEventually(t *testing.T) {
+func TestEventuallyRetriesUntilSuccessOrTimeout(t *testing.T) {
 	looks := 0
 	err := eventually(t.Context(), time.Hour, func() error {
 		if looks++; looks < 2 {
@@ -81,7 +81,7 @@ func TestEventually(t *testing.T) {
 	}
 }
 
-func TestVerdict(t *testing.T) {
+func TestVerdictReturnsTheExitCode(t *testing.T) {
 	for name, tc := range map[string]struct {
 		err  error
 		code int

@@ -1,5 +1,5 @@
 // Command store runs an IAM server and an S3 server on this machine for the pods of a
-// cluster, with one bucket that holds one object. It writes where they are and the keys
+// cluster, with one bucket that holds one object. It writes their endpoints and the keys
 // of their root user to a file that a shell can source, and runs until it is interrupted.
 //
 //	store -host ADDRESS -bucket NAME -object NAME -env FILE
@@ -30,11 +30,11 @@ type options struct {
 func main() {
 	gateway.MaybeRunChild()
 	var o options
-	flag.StringVar(&o.host, "host", "127.0.0.1", "address to listen on, which pods reach")
-	flag.StringVar(&o.bucket, "bucket", "datasets", "bucket to make")
-	flag.StringVar(&o.object, "object", "hello.txt", "object to put into it")
-	flag.StringVar(&o.env, "env", "", "file to write the endpoints and the root user's keys to")
-	flag.StringVar(&o.towards, "towards", "", "print the address from which this machine reaches this one, such as a node, and do nothing else")
+	flag.StringVar(&o.host, "host", "127.0.0.1", "`address` to listen on; pods must be able to reach it")
+	flag.StringVar(&o.bucket, "bucket", "datasets", "`name` of the bucket to create")
+	flag.StringVar(&o.object, "object", "hello.txt", "`name` of the object to write into the bucket")
+	flag.StringVar(&o.env, "env", "", "`file` to write the endpoints and the root user's keys to")
+	flag.StringVar(&o.towards, "towards", "", "print the local address from which this machine reaches `address`, such as a node, and exit")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
@@ -54,7 +54,7 @@ func run(ctx context.Context, o options) error {
 		return err
 	}
 	if o.env == "" {
-		return errors.New("-env: name the file for the endpoints and keys")
+		return errors.New("-env is required: the file to write the endpoints and keys to")
 	}
 	dir, err := os.MkdirTemp("", "store-")
 	if err != nil {
@@ -72,7 +72,8 @@ func run(ctx context.Context, o options) error {
 	return errors.Join(err, servers.Stop())
 }
 
-// fill makes the bucket and its object, and then writes the file, which says that all is ready.
+// fill creates the bucket and its object, and then writes the file. The file is complete
+// when it appears.
 func fill(ctx context.Context, servers *gateway.Gateway, o options) error {
 	if err := servers.CreateBuckets(ctx, o.bucket); err != nil {
 		return err

@@ -18,8 +18,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// The file says where the servers are, with keys that work, once the object is there.
-func TestFileSaysHowToUseTheServers(t *testing.T) {
+// TestFileHasEndpointsAndKeysThatWork: the file appears once the object exists.
+func TestFileHasEndpointsAndKeysThatWork(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "env")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -53,11 +53,11 @@ func TestFileSaysHowToUseTheServers(t *testing.T) {
 	}
 }
 
-func TestAddressTowardsANode(t *testing.T) {
+func TestLocalAddressReachesTheGivenHost(t *testing.T) {
 	if host, err := localAddress("127.0.0.3"); host != "127.0.0.1" && host != "127.0.0.3" || err != nil {
 		t.Errorf("this machine reaches itself from %q: %v", host, err)
 	}
 	if _, err := localAddress("no address"); err == nil {
-		t.Error("what is no address is accepted")
+		t.Error("an invalid address is accepted")
 	}
 }
