@@ -152,10 +152,9 @@ func status(err error) int {
 	return 0
 }
 
-// allowed reports whether a request was let through: it succeeded, or there was
-// nothing at what it named. A request that fails for another reason than a
-// refusal is retried once, because the server can answer 500 to a request in
-// progress while its key is deleted.
+// allowed reports whether the server authorized a request: it succeeded, or its object
+// does not exist. A request that fails otherwise, but was not rejected, is retried once:
+// the server can answer 500 to a request in progress while its key is deleted.
 func allowed(request func() error) (bool, error) {
 	var err error
 	for range 2 {

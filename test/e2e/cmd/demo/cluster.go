@@ -26,17 +26,17 @@ import (
 	"apitoken.dev/operator/test/support/testenv"
 )
 
-// accountToken is how long the operator's token is good for: longer than anybody watches.
+// accountToken is the lifetime of the operator's token: longer than any demo runs.
 const accountToken = 7 * 24 * time.Hour
 
-// cluster is a control plane, as its administrator sees it.
+// cluster is a control plane and its administrator's clients.
 type cluster struct {
 	client.Client
 	env  *testenv.Env
 	http *http.Client
 }
 
-// startCluster also returns how to stop it.
+// startCluster starts a control plane, and returns a function that stops it.
 func startCluster() (*cluster, func(), error) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
@@ -78,14 +78,14 @@ func (c *cluster) get(ctx context.Context, path, accept string, into any) error 
 	return json.Unmarshal(body, into)
 }
 
-// version the API server says it has.
+// version returns the version of the API server.
 func (c *cluster) version(ctx context.Context) (string, error) {
 	var answer struct{ GitVersion string }
 	err := c.get(ctx, "/version", "application/json", &answer)
 	return answer.GitVersion, err
 }
 
-// table returns what kubectl get prints, in the columns that the API server sends it.
+// table returns the output of kubectl get, with the columns of the API server.
 func (c *cluster) table(ctx context.Context, path string) (string, error) {
 	table := &metav1.Table{}
 	if err := c.get(ctx, path, "application/json;as=Table;v=v1;g=meta.k8s.io", table); err != nil {
@@ -120,7 +120,7 @@ func (c *cluster) apply(ctx context.Context, objects ...*unstructured.Unstructur
 	return nil
 }
 
-// as returns a configuration with a token of a ServiceAccount, as a pod has, and nothing else.
+// as returns a configuration with a token of a ServiceAccount, as in a pod.
 func (c *cluster) as(ctx context.Context, namespace, name string) (*rest.Config, error) {
 	seconds := int64(accountToken / time.Second)
 	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds}}

@@ -13,10 +13,10 @@ import (
 )
 
 const (
-	// killWithin bounds the random moment of the kill after the reservation; the
-	// rest of a mint takes about as long.
+	// killWithin limits the random time between the reservation and the kill; the
+	// rest of a mint takes about this long.
 	killWithin = 25 * time.Millisecond
-	// settling is how long an interrupted attempt is left alone, and then some.
+	// settling is longer than an interrupted attempt takes to settle.
 	settling = 4 * time.Minute
 )
 
@@ -29,14 +29,14 @@ func (d *demo) crashed(ctx context.Context) error {
 	}
 	for _, c := range []step{
 		{"the operator is killed at a random moment of the mint", func() (string, error) { return d.killWhileMinting(ctx) }},
-		{"without it the key in the Secret works", func() (string, error) {
+		{"the key in the Secret works without the operator", func() (string, error) {
 			now, err := d.workload(ctx, writerSecret)
 			if err != nil {
 				return "", err
 			}
 			return short(now.keyID), now.reads(ctx, bucket, content)
 		}},
-		{"the ledgers name every user that the provider has", func() (string, error) { return d.allKnown(ctx) }},
+		{"the ledgers name every user at the provider", func() (string, error) { return d.allKnown(ctx) }},
 		{"the operator starts again", func() (string, error) {
 			p, err := d.operator.start(ctx)
 			if err == nil {
@@ -44,8 +44,8 @@ func (d *demo) crashed(ctx context.Context) error {
 			}
 			return "", err
 		}},
-		{"the token heals: the Secret has a new key that works", func() (string, error) { return d.healed(ctx, before) }},
-		{"the ledgers still name every user", func() (string, error) { return d.allKnown(ctx) }},
+		{"the ApiToken recovers: the Secret has a new key that works", func() (string, error) { return d.healed(ctx, before) }},
+		{"the ledgers still name every user at the provider", func() (string, error) { return d.allKnown(ctx) }},
 	} {
 		if err := d.out.check(ctx, c.claim, c.verify); err != nil {
 			return err
@@ -82,14 +82,14 @@ func (d *demo) killWhileMinting(ctx context.Context) (string, error) {
 	}
 	e := inState(t, v1alpha1.StateMinting)
 	if e == nil {
-		return fmt.Sprintf("%s after the reservation, when it had just recorded the new key", moment.Round(time.Millisecond)), nil
+		return fmt.Sprintf("%s after the reservation, when the new key was already recorded", moment.Round(time.Millisecond)), nil
 	}
 	keys, made := users[e.Name]
 	return fmt.Sprintf("%s after it reserved %s; the user exists: %t, with %d keys", moment.Round(time.Millisecond), e.Name, made, keys), nil
 }
 
-// healed waits for the credential of the third rotation generation. The next
-// leader first waits for the lease of the killed one to run out.
+// healed waits for the credential of the third rotation generation. The restarted
+// operator first waits until the lease of the killed process expires.
 func (d *demo) healed(ctx context.Context, before *workload) (string, error) {
 	_, active, err := d.token(ctx, writer, 2)
 	if err != nil {
@@ -112,10 +112,10 @@ func (d *demo) settled(ctx context.Context) error {
 		return err
 	}
 	if inState(t, v1alpha1.StateAbandoned) != nil {
-		d.out.say("The interrupted attempt is Abandoned. A request of it might still arrive, so its name is\n" +
-			"revoked when none can take effect any more, about two minutes after the restart:\n" + ledger(t))
+		d.out.say("The interrupted attempt is Abandoned. Its request can still arrive at the provider, so its\n" +
+			"name is revoked once the attempt has settled, about two minutes after the restart:\n" + ledger(t))
 	}
-	return d.out.check(ctx, "what the crash left behind is revoked, and only the active credential remains", func() (string, error) {
+	return d.out.check(ctx, "the abandoned attempt is revoked, and only the Active credential remains", func() (string, error) {
 		err := eventually(ctx, settling, func() error {
 			if err := d.cluster.Get(ctx, client.ObjectKeyFromObject(t), t); err != nil {
 				return err

@@ -24,7 +24,7 @@ func (d *demo) declare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = d.out.check(ctx, "clustertokenprovider/"+providerName+" is Ready: its keys work, and nothing was minted to find out", func() (string, error) {
+	err = d.out.check(ctx, "clustertokenprovider/"+providerName+" is Ready: its keys work (checked without minting)", func() (string, error) {
 		p := &v1alpha1.ClusterTokenProvider{}
 		err := eventually(ctx, patience, func() error {
 			if err := d.cluster.Get(ctx, client.ObjectKey{Name: providerName}, p); err != nil {
@@ -48,7 +48,7 @@ func (d *demo) declare(ctx context.Context) error {
 	return d.show(ctx, "kubectl -n "+team+" get apitokens", "/apis/apitoken.dev/v1alpha1/namespaces/"+team+"/apitokens")
 }
 
-// applySamples applies the files as they are, but for the two endpoints.
+// applySamples applies the sample files, changing only their endpoints and region.
 func (d *demo) applySamples(ctx context.Context) error {
 	d.out.say("with the endpoints of the servers above in place of example.com")
 	return d.out.check(ctx, "the API server accepts the files of config/samples", func() (string, error) {
@@ -87,11 +87,11 @@ func (d *demo) refused(ctx context.Context) (string, error) {
 	err = d.cluster.Create(ctx, t)
 	var status interface{ Status() metav1.Status }
 	if !errors.As(err, &status) || status.Status().Reason != metav1.StatusReasonInvalid {
-		return "", fmt.Errorf("an ApiToken without buckets is not answered Invalid: %w", err)
+		return "", fmt.Errorf("the API server does not answer Invalid to an ApiToken without buckets: %w", err)
 	}
 	for _, cause := range status.Status().Details.Causes {
 		if cause.Field == "spec.buckets" {
-			return cause.Field + " of a token without any", nil
+			return cause.Field + " is empty", nil
 		}
 	}
 	return "", fmt.Errorf("the answer does not name spec.buckets: %w", err)
@@ -116,16 +116,16 @@ func (d *demo) firstCredential(ctx context.Context, name string) (string, error)
 	case users[active.Name] != 1:
 		return "", fmt.Errorf("user %s has %d keys", active.Name, users[active.Name])
 	case active.ExpiresAt == nil || active.ExpiresAt.Before(&metav1.Time{Time: time.Now().Add(89 * 24 * time.Hour)}):
-		return "", fmt.Errorf("it does not live for 90 days: it ends at %v", active.ExpiresAt)
+		return "", fmt.Errorf("it is not valid for 90 days: it expires at %v", active.ExpiresAt)
 	}
 	return "key " + short(w.keyID) + " of user " + active.Name, nil
 }
 
-// show prints what a command would.
+// show prints a command and its output.
 func (d *demo) show(ctx context.Context, command, path string) error {
 	table, err := d.cluster.table(ctx, path)
 	if err != nil {
-		return &failure{claim: command + " is answered with a table", seen: err}
+		return &failure{claim: command + " prints a table", seen: err}
 	}
 	d.out.say("$ " + command + "\n" + table)
 	return nil

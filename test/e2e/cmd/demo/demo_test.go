@@ -66,15 +66,15 @@ func TestCheckPrintsAClaimOnceItHolds(t *testing.T) {
 }
 
 func TestEventuallyRetriesUntilSuccessOrTimeout(t *testing.T) {
-	looks := 0
+	tries := 0
 	err := eventually(t.Context(), time.Hour, func() error {
-		if looks++; looks < 2 {
+		if tries++; tries < 2 {
 			return errors.New("not yet")
 		}
 		return nil
 	})
-	if err != nil || looks != 2 {
-		t.Errorf("got %v after %d looks", err, looks)
+	if err != nil || tries != 2 {
+		t.Errorf("got %v after %d tries", err, tries)
 	}
 	if err := eventually(t.Context(), time.Millisecond, func() error { return errors.New("never") }); err == nil || !strings.Contains(err.Error(), "never") {
 		t.Errorf("got %v", err)

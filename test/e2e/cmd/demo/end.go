@@ -23,25 +23,25 @@ func (d *demo) end(ctx context.Context) error {
 		return err
 	}
 	steps := []step{
-		{"apitoken/" + writer + " goes, and its Secret with it", func() (string, error) {
+		{"apitoken/" + writer + " is deleted, and its Secret with it", func() (string, error) {
 			return d.delete(ctx, token(writer), secret(writerSecret))
 		}},
-		{"its key is refused", func() (string, error) { return d.refusedNow(ctx, w) }},
+		{"its key is rejected", func() (string, error) { return d.refusedNow(ctx, w) }},
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: team}}
-	steps = append(steps, step{"namespace/" + team + " goes, with apitoken/" + reader + " in it", func() (string, error) {
+	steps = append(steps, step{"namespace/" + team + " is deleted, with apitoken/" + reader + " in it", func() (string, error) {
 		return d.delete(ctx, namespace, token(reader), secret(readerSecret))
 	}})
 	steps = append(steps,
-		step{"its key is refused, and so is every key of before", func() (string, error) { return d.refusedNow(ctx, append(d.revoked, w, r)...) }},
-		step{"clustertokenprovider/" + providerName + " goes: nothing needs it any more", func() (string, error) {
+		step{"its key is rejected, and so is every earlier key", func() (string, error) { return d.refusedNow(ctx, append(d.revoked, w, r)...) }},
+		step{"clustertokenprovider/" + providerName + " is deleted: nothing uses it any more", func() (string, error) {
 			return d.delete(ctx, &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: providerName}})
 		}},
-		step{"the provider has no user of the operator left", func() (string, error) { return d.noneHeld(ctx) }},
-		step{"the operator's log has no secret value, and no right was missing", d.logIsClean},
+		step{"the provider has no users of the operator", func() (string, error) { return d.noneHeld(ctx) }},
+		step{"the operator's log has no secret values, and no right was missing", d.logIsClean},
 	)
 	if !d.keep {
-		steps = append(steps, step{"the operator ends when it is asked to", d.endsWell})
+		steps = append(steps, step{"the operator stops on SIGTERM", d.endsWell})
 	}
 	for _, s := range steps {
 		if err := d.out.check(ctx, s.claim, s.verify); err != nil {
@@ -56,7 +56,7 @@ func (d *demo) endsWell() (string, error) {
 	if early := d.running.ended(); early != nil {
 		return "", fmt.Errorf("it ended by itself: %w", early)
 	}
-	return "SIGTERM, exit code 0", d.running.stop()
+	return "exit code 0", d.running.stop()
 }
 
 func token(name string) client.Object {
@@ -67,7 +67,7 @@ func secret(name string) client.Object {
 	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: name}}
 }
 
-// delete deletes an object and waits until it and what depends on it are gone.
+// delete deletes an object and waits until it and its dependents are gone.
 func (d *demo) delete(ctx context.Context, o client.Object, dependents ...client.Object) (string, error) {
 	if err := d.cluster.Delete(ctx, o); err != nil {
 		return "", err
@@ -80,7 +80,7 @@ func (d *demo) delete(ctx context.Context, o client.Object, dependents ...client
 	return "", nil
 }
 
-// refusedNow uses keys that have been revoked.
+// refusedNow checks that revoked keys are rejected.
 func (d *demo) refusedNow(ctx context.Context, revoked ...*workload) (string, error) {
 	code := ""
 	for _, w := range revoked {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// restartAfter is how long a kubelet would wait, about.
+// restartAfter is about how long a kubelet waits before it restarts a container.
 const restartAfter = 2 * time.Second
 
 // again declares the samples again, for the user to try things with.
@@ -29,7 +29,7 @@ func (d *demo) again(ctx context.Context) error {
 func (d *demo) wait(ctx context.Context) {
 	d.out.heading("Everything runs until Ctrl-C. In another terminal, in this directory:")
 	if _, err := exec.LookPath("kubectl"); err != nil {
-		d.out.print("\n  # There is no kubectl here; this downloads or builds one\n  export PATH=$PATH:$(hack/controlplane/build.sh kubectl)\n")
+		d.out.print("\n  # kubectl is not installed; this downloads or builds it\n  export PATH=$PATH:$(hack/controlplane/build.sh kubectl)\n")
 	}
 	d.out.print(d.suggestions())
 	for {
@@ -53,7 +53,7 @@ func (d *demo) wait(ctx context.Context) {
 	}
 }
 
-// suggestions are commands that work as they are.
+// suggestions are commands that work without changes.
 func (d *demo) suggestions() string {
 	pid := strconv.Itoa(d.running.cmd.Process.Pid)
 	return `
@@ -71,9 +71,9 @@ func (d *demo) suggestions() string {
   aws s3 cp LICENSE s3://` + bucket + `/ && aws s3 ls s3://` + bucket + `
   aws s3 ls s3://` + otherBucket + `                         # AccessDenied
 
-  # Lose the Secret, kill the operator, take the access away
+  # Delete the Secret, kill the operator, revoke the access
   kubectl -n ` + team + ` delete secret ` + writerSecret + `
-  kill -9 ` + pid + `        # it is started again, and works once the lease of the killed one has run out
+  kill -9 ` + pid + `        # the demo restarts it; it works once the lease of the killed process has expired
   kubectl -n ` + team + ` delete apitoken ` + writer + `
 
   The operator's log:      ` + d.operator.logFile + `

@@ -1,6 +1,6 @@
 // Command demo runs the operator against a real Kubernetes API server and a real
-// S3 and IAM server, all on this machine, and tells what happens. Each line that
-// begins with ok is a claim that was checked just then; the first one that does
+// S3 and IAM server, all on this machine, and prints what happens. Each line that
+// begins with ok is a claim that the demo has checked. The first claim that does
 // not hold ends the demo with exit code 1.
 //
 // Start it with: make demo
@@ -23,10 +23,10 @@ import (
 	"apitoken.dev/operator/test/support/testenv"
 )
 
-// exitInterrupted is what a shell shows for a program that an interrupt ended.
+// exitInterrupted is the exit code of a program that an interrupt ended.
 const exitInterrupted = 130
 
-// logLines of the operator are shown when something did not hold.
+// logLines is how many lines of the operator's log are printed with a failure.
 const logLines = 20
 
 var errInterrupted = errors.New("interrupted")
@@ -56,8 +56,8 @@ func main() {
 	secrets := &redactor{}
 	d := &demo{secrets: secrets, out: newNarrator(os.Stdout, secrets)}
 	flag.StringVar(&d.manager, "manager", "bin/manager", "the operator's binary")
-	flag.BoolVar(&d.keep, "keep", false, "leave everything running until interrupted")
-	flag.BoolVar(&d.crash, "crash", false, "also kill the operator while it mints (about three minutes more)")
+	flag.BoolVar(&d.keep, "keep", false, "keep everything running until interrupted")
+	flag.BoolVar(&d.crash, "crash", false, "also kill the operator while it mints (takes about three minutes more)")
 	flag.Parse()
 	if flag.NArg() > 0 {
 		flag.Usage()
@@ -73,7 +73,7 @@ func (d *demo) run() int {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	go func() {
-		<-signals // those after the first are ignored: the end is on its way
+		<-signals // later signals are ignored: the demo is already stopping
 		cancel(errInterrupted)
 	}()
 	defer d.stop()
@@ -89,7 +89,7 @@ func (d *demo) run() int {
 	return code
 }
 
-// prepare finds what the demo is made of.
+// prepare finds the repository and the operator's binary, and creates a directory for this run.
 func (d *demo) prepare() error {
 	var err error
 	if d.root, err = testenv.ModuleRoot(); err != nil {
@@ -99,14 +99,14 @@ func (d *demo) prepare() error {
 		return err
 	}
 	if _, err := os.Stat(d.manager); err != nil {
-		return fmt.Errorf("the operator is not built (make build): %w", err)
+		return fmt.Errorf("the operator is not built: run make build: %w", err)
 	}
 	if d.dir, err = os.MkdirTemp("", "apitoken-demo-"); err != nil {
 		return err
 	}
 	d.later(func() {
 		if d.keep {
-			d.out.print("The files of this run, for reading, are in " + d.dir + "\n")
+			d.out.print("The files of this run are in " + d.dir + "\n")
 			return
 		}
 		_ = os.RemoveAll(d.dir)
@@ -114,7 +114,7 @@ func (d *demo) prepare() error {
 	return nil
 }
 
-// tell tells the story, part by part.
+// tell runs the parts of the story.
 func (d *demo) tell(ctx context.Context) error {
 	parts := []func(context.Context) error{d.start, d.declare, d.use, d.rotate}
 	if d.crash {
@@ -132,7 +132,7 @@ func (d *demo) tell(ctx context.Context) error {
 	return nil
 }
 
-// verdict prints how it went.
+// verdict prints the result and returns the exit code.
 func (d *demo) verdict(err error, took time.Duration) int {
 	var f *failure
 	switch {
@@ -143,7 +143,7 @@ func (d *demo) verdict(err error, took time.Duration) int {
 		d.out.print("\nInterrupted: stopping everything.\n")
 		return exitInterrupted
 	case !errors.As(err, &f):
-		f = &failure{claim: "that the demo can run", seen: err}
+		f = &failure{claim: "the demo can run", seen: err}
 	}
 	log := ""
 	if d.operator != nil {
@@ -153,7 +153,7 @@ func (d *demo) verdict(err error, took time.Duration) int {
 	return 1
 }
 
-// later adds something to do at the end, before all that was added earlier.
+// later adds a function to call at the end, in the reverse order of the calls of later.
 func (d *demo) later(do func()) { d.stops = append(d.stops, do) }
 
 func (d *demo) stop() {

@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// hidden stands for a value that is not shown; its length says nothing.
+// hidden replaces a value that is not shown. It does not reveal the length of the value.
 const hidden = "********"
 
 // short shows enough of a public identifier to tell two apart.
@@ -18,7 +18,7 @@ func short(id string) string {
 	return id[:shown] + "..." + id[len(id)-shown:]
 }
 
-// describe lists what a Secret holds, the values of credentials masked.
+// describe lists the keys and values of a Secret, and masks credentials.
 func describe(data map[string][]byte) string {
 	keys := make([]string, 0, len(data))
 	for key := range data {
@@ -45,7 +45,7 @@ type redactor struct {
 	values []string
 }
 
-// add makes a value known. Too short ones would hide ordinary words.
+// add adds a value to mask. It ignores short values, which would hide ordinary words.
 func (r *redactor) add(value string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -64,7 +64,7 @@ func (r *redactor) redact(text string) string {
 	return text
 }
 
-// known is how many values are known.
+// known returns the number of masked values.
 func (r *redactor) known() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -61,7 +61,7 @@ type step struct {
 	verify func() (details string, err error)
 }
 
-// failure says which claim did not hold and what was seen instead.
+// failure is a claim that did not hold, and what was seen instead.
 type failure struct {
 	claim string
 	seen  error
@@ -113,13 +113,13 @@ func (n *narrator) fail(f *failure, log string) {
 	}
 }
 
-// eventually looks until there is no error, and answers the last one when it takes too long.
-func eventually(ctx context.Context, within time.Duration, look func() error) error {
+// eventually calls try until it returns no error, and returns its last error after a timeout.
+func eventually(ctx context.Context, within time.Duration, try func() error) error {
 	const pause = 100 * time.Millisecond
 	timer := time.NewTimer(within)
 	defer timer.Stop()
 	for {
-		err := look()
+		err := try()
 		if err == nil {
 			return nil
 		}

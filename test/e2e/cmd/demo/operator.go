@@ -14,13 +14,13 @@ import (
 )
 
 const (
-	// operatorName is that of its ServiceAccount, too.
+	// operatorName is the name of the Deployment and of its ServiceAccount.
 	operatorName = "apitoken-operator"
 	// operatorNamespace is where config/ installs it.
 	operatorNamespace = "apitoken-system"
-	// operatorStop is how long it may take to end.
+	// operatorStop limits the time that the operator takes to stop.
 	operatorStop = 10 * time.Second
-	// operatorStart is generous, for small machines under load.
+	// operatorStart limits the time to start: generous, for small machines under load.
 	operatorStart = time.Minute
 )
 
@@ -39,7 +39,7 @@ type process struct {
 	err     error // of Wait; read after exited
 }
 
-// start starts the operator and waits until it says that it is ready.
+// start starts the operator and waits until it is ready.
 func (o *operator) start(ctx context.Context) (*process, error) {
 	probes, err := freeAddress()
 	if err != nil {
@@ -59,10 +59,10 @@ func (o *operator) start(ctx context.Context) (*process, error) {
 		// A loopback address, and curl without a token.
 		"--metrics-auth=false", "--metrics-secure=false"}, o.args...)
 	p := &process{cmd: exec.Command(o.binary, args...), metrics: metrics, exited: make(chan struct{})}
-	// Nothing of this environment but what the Deployment sets and a process needs.
+	// Only the environment that the Deployment sets, and what a process needs.
 	p.cmd.Env = []string{"POD_NAMESPACE=" + operatorNamespace, "PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir()}
 	p.cmd.Stdout, p.cmd.Stderr = log, log
-	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt from the keyboard is the demo's to handle
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the demo handles an interrupt from the keyboard
 	if err := p.cmd.Start(); err != nil {
 		return nil, err
 	}
@@ -103,7 +103,7 @@ func (p *process) awaitReady(ctx context.Context, url string) error {
 	})
 }
 
-// ended says how the process ended, or that it has not.
+// ended returns how the process ended, or nil while it runs.
 func (p *process) ended() error {
 	select {
 	case <-p.exited:
@@ -136,7 +136,7 @@ func (p *process) stop() error {
 	}
 }
 
-// lineLength is the most that is shown of a line of the log.
+// lineLength is the maximum length of a printed line of the log.
 const lineLength = 600
 
 // tail returns the last lines of the log, redacted before they are cut.

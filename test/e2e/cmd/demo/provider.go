@@ -58,10 +58,10 @@ func (d *demo) allKnown(ctx context.Context) (string, error) {
 			return "", fmt.Errorf("user %s with %d keys is in no ledger; the ledgers name %v", user, keys, names)
 		}
 	}
-	return fmt.Sprintf("%d users there, %d names in the ledgers", len(users), len(names)), nil
+	return fmt.Sprintf("%d users, %d names in the ledgers", len(users), len(names)), nil
 }
 
-// noneHeld checks that the provider has nothing of the operator.
+// noneHeld checks that the provider has no users of the operator.
 func (d *demo) noneHeld(ctx context.Context) (string, error) {
 	users, err := d.held(ctx)
 	if err == nil && len(users) > 0 {

@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	// overlap is short, so that the demo is.
+	// overlap is short, to keep the demo short.
 	overlap = 8 * time.Second
-	// revocation is how late a revocation may be on a busy machine.
+	// revocation is how late a revocation can be on a busy machine.
 	revocation = 20 * time.Second
 )
 
@@ -67,7 +67,7 @@ func (d *demo) rotate(ctx context.Context) error {
 		return err
 	}
 	d.out.say("status.credentials, the ledger:\n" + ledger(t))
-	err = d.out.check(ctx, "the old key is refused after the overlap and not before, the new one never", func() (string, error) {
+	err = d.out.check(ctx, "the old key is rejected once its overlap has ended, and the new key works throughout", func() (string, error) {
 		return d.overlapEnds(ctx, t, older, newer)
 	})
 	d.revoked = append(d.revoked, older)
@@ -81,7 +81,7 @@ func newerID(w *workload) string {
 	return w.keyID
 }
 
-// overlapEnds uses both keys until the older one is refused.
+// overlapEnds uses both keys until the older one is rejected.
 func (d *demo) overlapEnds(ctx context.Context, t *v1alpha1.ApiToken, older, newer *workload) (string, error) {
 	retiring := inState(t, v1alpha1.StateRetiring)
 	if retiring == nil || retiring.RetireAt == nil || retiring.ID != older.keyID {
@@ -101,7 +101,7 @@ func (d *demo) overlapEnds(ctx context.Context, t *v1alpha1.ApiToken, older, new
 		return err
 	})
 	if early := time.Until(due); err == nil && early > 0 {
-		err = fmt.Errorf("it is refused %s before the end of its overlap", early)
+		err = fmt.Errorf("it is rejected %s before the end of its overlap", early)
 	}
 	return fmt.Sprintf("%s, %.1fs after its end at %s; %d requests", code, time.Since(due).Seconds(), due.UTC().Format(time.TimeOnly), requests), err
 }

@@ -22,7 +22,7 @@ import (
 	"apitoken.dev/operator/test/e2e/gateway"
 )
 
-// minterPolicy is the policy that is shipped for the minting user.
+// minterPolicy is the shipped policy of the minting user.
 const minterPolicy = "config/samples/aws-minter-policy.json"
 
 // start starts the servers and the operator.
@@ -69,10 +69,10 @@ func (d *demo) startGateway(ctx context.Context) error {
 	})
 }
 
-// makeMinter makes the user whose keys the operator mints with, as the documents
-// say, and tries what it must not be able to do.
+// makeMinter creates the user whose keys the operator mints with, as the documentation
+// says, and checks that it has no other rights.
 func (d *demo) makeMinter(ctx context.Context) error {
-	const claim = "an IAM user that may mint has " + minterPolicy + " and no other right"
+	const claim = "the minting user has the rights of " + minterPolicy + " and no others"
 	return d.out.check(ctx, claim, func() (string, error) {
 		keys, err := d.gateway.CreateUser(ctx, "minter", filepath.Join(d.root, minterPolicy))
 		if err != nil {
@@ -80,23 +80,23 @@ func (d *demo) makeMinter(ctx context.Context) error {
 		}
 		d.minter = keys
 		d.secrets.add(keys.SecretAccessKey)
-		_, err = refusal("the minter's reading of a bucket", func() error {
+		_, err = refusal("listing a bucket as the minting user", func() error {
 			_, err := d.gateway.S3(keys).ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: aws.String(bucket)})
 			return err
 		})
 		if err != nil {
 			return "", err
 		}
-		_, err = refusal("a key for a user outside "+credentialPath, func() error {
+		_, err = refusal("creating a key for a user outside "+credentialPath, func() error {
 			_, err := d.gateway.IAM(keys).CreateAccessKey(ctx, &iam.CreateAccessKeyInput{UserName: aws.String("minter")})
 			return err
 		})
-		return "S3 is refused to it, and so are other users", err
+		return "it cannot use S3 or change other users", err
 	})
 }
 
-// install applies what make deploy installs, without the Deployment: there is
-// no node, so its process is started here. The control plane came with the CRDs.
+// install applies the manifests of make deploy, without the Deployment: there is no
+// node, so the demo starts the process. The control plane already has the CRDs.
 func (d *demo) install(ctx context.Context) error {
 	return d.out.check(ctx, "config/crd and config/rbac are installed, and the minter's keys are in a Secret", func() (string, error) {
 		namespace, err := documents(filepath.Join(d.root, "config/namespace/namespace.yaml"))
@@ -125,7 +125,7 @@ func (d *demo) install(ctx context.Context) error {
 // startOperator starts the binary with the flags of the Deployment and a token of
 // its ServiceAccount.
 func (d *demo) startOperator(ctx context.Context) error {
-	return d.out.check(ctx, "the operator runs as its ServiceAccount, with the rights of config/rbac only", func() (string, error) {
+	return d.out.check(ctx, "the operator runs as its ServiceAccount, with only the rights of config/rbac", func() (string, error) {
 		args, err := operatorArgs(filepath.Join(d.root, "config/manager"))
 		if err != nil {
 			return "", err
@@ -154,7 +154,8 @@ func (d *demo) startOperator(ctx context.Context) error {
 	})
 }
 
-// rightsOf asks the API server who a configuration is, and checks a right that the operator must not have.
+// rightsOf returns the user name of a configuration, and checks that it lacks a right that
+// the operator must not have.
 func (d *demo) rightsOf(ctx context.Context, cfg *rest.Config) (string, error) {
 	c, err := client.New(cfg, client.Options{Scheme: d.cluster.Scheme()})
 	if err != nil {
@@ -177,19 +178,19 @@ func (d *demo) rightsOf(ctx context.Context, cfg *rest.Config) (string, error) {
 	return name, nil
 }
 
-// logIsClean checks that the operator's log has no secret value and no refusal.
+// logIsClean checks that the operator's log has no secret values and reports no missing right.
 func (d *demo) logIsClean() (string, error) {
 	content, err := os.ReadFile(d.operator.logFile)
 	if err != nil {
 		return "", err
 	}
 	if d.secrets.redact(string(content)) != string(content) {
-		return "", errors.New("it holds a secret value")
+		return "", errors.New("it contains a secret value")
 	}
 	if line := lineWith(string(content), "is forbidden: user"); line != "" {
 		return "", errors.New(line)
 	}
-	return fmt.Sprintf("%d bytes, looked through for %d values", len(content), d.secrets.known()), nil
+	return fmt.Sprintf("%d bytes, searched for %d secret values", len(content), d.secrets.known()), nil
 }
 
 // lineWith returns the first line that contains a lower-case text, ignoring case.

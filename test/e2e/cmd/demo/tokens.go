@@ -27,10 +27,10 @@ const (
 	otherBucket  = "other-bucket"
 )
 
-// patience is how long anything may take that waits for nothing but computers.
+// patience limits every wait that depends only on computers.
 const patience = time.Minute
 
-// isReady says what keeps conditions from being Ready for this generation.
+// isReady returns an error unless the conditions are Ready for this generation.
 func isReady(what string, conditions []metav1.Condition, observed, generation int64) error {
 	ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady)
 	switch {
@@ -74,7 +74,7 @@ func inState(t *v1alpha1.ApiToken, state v1alpha1.CredentialState) *v1alpha1.Led
 	return nil
 }
 
-// ledger is for reading, one entry after the other.
+// ledger returns the entries of a ledger, one per line.
 func ledger(t *v1alpha1.ApiToken) string {
 	out := ""
 	for i := range t.Status.Credentials {
@@ -93,13 +93,13 @@ func ledger(t *v1alpha1.ApiToken) string {
 	return out
 }
 
-// gone waits until an object is not there any more.
+// gone waits until an object no longer exists.
 func (d *demo) gone(ctx context.Context, o client.Object) error {
 	return eventually(ctx, patience, func() error {
 		err := d.cluster.Get(ctx, client.ObjectKeyFromObject(o), o)
 		if apierrors.IsNotFound(err) {
 			return nil
 		}
-		return errors.Join(fmt.Errorf("%T %s is still there", o, o.GetName()), err)
+		return errors.Join(fmt.Errorf("%T %s still exists", o, o.GetName()), err)
 	})
 }

@@ -7,12 +7,12 @@ import (
 
 const (
 	object  = "hello.txt"
-	content = "written by a pod that knows nothing but its Secret\n"
+	content = "written by a pod that has only its Secret\n"
 )
 
 // use does what two pods with the two Secrets do.
 func (d *demo) use(ctx context.Context) error {
-	d.out.heading("Use: what a pod with envFrom: [secretRef] can do, and what not")
+	d.out.heading("Use: what a pod with envFrom: [secretRef] can and cannot do")
 	w, err := d.workload(ctx, writerSecret)
 	if err != nil {
 		return err
@@ -27,20 +27,20 @@ func (d *demo) use(ctx context.Context) error {
 			if err := w.write(ctx, bucket, content); err != nil {
 				return "", err
 			}
-			return fmt.Sprintf("%d bytes, the same", len(content)), w.reads(ctx, bucket, content)
+			return fmt.Sprintf("%d identical bytes", len(content)), w.reads(ctx, bucket, content)
 		}},
-		{writer + " is refused in s3://" + otherBucket, func() (string, error) { return d.refusedIn(ctx, w, otherBucket) }},
+		{writer + " is rejected in s3://" + otherBucket, func() (string, error) { return d.refusedIn(ctx, w, otherBucket) }},
 		{reader + " reads s3://" + bucket + "/" + object, func() (string, error) {
 			return "", r.reads(ctx, bucket, content)
 		}},
-		{reader + " is refused a write to s3://" + bucket, func() (string, error) {
+		{reader + " cannot write to s3://" + bucket, func() (string, error) {
 			code, err := refusal("its write", func() error { return r.write(ctx, bucket, "overwritten") })
 			if err == nil {
 				err = w.reads(ctx, bucket, content)
 			}
 			return code, err
 		}},
-		{reader + " is refused in s3://" + otherBucket, func() (string, error) { return d.refusedIn(ctx, r, otherBucket) }},
+		{reader + " is rejected in s3://" + otherBucket, func() (string, error) { return d.refusedIn(ctx, r, otherBucket) }},
 	} {
 		if err := d.out.check(ctx, c.claim, c.verify); err != nil {
 			return err
@@ -49,8 +49,8 @@ func (d *demo) use(ctx context.Context) error {
 	return nil
 }
 
-// refusedIn tries to write, read and list where a key has no rights. There is
-// something to read.
+// refusedIn checks that a key cannot write, read or list in a bucket without rights. The
+// bucket has an object to read.
 func (d *demo) refusedIn(ctx context.Context, w *workload, elsewhere string) (string, error) {
 	root := &workload{s3: d.gateway.S3(d.gateway.Root())}
 	if err := root.write(ctx, elsewhere, "another user's"); err != nil {

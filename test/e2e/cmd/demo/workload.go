@@ -17,7 +17,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// workload is a pod with a Secret in its environment: it knows nothing else.
+// workload is a pod that has only the values of a Secret in its environment.
 type workload struct {
 	keyID  string
 	bucket string
@@ -43,7 +43,7 @@ func (d *demo) workload(ctx context.Context, secret string) (*workload, error) {
 		s3: s3.New(s3.Options{
 			Region: value("AWS_REGION"), BaseEndpoint: aws.String(value("AWS_ENDPOINT_URL_S3")), UsePathStyle: true,
 			Credentials: credentials.NewStaticCredentialsProvider(value("AWS_ACCESS_KEY_ID"), value("AWS_SECRET_ACCESS_KEY"), ""),
-			Retryer:     aws.NopRetryer{}, // the answer to each request is what is looked at
+			Retryer:     aws.NopRetryer{}, // every answer is checked
 		}),
 	}, nil
 }
@@ -70,12 +70,12 @@ func (w *workload) reads(ctx context.Context, bucket, want string) error {
 		return fmt.Errorf("reading s3://%s/%s: %w", bucket, object, err)
 	}
 	if got != want {
-		return fmt.Errorf("s3://%s/%s holds %q instead of %q", bucket, object, got, want)
+		return fmt.Errorf("s3://%s/%s has %q instead of %q", bucket, object, got, want)
 	}
 	return nil
 }
 
-// list is a request that every key of this demo may make in its bucket.
+// list is a request that every key of this demo can make in its bucket.
 func (w *workload) list(ctx context.Context, bucket string) error {
 	_, err := w.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: &bucket})
 	return err
