@@ -5,22 +5,23 @@ import (
 	"errors"
 )
 
-// ErrCut is the cause of an Error of a call that was ended by one of its own limits
-// or by its deadline: nothing is wrong with what was answered before.
+// ErrCut is the cause of an Error of a call that one of its own limits or its deadline
+// ended. The answers before that are valid.
 var ErrCut = errors.New("a limit of the call was reached")
 
-// maxMarker is the longest marker that a Cursor keeps, in bytes, since the provider
-// writes it. IAM's has at most 320 characters (the length constraint of Marker in
+// maxMarker is the longest marker that a Cursor stores, in bytes. The provider
+// chooses markers. IAM's has at most 320 characters (the length constraint of Marker in
 // https://docs.aws.amazon.com/IAM/latest/APIReference/API_ListUsers.html).
 const maxMarker = 4096
 
-// Cursor is a place in the pages of a Client's List. A List that finds one in its
-// context begins at Start, and says with Advance how far it came. A driver whose
-// provider answers with everything at once ignores it.
+// Cursor is a place in the pages of a Client's List. A List with a Cursor in its
+// context begins at Start, and reports its progress with Advance. A driver whose provider
+// returns everything in one answer ignores it.
 //
-// Only the sweep for orphans and the verification of an endpoint use one: a list that
-// begins in the middle is not complete. Package bounded takes it from the context of every other call, and of a
-// List for one Token. A nil *Cursor is the beginning, and remembers nothing.
+// Only the sweep for orphans and the verification of an endpoint use a Cursor, because a
+// list that begins in the middle is not complete. Package bounded removes it from the
+// context of every other call, and of a List for one Token. A nil *Cursor is the beginning,
+// and stores nothing.
 type Cursor struct{ start, next string }
 
 // NewCursor returns a Cursor at a marker that Next returned; "" is the beginning.
@@ -34,9 +35,9 @@ func (c *Cursor) Start() string {
 	return c.start
 }
 
-// Advance notes the marker of the page that follows. A driver calls it when the
-// consumer took everything of the page before, and with "" at the end. A marker of
-// more than 4096 bytes is not kept: the next list begins at the beginning.
+// Advance stores the marker of the next page. A driver calls it after the consumer took
+// every element of the previous page, and with "" at the end. A marker of more than 4096
+// bytes is not stored: the next list begins at the beginning.
 func (c *Cursor) Advance(marker string) {
 	if c == nil {
 		return
@@ -47,8 +48,8 @@ func (c *Cursor) Advance(marker string) {
 	c.next = marker
 }
 
-// Next is the marker that a later list can begin at; "" when no page was taken as a
-// whole, or no page follows.
+// Next is the marker that a later list can begin at; "" when no page was consumed
+// completely, or no page follows.
 func (c *Cursor) Next() string {
 	if c == nil {
 		return ""

@@ -10,8 +10,8 @@ import (
 // Endpoint parses the URL of a server that a setting names, such as
 // https://api.example.com/v1. It is the only check of such URLs: every driver reads its
 // endpoints with it, and the schema of the API repeats it in CEL. The result has no
-// slash at its end. The error is a *Error that names the field and not the value, in
-// which someone may have left a password.
+// slash at its end. The error is a *Error that names the field but not the value, because
+// the value can contain a password.
 func Endpoint(field, value string) (*url.URL, error) {
 	u, err := url.Parse(value)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Opaque != "" || strings.Contains(value, " ") {
@@ -41,8 +41,8 @@ func CheckEndpoints(fieldsAndValues ...string) error {
 	return nil
 }
 
-// CheckHost says what is wrong with the host and the port of a URL; "" when a
-// connection can be made to them.
+// CheckHost returns what is wrong with the host and the port of a URL; "" if they are
+// valid.
 func CheckHost(u *url.URL) string {
 	port := u.Port()
 	_, err := strconv.ParseUint(port, 10, 16)

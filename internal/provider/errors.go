@@ -13,14 +13,14 @@ type Code string
 const (
 	// CodeUnauthenticated: the minting credentials were not accepted (HTTP 401).
 	CodeUnauthenticated Code = "Unauthenticated"
-	// CodePermissionDenied: the minting credentials may not do this (HTTP 403).
+	// CodePermissionDenied: the minting credentials lack a permission (HTTP 403).
 	CodePermissionDenied Code = "PermissionDenied"
-	// CodeInvalid: the provider refuses this request as it is.
+	// CodeInvalid: the provider rejects this request.
 	CodeInvalid Code = "Invalid"
 	// CodeQuota: a limit of the account is reached.
 	CodeQuota Code = "QuotaExceeded"
-	// CodeAccountBlocked: the account may do nothing until its owner acts, because
-	// of a bill or a suspension.
+	// CodeAccountBlocked: the account cannot be used until its owner acts, because of
+	// a bill or a suspension.
 	CodeAccountBlocked Code = "AccountBlocked"
 	// CodeRateLimited: too many requests; try again after RetryAfter.
 	CodeRateLimited Code = "RateLimited"
@@ -35,7 +35,7 @@ type Error struct {
 	Code Code
 	// NotExecuted says that the request certainly had no effect and never will.
 	NotExecuted bool
-	// RetryAfter is what the provider asked for; 0: nothing.
+	// RetryAfter is the wait that the provider asked for; 0: none.
 	RetryAfter time.Duration
 	// Message is a sentence in our words, without secrets and without raw provider text.
 	Message string
@@ -43,14 +43,14 @@ type Error struct {
 	Err error
 }
 
-// Error implements error. It leaves Err out: a cause may carry what must not be shown.
+// Error implements error. It leaves Err out, because a cause can contain secrets.
 func (e *Error) Error() string { return string(e.Code) + ": " + e.Message }
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// InDoubt reports whether the request that failed with err may have been
-// carried out, now or later. Everything not explicitly rejected is in doubt.
+// InDoubt reports whether the request that failed with err may have been, or may still
+// be, carried out. Every error except an explicit rejection is in doubt.
 func InDoubt(err error) bool {
 	if err == nil {
 		return false
@@ -60,8 +60,8 @@ func InDoubt(err error) bool {
 }
 
 // AsError returns err as an *Error. An error of another type becomes CodeUnknown
-// with a fixed sentence, because its text may hold anything. A Fault says what it is,
-// also where a driver passes it on as it came.
+// with a fixed sentence, because its text can contain anything. A Fault keeps its
+// sentence, even if a driver returns it unchanged.
 func AsError(err error) *Error {
 	var e *Error
 	if errors.As(err, &e) {
@@ -70,7 +70,7 @@ func AsError(err error) *Error {
 	if f := FaultIn(err); f != nil {
 		return &Error{Code: CodeUnavailable, Err: err, Message: "the call failed: " + f.Sentence("")}
 	}
-	return &Error{Code: CodeUnknown, Message: "the provider call failed for a reason this driver does not know", Err: err}
+	return &Error{Code: CodeUnknown, Message: "the provider call failed with an unknown error", Err: err}
 }
 
 // RefusalReason says why a declaration cannot be granted.
@@ -104,12 +104,12 @@ func Invalid(message string) *Error {
 	return &Error{Code: CodeInvalid, NotExecuted: true, Message: message}
 }
 
-// word is what a provider's code looks like.
+// word matches a provider's code.
 var word = regexp.MustCompile(`^[A-Za-z0-9_.-]{1,64}$`)
 
 // Word returns a provider's own code, such as insufficient_balance, if it is one
-// word of letters, digits, _ . and -, and not longer than a code is; otherwise
-// nothing. Anything else may be text that must not be shown.
+// word of letters, digits, _ . and -, and not too long; otherwise "". Any
+// other text must not be shown.
 func Word(s string) string {
 	if !word.MatchString(s) {
 		return ""

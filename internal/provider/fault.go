@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// FaultClass says why an exchange with a server came to nothing.
+// FaultClass is the reason why an exchange with a server failed.
 type FaultClass string
 
 // The classes of a Fault.
@@ -40,41 +40,41 @@ const (
 // port, %[2]s the field that names it, %[3]s the detail.
 var sentences = map[FaultClass]string{
 	FaultName:             "the name of %[1]s is not in DNS: correct the host in %[2]s, or the DNS that the operator's pod uses",
-	FaultDNS:              "DNS did not answer for the name of %[1]s: check the DNS of the cluster, and that no NetworkPolicy keeps the operator from it",
+	FaultDNS:              "DNS did not answer for the name of %[1]s: check the DNS of the cluster, and that no NetworkPolicy blocks the operator",
 	FaultRefused:          "%[1]s refused the connection, as no server listens there: check the host and the port in %[2]s, and that the server runs",
 	FaultRoute:            "there is no route to %[1]s: check the host in %[2]s, the network, and the NetworkPolicies of the operator",
-	FaultConnectTimeout:   "%[1]s did not take a connection in time: check the host and the port in %[2]s, and whether a firewall or a NetworkPolicy drops it",
-	FaultHandshakeTimeout: "%[1]s took the connection and did not answer the TLS handshake in time: check that the port in %[2]s is one for https",
-	FaultAnswerTimeout:    "%[1]s took the request and did not answer in time: check that %[2]s names the API, and whether the server is overloaded",
-	FaultClosed:           "%[1]s closed the connection without a complete answer: check that %[2]s names the API%[3]s, and what stands in front of it",
+	FaultConnectTimeout:   "%[1]s did not accept a connection in time: check the host and the port in %[2]s, and whether a firewall or a NetworkPolicy drops it",
+	FaultHandshakeTimeout: "%[1]s accepted the connection and did not answer the TLS handshake in time: check that the port in %[2]s serves https",
+	FaultAnswerTimeout:    "%[1]s accepted the request and did not answer in time: check that %[2]s names the API, and whether the server is overloaded",
+	FaultClosed:           "%[1]s closed the connection without a complete answer: check that %[2]s names the API%[3]s, and any proxy in front of it",
 	FaultCA:               "the certificate of %[1]s comes from a CA that the operator does not trust: put that CA into caBundle of the provider, or correct %[2]s",
 	FaultExpired:          "the certificate of %[1]s is not valid now, but from %[3]s: renew it, or correct the clock of the operator's node",
 	FaultOtherHost:        "the certificate of %[1]s is for another host: write a host that it names into %[2]s, or give the server a certificate for this one",
-	FaultCertificate:      "the certificate of %[1]s cannot be used%[3]s: give the server another one",
+	FaultCertificate:      "the certificate of %[1]s cannot be used%[3]s: give the server another certificate",
 	FaultHandshake:        "%[1]s and the operator did not agree on TLS: the server must offer TLS 1.2 or 1.3, and must not ask for a client certificate",
 	FaultPlain: "%[1]s speaks plain HTTP, and %[2]s begins with https: write the port that serves https; begin it with http only " +
 		"in a network that you trust, because secrets are then sent in clear text",
 	FaultTLS:      "%[1]s speaks TLS, and %[2]s begins with http: begin it with https",
-	FaultNoHTTP:   "what answers at %[1]s does not speak HTTP: check the port in %[2]s",
+	FaultNoHTTP:   "the server at %[1]s does not speak HTTP: check the port in %[2]s",
 	FaultProxy:    "the operator's proxy did not connect to %[1]s%[3]s: check --tenant-proxy for a TokenProvider, and HTTPS_PROXY and NO_PROXY of the operator for a ClusterTokenProvider",
 	FaultRedirect: "%[1]s redirects requests%[3]s, and redirects are not followed: write the address of the API itself into %[2]s",
 	FaultPage:     "%[1]s answered with a web page%[3]s and not as an API: correct %[2]s if it names a website, and look for a proxy, a firewall or a login page in front of the API",
-	FaultOther:    "the connection to %[1]s failed: check the host and the port in %[2]s, and what stands in front of the server",
+	FaultOther:    "the connection to %[1]s failed: check the host and the port in %[2]s, and any proxy in front of the server",
 }
 
-// Fault is an exchange with a server that came to nothing: no connection, no answer, or
-// an answer that is not one of an API. It says which server and why in our words, never
-// in those of the server, of its certificate or of a library. It says nothing about
-// what a request that was sent has done: an error with a Fault is in doubt unless its
-// NotExecuted says otherwise.
+// Fault is a failed exchange with a server: no connection, no answer, or an answer that
+// does not come from an API. It names the server and the reason in the operator's words,
+// and never repeats text of the server, of its certificate or of a library. It does not
+// tell whether a request that was sent was carried out: an error with a Fault is in doubt
+// unless its NotExecuted is set.
 type Fault struct {
 	Class FaultClass
 	// Server is the host and the port, as ServerName returns them.
 	Server string
-	// Detail of some classes, in our words.
+	// Detail of some classes, in the operator's words.
 	Detail string
-	// Err is the cause, for errors.Is, errors.As, and for clients that decide by it
-	// whether to try again; nil for an answer.
+	// Err is the cause, for errors.Is, errors.As, and for clients that use it to decide
+	// whether to retry; nil for an answer.
 	Err error
 }
 
@@ -92,8 +92,8 @@ func (f *Fault) Sentence(field string) string {
 	return strings.NewReplacer("%[1]s", f.Server, "%[2]s", field, "%[3]s", f.Detail).Replace(format)
 }
 
-// Error is the text of the cause. SDKs look for words in it, so it is never shown:
-// AsError and drivers use Sentence.
+// Error returns the text of the cause, because SDKs search it for words. It is never
+// shown: AsError and drivers use Sentence.
 func (f *Fault) Error() string {
 	if f.Err != nil {
 		return f.Err.Error()
@@ -116,7 +116,7 @@ func (f *Fault) Temporary() bool {
 	return errors.As(f.Err, &e) && e.Temporary()
 }
 
-// FaultIn returns the Fault that an error has among its causes; nil when it has none.
+// FaultIn returns the Fault among the causes of an error, or nil.
 func FaultIn(err error) *Fault {
 	var f *Fault
 	if errors.As(err, &f) {

@@ -19,7 +19,7 @@ type CredentialKeyer interface {
 }
 
 // DocumentedKeys returns the keys that a published Secret has for a grant: those of
-// SecretKeys and of Connection, sorted. Any other key was written by someone else.
+// SecretKeys and of Connection, sorted. The operator did not write any other key.
 func DocumentedKeys(d Driver, cfg Config, grant Grant) []string {
 	var keys []string
 	if s, ok := As[SecretKeyer](d); ok {
@@ -74,7 +74,7 @@ func ConnectionOf(d Driver, cfg Config, grant Grant) Connection {
 }
 
 // CredentialKeys returns the keys that a driver documents for the credential of a
-// grant; none when it does not tell.
+// grant; empty if the driver does not document them.
 func CredentialKeys(d Driver, cfg Config, grant Grant) []string {
 	if s, ok := As[SecretKeyer](d); ok {
 		return s.SecretKeys(cfg, grant)

@@ -1,8 +1,8 @@
 package provider
 
 // Limiter is an optional interface of a Driver whose limits differ between grants: a
-// manual credential can have a different longest life, and a different enforcer, than what the API
-// makes. It does no I/O.
+// manual credential can have a different maximum lifetime, and a different enforcer, than
+// a credential that the API creates. It does no I/O.
 type Limiter interface {
 	// CapabilitiesFor returns the Capabilities for one grant. It is constant for a grant.
 	CapabilitiesFor(grant Grant) Capabilities

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// RefuseNarrowing returns a Refusal for the first thing a grant is limited to
-// that a provider with these Capabilities cannot limit, or nil.
+// RefuseNarrowing returns a Refusal for the first restriction of a grant that a provider
+// with these Capabilities cannot enforce, or nil.
 func RefuseNarrowing(caps Capabilities, grant Grant) *Refusal {
 	refuse := func(field string, values []string) *Refusal {
 		return &Refusal{

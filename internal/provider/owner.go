@@ -2,9 +2,9 @@ package provider
 
 import "apitoken.dev/operator/internal/credname"
 
-// Owns reports whether a credential of this name is the owner's: made for its
-// ApiToken, or with an empty Token for any of its cluster. Every other name,
-// also one that this operator never made, is not.
+// Owns reports whether a credential of this name belongs to the owner: to its ApiToken, or
+// with an empty Token to any ApiToken of its cluster. No other name does, including names
+// that this operator did not create.
 func (o Owner) Owns(name string) bool {
 	n, err := credname.Parse(name)
 	switch {

@@ -1,7 +1,7 @@
 // Package provider is the contract between the operator and a system that
 // issues credentials. A driver knows one such system. Of Kubernetes it uses only its
-// block in api/v1alpha1, and it has no clock of its own. docs/provider-contract.md states the contract
-// in words, the package conformance states it as tests.
+// block in api/v1alpha1, and it has no clock of its own. docs/provider-contract.md
+// describes the contract, and package conformance has it as tests.
 package provider
 
 import (

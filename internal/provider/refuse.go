@@ -52,6 +52,6 @@ func RefuseNoExpiry(grant Grant) *Refusal {
 	}
 	return &Refusal{
 		Reason: RefusedLifetime, Field: "spec.expiresIn", Value: "none",
-		Message: "a credential of this provider has an expiry: declare expiresIn or expiresAt",
+		Message: "every credential of this provider needs an expiry: declare expiresIn or expiresAt",
 	}
 }

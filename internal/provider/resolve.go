@@ -14,14 +14,14 @@ import (
 const clockSkew = 5 * time.Minute
 
 // Source is what a provider shows of its credentials. Its methods are the only
-// way from a Ref to a credential: they return what the provider shows under
-// Ref.Name and nothing else. An ID is only a hint, because it can be wrong.
+// way from a Ref to a credential: they return only credentials that the provider shows
+// under Ref.Name. An ID is only a hint, because it can be wrong.
 type Source struct {
 	// List returns every credential that the provider lists, of any owner. It may
 	// leave out credentials of other names.
 	List func(ctx context.Context, name string) ([]Credential, error)
-	// Get returns one credential by its ID; ok is false when the provider says that
-	// it has none. Nil: the provider cannot be asked.
+	// Get returns one credential by its ID; ok is false when the provider reports
+	// that it does not exist. Nil: the provider has no such request.
 	Get func(ctx context.Context, id string) (shown Credential, ok bool, err error)
 	// Listed is how many credentials List returns at most, the newest; 0: all.
 	Listed int
@@ -31,13 +31,13 @@ type Source struct {
 }
 
 // Check returns an error, not in doubt, unless the Ref has a name that this
-// operator makes. A driver acts on no other.
+// operator makes. A driver changes no other credential.
 func (r Ref) Check() error {
 	if r.Name == "" {
-		return Invalid("a credential is known by its name, and none was given; an id alone is not enough")
+		return Invalid("the name of the credential is missing; an id alone is not enough")
 	}
 	if _, err := credname.Parse(r.Name); err != nil {
-		return Invalid("this credential was not made by the operator and is left alone")
+		return Invalid("the operator did not create this credential, so it does not change it")
 	}
 	return nil
 }
@@ -82,8 +82,8 @@ func (s Source) One(ctx context.Context, ref Ref) (Credential, error) {
 	return found[0], nil
 }
 
-// look returns what the provider shows under the name, and an error when that may
-// not be all of it: both can be set.
+// look returns the credentials that the provider shows under the name, and an error if
+// there may be more: both can be set.
 func (s Source) look(ctx context.Context, ref Ref) ([]Credential, error) {
 	if err := ref.Check(); err != nil {
 		return nil, err
@@ -116,7 +116,7 @@ func named(listed []Credential, name string) []Credential {
 }
 
 // withID adds the credential of the reference's ID, if there is one, unless it is
-// among those found. One of another name is an error, unless it has Ended.
+// among those found. A credential of another name is an error, unless it has Ended.
 func withID(found []Credential, one Credential, there bool, ref Ref) ([]Credential, error) {
 	switch {
 	case !there:
@@ -129,7 +129,7 @@ func withID(found []Credential, one Credential, there bool, ref Ref) ([]Credenti
 	return append(found, one), nil
 }
 
-// byID returns the credential of an ID from the list, or asks for it.
+// byID returns the credential of an ID from the list, or requests it.
 func (s Source) byID(ctx context.Context, id string, listed []Credential) (Credential, bool, error) {
 	if i := slices.IndexFunc(listed, func(c Credential) bool { return c.ID == id }); i >= 0 {
 		return listed[i], true, nil
@@ -155,7 +155,7 @@ func (s Source) hides(listed []Credential, since time.Time) bool {
 // "gone": a user may have renamed the credential.
 func misnamed(ref Ref) *Error {
 	return &Error{Code: CodeInvalid, NotExecuted: true, Message: "the credential with the id of " + ref.Name +
-		" has another name at the provider, and is left alone: rename it back, or delete it there"}
+		" has another name at the provider, so the operator does not change it: rename it back, or delete it there"}
 }
 
 func (s Source) unlisted(ref Ref) *Error {

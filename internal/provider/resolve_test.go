@@ -27,8 +27,8 @@ func ended(name, id string) provider.Credential {
 	return out
 }
 
-// TestOnlyCredentialsOfTheNameAreFoundAndRevoked says for lists and answers what Find returns, what Revoke
-// ends, and which of them say that it is not known.
+// TestOnlyCredentialsOfTheNameAreFoundAndRevoked checks for lists and answers what Find returns, what Revoke
+// ends, and which of them return an error because the credential may exist.
 func TestOnlyCredentialsOfTheNameAreFoundAndRevoked(t *testing.T) {
 	full := []provider.Credential{seen("a", "A"), seen("b", "B"), seen("c", "C")}
 	cases := map[string]struct {
@@ -121,8 +121,8 @@ func TestOneReturnsTheOnlyCredentialOfTheName(t *testing.T) {
 	}
 }
 
-// TestUnreadableListIsAnError: the errors of the provider are passed on, and a
-// credential that could not be ended is not done.
+// TestUnreadableListIsAnError: errors of the provider are returned, and so is the error of a
+// credential that could not be ended.
 func TestUnreadableListIsAnError(t *testing.T) {
 	broken := errors.New("broken")
 	never := func(context.Context, provider.Credential) error { t.Error("something was ended"); return nil }

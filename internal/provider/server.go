@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Located is an optional interface of a Driver: it tells which server names its
+// Located is an optional interface of a Driver: it returns the server that names its
 // accounts. Together with the driver's type and Account.ID that identifies an
 // account among all providers of a cluster. It does no I/O.
 //
@@ -16,29 +16,29 @@ type Located interface {
 	Server(ctx context.Context, cfg Config) Server
 }
 
-// Server is the server that tells whose credentials a Client mints.
+// Server is the server that identifies the account of a Client.
 type Server struct {
-	// Host and port that requests are sent to, as HostPort returns them, also where
-	// the settings leave the endpoint to its default; empty when not known.
+	// Host and port that requests are sent to, as HostPort returns them, even if
+	// the settings leave the endpoint at its default; empty when not known.
 	Host string
 	// URL that requests are sent to, as CanonicalURL returns it; empty when not known.
 	URL string
 	// Field of the provider's object that has the URL, for example spec.aws.iamEndpoint.
 	Field string
-	// Declared: the settings can choose Account.ID, so that it proves nothing about
-	// who the credentials belong to.
+	// Declared: the settings can choose Account.ID, so that it does not prove who
+	// owns the credentials.
 	Declared bool
 }
 
 // ServerAt returns the server of a URL that a field of the provider's object has, or
-// leaves to its default. It names its accounts itself.
+// leaves at its default. The server names its accounts itself.
 func ServerAt(field, address string) Server {
 	return Server{Host: HostPort(address), URL: CanonicalURL(address), Field: field}
 }
 
 // CanonicalURL returns one spelling of the URL of a server: lower case where case does
 // not matter, no final dot of the host, no port that the scheme implies, no final
-// slash. It returns the empty string for what is not the URL of a server.
+// slash. It returns "" if the URL is not that of a server.
 func CanonicalURL(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Hostname() == "" {
@@ -58,8 +58,8 @@ func CanonicalURL(address string) string {
 var impliedPorts = map[string]string{"http": "80", "https": "443"}
 
 // HostPort returns the host and port that requests to a URL are sent to, in one
-// spelling: lower case, no final dot, and the scheme's port where none is given. It
-// returns the empty string for what is not the URL of a server.
+// spelling: lower case, no final dot, and the scheme's port by default. It returns
+// "" if the URL is not that of a server.
 func HostPort(address string) string {
 	u, err := url.Parse(address)
 	if err != nil || u.Hostname() == "" {

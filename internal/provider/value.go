@@ -13,11 +13,11 @@ import (
 const redacted = "[redacted]"
 
 // Value is a secret value. It prints as [redacted] under every verb, in JSON,
-// in text encodings and in slog; only Reveal gives it away. Equal
+// in text encodings and in slog; only Reveal returns the secret. Equal
 // compares two; == does not.
 type Value struct {
-	// secret is behind a pointer: of an unexported field fmt calls no method, and
-	// would print what it holds, but of a pointer it prints the address only.
+	// secret is behind a pointer, because fmt calls no method of an unexported field and
+	// would print its content. Of a pointer it prints only the address.
 	secret *string
 }
 
@@ -38,9 +38,9 @@ func (v Value) Equal(other Value) bool {
 	return subtle.ConstantTimeCompare([]byte(v.Reveal()), []byte(other.Reveal())) == 1
 }
 
-// MAC returns the HMAC-SHA-256 of a set of values: of two sets it is equal exactly
-// when they hold the same secrets, in any order. It says nothing about them to
-// anyone without the key, which must be random and must not leave the process.
+// MAC returns the HMAC-SHA-256 of a set of values. Two sets have the same MAC only if
+// they hold the same secrets, in any order. It reveals nothing about them to anyone without
+// the key, which must be random and must not leave the process.
 func MAC(key []byte, values ...Value) [sha256.Size]byte {
 	secrets := make([]string, 0, len(values))
 	for _, v := range values {

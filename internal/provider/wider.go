@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// Wider reports whether what a provider shows of a credential is more access than was
-// declared. Time is not compared: ExpiresAt of a Credential tells.
+// Wider reports whether a provider shows more access for a credential than was declared.
+// It does not compare expiries: see Credential.ExpiresAt.
 func Wider(declared, shown Grant) bool {
 	everywhere := len(declared.Buckets) == 0 || slices.Contains(declared.Buckets, "*")
 	return beyond(withReading(declared.Scopes), shown.Scopes) ||
@@ -27,8 +27,8 @@ func withReading(scopes []string) []string {
 	return out
 }
 
-// loosened reports whether a restriction was lifted, or admits more. An empty one
-// restricts nothing.
+// loosened reports whether a restriction was lifted, or admits more. An empty list
+// is no restriction.
 func loosened(declared, shown []string) bool {
 	return len(declared) > 0 && (len(shown) == 0 || beyond(declared, shown))
 }
@@ -47,7 +47,7 @@ func lower(list []string) []string {
 	return out
 }
 
-// prefixes returns addresses and ranges in one spelling. What is neither stays.
+// prefixes returns addresses and ranges in one spelling, and leaves other texts unchanged.
 func prefixes(list []string) []string {
 	out := make([]string, 0, len(list))
 	for _, s := range list {

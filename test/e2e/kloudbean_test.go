@@ -156,7 +156,7 @@ func TestKloudBeanRejectsATokenWithAnotherPermissionOrBucket(t *testing.T) {
 				form := p.form(t, req)
 				form.Permission = made.permission
 				req.Submitted = p.add(t, form)
-				p.wantRejected(t, m, req, "make one with Permission "+declared.permission)
+				p.wantRejected(t, m, req, "create one with Permission "+declared.permission)
 			})
 		}
 		t.Run(declared.permission+" in another bucket", func(t *testing.T) {

@@ -14,7 +14,7 @@ const MaxIdentifier = 256
 // maxScopes is how many scopes a provider's status holds.
 const maxScopes = 256
 
-// What is wrong with an answer. Nothing of the answer is repeated.
+// Errors of answers. They repeat no text of the answer.
 const (
 	badState   = "the state of a credential is not Live, Disabled or Ended"
 	badID      = "the id of a credential is not 1 to 256 printable ASCII characters without / ? # %, or is . or .."
@@ -22,8 +22,8 @@ const (
 	badAccount = "the id of the account is not 1 to 256 printable ASCII characters without ? # %, or a part of it is empty, . or .."
 	badScope   = "a permission of the account is not 1 to 256 printable ASCII characters without / ? # %"
 	manyScopes = "the account has more than 256 permissions"
-	noSecret   = "a new credential came without its secret"
-	otherName  = "a new credential has another name than it was given"
+	noSecret   = "a new credential has no secret"
+	otherName  = "a new credential does not have the requested name"
 	badTime    = "a time of a credential is not in the years 2 to 9999, before the last day of 9999"
 )
 
@@ -54,7 +54,7 @@ func account(s string) bool {
 }
 
 // timesFit reports whether the times of a credential are unknown or fit into a status.
-// The API server would refuse every status write with another time.
+// The API server rejects every status write with another time.
 func timesFit(c provider.Credential) bool {
 	fits := func(t time.Time) bool { return t.IsZero() || !t.Before(earliest) && t.Before(latest) }
 	return fits(c.CreatedAt) && fits(c.ExpiresAt)
@@ -65,7 +65,7 @@ func unusable(method, why string) *provider.Error {
 	return &provider.Error{Code: provider.CodeUnknown, Message: "the provider's answer to " + method + " cannot be used: " + why}
 }
 
-// checkedAccount checks an account, and removes permissions that it names twice.
+// checkedAccount checks an account, and removes duplicate permissions.
 func checkedAccount(a provider.Account) (provider.Account, error) {
 	if !account(a.ID) {
 		return provider.Account{}, unusable(connect.name, badAccount)
@@ -102,8 +102,8 @@ func checkMinted(req provider.MintRequest, m provider.Minted) *provider.Error {
 	return nil
 }
 
-// checkCredential checks a credential that the provider shows. One that grants no access
-// may be without an id.
+// checkCredential checks a credential that the provider shows. A credential that grants no
+// access can have no id.
 func checkCredential(b *budget, c provider.Credential) error {
 	if err := b.item(); err != nil {
 		return err
@@ -121,9 +121,9 @@ func checkCredential(b *budget, c provider.Credential) error {
 	return nil
 }
 
-// checkedList checks what a provider shows. Where the names are not the operator's,
-// they are made printable instead of refused, and a time that does not fit becomes
-// unknown: it is a stranger's, and a stranger's credential must not stop the count.
+// checkedList checks what a provider shows. Names of other clients are
+// made printable instead of rejected, and a time that does not fit becomes unknown, because
+// a credential of another client must not stop the count.
 func checkedList(b *budget, found []provider.Credential, err error, named bool) ([]provider.Credential, error) {
 	if err != nil {
 		return nil, err
@@ -144,8 +144,8 @@ func checkedList(b *budget, found []provider.Credential, err error, named bool) 
 	return found, nil
 }
 
-// checkedRef leaves out an id that cannot be one, so that a request never carries
-// it into a URL; the name is then enough.
+// checkedRef removes an invalid id, so that no request puts it into a URL; the name is
+// then enough.
 func checkedRef(method string, ref provider.Ref) (provider.Ref, error) {
 	if ref.ID == "" || identifier(ref.ID) {
 		return ref, nil
@@ -157,8 +157,8 @@ func checkedRef(method string, ref provider.Ref) (provider.Ref, error) {
 	return ref, nil
 }
 
-// printable makes a text that people wrote fit to be shown: everything but
-// printable ASCII becomes ?, and it is cut to 256 characters.
+// printable makes the text of another client safe to show: everything but printable
+// ASCII becomes ?, and it is cut to 256 characters.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r > '~' {

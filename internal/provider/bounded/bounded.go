@@ -1,10 +1,10 @@
-// Package bounded wraps drivers so that no provider and no driver can hurt the
+// Package bounded wraps drivers so that no provider and no driver can harm the
 // operator. Every call goes through it: it recovers panics, ends calls that take
 // too long, limits the requests, bytes and elements of each call, and checks the
 // identifiers in every answer.
 //
 // A limit or a deadline that is reached is always an error and never a shorter
-// answer, because deletion and revocation rest on complete lists.
+// answer, because deletion and revocation need complete lists.
 package bounded
 
 import (
@@ -18,7 +18,7 @@ import (
 
 // Options of a wrapped driver or client. The zero value is usable.
 type Options struct {
-	// Owner shares the decoding of answers with other owners: of each, one answer is
+	// Owner shares the decoding of answers with other owners: one answer of each owner is
 	// decoded at a time.
 	Owner string
 	// Pace is called before each further request of a list of the whole cluster,
@@ -26,7 +26,7 @@ type Options struct {
 	// Nil: no wait.
 	Pace func(ctx context.Context) error
 	// Panicked is called after a panic of a driver, with the method that panicked,
-	// the type of what it panicked with, and the stack, which holds no values.
+	// the type of the panic value, and the stack, which contains no values.
 	// Nil: nothing is reported.
 	Panicked func(ctx context.Context, method, kind string, stack []byte)
 }
@@ -74,7 +74,7 @@ func (d *driver) Type() string { return d.inner.Type() }
 // Capabilities implements provider.Driver.
 func (d *driver) Capabilities() provider.Capabilities { return d.inner.Capabilities() }
 
-// CapabilitiesFor implements provider.Limiter. After a panic they are those of the driver.
+// CapabilitiesFor implements provider.Limiter. After a panic it returns those of the driver.
 func (d *driver) CapabilitiesFor(grant provider.Grant) provider.Capabilities {
 	out, err := protect(context.Background(), d.o, "CapabilitiesFor", func() (provider.Capabilities, error) {
 		return provider.CapabilitiesFor(d.inner, grant), nil
@@ -112,7 +112,7 @@ func (d *driver) Connect(ctx context.Context, cfg provider.Config) (provider.Cli
 
 // Validate implements provider.Validator. It does no I/O, so it has no deadline. It
 // also refuses a provider that would publish a key which programs take for a setting
-// of their own: the schema refuses such keys, but a provider can be stored since before.
+// of their own: the schema refuses such keys, but a provider can have been stored by an earlier version.
 func (d *driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 	for _, key := range provider.DocumentedKeys(d, cfg, req.Grant) {
 		if envname.Refused(key) {

@@ -14,7 +14,7 @@ import (
 	"apitoken.dev/operator/internal/provider/bounded"
 )
 
-// canary is a secret that no error and no report may hold.
+// canary is a secret that no error and no report may contain.
 const canary = "CANARY-value"
 
 // noContext is for the methods that have none.
@@ -27,7 +27,7 @@ type odd struct {
 	made    provider.Minted
 	found   []provider.Credential
 	changed provider.Credential
-	// refs are those that calls were made with.
+	// refs are the arguments of the calls.
 	refs []provider.Ref
 }
 
@@ -196,7 +196,7 @@ func TestPanicIsAnErrorInDoubt(t *testing.T) {
 	}
 }
 
-// TestPanicsInMethodsWithoutIOAreRecovered: the methods that do no I/O see what a tenant declares.
+// TestPanicsInMethodsWithoutIOAreRecovered: the methods that do no I/O get the declarations of tenants.
 func TestPanicsInMethodsWithoutIOAreRecovered(t *testing.T) {
 	o := good()
 	o.do = func(context.Context) error { panic(canary) }
@@ -221,7 +221,7 @@ func TestPanicsInMethodsWithoutIOAreRecovered(t *testing.T) {
 	}
 }
 
-// TestInvalidKeyIDIsDropped: what a key says is checked like any other answer.
+// TestInvalidKeyIDIsDropped: an id from a key is checked like any other answer.
 func TestInvalidKeyIDIsDropped(t *testing.T) {
 	d := bounded.Driver(good(), bounded.Options{}).(provider.Manual)
 	for id, want := range map[string]string{"AKIA1": "AKIA1", "..": "", "a/b": "", "": ""} {
@@ -231,7 +231,7 @@ func TestInvalidKeyIDIsDropped(t *testing.T) {
 	}
 }
 
-// TestPanicOfAConsumerIsNotRecovered: what a consumer of List panics with is not the driver's.
+// TestPanicOfAConsumerIsNotRecovered: a panic of a consumer of List is not reported as the driver's.
 func TestPanicOfAConsumerIsNotRecovered(t *testing.T) {
 	defer func() {
 		if r := recover(); r != "mine" {
@@ -252,7 +252,7 @@ func TestOptionalInterfacesAreThoseOfTheWrapped(t *testing.T) {
 	_, counts := provider.As[provider.Counter](c)
 	_, probes := provider.As[provider.Prober](c)
 	if updates || counts || probes {
-		t.Error("a client got powers that it does not have")
+		t.Error("a client got optional interfaces that it does not have")
 	}
 	d := bounded.Driver(struct{ provider.Driver }{good()}, bounded.Options{})
 	if _, ok := d.(provider.CredentialKeyer); ok {
@@ -263,8 +263,8 @@ func TestOptionalInterfacesAreThoseOfTheWrapped(t *testing.T) {
 	}
 }
 
-// TestCallsEndAtTheirDeadline: a provider that never answers ends with the deadline of the call,
-// although the caller set none.
+// TestCallsEndAtTheirDeadline: a call to a provider that never answers ends at the deadline of the call,
+// even if the caller set none.
 func TestCallsEndAtTheirDeadline(t *testing.T) {
 	limits := map[string]time.Duration{"Mint": 2 * time.Minute, "Update": 2 * time.Minute, "List of a sweep": 45 * time.Minute}
 	for name, call := range calls {
@@ -290,8 +290,8 @@ func TestCallsEndAtTheirDeadline(t *testing.T) {
 	}
 }
 
-// TestCallAtItsDeadlineIsAnError: a driver that returns what it has when its time
-// is over has not listed everything.
+// TestCallAtItsDeadlineIsAnError: a driver that returns a partial list at its deadline has not
+// listed everything.
 func TestCallAtItsDeadlineIsAnError(t *testing.T) {
 	for name, call := range calls {
 		synctest.Test(t, func(t *testing.T) {
@@ -327,8 +327,8 @@ func TestInvalidIdentifiersAreRejected(t *testing.T) {
 	}
 }
 
-// TestTimesThatAStatusCannotHoldAreRejected: the API server refuses a status with a time that it cannot hold,
-// so such a time must not come in.
+// TestTimesThatAStatusCannotHoldAreRejected: the API server rejects a status with a time that it cannot store,
+// so such a time is an error.
 func TestTimesThatAStatusCannotHoldAreRejected(t *testing.T) {
 	for _, tc := range []struct {
 		at   time.Time
@@ -394,11 +394,11 @@ func TestInvalidAccountIDsAreRejected(t *testing.T) {
 		o.account.GrantableScopes = append(o.account.GrantableScopes, "scope:"+strings.Repeat("x", i%100)+string(rune('a'+i/100)))
 	}
 	if _, _, err := bounded.Driver(o, bounded.Options{}).Connect(t.Context(), provider.Config{}); err == nil {
-		t.Error("257 permissions are taken over")
+		t.Error("257 permissions are accepted")
 	}
 }
 
-// TestDisabledCredentialNeedsNoID: what grants no access may be without an id.
+// TestDisabledCredentialNeedsNoID: a credential that grants no access can have no id.
 func TestDisabledCredentialNeedsNoID(t *testing.T) {
 	o := good()
 	o.found[0].ID, o.found[0].State = "", provider.Disabled
@@ -427,7 +427,7 @@ func TestPanicWithASubmittedCredentialIsNotInDoubt(t *testing.T) {
 	}
 }
 
-// TestInvalidIDOfALedgerIsNeverSent: an id that an answer could not have brought is never sent.
+// TestInvalidIDOfALedgerIsNeverSent: an invalid id is never sent.
 func TestInvalidIDOfALedgerIsNeverSent(t *testing.T) {
 	o := good()
 	c := bounded.Client(o, bounded.Options{})
@@ -464,8 +464,8 @@ func TestNumberOfCredentialsIsBounded(t *testing.T) {
 	}
 }
 
-// TestEndedIsListedOnlyByFind of lists and counts, however much of it a provider shows, and not
-// of what Find returns. A state that was not told is an error.
+// TestEndedIsListedOnlyByFind checks that lists and counts leave out ended credentials, however
+// many a provider shows, and that Find returns them. A missing state is an error.
 func TestEndedIsListedOnlyByFind(t *testing.T) {
 	o := &odd{}
 	for range 25_000 {
@@ -491,6 +491,6 @@ func TestEndedIsListedOnlyByFind(t *testing.T) {
 	}
 	o.found[0].State = "Revoked"
 	if found, err := client.Find(t.Context(), provider.Ref{Name: "at1-name"}); !provider.InDoubt(err) {
-		t.Errorf("a state that there is not: %+v, %v", found, err)
+		t.Errorf("an unknown state: %+v, %v", found, err)
 	}
 }

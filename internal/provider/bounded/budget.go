@@ -21,9 +21,9 @@ type kind struct {
 	bytes int64
 	// items is how many credentials the answer may hold.
 	items int
-	// paced: Options.Pace is called before each further request.
+	// paced: Options.Pace is called before each request but the first.
 	paced bool
-	// once: what it makes exists when it returns nil, even if its time is over.
+	// once: a result without an error is valid even after the deadline, because it exists.
 	once bool
 }
 
@@ -57,7 +57,7 @@ var (
 	accepts  = kind{name: "Accepts", time: callTime, requests: callRequests, bytes: callBytes}
 )
 
-// budget is what is left of the limits of one call. It is safe for concurrent use.
+// budget has the remaining limits of one call. It is safe for concurrent use.
 type budget struct {
 	kind  kind
 	owner string
@@ -90,14 +90,14 @@ func begin(ctx context.Context, o Options, k kind) (call context.Context, b *bud
 	return context.WithValue(ctx, budgetKey{}, b), b, end
 }
 
-// budgetOf returns the budget of the call that a request belongs to; nil when it
-// belongs to none.
+// budgetOf returns the budget of the call that a request belongs to; nil if it
+// belongs to no call.
 func budgetOf(ctx context.Context) *budget {
 	b, _ := ctx.Value(budgetKey{}).(*budget)
 	return b
 }
 
-// request counts a request, and waits for its turn where the call is paced.
+// request counts a request, and waits for its turn if the call is paced.
 func (b *budget) request(ctx context.Context) error {
 	b.mu.Lock()
 	b.begun++
@@ -149,7 +149,7 @@ func (b *budget) stop(why string) *provider.Error {
 	return b.end(&provider.Error{Code: provider.CodeUnknown, Message: "the call was stopped: " + why, Err: provider.ErrCut})
 }
 
-// giveUp ends the call, because a limit was reached while the driver is at work.
+// giveUp ends the call, because a limit was reached while the driver runs.
 func (b *budget) giveUp(why string) {
 	_ = b.stop(why)
 	if b.cancel != nil {
@@ -158,13 +158,13 @@ func (b *budget) giveUp(why string) {
 }
 
 // refuse notes that a request was not sent because of the address of its host. The
-// host is one of the provider's spec; what it resolves to is not told.
+// host is from the provider's spec; the message does not say what it resolves to.
 func (b *budget) refuse(host string) {
 	b.mu.Lock()
 	nothing := b.sent == 0
 	b.mu.Unlock()
-	_ = b.end(&provider.Error{Code: provider.CodeInvalid, NotExecuted: nothing, Err: ErrAddress, Message: fmt.Sprintf("the host %q leads to an address "+
-		"that a TokenProvider may not reach: a loopback, link-local or metadata address, one of the shared range 100.64.0.0/10, or a private one "+
+	_ = b.end(&provider.Error{Code: provider.CodeInvalid, NotExecuted: nothing, Err: ErrAddress, Message: fmt.Sprintf("the host %q resolves to an address "+
+		"that a TokenProvider must not reach: a loopback, link-local or metadata address, one of the shared range 100.64.0.0/10, or a private one "+
 		"where --tenant-endpoints excludes those. Write the vendor's address as the endpoint, or ask the administrators of the cluster "+
 		"for a ClusterTokenProvider or for another --tenant-endpoints", host)})
 }
@@ -193,7 +193,7 @@ func (b *budget) verdict(ctx context.Context, err error) error {
 		return &provider.Error{Code: provider.CodeUnavailable, Err: errors.Join(provider.ErrCut, ctx.Err(), err),
 			Message: fmt.Sprintf("the call was stopped: it took longer than %s", b.kind.time)}
 	case err == nil:
-		return &provider.Error{Code: provider.CodeUnavailable, Err: ctx.Err(), Message: "the call was given up before it was complete"}
+		return &provider.Error{Code: provider.CodeUnavailable, Err: ctx.Err(), Message: "the call was canceled before it was complete"}
 	}
 	return err
 }

@@ -58,10 +58,10 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 	return err
 }
 
-// List implements provider.Client. It ends with the first error, and leaves out what has
-// Ended, even if the provider still shows many of those. Deletions rest on
-// complete lists, so the list of one Token always begins at the beginning. For an Owner without a Token it is the list of a whole cluster, which may take
-// many requests and is paced.
+// List implements provider.Client. It ends with the first error, and leaves out ended
+// credentials, even if the provider still shows many. Deletions need complete lists, so the
+// list of one Token always begins at the beginning. For an Owner without a Token it is the
+// list of a whole cluster, which can take many requests and is paced.
 func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
 	k := list
 	if owner.Token == "" {
@@ -85,7 +85,7 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 }
 
 // each yields every credential until the consumer stops it or there is an error. A
-// panic of the consumer is not the driver's and continues.
+// panic of the consumer is not recovered.
 func (c *client) each(ctx context.Context, b *budget, owner provider.Owner, yield func(provider.Credential, error) bool) (stopped bool, err error) {
 	consuming := false
 	defer func() {
@@ -141,8 +141,8 @@ func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.Mint
 	})
 }
 
-// Occupied implements provider.Counter. It leaves out what has Ended. People name
-// credentials as they like, so their names are made printable and never refused.
+// Occupied implements provider.Counter. It leaves out ended credentials. Other
+// clients can choose any name, so names are made printable and never rejected.
 func (c *client) Occupied(ctx context.Context) ([]provider.Credential, error) {
 	inner, err := provider.Need[provider.Counter](c.inner)
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"apitoken.dev/operator/internal/provider/bounded"
 )
 
-// TestOnlySweepsHaveACursor: a deletion rests on a list of one Token and on Find,
-// which never begin in the middle.
+// TestOnlySweepsHaveACursor: a deletion needs a complete list of one Token and a complete
+// Find, so these have no cursor.
 func TestOnlySweepsHaveACursor(t *testing.T) {
 	var got *provider.Cursor
 	o := good()
@@ -40,7 +40,7 @@ func TestOnlySweepsHaveACursor(t *testing.T) {
 	}
 }
 
-// TestReachedLimitHasErrCutAsItsCause: a call that reached a limit can be told from one that failed.
+// TestReachedLimitHasErrCutAsItsCause: a call that reached a limit differs from a failed call.
 func TestReachedLimitHasErrCutAsItsCause(t *testing.T) {
 	c, _ := serving(t, bounded.Options{}, false, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "more") })
 	if err := last(c.List(t.Context(), provider.Owner{Token: "t"})); !errors.Is(err, provider.ErrCut) {

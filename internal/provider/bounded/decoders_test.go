@@ -16,7 +16,7 @@ import (
 )
 
 // TestDecodingIsLimitedInTotalAndPerOwner: while four answers are being read, a fifth waits,
-// and ends with its call. So does the second of one owner, while others continue.
+// and ends with its call. So does the second answer of an owner, while others continue.
 func TestDecodingIsLimitedInTotalAndPerOwner(t *testing.T) {
 	for name, c := range map[string]struct {
 		reading []string
@@ -30,8 +30,8 @@ func TestDecodingIsLimitedInTotalAndPerOwner(t *testing.T) {
 	}
 }
 
-// testWaits has owners read an answer each, and checks that another answer waits
-// until they are read.
+// testWaits lets owners read one answer each, and checks that another answer waits
+// until those are read.
 func testWaits(t *testing.T, reading []string, waits string) {
 	client := bounded.HTTP(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("content"))}, nil
@@ -81,8 +81,8 @@ func testWaits(t *testing.T, reading []string, waits string) {
 	}
 }
 
-// TestLongDecodingEndsTheCall: a driver that takes long over one answer, such as one with expensive
-// expressions, does not keep others from reading theirs until its call ends.
+// TestLongDecodingEndsTheCall: a call that takes long to read one answer, for example because of
+// expensive expressions, ends, so that other owners can read theirs.
 func TestLongDecodingEndsTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := good()

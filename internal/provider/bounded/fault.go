@@ -19,7 +19,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// ProxyStatusError is the error of a proxy that answered CONNECT with another status
+// ProxyStatusError is the error of a proxy that answered CONNECT with a status other
 // than 200.
 type ProxyStatusError struct{ Status int }
 
@@ -28,8 +28,8 @@ func (e *ProxyStatusError) Error() string {
 	return "the proxy answered with status " + strconv.Itoa(e.Status)
 }
 
-// fault says why a request got no answer. The error stays among the causes, so that
-// clients continue to decide by it whether to try again.
+// fault returns why a request got no answer. The error stays among the causes, because
+// clients use it to decide whether to retry.
 func fault(u *url.URL, err error) *provider.Fault {
 	out := &provider.Fault{Server: provider.ServerName(u), Err: err}
 	if detail, ok := ofProxy(err); ok {
@@ -57,14 +57,14 @@ const (
 	opSocks = "socks connect"
 )
 
-// ofProxy says what went wrong between the operator and its proxy. The proxy is not
-// named: who sees the message need not know it.
+// ofProxy returns what failed between the operator and its proxy. It does not name the
+// proxy, because tenants can read the message.
 func ofProxy(err error) (detail string, failed bool) {
 	var status *ProxyStatusError
 	var op *net.OpError
 	switch {
 	case errors.As(err, &status) && status.Status == http.StatusProxyAuthRequired:
-		return ", because it wants a user and a password (status 407)", true
+		return ", because it requires a user and a password (status 407)", true
 	case errors.As(err, &status):
 		return " (status " + strconv.Itoa(status.Status) + ")", true
 	case !errors.As(err, &op) || op.Op != opProxy && op.Op != opSocks:
@@ -84,7 +84,7 @@ func ofProxy(err error) (detail string, failed bool) {
 		provider.FaultDNS:              ", because DNS did not answer for the proxy's name",
 		provider.FaultRefused:          ", because the proxy refused the connection",
 		provider.FaultRoute:            ", because there is no route to the proxy",
-		provider.FaultConnectTimeout:   ", because the proxy did not take the connection in time",
+		provider.FaultConnectTimeout:   ", because the proxy did not accept the connection in time",
 		provider.FaultHandshakeTimeout: ", because the proxy did not answer the TLS handshake in time",
 		provider.FaultCA:               ", because the proxy's certificate comes from a CA that is not trusted",
 		provider.FaultExpired:          ", because the proxy's certificate is not valid now",
@@ -105,8 +105,8 @@ func ofDNS(err error) (class provider.FaultClass, detail string) {
 	}
 }
 
-// ofCertificate judges what crypto/x509 says of a server's certificate. Names in it are
-// the server's and not repeated; times are numbers.
+// ofCertificate classifies the error of crypto/x509 for a server's certificate. It repeats
+// no names of the certificate, only times.
 func ofCertificate(err error) (class provider.FaultClass, detail string) {
 	var (
 		unknown x509.UnknownAuthorityError
@@ -122,9 +122,9 @@ func ofCertificate(err error) (class provider.FaultClass, detail string) {
 		return provider.FaultExpired, invalid.Cert.NotBefore.UTC().Format(time.RFC3339) + " to " + invalid.Cert.NotAfter.UTC().Format(time.RFC3339)
 	case errors.As(err, &invalid):
 		return provider.FaultCertificate, map[x509.InvalidReason]string{
-			x509.NotAuthorizedToSign:  ", because what signed it is not a CA",
-			x509.IncompatibleUsage:    ", because it is not one for servers",
-			x509.TooManyIntermediates: ", because too many CAs stand between it and the trusted one",
+			x509.NotAuthorizedToSign:  ", because its issuer is not a CA",
+			x509.IncompatibleUsage:    ", because it is not a server certificate",
+			x509.TooManyIntermediates: ", because too many CAs are between it and the trusted CA",
 		}[invalid.Reason]
 	case errors.As(err, &unknown), errors.As(err, &roots):
 		return provider.FaultCA, ""
@@ -181,7 +181,7 @@ func ofConnection(err error) (class provider.FaultClass, detail string) {
 	return "", ""
 }
 
-// ofProtocol judges an answer that is not HTTP. net/http quotes its first line; a line
+// ofProtocol classifies an answer that is not HTTP. net/http quotes its first line; a line
 // that begins with a TLS record of version 3 is an alert (RFC 8446, section 5.1).
 func ofProtocol(err error) (class provider.FaultClass, detail string) {
 	text := err.Error()
@@ -194,13 +194,13 @@ func ofProtocol(err error) (class provider.FaultClass, detail string) {
 	return "", ""
 }
 
-// plainToTLS is what servers answer, with status 400, to plain HTTP at a port for TLS:
+// plainToTLS are the answers of servers, with status 400, to plain HTTP at a port for TLS:
 // Go's net/http, nginx and Apache.
 var plainToTLS = [][]byte{
 	[]byte("HTTP request to an HTTPS server"), []byte("plain HTTP request was sent to HTTPS port"), []byte("speaking plain HTTP to an SSL-enabled server port"),
 }
 
-// answerFault says why an answer is not one of an API; nil when it may be one.
+// answerFault returns why an answer does not come from an API; nil if it may.
 func answerFault(req *http.Request, resp *http.Response, content []byte) *provider.Fault {
 	out := &provider.Fault{Server: provider.ServerName(req.URL)}
 	switch status := resp.StatusCode; {
@@ -210,7 +210,7 @@ func answerFault(req *http.Request, resp *http.Response, content []byte) *provid
 		out.Class = provider.FaultTLS
 	case status >= 500 || status == http.StatusUnauthorized || status == http.StatusTooManyRequests ||
 		status == http.StatusRequestTimeout || !page(resp.Header, content):
-		// A gateway writes pages too: that the server failed, wants fewer requests or other credentials says more.
+		// A gateway can answer with a page too, but these statuses are more precise.
 		return nil
 	default:
 		out.Class, out.Detail = provider.FaultPage, " (status "+strconv.Itoa(status)+")"
@@ -218,7 +218,7 @@ func answerFault(req *http.Request, resp *http.Response, content []byte) *provid
 	return out
 }
 
-// redirectDetail tells of a redirect what can be told in our words: a Location is text of the server.
+// redirectDetail describes a redirect without repeating its Location, which is text of the server.
 func redirectDetail(from *url.URL, resp *http.Response) string {
 	detail := " (status " + strconv.Itoa(resp.StatusCode)
 	to, err := url.Parse(resp.Header.Get("Location"))
@@ -237,7 +237,7 @@ func containsAny(content []byte, list [][]byte) bool {
 	return false
 }
 
-// page reports whether an answer is a page for people.
+// page reports whether an answer is an HTML page.
 func page(header http.Header, content []byte) bool {
 	kind, _, _ := mime.ParseMediaType(header.Get("Content-Type"))
 	if kind == "text/html" || kind == "application/xhtml+xml" {
@@ -249,8 +249,8 @@ func page(header http.Header, content []byte) bool {
 	return bytes.HasPrefix(begin, []byte("<!doctype html")) || bytes.HasPrefix(begin, []byte("<html"))
 }
 
-// FaultOf says why the answer that a client of HTTP returned is not one of an API; nil
-// when it may be one. It does not read the body.
+// FaultOf returns why the answer that a client of HTTP returned does not come from an API;
+// nil if it may. It does not read the body.
 func FaultOf(resp *http.Response) *provider.Fault {
 	if resp == nil {
 		return nil

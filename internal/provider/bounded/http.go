@@ -22,8 +22,8 @@ const (
 	MaxHeader = 64 << 10
 	// maxWeight is about the most memory that decoding one answer may take, in bytes.
 	maxWeight = 8 << 20
-	// readTime ends a call that takes longer to read and decode one answer: an answer
-	// that takes expressions long must not keep others from theirs.
+	// readTime ends a call that takes longer to read and decode one answer, because other
+	// calls wait until it is decoded.
 	readTime = 5 * time.Second
 )
 
@@ -31,17 +31,17 @@ const (
 // A transport that guards addresses wraps it.
 var ErrAddress = errors.New("the address is not allowed")
 
-// errNoClient says that a driver was given no HTTP client.
+// errNoClient is the error of every request of a driver without an HTTP client.
 var errNoClient = errors.New("no HTTP client was given")
 
 // HTTP returns a client that keeps to the limits: it follows no redirect, ends each
 // request after RequestTime, and refuses answers that are too large. Within a call
 // of a wrapped driver it counts requests and bytes. An answer is received in full
-// before the driver sees it, so that no slow server holds up the decoding of
-// others' answers. With nil every request fails.
+// before the driver sees it, so that no slow server delays the decoding of other
+// answers. Without a client every request fails.
 func HTTP(from *http.Client) *http.Client {
-	// Without a Timeout of its own the body is free of net/http's timer, which would
-	// end before the body is decoded.
+	// The client has no Timeout, because the timer of net/http would end the request
+	// before the body is decoded.
 	out := &http.Client{CheckRedirect: never}
 	var next http.RoundTripper = refuser{}
 	if from != nil {
@@ -58,13 +58,13 @@ func HTTP(from *http.Client) *http.Client {
 
 func never(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
-// refuser stands for a client that was not given.
+// refuser is the transport of a missing client.
 type refuser struct{}
 
 // RoundTrip implements http.RoundTripper.
 func (refuser) RoundTrip(*http.Request) (*http.Response, error) { return nil, errNoClient }
 
-// limiter is the one way of drivers to HTTP.
+// limiter is the transport of every request of a driver.
 type limiter struct{ next http.RoundTripper }
 
 // RoundTrip implements http.RoundTripper.
@@ -102,8 +102,7 @@ func (l *limiter) RoundTrip(req *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
-// told makes a Fault of an error, except of those that say enough: a limit was reached,
-// or the caller gave up.
+// told turns an error into a Fault, unless a limit was reached or the caller gave up.
 func told(call context.Context, req *http.Request, err error) error {
 	var limit *provider.Error
 	if call.Err() != nil || errors.As(err, &limit) || errors.Is(err, errNoClient) {
@@ -142,8 +141,8 @@ func receive(b *budget, resp *http.Response) ([]byte, error) {
 	return content, b.read(len(content))
 }
 
-// weights are about what decoding takes for the characters that begin a value in
-// JSON and XML, in bytes: a map for an object, the header of a slice for a list, an
+// weights are about how much memory, in bytes, decoding takes for each character that
+// begins a value in JSON and XML: a map for an object, the header of a slice for a list, an
 // interface with its value for an element, and a struct for an XML element.
 var weights = [256]int{'{': 320, '[': 48, ',': 48, '<': 128}
 
@@ -161,7 +160,7 @@ type body struct {
 	call    context.Context
 	budget  *budget
 	content *bytes.Reader
-	// fault says why this is no answer of an API; nil when it may be one.
+	// fault is the reason why this is not an answer of an API; nil if it may be one.
 	fault *provider.Fault
 
 	mu      sync.Mutex

@@ -21,11 +21,11 @@ import (
 	"apitoken.dev/operator/internal/provider/bounded"
 )
 
-// web is a driver that reads pages from an address for as long as they ask it to.
+// web is a driver that reads pages from an address until a page names no next one.
 type web struct {
 	*odd
 	url string
-	// swallow takes errors for the end of the list, as a careless driver does.
+	// swallow treats errors as the end of the list, as a careless driver does.
 	swallow bool
 	http    *http.Client
 }
@@ -96,8 +96,8 @@ func serving(t *testing.T, o bounded.Options, swallow bool, h http.HandlerFunc) 
 	return c, func() int { mu.Lock(); defer mu.Unlock(); return n }
 }
 
-// TestCallWithTooManyRequestsIsAnError: after 50 requests the call is an error, also when the driver
-// takes the refused request for the end.
+// TestCallWithTooManyRequestsIsAnError: after 50 requests the call is an error, even if the
+// driver treats the rejected request as the end.
 func TestCallWithTooManyRequestsIsAnError(t *testing.T) {
 	for _, swallow := range []bool{false, true} {
 		c, requests := serving(t, bounded.Options{}, swallow, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "more") })
@@ -111,8 +111,8 @@ func TestCallWithTooManyRequestsIsAnError(t *testing.T) {
 	}
 }
 
-// TestEachRequestOfASweepWaitsForItsTurn: the list of a whole cluster may take many requests, and asks for
-// its turn before each but the first.
+// TestEachRequestOfASweepWaitsForItsTurn: the list of a whole cluster can take many requests,
+// and waits for its turn before each but the first.
 func TestEachRequestOfASweepWaitsForItsTurn(t *testing.T) {
 	turns, left := 0, 100
 	o := bounded.Options{Pace: func(context.Context) error { turns++; return nil }}
@@ -151,7 +151,7 @@ func gzipped(n int) []byte {
 	return out.Bytes()
 }
 
-// TestLargeAnswersAreRejectedInLittleMemory: none of them takes more memory than an answer may.
+// TestLargeAnswersAreRejectedInLittleMemory: no answer takes more memory than its limit.
 func TestLargeAnswersAreRejectedInLittleMemory(t *testing.T) {
 	bomb := gzipped(128 << 20)
 	value := strings.Repeat("[],", 300_000)
@@ -257,14 +257,14 @@ func TestRefusedAddressIsInDoubtAfterARequest(t *testing.T) {
 		}
 		for _, says := range []string{`"192.0.2.1"`, "loopback", "link-local", "metadata", "100.64.0.0/10", "private", "--tenant-endpoints", "ClusterTokenProvider"} {
 			if got := provider.AsError(err).Message; !strings.Contains(got, says) || strings.Contains(got, "word") {
-				t.Errorf("%q does not say %s, or tells more than the host", got, says)
+				t.Errorf("%q does not contain %s, or contains more than the host", got, says)
 			}
 		}
 	}
 }
 
-// TestDecodersAreFreedAfterPanicsAndUnclosedAnswers: drivers that never close an answer, or panic while they read
-// it, do not keep others from reading theirs.
+// TestDecodersAreFreedAfterPanicsAndUnclosedAnswers: drivers that never close an answer, or panic while
+// they read it, do not block other drivers.
 func TestDecodersAreFreedAfterPanicsAndUnclosedAnswers(t *testing.T) {
 	client := bounded.HTTP(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
 		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("content"))}, nil

@@ -20,7 +20,7 @@ func (k keyed) Connection(provider.Config, provider.Grant) map[string]string {
 	return map[string]string{k.connection: "x"}
 }
 
-// TestKeysThatRunProgramsAreRefused: also where a stored provider declares them.
+// TestKeysThatRunProgramsAreRefused: even if a stored provider declares them.
 func TestKeysThatRunProgramsAreRefused(t *testing.T) {
 	for _, c := range []struct{ secret, connection, want string }{
 		{"token", "endpoint", ""},

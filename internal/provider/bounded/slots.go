@@ -5,19 +5,19 @@ import (
 	"sync"
 )
 
-// decoders is how many answers are decoded at once in the process: with
-// maxWeight it bounds the memory that answers take, with any content.
+// decoders is how many answers are decoded at once in the process. Together with
+// maxWeight it limits the memory that answers with any content take.
 const decoders = 4
 
-// slots are the answers that may be decoded now. Of each owner there is one: the
-// answers of one tenant's provider delay those of others by one at most.
+// slots are the answers that may be decoded now, one per owner: the answers of one
+// tenant's provider delay those of others by at most one.
 var slots = &slotLine{free: make(chan struct{}, decoders), owners: map[string]*owner{}}
 
 type slotLine struct {
 	free chan struct{}
 
 	mu sync.Mutex
-	// owners are those with an answer that is decoded or waits.
+	// owners have an answer that is being decoded or waits.
 	owners map[string]*owner
 }
 

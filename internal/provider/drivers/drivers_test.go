@@ -46,7 +46,7 @@ func at(t *testing.T, url string) map[string]declared {
 		}
 		located, ok := provider.As[provider.Located](driver)
 		if !ok {
-			t.Fatalf("%s does not tell its server", name)
+			t.Fatalf("%s does not name its server", name)
 		}
 		field := located.Server(t.Context(), provider.Config{Settings: settings}).Field
 		out[name] = declared{spec: samples.With(t, spec, field, url), field: field}
@@ -74,7 +74,7 @@ func TestEveryDriverNamesItsServer(t *testing.T) {
 	for driver, cfg := range resolved(t) {
 		located, ok := provider.As[provider.Located](driver)
 		if !ok {
-			t.Fatalf("%s does not tell its server", driver.Type())
+			t.Fatalf("%s does not name its server", driver.Type())
 		}
 		got := located.Server(t.Context(), cfg)
 		_, mayDeclare := driver.(registry.Declared)
@@ -95,7 +95,7 @@ func TestEveryDriverNamesItsServer(t *testing.T) {
 }
 
 // TestFormsAreForCredentialsThatAUserEnds: a user is asked to make exactly the credentials
-// whose expiry a user enforces. docs/providers/README.md says so from the latter.
+// whose expiry a user enforces. docs/providers/README.md derives it from the latter.
 func TestFormsAreForCredentialsThatAUserEnds(t *testing.T) {
 	for driver, cfg := range resolved(t) {
 		for _, scope := range driver.Capabilities().Scopes {

@@ -41,7 +41,7 @@ func connectTo(t *testing.T, spec v1alpha1.ProviderSpec, server badserver.Server
 }
 
 // TestEveryDriverSaysWhyThereIsNoAnswer: for every driver, with the host and the port,
-// with what to do, and without a word of the server's or of Go's.
+// with what to do, and without text of the server or of Go.
 func TestEveryDriverSaysWhyThereIsNoAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		server func(testing.TB) badserver.Server
@@ -56,8 +56,8 @@ func TestEveryDriverSaysWhyThereIsNoAnswer(t *testing.T) {
 		"expired certificate": {badserver.Expired, provider.FaultExpired, "from 2001-01-01T00:00:00Z to 2002-01-01T00:00:00Z"},
 		"another host":        {badserver.OtherHost, provider.FaultOtherHost, "is for another host"},
 		"plain HTTP":          {badserver.Plain, provider.FaultPlain, "speaks plain HTTP"},
-		// A server of TLS answers plain HTTP and closes the connection with unread data, so its answer can be lost: then the
-		// class is FaultClosed. "TLS that answers" is the other case, every time.
+		// A TLS server answers plain HTTP and closes the connection with unread data. If that answer is lost, the class is
+		// FaultClosed. "TLS that answers" always has the answer.
 		"TLS":                     {badserver.TLS, "", "with https"},
 		"TLS that answers":        {answersPlainHTTP, provider.FaultTLS, "speaks TLS, and "},
 		"TLS that sends an alert": {badserver.Alerting, provider.FaultTLS, "speaks TLS, and "},
@@ -91,7 +91,7 @@ func answersPlainHTTP(t testing.TB) badserver.Server {
 
 // TestEveryDriverReportsAServerThatIsNotItsAPI: a redirect, a web page, and a server of
 // something else. An S3 server redirects a request without a signature, so the check of
-// the kloudbean driver takes that for an answer, as it does a 404.
+// the kloudbean driver accepts a redirect as an answer, and a 404 too.
 func TestEveryDriverReportsAServerThatIsNotItsAPI(t *testing.T) {
 	for name, test := range map[string]struct {
 		server func(testing.TB) badserver.Server

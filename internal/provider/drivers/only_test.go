@@ -25,7 +25,7 @@ func ownPlaces(driver string) []string {
 }
 
 // TestOnlyADriversOwnFilesNameIt: outside its own places, no code that is not a test names
-// a driver. rest is not the driver of a vendor: commands render its requests.
+// a driver. rest is an exception, because commands render its requests.
 func TestOnlyADriversOwnFilesNameIt(t *testing.T) {
 	root := filepath.Join("..", "..", "..")
 	for _, driver := range v1alpha1.Blocks() {

@@ -1,6 +1,6 @@
 // Package httpapi sends the requests of drivers whose provider has a JSON API
 // over HTTP: each once, with a limit on its time and on the size of the answer,
-// following no redirect. What went wrong becomes a *provider.Error in our words.
+// following no redirect. A failure becomes a *provider.Error in the operator's words.
 package httpapi
 
 import (
@@ -39,8 +39,8 @@ type API struct {
 	// Prepare, if set, changes every request before it is sent: it sets the
 	// credentials or signs it. The body is what will be sent.
 	Prepare func(req *http.Request, body []byte) error
-	// Explain, if set, refines what a refused answer means. It gets an error made
-	// from the status, with a message, and changes it.
+	// Explain, if set, refines the error of a rejected request. It gets the error that
+	// was made from the status, and changes it.
 	Explain func(a Answer, e *provider.Error)
 }
 
@@ -48,18 +48,18 @@ type API struct {
 type Request struct {
 	// What it does, for error messages, such as "create the key".
 	What string
-	// Method and Path, which is appended to the base as it is; its parts must be
+	// Method and Path, which is appended to the base unchanged; its parts must be
 	// escaped with url.PathEscape.
 	Method, Path string
 	Query        url.Values
 	// Body is sent as JSON; nil: no body.
 	Body any
-	// Into takes the JSON of an answer with a 2xx status; nil: it is not looked at.
+	// Into takes the JSON of an answer with a 2xx status; nil: the body is ignored.
 	Into any
 	// Use, if set, gets an answer with a 2xx status after it was decoded. What it does
 	// counts as decoding, of which few happen at once, so it must send no request.
 	Use func(Answer) error
-	// Accept are other statuses that are no error; their bodies are not looked at.
+	// Accept are other statuses that are not errors; their bodies are ignored.
 	Accept []int
 }
 
@@ -68,7 +68,7 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte
-	// Fault says why this is no answer of an API; nil when it may be one.
+	// Fault is the reason why this is not an answer of an API; nil if it may be one.
 	Fault *provider.Fault
 }
 
@@ -84,8 +84,8 @@ func New(field, endpoint string, cfg provider.Config) (*API, error) {
 	return &API{Field: field, Base: base, HTTP: bounded.HTTP(cfg.HTTP), UserAgent: cfg.UserAgent}, nil
 }
 
-// Do sends a request once. An error is a *provider.Error; it is not in doubt only
-// when the request was never sent or the provider refused it by its status.
+// Do sends a request once. An error is a *provider.Error; it is in doubt unless
+// the request was never sent or the provider rejected it by its status.
 func (a *API) Do(ctx context.Context, r Request) (Answer, error) {
 	req, err := a.request(ctx, r)
 	if err != nil {
@@ -155,8 +155,7 @@ func (a *API) request(ctx context.Context, r Request) (*http.Request, error) {
 	return req, nil
 }
 
-// read decodes an answer. One that is too long, or no JSON, leaves in doubt what
-// the request did.
+// read decodes an answer. If it is too long, or not JSON, the request is in doubt.
 func (a *API) read(r Request, answer Answer) error {
 	if r.Into == nil {
 		return nil
@@ -200,7 +199,7 @@ func (a *API) noAnswer(r Request, err error) *provider.Error {
 	}
 	why := "the provider did not answer"
 	if errors.Is(err, context.Canceled) {
-		why = "it was given up"
+		why = "it was canceled"
 	}
 	return &provider.Error{Code: provider.CodeUnavailable, Err: err, Message: fmt.Sprintf("could not %s: %s", r.What, why)}
 }

@@ -10,10 +10,10 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// meaning is what a status says (RFC 9110, section 15; RFC 4918 for 423; RFC 6585 for 429).
+// meaning is the meaning of a status (RFC 9110, section 15; RFC 4918 for 423; RFC 6585 for 429).
 type meaning struct {
 	code provider.Code
-	// refused: the server says that it did not carry out the request.
+	// refused: the server reports that it did not carry out the request.
 	refused bool
 	says    string
 }
@@ -21,22 +21,22 @@ type meaning struct {
 var meanings = map[int]meaning{
 	http.StatusBadRequest:            {provider.CodeInvalid, true, "it refused the request as it is"},
 	http.StatusUnauthorized:          {provider.CodeUnauthenticated, true, "it did not accept the minting credentials"},
-	http.StatusPaymentRequired:       {provider.CodeAccountBlocked, true, "it wants a bill to be settled first"},
+	http.StatusPaymentRequired:       {provider.CodeAccountBlocked, true, "a bill must be paid first"},
 	http.StatusForbidden:             {provider.CodePermissionDenied, true, "the minting credentials may not do this"},
-	http.StatusNotFound:              {provider.CodeInvalid, true, "it does not know what was asked for"},
+	http.StatusNotFound:              {provider.CodeInvalid, true, "it did not find what was requested"},
 	http.StatusMethodNotAllowed:      {provider.CodeInvalid, true, "it does not offer this"},
-	http.StatusGone:                  {provider.CodeInvalid, true, "it no longer knows what was asked for"},
+	http.StatusGone:                  {provider.CodeInvalid, true, "what was requested no longer exists"},
 	http.StatusRequestEntityTooLarge: {provider.CodeInvalid, true, "the request is too large for it"},
 	http.StatusUnprocessableEntity:   {provider.CodeInvalid, true, "it refused the request as it is"},
 	http.StatusLocked:                {provider.CodeAccountBlocked, true, "the account is suspended"},
-	http.StatusTooManyRequests:       {provider.CodeRateLimited, true, "it wants fewer requests"},
-	// A conflict may be with an earlier copy of this very request, and a proxy may
-	// give up on a request that still arrives.
-	http.StatusConflict:       {provider.CodeInvalid, false, "there is something else in its place"},
+	http.StatusTooManyRequests:       {provider.CodeRateLimited, true, "it asks for fewer requests"},
+	// A conflict can be with an earlier copy of the same request, and a proxy can give
+	// up on a request that still arrives.
+	http.StatusConflict:       {provider.CodeInvalid, false, "it conflicts with something that exists"},
 	http.StatusRequestTimeout: {provider.CodeUnavailable, false, "it took too long"},
 }
 
-// refused says what a status outside 2xx means.
+// refused returns the error of a status outside 2xx.
 func (a *API) refused(r Request, answer Answer) *provider.Error {
 	m, known := meanings[answer.Status]
 	switch {
@@ -44,9 +44,9 @@ func (a *API) refused(r Request, answer Answer) *provider.Error {
 	case answer.Status >= 300 && answer.Status < 400:
 		m = meaning{provider.CodeInvalid, false, "it redirects, and redirects are not followed: check the endpoint"}
 	case answer.Status >= 500:
-		m = meaning{provider.CodeUnavailable, false, "it has a problem of its own"}
+		m = meaning{provider.CodeUnavailable, false, "the server failed"}
 	default:
-		m = meaning{provider.CodeUnknown, false, "that status has no meaning here"}
+		m = meaning{provider.CodeUnknown, false, "the operator does not know this status"}
 	}
 	e := &provider.Error{
 		Code: m.code, NotExecuted: m.refused, RetryAfter: RetryAfter(answer.Header),
@@ -56,7 +56,7 @@ func (a *API) refused(r Request, answer Answer) *provider.Error {
 	case answer.Fault != nil: // it says more than the status
 		e.Message, e.Err = "could not "+r.What+": "+answer.Fault.Sentence(a.Field), answer.Fault
 	case (answer.Status == http.StatusNotFound || answer.Status == http.StatusMethodNotAllowed) && !json.Valid(answer.Body):
-		e.Message += "; what answers may not be this API: check " + a.Field
+		e.Message += "; the server may not be this API: check " + a.Field
 	}
 	if a.Explain != nil {
 		a.Explain(answer, e)
@@ -64,12 +64,12 @@ func (a *API) refused(r Request, answer Answer) *provider.Error {
 	return e
 }
 
-// maxRetryAfter bounds what a provider may ask for.
+// maxRetryAfter is the longest wait that a provider can ask for.
 const maxRetryAfter = time.Hour
 
 // RetryAfter is the wait a server asks for in whole seconds (RFC 9110, section
-// 10.2.3), an hour at most; 0 when it does not. The form with a date needs the
-// server's clock, which may be wrong: the wait is then taken from its Date header.
+// 10.2.3), at most an hour; 0 without one. A date is compared with the server's own Date
+// header, because its clock may be wrong.
 func RetryAfter(h http.Header) time.Duration {
 	value := h.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(value, 10, 31); err == nil {

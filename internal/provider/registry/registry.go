@@ -11,7 +11,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// Entry is one driver and how its settings are taken from a spec.
+// Entry is one driver and the function that reads its settings from a spec.
 type Entry struct {
 	Driver provider.Driver
 	// Settings returns the driver's settings and true when the spec has its block.
@@ -22,12 +22,12 @@ type Entry struct {
 type Spec struct{ *v1alpha1.ProviderSpec }
 
 // Declared is an optional interface of a driver whose capabilities are declared in its
-// settings: it returns the driver that has them.
+// settings: For returns the driver with those capabilities.
 type Declared interface {
 	For(settings any) provider.Driver
 }
 
-// Of makes a Registry of drivers whose settings are the block of their type.
+// Of returns a Registry of drivers whose settings are the block of their type.
 func Of(drivers ...provider.Driver) (*Registry, error) {
 	var entries []Entry
 	for _, d := range drivers {
@@ -42,7 +42,7 @@ func Of(drivers ...provider.Driver) (*Registry, error) {
 // Registry is a fixed list of drivers.
 type Registry struct{ entries []Entry }
 
-// ErrNoDriver is returned when no driver knows the block of a spec.
+// ErrNoDriver is returned when a spec has no block of a registered driver.
 var ErrNoDriver = errors.New("no driver for this provider")
 
 // New makes a Registry. It fails when two drivers have the same type.
@@ -77,7 +77,7 @@ func (r *Registry) Resolve(spec Spec) (provider.Driver, any, error) {
 	return nil, nil, ErrNoDriver
 }
 
-// Drivers returns every driver, in the order they were given.
+// Drivers returns every driver, in the order of registration.
 func (r *Registry) Drivers() []provider.Driver {
 	out := make([]provider.Driver, 0, len(r.entries))
 	for _, e := range r.entries {

@@ -15,7 +15,7 @@ import (
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
-// answers are the error codes that say something about the key or the bucket
+// answers are the error codes about the key or the bucket
 // (Amazon S3 API reference, "Error responses").
 var answers = map[string]Answer{
 	"AccessDenied":          Denied,
@@ -24,23 +24,23 @@ var answers = map[string]Answer{
 	"NoSuchBucket":          NoBucket,
 }
 
-// refusals are the error codes that refuse a request and say nothing about the
-// key (same reference).
+// refusals are the error codes that reject a request for reasons other than the key
+// (same reference).
 var refusals = map[string]struct {
 	code provider.Code
 	says string
 }{
 	"RequestTimeTooSkewed":         {provider.CodeUnavailable, "its clock and the clock of this node are too far apart"},
-	"AuthorizationHeaderMalformed": {provider.CodeUnknown, "it wants requests signed for another region; check the region of the provider"},
-	"InvalidBucketName":            {provider.CodeInvalid, "it admits no bucket of that name"},
-	"SlowDown":                     {provider.CodeRateLimited, "it wants fewer requests"},
-	"RequestLimitExceeded":         {provider.CodeRateLimited, "it wants fewer requests"},
-	"Throttling":                   {provider.CodeRateLimited, "it wants fewer requests"},
-	"ThrottlingException":          {provider.CodeRateLimited, "it wants fewer requests"},
-	"TooManyRequests":              {provider.CodeRateLimited, "it wants fewer requests"},
+	"AuthorizationHeaderMalformed": {provider.CodeUnknown, "it expects requests signed for another region; check the region of the provider"},
+	"InvalidBucketName":            {provider.CodeInvalid, "it allows no bucket of that name"},
+	"SlowDown":                     {provider.CodeRateLimited, "it asks for fewer requests"},
+	"RequestLimitExceeded":         {provider.CodeRateLimited, "it asks for fewer requests"},
+	"Throttling":                   {provider.CodeRateLimited, "it asks for fewer requests"},
+	"ThrottlingException":          {provider.CodeRateLimited, "it asks for fewer requests"},
+	"TooManyRequests":              {provider.CodeRateLimited, "it asks for fewer requests"},
 }
 
-// answer tells what a server said; a *provider.Error when that is nothing about the key.
+// answer returns the answer of a server; a *provider.Error if it is not about the key.
 func (c conn) answer(what string, err error) (Answer, error) {
 	if err == nil {
 		return Allowed, nil
@@ -52,7 +52,7 @@ func (c conn) answer(what string, err error) (Answer, error) {
 	return "", failure(what, c.field, err)
 }
 
-// failure makes an error of a request whose answer says nothing about the key.
+// failure returns the error of a request whose answer is not about the key.
 func failure(what, field string, err error) *provider.Error {
 	out := &provider.Error{Code: provider.CodeUnavailable, Err: err, RetryAfter: RetryAfter(err)}
 	if f := faultIn(err); f != nil {
@@ -70,24 +70,24 @@ func failure(what, field string, err error) *provider.Error {
 	refused, known := refusals[code(err)]
 	switch status := Status(err); {
 	case errors.Is(err, context.Canceled):
-		why = "it was given up"
+		why = "it was canceled"
 	case status == 0:
 		why = "the server did not answer"
 	case known:
 		out.Code, out.NotExecuted, why = refused.code, true, "the server refused: "+refused.says
 	case status == http.StatusTooManyRequests:
-		out.Code, out.NotExecuted, why = provider.CodeRateLimited, true, "the server refused: it wants fewer requests"
+		out.Code, out.NotExecuted, why = provider.CodeRateLimited, true, "the server refused: it asks for fewer requests"
 	case status >= http.StatusInternalServerError:
-		why = fmt.Sprintf("the server answered with status %d: it has a problem of its own", status)
+		why = fmt.Sprintf("the server answered with status %d: the server failed", status)
 	default:
 		out.Code = provider.CodeUnknown
-		why = fmt.Sprintf("the server answered with status %d%s, which says nothing about the key", status, shown(err))
+		why = fmt.Sprintf("the server answered with status %d%s, which does not tell whether the key is valid", status, shown(err))
 	}
 	out.Message = "could not " + what + ": " + why
 	return out
 }
 
-// faultIn returns why there is no answer, or none of an API; nil when there may be one.
+// faultIn returns why there is no answer of an S3 server; nil if there may be one.
 func faultIn(err error) *provider.Fault {
 	if f := provider.FaultIn(err); f != nil {
 		return f
@@ -99,7 +99,7 @@ func faultIn(err error) *provider.Fault {
 	return nil
 }
 
-// unclear is an answer that is not one of S3.
+// unclear is the error of an answer that S3 does not give.
 func unclear(what, how string) *provider.Error {
 	return &provider.Error{Code: provider.CodeUnavailable, Message: "could not " + what + ": the server answered " + how}
 }
@@ -113,7 +113,7 @@ func code(err error) string {
 	return ""
 }
 
-// shown is the code as a sentence may show it.
+// shown is the code as a message shows it.
 func shown(err error) string {
 	if word := provider.Word(code(err)); word != "" {
 		return " (" + word + ")"

@@ -91,7 +91,7 @@ func TestOtherAnswersSayNothingAboutTheKey(t *testing.T) {
 		"clock":            {answer: failed(403, "RequestTimeTooSkewed"), code: provider.CodeUnavailable, says: "clock of this node"},
 		"region":           {answer: failed(400, "AuthorizationHeaderMalformed"), code: provider.CodeUnknown, says: "check the region"},
 		"name":             {answer: failed(400, "InvalidBucketName"), code: provider.CodeInvalid, says: "no bucket of that name"},
-		"its own problem":  {answer: failed(500, "InternalError"), code: provider.CodeUnavailable, doubt: true, says: "status 500"},
+		"server failure":   {answer: failed(500, "InternalError"), code: provider.CodeUnavailable, doubt: true, says: "status 500"},
 		"denial of a 5xx":  {answer: failed(502, "InvalidAccessKeyId"), code: provider.CodeUnavailable, doubt: true, says: "status 502"},
 		"unknown code":     {answer: failed(400, "Unheard.Of"), code: provider.CodeUnknown, doubt: true, says: "(Unheard.Of)"},
 		"code that's text": {answer: failed(400, "go to "+rawText), code: provider.CodeUnknown, doubt: true, says: "status 400, which"},
@@ -169,8 +169,8 @@ func TestEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	go func() { <-hanging; cancel() }()
 	_, err := s3probe.Probe(ctx, w.target, keys, readWrite)
-	if e := provider.AsError(err); !provider.InDoubt(err) || !strings.Contains(e.Message, "given up") {
-		t.Errorf("got %v, want an error in doubt that says that it was given up", err)
+	if e := provider.AsError(err); !provider.InDoubt(err) || !strings.Contains(e.Message, "canceled") {
+		t.Errorf("got %v, want an error in doubt that says that it was canceled", err)
 	}
 }
 

@@ -21,8 +21,8 @@ import (
 // Timeout ends a request that has no deadline of its own.
 const Timeout = bounded.RequestTime
 
-// Every request may be sent twice, with this wait between at most: none of them
-// does more the second time.
+// Every request may be sent twice, with this wait between at most: each is
+// idempotent.
 const (
 	maxAttempts = 2
 	maxBackoff  = 500 * time.Millisecond
@@ -46,7 +46,7 @@ func connect(target Target, keys Keys) conn {
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff = maxAttempts, maxBackoff
 		}),
-		// Many servers other than AWS refuse the checksums of newer SDKs.
+		// Many servers other than AWS reject the checksums of newer SDKs.
 		RequestChecksumCalculation:  aws.RequestChecksumCalculationWhenRequired,
 		ResponseChecksumValidation:  aws.ResponseChecksumValidationWhenRequired,
 		DisableS3ExpressSessionAuth: aws.Bool(true),
@@ -62,7 +62,7 @@ func connect(target Target, keys Keys) conn {
 func (c conn) list(ctx context.Context) (Answer, error) {
 	out, err := c.s3.ListObjectsV2(ctx, &s3.ListObjectsV2Input{Bucket: c.bucket, MaxKeys: aws.Int32(1)})
 	if err == nil && out.Name == nil && out.KeyCount == nil && out.MaxKeys == nil {
-		return "", unclear("list the bucket", "with something that is no list of a bucket")
+		return "", unclear("list the bucket", "with something other than a list of a bucket")
 	}
 	return c.answer("list the bucket", err)
 }
@@ -74,8 +74,8 @@ func (c conn) put(ctx context.Context, object string) (Answer, error) {
 	return c.answer("write a test object", err)
 }
 
-// get reads an object that put wrote. "No such object" is an answer that only who
-// may read gets.
+// get reads an object that put wrote. Only a key that may read gets the answer "no such
+// object".
 func (c conn) get(ctx context.Context, object string) (Answer, error) {
 	const what = "read the test object"
 	out, err := c.s3.GetObject(ctx, &s3.GetObjectInput{Bucket: c.bucket, Key: aws.String(object)})
@@ -91,7 +91,7 @@ func (c conn) get(ctx context.Context, object string) (Answer, error) {
 		return "", failure(what, c.field, err)
 	}
 	if !bytes.Equal(read, []byte(content)) {
-		return "", unclear(what, "with something else than what was written")
+		return "", unclear(what, "with other content than was written")
 	}
 	return Allowed, nil
 }
@@ -101,8 +101,8 @@ func (c conn) remove(ctx context.Context, object string) (Answer, error) {
 	return c.answer("delete the test object", err)
 }
 
-// Reach sends one request without a signature. Any answer but a server's own
-// failure (5xx) says that the endpoint can be reached.
+// Reach sends one request without a signature. Any answer except a server
+// error (5xx) means that the endpoint can be reached.
 func Reach(ctx context.Context, target Target) error {
 	const what = "reach the S3 endpoint"
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.Endpoint, http.NoBody)
@@ -122,13 +122,13 @@ func Reach(ctx context.Context, target Target) error {
 		return provider.Unreached("could not "+what, target.Field, f)
 	}
 	if resp.StatusCode >= http.StatusInternalServerError {
-		return &provider.Error{Code: provider.CodeUnavailable, Message: "could not " + what + ": the server has a problem of its own"}
+		return &provider.Error{Code: provider.CodeUnavailable, Message: "could not " + what + ": the server failed"}
 	}
 	return nil
 }
 
-// guard keeps a page for people, as proxies answer with, from being taken for
-// success: S3 answers to writing and deleting have no body that could tell.
+// guard rejects HTML pages, as proxies send them, which would otherwise count as success:
+// the answers of S3 to writes and deletes have no body to check.
 type guard struct{ client *http.Client }
 
 // Do implements s3.HTTPClient.
@@ -138,7 +138,7 @@ func (g guard) Do(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	if f := bounded.FaultOf(resp); f != nil && resp.StatusCode < 300 {
-		_ = resp.Body.Close() // it is not looked at
+		_ = resp.Body.Close()
 		return nil, f
 	}
 	return resp, nil

@@ -1,6 +1,5 @@
-// Package s3probe asks an S3 server what a key may do, with requests that leave
-// nothing behind where the key may delete: for drivers whose keys another client
-// makes, and for proofs that a key is gone.
+// Package s3probe finds out what an S3 key can do, and whether a key is gone. Its requests
+// leave no object behind if the key can delete. Drivers of manual keys use it.
 package s3probe
 
 import (
@@ -14,8 +13,8 @@ import (
 // Prefix begins the name of every object that a probe writes.
 const Prefix = ".apitoken-probe/"
 
-// WriteOnlyKey is the object that keys write which may not delete: always the
-// same, so that at most one is left in a bucket.
+// WriteOnlyKey is the object that keys without the right to delete write. It is always
+// the same, so that at most one is left in a bucket.
 const WriteOnlyKey = Prefix + "write-only"
 
 // content of every object that a probe writes.
@@ -39,18 +38,18 @@ type Target struct {
 // Keys sign the requests.
 type Keys struct{ ID, Secret provider.Value }
 
-// Want is what a key ought to be able to do. What is not wanted is tried as
-// well, except deleting: it must be denied.
+// Want is the access that a key must have. All other access is tested too, except
+// deleting, and must be denied.
 type Want struct{ Read, Write, Delete bool }
 
-// Answer is what a server said to one request.
+// Answer is the answer of a server to one request.
 type Answer string
 
-// The answers of a server; the empty one means that it was not asked.
+// The answers of a server; empty means that the request was not sent.
 const (
 	// Allowed: the request was carried out.
 	Allowed Answer = "Allowed"
-	// Denied: the key may not do this, from this address (AccessDenied).
+	// Denied: the key lacks this access, or may not be used from this address (AccessDenied).
 	Denied Answer = "Denied"
 	// UnknownKey: the server has no such key (InvalidAccessKeyId).
 	UnknownKey Answer = "UnknownKey"
@@ -60,15 +59,15 @@ const (
 	NoBucket Answer = "NoBucket"
 )
 
-// Finding is what a server said to each request of a probe.
+// Finding has the answers to the requests of a probe.
 type Finding struct {
 	List, Put, Get, Delete Answer
 	// Left is the name of an object that was written and could not be deleted; empty: none.
 	Left string
 }
 
-// Failed returns the first answer that is about the key or the bucket as a whole
-// and not about one kind of access; empty if every answer is about one.
+// Failed returns the first answer about the key or the bucket as a whole; empty if every
+// answer is about one kind of access.
 func (f Finding) Failed() Answer {
 	for _, a := range []Answer{f.List, f.Put, f.Get, f.Delete} {
 		if a != "" && a != Allowed && a != Denied {
@@ -78,10 +77,9 @@ func (f Finding) Failed() Answer {
 	return ""
 }
 
-// Probe tries what a key can do, and stops at the first answer that is not as
-// wanted. What it wrote it deletes again if it may. An error is a *provider.Error: the
-// server did not answer, or not in a way that says something about the key; it is
-// not in doubt only when the server refused the request.
+// Probe tests what a key can do, and stops at the first answer that differs from want. It
+// deletes the object that it wrote if the key can. An error is a *provider.Error: there was
+// no answer, or none about the key. It is in doubt unless the server rejected the request.
 func Probe(ctx context.Context, target Target, keys Keys, want Want) (Finding, error) {
 	c := connect(target, keys)
 	var f Finding
@@ -101,7 +99,7 @@ func Probe(ctx context.Context, target Target, keys Keys, want Want) (Finding, e
 		err = c.again(ctx, object, want, &f)
 	}
 	if f.Left != "" && f.Delete == "" {
-		// Whether it could be deleted changes nothing of what was found out.
+		// The result of the probe does not depend on this deletion.
 		if gone, tidyErr := c.remove(ctx, object); tidyErr == nil && gone == Allowed {
 			f.Left = ""
 		}
@@ -109,7 +107,7 @@ func Probe(ctx context.Context, target Target, keys Keys, want Want) (Finding, e
 	return f, err
 }
 
-// again reads what was written, and deletes it if the key ought to be able to.
+// again reads the object that was written, and deletes it if the key must be able to.
 func (c conn) again(ctx context.Context, object string, want Want, f *Finding) error {
 	var err error
 	if f.Get, err = c.get(ctx, object); err != nil || f.Get != wanted(want.Read) || !want.Delete {
@@ -121,8 +119,8 @@ func (c conn) again(ctx context.Context, object string, want Want, f *Finding) e
 	return err
 }
 
-// Ask sends the one request that a key with the wanted access must be allowed: it
-// lists the bucket, or writes WriteOnlyKey when reading is not wanted.
+// Ask sends one request that a key with the wanted access can make: it lists the bucket,
+// or writes WriteOnlyKey if reading is not wanted.
 func Ask(ctx context.Context, target Target, keys Keys, want Want) (Answer, error) {
 	c := connect(target, keys)
 	if want.Read {

@@ -58,13 +58,13 @@ func (*client) Revoke(ctx context.Context, ref provider.Ref) error {
 // key may be denied because of its addresses or a policy.
 func (c *client) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
 	if r := refuse((&Driver{}).Capabilities(), grant); r != nil {
-		e := provider.Invalid("cannot tell whether the key still works: what was declared names no access to try: " + r.Message)
+		e := provider.Invalid("cannot tell whether the key still works: the declaration names no access to test: " + r.Message)
 		e.Err = r
 		return false, e
 	}
 	keys := s3probe.Keys{ID: secret[KeyID], Secret: secret[KeySecret]}
 	if keys.ID.Empty() || keys.Secret.Empty() {
-		return false, provider.Invalid("cannot tell whether the key still works: " + KeyID + " and " + KeySecret + " of it are not known any more. " + confirm)
+		return false, provider.Invalid("cannot tell whether the key still works: " + KeyID + " and " + KeySecret + " of it are no longer known. " + confirm)
 	}
 	answer, err := s3probe.Ask(ctx, c.bucket(grant), keys, permissions[grant.Scopes[0]].want)
 	if err != nil {
@@ -85,7 +85,7 @@ const confirm = "If the key is deleted at " + apiAccess + ", confirm it"
 var why = map[s3probe.Answer]string{
 	s3probe.Denied:      "the server denies access (AccessDenied), which it also does to a key that exists, for an address or a policy",
 	s3probe.WrongSecret: "the server does not accept the signature (SignatureDoesNotMatch), which it also says of a key that exists",
-	s3probe.NoBucket:    "the bucket does not exist any more (NoSuchBucket)",
+	s3probe.NoBucket:    "the bucket no longer exists (NoSuchBucket)",
 }
 
 // ended returns an error, in doubt, when the context has ended.
@@ -94,9 +94,9 @@ func ended(ctx context.Context, what string) error {
 	if err == nil {
 		return nil
 	}
-	e := &provider.Error{Code: provider.CodeUnavailable, Err: err, Message: "could not " + what + ": the time given is over"}
+	e := &provider.Error{Code: provider.CodeUnavailable, Err: err, Message: "could not " + what + ": its deadline passed"}
 	if errors.Is(err, context.Canceled) {
-		e.Message = "could not " + what + ": it was given up"
+		e.Message = "could not " + what + ": it was canceled"
 	}
 	return e
 }

@@ -121,8 +121,8 @@ func TestOnlyAnUnknownKeyIsGone(t *testing.T) {
 		},
 		"another secret": {secret: func(m map[string]provider.Value) { m[KeySecret] = provider.NewValue(canary) }, says: "SignatureDoesNotMatch"},
 		"no bucket":      {grant: func(g *provider.Grant) { g.Buckets = []string{"missing"} }, says: "NoSuchBucket"},
-		"forgotten":      {secret: func(m map[string]provider.Value) { delete(m, KeySecret) }, says: "not known any more"},
-		"no access":      {grant: func(g *provider.Grant) { g.Scopes = nil }, says: "names no access to try"},
+		"forgotten":      {secret: func(m map[string]provider.Value) { delete(m, KeySecret) }, says: "no longer known"},
+		"no access":      {grant: func(g *provider.Grant) { g.Scopes = nil }, says: "names no access to test"},
 	}
 	for scope := range permissions {
 		for name, tc := range cases {

@@ -15,7 +15,7 @@ func (c *client) judge(found s3probe.Finding, grant provider.Grant) *provider.Er
 	}
 	wanted := permissions[grant.Scopes[0]]
 	want := wanted.want
-	again := fmt.Sprintf(": make one with Permission %s, in the bucket %s", wanted.label, grant.Buckets[0])
+	again := fmt.Sprintf(": create one with Permission %s, in the bucket %s", wanted.label, grant.Buckets[0])
 	excess := "the key may write, but only reading was declared"
 	if !want.Read {
 		excess = "the key may read, but only writing was declared"
@@ -48,7 +48,7 @@ func (c *client) refusedAsAWhole(answer s3probe.Answer, grant provider.Grant) st
 			": copy both keys again from the details of the token, which must still exist",
 		s3probe.WrongSecret: "the submitted " + KeySecret + " does not belong to the " + KeyID +
 			": copy both keys again from the details of one token",
-		s3probe.NoBucket: fmt.Sprintf("there is no bucket %s at %s: correct spec.buckets, or spec.kloudbean.s3Endpoint of the provider, and hand the key over again",
+		s3probe.NoBucket: fmt.Sprintf("there is no bucket %s at %s: correct spec.buckets, or spec.kloudbean.s3Endpoint of the provider, and submit the key again",
 			grant.Buckets[0], c.settings.S3Endpoint),
 	}[answer]
 }
@@ -56,7 +56,7 @@ func (c *client) refusedAsAWhole(answer s3probe.Answer, grant provider.Grant) st
 // addressHint tells why a right key may be denied all the same: the requests that
 // check it come from the operator.
 func addressHint(grant provider.Grant) string {
-	const comes, then = ". The check comes from the operator, so its own address ", "; correct that, and hand the key over again"
+	const comes, then = ". The check comes from the operator, so its own address ", "; correct that, and submit the key again"
 	switch {
 	case len(grant.AllowedIPs) > 0 && len(grant.DeniedIPs) > 0:
 		return comes + "must be among spec.restrictions.allowedIPs and not among deniedIPs" + then
@@ -74,5 +74,5 @@ func left(found s3probe.Finding) string {
 	if found.Left == "" {
 		return ""
 	}
-	return ". The check wrote the object " + found.Left + " and may not delete it: delete it yourself"
+	return ". The check wrote the object " + found.Left + " and could not delete it: delete it yourself"
 }

@@ -54,11 +54,11 @@ func (c *client) checkForm(req provider.MintRequest) error {
 	}
 	if v := req.Submitted[keyEndpoint]; !v.Empty() && !sameEndpoint(v.Reveal(), c.settings.S3Endpoint) {
 		return provider.Invalid("the submitted " + keyEndpoint + " is not spec.kloudbean.s3Endpoint, which is " + c.settings.S3Endpoint +
-			": hand over a key of that endpoint, or correct the provider")
+			": submit a key of that endpoint, or correct the provider")
 	}
 	if v := req.Submitted[keyBucket]; !v.Empty() && v.Reveal() != req.Grant.Buckets[0] {
 		return provider.Invalid("the submitted " + keyBucket + " is not the bucket of spec.buckets, which is " + req.Grant.Buckets[0] +
-			": make the key in that bucket, or correct spec.buckets")
+			": create the key in that bucket, or correct spec.buckets")
 	}
 	return nil
 }

@@ -92,15 +92,15 @@ func TestKeysWithOtherAccessAreRejected(t *testing.T) {
 	}{
 		"may write": {
 			scope: scopeReadOnly, made: kloudbeansim.Form{Permission: kloudbeansim.ReadWrite},
-			says: []string{"the key may write, but only reading was declared: make one with Permission Read only, in the bucket datasets"},
+			says: []string{"the key may write, but only reading was declared: create one with Permission Read only, in the bucket datasets"},
 		},
 		"writes only": {
 			scope: scopeReadOnly, made: kloudbeansim.Form{Permission: kloudbeansim.WriteOnly},
-			says: []string{"the key may not list the bucket: make one with Permission Read only"},
+			says: []string{"the key may not list the bucket: create one with Permission Read only"},
 		},
 		"may read": {
 			scope: scopeWriteOnly, made: kloudbeansim.Form{Permission: kloudbeansim.ReadWrite},
-			says: []string{"the key may read, but only writing was declared: make one with Permission Write only"},
+			says: []string{"the key may read, but only writing was declared: create one with Permission Write only"},
 		},
 		"reads only": {
 			scope: scopeWriteOnly, made: kloudbeansim.Form{Permission: kloudbeansim.ReadOnly},
@@ -108,11 +108,11 @@ func TestKeysWithOtherAccessAreRejected(t *testing.T) {
 		},
 		"may not write": {
 			scope: scopeReadWrite, made: kloudbeansim.Form{Permission: kloudbeansim.ReadOnly},
-			says: []string{"the key may not write: make one with Permission Read & Write"},
+			says: []string{"the key may not write: create one with Permission Read & Write"},
 		},
 		"may not read": {
 			scope: scopeReadWrite, made: kloudbeansim.Form{Permission: kloudbeansim.WriteOnly},
-			says: []string{"the key may not list the bucket: make one with Permission Read & Write"},
+			says: []string{"the key may not list the bucket: create one with Permission Read & Write"},
 		},
 		"of another bucket": {
 			scope: scopeReadOnly, made: kloudbeansim.Form{Permission: kloudbeansim.ReadOnly, Bucket: "other"},
@@ -126,7 +126,7 @@ func TestKeysWithOtherAccessAreRejected(t *testing.T) {
 		"not from the operator": {
 			scope: scopeReadOnly, made: kloudbeansim.Form{Permission: kloudbeansim.ReadOnly, AllowedIPs: []string{elsewhere}},
 			restrict: func(g *provider.Grant) { g.AllowedIPs, g.DeniedIPs = []string{elsewhere}, nil },
-			says:     []string{"its own address must be among spec.restrictions.allowedIPs", "hand the key over again"},
+			says:     []string{"its own address must be among spec.restrictions.allowedIPs", "submit the key again"},
 		},
 		"everywhere but from the operator": {
 			scope: scopeWriteOnly, made: kloudbeansim.Form{Permission: kloudbeansim.WriteOnly, DisallowedIPs: []string{here}},
@@ -284,7 +284,7 @@ func TestSubmittedSecretIsChecked(t *testing.T) {
 		delete(req.Submitted, keyBucket)
 		req.Grant.Buckets = []string{"missing"}
 		_, err := client.Mint(t.Context(), req)
-		rejected(t, err, "no bucket missing at http://127.0.0.1:", "hand the key over again")
+		rejected(t, err, "no bucket missing at http://127.0.0.1:", "submit the key again")
 	})
 }
 
@@ -353,7 +353,7 @@ func TestEndedContextIsAnErrorInDoubt(t *testing.T) {
 	cancel()
 	late, stop := context.WithDeadline(t.Context(), expires.AddDate(-100, 0, 0))
 	defer stop()
-	for name, ctx := range map[string]context.Context{"given up": ctx, "the time given is over": late} {
+	for name, ctx := range map[string]context.Context{"canceled": ctx, "its deadline passed": late} {
 		calls := map[string]func() error{
 			"Mint":   func() error { _, err := client.Mint(ctx, req); return err },
 			"Find":   func() error { _, err := client.Find(ctx, provider.Ref{Name: req.Name}); return err },

@@ -82,7 +82,7 @@ func refuseBuckets(buckets []string) *provider.Refusal {
 	refuse := func(reason provider.RefusalReason, value, message string) *provider.Refusal {
 		return &provider.Refusal{Reason: reason, Field: "spec.buckets", Value: value, Message: message}
 	}
-	const way = "a key of KloudBean opens the one bucket that it is made in: "
+	const way = "a KloudBean key grants access to the one bucket that it is created in: "
 	switch {
 	case len(buckets) == 0:
 		return refuse(provider.RefusedBucket, "none", way+"declare its name")

@@ -65,7 +65,7 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 
 // allowed asks for the permissions that the minting key may give.
 func (c *client) allowed(ctx context.Context) ([]string, error) {
-	const what = "read what the minting key may grant"
+	const what = "read the permissions that the minting key can grant"
 	got, err := ask[struct {
 		Permissions []string `json:"allowed_permissions"`
 	}](ctx, c, call{
@@ -81,7 +81,7 @@ func (c *client) allowed(ctx context.Context) ([]string, error) {
 	if len(got.Permissions) == 0 {
 		return nil, &provider.Error{
 			Code: provider.CodePermissionDenied, NotExecuted: true,
-			Message: "the minting key may grant nothing: give it account:apikeys:create and every permission that ApiTokens may declare",
+			Message: "the minting key can grant no permission: give it account:apikeys:create and every permission that ApiTokens can declare",
 		}
 	}
 	out := slices.DeleteFunc(got.Permissions, func(p string) bool { return !isPermission(p) })

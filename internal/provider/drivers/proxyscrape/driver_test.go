@@ -77,7 +77,7 @@ func TestAllowedPermissionsAreRead(t *testing.T) {
 		"bare":              {body: `{"allowed_permissions":["b:read","a:read","b:read"]}`, want: []string{"a:read", "b:read"}},
 		"wrapped":           {body: `{"success":true,"data":{"allowed_permissions":["a:read"]}}`, want: []string{"a:read"}},
 		"with other text":   {body: `{"allowed_permissions":["a:read","` + rawText + `","a b:c","` + strings.Repeat("a", 128) + `:b"]}`, want: []string{"a:read"}},
-		"nothing":           {body: `{"allowed_permissions":[]}`, code: provider.CodePermissionDenied, says: "may grant nothing"},
+		"nothing":           {body: `{"allowed_permissions":[]}`, code: provider.CodePermissionDenied, says: "can grant no permission"},
 		"nothing of use":    {body: `{"allowed_permissions":["*"]}`, code: provider.CodeUnknown, says: "with 0 permissions"},
 		"null":              {body: `{"allowed_permissions":null}`, code: provider.CodeUnknown, says: "without allowed_permissions"},
 		"another answer":    {body: `{"status":"unauthorized"}`, code: provider.CodeUnknown, says: "without allowed_permissions"},

@@ -27,7 +27,7 @@ func (c *client) remove(ctx context.Context, id string) error {
 		needs:   "account:apikeys:delete",
 	})
 	if err == nil && !got.confirmed && !slices.Contains(done, status) {
-		return unclear(what, "without saying that it did")
+		return unclear(what, "without confirming the deletion")
 	}
 	return err
 }

@@ -63,7 +63,7 @@ func (p *program) named() string {
 		}
 	}
 	if p.probe != nil && !p.probe.reads[fieldSecret] {
-		return "spec.rest.probe does not send .secret: it does not try the credential"
+		return "spec.rest.probe does not send .secret: it does not test the credential"
 	}
 	return ""
 }

@@ -53,7 +53,7 @@ func (c *client) minted(ctx context.Context, vars map[string]any, req provider.M
 			return err
 		}
 		if secret == "" {
-			return errors.New(e.field + " gives nothing")
+			return errors.New(e.field + " returns nothing")
 		}
 		out.Secret[key] = provider.NewValue(secret)
 	}
@@ -81,7 +81,7 @@ func (c *client) differs(made provider.Credential, req provider.MintRequest) str
 	ends := byProvider(c.p.settings)
 	switch {
 	case made.ID == "":
-		return "spec.rest.credential.id gives nothing"
+		return "spec.rest.credential.id returns nothing"
 	case made.Name != "" && made.Name != req.Name:
 		return "the provider answered with a credential of another name"
 	case ends && made.ExpiresAt.IsZero():
@@ -194,7 +194,7 @@ func (p *prober) Accepts(ctx context.Context, secret map[string]provider.Value, 
 	if len(refused) == 0 {
 		refused = []int{http.StatusUnauthorized, http.StatusForbidden}
 	}
-	err := p.send(ctx, p.p.probe, "try the credential", data, nil, refused...)
+	err := p.send(ctx, p.p.probe, "test the credential", data, nil, refused...)
 	if errors.Is(err, errAccepted) {
 		return false, nil
 	}

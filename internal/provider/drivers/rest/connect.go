@@ -64,7 +64,7 @@ func (s *sender) account(ctx context.Context) (provider.Account, error) {
 	if s.p.account == nil {
 		return provider.Account{ID: provider.UnnamedAccount, Former: []string{host}}, nil
 	}
-	const what = "ask whose credentials these are"
+	const what = "read the account"
 	out := provider.Account{}
 	err := s.send(ctx, s.p.account, what, map[string]any{}, func(ctx context.Context, vars map[string]any) error {
 		id, err := s.p.accountID.word(ctx, vars)
@@ -72,7 +72,7 @@ func (s *sender) account(ctx context.Context) (provider.Account, error) {
 			return unclear(what, err.Error())
 		}
 		if id == "" || len(id) > maxAccount {
-			return unclear(what, fmt.Sprintf("spec.rest.account.id gives nothing, or more than %d bytes", maxAccount))
+			return unclear(what, fmt.Sprintf("spec.rest.account.id returns nothing, or more than %d bytes", maxAccount))
 		}
 		out.ID, out.Former = id, []string{id + "@" + host}
 		if s.p.permissions == nil {

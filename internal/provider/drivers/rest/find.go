@@ -59,7 +59,7 @@ func (c *client) known(ctx context.Context, ref provider.Ref) (provider.Credenti
 // errNone says that there is no such credential.
 var errNone = errors.New("no such credential")
 
-const showing = "look at the credential"
+const showing = "read the credential"
 
 // show hands a credential as the vendor shows it to see, with get if it is declared
 // and else from the list.
@@ -273,7 +273,7 @@ func (c *client) describe(ctx context.Context, vars map[string]any, named bool) 
 		return provider.Credential{}, err
 	}
 	if out.ID == "" && named {
-		return provider.Credential{}, fmt.Errorf("%s gives nothing", c.p.id.field)
+		return provider.Credential{}, fmt.Errorf("%s returns nothing", c.p.id.field)
 	}
 	if named {
 		if out.State, err = c.state(ctx, vars); err != nil {

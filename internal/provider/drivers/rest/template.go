@@ -194,7 +194,7 @@ func (c *checker) pipe(p *parse.PipeNode, depth int) error {
 			times *= longest
 		}
 		if c.commands += times; c.commands > maxCommands {
-			return errors.New("it does too much inside of {{ range }}: use fewer values and functions there")
+			return errors.New("it calls too much inside {{ range }}: use fewer values and functions there")
 		}
 		for _, arg := range command.Args {
 			if err := c.argument(arg, depth); err != nil {
