@@ -31,8 +31,7 @@ func only(action string, a answer) func(string, func()) *answer {
 	}
 }
 
-// TestAccountWithoutSTS: where the server has no STS, the caller's own user names the account.
-func TestAccountWithoutSTS(t *testing.T) {
+func TestAccountComesFromTheUserIfTheServerHasNoSTS(t *testing.T) {
 	for name, a := range unservedAnswers {
 		t.Run(name, func(t *testing.T) {
 			s := newSimulator(t)

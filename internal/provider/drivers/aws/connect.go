@@ -18,19 +18,18 @@ import (
 	"apitoken.dev/operator/internal/provider/bounded"
 )
 
-// defaultRegion is the region that signatures for IAM name everywhere but in
-// AWS's other partitions.
+// defaultRegion is the region in signatures for IAM, except in AWS's other partitions.
 const defaultRegion = "us-east-1"
 
-// Requests that change nothing, and deletions, are tried this often, with this
-// wait between them at most. What creates is tried once.
+// Reads and deletions are sent at most maxAttempts times, with at most maxBackoff between
+// them. Requests that create something are sent once.
 const (
 	maxAttempts = 3
 	maxBackoff  = time.Second
 )
 
-// Connect implements provider.Driver. It asks who the minting credentials
-// belong to, and for one user of the operator's path, to see that they may.
+// Connect implements provider.Driver. It looks up the account of the minting credentials,
+// and lists one user below the operator's path to check their permissions.
 func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
 	settings, err := settingsOf(cfg)
 	if err != nil {
@@ -102,7 +101,7 @@ func mintingKeys(cfg provider.Config) (aws.CredentialsProvider, error) {
 	return credentials.NewStaticCredentialsProvider(id.Reveal(), secret.Reveal(), session.Reveal()), nil
 }
 
-// notOurs keeps what this driver, or a limit, refused from being tried again.
+// notOurs prevents a retry of what this driver or a limit rejected.
 func notOurs(err error) aws.Ternary {
 	var ours *provider.Error
 	if errors.As(err, &ours) || errors.Is(err, bounded.ErrAddress) {
@@ -111,9 +110,9 @@ func notOurs(err error) aws.Ternary {
 	return aws.UnknownTernary
 }
 
-// accountID asks STS, which AWS serves at another address and every other
-// server known at the address of IAM. Where STS is not served, the caller's own
-// IAM user tells.
+// accountID returns the account that STS reports. AWS serves STS at an endpoint of its
+// own, other known servers at the IAM endpoint. If the server has no STS, the account
+// comes from the ARN of the caller's IAM user.
 func (c *client) accountID(ctx context.Context, opts iam.Options) (string, error) {
 	stsOpts := sts.Options{
 		Region: opts.Region, Credentials: opts.Credentials, HTTPClient: opts.HTTPClient,
@@ -134,7 +133,7 @@ func (c *client) accountID(ctx context.Context, opts iam.Options) (string, error
 	return c.accountOfUser(ctx)
 }
 
-// accountOfUser asks IAM for the caller's own user, whose ARN names its account.
+// accountOfUser returns the account in the ARN of the caller's own IAM user.
 func (c *client) accountOfUser(ctx context.Context) (string, error) {
 	self, err := c.iam.GetUser(ctx, &iam.GetUserInput{})
 	if err != nil {
@@ -144,7 +143,7 @@ func (c *client) accountOfUser(ctx context.Context) (string, error) {
 		return "", nonsense("iam:GetUser", "without a user")
 	}
 	parsed, err := arn.Parse(aws.ToString(self.User.Arn))
-	if err != nil || parsed.AccountID == "" { // users of all accounts would count as those of one
+	if err != nil || parsed.AccountID == "" { // otherwise all accounts would count as one
 		return "", &provider.Error{
 			Code: provider.CodeUnknown, Err: err, Message: "iam:GetUser: the server does not tell which account the minting credentials belong to: " +
 				"the ARN of their user has no account; use a server that has STS, or a user of an account",

@@ -20,8 +20,7 @@ func from(t *testing.T, client provider.Client, c *provider.Cursor) (names []str
 	return names, nil
 }
 
-// TestListFromACursor: it begins at IAM's Marker, and looks at no user before it.
-func TestListFromACursor(t *testing.T) {
+func TestListStartsAtTheMarkerOfTheCursor(t *testing.T) {
 	s := newSimulator(t)
 	client, _ := connect(t, s.config())
 	var all []string

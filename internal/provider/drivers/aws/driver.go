@@ -26,7 +26,7 @@ const (
 const KeySession = "AWS_SESSION_TOKEN"
 
 // settle is how long a request may take effect after its client gave up, and
-// how long IAM may continue to show the state of before: IAM is eventually
+// how long IAM may continue to show the previous state: IAM is eventually
 // consistent ("Changes that I make are not always immediately visible", IAM
 // user guide), in practice within seconds; a minute is several times that.
 const settle = time.Minute
@@ -97,7 +97,7 @@ func settingsOf(cfg provider.Config) (settings, error) {
 	return settings{s}, nil
 }
 
-// atAWS reports whether IAM is AWS's own.
+// atAWS reports whether the IAM endpoint belongs to AWS.
 func (s settings) atAWS() bool {
 	host := s.endpointHost()
 	return host == "" || strings.HasSuffix(host, ".amazonaws.com") || strings.HasSuffix(host, ".amazonaws.com.cn")
@@ -113,7 +113,7 @@ func (s settings) endpointHost() string {
 }
 
 // partitions by the beginning of a region's name ("Partitions", AWS Fault
-// Isolation Boundaries). Any other region is of the partition aws.
+// Isolation Boundaries). Any other region is in the partition aws.
 var partitions = []struct{ prefix, partition string }{
 	{"cn-", "aws-cn"},
 	{"us-gov-", "aws-us-gov"},

@@ -90,9 +90,9 @@ func TestDeletesAreRetried(t *testing.T) {
 	}
 }
 
-// TestSameNameIsNotContinued: a user of the name exists, so nothing is added to
+// A user with the name exists, so nothing is added to
 // it, and the attempt is in doubt because an earlier copy of it may have made it.
-func TestSameNameIsNotContinued(t *testing.T) {
+func TestMintOfAnExistingNameIsInDoubt(t *testing.T) {
 	s := newSimulator(t)
 	client, _ := connect(t, s.config())
 	req := request(t, "ml", "training")
@@ -122,7 +122,7 @@ func TestErrors(t *testing.T) {
 		"throttled":        {answer: failed(400, "Throttling"), code: provider.CodeRateLimited, says: "fewer requests"},
 		"slow down":        {answer: failed(503, "SlowDown"), code: provider.CodeRateLimited, says: "fewer requests"},
 		"too many":         {answer: failed(429, "SomethingElse"), code: provider.CodeRateLimited, doubt: true, says: "fewer requests"},
-		"changed meanwhile": {
+		"concurrent change": {
 			answer: failed(409, "ConcurrentModification"), code: provider.CodeUnavailable, doubt: true, says: "(ConcurrentModification)",
 		},
 		"rejection by a broken server": {answer: failed(500, "AccessDenied"), code: provider.CodePermissionDenied, doubt: true, says: "AccessDenied"},

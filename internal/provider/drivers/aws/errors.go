@@ -60,7 +60,7 @@ var codes = map[string]provider.Code{
 	"ServiceUnavailable":            provider.CodeUnavailable,
 }
 
-// sentences by code, begun with the action that failed.
+// sentences are the messages by code. The action that failed precedes them.
 var sentences = map[provider.Code]string{
 	provider.CodeUnauthenticated:  "the minting credentials were not accepted; check the keys in the credentials Secret, and the clock of this node",
 	provider.CodePermissionDenied: "the minting credentials may not do this; give their user the policy config/samples/aws-minter-policy.json",
@@ -71,19 +71,19 @@ var sentences = map[provider.Code]string{
 	provider.CodeUnknown:          "the server answered with an error that this driver does not know",
 }
 
-// shownCode admits an error code into a sentence: it can hold nothing but a name.
+// shownCode matches the error codes that a message may show: plain names only.
 var shownCode = regexp.MustCompile(`^[A-Za-z0-9.]{1,64}$`)
 
-// nonsense is an error, in doubt, of an answer that is not what its documentation says.
+// nonsense returns an error, in doubt, for a response that differs from the documentation.
 func nonsense(action, why string) *provider.Error {
 	return &provider.Error{Code: provider.CodeUnknown, Message: action + ": the server answered " + why}
 }
 
-// failure makes an error of an action that did not succeed. It is in doubt;
-// see created for the one request that may say that nothing exists.
+// failure returns the error for a failed action. It is always in doubt; see created
+// for the only request whose rejection proves that nothing was created.
 func failure(action string, err error) *provider.Error {
 	var ours *provider.Error
-	if errors.As(err, &ours) { // of this driver, or of a limit that was reached
+	if errors.As(err, &ours) { // from this driver, or from a limit that was reached
 		return &provider.Error{Code: ours.Code, Message: ours.Message, Err: err}
 	}
 	code, shown := meaning(err)
@@ -98,7 +98,7 @@ func failure(action string, err error) *provider.Error {
 		}
 		out.Message, out.Err = f.Sentence(endpointField), errors.Join(err, f)
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded):
-		out.Message = "no answer in the time given"
+		out.Message = "no response before the timeout"
 	case told:
 		out.Message = sentences[code] + shown
 	case answered == 0:
@@ -110,7 +110,7 @@ func failure(action string, err error) *provider.Error {
 	return out
 }
 
-// meaning returns what the code of an answer means, and the code as a sentence may show it.
+// meaning returns the provider.Code for a response, and its error code in brackets for messages.
 func meaning(err error) (code provider.Code, shown string) {
 	code = provider.CodeUnavailable
 	var api smithy.APIError
@@ -132,14 +132,14 @@ func meaning(err error) (code provider.Code, shown string) {
 	return code, shown
 }
 
-// noCode is the code that the SDK gives to an answer in which it finds none
+// noCode is the code that the SDK gives to a response in which it finds no code
 // (aws-sdk-go-v2, service/iam/deserializers.go).
 const noCode = "UnknownError"
 
-// endpointField names the server in errors, also where it is left to its default.
+// endpointField names the server in errors, even if the field is not set.
 const endpointField = "spec.aws.iamEndpoint"
 
-// faultIn returns why there is no answer, or none of an API; nil when there may be one.
+// faultIn returns the fault that kept the API from answering; nil if the API may have answered.
 func faultIn(err error) *provider.Fault {
 	if f := provider.FaultIn(err); f != nil {
 		return f
@@ -151,34 +151,34 @@ func faultIn(err error) *provider.Fault {
 	return nil
 }
 
-// lacking ends the sentence about an answer without the element that its action
-// returns, such as an empty one of a proxy.
+// lacking ends the message about a response without the element that its action
+// returns, such as an empty response of a proxy.
 const lacking = "without what this action returns"
 
-// whole checks one page of a list. One without its list does not say that there is
-// nothing, and one that continues must say where.
+// whole checks one page of a list. A page without a list does not prove that nothing
+// exists, and a truncated page must have a marker for the next one.
 func whole(action string, list, truncated bool, marker *string) error {
 	switch {
 	case !list:
 		return nonsense(action, lacking)
 	case truncated && aws.ToString(marker) == "":
-		return nonsense(action, "with a list that goes on, and not where")
+		return nonsense(action, "with a list that continues, but without a marker for the next page")
 	}
 	return nil
 }
 
-// created turns the error of the request that begins a credential into one that
-// says whether anything can exist. A rejection says that nothing does, except
-// EntityAlreadyExists: the name is ours alone, so an earlier copy of this very
-// request (a proxy may repeat one) must have made the user, which recovery removes.
+// created returns the error for a failed CreateUser, the first request of a mint, with
+// NotExecuted set if nothing can exist. Every rejection proves that, except
+// EntityAlreadyExists: no other client uses this name, so an earlier copy of the same
+// request (a proxy may repeat one) created the user, and recovery removes it.
 func created(action string, err error) *provider.Error {
 	out := failure(action, err)
 	out.NotExecuted = rejected(err) && !hasCode(err, "EntityAlreadyExists")
 	return out
 }
 
-// rejected reports whether the server says, by status and by code, that it has
-// not done what was asked.
+// rejected reports whether the server says, by both status and code, that it did not
+// carry out the request.
 func rejected(err error) bool {
 	var api smithy.APIError
 	if !errors.As(err, &api) {
@@ -194,9 +194,9 @@ func rejected(err error) bool {
 	return s3probe.Status(err) >= http.StatusBadRequest && s3probe.Status(err) < http.StatusInternalServerError
 }
 
-// unserved reports whether the server says that it does not have an action: with the
-// code for that, or with a status for what is not there and no code that IAM documents.
-// Servers other than AWS lack actions, and answer in S3's form of an error or with a page.
+// unserved reports whether the server does not implement an action: it answers with
+// InvalidAction, or with status 404, 405 or 501 and no code that IAM documents. Servers
+// other than AWS lack some actions, and answer with an S3 error or an HTML page.
 func unserved(err error) bool {
 	if hasCode(err, "InvalidAction") {
 		return true

@@ -21,7 +21,7 @@ const rootPath = "/apitoken/"
 // reference, ListUsers), and with 500 of them a page stays under bounded.MaxBody.
 const maxPage = 500
 
-// path is where the users of a namespace are.
+// path is the IAM path of the users of a namespace.
 func path(cluster, namespace string) string { return clusterPath(cluster) + namespace + "/" }
 
 func clusterPath(cluster string) string { return rootPath + cluster + "/" }
@@ -70,8 +70,8 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 	}
 }
 
-// users yields every user whose path begins with prefix, from the page that a cursor is
-// at; nil is the first one.
+// users yields every user whose path begins with prefix, starting at the page of the
+// cursor. A nil cursor starts at the first page.
 func (c *client) users(ctx context.Context, prefix string, cursor *provider.Cursor) iter.Seq2[types.User, error] {
 	return func(yield func(types.User, error) bool) {
 		first := &iam.ListUsersInput{PathPrefix: aws.String(prefix), MaxItems: aws.Int32(maxPage)}
@@ -109,8 +109,8 @@ func usersOf(page *iam.ListUsersOutput) error {
 	return whole("iam:ListUsers", page.Users != nil, page.IsTruncated, page.Marker)
 }
 
-// describe returns a credential for each access key of a user, or one that is
-// Disabled for a user without keys. A user that is gone by now has none.
+// describe returns one credential for each access key of a user. A user without keys
+// is one Disabled credential; a user that no longer exists has no credential.
 func (c *client) describe(ctx context.Context, user types.User) ([]provider.Credential, error) {
 	name := aws.ToString(user.UserName)
 	keys, err := c.keys(ctx, name)
@@ -133,7 +133,7 @@ func (c *client) describe(ctx context.Context, user types.User) ([]provider.Cred
 
 // stateOf is the state of an access key. An Inactive key can be made Active again, and
 // an Expired one still belongs to its user (AccessKeyMetadata in the IAM API reference).
-// Any other status, also one that is not documented, may give access.
+// Any other status, even an undocumented one, may grant access.
 func stateOf(status types.StatusType) provider.State {
 	if status == types.StatusTypeInactive || status == types.StatusTypeExpired {
 		return provider.Disabled
@@ -141,8 +141,8 @@ func stateOf(status types.StatusType) provider.State {
 	return provider.Live
 }
 
-// keys returns the access keys of a user; the error is the SDK's own, or that of an
-// answer that is no list.
+// keys returns the access keys of a user. The error is the SDK's, unchanged, or a
+// provider.Error for a response that is not a list.
 func (c *client) keys(ctx context.Context, name string) ([]types.AccessKeyMetadata, error) {
 	var out []types.AccessKeyMetadata
 	pages := iam.NewListAccessKeysPaginator(c.iam, &iam.ListAccessKeysInput{UserName: aws.String(name)})
@@ -164,8 +164,8 @@ func (c *client) keys(ctx context.Context, name string) ([]types.AccessKeyMetada
 	return out, nil
 }
 
-// expiryTag returns the expiry a user was tagged with; zero when it was not,
-// or when the answer has no tags (AWS leaves them out of ListUsers).
+// expiryTag returns the expiry in the tags of a user. It is zero if the tag is missing;
+// AWS returns no tags from ListUsers.
 func expiryTag(tags []types.Tag) time.Time {
 	for _, tag := range tags {
 		if aws.ToString(tag.Key) != tagExpires {
@@ -178,9 +178,9 @@ func expiryTag(tags []types.Tag) time.Time {
 	return time.Time{}
 }
 
-// unlessGone returns nil when err means that there is no such user. A minter
-// that may act only on the operator's path is denied, not told, that a name is
-// unknown: an unknown name has no path. Then the list of users decides.
+// unlessGone returns nil if err means that the user does not exist. For an unknown name,
+// IAM answers AccessDenied to a minting credential that is limited to the operator's path,
+// because an unknown name has no path. In that case the list of users decides.
 func (c *client) unlessGone(ctx context.Context, action, name string, err error) error {
 	var known *provider.Error
 	switch {

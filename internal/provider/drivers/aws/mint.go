@@ -31,12 +31,12 @@ type client struct {
 	cluster  string
 }
 
-// once keeps the SDK from sending again what may have been carried out.
+// once turns off the SDK's retries: the request may have been carried out.
 func once(o *iam.Options) { o.Retryer = aws.NopRetryer{} }
 
 // Mint implements provider.Client: user, then policy, then access key, so that
-// a key never exists without its policy. Only a rejected CreateUser says that
-// nothing exists; what a later step leaves behind is found and revoked by name.
+// a key never exists without its policy. Only a rejected CreateUser proves that
+// nothing exists; after a failure of a later step, the user is found and revoked by name.
 func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
 	if err := req.CheckName(); err != nil {
 		return provider.Minted{}, err

@@ -34,8 +34,8 @@ type statement struct {
 // ranges are the address ranges of a grant, in canonical form.
 type ranges struct{ allowed, denied []string }
 
-// policy returns the compact JSON of the policy for a grant that was validated.
-// Every Allow ends at the grant's expiry, so that the key dies without the operator.
+// policy returns the compact JSON of the policy for a validated grant. Every Allow ends
+// at the grant's expiry, so the key stops working even if the operator does not run.
 func policy(partition string, grant provider.Grant, from ranges) (string, error) {
 	everyBucket := slices.Equal(grant.Buckets, []string{"*"})
 	what := union(grant.Scopes, everyBucket)
@@ -74,12 +74,11 @@ func policy(partition string, grant provider.Grant, from ranges) (string, error)
 	return strings.TrimSuffix(out.String(), "\n"), nil
 }
 
-// expiry is when the credential ends: the time asked for, in whole seconds,
-// because IAM's dates have no fractions.
+// expiry is the requested expiry in whole seconds, because IAM dates have no fractions.
 func expiry(grant provider.Grant) time.Time { return grant.ExpiresAt.UTC().Truncate(time.Second) }
 
-// canonical returns IP addresses and CIDR ranges in the one form that means the
-// same to every server, sorted. It returns the first that is neither as bad.
+// canonical returns IP addresses and CIDR ranges as masked CIDR ranges, sorted and without
+// duplicates. bad is the first entry that is neither an address nor a range.
 func canonical(list []string) (out []string, bad string) {
 	for _, text := range list {
 		prefix, err := netip.ParsePrefix(text)

@@ -22,7 +22,7 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 	return c.remove(ctx, ref.Name)
 }
 
-// endAccess deletes every access key of a user; gone says that there is no such user.
+// endAccess deletes every access key of a user; gone reports that the user does not exist.
 func (c *client) endAccess(ctx context.Context, name string) (gone bool, err error) {
 	keys, err := c.keys(ctx, name)
 	if err != nil {
@@ -40,7 +40,7 @@ func (c *client) endAccess(ctx context.Context, name string) (gone bool, err err
 	return false, nil
 }
 
-// remove deletes a user without keys, and its inline policies before it.
+// remove deletes the inline policies of a user without keys, then the user.
 func (c *client) remove(ctx context.Context, name string) error {
 	if gone, err := c.removePolicies(ctx, name); gone || err != nil {
 		return err
@@ -51,15 +51,16 @@ func (c *client) remove(ctx context.Context, name string) error {
 		return nil
 	case hasCode(err, "DeleteConflict"):
 		e := failure("iam:DeleteUser", err)
-		e.Message = "iam:DeleteUser: the keys are deleted, but something was attached to the user by hand; remove it there (DeleteConflict)"
+		e.Message = "iam:DeleteUser: the keys are deleted, but the user still has attachments that the operator did not create; remove them in IAM (DeleteConflict)"
 		return e
 	default:
 		return c.unlessGone(ctx, "iam:DeleteUser", name, err)
 	}
 }
 
-// removePolicies deletes every inline policy of a user; gone says that there is no such
-// user. A server that cannot list policies has the one that the driver gave it.
+// removePolicies deletes every inline policy of a user; gone reports that the
+// user does not exist. If the server cannot list policies, the policy that Mint created
+// is deleted.
 func (c *client) removePolicies(ctx context.Context, name string) (gone bool, err error) {
 	pages := iam.NewListUserPoliciesPaginator(c.iam, &iam.ListUserPoliciesInput{UserName: aws.String(name)})
 	for pages.HasMorePages() {

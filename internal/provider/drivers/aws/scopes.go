@@ -11,8 +11,8 @@ const (
 	scopeObjectWriteOnly = "objectstorage:object-write-only"
 )
 
-// actions of one scope. IAM tells by its ARN what an action is about; the names
-// are those of the Service Authorization Reference, "Amazon S3".
+// actions are the S3 actions of one scope, by the kind of resource that their ARN names
+// (Service Authorization Reference, "Amazon S3").
 type actions struct {
 	// bucket actions work on arn:aws:s3:::name.
 	bucket []string
@@ -25,8 +25,7 @@ type actions struct {
 // anyAction is every action of S3.
 const anyAction = "s3:*"
 
-// scopeTable is what each scope allows. docs/providers/aws.md shows it to
-// people; a test compares the two.
+// scopeTable is what each scope allows. A test compares it with docs/providers/aws.md.
 var scopeTable = map[string]actions{
 	scopeObjectReadOnly: {
 		bucket: []string{"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketVersions"},
@@ -42,7 +41,7 @@ var scopeTable = map[string]actions{
 			"s3:AbortMultipartUpload", "s3:ListMultipartUploadParts", "s3:PutObject", "s3:PutObjectTagging",
 		},
 	},
-	// Deleting a version for good is left to administration.
+	// Permanent deletion of a version needs admin-read-write.
 	scopeObjectReadWrite: {
 		bucket: []string{
 			"s3:GetBucketLocation", "s3:ListBucket", "s3:ListBucketMultipartUploads", "s3:ListBucketVersions",
@@ -72,8 +71,7 @@ func grantable() []string {
 	return out
 }
 
-// union returns what several scopes allow together, sorted. An action that
-// another one includes is left out.
+// union returns what several scopes allow together, sorted and without duplicates.
 func union(scopes []string, everyBucket bool) actions {
 	var all actions
 	for _, scope := range scopes {

@@ -11,19 +11,19 @@ import (
 
 const fieldEndpoint = "spec.aws.iamEndpoint"
 
-// Server implements provider.Located. Without an endpoint in the settings it is the
-// one that the SDK sends requests of the region's partition to.
+// Server implements provider.Located. Without an endpoint in the settings, it is
+// the SDK's default endpoint for the partition of the region.
 func (*Driver) Server(ctx context.Context, cfg provider.Config) provider.Server {
 	s, err := settingsOf(cfg)
 	if err != nil {
-		return provider.Server{Declared: true} // Connect says what is wrong
+		return provider.Server{Declared: true} // Connect reports the error
 	}
 	if s.IAMEndpoint != "" {
 		return provider.ServerAt(fieldEndpoint, s.IAMEndpoint)
 	}
 	resolved, err := iam.NewDefaultEndpointResolverV2().ResolveEndpoint(ctx, iam.EndpointParameters{Region: aws.String(s.Region)})
 	if err != nil {
-		return provider.Server{Declared: true} // Connect says what is wrong
+		return provider.Server{Declared: true} // Connect reports the error
 	}
 	return provider.ServerAt(fieldEndpoint, resolved.URI.String())
 }

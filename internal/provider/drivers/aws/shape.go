@@ -13,10 +13,10 @@ import (
 	"apitoken.dev/operator/internal/provider/bounded"
 )
 
-// shaped checks that an answer of success is one to the action that was asked for:
-// <ActionResponse>, and for actions with a result <ActionResult> with something in
-// it (IAM API reference, "Making query requests"). The SDK itself takes an answer
-// without XML, or with an empty result, for one in which everything is empty.
+// shaped checks that a successful response belongs to the requested action: it has
+// <ActionResponse>, and for actions with a result an <ActionResult> that is not empty
+// (IAM API reference, "Making query requests"). The SDK accepts a response without XML,
+// or with an empty result, and returns empty fields.
 func shaped(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("apitoken.dev/Shape", func(
 		ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler,
@@ -31,7 +31,7 @@ func shaped(stack *middleware.Stack) error {
 			return out, metadata, provider.Unreached(action, endpointField, f)
 		}
 		body, err := io.ReadAll(resp.Body)
-		// It is closed once the SDK has decoded it: until then it counts as being decoded.
+		// The original body is closed when the SDK has decoded the copy: until then it counts as being decoded.
 		resp.Body = struct {
 			io.Reader
 			io.Closer
@@ -40,18 +40,18 @@ func shaped(stack *middleware.Stack) error {
 			return out, metadata, err
 		}
 		if !answers(body, action) {
-			return out, metadata, nonsense(action, "with something else than its documentation describes; check "+endpointField)
+			return out, metadata, nonsense(action, "with a response that its documentation does not describe; check "+endpointField)
 		}
 		return out, metadata, nil
 	}), middleware.After)
 }
 
-// withoutResult are the actions of which only the response is documented.
+// withoutResult are the actions whose response has no result element.
 var withoutResult = map[string]bool{
 	"PutUserPolicy": true, "DeleteUserPolicy": true, "DeleteAccessKey": true, "DeleteUser": true,
 }
 
-// answers reports whether a body begins as an answer to an action.
+// answers reports whether a body begins like a response to an action.
 func answers(body []byte, action string) bool {
 	want := []string{action + "Response", action + "Result", ""} // in the result, any element
 	if withoutResult[action] {

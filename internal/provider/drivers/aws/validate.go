@@ -21,7 +21,7 @@ func (*Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 	return nil
 }
 
-// plan returns the policy for a grant, or why there is none.
+// plan returns the policy for a grant, or the reason why the grant is refused.
 func plan(s settings, grant provider.Grant) (string, *provider.Refusal) {
 	if r := refuseScopes(grant); r != nil {
 		return "", r
@@ -87,7 +87,7 @@ func refuseRestrictions(grant provider.Grant) (ranges, *provider.Refusal) {
 	return ranges{allowed: allowed, denied: denied}, nil
 }
 
-// fit returns the policy, or a Refusal when it is longer than IAM admits.
+// fit returns the policy, or a Refusal if it is longer than IAM allows.
 func fit(partition string, grant provider.Grant, from ranges) (string, *provider.Refusal) {
 	size := func(buckets int) (string, int) {
 		part := grant
@@ -124,7 +124,7 @@ func fit(partition string, grant provider.Grant, from ranges) (string, *provider
 	}
 }
 
-// orAll offers all buckets, unless the scopes administer them.
+// orAll suggests all buckets, except for scopes that administer buckets.
 func orAll(grant provider.Grant) string {
 	if slices.Contains(grant.Scopes, scopeAdminReadWrite) {
 		return ""

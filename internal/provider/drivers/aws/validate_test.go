@@ -24,7 +24,7 @@ var refusals = conformance.Refusals{
 		Change: func(g *provider.Grant) { g.Buckets = nil },
 		Want:   provider.Refusal{Reason: provider.RefusedBucket, Field: "spec.buckets", Value: "none", Message: `["*"]`},
 	},
-	"all buckets beside one": {
+	"all buckets and a name": {
 		Change: func(g *provider.Grant) { g.Buckets = []string{"a-bucket", "*"} },
 		Want:   provider.Refusal{Reason: provider.RefusedBucket, Field: "spec.buckets", Value: "*", Message: "alone"},
 	},

@@ -14,12 +14,12 @@ type client struct {
 	api    *httpapi.API
 	// path of the keys of the organization.
 	path string
-	// user whose keys they are.
+	// user is the id of the user that the keys belong to.
 	user string
 }
 
-// Connect implements provider.Driver. It asks who the minting credentials belong
-// to, and for the keys there are, to see that they may.
+// Connect implements provider.Driver. It looks up the user of the minting credentials,
+// and lists the keys to check their permissions.
 func (d *Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
 	settings, err := settingsOf(cfg)
 	if err != nil {
@@ -52,11 +52,11 @@ func (c *client) whose(ctx context.Context) (string, error) {
 			ID string `json:"id"`
 		} `json:"identity"`
 	}
-	const what = "ask whose minting credentials these are"
+	const what = "look up the user of the minting credentials"
 	if _, err := c.api.Do(ctx, httpapi.Request{What: what, Method: http.MethodGet, Path: "/users/identities", Into: &answer}); err != nil {
 		return "", err
 	}
-	// The id becomes part of the account's ID, which people see.
+	// The id becomes part of the account's ID, which users see.
 	id := provider.Word(answer.Identity.ID)
 	if id == "" {
 		return "", &provider.Error{Code: provider.CodeUnknown, Message: "could not " + what + ": the provider answered without the id of a user"}

@@ -1,7 +1,7 @@
 // Package crusoe issues S3 keys of a user at Crusoe Cloud. Its API is described
 // by swagger/v1/swagger.json of github.com/crusoecloud/client-go (v1.0.3), its
-// signature by https://docs.crusoecloud.com/reference/api. A user has two keys at
-// most, and each key can do all that its user can do in object storage.
+// signature by https://docs.crusoecloud.com/reference/api. A user can have two keys, and
+// each key has its user's full object-storage access.
 package crusoe
 
 import (
@@ -34,13 +34,13 @@ const (
 // defaultEndpoint is the host and basePath of swagger/v1/swagger.json.
 const defaultEndpoint = "https://api.cloud.crusoe.ai/v1"
 
-// maxLive is how many keys a user has at most, whoever made them ("Each bucket user
+// maxLive is how many keys a user can have, of all clients together ("Each bucket user
 // can have a maximum of 2 keys",
 // https://docs.crusoecloud.com/storage/object-storage/managing-storage-api-keys).
 const maxLive = 2
 
 // settle is how long a request may take effect after its client gave up. Crusoe
-// Cloud says nothing of it; a minute is twice the time a request is given.
+// Cloud does not document it; this is twice the timeout of a request.
 const settle = 2 * httpapi.Timeout
 
 // Settings are the driver's block in a provider's spec.
@@ -52,7 +52,7 @@ type settings struct{ Settings }
 // Driver implements provider.Driver, provider.Validator and provider.Connector.
 type Driver struct{ clock clock.Clock }
 
-// New returns the driver. The clock tells the time that its requests are signed with.
+// New returns the driver. Its requests are signed with the time of the clock.
 func New(c clock.Clock) *Driver { return &Driver{clock: c} }
 
 // Type implements provider.Driver.
@@ -61,8 +61,8 @@ func (*Driver) Type() string { return Type }
 // CredentialKeys returns the keys that the credentials Secret must hold.
 func (*Driver) CredentialKeys() []string { return []string{MinterKeyID, MinterSecret} }
 
-// Capabilities implements provider.Driver. It narrows nothing and updates nothing:
-// a key has an alias and an expiry, and both stay as they were made.
+// Capabilities implements provider.Driver. Narrows and Updates are empty:
+// a key has only an alias and an expiry, and neither can be changed.
 func (*Driver) Capabilities() provider.Capabilities {
 	return provider.Capabilities{
 		Scopes:           grantable(),
@@ -90,7 +90,7 @@ func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]
 // SettingsKeys implements provider.SettingsKeyer.
 func (*Driver) SettingsKeys(provider.Config) []string { return provider.S3SettingsKeys() }
 
-// What the API of the operator admits; both become part of a URL.
+// What the CRD accepts; both become part of a URL.
 var (
 	organizationID = regexp.MustCompile(`^[A-Za-z0-9-]{1,64}$`)
 	location       = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,62}[a-z0-9])?$`)
@@ -137,5 +137,5 @@ func (s settings) account(user string) provider.Account {
 	return out
 }
 
-// expiry is the end of a credential: whole seconds, never later than asked.
+// expiry is the end of a credential: whole seconds, never later than requested.
 func expiry(grant provider.Grant) time.Time { return grant.ExpiresAt.UTC().Truncate(time.Second) }

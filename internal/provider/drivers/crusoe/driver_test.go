@@ -136,8 +136,8 @@ func TestEndsAreNeverLater(t *testing.T) {
 	}
 }
 
-// TestEndThatWasNotAskedFor: the key exists, so that the operator must revoke it.
-func TestEndThatWasNotAskedFor(t *testing.T) {
+// The key exists, so the operator must revoke it.
+func TestLaterExpiryThanRequestedIsInDoubt(t *testing.T) {
 	cases := map[string]struct {
 		granted       func(time.Time) time.Time
 		withoutExpiry bool
@@ -174,8 +174,7 @@ func TestEndThatWasNotAskedFor(t *testing.T) {
 	}
 }
 
-// TestEndThatIsNotTold: neither the creation nor the list says when the key ends.
-func TestEndThatIsNotTold(t *testing.T) {
+func TestUnknownExpiryIsInDoubt(t *testing.T) {
 	for name, list := range map[string]struct {
 		status int
 		body   string
@@ -225,7 +224,7 @@ func TestMintTakesOnlyItsOwnNames(t *testing.T) {
 	a := newAccount(t)
 	c := a.connect(t)
 	req := request(t, "training")
-	req.Name = "somebody-elses"
+	req.Name = "another-clients"
 	if _, err := c.Mint(t.Context(), req); err == nil || provider.InDoubt(err) || len(a.All()) != 0 {
 		t.Errorf("got %v and %d keys", err, len(a.All()))
 	}
@@ -286,7 +285,7 @@ func TestMalformedCredentials(t *testing.T) {
 		"padded":          {users[0].AccessKeyID, users[0].SecretKey + "==", "secretKey in the credentials Secret is not"},
 		"other base64":    {users[0].AccessKeyID, "CANARY+/CANARY+/", "secretKey in the credentials Secret is not"},
 		"nothing in it":   {users[0].AccessKeyID, "\n", "secretKey in the credentials Secret is not"},
-		"id with a line":  {users[0].AccessKeyID + "\n", users[0].SecretKey, "not even a line end"},
+		"id with a line":  {users[0].AccessKeyID + "\n", users[0].SecretKey, "no line break"},
 		"id with a colon": {"CANARY:key", users[0].SecretKey, "accessKeyID in the credentials Secret"},
 	}
 	for name, tc := range cases {

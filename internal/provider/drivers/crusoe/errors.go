@@ -17,8 +17,8 @@ type envelope struct {
 	Reason  string `json:"reason"`
 }
 
-// word returns the code word of an error, such as bad_request; nothing when it has
-// none, or only the status over again.
+// word returns the code word of an error, such as bad_request. It is "" if the error has
+// no code word, or only the status.
 func (e envelope) word() string {
 	for _, s := range []string{e.Code, e.Reason} {
 		if w := provider.Word(s); w != "" && (w[0] < '0' || w[0] > '9') {
@@ -28,17 +28,17 @@ func (e envelope) word() string {
 	return ""
 }
 
-// tolerance is the difference of two clocks that is worth telling.
+// tolerance is the clock difference above which an error reports it.
 const tolerance = time.Minute
 
-// explain refines what a refused answer means.
+// explain adds to an error what the response says.
 func explain(c clock.Clock) func(httpapi.Answer, *provider.Error) {
 	return func(a httpapi.Answer, e *provider.Error) {
 		var body envelope
 		if !a.JSON(&body) || body.Code == "" && body.Message == "" {
-			// This is no answer of the API, but of something before it.
+			// The response is not from the API, but from something in front of it.
 			e.NotExecuted = false
-			if a.Fault == nil { // it says so itself
+			if a.Fault == nil { // a fault has its own message
 				e.Message += "; that answer is not the API's own: check the endpoint and what is in front of it"
 			}
 			return
@@ -55,7 +55,8 @@ func explain(c clock.Clock) func(httpapi.Answer, *provider.Error) {
 	}
 }
 
-// difference says how far our clock is from that of the answer, if that is much.
+// difference describes how far the local clock is from the Date of the response. It is ""
+// within tolerance.
 func difference(c clock.Clock, a httpapi.Answer) string {
 	date, err := http.ParseTime(a.Header.Get("Date"))
 	if err != nil {

@@ -74,9 +74,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestFullUser: what a third key is refused with is not documented, so the list
-// says that this is why.
-func TestFullUser(t *testing.T) {
+// The status for a third key is not documented, so the driver counts the listed keys.
+func TestRefusedKeyOfAFullUserIsAQuotaError(t *testing.T) {
 	const body = `{"code":"x","message":"` + rawText + `"}`
 	cases := map[string]struct {
 		status, keys int
@@ -127,11 +126,10 @@ func mustMake(t *testing.T, a *account, user, alias string) string {
 	return key.AccessKeyID
 }
 
-// TestThirdKey is the same with the simulator's own answer.
-func TestThirdKey(t *testing.T) {
+func TestThirdKeyIsAQuotaError(t *testing.T) {
 	a := newAccount(t)
 	c := a.connect(t)
-	mustMake(t, a, userID, "by hand")
+	mustMake(t, a, userID, "another client")
 	if _, err := c.Mint(t.Context(), request(t, "first")); err != nil {
 		t.Fatal(err)
 	}
@@ -141,9 +139,8 @@ func TestThirdKey(t *testing.T) {
 	}
 }
 
-// TestCopyOfTheRequest: a proxy sent the creation twice, and the second
-// one was refused; the key of the first one must not be forgotten.
-func TestCopyOfTheRequest(t *testing.T) {
+// A proxy sent the request twice, and the second copy was refused.
+func TestRefusedCopyOfACreationIsInDoubt(t *testing.T) {
 	a := newAccount(t)
 	c := a.connect(t)
 	req := request(t, "training")
@@ -161,7 +158,6 @@ func TestCopyOfTheRequest(t *testing.T) {
 	}
 }
 
-// TestCreationIsSentOnce whatever is answered.
 func TestCreationIsSentOnce(t *testing.T) {
 	for _, status := range []int{307, 400, 401, 409, 429, 500, 502, 503} {
 		a := newAccount(t)

@@ -22,8 +22,8 @@ type s3Key struct {
 }
 
 // disabled is the status of a key that grants no access and can be enabled again. Any
-// other, also one that is not documented, may give access. None says that a key has
-// ended for good: a deleted one is no longer listed.
+// other status, even an undocumented one, may grant access. No status means that a key
+// has ended for good: deleted keys are not listed.
 const disabled = "disabled"
 
 func (k s3Key) credential() provider.Credential {
@@ -37,7 +37,7 @@ func (k s3Key) credential() provider.Credential {
 	return out
 }
 
-// timeOf reads a time of the API. It is zero when there is none: "no expiry" is
+// timeOf reads a time of the API. It is zero for a missing or invalid time, and for "no expiry", which is
 // 1970-01-01T00:00:00Z (zeroTime in internal/s3_key/util.go of
 // github.com/crusoecloud/terraform-provider-crusoe).
 func timeOf(s string) time.Time {
@@ -48,8 +48,8 @@ func timeOf(s string) time.Time {
 	return t.UTC()
 }
 
-// keys returns every key that the provider lists, which is all in one answer. An
-// answer without a list is an error: it does not say that there is no key.
+// keys returns every key that the provider lists, in one response. A response without a
+// list is an error: it does not prove that there are no keys.
 func (c *client) keys(ctx context.Context) ([]s3Key, error) {
 	const what = "list the keys"
 	var answer struct {
@@ -59,7 +59,7 @@ func (c *client) keys(ctx context.Context) ([]s3Key, error) {
 		return nil, err
 	}
 	unclear := &provider.Error{
-		Code: provider.CodeUnavailable, Message: "could not " + what + ": the provider answered, but not with the list that its documentation describes",
+		Code: provider.CodeUnavailable, Message: "could not " + what + ": the provider answered without the list that its documentation describes",
 	}
 	var keys []s3Key
 	if answer.Items == nil || json.Unmarshal(answer.Items, &keys) != nil {
@@ -88,8 +88,8 @@ func (c *client) source() provider.Source {
 	}}
 }
 
-// Find implements provider.Client. Nothing says that aliases are unique: it
-// returns every key that has the name.
+// Find implements provider.Client. Aliases may not be unique, so it returns every key
+// with the name.
 func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
 	return c.source().Find(ctx, ref)
 }
@@ -119,9 +119,8 @@ func (c *client) Occupied(ctx context.Context) ([]provider.Credential, error) {
 	return c.occupied(keys), nil
 }
 
-// occupied returns the keys of the user, whatever their state: the documentation
-// says that a user has two keys, not two that work. Keys of others take none of its
-// slots; one description of the list says that it may hold them.
+// occupied returns the keys of the user in any state: disabled and expired keys count
+// against the limit of two. Keys of other users, which the list may include, do not.
 func (c *client) occupied(keys []s3Key) []provider.Credential {
 	var out []provider.Credential
 	for _, k := range keys {

@@ -11,8 +11,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// TestListedKeys shows what is made of what is listed.
-func TestListedKeys(t *testing.T) {
+func TestListedKeysAreDecoded(t *testing.T) {
 	const name = "at1-cccccccc-wpvwc67y4ghradm7-1-aaaaaaaaaa"
 	created := time.Date(2021, 12, 3, 19, 58, 34, 0, time.UTC)
 	ends := time.Date(2022, 12, 3, 19, 58, 34, 0, time.UTC)
@@ -98,9 +97,7 @@ func TestAnswersWithoutAList(t *testing.T) {
 	}
 }
 
-// TestOccupied counts the keys of the user, whatever they are called and whether
-// they work, and no others.
-func TestOccupied(t *testing.T) {
+func TestOccupiedCountsAllKeysOfTheUserOnly(t *testing.T) {
 	a := newAccount(t)
 	a.ListsAll = true
 	c := a.connect(t)
@@ -134,10 +131,10 @@ func TestOccupied(t *testing.T) {
 func TestForeignKeysAreLeftAlone(t *testing.T) {
 	a := newAccount(t)
 	c := a.connect(t)
-	id := mustMake(t, a, userID, "by-hand")
+	id := mustMake(t, a, userID, "another-client")
 	unnamed := mustMake(t, a, userID, "")
 	name := request(t, "training").Name
-	for _, ref := range []provider.Ref{{Name: "by-hand"}, {ID: id}, {ID: unnamed}, {}, {Name: name, ID: id}, {Name: "by-hand", ID: id}} {
+	for _, ref := range []provider.Ref{{Name: "another-client"}, {ID: id}, {ID: unnamed}, {}, {Name: name, ID: id}, {Name: "another-client", ID: id}} {
 		if err := c.Revoke(t.Context(), ref); err == nil {
 			t.Errorf("Revoke(%+v) returned nil", ref)
 		}
@@ -155,9 +152,7 @@ func TestForeignKeysAreLeftAlone(t *testing.T) {
 	}
 }
 
-// TestAliasTwice: nothing says that aliases are unique, so all of a name's keys are
-// found and revoked.
-func TestAliasTwice(t *testing.T) {
+func TestAllKeysOfAnAliasAreFoundAndRevoked(t *testing.T) {
 	a := newAccount(t)
 	c := a.connect(t)
 	name := request(t, "training").Name
@@ -171,8 +166,7 @@ func TestAliasTwice(t *testing.T) {
 	}
 }
 
-// TestDeletionAnswers: only 204 and 404 say that a key is gone.
-func TestDeletionAnswers(t *testing.T) {
+func TestOnly204And404ProveADeletion(t *testing.T) {
 	for status, done := range map[int]bool{
 		200: false, 202: false, 204: true, 302: false, 400: false, 401: false, 403: false, 404: true, 409: false, 410: false, 429: false, 500: false, 502: false,
 	} {

@@ -54,23 +54,23 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 	}, nil
 }
 
-// doubtful is an error of a Mint that may have made a key.
+// doubtful returns the error of a Mint that may have created a key.
 func doubtful(message string) *provider.Error {
 	return &provider.Error{Code: provider.CodeUnknown, Message: message}
 }
 
-// ends returns when a new key ends, which is an error if that is not what was
-// asked for. The answer may leave it out; then the list must tell.
+// ends returns the expiry of a new key, or an error if it is later than requested. If the
+// response has no expiry, it is read from the list.
 func (c *client) ends(ctx context.Context, key created, asked time.Time) (time.Time, error) {
 	text := key.ExpireAt
 	if text == "" {
 		keys, err := c.keys(ctx)
 		if err != nil {
-			return time.Time{}, doubtful("the key was created, but the provider did not tell when it ends, and the keys could not be listed to see it")
+			return time.Time{}, doubtful("the key was created, but the response has no expiry, and the keys could not be listed to read it")
 		}
 		i := slices.IndexFunc(keys, func(k s3Key) bool { return k.AccessKeyID == key.AccessKeyID })
 		if i < 0 {
-			return time.Time{}, doubtful("the key was created, but the provider did not tell when it ends, and does not list it")
+			return time.Time{}, doubtful("the key was created, but the response has no expiry, and the list does not have the key")
 		}
 		text = keys[i].ExpireAt
 	}
@@ -86,13 +86,13 @@ func (c *client) ends(ctx context.Context, key created, asked time.Time) (time.T
 	}
 }
 
-// mayBeFull are the statuses that a third key may be refused with: which one it is,
-// is not documented.
+// mayBeFull are the statuses with which a third key may be refused. The API does not
+// document which one it uses.
 var mayBeFull = []int{
 	http.StatusBadRequest, http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
 }
 
-// whyNot looks at the keys there are to tell why a creation was refused.
+// whyNot lists the keys to find out why a creation was refused.
 func (c *client) whyNot(ctx context.Context, name string, status int, refused *provider.Error) *provider.Error {
 	if !slices.Contains(mayBeFull, status) {
 		return refused
@@ -103,15 +103,15 @@ func (c *client) whyNot(ctx context.Context, name string, status int, refused *p
 	}
 	out := *refused
 	if slices.ContainsFunc(keys, func(k s3Key) bool { return k.Alias == name }) {
-		// The name is ours alone: an earlier copy of this request made the key.
+		// No other client uses this name: an earlier copy of this request created the key.
 		out.NotExecuted = false
-		out.Message = "could not create the key: the provider refused it, but lists a key of this name, which a copy of the request must have made"
+		out.Message = "could not create the key: the provider refused it, but lists a key of this name, which a copy of the request must have created"
 		return &out
 	}
 	if len(c.occupied(keys)) >= maxLive {
 		out.Code = provider.CodeQuota
-		out.Message = fmt.Sprintf("could not create the key: its user has %d keys, and Crusoe Cloud allows %d whoever made them; "+
-			"delete one that is not needed, or give this provider a user of its own", len(c.occupied(keys)), maxLive)
+		out.Message = fmt.Sprintf("could not create the key: its user has %d keys, and Crusoe Cloud allows %d, including keys of other clients; "+
+			"delete a key that is not needed, or use a separate user for this provider", len(c.occupied(keys)), maxLive)
 	}
 	return &out
 }

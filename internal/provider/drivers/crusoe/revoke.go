@@ -17,7 +17,7 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 	return c.source().Revoke(ctx, ref, func(ctx context.Context, key provider.Credential) error { return c.remove(ctx, key.ID) })
 }
 
-// remove deletes a key. Only 204 and 404 say that it is gone.
+// remove deletes a key. Only status 204 and 404 prove that it is gone.
 func (c *client) remove(ctx context.Context, id string) error {
 	answer, err := c.api.Do(ctx, httpapi.Request{
 		What: "delete the key", Method: http.MethodDelete, Path: c.path + "/" + url.PathEscape(id), Accept: []int{http.StatusNotFound},
@@ -28,7 +28,7 @@ func (c *client) remove(ctx context.Context, id string) error {
 	if answer.Status != http.StatusNoContent && answer.Status != http.StatusNotFound {
 		return &provider.Error{
 			Code:    provider.CodeUnavailable,
-			Message: fmt.Sprintf("could not delete the key: the provider answered with status %d, and only %d says that it is done", answer.Status, http.StatusNoContent),
+			Message: fmt.Sprintf("could not delete the key: the provider answered with status %d, and only %d confirms the deletion", answer.Status, http.StatusNoContent),
 		}
 	}
 	return nil

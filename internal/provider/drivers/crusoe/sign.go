@@ -34,11 +34,11 @@ func signerFor(c clock.Clock, credentials map[string]provider.Value) (*signer, e
 		return nil, unauthenticated("the credentials Secret needs the keys " + MinterKeyID + " and " + MinterSecret)
 	}
 	if strings.Trim(id.Reveal(), base64URL) != "" {
-		return nil, unauthenticated(MinterKeyID + " in the credentials Secret may hold letters, digits, - and _, and nothing else, not even a line end: copy the access key ID of the API key again")
+		return nil, unauthenticated(MinterKeyID + " in the credentials Secret can have letters, digits, - and _ only, and no line break: copy the access key ID of the API key again")
 	}
 	key, err := base64.RawURLEncoding.DecodeString(secret.Reveal())
 	if err != nil || len(key) == 0 {
-		return nil, unauthenticated(MinterSecret + " in the credentials Secret is not the secret key of an API key, which is base64 with - and _ and without = at its end: copy it again, or make another API key")
+		return nil, unauthenticated(MinterSecret + " in the credentials Secret is not the secret key of an API key, which is base64 with - and _ and without = at its end: copy it again, or create another API key")
 	}
 	return &signer{clock: c, id: id.Reveal(), key: provider.NewValue(string(key))}, nil
 }

@@ -11,9 +11,8 @@ import (
 	"apitoken.dev/operator/test/support/simulate/crusoesim"
 )
 
-// TestHowManyKeysFit: so many keys of the simulator fit into one answer, and the
-// documentation says so. With more the provider is not Ready.
-func TestHowManyKeysFit(t *testing.T) {
+// The documentation states the number.
+func TestListOfTooManyKeysIsAnError(t *testing.T) {
 	const fit, tooMany = 3600, 3700
 	if says := "3,600 keys"; !strings.Contains(strings.Join(strings.Fields(read(t, docsFile)), " "), says) {
 		t.Errorf("%s does not say: %s", docsFile, says)

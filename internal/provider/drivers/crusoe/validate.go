@@ -7,10 +7,10 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// scopeAll is what every key can do.
+// scopeAll is the scope of every key.
 const scopeAll = "objectstorage:admin-read-write"
 
-// covered are the scopes that scopeAll includes, itself among them.
+// covered are the scopes that scopeAll includes, and scopeAll itself.
 var covered = []string{
 	"objectstorage:admin-read-only",
 	scopeAll,
@@ -32,12 +32,12 @@ func (d *Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 	return nil
 }
 
-// refuse says why a grant cannot be given, or nothing.
+// refuse returns the reason why a grant cannot be granted, or nil.
 func (d *Driver) refuse(grant provider.Grant) *provider.Refusal {
 	if !slices.Contains(grant.Scopes, scopeAll) {
 		return &provider.Refusal{
 			Reason: provider.RefusedScope, Field: "spec.scopes", Value: orNone(grant.Scopes),
-			Message: "every key of this provider can read, write and administer all that its user can in object storage, and cannot be given less: " +
+			Message: "Crusoe keys cannot be scoped, each key has its user's full object-storage access: " +
 				"declare " + scopeAll + " if that is meant, or use another provider",
 		}
 	}
@@ -47,7 +47,7 @@ func (d *Driver) refuse(grant provider.Grant) *provider.Refusal {
 	if len(grant.Buckets) == 0 {
 		return &provider.Refusal{
 			Reason: provider.RefusedBucket, Field: "spec.buckets", Value: orNone(nil),
-			Message: `every key of this provider opens all buckets of its user: declare ["*"]`,
+			Message: `every key of this provider grants access to all buckets of its user: declare ["*"]`,
 		}
 	}
 	if r := provider.RefuseNarrowing(d.Capabilities(), grant); r != nil {

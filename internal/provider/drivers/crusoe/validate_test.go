@@ -21,14 +21,14 @@ var refusals = conformance.Refusals{
 			g.Scopes = []string{"objectstorage:object-read-write", "objectstorage:admin-read-only"}
 		},
 		Want: provider.Refusal{
-			Reason: provider.RefusedScope, Field: "spec.scopes", Value: "objectstorage:object-read-write, objectstorage:admin-read-only", Message: "cannot be given less",
+			Reason: provider.RefusedScope, Field: "spec.scopes", Value: "objectstorage:object-read-write, objectstorage:admin-read-only", Message: "cannot be scoped",
 		},
 	},
 	"no scope": {
 		Change: func(g *provider.Grant) { g.Scopes = nil },
 		Want:   provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes", Value: "none", Message: "declare objectstorage:admin-read-write"},
 	},
-	"another product beside it": {
+	"a scope of another product": {
 		Change: func(g *provider.Grant) { g.Scopes = append(g.Scopes, "billing:read-only") },
 		Want:   provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes", Value: "billing:read-only", Message: "this provider grants"},
 	},
@@ -36,7 +36,7 @@ var refusals = conformance.Refusals{
 		Change: func(g *provider.Grant) { g.Buckets = []string{"datasets"} },
 		Want:   provider.Refusal{Reason: provider.RefusedBucket, Field: "spec.buckets", Value: "datasets", Message: `declare ["*"]`},
 	},
-	"a bucket beside all": {
+	"a bucket and all": {
 		Change: func(g *provider.Grant) { g.Buckets = []string{"*", "datasets"} },
 		Want:   provider.Refusal{Reason: provider.RefusedBucket, Field: "spec.buckets", Value: "*, datasets", Message: `declare ["*"]`},
 	},
@@ -70,9 +70,8 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// TestScopesOfAKey: whatever a scope allows, a key has all of it, so that only the
-// widest one may stand alone.
-func TestScopesOfAKey(t *testing.T) {
+// Every key has full access, so a narrower scope alone would grant too much.
+func TestNarrowerScopesNeedTheWidest(t *testing.T) {
 	a := newAccount(t)
 	for _, scope := range covered {
 		g := grant()
@@ -82,7 +81,7 @@ func TestScopesOfAKey(t *testing.T) {
 		}
 		g.Scopes = []string{scope, scopeAll}
 		if err := a.driver.Validate(a.config, provider.MintRequest{Grant: g}); err != nil {
-			t.Errorf("%s beside %s: %v", scope, scopeAll, err)
+			t.Errorf("%s and %s: %v", scope, scopeAll, err)
 		}
 	}
 }
@@ -132,8 +131,7 @@ func TestConnection(t *testing.T) {
 	}
 }
 
-// TestAccount: the host is no part of the account, and what earlier versions wrote still is.
-func TestAccount(t *testing.T) {
+func TestAccountIsTheUserAndKnowsFormerIDs(t *testing.T) {
 	for endpoint, want := range map[string]string{
 		defaultEndpoint:                          "org/user",
 		"https://api.crusoecloud.com/v1":         "org/user",

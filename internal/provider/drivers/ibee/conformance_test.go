@@ -59,7 +59,7 @@ func harness(t *testing.T, change func(*ibeesim.Simulator)) conformance.Harness 
 		Grant:      func() provider.Grant { return readOnly("datasets") },
 		SecretKeys: []string{KeyID, KeySecret},
 		OnePage:    true,
-		Wrong:      map[string]provider.Value{KeyToken: provider.NewValue("ibee_prod_key_CANARY-nobody")},
+		Wrong:      map[string]provider.Value{KeyToken: provider.NewValue("ibee_prod_key_CANARY-unknown")},
 		Alive: func(_ context.Context, m provider.Minted) (bool, error) {
 			return b.Accepts(m.Secret[KeyID].Reveal(), m.Secret[KeySecret].Reveal()), nil
 		},
@@ -103,7 +103,7 @@ func manualHarness(t *testing.T) conformance.Harness {
 		Config:     b.config(),
 		Grant:      func() provider.Grant { return readBilling() },
 		SecretKeys: []string{KeyToken},
-		Wrong:      map[string]provider.Value{KeyToken: provider.NewValue("ibee_prod_key_CANARY-nobody")},
+		Wrong:      map[string]provider.Value{KeyToken: provider.NewValue("ibee_prod_key_CANARY-unknown")},
 		Alive: func(ctx context.Context, m provider.Minted) (bool, error) {
 			client, _, err := New().Connect(ctx, b.config())
 			if err != nil {
@@ -132,7 +132,7 @@ func manualHarness(t *testing.T) conformance.Harness {
 		}},
 		HandOver: func(*testing.T, provider.MintRequest) map[string]provider.Value {
 			n++
-			token := "ibee_prod_key_CANARY-made-by-hand-" + strconv.Itoa(n)
+			token := "ibee_prod_key_CANARY-manual-" + strconv.Itoa(n)
 			b.AddToken(token, ibeesim.BillingRead)
 			made.Store(handID(provider.NewValue(token)), token)
 			return map[string]provider.Value{KeyToken: provider.NewValue(token)}
@@ -145,7 +145,7 @@ func readBilling() provider.Grant {
 }
 
 // harnesses are the two behaviours of the vendor that are published, each form of
-// its errors, and what is made by hand.
+// its errors, and manual credentials.
 func harnesses(t *testing.T) map[string]conformance.Harness {
 	return map[string]conformance.Harness{
 		"revoked by POST": harness(t, func(*ibeesim.Simulator) {}),
@@ -158,7 +158,7 @@ func harnesses(t *testing.T) map[string]conformance.Harness {
 		"revoked by DELETE, the route is unknown to the gateway": harness(t, func(s *ibeesim.Simulator) {
 			s.RevokeRoute, s.NoRoute, s.Envelope = false, http.StatusForbidden, 4
 		}),
-		"made by hand": manualHarness(t),
+		"manual": manualHarness(t),
 	}
 }
 

@@ -28,7 +28,7 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 	if !sendable(token) {
 		return nil, provider.Account{}, &provider.Error{
 			Code: provider.CodeUnauthenticated, NotExecuted: true,
-			Message: "the credentials Secret needs the key " + KeyToken + " with a platform API token, and nothing around it: no blank and no line break",
+			Message: "the credentials Secret needs the key " + KeyToken + " with a platform API token, without spaces or line breaks",
 		}
 	}
 	api, err := httpapi.New("spec.ibee.endpoint", settings.Endpoint, cfg)
@@ -45,7 +45,8 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 	return c, accountOf(settings.WorkspaceID, api.Base), nil
 }
 
-// sendable reports whether a token can stand in a header: it is printable and in one piece.
+// sendable reports whether a token can be sent in a header: it is not empty, and has
+// printable characters without spaces only.
 func sendable(token provider.Value) bool {
 	for _, b := range []byte(token.Reveal()) {
 		if b <= ' ' || b > '~' {

@@ -1,6 +1,6 @@
 // Package ibee issues S3 credentials of IBEE Cloud over its REST API. Platform
-// API tokens, which alone can read billing, exist in the portal only: a user
-// makes them, and the driver checks what is handed over.
+// API tokens, the only credentials that can read billing, are created in the portal only:
+// a user creates the token there, and the driver checks the submitted token.
 package ibee
 
 import (
@@ -16,8 +16,8 @@ import (
 // Type is the name of the driver's block in a provider's spec.
 const Type = "ibee"
 
-// KeyToken is the key of a platform API token: of the one that mints, in the
-// credentials Secret, and of one that a user made.
+// KeyToken is the key of a platform API token: of the minting token in the credentials
+// Secret, and of a manual credential.
 const KeyToken = "token"
 
 // The keys of an S3 credential.
@@ -29,7 +29,7 @@ const (
 // DefaultEndpoint is the vendor's production API (devs-ibee/terraform-provider-ibee, docs/index.md).
 const DefaultEndpoint = "https://" + defaultHost + "/v1"
 
-// s3Region signs the requests of workloads, for buckets in every location
+// s3Region is the region in the S3 signatures of workloads, for buckets in every location
 // (docs.ibee.ai, Object Storage, API Tokens: the example for the AWS CLI).
 const s3Region = "us-east-1"
 
@@ -37,14 +37,13 @@ const s3Region = "us-east-1"
 // (devs-ibee/ibee-typescript, src/resources/objectStorage.ts: "at most the 100 newest").
 const window = 100
 
-// settle is inferred; the vendor says nothing about it. Cloudflare stands in
-// front of the API (error 1010 in LIVE_STORAGE_RESULTS.md of
+// settle is inferred; the vendor does not document it. Cloudflare proxies the API (error 1010 in LIVE_STORAGE_RESULTS.md of
 // devs-ibee/terraform-provider-ibee) and waits about two minutes for the server
 // behind it (Cloudflare, error 524), longer than the vendor's own Terraform
 // client, which waits 90 seconds. The third minute is for that server.
 const settle = 3 * time.Minute
 
-// userAgent is sent when the operator names none: the API's firewall turns away
+// userAgent is sent if the configuration has no User-Agent: the API's firewall rejects
 // clients by their User-Agent (LIVE_STORAGE_RESULTS.md, error 1010).
 const userAgent = "apitoken-operator (+https://apitoken.dev)"
 
@@ -100,7 +99,7 @@ func (*Driver) SecretKeys(_ provider.Config, grant provider.Grant) []string {
 	return []string{KeyID, KeySecret}
 }
 
-// Connection implements provider.Connector. Next to a platform API token stand
+// Connection implements provider.Connector. For a platform API token it returns
 // the environment variables that the vendor's clients read
 // (devs-ibee/terraform-provider-ibee, docs/index.md).
 func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]string {
@@ -114,10 +113,10 @@ func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]
 	return provider.S3Connection(s.S3Endpoint, s3Region, grant.Buckets)
 }
 
-// workspace is what the vendor's clients admit as workspace_id.
+// workspace matches what the vendor's clients accept as workspace_id.
 var workspace = regexp.MustCompile(`^[1-9][0-9]*$`)
 
-// settingsOf returns the settings of a configuration, checked and complete.
+// settingsOf returns the settings of a configuration, checked and with the defaults set.
 func settingsOf(cfg provider.Config) (Settings, error) {
 	s, err := provider.SettingsOf[Settings](Type, cfg)
 	if err != nil {
@@ -141,8 +140,8 @@ func settingsOf(cfg provider.Config) (Settings, error) {
 // defaultHost is the server of DefaultEndpoint.
 const defaultHost = "api.ibee.ai"
 
-// accountOf is the workspace. Earlier versions added the server, without a port that
-// the scheme implies, unless it was the vendor's own.
+// accountOf returns the account: the workspace. Earlier versions appended the server,
+// without the default port of the scheme, unless it was the vendor's own.
 func accountOf(workspaceID string, base *url.URL) provider.Account {
 	out := provider.Account{ID: workspaceID, GrantableScopes: grantable()}
 	implied := map[string]string{"https": ":443", "http": ":80"}[base.Scheme]

@@ -214,8 +214,7 @@ func clientOf(t *testing.T, cfg provider.Config) *client {
 	return &out
 }
 
-// TestAnswersThatSayNothing are 2xx answers from which nothing may be concluded.
-func TestAnswersThatSayNothing(t *testing.T) {
+func TestIncompleteSuccessIsInDoubt(t *testing.T) {
 	cases := map[string]string{
 		"no object":         `[]`,
 		"empty object":      `{}`,
@@ -248,7 +247,7 @@ func TestAnswersThatSayNothing(t *testing.T) {
 	}
 }
 
-func TestTokenHasToBeSendable(t *testing.T) {
+func TestMintingTokenMustBeSendable(t *testing.T) {
 	b := newBackend(t)
 	for name, credentials := range map[string]map[string]provider.Value{
 		"none":         nil,
@@ -269,8 +268,7 @@ func TestTokenHasToBeSendable(t *testing.T) {
 	}
 }
 
-// TestAccountID: the host is no part of the account, and what earlier versions wrote still is.
-func TestAccountID(t *testing.T) {
+func TestAccountIsTheWorkspaceAndKnowsFormerIDs(t *testing.T) {
 	cases := map[string]string{
 		DefaultEndpoint:                    "42",
 		"https://API.ibee.ai:443/v1":       "42",

@@ -10,15 +10,15 @@ import (
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
-// problem is what the API says of a request that it refused.
+// problem is an error of the API.
 type problem struct {
-	// told: the answer is one of the API's own, and not of something in front of it.
+	// told: the response came from the API, not from a proxy or firewall in front of it.
 	told bool
-	// The API's words, as they came.
+	// The values in the response, not sanitized.
 	code, reason, requiredScope string
 }
 
-// problemOf reads the forms that an error of the API has, the gateway's first
+// problemOf decodes every form of an API error, the gateway's first
 // (devs-ibee/terraform-provider-ibee, internal/provider/api_error.go, and
 // devs-ibee/ibee-typescript, src/errors.ts).
 func problemOf(body []byte) problem {
@@ -44,12 +44,12 @@ func problemOf(body []byte) problem {
 	if code := text(top, "code"); code != "" {
 		return in(top, code)
 	}
-	// A sentence, or a list of what is wrong with the fields: nothing to show.
+	// A sentence, or a list of invalid fields. Neither is shown.
 	_, told := top["detail"]
 	return problem{told: told}
 }
 
-// text returns the first of these fields that is a string with something in it.
+// text returns the first of these fields that is a non-empty string.
 func text(fields map[string]json.RawMessage, keys ...string) string {
 	for _, key := range keys {
 		var s string
@@ -71,14 +71,14 @@ func object(raw json.RawMessage) map[string]json.RawMessage {
 // inactive are the codes, all with status 403, of a platform API token that no longer works.
 var inactive = []string{"key_revoked", "key_expired", "key_disabled", "key_inactive"}
 
-// ended are those of a token that never works again. The documentation does not say
-// whether key_disabled and key_inactive are for ever.
+// ended are the codes of a token that never works again. The documentation does not say
+// whether key_disabled and key_inactive are permanent.
 var ended = []string{"key_revoked", "key_expired"}
 
 // unknownRoute is the gateway's code, with status 403, for a route that it does not offer.
 const unknownRoute = "unknown_route"
 
-// codes are those that say more than their status does.
+// codes are the API's codes that are more specific than their status.
 var codes = map[string]provider.Code{
 	"key_revoked":             provider.CodeUnauthenticated,
 	"key_expired":             provider.CodeUnauthenticated,
@@ -88,38 +88,37 @@ var codes = map[string]provider.Code{
 	unknownRoute:              provider.CodeInvalid,
 }
 
-// The ways out, by the code of the error.
+// What a user must do, by the code of the error.
 const (
-	wayInactive  = "the token no longer works: make a new one in the portal and put it into the credentials Secret"
-	wayWorkspace = "check spec.ibee.workspaceID, and that the token is of that workspace"
-	wayOwner     = "the owner of the organization has to lift it in the portal"
+	wayInactive  = "the token no longer works: create a new one in the portal and put it into the credentials Secret"
+	wayWorkspace = "check spec.ibee.workspaceID, and that the token belongs to that workspace"
+	wayOwner     = "the owner of the organization must lift it in the portal"
 )
 
 var ways = map[string]string{
 	"key_revoked": wayInactive, "key_expired": wayInactive, "key_disabled": wayInactive, "key_inactive": wayInactive,
 	"workspace_not_allowed": wayWorkspace, "workspace_id_required": wayWorkspace, "invalid_workspace_id": wayWorkspace,
 	"organization_restricted": wayOwner, "organization_suspended": wayOwner,
-	"insufficient_scope": "give the token Object Storage with Admin Read & Write: make such a one in the portal",
-	"billing_denied":     "settle in the portal, under Billing, what it names",
+	"insufficient_scope": "the token needs Object Storage with Admin Read & Write: create one in the portal and put it into the credentials Secret",
+	"billing_denied":     "pay or correct this in the portal, under Billing",
 	unknownRoute:         "check spec.ibee.endpoint",
 }
 
-// waysByStatus are for errors whose code says nothing.
+// waysByStatus are what a user must do if the code is not in ways.
 var waysByStatus = map[int]string{
 	http.StatusUnauthorized:    wayInactive,
 	http.StatusPaymentRequired: "settle it in the portal, under Billing",
 	http.StatusLocked:          wayOwner,
 }
 
-// explain refines an error by what the API says. Only the API itself can say
-// that it did not carry out a request: a refusal in another form, such as a
-// page of the firewall, leaves that in doubt, except that too many requests
-// are counted before anything else.
+// explain adds to an error what the API reports. Only the API itself can prove that it
+// did not carry out a request: a rejection in another form, such as an HTML page of the
+// firewall, is in doubt. Status 429 is the exception: requests are counted first.
 func explain(a httpapi.Answer, e *provider.Error, token provider.Value) {
 	p := problemOf(a.Body)
 	if !p.told {
 		e.NotExecuted = e.NotExecuted && e.Code == provider.CodeRateLimited
-		if a.Fault == nil { // it says so itself
+		if a.Fault == nil { // a fault has its own message
 			e.Message += ", but not in the form of the IBEE API: check spec.ibee.endpoint, and what stands between it and the operator"
 		}
 		return
@@ -139,7 +138,7 @@ func explain(a httpapi.Answer, e *provider.Error, token provider.Value) {
 	}
 }
 
-// shown returns the API's own words in brackets, as far as they are words and not the token.
+// shown returns the API's codes in brackets. It leaves out what is not a word or contains the token.
 func (p problem) shown(token provider.Value) string {
 	var words []string
 	for _, s := range []string{p.code, p.reason, p.requiredScope} {
@@ -154,7 +153,7 @@ func (p problem) shown(token provider.Value) string {
 	return " (" + strings.Join(words, ", ") + ")"
 }
 
-// unclear is an answer that leaves open what is.
+// unclear returns the error for a response that does not answer the question.
 func unclear(message string) *provider.Error {
 	return &provider.Error{Code: provider.CodeUnavailable, Message: message}
 }

@@ -13,8 +13,7 @@ import (
 	"apitoken.dev/operator/test/support/simulate/ibeesim"
 )
 
-// TestProblems reads every documented form of an error.
-func TestProblems(t *testing.T) {
+func TestEveryDocumentedFormOfAnErrorIsDecoded(t *testing.T) {
 	denied := problem{told: true, code: "billing_denied", reason: "insufficient_balance"}
 	scope := problem{told: true, code: "insufficient_scope", requiredScope: "billing.read"}
 	cases := map[string]problem{
@@ -58,21 +57,21 @@ func TestErrors(t *testing.T) {
 		"no workspace": {400, `{"error":"invalid_workspace_id"}`, provider.CodeInvalid, false, "(invalid_workspace_id); check spec.ibee.workspaceID"},
 		"not accepted": {401, `{"error":"unauthorized"}`, provider.CodeUnauthenticated, false, "put it into the credentials Secret"},
 		"revoked token": {
-			403, `{"error":"key_revoked"}`, provider.CodeUnauthenticated, false, "(key_revoked); the token no longer works: make a new one in the portal",
+			403, `{"error":"key_revoked"}`, provider.CodeUnauthenticated, false, "(key_revoked); the token no longer works: create a new one in the portal",
 		},
 		"expired token":  {403, `{"detail":{"code":"key_expired"}}`, provider.CodeUnauthenticated, false, "(key_expired); the token no longer works"},
 		"disabled token": {403, `{"error":{"code":"key_disabled"}}`, provider.CodeUnauthenticated, false, "(key_disabled); the token no longer works"},
 		"inactive token": {403, `{"code":"key_inactive"}`, provider.CodeUnauthenticated, false, "(key_inactive); the token no longer works"},
 		"not enough": {
 			403, `{"error":"insufficient_scope","required_scope":"object-storage.write"}`, provider.CodePermissionDenied, false,
-			"(insufficient_scope, object-storage.write); give the token Object Storage with Admin Read & Write",
+			"(insufficient_scope, object-storage.write); the token needs Object Storage with Admin Read & Write",
 		},
 		"another workspace": {403, `{"error":"workspace_not_allowed"}`, provider.CodePermissionDenied, false, "check spec.ibee.workspaceID"},
-		"restricted":        {403, `{"error":"organization_restricted"}`, provider.CodeAccountBlocked, false, "the owner of the organization has to lift it"},
+		"restricted":        {403, `{"error":"organization_restricted"}`, provider.CodeAccountBlocked, false, "the owner of the organization must lift it"},
 		"another API":       {403, `{"error":"unknown_route"}`, provider.CodeInvalid, false, "check spec.ibee.endpoint"},
 		"bill": {
 			402, `{"error":"billing_denied","billing_reason":"insufficient_balance"}`, provider.CodeAccountBlocked, false,
-			"(billing_denied, insufficient_balance); settle in the portal, under Billing",
+			"(billing_denied, insufficient_balance); pay or correct this in the portal, under Billing",
 		},
 		"bill, in words":      {402, `{"detail":"pay"}`, provider.CodeAccountBlocked, false, "settle it in the portal, under Billing"},
 		"suspended":           {423, `{"detail":{"code":"organization_suspended"}}`, provider.CodeAccountBlocked, false, "(organization_suspended); the owner"},
@@ -96,7 +95,7 @@ func TestErrors(t *testing.T) {
 		"redirect":         {307, ``, provider.CodeInvalid, true, "redirects are not followed"},
 		"text for a code":  {403, `{"error":"go to ` + rawText + `"}`, provider.CodePermissionDenied, false, "may not do this"},
 		"unheard of":       {418, `{"error":"teapot"}`, provider.CodeUnknown, true, "(teapot)"},
-		"text in a reason": {402, `{"error":"billing_denied","billing_reason":"call ` + rawText + `"}`, provider.CodeAccountBlocked, false, "(billing_denied); settle"},
+		"text in a reason": {402, `{"error":"billing_denied","billing_reason":"call ` + rawText + `"}`, provider.CodeAccountBlocked, false, "(billing_denied); pay"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -116,8 +115,8 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestConnectTellsOfABlockedAccount: it is seen before anything is minted.
-func TestConnectTellsOfABlockedAccount(t *testing.T) {
+// The driver sees it before anything is minted.
+func TestConnectReportsABlockedAccount(t *testing.T) {
 	for status, body := range map[int]string{
 		http.StatusPaymentRequired: `{"error":"billing_denied","billing_reason":"insufficient_balance"}`,
 		http.StatusLocked:          `{"error":"organization_suspended"}`,
@@ -151,8 +150,8 @@ func TestSimulatedRefusals(t *testing.T) {
 	}
 }
 
-// TestCanary puts secrets into every part of an error that the provider can choose.
-func TestCanary(t *testing.T) {
+// The secrets are in every part of an error that the provider can choose.
+func TestErrorsShowNoSecret(t *testing.T) {
 	for _, canary := range []string{minterToken, "code-" + minterToken, "CANARY secret text"} {
 		for _, form := range []string{
 			`{"error":%[1]q,"billing_reason":%[1]q,"required_scope":%[1]q,"message":%[1]q}`,
@@ -181,8 +180,7 @@ func TestCanary(t *testing.T) {
 	}
 }
 
-// TestFirewall: a client that it turns away is told where to look.
-func TestFirewall(t *testing.T) {
+func TestFirewallRejectionNamesWhatToCheck(t *testing.T) {
 	b := newBackend(t)
 	cfg := b.config()
 	cfg.UserAgent = "Go-http-client/1.1"

@@ -7,8 +7,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// source is what the API shows: a list of the newest, and any credential by its
-// id. A revoked credential occupies nothing, since names need not be unique.
+// source is what the API shows: a list of the newest credentials, and any credential by
+// its id. A revoked credential occupies no name, because names need not be unique.
 func (c *client) source() provider.Source {
 	return provider.Source{
 		Listed: window, Where: "in the portal",
@@ -36,14 +36,14 @@ func (c *client) source() provider.Source {
 	}
 }
 
-// Find implements provider.Client. It shows no platform API token: whether one
-// still works, it tells itself, see Accepts.
+// Find implements provider.Client. It returns no platform API tokens, because the API does
+// not show them; use Accepts to learn whether a token still works.
 func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
 	return c.source().Find(ctx, ref)
 }
 
-// List implements provider.Client. It yields what is among the newest credentials
-// of the workspace, see Capabilities.Listed.
+// List implements provider.Client. It yields only credentials among the newest of the
+// workspace, see Capabilities.Listed.
 func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
 	return func(yield func(provider.Credential, error) bool) {
 		listed, err := c.list(ctx)

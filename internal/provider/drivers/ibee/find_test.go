@@ -104,8 +104,7 @@ func TestARevokedNameIsSettled(t *testing.T) {
 	}
 }
 
-// TestDuplicates: names are not unique, so all of them are found and revoked.
-func TestDuplicates(t *testing.T) {
+func TestAllCredentialsOfANameAreFoundAndRevoked(t *testing.T) {
 	b := newBackend(t)
 	client := connect(t, b.config())
 	c := mint(t, client)
@@ -143,12 +142,11 @@ func TestUnknownStatusIsLive(t *testing.T) {
 	}
 }
 
-// TestAnotherNameIsLeftAlone: what the ID means was renamed by a user.
-func TestAnotherNameIsLeftAlone(t *testing.T) {
+func TestCredentialRenamedByAUserIsLeftAlone(t *testing.T) {
 	b := newBackend(t)
 	client := connect(t, b.config())
 	c := mint(t, client)
-	b.Rename(c.Name, "somebody's "+rawText)
+	b.Rename(c.Name, "another's "+rawText)
 	ref := provider.Ref{Name: c.Name, ID: c.ID}
 	_, err := client.Find(t.Context(), ref)
 	for what, err := range map[string]error{

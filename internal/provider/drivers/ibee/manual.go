@@ -13,36 +13,37 @@ import (
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
-// eligibilityPath asks whether the organization may buy. It changes nothing and
-// needs the permission to read billing, and no other
+// eligibilityPath returns whether the organization may buy resources. It changes nothing
+// and needs only the permission to read billing
 // (devs-ibee/terraform-provider-ibee, internal/provider/billing.go).
 const eligibilityPath = "/billing/resource-eligibility"
 
-// handPrefix begins the id of a platform API token, which has none at the API.
+// handPrefix begins the id of a platform API token. The API has no id for it.
 const handPrefix = "portal-"
 
-// maxPortalName is the longest name of an S3 credential in the vendor's clients,
-// taken over for tokens, of which no limit is known.
+// maxPortalName is the longest name of an S3 credential in the vendor's clients. The
+// limit for tokens is not documented; this one is used for them, too.
 const maxPortalName = 100
 
 func isManual(id string) bool { return strings.HasPrefix(id, handPrefix) }
 
-// handID returns an id that says nothing of the token.
+// handID returns an id that does not reveal the token.
 func handID(token provider.Value) string {
 	sum := sha256.Sum256([]byte(token.Reveal()))
 	return handPrefix + hex.EncodeToString(sum[:])[:12]
 }
 
-// portalOf is where a workspace's tokens are (ibee.ai/docs/tools/api-tokens).
+// portalOf is the page of a workspace's tokens (ibee.ai/docs/tools/api-tokens).
 func portalOf(workspaceID string) string {
 	return "https://portal.ibee.ai/a/" + workspaceID + "/api-tokens (Tools, API Tokens)"
 }
 
 func (c *client) portal() string { return portalOf(c.workspace) }
 
-// Form implements provider.Manual, in the words of the portal's dialog
+// Form implements provider.Manual, with the labels of the portal's dialog
 // (ibee.ai/docs/tools/api-tokens, "Enter token details" and "Set permissions").
-// Its number of days depends on the day it is filled in, so the end is given.
+// The number of days depends on the day when the user fills it in, so the form gives the
+// end date.
 func (*Driver) Form(cfg provider.Config, req provider.MintRequest) (form provider.Form, ok bool) {
 	settings, err := settingsOf(cfg)
 	if err != nil || !billingOnly(req.Grant) {
@@ -51,7 +52,7 @@ func (*Driver) Form(cfg provider.Config, req provider.MintRequest) (form provide
 	owner := req.Owner.Namespace + "/" + req.Owner.Token
 	end := req.Grant.ExpiresAt.UTC().Format(time.DateOnly)
 	name := owner[:min(len(owner), maxPortalName-len(" until "+end))] + " until " + end
-	description := "made by hand for the ApiToken " + owner
+	description := "for the ApiToken " + owner
 	if req.Description != "" {
 		description += ": " + req.Description
 	}
@@ -65,7 +66,7 @@ func (*Driver) Form(cfg provider.Config, req provider.MintRequest) (form provide
 			{Label: "Object Storage", Value: "not checked"},
 		},
 		Keys: []string{KeyToken},
-		// Its end may have been another one when it was made.
+		// The name may have another end date: that of the day when the token was created.
 		Revoke: portalOf(settings.WorkspaceID) + ", Revoke in the column Actions; of several tokens whose name begins with " + owner + ", the oldest",
 	}, true
 }
@@ -79,20 +80,20 @@ func (*Driver) KeyID(secret map[string]provider.Value) string {
 	return handID(token)
 }
 
-// takeOver checks a platform API token that a user made: it must open what
-// was declared, and not object storage as well.
+// takeOver checks a submitted platform API token: it must read billing, and must not
+// grant access to object storage.
 func (c *client) takeOver(ctx context.Context, req provider.MintRequest) (provider.Minted, error) {
 	token := req.Submitted[KeyToken]
 	if !sendable(token) || len(req.Submitted) != 1 {
-		return provider.Minted{}, provider.Invalid(scopeBillingReadOnly + " is granted by a token that a person makes at " + c.portal() +
-			": hand it over under the key " + KeyToken + " alone, without a blank or a line break")
+		return provider.Minted{}, provider.Invalid(scopeBillingReadOnly + " is granted by a token that a user creates at " + c.portal() +
+			": submit it under the key " + KeyToken + " alone, without a space or a line break")
 	}
 	accepted, err := c.reads(ctx, token)
 	if err != nil {
 		return provider.Minted{}, err
 	}
 	if !accepted {
-		return provider.Minted{}, provider.Invalid("the token that was handed over does not work: make a new one at " + c.portal())
+		return provider.Minted{}, provider.Invalid("the submitted token does not work: create a new one at " + c.portal())
 	}
 	if err := c.refuseWider(ctx, token); err != nil {
 		return provider.Minted{}, err
@@ -103,58 +104,57 @@ func (c *client) takeOver(ctx context.Context, req provider.MintRequest) (provid
 	}, nil
 }
 
-// reads reports whether a token reads billing; false means that it is no token, or has
-// ended. Anything else is an error, such as a token without this permission, or one
-// that is switched off.
+// reads reports whether a token can read billing; false means that the token is unknown,
+// revoked or expired. Anything else is an error, such as a token without this permission,
+// or a disabled one.
 func (c *client) reads(ctx context.Context, token provider.Value) (bool, error) {
 	var decision struct {
 		Allowed *bool `json:"allowed"`
 	}
 	answer, err := c.callAs(ctx, token, httpapi.Request{
-		What: "ask about billing with the token that was handed over", Method: http.MethodPost, Path: eligibilityPath,
+		What: "read billing with the submitted token", Method: http.MethodPost, Path: eligibilityPath,
 		Body: struct{}{}, Into: &decision,
 	})
 	p := problemOf(answer.Body)
 	switch {
 	case err == nil && decision.Allowed == nil:
-		return false, unclear("could not check the token that was handed over: the provider answered with something else than a decision on billing")
-	case err == nil: // whether the organization may buy is no matter of the token
+		return false, unclear("could not check the submitted token: the provider answered without a decision on billing")
+	case err == nil: // the decision does not matter: it is about the organization, not the token
 		return true, nil
 	case answer.Status == http.StatusUnauthorized && p.told, answer.Status == http.StatusForbidden && slices.Contains(ended, p.code):
 		return false, nil
 	case answer.Status == http.StatusForbidden && slices.Contains(inactive, p.code):
-		return false, provider.Invalid("the token is switched off (" + p.code + "), and may be switched on again: revoke it in the portal, " + c.portal())
+		return false, provider.Invalid("the token is disabled (" + p.code + ") and can be enabled again: revoke it in the portal, " + c.portal())
 	case answer.Status == http.StatusForbidden && p.code == "insufficient_scope":
-		return false, provider.Invalid("the token that was handed over may not read billing: make one with Billing, Read only, at " + c.portal())
+		return false, provider.Invalid("the submitted token cannot read billing: create one with Billing, Read only, at " + c.portal())
 	}
 	return false, err
 }
 
-// refuseWider returns an error unless object storage refuses the token.
+// refuseWider returns an error unless the API denies the token access to object storage.
 func (c *client) refuseWider(ctx context.Context, token provider.Value) error {
 	answer, err := c.callAs(ctx, token, httpapi.Request{
-		What: "see that the token that was handed over does not open object storage", Method: http.MethodGet, Path: credentialsPath,
+		What: "check that the submitted token has no access to object storage", Method: http.MethodGet, Path: credentialsPath,
 	})
 	p := problemOf(answer.Body)
 	refused := answer.Status == http.StatusUnauthorized || answer.Status == http.StatusForbidden
 	switch {
 	case err == nil:
-		return provider.Invalid("the token that was handed over opens object storage as well, which was not declared: " +
-			"revoke it, and make one with Billing alone at " + c.portal())
+		return provider.Invalid("the submitted token also grants access to object storage, which was not declared: " +
+			"revoke it, and create one with Billing alone at " + c.portal())
 	case refused && p.told && !slices.Contains(inactive, p.code):
 		return nil
 	}
 	return err
 }
 
-// Accepts implements provider.Prober for tokens. Object storage is not asked:
-// the vendor's own test of a fresh S3 credential was denied for a reason that it
-// could not find (LIVE_STORAGE_RESULTS.md of devs-ibee/terraform-provider-ibee),
-// so a denial would prove nothing.
+// Accepts implements provider.Prober for tokens. It does not check S3 credentials:
+// in the vendor's own test, a new S3 credential was denied for an unknown reason (LIVE_STORAGE_RESULTS.md of devs-ibee/terraform-provider-ibee),
+// so a denial proves nothing.
 func (c *client) Accepts(ctx context.Context, secret map[string]provider.Value, _ provider.Grant) (bool, error) {
 	token, ok := secret[KeyToken]
 	if !ok {
-		return false, provider.Invalid("the data plane of IBEE is not asked about S3 credentials: the list of credentials tells")
+		return false, provider.Invalid("the data plane of IBEE cannot check S3 credentials; use the list of credentials")
 	}
 	if !sendable(token) {
 		return false, provider.Invalid("the key " + KeyToken + " holds no token")

@@ -13,9 +13,9 @@ import (
 	"apitoken.dev/operator/test/support/simulate/ibeesim"
 )
 
-const handMade = "ibee_v4_CANARY-made-by-hand"
+const handMade = "ibee_v4_CANARY-manual"
 
-func handedOver(token string) map[string]provider.Value {
+func submitted(token string) map[string]provider.Value {
 	return map[string]provider.Value{KeyToken: provider.NewValue(token)}
 }
 
@@ -28,7 +28,7 @@ func TestForm(t *testing.T) {
 		Where: "https://portal.ibee.ai/a/42/api-tokens (Tools, API Tokens), + Create Token",
 		Fields: []provider.FormField{
 			{Label: "Name", Value: "ml/training until 2026-03-31"},
-			{Label: "Description", Value: "made by hand for the ApiToken ml/training: monthly report"},
+			{Label: "Description", Value: "for the ApiToken ml/training: monthly report"},
 			{Label: "Expires In (days)", Value: "the days from today to 2026-03-31 (UTC), no more, between 1 and 365"},
 			{Label: "Billing", Value: "checked, with Read only"},
 			{Label: "Object Storage", Value: "not checked"},
@@ -69,12 +69,12 @@ func TestLimitsOfPlatformTokens(t *testing.T) {
 	}
 }
 
-func TestTakeOver(t *testing.T) {
+func TestSubmittedTokenIsCheckedAndPublished(t *testing.T) {
 	b := newBackend(t)
 	b.AddToken(handMade, ibeesim.BillingRead)
 	client := connect(t, b.config())
 	req := request(t, readBilling())
-	req.Submitted = handedOver(handMade)
+	req.Submitted = submitted(handMade)
 	b.Requests()
 	minted, err := client.Mint(t.Context(), req)
 	if err != nil {
@@ -92,7 +92,7 @@ func TestTakeOver(t *testing.T) {
 		t.Errorf("secret (-want +got):\n%s", diff)
 	}
 	again := request(t, readBilling())
-	again.Submitted = handedOver(handMade)
+	again.Submitted = submitted(handMade)
 	if second, err := client.Mint(t.Context(), again); err != nil || second.Credential.ID != id {
 		t.Errorf("the same token: got %+v and error %v, want the ID %s", second.Credential, err, id)
 	}
@@ -101,38 +101,37 @@ func TestTakeOver(t *testing.T) {
 	}
 }
 
-// TestTakeOverOfAPoorAccount: whether the organization may buy is no matter of the token.
-func TestTakeOverOfAPoorAccount(t *testing.T) {
+func TestSubmittedTokenOfAnAccountThatMayNotBuyIsAccepted(t *testing.T) {
 	b := newBackend(t)
 	b.BillingDenied = "insufficient_balance"
 	b.AddToken(handMade, ibeesim.BillingRead)
 	req := request(t, readBilling())
-	req.Submitted = handedOver(handMade)
+	req.Submitted = submitted(handMade)
 	if _, err := connect(t, b.config()).Mint(t.Context(), req); err != nil {
 		t.Error(err)
 	}
 }
 
-func TestTakeOverRefuses(t *testing.T) {
+func TestUnsuitableSubmittedTokenIsRejected(t *testing.T) {
 	tooWide := "ibee_v4_CANARY-too-wide"
 	storage := "ibee_v4_CANARY-storage"
 	ended := "ibee_v4_CANARY-ended"
 	cases := map[string]struct {
-		handed map[string]provider.Value
-		grant  provider.Grant
-		says   string
+		submitted map[string]provider.Value
+		grant     provider.Grant
+		says      string
 	}{
-		"nothing":             {nil, readBilling(), "hand it over under the key token"},
-		"no token":            {map[string]provider.Value{}, readBilling(), "hand it over under the key token"},
+		"nothing":             {nil, readBilling(), "submit it under the key token"},
+		"no token":            {map[string]provider.Value{}, readBilling(), "submit it under the key token"},
 		"another key":         {map[string]provider.Value{"password": provider.NewValue(handMade)}, readBilling(), "key token"},
 		"more keys":           {map[string]provider.Value{KeyToken: provider.NewValue(handMade), KeyID: provider.NewValue("x")}, readBilling(), "key token alone"},
-		"a line break":        {handedOver(handMade + "\n"), readBilling(), "line break"},
-		"no such token":       {handedOver("ibee_v4_CANARY-nobody"), readBilling(), "does not work"},
-		"a revoked token":     {handedOver(ended), readBilling(), "does not work"},
-		"a token for storage": {handedOver(storage), readBilling(), "may not read billing"},
-		"a token for both":    {handedOver(tooWide), readBilling(), "opens object storage as well"},
-		"the minting token":   {handedOver(minterToken), readBilling(), "may not read billing"},
-		"not made by hand":    {handedOver(handMade), readOnly("datasets"), "made by the operator"},
+		"a line break":        {submitted(handMade + "\n"), readBilling(), "line break"},
+		"no such token":       {submitted("ibee_v4_CANARY-unknown"), readBilling(), "does not work"},
+		"a revoked token":     {submitted(ended), readBilling(), "does not work"},
+		"a token for storage": {submitted(storage), readBilling(), "cannot read billing"},
+		"a token for both":    {submitted(tooWide), readBilling(), "also grants access to object storage"},
+		"the minting token":   {submitted(minterToken), readBilling(), "cannot read billing"},
+		"S3 credential":       {submitted(handMade), readOnly("datasets"), "created by the operator"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -143,7 +142,7 @@ func TestTakeOverRefuses(t *testing.T) {
 			b.AddToken(ended, ibeesim.BillingRead)
 			b.EndToken(ended, "key_expired")
 			req := request(t, tc.grant)
-			req.Submitted = tc.handed
+			req.Submitted = tc.submitted
 			_, err := connect(t, b.config()).Mint(t.Context(), req)
 			e := provider.AsError(err)
 			if e.Code != provider.CodeInvalid || !e.NotExecuted || !strings.Contains(e.Message, tc.says) || strings.Contains(e.Message, "CANARY") {
@@ -156,8 +155,7 @@ func TestTakeOverRefuses(t *testing.T) {
 	}
 }
 
-// TestTakeOverNeedsAnswersOfTheAPI: what refuses object storage must be the API.
-func TestTakeOverNeedsAnswersOfTheAPI(t *testing.T) {
+func TestSubmittedTokenIsAcceptedOnlyIfTheAPIAnswers(t *testing.T) {
 	cases := map[string]map[string]string{
 		"a page refuses object storage":   {"POST": `200 {"allowed":true}`, "GET": `403 <html>`},
 		"object storage is not there":     {"POST": `200 {"allowed":true}`, "GET": `404 {"detail":"Not Found"}`},
@@ -170,7 +168,7 @@ func TestTakeOverNeedsAnswersOfTheAPI(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c, _ := scripted(t, answers)
 			req := request(t, readBilling())
-			req.Submitted = handedOver(handMade)
+			req.Submitted = submitted(handMade)
 			if minted, err := c.Mint(t.Context(), req); err == nil {
 				t.Errorf("got %+v, want an error", minted.Credential)
 			}
@@ -188,7 +186,7 @@ func TestAccepts(t *testing.T) {
 		"it works, without credit":     {answer: `200 {"allowed":false}`, want: true},
 		"it was revoked":               {answer: `403 {"error":"key_revoked"}`},
 		"it has expired":               {answer: `403 {"detail":{"code":"key_expired"}}`},
-		"it may not read billing":      {answer: `403 {"error":"insufficient_scope"}`, fails: true},
+		"it cannot read billing":       {answer: `403 {"error":"insufficient_scope"}`, fails: true},
 		"another workspace":            {answer: `403 {"error":"workspace_not_allowed"}`, fails: true},
 		"a page":                       {answer: `403 <html>`, fails: true},
 		"the gateway is down":          {answer: `502 {"error":"bad_gateway"}`, fails: true},
@@ -200,7 +198,7 @@ func TestAccepts(t *testing.T) {
 	}
 	for name, tc := range cases {
 		c, _ := scripted(t, map[string]string{"POST": tc.answer})
-		got, err := c.Accepts(t.Context(), handedOver(handMade), readBilling())
+		got, err := c.Accepts(t.Context(), submitted(handMade), readBilling())
 		if got != tc.want || (err != nil) != tc.fails {
 			t.Errorf("%s: got %t and error %v", name, got, err)
 		}
@@ -208,20 +206,19 @@ func TestAccepts(t *testing.T) {
 	b := newBackend(t)
 	c := clientOf(t, provider.Config{Settings: Settings{WorkspaceID: ws, Endpoint: b.url}, HTTP: http.DefaultClient})
 	for name, secret := range map[string]map[string]provider.Value{
-		"S3 keys": {KeyID: provider.NewValue("AKIA1"), KeySecret: provider.NewValue("CANARY")}, "nothing": nil, "an empty token": handedOver(""),
+		"S3 keys": {KeyID: provider.NewValue("AKIA1"), KeySecret: provider.NewValue("CANARY")}, "nothing": nil, "an empty token": submitted(""),
 	} {
 		if _, err := c.Accepts(t.Context(), secret, readOnly("datasets")); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	if got, err := c.Accepts(t.Context(), handedOver("ibee_v4_CANARY-nobody"), readBilling()); got || err != nil {
+	if got, err := c.Accepts(t.Context(), submitted("ibee_v4_CANARY-unknown"), readBilling()); got || err != nil {
 		t.Errorf("no such token: got %t and error %v", got, err)
 	}
 }
 
-// TestByHandAndTheAPI: the API does not know what was made by hand, and a
-// name that was reserved for it is revoked as any other.
-func TestByHandAndTheAPI(t *testing.T) {
+// The API does not show platform API tokens. A reservation without an ID is revoked as usual.
+func TestManualCredentialIsRevokedByAUserOnly(t *testing.T) {
 	b := newBackend(t)
 	client := connect(t, b.config())
 	req := request(t, readBilling())
@@ -232,7 +229,7 @@ func TestByHandAndTheAPI(t *testing.T) {
 			t.Errorf("Find(%+v): got %+v and error %v, want nothing", ref, found, err)
 		}
 		e := provider.AsError(client.Revoke(t.Context(), ref))
-		if e.Code != provider.CodeInvalid || !e.NotExecuted || !strings.Contains(e.Message, "only a person can delete") {
+		if e.Code != provider.CodeInvalid || !e.NotExecuted || !strings.Contains(e.Message, "only a user can delete") {
 			t.Errorf("Revoke(%+v): %v", ref, e)
 		}
 	}

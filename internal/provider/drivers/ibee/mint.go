@@ -9,8 +9,8 @@ import (
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
-// order is the body of a request for an S3 credential. Nothing is left out: the
-// vendor's defaults are the widest there are.
+// order is the body of a request for an S3 credential. Every field is sent: the vendor's
+// defaults grant the most access.
 type order struct {
 	Name           string   `json:"name"`
 	PermissionType string   `json:"permission_type"`
@@ -31,7 +31,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 	case p.manual:
 		return c.takeOver(ctx, req)
 	case req.Submitted != nil:
-		return provider.Minted{}, provider.Invalid("an S3 credential is made by the operator, and one that is handed over is not used: remove it")
+		return provider.Minted{}, provider.Invalid("S3 credentials are created by the operator, and the submitted credential is not used: delete the handover Secret")
 	}
 	asked := order{Name: req.Name, PermissionType: p.permission, BucketScope: p.bucketScope, AllowedBuckets: p.buckets}
 	var got struct {
@@ -56,7 +56,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 	}, nil
 }
 
-// deviation returns the field in which a credential is not what was asked for, or nothing.
+// deviation returns the first field in which a credential differs from the request, or "".
 func deviation(asked order, got credential) string {
 	sorted := func(list []string) []string { return slices.Sorted(slices.Values(list)) }
 	switch {
@@ -74,11 +74,11 @@ func deviation(asked order, got credential) string {
 	return ""
 }
 
-// discard ends a credential that is not what was asked for, by its id, because
-// its name may be what deviates. The error stays in doubt, so that the attempt
+// discard revokes a credential that differs from the request, by its id, because
+// its name may be the difference. The error stays in doubt, so that the attempt
 // is also revoked by name.
 func (c *client) discard(ctx context.Context, id, field string) error {
-	message := "the provider made a credential whose " + field + " is not what was asked for; "
+	message := "the provider created a credential whose " + field + " differs from the request; "
 	if err := c.end(ctx, id); err != nil {
 		return &provider.Error{Code: provider.CodeUnknown, Err: err, Message: message + "revoking it failed: revoke the access key " + id + " in the portal"}
 	}

@@ -12,8 +12,7 @@ import (
 	"apitoken.dev/operator/test/support/simulate/ibeesim"
 )
 
-// TestBothWaysOfRevoking: POST, and DELETE where the POST route is not offered.
-func TestBothWaysOfRevoking(t *testing.T) {
+func TestRevokeUsesDELETEIfThePOSTRouteIsMissing(t *testing.T) {
 	cases := map[string]struct {
 		change func(*ibeesim.Simulator)
 		erased bool
@@ -71,9 +70,8 @@ func scripted(t *testing.T, answers map[string]string) (*client, *[]string) {
 	return clientOf(t, provider.Config{Settings: Settings{WorkspaceID: ws, Endpoint: server.URL}, HTTP: server.Client()}), &seen
 }
 
-// TestRevocationIsProven: whatever a request to revoke was answered, only a look
-// at the credential counts.
-func TestRevocationIsProven(t *testing.T) {
+// The response to the revocation proves nothing.
+func TestRevokeIsDoneWhenTheCredentialIsReadAsEnded(t *testing.T) {
 	const name = "at1-cccccccc-aaaaaaaaaaaaaaaa-1-aaaaaaaaaa"
 	// It is both the list and the credential.
 	const shown = `"access_key_id":"AKIA1","name":"` + name + `","status":"active"`

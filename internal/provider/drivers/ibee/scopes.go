@@ -2,7 +2,7 @@ package ibee
 
 import "slices"
 
-// The scopes that can be granted, and the one that many expect and IBEE has not.
+// The scopes that can be granted, and object-write-only, which IBEE does not have.
 const (
 	scopeAdminReadWrite  = "objectstorage:admin-read-write"
 	scopeAdminReadOnly   = "objectstorage:admin-read-only"
@@ -16,15 +16,15 @@ const (
 type permission struct {
 	// name on the wire.
 	name string
-	// admin: it opens all buckets, whatever is asked for.
+	// admin: it always grants access to all buckets.
 	admin bool
-	// includes are the other scopes that it covers without being any wider for them.
+	// includes are the other scopes that it covers.
 	includes []string
 }
 
 // permissions are what the portal and the API offer (ibee.ai/docs/tools/api-tokens,
 // "Set permissions"; devs-ibee/terraform-provider-ibee, docs/resources/s3_credential.md).
-// docs/providers/ibee.md shows them to people; a test compares the two.
+// A test compares them with docs/providers/ibee.md.
 var permissions = map[string]permission{
 	scopeObjectReadOnly:  {name: "object_ro"},
 	scopeObjectReadWrite: {name: "object_rw", includes: []string{scopeObjectReadOnly}},
@@ -45,7 +45,7 @@ func grantable() []string {
 	return out
 }
 
-// widest returns the one of these scopes that includes all the others; "" when none does.
+// widest returns the one of these scopes that includes all the others; "" if no scope does.
 func widest(scopes []string) string {
 	for _, scope := range scopes {
 		covers := func(other string) bool {

@@ -24,7 +24,7 @@ func (d *Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 	return nil
 }
 
-// planned is what a grant becomes at the provider.
+// planned is the credential that a grant requires at the provider.
 type planned struct {
 	// manual: a platform API token that only a user can make.
 	manual bool
@@ -33,7 +33,7 @@ type planned struct {
 	buckets                 []string
 }
 
-// plan returns what a grant becomes, or why it cannot be granted.
+// plan returns the credential for a grant, or the reason why it cannot be granted.
 func plan(grant provider.Grant) (planned, *provider.Refusal) {
 	if r := provider.RefuseNarrowing(New().Capabilities(), grant); r != nil {
 		return planned{}, r
@@ -85,18 +85,18 @@ func refuseScopes(grant provider.Grant) *provider.Refusal {
 	}
 	if slices.Contains(grant.Scopes, scopeBillingReadOnly) && !billingOnly(grant) {
 		return refuseScope(scopeBillingReadOnly,
-			"it is granted by a platform API token, which a person makes, and the objectstorage scopes by an S3 credential: declare it in an ApiToken of its own")
+			"a platform API token grants it, which a user creates, and an S3 credential grants the objectstorage scopes: declare it in a separate ApiToken")
 	}
 	return nil
 }
 
-// refuseBilling returns a Refusal when a platform API token cannot be what was declared.
+// refuseBilling returns a Refusal if a platform API token cannot have the declared grant.
 func refuseBilling(grant provider.Grant) *provider.Refusal {
 	switch {
 	case len(grant.Buckets) > 0:
 		return &provider.Refusal{
 			Reason: provider.RefusedBucket, Field: "spec.buckets", Value: strings.Join(grant.Buckets, ", "),
-			Message: scopeBillingReadOnly + " opens no bucket: remove spec.buckets",
+			Message: scopeBillingReadOnly + " grants no access to buckets: remove spec.buckets",
 		}
 	case grant.ExpiresAt.IsZero():
 		return &provider.Refusal{

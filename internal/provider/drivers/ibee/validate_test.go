@@ -24,13 +24,13 @@ var refusals = conformance.Refusals{
 		Change: func(g *provider.Grant) { g.Scopes = []string{scopeObjectWriteOnly} },
 		Want:   provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes", Value: scopeObjectWriteOnly, Message: "no permission to write without reading"},
 	},
-	"writing without reading beside reading": {
+	"writing without reading and reading": {
 		Change: func(g *provider.Grant) { g.Scopes = []string{scopeObjectReadOnly, scopeObjectWriteOnly} },
 		Want:   provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes", Value: scopeObjectWriteOnly, Message: scopeObjectReadWrite},
 	},
-	"billing beside object storage": {
+	"billing and object storage": {
 		Change: func(g *provider.Grant) { g.Scopes = []string{scopeObjectReadOnly, scopeBillingReadOnly} },
-		Want:   provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes", Value: scopeBillingReadOnly, Message: "ApiToken of its own"},
+		Want:   provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes", Value: scopeBillingReadOnly, Message: "separate ApiToken"},
 	},
 	"scopes that no permission covers exactly": {
 		Change: func(g *provider.Grant) {
@@ -52,7 +52,7 @@ var refusals = conformance.Refusals{
 			Reason: provider.RefusedBucket, Field: "spec.buckets", Value: "datasets", Message: scopeAdminReadOnly + ` works only with buckets: ["*"]`,
 		},
 	},
-	"administration of one bucket beside reading": {
+	"administration of one bucket and reading": {
 		Change: func(g *provider.Grant) { g.Scopes = []string{scopeObjectReadOnly, scopeAdminReadWrite} },
 		Want: provider.Refusal{
 			Reason: provider.RefusedBucket, Field: "spec.buckets", Value: "datasets", Message: scopeAdminReadWrite + ` works only with buckets: ["*"]`,
@@ -62,7 +62,7 @@ var refusals = conformance.Refusals{
 		Change: func(g *provider.Grant) { g.Buckets = nil },
 		Want:   provider.Refusal{Reason: provider.RefusedBucket, Field: "spec.buckets", Value: "none", Message: `["*"]`},
 	},
-	"all buckets beside one": {
+	"all buckets and one": {
 		Change: func(g *provider.Grant) { g.Buckets = []string{"a-bucket", "*"} },
 		Want:   provider.Refusal{Reason: provider.RefusedBucket, Field: "spec.buckets", Value: "*", Message: "alone"},
 	},
@@ -102,11 +102,11 @@ var billingRefusals = conformance.Refusals{
 		Change: func(g *provider.Grant) { g.AllowedIPs = []string{"203.0.113.0/24"} },
 		Want:   provider.Refusal{Reason: provider.RefusedNarrow, Field: "spec.restrictions.allowedIPs", Value: "203.0.113.0/24", Message: "remove it"},
 	},
-	"object storage beside it": {
+	"with object storage": {
 		Change: func(g *provider.Grant) {
 			g.Scopes, g.Buckets = append(g.Scopes, scopeAdminReadWrite), []string{"*"}
 		},
-		Want: provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes", Value: scopeBillingReadOnly, Message: "ApiToken of its own"},
+		Want: provider.Refusal{Reason: provider.RefusedScope, Field: "spec.scopes", Value: scopeBillingReadOnly, Message: "separate ApiToken"},
 	},
 }
 
@@ -144,7 +144,7 @@ func TestScopes(t *testing.T) {
 		})
 	}
 	if got, refusal := plan(readBilling()); refusal != nil || !got.manual {
-		t.Errorf("reading billing: got %+v, %v, want one made by hand", got, refusal)
+		t.Errorf("reading billing: got %+v, %v, want a manual one", got, refusal)
 	}
 }
 

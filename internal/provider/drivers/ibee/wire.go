@@ -15,8 +15,8 @@ import (
 // credentialsPath is the collection of a workspace's S3 credentials.
 const credentialsPath = "/object-storage/credentials"
 
-// The statuses of an S3 credential that the vendor's clients know. Any other
-// one counts as live, because nothing says that it is not.
+// The statuses of an S3 credential that the vendor's clients know. A credential with
+// any other status counts as live.
 const (
 	statusActive  = "active"
 	statusRevoked = "revoked"
@@ -36,7 +36,7 @@ type credential struct {
 
 func (c credential) live() bool { return c.Status != statusRevoked }
 
-// created is when it was made; zero when that is not told in the documented form.
+// created is the creation time; zero if it is not in the documented format.
 func (c credential) created() time.Time {
 	t, err := time.Parse(time.RFC3339, c.CreatedAt)
 	if err != nil {
@@ -53,8 +53,8 @@ func (c credential) shown() provider.Credential {
 	return out
 }
 
-// grant is what a credential may do, in the words of a declaration; nil where the API
-// shows something else than its documentation describes.
+// grant returns what a credential allows, in the terms of an ApiToken; nil if the API
+// shows values that are not documented.
 func (c credential) grant() *provider.Grant {
 	buckets := c.AllowedBuckets
 	if c.BucketScope == allBuckets {
@@ -70,8 +70,7 @@ func (c credential) grant() *provider.Grant {
 	return nil
 }
 
-// accessKeyID is what an id may look like, so that it names one credential and
-// nothing else in a path; it is also safe to show.
+// accessKeyID matches ids that are safe in a path and in messages.
 var accessKeyID = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
 // pathOf returns the path of one credential.
@@ -82,9 +81,9 @@ func pathOf(id string) (string, error) {
 	return credentialsPath + "/" + url.PathEscape(id), nil
 }
 
-// list returns the credentials that the API shows: the newest, whoever made them.
+// list returns the credentials that the API shows: the newest of all clients.
 func (c *client) list(ctx context.Context) ([]credential, error) {
-	// An answer without the list is not one that says "none".
+	// A response without a list does not prove that there are no credentials.
 	var answer struct {
 		Credentials *[]credential `json:"credentials"`
 	}
@@ -103,7 +102,7 @@ func (c *client) list(ctx context.Context) ([]credential, error) {
 	return *answer.Credentials, nil
 }
 
-// get returns one credential, or nil when the API says that there is none.
+// get returns one credential, or nil if the API says that it does not exist.
 func (c *client) get(ctx context.Context, id string) (*credential, error) {
 	path, err := pathOf(id)
 	if err != nil {
@@ -111,20 +110,20 @@ func (c *client) get(ctx context.Context, id string) (*credential, error) {
 	}
 	var got json.RawMessage
 	answer, err := c.call(ctx, httpapi.Request{
-		What: "look at the credential", Method: http.MethodGet, Path: path, Into: &got, Accept: []int{http.StatusNotFound},
+		What: "read the credential", Method: http.MethodGet, Path: path, Into: &got, Accept: []int{http.StatusNotFound},
 	})
 	if err != nil {
 		return nil, err
 	}
 	if answer.Status == http.StatusNotFound {
 		if !problemOf(answer.Body).told {
-			return nil, unclear("could not look at the credential: something answered with status 404, but not in the form of the IBEE API")
+			return nil, unclear("could not read the credential: the response has status 404, but not the form of the IBEE API")
 		}
 		return nil, nil
 	}
 	var out credential
 	if json.Unmarshal(got, &out) != nil || out.AccessKeyID != id {
-		return nil, unclear("could not look at the credential: the provider answered with something else")
+		return nil, unclear("could not read the credential: the provider returned another credential, or an unknown format")
 	}
 	return &out, nil
 }

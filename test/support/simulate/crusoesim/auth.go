@@ -12,8 +12,8 @@ import (
 )
 
 // window is how far the timestamp of a request may be off. It is checked "to prevent
-// replay attacks" (https://docs.crusoecloud.com/reference/api); how far, is not
-// documented, and this is a guess.
+// replay attacks" (https://docs.crusoecloud.com/reference/api). The limit is not
+// documented; this is a guess.
 const window = 5 * time.Minute
 
 // caller returns the user that signed a request.

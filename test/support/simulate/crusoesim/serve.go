@@ -21,12 +21,12 @@ var errFull = errors.New("the user has two keys")
 // maxBody is more than any request of the API needs.
 const maxBody = 1 << 16
 
-// ServeHTTP implements http.Handler. The body is read first: before that a server
-// does not see that its client is gone, and a switch that waits for it waits forever.
+// ServeHTTP implements http.Handler. The body is read first: a server
+// notices only then that its client is gone, and a switch may wait for that.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 	if err != nil {
-		return // there is nobody to answer
+		return // the client is gone
 	}
 	s.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, body) })).ServeHTTP(w, r)
 }
@@ -202,5 +202,5 @@ func (s *Simulator) fail(w http.ResponseWriter, status int, word string) {
 func write(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // whoever asked may be gone
+	_ = json.NewEncoder(w).Encode(body) // the client may be gone
 }

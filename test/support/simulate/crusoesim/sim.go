@@ -22,7 +22,8 @@ import (
 // MaxKeys is how many keys a user may have.
 const MaxKeys = 2
 
-// Keys is told of every key that is made and of every one that no longer grants access.
+// Keys is a data plane that receives every created key, and every key that no longer
+// grants access.
 type Keys interface {
 	Create(ctx context.Context, key Key) error
 	Delete(ctx context.Context, accessKeyID string) error
@@ -58,7 +59,7 @@ type Request struct {
 type Simulator struct {
 	simulate.Switches
 
-	// Clock tells its time; Switches.Skew is added to it.
+	// Clock is its time; Switches.Skew is added to it.
 	Clock func() time.Time
 	// Keys is the data plane; nil: in memory only, see Accepts.
 	Keys Keys
@@ -66,7 +67,7 @@ type Simulator struct {
 	NewErrors bool
 	// WithoutExpiry leaves expire_at out of the answer that creates a key; it is optional there.
 	WithoutExpiry bool
-	// Grants changes the end that was asked for; nil: it is granted as it is.
+	// Grants changes the requested expiry; nil: it is granted unchanged.
 	Grants func(asked time.Time) time.Time
 	// ListsAll lists the keys of the whole organization, as the swagger's summary
 	// says; otherwise those of the caller, as the documentation says.
@@ -75,7 +76,7 @@ type Simulator struct {
 	mu       sync.Mutex
 	users    []User
 	keys     []*Key
-	told     map[string]bool // access key IDs that Keys knows
+	told     map[string]bool // access key IDs in Keys
 	requests []Request
 }
 
@@ -106,19 +107,19 @@ func (s *Simulator) Make(ctx context.Context, userID, organization, alias string
 	return *k, nil
 }
 
-// Delete deletes the keys of an alias, as their user does in the console. Keys is
-// told at the next request, or by Sweep.
+// Delete deletes the keys of an alias, as their user does in the console. The next
+// request, or Sweep, updates Keys.
 func (s *Simulator) Delete(alias string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.keys = slices.DeleteFunc(s.keys, func(k *Key) bool { return k.Alias == alias })
 }
 
-// Disable disables the keys of an alias: they are listed and give no access. Keys is
-// told at the next request, or by Sweep.
+// Disable disables the keys of an alias: they are listed and grant no access. The next
+// request, or Sweep, updates Keys.
 func (s *Simulator) Disable(alias string) { s.switched(alias, true) }
 
-// Enable enables them again. Keys is told at the next request, or by Sweep.
+// Enable enables them again. The next request, or Sweep, updates Keys.
 func (s *Simulator) Enable(alias string) { s.switched(alias, false) }
 
 func (s *Simulator) switched(alias string, off bool) {
@@ -131,9 +132,9 @@ func (s *Simulator) switched(alias string, off bool) {
 	}
 }
 
-// Sweep tells Keys of every key that grants no access any more: expired, or deleted
-// or disabled in the console; and of every one that was enabled again. Every request
-// does so too.
+// Sweep deletes from Keys every key that no longer grants access (expired, or deleted or
+// disabled in the console), and adds every key that was enabled again. Every request does
+// the same.
 func (s *Simulator) Sweep(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -198,7 +199,7 @@ func (s *Simulator) make(ctx context.Context, userID, organization, alias string
 	return k, nil
 }
 
-// tell puts a key on the data plane, once.
+// tell adds a key to the data plane, once.
 func (s *Simulator) tell(ctx context.Context, k *Key) error {
 	if s.Keys == nil || s.told[k.AccessKeyID] {
 		return nil
@@ -210,7 +211,7 @@ func (s *Simulator) tell(ctx context.Context, k *Key) error {
 	return nil
 }
 
-// remove deletes a key, after the data plane has. The lock is held.
+// remove deletes a key from the data plane, then from the API. The lock is held.
 func (s *Simulator) remove(ctx context.Context, key *Key) error {
 	if err := s.tellGone(ctx, key.AccessKeyID); err != nil {
 		return err
@@ -241,7 +242,7 @@ func (s *Simulator) sweep(ctx context.Context) error {
 	return nil
 }
 
-// tellGone takes a key off the data plane, once.
+// tellGone removes a key from the data plane, once.
 func (s *Simulator) tellGone(ctx context.Context, accessKeyID string) error {
 	if !s.told[accessKeyID] {
 		return nil

@@ -85,8 +85,7 @@ func (c call) send(t *testing.T, s *Simulator) *httptest.ResponseRecorder {
 
 func newSim() *Simulator { return New(func() time.Time { return start }, alice, bob) }
 
-// TestStrictness: what the documentation does not admit is refused.
-func TestStrictness(t *testing.T) {
+func TestUndocumentedRequestsAreRejected(t *testing.T) {
 	header := func(name, value string) func(*http.Request) {
 		return func(r *http.Request) { r.Header.Set(name, value) }
 	}
@@ -107,7 +106,7 @@ func TestStrictness(t *testing.T) {
 		}, wantStatus: 401, wantCode: "401"},
 		"a padded signature":        {change: func(r *http.Request) { r.Header.Set("Authorization", r.Header.Get("Authorization")+"=") }, wantStatus: 401, wantCode: "401"},
 		"another's key":             {user: User{ID: "alice", AccessKeyID: "alices-key", SecretKey: bob.SecretKey}, wantStatus: 401, wantCode: "401"},
-		"nobody's key":              {user: User{ID: "x", AccessKeyID: "nobody", SecretKey: "YWxpY2U"}, wantStatus: 401, wantCode: "401"},
+		"an unknown key":            {user: User{ID: "x", AccessKeyID: "unknown", SecretKey: "YWxpY2U"}, wantStatus: 401, wantCode: "401"},
 		"another path signed":       {signedURL: "/organizations/" + organization + "/storage/s3/keys", wantStatus: 401, wantCode: "401"},
 		"another method signed":     {change: func(r *http.Request) { r.Method = http.MethodPost }, wantStatus: 401, wantCode: "401"},
 		"unsorted, signed sorted":   {url: keysPath + "?b=1&a=2", signedURL: keysPath + "?a=2&b=1", wantStatus: 401, wantCode: "401"},
@@ -143,8 +142,8 @@ func TestStrictness(t *testing.T) {
 	}
 }
 
-// TestKeysAreTheirUsers: two for each, and nobody sees or deletes another's.
-func TestKeysAreTheirUsers(t *testing.T) {
+// Each user can have two.
+func TestUsersSeeAndDeleteOnlyTheirOwnKeys(t *testing.T) {
 	s := newSim()
 	create := call{method: http.MethodPost, kind: "application/json", body: `{"alias":"same"}`}
 	for range MaxKeys {
@@ -201,8 +200,7 @@ func (p *plane) Delete(_ context.Context, id string) error {
 	return nil
 }
 
-// TestDataPlane: it knows the keys that work, and no others.
-func TestDataPlane(t *testing.T) {
+func TestDataPlaneHasOnlyKeysThatGrantAccess(t *testing.T) {
 	now := start
 	p := &plane{}
 	s := New(func() time.Time { return now }, alice, bob)

@@ -29,7 +29,7 @@ func keyFor(n int) (id, secret string) {
 	return fmt.Sprintf("AKIA%016d", n), fmt.Sprintf("CANARY%034d", n)
 }
 
-// failure is an answer that refuses.
+// failure is an error response.
 type failure struct {
 	status                      int
 	code, reason, requiredScope string
@@ -69,8 +69,8 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	write(w, status, out)
 }
 
-// answer passes a request through the gateway, and tells the data plane what
-// was ended before it and by it. The lock is held.
+// answer passes a request through the gateway, and removes ended credentials from the
+// data plane before and after it. The lock is held.
 func (s *Simulator) answer(r *http.Request, c call) (status int, out any, f *failure) {
 	broken := &failure{status: http.StatusInternalServerError, code: "internal_error"}
 	if s.sweep(c.ctx) != nil {
@@ -86,14 +86,14 @@ func (s *Simulator) answer(r *http.Request, c call) (status int, out any, f *fai
 	return status, out, f
 }
 
-// banned reports whether the firewall turns a client away.
+// banned reports whether the firewall rejects a client.
 func banned(agent string) bool {
 	return agent == "" || strings.HasPrefix(agent, "Go-http-client") || strings.HasPrefix(agent, "Python-urllib")
 }
 
 var workspaceID = regexp.MustCompile(`^[1-9][0-9]*$`)
 
-// admit is the gateway: it returns why a request is refused.
+// admit is the gateway: it returns the failure of a rejected request, or nil.
 func (s *Simulator) admit(r *http.Request) *failure {
 	secret, bearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
 	t := s.tokens[secret]
@@ -317,7 +317,7 @@ func strict(body []byte, into any) bool {
 	return d.Decode(into) == nil && !d.More()
 }
 
-// envelope is an error in the chosen form, with a sentence that is not to be shown.
+// envelope returns an error in the chosen form, with a sentence that must not be shown.
 func (s *Simulator) envelope(f failure) any {
 	inner := map[string]any{"message": "a sentence of the provider", "code": f.code}
 	if f.reason != "" {
@@ -346,5 +346,5 @@ func (s *Simulator) envelope(f failure) any {
 func write(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", jsonType)
 	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(body) // whoever asked may be gone
+	_ = json.NewEncoder(w).Encode(body) // the client may be gone
 }

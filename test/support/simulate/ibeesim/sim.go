@@ -33,11 +33,11 @@ type Key struct {
 	AccessKeyID, Secret string
 	// Permission is one of object_ro, object_rw, admin_ro and admin_rw.
 	Permission string
-	// Buckets it opens; nil: all of them.
+	// Buckets that it grants access to; nil: all of them.
 	Buckets []string
 }
 
-// Keys is a data plane that is told of every credential made and ended.
+// Keys is a data plane that receives every created and ended credential.
 type Keys interface {
 	Create(ctx context.Context, key Key) error
 	Delete(ctx context.Context, accessKeyID string) error
@@ -50,7 +50,7 @@ type Request struct {
 }
 
 // Simulator is one workspace of one organization. Its exported fields may be
-// changed while no request is under way.
+// changed while no request is in progress.
 type Simulator struct {
 	simulate.Switches
 
@@ -58,7 +58,7 @@ type Simulator struct {
 	Workspace string
 	// Clock is the time of the computer; the simulator's own may be off by Skew.
 	Clock func() time.Time
-	// Keys is the data plane; nil: Accepts tells.
+	// Keys is the data plane; nil: in memory only, see Accepts.
 	Keys Keys
 	// Envelope is the form of errors, 1 to 4, in the order of the vendor's documentation.
 	Envelope int
@@ -72,14 +72,13 @@ type Simulator struct {
 	BillingDenied string
 	// Suspended: the organization is suspended.
 	Suspended bool
-	// Distort changes a new credential, as a vendor that does not do what it was
-	// asked to would.
+	// Distort changes a new credential, so that it differs from the request.
 	Distort func(*Credential)
 
 	mu          sync.Mutex
 	tokens      map[string]*token
 	credentials []*Credential // the oldest first
-	told        []string      // the ids that Keys knows
+	told        []string      // the ids in Keys
 	made        int
 	requests    []Request
 }
@@ -130,14 +129,14 @@ func (s *Simulator) Handler() http.Handler {
 	})
 }
 
-// AddToken makes a platform API token, as a user does in the portal.
+// AddToken creates a platform API token, as a user does in the portal.
 func (s *Simulator) AddToken(secret string, permissions ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.tokens[secret] = &token{permissions: permissions}
 }
 
-// EndToken makes a platform API token useless; state is one of the vendor's codes, such as key_revoked.
+// EndToken ends a platform API token; state is one of the vendor's codes, such as key_revoked.
 func (s *Simulator) EndToken(secret, state string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -152,15 +151,15 @@ func (s *Simulator) Accepts(accessKeyID, secret string) bool {
 	return c != nil && c.Status == active && c.Secret == secret
 }
 
-// Sweep tells Keys of every credential that another client has ended. Every
-// request does so too.
+// Sweep deletes from Keys every credential that another client has ended. Every
+// request does the same.
 func (s *Simulator) Sweep(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.sweep(ctx)
 }
 
-// sweep keeps in told what Keys still must be told of. The lock is held.
+// sweep keeps in told the ids that Keys failed to delete. The lock is held.
 func (s *Simulator) sweep(ctx context.Context) error {
 	for _, id := range slices.Clone(s.told) {
 		if c := s.byID(id); c != nil && c.Status == active {
@@ -174,8 +173,8 @@ func (s *Simulator) sweep(ctx context.Context) error {
 	return nil
 }
 
-// Delete erases the credentials of a name, as another client does. Keys is told by
-// the next request, or by Sweep; so it is with Revoke, Disable and SetStatus.
+// Delete erases the credentials of a name, as another client does. The next
+// request, or Sweep, updates Keys; so it is with Revoke, Disable and SetStatus.
 func (s *Simulator) Delete(name string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -186,7 +185,7 @@ func (s *Simulator) Delete(name string) {
 func (s *Simulator) Revoke(name string) { s.SetStatus(name, revoked) }
 
 // Disable gives the credentials of a name a status that no client of the vendor
-// knows. They open nothing.
+// knows. They grant no access.
 func (s *Simulator) Disable(name string) { s.SetStatus(name, "disabled") }
 
 // SetStatus changes the status of the credentials of a name.
@@ -218,11 +217,11 @@ func (s *Simulator) Add(name string) string {
 	return s.add(Credential{Name: name, PermissionType: "object_ro", BucketScope: all, AllowedBuckets: []string{}}).AccessKeyID
 }
 
-// Crowd makes n credentials that nobody's operator knows, and returns what removes them.
+// Crowd makes n credentials of another client, and returns a function that removes them.
 func (s *Simulator) Crowd(n int) (remove func()) {
 	var ids []string
 	for range n {
-		ids = append(ids, s.Add("somebody's"))
+		ids = append(ids, s.Add("another client's"))
 	}
 	return func() {
 		s.mu.Lock()
@@ -231,7 +230,7 @@ func (s *Simulator) Crowd(n int) (remove func()) {
 	}
 }
 
-// Credentials returns what there is, the revoked included, the oldest first.
+// Credentials returns all credentials, including revoked ones, the oldest first.
 func (s *Simulator) Credentials() []Credential {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -242,7 +241,7 @@ func (s *Simulator) Credentials() []Credential {
 	return out
 }
 
-// Requests returns what arrived, and forgets it.
+// Requests returns the requests since the last call.
 func (s *Simulator) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -48,8 +48,7 @@ func ask(t *testing.T, s *Simulator, method, target, body string, change func(*h
 	return w.Code, out
 }
 
-// TestStrictness sends one request that is wrong in each way.
-func TestStrictness(t *testing.T) {
+func TestUndocumentedRequestsAreRejected(t *testing.T) {
 	const path = "/v1/object-storage/credentials"
 	const one = path + "?workspace_id=42"
 	header := func(key, value string) func(*http.Request) {
@@ -66,7 +65,7 @@ func TestStrictness(t *testing.T) {
 	}{
 		"no token":               {"GET", one, "", func(r *http.Request) { r.Header.Del("Authorization") }, 401, "unauthorized"},
 		"no bearer":              {"GET", one, "", header("Authorization", minter), 401, "unauthorized"},
-		"unknown token":          {"GET", one, "", header("Authorization", "Bearer nobody"), 401, "unauthorized"},
+		"unknown token":          {"GET", one, "", header("Authorization", "Bearer unknown"), 401, "unauthorized"},
 		"no workspace":           {"GET", path, "", nil, 400, "workspace_id_required"},
 		"two workspaces":         {"GET", one + "&workspace_id=42", "", nil, 400, "workspace_id_required"},
 		"another parameter":      {"GET", one + "&limit=5", "", nil, 400, "workspace_id_required"},
@@ -117,8 +116,7 @@ func TestStrictness(t *testing.T) {
 	}
 }
 
-// TestForms holds the four forms of an error.
-func TestForms(t *testing.T) {
+func TestErrorsHaveTheChosenForm(t *testing.T) {
 	message := "a sentence of the provider"
 	inner := map[string]any{"code": "billing_denied", "reason": "insufficient_balance", "message": message}
 	want := map[int]map[string]any{
@@ -173,8 +171,7 @@ func (p *plane) Delete(_ context.Context, id string) error {
 	return p.err
 }
 
-// TestDataPlane is told of every credential that is made and that ends, once.
-func TestDataPlane(t *testing.T) {
+func TestDataPlaneReceivesEveryChangeOnce(t *testing.T) {
 	const path = "/v1/object-storage/credentials"
 	s, p := newSimulator(t), &plane{}
 	s.Keys = p
