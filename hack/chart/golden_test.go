@@ -95,7 +95,7 @@ func TestNotesWarnOfMetricsWithoutReaders(t *testing.T) {
 
 // The CRDs that the chart installs are those of config/crd/bases, escaped and
 // brought back, with the chart's labels.
-func TestCRDs(t *testing.T) {
+func TestChartInstallsTheCRDsOfConfig(t *testing.T) {
 	rendered := objects(t, render(t))
 	files, err := filepath.Glob("../../config/crd/bases/*.yaml")
 	if err != nil || len(files) == 0 {
@@ -160,7 +160,7 @@ func TestRunbookLinksAreAbsoluteByAValue(t *testing.T) {
 }
 
 // The alerts and the dashboard arrive as they are in the chart's files.
-func TestMonitoringFiles(t *testing.T) {
+func TestMonitoringFilesAreRenderedUnchanged(t *testing.T) {
 	rendered := objects(t, render(t, "--values", chartDir+"/examples/values-monitoring.yaml"))
 	rule := find(t, rendered, "PrometheusRule", release)
 	groups, _, err := unstructured.NestedSlice(rule.Object, "spec", "groups")

@@ -10,7 +10,7 @@ import (
 	"k8s.io/client-go/discovery"
 )
 
-func TestHelmLint(t *testing.T) {
+func TestHelmLintFindsNothing(t *testing.T) {
 	for _, c := range combinations() {
 		if out, stderr, err := tool(t, "helm", append([]string{"lint", "--strict", "--quiet", chartDir}, c.args()...)...); err != nil {
 			t.Errorf("%s: %v\n%s%s", c.name, err, out, stderr)
@@ -169,7 +169,7 @@ func collect(all map[string]map[string]any, name string, into map[string]any) {
 // a limit of CPU only slows rotations down; IfNotPresent is right for images whose
 // tag never moves; and a container that cannot write to its disk needs no share of
 // it, with which it would not run on nodes that do not count theirs.
-func TestKubeScore(t *testing.T) {
+func TestKubeScoreFindsNothingCritical(t *testing.T) {
 	for _, c := range combinations() {
 		if c.name == "minimal" {
 			continue // leaves out on purpose what is scored: the NetworkPolicy

@@ -188,7 +188,7 @@ func TestNetworkIsThatOfConfig(t *testing.T) {
 }
 
 // The schema admits the feature gates that the manager has, and the argument sets them.
-func TestFeatureGates(t *testing.T) {
+func TestChartPassesFeatureGatesToTheManager(t *testing.T) {
 	var set string
 	want := features.New()
 	specs := features.Specs()

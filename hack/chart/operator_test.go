@@ -21,7 +21,7 @@ import (
 // The whole operator, with the rights that the chart gives it for a list of
 // namespaces and no others, serves both kinds of provider, leaves other
 // namespaces alone, and is refused nothing.
-func TestOperatorInNamespaces(t *testing.T) {
+func TestOperatorServesOnlyItsNamespaces(t *testing.T) {
 	k := kit.New(t, env)
 	allowed := map[string]string{"tokens": "allowed"}
 	for _, name := range []string{namespace, "ml", "web", "other"} {

@@ -134,7 +134,7 @@ func sameAsComponent(t *testing.T, value, component string) {
 
 // With a list of namespaces nothing of the whole cluster but what is named here
 // can be read, and all rights together are still all that the operator needs.
-func TestRightsInNamespaces(t *testing.T) {
+func TestRightsAreLimitedToTheNamespaces(t *testing.T) {
 	rendered := objects(t, render(t, "--values", chartDir+"/examples/values-namespaced.yaml"))
 	cluster := rights(t, find(t, rendered, "ClusterRole", release+"-"+namespace))
 	want := []string{

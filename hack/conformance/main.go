@@ -1,6 +1,6 @@
 // Command conformance reads the output of go test -json of the drivers'
-// conformance tests and prints a table: what each driver passed, by what the
-// requirements are about. It fails when a test did.
+// conformance tests and prints a table: how many requirements each driver passed, by group.
+// It fails when a test failed.
 //
 //	go test ./internal/provider/... ./test/support/... -run '^TestConformance' -json | go run ./hack/conformance
 package main
@@ -17,7 +17,7 @@ import (
 	"text/tabwriter"
 )
 
-// The attributes by which the suite says what it runs; see the package conformance.
+// The attributes that the suite sets on its tests; see package conformance.
 const (
 	attrGroup         = "conformance-group"
 	attrNotApplicable = "conformance-not-applicable"
@@ -58,7 +58,7 @@ func (c cell) String() string {
 	return ""
 }
 
-// results are what was read so far.
+// results are the events that were read so far.
 type results struct {
 	groups []string                   // in the order of the suite
 	cells  map[string]map[string]cell // by driver and group
@@ -74,7 +74,7 @@ func run(in io.Reader, out io.Writer) (failed bool, err error) {
 	for lines.Scan() {
 		var e event
 		if json.Unmarshal(lines.Bytes(), &e) != nil {
-			fmt.Fprintln(out, lines.Text()) // what go itself says
+			fmt.Fprintln(out, lines.Text()) // a message of go itself
 			continue
 		}
 		r.add(e, out)
@@ -82,7 +82,7 @@ func run(in io.Reader, out io.Writer) (failed bool, err error) {
 	if err := lines.Err(); err != nil {
 		return true, err
 	}
-	for t := range r.open { // they never ended
+	for t := range r.open { // requirements that never ended
 		r.end(t, false)
 	}
 	if len(r.cells) == 0 {
@@ -122,7 +122,7 @@ func (r *results) attribute(t test, e event) {
 	}
 }
 
-// end counts a requirement; other tests are not in the table.
+// end counts a requirement. Other tests are ignored.
 func (r *results) end(t test, passed bool) {
 	group, ok := r.open[t]
 	if !ok {
@@ -148,8 +148,8 @@ func (r *results) cell(driver, group string, add cell) {
 	r.cells[driver][group] = cell{c.passed + add.passed, c.failed + add.failed, c.notApplicable + add.notApplicable}
 }
 
-// driver names the package, and what the test that runs the suite adds to
-// TestConformance, for a driver with several.
+// driver returns the name of the package. For a driver that runs the suite several times, the
+// name of the test after TestConformance follows it.
 func (t test) driver(runs string) string {
 	_, variant, _ := strings.Cut(runs, "TestConformance")
 	return strings.TrimSpace(path.Base(t.pkg) + " " + strings.ReplaceAll(strings.Trim(variant, "/"), "_", " "))

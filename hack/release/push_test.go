@@ -270,7 +270,7 @@ func referrersOf(t *testing.T, image string) map[string]int {
 }
 
 // A push that cannot be right changes nothing.
-func TestPushRefuses(t *testing.T) {
+func TestRefusedPushChangesNothing(t *testing.T) {
 	to := registryServer(t, true)
 	o := released(t, to)
 	if err := push(t.Context(), o); err != nil {

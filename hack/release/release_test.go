@@ -388,7 +388,7 @@ func TestArchivesAreReproducible(t *testing.T) {
 	}
 }
 
-func TestReplaceLines(t *testing.T) {
+func TestReplacedLinesMustOccurOnce(t *testing.T) {
 	if got, err := replaceLines([]byte("a\nb\n"), map[string]string{"a": "c"}); err != nil || string(got) != "c\nb\n" {
 		t.Errorf("%q, %v", got, err)
 	}

@@ -64,9 +64,9 @@ func TestPageShowsGoldenFilesCommandsAndExitCodes(t *testing.T) {
 	}
 }
 
-// TestKrewManifest fills the template in as krew-release-bot does, and checks what
+// TestKrewManifestNamesTheArchivesOfARelease fills the template in as krew-release-bot does, and checks what
 // krew wants of a manifest.
-func TestKrewManifest(t *testing.T) {
+func TestKrewManifestNamesTheArchivesOfARelease(t *testing.T) {
 	var archives []string
 	functions := template.FuncMap{"addURIAndSha": func(url, tag string) (string, error) {
 		var out strings.Builder

@@ -41,14 +41,14 @@ func (w *world) install(available int32, renewed time.Duration) {
 		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, RenewTime: &metav1.MicroTime{Time: w.Env.Clock.Now().Add(-renewed)}}}))
 }
 
-// TestOperatorNames: what doctor looks for is what the operator is called.
-func TestOperatorNames(t *testing.T) {
+// TestDoctorLooksForTheNamesOfTheOperator: what doctor looks for is what the operator is called.
+func TestDoctorLooksForTheNamesOfTheOperator(t *testing.T) {
 	if installation.Name != operator.Name || installation.DefaultNamespace != operator.DefaultNamespace {
 		t.Errorf("doctor looks for %s in %s; the operator is %s in %s", installation.Name, installation.DefaultNamespace, operator.Name, operator.DefaultNamespace)
 	}
 }
 
-func TestDoctorAllIsWell(t *testing.T) {
+func TestDoctorReportsOkWhenNothingIsWrong(t *testing.T) {
 	w := newWorld(t, "").waits()
 	w.provider("object-store")
 	w.ready(w.token("one"), func(t *v1alpha1.ApiToken) { // by the clock of this machine
@@ -70,7 +70,7 @@ func TestDoctorAllIsWell(t *testing.T) {
 	}
 }
 
-func TestDoctorFinds(t *testing.T) {
+func TestDoctorReportsEveryProblem(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store", func(p *v1alpha1.TokenProvider) {
 		p.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonCredentialsRejected, "AWS said no", 1)}
@@ -107,7 +107,7 @@ func TestDoctorFinds(t *testing.T) {
 	}
 }
 
-func TestDoctorRights(t *testing.T) {
+func TestDoctorNamesMissingRights(t *testing.T) {
 	w := newWorld(t, "")
 	w.allow("viewer", "apitoken.dev", []string{"apitokens"}, "get", "list")
 	r := w.wants(w.run("doctor", "--as", "viewer", "--operator-namespace", w.Ns), exit.OK,
@@ -127,15 +127,15 @@ func TestDoctorRights(t *testing.T) {
 	w.wants(w.run("doctor", "--as", "stranger", "--operator-namespace", w.Ns), exit.Failed, "fail  rights: you may not get apitokens.apitoken.dev in namespace "+w.Ns)
 }
 
-// TestDoctorNothingInstalled: no operator in the namespace.
-func TestDoctorNothingInstalled(t *testing.T) {
+// TestDoctorReportsAMissingOperator: no operator in the namespace.
+func TestDoctorReportsAMissingOperator(t *testing.T) {
 	w := newWorld(t, "")
 	w.wants(w.run("doctor", "--operator-namespace", w.Ns), exit.Failed, "there is no Deployment with app.kubernetes.io/name=apitoken-operator")
 }
 
-// TestDoctorOtherServers: an API server without the kinds, one of a newer version,
+// TestDoctorReportsUnusableServers: an API server without the kinds, one of a newer version,
 // one with another clock, and none.
-func TestDoctorOtherServers(t *testing.T) {
+func TestDoctorReportsUnusableServers(t *testing.T) {
 	date, groups := now, `{"kind":"APIGroupList","apiVersion":"v1","groups":[]}`
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
 		out.Header().Set("Date", date.Format(http.TimeFormat))

@@ -42,9 +42,9 @@ func TestEndWaitsUntilTheCredentialLeftTheLedger(t *testing.T) {
 	w.wants(w.run("end", "one", "AKIAPREVIOUS", "--yes", "--timeout=1m"), exit.OK, "AKIAPREVIOUS revoked")
 }
 
-// TestEndRefuses: the credential in use is replaced and not ended, and a key that the
+// TestEndRefusesTheCredentialInUseAndUnknownKeys: the credential in use is replaced and not ended, and a key that the
 // ledger does not have is not of this ApiToken.
-func TestEndRefuses(t *testing.T) {
+func TestEndRefusesTheCredentialInUseAndUnknownKeys(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.overlapping("one")

@@ -111,9 +111,9 @@ func TestHandoverSubmitsWhatTheUserTypes(t *testing.T) {
 	}
 }
 
-// TestHandoverRefused: the operator says why, after one that was handed over
+// TestHandoverShowsWhyTheOperatorRefused: the operator says why, after one that was handed over
 // before and refused too.
-func TestHandoverRefused(t *testing.T) {
+func TestHandoverShowsWhyTheOperatorRefused(t *testing.T) {
 	w := newHandoverWorld(t)
 	token := w.byHand("media")
 	w.stalled(token, v1alpha1.ReasonHandoverRefused, "the one before: it may write")
@@ -134,9 +134,9 @@ func TestHandoverRefused(t *testing.T) {
 		"was submitted before and is replaced", "HandoverRefused: AWS_ACCESS_KEY_ID: it may write")
 }
 
-// TestHandoverOfTheSameKey: the key in use, or one that was in use, is refused at once,
+// TestHandoverRefusesAKeyOfTheLedger: the key in use, or one that was in use, is refused at once,
 // and nothing is handed over.
-func TestHandoverOfTheSameKey(t *testing.T) {
+func TestHandoverRefusesAKeyOfTheLedger(t *testing.T) {
 	for state, says := range map[v1alpha1.CredentialState]string{
 		v1alpha1.StateActive: "credential AKIABYHAND is in use already", v1alpha1.StateRetiring: "credential AKIABYHAND was submitted before",
 	} {
@@ -153,9 +153,9 @@ func TestHandoverOfTheSameKey(t *testing.T) {
 	}
 }
 
-// TestHandoverThatTheOperatorHas: the ledger does not say the id of its key yet, so only
+// TestHandoverReportsAKeyThatOnlyTheOperatorRecognizes: the ledger does not say the id of its key yet, so only
 // the operator can tell that it is the same. It deletes the Secret and keeps waiting.
-func TestHandoverThatTheOperatorHas(t *testing.T) {
+func TestHandoverReportsAKeyThatOnlyTheOperatorRecognizes(t *testing.T) {
 	w := newHandoverWorld(t)
 	token := w.byHand("media")
 	name := w.credential("media", 1)
@@ -169,7 +169,7 @@ func TestHandoverThatTheOperatorHas(t *testing.T) {
 	w.wants(w.run("handover", "media", "--timeout=1m"), exit.Refused, "credential "+name+" is in use already", "create another one")
 }
 
-func TestHandoverUsage(t *testing.T) {
+func TestHandoverRejectsIncompleteInput(t *testing.T) {
 	w := newHandoverWorld(t)
 	w.byHand("media")
 	w.wants(w.run("handover", "media"), exit.Usage, "no terminal to prompt on")
@@ -199,8 +199,8 @@ func TestHandoverUsage(t *testing.T) {
 	w.wants(w.run("handover", "old"), exit.Refused, "delete credential AKIAOLD", "nothing to submit")
 }
 
-// TestHandoverEdit: a credential that was edited is confirmed, for the generation that was shown.
-func TestHandoverEdit(t *testing.T) {
+// TestHandoverConfirmsAnEdit: a credential that was edited is confirmed, for the generation that was shown.
+func TestHandoverConfirmsAnEdit(t *testing.T) {
 	w := newHandoverWorld(t)
 	token := w.byHand("media")
 	w.asks(token, v1alpha1.ReasonEditCredential, "edit credential AKIABYHAND at the provider")

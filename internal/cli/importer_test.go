@@ -44,7 +44,7 @@ func TestImportProposesManifestsForASecret(t *testing.T) {
 	w.wants(w.run("import", "old-keys", "--provider", "ClusterTokenProvider/shared"), exit.OK, "kind: ClusterTokenProvider\n    name: shared")
 }
 
-func TestImportRefuses(t *testing.T) {
+func TestImportRefusesUnusableSecrets(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("one"))

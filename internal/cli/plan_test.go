@@ -25,8 +25,8 @@ spec:
   buckets: [datasets]
 `
 
-// TestPlanGolden shows a plan of each sort, in one file.
-func TestPlanGolden(t *testing.T) {
+// TestPlanMatchesTheGoldenFile shows a plan of each sort, in one file.
+func TestPlanMatchesTheGoldenFile(t *testing.T) {
 	w := newWorld(t, "shop")
 	w.provider("object-store")
 	w.ready(w.token("reports"))
@@ -142,9 +142,9 @@ func TestPlanKeepsWhatOthersSet(t *testing.T) {
 	}
 }
 
-// TestPlanInPlace: a provider that can change a credential is asked to, and a rest
+// TestPlanShowsAChangeInPlace: a provider that can change a credential is asked to, and a rest
 // block shows the request itself.
-func TestPlanInPlace(t *testing.T) {
+func TestPlanShowsAChangeInPlace(t *testing.T) {
 	w := newWorld(t, "")
 	p := w.provider("proxies", func(p *v1alpha1.TokenProvider) {
 		p.Spec.AWS, p.Spec.ProxyScrape = nil, &v1alpha1.ProxyScrapeProvider{}
@@ -164,23 +164,23 @@ func TestPlanInPlace(t *testing.T) {
 	w.wants(w.run("plan", "-f", file), exit.OK, "the credential is changed in place; its secret stays (Updating)", "Request to TokenProvider proxies (proxyscrape): update", "AKIAEXAMPLE2")
 }
 
-// TestPlanRest: of a rest block the request itself is shown, its credentials redacted.
-func TestPlanRest(t *testing.T) {
+// TestPlanShowsTheRequestOfARestBlock: of a rest block the request itself is shown, its credentials redacted.
+func TestPlanShowsTheRequestOfARestBlock(t *testing.T) {
 	w := newWorld(t, "")
 	file := w.writeFile("gitea.yaml", strings.ReplaceAll(read(t, "..", "..", "config", "samples", "rest-gitea.yaml"), "namespace: ml", "namespace: "+w.Ns))
 	w.wants(w.run("plan", "-f", file), exit.OK, "a credential is issued", "(rest): mint", "| POST https://gitea.example.com/api/v1/users/[redacted]/tokens", "[redacted]",
 		"| Authorization: ", `"scopes": [`)
 }
 
-// TestPlanByHand: the form is shown.
-func TestPlanByHand(t *testing.T) {
+// TestPlanShowsTheFormOfAManualCredential: the form is shown.
+func TestPlanShowsTheFormOfAManualCredential(t *testing.T) {
 	w := newHandoverWorld(t)
 	file := w.writeFile("token.yaml", strings.Replace(declared, "object-store", "kloudbean", 1))
 	w.wants(w.run("plan", "-f", file), exit.OK, "a user is asked to act at the provider (ActionRequired)", "Permission: Read only", "one-handover")
 }
 
-// TestPlanFewKeys: what others have of an account with two keys is counted.
-func TestPlanFewKeys(t *testing.T) {
+// TestPlanCountsTheCredentialsOfAnAccount: what others have of an account with two keys is counted.
+func TestPlanCountsTheCredentialsOfAnAccount(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store", func(p *v1alpha1.TokenProvider) {
 		p.Spec.AWS = nil
@@ -204,8 +204,8 @@ func TestPlanNotesASecretThatItMayNotRead(t *testing.T) {
 	w.wants(r, exit.OK, "nothing happens at the provider", "assumed: Secret one is as the operator left it: could not read it, because you may not get secrets in namespace "+w.Ns)
 }
 
-// TestPlanLostSecret: what is wrong already is part of what follows.
-func TestPlanLostSecret(t *testing.T) {
+// TestPlanSeesALostSecret: what is wrong already is part of what follows.
+func TestPlanSeesALostSecret(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("one"))

@@ -45,9 +45,9 @@ func TestPodsThatCouldNotBeReadAreNotNone(t *testing.T) {
 	w.wants(w.run("revoke", "one"), exit.Refused, "no pod of the namespace uses the Secret")
 }
 
-// TestPlanOfAnotherSecretName: the API server refuses it while a credential is listed. Without
+// TestPlanSaysThatTheOldSecretIsNoLongerUpdated: the API server refuses it while a credential is listed. Without
 // one, plan says that the Secret of the old name keeps its keys and is no longer written.
-func TestPlanOfAnotherSecretName(t *testing.T) {
+func TestPlanSaysThatTheOldSecretIsNoLongerUpdated(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	token := w.ready(w.token("one"))
@@ -68,8 +68,8 @@ func TestPlanOfAnotherSecretName(t *testing.T) {
 	}
 }
 
-// TestPlanOfADeletedSecret: a Secret that is not there leads to a new credential; one that could not be read is assumed to be there.
-func TestPlanOfADeletedSecret(t *testing.T) {
+// TestPlanIssuesForADeletedSecret: a Secret that is not there leads to a new credential; one that could not be read is assumed to be there.
+func TestPlanIssuesForADeletedSecret(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.ready(w.token("one"))
@@ -79,8 +79,8 @@ func TestPlanOfADeletedSecret(t *testing.T) {
 	w.wants(w.run("plan", "-f", w.writeFile("token.yaml", declared)), exit.OK, "a new credential is issued", "the Secret no longer holds the current one")
 }
 
-// TestCompletionOfKeysAndProviders: end offers the keys that can be ended, and --provider the providers with their kind.
-func TestCompletionOfKeysAndProviders(t *testing.T) {
+// TestCompletionOffersKeysAndProviders: end offers the keys that can be ended, and --provider the providers with their kind.
+func TestCompletionOffersKeysAndProviders(t *testing.T) {
 	w := newWorld(t, "")
 	w.provider("object-store")
 	w.provider("other-store")

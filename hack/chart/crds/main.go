@@ -23,7 +23,7 @@ const (
 	prefix = "crd-"
 )
 
-// notCurrentError names templates that differ from what would be written.
+// notCurrentError names the templates that are not current.
 type notCurrentError struct{ files []string }
 
 func (e *notCurrentError) Error() string {
@@ -39,7 +39,7 @@ func main() {
 	}
 }
 
-// run makes the templates in the directory to agree with the CRDs in the directory from.
+// run updates the templates in the directory to from the CRDs in the directory from.
 func run(from, to string, check bool) error {
 	wanted, err := templates(from)
 	if err != nil {
@@ -67,7 +67,7 @@ func run(from, to string, check bool) error {
 	return nil
 }
 
-// differing names the templates that are missing, not wanted or not as they should be.
+// differing returns the names of templates that are missing, superfluous or not current.
 func differing(dir string, wanted map[string]string) ([]string, error) {
 	present, err := filepath.Glob(filepath.Join(dir, prefix+"*.yaml"))
 	if err != nil {
@@ -117,9 +117,9 @@ func templates(from string) (map[string]string, error) {
 	return out, nil
 }
 
-var errForm = errors.New("it does not begin as controller-gen writes it: ---, apiVersion, kind, metadata, annotations")
+var errForm = errors.New("it does not begin like a CRD of controller-gen: ---, apiVersion, kind, metadata, annotations")
 
-// begin is how controller-gen begins every CRD.
+// begin is the start of every CRD that controller-gen writes.
 const begin = `---
 apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
@@ -127,8 +127,8 @@ metadata:
   annotations:
 `
 
-// template makes a template of a CRD: it can be left out and kept, carries the
-// chart's labels, and what looks like a template in its explanations is escaped.
+// template turns a CRD into a template. Values decide whether it is installed and kept, it has
+// the chart's labels, and braces in its descriptions are escaped.
 func template(crd string) (string, error) {
 	rest, ok := strings.CutPrefix(crd, begin)
 	if !ok {
@@ -150,7 +150,7 @@ func template(crd string) (string, error) {
 `, nil
 }
 
-// escape keeps Helm from reading the braces.
+// escape escapes braces, so that Helm prints them.
 func escape(s string) string {
 	return strings.NewReplacer("{{", "{{ `{{` }}", "}}", "{{ `}}` }}").Replace(s)
 }

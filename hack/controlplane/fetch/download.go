@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// errChecksum is a file that is not the pinned one.
+// errChecksum means that a file does not have the pinned checksum.
 var errChecksum = errors.New("wrong checksum")
 
 // newClient returns a client that follows redirects, as release pages need, but never from https to http.
@@ -39,7 +39,7 @@ func newClient() *http.Client {
 	}
 }
 
-// address returns where the file at a pinned address is: there, or at the mirror.
+// address returns the address to download from: the pinned one, or that of the mirror.
 func (f *fetcher) address(pinned string) string {
 	if f.mirror == "" {
 		return pinned
@@ -75,7 +75,7 @@ func (f *fetcher) watch(ctx context.Context, m *meter, giveUp context.CancelCaus
 	}
 }
 
-// verdict returns why to give up a download after one more span of patience, or nil.
+// verdict is called after each span of patience. It returns why to cancel the download, or nil.
 // The span in which the first bytes arrive is not a measure of the speed.
 func (f *fetcher) verdict(before, received, size int64) error {
 	gained := received - before
@@ -151,7 +151,7 @@ func (f *fetcher) anonymous() (*os.File, error) {
 	return file, os.Remove(file.Name())
 }
 
-// reason returns why the download was given up, or else the error without its address.
+// reason returns why the download was canceled, or else the error without its address.
 func reason(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
 		return cause

@@ -24,15 +24,15 @@ type fetcher struct {
 	client *http.Client
 	mirror string // without a slash at its end; empty: the addresses as pinned
 	into   string
-	// patience is how long a server may send nothing; limit is how much longer a
-	// download may take, at its present speed.
+	// patience is how long a server may send nothing. limit is the longest remaining time
+	// of a download, at its current speed.
 	patience, limit         time.Duration
 	maxDownload, maxProgram int64
 
 	logging sync.Mutex
 	log     io.Writer
-	// installing lets no program be started while another is open for writing,
-	// because the new process would hold it open too ("text file busy").
+	// installing prevents that a program starts while another is open for writing: the new
+	// process would keep that file open too ("text file busy").
 	installing sync.Mutex
 }
 
@@ -42,8 +42,8 @@ func (f *fetcher) say(format string, args ...any) {
 	fmt.Fprintf(f.log, format+"\n", args...)
 }
 
-// fetch installs what the pins name and reports what it cannot install. Files are
-// downloaded at the same time, each once. An interrupt is left for the caller to report.
+// fetch installs the pinned programs and reports those that it cannot install. It downloads
+// files concurrently, each once. The caller reports an interrupt.
 func (f *fetcher) fetch(ctx context.Context, pins []pin) {
 	byAddress := map[string][]pin{}
 	for _, p := range pins {
@@ -74,7 +74,7 @@ func (f *fetcher) report(group []pin, err error) {
 	f.say("%v: building %s from source", err, programs)
 }
 
-// one downloads one file and installs the programs that it holds.
+// one downloads one file and installs the programs in it.
 func (f *fetcher) one(ctx context.Context, group []pin) error {
 	file, err := f.download(ctx, group[0])
 	if err != nil {

@@ -9,8 +9,8 @@
 // is reported and is not an error of the command: build.sh then builds the program.
 //
 // CONTROLPLANE_MIRROR is the address of a mirror that has the files of
-// https://HOST/PATH under HOST/PATH. HTTPS_PROXY counts as usual. -update refuses to run
-// with a mirror: a mirror could then choose the checksums of what it serves.
+// https://HOST/PATH under HOST/PATH. HTTPS_PROXY is used as usual. -update refuses to run
+// with a mirror, which could then choose the checksums of its own files.
 package main
 
 import (
@@ -70,7 +70,7 @@ func run(ctx context.Context, args []string) error {
 		return f.update(ctx, "checksums", versions, pins)
 	}
 	if flags.NArg() == 0 {
-		return fmt.Errorf("name the programs to download")
+		return fmt.Errorf("no program: name the programs to download")
 	}
 	f.fetch(ctx, choose(pins, versions, runtime.GOOS+"/"+runtime.GOARCH, flags.Args(), f.say))
 	return ctx.Err()

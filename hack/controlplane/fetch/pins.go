@@ -22,7 +22,7 @@ type pin struct {
 // checksumLengths has the known algorithms and the length of their checksums in bytes.
 var checksumLengths = map[string]int{"sha256": 32, "sha512": 64}
 
-// modules has the module whose version in go.mod is the program's version.
+// modules has the module of each program: its version in go.mod is the program's version.
 var modules = map[string]string{
 	"etcd":                    "go.etcd.io/etcd/server/v3",
 	"kube-apiserver":          "k8s.io/kubernetes",

@@ -55,7 +55,7 @@ func (f *fetcher) update(ctx context.Context, file string, versions map[string]s
 	return os.Rename(fresh, file)
 }
 
-// others returns the present pins of the same versions for which the official lists have nothing.
+// others returns the existing pins of the same versions that are not in the official lists.
 func others(present, official []pin, versions map[string]string) []pin {
 	known := map[string]bool{}
 	for _, p := range official {

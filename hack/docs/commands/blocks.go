@@ -1,5 +1,5 @@
-// Package commands reads the commands in the documents. Its tests run them, so that
-// what a reader copies works.
+// Package commands reads the commands in the documents. Its tests run them, so that they
+// work for a reader who copies them.
 package commands
 
 import (
@@ -42,7 +42,7 @@ func Blocks(page, document string) []Block {
 	return out
 }
 
-// Command is one thing to type, and what the document says that it prints.
+// Command is one command, and the output that the document shows for it.
 type Command struct {
 	Page   string
 	Line   int
@@ -50,8 +50,8 @@ type Command struct {
 	Output string
 }
 
-// Commands lists what a block says to type. In a console block that is what follows
-// "$ ", and all of it when no line has that. Another language has none.
+// Commands lists the commands of a block. In a console block they follow "$ "; without such
+// a line, every line is a command. A block in another language has no commands.
 func (b Block) Commands() ([]Command, error) {
 	switch b.Language {
 	case "sh", "bash", "shell":

@@ -34,7 +34,7 @@ func TestCommandsAreReadFromBlocks(t *testing.T) {
 	}
 }
 
-func TestBrokenCommand(t *testing.T) {
+func TestBrokenCommandIsAnError(t *testing.T) {
 	for _, text := range []string{"```sh\necho 'open\n```\n", "```console\n$ if true\n```\n", "```sh\n)\n```\n"} {
 		for _, b := range Blocks("p.md", text) {
 			if _, err := b.Commands(); err == nil || !strings.Contains(err.Error(), "p.md:2") {

@@ -36,7 +36,7 @@ type Entry struct {
 	used bool
 }
 
-// Value is what stands for a placeholder.
+// Value replaces a placeholder.
 type Value struct {
 	Page  string `json:"page"`
 	Text  string `json:"text"`
@@ -78,7 +78,7 @@ func ReadList(file string) (*List, error) {
 	return l, nil
 }
 
-// Reason says why a command is not run; "" when it is run.
+// Reason returns why a command is not run, or "" when it is run.
 func (l *List) Reason(c Command) (string, error) {
 	for _, e := range l.NotRun {
 		if applies(e.Page, c.Page) && strings.HasPrefix(c.Text, e.Begins) {
@@ -99,7 +99,7 @@ func (l *List) Reason(c Command) (string, error) {
 	return "", nil
 }
 
-// IsOutput tells whether a block shows output only.
+// IsOutput reports whether a block shows only output.
 func (l *List) IsOutput(b Block) bool {
 	for _, e := range l.Outputs {
 		if applies(e.Page, b.Page) && strings.HasPrefix(b.Text, e.Begins) {
@@ -122,7 +122,7 @@ func (l *List) Fill(c Command) string {
 	return text
 }
 
-// FilesOf returns what a reader of a page has saved, by name.
+// FilesOf returns the files that a reader of a page saves, by name.
 func (l *List) FilesOf(page string, blocks []Block) map[string]string {
 	out := map[string]string{}
 	for _, f := range l.Files {
@@ -140,7 +140,7 @@ func (l *List) FilesOf(page string, blocks []Block) map[string]string {
 	return out
 }
 
-// Unused lists the entries that nothing needed.
+// Unused lists the entries that were not used.
 func (l *List) Unused() []string {
 	var out []string
 	for name := range l.Programs {

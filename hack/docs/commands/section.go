@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Script is what a reader types who follows a part of a page.
+// Script has the commands of a reader who follows a part of a page.
 type Script struct {
 	// Sections are headings, in the order to follow them. A section ends at the next
 	// heading of any level.
@@ -19,7 +19,7 @@ type Script struct {
 }
 
 // Of returns the script's text for a page. Every section, every block to skip and every
-// value to set must be on the page: a page that changed is noticed.
+// value to set must be on the page, so a changed page is an error.
 func (s Script) Of(page, document string) (string, error) {
 	bodies := sections(document)
 	skipped, set := map[string]bool{}, map[string]bool{}
@@ -76,7 +76,7 @@ func quote(value string) string { return "'" + strings.ReplaceAll(value, "'", `'
 
 var heading = regexp.MustCompile(`^#+ +(.*?) *$`)
 
-// sections returns what stands between the headings. Text in code blocks is no heading.
+// sections returns the text between the headings. Text in code blocks is not a heading.
 func sections(document string) map[string]string {
 	out := map[string]string{}
 	current, closing := "", ""

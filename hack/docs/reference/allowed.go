@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// allowed says in words what the schema and its rules allow.
+// allowed describes the values that the schema and its rules allow.
 func allowed(s schema) string {
 	var out []string
 	if len(s.Enum) > 0 {
@@ -47,7 +47,7 @@ func whole(f *float64) *int64 {
 	return &n
 }
 
-// bounds says what a number of something may be.
+// bounds describes the smallest and the largest number.
 func bounds(unit string, least, most *int64) []string {
 	if unit != "" {
 		unit = " " + unit
@@ -63,8 +63,8 @@ func bounds(unit string, least, most *int64) []string {
 	return nil
 }
 
-// rules are the sentences of CEL rules, which say what is allowed. A sentence that
-// several rules share is said once.
+// rules are the messages of CEL rules, which describe the allowed values. A message that
+// several rules share occurs once.
 func rules(all []rule) []string {
 	var out []string
 	for _, r := range all {
@@ -79,8 +79,8 @@ func rules(all []rule) []string {
 	return out
 }
 
-// sentence is what the API server says when the rule is broken, with … for what
-// depends on the object.
+// sentence is the message of the API server for a violation of the rule, with … for parts
+// that depend on the object.
 func sentence(r rule) string {
 	if r.Message != "" || r.MessageExpression == "" {
 		return text(r.Message)

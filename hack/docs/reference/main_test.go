@@ -114,7 +114,7 @@ func TestCheckFindsOldTables(t *testing.T) {
 	}
 }
 
-func TestRunRefuses(t *testing.T) {
+func TestMissingMarkersDocumentsAndCRDsAreErrors(t *testing.T) {
 	root, file := repository(t, "no markers")
 	if err := run(root, false); err == nil || !strings.Contains(err.Error(), "there are no lines") {
 		t.Errorf("without markers: %v", err)

@@ -44,7 +44,7 @@ type rule struct {
 	FieldPath         string `json:"fieldPath"`
 }
 
-// kind is what a CRD says of its kind.
+// kind is the part of a CRD that describes its kind.
 type kind struct {
 	Name, Plural, Scope string
 	ShortNames          []string

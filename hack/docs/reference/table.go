@@ -80,7 +80,7 @@ func fields(path string, s schema, large *[]row) []row {
 	return out
 }
 
-// inside lists what is in a field: of an object, of the elements of a list, of the
+// inside lists the fields in a field: of an object, of the elements of a list, of the
 // values of a map. Conditions are the same everywhere in Kubernetes.
 func inside(r row, large *[]row) []row {
 	switch {
@@ -108,7 +108,7 @@ func (r row) markdown() string {
 	return fmt.Sprintf("| %s | %s | %s | %s | %s |\n", name, typeOf(r.schema), standard, text(r.schema.Description), allowed(r.schema))
 }
 
-// typeOf names the type as a reader of YAML knows it.
+// typeOf returns the name of the type in YAML.
 func typeOf(s schema) string {
 	switch {
 	case s.IntOrString:

@@ -12,8 +12,8 @@ import (
 	"github.com/yuin/goldmark/ast"
 )
 
-// link makes a link of a document one of the site. It returns the source of the page
-// that it leads to, if it is one.
+// link turns a link of a document into a link of the site. If it leads to a page, link also
+// returns the source of that page.
 func (s *site) link(from *page, destination string) (to, target string, err error) {
 	if strings.Contains(destination, ":") || strings.HasPrefix(destination, "//") {
 		return destination, "", nil // elsewhere
@@ -50,7 +50,7 @@ func (s *site) pageAt(source string) *page {
 	return s.pages[path.Join(source, "README.md")]
 }
 
-// file takes a file or a folder of the repository into the site, and returns where it is.
+// file adds a file or a folder of the repository to the site, and returns its place there.
 func (s *site) file(source string) (string, error) {
 	if strings.HasPrefix(source, "..") {
 		return "", fmt.Errorf("%s is outside of the repository", source)
@@ -69,7 +69,7 @@ func (s *site) file(source string) (string, error) {
 	return s.folder(source, full)
 }
 
-// image takes a picture into the site as it is.
+// image adds a picture to the site, unchanged.
 func (s *site) image(from *page, destination string) (string, error) {
 	if strings.Contains(destination, ":") {
 		return destination, nil // elsewhere
@@ -84,7 +84,7 @@ func (s *site) image(from *page, destination string) (string, error) {
 	return relative(from.output, output), nil
 }
 
-// folder takes the files of a folder into the site, with a page that lists them.
+// folder adds the files of a folder to the site, with a page that lists them.
 func (s *site) folder(source, full string) (string, error) {
 	var names []string
 	files := os.DirFS(full)
@@ -109,7 +109,7 @@ func (s *site) folder(source, full string) (string, error) {
 	return output, err
 }
 
-// relative is the way from one file of the site to another.
+// relative is the relative link from one file of the site to another.
 func relative(from, to string) string {
 	up := strings.Repeat("../", strings.Count(from, "/"))
 	return up + to

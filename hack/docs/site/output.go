@@ -15,10 +15,10 @@ import (
 // manifest is the file of an output directory that lists the files that this program wrote.
 const manifest = ".written-by-hack-docs-site"
 
-// write replaces the files that an earlier run wrote by these. Every other file stays: a
+// write replaces the files of an earlier run with these. Every other file stays: a
 // directory that holds files and no manifest is refused, and so is a site with a page that
 // would replace a file that this program did not write. Nothing outside of the directory
-// changes, also when the manifest or a symbolic link names it.
+// changes, even when the manifest or a symbolic link names it.
 func write(out string, files map[string][]byte) error {
 	if err := os.MkdirAll(out, 0o755); err != nil { //nolint:gosec // G301: a site is for everybody
 		return err

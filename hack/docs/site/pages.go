@@ -104,8 +104,8 @@ func parsePage(source string, content []byte) *page {
 	return p
 }
 
-// outputOf is where a document goes: docs/README.md is the index, other READMEs are the
-// index of their folder, and what is outside of docs goes into a folder of its own.
+// outputOf is the path of a document in the site: docs/README.md is the index, other READMEs are the
+// index of their folder, and documents outside of docs go into a separate folder.
 func outputOf(source string) string {
 	name, inside := strings.CutPrefix(source, "docs/")
 	if !inside {

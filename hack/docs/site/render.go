@@ -106,7 +106,7 @@ func anchorOf(h *ast.Heading) string {
 	return string(text)
 }
 
-// unreachable lists the pages that no way from the index leads to.
+// unreachable lists the pages that cannot be reached from the index.
 func (s *site) unreachable(leads map[string][]string) []error {
 	seen := map[string]bool{index: true}
 	for next := []string{index}; len(next) > 0; {

@@ -107,7 +107,7 @@ func TestBrokenDocumentsAreRejected(t *testing.T) {
 	}
 }
 
-func TestOutputOf(t *testing.T) {
+func TestEveryDocumentHasAPageOfTheSite(t *testing.T) {
 	got := map[string]string{}
 	for _, source := range []string{"docs/README.md", "docs/faq.md", "docs/tasks/rotate-now.md", "docs/providers/README.md", "README.md", "SECURITY.md"} {
 		got[source] = outputOf(source)

@@ -15,13 +15,13 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/timeseries"
 )
 
-// uid is the dashboard's own; links to it hold.
+// uid is the constant id of the dashboard, so links to it stay valid.
 const uid = "apitoken-operator"
 
 // source is the data source that the variable datasource chooses.
 var source = common.DataSourceRef{Type: cog.ToPtr("prometheus"), Uid: cog.ToPtr("${datasource}")}
 
-// Render returns the dashboard as Grafana takes it.
+// Render returns the dashboard as JSON for Grafana.
 func Render() ([]byte, error) {
 	headings, panels, _ := place()
 	//nolint:staticcheck // SA1019: the newer form needs Grafana 12, and provisioning from files takes this one everywhere
@@ -88,7 +88,7 @@ func (p placed) targets(instant bool) []*prometheus.DataqueryBuilder {
 	return out
 }
 
-// steps colour a number by whether it is as it should be.
+// steps colour a number: green if it is good, red if it is bad.
 func (p placed) steps() *dashboard.ThresholdsConfigBuilder {
 	below, above := "green", "red"
 	if p.badBelow {

@@ -154,7 +154,7 @@ func TestSVGSaysThatItIsADrawing(t *testing.T) {
 	}
 }
 
-func TestSVGIsXML(t *testing.T) {
+func TestSVGIsValidXML(t *testing.T) {
 	d := xml.NewDecoder(strings.NewReader(string(SVG())))
 	elements := 0
 	for {

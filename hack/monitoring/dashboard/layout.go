@@ -11,7 +11,7 @@ const (
 	timelines kind = "state timeline"
 )
 
-// query is PromQL and what its series are called.
+// query is PromQL and the legend of its series.
 type query struct{ expr, legend string }
 
 // panel is one panel. Widths of a row add up to columns.
@@ -21,8 +21,7 @@ type panel struct {
 	unit          string
 	width, height uint32
 	queries       []query
-	// badFrom is the value from which on a number is shown in red; below it, when
-	// badBelow is set.
+	// A number is red from badFrom on, or below badFrom if badBelow is set.
 	badFrom  float64
 	badBelow bool
 }
@@ -114,10 +113,10 @@ var layout = []row{
 			}},
 	}},
 	{"Operator", []panel{
-		{title: "Waiting", about: "What waits for a worker, or for a place.",
+		{title: "Waiting", about: "Objects that wait for a worker, or for a place.",
 			kind: stacked, unit: short, width: 6, height: 8,
 			queries: []query{{`sum by (controller, for) (apitoken_waiting)`, "{{controller}} for a {{for}}"}}},
-		{title: "Longest wait", about: "How long the first of what waits has waited.", kind: lines, unit: seconds, width: 6, height: 8,
+		{title: "Longest wait", about: "How long the object that waits longest has waited.", kind: lines, unit: seconds, width: 6, height: 8,
 			queries: []query{{`max by (controller, for) (apitoken_oldest_waiting_seconds)`, "{{controller}} for a {{for}}"}}},
 		{title: "Time since the start", about: "Of the leader. Frequent starts keep attempts with an unknown outcome from being resolved.",
 			kind: lines, unit: seconds, width: 6, height: 8,
@@ -131,13 +130,13 @@ var layout = []row{
 	}},
 }
 
-// placed is a panel and where it is.
+// placed is a panel and its position.
 type placed struct {
 	panel
 	x, y uint32
 }
 
-// heading is the title of a row and where it is.
+// heading is the title of a row and its position.
 type heading struct {
 	title string
 	y     uint32

@@ -49,7 +49,7 @@ func SVG() []byte {
 	return out.Bytes()
 }
 
-// draw draws the frame of a panel, its title, what it shows, and a sketch of its kind.
+// draw draws the frame of a panel, its title, its description, and a sketch of its kind.
 func (p placed) draw(out *bytes.Buffer) {
 	x, y := margin+int(p.x)*cellWidth, top+int(p.y)*cellHeight
 	w, h := int(p.width)*cellWidth-6, int(p.height)*cellHeight-6

@@ -1,5 +1,4 @@
-// Package rules has the alerts of the operator. Each one has a page in
-// docs/runbooks, which says what to do.
+// Package rules has the alerts of the operator. Each has a runbook in docs/runbooks.
 package rules
 
 import (
@@ -26,11 +25,11 @@ type Alert struct {
 // an alert or fire it again.
 const without = "without (instance, pod, container, endpoint, service, job)"
 
-// byProvider groups what is counted by provider.
+// byProvider groups series by provider.
 const byProvider = "by (cluster, provider_kind, provider_namespace, provider)"
 
-// of are an ApiToken and a provider in a sentence. Without series per ApiToken
-// the name is missing.
+// ofToken and ofProvider name an ApiToken and a provider in a sentence. Without series per
+// ApiToken the name is missing.
 const (
 	ofToken    = `{{ $labels.namespace }}/{{ or $labels.name "*" }}`
 	ofProvider = `{{ $labels.provider_kind }} {{ with $labels.provider_namespace }}{{ . }}/{{ end }}{{ $labels.provider }}`
@@ -63,7 +62,7 @@ var Alerts = []Alert{
 		Name: "ApiTokenExpiring", For: "1m", Severity: "critical",
 		Expr: "(max " + without + " (apitoken_expiry_timestamp_seconds) - time())\n" +
 			"  < (max " + without + " (apitoken_expiry_timestamp_seconds) - min " + without + " (apitoken_rotation_due_timestamp_seconds)) / 2",
-		Summary: "The credential of ApiToken " + ofToken + " is about to end, and no successor is there.",
+		Summary: "The credential of ApiToken " + ofToken + " is about to end, and has no successor.",
 		Description: "{{ if gt $value 0.0 }}It ends in {{ $value | humanizeDuration }}{{ else }}It has ended{{ end }}: " +
 			"more than half of the time that was left for its rotation is over. Provider: {{ $labels.provider_kind }} {{ $labels.provider }}.",
 	},
@@ -94,7 +93,7 @@ var Alerts = []Alert{
 	{
 		Name: "ApiTokenSlotsExhausted", For: "30m", Severity: "warning",
 		Expr:        "sum " + byProvider + ` (apitoken_conditions{type=~"Reconciling|Stalled", status="True", reason=~"SlotsExhausted|ProviderShared"}) > 0`,
-		Summary:     "The account of " + ofProvider + " has no room for one more credential.",
+		Summary:     "The account of " + ofProvider + " has no room for another credential.",
 		Description: "{{ $value }} ApiTokens wait for a free slot.",
 	},
 	{
@@ -136,8 +135,8 @@ type (
 	}
 )
 
-// Render returns the file of rules. Runbooks is where the pages are: a folder or
-// an address, with or without a slash at its end.
+// Render returns the file of rules. runbooks is the folder or the address of the runbooks,
+// with or without a trailing slash.
 func Render(runbooks string) ([]byte, error) {
 	g := group{Name: "apitoken-operator"}
 	for _, a := range Alerts {

@@ -178,8 +178,8 @@ func TestEveryAlertIsTested(t *testing.T) {
 	}
 }
 
-// TestRunbookBase: the base may be a folder or an address.
-func TestRunbookBase(t *testing.T) {
+// TestRunbooksCanBeAFolderOrAnAddress: the base may be a folder or an address.
+func TestRunbooksCanBeAFolderOrAnAddress(t *testing.T) {
 	for base, want := range map[string]string{
 		"docs/runbooks":                 "docs/runbooks/ApiTokenNotReady.md",
 		"https://example.com/runbooks/": "https://example.com/runbooks/ApiTokenNotReady.md",

@@ -20,7 +20,7 @@ import (
 )
 
 // The discovery that kubectl caches can name kinds that were removed.
-func TestPlanOfAKindThatIsNoLongerServed(t *testing.T) {
+func TestPlanExplainsThatTheKindIsNoLongerServed(t *testing.T) {
 	object := &unstructured.Unstructured{}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("ApiToken"))
 	object.SetNamespace(clitest.Namespace)

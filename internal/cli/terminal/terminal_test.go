@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestTerminalEscapes(t *testing.T) {
+func TestTerminalEscapesControlCharacters(t *testing.T) {
 	for _, c := range []struct{ name, text, want string }{
 		{"text", "Größe: 5 €, 日本\n\tEnde", "Größe: 5 €, 日本\n\tEnde"},
 		{"an escape sequence", "a\x1b[2Kb", `a\u001b[2Kb`},

@@ -1,7 +1,7 @@
 // Command look opens every page of the rendered documents in a real browser, at the widths
 // of a desk and of a phone and in both themes. It fails when a page scrolls sideways, a
 // short name is broken, a text is too pale, or when the menu, the outline, the search or a
-// diagram does not show. It needs Chromium (Debian: apt-get install chromium), so it is no
+// diagram does not show. It needs Chromium (Debian: apt-get install chromium), so it is not
 // part of make test.
 //
 //	cd hack/docs/site && go run . && go run ./look [-out DIRECTORY] [-shots DIRECTORY]
