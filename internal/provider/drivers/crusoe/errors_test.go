@@ -42,19 +42,19 @@ func TestErrors(t *testing.T) {
 		"newer credential":  {status: 401, body: `{"code":"bad_credential",` + text + `}`, want: provider.Error{Code: provider.CodeUnauthenticated, NotExecuted: true, Message: "(bad_credential); check accessKeyID and secretKey in the credentials Secret, and the clock"}},
 		"unauthorized":      {status: 403, body: `{"code":"403","message":"unauthorized"}`, want: provider.Error{Code: provider.CodePermissionDenied, NotExecuted: true, Message: "check spec.crusoe.organizationID"}},
 		"not found":         {status: 404, body: `{"code":"404","message":"not_found"}`, want: provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: "check spec.crusoe.organizationID"}},
-		"conflict":          {status: 409, body: `{"code":"409",` + text + `}`, want: provider.Error{Code: provider.CodeInvalid, Message: "something else in its place"}},
+		"conflict":          {status: 409, body: `{"code":"409",` + text + `}`, want: provider.Error{Code: provider.CodeInvalid, Message: "conflicts with something that exists"}},
 		"unprocessable":     {status: 422, body: `{"code":"422",` + text + `}`, want: provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: "as it is"}},
 		"too many": {
 			status: 429, body: `{"code":"429",` + text + `}`, header: []string{"Retry-After", "7"},
 			want: provider.Error{Code: provider.CodeRateLimited, NotExecuted: true, RetryAfter: 7 * time.Second, Message: "fewer requests"},
 		},
-		"internal":              {status: 500, body: `{"code":"500","message":"internal_error"}`, want: provider.Error{Code: provider.CodeUnavailable, Message: "a problem of its own"}},
-		"unavailable":           {status: 503, body: rawText, want: provider.Error{Code: provider.CodeUnavailable, Message: "a problem of its own"}},
+		"internal":              {status: 500, body: `{"code":"500","message":"internal_error"}`, want: provider.Error{Code: provider.CodeUnavailable, Message: "the server failed"}},
+		"unavailable":           {status: 503, body: rawText, want: provider.Error{Code: provider.CodeUnavailable, Message: "the server failed"}},
 		"page of a firewall":    {status: 403, body: "<html>" + rawText, want: provider.Error{Code: provider.CodePermissionDenied, Message: "as an API"}},
 		"JSON of something":     {status: 400, body: `{"error":"` + rawText + `"}`, want: provider.Error{Code: provider.CodeInvalid, Message: "not the API's own"}},
 		"JSON of another shape": {status: 400, body: `{"code":400,"message":"` + rawText + `"}`, want: provider.Error{Code: provider.CodeInvalid, Message: "not the API's own"}},
 		"redirect":              {status: 307, header: []string{"Location", "/elsewhere"}, want: provider.Error{Code: provider.CodeInvalid, Message: "redirects are not followed"}},
-		"a teapot":              {status: 418, body: `{"code":"418",` + text + `}`, want: provider.Error{Code: provider.CodeUnknown, Message: "no meaning here"}},
+		"a teapot":              {status: 418, body: `{"code":"418",` + text + `}`, want: provider.Error{Code: provider.CodeUnknown, Message: "does not know this status"}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -76,7 +76,7 @@ func TestErrors(t *testing.T) {
 		"bill, in words":      {402, `{"detail":"pay"}`, provider.CodeAccountBlocked, false, "settle it in the portal, under Billing"},
 		"suspended":           {423, `{"detail":{"code":"organization_suspended"}}`, provider.CodeAccountBlocked, false, "(organization_suspended); the owner"},
 		"suspended, in words": {423, `{"detail":"suspended"}`, provider.CodeAccountBlocked, false, "the owner of the organization"},
-		"not found":           {404, `{"detail":"Not Found"}`, provider.CodeInvalid, false, "does not know"},
+		"not found":           {404, `{"detail":"Not Found"}`, provider.CodeInvalid, false, "did not find what was requested"},
 		"conflict":            {409, `{"code":"conflict"}`, provider.CodeInvalid, true, "(conflict)"},
 		"too large":           {413, `{"code":"request_body_too_large"}`, provider.CodeInvalid, false, "too large"},
 		"not valid":           {422, `{"detail":[{"loc":["body","name"],"msg":"` + rawText + `"}]}`, provider.CodeInvalid, false, "refused the request"},
@@ -85,7 +85,7 @@ func TestErrors(t *testing.T) {
 		"broken":              {500, `{"error":"internal_error"}`, provider.CodeUnavailable, true, "(internal_error)"},
 		"no billing decision": {502, `{"error":"billing_admission_error"}`, provider.CodeUnavailable, true, "(billing_admission_error)"},
 		"down":                {503, `{"error":"organization_lifecycle_unavailable"}`, provider.CodeUnavailable, true, "(organization_lifecycle_unavailable)"},
-		"late":                {504, ``, provider.CodeUnavailable, true, "a problem of its own"},
+		"late":                {504, ``, provider.CodeUnavailable, true, "the server failed"},
 		"code of a rejection with another status": {500, `{"error":"key_revoked"}`, provider.CodeUnavailable, true, "(key_revoked)"},
 		"firewall": {
 			403, `{"error_code":1010,"error_name":"browser_signature_banned"}`, provider.CodePermissionDenied, true, "not in the form of the IBEE API",
