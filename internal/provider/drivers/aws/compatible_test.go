@@ -44,7 +44,7 @@ func TestAccountComesFromTheUserIfTheServerHasNoSTS(t *testing.T) {
 	}
 }
 
-// TestFailingSTSIsNoAccount: a server that fails has not said that it has no STS.
+// A failure does not prove that the server has no STS.
 func TestFailingSTSIsNoAccount(t *testing.T) {
 	for _, status := range []int{http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
 		s := newSimulator(t)
@@ -103,7 +103,6 @@ func TestUnlistedPolicyDoesNotWedgeTheDeletion(t *testing.T) {
 	}
 }
 
-// TestSessionTokenIsSent: temporary minting credentials are three values.
 func TestSessionTokenIsSent(t *testing.T) {
 	for token, want := range map[string]string{"": "", "CANARY-session": "CANARY-session"} {
 		s := newSimulator(t)
@@ -124,7 +123,7 @@ func TestSessionTokenIsSent(t *testing.T) {
 	}
 }
 
-// TestMintingKeysAreChecked: what no key can be is not sent.
+// Malformed keys are not sent.
 func TestMintingKeysAreChecked(t *testing.T) {
 	for _, key := range []string{KeyID, KeySecret, KeySession} {
 		for _, bad := range []string{"CANARY with blanks", "CANARY\nline", "CANARY\u00e9"} {

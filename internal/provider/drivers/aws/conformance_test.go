@@ -78,7 +78,7 @@ var (
 	keyOfTest  = types.AccessKey{AccessKeyId: aws.String("AKID"), SecretAccessKey: aws.String("secret")}
 )
 
-// TestUnknownStatusIsLive: nothing says that such a key grants no access.
+// A key with an unknown status may grant access.
 func TestUnknownStatusIsLive(t *testing.T) {
 	for status, want := range map[types.StatusType]provider.State{
 		types.StatusTypeActive: provider.Live, types.StatusTypeInactive: provider.Disabled, types.StatusTypeExpired: provider.Disabled,

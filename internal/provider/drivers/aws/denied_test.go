@@ -7,8 +7,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// TestDeniedIsNotGone: a server that denies an action on a user whose name it lists has
-// not said that the user is gone, whichever action it denies.
+// A denied action on a listed user does not prove that the user is gone.
 func TestDeniedIsNotGone(t *testing.T) {
 	for _, action := range []string{"GetUser", "ListAccessKeys", "ListUserPolicies", "DeleteUser"} {
 		t.Run(action, func(t *testing.T) {
@@ -36,8 +35,7 @@ func TestDeniedIsNotGone(t *testing.T) {
 	}
 }
 
-// TestRejectedLaterStepIsInDoubt: once the user is made, no rejection of a later step
-// says that nothing exists.
+// Once the user is created, the rejection of a later step does not prove that nothing exists.
 func TestRejectedLaterStepIsInDoubt(t *testing.T) {
 	for _, step := range []string{"PutUserPolicy", "CreateAccessKey"} {
 		for _, a := range []answer{

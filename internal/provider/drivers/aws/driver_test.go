@@ -90,8 +90,7 @@ func TestDeletesAreRetried(t *testing.T) {
 	}
 }
 
-// A user with the name exists, so nothing is added to
-// it, and the attempt is in doubt because an earlier copy of it may have made it.
+// The attempt is in doubt, because an earlier copy of the request may have created the user.
 func TestMintOfAnExistingNameIsInDoubt(t *testing.T) {
 	s := newSimulator(t)
 	client, _ := connect(t, s.config())
@@ -198,8 +197,7 @@ func TestAccount(t *testing.T) {
 	}
 }
 
-// TestNoUserIsNoAccount: a server without STS that answers GetUser with nothing, or
-// with elements that hold nothing, is an error, and no panic of the driver.
+// An empty response to GetUser is an error, and does not panic.
 func TestNoUserIsNoAccount(t *testing.T) {
 	for name, body := range map[string]string{
 		"nothing": "", "an empty response": "<GetUserResponse/>",

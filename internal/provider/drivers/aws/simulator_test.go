@@ -24,9 +24,9 @@ const (
 	accountNumber       = "123456789012"
 )
 
-// simulator answers the actions of IAM that the driver uses the way AWS does to
-// a minter with the shipped policy: it denies what it was asked of names that do
-// not exist, and lists users without their tags. It checks no signatures.
+// simulator answers the IAM actions that the driver uses as AWS does for a minting
+// credential with the shipped policy: it denies requests for unknown names, and lists
+// users without their tags. It does not check signatures.
 type simulator struct {
 	*httptest.Server
 

@@ -10,7 +10,7 @@ import (
 	"apitoken.dev/operator/test/support/conformance"
 )
 
-// refusals are declarations that cannot be granted, and what is said of them.
+// refusals are grants that are refused, each with its Refusal.
 var refusals = conformance.Refusals{
 	"scope of another product": {
 		Change: func(g *provider.Grant) { g.Scopes = []string{scopeObjectReadOnly, "billing:read-only"} },
@@ -111,9 +111,9 @@ func TestAllBucketsAreOfferedToObjectScopesOnly(t *testing.T) {
 
 func TestWrongSettingsAreInvalid(t *testing.T) {
 	conformance.CheckWrongSettings(t, New(), newSimulator(t).config(), readOnly("datasets"), map[string]conformance.WrongSettings{
-		"no settings":           {Settings: nil, Says: "settings of the aws driver"},
-		"no URL":                {Settings: Settings{IAMEndpoint: "iam.example.com"}, Says: "spec.aws.iamEndpoint"},
-		"no scheme that we use": {Settings: Settings{S3Endpoint: "s3://bucket"}, Says: "spec.aws.s3Endpoint"},
-		"secrets in a URL":      {Settings: Settings{S3Endpoint: "https://user:CANARY@s3.example.com"}, Says: "spec.aws.s3Endpoint"},
+		"no settings":        {Settings: nil, Says: "settings of the aws driver"},
+		"no URL":             {Settings: Settings{IAMEndpoint: "iam.example.com"}, Says: "spec.aws.iamEndpoint"},
+		"unsupported scheme": {Settings: Settings{S3Endpoint: "s3://bucket"}, Says: "spec.aws.s3Endpoint"},
+		"secrets in a URL":   {Settings: Settings{S3Endpoint: "https://user:CANARY@s3.example.com"}, Says: "spec.aws.s3Endpoint"},
 	})
 }

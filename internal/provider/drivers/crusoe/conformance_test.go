@@ -167,8 +167,8 @@ func TestConformanceWithNewErrors(t *testing.T) {
 }
 
 // TestConformanceWithoutExpiry runs it against answers that leave out what is
-// optional. Mint then looks at the list, and a key whose end it could not see there
-// works until the operator has revoked it: that it grants no access cannot be asked.
+// optional. Mint then reads the list. A key whose expiry is not there works until the
+// operator has revoked it.
 func TestConformanceWithoutExpiry(t *testing.T) {
 	h, a := harnessOf(t)
 	a.WithoutExpiry = true

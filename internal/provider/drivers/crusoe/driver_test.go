@@ -208,8 +208,7 @@ func respond(w http.ResponseWriter, status int, body string) {
 	_, _ = w.Write([]byte(body))
 }
 
-// TestAnswersWithoutAKey leave in doubt what was made.
-func TestAnswersWithoutAKey(t *testing.T) {
+func TestResponseWithoutAKeyIsInDoubt(t *testing.T) {
 	for _, body := range []string{`{}`, `null`, `[]`, ``, `{"access_key_id":"CKIA"}`, `{"secret_key":"CANARY"}`, `{"token":{"access_key_id":"CKIA","secret_key":"CANARY"}}`} {
 		a := newAccount(t)
 		c := a.connect(t)
@@ -250,8 +249,7 @@ func TestConnectNamesTheAccount(t *testing.T) {
 	}
 }
 
-// TestConnectChecksTheList: who may not list keys may not mint them.
-func TestConnectChecksTheList(t *testing.T) {
+func TestConnectFailsIfKeysCannotBeListed(t *testing.T) {
 	a := newAccount(t)
 	settings := a.config.Settings.(Settings)
 	settings.OrganizationID = "00000000-0000-0000-0000-000000000000"
@@ -307,8 +305,7 @@ func TestMalformedCredentials(t *testing.T) {
 	}
 }
 
-// TestWrongClockIsNamed: the signature carries the time, and the provider does not
-// say that this is what it did not like.
+// The provider does not say that it rejected the time in the signature.
 func TestWrongClockIsNamed(t *testing.T) {
 	for ahead, says := range map[time.Duration]string{
 		time.Hour:  "the clock of this node: a request signed with a wrong time is refused too; it is 1h0m0s ahead of the provider's",

@@ -56,8 +56,7 @@ func TestListedKeysAreDecoded(t *testing.T) {
 	}
 }
 
-// TestAnswersWithoutAList say nothing, and so they are errors.
-func TestAnswersWithoutAList(t *testing.T) {
+func TestResponseWithoutAListIsAnError(t *testing.T) {
 	cases := map[string]struct {
 		body string
 		ok   bool

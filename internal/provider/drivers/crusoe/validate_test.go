@@ -10,7 +10,7 @@ import (
 	"apitoken.dev/operator/test/support/conformance"
 )
 
-// refusals are declarations that cannot be granted, and what is said of them.
+// refusals are grants that are refused, each with its Refusal.
 var refusals = conformance.Refusals{
 	"reading only": {
 		Change: func(g *provider.Grant) { g.Scopes = []string{"objectstorage:object-read-only"} },

@@ -49,7 +49,7 @@ func (b *backend) config() provider.Config {
 	}
 }
 
-// harness is for what the API makes.
+// harness is for S3 credentials.
 func harness(t *testing.T, change func(*ibeesim.Simulator)) conformance.Harness {
 	b := newBackend(t)
 	change(b.Simulator)
@@ -93,7 +93,7 @@ func readOnly(buckets ...string) provider.Grant {
 	return provider.Grant{Scopes: []string{scopeObjectReadOnly}, Buckets: buckets, ExpiresAt: start.Add(time.Hour)}
 }
 
-// manualHarness is for what a user makes.
+// manualHarness is for platform API tokens.
 func manualHarness(t *testing.T) conformance.Harness {
 	b := newBackend(t)
 	var made sync.Map // the tokens by their ids

@@ -153,8 +153,8 @@ func TestMinted(t *testing.T) {
 	}
 }
 
-// TestDeviationsAreNotUsed has the vendor make something else than asked for.
-// That is in doubt, and ended at once, since its name may not be the one looked for.
+// The vendor creates a credential that differs from the request. The driver revokes it at
+// once, because its name may differ, too.
 func TestDeviationsAreNotUsed(t *testing.T) {
 	cases := map[string]func(*ibeesim.Credential){
 		"name":            func(c *ibeesim.Credential) { c.Name = c.Name[:20] },
@@ -197,7 +197,7 @@ func answering(t *testing.T, status int, header http.Header, body string) provid
 	}
 }
 
-// clientOf talks to a server without asking first whether that works.
+// clientOf returns a client without connecting.
 func clientOf(t *testing.T, cfg provider.Config) *client {
 	t.Helper()
 	b := newBackend(t)

@@ -126,7 +126,7 @@ func TestAllCredentialsOfANameAreFoundAndRevoked(t *testing.T) {
 	}
 }
 
-// TestUnknownStatusIsLive: nothing says that it grants no access.
+// A credential with an unknown status may grant access.
 func TestUnknownStatusIsLive(t *testing.T) {
 	b := newBackend(t)
 	client := connect(t, b.config())
@@ -200,8 +200,7 @@ func TestOddIDsAreNotSent(t *testing.T) {
 	}
 }
 
-// TestGrantIsReadBack: what the API shows of a credential, in the words of a declaration.
-// What its documentation does not describe is no grant, so that nothing follows from it.
+// Values that the API does not document return no grant.
 func TestGrantIsReadBack(t *testing.T) {
 	for name, tc := range map[string]struct {
 		shown credential

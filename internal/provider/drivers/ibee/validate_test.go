@@ -10,7 +10,7 @@ import (
 	"apitoken.dev/operator/test/support/conformance"
 )
 
-// refusals are those that a change of reading one bucket leads to.
+// refusals are changes of a read-only grant for one bucket that are refused.
 var refusals = conformance.Refusals{
 	"no scope": {
 		Change: func(g *provider.Grant) { g.Scopes = nil },
@@ -88,7 +88,7 @@ var refusals = conformance.Refusals{
 	},
 }
 
-// billingRefusals are those that a change of reading billing leads to.
+// billingRefusals are changes of a billing grant that are refused.
 var billingRefusals = conformance.Refusals{
 	"buckets": {
 		Change: func(g *provider.Grant) { g.Buckets = []string{"datasets"} },
