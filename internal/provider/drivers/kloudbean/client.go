@@ -41,8 +41,8 @@ func (*client) List(ctx context.Context, _ provider.Owner) iter.Seq2[provider.Cr
 	}
 }
 
-// Revoke implements provider.Client. Nothing is ever made under a name; a key
-// that was taken over is for a user to delete.
+// Revoke implements provider.Client. Nothing is ever made under a name; a user
+// deletes submitted keys.
 func (*client) Revoke(ctx context.Context, ref provider.Ref) error {
 	if err := ended(ctx, "revoke the key"); err != nil {
 		return err
@@ -53,9 +53,9 @@ func (*client) Revoke(ctx context.Context, ref provider.Ref) error {
 	return provider.Invalid("the operator cannot delete key " + ref.ID + ": delete it at " + apiAccess + ", in the bucket it was created in")
 }
 
-// Accepts implements provider.Prober: it uses the access that was declared. Only
-// the server's word that it does not know the key says that it is gone; a live
-// key may be denied because of its addresses or a policy.
+// Accepts implements provider.Prober: it uses the declared access. A key is gone only if
+// the server answers that it does not know it; a live key can be denied because of its
+// addresses or a policy.
 func (c *client) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
 	if r := refuse((&Driver{}).Capabilities(), grant); r != nil {
 		e := provider.Invalid("cannot tell whether the key still works: the declaration names no access to test: " + r.Message)

@@ -18,8 +18,8 @@ const (
 	cluster = "cccccccc"
 )
 
-// expires is when every credential of these tests must end: KloudBean never
-// learns of it.
+// expires is when every credential of these tests must end. KloudBean does not know
+// it.
 var expires = time.Date(2030, 3, 1, 12, 0, 0, 0, time.UTC)
 
 // world is an account at KloudBean and a provider that reaches it.
@@ -48,7 +48,7 @@ func grant(scope string) provider.Grant {
 	}
 }
 
-// handOver does what a user does: fill in the form, and copy what is shown.
+// handOver does what a user does: fill in the form, and copy the displayed keys.
 func (w *world) handOver(t *testing.T, req provider.MintRequest) map[string]provider.Value {
 	t.Helper()
 	form, ok := New().Form(w.cfg, req)

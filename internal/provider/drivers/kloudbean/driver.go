@@ -1,7 +1,7 @@
-// Package kloudbean takes over S3 keys of KloudBean's object storage. KloudBean
-// has no API for keys: a user makes, edits and deletes them in its panel, as the
-// driver says, and the driver proves on the data plane what a key may do and that
-// a deleted one is refused.
+// Package kloudbean manages S3 keys of KloudBean's object storage. KloudBean has no API
+// for keys: a user creates, edits and deletes them in its panel, as the driver describes,
+// and the driver verifies on the data plane what a key can do and that a deleted key is
+// rejected.
 package kloudbean
 
 import (
@@ -18,15 +18,14 @@ import (
 // Type is the name of the driver's block in a provider's spec.
 const Type = "kloudbean"
 
-// The keys of a credential: those that a user hands over and those that are
-// published. They are the names of KloudBean's own examples.
+// The keys of a credential, as submitted and as published. They are the names of KloudBean's own examples.
 const (
 	KeyID     = provider.S3KeyID
 	KeySecret = provider.S3KeySecret
 )
 
 // The other two values that the panel shows with a key. They are compared if they
-// are handed over too.
+// are submitted too.
 const (
 	keyEndpoint = "AWS_ENDPOINT_URL"
 	keyBucket   = "BUCKET_NAME"
@@ -36,8 +35,8 @@ const (
 // region, and us-east-1 is what its S3 examples then use.
 const DefaultRegion = "us-east-1"
 
-// settle is how long a request of a check may take effect after it was given up.
-// Nothing else is ever sent to KloudBean.
+// settle is how long a request of a check can take effect after it was canceled.
+// No other requests are sent to KloudBean.
 const settle = s3probe.Timeout
 
 // Settings are the driver's block in a provider's spec.
@@ -71,8 +70,8 @@ func (*Driver) Capabilities() provider.Capabilities {
 	}
 }
 
-// Connect implements provider.Driver. There is nothing to log in to: it sees that
-// the S3 endpoint can be reached. Which account a key belongs to cannot be told.
+// Connect implements provider.Driver. There is no login: it checks that the S3
+// endpoint can be reached. The account of a key is unknown.
 func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
 	settings, err := settingsOf(cfg)
 	if err != nil {

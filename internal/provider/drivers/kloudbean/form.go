@@ -11,7 +11,7 @@ import (
 // KloudBean documents no limit; its examples are as short as production-app.
 const maxTokenName = 60
 
-// hashLength is how many characters of a hash end a token's name.
+// hashLength is the number of characters of the hash at the end of a token's name.
 const hashLength = 6
 
 // leaveEmpty is the value of a field that is not filled in.
@@ -20,7 +20,7 @@ const leaveEmpty = "(leave empty)"
 // apiAccess is the tab of the panel that keys are managed in.
 const apiAccess = "Object Storage Administration > API access"
 
-// Form implements provider.Manual: every credential is made by a user. The
+// Form implements provider.Manual: every credential is manual. The
 // labels are those of the panel
 // (support.kloudbean.com/docs/s3-object-storage/generating-access-api-keys).
 func (*Driver) Form(_ provider.Config, req provider.MintRequest) (provider.Form, bool) {
@@ -51,9 +51,9 @@ func addresses(list []string) string {
 	return strings.Join(list, ", ")
 }
 
-// tokenName is readable, and the same for every token of one ApiToken: no name at
-// the provider is known before a user has made the key. The end of it keeps
-// ApiTokens apart whose namespaces and names read the same, and clusters.
+// tokenName is readable, and the same for every token of one ApiToken, because the name of
+// a credential is unknown before a user has created the key. The hash at its end
+// distinguishes clusters, and ApiTokens whose namespaces and names read the same.
 func tokenName(owner provider.Owner) string {
 	hash := credname.Owner(owner.Cluster+"/"+owner.Namespace, owner.Token)[:hashLength]
 	readable := strings.ReplaceAll(owner.Namespace+"-"+owner.Token, ".", "-")

@@ -7,8 +7,8 @@ import (
 	"apitoken.dev/operator/internal/provider/s3probe"
 )
 
-// judge says what is wrong with a key, or nil when it allows what was declared
-// and no more.
+// judge returns what is wrong with a key, or nil if it grants exactly the declared
+// access.
 func (c *client) judge(found s3probe.Finding, grant provider.Grant) *provider.Error {
 	if message := c.refusedAsAWhole(found.Failed(), grant); message != "" {
 		return provider.Invalid(message)
@@ -41,7 +41,7 @@ func (c *client) judge(found s3probe.Finding, grant provider.Grant) *provider.Er
 	return nil
 }
 
-// refusedAsAWhole says what an answer means that is not about one kind of access.
+// refusedAsAWhole returns the meaning of an answer that is not about one kind of access.
 func (c *client) refusedAsAWhole(answer s3probe.Answer, grant provider.Grant) string {
 	return map[s3probe.Answer]string{
 		s3probe.UnknownKey: "the server does not know the submitted " + KeyID +
@@ -53,8 +53,8 @@ func (c *client) refusedAsAWhole(answer s3probe.Answer, grant provider.Grant) st
 	}[answer]
 }
 
-// addressHint tells why a right key may be denied all the same: the requests that
-// check it come from the operator.
+// addressHint explains why a correct key can be denied: the requests that check it come
+// from the operator.
 func addressHint(grant provider.Grant) string {
 	const comes, then = ". The check comes from the operator, so its own address ", "; correct that, and submit the key again"
 	switch {
@@ -69,7 +69,7 @@ func addressHint(grant provider.Grant) string {
 	}
 }
 
-// left tells of an object that the check could not delete again.
+// left reports an object that the check could not delete.
 func left(found s3probe.Finding) string {
 	if found.Left == "" {
 		return ""

@@ -7,8 +7,8 @@ import (
 	"apitoken.dev/operator/internal/provider/s3probe"
 )
 
-// maxKey is the longest key that is taken over, in bytes: the status of an ApiToken
-// has room for no longer ID. Those of S3 servers have some tens.
+// maxKey is the longest key that is accepted, in bytes: an ID in the status of an ApiToken
+// cannot be longer. Keys of S3 servers have a few tens.
 const maxKey = 256
 
 // Mint implements provider.Client. It creates nothing: it checks the keys that a

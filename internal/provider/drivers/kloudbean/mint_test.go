@@ -38,7 +38,7 @@ func request(t *testing.T, scope string) provider.MintRequest {
 	return provider.MintRequest{Name: name.String(), Owner: owner, Grant: grant(scope)}
 }
 
-// add makes a token otherwise than the form says.
+// add creates a token that differs from the form.
 func (w *world) add(t *testing.T, form kloudbeansim.Form) map[string]provider.Value {
 	t.Helper()
 	form.TokenName = "test"
@@ -157,7 +157,7 @@ func TestKeysWithOtherAccessAreRejected(t *testing.T) {
 	}
 }
 
-// rejected fails unless an error is a rejection that says this and nothing raw.
+// rejected fails unless an error is a rejection that contains these texts and no raw text.
 func rejected(t *testing.T, err error, says ...string) {
 	t.Helper()
 	if err == nil {
@@ -188,7 +188,7 @@ func TestObjectLeftInTheBucketIsNamed(t *testing.T) {
 	rejected(t, e, "the key may write", "the object "+s3probe.Prefix+"ABC", "delete it yourself")
 }
 
-// TestOnlyTheDeclaredAccessPasses: of all that can be found, only what was declared passes.
+// TestOnlyTheDeclaredAccessPasses: of all possible findings, only the declared access passes.
 func TestOnlyTheDeclaredAccessPasses(t *testing.T) {
 	c := &client{settings: settings{Settings{S3Endpoint: "https://s3.example.com"}}}
 	const yes, no = s3probe.Allowed, s3probe.Denied
@@ -301,7 +301,7 @@ func TestSameEndpointIgnoresSpelling(t *testing.T) {
 	}
 }
 
-// TestNoAnswerIsInDoubt: what the server does not say is nothing about the key.
+// TestNoAnswerIsInDoubt: without an answer, nothing is known about the key.
 func TestNoAnswerIsInDoubt(t *testing.T) {
 	faults := map[string]func(w *world) func(){
 		"answers lost":   func(w *world) func() { return w.Faults().LoseAnswers(0) },

@@ -16,7 +16,7 @@ const (
 	scopeReadWrite = "objectstorage:object-read-write"
 )
 
-// permission is what the panel calls a scope, and what a key with it can do.
+// permission is the label of a scope in the panel, and the access of a key with it.
 type permission struct {
 	label string
 	want  s3probe.Want
@@ -24,8 +24,8 @@ type permission struct {
 
 // permissions by scope, with the labels of the panel
 // (support.kloudbean.com/docs/s3-object-storage/generating-access-api-keys). A key
-// has exactly one of them, for good. docs/providers/kloudbean.md shows them to
-// people; a test compares the two.
+// has exactly one of them, which cannot be changed. docs/providers/kloudbean.md lists
+// them; a test compares the two.
 var permissions = map[string]permission{
 	scopeReadOnly:  {label: "Read only", want: s3probe.Want{Read: true}},
 	scopeWriteOnly: {label: "Write only", want: s3probe.Want{Write: true}},
@@ -94,7 +94,7 @@ func refuseBuckets(buckets []string) *provider.Refusal {
 	return provider.RefuseBucketNames(provider.Grant{Buckets: buckets})
 }
 
-// refuseAddresses refuses what is no address and no range of them.
+// refuseAddresses refuses texts that are neither an address nor a range.
 func refuseAddresses(field string, list []string) *provider.Refusal {
 	for _, s := range list {
 		addr, err := netip.ParseAddr(s)

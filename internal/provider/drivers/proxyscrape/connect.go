@@ -13,18 +13,17 @@ import (
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
-// AccountKeyName is the name of the API key whose id tells accounts apart. No
-// documented answer says whose account it is about, so its owner may make a key
-// of this name, once, and keep it.
+// AccountKeyName is the name of the API key whose id identifies the account. No documented
+// answer names the account, so its owner can create a key of this name once, and keep it.
 const AccountKeyName = "apitoken-account"
 
-// maxGrantable is how many permissions are taken over; ProxyScrape documents 22.
+// maxGrantable is how many permissions are accepted; ProxyScrape documents 22.
 const maxGrantable = 256
 
 // permission is the shape of a scope, and of the permissions that are shown.
 var permission = regexp.MustCompile(`^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)+$`)
 
-// maxPermission is the longest permission that is taken over.
+// maxPermission is the longest permission that is accepted.
 const maxPermission = 128
 
 func isPermission(s string) bool { return len(s) <= maxPermission && permission.MatchString(s) }
@@ -32,14 +31,14 @@ func isPermission(s string) bool { return len(s) <= maxPermission && permission.
 // client implements provider.Client and provider.Updater.
 type client struct {
 	api *httpapi.API
-	// grantable are the permissions that the minting key may give.
+	// grantable are the permissions that the minting key can grant.
 	grantable []string
 	// creators are the subaccounts of each key that can be the minting key.
 	creators [][]string
 }
 
-// Connect implements provider.Driver. It asks what the minting key may grant,
-// and for the list of keys, to see that it may read them.
+// Connect implements provider.Driver. It reads the permissions that the minting key can
+// grant, and the list of keys, to check that it can read them.
 func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
 	api, err := open(cfg)
 	if err != nil {
@@ -63,7 +62,7 @@ func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Clien
 	return c, account, nil
 }
 
-// allowed asks for the permissions that the minting key may give.
+// allowed reads the permissions that the minting key can grant.
 func (c *client) allowed(ctx context.Context) ([]string, error) {
 	const what = "read the permissions that the minting key can grant"
 	got, err := ask[struct {
@@ -93,8 +92,8 @@ func (c *client) allowed(ctx context.Context) ([]string, error) {
 	return out, nil
 }
 
-// accountOf is the id of the oldest key named AccountKeyName where there is one. Without
-// it accounts are not told apart. Earlier versions put the host before it.
+// accountOf is the id of the oldest key named AccountKeyName. Without such a key, accounts
+// are not distinguished. Earlier versions put the host before the id.
 func accountOf(api *httpapi.API, all []key) provider.Account {
 	host := strings.ToLower(api.Base.Host)
 	marks := slices.DeleteFunc(slices.Clone(all), func(k key) bool { return *k.Name != AccountKeyName })

@@ -14,8 +14,8 @@ const fieldSubaccounts = "allowed_subaccounts"
 const permissionCreate = "account:apikeys:create"
 
 // creatorsOf returns the subaccounts of each key that can be the minting key: an active
-// one that the operator did not make and that may create keys. No documented answer says
-// which key a request was made with.
+// one that the operator did not make and that may create keys. No documented answer names
+// the key that a request was made with.
 func creatorsOf(all []key) [][]string {
 	var out [][]string
 	for _, k := range all {
@@ -27,7 +27,7 @@ func creatorsOf(all []key) [][]string {
 	return out
 }
 
-// wrong returns the fields in which a key is not what was asked for. If no subaccounts
+// wrong returns the fields in which a key differs from the request. If no subaccounts
 // were declared, the key has those that its creator can access ("Empty or omitted =
 // all subaccounts the creator can access", docs.proxyscrape.com/api/account/create), and
 // the API may show them as the list of the key. created says that the key is shown by the

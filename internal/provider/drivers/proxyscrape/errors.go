@@ -8,7 +8,7 @@ import (
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
-// explain refines what a refusal means. The body of errors is not documented; of
+// explain refines the error of a rejected request. The body of errors is not documented; of
 // a 401 {"status": "unauthorized", "info": "Your subscription is expired."} was
 // seen, and a 429 comes as plain text ("error code: 1015", Cloudflare's).
 func explain(a httpapi.Answer, e *provider.Error) {
@@ -24,7 +24,7 @@ func explain(a httpapi.Answer, e *provider.Error) {
 	}
 }
 
-// advise adds to an error what there is to do about it.
+// advise adds to an error what to do about it.
 func advise(r call, err error) error {
 	e := provider.AsError(err)
 	if e.Code == provider.CodeUnauthenticated {

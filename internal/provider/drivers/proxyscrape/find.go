@@ -7,9 +7,9 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// source is what the API shows: all keys, in one list. A key that a user renamed
-// is recognised by its id, and left alone. No paging is documented; the key of an
-// id that is not in the list is asked for all the same.
+// source has all keys that the API shows, in one list. A key that a user renamed is
+// recognised by its id, and not changed. No paging is documented; an id that is not in the
+// list is requested nevertheless.
 func (c *client) source() provider.Source {
 	return provider.Source{
 		List: func(ctx context.Context, _ string) ([]provider.Credential, error) {
@@ -33,8 +33,8 @@ func (c *client) source() provider.Source {
 	}
 }
 
-// Find implements provider.Client. Nothing is documented that keeps names apart,
-// so it may return several keys.
+// Find implements provider.Client. Names are not documented as unique, so it can
+// return several keys.
 func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credential, error) {
 	return c.source().Find(ctx, ref)
 }

@@ -60,8 +60,8 @@ func TestOtherSubaccountsAreNotAccepted(t *testing.T) {
 	checkError(t, err, provider.CodeUnknown, false, "in allowed_subaccounts")
 }
 
-// TestDeclaredSubaccountsAreComparedExactly: the list of the creator is no excuse
-// where the ApiToken declares subaccounts.
+// TestDeclaredSubaccountsAreComparedExactly: the list of the creator is not accepted
+// if the ApiToken declares subaccounts.
 func TestDeclaredSubaccountsAreComparedExactly(t *testing.T) {
 	s := newStub(t)
 	s.Limit("minter", firstSubaccount, secondSubaccount)

@@ -38,7 +38,7 @@ func (c *client) Mint(ctx context.Context, req provider.MintRequest) (provider.M
 	}, nil
 }
 
-// grant returns the access to give under a name. An error was not sent.
+// grant returns the access to grant under a name. After an error nothing was sent.
 func (c *client) grant(name string, grant provider.Grant) (access, error) {
 	if err := (provider.MintRequest{Name: name}).CheckName(); err != nil {
 		return access{}, err

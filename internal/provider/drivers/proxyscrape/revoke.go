@@ -9,10 +9,9 @@ import (
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
-// Revoke implements provider.Client. It deletes every key of the name: one may
-// have been regenerated in the dashboard, which gives it another id. It lists
-// first: only where the list can be read, a 404 for one key says that this key is
-// gone, and not that the API is not there.
+// Revoke implements provider.Client. It deletes every key of the name, because a key
+// that was regenerated in the dashboard has another id. It lists first: only if the list can
+// be read, a 404 for one key means that the key is gone, and not that the API is missing.
 func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 	return c.source().Revoke(ctx, ref, func(ctx context.Context, k provider.Credential) error { return c.remove(ctx, k.ID) })
 }

@@ -10,7 +10,7 @@ import (
 )
 
 // Update implements provider.Updater. It sends every field and reads the key
-// back, because what the API does not take over it may ignore without a word
+// back, because the API can ignore fields without an error
 // ("Empty arrays are silently ignored", docs.proxyscrape.com/api-reference/update-api-key).
 func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.MintRequest) (provider.Credential, error) {
 	name := ref.Name

@@ -12,18 +12,18 @@ import (
 // subaccount is the shape of a subaccount's id: a UUID (docs.proxyscrape.com/api-reference/create-api-key).
 var subaccount = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// portable are the beginnings of scopes that other kinds of provider grant.
+// portable are the prefixes of scopes that other kinds of provider grant.
 var portable = []string{"objectstorage:", "billing:"}
 
-// access is what a key allows, in the one form that is sent and compared.
+// access is the access of a key, in the form that is sent and compared.
 type access struct {
 	permissions, subaccounts, ips []string
 	// expires is in Unix seconds.
 	expires int64
 }
 
-// Validate implements provider.Validator. What the account may not grant is
-// known to Connect only.
+// Validate implements provider.Validator. Only Connect
+// knows what the account can grant.
 func (d *Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 	if _, err := open(cfg); err != nil {
 		return err
@@ -133,8 +133,8 @@ func set(list []string, to func(string) string) []string {
 	return slices.Compact(out)
 }
 
-// differs returns the fields in which a key is not what was asked for, whether
-// it allows more or less.
+// differs returns the fields in which a key differs from the request, in either
+// direction.
 func (a access) differs(name string, shown key) []string {
 	readIP := func(text string) string {
 		if form, ok := canonical(text); ok {

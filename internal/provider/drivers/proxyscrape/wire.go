@@ -111,8 +111,8 @@ type call struct {
 	needs string
 }
 
-// send sends a request once. An answer that says that it failed, with a status
-// that says the opposite, is in doubt.
+// send sends a request once. An answer that reports a failure with a status of
+// success is in doubt.
 func send[T any](ctx context.Context, c *client, r call) (reply[T], int, error) {
 	var got reply[T]
 	r.Into = &got
@@ -126,7 +126,7 @@ func send[T any](ctx context.Context, c *client, r call) (reply[T], int, error) 
 	return got, answer.Status, nil
 }
 
-// ask sends a request once and returns what its answer holds.
+// ask sends a request once and returns the value in its answer.
 func ask[T any](ctx context.Context, c *client, r call) (T, error) {
 	got, _, err := send[T](ctx, c, r)
 	return got.value, err

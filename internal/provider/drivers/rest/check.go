@@ -12,8 +12,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// check refuses declarations that cannot work, and those that would give more
-// than was declared by ignoring a part of it.
+// check refuses declarations that cannot work, and those that would ignore a part of a
+// grant and so give more than was declared.
 func (p *program) check() error {
 	for _, rule := range []func() string{p.needed, p.named, p.limits, p.grants, p.expiry, p.updates} {
 		if says := rule(); says != "" {
@@ -49,13 +49,13 @@ func (p *program) needed() string {
 	return ""
 }
 
-// named sees that a credential gets its name, and that a request says which one it is about.
+// named checks that a credential gets its name, and that requests identify the credential.
 func (p *program) named() string {
 	switch {
 	case !p.mint.reads[fieldName]:
 		return "spec.rest.mint does not send .name: a credential without its name cannot be found again"
 	case p.mint.method == http.MethodGet:
-		return "spec.rest.mint.method: a GET may be sent twice, and what makes a credential must not be"
+		return "spec.rest.mint.method: a GET can be sent twice, and the request that mints must not be"
 	}
 	for _, c := range []*call{p.revoke, p.get, p.update} {
 		if c != nil && !c.reads[fieldID] && !c.reads[fieldName] {
@@ -82,7 +82,7 @@ func (p *program) limits() string {
 	return ""
 }
 
-// grants sees that what is declared is sent: what is left out would not limit anything.
+// grants checks that every declared field is sent: a field that is not sent limits nothing.
 func (p *program) grants() string {
 	s := p.settings
 	if !p.mint.reads[fieldScopes] && !p.mint.reads[fieldPermissions] && len(s.Scopes) != 1 {

@@ -11,7 +11,7 @@ import (
 // client implements provider.Client, provider.Updater and provider.Counter.
 type client struct{ *sender }
 
-// gone are the statuses that say that there is no such credential.
+// gone are the statuses that mean that the credential does not exist.
 var gone = []int{http.StatusNotFound, http.StatusGone}
 
 // Mint implements provider.Client. It is one request.
@@ -63,7 +63,7 @@ func (c *client) minted(ctx context.Context, vars map[string]any, req provider.M
 	return nil
 }
 
-// mayAsk returns an error for what is refused before anything is sent.
+// mayAsk returns an error for a request that is rejected before anything is sent.
 func (c *client) mayAsk(req provider.MintRequest) error {
 	if err := req.CheckName(); err != nil {
 		return err
@@ -74,9 +74,9 @@ func (c *client) mayAsk(req provider.MintRequest) error {
 	return nil
 }
 
-// differs says how a new credential is not the one asked for; "" when it is. Where the
-// operator ends a credential, a later end at the vendor gives it no more time: the clock
-// of the vendor may be ahead, and the vendor may know no end of less than a year.
+// differs returns how a new credential differs from the request; "" if it does not. If the
+// operator ends credentials, a later expiry at the vendor is accepted: the vendor's clock
+// can be ahead, and its shortest lifetime can be a year.
 func (c *client) differs(made provider.Credential, req provider.MintRequest) string {
 	ends := byProvider(c.p.settings)
 	switch {
@@ -126,8 +126,8 @@ func (c *client) Occupied(ctx context.Context) ([]provider.Credential, error) {
 	return provider.Occupying(all), err
 }
 
-// state is what credential.disabled and credential.live say. Disabled comes first: it
-// is the answer that keeps a credential in the ledger.
+// state is the result of credential.disabled and credential.live. Disabled comes first,
+// because a disabled credential stays in the ledger.
 func (c *client) state(ctx context.Context, vars map[string]any) (provider.State, error) {
 	if c.p.disabled != nil {
 		if off, err := c.p.disabled.truth(ctx, vars); err != nil || off {
@@ -142,8 +142,8 @@ func (c *client) state(ctx context.Context, vars map[string]any) (provider.State
 	return provider.Live, nil
 }
 
-// Update implements provider.Updater. What the provider accepted is read back,
-// because some accept a field and ignore it.
+// Update implements provider.Updater. It reads the credential back, because
+// some providers accept a field and ignore it.
 func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.MintRequest) (provider.Credential, error) {
 	const what = "change the credential"
 	if c.p.update == nil {
@@ -183,7 +183,7 @@ func (c *client) Update(ctx context.Context, ref provider.Ref, req provider.Mint
 	return after, err
 }
 
-// prober is a client of a vendor whose credentials can be tried.
+// prober is a client of a vendor whose credentials can be tested.
 type prober struct{ *client }
 
 // Accepts implements provider.Prober.

@@ -58,7 +58,7 @@ func connection(cfg provider.Config, p *program) (*sender, error) {
 	return &sender{p: p, api: api, credentials: revealed(cfg.Credentials)}, nil
 }
 
-// account tells whose credentials these are. Earlier versions added the host.
+// account returns the account of the credentials. Earlier versions added the host.
 func (s *sender) account(ctx context.Context) (provider.Account, error) {
 	host := strings.ToLower(s.api.Base.Host)
 	if s.p.account == nil {

@@ -22,7 +22,7 @@ const (
 var listFields = []string{fieldScopes, fieldPermissions, "buckets", "allowedIPs", "deniedIPs", "subaccounts"}
 
 // What the templates of each request may read. Those of connection read no
-// credentials: what they make is shown to everybody who may read the workload's Secret.
+// credentials: everyone who can read the workload's Secret can read the result.
 var (
 	grantFields  = append(slices.Clone(listFields), fieldExpiresAt)
 	mintFields   = append(slices.Clone(grantFields), fieldCredentials, fieldName, "description", "cluster", "namespace", "token")

@@ -1,6 +1,6 @@
 // Package rest issues credentials over any vendor's token API that is declared
-// in a provider's spec: requests are templates, and expressions say where an
-// answer has what is needed.
+// in a provider's spec: requests are templates, and expressions read the
+// answers.
 package rest
 
 import (
@@ -18,7 +18,7 @@ import (
 const Type = "rest"
 
 // defaultSettle is the settle time of a vendor that declares none: longer than
-// the proxies that stand in front of such APIs keep a request.
+// proxies in front of such APIs hold a request.
 const defaultSettle = time.Minute
 
 // Driver implements provider.Driver, provider.Validator and provider.Connector.

@@ -47,8 +47,8 @@ func reading(ctx context.Context) context.Context {
 	return context.WithValue(ctx, effortKey{}, new(uint64))
 }
 
-// interruptEvery is after how many steps a loop of an expression looks whether
-// the request was given up.
+// interruptEvery is after how many steps a loop of an expression checks whether the
+// context has ended.
 const interruptEvery = 100
 
 // environment has every variable that an expression may read. CEL has no access
@@ -177,8 +177,8 @@ func typeNames(list []*cel.Type) string {
 	return strings.Join(out, " or ")
 }
 
-// eval returns the value of the expression. An error says nothing of the answer:
-// its values, and the messages of CEL that may repeat them, are not for people.
+// eval returns the value of the expression. Errors repeat no text of the
+// answer: neither its values, nor messages of CEL that can contain them.
 func (e *expression) eval(ctx context.Context, variables map[string]any) (ref.Val, error) {
 	effort, limited := ctx.Value(effortKey{}).(*uint64)
 	if limited && *effort > maxEffort || ctx.Err() != nil {
