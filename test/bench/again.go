@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// restarted is what a restart over tokens in order took.
+// restarted is the cost of a restart over healthy tokens.
 type restarted struct {
 	tokens     int
 	synced     time.Duration // until the caches were filled
@@ -16,7 +16,7 @@ type restarted struct {
 	calls      int
 }
 
-// restart stops the operator and starts another one over all that was minted.
+// restart stops the operator and starts it again with all minted tokens.
 func (b *bench) restart(ctx context.Context, r *results) error {
 	s := b.subject
 	if err := s.stop(); err != nil {
@@ -43,8 +43,7 @@ func (b *bench) restart(ctx context.Context, r *results) error {
 	return errors.Join(b.checkMinted(1), b.user.check(ctx, b.minted, 1))
 }
 
-// rotateAll asks for a new credential of every token at once. The old ones stay
-// live for their overlap.
+// rotateAll rotates every token at once. The old credentials stay valid for their overlap.
 func (b *bench) rotateAll(ctx context.Context, r *results) error {
 	s := b.subject
 	s.traffic.take()

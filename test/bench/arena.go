@@ -21,8 +21,8 @@ import (
 	"apitoken.dev/operator/test/support/testenv"
 )
 
-// arena is an API server with an operator as it is shipped, its pace included,
-// and providers of several kinds.
+// arena is an API server with an operator as shipped, including its pacing, and
+// providers of several kinds.
 type arena struct {
 	user
 	settings   settings
@@ -32,7 +32,7 @@ type arena struct {
 	stop       func() error
 }
 
-// hung is a provider that never answers to one verb.
+// hung is a provider that never answers one verb.
 type hung struct {
 	*fake.Backend
 	waiting atomic.Int64
@@ -57,7 +57,7 @@ func (h *hung) hangs(ctx context.Context, n int64) error {
 	defer cancel()
 	for h.waiting.Load() < n {
 		if err := sleep(ctx, 5*time.Millisecond); err != nil {
-			return fmt.Errorf("%d calls hang, %d should: %w", h.waiting.Load(), n, err)
+			return fmt.Errorf("%d calls hang, want %d: %w", h.waiting.Load(), n, err)
 		}
 	}
 	return nil
@@ -72,8 +72,8 @@ type typed struct {
 // Type implements provider.Driver.
 func (d typed) Type() string { return d.name }
 
-// newArena starts the API server, makes what every load needs, and runs the
-// operator without a pace, for what is prepared.
+// newArena starts the API server, creates what every load needs, and runs the
+// operator without pacing, for the preparation.
 func newArena(ctx context.Context, s settings) (a *arena, stop func() error, err error) {
 	env, stopEnv, err := testenv.StartMain()
 	if err != nil {
@@ -125,7 +125,7 @@ func ofRegion(region string) func(registry.Spec) (any, bool) {
 	return func(s registry.Spec) (any, bool) { return nil, s.AWS != nil && s.AWS.Region == region }
 }
 
-// restart starts the operator with a pace, and waits until its providers are Ready.
+// restart starts the operator with a request rate, and waits until its providers are Ready.
 func (a *arena) restart(ctx context.Context, rate float64) error {
 	if a.stop != nil {
 		if err := a.stop(); err != nil {
@@ -146,7 +146,7 @@ func (a *arena) restart(ctx context.Context, rate float64) error {
 		if err := <-ended; ctx.Err() == nil {
 			return err
 		}
-		return nil // calls that hang were cut off, which is an error of no interest
+		return nil // hanging calls were cut off, which is expected
 	})
 	for _, region := range []string{"slow", "own", "other", "victims"} {
 		p := &v1alpha1.ClusterTokenProvider{}
@@ -174,7 +174,7 @@ func providerOf(name, region string) v1alpha1.ProviderSpec {
 	return v1alpha1.ProviderSpec{CredentialsSecretRef: v1alpha1.SecretReference{Name: name + "-minter"}, AWS: &v1alpha1.AWSProvider{Region: region}}
 }
 
-// clusterProvider makes a ClusterTokenProvider that is named after its region.
+// clusterProvider creates a ClusterTokenProvider with the name of its region.
 func (a *arena) clusterProvider(ctx context.Context, region string) error {
 	return errors.Join(a.Create(ctx, minter(operator.DefaultNamespace, region)),
 		a.Create(ctx, &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: region}, Spec: v1alpha1.ClusterProviderSpec{
@@ -219,7 +219,7 @@ func (a *arena) issued(ctx context.Context, namespace string) error {
 	return nil
 }
 
-// left counts the objects of the load that are not served: neither Ready nor gone.
+// left counts the objects of the load that are neither Ready nor deleted.
 func (a *arena) left(ctx context.Context) (n int, err error) {
 	var tokens v1alpha1.ApiTokenList
 	var providers v1alpha1.TokenProviderList

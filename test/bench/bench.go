@@ -103,7 +103,7 @@ func (b *bench) mintAll(ctx context.Context, r *results) error {
 	return errors.Join(b.checkMinted(1), b.user.check(ctx, b.minted, 1))
 }
 
-// round is one batch of each side. Who begins alternates, too.
+// round is one batch of each side. The sides alternate in starting a round.
 func (b *bench) round(ctx context.Context, r *results, i int) error {
 	// The tokens that do not divide evenly go to the first rounds.
 	n, prefix := (b.settings.tokens+b.settings.rounds-1-i)/b.settings.rounds, fmt.Sprintf("r%02d", i)
@@ -135,7 +135,7 @@ func (b *bench) round(ctx context.Context, r *results, i int) error {
 // checkMinted checks that the provider has the given number of live credentials per token.
 func (b *bench) checkMinted(each int) error {
 	if live, want := len(b.subject.backend.LiveNames()), each*len(b.minted); live != want {
-		return fmt.Errorf("%d credentials are live at the provider and should be %d", live, want)
+		return fmt.Errorf("%d credentials are live at the provider, want %d", live, want)
 	}
 	return nil
 }
@@ -148,8 +148,8 @@ func names(prefix string, n int) []string {
 	return out
 }
 
-// mint declares tokens and measures how the operator issues them. They are all
-// declared, and seen by the operator, before it may write and the clock starts.
+// mint declares tokens and measures how the operator issues them. All are declared, and
+// the operator has seen them, before the clock starts and the operator can write.
 func (b *bench) mint(ctx context.Context, prefix string, n int) (cost, error) {
 	names, s := names(prefix, n), b.subject
 	b.minted = append(b.minted, names...)
@@ -163,7 +163,7 @@ func (b *bench) mint(ctx context.Context, prefix string, n int) (cost, error) {
 	return b.released(ctx, n, declaring)
 }
 
-// released lets the operator write and measures until it has nothing left to do.
+// released lets the operator write, and measures until it has nothing left to do.
 func (b *bench) released(ctx context.Context, n int, declaring stopwatch) (cost, error) {
 	s := b.subject
 	c := cost{tokens: n}
@@ -187,7 +187,7 @@ func (b *bench) released(ctx context.Context, n int, declaring stopwatch) (cost,
 	return c, nil
 }
 
-// write declares tokens and measures how the floor writes what the operator would.
+// write declares tokens and measures how the floor makes the writes of the operator.
 func (b *bench) write(ctx context.Context, prefix string, n int) (cost, error) {
 	c, f := cost{tokens: n}, b.floor
 	runtime.GC()

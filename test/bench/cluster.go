@@ -21,7 +21,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// The namespaces of the two sides; names of one length, so that objects are.
+// The namespaces of the two sides. Their names have the same length, so that objects have too.
 const (
 	mintedNamespace = "bench-minted"
 	floorNamespace  = "bench-direct"
@@ -38,7 +38,7 @@ func newScheme() (*runtime.Scheme, error) {
 	return s, nil
 }
 
-// newClient returns one without a cache: each call is a request.
+// newClient returns a client without a cache: each call is a request.
 func newClient(cfg *rest.Config) (client.Client, error) {
 	scheme, err := newScheme()
 	if err != nil {
@@ -51,7 +51,7 @@ func newClient(cfg *rest.Config) (client.Client, error) {
 	return c, nil
 }
 
-// user is who declares ApiTokens. What it sends is counted for neither side.
+// user declares ApiTokens. Its requests are counted for neither side.
 type user struct {
 	client.Client
 	concurrency int
@@ -102,7 +102,7 @@ func (u user) providerReady(ctx context.Context) error {
 	}
 }
 
-// declaration is what a team would write; see config/samples.
+// declaration returns an ApiToken as a team declares it; see config/samples.
 func declaration(namespace, name string) *v1alpha1.ApiToken {
 	return &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: v1alpha1.ApiTokenSpec{
 		ProviderRef: v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: providerName},
@@ -112,7 +112,7 @@ func declaration(namespace, name string) *v1alpha1.ApiToken {
 	}}
 }
 
-// declare creates ApiTokens and returns them as the API server has them.
+// declare creates ApiTokens and returns them as the API server answered.
 func (u user) declare(ctx context.Context, namespace string, names []string) ([]*v1alpha1.ApiToken, error) {
 	tokens := make([]*v1alpha1.ApiToken, len(names))
 	err := parallel(ctx, u.concurrency, len(names), func(ctx context.Context, i int) error {
@@ -137,19 +137,19 @@ func (u user) rotate(ctx context.Context, names []string, generation int64) erro
 	return nil
 }
 
-// check reads every ApiToken from the API server: all have what they declare,
-// and as many credentials in the ledger as given.
+// check reads every ApiToken from the API server: all must be Ready, with the given
+// number of credentials in the ledger.
 func (u user) check(ctx context.Context, names []string, credentials int) error {
 	var all v1alpha1.ApiTokenList
 	if err := u.List(ctx, &all, client.InNamespace(mintedNamespace)); err != nil {
 		return fmt.Errorf("checking the ApiTokens: %w", err)
 	}
 	if len(all.Items) != len(names) {
-		return fmt.Errorf("there are %d ApiTokens and should be %d", len(all.Items), len(names))
+		return fmt.Errorf("there are %d ApiTokens, want %d", len(all.Items), len(names))
 	}
 	for i := range all.Items {
 		if t := &all.Items[i]; !done(t) || len(t.Status.Credentials) != credentials {
-			return fmt.Errorf("ApiToken %s should be Ready and have %d credentials: %+v", t.Name, credentials, t.Status)
+			return fmt.Errorf("ApiToken %s must be Ready and have %d credentials: %+v", t.Name, credentials, t.Status)
 		}
 	}
 	return nil

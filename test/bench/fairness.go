@@ -16,23 +16,22 @@ import (
 )
 
 const (
-	// victims are measured one after another, with a pause between two.
+	// victims is how many objects are measured, one after another, with a pause in between.
 	victims     = 9
 	victimPause = 1200 * time.Millisecond
-	// The aims: how long a victim may wait (median), and how many times as long as
-	// without the load. Times under the floor are not told apart: a provider's own
-	// answer takes longer.
+	// The aims: the longest wait of a victim (median), and its highest multiple of the
+	// wait without the load.
 	aimWait   = 2 * time.Second
 	aimFactor = 5.0
 )
 
-// load is what others ask of the operator while a victim waits.
+// load is what other namespaces require of the operator while a victim waits.
 type load struct {
 	name string
 	// checks: the victim is a TokenProvider that must become Ready; otherwise it is
 	// an ApiToken. shared: the ApiToken uses the provider of the load.
 	checks, shared bool
-	// prepare is done before the operator is under test, begin while it runs.
+	// prepare is called before the operator under test starts, begin while it runs.
 	prepare, begin func(ctx context.Context, a *arena) error
 }
 
@@ -68,11 +67,11 @@ func loads() []load {
 	}
 }
 
-// measured is what the victims of one load took, alone and under it.
+// measured is how long the victims of one load waited, alone and under the load.
 type measured struct {
 	load         load
 	alone, under []time.Duration
-	// left is how many objects of the load still waited when the last victim was Ready.
+	// left is how many objects of the load were still waiting when the last victim was Ready.
 	left int
 }
 
@@ -122,7 +121,7 @@ func printFairness(out io.Writer, all []measured) error {
 		alone, under := m.medians()
 		fmt.Fprintf(w, "| %s\t| %s\t| %s\t| %.1f\t| %d\t|\n", m.load.name, round3(alone), round3(under), m.factor(), m.left)
 		if !m.met() {
-			failed = append(failed, fmt.Errorf("%s: %s is over %s or over %g times %s, or the load was over before the end",
+			failed = append(failed, fmt.Errorf("%s: %s is longer than %s or than %g times %s, or the load ended too early",
 				m.load.name, round3(under), aimWait, aimFactor, round3(alone)))
 		}
 	}
@@ -160,7 +159,7 @@ func measureLoad(ctx context.Context, s settings, l load) (m measured, err error
 	return m, err
 }
 
-// victims measures one after another.
+// victims measures the victims, one after another.
 func (a *arena) victims(ctx context.Context, l load, prefix string) ([]time.Duration, error) {
 	var out []time.Duration
 	for i := range victims {
@@ -176,7 +175,7 @@ func (a *arena) victims(ctx context.Context, l load, prefix string) ([]time.Dura
 	return out, nil
 }
 
-// victim creates one and waits until it is Ready.
+// victim creates a victim and waits until it is Ready.
 func (a *arena) victim(ctx context.Context, l load, name string) (time.Duration, error) {
 	began := time.Now()
 	if l.checks {

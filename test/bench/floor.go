@@ -24,7 +24,7 @@ type floor struct {
 	traffic     *traffic
 	concurrency int
 
-	// What the operator wrote for its first token, to write the same.
+	// What the operator wrote for its first token; the floor writes the same.
 	reserved, recorded *v1alpha1.ApiTokenStatus
 	secret             *corev1.Secret
 }
@@ -35,7 +35,7 @@ func newFloor(cfg *rest.Config, concurrency int) (*floor, error) {
 	return &floor{client: c, traffic: t, concurrency: concurrency}, err
 }
 
-// learn takes over what the operator wrote for a token.
+// learn copies what the operator wrote for a token.
 func (f *floor) learn(ctx context.Context, u user, p *progress) error {
 	var err error
 	if f.reserved, f.recorded, err = p.samples(); err != nil {
@@ -53,7 +53,7 @@ func (f *floor) learn(ctx context.Context, u user, p *progress) error {
 	return nil
 }
 
-// write makes the writes of many tokens.
+// write makes the writes for all tokens.
 func (f *floor) write(ctx context.Context, tokens []*v1alpha1.ApiToken) (err error) {
 	pprof.Do(ctx, pprof.Labels("side", "floor"), func(ctx context.Context) {
 		err = parallel(ctx, f.concurrency, len(tokens), func(ctx context.Context, i int) error { return f.writeOne(ctx, tokens[i]) })

@@ -59,12 +59,12 @@ func parse(args []string, out io.Writer) (settings, error) {
 		fmt.Fprintln(out, "Usage: make bench, or with flags: KUBEBUILDER_ASSETS=$(hack/controlplane/build.sh) go run ./test/bench [flags]")
 		flags.PrintDefaults()
 	}
-	flags.IntVar(&s.tokens, "tokens", 500, "how many tokens the operator mints; the floor makes as many")
-	flags.IntVar(&s.rounds, "rounds", 10, "in how many batches: operator and floor take turns")
-	flags.IntVar(&s.concurrency, "concurrency", operator.DefaultClusterPlaces, "how many tokens the floor works on at once; the operator has as many places at the provider")
-	flags.BoolVar(&s.fairness, "fairness", false, "measure instead how long one namespace waits while others load the operator")
-	flags.StringVar(&s.cpuprofile, "cpuprofile", "", "write a CPU profile to this file; goroutines carry the label side=operator or side=floor (go tool pprof -tagfocus)")
-	flags.BoolVar(&s.verbose, "v", false, "show the operator's log on stderr; otherwise it is formatted and thrown away")
+	flags.IntVar(&s.tokens, "tokens", 500, "`number` of tokens that the operator mints; the floor writes the same number")
+	flags.IntVar(&s.rounds, "rounds", 10, "`number` of batches; operator and floor take turns")
+	flags.IntVar(&s.concurrency, "concurrency", operator.DefaultClusterPlaces, "`number` of tokens that the floor writes at once, and of places at the provider for the operator")
+	flags.BoolVar(&s.fairness, "fairness", false, "measure how long one namespace waits while others load the operator, and nothing else")
+	flags.StringVar(&s.cpuprofile, "cpuprofile", "", "write a CPU profile to this `file`; goroutines have the label side=operator or side=floor (go tool pprof -tagfocus)")
+	flags.BoolVar(&s.verbose, "v", false, "print the operator's log on stderr; without it, the log is formatted and discarded")
 	if err := flags.Parse(args); err != nil {
 		return s, err
 	}
@@ -77,7 +77,7 @@ func parse(args []string, out io.Writer) (settings, error) {
 	return s, nil
 }
 
-// logger formats like the binary does.
+// logger returns a logger with the format of the binary.
 func (s settings) logger() logr.Logger {
 	out := io.Discard
 	if s.verbose {

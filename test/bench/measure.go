@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// cpuTime is what this process has used so far, in user and system mode.
+// cpuTime is the CPU time of this process so far, in user and system mode.
 func cpuTime() time.Duration {
 	u := usage()
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
@@ -34,21 +34,21 @@ func usage() syscall.Rusage {
 
 const heapMetric = "/memory/classes/heap/objects:bytes"
 
-// heap is what the objects on the heap take, dead ones that are not collected yet included.
+// heap is the size of all objects on the heap, including those not collected yet.
 func heap() int64 {
 	sample := []metrics.Sample{{Name: heapMetric}}
 	metrics.Read(sample)
 	return int64(sample[0].Value.Uint64()) //nolint:gosec // G115: a size in memory
 }
 
-// liveHeap is what is left on the heap after a collection.
+// liveHeap is the size of the heap after a collection.
 func liveHeap() int64 {
 	runtime.GC()
 	return heap()
 }
 
-// watchHeap looks at the heap until the function that it returns is called, and
-// tells that the most it saw.
+// watchHeap polls the size of the heap until the returned function is called, which
+// returns the maximum.
 func watchHeap() (peak func() int64) {
 	var most int64
 	var wg sync.WaitGroup
@@ -84,12 +84,12 @@ func (s stopwatch) elapsed() time.Duration { return time.Since(s.wall) }
 
 func (s stopwatch) used() time.Duration { return cpuTime() - s.cpu }
 
-// cost is what a batch took.
+// cost is the time and CPU time of a batch.
 type cost struct {
 	tokens int
 	// wall is the time until the last token was done.
 	wall time.Duration
-	// cpu is what this process used until then and until nothing was sent any more.
+	// cpu is the CPU time of this process until no more requests were sent.
 	cpu time.Duration
 	// before is the CPU used while the tokens were declared, before the clock started.
 	before time.Duration
@@ -103,7 +103,7 @@ func (c cost) beforePerToken() float64 { return milliseconds(c.before) / float64
 
 func milliseconds(d time.Duration) float64 { return d.Seconds() * 1000 }
 
-// median of some numbers; the mean of the middle two when there is no middle one.
+// median returns the median; with an even count, the mean of the middle two; without numbers, 0.
 func median(numbers []float64) float64 {
 	sorted := slices.Sorted(slices.Values(numbers))
 	n := len(sorted)
@@ -113,12 +113,12 @@ func median(numbers []float64) float64 {
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }
 
-// medianOf is the median of one number of every round.
+// medianOf returns the median of one number of every round.
 func medianOf(rounds []round, number func(round) float64) float64 {
 	return median(each(rounds, number))
 }
 
-// spread is the least and the most of one number of every round.
+// spread returns the minimum and the maximum of one number of every round.
 func spread(rounds []round, number func(round) float64) (least, most float64) {
 	all := each(rounds, number)
 	return slices.Min(all), slices.Max(all)

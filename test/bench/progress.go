@@ -15,24 +15,24 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// patience is how long a batch may take before the benchmark gives up.
+// patience limits the time of a batch.
 const patience = 3 * time.Minute
 
 // progress follows ApiTokens through the operator's own cache, which costs no
 // request and hardly any CPU.
 type progress struct {
 	mu sync.Mutex
-	// unseen and unready are the expected ApiTokens that are not there yet and
-	// that are not Ready yet.
+	// unseen are the expected ApiTokens that are not in the cache yet, unready those that
+	// are not Ready yet.
 	unseen, unready map[string]struct{}
 	seen, ready     chan struct{}
 	generation      int64
-	// reserved and recorded are the statuses of the first ApiToken ever: what a
-	// reservation and what a record weigh.
+	// reserved and recorded are the statuses of the first ApiToken, after its reservation
+	// and after its record.
 	reserved, recorded *v1alpha1.ApiTokenStatus
 }
 
-// follow makes p see what a cache sees.
+// follow makes p follow the ApiTokens of a cache.
 func (p *progress) follow(ctx context.Context, c cache.Cache) error {
 	informer, err := c.GetInformer(ctx, &v1alpha1.ApiToken{}, cache.BlockUntilSynced(false))
 	if err != nil {
@@ -48,7 +48,7 @@ func (p *progress) follow(ctx context.Context, c cache.Cache) error {
 	return nil
 }
 
-// expect says which ApiTokens come next, with which rotation.generation.
+// expect sets the ApiTokens to wait for, and their rotation generation.
 func (p *progress) expect(names []string, generation int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,7 +76,7 @@ func (p *progress) see(object any) {
 	}
 }
 
-// remove closes the channel when the last name goes.
+// remove removes a name, and closes the channel after the last one.
 func remove(names map[string]struct{}, name string, empty chan struct{}) {
 	if _, ok := names[name]; !ok {
 		return
@@ -99,12 +99,12 @@ func (p *progress) sample(t *v1alpha1.ApiToken) {
 	}
 }
 
-// samples returns the statuses seen, each a copy.
+// samples returns copies of the two statuses.
 func (p *progress) samples() (reserved, recorded *v1alpha1.ApiTokenStatus, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.reserved == nil || p.recorded == nil {
-		return nil, nil, errors.New("the operator issued a token without a reservation and a record: there is nothing to make a floor of")
+		return nil, nil, errors.New("no reservation or no record of the operator was seen: the floor cannot copy them")
 	}
 	return p.reserved.DeepCopy(), p.recorded.DeepCopy(), nil
 }

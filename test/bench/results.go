@@ -7,13 +7,13 @@ import (
 	"time"
 )
 
-// What the benchmark aims at.
+// The aims of the benchmark.
 const (
 	aimRatio = 0.8
 	aimCPU   = 2.0 // milliseconds per token
 )
 
-// busy is how much the floor varies on a machine that does other things, too.
+// busy is the ratio of the floor's fastest and slowest round above which the machine counts as busy.
 const busy = 1.5
 
 // round is one batch of each side.
@@ -21,7 +21,7 @@ type round struct{ operator, floor cost }
 
 func (r round) ratio() float64 { return r.operator.perSecond() / r.floor.perSecond() }
 
-// results are what the benchmark found.
+// results are the measurements of one run.
 type results struct {
 	rounds          []round
 	operator, floor sent
@@ -64,7 +64,7 @@ func (r *results) printIssue(out io.Writer, s settings) {
 		m(func(r round) float64 { return r.operator.perSecond() }), m(func(r round) float64 { return r.floor.perSecond() }), m(round.ratio), least, most)
 	fmt.Fprintf(w, "  CPU ms per token\t%.2f\t%.2f\tdifference %.2f\n",
 		m(func(r round) float64 { return r.operator.cpuPerToken() }), m(func(r round) float64 { return r.floor.cpuPerToken() }), r.extraCPU())
-	fmt.Fprintf(w, "  CPU ms per token, noticing it\t%.2f\t\t(declaring costs %.2f with the operator watching, %.2f without)\n", r.noticing(),
+	fmt.Fprintf(w, "  CPU ms per token, watching\t%.2f\t\t(declaring costs %.2f with the operator watching, %.2f without)\n", r.noticing(),
 		m(func(r round) float64 { return r.operator.beforePerToken() }), m(func(r round) float64 { return r.floor.beforePerToken() }))
 	fmt.Fprintf(w, "  API writes per token\t%.2f\t%.2f\t\n", per(r.operator.tokens().Writes(), n), per(r.floor.tokens().Writes(), n))
 	fmt.Fprintf(w, "  API reads per token\t%.2f\t%.2f\t\n", per(r.operator.tokens().Reads(), n), per(r.floor.tokens().Reads(), n))
@@ -80,8 +80,8 @@ func (r *results) extraCPU() float64 {
 	return medianOf(r.rounds, func(r round) float64 { return r.operator.cpuPerToken() - r.floor.cpuPerToken() })
 }
 
-// noticing is what the operator's watch costs while tokens are declared: the
-// same declarations are made without it, too.
+// noticing is the CPU time of the operator's watch per declared token: the difference to
+// declarations that the operator does not see.
 func (r *results) noticing() float64 {
 	return medianOf(r.rounds, func(r round) float64 { return r.operator.beforePerToken() - r.floor.beforePerToken() })
 }
@@ -97,7 +97,7 @@ func mega(bytes int64) string { return fmt.Sprintf("%.0f MB", float64(bytes)/1e6
 
 func (r *results) printRestart(out io.Writer) {
 	x, tokens := r.restart, r.restart.sent.tokens()
-	fmt.Fprintf(out, "\nA restart over %d tokens in order\n", x.tokens)
+	fmt.Fprintf(out, "\nA restart over %d healthy tokens\n", x.tokens)
 	fmt.Fprintf(out, "  caches filled after %s, all tokens reconciled after %s, CPU %s\n", round3(x.synced), round3(x.reconciled), round3(x.cpu))
 	fmt.Fprintf(out, "  for the tokens: %d API writes, %d reads; in all: %s\n", tokens.Writes(), x.sent.counts.Of("apitokens").Reads(), x.sent.counts)
 	fmt.Fprintf(out, "  calls of the provider: %d\n", x.calls)
@@ -123,7 +123,7 @@ func (r *results) printAims(out io.Writer) {
 	least, most := spread(r.rounds, func(r round) float64 { return r.floor.perSecond() })
 	if most > busy*least {
 		fmt.Fprintf(out, "  The floor itself made between %.0f and %.0f tokens/s: something else is using this machine. Rates and CPU times\n"+
-			"  mean little then, counts of requests as much as ever. Run it again when the machine is quiet.\n", least, most)
+			"  are not reliable then; counts of requests are. Run the benchmark again when the machine is idle.\n", least, most)
 	}
 }
 
@@ -136,14 +136,14 @@ func met(ok bool) string {
 
 const notes = `
 How it is measured
-  Both sides work on as many tokens at once, with the same client library and no client-side limit, against the
-  same API server; etcd does not wait for the disk. All tokens of a batch are declared before the clock starts, on
-  both sides; the operator knows them by then, and its first write is held back until the clock starts.
-  The floor writes what the operator wrote for its first token: finalizer, reservation, Secret, record, and reads
-  the Secret once before. It has no provider, no cache, no watch and posts no events; the operator does, and the
-  API server serves them from the same cores in the same time.
-  CPU is that of this process, user and system, until nothing is sent any more: TLS, encoding, watches, events,
-  log lines, the in-memory provider and garbage collection are in it, the API server and etcd are not. A batch of
-  the operator holds nothing of the floor, and the other way round.
+  Both sides work on the same number of tokens at once, with the same client library and without client-side
+  limits, against the same API server; etcd does not wait for the disk. All tokens of a batch are declared before
+  the clock starts. By then the operator has seen them, and its first write waits until the clock starts.
+  The floor writes what the operator wrote for its first token: finalizer, reservation, Secret and record. It
+  reads the Secret once before. It has no provider, no cache and no watch, and emits no events. The operator does,
+  and the API server serves them from the same cores at the same time.
+  CPU is the user and system time of this process until no more requests are sent. It includes TLS, encoding,
+  watches, events, log lines, the in-memory provider and garbage collection, but not the API server and etcd. A
+  batch of one side includes nothing of the other side.
   A token is done when the operator's watch shows it Ready; for the floor, when its last write is answered.
 `

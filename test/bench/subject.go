@@ -19,8 +19,8 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// subject is the operator, running in this process as in the binary. It serves
-// all namespaces, but the API server does not show it what is in the floor's.
+// subject is the operator, which runs in this process as in the binary. It serves all
+// namespaces, but its lists and watches exclude the floor's.
 type subject struct {
 	cfg      *rest.Config
 	settings settings
@@ -49,7 +49,7 @@ func (s *subject) start(ctx context.Context) error {
 	}
 	mgr, err := operator.New(ctx, s.cfg, operator.Options{
 		Registry: drivers, Logger: s.settings.logger(), Version: "bench", ClusterPlaces: s.settings.concurrency,
-		ProviderRate: -1, // it measures the operator, not its courtesy
+		ProviderRate: -1, // without pacing, to measure the operator itself
 	})
 	if err != nil {
 		return err
@@ -77,7 +77,7 @@ func (s *subject) launch(ctx context.Context, mgr manager.Manager) {
 	})
 }
 
-// calls is how many requests the provider has had so far.
+// calls is the number of requests to the provider so far.
 func (s *subject) calls() int {
 	n := 0
 	for _, call := range s.backend.Calls() {
@@ -107,7 +107,7 @@ func (s *subject) idle(ctx context.Context, reconciles int) error {
 	}
 }
 
-// work is what the controller of ApiTokens says of itself in the metrics.
+// work is the state of the ApiToken controller, from its metrics.
 type work struct{ reconciles, queued, working int }
 
 func readWork() (work, error) {

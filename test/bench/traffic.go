@@ -15,7 +15,7 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// quietFor is how long nothing may have been sent for a side to count as done.
+// quietFor is how long a side must send nothing to count as done.
 const quietFor = 200 * time.Millisecond
 
 // traffic counts what one side sends to the API server, and can hold its writes
@@ -26,15 +26,15 @@ type traffic struct {
 	inFlight atomic.Int64
 	last     atomic.Int64
 
-	// blind, if set, is a namespace whose objects no list and no watch shows.
+	// blind, if set, is a namespace that all lists and watches exclude.
 	blind string
 
 	mu   sync.Mutex
 	gate chan struct{} // nil: open
 }
 
-// configure returns a configuration whose requests all go through t, on
-// connections of their own and without limits of the client.
+// configure returns a configuration whose requests all go through t, on their own
+// connections and without client-side limits.
 func (t *traffic) configure(cfg *rest.Config, name string) *rest.Config {
 	cfg = rest.CopyConfig(cfg)
 	cfg.UserAgent = name
@@ -50,7 +50,7 @@ type roundTripper struct {
 	next http.RoundTripper
 }
 
-// everywhere are the resources that lists and watches show of all namespaces.
+// everywhere are the resources that are listed and watched in all namespaces.
 var everywhere = map[string]bool{"apitokens": true, "secrets": true}
 
 // RoundTrip implements http.RoundTripper.
@@ -108,8 +108,8 @@ func (t *traffic) pass(ctx context.Context) error {
 	}
 }
 
-// quiet waits until nothing has been sent for a while. What a gate holds back is
-// not sent.
+// quiet waits until nothing has been sent for quietFor. A request that waits at the gate
+// does not count as sent.
 func (t *traffic) quiet(ctx context.Context) error {
 	since := time.Now()
 	for {
@@ -141,7 +141,7 @@ type sent struct {
 // tokens are the requests for ApiTokens and their Secrets.
 func (s sent) tokens() testutil.Counts { return s.counts.Of("apitokens", "secrets") }
 
-// plus adds up.
+// plus returns the sum.
 func (s sent) plus(other sent) sent {
 	sum := sent{counts: testutil.Counts{}, events: s.events + other.events}
 	for _, counts := range []testutil.Counts{s.counts, other.counts} {

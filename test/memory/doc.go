@@ -1,4 +1,4 @@
-// Package memory holds the test of how much memory the operator takes while
-// providers answer as badly as they can. It needs /proc, so it runs on Linux only,
-// and not under the race detector, which takes several times the memory.
+// Package memory tests how much memory the operator uses while providers send hostile
+// answers. It needs /proc, so it runs only on Linux, and not with the race detector, which
+// uses several times the memory.
 package memory

@@ -13,8 +13,7 @@ import (
 	"sync"
 )
 
-// cases are the ways in which a provider answers, each with what it does instead
-// of the answer to a request.
+// cases are the hostile answers, by name.
 var cases = map[string]http.HandlerFunc{
 	"gzip": func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Encoding", "gzip")
@@ -40,7 +39,7 @@ var cases = map[string]http.HandlerFunc{
 		}
 		_, _ = io.WriteString(w, `{"keys":[]}`)
 	},
-	// Of the other driver: endless XML, and nothing where an element is expected.
+	// For the aws driver: endless XML, and no body where an element is expected.
 	"aws-endless": func(w http.ResponseWriter, _ *http.Request) { repeat(w, "<ListUsersResponse>", "<member><a>") },
 	"aws-nothing": func(http.ResponseWriter, *http.Request) {},
 }
@@ -66,8 +65,8 @@ var bomb = sync.OnceValue(func() []byte {
 	return out.Bytes()
 })
 
-// provider serves all cases, each under /<case>/<number>. It answers as it should
-// until it is hostile.
+// provider serves all cases, each under /<case>/<number>. Its answers are correct until
+// it is hostile.
 type provider struct {
 	mu      sync.Mutex
 	hostile bool
@@ -82,7 +81,7 @@ func newProvider(needed int) *provider {
 	return &provider{needed: needed, open: make(chan struct{}), attacked: map[string]map[string]bool{}}
 }
 
-// attack makes every later answer a hostile one.
+// attack makes every later answer hostile.
 func (p *provider) attack() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -95,7 +94,7 @@ func (p *provider) spared(n int) string {
 	defer p.mu.Unlock()
 	for name := range cases {
 		if got := len(p.attacked[name]); got < n {
-			return fmt.Sprintf("%d of %d providers of the case %s were asked, and %d calls waited at once", got, n, name, p.waiting)
+			return fmt.Sprintf("%d of %d providers of the case %s had a request, and %d calls waited", got, n, name, p.waiting)
 		}
 	}
 	return ""
@@ -134,7 +133,7 @@ func (p *provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	cases[name](w, r)
 }
 
-// answer is what the checks of a connection need. Account numbers differ.
+// answer answers the checks of a connection. Each provider has its own account number.
 func answer(w http.ResponseWriter, r *http.Request, account string) {
 	switch r.Form.Get("Action") {
 	case "GetCallerIdentity":

@@ -29,10 +29,10 @@ import (
 )
 
 const (
-	// each is how many providers there are of each case, and calls how many calls
+	// each is the number of providers of each case, and calls the number of calls that
 	// wait for an answer at once.
 	each, calls = 8, 16
-	// most is the most memory that the operator may ever have held, in KiB.
+	// most limits the peak memory of the operator, in KiB.
 	most = 128 << 10
 )
 
@@ -64,9 +64,8 @@ const restBlock = `rest:
 
 const awsBlock = `aws: {iamEndpoint: "@", region: us-east-1}`
 
-// TestHostileProvidersTakeLittleMemory runs the operator in a process of its own
-// with 8 providers of each case and 16 calls at once, and asks the kernel how much
-// memory it held at most.
+// TestHostileProvidersTakeLittleMemory runs the operator in its own process, with 8
+// providers of each case and 16 calls at once, and reads its peak memory from the kernel.
 func TestHostileProvidersTakeLittleMemory(t *testing.T) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
@@ -81,7 +80,7 @@ func TestHostileProvidersTakeLittleMemory(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns.Name, Name: "minter"},
 		StringData: map[string]string{"token": "x", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"},
 	})
-	bomb() // it is made before anybody waits for it
+	bomb() // computed now, so that no request waits for it
 	p := newProvider(calls)
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
@@ -126,7 +125,7 @@ func create(t *testing.T, c client.Client, o client.Object) {
 	}
 }
 
-// start starts the operator, and checks at the end that it is still there.
+// start starts the operator, and checks at the end of the test that it still runs.
 func start(t *testing.T, namespace string) (pid int) {
 	t.Helper()
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
@@ -148,7 +147,7 @@ func start(t *testing.T, namespace string) (pid int) {
 		case err := <-ended:
 			t.Errorf("the operator ended: %v: %s", err, output.String())
 		default:
-			_, _ = cmd.Process.Signal(syscall.SIGKILL), <-ended // killed, which is an error of no interest
+			_, _ = cmd.Process.Signal(syscall.SIGKILL), <-ended // the error says that it was killed
 		}
 	})
 	return cmd.Process.Pid
@@ -168,12 +167,12 @@ func unready(t *testing.T, c client.Client, names []string) string {
 	return ""
 }
 
-// failures are the reasons of Ready after a call that failed; the last one, after a
-// check of the provider that failed.
+// failures are the reasons of Ready after a failed call; the last one, after a failed
+// health check of the provider.
 var failures = map[string]bool{v1alpha1.ReasonProviderError: true, v1alpha1.ReasonBackoff: true, v1alpha1.ReasonProviderNotReady: true}
 
-// unread returns the first ApiToken whose call has not ended: its answer may still be
-// read.
+// unread returns the first ApiToken whose call has not ended, so its answer can still be
+// in memory.
 func unread(t *testing.T, c client.Client, namespace string, names []string) string {
 	for _, name := range names {
 		var o v1alpha1.ApiToken
@@ -204,7 +203,7 @@ func until(t *testing.T, why func() string) {
 
 var highWater = regexp.MustCompile(`(?m)^VmHWM:\s+(\d+) kB$`)
 
-// peakOf returns the most memory that a process held so far, in KiB (proc(5), VmHWM).
+// peakOf returns the peak memory of a process, in KiB (proc(5), VmHWM).
 func peakOf(t *testing.T, pid int) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
