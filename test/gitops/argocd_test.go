@@ -20,7 +20,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// kubectl is what Argo CD talks to a cluster with.
+// kubectl is Argo CD's client of a cluster.
 var kubectl kube.Kubectl = &kube.KubectlCmd{Log: logr.Discard(), Tracer: tracing.NopTracer{}}
 
 // argoCD is Argo CD's cache of a cluster and its sync engine, with our health scripts.
@@ -30,7 +30,7 @@ type argoCD struct {
 	override lua.ResourceHealthOverrides
 }
 
-// tracking is what the application controller keeps about an object.
+// tracking is what the application controller caches about an object.
 type tracking struct{ application string }
 
 func newArgoCD(w *world, method argov1alpha1.TrackingMethod) *argoCD {
@@ -65,8 +65,8 @@ type operation struct {
 	started metav1.Time
 }
 
-// sync makes the cluster what is desired, with pruning, as the application
-// controller does: it looks again at the cluster before every step.
+// sync applies the desired objects, with pruning, as the application controller does:
+// it reads the cluster again before every step.
 func (a *argoCD) sync(desired []*unstructured.Unstructured) operation {
 	a.w.Helper()
 	op := operation{phase: synccommon.OperationRunning, started: metav1.Now()}
@@ -94,8 +94,8 @@ func (a *argoCD) step(desired []*unstructured.Unstructured, op *operation) {
 	op.phase, op.message, op.results = sc.GetState()
 }
 
-// managedNow are the objects that Argo CD takes for the application's own: those
-// that it would prune once they are not in Git.
+// managedNow returns the objects that Argo CD treats as part of the application. It
+// prunes them once they are not in Git.
 func (a *argoCD) managedNow() []string {
 	a.w.Helper()
 	objects, err := a.cache.GetManagedLiveObjs(nil, a.managed)

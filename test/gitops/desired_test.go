@@ -42,7 +42,7 @@ func readObjects(t *testing.T, file string) []*unstructured.Unstructured {
 	}
 }
 
-// samples are all objects of config/samples, as they would be in Git.
+// samples returns all objects of config/samples, as in Git.
 func samples(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
 	files, err := filepath.Glob("../../config/samples/*.yaml")
@@ -58,7 +58,7 @@ func samples(t *testing.T) []*unstructured.Unstructured {
 	return objects
 }
 
-// example is what the Application of the example deploys.
+// example returns the objects that the Application of the example deploys.
 func example(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
 	built, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), "../../docs/gitops-example")
@@ -76,9 +76,9 @@ func example(t *testing.T) []*unstructured.Unstructured {
 	return objects
 }
 
-// inNamespace moves what has a namespace into another one, and gives cluster-wide
-// objects a name of their own, so that tests do not meet. Of two objects with one
-// name it renames the second, if it is an ApiToken, or else leaves it out.
+// inNamespace moves namespaced objects into the namespace of the test, and gives
+// cluster-wide objects unique names, so that tests do not conflict. Of two objects with
+// the same name it renames the second, if it is an ApiToken, or else leaves it out.
 func (w *world) inNamespace(objects []*unstructured.Unstructured) []*unstructured.Unstructured {
 	w.Helper()
 	var out []*unstructured.Unstructured
@@ -127,7 +127,7 @@ func (w *world) minters(objects []*unstructured.Unstructured) {
 	}
 }
 
-// read is an object as it is in the cluster.
+// read returns an object from the cluster.
 func (w *world) read(o *unstructured.Unstructured) *unstructured.Unstructured {
 	w.Helper()
 	live := &unstructured.Unstructured{}
@@ -147,6 +147,6 @@ func (w *world) allReady(objects []*unstructured.Unstructured) {
 		}
 	}
 	if seen == 0 {
-		w.Fatal("nothing of apitoken.dev was applied")
+		w.Fatal("no object of apitoken.dev was applied")
 	}
 }

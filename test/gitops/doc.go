@@ -1,7 +1,7 @@
-// Package gitops tests what the operator promises to users of Argo CD and Flux,
-// with the libraries that these run: Argo CD's Lua engine, settings, diff and sync
-// engine, Flux's kstatus and health check expressions. It holds tests only, and is
-// a module of its own so that the operator's dependencies stay small. Run it with:
+// Package gitops tests the operator with Argo CD and Flux, using their own libraries:
+// Argo CD's Lua engine, settings, diff and sync engine, and Flux's kstatus and health
+// check expressions. It has only tests, and is a separate module to keep the operator's
+// dependencies small. Run it with:
 //
 //	test/gitops/test.sh
 package gitops

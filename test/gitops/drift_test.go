@@ -14,7 +14,7 @@ import (
 // application is the Argo CD application of these tests.
 const application = "tokens"
 
-// way is one way in which Argo CD applies and compares.
+// way is one combination of apply and diff in Argo CD.
 type way struct {
 	name       string
 	serverSide bool
@@ -108,7 +108,7 @@ func (w *world) noDifference(desired []*unstructured.Unstructured, way way) {
 	compared := 0
 	for _, o := range desired {
 		if o.GetKind() == "Deployment" {
-			continue // Argo CD knows its fields, and nothing of ours is in it
+			continue // a built-in kind, which the operator does not change
 		}
 		result, err := diff.Diff(o, w.read(o), options...)
 		w.OK(err)
@@ -137,7 +137,7 @@ func (w *world) seesDifference(desired []*unstructured.Unstructured, way way) {
 		result, err := diff.Diff(o, w.read(o), way.options(w.T)...)
 		w.OK(err)
 		if !result.Modified {
-			w.Errorf("%s %s was edited in the cluster, and the comparison does not see it", o.GetKind(), o.GetName())
+			w.Errorf("%s %s was edited in the cluster, and the comparison reports no difference", o.GetKind(), o.GetName())
 		}
 		return
 	}

@@ -34,7 +34,7 @@ func fluxExample(t *testing.T) (sourcev1.GitRepository, map[string]kustomizev1.K
 			err = yaml.UnmarshalStrict(raw, &k)
 			kustomizations[k.Name] = k
 		default:
-			t.Errorf("%s: what is a %s for?", fluxFile, u.GetKind())
+			t.Errorf("%s: unexpected kind %s", fluxFile, u.GetKind())
 		}
 		if err != nil {
 			t.Fatalf("%s, %s %s: %v", fluxFile, u.GetKind(), u.GetName(), err)
@@ -83,7 +83,7 @@ func TestFluxShowsHealthOfRecordedObjects(t *testing.T) {
 	}
 }
 
-// TestFluxExampleOrdersItsKustomizations: the example says to Flux what its text says.
+// TestFluxExampleOrdersItsKustomizations: the manifests of the example do what its text says.
 func TestFluxExampleOrdersItsKustomizations(t *testing.T) {
 	source, kustomizations := fluxExample(t)
 	if source.Name == "" {

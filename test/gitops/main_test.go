@@ -13,15 +13,15 @@ import (
 	"apitoken.dev/operator/test/support/testenv"
 )
 
-// update writes the statuses that the operator gives into testdata.
-var update = flag.Bool("update", false, "write what the operator's statuses are now into testdata")
+// update rewrites testdata.
+var update = flag.Bool("update", false, "write the objects, with the operator's present statuses, to testdata")
 
 // env is the API server of all tests.
 var env *testenv.Env
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// What Argo CD and its libraries log says nothing about a test.
+	// The logs of Argo CD and its libraries are not needed.
 	logrus.SetOutput(io.Discard)
 	klog.LogToStderr(false)
 	klog.SetOutput(io.Discard)

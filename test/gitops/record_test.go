@@ -19,8 +19,8 @@ import (
 )
 
 // TestRecordedObjectsAreThoseOfTheOperator brings an object of the real operator into every situation and
-// compares it with the one in testdata, so that these stay what the operator
-// gives. With -update it writes them.
+// compares it with the one in testdata, so that testdata stays current. With -update
+// it rewrites testdata.
 func TestRecordedObjectsAreThoseOfTheOperator(t *testing.T) {
 	for _, s := range situations() {
 		t.Run(s.kind+"/"+s.name, func(t *testing.T) {
@@ -53,7 +53,6 @@ func TestEveryRecordedFileBelongsToASituation(t *testing.T) {
 	}
 }
 
-// TestRecordedObjectsHaveNoSecretValues: what the operator shows holds no secret value.
 func TestRecordedObjectsHaveNoSecretValues(t *testing.T) {
 	for _, s := range situations() {
 		raw, err := os.ReadFile(s.file())
@@ -61,13 +60,13 @@ func TestRecordedObjectsHaveNoSecretValues(t *testing.T) {
 			t.Fatal(err)
 		}
 		if strings.Contains(string(raw), fake.Canary) {
-			t.Errorf("%s: a secret value is in it", s.file())
+			t.Errorf("%s contains a secret value", s.file())
 		}
 	}
 }
 
-// TestRecordedObjectsAreValid gives every object of testdata to the API server, spec and
-// status: the CRDs take both, and know every field.
+// TestRecordedObjectsAreValid writes spec and status of every object of testdata to the API
+// server with strict field validation.
 func TestRecordedObjectsAreValid(t *testing.T) {
 	w := newWorld(t)
 	for _, s := range situations() {
@@ -101,7 +100,7 @@ func TestRecordedObjectsAreValid(t *testing.T) {
 	}
 }
 
-// shape is what tools decide on: the rest differs from run to run.
+// shape is the part of an object that tools use to decide. Other fields differ between runs.
 type shape struct {
 	Deleting, Suspended, Seen bool
 	Conditions                []string

@@ -277,14 +277,14 @@ func ofProviders() []situation {
 	}
 }
 
-// shutOut makes a ClusterTokenProvider serve other namespaces than this one.
+// shutOut makes a ClusterTokenProvider no longer admit this namespace.
 func (w *world) shutOut(p client.Object) {
 	w.Helper()
 	patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"allowedNamespaces":{"matchLabels":{"tokens":"elsewhere"}}}}`))
 	w.OK(w.Patch(w.Context(), p, patch))
 }
 
-// rotationIsDue turns the clock to where the rotation is due.
+// rotationIsDue advances the clock until the rotation is due.
 func (w *world) rotationIsDue() {
 	w.Helper()
 	t := &v1alpha1.ApiToken{}

@@ -22,7 +22,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// exists reports whether an object of the world is there.
+// exists reports whether an object of the world exists.
 func (w *world) exists(o client.Object, name string) bool {
 	w.Helper()
 	err := w.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: name}, o)
@@ -69,13 +69,13 @@ func deployed(t *testing.T, method argov1alpha1.TrackingMethod, edits ...func(o 
 	return w, a, desired
 }
 
-// methods are Argo CD's ways to know its own objects.
+// methods are the ways in which Argo CD tracks its own objects.
 var methods = []argov1alpha1.TrackingMethod{
 	argov1alpha1.TrackingMethodAnnotation, argov1alpha1.TrackingMethodLabel, argov1alpha1.TrackingMethodAnnotationAndLabel,
 }
 
-// TestPublishedSecretIsNotPruned syncs the example, and then an empty repository: the
-// published Secret is never Argo CD's, and goes with the ApiToken that owns it.
+// TestPublishedSecretIsNotPruned syncs the example, and then an empty repository: Argo CD
+// never owns the published Secret, which is deleted with the ApiToken that owns it.
 func TestPublishedSecretIsNotPruned(t *testing.T) {
 	for _, method := range methods {
 		t.Run(string(method), func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestPublishedSecretIsNotPruned(t *testing.T) {
 			}
 			w.Until(func() string {
 				if w.exists(&v1alpha1.ApiToken{}, tokenName) || w.exists(secret, tokenName) {
-					return "the ApiToken or its Secret is still there"
+					return "the ApiToken or its Secret still exists"
 				}
 				return ""
 			})
@@ -113,8 +113,8 @@ func TestPublishedSecretIsNotPruned(t *testing.T) {
 	}
 }
 
-// TestTrackedSecretIsPruned: what the test above relies on. A Secret that carries
-// the mark of the application is pruned.
+// TestTrackedSecretIsPruned: a Secret with the tracking mark of the application is pruned.
+// TestPublishedSecretIsNotPruned relies on it.
 func TestTrackedSecretIsPruned(t *testing.T) {
 	w, a, desired := deployed(t, argov1alpha1.TrackingMethodAnnotation)
 	marked := &unstructured.Unstructured{}
@@ -147,21 +147,21 @@ func TestRetainedSecretOutlivesAPrunedApiToken(t *testing.T) {
 	a.sync(onlyOf(desired, "Namespace", "ClusterTokenProvider")).succeeds(t)
 	w.Until(func() string {
 		if w.exists(&v1alpha1.ApiToken{}, tokenName) {
-			return "the ApiToken is still there"
+			return "the ApiToken still exists"
 		}
 		return ""
 	})
 	secret := &corev1.Secret{}
 	if !w.exists(secret, tokenName) || secret.DeletionTimestamp != nil || len(w.backend.LiveNames()) != 1 {
-		t.Errorf("the Secret is gone or going, or its credential is: %v", w.backend.LiveNames())
+		t.Errorf("the Secret or its credential is deleted; live credentials: %v", w.backend.LiveNames())
 	}
 	if slices.Contains(a.managedNow(), "Secret/"+tokenName) {
 		t.Error("Argo CD takes the Secret for its own")
 	}
 }
 
-// TestSyncWaveWaitsUntilTheOneBeforeIsHealthy: a wave begins when the one before it is Healthy, and a sync ends
-// with what is Degraded.
+// TestSyncWaveWaitsUntilTheOneBeforeIsHealthy: a wave begins when the one before it is
+// Healthy, and a Degraded object ends the sync.
 func TestSyncWaveWaitsUntilTheOneBeforeIsHealthy(t *testing.T) {
 	t.Run("a provider that does not work holds back its ApiTokens", func(t *testing.T) {
 		w := newWorld(t)
@@ -205,7 +205,7 @@ func TestSyncWaveWaitsUntilTheOneBeforeIsHealthy(t *testing.T) {
 			a.step(desired, &op)
 		}
 		if w.exists(&appsv1.Deployment{}, "training") {
-			t.Error("the Deployment was applied before there is a Secret")
+			t.Error("the Deployment was applied before the Secret exists")
 		}
 		w.release()
 		w.Until(func() string {

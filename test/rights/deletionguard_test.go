@@ -17,7 +17,7 @@ import (
 
 const guardedNamespace = "apitoken-system"
 
-// deletionGuard installs config/components/deletion-guard until the test ends, and waits until the API server asks it.
+// deletionGuard installs config/components/deletion-guard until the test ends.
 func deletionGuard(t *testing.T, c client.Client) {
 	t.Helper()
 	for _, o := range manifests(t, "components", "deletion-guard", "policy.yaml") {
@@ -32,7 +32,7 @@ func deletionGuard(t *testing.T, c client.Client) {
 	ok(t, client.IgnoreAlreadyExists(c.Create(t.Context(), ns)))
 }
 
-// guarded are what the policy keeps.
+// guarded are the objects that the policy protects.
 func guarded() []client.Object {
 	out := []client.Object{&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: guardedNamespace}}}
 	for _, name := range []string{"apitokens.apitoken.dev", "tokenproviders.apitoken.dev", "clustertokenproviders.apitoken.dev"} {
@@ -45,8 +45,8 @@ func guarded() []client.Object {
 	return out
 }
 
-// While a ClusterTokenProvider counts live credentials, neither the operator's namespace nor its CRDs can be deleted, and the
-// refusal says what to do first. Without one they can.
+// TestDeletionGuardRefusesWhileCredentialsAreLive: while a ClusterTokenProvider counts live credentials, neither the
+// operator's namespace nor its CRDs can be deleted, and the error says what to do first.
 func TestDeletionGuardRefusesWhileCredentialsAreLive(t *testing.T) {
 	c := admin(t)
 	p := clusterProvider("guarded")
@@ -69,7 +69,7 @@ func TestDeletionGuardRefusesWhileCredentialsAreLive(t *testing.T) {
 			}
 		}
 	}
-	// A request for a collection names no object: each CRD that it deletes is judged.
+	// A deletion of a collection is checked for each CRD that it would delete.
 	for _, crd := range guarded()[1:] {
 		err := c.DeleteAllOf(t.Context(), crd, client.DryRunAll, client.MatchingFields{"metadata.name": crd.GetName()})
 		if !apierrors.IsForbidden(err) {

@@ -1,3 +1,3 @@
-// Package rights tests the roles that are shipped, against a real API server: the operator needs every right that they grant,
-// and none that they do not. It has no code of its own.
+// Package rights tests the shipped roles against a real API server: the operator uses every
+// right that they grant, and needs no other. The package has only tests.
 package rights

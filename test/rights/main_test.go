@@ -77,7 +77,7 @@ func create(t *testing.T, c client.Client, objects ...client.Object) {
 	}
 }
 
-// namespace makes one with a name of its own and these labels.
+// namespace creates a namespace with a unique name and these labels.
 func namespace(t *testing.T, c client.Client, labels map[string]string) string {
 	t.Helper()
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "rights-", Labels: labels}}
@@ -120,7 +120,7 @@ func gone(t *testing.T, c client.Client, o client.Object) {
 			if token, ok := o.(*v1alpha1.ApiToken); ok {
 				state = fmt.Sprintf("%+v", token.Status)
 			}
-			return fmt.Errorf("%T %s is still there: %v %s", o, o.GetName(), o.GetFinalizers(), state)
+			return fmt.Errorf("%T %s still exists: %v %s", o, o.GetName(), o.GetFinalizers(), state)
 		}
 		return client.IgnoreNotFound(err)
 	})
@@ -147,7 +147,7 @@ func manifests(t *testing.T, path ...string) []*unstructured.Unstructured {
 // manualBucket is a bucket whose credentials are manual.
 const manualBucket = "manual"
 
-// drivers has the one driver of these tests, under the block aws.
+// drivers returns a registry with the driver of these tests, under the block aws.
 func drivers(t *testing.T, b *fake.Backend) *registry.Registry {
 	t.Helper()
 	d := fake.New(b)
@@ -160,7 +160,7 @@ func drivers(t *testing.T, b *fake.Backend) *registry.Registry {
 	return r
 }
 
-// run starts an operator and returns how to stop it.
+// run starts an operator and returns a function that stops it.
 func run(t *testing.T, cfg *rest.Config, o operator.Options) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -176,7 +176,7 @@ func run(t *testing.T, cfg *rest.Config, o operator.Options) (stop func()) {
 	return stop
 }
 
-// address returns one that nothing listens on.
+// address returns an unused address.
 func address(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -193,7 +193,7 @@ func providerSpec() v1alpha1.ProviderSpec {
 	return v1alpha1.ProviderSpec{CredentialsSecretRef: v1alpha1.SecretReference{Name: "minter"}, AWS: &v1alpha1.AWSProvider{Region: "r"}}
 }
 
-// clusterProvider is one for the namespaces with the label tokens=NAME.
+// clusterProvider returns a provider that admits the namespaces with the label tokens=NAME.
 func clusterProvider(name string) *v1alpha1.ClusterTokenProvider {
 	return &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.ClusterProviderSpec{
 		ProviderSpec: providerSpec(), AllowedNamespaces: &metav1.LabelSelector{MatchLabels: map[string]string{"tokens": name}}}}

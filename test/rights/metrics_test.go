@@ -19,7 +19,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// tokenOf makes a service account, and returns a token of it.
+// tokenOf creates a service account and returns a token of it.
 func tokenOf(t *testing.T, c client.Client, namespace, name string) string {
 	t.Helper()
 	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
@@ -37,7 +37,7 @@ func scrape(t *testing.T, scheme, address, token string) (status int, body strin
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
-	// The operator made its certificate at its start.
+	// The operator's certificate is self-signed.
 	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 	defer transport.CloseIdleConnections()
 	res, err := (&http.Client{Transport: transport}).Do(req)
@@ -49,7 +49,7 @@ func scrape(t *testing.T, scheme, address, token string) (status int, body strin
 	return res.StatusCode, string(text), err
 }
 
-// answers waits until a scrape is answered with a status.
+// answers waits until a scrape returns a status, and returns the body.
 func answers(t *testing.T, scheme, address, token string, want int) string {
 	t.Helper()
 	var got string
@@ -57,14 +57,14 @@ func answers(t *testing.T, scheme, address, token string, want int) string {
 		status, body, err := scrape(t, scheme, address, token)
 		got = body
 		if err == nil && status != want {
-			return fmt.Errorf("a scrape is answered with %d: %s", status, body[:min(len(body), 200)])
+			return fmt.Errorf("the status of a scrape is %d: %s", status, body[:min(len(body), 200)])
 		}
 		return err
 	})
 	return got
 }
 
-// canScrape reads the metrics with the role that is shipped for that, once an operator leads.
+// canScrape checks that the shipped metrics reader role can read the metrics of the leader.
 func canScrape(t *testing.T, c client.Client, own, address string) {
 	t.Helper()
 	token := tokenOf(t, c, own, "prometheus")
@@ -84,7 +84,7 @@ func TestMetricsRequireTheRightToReadThem(t *testing.T) {
 	run(t, env.AsServiceAccount(own, account), operator.Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), Namespace: own, ClusterIdentity: own,
 		MetricsAddress: address, MetricsSecure: true, MetricsAuth: true})
 	answers(t, "https", address, "", http.StatusUnauthorized)
-	answers(t, "https", address, "no-token-of-this-cluster", http.StatusInternalServerError) // controller-runtime's word for a token that is not valid
+	answers(t, "https", address, "no-token-of-this-cluster", http.StatusInternalServerError) // controller-runtime's answer to an invalid token
 	answers(t, "https", address, tokenOf(t, c, own, "unprivileged"), http.StatusForbidden)
 	answers(t, "http", address, "", http.StatusBadRequest)
 	canScrape(t, c, own, address)

@@ -18,7 +18,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// releaseGuard installs config/components/release-guard, and waits until the API server asks it.
+// releaseGuard installs config/components/release-guard, and waits until the API server enforces it.
 func releaseGuard(t *testing.T, c client.Client) {
 	t.Helper()
 	for _, o := range manifests(t, "components", "release-guard", "policy.yaml") {
@@ -83,19 +83,19 @@ func TestReleaseGuardKeepsTheFinalizerOfALiveLedger(t *testing.T) {
 
 	err := release(t, asEditor, token)
 	if !apierrors.IsForbidden(err) {
-		t.Fatalf("an editor takes the finalizer off: %v", err)
+		t.Fatalf("an editor can remove the finalizer: %v", err)
 	}
 	for _, part := range []string{"ApiToken " + own + "/t still has 1 credentials", "nothing revokes them", "kubectl describe", `verb "release"`} {
 		if !strings.Contains(err.Error(), part) {
-			t.Errorf("the refusal does not say %q: %v", part, err)
+			t.Errorf("the error does not say %q: %v", part, err)
 		}
 	}
-	t.Run("other changes of metadata and spec are free", func(t *testing.T) {
+	t.Run("other changes of metadata and spec are allowed", func(t *testing.T) {
 		changed := token.DeepCopy()
 		changed.Finalizers, changed.Spec.Suspend = []string{v1alpha1.Finalizer}, true
 		ok(t, asEditor.Patch(t.Context(), changed, client.MergeFrom(token)))
 	})
-	t.Run("an empty ledger is free", func(t *testing.T) {
+	t.Run("an empty ledger is allowed", func(t *testing.T) {
 		empty := live(t, c, own, "empty")
 		empty.Status.Credentials = nil
 		ok(t, c.Status().Update(t.Context(), empty))
@@ -105,10 +105,10 @@ func TestReleaseGuardKeepsTheFinalizerOfALiveLedger(t *testing.T) {
 		ok(t, asEditor.Delete(t.Context(), token))
 		ok(t, c.Get(t.Context(), client.ObjectKeyFromObject(token), token))
 		if err := release(t, asEditor, token); !apierrors.IsForbidden(err) {
-			t.Errorf("while it is being deleted, an editor takes the finalizer off: %v", err)
+			t.Errorf("while it is being deleted, an editor can remove the finalizer: %v", err)
 		}
 	})
-	t.Run("Retain and a deletion are free", func(t *testing.T) {
+	t.Run("a deletion with Retain is allowed", func(t *testing.T) {
 		retained := live(t, c, own, "retained")
 		before := retained.DeepCopy()
 		retained.Spec.DeletionPolicy = v1alpha1.DeletionRetain
@@ -116,7 +116,7 @@ func TestReleaseGuardKeepsTheFinalizerOfALiveLedger(t *testing.T) {
 		ok(t, asEditor.Delete(t.Context(), retained))
 		ok(t, release(t, c, retained))
 	})
-	t.Run("the verb release gives it up", func(t *testing.T) {
+	t.Run("the verb release allows it", func(t *testing.T) {
 		other := namespace(t, c, nil)
 		editor(t, c, other, rbacv1.PolicyRule{APIGroups: []string{"apitoken.dev"}, Resources: []string{"apitokens"}, Verbs: []string{"release"}})
 		ok(t, release(t, as(t, other, "editor"), live(t, c, other, "t")))

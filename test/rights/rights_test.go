@@ -27,15 +27,15 @@ import (
 // account is the name of the operator's service account in config/rbac.
 const account = "apitoken-operator"
 
-// unseen are rights that the audit log of this test cannot show, each with its reason.
+// unseen are rights that the audit log of this test does not show, each with its reason.
 var unseen = map[string]string{
-	"update apitokens/finalizers.apitoken.dev": "admission asks for it: TestOwnerReferenceRequiresTheRightToUpdateFinalizers",
-	"release apitokens.apitoken.dev":           "admission asks for it: TestReleaseGuardKeepsTheFinalizerOfALiveLedger",
-	"patch events.events.k8s.io":               "client-go patches an event that repeats about the same version of an object; here none does",
+	"update apitokens/finalizers.apitoken.dev": "admission checks it: TestOwnerReferenceRequiresTheRightToUpdateFinalizers",
+	"release apitokens.apitoken.dev":           "admission checks it: TestReleaseGuardKeepsTheFinalizerOfALiveLedger",
+	"patch events.events.k8s.io":               "client-go patches an event that repeats for the same version of an object, which does not happen here",
 }
 
-// installed makes the roles of config/rbac that the operator has, with names and a namespace of their own, and returns the
-// rules of each by the name of its file.
+// installed creates the operator's roles of config/rbac, with unique names and the namespace own, and returns the rules
+// by file name.
 func installed(t *testing.T, c client.Client, own string) map[string][]rbacv1.PolicyRule {
 	t.Helper()
 	out := map[string][]rbacv1.PolicyRule{}
@@ -78,8 +78,8 @@ func moved(t *testing.T, o *unstructured.Unstructured, own string) *unstructured
 	return o
 }
 
-// The operator, with the roles that are shipped and no other right, does all that it can do: it is refused nothing, and
-// uses every right that it has.
+// TestOperatorUsesEveryRightAndNeedsNoOther runs every function of the operator with only the shipped roles: no request
+// is forbidden, and every right is used.
 func TestOperatorUsesEveryRightAndNeedsNoOther(t *testing.T) {
 	c := admin(t)
 	own := namespace(t, c, nil)
@@ -98,13 +98,13 @@ func TestOperatorUsesEveryRightAndNeedsNoOther(t *testing.T) {
 	life(t, c, backend, own)
 	canScrape(t, c, own, metrics)
 	stop()
-	if live := backend.LiveNames(); len(live) != 1 { // the one that was retained
+	if live := backend.LiveNames(); len(live) != 1 { // the retained credential
 		t.Errorf("live at the end: %v", live)
 	}
 	compare(t, own, roles)
 }
 
-// life takes ApiTokens and providers of both kinds through everything that can happen to them.
+// life takes ApiTokens and providers of both kinds through every operation.
 func life(t *testing.T, c client.Client, backend *fake.Backend, own string) {
 	t.Helper()
 	team := namespace(t, c, map[string]string{"tokens": own})
@@ -135,7 +135,7 @@ func life(t *testing.T, c client.Client, backend *fake.Backend, own string) {
 	ok(t, c.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: issued.SecretName()}}))
 	recorded(t, c, issued, revision)
 
-	backend.DeleteManual(string(handed.Data[fake.KeyID])) // before the operator asks for it: it looks again only a minute later
+	backend.DeleteManual(string(handed.Data[fake.KeyID])) // before the operator requires it: its next check is a minute later
 	for _, o := range []client.Object{issued, retained, manual} {
 		ok(t, c.Delete(t.Context(), o))
 	}
@@ -148,8 +148,8 @@ func life(t *testing.T, c client.Client, backend *fake.Backend, own string) {
 	}
 }
 
-// recorded waits until a credential of a later revision is recorded, and no attempt is in progress: one that a deletion
-// interrupts is resolved only when its request can no longer take effect.
+// recorded waits until a credential of a later revision is recorded and no attempt is in progress: an attempt that a
+// deletion interrupts is resolved only once it has settled.
 func recorded(t *testing.T, c client.Client, token *v1alpha1.ApiToken, revision int64) {
 	t.Helper()
 	eventually(t, func() error {
@@ -167,7 +167,7 @@ func recorded(t *testing.T, c client.Client, token *v1alpha1.ApiToken, revision 
 			}
 		}
 		if token.Status.Revision <= revision || active != 1 {
-			return fmt.Errorf("nothing new is recorded: %+v", token.Status)
+			return fmt.Errorf("no new credential is recorded: %+v", token.Status)
 		}
 		return nil
 	})
@@ -194,7 +194,7 @@ func handover(b *fake.Backend, token *v1alpha1.ApiToken) *corev1.Secret {
 	}
 }
 
-// compare wants every right to be used, and to be granted once.
+// compare checks that every right is used, and granted by one role.
 func compare(t *testing.T, own string, roles map[string][]rbacv1.PolicyRule) {
 	t.Helper()
 	requests, err := env.Requests("system:serviceaccount:" + own + ":" + account)
@@ -216,7 +216,7 @@ func compare(t *testing.T, own string, roles map[string][]rbacv1.PolicyRule) {
 		for _, right := range rights {
 			name := right.String()
 			if other := granted[name]; other != "" {
-				t.Errorf("config/rbac/%s.yaml: %s is granted by config/rbac/%s.yaml already", file, name, other)
+				t.Errorf("config/rbac/%s.yaml: config/rbac/%s.yaml already grants %s", file, other, name)
 			}
 			granted[name] = file
 			if !used[name] && unseen[name] == "" {
@@ -226,8 +226,8 @@ func compare(t *testing.T, own string, roles map[string][]rbacv1.PolicyRule) {
 	}
 }
 
-// The right to update finalizers of ApiTokens shows in no request: the API server asks for it when a Secret gets an owner
-// that it blocks from being deleted.
+// TestOwnerReferenceRequiresTheRightToUpdateFinalizers: no request shows this right. The API server checks it when a
+// Secret gets an owner reference that blocks the owner's deletion.
 func TestOwnerReferenceRequiresTheRightToUpdateFinalizers(t *testing.T) {
 	c := admin(t)
 	own := namespace(t, c, nil)
@@ -246,7 +246,7 @@ func TestOwnerReferenceRequiresTheRightToUpdateFinalizers(t *testing.T) {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: "s"}}
 	secret.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(token, v1alpha1.GroupVersion.WithKind("ApiToken"))}
 	eventually(t, func() error { return as(t, own, account).Create(t.Context(), secret.DeepCopy(), client.DryRunAll) })
-	eventually(t, func() error { // the role is there, so that what is refused is not the Secret itself
+	eventually(t, func() error { // the role is in effect: the Secret itself is allowed
 		return as(t, own, "without").Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: "plain"}}, client.DryRunAll)
 	})
 	err := as(t, own, "without").Create(t.Context(), secret.DeepCopy(), client.DryRunAll)

@@ -9,7 +9,8 @@ import (
 
 const aggregateToEdit = "rbac.authorization.k8s.io/aggregate-to-edit"
 
-// Of the roles for people, only the one for ApiTokens is part of the cluster's role edit, and none grants writing a status.
+// TestEditorsCannotWriteProviders: of the user roles, only the one for ApiTokens is part of the cluster's role edit, and
+// no role grants writes of a status.
 func TestEditorsCannotWriteProviders(t *testing.T) {
 	for _, file := range []string{"apitoken_editor_role", "tokenprovider_editor_role", "clustertokenprovider_editor_role"} {
 		for _, o := range manifests(t, "rbac", file+".yaml") {

@@ -30,7 +30,8 @@ const Namespace = "ml"
 // Now is the time that the clock of a session shows.
 var Now = time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)
 
-// Client keeps these objects in memory. ApiTokens have their status subresource.
+// Client returns a client that stores these objects in memory. ApiTokens have the status
+// subresource.
 func Client(t *testing.T, objects ...client.Object) client.Client {
 	t.Helper()
 	scheme := session.Scheme()
@@ -40,7 +41,7 @@ func Client(t *testing.T, objects ...client.Object) client.Client {
 	return fake.NewClientBuilder().WithScheme(scheme).WithStatusSubresource(&v1alpha1.ApiToken{}).WithObjects(objects...).Build()
 }
 
-// Session is what a command gets, with all drivers. Its output is discarded.
+// Session returns the session of a command, with all drivers. Its output is discarded.
 func Session(t *testing.T, c client.Client) *session.Session {
 	t.Helper()
 	registry, err := drivers.New()
@@ -53,7 +54,7 @@ func Session(t *testing.T, c client.Client) *session.Session {
 	return &session.Session{App: app, Client: c, Namespace: Namespace}
 }
 
-// Token is an ApiToken of the namespace. Its ledger has one Active credential.
+// Token returns an ApiToken in Namespace. Its ledger has one Active credential.
 func Token(name string) *v1alpha1.ApiToken {
 	t := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: Namespace, Name: name, UID: "uid-1", Generation: 1}}
 	t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindTokenProvider, Name: "object-store"}

@@ -14,8 +14,8 @@ import (
 // dumpLine is a line of a hex dump, as libraries log the bytes of a request.
 var dumpLine = regexp.MustCompile(`[0-9a-f]{8}  ((?:[0-9a-f]{2} {1,2}){1,16}) *\|`)
 
-// Leaks reports whether a text holds a value that begins as every secret of the tests does:
-// as it is, in hex, in a hex dump, or in base64 at any offset.
+// Leaks reports whether a text contains a secret of the tests, which all begin with
+// fake.Canary: in plain text, in hex, in a hex dump, or in base64 at any offset.
 func Leaks(text string) bool {
 	canary := []byte(fake.Canary)
 	forms := []string{fake.Canary, hex.EncodeToString(canary), strings.ToUpper(hex.EncodeToString(canary)), fmt.Sprintf("%d", canary)[1:20]}

@@ -18,7 +18,7 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// poll is how often a Kit looks whether something has happened.
+// poll is the interval in which a Kit retries a check.
 const poll = 20 * time.Millisecond
 
 // Until waits until why returns an empty string. Otherwise why says what is still missing;
@@ -60,7 +60,7 @@ func (k *Kit) ExpectGone(o client.Object) {
 		err := k.Get(k.Context(), client.ObjectKeyFromObject(o), o)
 		switch {
 		case err == nil:
-			return fmt.Errorf("%T %s is still there", o, o.GetName())
+			return fmt.Errorf("%T %s still exists", o, o.GetName())
 		case meta.IsNoMatchError(err):
 			return nil
 		default:
@@ -78,8 +78,8 @@ type Condition struct {
 	Says []string
 }
 
-// ExpectCondition waits until an object has a condition for its present generation. It
-// leaves the object as it was read last.
+// ExpectCondition waits until an object has a condition for its current generation. The
+// object then has its state of the last read.
 func (k *Kit) ExpectCondition(o client.Object, want Condition) metav1.Condition {
 	k.Helper()
 	var got metav1.Condition
@@ -97,7 +97,7 @@ func (k *Kit) ExpectCondition(o client.Object, want Condition) metav1.Condition 
 	return got
 }
 
-// differs says what a condition does not have; empty: it has everything.
+// differs returns how a condition differs from what is wanted; "" if it does not.
 func (want *Condition) differs(c *metav1.Condition, o client.Object) string {
 	switch {
 	case c.ObservedGeneration != o.GetGeneration():
@@ -113,7 +113,7 @@ func (want *Condition) differs(c *metav1.Condition, o client.Object) string {
 	return ""
 }
 
-// ExpectReady waits until an object is Ready for its present generation.
+// ExpectReady waits until an object is Ready for its current generation.
 func (k *Kit) ExpectReady(o client.Object) {
 	k.Helper()
 	k.ExpectCondition(o, Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue})

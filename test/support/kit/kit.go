@@ -1,6 +1,6 @@
-// Package kit is what tests against a real API server share: a client, namespaces, the
-// objects of a working provider, an operator that runs in the background, and waiting until
-// something is as expected. A package's own world embeds a Kit and adds what is its own.
+// Package kit is shared by tests against a real API server. It has a client, namespaces, the
+// objects of a working provider, an operator that runs in the background, and functions that
+// wait for an expected state. A package can embed a Kit in its own test fixture.
 package kit
 
 import (
@@ -42,8 +42,7 @@ type Kit struct {
 	*testing.T
 	// Client reads and writes the API server directly.
 	client.Client
-	// Dump describes the state of the test when something that was expected did not happen;
-	// may be nil.
+	// Dump describes the state of the test when an expectation fails; can be nil.
 	Dump func() string
 }
 
@@ -66,7 +65,7 @@ func (k *Kit) OK(err error) {
 
 var namespaces atomic.Int64
 
-// Namespace creates a namespace with a name of its own, which starts with a prefix.
+// Namespace creates a namespace with a unique name, which starts with a prefix.
 func (k *Kit) Namespace(prefix string, labels map[string]string) string {
 	k.Helper()
 	name := fmt.Sprintf("%s-%d", prefix, namespaces.Add(1))
@@ -90,8 +89,8 @@ func (k *Kit) ExpectDeleted(objects ...client.Object) {
 	}
 }
 
-// Exists reads an object. It reports false if the object does not exist, and then leaves no
-// more of it than its name.
+// Exists reads an object. If the object does not exist, it returns false and clears every
+// field except kind and name.
 func (k *Kit) Exists(o client.Object) bool {
 	k.Helper()
 	clearFields(o)

@@ -54,8 +54,8 @@ func TestChangeRetriesAfterAConflict(t *testing.T) {
 	}
 }
 
-// TestConditionsMustBeForTheCurrentGeneration: also of a provider, and a condition about
-// an earlier generation does not count.
+// TestConditionsMustBeForTheCurrentGeneration: a condition for an earlier generation does
+// not count.
 func TestConditionsMustBeForTheCurrentGeneration(t *testing.T) {
 	k := newKit(t)
 	p := TokenProvider(k.Namespace("team", nil), "store")
@@ -82,7 +82,7 @@ func TestConditionsMustBeForTheCurrentGeneration(t *testing.T) {
 	}
 }
 
-// TestRunStopsOnce: by the test itself or at its end.
+// TestRunStopsOnce: the operator stops once, by the test or at its end.
 func TestRunStopsOnce(t *testing.T) {
 	k := newKit(t)
 	ends := 0
@@ -98,7 +98,7 @@ func TestRunStopsOnce(t *testing.T) {
 	}
 }
 
-// TestLeaksAreFound: in every form in which a log can hold a secret.
+// TestLeaksAreFound: Leaks finds a secret in every form in which a log can contain it.
 func TestLeaksAreFound(t *testing.T) {
 	secret := fake.SecretOf("at1-x")
 	for name, say := range map[string]func(logr.Logger){

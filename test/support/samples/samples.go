@@ -1,5 +1,5 @@
 // Package samples reads the providers of config/samples, so that a test covers every
-// driver without naming it.
+// driver without naming each one.
 package samples
 
 import (
@@ -90,7 +90,7 @@ func ByBlock(all []Provider) map[string]v1alpha1.ProviderSpec {
 	return out
 }
 
-// With returns a copy of a spec in which one field has another text. The path begins
+// With returns a copy of a spec with another string in one field. The path begins
 // with spec, such as spec.aws.iamEndpoint.
 func With(t testing.TB, spec v1alpha1.ProviderSpec, path, value string) v1alpha1.ProviderSpec {
 	t.Helper()

@@ -40,7 +40,7 @@ func findAssets(root string, programs []string) (string, error) {
 	script := filepath.Join(root, "hack", "controlplane", "build.sh")
 	out, err := exec.Command(script, append([]string{"--print"}, programs...)...).Output() //nolint:gosec // G204: a script of this repository
 	if err != nil {
-		return "", fmt.Errorf("testenv: there is no %s to test against: run `make test`, which downloads or builds them", strings.Join(programs, ", "))
+		return "", fmt.Errorf("testenv: cannot find %s: run `make test`, which downloads or builds them", strings.Join(programs, ", "))
 	}
 	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
 	return lines[len(lines)-1], nil

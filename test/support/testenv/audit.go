@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/envtest"
 )
 
-// auditPolicy records who asks for what, and never the content of a request. Watches
-// are recorded when they begin, all other requests when they end.
+// auditPolicy records the user, verb and object of a request, and never its content.
+// Watches are recorded when they begin, all other requests when they end.
 const auditPolicy = `apiVersion: audit.k8s.io/v1
 kind: Policy
 omitStages: [RequestReceived]
@@ -60,15 +60,15 @@ func (r Right) String() string { return strings.TrimSuffix(r.Verb+" "+r.Resource
 type Request struct {
 	Right
 	Namespace, Name string
-	// Refused: the user lacks the right.
+	// Refused reports that the user lacks the right.
 	Refused bool
-	// Lists: it is a watch that begins with a list (sendInitialEvents). Where an API
-	// server does not have such watches, client-go lists instead.
+	// Lists reports that the request is a watch that begins with a list
+	// (sendInitialEvents). If an API server has no such watches, client-go lists instead.
 	Lists bool
 }
 
-// Requests returns what a user has asked the API server for resources so far, in the
-// order of the answers. It needs WithAudit.
+// Requests returns the requests of a user for resources so far, in the order of the
+// answers. It needs WithAudit.
 func (e *Env) Requests(user string) ([]Request, error) {
 	f, err := os.Open(filepath.Join(e.auditDir, logName))
 	if err != nil {
@@ -78,8 +78,8 @@ func (e *Env) Requests(user string) ([]Request, error) {
 	var out []Request
 	for lines := bufio.NewReader(f); ; {
 		line, err := lines.ReadBytes('\n')
-		if err != nil { // the end, or a line that is being written
-			return out, nil // what is complete is returned
+		if err != nil { // the end of the file, or an incomplete line
+			return out, nil
 		}
 		var event struct {
 			Verb, RequestURI string
@@ -110,8 +110,8 @@ func (e *Env) Requests(user string) ([]Request, error) {
 	}
 }
 
-// Rights lists what rules grant, sorted. Wildcards and rules about names are an error:
-// what they grant cannot be compared with what was used.
+// Rights returns the rights that rules grant, sorted. Wildcards and rules with resource
+// names are an error: they cannot be compared with the rights in use.
 func Rights(rules []rbacv1.PolicyRule) ([]Right, error) {
 	var out []Right
 	for _, rule := range rules {

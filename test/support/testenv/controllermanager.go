@@ -10,7 +10,7 @@ import (
 	"syscall"
 )
 
-// controllers are the ones whose work a test can see.
+// controllers are those that tests depend on.
 const controllers = "garbage-collector-controller,namespace-controller"
 
 // controllerManager is a running kube-controller-manager.
@@ -50,7 +50,7 @@ func (m *controllerManager) start(program string, kubeconfig []byte) error {
 	}
 	m.cmd = exec.Command(program, flags...) //nolint:gosec // G204: a program built from this repository; stop ends it
 	m.cmd.Stdout, m.cmd.Stderr = log, log
-	// Like etcd and kube-apiserver: an interrupt from the keyboard is for who started them all.
+	// As for etcd and kube-apiserver: the parent handles an interrupt from the keyboard.
 	m.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := m.cmd.Start(); err != nil {
 		return err

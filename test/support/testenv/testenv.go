@@ -19,9 +19,9 @@ import (
 )
 
 const (
-	// startTimeout is generous: several packages may start a server at once on a small machine.
+	// startTimeout is generous: several packages can start a server at once on a small machine.
 	startTimeout = 2 * time.Minute
-	// stopTimeout is short: what does not stop in time is killed, and its data are thrown away.
+	// stopTimeout is short: a process that does not stop in time is killed, and its data are deleted.
 	stopTimeout = 10 * time.Second
 )
 
@@ -46,8 +46,8 @@ type options struct {
 // Option changes what Start starts.
 type Option func(*options)
 
-// WithControllerManager also starts kube-controller-manager, so that owned
-// objects are garbage collected and deleted namespaces go away.
+// WithControllerManager also starts kube-controller-manager, so that owned objects
+// are garbage collected and namespaces can be deleted.
 func WithControllerManager() Option {
 	return func(o *options) { o.controllerManager = true }
 }
@@ -78,8 +78,8 @@ func Start(tb testing.TB, opts ...Option) *Env {
 	return env
 }
 
-// StartMain is Start for a TestMain or a program. The function that it returns
-// stops the control plane, and says on stderr when that did not go well.
+// StartMain is Start for a TestMain or a program. The returned function stops the
+// control plane, and prints an error to stderr.
 func StartMain(opts ...Option) (*Env, func(), error) {
 	env, err := start(opts)
 	if err != nil {
