@@ -158,9 +158,7 @@ DIR ?=
 
 .PHONY: vale
 vale: c-compiler ## Count the findings of the wording rules per folder; DIR=internal/plan lists those of a folder.
-	@config=$$(mktemp); trap 'rm -f "$$config"' EXIT; \
-	sed -e '/^# Folders and files that are not clean yet/,$$d' -e 's|= .vale/styles|= $(CURDIR)/.vale/styles|' .vale.ini >"$$config"; \
-	{ $(VALE) --config="$$config" --output=line --glob='!bin/**' $(or $(DIR),.) || [ $$? -eq 1 ]; } | \
+	@{ $(VALE) --output=line --glob='!bin/**' $(or $(DIR),.) || [ $$? -eq 1 ]; } | \
 	if [ -n "$(DIR)" ]; then cat; else \
 	  awk -F: '{ sub(/\/?[^\/]*$$/, "", $$1); n[$$1 == "" ? "." : $$1]++ } END { for (d in n) printf "%6d  %s\n", n[d], d }' | sort -k2; fi
 

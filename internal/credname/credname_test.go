@@ -144,7 +144,7 @@ func TestNameIdentifiesItsOwner(t *testing.T) {
 		"another namespace":  {"names are those of one namespace", cluster, "web", "training", true, false},
 		"another ApiToken":   {"names are those of one ApiToken", cluster, "ml", "serving", true, false},
 		"split elsewhere":    {"namespace and name do not run into each other", cluster, "mlt", "raining", true, false},
-		"no cluster":         {"nobody is in no cluster", "", "ml", "training", false, false},
+		"no cluster":         {"an empty cluster owns no name", "", "ml", "training", false, false},
 		"part of a cluster":  {"a shorter hash says too little", cluster[:4], "ml", "training", false, false},
 		"nothing of a token": {"an empty name is another ApiToken", cluster, "", "", true, false},
 	}
@@ -169,7 +169,7 @@ func TestForeignNamesAreRejected(t *testing.T) {
 	}
 	cases := map[string]struct{ reason, name string }{
 		"empty":                  {"nothing is no name", ""},
-		"person":                 {"people make users by hand", "alice"},
+		"person":                 {"users also have names at a provider", "alice"},
 		"prefix only":            {"five parts are needed", "at1-"},
 		"later format":           {"a later version's names are not read as this one's", "at2" + ours[3:]},
 		"upper case":             {"a name has one spelling", strings.ToUpper(ours)},
@@ -183,8 +183,8 @@ func TestForeignNamesAreRejected(t *testing.T) {
 		"negative revision":      {"the revision counts from zero", part(3, "+7")},
 		"revision with a zero":   {"a number has one spelling", part(3, "07")},
 		"revision in upper case": {"a number has one spelling", part(3, "A")},
-		"revision too large":     {"the next one has to fit a name", part(3, "10000000")},
-		"largest number":         {"the next one has to fit a name", part(3, strconv.FormatInt(math.MaxInt64, 36))},
+		"revision too large":     {"the next one must fit a name", part(3, "10000000")},
+		"largest number":         {"the next one must fit a name", part(3, strconv.FormatInt(math.MaxInt64, 36))},
 		"more than a number":     {"the revision fits 64 bits", part(3, "zzzzzzzzzzzzzz")},
 		"space around":           {"a name has one spelling", " " + ours},
 		"long":                   {"no name is longer than 60", ours + strings.Repeat("a", 60)},

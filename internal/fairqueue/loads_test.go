@@ -110,7 +110,7 @@ func TestEveryLoadLeavesRoomForOthers(t *testing.T) {
 				before := o.passes
 				for !o.served[victim.Who] {
 					if o.q.Len() == 0 {
-						t.Fatalf("%s: the victim waits, and nobody works", when)
+						t.Fatalf("%s: the victim waits, and no worker is busy", when)
 					}
 					o.pass()
 				}

@@ -41,7 +41,7 @@ func at(provider, namespace string, n int) Want {
 	return Want{Who: who(namespace, fmt.Sprint(n)), Provider: provider, Shared: true, Class: Issues}
 }
 
-// take takes a place that has to be there.
+// take takes a place, which must be available.
 func (h *hall) take(w Want) *Place {
 	h.Helper()
 	place, ok := h.Take(w)
@@ -431,7 +431,7 @@ func TestCheckRejectsOtherPlaces(t *testing.T) {
 		t.Errorf("one that was given back: %v", err)
 	}
 	if p.Tenant() != "x" || none.Tenant() != "" {
-		t.Error("it is somebody else's")
+		t.Error("the place has another tenant")
 	}
 }
 

@@ -85,7 +85,7 @@ func Reconcile(ctx context.Context, from trace.TracerProvider, kind, namespace, 
 }
 
 // Call starts the span of a call to a provider, as a child of the span in the context; it
-// records nothing if there is none. Credential is the name of the credential, or empty.
+// records nothing without a parent. Credential is the name of the credential, or empty.
 func Call(ctx context.Context, driver, operation, credential string) (context.Context, trace.Span) {
 	parent := trace.SpanFromContext(ctx)
 	if !parent.IsRecording() {

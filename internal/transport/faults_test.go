@@ -83,7 +83,7 @@ func TestProxyFaultsNameTheServer(t *testing.T) {
 		"refuses the connection": {strings.Replace(badserver.Refusing(t).URL, "https:", "http:", 1), "because the proxy refused the connection"},
 		"an unknown CA":          {badserver.UntrustedCA(t).URL, "proxy's certificate comes from a CA that is not trusted"},
 		"speaks plain HTTP":      {badserver.Plain(t).URL, "the proxy speaks plain HTTP"},
-		"wants a password":       {answering(http.StatusProxyAuthRequired), "wants a user and a password (status 407)"},
+		"wants a password":       {answering(http.StatusProxyAuthRequired), "requires a user and a password (status 407)"},
 		"refuses the host":       {answering(http.StatusForbidden), "(status 403)"},
 		"is no SOCKS proxy":      {strings.Replace(badserver.Greeting(t).URL, "http:", "socks5:", 1), "the operator's proxy did not connect to"},
 	} {

@@ -37,7 +37,7 @@ const (
 type Options struct {
 	// Endpoints that TokenProviders can reach; the zero value is "private".
 	Endpoints Endpoints
-	// TenantProxy is the proxy of TokenProviders, which then has to refuse addresses; nil:
+	// TenantProxy is the proxy of TokenProviders, which must then refuse addresses; nil:
 	// no proxy. ClusterTokenProviders use the proxy of the environment (HTTPS_PROXY,
 	// HTTP_PROXY and NO_PROXY).
 	TenantProxy *url.URL
@@ -173,7 +173,7 @@ func rootsOf(field, bundle string) (*x509.CertPool, error) {
 		roots = x509.NewCertPool()
 	}
 	broken := func(n int, why string) error {
-		return provider.Invalid(fmt.Sprintf("%s: block %d %s; every block has to be a certificate in PEM form", field, n, why))
+		return provider.Invalid(fmt.Sprintf("%s: block %d %s; every block must be a certificate in PEM form", field, n, why))
 	}
 	n := 0
 	for rest := []byte(bundle); ; {

@@ -222,7 +222,7 @@ func TestCABundleIsTrusted(t *testing.T) {
 	t.Cleanup(server.Close)
 	good := bundle(server.Certificate().Raw)
 	if err := get(t, client(t, Options{}, Provider{}), server.URL); err == nil {
-		t.Error("a certificate that nobody vouches for is accepted")
+		t.Error("a certificate of an unknown CA is accepted")
 	}
 	for _, text := range []string{good, "# our CA\n" + good + "\n# and again\n" + good} {
 		if err := get(t, client(t, Options{}, Provider{Field: "spec.x.caBundle", CABundle: text}), server.URL); err != nil {

@@ -48,7 +48,7 @@ func Issued(reason string) audit.Why {
 }
 
 // Ended is why the credential of an entry of an ApiToken is revoked. Active is the entry in
-// use; nil if there is none.
+// use, or nil.
 func Ended(t *v1alpha1.ApiToken, e, active *v1alpha1.LedgerEntry, now time.Time) audit.Why {
 	switch {
 	case !t.DeletionTimestamp.IsZero():

@@ -107,7 +107,7 @@ var brokenPowers = map[string]breach{
 			return provider.Credential{Name: ref.Name, ID: ref.ID, State: provider.Live, ExpiresAt: r.Grant.ExpiresAt}, nil
 		}
 	}},
-	"mint waits for nobody": {which: "manual", requirements: []string{"MintRequiresSubmittedKeys", "CancelledChecksEnd"}, breaks: func(c *brokenClient) {
+	"mint ignores the end of its context": {which: "manual", requirements: []string{"MintRequiresSubmittedKeys", "CancelledChecksEnd"}, breaks: func(c *brokenClient) {
 		c.mint = func(_ context.Context, r provider.MintRequest) (provider.Minted, error) {
 			return provider.Minted{Credential: provider.Credential{Name: r.Name, ID: r.Submitted[fake.KeyID].Reveal(), State: provider.Live}, Secret: r.Submitted}, nil
 		}
@@ -121,7 +121,7 @@ var brokenPowers = map[string]breach{
 			return out, err
 		}
 	}},
-	"mint shows what was handed over": {which: "manual", requirements: []string{"WrongKeysAreRejected"}, breaks: func(c *brokenClient) {
+	"mint shows the submitted keys": {which: "manual", requirements: []string{"WrongKeysAreRejected"}, breaks: func(c *brokenClient) {
 		c.mint = func(ctx context.Context, r provider.MintRequest) (provider.Minted, error) {
 			out, err := c.Client.Mint(ctx, r)
 			if err != nil && r.Submitted != nil {
@@ -156,12 +156,12 @@ var brokenPowers = map[string]breach{
 			return out, err
 		}
 	}},
-	"what a person made is revoked": {which: "manual", requirements: []string{"ManualIsNotRevoked"}, breaks: func(c *brokenClient) {
+	"a manual credential is revoked": {which: "manual", requirements: []string{"ManualIsNotRevoked"}, breaks: func(c *brokenClient) {
 		c.revoke = func(ctx context.Context, r provider.Ref) error {
 			return c.Client.Revoke(ctx, provider.Ref{Name: r.Name + "-"})
 		}
 	}},
-	"what a person made may be revoked": {which: "manual", requirements: []string{"ManualIsNotRevoked"}, breaks: func(c *brokenClient) {
+	"a manual credential may be revoked": {which: "manual", requirements: []string{"ManualIsNotRevoked"}, breaks: func(c *brokenClient) {
 		c.revoke = func(context.Context, provider.Ref) error { return errors.New("something failed") }
 	}},
 	"accepts for ever": {which: "manual", requirements: []string{"AcceptsUntilDeleted", "CancelledChecksEnd"}, breaks: func(c *brokenClient) {

@@ -109,7 +109,7 @@ func (c *brokenClient) mintErrors(replace func(error) error) {
 	}
 }
 
-// breach is a way to break the contract: the requirements that have to notice,
+// breach is a way to break the contract: the requirements that must detect it,
 // and the driver it is a breach of; empty: "updates".
 type breach struct {
 	requirements []string
@@ -222,7 +222,7 @@ var broken = map[string]breach{
 }
 
 // TestBrokenDriver runs the suite on the broken driver that the environment
-// names; without one it runs itself for each, and every one has to fail.
+// names; without one it runs itself for each, and each run must fail.
 func TestBrokenDriver(t *testing.T) {
 	all := maps.Clone(broken)
 	maps.Copy(all, brokenPowers)

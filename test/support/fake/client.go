@@ -138,7 +138,7 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 		return provider.Invalid("a credential to revoke needs a name")
 	}
 	if isManual(ref.ID) {
-		return provider.Invalid("only a person can delete " + ref.ID)
+		return provider.Invalid("only a user can delete " + ref.ID)
 	}
 	return b.do(ctx, call, func(f Fault) error {
 		if f.Kind == Ignore {

@@ -88,7 +88,7 @@ func (s *switchboard) hang() (<-chan struct{}, func()) {
 	})
 }
 
-// slow answers, after so many requests, when nobody waits any more.
+// slow answers each request after the first ones only when its client has given up.
 func (s *switchboard) slow(after int) func() {
 	return s.set(func(call fake.Call) fake.Fault {
 		if after == 0 && call.Phase == fake.After {
@@ -189,7 +189,7 @@ func harness(which string) conformance.Harness {
 	}
 }
 
-// statesOf makes the states of a backend that goes on showing what was revoked, or not.
+// statesOf makes the states of a backend, which continues to show revoked credentials or not.
 func statesOf(b *fake.Backend) conformance.States {
 	out := conformance.States{Disable: b.Disable, Enable: b.Enable, DisableID: b.DisableManual}
 	if b.KeepsEnded {

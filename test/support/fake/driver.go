@@ -169,9 +169,9 @@ func (d *Driver) grantable(cfg provider.Config, req provider.MintRequest) error 
 	_, manual := d.Form(cfg, req)
 	switch {
 	case manual && req.Submitted == nil:
-		return provider.Invalid("a person makes this credential; hand over its keys")
+		return provider.Invalid("a user creates this credential: submit its keys")
 	case !manual && req.Submitted != nil:
-		return provider.Invalid("this credential is minted; nothing has to be handed over")
+		return provider.Invalid("this credential is minted: submit no keys")
 	}
 	return nil
 }

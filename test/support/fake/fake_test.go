@@ -194,7 +194,7 @@ func TestOnCallSeesBothPhases(t *testing.T) {
 }
 
 // TestDyingInACall is what an explorer does: the process ends inside a call,
-// and the backend goes on.
+// and the backend continues.
 func TestDyingInACall(t *testing.T) {
 	for _, phase := range []fake.Phase{fake.Before, fake.After} {
 		b := fake.NewBackend(&frozen{now: start})

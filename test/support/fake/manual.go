@@ -24,7 +24,7 @@ func (b *Backend) MakeManual(grant provider.Grant) map[string]provider.Value {
 			},
 			account: b.account, grant: grant, manual: true,
 		}
-		made.secret = SecretOf("by-hand-" + made.ID)
+		made.secret = SecretOf("manual-" + made.ID)
 		b.credentials = append(b.credentials, made)
 	})
 	return map[string]provider.Value{KeyID: provider.NewValue(made.ID), KeySecret: provider.NewValue(made.secret)}

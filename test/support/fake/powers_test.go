@@ -168,7 +168,7 @@ func TestOnlyTheNewestAreListed(t *testing.T) {
 	}
 }
 
-// manual asks a person for what grants billing.
+// manual makes credentials that grant billing manual.
 func manual(d *fake.Driver) {
 	d.ManualForm = func(r provider.MintRequest) (provider.Form, bool) {
 		return provider.Form{Where: "Panel"}, r.Grant.Scopes[0] == "billing:read-only"
@@ -181,7 +181,7 @@ func TestManualCredentialsAreChecked(t *testing.T) {
 	req := request()
 	req.Grant.Scopes = []string{"billing:read-only"}
 	if _, ok := d.Form(provider.Config{}, req); !ok {
-		t.Error("no Form for what a person makes")
+		t.Error("no Form for a manual credential")
 	}
 	if _, err := client.Mint(t.Context(), req); err == nil || provider.InDoubt(err) {
 		t.Errorf("Mint with nothing handed over: got %v, want a rejection", err)

@@ -16,7 +16,7 @@ import (
 )
 
 // wireDriver is a driver of the fake that asks a server before each call whether it
-// may go on, so that the suite can take over its way. It has no optional powers
+// may continue, so that the suite can take over its way. It has no optional powers
 // but those of the fake's Driver.
 type wireDriver struct {
 	*fake.Driver
