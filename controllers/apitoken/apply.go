@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit/why"
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -57,7 +59,7 @@ func (r *Reconciler) apply(ctx context.Context, p *reconciliation, d plan.Decisi
 		ledger.Retire(&p.token.Status, p.obs.Now, a.Names...)
 	case plan.Retire:
 		if a.Expired {
-			p.event(eventExpired, "Expire", "the expiry time has passed: credential %s is being revoked%s", a.Name, ofSecretAtEnd(p))
+			p.event(eventExpired, "Expire", "the expiry time has passed: credential %s is being revoked%s", a.Name, plan.SecretAtEnd(p.token.SecretName(), &p.seen.View))
 		}
 		ledger.Retire(&p.token.Status, p.obs.Now, a.Name)
 	case plan.Revoke:
@@ -87,7 +89,7 @@ func (r *Reconciler) adopt(p *reconciliation, name string, terms ledger.Terms) p
 func (r *Reconciler) adoptEntry(p *reconciliation, name string, terms ledger.Terms, note string) {
 	ledger.Adopt(&p.token.Status, name, terms)
 	e := p.entry(name)
-	p.happened(adopted, e, why.Issued(e.Reason), note, named(e))
+	p.happened(adopted, e, why.Issued(e.Reason), note, plan.Named(e))
 	r.activate(p, name)
 }
 
@@ -97,17 +99,17 @@ func (r *Reconciler) adoptRestored(p *reconciliation, name string, terms ledger.
 	if terms.Fingerprint == plan.Fingerprint(&p.token.Spec) {
 		fixed = plan.Fixed(&p.token.Spec, p.facts.Capabilities.Updates)
 	}
-	ledger.Restore(&p.token.Status, name, string(plan.IssueRestored), fixed, p.obs.Provider.Form != nil, terms)
+	ledger.Restore(&p.token.Status, name, string(plan.IssueRestored), fixed, r.strategyFor(p).byHand(), terms)
 	r.adoptEntry(p, name, terms, "adopted credential %s: the Secret holds it and it is live at the provider, but the status had lost it; it stays in use")
 }
 
 // adoptRetiring adds a credential that is newer than the ledger as Retiring, so that it is
 // revoked once another one has replaced it.
 func (r *Reconciler) adoptRetiring(p *reconciliation, a plan.AdoptRetiring) {
-	ledger.AdoptRetiring(&p.token.Status, a.Name, string(plan.IssueRestored), p.obs.Provider.Form != nil, a.RetireAt, a.Terms)
+	ledger.AdoptRetiring(&p.token.Status, a.Name, string(plan.IssueRestored), r.strategyFor(p).byHand(), a.RetireAt, a.Terms)
 	if e := p.entry(a.Name); e != nil {
 		p.happened(adopted, e, why.Issued(e.Reason),
-			"credential %s in the Secret is newer than the status, which was restored: it will be replaced, then revoked", named(e))
+			"credential %s in the Secret is newer than the status, which was restored: it will be replaced, then revoked", plan.Named(e))
 	}
 }
 
@@ -130,6 +132,27 @@ func (r *Reconciler) tryPublish(ctx context.Context, p *reconciliation) plan.Out
 		return publishFailed(err)
 	}
 	clearPublishRefused(p)
+	return nil
+}
+
+// syncSecret updates parts of the Secret and records its version.
+func (r *Reconciler) syncSecret(ctx context.Context, p *reconciliation, parts plan.SyncSecret) plan.Outcome {
+	e := p.entry(p.seen.View.Credential)
+	if e == nil {
+		return plan.Superseded{What: "the Secret holds another credential"}
+	}
+	contest := p.obs.Secret.Contest
+	seen, err := r.secrets.Sync(ctx, p.target, p.seen, e, parts)
+	if err != nil {
+		return publishFailed(err)
+	}
+	if seen.Written {
+		if pause := r.memory.Contests.Wrote(nameOf(p.token), p.target.Layout(), r.Clock.Monotonic()); pause > 0 {
+			p.event(eventContested, "Sync", "%s of Secret %q was changed back by %s; the operator has restored it, and waits %s before it does so again",
+				contest.What, p.token.SecretName(), plan.ManagedBy(contest.By), pause)
+		}
+	}
+	p.published(seen)
 	return nil
 }
 
@@ -158,17 +181,9 @@ func deleteFailed(p *reconciliation, err error) plan.Outcome {
 		p.token.SecretName(), reasonOf(err))}
 }
 
-// ofSecretAtEnd returns the part of the event Expired that is about the Secret.
-func ofSecretAtEnd(p *reconciliation) string {
-	name := p.token.SecretName()
-	switch s := &p.seen.View; {
-	case !s.Exists:
-		return fmt.Sprintf(", and Secret %q is deleted", name)
-	case s.Foreign:
-		return ""
-	case s.Deleting:
-		return fmt.Sprintf(", and Secret %q is being deleted, and waits for its finalizers (%s)", name, s.HeldBy)
-	default:
-		return fmt.Sprintf(", and Secret %q could not be deleted", name)
+// rotationFailed counts a failed attempt to rotate a credential.
+func rotationFailed(driver string, reason plan.IssueReason, before *v1alpha1.ApiTokenStatus, out plan.Outcome) {
+	if plan.RotationFailed(reason, before, out) {
+		metrics.RotationFailed(driver, string(reason))
 	}
 }

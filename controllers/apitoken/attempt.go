@@ -11,7 +11,6 @@ import (
 	"apitoken.dev/operator/internal/audit/why"
 	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/ledger"
-	"apitoken.dev/operator/internal/memory"
 	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/plan"
@@ -113,7 +112,7 @@ func (a *Attempt) Prepare() plan.Outcome {
 		Name: a.name, Revision: a.action.Revision, Account: a.conn.Account.ID, Reason: string(a.action.Reason),
 		At: reserved, ExpiresAt: plan.ExpiryFor(&t.Spec, reserved, p.facts.Capabilities.MaxLifetime),
 		Fingerprint: plan.Fingerprint(&t.Spec), Fixed: plan.Fixed(&t.Spec, p.facts.Capabilities.Updates),
-		RotationGeneration: t.Spec.Rotation.Generation, ByHand: p.obs.Provider.Form != nil,
+		RotationGeneration: t.Spec.Rotation.Generation, ByHand: a.r.strategyFor(p).byHand(),
 	})
 	if a.action.Charged {
 		ledger.Charge(status, p.obs.Now)
@@ -238,7 +237,7 @@ func (a *Attempt) Record(ctx context.Context) plan.Outcome {
 		ledger.Issue(&p.token.Status, a.name, a.began, c.ID, c.ExpiresAt)
 		p.obs.Now = a.r.Clock.Now()
 		e := p.entry(a.name)
-		p.happened(issued, e, why.Issued(e.Reason), "issued credential %s and published it in Secret %q", named(e), p.token.SecretName())
+		p.happened(issued, e, why.Issued(e.Reason), "issued credential %s and published it in Secret %q", plan.Named(e), p.token.SecretName())
 		a.r.activate(p, a.name)
 	}
 	a.r.refresh(p)
@@ -289,46 +288,3 @@ func (a *Attempt) Try(ctx context.Context) plan.Outcome {
 
 // tries reports whether a new credential is probed before it is published.
 func (a *Attempt) tries() bool { return a.p.facts.Capabilities.TriesNew }
-
-// reject withdraws the reservation of the attempt, because nothing was issued. It returns
-// the outcome of the attempt.
-func (a *Attempt) reject(failed plan.Outcome, how plan.Rejection) plan.Outcome {
-	why := &memory.Rejection{
-		Attempt: a.name, Revision: a.action.Revision, Recorded: a.recorded,
-		How: how, At: a.r.Clock.Now(), Failed: plan.WithoutCause(failed),
-	}
-	a.r.memory.Attempts.Reject(nameOf(a.p.token), why)
-	a.p.takeBack(why)
-	return failed
-}
-
-// withdraw withdraws the reservation of a rejected attempt after the status write of reject
-// conflicted. It returns the outcome of the attempt.
-func (r *Reconciler) withdraw(p *reconciliation, name string) plan.Outcome {
-	why := r.memory.Attempts.Rejection(nameOf(p.token), name)
-	if why == nil {
-		return plan.Failed{Err: fmt.Errorf("no rejection of %s is known", name)}
-	}
-	p.takeBack(why)
-	return why.Failed
-}
-
-// takeBack removes the reservation of a rejected attempt from the ledger.
-func (p *reconciliation) takeBack(why *memory.Rejection) {
-	status := &p.token.Status
-	ledger.Reject(status, why.Attempt, why.Recorded)
-	if why.How.Refunds {
-		ledger.Refund(status, p.obs.Now)
-	}
-	if why.How.AtOnce {
-		ledger.EndBackoff(status)
-	}
-	ledger.Pause(status, why.At, why.How.Pause)
-}
-
-// rotationFailed counts a failed attempt to rotate a credential.
-func rotationFailed(driver string, reason plan.IssueReason, before *v1alpha1.ApiTokenStatus, out plan.Outcome) {
-	if plan.RotationFailed(reason, before, out) {
-		metrics.RotationFailed(driver, string(reason))
-	}
-}

@@ -157,7 +157,7 @@ func (r *Reconciler) readMore(ctx context.Context, p *reconciliation, action pla
 		}
 		p.see(seen)
 		p.pending, p.obs.Secret = false, r.secretView(p)
-		p.obs.Restored = r.memory.Absences.Of(nameOf(p.token), claimOf(p), r.Clock.Monotonic())
+		p.obs.Restored = r.memory.Absences.Of(nameOf(p.token), r.claimOf(p), r.Clock.Monotonic())
 		return true, nil
 	case plan.FindRestored:
 		return true, r.findRestored(ctx, p, a.Name)

@@ -3,7 +3,6 @@ package apitoken
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -102,7 +101,7 @@ func (p *reconciliation) revoked(e *v1alpha1.LedgerEntry) {
 	case e.ByHand:
 		note = "attempt %s is no longer tracked: it has no credential of its own"
 	}
-	p.happened(revoked, e, p.whyEnded(e), note, named(e))
+	p.happened(revoked, e, p.whyEnded(e), note, plan.Named(e))
 }
 
 // whyEnded returns why the credential of an entry is revoked, for the audit trail.
@@ -120,7 +119,7 @@ func (p *reconciliation) rotated(old []string, name string) {
 		}
 		cause := why.Issued(now.Reason)
 		p.happened(replaced, e, cause, "credential %s was replaced by %s (%s) and will be revoked at %s",
-			named(e), named(now), cause.Reason, e.RetireAt.UTC().Format(time.RFC3339))
+			plan.Named(e), plan.Named(now), cause.Reason, e.RetireAt.UTC().Format(time.RFC3339))
 	}
 }
 
@@ -129,14 +128,6 @@ func (p *reconciliation) identified(name string) {
 	if e := p.entry(name); e != nil && e.ID != "" {
 		p.happened(identified, e, why.Issued(e.Reason), "adopted credential %s has the id %s at the provider", e.Name, e.ID)
 	}
-}
-
-// named returns the name of a credential, with its public id if that is known.
-func named(e *v1alpha1.LedgerEntry) string {
-	if e.ID == "" {
-		return e.Name
-	}
-	return e.Name + " (" + e.ID + ")"
 }
 
 // emit emits the recorded events of a reconcile.
@@ -156,9 +147,6 @@ func (r *Reconciler) emit(p *reconciliation) {
 	}
 }
 
-// namesInEvent is how many credentials an event lists.
-const namesInEvent = 5
-
 // emitUnknown emits an event about credentials that the provider listed for an ApiToken
 // that is being deleted, and that its ledger does not have. It is emitted at once, because
 // no status write mentions them.
@@ -166,11 +154,7 @@ func (r *Reconciler) emitUnknown(p *reconciliation, names []string) {
 	if len(names) == 0 {
 		return
 	}
-	listed := strings.Join(names[:min(len(names), namesInEvent)], ", ")
-	if more := len(names) - namesInEvent; more > 0 {
-		listed += fmt.Sprintf(" and %d more", more)
-	}
-	p.event(eventRevoked, "Purge", "revoked credentials that the provider listed for this ApiToken but its status did not: %s", listed)
+	p.event(eventRevoked, "Purge", "revoked credentials that the provider listed for this ApiToken but its status did not: %s", plan.Listed(names))
 	r.emit(p)
 }
 

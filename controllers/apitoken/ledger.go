@@ -1,11 +1,13 @@
 package apitoken
 
 import (
+	"fmt"
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/ledger"
+	"apitoken.dev/operator/internal/memory"
 	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/plan"
 )
@@ -36,7 +38,7 @@ func (p *reconciliation) abandon(name string) {
 	}
 	ledger.Abandon(&p.token.Status, name)
 	p.happened(abandoned, e, audit.Why{Reason: audit.ReasonAttemptAbandoned, AskedBy: audit.AskedByRecovery},
-		"attempt %s was abandoned: its credential, if it created one, will be revoked once none of its requests can take effect any more", named(e))
+		"attempt %s was abandoned: its credential, if it created one, will be revoked once none of its requests can take effect any more", plan.Named(e))
 }
 
 // drop removes an entry from the ledger after Find showed that its credential is gone.
@@ -63,4 +65,40 @@ func (r *Reconciler) endGap(p *reconciliation) {
 	}
 	metrics.RotationGap(p.facts.DriverType, gap)
 	p.event(eventGap, "Rotate", "the credential was rotated with a gap of %s: the account has no free slot for a second one, and spec.rotation.strategy is RevokeFirst", gap)
+}
+
+// reject withdraws the reservation of the attempt, because nothing was issued. It returns
+// the outcome of the attempt.
+func (a *Attempt) reject(failed plan.Outcome, how plan.Rejection) plan.Outcome {
+	why := &memory.Rejection{
+		Attempt: a.name, Revision: a.action.Revision, Recorded: a.recorded,
+		How: how, At: a.r.Clock.Now(), Failed: plan.WithoutCause(failed),
+	}
+	a.r.memory.Attempts.Reject(nameOf(a.p.token), why)
+	a.p.takeBack(why)
+	return failed
+}
+
+// withdraw withdraws the reservation of a rejected attempt after the status write of reject
+// conflicted. It returns the outcome of the attempt.
+func (r *Reconciler) withdraw(p *reconciliation, name string) plan.Outcome {
+	why := r.memory.Attempts.Rejection(nameOf(p.token), name)
+	if why == nil {
+		return plan.Failed{Err: fmt.Errorf("no rejection of %s is known", name)}
+	}
+	p.takeBack(why)
+	return why.Failed
+}
+
+// takeBack removes the reservation of a rejected attempt from the ledger.
+func (p *reconciliation) takeBack(why *memory.Rejection) {
+	status := &p.token.Status
+	ledger.Reject(status, why.Attempt, why.Recorded)
+	if why.How.Refunds {
+		ledger.Refund(status, p.obs.Now)
+	}
+	if why.How.AtOnce {
+		ledger.EndBackoff(status)
+	}
+	ledger.Pause(status, why.At, why.How.Pause)
 }

@@ -40,17 +40,16 @@ func (r *Reconciler) findRestored(ctx context.Context, p *reconciliation, name s
 // because the ledger does not record that.
 func (r *Reconciler) restored(p *reconciliation, answer *plan.Restored) {
 	if p.obs.Restored = answer; !answer.Live {
-		answer.AsksIn = r.memory.Absences.Note(nameOf(p.token), claimOf(p), answer.Account, r.Clock.Monotonic())
+		answer.AsksIn = r.memory.Absences.Note(nameOf(p.token), r.claimOf(p), answer.Account, r.Clock.Monotonic())
 	}
 }
 
 // claimOf returns what FindRestored checks in this reconcile.
-func claimOf(p *reconciliation) memory.Claim {
-	c := memory.Claim{UID: p.token.UID, Credential: p.seen.View.Credential, Account: p.facts.Account.ID}
-	if p.obs.Provider.Form != nil {
-		c.Secret = p.seen.Version
+func (r *Reconciler) claimOf(p *reconciliation) memory.Claim {
+	return memory.Claim{
+		UID: p.token.UID, Credential: p.seen.View.Credential, Account: p.facts.Account.ID,
+		Secret: r.strategyFor(p).probed(p),
 	}
-	return c
 }
 
 // countSlots counts the credentials in the account.

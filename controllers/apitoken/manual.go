@@ -108,6 +108,12 @@ func (m manual) recorded(ctx context.Context, a *Attempt) plan.Outcome {
 	return writeFailed(m.r.secrets.DeleteHandover(ctx, a.p.target, a.submitted))
 }
 
+// byHand is true: a user creates the credential.
+func (manual) byHand() bool { return true }
+
+// probed returns the version of the Secret, because the key in its data is probed.
+func (manual) probed(p *reconciliation) string { return p.seen.Version }
+
 // restored probes the data plane with the credential in the Secret.
 func (m manual) restored(ctx context.Context, p *reconciliation, conn connections.Connection, _ string) (plan.Restored, plan.Outcome) {
 	prober, can := provider.As[provider.Prober](conn.Client)

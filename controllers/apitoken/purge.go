@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit"
@@ -106,7 +105,7 @@ func (r *Reconciler) purgeListed(ctx context.Context, p *reconciliation, conn co
 		}
 		left++
 		if p.entry(c.Name) == nil {
-			unknown = append(unknown, named(&v1alpha1.LedgerEntry{Name: c.Name, ID: c.ID}))
+			unknown = append(unknown, plan.Named(&v1alpha1.LedgerEntry{Name: c.Name, ID: c.ID}))
 		}
 		outs = append(outs, r.revokeOne(ctx, p, conn, provider.Ref{Name: c.Name, ID: c.ID}))
 	}
@@ -232,7 +231,7 @@ func (r *Reconciler) release(ctx context.Context, p *reconciliation) plan.Outcom
 		e := &p.token.Status.Credentials[i]
 		p.found(audit.FoundRetained, e.Name, e.ID, p.subject.Why)
 	}
-	p.event(eventRetained, "Release", "%s", secret+alsoRetained(p))
+	p.event(eventRetained, "Release", "%s", secret+plan.AlsoRetained(p.token.Status.Credentials, p.seen.View.Credential, p.obs.Now))
 	left := len(p.token.Status.Credentials) > 0
 	if out := r.removeFinalizer(ctx, p); out != nil {
 		return out
@@ -256,13 +255,13 @@ func (r *Reconciler) releaseSecret(ctx context.Context, p *reconciliation) (stri
 				name, reasonOf(err)), nil
 		}
 		return fmt.Sprintf("deletionPolicy is Retain, but the credential in Secret %q was already revoked: the Secret is deleted", name), nil
-	case e != nil && revoking(p, e):
+	case e != nil && plan.Revoking(e, p.obs.Now):
 		return fmt.Sprintf("Secret %q is kept because deletionPolicy is Retain. The operator had started to revoke its credential %s, which may no longer work",
 			name, plan.Called(e)), writeFailed(r.secrets.Release(ctx, p.target, p.seen))
 	default:
 		its := "its credential"
 		if e != nil {
-			its += " " + named(e)
+			its += " " + plan.Named(e)
 		}
 		return fmt.Sprintf("Secret %q and %s are kept because deletionPolicy is Retain; the operator will not revoke the credential", name, its),
 			writeFailed(r.secrets.Release(ctx, p.target, p.seen))
@@ -274,32 +273,4 @@ func (r *Reconciler) releaseSecret(ctx context.Context, p *reconciliation) (stri
 func (r *Reconciler) wasRevoked(p *reconciliation) bool {
 	v := &p.seen.View
 	return v.Credential != "" && v.Facts.Revision <= p.token.Status.Revision && observe.Owns(r.Cluster, p.token)(v.Credential)
-}
-
-// revoking reports whether the revocation of a credential may have started.
-func revoking(p *reconciliation, e *v1alpha1.LedgerEntry) bool {
-	return e.State == v1alpha1.StateRetiring && (e.RetireAt == nil || !p.obs.Now.Before(e.RetireAt.Time))
-}
-
-// alsoRetained names the credentials that may stay live although the Secret does not
-// hold them: previous ones in their overlap, and attempts with an unknown outcome.
-func alsoRetained(p *reconciliation) string {
-	var live, doubtful []string
-	for i := range p.token.Status.Credentials {
-		switch e := &p.token.Status.Credentials[i]; {
-		case e.Name == p.seen.View.Credential:
-		case revoking(p, e):
-			doubtful = append(doubtful, plan.Called(e))
-		default:
-			live = append(live, plan.Called(e))
-		}
-	}
-	var said string
-	if len(live) > 0 {
-		said += ". Other credentials of this ApiToken stay live until you revoke them at the provider: " + strings.Join(live, ", ")
-	}
-	if len(doubtful) > 0 {
-		said += ". The operator had started to revoke others; check at the provider whether they are gone: " + strings.Join(doubtful, ", ")
-	}
-	return said
 }

@@ -2,7 +2,6 @@ package apitoken
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/equality"
@@ -118,13 +117,13 @@ func (r *Reconciler) save(ctx context.Context, p *reconciliation, next plan.Deci
 // describe sets all fields of the status that are derived from the ledger, the Secret and
 // the decision.
 func (r *Reconciler) describe(p *reconciliation, next plan.Decision, out plan.Outcome) {
-	ready := plan.ReadinessOf(&p.obs)
 	s := &p.token.Status
 	s.ObservedGeneration = p.token.Generation
 	s.Secret.Name = p.token.SecretName()
 	s.ExpiryEnforcedBy = string(p.facts.Capabilities.ExpiryEnforcedBy)
-	r.describeTimes(p, ready)
-	s.Columns = columnsOf(p.token)
+	times := plan.TimesOf(p.token, &p.obs)
+	s.ExpiresAt, s.RotatesAt, s.Effective = times.ExpiresAt, times.RotatesAt, times.Effective
+	s.Columns = plan.ColumnsOf(p.token)
 	r.describeConditions(p, next, out)
 }
 
@@ -145,26 +144,6 @@ func (r *Reconciler) describeConditions(p *reconciliation, next plan.Decision, o
 			Type: c.Type, Status: c.Status, Reason: c.Reason, Message: v1alpha1.CutMessage(c.Message),
 			ObservedGeneration: p.token.Generation, LastTransitionTime: metav1.NewTime(p.obs.Now),
 		})
-	}
-}
-
-// describeTimes sets when the credential in use expires and is rotated.
-func (r *Reconciler) describeTimes(p *reconciliation, ready plan.Readiness) {
-	s, spec := &p.token.Status, &p.token.Spec
-	s.ExpiresAt, s.RotatesAt, s.Effective = nil, nil, v1alpha1.EffectiveValues{}
-	lifetime := plan.Lifetime(spec)
-	if e := ready.Active; e != nil {
-		s.ExpiresAt, lifetime = e.ExpiresAt, plan.LifetimeOf(spec, &e.LedgerEntry)
-		if _, obstacle := p.obs.NotReplaced(); !obstacle && !spec.Suspend && !p.obs.Token.Deleting {
-			s.RotatesAt = timeOf(plan.RotationDue(string(p.token.UID), spec, &e.LedgerEntry))
-		}
-	}
-	if lifetime <= 0 {
-		return
-	}
-	s.Effective = v1alpha1.EffectiveValues{ExpiresIn: plan.Short(lifetime), Overlap: plan.Short(plan.Overlap(spec, lifetime))}
-	if ready.Active == nil || s.RotatesAt != nil {
-		s.Effective.Before = plan.Short(plan.Before(spec, lifetime))
 	}
 }
 
@@ -223,51 +202,30 @@ func rotated(driver string, before, after *v1alpha1.ApiTokenStatus) {
 	}
 }
 
-// shortLived is the lifetime below which kubectl get shows the time of day of an expiry.
-const shortLived = 7 * 24 * time.Hour
-
-// maxColumn is the maximum length of a column of kubectl get, in bytes, as in the schema.
-const maxColumn = 256
-
-// columnsOf returns the columns of kubectl get that are derived from the spec and from the
-// times in the status.
-func columnsOf(t *v1alpha1.ApiToken) v1alpha1.Columns {
-	s := &t.Status
-	layout := time.DateOnly
-	if d, err := time.ParseDuration(s.Effective.ExpiresIn); err == nil && d < shortLived {
-		layout = "01-02T15:04Z"
-	}
-	return v1alpha1.Columns{
-		Scopes: column(t.Spec.Scopes), Buckets: column(t.Spec.Buckets),
-		Expires: dateOf(s.ExpiresAt, layout), Rotates: dateOf(s.RotatesAt, layout),
+// see sets the Secret of this reconcile to one that was just read or written. A write
+// proves that the API server accepts the Secret.
+func (p *reconciliation) see(seen secretstore.Snapshot) {
+	p.seen = seen
+	if seen.Written {
+		clearPublishRefused(p)
 	}
 }
 
-// column formats a list for one column.
-func column[S ~string](list []S) string {
-	parts := make([]string, 0, len(list))
-	for _, s := range list {
-		parts = append(parts, string(s))
-	}
-	out := strings.Join(parts, ",")
-	const end = "..."
-	if len(out) > maxColumn {
-		return strings.ToValidUTF8(out[:maxColumn-len(end)], "") + end
-	}
-	return out
+// published is see for a Secret that this reconcile wrote or checked. It records its
+// version.
+func (p *reconciliation) published(seen secretstore.Snapshot) {
+	p.see(seen)
+	p.noteChecked()
 }
 
-func dateOf(t *metav1.Time, layout string) string {
-	if t == nil {
-		return ""
-	}
-	return t.UTC().Format(layout)
-}
+// noteChecked records the version of the current Secret as checked, if its data is what the
+// operator wrote. Nothing else writes this field.
+func (p *reconciliation) noteChecked() { p.token.Status.Secret.ResourceVersion = p.seen.Checked() }
 
-func timeOf(t time.Time) *metav1.Time {
-	if t.IsZero() {
-		return nil
+// clearPublishRefused removes the condition about a rejected write of the Secret, because a
+// later write or dry run succeeded.
+func clearPublishRefused(p *reconciliation) {
+	if plan.PublishRefused(&p.token.Status) {
+		meta.RemoveStatusCondition(&p.token.Status.Conditions, v1alpha1.ConditionPublished)
 	}
-	out := metav1.NewTime(t.UTC().Truncate(time.Second))
-	return &out
 }

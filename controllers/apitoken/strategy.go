@@ -33,6 +33,11 @@ type attemptStrategy interface {
 	recorded(ctx context.Context, a *Attempt) plan.Outcome
 	// rejected records a rejection by Mint.
 	rejected(a *Attempt, err error)
+	// byHand reports whether a user creates the credential, for the field of its ledger entry.
+	byHand() bool
+	// probed returns the version of the Secret whose data is needed to tell whether a
+	// credential is live, or "" if the provider is asked by name.
+	probed(p *reconciliation) string
 }
 
 // entryStrategy contains the operations on a ledger entry that differ between minted and
@@ -79,10 +84,10 @@ func (r *Reconciler) strategyOf(e *v1alpha1.LedgerEntry) entryStrategy {
 // strategyLost returns the strategy for a credential that the ledger has lost. A manual
 // credential is probed, if the driver can do that.
 func (r *Reconciler) strategyLost(p *reconciliation, conn connections.Connection) entryStrategy {
-	if _, can := provider.As[provider.Prober](conn.Client); can && p.obs.Provider.Form != nil {
-		return manual{r}
+	if _, can := provider.As[provider.Prober](conn.Client); !can || !r.strategyFor(p).byHand() {
+		return minted{r}
 	}
-	return minted{r}
+	return manual{r}
 }
 
 // minted is the strategy for credentials that the provider issues.
@@ -97,6 +102,10 @@ func (minted) saveCopy(context.Context, *Attempt) error { return nil }
 func (minted) recorded(context.Context, *Attempt) plan.Outcome { return nil }
 
 func (minted) rejected(*Attempt, error) {}
+
+func (minted) byHand() bool { return false }
+
+func (minted) probed(*reconciliation) string { return "" }
 
 func (m minted) restored(ctx context.Context, p *reconciliation, conn connections.Connection, name string) (plan.Restored, plan.Outcome) {
 	found, err := conn.Client.Find(ctx, provider.Ref{Name: name})

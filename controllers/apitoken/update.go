@@ -54,7 +54,7 @@ func (r *Reconciler) update(ctx context.Context, p *reconciliation) plan.Outcome
 		}
 		return r.providerFailed(p, "update", err)
 	}
-	p.happened(updated, e, p.subject.Why, "credential %s was changed in place at the provider; its secret is unchanged", named(e))
+	p.happened(updated, e, p.subject.Why, "credential %s was changed in place at the provider; its secret is unchanged", plan.Named(e))
 	return r.changed(ctx, p, &changed)
 }
 
