@@ -79,7 +79,7 @@ done
 step "capabilities in docs/providers/README.md (go run ./hack/capabilities)" "$go" run ./hack/capabilities -check
 step "fields in docs/kinds (go run ./hack/docs/reference)" "$go" run ./hack/docs/reference -check
 step "CRDs in charts/apitoken-operator (make manifests)" bash -c "cd hack/chart && GOWORK=off '$go' run ./crds -check"
-step "only internal/ledger changes a ledger, and only internal/plan decides" "$go" run ./hack/verifyledger ./controllers/... ./internal/... ./cmd/...
+step "only internal/ledger changes a ledger, only internal/plan decides, and files use only those after them" "$go" run ./hack/verifyledger ./controllers/... ./internal/... ./cmd/...
 step "values of hack/project.env in documents (make project)" "$go" run ./hack/project -check
 step "paths, make targets and links in documents" "$go" run ./hack/verifydocs
 

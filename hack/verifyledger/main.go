@@ -6,6 +6,7 @@
 //
 // In the controllers that carry out the decisions of internal/plan it also reports what
 // would be a decision: a reason of a condition, and the state or reason of a plan.Decision.
+// In the packages of order.go it reports each use of a file that comes before the user.
 //
 //	go run ./hack/verifyledger ./controllers/... ./internal/... ./cmd/...
 package main
@@ -76,7 +77,8 @@ func main() {
 		fmt.Println(f)
 	}
 	if len(found) > 0 {
-		fmt.Println("only internal/ledger changes the ledger, and only internal/plan chooses reasons: call a function there, or add one, with a row in its table test")
+		fmt.Println("only internal/ledger changes the ledger, and only internal/plan chooses reasons: call a function there, or add one, with a row in its table test. " +
+			"The files of a package in hack/verifyledger/order.go use only those after them")
 		os.Exit(1)
 	}
 }
@@ -157,7 +159,7 @@ func checkPackage(p listed, exports map[string]string) ([]string, error) {
 	for _, f := range files {
 		ast.Inspect(f, c.visit)
 	}
-	return c.found, nil
+	return append(c.found, checkOrder(p.ImportPath, fset, files, info.Uses)...), nil
 }
 
 type checker struct {

@@ -1,0 +1,50 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// The test runs the check over a package in which bottom.go, the last file, has comments
+// "want X of F" where it uses X of an earlier file F, and extra.go is in no order.
+func TestUseOfAnEarlierFileIsFound(t *testing.T) {
+	source, err := os.ReadFile("testdata/order/bottom.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"extra.go has no place"}
+	for i, line := range strings.Split(string(source), "\n") {
+		if _, all, ok := strings.Cut(line, "// want "); ok {
+			for what := range strings.SplitSeq(all, ", ") {
+				want = append(want, fmt.Sprintf("%d: %s", i+1, what))
+			}
+		}
+	}
+	found, err := check("./testdata/order")
+	if err != nil {
+		t.Fatal(err)
+	}
+	use := regexp.MustCompile(`^.*bottom\.go:(\d+):\d+: uses (\w+ of top\.go), `)
+	unplaced := regexp.MustCompile(`(\w+\.go has no place) `)
+	var got []string
+	for _, f := range found {
+		if m := use.FindStringSubmatch(f); m != nil {
+			got = append(got, m[1]+": "+m[2])
+		} else if m := unplaced.FindStringSubmatch(f); m != nil {
+			got = append(got, m[1])
+		} else {
+			t.Errorf("unexpected line: %q", f)
+		}
+	}
+	slices.Sort(got)
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("what is found, -want +got:\n%s", diff)
+	}
+}

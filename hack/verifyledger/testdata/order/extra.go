@@ -1,0 +1,5 @@
+package order
+
+func extra() int { return bottom() }
+
+var _ = extra

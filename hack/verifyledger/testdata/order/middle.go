@@ -1,0 +1,3 @@
+package order
+
+func middle() int { return bottom() }
