@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/apierror"
 	"apitoken.dev/operator/internal/audit/why"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/metrics"
@@ -117,7 +118,7 @@ func (r *Reconciler) adoptRetiring(p *reconciliation, a plan.AdoptRetiring) {
 func (r *Reconciler) abandon(ctx context.Context, p *reconciliation, a plan.Abandon) plan.Outcome {
 	if a.Fence {
 		if err := r.secrets.Fence(ctx, p.target, p.seen, a.Name); err != nil {
-			return publishFailed(err)
+			return apierror.PublishFailed(err)
 		}
 		clearPublishRefused(p)
 	}
@@ -129,7 +130,7 @@ func (r *Reconciler) abandon(ctx context.Context, p *reconciliation, a plan.Aban
 func (r *Reconciler) tryPublish(ctx context.Context, p *reconciliation) plan.Outcome {
 	if err := r.secrets.TryPublish(ctx, p.target, p.seen); err != nil {
 		backOff(p)
-		return publishFailed(err)
+		return apierror.PublishFailed(err)
 	}
 	clearPublishRefused(p)
 	return nil
@@ -144,7 +145,7 @@ func (r *Reconciler) syncSecret(ctx context.Context, p *reconciliation, parts pl
 	contest := p.obs.Secret.Contest
 	seen, err := r.secrets.Sync(ctx, p.target, p.seen, e, parts)
 	if err != nil {
-		return publishFailed(err)
+		return apierror.PublishFailed(err)
 	}
 	if seen.Written {
 		if pause := r.memory.Contests.Wrote(nameOf(p.token), p.target.Layout(), r.Clock.Monotonic()); pause > 0 {
@@ -164,7 +165,7 @@ func (r *Reconciler) deleteSecret(ctx context.Context, p *reconciliation) plan.O
 	}
 	seen, err := r.secrets.Read(ctx, p.target)
 	if err != nil {
-		return failed(err)
+		return apierror.Failed(err)
 	}
 	p.published(seen)
 	return nil
@@ -173,12 +174,12 @@ func (r *Reconciler) deleteSecret(ctx context.Context, p *reconciliation) plan.O
 // deleteFailed is the outcome of a failed deletion of the Secret. A conflict is retried at
 // once.
 func deleteFailed(p *reconciliation, err error) plan.Outcome {
-	if superseded(err) {
-		return writeFailed(err)
+	if apierror.Superseded(err) {
+		return apierror.WriteFailed(err)
 	}
 	return plan.NotSent{Err: err, Why: fmt.Sprintf(
 		"Secret %q could not be deleted (%s). Its credential is revoked anyway. Allow the deletion, or delete the Secret yourself",
-		p.token.SecretName(), reasonOf(err))}
+		p.token.SecretName(), apierror.Reason(err))}
 }
 
 // rotationFailed counts a failed attempt to rotate a credential.

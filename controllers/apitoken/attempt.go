@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/apierror"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/audit/why"
 	"apitoken.dev/operator/internal/credname"
@@ -91,7 +92,7 @@ func (a *Attempt) Reserve(ctx context.Context) plan.Outcome {
 	a.r.memory.Attempts.Begin(nameOf(a.p.token), reserved)
 	if err := a.r.save(ctx, a.p, plan.UnderWay(reserved), nil); err != nil {
 		a.p.token.Status = *a.p.base.DeepCopy()
-		return reserveFailed(err)
+		return apierror.ReserveFailed(err)
 	}
 	a.r.memory.Reservations.Reserved(a.conn.AccountKey)
 	return nil
@@ -103,7 +104,7 @@ func (a *Attempt) Prepare() plan.Outcome {
 	t := p.token
 	name, err := credname.New(a.r.Cluster, credname.Owner(t.Namespace, t.Name), a.action.Revision, p.facts.Capabilities.MaxName, a.r.Random)
 	if err != nil {
-		return failed(err)
+		return apierror.Failed(err)
 	}
 	a.name = name.String()
 	reserved := a.began.UTC().Truncate(time.Second)
@@ -185,9 +186,9 @@ func (a *Attempt) Usable(ctx context.Context) plan.Outcome {
 		return nil
 	}
 	if a.tries() {
-		return failed(a.r.Clock.Sleep(ctx, a.minted.UsableAfter))
+		return apierror.Failed(a.r.Clock.Sleep(ctx, a.minted.UsableAfter))
 	}
-	return failed(a.p.place.Sleep(ctx, a.minted.UsableAfter))
+	return apierror.Failed(a.p.place.Sleep(ctx, a.minted.UsableAfter))
 }
 
 // Publish writes the Secret, unless it changed since it was read before the reservation.
@@ -195,14 +196,14 @@ func (a *Attempt) Usable(ctx context.Context) plan.Outcome {
 func (a *Attempt) Publish(ctx context.Context) plan.Outcome {
 	entry := a.issued()
 	if err := a.r.strategyFor(a.p).saveCopy(ctx, a); err != nil {
-		return a.unpublished(publishFailed(err))
+		return a.unpublished(apierror.PublishFailed(err))
 	}
 	seen, err := a.r.secrets.Publish(ctx, a.p.target, a.p.seen, &entry, a.minted)
 	metrics.Operation(a.p.facts.DriverType, "publish", err)
 	if err != nil {
 		now, readErr := a.r.secrets.Read(ctx, a.p.target)
 		if readErr != nil || now.View.Credential != a.name {
-			return a.unpublished(publishFailed(err))
+			return a.unpublished(apierror.PublishFailed(err))
 		}
 		seen = now
 	}
@@ -243,7 +244,7 @@ func (a *Attempt) Record(ctx context.Context) plan.Outcome {
 	a.r.refresh(p)
 	next := a.r.Decide(p.obs)
 	if err := a.r.save(ctx, p, next, nil); err != nil {
-		return writeFailed(err)
+		return apierror.WriteFailed(err)
 	}
 	return a.r.strategyFor(p).recorded(ctx, a)
 }
@@ -278,7 +279,7 @@ func (a *Attempt) Try(ctx context.Context) plan.Outcome {
 			break
 		}
 		if err := a.r.Clock.Sleep(ctx, tryAgain); err != nil {
-			return failed(err)
+			return apierror.Failed(err)
 		}
 	}
 	a.p.abandon(a.name)

@@ -7,6 +7,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
+	"apitoken.dev/operator/internal/apierror"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/places"
@@ -83,7 +84,7 @@ func (r *Reconciler) providerFailed(p *reconciliation, verb string, err error) p
 	if e.Code == provider.CodeUnauthenticated {
 		r.Providers.Forget(p.key)
 	}
-	if out, ok := failed(err).(plan.NotSent); ok {
+	if out, ok := apierror.Failed(err).(plan.NotSent); ok {
 		return out // the API server failed, not the provider
 	}
 	return plan.CallFailed{Verb: verb, Cause: e, Unverified: errors.Is(err, account.ErrEndpointUnverified)}

@@ -16,6 +16,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
+	"apitoken.dev/operator/internal/apierror"
 	"apitoken.dev/operator/internal/memory"
 	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/places"
@@ -153,7 +154,7 @@ func (r *Reconciler) readMore(ctx context.Context, p *reconciliation, action pla
 	case plan.ReadSecret:
 		seen, err := r.secrets.Read(ctx, p.target)
 		if err != nil {
-			return true, failed(err)
+			return true, apierror.Failed(err)
 		}
 		p.see(seen)
 		p.pending, p.obs.Secret = false, r.secretView(p)

@@ -11,6 +11,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
+	"apitoken.dev/operator/internal/apierror"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/memory"
@@ -64,7 +65,7 @@ func (r *Reconciler) countSlots(ctx context.Context, p *reconciliation) plan.Out
 	var err error
 	// Another ApiToken may have taken a slot before this reconcile got its place.
 	if p.obs.Provider.Shared, err = r.sources().Shared(ctx, p.token, &p.facts); err != nil {
-		return failed(err)
+		return apierror.Failed(err)
 	}
 	counter, ok := provider.As[provider.Counter](conn.Client)
 	if !ok {
@@ -86,7 +87,7 @@ func (r *Reconciler) knowsAccount(ctx context.Context, p *reconciliation, conn c
 	}
 	_, settled, err := r.Providers.Sharing(ctx, p.key)
 	if err != nil {
-		return failed(fmt.Errorf("reading the providers of an account: %w", err))
+		return apierror.Failed(fmt.Errorf("reading the providers of an account: %w", err))
 	}
 	if !settled {
 		return plan.Superseded{What: "another provider on the same host may share the account"}
@@ -161,7 +162,7 @@ func (r *Reconciler) drifted(ctx context.Context, p *reconciliation, name string
 	if drift == "" {
 		r.memory.Doubts.Unmark(nameOf(p.token))
 	} else if few, err := r.fewDrift(ctx, p); err != nil {
-		return failed(err)
+		return apierror.Failed(err)
 	} else if !few {
 		r.memory.Doubts.PutOff(nameOf(p.token), name, r.Clock.Monotonic())
 		p.event(eventDrifted, "Confirm", "the provider shows credential %s differently from how it was issued (%s), and too many other credentials as well. "+

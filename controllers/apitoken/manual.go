@@ -10,6 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/apierror"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/metrics"
@@ -26,7 +27,7 @@ func (m manual) prepare(ctx context.Context, a *Attempt) plan.Outcome {
 	submitted, ok, err := m.r.secrets.Handover(ctx, a.p.target)
 	switch {
 	case err != nil:
-		return failed(err)
+		return apierror.Failed(err)
 	case !ok:
 		return plan.Superseded{What: "the submitted credential no longer exists"}
 	}
@@ -52,13 +53,13 @@ func (m manual) check(ctx context.Context, a *Attempt) (plan.Outcome, *plan.Reje
 	id := a.minted.Credential.ID
 	known, err := m.known(ctx, a, id)
 	if err != nil || known == nil {
-		return failed(err), nil
+		return apierror.Failed(err), nil
 	}
 	ledger.Identify(&a.p.token.Status, known.Name, id, time.Time{}) // the data plane has just accepted this key
 	again := fmt.Sprintf("credential %s is no longer in use and cannot be used again: create a new one", id)
 	if known.State == v1alpha1.StateActive && !a.p.obs.WantsAnother() {
 		a.p.event(eventHanded, "Handover", "credential %s is already in use; its handover Secret is deleted", id)
-		accepted := failed(m.r.secrets.DeleteHandover(ctx, a.p.target, a.submitted))
+		accepted := apierror.Failed(m.r.secrets.DeleteHandover(ctx, a.p.target, a.submitted))
 		return plan.Join(accepted, plan.Unfinished{Why: plan.SameCredential}), &plan.Rejection{AtOnce: true}
 	}
 	if known.State == v1alpha1.StateActive {
@@ -105,7 +106,7 @@ func (m manual) saveCopy(ctx context.Context, a *Attempt) error {
 
 // recorded deletes the handover.
 func (m manual) recorded(ctx context.Context, a *Attempt) plan.Outcome {
-	return writeFailed(m.r.secrets.DeleteHandover(ctx, a.p.target, a.submitted))
+	return apierror.WriteFailed(m.r.secrets.DeleteHandover(ctx, a.p.target, a.submitted))
 }
 
 // byHand is true: a user creates the credential.
@@ -135,7 +136,7 @@ func (m manual) restored(ctx context.Context, p *reconciliation, conn connection
 func (m manual) identify(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (string, time.Time, plan.Outcome) {
 	values, grant, ok, err := m.stored(ctx, p, e)
 	if err != nil || !ok || !canProbe(conn) {
-		return "", time.Time{}, failed(err)
+		return "", time.Time{}, apierror.Failed(err)
 	}
 	accepted, out := m.accepted(ctx, p, conn, values, grant)
 	if out != nil || !accepted {
@@ -153,7 +154,7 @@ func (m manual) shown(ctx context.Context, p *reconciliation, conn connections.C
 	values, grant, ok, err := m.stored(ctx, p, e)
 	switch {
 	case err != nil:
-		return "", failed(err)
+		return "", apierror.Failed(err)
 	case !ok || !canProbe(conn) || len(grant.AllowedIPs)+len(grant.DeniedIPs) > 0:
 		return "", plan.Failed{Err: errInconclusive}
 	}
@@ -169,7 +170,7 @@ func (m manual) shown(ctx context.Context, p *reconciliation, conn connections.C
 func (m manual) end(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
 	exists, err := m.exists(ctx, p, e)
 	if err != nil || !exists {
-		return false, failed(err)
+		return false, apierror.Failed(err)
 	}
 	if out := m.proveDeleted(ctx, p, conn, e); out != nil {
 		return false, out
@@ -213,7 +214,7 @@ func (m manual) proveDeleted(ctx context.Context, p *reconciliation, conn connec
 	}
 	kept, ok, err := m.r.secrets.ReadCopy(ctx, p.target, e.Name)
 	if err != nil {
-		return failed(err)
+		return apierror.Failed(err)
 	}
 	if prober, can := provider.As[provider.Prober](conn.Client); !ok || !can || mayExist(ctx, p, prober, kept) {
 		m.r.memory.Proofs.Tried(nameOf(p.token), e.Name, m.r.Clock.Monotonic())

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/apierror"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
@@ -36,7 +37,7 @@ func (r *Reconciler) purge(ctx context.Context, p *reconciliation, settled bool)
 		return out
 	}
 	if err := r.deleteCopies(ctx, p); err != nil {
-		return failed(err)
+		return apierror.Failed(err)
 	}
 	for i := range p.token.Status.Credentials {
 		p.revoked(&p.token.Status.Credentials[i])
@@ -190,7 +191,7 @@ func (r *Reconciler) seenEnded(ctx context.Context, p *reconciliation, conn conn
 	if gone, out := r.seenGone(ctx, p, conn, e); out != nil || !gone {
 		return false, out
 	}
-	return true, failed(r.strategyOf(e).deleteCopy(ctx, p, e))
+	return true, apierror.Failed(r.strategyOf(e).deleteCopy(ctx, p, e))
 }
 
 // deleteCopies deletes the stored copies of all credentials of this ApiToken.
@@ -217,7 +218,7 @@ func (r *Reconciler) endEntry(ctx context.Context, p *reconciliation, conn conne
 func (r *Reconciler) release(ctx context.Context, p *reconciliation) plan.Outcome {
 	seen, err := r.secrets.Read(ctx, p.target)
 	if err != nil {
-		return failed(err)
+		return apierror.Failed(err)
 	}
 	p.see(seen)
 	secret, out := r.releaseSecret(ctx, p)
@@ -225,7 +226,7 @@ func (r *Reconciler) release(ctx context.Context, p *reconciliation) plan.Outcom
 		return out
 	}
 	if err := r.deleteCopies(ctx, p); err != nil {
-		return failed(err)
+		return apierror.Failed(err)
 	}
 	for i := range p.token.Status.Credentials {
 		e := &p.token.Status.Credentials[i]
@@ -252,19 +253,19 @@ func (r *Reconciler) releaseSecret(ctx context.Context, p *reconciliation) (stri
 	case e == nil && r.wasRevoked(p):
 		if err := r.secrets.Delete(ctx, p.target, p.seen); err != nil {
 			return fmt.Sprintf("deletionPolicy is Retain, but the credential in Secret %q was already revoked, and the Secret could not be deleted (%s)",
-				name, reasonOf(err)), nil
+				name, apierror.Reason(err)), nil
 		}
 		return fmt.Sprintf("deletionPolicy is Retain, but the credential in Secret %q was already revoked: the Secret is deleted", name), nil
 	case e != nil && plan.Revoking(e, p.obs.Now):
 		return fmt.Sprintf("Secret %q is kept because deletionPolicy is Retain. The operator had started to revoke its credential %s, which may no longer work",
-			name, plan.Called(e)), writeFailed(r.secrets.Release(ctx, p.target, p.seen))
+			name, plan.Called(e)), apierror.WriteFailed(r.secrets.Release(ctx, p.target, p.seen))
 	default:
 		its := "its credential"
 		if e != nil {
 			its += " " + plan.Named(e)
 		}
 		return fmt.Sprintf("Secret %q and %s are kept because deletionPolicy is Retain; the operator will not revoke the credential", name, its),
-			writeFailed(r.secrets.Release(ctx, p.target, p.seen))
+			apierror.WriteFailed(r.secrets.Release(ctx, p.target, p.seen))
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/apierror"
 	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/secretstore"
@@ -44,10 +45,10 @@ func (r *Reconciler) report(ctx context.Context, p *reconciliation, d plan.Decis
 
 // notSaved ends a reconcile whose status could not be written.
 func notSaved(err error) (ctrl.Result, error) {
-	if superseded(err) {
+	if apierror.Superseded(err) {
 		return ctrl.Result{RequeueAfter: plan.RequeueSoon}, nil
 	}
-	return ctrl.Result{}, notDone{plan.NotSent{Why: "the status could not be written: " + reasonOf(err), Err: err}}
+	return ctrl.Result{}, notDone{plan.NotSent{Why: "the status could not be written: " + apierror.Reason(err), Err: err}}
 }
 
 // notDone wraps an outcome as the error of a reconcile, which is logged and counted.
@@ -167,7 +168,7 @@ func (r *Reconciler) inLine(ctx context.Context, p *reconciliation, d plan.Decis
 func (r *Reconciler) patchFinalizer(ctx context.Context, p *reconciliation, on bool) plan.Outcome {
 	changed, err := trim.SetFinalizer(ctx, r.Client, r.Live, p.token, on)
 	if err != nil {
-		return writeFailed(err)
+		return apierror.WriteFailed(err)
 	}
 	if changed {
 		r.wrote(p)

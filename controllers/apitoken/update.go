@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"apitoken.dev/operator/internal/apierror"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/observe"
@@ -26,13 +27,13 @@ func (r *Reconciler) update(ctx context.Context, p *reconciliation) plan.Outcome
 	}
 	e, err := p.active()
 	if err != nil {
-		return failed(err)
+		return apierror.Failed(err)
 	}
 	began, monotonic := r.Clock.Now(), r.Clock.Monotonic()
 	ledger.MarkUpdate(&p.token.Status, e.Name, plan.Fingerprint(&p.token.Spec))
 	if err := r.save(ctx, p, plan.UnderWay(e), nil); err != nil {
 		p.token.Status = *p.base.DeepCopy()
-		return reserveFailed(err)
+		return apierror.ReserveFailed(err)
 	}
 	r.memory.Attempts.Begin(nameOf(p.token), e) // after the write: another process would write the same mark
 	if r.Clock.Now().Sub(began) >= MintDeadline || r.Clock.Monotonic()-monotonic >= MintDeadline {
@@ -62,7 +63,7 @@ func (r *Reconciler) update(ctx context.Context, p *reconciliation) plan.Outcome
 func (r *Reconciler) changed(ctx context.Context, p *reconciliation, shown *provider.Credential) plan.Outcome {
 	e, err := p.active()
 	if err != nil {
-		return failed(err)
+		return apierror.Failed(err)
 	}
 	status, spec, caps := &p.token.Status, &p.token.Spec, &p.facts.Capabilities
 	ledger.Updated(status, e.Name, plan.Fingerprint(spec), plan.Fixed(spec, caps.Updates))
@@ -72,7 +73,7 @@ func (r *Reconciler) changed(ctx context.Context, p *reconciliation, shown *prov
 	// One write updates all that the Secret declares: its key may no longer have the old access.
 	seen, err := r.secrets.Sync(ctx, p.target, p.seen, e, plan.SyncSecret{Metadata: true, Settings: observe.Verified(&p.facts), Declaration: true})
 	if err != nil {
-		return publishFailed(err)
+		return apierror.PublishFailed(err)
 	}
 	p.published(seen)
 	return nil
@@ -88,13 +89,13 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *reconciliation) plan.Ou
 	}
 	e, err := p.active()
 	if err != nil {
-		return failed(err)
+		return apierror.Failed(err)
 	}
 	values, _, ok, err := manual{r}.stored(ctx, p, e)
 	prober, can := provider.As[provider.Prober](conn.Client)
 	switch {
 	case err != nil:
-		return failed(err)
+		return apierror.Failed(err)
 	case !can:
 		return plan.Failed{Err: errors.New("this provider's driver cannot verify a credential that a user edited")}
 	case !ok:
@@ -104,7 +105,7 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *reconciliation) plan.Ou
 	metrics.Operation(p.facts.DriverType, "probe", err)
 	if accepted && err == nil {
 		if err := r.secrets.RecordEdit(ctx, p.target, e.Name, plan.GrantOf(&p.token.Spec)); err != nil {
-			return publishFailed(err)
+			return apierror.PublishFailed(err)
 		}
 		return r.changed(ctx, p, nil)
 	}
@@ -124,11 +125,11 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *reconciliation) plan.Ou
 func (r *Reconciler) republish(ctx context.Context, p *reconciliation) plan.Outcome {
 	e, err := p.active()
 	if err != nil {
-		return failed(err)
+		return apierror.Failed(err)
 	}
 	kept, ok, err := r.secrets.ReadCopy(ctx, p.target, e.Name)
 	if err != nil {
-		return failed(err)
+		return apierror.Failed(err)
 	}
 	if !ok {
 		ledger.Retire(&p.token.Status, p.obs.Now, e.Name) // no copy is left: a new credential is needed
@@ -142,7 +143,7 @@ func (r *Reconciler) republish(ctx context.Context, p *reconciliation) plan.Outc
 	}
 	seen, err := r.secrets.Publish(ctx, to, p.seen, e, provider.Minted{Secret: kept.Values()})
 	if err != nil {
-		return publishFailed(err)
+		return apierror.PublishFailed(err)
 	}
 	p.published(seen)
 	return nil

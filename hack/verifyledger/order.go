@@ -20,7 +20,7 @@ var ordered = map[string][]string{
 		"attempt.go", "update.go", "purge.go", "lookup.go", // the actions that call a provider
 		"strategy.go", "manual.go", // minted and manual credentials
 		"ledger.go", "status.go", // what is recorded
-		"connect.go", "events.go", "errors.go", // what all of them use
+		"connect.go", "events.go", // what all of them use
 		"reconciler.go", // the types
 	},
 	module + "/hack/verifyledger/testdata/order": {"top.go", "middle.go", "bottom.go"},

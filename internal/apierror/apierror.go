@@ -1,4 +1,7 @@
-package apitoken
+// Package apierror turns errors of requests to the API server into outcomes of actions.
+// The text of such an error can contain any part of the object, so it is never repeated:
+// an outcome has only the reason, and the name of a rejected field.
+package apierror
 
 import (
 	"errors"
@@ -9,60 +12,60 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// failed is the outcome of an action that ended with an error. The text of an API server
-// error can contain any part of the object, so only its reason is reported.
-func failed(err error) plan.Outcome {
+// Failed is the outcome of an action that ended with an error of any kind, or nil. Only the
+// text of an error that is not the API server's is shown to users.
+func Failed(err error) plan.Outcome {
 	var answer apierrors.APIStatus
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &answer):
-		return plan.NotSent{Why: "a request to the API server failed: " + reasonOf(err), Err: err}
+		return plan.NotSent{Why: "a request to the API server failed: " + Reason(err), Err: err}
 	default:
 		return plan.Failed{Err: err}
 	}
 }
 
-// writeFailed is the outcome of a write of an object that was read before.
-func writeFailed(err error) plan.Outcome {
-	if superseded(err) {
-		return plan.Superseded{What: reasonOf(err)}
+// WriteFailed is the outcome of a write of an object that was read before.
+func WriteFailed(err error) plan.Outcome {
+	if Superseded(err) {
+		return plan.Superseded{What: Reason(err)}
 	}
-	return failed(err)
+	return Failed(err)
 }
 
-// superseded reports whether another client changed the object first.
-func superseded(err error) bool {
+// Superseded reports whether another client changed the object first.
+func Superseded(err error) bool {
 	return apierrors.IsConflict(err) || apierrors.IsNotFound(err) || apierrors.IsAlreadyExists(err)
 }
 
-// publishFailed is the outcome of a write of the Secret.
-func publishFailed(err error) plan.Outcome {
-	if err == nil || superseded(err) {
-		return writeFailed(err)
+// PublishFailed is the outcome of a write of the Secret.
+func PublishFailed(err error) plan.Outcome {
+	if err == nil || Superseded(err) {
+		return WriteFailed(err)
 	}
-	why := "the Secret could not be written: " + reasonOf(err) + refusedField(err)
+	why := "the Secret could not be written: " + Reason(err) + refusedField(err)
 	if apierrors.IsForbidden(err) || apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) || apierrors.IsRequestEntityTooLargeError(err) {
 		return plan.SecretRefused{Why: why, Err: err}
 	}
 	return plan.NotSent{Why: why, Err: err}
 }
 
-// reasonOf is the API server's reason for an error, without its text.
-func reasonOf(err error) string {
+// Reason is the API server's reason for an error, without its text.
+func Reason(err error) string {
 	if reason := apierrors.ReasonForError(err); reason != "" {
 		return string(reason)
 	}
 	return "no answer"
 }
 
-// reserveFailed is the outcome of a failed reservation. Nothing was minted. If the write
+// ReserveFailed is the outcome of a failed reservation. Nothing was minted. If the write
 // happened after all, the process that reads the reservation abandons it.
-func reserveFailed(err error) plan.Outcome {
+func ReserveFailed(err error) plan.Outcome {
 	if apierrors.IsConflict(err) || apierrors.IsNotFound(err) {
-		return writeFailed(err)
+		return WriteFailed(err)
 	}
-	return plan.NotSent{Why: "the reservation could not be written: " + reasonOf(err), Err: err}
+	return plan.NotSent{Why: "the reservation could not be written: " + Reason(err), Err: err}
 }
 
 // refusedFields are the fields of a Secret that an API server can reject, and how to
