@@ -33,11 +33,21 @@ type attemptStrategy interface {
 	recorded(ctx context.Context, a *Attempt) plan.Outcome
 	// rejected records a rejection by Mint.
 	rejected(a *Attempt, err error)
+}
+
+// kindStrategy contains the facts about a kind of credentials.
+type kindStrategy interface {
 	// byHand reports whether a user creates the credential, for the field of its ledger entry.
 	byHand() bool
 	// probed returns the version of the Secret whose data is needed to tell whether a
 	// credential is live, or "" if the provider is asked by name.
 	probed(p *reconciliation) string
+}
+
+// nextStrategy is the strategy for the next credential of an ApiToken.
+type nextStrategy interface {
+	attemptStrategy
+	kindStrategy
 }
 
 // entryStrategy contains the operations on a ledger entry that differ between minted and
@@ -59,14 +69,14 @@ type entryStrategy interface {
 }
 
 var (
-	_ attemptStrategy = minted{}
-	_ attemptStrategy = manual{}
-	_ entryStrategy   = minted{}
-	_ entryStrategy   = manual{}
+	_ nextStrategy  = minted{}
+	_ nextStrategy  = manual{}
+	_ entryStrategy = minted{}
+	_ entryStrategy = manual{}
 )
 
 // strategyFor returns the strategy for the next credential of an ApiToken.
-func (r *Reconciler) strategyFor(p *reconciliation) attemptStrategy {
+func (r *Reconciler) strategyFor(p *reconciliation) nextStrategy {
 	if p.obs.Provider.Form != nil {
 		return manual{r}
 	}

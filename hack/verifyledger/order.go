@@ -5,10 +5,8 @@ import (
 	"go/ast"
 	"go/token"
 	"go/types"
-	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 )
 
 // ordered are the files of packages that are read from the top down. A file uses only what
@@ -35,32 +33,38 @@ func checkOrder(path string, fset *token.FileSet, files []*ast.File, uses map[*a
 		return nil
 	}
 	name := func(at token.Pos) string { return filepath.Base(fset.Position(at).Filename) }
-	var found []string
-	present := map[string]bool{}
+	present := make([]string, 0, len(files))
 	for _, f := range files {
-		present[name(f.Pos())] = true
+		present = append(present, name(f.Pos()))
 	}
-	for _, file := range slices.Sorted(maps.Keys(present)) {
-		if !slices.Contains(order, file) {
-			found = append(found, fmt.Sprintf("%s: %s has no place in the order of its package: add it to ordered in hack/verifyledger/order.go", path, file))
-		}
-	}
-	for _, file := range order {
-		if !present[file] {
-			found = append(found, fmt.Sprintf("%s: %s does not exist: remove it from ordered in hack/verifyledger/order.go", path, file))
-		}
-	}
-	var up []string
+	var found []string
 	for id, used := range uses {
 		if used.Pkg() == nil || used.Pkg().Path() != path || !used.Pos().IsValid() {
 			continue
 		}
 		from, to := name(id.Pos()), name(used.Pos())
-		if i, j := slices.Index(order, from), slices.Index(order, to); i >= 0 && j >= 0 && j < i {
-			up = append(up, fmt.Sprintf("%s: uses %s of %s, which comes before %s: move one of them, so that a file uses only the files after it",
+		if i, j := slices.Index(order, from), slices.Index(order, to); 0 <= j && j < i {
+			found = append(found, fmt.Sprintf("%s: uses %s of %s, which comes before %s: move one of them, so that a file uses only the files after it",
 				fset.Position(id.Pos()), used.Name(), to, from))
 		}
 	}
-	slices.SortFunc(up, strings.Compare)
-	return append(found, up...)
+	slices.Sort(found)
+	return append(misplaced(path, order, present), found...)
+}
+
+// misplaced returns the files of a package that have no place in its order, and the files of
+// the order that do not exist.
+func misplaced(path string, order, present []string) []string {
+	var found []string
+	for _, file := range present {
+		if !slices.Contains(order, file) {
+			found = append(found, fmt.Sprintf("%s: %s has no place in the order of its package: add it to ordered in hack/verifyledger/order.go", path, file))
+		}
+	}
+	for _, file := range order {
+		if !slices.Contains(present, file) {
+			found = append(found, fmt.Sprintf("%s: %s does not exist: remove it from ordered in hack/verifyledger/order.go", path, file))
+		}
+	}
+	return found
 }

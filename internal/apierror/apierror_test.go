@@ -25,7 +25,7 @@ var (
 	exists    = apierrors.NewAlreadyExists(secrets, canary)
 	forbidden = apierrors.NewForbidden(secrets, canary, errors.New(canary))
 	timeout   = apierrors.NewServerTimeout(secrets, "update", 1)
-	lost      = errors.New("connection reset")
+	errLost   = errors.New("connection reset")
 )
 
 func invalid(at *field.Path) error {
@@ -41,7 +41,7 @@ func TestErrorsBecomeOutcomes(t *testing.T) {
 		"no error":                  {apierror.Failed, nil, "<nil>: "},
 		"answer of the API server":  {apierror.Failed, forbidden, "plan.NotSent: a request to the API server failed: Forbidden"},
 		"wrapped answer":            {apierror.Failed, fmt.Errorf("reading: %w", timeout), "plan.NotSent: a request to the API server failed: ServerTimeout"},
-		"any other error":           {apierror.Failed, lost, "plan.Failed: connection reset"},
+		"any other error":           {apierror.Failed, errLost, "plan.Failed: connection reset"},
 		"written":                   {apierror.WriteFailed, nil, "<nil>: "},
 		"write conflicted":          {apierror.WriteFailed, conflict, "plan.Superseded: another client changed an object first: Conflict"},
 		"written object is gone":    {apierror.WriteFailed, notFound, "plan.Superseded: another client changed an object first: NotFound"},
@@ -51,10 +51,10 @@ func TestErrorsBecomeOutcomes(t *testing.T) {
 		"Secret changed":            {apierror.PublishFailed, conflict, "plan.Superseded: another client changed an object first: Conflict"},
 		"Secret rejected":           {apierror.PublishFailed, forbidden, "plan.SecretRefused: the Secret could not be written: Forbidden"},
 		"Secret too large":          {apierror.PublishFailed, apierrors.NewRequestEntityTooLargeError(canary), "plan.SecretRefused: the Secret could not be written: RequestEntityTooLarge"},
-		"no answer to a publish":    {apierror.PublishFailed, lost, "plan.NotSent: the Secret could not be written: no answer"},
+		"no answer to a publish":    {apierror.PublishFailed, errLost, "plan.NotSent: the Secret could not be written: no answer"},
 		"reservation conflicted":    {apierror.ReserveFailed, conflict, "plan.Superseded: another client changed an object first: Conflict"},
 		"ApiToken is gone":          {apierror.ReserveFailed, notFound, "plan.Superseded: another client changed an object first: NotFound"},
-		"no answer to reservation":  {apierror.ReserveFailed, lost, "plan.NotSent: the reservation could not be written: no answer"},
+		"no answer to reservation":  {apierror.ReserveFailed, errLost, "plan.NotSent: the reservation could not be written: no answer"},
 		"reservation not permitted": {apierror.ReserveFailed, forbidden, "plan.NotSent: the reservation could not be written: Forbidden"},
 	}
 	for name, c := range cases {
