@@ -351,7 +351,7 @@ func TestTenantsReachNoNode(t *testing.T) {
 			p := &v1alpha1.TokenProvider{}
 			b.ok(b.Get(t.Context(), client.ObjectKey{Namespace: b.ns, Name: name}, p))
 			c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
-			if c == nil || c.Status != metav1.ConditionFalse || !strings.Contains(c.Message, "an address that a TokenProvider may not reach") {
+			if c == nil || c.Status != metav1.ConditionFalse || !strings.Contains(c.Message, "an address that a TokenProvider must not reach") {
 				return fmt.Sprintf("%s at a loopback address: %+v", name, c)
 			}
 			return ""
