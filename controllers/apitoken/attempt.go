@@ -149,7 +149,7 @@ func (a *Attempt) Mint(ctx context.Context) plan.Outcome {
 		return a.checked(ctx)
 	}
 	out := a.r.providerFailed(a.p, "mint", err)
-	rejection, rejected := plan.MintFailed(err, a.action, a.manual())
+	rejection, rejected := plan.MintFailed(err, a.action, a.hasSubmitted())
 	if !rejected {
 		a.p.abandon(a.name)
 		ledger.Pause(&a.p.token.Status, a.r.Clock.Now(), rejection.Pause)

@@ -38,7 +38,7 @@ func (m manual) prepare(ctx context.Context, a *Attempt) plan.Outcome {
 // rejected records a submitted credential that cannot be used, so that it is not tried
 // again.
 func (m manual) rejected(a *Attempt, err error) {
-	if !plan.RefusesHandover(err, a.manual()) {
+	if !plan.RefusesHandover(err, a.hasSubmitted()) {
 		return
 	}
 	message := provider.AsError(err).Message
@@ -66,7 +66,7 @@ func (m manual) check(ctx context.Context, a *Attempt) (plan.Outcome, *plan.Reje
 		again = fmt.Sprintf("credential %s is already in use, and a different one is needed: create a new one", id)
 	}
 	err = provider.Invalid(again)
-	rejection, _ := plan.MintFailed(err, a.action, a.manual())
+	rejection, _ := plan.MintFailed(err, a.action, a.hasSubmitted())
 	m.rejected(a, err)
 	return m.r.providerFailed(a.p, "mint", err), &rejection
 }
@@ -277,5 +277,5 @@ func keyID(p *reconciliation, values map[string]provider.Value) string {
 	return driver.KeyID(values)
 }
 
-// manual reports whether the attempt is for a submitted credential.
-func (a *Attempt) manual() bool { return a.submitted.Version() != "" }
+// hasSubmitted reports whether the attempt is for a submitted credential.
+func (a *Attempt) hasSubmitted() bool { return a.submitted.Version() != "" }

@@ -63,7 +63,7 @@ func TestPolicy(t *testing.T) {
 				`"Resource":["arn:aws-cn:s3:::datasets","arn:aws-cn:s3:::datasets/*"],"Condition":{"DateLessThan":{"aws:CurrentTime":["2026-03-01T13:00:00Z"]}}}]}`,
 		},
 		"no partitions elsewhere": {
-			reason:   "a server of one's own may call its region anything",
+			reason:   "another server can give its region any name",
 			settings: Settings{Region: "cn-north-1", IAMEndpoint: "https://iam.example.com"},
 			change:   func(g *provider.Grant) { g.Scopes = []string{scopeAdminReadWrite} },
 			want: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:*"],` +

@@ -112,7 +112,7 @@ func TestConnection(t *testing.T) {
 				"AWS_REGION": "eu-iceland1-a", "AWS_DEFAULT_REGION": "eu-iceland1-a",
 			},
 		},
-		"of one's own": {
+		"of another server": {
 			settings: Settings{OrganizationID: organization, Location: "us-east1-a", S3Endpoint: "https://s3.example.com"},
 			want: map[string]string{
 				"AWS_ENDPOINT_URL": "https://s3.example.com", "AWS_ENDPOINT_URL_S3": "https://s3.example.com",
