@@ -67,7 +67,7 @@ func TestTableCountsRequirementsPerDriver(t *testing.T) {
 		},
 		"other tests": {
 			reason: "a test of the harness is no requirement, but its failure is one",
-			in:     passes + line("fail", "aws", "TestConformanceIsWhole", ""),
+			in:     passes + line("fail", "aws", "TestConformanceRunsEveryRequirement", ""),
 			want:   "driver  mint  manual\naws     1     1\n" + legend, failed: true,
 		},
 		"no JSON": {

@@ -106,8 +106,8 @@ func TestMintOfAnExistingNameIsInDoubt(t *testing.T) {
 	}
 }
 
-// TestErrors maps what a server answers to CreateUser.
-func TestErrors(t *testing.T) {
+// The server answers CreateUser with an error.
+func TestAnswersToMintAreClassified(t *testing.T) {
 	cases := map[string]struct {
 		answer answer
 		code   provider.Code
@@ -176,7 +176,7 @@ func TestUserIsPlacedTaggedAndBounded(t *testing.T) {
 	}
 }
 
-func TestAccount(t *testing.T) {
+func TestAccountIsItsNumberAndKnowsFormerIDs(t *testing.T) {
 	cases := map[string]struct {
 		reason     string
 		withoutSTS bool
@@ -198,7 +198,7 @@ func TestAccount(t *testing.T) {
 }
 
 // An empty response to GetUser is an error, and does not panic.
-func TestNoUserIsNoAccount(t *testing.T) {
+func TestResponseWithoutAUserIsAnError(t *testing.T) {
 	for name, body := range map[string]string{
 		"nothing": "", "an empty response": "<GetUserResponse/>",
 		"an empty result":       "<GetUserResponse><GetUserResult/></GetUserResponse>",
@@ -221,7 +221,7 @@ func TestNoUserIsNoAccount(t *testing.T) {
 	}
 }
 
-func TestWhereIAMIs(t *testing.T) {
+func TestEndpointAndRegionDecideThePartitionAndTheWait(t *testing.T) {
 	cases := map[string]struct {
 		endpoint, region string
 		atAWS            bool

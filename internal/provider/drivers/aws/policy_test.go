@@ -11,7 +11,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-func TestPolicy(t *testing.T) {
+func TestPolicyAllowsExactlyTheGrant(t *testing.T) {
 	cases := map[string]struct {
 		reason   string
 		settings Settings

@@ -18,9 +18,9 @@ const (
 	keysPath       = "/v1/organizations/" + organization + "/storage/s3/keys"
 )
 
-// TestSignature compares with what AddSignature of github.com/crusoecloud/client-go
+// TestSignatureIsThatOfTheVendorsClient compares with what AddSignature of github.com/crusoecloud/client-go
 // (auth/v1/auth.go) makes of the same request.
-func TestSignature(t *testing.T) {
+func TestSignatureIsThatOfTheVendorsClient(t *testing.T) {
 	clock := &stopped{at: time.Date(2026, 1, 2, 4, 4, 5, 999, time.FixedZone("", 3600))}
 	s, err := signerFor(clock, credentials(users[0]))
 	if err != nil {
@@ -64,8 +64,7 @@ func TestSignedQueryIsSorted(t *testing.T) {
 	}
 }
 
-// TestRequests shows every request as it is sent.
-func TestRequests(t *testing.T) {
+func TestMethodsSendExactlyTheseRequests(t *testing.T) {
 	type sent struct{ Method, Path, Query, Type, Agent, Body string }
 	a := newAccount(t)
 	c := a.connect(t)
@@ -260,7 +259,7 @@ func TestConnectFailsIfKeysCannotBeListed(t *testing.T) {
 	}
 }
 
-func TestIdentityWithoutAnID(t *testing.T) {
+func TestIdentityWithoutAnIDIsAnError(t *testing.T) {
 	for _, body := range []string{`{}`, `{"identity":{}}`, `{"identity":{"id":""}}`, `{"identity":{"id":"two words CANARY"}}`, `{"id":"` + userID + `"}`} {
 		a := newAccount(t)
 		a.answer(func(w http.ResponseWriter, r *http.Request) bool {
@@ -276,7 +275,7 @@ func TestIdentityWithoutAnID(t *testing.T) {
 	}
 }
 
-func TestMalformedCredentials(t *testing.T) {
+func TestMalformedCredentialsAreNotSent(t *testing.T) {
 	cases := map[string]struct{ id, secret, says string }{
 		"no id":           {"", users[0].SecretKey, "needs the keys accessKeyID and secretKey"},
 		"no secret":       {users[0].AccessKeyID, "", "needs the keys accessKeyID and secretKey"},

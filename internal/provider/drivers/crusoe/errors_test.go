@@ -25,8 +25,8 @@ func rejectedCreation(status int, body string, header ...string) func(http.Respo
 	}
 }
 
-// TestErrors maps what a server answers to the creation of a key.
-func TestErrors(t *testing.T) {
+// The server answers the creation of a key with an error.
+func TestAnswersToMintAreClassified(t *testing.T) {
 	const text = `"message":"rpc code = X desc = ` + rawText + `"`
 	cases := map[string]struct {
 		status int

@@ -100,7 +100,7 @@ func TestWrongSettingsAreInvalid(t *testing.T) {
 	})
 }
 
-func TestConnection(t *testing.T) {
+func TestConnectionNamesEndpointAndRegion(t *testing.T) {
 	cases := map[string]struct {
 		settings Settings
 		want     map[string]string

@@ -60,8 +60,7 @@ func sent(b *backend) []string {
 	return out
 }
 
-// TestRequests holds the exact form of every request.
-func TestRequests(t *testing.T) {
+func TestMethodsSendExactlyTheseRequests(t *testing.T) {
 	const list = "GET /v1/object-storage/credentials?workspace_id=42"
 	b := newBackend(t)
 	cfg := b.config()
@@ -135,7 +134,7 @@ func TestUserAgentIsNeverMissing(t *testing.T) {
 	}
 }
 
-func TestMinted(t *testing.T) {
+func TestMintReturnsACredentialWithoutAnExpiry(t *testing.T) {
 	b := newBackend(t)
 	client := connect(t, b.config())
 	req := request(t, readOnly("datasets"))
@@ -299,7 +298,7 @@ func TestAccountIsTheWorkspaceAndKnowsFormerIDs(t *testing.T) {
 	}
 }
 
-func TestConnection(t *testing.T) {
+func TestConnectionNamesEndpointRegionAndBucket(t *testing.T) {
 	s3 := func(endpoint, bucket string) map[string]string {
 		out := map[string]string{
 			"AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": endpoint, "AWS_ENDPOINT_URL_S3": endpoint,
@@ -326,7 +325,7 @@ func TestConnection(t *testing.T) {
 	}
 }
 
-func TestCapabilities(t *testing.T) {
+func TestDriverDeclaresItsCapabilities(t *testing.T) {
 	want := provider.Capabilities{
 		Scopes: []string{
 			"billing:read-only", "objectstorage:admin-read-only", "objectstorage:admin-read-write",

@@ -45,8 +45,8 @@ func TestEveryDocumentedFormOfAnErrorIsDecoded(t *testing.T) {
 	}
 }
 
-// TestErrors maps what the API answers to the request that creates.
-func TestErrors(t *testing.T) {
+// The API answers the request that creates a credential with an error.
+func TestAnswersToMintAreClassified(t *testing.T) {
 	cases := map[string]struct {
 		status int
 		body   string
@@ -128,8 +128,7 @@ func TestConnectReportsABlockedAccount(t *testing.T) {
 	}
 }
 
-// TestSimulatedRefusals goes through each form of the vendor's errors.
-func TestSimulatedRefusals(t *testing.T) {
+func TestBlockedAccountIsReportedInEveryErrorForm(t *testing.T) {
 	for form := 1; form <= 4; form++ {
 		b := newBackend(t)
 		b.Envelope = form
@@ -190,7 +189,7 @@ func TestFirewallRejectionNamesWhatToCheck(t *testing.T) {
 	}
 }
 
-func TestRightsOfTheToken(t *testing.T) {
+func TestErrorNamesTheMissingRightOfTheToken(t *testing.T) {
 	b := newBackend(t)
 	b.AddToken("ibee_prod_key_CANARY-reader", ibeesim.StorageRead)
 	cfg := b.config()

@@ -12,8 +12,8 @@ import (
 	"apitoken.dev/operator/test/support/simulate/ibeesim"
 )
 
-// TestWindow asks for a name that is not listed, of which nothing exists unless a case says so.
-func TestWindow(t *testing.T) {
+// The credential is not in the list, which shows the newest 100.
+func TestFindFailsIfTheListCanHideTheCredential(t *testing.T) {
 	cases := map[string]struct {
 		others int
 		since  time.Duration // after the oldest of the others was made
@@ -161,7 +161,7 @@ func TestCredentialRenamedByAUserIsLeftAlone(t *testing.T) {
 	}
 }
 
-func TestOddTimesAreNotKnown(t *testing.T) {
+func TestTimesWithoutAZoneAreUnknown(t *testing.T) {
 	cases := map[string]time.Time{
 		"2026-03-01T12:00:00Z":          start,
 		"2026-03-01T17:30:00.25+05:30":  start.Add(time.Second / 4),
@@ -177,8 +177,8 @@ func TestOddTimesAreNotKnown(t *testing.T) {
 	}
 }
 
-// TestOddIDsAreNotSent: only the list is asked for, whose path has no id.
-func TestOddIDsAreNotSent(t *testing.T) {
+// TestInvalidIDsAreNotSent: only the list is asked for, whose path has no id.
+func TestInvalidIDsAreNotSent(t *testing.T) {
 	b := newBackend(t)
 	client := connect(t, b.config())
 	b.Requests()

@@ -19,7 +19,7 @@ func submitted(token string) map[string]provider.Value {
 	return map[string]provider.Value{KeyToken: provider.NewValue(token)}
 }
 
-func TestForm(t *testing.T) {
+func TestFormDescribesTheToken(t *testing.T) {
 	cfg := provider.Config{Settings: Settings{WorkspaceID: ws}}
 	req := request(t, readBilling())
 	req.Description = "monthly report"
@@ -55,9 +55,9 @@ func TestForm(t *testing.T) {
 	}
 }
 
-// TestLimitsOfPlatformTokens: the portal ends them on day 365 at the latest, and before
+// TestPlatformTokensLiveAYearAtMost: the portal ends them on day 365 at the latest, and before
 // that only a user does. S3 credentials have no limit, and the operator ends them.
-func TestLimitsOfPlatformTokens(t *testing.T) {
+func TestPlatformTokensLiveAYearAtMost(t *testing.T) {
 	portal := New().CapabilitiesFor(readBilling())
 	if portal.MaxLifetime != 365*24*time.Hour || portal.ExpiryEnforcedBy != provider.EnforcedByUser {
 		t.Errorf("a platform API token lives %s and is ended by %s", portal.MaxLifetime, portal.ExpiryEnforcedBy)
@@ -176,7 +176,7 @@ func TestSubmittedTokenIsAcceptedOnlyIfTheAPIAnswers(t *testing.T) {
 	}
 }
 
-func TestAccepts(t *testing.T) {
+func TestAcceptsIsAnErrorUnlessTheAnswerIsClear(t *testing.T) {
 	cases := map[string]struct {
 		answer string
 		want   bool

@@ -6,7 +6,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-func TestServerOfTheDefaultEndpoint(t *testing.T) {
+func TestServerIsTheDefaultEndpoint(t *testing.T) {
 	cfg := provider.Config{Settings: Settings{WorkspaceID: ws}}
 	if got := New().Server(t.Context(), cfg); got.Host != "api.ibee.ai:443" {
 		t.Errorf("got %s", got.Host)

@@ -116,8 +116,8 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 	t.Run("billing", func(t *testing.T) { billingRefusals.Check(t, New(), cfg, readBilling) })
 }
 
-// TestScopes maps every set of scopes that can be granted.
-func TestScopes(t *testing.T) {
+// The cases are all sets of scopes that can be granted.
+func TestScopesMapToPermissions(t *testing.T) {
 	ro, rw, aro, arw := scopeObjectReadOnly, scopeObjectReadWrite, scopeAdminReadOnly, scopeAdminReadWrite
 	cases := map[string]struct {
 		scopes, buckets []string

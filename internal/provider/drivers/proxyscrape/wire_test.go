@@ -41,8 +41,7 @@ func requestsOf(t *testing.T, s *proxyscrapesim.Simulator) []sent {
 	return out
 }
 
-// TestRequestsOfEveryMethod compares every request of every verb.
-func TestRequestsOfEveryMethod(t *testing.T) {
+func TestMethodsSendExactlyTheseRequests(t *testing.T) {
 	s, cfg := newSimulator(t)
 	client, _ := connect(t, cfg)
 	want := []sent{{"GET /v4/account/api-keys/allowed-permissions", ""}, {"GET /v4/account/api-keys", ""}}

@@ -60,7 +60,7 @@ func wire(t *testing.T, requests []restsim.Request, header string) []sent {
 	return out
 }
 
-func TestRequestsForSpaces(t *testing.T) {
+func TestSpacesReceivesExactlyTheseRequests(t *testing.T) {
 	sim, cfg := spaces(t)
 	client, account := connect(t, cfg)
 	former := restsim.SpacesTeam + "@" + strings.TrimPrefix(cfg.Settings.(rest.Settings).BaseURL, "http://")
@@ -89,7 +89,7 @@ func TestRequestsForSpaces(t *testing.T) {
 	}
 }
 
-func TestRequestsForGitea(t *testing.T) {
+func TestGiteaReceivesExactlyTheseRequests(t *testing.T) {
 	sim, cfg := gitea(t)
 	client, account := connect(t, cfg)
 	if want := fmt.Sprint(restsim.GiteaUserID); account.ID != want {
@@ -110,7 +110,7 @@ func TestRequestsForGitea(t *testing.T) {
 	}
 }
 
-func TestRequestsForProxyScrape(t *testing.T) {
+func TestProxyScrapeReceivesExactlyTheseRequests(t *testing.T) {
 	for name, legacy := range map[string]bool{"wrapped": false, "bare": true} {
 		t.Run(name, func(t *testing.T) {
 			sim, cfg := proxyScrape(t, legacy)
