@@ -2,11 +2,12 @@ package v1alpha1_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 // maxSpec is the most that one object's spec may hold, in characters. The operator
@@ -85,10 +86,6 @@ func bound(t *testing.T, path string, limit *int) int {
 // TestEveryFieldIsBounded: what the cache keeps of an object's spec and status has a limit.
 func TestEveryFieldIsBounded(t *testing.T) {
 	for _, name := range []string{"apitokens", "tokenproviders", "clustertokenproviders"} {
-		raw, err := os.ReadFile("../../config/crd/bases/apitoken.dev_" + name + ".yaml")
-		if err != nil {
-			t.Fatal(err)
-		}
 		var crd struct {
 			Spec struct {
 				Versions []struct {
@@ -98,7 +95,7 @@ func TestEveryFieldIsBounded(t *testing.T) {
 				} `json:"versions"`
 			} `json:"spec"`
 		}
-		if err := yaml.Unmarshal(raw, &crd); err != nil {
+		if err := yaml.Unmarshal([]byte(repofile.Read(t, "config/crd/bases/apitoken.dev_"+name+".yaml")), &crd); err != nil {
 			t.Fatal(err)
 		}
 		for _, version := range crd.Spec.Versions {

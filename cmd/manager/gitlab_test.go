@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -25,6 +23,7 @@ import (
 	"apitoken.dev/operator/internal/provider/bounded"
 	"apitoken.dev/operator/internal/provider/drivers/rest"
 	"apitoken.dev/operator/test/support/apifake"
+	"apitoken.dev/operator/test/support/repofile"
 	"apitoken.dev/operator/test/support/simulate/restsim"
 	"apitoken.dev/operator/test/support/testutil"
 )
@@ -87,12 +86,8 @@ func newGitLab(t *testing.T, sim *restsim.GitLab) *gitLab {
 	t.Helper()
 	server := httptest.NewServer(sim)
 	t.Cleanup(server.Close)
-	raw, err := os.ReadFile(filepath.Join("..", "..", "config", "samples", "rest-gitlab.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var declared v1alpha1.TokenProvider
-	first, _, _ := strings.Cut(string(raw), "\n---\n")
+	first, _, _ := strings.Cut(repofile.Read(t, "config/samples/rest-gitlab.yaml"), "\n---\n")
 	if err := yaml.UnmarshalStrict([]byte(first), &declared); err != nil {
 		t.Fatal(err)
 	}
@@ -103,6 +98,7 @@ func newGitLab(t *testing.T, sim *restsim.GitLab) *gitLab {
 		g.config.Credentials[key] = provider.NewValue(value)
 	}
 	g.driver = bounded.Driver(rest.New().For(settings), bounded.Options{})
+	var err error
 	if g.conn.Client, g.conn.Account, err = g.driver.Connect(t.Context(), g.config); err != nil {
 		t.Fatal(err)
 	}

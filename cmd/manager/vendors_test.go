@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +29,7 @@ import (
 	"apitoken.dev/operator/internal/provider/drivers/kloudbean"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/badserver"
+	"apitoken.dev/operator/test/support/repofile"
 	"apitoken.dev/operator/test/support/samples"
 	"apitoken.dev/operator/test/support/simulate/crusoesim"
 	"apitoken.dev/operator/test/support/simulate/ibeesim"
@@ -150,9 +150,7 @@ func (b *bench) minter(name string, values map[string]string) {
 // name of the first ApiToken.
 func (b *bench) sample(file string, replace ...string) (token string) {
 	b.Helper()
-	raw, err := os.ReadFile(filepath.Join("..", "..", "config", "samples", file))
-	b.ok(err)
-	text := string(raw)
+	text := repofile.Read(b, "config/samples/"+file)
 	for i := 0; i < len(replace); i += 2 {
 		if !strings.Contains(text, replace[i]) {
 			b.Fatalf("%s does not say %q", file, replace[i])

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 const document = "Report to <!-- CONTACT -->unset<!-- /CONTACT -->, or CONTACT=you.\n" +
@@ -99,11 +101,7 @@ func TestRepositoryShowsItsValues(t *testing.T) {
 
 // TestSecurityContactIsShown: a report of a vulnerability goes to the one address.
 func TestSecurityContactIsShown(t *testing.T) {
-	content, err := os.ReadFile(filepath.Join("..", "..", "SECURITY.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	reporting, _, _ := strings.Cut(string(content), "## Supported versions")
+	reporting, _, _ := strings.Cut(repofile.Read(t, "SECURITY.md"), "## Supported versions")
 	if !strings.Contains(reporting, "<!-- SECURITY_CONTACT -->") {
 		t.Error("SECURITY.md does not show SECURITY_CONTACT under Reporting")
 	}

@@ -14,16 +14,13 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/test/support/conformance"
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 // docs returns a document of the folder docs.
 func docs(t *testing.T, name string) string {
 	t.Helper()
-	content, err := os.ReadFile(filepath.Join("..", "..", "docs", name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
+	return repofile.Read(t, "docs/"+name)
 }
 
 // rows returns the cells of every table row between a heading and the next one
@@ -196,13 +193,10 @@ func TestMetricsAreExplained(t *testing.T) {
 // TestEveryAlertHasItsRunbook: every alert links to its own page and is in the
 // tables of docs, and every page has its alert.
 func TestEveryAlertHasItsRunbook(t *testing.T) {
-	content, err := os.ReadFile(filepath.Join("..", "..", "charts", "apitoken-operator", "files", "alerts.yaml"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	content := repofile.Read(t, "charts/apitoken-operator/files/alerts.yaml")
 	alerts := map[string]bool{}
-	add(alerts, regexp.MustCompile(`- alert: (\w+)`), string(content))
-	pages, err := filepath.Glob(filepath.Join("..", "..", "docs", "runbooks", "*.md"))
+	add(alerts, regexp.MustCompile(`- alert: (\w+)`), content)
+	pages, err := filepath.Glob(filepath.Join(repofile.Path("docs/runbooks"), "*.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -216,7 +210,7 @@ func TestEveryAlertHasItsRunbook(t *testing.T) {
 		t.Errorf("docs/runbooks has other pages (-alerts +pages):\n%s", diff)
 	}
 	for alert := range alerts {
-		if !strings.Contains(string(content), "/"+alert+".md\n") {
+		if !strings.Contains(content, "/"+alert+".md\n") {
 			t.Errorf("%s does not link to its page", alert)
 		}
 		for _, document := range []string{"metrics.md", "runbooks/README.md"} {

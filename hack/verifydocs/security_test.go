@@ -2,20 +2,17 @@ package main
 
 import (
 	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
+
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 // TestSecurityNamesTests: every threat in SECURITY.md names a test, and every test that it names is in the file that
 // follows it.
 func TestSecurityNamesTests(t *testing.T) {
-	content, err := os.ReadFile(filepath.Join("..", "..", "SECURITY.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, section, found := strings.Cut(string(content), "\n## What holds, and the test that proves it\n")
+	_, section, found := strings.Cut(repofile.Read(t, "SECURITY.md"), "\n## What holds, and the test that proves it\n")
 	if !found {
 		t.Fatal("SECURITY.md has no section of threats")
 	}
@@ -43,7 +40,7 @@ func checkThreat(t *testing.T, threat, tests string) {
 			names = append(names, match[1])
 			continue
 		}
-		source, err := os.ReadFile(filepath.Join("..", "..", filepath.FromSlash(match[2])))
+		source, err := os.ReadFile(repofile.Path(match[2]))
 		if err != nil {
 			t.Errorf("%s: %v", threat, err)
 		}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"log/slog"
 	"maps"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 // lines writes to a log in JSON and returns the lines.
@@ -113,12 +113,8 @@ var code = regexp.MustCompile("(?m)^\\| `([^`]+)` \\|")
 // TestDocumentNamesEverything: docs/audit.md is the interface, and has every key and value.
 func TestDocumentNamesEverything(t *testing.T) {
 	t.Parallel()
-	raw, err := os.ReadFile("../../docs/audit.md")
-	if err != nil {
-		t.Fatal(err)
-	}
 	sections := map[string][]string{}
-	for section := range strings.SplitSeq(string(raw), "\n## ") {
+	for section := range strings.SplitSeq(repofile.Read(t, "docs/audit.md"), "\n## ") {
 		title, body, _ := strings.Cut(section, "\n")
 		for _, row := range code.FindAllStringSubmatch(body, -1) {
 			sections[title] = append(sections[title], row[1])

@@ -1,13 +1,13 @@
 package envname
 
 import (
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"sigs.k8s.io/yaml"
+
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 func TestNamesThatChangeAProcessAreRefused(t *testing.T) {
@@ -52,10 +52,6 @@ type rule struct {
 // both kinds.
 func TestSchemaRefusesTheSameNames(t *testing.T) {
 	for _, kind := range []string{"tokenproviders", "clustertokenproviders"} {
-		content, err := os.ReadFile(filepath.Join("..", "..", "config", "crd", "bases", "apitoken.dev_"+kind+".yaml"))
-		if err != nil {
-			t.Fatal(err)
-		}
 		var crd struct {
 			Spec struct {
 				Versions []struct {
@@ -65,7 +61,7 @@ func TestSchemaRefusesTheSameNames(t *testing.T) {
 				} `json:"versions"`
 			} `json:"spec"`
 		}
-		if err := yaml.Unmarshal(content, &crd); err != nil || len(crd.Spec.Versions) == 0 {
+		if err := yaml.Unmarshal([]byte(repofile.Read(t, "config/crd/bases/apitoken.dev_"+kind+".yaml")), &crd); err != nil || len(crd.Spec.Versions) == 0 {
 			t.Fatalf("%s has %d versions: %v", kind, len(crd.Spec.Versions), err)
 		}
 		for _, version := range crd.Spec.Versions {

@@ -3,8 +3,6 @@ package features
 import (
 	"fmt"
 	"maps"
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -13,6 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/pflag"
 	"k8s.io/component-base/featuregate"
+
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 // stages are the names of the stages in the documents.
@@ -102,16 +102,12 @@ func TestEveryGateIsExplained(t *testing.T) {
 
 // TestGatesAreListed: docs/upgrade-and-deprecation.md has the gates, their stages and defaults.
 func TestGatesAreListed(t *testing.T) {
-	content, err := os.ReadFile(filepath.Join("..", "..", "docs", "upgrade-and-deprecation.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	var want, got []string
 	for _, name := range slices.Sorted(maps.Keys(specs)) {
 		want = append(want, fmt.Sprintf("%s %s %t", name, stages[string(specs[name].PreRelease)], specs[name].Default))
 	}
 	row := regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (Alpha|Beta|Stable) \\| (on|off) \\|")
-	for _, m := range row.FindAllStringSubmatch(string(content), -1) {
+	for _, m := range row.FindAllStringSubmatch(repofile.Read(t, "docs/upgrade-and-deprecation.md"), -1) {
 		got = append(got, fmt.Sprintf("%s %s %t", m[1], m[2], m[3] == "on"))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -14,6 +14,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/test/support/kit"
+	"apitoken.dev/operator/test/support/repofile"
 	"apitoken.dev/operator/test/support/testenv"
 )
 
@@ -46,10 +47,8 @@ func asInstalled(k *kit.Kit, namespace string) *rest.Config {
 	k.Helper()
 	k.ExpectApplied(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 	for _, name := range []string{"service_account", "role", "role_binding", "leader_election_role", "leader_election_role_binding"} {
-		content, err := os.ReadFile("../../config/rbac/" + name + ".yaml")
-		k.OK(err)
 		o := &unstructured.Unstructured{}
-		k.OK(yaml.Unmarshal(content, &o.Object))
+		k.OK(yaml.Unmarshal([]byte(repofile.Read(k, "config/rbac/"+name+".yaml")), &o.Object))
 		k.ExpectApplied(o)
 	}
 	return env.AsServiceAccount(namespace, Name)

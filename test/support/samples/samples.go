@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 // Provider is a provider of one sample.
@@ -39,8 +39,7 @@ func Providers(t testing.TB) []Provider {
 
 // Load is Providers for code without a test.
 func Load() ([]Provider, error) {
-	_, here, _, _ := runtime.Caller(0)
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(here), "..", "..", "..", "config", "samples", "*.yaml"))
+	files, err := filepath.Glob(filepath.Join(repofile.Path("config/samples"), "*.yaml"))
 	if err != nil {
 		return nil, err
 	}

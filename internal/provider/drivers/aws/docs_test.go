@@ -3,29 +3,21 @@ package aws
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 // The files that this driver's documentation consists of.
 const (
-	docsFile       = "../../../../docs/providers/aws.md"
-	minterFile     = "../../../../config/samples/aws-minter-policy.json"
-	boundaryMinter = "../../../../config/samples/aws-minter-policy-with-boundary.json"
+	docsFile       = "docs/providers/aws.md"
+	minterFile     = "config/samples/aws-minter-policy.json"
+	boundaryMinter = "config/samples/aws-minter-policy-with-boundary.json"
 )
-
-func read(t *testing.T, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
 
 // TestScopesAreDocumented compares the table in the documentation with scopeTable.
 func TestScopesAreDocumented(t *testing.T) {
@@ -40,15 +32,7 @@ func TestScopesAreDocumented(t *testing.T) {
 		of := scopeTable[scope]
 		want = append(want, fmt.Sprintf("| `%s` | %s | %s | %s |", scope, cell(of.bucket), cell(of.object), cell(of.everyBucket)))
 	}
-	var got []string
-	for line := range strings.Lines(read(t, docsFile)) {
-		if strings.HasPrefix(line, "| `objectstorage:") {
-			got = append(got, strings.TrimSpace(line))
-		}
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", docsFile, diff)
-	}
+	repofile.CheckRows(t, docsFile, want, "| `objectstorage:")
 }
 
 // TestMinterPolicyIsExact compares the shipped policies with the actions the
@@ -65,7 +49,7 @@ func TestMinterPolicyIsExact(t *testing.T) {
 				Resource string
 			}
 		}
-		if err := json.Unmarshal([]byte(read(t, file)), &doc); err != nil {
+		if err := json.Unmarshal([]byte(repofile.Read(t, file)), &doc); err != nil {
 			t.Fatalf("%s: %v", file, err)
 		}
 		got := map[string][]string{}

@@ -8,13 +8,14 @@ import (
 
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/bounded"
+	"apitoken.dev/operator/test/support/repofile"
 	"apitoken.dev/operator/test/support/simulate/crusoesim"
 )
 
 // The documentation states the number.
 func TestListOfTooManyKeysIsAnError(t *testing.T) {
 	const fit, tooMany = 3600, 3700
-	if says := "3,600 keys"; !strings.Contains(strings.Join(strings.Fields(read(t, docsFile)), " "), says) {
+	if says := "3,600 keys"; !strings.Contains(strings.Join(strings.Fields(repofile.Read(t, docsFile)), " "), says) {
 		t.Errorf("%s does not say: %s", docsFile, says)
 	}
 	a := newAccount(t)

@@ -2,26 +2,14 @@ package kloudbean
 
 import (
 	"fmt"
-	"os"
-	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/s3probe"
+	"apitoken.dev/operator/test/support/repofile"
 )
 
-const docsFile = "../../../../docs/providers/kloudbean.md"
-
-func docs(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile(docsFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
+const docsFile = "docs/providers/kloudbean.md"
 
 // TestScopesAreDocumented compares the table in the documentation with permissions.
 func TestScopesAreDocumented(t *testing.T) {
@@ -41,28 +29,17 @@ func TestScopesAreDocumented(t *testing.T) {
 		}
 		want = append(want, fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s |", scope, p.label, cell(p.want.Read), cell(p.want.Write), get, remove))
 	}
-	var got []string
-	for line := range strings.Lines(docs(t)) {
-		if strings.HasPrefix(line, "| `objectstorage:") {
-			got = append(got, strings.TrimSpace(line))
-		}
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", docsFile, diff)
-	}
+	repofile.CheckRows(t, docsFile, want, "| `objectstorage:")
 }
 
 // TestFormIsDocumented finds every label, key and place of the form in the documentation.
 func TestFormIsDocumented(t *testing.T) {
-	text := docs(t)
 	form, _ := New().Form(provider.Config{}, provider.MintRequest{Grant: grant(scopeReadOnly)})
 	named := append([]string{apiAccess, DefaultRegion, keyEndpoint, keyBucket, s3probe.Prefix, s3probe.WriteOnlyKey}, form.Keys...)
 	for _, f := range form.Fields {
 		named = append(named, f.Label)
 	}
 	for _, want := range named {
-		if !strings.Contains(text, "`"+want) {
-			t.Errorf("%s does not mention `%s`", docsFile, want)
-		}
+		repofile.CheckContains(t, docsFile, "`"+want)
 	}
 }

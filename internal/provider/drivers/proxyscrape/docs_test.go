@@ -1,7 +1,6 @@
 package proxyscrape
 
 import (
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -10,29 +9,21 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 // The files that this driver's documentation consists of.
 const (
-	docsFile   = "../../../../docs/providers/proxyscrape.md"
-	sampleFile = "../../../../config/samples/proxyscrape.yaml"
+	docsFile   = "docs/providers/proxyscrape.md"
+	sampleFile = "config/samples/proxyscrape.yaml"
 )
-
-func read(t *testing.T, file string) string {
-	t.Helper()
-	text, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
 
 // TestScopesAreDocumented compares the table in the documentation with the
 // permissions that TestEveryPermissionIsSentUnchanged mints with.
 func TestScopesAreDocumented(t *testing.T) {
 	row := regexp.MustCompile("^\\| `([a-z_]+(?::[a-z_]+)+)` \\|")
 	var got []string
-	for line := range strings.Lines(read(t, docsFile)) {
+	for line := range strings.Lines(repofile.Read(t, docsFile)) {
 		if m := row.FindStringSubmatch(line); m != nil {
 			got = append(got, m[1])
 		}
@@ -44,21 +35,15 @@ func TestScopesAreDocumented(t *testing.T) {
 
 // TestDocumentationNamesWhatTheCodeUses looks for what a reader must write.
 func TestDocumentationNamesWhatTheCodeUses(t *testing.T) {
-	text := read(t, docsFile)
-	for _, want := range []string{
-		DefaultEndpoint, "`" + AccountKeyName + "`", "`" + KeyToken + "`", "`" + KeyEndpoint + "`",
-		"## What is not proven", "documented", "inferred", "not found",
-	} {
-		if !strings.Contains(text, want) {
-			t.Errorf("%s does not name %s", docsFile, want)
-		}
-	}
+	repofile.CheckContains(t, docsFile,
+		DefaultEndpoint, "`"+AccountKeyName+"`", "`"+KeyToken+"`", "`"+KeyEndpoint+"`",
+		"## What is not proven", "documented", "inferred", "not found")
 }
 
 // TestMinterPermissionsAreExact compares the permissions that the documentation
 // asks for with those that the driver's requests need.
 func TestMinterPermissionsAreExact(t *testing.T) {
-	_, rights, _ := strings.Cut(read(t, docsFile), "## The minting key")
+	_, rights, _ := strings.Cut(repofile.Read(t, docsFile), "## The minting key")
 	rights, _, _ = strings.Cut(rights, "\n## ")
 	got := regexp.MustCompile("account:apikeys:[a-z]+").FindAllString(rights, -1)
 	slices.Sort(got)
@@ -89,7 +74,7 @@ func TestMinterPermissionsAreExact(t *testing.T) {
 
 // TestSampleIsGrantable finds the scopes of the sample among the documented ones.
 func TestSampleIsGrantable(t *testing.T) {
-	scopes := regexp.MustCompile(`(?m)^  scopes:.*\n((?:  - .+\n)+)`).FindStringSubmatch(read(t, sampleFile))
+	scopes := regexp.MustCompile(`(?m)^  scopes:.*\n((?:  - .+\n)+)`).FindStringSubmatch(repofile.Read(t, sampleFile))
 	if scopes == nil {
 		t.Fatalf("%s has no scopes", sampleFile)
 	}

@@ -7,13 +7,14 @@ import (
 
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/bounded"
+	"apitoken.dev/operator/test/support/repofile"
 	"apitoken.dev/operator/test/support/simulate/proxyscrapesim"
 )
 
 // TestDocumentedNumberOfKeysFitsOneAnswer: the documentation says how many keys of the simulator fit into one
 // answer. With more, the provider is not Ready.
 func TestDocumentedNumberOfKeysFitsOneAnswer(t *testing.T) {
-	if says := "4,000 keys with one permission each, or 1,300 with all 22"; !strings.Contains(strings.Join(strings.Fields(read(t, docsFile)), " "), says) {
+	if says := "4,000 keys with one permission each, or 1,300 with all 22"; !strings.Contains(strings.Join(strings.Fields(repofile.Read(t, docsFile)), " "), says) {
 		t.Errorf("%s does not say: %s", docsFile, says)
 	}
 	expires := start.Unix()

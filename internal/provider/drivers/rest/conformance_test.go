@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
-	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,6 +19,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/drivers/rest"
 	"apitoken.dev/operator/test/support/conformance"
+	"apitoken.dev/operator/test/support/repofile"
 	"apitoken.dev/operator/test/support/simulate/proxyscrapesim"
 	"apitoken.dev/operator/test/support/simulate/restsim"
 )
@@ -32,12 +33,8 @@ func clock() time.Time { return start }
 // sample returns the settings of a provider that ships, with another address.
 func sample(t *testing.T, file, baseURL string) rest.Settings {
 	t.Helper()
-	content, err := os.ReadFile("../../../../config/samples/" + file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	first, _, _ := bytes.Cut(content, []byte("\n---\n"))
-	s := decode(t, first)
+	first, _, _ := strings.Cut(repofile.Read(t, "config/samples/"+file), "\n---\n")
+	s := decode(t, []byte(first))
 	s.BaseURL = baseURL
 	return s
 }

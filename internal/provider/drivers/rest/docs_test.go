@@ -2,26 +2,15 @@ package rest_test
 
 import (
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"apitoken.dev/operator/internal/provider/drivers/rest"
+	"apitoken.dev/operator/test/support/repofile"
 )
 
-const docsFile = "../../../../docs/providers/rest.md"
-
-func docs(t *testing.T) string {
-	t.Helper()
-	text, err := os.ReadFile(docsFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
+const docsFile = "docs/providers/rest.md"
 
 // TestScopesAreDocumented compares the table in the documentation with the samples.
 func TestScopesAreDocumented(t *testing.T) {
@@ -35,15 +24,7 @@ func TestScopesAreDocumented(t *testing.T) {
 			want = append(want, fmt.Sprintf("| `%s` | `%s` | `%s` |", file, s.Scope, permission))
 		}
 	}
-	var got []string
-	for line := range strings.Lines(docs(t)) {
-		if strings.HasPrefix(line, "| `rest-") {
-			got = append(got, strings.TrimSpace(line))
-		}
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", docsFile, diff)
-	}
+	repofile.CheckRows(t, docsFile, want, "| `rest-")
 }
 
 // TestFunctionsAreDocumented compares the list of functions with those there are,
@@ -60,14 +41,14 @@ func TestFunctionsAreDocumented(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 	names := strings.Split(list, ", ")
-	if !slices.Contains(names, "base64") || !strings.Contains(strings.Join(strings.Fields(docs(t)), " "), "`"+strings.Join(names, "`, `")+"`.") {
+	if !slices.Contains(names, "base64") || !strings.Contains(strings.Join(strings.Fields(repofile.Read(t, docsFile)), " "), "`"+strings.Join(names, "`, `")+"`.") {
 		t.Errorf("%s does not list the functions %s", docsFile, list)
 	}
 }
 
 // TestDocumentedExampleRenders renders the YAML that the page begins with.
 func TestDocumentedExampleRenders(t *testing.T) {
-	_, after, _ := strings.Cut(docs(t), "```yaml\n")
+	_, after, _ := strings.Cut(repofile.Read(t, docsFile), "```yaml\n")
 	block, _, _ := strings.Cut(after, "```")
 	s := decode(t, []byte(block))
 	requests, err := rest.Render(s, rest.Sample(s))
