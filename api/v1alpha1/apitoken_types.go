@@ -5,7 +5,7 @@ import (
 )
 
 // Scope is one permission, written product:permission[:more]. The portable
-// ones work on every object store; any other string is the provider's own
+// scopes work on every object store; any other string is the provider's own
 // permission and is passed on unchanged.
 // +kubebuilder:validation:MaxLength=128
 // +kubebuilder:validation:XValidation:rule=`self.matches('^[A-Za-z0-9_.-]+(:[A-Za-z0-9_.-]+)+$')`,messageExpression=`strings.quote(self) + ' is not a scope: write product:permission, two or more parts of letters, digits, _ . or - joined by a colon, for example objectstorage:object-read-only'`
@@ -21,9 +21,9 @@ type Bucket string
 // +kubebuilder:validation:XValidation:rule=`isIP(self) || isCIDR(self)`,messageExpression=`strings.quote(self) + ' is neither an IP address nor a range in CIDR form: write for example 203.0.113.7, 203.0.113.0/24, 2001:db8::7 or 2001:db8::/32'`
 type IPRange string
 
-// ApiTokenSpec declares the access a workload needs, where the credential
-// goes, and how it is rotated.
-// +kubebuilder:validation:XValidation:rule=`has(self.scopes) && self.scopes.size() > 0`,message=`declare at least one scope. For object stores: objectstorage:object-read-only, objectstorage:object-read-write, objectstorage:object-write-only, objectstorage:admin-read-only, objectstorage:admin-read-write. Besides: billing:read-only, and any permission of the provider itself, such as account:apikeys:read. status.grantableScopes of the provider shows what it can give`,fieldPath=".scopes",reason="FieldValueRequired"
+// ApiTokenSpec declares the access a workload needs, where the credential is
+// published, and how it is rotated.
+// +kubebuilder:validation:XValidation:rule=`has(self.scopes) && self.scopes.size() > 0`,message=`declare at least one scope. For object stores: objectstorage:object-read-only, objectstorage:object-read-write, objectstorage:object-write-only, objectstorage:admin-read-only, objectstorage:admin-read-write. Also allowed: billing:read-only, and any permission of the provider itself, such as account:apikeys:read. status.grantableScopes of the provider lists the scopes that it can grant`,fieldPath=".scopes",reason="FieldValueRequired"
 // +kubebuilder:validation:XValidation:rule=`!has(self.scopes) || !self.scopes.exists(s, s.startsWith('objectstorage:')) || (has(self.buckets) && self.buckets.size() > 0)`,messageExpression=`(self.scopes[0].startsWith('objectstorage:') ? self.scopes[0] : 'a scope that begins with objectstorage:') + ' needs buckets: name them, for example [datasets], or write ["*"] for every bucket, including those created later'`,fieldPath=".buckets",reason="FieldValueRequired"
 // +kubebuilder:validation:XValidation:rule=`!(has(self.expiresIn) && has(self.expiresAt))`,messageExpression=`'set expiresIn (' + self.expiresIn + ') or expiresAt, not both: expiresIn is the lifetime of each credential, and access continues; expiresAt is a hard end of access'`,fieldPath=".expiresAt"
 // +kubebuilder:validation:XValidation:rule=`has(self.expiresAt) || !has(self.rotation) || !has(self.rotation.before) || ![self.?expiresIn.orValue('2160h'), self.rotation.before].all(d, d.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}([.][0-9]{1,9})?s){1,3}$')) || duration(self.rotation.before) + duration(self.rotation.before) <= duration(self.?expiresIn.orValue('2160h'))`,messageExpression=`self.rotation.before + ' is more than half of ' + (has(self.expiresIn) ? 'expiresIn, ' + self.expiresIn : 'the default lifetime, 2160h: at most 1080h') + '. Lower rotation.before, or raise expiresIn'`,fieldPath=".rotation.before"
@@ -35,8 +35,8 @@ type ApiTokenSpec struct {
 	// +required
 	ProviderRef ProviderReference `json:"providerRef"`
 
-	// description is a note for people, for example "nightly training". It is
-	// passed on where a provider has a place for it. Changing it issues nothing.
+	// description is a note for readers, for example "nightly training". It is sent to
+	// providers that store a description. Changing it issues nothing.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	Description string `json:"description,omitempty"`
@@ -49,15 +49,15 @@ type ApiTokenSpec struct {
 	// objectstorage:object-read-write: list, read, write and delete objects.
 	// objectstorage:object-write-only: write objects, and neither list nor read
 	// them. objectstorage:admin-read-only: read the settings of buckets and list
-	// objects, and not read their contents. objectstorage:admin-read-write: do
-	// everything with buckets and objects. A provider that cannot grant exactly
-	// this refuses the scope and says what to declare instead. In addition:
-	// billing:read-only.
+	// objects, but not read their contents. objectstorage:admin-read-write: do
+	// everything with buckets and objects. If a provider cannot grant exactly one of
+	// these, the ApiToken reports what to declare instead. billing:read-only is
+	// portable too.
 	//
 	// Anything else is the provider's own permission, such as
 	// account:apikeys:read, and is passed on unchanged. status.grantableScopes of
-	// the provider shows what it can give; a scope it cannot give shows as reason
-	// ScopeNotGrantable.
+	// the provider lists the scopes that it can grant; any other scope is reported with
+	// the reason ScopeNotGrantable.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=32
@@ -73,8 +73,8 @@ type ApiTokenSpec struct {
 	Buckets []Bucket `json:"buckets,omitempty"`
 
 	// restrictions narrow from where, and for whom, the credential works. Changing
-	// them issues a new credential. What the provider cannot enforce is refused
-	// with reason RestrictionNotSupported, never ignored.
+	// them issues a new credential. If the provider cannot enforce a restriction,
+	// nothing is issued, with the reason RestrictionNotSupported.
 	// +optional
 	Restrictions Restrictions `json:"restrictions,omitzero"`
 
@@ -85,18 +85,18 @@ type ApiTokenSpec struct {
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}([.][0-9]{1,9})?s){1,3}$') && duration(self) >= duration('1m') && duration(self) <= duration('87600h')`,messageExpression=`strings.quote(self) + ' cannot be used here: write hours, minutes and seconds, at least 1m and at most 87600h (10 years), for example 2160h (90 days), 90m or 1h30m; days (d) and fractions of hours are not understood'`
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}([.][0-9]{1,9})?s){1,3}$') && duration(self) >= duration('1m') && duration(self) <= duration('87600h')`,messageExpression=`strings.quote(self) + ' is not an allowed duration: write hours, minutes and seconds, at least 1m and at most 87600h (10 years), for example 2160h (90 days), 90m or 1h30m; days (d) and fractions of hours are not supported'`
 	ExpiresIn *metav1.Duration `json:"expiresIn,omitempty"`
 
 	// expiresAt is a hard end of access, for example 2030-01-31T00:00:00Z: then
 	// the credential is revoked and its Secret deleted, and nothing is rotated
 	// past it. One credential lives until then, unless the provider's limit is
-	// shorter. Raise it to get access again; changing it issues a new credential. It
-	// counts in whole seconds.
+	// shorter. Raise it to get access again; changing it issues a new credential.
+	// Fractions of a second are ignored.
 	// +optional
 	ExpiresAt *Timestamp `json:"expiresAt,omitempty"`
 
-	// rotation says when a credential is replaced and for how long both live.
+	// rotation says when a credential is replaced and for how long both are valid.
 	// +optional
 	Rotation Rotation `json:"rotation,omitzero"`
 
@@ -155,8 +155,8 @@ type Restrictions struct {
 	// +kubebuilder:validation:MaxItems=100
 	AllowedIPs []IPRange `json:"allowedIPs,omitempty"`
 
-	// deniedIPs are addresses or ranges the credential does not work from, also
-	// when allowedIPs has them, at most 100.
+	// deniedIPs are addresses or ranges the credential does not work from, even if
+	// allowedIPs includes them, at most 100.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=100
@@ -182,7 +182,7 @@ type Rotation struct {
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}([.][0-9]{1,9})?s){1,3}$') && duration(self) >= duration('1s') && duration(self) <= duration('43800h')`,messageExpression=`strings.quote(self) + ' cannot be used here: write hours, minutes and seconds, at least 1s and at most 43800h, half of the longest lifetime, for example 720h (30 days), 90m or 1h30m; days (d) and fractions of hours are not understood'`
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}([.][0-9]{1,9})?s){1,3}$') && duration(self) >= duration('1s') && duration(self) <= duration('43800h')`,messageExpression=`strings.quote(self) + ' is not an allowed duration: write hours, minutes and seconds, at least 1s and at most 43800h, half of the longest lifetime, for example 720h (30 days), 90m or 1h30m; days (d) and fractions of hours are not supported'`
 	Before *metav1.Duration `json:"before,omitempty"`
 
 	// overlap is how long the previous credential stays valid after the new one is in
@@ -192,7 +192,7 @@ type Rotation struct {
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}([.][0-9]{1,9})?s){1,3}$') && duration(self) >= duration('1s') && duration(self) <= duration('43800h')`,messageExpression=`strings.quote(self) + ' cannot be used here: write hours, minutes and seconds, at least 1s and at most 43800h, half of the longest lifetime, for example 720h (30 days), 90m or 1h30m; days (d) and fractions of hours are not understood'`
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^([0-9]{1,5}h|[0-9]{1,7}m|[0-9]{1,9}([.][0-9]{1,9})?s){1,3}$') && duration(self) >= duration('1s') && duration(self) <= duration('43800h')`,messageExpression=`strings.quote(self) + ' is not an allowed duration: write hours, minutes and seconds, at least 1s and at most 43800h, half of the longest lifetime, for example 720h (30 days), 90m or 1h30m; days (d) and fractions of hours are not supported'`
 	Overlap *metav1.Duration `json:"overlap,omitempty"`
 
 	// generation is raised, for example from 0 to 1, to rotate now: a new
@@ -202,11 +202,11 @@ type Rotation struct {
 	// +kubebuilder:validation:Minimum=0
 	Generation int64 `json:"generation,omitempty"`
 
-	// strategy is MakeBeforeBreak, the default: the new credential is live and
-	// published before the previous one starts its overlap. RevokeFirst is for
-	// providers with so few credentials that no second one fits: where none is free,
-	// the old one is revoked before the new one is issued, and the workload has no
-	// access in between; status.lastGap says for how long.
+	// strategy is MakeBeforeBreak or RevokeFirst. MakeBeforeBreak, the default: the new
+	// credential is live and published before the previous one starts its overlap.
+	// RevokeFirst is for providers that allow very few credentials: if there is no room
+	// for a second one, the old one is revoked before the new one is issued. The
+	// workload has no access in between; status.lastGap says for how long.
 	// +optional
 	// +kubebuilder:default=MakeBeforeBreak
 	// +kubebuilder:validation:Enum=MakeBeforeBreak;RevokeFirst
@@ -236,24 +236,24 @@ type SecretTarget struct {
 	Name string `json:"name,omitempty"`
 
 	// labels put on the Secret, at most 15, for example for tools that select on
-	// them. The prefix apitoken.dev/ is kept for the operator. Changing them
+	// them. The prefix apitoken.dev/ is reserved for the operator. Changing them
 	// issues nothing; one that is removed here is removed from the Secret.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=15
-	// +kubebuilder:validation:XValidation:rule=`!self.exists(k, k.startsWith('apitoken.dev/'))`,message=`keys that begin with apitoken.dev/ are kept for the operator itself: remove or rename them`
-	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$') && !k.matches('([.][.-]|-[.]).*/'))`,message=`a key is a name, such as team, or a DNS name, a slash and a name, such as example.com/team: the name has at most 63 letters, digits, _ . or -, the DNS name at most 253 lower-case letters, digits, - and ., and each part between dots begins and ends with a letter or digit`
-	// +kubebuilder:validation:XValidation:rule=`self.all(k, self[k].size() <= 63 && !self[k].matches(r'[^\w.-]') && !['.', '_', '-'].exists(c, self[k].startsWith(c) || self[k].endsWith(c)))`,message=`a label value has at most 63 letters, digits, _ . or -, and begins and ends with a letter or digit; put any other text into an annotation`
+	// +kubebuilder:validation:XValidation:rule=`!self.exists(k, k.startsWith('apitoken.dev/'))`,message=`keys that begin with apitoken.dev/ are reserved for the operator: remove or rename them`
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^([a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$') && !k.matches('([.][.-]|-[.]).*/'))`,message=`a key must be a name, such as team, or a DNS name, a slash and a name, such as example.com/team: the name has at most 63 letters, digits, _ . or -, the DNS name at most 253 lower-case letters, digits, - and ., and each part between dots begins and ends with a letter or digit`
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, self[k].size() <= 63 && !self[k].matches(r'[^\w.-]') && !['.', '_', '-'].exists(c, self[k].startsWith(c) || self[k].endsWith(c)))`,message=`a label value must have at most 63 letters, digits, _ . or -, and begin and end with a letter or digit: put any other text in an annotation`
 	Labels map[string]string `json:"labels,omitempty"`
 
 	// annotations put on the Secret, at most 32 of at most 1792 characters, for example
-	// reloader.stakater.com/match: "true". The prefix apitoken.dev/ is kept for
+	// reloader.stakater.com/match: "true". The prefix apitoken.dev/ is reserved for
 	// the operator. Changing them issues nothing; one that is removed here is
 	// removed from the Secret.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
-	// +kubebuilder:validation:XValidation:rule=`!self.exists(k, k.startsWith('apitoken.dev/'))`,message=`keys that begin with apitoken.dev/ are kept for the operator itself: remove or rename them`
-	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$') && !k.matches('([.][.-]|-[.]).*/'))`,message=`a key is a name, such as team, or a DNS name, a slash and a name, such as example.com/team: the name has at most 63 letters, digits, _ . or -, the DNS name at most 253 letters, digits, - and ., and each part between dots begins and ends with a letter or digit`
-	// +kubebuilder:validation:XValidation:rule=`self.all(k, self[k].size() <= 1792)`,message=`an annotation value has at most 1792 characters: put longer text into a ConfigMap`
+	// +kubebuilder:validation:XValidation:rule=`!self.exists(k, k.startsWith('apitoken.dev/'))`,message=`keys that begin with apitoken.dev/ are reserved for the operator: remove or rename them`
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9])?$') && !k.matches('([.][.-]|-[.]).*/'))`,message=`a key must be a name, such as team, or a DNS name, a slash and a name, such as example.com/team: the name has at most 63 letters, digits, _ . or -, the DNS name at most 253 letters, digits, - and ., and each part between dots begins and ends with a letter or digit`
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, self[k].size() <= 1792)`,message=`an annotation value must have at most 1792 characters: put longer text in a ConfigMap`
 	Annotations map[string]string `json:"annotations,omitempty"`
 }
 
@@ -263,7 +263,7 @@ type DeletionPolicy string
 
 // The deletion policies.
 const (
-	// DeletionRevoke revokes every credential before the ApiToken goes.
+	// DeletionRevoke revokes every credential before the ApiToken is removed.
 	DeletionRevoke DeletionPolicy = "Revoke"
 	// DeletionRetain leaves Secret and credential as they are.
 	DeletionRetain DeletionPolicy = "Retain"
@@ -271,7 +271,7 @@ const (
 
 // ApiTokenStatus is what the operator knows about an ApiToken.
 type ApiTokenStatus struct {
-	// observedGeneration is the generation of the spec this status speaks of.
+	// observedGeneration is the generation of the spec that this status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -309,8 +309,9 @@ type ApiTokenStatus struct {
 	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	RotatesAt *metav1.Time `json:"rotatesAt,omitempty"`
 
-	// expiryEnforcedBy says who ends the credential on time: Provider, even when
-	// the operator is down, Operator, or Person, who is asked to do it.
+	// expiryEnforcedBy says who ends the credential on time. Provider: the provider
+	// does, even while the operator is down. Operator: the operator revokes it.
+	// Person: a user is asked to delete it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	ExpiryEnforcedBy string `json:"expiryEnforcedBy,omitempty"`
@@ -337,7 +338,7 @@ type ApiTokenStatus struct {
 	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
 	GapSince *metav1.Time `json:"gapSince,omitempty"`
 
-	// gapReason is why the old credential was given up: a reason of an entry of
+	// gapReason is why the old credential was revoked: one of the reasons in
 	// credentials, such as Scheduled.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
@@ -394,7 +395,7 @@ type PublishedSecret struct {
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	Name string `json:"name,omitempty"`
-	// resourceVersion it had; another one makes the operator look again.
+	// resourceVersion it had. If it has another one now, the operator checks it again.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	ResourceVersion string `json:"resourceVersion,omitempty"`
@@ -435,30 +436,30 @@ const (
 	StateActive CredentialState = "Active"
 	// StateRetiring: to be revoked at retireAt; never published again.
 	StateRetiring CredentialState = "Retiring"
-	// StateAbandoned: an attempt whose end is unknown; revoked once settled.
+	// StateAbandoned: an attempt with an unknown outcome; revoked once settled.
 	StateAbandoned CredentialState = "Abandoned"
 )
 
-// CredentialDrift is how a credential in use at its provider differs from what was
-// issued. Empty: it does not, as far as the operator knows.
+// CredentialDrift is how a credential in use differs at its provider from what was
+// issued. Empty: no difference is known.
 type CredentialDrift string
 
 // The kinds of drift.
 const (
 	// DriftMissing: the provider no longer has the credential.
 	DriftMissing CredentialDrift = "Missing"
-	// DriftDisabled: the provider has it, and it gives no access. It can be enabled again.
+	// DriftDisabled: the provider has it, but it grants no access. It can be enabled again.
 	DriftDisabled CredentialDrift = "Disabled"
-	// DriftChanged: it gives more access than was declared.
+	// DriftChanged: it grants more access than was declared.
 	DriftChanged CredentialDrift = "Changed"
 )
 
-// NoAccess reports whether a credential with this drift gives no access.
+// NoAccess reports whether a credential with this drift grants no access.
 func (d CredentialDrift) NoAccess() bool { return d == DriftMissing || d == DriftDisabled }
 
 // LedgerEntry is one credential that is live, or may be.
-// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.account) || oldSelf.account == "" || (has(self.account) && self.account == oldSelf.account)`,messageExpression=`'account is ' + oldSelf.account + ' and never changes: it says whose credential this is, so that the right one is revoked'`,fieldPath=".account"
-// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.id) || oldSelf.id == "" || (has(self.id) && self.id == oldSelf.id)`,messageExpression=`'id is ' + oldSelf.id + ' and never changes: it says whose credential this is, so that the right one is revoked'`,fieldPath=".id"
+// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.account) || oldSelf.account == "" || (has(self.account) && self.account == oldSelf.account)`,messageExpression=`'cannot change from ' + oldSelf.account + ': it identifies the credential that must be revoked. Restore the old value'`,fieldPath=".account"
+// +kubebuilder:validation:XValidation:rule=`!has(oldSelf.id) || oldSelf.id == "" || (has(self.id) && self.id == oldSelf.id)`,messageExpression=`'cannot change from ' + oldSelf.id + ': it identifies the credential that must be revoked. Restore the old value'`,fieldPath=".id"
 type LedgerEntry struct {
 	// name of the credential at the provider; used once, never again.
 	// +kubebuilder:validation:MinLength=1
@@ -526,8 +527,8 @@ type LedgerEntry struct {
 	// +kubebuilder:validation:MaxLength=64
 	Fixed string `json:"fixed,omitempty"`
 
-	// updating is set before the credential is changed in place, and cleared when
-	// the provider shows the change: the fingerprint it is to have.
+	// updating is the fingerprint that a change in place will result in. It is set
+	// before the change is sent, and cleared once the provider shows the change.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Updating string `json:"updating,omitempty"`
@@ -576,7 +577,7 @@ type ApiToken struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec declares the access, its lifetime and where the credential goes.
+	// spec declares the access, its lifetime and where the credential is published.
 	// +required
 	Spec ApiTokenSpec `json:"spec"`
 	// status is what the operator knows; it is written by the operator only.

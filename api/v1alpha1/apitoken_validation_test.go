@@ -184,11 +184,11 @@ var apiTokenCases = map[string]createCase{
 	"expiresIn: the longest":               {set: fields{"spec.expiresIn": "87600h"}},
 	"expiresIn: too short": {
 		set:  fields{"spec.expiresIn": "59s"},
-		want: answer{"spec.expiresIn", []string{`"59s" cannot be used`, "at least 1m", "for example 2160h (90 days)"}},
+		want: answer{"spec.expiresIn", []string{`"59s" is not an allowed duration`, "at least 1m", "for example 2160h (90 days)"}},
 	},
 	"expiresIn: too long": {
 		set:  fields{"spec.expiresIn": "87600h1s"},
-		want: answer{"spec.expiresIn", []string{`"87600h1s" cannot be used`, "at most 87600h (10 years)"}},
+		want: answer{"spec.expiresIn", []string{`"87600h1s" is not an allowed duration`, "at most 87600h (10 years)"}},
 	},
 	"expiresIn: zero":     {set: fields{"spec.expiresIn": "0s"}, want: answer{"spec.expiresIn", []string{`"0s"`}}},
 	"expiresIn: negative": {set: fields{"spec.expiresIn": "-5m"}, want: answer{"spec.expiresIn", []string{`"-5m"`}}},
@@ -202,7 +202,7 @@ var apiTokenCases = map[string]createCase{
 	},
 	"expiresIn: more than a number holds": {
 		set:  fields{"spec.expiresIn": "9999999999999999h"},
-		want: answer{"spec.expiresIn", []string{"cannot be used", "at most 87600h"}},
+		want: answer{"spec.expiresIn", []string{"is not an allowed duration", "at most 87600h"}},
 	},
 	"expiresAt": {set: fields{"spec.expiresAt": "2035-01-31T00:00:00Z"}},
 	"expiresAt: with an offset and a part of a second": {set: fields{"spec.expiresAt": "2035-01-31T23:59:59.123456789-23:59"}},
@@ -229,7 +229,7 @@ var apiTokenCases = map[string]createCase{
 	"before: the shortest":                             {set: fields{"spec.expiresIn": "1m", "spec.rotation": fields{"before": "1s", "overlap": "1s"}}},
 	"before: zero": {
 		set:  fields{"spec.rotation.before": "0s"},
-		want: answer{"spec.rotation.before", []string{`"0s" cannot be used`, "at least 1s"}},
+		want: answer{"spec.rotation.before", []string{`"0s" is not an allowed duration`, "at least 1s"}},
 	},
 	"before: negative": {set: fields{"spec.rotation.before": "-1h"}, want: answer{"spec.rotation.before", []string{`"-1h"`}}},
 	"before: malformed with a valid expiresIn": {
@@ -314,7 +314,7 @@ var apiTokenCases = map[string]createCase{
 	},
 	"secret labels: not a label key": {
 		set:  fields{"spec.secret.labels": fields{"the team": "ml"}},
-		want: answer{"spec.secret.labels", []string{"a key is a name", "example.com/team"}},
+		want: answer{"spec.secret.labels", []string{"a key must be a name", "example.com/team"}},
 	},
 
 	"deletionPolicy: Retain": {set: fields{"spec.deletionPolicy": "Retain"}},
@@ -376,11 +376,11 @@ var apiTokenChanges = map[string]changeCase{
 	},
 	"ledger: another account": {
 		status: issued, setStatus: ledger(fields{"name": "at1-c0ffee-1", "state": "Active", "account": "222222222222", "id": "AKIA1"}),
-		want: answer{"status.credentials[0].account", []string{"account is 111111111111 and never changes"}},
+		want: answer{"status.credentials[0].account", []string{"cannot change from 111111111111", "identifies the credential"}},
 	},
 	"ledger: the id is lost": {
 		status: issued, setStatus: ledger(fields{"name": "at1-c0ffee-1", "state": "Active", "account": "111111111111"}),
-		want: answer{"status.credentials[0].id", []string{"id is AKIA1 and never changes"}},
+		want: answer{"status.credentials[0].id", []string{"cannot change from AKIA1", "identifies the credential"}},
 	},
 }
 

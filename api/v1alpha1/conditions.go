@@ -2,12 +2,12 @@ package v1alpha1
 
 import "strings"
 
-// MaxMessage is the longest message of a condition and of an event, in bytes. Events
-// may have no more, and the schema of conditions allows it.
+// MaxMessage is the length of the longest message of a condition and of an event, in
+// bytes: the limit of events. The schema of conditions allows it.
 const MaxMessage = 1024
 
 // CutMessage returns a message that is no longer than MaxMessage. A status with a
-// longer one could be refused as a whole.
+// longer message could be rejected by the API server.
 func CutMessage(s string) string {
 	const end = "..."
 	if len(s) <= MaxMessage {

@@ -103,7 +103,7 @@ var clusterProviderCases = map[string]createCase{
 	"namespaces: In without values": expression(fields{"key": "team", "operator": "In"},
 		"In and NotIn need values"),
 	"namespaces: Exists with values": expression(fields{"key": "team", "operator": "Exists", "values": []string{"ml"}},
-		"Exists and DoesNotExist take none"),
+		"Exists and DoesNotExist must have no values"),
 }
 
 func expression(e fields, says string) createCase {
@@ -306,7 +306,7 @@ func valueCases() map[string]createCase {
 		}
 	}
 	for _, v := range []string{"", "0", "042", "-1", "4 2", "forty-two", "4.2"} {
-		put("ibee", "workspaceID", fmt.Sprintf("%q", v), v, fmt.Sprintf("%q is not a workspace", v), `for example "42"`)
+		put("ibee", "workspaceID", fmt.Sprintf("%q", v), v, fmt.Sprintf("%q is not the number of a workspace", v), `for example "42"`)
 	}
 	put("ibee", "workspaceID", "a number, not a string", 42, "string")
 	for _, v := range []string{"", "two words", "org/one", "org_one", "a.b"} {

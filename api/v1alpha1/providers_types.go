@@ -1,21 +1,21 @@
 package v1alpha1
 
 // IBEEProvider is a workspace of IBEE Cloud.
-// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle holds no certificate: put the CA as PEM text there, which begins with -----BEGIN CERTIFICATE-----, not base64 of it and not a file name`,fieldPath=".caBundle"
-// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle holds a private key: remove it, and replace it, since everybody who may read this object has seen it; only certificates belong here`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle contains no certificate: write the certificates of the CAs as PEM text, which begins with -----BEGIN CERTIFICATE-----, not base64 of that text and not a file name`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle contains a private key, but only certificates are allowed: remove the key. Treat it as exposed, and replace it where it is used`,fieldPath=".caBundle"
 type IBEEProvider struct {
 	// workspaceID is the number of the workspace, for example "42"; the portal calls
 	// it the project. It cannot change while credentials are live.
 	// +required
 	// +kubebuilder:validation:MaxLength=20
-	// +kubebuilder:validation:XValidation:rule=`self.matches('^[1-9][0-9]*$')`,messageExpression=`strings.quote(self) + ' is not a workspace: write its number, for example "42"'`
+	// +kubebuilder:validation:XValidation:rule=`self.matches('^[1-9][0-9]*$')`,messageExpression=`strings.quote(self) + ' is not the number of a workspace: write for example "42"'`
 	WorkspaceID string `json:"workspaceID"`
 
-	// endpoint is the URL of the API; https://api.ibee.ai/v1 when absent. A new one is
+	// endpoint is the URL of the API; https://api.ibee.ai/v1 when absent. A new URL is
 	// used after it has shown all live credentials.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://api.ibee.ai/v1'`
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https:// and a host, with an optional port from 1 to 65535 and an optional path, but without user, query or fragment, for example https://api.ibee.ai/v1'`
 	Endpoint string `json:"endpoint,omitempty"`
 
 	// s3Endpoint is the URL that workloads find in their Secret;
@@ -23,7 +23,7 @@ type IBEEProvider struct {
 	// Secrets and issues nothing.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://42.blob.ibeestorage.com'`
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https:// and a host, with an optional port from 1 to 65535 and an optional path, but without user, query or fragment, for example https://42.blob.ibeestorage.com'`
 	S3Endpoint string `json:"s3Endpoint,omitempty"`
 
 	// caBundle is PEM text of the private CAs that the certificate of the API
@@ -35,8 +35,8 @@ type IBEEProvider struct {
 }
 
 // CrusoeProvider is a user of an organization at Crusoe Cloud.
-// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle holds no certificate: put the CA as PEM text there, which begins with -----BEGIN CERTIFICATE-----, not base64 of it and not a file name`,fieldPath=".caBundle"
-// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle holds a private key: remove it, and replace it, since everybody who may read this object has seen it; only certificates belong here`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle contains no certificate: write the certificates of the CAs as PEM text, which begins with -----BEGIN CERTIFICATE-----, not base64 of that text and not a file name`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle contains a private key, but only certificates are allowed: remove the key. Treat it as exposed, and replace it where it is used`,fieldPath=".caBundle"
 type CrusoeProvider struct {
 	// organizationID is the id of the organization, for example
 	// ab4a6b00-aa5f-408e-a9fb-ac6de5eb45ab. It cannot change while credentials are live.
@@ -53,10 +53,10 @@ type CrusoeProvider struct {
 	Location string `json:"location"`
 
 	// endpoint is the URL of the API; https://api.cloud.crusoe.ai/v1 when absent. A new
-	// one is used after it has shown all live credentials.
+	// URL is used after it has shown all live credentials.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://api.cloud.crusoe.ai/v1'`
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https:// and a host, with an optional port from 1 to 65535 and an optional path, but without user, query or fragment, for example https://api.cloud.crusoe.ai/v1'`
 	Endpoint string `json:"endpoint,omitempty"`
 
 	// s3Endpoint is the URL that workloads find in their Secret;
@@ -64,7 +64,7 @@ type CrusoeProvider struct {
 	// updates the Secrets and issues nothing.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://object.us-east1-a.crusoecloudcompute.com'`
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https:// and a host, with an optional port from 1 to 65535 and an optional path, but without user, query or fragment, for example https://object.us-east1-a.crusoecloudcompute.com'`
 	S3Endpoint string `json:"s3Endpoint,omitempty"`
 
 	// caBundle is PEM text of the private CAs that the certificate of the API
@@ -76,14 +76,14 @@ type CrusoeProvider struct {
 }
 
 // ProxyScrapeProvider is an account at ProxyScrape.
-// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle holds no certificate: put the CA as PEM text there, which begins with -----BEGIN CERTIFICATE-----, not base64 of it and not a file name`,fieldPath=".caBundle"
-// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle holds a private key: remove it, and replace it, since everybody who may read this object has seen it; only certificates belong here`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle contains no certificate: write the certificates of the CAs as PEM text, which begins with -----BEGIN CERTIFICATE-----, not base64 of that text and not a file name`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle contains a private key, but only certificates are allowed: remove the key. Treat it as exposed, and replace it where it is used`,fieldPath=".caBundle"
 type ProxyScrapeProvider struct {
-	// endpoint is the URL of the API; https://api.proxyscrape.com when absent. A new one
+	// endpoint is the URL of the API; https://api.proxyscrape.com when absent. A new URL
 	// is used after it has shown all live credentials.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://api.proxyscrape.com'`
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https:// and a host, with an optional port from 1 to 65535 and an optional path, but without user, query or fragment, for example https://api.proxyscrape.com'`
 	Endpoint string `json:"endpoint,omitempty"`
 
 	// caBundle is PEM text of the private CAs that the certificate of the API
@@ -95,15 +95,15 @@ type ProxyScrapeProvider struct {
 }
 
 // KloudBeanProvider is the object storage of an account at KloudBean.
-// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle holds no certificate: put the CA as PEM text there, which begins with -----BEGIN CERTIFICATE-----, not base64 of it and not a file name`,fieldPath=".caBundle"
-// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle holds a private key: remove it, and replace it, since everybody who may read this object has seen it; only certificates belong here`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle contains no certificate: write the certificates of the CAs as PEM text, which begins with -----BEGIN CERTIFICATE-----, not base64 of that text and not a file name`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle contains a private key, but only certificates are allowed: remove the key. Treat it as exposed, and replace it where it is used`,fieldPath=".caBundle"
 type KloudBeanProvider struct {
 	// s3Endpoint is the Endpoint URL that the panel shows with a key, for example
 	// https://s3.kloudbean.com. Keys are checked there, and workloads find it in
 	// their Secret. It cannot change while credentials are live.
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$')`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://s3.kloudbean.com'`
+	// +kubebuilder:validation:XValidation:rule=`isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$')`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https:// and a host, with an optional port from 1 to 65535 and an optional path, but without user, query or fragment, for example https://s3.kloudbean.com'`
 	S3Endpoint string `json:"s3Endpoint"`
 
 	// region that requests are signed for and that workloads find in their Secret as

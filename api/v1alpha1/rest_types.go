@@ -14,10 +14,10 @@ type RestTemplate string
 // +kubebuilder:validation:MaxLength=1024
 type RestExpression string
 
-// RestHeaderName is the name of a header.
+// RestHeaderName is the name of an HTTP header.
 // +kubebuilder:validation:MaxLength=64
 // +kubebuilder:validation:XValidation:rule=`self.matches('^[A-Za-z0-9_-]+$')`,messageExpression=`strings.quote(self) + ' is not the name of a header: write letters, digits, - and _, for example Authorization'`
-// +kubebuilder:validation:XValidation:rule=`!(self.lowerAscii() in ['accept-encoding', 'connection', 'content-encoding', 'content-length', 'expect', 'host', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade']) && !self.lowerAscii().startsWith('proxy-')`,messageExpression=`strings.quote(self) + ' cannot be set: it belongs to the connection, and is set for each request'`
+// +kubebuilder:validation:XValidation:rule=`!(self.lowerAscii() in ['accept-encoding', 'connection', 'content-encoding', 'content-length', 'expect', 'host', 'keep-alive', 'te', 'trailer', 'transfer-encoding', 'upgrade']) && !self.lowerAscii().startsWith('proxy-')`,messageExpression=`strings.quote(self) + ' cannot be set here: the HTTP client sets this header for each request. Remove it'`
 type RestHeaderName string
 
 // RestField is a part of a declaration.
@@ -26,19 +26,19 @@ type RestField string
 
 // RestProvider is any vendor's token API, declared in templates for what is sent
 // and in expressions for what comes back; docs/providers/rest.md explains both.
-// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle holds no certificate: put the CA as PEM text there, which begins with -----BEGIN CERTIFICATE-----, not base64 of it and not a file name`,fieldPath=".caBundle"
-// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle holds a private key: remove it, and replace it, since everybody who may read this object has seen it; only certificates belong here`,fieldPath=".caBundle"
-// +kubebuilder:validation:XValidation:rule=`!has(self.mint.method) || self.mint.method != 'GET'`,message=`GET may be sent twice, and what makes a credential must not be: write POST or PUT`,fieldPath=".mint.method"
-// +kubebuilder:validation:XValidation:rule=`!has(self.connection) || self.connection.all(k, !(k in self.mint.secret))`,message=`a key cannot be in both connection and mint.secret: rename one of them`,fieldPath=".connection"
-// +kubebuilder:validation:XValidation:rule=`!has(self.limits) || !has(self.limits.listed) || has(self.get)`,message=`limits.listed says that the list shows only the newest credentials; then get is needed, which shows one by its id: add it, for example get: {path: '/v1/tokens/{{ .id }}'}, or remove limits.listed if the list shows everything`,fieldPath=".limits.listed"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle contains no certificate: write the certificates of the CAs as PEM text, which begins with -----BEGIN CERTIFICATE-----, not base64 of that text and not a file name`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle contains a private key, but only certificates are allowed: remove the key. Treat it as exposed, and replace it where it is used`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.mint.method) || self.mint.method != 'GET'`,message=`GET is not allowed here, because a GET request can be repeated, and a request that creates a credential must never be: write POST or PUT`,fieldPath=".mint.method"
+// +kubebuilder:validation:XValidation:rule=`!has(self.connection) || self.connection.all(k, !(k in self.mint.secret))`,message=`a key is in both connection and mint.secret, which fill the same Secret: rename one of them`,fieldPath=".connection"
+// +kubebuilder:validation:XValidation:rule=`!has(self.limits) || !has(self.limits.listed) || has(self.get)`,message=`limits.listed needs get, because a list of only the newest credentials does not show all: add get, for example get: {path: '/v1/tokens/{{ .id }}'}, or remove limits.listed if the list shows every credential`,fieldPath=".limits.listed"
 type RestProvider struct {
 	// baseURL is the http or https URL that the path of every request is appended
-	// to, for example https://api.example.com. Use https: new secrets come back over
-	// it. The baseURL of a TokenProvider may not lead to a loopback, link-local or
-	// metadata address. A new one is used after it has shown all live credentials.
+	// to, for example https://api.example.com. Use https: answers contain new secrets.
+	// The baseURL of a TokenProvider must not lead to a loopback, link-local or
+	// metadata address. A new URL is used after it has shown all live credentials.
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$')`,messageExpression=`strings.quote(self) + ' is not a URL of an API: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://api.example.com'`
+	// +kubebuilder:validation:XValidation:rule=`isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$')`,messageExpression=`strings.quote(self) + ' is not a URL of an API: write http:// or https:// and a host, with an optional port from 1 to 65535 and an optional path, but without user, query or fragment, for example https://api.example.com'`
 	BaseURL string `json:"baseURL"`
 
 	// caBundle is PEM text of the private CAs that the certificate of the server
@@ -48,7 +48,7 @@ type RestProvider struct {
 	// +kubebuilder:validation:MaxLength=65536
 	CABundle string `json:"caBundle,omitempty"`
 
-	// headers of every request but probe, for example name: Authorization, value:
+	// headers of every request except probe, for example name: Authorization, value:
 	// 'Bearer {{ .credentials.token }}'.
 	// +optional
 	// +listType=map
@@ -56,8 +56,8 @@ type RestProvider struct {
 	// +kubebuilder:validation:MaxItems=16
 	Headers []RestHeader `json:"headers,omitempty"`
 
-	// account asks whose credentials these are. Absent: credentials of another account
-	// are not told apart.
+	// account is the request that identifies the account of the credentials. Absent: the
+	// operator cannot detect credentials of another account.
 	// +optional
 	Account *RestAccount `json:"account,omitempty"`
 
@@ -70,16 +70,16 @@ type RestProvider struct {
 	Scopes []RestScope `json:"scopes,omitempty"`
 
 	// narrows lists what a credential can be limited to in addition to its scopes: buckets,
-	// allowedIPs, deniedIPs, subaccounts. mint must send each. What is not listed
-	// is refused.
+	// allowedIPs, deniedIPs, subaccounts. mint must send each. An ApiToken that declares
+	// any other restriction is not issued.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=4
-	// +kubebuilder:validation:XValidation:rule=`self.all(f, f in ['buckets', 'allowedIPs', 'deniedIPs', 'subaccounts'])`,message=`a credential is narrowed to buckets, allowedIPs, deniedIPs or subaccounts; write some of these`
+	// +kubebuilder:validation:XValidation:rule=`self.all(f, f in ['buckets', 'allowedIPs', 'deniedIPs', 'subaccounts'])`,message=`only buckets, allowedIPs, deniedIPs or subaccounts can be listed here: remove any other value`
 	Narrows []RestField `json:"narrows,omitempty"`
 
-	// namedBucketsOnly refuses buckets: ["*"], for vendors that cannot grant all of
-	// them with every scope.
+	// namedBucketsOnly does not allow buckets: ["*"]. Set it for a vendor that cannot
+	// grant all buckets with every scope.
 	// +optional
 	NamedBucketsOnly bool `json:"namedBucketsOnly,omitempty"`
 
@@ -91,12 +91,13 @@ type RestProvider struct {
 	// +optional
 	Expiry RestExpiry `json:"expiry,omitzero"`
 
-	// settle is how long after its client gave up a request may still take effect,
-	// and the list may still show the previous state; 1m when absent.
+	// settle is how long a request can still take effect after its client stopped
+	// waiting for an answer, and how long the list can still show the previous state;
+	// 1m when absent.
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule=`duration(self) > duration('0s') && duration(self) <= duration('1h')`,message=`settle is longer than 0 and at most 1h, for example 1m`
+	// +kubebuilder:validation:XValidation:rule=`duration(self) > duration('0s') && duration(self) <= duration('1h')`,message=`settle must be longer than 0s and at most 1h, for example 1m`
 	Settle *metav1.Duration `json:"settle,omitempty"`
 
 	// usableAfter is how long a new credential takes to work everywhere; it is
@@ -104,16 +105,15 @@ type RestProvider struct {
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('0s') && duration(self) <= duration('30s')`,message=`usableAfter is at most 30s: an attempt has a minute in all`
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('0s') && duration(self) <= duration('30s')`,message=`usableAfter must be from 0s to 30s, because an attempt has one minute in total`
 	UsableAfter *metav1.Duration `json:"usableAfter,omitempty"`
 
 	// connection are keys without secrets for the Secret of the workload, for example
-	// AWS_ENDPOINT_URL. Their templates see the access that was declared, and no
-	// credentials.
+	// AWS_ENDPOINT_URL. Their templates can use the declared access, but no credentials.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
-	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^[A-Za-z0-9._-]{1,253}$') && k != '.' && !k.startsWith('..'))`,message=`a key of a Secret has at most 253 letters, digits, ., _ and -, and is not . and does not begin with .., for example AWS_ENDPOINT_URL`
-	// +kubebuilder:validation:XValidation:rule=`!self.exists(k, k.matches('(?i)^(.*JAVA_OPTIONS|.*JAVA_OPTS|.*WGETRC|.*_CA_BUNDLE|.*_PROXY|.*_RSH|ASPNETCORE_.*|AWS_CONFIG_FILE|AWS_CONTAINER_.*|AWS_EC2_METADATA_.*|AWS_SHARED_CREDENTIALS_FILE|AWS_WEB_IDENTITY_TOKEN_FILE|AZURE_AUTHORITY_HOST|AZURE_FEDERATED_TOKEN_FILE|BASHOPTS|BASH_.*|BROWSER|BUNDLE_GEMFILE|CARGO_BUILD_.*|CARGO_HOME|CARGO_TARGET_.*|CATALINA_OPTS|CDPATH|CLASSPATH|CLOUDSDK_.*|COMPLUS_.*|COMSPEC|CONTAINER_HOST|CORECLR_.*|COR_.*|CUDA_INJECTION.*|CURL_HOME|DOCKER_CERT_PATH|DOCKER_CONFIG|DOCKER_CONTEXT|DOCKER_HOST|DOCKER_TLS_VERIFY|DOTNET_.*|DYLD_.*|EDITOR|ELIXIR_ERL_OPTIONS|ENV|ERL_.*|EXINIT|FPATH|GCONV_PATH|GEM_HOME|GEM_PATH|GETCONF_DIR|GIT_.*|GLIBC_TUNABLES|GLOBIGNORE|GNUMAKEFLAGS|GNUPGHOME|GOAUTH|GODEBUG|GOENV|GOFLAGS|GOPATH|GOPROXY|GOROOT|GOSUMDB|GOTOOLCHAIN|GOTRACEBACK|GRADLE_OPTS|GUNICORN_CMD_ARGS|HELM_.*|HOME|HOSTALIASES|IFS|INPUTRC|JAVA_HOME|JAVA_TOOL_OPTIONS|JDK_JAVA.*|KRB5.*|KUBECONFIG|KUBECTL_.*|KUBERNETES_.*|KUBE_.*|LD_.*|LESS.*|LIBPATH|LOCALDOMAIN|LOCPATH|LUA_CPATH.*|LUA_INIT.*|LUA_PATH.*|MAKEFILES|MAKEFLAGS|MALLOC_.*|MANPAGER|MAVEN_OPTS|NETRC|NIS_PATH|NLSPATH|NODE_EXTRA_CA_CERTS|NODE_OPTIONS|NODE_PATH|NODE_REPL_EXTERNAL_MODULE|NODE_TLS_REJECT_UNAUTHORIZED|NODE_V8_COVERAGE|NPM_CONFIG_.*|NULLCMD|OPENSSL_.*|PAGER|PATH|PATHEXT|PATH_LOCALE|PERL.*|PHPRC|PHP_INI_SCAN_DIR|PIP_.*|PROMPT|PROMPT_COMMAND|PS0|PS1|PS2|PS3|PS4|PSMODULEPATH|PYTHON.*|READNULLCMD|RESOLV_HOST_CONF|RES_OPTIONS|RUBY.*|RUSTC.*|RUSTFLAGS|R_ENVIRON.*|R_LIBS.*|R_PROFILE.*|SHELL|SHELLOPTS|SHLIB_PATH|SSH_.*|SSLKEYLOGFILE|SSL_CERT_DIR|SSL_CERT_FILE|SUDO_.*|SVN_SSH|SYSTEMROOT|TAR_OPTIONS|TEMP|TERM|TERMCAP|TERMINFO.*|TERMPATH|TMP|TMPDIR|TMPPREFIX|TZDIR|VIMINIT|VISUAL|WINDIR|XDG_.*|ZDOTDIR|_RLD.*)$'))`,message=`a key cannot be the name of an environment variable that changes how programs run, such as PATH, LD_PRELOAD, KUBECONFIG, HTTPS_PROXY or PYTHONPATH: pods take the keys as variables (envFrom); choose another key, for example endpoint`
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^[A-Za-z0-9._-]{1,253}$') && k != '.' && !k.startsWith('..'))`,message=`a key of a Secret must have 1 to 253 letters, digits, '.', '_' or '-', must not be '.' and must not begin with '..', for example AWS_ENDPOINT_URL`
+	// +kubebuilder:validation:XValidation:rule=`!self.exists(k, k.matches('(?i)^(.*JAVA_OPTIONS|.*JAVA_OPTS|.*WGETRC|.*_CA_BUNDLE|.*_PROXY|.*_RSH|ASPNETCORE_.*|AWS_CONFIG_FILE|AWS_CONTAINER_.*|AWS_EC2_METADATA_.*|AWS_SHARED_CREDENTIALS_FILE|AWS_WEB_IDENTITY_TOKEN_FILE|AZURE_AUTHORITY_HOST|AZURE_FEDERATED_TOKEN_FILE|BASHOPTS|BASH_.*|BROWSER|BUNDLE_GEMFILE|CARGO_BUILD_.*|CARGO_HOME|CARGO_TARGET_.*|CATALINA_OPTS|CDPATH|CLASSPATH|CLOUDSDK_.*|COMPLUS_.*|COMSPEC|CONTAINER_HOST|CORECLR_.*|COR_.*|CUDA_INJECTION.*|CURL_HOME|DOCKER_CERT_PATH|DOCKER_CONFIG|DOCKER_CONTEXT|DOCKER_HOST|DOCKER_TLS_VERIFY|DOTNET_.*|DYLD_.*|EDITOR|ELIXIR_ERL_OPTIONS|ENV|ERL_.*|EXINIT|FPATH|GCONV_PATH|GEM_HOME|GEM_PATH|GETCONF_DIR|GIT_.*|GLIBC_TUNABLES|GLOBIGNORE|GNUMAKEFLAGS|GNUPGHOME|GOAUTH|GODEBUG|GOENV|GOFLAGS|GOPATH|GOPROXY|GOROOT|GOSUMDB|GOTOOLCHAIN|GOTRACEBACK|GRADLE_OPTS|GUNICORN_CMD_ARGS|HELM_.*|HOME|HOSTALIASES|IFS|INPUTRC|JAVA_HOME|JAVA_TOOL_OPTIONS|JDK_JAVA.*|KRB5.*|KUBECONFIG|KUBECTL_.*|KUBERNETES_.*|KUBE_.*|LD_.*|LESS.*|LIBPATH|LOCALDOMAIN|LOCPATH|LUA_CPATH.*|LUA_INIT.*|LUA_PATH.*|MAKEFILES|MAKEFLAGS|MALLOC_.*|MANPAGER|MAVEN_OPTS|NETRC|NIS_PATH|NLSPATH|NODE_EXTRA_CA_CERTS|NODE_OPTIONS|NODE_PATH|NODE_REPL_EXTERNAL_MODULE|NODE_TLS_REJECT_UNAUTHORIZED|NODE_V8_COVERAGE|NPM_CONFIG_.*|NULLCMD|OPENSSL_.*|PAGER|PATH|PATHEXT|PATH_LOCALE|PERL.*|PHPRC|PHP_INI_SCAN_DIR|PIP_.*|PROMPT|PROMPT_COMMAND|PS0|PS1|PS2|PS3|PS4|PSMODULEPATH|PYTHON.*|READNULLCMD|RESOLV_HOST_CONF|RES_OPTIONS|RUBY.*|RUSTC.*|RUSTFLAGS|R_ENVIRON.*|R_LIBS.*|R_PROFILE.*|SHELL|SHELLOPTS|SHLIB_PATH|SSH_.*|SSLKEYLOGFILE|SSL_CERT_DIR|SSL_CERT_FILE|SUDO_.*|SVN_SSH|SYSTEMROOT|TAR_OPTIONS|TEMP|TERM|TERMCAP|TERMINFO.*|TERMPATH|TMP|TMPDIR|TMPPREFIX|TZDIR|VIMINIT|VISUAL|WINDIR|XDG_.*|ZDOTDIR|_RLD.*)$'))`,message=`a key cannot be the name of an environment variable that changes how programs run, such as PATH, LD_PRELOAD, KUBECONFIG, HTTPS_PROXY or PYTHONPATH, because pods can load the keys as variables (envFrom): choose another key, for example endpoint`
 	Connection map[string]RestTemplate `json:"connection,omitempty"`
 
 	// credential says where a credential has its properties: expressions over item,
@@ -130,7 +130,7 @@ type RestProvider struct {
 	List RestList `json:"list"`
 
 	// get shows one credential by {{ .id }}; 404 means that it does not exist. Required
-	// with limits.listed, and after updates it is cheaper than the list.
+	// with limits.listed. After an update it costs less than the list.
 	// +optional
 	Get *RestGet `json:"get,omitempty"`
 
@@ -145,12 +145,12 @@ type RestProvider struct {
 
 	// probe is a request with a minted credential, {{ .secret.token }}, that shows
 	// whether it works. It is sent without the headers above, after each mint and
-	// before the Secret is written. A credential that is refused for 45 seconds is
-	// revoked and not published. Without an answer it is published.
+	// before the Secret is written. A credential that is rejected for 45 seconds is
+	// revoked and not published. If there is no answer, it is published.
 	// +optional
 	Probe *RestProbe `json:"probe,omitempty"`
 
-	// error says what refusals of the vendor mean.
+	// error says what the error answers of the vendor mean.
 	// +optional
 	Error RestError `json:"error,omitzero"`
 }
@@ -178,21 +178,22 @@ type RestScope struct {
 	Permission string `json:"permission,omitempty"`
 }
 
-// RestLimits are numbers of a vendor. What is absent has no limit.
+// RestLimits are limits of a vendor. A limit that is absent does not apply.
 type RestLimits struct {
-	// name is the longest name of a credential that the vendor takes, in characters;
-	// 60 when absent. The operator's names need up to 48 and are never cut short.
+	// name is the length of the longest name that the vendor accepts for a credential,
+	// in characters; 60 when absent. The operator's names have up to 48 characters and
+	// are never shortened.
 	// +optional
 	// +kubebuilder:validation:Maximum=60
-	// +kubebuilder:validation:XValidation:rule=`self >= 48`,message=`too short: the name of a credential says whose it is and needs up to 48 characters; it is never cut. If the vendor takes 48 characters, write 48 to 60; if it takes only shorter names, it cannot be used with rest and needs another driver`
+	// +kubebuilder:validation:XValidation:rule=`self >= 48`,message=`too short: the operator's names for credentials have up to 48 characters and are never shortened. If the vendor accepts 48 characters, write 48 to 60; if it accepts only shorter names, it cannot be used with rest and needs another driver`
 	Name int64 `json:"name,omitempty"`
 	// live is how many credentials an account may have in all.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=2147483647
 	Live int64 `json:"live,omitempty"`
-	// listed is how many credentials the list shows, the newest. It needs get: only a
-	// request for one credential can show what the list leaves out.
+	// listed is how many credentials the list shows, if it shows only the newest. It needs
+	// get, which shows a credential that the list no longer shows.
 	// +optional
 	// +kubebuilder:validation:Minimum=1
 	// +kubebuilder:validation:Maximum=2147483647
@@ -211,8 +212,9 @@ type RestLimits struct {
 
 // RestExpiry says who ends a credential.
 type RestExpiry struct {
-	// enforcedBy: Provider, if the vendor ends a credential at the time that mint
-	// sends as {{ .expiresAt }}; Operator, the default, if the operator revokes it.
+	// enforcedBy says who ends a credential at its expiry. Provider: the vendor does, at
+	// the time that mint sends as {{ .expiresAt }}. Operator, the default: the operator
+	// revokes it.
 	// +optional
 	// +kubebuilder:validation:Enum=Provider;Operator
 	EnforcedBy string `json:"enforcedBy,omitempty"`
@@ -221,25 +223,25 @@ type RestExpiry struct {
 	// +optional
 	// +kubebuilder:validation:Type=string
 	// +kubebuilder:validation:MaxLength=32
-	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('1h')`,message=`maxLifetime is at least 1h, for example 8760h`
+	// +kubebuilder:validation:XValidation:rule=`duration(self) >= duration('1h')`,message=`maxLifetime must be at least 1h, for example 8760h`
 	MaxLifetime *metav1.Duration `json:"maxLifetime,omitempty"`
 }
 
 // RestRequest is one request.
-// +kubebuilder:validation:XValidation:rule=`!has(self.body) || self.body == "" || !has(self.method) || self.method != 'GET'`,message=`a GET has no body: remove it, or choose another method`,fieldPath=".body"
+// +kubebuilder:validation:XValidation:rule=`!has(self.body) || self.body == "" || !has(self.method) || self.method != 'GET'`,message=`a GET request cannot have a body: remove it, or choose another method`,fieldPath=".body"
 type RestRequest struct {
 	// method: GET, POST, PUT, PATCH or DELETE. When absent it is the usual one: POST
 	// to mint, PUT to update, DELETE to revoke, GET for all others.
 	// +optional
 	// +kubebuilder:validation:Enum=GET;POST;PUT;PATCH;DELETE
 	Method string `json:"method,omitempty"`
-	// path is appended to baseURL. What stands in {{ }} is escaped, for example
-	// /v1/tokens/{{ .id }}.
+	// path is appended to baseURL, for example /v1/tokens/{{ .id }}. Values of {{ }} are
+	// escaped.
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self.startsWith('/') && !self.contains('?') && !self.contains('#')`,messageExpression=`strings.quote(self) + ' is not a path: begin it with /, and write parameters into query, for example /v1/tokens'`
+	// +kubebuilder:validation:XValidation:rule=`self.startsWith('/') && !self.contains('?') && !self.contains('#')`,messageExpression=`strings.quote(self) + ' is not a path: it must begin with / and contain neither ? nor #, for example /v1/tokens. Put parameters in query'`
 	Path RestTemplate `json:"path"`
-	// query are its parameters; one whose value is empty is left out.
+	// query are its parameters. A parameter with an empty value is not sent.
 	// +optional
 	// +kubebuilder:validation:MaxProperties=16
 	Query map[string]RestTemplate `json:"query,omitempty"`
@@ -249,12 +251,12 @@ type RestRequest struct {
 	// +listMapKey=name
 	// +kubebuilder:validation:MaxItems=16
 	Headers []RestHeader `json:"headers,omitempty"`
-	// body is JSON. What stands in {{ }} becomes a JSON value with its quotes, for
+	// body is JSON. Each {{ }} is replaced with a JSON value, including its quotes, for
 	// example {"name": {{ .name }}, "permissions": {{ .permissions }}}.
 	// +optional
 	// +kubebuilder:validation:MaxLength=8192
 	Body string `json:"body,omitempty"`
-	// successStatuses are the statuses of success; every one from 200 to 299 when absent.
+	// successStatuses are the HTTP statuses that mean success; 200 to 299 when absent.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
@@ -264,9 +266,9 @@ type RestRequest struct {
 }
 
 // RestCredential has an expression over item for each property of a credential.
-// +kubebuilder:validation:XValidation:rule=`!has(self.disabled) || !has(self.live) || self.disabled == "" || self.disabled != self.live`,message=`disabled and live are the same expression, and a credential that is switched off gives no access: write what is true while it is switched off, for example item.state == "paused"`,fieldPath=".disabled"
+// +kubebuilder:validation:XValidation:rule=`!has(self.disabled) || !has(self.live) || self.disabled == "" || self.disabled != self.live`,message=`disabled must differ from live, which is true while the credential grants access: write an expression that is true while it is switched off, for example item.state == "paused"`,fieldPath=".disabled"
 type RestCredential struct {
-	// id, for example item.id: a text or a whole number.
+	// id, for example item.id: a string or an integer.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	ID RestExpression `json:"id"`
@@ -282,8 +284,8 @@ type RestCredential struct {
 	// +optional
 	Live RestExpression `json:"live,omitempty"`
 	// disabled is true while it is switched off and can be switched on again, for example
-	// item.state == "paused". Then it counts as existing, independent of live: it is revoked,
-	// and takes a slot. Absent: this vendor switches no credential off.
+	// item.state == "paused". Such a credential still exists, even if live is false: it
+	// takes a slot, and must be revoked. Absent: this vendor cannot switch credentials off.
 	// +optional
 	Disabled RestExpression `json:"disabled,omitempty"`
 	// createdAt, as RFC 3339 or in Unix seconds.
@@ -294,21 +296,21 @@ type RestCredential struct {
 	ExpiresAt RestExpression `json:"expiresAt,omitempty"`
 }
 
-// RestAccount is the request that tells whose credentials these are.
+// RestAccount is the request that identifies the account of the credentials.
 type RestAccount struct {
 	RestRequest `json:",inline"`
-	// id is an expression over body for what identifies the account, for example
-	// body.user.id. It must stay the same when the credentials are replaced.
+	// id is an expression over body for the id of the account, for example body.user.id.
+	// It must stay the same when the credentials are replaced.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	ID RestExpression `json:"id"`
-	// permissions is an expression over body for the list of what the account can
-	// give, in the vendor's words. Scopes that are not in it are refused.
+	// permissions is an expression over body for the list of permissions that the
+	// account can grant, as the vendor names them. Other scopes are not issued.
 	// +optional
 	Permissions RestExpression `json:"permissions,omitempty"`
 }
 
-// RestMint is the request that makes a credential.
+// RestMint is the request that creates a credential.
 type RestMint struct {
 	RestRequest `json:",inline"`
 	// item is an expression over body for the credential, for example body.data;
@@ -320,8 +322,8 @@ type RestMint struct {
 	// +required
 	// +kubebuilder:validation:MinProperties=1
 	// +kubebuilder:validation:MaxProperties=8
-	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^[A-Za-z0-9._-]{1,253}$') && k != '.' && !k.startsWith('..'))`,message=`a key of a Secret has at most 253 letters, digits, ., _ and -, and is not . and does not begin with .., for example token`
-	// +kubebuilder:validation:XValidation:rule=`!self.exists(k, k.matches('(?i)^(.*JAVA_OPTIONS|.*JAVA_OPTS|.*WGETRC|.*_CA_BUNDLE|.*_PROXY|.*_RSH|ASPNETCORE_.*|AWS_CONFIG_FILE|AWS_CONTAINER_.*|AWS_EC2_METADATA_.*|AWS_SHARED_CREDENTIALS_FILE|AWS_WEB_IDENTITY_TOKEN_FILE|AZURE_AUTHORITY_HOST|AZURE_FEDERATED_TOKEN_FILE|BASHOPTS|BASH_.*|BROWSER|BUNDLE_GEMFILE|CARGO_BUILD_.*|CARGO_HOME|CARGO_TARGET_.*|CATALINA_OPTS|CDPATH|CLASSPATH|CLOUDSDK_.*|COMPLUS_.*|COMSPEC|CONTAINER_HOST|CORECLR_.*|COR_.*|CUDA_INJECTION.*|CURL_HOME|DOCKER_CERT_PATH|DOCKER_CONFIG|DOCKER_CONTEXT|DOCKER_HOST|DOCKER_TLS_VERIFY|DOTNET_.*|DYLD_.*|EDITOR|ELIXIR_ERL_OPTIONS|ENV|ERL_.*|EXINIT|FPATH|GCONV_PATH|GEM_HOME|GEM_PATH|GETCONF_DIR|GIT_.*|GLIBC_TUNABLES|GLOBIGNORE|GNUMAKEFLAGS|GNUPGHOME|GOAUTH|GODEBUG|GOENV|GOFLAGS|GOPATH|GOPROXY|GOROOT|GOSUMDB|GOTOOLCHAIN|GOTRACEBACK|GRADLE_OPTS|GUNICORN_CMD_ARGS|HELM_.*|HOME|HOSTALIASES|IFS|INPUTRC|JAVA_HOME|JAVA_TOOL_OPTIONS|JDK_JAVA.*|KRB5.*|KUBECONFIG|KUBECTL_.*|KUBERNETES_.*|KUBE_.*|LD_.*|LESS.*|LIBPATH|LOCALDOMAIN|LOCPATH|LUA_CPATH.*|LUA_INIT.*|LUA_PATH.*|MAKEFILES|MAKEFLAGS|MALLOC_.*|MANPAGER|MAVEN_OPTS|NETRC|NIS_PATH|NLSPATH|NODE_EXTRA_CA_CERTS|NODE_OPTIONS|NODE_PATH|NODE_REPL_EXTERNAL_MODULE|NODE_TLS_REJECT_UNAUTHORIZED|NODE_V8_COVERAGE|NPM_CONFIG_.*|NULLCMD|OPENSSL_.*|PAGER|PATH|PATHEXT|PATH_LOCALE|PERL.*|PHPRC|PHP_INI_SCAN_DIR|PIP_.*|PROMPT|PROMPT_COMMAND|PS0|PS1|PS2|PS3|PS4|PSMODULEPATH|PYTHON.*|READNULLCMD|RESOLV_HOST_CONF|RES_OPTIONS|RUBY.*|RUSTC.*|RUSTFLAGS|R_ENVIRON.*|R_LIBS.*|R_PROFILE.*|SHELL|SHELLOPTS|SHLIB_PATH|SSH_.*|SSLKEYLOGFILE|SSL_CERT_DIR|SSL_CERT_FILE|SUDO_.*|SVN_SSH|SYSTEMROOT|TAR_OPTIONS|TEMP|TERM|TERMCAP|TERMINFO.*|TERMPATH|TMP|TMPDIR|TMPPREFIX|TZDIR|VIMINIT|VISUAL|WINDIR|XDG_.*|ZDOTDIR|_RLD.*)$'))`,message=`a key cannot be the name of an environment variable that changes how programs run, such as PATH, LD_PRELOAD, KUBECONFIG, HTTPS_PROXY or PYTHONPATH: pods take the keys as variables (envFrom); choose another key, for example token`
+	// +kubebuilder:validation:XValidation:rule=`self.all(k, k.matches('^[A-Za-z0-9._-]{1,253}$') && k != '.' && !k.startsWith('..'))`,message=`a key of a Secret must have 1 to 253 letters, digits, '.', '_' or '-', must not be '.' and must not begin with '..', for example token`
+	// +kubebuilder:validation:XValidation:rule=`!self.exists(k, k.matches('(?i)^(.*JAVA_OPTIONS|.*JAVA_OPTS|.*WGETRC|.*_CA_BUNDLE|.*_PROXY|.*_RSH|ASPNETCORE_.*|AWS_CONFIG_FILE|AWS_CONTAINER_.*|AWS_EC2_METADATA_.*|AWS_SHARED_CREDENTIALS_FILE|AWS_WEB_IDENTITY_TOKEN_FILE|AZURE_AUTHORITY_HOST|AZURE_FEDERATED_TOKEN_FILE|BASHOPTS|BASH_.*|BROWSER|BUNDLE_GEMFILE|CARGO_BUILD_.*|CARGO_HOME|CARGO_TARGET_.*|CATALINA_OPTS|CDPATH|CLASSPATH|CLOUDSDK_.*|COMPLUS_.*|COMSPEC|CONTAINER_HOST|CORECLR_.*|COR_.*|CUDA_INJECTION.*|CURL_HOME|DOCKER_CERT_PATH|DOCKER_CONFIG|DOCKER_CONTEXT|DOCKER_HOST|DOCKER_TLS_VERIFY|DOTNET_.*|DYLD_.*|EDITOR|ELIXIR_ERL_OPTIONS|ENV|ERL_.*|EXINIT|FPATH|GCONV_PATH|GEM_HOME|GEM_PATH|GETCONF_DIR|GIT_.*|GLIBC_TUNABLES|GLOBIGNORE|GNUMAKEFLAGS|GNUPGHOME|GOAUTH|GODEBUG|GOENV|GOFLAGS|GOPATH|GOPROXY|GOROOT|GOSUMDB|GOTOOLCHAIN|GOTRACEBACK|GRADLE_OPTS|GUNICORN_CMD_ARGS|HELM_.*|HOME|HOSTALIASES|IFS|INPUTRC|JAVA_HOME|JAVA_TOOL_OPTIONS|JDK_JAVA.*|KRB5.*|KUBECONFIG|KUBECTL_.*|KUBERNETES_.*|KUBE_.*|LD_.*|LESS.*|LIBPATH|LOCALDOMAIN|LOCPATH|LUA_CPATH.*|LUA_INIT.*|LUA_PATH.*|MAKEFILES|MAKEFLAGS|MALLOC_.*|MANPAGER|MAVEN_OPTS|NETRC|NIS_PATH|NLSPATH|NODE_EXTRA_CA_CERTS|NODE_OPTIONS|NODE_PATH|NODE_REPL_EXTERNAL_MODULE|NODE_TLS_REJECT_UNAUTHORIZED|NODE_V8_COVERAGE|NPM_CONFIG_.*|NULLCMD|OPENSSL_.*|PAGER|PATH|PATHEXT|PATH_LOCALE|PERL.*|PHPRC|PHP_INI_SCAN_DIR|PIP_.*|PROMPT|PROMPT_COMMAND|PS0|PS1|PS2|PS3|PS4|PSMODULEPATH|PYTHON.*|READNULLCMD|RESOLV_HOST_CONF|RES_OPTIONS|RUBY.*|RUSTC.*|RUSTFLAGS|R_ENVIRON.*|R_LIBS.*|R_PROFILE.*|SHELL|SHELLOPTS|SHLIB_PATH|SSH_.*|SSLKEYLOGFILE|SSL_CERT_DIR|SSL_CERT_FILE|SUDO_.*|SVN_SSH|SYSTEMROOT|TAR_OPTIONS|TEMP|TERM|TERMCAP|TERMINFO.*|TERMPATH|TMP|TMPDIR|TMPPREFIX|TZDIR|VIMINIT|VISUAL|WINDIR|XDG_.*|ZDOTDIR|_RLD.*)$'))`,message=`a key cannot be the name of an environment variable that changes how programs run, such as PATH, LD_PRELOAD, KUBECONFIG, HTTPS_PROXY or PYTHONPATH, because pods can load the keys as variables (envFrom): choose another key, for example token`
 	Secret map[string]RestExpression `json:"secret"`
 }
 
@@ -332,9 +334,10 @@ type RestList struct {
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	Items RestExpression `json:"items"`
-	// next is an expression over body, headers and page, the number of this page,
-	// for what the next request gets as {{ .page }}; "", 0 or null is the end. For
-	// example size(body.data) < 100 ? 0 : page + 1. Absent: one page has everything.
+	// next is an expression over body, headers and page, which is the number of this
+	// page. Its value is sent with the next request as {{ .page }}; "", 0 or null ends the
+	// list. For example size(body.data) < 100 ? 0 : page + 1. Absent: the list has one
+	// page.
 	// +optional
 	Next RestExpression `json:"next,omitempty"`
 }
@@ -350,17 +353,17 @@ type RestGet struct {
 // RestUpdate is the request that changes a credential in place.
 type RestUpdate struct {
 	RestRequest `json:",inline"`
-	// fields that it changes: scopes, buckets, allowedIPs, deniedIPs, subaccounts,
-	// expiry. It must send each.
+	// fields are what the request can change: scopes, buckets, allowedIPs, deniedIPs,
+	// subaccounts, expiry. It must send each of them.
 	// +required
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
 	// +kubebuilder:validation:MaxItems=6
-	// +kubebuilder:validation:XValidation:rule=`self.all(f, f in ['scopes', 'buckets', 'allowedIPs', 'deniedIPs', 'subaccounts', 'expiry'])`,message=`what can be changed is scopes, buckets, allowedIPs, deniedIPs, subaccounts or expiry; write some of these`
+	// +kubebuilder:validation:XValidation:rule=`self.all(f, f in ['scopes', 'buckets', 'allowedIPs', 'deniedIPs', 'subaccounts', 'expiry'])`,message=`only scopes, buckets, allowedIPs, deniedIPs, subaccounts or expiry can be listed here: remove any other value`
 	Fields []RestField `json:"fields"`
-	// applied is an expression over item, the credential as it is read back, and
-	// want, what was declared: true when they agree. For example
-	// sets.equivalent(item.permissions, want.permissions).
+	// applied is an expression over item, which is the credential as the vendor shows it
+	// after the update, and want, which is the declared access. It is true when they
+	// agree, for example sets.equivalent(item.permissions, want.permissions).
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	Applied RestExpression `json:"applied"`
@@ -369,7 +372,8 @@ type RestUpdate struct {
 // RestProbe is a request with a minted credential.
 type RestProbe struct {
 	RestRequest `json:",inline"`
-	// refusedStatuses say that the credential does not work; 401 and 403 when absent.
+	// refusedStatuses are the HTTP statuses that mean that the credential does not work;
+	// 401 and 403 when absent.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
@@ -378,10 +382,11 @@ type RestProbe struct {
 	RefusedStatuses []int32 `json:"refusedStatuses,omitempty"`
 }
 
-// RestError says what refusals of the vendor mean.
+// RestError says what the error answers of the vendor mean.
 type RestError struct {
 	// word is an expression over body, status and headers for the vendor's own code,
-	// for example body.error.code. It is shown when it is one word; texts never are.
+	// for example body.error.code. It is shown if it is one word; longer text is never
+	// shown.
 	// +optional
 	Word RestExpression `json:"word,omitempty"`
 	// codes are what some of these words mean: Unauthenticated, PermissionDenied,
@@ -389,9 +394,10 @@ type RestError struct {
 	// +optional
 	// +kubebuilder:validation:MaxProperties=32
 	Codes map[string]RestCode `json:"codes,omitempty"`
-	// inDoubt is an expression over body, status and headers that is true when a
-	// refused mint may have been carried out all the same, for example status ==
-	// 400 && body.message.contains("already"). What it cannot tell is in doubt.
+	// inDoubt is an expression over body, status and headers that is true if the vendor
+	// may have created the credential although it answered with an error, for example
+	// status == 400 && body.message.contains("already"). If the answer is not JSON, or the
+	// expression fails, the mint is in doubt.
 	// +optional
 	InDoubt RestExpression `json:"inDoubt,omitempty"`
 }

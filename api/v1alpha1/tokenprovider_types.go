@@ -11,7 +11,7 @@ import (
 // ClusterTokenProvider, as that of ibee has. An endpoint needs none: the operator uses a
 // new one only after it verified it.
 // +kubebuilder:validation:XValidation:rule=`[has(self.aws), has(self.ibee), has(self.crusoe), has(self.proxyscrape), has(self.kloudbean), has(self.rest)].filter(b, b).size() == 1`,messageExpression=`'set exactly one driver block: aws, ibee, crusoe, proxyscrape, kloudbean or rest. This provider sets [' + (has(self.aws) ? ' aws' : "") + (has(self.ibee) ? ' ibee' : "") + (has(self.crusoe) ? ' crusoe' : "") + (has(self.proxyscrape) ? ' proxyscrape' : "") + (has(self.kloudbean) ? ' kloudbean' : "") + (has(self.rest) ? ' rest' : "") + ' ]'`
-// +kubebuilder:validation:XValidation:rule=`has(self.kloudbean) || has(self.credentialsSecretRef)`,message=`credentialsSecretRef is missing: name the Secret with the minting credentials, which every driver but kloudbean needs`,fieldPath=".credentialsSecretRef",reason="FieldValueRequired"
+// +kubebuilder:validation:XValidation:rule=`has(self.kloudbean) || has(self.credentialsSecretRef)`,message=`credentialsSecretRef is missing: name the Secret with the minting credentials. Every driver except kloudbean needs it`,fieldPath=".credentialsSecretRef",reason="FieldValueRequired"
 type ProviderSpec struct {
 	// credentialsSecretRef names the Secret with the minting credentials: in the
 	// namespace of a TokenProvider, in the operator's own namespace for a
@@ -22,10 +22,10 @@ type ProviderSpec struct {
 	CredentialsSecretRef SecretReference `json:"credentialsSecretRef,omitzero"`
 
 	// drift says what the operator does when a credential in use is missing at the
-	// provider. Report, which is the default: the ApiToken is not Ready and says so.
-	// Repair: the operator also issues a new one. A credential that is disabled, or has
-	// more access than declared, is only reported: an administrator may have wanted
-	// that.
+	// provider. Report, the default: the ApiToken becomes not Ready, with the reason
+	// CredentialMissing. Repair: the operator also issues a new credential. A credential
+	// that is disabled, or has more access than declared, is only reported, because an
+	// administrator may have intended that.
 	// +optional
 	// +kubebuilder:validation:Enum=Report;Repair
 	Drift DriftPolicy `json:"drift,omitempty"`
@@ -84,15 +84,15 @@ type SecretReference struct {
 }
 
 // AWSProvider is an account reached over the AWS IAM API.
-// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle holds no certificate: put the CA as PEM text there, which begins with -----BEGIN CERTIFICATE-----, not base64 of it and not a file name`,fieldPath=".caBundle"
-// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle holds a private key: remove it, and replace it, since everybody who may read this object has seen it; only certificates belong here`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle contains no certificate: write the certificates of the CAs as PEM text, which begins with -----BEGIN CERTIFICATE-----, not base64 of that text and not a file name`,fieldPath=".caBundle"
+// +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle contains a private key, but only certificates are allowed: remove the key. Treat it as exposed, and replace it where it is used`,fieldPath=".caBundle"
 type AWSProvider struct {
 	// iamEndpoint is the http or https URL of the IAM API, for example
-	// https://iam.example.com; AWS itself when absent. Use https: new secret keys
-	// come back over it. A new one is used after it has shown all live credentials.
+	// https://iam.example.com; AWS itself when absent. Use https: answers
+	// contain new secret keys. A new URL is used after it has shown all live credentials.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://iam.example.com; absent: AWS itself'`
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https:// and a host, with an optional port from 1 to 65535 and an optional path, but without user, query or fragment, for example https://iam.example.com; absent: AWS itself'`
 	IAMEndpoint string `json:"iamEndpoint,omitempty"`
 
 	// s3Endpoint is the http or https URL that workloads find in their Secret as
@@ -100,7 +100,7 @@ type AWSProvider struct {
 	// absent. Changing it updates the Secrets and issues nothing.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
-	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https://, a host and, if need be, a port from 1 to 65535 and a path, without user, query or fragment, for example https://s3.example.com; absent: AWS itself'`
+	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https:// and a host, with an optional port from 1 to 65535 and an optional path, but without user, query or fragment, for example https://s3.example.com; absent: AWS itself'`
 	S3Endpoint string `json:"s3Endpoint,omitempty"`
 
 	// region that workloads find in their Secret as AWS_REGION; us-east-1 when
@@ -119,9 +119,9 @@ type AWSProvider struct {
 	CABundle string `json:"caBundle,omitempty"`
 
 	// permissionsBoundary is the ARN of a managed policy that is put as the
-	// boundary on every user made, for example
-	// arn:aws:iam::123456789012:policy/apitoken-boundary; none when absent. It
-	// holds for credentials issued from then on.
+	// boundary on every user that is created, for example
+	// arn:aws:iam::123456789012:policy/apitoken-boundary; no boundary when
+	// absent. A change applies to credentials issued after it.
 	// +optional
 	// +kubebuilder:validation:MaxLength=2048
 	// +kubebuilder:validation:XValidation:rule=`self == "" || self.matches('^arn:[a-z0-9-]+:iam::[A-Za-z0-9]*:policy/[!-~]+$')`,messageExpression=`strings.quote(self) + ' is not the ARN of a managed policy: write for example arn:aws:iam::123456789012:policy/apitoken-boundary'`
@@ -130,7 +130,7 @@ type AWSProvider struct {
 
 // ProviderStatus is what the operator knows about an account.
 type ProviderStatus struct {
-	// observedGeneration is the generation of the spec this status speaks of.
+	// observedGeneration is the generation of the spec that this status is about.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -165,15 +165,15 @@ type ProviderStatus struct {
 	// +kubebuilder:validation:MaxLength=2048
 	Endpoint string `json:"endpoint,omitempty"`
 
-	// grantableScopes are the scopes this account can give.
+	// grantableScopes are the scopes that this account can grant.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MaxLength=256
 	GrantableScopes []string `json:"grantableScopes,omitempty"`
 
-	// lastError is the last thing that went wrong with this provider, in the
-	// operator's words. It stays after it has healed; see its time.
+	// lastError is the last error of this provider, in the operator's words. It remains
+	// here after the provider works again; see its time.
 	// +optional
 	LastError *ProviderError `json:"lastError,omitempty"`
 
@@ -185,7 +185,7 @@ type ProviderStatus struct {
 	LiveCredentials int32 `json:"liveCredentials"`
 }
 
-// ProviderError is something that went wrong with a provider.
+// ProviderError is an error of a provider.
 type ProviderError struct {
 	// at is when it was last seen; updated at most once a minute.
 	// +kubebuilder:validation:XValidation:rule=`self >= timestamp('0002-01-01T00:00:00Z') && self < timestamp('9999-12-31T00:00:00Z')`,message=`write a time as RFC 3339, for example 2030-01-31T00:00:00Z`
@@ -222,7 +222,7 @@ type TokenProvider struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec names the account and the credentials that mint in it.
+	// spec names the account and its minting credentials.
 	// +required
 	Spec ProviderSpec `json:"spec"`
 	// status is what the operator knows; it is written by the operator only.
@@ -244,11 +244,11 @@ type ClusterProviderSpec struct {
 	ProviderSpec `json:",inline"`
 
 	// allowedNamespaces selects, by label, the namespaces whose ApiTokens may use
-	// this provider, for example matchLabels: {tokens: allowed}. Absent means
-	// none, {} means all. A namespace that is no longer selected gets nothing new;
-	// what it has is still revoked when due.
+	// this provider, for example matchLabels: {tokens: allowed}. Absent: no namespace;
+	// {}: every namespace. In a namespace that is no longer selected nothing is issued,
+	// and existing credentials are still revoked when due.
 	// +kubebuilder:validation:XValidation:rule=`!has(self.matchExpressions) || self.matchExpressions.all(e, e.operator == 'In' || e.operator == 'NotIn' || e.operator == 'Exists' || e.operator == 'DoesNotExist')`,message=`the operator of a match expression is In, NotIn, Exists or DoesNotExist`,fieldPath=".matchExpressions"
-	// +kubebuilder:validation:XValidation:rule=`!has(self.matchExpressions) || self.matchExpressions.all(e, has(e.values) && e.values.size() > 0 ? e.operator != 'Exists' && e.operator != 'DoesNotExist' : e.operator != 'In' && e.operator != 'NotIn')`,message=`In and NotIn need values, for example [allowed]; Exists and DoesNotExist take none`,fieldPath=".matchExpressions"
+	// +kubebuilder:validation:XValidation:rule=`!has(self.matchExpressions) || self.matchExpressions.all(e, has(e.values) && e.values.size() > 0 ? e.operator != 'Exists' && e.operator != 'DoesNotExist' : e.operator != 'In' && e.operator != 'NotIn')`,message=`In and NotIn need values, for example [allowed]; Exists and DoesNotExist must have no values`,fieldPath=".matchExpressions"
 	// +optional
 	AllowedNamespaces *metav1.LabelSelector `json:"allowedNamespaces,omitempty"`
 }
@@ -274,7 +274,7 @@ type ClusterTokenProvider struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
-	// spec names the account, the credentials that mint in it, and who may use it.
+	// spec names the account, its minting credentials, and the namespaces that may use it.
 	// +required
 	Spec ClusterProviderSpec `json:"spec"`
 	// status is what the operator knows; it is written by the operator only.
