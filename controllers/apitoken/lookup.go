@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -193,25 +191,6 @@ func (r *Reconciler) fewDrift(ctx context.Context, p *reconciliation) (bool, err
 	if err != nil {
 		return false, err
 	}
-	drifting, all := driftingOf(tokens, r.Clock.Now())
+	drifting, all := plan.Drifting(tokens, r.Clock.Now())
 	return r.memory.Doubts.Mark(p.key, nameOf(p.token), drifting, all, r.Clock.Monotonic()), nil
-}
-
-// driftingOf returns the ApiTokens whose credential in use drifts, or replaced a missing
-// one less than a day ago. It also returns how many ApiTokens have a credential in use.
-func driftingOf(tokens []v1alpha1.ApiToken, now time.Time) (drifting map[types.NamespacedName]bool, all int) {
-	drifting = map[types.NamespacedName]bool{}
-	for i := range tokens {
-		t := &tokens[i]
-		e := ledger.Active(&t.Status, "")
-		if e == nil || !t.DeletionTimestamp.IsZero() {
-			continue
-		}
-		all++
-		repaired := e.Reason == string(plan.IssueCredentialMissing) && e.IssuedAt != nil && now.Sub(e.IssuedAt.Time) < memory.DriftPeriod
-		if e.Drift != "" || repaired {
-			drifting[nameOf(t)] = true
-		}
-	}
-	return drifting, all
 }

@@ -10,15 +10,10 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-const (
-	// AskInterval is how far apart two answers must be that show no such credential, where
-	// no list shows that too. It is also how long such an answer counts as recent, and how
-	// long a question waits that was not answered.
-	AskInterval = time.Hour
-	// DriftPeriod is how long a credential that drifts, or was replaced because it was
-	// missing, counts towards the limit of Mark.
-	DriftPeriod = 24 * time.Hour
-)
+// AskInterval is how far apart two answers must be that show no such credential, where no
+// list shows that too. It is also how long such an answer counts as recent, and how long a
+// question waits that was not answered.
+const AskInterval = time.Hour
 
 // Doubts are credentials in use that may be in another state at the provider than in the
 // ledger, at most one of each ApiToken. After a restart the sweep reports them again.
@@ -136,7 +131,7 @@ func (d *Doubts) Mark(provider account.Key, token types.NamespacedName, drifting
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.marks.filter(func(other types.NamespacedName, m mark) bool {
-		recent := now-m.at < DriftPeriod
+		recent := now-m.at < plan.DriftPeriod
 		if recent && m.provider == provider {
 			drifting[other] = true
 		}

@@ -110,14 +110,14 @@ func TestMarksLimitDrift(t *testing.T) {
 		got  bool
 		want bool
 	}{
-		{"the sixth", mark(here, 5, 20, DriftPeriod-1), false},
-		{"one that is marked", mark(here, 4, 20, DriftPeriod-1), true},
+		{"the sixth", mark(here, 5, 20, plan.DriftPeriod-1), false},
+		{"one that is marked", mark(here, 4, 20, plan.DriftPeriod-1), true},
 		{"the cache shows the same ones", mark(here, 3, 20, 0, 0, 1, 2, 3, 4), true},
 		{"one of another provider", mark(other, 6, 20, 0), true},
 		{"the sixth of 60", mark(here, 5, 60, 0), true},
 		{"the seventh of 60", mark(here, 7, 60, 0), false},
-		{"the sixth that only the cache shows", mark(other, 10, 20, 3*DriftPeriod, 11, 12, 13, 14, 15), false},
-		{"the sixth, days later", mark(here, 5, 20, 3*DriftPeriod), true},
+		{"the sixth that only the cache shows", mark(other, 10, 20, 3*plan.DriftPeriod, 11, 12, 13, 14, 15), false},
+		{"the sixth, days later", mark(here, 5, 20, 3*plan.DriftPeriod), true},
 	}
 	for _, s := range steps {
 		if s.got != s.want {
@@ -125,13 +125,13 @@ func TestMarksLimitDrift(t *testing.T) {
 		}
 	}
 	for n := range 4 {
-		mark(here, n, 20, 3*DriftPeriod)
+		mark(here, n, 20, 3*plan.DriftPeriod)
 	}
-	if mark(here, 8, 20, 3*DriftPeriod) {
+	if mark(here, 8, 20, 3*plan.DriftPeriod) {
 		t.Error("the sixth is marked")
 	}
 	d.Unmark(token(0))
-	if !mark(here, 8, 20, 3*DriftPeriod) {
+	if !mark(here, 8, 20, 3*plan.DriftPeriod) {
 		t.Error("one recovered, and the next is too many")
 	}
 }

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/provider"
 )
 
@@ -117,6 +120,29 @@ const NearEnd = 5 * time.Minute
 // TooMany reports whether the number of credentials that drift at once looks like a mistake:
 // more than 5, and more than a tenth of all.
 func TooMany(n, all int) bool { return n > max(5, all/10) }
+
+// DriftPeriod is how long a credential that drifts, or was replaced because it was missing,
+// counts as drifting.
+const DriftPeriod = 24 * time.Hour
+
+// Drifting returns the ApiTokens of a provider whose credential in use drifts, or replaced a
+// missing one within DriftPeriod. It also returns how many of them have a credential in use.
+func Drifting(tokens []v1alpha1.ApiToken, now time.Time) (drifting map[types.NamespacedName]bool, all int) {
+	drifting = map[types.NamespacedName]bool{}
+	for i := range tokens {
+		t := &tokens[i]
+		e := ledger.Active(&t.Status, "")
+		if e == nil || !t.DeletionTimestamp.IsZero() {
+			continue
+		}
+		all++
+		repaired := e.Reason == string(IssueCredentialMissing) && e.IssuedAt != nil && now.Sub(e.IssuedAt.Time) < DriftPeriod
+		if e.Drift != "" || repaired {
+			drifting[types.NamespacedName{Namespace: t.Namespace, Name: t.Name}] = true
+		}
+	}
+	return drifting, all
+}
 
 // repairable reports whether a credential is replaced once the provider confirms that it is
 // missing. A disabled or changed one is never replaced: an administrator may have done that

@@ -1,11 +1,14 @@
 package plan_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/plan"
@@ -242,5 +245,33 @@ func TestTooManyIsMoreThanFiveAndATenth(t *testing.T) {
 		if got := plan.TooMany(test.orphans, test.all); got != test.want {
 			t.Errorf("%d of %d: %t", test.orphans, test.all, got)
 		}
+	}
+}
+
+// TestRepairedCredentialsCountAsDrifting: Repair must not go through all credentials, a few at a
+// time, because the provider has lost its list.
+func TestRepairedCredentialsCountAsDrifting(t *testing.T) {
+	token := func(name string, edit func(*v1alpha1.LedgerEntry)) v1alpha1.ApiToken {
+		issued := metav1.NewTime(now.Add(-time.Hour))
+		e := v1alpha1.LedgerEntry{State: v1alpha1.StateActive, Reason: "CredentialMissing", IssuedAt: &issued}
+		edit(&e)
+		out := v1alpha1.ApiToken{Status: v1alpha1.ApiTokenStatus{Credentials: []v1alpha1.LedgerEntry{e}}}
+		out.Name = name
+		return out
+	}
+	old := metav1.NewTime(now.Add(-plan.DriftPeriod))
+	deleted := token("deleted", func(*v1alpha1.LedgerEntry) {})
+	deleted.DeletionTimestamp = &old
+	got, all := plan.Drifting([]v1alpha1.ApiToken{
+		token("repaired", func(*v1alpha1.LedgerEntry) {}),
+		token("drifts", func(e *v1alpha1.LedgerEntry) { e.Reason, e.Drift = "Initial", v1alpha1.DriftChanged }),
+		token("repaired-long-ago", func(e *v1alpha1.LedgerEntry) { e.IssuedAt = &old }),
+		token("neither", func(e *v1alpha1.LedgerEntry) { e.Reason = "Scheduled" }),
+		token("not-in-use", func(e *v1alpha1.LedgerEntry) { e.State = v1alpha1.StateRetiring }),
+		deleted,
+	}, now)
+	want := map[types.NamespacedName]bool{{Name: "repaired"}: true, {Name: "drifts"}: true}
+	if !maps.Equal(got, want) || all != 4 {
+		t.Errorf("of %d, %v drift", all, got)
 	}
 }
