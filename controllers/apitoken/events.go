@@ -94,14 +94,7 @@ func (p *reconciliation) found(what audit.Found, name, id string, cause audit.Wh
 
 // revoked reports that the credential of an entry is gone.
 func (p *reconciliation) revoked(e *v1alpha1.LedgerEntry) {
-	note := "credential %s is revoked: the provider no longer shows it, or shows it as ended"
-	switch {
-	case e.ByHand && e.Gone:
-		note = "credential %s is no longer tracked: the provider rejects it, or a user confirmed that it is deleted"
-	case e.ByHand:
-		note = "attempt %s is no longer tracked: it has no credential of its own"
-	}
-	p.happened(revoked, e, p.whyEnded(e), note, plan.Named(e))
+	p.happened(revoked, e, p.whyEnded(e), "%s", plan.Revoked(e))
 }
 
 // whyEnded returns why the credential of an entry is revoked, for the audit trail.

@@ -3,7 +3,6 @@ package apitoken
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/apierror"
@@ -247,25 +246,18 @@ func (r *Reconciler) release(ctx context.Context, p *reconciliation) plan.Outcom
 // the text of the event about it.
 func (r *Reconciler) releaseSecret(ctx context.Context, p *reconciliation) (string, plan.Outcome) {
 	name, v := p.token.SecretName(), p.seen.View
-	switch e := p.entry(v.Credential); {
+	e := p.entry(v.Credential)
+	switch {
 	case !v.Exists || v.Foreign:
-		return "deletionPolicy is Retain, but there is no Secret to keep", nil
+		return plan.NoSecretToKeep, nil
 	case e == nil && r.wasRevoked(p):
+		failed := ""
 		if err := r.secrets.Delete(ctx, p.target, p.seen); err != nil {
-			return fmt.Sprintf("deletionPolicy is Retain, but the credential in Secret %q was already revoked, and the Secret could not be deleted (%s)",
-				name, apierror.Reason(err)), nil
+			failed = apierror.Reason(err)
 		}
-		return fmt.Sprintf("deletionPolicy is Retain, but the credential in Secret %q was already revoked: the Secret is deleted", name), nil
-	case e != nil && plan.Revoking(e, p.obs.Now):
-		return fmt.Sprintf("Secret %q is kept because deletionPolicy is Retain. The operator had started to revoke its credential %s, which may no longer work",
-			name, plan.Called(e)), apierror.WriteFailed(r.secrets.Release(ctx, p.target, p.seen))
+		return plan.SecretNotKept(name, failed), nil
 	default:
-		its := "its credential"
-		if e != nil {
-			its += " " + plan.Named(e)
-		}
-		return fmt.Sprintf("Secret %q and %s are kept because deletionPolicy is Retain; the operator will not revoke the credential", name, its),
-			apierror.WriteFailed(r.secrets.Release(ctx, p.target, p.seen))
+		return plan.SecretKept(name, e, p.obs.Now), apierror.WriteFailed(r.secrets.Release(ctx, p.target, p.seen))
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// The functions of this file return parts of event notes.
+// The functions of this file return event notes, or parts of them.
 
 // Named returns the name of a credential, with its public id if that is known.
 func Named(e *v1alpha1.LedgerEntry) string {
@@ -39,6 +39,46 @@ func SecretAtEnd(name string, s *Secret) string {
 	default:
 		return fmt.Sprintf(", and Secret %q could not be deleted", name)
 	}
+}
+
+// NoSecretToKeep is the note about the Secret of an ApiToken that is deleted with Retain and has
+// no Secret.
+const NoSecretToKeep = "deletionPolicy is Retain, but there is no Secret to keep"
+
+// SecretKept says that Retain keeps a Secret. Its credential has the entry e, which is nil if
+// the ledger does not have the credential.
+func SecretKept(name string, e *v1alpha1.LedgerEntry, now time.Time) string {
+	if e != nil && Revoking(e, now) {
+		return fmt.Sprintf("Secret %q is kept because deletionPolicy is Retain. The operator had started to revoke its credential %s, which may no longer work",
+			name, Called(e))
+	}
+	its := "its credential"
+	if e != nil {
+		its += " " + Named(e)
+	}
+	return fmt.Sprintf("Secret %q and %s are kept because deletionPolicy is Retain; the operator will not revoke the credential", name, its)
+}
+
+// SecretNotKept says that a Secret is deleted despite Retain, because its credential was
+// revoked. Failed is why it could not be deleted; empty: it is deleted.
+func SecretNotKept(name, failed string) string {
+	note := fmt.Sprintf("deletionPolicy is Retain, but the credential in Secret %q was already revoked", name)
+	if failed != "" {
+		return fmt.Sprintf("%s, and the Secret could not be deleted (%s)", note, failed)
+	}
+	return note + ": the Secret is deleted"
+}
+
+// Revoked says that the credential of an entry is gone.
+func Revoked(e *v1alpha1.LedgerEntry) string {
+	note := "credential %s is revoked: the provider no longer shows it, or shows it as ended"
+	switch {
+	case e.ByHand && e.Gone:
+		note = "credential %s is no longer tracked: the provider rejects it, or a user confirmed that it is deleted"
+	case e.ByHand:
+		note = "attempt %s is no longer tracked: it has no credential of its own"
+	}
+	return fmt.Sprintf(note, Named(e))
 }
 
 // maxListed is how many credentials an event lists.
