@@ -11,8 +11,6 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/audit/why"
-	"apitoken.dev/operator/internal/credname"
-	"apitoken.dev/operator/internal/observe"
 	"apitoken.dev/operator/internal/plan"
 )
 
@@ -154,7 +152,7 @@ func (r *Reconciler) emitUnknown(p *reconciliation, names []string) {
 // emitEndIgnored emits an event when the annotation apitoken.dev/end has no effect. It is
 // emitted at once, because no status write may follow.
 func (r *Reconciler) emitEndIgnored(p *reconciliation) {
-	refusal := p.obs.EndIgnored(r.ledgerHad(p, p.obs.Token.End))
+	refusal := p.obs.EndIgnored()
 	if !r.memory.Ends.IsNew(nameOf(p.token), refusal) {
 		return
 	}
@@ -166,13 +164,6 @@ func (r *Reconciler) emitEndIgnored(p *reconciliation) {
 	}
 	r.emit(p)
 	p.events = was
-}
-
-// ledgerHad reports whether a credential was in the ledger before: it was revoked and
-// dropped, and the annotation that ended it can still be set.
-func (r *Reconciler) ledgerHad(p *reconciliation, name string) bool {
-	parsed, err := credname.Parse(name)
-	return err == nil && parsed.Revision <= p.token.Status.Revision && observe.Owns(r.Cluster, p.token)(name)
 }
 
 // aboutToken returns the object of an event: the ApiToken, without its resourceVersion if

@@ -250,7 +250,7 @@ func (r *Reconciler) releaseSecret(ctx context.Context, p *reconciliation) (stri
 	switch {
 	case !v.Exists || v.Foreign:
 		return plan.NoSecretToKeep, nil
-	case e == nil && r.wasRevoked(p):
+	case e == nil && p.obs.WasReserved(v.Credential): // it was revoked, and its entry dropped
 		failed := ""
 		if err := r.secrets.Delete(ctx, p.target, p.seen); err != nil {
 			failed = apierror.Reason(err)
@@ -259,11 +259,4 @@ func (r *Reconciler) releaseSecret(ctx context.Context, p *reconciliation) (stri
 	default:
 		return plan.SecretKept(name, e, p.obs.Now), apierror.WriteFailed(r.secrets.Release(ctx, p.target, p.seen))
 	}
-}
-
-// wasRevoked reports whether the credential that the Secret names was in the ledger and was
-// dropped from it, because it was revoked and gone.
-func (r *Reconciler) wasRevoked(p *reconciliation) bool {
-	v := &p.seen.View
-	return v.Credential != "" && v.Facts.Revision <= p.token.Status.Revision && observe.Owns(r.Cluster, p.token)(v.Credential)
 }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/credname"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/provider"
 )
@@ -174,6 +175,13 @@ func (o *Observation) in(state v1alpha1.CredentialState) []*Entry {
 
 // owns reports whether a credential name was made for this ApiToken in this cluster.
 func (o *Observation) owns(name string) bool { return o.Token.Owns == nil || o.Token.Owns(name) }
+
+// WasReserved reports whether the ledger has, or had, an entry with a name: the name was made
+// for this ApiToken in this cluster, and its revision is not above that of the status.
+func (o *Observation) WasReserved(name string) bool {
+	n, err := credname.Parse(name)
+	return err == nil && n.Revision <= o.Token.Revision && o.owns(name)
+}
 
 // hardEnd is spec.expiresAt; zero: it is absent or unreadable.
 func (o *Observation) hardEnd() time.Time {

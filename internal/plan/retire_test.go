@@ -154,24 +154,36 @@ func endRequested(name string) change {
 	return func(o *plan.Observation) { o.Token.End = name }
 }
 
+// endedName is the name of a credential that the ledger had. reservedLater has a revision that
+// was never reserved, and othersName is not owned.
+const (
+	endedName     = "at1-aaaaaaaa-aaaaaaaaaaaaaaaa-7-aaaaaaaaaa"
+	reservedLater = "at1-aaaaaaaa-aaaaaaaaaaaaaaaa-8-aaaaaaaaaa"
+	othersName    = "at1-aaaaaaaa-bbbbbbbbbbbbbbbb-7-aaaaaaaaaa"
+)
+
 // TestEndIgnoredSaysWhy: what the annotation names must be Retiring, and anything else is
 // reported with what is allowed. A name that the ledger had is silent, for the annotation stays.
 func TestEndIgnoredSaysWhy(t *testing.T) {
 	for name, c := range map[string]struct {
 		given change
-		had   bool
 		want  string
 	}{
-		"nothing":            {none, false, ""},
-		"Retiring":           {all(nextTo(retiring("own-old", time.Hour)), endRequested("own-old")), false, ""},
-		"ended before":       {endRequested("own-gone"), true, ""},
-		"Active":             {endRequested("own-active"), false, "raise spec.rotation.generation"},
-		"unknown":            {endRequested("own-x"), false, "not the name of a credential"},
-		"Abandoned":          {all(nextTo(attempt("own-a", v1alpha1.StateAbandoned, 0)), endRequested("own-a")), false, "is Abandoned"},
-		"not ours, Retiring": {all(nextTo(retiring("their-1", time.Hour)), endRequested("their-1")), false, "is Retiring"},
+		"nothing":             {none, ""},
+		"Retiring":            {all(nextTo(retiring("own-old", time.Hour)), endRequested("own-old")), ""},
+		"ended before":        {endRequested(endedName), ""},
+		"never reserved":      {endRequested(reservedLater), "not the name of a credential"},
+		"of another ApiToken": {endRequested(othersName), "not the name of a credential"},
+		"Active":              {endRequested("own-active"), "raise spec.rotation.generation"},
+		"unknown":             {endRequested("own-x"), "not the name of a credential"},
+		"Abandoned":           {all(nextTo(attempt("own-a", v1alpha1.StateAbandoned, 0)), endRequested("own-a")), "is Abandoned"},
+		"not ours, Retiring":  {all(nextTo(retiring("their-1", time.Hour)), endRequested("their-1")), "is Retiring"},
 	} {
 		o := observe(c.given)
-		got := o.EndIgnored(c.had)
+		o.Token.Owns = func(name string) bool {
+			return strings.HasPrefix(name, "own-") || strings.Contains(name, "-aaaaaaaaaaaaaaaa-")
+		}
+		got := o.EndIgnored()
 		if (c.want == "") != (got == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%s: %q, want %q", name, got, c.want)
 		}

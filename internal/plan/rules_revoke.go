@@ -90,14 +90,14 @@ func overlapEndRequested(s *situation) (Decision, bool) {
 // EndIgnored says why the annotation apitoken.dev/end has no effect; empty: it has an effect,
 // or had it earlier. A value that does not name a credential of this ApiToken is not shown,
 // because it can be any string.
-func (o *Observation) EndIgnored(issuedBefore bool) string {
+func (o *Observation) EndIgnored() string {
 	const allowed = ". Allowed is the name of a credential in status.credentials whose state is Retiring"
 	field := "metadata.annotations[" + v1alpha1.AnnotationEnd + "]"
 	e := o.entry(o.Token.End)
 	switch {
 	case o.Token.End == "", o.Token.Deleting:
 		return ""
-	case e == nil && issuedBefore, e != nil && e.retiring() && o.owns(e.Name):
+	case e == nil && o.WasReserved(o.Token.End), e != nil && e.retiring() && o.owns(e.Name):
 		return ""
 	case e == nil:
 		return field + ": the value is not the name of a credential of this ApiToken" + allowed
