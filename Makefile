@@ -140,7 +140,7 @@ c-compiler:
 
 .PHONY: explore
 explore: ## Search crashes and interleavings of the reconciler for EXPLORE_FOR (10m).
-	$(GO) test ./test/explore -run TestExploreDeep -explore.deep=$(EXPLORE_FOR) -timeout 0 -v
+	$(GO) test ./test/explore -run TestInvariantsHoldInRandomSchedules -explore.deep=$(EXPLORE_FOR) -timeout 0 -v
 
 .PHONY: conformance
 conformance: ## Run the driver contract against every driver that needs no real server, and print the requirements that each passed.

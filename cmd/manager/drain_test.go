@@ -30,7 +30,7 @@ func parseDrain(t *testing.T, args ...string) (drain.Options, error) {
 }
 
 // Without flags a drain deletes no object, and uses the operator's default namespace.
-func TestDrainDefaults(t *testing.T) {
+func TestDrainDeletesNothingByDefault(t *testing.T) {
 	got, err := parseDrain(t)
 	if err != nil {
 		t.Fatal(err)

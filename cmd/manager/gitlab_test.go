@@ -32,9 +32,8 @@ const gitLabToken = "CANARY-gitlab-token"
 
 var gitLabMinter = map[string]string{"project": strconv.Itoa(restsim.GitLabProject), "token": gitLabToken}
 
-// TestGitLabThatListsRevokedTokens uses the shipped declaration: a rotation leaves one
-// credential in the ledger, and a deletion ends, although revoked tokens stay in the list.
-func TestGitLabThatListsRevokedTokens(t *testing.T) {
+// The declaration is the sample. A rotation leaves one credential in the ledger.
+func TestDeletionEndsAlthoughGitLabListsRevokedTokens(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	sim := restsim.NewGitLab(b.clock.Now, gitLabToken)

@@ -64,7 +64,7 @@ func TestLogLevelKeepsTheAuditTrail(t *testing.T) {
 	}
 }
 
-func TestDefaultsWithoutFlags(t *testing.T) {
+func TestDefaultsApplyWithoutFlags(t *testing.T) {
 	got, err := parse(t)
 	if err != nil {
 		t.Fatal(err)

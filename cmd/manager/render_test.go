@@ -29,9 +29,8 @@ func render(t *testing.T, stdin string, args ...string) (string, error) {
 	return out.String(), err
 }
 
-// TestRenderSamples compares the output for the samples with golden files. To update them:
-// go test ./cmd/manager -run TestRenderSamples -update
-func TestRenderSamples(t *testing.T) {
+// To update the golden files: go test ./cmd/manager -run TestRenderSamplesMatchGoldenFiles -update
+func TestRenderSamplesMatchGoldenFiles(t *testing.T) {
 	files, err := filepath.Glob(sampleDir + "rest-*.yaml")
 	if err != nil || len(files) < 3 {
 		t.Fatalf("found the samples %v, %v", files, err)
@@ -96,7 +95,7 @@ func TestRenderWithoutApiToken(t *testing.T) {
 	}
 }
 
-func TestRenderRefuses(t *testing.T) {
+func TestRenderRefusesInvalidFiles(t *testing.T) {
 	provider := strings.Replace(small, "BODY", body, 1)
 	token := "\n---\napiVersion: apitoken.dev/v1alpha1\nkind: ApiToken\nmetadata: {name: t, namespace: ml}\nspec:\n  providerRef: {name: small}\n"
 	for name, tc := range map[string]struct{ stdin, says string }{

@@ -279,9 +279,8 @@ var s3Keys = []string{
 	"AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_SECRET_ACCESS_KEY",
 }
 
-// TestSpacesWithTheRestDriver does not run in parallel, because its provider is
-// cluster-scoped.
-func TestSpacesWithTheRestDriver(t *testing.T) {
+// The test does not run in parallel, because its provider is cluster-scoped.
+func TestSpacesKeyIsIssuedRotatedAndRevoked(t *testing.T) {
 	b := newBench(t)
 	sim := restsim.NewSpaces(b.clock.Now, "CANARY-minting-token")
 	b.minter("spaces-minter", map[string]string{"token": "CANARY-minting-token"})

@@ -36,9 +36,9 @@ func (w *world) costs(what string, want testutil.Counts, resources ...string) {
 	}
 }
 
-// TestRequestsPerOperation counts at the API server. Providers have costs of their own, per
-// provider and not per ApiToken.
-func TestRequestsPerOperation(t *testing.T) {
+// The test counts requests to the API server for an ApiToken. Those for a provider do not depend on
+// the number of its ApiTokens.
+func TestOperationsSendAFixedNumberOfRequests(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.issued("first") // so that the provider is Ready and its connection kept

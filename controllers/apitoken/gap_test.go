@@ -86,9 +86,8 @@ func TestEmptyBudgetStopsBeforeTheGap(t *testing.T) {
 	w.mints(5)
 }
 
-// TestOlderStatusRestored: a backup of the status is restored, and the Secret holds a
-// credential that was issued after it.
-func TestOlderStatusRestored(t *testing.T) {
+// A backup of the status is restored, and the Secret holds a credential that was issued after it.
+func TestRestoredOlderStatusIssuesANewCredential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	old := w.issued("training")

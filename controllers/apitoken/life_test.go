@@ -234,9 +234,8 @@ func TestExpiresAtEndsAccess(t *testing.T) {
 	w.mints(2)
 }
 
-// TestExpiresAtWithFractionOfASecond: times count in whole seconds, so one credential lasts until
-// an end that is declared with a part of a second.
-func TestExpiresAtWithFractionOfASecond(t *testing.T) {
+// The operator compares whole seconds, so one credential lasts until an end with a fraction.
+func TestFractionOfASecondInExpiresAtIssuesOneCredential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	end := epoch.Add(time.Minute)

@@ -79,9 +79,8 @@ func (w *world) asks(reason string, parts ...string) {
 	w.shows("training", v1alpha1.ConditionActionRequired, reason, parts...)
 }
 
-// TestManualCredentialFromHandoverToDeletion: a manual credential is submitted,
-// published, replaced, and dropped once the user has deleted it.
-func TestManualCredentialFromHandoverToDeletion(t *testing.T) {
+// A manual credential is dropped once the user has deleted it.
+func TestManualCredentialIsPublishedReplacedAndDropped(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
@@ -332,9 +331,8 @@ func TestFailedEditOfManualCredentialIsNotRecorded(t *testing.T) {
 	w.mints(1)
 }
 
-// TestHardEndOfManualCredential: at a hard end the Secret is deleted at once, and the
-// entry is dropped once a user has deleted the credential.
-func TestHardEndOfManualCredential(t *testing.T) {
+// The entry is dropped once a user has deleted the credential.
+func TestHardEndOfManualCredentialDeletesTheSecret(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(time.Hour)) })

@@ -97,8 +97,7 @@ func TestRestoredApiTokenTakesItsSecretOver(t *testing.T) {
 	w.sameData("training", data)
 }
 
-// TestRestoredSecretWithRevokedCredential: the Secret of a backup names a credential that is gone.
-func TestRestoredSecretWithRevokedCredential(t *testing.T) {
+func TestRestoredSecretWithARevokedCredentialIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	first := activeOf(w.issued("training")).Name
@@ -218,10 +217,9 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestStatusRestoredFromBeforeARejection: the backup holds an attempt that was rejected
-// after it. The next attempt got its revision, and its credential is taken into the
-// ledger, by a process that knows of the rejection and by one that does not.
-func TestStatusRestoredFromBeforeARejection(t *testing.T) {
+// The backup holds an attempt that was rejected later. The next attempt got the same revision. Its
+// credential is adopted by a process that saw the rejection and by one that did not.
+func TestStatusRestoredFromBeforeARejectionAdoptsTheCredential(t *testing.T) {
 	t.Parallel()
 	for name, restart := range map[string]bool{"the same process": false, "another process": true} {
 		t.Run(name, func(t *testing.T) {

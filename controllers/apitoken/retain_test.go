@@ -106,9 +106,8 @@ func TestConditionsAreFalseWhileDeleting(t *testing.T) {
 	w.gone("training")
 }
 
-// TestDeletionAfterARejectedAttempt: what the provider explicitly rejected was never
-// issued, so no minting credential is needed to go.
-func TestDeletionAfterARejectedAttempt(t *testing.T) {
+// An attempt that the provider explicitly rejected issued nothing, so there is nothing to revoke.
+func TestDeletionAfterARejectedAttemptNeedsNoProvider(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.hook(rejecting(fake.Mint, provider.CodeQuota))

@@ -24,9 +24,9 @@ func (unshown) Patch(_ context.Context, o client.Object, _ client.Patch, _ ...cl
 	return nil
 }
 
-// TestSecretThatLeavesTheCache: a Secret that leaves the cache before a reconcile saw the
-// operator's last write in it is gone at once. One that the cache did not show yet is not.
-func TestSecretThatLeavesTheCache(t *testing.T) {
+// A Secret that leaves the cache at the version of the operator's last write, or later, does not
+// exist. If the cache showed an older version only, the write is still pending.
+func TestSecretThatLeftTheCacheAfterItsLastWriteIsGone(t *testing.T) {
 	for version, gone := range map[string]bool{"9": false, "10": true, "11": true} {
 		clock := testutil.NewClock(time.Unix(0, 0))
 		c := unshown{apifake.NewServer(clock.Now).Client(nil)}

@@ -94,7 +94,7 @@ func TestWrongCredentialsAndMissingRightsDiffer(t *testing.T) {
 	}
 }
 
-func TestWaitAfterACheck(t *testing.T) {
+func TestWaitAfterACheckDependsOnItsResult(t *testing.T) {
 	down := &provider.Error{Code: provider.CodeUnavailable}
 	tests := map[string]struct {
 		err      error

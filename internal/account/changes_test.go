@@ -50,7 +50,7 @@ func fill(t *testing.T, f reflect.Value) {
 	}
 }
 
-func TestWhatWakesApiTokens(t *testing.T) {
+func TestOnlyChangedFactsWakeApiTokens(t *testing.T) {
 	ready := func(c metav1.Condition) client.Object {
 		c.Type = v1alpha1.ConditionReady
 		return &v1alpha1.TokenProvider{

@@ -11,7 +11,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-func TestKeyFor(t *testing.T) {
+func TestKeyForDefaultsToATokenProviderOfTheNamespace(t *testing.T) {
 	token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "n", Name: "t"}}
 	token.Spec.ProviderRef.Name = "p"
 	tests := map[v1alpha1.ProviderKind]Key{
@@ -33,7 +33,7 @@ func TestKeyFor(t *testing.T) {
 	}
 }
 
-func TestCredentialsKey(t *testing.T) {
+func TestCredentialsOfAClusterProviderAreInTheOperatorsNamespace(t *testing.T) {
 	spec := v1alpha1.ProviderSpec{CredentialsSecretRef: v1alpha1.SecretReference{Name: "minter"}}
 	cluster := Of(&v1alpha1.ClusterTokenProvider{Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: spec}})
 	if got, want := cluster.CredentialsKey("operator"), (client.ObjectKey{Namespace: "operator", Name: "minter"}); got != want {

@@ -59,7 +59,7 @@ func (w *world) retired(name string) func() bool {
 	}
 }
 
-func TestRotateWaits(t *testing.T) {
+func TestRotateWaitsForTheNewCredential(t *testing.T) {
 	w := newWorld(t, "").waits()
 	w.provider("object-store")
 	w.ready(w.token("one"))

@@ -155,8 +155,8 @@ func TestSelectedNamespacesAreAdmitted(t *testing.T) {
 	}
 }
 
-// TestFactsWithoutUpdates: with NoUpdates no driver changes a credential in place.
-func TestFactsWithoutUpdates(t *testing.T) {
+// With NoUpdates, no driver changes a credential in place.
+func TestFactsOmitUpdatesThatAreTurnedOff(t *testing.T) {
 	w := newWorld(t)
 	driver := fake.New(w.backend)
 	driver.Caps.Updates = []provider.Field{provider.FieldScopes}

@@ -135,9 +135,8 @@ type keyless struct{ *fake.Driver }
 
 func (keyless) CredentialKeys() []string { return nil }
 
-// TestConnectWithoutCredentialsSecretRef: a driver that needs no credentials connects, and
-// any other returns an error that names the missing keys. No Secret is read.
-func TestConnectWithoutCredentialsSecretRef(t *testing.T) {
+// A driver that needs no credentials connects. For any other, the error names the missing keys.
+func TestConnectNeedsASecretOnlyForDriversWithKeys(t *testing.T) {
 	tests := map[string]struct {
 		driver func(*fake.Driver) provider.Driver
 		says   []string

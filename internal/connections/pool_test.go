@@ -259,7 +259,7 @@ func TestConcurrentCallersShareOneConnect(t *testing.T) {
 	}
 }
 
-func TestConnectErrors(t *testing.T) {
+func TestConnectErrorsNameTheirCause(t *testing.T) {
 	var missing *MissingCredentialsError
 	tests := map[string]struct {
 		change  func(w *world)

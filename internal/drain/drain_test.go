@@ -25,7 +25,7 @@ import (
 // The namespace is deleted first: it waits for the Secret of the minting credentials, and
 // no operator runs that could revoke. A drain revokes everything, and then the namespace is
 // removed.
-func TestDrainWhenTheNamespaceWasDeletedFirst(t *testing.T) {
+func TestDrainRevokesAfterTheNamespaceWasDeleted(t *testing.T) {
 	w := newWorld(t)
 	w.issued("a")
 	w.issued("b", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain })
@@ -52,7 +52,7 @@ func TestDrainWhenTheNamespaceWasDeletedFirst(t *testing.T) {
 
 // The CRDs are deleted with the namespace and the operator, for example with one file. The
 // CRD without objects is removed at once; the others wait for their objects.
-func TestDrainWhenTheCRDsAreBeingDeleted(t *testing.T) {
+func TestDrainRevokesWhileTheCRDsAreBeingDeleted(t *testing.T) {
 	w := newWorld(t)
 	w.issued("a")
 	w.stop()

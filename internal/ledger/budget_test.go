@@ -98,7 +98,7 @@ func TestEmptyBudgetHasNoDebt(t *testing.T) {
 	}
 }
 
-func TestBackoffGrows(t *testing.T) {
+func TestBackoffDoublesUpToTenMinutes(t *testing.T) {
 	want := []time.Duration{
 		5 * time.Second, 10 * time.Second, 20 * time.Second, 40 * time.Second, 80 * time.Second,
 		160 * time.Second, 320 * time.Second, 10 * time.Minute, 10 * time.Minute, 10 * time.Minute,

@@ -172,7 +172,7 @@ func TestUnreadableSpecIsCounted(t *testing.T) {
 	shows(t, serve(t, true, tokens), "apitoken_unreadable", "apitoken_unreadable"+labelsFor("b")+"1")
 }
 
-func TestTimesOfAnApiToken(t *testing.T) {
+func TestTimesThatDoNotExistAreNotServed(t *testing.T) {
 	c := serve(t, true, &cache{tokens: []v1alpha1.ApiToken{
 		token("a"),
 		token("deleting", deleting),
@@ -218,7 +218,7 @@ func TestRevocationDueIsTheEarliest(t *testing.T) {
 		"apitoken_revocation_due_timestamp_seconds"+labelsFor("retiring")+"70")
 }
 
-func TestCountsByProvider(t *testing.T) {
+func TestConditionsAndCredentialsAreCountedByProvider(t *testing.T) {
 	c := serve(t, true, &cache{
 		providers: []v1alpha1.TokenProvider{store(metav1.ConditionFalse)},
 		clusters:  []v1alpha1.ClusterTokenProvider{{ObjectMeta: metav1.ObjectMeta{Name: "shared", UID: "shared"}}},
@@ -249,8 +249,8 @@ func TestCountsByProvider(t *testing.T) {
 		`apitoken_credentials{driver="fake",`+store+`,state="Unknown"} 1`)
 }
 
-// TestNoSeriesRemains of a deleted object, or of an operator that stopped.
-func TestNoSeriesRemains(t *testing.T) {
+// Series also end when the cache or the operator stops.
+func TestSeriesEndWithTheirObject(t *testing.T) {
 	of := &cache{tokens: []v1alpha1.ApiToken{token("a"), token("b")}, providers: []v1alpha1.TokenProvider{store(metav1.ConditionTrue)}}
 	c := &objectCollector{}
 	remove := c.add(t.Context(), Objects{Cached: of, PerToken: true, Version: "v1", Started: time.Unix(1.7e9, 0), Driver: func(account.Object) string { return "" }})

@@ -536,8 +536,8 @@ func (h *hall) consistent() {
 	}
 }
 
-// TestConcurrentUse is for the race detector.
-func TestConcurrentUse(t *testing.T) {
+// Run it with the race detector.
+func TestConcurrentUseLosesNoPlace(t *testing.T) {
 	s := New(testutil.NewClock(epoch), Limits{Shared: 2, Namespace: 3, InAll: 8})
 	var all sync.WaitGroup
 	for n := range 40 {

@@ -93,8 +93,8 @@ func TestDriftIsReportedAndOnlyMissingIsRepaired(t *testing.T) {
 	}
 }
 
-// TestDriftOfWhatIsFound: the credential that was issued decides, not another one of its name.
-func TestDriftOfWhatIsFound(t *testing.T) {
+// Another credential of the same name does not count.
+func TestDriftFollowsTheIssuedCredential(t *testing.T) {
 	shown := func(id string, state provider.State) provider.Credential {
 		return provider.Credential{Name: "own-active", ID: id, State: state}
 	}

@@ -115,7 +115,7 @@ func TestFingerprintChangesOnlyWithTheGrant(t *testing.T) {
 	}
 }
 
-func TestFingerprintOfDefaults(t *testing.T) {
+func TestFingerprintIgnoresExplicitDefaults(t *testing.T) {
 	explicit, absent := full(), full()
 	explicit.ExpiresIn, absent.ExpiresIn = lasting(2160*time.Hour), nil
 	if plan.Fingerprint(explicit) != plan.Fingerprint(absent) {

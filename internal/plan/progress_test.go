@@ -14,9 +14,8 @@ import (
 // sample is the step between observations that are followed, which takes many decisions each.
 const sample = 11
 
-// TestDecisionsEnd follows decisions that are carried out without a fault, with
-// while faults stay: at any one time they come to a wait.
-func TestDecisionsEnd(t *testing.T) {
+// The decisions are carried out one after the other, no time passes, and present faults remain.
+func TestDecisionsReachAWait(t *testing.T) {
 	failures := 0
 	space(sample, func(name string, o plan.Observation) {
 		if failures >= maxReports {
@@ -30,10 +29,10 @@ func TestDecisionsEnd(t *testing.T) {
 	})
 }
 
-// TestDecisionsConverge takes every fault away and lets time pass: an ApiToken gets
-// ready, or ends, or goes, and nothing is left over. So does one whose account
-// has room for two credentials only, whether it accepts a gap or not.
-func TestDecisionsConverge(t *testing.T) {
+// Without faults and as time passes, an ApiToken becomes Ready, reaches its hard end or is removed,
+// and no other credential is left. That also holds in an account with two slots, with and without
+// a gap.
+func TestDecisionsConvergeOnceFaultsEnd(t *testing.T) {
 	for name, account := range map[string]change{"any number": none, "two": twoSlots, "two, revoke first": all(twoSlots, revokeFirst)} {
 		t.Run(name, func(t *testing.T) { testItConverges(t, account) })
 	}

@@ -27,7 +27,7 @@ func rotating(before, overlap time.Duration) *v1alpha1.ApiTokenSpec {
 	return spec
 }
 
-func TestBeforeAndOverlap(t *testing.T) {
+func TestBeforeAndOverlapFitTheLifetime(t *testing.T) {
 	cases := map[string]struct {
 		reason                string
 		before, overlap       time.Duration // declared; 0: absent

@@ -13,7 +13,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-func TestOwnerOfASecret(t *testing.T) {
+func TestForeignOwnersAreRecognized(t *testing.T) {
 	yes := true
 	token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Name: "training", UID: "1"}}
 	ref := func(version, kind, name, uid string, controller *bool) metav1.ObjectMeta {

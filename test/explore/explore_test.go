@@ -23,8 +23,8 @@ func TestMain(m *testing.M) {
 }
 
 var (
-	deep = flag.Duration("explore.deep", 5*time.Second, "how long TestExploreDeep throws dice")
-	seed = flag.Uint64("explore.seed", 1, "the first seed of TestExploreDeep")
+	deep = flag.Duration("explore.deep", 5*time.Second, "how long TestInvariantsHoldInRandomSchedules runs")
+	seed = flag.Uint64("explore.seed", 1, "the first seed of TestInvariantsHoldInRandomSchedules")
 )
 
 func TestInvariantsHoldInTheOrdinaryCourse(t *testing.T) {
@@ -58,9 +58,9 @@ func TestInvariantsHoldUnderDeviations(t *testing.T) {
 	}
 }
 
-// TestExploreDeep deviates at random for the time in -explore.deep, on every core. A
-// failure prints its seed; -explore.seed starts there.
-func TestExploreDeep(t *testing.T) {
+// The test runs random schedules for the time in -explore.deep, on every core. A failure prints its
+// seed, and -explore.seed starts there.
+func TestInvariantsHoldInRandomSchedules(t *testing.T) {
 	c := clock.NewReal()
 	var next, ran atomic.Uint64
 	next.Store(*seed)

@@ -43,8 +43,8 @@ func fluxExample(t *testing.T) (sourcev1.GitRepository, map[string]kustomizev1.K
 	return source, kustomizations
 }
 
-// TestKstatusOfRecordedObjects judges every recorded object as Flux does with wait: true.
-func TestKstatusOfRecordedObjects(t *testing.T) {
+// Flux uses kstatus for a Kustomization with wait: true.
+func TestKstatusIsRightForRecordedObjects(t *testing.T) {
 	for _, s := range situations() {
 		t.Run(s.kind+"/"+s.name, func(t *testing.T) {
 			got, err := status.Compute(recorded(t, s))

@@ -110,8 +110,8 @@ func TestStatusDecidesWhetherARequestMayHaveBeenExecuted(t *testing.T) {
 	}
 }
 
-// TestUnclearAnswers: a 2xx whose answer cannot be read leaves in doubt what it did.
-func TestUnclearAnswers(t *testing.T) {
+// The status is 2xx, so the request may have been carried out.
+func TestUnreadableAnswerIsInDoubt(t *testing.T) {
 	cases := map[string]struct{ kind, body string }{
 		"a page":   {"text/html", "<!doctype html>" + canary},
 		"no JSON":  {"application/json", canary},
@@ -133,7 +133,7 @@ func TestUnclearAnswers(t *testing.T) {
 	}
 }
 
-func TestAcceptedStatus(t *testing.T) {
+func TestAcceptedStatusIsNoError(t *testing.T) {
 	api := newAPI(t, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) })
 	answer, err := api.Do(t.Context(), httpapi.Request{What: "delete", Method: http.MethodDelete, Path: "/x", Accept: []int{http.StatusNotFound}})
 	if err != nil || answer.Status != http.StatusNotFound {
@@ -157,7 +157,7 @@ func TestOneRequestOnly(t *testing.T) {
 	}
 }
 
-func TestNoAnswer(t *testing.T) {
+func TestMissingAnswerIsInDoubt(t *testing.T) {
 	api := newAPI(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	_, err := api.Do(t.Context(), httpapi.Request{What: "make a key", Method: http.MethodPost, Path: "/keys"})
 	if e := provider.AsError(err); e.Code != provider.CodeUnavailable || !provider.InDoubt(err) {
@@ -191,8 +191,7 @@ func TestFaultsStayInDoubt(t *testing.T) {
 	}
 }
 
-// TestNotSent: what could not be made into a request was not carried out.
-func TestNotSent(t *testing.T) {
+func TestUnsentRequestIsNotInDoubt(t *testing.T) {
 	n := 0
 	api := newAPI(t, func(http.ResponseWriter, *http.Request) { n++ })
 	refused := provider.Invalid("no key to sign with")
@@ -244,7 +243,7 @@ func TestInvalidEndpointsAreRejected(t *testing.T) {
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
+func TestRetryAfterReadsSecondsAndDates(t *testing.T) {
 	date := func(value, now string) http.Header { return http.Header{"Retry-After": {value}, "Date": {now}} }
 	cases := map[string]struct {
 		header http.Header
@@ -266,9 +265,9 @@ func TestRetryAfter(t *testing.T) {
 	}
 }
 
-// TestSentOnce: net/http sends a request without a body again if a header promises that
-// this does no harm, and the connection ended without an answer.
-func TestSentOnce(t *testing.T) {
+// By default net/http repeats a request without a body if it has an Idempotency-Key header and the
+// connection closed without an answer.
+func TestRequestWithAnIdempotencyKeyIsSentOnce(t *testing.T) {
 	var posts atomic.Int32
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPost {

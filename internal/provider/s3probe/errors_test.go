@@ -161,7 +161,7 @@ func TestOtherContentIsUnclear(t *testing.T) {
 	}
 }
 
-func TestEndsWithItsContext(t *testing.T) {
+func TestProbeEndsWithItsContext(t *testing.T) {
 	w := open(t)
 	keys := w.keys(t, kloudbeansim.ReadWrite)
 	hanging, restore := w.Faults().Hang()
@@ -174,8 +174,7 @@ func TestEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestLostDeletion: what could not be deleted is named, also when an answer is lost.
-func TestLostDeletion(t *testing.T) {
+func TestObjectLeftByALostDeletionIsNamed(t *testing.T) {
 	w := open(t)
 	keys := w.keys(t, kloudbeansim.ReadWrite)
 	restore := w.Faults().Interrupt(3) // list, put, get

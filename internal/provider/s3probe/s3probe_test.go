@@ -107,8 +107,8 @@ func TestWriteOnlyLeavesOneObject(t *testing.T) {
 	}
 }
 
-// TestKeysThatFail are keys that are refused as a whole.
-func TestKeysThatFail(t *testing.T) {
+// The server rejects every request of these keys.
+func TestRejectedKeysAreClassified(t *testing.T) {
 	cases := map[string]struct {
 		change func(w *world, k *s3probe.Keys)
 		want   s3probe.Answer

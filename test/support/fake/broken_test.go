@@ -221,9 +221,9 @@ var broken = map[string]breach{
 	}},
 }
 
-// TestBrokenDriver runs the suite on the broken driver that the environment
-// names; without one it runs itself for each, and each run must fail.
-func TestBrokenDriver(t *testing.T) {
+// The test starts itself once for each broken driver, and each run must fail. The environment
+// variable names the broken driver.
+func TestSuiteRejectsBrokenDrivers(t *testing.T) {
 	all := maps.Clone(broken)
 	maps.Copy(all, brokenPowers)
 	maps.Copy(all, brokenIDs)
@@ -253,14 +253,14 @@ func TestBrokenDriver(t *testing.T) {
 	for name, tc := range all {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestBrokenDriver$/^("+strings.Join(tc.requirements, "|")+")$")
+			cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSuiteRejectsBrokenDrivers$/^("+strings.Join(tc.requirements, "|")+")$")
 			cmd.Env = append(os.Environ(), brokenEnv+"="+name)
 			out, err := cmd.CombinedOutput()
 			if err == nil {
 				t.Fatal("the suite does not notice")
 			}
 			for _, requirement := range tc.requirements {
-				if want := "--- FAIL: TestBrokenDriver/" + requirement + " "; !strings.Contains(string(out), want) {
+				if want := "--- FAIL: TestSuiteRejectsBrokenDrivers/" + requirement + " "; !strings.Contains(string(out), want) {
 					t.Errorf("%s does not notice:\n%s", requirement, out)
 				}
 			}

@@ -31,7 +31,7 @@ func connect(t *testing.T, d *fake.Driver) provider.Client {
 	return client
 }
 
-func TestFaultsOfMint(t *testing.T) {
+func TestMintFaultsHaveTheirEffect(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		fault  fake.Fault
@@ -98,7 +98,7 @@ func TestLateRequestLandsAfterItsCallerGaveUp(t *testing.T) {
 	}
 }
 
-func TestHiddenUntilRevealed(t *testing.T) {
+func TestHiddenCredentialIsFoundAfterReveal(t *testing.T) {
 	b := fake.NewBackend(&frozen{now: start})
 	client := connect(t, fake.New(b))
 	b.Script(fake.Mint, fake.Fault{Kind: fake.Hide})
@@ -193,9 +193,8 @@ func TestOnCallSeesBothPhases(t *testing.T) {
 	}
 }
 
-// TestDyingInACall is what an explorer does: the process ends inside a call,
-// and the backend continues.
-func TestDyingInACall(t *testing.T) {
+// The explorer ends a process inside a call with a panic, and the backend continues.
+func TestPanicBeforeTheEffectPreventsIt(t *testing.T) {
 	for _, phase := range []fake.Phase{fake.Before, fake.After} {
 		b := fake.NewBackend(&frozen{now: start})
 		client := connect(t, fake.New(b))

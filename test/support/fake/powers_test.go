@@ -24,7 +24,7 @@ func named(name string) provider.MintRequest {
 	return r
 }
 
-func TestFaultsOfUpdate(t *testing.T) {
+func TestUpdateFaultsHaveTheirEffect(t *testing.T) {
 	cases := map[string]struct {
 		reason  string
 		fault   fake.FaultKind
@@ -67,7 +67,7 @@ func TestFaultsOfUpdate(t *testing.T) {
 	}
 }
 
-func TestUpdateOfWhatIsNotLive(t *testing.T) {
+func TestUpdateRejectsCredentialsThatAreNotLive(t *testing.T) {
 	d, clock := driverOf(func(d *fake.Driver) { d.Caps.Updates = []provider.Field{provider.FieldExpiry} })
 	client := connect(t, d)
 	if _, err := client.Mint(t.Context(), request()); err != nil {
@@ -82,7 +82,7 @@ func TestUpdateOfWhatIsNotLive(t *testing.T) {
 	}
 }
 
-func TestFullAccount(t *testing.T) {
+func TestFullAccountRejectsMint(t *testing.T) {
 	d, _ := driverOf(func(d *fake.Driver) { d.Caps.MaxLive = 2 })
 	client := connect(t, d)
 	stranger := d.Backend.Stranger(1)
@@ -212,7 +212,7 @@ func TestManualCredentialsAreChecked(t *testing.T) {
 	}
 }
 
-func TestHandedOverForNothing(t *testing.T) {
+func TestMintRejectsUnexpectedSubmittedCredentials(t *testing.T) {
 	d, _ := driverOf(manual)
 	client := connect(t, d)
 	req := request()
@@ -231,7 +231,7 @@ func TestHandedOverForNothing(t *testing.T) {
 	}
 }
 
-func TestDisabledIsStillThere(t *testing.T) {
+func TestDisabledCredentialIsFound(t *testing.T) {
 	d, _ := driverOf(func(*fake.Driver) {})
 	client := connect(t, d)
 	if _, err := client.Mint(t.Context(), request()); err != nil {
@@ -244,7 +244,7 @@ func TestDisabledIsStillThere(t *testing.T) {
 	}
 }
 
-func TestProbeFaults(t *testing.T) {
+func TestFaultsReachAcceptsAndOccupied(t *testing.T) {
 	d, _ := driverOf(func(*fake.Driver) {})
 	client := connect(t, d)
 	minted, err := client.Mint(t.Context(), request())

@@ -261,8 +261,7 @@ func TestDataPlaneHasOnlyKeysThatGrantAccess(t *testing.T) {
 	check("all gone")
 }
 
-// TestNewErrors: the newer body has the fields of ErrorBody.
-func TestNewErrors(t *testing.T) {
+func TestNewErrorsHaveTheFieldsOfErrorBody(t *testing.T) {
 	s := newSim()
 	s.NewErrors = true
 	w := (call{url: "/v1/nothing"}).send(t, s)
