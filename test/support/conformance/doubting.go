@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -66,25 +67,18 @@ func unclearMint(pick func(Faults) steps) func(*testing.T, Harness) {
 	return func(t *testing.T, h Harness) {
 		w := open(t, h)
 		for step := range mostSteps {
-			req := w.request(w.owner("first"))
-			w.tidy(req.Name)
-			restore := pick(h.Faults)(step)
-			_, err := w.client.Mint(w.ctx, req)
-			restore()
+			req, _, err := w.mintDuring(func() func() { return pick(h.Faults)(step) })
 			if err == nil && step > 0 {
 				return
 			}
+			when := fmt.Sprintf("no clear answer after %d requests", step)
 			if !provider.InDoubt(err) {
-				t.Errorf("no clear answer after %d requests: error %v is not in doubt", step, err)
+				t.Errorf("%s: error %v is not in doubt", when, err)
 			}
-			checkMessage(t, h, err)
 			if found := w.find(req.Name); len(found) == 0 {
-				t.Errorf("no clear answer after %d requests: the credential is not found by its name", step)
+				t.Errorf("%s: the credential is not found by its name", when)
 			}
-			w.revoke(provider.Ref{Name: req.Name})
-			if found := w.left(req.Name); len(found) != 0 {
-				t.Errorf("no clear answer after %d requests: found %+v after it was revoked", step, found)
-			}
+			w.wantRevocable(req.Name, when)
 		}
 		t.Errorf("Mint was not complete after %d requests", mostSteps)
 	}
@@ -107,14 +101,12 @@ func slowMint(t *testing.T, h Harness) {
 		if err == nil && step > 0 {
 			return
 		}
+		when := fmt.Sprintf("given up after %d requests", step)
 		if !provider.InDoubt(err) {
-			t.Errorf("given up after %d requests: error %v is not in doubt", step, err)
+			t.Errorf("%s: error %v is not in doubt", when, err)
 		}
 		checkMessage(t, h, err)
-		w.revoke(provider.Ref{Name: req.Name})
-		if found := w.left(req.Name); len(found) != 0 {
-			t.Errorf("given up after %d requests: found %+v after it was revoked", step, found)
-		}
+		w.wantRevocable(req.Name, when)
 	}
 	t.Errorf("Mint was not complete after %d requests", mostSteps)
 }
@@ -151,25 +143,18 @@ func unclearRevoke(pick func(Faults) steps) func(*testing.T, Harness) {
 func wrongClock(t *testing.T, h Harness) {
 	w := open(t, h)
 	for _, ahead := range []time.Duration{time.Hour, -time.Hour} {
-		req := w.request(w.owner("first"))
-		w.tidy(req.Name)
-		restore := h.Faults.Skew(ahead)
-		minted, err := w.client.Mint(w.ctx, req)
-		restore()
-		checkMessage(t, h, err)
+		req, minted, err := w.mintDuring(func() func() { return h.Faults.Skew(ahead) })
+		when := fmt.Sprintf("a clock %s ahead", ahead)
 		found := w.find(req.Name)
 		if err == nil && len(found) != 1 {
-			t.Errorf("a clock %s ahead: %d are found after a Mint, want 1", ahead, len(found))
+			t.Errorf("%s: %d are found after a Mint, want 1", when, len(found))
 		}
 		if err != nil && !provider.InDoubt(err) && len(found) != 0 {
-			t.Errorf("a clock %s ahead: Mint was rejected with %v, and left %+v", ahead, err, found)
+			t.Errorf("%s: Mint was rejected with %v, and left %+v", when, err, found)
 		}
 		if got := minted.Credential.ExpiresAt; err == nil && got.After(req.Grant.ExpiresAt) {
-			t.Errorf("a clock %s ahead: it ends at %s, later than the %s asked for", ahead, got, req.Grant.ExpiresAt)
+			t.Errorf("%s: it ends at %s, later than the %s asked for", when, got, req.Grant.ExpiresAt)
 		}
-		w.revoke(provider.Ref{Name: req.Name})
-		if left := w.left(req.Name); len(left) != 0 {
-			t.Errorf("a clock %s ahead: found %+v after it was revoked", ahead, left)
-		}
+		w.wantRevocable(req.Name, when)
 	}
 }

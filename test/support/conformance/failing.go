@@ -50,64 +50,46 @@ var failing = []Requirement{
 
 func rejection(t *testing.T, h Harness) {
 	w := open(t, h)
-	req := w.request(w.owner("first"))
-	w.tidy(req.Name)
-	restore := h.Faults.Reject()
-	_, err := w.client.Mint(w.ctx, req)
-	restore()
+	req, _, err := w.mintDuring(h.Faults.Reject)
 	if err == nil || provider.InDoubt(err) {
 		t.Errorf("error %v is in doubt", err)
 	}
-	checkMessage(t, h, err)
 	if found := w.find(req.Name); len(found) != 0 {
 		t.Errorf("found %+v under a rejected name", found)
 	}
 }
 
 func rateLimit(t *testing.T, h Harness) {
-	w := open(t, h)
-	req := w.request(w.owner("first"))
-	w.tidy(req.Name)
-	restore := h.Faults.RateLimit()
-	_, err := w.client.Mint(w.ctx, req)
-	restore()
+	_, _, err := open(t, h).mintDuring(h.Faults.RateLimit)
 	e := provider.AsError(err)
 	if e.Code != provider.CodeRateLimited || !e.NotExecuted || e.RetryAfter != time.Second {
 		t.Errorf("got code %s, not executed %t, wait %s (%v)", e.Code, e.NotExecuted, e.RetryAfter, err)
 	}
-	checkMessage(t, h, err)
 }
 
 // remains interrupts a Mint after each number of requests until one completes.
 func remains(t *testing.T, h Harness) {
 	w := open(t, h)
 	for step := range mostSteps {
-		req := w.request(w.owner("first"))
-		w.tidy(req.Name)
-		restore := h.Faults.Interrupt(step)
-		_, err := w.client.Mint(w.ctx, req)
-		restore()
+		req, _, err := w.mintDuring(func() func() { return h.Faults.Interrupt(step) })
 		if err == nil && step > 0 {
 			return
 		}
+		when := fmt.Sprintf("stopped after %d requests", step)
 		if !provider.InDoubt(err) {
-			t.Errorf("stopped after %d requests: error %v is not in doubt", step, err)
+			t.Errorf("%s: error %v is not in doubt", when, err)
 		}
-		checkMessage(t, h, err)
 		found := w.find(req.Name)
 		if step > 0 && len(found) == 0 {
-			t.Errorf("stopped after %d requests: the remains are not found", step)
+			t.Errorf("%s: the remains are not found", when)
 		}
 		if len(live(found)) != 0 {
-			t.Errorf("stopped after %d requests: %+v is live", step, found)
+			t.Errorf("%s: %+v is live", when, found)
 		}
 		if len(w.list(w.owner("first"))) != len(found) {
-			t.Errorf("stopped after %d requests: List does not yield what Find returns", step)
+			t.Errorf("%s: List does not yield what Find returns", when)
 		}
-		w.revoke(provider.Ref{Name: req.Name})
-		if left := w.left(req.Name); len(left) != 0 {
-			t.Errorf("stopped after %d requests: %+v is left after Revoke", step, left)
-		}
+		w.wantRevocable(req.Name, when)
 	}
 	t.Errorf("Mint was not complete after %d requests", mostSteps)
 }

@@ -116,6 +116,19 @@ func (w *world) mint(req provider.MintRequest) provider.Minted {
 	return minted
 }
 
+// mintDuring mints under a new name while a fault lasts, and checks the message of the
+// error. It revokes the name at the end of the test.
+func (w *world) mintDuring(fault func() (restore func())) (provider.MintRequest, provider.Minted, error) {
+	w.t.Helper()
+	req := w.request(w.owner("first"))
+	w.tidy(req.Name)
+	restore := fault()
+	minted, err := w.client.Mint(w.ctx, req)
+	restore()
+	checkMessage(w.t, w.h, err)
+	return req, minted, err
+}
+
 // tidy revokes a name at the end of the test, whether or not it passed. Manual
 // credentials are left to the Harness.
 func (w *world) tidy(name string) {
@@ -149,6 +162,16 @@ func (w *world) revoke(ref provider.Ref) {
 	w.t.Helper()
 	if err := w.client.Revoke(w.ctx, ref); err != nil {
 		w.t.Fatalf("Revoke(%+v): %v", ref, err)
+	}
+}
+
+// wantRevocable revokes a name and fails if anything is left under it. when describes the
+// situation.
+func (w *world) wantRevocable(name, when string) {
+	w.t.Helper()
+	w.revoke(provider.Ref{Name: name})
+	if left := w.left(name); len(left) != 0 {
+		w.t.Errorf("%s: found %+v after it was revoked", when, left)
 	}
 }
 
