@@ -3,7 +3,6 @@ package apitoken
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -56,16 +55,12 @@ func (m manual) check(ctx context.Context, a *Attempt) (plan.Outcome, *plan.Reje
 		return apierror.Failed(err), nil
 	}
 	ledger.Identify(&a.p.token.Status, known.Name, id, time.Time{}) // the data plane has just accepted this key
-	again := fmt.Sprintf("credential %s is no longer in use and cannot be used again: create a new one", id)
 	if known.State == v1alpha1.StateActive && !a.p.obs.WantsAnother() {
 		a.p.event(eventHanded, "Handover", "credential %s is already in use; its handover Secret is deleted", id)
 		accepted := apierror.Failed(m.r.secrets.DeleteHandover(ctx, a.p.target, a.submitted))
 		return plan.Join(accepted, plan.Unfinished{Why: plan.SameCredential}), &plan.Rejection{AtOnce: true}
 	}
-	if known.State == v1alpha1.StateActive {
-		again = fmt.Sprintf("credential %s is already in use, and a different one is needed: create a new one", id)
-	}
-	err = provider.Invalid(again)
+	err = provider.Invalid(plan.SubmittedAgain(known))
 	rejection, _ := plan.MintFailed(err, a.action, a.hasSubmitted())
 	m.rejected(a, err)
 	return m.r.providerFailed(a.p, "mint", err), &rejection

@@ -3,7 +3,6 @@ package apitoken
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"apitoken.dev/operator/internal/apierror"
 	"apitoken.dev/operator/internal/ledger"
@@ -109,16 +108,10 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *reconciliation) plan.Ou
 		}
 		return r.changed(ctx, p, nil)
 	}
-	why := "the provider does not accept it"
-	if err != nil {
-		if !plan.RefusesEdit(err) {
-			return r.providerFailed(p, "probe", err) // the provider was unreachable, or limits requests
-		}
-		why = provider.AsError(err).Message
+	if err != nil && !plan.RefusesEdit(err) {
+		return r.providerFailed(p, "probe", err) // the provider was unreachable, or limits requests
 	}
-	return plan.NeedsUser{Task: fmt.Sprintf(
-		"an annotation says that credential %s was edited, but it does not work as declared: %s. Correct it at the provider (%s); the operator checks it again every minute",
-		plan.Called(e), why, p.obs.Provider.Form.Edit)}
+	return plan.NeedsUser{Task: p.obs.EditTask(e, err)}
 }
 
 // republish publishes the stored copy of a credential again.

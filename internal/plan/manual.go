@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
 )
 
 // Some providers have no API for credentials. A user creates, edits and deletes them in the
@@ -91,4 +92,25 @@ func (o *Observation) DeletionTask(e *v1alpha1.LedgerEntry) *Task {
 	return &Task{Reason: v1alpha1.ReasonDeleteCredential, Message: fmt.Sprintf(
 		"delete credential %s at the provider (%s). The operator retries the key until the provider rejects it. If it cannot check, confirm the deletion with: kubectl annotate apitoken -n %s %s --overwrite %s=%s",
 		called, where, o.Token.Namespace, o.Token.Name, v1alpha1.AnnotationDeleted, called)}
+}
+
+// SubmittedAgain says why a submitted credential cannot be used whose entry is in the ledger.
+func SubmittedAgain(e *v1alpha1.LedgerEntry) string {
+	if e.State == v1alpha1.StateActive {
+		return fmt.Sprintf("credential %s is already in use, and a different one is needed: create a new one", Called(e))
+	}
+	return fmt.Sprintf("credential %s is no longer in use and cannot be used again: create a new one", Called(e))
+}
+
+// EditTask asks a user to correct an edit of a manual credential, which a probe found not to
+// work as declared. Err is the provider's rejection of the declaration; nil: the provider
+// rejects the credential.
+func (o *Observation) EditTask(e *v1alpha1.LedgerEntry, err error) string {
+	why := "the provider does not accept it"
+	if err != nil {
+		why = provider.AsError(err).Message
+	}
+	return fmt.Sprintf(
+		"an annotation says that credential %s was edited, but it does not work as declared: %s. Correct it at the provider (%s); the operator checks it again every minute",
+		Called(e), why, o.Provider.Form.Edit)
 }

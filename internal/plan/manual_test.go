@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -172,5 +173,23 @@ func TestTaskSaysWhatAUserMustDo(t *testing.T) {
 				t.Errorf("got %+v, want %s", task, tc.reason)
 			}
 		})
+	}
+}
+
+func TestTextSaysWhyAManualCredentialCannotBeUsed(t *testing.T) {
+	inUse, old := active("own-1").LedgerEntry, retiring("own-1", time.Hour).LedgerEntry
+	o := observe(manual)
+	const edit = "an annotation says that credential AKIAown-1 was edited, but it does not work as declared: %s. " +
+		"Correct it at the provider (Panel > Edit); the operator checks it again every minute"
+	cases := map[string]struct{ got, want string }{
+		"submitted again, in use":    {plan.SubmittedAgain(&inUse), "credential AKIAown-1 is already in use, and a different one is needed: create a new one"},
+		"submitted again, replaced":  {plan.SubmittedAgain(&old), "credential AKIAown-1 is no longer in use and cannot be used again: create a new one"},
+		"edited, key is rejected":    {o.EditTask(&inUse, nil), fmt.Sprintf(edit, "the provider does not accept it")},
+		"edited, access is rejected": {o.EditTask(&inUse, provider.Invalid("the key may write")), fmt.Sprintf(edit, "the key may write")},
+	}
+	for name, c := range cases {
+		if c.got != c.want {
+			t.Errorf("%s: %q, want %q", name, c.got, c.want)
+		}
 	}
 }
