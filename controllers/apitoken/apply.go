@@ -161,7 +161,7 @@ func (r *Reconciler) syncSecret(ctx context.Context, p *reconciliation, parts pl
 // if the Secret cannot be deleted.
 func (r *Reconciler) deleteSecret(ctx context.Context, p *reconciliation) plan.Outcome {
 	if err := r.secrets.Delete(ctx, p.target, p.seen); err != nil {
-		return deleteFailed(p, err)
+		return apierror.DeleteFailed(p.token.SecretName(), err)
 	}
 	seen, err := r.secrets.Read(ctx, p.target)
 	if err != nil {
@@ -169,17 +169,6 @@ func (r *Reconciler) deleteSecret(ctx context.Context, p *reconciliation) plan.O
 	}
 	p.published(seen)
 	return nil
-}
-
-// deleteFailed is the outcome of a failed deletion of the Secret. A conflict is retried at
-// once.
-func deleteFailed(p *reconciliation, err error) plan.Outcome {
-	if apierror.Superseded(err) {
-		return apierror.WriteFailed(err)
-	}
-	return plan.NotSent{Err: err, Why: fmt.Sprintf(
-		"Secret %q could not be deleted (%s). Its credential is revoked anyway. Allow the deletion, or delete the Secret yourself",
-		p.token.SecretName(), apierror.Reason(err))}
 }
 
 // rotationFailed counts a failed attempt to rotate a credential.

@@ -5,6 +5,7 @@ package apierror
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -49,6 +50,17 @@ func PublishFailed(err error) plan.Outcome {
 		return plan.SecretRefused{Why: why, Err: err}
 	}
 	return plan.NotSent{Why: why, Err: err}
+}
+
+// DeleteFailed is the outcome of a failed deletion of the Secret when access ends. A conflict
+// is retried at once.
+func DeleteFailed(secret string, err error) plan.Outcome {
+	if Superseded(err) {
+		return WriteFailed(err)
+	}
+	return plan.NotSent{Err: err, Why: fmt.Sprintf(
+		"Secret %q could not be deleted (%s). Its credential is revoked anyway. Allow the deletion, or delete the Secret yourself",
+		secret, Reason(err))}
 }
 
 // Reason is the API server's reason for an error, without its text.

@@ -32,6 +32,8 @@ func invalid(at *field.Path) error {
 	return apierrors.NewInvalid(schema.GroupKind{Kind: "Secret"}, canary, field.ErrorList{field.Invalid(at, canary, canary)})
 }
 
+func deleteFailed(err error) plan.Outcome { return apierror.DeleteFailed("training", err) }
+
 func TestErrorsBecomeOutcomes(t *testing.T) {
 	cases := map[string]struct {
 		outcome func(error) plan.Outcome
@@ -56,6 +58,9 @@ func TestErrorsBecomeOutcomes(t *testing.T) {
 		"ApiToken is gone":          {apierror.ReserveFailed, notFound, "plan.Superseded: another client changed an object first: NotFound"},
 		"no answer to reservation":  {apierror.ReserveFailed, errLost, "plan.NotSent: the reservation could not be written: no answer"},
 		"reservation not permitted": {apierror.ReserveFailed, forbidden, "plan.NotSent: the reservation could not be written: Forbidden"},
+		"deletion conflicted":       {deleteFailed, conflict, "plan.Superseded: another client changed an object first: Conflict"},
+		"deletion rejected": {deleteFailed, forbidden, `plan.NotSent: Secret "training" could not be deleted (Forbidden). ` +
+			"Its credential is revoked anyway. Allow the deletion, or delete the Secret yourself"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
