@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/apierror"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
@@ -138,7 +139,7 @@ func (r *Reconciler) purgeUnlisted(ctx context.Context, p *reconciliation, conn 
 
 // seenGone reports whether Find shows no credential for an entry, or only ended ones.
 func (r *Reconciler) seenGone(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
-	found, err := conn.Client.Find(ctx, refOf(e))
+	found, err := conn.Client.Find(ctx, account.RefOf(e))
 	if err != nil {
 		return false, r.providerFailed(p, "find", err)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/audit"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/metrics"
@@ -131,7 +132,7 @@ func (m minted) restored(ctx context.Context, p *reconciliation, conn connection
 }
 
 func (m minted) identify(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (string, time.Time, plan.Outcome) {
-	found, err := conn.Client.Find(ctx, refOf(e))
+	found, err := conn.Client.Find(ctx, account.RefOf(e))
 	if err != nil {
 		return "", time.Time{}, m.r.providerFailed(p, "find", err)
 	}
@@ -143,7 +144,7 @@ func (m minted) identify(ctx context.Context, p *reconciliation, conn connection
 }
 
 func (m minted) shown(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (v1alpha1.CredentialDrift, plan.Outcome) {
-	found, err := conn.Client.Find(ctx, refOf(e))
+	found, err := conn.Client.Find(ctx, account.RefOf(e))
 	if err != nil {
 		return "", m.r.providerFailed(p, "find", err)
 	}
@@ -151,7 +152,7 @@ func (m minted) shown(ctx context.Context, p *reconciliation, conn connections.C
 }
 
 func (m minted) end(ctx context.Context, p *reconciliation, conn connections.Connection, e *v1alpha1.LedgerEntry) (bool, plan.Outcome) {
-	return false, m.r.revokeOne(audit.Because(ctx, p.whyEnded(e)), p, conn, refOf(e))
+	return false, m.r.revokeOne(audit.Because(ctx, p.whyEnded(e)), p, conn, account.RefOf(e))
 }
 
 func (minted) deleteCopy(context.Context, *reconciliation, *v1alpha1.LedgerEntry) error { return nil }
@@ -161,13 +162,4 @@ func (r *Reconciler) revokeOne(ctx context.Context, p *reconciliation, conn conn
 	err := conn.Client.Revoke(ctx, ref)
 	metrics.Operation(p.facts.DriverType, "revoke", err)
 	return r.providerFailed(p, "revoke", err)
-}
-
-// refOf returns the reference by which the provider finds the credential of an entry.
-func refOf(e *v1alpha1.LedgerEntry) provider.Ref {
-	ref := provider.Ref{Name: e.Name, ID: e.ID}
-	if e.ReservedAt != nil {
-		ref.Since = e.ReservedAt.Time
-	}
-	return ref
 }

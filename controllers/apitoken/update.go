@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/apierror"
 	"apitoken.dev/operator/internal/ledger"
 	"apitoken.dev/operator/internal/metrics"
@@ -45,7 +46,7 @@ func (r *Reconciler) update(ctx context.Context, p *reconciliation) plan.Outcome
 	if e.IssuedAt != nil {
 		req.Grant.ExpiresAt = plan.ExpiryFor(&p.token.Spec, e.IssuedAt.Time, p.facts.Capabilities.MaxLifetime)
 	}
-	changed, err := updater.Update(ctx, refOf(e), req)
+	changed, err := updater.Update(ctx, account.RefOf(e), req)
 	metrics.Operation(p.facts.DriverType, "update", err)
 	if err != nil {
 		if plan.UpdateCanRetry(err) {

@@ -156,11 +156,7 @@ func (v *verification) cut(next string) error {
 }
 
 func (v *verification) find(ctx context.Context, e entry) (bool, error) {
-	ref := provider.Ref{Name: e.Name, ID: e.ID}
-	if e.ReservedAt != nil {
-		ref.Since = e.ReservedAt.Time
-	}
-	found, err := v.client.Find(ctx, ref)
+	found, err := v.client.Find(ctx, account.RefOf(&e.LedgerEntry))
 	if err != nil {
 		return false, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/audit"
+	"apitoken.dev/operator/internal/provider"
 )
 
 const (
@@ -68,6 +69,15 @@ func IndexProvider(obj client.Object) []string {
 		return nil
 	}
 	return []string{KeyFor(token).String(), Named(token.Spec.ProviderRef.Name)}
+}
+
+// RefOf returns the reference by which a provider finds the credential of an entry.
+func RefOf(e *v1alpha1.LedgerEntry) provider.Ref {
+	ref := provider.Ref{Name: e.Name, ID: e.ID}
+	if e.ReservedAt != nil {
+		ref.Since = e.ReservedAt.Time
+	}
+	return ref
 }
 
 // Open reports whether the outcome of an attempt is unknown: the ledger has no answer, and

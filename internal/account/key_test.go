@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/internal/provider"
 )
 
 func TestKeyForDefaultsToATokenProviderOfTheNamespace(t *testing.T) {
@@ -41,6 +42,18 @@ func TestCredentialsOfAClusterProviderAreInTheOperatorsNamespace(t *testing.T) {
 	}
 	namespaced := Of(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: "n"}, Spec: spec})
 	if got, want := namespaced.CredentialsKey("operator"), (client.ObjectKey{Namespace: "n", Name: "minter"}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+func TestReferenceHasTheTimeOfTheReservation(t *testing.T) {
+	reserved := metav1.Unix(1, 0)
+	e := v1alpha1.LedgerEntry{Name: "own-1", ID: "K1"}
+	if got, want := RefOf(&e), (provider.Ref{Name: "own-1", ID: "K1"}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	e.ReservedAt = &reserved
+	if got, want := RefOf(&e), (provider.Ref{Name: "own-1", ID: "K1", Since: reserved.Time}); got != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
