@@ -272,7 +272,7 @@ func (a *Attempt) Try(ctx context.Context) plan.Outcome {
 		accepted, err := prober.Accepts(ctx, a.minted.Secret, grant)
 		metrics.Operation(a.p.facts.DriverType, "probe", err)
 		refused = refused || err == nil
-		if accepted || !refused || len(grant.AllowedIPs)+len(grant.DeniedIPs) > 0 {
+		if accepted || !refused || grant.LimitsAddresses() {
 			return nil
 		}
 		if a.r.Clock.Monotonic()-a.beganMonotonic >= tryFor {

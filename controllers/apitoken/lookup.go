@@ -163,8 +163,7 @@ func (r *Reconciler) drifted(ctx context.Context, p *reconciliation, name string
 		return apierror.Failed(err)
 	} else if !few {
 		r.memory.Doubts.PutOff(nameOf(p.token), name, r.Clock.Monotonic())
-		p.event(eventDrifted, "Confirm", "the provider shows credential %s differently from how it was issued (%s), and too many other credentials as well. "+
-			"This looks like a mistake of the provider, so nothing is changed. Check the account; if the credential is gone, increase spec.rotation.generation", plan.Called(e), drift)
+		p.event(eventDrifted, "Confirm", "%s", plan.DriftNotRecorded(e, drift))
 		r.emit(p) // at once: no status write may follow
 		return nil
 	}

@@ -150,7 +150,7 @@ func (m manual) shown(ctx context.Context, p *reconciliation, conn connections.C
 	switch {
 	case err != nil:
 		return "", apierror.Failed(err)
-	case !ok || !canProbe(conn) || len(grant.AllowedIPs)+len(grant.DeniedIPs) > 0:
+	case !ok || !canProbe(conn) || grant.LimitsAddresses():
 		return "", plan.Failed{Err: errInconclusive}
 	}
 	accepted, out := m.accepted(ctx, p, conn, values, grant)
@@ -240,8 +240,7 @@ func (m manual) stored(ctx context.Context, p *reconciliation, e *v1alpha1.Ledge
 		}
 	}
 	v := seen.View
-	ok = v.Exists && !v.Foreign && v.Intact && v.Credential == e.Name
-	return seen.Values(), plan.GrantOf(&p.token.Spec), ok, nil
+	return seen.Values(), plan.GrantOf(&p.token.Spec), v.Intact && v.Holds(e.Name), nil
 }
 
 // accepted probes the data plane with a key.

@@ -3,7 +3,6 @@ package apitoken
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +25,7 @@ import (
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/fairqueue"
 	"apitoken.dev/operator/internal/plan"
+	"apitoken.dev/operator/internal/secretstore"
 )
 
 // +kubebuilder:rbac:groups=apitoken.dev,resources=apitokens,verbs=list;watch;patch
@@ -83,10 +83,7 @@ func (r *Reconciler) wakeOnTurn(_ context.Context, q fairqueue.Queue) error {
 // ofSecret maps a published Secret, a stored copy or a handover to its ApiToken.
 func (r *Reconciler) ofSecret(_ context.Context, o client.Object) []reconcile.Request {
 	r.secrets.Shown(o)
-	name := o.GetAnnotations()[v1alpha1.AnnotationToken]
-	if o.GetLabels()[v1alpha1.LabelManaged] == v1alpha1.ManagedHandover {
-		name = strings.TrimSuffix(o.GetName(), v1alpha1.HandoverSuffix)
-	}
+	name := secretstore.TokenOf(o)
 	if name == "" {
 		return nil
 	}
@@ -95,10 +92,7 @@ func (r *Reconciler) ofSecret(_ context.Context, o client.Object) []reconcile.Re
 
 // ofProvider maps a provider to the ApiTokens that refer to it.
 func (r *Reconciler) ofProvider(ctx context.Context, o client.Object) []reconcile.Request {
-	key := account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: o.GetNamespace(), Name: o.GetName()}
-	if _, ok := o.(*v1alpha1.ClusterTokenProvider); ok {
-		key.Kind = v1alpha1.KindClusterTokenProvider
-	}
+	key := account.Of(o).Key()
 	out := r.requests(ctx, client.MatchingFields{account.IndexField: key.String()})
 	return append(out, r.ofOtherKind(ctx, key)...)
 }

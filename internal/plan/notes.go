@@ -41,6 +41,14 @@ func SecretAtEnd(name string, s *Secret) string {
 	}
 }
 
+// DriftNotRecorded says that a drift is only reported, because too many credentials of the
+// provider drift at once.
+func DriftNotRecorded(e *v1alpha1.LedgerEntry, drift v1alpha1.CredentialDrift) string {
+	return fmt.Sprintf("the provider shows credential %s differently from how it was issued (%s), and too many other credentials as well. "+
+		"This looks like a mistake of the provider, so nothing is changed. Check the account; if the credential is gone, increase spec.rotation.generation",
+		Called(e), drift)
+}
+
 // NoSecretToKeep is the note about the Secret of an ApiToken that is deleted with Retain and has
 // no Secret.
 const NoSecretToKeep = "deletionPolicy is Retain, but there is no Secret to keep"

@@ -58,10 +58,10 @@ type CredentialFacts struct {
 	ExpiresAt            time.Time
 }
 
-// holds reports whether the Secret belongs to this ApiToken and names the credential.
-func (o *Observation) holds(name string) bool {
-	return o.Secret.Exists && !o.Secret.Foreign && o.Secret.Credential == name
-}
+// Holds reports whether the Secret belongs to this ApiToken and names the credential.
+func (s *Secret) Holds(name string) bool { return s.Exists && !s.Foreign && s.Credential == name }
+
+func (o *Observation) holds(name string) bool { return o.Secret.Holds(name) }
 
 // secretKnown reports whether the content of the Secret is known.
 func (o *Observation) secretKnown() bool { return o.Secret.Live || o.Secret.Trusted }

@@ -5,6 +5,10 @@ import (
 	"strings"
 )
 
+// LimitsAddresses reports whether a grant is restricted to addresses. The data plane can then
+// reject the operator's own address.
+func (g Grant) LimitsAddresses() bool { return len(g.AllowedIPs)+len(g.DeniedIPs) > 0 }
+
 // RefuseNarrowing returns a Refusal for the first restriction of a grant that a provider
 // with these Capabilities cannot enforce, or nil.
 func RefuseNarrowing(caps Capabilities, grant Grant) *Refusal {

@@ -29,6 +29,15 @@ const annotationGrant = "apitoken.dev/grant"
 // HandoverName is the name of the handover Secret.
 func (t Target) HandoverName() string { return t.Token.Name + v1alpha1.HandoverSuffix }
 
+// TokenOf returns the name of the ApiToken of a published Secret, a stored copy or a handover,
+// or "".
+func TokenOf(secret client.Object) string {
+	if secret.GetLabels()[v1alpha1.LabelManaged] == v1alpha1.ManagedHandover {
+		return strings.TrimSuffix(secret.GetName(), v1alpha1.HandoverSuffix)
+	}
+	return secret.GetAnnotations()[v1alpha1.AnnotationToken]
+}
+
 // Submitted is a credential that a user submitted. It does not print its values.
 type Submitted struct {
 	values  map[string]provider.Value

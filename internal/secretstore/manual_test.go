@@ -80,6 +80,28 @@ func TestHandoverWithoutLabelIsIgnored(t *testing.T) {
 	}
 }
 
+// TestHandoverNamesItsApiToken: a user creates it, so its annotations do not count.
+func TestHandoverNamesItsApiToken(t *testing.T) {
+	for name, c := range map[string]struct {
+		meta metav1.ObjectMeta
+		want string
+	}{
+		"handover": {metav1.ObjectMeta{
+			Name: "training-handover", Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover},
+			Annotations: map[string]string{v1alpha1.AnnotationToken: "other"},
+		}, "training"},
+		"stored copy": {metav1.ObjectMeta{
+			Name: "at1-x", Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedKept},
+			Annotations: map[string]string{v1alpha1.AnnotationToken: "training"},
+		}, "training"},
+		"any other": {metav1.ObjectMeta{Name: "training-handover"}, ""},
+	} {
+		if got := TokenOf(&corev1.Secret{ObjectMeta: c.meta}); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
 func TestCopyIsStoredAndDeleted(t *testing.T) {
 	b := newBench(t)
 	grant := provider.Grant{Scopes: []string{"objectstorage:object-read-only"}, Buckets: []string{"datasets"}}
