@@ -48,13 +48,13 @@ func (w *world) createStore() {
 
 func (w *world) store() string { return "store-of-" + w.ns }
 
-// served makes an ApiToken refer to the provider of a shared world.
-func (w *world) served(t *v1alpha1.ApiToken) {
+// useStore makes an ApiToken refer to the provider of a shared world.
+func (w *world) useStore(t *v1alpha1.ApiToken) {
 	t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: w.store()}
 }
 
-// closeStore deletes the provider of a shared world, so that the next test does not see it.
-func (w *world) closeStore() {
+// deleteStore deletes the provider of a shared world, so that the next test does not see it.
+func (w *world) deleteStore() {
 	w.Helper()
 	store := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: w.store()}}
 	w.OK(w.Delete(w.Context(), store))
@@ -77,14 +77,14 @@ func TestMissingKindOfProviderIsReported(t *testing.T) {
 	notFound := `TokenProvider "` + w.store() + `" does not exist in namespace "` + w.ns + `": `
 	forgotten := func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef = v1alpha1.ProviderReference{Name: w.store()} }
 	w.declare("after", forgotten)
-	w.stalls("after", v1alpha1.ReasonProviderNotFound, notFound+"there is a ClusterTokenProvider of this name", "needs kind: ClusterTokenProvider")
-	w.closeStore()
-	w.stalls("after", v1alpha1.ReasonProviderNotFound, notFound+"create it, or name another provider")
+	w.expectStalled("after", v1alpha1.ReasonProviderNotFound, notFound+"there is a ClusterTokenProvider of this name", "needs kind: ClusterTokenProvider")
+	w.deleteStore()
+	w.expectStalled("after", v1alpha1.ReasonProviderNotFound, notFound+"create it, or name another provider")
 	w.declare("before", forgotten)
-	w.stalls("before", v1alpha1.ReasonProviderNotFound, notFound+"create it, or name another provider")
+	w.expectStalled("before", v1alpha1.ReasonProviderNotFound, notFound+"create it, or name another provider")
 	w.createStore()
-	w.stalls("before", v1alpha1.ReasonProviderNotFound, notFound+"there is a ClusterTokenProvider of this name")
-	w.closeStore()
+	w.expectStalled("before", v1alpha1.ReasonProviderNotFound, notFound+"there is a ClusterTokenProvider of this name")
+	w.deleteStore()
 }
 
 // TestLostAdmissionOnlyStopsIssuing: an ApiToken in any state loses its admission. Only
@@ -93,7 +93,7 @@ func TestLostAdmissionOnlyStopsIssuing(t *testing.T) {
 	cases := map[string]func(w *world, lose func()){
 		"an attempt that was published": func(w *world, lose func()) {
 			w.operator.stop(w)
-			was := w.cutOff(v1alpha1.StateMinting)
+			was := w.interruptAttempt(v1alpha1.StateMinting)
 			lose()
 			w.start()
 			w.Until(func() string {
@@ -102,32 +102,32 @@ func TestLostAdmissionOnlyStopsIssuing(t *testing.T) {
 				}
 				return ""
 			})
-			w.onlyLive(was.Name)
+			w.expectLive(was.Name)
 		},
 		"an abandoned attempt": func(w *world, lose func()) {
 			w.operator.stop(w)
-			w.cutOff(v1alpha1.StateAbandoned)
+			w.interruptAttempt(v1alpha1.StateAbandoned)
 			w.deleteSecret("training")
 			lose()
 			w.start()
-			w.leftInTheEnd(0)
-			w.onlyLive()
+			w.waitLedgerSize(0)
+			w.expectLive()
 		},
 		"a previous credential": func(w *world, lose func()) {
 			first := activeOf(w.token("training")).Name
 			w.edit("training", rotateTo(1))
-			second := activeOf(w.replaced("training", first)).Name
-			w.settle("training")
+			second := activeOf(w.waitReplaced("training", first)).Name
+			w.waitIdle("training")
 			lose()
 			w.advance(2 * time.Hour)
-			w.onlyLive(second)
+			w.expectLive(second)
 		},
 		"a hard end": func(w *world, lose func()) {
 			lose()
 			w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(time.Hour)) })
-			w.settle("training")
+			w.waitIdle("training")
 			w.advance(time.Hour)
-			w.onlyLive()
+			w.expectLive()
 		},
 		"a deletion": func(w *world, lose func()) {
 			w.operator.stop(w)
@@ -147,7 +147,7 @@ func TestLostAdmissionOnlyStopsIssuing(t *testing.T) {
 				}
 				return ""
 			})
-			w.onlyLive(was.Name)
+			w.expectLive(was.Name)
 		},
 		"a deletion with a lost status": func(w *world, lose func()) {
 			w.operator.stop(w)
@@ -161,10 +161,10 @@ func TestLostAdmissionOnlyStopsIssuing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := newSharedWorld(t)
 			w.start()
-			w.label(map[string]string{"tokens": "allowed"})
-			w.issued("training", w.served)
-			w.settle("training")
-			run(w, func() { w.label(nil) })
+			w.labelNamespace(map[string]string{"tokens": "allowed"})
+			w.issue("training", w.useStore)
+			w.waitIdle("training")
+			run(w, func() { w.labelNamespace(nil) })
 			if token := w.token("training"); token != nil && token.DeletionTimestamp.IsZero() {
 				w.delete("training")
 			}
@@ -175,8 +175,8 @@ func TestLostAdmissionOnlyStopsIssuing(t *testing.T) {
 				w.clock.Advance(time.Second)
 				return "training is still there"
 			})
-			w.onlyLive()
-			w.closeStore()
+			w.expectLive()
+			w.deleteStore()
 		})
 	}
 }
@@ -199,19 +199,19 @@ func TestNotAdmittedMakesNoCalls(t *testing.T) {
 	w.start()
 	const many = 40
 	for i := range many {
-		w.declare(fmt.Sprint("training-", i), w.served)
+		w.declare(fmt.Sprint("training-", i), w.useStore)
 	}
-	w.stalls("training-0", v1alpha1.ReasonNamespaceNotAllowed, "label the namespace", w.store())
+	w.expectStalled("training-0", v1alpha1.ReasonNamespaceNotAllowed, "label the namespace", w.store())
 	for i := range many {
 		w.delete(fmt.Sprint("training-", i))
 	}
 	for i := range many {
-		w.gone(fmt.Sprint("training-", i))
+		w.expectGone(fmt.Sprint("training-", i))
 	}
 	if n := w.callsFor(w.ns); n > 0 {
 		t.Errorf("%d calls of the provider", n)
 	}
-	w.closeStore()
+	w.deleteStore()
 }
 
 // TestClaimsWaitForTheirTurn: where only a Secret says that something was issued,
@@ -231,7 +231,7 @@ func TestClaimsWaitForTheirTurn(t *testing.T) {
 				v1alpha1.AnnotationToken: name, v1alpha1.AnnotationCluster: cluster, v1alpha1.AnnotationCredential: credential.String(),
 			},
 		}}))
-		w.declare(name, w.served)
+		w.declare(name, w.useStore)
 	}
 	w.start()
 	for turn := range many {
@@ -242,7 +242,7 @@ func TestClaimsWaitForTheirTurn(t *testing.T) {
 			return ""
 		})
 		for _, name := range names {
-			w.poke(name)
+			w.touch(name)
 		}
 		if n := w.callsFor(w.ns); n > turn+1 {
 			t.Errorf("%d calls after %d s", n, turn)
@@ -255,7 +255,7 @@ func TestClaimsWaitForTheirTurn(t *testing.T) {
 		w.delete(name)
 	}
 	w.start()
-	w.closeStore()
+	w.deleteStore()
 }
 
 // TestAbsentClaimedCredentialIsLookedUpOnce: a Secret names a credential that is gone, in
@@ -270,7 +270,7 @@ func TestAbsentClaimedCredentialIsLookedUpOnce(t *testing.T) {
 			v1alpha1.AnnotationToken: "training", v1alpha1.AnnotationCluster: cluster, v1alpha1.AnnotationCredential: credential.String(),
 		},
 	}}))
-	w.declare("training", w.served)
+	w.declare("training", w.useStore)
 	w.start()
 	outside := func() string {
 		c := meta.FindStatusCondition(w.token("training").Status.Conditions, v1alpha1.ConditionReady)
@@ -282,11 +282,11 @@ func TestAbsentClaimedCredentialIsLookedUpOnce(t *testing.T) {
 	w.Until(outside)
 	w.requests.Take()
 	for range 3 {
-		w.poke("training")
-		w.settle("training")
+		w.touch("training")
+		w.waitIdle("training")
 		w.clock.Advance(5 * time.Second)
 	}
-	w.settle("training")
+	w.waitIdle("training")
 	if n := w.callsFor(w.ns); n != 1 {
 		t.Errorf("%d calls of the provider", n)
 	}
@@ -305,7 +305,7 @@ func TestAbsentClaimedCredentialIsLookedUpOnce(t *testing.T) {
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Finalizers = nil })
 	w.delete("training")
 	w.start()
-	w.closeStore()
+	w.deleteStore()
 }
 
 // TestNotAdmittedApiTokensHoldNoSlot: an ApiToken of a namespace that is not admitted does not
@@ -319,13 +319,13 @@ func TestNotAdmittedApiTokensHoldNoSlot(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Namespace: outside, Name: "outsider"},
 		Spec:       v1alpha1.ApiTokenSpec{Scopes: []v1alpha1.Scope{"objectstorage:object-read-only"}, Buckets: []v1alpha1.Bucket{"datasets"}},
 	}
-	w.served(outsider)
+	w.useStore(outsider)
 	w.ExpectApplied(outsider)
-	w.label(map[string]string{"tokens": "allowed"})
+	w.labelNamespace(map[string]string{"tokens": "allowed"})
 	w.start(func(o *operator.Options) { o.Namespaces = append(o.Namespaces, outside) })
-	w.issued("training", w.served)
+	w.issue("training", w.useStore)
 	w.delete("training")
-	w.gone("training")
+	w.expectGone("training")
 
 	w.Until(func() string {
 		w.OK(w.Get(w.Context(), client.ObjectKeyFromObject(outsider), outsider))
@@ -335,8 +335,8 @@ func TestNotAdmittedApiTokensHoldNoSlot(t *testing.T) {
 		}
 		return ""
 	})
-	w.declare("training", w.served)
-	w.stalls("training", v1alpha1.ReasonProviderShared, "1 ApiToken of another namespace")
+	w.declare("training", w.useStore)
+	w.expectStalled("training", v1alpha1.ReasonProviderShared, "1 ApiToken of another namespace")
 	for _, c := range w.token("training").Status.Conditions {
 		if strings.Contains(c.Message, outside) || strings.Contains(c.Message, "outsider") {
 			t.Errorf("%s names an object of another namespace: %s", c.Type, c.Message)
@@ -346,7 +346,7 @@ func TestNotAdmittedApiTokensHoldNoSlot(t *testing.T) {
 		t.Error("the operator has not reconciled the outsider, so this test proves nothing")
 	}
 	w.delete("training")
-	w.gone("training")
+	w.expectGone("training")
 	w.operator.stop(w)
 	w.Until(func() string {
 		w.OK(w.Get(w.Context(), client.ObjectKeyFromObject(outsider), outsider))
@@ -358,5 +358,5 @@ func TestNotAdmittedApiTokensHoldNoSlot(t *testing.T) {
 	})
 	w.OK(w.Delete(w.Context(), outsider))
 	w.start()
-	w.closeStore()
+	w.deleteStore()
 }

@@ -16,8 +16,8 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// audited waits for a line of the audit trail with these parts.
-func (w *world) audited(parts ...string) {
+// expectAudit waits for a line of the audit trail with these parts.
+func (w *world) expectAudit(parts ...string) {
 	w.Helper()
 	w.Until(func() string {
 		if w.log.Count(append(parts, `"msg"="audit"`)...) > 0 {
@@ -27,8 +27,8 @@ func (w *world) audited(parts ...string) {
 	})
 }
 
-// about waits for an event of a reason that refers to a credential and has its id.
-func (w *world) about(reason string, e *v1alpha1.LedgerEntry) {
+// expectEventAbout waits for an event of a reason that refers to a credential and has its id.
+func (w *world) expectEventAbout(reason string, e *v1alpha1.LedgerEntry) {
 	w.Helper()
 	w.Until(func() string {
 		var events eventsv1.EventList
@@ -48,30 +48,30 @@ func (w *world) about(reason string, e *v1alpha1.LedgerEntry) {
 func TestLifeIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).DeepCopy()
-	w.audited(`"audit"="call"`, `"operation"="mint"`, first.Name, `"reason"="Initial"`, `"askedBy"="spec"`, `"name"="training"`,
+	first := activeOf(w.issue("training")).DeepCopy()
+	w.expectAudit(`"audit"="call"`, `"operation"="mint"`, first.Name, `"reason"="Initial"`, `"askedBy"="spec"`, `"name"="training"`,
 		`"namespace"="`+w.ns+`"`, `"provider"="`+storeName+`"`, `"providerKind"="TokenProvider"`)
-	w.audited(`"audit"="outcome"`, `"operation"="mint"`, first.Name, `"result"="ok"`, `"keyID"="`+first.ID+`"`)
-	w.audited(`"found"="Issued"`, first.Name, first.ID)
-	w.audited(`"found"="ProviderReady"`, `"provider"="`+storeName+`"`)
-	w.about("Issued", first)
+	w.expectAudit(`"audit"="outcome"`, `"operation"="mint"`, first.Name, `"result"="ok"`, `"keyID"="`+first.ID+`"`)
+	w.expectAudit(`"found"="Issued"`, first.Name, first.ID)
+	w.expectAudit(`"found"="ProviderReady"`, `"provider"="`+storeName+`"`)
+	w.expectEventAbout("Issued", first)
 
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	second := activeOf(w.replaced("training", first.Name)).DeepCopy()
-	w.audited(`"audit"="call"`, `"operation"="mint"`, second.Name, `"reason"="RotationRequested"`, `"askedBy"="spec.rotation.generation"`)
-	w.audited(`"found"="Rotated"`, first.Name, first.ID)
-	w.about("Rotated", first)
+	second := activeOf(w.waitReplaced("training", first.Name)).DeepCopy()
+	w.expectAudit(`"audit"="call"`, `"operation"="mint"`, second.Name, `"reason"="RotationRequested"`, `"askedBy"="spec.rotation.generation"`)
+	w.expectAudit(`"found"="Rotated"`, first.Name, first.ID)
+	w.expectEventAbout("Rotated", first)
 
 	w.passTime(2*time.Hour, 1)
-	w.about("Revoked", first)
-	w.audited(`"audit"="call"`, `"operation"="revoke"`, first.Name, first.ID, `"reason"="Replaced"`, `"askedBy"="spec.rotation.generation"`)
-	w.audited(`"found"="Revoked"`, first.Name, first.ID)
+	w.expectEventAbout("Revoked", first)
+	w.expectAudit(`"audit"="call"`, `"operation"="revoke"`, first.Name, first.ID, `"reason"="Replaced"`, `"askedBy"="spec.rotation.generation"`)
+	w.expectAudit(`"found"="Revoked"`, first.Name, first.ID)
 
 	w.delete("training")
-	w.gone("training")
-	w.about("Revoked", second)
-	w.audited(`"audit"="outcome"`, `"operation"="revoke"`, second.Name, second.ID, `"reason"="Deleted"`, `"askedBy"="metadata.deletionTimestamp"`)
-	w.audited(`"found"="Revoked"`, second.Name, second.ID, `"reason"="Deleted"`)
+	w.expectGone("training")
+	w.expectEventAbout("Revoked", second)
+	w.expectAudit(`"audit"="outcome"`, `"operation"="revoke"`, second.Name, second.ID, `"reason"="Deleted"`, `"askedBy"="metadata.deletionTimestamp"`)
+	w.expectAudit(`"found"="Revoked"`, second.Name, second.ID, `"reason"="Deleted"`)
 }
 
 // TestRevocationIsAuditedWithItsOwnReplacement: of two previous credentials, each line
@@ -79,15 +79,15 @@ func TestLifeIsAudited(t *testing.T) {
 func TestRevocationIsAuditedWithItsOwnReplacement(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).DeepCopy()
+	first := activeOf(w.issue("training")).DeepCopy()
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Buckets = append(t.Spec.Buckets, "archive") })
-	second := activeOf(w.replaced("training", first.Name)).DeepCopy()
+	second := activeOf(w.waitReplaced("training", first.Name)).DeepCopy()
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	w.replaced("training", second.Name)
+	w.waitReplaced("training", second.Name)
 	w.passTime(2*time.Hour, 1)
-	w.audited(`"audit"="call"`, `"operation"="revoke"`, first.Name, `"reason"="Replaced"`, `"askedBy"="spec"`)
-	w.audited(`"found"="Revoked"`, first.Name, `"reason"="Replaced"`, `"askedBy"="spec"`)
-	w.audited(`"found"="Revoked"`, second.Name, `"reason"="Replaced"`, `"askedBy"="spec.rotation.generation"`)
+	w.expectAudit(`"audit"="call"`, `"operation"="revoke"`, first.Name, `"reason"="Replaced"`, `"askedBy"="spec"`)
+	w.expectAudit(`"found"="Revoked"`, first.Name, `"reason"="Replaced"`, `"askedBy"="spec"`)
+	w.expectAudit(`"found"="Revoked"`, second.Name, `"reason"="Replaced"`, `"askedBy"="spec.rotation.generation"`)
 }
 
 // TestRetainedIsAudited: nothing revokes what Retain leaves, so the event and the line
@@ -95,20 +95,20 @@ func TestRevocationIsAuditedWithItsOwnReplacement(t *testing.T) {
 func TestRetainedIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	e := activeOf(w.issued("training", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain })).DeepCopy()
+	e := activeOf(w.issue("training", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain })).DeepCopy()
 	w.excused[e.Name] = true
 	w.delete("training")
-	w.gone("training")
-	w.audited(`"found"="Retained"`, e.Name, e.ID)
-	w.emits("Retained", e.ID)
+	w.expectGone("training")
+	w.expectAudit(`"found"="Retained"`, e.Name, e.ID)
+	w.expectEvent("Retained", e.ID)
 }
 
 // TestCrashLosesAnOutcomeOnly: the process ends in the middle of a Mint. It has written
 // what it was about to do and no outcome, and the next one writes what it found.
 func TestCrashLosesAnOutcomeOnly(t *testing.T) {
 	t.Parallel()
-	w, _, open := unresolved(t)
-	w.audited(`"audit"="call"`, `"operation"="mint"`, open, `"reason"="RotationRequested"`)
+	w, _, open := newUnresolvedWorld(t)
+	w.expectAudit(`"audit"="call"`, `"operation"="mint"`, open, `"reason"="RotationRequested"`)
 	if n := w.log.Count(`"msg"="audit"`, `"audit"="outcome"`, open); n != 0 {
 		t.Errorf("a process that ended wrote %d outcomes", n)
 	}
@@ -130,13 +130,13 @@ func TestLostAnswerIsAudited(t *testing.T) {
 	w := newWorld(t)
 	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.LoseAnswer})
 	w.declare("training")
-	w.audited(`"audit"="call"`, `"operation"="mint"`, `"name"="training"`)
-	w.audited(`"audit"="outcome"`, `"operation"="mint"`, `"result"="in_doubt"`)
-	w.audited(`"found"="Abandoned"`, `"name"="training"`, `"askedBy"="recovery"`)
-	w.emits("Abandoned", "was abandoned: its credential, if it created one, will be revoked")
-	w.heals("training")
-	w.audited(`"audit"="call"`, `"operation"="revoke"`, `"reason"="AttemptAbandoned"`)
-	w.audited(`"found"="Revoked"`, `"reason"="AttemptAbandoned"`)
+	w.expectAudit(`"audit"="call"`, `"operation"="mint"`, `"name"="training"`)
+	w.expectAudit(`"audit"="outcome"`, `"operation"="mint"`, `"result"="in_doubt"`)
+	w.expectAudit(`"found"="Abandoned"`, `"name"="training"`, `"askedBy"="recovery"`)
+	w.expectEvent("Abandoned", "was abandoned: its credential, if it created one, will be revoked")
+	w.waitHealed("training")
+	w.expectAudit(`"audit"="call"`, `"operation"="revoke"`, `"reason"="AttemptAbandoned"`)
+	w.expectAudit(`"found"="Revoked"`, `"reason"="AttemptAbandoned"`)
 }
 
 // TestAdoptionAfterRestartIsAudited: the record of an attempt was lost, and the next
@@ -144,23 +144,23 @@ func TestLostAnswerIsAudited(t *testing.T) {
 func TestAdoptionAfterRestartIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.issued("training")
-	w.settle("training")
+	w.issue("training")
+	w.waitIdle("training")
 	w.operator.stop(w)
-	e := w.cutOff(v1alpha1.StateMinting)
+	e := w.interruptAttempt(v1alpha1.StateMinting)
 	w.log = &testutil.Log{}
 	w.start(func(o *operator.Options) { o.Logger = w.log.Logger(5) })
-	w.ready("training")
-	w.audited(`"found"="Adopted"`, e.Name)
+	w.waitReady("training")
+	w.expectAudit(`"found"="Adopted"`, e.Name)
 	w.Until(func() string {
 		if active := activeOf(w.token("training")); active == nil || active.ID == "" {
 			return "the id is not known yet"
 		}
 		return ""
 	})
-	w.audited(`"found"="Adopted"`, e.Name, `"keyID"="`+e.ID+`"`)
-	w.about("Adopted", &e)
-	w.emits("Adopted", ": an interrupted attempt had already published it in the Secret")
+	w.expectAudit(`"found"="Adopted"`, e.Name, `"keyID"="`+e.ID+`"`)
+	w.expectEventAbout("Adopted", &e)
+	w.expectEvent("Adopted", ": an interrupted attempt had already published it in the Secret")
 }
 
 // TestEachRevokedCredentialHasAnEvent: the event library counts events of one reason as
@@ -169,15 +169,15 @@ func TestEachRevokedCredentialHasAnEvent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	var all []*v1alpha1.LedgerEntry
-	all = append(all, activeOf(w.issued("training")).DeepCopy())
+	all = append(all, activeOf(w.issue("training")).DeepCopy())
 	for generation := range int64(2) {
 		w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = generation + 1 })
-		all = append(all, activeOf(w.replaced("training", all[generation].Name)).DeepCopy())
+		all = append(all, activeOf(w.waitReplaced("training", all[generation].Name)).DeepCopy())
 	}
 	w.delete("training")
-	w.gone("training")
+	w.expectGone("training")
 	for _, e := range all {
-		w.about("Revoked", e)
+		w.expectEventAbout("Revoked", e)
 	}
 }
 
@@ -186,9 +186,9 @@ func TestEachRevokedCredentialHasAnEvent(t *testing.T) {
 func TestUnlistedCredentialRevokedAtDeletionIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	e := activeOf(w.issued("training")).DeepCopy()
+	e := activeOf(w.issue("training")).DeepCopy()
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	w.replaced("training", e.Name)
+	w.waitReplaced("training", e.Name)
 	w.excused[e.Name] = true
 	w.editStatus(func(s *v1alpha1.ApiTokenStatus) {
 		for i := range s.Credentials {
@@ -199,9 +199,9 @@ func TestUnlistedCredentialRevokedAtDeletionIsReported(t *testing.T) {
 		}
 	})
 	w.delete("training")
-	w.gone("training")
-	w.emits("Revoked", e.Name)
-	w.audited(`"audit"="call"`, `"operation"="revoke"`, e.Name, `"reason"="Deleted"`)
+	w.expectGone("training")
+	w.expectEvent("Revoked", e.Name)
+	w.expectAudit(`"audit"="call"`, `"operation"="revoke"`, e.Name, `"reason"="Deleted"`)
 }
 
 // TestInterruptedUpdateIsAudited: a change in place ended without an answer, so a line says that
@@ -209,14 +209,14 @@ func TestUnlistedCredentialRevokedAtDeletionIsReported(t *testing.T) {
 func TestInterruptedUpdateIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newUpdatingWorld(t)
-	first := activeOf(w.issued("training")).DeepCopy()
+	first := activeOf(w.issue("training")).DeepCopy()
 	w.backend.Script(fake.Update, fake.Fault{Kind: fake.LoseAnswer})
 	w.edit("training", readWrite)
-	w.audited(`"audit"="outcome"`, `"operation"="update"`, first.Name, `"result"="in_doubt"`)
-	w.settle("training")
+	w.expectAudit(`"audit"="outcome"`, `"operation"="update"`, first.Name, `"result"="in_doubt"`)
+	w.waitIdle("training")
 	w.passTime(time.Minute, 2)
-	w.replaced("training", first.Name)
-	w.audited(`"found"="UpdateUnknown"`, `"name"="training"`, first.Name, `"keyID"="`+first.ID+`"`, `"reason"="SpecChanged"`, `"askedBy"="spec"`)
+	w.waitReplaced("training", first.Name)
+	w.expectAudit(`"found"="UpdateUnknown"`, `"name"="training"`, first.Name, `"keyID"="`+first.ID+`"`, `"reason"="SpecChanged"`, `"askedBy"="spec"`)
 	if w.log.Count(`"found"="Updated"`) > 0 {
 		t.Error("a line says that the credential was changed, but the outcome is unknown")
 	}
@@ -225,15 +225,15 @@ func TestInterruptedUpdateIsAudited(t *testing.T) {
 // TestRevokeFirstIsAudited: RevokeFirst revokes the credential in use to make room.
 func TestRevokeFirstIsAudited(t *testing.T) {
 	t.Parallel()
-	w := newNarrowWorld(t)
-	first := activeOf(w.issued("training", revokeFirst)).DeepCopy()
-	w.stranger()
+	w := newTwoSlotWorld(t)
+	first := activeOf(w.issue("training", revokeFirst)).DeepCopy()
+	w.createStranger()
 	w.edit("training", rotateTo(1))
-	w.replaced("training", first.Name)
+	w.waitReplaced("training", first.Name)
 	why := []string{first.Name, `"keyID"="` + first.ID + `"`, `"reason"="RoomNeeded"`, `"askedBy"="spec.rotation.strategy"`}
-	w.audited(append([]string{`"audit"="call"`, `"operation"="revoke"`}, why...)...)
-	w.audited(append([]string{`"found"="Revoked"`}, why...)...)
-	w.emits("RotatedWithGap", "the credential was rotated with a gap")
+	w.expectAudit(append([]string{`"audit"="call"`, `"operation"="revoke"`}, why...)...)
+	w.expectAudit(append([]string{`"found"="Revoked"`}, why...)...)
+	w.expectEvent("RotatedWithGap", "the credential was rotated with a gap")
 }
 
 // TestEndOfAccessIsAudited: access ends at spec.expiresAt, or because the credential
@@ -256,14 +256,14 @@ func TestEndOfAccessIsAudited(t *testing.T) {
 			w.createMinter()
 			w.createProvider()
 			w.start()
-			first := activeOf(w.issued("training", c.atFirst)).DeepCopy()
+			first := activeOf(w.issue("training", c.atFirst)).DeepCopy()
 			w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
-			w.settle("training")
+			w.waitIdle("training")
 			w.advance(c.after)
-			w.onlyLive()
+			w.expectLive()
 			why := []string{first.Name, `"keyID"="` + first.ID + `"`, `"reason"="AccessEnded"`, `"askedBy"="` + c.askedBy + `"`}
-			w.audited(append([]string{`"audit"="call"`, `"operation"="revoke"`}, why...)...)
-			w.audited(append([]string{`"found"="Revoked"`}, why...)...)
+			w.expectAudit(append([]string{`"audit"="call"`, `"operation"="revoke"`}, why...)...)
+			w.expectAudit(append([]string{`"found"="Revoked"`}, why...)...)
 		})
 	}
 }

@@ -30,7 +30,7 @@ import (
 const bodies = 8
 
 // TestSecretsStayInSecrets takes an ApiToken through most of what can happen to
-// it, and then looks for secret values everywhere but in Secrets.
+// it, and then searches for secret values everywhere except in Secrets.
 func TestSecretsStayInSecrets(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -48,7 +48,7 @@ func TestSecretsStayInSecrets(t *testing.T) {
 			w.createMinter()
 			w.createProvider()
 			w.start(func(o *operator.Options) { o.Logger = w.log.Logger(c.verbosity) })
-			w.eventful()
+			w.causeEveryEvent()
 			if !kit.Leaks(string(w.secret("training").Data[fake.KeySecret])) {
 				t.Fatal("the Secret has no canary, so this test proves nothing")
 			}
@@ -57,42 +57,42 @@ func TestSecretsStayInSecrets(t *testing.T) {
 			}
 			for what, text := range map[string]string{
 				"the log": w.log.String(), "the log of libraries": clientLog.String(),
-				"metrics": metricsText(t), "objects": w.objects(), "the provider's state": w.backend.State(),
+				"metrics": metricsText(t), "objects": w.objectsJSON(), "the provider's state": w.backend.State(),
 			} {
 				if kit.Leaks(text) {
-					t.Errorf("%s contains a secret value: %s", what, around(text))
+					t.Errorf("%s contains a secret value: %s", what, leakingLines(text))
 				}
 			}
 		})
 	}
 }
 
-// eventful lets everything happen that has words of its own.
-func (w *world) eventful() {
+// causeEveryEvent issues, rotates, edits, fails and deletes, so that each kind of text is written.
+func (w *world) causeEveryEvent() {
 	w.Helper()
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	second := activeOf(w.replaced("training", first)).Name
+	second := activeOf(w.waitReplaced("training", first)).Name
 	w.editSecret("training", func(s *corev1.Secret) { s.Data[fake.KeySecret] = []byte(fake.Canary + "edited") })
-	w.replaced("training", second)
+	w.waitReplaced("training", second)
 	w.editSecret("training", func(s *corev1.Secret) { delete(s.Labels, v1alpha1.LabelManaged) })
-	w.carries(map[string]string{v1alpha1.LabelManaged: "true"}, nil)
+	w.expectMetadata(map[string]string{v1alpha1.LabelManaged: "true"}, nil)
 	w.OK(w.Create(w.Context(), &corev1.Secret{
 		ObjectMeta: metaOf(w.ns, "foreign"), StringData: map[string]string{"password": fake.Canary + "foreign"},
 	}))
 	w.declare("foreign")
-	w.stalls("foreign", v1alpha1.ReasonSecretNotOwned)
+	w.expectStalled("foreign", v1alpha1.ReasonSecretNotOwned)
 	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.LoseAnswer}, fake.Fault{Kind: fake.Reject})
 	w.declare("failing")
-	w.heals("failing")
+	w.waitHealed("failing")
 	w.passTime(2*time.Hour, 1)
-	w.issued("deleted")
+	w.issue("deleted")
 	w.delete("deleted")
-	w.gone("deleted")
+	w.expectGone("deleted")
 }
 
-// objects are all objects of the world but Secrets, as JSON.
-func (w *world) objects() string {
+// objectsJSON returns all objects of the world except Secrets, and the metadata of Secrets.
+func (w *world) objectsJSON() string {
 	w.Helper()
 	var out []string
 	for _, list := range []client.ObjectList{
@@ -131,8 +131,8 @@ func metricsText(t *testing.T) string {
 	return text
 }
 
-// around shows the lines that a secret value is in, as far as they say what they are.
-func around(text string) string {
+// leakingLines returns the beginning of every line with a secret value.
+func leakingLines(text string) string {
 	var out []string
 	for line := range strings.Lines(text) {
 		if kit.Leaks(line) {
@@ -146,7 +146,7 @@ func around(text string) string {
 func TestPrintedValuesHideSecrets(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	token := w.issued("training")
+	token := w.issue("training")
 	store := &secretstore.Store{Client: w, Live: w, Cluster: cluster, Clock: clock.NewReal()}
 	seen, err := store.Read(w.Context(), secretstore.Target{Token: token})
 	w.OK(err)
@@ -167,14 +167,14 @@ func TestPrintedValuesHideSecrets(t *testing.T) {
 		if raw, err := json.Marshal(v); err == nil && kit.Leaks(string(raw)) {
 			t.Errorf("JSON of %T holds a secret value", v)
 		}
-		if text := crash(w.Context(), v, seen, minted); kit.Leaks(text) {
+		if text := panicText(w.Context(), v, seen, minted); kit.Leaks(text) {
 			t.Errorf("a panic with %T prints a secret value", v)
 		}
 	}
 }
 
-// crash is what is left of a panic in a function that holds secret values.
-func crash(ctx context.Context, with any, seen secretstore.Snapshot, minted provider.Minted) (text string) {
+// panicText returns the output of a panic in a function that has secret values as arguments.
+func panicText(ctx context.Context, with any, seen secretstore.Snapshot, minted provider.Minted) (text string) {
 	defer func() {
 		text = fmt.Sprintf("panic: %v %+v\n%s", recover(), ctx, debug.Stack())
 	}()

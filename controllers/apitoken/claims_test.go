@@ -13,8 +13,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// described is an ApiToken with one credential, as describe leaves it.
-func described(t *testing.T, edit func(p *reconciliation)) *v1alpha1.ApiTokenStatus {
+// describedStatus returns the status that describe writes for an ApiToken with one credential.
+func describedStatus(t *testing.T, edit func(p *reconciliation)) *v1alpha1.ApiTokenStatus {
 	t.Helper()
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	at := func(d time.Duration) *metav1.Time { return &metav1.Time{Time: now.Add(d)} }
@@ -103,7 +103,7 @@ func TestConditionsAreTrue(t *testing.T) {
 		}, false, []shown{{"Issued", no, "Deleting", "revocations that are not finished: 1"}}},
 	}
 	for name, c := range cases {
-		s := described(t, c.given)
+		s := describedStatus(t, c.given)
 		if (s.RotatesAt != nil) != c.rotates || c.rotates != (s.Columns.Rotates != "") {
 			t.Errorf("%s: a rotation is promised for %v, in the column %q", name, s.RotatesAt, s.Columns.Rotates)
 		}

@@ -17,18 +17,18 @@ const year = 365 * 24 * time.Hour
 func TestClockJumpOfAYearDelaysNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	right := w.clock.Now()
 	w.clock.SetWall(right.Add(year))
-	w.poke("training")
-	future := activeOf(w.replaced("training", first)).Name // the old one has expired by that clock
+	w.touch("training")
+	future := activeOf(w.waitReplaced("training", first)).Name // the old one has expired by that clock
 	for generation := int64(1); w.token("training").Status.MintBudget.Remaining > 0; generation++ {
 		w.edit("training", rotateTo(generation))
-		future = activeOf(w.replaced("training", future)).Name
+		future = activeOf(w.waitReplaced("training", future)).Name
 	}
 	w.clock.SetWall(right)
-	w.poke("training")
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady) // still in use until the budget allows another one
+	w.touch("training")
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady) // still in use until the budget allows another one
 	w.Until(func() string {
 		if b := w.token("training").Status.MintBudget; b.RefilledAt.After(right) {
 			return "the budget grows in a year"
@@ -36,8 +36,8 @@ func TestClockJumpOfAYearDelaysNothing(t *testing.T) {
 		return ""
 	})
 	w.clock.Advance(ledger.BudgetRefill)
-	w.poke("training")
-	if e := activeOf(w.replaced("training", future)); e.ExpiresAt.After(w.clock.Now().Add(91 * 24 * time.Hour)) {
+	w.touch("training")
+	if e := activeOf(w.waitReplaced("training", future)); e.ExpiresAt.After(w.clock.Now().Add(91 * 24 * time.Hour)) {
 		t.Errorf("the next credential ends at %s", e.ExpiresAt)
 	}
 }
@@ -68,7 +68,7 @@ func TestRejectedAttemptsDoNotChargeTheBudget(t *testing.T) {
 		}
 		return ""
 	})
-	if b := w.ready("training").Status.MintBudget; b.Remaining != 4 {
+	if b := w.waitReady("training").Status.MintBudget; b.Remaining != 4 {
 		t.Errorf("%d left of the budget after one credential, want 4", b.Remaining)
 	}
 }

@@ -17,9 +17,9 @@ var secretUpdate = testutil.Request{Verb: "update", Resource: "secrets"}
 
 const theirManager = "their-controller"
 
-// fight changes the label team of the Secret training back whenever it is "ml", until
+// revertLabel changes the label team of the Secret training back whenever it is "ml", until
 // the function that it returns is called.
-func (w *world) fight() func() {
+func (w *world) revertLabel() func() {
 	w.Helper()
 	c, err := client.NewWithWatch(env.Config, client.Options{Scheme: kit.Scheme()})
 	w.OK(err)
@@ -47,18 +47,18 @@ func TestContestedLabelIsRestoredAtALimitedRate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	labelled := func(t *v1alpha1.ApiToken) { t.Spec.Secret.Labels = map[string]string{"team": "ml"} }
-	w.issued("training", labelled)
-	w.settle("training")
+	w.issue("training", labelled)
+	w.waitIdle("training")
 	w.requests.Take()
-	end := w.fight()
+	end := w.revertLabel()
 	w.Cleanup(end)
 	contested := func(parts ...string) {
 		w.Helper()
-		w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonSecretContested, append(parts, `label "team"`, theirManager)...)
+		w.expectCondition("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonSecretContested, append(parts, `label "team"`, theirManager)...)
 	}
 	contested("waits 5s")
-	w.emits(v1alpha1.ReasonSecretContested, theirManager)
-	token := w.settle("training")
+	w.expectEvent(v1alpha1.ReasonSecretContested, theirManager)
+	token := w.waitIdle("training")
 	if n := w.requests.Take()[secretUpdate]; n != 6 {
 		t.Errorf("the operator wrote the Secret %d times before it waits, want 6", n)
 	}
@@ -69,20 +69,20 @@ func TestContestedLabelIsRestoredAtALimitedRate(t *testing.T) {
 		passes time.Duration
 		then   string
 	}{{5 * time.Second, "waits 10s"}, {10 * time.Second, "waits 20s"}, {20 * time.Second, "waits 40s"}} {
-		w.settle("training")
+		w.waitIdle("training")
 		w.requests.Take()
 		w.advance(wait.passes)
 		contested(wait.then)
-		w.settle("training")
+		w.waitIdle("training")
 		if n := w.requests.Take()[secretUpdate]; n != 1 {
 			t.Errorf("the operator wrote the Secret %d times in %s, want 1", n, wait.passes)
 		}
 	}
-	w.mints(1)
+	w.expectMints(1)
 
 	end()
 	w.advance(40 * time.Second)
-	w.carries(map[string]string{"team": "ml"}, nil)
+	w.expectMetadata(map[string]string{"team": "ml"}, nil)
 	w.Until(func() string {
 		if meta.FindStatusCondition(w.token("training").Status.Conditions, v1alpha1.ConditionReconciling) != nil {
 			return "it still shows Reconciling"
@@ -92,9 +92,9 @@ func TestContestedLabelIsRestoredAtALimitedRate(t *testing.T) {
 
 	// After a long time without a contest, the next change is repaired at once.
 	w.advance(time.Hour)
-	w.settle("training")
+	w.waitIdle("training")
 	w.editSecret("training", func(s *corev1.Secret) { s.Labels["team"] = "manual" })
-	w.carries(map[string]string{"team": "ml"}, nil)
+	w.expectMetadata(map[string]string{"team": "ml"}, nil)
 }
 
 // TestPublishRefusedEndsWithTheNextSuccessfulWrite: PublishRefused goes with the next write that succeeds, and
@@ -107,21 +107,21 @@ func TestPublishRefusedEndsWithTheNextSuccessfulWrite(t *testing.T) {
 	for name, resolve := range map[string]func(w *world, lift func()){
 		"the write succeeds": func(w *world, lift func()) {
 			lift()
-			w.poke("training")
-			w.carries(map[string]string{"team": "x"}, nil)
+			w.touch("training")
+			w.expectMetadata(map[string]string{"team": "x"}, nil)
 		},
 		"there is nothing to write": func(w *world, _ func()) { w.edit("training", label("ml")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.issued("training", label("ml"))
+			w.issue("training", label("ml"))
 			lift := w.forbidSecretUpdates()
 			w.edit("training", label("x"))
-			w.shows("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused)
+			w.expectCondition("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused)
 			resolve(w, lift)
-			w.shows("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublished)
-			w.mints(1)
+			w.expectCondition("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublished)
+			w.expectMints(1)
 		})
 	}
 }

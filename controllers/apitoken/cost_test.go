@@ -22,8 +22,8 @@ var (
 	readMinter   = testutil.Request{Verb: "get", Resource: "secrets:minter"}
 )
 
-// costs compares what was asked of the API server for ApiTokens and Secrets.
-func (w *world) costs(what string, want testutil.Counts, resources ...string) {
+// expectRequests compares the requests since the last call. It ignores list and watch.
+func (w *world) expectRequests(what string, want testutil.Counts, resources ...string) {
 	w.Helper()
 	got := w.requests.Take().Of(append(resources, "apitokens", "secrets")...)
 	for _, waiting := range []string{"watch", "list"} {
@@ -41,21 +41,21 @@ func (w *world) costs(what string, want testutil.Counts, resources ...string) {
 func TestOperationsSendAFixedNumberOfRequests(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.issued("first") // so that the provider is Ready and its connection kept
+	w.issue("first") // makes the provider Ready and its connection cached
 	w.edit("first", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
-	w.settle("first")
+	w.waitIdle("first")
 
 	w.requests.Take()
-	token := w.issued("training")
-	w.settle("training")
-	w.costs("first issue", testutil.Counts{patchToken: 1, statusUpdate: 2, createSecret: 1, readSecret: 1})
+	token := w.issue("training")
+	w.waitIdle("training")
+	w.expectRequests("first issue", testutil.Counts{patchToken: 1, statusUpdate: 2, createSecret: 1, readSecret: 1})
 
 	before := activeOf(token).Name
 	w.clock.AdvanceTo(token.Status.RotatesAt.Add(2 * time.Second))
-	w.wake()
-	w.replaced("training", before)
-	w.settle("training")
-	w.costs("rotation", testutil.Counts{statusUpdate: 2, updateSecret: 1, readSecret: 1})
+	w.triggerReconciles()
+	w.waitReplaced("training", before)
+	w.waitIdle("training")
+	w.expectRequests("rotation", testutil.Counts{statusUpdate: 2, updateSecret: 1, readSecret: 1})
 
 	w.advance(2 * time.Hour)
 	w.Until(func() string {
@@ -64,22 +64,22 @@ func TestOperationsSendAFixedNumberOfRequests(t *testing.T) {
 		}
 		return ""
 	})
-	w.settle("training")
-	w.costs("retiring the previous one", testutil.Counts{statusUpdate: 1, readSecret: 1})
+	w.waitIdle("training")
+	w.expectRequests("retiring the previous one", testutil.Counts{statusUpdate: 1, readSecret: 1})
 
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Secret.Labels = map[string]string{"team": "ml"} })
-	w.carries(map[string]string{"team": "ml"}, nil)
-	w.ready("training")
-	w.settle("training")
-	w.costs("a label of the Secret", testutil.Counts{statusUpdate: 1, updateSecret: 1, readSecret: 1})
+	w.expectMetadata(map[string]string{"team": "ml"}, nil)
+	w.waitReady("training")
+	w.waitIdle("training")
+	w.expectRequests("a label of the Secret", testutil.Counts{statusUpdate: 1, updateSecret: 1, readSecret: 1})
 
-	w.settle("training")
-	w.costs("nothing to do", nil)
+	w.waitIdle("training")
+	w.expectRequests("nothing to do", nil)
 
 	calls := w.tokenCalls()
 	w.delete("training")
-	w.gone("training")
-	w.costs("deletion", testutil.Counts{statusUpdate: 1, patchToken: 1})
+	w.expectGone("training")
+	w.expectRequests("deletion", testutil.Counts{statusUpdate: 1, patchToken: 1})
 	if diff := cmp.Diff(map[fake.Verb]int{fake.Revoke: 1, fake.List: 1}, minus(w.tokenCalls(), calls)); diff != "" {
 		t.Errorf("calls of the provider for a deletion (-want +got):\n%s", diff)
 	}
@@ -129,13 +129,13 @@ func TestRestartWritesNothing(t *testing.T) {
 		w.declare(names[i])
 	}
 	for _, name := range names {
-		w.ready(name)
+		w.waitReady(name)
 	}
 	first := activeOf(w.token(names[0])).Name
 	w.edit(names[0], func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	w.replaced(names[0], first) // one of them in its overlap
+	w.waitReplaced(names[0], first) // one of them in its overlap
 	for _, name := range names {
-		w.settle(name)
+		w.waitIdle(name)
 	}
 	w.operator.stop(w)
 	calls, log := w.calls(), w.log
@@ -144,15 +144,15 @@ func TestRestartWritesNothing(t *testing.T) {
 	w.start()
 	for _, name := range names {
 		w.Until(func() string {
-			if w.passes(name) == 0 {
+			if w.reconcileCount(name) == 0 {
 				return "the new process has not reconciled " + name
 			}
 			return ""
 		})
-		w.settle(name)
+		w.waitIdle(name)
 	}
 	// One read of the provider's credentials and one call to check them.
-	w.costs("restart", testutil.Counts{readMinter: 1}, "secrets:minter")
+	w.expectRequests("restart", testutil.Counts{readMinter: 1}, "secrets:minter")
 	if diff := cmp.Diff(map[fake.Verb]int{fake.Connect: 1}, minus(w.calls(), calls)); diff != "" {
 		t.Errorf("calls of the provider (-want +got):\n%s\n%s", diff, log.Tail(5))
 	}

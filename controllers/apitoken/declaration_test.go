@@ -14,7 +14,7 @@ import (
 func TestDeclarationChangesIssueOneCredentialEach(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.issued("training", func(t *v1alpha1.ApiToken) {
+	w.issue("training", func(t *v1alpha1.ApiToken) {
 		t.Spec.Scopes = []v1alpha1.Scope{"objectstorage:object-read-only", "billing:read-only"}
 		t.Spec.Buckets = []v1alpha1.Bucket{"datasets", "models"}
 		t.Spec.Restrictions.AllowedIPs = []v1alpha1.IPRange{"203.0.113.7", "2001:DB8::/32"}
@@ -48,15 +48,15 @@ func TestDeclarationChangesIssueOneCredentialEach(t *testing.T) {
 		w.edit("training", func(t *v1alpha1.ApiToken) { step.edit(&t.Spec) })
 		if step.mints {
 			want++
-			w.replaced("training", before)
+			w.waitReplaced("training", before)
 		} else {
-			w.ready("training")
-			w.settle("training")
+			w.waitReady("training")
+			w.waitIdle("training")
 		}
 		if got := len(w.minted()); got != want {
 			t.Fatalf("%s: %d credentials were minted, want %d\n%s", step.name, got, want, w.dump())
 		}
-		w.uses("training")
+		w.usableCredential("training")
 		w.clock.Advance(10 * time.Minute) // so that the budget does not end
 	}
 	grant, _ := w.backend.GrantOf(activeOf(w.token("training")).Name)
@@ -64,7 +64,7 @@ func TestDeclarationChangesIssueOneCredentialEach(t *testing.T) {
 		t.Errorf("granted %+v", grant)
 	}
 	w.advance(2 * time.Hour)
-	w.onlyLive(activeOf(w.token("training")).Name)
+	w.expectLive(activeOf(w.token("training")).Name)
 }
 
 // TestMintBudgetLimitsDeclarationChanges: a client that keeps changing a declaration
@@ -72,21 +72,21 @@ func TestDeclarationChangesIssueOneCredentialEach(t *testing.T) {
 func TestMintBudgetLimitsDeclarationChanges(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	token := w.issued("training")
+	token := w.issue("training")
 	for generation := int64(1); generation < 5; generation++ {
 		before := activeOf(token).Name
 		w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = generation })
-		token = w.replaced("training", before)
+		token = w.waitReplaced("training", before)
 	}
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 5 })
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonMintBudgetExhausted, "00:10:00", "still holds credential")
-	w.settle("training")
-	w.mints(5)
-	w.uses("training")
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonMintBudgetExhausted, "00:10:00", "still holds credential")
+	w.waitIdle("training")
+	w.expectMints(5)
+	w.usableCredential("training")
 	before := activeOf(token).Name
 	w.advance(10 * time.Minute)
-	w.replaced("training", before)
-	w.mints(6)
+	w.waitReplaced("training", before)
+	w.expectMints(6)
 }
 
 // TestSecretMetadataFollowsTheDeclaration: labels, annotations and other keys of the
@@ -94,7 +94,7 @@ func TestMintBudgetLimitsDeclarationChanges(t *testing.T) {
 func TestSecretMetadataFollowsTheDeclaration(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.issued("training", func(t *v1alpha1.ApiToken) {
+	w.issue("training", func(t *v1alpha1.ApiToken) {
 		t.Spec.Secret.Labels = map[string]string{"team": "ml", "tier": "gold"}
 		t.Spec.Secret.Annotations = map[string]string{"example.com/a": "1"}
 	})
@@ -104,7 +104,7 @@ func TestSecretMetadataFollowsTheDeclaration(t *testing.T) {
 		t.Spec.Secret.Labels = map[string]string{"team": "research"}
 		t.Spec.Secret.Annotations = map[string]string{"example.com/b": "2"}
 	})
-	w.carries(map[string]string{"team": "research", "tier": "", "theirs": "stays"}, map[string]string{"example.com/a": "", "example.com/b": "2"})
+	w.expectMetadata(map[string]string{"team": "research", "tier": "", "theirs": "stays"}, map[string]string{"example.com/a": "", "example.com/b": "2"})
 	strips := map[string]func(*secretObject){
 		"a declared label":      func(s *secretObject) { delete(s.Labels, "team") },
 		"a declared annotation": func(s *secretObject) { s.Annotations["example.com/b"] = "3" },
@@ -112,8 +112,8 @@ func TestSecretMetadataFollowsTheDeclaration(t *testing.T) {
 		"the owner":             func(s *secretObject) { s.OwnerReferences = nil },
 	}
 	for name, strip := range strips {
-		w.ready("training")
-		w.settle("training")
+		w.waitReady("training")
+		w.waitIdle("training")
 		w.editSecret("training", strip)
 		w.Until(func() string {
 			if s := w.secret("training"); s.Labels[v1alpha1.LabelManaged] != "true" || metav1.GetControllerOf(s) == nil {
@@ -121,23 +121,23 @@ func TestSecretMetadataFollowsTheDeclaration(t *testing.T) {
 			}
 			return ""
 		})
-		w.carries(map[string]string{"team": "research"}, map[string]string{"example.com/b": "2"})
+		w.expectMetadata(map[string]string{"team": "research"}, map[string]string{"example.com/b": "2"})
 	}
-	w.ready("training")
-	w.sameData("training", data)
-	w.mints(1)
+	w.waitReady("training")
+	w.expectData("training", data)
+	w.expectMints(1)
 }
 
 // TestConnectionKeysFollowTheDeclaration: keys without secrets come and go with the declaration.
 func TestConnectionKeysFollowTheDeclaration(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.issued("training")
+	w.issue("training")
 	before := activeOf(w.token("training")).Name
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Buckets = []v1alpha1.Bucket{"datasets", "models"} })
-	w.replaced("training", before)
+	w.waitReplaced("training", before)
 	if _, ok := w.secret("training").Data["BUCKET_NAME"]; ok {
 		t.Error("the Secret for two buckets names one")
 	}
-	w.uses("training")
+	w.usableCredential("training")
 }

@@ -11,15 +11,15 @@ import (
 
 const theirFinalizer = "example.com/hold"
 
-// hold puts another controller's finalizer on a Secret and deletes the Secret.
-func (w *world) hold(secret string) {
+// deleteHeldSecret puts another controller's finalizer on a Secret and deletes the Secret.
+func (w *world) deleteHeldSecret(secret string) {
 	w.Helper()
 	w.editSecret(secret, func(s *corev1.Secret) { s.Finalizers = append(s.Finalizers, theirFinalizer) })
 	w.deleteSecret(secret)
 }
 
-// letGo takes the finalizers off the Secret that is being deleted.
-func (w *world) letGo() {
+// releaseSecret removes the finalizers of the Secret training.
+func (w *world) releaseSecret() {
 	w.Helper()
 	w.editSecret("training", func(s *corev1.Secret) { s.Finalizers = nil })
 }
@@ -29,22 +29,22 @@ func (w *world) letGo() {
 func TestSecretBeingDeletedIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
-	w.hold("training")
+	first := activeOf(w.issue("training")).Name
+	w.deleteHeldSecret("training")
 	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionPublished} {
-		w.shows("training", kind, v1alpha1.ReasonSecretDeleting, "is being deleted")
+		w.expectCondition("training", kind, v1alpha1.ReasonSecretDeleting, "is being deleted")
 	}
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSecretDeleting, theirFinalizer)
-	w.settle("training")
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonSecretDeleting, theirFinalizer)
+	w.waitIdle("training")
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSecretDeleting)
-	w.settle("training")
-	w.mints(1)
-	w.onlyLive(first)
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonSecretDeleting)
+	w.waitIdle("training")
+	w.expectMints(1)
+	w.expectLive(first)
 
-	w.letGo()
-	w.replaced("training", first)
-	w.uses("training")
+	w.releaseSecret()
+	w.waitReplaced("training", first)
+	w.usableCredential("training")
 }
 
 // TestNewTokenDoesNotUseASecretThatIsBeingDeleted: an ApiToken of the same name as an
@@ -52,17 +52,17 @@ func TestSecretBeingDeletedIsReplaced(t *testing.T) {
 func TestNewTokenDoesNotUseASecretThatIsBeingDeleted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.issued("training")
-	w.hold("training")
+	w.issue("training")
+	w.deleteHeldSecret("training")
 	w.delete("training")
-	w.gone("training")
+	w.expectGone("training")
 	w.declare("training")
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSecretDeleting, theirFinalizer)
-	w.settle("training")
-	w.mints(1)
-	w.letGo()
-	w.ready("training")
-	w.uses("training")
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonSecretDeleting, theirFinalizer)
+	w.waitIdle("training")
+	w.expectMints(1)
+	w.releaseSecret()
+	w.waitReady("training")
+	w.usableCredential("training")
 }
 
 // TestHardEndDoesNotWaitForTheSecret: at spec.expiresAt the Secret is deleted once,
@@ -70,19 +70,19 @@ func TestNewTokenDoesNotUseASecretThatIsBeingDeleted(t *testing.T) {
 func TestHardEndDoesNotWaitForTheSecret(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.issued("training")
+	w.issue("training")
 	w.editSecret("training", func(s *corev1.Secret) { s.Finalizers = append(s.Finalizers, theirFinalizer) })
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(w.clock.Now().Add(time.Hour)) })
-	w.ready("training")
+	w.waitReady("training")
 	w.advance(time.Hour)
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonExpired)
-	w.onlyLive()
-	token := w.settle("training")
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonExpired)
+	w.expectLive()
+	token := w.waitIdle("training")
 	if s := w.secret("training"); s == nil || s.DeletionTimestamp == nil {
 		t.Error("the Secret is not being deleted")
 	}
 	if len(token.Status.Credentials) > 0 {
 		t.Errorf("the ledger still has %+v", token.Status.Credentials)
 	}
-	w.letGo()
+	w.releaseSecret()
 }

@@ -18,8 +18,8 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// unlisting makes a world whose provider never lists all credentials.
-func unlisting(t *testing.T) *world {
+// newUnlistingWorld makes a world whose provider never lists all credentials.
+func newUnlistingWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
 	w.driver.Caps.Listed = 1000
@@ -33,8 +33,8 @@ func unlisting(t *testing.T) *world {
 func TestRestoredDriftRepairsNothing(t *testing.T) {
 	t.Parallel()
 	w := newSweepingWorld(t)
-	name := activeOf(w.issued("training", long)).Name
-	w.repair()
+	name := activeOf(w.issue("training", longLived)).Name
+	w.declareRepair()
 	w.editStatus(func(s *v1alpha1.ApiTokenStatus) { s.Credentials[0].Drift = v1alpha1.DriftMissing })
 	w.Until(func() string {
 		if e := activeOf(w.token("training")); e == nil || e.Drift != "" {
@@ -42,32 +42,32 @@ func TestRestoredDriftRepairsNothing(t *testing.T) {
 		}
 		return ""
 	})
-	if token := w.ready("training"); activeOf(token).Name != name || len(w.minted()) != 1 {
+	if token := w.waitReady("training"); activeOf(token).Name != name || len(w.minted()) != 1 {
 		t.Errorf("issued %v, in use %s", w.minted(), activeOf(token).Name)
 	}
-	w.emits("CredentialRecovered", "as it was issued")
+	w.expectEvent("CredentialRecovered", "as it was issued")
 }
 
 // TestFindThatShowsNothingOnceChangesNothing: where no list shows all, one answer without
 // the credential is no proof.
 func TestFindThatShowsNothingOnceChangesNothing(t *testing.T) {
 	t.Parallel()
-	w := unlisting(t)
+	w := newUnlistingWorld(t)
 	d := &forgetful{Driver: w.driver}
 	drivers, err := registry.New(registry.Entry{Driver: d, Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }})
 	w.OK(err)
-	w.sweeps(func(o *operator.Options) { o.Registry = drivers })
-	w.repair()
-	w.issued("training", long)
+	w.startSweeping(func(o *operator.Options) { o.Registry = drivers })
+	w.declareRepair()
+	w.issue("training", longLived)
 	d.armed.Store(true)
 	finds := w.backend.Count(fake.Find)
-	w.hourly(func() string { // each answer without it is followed by one that shows it
+	w.advanceHoursUntil(func() string { // each answer without it is followed by one that shows it
 		if w.backend.Count(fake.Find) < finds+3 {
 			return "the provider was not asked three times"
 		}
 		return ""
 	})
-	token := w.settle("training")
+	token := w.waitIdle("training")
 	if activeOf(token).Drift != "" || !meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) || len(w.minted()) != 1 {
 		t.Errorf("status %+v, issued %v", token.Status, w.minted())
 	}
@@ -106,14 +106,14 @@ func (c forgetfulClient) Find(ctx context.Context, ref provider.Ref) ([]provider
 // five credentials drift, not all of them, although each is asked about on its own.
 func TestSingleChecksStopAtTheDriftLimit(t *testing.T) {
 	t.Parallel()
-	w := unlisting(t)
-	w.sweeps()
+	w := newUnlistingWorld(t)
+	w.startSweeping()
 	var names []string
 	for i := range 8 {
 		names = append(names, fmt.Sprintf("t-%d", i))
-		w.backend.Delete(activeOf(w.issued(names[i], long)).Name)
+		w.backend.Delete(activeOf(w.issue(names[i], longLived)).Name)
 	}
-	w.hourly(func() string {
+	w.advanceHoursUntil(func() string {
 		var events eventsv1.EventList
 		w.OK(w.List(w.Context(), &events, client.InNamespace(w.ns)))
 		for i := range events.Items {
@@ -125,7 +125,7 @@ func TestSingleChecksStopAtTheDriftLimit(t *testing.T) {
 	})
 	drifting := 0
 	for _, name := range names {
-		if activeOf(w.settle(name)).Drift != "" {
+		if activeOf(w.waitIdle(name)).Drift != "" {
 			drifting++
 		}
 	}

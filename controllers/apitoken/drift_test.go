@@ -23,21 +23,23 @@ func newSweepingWorld(t *testing.T) *world {
 	w := newEmptyWorld(t)
 	w.createMinter()
 	w.createProvider()
-	w.sweeps()
+	w.startSweeping()
 	return w
 }
 
-// sweeps starts the operator with a sweep each hour.
-func (w *world) sweeps(edits ...func(*operator.Options)) {
+// startSweeping starts the operator with a sweep each hour.
+func (w *world) startSweeping(edits ...func(*operator.Options)) {
 	w.Helper()
 	w.start(append(edits, func(o *operator.Options) { o.SweepInterval = time.Hour })...)
 }
 
-// long: many hours pass in these tests, and the schedule must not interfere.
-func long(t *v1alpha1.ApiToken) { t.Spec.ExpiresIn = &metav1.Duration{Duration: 87600 * time.Hour} }
+// longLived declares a lifetime of ten years, so that no rotation is due in these tests.
+func longLived(t *v1alpha1.ApiToken) {
+	t.Spec.ExpiresIn = &metav1.Duration{Duration: 87600 * time.Hour}
+}
 
-// hourly lets hours pass until why says nothing.
-func (w *world) hourly(why func() string) {
+// advanceHoursUntil advances the clock hour by hour until why returns "".
+func (w *world) advanceHoursUntil(why func() string) {
 	w.Helper()
 	w.Until(func() string {
 		w.clock.Advance(time.Hour)
@@ -45,10 +47,10 @@ func (w *world) hourly(why func() string) {
 	})
 }
 
-// drifts lets hours pass until the ledger says how the credential in use drifts.
-func (w *world) drifts(want v1alpha1.CredentialDrift) {
+// expectDrift advances the clock hour by hour until the credential in use has this drift.
+func (w *world) expectDrift(want v1alpha1.CredentialDrift) {
 	w.Helper()
-	w.hourly(func() string {
+	w.advanceHoursUntil(func() string {
 		if e := activeOf(w.token("training")); e == nil || e.Drift != want {
 			return "the ledger does not say that the drift is " + string(want)
 		}
@@ -56,8 +58,8 @@ func (w *world) drifts(want v1alpha1.CredentialDrift) {
 	})
 }
 
-// repair declares spec.drift: Repair.
-func (w *world) repair() {
+// declareRepair declares spec.drift: Repair.
+func (w *world) declareRepair() {
 	w.Helper()
 	kit.Change(w.Kit, &v1alpha1.TokenProvider{ObjectMeta: metaOf(w.ns, storeName)}, func(p *v1alpha1.TokenProvider) { p.Spec.Drift = v1alpha1.DriftRepair })
 }
@@ -67,21 +69,21 @@ func (w *world) repair() {
 func TestMissingCredentialIsReportedAndRepairedOnDemand(t *testing.T) {
 	t.Parallel()
 	w := newSweepingWorld(t)
-	first := activeOf(w.issued("training", long)).Name
+	first := activeOf(w.issue("training", longLived)).Name
 	w.backend.Delete(first)
-	w.drifts(v1alpha1.DriftMissing)
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonCredentialMissing, "no longer exists at the provider", "spec.rotation.generation")
-	w.shows("training", v1alpha1.ConditionDrifted, v1alpha1.ReasonCredentialMissing)
-	w.emits("CredentialDrifted", "no longer exists")
+	w.expectDrift(v1alpha1.DriftMissing)
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonCredentialMissing, "no longer exists at the provider", "spec.rotation.generation")
+	w.expectCondition("training", v1alpha1.ConditionDrifted, v1alpha1.ReasonCredentialMissing)
+	w.expectEvent("CredentialDrifted", "no longer exists")
 	if n := len(w.minted()); n != 1 {
 		t.Errorf("%d credentials were issued", n)
 	}
-	w.repair()
-	token := w.replaced("training", first)
+	w.declareRepair()
+	token := w.waitReplaced("training", first)
 	if e := activeOf(token); e.Reason != "CredentialMissing" || e.Drift != "" {
 		t.Errorf("the new entry is %+v", e)
 	}
-	w.uses("training")
+	w.usableCredential("training")
 	if meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionDrifted) != nil {
 		t.Error("the condition Drifted stays")
 	}
@@ -95,15 +97,15 @@ func TestMissingCredentialIsReportedAndRepairedOnDemand(t *testing.T) {
 func TestDisabledCredentialIsNeverReplaced(t *testing.T) {
 	t.Parallel()
 	w := newSweepingWorld(t)
-	w.repair()
-	name := activeOf(w.issued("training", long)).Name
+	w.declareRepair()
+	name := activeOf(w.issue("training", longLived)).Name
 	w.backend.Disable(name)
-	w.drifts(v1alpha1.DriftDisabled)
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonCredentialDisabled, "is disabled at the provider")
+	w.expectDrift(v1alpha1.DriftDisabled)
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonCredentialDisabled, "is disabled at the provider")
 	w.backend.Enable(name)
-	w.drifts("")
-	w.emits("CredentialRecovered", "as it was issued")
-	token := w.ready("training")
+	w.expectDrift("")
+	w.expectEvent("CredentialRecovered", "as it was issued")
+	token := w.waitReady("training")
 	if meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionDrifted) != nil || len(w.minted()) != 1 {
 		t.Errorf("conditions %v, issued %v", token.Status.Conditions, w.minted())
 	}
@@ -117,16 +119,16 @@ func TestWidenedCredentialStaysReady(t *testing.T) {
 	w.backend.ShowsGrants = true
 	w.createMinter()
 	w.createProvider()
-	w.sweeps()
-	w.repair()
-	name := activeOf(w.issued("training", long)).Name
+	w.startSweeping()
+	w.declareRepair()
+	name := activeOf(w.issue("training", longLived)).Name
 	w.backend.Grants(name, provider.Grant{Scopes: []string{"objectstorage:object-read-only"}, Buckets: []string{"*"}})
-	w.drifts(v1alpha1.DriftChanged)
-	token := w.shows("training", v1alpha1.ConditionDrifted, v1alpha1.ReasonCredentialChanged, "more access")
+	w.expectDrift(v1alpha1.DriftChanged)
+	token := w.expectCondition("training", v1alpha1.ConditionDrifted, v1alpha1.ReasonCredentialChanged, "more access")
 	if !meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) || len(w.minted()) != 1 {
 		t.Errorf("conditions %v, issued %v", token.Status.Conditions, w.minted())
 	}
-	w.emits("CredentialDrifted", "more access")
+	w.expectEvent("CredentialDrifted", "more access")
 }
 
 // TestListAloneChangesNoApiToken: the list never shows a credential that Find shows.
@@ -137,17 +139,17 @@ func TestListAloneChangesNoApiToken(t *testing.T) {
 	w.createProvider()
 	drivers, err := registry.New(registry.Entry{Driver: listless{w.driver}, Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }})
 	w.OK(err)
-	w.sweeps(func(o *operator.Options) { o.Registry = drivers })
-	w.repair()
-	w.issued("training", long)
+	w.startSweeping(func(o *operator.Options) { o.Registry = drivers })
+	w.declareRepair()
+	w.issue("training", longLived)
 	finds := w.backend.Count(fake.Find)
-	w.hourly(func() string {
+	w.advanceHoursUntil(func() string {
 		if w.backend.Count(fake.Find) < finds+3 {
 			return "the provider was not asked three times"
 		}
 		return ""
 	})
-	token := w.settle("training")
+	token := w.waitIdle("training")
 	if activeOf(token).Drift != "" || !meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) || len(w.minted()) != 1 {
 		t.Errorf("status %+v, issued %v", token.Status, w.minted())
 	}
@@ -173,14 +175,14 @@ func TestManualCredentialIsMissingAfterTwoRejections(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.operator.stop(w)
-	w.sweeps()
-	w.declare("training", long)
-	w.asks(v1alpha1.ReasonCreateCredential)
+	w.startSweeping()
+	w.declare("training", longLived)
+	w.expectActionRequired(v1alpha1.ReasonCreateCredential)
 	id := w.handOver()
-	w.ready("training")
+	w.waitReady("training")
 	w.backend.DeleteManual(id)
-	w.drifts(v1alpha1.DriftMissing)
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonCredentialMissing, id)
-	w.repair()
-	w.asks(v1alpha1.ReasonCreateCredential, "Panel > Add")
+	w.expectDrift(v1alpha1.DriftMissing)
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonCredentialMissing, id)
+	w.declareRepair()
+	w.expectActionRequired(v1alpha1.ReasonCreateCredential, "Panel > Add")
 }

@@ -31,32 +31,32 @@ func (w *world) endsIn(in time.Duration) func(*v1alpha1.ApiToken) {
 func TestRefusedDeletionDoesNotDelayTheHardEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.issued("training", w.endsIn(time.Hour))
+	w.issue("training", w.endsIn(time.Hour))
 	lift := w.forbidSecretDeletes()
 	w.advance(time.Hour)
-	w.onlyLive()
-	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt", "could not be deleted (Invalid)", "delete the Secret yourself")
+	w.expectLive()
+	w.expectStalled("training", v1alpha1.ReasonExpired, "spec.expiresAt", "could not be deleted (Invalid)", "delete the Secret yourself")
 	w.Until(func() string {
 		if left := w.token("training").Status.Credentials; len(left) > 0 {
 			return "the ledger is not empty"
 		}
 		return ""
 	})
-	w.emits("Expired", `could not be deleted`)
-	w.look("training")
-	if n := w.expirations(); n != 1 {
+	w.expectEvent("Expired", `could not be deleted`)
+	w.reconcile("training")
+	if n := w.countExpired(); n != 1 {
 		t.Errorf("the event Expired was emitted %d times", n)
 	}
 	lift()
-	w.look("training")
+	w.reconcile("training")
 	w.Until(func() string {
 		if w.secret("training") != nil {
 			return "the Secret still exists"
 		}
 		return ""
 	})
-	w.settle("training")
-	if n := w.expirations(); n != 1 {
+	w.waitIdle("training")
+	if n := w.countExpired(); n != 1 {
 		t.Errorf("the event Expired was emitted %d times", n)
 	}
 }
@@ -70,18 +70,18 @@ func TestRefusedDeletionDoesNotDelayAnExpiry(t *testing.T) {
 	w.createMinter()
 	w.createProvider()
 	w.start()
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
 	lift := w.forbidSecretDeletes()
 	w.advance(90 * day)
-	w.onlyLive()
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "has expired", "could not be deleted (Invalid)")
+	w.expectLive()
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "has expired", "could not be deleted (Invalid)")
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = false })
-	if second := activeOf(w.replaced("training", first)); w.uses("training") != second.Name {
+	if second := activeOf(w.waitReplaced("training", first)); w.usableCredential("training") != second.Name {
 		t.Error("the Secret does not hold the new credential")
 	}
 	lift()
-	if n := w.expirations(); n != 1 {
+	if n := w.countExpired(); n != 1 {
 		t.Errorf("the event Expired was emitted %d times", n)
 	}
 }
@@ -91,21 +91,21 @@ func TestRefusedDeletionDoesNotDelayAnExpiry(t *testing.T) {
 func TestHardEndDeletesTheSecretOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.issued("training", w.endsIn(time.Hour))
+	w.issue("training", w.endsIn(time.Hour))
 	w.editSecret("training", func(s *corev1.Secret) { s.Finalizers = append(s.Finalizers, theirFinalizer) })
-	w.settle("training")
+	w.waitIdle("training")
 	w.requests.Take()
 	w.advance(time.Hour)
-	w.onlyLive()
-	w.stalls("training", v1alpha1.ReasonExpired, "is being deleted", theirFinalizer)
-	w.settle("training")
+	w.expectLive()
+	w.expectStalled("training", v1alpha1.ReasonExpired, "is being deleted", theirFinalizer)
+	w.waitIdle("training")
 	if n := w.requests.Take()[deletesSecret]; n != 1 {
 		t.Errorf("the Secret was deleted %d times", n)
 	}
-	if n := w.expirations(); n != 1 {
+	if n := w.countExpired(); n != 1 {
 		t.Errorf("the event Expired was emitted %d times", n)
 	}
-	w.letGo()
+	w.releaseSecret()
 }
 
 // TestProviderPauseDoesNotDelayTheHardEnd: a provider that asks for an hour of rest when a
@@ -113,38 +113,38 @@ func TestHardEndDeletesTheSecretOnce(t *testing.T) {
 func TestProviderPauseDoesNotDelayTheHardEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training", w.endsIn(40*time.Minute), func(t *v1alpha1.ApiToken) {
+	first := activeOf(w.issue("training", w.endsIn(40*time.Minute), func(t *v1alpha1.ApiToken) {
 		t.Spec.Rotation.Before, t.Spec.Rotation.Overlap = &metav1.Duration{Duration: 20 * time.Minute}, &metav1.Duration{Duration: time.Minute}
 	})).Name
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	second := activeOf(w.replaced("training", first)).Name
-	w.settle("training")
+	second := activeOf(w.waitReplaced("training", first)).Name
+	w.waitIdle("training")
 	w.backend.Script(fake.Revoke, fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Hour})
 	w.advance(10 * time.Minute)
 	w.Until(func() string {
-		if w.log.Count(append(w.passed("training"), `requeueing after 30m0s"`)...) == 0 {
+		if w.log.Count(append(w.reconcileLog("training"), `requeueing after 30m0s"`)...) == 0 {
 			return "it does not wait for the hard end"
 		}
 		return ""
 	})
-	w.onlyLive(first, second)
+	w.expectLive(first, second)
 	w.advance(30 * time.Minute)
-	w.onlyLive() // although the pause is not over
-	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt")
+	w.expectLive() // although the pause is not over
+	w.expectStalled("training", v1alpha1.ReasonExpired, "spec.expiresAt")
 }
 
-// unresolved makes a world with a credential in use, a previous one in its overlap,
+// newUnresolvedWorld makes a world with a credential in use, a previous one in its overlap,
 // and an attempt that a process left open. No operator runs in it.
-func unresolved(t *testing.T, edits ...func(*v1alpha1.ApiToken)) (w *world, inUse, open string) {
+func newUnresolvedWorld(t *testing.T, edits ...func(*v1alpha1.ApiToken)) (w *world, inUse, open string) {
 	t.Helper()
 	w = newEmptyWorld(t)
 	w.createMinter()
 	w.createProvider()
 	late := w.start(func(o *operator.Options) { o.Shutdown = 10 * time.Millisecond })
-	previous := activeOf(w.issued("training", edits...)).Name
+	previous := activeOf(w.issue("training", edits...)).Name
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	inUse = activeOf(w.replaced("training", previous)).Name
-	w.settle("training")
+	inUse = activeOf(w.waitReplaced("training", previous)).Name
+	w.waitIdle("training")
 	minting, answer := w.loseMint()
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 2 })
 	<-minting
@@ -163,29 +163,29 @@ func unresolved(t *testing.T, edits ...func(*v1alpha1.ApiToken)) (w *world, inUs
 // end of an overlap nor a hard end, and is given up without a fence once it is settled.
 func TestRejectedFenceDelaysNoRevocation(t *testing.T) {
 	t.Parallel()
-	w, inUse, open := unresolved(t, func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(30 * day)) })
+	w, inUse, open := newUnresolvedWorld(t, func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(30 * day)) })
 	w.forbidSecretUpdates()
 	w.clock.Advance(2 * time.Hour) // the overlap is over, and no process has seen the attempt yet
 	w.start()
-	w.onlyLive(inUse)
+	w.expectLive(inUse)
 	token := w.token("training")
 	if e := inState(token, v1alpha1.StateMinting); e == nil || e.Name != open {
 		t.Errorf("the attempt was abandoned without its fence: %+v", token.Status.Credentials)
 	}
-	w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonPublishRefused, "the Secret could not be written")
-	w.mints(3) // nothing is reserved next to it
+	w.expectCondition("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonPublishRefused, "the Secret could not be written")
+	w.expectMints(3) // nothing is reserved next to it
 
 	w.clock.AdvanceTo(epoch.Add(30 * day))
-	w.poke("training")
-	w.onlyLive()
+	w.touch("training")
+	w.expectLive()
 	w.Until(func() string {
-		if left := w.settle("training").Status.Credentials; len(left) > 0 {
+		if left := w.waitIdle("training").Status.Credentials; len(left) > 0 {
 			w.clock.Advance(time.Minute)
 			return "the attempt is not cleared up"
 		}
 		return ""
 	})
-	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt")
+	w.expectStalled("training", v1alpha1.ReasonExpired, "spec.expiresAt")
 }
 
 // annotateEnd sets the annotation apitoken.dev/end of the ApiToken training.
@@ -199,9 +199,9 @@ func (w *world) annotateEnd(value string) {
 func TestEndAnnotationEndsAnOverlapAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).DeepCopy()
+	first := activeOf(w.issue("training")).DeepCopy()
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	second := activeOf(w.replaced("training", first.Name)).DeepCopy()
+	second := activeOf(w.waitReplaced("training", first.Name)).DeepCopy()
 	w.annotateEnd(first.Name)
 	w.Until(func() string {
 		if n := len(w.token("training").Status.Credentials); n != 1 {
@@ -209,15 +209,15 @@ func TestEndAnnotationEndsAnOverlapAtOnce(t *testing.T) {
 		}
 		return ""
 	})
-	w.onlyLive(second.Name)
-	w.audited(`"audit"="call"`, `"operation"="revoke"`, first.Name, first.ID, `"reason"="EndRequested"`, `"askedBy"="metadata.annotations[apitoken.dev/end]"`)
-	w.about("Revoked", first)
+	w.expectLive(second.Name)
+	w.expectAudit(`"audit"="call"`, `"operation"="revoke"`, first.Name, first.ID, `"reason"="EndRequested"`, `"askedBy"="metadata.annotations[apitoken.dev/end]"`)
+	w.expectEventAbout("Revoked", first)
 
-	w.poke("training")
-	if got := w.settle("training"); got.Annotations[v1alpha1.AnnotationEnd] != first.Name || activeOf(got).Name != second.Name {
+	w.touch("training")
+	if got := w.waitIdle("training"); got.Annotations[v1alpha1.AnnotationEnd] != first.Name || activeOf(got).Name != second.Name {
 		t.Errorf("the annotation that stays changed something: %v, %v", got.Annotations, got.Status.Credentials)
 	}
-	if n := w.events("EndIgnored"); n != 0 {
+	if n := w.countEvents("EndIgnored"); n != 0 {
 		t.Errorf("an annotation that did its work is called ignored, by %d events", n)
 	}
 }
@@ -227,19 +227,19 @@ func TestEndAnnotationEndsAnOverlapAtOnce(t *testing.T) {
 func TestEndAnnotationIsIgnoredForOtherValues(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	e := activeOf(w.issued("training")).DeepCopy()
+	e := activeOf(w.issue("training")).DeepCopy()
 	w.annotateEnd(e.Name)
-	w.emits("EndIgnored", "raise spec.rotation.generation")
-	w.poke("training")
-	w.settle("training")
-	w.onlyLive(e.Name)
-	if n := w.events("EndIgnored"); n != 1 {
+	w.expectEvent("EndIgnored", "raise spec.rotation.generation")
+	w.touch("training")
+	w.waitIdle("training")
+	w.expectLive(e.Name)
+	if n := w.countEvents("EndIgnored"); n != 1 {
 		t.Errorf("%d events for one value", n)
 	}
 
 	w.annotateEnd("CANARY\n" + strings.Repeat("x", 5000))
-	w.settle("training")
-	w.onlyLive(e.Name)
+	w.waitIdle("training")
+	w.expectLive(e.Name)
 	var events eventsv1.EventList
 	w.OK(w.List(w.Context(), &events, client.InNamespace(w.ns)))
 	for i := range events.Items {
@@ -254,11 +254,11 @@ func TestEndAnnotationIsIgnoredForOtherValues(t *testing.T) {
 func TestLoweredOverlapShortensARunningOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	second := activeOf(w.replaced("training", first)).Name
+	second := activeOf(w.waitReplaced("training", first)).Name
 	retireAt := func() time.Time {
-		for _, e := range w.settle("training").Status.Credentials {
+		for _, e := range w.waitIdle("training").Status.Credentials {
 			if e.Name == first && e.RetireAt != nil {
 				return e.RetireAt.Time
 			}
@@ -268,12 +268,12 @@ func TestLoweredOverlapShortensARunningOne(t *testing.T) {
 	}
 	was := retireAt()
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Overlap = &metav1.Duration{Duration: 3 * time.Hour} })
-	w.ready("training")
+	w.waitReady("training")
 	if now := retireAt(); !now.Equal(was) {
 		t.Errorf("a higher overlap moved the end from %s to %s", was, now)
 	}
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Overlap = &metav1.Duration{Duration: time.Minute} })
-	w.passing(time.Minute, "training", func() string {
+	w.advanceUntil(time.Minute, "training", func() string {
 		if n := len(w.token("training").Status.Credentials); n != 1 {
 			return fmt.Sprintf("%d credentials are in the ledger", n)
 		}
@@ -282,7 +282,7 @@ func TestLoweredOverlapShortensARunningOne(t *testing.T) {
 	if passed := w.clock.Now().Sub(epoch); passed > 10*time.Minute {
 		t.Errorf("the overlap of a minute ended after %s", passed)
 	}
-	w.onlyLive(second)
+	w.expectLive(second)
 }
 
 // TestEndAnnotationOfCredentialInUseTakesEffectAtRotation: the credential in use that the annotation names is
@@ -290,19 +290,19 @@ func TestLoweredOverlapShortensARunningOne(t *testing.T) {
 func TestEndAnnotationOfCredentialInUseTakesEffectAtRotation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).DeepCopy()
+	first := activeOf(w.issue("training")).DeepCopy()
 	w.annotateEnd(first.Name)
-	w.emits("EndIgnored", "It then ends at once, without an overlap, unless the annotation is removed first")
-	w.settle("training")
-	w.onlyLive(first.Name)
+	w.expectEvent("EndIgnored", "It then ends at once, without an overlap, unless the annotation is removed first")
+	w.waitIdle("training")
+	w.expectLive(first.Name)
 
 	w.edit("training", rotateTo(1))
-	second := activeOf(w.replaced("training", first.Name)).DeepCopy()
-	w.onlyLive(second.Name)
+	second := activeOf(w.waitReplaced("training", first.Name)).DeepCopy()
+	w.expectLive(second.Name)
 	if now := w.clock.Now(); !now.Equal(epoch) {
 		t.Errorf("it ended %s after the rotation", now.Sub(epoch))
 	}
-	w.audited(`"audit"="call"`, `"operation"="revoke"`, first.ID, `"reason"="EndRequested"`)
+	w.expectAudit(`"audit"="call"`, `"operation"="revoke"`, first.ID, `"reason"="EndRequested"`)
 }
 
 // TestRemovedEndAnnotationKeepsTheOverlap: once the annotation is removed, the credential that it
@@ -310,12 +310,12 @@ func TestEndAnnotationOfCredentialInUseTakesEffectAtRotation(t *testing.T) {
 func TestRemovedEndAnnotationKeepsTheOverlap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	w.annotateEnd(first)
-	w.emits("EndIgnored", "raise spec.rotation.generation")
+	w.expectEvent("EndIgnored", "raise spec.rotation.generation")
 	w.edit("training", func(t *v1alpha1.ApiToken) { delete(t.Annotations, v1alpha1.AnnotationEnd) })
 	w.edit("training", rotateTo(1))
-	second := activeOf(w.replaced("training", first)).Name
-	w.settle("training")
-	w.onlyLive(first, second)
+	second := activeOf(w.waitReplaced("training", first)).Name
+	w.waitIdle("training")
+	w.expectLive(first, second)
 }

@@ -11,7 +11,7 @@ import (
 // With EndsOnly an operator issues nothing and writes nothing for an ApiToken that is not being deleted, and revokes one that is.
 func TestEndsOnlyIssuesNothingAndRevokes(t *testing.T) {
 	w := newWorld(t)
-	had := w.issued("had")
+	had := w.issue("had")
 	w.operator.stop(w)
 	w.declare("never")
 	before := w.token("never")

@@ -39,18 +39,18 @@ func TestFailedMintLeavesOneLiveCredential(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			seen := w.reasons("training")
+			seen := w.watchReasons("training")
 			w.backend.Script(fake.Mint, c.faults...)
 			w.declare("training")
-			w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "00:00:05", "mint: the provider")
-			token := w.settle("training")
+			w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "00:00:05", "mint: the provider")
+			token := w.waitIdle("training")
 			charged := int32(c.left) // what the provider explicitly rejected is given back
 			if len(token.Status.Credentials) != c.left || token.Status.Retry.Failures != 1 || token.Status.MintBudget.Remaining != 5-charged {
 				t.Errorf("after the first failure: %+v", token.Status)
 			}
-			w.mints(1) // nothing before the pause is over
-			w.heals("training")
-			w.mints(len(c.faults) + 1)
+			w.expectMints(1) // nothing before the pause is over
+			w.waitHealed("training")
+			w.expectMints(len(c.faults) + 1)
 			if token := w.token("training"); token.Status.Retry != nil {
 				t.Errorf("the backoff is left: %+v", token.Status.Retry)
 			}
@@ -64,8 +64,8 @@ func TestFailedMintLeavesOneLiveCredential(t *testing.T) {
 	}
 }
 
-// reasons watches an ApiToken. What it returns tells whether Ready ever had a reason.
-func (w *world) reasons(name string) func(string) bool {
+// watchReasons returns a function that reports whether Ready ever had a reason since this call.
+func (w *world) watchReasons(name string) func(string) bool {
 	w.Helper()
 	var mu sync.Mutex
 	seen := map[string]bool{}
@@ -91,11 +91,11 @@ func TestBlockedAccountStallsUntilUnblocked(t *testing.T) {
 	w := newWorld(t)
 	w.hook(rejecting(fake.Mint, provider.CodeAccountBlocked))
 	w.declare("training")
-	w.stalls("training", v1alpha1.ReasonAccountBlocked)
-	w.settle("training")
-	w.stalls("training", v1alpha1.ReasonAccountBlocked) // also while the next attempt waits
+	w.expectStalled("training", v1alpha1.ReasonAccountBlocked)
+	w.waitIdle("training")
+	w.expectStalled("training", v1alpha1.ReasonAccountBlocked) // also while the next attempt waits
 	w.hook(nil)
-	w.heals("training")
+	w.waitHealed("training")
 	if c := meta.FindStatusCondition(w.token("training").Status.Conditions, v1alpha1.ConditionStalled); c != nil {
 		t.Errorf("still stalled: %+v", c)
 	}
@@ -107,11 +107,11 @@ func TestRetryAfterOfProviderIsHonoured(t *testing.T) {
 	w := newWorld(t)
 	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Minute})
 	w.declare("training")
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "00:01:00")
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "00:01:00")
 	w.passTime(25*time.Second, 2)
-	w.mints(1)
-	w.heals("training")
-	w.mints(2)
+	w.expectMints(1)
+	w.waitHealed("training")
+	w.expectMints(2)
 }
 
 // TestRepeatedRejectionsBackOffAndCostNothing: attempts back off, and are not charged.
@@ -120,10 +120,10 @@ func TestRepeatedRejectionsBackOffAndCostNothing(t *testing.T) {
 	w := newWorld(t)
 	w.hook(rejecting(fake.Mint, provider.CodeQuota))
 	w.declare("training")
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
 	w.passTime(time.Minute, 8)
-	token := w.settle("training") // an attempt is charged while it runs
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
+	token := w.waitIdle("training") // an attempt is charged while it runs
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
 	if n := w.backend.Count(fake.Mint); n < 3 || n > 7 { // at 0 s, 5 s, 15 s, 35 s, 75 s, 155 s and 315 s, or later
 		t.Errorf("%d attempts in 8 minutes", n)
 	}
@@ -132,7 +132,7 @@ func TestRepeatedRejectionsBackOffAndCostNothing(t *testing.T) {
 	}
 	w.hook(nil)
 	w.passTime(10*time.Minute, 1)
-	w.heals("training")
+	w.waitHealed("training")
 }
 
 // TestRejectionSurvivesAConflict: when the write that records a rejection conflicts, no
@@ -140,7 +140,7 @@ func TestRepeatedRejectionsBackOffAndCostNothing(t *testing.T) {
 func TestRejectionSurvivesAConflict(t *testing.T) {
 	t.Parallel()
 	for name, conflict := range map[string]func(*world){
-		"a change": func(w *world) { w.poke("training") },
+		"a change": func(w *world) { w.touch("training") },
 		"deletion": func(w *world) { w.delete("training") },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -155,11 +155,11 @@ func TestRejectionSurvivesAConflict(t *testing.T) {
 			})
 			w.declare("training")
 			if name == "deletion" {
-				w.gone("training") // the clock stands, so it waited for no attempt in doubt
+				w.expectGone("training") // the clock stands, so it waited for no attempt in doubt
 				return
 			}
-			w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonBackoff, "It ended with: mint: the provider rejected the request")
-			if s := w.settle("training").Status; len(s.Credentials) > 0 || s.MintBudget.Remaining != 5 || s.Revision != 0 {
+			w.expectCondition("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonBackoff, "It ended with: mint: the provider rejected the request")
+			if s := w.waitIdle("training").Status; len(s.Credentials) > 0 || s.MintBudget.Remaining != 5 || s.Revision != 0 {
 				t.Errorf("revision %d, budget %d, credentials %v", s.Revision, s.MintBudget.Remaining, s.Credentials)
 			}
 		})
@@ -173,18 +173,18 @@ func TestDropSurvivesAConflict(t *testing.T) {
 	w := newWorld(t)
 	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.InDoubt})
 	w.declare("training")
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true }) // it is the only attempt
-	doubtful := w.settle("training").Status.Credentials[0].Name
+	doubtful := w.waitIdle("training").Status.Credentials[0].Name
 	var once sync.Once
 	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
 		if call.Verb == fake.Find && call.Phase == fake.After && call.Name == doubtful {
-			once.Do(func() { w.poke("training") }) //nolint:contextcheck // it is the write of a user, not of the operator
+			once.Do(func() { w.touch("training") }) //nolint:contextcheck // it is the write of a user, not of the operator
 		}
 		return fake.Fault{}
 	})
 	w.clock.Advance(3 * time.Minute)
-	if left := w.settle("training").Status.Credentials; len(left) > 0 {
+	if left := w.waitIdle("training").Status.Credentials; len(left) > 0 {
 		t.Errorf("left in the ledger are %v", left)
 	}
 	if finds := w.backend.Count(fake.Find); finds < 2 {
@@ -196,7 +196,7 @@ func TestDropSurvivesAConflict(t *testing.T) {
 func TestFailedRotationKeepsTheCredentialInUse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	token := w.issued("training")
+	token := w.issue("training")
 	first, since := activeOf(token).Name, readySince(t, token)
 	w.hook(rejecting(fake.Mint, provider.CodeUnavailable))
 	w.clock.AdvanceTo(token.Status.RotatesAt.Add(2 * time.Second))
@@ -204,13 +204,13 @@ func TestFailedRotationKeepsTheCredentialInUse(t *testing.T) {
 	if w.backend.Count(fake.Mint) < 3 {
 		t.Error("the rotation was not tried again")
 	}
-	if again := readySince(t, w.token("training")); !again.Equal(&since) || w.uses("training") != first {
+	if again := readySince(t, w.token("training")); !again.Equal(&since) || w.usableCredential("training") != first {
 		t.Errorf("Ready since %v, then since %v", since, again)
 	}
 	w.hook(nil)
 	w.passTime(10*time.Minute, 1)
 	w.passTime(2*time.Hour, 1)
-	w.heals("training")
+	w.waitHealed("training")
 }
 
 // TestUnknownLedgerEntriesAreKept: entries of a newer version or of another cluster
@@ -229,33 +229,33 @@ func TestUnknownLedgerEntriesAreKept(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			first := activeOf(w.issued("training")).Name
+			first := activeOf(w.issue("training")).Name
 			odd, err := credname.New(c.cluster, credname.Owner(w.ns, "training"), 2, 0, zeros{})
 			w.OK(err)
 			w.editStatus(func(s *v1alpha1.ApiTokenStatus) {
 				s.Credentials = append(s.Credentials, v1alpha1.LedgerEntry{Name: odd.String(), State: c.state, Account: fake.DefaultAccount})
 			})
 			w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-			w.stalls("training", c.reason, odd.String())
+			w.expectStalled("training", c.reason, odd.String())
 			w.advance(3 * time.Minute)
-			if token := w.settle("training"); len(token.Status.Credentials) != 2 {
+			if token := w.waitIdle("training"); len(token.Status.Credentials) != 2 {
 				t.Errorf("ledger: %+v", token.Status.Credentials)
 			}
-			w.mints(1)
-			w.onlyLive(first)
+			w.expectMints(1)
+			w.expectLive(first)
 			if n := w.backend.Count(fake.Revoke); n > 0 {
 				t.Errorf("%d calls of Revoke", n)
 			}
 			w.editStatus(func(s *v1alpha1.ApiTokenStatus) { s.Credentials = s.Credentials[:1] })
-			w.replaced("training", first)
+			w.waitReplaced("training", first)
 		})
 	}
 }
 
-// during runs something once, after the first Mint had its effect and before it is answered.
-func (w *world) during(f func()) { w.duringFirst(fake.Mint, f) }
+// duringFirstMint calls f once, after the effect of the first Mint and before its answer.
+func (w *world) duringFirstMint(f func()) { w.duringFirst(fake.Mint, f) }
 
-// duringFirst runs something once, after the first call of a verb had its effect.
+// duringFirst calls f once, after the effect of the first call of a verb.
 func (w *world) duringFirst(verb fake.Verb, f func()) {
 	var once sync.Once
 	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
@@ -274,7 +274,7 @@ func TestConcurrentChangeCostsAtMostOneAttempt(t *testing.T) {
 		mints int
 		do    func(w *world)
 	}{
-		"the ApiToken":     {2, func(w *world) { w.poke("training") }},
+		"the ApiToken":     {2, func(w *world) { w.touch("training") }},
 		"the Secret":       {3, func(w *world) { w.editSecret("training", func(s *corev1.Secret) { s.Labels["theirs"] = "1" }) }},
 		"the Secret, gone": {3, func(w *world) { w.deleteSecret("training") }},
 		"the clock":        {3, func(w *world) { w.clock.Advance(2 * time.Minute) }},
@@ -290,9 +290,9 @@ func TestConcurrentChangeCostsAtMostOneAttempt(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			first := activeOf(w.issued("training")).Name
-			w.settle("training")
-			w.during(func() { c.do(w) })
+			first := activeOf(w.issue("training")).Name
+			w.waitIdle("training")
+			w.duringFirstMint(func() { c.do(w) })
 			w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 			w.Until(func() string {
 				if len(w.minted()) < 2 {
@@ -300,13 +300,13 @@ func TestConcurrentChangeCostsAtMostOneAttempt(t *testing.T) {
 				}
 				return ""
 			})
-			w.settle("training") // the attempt has come to its end
+			w.waitIdle("training") // the attempt has come to its end
 			w.passTime(3*time.Minute, 1)
 			w.passTime(2*time.Hour, 1)
-			if last := w.heals("training"); last == first {
+			if last := w.waitHealed("training"); last == first {
 				t.Error("the credential was not replaced")
 			}
-			w.mints(c.mints)
+			w.expectMints(c.mints)
 		})
 	}
 }
@@ -325,10 +325,10 @@ func TestGracefulStopFinishesTheAttempt(t *testing.T) {
 		t.Errorf("the operator ended with %v", w.operator.err)
 	}
 	token := w.token("training") // no operator runs any more
-	if active := activeOf(token); active == nil || len(token.Status.Credentials) != 1 || w.uses("training") != active.Name {
+	if active := activeOf(token); active == nil || len(token.Status.Credentials) != 1 || w.usableCredential("training") != active.Name {
 		t.Errorf("the attempt was not finished: %+v", token.Status.Credentials)
 	}
-	w.mints(1)
+	w.expectMints(1)
 }
 
 // TestInterruptedAttemptIsRecovered: an attempt that does not finish is recovered by the
@@ -355,7 +355,7 @@ func TestInterruptedAttemptIsRecovered(t *testing.T) {
 		return ""
 	})
 	w.advance(10 * time.Second)
-	second := activeOf(w.replaced("training", "")).Name
+	second := activeOf(w.waitReplaced("training", "")).Name
 	close(answer) // now it lands
 	w.Until(func() string {
 		if !w.backend.Live(name) {
@@ -363,29 +363,30 @@ func TestInterruptedAttemptIsRecovered(t *testing.T) {
 		}
 		return ""
 	})
-	if last := w.heals("training"); last != second {
+	if last := w.waitHealed("training"); last != second {
 		t.Errorf("the Secret holds %s, want %s", last, second)
 	}
-	w.mints(2)
+	w.expectMints(2)
 }
 
-// holdMint keeps the first Mint waiting before its effect until the second channel is closed.
+// holdMint blocks the first Mint before its effect. minting is closed when it blocks; closing
+// answer lets it continue.
 func (w *world) holdMint() (minting <-chan struct{}, answer chan<- struct{}) {
 	return w.holdFirst(fake.Mint)
 }
 
-// loseMint keeps the first Mint waiting in the same way. Its request never arrives: a
-// request that outlives its process by more than Settle is not one that a test may make.
+// loseMint is like holdMint, and the request has no effect. A request with an effect later than
+// Settle after its process ended would violate the driver contract.
 func (w *world) loseMint() (minting <-chan struct{}, end chan<- struct{}) {
 	return w.holdThen(fake.Mint, fake.Fault{Kind: fake.InDoubt})
 }
 
-// holdFirst keeps the first call of a verb waiting in the same way.
+// holdFirst is holdMint for another verb.
 func (w *world) holdFirst(verb fake.Verb) (under <-chan struct{}, answer chan<- struct{}) {
 	return w.holdThen(verb, fake.Fault{})
 }
 
-// holdThen keeps the first call of a verb waiting, and then lets the fault happen to it.
+// holdThen blocks the first call of a verb, and then returns the fault for it.
 func (w *world) holdThen(verb fake.Verb, fault fake.Fault) (under <-chan struct{}, answer chan<- struct{}) {
 	began, end := make(chan struct{}), make(chan struct{})
 	var first atomic.Bool
@@ -415,6 +416,6 @@ func TestCredentialIsPublishedOnlyOnceUsable(t *testing.T) {
 		t.Error("published before it is usable")
 	}
 	w.clock.Advance(10 * time.Second)
-	w.ready("training")
-	w.mints(1)
+	w.waitReady("training")
+	w.expectMints(1)
 }

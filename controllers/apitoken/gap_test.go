@@ -18,14 +18,14 @@ import (
 // although an older one waits for it.
 func TestGapKeepsItsSlot(t *testing.T) {
 	t.Parallel()
-	w := newNarrowWorld(t)
+	w := newTwoSlotWorld(t)
 	w.declare("older", revokeFirst, func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
-	w.shows("older", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended)
+	w.expectCondition("older", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended)
 	w.clock.Advance(time.Minute)
-	first := activeOf(w.issued("training", revokeFirst)).Name
-	w.stranger()
+	first := activeOf(w.issue("training", revokeFirst)).Name
+	w.createStranger()
 	w.edit("older", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = false })
-	w.shows("older", v1alpha1.ConditionReconciling, v1alpha1.ReasonSlotsExhausted)
+	w.expectCondition("older", v1alpha1.ConditionReconciling, v1alpha1.ReasonSlotsExhausted)
 
 	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.Reject, Code: provider.CodeUnavailable})
 	w.edit("training", rotateTo(1))
@@ -36,12 +36,12 @@ func TestGapKeepsItsSlot(t *testing.T) {
 		return ""
 	})
 	for range 3 {
-		w.poke("older")
-		w.shows("older", v1alpha1.ConditionReconciling, v1alpha1.ReasonSlotsExhausted, "ApiToken training, which revoked its previous one to make room")
+		w.touch("older")
+		w.expectCondition("older", v1alpha1.ConditionReconciling, v1alpha1.ReasonSlotsExhausted, "ApiToken training, which revoked its previous one to make room")
 	}
 	w.clock.Advance(time.Minute)
-	w.poke("training")
-	token := w.replaced("training", first)
+	w.touch("training")
+	token := w.waitReplaced("training", first)
 	if e := activeOf(token); e.Reason != "RotationRequested" {
 		t.Errorf("issued for %s", e.Reason)
 	}
@@ -55,27 +55,27 @@ func TestGapKeepsItsSlot(t *testing.T) {
 // credential that works.
 func TestEmptyBudgetStopsBeforeTheGap(t *testing.T) {
 	t.Parallel()
-	w := newNarrowWorld(t)
-	last := activeOf(w.issued("training", revokeFirst)).Name
-	w.stranger()
-	w.mints(1)
+	w := newTwoSlotWorld(t)
+	last := activeOf(w.issue("training", revokeFirst)).Name
+	w.createStranger()
+	w.expectMints(1)
 	for range 4 { // the first credential was charged too
 		w.editSecret("training", func(s *corev1.Secret) { s.Data["extra"] = []byte("x") })
-		token := w.replaced("training", last)
+		token := w.waitReplaced("training", last)
 		if last = activeOf(token).Name; activeOf(token).Reason != "SecretChanged" {
 			t.Errorf("issued for %s", activeOf(token).Reason)
 		}
 	}
 	w.editSecret("training", func(s *corev1.Secret) { s.Data["extra"] = []byte("x") })
 	w.Until(func() string {
-		w.poke("training")
+		w.touch("training")
 		if token := w.token("training"); meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) {
 			return "the edit was not seen"
 		}
 		return ""
 	})
 	for range 3 {
-		w.poke("training")
+		w.touch("training")
 	}
 	if token := w.token("training"); token.Status.GapSince != nil || activeOf(token) == nil || activeOf(token).Name != last {
 		t.Errorf("it gave %s up without a budget for the next one: %+v", last, token.Status)
@@ -83,29 +83,29 @@ func TestEmptyBudgetStopsBeforeTheGap(t *testing.T) {
 	if !w.backend.Live(last) {
 		t.Error("the credential in use is revoked")
 	}
-	w.mints(5)
+	w.expectMints(5)
 }
 
 // A backup of the status is restored, and the Secret holds a credential that was issued after it.
 func TestRestoredOlderStatusIssuesANewCredential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	old := w.issued("training")
+	old := w.issue("training")
 	first := activeOf(old).Name
 	w.edit("training", rotateTo(1))
-	second := activeOf(w.replaced("training", first)).Name
-	w.settle("training")
+	second := activeOf(w.waitReplaced("training", first)).Name
+	w.waitIdle("training")
 	w.operator.stop(w)
 	now := w.token("training")
 	now.Status = old.Status
 	w.OK(w.Status().Update(w.Context(), now))
 	w.start()
-	third := activeOf(w.replaced("training", first)).Name
-	if third == second || w.uses("training") != third {
+	third := activeOf(w.waitReplaced("training", first)).Name
+	if third == second || w.usableCredential("training") != third {
 		t.Errorf("in use is %s", third)
 	}
 	w.advance(2 * time.Hour)
-	w.onlyLive(third)
+	w.expectLive(third)
 }
 
 // TestForgedFactsDelayNoHardEnd: what a user writes into the annotations of the Secret,
@@ -116,16 +116,16 @@ func TestForgedFactsDelayNoHardEnd(t *testing.T) {
 		t.Run(annotation, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			w.issued("training", w.endsIn(time.Hour))
-			w.settle("training")
+			w.issue("training", w.endsIn(time.Hour))
+			w.waitIdle("training")
 			w.editSecret("training", func(s *corev1.Secret) {
 				odd := credname.Name{Cluster: cluster, Owner: credname.Owner(w.ns, "training"), Revision: 9, Nonce: "aaaaaaaaaa"}
 				s.Annotations[v1alpha1.AnnotationCredential] = odd.String()
 				s.Annotations[annotation] = strings.Repeat("x", 300)
 			})
-			w.look("training")
+			w.reconcile("training")
 			w.advance(time.Hour)
-			w.onlyLive()
+			w.expectLive()
 		})
 	}
 }

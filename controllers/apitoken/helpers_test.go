@@ -29,8 +29,8 @@ func rejecting(verb fake.Verb, code provider.Code) func(context.Context, fake.Ca
 	}
 }
 
-// emits waits for an event with a reason and a part of its note.
-func (w *world) emits(reason, part string) {
+// expectEvent waits for an event with this reason whose note contains part.
+func (w *world) expectEvent(reason, part string) {
 	w.Helper()
 	w.Until(func() string {
 		var events eventsv1.EventList
@@ -44,8 +44,8 @@ func (w *world) emits(reason, part string) {
 	})
 }
 
-// expirations counts how often the event Expired was emitted.
-func (w *world) expirations() int {
+// countExpired counts how often the event Expired was emitted.
+func (w *world) countExpired() int {
 	w.Helper()
 	var events eventsv1.EventList
 	w.OK(w.List(w.Context(), &events, client.InNamespace(w.ns)))
@@ -72,8 +72,8 @@ func (w *world) minted() []string {
 	return out
 }
 
-// sameData checks the data of a Secret.
-func (w *world) sameData(name string, want map[string][]byte) {
+// expectData checks the data of a Secret.
+func (w *world) expectData(name string, want map[string][]byte) {
 	w.Helper()
 	if diff := cmp.Diff(want, w.secret(name).Data); diff != "" {
 		w.Errorf("the data of Secret %s changed (-want +got):\n%s", name, diff)
@@ -89,19 +89,19 @@ func (w *world) passTime(step time.Duration, times int) {
 	w.Helper()
 	for range times {
 		w.clock.Advance(step)
-		w.settle("training")
+		w.waitIdle("training")
 	}
 }
 
-// heals lets time pass until an ApiToken is Ready and nothing but its credential is live.
-func (w *world) heals(name string) string {
+// waitHealed advances the clock until an ApiToken is Ready and only its credential is live.
+func (w *world) waitHealed(name string) string {
 	w.Helper()
 	for range 12 {
 		w.clock.Advance(time.Minute)
-		token := w.settle(name)
+		token := w.waitIdle(name)
 		if len(token.Status.Credentials) == 1 && meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) {
 			active := activeOf(token).Name
-			if held := w.uses(name); held != active {
+			if held := w.usableCredential(name); held != active {
 				w.Fatalf("the Secret holds %s, the ledger %s", held, active)
 			}
 			if live := w.backend.LiveOf(w.owner(name)); len(live) != 1 || live[0] != active {
@@ -156,8 +156,8 @@ func inState(t *v1alpha1.ApiToken, state v1alpha1.CredentialState) *v1alpha1.Led
 	return nil
 }
 
-// uses checks that the Secret holds what the data plane accepts, and returns the credential's name.
-func (w *world) uses(secretName string) string {
+// usableCredential returns the name of the credential in a Secret. The data plane must accept it.
+func (w *world) usableCredential(secretName string) string {
 	w.Helper()
 	s := w.secret(secretName)
 	if s == nil {
@@ -169,16 +169,16 @@ func (w *world) uses(secretName string) string {
 	return s.Annotations[v1alpha1.AnnotationCredential]
 }
 
-// live checks how many credentials are live.
-func (w *world) live(n int) {
+// expectLiveCount checks how many credentials are live.
+func (w *world) expectLiveCount(n int) {
 	w.Helper()
 	if names := w.backend.LiveNames(); len(names) != n {
 		w.Fatalf("%d credentials are live, want %d: %v\n%s", len(names), n, names, w.dump())
 	}
 }
 
-// onlyLive waits until exactly these credentials are live.
-func (w *world) onlyLive(names ...string) {
+// expectLive waits until exactly these credentials are live.
+func (w *world) expectLive(names ...string) {
 	w.Helper()
 	slices.Sort(names)
 	w.Until(func() string {
@@ -189,8 +189,8 @@ func (w *world) onlyLive(names ...string) {
 	})
 }
 
-// mints checks how many calls of Mint there were.
-func (w *world) mints(n int) {
+// expectMints checks how many calls of Mint there were.
+func (w *world) expectMints(n int) {
 	w.Helper()
 	if got := w.backend.Count(fake.Mint); got != n {
 		w.Fatalf("%d credentials were minted, want %d\n%s", got, n, w.dump())

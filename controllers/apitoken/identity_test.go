@@ -24,9 +24,8 @@ func newObedientWorld(t *testing.T) *world {
 	return w
 }
 
-// forge writes into a Secret's annotations what would hurt the owner of an id if it
-// were believed, and what would keep the credential for ever.
-func (w *world) forge(name, id string) {
+// forgeAnnotations writes another owner's id and an expiry far ahead into a Secret's annotations.
+func (w *world) forgeAnnotations(name, id string) {
 	w.Helper()
 	w.editSecret(name, func(s *corev1.Secret) {
 		s.Annotations[v1alpha1.AnnotationCredentialID] = id
@@ -36,38 +35,34 @@ func (w *world) forge(name, id string) {
 	})
 }
 
-func retained(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain }
-
 // TestForgedIDInARetainedSecretIsIgnored: Retain, delete, write the id of another ApiToken's
 // credential into the annotation, create again, delete. The provider would obey.
 func TestForgedIDInARetainedSecretIsIgnored(t *testing.T) {
 	t.Parallel()
 	w := newObedientWorld(t)
-	victim := activeOf(w.issued("victim"))
-	own := activeOf(w.issued("training", retained))
+	victim := activeOf(w.issue("victim"))
+	own := activeOf(w.issue("training", retain))
 	w.excused[own.Name] = true
 	w.delete("training")
-	w.gone("training")
-	w.forge("training", victim.ID)
+	w.expectGone("training")
+	w.forgeAnnotations("training", victim.ID)
 
-	got := activeOf(w.issued("training", rotated3))
+	got := activeOf(w.issue("training", rotateTo(3)))
 	if got.Name != own.Name || got.ID != own.ID || got.RotationGeneration != 3 || !got.ExpiresAt.Equal(own.ExpiresAt) {
 		t.Errorf("adopted %+v, want %+v", got, own)
 	}
 	w.delete("training")
-	w.gone("training")
-	w.onlyLive(victim.Name)
-	w.settle("victim")
-	if w.ready("victim"); w.uses("victim") != victim.Name {
+	w.expectGone("training")
+	w.expectLive(victim.Name)
+	w.waitIdle("victim")
+	if w.waitReady("victim"); w.usableCredential("victim") != victim.Name {
 		t.Error("the victim has another credential")
 	}
 }
 
-func rotated3(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 3 }
-
-// cutOff makes the ledger of the ApiToken training that of an attempt which was cut
-// off between its publish and its record, while the operator is stopped.
-func (w *world) cutOff(state v1alpha1.CredentialState) v1alpha1.LedgerEntry {
+// interruptAttempt changes the ledger of the ApiToken training as if the attempt had stopped between
+// publish and record. The operator must be stopped.
+func (w *world) interruptAttempt(state v1alpha1.CredentialState) v1alpha1.LedgerEntry {
 	w.Helper()
 	was := *activeOf(w.token("training"))
 	w.editStatus(func(s *v1alpha1.ApiTokenStatus) { s.Credentials = nil })
@@ -86,12 +81,12 @@ func TestForgedIDInASecretOfAnAttemptIsIgnored(t *testing.T) {
 		t.Run(string(state), func(t *testing.T) {
 			t.Parallel()
 			w := newObedientWorld(t)
-			victim := activeOf(w.issued("victim"))
-			w.issued("training")
-			w.settle("training")
+			victim := activeOf(w.issue("victim"))
+			w.issue("training")
+			w.waitIdle("training")
 			w.operator.stop(w)
-			was := w.cutOff(state)
-			w.forge("training", victim.ID)
+			was := w.interruptAttempt(state)
+			w.forgeAnnotations("training", victim.ID)
 			w.start()
 			w.Until(func() string {
 				if e := activeOf(w.token("training")); e == nil || e.ID != was.ID {
@@ -99,14 +94,14 @@ func TestForgedIDInASecretOfAnAttemptIsIgnored(t *testing.T) {
 				}
 				return ""
 			})
-			got := activeOf(w.settle("training"))
+			got := activeOf(w.waitIdle("training"))
 			if got.RotationGeneration != 0 || !got.ExpiresAt.Equal(was.ExpiresAt) || !got.IssuedAt.Equal(was.IssuedAt) {
 				t.Errorf("adopted %+v, want %+v", got, was)
 			}
 			w.delete("training")
-			w.gone("training")
-			w.onlyLive(victim.Name)
-			w.mints(2)
+			w.expectGone("training")
+			w.expectLive(victim.Name)
+			w.expectMints(2)
 		})
 	}
 }
@@ -116,16 +111,16 @@ func TestForgedIDInASecretOfAnAttemptIsIgnored(t *testing.T) {
 func TestAdoptionNeedsNoProvider(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.issued("training")
-	w.settle("training")
+	w.issue("training")
+	w.waitIdle("training")
 	w.operator.stop(w)
-	was := w.cutOff(v1alpha1.StateMinting)
+	was := w.interruptAttempt(v1alpha1.StateMinting)
 	w.hook(rejecting(fake.Find, provider.CodeUnavailable))
 	w.start()
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady, was.Name)
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady, was.Name)
 	w.clock.Advance(time.Minute)
 	w.Until(func() string {
-		w.poke("training")
+		w.touch("training")
 		if w.backend.Count(fake.Find) == 0 {
 			return "the provider was not asked"
 		}
@@ -135,20 +130,20 @@ func TestAdoptionNeedsNoProvider(t *testing.T) {
 		t.Errorf("in use: %+v", e)
 	}
 	w.hook(nil)
-	w.passing(time.Minute, "training", func() string {
+	w.advanceUntil(time.Minute, "training", func() string {
 		if e := activeOf(w.token("training")); e.ID != was.ID {
 			return "the id is not filled in"
 		}
 		return ""
 	})
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady, was.ID)
-	w.settle("training")
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady, was.ID)
+	w.waitIdle("training")
 	finds := w.backend.Count(fake.Find)
 	w.passTime(time.Minute, 3)
 	if n := w.backend.Count(fake.Find); n != finds {
 		t.Errorf("%d calls of Find in a steady state", n-finds)
 	}
-	w.mints(1)
+	w.expectMints(1)
 }
 
 // TestCredentialWithoutIDIsRevokedByName: a credential with an unknown id is revoked by
@@ -156,12 +151,12 @@ func TestAdoptionNeedsNoProvider(t *testing.T) {
 func TestCredentialWithoutIDIsRevokedByName(t *testing.T) {
 	t.Parallel()
 	w := newObedientWorld(t)
-	victim := activeOf(w.issued("victim"))
-	w.issued("training")
-	w.settle("training")
+	victim := activeOf(w.issue("victim"))
+	w.issue("training")
+	w.waitIdle("training")
 	w.operator.stop(w)
-	w.cutOff(v1alpha1.StateAbandoned)
-	w.forge("training", victim.ID)
+	w.interruptAttempt(v1alpha1.StateAbandoned)
+	w.forgeAnnotations("training", victim.ID)
 	w.delete("training")
 	w.start()
 	w.Until(func() string { // the attempt must be settled
@@ -171,7 +166,7 @@ func TestCredentialWithoutIDIsRevokedByName(t *testing.T) {
 		w.advance(time.Minute)
 		return "training is still there"
 	})
-	w.onlyLive(victim.Name)
+	w.expectLive(victim.Name)
 }
 
 // TestRetainEventNamesLiveCredentials: in an overlap the previous credential is in no
@@ -179,14 +174,14 @@ func TestCredentialWithoutIDIsRevokedByName(t *testing.T) {
 func TestRetainEventNamesLiveCredentials(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training", retained))
+	first := activeOf(w.issue("training", retain))
 	w.edit("training", rotateTo(1))
-	second := activeOf(w.replaced("training", first.Name))
-	w.settle("training")
+	second := activeOf(w.waitReplaced("training", first.Name))
+	w.waitIdle("training")
 	w.excused[first.Name], w.excused[second.Name] = true, true
 	w.delete("training")
-	w.gone("training")
-	w.emits("Retained", "stay live until you revoke them at the provider: "+first.ID)
+	w.expectGone("training")
+	w.expectEvent("Retained", "stay live until you revoke them at the provider: "+first.ID)
 }
 
 // TestCredentialExpiredOnArrivalIsNotPublished: a credential that has expired on arrival
@@ -199,8 +194,8 @@ func TestCredentialExpiredOnArrivalIsNotPublished(t *testing.T) {
 	w.createProvider()
 	w.start()
 	w.declare("training")
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "expired at 2029-12-31T23:00:00Z")
-	w.untilPaid(time.Second, func() { w.look("training") }, func() bool { return w.backend.Count(fake.Revoke) > 0 })
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "expired at 2029-12-31T23:00:00Z")
+	w.advanceWithinBudget(time.Second, func() { w.reconcile("training") }, func() bool { return w.backend.Count(fake.Revoke) > 0 })
 	if w.secret("training") != nil {
 		t.Error("it was published")
 	}
@@ -216,11 +211,11 @@ func TestShortLifetimesAreLimitedByTheBudget(t *testing.T) {
 	w.createProvider()
 	w.start()
 	w.declare("training")
-	w.ready("training")
+	w.waitReady("training")
 	// The clock stands while the operator acts: what it begins, it finishes before the
 	// provider ends it.
 	settle := func() {
-		w.look("training")
+		w.reconcile("training")
 		w.Until(func() string {
 			if a := activeOf(w.token("training")); a == nil || a.ID == "" || inState(w.token("training"), v1alpha1.StateMinting) != nil {
 				return "the new credential is not Active with its ID"
@@ -232,20 +227,20 @@ func TestShortLifetimesAreLimitedByTheBudget(t *testing.T) {
 		c := meta.FindStatusCondition(w.token("training").Status.Conditions, v1alpha1.ConditionReady)
 		return c != nil && c.Reason == v1alpha1.ReasonMintBudgetExhausted
 	}
-	w.untilPaid(10*time.Second, settle, exhausted)
+	w.advanceWithinBudget(10*time.Second, settle, exhausted)
 	if got := w.backend.Count(fake.Mint); got != ledger.BudgetSize {
 		t.Errorf("%d credentials were minted, want %d", got, ledger.BudgetSize)
 	}
 	w.clock.Advance(ledger.BudgetRefill)
-	w.untilPaid(10*time.Second, settle, exhausted)
+	w.advanceWithinBudget(10*time.Second, settle, exhausted)
 	if got := w.backend.Count(fake.Mint); got != ledger.BudgetSize+1 {
 		t.Errorf("%d credentials were minted after another %s, want %d", got, ledger.BudgetRefill, ledger.BudgetSize+1)
 	}
 }
 
-// untilPaid turns the clock in steps until something has happened, and checks that
-// every credential of the ApiToken training was counted against the budget.
-func (w *world) untilPaid(step time.Duration, look func(), happened func() bool) {
+// advanceWithinBudget advances the clock in steps until happened returns true. It fails if more
+// credentials are minted than the mint budget allows.
+func (w *world) advanceWithinBudget(step time.Duration, look func(), happened func() bool) {
 	w.Helper()
 	for range 400 {
 		look()

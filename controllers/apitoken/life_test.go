@@ -20,17 +20,17 @@ const day = 24 * time.Hour
 func TestFirstIssuePublishesTheCredential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	token := w.issued("training", func(t *v1alpha1.ApiToken) {
+	token := w.issue("training", func(t *v1alpha1.ApiToken) {
 		t.Spec.Secret = v1alpha1.SecretTarget{
 			Name: "training-s3", Labels: map[string]string{"team": "ml"},
 			Annotations: map[string]string{"reloader.stakater.com/match": "true"},
 		}
 	})
 	active := activeOf(token)
-	if name := w.uses("training-s3"); name != active.Name {
+	if name := w.usableCredential("training-s3"); name != active.Name {
 		t.Errorf("the Secret names %s, the ledger %s", name, active.Name)
 	}
-	w.live(1)
+	w.expectLiveCount(1)
 	secret := w.secret("training-s3")
 	wantKeys := []string{"AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_SECRET_ACCESS_KEY", "BUCKET_NAME"}
 	if diff := cmp.Diff(wantKeys, slices.Sorted(maps.Keys(secret.Data))); diff != "" {
@@ -69,7 +69,7 @@ func TestFirstIssuePublishesTheCredential(t *testing.T) {
 	if len(s.Conditions) != 3 {
 		t.Errorf("more conditions than Ready, Issued and Published: %+v", s.Conditions)
 	}
-	w.emits("Issued", active.Name)
+	w.expectEvent("Issued", active.Name)
 }
 
 func checkOwner(t *testing.T, secret *corev1.Secret, token *v1alpha1.ApiToken) {
@@ -84,21 +84,21 @@ func checkOwner(t *testing.T, secret *corev1.Secret, token *v1alpha1.ApiToken) {
 func TestRotationRevokesAfterTheOverlap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	token := w.issued("training")
+	token := w.issue("training")
 	first, since := activeOf(token).Name, readySince(t, token)
 	due := token.Status.RotatesAt.Time
 
 	w.clock.AdvanceTo(due.Add(-3 * time.Second))
-	w.settle("training")
-	w.mints(1)
+	w.waitIdle("training")
+	w.expectMints(1)
 
 	w.advance(4 * time.Second) // the status shows whole seconds
-	token = w.replaced("training", first)
+	token = w.waitReplaced("training", first)
 	second := activeOf(token).Name
-	if name := w.uses("training"); name != second {
+	if name := w.usableCredential("training"); name != second {
 		t.Errorf("the Secret names %s, want %s", name, second)
 	}
-	w.onlyLive(first, second)
+	w.expectLive(first, second)
 	old := inState(token, v1alpha1.StateRetiring)
 	if old == nil || old.Name != first || !old.RetireAt.Time.Equal(w.clock.Now().Add(time.Hour+time.Second)) {
 		t.Fatalf("the previous credential: %+v", old)
@@ -108,18 +108,18 @@ func TestRotationRevokesAfterTheOverlap(t *testing.T) {
 	}
 
 	w.clock.AdvanceTo(old.RetireAt.Add(-3 * time.Second))
-	w.settle("training")
-	w.onlyLive(first, second)
+	w.waitIdle("training")
+	w.expectLive(first, second)
 
 	w.advance(3 * time.Second)
-	w.onlyLive(second)
-	token = w.settle("training")
+	w.expectLive(second)
+	token = w.waitIdle("training")
 	if len(token.Status.Credentials) != 1 {
 		t.Errorf("ledger: %+v", token.Status.Credentials)
 	}
-	w.emits("Revoked", first)
-	w.uses("training")
-	w.mints(2)
+	w.expectEvent("Revoked", first)
+	w.usableCredential("training")
+	w.expectMints(2)
 	if again := readySince(t, token); !again.Equal(&since) {
 		t.Errorf("Ready was not True all the time: since %v, then since %v", since, again)
 	}
@@ -137,63 +137,63 @@ func readySince(t *testing.T, token *v1alpha1.ApiToken) metav1.Time {
 func TestRaisedRotationGenerationRotates(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	raise := func(to int64) func(*v1alpha1.ApiToken) {
 		return func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = to }
 	}
 	w.edit("training", raise(3))
-	token := w.replaced("training", first)
+	token := w.waitReplaced("training", first)
 	second := activeOf(token)
 	if second.Reason != "RotationRequested" || second.RotationGeneration != 3 {
 		t.Errorf("the new credential: %+v", second)
 	}
-	w.onlyLive(first, second.Name)
+	w.expectLive(first, second.Name)
 
 	w.edit("training", raise(1)) // a revert
-	w.ready("training")
+	w.waitReady("training")
 	w.edit("training", raise(3)) // and the revert of that
-	w.ready("training")
-	w.settle("training")
-	w.mints(2)
+	w.waitReady("training")
+	w.waitIdle("training")
+	w.expectMints(2)
 
 	w.edit("training", raise(4))
-	token = w.replaced("training", second.Name)
-	w.mints(3)
+	token = w.waitReplaced("training", second.Name)
+	w.expectMints(3)
 	w.advance(2 * time.Hour)
-	w.onlyLive(activeOf(token).Name)
-	w.uses("training")
+	w.expectLive(activeOf(token).Name)
+	w.usableCredential("training")
 }
 
 func TestSuspendStopsIssuingButNotRevocation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	second := activeOf(w.replaced("training", first)).Name
+	second := activeOf(w.waitReplaced("training", first)).Name
 
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "holds credential", "spec.suspend")
-	w.ready("training") // the Secret is as good as before
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "holds credential", "spec.suspend")
+	w.waitReady("training") // the Secret is as good as before
 	w.advance(2 * time.Hour)
-	w.onlyLive(second) // due revocations still happen
+	w.expectLive(second) // due revocations still happen
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 2 })
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "spec.suspend", "still holds credential")
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "spec.suspend", "still holds credential")
 	w.advance(70 * day) // the rotation would be due
-	token := w.settle("training")
+	token := w.waitIdle("training")
 	if token.Status.RotatesAt != nil || activeOf(token).Name != second {
 		t.Errorf("status: %+v", token.Status)
 	}
-	w.mints(2)
+	w.expectMints(2)
 
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = false })
-	w.replaced("training", second)
-	w.uses("training")
-	w.mints(3)
+	w.waitReplaced("training", second)
+	w.usableCredential("training")
+	w.expectMints(3)
 
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
 	w.delete("training") // deletion goes on
-	w.gone("training")
-	w.onlyLive()
+	w.expectGone("training")
+	w.expectLive()
 }
 
 func TestExpiresAtEndsAccess(t *testing.T) {
@@ -203,35 +203,35 @@ func TestExpiresAtEndsAccess(t *testing.T) {
 	endAt := func(at time.Time) func(*v1alpha1.ApiToken) {
 		return func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(at) }
 	}
-	token := w.issued("training", endAt(end))
+	token := w.issue("training", endAt(end))
 	if !token.Status.ExpiresAt.Time.Equal(end) || token.Status.RotatesAt != nil {
 		t.Errorf("expires %v, rotates %v", token.Status.ExpiresAt, token.Status.RotatesAt)
 	}
 	w.clock.AdvanceTo(end.Add(-3 * time.Second))
-	w.settle("training")
-	w.uses("training")
-	w.mints(1)
+	w.waitIdle("training")
+	w.usableCredential("training")
+	w.expectMints(1)
 
 	w.advance(3 * time.Second)
-	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt", "raise")
+	w.expectStalled("training", v1alpha1.ReasonExpired, "spec.expiresAt", "raise")
 	w.Until(func() string {
 		if w.secret("training") != nil {
 			return "the Secret still exists"
 		}
 		return ""
 	})
-	w.onlyLive()
-	token = w.settle("training")
+	w.expectLive()
+	token = w.waitIdle("training")
 	if len(token.Status.Credentials) > 0 || token.Status.ExpiresAt != nil || token.Status.Secret.ResourceVersion != "" {
 		t.Errorf("status: %+v", token.Status)
 	}
-	w.emits("Expired", "training")
+	w.expectEvent("Expired", "training")
 
 	w.edit("training", endAt(end.Add(30*day)))
-	w.ready("training")
-	w.uses("training")
-	w.live(1)
-	w.mints(2)
+	w.waitReady("training")
+	w.usableCredential("training")
+	w.expectLiveCount(1)
+	w.expectMints(2)
 }
 
 // The operator compares whole seconds, so one credential lasts until an end with a fraction.
@@ -240,32 +240,32 @@ func TestFractionOfASecondInExpiresAtIssuesOneCredential(t *testing.T) {
 	w := newWorld(t)
 	end := epoch.Add(time.Minute)
 	text := v1alpha1.Timestamp(end.Format("2006-01-02T15:04:05") + ".5Z")
-	token := w.issued("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = &text })
+	token := w.issue("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = &text })
 	if !token.Status.ExpiresAt.Time.Equal(end) || token.Status.RotatesAt != nil || *token.Spec.ExpiresAt != text {
 		t.Errorf("expires %v, rotates %v, declared %s", token.Status.ExpiresAt, token.Status.RotatesAt, *token.Spec.ExpiresAt)
 	}
 	w.passTime(11*time.Second, 5) // past every time that a rotation could have
-	w.uses("training")
-	w.mints(1)
+	w.usableCredential("training")
+	w.expectMints(1)
 	w.advance(5 * time.Second)
-	w.stalls("training", v1alpha1.ReasonExpired, "spec.expiresAt")
-	w.settle("training")
+	w.expectStalled("training", v1alpha1.ReasonExpired, "spec.expiresAt")
+	w.waitIdle("training")
 	w.passTime(500*time.Millisecond, 2)
-	w.mints(1)
-	w.onlyLive()
+	w.expectMints(1)
+	w.expectLive()
 }
 
 func TestDeletionRevokesEverything(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	w.replaced("training", first)
-	w.live(2)
+	w.waitReplaced("training", first)
+	w.expectLiveCount(2)
 	checkOwner(t, w.secret("training"), w.token("training")) // needed for garbage collection
 	w.delete("training")
-	w.gone("training")
-	w.onlyLive()
+	w.expectGone("training")
+	w.expectLive()
 }
 
 // TestDeletionOfUnissuedTokenNeedsNoProvider: an ApiToken without credentials
@@ -275,29 +275,29 @@ func TestDeletionOfUnissuedTokenNeedsNoProvider(t *testing.T) {
 	w := newEmptyWorld(t)
 	w.start()
 	w.declare("training")
-	w.stalls("training", v1alpha1.ReasonProviderNotFound)
+	w.expectStalled("training", v1alpha1.ReasonProviderNotFound)
 	w.delete("training")
-	w.gone("training")
+	w.expectGone("training")
 }
 
 func TestDeletionWaitsForRevocation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.issued("training")
+	w.issue("training")
 	w.hook(rejecting("Revoke", "PermissionDenied"))
 	w.delete("training")
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonDeleting, "revoke")
-	w.live(1)
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonDeleting, "revoke")
+	w.expectLiveCount(1)
 	w.hook(nil)
-	w.gone("training")
-	w.onlyLive()
+	w.expectGone("training")
+	w.expectLive()
 }
 
 func TestRetainKeepsSecretAndCredential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	retain := func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain }
-	name := activeOf(w.issued("training", retain)).Name
+	name := activeOf(w.issue("training", retain)).Name
 	before := w.secret("training")
 	if len(before.OwnerReferences) > 0 {
 		t.Errorf("a retained Secret has owners: %+v", before.OwnerReferences)
@@ -305,18 +305,18 @@ func TestRetainKeepsSecretAndCredential(t *testing.T) {
 	calls := len(w.backend.Calls())
 	w.excused[name] = true
 	w.delete("training")
-	w.gone("training")
+	w.expectGone("training")
 	if n := len(w.backend.Calls()); n != calls {
 		t.Errorf("releasing the ApiToken took %d calls of the provider", n-calls)
 	}
-	if kept := w.uses("training"); kept != name {
+	if kept := w.usableCredential("training"); kept != name {
 		t.Errorf("the Secret holds %s", kept)
 	}
 	if kept := w.secret("training"); kept.Annotations[v1alpha1.AnnotationRetained] != "true" || len(kept.OwnerReferences) > 0 {
 		t.Errorf("annotations %v, owners %v", kept.Annotations, kept.OwnerReferences)
 	}
 
-	token := w.issued("training")
+	token := w.issue("training")
 	if got := activeOf(token); got.Name != name || got.Reason != "Restored" {
 		t.Errorf("adopted %+v", got)
 	}
@@ -330,7 +330,7 @@ func TestRetainKeepsSecretAndCredential(t *testing.T) {
 	if diff := cmp.Diff(before.Data, w.secret("training").Data); diff != "" {
 		t.Errorf("the data of the Secret changed:\n%s", diff)
 	}
-	w.mints(1)
+	w.expectMints(1)
 }
 
 // TestRetainCanBeSetWhileDeletionWaits: deletionPolicy can still change while a
@@ -338,15 +338,15 @@ func TestRetainKeepsSecretAndCredential(t *testing.T) {
 func TestRetainCanBeSetWhileDeletionWaits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	name := activeOf(w.issued("training")).Name
+	name := activeOf(w.issue("training")).Name
 	w.excused[name] = true
 	w.hook(rejecting("Revoke", "PermissionDenied"))
 	w.delete("training")
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonDeleting, "revoke")
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonDeleting, "revoke")
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain })
-	w.gone("training")
+	w.expectGone("training")
 	if kept := w.secret("training"); len(kept.OwnerReferences) > 0 {
 		t.Errorf("owners %v", kept.OwnerReferences)
 	}
-	w.uses("training")
+	w.usableCredential("training")
 }

@@ -49,13 +49,13 @@ func newPanelWorld(t *testing.T, edits ...func(*fake.Driver)) *world {
 func (w *world) handOver() string {
 	w.Helper()
 	keys := w.backend.MakeManual(provider.Grant{})
-	w.handSecret(map[string][]byte{
+	w.submitSecret(map[string][]byte{
 		fake.KeyID: []byte(keys[fake.KeyID].Reveal() + "\n"), fake.KeySecret: []byte(keys[fake.KeySecret].Reveal()),
 	})
 	return keys[fake.KeyID].Reveal()
 }
 
-func (w *world) handSecret(data map[string][]byte) {
+func (w *world) submitSecret(data map[string][]byte) {
 	w.Helper()
 	w.Until(func() string {
 		err := w.Create(w.Context(), &corev1.Secret{
@@ -73,10 +73,10 @@ func (w *world) handSecret(data map[string][]byte) {
 	})
 }
 
-// asks waits until the ApiToken training asks a user for an action.
-func (w *world) asks(reason string, parts ...string) {
+// expectActionRequired waits until the ApiToken training asks a user for an action.
+func (w *world) expectActionRequired(reason string, parts ...string) {
 	w.Helper()
-	w.shows("training", v1alpha1.ConditionActionRequired, reason, parts...)
+	w.expectCondition("training", v1alpha1.ConditionActionRequired, reason, parts...)
 }
 
 // A manual credential is dropped once the user has deleted it.
@@ -84,34 +84,34 @@ func TestManualCredentialIsPublishedReplacedAndDropped(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
-	w.stalls("training", v1alpha1.ReasonActionRequired, "Panel > Add", "Bucket: datasets", "training-handover")
-	w.asks(v1alpha1.ReasonCreateCredential, "Bucket: datasets")
+	w.expectStalled("training", v1alpha1.ReasonActionRequired, "Panel > Add", "Bucket: datasets", "training-handover")
+	w.expectActionRequired(v1alpha1.ReasonCreateCredential, "Bucket: datasets")
 
 	first := w.handOver()
-	token := w.ready("training")
+	token := w.waitReady("training")
 	if e := activeOf(token); e.ID != first || !e.ByHand || token.Status.ExpiryEnforcedBy != "Person" {
 		t.Errorf("ledger %+v, expiry enforced by %s", e, token.Status.ExpiryEnforcedBy)
 	}
-	firstName := w.uses("training")
+	firstName := w.usableCredential("training")
 	w.Until(func() string {
 		if w.secret("training-handover") != nil {
 			return "the handover still exists"
 		}
 		return ""
 	})
-	token = w.settle("training")
+	token = w.waitIdle("training")
 	if meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionActionRequired) != nil {
 		t.Error("a user is still asked for an action")
 	}
 
 	w.clock.AdvanceTo(token.Status.RotatesAt.Add(2 * time.Second))
-	w.poke("training")
-	w.asks(v1alpha1.ReasonCreateCredential, "Panel > Add")
+	w.touch("training")
+	w.expectActionRequired(v1alpha1.ReasonCreateCredential, "Panel > Add")
 	if !meta.IsStatusConditionTrue(w.token("training").Status.Conditions, v1alpha1.ConditionReady) {
 		t.Error("a reminder makes the ApiToken not Ready")
 	}
 	second := w.handOver()
-	token = w.replaced("training", firstName)
+	token = w.waitReplaced("training", firstName)
 	if activeOf(token).ID != second {
 		t.Errorf("in use is %s, want %s", activeOf(token).ID, second)
 	}
@@ -119,15 +119,15 @@ func TestManualCredentialIsPublishedReplacedAndDropped(t *testing.T) {
 		t.Error("the copy of the old credential is missing")
 	}
 	w.advance(2 * time.Hour)
-	w.asks(v1alpha1.ReasonDeleteCredential, first, "Panel > Delete")
+	w.expectActionRequired(v1alpha1.ReasonDeleteCredential, first, "Panel > Delete")
 	w.passTime(time.Minute, 2)
 	if token := w.token("training"); len(token.Status.Credentials) != 2 {
 		t.Errorf("a live credential was dropped: %+v", token.Status.Credentials)
 	}
 
 	w.backend.DeleteManual(first)
-	w.leftInTheEnd(1)
-	w.emits("DeletedByHand", first)
+	w.waitLedgerSize(1)
+	w.expectEvent("DeletedByHand", first)
 	if w.secret(firstName) != nil {
 		t.Error("the copy of the old credential still exists")
 	}
@@ -139,11 +139,11 @@ func (w *world) deleteManual(id string) {
 	w.Helper()
 	name := activeOf(w.token("training")).Name
 	w.delete("training")
-	w.stalls("training", v1alpha1.ReasonActionRequired, id, "Panel > Delete")
+	w.expectStalled("training", v1alpha1.ReasonActionRequired, id, "Panel > Delete")
 	w.backend.DeleteManual(id)
 	w.clock.Advance(2 * time.Minute)
-	w.poke("training")
-	w.gone("training")
+	w.touch("training")
+	w.expectGone("training")
 	if w.secret(name) != nil {
 		w.Error("a copy of the credential still exists")
 	}
@@ -155,11 +155,11 @@ func TestSubmittedCredentialStaysInSecrets(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
-	w.handSecret(map[string][]byte{fake.KeyID: []byte("HAND0001"), fake.KeySecret: []byte(fake.Canary + "-wrong")})
-	w.stalls("training", v1alpha1.ReasonHandoverRefused)
+	w.submitSecret(map[string][]byte{fake.KeyID: []byte("HAND0001"), fake.KeySecret: []byte(fake.Canary + "-wrong")})
+	w.expectStalled("training", v1alpha1.ReasonHandoverRefused)
 	w.deleteSecret("training-handover")
 	id := w.handOver()
-	name := activeOf(w.ready("training")).Name
+	name := activeOf(w.waitReady("training")).Name
 	if !kit.Leaks(string(w.secret("training").Data[fake.KeySecret])) {
 		t.Fatal("the Secret has no canary, so this test proves nothing")
 	}
@@ -170,14 +170,14 @@ func TestSubmittedCredentialStaysInSecrets(t *testing.T) {
 		}
 		return ""
 	})
-	w.settle("training")
+	w.waitIdle("training")
 	w.deleteManual(id)
 	w.backend.Delete(name)
 	for what, text := range map[string]string{
-		"the log": w.log.String(), "metrics": metricsText(t), "objects": w.objects(), "the provider's state": w.backend.State(),
+		"the log": w.log.String(), "metrics": metricsText(t), "objects": w.objectsJSON(), "the provider's state": w.backend.State(),
 	} {
 		if kit.Leaks(text) {
-			t.Errorf("%s contains a secret value: %s", what, around(text))
+			t.Errorf("%s contains a secret value: %s", what, leakingLines(text))
 		}
 	}
 }
@@ -188,14 +188,14 @@ func TestRejectedHandoverSaysWhyAndCanBeReplaced(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
-	w.handSecret(map[string][]byte{fake.KeyID: []byte("HAND0001"), fake.KeySecret: []byte("CANARY-wrong")})
-	w.stalls("training", v1alpha1.ReasonHandoverRefused, "does not accept the keys", "Panel > Add")
+	w.submitSecret(map[string][]byte{fake.KeyID: []byte("HAND0001"), fake.KeySecret: []byte("CANARY-wrong")})
+	w.expectStalled("training", v1alpha1.ReasonHandoverRefused, "does not accept the keys", "Panel > Add")
 	w.passTime(time.Minute, 3)
-	w.mints(1)
+	w.expectMints(1)
 	w.deleteSecret("training-handover")
 	w.handOver()
-	w.ready("training")
-	w.mints(2)
+	w.waitReady("training")
+	w.expectMints(2)
 }
 
 // TestRejectedHandoverSurvivesAConflict: if the write that records the rejection conflicts,
@@ -206,19 +206,19 @@ func TestRejectedHandoverSurvivesAConflict(t *testing.T) {
 	var once sync.Once
 	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
 		if call.Verb == fake.Mint && call.Phase == fake.Before {
-			once.Do(func() { w.poke("training") }) //nolint:contextcheck // it is the write of a user, not of the operator
+			once.Do(func() { w.touch("training") }) //nolint:contextcheck // it is the write of a user, not of the operator
 		}
 		return fake.Fault{}
 	})
 	w.declare("training")
-	w.handSecret(map[string][]byte{fake.KeyID: []byte("HAND0001"), fake.KeySecret: []byte(fake.Canary + "-wrong")})
-	w.stalls("training", v1alpha1.ReasonHandoverRefused)
-	if s := w.settle("training").Status; s.Retry != nil || len(s.Credentials) > 0 {
+	w.submitSecret(map[string][]byte{fake.KeyID: []byte("HAND0001"), fake.KeySecret: []byte(fake.Canary + "-wrong")})
+	w.expectStalled("training", v1alpha1.ReasonHandoverRefused)
+	if s := w.waitIdle("training").Status; s.Retry != nil || len(s.Credentials) > 0 {
 		t.Errorf("left are the backoff %+v and %v", s.Retry, s.Credentials)
 	}
 	w.deleteSecret("training-handover")
 	w.handOver()
-	w.ready("training") // the clock stands, so it waited for nothing
+	w.waitReady("training") // the clock stands, so it waited for nothing
 }
 
 // TestLostSecretOfManualCredentialIsPublishedAgain: a lost Secret does not
@@ -228,7 +228,7 @@ func TestLostSecretOfManualCredentialIsPublishedAgain(t *testing.T) {
 	w := newPanelWorld(t)
 	w.declare("training")
 	w.handOver()
-	name := activeOf(w.ready("training")).Name
+	name := activeOf(w.waitReady("training")).Name
 	before := maps.Clone(w.secret("training").Data)
 	for what, lose := range map[string]func(){
 		"deleted": func() { w.deleteSecret("training") },
@@ -241,12 +241,12 @@ func TestLostSecretOfManualCredentialIsPublishedAgain(t *testing.T) {
 			}
 			return ""
 		})
-		w.settle("training")
-		if w.uses("training") != name {
+		w.waitIdle("training")
+		if w.usableCredential("training") != name {
 			t.Errorf("%s: another credential is in use", what)
 		}
 	}
-	w.mints(1)
+	w.expectMints(1)
 }
 
 // TestEditOfManualCredentialIsRequestedAndRecorded: a user edits the
@@ -256,20 +256,20 @@ func TestEditOfManualCredentialIsRequestedAndRecorded(t *testing.T) {
 	w := newPanelWorld(t)
 	w.declare("training")
 	w.handOver()
-	before := activeOf(w.ready("training"))
+	before := activeOf(w.waitReady("training"))
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Restrictions.AllowedIPs = []v1alpha1.IPRange{"203.0.113.0/24"} })
-	w.asks(v1alpha1.ReasonEditCredential, "Panel > Edit", before.ID, v1alpha1.AnnotationEdited)
+	w.expectActionRequired(v1alpha1.ReasonEditCredential, "Panel > Edit", before.ID, v1alpha1.AnnotationEdited)
 	w.edit("training", func(t *v1alpha1.ApiToken) {
 		metav1.SetMetaDataAnnotation(&t.ObjectMeta, v1alpha1.AnnotationEdited, strconv.FormatInt(t.Generation, 10))
 	})
-	token := w.ready("training")
+	token := w.waitReady("training")
 	if e := activeOf(token); e.Name != before.Name || e.Fingerprint == before.Fingerprint {
 		t.Errorf("ledger: %+v", e)
 	}
 	if got := w.secret("training").Annotations[v1alpha1.AnnotationFingerprint]; got != activeOf(token).Fingerprint {
 		t.Errorf("the Secret says %s", got)
 	}
-	w.mints(1)
+	w.expectMints(1)
 }
 
 // TestManualCredentialHasItsOwnLifetimeLimit: the limits for minted credentials do not apply to
@@ -286,11 +286,11 @@ func TestManualCredentialHasItsOwnLifetimeLimit(t *testing.T) {
 		}
 	})
 	w.declare("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresIn = &metav1.Duration{Duration: longest + time.Hour} })
-	w.stalls("training", v1alpha1.ReasonLifetimeTooLong, "spec.expiresIn", longest.String())
+	w.expectStalled("training", v1alpha1.ReasonLifetimeTooLong, "spec.expiresIn", longest.String())
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresIn.Duration = longest })
-	w.asks(v1alpha1.ReasonCreateCredential, "Panel > Add")
+	w.expectActionRequired(v1alpha1.ReasonCreateCredential, "Panel > Add")
 	id := w.handOver()
-	token := w.ready("training")
+	token := w.waitReady("training")
 	if e := activeOf(token); e.ID != id || token.Status.ExpiryEnforcedBy != string(provider.EnforcedByUser) {
 		t.Errorf("in use is %s, and its expiry is enforced by %s", e.ID, token.Status.ExpiryEnforcedBy)
 	}
@@ -303,7 +303,7 @@ func TestFailedEditOfManualCredentialIsNotRecorded(t *testing.T) {
 	w := newPanelWorld(t)
 	w.declare("training")
 	w.handOver()
-	before := activeOf(w.ready("training"))
+	before := activeOf(w.waitReady("training"))
 	var refuses atomic.Bool
 	refuses.Store(true)
 	w.hook(func(_ context.Context, c fake.Call) fake.Fault {
@@ -313,22 +313,22 @@ func TestFailedEditOfManualCredentialIsNotRecorded(t *testing.T) {
 		return fake.Fault{}
 	})
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Restrictions.AllowedIPs = []v1alpha1.IPRange{"203.0.113.0/24"} })
-	w.asks(v1alpha1.ReasonEditCredential, "Panel > Edit", before.ID, v1alpha1.AnnotationEdited)
+	w.expectActionRequired(v1alpha1.ReasonEditCredential, "Panel > Edit", before.ID, v1alpha1.AnnotationEdited)
 	w.edit("training", func(t *v1alpha1.ApiToken) {
 		metav1.SetMetaDataAnnotation(&t.ObjectMeta, v1alpha1.AnnotationEdited, strconv.FormatInt(t.Generation, 10))
 	})
-	w.stalls("training", v1alpha1.ReasonActionRequired, before.ID, "does not work as declared", "Panel > Edit")
+	w.expectStalled("training", v1alpha1.ReasonActionRequired, before.ID, "does not work as declared", "Panel > Edit")
 	if e := activeOf(w.token("training")); e.Fingerprint != before.Fingerprint {
 		t.Errorf("the edit was recorded: %+v", e)
 	}
 	refuses.Store(false)
-	w.passing(2*time.Minute, "training", func() string {
+	w.advanceUntil(2*time.Minute, "training", func() string {
 		if e := activeOf(w.token("training")); e.Name != before.Name || e.Fingerprint == before.Fingerprint {
 			return "the edit is not recorded"
 		}
 		return ""
 	})
-	w.mints(1)
+	w.expectMints(1)
 }
 
 // The entry is dropped once a user has deleted the credential.
@@ -337,16 +337,16 @@ func TestHardEndOfManualCredentialDeletesTheSecret(t *testing.T) {
 	w := newPanelWorld(t)
 	w.declare("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(time.Hour)) })
 	id := w.handOver()
-	w.ready("training")
-	w.settle("training")
+	w.waitReady("training")
+	w.waitIdle("training")
 	w.advance(time.Hour + time.Second)
-	w.shows("training", v1alpha1.ConditionStalled, v1alpha1.ReasonExpired)
-	w.asks(v1alpha1.ReasonDeleteCredential, id)
+	w.expectCondition("training", v1alpha1.ConditionStalled, v1alpha1.ReasonExpired)
+	w.expectActionRequired(v1alpha1.ReasonDeleteCredential, id)
 	if w.secret("training") != nil {
 		t.Error("the Secret still exists")
 	}
 	w.backend.DeleteManual(id)
-	w.leftInTheEnd(0)
+	w.waitLedgerSize(0)
 }
 
 // TestCopyIsKeptUntilDeletionIsRecorded: the copy that proves a deletion is deleted
@@ -356,26 +356,26 @@ func TestCopyIsKeptUntilDeletionIsRecorded(t *testing.T) {
 	w := newPanelWorld(t)
 	w.declare("training")
 	id := w.handOver()
-	w.ready("training")
-	w.settle("training")
+	w.waitReady("training")
+	w.waitIdle("training")
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Overlap = &metav1.Duration{Duration: time.Second} })
-	first := activeOf(w.settle("training")).Name
+	first := activeOf(w.waitIdle("training")).Name
 	other := w.handOver()
-	w.replaced("training", first)
+	w.waitReplaced("training", first)
 	w.backend.DeleteManual(id)
-	w.duringFirst(fake.Accepts, func() { w.poke("training") }) // another write comes first
-	w.leftInTheEnd(1)
+	w.duringFirst(fake.Accepts, func() { w.touch("training") }) // another write comes first
+	w.waitLedgerSize(1)
 	w.delete("training")
-	w.stalls("training", v1alpha1.ReasonActionRequired, other)
+	w.expectStalled("training", v1alpha1.ReasonActionRequired, other)
 	w.backend.DeleteManual(other)
-	w.duringFirst(fake.Accepts, func() { w.poke("training") })
-	w.poke("training")
-	w.gone("training")
+	w.duringFirst(fake.Accepts, func() { w.touch("training") })
+	w.touch("training")
+	w.expectGone("training")
 }
 
-// leftInTheEnd lets minutes pass until the ledger of the ApiToken training has n entries.
-// The operator probes a credential that a user must delete once a minute.
-func (w *world) leftInTheEnd(n int) {
+// waitLedgerSize advances the clock until the ledger of the ApiToken training has n entries. Once a
+// minute, the operator probes a credential that a user must delete.
+func (w *world) waitLedgerSize(n int) {
 	w.Helper()
 	for range 8 {
 		w.passTime(time.Minute, 1)
@@ -393,20 +393,20 @@ func TestHandoverOfCredentialInUseIsDeleted(t *testing.T) {
 	w := newPanelWorld(t)
 	w.declare("training")
 	w.handOver()
-	name := activeOf(w.ready("training")).Name
+	name := activeOf(w.waitReady("training")).Name
 	id := activeOf(w.token("training")).ID
 	w.Cleanup(func() { w.backend.DeleteManual(id) }) // the backend calls it after the attempt that was withdrawn
-	w.settle("training")
+	w.waitIdle("training")
 	data := w.secret("training").Data
-	w.handSecret(map[string][]byte{fake.KeyID: data[fake.KeyID], fake.KeySecret: data[fake.KeySecret]})
+	w.submitSecret(map[string][]byte{fake.KeyID: data[fake.KeyID], fake.KeySecret: data[fake.KeySecret]})
 	w.Until(func() string {
 		if w.secret("training-handover") != nil {
 			return "it is still there"
 		}
 		return ""
 	})
-	w.settle("training")
-	w.leftInTheEnd(1) // a reservation whose withdrawal was not written must settle first
+	w.waitIdle("training")
+	w.waitLedgerSize(1) // a reservation whose withdrawal was not written must settle first
 	if active := activeOf(w.token("training")); active == nil || active.Name != name {
 		t.Errorf("in use: %+v", active)
 	}
@@ -419,22 +419,22 @@ func TestSubmittingTheCredentialInUseAgainIsRejected(t *testing.T) {
 	w := newPanelWorld(t)
 	w.declare("training")
 	id := w.handOver()
-	w.ready("training")
+	w.waitReady("training")
 	w.Cleanup(func() { w.backend.DeleteManual(id) }) // the backend calls it after the attempt that was refused
 	data := w.secret("training").Data
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	w.asks(v1alpha1.ReasonCreateCredential, "Panel > Add")
-	w.stalls("training", v1alpha1.ReasonActionRequired, "Panel > Add")
-	w.settle("training")
-	w.handSecret(map[string][]byte{fake.KeyID: data[fake.KeyID], fake.KeySecret: data[fake.KeySecret]})
-	w.stalls("training", v1alpha1.ReasonHandoverRefused, "credential "+id+" is already in use, and a different one is needed: create a new one")
-	w.settle("training")
+	w.expectActionRequired(v1alpha1.ReasonCreateCredential, "Panel > Add")
+	w.expectStalled("training", v1alpha1.ReasonActionRequired, "Panel > Add")
+	w.waitIdle("training")
+	w.submitSecret(map[string][]byte{fake.KeyID: data[fake.KeyID], fake.KeySecret: data[fake.KeySecret]})
+	w.expectStalled("training", v1alpha1.ReasonHandoverRefused, "credential "+id+" is already in use, and a different one is needed: create a new one")
+	w.waitIdle("training")
 	if w.secret("training-handover") == nil {
 		t.Error("the Secret that the message names is gone")
 	}
 	w.deleteSecret("training-handover")
 	second := w.handOver()
-	if e := activeOf(w.ready("training")); e.ID != second {
+	if e := activeOf(w.waitReady("training")); e.ID != second {
 		t.Errorf("in use is %s, want %s", e.ID, second)
 	}
 }
@@ -446,15 +446,15 @@ func TestAnnotationConfirmsDeletionOfManualCredential(t *testing.T) {
 	w := newPanelWorld(t)
 	w.declare("training")
 	id := w.handOver()
-	name := activeOf(w.ready("training")).Name
+	name := activeOf(w.waitReady("training")).Name
 	w.excused[name] = true // it is still live: the user is mistaken
 	w.delete("training")
-	w.stalls("training", v1alpha1.ReasonActionRequired, id, v1alpha1.AnnotationDeleted+"="+id)
+	w.expectStalled("training", v1alpha1.ReasonActionRequired, id, v1alpha1.AnnotationDeleted+"="+id)
 	w.edit("training", func(t *v1alpha1.ApiToken) {
 		metav1.SetMetaDataAnnotation(&t.ObjectMeta, v1alpha1.AnnotationDeleted, id)
 	})
-	w.gone("training")
-	w.emits("DeletedByHand", "annotation")
+	w.expectGone("training")
+	w.expectEvent("DeletedByHand", "annotation")
 }
 
 // TestRetainKeepsManualCredential: with Retain, no user is asked for an action.
@@ -463,11 +463,11 @@ func TestRetainKeepsManualCredential(t *testing.T) {
 	w := newPanelWorld(t)
 	w.declare("training", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain })
 	w.handOver()
-	name := activeOf(w.ready("training")).Name
+	name := activeOf(w.waitReady("training")).Name
 	w.excused[name] = true
 	w.delete("training")
-	w.gone("training")
-	if w.uses("training") != name || w.secret(name) != nil {
+	w.expectGone("training")
+	if w.usableCredential("training") != name || w.secret(name) != nil {
 		t.Error("the Secret must stay, and the copy must be deleted")
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// blocking lets every call of a verb wait until it is released.
+// blocking blocks every call of a verb until release is closed.
 func blocking(verb fake.Verb, release <-chan struct{}) func(context.Context, fake.Call) fake.Fault {
 	return func(ctx context.Context, call fake.Call) fake.Fault {
 		if call.Verb == verb && call.Phase == fake.Before {
@@ -60,15 +60,15 @@ func TestNothingIsReservedWithoutAPlace(t *testing.T) {
 		}
 		return "none waits"
 	})
-	if token := w.settle(last); len(token.Status.Credentials) != 0 {
+	if token := w.waitIdle(last); len(token.Status.Credentials) != 0 {
 		t.Errorf("it has reserved %+v", token.Status.Credentials)
 	}
-	w.mints(operator.DefaultProviderPlaces)
+	w.expectMints(operator.DefaultProviderPlaces)
 	close(release)
 	for _, name := range names {
-		w.ready(name)
+		w.waitReady(name)
 	}
-	w.mints(len(names))
+	w.expectMints(len(names))
 }
 
 // TestWaitForUsableReleasesThePlace: while mints wait until their credentials are usable,
@@ -96,14 +96,14 @@ func TestWaitForUsableReleasesThePlace(t *testing.T) {
 		if len(w.token(name).Status.Credentials) > 0 {
 			continue // its reconcile is in progress
 		}
-		if len(w.settle(name).Status.Credentials) == 0 {
+		if len(w.waitIdle(name).Status.Credentials) == 0 {
 			waiting++
 		}
 	}
 	if waiting != 2 {
 		t.Errorf("%d wait and have reserved nothing, want 2", waiting)
 	}
-	w.mints(most)
+	w.expectMints(most)
 	w.Until(func() string { // each sleeps when the clock moves
 		w.clock.Advance(10 * time.Second)
 		for n := range most + 2 {

@@ -23,18 +23,18 @@ func TestProviderCreatedLaterIsNoticed(t *testing.T) {
 	w := newEmptyWorld(t)
 	w.start()
 	w.declare("training")
-	w.stalls("training", v1alpha1.ReasonProviderNotFound, "spec.providerRef", `TokenProvider "store" does not exist`, "create it")
+	w.expectStalled("training", v1alpha1.ReasonProviderNotFound, "spec.providerRef", `TokenProvider "store" does not exist`, "create it")
 	w.createProvider()
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonProviderNotReady, `"store" is not ready (CredentialsMissing)`, "minter")
-	if token := w.settle("training"); len(token.Status.Credentials) > 0 {
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonProviderNotReady, `"store" is not ready (CredentialsMissing)`, "minter")
+	if token := w.waitIdle("training"); len(token.Status.Credentials) > 0 {
 		t.Errorf("something was reserved: %+v", token.Status.Credentials)
 	}
 	w.createMinter()
-	// No event tells of a Secret that is new and not labelled yet: the provider looks again by itself.
+	// A new Secret without the label causes no event: the provider is checked again after a while.
 	w.clock.Advance(2 * time.Minute)
-	w.ready("training")
-	w.uses("training")
-	w.mints(1)
+	w.waitReady("training")
+	w.usableCredential("training")
+	w.expectMints(1)
 }
 
 // TestNewGrantableScopesWakeApiTokens: the account can give more than before. Only the
@@ -47,11 +47,11 @@ func TestNewGrantableScopesWakeApiTokens(t *testing.T) {
 	w.createProvider()
 	w.start()
 	w.declare("training")
-	w.stalls("training", v1alpha1.ReasonScopeNotGrantable, "spec.scopes", "objectstorage:object-read-only")
+	w.expectStalled("training", v1alpha1.ReasonScopeNotGrantable, "spec.scopes", "objectstorage:object-read-only")
 	w.backend.GrantOnly("objectstorage:object-read-only", "objectstorage:object-read-write")
 	w.editSecret("minter", func(s *corev1.Secret) { s.Data["note"] = []byte("have the provider checked again") })
-	w.ready("training")
-	w.uses("training")
+	w.waitReady("training")
+	w.usableCredential("training")
 }
 
 // TestNamespaceNotAdmittedIsReported is not parallel: a ClusterTokenProvider is seen by the operators of all tests.
@@ -79,41 +79,41 @@ func TestNamespaceNotAdmittedIsReported(t *testing.T) {
 	w.declare("training", shared)
 	// The operator issues nothing for this one, and shows in it which labels of the namespace it has seen.
 	w.declare("probe", shared, func(t *v1alpha1.ApiToken) { t.Spec.Buckets = []v1alpha1.Bucket{"nowhere"} })
-	w.stalls("training", v1alpha1.ReasonNamespaceNotAllowed, "spec.providerRef", `does not serve namespace "`+w.ns+`"`, "label the namespace")
-	w.settle("training")
-	w.mints(0)
-	w.label(map[string]string{"tokens": "allowed"})
-	first := activeOf(w.ready("training")).Name
-	w.uses("training")
-	w.stalls("probe", v1alpha1.ReasonBucketNotGrantable)
+	w.expectStalled("training", v1alpha1.ReasonNamespaceNotAllowed, "spec.providerRef", `does not serve namespace "`+w.ns+`"`, "label the namespace")
+	w.waitIdle("training")
+	w.expectMints(0)
+	w.labelNamespace(map[string]string{"tokens": "allowed"})
+	first := activeOf(w.waitReady("training")).Name
+	w.usableCredential("training")
+	w.expectStalled("probe", v1alpha1.ReasonBucketNotGrantable)
 
 	// A credential that works is not replaced without admission, and is promised no rotation.
-	w.label(nil)
-	w.stalls("probe", v1alpha1.ReasonNamespaceNotAllowed)
-	w.stalls("training", v1alpha1.ReasonNamespaceNotAllowed, "label the namespace", "nothing replaces credential")
-	if token := w.ready("training"); token.Status.RotatesAt != nil || token.Status.Columns.Rotates != "" || token.Status.ExpiresAt == nil {
+	w.labelNamespace(nil)
+	w.expectStalled("probe", v1alpha1.ReasonNamespaceNotAllowed)
+	w.expectStalled("training", v1alpha1.ReasonNamespaceNotAllowed, "label the namespace", "nothing replaces credential")
+	if token := w.waitReady("training"); token.Status.RotatesAt != nil || token.Status.Columns.Rotates != "" || token.Status.ExpiresAt == nil {
 		t.Errorf("without admission it rotates at %v, and ends at %v", token.Status.RotatesAt, token.Status.ExpiresAt)
 	}
-	w.label(map[string]string{"tokens": "allowed"})
-	token := w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+	w.labelNamespace(map[string]string{"tokens": "allowed"})
+	token := w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady)
 	if stalled := meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionStalled); stalled != nil || token.Status.RotatesAt == nil {
 		t.Errorf("after the admission it rotates at %v, and is Stalled: %+v", token.Status.RotatesAt, stalled)
 	}
-	w.stalls("probe", v1alpha1.ReasonBucketNotGrantable)
+	w.expectStalled("probe", v1alpha1.ReasonBucketNotGrantable)
 
-	w.label(nil)
-	w.stalls("probe", v1alpha1.ReasonNamespaceNotAllowed)
+	w.labelNamespace(nil)
+	w.expectStalled("probe", v1alpha1.ReasonNamespaceNotAllowed)
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonNamespaceNotAllowed, "still holds credential")
-	w.onlyLive(first)
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonNamespaceNotAllowed, "still holds credential")
+	w.expectLive(first)
 
 	// The provider goes only after what it issued; what is not admitted is still revoked.
 	w.OK(w.Delete(w.Context(), store))
 	for _, name := range []string{"training", "probe"} {
 		w.delete(name)
-		w.gone(name)
+		w.expectGone(name)
 	}
-	w.onlyLive()
+	w.expectLive()
 	w.Until(func() string {
 		var left v1alpha1.ClusterTokenProviderList
 		w.OK(w.List(w.Context(), &left))
@@ -136,21 +136,21 @@ func TestProviderOfOtherKindIsReported(t *testing.T) {
 	}
 	w.declare("training", named(v1alpha1.KindTokenProvider))
 	const create = "create it, or name another provider"
-	w.stalls("training", v1alpha1.ReasonProviderNotFound, create)
+	w.expectStalled("training", v1alpha1.ReasonProviderNotFound, create)
 
 	cluster := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: w.store()}, Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: kit.ProviderSpec()}}
 	w.ExpectApplied(cluster)
-	w.stalls("training", v1alpha1.ReasonProviderNotFound, "there is a ClusterTokenProvider of this name", "kind: ClusterTokenProvider")
-	w.closeStore()
-	w.stalls("training", v1alpha1.ReasonProviderNotFound, create)
+	w.expectStalled("training", v1alpha1.ReasonProviderNotFound, "there is a ClusterTokenProvider of this name", "kind: ClusterTokenProvider")
+	w.deleteStore()
+	w.expectStalled("training", v1alpha1.ReasonProviderNotFound, create)
 
 	w.declare("serving", named(v1alpha1.KindClusterTokenProvider))
-	w.stalls("serving", v1alpha1.ReasonProviderNotFound, create)
+	w.expectStalled("serving", v1alpha1.ReasonProviderNotFound, create)
 	w.OK(w.Create(w.Context(), kit.TokenProvider(w.ns, w.store())))
-	w.stalls("serving", v1alpha1.ReasonProviderNotFound, "there is a TokenProvider of this name", "kind: TokenProvider")
+	w.expectStalled("serving", v1alpha1.ReasonProviderNotFound, "there is a TokenProvider of this name", "kind: TokenProvider")
 }
 
-func (w *world) label(labels map[string]string) {
+func (w *world) labelNamespace(labels map[string]string) {
 	w.Helper()
 	ns := &corev1.Namespace{}
 	w.OK(w.Get(w.Context(), keyOf(w.ns), ns))
@@ -164,21 +164,21 @@ func (w *world) label(labels map[string]string) {
 func TestProviderBeingDeletedWaitsForApiTokens(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.issued("old")
+	w.issue("old")
 	w.OK(w.Delete(w.Context(), &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: storeName}}))
 	w.declare("new")
-	w.stalls("new", v1alpha1.ReasonProviderDeleting, `TokenProvider "store" is being deleted`, "another provider")
-	w.mints(1)
-	w.uses("old")
-	w.ready("old")
+	w.expectStalled("new", v1alpha1.ReasonProviderDeleting, `TokenProvider "store" is being deleted`, "another provider")
+	w.expectMints(1)
+	w.usableCredential("old")
+	w.waitReady("old")
 	w.delete("new")
-	w.gone("new")
+	w.expectGone("new")
 	w.delete("old")
-	w.gone("old")
-	w.onlyLive()
+	w.expectGone("old")
+	w.expectLive()
 }
 
-// removeProvider deletes the provider by force while the operator is off, and starts it again.
+// removeProvider deletes the provider and its finalizer while the operator is stopped.
 func (w *world) removeProvider() {
 	w.Helper()
 	w.operator.stop(w)
@@ -192,19 +192,19 @@ func (w *world) removeProvider() {
 func TestForciblyRemovedProviderBlocksRevocation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	name := activeOf(w.issued("training")).Name
+	name := activeOf(w.issue("training")).Name
 	w.removeProvider()
 	w.delete("training")
-	w.stalls("training", v1alpha1.ReasonProviderNotFound, "cannot be revoked", "create it again", "Retain")
-	w.onlyLive(name)
+	w.expectStalled("training", v1alpha1.ReasonProviderNotFound, "cannot be revoked", "create it again", "Retain")
+	w.expectLive(name)
 	w.createProvider()
-	w.Until(func() string { // an event of the provider wakes what waits for it
+	w.Until(func() string { // a change of the provider triggers reconciles of its ApiTokens
 		if w.token("training") != nil {
 			return "training is still there"
 		}
 		return ""
 	})
-	w.onlyLive()
+	w.expectLive()
 }
 
 // TestRefusedDeclarationsReserveNothing: what a driver cannot grant reserves nothing, says why, and is
@@ -248,70 +248,70 @@ func TestRefusedDeclarationsReserveNothing(t *testing.T) {
 		w.declare(c.name, func(t *v1alpha1.ApiToken) { c.wrong(&t.Spec) })
 	}
 	for _, c := range cases {
-		w.stalls(c.name, c.reason, c.says...)
-		if token := w.settle(c.name); token.Status.Revision > 0 {
+		w.expectStalled(c.name, c.reason, c.says...)
+		if token := w.waitIdle(c.name); token.Status.Revision > 0 {
 			t.Errorf("%s: something was reserved: %+v", c.name, token.Status.Credentials)
 		}
 	}
-	w.mints(0)
+	w.expectMints(0)
 	for _, c := range cases {
 		w.edit(c.name, func(t *v1alpha1.ApiToken) { c.right(&t.Spec) })
 	}
 	for _, c := range cases {
-		w.ready(c.name)
-		w.uses(c.name)
+		w.waitReady(c.name)
+		w.usableCredential(c.name)
 	}
-	w.mints(3)
+	w.expectMints(3)
 	// A wrong change leaves what there is alone.
 	w.edit("scope", func(t *v1alpha1.ApiToken) { cases[0].wrong(&t.Spec) })
-	w.shows("scope", v1alpha1.ConditionReady, v1alpha1.ReasonScopeNotGrantable, "still holds credential")
-	w.uses("scope")
-	w.live(3)
+	w.expectCondition("scope", v1alpha1.ConditionReady, v1alpha1.ReasonScopeNotGrantable, "still holds credential")
+	w.usableCredential("scope")
+	w.expectLiveCount(3)
 }
 
 // TestAccountChangeStopsMintingAndRevoking: under another account nothing is minted, and "not found" is not "revoked".
 func TestAccountChangeStopsMintingAndRevoking(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	second := activeOf(w.replaced("training", first)).Name
+	second := activeOf(w.waitReplaced("training", first)).Name
 	w.backend.UseAccount("another-account")
 	w.editSecret("minter", func(s *corev1.Secret) { s.Data["note"] = []byte("other credentials") })
 	says := []string{"fake-account", "another-account", "restore the old ones"}
-	w.shows("training", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderAccountChanged, says...)
+	w.expectCondition("training", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderAccountChanged, says...)
 
 	w.advance(2 * time.Hour) // the previous one would be revoked
-	w.settle("training")
-	w.onlyLive(first, second)
+	w.waitIdle("training")
+	w.expectLive(first, second)
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 2 })
-	w.shows("training", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderAccountChanged, says...)
-	w.settle("training")
-	w.mints(2)
+	w.expectCondition("training", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderAccountChanged, says...)
+	w.waitIdle("training")
+	w.expectMints(2)
 
 	w.backend.UseAccount(fake.DefaultAccount)
 	w.editSecret("minter", func(s *corev1.Secret) { delete(s.Data, "note") })
-	third := activeOf(w.replaced("training", second)).Name
+	third := activeOf(w.waitReplaced("training", second)).Name
 	w.advance(2 * time.Hour)
-	w.onlyLive(third)
-	w.uses("training")
+	w.expectLive(third)
+	w.usableCredential("training")
 }
 
 // TestAccountChangeDelaysDeletion: the ApiToken waits, and says how to let it go.
 func TestAccountChangeDelaysDeletion(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	name := activeOf(w.issued("training")).Name
+	name := activeOf(w.issue("training")).Name
 	w.backend.UseAccount("another-account")
 	w.editSecret("minter", func(s *corev1.Secret) { s.Data["note"] = []byte("other credentials") })
-	w.shows("training", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderAccountChanged)
+	w.expectCondition("training", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderAccountChanged)
 	w.delete("training")
-	w.stalls("training", v1alpha1.ReasonProviderAccountChanged, "Retain")
-	w.onlyLive(name)
+	w.expectStalled("training", v1alpha1.ReasonProviderAccountChanged, "Retain")
+	w.expectLive(name)
 	w.backend.UseAccount(fake.DefaultAccount)
 	w.editSecret("minter", func(s *corev1.Secret) { delete(s.Data, "note") })
-	w.gone("training")
-	w.onlyLive()
+	w.expectGone("training")
+	w.expectLive()
 }
 
 // TestRejectedMintingCredentialsAreReadAgain: credentials that stop working are read again, so that a
@@ -319,7 +319,7 @@ func TestAccountChangeDelaysDeletion(t *testing.T) {
 func TestRejectedMintingCredentialsAreReadAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
 		if call.Verb == fake.Mint && call.Phase == fake.Before && strings.HasPrefix(call.Name, "at1-") {
 			return fake.Fault{Kind: fake.Reject, Code: provider.CodeUnauthenticated}
@@ -327,9 +327,9 @@ func TestRejectedMintingCredentialsAreReadAgain(t *testing.T) {
 		return fake.Fault{}
 	})
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "still holds credential")
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "still holds credential")
 	w.hook(nil)
 	w.advance(time.Minute)
-	w.replaced("training", first)
-	w.uses("training")
+	w.waitReplaced("training", first)
+	w.usableCredential("training")
 }

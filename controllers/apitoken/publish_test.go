@@ -32,51 +32,51 @@ func TestQuotaOnSecretsStopsMinting(t *testing.T) {
 	w.OK(w.Status().Update(w.Context(), quota))
 
 	w.declare("training")
-	w.shows("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused, "Forbidden")
-	w.settle("training")
+	w.expectCondition("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused, "Forbidden")
+	w.waitIdle("training")
 	w.requests.Take()
 	w.passTime(20*time.Second, 3)
-	w.mints(1)
+	w.expectMints(1)
 	if n := w.requests.Take()[dryCreate]; n == 0 {
 		t.Error("no dry run was tried")
 	}
 	w.passTime(time.Minute, 3)
-	w.onlyLive() // the key that was never published is revoked
-	w.mints(1)
-	token := w.shows("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused)
+	w.expectLive() // the key that was never published is revoked
+	w.expectMints(1)
+	token := w.expectCondition("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused)
 	if meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) {
 		t.Error("Ready without a Secret")
 	}
 
 	w.OK(w.Delete(w.Context(), quota))
 	w.passTime(10*time.Minute, 1)
-	w.heals("training")
-	w.mints(2)
+	w.waitHealed("training")
+	w.expectMints(2)
 }
 
 // TestRejectedSecretUpdateKeepsTheOldCredential: while the new credential cannot be published, the old one stays in use.
 func TestRejectedSecretUpdateKeepsTheOldCredential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	lift := w.forbidSecretUpdates()
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	w.shows("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused, "Invalid")
+	w.expectCondition("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused, "Invalid")
 	w.requests.Take()
 	w.passTime(30*time.Second, 6)
-	w.mints(2)
+	w.expectMints(2)
 	if n := w.requests.Take()[dryUpdate]; n == 0 {
 		t.Error("no dry run was tried")
 	}
-	w.onlyLive(first)
-	if held := w.uses("training"); held != first {
+	w.expectLive(first)
+	if held := w.usableCredential("training"); held != first {
 		t.Errorf("the Secret holds %s", held)
 	}
 	lift()
 	w.passTime(10*time.Minute, 1)
 	w.passTime(2*time.Hour, 1)
-	w.heals("training")
-	w.mints(3)
+	w.waitHealed("training")
+	w.expectMints(3)
 }
 
 // forbidSecretUpdates puts an admission policy into effect, and returns what lifts it.

@@ -16,48 +16,46 @@ import (
 func (w *world) advance(d time.Duration) {
 	w.Helper()
 	w.clock.Advance(d)
-	w.wake()
+	w.triggerReconciles()
 }
 
-// poke makes the operator reconcile an ApiToken, by a change that means nothing to it and
-// that can make a write of the operator conflict.
-// The operator may already have let the ApiToken go: then there is nothing to do.
-func (w *world) poke(name string) {
+// touch triggers a reconcile with an annotation that the operator ignores. It can cause a write
+// conflict. The ApiToken can be missing.
+func (w *world) touch(name string) {
 	w.Helper()
-	poke := w.pokes.Add(1)
 	t := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}}
-	patch := fmt.Sprintf(`{"metadata":{"annotations":{"example.com/poke":"%d"}}}`, poke)
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{"example.com/touch":"%d"}}}`, w.touches.Add(1))
 	w.OK(client.IgnoreNotFound(w.Patch(w.Context(), t, client.RawPatch("application/merge-patch+json", []byte(patch)))))
 }
 
-// look triggers a reconcile of an ApiToken and waits for it. The reconcile can fail.
-func (w *world) look(name string) {
+// reconcile triggers a reconcile of an ApiToken and waits for it. The reconcile can fail.
+func (w *world) reconcile(name string) {
 	w.Helper()
-	w.shown(name)
-	passes := w.passes(name)
-	w.wake()
-	w.passesAfter(passes, name)
-	passes = w.passes(name)
-	if w.beaten(name) { // it reconciles again by itself
-		w.passesAfter(passes, name)
+	w.waitForCaches(name)
+	count := w.reconcileCount(name)
+	w.triggerReconciles()
+	w.waitForReconcile(count, name)
+	count = w.reconcileCount(name)
+	if w.requeues(name) {
+		w.waitForReconcile(count, name)
 	}
 }
 
-// passesAfter returns once the operator has reconciled an ApiToken again.
-func (w *world) passesAfter(passes int, name string) {
+// waitForReconcile waits until reconcileCount differs from count.
+func (w *world) waitForReconcile(count int, name string) {
 	w.Helper()
 	w.Until(func() string {
-		if w.passes(name) == passes {
+		if w.reconcileCount(name) == count {
 			return "the operator does not reconcile " + name
 		}
 		return ""
 	})
 }
 
-// passing lets time pass in steps until a check is empty, and has the operator look at an
-// ApiToken after each. The clock stands while it looks: what waits at a provider for its turn
-// would lose it to a clock that runs ahead of a busy computer.
-func (w *world) passing(step time.Duration, name string, check func() string) {
+// advanceUntil advances the clock in steps until a check returns "". After each step it waits for a
+// reconcile. The clock must not move during a reconcile: on a busy computer, a call that waits for
+// its place would time out.
+func (w *world) advanceUntil(step time.Duration, name string, check func() string) {
 	w.Helper()
 	why := check()
 	for range 200 {
@@ -65,46 +63,46 @@ func (w *world) passing(step time.Duration, name string, check func() string) {
 			return
 		}
 		w.clock.Advance(step)
-		w.look(name)
+		w.reconcile(name)
 		why = check()
 	}
 	w.Fatalf("%s\n%s", why, w.dump())
 }
 
-// settle returns once the operator has reconciled an ApiToken and found nothing to do.
-func (w *world) settle(name string) *v1alpha1.ApiToken {
+// waitIdle returns once the operator has reconciled an ApiToken and found nothing to do.
+func (w *world) waitIdle(name string) *v1alpha1.ApiToken {
 	w.Helper()
 	for range 40 {
-		before := w.version(name)
-		for range 2 { // a reconcile that was already running when it was woken does not count
-			w.look(name)
+		before := w.writtenState(name)
+		for range 2 { // a reconcile that was already running when it was triggered does not count
+			w.reconcile(name)
 		}
-		if before == w.version(name) && !w.beaten(name) && !w.failed(name) {
+		if before == w.writtenState(name) && !w.requeues(name) && !w.reconcileFailed(name) {
 			return w.token(name)
 		}
 	}
-	w.Fatalf("the operator does not stop reconciling %s; last log line: %s\n%s", name, w.log.Last(w.passed(name)...), w.dump())
+	w.Fatalf("the operator does not stop reconciling %s; last log line: %s\n%s", name, w.log.Last(w.reconcileLog(name)...), w.dump())
 	return nil
 }
 
-// beaten reports whether the last reconcile of an ApiToken conflicted with another write,
-// or is about to be repeated for another reason.
-func (w *world) beaten(name string) bool {
-	return strings.Contains(w.log.Last(w.passed(name)...), `requeueing after 1s"`)
+// requeues reports whether the last reconcile of an ApiToken requeues it after a second, such as
+// after a write conflict.
+func (w *world) requeues(name string) bool {
+	return strings.Contains(w.log.Last(w.reconcileLog(name)...), `requeueing after 1s"`)
 }
 
-// failed reports whether the last reconcile of an ApiToken returned an error.
-func (w *world) failed(name string) bool {
-	return strings.Contains(w.log.Last(w.passed(name)...), `"Reconciler error"`)
+// reconcileFailed reports whether the last reconcile of an ApiToken returned an error.
+func (w *world) reconcileFailed(name string) bool {
+	return strings.Contains(w.log.Last(w.reconcileLog(name)...), `"Reconciler error"`)
 }
 
-// passed returns the parts of the log line at the end of a reconcile.
-func (w *world) passed(name string) []string {
+// reconcileLog returns the parts of the log line at the end of a reconcile.
+func (w *world) reconcileLog(name string) []string {
 	return []string{`"controller"="apitoken"`, `"namespace"="` + w.ns + `"`, `"name"="` + name + `"`, `"msg"="Reconcile`}
 }
 
-// version is the status, the finalizers and the Secret: what the operator writes.
-func (w *world) version(name string) string {
+// writtenState returns everything that the operator writes: status, finalizers and the Secret.
+func (w *world) writtenState(name string) string {
 	w.Helper()
 	t := w.token(name)
 	if t == nil {
@@ -115,7 +113,7 @@ func (w *world) version(name string) string {
 	return fmt.Sprintf("%v %s %s", t.Finalizers, w.managedVersion(t.SecretName()), raw)
 }
 
-// passes returns how often the operator has reconciled an ApiToken.
-func (w *world) passes(name string) int {
-	return w.log.Count(w.passed(name)...)
+// reconcileCount returns how often the operator has reconciled an ApiToken.
+func (w *world) reconcileCount(name string) int {
+	return w.log.Count(w.reconcileLog(name)...)
 }

@@ -26,17 +26,17 @@ var statusUpdate = testutil.Request{Verb: "update", Resource: "apitokens/status"
 func TestLostStatusIsRestoredWithoutMinting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	before := activeOf(w.issued("training")).Name
+	before := activeOf(w.issue("training")).Name
 	secret := w.secret("training")
 	w.operator.stop(w)
 	w.editStatus(func(s *v1alpha1.ApiTokenStatus) { *s = v1alpha1.ApiTokenStatus{} })
 	w.requests.Take()
 	w.start()
-	token := w.ready("training")
+	token := w.waitReady("training")
 	if got := activeOf(token); got.Name != before || got.Reason != "Restored" || token.Status.Revision != 1 {
 		t.Errorf("adopted %+v at revision %d", got, token.Status.Revision)
 	}
-	w.settle("training")
+	w.waitIdle("training")
 	counts := w.requests.Take().Of("apitokens", "secrets")
 	if counts.Writes() != 1 || counts[statusUpdate] != 1 {
 		t.Errorf("requests: %s", counts)
@@ -47,10 +47,10 @@ func TestLostStatusIsRestoredWithoutMinting(t *testing.T) {
 	if now := w.secret("training"); now.ResourceVersion != secret.ResourceVersion {
 		t.Error("the Secret was written")
 	}
-	w.mints(1)
-	w.emits("Adopted", "adopted credential "+before)
-	w.uses("training")
-	w.emits("Adopted", "adopted credential "+before+" ("+activeOf(token).ID+"): the Secret holds it")
+	w.expectMints(1)
+	w.expectEvent("Adopted", "adopted credential "+before)
+	w.usableCredential("training")
+	w.expectEvent("Adopted", "adopted credential "+before+" ("+activeOf(token).ID+"): the Secret holds it")
 }
 
 // recreate puts an ApiToken back as a backup tool does: another UID, no status.
@@ -59,7 +59,7 @@ func (w *world) recreate(name string) *v1alpha1.ApiToken {
 	w.edit(name, func(t *v1alpha1.ApiToken) { t.Finalizers = nil })
 	old := w.token(name)
 	w.delete(name)
-	w.gone(name)
+	w.expectGone(name)
 	fresh := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: name}, Spec: old.Spec}
 	w.ExpectApplied(fresh)
 	return fresh
@@ -69,20 +69,20 @@ func (w *world) recreate(name string) *v1alpha1.ApiToken {
 func TestRestoredApiTokenTakesItsSecretOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	before := activeOf(w.issued("training")).Name
+	before := activeOf(w.issue("training")).Name
 	data := w.secret("training").Data
 	w.operator.stop(w)
 	fresh := w.recreate("training")
 	w.requests.Take()
 	w.start()
-	token := w.ready("training")
+	token := w.waitReady("training")
 	w.Until(func() string {
 		if c := metav1.GetControllerOf(w.secret("training")); c == nil || c.UID != fresh.UID {
 			return "the Secret has another owner"
 		}
 		return ""
 	})
-	w.settle("training")
+	w.waitIdle("training")
 	if got := activeOf(token).Name; got != before {
 		t.Errorf("adopted %s", got)
 	}
@@ -93,29 +93,29 @@ func TestRestoredApiTokenTakesItsSecretOver(t *testing.T) {
 	if counts := w.requests.Take().Of("apitokens", "secrets"); counts.Writes() != 4 {
 		t.Errorf("requests: %s", counts)
 	}
-	w.mints(1)
-	w.sameData("training", data)
+	w.expectMints(1)
+	w.expectData("training", data)
 }
 
 func TestRestoredSecretWithARevokedCredentialIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	backup := w.secret("training")
 	w.delete("training")
-	w.gone("training")
+	w.expectGone("training")
 	w.deleteSecret("training")
-	w.onlyLive()
+	w.expectLive()
 
 	backup.ResourceVersion, backup.UID = "", ""
 	w.ExpectApplied(backup)
-	token := w.issued("training")
+	token := w.issue("training")
 	if got := activeOf(token); got.Name == first || token.Status.Revision != 2 {
 		t.Errorf("issued %+v at revision %d", got, token.Status.Revision)
 	}
-	w.uses("training")
+	w.usableCredential("training")
 	checkOwner(t, w.secret("training"), token)
-	w.mints(2)
+	w.expectMints(2)
 }
 
 // TestForgedRevisionDoesNotBlockIssuing: a revision that a user wrote into the Secret does not keep the
@@ -126,13 +126,13 @@ func TestForgedRevisionDoesNotBlockIssuing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
-			first := activeOf(w.issued("training")).Name
+			first := activeOf(w.issue("training")).Name
 			w.editSecret("training", func(s *corev1.Secret) {
 				odd := credname.Name{Cluster: cluster, Owner: credname.Owner(w.ns, "training"), Revision: forged, Nonce: "aaaaaaaaaa"}
 				s.Annotations[v1alpha1.AnnotationCredential] = odd.String()
 			})
-			token := w.replaced("training", first)
-			if e := activeOf(token); w.uses("training") != e.Name || token.Status.Revision < 2 || token.Status.Revision > credname.MaxRevision {
+			token := w.waitReplaced("training", first)
+			if e := activeOf(token); w.usableCredential("training") != e.Name || token.Status.Revision < 2 || token.Status.Revision > credname.MaxRevision {
 				t.Errorf("issued %s at revision %d", e.Name, token.Status.Revision)
 			}
 		})
@@ -143,34 +143,34 @@ func TestForgedRevisionDoesNotBlockIssuing(t *testing.T) {
 func TestRestoredOldSecretIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	backup := w.secret("training")
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	second := activeOf(w.replaced("training", first)).Name
-	w.settle("training")
+	second := activeOf(w.waitReplaced("training", first)).Name
+	w.waitIdle("training")
 	w.editSecret("training", func(s *corev1.Secret) { s.Annotations, s.Data = backup.Annotations, backup.Data })
-	third := activeOf(w.replaced("training", second)).Name
-	if held := w.uses("training"); held != third {
+	third := activeOf(w.waitReplaced("training", second)).Name
+	if held := w.usableCredential("training"); held != third {
 		t.Errorf("the Secret holds %s", held)
 	}
 	w.advance(2 * time.Hour)
-	w.onlyLive(third)
+	w.expectLive(third)
 }
 
 // TestRestoredStatusWithoutSecretIssuesAgain: the ledger is there, the Secret is not.
 func TestRestoredStatusWithoutSecretIssuesAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	w.operator.stop(w)
 	w.deleteSecret("training")
 	w.start()
-	token := w.replaced("training", first)
+	token := w.waitReplaced("training", first)
 	if got := activeOf(token).Reason; got != "SecretLost" {
 		t.Errorf("issued for %s", got)
 	}
 	w.advance(2 * time.Hour)
-	w.onlyLive(activeOf(token).Name)
+	w.expectLive(activeOf(token).Name)
 }
 
 // TestCopiedClusterNeverRevokesTheOriginal: a copy of a cluster may overwrite what it copied,
@@ -185,13 +185,13 @@ func TestCopiedClusterNeverRevokesTheOriginal(t *testing.T) {
 	w.OK(err)
 	w.excused[name.String()] = true
 	w.declareOriginal(conn, name.String(), original)
-	w.issued("training")
-	if held := w.uses("training"); held == name.String() {
+	w.issue("training")
+	if held := w.usableCredential("training"); held == name.String() {
 		t.Error("the Secret holds the original's credential")
 	}
 	w.delete("training")
-	w.gone("training")
-	w.onlyLive(name.String())
+	w.expectGone("training")
+	w.expectLive(name.String())
 }
 
 // declareOriginal makes a live credential of another cluster, and the Secret that it is in.
@@ -238,10 +238,10 @@ func TestStatusRestoredFromBeforeARejectionAdoptsTheCredential(t *testing.T) {
 				return out
 			})
 			w.declare("training")
-			w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonBackoff)
+			w.expectCondition("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonBackoff)
 			w.advance(time.Minute)
-			second := activeOf(w.ready("training")).Name
-			w.settle("training")
+			second := activeOf(w.waitReady("training")).Name
+			w.waitIdle("training")
 			if restart {
 				w.operator.stop(w)
 			}
@@ -256,7 +256,7 @@ func TestStatusRestoredFromBeforeARejectionAdoptsTheCredential(t *testing.T) {
 				return ""
 			})
 			w.passTime(time.Hour, 4)
-			if token := w.ready("training"); len(token.Status.Credentials) != 1 {
+			if token := w.waitReady("training"); len(token.Status.Credentials) != 1 {
 				t.Errorf("left are %v", token.Status.Credentials)
 			}
 		})

@@ -14,8 +14,8 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// refusing lets every call of a verb for one credential end with a fault.
-func refusing(verb fake.Verb, name string, f fake.Fault) func(context.Context, fake.Call) fake.Fault {
+// faultFor returns a fault for every call of a verb for one credential.
+func faultFor(verb fake.Verb, name string, f fake.Fault) func(context.Context, fake.Call) fake.Fault {
 	return func(_ context.Context, call fake.Call) fake.Fault {
 		if call.Verb == verb && call.Name == name && call.Phase == fake.Before {
 			return f
@@ -24,19 +24,19 @@ func refusing(verb fake.Verb, name string, f fake.Fault) func(context.Context, f
 	}
 }
 
-func retainNow(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain }
+func retain(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain }
 
 // waitingDeletion makes a world in which a deletion has revoked the credential in use,
 // and waits for the previous one, which cannot be revoked.
 func waitingDeletion(t *testing.T) (w *world, previous, inUse string) {
 	t.Helper()
 	w = newWorld(t)
-	previous = activeOf(w.issued("training")).Name
+	previous = activeOf(w.issue("training")).Name
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	inUse = activeOf(w.replaced("training", previous)).Name
-	w.hook(refusing(fake.Revoke, previous, fake.Fault{Kind: fake.Reject, Code: provider.CodePermissionDenied}))
+	inUse = activeOf(w.waitReplaced("training", previous)).Name
+	w.hook(faultFor(fake.Revoke, previous, fake.Fault{Kind: fake.Reject, Code: provider.CodePermissionDenied}))
 	w.delete("training")
-	w.onlyLive(previous)
+	w.expectLive(previous)
 	w.excused[previous] = true
 	return w, previous, inUse
 }
@@ -53,10 +53,10 @@ func TestRetainDeletesSecretWithRevokedCredential(t *testing.T) {
 		}
 		return ""
 	})
-	w.edit("training", retainNow)
-	w.gone("training")
-	w.emits("Retained", "was already revoked: the Secret is deleted")
-	w.emits("Retained", "stay live until you revoke them at the provider")
+	w.edit("training", retain)
+	w.expectGone("training")
+	w.expectEvent("Retained", "was already revoked: the Secret is deleted")
+	w.expectEvent("Retained", "stay live until you revoke them at the provider")
 	if w.secret("training") != nil {
 		t.Error("the Secret is kept with a revoked credential")
 	}
@@ -66,14 +66,14 @@ func TestRetainDeletesSecretWithRevokedCredential(t *testing.T) {
 func TestRetainReportsAStartedRevocation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	token := w.issued("training")
-	w.hook(refusing(fake.Revoke, activeOf(token).Name, fake.Fault{Kind: fake.InDoubt}))
+	token := w.issue("training")
+	w.hook(faultFor(fake.Revoke, activeOf(token).Name, fake.Fault{Kind: fake.InDoubt}))
 	w.delete("training")
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonDeleting, "revoke")
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonDeleting, "revoke")
 	w.excused[activeOf(token).Name] = true
-	w.edit("training", retainNow)
-	w.gone("training")
-	w.emits("Retained", "had started to revoke its credential "+activeOf(token).ID)
+	w.edit("training", retain)
+	w.expectGone("training")
+	w.expectEvent("Retained", "had started to revoke its credential "+activeOf(token).ID)
 	if s := w.secret("training"); s == nil || s.Annotations[v1alpha1.AnnotationRetained] != "true" {
 		t.Errorf("the Secret is not kept: %v", s)
 	}
@@ -84,11 +84,11 @@ func TestRetainReportsAStartedRevocation(t *testing.T) {
 func TestRetainWithoutSecretClaimsNoSecret(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.declare("training", retainNow, func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended)
+	w.declare("training", retain, func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended)
 	w.delete("training")
-	w.gone("training")
-	w.emits("Retained", "there is no Secret to keep")
+	w.expectGone("training")
+	w.expectEvent("Retained", "there is no Secret to keep")
 }
 
 // TestConditionsAreFalseWhileDeleting: a credential that is being revoked is
@@ -97,13 +97,13 @@ func TestConditionsAreFalseWhileDeleting(t *testing.T) {
 	t.Parallel()
 	w, _, _ := waitingDeletion(t)
 	for _, kind := range []string{v1alpha1.ConditionReady, v1alpha1.ConditionIssued, v1alpha1.ConditionPublished} {
-		token := w.shows("training", kind, v1alpha1.ReasonDeleting)
+		token := w.expectCondition("training", kind, v1alpha1.ReasonDeleting)
 		if meta.IsStatusConditionTrue(token.Status.Conditions, kind) {
 			t.Errorf("%s is True", kind)
 		}
 	}
 	w.hook(nil)
-	w.gone("training")
+	w.expectGone("training")
 }
 
 // An attempt that the provider explicitly rejected issued nothing, so there is nothing to revoke.
@@ -112,15 +112,15 @@ func TestDeletionAfterARejectedAttemptNeedsNoProvider(t *testing.T) {
 	w := newWorld(t)
 	w.hook(rejecting(fake.Mint, provider.CodeQuota))
 	w.declare("training")
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
-	token := w.settle("training")
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff)
+	token := w.waitIdle("training")
 	if s := &token.Status; s.Revision != 0 || len(s.Credentials) > 0 {
 		t.Errorf("a rejected attempt leaves revision %d, ledger %+v", s.Revision, s.Credentials)
 	}
-	w.mints(1)
+	w.expectMints(1)
 	w.editSecret("minter", func(s *corev1.Secret) { s.Data[fake.TokenKey] = []byte("CANARY-dead") })
 	w.ExpectCondition(kit.TokenProvider(w.ns, storeName), kit.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse})
 	w.delete("training")
-	w.gone("training")
-	w.onlyLive()
+	w.expectGone("training")
+	w.expectLive()
 }

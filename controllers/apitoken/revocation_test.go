@@ -15,8 +15,8 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// refuseToRevoke makes the provider refuse every revocation.
-func (w *world) refuseToRevoke() {
+// rejectRevocations makes the provider reject every revocation.
+func (w *world) rejectRevocations() {
 	w.Helper()
 	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
 		if call.Verb == fake.Revoke && call.Phase == fake.Before {
@@ -26,8 +26,8 @@ func (w *world) refuseToRevoke() {
 	})
 }
 
-// events counts the events of a reason.
-func (w *world) events(reason string) int {
+// countEvents counts the events of a reason.
+func (w *world) countEvents(reason string) int {
 	w.Helper()
 	var events eventsv1.EventList
 	w.OK(w.List(w.Context(), &events, client.InNamespace(w.ns)))
@@ -45,32 +45,32 @@ func (w *world) events(reason string) int {
 func TestFailedRevocationIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	w.replaced("training", first)
-	w.refuseToRevoke()
+	w.waitReplaced("training", first)
+	w.rejectRevocations()
 	w.advance(2 * time.Hour) // the overlap is over
-	w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonRevocationFailed, "could not be revoked", "rejected the request")
-	w.ready("training")
-	w.emits(v1alpha1.ReasonRevocationFailed, "could not be revoked")
+	w.expectCondition("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonRevocationFailed, "could not be revoked", "rejected the request")
+	w.waitReady("training")
+	w.expectEvent(v1alpha1.ReasonRevocationFailed, "could not be revoked")
 	for range 3 {
-		w.poke("training")
+		w.touch("training")
 		w.advance(time.Hour)
-		w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonRevocationFailed, "could not be revoked")
+		w.expectCondition("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonRevocationFailed, "could not be revoked")
 	}
-	if n := w.events(v1alpha1.ReasonRevocationFailed); n != 1 {
+	if n := w.countEvents(v1alpha1.ReasonRevocationFailed); n != 1 {
 		t.Errorf("%d events, want 1", n)
 	}
 
 	w.delete("training")
-	token := w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonDeleting, "could not be revoked")
+	token := w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonDeleting, "could not be revoked")
 	if token.Status.RotatesAt != nil {
 		t.Errorf("an ApiToken that is being deleted is rotated at %s", token.Status.RotatesAt)
 	}
 	w.hook(nil)
 	w.advance(time.Hour)
-	w.gone("training")
-	w.onlyLive()
+	w.expectGone("training")
+	w.expectLive()
 }
 
 // TestMissingProviderIsReported: nothing can revoke the old credential once its provider was
@@ -78,16 +78,16 @@ func TestFailedRevocationIsReported(t *testing.T) {
 func TestMissingProviderIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
-	w.replaced("training", first)
+	w.waitReplaced("training", first)
 	w.removeProvider()
 	w.advance(2 * time.Hour) // the overlap is over
-	w.shows("training", v1alpha1.ConditionStalled, v1alpha1.ReasonRevocationFailed, "could not be revoked", "does not exist", "create it again")
-	w.ready("training")
-	w.emits(v1alpha1.ReasonRevocationFailed, "does not exist")
+	w.expectCondition("training", v1alpha1.ConditionStalled, v1alpha1.ReasonRevocationFailed, "could not be revoked", "does not exist", "create it again")
+	w.waitReady("training")
+	w.expectEvent(v1alpha1.ReasonRevocationFailed, "does not exist")
 	w.createProvider()
-	w.shows("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonReady)
 	w.Until(func() string {
 		if len(w.token("training").Status.Credentials) > 1 {
 			return "the old credential is not revoked"
@@ -101,7 +101,7 @@ func TestMissingProviderIsReported(t *testing.T) {
 func TestRefusedSecretNamesItsField(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.issued("training")
+	w.issue("training")
 	yes := true
 	w.editSecret("training", func(s *corev1.Secret) { s.Immutable = &yes })
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
@@ -115,6 +115,6 @@ func TestRefusedSecretNamesItsField(t *testing.T) {
 	})
 	w.deleteSecret("training")
 	w.advance(5 * time.Minute)
-	w.ready("training")
-	w.uses("training")
+	w.waitReady("training")
+	w.usableCredential("training")
 }

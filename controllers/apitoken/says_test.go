@@ -16,8 +16,8 @@ import (
 
 func otherBucket(t *v1alpha1.ApiToken) { t.Spec.Buckets = []v1alpha1.Bucket{"models"} }
 
-// names checks which bucket the Secret training names.
-func (w *world) names(bucket string) {
+// expectBucket checks which bucket the Secret training names.
+func (w *world) expectBucket(bucket string) {
 	w.Helper()
 	if got := string(w.secret("training").Data["BUCKET_NAME"]); got != bucket {
 		w.Errorf("the Secret names bucket %q, want %q\n%s", got, bucket, w.dump())
@@ -67,7 +67,7 @@ func TestSecretNamesABucketThatItsKeyMayUse(t *testing.T) {
 			w.createMinter()
 			w.createProvider()
 			w.start()
-			first := activeOf(w.issued("training")).Name
+			first := activeOf(w.issue("training")).Name
 			if c.before != nil {
 				c.before(w)
 			}
@@ -78,16 +78,16 @@ func TestSecretNamesABucketThatItsKeyMayUse(t *testing.T) {
 					c.edit(t)
 				}
 			})
-			w.shows("training", v1alpha1.ConditionReady, c.reason)
-			w.carries(map[string]string{"team": "ml"}, nil)
-			w.settle("training")
-			w.names("datasets")
-			if held := w.uses("training"); held != first {
+			w.expectCondition("training", v1alpha1.ConditionReady, c.reason)
+			w.expectMetadata(map[string]string{"team": "ml"}, nil)
+			w.waitIdle("training")
+			w.expectBucket("datasets")
+			if held := w.usableCredential("training"); held != first {
 				t.Errorf("the Secret holds %s", held)
 			}
 			c.after(w)
-			w.replaced("training", first)
-			w.names("models")
+			w.waitReplaced("training", first)
+			w.expectBucket("models")
 		})
 	}
 }
@@ -100,14 +100,14 @@ func TestUpdateInPlaceChangesTheBucketInOneWrite(t *testing.T) {
 	w.createMinter()
 	w.createProvider()
 	w.start()
-	first := activeOf(w.issued("training")).Name
-	w.settle("training")
+	first := activeOf(w.issue("training")).Name
+	w.waitIdle("training")
 	w.requests.Take()
 	w.edit("training", otherBucket)
-	token := w.ready("training")
-	w.settle("training")
-	w.names("models")
-	if held := w.uses("training"); held != first || w.secret("training").Annotations[v1alpha1.AnnotationFingerprint] != activeOf(token).Fingerprint {
+	token := w.waitReady("training")
+	w.waitIdle("training")
+	w.expectBucket("models")
+	if held := w.usableCredential("training"); held != first || w.secret("training").Annotations[v1alpha1.AnnotationFingerprint] != activeOf(token).Fingerprint {
 		t.Errorf("the Secret holds %s: %v", held, w.secret("training").Annotations)
 	}
 	if n := w.requests.Take().Of("secrets").Writes(); n != 1 {
@@ -121,12 +121,12 @@ func TestRepublishDeclaresTheAccessOfTheOldCredential(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
-	w.asks(v1alpha1.ReasonCreateCredential)
+	w.expectActionRequired(v1alpha1.ReasonCreateCredential)
 	w.handOver()
-	w.ready("training")
-	first := w.uses("training")
+	w.waitReady("training")
+	first := w.usableCredential("training")
 	w.edit("training", otherBucket)
-	w.asks(v1alpha1.ReasonCreateCredential, "Bucket: models")
+	w.expectActionRequired(v1alpha1.ReasonCreateCredential, "Bucket: models")
 	w.deleteSecret("training")
 	w.Until(func() string {
 		if w.secret("training") == nil {
@@ -134,9 +134,9 @@ func TestRepublishDeclaresTheAccessOfTheOldCredential(t *testing.T) {
 		}
 		return ""
 	})
-	w.settle("training")
-	w.names("datasets")
-	if held := w.uses("training"); held != first {
+	w.waitIdle("training")
+	w.expectBucket("datasets")
+	if held := w.usableCredential("training"); held != first {
 		t.Errorf("the Secret holds %s", held)
 	}
 }
@@ -151,13 +151,13 @@ func TestEditedSecretIsNeverRecordedAsChecked(t *testing.T) {
 	cases := map[string]func(w *world){
 		"between publish and record": func(w *world) {
 			w.operator.stop(w)
-			w.cutOff(v1alpha1.StateMinting)
+			w.interruptAttempt(v1alpha1.StateMinting)
 			spoil(w)
 			w.start()
 		},
 		"given up before it was recorded": func(w *world) {
 			w.operator.stop(w)
-			w.cutOff(v1alpha1.StateAbandoned)
+			w.interruptAttempt(v1alpha1.StateAbandoned)
 			spoil(w)
 			w.start()
 		},
@@ -168,11 +168,11 @@ func TestEditedSecretIsNeverRecordedAsChecked(t *testing.T) {
 			w.start()
 		},
 		"while retained": func(w *world) {
-			w.edit("training", retained)
-			first := activeOf(w.ready("training")).Name
+			w.edit("training", retain)
+			first := activeOf(w.waitReady("training")).Name
 			w.excused[first] = true
 			w.delete("training")
-			w.gone("training")
+			w.expectGone("training")
 			spoil(w)
 			w.declare("training")
 		},
@@ -185,7 +185,7 @@ func TestEditedSecretIsNeverRecordedAsChecked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newUpdatingWorld(t)
-			first := activeOf(w.issued("training")).Name
+			first := activeOf(w.issue("training")).Name
 			do(w)
 			w.Until(func() string {
 				if token := w.token("training"); token == nil || activeOf(token) == nil || activeOf(token).Name == first {
@@ -193,9 +193,9 @@ func TestEditedSecretIsNeverRecordedAsChecked(t *testing.T) {
 				}
 				return ""
 			})
-			w.ready("training")
-			w.settle("training")
-			w.uses("training")
+			w.waitReady("training")
+			w.waitIdle("training")
+			w.usableCredential("training")
 		})
 	}
 }

@@ -18,35 +18,35 @@ type secretObject = corev1.Secret
 func TestLostSecretIsReplacedWithAnOverlap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 
 	w.deleteSecret("training")
-	token := w.replaced("training", first)
+	token := w.waitReplaced("training", first)
 	second := activeOf(token)
-	if second.Reason != "SecretLost" || w.uses("training") != second.Name {
+	if second.Reason != "SecretLost" || w.usableCredential("training") != second.Name {
 		t.Errorf("the new credential: %+v", second)
 	}
-	w.overlaps("training", first)
+	w.expectOverlap("training", first)
 
 	w.editSecret("training", func(s *corev1.Secret) { s.Data[fake.KeySecret] = []byte("something else") })
-	token = w.replaced("training", second.Name)
+	token = w.waitReplaced("training", second.Name)
 	third := activeOf(token)
-	if third.Reason != "SecretChanged" || w.uses("training") != third.Name {
+	if third.Reason != "SecretChanged" || w.usableCredential("training") != third.Name {
 		t.Errorf("the new credential: %+v", third)
 	}
-	w.overlaps("training", second.Name)
+	w.expectOverlap("training", second.Name)
 
 	w.editSecret("training", func(s *corev1.Secret) { s.Data["added"] = []byte("by a user") })
-	token = w.replaced("training", third.Name)
+	token = w.waitReplaced("training", third.Name)
 	if _, ok := w.secret("training").Data["added"]; ok {
 		t.Error("a key that a user added still exists")
 	}
 	w.advance(2 * time.Hour)
-	w.onlyLive(activeOf(token).Name)
+	w.expectLive(activeOf(token).Name)
 }
 
-// overlaps checks that a credential stays valid until the end of its overlap.
-func (w *world) overlaps(name, credential string) {
+// expectOverlap checks that a credential stays valid until the end of its overlap.
+func (w *world) expectOverlap(name, credential string) {
 	w.Helper()
 	if !w.backend.Live(credential) {
 		w.Errorf("%s was revoked without an overlap", credential)
@@ -81,8 +81,8 @@ func TestForeignSecretIsNotTouched(t *testing.T) {
 		w.declare(name)
 	}
 	for name, c := range cases {
-		w.stalls(name, v1alpha1.ReasonSecretNotOwned, "spec.secret.name", c.says, "delete this one")
-		token := w.settle(name)
+		w.expectStalled(name, v1alpha1.ReasonSecretNotOwned, "spec.secret.name", c.says, "delete this one")
+		token := w.waitIdle(name)
 		if len(token.Status.Credentials) > 0 || token.Status.Revision > 0 {
 			t.Errorf("%s: something was reserved: %+v", name, token.Status.Credentials)
 		}
@@ -90,16 +90,16 @@ func TestForeignSecretIsNotTouched(t *testing.T) {
 			t.Errorf("%s was touched: %+v", name, s)
 		}
 	}
-	w.mints(0)
+	w.expectMints(0)
 
 	w.deleteSecret("labelled")
 	w.advance(time.Minute)
-	w.ready("labelled")
-	w.uses("labelled")
+	w.waitReady("labelled")
+	w.usableCredential("labelled")
 
 	// What is deleted before anything was issued leaves the other's Secret alone.
 	w.delete("anonymous")
-	w.gone("anonymous")
+	w.expectGone("anonymous")
 	if w.secret("anonymous") == nil {
 		t.Error("the Secret of another owner was deleted")
 	}
@@ -109,23 +109,23 @@ func TestForeignSecretIsNotTouched(t *testing.T) {
 func TestReplacedSecretIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	w.operator.stop(w)
 	w.deleteSecret("training")
 	w.OK(w.Create(w.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "training"}, Data: map[string][]byte{"key": []byte("theirs")}}))
 	w.start()
-	w.stalls("training", v1alpha1.ReasonSecretNotOwned)
-	w.settle("training")
-	w.mints(1)
-	w.onlyLive(first) // pods can still use it, for an unknown time
+	w.expectStalled("training", v1alpha1.ReasonSecretNotOwned)
+	w.waitIdle("training")
+	w.expectMints(1)
+	w.expectLive(first) // pods can still use it, for an unknown time
 	w.deleteSecret("training")
 	w.advance(time.Minute)
-	w.replaced("training", first)
-	w.uses("training")
+	w.waitReplaced("training", first)
+	w.usableCredential("training")
 }
 
-// carries waits until the Secret training has labels and annotations; an empty value means absent.
-func (w *world) carries(labels, annotations map[string]string) {
+// expectMetadata waits until the Secret training has labels and annotations; an empty value means absent.
+func (w *world) expectMetadata(labels, annotations map[string]string) {
 	w.Helper()
 	w.Until(func() string {
 		s := w.secret("training")

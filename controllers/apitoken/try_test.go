@@ -14,8 +14,8 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// newTryingWorld is a world whose provider probes new credentials.
-func newTryingWorld(t *testing.T) *world {
+// newProbingWorld is a world whose provider probes new credentials.
+func newProbingWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
 	w.driver.Caps.TriesNew = true
@@ -25,8 +25,8 @@ func newTryingWorld(t *testing.T) *world {
 	return w
 }
 
-// refusing makes the data plane refuse every credential while it returns true.
-func (w *world) refusing() *atomic.Bool {
+// rejectProbes makes the data plane reject every credential while it returns true.
+func (w *world) rejectProbes() *atomic.Bool {
 	var refuses atomic.Bool
 	w.hook(func(_ context.Context, c fake.Call) fake.Fault {
 		if c.Verb == fake.Accepts && c.Phase == fake.Before && refuses.Load() {
@@ -40,7 +40,7 @@ func (w *world) refusing() *atomic.Bool {
 // TestNewCredentialIsProbedBeforePublish: with the credential itself, before it is published.
 func TestNewCredentialIsProbedBeforePublish(t *testing.T) {
 	t.Parallel()
-	w := newTryingWorld(t)
+	w := newProbingWorld(t)
 	w.hook(func(ctx context.Context, c fake.Call) fake.Fault {
 		key := client.ObjectKey{Namespace: w.ns, Name: "training"}
 		if c.Verb == fake.Accepts && w.Get(ctx, key, &corev1.Secret{}) == nil {
@@ -49,35 +49,35 @@ func TestNewCredentialIsProbedBeforePublish(t *testing.T) {
 		return fake.Fault{}
 	})
 	w.declare("training")
-	w.ready("training")
+	w.waitReady("training")
 	if n := w.backend.Count(fake.Accepts); n != 1 {
 		t.Errorf("it was tried %d times", n)
 	}
-	w.mints(1)
+	w.expectMints(1)
 }
 
 // TestUnansweredProbeDoesNotRejectTheCredential: a data plane that is down causes no new credentials.
 func TestUnansweredProbeDoesNotRejectTheCredential(t *testing.T) {
 	t.Parallel()
-	w := newTryingWorld(t)
-	w.refusing().Store(true)
+	w := newProbingWorld(t)
+	w.rejectProbes().Store(true)
 	w.declare("training")
-	w.ready("training")
-	w.mints(1)
+	w.waitReady("training")
+	w.expectMints(1)
 }
 
-// refusedIsRevoked lets time pass until a rejected credential is revoked. The Secret keeps
+// waitRejectedRevoked advances the clock until a rejected credential is revoked. The Secret must keep
 // the working credential.
-func (w *world) refusedIsRevoked(works string) {
+func (w *world) waitRejectedRevoked(works string) {
 	w.Helper()
 	w.Until(func() string {
 		w.clock.Advance(5 * time.Second)
 		if w.backend.Count(fake.Revoke) == 0 {
-			return "the refused credential is not revoked"
+			return "the rejected credential is not revoked"
 		}
 		return ""
 	})
-	if got := w.uses("training"); got != works {
+	if got := w.usableCredential("training"); got != works {
 		w.Errorf("the Secret has %s, want %s", got, works)
 	}
 }
@@ -86,10 +86,10 @@ func (w *world) refusedIsRevoked(works string) {
 // place of one that works, and is revoked.
 func TestRejectedNewCredentialIsNotPublished(t *testing.T) {
 	t.Parallel()
-	w := newTryingWorld(t)
+	w := newProbingWorld(t)
 	w.declare("training")
-	first := activeOf(w.ready("training")).Name
-	w.settle("training")
+	first := activeOf(w.waitReady("training")).Name
+	w.waitIdle("training")
 	w.hook(func(_ context.Context, c fake.Call) fake.Fault {
 		if c.Verb == fake.Mint && c.Phase == fake.After {
 			w.backend.Deny(c.Name) // the vendor made it, and does not accept it
@@ -104,17 +104,17 @@ func TestRejectedNewCredentialIsNotPublished(t *testing.T) {
 		}
 		return ""
 	})
-	w.refusedIsRevoked(first)
+	w.waitRejectedRevoked(first)
 }
 
 // TestRejectedProbeIsNotUndoneByAFailedOne: what was refused once is published only when it is
 // accepted, not because the last try has no answer.
 func TestRejectedProbeIsNotUndoneByAFailedOne(t *testing.T) {
 	t.Parallel()
-	w := newTryingWorld(t)
+	w := newProbingWorld(t)
 	w.declare("training")
-	first := activeOf(w.ready("training")).Name
-	w.settle("training")
+	first := activeOf(w.waitReady("training")).Name
+	w.waitIdle("training")
 	var answers atomic.Bool // the first try of each credential
 	w.hook(func(_ context.Context, c fake.Call) fake.Fault {
 		switch {
@@ -127,5 +127,5 @@ func TestRejectedProbeIsNotUndoneByAFailedOne(t *testing.T) {
 		return fake.Fault{}
 	})
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation++ })
-	w.refusedIsRevoked(first)
+	w.waitRejectedRevoked(first)
 }

@@ -18,26 +18,25 @@ import (
 // These tests run two operators that both act, as without leader election, or while a leader
 // that lost its lease still has a request in progress.
 
-// newTwo is a world with an ApiToken that is Ready, and two operators.
-func newTwo(t *testing.T) (w *world, credential string) {
+// newTwoOperators is a world with an ApiToken that is Ready, and two operators.
+func newTwoOperators(t *testing.T) (w *world, credential string) {
 	t.Helper()
 	w = newWorld(t)
-	credential = activeOf(w.issued("training")).Name
+	credential = activeOf(w.issue("training")).Name
 	w.start()
 	return w, credential
 }
 
-// lookTwice returns once a reconcile of an ApiToken that began after this call has ended.
-// An operator that waits for the provider ends none.
-func (w *world) lookTwice(name string) {
+// reconcileTwice waits for a reconcile that began after this call. The first one can have begun
+// before it.
+func (w *world) reconcileTwice(name string) {
 	w.Helper()
-	w.look(name)
-	w.look(name)
+	w.reconcile(name)
+	w.reconcile(name)
 }
 
-// neverAbandons notes every version of the ApiToken training, and returns what checks
-// that no attempt was given up.
-func (w *world) neverAbandons() (check func()) {
+// watchAbandoned watches the ApiToken training. The returned check fails if an attempt was abandoned.
+func (w *world) watchAbandoned() (check func()) {
 	w.Helper()
 	var mu sync.Mutex
 	var names []string
@@ -63,18 +62,18 @@ func (w *world) neverAbandons() (check func()) {
 // its attempt alone, and the rotation ends with one credential.
 func TestTwoOperatorsRotateWithOneCredential(t *testing.T) {
 	t.Parallel()
-	w, last := newTwo(t)
-	check := w.neverAbandons()
+	w, last := newTwoOperators(t)
+	check := w.watchAbandoned()
 	for generation := range int64(3) {
 		minting, answer := w.holdFirst(fake.Mint)
 		w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = generation + 1 })
 		<-minting
-		w.lookTwice("training")
-		if token := w.token("training"); inState(token, v1alpha1.StateMinting) == nil || w.uses("training") != last {
+		w.reconcileTwice("training")
+		if token := w.token("training"); inState(token, v1alpha1.StateMinting) == nil || w.usableCredential("training") != last {
 			t.Errorf("the attempt was not left alone: %+v", token.Status.Credentials)
 		}
 		close(answer)
-		last = activeOf(w.replaced("training", last)).Name
+		last = activeOf(w.waitReplaced("training", last)).Name
 	}
 	check()
 	if n := len(w.token("training").Status.Credentials); n != 4 {
@@ -86,7 +85,7 @@ func TestTwoOperatorsRotateWithOneCredential(t *testing.T) {
 // publishing.
 func TestTwoOperatorsRepairASecretTogether(t *testing.T) {
 	t.Parallel()
-	w, _ := newTwo(t)
+	w, _ := newTwoOperators(t)
 	minting, answer := w.holdFirst(fake.Mint)
 	w.editSecret("training", func(s *corev1.Secret) { s.Data[fake.KeySecret] = []byte("edited") })
 	<-minting
@@ -104,8 +103,8 @@ func TestTwoOperatorsRepairASecretTogether(t *testing.T) {
 		}
 		return ""
 	})
-	w.settle("training")
-	if held := w.uses("training"); held != first {
+	w.waitIdle("training")
+	if held := w.usableCredential("training"); held != first {
 		t.Errorf("the Secret holds %s, want %s", held, first)
 	}
 }
@@ -115,23 +114,23 @@ func TestTwoOperatorsRepairASecretTogether(t *testing.T) {
 func TestTwoOperatorsChangeInPlaceOnce(t *testing.T) {
 	t.Parallel()
 	w := newUpdatingWorld(t)
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	updating, answer := w.holdFirst(fake.Update)
 	w.edit("training", readWrite)
 	<-updating
 	log := &testutil.Log{}
 	w.start(func(o *operator.Options) { o.Logger = log.Logger(5) })
 	w.Until(func() string {
-		if log.Count(w.passed("training")...) == 0 {
+		if log.Count(w.reconcileLog("training")...) == 0 {
 			return "the second operator does not reconcile training"
 		}
 		return ""
 	})
 	close(answer)
-	if e := activeOf(w.ready("training")); e.Name != first || e.Updating != "" {
+	if e := activeOf(w.waitReady("training")); e.Name != first || e.Updating != "" {
 		t.Errorf("the credential after its change: %+v", e)
 	}
-	w.mints(1)
+	w.expectMints(1)
 }
 
 // TestAttemptOfAKilledOperatorSettlesIn90Seconds waits for 90 seconds, in which the workload keeps what it
@@ -142,22 +141,22 @@ func TestAttemptOfAKilledOperatorSettlesIn90Seconds(t *testing.T) {
 	w.createMinter()
 	w.createProvider()
 	killed := w.start(func(o *operator.Options) { o.Shutdown = 10 * time.Millisecond })
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	minting, answer := w.holdMint()
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 	<-minting
 	killed.stop(w)
 	w.start()
-	w.shows("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonIssuing)
+	w.expectCondition("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonIssuing)
 	w.passTime(plan.AttemptTime-10*time.Second, 1)
-	if token := w.token("training"); inState(token, v1alpha1.StateMinting) == nil || w.uses("training") != first {
+	if token := w.token("training"); inState(token, v1alpha1.StateMinting) == nil || w.usableCredential("training") != first {
 		t.Errorf("the attempt was abandoned early: %+v", token.Status.Credentials)
 	}
 	w.advance(10 * time.Second)
-	w.replaced("training", first)
+	w.waitReplaced("training", first)
 	close(answer)
 	w.passTime(2*time.Hour, 1)
-	w.heals("training")
+	w.waitHealed("training")
 }
 
 // TestStandbyRecordsAttempts: it notes attempts while another leads, so that they are
@@ -169,7 +168,7 @@ func TestStandbyRecordsAttempts(t *testing.T) {
 	w.createProvider()
 	elected := func(o *operator.Options) { o.LeaderElection = true }
 	leader := w.start(elected, func(o *operator.Options) { o.Clock = testutil.NewClock(epoch) }) // nothing settles for it
-	w.issued("training")
+	w.issue("training")
 	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.InDoubt})
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 	w.Until(func() string {
@@ -201,5 +200,5 @@ func TestStandbyRecordsAttempts(t *testing.T) {
 		}
 		return ""
 	})
-	w.ready("training")
+	w.waitReady("training")
 }

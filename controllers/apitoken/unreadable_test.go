@@ -12,9 +12,9 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// loosened stores something while the schema of ApiToken takes any text for
-// spec.expiresAt, as that of an earlier version did.
-func (w *world) loosened(store func()) {
+// withLooseSchema calls store while the schema of ApiToken admits any text for spec.expiresAt, as an
+// earlier version did.
+func (w *world) withLooseSchema(store func()) {
 	w.Helper()
 	swap := func(schema any) any {
 		w.Helper()
@@ -34,7 +34,7 @@ func (w *world) loosened(store func()) {
 		return had
 	}
 	probe := unreadable(w.ns, "probe")
-	accepts := func(want bool) { // the server takes a new schema into use when it gets to it
+	accepts := func(want bool) { // the server applies a new schema with a delay
 		w.Helper()
 		w.Until(func() string {
 			if got := w.Create(w.Context(), probe.DeepCopy(), client.DryRunAll) == nil; got != want {
@@ -68,33 +68,33 @@ const unreadableEnd = "2027-01-31T00:00:00z"
 // It is not parallel: the schema is every test's.
 func TestUnreadableEndIsReportedAndIssuesNothing(t *testing.T) {
 	w := newWorld(t)
-	edited := activeOf(w.issued("edited")).Name
-	w.loosened(func() {
+	edited := activeOf(w.issue("edited")).Name
+	w.withLooseSchema(func() {
 		w.OK(w.Create(w.Context(), unreadable(w.ns, "poison")))
 		patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"expiresAt":"`+unreadableEnd+`"}}`))
 		w.OK(w.Patch(w.Context(), &v1alpha1.ApiToken{ObjectMeta: metaOf(w.ns, "edited")}, patch))
 	})
-	w.stalls("poison", v1alpha1.ReasonUnreadableValue, "spec.expiresAt", unreadableEnd, "for example")
-	w.stalls("edited", v1alpha1.ReasonUnreadableValue, unreadableEnd)
+	w.expectStalled("poison", v1alpha1.ReasonUnreadableValue, "spec.expiresAt", unreadableEnd, "for example")
+	w.expectStalled("edited", v1alpha1.ReasonUnreadableValue, unreadableEnd)
 	w.Until(func() string {
 		if w.log.Count(v1alpha1.ReasonUnreadableValue, `"namespace"="`+w.ns+`"`, `"name"="poison"`) == 0 {
 			return "the log does not name it"
 		}
 		return ""
 	})
-	w.issued("other") // all others are served
+	w.issue("other") // all others are served
 
 	// A new process reads them as well.
 	w.operator.stop(w)
 	w.start()
-	w.issued("later")
-	token := w.settle("edited")
-	if active := activeOf(token); active.Name != edited || w.uses("edited") != edited || !active.ExpiresAt.Time.Equal(epoch.Add(plan.DefaultLifetime)) {
+	w.issue("later")
+	token := w.waitIdle("edited")
+	if active := activeOf(token); active.Name != edited || w.usableCredential("edited") != edited || !active.ExpiresAt.Time.Equal(epoch.Add(plan.DefaultLifetime)) {
 		t.Errorf("what was live is %+v", active)
 	}
-	w.mints(3)
+	w.expectMints(3)
 	w.clock.Advance(plan.DefaultLifetime - time.Hour) // past every rotation
-	token = w.settle("edited")
+	token = w.waitIdle("edited")
 	if active := activeOf(token); active.Name != edited || *token.Spec.ExpiresAt != unreadableEnd {
 		t.Errorf("what was live is %+v; the end is written back as %s", active, *token.Spec.ExpiresAt)
 	}
@@ -107,7 +107,7 @@ func TestUnreadableEndIsReportedAndIssuesNothing(t *testing.T) {
 
 	for _, name := range []string{"poison", "edited"} {
 		w.delete(name)
-		w.gone(name)
+		w.expectGone(name)
 		if live := w.backend.LiveOf(w.owner(name)); len(live) != 0 {
 			t.Errorf("%s is gone and %v is live", name, live)
 		}
@@ -117,9 +117,9 @@ func TestUnreadableEndIsReportedAndIssuesNothing(t *testing.T) {
 // TestCorrectedEndResumesIssuing: once spec.expiresAt is corrected, issuing continues.
 func TestCorrectedEndResumesIssuing(t *testing.T) {
 	w := newWorld(t)
-	w.loosened(func() { w.OK(w.Create(w.Context(), unreadable(w.ns, "training"))) })
-	w.stalls("training", v1alpha1.ReasonUnreadableValue)
+	w.withLooseSchema(func() { w.OK(w.Create(w.Context(), unreadable(w.ns, "training"))) })
+	w.expectStalled("training", v1alpha1.ReasonUnreadableValue)
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(30 * day)) })
-	w.ready("training")
-	w.uses("training")
+	w.waitReady("training")
+	w.usableCredential("training")
 }

@@ -31,24 +31,24 @@ func readWrite(t *v1alpha1.ApiToken) {
 func TestUpdateInPlaceKeepsTheSecret(t *testing.T) {
 	t.Parallel()
 	w := newUpdatingWorld(t)
-	first := activeOf(w.issued("training"))
+	first := activeOf(w.issue("training"))
 	before := w.secret("training").Data
 	w.edit("training", readWrite)
-	token := w.ready("training")
+	token := w.waitReady("training")
 	if e := activeOf(token); e.Name != first.Name || e.Updating != "" || e.Fingerprint == first.Fingerprint {
 		t.Errorf("the credential after its update: %+v", e)
 	}
-	w.sameData("training", before)
-	w.mints(1)
+	w.expectData("training", before)
+	w.expectMints(1)
 	if grant, _ := w.backend.GrantOf(first.Name); !slices.Equal(grant.Scopes, []string{"objectstorage:object-read-write"}) {
 		t.Errorf("it gives %v", grant.Scopes)
 	}
-	w.emits("Updated", first.ID)
-	w.audited(`"audit"="call"`, `"operation"="update"`, first.Name, first.ID, `"reason"="SpecChanged"`, `"askedBy"="spec"`)
-	w.audited(`"found"="Updated"`, first.Name, first.ID)
+	w.expectEvent("Updated", first.ID)
+	w.expectAudit(`"audit"="call"`, `"operation"="update"`, first.Name, first.ID, `"reason"="SpecChanged"`, `"askedBy"="spec"`)
+	w.expectAudit(`"found"="Updated"`, first.Name, first.ID)
 
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresIn = &metav1.Duration{Duration: 100 * day} })
-	token = w.ready("training")
+	token = w.waitReady("training")
 	if want := epoch.Add(100 * day); !activeOf(token).ExpiresAt.Time.Equal(want) || !token.Status.ExpiresAt.Time.Equal(want) {
 		t.Errorf("it ends at %v, want %v: counted from when it was issued", token.Status.ExpiresAt, want)
 	}
@@ -56,15 +56,15 @@ func TestUpdateInPlaceKeepsTheSecret(t *testing.T) {
 		got[v1alpha1.AnnotationFingerprint] != activeOf(token).Fingerprint {
 		t.Errorf("the Secret says %v", got)
 	}
-	w.mints(1)
-	w.settle("training")
+	w.expectMints(1)
+	w.waitIdle("training")
 	if n := w.backend.Count(fake.Update); n != 2 {
 		t.Errorf("%d updates, want 2", n)
 	}
 
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Buckets = []v1alpha1.Bucket{"models"} })
-	w.replaced("training", first.Name)
-	w.mints(2)
+	w.waitReplaced("training", first.Name)
+	w.expectMints(2)
 }
 
 // TestFailedUpdateStillReachesTheDeclaration: for every outcome of an update, the
@@ -86,22 +86,22 @@ func TestFailedUpdateStillReachesTheDeclaration(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			w := newUpdatingWorld(t)
-			first := activeOf(w.issued("training")).Name
+			first := activeOf(w.issue("training")).Name
 			w.backend.Script(fake.Update, c.fault)
 			w.edit("training", readWrite)
-			w.settle("training")
+			w.waitIdle("training")
 			w.passTime(time.Minute, 2)
 			w.passTime(2*time.Hour, 1)
-			last := w.heals("training")
+			last := w.waitHealed("training")
 			if (last == first) != (c.mints == 1) {
 				t.Errorf("the credential is %s after %s", last, first)
 			}
 			if grant, _ := w.backend.GrantOf(last); !slices.Equal(grant.Scopes, []string{"objectstorage:object-read-write"}) {
 				t.Errorf("it gives %v", grant.Scopes)
 			}
-			w.mints(c.mints)
+			w.expectMints(c.mints)
 			if c.fault.Kind == fake.InDoubt || c.fault.Kind == fake.LoseAnswer {
-				w.audited(`"found"="UpdateUnknown"`, first, `"reason"="SpecChanged"`)
+				w.expectAudit(`"found"="UpdateUnknown"`, first, `"reason"="SpecChanged"`)
 			}
 		})
 	}
@@ -111,7 +111,7 @@ func TestFailedUpdateStillReachesTheDeclaration(t *testing.T) {
 func TestDeclarationChangedDuringUpdateIsApplied(t *testing.T) {
 	t.Parallel()
 	w := newUpdatingWorld(t)
-	w.issued("training")
+	w.issue("training")
 	w.duringFirst(fake.Update, func() {
 		w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Scopes = []v1alpha1.Scope{"objectstorage:object-write-only"} })
 	})
@@ -122,9 +122,9 @@ func TestDeclarationChangedDuringUpdateIsApplied(t *testing.T) {
 		}
 		return ""
 	})
-	w.settle("training")
+	w.waitIdle("training")
 	w.passTime(2*time.Hour, 2) // the next credential may be issued in the first, and has an overlap
-	last := w.heals("training")
+	last := w.waitHealed("training")
 	if grant, _ := w.backend.GrantOf(last); !slices.Equal(grant.Scopes, []string{"objectstorage:object-write-only"}) {
 		t.Errorf("it gives %v", grant.Scopes)
 	}
@@ -140,9 +140,9 @@ func TestUpdateKeepsThePlannedExpiry(t *testing.T) {
 	w.createMinter()
 	w.createProvider()
 	w.start()
-	first := activeOf(w.issued("training")).Name
+	first := activeOf(w.issue("training")).Name
 	w.edit("training", readWrite)
-	token := w.ready("training")
+	token := w.waitReady("training")
 	if e := activeOf(token); e.Name != first || e.ExpiresAt == nil || !e.ExpiresAt.Time.Equal(epoch.Add(90*day)) {
 		t.Fatalf("after the update the credential is %+v", e)
 	}
@@ -150,11 +150,11 @@ func TestUpdateKeepsThePlannedExpiry(t *testing.T) {
 		t.Errorf("it is never rotated: %+v", token.Status)
 	}
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.ExpiresIn = &metav1.Duration{Duration: 100 * day} })
-	token = w.ready("training")
+	token = w.waitReady("training")
 	if e := activeOf(token); e.Name != first || !e.ExpiresAt.Time.Equal(epoch.Add(100*day)) {
 		t.Fatalf("after the second update the credential is %+v", e)
 	}
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
 	w.advance(100 * day)
-	w.onlyLive() // nothing else ends it
+	w.expectLive() // nothing else ends it
 }

@@ -54,7 +54,7 @@ type world struct {
 	// operator is the one that was started last.
 	operator  *process
 	operators []*process
-	pokes     atomic.Int64
+	touches   atomic.Int64
 
 	mu     sync.Mutex
 	onCall func(context.Context, fake.Call) fake.Fault
@@ -160,11 +160,11 @@ func (w *world) declare(name string, edits ...func(*v1alpha1.ApiToken)) {
 	w.ExpectApplied(kit.ApiToken(w.ns, name, v1alpha1.ProviderReference{Name: storeName}, edits...))
 }
 
-// issued declares an ApiToken and waits until it is Ready.
-func (w *world) issued(name string, edits ...func(*v1alpha1.ApiToken)) *v1alpha1.ApiToken {
+// issue declares an ApiToken and waits until it is Ready.
+func (w *world) issue(name string, edits ...func(*v1alpha1.ApiToken)) *v1alpha1.ApiToken {
 	w.Helper()
 	w.declare(name, edits...)
-	return w.ready(name)
+	return w.waitReady(name)
 }
 
 // token reads an ApiToken; nil when it does not exist.
@@ -197,8 +197,8 @@ func (w *world) editStatus(edit func(*v1alpha1.ApiTokenStatus)) {
 	kit.ChangeStatus(w.Kit, &v1alpha1.ApiToken{ObjectMeta: metaOf(w.ns, "training")}, func(t *v1alpha1.ApiToken) { edit(&t.Status) })
 }
 
-// ready waits until an ApiToken is Ready for its current generation.
-func (w *world) ready(name string) *v1alpha1.ApiToken {
+// waitReady waits until an ApiToken is Ready for its current generation.
+func (w *world) waitReady(name string) *v1alpha1.ApiToken {
 	w.Helper()
 	var t *v1alpha1.ApiToken
 	w.Until(func() string {
@@ -212,8 +212,8 @@ func (w *world) ready(name string) *v1alpha1.ApiToken {
 	return t
 }
 
-// replaced waits until an ApiToken is Ready with another credential than this one.
-func (w *world) replaced(name, credential string) *v1alpha1.ApiToken {
+// waitReplaced waits until an ApiToken is Ready with another credential than this one.
+func (w *world) waitReplaced(name, credential string) *v1alpha1.ApiToken {
 	w.Helper()
 	w.Until(func() string {
 		if active := activeOf(w.token(name)); active == nil || active.Name == credential {
@@ -221,26 +221,26 @@ func (w *world) replaced(name, credential string) *v1alpha1.ApiToken {
 		}
 		return ""
 	})
-	return w.ready(name)
+	return w.waitReady(name)
 }
 
-// shows waits until a condition of an ApiToken has a reason, and the parts in its message.
-func (w *world) shows(name, kind, reason string, parts ...string) *v1alpha1.ApiToken {
+// expectCondition waits until a condition of an ApiToken has a reason, and the parts in its message.
+func (w *world) expectCondition(name, kind, reason string, parts ...string) *v1alpha1.ApiToken {
 	w.Helper()
 	t := &v1alpha1.ApiToken{ObjectMeta: metaOf(w.ns, name)}
 	w.ExpectCondition(t, kit.Condition{Type: kind, Reason: reason, Says: parts})
 	return t
 }
 
-// stalls waits until Stalled and Ready both have a reason and the parts in their messages.
-func (w *world) stalls(name, reason string, parts ...string) {
+// expectStalled waits until Stalled and Ready both have a reason and the parts in their messages.
+func (w *world) expectStalled(name, reason string, parts ...string) {
 	w.Helper()
-	w.shows(name, v1alpha1.ConditionStalled, reason, parts...)
-	w.shows(name, v1alpha1.ConditionReady, reason, parts...)
+	w.expectCondition(name, v1alpha1.ConditionStalled, reason, parts...)
+	w.expectCondition(name, v1alpha1.ConditionReady, reason, parts...)
 }
 
-// gone waits until an ApiToken is deleted.
-func (w *world) gone(name string) {
+// expectGone waits until an ApiToken is deleted.
+func (w *world) expectGone(name string) {
 	w.Helper()
 	w.ExpectGone(&v1alpha1.ApiToken{ObjectMeta: metaOf(w.ns, name)})
 }
@@ -267,7 +267,7 @@ func (w *world) dump() string {
 	var out []string
 	for i := range tokens.Items {
 		raw, _ := yaml.Marshal(tokens.Items[i].Status)
-		out = append(out, tokens.Items[i].Name, string(raw), w.log.Last(w.passed(tokens.Items[i].Name)...))
+		out = append(out, tokens.Items[i].Name, string(raw), w.log.Last(w.reconcileLog(tokens.Items[i].Name)...))
 	}
 	for i := range providers.Items {
 		raw, _ := yaml.Marshal(providers.Items[i].Status)

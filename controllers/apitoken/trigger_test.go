@@ -12,19 +12,19 @@ import (
 	"apitoken.dev/operator/internal/trim"
 )
 
-// wake triggers a reconcile of the ApiTokens of the world with a label of their namespace.
-// Unlike poke, it causes no write conflicts. A conflict makes the outcome of a call of the
-// provider unknown, which costs another credential.
-func (w *world) wake() {
+// triggerReconciles triggers a reconcile of the ApiTokens of the world with a label of their namespace.
+// Unlike touch, it causes no write conflicts. After a conflict, an attempt has an unknown outcome,
+// and another credential is minted.
+func (w *world) triggerReconciles() {
 	w.Helper()
-	patch := fmt.Sprintf(`{"metadata":{"labels":{"example.com/wake":"%d"}}}`, w.pokes.Add(1))
+	patch := fmt.Sprintf(`{"metadata":{"labels":{"example.com/trigger":"%d"}}}`, w.touches.Add(1))
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.ns}}
 	w.OK(w.Patch(w.Context(), namespace, client.RawPatch(types.MergePatchType, []byte(patch))))
 }
 
-// shown returns once the cache of every running operator shows the current ApiToken and its
-// Secret. Otherwise the label of the namespace could arrive in the cache first.
-func (w *world) shown(name string) {
+// waitForCaches waits until the cache of every running operator has the current ApiToken and its
+// Secret. Without it, the change of the namespace's label could arrive in the cache first.
+func (w *world) waitForCaches(name string) {
 	w.Helper()
 	for _, p := range w.operators {
 		w.Until(func() string {
@@ -36,12 +36,12 @@ func (w *world) shown(name string) {
 			t := w.token(name)
 			have := &v1alpha1.ApiToken{}
 			if t == nil {
-				return differs(w, p, have, name, "")
+				return cacheDiffers(w, p, have, name, "")
 			}
-			if why := differs(w, p, have, name, t.ResourceVersion); why != "" {
+			if why := cacheDiffers(w, p, have, name, t.ResourceVersion); why != "" {
 				return why
 			}
-			return differs(w, p, trim.Metadata("Secret"), t.SecretName(), w.managedVersion(t.SecretName()))
+			return cacheDiffers(w, p, trim.Metadata("Secret"), t.SecretName(), w.managedVersion(t.SecretName()))
 		})
 	}
 }
@@ -58,9 +58,9 @@ func (w *world) managedVersion(name string) string {
 	return s.ResourceVersion
 }
 
-// differs returns what an operator's cache does not show at this version. Without a version
+// cacheDiffers returns what an operator's cache does not show at this version. Without a version
 // the object must be absent.
-func differs(w *world, p *process, o client.Object, name, version string) string {
+func cacheDiffers(w *world, p *process, o client.Object, name, version string) string {
 	err := p.cache.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: name}, o)
 	if client.IgnoreNotFound(err) != nil {
 		return err.Error()
