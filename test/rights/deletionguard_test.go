@@ -12,24 +12,24 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 const guardedNamespace = "apitoken-system"
 
 // deletionGuard installs config/components/deletion-guard until the test ends.
-func deletionGuard(t *testing.T, c client.Client) {
-	t.Helper()
-	for _, o := range manifests(t, "components", "deletion-guard", "policy.yaml") {
-		create(t, c, o)
-		t.Cleanup(func() { // the other tests of this package delete CRDs and namespaces
-			if err := c.Delete(context.WithoutCancel(t.Context()), o); err != nil {
-				t.Error(err)
+func deletionGuard(k *kit.Kit) {
+	k.Helper()
+	for _, o := range manifests(k, "components", "deletion-guard", "policy.yaml") {
+		k.ExpectApplied(o)
+		k.Cleanup(func() { // the other tests of this package delete CRDs and namespaces
+			if err := k.Delete(context.WithoutCancel(k.Context()), o); err != nil {
+				k.Error(err)
 			}
 		})
 	}
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: guardedNamespace}}
-	ok(t, client.IgnoreAlreadyExists(c.Create(t.Context(), ns)))
+	k.OK(client.IgnoreAlreadyExists(k.Create(k.Context(), ns)))
 }
 
 // guarded are the objects that the policy protects.
@@ -48,16 +48,16 @@ func guarded() []client.Object {
 // TestDeletionGuardRefusesWhileCredentialsAreLive: while a ClusterTokenProvider counts live credentials, neither the
 // operator's namespace nor its CRDs can be deleted, and the error says what to do first.
 func TestDeletionGuardRefusesWhileCredentialsAreLive(t *testing.T) {
-	c := admin(t)
+	k := newKit(t)
 	p := clusterProvider("guarded")
-	create(t, c, p)
+	k.ExpectApplied(p)
 	p.Status.LiveCredentials = 3
-	ok(t, c.Status().Update(t.Context(), p))
-	deletionGuard(t, c)
+	k.OK(k.Status().Update(k.Context(), p))
+	deletionGuard(k)
 	for _, o := range guarded() {
 		var err error
-		eventually(t, func() error {
-			if err = c.Delete(t.Context(), o, client.DryRunAll); !apierrors.IsForbidden(err) {
+		k.Eventually(func() error {
+			if err = k.Delete(k.Context(), o, client.DryRunAll); !apierrors.IsForbidden(err) {
 				return fmt.Errorf("%s can be deleted: %w", o.GetName(), err)
 			}
 			return nil
@@ -65,39 +65,41 @@ func TestDeletionGuardRefusesWhileCredentialsAreLive(t *testing.T) {
 		for _, part := range []string{"ClusterTokenProvider guarded has 3 live credentials", "kubectl delete apitokens.apitoken.dev --all --all-namespaces",
 			"kubectl delete clustertokenproviders.apitoken.dev --all", "docs/tasks/uninstall.md"} {
 			if !strings.Contains(err.Error(), part) {
-				t.Errorf("the refusal for %s does not say %q: %v", o.GetName(), part, err)
+				k.Errorf("the refusal for %s does not say %q: %v", o.GetName(), part, err)
 			}
 		}
 	}
 	// A deletion of a collection is checked for each CRD that it would delete.
 	for _, crd := range guarded()[1:] {
-		err := c.DeleteAllOf(t.Context(), crd, client.DryRunAll, client.MatchingFields{"metadata.name": crd.GetName()})
+		err := k.DeleteAllOf(k.Context(), crd, client.DryRunAll, client.MatchingFields{"metadata.name": crd.GetName()})
 		if !apierrors.IsForbidden(err) {
-			t.Errorf("%s can be deleted with a collection: %v", crd.GetName(), err)
+			k.Errorf("%s can be deleted with a collection: %v", crd.GetName(), err)
 		}
 	}
-	other := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace(t, c, nil)}}
-	ok(t, c.Delete(t.Context(), other, client.DryRunAll))
-	free := func(t *testing.T) {
-		t.Helper()
+	other := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: k.Namespace("rights", nil)}}
+	k.OK(k.Delete(k.Context(), other, client.DryRunAll))
+	free := func(k *kit.Kit) {
+		k.Helper()
 		for _, o := range guarded() {
-			eventually(t, func() error { return c.Delete(t.Context(), o, client.DryRunAll) })
+			k.Eventually(func() error { return k.Delete(k.Context(), o, client.DryRunAll) })
 		}
 	}
 	t.Run("no live credential", func(t *testing.T) {
+		k := k.In(t)
 		p.Status.LiveCredentials = 0
-		ok(t, c.Status().Update(t.Context(), p))
-		free(t)
+		k.OK(k.Status().Update(k.Context(), p))
+		free(k)
 	})
-	ok(t, c.Delete(t.Context(), p))
-	gone(t, c, p)
-	t.Run("no ClusterTokenProvider", free)
+	k.ExpectDeleted(p)
+	k.ExpectGone(p)
+	t.Run("no ClusterTokenProvider", func(t *testing.T) { free(k.In(t)) })
 	t.Run("a TokenProvider is not counted", func(t *testing.T) {
-		own := &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: guardedNamespace, Name: "own"}, Spec: providerSpec()}
-		create(t, c, own)
+		k := k.In(t)
+		own := kit.TokenProvider(guardedNamespace, "own")
+		k.ExpectApplied(own)
 		own.Status.LiveCredentials = 2
-		ok(t, c.Status().Update(t.Context(), own))
-		free(t)
-		ok(t, c.Delete(t.Context(), own))
+		k.OK(k.Status().Update(k.Context(), own))
+		free(k)
+		k.ExpectDeleted(own)
 	})
 }

@@ -6,28 +6,22 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"sync"
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/go-logr/logr"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
-	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/testenv"
 )
 
@@ -38,99 +32,37 @@ func TestMain(m *testing.M) {
 	os.Exit(testenv.Main(m, &env, testenv.WithAudit(), testenv.WithControllerManager()))
 }
 
-// patience is how long a test waits for an expected state: long enough for a busy machine.
-const patience = 2 * time.Minute
-
-func scheme(t *testing.T) *runtime.Scheme {
+// newKit returns a Kit that shows all ApiTokens when an expectation fails.
+func newKit(t *testing.T) *kit.Kit {
 	t.Helper()
-	s := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		ok(t, add(s))
+	k := kit.New(t, env)
+	k.Dump = func() string {
+		var tokens v1alpha1.ApiTokenList
+		if err := k.List(t.Context(), &tokens); err != nil {
+			return err.Error()
+		}
+		var all strings.Builder
+		for i := range tokens.Items {
+			fmt.Fprintf(&all, "%s/%s: %+v\n", tokens.Items[i].Namespace, tokens.Items[i].Name, tokens.Items[i].Status)
+		}
+		return all.String()
 	}
-	return s
-}
-
-func admin(t *testing.T) client.Client {
-	t.Helper()
-	return env.Client(scheme(t))
+	return k
 }
 
 // as returns a client with the rights of a service account and no others.
-func as(t *testing.T, namespace, account string) client.Client {
-	t.Helper()
-	c, err := client.New(env.AsServiceAccount(namespace, account), client.Options{Scheme: scheme(t)})
-	ok(t, err)
+func as(k *kit.Kit, namespace, account string) client.Client {
+	k.Helper()
+	c, err := client.New(env.AsServiceAccount(namespace, account), client.Options{Scheme: kit.Scheme()})
+	k.OK(err)
 	return c
 }
 
-func ok(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-func create(t *testing.T, c client.Client, objects ...client.Object) {
-	t.Helper()
-	for _, o := range objects {
-		ok(t, c.Create(t.Context(), o))
-	}
-}
-
-// namespace creates a namespace with a unique name and these labels.
-func namespace(t *testing.T, c client.Client, labels map[string]string) string {
-	t.Helper()
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "rights-", Labels: labels}}
-	create(t, c, ns)
-	return ns.Name
-}
-
-func eventually(t *testing.T, check func() error) {
-	t.Helper()
-	c := clock.NewReal()
-	err := check()
-	for ; err != nil && c.Monotonic() < patience; err = check() {
-		if c.Sleep(t.Context(), 20*time.Millisecond) != nil {
-			break
-		}
-	}
-	ok(t, err)
-}
-
-func ready(t *testing.T, c client.Client, o client.Object, conditions *[]metav1.Condition) {
-	t.Helper()
-	eventually(t, func() error {
-		if err := c.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
-			return err
-		}
-		r := meta.FindStatusCondition(*conditions, v1alpha1.ConditionReady)
-		if r == nil || r.Status != metav1.ConditionTrue || r.ObservedGeneration != o.GetGeneration() {
-			return fmt.Errorf("%s is not Ready: %+v", o.GetName(), *conditions)
-		}
-		return nil
-	})
-}
-
-func gone(t *testing.T, c client.Client, o client.Object) {
-	t.Helper()
-	eventually(t, func() error {
-		err := c.Get(t.Context(), client.ObjectKeyFromObject(o), o)
-		if err == nil {
-			state := ""
-			if token, ok := o.(*v1alpha1.ApiToken); ok {
-				state = fmt.Sprintf("%+v", token.Status)
-			}
-			return fmt.Errorf("%T %s still exists: %v %s", o, o.GetName(), o.GetFinalizers(), state)
-		}
-		return client.IgnoreNotFound(err)
-	})
-}
-
 // manifests reads objects from a file below config.
-func manifests(t *testing.T, path ...string) []*unstructured.Unstructured {
-	t.Helper()
+func manifests(k *kit.Kit, path ...string) []*unstructured.Unstructured {
+	k.Helper()
 	f, err := os.Open(filepath.Join(append([]string{"..", "..", "config"}, path...)...))
-	ok(t, err)
+	k.OK(err)
 	defer f.Close()
 	var out []*unstructured.Unstructured
 	for d := utilyaml.NewYAMLOrJSONDecoder(f, 4096); ; {
@@ -147,61 +79,33 @@ func manifests(t *testing.T, path ...string) []*unstructured.Unstructured {
 // manualBucket is a bucket whose credentials are manual.
 const manualBucket = "manual"
 
-// drivers returns a registry with the driver of these tests, under the block aws.
-func drivers(t *testing.T, b *fake.Backend) *registry.Registry {
-	t.Helper()
+// drivers returns a registry with the fake driver, which has a form for manualBucket.
+func drivers(k *kit.Kit, b *fake.Backend) *registry.Registry {
+	k.Helper()
 	d := fake.New(b)
 	d.ManualForm = func(req provider.MintRequest) (provider.Form, bool) {
 		return provider.Form{Where: "Panel > Add", Revoke: "Panel > Delete", Keys: []string{fake.KeyID, fake.KeySecret},
 			Fields: []provider.FormField{{Label: "Bucket", Value: manualBucket}}}, req.Grant.Buckets[0] == manualBucket
 	}
-	r, err := registry.New(registry.Entry{Driver: d, Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }})
-	ok(t, err)
-	return r
+	return kit.Drivers(k, d)
 }
 
 // run starts an operator and returns a function that stops it.
-func run(t *testing.T, cfg *rest.Config, o operator.Options) (stop func()) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error, 1)
-	go func() { done <- operator.Run(ctx, cfg, o) }()
-	stop = sync.OnceFunc(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
-	t.Cleanup(stop)
-	return stop
+func run(k *kit.Kit, cfg *rest.Config, o operator.Options) (stop func()) {
+	k.Helper()
+	return k.Run(func(ctx context.Context) error { return operator.Run(ctx, cfg, o) })
 }
 
 // address returns an unused address.
-func address(t *testing.T) string {
-	t.Helper()
+func address(k *kit.Kit) string {
+	k.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
-	ok(t, err)
+	k.OK(err)
 	defer l.Close()
 	return l.Addr().String()
 }
 
-func minter(namespace string) *corev1.Secret {
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "minter"}, Data: map[string][]byte{"token": []byte("x")}}
-}
-
-func providerSpec() v1alpha1.ProviderSpec {
-	return v1alpha1.ProviderSpec{CredentialsSecretRef: v1alpha1.SecretReference{Name: "minter"}, AWS: &v1alpha1.AWSProvider{Region: "r"}}
-}
-
 // clusterProvider returns a provider that admits the namespaces with the label tokens=NAME.
 func clusterProvider(name string) *v1alpha1.ClusterTokenProvider {
-	return &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: v1alpha1.ClusterProviderSpec{
-		ProviderSpec: providerSpec(), AllowedNamespaces: &metav1.LabelSelector{MatchLabels: map[string]string{"tokens": name}}}}
-}
-
-func apiToken(namespace, name string, kind v1alpha1.ProviderKind, provider string) *v1alpha1.ApiToken {
-	return &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: v1alpha1.ApiTokenSpec{
-		ProviderRef: v1alpha1.ProviderReference{Kind: kind, Name: provider},
-		Scopes:      []v1alpha1.Scope{"objectstorage:object-read-only"}, Buckets: []v1alpha1.Bucket{"datasets"},
-	}}
+	return kit.ClusterTokenProvider(name, map[string]string{"tokens": name})
 }

@@ -12,28 +12,28 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // tokenOf creates a service account and returns a token of it.
-func tokenOf(t *testing.T, c client.Client, namespace, name string) string {
-	t.Helper()
+func tokenOf(k *kit.Kit, namespace, name string) string {
+	k.Helper()
 	sa := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}}
-	create(t, c, sa)
+	k.ExpectApplied(sa)
 	request := &authenticationv1.TokenRequest{}
-	ok(t, c.SubResource("token").Create(t.Context(), sa, request))
+	k.OK(k.SubResource("token").Create(k.Context(), sa, request))
 	return request.Status.Token
 }
 
 // scrape reads the metrics as Prometheus does. An empty token is left out.
-func scrape(t *testing.T, scheme, address, token string) (status int, body string, err error) {
-	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, scheme+"://"+address+"/metrics", nil)
-	ok(t, err)
+func scrape(k *kit.Kit, scheme, address, token string) (status int, body string, err error) {
+	k.Helper()
+	req, err := http.NewRequestWithContext(k.Context(), http.MethodGet, scheme+"://"+address+"/metrics", nil)
+	k.OK(err)
 	if token != "" {
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
@@ -50,11 +50,11 @@ func scrape(t *testing.T, scheme, address, token string) (status int, body strin
 }
 
 // answers waits until a scrape returns a status, and returns the body.
-func answers(t *testing.T, scheme, address, token string, want int) string {
-	t.Helper()
+func answers(k *kit.Kit, scheme, address, token string, want int) string {
+	k.Helper()
 	var got string
-	eventually(t, func() error {
-		status, body, err := scrape(t, scheme, address, token)
+	k.Eventually(func() error {
+		status, body, err := scrape(k, scheme, address, token)
 		got = body
 		if err == nil && status != want {
 			return fmt.Errorf("the status of a scrape is %d: %s", status, body[:min(len(body), 200)])
@@ -65,34 +65,35 @@ func answers(t *testing.T, scheme, address, token string, want int) string {
 }
 
 // canScrape checks that the shipped metrics reader role can read the metrics of the leader.
-func canScrape(t *testing.T, c client.Client, own, address string) {
-	t.Helper()
-	token := tokenOf(t, c, own, "prometheus")
-	create(t, c, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: own + "-prometheus"},
+func canScrape(k *kit.Kit, own, address string) {
+	k.Helper()
+	token := tokenOf(k, own, "prometheus")
+	k.ExpectApplied(&rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: own + "-prometheus"},
 		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "apitoken-operator-metrics-reader-" + own},
 		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: own, Name: "prometheus"}}})
-	if body := answers(t, "https", address, token, http.StatusOK); !strings.Contains(body, "go_goroutines") {
-		t.Errorf("the metrics are %d bytes", len(body))
+	if body := answers(k, "https", address, token, http.StatusOK); !strings.Contains(body, "go_goroutines") {
+		k.Errorf("the metrics are %d bytes", len(body))
 	}
 }
 
 func TestMetricsRequireTheRightToReadThem(t *testing.T) {
-	c := admin(t)
-	own := namespace(t, c, nil)
-	installed(t, c, own)
-	address := address(t)
-	run(t, env.AsServiceAccount(own, account), operator.Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), Namespace: own, ClusterIdentity: own,
+	k := newKit(t)
+	own := k.Namespace("rights", nil)
+	installed(k, own)
+	address := address(k)
+	run(k, env.AsServiceAccount(own, account), operator.Options{Registry: drivers(k, fake.NewBackend(clock.NewReal())), Namespace: own, ClusterIdentity: own,
 		MetricsAddress: address, MetricsSecure: true, MetricsAuth: true})
-	answers(t, "https", address, "", http.StatusUnauthorized)
-	answers(t, "https", address, "no-token-of-this-cluster", http.StatusInternalServerError) // controller-runtime's answer to an invalid token
-	answers(t, "https", address, tokenOf(t, c, own, "unprivileged"), http.StatusForbidden)
-	answers(t, "http", address, "", http.StatusBadRequest)
-	canScrape(t, c, own, address)
+	answers(k, "https", address, "", http.StatusUnauthorized)
+	answers(k, "https", address, "no-token-of-this-cluster", http.StatusInternalServerError) // controller-runtime's answer to an invalid token
+	answers(k, "https", address, tokenOf(k, own, "unprivileged"), http.StatusForbidden)
+	answers(k, "http", address, "", http.StatusBadRequest)
+	canScrape(k, own, address)
 }
 
 func TestMetricsAuthRequiresTLS(t *testing.T) {
-	_, err := operator.New(t.Context(), env.Config, operator.Options{Registry: drivers(t, fake.NewBackend(clock.NewReal())), MetricsAuth: true})
+	k := newKit(t)
+	_, err := operator.New(k.Context(), env.Config, operator.Options{Registry: drivers(k, fake.NewBackend(clock.NewReal())), MetricsAuth: true})
 	if err == nil || !strings.Contains(err.Error(), "MetricsSecure") {
-		t.Errorf("got %v", err)
+		k.Errorf("got %v", err)
 	}
 }

@@ -16,134 +16,140 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 // releaseGuard installs config/components/release-guard, and waits until the API server enforces it.
-func releaseGuard(t *testing.T, c client.Client) {
-	t.Helper()
-	for _, o := range manifests(t, "components", "release-guard", "policy.yaml") {
-		ok(t, client.IgnoreAlreadyExists(c.Create(t.Context(), o)))
+func releaseGuard(k *kit.Kit) {
+	k.Helper()
+	for _, o := range manifests(k, "components", "release-guard", "policy.yaml") {
+		k.OK(client.IgnoreAlreadyExists(k.Create(k.Context(), o)))
 	}
-	own := namespace(t, c, nil)
-	editor(t, c, own)
-	probe := live(t, c, own, "probe")
-	eventually(t, func() error {
-		if err := release(t, as(t, own, "editor"), probe, client.DryRunAll); !apierrors.IsForbidden(err) {
+	own := k.Namespace("rights", nil)
+	editor(k, own)
+	probe := live(k, own, "probe")
+	k.Eventually(func() error {
+		if err := release(k, as(k, own, "editor"), probe, client.DryRunAll); !apierrors.IsForbidden(err) {
 			return fmt.Errorf("the policy is not asked yet: %w", err)
 		}
 		return nil
 	})
 	probe.Status.Credentials = nil
-	ok(t, c.Status().Update(t.Context(), probe))
-	ok(t, release(t, c, probe))
+	k.OK(k.Status().Update(k.Context(), probe))
+	k.OK(release(k, k, probe))
 }
 
 // editor is a service account that may do with ApiTokens what the role edit may, and more if there are rules.
-func editor(t *testing.T, c client.Client, namespace string, more ...rbacv1.PolicyRule) {
-	t.Helper()
+func editor(k *kit.Kit, namespace string, more ...rbacv1.PolicyRule) {
+	k.Helper()
 	rules := append([]rbacv1.PolicyRule{{APIGroups: []string{"apitoken.dev"}, Resources: []string{"apitokens"},
 		Verbs: []string{"get", "list", "watch", "create", "update", "patch", "delete"}}}, more...)
-	create(t, c, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "editor"}, Rules: rules},
+	k.ExpectApplied(&rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "editor"}, Rules: rules},
 		&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "editor"},
 			RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "editor"},
 			Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: namespace, Name: "editor"}}})
-	eventually(t, func() error {
-		return as(t, namespace, "editor").List(t.Context(), &v1alpha1.ApiTokenList{}, client.InNamespace(namespace))
+	k.Eventually(func() error {
+		return as(k, namespace, "editor").List(k.Context(), &v1alpha1.ApiTokenList{}, client.InNamespace(namespace))
 	})
 }
 
 // live makes an ApiToken with the finalizer and a ledger that is not empty.
-func live(t *testing.T, c client.Client, namespace, name string) *v1alpha1.ApiToken {
-	t.Helper()
-	token := apiToken(namespace, name, v1alpha1.KindTokenProvider, "none")
+func live(k *kit.Kit, namespace, name string) *v1alpha1.ApiToken {
+	k.Helper()
+	token := kit.ApiToken(namespace, name, kit.OfNamespace("none"))
 	token.Finalizers = []string{v1alpha1.Finalizer, "example.com/other"}
-	create(t, c, token)
+	k.ExpectApplied(token)
 	token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: "at1-" + name, State: v1alpha1.StateActive, Account: "a"}}
-	ok(t, c.Status().Update(t.Context(), token))
+	k.OK(k.Status().Update(k.Context(), token))
 	return token
 }
 
 // release takes the operator's finalizer off, as kubectl patch does.
-func release(t *testing.T, c client.Client, token *v1alpha1.ApiToken, opts ...client.PatchOption) error {
-	t.Helper()
+func release(k *kit.Kit, c client.Client, token *v1alpha1.ApiToken, opts ...client.PatchOption) error {
+	k.Helper()
 	kept := slices.DeleteFunc(slices.Clone(token.Finalizers), func(f string) bool { return f == v1alpha1.Finalizer })
 	changed := token.DeepCopy()
 	changed.Finalizers = kept
-	return c.Patch(t.Context(), changed, client.MergeFrom(token), opts...)
+	return c.Patch(k.Context(), changed, client.MergeFrom(token), opts...)
 }
 
 // With the policy, only those with the verb release give up what is live.
 func TestReleaseGuardKeepsTheFinalizerOfALiveLedger(t *testing.T) {
-	c := admin(t)
-	releaseGuard(t, c)
-	own := namespace(t, c, nil)
-	editor(t, c, own)
-	asEditor := as(t, own, "editor")
-	token := live(t, c, own, "t")
+	k := newKit(t)
+	releaseGuard(k)
+	own := k.Namespace("rights", nil)
+	editor(k, own)
+	asEditor := as(k, own, "editor")
+	token := live(k, own, "t")
 
-	err := release(t, asEditor, token)
+	err := release(k, asEditor, token)
 	if !apierrors.IsForbidden(err) {
-		t.Fatalf("an editor can remove the finalizer: %v", err)
+		k.Fatalf("an editor can remove the finalizer: %v", err)
 	}
 	for _, part := range []string{"ApiToken " + own + "/t still has 1 credentials", "nothing revokes them", "kubectl describe", `verb "release"`} {
 		if !strings.Contains(err.Error(), part) {
-			t.Errorf("the error does not say %q: %v", part, err)
+			k.Errorf("the error does not say %q: %v", part, err)
 		}
 	}
 	t.Run("other changes of metadata and spec are allowed", func(t *testing.T) {
+		k := k.In(t)
 		changed := token.DeepCopy()
 		changed.Finalizers, changed.Spec.Suspend = []string{v1alpha1.Finalizer}, true
-		ok(t, asEditor.Patch(t.Context(), changed, client.MergeFrom(token)))
+		k.OK(asEditor.Patch(k.Context(), changed, client.MergeFrom(token)))
 	})
 	t.Run("an empty ledger is allowed", func(t *testing.T) {
-		empty := live(t, c, own, "empty")
+		k := k.In(t)
+		empty := live(k, own, "empty")
 		empty.Status.Credentials = nil
-		ok(t, c.Status().Update(t.Context(), empty))
-		ok(t, release(t, asEditor, empty))
+		k.OK(k.Status().Update(k.Context(), empty))
+		k.OK(release(k, asEditor, empty))
 	})
 	t.Run("a deletion waits for the finalizer", func(t *testing.T) {
-		ok(t, asEditor.Delete(t.Context(), token))
-		ok(t, c.Get(t.Context(), client.ObjectKeyFromObject(token), token))
-		if err := release(t, asEditor, token); !apierrors.IsForbidden(err) {
-			t.Errorf("while it is being deleted, an editor can remove the finalizer: %v", err)
+		k := k.In(t)
+		k.OK(asEditor.Delete(k.Context(), token))
+		k.OK(k.Get(k.Context(), client.ObjectKeyFromObject(token), token))
+		if err := release(k, asEditor, token); !apierrors.IsForbidden(err) {
+			k.Errorf("while it is being deleted, an editor can remove the finalizer: %v", err)
 		}
 	})
 	t.Run("a deletion with Retain is allowed", func(t *testing.T) {
-		retained := live(t, c, own, "retained")
+		k := k.In(t)
+		retained := live(k, own, "retained")
 		before := retained.DeepCopy()
 		retained.Spec.DeletionPolicy = v1alpha1.DeletionRetain
-		ok(t, asEditor.Patch(t.Context(), retained, client.MergeFrom(before)))
-		ok(t, asEditor.Delete(t.Context(), retained))
-		ok(t, release(t, c, retained))
+		k.OK(asEditor.Patch(k.Context(), retained, client.MergeFrom(before)))
+		k.OK(asEditor.Delete(k.Context(), retained))
+		k.OK(release(k, k, retained))
 	})
 	t.Run("the verb release allows it", func(t *testing.T) {
-		other := namespace(t, c, nil)
-		editor(t, c, other, rbacv1.PolicyRule{APIGroups: []string{"apitoken.dev"}, Resources: []string{"apitokens"}, Verbs: []string{"release"}})
-		ok(t, release(t, as(t, other, "editor"), live(t, c, other, "t")))
+		k := k.In(t)
+		other := k.Namespace("rights", nil)
+		editor(k, other, rbacv1.PolicyRule{APIGroups: []string{"apitoken.dev"}, Resources: []string{"apitokens"}, Verbs: []string{"release"}})
+		k.OK(release(k, as(k, other, "editor"), live(k, other, "t")))
 	})
-	ok(t, release(t, c, token))
+	k.OK(release(k, k, token))
 }
 
 // The operator has the verb release, so the deletion of a namespace works as without the policy: the operator
 // revokes, and the garbage collector removes the Secret.
 func TestReleaseGuardAllowsTheDeletionOfANamespace(t *testing.T) {
-	c := admin(t)
-	releaseGuard(t, c)
-	own := namespace(t, c, nil)
-	installed(t, c, own)
+	k := newKit(t)
+	releaseGuard(k)
+	own := k.Namespace("rights", nil)
+	installed(k, own)
 	backend := fake.NewBackend(clock.NewReal())
-	run(t, env.AsServiceAccount(own, account), operator.Options{Registry: drivers(t, backend), Namespace: own, ClusterIdentity: own})
-	team := namespace(t, c, map[string]string{"tokens": own})
+	run(k, env.AsServiceAccount(own, account), operator.Options{Registry: drivers(k, backend), Namespace: own, ClusterIdentity: own})
+	team := k.Namespace("rights", map[string]string{"tokens": own})
 	p := clusterProvider(own)
-	token := apiToken(team, "t", v1alpha1.KindClusterTokenProvider, own)
-	create(t, c, minter(own), p, token)
-	ready(t, c, token, &token.Status.Conditions)
+	token := kit.ApiToken(team, "t", kit.OfCluster(own))
+	k.ExpectApplied(kit.Minter(own, kit.MinterToken), p, token)
+	k.ExpectReady(token)
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: team}}
-	ok(t, c.Delete(t.Context(), ns))
-	gone(t, c, ns)
+	k.ExpectDeleted(ns)
+	k.ExpectGone(ns)
 	if left := backend.LiveNames(); len(left) != 0 {
-		t.Errorf("live after the namespace is gone: %v", left)
+		k.Errorf("live after the namespace is gone: %v", left)
 	}
-	ok(t, c.Delete(t.Context(), p))
-	gone(t, c, p)
+	k.ExpectDeleted(p)
+	k.ExpectGone(p)
 }

@@ -21,6 +21,7 @@ import (
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/testenv"
 )
 
@@ -36,28 +37,28 @@ var unseen = map[string]string{
 
 // installed creates the operator's roles of config/rbac, with unique names and the namespace own, and returns the rules
 // by file name.
-func installed(t *testing.T, c client.Client, own string) map[string][]rbacv1.PolicyRule {
-	t.Helper()
+func installed(k *kit.Kit, own string) map[string][]rbacv1.PolicyRule {
+	k.Helper()
 	out := map[string][]rbacv1.PolicyRule{}
 	for _, file := range []string{"service_account", "role", "role_binding", "leader_election_role", "leader_election_role_binding",
 		"metrics_auth_role", "metrics_auth_role_binding", "metrics_reader_role"} {
-		for _, o := range manifests(t, "rbac", file+".yaml") {
+		for _, o := range manifests(k, "rbac", file+".yaml") {
 			rules, _, err := unstructured.NestedSlice(o.Object, "rules")
-			ok(t, err)
+			k.OK(err)
 			for _, raw := range rules {
 				var rule rbacv1.PolicyRule
-				ok(t, runtime.DefaultUnstructuredConverter.FromUnstructured(raw.(map[string]any), &rule))
+				k.OK(runtime.DefaultUnstructuredConverter.FromUnstructured(raw.(map[string]any), &rule))
 				out[file] = append(out[file], rule)
 			}
-			create(t, c, moved(t, o, own))
+			k.ExpectApplied(moved(k, o, own))
 		}
 	}
 	return out
 }
 
 // moved gives a manifest the namespace own, and a name that no other test uses.
-func moved(t *testing.T, o *unstructured.Unstructured, own string) *unstructured.Unstructured {
-	t.Helper()
+func moved(k *kit.Kit, o *unstructured.Unstructured, own string) *unstructured.Unstructured {
+	k.Helper()
 	if o.GetNamespace() != "" {
 		o.SetNamespace(own)
 	} else {
@@ -65,15 +66,15 @@ func moved(t *testing.T, o *unstructured.Unstructured, own string) *unstructured
 	}
 	if kind, _, _ := unstructured.NestedString(o.Object, "roleRef", "kind"); kind == "ClusterRole" {
 		name, _, _ := unstructured.NestedString(o.Object, "roleRef", "name")
-		ok(t, unstructured.SetNestedField(o.Object, name+"-"+own, "roleRef", "name"))
+		k.OK(unstructured.SetNestedField(o.Object, name+"-"+own, "roleRef", "name"))
 	}
 	subjects, found, err := unstructured.NestedSlice(o.Object, "subjects")
-	ok(t, err)
+	k.OK(err)
 	if found {
 		for _, s := range subjects {
 			s.(map[string]any)["namespace"] = own
 		}
-		ok(t, unstructured.SetNestedSlice(o.Object, subjects, "subjects"))
+		k.OK(unstructured.SetNestedSlice(o.Object, subjects, "subjects"))
 	}
 	return o
 }
@@ -81,79 +82,77 @@ func moved(t *testing.T, o *unstructured.Unstructured, own string) *unstructured
 // TestOperatorUsesEveryRightAndNeedsNoOther runs every function of the operator with only the shipped roles: no request
 // is forbidden, and every right is used.
 func TestOperatorUsesEveryRightAndNeedsNoOther(t *testing.T) {
-	c := admin(t)
-	own := namespace(t, c, nil)
-	roles := installed(t, c, own)
-	releaseGuard(t, c)
+	k := newKit(t)
+	own := k.Namespace("rights", nil)
+	roles := installed(k, own)
+	releaseGuard(k)
 	backend := fake.NewBackend(clock.NewReal())
-	metrics := address(t)
+	metrics := address(k)
 	o := operator.Options{
-		Registry: drivers(t, backend), Namespace: own, LeaderElection: true, SweepInterval: time.Second, SweepMode: orphansweep.Revoke,
+		Registry: drivers(k, backend), Namespace: own, LeaderElection: true, SweepInterval: time.Second, SweepMode: orphansweep.Revoke,
 		MetricsAddress: metrics, MetricsSecure: true, MetricsAuth: true, MetricsPerToken: true,
 	}
-	eventually(t, func() error {
-		return c.Get(t.Context(), client.ObjectKey{Name: metav1.NamespaceSystem}, &corev1.Namespace{})
+	k.Eventually(func() error {
+		return k.Get(k.Context(), client.ObjectKey{Name: metav1.NamespaceSystem}, &corev1.Namespace{})
 	})
-	stop := run(t, env.AsServiceAccount(own, account), o)
-	life(t, c, backend, own)
-	canScrape(t, c, own, metrics)
+	stop := run(k, env.AsServiceAccount(own, account), o)
+	life(k, backend, own)
+	canScrape(k, own, metrics)
 	stop()
 	if live := backend.LiveNames(); len(live) != 1 { // the retained credential
-		t.Errorf("live at the end: %v", live)
+		k.Errorf("live at the end: %v", live)
 	}
-	compare(t, own, roles)
+	compare(k, own, roles)
 }
 
 // life takes ApiTokens and providers of both kinds through every operation.
-func life(t *testing.T, c client.Client, backend *fake.Backend, own string) {
-	t.Helper()
-	team := namespace(t, c, map[string]string{"tokens": own})
+func life(k *kit.Kit, backend *fake.Backend, own string) {
+	k.Helper()
+	team := k.Namespace("rights", map[string]string{"tokens": own})
 	shared := clusterProvider(own)
-	ofTeam := &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: "own"}, Spec: providerSpec()}
-	create(t, c, minter(own), minter(team), shared, ofTeam)
-	ready(t, c, shared, &shared.Status.Conditions)
-	ready(t, c, ofTeam, &ofTeam.Status.Conditions)
+	ofTeam := kit.TokenProvider(team, "own")
+	k.ExpectApplied(kit.Minter(own, kit.MinterToken), kit.Minter(team, kit.MinterToken), shared, ofTeam)
+	k.ExpectReady(shared)
+	k.ExpectReady(ofTeam)
 
-	issued := apiToken(team, "issued", v1alpha1.KindClusterTokenProvider, shared.Name)
-	retained := apiToken(team, "retained", v1alpha1.KindTokenProvider, ofTeam.Name)
+	issued := kit.ApiToken(team, "issued", kit.OfCluster(shared.Name))
+	retained := kit.ApiToken(team, "retained", kit.OfNamespace(ofTeam.Name))
 	retained.Spec.DeletionPolicy = v1alpha1.DeletionRetain
-	manual := apiToken(team, "manual", v1alpha1.KindTokenProvider, ofTeam.Name)
+	manual := kit.ApiToken(team, "manual", kit.OfNamespace(ofTeam.Name))
 	manual.Spec.Buckets = []v1alpha1.Bucket{manualBucket}
-	create(t, c, issued, retained, manual)
+	k.ExpectApplied(issued, retained, manual)
 	handed := handover(backend, manual)
-	create(t, c, handed)
+	k.ExpectApplied(handed)
 	for _, token := range []*v1alpha1.ApiToken{issued, retained, manual} {
-		ready(t, c, token, &token.Status.Conditions)
+		k.ExpectReady(token)
 	}
 	for range 2 { // the second repeats the events of the first
-		change(t, c, issued, func() { issued.Spec.Rotation.Generation++ })
-		ready(t, c, issued, &issued.Status.Conditions)
+		kit.Change(k, issued, func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation++ })
+		k.ExpectReady(issued)
 	}
-	change(t, c, issued, func() { issued.Spec.Description = "only the status and the Secret's annotations" })
-	ready(t, c, issued, &issued.Status.Conditions)
+	kit.Change(k, issued, func(t *v1alpha1.ApiToken) { t.Spec.Description = "only the status and the Secret's annotations" })
+	k.ExpectReady(issued)
 	revision := issued.Status.Revision
-	ok(t, c.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: issued.SecretName()}}))
-	recorded(t, c, issued, revision)
+	k.ExpectDeleted(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: team, Name: issued.SecretName()}})
+	recorded(k, issued, revision)
 
 	backend.DeleteManual(string(handed.Data[fake.KeyID])) // before the operator requires it: its next check is a minute later
+	k.ExpectDeleted(issued, retained, manual)
 	for _, o := range []client.Object{issued, retained, manual} {
-		ok(t, c.Delete(t.Context(), o))
-	}
-	for _, o := range []client.Object{issued, retained, manual} {
-		gone(t, c, o)
+		k.ExpectGone(o)
 	}
 	for _, o := range []client.Object{shared, ofTeam} {
-		ok(t, c.Delete(t.Context(), o))
-		gone(t, c, o)
+		k.ExpectDeleted(o)
+		k.ExpectGone(o)
 	}
 }
 
 // recorded waits until a credential of a later revision is recorded and no attempt is in progress: an attempt that a
 // deletion interrupts is resolved only once it has settled.
-func recorded(t *testing.T, c client.Client, token *v1alpha1.ApiToken, revision int64) {
-	t.Helper()
-	eventually(t, func() error {
-		if err := c.Get(t.Context(), client.ObjectKeyFromObject(token), token); err != nil {
+func recorded(k *kit.Kit, token *v1alpha1.ApiToken, revision int64) {
+	k.Helper()
+	k.Eventually(func() error {
+		if err := k.Get(k.Context(), client.ObjectKeyFromObject(token), token); err != nil {
 			return err
 		}
 		active := 0
@@ -173,17 +172,6 @@ func recorded(t *testing.T, c client.Client, token *v1alpha1.ApiToken, revision 
 	})
 }
 
-func change(t *testing.T, c client.Client, token *v1alpha1.ApiToken, f func()) {
-	t.Helper()
-	eventually(t, func() error {
-		if err := c.Get(t.Context(), client.ObjectKeyFromObject(token), token); err != nil {
-			return err
-		}
-		f()
-		return c.Update(t.Context(), token)
-	})
-}
-
 // handover is the Secret in which a user submits a manual credential.
 func handover(b *fake.Backend, token *v1alpha1.ApiToken) *corev1.Secret {
 	keys := b.MakeManual(provider.Grant{})
@@ -195,14 +183,14 @@ func handover(b *fake.Backend, token *v1alpha1.ApiToken) *corev1.Secret {
 }
 
 // compare checks that every right is used, and granted by one role.
-func compare(t *testing.T, own string, roles map[string][]rbacv1.PolicyRule) {
-	t.Helper()
+func compare(k *kit.Kit, own string, roles map[string][]rbacv1.PolicyRule) {
+	k.Helper()
 	requests, err := env.Requests("system:serviceaccount:" + own + ":" + account)
-	ok(t, err)
+	k.OK(err)
 	used := map[string]bool{}
 	for _, r := range requests {
 		if r.Refused {
-			t.Errorf("the operator lacks a right: %s (%s/%s)", r.Right, r.Namespace, r.Name)
+			k.Errorf("the operator lacks a right: %s (%s/%s)", r.Right, r.Namespace, r.Name)
 		}
 		used[r.String()] = true
 		if r.Lists {
@@ -212,15 +200,15 @@ func compare(t *testing.T, own string, roles map[string][]rbacv1.PolicyRule) {
 	granted := map[string]string{}
 	for _, file := range []string{"role", "leader_election_role", "metrics_auth_role"} {
 		rights, err := testenv.Rights(roles[file])
-		ok(t, err)
+		k.OK(err)
 		for _, right := range rights {
 			name := right.String()
 			if other := granted[name]; other != "" {
-				t.Errorf("config/rbac/%s.yaml: config/rbac/%s.yaml already grants %s", file, other, name)
+				k.Errorf("config/rbac/%s.yaml: config/rbac/%s.yaml already grants %s", file, other, name)
 			}
 			granted[name] = file
 			if !used[name] && unseen[name] == "" {
-				t.Errorf("config/rbac/%s.yaml: the operator never uses: %s", file, name)
+				k.Errorf("config/rbac/%s.yaml: the operator never uses: %s", file, name)
 			}
 		}
 	}
@@ -229,28 +217,28 @@ func compare(t *testing.T, own string, roles map[string][]rbacv1.PolicyRule) {
 // TestOwnerReferenceRequiresTheRightToUpdateFinalizers: no request shows this right. The API server checks it when a
 // Secret gets an owner reference that blocks the owner's deletion.
 func TestOwnerReferenceRequiresTheRightToUpdateFinalizers(t *testing.T) {
-	c := admin(t)
-	own := namespace(t, c, nil)
-	token := apiToken(own, "t", v1alpha1.KindTokenProvider, "own")
-	create(t, c, token)
-	rules := installed(t, c, own)["role"]
+	k := newKit(t)
+	own := k.Namespace("rights", nil)
+	token := kit.ApiToken(own, "t", kit.OfNamespace("own"))
+	k.ExpectApplied(token)
+	rules := installed(k, own)["role"]
 	without := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: own + "-without"}}
 	for _, rule := range rules {
 		if !slices.Contains(rule.Resources, "apitokens/finalizers") {
 			without.Rules = append(without.Rules, rule)
 		}
 	}
-	create(t, c, without, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: own + "-without"},
+	k.ExpectApplied(without, &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: own + "-without"},
 		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: without.Name},
 		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: own, Name: "without"}}})
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: "s"}}
 	secret.OwnerReferences = []metav1.OwnerReference{*metav1.NewControllerRef(token, v1alpha1.GroupVersion.WithKind("ApiToken"))}
-	eventually(t, func() error { return as(t, own, account).Create(t.Context(), secret.DeepCopy(), client.DryRunAll) })
-	eventually(t, func() error { // the role is in effect: the Secret itself is allowed
-		return as(t, own, "without").Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: "plain"}}, client.DryRunAll)
+	k.Eventually(func() error { return as(k, own, account).Create(k.Context(), secret.DeepCopy(), client.DryRunAll) })
+	k.Eventually(func() error { // the role is in effect: the Secret itself is allowed
+		return as(k, own, "without").Create(k.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: own, Name: "plain"}}, client.DryRunAll)
 	})
-	err := as(t, own, "without").Create(t.Context(), secret.DeepCopy(), client.DryRunAll)
+	err := as(k, own, "without").Create(k.Context(), secret.DeepCopy(), client.DryRunAll)
 	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "blockOwnerDeletion") {
-		t.Errorf("without the right to update apitokens/finalizers: %v", err)
+		k.Errorf("without the right to update apitokens/finalizers: %v", err)
 	}
 }

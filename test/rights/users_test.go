@@ -12,25 +12,26 @@ const aggregateToEdit = "rbac.authorization.k8s.io/aggregate-to-edit"
 // TestEditorsCannotWriteProviders: of the user roles, only the one for ApiTokens is part of the cluster's role edit, and
 // no role grants writes of a status.
 func TestEditorsCannotWriteProviders(t *testing.T) {
+	k := newKit(t)
 	for _, file := range []string{"apitoken_editor_role", "tokenprovider_editor_role", "clustertokenprovider_editor_role"} {
-		for _, o := range manifests(t, "rbac", file+".yaml") {
+		for _, o := range manifests(k, "rbac", file+".yaml") {
 			if got, want := o.GetLabels()[aggregateToEdit] != "", file == "apitoken_editor_role"; got != want {
-				t.Errorf("%s is part of edit: %t, want %t", file, got, want)
+				k.Errorf("%s is part of edit: %t, want %t", file, got, want)
 			}
 			for label := range o.GetLabels() {
 				if strings.HasPrefix(label, "rbac.authorization.k8s.io/aggregate-to-") && label != aggregateToEdit {
-					t.Errorf("%s is part of another role: %s", file, label)
+					k.Errorf("%s is part of another role: %s", file, label)
 				}
 			}
 			rules, _, err := unstructured.NestedSlice(o.Object, "rules")
-			ok(t, err)
+			k.OK(err)
 			for _, rule := range rules {
 				resources, _, err := unstructured.NestedStringSlice(rule.(map[string]any), "resources")
-				ok(t, err)
+				k.OK(err)
 				verbs, _, err := unstructured.NestedStringSlice(rule.(map[string]any), "verbs")
-				ok(t, err)
+				k.OK(err)
 				if strings.Contains(strings.Join(resources, " "), "/status") && strings.Join(verbs, " ") != "get" {
-					t.Errorf("%s grants %v on %v", file, verbs, resources)
+					k.Errorf("%s grants %v on %v", file, verbs, resources)
 				}
 			}
 		}
