@@ -31,9 +31,9 @@ const providerViewerRole = "apitoken-operator-clustertokenprovider-viewer"
 // developer is the user of developerWorld.
 const developer = "developer"
 
-// roles installs the ClusterRoles of people, and does for the cluster's own role edit
-// what the aggregation controller does in a cluster.
-func (w *world) roles() {
+// installRoles installs the ClusterRoles for users, and aggregates them into the role edit, as the
+// aggregation controller does in a cluster.
+func (w *world) installRoles() {
 	w.Helper()
 	files, err := filepath.Glob(filepath.Join("..", "..", "config", "rbac", "*[eo]r_role.yaml"))
 	w.OK(err)
@@ -65,15 +65,15 @@ func (w *world) roles() {
 func developerWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, "")
-	w.roles()
+	w.installRoles()
 	w.OK(w.Create(t.Context(), &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "developers"},
 		RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "edit"}, Subjects: []rbacv1.Subject{{Kind: "User", Name: developer}}}))
 	w.clusterProvider("shared-" + w.Ns)
-	w.ready(w.token("one", w.ofShared))
+	w.makeReady(w.createToken("one", w.useShared))
 	return w
 }
 
-// clusterProvider makes a ready ClusterTokenProvider for all namespaces.
+// clusterProvider creates a ClusterTokenProvider that is Ready and admits all namespaces.
 func (w *world) clusterProvider(name string) {
 	w.Helper()
 	p := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: name, Finalizers: []string{v1alpha1.Finalizer}}}
@@ -95,7 +95,7 @@ func (w *world) clusterProvider(name string) {
 	w.OK(w.Status().Update(w.Context(), p))
 }
 
-func (w *world) ofShared(t *v1alpha1.ApiToken) {
+func (w *world) useShared(t *v1alpha1.ApiToken) {
 	t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "shared-" + w.Ns}
 }
 
@@ -108,7 +108,7 @@ func (w *world) asDeveloper(args ...string) result {
 // allow, and says what it could not read.
 func TestEveryCommandRunsWithTheRightsOfADeveloper(t *testing.T) {
 	w := developerWorld(t)
-	w.waits()
+	w.withRealClock()
 	old := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "old-keys"}, Data: map[string][]byte{
 		"AWS_ACCESS_KEY_ID": []byte("AKIAOLD"), "AWS_SECRET_ACCESS_KEY": []byte(canary), "BUCKET_NAME": []byte("datasets"), "S3_ENDPOINT": []byte("https://s3.example.com")}}
 	w.OK(w.Create(t.Context(), old))
@@ -141,7 +141,7 @@ func TestEveryCommandRunsWithTheRightsOfADeveloper(t *testing.T) {
 		{[]string{"revoke", "one", "--yes", "--wait=false"}, exit.OK, []string{"deletion requested"}},
 	} {
 		tested[c.args[0]] = true
-		r := w.wants(w.asDeveloper(c.args...), c.code, c.says...)
+		r := w.expect(w.asDeveloper(c.args...), c.code, c.says...)
 		for _, said := range []string{"there is no provider", "not found in", "ok    orphans", "does not exist", "E1"} {
 			if strings.Contains(r.out+r.err, said) {
 				t.Errorf("%v says %q of what could not be read:\n%s%s", c.args, said, r.out, r.err)
@@ -177,7 +177,7 @@ func TestPlanWithoutTheProviderSaysWhatItCouldNotDecide(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := w.in(t)
-			w.wants(w.asDeveloper("plan", "-f", w.writeFile("token.yaml", c.file)), c.code, c.says...)
+			w.expect(w.asDeveloper("plan", "-f", w.writeFile("token.yaml", c.file)), c.code, c.says...)
 		})
 	}
 	view := w.decode(w.asDeveloper("plan", "-f", w.writeFile("token.yaml", strings.Replace(mine, "name: one", "name: fresh", 1)), "-o", "json").out)
@@ -202,6 +202,6 @@ func TestTheOptionalRightLetsADeveloperPlan(t *testing.T) {
 		}
 		w.OK(clock.NewReal().Sleep(t.Context(), 50*time.Millisecond))
 	}
-	w.wants(r, exit.OK, "a credential is issued", "Request to ClusterTokenProvider shared-"+w.Ns+" (aws): mint")
-	w.wants(w.asDeveloper("status", "one"), exit.OK, "ClusterTokenProvider shared-"+w.Ns+", aws, account 123456789012, ready")
+	w.expect(r, exit.OK, "a credential is issued", "Request to ClusterTokenProvider shared-"+w.Ns+" (aws): mint")
+	w.expect(w.asDeveloper("status", "one"), exit.OK, "ClusterTokenProvider shared-"+w.Ns+", aws, account 123456789012, ready")
 }

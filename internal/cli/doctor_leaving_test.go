@@ -17,18 +17,18 @@ import (
 	"apitoken.dev/operator/internal/operator"
 )
 
-// drains is the command that doctor prints for the world's operator.
-func (w *world) drains() string {
+// drainCommand returns the command that doctor prints.
+func (w *world) drainCommand() string {
 	return "bin/manager drain --namespace=" + w.Ns + " --delete-all"
 }
 
 // Tokens are left and no operator works: doctor says that the conditions are out of date, and both ways out.
 func TestDoctorFindsTokensWithoutAnOperator(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.ready(w.token("one"))
-	r := w.wants(w.run("doctor", "--operator-namespace", w.Ns), exit.Failed, "fail  leaving: no operator works: ", "the conditions of the ApiTokens are out of date",
-		"Install the operator again", w.drains(), "warn  provider: out of date, because no operator works: ", "warn  ApiTokens: out of date, because no operator works: 1 of 1 ")
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"))
+	r := w.expect(w.run("doctor", "--operator-namespace", w.Ns), exit.Failed, "fail  leaving: no operator works: ", "the conditions of the ApiTokens are out of date",
+		"Install the operator again", w.drainCommand(), "warn  provider: out of date, because no operator works: ", "warn  ApiTokens: out of date, because no operator works: 1 of 1 ")
 	if strings.Contains(r.out, "ok    provider") || strings.Contains(r.out, "ok    ApiTokens") {
 		t.Errorf("what is out of date is said to be ok:\n%s", r.out)
 	}
@@ -39,8 +39,8 @@ func TestDoctorPrintsNoDrainWhileAnOperatorWorks(t *testing.T) {
 	for name, gone := range map[string]client.Object{"its Lease is renewed": &appsv1.Deployment{}, "its Deployment is available": &coordinationv1.Lease{}} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, "")
-			w.ready(w.token("one"))
-			w.install(1, time.Second)
+			w.makeReady(w.createToken("one"))
+			w.installOperator(1, time.Second)
 			gone.SetNamespace(w.Ns)
 			gone.SetName(operator.Name)
 			w.OK(w.Delete(t.Context(), gone))
@@ -54,13 +54,13 @@ func TestDoctorPrintsNoDrainWhileAnOperatorWorks(t *testing.T) {
 // The operator's namespace is being deleted: the API server rejects a new installation there, so doctor prints the drain command.
 func TestDoctorFindsANamespaceThatIsBeingDeleted(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.ready(w.token("one"))
-	w.token("unseen")
-	w.install(0, time.Hour)
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"))
+	w.createToken("unseen")
+	w.installOperator(0, time.Hour)
 	w.OK(w.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.Ns}})) // no controller ends it here
-	r := w.wants(w.run("doctor", "--operator-namespace", w.Ns), exit.Failed,
-		"fail  leaving: namespace "+w.Ns+" is being deleted, and no operator works: ", "Nothing revokes these credentials", w.drains())
+	r := w.expect(w.run("doctor", "--operator-namespace", w.Ns), exit.Failed,
+		"fail  leaving: namespace "+w.Ns+" is being deleted, and no operator works: ", "Nothing revokes these credentials", w.drainCommand())
 	for _, advice := range []string{"Install the operator", "describe pods", "get pods", "logs deploy/"} {
 		if strings.Contains(r.out, advice) {
 			t.Errorf("it advises %q, which cannot work there:\n%s", advice, r.out)
@@ -71,7 +71,7 @@ func TestDoctorFindsANamespaceThatIsBeingDeleted(t *testing.T) {
 // list and status show conditions that are no longer updated. Both warn, and name doctor.
 func TestListAndStatusSayThatTheOperatorIsGone(t *testing.T) {
 	w := newWorld(t, "")
-	w.ready(w.token("one"))
+	w.makeReady(w.createToken("one"))
 	home := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: installation.DefaultNamespace}}
 	w.OK(w.Create(t.Context(), home))
 	w.Cleanup(func() { // the namespace controller is not here
@@ -108,7 +108,7 @@ func TestListAndStatusSayThatTheOperatorIsGone(t *testing.T) {
 // What a user may not read is not said to be nothing.
 func TestDoctorSaysWhatItMayNotReadOfLeaving(t *testing.T) {
 	w := newWorld(t, "")
-	w.ready(w.token("one"))
+	w.makeReady(w.createToken("one"))
 	r := w.run("doctor", "--as", "stranger", "--operator-namespace", w.Ns)
 	for _, says := range []string{
 		"warn  leaving: not known: whether an operator works, whether namespace " + w.Ns + " is being deleted, whether its CRDs are being deleted; could not read: ",

@@ -25,8 +25,8 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// install makes what doctor looks for of an operator.
-func (w *world) install(available int32, renewed time.Duration) {
+// installOperator creates the Deployment and the Lease of an operator.
+func (w *world) installOperator(available int32, renewed time.Duration) {
 	w.Helper()
 	labels := map[string]string{"app.kubernetes.io/name": operator.Name}
 	d := &appsv1.Deployment{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: operator.Name, Labels: labels}}
@@ -49,13 +49,13 @@ func TestDoctorLooksForTheNamesOfTheOperator(t *testing.T) {
 }
 
 func TestDoctorReportsOkWhenNothingIsWrong(t *testing.T) {
-	w := newWorld(t, "").waits()
-	w.provider("object-store")
-	w.ready(w.token("one"), func(t *v1alpha1.ApiToken) { // by the clock of this machine
-		t.Status.ExpiresAt, t.Status.RotatesAt = w.soon(80*day), w.soon(40*day)
+	w := newWorld(t, "").withRealClock()
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"), func(t *v1alpha1.ApiToken) { // by the clock of this machine
+		t.Status.ExpiresAt, t.Status.RotatesAt = w.fromNow(80*day), w.fromNow(40*day)
 	})
-	w.install(1, time.Second)
-	r := w.wants(w.run("doctor", "--operator-namespace", w.Ns), exit.OK)
+	w.installOperator(1, time.Second)
+	r := w.expect(w.run("doctor", "--operator-namespace", w.Ns), exit.OK)
 	var lines []string
 	for line := range strings.Lines(r.out) {
 		if strings.HasPrefix(line, "ok    API server: ") {
@@ -64,7 +64,7 @@ func TestDoctorReportsOkWhenNothingIsWrong(t *testing.T) {
 		lines = append(lines, strings.ReplaceAll(line, w.Ns, "ml"))
 	}
 	w.golden("doctor.txt", strings.Join(lines, ""))
-	view := w.decode(w.wants(w.run("doctor", "--operator-namespace", w.Ns, "-o", "yaml"), exit.OK).out)
+	view := w.decode(w.expect(w.run("doctor", "--operator-namespace", w.Ns, "-o", "yaml"), exit.OK).out)
 	if view["kind"] != "Examination" || view["result"] != "ok" || len(view["findings"].([]any)) != len(lines) {
 		t.Errorf("doctor prints %v", view)
 	}
@@ -72,24 +72,24 @@ func TestDoctorReportsOkWhenNothingIsWrong(t *testing.T) {
 
 func TestDoctorReportsEveryProblem(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store", func(p *v1alpha1.TokenProvider) {
+	w.createProvider("object-store", func(p *v1alpha1.TokenProvider) {
 		p.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonCredentialsRejected, "AWS said no", 1)}
 	})
-	w.install(0, time.Hour)
-	w.ready(w.token("late"), func(t *v1alpha1.ApiToken) {
+	w.installOperator(0, time.Hour)
+	w.makeReady(w.createToken("late"), func(t *v1alpha1.ApiToken) {
 		t.Status.RotatesAt = ago(2 * time.Hour)
 		t.Status.Credentials = append(t.Status.Credentials, v1alpha1.LedgerEntry{Name: w.credential("late", 1), State: v1alpha1.StateRetiring, ID: "AKIAOLD", RetireAt: ago(3 * time.Hour)},
 			v1alpha1.LedgerEntry{Name: w.credential("late", 9), State: v1alpha1.StateRetiring, ID: "AKIAHAND", ByHand: true, RetireAt: ago(3 * time.Hour)})
 	})
-	w.ready(w.token("dead"), func(t *v1alpha1.ApiToken) { t.Status.ExpiresAt = ago(time.Minute) })
-	w.ready(w.token("asleep", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true }), func(t *v1alpha1.ApiToken) { t.Status.ExpiresAt = after(time.Hour) })
-	w.stalled(w.token("wrong"), v1alpha1.ReasonSecretNotOwned, "it belongs to Helm")
-	w.token("unseen")
+	w.makeReady(w.createToken("dead"), func(t *v1alpha1.ApiToken) { t.Status.ExpiresAt = ago(time.Minute) })
+	w.makeReady(w.createToken("asleep", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true }), func(t *v1alpha1.ApiToken) { t.Status.ExpiresAt = after(time.Hour) })
+	w.makeStalled(w.createToken("wrong"), v1alpha1.ReasonSecretNotOwned, "it belongs to Helm")
+	w.createToken("unseen")
 	w.OK(w.Create(t.Context(), &eventsv1.Event{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "orphans"}, EventTime: metav1.NewMicroTime(now),
 		Reason: "OrphanedCredentials", Type: corev1.EventTypeWarning, Action: "Sweep", Note: "3 credentials of this cluster are in no ledger",
 		ReportingController: "apitoken.dev/operator", ReportingInstance: "a",
 		Regarding: corev1.ObjectReference{Kind: "TokenProvider", Namespace: w.Ns, Name: "object-store", APIVersion: v1alpha1.GroupVersion.String()}}))
-	r := w.wants(w.run("doctor", "--operator-namespace", w.Ns), exit.Failed,
+	r := w.expect(w.run("doctor", "--operator-namespace", w.Ns), exit.Failed,
 		"has no available replica", "holds the lease and has not renewed it for 1h: no operator works",
 		"fail  provider: TokenProvider "+w.Ns+"/object-store is not ready (CredentialsRejected): AWS said no",
 		hint.ActionFor(v1alpha1.ReasonCredentialsRejected),
@@ -110,7 +110,7 @@ func TestDoctorReportsEveryProblem(t *testing.T) {
 func TestDoctorNamesMissingRights(t *testing.T) {
 	w := newWorld(t, "")
 	w.allow("viewer", "apitoken.dev", []string{"apitokens"}, "get", "list")
-	r := w.wants(w.run("doctor", "--as", "viewer", "--operator-namespace", w.Ns), exit.OK,
+	r := w.expect(w.run("doctor", "--as", "viewer", "--operator-namespace", w.Ns), exit.OK,
 		"you may not patch apitokens.apitoken.dev", "which rotate, suspend, resume or plan needs", "you may not get secrets",
 		"operator: could not read: you may not list deployments.apps in namespace "+w.Ns, "leader: could not read: you may not get leases",
 		"providers: could not read: you may not list clustertokenproviders.apitoken.dev\n", "--clusterrole=apitoken-operator-clustertokenprovider-viewer",
@@ -124,13 +124,13 @@ func TestDoctorNamesMissingRights(t *testing.T) {
 	if strings.Contains(r.out, "you may not list apitokens") {
 		t.Error("a right that is there is missed")
 	}
-	w.wants(w.run("doctor", "--as", "stranger", "--operator-namespace", w.Ns), exit.Failed, "fail  rights: you may not get apitokens.apitoken.dev in namespace "+w.Ns)
+	w.expect(w.run("doctor", "--as", "stranger", "--operator-namespace", w.Ns), exit.Failed, "fail  rights: you may not get apitokens.apitoken.dev in namespace "+w.Ns)
 }
 
 // TestDoctorReportsAMissingOperator: no operator in the namespace.
 func TestDoctorReportsAMissingOperator(t *testing.T) {
 	w := newWorld(t, "")
-	w.wants(w.run("doctor", "--operator-namespace", w.Ns), exit.Failed, "there is no Deployment with app.kubernetes.io/name=apitoken-operator")
+	w.expect(w.run("doctor", "--operator-namespace", w.Ns), exit.Failed, "there is no Deployment with app.kubernetes.io/name=apitoken-operator")
 }
 
 // TestDoctorReportsUnusableServers: an API server without the kinds, one of a newer version,
@@ -153,16 +153,16 @@ func TestDoctorReportsUnusableServers(t *testing.T) {
 	w := &world{Kit: &kit.Kit{T: t}, Ns: "ml", said: &kit.Output{}, Env: session.Env{Clock: testutil.NewClock(now), Version: "test"}}
 	w.kubeconfig = w.writeFile("kubeconfig", `{apiVersion: v1, kind: Config, current-context: a, contexts: [{name: a, context: {cluster: a, user: a}}],
 		users: [{name: a, user: {}}], clusters: [{name: a, cluster: {server: "`+server.URL+`"}}]}`)
-	w.wants(w.run("doctor"), exit.Failed, "version v1.30.0", "agree to within 10s", "apitoken.dev/v1alpha1 is not served\n", "make install")
+	w.expect(w.run("doctor"), exit.Failed, "version v1.30.0", "agree to within 10s", "apitoken.dev/v1alpha1 is not served\n", "make install")
 
 	groups = `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"apitoken.dev","versions":[{"groupVersion":"apitoken.dev/v1","version":"v1"}],"preferredVersion":{"groupVersion":"apitoken.dev/v1","version":"v1"}}]}`
-	w.wants(w.run("doctor"), exit.Failed, "is not served, but v1 is: use the plugin of that version")
+	w.expect(w.run("doctor"), exit.Failed, "is not served, but v1 is: use the plugin of that version")
 
 	date = now.Add(-time.Minute)
-	w.wants(w.run("doctor"), exit.Failed, "this machine is 1m0s ahead of the API server")
+	w.expect(w.run("doctor"), exit.Failed, "this machine is 1m0s ahead of the API server")
 	date = now.Add(time.Hour)
-	w.wants(w.run("doctor"), exit.Failed, "this machine is 1h0m0s behind the API server")
+	w.expect(w.run("doctor"), exit.Failed, "this machine is 1h0m0s behind the API server")
 
 	server.Close()
-	w.wants(w.run("doctor"), exit.Failed, "fail  API server: does not answer")
+	w.expect(w.run("doctor"), exit.Failed, "fail  API server: does not answer")
 }

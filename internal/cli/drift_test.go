@@ -9,10 +9,10 @@ import (
 	"apitoken.dev/operator/internal/cli/hint"
 )
 
-// drifted makes the credential of an ApiToken drift.
-func (w *world) drifted(name string, drift v1alpha1.CredentialDrift, reason string) {
+// makeDrifted creates an ApiToken whose credential in use has drifted.
+func (w *world) makeDrifted(name string, drift v1alpha1.CredentialDrift, reason string) {
 	w.Helper()
-	w.ready(w.token(name), func(t *v1alpha1.ApiToken) {
+	w.makeReady(w.createToken(name), func(t *v1alpha1.ApiToken) {
 		t.Status.Credentials[0].Drift = drift
 		c := condition(v1alpha1.ConditionDrifted, true, reason, "credential AKIAEXAMPLE2 is not as it was issued", t.Generation)
 		c.LastTransitionTime = *ago(time.Hour)
@@ -23,12 +23,12 @@ func (w *world) drifted(name string, drift v1alpha1.CredentialDrift, reason stri
 // TestDriftIsShown: status and tree show it at the credential, and as a problem.
 func TestDriftIsShown(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.drifted("gone", v1alpha1.DriftMissing, v1alpha1.ReasonCredentialMissing)
-	w.drifted("wide", v1alpha1.DriftChanged, v1alpha1.ReasonCredentialChanged)
-	w.wants(w.run("status", "gone"), exit.OK, "Active (Missing)", "credential AKIAEXAMPLE2 is not as it was issued")
-	w.wants(w.run("tree", "wide"), exit.OK, "credential AKIAEXAMPLE2  Active (Changed)")
-	view := w.decode(w.wants(w.run("status", "gone", "-o", "json"), exit.OK).out)
+	w.createProvider("object-store")
+	w.makeDrifted("gone", v1alpha1.DriftMissing, v1alpha1.ReasonCredentialMissing)
+	w.makeDrifted("wide", v1alpha1.DriftChanged, v1alpha1.ReasonCredentialChanged)
+	w.expect(w.run("status", "gone"), exit.OK, "Active (Missing)", "credential AKIAEXAMPLE2 is not as it was issued")
+	w.expect(w.run("tree", "wide"), exit.OK, "credential AKIAEXAMPLE2  Active (Changed)")
+	view := w.decode(w.expect(w.run("status", "gone", "-o", "json"), exit.OK).out)
 	if c := view["credentials"].([]any)[0].(map[string]any); c["state"] != "Active" || c["drift"] != "Missing" {
 		t.Errorf("the credential is %v", c)
 	}
@@ -38,9 +38,9 @@ func TestDriftIsShown(t *testing.T) {
 // doctor warns all the same.
 func TestDoctorFindsWiderAccess(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.install(1, time.Second)
-	w.drifted("wide", v1alpha1.DriftChanged, v1alpha1.ReasonCredentialChanged)
-	w.wants(w.run("doctor", "--operator-namespace", w.Ns), exit.OK, "warn  drift", "wide: credential AKIAEXAMPLE2 is not as it was issued",
+	w.createProvider("object-store")
+	w.installOperator(1, time.Second)
+	w.makeDrifted("wide", v1alpha1.DriftChanged, v1alpha1.ReasonCredentialChanged)
+	w.expect(w.run("doctor", "--operator-namespace", w.Ns), exit.OK, "warn  drift", "wide: credential AKIAEXAMPLE2 is not as it was issued",
 		hint.ActionFor(v1alpha1.ReasonCredentialChanged))
 }

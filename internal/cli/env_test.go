@@ -22,15 +22,15 @@ type execution struct {
 
 func TestEnvRunsACommandWithTheCredential(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.ready(w.token("one"))
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"))
 	var ran *execution
 	w.Env.Environ = []string{"HOME=/home/a", "AWS_SESSION_TOKEN=mine", "AWS_ACCESS_KEY_ID=mine", "AWS_PROFILE=mine", "AWS_ENDPOINT_URL=mine"}
 	w.Env.Exec = func(path string, argv, environ []string) error {
 		ran = &execution{path, argv, environ}
 		return nil
 	}
-	w.wants(w.run("env", "one", "--", "sh", "-c", "true", "--print"), exit.OK, "does not document them (--all uses them): not-a-variable")
+	w.expect(w.run("env", "one", "--", "sh", "-c", "true", "--print"), exit.OK, "does not document them (--all uses them): not-a-variable")
 	if ran == nil {
 		t.Fatal("nothing was started")
 	}
@@ -44,12 +44,12 @@ func TestEnvRunsACommandWithTheCredential(t *testing.T) {
 	if diff := cmp.Diff(want, ran.environ); diff != "" {
 		t.Errorf("the environment (-want +got):\n%s", diff)
 	}
-	w.wants(w.run("env", "one", "--", "no-such-command-here"), exit.NoCommand, `"no-such-command-here"`)
+	w.expect(w.run("env", "one", "--", "no-such-command-here"), exit.NoCommand, `"no-such-command-here"`)
 
-	w.wants(w.run("env", "one", "--all", "--", "sh"), exit.OK, "warning: left out, because they cannot be environment variables: not-a-variable")
+	w.expect(w.run("env", "one", "--all", "--", "sh"), exit.OK, "warning: left out, because they cannot be environment variables: not-a-variable")
 
 	w.reveals = true
-	r := w.wants(w.run("env", "one", "--print"), exit.OK)
+	r := w.expect(w.run("env", "one", "--print"), exit.OK)
 	var shown strings.Builder
 	for _, entry := range want[1:] {
 		key, value, _ := strings.Cut(entry, "=")
@@ -59,10 +59,10 @@ func TestEnvRunsACommandWithTheCredential(t *testing.T) {
 		t.Error(diff)
 	}
 	w.reveals = false
-	w.token("two")
-	w.wants(w.run("env", "two", "--", "sh"), exit.NotFound, `there is no Secret "two" yet (NotObserved)`)
+	w.createToken("two")
+	w.expect(w.run("env", "two", "--", "sh"), exit.NotFound, `there is no Secret "two" yet (NotObserved)`)
 	w.OK(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "two"}, Data: map[string][]byte{"A": []byte(canary)}}))
-	w.wants(w.run("env", "two", "--", "sh"), exit.Refused, "does not belong to ApiToken")
+	w.expect(w.run("env", "two", "--", "sh"), exit.Refused, "does not belong to ApiToken")
 	if w.run("env", "two", "--print").code != exit.Refused {
 		t.Error("a Secret of another owner is printed")
 	}
@@ -70,8 +70,8 @@ func TestEnvRunsACommandWithTheCredential(t *testing.T) {
 
 func TestEnvQuotesForTheShell(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.ready(w.token("one"))
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"))
 	secret := &corev1.Secret{}
 	w.OK(w.Get(t.Context(), client.ObjectKey{Namespace: w.Ns, Name: "one"}, secret))
 	secret.Data = map[string][]byte{"ODD": []byte("it's $HOME `x`\nand more")}
@@ -85,8 +85,8 @@ func TestEnvQuotesForTheShell(t *testing.T) {
 // document are used only when asked for, and those that run code never.
 func TestEnvUsesDocumentedKeysOnly(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.ready(w.token("one"))
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"))
 	secret := &corev1.Secret{}
 	w.OK(w.Get(t.Context(), client.ObjectKey{Namespace: w.Ns, Name: "one"}, secret))
 	secret.Data["EXTRA"] = []byte("extra")
@@ -109,7 +109,7 @@ func TestEnvUsesDocumentedKeysOnly(t *testing.T) {
 		{[]string{"env", "one", "--", "sh"}, false, "does not document them (--all uses them): EXTRA"},
 		{[]string{"env", "one", "--all", "--", "sh"}, true, "their names change how programs run: " + strings.Join(never, ", ")},
 	} {
-		w.wants(w.run(c.args...), exit.OK, c.says)
+		w.expect(w.run(c.args...), exit.OK, c.says)
 		if got := slices.Contains(ran.environ, "EXTRA=extra"); got != c.want {
 			t.Errorf("%v: EXTRA is handed on: %t", c.args, got)
 		}
@@ -123,18 +123,18 @@ func TestEnvUsesDocumentedKeysOnly(t *testing.T) {
 	}
 	w.reveals = false
 
-	orphan := w.token("orphan", func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "gone" })
-	w.ready(orphan)
-	w.wants(w.run("env", "orphan", "--", "sh"), exit.Refused, `TokenProvider "gone" does not exist`, "--all")
-	w.wants(w.run("env", "orphan", "--all", "--", "sh"), exit.OK)
+	orphan := w.createToken("orphan", func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "gone" })
+	w.makeReady(orphan)
+	w.expect(w.run("env", "orphan", "--", "sh"), exit.Refused, `TokenProvider "gone" does not exist`, "--all")
+	w.expect(w.run("env", "orphan", "--all", "--", "sh"), exit.OK)
 
 	// A RoleBinding grants no access to a ClusterTokenProvider.
-	shared := w.token("shared", func(t *v1alpha1.ApiToken) {
+	shared := w.createToken("shared", func(t *v1alpha1.ApiToken) {
 		t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "object-store"}
 	})
-	w.ready(shared)
+	w.makeReady(shared)
 	w.allow("dev", "apitoken.dev", []string{"apitokens"}, "get")
 	w.allow("dev", "", []string{"secrets"}, "get")
-	w.wants(w.run("env", "shared", "--as", "dev", "--", "sh"), exit.Refused, "could not be read, because you may not get clustertokenproviders.apitoken.dev", "apitoken-operator-clustertokenprovider-viewer", "--all")
-	w.wants(w.run("doctor", "--as", "dev", "--operator-namespace", w.Ns), exit.OK, "you may not get clustertokenproviders")
+	w.expect(w.run("env", "shared", "--as", "dev", "--", "sh"), exit.Refused, "could not be read, because you may not get clustertokenproviders.apitoken.dev", "apitoken-operator-clustertokenprovider-viewer", "--all")
+	w.expect(w.run("doctor", "--as", "dev", "--operator-namespace", w.Ns), exit.OK, "you may not get clustertokenproviders")
 }

@@ -22,14 +22,14 @@ import (
 const form = "create a credential at the provider (Object Storage Administration > API access > Add token) with: Token Name: a-b; Permission: Read only" +
 	plan.ThenPut + "AWS_ACCESS_KEY_ID into a Secret"
 
-// byHand makes an ApiToken that waits for a manual credential.
-func (w *world) byHand(name string) *v1alpha1.ApiToken {
+// makeManual creates an ApiToken that waits for a manual credential.
+func (w *world) makeManual(name string) *v1alpha1.ApiToken {
 	w.Helper()
-	t := w.token(name, func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "kloudbean" })
-	return w.asks(t, v1alpha1.ReasonCreateCredential, form)
+	t := w.createToken(name, func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "kloudbean" })
+	return w.setActionRequired(t, v1alpha1.ReasonCreateCredential, form)
 }
 
-func (w *world) asks(t *v1alpha1.ApiToken, reason, message string) *v1alpha1.ApiToken {
+func (w *world) setActionRequired(t *v1alpha1.ApiToken, reason, message string) *v1alpha1.ApiToken {
 	w.Helper()
 	meta.SetStatusCondition(&t.Status.Conditions, condition(v1alpha1.ConditionActionRequired, true, reason, message, t.Generation))
 	meta.SetStatusCondition(&t.Status.Conditions, condition(v1alpha1.ConditionStalled, true, v1alpha1.ReasonActionRequired, message, t.Generation))
@@ -40,15 +40,15 @@ func (w *world) asks(t *v1alpha1.ApiToken, reason, message string) *v1alpha1.Api
 
 func newHandoverWorld(t *testing.T) *world {
 	t.Helper()
-	w := newWorld(t, "").waits()
-	w.provider("kloudbean", func(p *v1alpha1.TokenProvider) {
+	w := newWorld(t, "").withRealClock()
+	w.createProvider("kloudbean", func(p *v1alpha1.TokenProvider) {
 		p.Spec = v1alpha1.ProviderSpec{KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3.kloudbean.com"}}
 	})
 	return w
 }
 
-// handed is the Secret with the submitted credential; nil: it is missing.
-func (w *world) handed(name string) *corev1.Secret {
+// handoverSecret returns the Secret with the submitted credential, or nil.
+func (w *world) handoverSecret(name string) *corev1.Secret {
 	w.Helper()
 	secret := &corev1.Secret{}
 	err := w.Get(w.Context(), client.ObjectKey{Namespace: w.Ns, Name: name + v1alpha1.HandoverSuffix}, secret)
@@ -61,8 +61,8 @@ func (w *world) handed(name string) *corev1.Secret {
 	return secret
 }
 
-// types answers the prompts with these lines.
-func (w *world) types(lines ...string) {
+// answerPrompts answers the prompts with these lines.
+func (w *world) answerPrompts(lines ...string) {
 	w.Env.ReadHidden = func() ([]byte, error) {
 		if len(lines) == 0 {
 			return nil, errors.New("asked too often")
@@ -73,14 +73,14 @@ func (w *world) types(lines ...string) {
 	}
 }
 
-// takes is what the operator does with a credential that it can use.
-func (w *world) takes(name string) func() bool {
+// acceptHandover returns a step that accepts a submitted credential, as the operator does.
+func (w *world) acceptHandover(name string) func() bool {
 	return func() bool {
-		secret := w.handed(name)
+		secret := w.handoverSecret(name)
 		if secret == nil {
 			return false
 		}
-		t := w.reads(name)
+		t := w.read(name)
 		t.Status.Revision++
 		t.Status.Credentials = []v1alpha1.LedgerEntry{{Name: w.credential(name, t.Status.Revision), State: v1alpha1.StateActive, ID: "AKIABYHAND",
 			ByHand: true, IssuedAt: ago(0), Fingerprint: plan.Fingerprint(&t.Spec)}}
@@ -91,11 +91,11 @@ func (w *world) takes(name string) func() bool {
 
 func TestHandoverSubmitsWhatTheUserTypes(t *testing.T) {
 	w := newHandoverWorld(t)
-	w.byHand("media")
-	w.types(" AKIABYHAND\r", canary)
+	w.makeManual("media")
+	w.answerPrompts(" AKIABYHAND\r", canary)
 	var seen *corev1.Secret
-	w.operator(func() bool { seen = w.handed("media"); return seen != nil }, w.takes("media"))
-	r := w.wants(w.run("handover", "media"), exit.OK,
+	w.actAsOperator(func() bool { seen = w.handoverSecret("media"); return seen != nil }, w.acceptHandover("media"))
+	r := w.expect(w.run("handover", "media"), exit.OK,
 		"Token Name: a-b\n  Permission: Read only", "AWS_ACCESS_KEY_ID (not shown): \nAWS_SECRET_ACCESS_KEY (not shown): \n", "media ready")
 	if strings.Contains(r.out+r.err, "AKIABYHAND\r") {
 		t.Error("what was typed is shown")
@@ -115,22 +115,22 @@ func TestHandoverSubmitsWhatTheUserTypes(t *testing.T) {
 // before and refused too.
 func TestHandoverShowsWhyTheOperatorRefused(t *testing.T) {
 	w := newHandoverWorld(t)
-	token := w.byHand("media")
-	w.stalled(token, v1alpha1.ReasonHandoverRefused, "the one before: it may write")
-	w.asks(token, v1alpha1.ReasonCreateCredential, "the credential in Secret \"media-handover\" cannot be used: it may write. "+form)
+	token := w.makeManual("media")
+	w.makeStalled(token, v1alpha1.ReasonHandoverRefused, "the one before: it may write")
+	w.setActionRequired(token, v1alpha1.ReasonCreateCredential, "the credential in Secret \"media-handover\" cannot be used: it may write. "+form)
 	w.OK(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "media-handover",
 		Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover}}, Data: map[string][]byte{"AWS_ACCESS_KEY_ID": []byte("old")}}))
-	w.operator(func() bool {
-		if s := w.handed("media"); s == nil || string(s.Data["AWS_SECRET_ACCESS_KEY"]) != canary {
+	w.actAsOperator(func() bool {
+		if s := w.handoverSecret("media"); s == nil || string(s.Data["AWS_SECRET_ACCESS_KEY"]) != canary {
 			return false
 		}
-		now := w.reads("media")
+		now := w.read("media")
 		now.Status.Revision++
-		w.stalled(now, v1alpha1.ReasonHandoverRefused, "AWS_ACCESS_KEY_ID: it may write")
+		w.makeStalled(now, v1alpha1.ReasonHandoverRefused, "AWS_ACCESS_KEY_ID: it may write")
 		return true
 	})
 	file := "# from the panel\nexport AWS_ACCESS_KEY_ID=AKIABYHAND\nAWS_SECRET_ACCESS_KEY=\"" + canary + "\"\nAWS_ENDPOINT_URL='https://s3.kloudbean.com'\nBUCKET_NAME=datasets\n"
-	w.wants(w.with(file, "handover", "media", "--from-env-file", "-"), exit.Refused,
+	w.expect(w.runWithInput(file, "handover", "media", "--from-env-file", "-"), exit.Refused,
 		"was submitted before and is replaced", "HandoverRefused: AWS_ACCESS_KEY_ID: it may write")
 }
 
@@ -141,13 +141,13 @@ func TestHandoverRefusesAKeyOfTheLedger(t *testing.T) {
 		v1alpha1.StateActive: "credential AKIABYHAND is in use already", v1alpha1.StateRetiring: "credential AKIABYHAND was submitted before",
 	} {
 		w := newHandoverWorld(t)
-		token := w.byHand("media")
+		token := w.makeManual("media")
 		token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: w.credential("media", 1), State: state, ID: "AKIABYHAND", ByHand: true, IssuedAt: ago(0)}}
 		w.OK(w.Status().Update(t.Context(), token))
-		w.types("AKIABYHAND", canary)
-		w.wants(w.run("handover", "media"), exit.Refused, says, "create another one")
-		w.wants(w.with("AWS_ACCESS_KEY_ID=AKIABYHAND\nAWS_SECRET_ACCESS_KEY="+canary+"\n", "handover", "media", "--from-env-file=-"), exit.Refused, says)
-		if w.handed("media") != nil {
+		w.answerPrompts("AKIABYHAND", canary)
+		w.expect(w.run("handover", "media"), exit.Refused, says, "create another one")
+		w.expect(w.runWithInput("AWS_ACCESS_KEY_ID=AKIABYHAND\nAWS_SECRET_ACCESS_KEY="+canary+"\n", "handover", "media", "--from-env-file=-"), exit.Refused, says)
+		if w.handoverSecret("media") != nil {
 			t.Errorf("%s: a Secret was made all the same", state)
 		}
 	}
@@ -157,78 +157,78 @@ func TestHandoverRefusesAKeyOfTheLedger(t *testing.T) {
 // the operator can tell that it is the same. It deletes the Secret and keeps waiting.
 func TestHandoverReportsAKeyThatOnlyTheOperatorRecognizes(t *testing.T) {
 	w := newHandoverWorld(t)
-	token := w.byHand("media")
+	token := w.makeManual("media")
 	name := w.credential("media", 1)
 	token.Status.Credentials = []v1alpha1.LedgerEntry{{Name: name, State: v1alpha1.StateActive, ByHand: true, IssuedAt: ago(0)}}
 	w.OK(w.Status().Update(t.Context(), token))
-	w.types("AKIABYHAND", canary)
-	w.operator(func() bool {
-		secret := w.handed("media")
+	w.answerPrompts("AKIABYHAND", canary)
+	w.actAsOperator(func() bool {
+		secret := w.handoverSecret("media")
 		return secret != nil && w.Delete(w.Context(), secret) == nil
 	})
-	w.wants(w.run("handover", "media", "--timeout=1m"), exit.Refused, "credential "+name+" is in use already", "create another one")
+	w.expect(w.run("handover", "media", "--timeout=1m"), exit.Refused, "credential "+name+" is in use already", "create another one")
 }
 
 func TestHandoverRejectsIncompleteInput(t *testing.T) {
 	w := newHandoverWorld(t)
-	w.byHand("media")
-	w.wants(w.run("handover", "media"), exit.Usage, "no terminal to prompt on")
+	w.makeManual("media")
+	w.expect(w.run("handover", "media"), exit.Usage, "no terminal to prompt on")
 	for says, file := range map[string]string{
 		"AWS_SECRET_ACCESS_KEY is missing or empty":        "AWS_ACCESS_KEY_ID=a\n",
 		"line 2 is not KEY=VALUE":                          "AWS_ACCESS_KEY_ID=a\n" + canary + "\n",
 		"line 2 gives AWS_ACCESS_KEY_ID a second time":     "AWS_ACCESS_KEY_ID=a\nAWS_ACCESS_KEY_ID=" + canary + "\n",
 		"PASSWORD is not expected: submit AWS_ACCESS_KEY_": "AWS_ACCESS_KEY_ID=a\nAWS_SECRET_ACCESS_KEY=" + canary + "\nPASSWORD=" + canary + "\n",
 	} {
-		w.wants(w.with(file, "handover", "media", "--from-env-file=-"), exit.Usage, says)
+		w.expect(w.runWithInput(file, "handover", "media", "--from-env-file=-"), exit.Usage, says)
 	}
-	w.wants(w.run("handover", "media", "--from-env-file=no-such-file"), exit.Usage, "no-such-file")
-	w.types("AKIABYHAND", "")
-	w.wants(w.run("handover", "media"), exit.Usage, "AWS_SECRET_ACCESS_KEY is missing or empty")
-	if w.handed("media") != nil {
+	w.expect(w.run("handover", "media", "--from-env-file=no-such-file"), exit.Usage, "no-such-file")
+	w.answerPrompts("AKIABYHAND", "")
+	w.expect(w.run("handover", "media"), exit.Usage, "AWS_SECRET_ACCESS_KEY is missing or empty")
+	if w.handoverSecret("media") != nil {
 		t.Error("a Secret was made all the same")
 	}
 
 	w.OK(w.Create(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "media-handover"}}))
-	w.types("AKIABYHAND", canary)
-	w.wants(w.run("handover", "media"), exit.Refused, "has no label apitoken.dev/managed: handover")
+	w.answerPrompts("AKIABYHAND", canary)
+	w.expect(w.run("handover", "media"), exit.Refused, "has no label apitoken.dev/managed: handover")
 
-	w.token("nothing")
-	w.wants(w.run("handover", "nothing"), exit.Refused, "waits for no user (NotObserved)")
-	old := w.byHand("old")
-	w.asks(old, v1alpha1.ReasonDeleteCredential, "delete credential AKIAOLD at the provider")
-	w.wants(w.run("handover", "old"), exit.Refused, "delete credential AKIAOLD", "nothing to submit")
+	w.createToken("nothing")
+	w.expect(w.run("handover", "nothing"), exit.Refused, "waits for no user (NotObserved)")
+	old := w.makeManual("old")
+	w.setActionRequired(old, v1alpha1.ReasonDeleteCredential, "delete credential AKIAOLD at the provider")
+	w.expect(w.run("handover", "old"), exit.Refused, "delete credential AKIAOLD", "nothing to submit")
 }
 
 // TestHandoverConfirmsAnEdit: a credential that was edited is confirmed, for the generation that was shown.
 func TestHandoverConfirmsAnEdit(t *testing.T) {
 	w := newHandoverWorld(t)
-	token := w.byHand("media")
-	w.asks(token, v1alpha1.ReasonEditCredential, "edit credential AKIABYHAND at the provider")
-	w.wants(w.with("no\n", "handover", "media"), exit.Refused, "Is it edited?")
-	w.operator(func() bool {
-		now := w.reads("media")
+	token := w.makeManual("media")
+	w.setActionRequired(token, v1alpha1.ReasonEditCredential, "edit credential AKIABYHAND at the provider")
+	w.expect(w.runWithInput("no\n", "handover", "media"), exit.Refused, "Is it edited?")
+	w.actAsOperator(func() bool {
+		now := w.read("media")
 		if now.Annotations[v1alpha1.AnnotationEdited] != "1" {
 			return false
 		}
 		now.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, true, v1alpha1.ReasonReady, "edited", now.Generation)}
 		return w.Status().Update(w.Context(), now) == nil
 	})
-	w.wants(w.with("y\n", "handover", "media"), exit.OK, "edit credential AKIABYHAND", "edit confirmed", "media ready")
+	w.expect(w.runWithInput("y\n", "handover", "media"), exit.OK, "edit credential AKIABYHAND", "edit confirmed", "media ready")
 }
 
 // TestVerboseOutputHidesSecrets: kubectl's -v shows requests, and no request that carries a Secret.
 func TestVerboseOutputHidesSecrets(t *testing.T) {
 	w := newHandoverWorld(t)
-	w.provider("object-store")
-	w.ready(w.token("one"))
-	w.byHand("media")
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"))
+	w.makeManual("media")
 	var log kit.Output
 	captureLog(t, &log)
 	w.Env.Exec = func(string, []string, []string) error { return nil }
-	w.wants(w.run("env", "one", "-v=10", "--", "sh"), exit.OK)
-	w.types("AKIABYHAND", canary)
-	w.wants(w.run("handover", "media", "--wait=false", "-v=10"), exit.OK)
-	w.wants(w.run("import", "one", "-v=10"), exit.Refused)
+	w.expect(w.run("env", "one", "-v=10", "--", "sh"), exit.OK)
+	w.answerPrompts("AKIABYHAND", canary)
+	w.expect(w.run("handover", "media", "--wait=false", "-v=10"), exit.OK)
+	w.expect(w.run("import", "one", "-v=10"), exit.Refused)
 	klog.Flush()
 	if got := log.String(); !strings.Contains(got, "apitokens/one") || kit.Leaks(got) {
 		t.Errorf("the log mentions the ApiToken: %t; it shows a secret: %t", strings.Contains(got, "apitokens/one"), kit.Leaks(got))

@@ -23,8 +23,8 @@ var kubectlFlags = map[string]string{
 // kubectlGlobals are kubectl's flags of every command; each takes a value.
 const kubectlGlobals = "-n --kubeconfig --context --cluster --user --server --as --as-group"
 
-// pasted fails unless a shell and the program that it names can read a command line.
-func (w *world) pasted(line string) {
+// expectParsable fails unless the shell and the named program can parse a command line.
+func (w *world) expectParsable(line string) {
 	w.Helper()
 	out, err := exec.CommandContext(w.Context(), "bash", "-c", `printf '%s\0' `+line).Output()
 	w.OK(err)
@@ -81,13 +81,15 @@ func hintsIn(output string) []string {
 // Every command line that the plugin prints can be pasted: it names the namespace, and
 // the flags exist.
 func TestHintsCanBePasted(t *testing.T) {
-	w := newWorld(t, "").waits()
-	w.provider("object-store")
-	w.ready(w.token("one"), func(t *v1alpha1.ApiToken) { t.Status.ExpiresAt = w.soon(time.Hour) })
-	w.ready(w.token("retain", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain }))
-	w.ready(w.token("late"), func(t *v1alpha1.ApiToken) { t.Status.RotatesAt, t.Status.ExpiresAt = w.soon(-2*time.Hour), w.soon(day) })
-	w.token("unseen")
-	w.stalled(w.token("hand"), v1alpha1.ReasonActionRequired, "make a credential")
+	w := newWorld(t, "").withRealClock()
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"), func(t *v1alpha1.ApiToken) { t.Status.ExpiresAt = w.fromNow(time.Hour) })
+	w.makeReady(w.createToken("retain", func(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain }))
+	w.makeReady(w.createToken("late"), func(t *v1alpha1.ApiToken) {
+		t.Status.RotatesAt, t.Status.ExpiresAt = w.fromNow(-2*time.Hour), w.fromNow(day)
+	})
+	w.createToken("unseen")
+	w.makeStalled(w.createToken("hand"), v1alpha1.ReasonActionRequired, "make a credential")
 	seen := map[string]bool{}
 	for _, args := range [][]string{
 		{"status", "none"}, {"status", "unseen"}, {"status", "hand"}, {"suspend", "one"}, {"rotate", "one"}, {"status", "one"}, {"revoke", "retain"},
@@ -96,7 +98,7 @@ func TestHintsCanBePasted(t *testing.T) {
 	} {
 		r := w.run(args...)
 		for _, hint := range hintsIn(r.out + r.err) {
-			w.pasted(hint)
+			w.expectParsable(hint)
 			words := strings.Fields(hint)
 			seen[strings.Join(words[:3], " ")] = true
 			if !strings.Contains(hint, "create clusterrolebinding") && !strings.Contains(hint, "--kubeconfig "+w.kubeconfig) {
@@ -114,5 +116,5 @@ func TestHintsCanBePasted(t *testing.T) {
 // A right that lacks in the namespace of -n is found by a doctor of that namespace.
 func TestDoctorIsHintedForTheNamespaceOfTheCommand(t *testing.T) {
 	w := newWorld(t, "")
-	w.wants(w.run("list", "--as", "stranger", "-n", "elsewhere"), exit.Refused, "kubectl apitoken doctor -n elsewhere ")
+	w.expect(w.run("list", "--as", "stranger", "-n", "elsewhere"), exit.Refused, "kubectl apitoken doctor -n elsewhere ")
 }

@@ -44,16 +44,16 @@ func after(d time.Duration) *metav1.Time {
 	return &t
 }
 
-// soon is a time from now by the clock of this world.
-func (w *world) soon(d time.Duration) *metav1.Time {
+// fromNow returns a time by the clock of this world.
+func (w *world) fromNow(d time.Duration) *metav1.Time {
 	t := metav1.NewTime(w.Env.Clock.Now().Add(d))
 	return &t
 }
 
 const day = 24 * time.Hour
 
-// provider makes the ready aws provider of these tests.
-func (w *world) provider(name string, change ...func(*v1alpha1.TokenProvider)) *v1alpha1.TokenProvider {
+// createProvider creates an aws provider that is Ready.
+func (w *world) createProvider(name string, change ...func(*v1alpha1.TokenProvider)) *v1alpha1.TokenProvider {
 	w.Helper()
 	p := &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: name, Finalizers: []string{v1alpha1.Finalizer}}}
 	p.Spec.CredentialsSecretRef.Name = name + "-minter"
@@ -88,14 +88,14 @@ func condition(kind string, status bool, reason, message string, generation int6
 	return metav1.Condition{Type: kind, Status: value, Reason: reason, Message: message, ObservedGeneration: generation, LastTransitionTime: *ago(time.Hour)}
 }
 
-// token makes an ApiToken without a status.
-func (w *world) token(name string, change ...func(*v1alpha1.ApiToken)) *v1alpha1.ApiToken {
+// createToken creates an ApiToken without a status.
+func (w *world) createToken(name string, change ...func(*v1alpha1.ApiToken)) *v1alpha1.ApiToken {
 	w.Helper()
 	t := kit.ApiToken(w.Ns, name, kit.OfNamespace("object-store"), change...)
 	w.ExpectApplied(t)
 	w.Cleanup(func() {
 		ctx := context.WithoutCancel(w.Context())
-		if left := w.reads(name); left != nil {
+		if left := w.read(name); left != nil {
 			left.Finalizers = nil
 			_ = w.Update(ctx, left)
 			_ = w.Delete(ctx, left)
@@ -104,8 +104,8 @@ func (w *world) token(name string, change ...func(*v1alpha1.ApiToken)) *v1alpha1
 	return t
 }
 
-// ready gives an ApiToken the status, and the Secret, of one that was issued ten days ago.
-func (w *world) ready(t *v1alpha1.ApiToken, change ...func(*v1alpha1.ApiToken)) *v1alpha1.ApiToken {
+// makeReady gives an ApiToken the status and the Secret of a credential issued ten days ago.
+func (w *world) makeReady(t *v1alpha1.ApiToken, change ...func(*v1alpha1.ApiToken)) *v1alpha1.ApiToken {
 	w.Helper()
 	e := v1alpha1.LedgerEntry{
 		Name: w.credential(t.Name, 2), State: v1alpha1.StateActive, ID: "AKIAEXAMPLE2", Account: "123456789012", Reason: "RotationRequested",
@@ -122,7 +122,7 @@ func (w *world) ready(t *v1alpha1.ApiToken, change ...func(*v1alpha1.ApiToken)) 
 		condition(v1alpha1.ConditionIssued, true, v1alpha1.ReasonIssued, "the provider has issued credential AKIAEXAMPLE2", t.Generation),
 		condition(v1alpha1.ConditionPublished, true, v1alpha1.ReasonPublished, `Secret "`+t.SecretName()+`" holds it`, t.Generation),
 	}
-	secret := w.publish(t, &e)
+	secret := w.publishSecret(t, &e)
 	s.Secret = v1alpha1.PublishedSecret{Name: secret.Name, ResourceVersion: secret.ResourceVersion}
 	for _, f := range change {
 		f(t)
@@ -131,10 +131,10 @@ func (w *world) ready(t *v1alpha1.ApiToken, change ...func(*v1alpha1.ApiToken)) 
 	return t
 }
 
-// publish makes the Secret of an ApiToken as the operator does.
-func (w *world) publish(t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry) *corev1.Secret {
+// publishSecret creates the Secret of an ApiToken as the operator does.
+func (w *world) publishSecret(t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry) *corev1.Secret {
 	w.Helper()
-	s := w.session()
+	s := w.openSession()
 	facts, err := s.Facts(w.Context(), s.Client, t, cluster)
 	w.OK(err)
 	store := secretstore.Store{Client: w, Live: w, Cluster: cluster, Clock: w.Env.Clock}
@@ -151,8 +151,8 @@ func (w *world) publish(t *v1alpha1.ApiToken, e *v1alpha1.LedgerEntry) *corev1.S
 	return secret
 }
 
-// stalled gives an ApiToken the status of one that waits for a user.
-func (w *world) stalled(t *v1alpha1.ApiToken, reason, message string) {
+// makeStalled makes an ApiToken Stalled.
+func (w *world) makeStalled(t *v1alpha1.ApiToken, reason, message string) {
 	w.Helper()
 	t.Status.ObservedGeneration = t.Generation
 	t.Status.Conditions = []metav1.Condition{
@@ -163,8 +163,8 @@ func (w *world) stalled(t *v1alpha1.ApiToken, reason, message string) {
 	w.OK(w.Status().Update(context.WithoutCancel(w.Context()), t))
 }
 
-// pod makes a pod that uses a Secret and has started.
-func (w *world) pod(name string, started time.Duration, change func(*corev1.PodSpec)) {
+// createPod creates a running pod.
+func (w *world) createPod(name string, started time.Duration, change func(*corev1.PodSpec)) {
 	w.Helper()
 	p := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: name}}
 	p.Spec.Containers = []corev1.Container{{Name: "main", Image: "example.com/main"}}
@@ -184,8 +184,9 @@ func (w *world) pod(name string, started time.Duration, change func(*corev1.PodS
 	w.OK(w.Status().Update(w.Context(), p))
 }
 
-// operator acts while a command waits: it looks until it may act, once for each step.
-func (w *world) operator(steps ...func() bool) {
+// actAsOperator runs the steps one after the other, while a command waits. It repeats each step until
+// the step returns true.
+func (w *world) actAsOperator(steps ...func() bool) {
 	w.Helper()
 	ctx, cancel := context.WithCancel(w.Context())
 	var group sync.WaitGroup
@@ -201,8 +202,8 @@ func (w *world) operator(steps ...func() bool) {
 	w.Cleanup(func() { cancel(); group.Wait() })
 }
 
-// reads returns the ApiToken as it is now; nil: it is gone.
-func (w *world) reads(name string) *v1alpha1.ApiToken {
+// read returns the current ApiToken, or nil if it does not exist.
+func (w *world) read(name string) *v1alpha1.ApiToken {
 	t := &v1alpha1.ApiToken{}
 	if err := w.Get(context.WithoutCancel(w.Context()), client.ObjectKey{Namespace: w.Ns, Name: name}, t); err != nil {
 		return nil
@@ -210,8 +211,8 @@ func (w *world) reads(name string) *v1alpha1.ApiToken {
 	return t
 }
 
-// session is what a command opens.
-func (w *world) session() *session.Session {
+// openSession opens a session as a command does.
+func (w *world) openSession() *session.Session {
 	w.Helper()
 	e := w.Env
 	e.IOStreams = genericiooptions.IOStreams{In: strings.NewReader(""), Out: io.Discard, ErrOut: io.Discard}
@@ -241,7 +242,7 @@ func captureLog(t *testing.T, w io.Writer) {
 	})
 }
 
-// json is YAML as JSON.
+// json converts YAML to JSON.
 func (w *world) json(text string) string {
 	w.Helper()
 	raw, err := yaml.YAMLToJSON([]byte(text))
@@ -249,7 +250,7 @@ func (w *world) json(text string) string {
 	return string(raw)
 }
 
-// allow lets a user do some things in the namespace, and no other.
+// allow grants a user these verbs on these resources in the namespace.
 func (w *world) allow(user, group string, resources []string, verbs ...string) {
 	w.Helper()
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, GenerateName: "test-"},

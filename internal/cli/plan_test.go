@@ -28,10 +28,10 @@ spec:
 // TestPlanMatchesTheGoldenFile shows a plan of each sort, in one file.
 func TestPlanMatchesTheGoldenFile(t *testing.T) {
 	w := newWorld(t, "shop")
-	w.provider("object-store")
-	w.ready(w.token("reports"))
-	w.ready(w.token("uploads"))
-	w.ready(w.token("same"))
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("reports"))
+	w.makeReady(w.createToken("uploads"))
+	w.makeReady(w.createToken("same"))
 	file := w.writeFile("tokens.yaml", `apiVersion: apitoken.dev/v1alpha1
 kind: ApiToken
 metadata: {name: new}
@@ -66,11 +66,11 @@ spec:
   providerRef: {name: object-store}
   scopes: [billing:read-only]
 `)
-	r := w.wants(w.run("plan", "-f", file), exit.Refused)
+	r := w.expect(w.run("plan", "-f", file), exit.Refused)
 	// The name of a credential has the hash of this cluster.
-	hash := w.session().ClusterOf(t.Context(), w.token("aside"), nil)
+	hash := w.openSession().ClusterOf(t.Context(), w.createToken("aside"), nil)
 	w.golden("plan.txt", strings.ReplaceAll(r.out, hash, "qrstuvwx"))
-	view := w.decode(w.wants(w.run("plan", "-f", file, "-o", "json"), exit.Refused).out)
+	view := w.decode(w.expect(w.run("plan", "-f", file, "-o", "json"), exit.Refused).out)
 	var outcomes []string
 	for _, p := range view["plans"].([]any) {
 		outcomes = append(outcomes, p.(map[string]any)["outcome"].(string))
@@ -78,7 +78,7 @@ spec:
 	if got := strings.Join(outcomes, " "); got != "Issue Nothing Reissue Refused" {
 		t.Errorf("the outcomes are %s", got)
 	}
-	if w.reads("new") != nil || len(w.reads("reports").Spec.Buckets) != 1 {
+	if w.read("new") != nil || len(w.read("reports").Spec.Buckets) != 1 {
 		t.Error("plan changes something")
 	}
 }
@@ -86,8 +86,8 @@ spec:
 // TestPlanReportsWhatADeclarationChanges: each declaration, against an ApiToken that has what declared says.
 func TestPlanReportsWhatADeclarationChanges(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.ready(w.token("one"))
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"))
 	for name, c := range map[string]struct {
 		file string
 		args []string
@@ -121,7 +121,7 @@ func TestPlanReportsWhatADeclarationChanges(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			w := w.in(t)
 			args := append([]string{"plan", "-f", w.writeFile("token.yaml", c.file)}, c.args...)
-			w.wants(w.run(args...), c.code, c.says...)
+			w.expect(w.run(args...), c.code, c.says...)
 		})
 	}
 }
@@ -130,13 +130,13 @@ func TestPlanReportsWhatADeclarationChanges(t *testing.T) {
 // what the file declared and no longer does goes.
 func TestPlanKeepsWhatOthersSet(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
+	w.createProvider("object-store")
 	applied := declared + "  suspend: true\n"
-	w.ready(w.token("one", func(t *v1alpha1.ApiToken) {
+	w.makeReady(w.createToken("one", func(t *v1alpha1.ApiToken) {
 		t.Annotations = map[string]string{corev1.LastAppliedConfigAnnotation: w.json(applied)}
 		t.Spec.Suspend, t.Spec.Rotation.Generation = true, 4
 	}))
-	r := w.wants(w.run("plan", "-f", w.writeFile("token.yaml", declared)), exit.OK, "spec.suspend: true → (absent)", "nothing happens at the provider")
+	r := w.expect(w.run("plan", "-f", w.writeFile("token.yaml", declared)), exit.OK, "spec.suspend: true → (absent)", "nothing happens at the provider")
 	if strings.Contains(r.out, "rotation") {
 		t.Errorf("what rotate has set is taken away: %s", r.out)
 	}
@@ -146,7 +146,7 @@ func TestPlanKeepsWhatOthersSet(t *testing.T) {
 // block shows the request itself.
 func TestPlanShowsAChangeInPlace(t *testing.T) {
 	w := newWorld(t, "")
-	p := w.provider("proxies", func(p *v1alpha1.TokenProvider) {
+	p := w.createProvider("proxies", func(p *v1alpha1.TokenProvider) {
 		p.Spec.AWS, p.Spec.ProxyScrape = nil, &v1alpha1.ProxyScrapeProvider{}
 		p.Status.Account = "42"
 		p.Status.GrantableScopes = []string{"residential:read", "residential:write"}
@@ -154,21 +154,21 @@ func TestPlanShowsAChangeInPlace(t *testing.T) {
 	})
 	driver, _, err := w.Env.Registry.Resolve(registry.Spec{ProviderSpec: &p.Spec})
 	w.OK(err)
-	w.ready(w.token("one", func(t *v1alpha1.ApiToken) {
+	w.makeReady(w.createToken("one", func(t *v1alpha1.ApiToken) {
 		t.Spec.ProviderRef.Name, t.Spec.Scopes, t.Spec.Buckets = "proxies", []v1alpha1.Scope{"residential:read"}, nil
 	}), func(t *v1alpha1.ApiToken) {
 		e := &t.Status.Credentials[0]
 		e.Account, e.Fixed = "42", plan.Fixed(&t.Spec, driver.Capabilities().Updates)
 	})
 	file := w.writeFile("token.yaml", strings.NewReplacer("object-store", "proxies", "objectstorage:object-read-only", "residential:write", "  buckets: [datasets]\n", "").Replace(declared))
-	w.wants(w.run("plan", "-f", file), exit.OK, "the credential is changed in place; its secret stays (Updating)", "Request to TokenProvider proxies (proxyscrape): update", "AKIAEXAMPLE2")
+	w.expect(w.run("plan", "-f", file), exit.OK, "the credential is changed in place; its secret stays (Updating)", "Request to TokenProvider proxies (proxyscrape): update", "AKIAEXAMPLE2")
 }
 
 // TestPlanShowsTheRequestOfARestBlock: of a rest block the request itself is shown, its credentials redacted.
 func TestPlanShowsTheRequestOfARestBlock(t *testing.T) {
 	w := newWorld(t, "")
 	file := w.writeFile("gitea.yaml", strings.ReplaceAll(read(t, "..", "..", "config", "samples", "rest-gitea.yaml"), "namespace: ml", "namespace: "+w.Ns))
-	w.wants(w.run("plan", "-f", file), exit.OK, "a credential is issued", "(rest): mint", "| POST https://gitea.example.com/api/v1/users/[redacted]/tokens", "[redacted]",
+	w.expect(w.run("plan", "-f", file), exit.OK, "a credential is issued", "(rest): mint", "| POST https://gitea.example.com/api/v1/users/[redacted]/tokens", "[redacted]",
 		"| Authorization: ", `"scopes": [`)
 }
 
@@ -176,40 +176,40 @@ func TestPlanShowsTheRequestOfARestBlock(t *testing.T) {
 func TestPlanShowsTheFormOfAManualCredential(t *testing.T) {
 	w := newHandoverWorld(t)
 	file := w.writeFile("token.yaml", strings.Replace(declared, "object-store", "kloudbean", 1))
-	w.wants(w.run("plan", "-f", file), exit.OK, "a user is asked to act at the provider (ActionRequired)", "Permission: Read only", "one-handover")
+	w.expect(w.run("plan", "-f", file), exit.OK, "a user is asked to act at the provider (ActionRequired)", "Permission: Read only", "one-handover")
 }
 
 // TestPlanCountsTheCredentialsOfAnAccount: what others have of an account with two keys is counted.
 func TestPlanCountsTheCredentialsOfAnAccount(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store", func(p *v1alpha1.TokenProvider) {
+	w.createProvider("object-store", func(p *v1alpha1.TokenProvider) {
 		p.Spec.AWS = nil
 		p.Spec.Crusoe = &v1alpha1.CrusoeProvider{OrganizationID: "ab4a6b00-aa5f-408e-a9fb-ac6de5eb45ab", Location: "us-east1-a"}
 	})
 	every := strings.NewReplacer("[datasets]", `["*"]`, "object-read-only", "admin-read-write").Replace(declared)
-	w.wants(w.run("plan", "-f", w.writeFile("a.yaml", every)), exit.OK, "a credential is issued", "2 credentials in all: the operator counts them first")
-	w.ready(w.token("first", func(t *v1alpha1.ApiToken) {
+	w.expect(w.run("plan", "-f", w.writeFile("a.yaml", every)), exit.OK, "a credential is issued", "2 credentials in all: the operator counts them first")
+	w.makeReady(w.createToken("first", func(t *v1alpha1.ApiToken) {
 		t.Spec.Buckets, t.Spec.Scopes = []v1alpha1.Bucket{"*"}, []v1alpha1.Scope{"objectstorage:admin-read-write"}
 	}))
-	w.wants(w.run("plan", "-f", w.writeFile("b.yaml", every)), exit.Refused, "refused (ProviderShared)", "ApiToken first")
+	w.expect(w.run("plan", "-f", w.writeFile("b.yaml", every)), exit.Refused, "refused (ProviderShared)", "ApiToken first")
 }
 
 // A user who may not read Secrets can still plan. A note says what is assumed.
 func TestPlanNotesASecretThatItMayNotRead(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.ready(w.token("one"))
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"))
 	w.allow("planner", "apitoken.dev", []string{"apitokens", "tokenproviders"}, "get", "patch", "create", "list")
 	r := w.run("plan", "-f", w.writeFile("token.yaml", declared), "--as", "planner")
-	w.wants(r, exit.OK, "nothing happens at the provider", "assumed: Secret one is as the operator left it: could not read it, because you may not get secrets in namespace "+w.Ns)
+	w.expect(r, exit.OK, "nothing happens at the provider", "assumed: Secret one is as the operator left it: could not read it, because you may not get secrets in namespace "+w.Ns)
 }
 
 // TestPlanSeesALostSecret: what is wrong already is part of what follows.
 func TestPlanSeesALostSecret(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.ready(w.token("one"))
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"))
 	w.OK(w.Patch(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.Ns, Name: "one"}},
 		client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"apitoken.dev/credential":null}}}`))))
-	w.wants(w.run("plan", "-f", w.writeFile("token.yaml", declared)), exit.OK, "a new credential is issued", "the Secret no longer holds the current one")
+	w.expect(w.run("plan", "-f", w.writeFile("token.yaml", declared)), exit.OK, "a new credential is issued", "the Secret no longer holds the current one")
 }

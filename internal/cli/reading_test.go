@@ -13,10 +13,10 @@ import (
 // TestTreeSaysWhatItCouldNotRead: a Secret and pods that the user may not read are not "missing" and not "none".
 func TestTreeSaysWhatItCouldNotRead(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.ready(w.token("one"))
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"))
 	w.allow("treeviewer", "apitoken.dev", []string{"apitokens", "tokenproviders"}, "get", "list")
-	r := w.wants(w.run("tree", "one", "--as", "treeviewer"), exit.OK, "Secret/one  could not be read: you may not get secrets in namespace "+w.Ns,
+	r := w.expect(w.run("tree", "one", "--as", "treeviewer"), exit.OK, "Secret/one  could not be read: you may not get secrets in namespace "+w.Ns,
 		"pods: could not read: you may not list pods in namespace "+w.Ns)
 	if strings.Contains(r.out, "missing") {
 		t.Errorf("it says that the Secret is missing:\n%s", r.out)
@@ -30,9 +30,9 @@ func TestTreeSaysWhatItCouldNotRead(t *testing.T) {
 // TestPodsThatCouldNotBeReadAreNotNone: the questions of revoke and end, and import, say what they could not read at.
 func TestPodsThatCouldNotBeReadAreNotNone(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.overlapping("one")
-	w.old("old-keys", nil)
+	w.createProvider("object-store")
+	w.makeOverlapping("one")
+	w.createSecret("old-keys", nil)
 	w.allow("owner", "apitoken.dev", []string{"apitokens", "tokenproviders"}, "get", "list", "delete", "patch")
 	w.allow("owner", "", []string{"secrets"}, "get")
 	const unknown = "use the Secret is unknown: you may not list pods in namespace "
@@ -42,24 +42,24 @@ func TestPodsThatCouldNotBeReadAreNotNone(t *testing.T) {
 			t.Errorf("%v says: %s", args, r.err)
 		}
 	}
-	w.wants(w.run("revoke", "one"), exit.Refused, "no pod of the namespace uses the Secret")
+	w.expect(w.run("revoke", "one"), exit.Refused, "no pod of the namespace uses the Secret")
 }
 
 // TestPlanSaysThatTheOldSecretIsNoLongerUpdated: the API server refuses it while a credential is listed. Without
 // one, plan says that the Secret of the old name keeps its keys and is no longer written.
 func TestPlanSaysThatTheOldSecretIsNoLongerUpdated(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	token := w.ready(w.token("one"))
+	w.createProvider("object-store")
+	token := w.makeReady(w.createToken("one"))
 	file := w.writeFile("token.yaml", declared+"  secret: {name: renamed}\n")
-	w.wants(w.run("plan", "-f", file), exit.Refused, "the Secret cannot change from one to renamed", "move the workloads to it")
+	w.expect(w.run("plan", "-f", file), exit.Refused, "the Secret cannot change from one to renamed", "move the workloads to it")
 	const note = "Secret one is no longer updated, and its keys are not replaced when they end: move its readers to Secret renamed, then delete it"
-	token = w.reads(token.Name)
+	token = w.read(token.Name)
 	token.Status.Credentials = nil
 	w.OK(w.Status().Update(t.Context(), token))
-	w.wants(w.run("plan", "-f", file), exit.OK, note)
+	w.expect(w.run("plan", "-f", file), exit.OK, note)
 	w.allow("renamer", "apitoken.dev", []string{"apitokens", "tokenproviders"}, "get", "patch", "create", "list")
-	w.wants(w.run("plan", "-f", file, "--as", "renamer"), exit.OK, "assumed: Secret one is as the operator left it: could not read it, because you may not get secrets")
+	w.expect(w.run("plan", "-f", file, "--as", "renamer"), exit.OK, "assumed: Secret one is as the operator left it: could not read it, because you may not get secrets")
 	secret := &corev1.Secret{}
 	secret.Namespace, secret.Name = w.Ns, "one"
 	w.OK(w.Delete(t.Context(), secret))
@@ -71,20 +71,20 @@ func TestPlanSaysThatTheOldSecretIsNoLongerUpdated(t *testing.T) {
 // TestPlanIssuesForADeletedSecret: a Secret that is not there leads to a new credential; one that could not be read is assumed to be there.
 func TestPlanIssuesForADeletedSecret(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.ready(w.token("one"))
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"))
 	secret := &corev1.Secret{}
 	secret.Namespace, secret.Name = w.Ns, "one"
 	w.OK(w.Delete(t.Context(), secret))
-	w.wants(w.run("plan", "-f", w.writeFile("token.yaml", declared)), exit.OK, "a new credential is issued", "the Secret no longer holds the current one")
+	w.expect(w.run("plan", "-f", w.writeFile("token.yaml", declared)), exit.OK, "a new credential is issued", "the Secret no longer holds the current one")
 }
 
 // TestCompletionOffersKeysAndProviders: end offers the keys that can be ended, and --provider the providers with their kind.
 func TestCompletionOffersKeysAndProviders(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.provider("other-store")
-	w.overlapping("two")
+	w.createProvider("object-store")
+	w.createProvider("other-store")
+	w.makeOverlapping("two")
 	complete := func(words ...string) string {
 		var out strings.Builder
 		e := w.Env

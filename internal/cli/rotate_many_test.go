@@ -24,23 +24,23 @@ func (c *pausing) Sleep(_ context.Context, d time.Duration) error {
 	return nil
 }
 
-// generations are the rotations asked for so far, by name.
-func (w *world) generations(names ...string) map[string]int64 {
+// rotationGenerations returns spec.rotation.generation of each ApiToken.
+func (w *world) rotationGenerations(names ...string) map[string]int64 {
 	out := map[string]int64{}
 	for _, name := range names {
-		out[name] = w.reads(name).Spec.Rotation.Generation
+		out[name] = w.read(name).Spec.Rotation.Generation
 	}
 	return out
 }
 
 func TestRotateManyChoosesByLabelProviderAndAll(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.provider("other")
+	w.createProvider("object-store")
+	w.createProvider("other")
 	team := func(t *v1alpha1.ApiToken) { t.Labels = map[string]string{"team": "ml", "only": w.Ns} }
-	w.ready(w.token("a", team))
-	w.ready(w.token("b", func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "other" }))
-	w.ready(w.token("c", team, func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "other" }))
+	w.makeReady(w.createToken("a", team))
+	w.makeReady(w.createToken("b", func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "other" }))
+	w.makeReady(w.createToken("c", team, func(t *v1alpha1.ApiToken) { t.Spec.ProviderRef.Name = "other" }))
 	for _, c := range []struct {
 		args []string
 		code exit.Code
@@ -65,8 +65,8 @@ func TestRotateManyChoosesByLabelProviderAndAll(t *testing.T) {
 		if !strings.Contains(strings.Join(args, " "), "--rate") {
 			args = append(args, "--rate=0")
 		}
-		w.wants(w.run(args...), c.code, c.says...)
-		if diff := cmp.Diff(c.want, w.generations("a", "b", "c")); diff != "" {
+		w.expect(w.run(args...), c.code, c.says...)
+		if diff := cmp.Diff(c.want, w.rotationGenerations("a", "b", "c")); diff != "" {
 			t.Errorf("%v (-want +got):\n%s", c.args, diff)
 		}
 	}
@@ -75,27 +75,27 @@ func TestRotateManyChoosesByLabelProviderAndAll(t *testing.T) {
 // One that fails is named, and the others are rotated; or it stops there.
 func TestRotateManyGoesOnAfterAFailureAndNamesIt(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.ready(w.token("a"))
-	w.ready(w.token("b", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true }))
-	w.ready(w.token("c"))
-	w.wants(w.run("rotate", "--all", "--rate=0"), exit.Failed, "2 of 3 rotated; these failed: "+w.Ns+"/b", "kubectl apitoken resume b -n "+w.Ns)
-	w.wants(w.run("rotate", "--all", "--rate=0", "--stop-on-failure"), exit.Failed, "1 of 3 rotated; stopped at "+w.Ns+"/b")
-	if diff := cmp.Diff(map[string]int64{"a": 2, "b": 0, "c": 1}, w.generations("a", "b", "c")); diff != "" {
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("a"))
+	w.makeReady(w.createToken("b", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true }))
+	w.makeReady(w.createToken("c"))
+	w.expect(w.run("rotate", "--all", "--rate=0"), exit.Failed, "2 of 3 rotated; these failed: "+w.Ns+"/b", "kubectl apitoken resume b -n "+w.Ns)
+	w.expect(w.run("rotate", "--all", "--rate=0", "--stop-on-failure"), exit.Failed, "1 of 3 rotated; stopped at "+w.Ns+"/b")
+	if diff := cmp.Diff(map[string]int64{"a": 2, "b": 0, "c": 1}, w.rotationGenerations("a", "b", "c")); diff != "" {
 		t.Error(diff)
 	}
 }
 
 // The rate is kept: nothing is rotated before its turn.
 func TestRotateManyKeepsTheRate(t *testing.T) {
-	w := newWorld(t, "").waits()
-	w.provider("object-store")
-	w.ready(w.token("a"))
-	w.ready(w.token("b"))
-	w.ready(w.token("c"))
+	w := newWorld(t, "").withRealClock()
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("a"))
+	w.makeReady(w.createToken("b"))
+	w.makeReady(w.createToken("c"))
 	paces := &pausing{Clock: w.Env.Clock}
 	w.Env.Clock = paces
-	w.wants(w.run("rotate", "--all", "--rate=6"), exit.OK, "3 of 3 rotated")
+	w.expect(w.run("rotate", "--all", "--rate=6"), exit.OK, "3 of 3 rotated")
 	if diff := cmp.Diff([]time.Duration{10 * time.Second, 10 * time.Second}, paces.pauses); diff != "" {
 		t.Errorf("the pauses (-want +got):\n%s", diff)
 	}

@@ -18,11 +18,11 @@ import (
 	"apitoken.dev/operator/internal/cli/exit"
 )
 
-// fleet fills the namespace ml with one ApiToken of every sort.
-func fleet(w *world) {
+// createFleet creates a Ready, an expiring and a Stalled ApiToken, and pods that use their Secrets.
+func createFleet(w *world) {
 	w.Helper()
-	w.provider("object-store")
-	w.ready(w.token("training-data", func(t *v1alpha1.ApiToken) {
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("training-data", func(t *v1alpha1.ApiToken) {
 		t.Spec.Description = "nightly training"
 		t.Spec.Restrictions.AllowedIPs = []v1alpha1.IPRange{"203.0.113.0/24"}
 	}), func(t *v1alpha1.ApiToken) {
@@ -31,21 +31,21 @@ func fleet(w *world) {
 			IssuedAt: ago(30 * day), ExpiresAt: after(60 * day), RetireAt: after(30 * time.Minute),
 		})
 	})
-	w.ready(w.token("reports"), func(t *v1alpha1.ApiToken) {
+	w.makeReady(w.createToken("reports"), func(t *v1alpha1.ApiToken) {
 		t.Status.ExpiresAt, t.Status.Credentials[0].ExpiresAt = after(5*day), after(5*day)
 		t.Status.RotatesAt = after(day)
 	})
-	w.stalled(w.token("uploads", func(t *v1alpha1.ApiToken) { t.Spec.Scopes = []v1alpha1.Scope{"billing:read-only"} }),
+	w.makeStalled(w.createToken("uploads", func(t *v1alpha1.ApiToken) { t.Spec.Scopes = []v1alpha1.Scope{"billing:read-only"} }),
 		v1alpha1.ReasonScopeNotGrantable, "spec.scopes: billing:read-only: this provider grants objectstorage:object-read-only")
-	w.pod("batch-0", -20*day, func(s *corev1.PodSpec) {
+	w.createPod("batch-0", -20*day, func(s *corev1.PodSpec) {
 		s.Containers[0].EnvFrom = []corev1.EnvFromSource{{SecretRef: &corev1.SecretEnvSource{LocalObjectReference: corev1.LocalObjectReference{Name: "training-data"}}}}
 	})
-	w.pod("web-1", -day, func(s *corev1.PodSpec) {
+	w.createPod("web-1", -day, func(s *corev1.PodSpec) {
 		s.Containers[0].Env = []corev1.EnvVar{{Name: "KEY", ValueFrom: &corev1.EnvVarSource{SecretKeyRef: &corev1.SecretKeySelector{
 			LocalObjectReference: corev1.LocalObjectReference{Name: "training-data"}, Key: "AWS_ACCESS_KEY_ID"}}}}
 		s.Volumes = []corev1.Volume{{Name: "key", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "training-data"}}}}
 	})
-	w.pod("other", -day, func(s *corev1.PodSpec) {
+	w.createPod("other", -day, func(s *corev1.PodSpec) {
 		s.Volumes = []corev1.Volume{{Name: "key", VolumeSource: corev1.VolumeSource{Secret: &corev1.SecretVolumeSource{SecretName: "reports"}}}}
 	})
 }
@@ -54,7 +54,7 @@ func fleet(w *world) {
 // shows too.
 func TestOutputMatchesGoldenFiles(t *testing.T) {
 	w := newWorld(t, "ml")
-	fleet(w)
+	createFleet(w)
 	for name, c := range map[string]struct {
 		args []string
 		code exit.Code
@@ -69,28 +69,28 @@ func TestOutputMatchesGoldenFiles(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := w.in(t)
-			w.golden(name, w.wants(w.run(c.args...), c.code).out)
+			w.golden(name, w.expect(w.run(c.args...), c.code).out)
 		})
 	}
 	t.Run("for programs", func(t *testing.T) {
-		testPrograms(w.in(t))
+		expectMachineOutput(w.in(t))
 	})
 	t.Run("nothing issued", func(t *testing.T) {
 		w := newWorld(t, "")
-		w.provider("object-store")
-		one := w.token("one")
+		w.createProvider("object-store")
+		one := w.createToken("one")
 		one.Status.Conditions = []metav1.Condition{
 			condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonScopeNotGrantable, "billing:read-only", one.Generation),
 			condition(v1alpha1.ConditionPublished, false, v1alpha1.ReasonNotIssued, "there is no live credential", one.Generation),
 		}
 		w.OK(w.Status().Update(t.Context(), one))
-		if r := w.wants(w.run("status", "one"), exit.Failed, "billing:read-only"); strings.Contains(r.out, "Wait until") {
+		if r := w.expect(w.run("status", "one"), exit.Failed, "billing:read-only"); strings.Contains(r.out, "Wait until") {
 			t.Errorf("it says to wait for a credential that is not issued:\n%s", r.out)
 		}
 	})
 	t.Run("no CRDs", func(t *testing.T) {
 		w := newWorld(t, "")
-		s := w.session()
+		s := w.openSession()
 		s.Client = clitest.Unserved{Client: s.Client}
 		_, one := s.Token(t.Context(), "one")
 		_, all := s.Tokens(t.Context(), w.Ns)
@@ -107,15 +107,15 @@ func TestOutputMatchesGoldenFiles(t *testing.T) {
 			"is ready": {"list", "--not-ready"},
 			"No ApiToken in namespace " + w.Ns + " ends within 1h": {"list", "--expiring-within=1h"},
 		} {
-			if r := w.wants(w.run(args...), exit.OK, says); r.out != "" {
+			if r := w.expect(w.run(args...), exit.OK, says); r.out != "" {
 				t.Errorf("%v prints %q", args, r.out)
 			}
 		}
 	})
 }
 
-func testPrograms(w *world) {
-	list := w.decode(w.wants(w.run("list", "-o", "json"), exit.OK).out)
+func expectMachineOutput(w *world) {
+	list := w.decode(w.expect(w.run("list", "-o", "json"), exit.OK).out)
 	if list["kind"] != "ApiTokenList" || list["apiVersion"] != "apitoken.dev/v1alpha1" {
 		w.Errorf("list prints %v %v", list["apiVersion"], list["kind"])
 	}
@@ -124,22 +124,22 @@ func testPrograms(w *world) {
 	if len(typed.Items) != 3 || typed.Items[1].Name != "training-data" || typed.Items[1].Kind != "ApiToken" {
 		w.Errorf("list -o yaml has %d items: %+v", len(typed.Items), typed.Items)
 	}
-	names := w.wants(w.run("list", "-o", "name"), exit.OK).out
+	names := w.expect(w.run("list", "-o", "name"), exit.OK).out
 	if diff := cmp.Diff("apitoken.apitoken.dev/reports\napitoken.apitoken.dev/training-data\napitoken.apitoken.dev/uploads\n", names); diff != "" {
 		w.Error(diff)
 	}
 	if got := w.run("list", "-o", "jsonpath={.items[*].status.expiresAt}").out; got != "2026-12-06T08:00:00Z 2027-02-19T08:00:00Z" {
 		w.Errorf("jsonpath prints %q", got)
 	}
-	status := w.decode(w.wants(w.run("status", "uploads", "-o", "json"), exit.Failed).out)
+	status := w.decode(w.expect(w.run("status", "uploads", "-o", "json"), exit.Failed).out)
 	if status["ready"] != false || status["reason"] != v1alpha1.ReasonScopeNotGrantable || status["help"] != v1alpha1.ReasonHelp[v1alpha1.ReasonScopeNotGrantable] {
 		w.Errorf("status prints %v", status)
 	}
-	status = w.decode(w.wants(w.run("status", "training-data", "-o", "yaml"), exit.OK).out)
+	status = w.decode(w.expect(w.run("status", "training-data", "-o", "yaml"), exit.OK).out)
 	if status["kind"] != "ApiTokenStatus" || status["apiVersion"] != "plugin.apitoken.dev/v1alpha1" || len(status["credentials"].([]any)) != 2 {
 		w.Errorf("status prints %v", status)
 	}
-	tree := w.decode(w.wants(w.run("tree", "training-data", "-o", "json"), exit.OK).out)
+	tree := w.decode(w.expect(w.run("tree", "training-data", "-o", "json"), exit.OK).out)
 	pods := tree["pods"].([]any)
 	if len(pods) != 2 || pods[0].(map[string]any)["outdated"] != true || pods[1].(map[string]any)["outdated"] != nil {
 		w.Errorf("tree has the pods %v", pods)
@@ -149,13 +149,13 @@ func testPrograms(w *world) {
 // An ApiToken that is being deleted is never shown as rotating, even if its status has a time.
 func TestNothingRotatesWhileDeleting(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	token := w.ready(w.token("one", func(t *v1alpha1.ApiToken) { t.Finalizers = []string{v1alpha1.Finalizer} }))
-	if out := w.wants(w.run("list"), exit.OK).out; !strings.Contains(out, "in 49d") {
+	w.createProvider("object-store")
+	token := w.makeReady(w.createToken("one", func(t *v1alpha1.ApiToken) { t.Finalizers = []string{v1alpha1.Finalizer} }))
+	if out := w.expect(w.run("list"), exit.OK).out; !strings.Contains(out, "in 49d") {
 		t.Fatalf("the list does not say when it is rotated:\n%s", out)
 	}
 	w.OK(w.Delete(t.Context(), token))
-	if out := w.wants(w.run("list"), exit.OK, v1alpha1.ReasonDeleting).out; strings.Contains(out, "in 49d") {
+	if out := w.expect(w.run("list"), exit.OK, v1alpha1.ReasonDeleting).out; strings.Contains(out, "in 49d") {
 		t.Errorf("the list says that it is rotated:\n%s", out)
 	}
 	if out := w.run("status", "one").out; strings.Contains(out, "rotates") {
@@ -166,8 +166,8 @@ func TestNothingRotatesWhileDeleting(t *testing.T) {
 // A wrong command line has an exit code of its own and changes nothing.
 func TestWrongCommandLineIsUsage(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.ready(w.token("one"))
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"))
 	for says, args := range map[string][]string{
 		"did you mean rotate?":               {"rotat", "one"},
 		"unknown flag: --nonsense":           {"list", "--nonsense"},
@@ -182,15 +182,15 @@ func TestWrongCommandLineIsUsage(t *testing.T) {
 	} {
 		t.Run(says, func(t *testing.T) {
 			w := w.in(t)
-			if r := w.wants(w.run(args...), exit.Usage, says); r.out != "" {
+			if r := w.expect(w.run(args...), exit.Usage, says); r.out != "" {
 				t.Errorf("it prints %q", r.out)
 			}
 		})
 	}
 	for code, args := range map[exit.Code][]string{exit.NotFound: {"status", "two"}, exit.OK: {"--help"}} {
-		w.wants(w.run(args...), code)
+		w.expect(w.run(args...), code)
 	}
-	w.wants(w.run("status", "one", "-n", "elsewhere"), exit.NotFound, `there is no ApiToken "one" in namespace "elsewhere"`)
+	w.expect(w.run("status", "one", "-n", "elsewhere"), exit.NotFound, `there is no ApiToken "one" in namespace "elsewhere"`)
 	if r := w.run("--version"); r.code != exit.OK || !strings.Contains(r.out, "test") {
 		t.Errorf("the version is %+v", r)
 	}
@@ -199,20 +199,20 @@ func TestWrongCommandLineIsUsage(t *testing.T) {
 // A missing right is reported, with a command that shows which rights are needed.
 func TestMissingRightIsExplained(t *testing.T) {
 	w := newWorld(t, "")
-	w.token("one")
+	w.createToken("one")
 	for _, args := range [][]string{{"list"}, {"status", "one"}, {"rotate", "one"}} {
 		args = append(args, "--as", "guest", "--as-group", "system:authenticated")
-		w.wants(w.run(args...), exit.Refused, "forbidden", "kubectl apitoken doctor")
+		w.expect(w.run(args...), exit.Refused, "forbidden", "kubectl apitoken doctor")
 	}
 }
 
 // TestNamesAreCompleted: names are completed as kubectl asks for them.
 func TestNamesAreCompleted(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.ready(w.token("alpha"))
-	w.token("alpine")
-	w.token("beta")
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("alpha"))
+	w.createToken("alpine")
+	w.createToken("beta")
 	complete := func(program string, words ...string) string {
 		var out strings.Builder
 		e := w.Env

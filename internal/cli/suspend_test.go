@@ -8,8 +8,8 @@ import (
 
 func TestSuspendAndResumeSetTheSpec(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
-	w.ready(w.token("one"))
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"))
 	for _, step := range []struct {
 		command, says string
 		suspended     bool
@@ -17,8 +17,8 @@ func TestSuspendAndResumeSetTheSpec(t *testing.T) {
 		{"suspend", "one suspended\n", true}, {"suspend", "one suspended (unchanged)", true},
 		{"resume", "one resumed\n", false}, {"resume", "one resumed (unchanged)", false},
 	} {
-		w.wants(w.run(step.command, "one"), exit.OK, step.says)
-		if got := w.reads("one").Spec.Suspend; got != step.suspended {
+		w.expect(w.run(step.command, "one"), exit.OK, step.says)
+		if got := w.read("one").Spec.Suspend; got != step.suspended {
 			t.Errorf("after %s spec.suspend is %t", step.command, got)
 		}
 	}

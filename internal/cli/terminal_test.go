@@ -15,14 +15,14 @@ import (
 // evil is what a hostile provider answers: it clears the line, goes up, and forges a line of its own.
 const evil = "AK\x1b[2K\x1b[1A\rFORGED\u009b1A\u202e\x07"
 
-// haunted fills a namespace with objects whose every text is evil.
-func haunted(w *world) {
+// createHostileObjects creates objects with control characters in every text.
+func createHostileObjects(w *world) {
 	w.Helper()
-	w.provider("object-store", func(p *v1alpha1.TokenProvider) {
+	w.createProvider("object-store", func(p *v1alpha1.TokenProvider) {
 		p.Status.Account = evil
 		p.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionReady, false, v1alpha1.ReasonCredentialsRejected, evil, 1)}
 	})
-	w.ready(w.token("one", func(t *v1alpha1.ApiToken) { t.Spec.Description = evil }), func(t *v1alpha1.ApiToken) {
+	w.makeReady(w.createToken("one", func(t *v1alpha1.ApiToken) { t.Spec.Description = evil }), func(t *v1alpha1.ApiToken) {
 		for i := range t.Status.Conditions {
 			t.Status.Conditions[i].Message = evil
 		}
@@ -32,17 +32,17 @@ func haunted(w *world) {
 		t.Status.Credentials = append(t.Status.Credentials, v1alpha1.LedgerEntry{
 			Name: w.credential(t.Name, 1), State: v1alpha1.StateRetiring, ID: evil + "\nLedger forged", Account: evil, ReservedAt: ago(30 * day), RetireAt: ago(day)})
 	})
-	w.stalled(w.token("two"), v1alpha1.ReasonScopeNotGrantable, evil)
-	w.stalled(w.token("three"), v1alpha1.ReasonCreateCredential, evil)
-	three := w.reads("three")
+	w.makeStalled(w.createToken("two"), v1alpha1.ReasonScopeNotGrantable, evil)
+	w.makeStalled(w.createToken("three"), v1alpha1.ReasonCreateCredential, evil)
+	three := w.read("three")
 	three.Status.Conditions = append(three.Status.Conditions, condition(v1alpha1.ConditionActionRequired, true, v1alpha1.ReasonCreateCredential, evil, three.Generation))
 	w.OK(w.Status().Update(w.Context(), three))
 }
 
 // Nothing that a provider, a status or a declaration says reaches the terminal as a command, in any command and format.
 func TestNoCommandOfThePluginPassesCommandsToTheTerminal(t *testing.T) {
-	w := newWorld(t, "").waits()
-	haunted(w)
+	w := newWorld(t, "").withRealClock()
+	createHostileObjects(w)
 	edited := w.writeFile("one.yaml", "apiVersion: apitoken.dev/v1alpha1\nkind: ApiToken\nmetadata: {name: one, namespace: "+w.Ns+"}\nspec:\n"+
 		"  providerRef: {name: object-store}\n  description: "+`"\e[2K\r"`+"\n  scopes: [\"objectstorage:object-read-only\"]\n  buckets: [other]\n")
 	for _, args := range [][]string{
@@ -78,9 +78,9 @@ func TestNoCommandOfThePluginPassesCommandsToTheTerminal(t *testing.T) {
 // A program that reads JSON gets the exact value.
 func TestJSONStaysExact(t *testing.T) {
 	w := newWorld(t, "")
-	haunted(w)
+	createHostileObjects(w)
 	var got v1alpha1.ApiTokenList
-	w.OK(json.Unmarshal([]byte(w.wants(w.run("list", "-o", "json"), exit.OK).out), &got))
+	w.OK(json.Unmarshal([]byte(w.expect(w.run("list", "-o", "json"), exit.OK).out), &got))
 	for i := range got.Items {
 		if got.Items[i].Name == "one" && got.Items[i].Status.Credentials[0].ID == evil {
 			return

@@ -16,8 +16,8 @@ import (
 // version shows both versions, and warns when the minor versions differ.
 func TestVersionWarnsAboutSkew(t *testing.T) {
 	w := newWorld(t, "")
-	w.wants(w.run("version", "--operator-namespace", w.Ns), exit.OK, "plugin    test\n", "operator  not found in namespace "+w.Ns, "--operator-namespace")
-	w.install(1, time.Second)
+	w.expect(w.run("version", "--operator-namespace", w.Ns), exit.OK, "plugin    test\n", "operator  not found in namespace "+w.Ns, "--operator-namespace")
+	w.installOperator(1, time.Second)
 	d := &appsv1.Deployment{}
 	w.OK(w.Get(t.Context(), client.ObjectKey{Namespace: w.Ns, Name: operator.Name}, d))
 	for _, c := range []struct {
@@ -35,7 +35,7 @@ func TestVersionWarnsAboutSkew(t *testing.T) {
 		d.Spec.Template.Spec.Containers[0].Image = c.image
 		w.OK(w.Update(context.WithoutCancel(t.Context()), d))
 		w.Env.Version = c.plugin
-		w.wants(w.run("version", "--operator-namespace", w.Ns), exit.OK, "plugin    "+c.plugin+"\n", "operator  "+c.shown+"  (Deployment "+w.Ns+"/apitoken-operator)")
+		w.expect(w.run("version", "--operator-namespace", w.Ns), exit.OK, "plugin    "+c.plugin+"\n", "operator  "+c.shown+"  (Deployment "+w.Ns+"/apitoken-operator)")
 		view := w.decode(w.run("version", "--operator-namespace", w.Ns, "-o", "json").out)
 		if do, _ := view["whatToDo"].(string); view["skew"] != c.skew || c.skew != (do != "") {
 			t.Errorf("%s with %s: %v", c.plugin, c.image, view)
@@ -46,9 +46,9 @@ func TestVersionWarnsAboutSkew(t *testing.T) {
 // A version that could not be read is neither shown as none nor as fitting.
 func TestVersionSaysThatItCouldNotLook(t *testing.T) {
 	w := newWorld(t, "")
-	w.wants(w.run("version", "--as", "stranger"), exit.OK, "plugin    test\n", "operator  could not read: you may not list deployments.apps in namespace apitoken-system",
+	w.expect(w.run("version", "--as", "stranger"), exit.OK, "plugin    test\n", "operator  could not read: you may not list deployments.apps in namespace apitoken-system",
 		"What to do: Ask an administrator")
 	t.Setenv("KUBECONFIG", filepath.Join(t.TempDir(), "none"))
-	r := w.as("", "", "version")
-	w.wants(r, exit.OK, "plugin    test\n", "operator  could not read: there is no kubeconfig", "What to do: Name a cluster")
+	r := w.runWithKubeconfig("", "", "version")
+	w.expect(r, exit.OK, "plugin    test\n", "operator  could not read: there is no kubeconfig", "What to do: Name a cluster")
 }

@@ -16,8 +16,8 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// watched runs list --watch until the steps are done, each of which waits for a text.
-func (w *world) watched(args []string, steps ...func(said string) bool) (exit.Code, string) {
+// runWatch runs list --watch until every step has returned true for the output so far.
+func (w *world) runWatch(args []string, steps ...func(said string) bool) (exit.Code, string) {
 	w.Helper()
 	ctx, cancel := context.WithCancel(w.Context())
 	defer cancel()
@@ -42,24 +42,24 @@ func (w *world) watched(args []string, steps ...func(said string) bool) (exit.Co
 
 // A watch prints what is there, and again what changes; it ends well when its user ends it.
 func TestListWatchShowsChanges(t *testing.T) {
-	w := newWorld(t, "").waits()
-	w.provider("object-store")
-	w.ready(w.token("one"))
-	code, said := w.watched(nil,
+	w := newWorld(t, "").withRealClock()
+	w.createProvider("object-store")
+	w.makeReady(w.createToken("one"))
+	code, said := w.runWatch(nil,
 		func(said string) bool { return strings.Contains(said, "one ") && strings.Contains(said, "Ready") },
 		func(string) bool {
-			w.stalled(w.token("two"), v1alpha1.ReasonScopeNotGrantable, "no")
+			w.makeStalled(w.createToken("two"), v1alpha1.ReasonScopeNotGrantable, "no")
 			return true
 		},
 		func(said string) bool { return strings.Contains(said, v1alpha1.ReasonScopeNotGrantable) },
-		func(string) bool { return w.Delete(w.Context(), w.reads("two")) == nil },
+		func(string) bool { return w.Delete(w.Context(), w.read("two")) == nil },
 		func(said string) bool { return strings.Contains(said, "ApiToken "+w.Ns+"/two is gone.") },
 	)
 	if code != exit.OK || strings.Count(said, "NAME") != 1 || strings.Count(said, "one ") != 1 {
 		t.Errorf("exit code %d and\n%s", code, said)
 	}
-	code, said = w.watched([]string{"--not-ready", "-o", "name"},
-		func(string) bool { w.token("three"); return true },
+	code, said = w.runWatch([]string{"--not-ready", "-o", "name"},
+		func(string) bool { w.createToken("three"); return true },
 		func(said string) bool { return strings.Contains(said, "apitoken.apitoken.dev/three") },
 	)
 	if code != exit.OK || strings.Contains(said, "/one") {

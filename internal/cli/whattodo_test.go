@@ -39,10 +39,10 @@ func TestEveryReasonHasAnAction(t *testing.T) {
 // Nothing that doctor, status or plan says to do is empty or the message again.
 func TestNoWhatToDoRepeatsTheMessage(t *testing.T) {
 	w := newWorld(t, "")
-	w.provider("object-store")
+	w.createProvider("object-store")
 	for reason := range v1alpha1.ReasonHelp {
 		name := strings.ToLower(reason)
-		w.stalled(w.token(name), reason, v1alpha1.ReasonHelp[reason])
+		w.makeStalled(w.createToken(name), reason, v1alpha1.ReasonHelp[reason])
 		view := w.decode(w.run("status", name, "-o", "json").out)
 		if do, _ := view["whatToDo"].(string); !isAction(do) || do == view["message"] {
 			t.Errorf("status of %s says to do %q", reason, do)

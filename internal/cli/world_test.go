@@ -46,13 +46,13 @@ type world struct {
 	Ns         string
 	kubeconfig string
 	Env        session.Env
-	// said is what the running command has said so far.
+	// said is the error output of the running command so far.
 	said *kit.Output
-	// reveals: this command shows secret values on purpose.
+	// reveals allows secret values in the output.
 	reveals bool
 }
 
-// newWorld makes a namespace; with a name of its own when one is given.
+// newWorld creates a namespace. Without a name, the name is generated.
 func newWorld(t *testing.T, name string) *world {
 	t.Helper()
 	registry, err := drivers.New()
@@ -83,8 +83,8 @@ func (w *world) in(t *testing.T) *world {
 	return &out
 }
 
-// waits lets the commands of this world wait for something that happens.
-func (w *world) waits() *world {
+// withRealClock makes waits of a command take real time.
+func (w *world) withRealClock() *world {
 	w.Env.Clock = clock.NewReal()
 	return w
 }
@@ -95,16 +95,16 @@ type result struct {
 	out, err string
 }
 
-// run runs a command in the namespace. It fails when a secret value shows.
-func (w *world) run(args ...string) result { return w.with("", args...) }
+// run runs a command in the namespace. The test fails if the output has a secret value.
+func (w *world) run(args ...string) result { return w.runWithInput("", args...) }
 
-// with runs a command with something on its standard input.
-func (w *world) with(stdin string, args ...string) result {
+// runWithInput is run with a standard input.
+func (w *world) runWithInput(stdin string, args ...string) result {
 	w.Helper()
-	return w.as(w.kubeconfig, stdin, args...)
+	return w.runWithKubeconfig(w.kubeconfig, stdin, args...)
 }
 
-func (w *world) as(kubeconfig, stdin string, args ...string) result {
+func (w *world) runWithKubeconfig(kubeconfig, stdin string, args ...string) result {
 	w.Helper()
 	var out bytes.Buffer
 	w.said.Reset()
@@ -118,8 +118,8 @@ func (w *world) as(kubeconfig, stdin string, args ...string) result {
 	return r
 }
 
-// wants fails unless a command ended with this code and said all of these.
-func (w *world) wants(r result, code exit.Code, says ...string) result {
+// expect fails unless a command ended with this code and its output contains these texts.
+func (w *world) expect(r result, code exit.Code, says ...string) result {
 	w.Helper()
 	if r.code != code {
 		w.Errorf("exit code %d, want %d\nstdout: %s\nstderr: %s", r.code, code, r.out, r.err)
