@@ -100,14 +100,14 @@ func (r *Reconciler) adoptRestored(p *reconciliation, name string, terms ledger.
 	if terms.Fingerprint == plan.Fingerprint(&p.token.Spec) {
 		fixed = plan.Fixed(&p.token.Spec, p.facts.Capabilities.Updates)
 	}
-	ledger.Restore(&p.token.Status, name, string(plan.IssueRestored), fixed, r.strategyFor(p).byHand(), terms)
+	ledger.Restore(&p.token.Status, name, string(plan.IssueRestored), fixed, r.strategyFor(p).isManual(), terms)
 	r.adoptEntry(p, name, terms, "adopted credential %s: the Secret holds it and it is live at the provider, but the status had lost it; it stays in use")
 }
 
 // adoptRetiring adds a credential that is newer than the ledger as Retiring, so that it is
 // revoked once another one has replaced it.
 func (r *Reconciler) adoptRetiring(p *reconciliation, a plan.AdoptRetiring) {
-	ledger.AdoptRetiring(&p.token.Status, a.Name, string(plan.IssueRestored), r.strategyFor(p).byHand(), a.RetireAt, a.Terms)
+	ledger.AdoptRetiring(&p.token.Status, a.Name, string(plan.IssueRestored), r.strategyFor(p).isManual(), a.RetireAt, a.Terms)
 	if e := p.entry(a.Name); e != nil {
 		p.happened(adopted, e, why.Issued(e.Reason),
 			"credential %s in the Secret is newer than the status, which was restored: it will be replaced, then revoked", plan.Named(e))

@@ -113,7 +113,7 @@ func (a *Attempt) Prepare() plan.Outcome {
 		Name: a.name, Revision: a.action.Revision, Account: a.conn.Account.ID, Reason: string(a.action.Reason),
 		At: reserved, ExpiresAt: plan.ExpiryFor(&t.Spec, reserved, p.facts.Capabilities.MaxLifetime),
 		Fingerprint: plan.Fingerprint(&t.Spec), Fixed: plan.Fixed(&t.Spec, p.facts.Capabilities.Updates),
-		RotationGeneration: t.Spec.Rotation.Generation, ByHand: a.r.strategyFor(p).byHand(),
+		RotationGeneration: t.Spec.Rotation.Generation, ByHand: a.r.strategyFor(p).isManual(),
 	})
 	if a.action.Charged {
 		ledger.Charge(status, p.obs.Now)

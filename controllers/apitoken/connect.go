@@ -17,7 +17,7 @@ import (
 
 // errNoAccess ends a reconcile that would call a provider for an ApiToken which must not
 // use it. The rules never choose such an action.
-var errNoAccess = errors.New("the provider does not serve this namespace, and nothing was ever issued for this ApiToken: the provider is not called")
+var errNoAccess = errors.New("the provider does not admit this namespace, and nothing was ever issued for this ApiToken: the provider is not called")
 
 // connect returns the connection to the provider. Every call of a provider for an ApiToken
 // goes through here, so this is where access is checked. It takes a place at the provider

@@ -104,8 +104,8 @@ func (m manual) recorded(ctx context.Context, a *Attempt) plan.Outcome {
 	return apierror.WriteFailed(m.r.secrets.DeleteHandover(ctx, a.p.target, a.submitted))
 }
 
-// byHand is true: a user creates the credential.
-func (manual) byHand() bool { return true }
+// isManual is true: a user creates the credential.
+func (manual) isManual() bool { return true }
 
 // probed returns the version of the Secret, because the key in its data is probed.
 func (manual) probed(p *reconciliation) string { return p.seen.Version }

@@ -79,7 +79,7 @@ func TestNamespaceNotAdmittedIsReported(t *testing.T) {
 	w.declare("training", shared)
 	// The operator issues nothing for this one, and shows in it which labels of the namespace it has seen.
 	w.declare("probe", shared, func(t *v1alpha1.ApiToken) { t.Spec.Buckets = []v1alpha1.Bucket{"nowhere"} })
-	w.expectStalled("training", v1alpha1.ReasonNamespaceNotAllowed, "spec.providerRef", `does not serve namespace "`+w.ns+`"`, "label the namespace")
+	w.expectStalled("training", v1alpha1.ReasonNamespaceNotAllowed, "spec.providerRef", `does not admit namespace "`+w.ns+`"`, "label the namespace")
 	w.waitIdle("training")
 	w.expectMints(0)
 	w.labelNamespace(map[string]string{"tokens": "allowed"})

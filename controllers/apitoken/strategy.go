@@ -38,8 +38,8 @@ type attemptStrategy interface {
 
 // kindStrategy contains the facts about a kind of credentials.
 type kindStrategy interface {
-	// byHand reports whether a user creates the credential, for the field of its ledger entry.
-	byHand() bool
+	// isManual reports whether a user creates the credential; the ledger entry records it.
+	isManual() bool
 	// probed returns the version of the Secret whose data is needed to tell whether a
 	// credential is live, or "" if the provider is asked by name.
 	probed(p *reconciliation) string
@@ -95,7 +95,7 @@ func (r *Reconciler) strategyOf(e *v1alpha1.LedgerEntry) entryStrategy {
 // strategyLost returns the strategy for a credential that the ledger has lost. A manual
 // credential is probed, if the driver can do that.
 func (r *Reconciler) strategyLost(p *reconciliation, conn connections.Connection) entryStrategy {
-	if _, can := provider.As[provider.Prober](conn.Client); !can || !r.strategyFor(p).byHand() {
+	if _, can := provider.As[provider.Prober](conn.Client); !can || !r.strategyFor(p).isManual() {
 		return minted{r}
 	}
 	return manual{r}
@@ -114,7 +114,7 @@ func (minted) recorded(context.Context, *Attempt) plan.Outcome { return nil }
 
 func (minted) rejected(*Attempt, error) {}
 
-func (minted) byHand() bool { return false }
+func (minted) isManual() bool { return false }
 
 func (minted) probed(*reconciliation) string { return "" }
 

@@ -20,7 +20,7 @@ type unverifiedError struct {
 	// are the first of these.
 	total, left int
 	missing     []entry
-	// why is another reason for the refusal.
+	// why is another reason why the endpoint is not used.
 	why string
 }
 

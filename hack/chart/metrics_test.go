@@ -212,7 +212,7 @@ func TestChartPassesFeatureGatesToTheManager(t *testing.T) {
 	}
 }
 
-// An upgrade can change the strategy. The API server refuses Recreate while rollingUpdate
+// An upgrade can change the strategy. The API server rejects Recreate while rollingUpdate
 // is there, so the chart always states it, and an upgrade takes it away.
 func TestUpdateStrategyCanBeChanged(t *testing.T) {
 	c := env.Client(nil)

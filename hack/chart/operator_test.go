@@ -20,7 +20,7 @@ import (
 
 // The whole operator, with the rights that the chart gives it for a list of
 // namespaces and no others, serves both kinds of provider, leaves other
-// namespaces alone, and is refused nothing.
+// namespaces alone, and no request of it is rejected.
 func TestOperatorServesOnlyItsNamespaces(t *testing.T) {
 	k := kit.New(t, env)
 	allowed := map[string]string{"tokens": "allowed"}

@@ -159,7 +159,7 @@ func TestEveryCommandRunsWithTheRightsOfADeveloper(t *testing.T) {
 func TestPlanWithoutTheProviderSaysWhatItCouldNotDecide(t *testing.T) {
 	w := developerWorld(t)
 	mine := strings.Replace(declared, "{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.Ns+"}", 1)
-	rest := []string{"could not be read", "not decided: whether ClusterTokenProvider \"shared-" + w.Ns + "\" exists, is ready, serves this namespace",
+	rest := []string{"could not be read", "not decided: whether ClusterTokenProvider \"shared-" + w.Ns + "\" exists, is ready, admits this namespace",
 		"you may not get clustertokenproviders.apitoken.dev", "--clusterrole=" + providerViewerRole}
 	for name, c := range map[string]struct {
 		file string

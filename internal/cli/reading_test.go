@@ -45,7 +45,7 @@ func TestPodsThatCouldNotBeReadAreNotNone(t *testing.T) {
 	w.expect(w.run("revoke", "one"), exit.Refused, "no pod of the namespace uses the Secret")
 }
 
-// TestPlanSaysThatTheOldSecretIsNoLongerUpdated: the API server refuses it while a credential is listed. Without
+// TestPlanSaysThatTheOldSecretIsNoLongerUpdated: the API server rejects it while a credential is listed. Without
 // one, plan says that the Secret of the old name keeps its keys and is no longer written.
 func TestPlanSaysThatTheOldSecretIsNoLongerUpdated(t *testing.T) {
 	w := newWorld(t, "")

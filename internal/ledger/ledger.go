@@ -160,9 +160,9 @@ func Adopt(s *v1alpha1.ApiTokenStatus, name string, t Terms) {
 // Restore appends an entry for a credential that the Secret holds and the ledger has lost.
 // Fixed is the fingerprint of the part of the declaration that cannot be changed in place;
 // empty: unknown. Call Activate next.
-func Restore(s *v1alpha1.ApiTokenStatus, name, reason, fixed string, byHand bool, t Terms) {
+func Restore(s *v1alpha1.ApiTokenStatus, name, reason, fixed string, manual bool, t Terms) {
 	s.Credentials = append(s.Credentials, v1alpha1.LedgerEntry{
-		Name: name, State: v1alpha1.StateMinting, Reason: reason, Fixed: fixed, ByHand: byHand,
+		Name: name, State: v1alpha1.StateMinting, Reason: reason, Fixed: fixed, ByHand: manual,
 	})
 	s.Revision = max(s.Revision, t.Revision)
 	Adopt(s, name, t)
@@ -171,8 +171,8 @@ func Restore(s *v1alpha1.ApiTokenStatus, name, reason, fixed string, byHand bool
 // AdoptRetiring appends an entry for a credential that the Secret holds and that is newer than
 // the status, which was restored. It is revoked at retireAt, or when the Secret no longer holds
 // it, whichever is later.
-func AdoptRetiring(s *v1alpha1.ApiTokenStatus, name, reason string, byHand bool, retireAt time.Time, t Terms) {
-	Restore(s, name, reason, "", byHand, t)
+func AdoptRetiring(s *v1alpha1.ApiTokenStatus, name, reason string, manual bool, retireAt time.Time, t Terms) {
+	Restore(s, name, reason, "", manual, t)
 	if e := Entry(s, name); e != nil {
 		e.State, e.RetireAt = v1alpha1.StateRetiring, timeOf(retireAt)
 	}

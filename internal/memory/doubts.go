@@ -98,7 +98,7 @@ func (d *Doubts) PutOff(token types.NamespacedName, credential string, now time.
 	d.edit(token, credential, func(q *question) { q.open, q.due, q.confirmed = true, now+AskInterval, false })
 }
 
-// Absent records that the provider does not show a credential, or refuses it. It reports
+// Absent records that the provider does not show a credential, or rejects it. It reports
 // whether the credential is missing: lists did not show it either, or the provider gave the
 // same answer at least AskInterval ago. If not, the provider is asked again after that
 // time.

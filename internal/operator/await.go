@@ -20,9 +20,9 @@ const (
 	// answer. It doubles with each request, up to awaitMost.
 	awaitFirst = time.Second
 	awaitMost  = 15 * time.Second
-	// refusals is the number of refused requests after which await gives up. An API server
-	// that has just started can refuse requests until it has read its own rules.
-	refusals = 6
+	// rejections is the number of rejected requests after which await gives up. An API server
+	// that has just started can reject requests until it has read its own rules.
+	rejections = 6
 )
 
 // await retries a request until the API server answers or the context ends. A process that
@@ -30,13 +30,13 @@ const (
 // retry cannot change.
 func await(ctx context.Context, log logr.Logger, c clock.Clock, request func() error) error {
 	wait := awaitFirst
-	for refused := 0; ; {
+	for rejected := 0; ; {
 		err := request()
 		switch {
 		case err == nil || ctx.Err() != nil:
 			return err
 		case apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err):
-			if refused++; refused >= refusals {
+			if rejected++; rejected >= rejections {
 				return err
 			}
 		case !unavailable(err):

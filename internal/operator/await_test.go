@@ -86,8 +86,8 @@ func TestAwaitReturnsErrorsThatARetryCannotChange(t *testing.T) {
 		"not found":            {apierrors.NewNotFound(resource, "x"), 1},
 		"another authority":    {&url.Error{Op: "Get", URL: "https://api", Err: &tls.CertificateVerificationError{Err: x509.UnknownAuthorityError{}}}, 1},
 		"another host":         {&url.Error{Op: "Get", URL: "https://api", Err: x509.HostnameError{Certificate: &x509.Certificate{}, Host: "api"}}, 1},
-		"missing permission":   {apierrors.NewForbidden(resource, "x", errors.New("no role")), refusals},
-		"an invalid token":     {apierrors.NewUnauthorized("who"), refusals},
+		"missing permission":   {apierrors.NewForbidden(resource, "x", errors.New("no role")), rejections},
+		"an invalid token":     {apierrors.NewUnauthorized("who"), rejections},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tries := 0

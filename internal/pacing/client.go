@@ -26,9 +26,10 @@ func (g *Gate) Client(inner provider.Client, by Caller) provider.Client {
 	return &client{Wrapped: provider.Wrap(inner), inner: inner, gate: g, by: by}
 }
 
-// Blocked returns the error that a Mint or an Update of this client would be refused
-// with now, because the provider asked for a pause or too many calls are queued; nil
-// when it would be sent. Call it before reserving, so no reservation is wasted.
+// Blocked returns the error that a Mint or an Update of this client would return now
+// without sending anything, because the provider asked for a pause or too many calls are
+// queued. It returns nil if the call would be sent. Call it before reserving, so no
+// reservation is wasted.
 func Blocked(c provider.Client) error {
 	if c, ok := c.(*client); ok {
 		return c.gate.blocked(c.by.Place.Tenant())

@@ -278,7 +278,7 @@ func (r Report) driftCondition() Condition {
 	return trueOrAbsent(v1alpha1.ConditionDrifted, drifted, drift.Reason, drift.Message)
 }
 
-// PublishRefused reports whether the API server refused the last publish, and no write of the
+// PublishRefused reports whether the API server rejected the last publish, and no write of the
 // Secret or dry run has succeeded since.
 func PublishRefused(s *v1alpha1.ApiTokenStatus) bool {
 	c := conditionIn(s.Conditions, v1alpha1.ConditionPublished)

@@ -131,9 +131,9 @@ func TestReportedConditionsAreNotRewritten(t *testing.T) {
 			[]metav1.Condition{older}, nil},
 		"another process owns the attempt": {"that process reports its progress", given(absent, live), func(r *plan.Report) { r.Next = underWay }, []metav1.Condition{notReady},
 			[]string{v1alpha1.ConditionReady, v1alpha1.ConditionReconciling, v1alpha1.ConditionStalled}},
-		"a publish was refused": {"it stays until a write succeeds", given(absent, live), func(*plan.Report) {}, []metav1.Condition{refused},
+		"a publish was rejected": {"it stays until a write succeeds", given(absent, live), func(*plan.Report) {}, []metav1.Condition{refused},
 			[]string{v1alpha1.ConditionPublished}},
-		"a publish was refused, and there is nothing to write": {"it is resolved", given(), func(*plan.Report) {}, []metav1.Condition{refused}, nil},
+		"a publish was rejected, and there is nothing to write": {"it is resolved", given(), func(*plan.Report) {}, []metav1.Condition{refused}, nil},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

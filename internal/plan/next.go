@@ -33,7 +33,7 @@ const (
 const RuleUnderWay = "attempt-under-way"
 
 // rules in their order: the first that decides wins. The last one always decides.
-// A write that the API server refuses, or a provider that does not answer, must not prolong
+// A write that the API server rejects, or a provider that does not answer, must not prolong
 // access that must end. So rules with such actions are lenient, and all rules that
 // end access are free.
 var rules = []rule{
@@ -61,7 +61,7 @@ var rules = []rule{
 	{"end-active", credentialOutlivesAccess, free},
 
 	// A new credential before the previous one ends.
-	{"try-publish", lastPublishRefused, lenient},   // the last Secret was refused: send a dry run first
+	{"try-publish", lastPublishRefused, lenient},   // the last Secret was rejected: send a dry run first
 	{"republish", manualSecretLost, lenient},       // publish the stored copy of a manual credential again
 	{"confirm-edit", manualEditReported, lenient},  // a user edited the credential as asked
 	{"update", updateEnough, lenient},              // the provider can change the credential in place

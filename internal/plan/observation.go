@@ -44,7 +44,7 @@ type Token struct {
 	Revision int64
 	Budget   *v1alpha1.MintBudget
 	Retry    *v1alpha1.Retry
-	// PublishRefused: the API server refused the last write of the Secret, and no dry run
+	// PublishRefused: the API server rejected the last write of the Secret, and no dry run
 	// has succeeded since.
 	PublishRefused bool
 	// GapSince is when RevokeFirst gave up the Active credential; zero: no gap is open.

@@ -36,7 +36,7 @@ func namespaceNotAdmitted(s *situation) (Decision, bool) {
 	}
 	ref := s.Token.Spec.ProviderRef
 	return stalled(v1alpha1.ReasonNamespaceNotAllowed, fmt.Sprintf(
-		"spec.providerRef: %s %q does not serve namespace %q: label the namespace so that the provider's spec.allowedNamespaces selects it, or name another provider",
+		"spec.providerRef: %s %q does not admit namespace %q: label the namespace so that the provider's spec.allowedNamespaces selects it, or name another provider",
 		ref.Kind, ref.Name, s.Token.Namespace), 0), true
 }
 

@@ -49,7 +49,7 @@ func TestOutcomesLeadToStateReasonAndMessage(t *testing.T) {
 		"an endpoint that is not verified":  {given(), plan.Issue{}, unverified, plan.Progressing, v1alpha1.ReasonEndpointUnverified, "mint", 0},
 		"a revoked credential still exists": {given(), revocation, plan.Unfinished{Why: plan.StillThere}, plan.Progressing, v1alpha1.ReasonResolving, plan.StillThere, 0},
 		"the deadline has passed":           {given(), plan.Issue{}, plan.Unfinished{Why: plan.TooLate}, plan.Progressing, v1alpha1.ReasonResolving, plan.TooLate, 0},
-		"the API server refuses the Secret": {given(), plan.Issue{}, plan.SecretRefused{Why: "refused"}, plan.Progressing, v1alpha1.ReasonPublishRefused, "refused", 0},
+		"the API server rejects the Secret": {given(), plan.Issue{}, plan.SecretRefused{Why: "refused"}, plan.Progressing, v1alpha1.ReasonPublishRefused, "refused", 0},
 		"the API server does not answer":    {given(), plan.Issue{}, plan.NotSent{Why: "no answer"}, plan.Progressing, v1alpha1.ReasonPublishing, "no answer", 0},
 		"the account is blocked":            {given(), plan.Issue{}, callFailed(provider.CodeAccountBlocked), plan.Stalled, v1alpha1.ReasonAccountBlocked, "mint: the provider rejected it", 0},
 		"the provider rejects it":           {given(), plan.Issue{}, callFailed(provider.CodeInvalid), plan.Progressing, v1alpha1.ReasonProviderRefused, "", 0},

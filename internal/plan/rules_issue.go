@@ -7,14 +7,14 @@ import (
 	"apitoken.dev/operator/internal/credname"
 )
 
-// lastPublishRefused: the API server refused the last Secret, so the next one is sent as a dry
+// lastPublishRefused: the API server rejected the last Secret, so the next one is sent as a dry
 // run before a credential is issued for it.
 func lastPublishRefused(s *situation) (Decision, bool) {
 	if !s.Token.PublishRefused || !s.Secret.Live || !s.canIssue() {
 		return Decision{}, false
 	}
 	return progressing(TryPublish{}, v1alpha1.ReasonPublishRefused,
-		"the API server refused the Secret; sending a dry run before anything is issued"), true
+		"the API server rejected the Secret; sending a dry run before anything is issued"), true
 }
 
 func credentialNeeded(s *situation) (Decision, bool) {

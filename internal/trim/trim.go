@@ -4,7 +4,7 @@
 // Anyone who can edit an object can add 256 KiB of annotations, and even more labels,
 // finalizers and owner references. The cache keeps what the operator reads, with a limit
 // per object. Never update a trimmed object as a whole: that would delete the metadata of
-// others. Trimming adds an annotation that the API server refuses, so such an update fails.
+// others. Trimming adds an annotation that the API server rejects, so such an update fails.
 // Write with a patch, or after a live read.
 package trim
 
@@ -37,7 +37,7 @@ const (
 	// the operator compares, parses or sends.
 	TooLong = "\x00too long"
 
-	// mark is the annotation of a trimmed object. The API server refuses the key, so no user
+	// mark is the annotation of a trimmed object. The API server rejects the key, so no user
 	// can set it, and a full update with it fails.
 	mark = "\x00trimmed"
 	// finalizersCut is the value of the mark of an object with only some of its finalizers.

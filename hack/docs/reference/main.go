@@ -6,7 +6,7 @@
 // With -check it writes nothing, and fails when a table is not current.
 //
 // It is not crd-ref-docs (v0.3.0), which reads the Go types instead of the schema:
-//   - It leaves out the CEL rules, which hold most of what the API server refuses here. A
+//   - It leaves out the CEL rules, which hold most of what the API server rejects here. A
 //     template could print their messages, but half of the rules have a messageExpression,
 //     and a template cannot take the text out of an expression. The column "allowed" has both.
 //   - It writes a table for each Go type, in one file for the API group. The tables here are

@@ -243,7 +243,7 @@ var agreements = map[string]given{
 		t.Status = v1alpha1.ApiTokenStatus{}
 		a.ok(a.Status().Update(a.Context(), t))
 	}},
-	"a publish was refused": {due: true, reason: v1alpha1.ReasonPublishRefused, given: func(a *agreement) {
+	"a publish was rejected": {due: true, reason: v1alpha1.ReasonPublishRefused, given: func(a *agreement) {
 		t := a.token()
 		t.Status.Conditions = []metav1.Condition{condition(v1alpha1.ConditionPublished, false, v1alpha1.ReasonPublishRefused, "", 1)}
 		a.ok(a.Status().Update(a.Context(), t))

@@ -86,8 +86,8 @@ func (p *planner) merge(ctx context.Context, c client.Client, declared, live *un
 	return after, err
 }
 
-// refusal tells whether the API server refuses an object, and how. An API server without
-// the kind has refused nothing.
+// refusal tells whether the API server rejects an object, and how. An API server without
+// the kind has rejected nothing.
 func refusal(err error) (metav1.Status, bool) {
 	var status apierrors.APIStatus
 	if err == nil || reading.Unserved(err) || !errors.As(err, &status) {

@@ -43,13 +43,13 @@ func (p *planner) withoutProvider(sit *situation, out *planned) {
 			need = "the credential in use must be replaced or changed"
 		}
 		out.Outcome, out.Reason, out.Help = outcomeUnknown, "", ""
-		out.Message = fmt.Sprintf("decided: the API server accepts the declaration; %s\nnot decided: whether %s exists, is ready, serves this namespace "+
+		out.Message = fmt.Sprintf("decided: the API server accepts the declaration; %s\nnot decided: whether %s exists, is ready, admits this namespace "+
 			"and grants the access, and how; %s", need, name, unseen)
 		out.Do = p.ToRead(forbiddenRead(sit), sit.unread)
 	}
 }
 
-// forbiddenRead is the read that the API server refused: of the provider, or of the
+// forbiddenRead is the read that the API server rejected: of the provider, or of the
 // namespace whose labels a ClusterTokenProvider selects.
 func forbiddenRead(sit *situation) hint.Access {
 	var status apierrors.APIStatus

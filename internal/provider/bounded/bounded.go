@@ -112,7 +112,7 @@ func (d *driver) Connect(ctx context.Context, cfg provider.Config) (provider.Cli
 
 // Validate implements provider.Validator. It does no I/O, so it has no deadline. It
 // also refuses a provider that would publish a key which programs take for a setting
-// of their own: the schema refuses such keys, but a provider can have been stored by an earlier version.
+// of their own: the schema rejects such keys, but a provider can have been stored by an earlier version.
 func (d *driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 	for _, key := range provider.DocumentedKeys(d, cfg, req.Grant) {
 		if envname.Refused(key) {

@@ -107,7 +107,7 @@ func (a *API) Do(ctx context.Context, r Request) (Answer, error) {
 		}
 	}
 	if out.Status < 200 || out.Status > 299 {
-		return out, a.refused(r, out)
+		return out, a.statusError(r, out)
 	}
 	if err := a.read(r, out); err != nil || r.Use == nil {
 		return out, err

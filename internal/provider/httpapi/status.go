@@ -13,13 +13,13 @@ import (
 // meaning is the meaning of a status (RFC 9110, section 15; RFC 4918 for 423; RFC 6585 for 429).
 type meaning struct {
 	code provider.Code
-	// refused: the server reports that it did not carry out the request.
-	refused bool
-	says    string
+	// rejected: the server reports that it did not carry out the request.
+	rejected bool
+	says     string
 }
 
 var meanings = map[int]meaning{
-	http.StatusBadRequest:            {provider.CodeInvalid, true, "it refused the request as it is"},
+	http.StatusBadRequest:            {provider.CodeInvalid, true, "it rejected the request as invalid"},
 	http.StatusUnauthorized:          {provider.CodeUnauthenticated, true, "it did not accept the minting credentials"},
 	http.StatusPaymentRequired:       {provider.CodeAccountBlocked, true, "a bill must be paid first"},
 	http.StatusForbidden:             {provider.CodePermissionDenied, true, "the minting credentials may not do this"},
@@ -27,7 +27,7 @@ var meanings = map[int]meaning{
 	http.StatusMethodNotAllowed:      {provider.CodeInvalid, true, "it does not offer this"},
 	http.StatusGone:                  {provider.CodeInvalid, true, "what was requested no longer exists"},
 	http.StatusRequestEntityTooLarge: {provider.CodeInvalid, true, "the request is too large for it"},
-	http.StatusUnprocessableEntity:   {provider.CodeInvalid, true, "it refused the request as it is"},
+	http.StatusUnprocessableEntity:   {provider.CodeInvalid, true, "it rejected the request as invalid"},
 	http.StatusLocked:                {provider.CodeAccountBlocked, true, "the account is suspended"},
 	http.StatusTooManyRequests:       {provider.CodeRateLimited, true, "it asks for fewer requests"},
 	// A conflict can be with an earlier copy of the same request, and a proxy can give
@@ -36,8 +36,8 @@ var meanings = map[int]meaning{
 	http.StatusRequestTimeout: {provider.CodeUnavailable, false, "it took too long"},
 }
 
-// refused returns the error of a status outside 2xx.
-func (a *API) refused(r Request, answer Answer) *provider.Error {
+// statusError returns the error of a status outside 2xx.
+func (a *API) statusError(r Request, answer Answer) *provider.Error {
 	m, known := meanings[answer.Status]
 	switch {
 	case known:
@@ -49,7 +49,7 @@ func (a *API) refused(r Request, answer Answer) *provider.Error {
 		m = meaning{provider.CodeUnknown, false, "the operator does not know this status"}
 	}
 	e := &provider.Error{
-		Code: m.code, NotExecuted: m.refused, RetryAfter: RetryAfter(answer.Header),
+		Code: m.code, NotExecuted: m.rejected, RetryAfter: RetryAfter(answer.Header),
 		Message: fmt.Sprintf("could not %s: the provider answered with status %d: %s", r.What, answer.Status, m.says),
 	}
 	switch {

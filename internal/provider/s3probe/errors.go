@@ -24,9 +24,9 @@ var answers = map[string]Answer{
 	"NoSuchBucket":          NoBucket,
 }
 
-// refusals are the error codes that reject a request for reasons other than the key
+// rejections are the error codes that reject a request for reasons other than the key
 // (same reference).
-var refusals = map[string]struct {
+var rejections = map[string]struct {
 	code provider.Code
 	says string
 }{
@@ -67,16 +67,16 @@ func failure(what, field string, err error) *provider.Error {
 		return out
 	}
 	var why string
-	refused, known := refusals[code(err)]
+	rejection, known := rejections[code(err)]
 	switch status := Status(err); {
 	case errors.Is(err, context.Canceled):
 		why = "it was canceled"
 	case status == 0:
 		why = "the server did not answer"
 	case known:
-		out.Code, out.NotExecuted, why = refused.code, true, "the server refused: "+refused.says
+		out.Code, out.NotExecuted, why = rejection.code, true, "the server rejected the request: "+rejection.says
 	case status == http.StatusTooManyRequests:
-		out.Code, out.NotExecuted, why = provider.CodeRateLimited, true, "the server refused: it asks for fewer requests"
+		out.Code, out.NotExecuted, why = provider.CodeRateLimited, true, "the server rejected the request: it asks for fewer requests"
 	case status >= http.StatusInternalServerError:
 		why = fmt.Sprintf("the server answered with status %d: the server failed", status)
 	default:

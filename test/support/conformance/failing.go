@@ -19,7 +19,7 @@ var failing = []Requirement{
 	},
 	{
 		Name: "RateLimitIsReported", Test: rateLimit,
-		Sentence: "A Mint refused for too many requests MUST fail with CodeRateLimited, not in doubt, with the delay that the provider asked for.",
+		Sentence: "A Mint that the provider rejects for too many requests MUST fail with CodeRateLimited, not in doubt, with the delay that the provider asked for.",
 		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Faults.RateLimit != nil },
 	},

@@ -68,7 +68,7 @@ var revoking = []Requirement{
 	},
 	{
 		Name: "RevokedIsRefused", Test: revokedIsRefused,
-		Sentence: "The data plane MUST refuse a credential once Revoke returned nil.",
+		Sentence: "The data plane MUST reject a credential once Revoke returned nil.",
 		Applies:  byAPI,
 		Needs:    func(h Harness) bool { return h.Alive != nil },
 	},

@@ -66,7 +66,7 @@ var sentences = map[provider.Code]string{
 	provider.CodePermissionDenied: "the minting credentials may not do this; give their user the policy config/samples/aws-minter-policy.json",
 	provider.CodeQuota:            "a limit of the account is reached; an AWS account holds 5000 users unless a higher quota was granted",
 	provider.CodeRateLimited:      "the server asks for fewer requests",
-	provider.CodeInvalid:          "the server refuses the request as it is",
+	provider.CodeInvalid:          "the server rejects the request as invalid",
 	provider.CodeUnavailable:      "the server failed",
 	provider.CodeUnknown:          "the server answered with an error that this driver does not know",
 }

@@ -307,7 +307,7 @@ func TestMalformedCredentialsAreNotSent(t *testing.T) {
 // The provider does not say that it rejected the time in the signature.
 func TestWrongClockIsNamed(t *testing.T) {
 	for ahead, says := range map[time.Duration]string{
-		time.Hour:  "the clock of this node: a request signed with a wrong time is refused too; it is 1h0m0s ahead of the provider's",
+		time.Hour:  "the clock of this node: a request signed with a wrong time is rejected too; it is 1h0m0s ahead of the provider's",
 		-time.Hour: "it is 1h0m0s behind the provider's",
 	} {
 		a := newAccount(t)

@@ -48,7 +48,7 @@ func explain(c clock.Clock) func(httpapi.Answer, *provider.Error) {
 		}
 		switch a.Status {
 		case http.StatusUnauthorized:
-			e.Message += "; check " + MinterKeyID + " and " + MinterSecret + " in the credentials Secret, and the clock of this node: a request signed with a wrong time is refused too" + difference(c, a)
+			e.Message += "; check " + MinterKeyID + " and " + MinterSecret + " in the credentials Secret, and the clock of this node: a request signed with a wrong time is rejected too" + difference(c, a)
 		case http.StatusForbidden, http.StatusNotFound:
 			e.Message += "; check spec.crusoe.organizationID, and what the user of the minting credentials may do in it"
 		}

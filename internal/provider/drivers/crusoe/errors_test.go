@@ -34,16 +34,16 @@ func TestAnswersToMintAreClassified(t *testing.T) {
 		header []string
 		want   provider.Error // Message: what it must contain
 	}{
-		"bad request":       {status: 400, body: `{"code":"400",` + text + `}`, want: provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: "refused the request as it is"}},
+		"bad request":       {status: 400, body: `{"code":"400",` + text + `}`, want: provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: "rejected the request as invalid"}},
 		"newer body":        {status: 400, body: `{"code":"bad_request","error_id":"` + rawText + `","reason":"r",` + text + `}`, want: provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: "(bad_request)"}},
 		"only a reason":     {status: 400, body: `{"code":"400","reason":"alias_taken",` + text + `}`, want: provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: "(alias_taken)"}},
-		"code that is text": {status: 400, body: `{"code":"go to ` + rawText + `","message":""}`, want: provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: "as it is"}},
+		"code that is text": {status: 400, body: `{"code":"go to ` + rawText + `","message":""}`, want: provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: "as invalid"}},
 		"bad credential":    {status: 401, body: `{"code":"401","message":"bad_credential"}`, want: provider.Error{Code: provider.CodeUnauthenticated, NotExecuted: true, Message: "the clock of this node"}},
 		"newer credential":  {status: 401, body: `{"code":"bad_credential",` + text + `}`, want: provider.Error{Code: provider.CodeUnauthenticated, NotExecuted: true, Message: "(bad_credential); check accessKeyID and secretKey in the credentials Secret, and the clock"}},
 		"unauthorized":      {status: 403, body: `{"code":"403","message":"unauthorized"}`, want: provider.Error{Code: provider.CodePermissionDenied, NotExecuted: true, Message: "check spec.crusoe.organizationID"}},
 		"not found":         {status: 404, body: `{"code":"404","message":"not_found"}`, want: provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: "check spec.crusoe.organizationID"}},
 		"conflict":          {status: 409, body: `{"code":"409",` + text + `}`, want: provider.Error{Code: provider.CodeInvalid, Message: "conflicts with something that exists"}},
-		"unprocessable":     {status: 422, body: `{"code":"422",` + text + `}`, want: provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: "as it is"}},
+		"unprocessable":     {status: 422, body: `{"code":"422",` + text + `}`, want: provider.Error{Code: provider.CodeInvalid, NotExecuted: true, Message: "as invalid"}},
 		"too many": {
 			status: 429, body: `{"code":"429",` + text + `}`, header: []string{"Retry-After", "7"},
 			want: provider.Error{Code: provider.CodeRateLimited, NotExecuted: true, RetryAfter: 7 * time.Second, Message: "fewer requests"},
@@ -139,7 +139,7 @@ func TestThirdKeyIsAQuotaError(t *testing.T) {
 	}
 }
 
-// A proxy sent the request twice, and the second copy was refused.
+// A proxy sent the request twice, and the second copy was rejected.
 func TestRefusedCopyOfACreationIsInDoubt(t *testing.T) {
 	a := newAccount(t)
 	c := a.connect(t)

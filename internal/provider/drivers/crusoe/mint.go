@@ -86,13 +86,13 @@ func (c *client) ends(ctx context.Context, key created, asked time.Time) (time.T
 	}
 }
 
-// mayBeFull are the statuses with which a third key may be refused. The API does not
+// mayBeFull are the statuses with which a third key may be rejected. The API does not
 // document which one it uses.
 var mayBeFull = []int{
 	http.StatusBadRequest, http.StatusForbidden, http.StatusConflict, http.StatusUnprocessableEntity, http.StatusTooManyRequests,
 }
 
-// whyNot lists the keys to find out why a creation was refused.
+// whyNot lists the keys to find out why a creation was rejected.
 func (c *client) whyNot(ctx context.Context, name string, status int, refused *provider.Error) *provider.Error {
 	if !slices.Contains(mayBeFull, status) {
 		return refused
@@ -105,7 +105,7 @@ func (c *client) whyNot(ctx context.Context, name string, status int, refused *p
 	if slices.ContainsFunc(keys, func(k s3Key) bool { return k.Alias == name }) {
 		// No other client uses this name: an earlier copy of this request created the key.
 		out.NotExecuted = false
-		out.Message = "could not create the key: the provider refused it, but lists a key of this name, which a copy of the request must have created"
+		out.Message = "could not create the key: the provider rejected it, but lists a key of this name, which a copy of the request must have created"
 		return &out
 	}
 	if len(c.occupied(keys)) >= maxLive {

@@ -79,7 +79,7 @@ func TestAnswersToMintAreClassified(t *testing.T) {
 		"not found":           {404, `{"detail":"Not Found"}`, provider.CodeInvalid, false, "did not find what was requested"},
 		"conflict":            {409, `{"code":"conflict"}`, provider.CodeInvalid, true, "(conflict)"},
 		"too large":           {413, `{"code":"request_body_too_large"}`, provider.CodeInvalid, false, "too large"},
-		"not valid":           {422, `{"detail":[{"loc":["body","name"],"msg":"` + rawText + `"}]}`, provider.CodeInvalid, false, "refused the request"},
+		"not valid":           {422, `{"detail":[{"loc":["body","name"],"msg":"` + rawText + `"}]}`, provider.CodeInvalid, false, "rejected the request"},
 		"too many":            {429, `{"error":"rate_limited"}`, provider.CodeRateLimited, false, "(rate_limited)"},
 		"too many, a page":    {429, `<html>` + rawText, provider.CodeRateLimited, false, "fewer requests"},
 		"broken":              {500, `{"error":"internal_error"}`, provider.CodeUnavailable, true, "(internal_error)"},

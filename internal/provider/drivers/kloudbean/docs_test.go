@@ -14,7 +14,7 @@ const docsFile = "docs/providers/kloudbean.md"
 // TestScopesAreDocumented compares the table in the documentation with permissions.
 func TestScopesAreDocumented(t *testing.T) {
 	cell := func(access bool) string {
-		return map[bool]string{true: "works", false: "refused"}[access]
+		return map[bool]string{true: "works", false: "denied"}[access]
 	}
 	var want []string
 	for _, scope := range grantable() {
@@ -25,7 +25,7 @@ func TestScopesAreDocumented(t *testing.T) {
 			get = "not tried"
 		}
 		if !p.want.Delete {
-			remove = "not looked at"
+			remove = "not tried"
 		}
 		want = append(want, fmt.Sprintf("| `%s` | %s | %s | %s | %s | %s |", scope, p.label, cell(p.want.Read), cell(p.want.Write), get, remove))
 	}

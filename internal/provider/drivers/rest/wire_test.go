@@ -246,7 +246,7 @@ func TestAnswersToMintAreClassified(t *testing.T) {
 	}{
 		"a word":                      {400, nil, `{"error":{"code":"bad_name"}}`, nil, provider.CodeInvalid, false, "(bad_name)"},
 		"a word with a meaning":       {403, nil, `{"error":{"code":"too_many_keys"}}`, nil, provider.CodeQuota, false, "(too_many_keys)"},
-		"a word that is text":         {400, nil, `{"error":{"code":"go to ` + raw + `"}}`, nil, provider.CodeInvalid, false, "refused the request as it is"},
+		"a word that is text":         {400, nil, `{"error":{"code":"go to ` + raw + `"}}`, nil, provider.CodeInvalid, false, "rejected the request as invalid"},
 		"no word":                     {400, nil, `{"message":"` + raw + `"}`, nil, provider.CodeInvalid, false, "status 400"},
 		"declared as in doubt":        {400, nil, `{"maybe":true}`, nil, provider.CodeInvalid, true, "status 400"},
 		"doubt that cannot be told":   {400, nil, raw, nil, provider.CodeInvalid, true, "status 400"},

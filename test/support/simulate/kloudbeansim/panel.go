@@ -181,7 +181,7 @@ func (s *Simulator) Copy(accessKeyID string) (Details, error) {
 	return s.details(t), nil
 }
 
-// Delete deletes a token; its key is refused from then on.
+// Delete deletes a token; its key is rejected from then on.
 func (s *Simulator) Delete(ctx context.Context, accessKeyID string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -115,7 +115,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	})
 	f := broken
 	if f == nil {
-		f = s.refused(r.Context(), c, signed)
+		f = s.rejection(r.Context(), c, signed)
 	}
 	if f == nil {
 		f = s.carryOut(w, c)
@@ -128,8 +128,8 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	_, _ = io.WriteString(w, f.body("simulated "+conformance.RawText)) //nolint:gosec // a fixed text; the client may be gone
 }
 
-// refused says why a key may not do this; nil: it may. The lock is held.
-func (s *Simulator) refused(ctx context.Context, c call, signed signature) *failed {
+// rejection returns why a key may not do this, or nil if it may. The lock is held.
+func (s *Simulator) rejection(ctx context.Context, c call, signed signature) *failed {
 	if signed.keyID == "" {
 		return accessDenied
 	}

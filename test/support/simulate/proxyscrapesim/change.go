@@ -33,7 +33,7 @@ func (f fields) expiry() (seconds *int64, ok bool) {
 	return seconds, json.Unmarshal(f.ExpiresAt, &seconds) == nil
 }
 
-// check returns the status that these fields are refused with; 0: none.
+// check returns the status with which these fields are rejected, or 0.
 func (f fields) check(r request) int {
 	seconds, ok := f.expiry()
 	switch {
@@ -63,17 +63,17 @@ func isIP(text string) bool {
 
 func (s *Simulator) create(r request) answer {
 	if !r.may("account:apikeys:create") {
-		return refused(http.StatusForbidden)
+		return rejected(http.StatusForbidden)
 	}
 	var f fields
 	if !r.decode(&f) {
-		return refused(http.StatusBadRequest)
+		return rejected(http.StatusBadRequest)
 	}
 	if f.Name == nil || f.Permissions == nil || len(*f.Permissions) == 0 {
-		return refused(http.StatusUnprocessableEntity)
+		return rejected(http.StatusUnprocessableEntity)
 	}
 	if status := f.check(r); status != 0 {
-		return refused(status)
+		return rejected(status)
 	}
 	k := &Key{ID: newID(), Token: newToken(), Active: true, Created: r.now}
 	if f.Subaccounts == nil {
@@ -131,13 +131,13 @@ func (s *Simulator) update(k *Key, r request) answer {
 		Active *bool `json:"is_active"`
 	}
 	if !r.decode(&f) {
-		return refused(http.StatusBadRequest)
+		return rejected(http.StatusBadRequest)
 	}
 	if f.Name == nil && f.Permissions == nil && f.Subaccounts == nil && f.IPs == nil && f.ExpiresAt == nil && f.Active == nil {
-		return refused(http.StatusUnprocessableEntity)
+		return rejected(http.StatusUnprocessableEntity)
 	}
 	if status := f.check(r); status != 0 {
-		return refused(status)
+		return rejected(status)
 	}
 	updated := []string{}
 	if !s.frozen {

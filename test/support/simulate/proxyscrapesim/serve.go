@@ -21,8 +21,8 @@ type answer struct {
 	body   any
 }
 
-// refused is an error of the API. Its shape is not documented.
-func refused(status int) answer {
+// rejected is an error of the API. Its shape is not documented.
+func rejected(status int) answer {
 	return answer{status, map[string]any{"success": false, "message": conformance.RawText}}
 }
 
@@ -48,14 +48,14 @@ func (s *Simulator) answer(r *http.Request, text []byte, now time.Time) answer {
 		return answer{http.StatusUnauthorized, map[string]any{"status": "unauthorized", "info": conformance.RawText}}
 	}
 	if from, _, err := net.SplitHostPort(r.RemoteAddr); err != nil || !caller.admits(from) {
-		return refused(http.StatusForbidden)
+		return rejected(http.StatusForbidden)
 	}
 	if r.URL.RawQuery != "" {
-		return refused(http.StatusBadRequest)
+		return rejected(http.StatusBadRequest)
 	}
 	path, found := strings.CutPrefix(r.URL.Path, keysPath)
 	if !found || path != "" && !strings.HasPrefix(path, "/") {
-		return refused(http.StatusNotFound)
+		return rejected(http.StatusNotFound)
 	}
 	req := request{caller: caller, text: text, now: now, json: strings.HasPrefix(r.Header.Get("Content-Type"), "application/json")}
 	switch id := strings.TrimPrefix(path, "/"); id {
@@ -97,7 +97,7 @@ func (s *Simulator) collection(method string, r request) answer {
 	switch method {
 	case http.MethodGet:
 		if !r.may("account:apikeys:read") {
-			return refused(http.StatusForbidden)
+			return rejected(http.StatusForbidden)
 		}
 		list := make([]any, 0, len(s.keys))
 		for _, k := range s.keys {
@@ -107,14 +107,14 @@ func (s *Simulator) collection(method string, r request) answer {
 	case http.MethodPost:
 		return s.create(r)
 	default:
-		return refused(http.StatusMethodNotAllowed)
+		return rejected(http.StatusMethodNotAllowed)
 	}
 }
 
 // permissions are never wrapped.
 func (s *Simulator) permissions(method, path string, r request) answer {
 	if method != http.MethodGet {
-		return refused(http.StatusMethodNotAllowed)
+		return rejected(http.StatusMethodNotAllowed)
 	}
 	body := map[string]any{"allowed_permissions": r.caller.Permissions}
 	if path == "permission-context" {
@@ -129,14 +129,14 @@ func (s *Simulator) one(method, path string, r request) answer {
 		"GET ": "read", "PUT ": "update", "DELETE ": "delete", "POST regenerate": "regenerate",
 	}[method+" "+action]
 	if needs == "" {
-		return refused(http.StatusMethodNotAllowed)
+		return rejected(http.StatusMethodNotAllowed)
 	}
 	if !r.may("account:apikeys:" + needs) {
-		return refused(http.StatusForbidden)
+		return rejected(http.StatusForbidden)
 	}
 	at := slices.IndexFunc(s.keys, func(k *Key) bool { return k.ID == id })
 	if at < 0 {
-		return refused(http.StatusNotFound)
+		return rejected(http.StatusNotFound)
 	}
 	k := s.keys[at]
 	switch needs {

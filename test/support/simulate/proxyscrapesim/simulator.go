@@ -1,7 +1,7 @@
 // Package proxyscrapesim is a simulator of the account API of ProxyScrape
 // (docs.proxyscrape.com/api-reference, /api/account), as far as it is about API
 // keys. What is not documented there, it does in the strictest way: an unknown
-// field, a wrong method or a permission too much is refused.
+// field, a wrong method or an excessive permission is rejected.
 package proxyscrapesim
 
 import (

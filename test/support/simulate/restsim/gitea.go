@@ -41,7 +41,7 @@ func (s *Gitea) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.Wrap(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { s.serve(w, r, s.handle) })).ServeHTTP(w, r)
 }
 
-func refused(status int, message string) answer {
+func rejected(status int, message string) answer {
 	return answer{status, map[string]string{"message": message, "url": "https://gitea.example.com/api/swagger"}}
 }
 
@@ -51,7 +51,7 @@ func (s *Gitea) handle(r *http.Request, body []byte) answer {
 	}
 	// Tokens are managed with a password, never with a token.
 	if user, password, ok := r.BasicAuth(); !ok || user != s.user || password != s.password {
-		return refused(http.StatusUnauthorized, conformance.RawText)
+		return rejected(http.StatusUnauthorized, conformance.RawText)
 	}
 	tokens := "/api/v1/users/" + s.user + "/tokens"
 	id, one := strings.CutPrefix(r.URL.Path, tokens+"/")
@@ -66,7 +66,7 @@ func (s *Gitea) handle(r *http.Request, body []byte) answer {
 	if r.Method == http.MethodDelete && one && s.remove(id) {
 		return answer{status: http.StatusNoContent}
 	}
-	return refused(http.StatusNotFound, conformance.RawText)
+	return rejected(http.StatusNotFound, conformance.RawText)
 }
 
 // self answers a token that asks whose it is.
@@ -74,9 +74,9 @@ func (s *Gitea) self(secret string) answer {
 	at := slices.IndexFunc(s.tokens, func(t Token) bool { return t.Secret == secret })
 	switch {
 	case at < 0:
-		return refused(http.StatusUnauthorized, conformance.RawText)
+		return rejected(http.StatusUnauthorized, conformance.RawText)
 	case !slices.Contains(s.tokens[at].Permissions, "read:user"):
-		return refused(http.StatusForbidden, conformance.RawText)
+		return rejected(http.StatusForbidden, conformance.RawText)
 	}
 	return answer{http.StatusOK, map[string]any{"id": GiteaUserID, "login": s.user}}
 }
@@ -89,13 +89,13 @@ func (s *Gitea) create(r *http.Request, body []byte) answer {
 	dec := json.NewDecoder(bytes.NewReader(body))
 	dec.DisallowUnknownFields()
 	if r.Header.Get("Content-Type") != "application/json" || dec.Decode(&in) != nil || in.Name == "" {
-		return refused(http.StatusUnprocessableEntity, conformance.RawText)
+		return rejected(http.StatusUnprocessableEntity, conformance.RawText)
 	}
 	if slices.ContainsFunc(s.tokens, func(t Token) bool { return t.Name == in.Name }) {
-		return refused(http.StatusBadRequest, "access token name has been used already")
+		return rejected(http.StatusBadRequest, "access token name has been used already")
 	}
 	if len(in.Scopes) == 0 || slices.ContainsFunc(in.Scopes, func(scope string) bool { return !slices.Contains(giteaScopes, scope) }) {
-		return refused(http.StatusBadRequest, "invalid access token scope provided: "+conformance.RawText)
+		return rejected(http.StatusBadRequest, "invalid access token scope provided: "+conformance.RawText)
 	}
 	t := s.add(in.Name, in.Scopes, nil)
 	made := giteaToken(t)
@@ -114,7 +114,7 @@ func (s *Gitea) list(r *http.Request) answer {
 	page, pageOK := number(r, "page", 1, math.MaxInt32)
 	size, sizeOK := number(r, "limit", 30, math.MaxInt32)
 	if !pageOK || !sizeOK || !known(r, "page", "limit") {
-		return refused(http.StatusUnprocessableEntity, conformance.RawText)
+		return rejected(http.StatusUnprocessableEntity, conformance.RawText)
 	}
 	// MAX_RESPONSE_ITEMS is 50 by default, and limits every request.
 	out, _ := paged(slices.Clone(s.tokens), page, min(size, 50))
