@@ -15,7 +15,7 @@ var ordered = map[string][]string{
 	module + "/controllers/apitoken": {
 		"controller.go", "setup.go", // a reconcile, and what causes one
 		"apply.go",                                         // one action
-		"attempt.go", "update.go", "purge.go", "lookup.go", // the actions that call a provider
+		"attempt.go", "update.go", "revoke.go", "lookup.go", // the actions that call a provider
 		"strategy.go", "manual.go", // minted and manual credentials
 		"ledger.go", "status.go", // what is recorded
 		"connect.go", "events.go", // what all of them use
