@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -19,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/test/support/repofile"
 	"apitoken.dev/operator/test/support/testenv"
 )
 
@@ -349,7 +349,7 @@ func (w *hostileWorld) json(object client.Object) map[string]any {
 func sameDriverBlocks(t *testing.T) map[string]bool {
 	t.Helper()
 	blocks := func(kind string) map[string]any {
-		crd := readObjects(t, filepath.Join("..", "..", "config", "crd", "bases", "apitoken.dev_"+kind+".yaml"))[0]
+		crd := repofile.Objects(t, "config/crd/bases/apitoken.dev_"+kind+".yaml")[0]
 		versions, _, err := unstructured.NestedSlice(crd.Object, "spec", "versions")
 		if err != nil {
 			t.Fatal(err)

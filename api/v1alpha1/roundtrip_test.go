@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -23,6 +22,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/test/support/repofile"
 	"apitoken.dev/operator/test/support/testenv"
 )
 
@@ -127,9 +127,9 @@ func isEmpty(v reflect.Value) bool {
 // TestFieldsHaveDescriptionsAndPlainDefaults: every field says what it is for, and every default is a plain value that
 // depends on nothing.
 func TestFieldsHaveDescriptionsAndPlainDefaults(t *testing.T) {
-	files, err := filepath.Glob(filepath.Join("..", "..", "config", "crd", "bases", "*.yaml"))
-	if err != nil || len(files) != len(kinds()) {
-		t.Fatalf("CRDs %v, %v", files, err)
+	files := repofile.Glob(t, "config/crd/bases/*.yaml")
+	if len(files) != len(kinds()) {
+		t.Fatalf("CRDs %v", files)
 	}
 	// Stored objects hold these: to change one is to change the API.
 	want := map[string]any{
@@ -141,7 +141,7 @@ func TestFieldsHaveDescriptionsAndPlainDefaults(t *testing.T) {
 	}
 	got := map[string]any{}
 	for _, file := range files {
-		for _, object := range readObjects(t, file) {
+		for _, object := range repofile.Objects(t, file) {
 			kind, _, _ := unstructured.NestedString(object.Object, "spec", "names", "kind")
 			versions, _, _ := unstructured.NestedSlice(object.Object, "spec", "versions")
 			if len(versions) == 0 {

@@ -2,7 +2,6 @@ package main
 
 import (
 	"maps"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -159,19 +158,10 @@ func sources(t *testing.T) []string {
 	t.Helper()
 	var out []string
 	for _, pattern := range []string{"controllers/*/*.go", "internal/metrics/*.go"} {
-		files, err := filepath.Glob(filepath.Join("..", "..", filepath.FromSlash(pattern)))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, file := range files {
-			if strings.HasSuffix(file, "_test.go") {
-				continue
+		for _, file := range repofile.Glob(t, pattern) {
+			if !strings.HasSuffix(file, "_test.go") {
+				out = append(out, repofile.Read(t, file))
 			}
-			content, err := os.ReadFile(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			out = append(out, string(content))
 		}
 	}
 	return out
@@ -196,12 +186,8 @@ func TestEveryAlertHasItsRunbook(t *testing.T) {
 	content := repofile.Read(t, "charts/apitoken-operator/files/alerts.yaml")
 	alerts := map[string]bool{}
 	add(alerts, regexp.MustCompile(`- alert: (\w+)`), content)
-	pages, err := filepath.Glob(filepath.Join(repofile.Path("docs/runbooks"), "*.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
 	found := map[string]bool{}
-	for _, page := range pages {
+	for _, page := range repofile.Glob(t, "docs/runbooks/*.md") {
 		if name := strings.TrimSuffix(filepath.Base(page), ".md"); name != "README" {
 			found[name] = true
 		}

@@ -2,8 +2,6 @@ package cli_test
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +21,7 @@ import (
 	"apitoken.dev/operator/internal/clock"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 // providerViewerRole is the ClusterRole that reads ClusterTokenProviders.
@@ -35,13 +34,9 @@ const developer = "developer"
 // aggregation controller does in a cluster.
 func (w *world) installRoles() {
 	w.Helper()
-	files, err := filepath.Glob(filepath.Join("..", "..", "config", "rbac", "*[eo]r_role.yaml"))
-	w.OK(err)
-	for _, file := range files {
-		raw, err := os.ReadFile(file)
-		w.OK(err)
+	for _, file := range repofile.Glob(w, "config/rbac/*[eo]r_role.yaml") {
 		role := &rbacv1.ClusterRole{}
-		w.OK(yaml.Unmarshal(raw, role))
+		w.OK(yaml.Unmarshal([]byte(repofile.Read(w, file)), role))
 		if err := w.Create(w.Context(), role); !apierrors.IsAlreadyExists(err) {
 			w.OK(err)
 		}
@@ -190,7 +185,7 @@ func TestPlanWithoutTheProviderSaysWhatItCouldNotDecide(t *testing.T) {
 func TestTheOptionalRightLetsADeveloperPlan(t *testing.T) {
 	w := developerWorld(t)
 	binding := &rbacv1.ClusterRoleBinding{}
-	w.OK(yaml.Unmarshal([]byte(read(t, "..", "..", "config", "components", "provider-readers", "binding.yaml")), binding))
+	w.OK(yaml.Unmarshal([]byte(repofile.Read(t, "config/components/provider-readers/binding.yaml")), binding))
 	w.OK(w.Create(t.Context(), binding))
 	w.Cleanup(func() { _ = w.Delete(context.WithoutCancel(w.Context()), binding) })
 	file := w.writeFile("token.yaml", strings.NewReplacer("{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.Ns+"}", "name: one", "name: fresh").Replace(declared))

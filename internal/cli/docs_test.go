@@ -2,8 +2,6 @@ package cli_test
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,23 +13,15 @@ import (
 	"apitoken.dev/operator/internal/cli"
 	"apitoken.dev/operator/internal/cli/exit"
 	"apitoken.dev/operator/internal/cli/session"
+	"apitoken.dev/operator/test/support/repofile"
 )
-
-func read(t *testing.T, parts ...string) string {
-	t.Helper()
-	content, err := os.ReadFile(filepath.Join(parts...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(content)
-}
 
 // TestPageShowsGoldenFilesCommandsAndExitCodes: docs/kubectl-plugin.md shows what the golden files hold, has a
 // section for every command, and every exit code.
 func TestPageShowsGoldenFilesCommandsAndExitCodes(t *testing.T) {
-	document := read(t, "..", "..", "docs", "kubectl-plugin.md")
+	document := repofile.Read(t, "docs/kubectl-plugin.md")
 	for _, name := range []string{"list.txt", "list-expiring.txt", "status.txt", "status-wrong.txt", "tree.txt", "plan.txt", "doctor.txt", "import.txt"} {
-		if golden := read(t, "testdata", name); !strings.Contains(document, golden) {
+		if golden := repofile.Read(t, "internal/cli/testdata/"+name); !strings.Contains(document, golden) {
 			t.Errorf("docs/kubectl-plugin.md does not show testdata/%s:\n%s", name, golden)
 		}
 	}
@@ -74,7 +64,7 @@ func TestKrewManifestNamesTheArchivesOfARelease(t *testing.T) {
 		archives = append(archives, out.String()[strings.LastIndex(out.String(), "/")+1:])
 		return "uri: " + out.String() + "\n    sha256: " + strings.Repeat("a", 64), err
 	}}
-	parsed, err := template.New("krew").Funcs(functions).Parse(read(t, "..", "..", "hack", "krew", "apitoken.yaml"))
+	parsed, err := template.New("krew").Funcs(functions).Parse(repofile.Read(t, "hack/krew/apitoken.yaml"))
 	if err != nil {
 		t.Fatal(err)
 	}

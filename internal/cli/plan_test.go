@@ -14,6 +14,7 @@ import (
 	"apitoken.dev/operator/internal/cli/hint"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider/registry"
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 const declared = `apiVersion: apitoken.dev/v1alpha1
@@ -167,7 +168,7 @@ func TestPlanShowsAChangeInPlace(t *testing.T) {
 // TestPlanShowsTheRequestOfARestBlock: of a rest block the request itself is shown, its credentials redacted.
 func TestPlanShowsTheRequestOfARestBlock(t *testing.T) {
 	w := newWorld(t, "")
-	file := w.writeFile("gitea.yaml", strings.ReplaceAll(read(t, "..", "..", "config", "samples", "rest-gitea.yaml"), "namespace: ml", "namespace: "+w.Ns))
+	file := w.writeFile("gitea.yaml", strings.ReplaceAll(repofile.Read(t, "config/samples/rest-gitea.yaml"), "namespace: ml", "namespace: "+w.Ns))
 	w.expect(w.run("plan", "-f", file), exit.OK, "a credential is issued", "(rest): mint", "| POST https://gitea.example.com/api/v1/users/[redacted]/tokens", "[redacted]",
 		"| Authorization: ", `"scopes": [`)
 }

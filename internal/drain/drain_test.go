@@ -20,6 +20,7 @@ import (
 	"apitoken.dev/operator/internal/drain"
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/test/support/kit"
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 // The namespace is deleted first: it waits for the Secret of the minting credentials, and
@@ -290,7 +291,7 @@ func TestProgressContainsNoControlCharacters(t *testing.T) {
 // guardsCRDs installs the deletion guard and waits until it refuses to delete a CRD.
 func (w *world) guardsCRDs() {
 	w.Helper()
-	for _, o := range w.manifests("components/deletion-guard/policy.yaml") {
+	for _, o := range repofile.Objects(w, "config/components/deletion-guard/policy.yaml") {
 		w.OK(w.Create(w.Context(), o))
 		w.Cleanup(func() { _ = w.Delete(context.WithoutCancel(w.Context()), o) })
 	}

@@ -1,11 +1,9 @@
 package drain_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"os"
-	"path/filepath"
 	"sync/atomic"
 	"testing"
 
@@ -15,7 +13,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -26,6 +23,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
 	"apitoken.dev/operator/test/support/kit"
+	"apitoken.dev/operator/test/support/repofile"
 	"apitoken.dev/operator/test/support/testenv"
 	"apitoken.dev/operator/test/support/testutil"
 )
@@ -169,27 +167,9 @@ func (w *world) nothingLeft() {
 // crds are the operator's CRDs.
 func (w *world) crds() []*unstructured.Unstructured {
 	w.Helper()
-	return w.manifests("crd/bases/*.yaml")
-}
-
-// manifests reads the objects in files of config.
-func (w *world) manifests(pattern string) []*unstructured.Unstructured {
-	w.Helper()
-	files, err := filepath.Glob("../../config/" + pattern)
-	w.OK(err)
 	var out []*unstructured.Unstructured
-	for _, file := range files {
-		content, err := os.ReadFile(file)
-		w.OK(err)
-		for d := utilyaml.NewYAMLOrJSONDecoder(bytes.NewReader(content), 4096); ; {
-			o := &unstructured.Unstructured{}
-			if d.Decode(&o.Object) != nil {
-				break
-			}
-			if len(o.Object) > 0 {
-				out = append(out, o)
-			}
-		}
+	for _, file := range repofile.Glob(w, "config/crd/bases/*.yaml") {
+		out = append(out, repofile.Objects(w, file)...)
 	}
 	return out
 }

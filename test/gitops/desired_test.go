@@ -1,59 +1,28 @@
 package gitops
 
 import (
-	"errors"
-	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	yamldecoder "k8s.io/apimachinery/pkg/util/yaml"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/test/support/kit"
+	"apitoken.dev/operator/test/support/repofile"
+	"apitoken.dev/operator/test/support/samples"
 )
 
-// readObjects reads the objects of a file, with whole numbers as int64.
-func readObjects(t *testing.T, file string) []*unstructured.Unstructured {
+// sampleObjects returns all objects of config/samples, as in Git.
+func sampleObjects(t *testing.T) []*unstructured.Unstructured {
 	t.Helper()
-	f, err := os.Open(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = f.Close() }()
 	var objects []*unstructured.Unstructured
-	for decoder := yamldecoder.NewYAMLOrJSONDecoder(f, 4096); ; {
-		object := &unstructured.Unstructured{}
-		switch err := decoder.Decode(object); {
-		case errors.Is(err, io.EOF):
-			return objects
-		case err != nil:
-			t.Fatal(err)
-		case object.Object != nil:
-			objects = append(objects, object)
-		}
-	}
-}
-
-// samples returns all objects of config/samples, as in Git.
-func samples(t *testing.T) []*unstructured.Unstructured {
-	t.Helper()
-	files, err := filepath.Glob("../../config/samples/*.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var objects []*unstructured.Unstructured
-	for _, file := range files {
-		if filepath.Base(file) != "kustomization.yaml" {
-			objects = append(objects, readObjects(t, file)...)
-		}
+	for _, file := range samples.Files(t) {
+		objects = append(objects, repofile.Objects(t, file)...)
 	}
 	return objects
 }

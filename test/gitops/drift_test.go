@@ -55,7 +55,7 @@ func TestArgoSeesNoDriftAfterIssueAndRotation(t *testing.T) {
 	for _, way := range ways() {
 		t.Run(way.name, func(t *testing.T) {
 			w := newWorld(t)
-			desired := w.tracked(argov1alpha1.TrackingMethodAnnotationAndLabel, w.inNamespace(append(example(t), samples(t)...)))
+			desired := w.tracked(argov1alpha1.TrackingMethodAnnotationAndLabel, w.inNamespace(append(example(t), sampleObjects(t)...)))
 			w.minters(desired)
 			w.apply(desired, way.serverSide)
 			w.start()

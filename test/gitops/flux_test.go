@@ -11,17 +11,19 @@ import (
 	sourcev1 "github.com/fluxcd/source-controller/api/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"sigs.k8s.io/yaml"
+
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 // fluxFile is the example for Flux.
-const fluxFile = "../../docs/gitops-example/flux/apitoken.yaml"
+const fluxFile = "docs/gitops-example/flux/apitoken.yaml"
 
 // fluxExample reads the example strictly, with Flux's own types.
 func fluxExample(t *testing.T) (sourcev1.GitRepository, map[string]kustomizev1.Kustomization) {
 	t.Helper()
 	var source sourcev1.GitRepository
 	kustomizations := map[string]kustomizev1.Kustomization{}
-	for _, u := range readObjects(t, fluxFile) {
+	for _, u := range repofile.Objects(t, fluxFile) {
 		raw, err := yaml.Marshal(u.Object)
 		if err != nil {
 			t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/test/support/kit"
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 const guardedNamespace = "apitoken-system"
@@ -20,7 +21,7 @@ const guardedNamespace = "apitoken-system"
 // deletionGuard installs config/components/deletion-guard until the test ends.
 func deletionGuard(k *kit.Kit) {
 	k.Helper()
-	for _, o := range manifests(k, "components", "deletion-guard", "policy.yaml") {
+	for _, o := range repofile.Objects(k, "config/components/deletion-guard/policy.yaml") {
 		k.ExpectApplied(o)
 		k.Cleanup(func() { // the other tests of this package delete CRDs and namespaces
 			if err := k.Delete(context.WithoutCancel(k.Context()), o); err != nil {

@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/go-logr/logr"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	utilyaml "k8s.io/apimachinery/pkg/util/yaml"
 	"k8s.io/client-go/rest"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -56,24 +53,6 @@ func as(k *kit.Kit, namespace, account string) client.Client {
 	c, err := client.New(env.AsServiceAccount(namespace, account), client.Options{Scheme: kit.Scheme()})
 	k.OK(err)
 	return c
-}
-
-// manifests reads objects from a file below config.
-func manifests(k *kit.Kit, path ...string) []*unstructured.Unstructured {
-	k.Helper()
-	f, err := os.Open(filepath.Join(append([]string{"..", "..", "config"}, path...)...))
-	k.OK(err)
-	defer f.Close()
-	var out []*unstructured.Unstructured
-	for d := utilyaml.NewYAMLOrJSONDecoder(f, 4096); ; {
-		o := &unstructured.Unstructured{}
-		if d.Decode(&o.Object) != nil {
-			return out
-		}
-		if len(o.Object) > 0 {
-			out = append(out, o)
-		}
-	}
 }
 
 // manualBucket is a bucket whose credentials are manual.

@@ -17,12 +17,13 @@ import (
 	"apitoken.dev/operator/internal/operator"
 	"apitoken.dev/operator/test/support/fake"
 	"apitoken.dev/operator/test/support/kit"
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 // releaseGuard installs config/components/release-guard, and waits until the API server enforces it.
 func releaseGuard(k *kit.Kit) {
 	k.Helper()
-	for _, o := range manifests(k, "components", "release-guard", "policy.yaml") {
+	for _, o := range repofile.Objects(k, "config/components/release-guard/policy.yaml") {
 		k.OK(client.IgnoreAlreadyExists(k.Create(k.Context(), o)))
 	}
 	own := k.Namespace("rights", nil)

@@ -22,6 +22,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/test/support/fake"
 	"apitoken.dev/operator/test/support/kit"
+	"apitoken.dev/operator/test/support/repofile"
 	"apitoken.dev/operator/test/support/testenv"
 )
 
@@ -42,7 +43,7 @@ func installed(k *kit.Kit, own string) map[string][]rbacv1.PolicyRule {
 	out := map[string][]rbacv1.PolicyRule{}
 	for _, file := range []string{"service_account", "role", "role_binding", "leader_election_role", "leader_election_role_binding",
 		"metrics_auth_role", "metrics_auth_role_binding", "metrics_reader_role"} {
-		for _, o := range manifests(k, "rbac", file+".yaml") {
+		for _, o := range repofile.Objects(k, "config/rbac/"+file+".yaml") {
 			rules, _, err := unstructured.NestedSlice(o.Object, "rules")
 			k.OK(err)
 			for _, raw := range rules {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"apitoken.dev/operator/test/support/repofile"
 )
 
 const aggregateToEdit = "rbac.authorization.k8s.io/aggregate-to-edit"
@@ -14,7 +16,7 @@ const aggregateToEdit = "rbac.authorization.k8s.io/aggregate-to-edit"
 func TestEditorsCannotWriteProviders(t *testing.T) {
 	k := newKit(t)
 	for _, file := range []string{"apitoken_editor_role", "tokenprovider_editor_role", "clustertokenprovider_editor_role"} {
-		for _, o := range manifests(k, "rbac", file+".yaml") {
+		for _, o := range repofile.Objects(k, "config/rbac/"+file+".yaml") {
 			if got, want := o.GetLabels()[aggregateToEdit] != "", file == "apitoken_editor_role"; got != want {
 				k.Errorf("%s is part of edit: %t, want %t", file, got, want)
 			}

@@ -3,6 +3,8 @@
 package repofile
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -10,10 +12,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
 )
 
-// Path returns the path of a file or a folder, given its path below the root of the
-// repository.
+// Path returns the path of a file or a folder. All functions take paths below the root of
+// the repository, such as docs/metrics.md.
 func Path(name string) string {
 	_, here, _, _ := runtime.Caller(0)
 	return filepath.Join(filepath.Dir(here), "..", "..", "..", filepath.FromSlash(name))
@@ -27,6 +31,38 @@ func Read(t testing.TB, name string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// Glob returns the files that match a pattern, as paths below the root, sorted.
+func Glob(t testing.TB, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(Path(pattern))
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := Path(".") + string(filepath.Separator)
+	for i, file := range files {
+		files[i] = filepath.ToSlash(strings.TrimPrefix(file, root))
+	}
+	return files
+}
+
+// Objects returns the Kubernetes objects of a YAML file, with whole numbers as int64. A file
+// that cannot be read or decoded ends the test.
+func Objects(t testing.TB, name string) []*unstructured.Unstructured {
+	t.Helper()
+	var objects []*unstructured.Unstructured
+	for decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(Read(t, name)), 4096); ; {
+		object := &unstructured.Unstructured{}
+		switch err := decoder.Decode(object); {
+		case errors.Is(err, io.EOF):
+			return objects
+		case err != nil:
+			t.Fatalf("%s: %v", name, err)
+		case object.Object != nil:
+			objects = append(objects, object)
+		}
+	}
 }
 
 // CheckRows fails the test unless the lines of a file that begin with one of the prefixes

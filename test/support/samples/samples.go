@@ -1,13 +1,12 @@
-// Package samples reads the providers of config/samples, so that a test covers every
-// driver without naming each one.
+// Package samples finds the manifests of config/samples, and reads their providers, so that
+// a test covers every driver without naming each one.
 package samples
 
 import (
 	"bytes"
 	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
+	"path"
 	"strings"
 	"testing"
 
@@ -39,14 +38,13 @@ func Providers(t testing.TB) []Provider {
 
 // Load is Providers for code without a test.
 func Load() ([]Provider, error) {
-	files, err := filepath.Glob(filepath.Join(repofile.Path("config/samples"), "*.yaml"))
+	files, err := list()
 	if err != nil {
 		return nil, err
 	}
-	slices.Sort(files)
 	var out []Provider
 	for _, file := range files {
-		content, err := os.ReadFile(file) //nolint:gosec // a sample of this repository
+		content, err := os.ReadFile(repofile.Path(file))
 		if err != nil {
 			return nil, err
 		}
@@ -57,11 +55,36 @@ func Load() ([]Provider, error) {
 			}
 			switch v1alpha1.ProviderKind(object.Kind) {
 			case v1alpha1.KindTokenProvider, v1alpha1.KindClusterTokenProvider:
-				out = append(out, Provider{File: filepath.Base(file), Spec: object.Spec})
+				out = append(out, Provider{File: path.Base(file), Spec: object.Spec})
 			}
 		}
 	}
 	return out, nil
+}
+
+// Files returns the manifests of config/samples, as paths below the root of the repository.
+func Files(t testing.TB) []string {
+	t.Helper()
+	files, err := list()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func list() ([]string, error) {
+	const folder = "config/samples"
+	entries, err := os.ReadDir(repofile.Path(folder))
+	if err != nil {
+		return nil, err
+	}
+	var files []string
+	for _, e := range entries {
+		if name := e.Name(); path.Ext(name) == ".yaml" && name != "kustomization.yaml" {
+			files = append(files, path.Join(folder, name))
+		}
+	}
+	return files, nil
 }
 
 // Blocks returns the spec of one sample for each driver block, by the block's name. It
