@@ -63,6 +63,13 @@ pinned() {
   ! grep -nE '^FROM ' Dockerfile | grep -vE '@sha256:[0-9a-f]{64}( |$)'
 }
 
+# Code that only tests use is in test/.
+linked() {
+  local unused
+  unused=$(comm -23 <("$go" list ./internal/... ./controllers/... | sort) <("$go" list -deps ./cmd/... | sort))
+  [ -z "$unused" ] || { echo "neither binary links these packages: delete them, or move what tests need to test/"; echo "$unused"; return 1; }
+}
+
 tidy() { (cd "$1" && GOWORK=off "$go" mod tidy -diff); }
 
 for package in api/*/; do
@@ -80,6 +87,7 @@ step "capabilities in docs/providers/README.md (go run ./hack/capabilities)" "$g
 step "fields in docs/kinds (go run ./hack/docs/reference)" "$go" run ./hack/docs/reference -check
 step "CRDs in charts/apitoken-operator (make manifests)" bash -c "cd hack/chart && GOWORK=off '$go' run ./crds -check"
 step "only internal/ledger changes a ledger, only internal/plan decides, and files use only those after them" "$go" run ./hack/verifyledger ./controllers/... ./internal/... ./cmd/...
+step "both binaries together link all of internal/ and controllers/" linked
 step "values of hack/project.env in documents (make project)" "$go" run ./hack/project -check
 step "paths, make targets and links in documents" "$go" run ./hack/verifydocs
 

@@ -91,7 +91,7 @@ func (a *Attempt) Reserve(ctx context.Context) plan.Outcome {
 	reserved := a.p.entry(a.name)
 	a.r.memory.Attempts.Begin(nameOf(a.p.token), reserved)
 	if err := a.r.save(ctx, a.p, plan.UnderWay(reserved), nil); err != nil {
-		a.p.token.Status = *a.p.base.DeepCopy()
+		ledger.Replace(&a.p.token.Status, a.p.base)
 		return apierror.ReserveFailed(err)
 	}
 	a.r.memory.Reservations.Reserved(a.conn.AccountKey)

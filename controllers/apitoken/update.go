@@ -32,7 +32,7 @@ func (r *Reconciler) update(ctx context.Context, p *reconciliation) plan.Outcome
 	began, monotonic := r.Clock.Now(), r.Clock.Monotonic()
 	ledger.MarkUpdate(&p.token.Status, e.Name, plan.Fingerprint(&p.token.Spec))
 	if err := r.save(ctx, p, plan.UnderWay(e), nil); err != nil {
-		p.token.Status = *p.base.DeepCopy()
+		ledger.Replace(&p.token.Status, p.base)
 		return apierror.ReserveFailed(err)
 	}
 	r.memory.Attempts.Begin(nameOf(p.token), e) // after the write: another process would write the same mark

@@ -5,7 +5,8 @@
 // that sets one.
 //
 // In the controllers that carry out the decisions of internal/plan it also reports what
-// would be a decision: a reason of a condition, and the state or reason of a plan.Decision.
+// would be a decision: a reason of a condition, by its name or as a text, and the state or
+// reason of a plan.Decision.
 // In the packages of order.go it reports each use of a file that comes before the user.
 //
 //	go run ./hack/verifyledger ./controllers/... ./internal/... ./cmd/...
@@ -36,22 +37,13 @@ const (
 	rules  = module + "/internal/plan"
 )
 
-// decided are the fields of a plan.Decision that only internal/plan sets.
-var decided = []string{"State", "Reason"}
-
-// carriesOut reports whether a package carries out what internal/plan decides, and so
-// chooses no reason itself. The controller of providers decides without it.
-func carriesOut(path string) bool {
-	return strings.HasPrefix(path, module+"/controllers/") && path != module+"/controllers/tokenprovider" ||
-		strings.HasPrefix(path, module+"/hack/verifyledger/testdata/")
-}
-
 // guarded are the fields that only internal/ledger sets; nil: all of a type.
 var guarded = map[string][]string{
 	"LedgerEntry":    nil,
 	"MintBudget":     nil,
 	"Retry":          nil,
 	"ApiTokenStatus": {"Credentials", "Revision", "MintBudget", "Retry", "GapSince", "GapReason", "LastGap"},
+	"ApiToken":       {}, // only as a whole
 }
 
 // literals are the fields that a composite literal outside internal/ledger may not set.
@@ -152,10 +144,11 @@ func checkPackage(p listed, exports map[string]string) ([]string, error) {
 	conf := types.Config{Importer: importer.ForCompiler(fset, "gc", func(path string) (io.ReadCloser, error) {
 		return os.Open(exports[path])
 	})}
-	if _, err := conf.Check(p.ImportPath, fset, files, info); err != nil {
+	checked, err := conf.Check(p.ImportPath, fset, files, info)
+	if err != nil {
 		return nil, fmt.Errorf("%s: %w", p.ImportPath, err)
 	}
-	c := &checker{info: info, fset: fset, carriesOut: carriesOut(p.ImportPath)}
+	c := &checker{info: info, fset: fset, carriesOut: carriesOut(p.ImportPath), reasons: reasonsOf(checked)}
 	for _, f := range files {
 		ast.Inspect(f, c.visit)
 	}
@@ -167,7 +160,9 @@ type checker struct {
 	fset *token.FileSet
 	// carriesOut: the package may decide nothing.
 	carriesOut bool
-	found      []string
+	// reasons are the reasons of conditions, quoted.
+	reasons map[string]bool
+	found   []string
 }
 
 func (c *checker) visit(n ast.Node) bool {
@@ -186,16 +181,20 @@ func (c *checker) visit(n ast.Node) bool {
 			c.assigned(n.Value)
 		}
 	case *ast.UnaryExpr:
-		if field, ok := n.X.(*ast.SelectorExpr); ok && n.Op == token.AND {
-			c.field(field)
-		}
+		c.pointer(n)
+	case *ast.CallExpr:
+		c.builtin(n)
 	case *ast.CompositeLit:
 		c.literal(n)
-		c.decision(n)
-	case *ast.Ident:
-		c.reason(n)
 	}
-	return true
+	return !c.carriesOut || c.decides(n)
+}
+
+// pointer looks at a pointer to a field.
+func (c *checker) pointer(n *ast.UnaryExpr) {
+	if field, ok := n.X.(*ast.SelectorExpr); ok && n.Op == token.AND {
+		c.field(field)
+	}
 }
 
 // assigned looks at what is assigned to: a guarded field, or all of a guarded type
@@ -204,10 +203,24 @@ func (c *checker) assigned(left ast.Expr) {
 	switch left := ast.Unparen(left).(type) {
 	case *ast.SelectorExpr:
 		c.field(left)
+		if kindOf(c.info.TypeOf(left)) == "ApiTokenStatus" && kindOf(pointee(c.info.TypeOf(left.X))) == "ApiToken" {
+			c.report(left, "ApiToken.Status")
+		}
 	case *ast.StarExpr, *ast.IndexExpr:
-		if name := kindOf(c.info.TypeOf(left)); name != "" && guarded[name] == nil {
+		if name := kindOf(c.info.TypeOf(left)); name != "" {
 			c.report(left, name)
 		}
+	}
+}
+
+// builtin looks at a call that changes a slice in place.
+func (c *checker) builtin(n *ast.CallExpr) {
+	name, ok := ast.Unparen(n.Fun).(*ast.Ident)
+	if !ok || len(n.Args) == 0 || name.Name != "copy" && name.Name != "clear" {
+		return
+	}
+	if field, ok := ast.Unparen(n.Args[0]).(*ast.SelectorExpr); ok {
+		c.field(field)
 	}
 }
 
@@ -261,37 +274,11 @@ func (c *checker) literal(n *ast.CompositeLit) {
 	}
 }
 
-// decision looks at a literal of a plan.Decision.
-func (c *checker) decision(n *ast.CompositeLit) {
-	if !c.carriesOut || !isDecision(c.info.TypeOf(n)) {
-		return
-	}
-	for _, e := range n.Elts {
-		kv, ok := e.(*ast.KeyValueExpr)
-		if !ok {
-			c.report(e, "Decision{}")
-			return
-		}
-		if key, ok := kv.Key.(*ast.Ident); ok && slices.Contains(decided, key.Name) {
-			c.report(kv, "Decision{"+key.Name+": }")
-		}
-	}
-}
-
-// reason looks at a name: it may be a reason of a condition.
-func (c *checker) reason(n *ast.Ident) {
-	used, ok := c.info.Uses[n].(*types.Const)
-	if c.carriesOut && ok && used.Pkg() != nil && used.Pkg().Path() == kinds && strings.HasPrefix(used.Name(), "Reason") {
-		c.report(n, "v1alpha1."+used.Name())
-	}
-}
-
-func isDecision(t types.Type) bool {
+func pointee(t types.Type) types.Type {
 	if pointer, ok := types.Unalias(t).(*types.Pointer); ok {
-		t = pointer.Elem()
+		return pointer.Elem()
 	}
-	named, ok := types.Unalias(t).(*types.Named)
-	return ok && named.Obj().Pkg() != nil && named.Obj().Pkg().Path() == rules && named.Obj().Name() == "Decision"
+	return t
 }
 
 // kindOf is the name of a guarded type, or empty.

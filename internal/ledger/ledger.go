@@ -280,6 +280,10 @@ func MarkDrift(s *v1alpha1.ApiTokenStatus, name string, drift v1alpha1.Credentia
 	}
 }
 
+// Replace replaces a status by a copy of the stored one, when the changes in it were not
+// written or do not count.
+func Replace(s, stored *v1alpha1.ApiTokenStatus) { stored.DeepCopyInto(s) }
+
 // seconds returns whole seconds within the bounds of the schema.
 func seconds(d time.Duration) int64 {
 	return int64(max(0, min(d, math.MaxInt64)) / time.Second)

@@ -159,6 +159,12 @@ func changes() map[string]struct {
 		"pause no longer than an hour": {with(status(), func(s *v1alpha1.ApiTokenStatus) { s.Retry = retry.DeepCopy() }),
 			func(s *v1alpha1.ApiTokenStatus) { ledger.Pause(s, now, 100*day) },
 			with(status(), func(s *v1alpha1.ApiTokenStatus) { s.Retry = &v1alpha1.Retry{Failures: 3, NotBefore: *at(time.Hour)} })},
+		"replace": {with(status(active("a"), minting("b")), func(s *v1alpha1.ApiTokenStatus) { s.Revision, s.Retry = 9, retry.DeepCopy() }),
+			func(s *v1alpha1.ApiTokenStatus) {
+				stored := status(active("a"))
+				ledger.Replace(s, &stored)
+				stored.Credentials[0].State = v1alpha1.StateRetiring // Replace made a copy
+			}, status(active("a"))},
 		"end the backoff": {with(status(), func(s *v1alpha1.ApiTokenStatus) { s.Retry = retry }), ledger.EndBackoff, status()},
 	}
 }

@@ -41,7 +41,7 @@ func (p *planner) decide(ctx context.Context, before, token *v1alpha1.ApiToken, 
 		return nil
 	}
 	// Any status in the file is ignored.
-	token.Status = before.Status
+	ledger.Replace(&token.Status, &before.Status)
 	sit, err := p.situation(ctx, token, out)
 	if err != nil {
 		return err

@@ -29,15 +29,31 @@ func change(s *v1alpha1.ApiTokenStatus, other v1alpha1.LedgerEntry) {
 	s.GapReason = ""         // want ApiTokenStatus.GapReason
 	s.ObservedGeneration = 1 // not of the ledger
 	_ = v1alpha1.LedgerEntry{Name: "a"}
+	clear(s.Credentials)                               // want ApiTokenStatus.Credentials
+	copy(s.Credentials, []v1alpha1.LedgerEntry{other}) // want ApiTokenStatus.Credentials
+	*s = v1alpha1.ApiTokenStatus{}                     // want ApiTokenStatus
+}
+
+func replace(t, other *v1alpha1.ApiToken, s *v1alpha1.ApiTokenStatus) {
+	t.Status = other.Status // want ApiToken.Status
+	*t = *other             // want ApiToken
+	kept := struct{ before v1alpha1.ApiTokenStatus }{}
+	kept.before = *s // a copy is allowed
 }
 
 func keep(*string) {}
+
+// An event can have the name of a reason.
+const event = "Issued"
 
 func decide(d *plan.Decision) plan.Decision {
 	d.State = plan.Stalled // want Decision.State
 	d.Message = "allowed"
 	if d.Reason == v1alpha1.ReasonReady { // want v1alpha1.ReasonReady
 		d.After = 1
+	}
+	if d.Reason == "Backoff" { // want the reason "Backoff"
+		d.After = 2
 	}
 	_ = v1alpha1.ReasonHelp[d.Reason]
 	_ = plan.Decision{Action: plan.Wait{}}
