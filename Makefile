@@ -144,7 +144,7 @@ explore: ## Search crashes and interleavings of the reconciler for EXPLORE_FOR (
 
 .PHONY: conformance
 conformance: ## Run the driver contract against every driver that needs no real server, and print the requirements that each passed.
-	@$(GO) test ./internal/provider/... -run '^TestConformance' -json | $(GO) run ./hack/conformance
+	@$(GO) test ./internal/provider/... ./test/support/fake -run '^TestConformance' -json | $(GO) run ./hack/conformance
 
 .PHONY: lint
 lint: c-compiler ## Run golangci-lint on all modules, and vale on documents, comments and messages.

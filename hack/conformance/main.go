@@ -2,7 +2,7 @@
 // conformance tests and prints a table: how many requirements each driver passed, by group.
 // It fails when a test failed.
 //
-//	go test ./internal/provider/... ./test/support/... -run '^TestConformance' -json | go run ./hack/conformance
+//	go test ./internal/provider/... ./test/support/fake -run '^TestConformance' -json | go run ./hack/conformance
 package main
 
 import (

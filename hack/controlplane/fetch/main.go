@@ -11,6 +11,10 @@
 // CONTROLPLANE_MIRROR is the address of a mirror that has the files of
 // https://HOST/PATH under HOST/PATH. HTTPS_PROXY is used as usual. -update refuses to run
 // with a mirror, which could then choose the checksums of its own files.
+//
+// It is not setup-envtest: its archives have no kube-controller-manager, which tests need for
+// garbage collection and the deletion of namespaces. It takes the checksums from an index that it
+// downloads too, and it builds nothing where that index cannot be reached.
 package main
 
 import (

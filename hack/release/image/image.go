@@ -1,5 +1,8 @@
 // Package image builds container images from static binaries: without Docker, without a
 // registry, and to the same bytes each time.
+//
+// It is not ko, which compiles the program itself: the image of a release must contain the
+// binary that its archives contain and its bill of materials describes.
 package image
 
 import (

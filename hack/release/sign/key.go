@@ -1,6 +1,10 @@
 // Package sign makes signatures as cosign stores them: a payload in the format Simple
 // Signing, signed with ECDSA P-256 and SHA-256, in a manifest that refers to what is
 // signed. `cosign verify --key` verifies them.
+//
+// It does not import cosign, whose packages bring hundreds of modules for keyless signing,
+// transparency logs and key services. A signature with a key needs none of them.
+//
 // The format: https://github.com/sigstore/cosign/blob/main/specs/SIGNATURE_SPEC.md.
 package sign
 
