@@ -51,7 +51,7 @@ func fromElsewhere(doc string) bool {
 	return false
 }
 
-// notes returns what helm install says at the end.
+// notes returns the notes that helm install prints.
 func notes(t *testing.T, args ...string) string {
 	t.Helper()
 	out, stderr, err := tool(t, "helm", append([]string{"install", release, chartDir, "--namespace", namespace, "--dry-run=client"}, args...)...)
@@ -93,8 +93,7 @@ func TestNotesWarnOfMetricsWithoutReaders(t *testing.T) {
 	}
 }
 
-// The CRDs that the chart installs are those of config/crd/bases, escaped and
-// brought back, with the chart's labels.
+// The rendered CRDs equal config/crd/bases, apart from the chart's labels.
 func TestChartInstallsTheCRDsOfConfig(t *testing.T) {
 	rendered := objects(t, render(t))
 	files, err := filepath.Glob("../../config/crd/bases/*.yaml")
@@ -127,8 +126,7 @@ func TestChartInstallsTheCRDsOfConfig(t *testing.T) {
 	}
 }
 
-// TestRunbookLinksAreAbsoluteByAValue: every alert of the project links to its page below
-// the address, with or without a slash at its end; rules of the user are left alone.
+// The address can end with a slash. Links in the user's own rules do not change.
 func TestRunbookLinksAreAbsoluteByAValue(t *testing.T) {
 	const address = "https://docs.example.com/runbooks"
 	own := "metrics.prometheusRule.additionalGroups[0]."
@@ -159,7 +157,7 @@ func TestRunbookLinksAreAbsoluteByAValue(t *testing.T) {
 	}
 }
 
-// The alerts and the dashboard arrive as they are in the chart's files.
+// The chart's files contain the alerts and the dashboard.
 func TestMonitoringFilesAreRenderedUnchanged(t *testing.T) {
 	rendered := objects(t, render(t, "--values", chartDir+"/examples/values-monitoring.yaml"))
 	rule := find(t, rendered, "PrometheusRule", release)

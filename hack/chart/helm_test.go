@@ -19,10 +19,10 @@ const (
 	namespace = "apitoken-system"
 )
 
-// combination is a way of installing the chart.
+// combination is a set of values for the chart.
 type combination struct{ name, values string }
 
-// combinations are rendered, compared and checked in every test below.
+// combinations are the values that the tests render.
 func combinations() []combination {
 	return []combination{
 		{name: "default"},
@@ -41,7 +41,7 @@ func (c combination) args() []string {
 	return []string{"--values", c.values}
 }
 
-// tool runs one that is pinned in tools/ and returns what it writes.
+// tool runs a program that is pinned in tools/ and returns its output.
 func tool(t *testing.T, name string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	modfile, err := filepath.Abs(filepath.Join("tools", name, "go.mod"))
@@ -49,7 +49,7 @@ func tool(t *testing.T, name string, args ...string) (stdout, stderr string, err
 		t.Fatal(err)
 	}
 	cmd := exec.CommandContext(t.Context(), "go", append([]string{"tool", "-modfile=" + modfile, name}, args...)...)
-	// The tool does not see the settings and the cluster of the user who runs the test.
+	// The environment hides the settings and the cluster of the user who runs the test.
 	home := t.TempDir()
 	cmd.Env = append(os.Environ(), "GOWORK=off", "KUBECONFIG="+filepath.Join(home, "none"),
 		"HELM_CONFIG_HOME="+home, "HELM_CACHE_HOME="+home, "HELM_DATA_HOME="+home)

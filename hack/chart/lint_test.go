@@ -18,8 +18,8 @@ func TestHelmLintFindsNothing(t *testing.T) {
 	}
 }
 
-// kubeconform finds nothing, by the schemas that a real API server publishes for
-// its own kinds, the operator's and those of the Prometheus operator.
+// The schemas are those that a real API server publishes, including the kinds of the operator and
+// of the Prometheus operator.
 func TestKubeconformAcceptsWhatIsRendered(t *testing.T) {
 	schemas := t.TempDir()
 	writeSchemas(t, schemas)
@@ -28,7 +28,7 @@ func TestKubeconformAcceptsWhatIsRendered(t *testing.T) {
 		if err := os.WriteFile(file, []byte(manifests), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		// CRDs are recursive, which this format of schemas cannot say: TestServerTakesWhatIsRendered checks them.
+		// This schema format cannot express the recursion in CRDs. TestServerTakesWhatIsRendered checks them.
 		out, stderr, err := tool(t, "kubeconform", "-strict", "-summary", "-skip", "CustomResourceDefinition",
 			"-schema-location", schemas+"/{{ .ResourceKind }}{{ .KindSuffix }}.json", file)
 		return out + stderr, err
@@ -48,11 +48,11 @@ func TestKubeconformAcceptsWhatIsRendered(t *testing.T) {
 	}
 }
 
-// groupVersionKind as OpenAPI notes it.
+// groupVersionKind is the OpenAPI extension with the kind of a schema.
 type groupVersionKind struct{ Group, Version, Kind string }
 
-// writeSchemas writes one schema for each kind of the API server, with all that it
-// refers to, named as kubeconform looks for it.
+// writeSchemas writes one self-contained schema for each kind of the API server, under the name that
+// kubeconform reads.
 func writeSchemas(t *testing.T, dir string) {
 	t.Helper()
 	d, err := discovery.NewDiscoveryClientForConfig(env.Config)
@@ -109,15 +109,14 @@ func kindsOf(t *testing.T, definition map[string]any) []groupVersionKind {
 	if err := json.Unmarshal(content, &out); err != nil {
 		t.Fatal(err)
 	}
-	// Options and the like belong to every group; no manifest has them.
+	// Kinds such as DeleteOptions belong to every group, and occur in no manifest.
 	if len(out) > 1 {
 		return nil
 	}
 	return out
 }
 
-// strict forbids what is not named, and takes a number where either may be, as
-// the API server does.
+// strict rejects unknown fields. Like the API server, it accepts a number for an int-or-string.
 func strict(schema any) {
 	switch s := schema.(type) {
 	case map[string]any:
@@ -140,7 +139,7 @@ func strict(schema any) {
 
 const reference = "#/definitions/"
 
-// collect adds a definition and all that it refers to.
+// collect adds a definition and its references.
 func collect(all map[string]map[string]any, name string, into map[string]any) {
 	if into[name] != nil {
 		return
@@ -165,14 +164,13 @@ func collect(all map[string]map[string]any, name string, into map[string]any) {
 	walk(all[name])
 }
 
-// kube-score has nothing critical to say, but for three opinions that are not ours:
-// a limit of CPU only slows rotations down; IfNotPresent is right for images whose
-// tag never moves; and a container that cannot write to its disk needs no share of
-// it, with which it would not run on nodes that do not count theirs.
+// Three checks of kube-score are ignored. A CPU limit only slows down rotations. IfNotPresent is
+// right for images whose tag never moves. A container with a read-only file system needs no
+// ephemeral storage request, which some nodes do not support.
 func TestKubeScoreFindsNothingCritical(t *testing.T) {
 	for _, c := range combinations() {
 		if c.name == "minimal" {
-			continue // leaves out on purpose what is scored: the NetworkPolicy
+			continue // this combination omits the NetworkPolicy, which kube-score requires
 		}
 		file := filepath.Join(t.TempDir(), c.name+".yaml")
 		if err := os.WriteFile(file, []byte(render(t, c.args()...)), 0o600); err != nil {

@@ -17,8 +17,8 @@ import (
 
 var env *testenv.Env
 
-// TestMain starts an API server that knows the kinds of the operator, of
-// the Prometheus operator and of cert-manager.
+// TestMain starts an API server with the CRDs of the operator, of the Prometheus operator and of
+// cert-manager.
 func TestMain(m *testing.M) {
 	ctrl.SetLogger(logr.Discard())
 	var options []testenv.Option
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 	os.Exit(testenv.Main(m, &env, options...))
 }
 
-// moduleDir returns the directory of a module that is pinned in tools/.
+// moduleDir returns the directory of a module pinned in tools/.
 func moduleDir(tool, module string) (string, error) {
 	dir := filepath.Join("tools", tool)
 	for _, args := range [][]string{{"mod", "download", module}, {"list", "-m", "-f", "{{.Dir}}", module}} {

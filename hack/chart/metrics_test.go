@@ -20,7 +20,7 @@ const (
 	withMonitor = "metrics.serviceMonitor.enabled=true"
 )
 
-// field returns what is at a path; nil when nothing is.
+// field returns the value at a path, or nil.
 func field(t *testing.T, o *unstructured.Unstructured, path ...string) any {
 	t.Helper()
 	value, _, err := unstructured.NestedFieldNoCopy(o.Object, path...)
@@ -53,8 +53,8 @@ func endpoint(t *testing.T, set string) map[string]any {
 	return endpoints[0]
 }
 
-// With a certificate Prometheus verifies the name of the Service with the CA in the
-// certificate's Secret. Only the certificate that the operator makes itself is not verified.
+// With a certificate, Prometheus verifies the name of the Service with the CA in the certificate's
+// Secret. Only the operator's self-signed certificate is not verified.
 func TestServiceMonitorVerifiesTheServiceName(t *testing.T) {
 	verified := func(secret string) any {
 		return map[string]any{"serverName": serverName, "ca": map[string]any{"secret": map[string]any{"name": secret, "key": "ca.crt"}}}
@@ -76,8 +76,8 @@ func TestServiceMonitorVerifiesTheServiceName(t *testing.T) {
 	}
 }
 
-// The certificate is for the name that Prometheus verifies, that name is the Service's, and
-// the pod serves the Secret that cert-manager writes.
+// The certificate is for the Service's name, which Prometheus verifies. The pod serves the
+// certificate that cert-manager writes.
 func TestCertificateIsForTheService(t *testing.T) {
 	for set, secret := range map[string]string{
 		withIssuer + withMonitor:                                 serviceName + "-cert",
@@ -108,8 +108,8 @@ func TestCertificateIsForTheService(t *testing.T) {
 	}
 }
 
-// Metrics can be scraped in every combination that serves them: the Service and the
-// NetworkPolicy select the pod, and both lead to a port that the pod has.
+// Metrics can be scraped in every combination that serves them: the Service and the NetworkPolicy
+// select the pod and one of its ports.
 func TestNetworkPolicyAdmitsWhatTheServiceForwards(t *testing.T) {
 	for _, c := range combinations() {
 		t.Run(c.name, func(t *testing.T) { reachable(t, objects(t, render(t, c.args()...))) })
@@ -168,8 +168,8 @@ func reachable(t *testing.T, all []*unstructured.Unstructured) {
 	}
 }
 
-// config/default has the Service and the NetworkPolicy of the chart. Only the label
-// of the Helm release is missing in its selectors.
+// config/default has the chart's Service and NetworkPolicy, without the label of the Helm release in
+// the selectors.
 func TestNetworkIsThatOfConfig(t *testing.T) {
 	rendered := objects(t, render(t))
 	for _, file := range []string{"metrics_service", "networkpolicy"} {
@@ -187,7 +187,7 @@ func TestNetworkIsThatOfConfig(t *testing.T) {
 	}
 }
 
-// The schema admits the feature gates that the manager has, and the argument sets them.
+// The schema admits the manager's feature gates, and the argument sets them.
 func TestChartPassesFeatureGatesToTheManager(t *testing.T) {
 	var set string
 	want := features.New()
@@ -212,8 +212,8 @@ func TestChartPassesFeatureGatesToTheManager(t *testing.T) {
 	}
 }
 
-// An upgrade can change the strategy. The API server rejects Recreate while rollingUpdate
-// is there, so the chart always states it, and an upgrade takes it away.
+// The API server rejects Recreate with rollingUpdate. The chart always renders rollingUpdate, so an
+// upgrade can remove it.
 func TestUpdateStrategyCanBeChanged(t *testing.T) {
 	c := env.Client(nil)
 	namespaceNamed(t, c, namespace)

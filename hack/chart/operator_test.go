@@ -18,9 +18,8 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// The whole operator, with the rights that the chart gives it for a list of
-// namespaces and no others, serves both kinds of provider, leaves other
-// namespaces alone, and no request of it is rejected.
+// The operator has only the rights that the chart renders for a list of namespaces. They suffice for
+// both kinds of provider, and grant nothing in other namespaces.
 func TestOperatorServesOnlyItsNamespaces(t *testing.T) {
 	k := kit.New(t, env)
 	allowed := map[string]string{"tokens": "allowed"}
@@ -65,7 +64,7 @@ func TestOperatorServesOnlyItsNamespaces(t *testing.T) {
 	}
 }
 
-// installRights makes the rendered service accounts, roles and bindings.
+// installRights creates the rendered service accounts, roles and bindings.
 func installRights(t *testing.T, c client.Client, args ...string) {
 	t.Helper()
 	for _, o := range objects(t, render(t, args...)) {

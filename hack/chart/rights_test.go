@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// rights lists what rules admit, one verb on one resource at a time.
+// rights lists the verbs and resources of rules, one pair per element.
 func rights(t *testing.T, role *unstructured.Unstructured) []string {
 	t.Helper()
 	rules, _, err := unstructured.NestedSlice(role.Object, "rules")
@@ -43,7 +43,7 @@ func rights(t *testing.T, role *unstructured.Unstructured) []string {
 	return slices.Compact(out)
 }
 
-// The chart gives the same rights as config/rbac, to the operator and to people.
+// The rights of the operator and of users equal those of config/rbac.
 func TestRightsAreThoseOfConfig(t *testing.T) {
 	rendered := objects(t, render(t))
 	for _, file := range []string{"role", "leader_election_role", "apitoken_viewer_role", "apitoken_editor_role", "tokenprovider_viewer_role",
@@ -71,7 +71,7 @@ const (
 	editorRole = release + "-tokenprovider-editor"
 )
 
-// Who may edit a namespace may create TokenProviders in it only if the administrator says so.
+// Users with the role edit can create TokenProviders only if a value of the chart grants it.
 func TestTokenProvidersAreNoPartOfEdit(t *testing.T) {
 	for set, want := range map[string]string{"rbac.create=true": "", "rbac.tokenProvidersForEditors=true": "true"} {
 		for _, o := range objects(t, render(t, "--set", set)) {
@@ -110,7 +110,7 @@ func TestReadersOfClusterTokenProvidersAreThoseNamed(t *testing.T) {
 	}
 }
 
-// The chart's policies are those of config/components, which have their tests in test/rights.
+// The tests in test/rights cover the policies of config/components.
 func TestReleaseGuardIsThatOfConfig(t *testing.T) {
 	sameAsComponent(t, "releaseGuard", "release-guard")
 }
@@ -132,8 +132,8 @@ func sameAsComponent(t *testing.T, value, component string) {
 	}
 }
 
-// With a list of namespaces nothing of the whole cluster but what is named here
-// can be read, and all rights together are still all that the operator needs.
+// With a list of namespaces, the operator can read only the named cluster-scoped resources. Together
+// with the rights in the namespaces, that is all it needs.
 func TestRightsAreLimitedToTheNamespaces(t *testing.T) {
 	rendered := objects(t, render(t, "--values", chartDir+"/examples/values-namespaced.yaml"))
 	cluster := rights(t, find(t, rendered, "ClusterRole", release+"-"+namespace))
@@ -148,7 +148,7 @@ func TestRightsAreLimitedToTheNamespaces(t *testing.T) {
 	all := slices.Clone(cluster)
 	served := map[string]bool{}
 	for _, o := range rendered {
-		// Whose token a scrape carries can only be asked for the whole cluster.
+		// A TokenReview, which authenticates a scrape, is cluster-scoped.
 		if o.GetKind() == "ClusterRoleBinding" && o.GetName() != release+"-"+namespace && o.GetName() != release+"-"+namespace+"-metrics-auth" {
 			t.Errorf("there is another ClusterRoleBinding, %s", o.GetName())
 		}

@@ -10,7 +10,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// namespaceNamed makes one, if it is not there, in which only restricted pods may run.
+// namespaceNamed creates a namespace that enforces the restricted standard, unless it exists.
 func namespaceNamed(t *testing.T, c client.Client, name string) {
 	t.Helper()
 	restricted := map[string]string{"pod-security.kubernetes.io/enforce": "restricted"}
@@ -20,14 +20,14 @@ func namespaceNamed(t *testing.T, c client.Client, name string) {
 	}
 }
 
-// dryRun sends an object to the API server as a strict dry run: unknown and
-// repeated fields are errors, admission is asked, nothing is stored.
+// dryRun sends an object to the API server as a strict dry run: unknown and duplicate fields are
+// errors, admission runs, and nothing is stored.
 func dryRun(t *testing.T, c client.Client, o *unstructured.Unstructured) {
 	t.Helper()
 	o = o.DeepCopy()
 	strict := client.WithFieldValidation(c, metav1.FieldValidationStrict)
 	err := strict.Create(t.Context(), o, client.DryRunAll)
-	// A CRD is on the server: it is checked as a change of itself.
+	// The server has the CRD already, so the dry run is an update.
 	if apierrors.IsAlreadyExists(err) {
 		err = strict.Patch(t.Context(), o, client.Apply, client.DryRunAll, client.FieldOwner("chart"), client.ForceOwnership) //nolint:staticcheck // SA1019: unstructured objects have no apply configuration of their own kind
 	}
@@ -36,8 +36,8 @@ func dryRun(t *testing.T, c client.Client, o *unstructured.Unstructured) {
 	}
 }
 
-// A real API server takes everything that is rendered, and admits the pod where
-// the Pod Security Standard restricted is enforced.
+// A real API server accepts every rendered object, and admits the pod in a namespace that enforces
+// the restricted Pod Security Standard.
 func TestServerTakesWhatIsRendered(t *testing.T) {
 	c := env.Client(nil)
 	for _, name := range []string{namespace, "ml", "web", "monitoring"} {
@@ -66,7 +66,7 @@ func TestServerTakesWhatIsRendered(t *testing.T) {
 	}
 }
 
-// A pod that breaks the standard would have been refused above.
+// The API server of these tests rejects a pod that violates the standard.
 func TestRestrictedIsEnforced(t *testing.T) {
 	c := env.Client(nil)
 	namespaceNamed(t, c, "restricted")

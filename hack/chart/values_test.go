@@ -14,13 +14,13 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// schema is the part of a JSON schema that tells which keys there may be.
+// schema is the part of a JSON schema that lists the allowed keys.
 type schema struct {
 	Properties           map[string]schema `json:"properties"`
 	AdditionalProperties any               `json:"additionalProperties"`
 }
 
-// keys lists the values of a level and below, as far as the schema names them.
+// keys lists the values of a level and below that the schema names.
 func keys(prefix string, values map[string]any, s schema) []string {
 	var out []string
 	for key, value := range values {
@@ -65,7 +65,7 @@ func schemaGates(t *testing.T) []string {
 	return s.Properties.FeatureGates.PropertyNames.Enum
 }
 
-// Every value is in the schema, and what the schema admits has a default to be read about.
+// Every value is in the schema, and every key of the schema has a documented default.
 func TestSchemaAndValuesAgree(t *testing.T) {
 	var s schema
 	content, err := os.ReadFile(chartDir + "/values.schema.json")
@@ -96,7 +96,7 @@ func TestSchemaRejectsWrongValues(t *testing.T) {
 	digest := "sha256:" + strings.Repeat("0a", 32)
 	for name, c := range map[string]struct {
 		set  string
-		want string // of the refusal; accepted when empty
+		want string // part of the error; "" if the values are accepted
 	}{
 		"misspelt":                        {"replica=2", "replica"},
 		"misspelt below":                  {"metrics.serviceMonitor.enable=true", "enable"},
@@ -149,7 +149,7 @@ func TestSchemaRejectsWrongValues(t *testing.T) {
 	}
 }
 
-// The manager accepts the flags that the chart renders, with any values.
+// The manager accepts the flags that the chart renders.
 func TestManagerKnowsItsArguments(t *testing.T) {
 	cmd := exec.CommandContext(t.Context(), "go", "run", "./cmd/manager", "--help")
 	cmd.Dir = "../.."
@@ -218,7 +218,6 @@ func TestImageIsBuiltFromValues(t *testing.T) {
 	}
 }
 
-// The files that are generated are current.
 func TestGeneratedFilesAreCurrent(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "go", "run", "./crds", "-check").CombinedOutput(); err != nil {
 		t.Errorf("%v: %s", err, out)

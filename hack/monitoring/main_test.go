@@ -7,7 +7,6 @@ import (
 	"testing"
 )
 
-// TestFilesAreCurrent: what is checked in is what the generator writes.
 func TestFilesAreCurrent(t *testing.T) {
 	if err := run(filepath.Join("..", ".."), "docs/runbooks", true); err != nil {
 		t.Error(err)

@@ -76,7 +76,7 @@ func TestBrokenValuesAreRefused(t *testing.T) {
 	}
 }
 
-// The documents, the Makefile and the release take the same values.
+// The documents, the Makefile and the release use the same values.
 func TestRepositoryShowsItsValues(t *testing.T) {
 	root := filepath.Join("..", "..")
 	if changed, err := run(root, true); len(changed) > 0 || err != nil {
@@ -99,7 +99,6 @@ func TestRepositoryShowsItsValues(t *testing.T) {
 	}
 }
 
-// TestSecurityContactIsShown: a report of a vulnerability goes to the one address.
 func TestSecurityContactIsShown(t *testing.T) {
 	reporting, _, _ := strings.Cut(repofile.Read(t, "SECURITY.md"), "## Supported versions")
 	if !strings.Contains(reporting, "<!-- SECURITY_CONTACT -->") {

@@ -7,8 +7,7 @@ import (
 	"testing"
 )
 
-// A release removes no file of the user: it empties a directory below bin of the checkout and
-// no other.
+// A release deletes only files in a directory below bin of the checkout, and none of the user.
 func TestReleaseRemovesOnlyItsOwnFiles(t *testing.T) {
 	root, elsewhere := t.TempDir(), t.TempDir()
 	for dir, kept := range map[string]bool{

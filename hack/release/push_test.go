@@ -30,7 +30,7 @@ import (
 	"apitoken.dev/operator/hack/release/publish"
 )
 
-// registryServer is a registry in this process, with or without the referrers API.
+// registryServer starts a registry in this process, with or without the referrers API.
 func registryServer(t *testing.T, referrers bool) string {
 	t.Helper()
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(referrers)))
@@ -38,7 +38,7 @@ func registryServer(t *testing.T, referrers bool) string {
 	return strings.TrimPrefix(server.URL, "http://") + "/team"
 }
 
-// smallSources are sources whose manager does nothing, with the real chart and manifests.
+// smallSources writes sources with an empty manager, and the real chart and manifests.
 func smallSources(t *testing.T) string {
 	t.Helper()
 	root := filepath.Join(t.TempDir(), "sources")
@@ -63,7 +63,7 @@ func smallSources(t *testing.T) string {
 	return root
 }
 
-// released makes a small release for a registry.
+// released builds a release of smallSources for a registry.
 func released(t *testing.T, to string) options {
 	t.Helper()
 	o := options{root: smallSources(t), out: filepath.Join(t.TempDir(), "out"), version: testVersion, image: to + "/apitoken-operator",
@@ -74,7 +74,7 @@ func released(t *testing.T, to string) options {
 	return o
 }
 
-// pinned runs one that is pinned in a module of tools, and returns what it prints.
+// pinned runs a program that is pinned in a module of tools, and returns its output.
 func pinned(t *testing.T, modfile, name string, args ...string) string {
 	t.Helper()
 	modfile, err := filepath.Abs(modfile)
@@ -99,7 +99,7 @@ func cosign(t *testing.T, args ...string) string {
 
 const password = "only of this test"
 
-// keyPair has cosign make one, and returns the files.
+// keyPair creates a key pair with cosign, and returns the files.
 func keyPair(t *testing.T) (private, public string) {
 	t.Helper()
 	prefix := filepath.Join(t.TempDir(), "release")
@@ -107,9 +107,8 @@ func keyPair(t *testing.T) (private, public string) {
 	return prefix + ".key", prefix + ".pub"
 }
 
-// What is pushed is what people pull: helm itself pulls the chart, which names the image,
-// and cosign itself verifies the signatures and downloads the bills of materials, all from
-// a registry that others run.
+// helm pulls the chart, which names the image. cosign verifies the signatures and downloads the bills
+// of materials. The registry is the one of the distribution project.
 func TestHelmAndCosignTakeWhatIsPushed(t *testing.T) {
 	to := distribution(t)
 	o := released(t, to)
@@ -181,7 +180,7 @@ func at(t *testing.T, image, platform string) string {
 	return ""
 }
 
-// content returns the digest of every tag in the registry.
+// content returns the digest of each tag in the registry.
 func content(t *testing.T, to string) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -193,7 +192,7 @@ func content(t *testing.T, to string) map[string]string {
 		tags, err := remote.List(r)
 		var answer *transport.Error
 		if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
-			continue // nothing was pushed there
+			continue // the repository is empty
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -209,8 +208,8 @@ func content(t *testing.T, to string) map[string]string {
 	return out
 }
 
-// A second release of the same sources, pushed to the same registry, has the same digests,
-// signatures included, with and without the referrers API. Both list the bills of materials.
+// A second release of the same sources has the same digests, including those of the signatures, with
+// and without the referrers API. Both releases list the bills of materials.
 func TestASecondPushChangesNothing(t *testing.T) {
 	for name, referrers := range map[string]bool{"with the referrers API": true, "without": false} {
 		t.Run(name, func(t *testing.T) {
@@ -269,7 +268,7 @@ func referrersOf(t *testing.T, image string) map[string]int {
 	return out
 }
 
-// A push that cannot be right changes nothing.
+// The cases are releases that must not be pushed.
 func TestRefusedPushChangesNothing(t *testing.T) {
 	to := registryServer(t, true)
 	o := released(t, to)
@@ -310,7 +309,7 @@ func TestRefusedPushChangesNothing(t *testing.T) {
 	}
 }
 
-// Where pushing is interrupted, no tag names something that is unsigned.
+// After an interrupted push, no tag refers to an unsigned image.
 func TestTagsComeLast(t *testing.T) {
 	to := registryServer(t, true)
 	o := released(t, to)
@@ -391,7 +390,7 @@ func checkImages(t *testing.T, out string) {
 	}
 }
 
-// plainKey writes a private key that is not encrypted, the same in every run.
+// plainKey writes an unencrypted private key, which is the same in every run.
 func plainKey(t *testing.T) string {
 	t.Helper()
 	seed := sha256.Sum256([]byte(t.Name()))

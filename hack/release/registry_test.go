@@ -17,8 +17,8 @@ http: {addr: "127.0.0.1:0"}
 
 var listening = regexp.MustCompile(`listening on (127\.0\.0\.1:[0-9]+)`)
 
-// distribution starts the registry of the CNCF's distribution project, which has no
-// referrers API, and returns where a release goes.
+// distribution starts the registry of the CNCF's distribution project, which has no referrers API. It
+// returns the address for a release.
 func distribution(t *testing.T) string {
 	t.Helper()
 	modfile, err := filepath.Abs(filepath.Join("tools", "registry", "go.mod"))
@@ -60,7 +60,7 @@ func distribution(t *testing.T) string {
 			t.Error(err)
 		}
 		<-ended
-		_ = server.Wait() // it was killed
+		_ = server.Wait() // returns an error, because the process was killed
 	})
 	at, ok := <-address
 	if !ok {

@@ -30,8 +30,8 @@ var (
 
 const testVersion = "v1.2.3-rc.1"
 
-// Two releases of the same sources, in different directories and at different
-// times, are the same to the byte, and hold what they say.
+// Two releases of the same sources, from different directories and at different times, are equal byte
+// for byte. Their files have the expected content.
 func TestReleaseIsReproducible(t *testing.T) {
 	platforms := []string{"linux/amd64"}
 	if *all {
@@ -71,7 +71,7 @@ func TestReleaseIsReproducible(t *testing.T) {
 	checkChart(t, outs[0])
 }
 
-// readSources reads what git knows or would take.
+// readSources reads the files that git tracks or would add.
 func readSources(t *testing.T) map[string][]byte {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
@@ -84,7 +84,7 @@ func readSources(t *testing.T) map[string][]byte {
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(out), "\x00"), "\x00") {
 		content, err := os.ReadFile(filepath.Join(cmd.Dir, name))
 		if errors.Is(err, os.ErrNotExist) {
-			continue // deleted, and not committed yet
+			continue // deleted in the work tree only
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -144,7 +144,7 @@ func checkSums(t *testing.T, out string) string {
 	return string(content)
 }
 
-// checkNoTraces fails when a file tells where it was made.
+// checkNoTraces fails if a file contains the path of its build.
 func checkNoTraces(t *testing.T, o options, root string) {
 	t.Helper()
 	archives, err := filepath.Glob(filepath.Join(o.out, "*.tar.gz"))
@@ -174,7 +174,7 @@ func untar(t *testing.T, path string) map[string][]byte {
 	return readTar(t, path, unzipped)
 }
 
-// readTar returns the files of an archive, whose times it checks.
+// readTar returns the files of an archive, and checks their times.
 func readTar(t *testing.T, path string, content io.Reader) map[string][]byte {
 	t.Helper()
 	out := map[string][]byte{}
@@ -195,7 +195,7 @@ func readTar(t *testing.T, path string, content io.Reader) map[string][]byte {
 	}
 }
 
-// checkManager runs the binary for its version, and reads its bill of materials.
+// checkManager checks the version that the binary prints, and its bill of materials.
 func checkManager(t *testing.T, out string) {
 	t.Helper()
 	stem := filepath.Join(out, "apitoken-operator_"+testVersion+"_linux_amd64")
@@ -229,8 +229,8 @@ func checkManager(t *testing.T, out string) {
 	}
 }
 
-// checkManifests checks that each file has what its name says: deleting install.yaml
-// deletes neither a CRD nor the namespace.
+// checkManifests checks the kinds in each file. install.yaml has no CRD and no namespace, so that
+// deleting it deletes neither.
 func checkManifests(t *testing.T, out string) {
 	t.Helper()
 	files := map[string]string{}
@@ -352,7 +352,7 @@ func TestUnknownPlatformsAreRejected(t *testing.T) {
 	}
 }
 
-// Neither the order of the files nor the clock is in an archive.
+// Archives do not depend on the order of the files or the clock.
 func TestArchivesAreReproducible(t *testing.T) {
 	files := []file{{name: "b", content: []byte("2"), executable: true}, {name: "a", content: []byte("1")}}
 	for name, write := range map[string]func(string, []file) error{"tar.gz": writeTarGz, "zip": writeZip} {

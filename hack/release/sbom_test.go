@@ -7,7 +7,7 @@ import (
 	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
-// TestReleaseRefusesModulesWithoutChecksum: a directory in place of a module has none.
+// A module that a directory replaces has no checksum.
 func TestReleaseRefusesModulesWithoutChecksum(t *testing.T) {
 	published := cdx.Component{Name: "example.com/a", Version: "v1.0.0", Hashes: &[]cdx.Hash{{Algorithm: cdx.HashAlgoSHA256, Value: "ab"}}}
 	std := cdx.Component{Name: "std", Version: "go1.26.0"}

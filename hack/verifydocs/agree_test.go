@@ -16,14 +16,13 @@ import (
 	"apitoken.dev/operator/test/support/repofile"
 )
 
-// docs returns a document of the folder docs.
+// docs reads a document in docs/.
 func docs(t *testing.T, name string) string {
 	t.Helper()
 	return repofile.Read(t, "docs/"+name)
 }
 
-// rows returns the cells of every table row between a heading and the next one
-// of its level or above, without the head of the table.
+// rows returns the cells of the tables in a section, without the header rows.
 func rows(document, heading string) [][]string {
 	_, part, _ := strings.Cut(document, "\n"+heading+"\n")
 	part, _, _ = strings.Cut(part, "\n## ")
@@ -42,8 +41,8 @@ func rows(document, heading string) [][]string {
 	return out[min(1, len(out)):]
 }
 
-// TestEveryReasonHasItsSection: docs/troubleshooting.md has a section for every
-// reason, which begins with its sentence, and none for what is no reason.
+// docs/troubleshooting.md has one section for each reason, and no others. It starts with the sentence
+// of ReasonHelp.
 func TestEveryReasonHasItsSection(t *testing.T) {
 	section := regexp.MustCompile(`(?ms)^### (\w+)\n\n(.*?)\n(?:\n|\z)`)
 	got := map[string]string{}
@@ -55,7 +54,7 @@ func TestEveryReasonHasItsSection(t *testing.T) {
 	}
 }
 
-// TestRulesAreListed: docs/architecture.md has the rules in the order they are asked.
+// docs/architecture.md has the rules in their order.
 func TestRulesAreListed(t *testing.T) {
 	var got []string
 	for _, row := range rows(docs(t, "architecture.md"), "## The rules") {
@@ -66,7 +65,7 @@ func TestRulesAreListed(t *testing.T) {
 	}
 }
 
-// TestNeedsAreListed: docs/architecture.md has the needs in their order, with their reasons.
+// docs/architecture.md has the needs in their order, with their reasons.
 func TestNeedsAreListed(t *testing.T) {
 	type need struct{ name, reason string }
 	var want, got []need
@@ -74,7 +73,7 @@ func TestNeedsAreListed(t *testing.T) {
 		want = append(want, need{n.Name, string(n.Reason)})
 	}
 	for _, row := range rows(docs(t, "architecture.md"), "## The needs") {
-		// A reason that was recorded earlier is described in words.
+		// For a recorded reason, the table has a description.
 		got = append(got, need{strings.Trim(row[0], "`"), strings.Join(quoted(row[2]), ", ")})
 	}
 	if diff := cmp.Diff(want, got, cmp.AllowUnexported(need{})); diff != "" {
@@ -82,8 +81,8 @@ func TestNeedsAreListed(t *testing.T) {
 	}
 }
 
-// TestObstaclesAreListed: docs/architecture.md has the obstacles in their order, with their
-// reasons, and says which of them last.
+// docs/architecture.md has the obstacles in their order, with their reasons and whether
+// they last.
 func TestObstaclesAreListed(t *testing.T) {
 	lasts := map[bool]string{true: "yes", false: "no"}
 	type obstacle struct{ name, reasons, lasts string }
@@ -99,7 +98,7 @@ func TestObstaclesAreListed(t *testing.T) {
 	}
 }
 
-// quoted returns the words of a cell that stand in backquotes.
+// quoted returns the words in backquotes.
 func quoted(cell string) []string {
 	var out []string
 	for _, match := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(cell, -1) {
@@ -108,8 +107,7 @@ func quoted(cell string) []string {
 	return out
 }
 
-// TestRequirementsAreListed: docs/provider-contract.md has the requirements of the
-// conformance suite, in its order and its words.
+// docs/provider-contract.md has the requirements of the conformance suite, with its order and text.
 func TestRequirementsAreListed(t *testing.T) {
 	type requirement struct{ name, sentence string }
 	var want, got []requirement
@@ -124,8 +122,7 @@ func TestRequirementsAreListed(t *testing.T) {
 	}
 }
 
-// TestMetricsAndEventsAreListed: docs/architecture.md names every metric and every
-// event of the operator's own, and none besides.
+// docs/architecture.md names every metric and event of the operator, and no others.
 func TestMetricsAndEventsAreListed(t *testing.T) {
 	_, part, found := strings.Cut(docs(t, "architecture.md"), "\n## Metrics and events\n")
 	if !found {
@@ -147,13 +144,13 @@ func TestMetricsAndEventsAreListed(t *testing.T) {
 	}
 }
 
-// The name of a metric where it is made, and in a table.
+// The patterns match a metric's name in the code and in a table.
 var (
 	metricInCode  = regexp.MustCompile(`(?:Name: +|(?:describe|NewDesc)\()"(apitoken_\w+)"`)
 	metricInTable = regexp.MustCompile("(?m)^\\| `(apitoken_\\w+)")
 )
 
-// sources are the files that make metrics and events, but not their tests.
+// sources returns the files that declare metrics and events.
 func sources(t *testing.T) []string {
 	t.Helper()
 	var out []string
@@ -167,8 +164,7 @@ func sources(t *testing.T) []string {
 	return out
 }
 
-// TestMetricsAreExplained: docs/metrics.md has a row for every metric of the
-// operator's own, and none besides.
+// docs/metrics.md has a row for every metric of the operator, and no others.
 func TestMetricsAreExplained(t *testing.T) {
 	code, document := map[string]bool{}, map[string]bool{}
 	for _, content := range sources(t) {
@@ -180,8 +176,7 @@ func TestMetricsAreExplained(t *testing.T) {
 	}
 }
 
-// TestEveryAlertHasItsRunbook: every alert links to its own page and is in the
-// tables of docs, and every page has its alert.
+// Every alert links to its page and is in the tables of docs. Every page has its alert.
 func TestEveryAlertHasItsRunbook(t *testing.T) {
 	content := repofile.Read(t, "charts/apitoken-operator/files/alerts.yaml")
 	alerts := map[string]bool{}

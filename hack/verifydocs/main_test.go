@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// write makes a small repository with one document and returns its root.
+// write creates a repository with one document and returns its root.
 func write(t *testing.T, document string) string {
 	t.Helper()
 	root := t.TempDir()

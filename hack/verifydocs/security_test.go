@@ -9,8 +9,7 @@ import (
 	"apitoken.dev/operator/test/support/repofile"
 )
 
-// TestSecurityNamesTests: every threat in SECURITY.md names a test, and every test that it names is in the file that
-// follows it.
+// Every threat in SECURITY.md names a test, and the file after the test has it.
 func TestSecurityNamesTests(t *testing.T) {
 	_, section, found := strings.Cut(repofile.Read(t, "SECURITY.md"), "\n## What holds, and the test that proves it\n")
 	if !found {
@@ -30,7 +29,7 @@ func TestSecurityNamesTests(t *testing.T) {
 // mention matches the name of a test, or of its file.
 var mention = regexp.MustCompile("`(Test\\w+)`|`([\\w/.-]+_test\\.go)`")
 
-// checkThreat checks a list of tests, each file after its tests.
+// checkThreat checks a list of tests. Each file follows its tests.
 func checkThreat(t *testing.T, threat, tests string) {
 	t.Helper()
 	var names []string

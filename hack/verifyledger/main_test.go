@@ -11,8 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestEachWayToChangeALedgerIsFound runs the check over a package in which each line
-// with a comment "want X" sets X.
+// In the checked package, each line with a comment "want X" sets X.
 func TestEachWayToChangeALedgerIsFound(t *testing.T) {
 	source, err := os.ReadFile("testdata/bad/bad.go")
 	if err != nil {

@@ -11,8 +11,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// The test runs the check over a package in which bottom.go, the last file, has comments
-// "want X of F" where it uses X of an earlier file F, and extra.go is in no order.
+// In the checked package, bottom.go is the last file. Its comments "want X of F" mark uses of X of an
+// earlier file F. extra.go is not in the order.
 func TestUseOfAnEarlierFileIsFound(t *testing.T) {
 	source, err := os.ReadFile("testdata/order/bottom.go")
 	if err != nil {

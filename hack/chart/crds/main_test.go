@@ -14,7 +14,7 @@ spec:
   description: 'a template: {{ .name }}'
 `
 
-// What is missing, changed or too much is found by -check, and put right without it.
+// Missing, changed and superfluous templates are reported by -check, and corrected without it.
 func TestCheckFindsOldTemplates(t *testing.T) {
 	from, to := t.TempDir(), t.TempDir()
 	write := func(dir, name, content string) {
@@ -24,7 +24,7 @@ func TestCheckFindsOldTemplates(t *testing.T) {
 		}
 	}
 	write(from, "example.com_things.yaml", crd)
-	for _, c := range []struct { // in this order: the first finds an empty directory
+	for _, c := range []struct { // in this order: the first case starts with an empty directory
 		name  string
 		spoil func()
 	}{

@@ -15,8 +15,8 @@ import (
 	"testing"
 )
 
-// A machine is a copy of hack/controlplane with pins for small files, an empty
-// cache, and a go command that does all but compile the control plane.
+// A machine is a copy of hack/controlplane with pins for small files, an empty cache, and a go command
+// that does not compile the control plane.
 type machine struct {
 	t                *testing.T
 	scripts, cache   string
@@ -73,7 +73,7 @@ func (m *machine) write(name string, content []byte, mode os.FileMode) {
 	}
 }
 
-// serve gives the machine a mirror with these files.
+// serve starts a mirror with these files for the machine.
 func (m *machine) serve(etcd, kubernetes []byte) *atomic.Int32 {
 	mirror, requests := serve(m.t, map[string][]byte{etcdAddress: etcd, serverAddress: kubernetes})
 	m.mirror = mirror
@@ -83,7 +83,7 @@ func (m *machine) serve(etcd, kubernetes []byte) *atomic.Int32 {
 // command returns build.sh as the machine runs it.
 func (m *machine) command(environment ...string) *exec.Cmd {
 	m.t.Helper()
-	// The go command keeps its cache: only the programs are not there yet.
+	// Go's build cache is shared. Only the programs are missing.
 	goCache, err := exec.CommandContext(m.t.Context(), "go", "env", "GOCACHE").Output()
 	if err != nil {
 		m.t.Fatal(err)
@@ -96,7 +96,7 @@ func (m *machine) command(environment ...string) *exec.Cmd {
 	return command
 }
 
-// build runs build.sh and returns what each program says, by name, and the log.
+// build runs build.sh and returns the version that each program prints, and the log.
 func (m *machine) build(environment ...string) (map[string]string, string) {
 	m.t.Helper()
 	command := m.command(environment...)
@@ -169,7 +169,7 @@ func TestControlPlaneIsBuiltWithoutNetwork(t *testing.T) {
 	wantLog(t, log, "cannot reach "+listener.Addr().String(), "building etcd from source",
 		"building kube-apiserver and kube-controller-manager from source", "building kube-controller-manager (3/3)")
 
-	// What was built is not downloaded later: both ways share the cache.
+	// A built program is not downloaded later, because both share the cache.
 	requests := m.serve(m.etcd, m.kubernetes)
 	says, _ = m.build()
 	m.want(says, "built", "built", "built")
@@ -227,7 +227,7 @@ func TestDownloadCanBeForbidden(t *testing.T) {
 	}
 }
 
-// Programs of another platform cannot be checked here, and the cache has a place of its own for them.
+// Programs of another platform cannot be run, and are cached in a separate directory.
 func TestAnotherPlatformIsBuilt(t *testing.T) {
 	m := newMachine(t)
 	requests := m.serve(m.etcd, m.kubernetes)
@@ -238,7 +238,7 @@ func TestAnotherPlatformIsBuilt(t *testing.T) {
 	}
 }
 
-// Ctrl-C during a download ends build.sh; it does not begin to build.
+// Ctrl-C during a download ends build.sh, and nothing is built.
 func TestInterruptEndsTheScript(t *testing.T) {
 	m := newMachine(t)
 	asked := make(chan struct{}, 2)

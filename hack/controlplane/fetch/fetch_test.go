@@ -56,7 +56,7 @@ func TestWrongChecksumIsRefusedLoudly(t *testing.T) {
 		"pinned is "+etcdPin(pinned).sum, "WARNING: building etcd from source")
 }
 
-// Each of these servers and archives leads to building from source, and leaves no file.
+// Each of these servers and archives causes a build from source.
 func TestUnusableDownloadsLeaveNothing(t *testing.T) {
 	good := archive(t, entry{name: etcdMember, content: program("etcd Version: 3.7.0")})
 	send := func(content []byte) http.HandlerFunc {
@@ -67,7 +67,7 @@ func TestUnusableDownloadsLeaveNothing(t *testing.T) {
 	outside := filepath.Join(t.TempDir(), "etcd")
 	cases := []struct {
 		name    string
-		content []byte // what is pinned
+		content []byte // the pinned content
 		handler http.HandlerFunc
 		want    string
 	}{
@@ -200,7 +200,7 @@ func text(err error) string {
 	return err.Error()
 }
 
-// A server that keeps sending a little is given up too, through the whole of the program.
+// A download from a server that sends little is canceled too.
 func TestTricklingServerIsGivenUp(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", "1000000")
@@ -266,7 +266,7 @@ func TestRedirectFromHTTPSToHTTPIsRefused(t *testing.T) {
 	}
 }
 
-// A server that sends a compressed form would change the checksum of a good file.
+// A compressed response would have another checksum.
 func TestFilesAreNotDecompressed(t *testing.T) {
 	good := archive(t, entry{name: etcdMember, content: program("etcd Version: 3.7.0")})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

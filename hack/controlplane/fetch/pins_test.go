@@ -12,8 +12,8 @@ func repositoryFile(t *testing.T, name string) string {
 	return filepath.Join("..", name)
 }
 
-// A pin of another version is never used, so that an update of go.mod without one of
-// checksums means building everything again. This says so when it happens.
+// A pin of another version is never used. After an update of go.mod without new checksums, all
+// programs are built from source, and this test fails.
 func TestPinsAreOfTheVersionsThatAreBuilt(t *testing.T) {
 	versions, err := readVersions(repositoryFile(t, "go.mod"))
 	if err != nil {

@@ -73,8 +73,8 @@ func etcdPin(content []byte) pin {
 	}
 }
 
-// serve starts a mirror with files by their address. It returns the mirror's address
-// and how many requests it had.
+// serve starts a mirror with files by path. It returns the mirror's address and its number of
+// requests.
 func serve(t *testing.T, files map[string][]byte) (string, *atomic.Int32) {
 	t.Helper()
 	var requests atomic.Int32
@@ -91,7 +91,7 @@ func serve(t *testing.T, files map[string][]byte) (string, *atomic.Int32) {
 	return server.URL, &requests
 }
 
-// testFetcher has the patience of a busy machine, and limits for small files.
+// testFetcher has long timeouts, for a busy machine, and low size limits.
 func testFetcher(t *testing.T, mirror string) (*fetcher, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer

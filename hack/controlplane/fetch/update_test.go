@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// officialLists has a checksum for every file that update asks for: the checksum of its address.
+// officialLists has a checksum for every file that update requests: the checksum of its address.
 func officialLists() map[string][]byte {
 	lists := map[string][]byte{}
 	for _, file := range []string{
@@ -56,7 +56,7 @@ func TestUpdateWritesTheOfficialChecksums(t *testing.T) {
 	}
 }
 
-// A mirror that also chose the checksums could serve anything.
+// A mirror that also provided the checksums could serve any content.
 func TestUpdateRefusesAMirror(t *testing.T) {
 	mirror, requests := serve(t, officialLists())
 	t.Setenv("CONTROLPLANE_MIRROR", mirror)

@@ -15,13 +15,12 @@ import (
 	"apitoken.dev/operator/test/support/testenv"
 )
 
-// commandTimeout is longer than any --timeout in the documents but those of deletions,
-// which are generous for real providers.
+// commandTimeout is longer than the --timeout values in the documents, except those of deletions,
+// which are long enough for real providers.
 const commandTimeout = 4 * time.Minute
 
-// TestEveryCommandOfTheDocumentsRuns runs every command of README.md and docs, page by page, in the order
-// they stand there, against a real API server and an operator; or finds it in the list
-// of those that are not run.
+// The commands of README.md and docs run page by page, in their order, against a real API server and
+// an operator. Commands that do not run are in not-run.yaml.
 func TestEveryCommandOfTheDocumentsRuns(t *testing.T) {
 	root, err := testenv.ModuleRoot()
 	if err != nil {
@@ -41,7 +40,7 @@ func TestEveryCommandOfTheDocumentsRuns(t *testing.T) {
 		})
 	}
 	if read < len(documents) {
-		return // some were left out with -run
+		return // -run selected some pages only
 	}
 	for _, entry := range list.Unused() {
 		t.Errorf("not-run.yaml has an entry that nothing needs: %s", entry)
@@ -124,14 +123,14 @@ func (s *server) parses(t *testing.T, c Command) {
 		t.Fatal(err)
 	}
 	for _, call := range calls {
-		call, _, _ = strings.Cut(call, " -- ") // what follows is another program's
+		call, _, _ = strings.Cut(call, " -- ") // another program's arguments follow
 		if out, err := s.shell(t, t.TempDir(), call+" --help"); err != nil {
 			t.Errorf("%s:%d: kubectl does not understand: %s\n%s", c.Page, c.Line, call, out)
 		}
 	}
 }
 
-// command runs one command of the page, and compares what it prints with the document.
+// command runs one command of the page, and compares its output with the document.
 func (w *world) command(list *List, c Command) {
 	w.t.Helper()
 	text := c.Text
@@ -161,7 +160,7 @@ func (w *world) command(list *List, c Command) {
 	w.follow()
 }
 
-// shell runs a command as a reader does, and returns what it prints.
+// shell runs a command in a shell and returns its output.
 func (s *server) shell(t *testing.T, dir, text string) (string, error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), commandTimeout)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// An empty Secret would look like a minting credential to the steps that follow.
+// The next steps would use an empty Secret as a minting credential.
 func TestGettingStartedMakesASecretOnlyOfKeysThatItHas(t *testing.T) {
 	page := filepath.Join("..", "..", "..", "docs", "getting-started.md")
 	content, err := os.ReadFile(page)
@@ -25,7 +25,7 @@ func TestGettingStartedMakesASecretOnlyOfKeysThatItHas(t *testing.T) {
 		}
 		for name, c := range map[string]struct {
 			aws  string
-			want string // what kubectl reads; empty: it is not called
+			want string // the input of kubectl; "" if it is not called
 		}{
 			"a key is made":    {`printf 'AKIAEXAMPLE\tsecret\n'`, "AWS_ACCESS_KEY_ID=AKIAEXAMPLE\nAWS_SECRET_ACCESS_KEY=secret\n"},
 			"the user has two": {"echo LimitExceeded >&2; exit 254", ""},
@@ -41,8 +41,8 @@ func TestGettingStartedMakesASecretOnlyOfKeysThatItHas(t *testing.T) {
 	}
 }
 
-// followed runs a script as a reader does who pastes it, with an aws that makes access
-// keys in a way of its own, and returns what kubectl read.
+// followed runs a script as if a reader pasted it, with a fake aws command that creates access keys.
+// It returns the input of kubectl.
 func followed(t *testing.T, script, aws string) (string, error) {
 	t.Helper()
 	bin := t.TempDir()

@@ -34,7 +34,7 @@ func TestScriptNoticesThatThePageChanged(t *testing.T) {
 	}
 }
 
-// What make e2e runs is the version that a reader's cluster fetches.
+// make e2e runs the version that the example's cluster pulls.
 func TestExampleHasThePinnedImage(t *testing.T) {
 	root := filepath.Join("..", "..", "..")
 	module, err := os.ReadFile(filepath.Join(root, "hack", "tools", "s5cmd", "go.mod"))

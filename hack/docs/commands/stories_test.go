@@ -23,16 +23,16 @@ import (
 	"apitoken.dev/operator/test/support/simulate/kloudbeansim"
 )
 
-// story is what happens around the commands of a page.
+// story describes the environment of a page's commands.
 type story struct {
-	// begin makes what the page begins with.
+	// begin creates what the page expects to exist.
 	begin func(*world)
-	// hooks come in this order.
+	// hooks run in this order.
 	hooks []hook
 }
 
-// hook is what a user does before the next command that contains this text. It returns the
-// values for the placeholders in that command.
+// hook runs before the next command that contains this text. It returns values for the placeholders
+// in that command.
 type hook struct {
 	before string
 	do     func(*world) map[string]string
@@ -72,13 +72,13 @@ var stories = map[string]story{
 	"docs/tasks/restore-from-backup.md": {begin: (*world).declare, hooks: []hook{
 		{"kubectl -n apitoken-system scale deployment", disaster},
 		{"kubectl -n ml get apitoken training-data", func(w *world) map[string]string {
-			w.alive(1) // the one from before
+			w.alive(1) // the previous one
 			return nil
 		}},
 	}},
 	"docs/tasks/multi-cluster.md": {begin: (*world).declare, hooks: []hook{
 		{"kubectl apply --server-side -f declarations.restore.yaml", func(w *world) map[string]string {
-			w.alive(1) // that of the original
+			w.alive(1) // the original's
 			return nil
 		}},
 	}},
@@ -91,7 +91,7 @@ var stories = map[string]story{
 	}},
 }
 
-// ofGeneration waits until the credential in use is that of a rotation.
+// ofGeneration waits until the credential in use was issued for a rotation generation.
 func (w *world) ofGeneration(want int64) {
 	w.t.Helper()
 	w.until(func() error {
@@ -106,15 +106,14 @@ func (w *world) ofGeneration(want int64) {
 	})
 }
 
-// rotated makes an ApiToken that was rotated already: it has a previous key, and the
-// generation that its rotation had.
+// rotated creates an ApiToken that was rotated once, and has a previous key.
 func rotated(w *world) {
 	w.declare()
 	w.sh(`kubectl -n ml patch apitoken training-data --type=merge -p '{"spec":{"rotation":{"generation":1}}}'
 kubectl -n ml wait apitoken/training-data --for=condition=Ready --timeout=1m`)
 }
 
-// leaked is the newest of the previous keys.
+// leaked returns the newest previous key.
 func leaked(w *world) map[string]string {
 	w.ofGeneration(2)
 	token := &v1alpha1.ApiToken{}
@@ -131,7 +130,7 @@ func leaked(w *world) map[string]string {
 	return map[string]string{"AKIA...": previous[len(previous)-1]}
 }
 
-// readme makes what the README speaks of.
+// readme creates the objects that the README mentions.
 func readme(w *world) {
 	w.admit()
 	w.sh(`kubectl -n apitoken-system create secret generic object-store-minter --from-literal=AWS_ACCESS_KEY_ID=x --from-literal=AWS_SECRET_ACCESS_KEY=y
@@ -157,7 +156,7 @@ func (w *world) alive(want int) {
 	})
 }
 
-// drained deletes the namespace while a credential is live, and drains as the page says.
+// drained deletes the namespace while a credential is live, and runs the drain of the page.
 func drained(w *world) map[string]string {
 	w.install()
 	w.declare()
@@ -174,8 +173,7 @@ func drained(w *world) map[string]string {
 	return nil
 }
 
-// disaster loses the cluster: everything is gone, nothing was revoked, and the new one has
-// another identity.
+// disaster deletes all objects without a revocation, and starts a cluster with another identity.
 func disaster(w *world) map[string]string {
 	w.stop()
 	w.stop, w.running = func() {}, ""
@@ -185,7 +183,7 @@ func disaster(w *world) map[string]string {
 	return nil
 }
 
-// makeKey does at the panel what the ApiToken asks for.
+// makeKey creates the key that the ApiToken asks for, in the panel.
 func makeKey(w *world) map[string]string {
 	token := &v1alpha1.ApiToken{}
 	w.ok(w.Get(w.t.Context(), client.ObjectKey{Namespace: "ml", Name: "reports"}, token))
@@ -210,8 +208,8 @@ func makeKey(w *world) map[string]string {
 	}
 }
 
-// deleteKeys does at the panel what the ApiToken asks for, and spares the minute until the
-// operator looks again.
+// deleteKeys deletes the keys in the panel, and triggers a reconcile, which would otherwise follow
+// within a minute.
 func deleteKeys(w *world) map[string]string {
 	for _, token := range w.panel.Tokens() {
 		w.ok(w.panel.Delete(w.t.Context(), token.AccessKeyID))
@@ -220,7 +218,7 @@ func deleteKeys(w *world) map[string]string {
 	return nil
 }
 
-// certificate makes a CA of its own.
+// certificate creates the certificate of a CA.
 func certificate(w *world) string {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	w.ok(err)

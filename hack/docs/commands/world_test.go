@@ -34,7 +34,7 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// server is the API server that all pages share.
+// server is the shared API server of all pages.
 type server struct {
 	root, bin, kubeconfig string
 	env                   *testenv.Env
@@ -77,8 +77,8 @@ func buildPlugin(t *testing.T, root string) string {
 	return dir
 }
 
-// world is what a page finds: the kinds and the rights of config installed, an
-// operator, providers, and a directory with the files of the repository.
+// world is the environment of a page: the CRDs and roles of config, an operator, providers, and a
+// directory with the files of the repository.
 type world struct {
 	t      *testing.T
 	server *server
@@ -91,10 +91,10 @@ type world struct {
 	backend *fake.Backend
 	panel   *kloudbeansim.Simulator
 	panelAt string
-	// identity of the cluster, if not its own.
+	// identity overrides the identity of the cluster.
 	identity string
 
-	// The operator runs as its Deployment says, with these arguments.
+	// running has the arguments of the running operator; "" if none runs.
 	running string
 	stop    func()
 }
@@ -132,7 +132,7 @@ func (w *world) ok(err error) {
 	}
 }
 
-// sh runs a command of the test's own.
+// sh runs a command that is not in the page.
 func (w *world) sh(text string) {
 	w.t.Helper()
 	if out, err := w.server.shell(w.t, w.dir, text); err != nil {
@@ -162,7 +162,7 @@ func (w *world) files(contents map[string]string) {
 	}
 }
 
-// install installs what make deploy installs.
+// install does the same as make deploy.
 func (w *world) install() {
 	w.t.Helper()
 	w.sh("kubectl apply --server-side --force-conflicts -k config/setup")
@@ -171,7 +171,7 @@ func (w *world) install() {
 	w.follow()
 }
 
-// follow starts, restarts or stops the operator as its Deployment says.
+// follow starts, restarts or stops the operator according to its Deployment.
 func (w *world) follow() {
 	w.t.Helper()
 	d := &appsv1.Deployment{}
@@ -228,7 +228,7 @@ func (w *world) start(args []string) {
 	}
 }
 
-// drivers are those of the operator in these tests.
+// drivers returns the drivers of the operator in these tests.
 func (w *world) drivers() *registry.Registry {
 	w.t.Helper()
 	r, err := registry.New(
@@ -244,8 +244,8 @@ func (w *world) drivers() *registry.Registry {
 	return r
 }
 
-// declare makes what most pages begin with: a namespace, a provider, an ApiToken, and a
-// workload that uses it.
+// declare creates what most pages expect to exist: a namespace, a provider, an ApiToken, and a workload
+// that uses its Secret.
 func (w *world) declare() {
 	w.t.Helper()
 	w.admit()
@@ -282,13 +282,13 @@ EOF
 kubectl -n ml wait apitoken/training-data --for=condition=Ready --timeout=1m`)
 }
 
-// admit makes the namespace that the provider admits.
+// admit creates a namespace that the provider admits.
 func (w *world) admit() {
 	w.t.Helper()
 	w.sh("kubectl create namespace ml --dry-run=client -o yaml | kubectl apply --server-side -f -\nkubectl label namespace ml tokens=allowed")
 }
 
-// clear takes away what a page left, without the help of the operator.
+// clear deletes the objects of a page without the operator.
 func (w *world) clear() {
 	w.stop()
 	w.stop, w.running = func() {}, ""
@@ -311,7 +311,7 @@ func (w *world) clear() {
 	}
 }
 
-// vanish removes every object of the operator's, as if etcd had lost them: nothing is revoked.
+// vanish removes all objects of the operator without a revocation, as a loss of etcd would.
 func (w *world) vanish() {
 	ctx := context.WithoutCancel(w.t.Context())
 	for _, list := range []client.ObjectList{
@@ -319,7 +319,7 @@ func (w *world) vanish() {
 	} {
 		err := w.List(ctx, list)
 		if meta.IsNoMatchError(err) || apierrors.IsNotFound(err) {
-			continue // its kind is gone as well
+			continue // its CRD is removed already
 		}
 		if err == nil {
 			err = meta.EachListItem(list, func(o runtime.Object) error { return w.remove(ctx, o) })

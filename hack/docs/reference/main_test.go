@@ -75,7 +75,7 @@ const smallTables = "`apitoken.dev/v1`, namespaced, resource `things`, short `th
 
 `
 
-// repository makes one with a CRD and a document, and returns both.
+// repository creates a repository with a CRD and a document, and returns both.
 func repository(t *testing.T, document string) (root, file string) {
 	t.Helper()
 	root = t.TempDir()
@@ -130,7 +130,7 @@ func TestMissingMarkersDocumentsAndCRDsAreErrors(t *testing.T) {
 	}
 }
 
-// TestEveryFieldOfTheKindsIsExplained: no row of the real tables lacks type or meaning.
+// Every row of the real tables has a type and a description.
 func TestEveryFieldOfTheKindsIsExplained(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join("..", "..", "..", "config", "crd", "bases", "*.yaml"))
 	if err != nil || len(files) != 3 {
@@ -158,7 +158,6 @@ func TestEveryFieldOfTheKindsIsExplained(t *testing.T) {
 	}
 }
 
-// TestDocumentsAreCurrent: the documents are as the program writes them.
 func TestDocumentsAreCurrent(t *testing.T) {
 	if err := run(filepath.Join("..", "..", ".."), true); err != nil {
 		t.Error(err)

@@ -35,7 +35,7 @@ func TestDiagramIsDrawn(t *testing.T) {
 	if len(radii) < 2 {
 		t.Errorf("%d dots in\n%s", len(radii), svg)
 	}
-	// A page has several diagrams, in light or dark colours: no ids, no black.
+	// Ids would clash with other diagrams of the page, and black is invisible in the dark theme.
 	for _, part := range []string{` id="`, `"black"`, "<title>", "<!--"} {
 		if strings.Contains(string(svg), part) {
 			t.Errorf("%s is in\n%s", part, svg)
@@ -62,7 +62,7 @@ func TestDiagramIsInItsPage(t *testing.T) {
 	}
 }
 
-// A diagram that cannot be drawn is an error, never a block of code.
+// A diagram that cannot be drawn is not rendered as a code block.
 func TestUnknownDiagramIsRefused(t *testing.T) {
 	for text, says := range map[string]string{
 		"flowchart LR\nA --> B\n":                 "only stateDiagram-v2 can be drawn",

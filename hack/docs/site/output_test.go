@@ -17,7 +17,7 @@ func put(t *testing.T, file, content string) {
 	}
 }
 
-// holds fails unless the file has this content; "" stands for no file.
+// holds fails unless the file has this content. "" means that the file does not exist.
 func holds(t *testing.T, file, content string) {
 	t.Helper()
 	got, err := os.ReadFile(file)
@@ -26,7 +26,7 @@ func holds(t *testing.T, file, content string) {
 	}
 }
 
-// A directory of the user survives, also when it looks like a site.
+// A directory of the user survives, even if it looks like a site.
 func TestDirectoryOfTheUserSurvives(t *testing.T) {
 	for _, name := range []string{"style.css", "index.html", "thesis.txt"} {
 		out := t.TempDir()
@@ -42,7 +42,7 @@ func TestDirectoryOfTheUserSurvives(t *testing.T) {
 	}
 }
 
-// In a directory of its own, a run replaces what the last one wrote and nothing else.
+// A run replaces the files of the previous run, and no others.
 func TestOnlyWrittenFilesAreReplaced(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	if err := write(out, map[string][]byte{"a.html": []byte("1"), "old/b.html": []byte("1"), "c/d e.html": []byte("1")}); err != nil {
@@ -66,7 +66,7 @@ func TestOnlyWrittenFilesAreReplaced(t *testing.T) {
 	holds(t, filepath.Join(out, "c", "mine"), "mine")
 }
 
-// Neither a manifest nor a symbolic link leads out of the directory.
+// A path in the manifest or a symbolic link that leads outside is an error.
 func TestNothingOutsideIsTouched(t *testing.T) {
 	parent := t.TempDir()
 	out, outside := filepath.Join(parent, "out"), filepath.Join(parent, "mine")

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// rendered are the files of a site.
+// rendered returns the files of a site.
 func rendered(t *testing.T, files map[string]string) map[string][]byte {
 	t.Helper()
 	s, err := read(repository(t, files))
@@ -27,7 +27,7 @@ func rendered(t *testing.T, files map[string]string) map[string][]byte {
 	return out
 }
 
-// find runs search.js as a browser does, and returns the addresses of what it finds.
+// find runs search.js as a browser does, and returns the addresses of the results.
 func find(t *testing.T, index []byte, query string) []string {
 	t.Helper()
 	vm := goja.New()
@@ -72,7 +72,7 @@ func TestSearchFindsSections(t *testing.T) {
 	}
 }
 
-// In the documents, what a reader looks for is among the first three.
+// The expected page is among the first three results in the real documents.
 func TestSearchFindsWhatReadersLookFor(t *testing.T) {
 	s, err := read(filepath.Join("..", "..", ".."))
 	if err != nil {
@@ -125,7 +125,7 @@ func TestOutlineListsTheHeadingsOfAPage(t *testing.T) {
 	}
 }
 
-// A short name stays on one line, and a long one breaks only where it is wider than its column.
+// A name breaks only if it is wider than its column.
 func TestNamesAreNotBroken(t *testing.T) {
 	files := small()
 	files["docs/tasks/one.md"] = "# One\n\n| `spec.buckets` | `--metrics-auth=false` |\n|---|---|\n| `kubectl get pods` | `" + strings.Repeat("long", 9) + "` |\n"
@@ -148,7 +148,7 @@ func TestNamesAreNotBroken(t *testing.T) {
 	}
 }
 
-// The site needs no network: no page loads anything from elsewhere.
+// The site works without a network.
 func TestSiteLoadsNothingFromElsewhere(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	if err := run(filepath.Join("..", "..", ".."), out); err != nil {

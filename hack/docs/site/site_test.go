@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// repository makes one with these documents.
+// repository creates a repository with these documents.
 func repository(t *testing.T, files map[string]string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -42,7 +42,7 @@ func small() map[string]string {
 func TestRenderingAgainReplacesThePages(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	root := repository(t, small())
-	for range 2 { // the second run replaces what the first wrote
+	for range 2 { // the second run replaces the files of the first
 		if err := run(root, out); err != nil {
 			t.Fatal(err)
 		}
@@ -123,8 +123,7 @@ func TestEveryDocumentHasAPageOfTheSite(t *testing.T) {
 
 var href = regexp.MustCompile(`(?:href|src)="([^"]*)"`)
 
-// TestEveryLinkOfTheSiteWorks renders the documents of the repository, and follows every link in what was
-// written.
+// The test renders the documents of the repository, and follows every link of the pages.
 func TestEveryLinkOfTheSiteWorks(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	if err := run(filepath.Join("..", "..", ".."), out); err != nil {
@@ -181,7 +180,7 @@ func TestEveryLinkOfTheSiteWorks(t *testing.T) {
 	}
 }
 
-// The pictures have a text alternative, and those with colours of their own fit both themes.
+// The pictures have a text alternative, and coloured ones are readable in both themes.
 func TestPicturesFitBothThemes(t *testing.T) {
 	for name, parts := range map[string][]string{
 		"overview.svg":  {"<title ", "<desc ", "prefers-color-scheme: dark"},

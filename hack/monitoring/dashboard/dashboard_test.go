@@ -16,7 +16,7 @@ import (
 	"apitoken.dev/operator/hack/monitoring/rules"
 )
 
-// documented are the metrics that docs/metrics.md lists.
+// documented returns the metrics in docs/metrics.md.
 func documented(t *testing.T) map[string]bool {
 	t.Helper()
 	content, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "metrics.md"))
@@ -48,9 +48,8 @@ func selected(t *testing.T, expr string) []string {
 	return out
 }
 
-// TestEveryMetricExists: the dashboard and the alerts read metrics that
-// docs/metrics.md lists, and the dashboard shows every one of the operator's own
-// but those that only explain others.
+// docs/metrics.md lists every metric that the dashboard and the alerts read. With two exceptions, the
+// dashboard shows every metric of the operator.
 func TestEveryMetricExists(t *testing.T) {
 	known := documented(t)
 	shown := map[string]bool{}
@@ -82,7 +81,7 @@ func TestEveryMetricExists(t *testing.T) {
 	}
 }
 
-// TestPanelsDoNotOverlap, and none sticks out.
+// Panels also stay within the width of the dashboard.
 func TestPanelsDoNotOverlap(t *testing.T) {
 	headings, panels, height := place()
 	taken := map[[2]uint32]string{}
@@ -104,8 +103,7 @@ func TestPanelsDoNotOverlap(t *testing.T) {
 	}
 }
 
-// TestDashboardIsValidForGrafana: Grafana gets every panel under its row, with a data source that
-// can be chosen, and ids that are its own.
+// Panels are in the order of their position, have unique ids, and have a query.
 func TestDashboardIsValidForGrafana(t *testing.T) {
 	content, err := Render()
 	if err != nil {
@@ -147,7 +145,7 @@ func TestDashboardIsValidForGrafana(t *testing.T) {
 	}
 }
 
-// The picture shows no data, and says so where a reader sees it.
+// The picture has no data, and a visible note says so.
 func TestSVGSaysThatItIsADrawing(t *testing.T) {
 	if !strings.Contains(string(SVG()), ">A drawing: the panels are those of the dashboard, the lines and numbers are not data.</text>") {
 		t.Error("a reader takes the drawing for data")

@@ -22,7 +22,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The form of promtool's rule tests, as far as alerts need it, so that
+// These types are the part of promtool's format for rule tests that alerts need.
 // "promtool test rules" runs the same files.
 type (
 	suite struct {
@@ -51,7 +51,7 @@ type (
 	}
 )
 
-// generated is the file of rules that is checked in.
+// generated is the committed file of rules.
 var generated = filepath.Join("..", "..", "..", "charts", "apitoken-operator", "files", "alerts.yaml")
 
 // parsed reads a file of rules as Prometheus does.
@@ -91,8 +91,7 @@ func suites(t *testing.T) map[string]suite {
 	return out
 }
 
-// TestAlertsFireOnTheirSeries evaluates the alerts with the engine of Prometheus, on series that
-// are given, and compares which fire.
+// The engine of Prometheus evaluates the alerts on the series of each case.
 func TestAlertsFireOnTheirSeries(t *testing.T) {
 	content, err := os.ReadFile(generated)
 	if err != nil {
@@ -156,8 +155,7 @@ func evaluate(t *testing.T, r rulefmt.Rule, query rules.QueryFunc, every, until 
 	return out
 }
 
-// TestEveryAlertIsTested: there is a case in which it fires, and one in which it
-// does not.
+// Each alert has a case in which it fires, and one in which it does not.
 func TestEveryAlertIsTested(t *testing.T) {
 	fires, rests := map[string]bool{}, map[string]bool{}
 	for _, s := range suites(t) {
@@ -178,7 +176,6 @@ func TestEveryAlertIsTested(t *testing.T) {
 	}
 }
 
-// TestRunbooksCanBeAFolderOrAnAddress: the base may be a folder or an address.
 func TestRunbooksCanBeAFolderOrAnAddress(t *testing.T) {
 	for base, want := range map[string]string{
 		"docs/runbooks":                 "docs/runbooks/ApiTokenNotReady.md",
@@ -219,7 +216,7 @@ func TestEveryAlertHasItsPage(t *testing.T) {
 	for _, a := range Alerts {
 		page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "runbooks", a.Name+".md"))
 		if err != nil {
-			continue // said above
+			continue // reported above
 		}
 		for _, heading := range []string{"# " + a.Name + "\n", "## Meaning\n", "## Impact\n", "## What to look at\n", "## What to do\n"} {
 			if !strings.Contains(string(page), heading) {

@@ -122,7 +122,7 @@ func TestImageHasWhatAStaticBinaryExpects(t *testing.T) {
 	checkRoots(t, contents["etc/ssl/certs/ca-certificates.crt"])
 }
 
-// checkValid stores the index as an OCI layout and validates what is read back.
+// checkValid stores the index as an OCI layout, reads it back and validates it.
 func checkValid(t *testing.T, index v1.ImageIndex) {
 	t.Helper()
 	path, err := layout.Write(t.TempDir(), index)
@@ -138,7 +138,7 @@ func checkValid(t *testing.T, index v1.ImageIndex) {
 	}
 }
 
-// checkRoots wants all of the roots that Mozilla trusts without a condition.
+// checkRoots fails unless the file has every root that Mozilla trusts without a constraint.
 func checkRoots(t *testing.T, content []byte) {
 	t.Helper()
 	names := map[string]bool{}
@@ -209,8 +209,7 @@ func TestIndexNamesItsPlatforms(t *testing.T) {
 	}
 }
 
-// withLoader returns the program with a segment that names a loader, as those have that
-// are linked with a C library.
+// withLoader adds a segment that names a loader, as in a program that is linked with a C library.
 func withLoader(t *testing.T, program []byte) []byte {
 	t.Helper()
 	const offsetOfTable, offsetOfCount, entrySize = 0x20, 0x38, 56

@@ -39,8 +39,7 @@ func newKey(t *testing.T) *sign.Key {
 	return key
 }
 
-// A signature that someone else attached is still there after a push, and a repeated
-// push adds no second one.
+// A push keeps signatures of other keys, and a repeated push adds no second signature.
 func TestSignaturesOfOthersStay(t *testing.T) {
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)

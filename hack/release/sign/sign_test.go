@@ -98,8 +98,7 @@ func TestKeysOfCosignAndOfOthersAreRead(t *testing.T) {
 	}
 }
 
-// The signature verifies as cosign's specification says, names what it signs, and is the
-// same each time.
+// The signature verifies according to cosign's specification, and names the signed digest.
 func TestSignatureVerifiesAndIsReproducible(t *testing.T) {
 	private := p256(t)
 	key := &Key{private}

@@ -29,7 +29,7 @@ func compile(t *testing.T) string {
 	return out
 }
 
-// The file is one that docker load and ctr images import read, and the same each time.
+// docker load and ctr images import can read the file.
 func TestFileIsLoadableAndReproducible(t *testing.T) {
 	program := compile(t)
 	var files [2][]byte
