@@ -10,8 +10,8 @@ import (
 )
 
 // FactsDiffer reports whether an update of a provider can change its Facts. If it can, the
-// ApiTokens that refer to the provider must be reconciled: for most of what they wait for,
-// there is no other event.
+// ApiTokens that refer to the provider must be reconciled: they get no other event for most
+// of the changes that they wait for.
 //
 // Every field of the status counts, except those that change often and that no decision
 // reads: lastError, liveCredentials, the messages and times of conditions, and all

@@ -23,7 +23,7 @@ const unknownEndpoint = "unknown"
 
 // ErrEndpointUnverified is the cause of an error for a call that was not sent, because the
 // endpoint is not the one that the provider's status records. It can be another server,
-// and a credential that it does not show can still exist.
+// and a credential that this server does not show can still exist.
 var ErrEndpointUnverified = errors.New("the endpoint was not verified")
 
 // EndpointOf returns the endpoint that a configuration declares.

@@ -13,8 +13,8 @@ import (
 
 // Facts is what caches show about a provider, without a call to it or to the API server.
 type Facts struct {
-	// Found: it exists. Deleting: it is only used to revoke. Ready: see Object.Ready; and
-	// the endpoint is Verified. Admitted: the namespace may use it.
+	// Found: it exists. Deleting: it only revokes. Ready: Object.Ready is true, and the
+	// endpoint is Verified. Admitted: it admits the namespace.
 	Found, Deleting, Ready, Admitted bool
 	// OtherKind is set if only a provider of the other kind has the name.
 	OtherKind v1alpha1.ProviderKind
@@ -22,15 +22,15 @@ type Facts struct {
 	Repairs bool
 	// ReadyReason and ReadyMessage explain why it is not Ready.
 	ReadyReason, ReadyMessage string
-	// Account of the cached connection; without one, the recorded account. Compare it only
-	// with the ledgers of the provider's own ApiTokens.
+	// Account of the cached connection, or the recorded account if there is no connection.
+	// Compare it only with the ledgers of the provider's own ApiTokens.
 	Account provider.Account
 	// Verified: the declared endpoint is the one that the status records. Nothing is sent
 	// to any other, and a credential that another endpoint does not show can still exist.
 	// Published Secrets follow the declared endpoint and region only while it is true.
 	Verified bool
 	// AccountKey is the account that the server named last, for comparison with other
-	// providers. Without an answer, it is equal to that of no other provider.
+	// providers. If the server has not answered yet, it differs from that of every provider.
 	AccountKey Identity
 	// GrantableScopes of the account; empty if unknown.
 	GrantableScopes []string

@@ -25,7 +25,8 @@ type accounts struct {
 	mu     sync.Mutex
 	of     map[account.Key]answer
 	having map[account.Identity]map[account.Key]struct{}
-	// settled: this process has tried to connect to every provider that was Ready at its start.
+	// settled: this process has tried to connect to every provider that was Ready when it
+	// started.
 	settled bool
 }
 

@@ -33,7 +33,8 @@ import (
 
 // Options of a Pool.
 type Options struct {
-	// Reader is the cache: providers in full, Secrets and Namespaces as metadata.
+	// Reader is the cache, which has providers in full, and Secrets and Namespaces as
+	// metadata.
 	Reader client.Reader
 	// Live reads the API server itself.
 	Live     client.Reader
@@ -44,7 +45,7 @@ type Options struct {
 	Cluster string
 	// UserAgent of requests to providers.
 	UserAgent string
-	// HTTP makes the HTTP clients of the drivers; nil: with the defaults of package
+	// HTTP creates the HTTP clients of the drivers; nil: clients with the defaults of package
 	// transport.
 	HTTP *transport.Factory
 	// Clock; nil: the system clock.
@@ -59,7 +60,7 @@ type Options struct {
 	Audit *audit.Log
 	// NoUpdates makes the operator replace credentials that it could change in place.
 	NoUpdates bool
-	// MintWait is the longest that the rate limit may delay a Mint or an Update; one that
+	// MintWait is the longest that the rate limit may delay a Mint or an Update. A call that
 	// would be delayed longer is not sent. 0: pacing.DefaultMintWait.
 	MintWait time.Duration
 }
@@ -132,7 +133,7 @@ type cached struct {
 	connection  Connection
 }
 
-// attempt identifies an attempt to connect. Callers with the same one share it.
+// attempt identifies an attempt to connect. Callers with an equal value share the attempt.
 type attempt struct {
 	key account.Key
 	version
@@ -163,8 +164,8 @@ func (p *Pool) Connect(ctx context.Context, key account.Key, place *places.Place
 // Check is Connect for the controller of providers, which verifies endpoints: it connects
 // to the declared endpoint whether the status records it or not, and its client only
 // reads. With healthCheck it connects even if a connection is cached, which checks the
-// credentials and clears the unhealthy mark. A new connection replaces the cached one; an
-// error keeps that.
+// credentials and clears the unhealthy mark. A new connection replaces the cached one; after
+// an error the cached one stays.
 func (p *Pool) Check(ctx context.Context, key account.Key, place *places.Place, healthCheck bool) (Connection, error) {
 	return p.connect(ctx, key, place, request{unverified: true, healthCheck: healthCheck})
 }
@@ -234,7 +235,7 @@ func (c Connection) of(o account.Object) Connection {
 	return c
 }
 
-// cached returns the cached connection that serves an attempt.
+// cached returns the cached connection that an attempt can use.
 func (p *Pool) cached(a attempt) (*cached, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -242,10 +243,10 @@ func (p *Pool) cached(a attempt) (*cached, bool) {
 	return c, ok && !a.healthCheck && c.serves(a.version)
 }
 
-// try makes one attempt. It continues when the caller that started it gives up, because
-// other callers may be waiting for it.
+// try makes one attempt. It continues if the caller that started it stops waiting, because
+// other callers can be waiting for it.
 func (p *Pool) try(ctx context.Context, o account.Object, g gate, a attempt) (Connection, error) {
-	if c, ok := p.cached(a); ok { // another attempt ended after the caller looked
+	if c, ok := p.cached(a); ok { // another attempt ended after the caller checked
 		return c.connection, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, pacing.ConnectTimeout)

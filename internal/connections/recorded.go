@@ -6,8 +6,8 @@ import (
 	"apitoken.dev/operator/internal/account"
 )
 
-// Recorded are the facts of a Pool that connects to no provider. It compares accounts by
-// what the statuses of the providers record, where a Pool compares what servers answered.
+// Recorded returns the same facts as a Pool, without connecting to a provider. It compares
+// accounts by what the statuses of the providers record, and not by what servers answered.
 type Recorded struct{ *Pool }
 
 // Sharing returns the providers that have the account of this one, itself included. Two
@@ -33,8 +33,8 @@ func (r Recorded) Sharing(ctx context.Context, key account.Key) (same []account.
 	return same, true, nil
 }
 
-// recordedAccount identifies the account that a provider's status records; empty: it
-// records none.
+// recordedAccount identifies the account that a provider's status records; empty if there
+// is no record.
 func (r Recorded) recordedAccount(ctx context.Context, o account.Object) string {
 	driver, settings, err := r.resolve(o, nil)
 	if err != nil || o.Status.Account == "" {

@@ -8,8 +8,8 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// How long an answer holds that the credential of a Secret is not live. The wait doubles
-// with every such answer.
+// How long the answer that the credential of a Secret is not live stays valid. The time
+// doubles with every such answer.
 const (
 	firstAbsence = time.Minute
 	maxAbsence   = time.Hour
@@ -20,11 +20,11 @@ const (
 // own status writes, would cause another call.
 type Absences struct{ known *byToken[absence] }
 
-// Claim identifies what an answer is about. The answer does not hold for another claim.
+// Claim identifies what an answer is about. The answer is not valid for another claim.
 type Claim struct {
 	UID                 types.UID
 	Credential, Account string
-	// Secret is the version of the Secret where its values are tried; empty elsewhere.
+	// Secret is the version of the Secret, if its values are tried; otherwise empty.
 	Secret string
 }
 
@@ -37,7 +37,7 @@ type absence struct {
 
 func newAbsences(m *Memory) *Absences { return &Absences{perToken[absence](m)} }
 
-// Note records an answer and returns how long it holds.
+// Note records an answer and returns how long it stays valid.
 func (a *Absences) Note(token types.NamespacedName, c Claim, account string, now time.Duration) time.Duration {
 	wait := firstAbsence
 	a.known.edit(token, func(last *absence) bool {
@@ -50,7 +50,7 @@ func (a *Absences) Note(token types.NamespacedName, c Claim, account string, now
 	return wait
 }
 
-// Of returns the answer that still holds, or nil.
+// Of returns the answer that is still valid, or nil.
 func (a *Absences) Of(token types.NamespacedName, c Claim, now time.Duration) *plan.Restored {
 	last, known := a.known.get(token)
 	if left := last.asked + last.wait - now; known && last.claim == c && left > 0 {

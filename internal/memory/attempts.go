@@ -10,15 +10,15 @@ import (
 	"apitoken.dev/operator/internal/trim"
 )
 
-// Attempts remember when this process first saw each attempt without an answer and each
-// in-place change, and which of them this process began. No timestamp of another process
-// decides when an attempt is settled.
+// Attempts remember when this process first saw each attempt with an unknown outcome and
+// each change in place, and which of them this process began. So no timestamp of another
+// process decides when an attempt is settled.
 type Attempts struct {
 	seen  *byToken[sightings]
 	began *byToken[begun]
 }
 
-// sightings are when each attempt and in-place change of an ApiToken was first seen, and
+// sightings are when each attempt and change in place of an ApiToken was first seen, and
 // the version that See recorded last.
 type sightings struct {
 	uid     types.UID
@@ -27,7 +27,7 @@ type sightings struct {
 }
 
 // begun is what this process began last for an ApiToken. It begins another attempt or
-// change only after it has dealt with the one before.
+// change only after the previous one is resolved.
 type begun struct {
 	attempt, change string
 	// rejection is the last attempt that the provider rejected.
@@ -40,15 +40,15 @@ type Rejection struct {
 	Attempt string
 	// Revision is the attempt's own, Recorded the ledger's before the attempt.
 	Revision, Recorded int64
-	// How the reservation is taken back; the pause is counted from At.
+	// How the reservation is undone. The pause begins at At.
 	How plan.Rejection
 	At  time.Time
 	// Failed is the outcome that the ApiToken reports.
 	Failed plan.Outcome
 }
 
-// Attempt is what this process knows of an attempt without an answer, or of an in-place
-// change.
+// Attempt is what this process knows about an attempt with an unknown outcome, or about a
+// change in place.
 type Attempt struct {
 	// Ours: this process began it.
 	Ours bool
@@ -60,8 +60,8 @@ type Attempt struct {
 
 func newAttempts(m *Memory) *Attempts { return &Attempts{perToken[sightings](m), perToken[begun](m)} }
 
-// idOf identifies an attempt without an answer by its name, and an in-place change by its
-// mark. It is empty for other entries: those that are or were Active have had their answer.
+// idOf identifies an attempt with an unknown outcome by its name, and a change in place by
+// its mark. It is empty for other entries: if they are or were Active, the outcome is known.
 func idOf(e *v1alpha1.LedgerEntry) string {
 	switch {
 	case e.IssuedAt == nil && e.State != v1alpha1.StateActive:
@@ -99,8 +99,8 @@ func (a *Attempts) See(t *v1alpha1.ApiToken, now time.Duration) {
 	})
 }
 
-// Begin records that this process begins an attempt, before it writes the reservation, or
-// an in-place change, after it wrote the mark.
+// Begin records that this process begins an attempt or a change in place. Call it before
+// writing the reservation of an attempt, and after writing the mark of a change.
 func (a *Attempts) Begin(token types.NamespacedName, e *v1alpha1.LedgerEntry) {
 	a.began.edit(token, func(b *begun) bool {
 		if e.Updating == "" {
@@ -117,8 +117,8 @@ func (a *Attempts) Reject(token types.NamespacedName, why *Rejection) {
 	a.began.edit(token, func(b *begun) bool { b.rejection = *why; return true })
 }
 
-// Of returns what is known of an entry. It is empty unless the entry is an attempt without
-// an answer or an in-place change.
+// Of returns what is known about an entry. It is empty unless the entry is an attempt with
+// an unknown outcome or a change in place.
 func (a *Attempts) Of(token types.NamespacedName, e *v1alpha1.LedgerEntry, now time.Duration) Attempt {
 	id := idOf(e)
 	if id == "" {

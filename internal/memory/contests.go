@@ -10,21 +10,21 @@ const (
 	// contestBurst is how often a Secret's metadata is repaired without a pause, because
 	// users make several changes in a row.
 	contestBurst = 5
-	// contestFirst is the pause after that; it doubles each time, up to contestMost.
+	// contestFirst is the pause after that. It doubles each time, up to contestMost.
 	contestFirst = 5 * time.Second
 	contestMost  = 10 * time.Minute
 )
 
 // Contests remember how often this process wrote the same metadata to the Secret of an
-// ApiToken because another client had changed it back. Without pauses, two controllers with
-// different declarations would overwrite each other for ever.
+// ApiToken because another client had reverted it. Without pauses, two controllers with
+// different declarations would overwrite each other forever.
 type Contests struct{ last *byToken[contest] }
 
 type contest struct {
 	// layout that was written, and when.
 	layout string
 	at     time.Duration
-	// lost is when it was first seen to be changed back; meaningful with isLost.
+	// lost is when it was first seen to be reverted; valid only if isLost is true.
 	lost   time.Duration
 	isLost bool
 	// repeats counts the writes after the first.
@@ -41,7 +41,7 @@ func (c *contest) pause() time.Duration {
 	return min(contestMost, contestFirst<<min(c.repeats-contestBurst, doublings))
 }
 
-// over reports whether the last write held for longer than any pause.
+// over reports whether the last write stayed in place for longer than any pause.
 func (c *contest) over() bool { return !c.isLost || c.lost-c.at > contestMost }
 
 // Lost records that a live Secret lacks its declared layout. It returns the pause between

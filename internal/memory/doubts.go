@@ -10,9 +10,9 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// AskInterval is how far apart two answers must be that show no such credential, where no
-// list shows that too. It is also how long such an answer counts as recent, and how long a
-// question waits that was not answered.
+// AskInterval is the minimum time between two answers that both show no such credential,
+// if no list shows its absence too. It is also how long such an answer counts as recent, and
+// the delay before an unanswered question is repeated.
 const AskInterval = time.Hour
 
 // Doubts are credentials in use that may be in another state at the provider than in the
@@ -21,22 +21,22 @@ type Doubts struct {
 	questions *byToken[question]
 	// marks are when credentials were last found to drift.
 	marks *byToken[mark]
-	// mu makes a mark and the count of the others one step. It also guards wake.
+	// mu makes setting a mark and counting the others atomic. It also guards wake.
 	mu   sync.Mutex
 	wake func(types.NamespacedName)
 }
 
 type question struct {
 	credential string
-	// open: the provider will be asked, at due at the earliest.
+	// open: the provider will be asked, not before due.
 	open bool
 	due  time.Duration
 	// missed: two complete lists in a row did not show it.
 	missed bool
-	// absent: the provider did not show it either, at first for the first time.
+	// absent: the provider did not show it either, for the first time at first.
 	absent bool
 	first  time.Duration
-	// confirmed: it is missing, as the provider said at last.
+	// confirmed: the last answer of the provider was that it is missing.
 	confirmed bool
 	last      time.Duration
 }
@@ -50,7 +50,7 @@ func newDoubts(m *Memory) *Doubts {
 	return &Doubts{questions: perToken[question](m), marks: perToken[mark](m)}
 }
 
-// OnDoubt sets what is called with the ApiToken of each new doubt.
+// OnDoubt sets the function that is called with the ApiToken of each new doubt.
 func (d *Doubts) OnDoubt(wake func(types.NamespacedName)) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -69,8 +69,8 @@ func (d *Doubts) Add(token types.NamespacedName, credential string, missed bool)
 	}
 }
 
-// edit changes what is known of a credential, and drops what is known of another one of the
-// same ApiToken.
+// edit changes what is known about a credential. If the ApiToken had a doubt about another
+// credential, that one is dropped.
 func (d *Doubts) edit(token types.NamespacedName, credential string, change func(*question)) {
 	d.questions.edit(token, func(q *question) bool {
 		if q.credential != credential {

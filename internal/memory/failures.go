@@ -13,7 +13,7 @@ type Failures struct{ last *byToken[failures] }
 
 type failures struct {
 	rules map[string]bool
-	// texts are how each rule failed last, since something last succeeded.
+	// texts are how each rule failed last, since an action last succeeded.
 	texts map[string]string
 	// changes counts the texts that differed from the one before, and at is when one was
 	// reported last.
@@ -32,7 +32,7 @@ const (
 // Outcome is how the action of a decision ended.
 type Outcome struct {
 	Rule string
-	// Waits: nothing was left to do but wait.
+	// Waits: there was nothing to do but wait.
 	Waits bool
 	// Failure says how the action failed; empty: it succeeded.
 	Failure string
@@ -40,9 +40,9 @@ type Outcome struct {
 
 func newFailures(m *Memory) *Failures { return &Failures{perToken[failures](m)} }
 
-// Note records an outcome. When a failed rule runs again, or nothing is left to do but
+// Note records an outcome. When a failed rule runs again, or there is nothing to do but
 // wait, the other failed rules get another turn. It returns the rules that failed last, and
-// whether the failure was reported before or must wait.
+// whether the failure must not be reported now: it was reported before, or must wait.
 func (f *Failures) Note(token types.NamespacedName, o Outcome, now time.Duration) (failed map[string]bool, reported bool) {
 	f.last.edit(token, func(last *failures) bool {
 		failed = map[string]bool{}
@@ -61,8 +61,8 @@ func (f *Failures) Note(token types.NamespacedName, o Outcome, now time.Duration
 	return failed, reported
 }
 
-// report records the text of a failure. It returns whether that was reported before or must
-// wait.
+// report records the text of a failure. It returns true if the text must not be reported
+// now, because it was reported before or must wait.
 func (f *failures) report(o Outcome, now time.Duration) (reported bool) {
 	if f.texts == nil {
 		f.texts = map[string]string{}

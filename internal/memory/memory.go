@@ -13,36 +13,36 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// Memory is the memory of one process. Make it with New. It is safe for concurrent use.
+// Memory is the memory of one process. Create it with New. It is safe for concurrent use.
 type Memory struct {
 	// stores are all stores by ApiToken, for Forget.
 	stores []forgetter
 
-	// Attempts are the attempts and in-place changes without an answer.
+	// Attempts are the attempts and changes in place with an unknown outcome.
 	Attempts *Attempts
 	// Writes are the versions of ApiTokens that this process wrote last.
 	Writes *Writes
-	// Proofs time the checks whether a manual credential was deleted.
+	// Proofs schedule the checks whether a manual credential was deleted.
 	Proofs *Tries
-	// Finds time the searches for the ids of adopted credentials.
+	// Finds schedule the searches for the ids of adopted credentials.
 	Finds *Tries
-	// Turns time the calls for ApiTokens whose Secret alone says that a credential was
+	// Turns schedule the calls for ApiTokens if only their Secret says that a credential was
 	// issued.
 	Turns *Turns
 	// Absences are credentials of Secrets that the provider did not show.
 	Absences *Absences
 	// Handovers are submitted credentials that cannot be used.
 	Handovers *Handovers
-	// Contests time the writes of metadata that another client changes back.
+	// Contests schedule the writes of metadata that another client reverts.
 	Contests *Contests
 	// Failures are the rules whose action failed last.
 	Failures *Failures
-	// Ends are refused values of the annotation apitoken.dev/end.
+	// Ends are ignored values of the annotation apitoken.dev/end.
 	Ends *Ends
 	// Doubts are credentials that the sweep saw in another state than the ledger has.
 	Doubts *Doubts
-	// Reservations count what was reserved where a provider lists only its newest
-	// credentials. They are kept by account.
+	// Reservations count the reservations of each account whose provider lists only its
+	// newest credentials.
 	Reservations *Reservations
 }
 
@@ -64,15 +64,15 @@ func New() *Memory {
 	return m
 }
 
-// Forget drops all that is remembered of an ApiToken that no longer exists.
+// Forget drops everything about an ApiToken that no longer exists.
 func (m *Memory) Forget(token types.NamespacedName) {
 	for _, s := range m.stores {
 		s.forget(token)
 	}
 }
 
-// Released drops all that is remembered of an ApiToken whose finalizer this process
-// removed, except that it did: a stale cache still shows the ApiToken with its finalizer.
+// Released drops everything about an ApiToken whose finalizer this process removed, except
+// the removal itself: a stale cache still shows the ApiToken with its finalizer.
 func (m *Memory) Released(token types.NamespacedName) {
 	last, known := m.Writes.versions.get(token)
 	m.Forget(token)

@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// maxTokens bounds the ApiTokens that each memory keeps.
+// maxTokens is the maximum number of ApiTokens in each store.
 const maxTokens = 1 << 17
 
 // store is a map that keeps the most recently used entries, up to a maximum. It is safe for
@@ -25,10 +25,11 @@ func newStore[K comparable, V any](most int) *store[K, V] {
 	return &store[K, V]{entries: entries}
 }
 
-// byToken is a store by ApiToken. Only perToken makes one, so Memory.Forget covers each.
+// byToken is a store with ApiTokens as keys. Only perToken creates one, so Memory.Forget
+// covers all of them.
 type byToken[V any] = store[types.NamespacedName, V]
 
-// perToken makes a store by ApiToken and registers it with the Memory that it belongs to.
+// perToken creates a store with ApiTokens as keys, and registers it with its Memory.
 func perToken[V any](m *Memory) *byToken[V] {
 	s := newStore[types.NamespacedName, V](maxTokens)
 	m.stores = append(m.stores, s)

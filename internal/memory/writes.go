@@ -13,19 +13,19 @@ import (
 // an older version from a stale cache. That only saves work: the reservation prevents a
 // mint from a stale cache.
 //
-// client.CacheOptions.EnableReadYourWritesConsistency of controller-runtime 0.25 does not
-// serve here. It is one switch for all kinds, and a write of a Secret would then start an
-// informer that caches the values of all Secrets. It blocks: a read of one ApiToken waits in
-// a worker, and a list waits for the writes of all ApiTokens, where this one requeues. And it
-// does not notice the removal of the last finalizer, which the API server answers with a
-// version that the cache already shows.
+// client.CacheOptions.EnableReadYourWritesConsistency of controller-runtime 0.25 cannot be
+// used here, for three reasons. It applies to all kinds, so a write of a Secret would start
+// an informer that caches the values of all Secrets. It blocks: a read of one ApiToken
+// occupies a worker, and a list waits for the writes of all ApiTokens; Writes requeue
+// instead. And it does not notice the removal of the last finalizer, because the API server
+// answers that with a version that the cache already shows.
 type Writes struct{ versions *byToken[version] }
 
 type version struct {
 	uid types.UID
 	rv  string
-	// released: the finalizer was removed. When that was the last one, the API server
-	// answers with the version of the request, so the one in the cache is not older.
+	// released: the finalizer was removed. If it was the last one, the API server answers
+	// with the version of the request, so the version in the cache is not older.
 	released bool
 }
 

@@ -11,8 +11,8 @@ import (
 	"apitoken.dev/operator/internal/trim"
 )
 
-// Cached are the Objects of a cache that has the indexes of account.AddIndex. What it
-// returns is shared with the cache.
+// Cached reads Objects from a cache that has the indexes of account.AddIndex. The results
+// are shared with the cache.
 type Cached struct{ client.Reader }
 
 // NamespaceEnding implements Objects. A namespace that does not exist is not being deleted.

@@ -42,7 +42,7 @@ type Secrets interface {
 	HandoverVersion(ctx context.Context, t secretstore.Target) (string, error)
 }
 
-// Sources are where facts come from.
+// Sources are what Gather reads facts from.
 type Sources struct {
 	Objects   Objects
 	Providers Providers

@@ -38,7 +38,7 @@ func Owner(t *v1alpha1.ApiToken, cluster string) provider.Owner {
 	return provider.Owner{Cluster: cluster, Namespace: t.Namespace, Token: t.Name}
 }
 
-// Form returns how a user makes a manual credential; nil means that the operator mints it.
+// Form returns how a user creates a manual credential; nil means that the operator mints it.
 func Form(f *account.Facts, req provider.MintRequest) *provider.Form {
 	driver, ok := provider.As[provider.Manual](f.Driver)
 	if !ok {

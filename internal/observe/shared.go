@@ -118,7 +118,7 @@ func inGap(t *v1alpha1.ApiToken, now time.Time) bool {
 }
 
 // ahead returns the first ApiTokens before this one in its account, at most as many as can
-// have a credential there. More do not change a decision.
+// have a credential there. Any more would not change a decision.
 func (s *Sources) ahead(ctx context.Context, of *v1alpha1.ApiToken, same []account.Key, most int) ([]plan.Claim, error) {
 	tokens, err := tokensOf(ctx, same, s.Objects.Referencing)
 	if err != nil {

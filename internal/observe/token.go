@@ -13,11 +13,12 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// PublishSettle is how long after an attempt gave up a publish the API server may still
-// carry it out. Its own limit for a request is a minute (kube-apiserver --request-timeout).
+// PublishSettle is how long the API server can still carry out a publish after the attempt
+// stopped waiting for it. The API server limits a request to one minute by default
+// (kube-apiserver --request-timeout).
 const PublishSettle = time.Minute
 
-// Token returns what decisions depend on of an ApiToken, without its ledger.
+// Token returns the part of an ApiToken that decisions depend on, except its ledger.
 func (s *Sources) Token(t *v1alpha1.ApiToken, namespaceEnding bool) plan.Token {
 	out := plan.Token{
 		Namespace: t.Namespace, Name: t.Name, UID: string(t.UID), Generation: t.Generation,
@@ -36,8 +37,8 @@ func (s *Sources) Token(t *v1alpha1.ApiToken, namespaceEnding bool) plan.Token {
 	return out
 }
 
-// Ledger returns the ledger's entries with what this process knows of each. An entry that
-// is or was Active has had its answer and is settled.
+// Ledger returns the ledger's entries with what this process knows about each. An entry
+// that is or was Active has a known outcome, so it is settled.
 func (s *Sources) Ledger(t *v1alpha1.ApiToken, f *account.Facts) []plan.Entry {
 	now, key := s.Clock.Monotonic(), nameOf(t)
 	settle := plan.AttemptTime + max(f.Capabilities.Settle, PublishSettle)

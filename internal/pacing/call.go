@@ -14,13 +14,13 @@ import (
 	"apitoken.dev/operator/internal/tracing"
 )
 
-// call is one call that has passed a Gate.
+// call is one call that a Gate let through.
 type call struct {
 	g    *Gate
 	op   operation
 	span trace.Span
-	// began is when it was sent, by the monotonic clock. excluded is the part of the time
-	// since then that the caller took.
+	// began is when it was sent, by the monotonic clock. excluded is the time that callbacks
+	// of the caller have taken since then.
 	began, excluded time.Duration
 	// outcome writes the result to the audit trail; nil for a call that only reads.
 	outcome func(audit.Outcome)

@@ -94,11 +94,11 @@ type Options struct {
 	// Audit receives every call that changes something at the provider; nil: none.
 	Audit *audit.Log
 	// Failed is called after every failed call outside a health check. Unhealthy is true
-	// if that call made the provider unhealthy. It must not block.
+	// if that call made the provider unhealthy. Failed must not block.
 	Failed func(unhealthy bool)
 }
 
-// Gate stands before all calls to one provider. It outlives connections. It is safe for
+// Gate controls all calls to one provider. It outlives connections. It is safe for
 // concurrent use.
 type Gate struct {
 	key   account.Key
@@ -126,14 +126,14 @@ type Gate struct {
 	last                    *Failure
 }
 
-// New returns the Gate of a provider that nothing was sent to yet.
+// New returns the Gate of a provider to which nothing was sent yet.
 func New(o Options) *Gate {
 	return &Gate{key: o.Provider, generation: o.Generation, audit: o.Audit, clock: o.Clock, rate: o.Rate,
 		firstWait: firstWait, mintWait: o.MintWait, limiter: newLimiter(o.Clock, o.Rate, o.Burst), failed: o.Failed}
 }
 
-// Follow takes note of the generation of the provider's spec. A new one may name another
-// server, so the pause of the old server ends.
+// Follow records the generation of the provider's spec. A new one can name another server,
+// so the pause of the old server ends.
 func (g *Gate) Follow(generation int64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -35,7 +35,7 @@ func (g *Gate) Health() Health {
 	return Health{Unhealthy: g.unhealthy, LastError: g.last}
 }
 
-// leave takes note of how a call ended.
+// leave records how a call ended.
 func (g *Gate) leave(ctx context.Context, op operation, err error) {
 	var refusal *provider.Refusal
 	switch {

@@ -95,7 +95,7 @@ func (l *limiter) wait(ctx context.Context, tenant string, maxWait time.Duration
 	}
 }
 
-// delay is how long one more call of a tenant would be queued behind the present queues.
+// delay is how long one more call of a tenant would be queued behind the current queues.
 // Tenants take turns, so at most as many calls of each other tenant are served first as
 // calls of its own: a long queue of one tenant does not block another.
 func (l *limiter) delay(tenant string, now time.Duration) time.Duration {

@@ -6,9 +6,9 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// pause returns an error while the provider wants no requests. A pause of up to an hour
-// must not keep access alive that must end: a revocation, and the Find that confirms it,
-// wait for a minute of it.
+// pause returns an error while the provider wants no requests. A pause can last an hour,
+// and must not keep access alive that must end. So a revocation, and the Find that confirms
+// it, wait for at most one minute of the pause.
 func (g *Gate) pause(op operation) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -55,8 +55,8 @@ type (
 	Confirm struct{ Name string }
 	// Withdraw takes back the reservation of an attempt that the provider rejected.
 	Withdraw struct{ Name string }
-	// Abandon gives up an attempt. With Fence, the Secret is written first, so that a paused
-	// process cannot publish the credential any more.
+	// Abandon abandons an attempt. With Fence, the Secret is written first, so that a paused
+	// process can no longer publish the credential.
 	Abandon struct {
 		Name  string
 		Fence bool

@@ -16,7 +16,7 @@ const (
 	DefaultLifetime = 90 * 24 * time.Hour
 	// DefaultOverlap is how long the previous credential stays valid after a rotation.
 	DefaultOverlap = time.Hour
-	// Recheck is the interval for checks of what no event reports.
+	// Recheck is the interval for checks of changes that trigger no event.
 	Recheck = time.Minute
 )
 

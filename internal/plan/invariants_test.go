@@ -251,7 +251,7 @@ func issues(o *plan.Observation, d plan.Decision) string {
 		"the schedule is free":                      ok && issue.Charged && issue.Reason == plan.IssueScheduled && halfLived(o),
 		"what is not due is paid for":               ok && !issue.Charged && (!anyDue(o) || !halfLived(o)),
 		"the backoff runs":                          t.Retry != nil && o.Now.Before(t.Retry.NotBefore.Time),
-		"the last publish was rejected":              ok && t.PublishRefused,
+		"the last publish was rejected":             ok && t.PublishRefused,
 		"the provider cannot issue":                 !p.Found || !p.Ready || !p.Admitted || p.Deleting,
 		"the account changed":                       otherAccount(o),
 		"the provider refuses it":                   p.Refusal != nil,

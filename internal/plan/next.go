@@ -51,7 +51,7 @@ var rules = []rule{
 	// An attempt that was read, and not just reserved, is never minted.
 	{"read-secret", secretUnread, strict},              // the next step must know what the Secret holds
 	{"adopt", attemptPublished, strict},                // the Secret holds the attempt's credential
-	{"abandon", attemptUnknown, lenient},               // it does not, and no other process can be working on it: fence, give up
+	{"abandon", attemptUnknown, lenient},               // it does not, and no other process can be working on it: fence and abandon
 	{"find-restored", statusLost, strict},              // the status was lost: does the Secret's credential still exist?
 	{"adopt-restored", restoredCredentialLive, strict}, // it does
 	{"adopt-newer", statusOutdated, free},              // an older status was restored: the Secret's credential is newer
@@ -66,7 +66,7 @@ var rules = []rule{
 	{"confirm-edit", manualEditReported, lenient},  // a user edited the credential as asked
 	{"update", updateEnough, lenient},              // the provider can change the credential in place
 	{"count-slots", slotsUncounted, lenient},       // the account has room for few credentials: count before reserving
-	{"make-room", oldCredentialHoldsSlot, lenient}, // the oldest Retiring one goes first
+	{"make-room", oldCredentialHoldsSlot, lenient}, // revoke the oldest Retiring one first
 	{"give-up", activeHoldsSlot, lenient},          // only with RevokeFirst, which accepts a gap
 	{"issue", credentialNeeded, lenient},
 

@@ -40,7 +40,7 @@ type Token struct {
 	// NamespaceEnding: its namespace is being deleted.
 	NamespaceEnding bool
 	HasFinalizer    bool
-	// Revision is the number in the name that was reserved last; 0: none was.
+	// Revision is the number in the name that was reserved last; 0: no name was reserved.
 	Revision int64
 	Budget   *v1alpha1.MintBudget
 	Retry    *v1alpha1.Retry
@@ -85,7 +85,7 @@ type Entry struct {
 	// asked. ConfirmsIn is how long until then; 0: now.
 	Doubted    bool
 	ConfirmsIn time.Duration
-	// Confirmed: the provider told this process a short time ago that it has no such
+	// Confirmed: a short time ago the provider answered this process that it has no such
 	// credential.
 	Confirmed bool
 }

@@ -11,8 +11,8 @@ import (
 type obstacle struct {
 	name  string
 	check func(*situation) (Decision, bool)
-	// lasts: it prevents issuing until a user changes something, also if nothing is needed
-	// now. So the status does not promise a rotation.
+	// lasts: it prevents issuing until a user changes something, even if no credential is
+	// needed now. So the status does not promise a rotation.
 	lasts bool
 	// reasons that check can return.
 	reasons reasons
@@ -31,7 +31,7 @@ var obstacles = []obstacle{
 	{"foreign-credential", foreignCredential, true, reasons{v1alpha1.ReasonForeignCredential}},              // an entry is of another ApiToken or cluster
 	{"foreign-secret", foreignSecret, true, reasons{v1alpha1.ReasonSecretNotOwned}},                         // the Secret belongs to another object
 	{"secret-deleting", secretDeleting, false, reasons{v1alpha1.ReasonSecretDeleting}},                      // finalizers keep the old Secret
-	{"attempt-unresolved", attemptUnresolved, false, reasons{v1alpha1.ReasonResolving}},                     // an attempt is not given up yet
+	{"attempt-unresolved", attemptUnresolved, false, reasons{v1alpha1.ReasonResolving}},                     // an attempt is not abandoned yet
 
 	{"provider-missing", providerMissing, true, reasons{v1alpha1.ReasonProviderNotFound}},               // spec.providerRef names no provider
 	{"namespace-not-admitted", namespaceNotAdmitted, true, reasons{v1alpha1.ReasonNamespaceNotAllowed}}, // spec.allowedNamespaces excludes the namespace
@@ -57,7 +57,7 @@ const obstacleSlots = "slots-exhausted"
 // Obstacle names a state in which nothing may be reserved.
 type Obstacle struct {
 	Name string
-	// Lasts: it holds until a user changes something, also if nothing is needed now.
+	// Lasts: it holds until a user changes something, even if no credential is needed now.
 	Lasts bool
 	// Reasons that it is reported with.
 	Reasons []string
@@ -182,8 +182,8 @@ func secretDeleting(s *situation) (Decision, bool) {
 		"Secret %q is being deleted, and finalizers keep it (%s): a credential is issued when it is gone", secret.Name, secret.HeldBy), Recheck), true
 }
 
-// attemptUnresolved: nothing is reserved until the attempt is given up. Everything else
-// continues.
+// attemptUnresolved: nothing is reserved until the attempt is abandoned or adopted.
+// Everything else continues.
 func attemptUnresolved(s *situation) (Decision, bool) {
 	minting := s.in(v1alpha1.StateMinting)
 	if len(minting) == 0 {

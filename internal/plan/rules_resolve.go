@@ -53,7 +53,7 @@ func attemptRejected(s *situation) (Decision, bool) {
 }
 
 // attemptUnknown: an attempt that was read has an unknown outcome, and is never minted. It
-// is given up, unless this process waits for another one to finish it. Settled attempts
+// is abandoned, unless this process waits for another one to finish it. Settled attempts
 // come first, because they need no write that could be rejected.
 func attemptUnknown(s *situation) (Decision, bool) {
 	if !s.Secret.Live {
@@ -71,7 +71,7 @@ func attemptUnknown(s *situation) (Decision, bool) {
 	return progressing(Abandon{Name: next.Name, Fence: s.fences(next)}, v1alpha1.ReasonResolving, unresolvedMessage(next)), true
 }
 
-// fences reports whether the Secret is fenced when an attempt is given up. A settled attempt
+// fences reports whether the Secret is fenced when an attempt is abandoned. A settled attempt
 // can no longer be published, so it needs no fence. An attempt that another process can
 // still publish gets none either: two processes that fence each other's attempts would never
 // publish. Without a fence, the first publish makes the others conflict, and its credential

@@ -8,8 +8,8 @@ import (
 )
 
 // statusLost: the status is empty, and the Secret names a credential of this ApiToken. The
-// provider is asked also when it no longer admits the namespace or is being deleted, so that
-// a live credential is known and can be ended.
+// provider is asked even if it no longer admits the namespace or is being deleted, so that
+// a live credential is found and can be revoked.
 func statusLost(s *situation) (Decision, bool) {
 	if !s.restorable() || s.Restored != nil && !s.outdated(s.Restored) {
 		return Decision{}, false

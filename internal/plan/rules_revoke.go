@@ -151,7 +151,7 @@ func revocationAtUnverifiedEndpoint(s *situation) (Decision, bool) {
 }
 
 // revocationWithoutProvider says which due credential stays live because its provider does
-// not exist, also while the credential in use works.
+// not exist, even while the credential in use works.
 func revocationWithoutProvider(s *situation) (Decision, bool) {
 	due := s.dueToRevoke()
 	if s.Provider.Found || len(due) == 0 {

@@ -6,7 +6,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// whileFound waits while an obstacle is found, also if no credential is needed. It wakes
+// whileFound waits while an obstacle is found, even if no credential is needed. It wakes
 // earlier if something else becomes due.
 func whileFound(name string) func(*situation) (Decision, bool) {
 	return func(s *situation) (Decision, bool) {
@@ -59,7 +59,7 @@ func (s *situation) steadily(a Action, message string) Decision {
 	return d
 }
 
-// nextCheck is how long until something is due that no event announces; 0: never.
+// nextCheck is how long until something is due that triggers no event; 0: never.
 func (s *situation) nextCheck() time.Duration {
 	var next time.Duration
 	for i := range s.Ledger {

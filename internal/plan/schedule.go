@@ -50,7 +50,7 @@ func Before(spec *v1alpha1.ApiTokenSpec, lifetime time.Duration) time.Duration {
 	return min(before, part(lifetime, 2))
 }
 
-// part is a fraction of a duration, in whole seconds from one second on.
+// part is a fraction of a duration, in whole seconds if it is at least one second.
 func part(d time.Duration, of int64) time.Duration {
 	d /= time.Duration(of)
 	if d < time.Second {
@@ -59,7 +59,7 @@ func part(d time.Duration, of int64) time.Duration {
 	return d.Truncate(time.Second)
 }
 
-// Short formats a duration without its empty parts: 1h, not 1h0m0s.
+// Short formats a duration without its zero units: 1h, not 1h0m0s.
 func Short(d time.Duration) string {
 	s := d.String()
 	if strings.HasSuffix(s, "m0s") {
