@@ -55,8 +55,8 @@ func (w *world) installRoles() {
 	w.OK(w.Update(w.Context(), edit))
 }
 
-// developerWorld is a namespace in which a user has the ClusterRole edit, with an
-// ApiToken of a ClusterTokenProvider, which the user may not read.
+// developerWorld is a namespace in which a user has the ClusterRole edit. Its ApiToken refers to a
+// ClusterTokenProvider that the user cannot read.
 func developerWorld(t *testing.T) *world {
 	t.Helper()
 	w := newWorld(t, "")
@@ -99,8 +99,8 @@ func (w *world) asDeveloper(args ...string) result {
 	return w.run(append([]string{"--as", developer}, args...)...)
 }
 
-// Every command does for a user with edit in one namespace what that user's rights
-// allow, and says what it could not read.
+// The user has the role edit in one namespace. Each command does what these rights allow, and reports
+// what it could not read.
 func TestEveryCommandRunsWithTheRightsOfADeveloper(t *testing.T) {
 	w := developerWorld(t)
 	w.withRealClock()
@@ -150,7 +150,7 @@ func TestEveryCommandRunsWithTheRightsOfADeveloper(t *testing.T) {
 	}
 }
 
-// Without the provider, plan decides what the declaration decides, and names the rest.
+// Without the provider, plan reports what follows from the declaration alone, and what is undecided.
 func TestPlanWithoutTheProviderSaysWhatItCouldNotDecide(t *testing.T) {
 	w := developerWorld(t)
 	mine := strings.Replace(declared, "{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.Ns+"}", 1)
@@ -181,7 +181,7 @@ func TestPlanWithoutTheProviderSaysWhatItCouldNotDecide(t *testing.T) {
 	}
 }
 
-// The optional component lets every user read ClusterTokenProviders, and plan then decides.
+// With the optional component, every user can read ClusterTokenProviders.
 func TestTheOptionalRightLetsADeveloperPlan(t *testing.T) {
 	w := developerWorld(t)
 	binding := &rbacv1.ClusterRoleBinding{}
@@ -189,7 +189,7 @@ func TestTheOptionalRightLetsADeveloperPlan(t *testing.T) {
 	w.OK(w.Create(t.Context(), binding))
 	w.Cleanup(func() { _ = w.Delete(context.WithoutCancel(w.Context()), binding) })
 	file := w.writeFile("token.yaml", strings.NewReplacer("{name: object-store}", "{kind: ClusterTokenProvider, name: shared-"+w.Ns+"}", "name: one", "name: fresh").Replace(declared))
-	// The API server sees a new binding a moment later.
+	// The API server applies a new binding with a delay.
 	var r result
 	for range 200 {
 		if r = w.asDeveloper("plan", "-f", file); r.code == exit.OK {

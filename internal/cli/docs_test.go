@@ -16,8 +16,7 @@ import (
 	"apitoken.dev/operator/test/support/repofile"
 )
 
-// TestPageShowsGoldenFilesCommandsAndExitCodes: docs/kubectl-plugin.md shows what the golden files hold, has a
-// section for every command, and every exit code.
+// docs/kubectl-plugin.md contains the golden files, a section for every command, and every exit code.
 func TestPageShowsGoldenFilesCommandsAndExitCodes(t *testing.T) {
 	document := repofile.Read(t, "docs/kubectl-plugin.md")
 	for _, name := range []string{"list.txt", "list-expiring.txt", "status.txt", "status-wrong.txt", "tree.txt", "plan.txt", "doctor.txt", "import.txt"} {
@@ -54,8 +53,7 @@ func TestPageShowsGoldenFilesCommandsAndExitCodes(t *testing.T) {
 	}
 }
 
-// TestKrewManifestNamesTheArchivesOfARelease fills the template in as krew-release-bot does, and checks what
-// krew wants of a manifest.
+// The test renders the template as krew-release-bot does, and checks the rules of krew for manifests.
 func TestKrewManifestNamesTheArchivesOfARelease(t *testing.T) {
 	var archives []string
 	functions := template.FuncMap{"addURIAndSha": func(url, tag string) (string, error) {

@@ -22,7 +22,7 @@ func (w *world) drainCommand() string {
 	return "bin/manager drain --namespace=" + w.Ns + " --delete-all"
 }
 
-// Tokens are left and no operator works: doctor says that the conditions are out of date, and both ways out.
+// doctor says that the conditions are out of date, and names both ways to continue.
 func TestDoctorFindsTokensWithoutAnOperator(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")
@@ -34,7 +34,7 @@ func TestDoctorFindsTokensWithoutAnOperator(t *testing.T) {
 	}
 }
 
-// A renewed Lease and an available Deployment are each a sign of an operator that revokes by itself.
+// Both a renewed Lease and an available Deployment indicate an operator that revokes.
 func TestDoctorPrintsNoDrainWhileAnOperatorWorks(t *testing.T) {
 	for name, gone := range map[string]client.Object{"its Lease is renewed": &appsv1.Deployment{}, "its Deployment is available": &coordinationv1.Lease{}} {
 		t.Run(name, func(t *testing.T) {
@@ -58,7 +58,7 @@ func TestDoctorFindsANamespaceThatIsBeingDeleted(t *testing.T) {
 	w.makeReady(w.createToken("one"))
 	w.createToken("unseen")
 	w.installOperator(0, time.Hour)
-	w.OK(w.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.Ns}})) // no controller ends it here
+	w.OK(w.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: w.Ns}})) // stays Terminating
 	r := w.expect(w.run("doctor", "--operator-namespace", w.Ns), exit.Failed,
 		"fail  leaving: namespace "+w.Ns+" is being deleted, and no operator works: ", "Nothing revokes these credentials", w.drainCommand())
 	for _, advice := range []string{"Install the operator", "describe pods", "get pods", "logs deploy/"} {
@@ -68,13 +68,13 @@ func TestDoctorFindsANamespaceThatIsBeingDeleted(t *testing.T) {
 	}
 }
 
-// list and status show conditions that are no longer updated. Both warn, and name doctor.
+// list and status warn that the conditions are no longer updated, and refer to doctor.
 func TestListAndStatusSayThatTheOperatorIsGone(t *testing.T) {
 	w := newWorld(t, "")
 	w.makeReady(w.createToken("one"))
 	home := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: installation.DefaultNamespace}}
 	w.OK(w.Create(t.Context(), home))
-	w.Cleanup(func() { // the namespace controller is not here
+	w.Cleanup(func() { // no namespace controller runs
 		home.Spec.Finalizers = nil
 		w.OK(w.SubResource("finalize").Update(context.WithoutCancel(t.Context()), home))
 	})
@@ -105,7 +105,7 @@ func TestListAndStatusSayThatTheOperatorIsGone(t *testing.T) {
 	}
 }
 
-// What a user may not read is not said to be nothing.
+// An object that the user cannot read is not reported as missing.
 func TestDoctorSaysWhatItMayNotReadOfLeaving(t *testing.T) {
 	w := newWorld(t, "")
 	w.makeReady(w.createToken("one"))

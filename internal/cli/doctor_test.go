@@ -41,7 +41,6 @@ func (w *world) installOperator(available int32, renewed time.Duration) {
 		Spec: coordinationv1.LeaseSpec{HolderIdentity: &holder, LeaseDurationSeconds: &seconds, RenewTime: &metav1.MicroTime{Time: w.Env.Clock.Now().Add(-renewed)}}}))
 }
 
-// TestDoctorLooksForTheNamesOfTheOperator: what doctor looks for is what the operator is called.
 func TestDoctorLooksForTheNamesOfTheOperator(t *testing.T) {
 	if installation.Name != operator.Name || installation.DefaultNamespace != operator.DefaultNamespace {
 		t.Errorf("doctor looks for %s in %s; the operator is %s in %s", installation.Name, installation.DefaultNamespace, operator.Name, operator.DefaultNamespace)
@@ -51,7 +50,7 @@ func TestDoctorLooksForTheNamesOfTheOperator(t *testing.T) {
 func TestDoctorReportsOkWhenNothingIsWrong(t *testing.T) {
 	w := newWorld(t, "").withRealClock()
 	w.createProvider("object-store")
-	w.makeReady(w.createToken("one"), func(t *v1alpha1.ApiToken) { // by the clock of this machine
+	w.makeReady(w.createToken("one"), func(t *v1alpha1.ApiToken) { // the times follow the real clock
 		t.Status.ExpiresAt, t.Status.RotatesAt = w.fromNow(80*day), w.fromNow(40*day)
 	})
 	w.installOperator(1, time.Second)
@@ -99,7 +98,7 @@ func TestDoctorReportsEveryProblem(t *testing.T) {
 		"fail  expired: "+w.Ns+"/dead", "warn  expiring: "+w.Ns+"/asleep is suspended",
 		"fail  not ready: "+w.Ns+"/wrong (SecretNotOwned): it belongs to Helm", "warn  not ready: "+w.Ns+"/unseen: the operator has not observed it",
 		"it may be queued behind other ApiTokens of its provider",
-		"the API server\n") // the clock of these tests is set
+		"the API server\n") // the fake clock differs from the server's
 	for line := range strings.Lines(r.out) {
 		if result, _, _ := strings.Cut(line, " "); result != "ok" && result != "warn" && result != "fail" && !strings.HasPrefix(line, "      → ") {
 			t.Errorf("a line of no result: %q", line)
@@ -127,14 +126,12 @@ func TestDoctorNamesMissingRights(t *testing.T) {
 	w.expect(w.run("doctor", "--as", "stranger", "--operator-namespace", w.Ns), exit.Failed, "fail  rights: you may not get apitokens.apitoken.dev in namespace "+w.Ns)
 }
 
-// TestDoctorReportsAMissingOperator: no operator in the namespace.
 func TestDoctorReportsAMissingOperator(t *testing.T) {
 	w := newWorld(t, "")
 	w.expect(w.run("doctor", "--operator-namespace", w.Ns), exit.Failed, "there is no Deployment with app.kubernetes.io/name=apitoken-operator")
 }
 
-// TestDoctorReportsUnusableServers: an API server without the kinds, one of a newer version,
-// one with another clock, and none.
+// The cases: no CRDs, a newer version of the CRDs, another clock, and no API server.
 func TestDoctorReportsUnusableServers(t *testing.T) {
 	date, groups := now, `{"kind":"APIGroupList","apiVersion":"v1","groups":[]}`
 	server := httptest.NewServer(http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {

@@ -20,7 +20,7 @@ func (w *world) makeDrifted(name string, drift v1alpha1.CredentialDrift, reason 
 	})
 }
 
-// TestDriftIsShown: status and tree show it at the credential, and as a problem.
+// status and tree show drift with the credential, and as a problem.
 func TestDriftIsShown(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")
@@ -34,8 +34,7 @@ func TestDriftIsShown(t *testing.T) {
 	}
 }
 
-// TestDoctorFindsWiderAccess: an ApiToken whose credential allows too much is Ready, and
-// doctor warns all the same.
+// The ApiToken is Ready.
 func TestDoctorFindsWiderAccess(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")

@@ -19,8 +19,7 @@ func (w *world) makeOverlapping(name string) (previous v1alpha1.LedgerEntry) {
 	return e
 }
 
-// TestEndWaitsUntilTheCredentialLeftTheLedger: the key id is resolved in the ledger, the annotation gets the credential's name,
-// and the command waits until the credential has left the ledger.
+// The command finds the key id in the ledger, and writes the credential's name into the annotation.
 func TestEndWaitsUntilTheCredentialLeftTheLedger(t *testing.T) {
 	w := newWorld(t, "").withRealClock()
 	w.createProvider("object-store")
@@ -42,8 +41,6 @@ func TestEndWaitsUntilTheCredentialLeftTheLedger(t *testing.T) {
 	w.expect(w.run("end", "one", "AKIAPREVIOUS", "--yes", "--timeout=1m"), exit.OK, "AKIAPREVIOUS revoked")
 }
 
-// TestEndRefusesTheCredentialInUseAndUnknownKeys: the credential in use is replaced and not ended, and a key that the
-// ledger does not have is not of this ApiToken.
 func TestEndRefusesTheCredentialInUseAndUnknownKeys(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")

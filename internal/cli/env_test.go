@@ -14,7 +14,7 @@ import (
 	"apitoken.dev/operator/internal/cli/exit"
 )
 
-// execution is what env would start.
+// execution is a program that env would start.
 type execution struct {
 	path          string
 	argv, environ []string
@@ -81,8 +81,8 @@ func TestEnvQuotesForTheShell(t *testing.T) {
 	}
 }
 
-// Anyone who can write the Secret can add keys. Those that the driver does not
-// document are used only when asked for, and those that run code never.
+// Anyone who can write the Secret can add keys. Undocumented keys need a flag. Keys that make programs
+// run code are never used.
 func TestEnvUsesDocumentedKeysOnly(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")
@@ -128,7 +128,7 @@ func TestEnvUsesDocumentedKeysOnly(t *testing.T) {
 	w.expect(w.run("env", "orphan", "--", "sh"), exit.Refused, `TokenProvider "gone" does not exist`, "--all")
 	w.expect(w.run("env", "orphan", "--all", "--", "sh"), exit.OK)
 
-	// A RoleBinding grants no access to a ClusterTokenProvider.
+	// A RoleBinding cannot grant access to a ClusterTokenProvider.
 	shared := w.createToken("shared", func(t *v1alpha1.ApiToken) {
 		t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "object-store"}
 	})

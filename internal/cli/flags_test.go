@@ -10,8 +10,7 @@ import (
 	"apitoken.dev/operator/internal/cli/session"
 )
 
-// TestFlagHelpIsASentence: the help of each flag starts with a capital letter. Libraries
-// that add flags can expect a whole sentence, or only the end of one.
+// The help of each flag starts with a capital letter, including that of flags from libraries.
 func TestFlagHelpIsASentence(t *testing.T) {
 	for _, cmd := range cli.New(session.Env{}).Commands() {
 		if name := cmd.Name(); name == "completion" || name == "help" {

@@ -111,8 +111,7 @@ func TestHandoverSubmitsWhatTheUserTypes(t *testing.T) {
 	}
 }
 
-// TestHandoverShowsWhyTheOperatorRefused: the operator says why, after one that was handed over
-// before and refused too.
+// The condition of an earlier rejected handover is not shown.
 func TestHandoverShowsWhyTheOperatorRefused(t *testing.T) {
 	w := newHandoverWorld(t)
 	token := w.makeManual("media")
@@ -134,8 +133,7 @@ func TestHandoverShowsWhyTheOperatorRefused(t *testing.T) {
 		"was submitted before and is replaced", "HandoverRefused: AWS_ACCESS_KEY_ID: it may write")
 }
 
-// TestHandoverRefusesAKeyOfTheLedger: the key in use, or one that was in use, is refused at once,
-// and nothing is handed over.
+// A key that is or was in use is rejected at once, and no Secret is created.
 func TestHandoverRefusesAKeyOfTheLedger(t *testing.T) {
 	for state, says := range map[v1alpha1.CredentialState]string{
 		v1alpha1.StateActive: "credential AKIABYHAND is in use already", v1alpha1.StateRetiring: "credential AKIABYHAND was submitted before",
@@ -153,8 +151,8 @@ func TestHandoverRefusesAKeyOfTheLedger(t *testing.T) {
 	}
 }
 
-// TestHandoverReportsAKeyThatOnlyTheOperatorRecognizes: the ledger does not say the id of its key yet, so only
-// the operator can tell that it is the same. It deletes the Secret and keeps waiting.
+// The ledger does not have the id of the key yet, so only the operator can recognize the key. It
+// deletes the handover and continues to wait.
 func TestHandoverReportsAKeyThatOnlyTheOperatorRecognizes(t *testing.T) {
 	w := newHandoverWorld(t)
 	token := w.makeManual("media")
@@ -199,7 +197,7 @@ func TestHandoverRejectsIncompleteInput(t *testing.T) {
 	w.expect(w.run("handover", "old"), exit.Refused, "delete credential AKIAOLD", "nothing to submit")
 }
 
-// TestHandoverConfirmsAnEdit: a credential that was edited is confirmed, for the generation that was shown.
+// The confirmation is for the generation that was shown.
 func TestHandoverConfirmsAnEdit(t *testing.T) {
 	w := newHandoverWorld(t)
 	token := w.makeManual("media")
@@ -216,7 +214,7 @@ func TestHandoverConfirmsAnEdit(t *testing.T) {
 	w.expect(w.runWithInput("y\n", "handover", "media"), exit.OK, "edit credential AKIABYHAND", "edit confirmed", "media ready")
 }
 
-// TestVerboseOutputHidesSecrets: kubectl's -v shows requests, and no request that carries a Secret.
+// With -v, requests are logged, but not the bodies of requests with a Secret.
 func TestVerboseOutputHidesSecrets(t *testing.T) {
 	w := newHandoverWorld(t)
 	w.createProvider("object-store")

@@ -20,7 +20,7 @@ var kubectlFlags = map[string]string{
 	"create": "--clusterrole --group",
 }
 
-// kubectlGlobals are kubectl's flags of every command; each takes a value.
+// kubectlGlobals are kubectl's global flags. Each takes a value.
 const kubectlGlobals = "-n --kubeconfig --context --cluster --user --server --as --as-group"
 
 // expectParsable fails unless the shell and the named program can parse a command line.
@@ -64,11 +64,11 @@ func (w *world) expectParsable(line string) {
 	}
 }
 
-// hintsIn are the command lines in an output: each stands at the end of its line.
+// hintsIn returns the commands at the ends of lines.
 func hintsIn(output string) []string {
 	var out []string
 	for line := range strings.Lines(output) {
-		if strings.HasPrefix(strings.TrimSpace(line), "#") { // the manifest of import has steps, not hints
+		if strings.HasPrefix(strings.TrimSpace(line), "#") { // a comment in the manifest of import
 			continue
 		}
 		if at := strings.Index(line, ": kubectl "); at >= 0 {
@@ -78,8 +78,7 @@ func hintsIn(output string) []string {
 	return out
 }
 
-// Every command line that the plugin prints can be pasted: it names the namespace, and
-// the flags exist.
+// A printed command names the namespace, and its flags exist.
 func TestHintsCanBePasted(t *testing.T) {
 	w := newWorld(t, "").withRealClock()
 	w.createProvider("object-store")
@@ -113,7 +112,7 @@ func TestHintsCanBePasted(t *testing.T) {
 	}
 }
 
-// A right that lacks in the namespace of -n is found by a doctor of that namespace.
+// If a right is missing in the namespace of -n, the hint runs doctor in that namespace.
 func TestDoctorIsHintedForTheNamespaceOfTheCommand(t *testing.T) {
 	w := newWorld(t, "")
 	w.expect(w.run("list", "--as", "stranger", "-n", "elsewhere"), exit.Refused, "kubectl apitoken doctor -n elsewhere ")

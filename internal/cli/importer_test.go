@@ -30,7 +30,7 @@ func TestImportProposesManifestsForASecret(t *testing.T) {
 	})
 	r := w.expect(w.run("import", "old-keys"), exit.OK, "iamEndpoint: https://s3.example.com", "The endpoint of the IAM API is a guess")
 	w.golden("import.txt", r.out)
-	// What it writes is what the API server takes and the rules accept.
+	// The API server and the schema accept the printed manifests.
 	w.expect(w.run("plan", "-f", w.writeFile("import.yaml", r.out)), exit.OK, "ApiToken legacy/old-keys-token: a credential is issued")
 
 	w.createProvider("object-store")

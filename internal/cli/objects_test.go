@@ -30,7 +30,7 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// cluster is the identity hash that the names of these tests carry.
+// cluster is the identity hash in the credential names of these tests.
 var cluster = credname.Cluster("the cluster of these tests")
 
 func (w *world) credential(token string, revision int64) string {
@@ -223,7 +223,7 @@ func (w *world) openSession() *session.Session {
 	return s
 }
 
-// captureLog lets the client library log to w.
+// captureLog redirects the log of the client library to w.
 func captureLog(t *testing.T, w io.Writer) {
 	t.Helper()
 	flags := flag.NewFlagSet("klog", flag.ContinueOnError)

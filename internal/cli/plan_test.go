@@ -26,7 +26,7 @@ spec:
   buckets: [datasets]
 `
 
-// TestPlanMatchesTheGoldenFile shows a plan of each sort, in one file.
+// The golden file contains one plan of each kind.
 func TestPlanMatchesTheGoldenFile(t *testing.T) {
 	w := newWorld(t, "shop")
 	w.createProvider("object-store")
@@ -68,7 +68,7 @@ spec:
   scopes: [billing:read-only]
 `)
 	r := w.expect(w.run("plan", "-f", file), exit.Refused)
-	// The name of a credential has the hash of this cluster.
+	// The credential name contains the hash of this cluster.
 	hash := w.openSession().ClusterOf(t.Context(), w.createToken("aside"), nil)
 	w.golden("plan.txt", strings.ReplaceAll(r.out, hash, "qrstuvwx"))
 	view := w.decode(w.expect(w.run("plan", "-f", file, "-o", "json"), exit.Refused).out)
@@ -84,7 +84,7 @@ spec:
 	}
 }
 
-// TestPlanReportsWhatADeclarationChanges: each declaration, against an ApiToken that has what declared says.
+// Each case compares a declaration with the stored ApiToken.
 func TestPlanReportsWhatADeclarationChanges(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")
@@ -127,8 +127,8 @@ func TestPlanReportsWhatADeclarationChanges(t *testing.T) {
 	}
 }
 
-// TestPlanKeepsWhatOthersSet: as with kubectl apply, what the plugin set stays, and
-// what the file declared and no longer does goes.
+// As with kubectl apply, fields of other managers stay, and fields that the file no longer declares are
+// removed.
 func TestPlanKeepsWhatOthersSet(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")
@@ -143,8 +143,7 @@ func TestPlanKeepsWhatOthersSet(t *testing.T) {
 	}
 }
 
-// TestPlanShowsAChangeInPlace: a provider that can change a credential is asked to, and a rest
-// block shows the request itself.
+// For a rest block, the plan shows the request.
 func TestPlanShowsAChangeInPlace(t *testing.T) {
 	w := newWorld(t, "")
 	p := w.createProvider("proxies", func(p *v1alpha1.TokenProvider) {
@@ -165,7 +164,7 @@ func TestPlanShowsAChangeInPlace(t *testing.T) {
 	w.expect(w.run("plan", "-f", file), exit.OK, "the credential is changed in place; its secret stays (Updating)", "Request to TokenProvider proxies (proxyscrape): update", "AKIAEXAMPLE2")
 }
 
-// TestPlanShowsTheRequestOfARestBlock: of a rest block the request itself is shown, its credentials redacted.
+// The credentials in the request are redacted.
 func TestPlanShowsTheRequestOfARestBlock(t *testing.T) {
 	w := newWorld(t, "")
 	file := w.writeFile("gitea.yaml", strings.ReplaceAll(repofile.Read(t, "config/samples/rest-gitea.yaml"), "namespace: ml", "namespace: "+w.Ns))
@@ -173,14 +172,13 @@ func TestPlanShowsTheRequestOfARestBlock(t *testing.T) {
 		"| Authorization: ", `"scopes": [`)
 }
 
-// TestPlanShowsTheFormOfAManualCredential: the form is shown.
 func TestPlanShowsTheFormOfAManualCredential(t *testing.T) {
 	w := newHandoverWorld(t)
 	file := w.writeFile("token.yaml", strings.Replace(declared, "object-store", "kloudbean", 1))
 	w.expect(w.run("plan", "-f", file), exit.OK, "a user is asked to act at the provider (ActionRequired)", "Permission: Read only", "one-handover")
 }
 
-// TestPlanCountsTheCredentialsOfAnAccount: what others have of an account with two keys is counted.
+// The account has two slots, and other ApiTokens use them.
 func TestPlanCountsTheCredentialsOfAnAccount(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store", func(p *v1alpha1.TokenProvider) {
@@ -195,7 +193,7 @@ func TestPlanCountsTheCredentialsOfAnAccount(t *testing.T) {
 	w.expect(w.run("plan", "-f", w.writeFile("b.yaml", every)), exit.Refused, "refused (ProviderShared)", "ApiToken first")
 }
 
-// A user who may not read Secrets can still plan. A note says what is assumed.
+// A user who cannot read Secrets can still plan. A note states the assumption.
 func TestPlanNotesASecretThatItMayNotRead(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")
@@ -205,7 +203,6 @@ func TestPlanNotesASecretThatItMayNotRead(t *testing.T) {
 	w.expect(r, exit.OK, "nothing happens at the provider", "assumed: Secret one is as the operator left it: could not read it, because you may not get secrets in namespace "+w.Ns)
 }
 
-// TestPlanSeesALostSecret: what is wrong already is part of what follows.
 func TestPlanSeesALostSecret(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")

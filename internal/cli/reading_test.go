@@ -10,7 +10,7 @@ import (
 	"apitoken.dev/operator/internal/cli/exit"
 )
 
-// TestTreeSaysWhatItCouldNotRead: a Secret and pods that the user may not read are not "missing" and not "none".
+// A Secret and pods that the user cannot read are not shown as "missing" or "none".
 func TestTreeSaysWhatItCouldNotRead(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")
@@ -27,7 +27,7 @@ func TestTreeSaysWhatItCouldNotRead(t *testing.T) {
 	}
 }
 
-// TestPodsThatCouldNotBeReadAreNotNone: the questions of revoke and end, and import, say what they could not read at.
+// The prompts of revoke and end, and import, report what they could not read.
 func TestPodsThatCouldNotBeReadAreNotNone(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")
@@ -68,7 +68,7 @@ func TestPlanSaysThatTheOldSecretIsNoLongerUpdated(t *testing.T) {
 	}
 }
 
-// TestPlanIssuesForADeletedSecret: a Secret that is not there leads to a new credential; one that could not be read is assumed to be there.
+// A Secret that could not be read is assumed to exist.
 func TestPlanIssuesForADeletedSecret(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")
@@ -79,7 +79,7 @@ func TestPlanIssuesForADeletedSecret(t *testing.T) {
 	w.expect(w.run("plan", "-f", w.writeFile("token.yaml", declared)), exit.OK, "a new credential is issued", "the Secret no longer holds the current one")
 }
 
-// TestCompletionOffersKeysAndProviders: end offers the keys that can be ended, and --provider the providers with their kind.
+// end offers the keys that it can end. --provider offers providers with their kind.
 func TestCompletionOffersKeysAndProviders(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")

@@ -13,7 +13,7 @@ import (
 	"apitoken.dev/operator/internal/clock"
 )
 
-// pausing is a clock that notes the pauses instead of making them.
+// pausing is a clock that records sleeps and returns at once.
 type pausing struct {
 	clock.Clock
 	pauses []time.Duration
@@ -72,7 +72,7 @@ func TestRotateManyChoosesByLabelProviderAndAll(t *testing.T) {
 	}
 }
 
-// One that fails is named, and the others are rotated; or it stops there.
+// A failed rotation is reported. The command then continues, or stops if a flag says so.
 func TestRotateManyGoesOnAfterAFailureAndNamesIt(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")
@@ -86,7 +86,6 @@ func TestRotateManyGoesOnAfterAFailureAndNamesIt(t *testing.T) {
 	}
 }
 
-// The rate is kept: nothing is rotated before its turn.
 func TestRotateManyKeepsTheRate(t *testing.T) {
 	w := newWorld(t, "").withRealClock()
 	w.createProvider("object-store")

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// sources parses every file of the command line that is not a test, by its path.
+// sources parses every file of internal/cli except tests, by path.
 func sources(t *testing.T) (*token.FileSet, map[string]*ast.File) {
 	t.Helper()
 	set, files := token.NewFileSet(), map[string]*ast.File{}
@@ -34,12 +34,11 @@ func sources(t *testing.T) (*token.FileSet, map[string]*ast.File) {
 	return set, files
 }
 
-// answers are the functions that read errors of the API server which are not about
-// existence: each chooses an exit code, or tells whether a write was rejected.
+// answers are the functions that can inspect errors of the API server for another purpose than
+// existence: to choose an exit code, or to tell whether a write was rejected.
 var answers = []string{"CodeOf", "Explain", "refusal", "withoutValues"}
 
-// Only package reading decides whether an object exists. It tells "does not exist" from
-// "could not be read".
+// Package reading distinguishes "does not exist" from "could not be read".
 func TestOnlyReadingDecidesWhatExists(t *testing.T) {
 	banned := []string{"IsNotFound", "IgnoreNotFound", "IsForbidden", "ReasonForError", "HasStatusCause", "IsNoMatchError"}
 	found := map[string]bool{}
@@ -73,8 +72,7 @@ func TestOnlyReadingDecidesWhatExists(t *testing.T) {
 	}
 }
 
-// Commands in the output are made by package hint. One that is spelled out elsewhere lacks the
-// namespace and the cluster.
+// A command that another package formats lacks the namespace and the cluster.
 func TestOnlyPackageHintWritesCommands(t *testing.T) {
 	set, files := sources(t)
 	for path, parsed := range files {

@@ -50,8 +50,7 @@ func createFleet(w *world) {
 	})
 }
 
-// TestOutputMatchesGoldenFiles compares what people read with golden files, which docs/kubectl-plugin.md
-// shows too.
+// docs/kubectl-plugin.md contains the golden files.
 func TestOutputMatchesGoldenFiles(t *testing.T) {
 	w := newWorld(t, "ml")
 	createFleet(w)
@@ -146,7 +145,7 @@ func expectMachineOutput(w *world) {
 	}
 }
 
-// An ApiToken that is being deleted is never shown as rotating, even if its status has a time.
+// The status of an ApiToken that is being deleted can still have rotatesAt.
 func TestNothingRotatesWhileDeleting(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")
@@ -163,7 +162,7 @@ func TestNothingRotatesWhileDeleting(t *testing.T) {
 	}
 }
 
-// A wrong command line has an exit code of its own and changes nothing.
+// A wrong command line has its own exit code and changes nothing.
 func TestWrongCommandLineIsUsage(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")
@@ -206,7 +205,6 @@ func TestMissingRightIsExplained(t *testing.T) {
 	}
 }
 
-// TestNamesAreCompleted: names are completed as kubectl asks for them.
 func TestNamesAreCompleted(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")

@@ -12,7 +12,7 @@ import (
 	"apitoken.dev/operator/internal/cli/terminal"
 )
 
-// evil is what a hostile provider answers: it clears the line, goes up, and forges a line of its own.
+// evil is a text of a hostile provider: it clears the line, moves up, and forges a line.
 const evil = "AK\x1b[2K\x1b[1A\rFORGED\u009b1A\u202e\x07"
 
 // createHostileObjects creates objects with control characters in every text.
@@ -39,7 +39,7 @@ func createHostileObjects(w *world) {
 	w.OK(w.Status().Update(w.Context(), three))
 }
 
-// Nothing that a provider, a status or a declaration says reaches the terminal as a command, in any command and format.
+// No text of a provider, a status or a declaration controls the terminal, in any command and format.
 func TestNoCommandOfThePluginPassesCommandsToTheTerminal(t *testing.T) {
 	w := newWorld(t, "").withRealClock()
 	createHostileObjects(w)
@@ -62,7 +62,7 @@ func TestNoCommandOfThePluginPassesCommandsToTheTerminal(t *testing.T) {
 				if at := strings.IndexFunc(text, terminal.IsCommand); at >= 0 {
 					t.Errorf("%q: it writes %q", args, text[max(0, at-60):min(len(text), at+60)])
 				}
-				if strings.Contains(args[len(args)-1], "{") { // a template of the user's own decides about lines
+				if strings.Contains(args[len(args)-1], "{") { // the user's template decides about lines
 					continue
 				}
 				for line := range strings.Lines(text) {
@@ -75,7 +75,7 @@ func TestNoCommandOfThePluginPassesCommandsToTheTerminal(t *testing.T) {
 	}
 }
 
-// A program that reads JSON gets the exact value.
+// JSON contains the exact value.
 func TestJSONStaysExact(t *testing.T) {
 	w := newWorld(t, "")
 	createHostileObjects(w)

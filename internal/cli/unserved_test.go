@@ -9,7 +9,7 @@ import (
 	"apitoken.dev/operator/internal/cli/exit"
 )
 
-// Without the CRDs, plan says so, as list does: the objects were not refused.
+// Without the CRDs, plan and list say so, and do not report a rejection.
 func TestPlanSaysThatTheKindsAreNotInstalled(t *testing.T) {
 	const says = "the kinds of apitoken.dev are not installed in this cluster"
 	w := newWorld(t, "")
@@ -23,7 +23,7 @@ func TestPlanSaysThatTheKindsAreNotInstalled(t *testing.T) {
 	w.expect(w.run("plan", "-f", other), exit.Usage, "the files hold no ApiToken")
 }
 
-// A developer may not list in all namespaces, so the hint is for the current one.
+// A developer cannot list in all namespaces, so the hint is for the current one.
 func TestTheHintOfAMissingApiTokenListsItsNamespace(t *testing.T) {
 	w := developerWorld(t)
 	r := w.expect(w.asDeveloper("status", "none"), exit.NotFound, "kubectl apitoken list -n "+w.Ns)
@@ -33,7 +33,7 @@ func TestTheHintOfAMissingApiTokenListsItsNamespace(t *testing.T) {
 	w.expect(w.asDeveloper("list"), exit.OK)
 }
 
-// Where the Lease cannot be read, an ApiToken that is not observed may wait for ever.
+// If the Lease cannot be read, the wait for an ApiToken that is not observed can be endless.
 func TestStatusSaysWhomToAskAboutAnApiTokenThatIsNotObserved(t *testing.T) {
 	w := developerWorld(t)
 	w.createToken("unseen", w.useShared)

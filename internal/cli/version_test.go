@@ -13,7 +13,7 @@ import (
 	"apitoken.dev/operator/internal/operator"
 )
 
-// version shows both versions, and warns when the minor versions differ.
+// version warns if the minor versions differ.
 func TestVersionWarnsAboutSkew(t *testing.T) {
 	w := newWorld(t, "")
 	w.expect(w.run("version", "--operator-namespace", w.Ns), exit.OK, "plugin    test\n", "operator  not found in namespace "+w.Ns, "--operator-namespace")
@@ -43,7 +43,7 @@ func TestVersionWarnsAboutSkew(t *testing.T) {
 	}
 }
 
-// A version that could not be read is neither shown as none nor as fitting.
+// A version that could not be read is not shown as missing or as matching.
 func TestVersionSaysThatItCouldNotLook(t *testing.T) {
 	w := newWorld(t, "")
 	w.expect(w.run("version", "--as", "stranger"), exit.OK, "plugin    test\n", "operator  could not read: you may not list deployments.apps in namespace apitoken-system",

@@ -40,7 +40,7 @@ func (w *world) runWatch(args []string, steps ...func(said string) bool) (exit.C
 	return code, out.String()
 }
 
-// A watch prints what is there, and again what changes; it ends well when its user ends it.
+// A watch prints all objects, then the changed ones. An interrupt ends it with exit code 0.
 func TestListWatchShowsChanges(t *testing.T) {
 	w := newWorld(t, "").withRealClock()
 	w.createProvider("object-store")

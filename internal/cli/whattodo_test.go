@@ -9,7 +9,7 @@ import (
 	"apitoken.dev/operator/internal/cli/hint"
 )
 
-// imperatives are the words that an action begins with.
+// imperatives are the first words of actions.
 var imperatives = strings.Fields("Ask Change Check Compare Correct Create Declare Delete Do Edit Enable Find Fix Install Label Look Lower Make Name Put Raise " +
 	"Remove Resume Revoke Rotate Run See Set Settle Start Stop Undo Use Wait Wait: Write If")
 
@@ -18,8 +18,7 @@ func isAction(do string) bool {
 	return slices.Contains(imperatives, strings.TrimRight(first, ","))
 }
 
-// Every reason has an action: it begins with what to do, and is not the sentence that
-// says what the reason means.
+// The action starts with an imperative, and differs from the explanation of the reason.
 func TestEveryReasonHasAnAction(t *testing.T) {
 	for reason, help := range v1alpha1.ReasonHelp {
 		if do := hint.Actions[reason]; do == help || !isAction(do) {
@@ -36,7 +35,7 @@ func TestEveryReasonHasAnAction(t *testing.T) {
 	}
 }
 
-// Nothing that doctor, status or plan says to do is empty or the message again.
+// No advice of doctor, status or plan is empty or repeats the message.
 func TestNoWhatToDoRepeatsTheMessage(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")

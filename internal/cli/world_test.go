@@ -37,7 +37,7 @@ func TestMain(m *testing.M) { os.Exit(testenv.Main(m, &env)) }
 // canary is the secret value in every Secret of these tests.
 const canary = fake.Canary + "6b1f"
 
-// now is what the clock shows where a test does not wait.
+// now is the time of the fake clock.
 var now = time.Date(2026, 12, 1, 8, 0, 0, 0, time.UTC)
 
 // world is a namespace and a command line.
@@ -76,7 +76,7 @@ func (w *world) writeFile(name, content string) string {
 	return path
 }
 
-// in is the same world in a subtest.
+// in returns the world for a subtest.
 func (w *world) in(t *testing.T) *world {
 	out := *w
 	out.Kit = w.In(t)

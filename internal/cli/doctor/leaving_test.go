@@ -21,13 +21,13 @@ import (
 	"apitoken.dev/operator/test/support/clitest"
 )
 
-// home is the namespace of the operator, which is not there.
+// home is the namespace of the removed operator.
 const home = clitest.Namespace
 
-// drains is the command that doctor prints for it.
+// drains is the command that doctor prints for that operator.
 const drains = "bin/manager drain --namespace=" + home + " --delete-all"
 
-// left is a cluster in which an operator was removed before its objects.
+// left returns a cluster in which the operator was removed before its objects.
 func left(t *testing.T) client.Client {
 	t.Helper()
 	objects := []client.Object{
@@ -40,7 +40,7 @@ func left(t *testing.T) client.Client {
 	return clitest.Client(t, objects...)
 }
 
-// A CRD that is being deleted deletes its objects, and doctor says which one it is.
+// Deleting a CRD deletes its objects. doctor names the CRD.
 func TestDoctorFindsCRDsThatAreBeingDeleted(t *testing.T) {
 	e := &examination{Session: clitest.Session(t, left(t)), operator: home}
 	e.Client = ending{Client: e.Client, name: "apitokens.apitoken.dev"}
@@ -51,7 +51,7 @@ func TestDoctorFindsCRDsThatAreBeingDeleted(t *testing.T) {
 	}
 }
 
-// ending shows one object as being deleted.
+// ending is a client that shows one object as being deleted.
 type ending struct {
 	client.Client
 	name string
@@ -67,12 +67,12 @@ func (e ending) Get(ctx context.Context, key client.ObjectKey, o client.Object, 
 	return err
 }
 
-// Each read that fails is reported as not known, and never as "not being deleted" or "no operator".
+// A failed read is reported as unknown, not as "not being deleted" or "no operator".
 func TestUnreadableIsNeverLeaving(t *testing.T) {
 	for name, c := range map[string]struct {
 		blind  []string // names of objects and lists whose reads fail
 		ends   string   // the object that is being deleted
-		gone   []string // names of objects and lists that are not there
+		gone   []string // names of missing objects and lists
 		result string
 		says   []string
 		not    string
@@ -122,7 +122,7 @@ func TestUnreadableIsNeverLeaving(t *testing.T) {
 	}
 }
 
-// impaired fails some reads, by the name of the object or the type of the list.
+// impaired is a client that fails reads by the name of the object or the type of the list.
 type impaired struct {
 	client.Client
 	blind, gone []string

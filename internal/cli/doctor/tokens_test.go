@@ -12,8 +12,8 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// TestDoctorNamesUnreadableEnds: an ApiToken that was stored before the API server
-// checked times is found whether or not the operator runs.
+// An earlier version of the CRD admitted times that cannot be parsed. doctor finds such ApiTokens
+// with and without a running operator.
 func TestDoctorNamesUnreadableEnds(t *testing.T) {
 	end := v1alpha1.Timestamp("2027-01-31T00:00:00z")
 	token := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "ml", Name: "training"}, Spec: v1alpha1.ApiTokenSpec{ExpiresAt: &end}}

@@ -7,8 +7,7 @@ import (
 	"apitoken.dev/operator/internal/cli/hint"
 )
 
-// TestEndTakesOnlyTheKeyGiven: an empty variable of a shell ends nothing, and of two
-// credentials with the same id the previous one is meant.
+// An empty argument selects nothing. If two credentials have the same id, the previous one is selected.
 func TestEndTakesOnlyTheKeyGiven(t *testing.T) {
 	t.Parallel()
 	var h hint.Hints

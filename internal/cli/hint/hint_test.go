@@ -7,8 +7,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 )
 
-// A hint is for the cluster and the user of the command that printed it, and a shell
-// reads each word back.
+// A hint uses the cluster and the user of the command that printed it. The shell parses each word back.
 func TestHintsKeepClusterUserAndQuoting(t *testing.T) {
 	h := Hints{Config: genericclioptions.NewConfigFlags(false)}
 	context, user, groups := "it's prod", "dev", []string{"a b"}

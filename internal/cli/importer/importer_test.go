@@ -12,8 +12,7 @@ import (
 	"apitoken.dev/operator/test/support/samples"
 )
 
-// TestImportReadsTheEndpointOfEveryDriver: a provider that issues S3 keys fits a Secret
-// with the endpoint that it publishes, and no other provider fits.
+// A Secret with an S3 endpoint matches only the provider that publishes this endpoint.
 func TestImportReadsTheEndpointOfEveryDriver(t *testing.T) {
 	all, err := drivers.New()
 	if err != nil {

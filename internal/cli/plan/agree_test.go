@@ -54,8 +54,8 @@ func condition(kind string, status bool, reason, message string, generation int6
 	return metav1.Condition{Type: kind, Status: value, Reason: reason, Message: message, ObservedGeneration: generation, LastTransitionTime: *ago(time.Hour)}
 }
 
-// adjustable is the fake driver with errors of Validate that are no Refusal, and with an
-// account for each region.
+// adjustable is the fake driver with another account for each region. Its Validate can return errors
+// that are not a Refusal.
 type adjustable struct {
 	*fake.Driver
 	invalid error
@@ -76,7 +76,7 @@ func (d *adjustable) Connect(ctx context.Context, cfg provider.Config) (provider
 
 func accountOf(region any) string { return "account-" + region.(string) }
 
-// agreement is a cluster in memory that both the plugin and the operator look at.
+// agreement is an in-memory cluster that both the plugin and the operator read.
 type agreement struct {
 	*testing.T
 	*apifake.Client
@@ -84,11 +84,12 @@ type agreement struct {
 	clock    *testutil.Clock
 	driver   *adjustable
 	registry *registry.Registry
-	// cluster is its identity hash.
+	// cluster is the identity hash.
 	cluster string
 }
 
-// newAgreement has the namespaces shop and other, that of the operator, and the ready provider store.
+// newAgreement creates the namespaces shop, other and the operator's, and the provider store, which is
+// Ready.
 func newAgreement(t *testing.T) *agreement {
 	t.Helper()
 	a := &agreement{T: t, clock: testutil.NewClock(clitest.Now)}
@@ -118,7 +119,7 @@ func (a *agreement) ok(err error) {
 	}
 }
 
-// provider makes a provider that is Ready, unless change says otherwise.
+// provider creates a provider that is Ready, and applies change.
 func (a *agreement) provider(o account.Object, change ...func(account.Object)) {
 	a.Helper()
 	o.SetFinalizers([]string{v1alpha1.Finalizer})
@@ -138,7 +139,7 @@ func (a *agreement) provider(o account.Object, change ...func(account.Object)) {
 	a.ok(a.Status().Update(a.Context(), o.Raw))
 }
 
-// token makes an ApiToken named one in the namespace shop, unless change says otherwise.
+// token creates the ApiToken shop/one, and applies change.
 func (a *agreement) token(change ...func(*v1alpha1.ApiToken)) *v1alpha1.ApiToken {
 	a.Helper()
 	t := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "one", Finalizers: []string{v1alpha1.Finalizer}}}
@@ -151,7 +152,7 @@ func (a *agreement) token(change ...func(*v1alpha1.ApiToken)) *v1alpha1.ApiToken
 	return t
 }
 
-// entry is an Active entry of an ApiToken.
+// entry returns an Active entry of an ApiToken.
 func (a *agreement) entry(t *v1alpha1.ApiToken, revision int64, change ...func(*v1alpha1.LedgerEntry)) v1alpha1.LedgerEntry {
 	name := credname.Name{Cluster: a.cluster, Owner: credname.Owner(t.Namespace, t.Name), Revision: revision, Nonce: "aaaaaaaaaa"}
 	e := v1alpha1.LedgerEntry{
@@ -165,7 +166,7 @@ func (a *agreement) entry(t *v1alpha1.ApiToken, revision int64, change ...func(*
 	return e
 }
 
-// issued gives an ApiToken a ledger, and publishes the entry at this index; -1: none.
+// issued writes a ledger, and publishes the entry at this index. With -1 it publishes none.
 func (a *agreement) issued(t *v1alpha1.ApiToken, published int, entries ...v1alpha1.LedgerEntry) {
 	a.Helper()
 	t.Status.Credentials, t.Status.Revision = entries, int64(len(entries))
@@ -183,8 +184,8 @@ func (a *agreement) issued(t *v1alpha1.ApiToken, published int, entries ...v1alp
 	a.ok(a.Status().Update(a.Context(), t))
 }
 
-// plugin is what kubectl apitoken plan gathers for an ApiToken that is declared as it is
-// in the cluster, and the decision that follows.
+// plugin returns the observation and the decision of kubectl apitoken plan, for the ApiToken as it is in
+// the cluster.
 func (a *agreement) plugin(name types.NamespacedName) (plan.Observation, plan.Decision) {
 	a.Helper()
 	app := session.New(session.Env{IOStreams: genericiooptions.NewTestIOStreamsDiscard(), Clock: a.clock, Registry: a.registry})
@@ -203,7 +204,7 @@ func (a *agreement) plugin(name types.NamespacedName) (plan.Observation, plan.De
 	return sit.gathered, plan.Next(sit.obs)
 }
 
-// operator is what a new operator gathers, and its decision once it has read the Secret.
+// operator returns the observation of a new operator, and its decision once it has read the Secret.
 func (a *agreement) operator(name types.NamespacedName) (gathered plan.Observation, decided plan.Decision) {
 	a.Helper()
 	cache := a.server.StaleReader(nil, labels.Everything())
@@ -249,9 +250,8 @@ func (a *agreement) operator(name types.NamespacedName) (gathered plan.Observati
 	return gathered, decided
 }
 
-// TestPluginAndOperatorAgree gathers the facts about the same objects as kubectl apitoken
-// plan and as a new operator, which remembers nothing. Where no step of the operator is
-// due, the decision is the same, too.
+// kubectl apitoken plan and a new operator gather the same facts. The decision is the same too, unless
+// the operator must first take a step that does not follow from the declaration.
 func TestPluginAndOperatorAgree(t *testing.T) {
 	for name, c := range agreements {
 		t.Run(name, func(t *testing.T) {
@@ -296,7 +296,7 @@ func (a *agreement) clusterProvider(name string, change ...func(account.Object))
 	a.provider(account.Of(p), change...)
 }
 
-// manual makes credentials of the provider come from users.
+// manual makes the credentials of the provider manual.
 func (a *agreement) manual() {
 	a.driver.ManualForm = func(provider.MintRequest) (provider.Form, bool) {
 		return provider.Form{Where: "Keys", Edit: "Keys", Revoke: "Keys", Keys: []string{fake.KeyID, fake.KeySecret}}, true

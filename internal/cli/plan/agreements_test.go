@@ -13,16 +13,16 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// given are the objects of a case, which always has an ApiToken shop/one. The reason is
-// that of the operator's decision. Due: the operator must do something first that does
-// not follow from the declaration, and the plugin takes it to be done.
+// given creates the objects of a case, including the ApiToken shop/one. reason is the reason of the
+// operator's decision. due: the operator must first take a step that does not follow from the
+// declaration, and the plugin assumes that it is done.
 type given struct {
 	given  func(*agreement)
 	reason string
 	due    bool
 }
 
-// twoSlots is an account with room for the two credentials that one ApiToken needs to rotate.
+// twoSlots sets an account with two slots, which one ApiToken needs for its rotations.
 func (a *agreement) twoSlots() { a.driver.Caps.MaxLive = 2 }
 
 func rotates(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 }
@@ -103,7 +103,7 @@ var agreements = map[string]given{
 		a.issued(t, 0, a.entry(t, 1, func(e *v1alpha1.LedgerEntry) { e.Drift = v1alpha1.DriftMissing }))
 	}},
 
-	// What a user makes.
+	// Manual credentials.
 	"manual": {given: func(a *agreement) { a.manual(); a.token() }, reason: v1alpha1.ReasonActionRequired},
 	"manual, and a credential was submitted": {reason: v1alpha1.ReasonReissuing, given: func(a *agreement) {
 		a.manual()
@@ -119,7 +119,7 @@ var agreements = map[string]given{
 		a.issued(t, 0, a.entry(t, 1, func(e *v1alpha1.LedgerEntry) { e.Fingerprint, e.ByHand = "f0", true }))
 	}},
 
-	// Others on the account.
+	// Other ApiTokens of the account.
 	"an older ApiToken has the slots": {reason: v1alpha1.ReasonProviderShared, given: func(a *agreement) {
 		a.twoSlots()
 		a.token(named("shop", "older"))
@@ -250,8 +250,8 @@ var agreements = map[string]given{
 	}},
 }
 
-// declaredServer has an older ApiToken at a second TokenProvider of the same server, with
-// the minting credentials of a Secret. The server proves nothing about who has an account.
+// declaredServer creates an older ApiToken at a second TokenProvider of the same server, with minting
+// credentials from a Secret. The server does not verify accounts.
 func (a *agreement) declaredServer(secret string) {
 	a.Helper()
 	a.twoSlots()
@@ -268,14 +268,14 @@ func (a *agreement) declaredServer(secret string) {
 	a.token()
 }
 
-// closed admits no namespace of these tests.
+// closed makes a provider admit no namespace of these tests.
 func closed(o account.Object) {
 	if p, ok := o.Raw.(*v1alpha1.ClusterTokenProvider); ok {
 		p.Spec.AllowedNamespaces = &metav1.LabelSelector{MatchLabels: map[string]string{"team": "ml"}}
 	}
 }
 
-// attempt makes an entry one whose outcome is unknown.
+// attempt changes an entry into an attempt with an unknown outcome.
 func attempt(e *v1alpha1.LedgerEntry) {
 	e.State, e.ID, e.IssuedAt = v1alpha1.StateMinting, "", nil
 }

@@ -19,7 +19,7 @@ import (
 	"apitoken.dev/operator/test/support/clitest"
 )
 
-// The discovery that kubectl caches can name kinds that were removed.
+// kubectl's discovery cache can contain removed kinds.
 func TestPlanExplainsThatTheKindIsNoLongerServed(t *testing.T) {
 	object := &unstructured.Unstructured{}
 	object.SetGroupVersionKind(v1alpha1.GroupVersion.WithKind("ApiToken"))
@@ -35,7 +35,7 @@ func TestPlanExplainsThatTheKindIsNoLongerServed(t *testing.T) {
 	}
 }
 
-// ApiTokens that the user may not list are assumed to be no obstacle, and a note says so.
+// plan assumes that ApiTokens which the user cannot list are no obstacle. A note says so.
 func TestPlanNotesWhatItCouldNotList(t *testing.T) {
 	mine := clitest.Token("one")
 	mine.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "shared"}
@@ -69,7 +69,7 @@ func TestPlanNotesWhatItCouldNotList(t *testing.T) {
 	}
 }
 
-// oneNamespace forbids lists of all namespaces.
+// oneNamespace is a client that rejects lists of all namespaces.
 type oneNamespace struct{ client.Client }
 
 // List implements client.Reader.

@@ -12,15 +12,15 @@ import (
 	"apitoken.dev/operator/internal/credname"
 )
 
-// TestRestartIsAskedOfPodsWithAnOldKeyOnly: a container that waited for its Secret, or that
-// started after it was made while only one credential was ever in it, holds the current key.
+// A container has the current key if it waited for its Secret, or started after the Secret was created
+// and the Secret has held only one credential.
 func TestRestartIsAskedOfPodsWithAnOldKeyOnly(t *testing.T) {
 	at := func(seconds int64) *metav1.Time { return &metav1.Time{Time: time.Unix(seconds, 0)} }
 	running := func(seconds int64) corev1.ContainerState {
 		return corev1.ContainerState{Running: &corev1.ContainerStateRunning{StartedAt: *at(seconds)}}
 	}
 	waiting := corev1.ContainerState{Waiting: &corev1.ContainerStateWaiting{Reason: "CreateContainerConfigError"}}
-	// The Secret was made at 100; its credential counts as issued from 90 on if it is the first, else from 200 on.
+	// The Secret was created at 100. Its credential was issued at 90 if it is the first, else at 200.
 	cases := map[string]struct {
 		revision int64
 		uses     string

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Only NotFound about the object itself means that it does not exist.
+// An object does not exist only if the error is NotFound for this object.
 func TestAbsenceIsNeverAnErrorAndNoErrorIsAbsence(t *testing.T) {
 	kind := schema.GroupResource{Group: "apitoken.dev", Resource: "clustertokenproviders"}
 	missing := apierrors.NewNotFound(kind, "one")
@@ -48,7 +48,7 @@ func TestAbsenceIsNeverAnErrorAndNoErrorIsAbsence(t *testing.T) {
 	}
 }
 
-// A value that does not fit is absent; what was not read stays so.
+// A value that does not match is absent. A value that could not be read stays unknown.
 func TestWhereMakesOnlyWhatWasFoundAbsent(t *testing.T) {
 	odd := func(n int) bool { return n%2 == 1 }
 	for name, c := range map[string]struct {

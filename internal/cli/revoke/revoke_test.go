@@ -8,7 +8,7 @@ import (
 	"apitoken.dev/operator/test/support/clitest"
 )
 
-// revoke has deleted the ApiToken before its first read.
+// revoke deletes the ApiToken before it reads it.
 func TestRevokeEndsWhenTheKindIsNoLongerServed(t *testing.T) {
 	one := clitest.Token("one")
 	s := clitest.Session(t, clitest.Unserved{Client: clitest.Client(t)})

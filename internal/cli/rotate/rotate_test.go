@@ -9,7 +9,7 @@ import (
 	"apitoken.dev/operator/test/support/clitest"
 )
 
-// Between the read and the patch, the operator writes the status, or another user rotates.
+// The operator writes the status, or another user rotates, between the read and the patch.
 func TestRaiseRetriesAConflictAndRotatesOnce(t *testing.T) {
 	c := clitest.Client(t, clitest.Token("one"))
 	read := func() *v1alpha1.ApiToken {

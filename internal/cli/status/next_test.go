@@ -13,7 +13,7 @@ import (
 	"apitoken.dev/operator/internal/cli/hint"
 )
 
-// TestNextStepsClaimWhatIsTrue: status says what happens next only where it will.
+// status announces only steps that will happen.
 func TestNextStepsClaimWhatIsTrue(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	in := func(d time.Duration) *metav1.Time { return &metav1.Time{Time: now.Add(d)} }

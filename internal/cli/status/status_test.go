@@ -7,8 +7,7 @@ import (
 	"time"
 )
 
-// TestEmptyLedgerClaimsNothingOfTheProvider: a status that was lost is empty too, and its
-// credential is live.
+// A lost status also has an empty ledger, although its credential can be live.
 func TestEmptyLedgerClaimsNothingOfTheProvider(t *testing.T) {
 	var out bytes.Buffer
 	(&View{}).printLedger(&out, time.Time{})

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// A shell reads back exactly what --print shows.
+// A shell parses the output of --print back to the same values.
 func TestShellReadsPrintedValuesBack(t *testing.T) {
 	shell, err := exec.LookPath("bash")
 	if err != nil {

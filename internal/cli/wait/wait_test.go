@@ -10,8 +10,8 @@ import (
 	"apitoken.dev/operator/test/support/clitest"
 )
 
-// A CRD is removed after its last object: an ApiToken that was being deleted is gone once no
-// version of its kind is served.
+// A CRD is removed after its last object, so a deleted ApiToken is gone once no version of its kind is
+// served.
 func TestDeletionEndsWhenTheKindIsNoLongerServed(t *testing.T) {
 	for name, c := range map[string]struct {
 		deleting bool
