@@ -55,7 +55,7 @@ func (c conn) answer(what string, err error) (Answer, error) {
 // failure returns the error of a request whose answer is not about the key.
 func failure(what, field string, err error) *provider.Error {
 	out := &provider.Error{Code: provider.CodeUnavailable, Err: err, RetryAfter: RetryAfter(err)}
-	if f := faultIn(err); f != nil {
+	if f := FaultIn(err); f != nil {
 		out.Message = "could not " + what + ": " + f.Sentence(field)
 		switch {
 		case f.Class == provider.FaultRedirect:
@@ -87,8 +87,9 @@ func failure(what, field string, err error) *provider.Error {
 	return out
 }
 
-// faultIn returns why there is no answer of an S3 server; nil if there may be one.
-func faultIn(err error) *provider.Fault {
+// FaultIn returns the fault, in an error of the AWS SDK, that kept the server from answering;
+// nil if the server may have answered.
+func FaultIn(err error) *provider.Fault {
 	if f := provider.FaultIn(err); f != nil {
 		return f
 	}

@@ -9,10 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	smithy "github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"apitoken.dev/operator/internal/provider"
-	"apitoken.dev/operator/internal/provider/bounded"
 	"apitoken.dev/operator/internal/provider/s3probe"
 )
 
@@ -90,7 +88,7 @@ func failure(action string, err error) *provider.Error {
 	out := &provider.Error{Code: code, Err: err, RetryAfter: s3probe.RetryAfter(err)}
 	var api smithy.APIError
 	told := errors.As(err, &api) && api.ErrorCode() != noCode
-	f := faultIn(err)
+	f := s3probe.FaultIn(err)
 	switch answered := s3probe.Status(err); {
 	case f != nil:
 		if f.Class == provider.FaultTLS { // whether the answer arrives or is lost, the API was not reached
@@ -138,18 +136,6 @@ const noCode = "UnknownError"
 
 // endpointField names the server in errors, even if the field is not set.
 const endpointField = "spec.aws.iamEndpoint"
-
-// faultIn returns the fault that kept the API from answering; nil if the API may have answered.
-func faultIn(err error) *provider.Fault {
-	if f := provider.FaultIn(err); f != nil {
-		return f
-	}
-	var answer *smithyhttp.ResponseError
-	if errors.As(err, &answer) && answer.Response != nil {
-		return bounded.FaultOf(answer.Response.Response)
-	}
-	return nil
-}
 
 // lacking ends the message about a response without the element that its action
 // returns, such as an empty response of a proxy.
