@@ -66,14 +66,8 @@ func (c client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credenti
 }
 
 // List yields only keys of the owner: the account can have others.
-func (c client) List(_ context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
-	return func(yield func(provider.Credential, error) bool) {
-		for id, name := range c.vendor.keys {
-			if owner.Owns(name) && !yield(provider.Credential{Name: name, ID: id, State: provider.Live}, nil) {
-				return
-			}
-		}
-	}
+func (c client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
+	return c.source().Owned(ctx, owner)
 }
 
 func (c client) Revoke(ctx context.Context, ref provider.Ref) error {

@@ -3,6 +3,7 @@ package provider
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"time"
 
@@ -17,8 +18,8 @@ const clockSkew = 5 * time.Minute
 // way from a Ref to a credential: they return only credentials that the provider shows
 // under Ref.Name. An ID is only a hint, because it can be wrong.
 type Source struct {
-	// List returns every credential that the provider lists, of any owner. It may
-	// leave out credentials of other names.
+	// List returns every credential that the provider lists, of any owner. It may leave
+	// out credentials of other names, unless the name is empty.
 	List func(ctx context.Context, name string) ([]Credential, error)
 	// Get returns one credential by its ID; ok is false when the provider reports
 	// that it does not exist. Nil: the provider has no such request.
@@ -50,6 +51,23 @@ func (s Source) Find(ctx context.Context, ref Ref) ([]Credential, error) {
 		return nil, err
 	}
 	return found, nil
+}
+
+// Owned implements Client.List, for a provider whose list is one request: it yields the
+// credentials of the owner that have not Ended.
+func (s Source) Owned(ctx context.Context, owner Owner) iter.Seq2[Credential, error] {
+	return func(yield func(Credential, error) bool) {
+		listed, err := s.List(ctx, "")
+		if err != nil {
+			yield(Credential{}, err)
+			return
+		}
+		for _, c := range listed {
+			if c.State.Occupies() && owner.Owns(c.Name) && !yield(c, nil) {
+				return
+			}
+		}
+	}
 }
 
 // Revoke implements Client.Revoke: it calls end for every credential of the name that

@@ -121,6 +121,21 @@ func TestOneReturnsTheOnlyCredentialOfTheName(t *testing.T) {
 	}
 }
 
+func TestOwnedYieldsTheOwnersCredentialsThatHaveNotEnded(t *testing.T) {
+	list := []provider.Credential{seen("a", "A"), seen(myName, "1"), ended(myName, "2"), seen(otherName, "3")}
+	s := provider.Source{List: func(context.Context, string) ([]provider.Credential, error) { return list, nil }}
+	var ids []string
+	for c, err := range s.Owned(t.Context(), provider.Owner{Cluster: "cccccccc"}) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, c.ID)
+	}
+	if want := []string{"1", "3"}; !slices.Equal(ids, want) {
+		t.Errorf("got %v, want %v", ids, want)
+	}
+}
+
 // TestUnreadableListIsAnError: errors of the provider are returned, and so is the error of a
 // credential that could not be ended.
 func TestUnreadableListIsAnError(t *testing.T) {
@@ -132,6 +147,11 @@ func TestUnreadableListIsAnError(t *testing.T) {
 	}
 	if err := s.Revoke(t.Context(), provider.Ref{Name: myName}, never); !errors.Is(err, broken) {
 		t.Errorf("Revoke: %v", err)
+	}
+	for _, err := range s.Owned(t.Context(), provider.Owner{}) {
+		if !errors.Is(err, broken) {
+			t.Errorf("Owned: %v", err)
+		}
 	}
 	s.List = func(context.Context, string) ([]provider.Credential, error) { return nil, nil }
 	s.Get = func(context.Context, string) (provider.Credential, bool, error) {

@@ -96,18 +96,7 @@ func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credent
 
 // List implements provider.Client.
 func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
-	return func(yield func(provider.Credential, error) bool) {
-		keys, err := c.keys(ctx)
-		if err != nil {
-			yield(provider.Credential{}, err)
-			return
-		}
-		for _, k := range keys {
-			if owner.Owns(k.Alias) && !yield(k.credential(), nil) {
-				return
-			}
-		}
-	}
+	return c.source().Owned(ctx, owner)
 }
 
 // Occupied implements provider.Counter.

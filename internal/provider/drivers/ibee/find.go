@@ -45,16 +45,5 @@ func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credent
 // List implements provider.Client. It yields only credentials among the newest of the
 // workspace, see Capabilities.Listed.
 func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
-	return func(yield func(provider.Credential, error) bool) {
-		listed, err := c.list(ctx)
-		if err != nil {
-			yield(provider.Credential{}, err)
-			return
-		}
-		for _, one := range listed {
-			if one.live() && owner.Owns(one.Name) && !yield(one.shown(), nil) {
-				return
-			}
-		}
-	}
+	return c.source().Owned(ctx, owner)
 }

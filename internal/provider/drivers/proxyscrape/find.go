@@ -41,16 +41,5 @@ func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credent
 
 // List implements provider.Client.
 func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provider.Credential, error] {
-	return func(yield func(provider.Credential, error) bool) {
-		all, err := c.keys(ctx)
-		if err != nil {
-			yield(provider.Credential{}, err)
-			return
-		}
-		for _, k := range all {
-			if owner.Owns(*k.Name) && !yield(k.credential(*k.Name), nil) {
-				return
-			}
-		}
-	}
+	return c.source().Owned(ctx, owner)
 }
