@@ -15,42 +15,43 @@ import (
 	"github.com/google/cel-go/interpreter"
 )
 
-// Functions of expressions can make far more than they are given: CEL's own limit
-// charges the cost of a call after it has allocated the result. So the size of each
-// result is computed from the arguments before the call, and a call that would make
-// too much is an error. What all calls of an evaluation make is bounded by maxCost:
-// charge counts every byte that they make.
+// A function of an expression can return a value that is much larger than its arguments,
+// and CEL counts the cost of a call only after it has allocated the result. So the size of
+// each result is computed from the arguments before the call, and a call whose result would
+// be too large is an error. maxCost limits the size of all results of one evaluation
+// together: charge counts their bytes.
 
 // The limits of one call.
 const (
-	// maxValue is the longest text, in bytes, that a function may make.
+	// maxValue is the length of the longest text that a function can return, in bytes.
 	maxValue = 1 << 20
-	// maxElements is the longest list that a function may make, and that may be read.
+	// maxElements is the length of the longest list that a function can return or read.
 	maxElements = 20_000
-	// maxCompared bounds what is looked at to compare two values, in bytes.
+	// maxCompared is how many bytes a comparison of two values can read.
 	maxCompared = 1 << 20
-	// maxPattern and maxMatched bound a regular expression and the text that it is
+	// maxPattern and maxMatched limit a regular expression and the text that it is
 	// matched with, in bytes. The time of a match grows with the length of the text and
-	// with the instructions of the expression, which repetitions multiply: maxInstructions.
+	// with the number of instructions of the expression. Repetitions multiply the
+	// instructions, so maxInstructions limits those.
 	maxPattern, maxMatched, maxInstructions = 256, 16 << 10, 1024
-	// maxClause is the longest text of a number in string.format, in bytes: a double
-	// with the most digits that it prints (ext.Strings).
+	// maxClause is the length of the longest number in string.format, in bytes: a double
+	// with the maximum number of digits (ext.Strings).
 	maxClause = 512
-	// bytesPerCost is how many bytes cost one unit of CEL.
+	// bytesPerCost is how many bytes of a result count as one unit of CEL's cost.
 	bytesPerCost = 4
-	// matchedPerByte is how many steps of a match take as long as making one byte.
+	// matchedPerByte is how many steps of a match take as long as writing one byte.
 	matchedPerByte = 4
 )
 
-// errTooMuch says that a call was not made because of the size of its result.
+// errTooMuch is the error of a call that was not made because its result would be too large.
 var errTooMuch = errors.New("an expression makes a value that is too large")
 
-// bound reports whether a call with these arguments makes, and looks at, little enough.
+// bound reports whether a call with these arguments stays within the limits.
 type bound func(args []ref.Val) bool
 
-// bounds are those of every function that makes texts or lists, or looks at more than
-// the size of its arguments says. Any other function makes numbers, times, truth values
-// or optionals of what it is given.
+// bounds has every function that returns texts or lists, or whose work is not proportional
+// to the size of its arguments. All other functions return numbers, times, booleans or
+// optionals.
 var bounds = map[string]bound{
 	operators.Add:       added,
 	operators.Equals:    compared,
@@ -78,7 +79,7 @@ var bounds = map[string]bound{
 	"sets.intersects":   product,
 }
 
-// length is that of a text or bytes; 0 for anything else, which makes little.
+// length is the length of a text or bytes; 0 for any other value, which is small.
 func length(v ref.Val) int {
 	switch v := v.(type) {
 	case types.String:
@@ -111,12 +112,12 @@ func matched(args []ref.Val) bool {
 	return length(args[0]) <= maxMatched && length(args[1]) <= maxPattern && instructions(args[1]) <= maxInstructions
 }
 
-// instructions is about how many a regular expression has.
+// instructions estimates the number of instructions of a regular expression.
 func instructions(pattern ref.Val) int {
 	text, _ := pattern.(types.String)
 	parsed, err := syntax.Parse(string(text), syntax.Perl)
 	if err != nil {
-		return 0 // the function says so
+		return 0 // the function returns the error
 	}
 	return size(parsed)
 }
@@ -135,7 +136,8 @@ func size(re *syntax.Regexp) int {
 	return n
 }
 
-// product bounds functions that compare each element of one list with each of another.
+// product bounds functions that compare each element of one list with each element of
+// another.
 func product(args []ref.Val) bool {
 	return compared(args) && elements(args[0])*elements(args[1]) <= maxElements
 }
@@ -183,7 +185,7 @@ func divided(args []ref.Val) bool {
 	return len(text) <= maxValue && strings.Count(string(text), string(by)) < maxElements
 }
 
-// formatted takes the longest that each clause may print.
+// formatted assumes the maximum length for each clause.
 func formatted(args []ref.Val) bool {
 	text, ok := args[0].(types.String)
 	if !ok || len(args) < 2 {
@@ -193,10 +195,10 @@ func formatted(args []ref.Val) bool {
 	return left >= 0 && weigh(left/4, args[1]) >= 0
 }
 
-// weigh subtracts from a number of bytes what values hold, shared parts as often as
-// they are met, and ends as soon as it is below 0.
+// weigh subtracts the size of values from a number of bytes, and stops as soon as the result
+// is below 0. A part that is shared counts each time it occurs.
 func weigh(left int, values ...ref.Val) int {
-	const each = 16 // what any value takes
+	const each = 16 // the minimum size of a value
 	for _, value := range values {
 		left -= each + length(value)
 		switch v := value.(type) {
@@ -221,7 +223,7 @@ func weigh(left int, values ...ref.Val) int {
 	return left
 }
 
-// guarded makes every call of a function in bounds check its size first.
+// guarded checks the bound of each function before it is called.
 func guarded(env *cel.Env) (interpreter.InterpretableDecoratorV2, error) {
 	calls := map[string]celfunctions.FunctionOp{
 		operators.Equals:    func(args ...ref.Val) ref.Val { return types.Equal(args[0], args[1]) },
@@ -296,10 +298,11 @@ func variadic(o *celfunctions.Overload) celfunctions.FunctionOp {
 	}
 }
 
-// charge counts what calls make against the limit of an evaluation.
+// charge counts the results of calls against the cost limit of an evaluation.
 type charge struct{}
 
-// CallCost implements interpreter.ActualCostEstimator; nil leaves a call to CEL.
+// CallCost implements interpreter.ActualCostEstimator. It returns nil for a call whose cost
+// CEL computes.
 func (charge) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint64 {
 	if bounds[function] == nil {
 		return nil
@@ -309,7 +312,7 @@ func (charge) CallCost(function, _ string, args []ref.Val, result ref.Val) *uint
 		made = length(args[0]) * instructions(args[1]) / matchedPerByte
 	}
 	if function == "split" {
-		made = 32 * elements(result) // a text and an interface each
+		made = 32 * elements(result) // for each element a text and an interface
 	}
 	if made == 0 {
 		return nil

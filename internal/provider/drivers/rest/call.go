@@ -15,7 +15,7 @@ import (
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
-// message is one request, rendered.
+// message is one rendered request.
 type message struct {
 	call   *call
 	path   string
@@ -24,7 +24,7 @@ type message struct {
 	body   json.RawMessage
 }
 
-// render fills in the templates of a request. Parameters without a value are left out.
+// render executes the templates of a request. Parameters with an empty value are not sent.
 func (c *call) render(common []header, data map[string]any) (message, error) {
 	out := message{call: c, query: url.Values{}, header: http.Header{}}
 	var err error
@@ -62,7 +62,7 @@ func (h header) render(data map[string]any) (string, error) {
 	return value, nil
 }
 
-// json is the body; nil without a body.
+// json returns the body, or nil if the request has no body.
 func (c *call) json(data map[string]any) (json.RawMessage, error) {
 	if c.body == nil {
 		return nil, nil
@@ -83,21 +83,21 @@ func (c *call) json(data map[string]any) (json.RawMessage, error) {
 type sender struct {
 	p   *program
 	api *httpapi.API
-	// credentials are those that mint, as templates see them.
+	// credentials are the minting credentials, as templates see them.
 	credentials map[string]string
 }
 
-// errAccepted says that a request was answered with one of its accepted statuses,
-// which is no error and no success either.
+// errAccepted means that a request was answered with one of its accepted statuses, which is
+// neither an error nor a success.
 var errAccepted = errors.New("an accepted status")
 
-// reader reads an answer by expressions: their variables are those of the answer, and
-// the context counts what they cost.
+// reader reads an answer with expressions. vars are the variables of the answer, and the
+// context counts the cost of the expressions.
 type reader func(ctx context.Context, vars map[string]any) error
 
-// send sends a request, which is described by what. Read gets what expressions see
-// of an answer that is JSON and a success; nil: the answer is not looked at. It runs
-// while the answer counts as being decoded, and must send no request. For a status in
+// send sends a request; what describes it in errors. If the answer is JSON and a success, read
+// is called with the variables for expressions; with a nil read, the body is ignored. read
+// runs while the answer counts as being decoded, and must not send requests. For a status in
 // accept the error is errAccepted.
 func (s *sender) send(ctx context.Context, c *call, what string, data map[string]any, read reader, accept ...int) error {
 	m, err := s.message(c, data)
@@ -131,18 +131,18 @@ func (s *sender) send(ctx context.Context, c *call, what string, data map[string
 	return err
 }
 
-// message renders a request with the credentials that belong to it.
+// message renders a request with the credentials that it uses.
 func (s *sender) message(c *call, data map[string]any) (message, error) {
 	if c == s.p.probe {
-		return c.render(nil, data) // the minted credential is tried, not the minting one
+		return c.render(nil, data) // the probe uses the minted credential, not the minting one
 	}
 	data[fieldCredentials] = s.credentials
 	return c.render(s.p.headers, data)
 }
 
-// succeeded returns an error when an answer with a 2xx status is not the success
-// that was declared. A page for people comes from something else than the API;
-// where the answer is read, that has been seen already.
+// succeeded returns an error if an answer with a 2xx status is not the success that was
+// declared. If the answer is not read, it also reports a body that is not from the API, such
+// as an HTML page; otherwise reading it has reported that.
 func (c *call) succeeded(what string, a httpapi.Answer, unread bool) error {
 	if unread && a.Fault != nil {
 		return unclear(what, a.Fault.Sentence(baseURLField))
@@ -153,16 +153,16 @@ func (c *call) succeeded(what string, a httpapi.Answer, unread bool) error {
 	return nil
 }
 
-// baseURLField names the server in errors.
+// baseURLField is the field that errors name for the server.
 const baseURLField = "spec.rest.baseURL"
 
-// unclear is an error that leaves open what a request did.
+// unclear returns an error of a request that may have been carried out.
 func unclear(what, why string) *provider.Error {
 	return &provider.Error{Code: provider.CodeUnknown, Message: "could not " + what + ": " + why}
 }
 
-// explain adds the vendor's own word to an error. Where the declaration says, or
-// cannot tell, that the request may have been carried out, it is in doubt.
+// explain adds the vendor's own code to an error. The error becomes in doubt if error.inDoubt
+// is true for the answer or cannot be evaluated.
 func (s *sender) explain(ctx context.Context, a httpapi.Answer, e *provider.Error) {
 	var d document
 	isJSON := a.JSON(&d) // without JSON the body is null

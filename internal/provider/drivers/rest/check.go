@@ -12,8 +12,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// check refuses declarations that cannot work, and those that would ignore a part of a
-// grant and so give more than was declared.
+// check refuses declarations that cannot work, and those that would ignore a part of a grant
+// and so grant more access than was declared.
 func (p *program) check() error {
 	for _, rule := range []func() string{p.needed, p.named, p.limits, p.grants, p.expiry, p.updates} {
 		if says := rule(); says != "" {
@@ -23,7 +23,7 @@ func (p *program) check() error {
 	return p.sample()
 }
 
-// needed names what is missing.
+// needed returns an error text for a required field that is missing, or "".
 func (p *program) needed() string {
 	s := p.settings
 	for _, needed := range []struct {
@@ -55,7 +55,7 @@ func (p *program) named() string {
 	case !p.mint.reads[fieldName]:
 		return "spec.rest.mint does not send .name: a credential without its name cannot be found again"
 	case p.mint.method == http.MethodGet:
-		return "spec.rest.mint.method: a GET can be sent twice, and the request that mints must not be"
+		return "spec.rest.mint.method: GET is not allowed, because a GET request can be repeated, and the request that mints must never be"
 	}
 	for _, c := range []*call{p.revoke, p.get, p.update} {
 		if c != nil && !c.reads[fieldID] && !c.reads[fieldName] {
@@ -104,7 +104,7 @@ func (p *program) grants() string {
 	return ""
 }
 
-// codes that a vendor's word can mean.
+// codes are the meanings that a vendor's word can have.
 var codes = []provider.Code{
 	provider.CodeUnauthenticated, provider.CodePermissionDenied, provider.CodeInvalid,
 	provider.CodeQuota, provider.CodeAccountBlocked, provider.CodeRateLimited, provider.CodeUnavailable,
@@ -153,8 +153,8 @@ func (p *program) updates() string {
 	return ""
 }
 
-// sample renders every request for what could be declared, at most and at least,
-// so that a template that makes no JSON is found before anything is minted.
+// sample renders every request for the largest and for the smallest declaration, so that a
+// template that does not result in JSON is found before anything is minted.
 func (p *program) sample() error {
 	for _, req := range samples(p.settings) {
 		if _, err := p.requests(req); err != nil {
@@ -164,8 +164,8 @@ func (p *program) sample() error {
 	return nil
 }
 
-// explained adds why a template failed to an error of a request that is not sent:
-// all that its text can repeat is the sample, in which credentials are placeholders.
+// explained adds the reason why a template failed to the error of a request that is not sent.
+// That text can contain only values of the sample, in which credentials are placeholders.
 func explained(err error) error {
 	var e *provider.Error
 	if !errors.As(err, &e) || e.Err == nil {

@@ -45,7 +45,7 @@ func TestWrongSettingsNameTheirField(t *testing.T) {
 		"a method":               {func(s *Settings) { s.Mint.Method = "TRACE" }, "spec.rest.mint.method", "GET, POST"},
 		"GET to mint": {func(s *Settings) {
 			s.Mint.Method, s.Mint.Body, s.Mint.Path = "GET", "", "/{{ .name }}/{{ join `,` .scopes }}"
-		}, "spec.rest.mint.method", "sent twice"},
+		}, "spec.rest.mint.method", "can be repeated"},
 		"GET with a body":            {func(s *Settings) { s.List.Body = "{}" }, "spec.rest.list.body", "GET has no body"},
 		"a status":                   {func(s *Settings) { s.Mint.SuccessStatuses = []int32{302} }, "spec.rest.mint.successStatuses", "200 to 299"},
 		"a header of the connection": {func(s *Settings) { s.Headers[0].Name = "host" }, "spec.rest.headers[0].name", `"host" cannot be set`},

@@ -63,7 +63,7 @@ func (c *client) minted(ctx context.Context, vars map[string]any, req provider.M
 	return nil
 }
 
-// mayAsk returns an error for a request that is rejected before anything is sent.
+// mayAsk returns an error for a request that must not be sent.
 func (c *client) mayAsk(req provider.MintRequest) error {
 	if err := req.CheckName(); err != nil {
 		return err
@@ -92,8 +92,8 @@ func (c *client) differs(made provider.Credential, req provider.MintRequest) str
 	return ""
 }
 
-// Revoke implements provider.Client. A request that carries the name alone cannot
-// end another credential, so it is sent even if the list does not show the name.
+// Revoke implements provider.Client. A request that identifies the credential by its name
+// only cannot end another one, so it is sent even if the list does not show the name.
 func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 	if !c.p.revoke.reads[fieldID] {
 		if err := ref.Check(); err != nil {
@@ -119,8 +119,8 @@ func refData(ref provider.Ref) map[string]any {
 	return map[string]any{fieldName: ref.Name, fieldID: ref.ID}
 }
 
-// Occupied implements provider.Counter: everything in the account counts that has not
-// Ended.
+// Occupied implements provider.Counter: every credential in the account counts, unless it
+// has Ended.
 func (c *client) Occupied(ctx context.Context) ([]provider.Credential, error) {
 	all, err := c.kept(ctx, "")
 	return provider.Occupying(all), err
@@ -189,7 +189,7 @@ type prober struct{ *client }
 // Accepts implements provider.Prober.
 func (p *prober) Accepts(ctx context.Context, secret map[string]provider.Value, grant provider.Grant) (bool, error) {
 	data := grantData(p.p.settings, grant)
-	data[fieldSecret] = revealed(secret) // a request with the credential is the question itself
+	data[fieldSecret] = revealed(secret) // the request authenticates with this credential
 	refused := statuses(p.p.settings.Probe.RefusedStatuses)
 	if len(refused) == 0 {
 		refused = []int{http.StatusUnauthorized, http.StatusForbidden}

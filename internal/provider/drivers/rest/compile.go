@@ -15,7 +15,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// program is a vendor's API, checked and ready to run. It never changes.
+// program is a vendor's API, checked and compiled. It is immutable.
 type program struct {
 	settings Settings
 	headers  []header
@@ -32,14 +32,14 @@ type program struct {
 	word, inDoubt                           *expression
 }
 
-// call is one request, in templates.
+// call is one request as templates.
 type call struct {
 	field, method string
 	path, body    *text
 	query         map[string]*text
 	headers       []header
 	statuses      []int
-	// reads are the fields that any of its templates read.
+	// reads are the fields that its templates read.
 	reads map[string]bool
 }
 
@@ -48,7 +48,7 @@ type header struct {
 	value *text
 }
 
-// compile checks the settings. An error names the field that is wrong.
+// compile checks and compiles the settings. An error names the wrong field.
 func compile(s Settings) (*program, error) {
 	c := &compiler{keys: map[string]bool{}}
 	p := &program{settings: s, headers: c.headers("spec.rest.headers", s.Headers, selfFields)}
@@ -111,7 +111,8 @@ func (p *program) optional(c *compiler) {
 	}
 }
 
-// connection checks the keys for workloads; Connection makes them again each time.
+// connection checks the templates of the connection keys; Connection renders them for each
+// Secret.
 func (p *program) connection() error {
 	if _, err := parseAll("spec.rest.connection", p.settings.Connection, asText, grantFields); err != nil {
 		return err
@@ -124,7 +125,7 @@ func (p *program) connection() error {
 	return nil
 }
 
-// compiler keeps the first error, and the keys of the credentials Secret.
+// compiler collects the first error, and the keys of the credentials Secret.
 type compiler struct {
 	err  error
 	keys map[string]bool
@@ -199,7 +200,7 @@ func wrongRequest(field, method string, r *v1alpha1.RestRequest) error {
 	return nil
 }
 
-// note adds what templates read.
+// note records the fields and keys that templates read.
 func (c *call) note(templates ...*text) {
 	for _, t := range templates {
 		if t != nil {

@@ -12,9 +12,9 @@ import (
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
-// Connect implements provider.Driver. It checks the declaration, asks whose
-// credentials these are where that is declared, and lists one page, because that
-// needs the right to see credentials.
+// Connect implements provider.Driver. It checks the declaration, requests the account if
+// spec.rest.account is set, and lists one page, which checks the permission to list
+// credentials.
 func (*Driver) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
 	settings, err := settingsOf(cfg)
 	if err != nil {
@@ -94,8 +94,8 @@ func (s *sender) account(ctx context.Context) (provider.Account, error) {
 // maxAccount is the longest identifier of an account at its vendor, in bytes.
 const maxAccount = 128
 
-// scopesOf are the scopes whose permissions the account can give; without a list
-// of scopes, the permissions themselves.
+// scopesOf returns the scopes whose permissions the account can grant, or the permissions
+// themselves if spec.rest.scopes is empty.
 func scopesOf(s Settings, permissions []any) []string {
 	known := map[string]bool{}
 	var out []string

@@ -21,8 +21,8 @@ const (
 // listFields are the fields that are lists.
 var listFields = []string{fieldScopes, fieldPermissions, "buckets", "allowedIPs", "deniedIPs", "subaccounts"}
 
-// What the templates of each request may read. Those of connection read no
-// credentials: everyone who can read the workload's Secret can read the result.
+// The fields that the templates of each request can read. The templates of connection cannot
+// read credentials: anyone who can read the workload's Secret can read the result.
 var (
 	grantFields  = append(slices.Clone(listFields), fieldExpiresAt)
 	mintFields   = append(slices.Clone(grantFields), fieldCredentials, fieldName, "description", "cluster", "namespace", "token")
@@ -33,7 +33,7 @@ var (
 	probeFields  = append(slices.Clone(grantFields), fieldSecret)
 )
 
-// grantData is what templates see of a grant.
+// grantData returns the fields of a grant for templates.
 func grantData(s Settings, g provider.Grant) map[string]any {
 	list := func(of []string) []string {
 		out := slices.Clone(of)
@@ -50,7 +50,7 @@ func grantData(s Settings, g provider.Grant) map[string]any {
 	}
 }
 
-// mintData is what the templates of mint and update see, without credentials.
+// mintData returns the fields for the templates of mint and update, without credentials.
 func mintData(s Settings, req provider.MintRequest) map[string]any {
 	out := grantData(s, req.Grant)
 	out[fieldName], out["description"] = req.Name, req.Description
@@ -58,7 +58,7 @@ func mintData(s Settings, req provider.MintRequest) map[string]any {
 	return out
 }
 
-// want is what the expression update.applied sees of a grant.
+// want returns the fields of a grant for the expression update.applied.
 func want(s Settings, g provider.Grant) map[string]any {
 	out := grantData(s, g)
 	out[fieldExpiresAt] = nil
@@ -68,7 +68,7 @@ func want(s Settings, g provider.Grant) map[string]any {
 	return out
 }
 
-// revealed are the credentials as templates see them: they sign the requests.
+// revealed returns credentials in plain text, for the templates of requests.
 func revealed(values map[string]provider.Value) map[string]string {
 	out := make(map[string]string, len(values))
 	for key, value := range values {

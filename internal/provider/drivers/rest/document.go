@@ -9,8 +9,8 @@ import (
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
-// document is decoded JSON whose whole numbers stay whole: an identifier must not
-// lose digits.
+// document is decoded JSON. Integers stay integers, so that an identifier keeps all its
+// digits.
 type document struct{ value any }
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -46,12 +46,14 @@ func whole(v any) any {
 	return v
 }
 
-// variables are what expressions see of an answer. A body that is no JSON is null.
+// variables returns the variables of an answer for expressions. A body that is not JSON is
+// null.
 func variables(a httpapi.Answer, d document) map[string]any {
 	return map[string]any{varBody: d.value, varStatus: int64(a.Status), varHeaders: headers(a.Header)}
 }
 
-// headers are those of an answer by their names in lower case, the first of each.
+// headers returns the headers of an answer, with names in lower case and the first value of
+// each.
 func headers(h http.Header) map[string]string {
 	out := make(map[string]string, len(h))
 	for key := range h {

@@ -17,19 +17,19 @@ import (
 // Type is the name of the driver's block in a provider's spec.
 const Type = "rest"
 
-// defaultSettle is the settle time of a vendor that declares none: longer than
-// proxies in front of such APIs hold a request.
+// defaultSettle is the settle time if the declaration has none. It is longer than proxies in
+// front of such APIs hold a request.
 const defaultSettle = time.Minute
 
-// Driver implements provider.Driver, provider.Validator and provider.Connector.
-// What it can do is declared in the settings, see For.
+// Driver implements provider.Driver, provider.Validator and provider.Connector. The settings
+// declare its capabilities, see For.
 type Driver struct{ settings Settings }
 
-// New returns the driver. It knows no vendor yet: For returns one that does.
+// New returns the driver without settings. For returns the driver of one vendor.
 func New() *Driver { return &Driver{} }
 
-// For returns the driver of one vendor, whose Capabilities and CredentialKeys are
-// those that the settings declare.
+// For returns the driver of one vendor. The settings declare its Capabilities and
+// CredentialKeys.
 func (d *Driver) For(settings any) provider.Driver {
 	s, ok := settings.(Settings)
 	if !ok {
@@ -69,7 +69,7 @@ func (d *Driver) Capabilities() provider.Capabilities {
 func (d *Driver) CredentialKeys() []string {
 	p, err := compile(d.settings)
 	if err != nil {
-		return nil // Connect says what is wrong
+		return nil // Connect reports the error
 	}
 	return p.keys
 }
@@ -93,7 +93,7 @@ func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]
 	for key, source := range s.Connection {
 		t, err := parseTemplate("spec.rest.connection["+key+"]", string(source), asText, grantFields)
 		if err != nil {
-			continue // Connect says what is wrong
+			continue // Connect reports the error
 		}
 		if value, err := t.render(grantData(s, grant)); err == nil && value != "" {
 			out[key] = value
@@ -102,8 +102,8 @@ func (*Driver) Connection(cfg provider.Config, grant provider.Grant) map[string]
 	return out
 }
 
-// SettingsKeys implements provider.SettingsKeyer: the keys whose template reads nothing
-// of the declaration.
+// SettingsKeys implements provider.SettingsKeyer: the keys whose template does not read the
+// declaration.
 func (*Driver) SettingsKeys(cfg provider.Config) []string {
 	s, err := settingsOf(cfg)
 	if err != nil {
@@ -130,7 +130,7 @@ func (*Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 	return nil
 }
 
-// refuse returns why a grant cannot be given, or nil.
+// refuse returns why access cannot be granted, or nil.
 func refuse(s Settings, grant provider.Grant) *provider.Refusal {
 	if len(s.Scopes) > 0 {
 		if r := provider.RefuseScopes(grantable(s), grant); r != nil {

@@ -31,24 +31,25 @@ const (
 	varWant    = "want"
 )
 
-// maxCost bounds what evaluating one expression may cost, in CEL's units: some
-// hundred times what looking a value up takes.
+// maxCost limits the cost of one evaluation of an expression, in CEL's units: several
+// hundred times the cost of reading one value.
 const maxCost = 1_000_000
 
-// maxEffort bounds what all expressions that read one answer may cost: for each of
-// 10,000 elements a hundred times what looking a value up takes. Few answers are
-// read at the same time, so that without it one provider would keep all others waiting.
+// maxEffort limits the cost of all expressions that read one answer: for each of 10,000
+// elements a hundred times the cost of reading one value. Only a few answers are read at the
+// same time, so without this limit one provider could block all others.
 const maxEffort = 1_000_000
 
 type effortKey struct{}
 
-// reading returns a context whose expressions read one answer, within maxEffort.
+// reading returns a context for the expressions that read one answer. It limits their cost
+// to maxEffort.
 func reading(ctx context.Context) context.Context {
 	return context.WithValue(ctx, effortKey{}, new(uint64))
 }
 
-// interruptEvery is after how many steps a loop of an expression checks whether the
-// context has ended.
+// interruptEvery is the number of steps after which a loop of an expression checks whether
+// the context has ended.
 const interruptEvery = 100
 
 // environment has every variable that an expression may read. CEL has no access
@@ -63,13 +64,13 @@ var environment = sync.OnceValues(func() (*cel.Env, error) {
 		cel.Variable(varWant, cel.MapType(cel.StringType, cel.DynType)),
 		cel.OptionalTypes(),
 		ext.Strings(), ext.Sets(), ext.Encoders(),
-		// Not optMap and optFlatMap: they copy what they are called on, so a chain of ten
-		// makes a program of gigabytes while it is compiled.
+		// Without optMap and optFlatMap: they copy their operand, so a chain of ten of them
+		// compiles to a program of gigabytes.
 		cel.ClearMacros(), cel.Macros(cel.StandardMacros...),
 	)
 })
 
-// guarding returns what bounds the calls of expressions in the environment.
+// guarding returns the options that limit the calls of expressions in the environment.
 var guarding = sync.OnceValues(func() (interpreter.InterpretableDecoratorV2, error) {
 	env, err := environment()
 	if err != nil {
@@ -93,8 +94,9 @@ type expression struct {
 	program cel.Program
 }
 
-// compileExpression returns nil for an empty source. The field names it in
-// errors; only the variables given may be read, and it has one of the types; nil: any.
+// compileExpression compiles an expression that can read only the given variables and has
+// one of the types; with nil types, any type. It returns nil for an empty source. Errors name
+// the field.
 func compileExpression(field, source string, variables []string, want []*cel.Type) (*expression, error) {
 	if source == "" {
 		return nil, nil
@@ -131,8 +133,9 @@ func compileExpression(field, source string, variables []string, want []*cel.Typ
 	return &expression{field: field, program: program}, nil
 }
 
-// maxAggregates is how many lists, maps and loops an expression may have; a macro such
-// as map has three. Their types nest, and the time to find them grows with the cube.
+// maxAggregates is how many lists, maps and loops an expression can have; a macro such as
+// map has three. Their types nest, and the time of the type check grows with the cube of
+// their number.
 const maxAggregates = 48
 
 func aggregates(parsed *cel.Ast) int {
@@ -150,7 +153,7 @@ func firstLine(s string) string {
 	return line
 }
 
-// wrongVariable returns a variable that is read and not among those given.
+// wrongVariable returns a variable that the expression reads and that is not in the list.
 func wrongVariable(checked *cel.Ast, variables []string) string {
 	for _, name := range []string{varBody, varStatus, varHeaders, varItem, varPage, varWant} {
 		if slices.Contains(variables, name) {
@@ -177,8 +180,8 @@ func typeNames(list []*cel.Type) string {
 	return strings.Join(out, " or ")
 }
 
-// eval returns the value of the expression. Errors repeat no text of the
-// answer: neither its values, nor messages of CEL that can contain them.
+// eval returns the value of the expression. Errors contain no text of the answer: neither its
+// values, nor messages of CEL that can contain them.
 func (e *expression) eval(ctx context.Context, variables map[string]any) (ref.Val, error) {
 	effort, limited := ctx.Value(effortKey{}).(*uint64)
 	if limited && *effort > maxEffort || ctx.Err() != nil {
@@ -203,7 +206,7 @@ func (e *expression) eval(ctx context.Context, variables map[string]any) (ref.Va
 	return out, nil
 }
 
-// word returns a text or a whole number as a text; "" for null.
+// word returns a string or an integer as a string; "" for null.
 func (e *expression) word(ctx context.Context, variables map[string]any) (string, error) {
 	out, err := e.eval(ctx, variables)
 	if err != nil {
@@ -231,7 +234,8 @@ func (e *expression) truth(ctx context.Context, variables map[string]any) (bool,
 	return false, fmt.Errorf("%s gives neither true nor false", e.field)
 }
 
-// list returns the elements of a list; none for null, as encoders of an empty list write it.
+// list returns the elements of a list. null is an empty list, because some encoders write an
+// empty list as null.
 func (e *expression) list(ctx context.Context, variables map[string]any) ([]any, error) {
 	out, err := e.eval(ctx, variables)
 	if err != nil {
@@ -254,8 +258,8 @@ func (e *expression) list(ctx context.Context, variables map[string]any) ([]any,
 	return items, nil
 }
 
-// time returns a moment from RFC 3339, from Unix seconds or from a timestamp;
-// zero for null, "" and 0.
+// time returns a time from RFC 3339 text, Unix seconds or a timestamp; the zero time for
+// null, "" and 0.
 func (e *expression) time(ctx context.Context, variables map[string]any) (time.Time, error) {
 	out, err := e.eval(ctx, variables)
 	if err != nil {

@@ -12,14 +12,14 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// maxPages ends a list that does not end by itself. Where a list is kept in memory, it
-// has maxElements at most.
+// maxPages is the maximum number of pages of a list, in case it never ends. A list that is
+// held in memory also has at most maxElements.
 const maxPages = 1000
 
 const listing = "list the credentials"
 
-// source is what the vendor shows: its list, and each credential by its ID where
-// get is declared. The name is for a get that is by name.
+// source is what the vendor shows: its list, and each credential by its ID if get is declared.
+// The name is sent with a get that identifies the credential by its name.
 func (c *client) source(name string) provider.Source {
 	out := provider.Source{Listed: int(c.p.settings.Limits.Listed), Where: "at the provider", List: c.kept}
 	if c.p.get != nil {
@@ -35,7 +35,7 @@ func (c *client) Find(ctx context.Context, ref provider.Ref) ([]provider.Credent
 	return c.source(ref.Name).Find(ctx, ref)
 }
 
-// known asks for one credential with get.
+// known reads one credential with get.
 func (c *client) known(ctx context.Context, ref provider.Ref) (provider.Credential, bool, error) {
 	var found provider.Credential
 	err := c.show(ctx, ref, func(ctx context.Context, item any) (err error) {
@@ -56,13 +56,13 @@ func (c *client) known(ctx context.Context, ref provider.Ref) (provider.Credenti
 	return found, true, nil
 }
 
-// errNone says that there is no such credential.
+// errNone means that the credential does not exist.
 var errNone = errors.New("no such credential")
 
 const showing = "read the credential"
 
-// show hands a credential as the vendor shows it to see, with get if it is declared
-// and else from the list.
+// show calls see with a credential as the vendor shows it: with get if it is declared,
+// otherwise in the list.
 func (c *client) show(ctx context.Context, ref provider.Ref, see func(ctx context.Context, item any) error) error {
 	if c.p.get == nil {
 		return c.listed(ctx, ref, see)
@@ -86,7 +86,7 @@ func none() error {
 	return e
 }
 
-// listed looks for a credential in the list, and hands the first that has the ID to see.
+// listed calls see with the first credential in the list that has the ID.
 func (c *client) listed(ctx context.Context, ref provider.Ref, see func(ctx context.Context, item any) error) error {
 	seen := false
 	look := func(ctx context.Context, item any, found provider.Credential) error {
@@ -119,9 +119,9 @@ func (c *client) List(ctx context.Context, owner provider.Owner) iter.Seq2[provi
 	}
 }
 
-// all yields every credential that the vendor lists, of any creator, from the page
-// of the cursor on; nil is the first page. A name may be sent as a filter; what comes
-// is filtered again by the caller.
+// all yields every credential that the vendor lists, of any creator, from the page of the
+// cursor; a nil cursor is the first page. The name can be sent as a filter. The caller must
+// filter the results again.
 func (c *client) all(ctx context.Context, name string, cursor *provider.Cursor) iter.Seq2[provider.Credential, error] {
 	return func(yield func(provider.Credential, error) bool) {
 		for page, err := range c.pages(ctx, name, cursor, nil) {
@@ -138,9 +138,9 @@ func (c *client) all(ctx context.Context, name string, cursor *provider.Cursor) 
 	}
 }
 
-// kept returns every credential that the vendor lists. What has Ended under another
-// name says nothing, and some vendors list that for ever: it is left out, unless the
-// length of the list decides whether it shows everything.
+// kept returns every credential that the vendor lists, without those of other names that have
+// Ended: some vendors list these forever. They are included if limits.listed is set, because
+// then the length of the list decides whether it is complete.
 func (c *client) kept(ctx context.Context, name string) ([]provider.Credential, error) {
 	var out []provider.Credential
 	for credential, err := range c.all(ctx, name, nil) {
@@ -157,12 +157,12 @@ func (c *client) kept(ctx context.Context, name string) ([]provider.Credential, 
 	return out, nil
 }
 
-// look is called with each element of a list and what it describes, while the
+// look is called with each element of a list and the credential that it describes, while the
 // answer counts as being decoded.
 type look func(ctx context.Context, item any, described provider.Credential) error
 
-// pages yields the credentials of every page, from the one that a cursor is at, and
-// calls see, unless it is nil, with each of them before.
+// pages yields the credentials of every page, from the page of the cursor. Before that it
+// calls see, unless it is nil, with each credential of the page.
 func (c *client) pages(ctx context.Context, name string, cursor *provider.Cursor, see look) iter.Seq2[[]provider.Credential, error] {
 	return func(yield func([]provider.Credential, error) bool) {
 		at := pageOf(cursor.Start())
@@ -194,15 +194,15 @@ func (c *client) pages(ctx context.Context, name string, cursor *provider.Cursor
 	}
 }
 
-// place is a page of the list: its number, from 1, and what names it; the first one
-// has no name.
+// place is a page of the list: its number, from 1, and its token, as sent with the request.
+// The first page has no token.
 type place struct {
 	number int64
 	name   string
 }
 
-// marker is the place as a Cursor keeps it, such as "2 eyJpZCI6MX0"; "" where there is
-// no page.
+// marker encodes the place for a Cursor, such as "2 eyJpZCI6MX0". It is "" if there is no
+// page.
 func (p place) marker() string {
 	if p.name == "" {
 		return ""
@@ -210,7 +210,7 @@ func (p place) marker() string {
 	return strconv.FormatInt(p.number, 10) + " " + p.name
 }
 
-// pageOf reads a marker.
+// pageOf decodes a marker.
 func pageOf(marker string) place {
 	number, name, _ := strings.Cut(marker, " ")
 	if n, err := strconv.ParseInt(number, 10, 64); err == nil && name != "" {
@@ -219,7 +219,7 @@ func pageOf(marker string) place {
 	return place{number: 1}
 }
 
-// page returns one page of the list, and what names the next one; "" is the end.
+// page returns one page of the list, and the token of the next one; "" at the end.
 func (c *client) page(ctx context.Context, name string, at place, see look) (found []provider.Credential, next string, err error) {
 	data := map[string]any{fieldName: name, fieldPage: at.name}
 	err = c.send(ctx, c.p.list, listing, data, func(ctx context.Context, vars map[string]any) error {
@@ -261,8 +261,8 @@ func (c *client) readPage(ctx context.Context, vars map[string]any, see look) (f
 	return found, next, nil
 }
 
-// describe reads the properties of a credential. A new one may come without its
-// name; one that is shown later may not.
+// describe reads the properties of a credential. With named, it must have an ID and a name, and
+// its state is read: only the answer to a mint can lack them.
 func (c *client) describe(ctx context.Context, vars map[string]any, named bool) (provider.Credential, error) {
 	out := provider.Credential{State: provider.Live}
 	var err error

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// fault is what is wrong with a template's values, in a sentence without them.
+// fault says what is wrong with a template's values, without repeating them.
 type fault struct{ says string }
 
 func (f *fault) Error() string { return f.says }
@@ -23,7 +23,7 @@ func (f *fault) Error() string { return f.says }
 // that a template could call.
 type instant struct{ t time.Time }
 
-// newInstant returns nil for no time, which a template's if takes for false.
+// newInstant returns nil for the zero time, which is false in a template's if.
 func newInstant(t time.Time) *instant {
 	if t.IsZero() {
 		return nil
@@ -31,13 +31,13 @@ func newInstant(t time.Time) *instant {
 	return &instant{t.UTC().Truncate(time.Second)}
 }
 
-// builtins are the functions of text/template that templates may call. They have
-// no effect and return nothing that is longer than what they are given.
+// builtins are the functions of text/template that templates can call. They have no side
+// effects, and no result is longer than the arguments.
 var builtins = []string{"and", "eq", "ge", "gt", "index", "le", "len", "lt", "ne", "not", "or"}
 
-// functions are all others. None reads anything but its arguments. What they take and
-// return is bounded before they make it, because a value may go through them again and
-// again.
+// functions are all other functions. They read only their arguments. The sizes of arguments
+// and results are checked before a result is built, because a template can apply functions to
+// a value many times.
 var functions = template.FuncMap{
 	"base64":  encode,
 	"concat":  func(parts ...string) (string, error) { return joinTexts("", parts) },
@@ -62,7 +62,7 @@ func short(s string) (string, error) {
 
 var tooLong = &fault{fmt.Sprintf("a value has more than %d bytes", maxText)}
 
-// joinTexts puts texts together, if the result is short.
+// joinTexts joins texts, unless the result would be too long.
 func joinTexts(separator string, list []string) (string, error) {
 	total := len(separator) * max(0, len(list)-1)
 	for _, one := range list {
@@ -74,7 +74,7 @@ func joinTexts(separator string, list []string) (string, error) {
 	return strings.Join(list, separator), nil
 }
 
-// redacted stands for a credential when requests are shown, not sent.
+// redacted replaces a credential in requests that are shown and not sent.
 const redacted = "[redacted]"
 
 func encode(s string) (string, error) {
@@ -112,7 +112,7 @@ func toJSON(v any) (string, error) {
 	return short(strings.TrimSuffix(out.String(), "\n"))
 }
 
-// only returns the one element of a list, for vendors that take one.
+// only returns the single element of a list, for vendors that accept one value.
 func only(list []string) (string, error) {
 	if len(list) != 1 {
 		return "", &fault{fmt.Sprintf("only takes a list of one element, and this one has %d", len(list))}
@@ -136,7 +136,8 @@ func unix(i *instant) (int64, error) {
 	return i.t.Unix(), nil
 }
 
-// urlPath escapes one segment of a path. A segment of dots would climb.
+// urlPath escapes one segment of a path. "." and ".." are errors, because they would change
+// the path.
 func urlPath(v any) (string, error) {
 	var s string
 	switch v := v.(type) {

@@ -23,7 +23,7 @@ type Rendered struct {
 	Body string
 }
 
-// placeholderID stands for the identifier that a vendor would give.
+// placeholderID replaces the identifier that a vendor would assign.
 const placeholderID = "ID-OF-THE-CREDENTIAL"
 
 // Sample is a request for what the settings can grant.
@@ -32,9 +32,9 @@ func Sample(s Settings) provider.MintRequest {
 	return all[len(all)-1]
 }
 
-// Render checks the settings and returns every request that a credential leads
-// to in its life. It sends nothing. An error is a *provider.Error, or a
-// *provider.Refusal when the settings cannot grant what is asked for.
+// Render checks the settings and returns every request of the life of a credential. It sends
+// nothing. An error is a *provider.Error, or a *provider.Refusal if the settings cannot grant
+// what is declared.
 func Render(s Settings, req provider.MintRequest) ([]Rendered, error) {
 	p, err := compile(s)
 	if err != nil {
@@ -103,7 +103,7 @@ func (p *program) requests(req provider.MintRequest) ([]message, error) {
 	return out, nil
 }
 
-// show returns a request as people read it. Credentials are placeholders by now.
+// show formats a request for users. Its credentials are placeholders already.
 func (m message) show(base string) (Rendered, error) {
 	_, what, _ := strings.Cut(m.call.field, "spec.rest.")
 	out := Rendered{What: what, Method: m.call.method, URL: strings.TrimSuffix(base, "/") + m.path}

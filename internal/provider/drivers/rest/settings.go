@@ -24,7 +24,7 @@ func grantable(s Settings) []string {
 	return out
 }
 
-// permissions returns the vendor's names of the scopes.
+// permissions returns the vendor's names for the scopes.
 func permissions(s Settings, scopes []string) []string {
 	out := make([]string, 0, len(scopes))
 	for _, scope := range scopes {

@@ -13,32 +13,32 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// kind says what becomes of a value that a template puts into its text.
+// kind says how a template encodes the values that it inserts.
 type kind string
 
 // The kinds of templates.
 const (
-	// asText leaves values as they are.
+	// asText inserts values unchanged.
 	asText kind = ""
-	// asJSON makes every value a JSON value, so that none can add a field of its own.
+	// asJSON encodes every value as JSON, so that no value can add a field.
 	asJSON kind = "json"
 	// asPath escapes every value for one segment of a path.
 	asPath kind = "urlpath"
 )
 
-// The largest texts that a template may make, or a function of one may return.
+// The lengths of the longest text that a template, or a function in one, can return.
 const (
 	maxText  = 64 << 10
 	maxDepth = 2
 )
 
-// maxCommands is how many values and functions a template may ask for while it is filled
-// in, if each of its lists has longest elements, as many as a declaration may have.
-// Nothing interrupts it, and one that makes no text is not ended by maxText.
+// maxCommands is how many values and functions the execution of a template can read and call,
+// if each list has the maximum number of elements (longest). The execution cannot be
+// interrupted, and maxText does not end a template that writes no text.
 const maxCommands, longest = 200_000, 100
 
-// text is a template that was checked: it reads only known fields and calls only
-// the functions in funcs.go. It is safe for concurrent use.
+// text is a checked template: it reads only known fields and calls only the functions in
+// funcs.go. It is safe for concurrent use.
 type text struct {
 	field string
 	tmpl  *template.Template
@@ -46,7 +46,8 @@ type text struct {
 	reads, credentials map[string]bool
 }
 
-// parseTemplate checks a template. The field names it in errors; fields are what it may read.
+// parseTemplate parses and checks a template. Errors name field; the template can read only
+// the given fields.
 func parseTemplate(field, source string, k kind, fields []string) (*text, error) {
 	tmpl, err := template.New("template").Option("missingkey=error").Funcs(functions).Parse(source)
 	if err != nil {
@@ -76,7 +77,7 @@ func parseAll(field string, sources map[string]v1alpha1.RestTemplate, k kind, fi
 	return out, nil
 }
 
-// render returns the text for data. An error does not repeat what the data holds.
+// render executes the template. Errors contain no values of data.
 func (t *text) render(data map[string]any) (string, error) {
 	var out bounded
 	if err := t.tmpl.Execute(&out, data); err != nil {
@@ -92,7 +93,7 @@ func (t *text) render(data map[string]any) (string, error) {
 	return out.String(), nil
 }
 
-// bounded is a buffer that takes no more than maxText.
+// bounded is a buffer of at most maxText bytes.
 type bounded struct{ strings.Builder }
 
 func (b *bounded) Write(p []byte) (int, error) {
@@ -102,8 +103,8 @@ func (b *bounded) Write(p []byte) (int, error) {
 	return b.Builder.Write(p)
 }
 
-// checker walks through a template and refuses what is not listed here. What is
-// left can neither run for long nor reach anything but its data.
+// checker walks through a template and allows only the elements that it knows. Such a
+// template cannot run for long, and can read only its data.
 type checker struct {
 	fields             []string
 	kind               kind
@@ -146,8 +147,8 @@ func (c *checker) node(node parse.Node, depth int) error {
 	}
 }
 
-// escape appends to what an action shows the function that makes it harmless,
-// unless the author did.
+// escape appends the escaping function of the template's kind to an action, unless the
+// author did.
 func (c *checker) escape(p *parse.PipeNode) {
 	if c.kind == asText || len(p.Decl) > 0 {
 		return
@@ -170,8 +171,8 @@ func (c *checker) branch(n *parse.BranchNode, outside, inside int) error {
 	return c.list(n.ElseList, outside)
 }
 
-// ranged admits only lists of the declaration, which are short, and not deeply:
-// a range over a number could continue for years.
+// ranged allows a range only over lists of the declaration, which are short, and limits the
+// nesting. A range over a number could run for years.
 func (c *checker) ranged(p *parse.PipeNode, depth int) error {
 	if depth >= maxDepth {
 		return fmt.Errorf("%s: a range may be inside one other range, not deeper", p)
@@ -245,7 +246,7 @@ func (c *checker) variable(n *parse.VariableNode) error {
 	return nil
 }
 
-// read notes that a field is read, if there is such a field.
+// read records that a field is read, or returns an error if there is no such field.
 func (c *checker) read(path []string) error {
 	name := path[0]
 	if !slices.Contains(c.fields, name) {
