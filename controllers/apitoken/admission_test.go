@@ -18,11 +18,11 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// The tests of this file are not parallel: a ClusterTokenProvider is seen by the
-// operators of all tests.
+// The tests of this file are not parallel, because the operators of all tests watch the same
+// ClusterTokenProviders.
 
-// newSharedWorld is a world whose provider is a ClusterTokenProvider that admits namespaces
-// with the label tokens=allowed. Its operator also watches the given namespaces.
+// newSharedWorld returns a world with a ClusterTokenProvider that admits namespaces with the label
+// tokens=allowed. Its operator also watches the given namespaces.
 func newSharedWorld(t *testing.T, namespaces ...string) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -68,9 +68,8 @@ func (w *world) deleteStore() {
 	})
 }
 
-// TestMissingKindOfProviderIsReported: an ApiToken without spec.providerRef.kind names a
-// ClusterTokenProvider. The condition says so, in either order of creation, until that
-// provider is deleted.
+// An ApiToken without spec.providerRef.kind names an existing ClusterTokenProvider. The condition says
+// so, in either order of creation, until that provider is deleted.
 func TestMissingKindOfProviderIsReported(t *testing.T) {
 	w := newSharedWorld(t)
 	w.start()
@@ -87,8 +86,7 @@ func TestMissingKindOfProviderIsReported(t *testing.T) {
 	w.deleteStore()
 }
 
-// TestLostAdmissionOnlyStopsIssuing: an ApiToken in any state loses its admission. Only
-// issuing is delayed.
+// Each case is an ApiToken in another state when it loses its admission.
 func TestLostAdmissionOnlyStopsIssuing(t *testing.T) {
 	cases := map[string]func(w *world, lose func()){
 		"an attempt that was published": func(w *world, lose func()) {
@@ -181,7 +179,7 @@ func TestLostAdmissionOnlyStopsIssuing(t *testing.T) {
 	}
 }
 
-// callsFor are the calls that were made for one ApiToken, or for none in particular.
+// callsFor counts the provider calls for a namespace, or for no ApiToken in particular.
 func (w *world) callsFor(namespace string) int {
 	n := 0
 	for _, c := range w.backend.Calls() {
@@ -192,8 +190,7 @@ func (w *world) callsFor(namespace string) int {
 	return n
 }
 
-// TestNotAdmittedMakesNoCalls: an ApiToken that was never issued anything does not
-// exist for a provider that does not admit its namespace.
+// Without a credential and without admission, an ApiToken causes no provider call.
 func TestNotAdmittedMakesNoCalls(t *testing.T) {
 	w := newSharedWorld(t)
 	w.start()
@@ -214,8 +211,7 @@ func TestNotAdmittedMakesNoCalls(t *testing.T) {
 	w.deleteStore()
 }
 
-// TestClaimsWaitForTheirTurn: where only a Secret says that something was issued,
-// the provider is asked for one ApiToken a second.
+// If only a Secret claims a credential, the operator looks up one ApiToken per second.
 func TestClaimsWaitForTheirTurn(t *testing.T) {
 	w := newSharedWorld(t)
 	const many = 5
@@ -235,7 +231,7 @@ func TestClaimsWaitForTheirTurn(t *testing.T) {
 	}
 	w.start()
 	for turn := range many {
-		w.Until(func() string { // nothing but the clock brings the next turn
+		w.Until(func() string { // the next turn depends on the clock only
 			if n := w.callsFor(w.ns); n < turn+1 {
 				return fmt.Sprintf("%d calls after %d s", n, turn)
 			}
@@ -258,8 +254,7 @@ func TestClaimsWaitForTheirTurn(t *testing.T) {
 	w.deleteStore()
 }
 
-// TestAbsentClaimedCredentialIsLookedUpOnce: a Secret names a credential that is gone, in
-// a namespace that is not admitted. The provider is called once, and the status settles.
+// The Secret names a revoked credential, and the namespace is not admitted.
 func TestAbsentClaimedCredentialIsLookedUpOnce(t *testing.T) {
 	w := newSharedWorld(t)
 	credential, err := credname.New(cluster, credname.Owner(w.ns, "training"), 1, 0, zeros{})
@@ -308,9 +303,8 @@ func TestAbsentClaimedCredentialIsLookedUpOnce(t *testing.T) {
 	w.deleteStore()
 }
 
-// TestNotAdmittedApiTokensHoldNoSlot: an ApiToken of a namespace that is not admitted does not
-// count for the account, unless it has a credential there. Then it is counted, and
-// not named to the reader of another namespace.
+// An ApiToken of a namespace that is not admitted counts only if it has a credential in the account. Its
+// name is not shown in another namespace.
 func TestNotAdmittedApiTokensHoldNoSlot(t *testing.T) {
 	const outside = "outside-of-the-account"
 	w := newSharedWorld(t, outside)

@@ -27,7 +27,7 @@ func (w *world) expectAudit(parts ...string) {
 	})
 }
 
-// expectEventAbout waits for an event of a reason that refers to a credential and has its id.
+// expectEventAbout waits for an event that refers to a credential and whose note has its id.
 func (w *world) expectEventAbout(reason string, e *v1alpha1.LedgerEntry) {
 	w.Helper()
 	w.Until(func() string {
@@ -43,8 +43,7 @@ func (w *world) expectEventAbout(reason string, e *v1alpha1.LedgerEntry) {
 	})
 }
 
-// TestLifeIsAudited: a credential has a line before each call and one after it, and what
-// became of it has a line and an event with its public id.
+// Each call has an audit line before and after it. Each outcome has a line and an event with the id.
 func TestLifeIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -74,8 +73,7 @@ func TestLifeIsAudited(t *testing.T) {
 	w.expectAudit(`"found"="Revoked"`, second.Name, second.ID, `"reason"="Deleted"`)
 }
 
-// TestRevocationIsAuditedWithItsOwnReplacement: of two previous credentials, each line
-// says what asked for the credential that replaced that one.
+// For two previous credentials, each line has the reason of its own replacement.
 func TestRevocationIsAuditedWithItsOwnReplacement(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -90,8 +88,7 @@ func TestRevocationIsAuditedWithItsOwnReplacement(t *testing.T) {
 	w.expectAudit(`"found"="Revoked"`, second.Name, `"reason"="Replaced"`, `"askedBy"="spec.rotation.generation"`)
 }
 
-// TestRetainedIsAudited: nothing revokes what Retain leaves, so the event and the line
-// say which key that is.
+// Nothing revokes a retained credential, so the event and the line have its id.
 func TestRetainedIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -103,8 +100,7 @@ func TestRetainedIsAudited(t *testing.T) {
 	w.expectEvent("Retained", e.ID)
 }
 
-// TestCrashLosesAnOutcomeOnly: the process ends in the middle of a Mint. It has written
-// what it was about to do and no outcome, and the next one writes what it found.
+// The process ends during a Mint, after the line before the call. The next process writes what it found.
 func TestCrashLosesAnOutcomeOnly(t *testing.T) {
 	t.Parallel()
 	w, _, open := newUnresolvedWorld(t)
@@ -123,8 +119,7 @@ func TestCrashLosesAnOutcomeOnly(t *testing.T) {
 	})
 }
 
-// TestLostAnswerIsAudited: the outcome of a Mint without an answer is in doubt, and what
-// becomes of it is written when it is known.
+// The outcome of a Mint without an answer is in doubt. A later line has the final outcome.
 func TestLostAnswerIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -139,8 +134,7 @@ func TestLostAnswerIsAudited(t *testing.T) {
 	w.expectAudit(`"found"="Revoked"`, `"reason"="AttemptAbandoned"`)
 }
 
-// TestAdoptionAfterRestartIsAudited: the record of an attempt was lost, and the next
-// process adopts what the Secret holds.
+// The credential was published but not recorded. The next process adopts it.
 func TestAdoptionAfterRestartIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -163,8 +157,7 @@ func TestAdoptionAfterRestartIsAudited(t *testing.T) {
 	w.expectEvent("Adopted", ": an interrupted attempt had already published it in the Secret")
 }
 
-// TestEachRevokedCredentialHasAnEvent: the event library counts events of one reason as
-// one, with the text of the first, unless they refer to different objects.
+// The event library merges events with the same reason and the same references.
 func TestEachRevokedCredentialHasAnEvent(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -181,8 +174,7 @@ func TestEachRevokedCredentialHasAnEvent(t *testing.T) {
 	}
 }
 
-// TestUnlistedCredentialRevokedAtDeletionIsReported: a credential under the ApiToken's name that its
-// status does not have is revoked with it, and an event says so.
+// The credential belongs to the ApiToken by its name, and is not in the ledger.
 func TestUnlistedCredentialRevokedAtDeletionIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -204,8 +196,8 @@ func TestUnlistedCredentialRevokedAtDeletionIsReported(t *testing.T) {
 	w.expectAudit(`"audit"="call"`, `"operation"="revoke"`, e.Name, `"reason"="Deleted"`)
 }
 
-// TestInterruptedUpdateIsAudited: a change in place ended without an answer, so a line says that
-// the credential may have been changed, before another one is issued.
+// A change in place has no answer. A line says that the credential may have changed, and then another
+// one is issued.
 func TestInterruptedUpdateIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newUpdatingWorld(t)
@@ -222,7 +214,7 @@ func TestInterruptedUpdateIsAudited(t *testing.T) {
 	}
 }
 
-// TestRevokeFirstIsAudited: RevokeFirst revokes the credential in use to make room.
+// RevokeFirst revokes the credential in use to free its slot.
 func TestRevokeFirstIsAudited(t *testing.T) {
 	t.Parallel()
 	w := newTwoSlotWorld(t)
@@ -236,8 +228,7 @@ func TestRevokeFirstIsAudited(t *testing.T) {
 	w.expectEvent("RotatedWithGap", "the credential was rotated with a gap")
 }
 
-// TestEndOfAccessIsAudited: access ends at spec.expiresAt, or because the credential
-// expires while nothing may replace it.
+// Access ends at spec.expiresAt, or when the credential expires and cannot be replaced.
 func TestEndOfAccessIsAudited(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {

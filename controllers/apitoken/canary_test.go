@@ -26,11 +26,10 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// bodies is the verbosity from which on libraries log whole requests and answers.
+// bodies is the lowest verbosity at which libraries log request bodies.
 const bodies = 8
 
-// TestSecretsStayInSecrets takes an ApiToken through most of what can happen to
-// it, and then searches for secret values everywhere except in Secrets.
+// The test searches for secret values everywhere except in Secrets.
 func TestSecretsStayInSecrets(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -113,7 +112,7 @@ func (w *world) objectsJSON() string {
 	return strings.Join(out, "\n")
 }
 
-// metricsText is everything that the metrics endpoint is made from.
+// metricsText returns all metrics.
 func metricsText(t *testing.T) string {
 	t.Helper()
 	families, err := metrics.Registry.Gather()
@@ -142,7 +141,7 @@ func leakingLines(text string) string {
 	return strings.Join(out, "\n")
 }
 
-// TestPrintedValuesHideSecrets prints what holds secret values while the operator works.
+// The test prints every value that contains secrets while the operator works.
 func TestPrintedValuesHideSecrets(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

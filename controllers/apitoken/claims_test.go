@@ -38,8 +38,7 @@ func describedStatus(t *testing.T, edit func(p *reconciliation)) *v1alpha1.ApiTo
 	return &token.Status
 }
 
-// TestConditionsAreTrue: each condition says of a state what holds in it, and
-// promises a rotation only if there will be one.
+// A condition announces a rotation only if there will be one.
 func TestConditionsAreTrue(t *testing.T) {
 	type shown struct{ kind, status, reason, says string }
 	no := string(metav1.ConditionFalse)

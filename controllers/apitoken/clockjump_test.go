@@ -12,8 +12,8 @@ import (
 
 const year = 365 * 24 * time.Hour
 
-// TestClockJumpOfAYearDelaysNothing: what a wrong clock wrote into the status makes nothing
-// wait once the clock is right, and what was issued under it is replaced.
+// Times that a wrong clock wrote into the status have no effect once the clock is right. Credentials
+// that were issued under the wrong clock are replaced.
 func TestClockJumpOfAYearDelaysNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -21,7 +21,7 @@ func TestClockJumpOfAYearDelaysNothing(t *testing.T) {
 	right := w.clock.Now()
 	w.clock.SetWall(right.Add(year))
 	w.touch("training")
-	future := activeOf(w.waitReplaced("training", first)).Name // the old one has expired by that clock
+	future := activeOf(w.waitReplaced("training", first)).Name // by the wrong clock, the first has expired
 	for generation := int64(1); w.token("training").Status.MintBudget.Remaining > 0; generation++ {
 		w.edit("training", rotateTo(generation))
 		future = activeOf(w.waitReplaced("training", future)).Name
@@ -42,8 +42,7 @@ func TestClockJumpOfAYearDelaysNothing(t *testing.T) {
 	}
 }
 
-// TestRejectedAttemptsDoNotChargeTheBudget: what the provider explicitly rejected is not counted
-// against the budget, so that the next attempt is not held back by it.
+// A rejected attempt does not delay the next one.
 func TestRejectedAttemptsDoNotChargeTheBudget(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -17,8 +17,8 @@ var secretUpdate = testutil.Request{Verb: "update", Resource: "secrets"}
 
 const theirManager = "their-controller"
 
-// revertLabel changes the label team of the Secret training back whenever it is "ml", until
-// the function that it returns is called.
+// revertLabel resets the label team of the Secret training whenever it is "ml". The returned function
+// stops it.
 func (w *world) revertLabel() func() {
 	w.Helper()
 	c, err := client.NewWithWatch(env.Config, client.Options{Scheme: kit.Scheme()})
@@ -41,8 +41,8 @@ func (w *world) revertLabel() func() {
 	}
 }
 
-// TestContestedLabelIsRestoredAtALimitedRate: two controllers that want different things do not write for ever,
-// and the other one is named. The credential is not affected.
+// Another controller writes another value. The condition names its field manager, and the credential
+// is not affected.
 func TestContestedLabelIsRestoredAtALimitedRate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -97,8 +97,7 @@ func TestContestedLabelIsRestoredAtALimitedRate(t *testing.T) {
 	w.expectMetadata(map[string]string{"team": "ml"}, nil)
 }
 
-// TestPublishRefusedEndsWithTheNextSuccessfulWrite: PublishRefused goes with the next write that succeeds, and
-// when there is nothing left to write.
+// PublishRefused also ends when there is nothing left to write.
 func TestPublishRefusedEndsWithTheNextSuccessfulWrite(t *testing.T) {
 	t.Parallel()
 	label := func(value string) func(*v1alpha1.ApiToken) {

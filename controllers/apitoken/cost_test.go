@@ -96,8 +96,8 @@ func (w *world) calls() map[fake.Verb]int {
 	return out
 }
 
-// tokenCalls counts the calls for ApiTokens: not the checks of a provider and the
-// sweeps, which come due when the clock is moved.
+// tokenCalls counts the calls for ApiTokens, without health checks and sweeps, which become due when
+// the clock advances.
 func (w *world) tokenCalls() map[fake.Verb]int {
 	out := map[fake.Verb]int{}
 	for _, c := range w.backend.Calls() {
@@ -119,7 +119,7 @@ func minus(now, before map[fake.Verb]int) map[fake.Verb]int {
 	return out
 }
 
-// TestRestartWritesNothing: ApiTokens in order cost a new process nothing, however many there are.
+// A new process sends no requests for ApiTokens with nothing to do.
 func TestRestartWritesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

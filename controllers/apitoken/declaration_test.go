@@ -10,7 +10,6 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// TestDeclarationChangesIssueOneCredentialEach changes one ApiToken step by step.
 func TestDeclarationChangesIssueOneCredentialEach(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -57,7 +56,7 @@ func TestDeclarationChangesIssueOneCredentialEach(t *testing.T) {
 			t.Fatalf("%s: %d credentials were minted, want %d\n%s", step.name, got, want, w.dump())
 		}
 		w.usableCredential("training")
-		w.clock.Advance(10 * time.Minute) // so that the budget does not end
+		w.clock.Advance(10 * time.Minute) // refills the budget
 	}
 	grant, _ := w.backend.GrantOf(activeOf(w.token("training")).Name)
 	if !slices.Equal(grant.AllowedIPs, []string{"203.0.113.7"}) || !slices.Equal(grant.Buckets, []string{"datasets"}) {
@@ -67,8 +66,7 @@ func TestDeclarationChangesIssueOneCredentialEach(t *testing.T) {
 	w.expectLive(activeOf(w.token("training")).Name)
 }
 
-// TestMintBudgetLimitsDeclarationChanges: a client that keeps changing a declaration
-// cannot mint without limit.
+// A client changes the declaration again and again.
 func TestMintBudgetLimitsDeclarationChanges(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -89,8 +87,7 @@ func TestMintBudgetLimitsDeclarationChanges(t *testing.T) {
 	w.expectMints(6)
 }
 
-// TestSecretMetadataFollowsTheDeclaration: labels, annotations and other keys of the
-// Secret follow the declaration.
+// The metadata includes the owner reference and the operator's label.
 func TestSecretMetadataFollowsTheDeclaration(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -128,7 +125,6 @@ func TestSecretMetadataFollowsTheDeclaration(t *testing.T) {
 	w.expectMints(1)
 }
 
-// TestConnectionKeysFollowTheDeclaration: keys without secrets come and go with the declaration.
 func TestConnectionKeysFollowTheDeclaration(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

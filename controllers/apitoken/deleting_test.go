@@ -24,8 +24,8 @@ func (w *world) releaseSecret() {
 	w.editSecret("training", func(s *corev1.Secret) { s.Finalizers = nil })
 }
 
-// TestSecretBeingDeletedIsReplaced: a Secret that only finalizers keep is lost. Nothing is
-// published in it, and a new credential is issued when it is gone.
+// A Secret that is being deleted counts as lost. Nothing is published in it, and a new credential is
+// issued when the Secret is removed.
 func TestSecretBeingDeletedIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -47,8 +47,7 @@ func TestSecretBeingDeletedIsReplaced(t *testing.T) {
 	w.usableCredential("training")
 }
 
-// TestNewTokenDoesNotUseASecretThatIsBeingDeleted: an ApiToken of the same name as an
-// earlier one waits until the Secret of that one is gone.
+// The ApiToken waits until the Secret of an earlier ApiToken with its name is removed.
 func TestNewTokenDoesNotUseASecretThatIsBeingDeleted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -65,8 +64,7 @@ func TestNewTokenDoesNotUseASecretThatIsBeingDeleted(t *testing.T) {
 	w.usableCredential("training")
 }
 
-// TestHardEndDoesNotWaitForTheSecret: at spec.expiresAt the Secret is deleted once,
-// and the credential is revoked although a finalizer keeps the Secret.
+// A finalizer keeps the Secret. The operator deletes the Secret once, and revokes the credential.
 func TestHardEndDoesNotWaitForTheSecret(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

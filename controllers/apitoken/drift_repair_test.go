@@ -18,7 +18,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// newUnlistingWorld makes a world whose provider never lists all credentials.
+// newUnlistingWorld returns a world whose provider lists its newest credentials only.
 func newUnlistingWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -28,8 +28,7 @@ func newUnlistingWorld(t *testing.T) *world {
 	return w
 }
 
-// TestRestoredDriftRepairsNothing: a status that says Missing, as an old backup may, is no
-// reason to issue anything. The provider is asked first, and shows the credential.
+// The status of a backup says Missing. The operator calls Find first, which returns the credential.
 func TestRestoredDriftRepairsNothing(t *testing.T) {
 	t.Parallel()
 	w := newSweepingWorld(t)
@@ -48,8 +47,7 @@ func TestRestoredDriftRepairsNothing(t *testing.T) {
 	w.expectEvent("CredentialRecovered", "as it was issued")
 }
 
-// TestFindThatShowsNothingOnceChangesNothing: where no list shows all, one answer without
-// the credential is no proof.
+// If lists are incomplete, one response without the credential does not make it Missing.
 func TestFindThatShowsNothingOnceChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newUnlistingWorld(t)
@@ -61,7 +59,7 @@ func TestFindThatShowsNothingOnceChangesNothing(t *testing.T) {
 	w.issue("training", longLived)
 	d.armed.Store(true)
 	finds := w.backend.Count(fake.Find)
-	w.advanceHoursUntil(func() string { // each answer without it is followed by one that shows it
+	w.advanceHoursUntil(func() string { // Find omits the credential every other time
 		if w.backend.Count(fake.Find) < finds+3 {
 			return "the provider was not asked three times"
 		}
@@ -76,7 +74,7 @@ func TestFindThatShowsNothingOnceChangesNothing(t *testing.T) {
 	}
 }
 
-// forgetful is a driver whose Find shows nothing every other time, once armed.
+// forgetful is a driver whose Find returns nothing every other time, once armed.
 type forgetful struct {
 	*fake.Driver
 	armed         atomic.Bool
@@ -102,8 +100,8 @@ func (c forgetfulClient) Find(ctx context.Context, ref provider.Ref) ([]provider
 	return found, err
 }
 
-// TestSingleChecksStopAtTheDriftLimit: a provider whose Find suddenly shows nothing makes
-// five credentials drift, not all of them, although each is asked about on its own.
+// Find returns nothing for all credentials. Only five of them drift, although each is checked
+// separately.
 func TestSingleChecksStopAtTheDriftLimit(t *testing.T) {
 	t.Parallel()
 	w := newUnlistingWorld(t)

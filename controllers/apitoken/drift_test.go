@@ -17,7 +17,7 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// newSweepingWorld makes a world whose operator sweeps each hour.
+// newSweepingWorld returns a world whose operator sweeps each hour.
 func newSweepingWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -64,8 +64,8 @@ func (w *world) declareRepair() {
 	kit.Change(w.Kit, &v1alpha1.TokenProvider{ObjectMeta: metaOf(w.ns, storeName)}, func(p *v1alpha1.TokenProvider) { p.Spec.Drift = v1alpha1.DriftRepair })
 }
 
-// TestMissingCredentialIsReportedAndRepairedOnDemand: the provider lost the credential in
-// use. Ready is False and says what to do; with Repair another one is issued.
+// The provider lost the credential in use. Ready is False and says what to do. With Repair, another
+// credential is issued.
 func TestMissingCredentialIsReportedAndRepairedOnDemand(t *testing.T) {
 	t.Parallel()
 	w := newSweepingWorld(t)
@@ -92,8 +92,7 @@ func TestMissingCredentialIsReportedAndRepairedOnDemand(t *testing.T) {
 	}
 }
 
-// TestDisabledCredentialIsNeverReplaced: not even with Repair. It is Ready again when it
-// is enabled.
+// The ApiToken becomes Ready again when the credential is enabled.
 func TestDisabledCredentialIsNeverReplaced(t *testing.T) {
 	t.Parallel()
 	w := newSweepingWorld(t)
@@ -111,8 +110,7 @@ func TestDisabledCredentialIsNeverReplaced(t *testing.T) {
 	}
 }
 
-// TestWidenedCredentialStaysReady: the workload has access, and the condition says that
-// it has too much.
+// The condition says that the credential allows more than declared.
 func TestWidenedCredentialStaysReady(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -131,7 +129,7 @@ func TestWidenedCredentialStaysReady(t *testing.T) {
 	w.expectEvent("CredentialDrifted", "more access")
 }
 
-// TestListAloneChangesNoApiToken: the list never shows a credential that Find shows.
+// The list omits a credential that Find returns.
 func TestListAloneChangesNoApiToken(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -155,7 +153,7 @@ func TestListAloneChangesNoApiToken(t *testing.T) {
 	}
 }
 
-// listless is a driver whose list shows nothing.
+// listless is a driver whose List returns nothing.
 type listless struct{ *fake.Driver }
 
 func (d listless) Connect(ctx context.Context, cfg provider.Config) (provider.Client, provider.Account, error) {
@@ -169,8 +167,8 @@ func (listlessClient) List(context.Context, provider.Owner) iter.Seq2[provider.C
 	return func(func(provider.Credential, error) bool) {}
 }
 
-// TestManualCredentialIsMissingAfterTwoRejections: no list shows it, so its key is tried
-// once a day, and again an hour after a refusal.
+// No list contains manual credentials. The operator probes each once a day, and again an hour after a
+// rejection.
 func TestManualCredentialIsMissingAfterTwoRejections(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)

@@ -26,8 +26,7 @@ func (w *world) endsIn(in time.Duration) func(*v1alpha1.ApiToken) {
 	return func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(end) }
 }
 
-// TestRefusedDeletionDoesNotDelayTheHardEnd: admission keeps the Secret, and the
-// credential in it is revoked on time.
+// An admission policy rejects the deletion of the Secret. The credential is revoked on time.
 func TestRefusedDeletionDoesNotDelayTheHardEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -61,8 +60,7 @@ func TestRefusedDeletionDoesNotDelayTheHardEnd(t *testing.T) {
 	}
 }
 
-// TestRefusedDeletionDoesNotDelayAnExpiry: the same for an expiry that only the
-// operator enforces, while nothing can be issued.
+// Only the operator enforces this expiry, and nothing can be issued.
 func TestRefusedDeletionDoesNotDelayAnExpiry(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -86,8 +84,7 @@ func TestRefusedDeletionDoesNotDelayAnExpiry(t *testing.T) {
 	}
 }
 
-// TestHardEndDeletesTheSecretOnce: finalizers of others keep the Secret, and no
-// second deletion and no second event follow.
+// Other finalizers keep the Secret. There is no second deletion and no second event.
 func TestHardEndDeletesTheSecretOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -108,8 +105,7 @@ func TestHardEndDeletesTheSecretOnce(t *testing.T) {
 	w.releaseSecret()
 }
 
-// TestProviderPauseDoesNotDelayTheHardEnd: a provider that asks for an hour of rest when a
-// previous credential is revoked is asked again when the time is up.
+// The provider asked for a pause of an hour when a previous credential was revoked.
 func TestProviderPauseDoesNotDelayTheHardEnd(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -133,8 +129,8 @@ func TestProviderPauseDoesNotDelayTheHardEnd(t *testing.T) {
 	w.expectStalled("training", v1alpha1.ReasonExpired, "spec.expiresAt")
 }
 
-// newUnresolvedWorld makes a world with a credential in use, a previous one in its overlap,
-// and an attempt that a process left open. No operator runs in it.
+// newUnresolvedWorld returns a world with a credential in use, a previous one in its overlap, and an
+// attempt with an unknown outcome. No operator runs in it.
 func newUnresolvedWorld(t *testing.T, edits ...func(*v1alpha1.ApiToken)) (w *world, inUse, open string) {
 	t.Helper()
 	w = newEmptyWorld(t)
@@ -159,13 +155,13 @@ func newUnresolvedWorld(t *testing.T, edits ...func(*v1alpha1.ApiToken)) (w *wor
 	return w, inUse, attempt.Name
 }
 
-// TestRejectedFenceDelaysNoRevocation: an attempt that cannot be fenced delays neither the
-// end of an overlap nor a hard end, and is given up without a fence once it is settled.
+// An attempt that cannot be fenced does not delay the end of an overlap or a hard end. It is abandoned
+// without a fence once it has settled.
 func TestRejectedFenceDelaysNoRevocation(t *testing.T) {
 	t.Parallel()
 	w, inUse, open := newUnresolvedWorld(t, func(t *v1alpha1.ApiToken) { t.Spec.ExpiresAt = v1alpha1.NewTimestamp(epoch.Add(30 * day)) })
 	w.forbidSecretUpdates()
-	w.clock.Advance(2 * time.Hour) // the overlap is over, and no process has seen the attempt yet
+	w.clock.Advance(2 * time.Hour) // the overlap has ended, and no running process has seen the attempt
 	w.start()
 	w.expectLive(inUse)
 	token := w.token("training")
@@ -173,7 +169,7 @@ func TestRejectedFenceDelaysNoRevocation(t *testing.T) {
 		t.Errorf("the attempt was abandoned without its fence: %+v", token.Status.Credentials)
 	}
 	w.expectCondition("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonPublishRefused, "the Secret could not be written")
-	w.expectMints(3) // nothing is reserved next to it
+	w.expectMints(3) // nothing is reserved in addition
 
 	w.clock.AdvanceTo(epoch.Add(30 * day))
 	w.touch("training")
@@ -194,8 +190,8 @@ func (w *world) annotateEnd(value string) {
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Annotations = map[string]string{v1alpha1.AnnotationEnd: value} })
 }
 
-// TestEndAnnotationEndsAnOverlapAtOnce: the credential that the annotation names is revoked without
-// the rest of its overlap, the one in use stays, and the annotation has no further effect.
+// The named credential is revoked before its overlap ends. The credential in use stays, and the
+// annotation has no further effect.
 func TestEndAnnotationEndsAnOverlapAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -222,8 +218,8 @@ func TestEndAnnotationEndsAnOverlapAtOnce(t *testing.T) {
 	}
 }
 
-// TestEndAnnotationIsIgnoredForOtherValues: the credential in use stays, and so does everything else
-// for a value that is no name. One event says why, without the value.
+// The values are the name of the credential in use, and texts that are no name. One event gives the
+// reason, without the value.
 func TestEndAnnotationIsIgnoredForOtherValues(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -249,8 +245,7 @@ func TestEndAnnotationIsIgnoredForOtherValues(t *testing.T) {
 	}
 }
 
-// TestLoweredOverlapShortensARunningOne: a higher overlap does not lengthen one that is
-// running, and a lower one shortens it.
+// A longer overlap does not extend a running one.
 func TestLoweredOverlapShortensARunningOne(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -285,8 +280,8 @@ func TestLoweredOverlapShortensARunningOne(t *testing.T) {
 	w.expectLive(second)
 }
 
-// TestEndAnnotationOfCredentialInUseTakesEffectAtRotation: the credential in use that the annotation names is
-// not ended, as an event says. When another one replaces it, it ends without an overlap.
+// The annotation names the credential in use. An event says that it is not ended. At the next rotation
+// it is revoked without an overlap.
 func TestEndAnnotationOfCredentialInUseTakesEffectAtRotation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -305,8 +300,7 @@ func TestEndAnnotationOfCredentialInUseTakesEffectAtRotation(t *testing.T) {
 	w.expectAudit(`"audit"="call"`, `"operation"="revoke"`, first.ID, `"reason"="EndRequested"`)
 }
 
-// TestRemovedEndAnnotationKeepsTheOverlap: once the annotation is removed, the credential that it
-// named keeps its overlap when it is replaced.
+// The annotation is removed before the rotation, so the named credential keeps its overlap.
 func TestRemovedEndAnnotationKeepsTheOverlap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

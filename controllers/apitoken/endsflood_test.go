@@ -11,16 +11,15 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// seenEvents records what events are about.
+// seenEvents records the references of events.
 type seenEvents struct{ regarding []runtime.Object }
 
 func (s *seenEvents) Eventf(regarding, _ runtime.Object, _, _, _, _ string, _ ...any) {
 	s.regarding = append(s.regarding, regarding)
 }
 
-// TestIgnoredEndAnnotationsAreOneSeriesOfEvents: a user who writes the annotation apitoken.dev/end
-// again and again causes events about the same reference, so that the recorder counts
-// them and does not write each.
+// A user changes the annotation apitoken.dev/end again and again. The events have the same references,
+// so the recorder merges them.
 func TestIgnoredEndAnnotationsAreOneSeriesOfEvents(t *testing.T) {
 	t.Parallel()
 	recorder := &seenEvents{}

@@ -8,7 +8,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// With EndsOnly an operator issues nothing and writes nothing for an ApiToken that is not being deleted, and revokes one that is.
+// With EndsOnly, the operator revokes the credentials of deleted ApiTokens, and writes nothing for others.
 func TestEndsOnlyIssuesNothingAndRevokes(t *testing.T) {
 	w := newWorld(t)
 	had := w.issue("had")
@@ -34,8 +34,7 @@ func TestEndsOnlyIssuesNothingAndRevokes(t *testing.T) {
 	}
 }
 
-// TestEndsOnlyHasNoStepThatMints: a Reconciler with EndsOnly has no step that can reserve or
-// mint, for any decision.
+// For no decision does a Reconciler with EndsOnly have a step that can reserve or mint.
 func TestEndsOnlyHasNoStepThatMints(t *testing.T) {
 	r := apitoken.New(apitoken.Options{EndsOnly: true, Steps: apitoken.Standard()})
 	if len(r.Steps) != 1 {

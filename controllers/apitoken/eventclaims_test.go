@@ -17,7 +17,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// said is an event of an ApiToken and the state when it was emitted.
+// said is an event of an ApiToken, with the state when it was emitted.
 type said struct {
 	note string
 	// credential is the name of the credential that the event refers to; empty for the
@@ -28,7 +28,7 @@ type said struct {
 	facts
 }
 
-// facts are checked against an event, in addition to the ApiToken.
+// facts returns the state that an event is checked against, in addition to the ApiToken.
 type facts interface {
 	at(credential string) atProvider
 	// secret returns a Secret, or nil.
@@ -37,7 +37,7 @@ type facts interface {
 	held(t *v1alpha1.ApiToken, credential string) error
 }
 
-// atProvider is a credential at the provider.
+// atProvider is the state of a credential at the provider.
 type atProvider struct {
 	id      string
 	grant   provider.Grant
@@ -49,8 +49,8 @@ type atProvider struct {
 
 // claim checks the events with one reason. The check returns why an event is false.
 type claim struct {
-	// examples are notes that the check must reject for an ApiToken without a status, at a
-	// provider where every credential is live.
+	// examples are notes that the check must reject if the ApiToken has no status and every credential is
+	// live.
 	examples []string
 	check    func(said) error
 }
@@ -206,7 +206,7 @@ func (s said) isLive() error {
 	return nil
 }
 
-// over checks that a credential has expired, or that the hard end has passed.
+// over returns an error unless the credential has expired or the hard end has passed.
 func (s said) over(e *v1alpha1.LedgerEntry) error {
 	end, err := s.token.Spec.HardEnd()
 	if err == nil && !end.IsZero() && !s.now.Before(end) || e.ExpiresAt != nil && !s.now.Before(e.ExpiresAt.Time) {
@@ -248,7 +248,7 @@ func revokedClaim(s said) error {
 	case e != nil && s.token.DeletionTimestamp.IsZero():
 		return errors.New("the ledger still has it")
 	case strings.Contains(s.note, "a user confirmed") && strings.Contains(s.note, "("+s.token.Annotations[v1alpha1.AnnotationDeleted]+")"):
-		return nil // it can be live, if the user is mistaken
+		return nil // the user can be mistaken, and the credential live
 	case s.at(s.credential).live:
 		return errors.New("it is live")
 	case strings.Contains(s.note, "is revoked") && !s.at(s.credential).revoked:
@@ -282,8 +282,7 @@ func retainedClaim(s said) error {
 	return nil
 }
 
-// claimOf checks an event of a provider: it has the reason and message of the Ready
-// condition.
+// claimOf checks that an event of a provider has the reason and message of its Ready condition.
 func claimOf(conditions []metav1.Condition, kind, reason, note string) error {
 	ready := meta.FindStatusCondition(conditions, v1alpha1.ConditionReady)
 	want := corev1.EventTypeWarning

@@ -25,8 +25,8 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// witnessing is a recorder that checks each event of the operator against the state at
-// that moment, before it passes it on. Every test of this package with an operator has it.
+// witnessing is a recorder that checks each event against the state at that moment. Every operator of
+// these tests uses it.
 type witnessing struct {
 	events.EventRecorder
 	w *world
@@ -61,7 +61,7 @@ func (w *world) judgeEvent(regarding, related runtime.Object, kind, reason, note
 			return claimOf(p.Status.Conditions, kind, reason, note)
 		}
 	}
-	return nil // the sweep has tests of its own
+	return nil // tested in package orphansweep
 }
 
 func (w *world) judgeClaim(t *v1alpha1.ApiToken, related runtime.Object, reason, note string) error {
@@ -77,10 +77,10 @@ func (w *world) judgeClaim(t *v1alpha1.ApiToken, related runtime.Object, reason,
 	return row.check(s)
 }
 
-// emitted are the reasons of the events that the tests of this process have seen.
+// emitted are the reasons of all events in this process.
 var emitted sync.Map
 
-// worldFacts are those of a world.
+// worldFacts implements facts for a world.
 type worldFacts struct{ w *world }
 
 func (f worldFacts) at(credential string) atProvider {
@@ -111,7 +111,7 @@ func (f worldFacts) held(t *v1alpha1.ApiToken, credential string) error {
 	return nil
 }
 
-// published is what the Secrets of a world have named, and what events say that they do.
+// published records the credentials that Secrets have named, and those that events claim they name.
 type published struct {
 	mu          sync.Mutex
 	seen, wants map[string]bool
@@ -125,7 +125,7 @@ func (p *published) require(secret, credential string) {
 	p.wants[heldBy(secret, credential)] = true
 }
 
-// missing are the claims that no version of a Secret shows yet.
+// missing returns a claim that no version of a Secret has confirmed yet.
 func (p *published) missing() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -142,8 +142,8 @@ var watcher = sync.OnceValues(func() (client.WithWatch, error) {
 	return client.NewWithWatch(env.Config, client.Options{Scheme: kit.Scheme()})
 })
 
-// witnessSecrets notes every version of the Secrets of the world. A test can change a
-// Secret between its publication and the event, so an event is checked against all of them.
+// witnessSecrets records every version of the Secrets. A test can change a Secret between its
+// publication and the event, so events are checked against all versions.
 func (w *world) witnessSecrets() {
 	w.Helper()
 	w.published = &published{seen: map[string]bool{}, wants: map[string]bool{}}
@@ -172,7 +172,7 @@ func (w *world) witnessSecrets() {
 	})
 }
 
-// eventConstants are the reasons that events.go declares.
+// eventConstants returns the event reasons that events.go declares.
 func eventConstants(t *testing.T) map[string]bool {
 	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "events.go", nil, 0)
@@ -197,8 +197,7 @@ func eventConstants(t *testing.T) map[string]bool {
 	return out
 }
 
-// TestEveryEventHasAClaim: each reason has a row, which every event of every test is checked
-// against, and no row is left of a reason that is gone.
+// claims has exactly one row for each event reason.
 func TestEveryEventHasAClaim(t *testing.T) {
 	t.Parallel()
 	declared := eventConstants(t)
@@ -217,7 +216,7 @@ func TestEveryEventHasAClaim(t *testing.T) {
 	}
 }
 
-// nothing is a provider where every credential is live, and a cluster without Secrets.
+// nothing implements facts: every credential is live, and there are no Secrets.
 type nothing struct{}
 
 func (nothing) at(string) atProvider         { return atProvider{id: "other", live: true} }
@@ -226,7 +225,7 @@ func (nothing) held(*v1alpha1.ApiToken, string) error {
 	return errors.New("no Secret held it")
 }
 
-// TestClaimsRejectFalseEvents: each row refuses its sentences where nothing has happened.
+// Each check rejects its examples if nothing has happened.
 func TestClaimsRejectFalseEvents(t *testing.T) {
 	t.Parallel()
 	for reason, row := range claims {

@@ -18,13 +18,12 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// TestFailedMintLeavesOneLiveCredential: for every outcome of a request, exactly one
-// credential is live in the end.
+// The cases are all outcomes of a request.
 func TestFailedMintLeavesOneLiveCredential(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		faults []fake.Fault
-		// reason that the first failure shows, and entries that it leaves in the ledger.
+		// reason of the condition after the first failure, and the number of entries in the ledger.
 		reason string
 		left   int
 	}{
@@ -44,7 +43,7 @@ func TestFailedMintLeavesOneLiveCredential(t *testing.T) {
 			w.declare("training")
 			w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonBackoff, "00:00:05", "mint: the provider")
 			token := w.waitIdle("training")
-			charged := int32(c.left) // what the provider explicitly rejected is given back
+			charged := int32(c.left) // a rejected attempt is refunded
 			if len(token.Status.Credentials) != c.left || token.Status.Retry.Failures != 1 || token.Status.MintBudget.Remaining != 5-charged {
 				t.Errorf("after the first failure: %+v", token.Status)
 			}
@@ -54,7 +53,7 @@ func TestFailedMintLeavesOneLiveCredential(t *testing.T) {
 			if token := w.token("training"); token.Status.Retry != nil {
 				t.Errorf("the backoff is left: %+v", token.Status.Retry)
 			}
-			w.Until(func() string { // a watch may deliver later than a read
+			w.Until(func() string { // a watch can lag behind a read
 				if !seen(c.reason) {
 					return fmt.Sprintf("reason %s was never shown", c.reason)
 				}
@@ -84,8 +83,7 @@ func (w *world) watchReasons(name string) func(string) bool {
 	}
 }
 
-// TestBlockedAccountStallsUntilUnblocked: a user must settle a bill or a suspension;
-// then issuing continues without further action.
+// Issuing continues by itself once the account is no longer blocked.
 func TestBlockedAccountStallsUntilUnblocked(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -101,7 +99,7 @@ func TestBlockedAccountStallsUntilUnblocked(t *testing.T) {
 	}
 }
 
-// TestRetryAfterOfProviderIsHonoured: the pause is at least what the provider asks for.
+// The pause is at least as long as the provider asks.
 func TestRetryAfterOfProviderIsHonoured(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -114,7 +112,6 @@ func TestRetryAfterOfProviderIsHonoured(t *testing.T) {
 	w.expectMints(2)
 }
 
-// TestRepeatedRejectionsBackOffAndCostNothing: attempts back off, and are not charged.
 func TestRepeatedRejectionsBackOffAndCostNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -135,8 +132,8 @@ func TestRepeatedRejectionsBackOffAndCostNothing(t *testing.T) {
 	w.waitHealed("training")
 }
 
-// TestRejectionSurvivesAConflict: when the write that records a rejection conflicts, no
-// attempt stays in doubt or charged, and the ApiToken still says why it was rejected.
+// The write that records the rejection conflicts. The attempt is withdrawn and refunded all the same,
+// and the condition has the reason of the rejection.
 func TestRejectionSurvivesAConflict(t *testing.T) {
 	t.Parallel()
 	for name, conflict := range map[string]func(*world){
@@ -155,7 +152,7 @@ func TestRejectionSurvivesAConflict(t *testing.T) {
 			})
 			w.declare("training")
 			if name == "deletion" {
-				w.expectGone("training") // the clock stands, so it waited for no attempt in doubt
+				w.expectGone("training") // the clock stands, so no attempt in doubt had to settle
 				return
 			}
 			w.expectCondition("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonBackoff, "It ended with: mint: the provider rejected the request")
@@ -166,8 +163,7 @@ func TestRejectionSurvivesAConflict(t *testing.T) {
 	}
 }
 
-// TestDropSurvivesAConflict: when the write that drops an attempt in doubt conflicts, the
-// attempt does not settle again.
+// The write that drops an attempt in doubt conflicts. The attempt does not settle a second time.
 func TestDropSurvivesAConflict(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -192,7 +188,6 @@ func TestDropSurvivesAConflict(t *testing.T) {
 	}
 }
 
-// TestFailedRotationKeepsTheCredentialInUse: the workload keeps its credential.
 func TestFailedRotationKeepsTheCredentialInUse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -213,8 +208,7 @@ func TestFailedRotationKeepsTheCredentialInUse(t *testing.T) {
 	w.waitHealed("training")
 }
 
-// TestUnknownLedgerEntriesAreKept: entries of a newer version or of another cluster
-// are kept, and nothing is issued next to them.
+// The entries are of a newer version or another cluster. Nothing is issued while they exist.
 func TestUnknownLedgerEntriesAreKept(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -266,8 +260,7 @@ func (w *world) duringFirst(verb fake.Verb, f func()) {
 	})
 }
 
-// TestConcurrentChangeCostsAtMostOneAttempt: a concurrent change during Mint costs at
-// most one more attempt.
+// The change happens during Mint.
 func TestConcurrentChangeCostsAtMostOneAttempt(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -300,7 +293,7 @@ func TestConcurrentChangeCostsAtMostOneAttempt(t *testing.T) {
 				}
 				return ""
 			})
-			w.waitIdle("training") // the attempt has come to its end
+			w.waitIdle("training") // the attempt has ended
 			w.passTime(3*time.Minute, 1)
 			w.passTime(2*time.Hour, 1)
 			if last := w.waitHealed("training"); last == first {
@@ -311,7 +304,7 @@ func TestConcurrentChangeCostsAtMostOneAttempt(t *testing.T) {
 	}
 }
 
-// TestGracefulStopFinishesTheAttempt: a stop in the middle of a Mint lets the attempt finish.
+// The operator is stopped during a Mint.
 func TestGracefulStopFinishesTheAttempt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -324,15 +317,14 @@ func TestGracefulStopFinishesTheAttempt(t *testing.T) {
 	if w.operator.err != nil {
 		t.Errorf("the operator ended with %v", w.operator.err)
 	}
-	token := w.token("training") // no operator runs any more
+	token := w.token("training") // no operator runs
 	if active := activeOf(token); active == nil || len(token.Status.Credentials) != 1 || w.usableCredential("training") != active.Name {
 		t.Errorf("the attempt was not finished: %+v", token.Status.Credentials)
 	}
 	w.expectMints(1)
 }
 
-// TestInterruptedAttemptIsRecovered: an attempt that does not finish is recovered by the
-// next process, and the late process publishes nothing.
+// The next process recovers the attempt. The interrupted process publishes nothing.
 func TestInterruptedAttemptIsRecovered(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -356,7 +348,7 @@ func TestInterruptedAttemptIsRecovered(t *testing.T) {
 	})
 	w.advance(10 * time.Second)
 	second := activeOf(w.waitReplaced("training", "")).Name
-	close(answer) // now it lands
+	close(answer) // the request takes effect
 	w.Until(func() string {
 		if !w.backend.Live(name) {
 			return "the late credential is not there yet"
@@ -401,8 +393,7 @@ func (w *world) holdThen(verb fake.Verb, fault fake.Fault) (under <-chan struct{
 	return began, end
 }
 
-// TestCredentialIsPublishedOnlyOnceUsable: a credential is not published while
-// the provider still distributes it.
+// The provider needs time to distribute a new credential.
 func TestCredentialIsPublishedOnlyOnceUsable(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -411,7 +402,7 @@ func TestCredentialIsPublishedOnlyOnceUsable(t *testing.T) {
 	w.createProvider()
 	w.start()
 	w.declare("training")
-	w.OK(w.clock.WaitForSleepers(w.Context(), 2)) // the attempt, and the sweep that waits for its hour
+	w.OK(w.clock.WaitForSleepers(w.Context(), 2)) // the attempt, and the sweep
 	if w.secret("training") != nil {
 		t.Error("published before it is usable")
 	}

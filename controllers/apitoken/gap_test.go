@@ -14,8 +14,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// TestGapKeepsItsSlot: an ApiToken that revoked its credential to make room keeps the slot,
-// although an older one waits for it.
+// An ApiToken that revoked its credential first keeps the slot, although an older ApiToken waits for one.
 func TestGapKeepsItsSlot(t *testing.T) {
 	t.Parallel()
 	w := newTwoSlotWorld(t)
@@ -50,16 +49,15 @@ func TestGapKeepsItsSlot(t *testing.T) {
 	}
 }
 
-// TestEmptyBudgetStopsBeforeTheGap: each rotation that revokes first is charged when it
-// gives the credential up, so that a Secret that is edited again and again ends with a
-// credential that works.
+// A rotation with RevokeFirst is charged before it revokes. If a Secret is edited again and again, it
+// still has a working credential when the budget is empty.
 func TestEmptyBudgetStopsBeforeTheGap(t *testing.T) {
 	t.Parallel()
 	w := newTwoSlotWorld(t)
 	last := activeOf(w.issue("training", revokeFirst)).Name
 	w.createStranger()
 	w.expectMints(1)
-	for range 4 { // the first credential was charged too
+	for range 4 { // the first credential used one unit of the budget
 		w.editSecret("training", func(s *corev1.Secret) { s.Data["extra"] = []byte("x") })
 		token := w.waitReplaced("training", last)
 		if last = activeOf(token).Name; activeOf(token).Reason != "SecretChanged" {
@@ -108,8 +106,7 @@ func TestRestoredOlderStatusIssuesANewCredential(t *testing.T) {
 	w.expectLive(third)
 }
 
-// TestForgedFactsDelayNoHardEnd: what a user writes into the annotations of the Secret,
-// next to the name of a newer credential, never makes the status unwritable.
+// Annotations that a user forges never make the status invalid.
 func TestForgedFactsDelayNoHardEnd(t *testing.T) {
 	t.Parallel()
 	for _, annotation := range []string{v1alpha1.AnnotationAccount, v1alpha1.AnnotationFingerprint} {

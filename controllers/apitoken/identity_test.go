@@ -13,7 +13,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// newObedientWorld is a world whose provider acts on any id, even if the name differs.
+// newObedientWorld returns a world whose provider acts on any id, even if the name differs.
 func newObedientWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -169,8 +169,7 @@ func TestCredentialWithoutIDIsRevokedByName(t *testing.T) {
 	w.expectLive(victim.Name)
 }
 
-// TestRetainEventNamesLiveCredentials: in an overlap the previous credential is in no
-// Secret, so the event says that it stays.
+// The previous credential is in its overlap, and in no Secret. The event names it too.
 func TestRetainEventNamesLiveCredentials(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -184,8 +183,8 @@ func TestRetainEventNamesLiveCredentials(t *testing.T) {
 	w.expectEvent("Retained", "stay live until you revoke them at the provider: "+first.ID)
 }
 
-// TestCredentialExpiredOnArrivalIsNotPublished: a credential that has expired on arrival
-// is an error of the provider. It is revoked and not published, and attempts back off.
+// A credential that has already expired is an error of the provider. It is revoked, and attempts back
+// off.
 func TestCredentialExpiredOnArrivalIsNotPublished(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -201,8 +200,7 @@ func TestCredentialExpiredOnArrivalIsNotPublished(t *testing.T) {
 	}
 }
 
-// TestShortLifetimesAreLimitedByTheBudget: a provider that answers with much less than was asked for
-// makes no rotation free.
+// The provider returns a much shorter lifetime than requested, so rotations are not free.
 func TestShortLifetimesAreLimitedByTheBudget(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -212,8 +210,7 @@ func TestShortLifetimesAreLimitedByTheBudget(t *testing.T) {
 	w.start()
 	w.declare("training")
 	w.waitReady("training")
-	// The clock stands while the operator acts: what it begins, it finishes before the
-	// provider ends it.
+	// The clock stands while the operator acts, so an attempt ends before its credential expires.
 	settle := func() {
 		w.reconcile("training")
 		w.Until(func() string {

@@ -17,8 +17,8 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// TestExpiryIsReportedWhileWaitingForAPlace: an ApiToken whose credential expires while it waits for a place
-// at its provider is not shown as Ready. Otherwise waiting writes nothing.
+// A credential expires while its ApiToken waits for a place, so Ready becomes False. Otherwise waiting
+// writes nothing.
 func TestExpiryIsReportedWhileWaitingForAPlace(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	clock := testutil.NewClock(now)
@@ -65,9 +65,8 @@ func TestExpiryIsReportedWhileWaitingForAPlace(t *testing.T) {
 	}
 }
 
-// TestActionsAskForTheirClassOfPlace: what each action asks for. Inside a namespace ends go first, then
-// rotations by the time that is left, then first credentials, and last every action for a
-// credential that only a Secret claims.
+// In a namespace, revocations come first, then rotations by remaining time, then first credentials, and
+// last all actions for a credential that only a Secret claims.
 func TestActionsAskForTheirClassOfPlace(t *testing.T) {
 	const name = "training"
 	due := &metav1.Time{Time: time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)}
@@ -100,8 +99,7 @@ func TestActionsAskForTheirClassOfPlace(t *testing.T) {
 	}
 }
 
-// TestRemovedFinalizerIsNotRepeated: a cache that lags still shows the ApiToken as it was
-// before its finalizer was removed. Its credentials are not revoked again for that.
+// A cache that lags shows the ApiToken with its finalizer. Its credentials are not revoked again.
 func TestRemovedFinalizerIsNotRepeated(t *testing.T) {
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 	c := apifake.NewServer(func() time.Time { return now }).Client(nil)
@@ -115,7 +113,7 @@ func TestRemovedFinalizerIsNotRepeated(t *testing.T) {
 	if err := r.removeFinalizer(t.Context(), p); err != nil {
 		t.Fatal(err)
 	}
-	token.ResourceVersion = p.token.ResourceVersion // the API server answers with the version of the request
+	token.ResourceVersion = p.token.ResourceVersion // as in the response of the API server
 	if !r.memory.Writes.After(token) {
 		t.Error("the version with the finalizer is treated as the newest")
 	}

@@ -111,7 +111,7 @@ func TestHandoverSubmitsWhatTheUserTypes(t *testing.T) {
 	}
 }
 
-// The condition of an earlier rejected handover is not shown.
+// The submitted credential replaces an earlier one, which the operator rejected too.
 func TestHandoverShowsWhyTheOperatorRefused(t *testing.T) {
 	w := newHandoverWorld(t)
 	token := w.makeManual("media")

@@ -45,8 +45,8 @@ func TestPodsThatCouldNotBeReadAreNotNone(t *testing.T) {
 	w.expect(w.run("revoke", "one"), exit.Refused, "no pod of the namespace uses the Secret")
 }
 
-// TestPlanSaysThatTheOldSecretIsNoLongerUpdated: the API server rejects it while a credential is listed. Without
-// one, plan says that the Secret of the old name keeps its keys and is no longer written.
+// The API server rejects another Secret name while the ledger has an entry. Without an entry, plan says
+// that the old Secret keeps its keys and is no longer updated.
 func TestPlanSaysThatTheOldSecretIsNoLongerUpdated(t *testing.T) {
 	w := newWorld(t, "")
 	w.createProvider("object-store")
