@@ -35,8 +35,8 @@ func (w *world) forgeAnnotations(name, id string) {
 	})
 }
 
-// TestForgedIDInARetainedSecretIsIgnored: Retain, delete, write the id of another ApiToken's
-// credential into the annotation, create again, delete. The provider would obey.
+// A user writes the id of another ApiToken's credential into the annotation of a retained Secret. The
+// provider of this test would revoke that credential.
 func TestForgedIDInARetainedSecretIsIgnored(t *testing.T) {
 	t.Parallel()
 	w := newObedientWorld(t)
@@ -74,8 +74,8 @@ func (w *world) interruptAttempt(state v1alpha1.CredentialState) v1alpha1.Ledger
 	return was
 }
 
-// TestForgedIDInASecretOfAnAttemptIsIgnored: an attempt that was cut off after its publish is adopted
-// with what was reserved, and with the id that the provider shows under its name.
+// The attempt stopped after its publish. It is adopted with its reservation, and with the id that the
+// provider shows for its name.
 func TestForgedIDInASecretOfAnAttemptIsIgnored(t *testing.T) {
 	for _, state := range []v1alpha1.CredentialState{v1alpha1.StateMinting, v1alpha1.StateAbandoned} {
 		t.Run(string(state), func(t *testing.T) {
@@ -106,8 +106,8 @@ func TestForgedIDInASecretOfAnAttemptIsIgnored(t *testing.T) {
 	}
 }
 
-// TestAdoptionNeedsNoProvider: adopting needs no provider. The id follows, and an
-// answer without it does not mean that the credential is gone.
+// The id follows once the provider works. A response without the id does not mean that the credential
+// is gone.
 func TestAdoptionNeedsNoProvider(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

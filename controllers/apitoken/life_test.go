@@ -14,7 +14,6 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// day is a day of a credential's life.
 const day = 24 * time.Hour
 
 func TestFirstIssuePublishesTheCredential(t *testing.T) {
@@ -80,7 +79,7 @@ func checkOwner(t *testing.T, secret *corev1.Secret, token *v1alpha1.ApiToken) {
 	}
 }
 
-// TestRotationRevokesAfterTheOverlap follows one credential from its first day to its end.
+// The test covers the whole life of a credential.
 func TestRotationRevokesAfterTheOverlap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -92,7 +91,7 @@ func TestRotationRevokesAfterTheOverlap(t *testing.T) {
 	w.waitIdle("training")
 	w.expectMints(1)
 
-	w.advance(4 * time.Second) // the status shows whole seconds
+	w.advance(4 * time.Second) // the status has whole seconds
 	token = w.waitReplaced("training", first)
 	second := activeOf(token).Name
 	if name := w.usableCredential("training"); name != second {
@@ -173,7 +172,7 @@ func TestSuspendStopsIssuingButNotRevocation(t *testing.T) {
 
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
 	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonSuspended, "holds credential", "spec.suspend")
-	w.waitReady("training") // the Secret is as good as before
+	w.waitReady("training") // the Secret still has a valid credential
 	w.advance(2 * time.Hour)
 	w.expectLive(second) // due revocations still happen
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 2 })
@@ -191,7 +190,7 @@ func TestSuspendStopsIssuingButNotRevocation(t *testing.T) {
 	w.expectMints(3)
 
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Suspend = true })
-	w.delete("training") // deletion goes on
+	w.delete("training") // suspend does not stop a deletion
 	w.expectGone("training")
 	w.expectLive()
 }
@@ -244,7 +243,7 @@ func TestFractionOfASecondInExpiresAtIssuesOneCredential(t *testing.T) {
 	if !token.Status.ExpiresAt.Time.Equal(end) || token.Status.RotatesAt != nil || *token.Spec.ExpiresAt != text {
 		t.Errorf("expires %v, rotates %v, declared %s", token.Status.ExpiresAt, token.Status.RotatesAt, *token.Spec.ExpiresAt)
 	}
-	w.passTime(11*time.Second, 5) // past every time that a rotation could have
+	w.passTime(11*time.Second, 5) // past the last possible rotation
 	w.usableCredential("training")
 	w.expectMints(1)
 	w.advance(5 * time.Second)
@@ -268,8 +267,6 @@ func TestDeletionRevokesEverything(t *testing.T) {
 	w.expectLive()
 }
 
-// TestDeletionOfUnissuedTokenNeedsNoProvider: an ApiToken without credentials
-// is deleted without its provider.
 func TestDeletionOfUnissuedTokenNeedsNoProvider(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -333,8 +330,6 @@ func TestRetainKeepsSecretAndCredential(t *testing.T) {
 	w.expectMints(1)
 }
 
-// TestRetainCanBeSetWhileDeletionWaits: deletionPolicy can still change while a
-// deletion waits.
 func TestRetainCanBeSetWhileDeletionWaits(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -13,8 +13,8 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// env is the one API server of this package's tests. It has no controller
-// manager, so nothing collects garbage.
+// env is the API server of this package's tests. No controller manager runs, so there is no garbage
+// collection.
 var env *testenv.Env
 
 // clientLog receives the log of libraries that use the global logger.

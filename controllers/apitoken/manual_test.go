@@ -21,7 +21,7 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// newPanelWorld is a world whose provider has no API to mint: credentials are manual.
+// newPanelWorld returns a world whose provider has manual credentials only.
 func newPanelWorld(t *testing.T, edits ...func(*fake.Driver)) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -134,7 +134,7 @@ func TestManualCredentialIsPublishedReplacedAndDropped(t *testing.T) {
 	w.deleteManual(second)
 }
 
-// deleteManual deletes the ApiToken training, which waits until a user deletes its credential.
+// deleteManual deletes the ApiToken training and then its credential, as a user does.
 func (w *world) deleteManual(id string) {
 	w.Helper()
 	name := activeOf(w.token("training")).Name
@@ -149,8 +149,6 @@ func (w *world) deleteManual(id string) {
 	}
 }
 
-// TestSubmittedCredentialStaysInSecrets: a submitted credential is as secret as a
-// minted one.
 func TestSubmittedCredentialStaysInSecrets(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -182,8 +180,6 @@ func TestSubmittedCredentialStaysInSecrets(t *testing.T) {
 	}
 }
 
-// TestRejectedHandoverSaysWhyAndCanBeReplaced: a rejected credential says why,
-// and another one is accepted.
 func TestRejectedHandoverSaysWhyAndCanBeReplaced(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -198,8 +194,8 @@ func TestRejectedHandoverSaysWhyAndCanBeReplaced(t *testing.T) {
 	w.expectMints(2)
 }
 
-// TestRejectedHandoverSurvivesAConflict: if the write that records the rejection conflicts,
-// the next submitted credential is still tried at once.
+// The write that records the rejection conflicts. The next submitted credential is still checked at
+// once.
 func TestRejectedHandoverSurvivesAConflict(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -221,8 +217,7 @@ func TestRejectedHandoverSurvivesAConflict(t *testing.T) {
 	w.waitReady("training") // the clock stands, so it waited for nothing
 }
 
-// TestLostSecretOfManualCredentialIsPublishedAgain: a lost Secret does not
-// require a new credential.
+// The operator has a copy, so no new credential is required.
 func TestLostSecretOfManualCredentialIsPublishedAgain(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -249,8 +244,7 @@ func TestLostSecretOfManualCredentialIsPublishedAgain(t *testing.T) {
 	w.expectMints(1)
 }
 
-// TestEditOfManualCredentialIsRequestedAndRecorded: a user edits the
-// addresses at the provider and confirms the edit with an annotation.
+// A user edits the addresses at the provider, and confirms the edit with an annotation.
 func TestEditOfManualCredentialIsRequestedAndRecorded(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -272,8 +266,7 @@ func TestEditOfManualCredentialIsRequestedAndRecorded(t *testing.T) {
 	w.expectMints(1)
 }
 
-// TestManualCredentialHasItsOwnLifetimeLimit: the limits for minted credentials do not apply to
-// manual ones.
+// The limits for minted credentials do not apply.
 func TestManualCredentialHasItsOwnLifetimeLimit(t *testing.T) {
 	t.Parallel()
 	const longest = 365 * day
@@ -296,8 +289,7 @@ func TestManualCredentialHasItsOwnLifetimeLimit(t *testing.T) {
 	}
 }
 
-// TestFailedEditOfManualCredentialIsNotRecorded: an edit is recorded only once the
-// credential works, even if a user confirms it earlier.
+// An edit is recorded only once the credential works, even if a user confirms it earlier.
 func TestFailedEditOfManualCredentialIsNotRecorded(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -349,8 +341,7 @@ func TestHardEndOfManualCredentialDeletesTheSecret(t *testing.T) {
 	w.waitLedgerSize(0)
 }
 
-// TestCopyIsKeptUntilDeletionIsRecorded: the copy that proves a deletion is deleted
-// only after the status says that the credential is gone.
+// The operator probes with the copy to verify a deletion.
 func TestCopyIsKeptUntilDeletionIsRecorded(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -363,7 +354,7 @@ func TestCopyIsKeptUntilDeletionIsRecorded(t *testing.T) {
 	other := w.handOver()
 	w.waitReplaced("training", first)
 	w.backend.DeleteManual(id)
-	w.duringFirst(fake.Accepts, func() { w.touch("training") }) // another write comes first
+	w.duringFirst(fake.Accepts, func() { w.touch("training") }) // causes a write conflict
 	w.waitLedgerSize(1)
 	w.delete("training")
 	w.expectStalled("training", v1alpha1.ReasonActionRequired, other)
@@ -386,8 +377,6 @@ func (w *world) waitLedgerSize(n int) {
 	w.Fatalf("%d credentials are in the ledger, want %d\n%s", len(w.token("training").Status.Credentials), n, w.dump())
 }
 
-// TestHandoverOfCredentialInUseIsDeleted: the handover of a credential that is already in
-// use is deleted.
 func TestHandoverOfCredentialInUseIsDeleted(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -412,8 +401,8 @@ func TestHandoverOfCredentialInUseIsDeleted(t *testing.T) {
 	}
 }
 
-// TestSubmittingTheCredentialInUseAgainIsRejected: a user is asked for a new
-// credential and submits the one in use. The condition says that it is the same.
+// A user must submit a new credential, and submits the one in use. The condition says that it is the
+// same.
 func TestSubmittingTheCredentialInUseAgainIsRejected(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -439,15 +428,14 @@ func TestSubmittingTheCredentialInUseAgainIsRejected(t *testing.T) {
 	}
 }
 
-// TestAnnotationConfirmsDeletionOfManualCredential: if the operator cannot
-// verify a deletion, the annotation of a user confirms it.
+// The operator cannot verify this deletion.
 func TestAnnotationConfirmsDeletionOfManualCredential(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
 	w.declare("training")
 	id := w.handOver()
 	name := activeOf(w.waitReady("training")).Name
-	w.excused[name] = true // it is still live: the user is mistaken
+	w.excused[name] = true // the user is mistaken, and it is still live
 	w.delete("training")
 	w.expectStalled("training", v1alpha1.ReasonActionRequired, id, v1alpha1.AnnotationDeleted+"="+id)
 	w.edit("training", func(t *v1alpha1.ApiToken) {
@@ -457,7 +445,7 @@ func TestAnnotationConfirmsDeletionOfManualCredential(t *testing.T) {
 	w.expectEvent("DeletedByHand", "annotation")
 }
 
-// TestRetainKeepsManualCredential: with Retain, no user is asked for an action.
+// No user is asked for an action.
 func TestRetainKeepsManualCredential(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)

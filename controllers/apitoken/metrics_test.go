@@ -9,8 +9,7 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// A rotation is what makes another credential the one in use, and is counted when
-// that is written.
+// A rotation is counted when the ledger has another credential in use.
 func TestRotationsAreCounted(t *testing.T) {
 	entries := func(of ...string) *v1alpha1.ApiTokenStatus {
 		s := &v1alpha1.ApiTokenStatus{}

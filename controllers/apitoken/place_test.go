@@ -24,7 +24,7 @@ func blocking(verb fake.Verb, release <-chan struct{}) func(context.Context, fak
 	}
 }
 
-// newPlacesWorld has workers to spare: places are what is scarce.
+// newPlacesWorld returns a world with more workers than places.
 func newPlacesWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -34,9 +34,8 @@ func newPlacesWorld(t *testing.T) *world {
 	return w
 }
 
-// TestNothingIsReservedWithoutAPlace: without a place at the provider an ApiToken writes
-// nothing but its finalizer, however often it is reconciled, and is issued once
-// there is a place.
+// Without a place at the provider, an ApiToken gets only its finalizer, however often it is reconciled.
+// A credential is issued once there is a place.
 func TestNothingIsReservedWithoutAPlace(t *testing.T) {
 	t.Parallel()
 	w := newPlacesWorld(t)
@@ -71,8 +70,8 @@ func TestNothingIsReservedWithoutAPlace(t *testing.T) {
 	w.expectMints(len(names))
 }
 
-// TestWaitForUsableReleasesThePlace: while mints wait until their credentials are usable,
-// others have their places, up to twice as many as a namespace has places.
+// While new credentials are not usable yet, other ApiTokens use the places. A namespace can have twice
+// as many attempts as places.
 func TestWaitForUsableReleasesThePlace(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -104,7 +103,7 @@ func TestWaitForUsableReleasesThePlace(t *testing.T) {
 		t.Errorf("%d wait and have reserved nothing, want 2", waiting)
 	}
 	w.expectMints(most)
-	w.Until(func() string { // each sleeps when the clock moves
+	w.Until(func() string { // each attempt must sleep before the clock moves
 		w.clock.Advance(10 * time.Second)
 		for n := range most + 2 {
 			if token := w.token(fmt.Sprintf("t%d", n)); activeOf(token) == nil || activeOf(token).State != v1alpha1.StateActive {

@@ -16,8 +16,7 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// TestPrintedReconciliationHidesSecrets prints what a reconciliation holds: a log line or a panic
-// somewhere may do so, and fmt calls no method of an unexported field.
+// A log line or a panic can print a reconciliation. fmt calls no methods of unexported fields.
 func TestPrintedReconciliationHidesSecrets(t *testing.T) {
 	const secret = "CANARY-of-a-pass"
 	now := time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)

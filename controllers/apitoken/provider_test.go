@@ -17,7 +17,7 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// TestProviderCreatedLaterIsNoticed: creating the missing objects is enough.
+// Creating the missing objects suffices.
 func TestProviderCreatedLaterIsNoticed(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -37,8 +37,7 @@ func TestProviderCreatedLaterIsNoticed(t *testing.T) {
 	w.expectMints(1)
 }
 
-// TestNewGrantableScopesWakeApiTokens: the account can give more than before. Only the
-// provider's status tells of it, and nothing else would reconcile the ApiToken.
+// The account can grant more scopes than before. Only the provider's status shows that.
 func TestNewGrantableScopesWakeApiTokens(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -54,7 +53,7 @@ func TestNewGrantableScopesWakeApiTokens(t *testing.T) {
 	w.usableCredential("training")
 }
 
-// TestNamespaceNotAdmittedIsReported is not parallel: a ClusterTokenProvider is seen by the operators of all tests.
+// The test is not parallel, because the operators of all tests watch the same ClusterTokenProviders.
 func TestNamespaceNotAdmittedIsReported(t *testing.T) {
 	w := newEmptyWorld(t)
 	w.createMinter()
@@ -77,7 +76,7 @@ func TestNamespaceNotAdmittedIsReported(t *testing.T) {
 		t.Spec.ProviderRef = v1alpha1.ProviderReference{Kind: v1alpha1.KindClusterTokenProvider, Name: "shared-store"}
 	}
 	w.declare("training", shared)
-	// The operator issues nothing for this one, and shows in it which labels of the namespace it has seen.
+	// The operator issues nothing for this ApiToken. Its condition shows the labels in the operator's cache.
 	w.declare("probe", shared, func(t *v1alpha1.ApiToken) { t.Spec.Buckets = []v1alpha1.Bucket{"nowhere"} })
 	w.expectStalled("training", v1alpha1.ReasonNamespaceNotAllowed, "spec.providerRef", `does not admit namespace "`+w.ns+`"`, "label the namespace")
 	w.waitIdle("training")
@@ -87,7 +86,7 @@ func TestNamespaceNotAdmittedIsReported(t *testing.T) {
 	w.usableCredential("training")
 	w.expectStalled("probe", v1alpha1.ReasonBucketNotGrantable)
 
-	// A credential that works is not replaced without admission, and is promised no rotation.
+	// Without admission, a working credential is not replaced, and no rotation is announced.
 	w.labelNamespace(nil)
 	w.expectStalled("probe", v1alpha1.ReasonNamespaceNotAllowed)
 	w.expectStalled("training", v1alpha1.ReasonNamespaceNotAllowed, "label the namespace", "nothing replaces credential")
@@ -107,7 +106,7 @@ func TestNamespaceNotAdmittedIsReported(t *testing.T) {
 	w.expectCondition("training", v1alpha1.ConditionReady, v1alpha1.ReasonNamespaceNotAllowed, "still holds credential")
 	w.expectLive(first)
 
-	// The provider goes only after what it issued; what is not admitted is still revoked.
+	// The provider stays until all its credentials are revoked, including those without admission.
 	w.OK(w.Delete(w.Context(), store))
 	for _, name := range []string{"training", "probe"} {
 		w.delete(name)
@@ -124,8 +123,8 @@ func TestNamespaceNotAdmittedIsReported(t *testing.T) {
 	})
 }
 
-// TestProviderOfOtherKindIsReported is not parallel, as TestNamespaceNotAdmittedIsReported. An ApiToken whose provider does
-// not exist says that there is one of the other kind, as soon and as long as there is.
+// The condition mentions the provider of the other kind as long as it exists. The test is not parallel,
+// because the operators of all tests watch the same ClusterTokenProviders.
 func TestProviderOfOtherKindIsReported(t *testing.T) {
 	w := newEmptyWorld(t)
 	w.start()
@@ -188,7 +187,7 @@ func (w *world) removeProvider() {
 	w.start()
 }
 
-// TestForciblyRemovedProviderBlocksRevocation: without its provider a credential cannot be revoked, and that is said.
+// The condition says that the credential cannot be revoked.
 func TestForciblyRemovedProviderBlocksRevocation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -207,8 +206,7 @@ func TestForciblyRemovedProviderBlocksRevocation(t *testing.T) {
 	w.expectLive()
 }
 
-// TestRefusedDeclarationsReserveNothing: what a driver cannot grant reserves nothing, says why, and is
-// over as soon as the declaration is changed.
+// The condition has the reason. Issuing continues once the declaration is changed.
 func TestRefusedDeclarationsReserveNothing(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -262,14 +260,14 @@ func TestRefusedDeclarationsReserveNothing(t *testing.T) {
 		w.usableCredential(c.name)
 	}
 	w.expectMints(3)
-	// A wrong change leaves what there is alone.
+	// An invalid change does not affect the credential in use.
 	w.edit("scope", func(t *v1alpha1.ApiToken) { cases[0].wrong(&t.Spec) })
 	w.expectCondition("scope", v1alpha1.ConditionReady, v1alpha1.ReasonScopeNotGrantable, "still holds credential")
 	w.usableCredential("scope")
 	w.expectLiveCount(3)
 }
 
-// TestAccountChangeStopsMintingAndRevoking: under another account nothing is minted, and "not found" is not "revoked".
+// In another account, "not found" does not mean "revoked".
 func TestAccountChangeStopsMintingAndRevoking(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -281,7 +279,7 @@ func TestAccountChangeStopsMintingAndRevoking(t *testing.T) {
 	says := []string{"fake-account", "another-account", "restore the old ones"}
 	w.expectCondition("training", v1alpha1.ConditionStalled, v1alpha1.ReasonProviderAccountChanged, says...)
 
-	w.advance(2 * time.Hour) // the previous one would be revoked
+	w.advance(2 * time.Hour) // the overlap of the previous one has ended
 	w.waitIdle("training")
 	w.expectLive(first, second)
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 2 })
@@ -297,7 +295,7 @@ func TestAccountChangeStopsMintingAndRevoking(t *testing.T) {
 	w.usableCredential("training")
 }
 
-// TestAccountChangeDelaysDeletion: the ApiToken waits, and says how to let it go.
+// The condition says how to remove the ApiToken.
 func TestAccountChangeDelaysDeletion(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -314,8 +312,7 @@ func TestAccountChangeDelaysDeletion(t *testing.T) {
 	w.expectLive()
 }
 
-// TestRejectedMintingCredentialsAreReadAgain: credentials that stop working are read again, so that a
-// replaced key is used at once.
+// A replaced minting credential is used at once.
 func TestRejectedMintingCredentialsAreReadAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -21,7 +21,7 @@ var (
 	dryUpdate = testutil.Request{Verb: "update", Resource: "secrets", DryRun: true}
 )
 
-// TestQuotaOnSecretsStopsMinting: nothing more is minted until a dry run passes.
+// Nothing is minted until a dry run of the write succeeds.
 func TestQuotaOnSecretsStopsMinting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -41,7 +41,7 @@ func TestQuotaOnSecretsStopsMinting(t *testing.T) {
 		t.Error("no dry run was tried")
 	}
 	w.passTime(time.Minute, 3)
-	w.expectLive() // the key that was never published is revoked
+	w.expectLive() // the unpublished credential is revoked
 	w.expectMints(1)
 	token := w.expectCondition("training", v1alpha1.ConditionPublished, v1alpha1.ReasonPublishRefused)
 	if meta.IsStatusConditionTrue(token.Status.Conditions, v1alpha1.ConditionReady) {
@@ -54,7 +54,7 @@ func TestQuotaOnSecretsStopsMinting(t *testing.T) {
 	w.expectMints(2)
 }
 
-// TestRejectedSecretUpdateKeepsTheOldCredential: while the new credential cannot be published, the old one stays in use.
+// The new credential cannot be published.
 func TestRejectedSecretUpdateKeepsTheOldCredential(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -79,20 +79,20 @@ func TestRejectedSecretUpdateKeepsTheOldCredential(t *testing.T) {
 	w.expectMints(3)
 }
 
-// forbidSecretUpdates puts an admission policy into effect, and returns what lifts it.
+// forbidSecretUpdates creates an admission policy. The returned function removes it.
 func (w *world) forbidSecretUpdates() func() {
 	w.Helper()
 	return w.forbidSecrets(admissionv1.Update, func(probe *corev1.Secret) error { return w.Update(w.Context(), probe, client.DryRunAll) })
 }
 
-// forbidSecretDeletes does the same for the deletion of Secrets.
+// forbidSecretDeletes is like forbidSecretUpdates, for the deletion of Secrets.
 func (w *world) forbidSecretDeletes() func() {
 	w.Helper()
 	return w.forbidSecrets(admissionv1.Delete, func(probe *corev1.Secret) error { return w.Delete(w.Context(), probe, client.DryRunAll) })
 }
 
-// forbidSecrets forbids an operation on all Secrets of the world but the minter,
-// and waits with a try until that is in effect.
+// forbidSecrets forbids an operation on all Secrets of the world except the minter. It waits until try
+// fails.
 func (w *world) forbidSecrets(op admissionv1.OperationType, try func(*corev1.Secret) error) func() {
 	w.Helper()
 	name := w.ns + "-" + strings.ToLower(string(op))

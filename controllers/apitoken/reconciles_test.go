@@ -12,7 +12,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// advance moves the clock, and reconciles the ApiTokens as the operator would have by then.
+// advance advances the clock and triggers reconciles of the ApiTokens.
 func (w *world) advance(d time.Duration) {
 	w.Helper()
 	w.clock.Advance(d)

@@ -13,13 +13,12 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// answer stands for what a driver keeps of a provider's answer in the cause of an error.
+// answer is a response that a driver keeps in the cause of an error.
 type answer struct{}
 
 func (answer) Error() string { return "an answer" }
 
-// TestRejectionKeepsNoProviderAnswer: what is remembered of a rejection is as small as what the
-// ApiToken shows of it, however large the provider's answer was.
+// The operator keeps only the text of the condition in memory, however large the response was.
 func TestRejectionKeepsNoProviderAnswer(t *testing.T) {
 	for name, cause := range map[string]error{"an answer": answer{}, "an unverified endpoint": account.ErrEndpointUnverified} {
 		t.Run(name, func(t *testing.T) {

@@ -21,8 +21,7 @@ import (
 
 var statusUpdate = testutil.Request{Verb: "update", Resource: "apitokens/status"}
 
-// TestLostStatusIsRestoredWithoutMinting: one Find, one status write and no
-// mint.
+// The restore takes one Find and one status write.
 func TestLostStatusIsRestoredWithoutMinting(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -53,7 +52,7 @@ func TestLostStatusIsRestoredWithoutMinting(t *testing.T) {
 	w.expectEvent("Adopted", "adopted credential "+before+" ("+activeOf(token).ID+"): the Secret holds it")
 }
 
-// recreate puts an ApiToken back as a backup tool does: another UID, no status.
+// recreate restores an ApiToken as a backup tool does, with another UID and without a status.
 func (w *world) recreate(name string) *v1alpha1.ApiToken {
 	w.Helper()
 	w.edit(name, func(t *v1alpha1.ApiToken) { t.Finalizers = nil })
@@ -65,7 +64,7 @@ func (w *world) recreate(name string) *v1alpha1.ApiToken {
 	return fresh
 }
 
-// TestRestoredApiTokenTakesItsSecretOver: a restored ApiToken has another UID, and takes its Secret over.
+// The restored ApiToken has another UID.
 func TestRestoredApiTokenTakesItsSecretOver(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -89,7 +88,7 @@ func TestRestoredApiTokenTakesItsSecretOver(t *testing.T) {
 	if n := w.backend.Count(fake.Find); n != 1 {
 		t.Errorf("%d calls of Find", n)
 	}
-	// Finalizer, adoption, the Secret's new owner, and the version that it has now.
+	// The writes are the finalizer, the adoption, the Secret's owner, and the Secret's version.
 	if counts := w.requests.Take().Of("apitokens", "secrets"); counts.Writes() != 4 {
 		t.Errorf("requests: %s", counts)
 	}
@@ -118,8 +117,7 @@ func TestRestoredSecretWithARevokedCredentialIsReplaced(t *testing.T) {
 	w.expectMints(2)
 }
 
-// TestForgedRevisionDoesNotBlockIssuing: a revision that a user wrote into the Secret does not keep the
-// next credential from being named.
+// A user wrote the highest revision into the Secret. The next credential still gets a name.
 func TestForgedRevisionDoesNotBlockIssuing(t *testing.T) {
 	t.Parallel()
 	for name, forged := range map[string]int64{"the largest number": math.MaxInt64, "the largest revision": credname.MaxRevision} {
@@ -139,7 +137,7 @@ func TestForgedRevisionDoesNotBlockIssuing(t *testing.T) {
 	}
 }
 
-// TestRestoredOldSecretIsReplaced: a user brings back what the Secret held before a rotation.
+// A user restores the Secret from before a rotation.
 func TestRestoredOldSecretIsReplaced(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -157,7 +155,6 @@ func TestRestoredOldSecretIsReplaced(t *testing.T) {
 	w.expectLive(third)
 }
 
-// TestRestoredStatusWithoutSecretIssuesAgain: the ledger is there, the Secret is not.
 func TestRestoredStatusWithoutSecretIssuesAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -173,8 +170,7 @@ func TestRestoredStatusWithoutSecretIssuesAgain(t *testing.T) {
 	w.expectLive(activeOf(token).Name)
 }
 
-// TestCopiedClusterNeverRevokesTheOriginal: a copy of a cluster may overwrite what it copied,
-// and never revokes what the original uses.
+// A copy of a cluster replaces credentials in its own Secrets, and does not revoke the original's.
 func TestCopiedClusterNeverRevokesTheOriginal(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -194,10 +190,10 @@ func TestCopiedClusterNeverRevokesTheOriginal(t *testing.T) {
 	w.expectLive(name.String())
 }
 
-// declareOriginal makes a live credential of another cluster, and the Secret that it is in.
+// declareOriginal creates a live credential of another cluster, and its Secret.
 func (w *world) declareOriginal(conn provider.Client, name, cluster string) {
 	w.Helper()
-	w.backend.OnCall = nil // nothing else runs yet that mints
+	w.backend.OnCall = nil // no operator runs yet
 	_, err := conn.Mint(w.Context(), provider.MintRequest{Name: name, Owner: provider.Owner{Cluster: cluster, Namespace: w.ns, Token: "training"}})
 	w.OK(err)
 	w.backend.OnCall = w.witness
@@ -209,7 +205,7 @@ func (w *world) declareOriginal(conn provider.Client, name, cluster string) {
 	}})
 }
 
-// zeros is a source of nonces that are all the same.
+// zeros is a source of random bytes that are all zero.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {

@@ -26,8 +26,8 @@ func faultFor(verb fake.Verb, name string, f fake.Fault) func(context.Context, f
 
 func retain(t *v1alpha1.ApiToken) { t.Spec.DeletionPolicy = v1alpha1.DeletionRetain }
 
-// waitingDeletion makes a world in which a deletion has revoked the credential in use,
-// and waits for the previous one, which cannot be revoked.
+// waitingDeletion returns a world in which a deletion has revoked the credential in use. It waits for
+// the previous one, which cannot be revoked.
 func waitingDeletion(t *testing.T) (w *world, previous, inUse string) {
 	t.Helper()
 	w = newWorld(t)
@@ -41,12 +41,11 @@ func waitingDeletion(t *testing.T) (w *world, previous, inUse string) {
 	return w, previous, inUse
 }
 
-// TestRetainDeletesSecretWithRevokedCredential: a Secret whose credential was revoked is
-// deleted, and the event says so.
+// The event says that the Secret is deleted.
 func TestRetainDeletesSecretWithRevokedCredential(t *testing.T) {
 	t.Parallel()
 	w, previous, inUse := waitingDeletion(t)
-	w.Until(func() string { // what was ended is recorded
+	w.Until(func() string { // the revocation is recorded
 		left := w.token("training").Status.Credentials
 		if len(left) != 1 || left[0].Name != previous {
 			return "the ledger still has " + inUse
@@ -62,7 +61,7 @@ func TestRetainDeletesSecretWithRevokedCredential(t *testing.T) {
 	}
 }
 
-// TestRetainReportsAStartedRevocation: the event says so, and the Secret is kept.
+// The Secret is kept.
 func TestRetainReportsAStartedRevocation(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -79,8 +78,7 @@ func TestRetainReportsAStartedRevocation(t *testing.T) {
 	}
 }
 
-// TestRetainWithoutSecretClaimsNoSecret: the event does not claim to keep a Secret
-// that does not exist.
+// The event does not mention a Secret.
 func TestRetainWithoutSecretClaimsNoSecret(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -91,8 +89,6 @@ func TestRetainWithoutSecretClaimsNoSecret(t *testing.T) {
 	w.expectEvent("Retained", "there is no Secret to keep")
 }
 
-// TestConditionsAreFalseWhileDeleting: a credential that is being revoked is
-// neither Issued nor Published.
 func TestConditionsAreFalseWhileDeleting(t *testing.T) {
 	t.Parallel()
 	w, _, _ := waitingDeletion(t)

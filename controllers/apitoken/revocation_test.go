@@ -40,8 +40,7 @@ func (w *world) countEvents(reason string) int {
 	return n
 }
 
-// TestFailedRevocationIsReported: on the ApiToken, whose Secret is as good as before,
-// with one event however often it is tried.
+// The ApiToken stays Ready. There is one event, however often the revocation is retried.
 func TestFailedRevocationIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -49,7 +48,7 @@ func TestFailedRevocationIsReported(t *testing.T) {
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 	w.waitReplaced("training", first)
 	w.rejectRevocations()
-	w.advance(2 * time.Hour) // the overlap is over
+	w.advance(2 * time.Hour) // the overlap has ended
 	w.expectCondition("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonRevocationFailed, "could not be revoked", "rejected the request")
 	w.waitReady("training")
 	w.expectEvent(v1alpha1.ReasonRevocationFailed, "could not be revoked")
@@ -73,8 +72,8 @@ func TestFailedRevocationIsReported(t *testing.T) {
 	w.expectLive()
 }
 
-// TestMissingProviderIsReported: nothing can revoke the old credential once its provider was
-// removed by force, and the ApiToken says so while the new credential works.
+// Without its provider, the old credential cannot be revoked. The condition says so, although the new
+// credential works.
 func TestMissingProviderIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -82,7 +81,7 @@ func TestMissingProviderIsReported(t *testing.T) {
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })
 	w.waitReplaced("training", first)
 	w.removeProvider()
-	w.advance(2 * time.Hour) // the overlap is over
+	w.advance(2 * time.Hour) // the overlap has ended
 	w.expectCondition("training", v1alpha1.ConditionStalled, v1alpha1.ReasonRevocationFailed, "could not be revoked", "does not exist", "create it again")
 	w.waitReady("training")
 	w.expectEvent(v1alpha1.ReasonRevocationFailed, "does not exist")
@@ -96,8 +95,7 @@ func TestMissingProviderIsReported(t *testing.T) {
 	})
 }
 
-// TestRefusedSecretNamesItsField: an immutable Secret says that it is, and that deleting
-// it helps.
+// The condition says that the Secret is immutable, and that deleting it helps.
 func TestRefusedSecretNamesItsField(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

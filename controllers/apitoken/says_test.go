@@ -24,8 +24,7 @@ func (w *world) expectBucket(bucket string) {
 	}
 }
 
-// TestSecretNamesABucketThatItsKeyMayUse: while no credential can be issued for a changed
-// declaration, the Secret still declares the access of its key.
+// No credential can be issued for the changed declaration, so the Secret still describes its key.
 func TestSecretNamesABucketThatItsKeyMayUse(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -92,7 +91,7 @@ func TestSecretNamesABucketThatItsKeyMayUse(t *testing.T) {
 	}
 }
 
-// TestUpdateInPlaceChangesTheBucketInOneWrite: the key may no longer use the old bucket.
+// The key cannot use the old bucket any more.
 func TestUpdateInPlaceChangesTheBucketInOneWrite(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -115,8 +114,7 @@ func TestUpdateInPlaceChangesTheBucketInOneWrite(t *testing.T) {
 	}
 }
 
-// TestRepublishDeclaresTheAccessOfTheOldCredential: a manual credential is published
-// again while the declaration already needs a new one.
+// A manual credential is published again, although the declaration requires a new one.
 func TestRepublishDeclaresTheAccessOfTheOldCredential(t *testing.T) {
 	t.Parallel()
 	w := newPanelWorld(t)
@@ -141,8 +139,8 @@ func TestRepublishDeclaresTheAccessOfTheOldCredential(t *testing.T) {
 	}
 }
 
-// TestEditedSecretIsNeverRecordedAsChecked: however a credential comes into the ledger, data
-// that another client changed is repaired at once.
+// Data that another client changed is repaired at once. The cases are the ways of a credential into the
+// ledger.
 func TestEditedSecretIsNeverRecordedAsChecked(t *testing.T) {
 	t.Parallel()
 	spoil := func(w *world) {
@@ -200,8 +198,7 @@ func TestEditedSecretIsNeverRecordedAsChecked(t *testing.T) {
 	}
 }
 
-// TestCheckedVersionIsRecordedInOnePlace: nothing but Snapshot.Checked decides which version
-// of a Secret counts as checked.
+// Only Snapshot.Checked decides which version of a Secret counts as checked.
 func TestCheckedVersionIsRecordedInOnePlace(t *testing.T) {
 	files, err := filepath.Glob("*.go")
 	if err != nil {

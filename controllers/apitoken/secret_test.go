@@ -13,8 +13,7 @@ import (
 
 type secretObject = corev1.Secret
 
-// TestLostSecretIsReplacedWithAnOverlap: pods can still use the credential that the
-// Secret held, so it stays valid for the overlap.
+// Pods can still use the credential of the lost Secret, so it stays valid for the overlap.
 func TestLostSecretIsReplacedWithAnOverlap(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -58,8 +57,7 @@ func (w *world) expectOverlap(name, credential string) {
 	}
 }
 
-// TestForeignSecretIsNotTouched: a Secret with another owner is reported and not
-// changed.
+// A Secret with another owner is reported.
 func TestForeignSecretIsNotTouched(t *testing.T) {
 	t.Parallel()
 	yes := true
@@ -97,7 +95,7 @@ func TestForeignSecretIsNotTouched(t *testing.T) {
 	w.waitReady("labelled")
 	w.usableCredential("labelled")
 
-	// What is deleted before anything was issued leaves the other's Secret alone.
+	// Deleting an ApiToken without credentials does not change the other's Secret.
 	w.delete("anonymous")
 	w.expectGone("anonymous")
 	if w.secret("anonymous") == nil {
@@ -105,7 +103,7 @@ func TestForeignSecretIsNotTouched(t *testing.T) {
 	}
 }
 
-// TestReplacedSecretIsReported: another client replaces the Secret with its own.
+// Another client replaces the Secret with its own.
 func TestReplacedSecretIsReported(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -15,7 +15,7 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// unshown is a cluster whose cache shows no Secret. What is patched gets version 10.
+// unshown is a client whose cache has no Secret. Patch returns version 10.
 type unshown struct{ client.Client }
 
 // Patch implements client.Writer.

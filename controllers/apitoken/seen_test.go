@@ -19,12 +19,11 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// ofTest is the cluster identity in these tests.
+// ofTest is the cluster identity of these tests.
 const ofTest = "cccccccc"
 
-// moved are Providers whose minting credentials were replaced by those of another account
-// after the facts were gathered. The facts are of the first account, and the connection is
-// of the second.
+// moved is a provider whose minting credentials were replaced after the facts were gathered. The facts
+// are of the first account, and the connection is of the second.
 type moved struct {
 	Providers
 	conn connections.Connection
@@ -34,7 +33,7 @@ func (m *moved) Connect(context.Context, account.Key, *places.Place) (connection
 	return m.conn, nil
 }
 
-// untouched fails a test that calls the API server.
+// untouched is a client that must not be called.
 type untouched struct{ client.Client }
 
 // reconcileOf returns a reconcile with the entry e in the ledger, at the fake provider.
@@ -56,9 +55,8 @@ func reconcileOf(t *testing.T, driver *fake.Driver, e v1alpha1.LedgerEntry) (*Re
 	return r, p
 }
 
-// TestAccountOfTheConnectionDecides: the facts about a provider can be older than the
-// connection. If the ledger belongs to another account than the connection, nothing is minted
-// and nothing is treated as gone.
+// The facts about a provider can be older than the connection. If the ledger belongs to another account
+// than the connection, nothing is minted and nothing counts as revoked.
 func TestAccountOfTheConnectionDecides(t *testing.T) {
 	for name, act := range map[string]func(*Reconciler, *reconciliation) plan.Outcome{
 		"mint": func(r *Reconciler, p *reconciliation) plan.Outcome {
@@ -90,14 +88,13 @@ func TestAccountOfTheConnectionDecides(t *testing.T) {
 	}
 }
 
-// TestEntryStaysUntilRevocationIsVerified: a provider accepts a revocation and does not carry it out. The
-// entry stays, and so does an ApiToken that is deleted, until the provider shows
-// nothing, or only what has ended. A credential that is switched off has not.
+// The provider accepts a revocation and ignores it. The entry, and an ApiToken that is being deleted,
+// stay until the provider shows no credential, or only ended ones. A disabled credential has not ended.
 func TestEntryStaysUntilRevocationIsVerified(t *testing.T) {
 	owner := provider.Owner{Cluster: ofTest, Namespace: "ml", Token: "training"}
 	revoke := func(r *Reconciler, p *reconciliation) plan.Outcome { return r.revoke(t.Context(), p, []string{"one"}) }
 	purge := func(r *Reconciler, p *reconciliation) plan.Outcome { return r.purge(t.Context(), p, true) }
-	ignore := []fake.Fault{{Kind: fake.Ignore}, {Kind: fake.Ignore}} // of what the ledger has, and of what is listed
+	ignore := []fake.Fault{{Kind: fake.Ignore}, {Kind: fake.Ignore}} // for the ledger's entry, and for the listed credential
 	for name, tc := range map[string]struct {
 		driver func(*fake.Driver)
 		then   func(*fake.Backend)

@@ -15,7 +15,7 @@ import (
 	"apitoken.dev/operator/test/support/kit"
 )
 
-// newTwoSlotWorld is a world whose provider has two slots.
+// newTwoSlotWorld returns a world whose provider has two slots.
 func newTwoSlotWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -39,7 +39,7 @@ func rotateTo(generation int64) func(*v1alpha1.ApiToken) {
 	return func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = generation }
 }
 
-// TestRotationsInTwoSlotsKeepTheCredentialInUse: rotations in a row end overlaps early and never the credential in use.
+// Consecutive rotations end overlaps early, and never the credential in use.
 func TestRotationsInTwoSlotsKeepTheCredentialInUse(t *testing.T) {
 	t.Parallel()
 	w := newTwoSlotWorld(t)
@@ -57,8 +57,8 @@ func TestRotationsInTwoSlotsKeepTheCredentialInUse(t *testing.T) {
 	w.expectMints(4)
 }
 
-// TestSlotsTakenByOthersDelayRotation: the credential in use stays, the condition says who
-// holds the slots, and the rotation follows as soon as one is free.
+// The credential in use stays, and the condition names the holders of the slots. The rotation follows
+// once a slot is free.
 func TestSlotsTakenByOthersDelayRotation(t *testing.T) {
 	t.Parallel()
 	w := newTwoSlotWorld(t)
@@ -75,7 +75,7 @@ func TestSlotsTakenByOthersDelayRotation(t *testing.T) {
 	w.backend.Delete(stranger)
 	w.clock.Advance(time.Minute)
 	w.Until(func() string {
-		w.touch("training") // it is looked at once a minute
+		w.touch("training") // without it, the next reconcile is a minute later
 		if activeOf(w.token("training")).Name == first {
 			return "not replaced"
 		}
@@ -97,8 +97,8 @@ func (w *world) touchUntilReady(name string) *v1alpha1.ApiToken {
 	return w.waitReady(name)
 }
 
-// TestSecondApiTokenNeedsASlot: it is refused, because neither could be rotated without a
-// gap, until both accept one.
+// With a second ApiToken, neither could be rotated without a gap. It is refused until both use
+// RevokeFirst.
 func TestSecondApiTokenNeedsASlot(t *testing.T) {
 	t.Parallel()
 	w := newTwoSlotWorld(t)
@@ -116,8 +116,7 @@ func TestSecondApiTokenNeedsASlot(t *testing.T) {
 	w.expectMints(2)
 }
 
-// TestRevokeFirstReportsTheGap: with both slots taken a rotation revokes first, and says for
-// how long the workload was without access.
+// Both slots are in use, so a rotation revokes first. An event says how long the workload had no access.
 func TestRevokeFirstReportsTheGap(t *testing.T) {
 	t.Parallel()
 	w := newTwoSlotWorld(t)
@@ -138,7 +137,6 @@ func TestRevokeFirstReportsTheGap(t *testing.T) {
 	w.expectMints(3)
 }
 
-// TestRevokeFirstWithFreeSlotHasNoGap: where a slot is free there is no gap.
 func TestRevokeFirstWithFreeSlotHasNoGap(t *testing.T) {
 	t.Parallel()
 	w := newTwoSlotWorld(t)
@@ -150,8 +148,7 @@ func TestRevokeFirstWithFreeSlotHasNoGap(t *testing.T) {
 	}
 }
 
-// TestRevokeFirstRecoversWithTheProvider: a provider that fails in the middle of a gap does not
-// make it last longer than the failure.
+// The provider fails during a gap. The gap ends when the provider works again.
 func TestRevokeFirstRecoversWithTheProvider(t *testing.T) {
 	t.Parallel()
 	w := newTwoSlotWorld(t)
@@ -176,8 +173,7 @@ func TestRevokeFirstRecoversWithTheProvider(t *testing.T) {
 	}
 }
 
-// TestInterruptedGapIsEndedByTheNextProcess: an operator that stops in the middle of a gap leaves
-// it to the next one, which ends it.
+// The operator stops during a gap.
 func TestInterruptedGapIsEndedByTheNextProcess(t *testing.T) {
 	t.Parallel()
 	w := newTwoSlotWorld(t)
@@ -200,8 +196,8 @@ func TestInterruptedGapIsEndedByTheNextProcess(t *testing.T) {
 	w.waitHealed("training")
 }
 
-// TestAttemptInDoubtBlocksIssuingInAListWindow: where a provider lists its newest only, an attempt without a
-// known end holds further ones back before it falls out of the list.
+// The provider lists its newest credentials only. An attempt with an unknown outcome delays further
+// attempts, which could move it out of the list.
 func TestAttemptInDoubtBlocksIssuingInAListWindow(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -226,15 +222,15 @@ func TestAttemptInDoubtBlocksIssuingInAListWindow(t *testing.T) {
 		}
 		return ""
 	})
-	w.waitIdle("doubtful") // a clock that advances would cut off its next attempt
+	w.waitIdle("doubtful") // the next attempt must end before the clock advances
 	w.waitIdle("three")
 	w.clock.Advance(time.Minute)
 	w.touchUntilReady("three")
 	w.touchUntilReady("doubtful")
 }
 
-// TestUnverifiedAccountClaimTakesNoSlots: the declaration of a provider names another's
-// account, with credentials of its own. It is another account.
+// A provider declares the account of another provider, with other minting credentials. It counts as
+// another account.
 func TestUnverifiedAccountClaimTakesNoSlots(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -242,7 +238,7 @@ func TestUnverifiedAccountClaimTakesNoSlots(t *testing.T) {
 	w.driver.At = func(provider.Config) provider.Server { return provider.Server{Host: "vendor", Declared: true} }
 	w.createMinter()
 	w.createProvider()
-	w.backend.Token = "" // it admits any credentials, and answers the same account
+	w.backend.Token = "" // accepts any credentials, and returns the same account
 	w.OK(w.Create(w.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "own"},
 		Data: map[string][]byte{fake.TokenKey: []byte("of-the-claimant")}}))
 	claimant := kit.ProviderSpec()

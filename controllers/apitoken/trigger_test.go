@@ -12,7 +12,7 @@ import (
 	"apitoken.dev/operator/internal/trim"
 )
 
-// triggerReconciles triggers a reconcile of the ApiTokens of the world with a label of their namespace.
+// triggerReconciles triggers a reconcile of all ApiTokens of the world, with a label of their namespace.
 // Unlike touch, it causes no write conflicts. After a conflict, an attempt has an unknown outcome,
 // and another credential is minted.
 func (w *world) triggerReconciles() {
@@ -58,8 +58,8 @@ func (w *world) managedVersion(name string) string {
 	return s.ResourceVersion
 }
 
-// cacheDiffers returns what an operator's cache does not show at this version. Without a version
-// the object must be absent.
+// cacheDiffers returns why an operator's cache does not have an object at this version, or "". With
+// version "", the object must be missing.
 func cacheDiffers(w *world, p *process, o client.Object, name, version string) string {
 	err := p.cache.Get(w.Context(), client.ObjectKey{Namespace: w.ns, Name: name}, o)
 	if client.IgnoreNotFound(err) != nil {

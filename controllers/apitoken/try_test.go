@@ -14,7 +14,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// newProbingWorld is a world whose provider probes new credentials.
+// newProbingWorld returns a world whose driver probes new credentials.
 func newProbingWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -37,7 +37,7 @@ func (w *world) rejectProbes() *atomic.Bool {
 	return &refuses
 }
 
-// TestNewCredentialIsProbedBeforePublish: with the credential itself, before it is published.
+// The probe uses the new credential itself.
 func TestNewCredentialIsProbedBeforePublish(t *testing.T) {
 	t.Parallel()
 	w := newProbingWorld(t)
@@ -56,7 +56,7 @@ func TestNewCredentialIsProbedBeforePublish(t *testing.T) {
 	w.expectMints(1)
 }
 
-// TestUnansweredProbeDoesNotRejectTheCredential: a data plane that is down causes no new credentials.
+// An unavailable data plane does not cause new credentials.
 func TestUnansweredProbeDoesNotRejectTheCredential(t *testing.T) {
 	t.Parallel()
 	w := newProbingWorld(t)
@@ -82,8 +82,7 @@ func (w *world) waitRejectedRevoked(works string) {
 	}
 }
 
-// TestRejectedNewCredentialIsNotPublished: one that the provider refuses does not take the
-// place of one that works, and is revoked.
+// The rejected credential is revoked, and the working one stays.
 func TestRejectedNewCredentialIsNotPublished(t *testing.T) {
 	t.Parallel()
 	w := newProbingWorld(t)
@@ -92,7 +91,7 @@ func TestRejectedNewCredentialIsNotPublished(t *testing.T) {
 	w.waitIdle("training")
 	w.hook(func(_ context.Context, c fake.Call) fake.Fault {
 		if c.Verb == fake.Mint && c.Phase == fake.After {
-			w.backend.Deny(c.Name) // the vendor made it, and does not accept it
+			w.backend.Deny(c.Name) // the data plane rejects it
 		}
 		return fake.Fault{}
 	})
@@ -107,15 +106,15 @@ func TestRejectedNewCredentialIsNotPublished(t *testing.T) {
 	w.waitRejectedRevoked(first)
 }
 
-// TestRejectedProbeIsNotUndoneByAFailedOne: what was refused once is published only when it is
-// accepted, not because the last try has no answer.
+// A credential that was rejected once is published only after an accepted probe. A probe without an
+// answer does not suffice.
 func TestRejectedProbeIsNotUndoneByAFailedOne(t *testing.T) {
 	t.Parallel()
 	w := newProbingWorld(t)
 	w.declare("training")
 	first := activeOf(w.waitReady("training")).Name
 	w.waitIdle("training")
-	var answers atomic.Bool // the first try of each credential
+	var answers atomic.Bool // for the first probe of each credential
 	w.hook(func(_ context.Context, c fake.Call) fake.Fault {
 		switch {
 		case c.Verb == fake.Mint && c.Phase == fake.After:

@@ -15,10 +15,10 @@ import (
 	"apitoken.dev/operator/test/support/testutil"
 )
 
-// These tests run two operators that both act, as without leader election, or while a leader
-// that lost its lease still has a request in progress.
+// These tests run two active operators, as without leader election, or while a former leader still has a
+// request in progress.
 
-// newTwoOperators is a world with an ApiToken that is Ready, and two operators.
+// newTwoOperators returns a world with two operators and an ApiToken that is Ready.
 func newTwoOperators(t *testing.T) (w *world, credential string) {
 	t.Helper()
 	w = newWorld(t)
@@ -58,8 +58,7 @@ func (w *world) watchAbandoned() (check func()) {
 	}
 }
 
-// TestTwoOperatorsRotateWithOneCredential: while one operator waits for a slow provider, the other leaves
-// its attempt alone, and the rotation ends with one credential.
+// While one operator waits for a slow provider, the other does not take over its attempt.
 func TestTwoOperatorsRotateWithOneCredential(t *testing.T) {
 	t.Parallel()
 	w, last := newTwoOperators(t)
@@ -81,8 +80,7 @@ func TestTwoOperatorsRotateWithOneCredential(t *testing.T) {
 	}
 }
 
-// TestTwoOperatorsRepairASecretTogether: here no operator waits, and neither keeps the other from
-// publishing.
+// Neither operator prevents the other from publishing.
 func TestTwoOperatorsRepairASecretTogether(t *testing.T) {
 	t.Parallel()
 	w, _ := newTwoOperators(t)
@@ -109,8 +107,7 @@ func TestTwoOperatorsRepairASecretTogether(t *testing.T) {
 	}
 }
 
-// TestTwoOperatorsChangeInPlaceOnce: while one operator changes a credential, another issues
-// no new one, and writes nothing that makes the first one conflict.
+// While one operator changes a credential, the other issues none, and causes no write conflict.
 func TestTwoOperatorsChangeInPlaceOnce(t *testing.T) {
 	t.Parallel()
 	w := newUpdatingWorld(t)
@@ -133,8 +130,7 @@ func TestTwoOperatorsChangeInPlaceOnce(t *testing.T) {
 	w.expectMints(1)
 }
 
-// TestAttemptOfAKilledOperatorSettlesIn90Seconds waits for 90 seconds, in which the workload keeps what it
-// has, and not longer.
+// The workload keeps its credential in this time.
 func TestAttemptOfAKilledOperatorSettlesIn90Seconds(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
@@ -159,15 +155,15 @@ func TestAttemptOfAKilledOperatorSettlesIn90Seconds(t *testing.T) {
 	w.waitHealed("training")
 }
 
-// TestStandbyRecordsAttempts: it notes attempts while another leads, so that they are
-// settled when it takes over; until then it reads no Secret and writes nothing.
+// A standby records attempts of the leader, so that their settle times have begun when it takes over.
+// Until then it reads no Secret and writes nothing.
 func TestStandbyRecordsAttempts(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)
 	w.createMinter()
 	w.createProvider()
 	elected := func(o *operator.Options) { o.LeaderElection = true }
-	leader := w.start(elected, func(o *operator.Options) { o.Clock = testutil.NewClock(epoch) }) // nothing settles for it
+	leader := w.start(elected, func(o *operator.Options) { o.Clock = testutil.NewClock(epoch) }) // its clock stands, so no attempt settles
 	w.issue("training")
 	w.backend.Script(fake.Mint, fake.Fault{Kind: fake.InDoubt})
 	w.edit("training", func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation = 1 })

@@ -50,7 +50,7 @@ func (w *world) withLooseSchema(store func()) {
 	accepts(false)
 }
 
-// unreadable is an ApiToken whose end no program can read.
+// unreadable returns an ApiToken whose spec.expiresAt is not a time.
 func unreadable(namespace, name string) *unstructured.Unstructured {
 	return &unstructured.Unstructured{Object: map[string]any{
 		"apiVersion": v1alpha1.GroupVersion.String(), "kind": "ApiToken", "metadata": map[string]any{"namespace": namespace, "name": name},
@@ -63,9 +63,8 @@ func unreadable(namespace, name string) *unstructured.Unstructured {
 
 const unreadableEnd = "2027-01-31T00:00:00z"
 
-// TestUnreadableEndIsReportedAndIssuesNothing: an object that an earlier version of the schema let in is reported
-// by name, nothing is issued for it, all others are served, and it can be deleted.
-// It is not parallel: the schema is every test's.
+// An earlier version of the schema admitted the object. It is reported by name, can be deleted, and does
+// not affect others. The test is not parallel, because all tests share the schema.
 func TestUnreadableEndIsReportedAndIssuesNothing(t *testing.T) {
 	w := newWorld(t)
 	edited := activeOf(w.issue("edited")).Name
@@ -82,7 +81,7 @@ func TestUnreadableEndIsReportedAndIssuesNothing(t *testing.T) {
 		}
 		return ""
 	})
-	w.issue("other") // all others are served
+	w.issue("other") // others are not affected
 
 	// A new process reads them as well.
 	w.operator.stop(w)
@@ -114,7 +113,6 @@ func TestUnreadableEndIsReportedAndIssuesNothing(t *testing.T) {
 	}
 }
 
-// TestCorrectedEndResumesIssuing: once spec.expiresAt is corrected, issuing continues.
 func TestCorrectedEndResumesIssuing(t *testing.T) {
 	w := newWorld(t)
 	w.withLooseSchema(func() { w.OK(w.Create(w.Context(), unreadable(w.ns, "training"))) })

@@ -12,7 +12,7 @@ import (
 	"apitoken.dev/operator/test/support/fake"
 )
 
-// newUpdatingWorld is a world whose provider changes scopes and expiry in place.
+// newUpdatingWorld returns a world whose provider changes scopes and expiry in place.
 func newUpdatingWorld(t *testing.T) *world {
 	t.Helper()
 	w := newEmptyWorld(t)
@@ -27,7 +27,6 @@ func readWrite(t *v1alpha1.ApiToken) {
 	t.Spec.Scopes = []v1alpha1.Scope{"objectstorage:object-read-write"}
 }
 
-// TestUpdateInPlaceKeepsTheSecret: the workload keeps its secret where the provider can change the credential.
 func TestUpdateInPlaceKeepsTheSecret(t *testing.T) {
 	t.Parallel()
 	w := newUpdatingWorld(t)
@@ -67,8 +66,8 @@ func TestUpdateInPlaceKeepsTheSecret(t *testing.T) {
 	w.expectMints(2)
 }
 
-// TestFailedUpdateStillReachesTheDeclaration: for every outcome of an update, the
-// credential in use has exactly the declared grant in the end.
+// The cases are all outcomes of an update. At the end, the credential in use has exactly the declared
+// grant.
 func TestFailedUpdateStillReachesTheDeclaration(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
@@ -107,7 +106,6 @@ func TestFailedUpdateStillReachesTheDeclaration(t *testing.T) {
 	}
 }
 
-// TestDeclarationChangedDuringUpdateIsApplied: a declaration that changes during an update is met too.
 func TestDeclarationChangedDuringUpdateIsApplied(t *testing.T) {
 	t.Parallel()
 	w := newUpdatingWorld(t)
@@ -130,8 +128,8 @@ func TestDeclarationChangedDuringUpdateIsApplied(t *testing.T) {
 	}
 }
 
-// TestUpdateKeepsThePlannedExpiry: a provider that ends nothing by itself tells no
-// expiry when it changes a credential in place; the operator still rotates and ends it.
+// This provider enforces no expiry, and returns none from an update. The operator still rotates and
+// revokes the credential on time.
 func TestUpdateKeepsThePlannedExpiry(t *testing.T) {
 	t.Parallel()
 	w := newEmptyWorld(t)

@@ -72,7 +72,7 @@ func (w *world) judgeRevoke(ctx context.Context, call fake.Call) error {
 	deleting := map[string]bool{}
 	for i := range tokens.Items {
 		t := &tokens.Items[i]
-		gap := t.Status.GapSince != nil && t.Spec.Rotation.Strategy == v1alpha1.RevokeFirst // it is accepted
+		gap := t.Status.GapSince != nil && t.Spec.Rotation.Strategy == v1alpha1.RevokeFirst // an accepted gap
 		deleting[t.Name] = !t.DeletionTimestamp.IsZero() || gap || w.timeIsUp(t, call.Name)
 	}
 	for i := range secrets.Items {
@@ -87,8 +87,7 @@ func (w *world) judgeRevoke(ctx context.Context, call fake.Call) error {
 	return nil
 }
 
-// timeIsUp reports whether a credential of an ApiToken must end, by the declaration
-// or by its own expiry.
+// timeIsUp reports whether the hard end of the ApiToken or the expiry of its credential has passed.
 func (w *world) timeIsUp(t *v1alpha1.ApiToken, credential string) bool {
 	now := w.clock.Now()
 	if end, err := t.Spec.HardEnd(); err == nil && !end.IsZero() && !now.Before(end) {
@@ -99,8 +98,8 @@ func (w *world) timeIsUp(t *v1alpha1.ApiToken, credential string) bool {
 	})
 }
 
-// checkCredentials holds at the end of every test: no name was minted twice, and
-// every live credential is in a ledger or in a Secret that was left on purpose.
+// checkCredentials runs at the end of every test. No name was minted twice, and every live credential is
+// in a ledger or excused.
 func (w *world) checkCredentials() {
 	ctx := context.WithoutCancel(w.Context())
 	for _, call := range w.backend.Calls() {

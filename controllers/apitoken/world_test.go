@@ -30,13 +30,13 @@ import (
 const (
 	// identity is the identity of the cluster in the credential names of these tests.
 	identity = "cluster-under-test"
-	// storeName is the provider of every token that names no other.
+	// storeName is the default provider.
 	storeName = "store"
 )
 
 var (
 	cluster = credname.Cluster(identity)
-	// epoch is when every test begins.
+	// epoch is the start time of every test.
 	epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 )
 
@@ -51,7 +51,7 @@ type world struct {
 	requests *testutil.Requests
 	log      *testutil.Log
 
-	// operator is the one that was started last.
+	// operator is the last one that was started.
 	operator  *process
 	operators []*process
 	touches   atomic.Int64
@@ -117,14 +117,14 @@ func (w *world) start(edits ...func(*operator.Options)) *process {
 	return w.startCounting(w.requests, edits...)
 }
 
-// startCounting is start with a count of this operator's requests.
+// startCounting is start with a separate count of this operator's requests.
 func (w *world) startCounting(requests *testutil.Requests, edits ...func(*operator.Options)) *process {
 	w.Helper()
 	o := operator.Options{
 		Registry: kit.Drivers(w.T, w.driver), Clock: w.clock, Logger: w.log.Logger(5), Namespace: w.ns, Namespaces: []string{w.ns},
 		ClusterIdentity: identity, Concurrency: 4, SweepInterval: 1e6 * time.Hour, Shutdown: testutil.Patience,
 		WrapRecorder:  func(r events.EventRecorder) events.EventRecorder { return witnessing{r, w} },
-		ProviderBurst: 40, // the clock stands still, and a part is for other namespaces
+		ProviderBurst: 40, // the clock stands, so the rate limit does not refill
 	}
 	for _, edit := range edits {
 		edit(&o)
@@ -154,7 +154,7 @@ func (p *process) stop(w *world) {
 	}
 }
 
-// declare creates an ApiToken that the provider of the world grants.
+// declare creates an ApiToken that refers to the provider of the world.
 func (w *world) declare(name string, edits ...func(*v1alpha1.ApiToken)) {
 	w.Helper()
 	w.ExpectApplied(kit.ApiToken(w.ns, name, v1alpha1.ProviderReference{Name: storeName}, edits...))
@@ -191,7 +191,7 @@ func (w *world) edit(name string, edit func(*v1alpha1.ApiToken)) {
 	kit.Change(w.Kit, &v1alpha1.ApiToken{ObjectMeta: metaOf(w.ns, name)}, edit)
 }
 
-// editStatus changes the status of the ApiToken training, as only the operator should.
+// editStatus changes the status of the ApiToken training.
 func (w *world) editStatus(edit func(*v1alpha1.ApiTokenStatus)) {
 	w.Helper()
 	kit.ChangeStatus(w.Kit, &v1alpha1.ApiToken{ObjectMeta: metaOf(w.ns, "training")}, func(t *v1alpha1.ApiToken) { edit(&t.Status) })
@@ -224,7 +224,7 @@ func (w *world) waitReplaced(name, credential string) *v1alpha1.ApiToken {
 	return w.waitReady(name)
 }
 
-// expectCondition waits until a condition of an ApiToken has a reason, and the parts in its message.
+// expectCondition waits until a condition has this reason and its message contains these parts.
 func (w *world) expectCondition(name, kind, reason string, parts ...string) *v1alpha1.ApiToken {
 	w.Helper()
 	t := &v1alpha1.ApiToken{ObjectMeta: metaOf(w.ns, name)}
@@ -232,7 +232,7 @@ func (w *world) expectCondition(name, kind, reason string, parts ...string) *v1a
 	return t
 }
 
-// expectStalled waits until Stalled and Ready both have a reason and the parts in their messages.
+// expectStalled is expectCondition for both Stalled and Ready.
 func (w *world) expectStalled(name, reason string, parts ...string) {
 	w.Helper()
 	w.expectCondition(name, v1alpha1.ConditionStalled, reason, parts...)
@@ -251,7 +251,7 @@ func (w *world) delete(name string) {
 	w.ExpectDeleted(&v1alpha1.ApiToken{ObjectMeta: metaOf(w.ns, name)})
 }
 
-// owner of the credentials of an ApiToken.
+// owner returns the owner of the credentials of an ApiToken.
 func (w *world) owner(name string) provider.Owner {
 	return provider.Owner{Cluster: cluster, Namespace: w.ns, Token: name}
 }
