@@ -30,7 +30,7 @@ func newAccountWorld(t *testing.T) *world {
 
 // newPool returns the pool of a process that has just started.
 func (w *world) newPool(limited bool) *Pool {
-	w.t.Helper()
+	w.Helper()
 	driver := fake.New(w.backend)
 	if limited {
 		driver.Caps.MaxLive = 2
@@ -41,48 +41,42 @@ func (w *world) newPool(limited bool) *Pool {
 	}
 	drivers, err := registry.New(registry.Entry{Driver: driver,
 		Settings: func(s registry.Spec) (any, bool) { return s.AWS.Region, s.AWS != nil }})
-	w.must(err)
-	return NewPool(Options{Reader: only{w.c, w.key.Namespace}, Live: w.c, Registry: drivers, Namespace: w.key.Namespace, Cluster: "cluster"})
+	w.OK(err)
+	return NewPool(Options{Reader: only{w.Client, w.key.Namespace}, Live: w.Client, Registry: drivers, Namespace: w.key.Namespace, Cluster: "cluster"})
 }
 
 // add creates a provider with its own minting credentials.
 func (w *world) add(kind v1alpha1.ProviderKind, namespace, name, region, credential string) account.Key {
-	w.t.Helper()
+	w.Helper()
 	key := account.Key{Kind: kind, Namespace: namespace, Name: name}
 	secretNamespace := namespace
 	if kind == v1alpha1.KindClusterTokenProvider {
 		key.Name = w.key.Namespace + "-" + name
 		secretNamespace = w.key.Namespace
 	}
-	w.create(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: secretNamespace, Name: name},
+	w.ExpectApplied(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: secretNamespace, Name: name},
 		Data: map[string][]byte{fake.TokenKey: []byte(credential)}})
 	spec := v1alpha1.ProviderSpec{CredentialsSecretRef: v1alpha1.SecretReference{Name: name}, AWS: &v1alpha1.AWSProvider{Region: region}}
 	if kind == v1alpha1.KindClusterTokenProvider {
-		w.create(&v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: key.Name},
+		w.ExpectApplied(&v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: key.Name},
 			Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: spec}})
 		return key
 	}
-	w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: spec})
+	w.ExpectApplied(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name}, Spec: spec})
 	return key
 }
 
-func (w *world) namespace(name string) string {
-	w.t.Helper()
-	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})
-	return name
-}
-
 func (w *world) connected(key account.Key) Connection {
-	w.t.Helper()
-	c, err := w.viaConnect(w.t.Context(), key)
-	w.must(err)
+	w.Helper()
+	c, err := w.viaConnect(w.Context(), key)
+	w.OK(err)
 	return c
 }
 
 // TestNoProviderClaimsAnAccount: the backend answers the same account to everyone.
 func TestNoProviderClaimsAnAccount(t *testing.T) {
 	w := newAccountWorld(t)
-	victim, hostile := w.key.Namespace, w.namespace(w.key.Namespace+"-hostile")
+	victim, hostile := w.key.Namespace, w.Namespace("hostile", nil)
 	const own, other = v1alpha1.KindTokenProvider, v1alpha1.KindClusterTokenProvider
 	keys := map[string]account.Key{
 		"victim":            w.add(own, victim, "victim", "declared", "secret"),
@@ -222,14 +216,14 @@ func TestAccountsAreNotTakenFromAStatus(t *testing.T) {
 
 // record makes a provider Ready, as an earlier process left it.
 func (w *world) record(key account.Key) {
-	w.t.Helper()
+	w.Helper()
 	p := &v1alpha1.TokenProvider{}
-	w.must(w.c.Get(w.t.Context(), key.ObjectKey(), p))
-	w.patch(p, func() { p.Finalizers = []string{v1alpha1.Finalizer} })
+	w.OK(w.Get(w.Context(), key.ObjectKey(), p))
+	w.Merge(p, func() { p.Finalizers = []string{v1alpha1.Finalizer} })
 	p.Status.Account = fake.DefaultAccount
 	meta.SetStatusCondition(&p.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: metav1.ConditionTrue,
 		Reason: v1alpha1.ReasonReady, ObservedGeneration: p.Generation})
-	w.must(w.c.Status().Update(w.t.Context(), p))
+	w.OK(w.Status().Update(w.Context(), p))
 }
 
 // TestKeysOfAccountsShowNothing: they are hashes, so no verb of fmt prints a value.

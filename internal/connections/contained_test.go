@@ -59,8 +59,8 @@ func contained(t *testing.T) (*world, *hostile) {
 	w := newWorld(t)
 	h := &hostile{Driver: fake.New(w.backend)}
 	drivers, err := registry.New(registry.Entry{Driver: h, Settings: func(s registry.Spec) (any, bool) { return s.AWS.Region, s.AWS != nil }})
-	w.must(err)
-	w.pool = NewPool(Options{Reader: w.c, Live: w.c, Registry: drivers, Namespace: w.key.Namespace, Cluster: "cluster"})
+	w.OK(err)
+	w.pool = NewPool(Options{Reader: w.Client, Live: w.Client, Registry: drivers, Namespace: w.key.Namespace, Cluster: "cluster"})
 	return w, h
 }
 
@@ -99,7 +99,7 @@ func TestEveryDriverGetsItsHTTPClient(t *testing.T) {
 		t.Errorf("client %v, %v", h.http, err)
 	}
 	p := w.provider()
-	w.patch(p, func() {
+	w.Merge(p, func() {
 		p.Spec.AWS.CABundle = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
 	})
 	_, err := w.viaConnect(t.Context(), w.key)
@@ -141,13 +141,13 @@ func TestRequestsOfASweepAreRateLimited(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests++ }))
 	t.Cleanup(server.Close)
 	var local transport.Endpoints
-	w.must(local.Set("127.0.0.0/8,::1/128"))
+	w.OK(local.Set("127.0.0.0/8,::1/128"))
 	o := w.pool.o
 	o.Rate, o.Burst, o.HTTP = 1e-5, 2, transport.New(transport.Options{Endpoints: local}) // the connect uses the rest of the burst
 	w.pool = NewPool(o)
 	h.pages = server.URL
 	c, err := w.viaConnect(t.Context(), w.key)
-	w.must(err)
+	w.OK(err)
 	var failed error
 	for _, err := range c.Client.List(t.Context(), provider.Owner{Cluster: "cluster"}) {
 		failed = err

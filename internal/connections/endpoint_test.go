@@ -18,10 +18,10 @@ func moving(t *testing.T) (*world, account.Key) {
 }
 
 func (w *world) move(key account.Key, region string) {
-	w.t.Helper()
+	w.Helper()
 	p := &v1alpha1.TokenProvider{}
-	w.must(w.c.Get(w.t.Context(), key.ObjectKey(), p))
-	w.patch(p, func() { p.Spec.AWS.Region = region })
+	w.OK(w.Get(w.Context(), key.ObjectKey(), p))
+	w.Merge(p, func() { p.Spec.AWS.Region = region })
 }
 
 func isUnverified(t *testing.T, what string, err error) {
@@ -57,7 +57,7 @@ func TestConnectRefusesAnEndpointThatTheStatusDoesNotRecord(t *testing.T) {
 func TestAnUnverifiedEndpointIsOnlyRead(t *testing.T) {
 	w, key := moving(t)
 	c, err := w.pool.Check(t.Context(), key, w.place(key), false)
-	w.must(err)
+	w.OK(err)
 	if c.Endpoint.URL != "first" || c.Endpoint.Driver != fake.Type {
 		t.Errorf("the endpoint is %+v", c.Endpoint)
 	}

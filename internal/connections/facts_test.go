@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -15,14 +14,13 @@ import (
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 )
 
 func (w *world) facts(key account.Key, namespace string) account.Facts {
-	w.t.Helper()
-	f, err := w.pool.Facts(w.t.Context(), key, namespace, provider.Grant{})
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.Helper()
+	f, err := w.pool.Facts(w.Context(), key, namespace, provider.Grant{})
+	w.OK(err)
 	return f
 }
 
@@ -35,7 +33,7 @@ func TestFactsDescribeTheProvider(t *testing.T) {
 	if !f.Found || f.Ready || f.Deleting || !f.Admitted || f.ReadyReason != v1alpha1.ReasonProviderNotReady {
 		t.Errorf("before its check: %+v", f)
 	}
-	if f.DriverType != fake.Type || f.Config.Cluster != "cluster" || f.Config.Settings != "one" || f.Config.Credentials != nil {
+	if f.DriverType != fake.Type || f.Config.Cluster != "cluster" || f.Config.Settings != "us-east-1" || f.Config.Credentials != nil {
 		t.Errorf("the driver's configuration is %+v", f.Config)
 	}
 	if f.Capabilities.ExpiryEnforcedBy == "" {
@@ -43,7 +41,7 @@ func TestFactsDescribeTheProvider(t *testing.T) {
 	}
 
 	p := w.provider()
-	w.patch(p, func() { p.Finalizers = []string{v1alpha1.Finalizer} })
+	w.Merge(p, func() { p.Finalizers = []string{v1alpha1.Finalizer} })
 	w.status(p, metav1.ConditionTrue, v1alpha1.ReasonReady, p.Generation)
 	if f := w.facts(w.key, w.key.Namespace); !f.Ready || f.Account.ID != "recorded" || f.ReadyReason != "" {
 		t.Errorf("after its check: %+v", f)
@@ -57,11 +55,11 @@ func TestFactsDescribeTheProvider(t *testing.T) {
 		t.Errorf("not reachable: %+v", f)
 	}
 	w.status(p, metav1.ConditionTrue, v1alpha1.ReasonReady, p.Generation)
-	w.patch(p, func() { p.Finalizers = []string{"example.com/other"} })
+	w.Merge(p, func() { p.Finalizers = []string{"example.com/other"} })
 	if f := w.facts(w.key, w.key.Namespace); f.Ready {
 		t.Errorf("without its finalizer: %+v", f)
 	}
-	w.must(w.c.Delete(t.Context(), p))
+	w.ExpectDeleted(p)
 	if f := w.facts(w.key, w.key.Namespace); !f.Found || !f.Deleting {
 		t.Errorf("being deleted: %+v", f)
 	}
@@ -74,8 +72,8 @@ func TestFactsDescribeTheProvider(t *testing.T) {
 // whether one of the other kind has its name. They show nothing of other namespaces.
 func TestFactsOfAMissingProviderNameTheOtherKind(t *testing.T) {
 	w := newWorld(t)
-	cluster := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{GenerateName: "other-"}, Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: spec()}}
-	w.create(cluster)
+	cluster := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{GenerateName: "other-"}, Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: kit.ProviderSpec()}}
+	w.ExpectApplied(cluster)
 	ns := w.key.Namespace
 	for name, c := range map[string]struct {
 		key       account.Key
@@ -96,13 +94,13 @@ func TestFactsOfAMissingProviderNameTheOtherKind(t *testing.T) {
 }
 
 func (w *world) status(p *v1alpha1.TokenProvider, status metav1.ConditionStatus, reason string, generation int64) {
-	w.t.Helper()
+	w.Helper()
 	p.Status.Account = "recorded"
 	meta.SetStatusCondition(&p.Status.Conditions, metav1.Condition{Type: v1alpha1.ConditionReady, Status: status,
 		Reason: reason, Message: "why", ObservedGeneration: generation})
-	w.must(w.c.Status().Update(w.t.Context(), p))
-	w.verify(w.t.Context(), w.key)
-	w.must(w.c.Get(w.t.Context(), w.key.ObjectKey(), p))
+	w.OK(w.Status().Update(w.Context(), p))
+	w.verify(w.Context(), w.key)
+	w.OK(w.Get(w.Context(), w.key.ObjectKey(), p))
 }
 
 // TestFactsHaveTheConnectedAccount: an account that changed while credentials are live is
@@ -121,8 +119,7 @@ func TestFactsHaveTheConnectedAccount(t *testing.T) {
 
 func TestSelectedNamespacesAreAdmitted(t *testing.T) {
 	w := newWorld(t)
-	other := "other-" + w.key.Namespace
-	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: other}})
+	other := w.Namespace("other", nil)
 	selector := func(labels map[string]string) *metav1.LabelSelector {
 		return &metav1.LabelSelector{MatchLabels: labels}
 	}
@@ -139,8 +136,8 @@ func TestSelectedNamespacesAreAdmitted(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			p := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{GenerateName: "admits-"},
-				Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: spec(), AllowedNamespaces: test.selector}}
-			w.create(p)
+				Spec: v1alpha1.ClusterProviderSpec{ProviderSpec: kit.ProviderSpec(), AllowedNamespaces: test.selector}}
+			w.ExpectApplied(p)
 			got := map[string]bool{}
 			for namespace := range test.admits {
 				got[namespace] = w.facts(account.Of(p).Key(), namespace).Admitted
@@ -165,7 +162,7 @@ func TestFactsOmitUpdatesThatAreTurnedOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, off := range []bool{false, true} {
-		w.pool = NewPool(Options{Reader: w.c, Live: w.c, Registry: drivers, Namespace: w.key.Namespace, Cluster: "cluster", NoUpdates: off})
+		w.pool = NewPool(Options{Reader: w.Client, Live: w.Client, Registry: drivers, Namespace: w.key.Namespace, Cluster: "cluster", NoUpdates: off})
 		if got := w.facts(w.key, w.key.Namespace).Capabilities.Updates; (len(got) == 0) != off {
 			t.Errorf("NoUpdates %t: the driver changes %v", off, got)
 		}
@@ -187,13 +184,13 @@ func TestLimitsAreThoseOfTheGrant(t *testing.T) {
 		return out
 	}
 	drivers, err := registry.New(registry.Entry{Driver: driver, Settings: func(registry.Spec) (any, bool) { return nil, true }})
-	w.must(err)
-	w.pool = NewPool(Options{Reader: w.c, Live: w.c, Registry: drivers, Namespace: w.key.Namespace, Cluster: "cluster"})
+	w.OK(err)
+	w.pool = NewPool(Options{Reader: w.Client, Live: w.Client, Registry: drivers, Namespace: w.key.Namespace, Cluster: "cluster"})
 	for scope, want := range map[string]provider.Enforcer{
 		"objectstorage:object-read-only": provider.EnforcedByProvider, "billing:read-only": provider.EnforcedByUser,
 	} {
 		f, err := w.pool.Facts(t.Context(), w.key, w.key.Namespace, provider.Grant{Scopes: []string{scope}})
-		w.must(err)
+		w.OK(err)
 		if f.Capabilities.ExpiryEnforcedBy != want || (f.Capabilities.MaxLifetime == time.Hour) != (want == provider.EnforcedByUser) {
 			t.Errorf("%s: %+v", scope, f.Capabilities)
 		}

@@ -15,6 +15,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/testutil"
 )
 
@@ -36,7 +37,7 @@ func TestPauseAppliesToTheWholeProvider(t *testing.T) {
 	w.at(c, nil)
 	other := w.key
 	other.Name = "q"
-	w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.key.Namespace, Name: "q"}, Spec: spec()})
+	w.ExpectApplied(kit.TokenProvider(w.key.Namespace, "q"))
 	first := w.connect(w.viaConnect, 1)
 	w.backend.Script(fake.Revoke, fake.Fault{Kind: fake.RateLimit, RetryAfter: time.Minute})
 	if err := first.Client.Revoke(t.Context(), provider.Ref{Name: "n"}); provider.AsError(err).RetryAfter != time.Minute {
@@ -106,11 +107,9 @@ func TestFailuresAreReportedToTheWatcher(t *testing.T) {
 }
 
 func (w *world) refresh() Connection {
-	w.t.Helper()
-	c, err := w.viaHealthCheck(w.t.Context(), w.key)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.Helper()
+	c, err := w.viaHealthCheck(w.Context(), w.key)
+	w.OK(err)
 	return c
 }
 
@@ -122,8 +121,8 @@ func TestRecreatedProviderStartsWithoutPause(t *testing.T) {
 	if _, err := w.viaConnect(t.Context(), w.key); err == nil {
 		t.Fatal("no error")
 	}
-	w.must(w.c.Delete(t.Context(), w.provider()))
-	w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.key.Namespace, Name: "p"}, Spec: spec()})
+	w.ExpectDeleted(w.provider())
+	w.ExpectApplied(kit.TokenProvider(w.key.Namespace, "p"))
 	w.connect(w.viaConnect, 2)
 	if h := w.pool.Health(w.key); h.LastError != nil {
 		t.Errorf("the new one has the last error %+v", h.LastError)
@@ -151,10 +150,10 @@ func TestConnectNeedsASecretOnlyForDriversWithKeys(t *testing.T) {
 			w.backend.Token = ""
 			drivers, err := registry.New(registry.Entry{Driver: test.driver(fake.New(w.backend)),
 				Settings: func(s registry.Spec) (any, bool) { return s.KloudBean, s.KloudBean != nil }})
-			w.must(err)
+			w.OK(err)
 			w.at(testutil.NewClock(epoch), drivers)
 			w.key.Name = "bare"
-			w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.key.Namespace, Name: "bare"},
+			w.ExpectApplied(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.key.Namespace, Name: "bare"},
 				Spec: v1alpha1.ProviderSpec{KloudBean: &v1alpha1.KloudBeanProvider{S3Endpoint: "https://s3.example.com"}}})
 			if len(test.says) == 0 {
 				w.connect(w.viaConnect, 1)
@@ -185,7 +184,7 @@ func TestReplacedCredentialsAreUsed(t *testing.T) {
 	w := newWorld(t)
 	w.connect(w.viaConnect, 1)
 	w.backend.Token = "newer"
-	w.patch(w.secret, func() { w.secret.Data[fake.TokenKey] = []byte("newer") })
+	w.Merge(w.secret, func() { w.secret.Data[fake.TokenKey] = []byte("newer") })
 	c := w.connect(w.viaConnect, 2)
 	if _, err := c.Client.Find(t.Context(), provider.Ref{Name: "n"}); err != nil {
 		t.Error(err)

@@ -3,17 +3,13 @@ package connections
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -23,6 +19,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/testenv"
 )
 
@@ -37,79 +34,46 @@ func (keyed) CredentialKeys() []string { return []string{fake.TokenKey, "other"}
 // world is a pool with its own namespace. Its reads of the cache go to the API server, so
 // the cache never lags.
 type world struct {
-	t       *testing.T
-	c       client.Client
+	*kit.Kit
 	backend *fake.Backend
 	pool    *Pool
 	key     account.Key
 	secret  *corev1.Secret
 }
 
-var worlds atomic.Int32
-
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	if err := errors.Join(corev1.AddToScheme(scheme), v1alpha1.AddToScheme(scheme)); err != nil {
-		t.Fatal(err)
-	}
-	namespace := fmt.Sprintf("c%d", worlds.Add(1))
-	w := &world{t: t, c: env.Client(scheme), backend: fake.NewBackend(clock.NewReal()),
-		key: account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: namespace, Name: "p"}}
+	w := &world{Kit: kit.New(t, env), backend: fake.NewBackend(clock.NewReal())}
+	namespace := w.Namespace("c", map[string]string{"tokens": "allowed"})
+	w.key = account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: namespace, Name: "p"}
 	w.backend.Token = "good"
 	drivers, err := registry.New(registry.Entry{Driver: keyed{fake.New(w.backend)},
 		Settings: func(s registry.Spec) (any, bool) {
 			return s.AWS.Region, s.AWS != nil && s.AWS.Region != "driverless"
 		}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.pool = NewPool(Options{Reader: w.c, Live: w.c, Registry: drivers, Namespace: namespace, Cluster: "cluster", UserAgent: "test"})
-	w.create(&corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace, Labels: map[string]string{"tokens": "allowed"}}})
-	w.secret = &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "minter"},
-		Data: map[string][]byte{fake.TokenKey: []byte("good\n"), "other": []byte("x")}}
-	w.create(w.secret)
-	w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "p"}, Spec: spec()})
+	w.OK(err)
+	w.pool = NewPool(Options{Reader: w.Client, Live: w.Client, Registry: drivers, Namespace: namespace, Cluster: "cluster", UserAgent: "test"})
+	w.secret = kit.Minter(namespace, "good\n")
+	w.secret.Data["other"] = []byte("x")
+	w.ExpectApplied(w.secret, kit.TokenProvider(namespace, "p"))
 	return w
 }
 
-func spec() v1alpha1.ProviderSpec {
-	return v1alpha1.ProviderSpec{CredentialsSecretRef: v1alpha1.SecretReference{Name: "minter"}, AWS: &v1alpha1.AWSProvider{Region: "one"}}
-}
-
-func (w *world) create(o client.Object) {
-	w.t.Helper()
-	if err := w.c.Create(w.t.Context(), o); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
-func (w *world) patch(o client.Object, change func()) {
-	w.t.Helper()
-	base, _ := o.DeepCopyObject().(client.Object)
-	change()
-	if err := w.c.Patch(w.t.Context(), o, client.MergeFrom(base)); err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 func (w *world) provider() *v1alpha1.TokenProvider {
-	w.t.Helper()
+	w.Helper()
 	p := &v1alpha1.TokenProvider{}
-	if err := w.c.Get(w.t.Context(), w.key.ObjectKey(), p); err != nil {
-		w.t.Fatal(err)
-	}
+	w.OK(w.Get(w.Context(), w.key.ObjectKey(), p))
 	return p
 }
 
 // cached is the driver's client of the cached connection.
 func (w *world) cached() provider.Client {
-	w.t.Helper()
+	w.Helper()
 	w.pool.mu.Lock()
 	defer w.pool.mu.Unlock()
 	c, ok := w.pool.cache[w.key]
 	if !ok {
-		w.t.Fatal("no connection is cached")
+		w.Fatal("no connection is cached")
 	}
 	return c.connection.Client
 }
@@ -118,10 +82,10 @@ var epoch = time.Date(2030, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // place is a place at a provider.
 func (w *world) place(key account.Key) *places.Place {
-	w.t.Helper()
+	w.Helper()
 	place, ok := places.New(clock.NewReal(), places.Limits{}).Take(places.Want{Who: key.ObjectKey(), Provider: key.String()})
 	if !ok {
-		w.t.Fatal("no place")
+		w.Fatal("no place")
 	}
 	return place
 }
@@ -134,8 +98,8 @@ func (w *world) viaConnect(ctx context.Context, key account.Key) (Connection, er
 
 // verify records the declared endpoint of a provider as verified.
 func (w *world) verify(ctx context.Context, key account.Key) {
-	w.t.Helper()
-	o, err := account.Get(ctx, w.c, key)
+	w.Helper()
+	o, err := account.Get(ctx, w.Client, key)
 	if err != nil {
 		return
 	}
@@ -146,7 +110,7 @@ func (w *world) verify(ctx context.Context, key account.Key) {
 	if e := account.EndpointOf(ctx, driver, w.pool.config(settings)); !o.Verified(e) {
 		base := o.Copy()
 		o.Status.Driver, o.Status.Endpoint = e.Driver, e.URL
-		w.must(w.c.Status().Patch(ctx, o.Raw, client.MergeFrom(base.Raw)))
+		w.OK(w.Status().Patch(ctx, o.Raw, client.MergeFrom(base.Raw)))
 	}
 }
 
@@ -157,13 +121,11 @@ func (w *world) viaHealthCheck(ctx context.Context, key account.Key) (Connection
 
 // connect connects and checks how many calls that took in all.
 func (w *world) connect(how func(context.Context, account.Key) (Connection, error), calls int) Connection {
-	w.t.Helper()
-	c, err := how(w.t.Context(), w.key)
-	if err != nil {
-		w.t.Fatal(err)
-	}
+	w.Helper()
+	c, err := how(w.Context(), w.key)
+	w.OK(err)
 	if got := w.backend.Count(fake.Connect); got != calls {
-		w.t.Fatalf("%d calls so far, want %d", got, calls)
+		w.Fatalf("%d calls so far, want %d", got, calls)
 	}
 	return c
 }
@@ -189,20 +151,18 @@ func TestConnectionIsCached(t *testing.T) {
 func TestConnectFollowsChanges(t *testing.T) {
 	w := newWorld(t)
 	w.connect(w.viaConnect, 1)
-	w.patch(w.secret, func() { w.secret.Annotations = map[string]string{"a": "b"} })
+	w.Merge(w.secret, func() { w.secret.Annotations = map[string]string{"a": "b"} })
 	w.connect(w.viaConnect, 1) // the same credentials
-	w.patch(w.secret, func() { w.secret.Data["other"] = []byte("y") })
+	w.Merge(w.secret, func() { w.secret.Data["other"] = []byte("y") })
 	w.connect(w.viaConnect, 2)
 	w.connect(w.viaConnect, 2)
 	p := w.provider()
-	w.patch(p, func() { p.Labels = map[string]string{"a": "b"} })
+	w.Merge(p, func() { p.Labels = map[string]string{"a": "b"} })
 	w.connect(w.viaConnect, 2)
-	w.patch(p, func() { p.Spec.AWS.Region = "two" })
+	w.Merge(p, func() { p.Spec.AWS.Region = "two" })
 	w.connect(w.viaConnect, 3)
-	if err := w.c.Delete(t.Context(), p); err != nil {
-		t.Fatal(err)
-	}
-	w.create(&v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: w.key.Namespace, Name: "p"}, Spec: spec()})
+	w.ExpectDeleted(p)
+	w.ExpectApplied(kit.TokenProvider(w.key.Namespace, "p"))
 	w.connect(w.viaConnect, 4)
 }
 
@@ -268,27 +228,27 @@ func TestConnectErrorsNameTheirCause(t *testing.T) {
 		says    []string
 	}{
 		"no Secret": {
-			change:  func(w *world) { w.must(w.c.Delete(w.t.Context(), w.secret)) },
+			change:  func(w *world) { w.ExpectDeleted(w.secret) },
 			missing: true, says: []string{"minter does not exist", "the keys token and other"},
 		},
 		"a key is missing": {
-			change:  func(w *world) { w.patch(w.secret, func() { delete(w.secret.Data, "other") }) },
+			change:  func(w *world) { w.Merge(w.secret, func() { delete(w.secret.Data, "other") }) },
 			missing: true, says: []string{"minter lacks the key other"},
 		},
 		"a key is blank": {
-			change:  func(w *world) { w.patch(w.secret, func() { w.secret.Data["other"] = []byte("\n") }) },
+			change:  func(w *world) { w.Merge(w.secret, func() { w.secret.Data["other"] = []byte("\n") }) },
 			missing: true, says: []string{"minter lacks the key other"},
 		},
 		"rejected": {
-			change: func(w *world) { w.patch(w.secret, func() { w.secret.Data["token"] = []byte("CANARY") }) },
+			change: func(w *world) { w.Merge(w.secret, func() { w.secret.Data["token"] = []byte("CANARY") }) },
 			code:   provider.CodeUnauthenticated,
 		},
 		"no provider": {
-			change: func(w *world) { w.must(w.c.Delete(w.t.Context(), w.provider())) },
+			change: func(w *world) { w.ExpectDeleted(w.provider()) },
 			code:   provider.CodeUnavailable, says: []string{"NotFound"},
 		},
 		"no driver": {
-			change: func(w *world) { p := w.provider(); w.patch(p, func() { p.Spec.AWS.Region = "driverless" }) },
+			change: func(w *world) { p := w.provider(); w.Merge(p, func() { p.Spec.AWS.Region = "driverless" }) },
 			code:   provider.CodeInvalid,
 		},
 	}
@@ -315,13 +275,6 @@ func TestConnectErrorsNameTheirCause(t *testing.T) {
 	}
 }
 
-func (w *world) must(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 // only shows the providers of one namespace, because other tests create theirs in the same
 // API server.
 type only struct {
@@ -343,12 +296,12 @@ func (o only) List(ctx context.Context, list client.ObjectList, opts ...client.L
 // refers to it.
 func TestOnlyUsedCredentialsAreCached(t *testing.T) {
 	w := newWorld(t)
-	w.patch(w.secret, func() { w.secret.Data["large"] = make([]byte, 900<<10) })
+	w.Merge(w.secret, func() { w.secret.Data["large"] = make([]byte, 900<<10) })
 	w.connect(w.viaConnect, 1)
 	if cached := w.pool.cache[w.key].credentials; len(cached) != 2 || cached[fake.TokenKey].Empty() || cached["other"].Empty() {
 		t.Errorf("%d values are cached", len(cached))
 	}
-	w.patch(w.secret, func() { w.secret.Data["other"] = make([]byte, maxCredentials+1) })
+	w.Merge(w.secret, func() { w.secret.Data["other"] = make([]byte, maxCredentials+1) })
 	if _, err := w.viaHealthCheck(t.Context(), w.key); provider.AsError(err).Code != provider.CodeInvalid || !strings.Contains(err.Error(), "64 KiB") {
 		t.Errorf("got %v", err)
 	}
