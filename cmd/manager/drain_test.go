@@ -118,30 +118,30 @@ func TestDrainRevokesAfterTheOperatorWasKilled(t *testing.T) {
 	}
 	refused := b.process(drains...)
 	<-refused.ends
-	if code := refused.cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(refused.logged(), "an operator runs: ") {
-		t.Fatalf("next to an operator it ends with %d:\n%s", code, refused.logged())
+	if code := refused.cmd.ProcessState.ExitCode(); code != 1 || !strings.Contains(refused.log.String(), "an operator runs: ") {
+		t.Fatalf("next to an operator it ends with %d:\n%s", code, refused.log.String())
 	}
 	if b.get(name).DeletionTimestamp != nil {
 		t.Fatal("a drain that was refused deleted the ApiToken")
 	}
 
-	b.ok(killed.cmd.Process.Kill())
+	b.OK(killed.cmd.Process.Kill())
 	<-killed.ends
 	drain := b.process(drains...)
 	<-drain.ends
 	if drain.err != nil {
-		t.Fatalf("%v\n%s", drain.err, drain.logged())
+		t.Fatalf("%v\n%s", drain.err, drain.log.String())
 	}
 	for _, part := range []string{"waiting 15s to see whether it is renewed", key.ID, b.ns + "/" + name + " is gone", "done: nothing waits",
 		"msg=audit audit=call", "operation=revoke"} {
-		if !strings.Contains(drain.logged(), part) {
-			t.Errorf("it does not say %q:\n%s", part, drain.logged())
+		if !strings.Contains(drain.log.String(), part) {
+			t.Errorf("it does not say %q:\n%s", part, drain.log.String())
 		}
 	}
-	if strings.Contains(drain.logged(), "CANARY") {
-		t.Errorf("it shows the minting credentials:\n%s", drain.logged())
+	if strings.Contains(drain.log.String(), "CANARY") {
+		t.Errorf("it shows the minting credentials:\n%s", drain.log.String())
 	}
-	b.gone(name)
+	b.ExpectGone(b.token(name))
 	if left := sim.Named(key.Name); len(left) != 0 {
 		t.Errorf("the vendor still has %+v", left)
 	}

@@ -1,45 +1,33 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/provider"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/simulate/proxyscrapesim"
 )
 
 // moves changes the endpoint of the provider, while its credentials are live.
 func (b *bench) moves(endpoint string) {
 	b.Helper()
-	p := &v1alpha1.TokenProvider{}
-	b.ok(b.Get(b.Context(), types.NamespacedName{Namespace: b.ns, Name: "proxyscrape"}, p))
-	base := p.DeepCopy()
-	p.Spec.ProxyScrape.Endpoint = endpoint
-	b.ok(b.Patch(b.Context(), p, client.MergeFrom(base)))
+	p := &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: "proxyscrape"}}
+	b.OK(b.Get(b.Context(), client.ObjectKeyFromObject(p), p))
+	b.Merge(p, func() { p.Spec.ProxyScrape.Endpoint = endpoint })
 }
 
 // provides waits until the provider's Ready condition has a reason for its current
 // generation.
 func (b *bench) provides(reason string) (message, endpoint string) {
 	b.Helper()
-	b.until(func() string {
-		p := &v1alpha1.TokenProvider{}
-		b.ok(b.Get(b.Context(), types.NamespacedName{Namespace: b.ns, Name: "proxyscrape"}, p))
-		c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
-		if c == nil || c.Reason != reason || c.ObservedGeneration != p.Generation {
-			return fmt.Sprintf("the provider shows %+v, want %s", c, reason)
-		}
-		message, endpoint = c.Message, p.Status.Endpoint
-		return ""
-	})
-	return message, endpoint
+	p := &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: "proxyscrape"}}
+	c := b.ExpectCondition(p, kit.Condition{Type: v1alpha1.ConditionReady, Reason: reason})
+	return c.Message, p.Status.Endpoint
 }
 
 // TestEndpointCanMoveToTheSameAccount: the URL of an account changes while a credential is
@@ -71,13 +59,9 @@ func TestEndpointCanMoveToTheSameAccount(t *testing.T) {
 	if endpoint != provider.CanonicalURL(old) {
 		t.Errorf("the verified endpoint is %q", endpoint)
 	}
-	b.edit(name, rotate)
-	b.until(func() string {
-		c := meta.FindStatusCondition(b.get(name).Status.Conditions, v1alpha1.ConditionStalled)
-		if c == nil || c.Status != metav1.ConditionTrue || c.Reason != v1alpha1.ReasonEndpointUnverified {
-			return fmt.Sprintf("a rotation while the endpoint is not verified: %+v", c)
-		}
-		return ""
+	kit.Change(b.Kit, b.token(name), rotate)
+	b.ExpectCondition(b.token(name), kit.Condition{
+		Type: v1alpha1.ConditionStalled, Status: metav1.ConditionTrue, Reason: v1alpha1.ReasonEndpointUnverified,
 	})
 	if token := b.get(name); len(token.Status.Credentials) != 1 || len(own.Named(first.Name)) != 1 {
 		t.Errorf("the ledger has %+v", token.Status.Credentials)
@@ -89,24 +73,20 @@ func TestEndpointCanMoveToTheSameAccount(t *testing.T) {
 	if _, endpoint := b.provides(v1alpha1.ReasonReady); endpoint != provider.CanonicalURL(moved) {
 		t.Errorf("the verified endpoint is %q, want %q", endpoint, moved)
 	}
-	b.edit(name, func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation++ })
+	kit.Change(b.Kit, b.token(name), func(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation++ })
 	third := b.ready(name, second.Name)
 
 	b.moves(another)
 	b.provides(v1alpha1.ReasonEndpointUnverified)
-	b.delete(name)
-	b.until(func() string {
-		c := meta.FindStatusCondition(b.get(name).Status.Conditions, v1alpha1.ConditionStalled)
-		if c == nil || c.Reason != v1alpha1.ReasonEndpointUnverified || !strings.Contains(c.Message, "Retain") {
-			return fmt.Sprintf("a deletion while the endpoint is not verified: %+v", c)
-		}
-		return ""
+	b.ExpectDeleted(b.token(name))
+	b.ExpectCondition(b.token(name), kit.Condition{
+		Type: v1alpha1.ConditionStalled, Reason: v1alpha1.ReasonEndpointUnverified, Says: []string{"Retain"},
 	})
 	if len(own.Named(third.Name)) != 1 {
 		t.Error("the credential was revoked at an endpoint that is not verified")
 	}
 	b.moves(moved)
-	b.gone(name)
+	b.ExpectGone(b.token(name))
 	for _, e := range []v1alpha1.LedgerEntry{first, second, third} {
 		if len(own.Named(e.Name))+len(other.Named(e.Name)) != 0 {
 			t.Errorf("%s is left", e.Name)

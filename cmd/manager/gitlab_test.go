@@ -23,6 +23,7 @@ import (
 	"apitoken.dev/operator/internal/provider/bounded"
 	"apitoken.dev/operator/internal/provider/drivers/rest"
 	"apitoken.dev/operator/test/support/apifake"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/repofile"
 	"apitoken.dev/operator/test/support/simulate/restsim"
 	"apitoken.dev/operator/test/support/testutil"
@@ -41,13 +42,13 @@ func TestDeletionEndsAlthoughGitLabListsRevokedTokens(t *testing.T) {
 	b.minter("gitlab-minter", gitLabMinter)
 	name := b.sample("rest-gitlab.yaml", "https://gitlab.example.com", b.serve(sim), "namespace: ml", "namespace: "+b.ns)
 	first := b.ready(name, "")
-	b.edit(name, rotate)
+	kit.Change(b.Kit, b.token(name), rotate)
 	b.ready(name, first.Name)
 	if data := b.secret(name); !sim.Holds(data["token"]) {
 		t.Error("the Secret's token is not accepted")
 	}
-	b.delete(name)
-	b.gone(name)
+	b.ExpectDeleted(b.token(name))
+	b.ExpectGone(b.token(name))
 	for _, token := range sim.Tokens() {
 		if !token.Revoked {
 			t.Errorf("%s is not revoked", token.Name)

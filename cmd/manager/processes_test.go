@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"log"
@@ -25,6 +24,7 @@ import (
 	clientcmdapi "k8s.io/client-go/tools/clientcmd/api"
 
 	"apitoken.dev/operator/api/v1alpha1"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/simulate/proxyscrapesim"
 )
 
@@ -49,9 +49,9 @@ func (b *bench) api() *apiServer {
 	b.Helper()
 	a := &apiServer{reads: map[string]int{}}
 	transport, err := rest.TransportFor(env.Config)
-	b.ok(err)
+	b.OK(err)
 	target, err := url.Parse(env.Config.Host)
-	b.ok(err)
+	b.OK(err)
 	if target.Host == "" {
 		target = &url.URL{Scheme: "https", Host: env.Config.Host}
 	}
@@ -61,7 +61,7 @@ func (b *bench) api() *apiServer {
 	}
 	var lc net.ListenConfig
 	listener, err := lc.Listen(b.Context(), "tcp", "127.0.0.1:0")
-	b.ok(err)
+	b.OK(err)
 	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodGet {
 			a.read(r.URL.Path)
@@ -118,22 +118,7 @@ type process struct {
 	cmd  *exec.Cmd
 	ends chan struct{}
 	err  error
-
-	mu  sync.Mutex
-	log bytes.Buffer
-}
-
-// Write implements io.Writer for the process's log.
-func (p *process) Write(line []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.log.Write(line)
-}
-
-func (p *process) logged() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.log.String()
+	log  kit.Output
 }
 
 // manager starts the binary for the namespace of the bench. The test fails if it exits with
@@ -155,7 +140,7 @@ func (b *bench) kubeconfig(api *apiServer) string {
 	kubeconfig.Contexts["x"] = &clientcmdapi.Context{Cluster: "c", AuthInfo: "u"}
 	kubeconfig.CurrentContext = "x"
 	file := filepath.Join(b.TempDir(), "kubeconfig")
-	b.ok(clientcmd.WriteToFile(*kubeconfig, file))
+	b.OK(clientcmd.WriteToFile(*kubeconfig, file))
 	return file
 }
 
@@ -163,12 +148,12 @@ func (b *bench) kubeconfig(api *apiServer) string {
 func (b *bench) process(args ...string) *process {
 	b.Helper()
 	program, err := os.Executable()
-	b.ok(err)
+	b.OK(err)
 	p := &process{ends: make(chan struct{})}
 	p.cmd = exec.CommandContext(context.WithoutCancel(b.Context()), program, args...)
 	p.cmd.Env = append(os.Environ(), asManager+"=1")
-	p.cmd.Stderr = p
-	b.ok(p.cmd.Start())
+	p.cmd.Stderr = &p.log
+	b.OK(p.cmd.Start())
 	go func() {
 		defer close(p.ends)
 		p.err = p.cmd.Wait()
@@ -182,11 +167,11 @@ func (p *process) stop(b *bench) {
 	select {
 	case <-p.ends: // it has ended already
 	default:
-		b.ok(p.cmd.Process.Signal(syscall.SIGTERM))
+		b.OK(p.cmd.Process.Signal(syscall.SIGTERM))
 	}
 	<-p.ends
 	if p.err != nil || b.Failed() {
-		b.Errorf("a manager ended with %v:\n%s", p.err, p.logged())
+		b.Errorf("a manager ended with %v:\n%s", p.err, p.log.String())
 	}
 }
 
@@ -234,10 +219,10 @@ func TestTwoActiveProcessesIssueOneCredential(t *testing.T) {
 	slow.held.Store(true)
 	const rotations = 3
 	for range rotations {
-		b.edit(name, rotate)
+		kit.Change(b.Kit, b.token(name), rotate)
 		last = b.ready(name, last.Name)
 	}
-	b.edit(name, func(t *v1alpha1.ApiToken) { t.Spec.Restrictions.AllowedIPs = []v1alpha1.IPRange{"198.51.100.0/24"} })
+	kit.Change(b.Kit, b.token(name), func(t *v1alpha1.ApiToken) { t.Spec.Restrictions.AllowedIPs = []v1alpha1.IPRange{"198.51.100.0/24"} })
 	if changed := b.ready(name, ""); changed.Name != last.Name {
 		t.Errorf("the change in place made the new key %s", changed.Name)
 	}
@@ -253,8 +238,8 @@ func TestTwoActiveProcessesIssueOneCredential(t *testing.T) {
 		t.Errorf("the ledger holds %v, want %v", states, want)
 	}
 	slow.held.Store(false)
-	b.delete(name)
-	b.gone(name)
+	b.ExpectDeleted(b.token(name))
+	b.ExpectGone(b.token(name))
 }
 
 // TestStartWaitsForTheAPIServer: until the API server answers, the process is alive and not
@@ -266,9 +251,9 @@ func TestStartWaitsForTheAPIServer(t *testing.T) {
 	api.away.Store(true)
 	var lc net.ListenConfig
 	free, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	b.ok(err)
+	b.OK(err)
 	probes := free.Addr().String()
-	b.ok(free.Close())
+	b.OK(free.Close())
 	p := b.manager(api, "--health-probe-bind-address="+probes)
 	answers := func(path string, want int) string {
 		select {
@@ -277,19 +262,19 @@ func TestStartWaitsForTheAPIServer(t *testing.T) {
 		default:
 		}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+probes+path, http.NoBody)
-		b.ok(err)
+		b.OK(err)
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {
 			return err.Error()
 		}
-		b.ok(res.Body.Close())
+		b.OK(res.Body.Close())
 		if res.StatusCode != want {
 			return path + " answers " + res.Status
 		}
 		return ""
 	}
-	b.until(func() string {
-		if strings.Count(p.logged(), "does not answer yet") < 2 {
+	b.Until(func() string {
+		if strings.Count(p.log.String(), "does not answer yet") < 2 {
 			return "it does not say that the API server does not answer"
 		}
 		return ""
@@ -301,5 +286,5 @@ func TestStartWaitsForTheAPIServer(t *testing.T) {
 		t.Error(why)
 	}
 	api.away.Store(false)
-	b.until(func() string { return answers("/readyz", http.StatusOK) })
+	b.Until(func() string { return answers("/readyz", http.StatusOK) })
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -10,14 +9,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/yaml"
 
@@ -29,6 +25,7 @@ import (
 	"apitoken.dev/operator/internal/provider/drivers/kloudbean"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/badserver"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/repofile"
 	"apitoken.dev/operator/test/support/samples"
 	"apitoken.dev/operator/test/support/simulate/crusoesim"
@@ -55,8 +52,7 @@ func TestMain(m *testing.M) {
 
 // bench is one namespace with its own operator.
 type bench struct {
-	*testing.T
-	client.Client
+	*kit.Kit
 	ns    string
 	clock clock.Clock
 	log   *testutil.Log
@@ -75,61 +71,24 @@ func newBenchFor(t *testing.T, endpoints string) *bench {
 	t.Helper()
 	b := newBenchWithoutOperator(t)
 	registry, err := drivers(features.New())
-	b.ok(err)
+	b.OK(err)
 	o := operator.Options{
 		Registry: registry, Logger: b.log.Logger(1), Namespace: b.ns, Namespaces: []string{b.ns}, ClusterIdentity: b.ns, Version: "test",
 	}
-	b.ok(o.TenantEndpoints.Set(endpoints))
+	b.OK(o.TenantEndpoints.Set(endpoints))
 	mgr, err := operator.New(t.Context(), env.Config, o)
-	b.ok(err)
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	done := make(chan error, 1)
-	go func() { done <- mgr.Start(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	b.OK(err)
+	b.Run(mgr.Start)
 	return b
 }
 
 // newBenchWithoutOperator returns a bench whose operator is not started yet.
 func newBenchWithoutOperator(t *testing.T) *bench {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b := &bench{T: t, Client: env.Client(scheme), clock: clock.NewReal(), log: &testutil.Log{}}
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{GenerateName: "vendor-", Labels: map[string]string{"tokens": "allowed"}}}
-	b.ok(b.Create(t.Context(), ns))
-	b.ns = ns.Name
+	b := &bench{Kit: kit.New(t, env), clock: clock.NewReal(), log: &testutil.Log{}}
+	b.Dump = func() string { return b.log.Tail(10) }
+	b.ns = b.Namespace("vendor", map[string]string{"tokens": "allowed"})
 	return b
-}
-
-func (b *bench) ok(err error) {
-	b.Helper()
-	if err != nil {
-		b.Fatal(err)
-	}
-}
-
-// until waits until why returns "". why returns why the condition does not hold yet.
-func (b *bench) until(why func() string) {
-	b.Helper()
-	end := b.clock.Monotonic() + testutil.Patience
-	for {
-		last := why()
-		if last == "" {
-			return
-		}
-		if b.clock.Monotonic() > end || b.clock.Sleep(b.Context(), 20*time.Millisecond) != nil {
-			b.Fatalf("%s\n%s", last, b.log.Tail(10))
-		}
-	}
 }
 
 // serve serves a simulator and returns its URL.
@@ -143,7 +102,7 @@ func (b *bench) serve(h http.Handler) string {
 // minter creates a Secret with minting credentials.
 func (b *bench) minter(name string, values map[string]string) {
 	b.Helper()
-	b.ok(b.Create(b.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}, StringData: values}))
+	b.ExpectApplied(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}, StringData: values})
 }
 
 // sample applies the objects of a shipped sample with some values replaced. It returns the
@@ -159,7 +118,7 @@ func (b *bench) sample(file string, replace ...string) (token string) {
 	}
 	for part := range strings.SplitSeq(text, "\n---\n") {
 		kind := metav1.TypeMeta{}
-		b.ok(yaml.Unmarshal([]byte(part), &kind))
+		b.OK(yaml.Unmarshal([]byte(part), &kind))
 		var o client.Object
 		switch kind.Kind {
 		case "ApiToken":
@@ -171,11 +130,11 @@ func (b *bench) sample(file string, replace ...string) (token string) {
 		default:
 			b.Fatalf("%s has a %q", file, kind.Kind)
 		}
-		b.ok(yaml.UnmarshalStrict([]byte(part), o))
+		b.OK(yaml.UnmarshalStrict([]byte(part), o))
 		if kind.Kind != "ClusterTokenProvider" {
 			o.SetNamespace(b.ns)
 		}
-		b.ok(b.Create(b.Context(), o))
+		b.ExpectApplied(o)
 		if kind.Kind == "ApiToken" && token == "" {
 			token = o.GetName()
 		}
@@ -183,10 +142,15 @@ func (b *bench) sample(file string, replace ...string) (token string) {
 	return token
 }
 
+// token returns an ApiToken of this namespace that was not read.
+func (b *bench) token(name string) *v1alpha1.ApiToken {
+	return &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}}
+}
+
 func (b *bench) get(name string) *v1alpha1.ApiToken {
 	b.Helper()
-	t := &v1alpha1.ApiToken{}
-	b.ok(b.Get(b.Context(), client.ObjectKey{Namespace: b.ns, Name: name}, t))
+	t := b.token(name)
+	b.OK(b.Get(b.Context(), client.ObjectKeyFromObject(t), t))
 	return t
 }
 
@@ -203,7 +167,7 @@ func active(t *v1alpha1.ApiToken) v1alpha1.LedgerEntry {
 func (b *bench) ready(name, before string) v1alpha1.LedgerEntry {
 	b.Helper()
 	var out v1alpha1.LedgerEntry
-	b.until(func() string {
+	b.Until(func() string {
 		t := b.get(name)
 		c := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
 		out = active(t)
@@ -216,25 +180,13 @@ func (b *bench) ready(name, before string) v1alpha1.LedgerEntry {
 	return out
 }
 
-func (b *bench) edit(name string, change func(*v1alpha1.ApiToken)) {
-	b.Helper()
-	b.until(func() string {
-		t := b.get(name)
-		change(t)
-		if err := b.Update(b.Context(), t); err != nil {
-			return err.Error()
-		}
-		return ""
-	})
-}
-
 func rotate(t *v1alpha1.ApiToken) { t.Spec.Rotation.Generation++ }
 
 // secret returns the data of a Secret.
 func (b *bench) secret(name string) map[string]string {
 	b.Helper()
 	s := &corev1.Secret{}
-	b.ok(b.Get(b.Context(), client.ObjectKey{Namespace: b.ns, Name: name}, s))
+	b.OK(b.Get(b.Context(), client.ObjectKey{Namespace: b.ns, Name: name}, s))
 	out := map[string]string{}
 	for k, v := range s.Data {
 		out[k] = string(v)
@@ -257,23 +209,6 @@ func (b *bench) holds(name string, keys ...string) map[string]string {
 	return data
 }
 
-func (b *bench) delete(name string) {
-	b.Helper()
-	b.ok(b.Delete(b.Context(), &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}}))
-}
-
-func (b *bench) gone(name string) {
-	b.Helper()
-	b.until(func() string {
-		t := &v1alpha1.ApiToken{}
-		if err := b.Get(b.Context(), client.ObjectKey{Namespace: b.ns, Name: name}, t); client.IgnoreNotFound(err) == nil && err != nil {
-			return ""
-		}
-		said, _ := json.Marshal(t.Status.Conditions)
-		return fmt.Sprintf("%s is still there: %s", name, said)
-	})
-}
-
 // s3Keys are the keys of a Secret for one bucket at a self-hosted server.
 var s3Keys = []string{
 	"AWS_ACCESS_KEY_ID", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_REGION", "AWS_SECRET_ACCESS_KEY",
@@ -286,24 +221,20 @@ func TestSpacesKeyIsIssuedRotatedAndRevoked(t *testing.T) {
 	b.minter("spaces-minter", map[string]string{"token": "CANARY-minting-token"})
 	name := b.sample("rest-digitalocean-spaces.yaml", "https://api.digitalocean.com", b.serve(sim))
 	first := b.ready(name, "")
-	b.edit(name, rotate)
+	kit.Change(b.Kit, b.token(name), rotate)
 	b.ready(name, first.Name)
 	data := b.holds(name, slices.Sorted(slices.Values(append(slices.Clone(s3Keys), "BUCKET_NAME")))...)
 	if !sim.Accepts(data["AWS_ACCESS_KEY_ID"], data["AWS_SECRET_ACCESS_KEY"]) {
 		t.Error("the Secret's key is not accepted")
 	}
-	b.delete(name)
-	b.gone(name)
+	b.ExpectDeleted(b.token(name))
+	b.ExpectGone(b.token(name))
 	if left := sim.Tokens(); len(left) != 0 {
 		t.Errorf("%d keys are left", len(left))
 	}
-	b.ok(b.Delete(t.Context(), &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: "spaces"}}))
-	b.until(func() string {
-		if err := b.Get(t.Context(), client.ObjectKey{Name: "spaces"}, &v1alpha1.ClusterTokenProvider{}); err == nil {
-			return "the provider is still there"
-		}
-		return ""
-	})
+	spaces := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: "spaces"}}
+	b.ExpectDeleted(spaces)
+	b.ExpectGone(spaces)
 	if strings.Contains(b.log.String(), "CANARY") {
 		t.Error("the minting token is in the log")
 	}
@@ -323,12 +254,12 @@ func TestTenantsReachNoNode(t *testing.T) {
 	}))
 	named := strings.Replace(url, "127.0.0.1", "localhost", 1)
 	all, err := drivers(features.New())
-	b.ok(err)
+	b.OK(err)
 	specs := map[string]v1alpha1.ProviderSpec{}
 	credentials := map[string]string{}
 	for block, spec := range samples.Blocks(t) {
 		driver, settings, err := all.Resolve(registry.Spec{ProviderSpec: &spec})
-		b.ok(err)
+		b.OK(err)
 		located, _ := provider.As[provider.Located](driver)
 		field := located.Server(t.Context(), provider.Config{Settings: settings}).Field
 		if keys, ok := provider.As[provider.CredentialKeyer](driver); ok {
@@ -343,15 +274,10 @@ func TestTenantsReachNoNode(t *testing.T) {
 	}
 	b.minter("minter", credentials)
 	for name, spec := range specs {
-		b.ok(b.Create(t.Context(), &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}, Spec: spec}))
-		b.until(func() string {
-			p := &v1alpha1.TokenProvider{}
-			b.ok(b.Get(t.Context(), client.ObjectKey{Namespace: b.ns, Name: name}, p))
-			c := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
-			if c == nil || c.Status != metav1.ConditionFalse || !strings.Contains(c.Message, "an address that a TokenProvider must not reach") {
-				return fmt.Sprintf("%s at a loopback address: %+v", name, c)
-			}
-			return ""
+		p := &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}, Spec: spec}
+		b.ExpectApplied(p)
+		b.ExpectCondition(p, kit.Condition{
+			Type: v1alpha1.ConditionReady, Status: metav1.ConditionFalse, Says: []string{"an address that a TokenProvider must not reach"},
 		})
 	}
 	select {
@@ -380,27 +306,14 @@ func TestConnectionErrorsAreExplained(t *testing.T) {
 			[]string{strings.TrimPrefix(page, "http://") + " answered with a web page", "spec.ibee.endpoint"}},
 	} {
 		test.spec.CredentialsSecretRef.Name = "minter"
-		b.ok(b.Create(t.Context(), &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}, Spec: test.spec}))
-		b.ok(b.Create(t.Context(), &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}, Spec: v1alpha1.ApiTokenSpec{
-			ProviderRef: v1alpha1.ProviderReference{Kind: v1alpha1.KindTokenProvider, Name: name},
-			Scopes:      []v1alpha1.Scope{"objectstorage:object-read-only"}, Buckets: []v1alpha1.Bucket{"datasets"},
-		}}))
-		b.until(func() string {
-			p, token := &v1alpha1.TokenProvider{}, &v1alpha1.ApiToken{}
-			b.ok(b.Get(t.Context(), client.ObjectKey{Namespace: b.ns, Name: name}, p))
-			b.ok(b.Get(t.Context(), client.ObjectKey{Namespace: b.ns, Name: name}, token))
-			of := meta.FindStatusCondition(p.Status.Conditions, v1alpha1.ConditionReady)
-			also := meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionReady)
-			for _, want := range test.says {
-				if of == nil || also == nil || !strings.Contains(of.Message, want) || !strings.Contains(also.Message, want) {
-					return fmt.Sprintf("%s: %q is not in both of\n%+v\n%+v", name, want, of, also)
-				}
-			}
-			if strings.Contains(of.Message+also.Message, badserver.Canary) || of.Reason != v1alpha1.ReasonUnreachable {
-				return fmt.Sprintf("%s: %+v", name, of)
-			}
-			return ""
-		})
+		p := &v1alpha1.TokenProvider{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}, Spec: test.spec}
+		token := kit.ApiToken(b.ns, name, kit.OfNamespace(name))
+		b.ExpectApplied(p, token)
+		of := b.ExpectCondition(p, kit.Condition{Type: v1alpha1.ConditionReady, Reason: v1alpha1.ReasonUnreachable, Says: test.says})
+		also := b.ExpectCondition(token, kit.Condition{Type: v1alpha1.ConditionReady, Says: test.says})
+		if strings.Contains(of.Message+also.Message, badserver.Canary) {
+			t.Errorf("%s: a message shows what the server said: %+v, %+v", name, of, also)
+		}
 	}
 }
 
@@ -415,15 +328,15 @@ func TestCrusoeKeyIsIssuedRotatedAndRevoked(t *testing.T) {
 	name := b.sample("crusoe.yaml", "    location:", "    endpoint: "+b.serve(sim)+"/v1\n    location:")
 	last := b.ready(name, "")
 	for range 2 { // the second rotation must end the overlap of the first
-		b.edit(name, rotate)
+		kit.Change(b.Kit, b.token(name), rotate)
 		last = b.ready(name, last.Name)
 		data := b.holds(name, s3Keys...)
 		if !sim.Accepts(data["AWS_ACCESS_KEY_ID"], data["AWS_SECRET_ACCESS_KEY"]) || len(sim.All()) > 2 {
 			t.Errorf("%d keys, that of the Secret accepted: %t", len(sim.All()), sim.Accepts(data["AWS_ACCESS_KEY_ID"], data["AWS_SECRET_ACCESS_KEY"]))
 		}
 	}
-	b.delete(name)
-	b.gone(name)
+	b.ExpectDeleted(b.token(name))
+	b.ExpectGone(b.token(name))
 	if keys := sim.All(); len(keys) != 0 {
 		t.Errorf("%d keys are left", len(keys))
 	}
@@ -441,28 +354,24 @@ func TestProxyScrapeKeyIsIssuedRotatedAndRevoked(t *testing.T) {
 	if !sim.Accepts(token, "203.0.113.9", b.clock.Now()) || sim.Accepts(token, "198.51.100.9", b.clock.Now()) {
 		t.Error("the token does not work from where it is declared to, or works from elsewhere")
 	}
-	b.edit(name, func(t *v1alpha1.ApiToken) { t.Spec.Restrictions.AllowedIPs = []v1alpha1.IPRange{"198.51.100.0/24"} })
+	kit.Change(b.Kit, b.token(name), func(t *v1alpha1.ApiToken) { t.Spec.Restrictions.AllowedIPs = []v1alpha1.IPRange{"198.51.100.0/24"} })
 	if changed := b.ready(name, ""); changed.Name != first.Name {
 		t.Error("a change of addresses made a new key")
 	}
 	if b.secret(name)["token"] != token || !sim.Accepts(token, "198.51.100.9", b.clock.Now()) || sim.Accepts(token, "203.0.113.9", b.clock.Now()) {
 		t.Error("the token was not changed in place")
 	}
-	b.edit(name, func(t *v1alpha1.ApiToken) { t.Spec.Scopes = []v1alpha1.Scope{"serp_api:read"} })
-	b.until(func() string {
-		c := meta.FindStatusCondition(b.get(name).Status.Conditions, v1alpha1.ConditionStalled)
-		if c == nil || c.Reason != v1alpha1.ReasonScopeNotGrantable || !strings.Contains(c.Message, "residential:read") {
-			return fmt.Sprintf("a scope that the account may not grant: %+v", c)
-		}
-		return ""
+	kit.Change(b.Kit, b.token(name), func(t *v1alpha1.ApiToken) { t.Spec.Scopes = []v1alpha1.Scope{"serp_api:read"} })
+	b.ExpectCondition(b.token(name), kit.Condition{ // a scope that the account may not grant
+		Type: v1alpha1.ConditionStalled, Reason: v1alpha1.ReasonScopeNotGrantable, Says: []string{"residential:read"},
 	})
-	b.edit(name, func(t *v1alpha1.ApiToken) {
+	kit.Change(b.Kit, b.token(name), func(t *v1alpha1.ApiToken) {
 		t.Spec.Scopes = []v1alpha1.Scope{"residential:read"}
 		rotate(t)
 	})
 	second := b.ready(name, first.Name)
-	b.delete(name)
-	b.gone(name)
+	b.ExpectDeleted(b.token(name))
+	b.ExpectGone(b.token(name))
 	if left := len(sim.Named(first.Name)) + len(sim.Named(second.Name)); left != 0 {
 		t.Errorf("%d keys are left", left)
 	}
@@ -479,9 +388,9 @@ func (b *bench) panel(sim *kloudbeansim.Simulator, name string) (id string) {
 		fields = append(fields, provider.FormField{Label: label, Value: value})
 	}
 	form, err := kloudbeansim.ReadForm(fields)
-	b.ok(err)
+	b.OK(err)
 	details, err := sim.AddToken(b.Context(), form)
-	b.ok(err)
+	b.OK(err)
 	b.submit(name, map[string]string{kloudbean.KeyID: details.AccessKeyID, kloudbean.KeySecret: details.SecretAccessKey.Reveal()})
 	return details.AccessKeyID
 }
@@ -501,38 +410,29 @@ func TestKloudBeanKeyIsManual(t *testing.T) {
 	if data["BUCKET_NAME"] != "reports" || !sim.Accepts(data["AWS_ACCESS_KEY_ID"], data["AWS_SECRET_ACCESS_KEY"]) {
 		t.Errorf("the Secret's key is not accepted, or its bucket is %s", data["BUCKET_NAME"])
 	}
-	b.delete(name)
+	b.ExpectDeleted(b.token(name))
 	if message := b.asks(name, v1alpha1.ReasonDeleteCredential); !strings.Contains(message, first) {
 		t.Errorf("it asks for another key to be deleted: %s", message)
 	}
-	b.ok(sim.Delete(t.Context(), first))
+	b.OK(sim.Delete(t.Context(), first))
 	b.reconcile(name)
-	b.gone(name)
+	b.ExpectGone(b.token(name))
 }
 
 // submit submits a credential as a user does.
 func (b *bench) submit(name string, values map[string]string) {
 	b.Helper()
-	b.ok(b.Create(b.Context(), &corev1.Secret{
+	b.ExpectApplied(&corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name + v1alpha1.HandoverSuffix,
 			Labels: map[string]string{v1alpha1.LabelManaged: v1alpha1.ManagedHandover}},
 		StringData: values,
-	}))
+	})
 }
 
 // asks waits until an ApiToken asks the user for an action, and returns the message.
 func (b *bench) asks(name, reason string) string {
 	b.Helper()
-	var message string
-	b.until(func() string {
-		c := meta.FindStatusCondition(b.get(name).Status.Conditions, v1alpha1.ConditionActionRequired)
-		if c == nil || c.Reason != reason {
-			return fmt.Sprintf("%s does not ask for %s: %+v", name, reason, c)
-		}
-		message = c.Message
-		return ""
-	})
-	return message
+	return b.ExpectCondition(b.token(name), kit.Condition{Type: v1alpha1.ConditionActionRequired, Reason: reason}).Message
 }
 
 // reconcile makes the operator reconcile an ApiToken now instead of within a minute. It
@@ -541,7 +441,7 @@ func (b *bench) reconcile(name string) {
 	b.Helper()
 	t := &v1alpha1.ApiToken{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name}}
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"example.com/reconcile":"now"}}}`))
-	b.ok(client.IgnoreNotFound(b.Patch(b.Context(), t, patch)))
+	b.OK(client.IgnoreNotFound(b.Patch(b.Context(), t, patch)))
 }
 
 func TestIBEEKeyIsIssuedRotatedAndRevoked(t *testing.T) {
@@ -555,14 +455,14 @@ func TestIBEEKeyIsIssuedRotatedAndRevoked(t *testing.T) {
 	if status := b.get(name).Status; status.ExpiryEnforcedBy != "Operator" || status.ExpiresAt == nil {
 		t.Errorf("expiry %v, enforced by %s", status.ExpiresAt, status.ExpiryEnforcedBy)
 	}
-	b.edit(name, rotate)
+	kit.Change(b.Kit, b.token(name), rotate)
 	b.ready(name, first.Name)
 	data := b.secret(name)
 	if !sim.Accepts(data["AWS_ACCESS_KEY_ID"], data["AWS_SECRET_ACCESS_KEY"]) || data["AWS_ENDPOINT_URL"] != "https://42.blob.ibeestorage.com" {
 		t.Errorf("the Secret's key is not accepted, or its endpoint is %s", data["AWS_ENDPOINT_URL"])
 	}
-	b.delete(name)
-	b.gone(name)
+	b.ExpectDeleted(b.token(name))
+	b.ExpectGone(b.token(name))
 	for _, c := range sim.Credentials() {
 		if c.Status == "active" {
 			t.Errorf("%s is still active", c.Name)
@@ -583,25 +483,21 @@ func TestIBEEPortalTokenIsManual(t *testing.T) {
 	b.asks(name, v1alpha1.ReasonCreateCredential)
 	sim.AddToken("CANARY-too-much", ibeesim.BillingRead, ibeesim.StorageRead)
 	b.submit(name, map[string]string{"token": "CANARY-too-much"})
-	b.until(func() string {
-		c := meta.FindStatusCondition(b.get(name).Status.Conditions, v1alpha1.ConditionStalled)
-		if c == nil || c.Reason != v1alpha1.ReasonHandoverRefused {
-			return fmt.Sprintf("a token that may do more than is declared: %+v", c)
-		}
-		return ""
+	b.ExpectCondition(b.token(name), kit.Condition{ // the token may do more than is declared
+		Type: v1alpha1.ConditionStalled, Reason: v1alpha1.ReasonHandoverRefused,
 	})
-	b.ok(b.Delete(t.Context(), &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name + v1alpha1.HandoverSuffix}}))
+	b.ExpectDeleted(&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: b.ns, Name: name + v1alpha1.HandoverSuffix}})
 	sim.AddToken("CANARY-billing", ibeesim.BillingRead)
 	b.submit(name, map[string]string{"token": "CANARY-billing"})
 	b.ready(name, "")
 	if got := b.secret(name)["token"]; got != "CANARY-billing" {
 		t.Error("the Secret holds another token")
 	}
-	b.delete(name)
+	b.ExpectDeleted(b.token(name))
 	b.asks(name, v1alpha1.ReasonDeleteCredential)
 	sim.EndToken("CANARY-billing", "key_revoked")
 	b.reconcile(name)
-	b.gone(name)
+	b.ExpectGone(b.token(name))
 	if strings.Contains(b.log.String(), "CANARY") {
 		t.Error("a token is in the log")
 	}
