@@ -132,14 +132,14 @@ func (s *server) parses(t *testing.T, c Command) {
 
 // command runs one command of the page, and compares its output with the document.
 func (w *world) command(list *List, c Command) {
-	w.t.Helper()
+	w.Helper()
 	text := c.Text
 	if len(w.hooks) > 0 && strings.Contains(text, w.hooks[0].before) {
 		h := w.hooks[0]
 		w.hooks = w.hooks[1:]
 		for from, to := range h.do(w) {
 			if !strings.Contains(text, from) {
-				w.t.Fatalf("%s:%d: the command does not have %q", c.Page, c.Line, from)
+				w.Fatalf("%s:%d: the command does not have %q", c.Page, c.Line, from)
 			}
 			text = strings.ReplaceAll(text, from, to)
 		}
@@ -147,13 +147,13 @@ func (w *world) command(list *List, c Command) {
 	c.Text = text
 	text = list.Fill(c)
 	if strings.Contains(text, "...") {
-		w.t.Fatalf("%s:%d: nothing stands for the placeholder in\n%s", c.Page, c.Line, text)
+		w.Fatalf("%s:%d: nothing stands for the placeholder in\n%s", c.Page, c.Line, text)
 	}
 	var out string
-	w.until(func() error {
+	w.Eventually(func() error {
 		var err error
-		if out, err = w.server.shell(w.t, w.dir, text); err != nil {
-			w.t.Fatalf("%s:%d: %v\n%s\n%s\noperator:\n%s", c.Page, c.Line, err, text, out, w.log.Tail(20))
+		if out, err = w.server.shell(w.T, w.dir, text); err != nil {
+			w.Fatalf("%s:%d: %v\n%s\n%s\noperator:\n%s", c.Page, c.Line, err, text, out, w.log.Tail(20))
 		}
 		return Differs(c.Output, out)
 	})

@@ -46,7 +46,7 @@ var stories = map[string]story{
 		w.sh("kubectl -n apitoken-system create secret generic object-store-minter --from-literal=AWS_ACCESS_KEY_ID=x --from-literal=AWS_SECRET_ACCESS_KEY=y")
 	}},
 	"docs/install.md": {begin: func(w *world) {
-		w.ok(os.Symlink(w.server.root, filepath.Join(w.dir, "base"))) // a clone next to the overlay
+		w.OK(os.Symlink(w.server.root, filepath.Join(w.dir, "base"))) // a clone next to the overlay
 		w.sh("kubectl kustomize config/namespace > namespace.yaml; kubectl kustomize config/crd > crds.yaml; kubectl kustomize config/default > install.yaml")
 		w.admit()
 	}},
@@ -93,10 +93,10 @@ var stories = map[string]story{
 
 // ofGeneration waits until the credential in use was issued for a rotation generation.
 func (w *world) ofGeneration(want int64) {
-	w.t.Helper()
-	w.until(func() error {
+	w.Helper()
+	w.Eventually(func() error {
 		token := &v1alpha1.ApiToken{}
-		w.ok(w.Get(w.t.Context(), client.ObjectKey{Namespace: "ml", Name: "training-data"}, token))
+		w.OK(w.Get(w.Context(), client.ObjectKey{Namespace: "ml", Name: "training-data"}, token))
 		for _, e := range token.Status.Credentials {
 			if e.State == v1alpha1.StateActive && e.RotationGeneration == want {
 				return nil
@@ -117,7 +117,7 @@ kubectl -n ml wait apitoken/training-data --for=condition=Ready --timeout=1m`)
 func leaked(w *world) map[string]string {
 	w.ofGeneration(2)
 	token := &v1alpha1.ApiToken{}
-	w.ok(w.Get(w.t.Context(), client.ObjectKey{Namespace: "ml", Name: "training-data"}, token))
+	w.OK(w.Get(w.Context(), client.ObjectKey{Namespace: "ml", Name: "training-data"}, token))
 	var previous []string
 	for i := range token.Status.Credentials {
 		if e := &token.Status.Credentials[i]; e.State == v1alpha1.StateRetiring {
@@ -125,7 +125,7 @@ func leaked(w *world) map[string]string {
 		}
 	}
 	if len(previous) < 2 {
-		w.t.Fatalf("the page replaced no key: %+v", token.Status.Credentials)
+		w.Fatalf("the page replaced no key: %+v", token.Status.Credentials)
 	}
 	return map[string]string{"AKIA...": previous[len(previous)-1]}
 }
@@ -147,8 +147,8 @@ EOF`)
 
 // alive waits until this many credentials are live at the provider.
 func (w *world) alive(want int) {
-	w.t.Helper()
-	w.until(func() error {
+	w.Helper()
+	w.Eventually(func() error {
 		if got := len(w.backend.LiveNames()); got != want {
 			return fmt.Errorf("%d credentials are live, want %d", got, want)
 		}
@@ -166,8 +166,8 @@ func drained(w *world) map[string]string {
 	w.sh("kubectl delete namespace apitoken-system --wait=false")
 	var said strings.Builder
 	o := operator.Options{Registry: w.drivers(), Namespace: operator.DefaultNamespace}
-	if err := drain.Run(w.t.Context(), w.server.env.Config, drain.Options{Operator: o, DeleteAll: true, Progress: &said}); err != nil {
-		w.t.Fatalf("%v\n%s", err, &said)
+	if err := drain.Run(w.Context(), w.server.env.Config, drain.Options{Operator: o, DeleteAll: true, Progress: &said}); err != nil {
+		w.Fatalf("%v\n%s", err, &said)
 	}
 	w.alive(0)
 	return nil
@@ -186,10 +186,10 @@ func disaster(w *world) map[string]string {
 // makeKey creates the key that the ApiToken asks for, in the panel.
 func makeKey(w *world) map[string]string {
 	token := &v1alpha1.ApiToken{}
-	w.ok(w.Get(w.t.Context(), client.ObjectKey{Namespace: "ml", Name: "reports"}, token))
+	w.OK(w.Get(w.Context(), client.ObjectKey{Namespace: "ml", Name: "reports"}, token))
 	asked := meta.FindStatusCondition(token.Status.Conditions, v1alpha1.ConditionActionRequired)
 	if asked == nil || asked.Status != metav1.ConditionTrue {
-		w.t.Fatalf("nothing is asked for: %+v", token.Status.Conditions)
+		w.Fatalf("nothing is asked for: %+v", token.Status.Conditions)
 	}
 	_, values, _ := strings.Cut(asked.Message, ") with: ")
 	values, _, _ = strings.Cut(values, ". Then put ")
@@ -199,9 +199,9 @@ func makeKey(w *world) map[string]string {
 		fields = append(fields, provider.FormField{Label: label, Value: value})
 	}
 	form, err := kloudbeansim.ReadForm(fields)
-	w.ok(err)
-	details, err := w.panel.AddToken(w.t.Context(), form)
-	w.ok(err)
+	w.OK(err)
+	details, err := w.panel.AddToken(w.Context(), form)
+	w.OK(err)
 	return map[string]string{
 		"AWS_ACCESS_KEY_ID=...":     "AWS_ACCESS_KEY_ID=" + details.AccessKeyID,
 		"AWS_SECRET_ACCESS_KEY=...": "AWS_SECRET_ACCESS_KEY=" + details.SecretAccessKey.Reveal(), //nolint:forbidigo // a user copies what the panel shows
@@ -212,7 +212,7 @@ func makeKey(w *world) map[string]string {
 // within a minute.
 func deleteKeys(w *world) map[string]string {
 	for _, token := range w.panel.Tokens() {
-		w.ok(w.panel.Delete(w.t.Context(), token.AccessKeyID))
+		w.OK(w.panel.Delete(w.Context(), token.AccessKeyID))
 	}
 	w.sh("kubectl -n ml annotate apitoken reports example.com/look=now")
 	return nil
@@ -221,9 +221,9 @@ func deleteKeys(w *world) map[string]string {
 // certificate creates the certificate of a CA.
 func certificate(w *world) string {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	w.ok(err)
+	w.OK(err)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), IsCA: true, BasicConstraintsValid: true, NotBefore: w.clock.Now(), NotAfter: w.clock.Now().AddDate(1, 0, 0)}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	w.ok(err)
+	w.OK(err)
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }

@@ -18,7 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -29,6 +28,7 @@ import (
 	"apitoken.dev/operator/internal/provider/drivers/kloudbean"
 	"apitoken.dev/operator/internal/provider/registry"
 	"apitoken.dev/operator/test/support/fake"
+	"apitoken.dev/operator/test/support/kit"
 	"apitoken.dev/operator/test/support/simulate/kloudbeansim"
 	"apitoken.dev/operator/test/support/testenv"
 	"apitoken.dev/operator/test/support/testutil"
@@ -38,17 +38,10 @@ import (
 type server struct {
 	root, bin, kubeconfig string
 	env                   *testenv.Env
-	client                client.Client
 }
 
 func newServer(t *testing.T, root string) *server {
 	t.Helper()
-	scheme := runtime.NewScheme()
-	for _, add := range []func(*runtime.Scheme) error{clientgoscheme.AddToScheme, v1alpha1.AddToScheme} {
-		if err := add(scheme); err != nil {
-			t.Fatal(err)
-		}
-	}
 	out, err := exec.CommandContext(t.Context(), filepath.Join(root, "hack", "controlplane", "build.sh"), "kubectl").Output()
 	if err != nil {
 		t.Fatalf("building kubectl: %v", err)
@@ -57,7 +50,6 @@ func newServer(t *testing.T, root string) *server {
 	ctrl.SetLogger(logr.Discard()) // the operator has a logger of its own
 	s := &server{root: root, bin: lines[len(lines)-1], env: testenv.Start(t, testenv.WithControllerManager())}
 	s.bin += string(os.PathListSeparator) + buildPlugin(t, root)
-	s.client = s.env.Client(scheme)
 	s.kubeconfig = filepath.Join(t.TempDir(), "kubeconfig")
 	if err := os.WriteFile(s.kubeconfig, s.env.Kubeconfig, 0o600); err != nil {
 		t.Fatal(err)
@@ -80,13 +72,12 @@ func buildPlugin(t *testing.T, root string) string {
 // world is the environment of a page: the CRDs and roles of config, an operator, providers, and a
 // directory with the files of the repository.
 type world struct {
-	t      *testing.T
+	*kit.Kit
 	server *server
-	client.Client
-	dir   string
-	clock clock.Clock
-	log   *testutil.Log
-	hooks []hook
+	dir    string
+	clock  clock.Clock
+	log    *testutil.Log
+	hooks  []hook
 
 	backend *fake.Backend
 	panel   *kloudbeansim.Simulator
@@ -101,9 +92,8 @@ type world struct {
 
 func newWorld(t *testing.T, s *server, page string) *world {
 	t.Helper()
-	w := &world{
-		t: t, server: s, Client: s.client, dir: t.TempDir(), clock: clock.NewReal(), log: &testutil.Log{}, stop: func() {},
-	}
+	w := &world{Kit: kit.New(t, s.env), server: s, dir: t.TempDir(), clock: clock.NewReal(), log: &testutil.Log{}, stop: func() {}}
+	w.Dump = func() string { return "operator:\n" + w.log.Tail(20) }
 	w.backend = fake.NewBackend(w.clock)
 	w.panel = kloudbeansim.New(w.clock.Now, "reports")
 	panel := httptest.NewServer(w.panel.Handler())
@@ -111,7 +101,7 @@ func newWorld(t *testing.T, s *server, page string) *world {
 	t.Cleanup(panel.Close)
 	for _, name := range []string{"config", "docs", "charts", "hack"} {
 		if _, err := os.Stat(filepath.Join(s.root, name)); err == nil {
-			w.ok(os.Symlink(filepath.Join(s.root, name), filepath.Join(w.dir, name)))
+			w.OK(os.Symlink(filepath.Join(s.root, name), filepath.Join(w.dir, name)))
 		}
 	}
 	t.Cleanup(w.clear)
@@ -125,46 +115,24 @@ func newWorld(t *testing.T, s *server, page string) *world {
 	return w
 }
 
-func (w *world) ok(err error) {
-	w.t.Helper()
-	if err != nil {
-		w.t.Fatal(err)
-	}
-}
-
 // sh runs a command that is not in the page.
 func (w *world) sh(text string) {
-	w.t.Helper()
-	if out, err := w.server.shell(w.t, w.dir, text); err != nil {
-		w.t.Fatalf("%v\n%s\n%s\noperator:\n%s", err, text, out, w.log.Tail(20))
-	}
-}
-
-// until waits until check returns no error.
-func (w *world) until(check func() error) {
-	w.t.Helper()
-	end := w.clock.Monotonic() + testutil.Patience
-	for {
-		err := check()
-		if err == nil {
-			return
-		}
-		if w.clock.Monotonic() > end || w.clock.Sleep(w.t.Context(), 50*time.Millisecond) != nil {
-			w.t.Fatalf("%v\noperator:\n%s", err, w.log.Tail(20))
-		}
+	w.Helper()
+	if out, err := w.server.shell(w.T, w.dir, text); err != nil {
+		w.Fatalf("%v\n%s\n%s\noperator:\n%s", err, text, out, w.log.Tail(20))
 	}
 }
 
 func (w *world) files(contents map[string]string) {
-	w.t.Helper()
+	w.Helper()
 	for name, text := range contents {
-		w.ok(os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600))
+		w.OK(os.WriteFile(filepath.Join(w.dir, name), []byte(text), 0o600))
 	}
 }
 
 // install does the same as make deploy.
 func (w *world) install() {
-	w.t.Helper()
+	w.Helper()
 	w.sh("kubectl apply --server-side --force-conflicts -k config/setup")
 	w.sh("kubectl apply --server-side --force-conflicts -k config/default")
 	w.sh("kubectl wait --for=condition=Established --timeout=60s -f config/crd/bases")
@@ -173,10 +141,10 @@ func (w *world) install() {
 
 // follow starts, restarts or stops the operator according to its Deployment.
 func (w *world) follow() {
-	w.t.Helper()
+	w.Helper()
 	d := &appsv1.Deployment{}
-	err := w.Get(w.t.Context(), client.ObjectKey{Namespace: operator.DefaultNamespace, Name: operator.Name}, d)
-	w.ok(client.IgnoreNotFound(err))
+	err := w.Get(w.Context(), client.ObjectKey{Namespace: operator.DefaultNamespace, Name: operator.Name}, d)
+	w.OK(client.IgnoreNotFound(err))
 	wanted := ""
 	if err == nil && d.DeletionTimestamp.IsZero() && (d.Spec.Replicas == nil || *d.Spec.Replicas > 0) {
 		wanted = strings.Join(d.Spec.Template.Spec.Containers[0].Args, " ")
@@ -193,7 +161,7 @@ func (w *world) follow() {
 
 // start starts the operator with the arguments of its Deployment.
 func (w *world) start(args []string) {
-	w.t.Helper()
+	w.Helper()
 	o := operator.Options{Logger: w.log.Logger(1), Version: "test", ClusterIdentity: w.identity}
 	for _, arg := range args {
 		name, value, _ := strings.Cut(arg, "=")
@@ -204,33 +172,22 @@ func (w *world) start(args []string) {
 		case "--sweep-mode":
 			o.SweepMode = orphansweep.Mode(value)
 		default:
-			w.t.Fatalf("the test does not know the flag %s", arg)
+			w.Fatalf("the test does not know the flag %s", arg)
 		}
 	}
 	o.Registry = w.drivers()
-	ctx, cancel := context.WithCancel(context.WithoutCancel(w.t.Context()))
-	mgr, err := operator.New(ctx, w.server.env.Config, o)
-	if err != nil {
-		cancel()
-		w.t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- mgr.Start(ctx) }()
-	w.stop = func() {
-		cancel()
-		if err := <-done; err != nil {
-			w.t.Errorf("the operator ended with %v", err)
-		}
-	}
+	mgr, err := operator.New(w.Context(), w.server.env.Config, o)
+	w.OK(err)
+	w.stop = w.Run(mgr.Start)
 	// A manager that is stopped before its caches are filled does not stop.
-	if !mgr.GetCache().WaitForCacheSync(w.t.Context()) {
-		w.t.Fatal("the operator's caches are not filled")
+	if !mgr.GetCache().WaitForCacheSync(w.Context()) {
+		w.Fatal("the operator's caches are not filled")
 	}
 }
 
 // drivers returns the drivers of the operator in these tests.
 func (w *world) drivers() *registry.Registry {
-	w.t.Helper()
+	w.Helper()
 	r, err := registry.New(
 		registry.Entry{Driver: fake.New(w.backend), Settings: func(s registry.Spec) (any, bool) { return nil, s.AWS != nil }},
 		registry.Entry{Driver: kloudbean.New(), Settings: func(s registry.Spec) (any, bool) {
@@ -240,14 +197,14 @@ func (w *world) drivers() *registry.Registry {
 			return *s.KloudBean, true
 		}},
 	)
-	w.ok(err)
+	w.OK(err)
 	return r
 }
 
 // declare creates what most pages expect to exist: a namespace, a provider, an ApiToken, and a workload
 // that uses its Secret.
 func (w *world) declare() {
-	w.t.Helper()
+	w.Helper()
 	w.admit()
 	w.sh(`kubectl -n apitoken-system create secret generic object-store-minter --from-literal=AWS_ACCESS_KEY_ID=x --from-literal=AWS_SECRET_ACCESS_KEY=y --dry-run=client -o yaml |
   kubectl apply --server-side -f -
@@ -284,7 +241,7 @@ kubectl -n ml wait apitoken/training-data --for=condition=Ready --timeout=1m`)
 
 // admit creates a namespace that the provider admits.
 func (w *world) admit() {
-	w.t.Helper()
+	w.Helper()
 	w.sh("kubectl create namespace ml --dry-run=client -o yaml | kubectl apply --server-side -f -\nkubectl label namespace ml tokens=allowed")
 }
 
@@ -293,11 +250,11 @@ func (w *world) clear() {
 	w.stop()
 	w.stop, w.running = func() {}, ""
 	w.vanish()
-	ctx := context.WithoutCancel(w.t.Context())
+	ctx := context.WithoutCancel(w.Context())
 	namespaces := []string{"ml", operator.DefaultNamespace}
 	for _, name := range namespaces {
 		if err := client.IgnoreNotFound(w.Delete(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}})); err != nil {
-			w.t.Error(err)
+			w.Error(err)
 		}
 	}
 	end := w.clock.Monotonic() + time.Minute
@@ -305,7 +262,7 @@ func (w *world) clear() {
 		ns := &corev1.Namespace{}
 		for !apierrors.IsNotFound(w.Get(ctx, client.ObjectKey{Name: name}, ns)) {
 			if w.clock.Monotonic() > end || w.clock.Sleep(ctx, 50*time.Millisecond) != nil {
-				w.t.Fatalf("namespace %s does not go away: %+v", name, ns.Status)
+				w.Fatalf("namespace %s does not go away: %+v", name, ns.Status)
 			}
 		}
 	}
@@ -313,7 +270,7 @@ func (w *world) clear() {
 
 // vanish removes all objects of the operator without a revocation, as a loss of etcd would.
 func (w *world) vanish() {
-	ctx := context.WithoutCancel(w.t.Context())
+	ctx := context.WithoutCancel(w.Context())
 	for _, list := range []client.ObjectList{
 		&v1alpha1.ApiTokenList{}, &v1alpha1.TokenProviderList{}, &v1alpha1.ClusterTokenProviderList{}, &corev1.SecretList{},
 	} {
@@ -325,7 +282,7 @@ func (w *world) vanish() {
 			err = meta.EachListItem(list, func(o runtime.Object) error { return w.remove(ctx, o) })
 		}
 		if err != nil {
-			w.t.Errorf("removing a %T: %v", list, err)
+			w.Errorf("removing a %T: %v", list, err)
 		}
 	}
 }
