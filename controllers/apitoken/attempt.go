@@ -3,7 +3,6 @@ package apitoken
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	"apitoken.dev/operator/api/v1alpha1"
@@ -124,7 +123,7 @@ func (a *Attempt) Prepare() plan.Outcome {
 
 // InTime ends an attempt whose deadline has passed by the wall clock or the monotonic clock.
 func (a *Attempt) InTime(context.Context) plan.Outcome {
-	if a.r.Clock.Now().Sub(a.began) >= MintDeadline || a.r.Clock.Monotonic()-a.beganMonotonic >= MintDeadline {
+	if a.r.pastDeadline(a.began, a.beganMonotonic) {
 		return plan.Unfinished{Why: plan.TooLate}
 	}
 	return nil
@@ -141,7 +140,7 @@ func (a *Attempt) Mint(ctx context.Context) plan.Outcome {
 	}
 	minted, err := a.conn.Client.Mint(ctx, req)
 	if err == nil {
-		err = a.alive(minted.Credential)
+		err = plan.ExpiredOnArrival(minted.Credential, req.Grant.ExpiresAt, a.r.Clock.Now())
 	}
 	metrics.Operation(a.p.facts.DriverType, "mint", err)
 	if err == nil {
@@ -166,17 +165,6 @@ func (a *Attempt) checked(ctx context.Context) plan.Outcome {
 		return a.reject(out, *rejection)
 	}
 	return out
-}
-
-// alive returns an error that is in doubt if a minted credential has already expired: it
-// cannot be used, but the provider can still show it.
-func (a *Attempt) alive(c provider.Credential) error {
-	if c.ExpiresAt.IsZero() || a.r.Clock.Now().Before(c.ExpiresAt) {
-		return nil
-	}
-	return &provider.Error{Code: provider.CodeUnknown, Message: fmt.Sprintf(
-		"the provider returned a credential that expired at %s; the operator requested one that is valid until %s",
-		c.ExpiresAt.UTC().Format(time.RFC3339), a.issued().ExpiresAt.UTC().Format(time.RFC3339))}
 }
 
 // Usable waits until the provider accepts the credential everywhere. It releases the place
@@ -283,8 +271,7 @@ func (a *Attempt) Try(ctx context.Context) plan.Outcome {
 		}
 	}
 	a.p.abandon(a.name)
-	return a.r.providerFailed(a.p, "probe", &provider.Error{Code: provider.CodeUnknown, Message: "the provider rejects the credential that it has just issued. " +
-		"The credential was not published and will be revoked: check the request in spec.rest.probe of the provider, and its refusedStatuses"})
+	return a.r.providerFailed(a.p, "probe", plan.RejectedOnArrival())
 }
 
 // tries reports whether a new credential is probed before it is published.

@@ -3,7 +3,6 @@ package apitoken
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
@@ -50,11 +49,7 @@ func (r *Reconciler) connect(ctx context.Context, p *reconciliation) (connection
 func (r *Reconciler) connectFailed(p *reconciliation, err error) plan.Outcome {
 	var missing *connections.MissingCredentialsError
 	if errors.As(err, &missing) {
-		reason := missing.Error()
-		if p.key.Kind == v1alpha1.KindClusterTokenProvider { // the error names a Secret in the operator's namespace
-			reason = fmt.Sprintf("the minting credentials of %s %q are missing", p.key.Kind, p.key.Name)
-		}
-		return plan.NotSent{Why: reason, Err: err}
+		return plan.NotSent{Why: missing.ForTenant(p.key), Err: err}
 	}
 	return r.providerFailed(p, "connect", err)
 }
@@ -66,12 +61,21 @@ func (r *Reconciler) connectToMint(ctx context.Context, p *reconciliation) (conn
 	if out != nil {
 		return conn, out
 	}
-	for i := range p.token.Status.Credentials {
-		if e := &p.token.Status.Credentials[i]; !conn.Account.Is(e.Account) {
-			return conn, plan.AccountChanged{}
-		}
+	if out := p.inAccount(conn); out != nil {
+		return conn, out
 	}
 	return conn, r.providerFailed(p, "mint", pacing.Blocked(conn.Client))
+}
+
+// inAccount returns AccountChanged if a credential of the ledger is of another account than
+// the connection.
+func (p *reconciliation) inAccount(conn connections.Connection) plan.Outcome {
+	for i := range p.token.Status.Credentials {
+		if !conn.Account.Is(p.token.Status.Credentials[i].Account) {
+			return plan.AccountChanged{}
+		}
+	}
+	return nil
 }
 
 // providerFailed is the outcome of a call of a provider. If the provider rejects the

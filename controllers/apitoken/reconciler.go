@@ -201,6 +201,12 @@ func (r *Reconciler) secretView(p *reconciliation) plan.Secret {
 	return v
 }
 
+// pastDeadline reports whether MintDeadline has passed since a reservation, by the wall clock
+// or the monotonic clock.
+func (r *Reconciler) pastDeadline(began time.Time, monotonic time.Duration) bool {
+	return r.Clock.Now().Sub(began) >= MintDeadline || r.Clock.Monotonic()-monotonic >= MintDeadline
+}
+
 // mintRequest returns the request for a credential with a name, as declared now.
 func (r *Reconciler) mintRequest(p *reconciliation, name string) provider.MintRequest {
 	return observe.Request(p.token, &p.facts, r.Cluster, name, r.Clock.Now())

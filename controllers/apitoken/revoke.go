@@ -65,12 +65,12 @@ func (r *Reconciler) purgeLedger(ctx context.Context, p *reconciliation, conn co
 // while the deletion waits. The ledger must then show which revocations began, even if this
 // process stopped.
 func beginPurge(p *reconciliation, conn connections.Connection) (bool, plan.Outcome) {
+	if out := p.inAccount(conn); out != nil {
+		return false, out
+	}
 	var names []string
 	for i := range p.token.Status.Credentials {
 		e := &p.token.Status.Credentials[i]
-		if !conn.Account.Is(e.Account) {
-			return false, plan.AccountChanged{}
-		}
 		switch e.State {
 		case v1alpha1.StateMinting, v1alpha1.StateActive, v1alpha1.StateAbandoned:
 			names = append(names, e.Name)

@@ -36,7 +36,7 @@ func (r *Reconciler) update(ctx context.Context, p *reconciliation) plan.Outcome
 		return apierror.ReserveFailed(err)
 	}
 	r.memory.Attempts.Begin(nameOf(p.token), e) // after the write: another process would write the same mark
-	if r.Clock.Now().Sub(began) >= MintDeadline || r.Clock.Monotonic()-monotonic >= MintDeadline {
+	if r.pastDeadline(began, monotonic) {
 		return plan.Unfinished{Why: plan.TooLate}
 	}
 	left := MintDeadline + RequestTimeout - (r.Clock.Monotonic() - monotonic) // other processes assume that the update has settled then

@@ -7,6 +7,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/provider/registry"
@@ -46,6 +47,15 @@ func (e *MissingCredentialsError) Error() string {
 	default:
 		return fmt.Sprintf("Secret %s is empty; put the minting credentials into it", e.Secret)
 	}
+}
+
+// ForTenant returns the error for the users of a provider. For a ClusterTokenProvider it does not
+// name the Secret, which is in the operator's namespace.
+func (e *MissingCredentialsError) ForTenant(key account.Key) string {
+	if key.Kind == v1alpha1.KindClusterTokenProvider {
+		return fmt.Sprintf("the minting credentials of %s %q are missing", key.Kind, key.Name)
+	}
+	return e.Error()
 }
 
 // noDriver is the error for a provider whose spec no driver supports.

@@ -275,6 +275,18 @@ func TestConnectErrorsNameTheirCause(t *testing.T) {
 	}
 }
 
+func TestTenantsDoNotSeeTheSecretOfTheOperatorsNamespace(t *testing.T) {
+	missing := &MissingCredentialsError{Secret: client.ObjectKey{Namespace: "operator", Name: "minter"}}
+	cluster := account.Key{Kind: v1alpha1.KindClusterTokenProvider, Name: "store"}
+	if got, want := missing.ForTenant(cluster), `the minting credentials of ClusterTokenProvider "store" are missing`; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	own := account.Key{Kind: v1alpha1.KindTokenProvider, Namespace: "ml", Name: "store"}
+	if got := missing.ForTenant(own); got != missing.Error() {
+		t.Errorf("%q, want %q", got, missing.Error())
+	}
+}
+
 // only shows the providers of one namespace, because other tests create theirs in the same
 // API server.
 type only struct {

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -31,6 +32,23 @@ func MintFailed(err error, attempt Issue, manual bool) (r Rejection, rejected bo
 	}
 	r.Refunds, r.AtOnce = attempt.Charged && !manual, RefusesHandover(err, manual)
 	return r, true
+}
+
+// ExpiredOnArrival returns an error that is in doubt if a minted credential has already expired: it
+// cannot be used, but the provider can still show it. Requested is the expiry that was requested.
+func ExpiredOnArrival(c provider.Credential, requested, now time.Time) error {
+	if c.ExpiresAt.IsZero() || now.Before(c.ExpiresAt) {
+		return nil
+	}
+	return &provider.Error{Code: provider.CodeUnknown, Message: fmt.Sprintf(
+		"the provider returned a credential that expired at %s; the operator requested one that is valid until %s",
+		c.ExpiresAt.UTC().Format(time.RFC3339), requested.UTC().Format(time.RFC3339))}
+}
+
+// RejectedOnArrival is the error of an attempt whose new credential the provider rejects.
+func RejectedOnArrival() error {
+	return &provider.Error{Code: provider.CodeUnknown, Message: "the provider rejects the credential that it has just issued. " +
+		"The credential was not published and will be revoked: check the request in spec.rest.probe of the provider, and its refusedStatuses"}
 }
 
 // RefusesHandover reports whether Mint failed because the submitted credential is invalid. A

@@ -2,6 +2,7 @@ package plan_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -115,6 +116,24 @@ func TestRepeatedOrWaitingAttemptIsNotAFailedRotation(t *testing.T) {
 	} {
 		if got := plan.RotationFailed(c.reason, &v1alpha1.ApiTokenStatus{}, c.out); got != c.want {
 			t.Errorf("%s: got %t", name, got)
+		}
+	}
+}
+
+// TestCredentialThatExpiredOnArrivalIsInDoubt: it is abandoned and revoked, and not published.
+func TestCredentialThatExpiredOnArrivalIsInDoubt(t *testing.T) {
+	for name, c := range map[string]struct {
+		expires time.Time
+		want    string
+	}{
+		"expiry unknown":   {time.Time{}, ""},
+		"expires later":    {now.Add(time.Second), ""},
+		"expires now":      {now, "the provider returned a credential that expired at " + now.Format(time.RFC3339)},
+		"expired long ago": {now.Add(-time.Hour), "valid until " + now.Add(time.Hour).Format(time.RFC3339)},
+	} {
+		err := plan.ExpiredOnArrival(provider.Credential{ExpiresAt: c.expires}, now.Add(time.Hour), now)
+		if (err == nil) != (c.want == "") || err != nil && (!provider.InDoubt(err) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
 	}
 }
