@@ -402,8 +402,8 @@ var unreadableTimes = []string{
 	"9999-06-01T00:00:00+01:00", "1999-12-31T23:59:59Z", "0000-01-01T00:00:00Z", "10000-01-01T00:00:00Z", "-2027-01-31T00:00:00Z", "\u0662027-01-31T00:00:00Z",
 }
 
-// testTimes: what is accepted can be read, and what is refused is answered with the
-// value, what is allowed and an example.
+// testTimes: accepted times can be parsed, and the message about a rejected time has the value,
+// the allowed format and an example.
 func testTimes(t *testing.T, c client.Client) {
 	for _, text := range readableTimes {
 		t.Run(text, func(t *testing.T) {
@@ -425,8 +425,8 @@ func testTimes(t *testing.T, c client.Client) {
 	}
 }
 
-// testTyped shows that what a Go client sends is accepted, and what it sends
-// without thinking is answered with a sentence too.
+// testTyped: requests of a typed Go client are accepted, and common mistakes in them get a full
+// sentence as well.
 func testTyped(t *testing.T, env *testenv.Env) {
 	scheme := runtime.NewScheme()
 	if err := v1alpha1.AddToScheme(scheme); err != nil {
@@ -438,7 +438,7 @@ func testTyped(t *testing.T, env *testenv.Env) {
 		want answer
 	}{
 		"the least": {edit: func(*v1alpha1.ApiToken) {}},
-		"lengths of time as Go prints them": {edit: func(token *v1alpha1.ApiToken) {
+		"durations as Go prints them": {edit: func(token *v1alpha1.ApiToken) {
 			token.Spec.ExpiresIn = &metav1.Duration{Duration: 90*time.Minute + 1500*time.Millisecond}
 			token.Spec.Rotation.Before = &metav1.Duration{Duration: 10 * time.Minute}
 			token.Spec.Rotation.Overlap = &metav1.Duration{Duration: 1001 * time.Millisecond}
@@ -447,7 +447,7 @@ func testTyped(t *testing.T, env *testenv.Env) {
 			edit: func(token *v1alpha1.ApiToken) { token.Spec.Scopes = nil },
 			want: answer{"spec.scopes", []string{"at least one scope"}},
 		},
-		"a length of time under a second": {
+		"a duration under a second": {
 			edit: func(token *v1alpha1.ApiToken) {
 				token.Spec.Rotation.Overlap = &metav1.Duration{Duration: 500 * time.Millisecond}
 			},

@@ -10,8 +10,8 @@ import (
 	"apitoken.dev/operator/test/support/repofile"
 )
 
-// maxSpec is the most that one object's spec may hold, in characters. The operator
-// keeps every spec in its cache.
+// maxSpec is the maximum size of one object's spec, in characters. The operator keeps every
+// spec in its cache.
 const maxSpec = 1 << 20
 
 // schema is the part of an OpenAPI schema that bounds a value.
@@ -28,14 +28,14 @@ type schema struct {
 	AllOf                []schema          `json:"allOf"`
 }
 
-// boundedByRule are strings that a rule in CEL bounds, with their longest length.
+// boundedByRule are strings that a CEL rule bounds, with their maximum length.
 var boundedByRule = map[string]int{"spec.secret.labels{}": 63, "spec.secret.annotations{}": 2048}
 
-// ofAdministrators is what only cluster administrators write: a label selector,
-// whose schema is Kubernetes' own.
+// ofAdministrators are the fields that only cluster administrators write: a label selector,
+// which has the schema of Kubernetes.
 const ofAdministrators = "spec.allowedNamespaces"
 
-// size returns how many characters a value can have, and reports what has no bound.
+// size returns the maximum number of characters of a value, and reports values without a limit.
 func (s schema) size(t *testing.T, path string) int {
 	t.Helper()
 	switch {
@@ -83,7 +83,8 @@ func bound(t *testing.T, path string, limit *int) int {
 	return *limit
 }
 
-// TestEveryFieldIsBounded: what the cache keeps of an object's spec and status has a limit.
+// TestEveryFieldIsBounded: the spec and the status that the cache keeps of an object have a
+// maximum size.
 func TestEveryFieldIsBounded(t *testing.T) {
 	for _, name := range []string{"apitokens", "tokenproviders", "clustertokenproviders"} {
 		var crd struct {

@@ -26,7 +26,7 @@ import (
 // value that the API server accepts, for any field of any kind, must decode, and must be
 // accepted when the decoded object is written back.
 
-// otherKinds are values of every kind of JSON.
+// otherKinds has a value of each JSON type.
 var otherKinds = []any{nil, true, "x", 1.5, []any{nil}, map[string]any{"a": nil}}
 
 // numbers are at the edges of the types of Go and of JSON.
@@ -36,7 +36,7 @@ var numbers = []any{
 	json.RawMessage("9223372036854775808"), json.RawMessage("-9223372036854775808"), json.RawMessage("18446744073709551616"), "1",
 }
 
-// durations are lengths of time, some of them to one parser only.
+// durations are texts that at least one parser reads as a duration.
 var durations = []string{
 	"0", "1d", "1h ", " 1h", "-1h", "+1h", "1H", "1.5h", ".5s", "1.s", "1e3s", "1h1h", "1h1h1h1h", "2562047h", "2562048h", "99999999999h", "1ns", "1µs", "1us",
 	"24h", "1h0m0s", "1h0m0.000000001s", "P1D", "١h", "1h\n", "infinity",
@@ -57,7 +57,7 @@ func hostile(typ reflect.Type) []any {
 	return values
 }
 
-// texts are those that a type may read: times, lengths of time, or, for another type, both.
+// texts returns the texts that a type might decode: times, durations, or both.
 func texts(typ reflect.Type) []string {
 	times := slices.Concat(unreadableTimes, readableTimes)
 	switch typ {
@@ -127,7 +127,7 @@ func places(path []any, value any, typ reflect.Type) []place {
 	return out
 }
 
-// put replaces what is at a path.
+// put replaces the value at a path.
 func put(in any, path []any, value any) any {
 	if len(path) == 0 {
 		return value
@@ -219,7 +219,7 @@ func (w *hostileWorld) walk(object client.Object, ofKind, first bool) {
 	}
 }
 
-// walkStatus does it for the status, which is written by itself.
+// walkStatus sends hostile values for the fields of the status, which has its own endpoint.
 func (w *hostileWorld) walkStatus(object client.Object) {
 	w.Helper()
 	stored := &unstructured.Unstructured{Object: w.json(object)}
@@ -255,8 +255,8 @@ func (w *hostileWorld) walkStatus(object client.Object) {
 	}
 }
 
-// create sends an object. If it is accepted, it must decode. Where the type of the field
-// reads only some texts, the object is stored too, and a list must decode it.
+// create sends an object. If it is accepted, it must decode. If the type of the field decodes
+// only some texts, the object is also stored, and a list must decode it.
 func (w *hostileWorld) create(object client.Object, place place, value any) {
 	w.Helper()
 	w.sent++
@@ -285,8 +285,8 @@ func (w *hostileWorld) create(object client.Object, place place, value any) {
 	}
 }
 
-// accepted reports whether the API server took a value. It may refuse one only as a
-// mistake of the client.
+// accepted reports whether the API server accepted a value. It must reject others with a client
+// error.
 func (w *hostileWorld) accepted(place place, value any, err error) bool {
 	w.Helper()
 	if err != nil && !apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) && !apierrors.IsConflict(err) && !apierrors.IsNotFound(err) &&
@@ -326,7 +326,7 @@ func (w *hostileWorld) with(object client.Object, place place, value any) *unstr
 		w.Fatal(err)
 	}
 	out := &unstructured.Unstructured{}
-	if err := out.UnmarshalJSON(content); err != nil { // which keeps whole numbers whole
+	if err := out.UnmarshalJSON(content); err != nil { // which keeps integers
 		w.Fatal(err)
 	}
 	return out

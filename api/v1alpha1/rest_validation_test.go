@@ -10,7 +10,7 @@ import (
 	"apitoken.dev/operator/test/support/testenv"
 )
 
-// restProvider is a TokenProvider whose rest block has only what it must have.
+// restProvider is a TokenProvider whose rest block has only the required fields.
 func restProvider() *unstructured.Unstructured {
 	provider := newObject("TokenProvider", "vendor", map[string]any{
 		"credentialsSecretRef": map[string]any{"name": "vendor-minter"},

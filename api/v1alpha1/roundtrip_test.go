@@ -161,7 +161,7 @@ func TestFieldsHaveDescriptionsAndPlainDefaults(t *testing.T) {
 	}
 }
 
-// checkSchema looks at the fields of an object and of what is in it, and collects defaults.
+// checkSchema checks the fields of an object and of the objects in it, and collects defaults.
 func checkSchema(t *testing.T, path string, schema map[string]any, defaults map[string]any) {
 	t.Helper()
 	if value, ok := schema["default"]; ok {
@@ -169,7 +169,7 @@ func checkSchema(t *testing.T, path string, schema map[string]any, defaults map[
 		switch value.(type) {
 		case string, bool, int64, float64:
 		default:
-			t.Errorf("%s: the default %v is no plain value", path, value)
+			t.Errorf("%s: the default %v is not a plain value", path, value)
 		}
 	}
 	if schema["x-kubernetes-preserve-unknown-fields"] == true || schema["x-kubernetes-embedded-resource"] == true {
@@ -178,7 +178,7 @@ func checkSchema(t *testing.T, path string, schema map[string]any, defaults map[
 	properties, _ := schema["properties"].(map[string]any)
 	for name, inner := range properties {
 		field, _ := inner.(map[string]any)
-		// apiVersion, kind and metadata are everybody's; metadata has no schema here.
+		// All kinds have apiVersion, kind and metadata, and metadata has no schema here.
 		if text, _ := field["description"].(string); strings.TrimSpace(text) == "" && (strings.Contains(path, ".") || name != "metadata") {
 			t.Errorf("%s.%s has no description", path, name)
 		}

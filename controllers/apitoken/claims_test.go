@@ -123,7 +123,7 @@ func TestConditionsAreTrue(t *testing.T) {
 		}
 		for _, got := range s.Conditions {
 			if strings.Contains(got.Message, "..") {
-				t.Errorf("%s: a sentence ends twice: %s", name, got.Message)
+				t.Errorf("%s: a sentence has two periods: %s", name, got.Message)
 			}
 		}
 	}

@@ -34,7 +34,7 @@ type witnessing struct {
 
 func (r witnessing) Eventf(regarding, related runtime.Object, kind, reason, action, note string, args ...any) {
 	if err := r.w.judgeEvent(regarding, related, kind, reason, fmt.Sprintf(note, args...)); err != nil {
-		r.w.Errorf("the event %s says what is not so: %v\n\t%s", reason, err, fmt.Sprintf(note, args...))
+		r.w.Errorf("the event %s is false: %v\n\t%s", reason, err, fmt.Sprintf(note, args...))
 	}
 	r.EventRecorder.Eventf(regarding, related, kind, reason, action, note, args...)
 }
@@ -167,7 +167,7 @@ func (w *world) witnessSecrets() {
 		err := wait.PollUntilContextTimeout(context.WithoutCancel(w.Context()), 5*time.Millisecond, testutil.Patience, true,
 			func(context.Context) (bool, error) { return w.published.missing() == "", nil })
 		if err != nil {
-			w.Errorf("events say that a Secret holds a credential, and no version of it did: %s", w.published.missing())
+			w.Errorf("events say that a Secret holds a credential, but no version of it did: %s", w.published.missing())
 		}
 	})
 }

@@ -47,7 +47,7 @@ func TestFailedMintLeavesOneLiveCredential(t *testing.T) {
 			if len(token.Status.Credentials) != c.left || token.Status.Retry.Failures != 1 || token.Status.MintBudget.Remaining != 5-charged {
 				t.Errorf("after the first failure: %+v", token.Status)
 			}
-			w.expectMints(1) // nothing before the pause is over
+			w.expectMints(1) // nothing happens before the end of the pause
 			w.waitHealed("training")
 			w.expectMints(len(c.faults) + 1)
 			if token := w.token("training"); token.Status.Retry != nil {
@@ -91,7 +91,7 @@ func TestBlockedAccountStallsUntilUnblocked(t *testing.T) {
 	w.declare("training")
 	w.expectStalled("training", v1alpha1.ReasonAccountBlocked)
 	w.waitIdle("training")
-	w.expectStalled("training", v1alpha1.ReasonAccountBlocked) // also while the next attempt waits
+	w.expectStalled("training", v1alpha1.ReasonAccountBlocked) // even while the next attempt waits
 	w.hook(nil)
 	w.waitHealed("training")
 	if c := meta.FindStatusCondition(w.token("training").Status.Conditions, v1alpha1.ConditionStalled); c != nil {
@@ -175,7 +175,7 @@ func TestDropSurvivesAConflict(t *testing.T) {
 	var once sync.Once
 	w.hook(func(_ context.Context, call fake.Call) fake.Fault {
 		if call.Verb == fake.Find && call.Phase == fake.After && call.Name == doubtful {
-			once.Do(func() { w.touch("training") }) //nolint:contextcheck // it is the write of a user, not of the operator
+			once.Do(func() { w.touch("training") }) //nolint:contextcheck // a user writes, not the operator
 		}
 		return fake.Fault{}
 	})

@@ -28,7 +28,7 @@ func TestQuotaOnSecretsStopsMinting(t *testing.T) {
 	one := corev1.ResourceList{"count/secrets": resource.MustParse("1")}
 	quota := &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Namespace: w.ns, Name: "few"}, Spec: corev1.ResourceQuotaSpec{Hard: one}}
 	w.ExpectApplied(quota)
-	quota.Status = corev1.ResourceQuotaStatus{Hard: one, Used: one} // as the quota controller would write it
+	quota.Status = corev1.ResourceQuotaStatus{Hard: one, Used: one} // as the quota controller writes it
 	w.OK(w.Status().Update(w.Context(), quota))
 
 	w.declare("training")
@@ -123,7 +123,7 @@ func (w *world) forbidSecrets(op admissionv1.OperationType, try func(*corev1.Sec
 		w.Helper()
 		w.Until(func() string {
 			if denied := try(probe.DeepCopy()) != nil; denied != want {
-				return "the policy is not as it should be"
+				return "the policy was not observed"
 			}
 			return ""
 		})

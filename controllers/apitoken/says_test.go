@@ -187,7 +187,7 @@ func TestEditedSecretIsNeverRecordedAsChecked(t *testing.T) {
 			do(w)
 			w.Until(func() string {
 				if token := w.token("training"); token == nil || activeOf(token) == nil || activeOf(token).Name == first {
-					return "nothing was issued in place of what was changed"
+					return "nothing was issued in place of the changed Secret"
 				}
 				return ""
 			})

@@ -89,7 +89,7 @@ func TestUnreadableEndIsReportedAndIssuesNothing(t *testing.T) {
 	w.issue("later")
 	token := w.waitIdle("edited")
 	if active := activeOf(token); active.Name != edited || w.usableCredential("edited") != edited || !active.ExpiresAt.Time.Equal(epoch.Add(plan.DefaultLifetime)) {
-		t.Errorf("what was live is %+v", active)
+		t.Errorf("the live credential is %+v", active)
 	}
 	w.expectMints(3)
 	w.clock.Advance(plan.DefaultLifetime - time.Hour) // past every rotation

@@ -222,7 +222,7 @@ type endless struct {
 	names func(i int) (name, id string)
 	n     int
 	err   error
-	// expires is what Find shows.
+	// expires is the expiry that Find shows.
 	expires time.Time
 }
 

@@ -25,7 +25,7 @@ import (
 	"apitoken.dev/operator/internal/places"
 )
 
-// Mode is what a sweep does about orphans.
+// Mode says what a sweep does about orphans.
 type Mode string
 
 // The modes.

@@ -104,8 +104,8 @@ func TestClusterIsReadOnlyForCandidates(t *testing.T) {
 	}
 }
 
-// TestRevokedCredentialIsNoOrphan: a credential that was revoked after the list, and before
-// it is looked up, is no orphan, also if the provider still shows it.
+// TestRevokedCredentialIsNoOrphan: a credential that was revoked after the list and before its
+// lookup is not an orphan, even if the provider still shows it.
 func TestRevokedCredentialIsNoOrphan(t *testing.T) {
 	for _, keeps := range []bool{false, true} {
 		w := newWorld(t, Report)

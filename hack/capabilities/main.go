@@ -51,7 +51,7 @@ func run(document string, check bool) error {
 	if check {
 		return errNotCurrent
 	}
-	return os.WriteFile(document, []byte(current), 0o644) //nolint:gosec // a document is for everybody
+	return os.WriteFile(document, []byte(current), 0o644) //nolint:gosec // a document is public
 }
 
 // replace puts the table between the two markers.

@@ -49,7 +49,7 @@ func TestTableCountsRequirementsPerDriver(t *testing.T) {
 			want:   "driver  mint       manual\naws     1 (1 n/a)  1\nibee               n/a\n" + legend,
 		},
 		"failed": {
-			reason: "what a failed test printed is shown, what a passed one printed is not",
+			reason: "the output of a failed test is shown, that of a passed one is not",
 			in: line("output", "aws", "TestConformance/A", `,"Output":"hidden\n"`) + passes +
 				group("aws", "TestConformance/C", "mint") + line("output", "aws", "TestConformance/C", `,"Output":"shown\n"`) +
 				line("fail", "aws", "TestConformance/C", ""),
@@ -66,12 +66,12 @@ func TestTableCountsRequirementsPerDriver(t *testing.T) {
 			want: "driver          mint\nrest Gitea      1\nrest bare list  1\n" + legend,
 		},
 		"other tests": {
-			reason: "a test of the harness is no requirement, but its failure is one",
+			reason: "a test of the harness is not a requirement, but its failure fails the command",
 			in:     passes + line("fail", "aws", "TestConformanceRunsEveryRequirement", ""),
 			want:   "driver  mint  manual\naws     1     1\n" + legend, failed: true,
 		},
 		"no JSON": {
-			reason: "what go says is passed on", in: "go: downloading\n" + passes,
+			reason: "other output of go is passed on", in: "go: downloading\n" + passes,
 			want: "go: downloading\ndriver  mint  manual\naws     1     1\n" + legend,
 		},
 		"does not compile": {
@@ -79,7 +79,7 @@ func TestTableCountsRequirementsPerDriver(t *testing.T) {
 			in:     `{"Action":"build-output","Output":"x.go:1: no\n"}` + "\n" + line("fail", "aws", "", "") + passes,
 			want:   "x.go:1: no\ndriver  mint  manual\naws     1     1\n" + legend, failed: true,
 		},
-		"nothing": {reason: "an empty table is no success", failed: true, err: true},
+		"nothing": {reason: "an empty table is a failure", failed: true, err: true},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -77,5 +77,5 @@ func update(path string, values []value, checkOnly bool) (bool, error) {
 	if text == string(content) || checkOnly {
 		return text != string(content), nil
 	}
-	return true, os.WriteFile(path, []byte(text), 0o644) //nolint:gosec // G306: a document is for everybody
+	return true, os.WriteFile(path, []byte(text), 0o644) //nolint:gosec // G306: a document is public
 }

@@ -25,8 +25,8 @@ func (f file) mode() os.FileMode {
 	return 0o644
 }
 
-// epoch is the time of every file in an archive: the earliest that zip can say.
-// What changes with the clock would change the checksums.
+// epoch is the time of every file in an archive: the earliest that zip can say. A time from the
+// clock would change the checksums.
 func epoch() time.Time { return time.Date(1980, time.January, 1, 0, 0, 0, 0, time.UTC) }
 
 func sorted(files []file) []file {
@@ -84,5 +84,5 @@ func writeZip(path string, files []file) error {
 }
 
 func writeFile(path string, content []byte) error {
-	return os.WriteFile(path, content, 0o644) //nolint:gosec // G306: a release is for everybody
+	return os.WriteFile(path, content, 0o644) //nolint:gosec // G306: a release is public
 }

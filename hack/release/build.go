@@ -12,7 +12,7 @@ import (
 	"strings"
 )
 
-// program is what binaries are built of.
+// program is a main package of which binaries are built.
 type program struct {
 	// name of the binary and, with version and platform, of its archive.
 	name string

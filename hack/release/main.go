@@ -9,7 +9,7 @@
 //
 //	go run . -push REGISTRY [-key FILE] [-out DIRECTORY]
 //
-// It is run in hack/release.
+// Run it in hack/release.
 //
 // It is not GoReleaser (v2.15.1), which could do the binaries and their archives, a quarter of
 // this program. It makes an image only in a registry or in Docker, and no chart with the
@@ -32,7 +32,7 @@ import (
 type options struct {
 	// root of the sources.
 	root string
-	// out is where the files go; what is there is removed.
+	// out is the directory of the files. It is emptied first.
 	out string
 	// version of the release; of git when empty.
 	version string

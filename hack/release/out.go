@@ -24,7 +24,7 @@ func prepare(root, out string) error {
 	if err != nil {
 		return err
 	}
-	return os.MkdirAll(out, 0o755) //nolint:gosec // G301: a release is for everybody
+	return os.MkdirAll(out, 0o755) //nolint:gosec // G301: a release is public
 }
 
 // belowBin reports whether a directory is below bin of the checkout.

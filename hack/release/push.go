@@ -11,8 +11,8 @@ import (
 	"apitoken.dev/operator/hack/release/sign"
 )
 
-// push pushes what run made before. Nothing is built, so what is pushed is what was
-// checked.
+// push pushes the release that run made before. It builds nothing, so the pushed release is the
+// one that was checked.
 func push(ctx context.Context, o options) error {
 	r, err := oci.Read(filepath.Join(o.out, layoutDir))
 	if os.IsNotExist(err) {

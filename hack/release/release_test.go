@@ -221,7 +221,7 @@ func checkManager(t *testing.T, out string) {
 	for _, name := range []string{"std", "k8s.io/client-go", "sigs.k8s.io/controller-runtime"} {
 		i := slices.IndexFunc(*bom.Components, func(c cdx.Component) bool { return c.Name == name })
 		if i < 0 || (*bom.Components)[i].Version == "" || !strings.HasPrefix((*bom.Components)[i].PackageURL, "pkg:golang/"+name+"@") {
-			t.Errorf("the bill does not say what it has of %s", name)
+			t.Errorf("the bill of materials does not list %s", name)
 		}
 	}
 	if got := (*(*bom.Dependencies)[0].Dependencies); len(got) != len(*bom.Components) {

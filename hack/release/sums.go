@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// sumsFile is what sha256sum --check reads.
+// sumsFile has the format of sha256sum --check.
 const sumsFile = "SHA256SUMS"
 
 // writeSums writes the checksum of every file in and below a directory, in order of

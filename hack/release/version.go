@@ -28,7 +28,7 @@ func versionOf(ctx context.Context, root, given string) (version, error) {
 		given = described(strings.TrimSpace(string(out)))
 	}
 	if !semver.IsValid(given) || semver.Build(given) != "" || strings.Count(given, ".") < 2 {
-		return "", fmt.Errorf("-version: %q is no version: write v, three numbers and, after a hyphen, a pre-release, for example v1.2.3 or v1.3.0-rc.1", given)
+		return "", fmt.Errorf("-version: %q is not a version: write v, three numbers and, after a hyphen, a pre-release, for example v1.2.3 or v1.3.0-rc.1", given)
 	}
 	return version(given), nil
 }
@@ -48,7 +48,7 @@ var imageRepository = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]*(:[0-9]+)?(/[a-z0-
 
 func checkImage(image string) error {
 	if !imageRepository.MatchString(image) || !strings.Contains(image, "/") && strings.Contains(image, ":") {
-		return fmt.Errorf("-image: %q is no repository: write registry and path without a tag, for example registry.example.com/apitoken-operator", image)
+		return fmt.Errorf("-image: %q is not a repository: write registry and path without a tag, for example registry.example.com/apitoken-operator", image)
 	}
 	return nil
 }

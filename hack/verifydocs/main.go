@@ -51,7 +51,7 @@ func check(root string) ([]string, error) {
 	return problems, err
 }
 
-// repository is what references are checked against.
+// repository has the facts that references are checked against.
 type repository struct {
 	root    string
 	targets map[string]bool
@@ -66,7 +66,7 @@ func (r repository) checkFile(path string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A changelog names what was there once.
+	// A changelog names files that no longer exist.
 	history := filepath.Base(path) == "CHANGELOG.md"
 	var problems []string
 	for _, ref := range references(string(content)) {

@@ -75,7 +75,7 @@ func main() {
 	}
 }
 
-// listed is what `go list` says of a package.
+// listed is the output of `go list` for a package.
 type listed struct {
 	ImportPath, Dir, Export string
 	GoFiles                 []string
@@ -197,7 +197,7 @@ func (c *checker) pointer(n *ast.UnaryExpr) {
 	}
 }
 
-// assigned looks at what is assigned to: a guarded field, or all of a guarded type
+// assigned checks the left side of an assignment: a guarded field, or all of a guarded type
 // behind a pointer or in a slice.
 func (c *checker) assigned(left ast.Expr) {
 	switch left := ast.Unparen(left).(type) {

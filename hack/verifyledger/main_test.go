@@ -38,6 +38,6 @@ func TestEachWayToChangeALedgerIsFound(t *testing.T) {
 	}
 	slices.SortStableFunc(got, func(a, b string) int { return len(a[:strings.Index(a, ":")]) - len(b[:strings.Index(b, ":")]) })
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("what is found, -want +got:\n%s", diff)
+		t.Errorf("findings, -want +got:\n%s", diff)
 	}
 }

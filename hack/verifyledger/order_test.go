@@ -45,6 +45,6 @@ func TestUseOfAnEarlierFileIsFound(t *testing.T) {
 	slices.Sort(got)
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("what is found, -want +got:\n%s", diff)
+		t.Errorf("findings, -want +got:\n%s", diff)
 	}
 }

@@ -104,7 +104,7 @@ func through[T any](ctx context.Context, c *client, op operation, ref provider.R
 	return out, err
 }
 
-// idOf is the public id of the credential in an answer; empty if it has none.
+// idOf returns the public id of the credential in an answer, or "".
 func idOf(answer any) string {
 	switch a := answer.(type) {
 	case provider.Minted:

@@ -16,7 +16,7 @@ func (o *Observation) handedOver() bool {
 	return o.Provider.Form != nil && o.Handover.Exists && o.Handover.Refused == ""
 }
 
-// Task is what a user must do at the provider.
+// Task is an action that a user must take at the provider.
 type Task struct {
 	// Reason is one of the reasons of the condition ActionRequired.
 	Reason string

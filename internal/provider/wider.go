@@ -33,7 +33,7 @@ func loosened(declared, shown []string) bool {
 	return len(declared) > 0 && (len(shown) == 0 || beyond(declared, shown))
 }
 
-// beyond reports whether some of what is shown was not declared.
+// beyond reports whether a shown value was not declared.
 func beyond(declared, shown []string) bool {
 	return slices.ContainsFunc(shown, func(s string) bool { return !slices.Contains(declared, s) })
 }

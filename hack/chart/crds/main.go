@@ -2,8 +2,8 @@
 //
 //	go run ./crds [-check]
 //
-// With -check it writes nothing, and fails when a template is not current. It is
-// run in hack/chart.
+// With -check it writes nothing, and fails when a template is not current. Run it in
+// hack/chart.
 package main
 
 import (
@@ -58,7 +58,7 @@ func run(from, to string, check bool) error {
 		if !ok {
 			err = os.Remove(file)
 		} else {
-			err = os.WriteFile(file, []byte(content), 0o644) //nolint:gosec // G306: a template is for everybody
+			err = os.WriteFile(file, []byte(content), 0o644) //nolint:gosec // G306: a template is public
 		}
 		if err != nil {
 			return err

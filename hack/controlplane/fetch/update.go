@@ -49,7 +49,7 @@ func (f *fetcher) update(ctx context.Context, file string, versions map[string]s
 	}
 	fresh := filepath.Join(filepath.Dir(file), ".checksums.new")
 	defer os.Remove(fresh)
-	if err := os.WriteFile(fresh, []byte(content.String()), 0o644); err != nil { //nolint:gosec // G306: a file of this repository, which everybody may read
+	if err := os.WriteFile(fresh, []byte(content.String()), 0o644); err != nil { //nolint:gosec // G306: a file of this repository is public
 		return err
 	}
 	return os.Rename(fresh, file)

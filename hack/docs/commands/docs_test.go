@@ -47,7 +47,7 @@ func TestEveryCommandOfTheDocumentsRuns(t *testing.T) {
 	}
 	for page := range stories {
 		if !slices.Contains(documents, page) {
-			t.Errorf("there is a story for %s, which is no document", page)
+			t.Errorf("there is a story for %s, which is not a document", page)
 		}
 	}
 }

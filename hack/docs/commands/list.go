@@ -16,7 +16,7 @@ type List struct {
 	Programs map[string]string `json:"programs"`
 	// NotRun are commands that are not run.
 	NotRun []*Entry `json:"notRun"`
-	// Outputs are blocks that show what is printed, without the command.
+	// Outputs are blocks that show the output of a command without the command.
 	Outputs []*Entry `json:"outputs"`
 	// Values replace a text in the commands of a page.
 	Values []*Value `json:"values"`

@@ -118,8 +118,8 @@ func spoken(expression string) string {
 	return out.String()
 }
 
-// write adds a character of a text outside of parentheses, after the sign for what
-// varied before it.
+// write adds a character of a text outside of parentheses. Before it goes an ellipsis for the
+// varying part that preceded, if any.
 func write(out *strings.Builder, c byte, depth int, varies *bool) {
 	if depth > 0 {
 		return

@@ -79,7 +79,7 @@ func update(document, tables string, check bool) error {
 	if check {
 		return errNotCurrent
 	}
-	return os.WriteFile(document, []byte(current), 0o644) //nolint:gosec // a document is for everybody
+	return os.WriteFile(document, []byte(current), 0o644) //nolint:gosec // a document is public
 }
 
 // replace puts the tables between the two markers.

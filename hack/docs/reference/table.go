@@ -63,8 +63,8 @@ func writeBlock(out *strings.Builder, path string, s schema) {
 	}
 }
 
-// fields lists the fields of an object and of what is in it. Large objects are
-// listed alone and added to large.
+// fields lists the fields of an object and of the objects in it. Large objects are listed alone
+// and added to large.
 func fields(path string, s schema, large *[]row) []row {
 	var out []row
 	for _, name := range slices.Sorted(maps.Keys(s.Properties)) {

@@ -20,7 +20,7 @@ const manifest = ".written-by-hack-docs-site"
 // would replace a file that this program did not write. Nothing outside of the directory
 // changes, even when the manifest or a symbolic link names it.
 func write(out string, files map[string][]byte) error {
-	if err := os.MkdirAll(out, 0o755); err != nil { //nolint:gosec // G301: a site is for everybody
+	if err := os.MkdirAll(out, 0o755); err != nil { //nolint:gosec // G301: a site is public
 		return err
 	}
 	root, err := os.OpenRoot(out)

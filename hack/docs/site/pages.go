@@ -42,7 +42,7 @@ type site struct {
 	pages map[string]*page
 	// order is that of the sources.
 	order []string
-	// files are what pages link to besides.
+	// files are the other files that pages link to.
 	files map[string][]byte
 }
 
@@ -158,7 +158,7 @@ func (f *forgeIDs) Generate(value []byte, _ ast.NodeKind) []byte {
 	return []byte(id)
 }
 
-// linkText leaves of a link in a heading what is shown.
+// linkText replaces a link in a heading by its text.
 func linkText(title string) string {
 	for {
 		before, rest, ok := strings.Cut(title, "](")

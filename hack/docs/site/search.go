@@ -28,7 +28,7 @@ func (s *site) searchIndex() ([]byte, error) {
 	return []byte("searchIndex(" + string(list) + ");\n"), err
 }
 
-// entries are the sections of a page: what is before its first heading of the second
+// entries returns the sections of a page: the text before its first heading of the second
 // level, and each section of the second and third level.
 func (p *page) entries() []entry {
 	out := []entry{{Page: p.output, Title: p.title}}

@@ -50,7 +50,7 @@ func Build(o Options) (v1.Image, error) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Binaries)) {
 		if path.Clean(name) != name || !path.IsAbs(name) {
-			return nil, fmt.Errorf("%q is no absolute path", name)
+			return nil, fmt.Errorf("%q is not an absolute path", name)
 		}
 		if err := checkBinary(o.Binaries[name], o.Platform); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)

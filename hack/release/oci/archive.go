@@ -18,7 +18,7 @@ func (r Release) Archive(file string) (err error) {
 	if err := r.Write(dir); err != nil {
 		return err
 	}
-	out, err := os.OpenFile(file, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644) //nolint:gosec // G302: a release is for everybody
+	out, err := os.OpenFile(file, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o644) //nolint:gosec // G302: a release is public
 	if err != nil {
 		return err
 	}

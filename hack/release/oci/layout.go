@@ -19,7 +19,7 @@ const (
 	annotationTag  = "org.opencontainers.image.ref.name"
 )
 
-// Release is what a layout holds.
+// Release is the content of a layout.
 type Release struct {
 	// Image is the index of the operator's image, with a manifest for each platform.
 	Image v1.ImageIndex
@@ -65,7 +65,7 @@ func dockerName(full string) string {
 	return full
 }
 
-var errLayout = errors.New("is no layout of a release")
+var errLayout = errors.New("is not the layout of a release")
 
 // Read reads a layout that Write wrote.
 func Read(dir string) (Release, error) {

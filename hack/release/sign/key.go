@@ -25,7 +25,7 @@ type Key struct{ private *ecdsa.PrivateKey }
 
 // Errors of ParseKey. None shows anything of the key.
 var (
-	errKey      = errors.New("the key is no private key in PEM: make one with cosign generate-key-pair")
+	errKey      = errors.New("the key is not a private key in PEM: make one with cosign generate-key-pair")
 	errCurve    = errors.New("the key is not of the curve P-256: make one with cosign generate-key-pair")
 	errPassword = errors.New("the key cannot be decrypted: set COSIGN_PASSWORD to its password")
 )

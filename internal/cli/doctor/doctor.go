@@ -23,10 +23,10 @@ const (
 	resultFail = "fail"
 )
 
-// doLeaving is what to do where leaving has said it.
+// doLeaving is the advice for checks whose cause leaving has already explained.
 const doLeaving = "Do what leaving says, above."
 
-// finding is what a check found.
+// finding is the result of a check.
 type finding struct {
 	Result  string `json:"result"`
 	Check   string `json:"check"`
@@ -35,7 +35,7 @@ type finding struct {
 	Do string `json:"whatToDo,omitempty"`
 }
 
-// doctorView is what doctor prints for programs.
+// doctorView is the output of doctor with -o json and -o yaml.
 type doctorView struct {
 	Result   string    `json:"result"`
 	Findings []finding `json:"findings"`

@@ -91,7 +91,7 @@ func (e *examination) orphans(ctx context.Context) {
 	}
 }
 
-// tokensReady looks at every ApiToken; one that is as it should be is only counted.
+// tokensReady checks every ApiToken. Those without a problem are only counted.
 func (e *examination) tokensReady(ctx context.Context) {
 	const check = "ApiTokens"
 	where := "in any namespace"
@@ -113,7 +113,7 @@ func (e *examination) tokensReady(ctx context.Context) {
 	})
 }
 
-// judge reports whether an ApiToken is as it should be.
+// judge reports whether an ApiToken has no problem.
 func (e *examination) judge(t *v1alpha1.ApiToken) bool {
 	before := len(e.findings)
 	name := t.Namespace + "/" + t.Name

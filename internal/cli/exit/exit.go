@@ -14,17 +14,17 @@ type Code int
 
 // The exit codes.
 const (
-	// OK: it is done, or as it should be.
+	// OK: the command succeeded, and found no problem.
 	OK Code = 0
 	// Failed: something is not ready or did not work.
 	Failed Code = 1
 	// Usage: the command line is wrong; nothing was done.
 	Usage Code = 2
-	// TimedOut: what was waited for has not happened yet.
+	// TimedOut: the command gave up waiting.
 	TimedOut Code = 3
 	// Refused: the API server, the declaration, the operator or the user said no.
 	Refused Code = 4
-	// NotFound: what was named does not exist.
+	// NotFound: the named object does not exist.
 	NotFound Code = 5
 	// CannotRun: env found the command, but could not start it; as a shell says it.
 	CannotRun Code = 126

@@ -62,7 +62,7 @@ func NewCommand(a *session.App) *cobra.Command {
 	return cmd
 }
 
-// guess is what the keys of a Secret tell.
+// guess has the settings that the keys of a Secret suggest.
 type guess struct {
 	// keys are their names, in order.
 	keys                     []string

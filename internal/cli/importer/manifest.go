@@ -13,7 +13,7 @@ import (
 	"apitoken.dev/operator/internal/cli/pods"
 )
 
-// manifest is what import writes.
+// manifest is the output of import.
 type manifest struct {
 	source, namespace, token, target string
 	guess                            guess

@@ -65,7 +65,7 @@ func (u FailedReads) ToRead(h hint.Hints) string {
 	return strings.Join(out, "\n")
 }
 
-// Sighting is what one or more reads show: found, absent, or reads failed.
+// Sighting is the result of one or more reads: found, absent, or failed.
 type Sighting struct {
 	Seen   bool
 	Failed FailedReads

@@ -48,7 +48,7 @@ func watchList(ctx context.Context, s *session.Session, o listOptions, options .
 	}
 }
 
-// stoppedWatching is how a watch that its user ends exits: it did what was asked.
+// stoppedWatching ends a watch that the user interrupts. It is a success.
 func stoppedWatching(ctx context.Context, err error) error {
 	if ctx.Err() == nil {
 		return err

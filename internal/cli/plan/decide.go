@@ -16,7 +16,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// situation is what the rules are asked about.
+// situation has the facts for which the rules decide.
 type situation struct {
 	token   *v1alpha1.ApiToken
 	cluster string

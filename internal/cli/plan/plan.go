@@ -94,12 +94,12 @@ const (
 	outcomeUnknown = "Unknown" // it is accepted, and the provider that decides the rest could not be read
 )
 
-// planView is what plan prints for programs.
+// planView is the output of plan with -o json and -o yaml.
 type planView struct {
 	Plans []*planned `json:"plans"`
 }
 
-// planned is what would follow for one object.
+// planned describes what applying one object would cause.
 type planned struct {
 	Kind    string `json:"kind"`
 	Name    string `json:"name"`
@@ -116,7 +116,7 @@ type planned struct {
 	RemovedKeys map[string]string `json:"removedKeys,omitempty"`
 	// Notes are assumptions and side effects.
 	Notes []string `json:"notes,omitempty"`
-	// Request is what the provider would be asked for.
+	// Request is the request that the provider would get.
 	Request *requestView `json:"request,omitempty"`
 }
 
@@ -187,7 +187,7 @@ func (v *planView) code() exit.Code {
 	return out
 }
 
-// read reads the files as kubectl apply does, and counts what is of other kinds.
+// read reads the files as kubectl apply does, and counts the objects of other kinds.
 func read(s *session.Session, files resource.FilenameOptions) (objects []*unstructured.Unstructured, others int, err error) {
 	explicit := s.Config.Namespace != nil && *s.Config.Namespace != ""
 	result := resource.NewBuilder(s.Config).Unstructured().ContinueOnError().

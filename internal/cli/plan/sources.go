@@ -54,7 +54,7 @@ func (p *planner) sources(sit *situation, secret publishedMeta, out *planned) *s
 	}
 }
 
-// note says what was assumed.
+// note names an assumption.
 func (s *sources) note(e *observe.Evidence) {
 	if s.assumedReady {
 		s.out.Notes = append(s.out.Notes, "assumed: the credentials of the provider in the files work")

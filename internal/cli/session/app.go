@@ -44,7 +44,7 @@ type Env struct {
 	Poll time.Duration
 }
 
-// App is what every command shares.
+// App is shared by all commands.
 type App struct {
 	Env
 	hint.Hints

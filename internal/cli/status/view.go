@@ -17,7 +17,7 @@ import (
 // View is an ApiToken as status shows it.
 type View struct {
 	Metadata view.Name `json:"metadata"`
-	// Ready, Reason and Message say how it is doing; Help what that means.
+	// Ready, Reason and Message are those of the condition Ready. Help explains the reason.
 	Ready   bool   `json:"ready"`
 	State   string `json:"state"`
 	Reason  string `json:"reason"`
@@ -69,7 +69,7 @@ func newView(ctx context.Context, s *session.Session, t *v1alpha1.ApiToken) (Vie
 	return v, err
 }
 
-// problems are the conditions that Ready does not speak of already.
+// problems are the conditions that say more than Ready does.
 func problems(h hint.Hints, t *v1alpha1.ApiToken) []problemView {
 	r := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionReady)
 	var out []problemView
@@ -82,7 +82,7 @@ func problems(h hint.Hints, t *v1alpha1.ApiToken) []problemView {
 			wrong = metav1.ConditionFalse
 		}
 		if kind == v1alpha1.ConditionPublished && c != nil && c.Reason == v1alpha1.ReasonNotIssued {
-			continue // Ready says why nothing is issued, and to wait for it is no advice
+			continue // Ready already says why nothing is issued
 		}
 		if c == nil || c.Status != wrong || r != nil && (c.Reason == r.Reason || strings.HasPrefix(r.Message, c.Message)) {
 			continue

@@ -20,7 +20,7 @@ import (
 	"apitoken.dev/operator/internal/cli/terminal"
 )
 
-// versionView is what version prints for programs.
+// versionView is the output of version with -o json and -o yaml.
 type versionView struct {
 	Plugin string `json:"plugin"`
 	// Operators are the versions that run. It is empty when no operator runs, and when they could not be

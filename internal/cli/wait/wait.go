@@ -86,7 +86,7 @@ func Until(ctx context.Context, s *session.Session, w *Target) error {
 	}
 }
 
-// seen is what one read of the ApiToken showed.
+// seen is the result of one read of the ApiToken.
 type seen int
 
 const (

@@ -63,7 +63,7 @@ type Request struct {
 	Accept []int
 }
 
-// Answer is what a provider answered.
+// Answer is the answer of a provider.
 type Answer struct {
 	Status int
 	Header http.Header

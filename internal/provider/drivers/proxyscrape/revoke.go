@@ -16,8 +16,8 @@ func (c *client) Revoke(ctx context.Context, ref provider.Ref) error {
 	return c.source().Revoke(ctx, ref, func(ctx context.Context, k provider.Credential) error { return c.remove(ctx, k.ID) })
 }
 
-// remove deletes one key. It is done when the answer says so, or has no
-// content, or when there is no such key any more.
+// remove deletes one key. It succeeds when the answer says so, has no content, or says that the
+// key does not exist.
 func (c *client) remove(ctx context.Context, id string) error {
 	const what = "delete the API key"
 	done := []int{http.StatusNoContent, http.StatusNotFound, http.StatusGone}
