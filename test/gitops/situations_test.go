@@ -140,36 +140,26 @@ func stuck() []situation {
 func waitingForAUser() []situation {
 	return []situation{
 		{"ApiToken", "create-credential", func(w *world) client.Object {
-			w.withoutAPI()
-			w.works()
+			w.worksWithoutAPI()
 			return w.shows(w.token(), v1alpha1.ConditionActionRequired, v1alpha1.ReasonCreateCredential)
 		}, health.HealthStatusDegraded, "create a credential at the provider (Panel > Access Keys > Add) with: Bucket: datasets", status.FailedStatus, status.FailedStatus},
 
 		{"ApiToken", "handover-refused", func(w *world) client.Object {
-			w.withoutAPI()
-			w.works()
+			w.worksWithoutAPI()
 			t := w.token()
 			w.handSecret("HAND0001", "CANARY-wrong")
 			return w.shows(t, v1alpha1.ConditionStalled, v1alpha1.ReasonHandoverRefused)
 		}, health.HealthStatusDegraded, "cannot be used", status.FailedStatus, status.FailedStatus},
 
 		{"ApiToken", "create-credential-while-ready", func(w *world) client.Object {
-			w.withoutAPI()
-			w.works()
-			t := w.token()
-			w.handOver()
-			w.shows(t, v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+			t := w.handedOver()
 			w.rotationIsDue()
 			w.shows(t, v1alpha1.ConditionReady, v1alpha1.ReasonReady)
 			return w.shows(t, v1alpha1.ConditionActionRequired, v1alpha1.ReasonCreateCredential)
 		}, health.HealthStatusDegraded, "create a credential at the provider (Panel > Access Keys > Add)", status.CurrentStatus, status.FailedStatus},
 
 		{"ApiToken", "delete-credential-while-ready", func(w *world) client.Object {
-			w.withoutAPI()
-			w.works()
-			t := w.token()
-			w.handOver()
-			w.shows(t, v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+			t := w.handedOver()
 			w.rotationIsDue()
 			second := w.handOver()
 			w.shows(t, v1alpha1.ConditionReady, v1alpha1.ReasonReady, second)
@@ -179,11 +169,7 @@ func waitingForAUser() []situation {
 		}, health.HealthStatusDegraded, "delete credential HAND0001 at the provider (Panel > Access Keys > Delete)", status.CurrentStatus, status.FailedStatus},
 
 		{"ApiToken", "edit-credential", func(w *world) client.Object {
-			w.withoutAPI()
-			w.works()
-			t := w.token()
-			w.handOver()
-			w.shows(t, v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+			t := w.handedOver()
 			w.edit(func(t *v1alpha1.ApiToken) {
 				t.Spec.Restrictions = v1alpha1.Restrictions{AllowedIPs: []v1alpha1.IPRange{"203.0.113.0/24"}}
 			})
@@ -191,11 +177,7 @@ func waitingForAUser() []situation {
 		}, health.HealthStatusDegraded, "edit credential HAND0001 at the provider (Panel > Access Keys > Edit)", status.FailedStatus, status.FailedStatus},
 
 		{"ApiToken", "deleting-waits-for-a-person", func(w *world) client.Object {
-			w.withoutAPI()
-			w.works()
-			t := w.token()
-			w.handOver()
-			w.shows(t, v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+			t := w.handedOver()
 			w.ExpectDeleted(t)
 			w.shows(t, v1alpha1.ConditionActionRequired, v1alpha1.ReasonDeleteCredential)
 			return w.shows(t, v1alpha1.ConditionStalled, v1alpha1.ReasonActionRequired) // it comes after the first attempt
@@ -226,8 +208,7 @@ func ofProviders() []situation {
 		}, health.HealthStatusProgressing, "has not looked at", status.CurrentStatus, status.UnknownStatus},
 
 		{"TokenProvider", "ready", func(w *world) client.Object {
-			w.minter(kit.MinterToken)
-			return w.shows(w.providerStarted(), v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+			return w.works()
 		}, health.HealthStatusHealthy, "The credentials of account fake-account work", status.CurrentStatus, status.CurrentStatus},
 
 		{"TokenProvider", "credentials-missing", func(w *world) client.Object {
@@ -246,8 +227,7 @@ func ofProviders() []situation {
 		}, health.HealthStatusProgressing, "The operator retries", status.InProgressStatus, status.InProgressStatus},
 
 		{"TokenProvider", "generation-behind", func(w *world) client.Object {
-			w.minter(kit.MinterToken)
-			p := w.shows(w.providerStarted(), v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+			p := w.works()
 			w.stop()
 			patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"aws":{"region":"eu-central-1"}}}`))
 			w.OK(w.Patch(w.Context(), p, patch))
@@ -255,8 +235,7 @@ func ofProviders() []situation {
 		}, health.HealthStatusProgressing, "has not looked at", status.InProgressStatus, status.InProgressStatus},
 
 		{"TokenProvider", "deleting-in-use", func(w *world) client.Object {
-			w.minter(kit.MinterToken)
-			p := w.shows(w.providerStarted(), v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+			p := w.works()
 			w.issued()
 			w.ExpectDeleted(p)
 			return w.shows(p, v1alpha1.ConditionStalled, v1alpha1.ReasonInUse)

@@ -144,10 +144,27 @@ func (w *world) clusterProvider() client.Object {
 }
 
 // works declares a TokenProvider whose credentials work, and starts the operator.
-func (w *world) works() {
+func (w *world) works() client.Object {
 	w.Helper()
 	w.minter(kit.MinterToken)
-	w.shows(w.providerStarted(), v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+	return w.shows(w.providerStarted(), v1alpha1.ConditionReady, v1alpha1.ReasonReady)
+}
+
+// worksWithoutAPI is works with a provider without an API.
+func (w *world) worksWithoutAPI() {
+	w.Helper()
+	w.withoutAPI()
+	w.works()
+}
+
+// handedOver declares an ApiToken at a provider without an API, submits a credential and
+// waits until the ApiToken is Ready.
+func (w *world) handedOver() client.Object {
+	w.Helper()
+	w.worksWithoutAPI()
+	t := w.token()
+	w.handOver()
+	return w.shows(t, v1alpha1.ConditionReady, v1alpha1.ReasonReady)
 }
 
 func (w *world) providerStarted() client.Object {
