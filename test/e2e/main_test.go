@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"fmt"
 	"net/http"
 	"os"
 	"testing"
@@ -38,34 +37,14 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	gateway.MaybeRunChild()
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (code int, err error) {
-	ctx := context.Background() //nolint:forbidigo // TestMain has no test to take a context from
-	dir, err := os.MkdirTemp("", "apitoken-e2e")
-	if err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	server, err = gateway.Start(ctx, dir, gateway.Options{})
-	if err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, server.Stop()) }()
-	if err := server.CreateBuckets(ctx, datasets, other); err != nil {
-		return 1, err
-	}
-	if minter, err = server.CreateUser(ctx, "minter", minterPolicy); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
+	os.Exit(gateway.RunTests(m, func(ctx context.Context, g *gateway.Gateway) (err error) {
+		server = g
+		if err := g.CreateBuckets(ctx, datasets, other); err != nil {
+			return err
+		}
+		minter, err = g.CreateUser(ctx, "minter", minterPolicy)
+		return err
+	}))
 }
 
 // config returns a configuration with the server's endpoints and the minter's keys.

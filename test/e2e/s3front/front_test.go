@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -34,30 +33,10 @@ const (
 var behind *gateway.Gateway
 
 func TestMain(m *testing.M) {
-	gateway.MaybeRunChild()
-	code, err := run(m)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
-	}
-	os.Exit(code)
-}
-
-func run(m *testing.M) (code int, err error) {
-	ctx := context.Background() //nolint:forbidigo // TestMain has no test to take a context from
-	dir, err := os.MkdirTemp("", "apitoken-s3front")
-	if err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
-	if behind, err = gateway.Start(ctx, dir, gateway.Options{}); err != nil {
-		return 1, err
-	}
-	defer func() { err = errors.Join(err, behind.Stop()) }()
-	if err := behind.CreateBuckets(ctx, bucket); err != nil {
-		return 1, err
-	}
-	return m.Run(), nil
+	os.Exit(gateway.RunTests(m, func(ctx context.Context, g *gateway.Gateway) error {
+		behind = g
+		return g.CreateBuckets(ctx, bucket)
+	}))
 }
 
 // world is a front with one key, behind a server.
