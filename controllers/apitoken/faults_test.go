@@ -152,7 +152,7 @@ func TestRejectionSurvivesAConflict(t *testing.T) {
 			})
 			w.declare("training")
 			if name == "deletion" {
-				w.expectGone("training") // the clock stands, so no attempt in doubt had to settle
+				w.expectGone("training") // the clock stands, so there was no attempt in doubt to wait for
 				return
 			}
 			w.expectCondition("training", v1alpha1.ConditionReconciling, v1alpha1.ReasonBackoff, "It ended with: mint: the provider rejected the request")

@@ -12,8 +12,7 @@ import (
 	"apitoken.dev/operator/internal/provider/registry"
 )
 
-// TestEveryBlockHasOneDriver: the drivers are those of the blocks in a provider's spec,
-// in the same order, and each gets its block as its settings.
+// The drivers have the order of the blocks in a provider's spec, and each gets its block as its settings.
 func TestEveryBlockHasOneDriver(t *testing.T) {
 	all, err := New()
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"apitoken.dev/operator/test/support/samples"
 )
 
-// resolved returns every driver with the settings of its sample.
+// resolved returns every driver, with the settings of its sample.
 func resolved(t *testing.T) map[provider.Driver]provider.Config {
 	t.Helper()
 	all, err := New()
@@ -63,9 +63,8 @@ type declared struct {
 	field string
 }
 
-// TestEveryDriverNamesItsServer: a driver names the server of its accounts and the field
-// that it comes from. Only a driver whose capabilities are declared lets a declaration
-// choose the account.
+// A driver names the server of its accounts, and the field with its address. Only a driver with declared
+// capabilities lets the declaration choose the account.
 func TestEveryDriverNamesItsServer(t *testing.T) {
 	all, err := New()
 	if err != nil {
@@ -94,8 +93,8 @@ func TestEveryDriverNamesItsServer(t *testing.T) {
 	}
 }
 
-// TestFormsAreForCredentialsThatAUserEnds: a user is asked to make exactly the credentials
-// whose expiry a user enforces. docs/providers/README.md derives it from the latter.
+// A driver has a form for exactly the credentials whose expiry a user enforces.
+// docs/providers/README.md relies on it.
 func TestFormsAreForCredentialsThatAUserEnds(t *testing.T) {
 	for driver, cfg := range resolved(t) {
 		for _, scope := range driver.Capabilities().Scopes {
@@ -115,8 +114,8 @@ func TestFormsAreForCredentialsThatAUserEnds(t *testing.T) {
 // the contents of objects. TestScopesAllowTheirOperationsInTheGrantedBucketOnly of test/e2e proves it at a real server.
 var provenAdminReadOnly = []string{"aws"}
 
-// TestAdminReadOnlyMeansOneThing: the portable scope does not include the contents of
-// objects. A driver whose permission does must refuse it, unless reading is declared as well.
+// The portable scope does not include the contents of objects. A driver whose permission includes them
+// must refuse it, unless a reading scope is declared too.
 func TestAdminReadOnlyMeansOneThing(t *testing.T) {
 	for driver, cfg := range resolved(t) {
 		if _, ok := driver.(registry.Declared); ok {

@@ -40,8 +40,7 @@ func connectTo(t *testing.T, spec v1alpha1.ProviderSpec, server badserver.Server
 	return err
 }
 
-// TestEveryDriverSaysWhyThereIsNoAnswer: for every driver, with the host and the port,
-// with what to do, and without text of the server or of Go.
+// The error has the host, the port and what to do, and no text of the server or of Go.
 func TestEveryDriverSaysWhyThereIsNoAnswer(t *testing.T) {
 	for name, test := range map[string]struct {
 		server func(testing.TB) badserver.Server
@@ -56,8 +55,8 @@ func TestEveryDriverSaysWhyThereIsNoAnswer(t *testing.T) {
 		"expired certificate": {badserver.Expired, provider.FaultExpired, "from 2001-01-01T00:00:00Z to 2002-01-01T00:00:00Z"},
 		"another host":        {badserver.OtherHost, provider.FaultOtherHost, "is for another host"},
 		"plain HTTP":          {badserver.Plain, provider.FaultPlain, "speaks plain HTTP"},
-		// A TLS server answers plain HTTP and closes the connection with unread data. If that answer is lost, the class is
-		// FaultClosed. "TLS that answers" always has the answer.
+		// A TLS server answers plain HTTP, and closes the connection with unread data. If the answer is lost, the class is
+		// FaultClosed. In "TLS that answers", the answer always arrives.
 		"TLS":                     {badserver.TLS, "", "with https"},
 		"TLS that answers":        {answersPlainHTTP, provider.FaultTLS, "speaks TLS, and "},
 		"TLS that sends an alert": {badserver.Alerting, provider.FaultTLS, "speaks TLS, and "},
@@ -89,9 +88,8 @@ func answersPlainHTTP(t testing.TB) badserver.Server {
 	return badserver.Other(t, 400, "text/plain", "Client sent an HTTP request to an HTTPS server.\n")
 }
 
-// TestEveryDriverReportsAServerThatIsNotItsAPI: a redirect, a web page, and a server of
-// something else. An S3 server redirects a request without a signature, so the check of
-// the kloudbean driver accepts a redirect as an answer, and a 404 too.
+// The cases are a redirect, a web page, and another API. An S3 server redirects a request without a
+// signature, so the check of the kloudbean driver accepts a redirect or a 404.
 func TestEveryDriverReportsAServerThatIsNotItsAPI(t *testing.T) {
 	for name, test := range map[string]struct {
 		server func(testing.TB) badserver.Server
@@ -135,7 +133,7 @@ func hostPort(t *testing.T, address string) string {
 	return u.Host
 }
 
-// clean fails when a message repeats words of a server, of its certificate or of Go.
+// clean fails if a message contains text of a server, of its certificate or of Go.
 func clean(t *testing.T, e *provider.Error) {
 	t.Helper()
 	for _, raw := range []string{badserver.Canary, strings.ToLower(badserver.Canary), "x509:", "dial tcp", "tls:", "http:/ ", "EOF", "lookup", "minting0", "malformed", "%!", "%["} {

@@ -8,9 +8,9 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// unservedAnswers are what servers answer to an action that they do not have. SeaweedFS
-// answers an unknown action of IAM with 501 and S3's own routes with 405, both in S3's
-// form of an error (seaweedfs/seaweedfs, weed/s3api/s3err); a proxy answers 404.
+// unservedAnswers are the responses of servers to an unknown action. SeaweedFS responds with 501 to an
+// unknown IAM action and with 405 on routes of S3, both in S3's error format (seaweedfs/seaweedfs,
+// weed/s3api/s3err). A proxy responds with 404.
 var unservedAnswers = map[string]answer{
 	"501 in IAM's form":             failed(http.StatusNotImplemented, "NotImplemented"),
 	"501 in S3's form":              {http.StatusNotImplemented, "<Error><Code>NotImplemented</Code><Message>" + rawText + "</Message></Error>"},
@@ -21,7 +21,7 @@ var unservedAnswers = map[string]answer{
 	"400 in IAM's form (versitygw)": failed(http.StatusBadRequest, "InvalidAction"),
 }
 
-// only answers one action by a and lets every other one through.
+// only answers one action with a, and no other.
 func only(action string, a answer) func(string, func()) *answer {
 	return func(asked string, _ func()) *answer {
 		if asked != action {
@@ -58,7 +58,7 @@ func TestFailingSTSIsNoAccount(t *testing.T) {
 	}
 }
 
-// TestEmptyAccountIsNoAccount: accounts without an id cannot be told apart.
+// Accounts without an id cannot be distinguished.
 func TestEmptyAccountIsNoAccount(t *testing.T) {
 	const self = "<User><UserName>minter</UserName><Arn>arn:aws:iam:::user/minter</Arn></User>"
 	for name, fault := range map[string]func(string, func()) *answer{
@@ -80,8 +80,7 @@ func TestEmptyAccountIsNoAccount(t *testing.T) {
 	}
 }
 
-// TestUnlistedPolicyDoesNotWedgeTheDeletion: a server that cannot list the policies of a
-// user still deletes the one whose name is known.
+// The server cannot list the policies of a user. The driver deletes the policy whose name it knows.
 func TestUnlistedPolicyDoesNotWedgeTheDeletion(t *testing.T) {
 	for name, a := range unservedAnswers {
 		t.Run(name, func(t *testing.T) {

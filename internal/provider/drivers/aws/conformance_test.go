@@ -71,7 +71,7 @@ func TestConformanceRunsEveryRequirement(t *testing.T) {
 	}
 }
 
-// What CreateUser and CreateAccessKey answer, for tests without a server.
+// Responses of CreateUser and CreateAccessKey, for tests without a server.
 var (
 	userOfTest = types.User{CreateDate: aws.Time(start)}
 	keyOfTest  = types.AccessKey{AccessKeyId: aws.String("AKID"), SecretAccessKey: aws.String("secret")}

@@ -8,7 +8,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// from lists the cluster from a cursor.
+// from lists the credentials of the cluster from a cursor.
 func from(t *testing.T, client provider.Client, c *provider.Cursor) (names []string, err error) {
 	t.Helper()
 	for credential, err := range client.List(provider.WithCursor(t.Context(), c), provider.Owner{Cluster: cluster}) {
@@ -31,7 +31,7 @@ func TestListStartsAtTheMarkerOfTheCursor(t *testing.T) {
 		}
 		all = append(all, minted.Credential.Name)
 	}
-	// The second user of the second page cannot be looked at.
+	// The second user of the second page cannot be read.
 	looked := 0
 	s.fault = func(action string, _ func()) *answer {
 		if action != "ListAccessKeys" {
@@ -52,7 +52,7 @@ func TestListStartsAtTheMarkerOfTheCursor(t *testing.T) {
 	if names, err := from(t, client, rest); err != nil || !slices.Equal(names, all[2:]) || rest.Next() != "" {
 		t.Errorf("from %q: %d names, %v, next %q", rest.Start(), len(names), err, rest.Next())
 	}
-	// A Marker that IAM no longer takes is an error, and not one of a limit.
+	// An expired marker is an error other than ErrCut.
 	old := provider.NewCursor("old")
 	names, err := from(t, client, old)
 	if err == nil || errors.Is(err, provider.ErrCut) || provider.AsError(err).Code != provider.CodeInvalid || names != nil || old.Next() != "" {

@@ -35,8 +35,8 @@ func TestScopesAreDocumented(t *testing.T) {
 	repofile.CheckRows(t, docsFile, want, "| `objectstorage:")
 }
 
-// TestMinterPolicyIsExact compares the shipped policies with the actions the
-// driver calls, as its sentences name them and the simulator saw them.
+// The shipped policies allow exactly the actions that the driver calls: those in its error messages, and
+// those that the simulator received.
 func TestMinterPolicyIsExact(t *testing.T) {
 	onPath := []string{
 		"iam:CreateAccessKey", "iam:CreateUser", "iam:DeleteAccessKey", "iam:DeleteUser", "iam:DeleteUserPolicy",

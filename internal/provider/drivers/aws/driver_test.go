@@ -38,8 +38,8 @@ func connect(t *testing.T, cfg provider.Config) (provider.Client, provider.Accou
 	return client, account
 }
 
-// TestCreatesAreSentOnce fails each step of a Mint with an error that the SDK
-// retries for other requests, once before and once after the effect.
+// Each step of a Mint fails, before and after its effect, with an error that the SDK retries for other
+// requests.
 func TestCreatesAreSentOnce(t *testing.T) {
 	for _, step := range []string{"CreateUser", "PutUserPolicy", "CreateAccessKey"} {
 		for name, commits := range map[string]bool{"before its effect": false, "after its effect": true} {

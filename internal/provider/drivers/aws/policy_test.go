@@ -85,8 +85,7 @@ func TestPolicyAllowsExactlyTheGrant(t *testing.T) {
 	}
 }
 
-// TestNoPolicyNamesAnotherBucket goes through every scope and looks at what its
-// policy names: the declared buckets, and on every Allow the expiry.
+// The policy of every scope names only the declared buckets, and has the expiry on every Allow.
 func TestNoPolicyNamesAnotherBucket(t *testing.T) {
 	for _, scope := range grantable() {
 		grant := readOnly("datasets")

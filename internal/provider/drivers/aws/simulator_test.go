@@ -32,7 +32,7 @@ type simulator struct {
 
 	// fault, if set, may answer a request instead, before or after its effect.
 	fault func(action string, effect func()) *answer
-	// withoutSTS makes it a server that knows no GetCallerIdentity.
+	// withoutSTS disables GetCallerIdentity.
 	withoutSTS bool
 
 	mu       sync.Mutex
@@ -73,7 +73,7 @@ func (s *simulator) config() provider.Config {
 	}
 }
 
-// count returns how often an action was asked for.
+// count returns how often an action was called.
 func (s *simulator) count(action string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -100,7 +100,7 @@ func (s *simulator) has(key string) bool {
 	return slices.ContainsFunc(s.users, func(u *user) bool { return !u.inactive && slices.Contains(u.keys, key) })
 }
 
-// outside is what another client can do to a user.
+// outside lists changes that another client can make to a user.
 func (s *simulator) outside() conformance.Outside {
 	return conformance.Outside{
 		Delete: func(name string) {
@@ -132,7 +132,7 @@ func (s *simulator) outside() conformance.Outside {
 	}
 }
 
-// states is what another client can do to the keys of a user (UpdateAccessKey).
+// states lists changes that another client can make to the keys of a user (UpdateAccessKey).
 func (s *simulator) states() conformance.States {
 	switched := func(off bool) func(string) {
 		return func(name string) {
@@ -161,8 +161,8 @@ func (s *simulator) setSkew(d time.Duration) (restore func()) {
 	return func() { set(0) }
 }
 
-// maxSkew is how old a signature may be (IAM user guide, "Elements of an AWS API
-// request signature").
+// maxSkew is the highest age of a signature (IAM user guide, "Elements of an AWS API request
+// signature").
 const maxSkew = 5 * time.Minute
 
 // ServeHTTP implements http.Handler.

@@ -46,7 +46,7 @@ type account struct {
 	instead func(w http.ResponseWriter, r *http.Request) bool
 }
 
-// answer answers requests instead of the simulator, those that it returns true for.
+// answer sets a handler that runs before the simulator. If the handler returns true, it has answered.
 func (a *account) answer(instead func(w http.ResponseWriter, r *http.Request) bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -158,16 +158,14 @@ func TestConformanceRunsEveryRequirement(t *testing.T) {
 	}
 }
 
-// TestConformanceWithNewErrors runs it against the newer body of errors.
 func TestConformanceWithNewErrors(t *testing.T) {
 	h, a := harnessOf(t)
 	a.NewErrors = true
 	conformance.Run(t, h)
 }
 
-// TestConformanceWithoutExpiry runs it against answers that leave out what is
-// optional. Mint then reads the list. A key whose expiry is not there works until the
-// operator has revoked it.
+// Responses omit optional fields, so Mint reads the list. A key without an expiry works until the
+// operator revokes it.
 func TestConformanceWithoutExpiry(t *testing.T) {
 	h, a := harnessOf(t)
 	a.WithoutExpiry = true

@@ -34,8 +34,7 @@ func TestScopesAreDocumented(t *testing.T) {
 	repofile.CheckRows(t, docsFile, want, "| `objectstorage:", "| `billing:")
 }
 
-// TestDocumentationNamesWhatIsUsed: the paths, keys and numbers in the documentation
-// are those of the code, and every vendor fact has its mark.
+// The documentation has the paths, keys and numbers of the code, and marks every vendor fact.
 func TestDocumentationNamesWhatIsUsed(t *testing.T) {
 	repofile.CheckContains(t, docsFile,
 		"`/users/identities`", "`/organizations/{org_id}/storage/s3/keys`", "`"+MinterKeyID+"`", "`"+MinterSecret+"`",
@@ -58,7 +57,6 @@ func TestDocumentationNamesWhatIsUsed(t *testing.T) {
 	}
 }
 
-// TestSampleIsGrantable: the sample declares what Validate admits.
 func TestSampleIsGrantable(t *testing.T) {
 	repofile.CheckContains(t, sampleFile,
 		"  crusoe:\n", "    organizationID: "+organization, "    location: us-east1-a", "  - "+scopeAll+"\n", "  - \"*\"\n",

@@ -18,8 +18,8 @@ const (
 	keysPath       = "/v1/organizations/" + organization + "/storage/s3/keys"
 )
 
-// TestSignatureIsThatOfTheVendorsClient compares with what AddSignature of github.com/crusoecloud/client-go
-// (auth/v1/auth.go) makes of the same request.
+// The expected values are those of AddSignature in github.com/crusoecloud/client-go
+// (auth/v1/auth.go) for the same requests.
 func TestSignatureIsThatOfTheVendorsClient(t *testing.T) {
 	clock := &stopped{at: time.Date(2026, 1, 2, 4, 4, 5, 999, time.FixedZone("", 3600))}
 	s, err := signerFor(clock, credentials(users[0]))
@@ -45,7 +45,7 @@ func TestSignatureIsThatOfTheVendorsClient(t *testing.T) {
 	}
 }
 
-// TestSignedQueryIsSorted: the order in the URL does not change what is signed.
+// The order of parameters in the URL does not change the signature.
 func TestSignedQueryIsSorted(t *testing.T) {
 	s, err := signerFor(&stopped{at: start}, credentials(users[0]))
 	if err != nil {
@@ -107,7 +107,7 @@ func TestMethodsSendExactlyTheseRequests(t *testing.T) {
 	}
 }
 
-// TestEndsAreNeverLater: whole seconds, in UTC, rounded down.
+// Expiry times are rounded down to whole seconds, in UTC.
 func TestEndsAreNeverLater(t *testing.T) {
 	cases := map[string]struct {
 		asked time.Time
@@ -304,7 +304,7 @@ func TestMalformedCredentialsAreNotSent(t *testing.T) {
 	}
 }
 
-// The provider does not say that it rejected the time in the signature.
+// The provider does not report that the time in the signature is the cause.
 func TestWrongClockIsNamed(t *testing.T) {
 	for ahead, says := range map[time.Duration]string{
 		time.Hour:  "the clock of this node: a request signed with a wrong time is rejected too; it is 1h0m0s ahead of the provider's",
@@ -321,7 +321,7 @@ func TestWrongClockIsNamed(t *testing.T) {
 	}
 }
 
-// TestSecretsAreNotPrinted prints a connected client, as a careless log would.
+// The test prints a connected client, as a log line could.
 func TestSecretsAreNotPrinted(t *testing.T) {
 	a := newAccount(t)
 	s, err := signerFor(a.clock, credentials(users[0]))

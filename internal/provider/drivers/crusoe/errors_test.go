@@ -11,7 +11,7 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// rejectedCreation answers every POST like this, and leaves the rest to the simulator.
+// rejectedCreation answers every POST with this response.
 func rejectedCreation(status int, body string, header ...string) func(http.ResponseWriter, *http.Request) bool {
 	return func(w http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodPost {

@@ -125,8 +125,7 @@ func TestOccupiedCountsAllKeysOfTheUserOnly(t *testing.T) {
 	}
 }
 
-// TestForeignKeysAreLeftAlone: neither an alias nor an ID of another client's key
-// makes it the operator's.
+// A key of another client is not revoked, even if its alias or its ID matches.
 func TestForeignKeysAreLeftAlone(t *testing.T) {
 	a := newAccount(t)
 	c := a.connect(t)

@@ -144,8 +144,8 @@ func readBilling() provider.Grant {
 	return provider.Grant{Scopes: []string{scopeBillingReadOnly}, ExpiresAt: start.Add(30 * 24 * time.Hour)}
 }
 
-// harnesses are the two behaviours of the vendor that are published, each form of
-// its errors, and manual credentials.
+// harnesses returns the two documented behaviours of the vendor, each form of its errors, and manual
+// credentials.
 func harnesses(t *testing.T) map[string]conformance.Harness {
 	return map[string]conformance.Harness{
 		"revoked by POST": harness(t, func(*ibeesim.Simulator) {}),

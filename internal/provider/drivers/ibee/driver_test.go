@@ -47,7 +47,7 @@ func mint(t *testing.T, client provider.Client) provider.Credential {
 	return minted.Credential
 }
 
-// sent returns what arrived, as method, path, query and body.
+// sent returns the received requests as method, path, query and body.
 func sent(b *backend) []string {
 	var out []string
 	for _, r := range b.Requests() {
@@ -124,8 +124,7 @@ func TestMethodsSendExactlyTheseRequests(t *testing.T) {
 	}
 }
 
-// TestUserAgentIsNeverMissing connects through the firewall, which turns away
-// clients without a User-Agent of their own.
+// The vendor's firewall rejects clients with a default User-Agent.
 func TestUserAgentIsNeverMissing(t *testing.T) {
 	b := newBackend(t)
 	connect(t, b.config())
@@ -178,7 +177,7 @@ func TestDeviationsAreNotUsed(t *testing.T) {
 	}
 }
 
-// answering is a server that answers every request alike.
+// answering starts a server with the same response to every request.
 func answering(t *testing.T, status int, header http.Header, body string) provider.Config {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

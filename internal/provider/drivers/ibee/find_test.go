@@ -57,7 +57,7 @@ func TestFindFailsIfTheListCanHideTheCredential(t *testing.T) {
 	}
 }
 
-// TestOldNamesAreSettledByTheirID although the list no longer shows them.
+// The list does not contain them any more.
 func TestOldNamesAreSettledByTheirID(t *testing.T) {
 	b := newBackend(t)
 	client := connect(t, b.config())
@@ -80,7 +80,7 @@ func TestOldNamesAreSettledByTheirID(t *testing.T) {
 	}
 }
 
-// TestARevokedNameIsSettled: the list shows that it was revoked.
+// The list shows the credential as revoked.
 func TestARevokedNameIsSettled(t *testing.T) {
 	b := newBackend(t)
 	client := connect(t, b.config())
@@ -177,7 +177,7 @@ func TestTimesWithoutAZoneAreUnknown(t *testing.T) {
 	}
 }
 
-// TestInvalidIDsAreNotSent: only the list is asked for, whose path has no id.
+// Only the list is requested, because its path has no id.
 func TestInvalidIDsAreNotSent(t *testing.T) {
 	b := newBackend(t)
 	client := connect(t, b.config())

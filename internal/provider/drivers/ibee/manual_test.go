@@ -55,8 +55,8 @@ func TestFormDescribesTheToken(t *testing.T) {
 	}
 }
 
-// TestPlatformTokensLiveAYearAtMost: the portal ends them on day 365 at the latest, and before
-// that only a user does. S3 credentials have no limit, and the operator ends them.
+// The portal ends platform API tokens after 365 days, and only a user can end them earlier. S3
+// credentials have no limit, and the operator revokes them.
 func TestPlatformTokensLiveAYearAtMost(t *testing.T) {
 	portal := New().CapabilitiesFor(readBilling())
 	if portal.MaxLifetime != 365*24*time.Hour || portal.ExpiryEnforcedBy != provider.EnforcedByUser {
