@@ -11,8 +11,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// ownPlaces are the paths, below the root, that can name the driver of a type: see
-// "Adding a driver" in CONTRIBUTING.md.
+// ownPlaces are the paths that can name a driver: see "Adding a driver" in CONTRIBUTING.md.
 func ownPlaces(driver string) []string {
 	return []string{
 		"internal/provider/drivers/" + driver + "/",
@@ -24,8 +23,7 @@ func ownPlaces(driver string) []string {
 	}
 }
 
-// TestOnlyADriversOwnFilesNameIt: outside its own places, no code that is not a test names
-// a driver. rest is an exception, because commands render its requests.
+// Tests can name a driver. rest is an exception, because commands render its requests.
 func TestOnlyADriversOwnFilesNameIt(t *testing.T) {
 	root := filepath.Join("..", "..", "..")
 	for _, driver := range v1alpha1.Blocks() {

@@ -116,7 +116,7 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 	t.Run("billing", func(t *testing.T) { billingRefusals.Check(t, New(), cfg, readBilling) })
 }
 
-// The cases are all sets of scopes that can be granted.
+// The cases are all grantable sets of scopes.
 func TestScopesMapToPermissions(t *testing.T) {
 	ro, rw, aro, arw := scopeObjectReadOnly, scopeObjectReadWrite, scopeAdminReadOnly, scopeAdminReadWrite
 	cases := map[string]struct {

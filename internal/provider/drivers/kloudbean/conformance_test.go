@@ -18,11 +18,10 @@ const (
 	cluster = "cccccccc"
 )
 
-// expires is when every credential of these tests must end. KloudBean does not know
-// it.
+// expires is the expiry of every credential in these tests. KloudBean does not know it.
 var expires = time.Date(2030, 3, 1, 12, 0, 0, 0, time.UTC)
 
-// world is an account at KloudBean and a provider that reaches it.
+// world is an account at KloudBean, and a provider for it.
 type world struct {
 	*kloudbeansim.Simulator
 	cfg provider.Config
@@ -40,7 +39,7 @@ func open(t *testing.T) *world {
 	return w
 }
 
-// grant is access to the bucket from the address that these tests come from.
+// grant allows access to the bucket from the address of these tests.
 func grant(scope string) provider.Grant {
 	return provider.Grant{
 		Scopes: []string{scope}, Buckets: []string{bucket}, ExpiresAt: expires,
@@ -48,7 +47,7 @@ func grant(scope string) provider.Grant {
 	}
 }
 
-// handOver does what a user does: fill in the form, and copy the displayed keys.
+// handOver fills in the form and copies the displayed keys, as a user does.
 func (w *world) handOver(t *testing.T, req provider.MintRequest) map[string]provider.Value {
 	t.Helper()
 	form, ok := New().Form(w.cfg, req)

@@ -19,7 +19,7 @@ func TestScopesAreDocumented(t *testing.T) {
 	var want []string
 	for _, scope := range grantable() {
 		p := permissions[scope]
-		// What is not wanted is tried as well, except what has no answer of its own.
+		// The driver also probes access that must be denied, except where a denial is not distinguishable.
 		get, remove := cell(p.want.Read), cell(p.want.Delete)
 		if !p.want.Write {
 			get = "not tried"

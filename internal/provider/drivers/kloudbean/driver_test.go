@@ -34,7 +34,7 @@ func TestDriverDeclaresItsCapabilities(t *testing.T) {
 	}
 }
 
-// TestConnectSendsOneUnsignedRequest sends one request without a signature; it needs no credentials.
+// Connect needs no credentials.
 func TestConnectSendsOneUnsignedRequest(t *testing.T) {
 	w := open(t)
 	client, account, err := New().Connect(t.Context(), w.cfg)
@@ -73,8 +73,7 @@ func TestConnectionNamesEndpointRegionAndBucket(t *testing.T) {
 	}
 }
 
-// TestNothingIsFoundOrRevokedByName: there is nothing to find, list or revoke by name,
-// and an ID is for a user.
+// No API finds, lists or revokes by name. IDs are for users only.
 func TestNothingIsFoundOrRevokedByName(t *testing.T) {
 	w := open(t)
 	client, req := w.connect(t), request(t, scopeReadOnly)
@@ -101,7 +100,6 @@ func TestNothingIsFoundOrRevokedByName(t *testing.T) {
 	}
 }
 
-// TestOnlyAnUnknownKeyIsGone: only a key that the server does not know is gone.
 func TestOnlyAnUnknownKeyIsGone(t *testing.T) {
 	const elsewhere = "192.0.2.1"
 	cases := map[string]struct {
@@ -160,7 +158,6 @@ func TestOnlyAnUnknownKeyIsGone(t *testing.T) {
 	}
 }
 
-// TestAcceptsUsesTheDeclaredAccess holds which request is sent.
 func TestAcceptsUsesTheDeclaredAccess(t *testing.T) {
 	for scope, want := range map[string]string{
 		scopeReadOnly: "GET /datasets", scopeReadWrite: "GET /datasets", scopeWriteOnly: "PUT /datasets/" + s3probe.WriteOnlyKey,
@@ -182,7 +179,7 @@ func TestAcceptsUsesTheDeclaredAccess(t *testing.T) {
 	}
 }
 
-// TestAcceptsWithoutAnAnswerIsAnError: no answer is no proof.
+// A missing answer proves nothing.
 func TestAcceptsWithoutAnAnswerIsAnError(t *testing.T) {
 	w := open(t)
 	client, req := w.connect(t), request(t, scopeReadOnly)

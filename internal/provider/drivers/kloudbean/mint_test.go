@@ -16,7 +16,7 @@ import (
 	"apitoken.dev/operator/test/support/simulate/kloudbeansim"
 )
 
-// canary is part of every text that must not be shown.
+// canary is part of every secret text.
 const canary = "CANARY"
 
 func (w *world) connect(t *testing.T) provider.Client {
@@ -81,7 +81,7 @@ func TestMintAcceptsTheSubmittedKey(t *testing.T) {
 	}
 }
 
-// TestKeysWithOtherAccessAreRejected says what is wrong with each, and what to do.
+// The message says what is wrong with the key, and what to do.
 func TestKeysWithOtherAccessAreRejected(t *testing.T) {
 	const here, elsewhere = "127.0.0.1", "192.0.2.1"
 	cases := map[string]struct {
@@ -179,8 +179,8 @@ func rejected(t *testing.T, err error, says ...string) {
 	}
 }
 
-// TestObjectLeftInTheBucketIsNamed: a key that may write and not delete where
-// reading was declared, as no permission of KloudBean gives.
+// The declaration is for reading, and the key can write but not delete. No permission of KloudBean allows
+// this.
 func TestObjectLeftInTheBucketIsNamed(t *testing.T) {
 	c := &client{settings: settings{Settings{S3Endpoint: "https://s3.example.com"}}}
 	found := s3probe.Finding{List: s3probe.Allowed, Put: s3probe.Allowed, Left: s3probe.Prefix + "ABC"}
@@ -188,7 +188,7 @@ func TestObjectLeftInTheBucketIsNamed(t *testing.T) {
 	rejected(t, e, "the key may write", "the object "+s3probe.Prefix+"ABC", "delete it yourself")
 }
 
-// TestOnlyTheDeclaredAccessPasses: of all possible findings, only the declared access passes.
+// The test tries all possible findings.
 func TestOnlyTheDeclaredAccessPasses(t *testing.T) {
 	c := &client{settings: settings{Settings{S3Endpoint: "https://s3.example.com"}}}
 	const yes, no = s3probe.Allowed, s3probe.Denied
@@ -230,7 +230,7 @@ func TestOnlyTheDeclaredAccessPasses(t *testing.T) {
 	}
 }
 
-// TestSubmittedSecretIsChecked shows nothing of it.
+// The message does not contain the secret.
 func TestSubmittedSecretIsChecked(t *testing.T) {
 	cases := map[string]struct {
 		change func(map[string]provider.Value)
@@ -301,7 +301,7 @@ func TestSameEndpointIgnoresSpelling(t *testing.T) {
 	}
 }
 
-// TestNoAnswerIsInDoubt: without an answer, nothing is known about the key.
+// Without an answer, the state of the key is unknown.
 func TestNoAnswerIsInDoubt(t *testing.T) {
 	faults := map[string]func(w *world) func(){
 		"answers lost":   func(w *world) func() { return w.Faults().LoseAnswers(0) },
@@ -328,7 +328,7 @@ func TestNoAnswerIsInDoubt(t *testing.T) {
 	}
 }
 
-// TestRefusedRequestsAreNotBlamedOnTheKey: the server refuses what is asked, not the key.
+// The server rejects the request for another reason than the key.
 func TestRefusedRequestsAreNotBlamedOnTheKey(t *testing.T) {
 	w := open(t)
 	client, req := w.connect(t), request(t, scopeReadOnly)

@@ -7,7 +7,7 @@ import (
 	"apitoken.dev/operator/test/support/conformance"
 )
 
-// refusals are declarations that cannot be granted, and what is said of them.
+// refusals are declarations that cannot be granted, each with its Refusal.
 var refusals = conformance.Refusals{
 	"administration": {
 		Change: func(g *provider.Grant) { g.Scopes = []string{"objectstorage:admin-read-only"} },

@@ -15,7 +15,7 @@ const (
 	rawText = conformance.RawText
 	// minter is the token of the minting key.
 	minter = "CANARY-minting-token"
-	// office is an address that readOnly admits.
+	// office is an address in readOnly's allowed range.
 	office = "203.0.113.7"
 )
 

@@ -33,15 +33,13 @@ func TestScopesAreDocumented(t *testing.T) {
 	}
 }
 
-// TestDocumentationNamesWhatTheCodeUses looks for what a reader must write.
 func TestDocumentationNamesWhatTheCodeUses(t *testing.T) {
 	repofile.CheckContains(t, docsFile,
 		DefaultEndpoint, "`"+AccountKeyName+"`", "`"+KeyToken+"`", "`"+KeyEndpoint+"`",
 		"## What is not proven", "documented", "inferred", "not found")
 }
 
-// TestMinterPermissionsAreExact compares the permissions that the documentation
-// asks for with those that the driver's requests need.
+// The documented permissions are those that the driver's requests need.
 func TestMinterPermissionsAreExact(t *testing.T) {
 	_, rights, _ := strings.Cut(repofile.Read(t, docsFile), "## The minting key")
 	rights, _, _ = strings.Cut(rights, "\n## ")
@@ -72,7 +70,7 @@ func TestMinterPermissionsAreExact(t *testing.T) {
 	}
 }
 
-// TestSampleIsGrantable finds the scopes of the sample among the documented ones.
+// The scopes of the sample are documented.
 func TestSampleIsGrantable(t *testing.T) {
 	scopes := regexp.MustCompile(`(?m)^  scopes:.*\n((?:  - .+\n)+)`).FindStringSubmatch(repofile.Read(t, sampleFile))
 	if scopes == nil {

@@ -121,8 +121,7 @@ func TestInvalidMintingKeyIsNotSent(t *testing.T) {
 	}
 }
 
-// TestAccountsDifferByTheirNamedKey replaces the minting key by one of the
-// same account, and by one of another.
+// The minting key is replaced by one of the same account, and by one of another account.
 func TestAccountsDifferByTheirNamedKey(t *testing.T) {
 	clock := start
 	newAccount := func() (*proxyscrapesim.Simulator, provider.Config, string) {
@@ -188,8 +187,7 @@ func TestDisabledKeysAreFoundAndNotLive(t *testing.T) {
 	}
 }
 
-// TestEveryKeyOfANameIsRevoked has two keys of one name, and one that was
-// regenerated in the dashboard, which changes its id.
+// Two keys have the same name. A third was regenerated in the dashboard, which changes its id.
 func TestEveryKeyOfANameIsRevoked(t *testing.T) {
 	s, cfg := newSimulator(t)
 	client, _ := connect(t, cfg)
@@ -236,7 +234,7 @@ func TestForeignKeysAreLeftAlone(t *testing.T) {
 	}
 }
 
-// TestIDOfAnotherCredentialIsLeftAlone revokes a name with the id of another one.
+// The id of the reference belongs to a credential with another name.
 func TestIDOfAnotherCredentialIsLeftAlone(t *testing.T) {
 	s, cfg := newSimulator(t)
 	client, _ := connect(t, cfg)
@@ -280,8 +278,7 @@ func TestUpdateChangesInPlace(t *testing.T) {
 	}
 }
 
-// TestIgnoredUpdateIsAnError has a provider that takes over only a part of an update,
-// and one whose key is gone.
+// The provider applies only a part of an update, or the key is missing.
 func TestIgnoredUpdateIsAnError(t *testing.T) {
 	cases := map[string]struct {
 		change func(*proxyscrapesim.Key)
@@ -360,7 +357,7 @@ func TestExpiryIsNeverLaterThanAsked(t *testing.T) {
 	}
 }
 
-// TestSubscriptionIsReadOnlyFromJSON has a 401 whose text is no JSON.
+// The body of the 401 is not JSON.
 func TestSubscriptionIsReadOnlyFromJSON(t *testing.T) {
 	s := newStub(t)
 	s.answers["POST "] = reaction{status: 401, kind: "text/html", body: "Your subscription is expired."}

@@ -15,8 +15,8 @@ const (
 	htmlError = "<!doctype html><title>" + rawText + " CANARY</title>"
 )
 
-// TestAnswersToMintAreClassified has every answer that was documented or seen, and
-// those that proxies give. Only an explicit rejection is not in doubt.
+// The cases are all documented or observed responses, and those of proxies. Only an explicit rejection is
+// not in doubt.
 func TestAnswersToMintAreClassified(t *testing.T) {
 	const html = "text/html; charset=utf-8"
 	cases := map[string]struct {
@@ -68,7 +68,7 @@ func TestAnswersToMintAreClassified(t *testing.T) {
 	}
 }
 
-// TestRetryAfterIsTakenFromTheAnswer sends a 429 with and without a wish for a wait.
+// The response is a 429, with and without Retry-After.
 func TestRetryAfterIsTakenFromTheAnswer(t *testing.T) {
 	for wish, want := range map[string]time.Duration{"": 0, "7": 7 * time.Second, "soon": 0} {
 		s := newStub(t)
@@ -80,8 +80,7 @@ func TestRetryAfterIsTakenFromTheAnswer(t *testing.T) {
 	}
 }
 
-// TestMintedKeyMustBeAsDeclared answers with a key that is not what was asked for, in one
-// field after the other, wider and narrower.
+// The returned key differs from the request in one field, wider or narrower.
 func TestMintedKeyMustBeAsDeclared(t *testing.T) {
 	set := func(field string, value any) func(map[string]any) {
 		return func(data map[string]any) { data[field] = value }
@@ -126,7 +125,7 @@ func TestMintedKeyMustBeAsDeclared(t *testing.T) {
 	}
 }
 
-// TestUnclearListsAreErrors has answers that must not be read as "nothing is there".
+// None of these responses means that there are no keys.
 func TestUnclearListsAreErrors(t *testing.T) {
 	cases := map[string]reaction{
 		"null":            {status: 200, body: `null`},
@@ -175,8 +174,7 @@ func TestUnclearListsAreErrors(t *testing.T) {
 	}
 }
 
-// TestAnswersToRevokeAreClassified has the answers to a deletion: nil is returned only
-// when the key is gone for certain.
+// Revoke returns nil only if the key is certainly gone.
 func TestAnswersToRevokeAreClassified(t *testing.T) {
 	cases := map[string]struct {
 		answer reaction
@@ -214,7 +212,7 @@ func TestAnswersToRevokeAreClassified(t *testing.T) {
 	}
 }
 
-// TestUnclearKeysAreErrors answers a read of one key with bodies that do not show it.
+// The response to a read of one key does not contain the key.
 func TestUnclearKeysAreErrors(t *testing.T) {
 	for name, answer := range map[string]reaction{
 		"another key":  {status: 200, body: `{"success":true,"data":{"id":"` + secondSubaccount + `","name":"` + rawText + `"}}`},

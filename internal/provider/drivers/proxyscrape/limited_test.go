@@ -18,8 +18,8 @@ func limited(t *testing.T) (*proxyscrapesim.Simulator, provider.Client) {
 	return s, client
 }
 
-// TestSubaccountsOfTheCreatorAreAccepted: the minting key is limited to a subaccount, and
-// the ApiToken declares none. The API gives the new key the list of its creator.
+// The minting key is limited to a subaccount, and the ApiToken declares none. The API copies the list of
+// the minting key.
 func TestSubaccountsOfTheCreatorAreAccepted(t *testing.T) {
 	s, client := limited(t)
 	req := request(t)
@@ -37,8 +37,7 @@ func TestSubaccountsOfTheCreatorAreAccepted(t *testing.T) {
 	}
 }
 
-// TestOtherSubaccountsAreNotAccepted: none are declared, and the key is shown with a
-// list that no key that can make keys has.
+// No subaccounts are declared, and the new key has a list that no minting key has.
 func TestOtherSubaccountsAreNotAccepted(t *testing.T) {
 	s := newStub(t)
 	s.Limit("minter", firstSubaccount)
@@ -60,8 +59,7 @@ func TestOtherSubaccountsAreNotAccepted(t *testing.T) {
 	checkError(t, err, provider.CodeUnknown, false, "in allowed_subaccounts")
 }
 
-// TestDeclaredSubaccountsAreComparedExactly: the list of the creator is not accepted
-// if the ApiToken declares subaccounts.
+// If the ApiToken declares subaccounts, the list of the minting key is not accepted.
 func TestDeclaredSubaccountsAreComparedExactly(t *testing.T) {
 	s := newStub(t)
 	s.Limit("minter", firstSubaccount, secondSubaccount)
@@ -75,8 +73,7 @@ func TestDeclaredSubaccountsAreComparedExactly(t *testing.T) {
 	checkError(t, err, provider.CodeUnknown, false, "in allowed_subaccounts")
 }
 
-// TestSubaccountsAreAcceptedWhenTheCreatorIsHidden: where the list shows no key that can make keys, the
-// answer to the creation is the only word on what its creator can access.
+// The list shows no key that can create keys, so the subaccounts of the minting key are unknown.
 func TestSubaccountsAreAcceptedWhenTheCreatorIsHidden(t *testing.T) {
 	s := newStub(t)
 	req := request(t)

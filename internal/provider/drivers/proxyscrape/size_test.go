@@ -11,8 +11,7 @@ import (
 	"apitoken.dev/operator/test/support/simulate/proxyscrapesim"
 )
 
-// TestDocumentedNumberOfKeysFitsOneAnswer: the documentation says how many keys of the simulator fit into one
-// answer. With more, the provider is not Ready.
+// With more keys than documented, the provider is not Ready.
 func TestDocumentedNumberOfKeysFitsOneAnswer(t *testing.T) {
 	if says := "4,000 keys with one permission each, or 1,300 with all 22"; !strings.Contains(strings.Join(strings.Fields(repofile.Read(t, docsFile)), " "), says) {
 		t.Errorf("%s does not say: %s", docsFile, says)

@@ -12,7 +12,7 @@ import (
 	"apitoken.dev/operator/test/support/conformance"
 )
 
-// refusals are declarations that cannot be granted, and what is said of them.
+// refusals are declarations that cannot be granted, each with its Refusal.
 var refusals = conformance.Refusals{
 	"no scope": {
 		Change: func(g *provider.Grant) { g.Scopes = nil },
@@ -74,8 +74,7 @@ func TestValidateSaysWhatToDo(t *testing.T) {
 	refusals.Check(t, New(), provider.Config{Settings: Settings{}}, readOnly)
 }
 
-// TestEveryPermissionIsSentUnchanged mints with each documented permission, and
-// compares what reaches the provider.
+// The test mints with each documented permission.
 func TestEveryPermissionIsSentUnchanged(t *testing.T) {
 	s, cfg := newSimulator(t)
 	client, _ := connect(t, cfg)

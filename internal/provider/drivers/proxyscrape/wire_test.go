@@ -16,7 +16,7 @@ import (
 	"apitoken.dev/operator/test/support/simulate/proxyscrapesim"
 )
 
-// sent is a request as the tables below write it.
+// sent is a received request.
 type sent struct{ request, body string }
 
 func requestsOf(t *testing.T, s *proxyscrapesim.Simulator) []sent {
@@ -113,7 +113,7 @@ func TestMintSendsNoEmptyLists(t *testing.T) {
 	}
 }
 
-// reaction is what a stub answers to one kind of request.
+// reaction is the response of a stub to one kind of request.
 type reaction struct {
 	status int
 	kind   string // Content-Type; empty: JSON
@@ -121,8 +121,7 @@ type reaction struct {
 	header map[string]string
 }
 
-// stub stands in front of a simulator and answers some requests itself, by
-// method and path; {id} stands for any id.
+// stub answers some requests instead of a simulator, by method and path. {id} matches any id.
 type stub struct {
 	*proxyscrapesim.Simulator
 	client  provider.Client
@@ -165,7 +164,7 @@ func (s *stub) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write([]byte(a.body))
 }
 
-// keyJSON is a key as the newer shape shows it, changed by change.
+// keyJSON returns a key in the newer format, modified by change.
 func keyJSON(t *testing.T, req provider.MintRequest, change func(map[string]any)) string {
 	t.Helper()
 	data := map[string]any{
@@ -182,8 +181,7 @@ func keyJSON(t *testing.T, req provider.MintRequest, change func(map[string]any)
 	return string(text)
 }
 
-// checkError fails when an error has another code, is in doubt or not against
-// expectation, or repeats what no error may show.
+// checkError fails if an error has another code, has another value of InDoubt, or contains a secret.
 func checkError(t *testing.T, err error, code provider.Code, notExecuted bool, says string) {
 	t.Helper()
 	if err == nil {

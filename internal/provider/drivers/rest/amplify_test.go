@@ -14,7 +14,7 @@ import (
 	"apitoken.dev/operator/internal/provider/httpapi"
 )
 
-// largeAnswer is one as large as an answer may be.
+// largeAnswer returns the largest allowed response.
 func largeAnswer() map[string]any {
 	list := make([]any, 10_000)
 	for i := range list {
@@ -25,8 +25,7 @@ func largeAnswer() map[string]any {
 	}})
 }
 
-// TestExpressionsThatAmplifyTheAnswerAreRejected: what an expression makes of the largest answer is refused
-// before it takes memory, and said by the name of the field.
+// The expression is rejected before it allocates memory, and the error names its field.
 func TestExpressionsThatAmplifyTheAnswerAreRejected(t *testing.T) {
 	doubled := strings.Repeat(".map(x, x + x)", 11)
 	nested := strings.Repeat(".map(x, [x, x, x, x])", 10)
@@ -84,7 +83,7 @@ func TestExpressionsThatAmplifyTheAnswerAreRejected(t *testing.T) {
 	}
 }
 
-// TestListsAreBounded: a list in an expression has at most the length of a list in an answer.
+// A list in an expression has at most the length of a list in a response.
 func TestListsAreBounded(t *testing.T) {
 	e, err := compileExpression("spec.rest.list.items", `body.list + body.list`, []string{varBody, varStatus, varHeaders}, lists)
 	if err != nil {
@@ -101,8 +100,7 @@ func TestListsAreBounded(t *testing.T) {
 	}
 }
 
-// TestOrdinaryExpressionsAreNotRefused: what declarations do with an answer works,
-// also for each of many elements.
+// Typical expressions work, also for each of many elements.
 func TestOrdinaryExpressionsAreNotRefused(t *testing.T) {
 	for source, want := range map[string]string{
 		`body.small + "-" + body.small`:                          "abc-abc",
@@ -134,14 +132,14 @@ func TestOrdinaryExpressionsAreNotRefused(t *testing.T) {
 	}
 }
 
-// TestEveryFunctionIsBoundedOrHarmless: every function of the library is either bounded or listed as
-// harmless, so a new version cannot add one unnoticed.
+// Every function of the library is either bounded or listed as harmless, so a new version of the library
+// cannot add one unnoticed.
 func TestEveryFunctionIsBoundedOrHarmless(t *testing.T) {
 	env, err := environment()
 	if err != nil {
 		t.Fatal(err)
 	}
-	// What these make is no longer than a number, a time or what they are given.
+	// The results of these functions are not longer than a number, a time or their arguments.
 	harmless := []string{
 		"@not_strictly_false", "!_", "-_", "_!=_", "_%_", "_&&_", "_*_", "_-_", "_/_", "_<=_", "_<_", "_>=_", "_>_", "_?._", "_?_:_", "_[?_]", "_[_]", "_||_",
 		"bool", "contains", "double", "duration", "dyn", "endsWith", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear", "getFullYear",
@@ -171,8 +169,8 @@ func TestExpressionEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestMacrosThatCopyTheirOperandAreRefused: a short expression cannot become a program that fills the memory
-// while it is compiled, which no limit of the evaluation prevents.
+// Nested macros can turn a short expression into a program that fills the memory when it is compiled. No
+// limit of the evaluation prevents that.
 func TestMacrosThatCopyTheirOperandAreRefused(t *testing.T) {
 	for _, macro := range []string{"optMap", "optFlatMap"} {
 		source := "optional.of(body)" + strings.Repeat("."+macro+"(x, x)", 4)
@@ -197,7 +195,6 @@ func TestMacrosThatCopyTheirOperandAreRefused(t *testing.T) {
 	}
 }
 
-// TestDeeplyNestedExpressionsAreRefused: the types of an expression do not nest without end.
 func TestDeeplyNestedExpressionsAreRefused(t *testing.T) {
 	for name, source := range map[string]string{
 		"lists":   strings.Repeat("[", 240) + "1" + strings.Repeat("]", 240),

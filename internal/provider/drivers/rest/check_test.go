@@ -23,7 +23,7 @@ func TestCompileReturnsTheKeysOfValidSettings(t *testing.T) {
 	}
 }
 
-// TestWrongSettingsNameTheirField: each is refused before anything is sent, with its field.
+// Each case is refused before any request.
 func TestWrongSettingsNameTheirField(t *testing.T) {
 	update := func(u v1alpha1.RestUpdate) func(*Settings) { return func(s *Settings) { s.Update = &u } }
 	for name, tc := range map[string]struct {
@@ -120,7 +120,7 @@ func TestConnectRejectsIncompleteConfiguration(t *testing.T) {
 	}
 }
 
-// valid is a small declaration that compiles.
+// valid returns a small valid declaration.
 func valid() Settings {
 	return Settings{
 		BaseURL:    "https://api.example.com",

@@ -10,9 +10,8 @@ import (
 	"apitoken.dev/operator/internal/provider/drivers/rest"
 )
 
-// TestLaterExpiryIsAcceptedWhereTheOperatorRevokes: where the operator ends a credential, the vendor may show a
-// later end, such as by a clock that is ahead. Where the vendor ends it, that is more
-// than was declared.
+// If the operator enforces the expiry, the vendor can show a later one, for example because its clock is
+// ahead. If the vendor enforces it, a later expiry is more than declared.
 func TestLaterExpiryIsAcceptedWhereTheOperatorRevokes(t *testing.T) {
 	asked := start.Add(time.Hour)
 	for _, later := range []time.Duration{time.Second, 3 * time.Second, 10 * time.Minute, 365 * 24 * time.Hour} {

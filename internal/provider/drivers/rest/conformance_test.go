@@ -30,7 +30,7 @@ var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func clock() time.Time { return start }
 
-// sample returns the settings of a provider that ships, with another address.
+// sample returns the settings of a shipped sample, with another address.
 func sample(t *testing.T, file, baseURL string) rest.Settings {
 	t.Helper()
 	first, _, _ := strings.Cut(repofile.Read(t, "config/samples/"+file), "\n---\n")
@@ -74,7 +74,7 @@ func config(server *httptest.Server, s rest.Settings, credentials map[string]str
 	return provider.Config{Settings: s, Credentials: values, Cluster: cluster, HTTP: server.Client(), UserAgent: "apitoken-operator/test"}
 }
 
-// proxyPermissions are what the minting key of the simulator may do.
+// proxyPermissions are the permissions of the simulator's minting key.
 var proxyPermissions = []string{
 	"account:apikeys:create", "account:apikeys:read", "account:apikeys:update", "account:apikeys:delete",
 	"residential:read", "residential:write",
@@ -199,7 +199,7 @@ func spacesHarness(t *testing.T) conformance.Harness {
 	}
 }
 
-// account is what the simulators of package restsim share.
+// account is the common interface of the simulators in package restsim.
 type account interface {
 	Delete(name string)
 	Add() (id string)
@@ -207,7 +207,7 @@ type account interface {
 	State(id string) string
 }
 
-// neither are the states of a vendor whose credentials are there or not.
+// neither is for a vendor without disabled and ended credentials.
 var neither = conformance.States{
 	NeverDisabled: "no field of the vendor's answers says that a credential is switched off",
 	NeverEnded:    "a deleted credential is no longer listed",
@@ -223,8 +223,8 @@ func outside(sim account) conformance.Outside {
 	}
 }
 
-// newestHarness is a vendor whose list has one page, the newest, and who shows
-// one key by its ID.
+// newestHarness is for a vendor whose list has one page with the newest keys, and that shows one key by
+// its ID.
 func newestHarness(t *testing.T) conformance.Harness {
 	h := spacesHarness(t)
 	sim, cfg := spaces(t)

@@ -15,13 +15,13 @@ import (
 	"apitoken.dev/operator/internal/provider/drivers/rest"
 )
 
-// library answers a list with one key a page. What names a page is a mark of the
-// vendor's, so that a list cannot continue without it.
+// library is a server whose list has one key per page. Only a marker from a response leads to the next
+// page.
 type library struct {
 	pages int
-	// names of the keys by their page, from 1; the others are not the operator's.
+	// names of the operator's keys by page, from 1. The keys of other pages belong to others.
 	names map[int]string
-	// epoch is in every mark; the marks of another one are not taken.
+	// epoch is part of every marker. Markers of another epoch are rejected.
 	epoch string
 	asked int
 }
@@ -67,7 +67,7 @@ func (l *library) connect(t *testing.T) provider.Client {
 	return client
 }
 
-// part lists an owner from a cursor.
+// part lists the keys of an owner from a cursor.
 func part(t *testing.T, client provider.Client, owner provider.Owner, c *provider.Cursor) (names []string, err error) {
 	t.Helper()
 	for credential, err := range client.List(provider.WithCursor(t.Context(), c), owner) {
@@ -79,8 +79,7 @@ func part(t *testing.T, client provider.Client, owner provider.Owner, c *provide
 	return names, nil
 }
 
-// TestLongListContinuesAtItsCursor: a list of 2,500 pages is cut twice, and the third part of it
-// shows what is on the last page.
+// A list of 2,500 pages is cut twice. Its third part has the last page.
 func TestLongListContinuesAtItsCursor(t *testing.T) {
 	orphan := mintRequest(t, provider.Grant{}).Name
 	l := &library{pages: 2500, names: map[int]string{2500: orphan}, epoch: "e"}
@@ -99,7 +98,7 @@ func TestLongListContinuesAtItsCursor(t *testing.T) {
 	if names, err := part(t, client, all, c); err != nil || len(names) != 1 || names[0] != orphan || c.Next() != "" || l.asked-before != 500 {
 		t.Errorf("from %q: %v, %v, next %q, %d requests", marker, names, err, c.Next(), l.asked-before)
 	}
-	// The list of one Token rests on the whole, so it does not begin in the middle.
+	// A list for one ApiToken must be complete, so it ignores the cursor.
 	one := provider.NewCursor("2500 e 2500")
 	owner := provider.Owner{Cluster: cluster, Namespace: "ml", Token: "training"}
 	if names, err := part(t, client, owner, one); err == nil || names != nil || one.Next() != "" {
@@ -107,8 +106,8 @@ func TestLongListContinuesAtItsCursor(t *testing.T) {
 	}
 }
 
-// TestExpiredMarkerIsAnError: a vendor that no longer takes a marker is an error, and not one of a
-// limit. A marker of something else is the beginning.
+// An expired marker is an error other than ErrCut. An invalid marker starts at the
+// first page.
 func TestExpiredMarkerIsAnError(t *testing.T) {
 	l := &library{pages: 3, names: map[int]string{3: mintRequest(t, provider.Grant{}).Name}, epoch: "new"}
 	client := l.connect(t)

@@ -27,8 +27,7 @@ func TestScopesAreDocumented(t *testing.T) {
 	repofile.CheckRows(t, docsFile, want, "| `rest-")
 }
 
-// TestFunctionsAreDocumented compares the list of functions with those there are,
-// which the error about an unknown one names.
+// The documented functions are those in the error about an unknown function.
 func TestFunctionsAreDocumented(t *testing.T) {
 	s := sample(t, "rest-gitea.yaml", "https://api.example.com")
 	s.Mint.Body = `{"name": {{ html .name }}}`
@@ -46,7 +45,7 @@ func TestFunctionsAreDocumented(t *testing.T) {
 	}
 }
 
-// TestDocumentedExampleRenders renders the YAML that the page begins with.
+// The example is the first YAML of the page.
 func TestDocumentedExampleRenders(t *testing.T) {
 	_, after, _ := strings.Cut(repofile.Read(t, docsFile), "```yaml\n")
 	block, _, _ := strings.Cut(after, "```")

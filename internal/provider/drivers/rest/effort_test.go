@@ -11,8 +11,7 @@ import (
 	"apitoken.dev/operator/internal/provider/drivers/rest"
 )
 
-// TestExpressionCostPerAnswerIsLimited: what all expressions of one answer may cost is
-// limited, since few answers are read at the same time in the process.
+// The limit is for all expressions of one response, because the process reads few responses at once.
 func TestExpressionCostPerAnswerIsLimited(t *testing.T) {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")

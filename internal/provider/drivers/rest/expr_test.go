@@ -90,7 +90,6 @@ func TestListsAndBooleansAreTypeChecked(t *testing.T) {
 	}
 }
 
-// TestExpensiveExpressionIsStopped: an expression that does not end is stopped.
 func TestExpensiveExpressionIsStopped(t *testing.T) {
 	const ten = `[1,2,3,4,5,6,7,8,9,10]`
 	source := "1"

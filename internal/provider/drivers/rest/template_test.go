@@ -23,8 +23,7 @@ func dataOfTest() map[string]any {
 	return data
 }
 
-// TestTemplatesEscapeTheirValues shows what templates make; nothing that is put in can end
-// its place in JSON or in a path.
+// No value can leave its string in JSON or its segment in a path.
 func TestTemplatesEscapeTheirValues(t *testing.T) {
 	for name, tc := range map[string]struct {
 		kind         kind
@@ -62,7 +61,7 @@ func TestTemplatesEscapeTheirValues(t *testing.T) {
 	}
 }
 
-// TestTemplatesAreSandboxed refuses everything that is not needed to fill in a request.
+// Templates can use only what a request needs.
 func TestTemplatesAreSandboxed(t *testing.T) {
 	for name, tc := range map[string]struct{ source, says string }{
 		"a mistake":                  {`{{ .name `, "is not a template"},
@@ -97,7 +96,6 @@ func TestTemplatesAreSandboxed(t *testing.T) {
 	}
 }
 
-// TestFailedTemplateRepeatsNoValue shows that a failure repeats nothing that was put in.
 func TestFailedTemplateRepeatsNoValue(t *testing.T) {
 	double := strings.Repeat(`{{ $x = json $x }}`, 40)
 	for name, tc := range map[string]struct {
@@ -144,7 +142,7 @@ func TestNoExpiryIsFalse(t *testing.T) {
 	}
 }
 
-// TestTemplateRecordsTheFieldsItReads: the checks of compile rest on what a template reads.
+// compile uses the recorded fields for its checks.
 func TestTemplateRecordsTheFieldsItReads(t *testing.T) {
 	tmpl, err := parseTemplate("f", `{{ .name }}{{ range $.buckets }}{{ $.credentials.token }}{{ end }}{{ if gt (len .scopes) 1 }}{{ end }}`, asText, mintFields)
 	if err != nil {
@@ -158,7 +156,7 @@ func TestTemplateRecordsTheFieldsItReads(t *testing.T) {
 	}
 }
 
-// TestTemplatesWithTooManyCallsAreRefused: a template that shows nothing does not run for minutes.
+// A template without output could otherwise run for minutes.
 func TestTemplatesWithTooManyCallsAreRefused(t *testing.T) {
 	loop := func(n int) string {
 		return "{{ range .buckets }}{{ range $.scopes }}" + strings.Repeat("{{ if concat $.name }}{{ end }}", n) + "{{ end }}{{ end }}{}"

@@ -41,7 +41,7 @@ func connect(t *testing.T, cfg provider.Config) (provider.Client, provider.Accou
 	return client, account
 }
 
-// sent is what is compared of a request.
+// sent is the compared part of a request.
 type sent struct{ Method, URL, Auth, Body string }
 
 func wire(t *testing.T, requests []restsim.Request, header string) []sent {
@@ -126,7 +126,7 @@ func TestProxyScrapeReceivesExactlyTheseRequests(t *testing.T) {
 			if diff := cmp.Diff(proxyPermissions, account.GrantableScopes); diff != "" {
 				t.Error(diff)
 			}
-			// 999 milliseconds too many: the credential ends no later than asked.
+			// The 999 milliseconds are cut off, so the credential does not expire later than requested.
 			end := start.Add(time.Hour + 999*time.Millisecond)
 			req := mintRequest(t, provider.Grant{Scopes: []string{"residential:read"}, ExpiresAt: end})
 			minted, err := client.Mint(t.Context(), req)
@@ -152,7 +152,7 @@ func TestProxyScrapeReceivesExactlyTheseRequests(t *testing.T) {
 	}
 }
 
-// TestListReturnsEveryPageOnce lists more keys than a page holds, and each once.
+// The list has more keys than one page.
 func TestListReturnsEveryPageOnce(t *testing.T) {
 	for name, tc := range map[string]struct {
 		setUp func(t *testing.T) (provider.Config, func(int) func())
@@ -194,7 +194,7 @@ func TestEndlessListIsAnError(t *testing.T) {
 	}
 }
 
-// vendor answers every mint with one answer, and every list with nothing.
+// vendor is a server with one response to every mint, and an empty list.
 func vendor(t *testing.T, status int, header http.Header, body string, change func(*rest.Settings)) provider.Client {
 	t.Helper()
 	server := serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -230,7 +230,6 @@ func vendor(t *testing.T, status int, header http.Header, body string, change fu
 	return client
 }
 
-// TestAnswersToMintAreClassified maps what a vendor answers to a mint.
 func TestAnswersToMintAreClassified(t *testing.T) {
 	const raw = conformance.RawText
 	enforced := func(s *rest.Settings) { s.Expiry.EnforcedBy = string(provider.EnforcedByProvider) }
@@ -287,7 +286,7 @@ func TestAnswersToMintAreClassified(t *testing.T) {
 	}
 }
 
-// TestRevokeNeedsAnExplicitAnswer: a page for people is no proof, and a 403 is not "gone".
+// An HTML page proves nothing, and a 403 does not mean "gone".
 func TestRevokeNeedsAnExplicitAnswer(t *testing.T) {
 	ref := provider.Ref{Name: mintRequest(t, provider.Grant{}).Name, ID: "1"}
 	for name, tc := range map[string]struct {
@@ -309,7 +308,7 @@ func TestRevokeNeedsAnExplicitAnswer(t *testing.T) {
 	}
 }
 
-// TestKeysOfOtherClientsAreNotChanged revokes and changes by the ID of another client's key.
+// Revoke and Update get the ID of another client's key.
 func TestKeysOfOtherClientsAreNotChanged(t *testing.T) {
 	sim, cfg := spaces(t)
 	sim.Crowd(1)
@@ -328,7 +327,6 @@ func TestKeysOfOtherClientsAreNotChanged(t *testing.T) {
 	}
 }
 
-// TestFullAccountIsAQuotaError: the vendor's word for a full account is a quota.
 func TestFullAccountIsAQuotaError(t *testing.T) {
 	sim, cfg := spaces(t)
 	sim.Limit = 0
@@ -339,7 +337,7 @@ func TestFullAccountIsAQuotaError(t *testing.T) {
 	}
 }
 
-// TestNameInUseIsInDoubt: an earlier copy of the request may have taken the name.
+// An earlier copy of the request can have created the credential.
 func TestNameInUseIsInDoubt(t *testing.T) {
 	sim, cfg := gitea(t)
 	client, _ := connect(t, cfg)
@@ -363,7 +361,6 @@ func TestNameInUseIsInDoubt(t *testing.T) {
 	}
 }
 
-// TestSampleScopesMapToPermissions shows what each scope of the samples becomes.
 func TestSampleScopesMapToPermissions(t *testing.T) {
 	sim, cfg := spaces(t)
 	client, _ := connect(t, cfg)
@@ -432,7 +429,7 @@ func TestSamplesPublishTheS3Connection(t *testing.T) {
 	}
 }
 
-// TestProbeUsesTheCredentialItself tries a token with itself, never with the minting credentials.
+// The probe does not use the minting credentials.
 func TestProbeUsesTheCredentialItself(t *testing.T) {
 	sim, cfg := gitea(t)
 	s := cfg.Settings.(rest.Settings)
@@ -491,7 +488,7 @@ func TestProbeUsesTheCredentialItself(t *testing.T) {
 
 func asProber(c provider.Client) bool { _, ok := provider.As[provider.Prober](c); return ok }
 
-// plane is a data plane of its own behind the simulator.
+// plane is a separate data plane behind the simulator.
 type plane struct {
 	keys map[string]string
 	err  error
@@ -507,8 +504,7 @@ func (p *plane) Delete(_ context.Context, id string) error {
 	return p.err
 }
 
-// TestDataPlaneReceivesEveryKey: a server behind the simulator learns of every key, and its
-// failure is one of the vendor.
+// A failure of the data plane is a failure of the simulated vendor.
 func TestDataPlaneReceivesEveryKey(t *testing.T) {
 	sim, cfg := spaces(t)
 	behind := &plane{keys: map[string]string{}}
@@ -530,8 +526,7 @@ func TestDataPlaneReceivesEveryKey(t *testing.T) {
 	}
 }
 
-// TestLiveAndDisabledExpressionsGiveTheState: live: false is the end, unless disabled says that the credential
-// can come back.
+// live: false means that the credential has ended, unless disabled is true.
 func TestLiveAndDisabledExpressionsGiveTheState(t *testing.T) {
 	shown := map[string]map[string]provider.State{ // by live and disabled, then by the vendor's word
 		"|":                                      {"on": provider.Live, "off": provider.Live, "over": provider.Live},
