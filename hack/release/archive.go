@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// file is one in an archive.
+// file is a file in an archive.
 type file struct {
 	name       string
 	content    []byte

@@ -22,11 +22,11 @@ type program struct {
 	pkg string
 	// platforms as os/arch.
 	platforms []string
-	// optional: it is left out while its package does not exist.
+	// optional: it is skipped if its package does not exist.
 	optional bool
 }
 
-// programs lists what a release holds.
+// programs lists the programs of a release.
 func programs() []program {
 	servers := []string{"linux/amd64", "linux/arm64"}
 	return []program{
@@ -65,7 +65,7 @@ func selectBuilds(root string, platforms []string) ([]build, error) {
 	return out, nil
 }
 
-// stem is the name of the archive without its ending.
+// stem is the name of the archive without its extension.
 func (b build) stem(v version) string {
 	return fmt.Sprintf("%s_%s_%s_%s", b.archive, v, b.os, b.arch)
 }
@@ -108,7 +108,7 @@ func (b build) make(ctx context.Context, o options, v version) ([]byte, error) {
 	return binary, writeSBOM(filepath.Join(o.out, b.stem(v)+sbomEnding), b, v, path, binary)
 }
 
-// compile builds a static binary that does not tell where or when it was built.
+// compile builds a static binary that does not depend on the place or time of the build.
 func (b build) compile(ctx context.Context, o options, v version, out string) error {
 	out, err := filepath.Abs(out)
 	if err != nil {
@@ -117,7 +117,7 @@ func (b build) compile(ctx context.Context, o options, v version, out string) er
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-mod=readonly",
 		"-ldflags", "-s -w -buildid= -X main.version="+string(v), "-o", out, "./"+b.pkg)
 	cmd.Dir = o.root
-	// The microarchitecture is set, and no flags of the builder's own get in.
+	// The microarchitecture is fixed, and the builder's own flags are ignored.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+b.os, "GOARCH="+b.arch, "GOAMD64=v1", "GOARM64=v8.0",
 		"GOFLAGS=", "GOEXPERIMENT=", "GOWORK=off")
 	cmd.Env = append(cmd.Env, o.env...)

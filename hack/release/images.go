@@ -39,7 +39,7 @@ func imageOf(b build, v version, binary []byte) (platformImage, error) {
 	return platformImage{b, built}, err
 }
 
-// chartRepository is where the chart of an image goes: next to it, below charts.
+// chartRepository is the repository of an image's chart: next to the image, below charts.
 // helm pull oci://REGISTRY/charts/apitoken-operator finds it.
 func chartRepository(image string) string {
 	return path.Join(path.Dir(image), "charts", path.Base(chartDir))

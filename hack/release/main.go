@@ -1,21 +1,21 @@
-// Command release makes the files of a release: binaries for every platform, the
+// Command release builds the files of a release: binaries for every platform, the
 // image, the chart, a single manifest, a bill of materials for each binary and
-// checksums. The same sources, version and Go give the same bytes.
+// checksums. The same sources, version and Go result in the same bytes.
 //
 //	go run . [-version v1.2.3] [-image REPOSITORY] [-out DIRECTORY] [-platforms os/arch,...]
 //
-// With -push it builds nothing, and pushes the image, the chart and the bills of
-// materials of the release that was made before. With a key it signs them:
+// With -push it builds nothing, and pushes the image, the chart and the bills of materials
+// of a release that was built before. With a key it signs them:
 //
 //	go run . -push REGISTRY [-key FILE] [-out DIRECTORY]
 //
 // Run it in hack/release.
 //
-// It is not GoReleaser (v2.15.1), which could do the binaries and their archives, a quarter of
-// this program. It makes an image only in a registry or in Docker, and no chart with the
-// release's version and image. Its checksums name files without their directory, so they cannot
-// cover the OCI layout. Without a git repository it makes only snapshots. To pin it takes
-// hundreds of modules, and minutes to compile it.
+// GoReleaser (v2.15.1) is not used. It could replace the binaries and their archives, which
+// are a quarter of this program. It creates an image only in a registry or in Docker, and no
+// chart with the release's version and image. Its checksums name files without their
+// directory, so they cannot cover the OCI layout. Without a git repository it creates only
+// snapshots. Pinning it adds hundreds of modules, which take minutes to compile.
 package main
 
 import (
@@ -34,7 +34,7 @@ type options struct {
 	root string
 	// out is the directory of the files. It is emptied first.
 	out string
-	// version of the release; of git when empty.
+	// version of the release; if empty, the version that git describes.
 	version string
 	// image is the repository of the manager's image.
 	image string
@@ -42,9 +42,9 @@ type options struct {
 	platforms []string
 	// env is added to the environment of go build.
 	env []string
-	// push is the registry, and the path in it, to push a release to that is in out.
+	// push is the registry, and the path in it, to which the release in out is pushed.
 	push string
-	// key is the file with the key that signs what is pushed; nothing is signed when empty.
+	// key is the file with the signing key; if empty, nothing is signed.
 	key string
 }
 
@@ -73,7 +73,7 @@ func main() {
 	}
 }
 
-// run makes the release.
+// run builds or pushes the release.
 func run(ctx context.Context, o options) error {
 	v, err := versionOf(ctx, o.root, o.version)
 	if err != nil {
@@ -108,8 +108,8 @@ func run(ctx context.Context, o options) error {
 	return nil
 }
 
-// buildAll makes the archives of all binaries, and returns the images of those that
-// run in a cluster.
+// buildAll builds the archives of all binaries, and returns the images of those that run in a
+// cluster.
 func buildAll(ctx context.Context, o options, v version, builds []build) ([]platformImage, error) {
 	var images []platformImage
 	for _, b := range builds {

@@ -17,9 +17,9 @@ import (
 // devImage is the image in config/manager, which a release replaces.
 const devImage = "image: apitoken-operator:dev"
 
-// manifests are the files to install from, in their order, with the directory below
-// config that each is made of. The namespace and the CRDs are no part of install.yaml:
-// deleting that file must not delete ApiTokens, or the Secrets that revoke them.
+// manifests are the files to install, in this order, each with its source directory below
+// config. install.yaml does not contain the namespace and the CRDs: deleting its objects must
+// not delete ApiTokens, or the Secrets that are needed to revoke them.
 var manifests = []struct{ name, config, title string }{
 	{"namespace.yaml", "namespace", "The namespace of apitoken-operator %s. Delete it last"},
 	{"crds.yaml", "crd", "The kinds of apitoken-operator %s. Deleting them deletes every ApiToken"},
@@ -49,7 +49,7 @@ func writeManifests(o options, v version) error {
 
 func kustomize(dir string) ([]byte, error) {
 	options := krusty.MakeDefaultOptions()
-	// As kubectl does: namespaces and CRDs before what needs them.
+	// As kubectl does: namespaces and CRDs before the objects that need them.
 	options.Reorder = krusty.ReorderOptionLegacy
 	result, err := krusty.MakeKustomizer(options).Run(filesys.MakeFsOnDisk(), dir)
 	if err != nil {
@@ -94,7 +94,7 @@ func writeChart(o options, v version) error {
 
 func chartFileName(v version) string { return "apitoken-operator-" + v.chart() + ".tgz" }
 
-// chartFile reads a file of the chart as the release has it.
+// chartFile reads a file of the chart, with the changes for the release.
 func chartFile(root, path string, o options, v version) (file, error) {
 	name, err := filepath.Rel(root, path)
 	if err != nil {
@@ -117,7 +117,7 @@ func chartFile(root, path string, o options, v version) (file, error) {
 	return file{name: "apitoken-operator/" + filepath.ToSlash(name), content: content}, nil
 }
 
-// ignores reads the patterns of .helmignore, which are all of names.
+// ignores reads the patterns of .helmignore. All of them must be file names.
 func ignores(root string) ([]string, error) {
 	content, err := os.ReadFile(filepath.Join(root, ".helmignore"))
 	if err != nil {

@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// prepare makes an empty directory for a release. It empties a directory below bin of the
-// checkout, which only builds write to. Anywhere else a directory that holds files is refused.
+// prepare creates an empty directory for a release. It empties a directory below bin of the
+// checkout, which only builds write to. Any other directory must not contain files.
 func prepare(root, out string) error {
 	ours, err := belowBin(root, out)
 	if err != nil {

@@ -35,7 +35,7 @@ func push(ctx context.Context, o options) error {
 	return nil
 }
 
-// readKey returns nil when no file is named.
+// readKey returns nil if no file is named.
 func readKey(file string) (*sign.Key, error) {
 	if file == "" {
 		return nil, nil

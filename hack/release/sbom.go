@@ -13,7 +13,7 @@ import (
 	"github.com/rs/zerolog"
 )
 
-// sbomEnding follows the stem of the binary's archive.
+// sbomEnding follows the name of the binary's archive without its extension.
 const sbomEnding = ".cdx.json"
 
 // writeSBOM writes the modules of a binary, as cyclonedx-gomod reads them from it, in the
@@ -33,7 +33,7 @@ func writeSBOM(path string, b build, v version, file string, binary []byte) erro
 		return err
 	}
 	addStandardLibrary(bom)
-	// The serial number comes from the binary, so that the same binary has the same bill.
+	// The serial number is computed from the binary, so the same binary has the same bill.
 	digest := sha256.Sum256(binary)
 	bom.SerialNumber = uuid.NewSHA1(uuid.NameSpaceOID, digest[:]).URN()
 	main := bom.Metadata.Component
@@ -47,8 +47,8 @@ func writeSBOM(path string, b build, v version, file string, binary []byte) erro
 	return writeFile(path, out.Bytes())
 }
 
-// checkPublished refuses a module without a checksum: a directory in its place, which only
-// the builder has.
+// checkPublished returns an error for a module without a checksum: a local directory replaces
+// it, which only the builder has.
 func checkPublished(bom *cdx.BOM) error {
 	for _, c := range *bom.Components {
 		if c.Hashes == nil && c.Name != "std" {
@@ -58,8 +58,8 @@ func checkPublished(bom *cdx.BOM) error {
 	return nil
 }
 
-// addStandardLibrary adds the component "std" to what the binary needs, where the library
-// does not list it.
+// addStandardLibrary adds the component "std" to the dependencies of the binary, if the
+// library does not list it.
 func addStandardLibrary(bom *cdx.BOM) {
 	std := slices.IndexFunc(*bom.Components, func(c cdx.Component) bool { return c.Name == "std" })
 	main := slices.IndexFunc(*bom.Dependencies, func(d cdx.Dependency) bool { return d.Ref == bom.Metadata.Component.BOMRef })

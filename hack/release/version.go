@@ -13,10 +13,10 @@ import (
 // version of a release: v1.2.3, or v1.2.3-4-gabcdef after it.
 type version string
 
-// chart is the version without its v, as Helm wants it.
+// chart is the version without its v, as Helm requires.
 func (v version) chart() string { return strings.TrimPrefix(string(v), "v") }
 
-// versionOf returns the version given, or else the one that git describes.
+// versionOf returns the given version, or the one that git describes if it is empty.
 func versionOf(ctx context.Context, root, given string) (version, error) {
 	if given == "" {
 		cmd := exec.CommandContext(ctx, "git", "describe", "--tags", "--always", "--dirty", "--match=v[0-9]*")
@@ -35,8 +35,8 @@ func versionOf(ctx context.Context, root, given string) (version, error) {
 
 var commitOnly = regexp.MustCompile(`^[0-9a-f]{7,40}(-dirty)?$`)
 
-// described makes a version of what git describes. Before the first tag that is
-// the commit alone, which gets a g, as after a tag: a number must not begin with 0.
+// described converts the output of git describe to a version. Before the first tag the output
+// is only the commit, which gets the prefix g, as after a tag: a number must not begin with 0.
 func described(s string) string {
 	if commitOnly.MatchString(s) {
 		return "v0.0.0-g" + s

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/crypto/x509roots/fallback/bundle"
 )
 
-// caBundle is where crypto/tls, OpenSSL and others look for roots.
+// caBundle is the path where crypto/tls, OpenSSL and others find root certificates.
 const caBundle = "/etc/ssl/certs/ca-certificates.crt"
 
 const (
@@ -25,8 +25,8 @@ const (
 	nsswitch = "hosts: files dns\n"
 )
 
-// Roots returns the root certificates of Mozilla in PEM. A root that Mozilla trusts for
-// older certificates only is left out: PEM cannot say that.
+// Roots returns the root certificates of Mozilla in PEM. It leaves out a root that Mozilla
+// trusts only for older certificates, because PEM cannot express that.
 func Roots() []byte {
 	var out bytes.Buffer
 	for root := range bundle.Roots() {
@@ -83,7 +83,8 @@ func rootFilesystem(binaries map[string][]byte) ([]byte, error) {
 // machines by the names that images have for them.
 var machines = map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
 
-// checkBinary refuses a file that would not start in an image that has nothing else.
+// checkBinary returns an error for a file that could not start in an image without other
+// files, such as a dynamic linker.
 func checkBinary(content []byte, platform v1.Platform) error {
 	machine, known := machines[platform.Architecture]
 	if platform.OS != "linux" || !known {

@@ -25,8 +25,8 @@ import (
 // User is the unprivileged user that images run as. It is a number because runAsNonRoot needs one.
 const User = "65532:65532"
 
-// Epoch is the time of every file in an image, and of the image. Times that change
-// with the clock would change the digests.
+// Epoch is the time of every file in an image, and of the image. A time from the clock would
+// change the digests.
 func Epoch() time.Time { return time.Date(1980, time.January, 1, 0, 0, 0, 0, time.UTC) }
 
 // Options of Build.
@@ -41,8 +41,8 @@ type Options struct {
 	Labels map[string]string
 }
 
-// Build makes an image of one platform. Next to the binaries it has what a static binary
-// expects: a CA bundle, the users root and nonroot, and a /tmp that everyone can write.
+// Build builds an image of one platform. In addition to the binaries it has what a static
+// binary expects: a CA bundle, the users root and nonroot, and a /tmp that any user can write.
 // The layer and the configuration have OCI media types.
 func Build(o Options) (v1.Image, error) {
 	if o.Binaries[o.Entrypoint] == nil {

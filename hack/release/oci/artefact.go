@@ -15,8 +15,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
 
-// emptyType is the media type of a config that holds nothing, as the OCI
-// specification wants it for artefacts; its content is {}.
+// emptyType is the media type of an empty config, as the OCI specification defines it for
+// artefacts. Its content is {}.
 const emptyType types.MediaType = "application/vnd.oci.empty.v1+json"
 
 // Blob is content in a manifest.
@@ -28,9 +28,9 @@ type Blob struct {
 
 // Artefact is a manifest of something other than a container image.
 type Artefact struct {
-	// Type is the artifactType; the type of the config when empty.
+	// Type is the artifactType; if empty, the type of the config.
 	Type string
-	// Config is empty ({}) when it has no type.
+	// Config is empty ({}) if it has no type.
 	Config      Blob
 	Layers      []Blob
 	Annotations map[string]string
@@ -80,7 +80,7 @@ type manifest struct {
 	layers      map[v1.Hash]Blob
 }
 
-// RawConfigFile returns the config, which is that of an image for signatures only.
+// RawConfigFile returns the config. Only signatures have the config of an image.
 func (m manifest) RawConfigFile() ([]byte, error) { return m.config, nil }
 
 // RawManifest returns the manifest as it is stored.

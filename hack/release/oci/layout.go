@@ -23,7 +23,7 @@ const (
 type Release struct {
 	// Image is the index of the operator's image, with a manifest for each platform.
 	Image v1.ImageIndex
-	// ImageTag is where Image goes.
+	// ImageTag is the tag of Image.
 	ImageTag name.Tag
 	Chart    v1.Image
 	ChartTag name.Tag

@@ -14,7 +14,7 @@ func SBOM(bill []byte, of v1.Descriptor) (v1.Image, error) {
 	return Artefact{Type: string(SBOMType), Layers: []Blob{{Type: SBOMType, Content: bill}}, Subject: Subject(of)}.Image()
 }
 
-// Subject refers to a manifest. It leaves out what a reference to a manifest does not hold.
+// Subject returns a reference to a manifest. It has only the fields that a reference can have.
 func Subject(of v1.Descriptor) *v1.Descriptor {
 	return &v1.Descriptor{MediaType: of.MediaType, Size: of.Size, Digest: of.Digest}
 }

@@ -1,5 +1,5 @@
-// Package publish pushes a release to a registry. The tags come last: a tag never
-// names something whose bill of materials or signature is not there yet.
+// Package publish pushes a release to a registry. It pushes tags last, so a tag never names a
+// manifest whose bill of materials or signature is still missing.
 package publish
 
 import (
@@ -23,9 +23,9 @@ import (
 
 // Options of Push.
 type Options struct {
-	// Registry and the path in it that the release was made for.
+	// Registry and the path in it for which the release was built.
 	Registry string
-	// Key signs what is pushed; nothing is signed when it is nil.
+	// Key signs what is pushed; if nil, nothing is signed.
 	Key *sign.Key
 	// Log is called for every step.
 	Log func(format string, args ...any)
@@ -43,8 +43,8 @@ type pusher struct {
 	remote []remote.Option
 }
 
-// Push pushes the image, the chart and the bills of materials of a release, and signs
-// them. The result is the same when it is repeated.
+// Push pushes the image, the chart and the bills of materials of a release, and signs them.
+// It is idempotent.
 func Push(ctx context.Context, r oci.Release, o Options) error {
 	want, err := name.NewRepository(path.Join(o.Registry, path.Base(r.ImageTag.RepositoryStr())))
 	if err != nil {
@@ -70,7 +70,7 @@ func Push(ctx context.Context, r oci.Release, o Options) error {
 
 type digester interface{ Digest() (v1.Hash, error) }
 
-// checkFree refuses a tag that has other content.
+// checkFree returns ErrTaken if the tag has other content.
 func (p pusher) checkFree(tag name.Tag, content digester) error {
 	digest, err := content.Digest()
 	if err != nil {
@@ -89,13 +89,14 @@ func (p pusher) checkFree(tag name.Tag, content digester) error {
 	return nil
 }
 
-// missing tells whether the registry answered that something does not exist.
+// missing reports whether the registry answered that a manifest does not exist.
 func missing(err error) bool {
 	var answer *transport.Error
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
 }
 
-// image pushes the index with its manifests, then what refers to them, then the tag.
+// image pushes the index with its manifests, then the artefacts that refer to them, then the
+// tag.
 func (p pusher) image(r oci.Release) error {
 	repository := r.ImageTag.Repository
 	index, err := partial.Descriptor(r.Image)
@@ -123,8 +124,8 @@ func (p pusher) image(r oci.Release) error {
 	return p.tag(r.ImageTag, r.Image, index.Digest)
 }
 
-// bill pushes a bill of materials under the tag where cosign looks for it. Registries
-// list it as a referrer of the image.
+// bill pushes a bill of materials with the tag where cosign expects it. Registries list it as
+// a referrer of the image.
 func (p pusher) bill(repository name.Repository, bill v1.Image) (v1.Descriptor, error) {
 	m, err := bill.Manifest()
 	if err != nil {
@@ -165,7 +166,7 @@ func (p pusher) tag(tag name.Tag, content remote.Taggable, digest v1.Hash) error
 	return nil
 }
 
-// sign pushes a signature of each manifest. Signatures of others stay.
+// sign pushes a signature of each manifest. It keeps signatures of other keys.
 func (p pusher) sign(repository name.Repository, manifests ...v1.Descriptor) error {
 	if p.Key == nil {
 		return nil

@@ -1,6 +1,6 @@
-// Package sign makes signatures as cosign stores them: a payload in the format Simple
-// Signing, signed with ECDSA P-256 and SHA-256, in a manifest that refers to what is
-// signed. `cosign verify --key` verifies them.
+// Package sign creates signatures as cosign stores them: a payload in the format Simple
+// Signing, signed with ECDSA P-256 and SHA-256, in a manifest that refers to the signed
+// manifest. `cosign verify --key` verifies them.
 //
 // It does not import cosign, whose packages bring hundreds of modules for keyless signing,
 // transparency logs and key services. A signature with a key needs none of them.
@@ -23,7 +23,7 @@ import (
 // Key is a private key.
 type Key struct{ private *ecdsa.PrivateKey }
 
-// Errors of ParseKey. None shows anything of the key.
+// Errors of ParseKey. They contain no part of the key.
 var (
 	errKey      = errors.New("the key is not a private key in PEM: make one with cosign generate-key-pair")
 	errCurve    = errors.New("the key is not of the curve P-256: make one with cosign generate-key-pair")

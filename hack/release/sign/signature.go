@@ -12,7 +12,7 @@ import (
 	"apitoken.dev/operator/hack/release/oci"
 )
 
-// What cosign's specification names.
+// Names from cosign's specification.
 const (
 	payloadKind      = "cosign container image signature"
 	payloadType      = types.MediaType("application/vnd.dev.cosign.simplesigning.v1+json")
@@ -52,13 +52,13 @@ func (k *Key) Sign(repository name.Repository, of v1.Descriptor) (oci.Blob, erro
 		Annotations: map[string]string{annotationResult: base64.StdEncoding.EncodeToString(signature)}}, nil
 }
 
-// Tag is where cosign looks for the signatures of a manifest.
+// Tag is the tag where cosign expects the signatures of a manifest.
 func Tag(repository name.Repository, digest v1.Hash) name.Tag {
 	return repository.Tag(digest.Algorithm + "-" + digest.Hex + ".sig")
 }
 
 // Image returns the manifest with a signature. Its config is that of an image, as
-// cosign writes it, and it is a referrer of what is signed.
+// cosign writes it, and it is a referrer of the signed manifest.
 func Image(signature oci.Blob, of v1.Descriptor) (v1.Image, error) {
 	layer, _, err := v1.SHA256(bytes.NewReader(signature.Content))
 	if err != nil {
@@ -72,7 +72,7 @@ func Image(signature oci.Blob, of v1.Descriptor) (v1.Image, error) {
 		Layers: []oci.Blob{signature}, Subject: oci.Subject(of)}.Image()
 }
 
-// Has tells whether a manifest of signatures has this one.
+// Has reports whether a manifest of signatures contains this one.
 func Has(m *v1.Manifest, signature oci.Blob) bool {
 	for _, layer := range m.Layers {
 		if layer.Annotations[annotationResult] == signature.Annotations[annotationResult] {

@@ -21,8 +21,8 @@ import (
 // Timeout ends a request that has no deadline of its own.
 const Timeout = bounded.RequestTime
 
-// Every request may be sent twice, with this wait between at most: each is
-// idempotent.
+// Every request is idempotent, so it can be sent up to maxAttempts times, with at most
+// maxBackoff between two attempts.
 const (
 	maxAttempts = 2
 	maxBackoff  = 500 * time.Millisecond

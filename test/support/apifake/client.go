@@ -29,19 +29,19 @@ type Call struct {
 	DryRun, Cached                           bool
 }
 
-// Hook stands between a process and the server. No lock is held while it runs:
-// it may block, panic or end the goroutine.
+// Hook is called before and after each request of a process. No lock is held while it runs:
+// it can block, panic or end the goroutine.
 type Hook interface {
-	// Before runs before the request is carried out; an error says that it never is.
+	// Before runs before the request is carried out. If it returns an error, the request is
+	// never carried out.
 	Before(ctx context.Context, call Call) error
-	// After runs when the request was carried out with the result err, and
-	// returns what the process gets to see. Unless both are nil, the process
-	// does not see the answer.
+	// After runs when the request was carried out with the result err, and returns the error
+	// that the process gets. Unless both are nil, the process does not get the answer.
 	After(ctx context.Context, call Call, err error) error
 }
 
-// Client is one process's connection to a Server. The errors of calls that it
-// does not support name them.
+// Client is the connection of one process to a Server. A call that it does not support returns
+// an error that names the call.
 type Client struct {
 	server *Server
 	hook   Hook
@@ -50,18 +50,18 @@ type Client struct {
 
 var _ client.Client = (*Client)(nil)
 
-// Client returns a connection whose every request goes past the hook, which may be nil.
+// Client returns a connection that calls the hook for every request. The hook can be nil.
 func (s *Server) Client(hook Hook) *Client {
 	return &Client{server: s, hook: hook}
 }
 
-// ReadingFrom returns a connection that writes like this one and takes Get and
-// List from a reader, as a manager's client takes them from its cache.
+// ReadingFrom returns a connection that writes like this one, and whose Get and List read from
+// a reader, as the client of a manager reads from its cache.
 func (c *Client) ReadingFrom(reader client.Reader) *Client {
 	return &Client{server: c.server, hook: c.hook, reader: reader}
 }
 
-// do carries out one request past the hook and hands the answer to deliver.
+// do carries out one request, calls the hook, and calls deliver with the answer.
 func do[R any](ctx context.Context, hook Hook, call Call, request func() (R, error), deliver func(R)) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -95,7 +95,7 @@ func (c *Client) request(ctx context.Context, call Call, answer client.Object, o
 func hand(stored, out client.Object) {
 	k, partial, err := kindOf(out)
 	if err != nil {
-		panic(err) // every path here has asked for the kind before
+		panic(err) // every caller has looked up the kind already
 	}
 	if partial {
 		handMeta(k, stored, out.(*metav1.PartialObjectMetadata))

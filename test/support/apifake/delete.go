@@ -63,8 +63,8 @@ func (s *Server) discard(k *kind, key Key, old client.Object) {
 	}
 }
 
-// Delete deletes an object as a cluster's controllers do: without a hook, and
-// no error when it is not there. An object with finalizers is only marked.
+// Delete deletes an object as the controllers of a cluster do: it calls no hook, and ignores an
+// object that does not exist. An object with finalizers is only marked as being deleted.
 func (s *Server) Delete(key Key) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,10 +73,9 @@ func (s *Server) Delete(key Key) {
 	}
 }
 
-// TerminateNamespace does the first step of deleting a namespace: from now on
-// it takes no new objects. It returns what is still in it; the caller plays the
-// namespace controller, calling Delete on those in the order of its choice and
-// then RemoveNamespace.
+// TerminateNamespace is the first step of deleting a namespace: no objects can be created in it
+// any more. It returns the objects that are still in it. The caller acts as the namespace
+// controller: it calls Delete for them in any order, and then RemoveNamespace.
 func (s *Server) TerminateNamespace(name string) []Key {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -87,8 +86,8 @@ func (s *Server) TerminateNamespace(name string) []Key {
 	return s.content(name)
 }
 
-// RemoveNamespace does the last step: it drops a terminating namespace once
-// nothing is in it, and says whether that was so.
+// RemoveNamespace is the last step: it removes a terminating namespace if it is empty, and
+// reports whether it did.
 func (s *Server) RemoveNamespace(name string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -105,7 +104,7 @@ func (s *Server) content(namespace string) []Key {
 	return s.keys(func(key Key) bool { return key.Namespace == namespace && namespace != "" })
 }
 
-// garbage is an object that has lost owners, and the owners it still has.
+// garbage is an object with missing owners, and the owners that still exist.
 type garbage struct {
 	key    Key
 	obj    client.Object
@@ -156,8 +155,8 @@ func (s *Server) findGarbage(keys []Key) []garbage {
 	return found
 }
 
-// ownerExists looks an owner up by its name and compares the UID. The collector
-// leaves an owner of a kind that it cannot look up alone, and so does this.
+// ownerExists looks up an owner by its name and compares the UID. Like the garbage collector,
+// it treats an owner of an unknown kind as existing.
 func (s *Server) ownerExists(namespace string, ref metav1.OwnerReference) bool {
 	k := shared().kinds[ref.Kind]
 	if k == nil || k.gvk.GroupVersion().String() != ref.APIVersion {

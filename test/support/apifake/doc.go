@@ -4,18 +4,17 @@
 // finalizers and terminating namespaces as the real server does: the contract
 // test of this package runs on both.
 //
-// A process under test talks to a [Server] through a [Client], which asks a
-// [Hook] before and after every request, and reads its cache from a
-// [StaleReader], which shows the past until it is refreshed.
+// A process under test sends requests to a [Server] through a [Client], which calls a
+// [Hook] before and after every request. Its cache is a [StaleReader], which shows an old
+// state until it is refreshed.
 //
-// What it leaves out: schemas and CEL rules, except for defaults and the lists
-// in a status; admission, except for that of terminating namespaces;
-// managedFields, watches, paging, field selectors, server-side apply, and
-// patches other than merge patches. It keeps Go structs, so that a block that
-// is there but empty is to it the same as no block. What it does not support
-// it refuses with an error; it never answers as if it had done it.
+// It does not support schemas and CEL rules, except for defaults and the lists in a status;
+// admission, except for terminating namespaces; managedFields, watches, paging, field
+// selectors, server-side apply, and patches other than merge patches. It stores Go structs, so
+// an empty block is equal to a missing one. A request that it does not support is an error;
+// it never answers as if it had carried it out.
 //
-// Controllers do not run by themselves. The caller plays them, one step at a
-// time, with [Server.TerminateNamespace], [Server.Delete],
+// No controllers run in it. The caller acts as the controllers, one step at a time, with
+// [Server.TerminateNamespace], [Server.Delete],
 // [Server.RemoveNamespace] and [Server.CollectGarbage].
 package apifake

@@ -10,9 +10,8 @@ import (
 // equal compares two addressable values of one type.
 type equal func(a, b reflect.Value) bool
 
-// equality returns what compares two values of an API type. It tells the same
-// apart as reflect.DeepEqual, several times faster, because it looks at the
-// type once.
+// equality returns a function that compares two values of an API type. The result is that
+// of reflect.DeepEqual, but it is several times faster, because it inspects the type once.
 func equality(t reflect.Type) equal {
 	if t == timeType {
 		return equalTimes

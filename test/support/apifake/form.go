@@ -24,10 +24,9 @@ var (
 	marshaler    = reflect.TypeFor[json.Marshaler]()
 )
 
-// tidier returns what gives a value of an API type the form it has after it was
-// written as JSON and read back: times in whole seconds, no empty slice or map
-// where the field is left out then. It looks at the type once, so that the
-// work on a value is little.
+// tidier returns a function that changes a value of an API type as a JSON round trip does:
+// times are cut to whole seconds, and an empty slice or map becomes nil if its field is
+// omitted when empty. It inspects the type once, so the function itself is fast.
 func tidier(t reflect.Type) fix {
 	if f := fixFor(t); f != nil {
 		return f
@@ -35,7 +34,7 @@ func tidier(t reflect.Type) fix {
 	return func(reflect.Value) {}
 }
 
-// fixFor returns nil when the values of a type need nothing.
+// fixFor returns nil if values of the type never change.
 func fixFor(t reflect.Type) fix {
 	switch {
 	case t == timeType:
@@ -68,7 +67,7 @@ func fixTime(v reflect.Value) {
 	}
 }
 
-// fixTimePointer drops the pointer to a zero time, which is written as null.
+// fixTimePointer removes a pointer to the zero time, which is encoded as null.
 func fixTimePointer(v reflect.Value) {
 	switch {
 	case v.IsNil():
@@ -141,8 +140,8 @@ func fixEmpty(v reflect.Value) {
 	}
 }
 
-// defaultToken sets the defaults of the ApiToken's schema. Like the schema's,
-// they reach into an optional block only when it is there.
+// defaultToken sets the defaults of the ApiToken's schema. As in the schema, a default inside
+// an optional block is set only if the block exists.
 func defaultToken(t *v1alpha1.ApiToken) {
 	if t.Spec.ProviderRef.Kind == "" {
 		t.Spec.ProviderRef.Kind = v1alpha1.KindTokenProvider

@@ -18,7 +18,7 @@ import (
 	"apitoken.dev/operator/api/v1alpha1"
 )
 
-// The kinds that a Server keeps.
+// The kinds that a Server supports.
 const (
 	KindApiToken             = "ApiToken"
 	KindTokenProvider        = "TokenProvider"
@@ -38,17 +38,17 @@ type kind struct {
 	blank    func() client.Object
 	shallow  func(client.Object) client.Object
 	copyInto func(src, dst client.Object)
-	// tidy gives an object the form it has after a JSON round trip.
+	// tidy changes an object as a JSON round trip does.
 	tidy func(client.Object)
-	// defaults sets what the schema does.
+	// defaults sets the defaults of the schema.
 	defaults func(client.Object)
 	// sameBody compares everything but metadata and, in custom kinds, status.
 	sameBody   func(a, b client.Object) bool
 	sameStatus func(a, b client.Object) bool
 	// setStatus shares the status of src with dst.
 	setStatus func(dst, src client.Object)
-	// ownStatus copies an object as far as a status update goes: the status
-	// deeply, in the form of a JSON round trip, and the rest shared.
+	// ownStatus copies an object for a status update: a deep copy of the status, as after a
+	// JSON round trip. The rest is shared.
 	ownStatus func(client.Object) client.Object
 }
 
@@ -112,7 +112,7 @@ var shared = sync.OnceValue(func() *registry {
 	r := &registry{kinds: make(map[string]*kind), scheme: runtime.NewScheme()}
 	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme} {
 		if err := add(r.scheme); err != nil {
-			panic(err) // two Go types for one kind: a mistake in the program
+			panic(err) // two Go types for one kind: a bug
 		}
 	}
 	mapper := meta.NewDefaultRESTMapper(nil)
@@ -151,7 +151,7 @@ func allKinds() []kind {
 	return []kind{token, provider, cluster, secret, namespace}
 }
 
-// kindOf returns the kind of an object, and whether only its metadata is meant.
+// kindOf returns the kind of an object, and whether it is only the object's metadata.
 func kindOf(obj runtime.Object) (k *kind, partial bool, err error) {
 	kinds := shared().kinds
 	switch o := obj.(type) {

@@ -11,7 +11,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// mergePatch is a merge patch on its way.
+// mergePatch is a merge patch in progress.
 type mergePatch struct {
 	kind   *kind
 	key    Key
@@ -35,7 +35,7 @@ func newMergePatch(obj client.Object, patch client.Patch) (mergePatch, error) {
 	return mergePatch{kind: k, key: k.key(obj.GetNamespace(), obj.GetName()), data: data}, nil
 }
 
-// patch merges into the stored object and then goes the way of an update.
+// patch merges a patch into the stored object, and then continues as an update.
 func (s *Server) patch(p mergePatch) (client.Object, error) {
 	old := s.objects[p.key]
 	if old == nil {
@@ -52,8 +52,8 @@ func (s *Server) patch(p mergePatch) (client.Object, error) {
 	return s.update(change{kind: p.kind, obj: p.kind.prepare(merged, p.status), status: p.status, patch: true, dryRun: p.dryRun})
 }
 
-// merge returns what a stored object becomes. A patch of nothing but metadata,
-// the usual one, does not send the whole object through JSON.
+// merge returns the patched object. A patch of metadata only, which is the most common one,
+// does not encode the whole object as JSON.
 func (p mergePatch) merge(old client.Object) (client.Object, error) {
 	var patch map[string]json.RawMessage
 	if err := json.Unmarshal(p.data, &patch); err != nil {

@@ -62,7 +62,7 @@ func (c *Client) List(ctx context.Context, list client.ObjectList, opts ...clien
 		return found, nil
 	}
 	item := schema.GroupVersionKind{}
-	if k.custom { // the real server writes the kind into the items of these only
+	if k.custom { // the real server sets the kind only in items of custom kinds
 		item = k.gvk
 	}
 	var failed error
@@ -85,7 +85,7 @@ func checkListOptions(o *client.ListOptions) error {
 	return nil
 }
 
-// pick returns the objects that a list asks for, in the real server's order.
+// pick returns the objects that a list selects, in the order of the real server.
 func pick(objects map[Key]client.Object, k *kind, o *client.ListOptions) []client.Object {
 	var found []client.Object
 	for key, obj := range objects {
@@ -100,8 +100,7 @@ func pick(objects map[Key]client.Object, k *kind, o *client.ListOptions) []clien
 	return found
 }
 
-// handList gives a client its own copy of a list, whose typed items say that
-// they are of the kind gvk.
+// handList gives a client its own copy of a list. Typed items have the kind gvk.
 func handList(k *kind, partial bool, gvk schema.GroupVersionKind, found []client.Object, list client.ObjectList) error {
 	if partial {
 		out := list.(*metav1.PartialObjectMetadataList)

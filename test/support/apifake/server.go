@@ -26,7 +26,7 @@ func (k Key) String() string {
 	return k.Kind + " " + k.Namespace + "/" + k.Name
 }
 
-// KeyOf is the Key of an object; Kind is empty for kinds that no Server keeps.
+// KeyOf returns the Key of an object. Its Kind is empty if a Server does not support the kind.
 func KeyOf(obj client.Object) Key {
 	key := Key{Namespace: obj.GetNamespace(), Name: obj.GetName()}
 	if k, _, err := kindOf(obj); err == nil {
@@ -35,26 +35,26 @@ func KeyOf(obj client.Object) Key {
 	return key
 }
 
-// Server is an API server in memory. It is safe for concurrent use, and two
-// runs that make the same requests get the same answers, UIDs included.
+// Server is an API server in memory. It is safe for concurrent use. Two runs with the same
+// requests get the same answers, including UIDs.
 type Server struct {
 	now func() time.Time
 
 	mu sync.Mutex
-	// objects are never changed once they are here, so that copies may share them.
+	// objects are immutable, so that copies of the Server can share them.
 	objects map[Key]client.Object
-	// changes holds, at index i, the object that changed at revision i+1.
+	// changes has, at index i, the object that changed at revision i+1.
 	changes []Key
 	uids    int64
 }
 
-// NewServer returns an empty server. Its only clock is now.
+// NewServer returns an empty server, which reads the time from now.
 func NewServer(now func() time.Time) *Server {
 	return &Server{now: now, objects: make(map[Key]client.Object)}
 }
 
-// Clone returns a server in the same state, whose clock is now. It copies the
-// index of the objects, not the objects.
+// Clone returns a server in the same state, which reads the time from now. It copies the
+// index of the objects, and shares the objects.
 func (s *Server) Clone(now func() time.Time) *Server {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,15 +85,15 @@ func (s *Server) Changed(since int64) []Key {
 	return keys
 }
 
-// Peek returns an object as it is stored, or nil. It is not a copy: it must not
-// be changed. No hook sees it.
+// Peek returns a stored object, or nil. It is not a copy, so it must not be changed. No hook
+// is called.
 func (s *Server) Peek(key Key) client.Object {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.objects[key]
 }
 
-// Keys returns the objects of a kind, sorted; every object when kind is empty.
+// Keys returns the keys of all objects of a kind, sorted; of all objects if kind is empty.
 func (s *Server) Keys(kind string) []Key {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -113,7 +113,7 @@ func (s *Server) keys(want func(Key) bool) []Key {
 
 func (s *Server) revision() int64 { return int64(len(s.changes)) }
 
-// store saves an object, which must not change afterwards, under a new revision.
+// store saves an object with a new revision. The object must not be changed afterwards.
 func (s *Server) store(key Key, obj client.Object) {
 	s.changes = append(s.changes, key)
 	obj.SetResourceVersion(strconv.FormatInt(s.revision(), 10))
@@ -142,5 +142,5 @@ func (s *Server) do(op func() (client.Object, error)) (client.Object, error) {
 	return op()
 }
 
-// Scheme has the kinds that a Server keeps.
+// Scheme has the kinds that a Server supports.
 func Scheme() *runtime.Scheme { return shared().scheme }

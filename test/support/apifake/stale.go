@@ -14,9 +14,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// StaleReader is one process's cache: it shows what the server held when it was
-// last refreshed, kind by kind. Secrets and Namespaces can be read from it only
-// as metadata.
+// StaleReader is the cache of one process. It shows the state of the server when the cache, or
+// one kind in it, was last refreshed. Secrets and Namespaces can be read only as metadata.
 type StaleReader struct {
 	server  *Server
 	hook    Hook
@@ -27,7 +26,7 @@ type StaleReader struct {
 	indexes map[index]client.IndexerFunc
 }
 
-// index is a field of a kind by which a cache can be asked.
+// index is a field of a kind by which a list can select objects.
 type index struct{ kind, field string }
 
 var (
@@ -68,9 +67,9 @@ func (r *StaleReader) indexed(k *kind, o *client.ListOptions) (func(client.Objec
 	return func(obj client.Object) bool { return slices.Contains(extract(obj), wanted[0].Value) }, &plain, nil
 }
 
-// StaleReader returns a cache that holds the present state. Of the Secrets it
-// holds those that the selector matches, or all when it is nil. The hook sees
-// its reads with Cached set, and may be nil.
+// StaleReader returns a cache with the current state. It has the Secrets that the selector
+// matches, or all if the selector is nil. The hook, which can be nil, is called for its reads
+// with Cached set.
 func (s *Server) StaleReader(hook Hook, secrets labels.Selector) *StaleReader {
 	r := &StaleReader{server: s, hook: hook, secrets: secrets, view: make(map[Key]client.Object)}
 	r.Refresh()

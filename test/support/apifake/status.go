@@ -25,7 +25,7 @@ func (c *Client) SubResource(name string) client.SubResourceClient {
 	return &subresource{client: c, name: name}
 }
 
-// check refuses what has no status of its own here.
+// check returns an error for objects without a status subresource.
 func (w *subresource) check(obj client.Object, body client.Object) error {
 	k, _, err := kindOf(obj)
 	switch {

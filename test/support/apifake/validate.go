@@ -19,7 +19,7 @@ const (
 	maxLedger     = 32
 )
 
-// invalidChange is what an update may not do to an object.
+// invalidChange returns the changes that an update must not make.
 func invalidChange(obj, old client.Object) field.ErrorList {
 	var errs field.ErrorList
 	meta := field.NewPath("metadata")
@@ -60,8 +60,8 @@ func invalidSecretChange(secret, old *corev1.Secret) field.ErrorList {
 	return errs
 }
 
-// invalidStatus is what the schemas say about the lists in a status: of the
-// schemas it is what an operator at work can run into.
+// invalidStatus checks the lists in a status, as the schemas do. These are the only rules of
+// the schemas that the operator can violate.
 func invalidStatus(obj client.Object) field.ErrorList {
 	status := field.NewPath("status")
 	switch o := obj.(type) {

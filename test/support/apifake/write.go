@@ -18,7 +18,7 @@ import (
 
 const optimisticLockMessage = "the object has been modified; please apply your changes to the latest version and try again"
 
-// prepare copies what a client sent into the form in which it is stored.
+// prepare returns a copy of a client's object in the form in which it is stored.
 func (k *kind) prepare(sent client.Object, status bool) client.Object {
 	if status {
 		return k.ownStatus(sent)
@@ -64,7 +64,7 @@ func (s *Server) create(k *kind, obj client.Object, dryRun bool) (client.Object,
 	return obj, nil
 }
 
-// errVersionOnCreate has no reason, as the real server's has none.
+// errVersionOnCreate has no reason, like the error of the real server.
 func errVersionOnCreate() error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusInternalServerError,
@@ -72,7 +72,7 @@ func errVersionOnCreate() error {
 	}}
 }
 
-// admitCreate is what the real server's NamespaceLifecycle admission does.
+// admitCreate does what the NamespaceLifecycle admission of the real server does.
 func (s *Server) admitCreate(k *kind, key Key) error {
 	if !k.namespaced {
 		return nil
@@ -98,16 +98,16 @@ func terminatingCause(namespace string) metav1.StatusCause {
 	}
 }
 
-// change is an update or a patch on its way.
+// change is an update or a patch in progress.
 type change struct {
 	kind *kind
 	obj  client.Object
-	// status says that only the status is meant.
+	// status: it changes only the status.
 	status bool
-	// patch says that obj was made from the stored object, so that its UID is no precondition.
+	// patch: obj was made from the stored object, so its UID is not a precondition.
 	patch  bool
 	dryRun bool
-	// nothingNew says that what is stored is the same already.
+	// nothingNew: the stored object is equal already.
 	nothingNew bool
 }
 
@@ -153,7 +153,7 @@ func checkVersion(c change, old client.Object) error {
 	case version == "" && c.kind.custom:
 		missing := field.Invalid(field.NewPath("metadata", "resourceVersion"), 0, "must be specified for an update")
 		return apierrors.NewInvalid(c.kind.gvk.GroupKind(), old.GetName(), field.ErrorList{missing})
-	case version == "": // the latest is meant
+	case version == "": // no precondition
 	case version != old.GetResourceVersion():
 		return apierrors.NewConflict(c.kind.resource, old.GetName(), errors.New(optimisticLockMessage))
 	}
@@ -176,8 +176,8 @@ func keepSystemMeta(obj, old client.Object) {
 	}
 }
 
-// commit stores a checked object, unless it brings nothing new, and drops it
-// when its last finalizer went.
+// commit stores a checked object if it differs from the stored one, and removes it if its
+// last finalizer was removed.
 func (s *Server) commit(c change, key Key, old client.Object) client.Object {
 	switch {
 	case c.dryRun:

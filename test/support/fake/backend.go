@@ -76,8 +76,7 @@ func NewBackend(c clock.Clock) *Backend {
 	}
 }
 
-// locked runs f with the lock held, after the delayed requests that are due took
-// effect.
+// locked runs f with the lock held, after all due delayed requests have taken effect.
 func (b *Backend) locked(f func()) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -95,7 +94,7 @@ func (b *Backend) UseAccount(id string) { b.locked(func() { b.account = id }) }
 // without arguments, those of the driver's Capabilities.
 func (b *Backend) GrantOnly(scopes ...string) { b.locked(func() { b.grantable = scopes }) }
 
-// Reveal shows in Find and List what the fault Hide hid.
+// Reveal makes Find and List show credentials that the fault Hide hid.
 func (b *Backend) Reveal() {
 	b.locked(func() {
 		for _, c := range b.credentials {

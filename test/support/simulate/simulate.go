@@ -1,5 +1,5 @@
-// Package simulate has what the simulators of providers share: switches that
-// make their HTTP servers fail in the ways that real ones do.
+// Package simulate has the common part of the simulators of providers: switches that make
+// their HTTP servers fail as real servers do.
 package simulate
 
 import (
@@ -12,10 +12,10 @@ import (
 	"apitoken.dev/operator/test/support/conformance"
 )
 
-// Switches stand in front of a simulator. The zero value lets everything through.
+// Switches inject faults in front of a simulator. The zero value passes every request on.
 type Switches struct {
-	// Rejection and TooMany are this provider's answers for an explicit rejection,
-	// whose body holds conformance.RawText, and for too many requests.
+	// Rejection and TooMany are this provider's answers for an explicit rejection, whose body
+	// contains conformance.RawText, and for too many requests.
 	Rejection, TooMany conformance.Answer
 
 	mu   sync.Mutex
@@ -23,7 +23,7 @@ type Switches struct {
 	skew time.Duration
 }
 
-// mode answers a request itself, with or without the effect that next has.
+// mode answers a request in place of the simulator. It can call next, for the effect.
 type mode func(w http.ResponseWriter, r *http.Request, next http.Handler)
 
 // Wrap returns the simulator with the switches in front of it.
@@ -40,14 +40,14 @@ func (s *Switches) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// Skew is how far the simulator's clock is off.
+// Skew is how far the simulator's clock is ahead.
 func (s *Switches) Skew() time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.skew
 }
 
-// Faults are the switches as the conformance suite turns them.
+// Faults returns the switches in the form that the conformance suite uses.
 func (s *Switches) Faults() conformance.Faults {
 	return conformance.Faults{
 		LoseAnswers:     func(after int) func() { return s.set(s.after(after, lose)) },
@@ -84,7 +84,7 @@ func (s *Switches) setSkew(d time.Duration) (restore func()) {
 	}
 }
 
-// after lets n requests through before the fault begins.
+// after passes n requests before the fault begins.
 func (*Switches) after(n int, fault mode) mode {
 	var mu sync.Mutex
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
@@ -129,8 +129,8 @@ func (s *Switches) until(
 	})
 }
 
-// wait ends, without an answer, when the client has given up or the fault is
-// over. A server notices that a client is gone only once it has read the body.
+// wait returns, without an answer, when the client has gone or the fault has ended. A server
+// notices that a client is gone only after it has read the body.
 func wait(r *http.Request, over <-chan struct{}) {
 	_, _ = io.Copy(io.Discard, r.Body) // a handler may have read and closed it
 	select {
@@ -146,10 +146,10 @@ func lose(_ http.ResponseWriter, r *http.Request, next http.Handler) {
 	panic(http.ErrAbortHandler)
 }
 
-// drop breaks the connection before anything is done.
+// drop breaks the connection before the request takes effect.
 func drop(http.ResponseWriter, *http.Request, http.Handler) { panic(http.ErrAbortHandler) }
 
-// committed carries the request out and answers something else.
+// committed carries the request out and sends another answer.
 func committed(a conformance.Answer) mode {
 	return func(w http.ResponseWriter, r *http.Request, next http.Handler) {
 		next.ServeHTTP(httptest.NewRecorder(), r)

@@ -1,6 +1,6 @@
-// Command image writes a container image of static Linux binaries as a file that
-// `docker load`, `ctr images import` and `kind load image-archive` take. It needs no
-// Docker. The same binaries give the same file.
+// Command image writes a container image of static Linux binaries as a file for
+// `docker load`, `ctr images import` and `kind load image-archive`. It does not need Docker.
+// The same binaries result in the same file.
 //
 //	go run ./cmd/image -name NAME:TAG [-platform linux/amd64] -out FILE PATH_IN_IMAGE=BINARY...
 //

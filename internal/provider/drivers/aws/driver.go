@@ -25,8 +25,8 @@ const (
 // optional: long-lived ones have none.
 const KeySession = "AWS_SESSION_TOKEN"
 
-// settle is how long a request may take effect after its client gave up, and
-// how long IAM may continue to show the previous state: IAM is eventually
+// settle is how long a request can take effect after its client stopped waiting, and
+// how long IAM can continue to show the previous state: IAM is eventually
 // consistent ("Changes that I make are not always immediately visible", IAM
 // user guide), in practice within seconds; a minute is several times that.
 const settle = time.Minute

@@ -39,7 +39,7 @@ const defaultEndpoint = "https://api.cloud.crusoe.ai/v1"
 // https://docs.crusoecloud.com/storage/object-storage/managing-storage-api-keys).
 const maxLive = 2
 
-// settle is how long a request may take effect after its client gave up. Crusoe
+// settle is how long a request can take effect after its client stopped waiting. Crusoe
 // Cloud does not document it; this is twice the timeout of a request.
 const settle = 2 * httpapi.Timeout
 

@@ -31,8 +31,8 @@ const (
 	keyBucket   = "BUCKET_NAME"
 )
 
-// DefaultRegion is what requests are signed for: KloudBean's examples set no
-// region, and us-east-1 is what its S3 examples then use.
+// DefaultRegion is the region in signatures. KloudBean's examples set no region, and then
+// its S3 examples use us-east-1.
 const DefaultRegion = "us-east-1"
 
 // settle is how long a request of a check can take effect after it was canceled.

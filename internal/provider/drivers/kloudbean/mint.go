@@ -8,7 +8,7 @@ import (
 )
 
 // maxKey is the longest key that is accepted, in bytes: an ID in the status of an ApiToken
-// cannot be longer. Keys of S3 servers have a few tens.
+// cannot be longer. Keys of S3 servers have a few dozen.
 const maxKey = 256
 
 // Mint implements provider.Client. It creates nothing: it checks the keys that a

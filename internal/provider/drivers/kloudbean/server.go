@@ -10,7 +10,7 @@ import (
 func (*Driver) Server(_ context.Context, cfg provider.Config) provider.Server {
 	s, err := settingsOf(cfg)
 	if err != nil {
-		return provider.Server{Declared: true} // Connect says what is wrong
+		return provider.Server{Declared: true} // Connect reports the error
 	}
 	return provider.ServerAt("spec.kloudbean.s3Endpoint", s.S3Endpoint)
 }

@@ -43,7 +43,7 @@ func (d *Driver) Validate(cfg provider.Config, req provider.MintRequest) error {
 	return nil
 }
 
-// refuse returns why a grant cannot be given, or nil.
+// refuse returns why access cannot be granted, or nil.
 func refuse(caps provider.Capabilities, grant provider.Grant) *provider.Refusal {
 	if r := refuseScopes(caps.Scopes, grant); r != nil {
 		return r

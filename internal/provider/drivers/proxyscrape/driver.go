@@ -19,7 +19,7 @@ const Type = "proxyscrape"
 // KeyToken is the key of the minting credentials and of every credential issued.
 const KeyToken = "token"
 
-// KeyEndpoint is the key next to a credential that holds the URL of the API.
+// KeyEndpoint is the connection key that holds the URL of the API.
 const KeyEndpoint = "endpoint"
 
 // DefaultEndpoint is the API of ProxyScrape (docs.proxyscrape.com/api-reference).
@@ -34,8 +34,8 @@ const tokenHeader = "api-token"
 // maxName is the longest name of a key (docs.proxyscrape.com/api-reference/create-api-key).
 const maxName = 100
 
-// settle is how long a request may take effect after its client gave up. Nothing
-// is documented; a minute is twice the time after which a request is given up.
+// settle is how long a request can take effect after its client stopped waiting. ProxyScrape
+// does not document it; a minute is twice the timeout of a request.
 const settle = 2 * httpapi.Timeout
 
 // Settings are the driver's block in a provider's spec.

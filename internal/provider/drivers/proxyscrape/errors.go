@@ -10,7 +10,7 @@ import (
 
 // explain refines the error of a rejected request. The body of errors is not documented; of
 // a 401 {"status": "unauthorized", "info": "Your subscription is expired."} was
-// seen, and a 429 comes as plain text ("error code: 1015", Cloudflare's).
+// seen, and a 429 is plain text from Cloudflare ("error code: 1015").
 func explain(a httpapi.Answer, e *provider.Error) {
 	if a.Status != http.StatusUnauthorized {
 		return

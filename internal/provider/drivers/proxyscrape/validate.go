@@ -105,7 +105,7 @@ func refuseRestrictions(grant provider.Grant) *provider.Refusal {
 }
 
 // canonical returns an address or a range in the one form that means the same to
-// every server; ok is false when the text is neither. One address has no length.
+// every server; ok is false if the text is neither. A single address has no prefix length.
 func canonical(text string) (form string, ok bool) {
 	if addr, err := netip.ParseAddr(text); err == nil {
 		return addr.Unmap().String(), addr.Zone() == ""
@@ -120,7 +120,8 @@ func canonical(text string) (form string, ok bool) {
 	return prefix.Masked().String(), true
 }
 
-// set returns a list sorted and without repetitions; each is first changed by to.
+// set returns a list sorted and without duplicates. Unless to is nil, it converts each element
+// first.
 func set(list []string, to func(string) string) []string {
 	out := make([]string, 0, len(list))
 	for _, s := range list {

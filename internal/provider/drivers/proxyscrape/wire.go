@@ -36,8 +36,8 @@ type created struct {
 	Token string `json:"token"`
 }
 
-// body is what a creation sends; an update sends all of it, see changed. Empty
-// lists are left out: "Empty or omitted = all subaccounts the creator can
+// body is the body of a creation; an update sends all of its fields, see changed. Empty
+// lists are omitted: "Empty or omitted = all subaccounts the creator can
 // access", "Omitted = no IP restriction" (docs.proxyscrape.com/api/account/create).
 type body struct {
 	Name        string   `json:"name"`
@@ -47,7 +47,7 @@ type body struct {
 	ExpiresAt   int64    `json:"expires_at"`
 }
 
-// changed is what an update sends: "Empty array means all subaccounts", "Empty
+// changed is the body of an update: "Empty array means all subaccounts", "Empty
 // array means no IP restriction" (docs.proxyscrape.com/api-reference/update-api-key).
 // It leaves is_active out: a key that a user disabled stays disabled.
 type changed struct {
@@ -190,7 +190,7 @@ func (k key) credential(name string) provider.Credential {
 	return out
 }
 
-// unclear is an answer that leaves in doubt what the request did.
+// unclear returns an error, in doubt, for an answer that does not show what the request did.
 func unclear(what, why string) *provider.Error {
 	return &provider.Error{Code: provider.CodeUnknown, Message: fmt.Sprintf("could not %s: the provider answered %s", what, why)}
 }

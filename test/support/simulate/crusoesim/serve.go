@@ -18,11 +18,11 @@ import (
 
 var errFull = errors.New("the user has two keys")
 
-// maxBody is more than any request of the API needs.
+// maxBody is the maximum size of a request body, which is more than the API needs.
 const maxBody = 1 << 16
 
-// ServeHTTP implements http.Handler. The body is read first: a server
-// notices only then that its client is gone, and a switch may wait for that.
+// ServeHTTP implements http.Handler. It reads the body first: only then does a server notice
+// that its client is gone, and a switch can wait for that.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody))
 	if err != nil {
@@ -74,7 +74,7 @@ func (s *Simulator) route(w http.ResponseWriter, r *http.Request, user User, bod
 	}
 }
 
-// s3Keys takes /v1/organizations/{org_id}/storage/s3/keys[/{access_key_id}] apart.
+// s3Keys parses the path /v1/organizations/{org_id}/storage/s3/keys[/{access_key_id}].
 func s3Keys(path string) (organization, id string, ok bool) {
 	parts := strings.Split(strings.TrimPrefix(path, "/"), "/")
 	if len(parts) == 7 && parts[6] != "" {
@@ -170,7 +170,7 @@ func (s *Simulator) create(w http.ResponseWriter, r *http.Request, user User, or
 	write(w, http.StatusOK, answer)
 }
 
-// delete takes the access key ID; the key's UUID is as unknown as anything else.
+// delete deletes a key by its access key ID. The key's UUID does not identify it here.
 func (s *Simulator) delete(ctx context.Context, w http.ResponseWriter, user User, organization, id string) {
 	i := slices.IndexFunc(s.keys, func(k *Key) bool {
 		return k.AccessKeyID == id && k.UserID == user.ID && k.Organization == organization

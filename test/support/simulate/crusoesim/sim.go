@@ -19,7 +19,7 @@ import (
 	"apitoken.dev/operator/test/support/simulate"
 )
 
-// MaxKeys is how many keys a user may have.
+// MaxKeys is how many keys a user can have.
 const MaxKeys = 2
 
 // Keys is a data plane that receives every created key, and every key that no longer
@@ -48,18 +48,18 @@ type Key struct {
 	ExpireAt time.Time
 }
 
-// Request is one that reached the simulator.
+// Request is a request that reached the simulator.
 type Request struct {
 	Method, Path, Query string
 	Header              http.Header
 	Body                string
 }
 
-// Simulator is the API. Set its fields before it serves.
+// Simulator is the API. Set its fields before the first request.
 type Simulator struct {
 	simulate.Switches
 
-	// Clock is its time; Switches.Skew is added to it.
+	// Clock is its clock; Switches.Skew is added to the time.
 	Clock func() time.Time
 	// Keys is the data plane; nil: in memory only, see Accepts.
 	Keys Keys
@@ -96,7 +96,8 @@ func New(clock func() time.Time, users ...User) *Simulator {
 
 func (s *Simulator) now() time.Time { return s.Clock().Add(s.Skew()).UTC() }
 
-// Make makes a key as its user does in the console; it is an error when the user has two.
+// Make creates a key, as its user does in the console. It returns an error if the user has two
+// keys.
 func (s *Simulator) Make(ctx context.Context, userID, organization, alias string, expireAt time.Time) (Key, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -151,7 +152,7 @@ func (s *Simulator) Accepts(accessKeyID, secret string) bool {
 	})
 }
 
-// All returns every key there is, in the order they were made.
+// All returns every key, in the order of creation.
 func (s *Simulator) All() []Key {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,7 +175,7 @@ func (k *Key) works(now time.Time) bool {
 	return !k.Disabled && (k.ExpireAt.IsZero() || now.Before(k.ExpireAt))
 }
 
-// make makes a key. The lock is held.
+// make creates a key. The lock is held.
 func (s *Simulator) make(ctx context.Context, userID, organization, alias string, expireAt time.Time) (*Key, error) {
 	taken := 0
 	for _, k := range s.keys {

@@ -35,7 +35,7 @@ type failure struct {
 	code, reason, requiredScope string
 }
 
-// call is a request that the gateway let through.
+// call is a request that the gateway accepted.
 type call struct {
 	ctx    context.Context
 	method string
@@ -54,7 +54,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, Request{Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Body: string(body), Header: r.Header.Clone()})
 	if banned(r.UserAgent()) {
-		// The firewall answers in a form of its own.
+		// The answer of the firewall has another form.
 		write(w, http.StatusForbidden, map[string]any{
 			"error_code": 1010, "error_name": "browser_signature_banned", "retryable": false, "owner_action_required": true,
 		})
@@ -69,8 +69,8 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	write(w, status, out)
 }
 
-// answer passes a request through the gateway, and removes ended credentials from the
-// data plane before and after it. The lock is held.
+// answer sends a request through the gateway. Before and after that it removes ended
+// credentials from the data plane. The lock is held.
 func (s *Simulator) answer(r *http.Request, c call) (status int, out any, f *failure) {
 	broken := &failure{status: http.StatusInternalServerError, code: "internal_error"}
 	if s.sweep(c.ctx) != nil {
@@ -134,7 +134,7 @@ func (s *Simulator) wrongWorkspace(query url.Values) *failure {
 	return nil
 }
 
-// permission returns what a route needs; empty: there is no such route.
+// permission returns the permission that a route needs; empty if the route does not exist.
 func permission(r *http.Request) string {
 	path, versioned := strings.CutPrefix(r.URL.Path, prefix)
 	if !versioned {
@@ -152,7 +152,7 @@ func permission(r *http.Request) string {
 	return ""
 }
 
-// resource says what the path of a request names.
+// resource returns what the path of a request names.
 func (c call) resource() string {
 	switch {
 	case c.parts[0] == "billing":
@@ -167,7 +167,7 @@ func (c call) resource() string {
 	return ""
 }
 
-// route is the services behind the gateway. The lock is held.
+// route answers for the services behind the gateway. The lock is held.
 func (s *Simulator) route(c call) (status int, out any, f *failure) {
 	resource := c.resource()
 	if resource == "" {
@@ -201,7 +201,7 @@ func (s *Simulator) noRoute() *failure {
 	return &failure{status: s.NoRoute, code: "not_found"}
 }
 
-// one does something with the credential of a path.
+// one answers a request about the credential in the path.
 func (s *Simulator) one(c call, do func(*Credential) any) (int, any, *failure) {
 	id, err := url.PathUnescape(c.parts[2])
 	found := s.byID(id)
@@ -214,7 +214,7 @@ func (s *Simulator) one(c call, do func(*Credential) any) (int, any, *failure) {
 	return http.StatusOK, do(found), nil
 }
 
-// revoke keeps a credential, without access.
+// revoke ends the access of a credential, and keeps listing it.
 func (*Simulator) revoke(c *Credential) any {
 	c.Status = revoked
 	return map[string]any{"success": true, "message": "revoked"}
@@ -276,7 +276,7 @@ func (s *Simulator) create(c call) (int, any, *failure) {
 	return http.StatusCreated, out, nil
 }
 
-// valid holds the rules of the vendor's clients (validateS3Scope of
+// valid checks the rules of the vendor's clients (validateS3Scope of
 // terraform-provider-ibee; names of 1 to 100 characters, ibee-typescript).
 func valid(c Credential) bool {
 	permissions, scopes := []string{"object_ro", "object_rw", "admin_ro", "admin_rw"}, []string{all, specific}
@@ -310,7 +310,7 @@ func (s *Simulator) eligibility(c call) (int, any, *failure) {
 	}, nil
 }
 
-// strict decodes one JSON object without fields that are not known.
+// strict decodes one JSON object, and rejects unknown fields.
 func strict(body []byte, into any) bool {
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()

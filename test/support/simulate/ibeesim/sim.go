@@ -68,7 +68,7 @@ type Simulator struct {
 	// NoRoute is the status for a POST …/revoke that is not offered: 404, 405, or
 	// 403 with the gateway's unknown_route.
 	NoRoute int
-	// BillingDenied is the reason why nothing may be bought; empty: it may.
+	// BillingDenied is the reason why the organization cannot buy anything; empty: it can.
 	BillingDenied string
 	// Suspended: the organization is suspended.
 	Suspended bool
@@ -94,7 +94,7 @@ type Credential struct {
 // token is a platform API token.
 type token struct {
 	permissions []string
-	// state is one of the codes key_revoked, key_expired, key_disabled and key_inactive; empty: it works.
+	// state is one of the codes key_revoked, key_expired, key_disabled and key_inactive; empty for a valid token.
 	state string
 }
 
@@ -143,7 +143,7 @@ func (s *Simulator) EndToken(secret, state string) {
 	s.tokens[secret].state = state
 }
 
-// Accepts reports whether the data plane takes an S3 credential.
+// Accepts reports whether the data plane accepts an S3 credential.
 func (s *Simulator) Accepts(accessKeyID, secret string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -199,7 +199,7 @@ func (s *Simulator) SetStatus(name, status string) {
 	}
 }
 
-// Rename gives the credentials of a name another one.
+// Rename gives the credentials of a name another name.
 func (s *Simulator) Rename(from, to string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -210,14 +210,14 @@ func (s *Simulator) Rename(from, to string) {
 	}
 }
 
-// Add makes a credential, as another client does, and returns its id.
+// Add creates a credential, as another client does, and returns its id.
 func (s *Simulator) Add(name string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.add(Credential{Name: name, PermissionType: "object_ro", BucketScope: all, AllowedBuckets: []string{}}).AccessKeyID
 }
 
-// Crowd makes n credentials of another client, and returns a function that removes them.
+// Crowd creates n credentials of another client, and returns a function that removes them.
 func (s *Simulator) Crowd(n int) (remove func()) {
 	var ids []string
 	for range n {
@@ -250,7 +250,7 @@ func (s *Simulator) Requests() []Request {
 	return out
 }
 
-// add makes a credential. The lock is held.
+// add creates a credential. The lock is held.
 func (s *Simulator) add(c Credential) *Credential {
 	s.made++
 	c.AccessKeyID, c.Secret = keyFor(s.made)

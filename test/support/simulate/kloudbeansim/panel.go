@@ -1,6 +1,6 @@
 // Package kloudbeansim simulates KloudBean's object storage for tests: the part
-// of its panel that manages keys, as functions that stand for what a user does,
-// and the S3 server that the keys open, as an HTTP handler.
+// of its panel that manages keys, as functions that do what a user does in the panel, and
+// the S3 server that accepts the keys, as an HTTP handler.
 //
 // It does what
 // support.kloudbean.com/docs/s3-object-storage/generating-access-api-keys says;
@@ -36,7 +36,7 @@ type Form struct {
 	Bucket                    string
 }
 
-// Details are what the panel shows of a token, at once and later.
+// Details are what the panel shows of a token, when it is added and later.
 type Details struct {
 	EndpointURL, BucketName, AccessKeyID string
 	SecretAccessKey                      provider.Value
@@ -48,7 +48,7 @@ type Token struct {
 	Form        Form
 }
 
-// Key is what a real S3 server behind the simulator gets of a token.
+// Key is the part of a token that a real S3 server behind the simulator gets.
 type Key struct {
 	AccessKeyID string
 	Secret      provider.Value
@@ -84,7 +84,7 @@ type token struct {
 	allowed, denied []netip.Prefix
 }
 
-// New returns an account with these buckets, by a clock.
+// New returns an account with these buckets, which reads the time from a clock.
 func New(clock func() time.Time, buckets ...string) *Simulator {
 	s := &Simulator{clock: clock, buckets: map[string]map[string][]byte{}}
 	s.Rejection, s.TooMany = rejection, tooMany
@@ -132,7 +132,7 @@ func list(value string) []string {
 	return out
 }
 
-// AddToken does what "Add token" does: it makes a key, and shows it.
+// AddToken does what "Add token" does: it creates a key, and shows it.
 func (s *Simulator) AddToken(ctx context.Context, form Form) (Details, error) {
 	if !slices.Contains([]string{ReadOnly, WriteOnly, ReadWrite}, form.Permission) {
 		return Details{}, fmt.Errorf("the panel has no permission %q", form.Permission)
@@ -157,8 +157,8 @@ func (s *Simulator) AddToken(ctx context.Context, form Form) (Details, error) {
 	return s.details(t), nil
 }
 
-// Edit changes what the panel lets be changed: the name and the addresses. The
-// permission and the bucket of the form are not looked at.
+// Edit changes what a user can edit in the panel: the name and the addresses. It ignores the
+// permission and the bucket of the form.
 func (s *Simulator) Edit(accessKeyID string, form Form) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -232,7 +232,7 @@ func (s *Simulator) details(t *token) Details {
 	return Details{EndpointURL: s.EndpointURL, BucketName: t.form.Bucket, AccessKeyID: t.id, SecretAccessKey: provider.NewValue(t.secret)}
 }
 
-// fill takes over the fields of a form.
+// fill sets the fields of a token from a form.
 func (t *token) fill(form Form) error {
 	if form.TokenName == "" {
 		return errors.New("the panel wants a token name")

@@ -141,7 +141,7 @@ func (s *Simulator) rejection(ctx context.Context, c call, signed signature) *fa
 		return f
 	}
 	if c.bucket == "" {
-		return accessDenied // the list of all buckets is for the account
+		return accessDenied // no key can list all buckets of the account
 	}
 	if s.buckets[c.bucket] == nil {
 		return noBucket
@@ -152,8 +152,8 @@ func (s *Simulator) rejection(ctx context.Context, c call, signed signature) *fa
 	return nil
 }
 
-// may reports whether a token's permission includes a method: deleting is part of
-// Read & Write only.
+// may reports whether the permission of a token includes a method. Only Read & Write includes
+// deleting.
 func (t *token) may(method string) bool {
 	switch method {
 	case http.MethodGet, http.MethodHead:
@@ -174,7 +174,7 @@ func remote(r *http.Request) netip.Addr {
 	return from.Addr().Unmap()
 }
 
-// carryOut does what was asked, and answers. The lock is held.
+// carryOut carries out a request and answers it. The lock is held.
 func (s *Simulator) carryOut(w http.ResponseWriter, c call) *failed {
 	bucket := s.buckets[c.bucket]
 	if c.object == "" {
@@ -215,8 +215,8 @@ func (s *Simulator) carryOut(w http.ResponseWriter, c call) *failed {
 	return nil
 }
 
-// subresource is the first query parameter of an object that is more than the
-// SDK's own mark of the operation.
+// subresource returns the first query parameter of a request for an object, apart from the
+// parameter that the SDK adds to name the operation.
 func subresource(c call) string {
 	for name := range c.URL.Query() {
 		if name != "x-id" {

@@ -24,7 +24,7 @@ const (
 	timeFormat = "20060102T150405Z"
 )
 
-// signature is what a request says of itself (Amazon S3 API reference,
+// signature is the signature in a request (Amazon S3 API reference,
 // "Authenticating Requests: Using the Authorization Header").
 type signature struct {
 	keyID, region string
@@ -63,7 +63,7 @@ func readSignature(r *http.Request) (signature, *failed) {
 	return s, nil
 }
 
-// verify signs the request again, with the secret that the key has.
+// verify signs the request again with the secret of the key, and compares the result.
 func (s signature) verify(ctx context.Context, c call, secret string, now time.Time) *failed {
 	if now.Sub(s.at).Abs() > maxSkew {
 		return skewed

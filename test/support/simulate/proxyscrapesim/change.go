@@ -16,7 +16,7 @@ const maxName = 100
 
 var uuid = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 
-// fields are what a request may set; what it leaves out is nil.
+// fields are the fields that a request can set. A field that it omits is nil.
 type fields struct {
 	Name        *string         `json:"name"`
 	Permissions *[]string       `json:"permissions"`
@@ -25,7 +25,7 @@ type fields struct {
 	ExpiresAt   json.RawMessage `json:"expires_at"`
 }
 
-// expiry is nil for null and for what was left out.
+// expiry is nil for null and for a missing field.
 func (f fields) expiry() (seconds *int64, ok bool) {
 	if f.ExpiresAt == nil || bytes.Equal(f.ExpiresAt, []byte("null")) {
 		return nil, true
@@ -93,9 +93,9 @@ func (s *Simulator) create(r request) answer {
 	}}
 }
 
-// set takes over what was given. An empty list of permissions is ignored without
-// a word (docs.proxyscrape.com/api-reference/update-api-key). An empty list of
-// subaccounts is every one that the caller can access (docs.proxyscrape.com/api/account/create).
+// set sets the fields of a request in a key. An empty list of permissions is ignored without
+// an error (docs.proxyscrape.com/api-reference/update-api-key). An empty list of subaccounts
+// means all that the caller can access (docs.proxyscrape.com/api/account/create).
 func (f fields) set(k *Key, r request) (updated []string) {
 	updated = []string{}
 	took := func(field string) { updated = append(updated, field) }
@@ -119,7 +119,7 @@ func (f fields) set(k *Key, r request) (updated []string) {
 		took("allowed_ips")
 	}
 	if f.ExpiresAt != nil {
-		k.Expires, _ = f.expiry() // check has seen it
+		k.Expires, _ = f.expiry() // check has validated it
 		took("expires_at")
 	}
 	return updated

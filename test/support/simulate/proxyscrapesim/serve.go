@@ -15,7 +15,7 @@ import (
 
 const keysPath = "/v4/account/api-keys"
 
-// answer is what is answered: a status and what is sent as JSON.
+// answer is a status and a value that is sent as JSON.
 type answer struct {
 	status int
 	body   any
@@ -41,7 +41,7 @@ func (s *Simulator) serve(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(out.body) // the client may be gone
 }
 
-// answer carries out one request. The lock is held, as in all that follows.
+// answer carries out one request. The lock is held here, and in all functions below.
 func (s *Simulator) answer(r *http.Request, text []byte, now time.Time) answer {
 	caller := s.holder(r.Header.Get("api-token"))
 	if caller == nil || !caller.live(now) {
@@ -68,7 +68,7 @@ func (s *Simulator) answer(r *http.Request, text []byte, now time.Time) answer {
 	}
 }
 
-// request is one that was authenticated.
+// request is an authenticated request.
 type request struct {
 	caller *Key
 	text   []byte
@@ -154,7 +154,7 @@ func (s *Simulator) one(method, path string, r request) answer {
 	}
 }
 
-// wrap puts what an operation returns into the newer of the two shapes.
+// wrap wraps the result of an operation as in the newer of the two shapes.
 func (s *Simulator) wrap(message string, data any) any {
 	if s.Legacy {
 		return data
@@ -166,7 +166,7 @@ func (s *Simulator) wrap(message string, data any) any {
 	return out
 }
 
-// preview asks show for the fields that only an answer about one key has.
+// preview makes show include the fields that only an answer about one key has.
 const preview = "preview"
 
 // show is a key without its token.

@@ -1,7 +1,7 @@
 // Package proxyscrapesim is a simulator of the account API of ProxyScrape
-// (docs.proxyscrape.com/api-reference, /api/account), as far as it is about API
-// keys. What is not documented there, it does in the strictest way: an unknown
-// field, a wrong method or an excessive permission is rejected.
+// (docs.proxyscrape.com/api-reference, /api/account), limited to API keys. Where the
+// documentation says nothing, it is as strict as possible: it rejects an unknown field, a
+// wrong method and an excessive permission.
 package proxyscrapesim
 
 import (
@@ -24,7 +24,7 @@ import (
 type Simulator struct {
 	simulate.Switches
 
-	// Clock tells the time, which Switches.Skew shifts.
+	// Clock is its clock; Switches.Skew is added to the time.
 	Clock func() time.Time
 	// Legacy answers in the older of the two documented shapes: without a wrapper,
 	// and with RFC 3339 times.
@@ -68,8 +68,8 @@ func New(clock func() time.Time, token string, permissions ...string) *Simulator
 	return s
 }
 
-// ServeHTTP implements http.Handler. It reads the body before the switches: a
-// server does not see that its client is gone while a body is unread.
+// ServeHTTP implements http.Handler. It reads the body before the switches: a server does not
+// notice that its client is gone before it has read the body.
 func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -82,7 +82,7 @@ func (s *Simulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // Now is the time by the simulator's clock.
 func (s *Simulator) Now() time.Time { return s.Clock().Add(s.Skew()) }
 
-// Add makes a key as a user does in the dashboard, and returns its id.
+// Add creates a key as a user does in the dashboard, and returns its id.
 func (s *Simulator) Add(k Key) (id string) {
 	now := s.Now()
 	s.mu.Lock()
@@ -108,7 +108,7 @@ func (s *Simulator) Disable(name string) { s.change(name, func(k *Key) { k.Activ
 // Enable switches every key of a name on again.
 func (s *Simulator) Enable(name string) { s.change(name, func(k *Key) { k.Active = true }) }
 
-// Rename gives every key of a name another one, as a user does in the dashboard.
+// Rename gives every key of a name another name, as a user does in the dashboard.
 func (s *Simulator) Rename(name, to string) { s.change(name, func(k *Key) { k.Name = to }) }
 
 // Limit restricts every key of a name to subaccounts, as a user does in the dashboard.
@@ -150,7 +150,7 @@ func (s *Simulator) Named(name string) []Key {
 	return out
 }
 
-// State describes the key with an id; empty when no key has it.
+// State describes the key with an id; empty if no key has the id.
 func (s *Simulator) State(id string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -168,7 +168,7 @@ func (s *Simulator) State(id string) string {
 	return ""
 }
 
-// Requests returns every request so far, and forgets them.
+// Requests returns the requests since the last call.
 func (s *Simulator) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()

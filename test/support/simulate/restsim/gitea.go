@@ -26,7 +26,7 @@ var giteaScopes = []string{
 	"read:repository", "write:repository", "read:user", "write:user",
 }
 
-// GiteaUserID is the number of the simulator's user.
+// GiteaUserID is the id of the simulator's user.
 const GiteaUserID = 7
 
 // NewGitea returns a server with one user.
@@ -69,7 +69,7 @@ func (s *Gitea) handle(r *http.Request, body []byte) answer {
 	return rejected(http.StatusNotFound, conformance.RawText)
 }
 
-// self answers a token that asks whose it is.
+// self answers the request for the user of a token.
 func (s *Gitea) self(secret string) answer {
 	at := slices.IndexFunc(s.tokens, func(t Token) bool { return t.Secret == secret })
 	switch {
@@ -104,7 +104,7 @@ func (s *Gitea) create(r *http.Request, body []byte) answer {
 }
 
 func giteaToken(t Token) map[string]any {
-	id, _ := strconv.Atoi(t.ID) // add made it of digits
+	id, _ := strconv.Atoi(t.ID) // add makes ids of digits only
 	return map[string]any{
 		"id": id, "name": t.Name, "sha1": "", "token_last_eight": t.Secret[len(t.Secret)-8:], "scopes": t.Permissions,
 	}

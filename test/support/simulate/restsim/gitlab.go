@@ -13,18 +13,18 @@ import (
 )
 
 // GitLab is the part of the GitLab API that project access tokens need
-// (docs.gitlab.com/api/project_access_tokens). It continues listing what was revoked.
+// (docs.gitlab.com/api/project_access_tokens). Revoked tokens are still listed.
 type GitLab struct {
 	store
 	token string
 	// Old is a GitLab before 17.2: its list takes no state, and always shows everything.
 	Old bool
-	// Limit is how many tokens a project may have that are not revoked; 0: any number.
-	// GitLab has none; the suite needs one.
+	// Limit is how many tokens that are not revoked a project can have; 0: any number.
+	// GitLab has no limit; the conformance suite needs one.
 	Limit int
 }
 
-// GitLabProject is the number of the simulator's project.
+// GitLabProject is the id of the simulator's project.
 const GitLabProject = 4215376
 
 // gitLabScopes are some of GitLab's scopes (docs.gitlab.com, "Project access tokens").
@@ -110,9 +110,9 @@ func (s *GitLab) create(r *http.Request, body []byte) answer {
 	return answer{http.StatusCreated, made}
 }
 
-// gitLabToken is a token as it is shown. What says that it is revoked is active as well.
+// gitLabToken is a token as GitLab shows it. A revoked token has active false as well.
 func gitLabToken(t Token) map[string]any {
-	id, _ := strconv.Atoi(t.ID) // add made it of digits
+	id, _ := strconv.Atoi(t.ID) // add makes ids of digits only
 	return map[string]any{
 		"id": id, "name": t.Name, "scopes": t.Permissions, "revoked": t.Revoked, "active": !t.Revoked, "access_level": 30,
 		"created_at": t.Created.Format(time.RFC3339), "expires_at": t.Created.AddDate(1, 0, 0).Format(time.DateOnly),

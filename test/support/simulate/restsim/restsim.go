@@ -25,20 +25,20 @@ type Request struct {
 	Body        string
 }
 
-// Token is one credential that a simulator keeps.
+// Token is one credential of a simulator.
 type Token struct {
 	ID, Name, Secret string
 	// Permissions, or one permission for each bucket.
 	Permissions, Buckets []string
 	Created              time.Time
-	// Revoked: it grants no access, and is still listed. Only GitLab has such.
+	// Revoked: it grants no access, and is still listed. Only GitLab has such tokens.
 	Revoked bool
 }
 
-// store is what the simulators are made of.
+// store is the common part of the simulators: tokens, requests and switches.
 type store struct {
 	simulate.Switches
-	// Clock tells the time; Switches.Skew shifts it.
+	// Clock is its clock; Switches.Skew is added to the time.
 	Clock func() time.Time
 
 	// prefix of every ID.
@@ -68,8 +68,7 @@ func (s *store) Delete(name string) {
 	s.tokens = slices.DeleteFunc(s.tokens, func(t Token) bool { return t.Name == name })
 }
 
-// Crowd adds n tokens of another client, and returns a function
-// that removes them.
+// Crowd adds n tokens of another client, and returns a function that removes them.
 func (s *store) Crowd(n int) (remove func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -81,14 +80,14 @@ func (s *store) Crowd(n int) (remove func()) {
 
 const crowd = "other-client"
 
-// Add makes one token that is not the operator's, and returns its ID.
+// Add creates a token that does not belong to the operator, and returns its ID.
 func (s *store) Add() (id string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.add(crowd, nil, nil).ID
 }
 
-// State describes the token with an ID; empty when no token has it.
+// State describes the token with an ID; empty if no token has the ID.
 func (s *store) State(id string) string {
 	for _, t := range s.Tokens() {
 		if t.ID == id {
@@ -112,14 +111,14 @@ func (s *store) Holds(secret string) bool {
 	return slices.ContainsFunc(s.tokens, func(t Token) bool { return t.Secret == secret && !t.Revoked })
 }
 
-// Tokens returns the tokens there are.
+// Tokens returns all tokens.
 func (s *store) Tokens() []Token {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.tokens)
 }
 
-// Requests returns what arrived since the last call.
+// Requests returns the requests since the last call.
 func (s *store) Requests() []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -128,13 +127,13 @@ func (s *store) Requests() []Request {
 	return out
 }
 
-// answer is what a handler answers: a status and what becomes JSON; nil: nothing.
+// answer is a status and a body that is sent as JSON; nil: no body.
 type answer struct {
 	status int
 	body   any
 }
 
-// serve notes a request and carries it out under the lock.
+// serve records a request and carries it out with the lock held.
 func (s *store) serve(w http.ResponseWriter, r *http.Request, handle func(r *http.Request, body []byte) answer) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
@@ -154,7 +153,7 @@ func (s *store) serve(w http.ResponseWriter, r *http.Request, handle func(r *htt
 	_ = json.NewEncoder(w).Encode(a.body) // the client may be gone
 }
 
-// add keeps a new token under the next number.
+// add stores a new token with the next number as its ID.
 func (s *store) add(name string, permissions, buckets []string) Token {
 	s.made++
 	t := Token{
@@ -165,14 +164,14 @@ func (s *store) add(name string, permissions, buckets []string) Token {
 	return t
 }
 
-// remove deletes by ID and reports whether there was one.
+// remove deletes the token with an ID, and reports whether it existed.
 func (s *store) remove(id string) bool {
 	before := len(s.tokens)
 	s.tokens = slices.DeleteFunc(s.tokens, func(t Token) bool { return t.ID == id })
 	return len(s.tokens) < before
 }
 
-// paged returns a page of a list, the newest first; more says that there is another.
+// paged returns a page of a list, the newest first. more reports whether another page follows.
 func paged(all []Token, page, size int) (out []Token, more bool) {
 	slices.Reverse(all)
 	from := min((page-1)*size, len(all))
@@ -180,7 +179,7 @@ func paged(all []Token, page, size int) (out []Token, more bool) {
 	return all[from:to], to < len(all)
 }
 
-// number reads a parameter; ok is false when it is there and not in the range.
+// number reads a parameter. ok is false if the parameter is set and out of range.
 func number(r *http.Request, name string, fallback, most int) (n int, ok bool) {
 	text := r.URL.Query().Get(name)
 	if text == "" {
@@ -190,7 +189,7 @@ func number(r *http.Request, name string, fallback, most int) (n int, ok bool) {
 	return n, err == nil && n >= 1 && n <= most
 }
 
-// known reports whether a request has no other parameters than these.
+// known reports whether a request has only these parameters.
 func known(r *http.Request, names ...string) bool {
 	for name := range r.URL.Query() {
 		if !slices.Contains(names, name) {

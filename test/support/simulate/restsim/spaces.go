@@ -18,10 +18,10 @@ import (
 type Spaces struct {
 	store
 	token string
-	// Keys is the data plane; nil: in memory only, see Accepts. It does not get
-	// deletions that no API request asked for.
+	// Keys is the data plane; nil: in memory only, see Accepts. It receives only deletions that
+	// an API request made.
 	Keys Keys
-	// Limit is how many keys an account may have (docs.digitalocean.com/products/spaces: 200).
+	// Limit is how many keys an account can have (docs.digitalocean.com/products/spaces: 200).
 	Limit int
 }
 
@@ -34,7 +34,7 @@ type Keys interface {
 // SpacesTeam is the account of the simulator.
 const SpacesTeam = "5df3e3004a17e242b7c20ca6c9fc25b701a47ece"
 
-// NewSpaces returns an account that one API token may use.
+// NewSpaces returns an account with one API token.
 func NewSpaces(clock func() time.Time, token string) *Spaces {
 	return &Spaces{token: token, Limit: 200, store: newStore(clock, "DO00", conformance.Answer{
 		Status: http.StatusBadRequest, Body: `{"id":"bad_request","message":"` + conformance.RawText + `"}`,
@@ -69,7 +69,7 @@ func (s *Spaces) handle(r *http.Request, body []byte) answer {
 	return failed(http.StatusMethodNotAllowed, "method_not_allowed")
 }
 
-// other is what is not about the keys as a whole.
+// other answers requests that are not about the collection of keys.
 func (s *Spaces) other(r *http.Request, body []byte) answer {
 	key, one := strings.CutPrefix(r.URL.Path, keysPath+"/")
 	switch {
@@ -121,7 +121,7 @@ func (s *Spaces) create(r *http.Request, body []byte) answer {
 	return answer{http.StatusCreated, map[string]any{"key": made}}
 }
 
-// granted takes grants apart. Full access is to all buckets, and stands alone.
+// granted parses grants. A grant of full access is for all buckets, and must be the only one.
 func granted(grants []grant) (permissions, buckets []string, ok bool) {
 	for _, g := range grants {
 		all := g.Bucket != nil && *g.Bucket == ""
