@@ -25,19 +25,14 @@ const completionTimeout = 3 * time.Second
 
 // Tokens offers the ApiTokens of the namespace for the first argument.
 func Tokens(a *session.App) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
+	return first(a, func(ctx context.Context, s *session.Session) ([]string, error) {
+		tokens, err := s.Tokens(ctx, s.Namespace)
+		names := make([]string, 0, len(tokens))
+		for i := range tokens {
+			names = append(names, cobra.CompletionWithDesc(tokens[i].Name, tokenstate.Reason(&tokens[i])))
 		}
-		return complete(a, cmd, typed, func(ctx context.Context, s *session.Session) ([]string, error) {
-			tokens, err := s.Tokens(ctx, s.Namespace)
-			names := make([]string, 0, len(tokens))
-			for i := range tokens {
-				names = append(names, cobra.CompletionWithDesc(tokens[i].Name, tokenstate.Reason(&tokens[i])))
-			}
-			return names, err
-		})
-	}
+		return names, err
+	})
 }
 
 // Keys offers the ApiTokens of the namespace, then the keys of one that can be ended.
@@ -82,14 +77,9 @@ func Providers(a *session.App, cmd *cobra.Command) {
 
 // Secrets offers the Secrets of the namespace, by their metadata.
 func Secrets(a *session.App) cobra.CompletionFunc {
-	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		return complete(a, cmd, typed, func(ctx context.Context, s *session.Session) ([]string, error) {
-			return names(ctx, s, "SecretList", client.InNamespace(s.Namespace))
-		})
-	}
+	return first(a, func(ctx context.Context, s *session.Session) ([]string, error) {
+		return names(ctx, s, "SecretList", client.InNamespace(s.Namespace))
+	})
 }
 
 // Namespaces completes the flag namespace.
@@ -111,6 +101,16 @@ func names(ctx context.Context, s *session.Session, list string, opts ...client.
 		out = append(out, found.Items[i].Name)
 	}
 	return out, nil
+}
+
+// first completes the first argument, and offers nothing for the others.
+func first(a *session.App, find func(context.Context, *session.Session) ([]string, error)) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return complete(a, cmd, typed, find)
+	}
 }
 
 func complete(
