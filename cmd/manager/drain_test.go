@@ -18,15 +18,7 @@ import (
 
 func parseDrain(t *testing.T, args ...string) (drain.Options, error) {
 	t.Helper()
-	var got drain.Options
-	cmd := newDrainCommand(func(_ context.Context, d drain.Options) error {
-		got = d
-		return nil
-	})
-	cmd.SetArgs(args)
-	cmd.SetErr(io.Discard)
-	err := cmd.ExecuteContext(t.Context())
-	return got, err
+	return optionsOf(t, newDrainCommand, args)
 }
 
 // Without flags a drain deletes no object, and uses the operator's default namespace.

@@ -28,8 +28,15 @@ import (
 
 func parse(t *testing.T, args ...string) (operator.Options, error) {
 	t.Helper()
-	var got operator.Options
-	cmd := newCommand(func(_ context.Context, o operator.Options) error {
+	return optionsOf(t, newCommand, args)
+}
+
+// optionsOf executes a command with these arguments, and returns the options that it would
+// run with.
+func optionsOf[O any](t *testing.T, command func(run func(context.Context, O) error) *cobra.Command, args []string) (O, error) {
+	t.Helper()
+	var got O
+	cmd := command(func(_ context.Context, o O) error {
 		got = o
 		return nil
 	})

@@ -58,6 +58,12 @@ func (w *world) deleteStore() {
 	w.Helper()
 	store := &v1alpha1.ClusterTokenProvider{ObjectMeta: metav1.ObjectMeta{Name: w.store()}}
 	w.OK(w.Delete(w.Context(), store))
+	w.expectNoStore()
+}
+
+// expectNoStore waits until no ClusterTokenProvider is left.
+func (w *world) expectNoStore() {
+	w.Helper()
 	w.Until(func() string {
 		var left v1alpha1.ClusterTokenProviderList
 		w.OK(w.List(w.Context(), &left))

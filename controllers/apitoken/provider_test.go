@@ -113,14 +113,7 @@ func TestNamespaceNotAdmittedIsReported(t *testing.T) {
 		w.expectGone(name)
 	}
 	w.expectLive()
-	w.Until(func() string {
-		var left v1alpha1.ClusterTokenProviderList
-		w.OK(w.List(w.Context(), &left))
-		if len(left.Items) > 0 {
-			return "the provider is still there"
-		}
-		return ""
-	})
+	w.expectNoStore()
 }
 
 // The condition mentions the provider of the other kind as long as it exists. The test is not parallel,
