@@ -30,23 +30,33 @@ func TestDecodingIsLimitedInTotalAndPerOwner(t *testing.T) {
 	}
 }
 
+// answered returns a client whose requests are answered at once.
+func answered() *http.Client {
+	return bounded.HTTP(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("content"))}, nil
+	})})
+}
+
+// get sends a request. The caller closes the body of the answer.
+func get(ctx context.Context, client *http.Client) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://192.0.2.1/", http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	return client.Do(req)
+}
+
 // testWaits lets owners read one answer each, and checks that another answer waits
 // until those are read.
 func testWaits(t *testing.T, reading []string, waits string) {
-	client := bounded.HTTP(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("content"))}, nil
-	})})
+	client := answered()
 	release, ended := make(chan struct{}), make(chan error)
 	// read begins to read an answer, after before, and holds it until the release.
 	read := func(ctx context.Context, owner string, before func()) error {
 		began := make(chan error, 1)
 		o := good()
 		o.do = func(ctx context.Context) error {
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://192.0.2.1/", http.NoBody)
-			if err != nil {
-				return err
-			}
-			resp, err := client.Do(req)
+			resp, err := get(ctx, client)
 			if err != nil {
 				return err
 			}
@@ -86,15 +96,9 @@ func testWaits(t *testing.T, reading []string, waits string) {
 func TestLongDecodingEndsTheCall(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		o := good()
-		client := bounded.HTTP(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-			return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("content"))}, nil
-		})})
+		client := answered()
 		o.do = func(ctx context.Context) error {
-			req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://192.0.2.1/", http.NoBody)
-			if err != nil {
-				return err
-			}
-			resp, err := client.Do(req)
+			resp, err := get(ctx, client)
 			if err != nil {
 				return err
 			}

@@ -266,16 +266,10 @@ func TestRefusedAddressIsInDoubtAfterARequest(t *testing.T) {
 // TestDecodersAreFreedAfterPanicsAndUnclosedAnswers: drivers that never close an answer, or panic while
 // they read it, do not block other drivers.
 func TestDecodersAreFreedAfterPanicsAndUnclosedAnswers(t *testing.T) {
-	client := bounded.HTTP(&http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-		return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader("content"))}, nil
-	})})
+	client := answered()
 	o := good()
 	o.do = func(ctx context.Context) error {
-		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://192.0.2.1/", http.NoBody)
-		if err != nil {
-			return err
-		}
-		resp, err := client.Do(req) //nolint:bodyclose // that it is not closed is the case
+		resp, err := get(ctx, client) //nolint:bodyclose // that it is not closed is the case
 		if err != nil {
 			return err
 		}
