@@ -226,7 +226,7 @@ func TestStatusRestoredFromBeforeARejectionAdoptsTheCredential(t *testing.T) {
 			w.hook(func(_ context.Context, call fake.Call) fake.Fault {
 				out := fake.Fault{}
 				if call.Verb == fake.Mint && call.Phase == fake.Before {
-					once.Do(func() {
+					once.Do(func() { //nolint:contextcheck // it is the read of a user, not of the operator
 						backup = w.token("training").Status
 						out = fake.Fault{Kind: fake.Reject, Code: provider.CodeQuota}
 					})
