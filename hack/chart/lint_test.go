@@ -20,7 +20,7 @@ func TestHelmLintFindsNothing(t *testing.T) {
 
 // The schemas are those that a real API server publishes, including the kinds of the operator and
 // of the Prometheus operator.
-func TestKubeconformAcceptsWhatIsRendered(t *testing.T) {
+func TestKubeconformAcceptsTheRenderedManifests(t *testing.T) {
 	schemas := t.TempDir()
 	writeSchemas(t, schemas)
 	check := func(manifests string) (string, error) {
@@ -28,7 +28,7 @@ func TestKubeconformAcceptsWhatIsRendered(t *testing.T) {
 		if err := os.WriteFile(file, []byte(manifests), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		// This schema format cannot express the recursion in CRDs. TestServerTakesWhatIsRendered checks them.
+		// This schema format cannot express the recursion in CRDs. TestServerAcceptsTheRenderedManifests checks them.
 		out, stderr, err := tool(t, "kubeconform", "-strict", "-summary", "-skip", "CustomResourceDefinition",
 			"-schema-location", schemas+"/{{ .ResourceKind }}{{ .KindSuffix }}.json", file)
 		return out + stderr, err

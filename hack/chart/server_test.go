@@ -38,7 +38,7 @@ func dryRun(t *testing.T, c client.Client, o *unstructured.Unstructured) {
 
 // A real API server accepts every rendered object, and admits the pod in a namespace that enforces
 // the restricted Pod Security Standard.
-func TestServerTakesWhatIsRendered(t *testing.T) {
+func TestServerAcceptsTheRenderedManifests(t *testing.T) {
 	c := env.Client(nil)
 	for _, name := range []string{namespace, "ml", "web", "monitoring"} {
 		namespaceNamed(t, c, name)

@@ -109,7 +109,7 @@ func keyPair(t *testing.T) (private, public string) {
 
 // helm pulls the chart, which names the image. cosign verifies the signatures and downloads the bills
 // of materials. The registry is the one of the distribution project.
-func TestHelmAndCosignTakeWhatIsPushed(t *testing.T) {
+func TestHelmAndCosignAcceptThePushedRelease(t *testing.T) {
 	to := distribution(t)
 	o := released(t, to)
 	var public string

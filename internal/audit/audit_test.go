@@ -101,8 +101,8 @@ func TestForgedValuesStayOneValue(t *testing.T) {
 	}
 }
 
-// TestNoLogIsNoError: a process without an audit trail works.
-func TestNoLogIsNoError(t *testing.T) {
+// TestMissingLogIsNoError: a process without an audit trail works.
+func TestMissingLogIsNoError(t *testing.T) {
 	t.Parallel()
 	everything(t.Context(), nil)
 }

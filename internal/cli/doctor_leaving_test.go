@@ -106,7 +106,7 @@ func TestListAndStatusSayThatTheOperatorIsGone(t *testing.T) {
 }
 
 // An object that the user cannot read is not reported as missing.
-func TestDoctorSaysWhatItMayNotReadOfLeaving(t *testing.T) {
+func TestDoctorReportsWhatAUserCannotRead(t *testing.T) {
 	w := newWorld(t, "")
 	w.makeReady(w.createToken("one"))
 	r := w.run("doctor", "--as", "stranger", "--operator-namespace", w.Ns)

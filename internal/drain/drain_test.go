@@ -87,7 +87,7 @@ func TestTheRightOrderLeavesNothingToDrain(t *testing.T) {
 
 // While the operator runs, deleting the CRDs needs no drain: the operator revokes and
 // removes the finalizers of the providers, although other kinds are no longer served.
-func TestARunningOperatorEndsWhatTheCRDsDelete(t *testing.T) {
+func TestRunningOperatorRevokesWhenTheCRDsAreDeleted(t *testing.T) {
 	w := newWorld(t)
 	w.issued("a")
 	w.deleteCRDs()

@@ -270,8 +270,8 @@ func TestActiveIsTheEntryThatTheSecretNames(t *testing.T) {
 	}
 }
 
-// TestActivateReturnsWhatRetires: an event names each credential that was replaced.
-func TestActivateReturnsWhatRetires(t *testing.T) {
+// An event names each replaced credential.
+func TestActivateReturnsTheRetiringEntry(t *testing.T) {
 	s := status(active("a"), minting("b"))
 	if diff := cmp.Diff([]string{"a"}, ledger.Activate(&s, "b", now, hour)); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

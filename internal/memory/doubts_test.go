@@ -69,8 +69,8 @@ func TestListsCountAsTheFirstAbsence(t *testing.T) {
 	}
 }
 
-// TestPutOffAnswersConfirmNothing: the provider is asked again later.
-func TestPutOffAnswersConfirmNothing(t *testing.T) {
+// The provider is asked again later.
+func TestPostponedAnswersConfirmNothing(t *testing.T) {
 	d := New().Doubts
 	d.Add(someToken, "a", true)
 	d.Absent(someToken, "a", 0)

@@ -174,9 +174,9 @@ var confirmCases = map[string]nextCase{
 	},
 }
 
-// TestOnlyDoubtedCredentialsAreAskedAbout: the provider is asked about the credential in
+// TestOnlyDoubtedCredentialsAreLookedUp: the provider is asked about the credential in
 // use only when something doubts it, and after all else.
-func TestOnlyDoubtedCredentialsAreAskedAbout(t *testing.T) {
+func TestOnlyDoubtedCredentialsAreLookedUp(t *testing.T) {
 	doubted := entry(func(e *plan.Entry) { e.Doubted = true })
 	later := entry(func(e *plan.Entry) { e.Doubted, e.ConfirmsIn = true, 40*time.Minute })
 	for name, tc := range map[string]struct {

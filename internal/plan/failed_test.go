@@ -136,9 +136,8 @@ var runOutRetiring = func() plan.Entry {
 	return e
 }()
 
-// TestAFailureHoldsNothingUp: whichever rules failed, everything needed to take
-// access away is done or was tried.
-func TestAFailureHoldsNothingUp(t *testing.T) {
+// Whichever rules failed, all other steps that end access still run.
+func TestFailedStepDelaysNoRevocation(t *testing.T) {
 	o := observe(past, failed("abandon"), nextTo(mint, attempt("own-2", v1alpha1.StateAbandoned, 0), retiring("own-3", time.Hour)))
 	var tried []string
 	for range plan.Rules() {

@@ -226,7 +226,7 @@ func withLoader(t *testing.T, program []byte) []byte {
 	return nil
 }
 
-func TestWhatWouldNotStartIsRefused(t *testing.T) {
+func TestProgramThatWouldNotStartIsRefused(t *testing.T) {
 	amd64 := compile(t, "amd64")
 	dynamic := withLoader(t, amd64)
 	cases := map[string]struct {

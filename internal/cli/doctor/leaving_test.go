@@ -68,7 +68,7 @@ func (e ending) Get(ctx context.Context, key client.ObjectKey, o client.Object, 
 }
 
 // A failed read is reported as unknown, not as "not being deleted" or "no operator".
-func TestUnreadableIsNeverLeaving(t *testing.T) {
+func TestFailedReadsAreReportedAsUnknown(t *testing.T) {
 	for name, c := range map[string]struct {
 		blind  []string // names of objects and lists whose reads fail
 		ends   string   // the object that is being deleted

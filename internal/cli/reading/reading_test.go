@@ -49,7 +49,7 @@ func TestAbsenceIsNeverAnErrorAndNoErrorIsAbsence(t *testing.T) {
 }
 
 // A value that does not match is absent. A value that could not be read stays unknown.
-func TestWhereMakesOnlyWhatWasFoundAbsent(t *testing.T) {
+func TestWhereKeepsUnreadValuesUnknown(t *testing.T) {
 	odd := func(n int) bool { return n%2 == 1 }
 	for name, c := range map[string]struct {
 		of   Of[int]

@@ -141,8 +141,8 @@ func TestAcceptedStatusIsNoError(t *testing.T) {
 	}
 }
 
-// TestOneRequestOnly: nothing is sent twice, to this server or to another.
-func TestOneRequestOnly(t *testing.T) {
+// A request is sent once, to one server.
+func TestRedirectOfAPostIsNotFollowed(t *testing.T) {
 	elsewhere := 0
 	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { elsewhere++ }))
 	t.Cleanup(other.Close)

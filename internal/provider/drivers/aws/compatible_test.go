@@ -45,7 +45,7 @@ func TestAccountComesFromTheUserIfTheServerHasNoSTS(t *testing.T) {
 }
 
 // A failure does not prove that the server has no STS.
-func TestFailingSTSIsNoAccount(t *testing.T) {
+func TestFailingSTSIsAnError(t *testing.T) {
 	for _, status := range []int{http.StatusInternalServerError, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout} {
 		s := newSimulator(t)
 		s.fault = only("GetCallerIdentity", answer{status: status, body: "<html>" + rawText})
@@ -59,7 +59,7 @@ func TestFailingSTSIsNoAccount(t *testing.T) {
 }
 
 // Accounts without an id cannot be distinguished.
-func TestEmptyAccountIsNoAccount(t *testing.T) {
+func TestAccountWithoutAnIDIsAnError(t *testing.T) {
 	const self = "<User><UserName>minter</UserName><Arn>arn:aws:iam:::user/minter</Arn></User>"
 	for name, fault := range map[string]func(string, func()) *answer{
 		"STS": only("GetCallerIdentity", result("GetCallerIdentity", "<Arn>arn:aws:iam:::user/minter</Arn><Account></Account>")),
@@ -81,7 +81,7 @@ func TestEmptyAccountIsNoAccount(t *testing.T) {
 }
 
 // The server cannot list the policies of a user. The driver deletes the policy whose name it knows.
-func TestUnlistedPolicyDoesNotWedgeTheDeletion(t *testing.T) {
+func TestUnlistedPolicyDoesNotBlockTheDeletion(t *testing.T) {
 	for name, a := range unservedAnswers {
 		t.Run(name, func(t *testing.T) {
 			s := newSimulator(t)
