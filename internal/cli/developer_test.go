@@ -130,7 +130,7 @@ func TestEveryCommandRunsWithTheRightsOfADeveloper(t *testing.T) {
 		{[]string{"version"}, exit.OK, []string{"operator  could not read: you may not list deployments.apps in namespace apitoken-system"}},
 		{[]string{"suspend", "one"}, exit.OK, []string{"one suspended"}},
 		{[]string{"resume", "one"}, exit.OK, []string{"one resumed"}},
-		{[]string{"handover", "one"}, exit.Refused, []string{"waits for no user"}},
+		{[]string{"handover", "one"}, exit.Refused, []string{"needs no action by a user"}},
 		{[]string{"rotate", "one"}, exit.OK, []string{"rotation requested"}},
 		{[]string{"end", "one", "AKIAEXAMPLE2", "--yes"}, exit.Refused, []string{"is in use"}},
 		{[]string{"revoke", "one", "--yes", "--wait=false"}, exit.OK, []string{"deletion requested"}},

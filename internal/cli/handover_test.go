@@ -191,7 +191,7 @@ func TestHandoverRejectsIncompleteInput(t *testing.T) {
 	w.expect(w.run("handover", "media"), exit.Refused, "has no label apitoken.dev/managed: handover")
 
 	w.createToken("nothing")
-	w.expect(w.run("handover", "nothing"), exit.Refused, "waits for no user (NotObserved)")
+	w.expect(w.run("handover", "nothing"), exit.Refused, "needs no action by a user (NotObserved)")
 	old := w.makeManual("old")
 	w.setActionRequired(old, v1alpha1.ReasonDeleteCredential, "delete credential AKIAOLD at the provider")
 	w.expect(w.run("handover", "old"), exit.Refused, "delete credential AKIAOLD", "nothing to submit")

@@ -175,7 +175,11 @@ func TestPlanShowsTheRequestOfARestBlock(t *testing.T) {
 func TestPlanShowsTheFormOfAManualCredential(t *testing.T) {
 	w := newHandoverWorld(t)
 	file := w.writeFile("token.yaml", strings.Replace(declared, "object-store", "kloudbean", 1))
-	w.expect(w.run("plan", "-f", file), exit.OK, "a user is asked to act at the provider (ActionRequired)", "Permission: Read only", "one-handover")
+	w.expect(w.run("plan", "-f", file), exit.OK, "a user is asked to act at the provider (ActionRequired)", "Permission: Read only", "one-handover",
+		"Request to TokenProvider kloudbean (kloudbean): manual")
+	if verb := w.expect(w.run("plan", "-f", file, "-o", "jsonpath={.plans[0].request.verb}"), exit.OK).out; verb != "by hand" {
+		t.Errorf("scripts read the verb %q", verb)
+	}
 }
 
 // The account has two slots, and other ApiTokens use them.

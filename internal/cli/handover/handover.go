@@ -70,7 +70,7 @@ func handover(ctx context.Context, s *session.Session, name string, o handoverOp
 	task := meta.FindStatusCondition(t.Status.Conditions, v1alpha1.ConditionActionRequired)
 	switch {
 	case task == nil:
-		return exit.Refusedf("ApiToken %q waits for no user (%s). To see what happens next: %s",
+		return exit.Refusedf("ApiToken %q needs no action by a user (%s). To see what happens next: %s",
 			t.Name, tokenstate.Reason(t), s.PluginCommand(t.Namespace, "status", t.Name))
 	case task.Reason == v1alpha1.ReasonEditCredential:
 		return confirmEdited(ctx, s, t, task, o)

@@ -18,6 +18,10 @@ import (
 	"apitoken.dev/operator/internal/provider/drivers/rest"
 )
 
+// verbManual is the verb of a credential that a user creates. Scripts read it in the output as
+// JSON, so it keeps a term that is the text output does not use.
+const verbManual = "by hand"
+
 // requestView is what the provider would be asked for, in any provider's words.
 func (p *planner) requestView(sit *situation, out *planned) *requestView {
 	grant := sit.request.Grant
@@ -36,7 +40,7 @@ func (p *planner) requestView(sit *situation, out *planned) *requestView {
 			end = plan.ExpiryFor(&sit.token.Spec, e.IssuedAt.Time, sit.facts.Capabilities.MaxLifetime)
 		}
 	case sit.obs.Provider.Form != nil:
-		v.Verb, v.Name = "manual", ""
+		v.Verb, v.Name = verbManual, ""
 	}
 	v.ExpiresAt = &end
 	if settings, ok := sit.facts.Config.Settings.(rest.Settings); ok {
@@ -116,7 +120,11 @@ func (p *planned) write(w io.Writer, now time.Time) {
 }
 
 func (r *requestView) write(w io.Writer, now time.Time) {
-	fmt.Fprintf(w, "  Request to %s (%s): %s\n", r.Provider, r.Driver, r.Verb)
+	verb := r.Verb
+	if verb == verbManual {
+		verb = "manual"
+	}
+	fmt.Fprintf(w, "  Request to %s (%s): %s\n", r.Provider, r.Driver, verb)
 	row := func(label, value string) {
 		if value != "" {
 			fmt.Fprintf(w, "    %s\t%s\n", label, terminal.OneLine(value))
