@@ -14,7 +14,7 @@ import (
 var ordered = map[string][]string{
 	module + "/controllers/apitoken": {
 		"controller.go", "setup.go", // a reconcile, and what causes one
-		"apply.go",                                         // one action
+		"apply.go",                                          // one action
 		"attempt.go", "update.go", "revoke.go", "lookup.go", // the actions that call a provider
 		"strategy.go", "manual.go", // minted and manual credentials
 		"ledger.go", "status.go", // what is recorded
