@@ -20,7 +20,6 @@ func formOf(h Harness, req provider.MintRequest) (provider.Form, bool) {
 
 // byAPI reports whether Mint makes the credentials that the Harness grants, so that
 // Find, List and Revoke apply to them.
-// and Revoke know it.
 func byAPI(h Harness) bool { return !manual(h) }
 
 // obtains reports whether the suite can obtain credentials.
