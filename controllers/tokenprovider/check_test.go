@@ -51,26 +51,53 @@ func (*scripted) Watch(v1alpha1.ProviderKind, func(account.Key, bool)) {}
 
 func (*scripted) Drop(account.Key) {}
 
+// checkWorld checks one provider with a scripted pool.
+type checkWorld struct {
+	*world
+	key    account.Key
+	minter *corev1.Secret
+	clock  *shifted
+	pool   *scripted
+	r      *Reconciler
+}
+
+func newCheckWorld(t *testing.T) *checkWorld {
+	t.Helper()
+	w := &checkWorld{world: newWorld(t), clock: newShifted(), pool: &scripted{}}
+	w.minter = w.secret("minter", "good")
+	w.key = w.provider("p", "minter")
+	w.r = &Reconciler{
+		Kind: w.key.Kind, Client: w.Client, Live: w.Client, Pool: w.pool, Places: places.New(w.clock, places.Limits{}), Clock: w.clock, Namespace: w.namespace,
+	}
+	return w
+}
+
+// check checks the provider if that is due.
+func (w *checkWorld) check() finding {
+	w.Helper()
+	found, err := w.r.checkDue(w.Context(), w.get(w.key))
+	w.OK(err)
+	return found
+}
+
+// expectCheck fails the test unless the check makes these calls to the pool, and finds an
+// error if fails is set.
+func (w *checkWorld) expectCheck(calls string, fails bool) finding {
+	w.Helper()
+	w.pool.asked = ""
+	found := w.check()
+	if w.pool.asked != calls || (found.err != nil) != fails {
+		w.Errorf("asked %q, want %q; the finding is %v", w.pool.asked, calls, found.err)
+	}
+	return found
+}
+
 // TestProviderIsCheckedWhenDueOrChanged: a provider is checked once, and again when the
 // check is due, when it failed, and when the provider or its Secret changed. C accepts a
 // cached connection, R connects again.
 func TestProviderIsCheckedWhenDueOrChanged(t *testing.T) {
-	w := newWorld(t)
-	secret := w.secret("minter", "good")
-	key := w.provider("p", "minter")
-	c, pool := newShifted(), &scripted{}
-	r := &Reconciler{Kind: key.Kind, Client: w.Client, Live: w.Client, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
-	check := func(want string, fails bool) {
-		t.Helper()
-		pool.asked = ""
-		found, err := r.checkDue(t.Context(), w.get(key))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if pool.asked != want || (found.err != nil) != fails {
-			t.Errorf("asked %q, want %q; the finding is %v", pool.asked, want, found.err)
-		}
-	}
+	w := newCheckWorld(t)
+	c, pool, secret, check := w.clock, w.pool, w.minter, w.expectCheck
 	check("C", false)
 	check("", false)
 	c.advance(recheckEvery * 2)
@@ -104,23 +131,8 @@ func TestProviderIsCheckedWhenDueOrChanged(t *testing.T) {
 // TestUnhealthyProviderIsCheckedAtOnce: while these checks find no error, they become
 // rarer. After a failed check, the waits are those of failed checks.
 func TestUnhealthyProviderIsCheckedAtOnce(t *testing.T) {
-	w := newWorld(t)
-	w.secret("minter", "good")
-	key := w.provider("p", "minter")
-	c, pool := newShifted(), &scripted{}
-	r := &Reconciler{Kind: key.Kind, Client: w.Client, Live: w.Client, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
-	check := func(want string, fails bool) finding {
-		t.Helper()
-		pool.asked = ""
-		found, err := r.checkDue(t.Context(), w.get(key))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if pool.asked != want || (found.err != nil) != fails {
-			t.Errorf("asked %q, want %q; the finding is %v", pool.asked, want, found.err)
-		}
-		return found
-	}
+	w := newCheckWorld(t)
+	c, pool, check := w.clock, w.pool, w.expectCheck
 	check("C", false)
 	pool.health.Unhealthy = true
 	check("R", false)
@@ -148,20 +160,9 @@ func TestUnhealthyProviderIsCheckedAtOnce(t *testing.T) {
 // TestRateLimitedProviderKeepsItsFinding: a working provider stays Ready. One that was
 // never checked is not Ready, and its message says when the check is due.
 func TestRateLimitedProviderKeepsItsFinding(t *testing.T) {
-	w := newWorld(t)
-	w.secret("minter", "good")
-	key := w.provider("p", "minter")
-	c, pool := newShifted(), &scripted{}
-	r := &Reconciler{Kind: key.Kind, Client: w.Client, Live: w.Client, Pool: pool, Places: places.New(c, places.Limits{}), Clock: c, Namespace: w.namespace}
+	w := newCheckWorld(t)
+	c, pool, check := w.clock, w.pool, w.check
 	limited := &provider.Error{Code: provider.CodeRateLimited, RetryAfter: 5 * time.Minute, Message: "it wants fewer requests"}
-	check := func() finding {
-		t.Helper()
-		found, err := r.checkDue(t.Context(), w.get(key))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return found
-	}
 	pool.answers = []error{limited}
 	found := check()
 	v := judge(found)
