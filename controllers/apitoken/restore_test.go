@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"apitoken.dev/operator/api/v1alpha1"
 	"apitoken.dev/operator/internal/credname"
@@ -222,12 +223,12 @@ func TestStatusRestoredFromBeforeARejectionAdoptsTheCredential(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			var once sync.Once
-			var backup v1alpha1.ApiTokenStatus
-			w.hook(func(_ context.Context, call fake.Call) fake.Fault {
+			attempt := &v1alpha1.ApiToken{ObjectMeta: metaOf(w.ns, "training")}
+			w.hook(func(ctx context.Context, call fake.Call) fake.Fault {
 				out := fake.Fault{}
 				if call.Verb == fake.Mint && call.Phase == fake.Before {
-					once.Do(func() { //nolint:contextcheck // it is the read of a user, not of the operator
-						backup = w.token("training").Status
+					once.Do(func() {
+						w.OK(w.Get(ctx, client.ObjectKeyFromObject(attempt), attempt))
 						out = fake.Fault{Kind: fake.Reject, Code: provider.CodeQuota}
 					})
 				}
@@ -241,7 +242,7 @@ func TestStatusRestoredFromBeforeARejectionAdoptsTheCredential(t *testing.T) {
 			if restart {
 				w.operator.stop(w)
 			}
-			w.editStatus(func(s *v1alpha1.ApiTokenStatus) { *s = backup })
+			w.editStatus(func(s *v1alpha1.ApiTokenStatus) { *s = attempt.Status })
 			if restart {
 				w.start()
 			}
