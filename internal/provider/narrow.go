@@ -32,7 +32,7 @@ func RefuseNarrowing(caps Capabilities, grant Grant) *Refusal {
 	if named && !slices.Contains(caps.Narrows, FieldBuckets) {
 		return &Refusal{
 			Reason: RefusedBucket, Field: "spec.buckets", Value: strings.Join(grant.Buckets, ", "),
-			Message: `every credential of this provider opens all buckets of its account: ` +
+			Message: `every credential of this provider grants access to all buckets of its account: ` +
 				`declare ["*"] if that is meant, or use an account or provider for these buckets alone`,
 		}
 	}

@@ -19,7 +19,7 @@ import (
 )
 
 // verbManual is the verb of a credential that a user creates. Scripts read it in the output as
-// JSON, so it keeps a term that is the text output does not use.
+// JSON, so it stays the same. The text output says manual.
 const verbManual = "by hand"
 
 // requestView is what the provider would be asked for, in any provider's words.

@@ -33,12 +33,16 @@ func Read(t testing.TB, name string) string {
 	return string(text)
 }
 
-// Glob returns the files that match a pattern, as paths below the root, sorted.
+// Glob returns the files that match a pattern, as paths below the root, sorted. A pattern
+// that matches no file ends the test, so a moved folder does not empty a test.
 func Glob(t testing.TB, pattern string) []string {
 	t.Helper()
 	files, err := filepath.Glob(Path(pattern))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if len(files) == 0 {
+		t.Fatalf("no file matches %s", pattern)
 	}
 	root := Path(".") + string(filepath.Separator)
 	for i, file := range files {
