@@ -8,7 +8,7 @@ import (
 	"apitoken.dev/operator/internal/plan"
 )
 
-// What the API server or a provider refuses holds nothing up that takes access away.
+// A rejection by the API server or a provider does not delay the actions that end access.
 
 // undeleted: the Secret could not be deleted at the end of access.
 var undeleted = failed("end-secret")

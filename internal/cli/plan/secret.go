@@ -40,7 +40,7 @@ func metaOf(r publishedMeta) *metav1.ObjectMeta {
 }
 
 // leftSecret notes a Secret that keeps its keys when spec.secret.name changes. The API
-// server refuses the change while a credential is listed, so the Secret is out of date.
+// server rejects the change while a credential is listed, so the Secret is out of date.
 func (p *planner) leftSecret(ctx context.Context, before, token *v1alpha1.ApiToken, out *planned) error {
 	name := before.SecretName()
 	if before.Name == "" || name == token.SecretName() {

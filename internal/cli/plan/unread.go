@@ -14,8 +14,8 @@ import (
 	"apitoken.dev/operator/internal/provider"
 )
 
-// grantsAll stands for a provider that could not be read. It refuses nothing, so what
-// the rules refuse all the same does not depend on the provider.
+// grantsAll stands for a provider that could not be read. It refuses nothing, so
+// anything that the rules still refuse does not depend on the provider.
 func grantsAll(token *v1alpha1.ApiToken) account.Facts {
 	f := account.Facts{Found: true, Ready: true, Admitted: true, Verified: true}
 	f.Capabilities.Narrows = []provider.Field{provider.FieldBuckets, provider.FieldAllowedIPs, provider.FieldDeniedIPs, provider.FieldSubaccounts}

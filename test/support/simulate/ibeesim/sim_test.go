@@ -151,7 +151,7 @@ func TestListShowsTheNewest(t *testing.T) {
 	}
 }
 
-// plane is a data plane that can refuse.
+// plane is a data plane that can reject requests.
 type plane struct {
 	keys []string
 	err  error
