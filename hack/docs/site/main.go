@@ -5,8 +5,8 @@
 //
 // It is not Hugo, because these documents are read at a forge first: their links, anchors,
 // pictures and Mermaid diagrams follow the forge's rules, and each of them is checked here.
-// Hugo would need a template for each, a script from a network for the diagrams, and
-// minutes to compile.
+// Hugo would need a template for each, a JavaScript library for the diagrams, and minutes to
+// compile.
 //
 //	cd hack/docs/site && go run . [-root DIRECTORY] [-out DIRECTORY]
 package main
