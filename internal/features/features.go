@@ -3,6 +3,7 @@
 package features
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -45,11 +46,32 @@ type Gates interface {
 
 // New returns the gates with their defaults.
 func New() Gates {
-	gates := featuregate.NewFeatureGate()
-	if err := gates.Add(specs); err != nil {
+	known := featuregate.NewFeatureGate()
+	if err := known.Add(specs); err != nil {
 		panic(err) // two specs of one gate, which a map cannot hold
 	}
-	return gates
+	return gates{known}
+}
+
+// gates adds to the errors of the library what can be written instead.
+type gates struct{ Gates }
+
+// Set implements pflag.Value.
+func (g gates) Set(value string) error {
+	if err := g.Gates.Set(value); err != nil {
+		return fmt.Errorf("%w: write Name=true or Name=false, with one of the names %s", err, strings.Join(names(), ", "))
+	}
+	return nil
+}
+
+// names are those of the gates, and of the stages that can be set as a whole.
+func names() []string {
+	out := []string{"AllAlpha", "AllBeta"}
+	for name := range specs {
+		out = append(out, string(name))
+	}
+	slices.Sort(out)
+	return out
 }
 
 // Usage is the help of the flag. It replaces the text of the library's AddFlag, which
