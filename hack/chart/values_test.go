@@ -2,6 +2,7 @@ package chart
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"regexp"
@@ -53,16 +54,15 @@ func schemaGates(t *testing.T) []string {
 	var s struct {
 		Properties struct {
 			FeatureGates struct {
-				PropertyNames struct {
-					Enum []string `json:"enum"`
-				} `json:"propertyNames"`
+				PatternProperties map[string]any `json:"patternProperties"`
 			} `json:"featureGates"`
 		} `json:"properties"`
 	}
-	if err := json.Unmarshal(content, &s); err != nil || len(s.Properties.FeatureGates.PropertyNames.Enum) == 0 {
-		t.Fatalf("no feature gates: %v", err)
+	if err := json.Unmarshal(content, &s); err != nil || len(s.Properties.FeatureGates.PatternProperties) != 1 {
+		t.Fatalf("not one pattern of feature gates: %v", err)
 	}
-	return s.Properties.FeatureGates.PropertyNames.Enum
+	pattern := slices.Collect(maps.Keys(s.Properties.FeatureGates.PatternProperties))[0]
+	return strings.Split(strings.Trim(pattern, "^$()"), "|")
 }
 
 // Every value is in the schema, and every key of the schema has a documented default.
@@ -117,7 +117,7 @@ func TestSchemaRejectsWrongValues(t *testing.T) {
 		"runbooks at an address":          {"metrics.prometheusRule.runbookURL=https://docs.example.com/runbooks", ""},
 		"metrics for everyone":            {"metrics.secure=false,metrics.auth=false", ""},
 		"scraping what is not served":     {"metrics.enabled=false,metrics.serviceMonitor.enabled=true", "set metrics.enabled to true"},
-		"a misspelt feature gate":         {"featureGates.RestDrivers=true", "RestDrivers"},
+		"a misspelt feature gate":         {"featureGates.RestDrivers=true", "at '/featureGates': additional properties 'RestDrivers'"},
 		"a feature gate without a value":  {"featureGates.RestDriver=off", "RestDriver"},
 		"an unknown update strategy":      {"updateStrategy.type=OnDelete", "updateStrategy/type"},
 		"a surge without a unit":          {"updateStrategy.rollingUpdate.maxSurge=half", "maxSurge"},

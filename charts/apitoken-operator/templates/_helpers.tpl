@@ -94,7 +94,7 @@ subjects:
 {{/* Invalid combinations of values fail here, before a pod fails to start. */}}
 {{- define "apitoken-operator.check" -}}
 {{- if and .Values.namespaces (eq .Values.sweep.mode "Revoke") -}}
-{{- fail "sweep.mode: Revoke is not possible with a list of namespaces: orphans can only be told by someone who reads all namespaces. Leave sweep.mode at Report, or empty namespaces" -}}
+{{- fail "sweep.mode: Revoke is not possible with a list of namespaces: to recognize an orphan, the operator must read all namespaces. Leave sweep.mode at Report, or empty namespaces" -}}
 {{- end -}}
 {{- with .Values.updateStrategy.rollingUpdate -}}
 {{- if and (has (toString .maxSurge) (list "0" "0%")) (has (toString .maxUnavailable) (list "0" "0%")) -}}
