@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 	"k8s.io/klog/v2"
 
 	"apitoken.dev/operator/internal/cli/complete"
@@ -47,7 +48,7 @@ func Run(ctx context.Context, e session.Env, program string, args []string) exit
 	defer terminal.End(e.Out, e.ErrOut)
 	root, a := newRoot(e) //nolint:contextcheck // each command takes the context that it is executed with
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	code := exit.CodeOf(err)
 	if ctx.Err() != nil && errors.Is(ctx.Err(), context.Canceled) && code != exit.OK {
 		code = exit.Interrupted
@@ -56,7 +57,7 @@ func Run(ctx context.Context, e session.Env, program string, args []string) exit
 		fmt.Fprintln(e.ErrOut, "error:", a.Explain(err))
 	}
 	if code == exit.Usage {
-		fmt.Fprintln(e.ErrOut, "See kubectl apitoken --help")
+		fmt.Fprintf(e.ErrOut, "See %s --help\n", cmd.CommandPath())
 	}
 	return code
 }
@@ -94,7 +95,7 @@ func newRoot(e session.Env) (*cobra.Command, *session.App) {
 	root.SetIn(a.In)
 	root.SetOut(a.Out)
 	root.SetErr(a.ErrOut)
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return exit.Usagef("%w", err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
 	a.Config.AddFlags(root.PersistentFlags())
 	addVerbosity(root)
 	root.AddCommand(
@@ -104,6 +105,25 @@ func newRoot(e session.Env) (*cobra.Command, *session.App) {
 	)
 	complete.Namespaces(a, root)
 	return root, a
+}
+
+// allowed says for the types of flags what can be written, which the errors of the
+// library do not.
+var allowed = map[string]string{
+	"int":      "write a whole number, for example 10",
+	"bool":     "write true or false",
+	"duration": "write hours, minutes and seconds, for example 720h or 90m; days are not supported",
+}
+
+// flagError is the error for a flag that cannot be read.
+func flagError(err error) error {
+	var invalid *pflag.InvalidValueError
+	if errors.As(err, &invalid) {
+		if write := allowed[invalid.GetFlag().Value.Type()]; write != "" {
+			return exit.Usagef("--%s: %q is not allowed: %s", invalid.GetFlag().Name, invalid.GetValue(), write)
+		}
+	}
+	return exit.Usagef("%w", err)
 }
 
 // addVerbosity adds kubectl's -v, for the requests of the client library.

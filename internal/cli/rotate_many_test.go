@@ -55,7 +55,7 @@ func TestRotateManyChoosesByLabelProviderAndAll(t *testing.T) {
 		{[]string{"--provider", "TokenProvider/other", "-l", "team=ml"}, exit.OK, map[string]int64{"a": 1, "b": 1, "c": 3}, []string{"1 of 1 rotated"}},
 		{[]string{"--all"}, exit.OK, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"3 of 3 rotated"}},
 		{[]string{"-l", "team=other"}, exit.NotFound, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"no ApiToken is chosen"}},
-		{[]string{"a", "--all"}, exit.Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"name one ApiToken, or choose several"}},
+		{[]string{"a", "--all"}, exit.Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"leave them out, or the name: got a"}},
 		{nil, exit.Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"name one ApiToken, or choose several"}},
 		{[]string{"--provider", "other"}, exit.Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"write TokenProvider/NAME"}},
 		{[]string{"--all", "--rate=-1"}, exit.Usage, map[string]int64{"a": 2, "b": 2, "c": 4}, []string{"cannot be negative"}},

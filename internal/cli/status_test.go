@@ -168,16 +168,21 @@ func TestWrongCommandLineIsUsage(t *testing.T) {
 	w.createProvider("object-store")
 	w.makeReady(w.createToken("one"))
 	for says, args := range map[string][]string{
-		"did you mean rotate?":               {"rotat", "one"},
-		"unknown flag: --nonsense":           {"list", "--nonsense"},
-		"name one ApiToken":                  {"status"},
-		"list takes flags only":              {"list", "one"},
-		"cannot be negative":                 {"list", "--expiring-within=-1h"},
-		"unable to match a printer suitable": {"status", "one", "-o", "toml"},
-		"-f is missing":                      {"plan"},
-		"then -- and the command to run":     {"env", "one"},
-		"no command":                         {"env", "one", "--print", "--", "sh"},
-		"--timeout":                          {"rotate", "one", "--timeout=-1s"},
+		"did you mean rotate?":                                 {"rotat", "one"},
+		"unknown flag: --nonsense":                             {"list", "--nonsense"},
+		"name one ApiToken: got no argument":                   {"status"},
+		"list takes flags only: got one":                       {"list", "one"},
+		"cannot be negative":                                   {"list", "--expiring-within=-1h"},
+		`-o: "toml" is not a format: write one of table, `:     {"status", "one", "-o", "toml"},
+		`"secret/one" is not an ApiToken: write NAME`:          {"status", "secret/one"},
+		"leave them out, or the name: got one":                 {"rotate", "--all", "one"},
+		`--rate: "fast" is not allowed: write a whole number`:  {"rotate", "--all", "--rate", "fast"},
+		`--expiring-within: "30d" is not allowed: write hours`: {"list", "--expiring-within", "30d"},
+		"See kubectl apitoken tree --help":                     {"tree"},
+		"-f is missing":                                        {"plan"},
+		"then -- and the command to run":                       {"env", "one"},
+		"no command":                                           {"env", "one", "--print", "--", "sh"},
+		"--timeout":                                            {"rotate", "one", "--timeout=-1s"},
 	} {
 		t.Run(says, func(t *testing.T) {
 			w := w.in(t)

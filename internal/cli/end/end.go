@@ -95,7 +95,7 @@ func endable(h hint.Hints, t *v1alpha1.ApiToken, key string) (*v1alpha1.LedgerEn
 	case found == nil && len(known) == 0:
 		return nil, exit.Errorf(exit.NotFound, "ApiToken %q has no credential", t.Name)
 	case found == nil:
-		return nil, exit.Errorf(exit.NotFound, "ApiToken %q has no credential %q: it has %s. One that is not listed was revoked, or is of another ApiToken",
+		return nil, exit.Errorf(exit.NotFound, "ApiToken %q has no credential %q: it has %s. A credential that is not listed was revoked, or belongs to another ApiToken",
 			t.Name, terminal.OneLine(key), strings.Join(known, ", "))
 	case found.State == v1alpha1.StateActive:
 		return nil, exit.Refusedf("credential %s of ApiToken %q is in use: replace it first, and then end it with the same command. To replace it: %s",

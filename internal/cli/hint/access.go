@@ -49,6 +49,6 @@ func (h Hints) ToRead(r Access, err error) string {
 // RoleBinding, also of view or edit, grants no access to cluster-scoped objects. An
 // administrator runs the command, so it has no flags for the cluster or the user.
 func ToReadClusterProviders() string {
-	return "Ask an administrator to let everybody read ClusterTokenProviders (docs/install.md, \"Readers of ClusterTokenProviders\"): " +
+	return "Ask an administrator to let all users read ClusterTokenProviders (docs/install.md, \"Readers of ClusterTokenProviders\"): " +
 		"kubectl create clusterrolebinding read-clustertokenproviders --clusterrole=" + providerViewer + " --group=system:authenticated"
 }

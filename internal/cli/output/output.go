@@ -33,6 +33,7 @@ const (
 type Printer struct {
 	flags     *genericclioptions.PrintFlags
 	human     []string
+	formats   []string
 	NoHeaders bool
 }
 
@@ -41,8 +42,8 @@ type Printer struct {
 func NewPrinter(cmd *cobra.Command, scheme *runtime.Scheme, human ...string) *Printer {
 	o := &Printer{flags: genericclioptions.NewPrintFlags("").WithTypeSetter(scheme), human: human}
 	o.flags.AddFlags(cmd)
-	formats := append(append([]string{}, human...), o.flags.AllowedFormats()...)
-	cmd.Flag("output").Usage = "Output format. One of: " + strings.Join(formats, ", ") + "."
+	o.formats = append(append([]string{}, human...), o.flags.AllowedFormats()...)
+	cmd.Flag("output").Usage = "Output format. One of: " + strings.Join(o.formats, ", ") + "."
 	cmd.Flag("output").DefValue = human[0]
 	offered := append(append([]string{}, human...), "json", "yaml", formatName, "jsonpath=")
 	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(offered, cobra.ShellCompDirectiveNoFileComp))
@@ -75,16 +76,24 @@ func (o *Printer) Check() error {
 		return nil
 	}
 	if _, err := o.flags.ToPrinter(); err != nil {
-		return exit.Usagef("-o: %w", err)
+		return o.refused(err)
 	}
 	return nil
+}
+
+// refused is the error for a format. That of the library does not list the human formats.
+func (o *Printer) refused(err error) error {
+	if genericclioptions.IsNoCompatiblePrinterError(err) {
+		return exit.Usagef("-o: %q is not a format: write one of %s", *o.flags.OutputFormat, strings.Join(o.formats, ", "))
+	}
+	return exit.Usagef("-o: %w", err)
 }
 
 // Object prints an object of the cluster in a format for programs.
 func (o *Printer) Object(w io.Writer, obj runtime.Object) error {
 	p, err := o.flags.ToPrinter()
 	if err != nil {
-		return exit.Usagef("-o: %w", err)
+		return o.refused(err)
 	}
 	return p.PrintObj(obj, w)
 }

@@ -44,8 +44,10 @@ func (o *manyOptions) chooses() bool { return o.selector != "" || o.provider != 
 // check refuses command lines that name one and choose many, or neither.
 func (o *manyOptions) check(args []string) error {
 	switch {
-	case o.chooses() == (len(args) == 1), len(args) > 1:
-		return exit.Usagef("rotate NAME: name one ApiToken, or choose several with -l, --provider or --all: got %d arguments", len(args))
+	case o.chooses() && len(args) > 0:
+		return exit.Usagef("rotate NAME: -l, --provider and --all choose several ApiTokens: leave them out, or the name: %s", session.Got(args))
+	case !o.chooses() && len(args) != 1:
+		return exit.Usagef("rotate NAME: name one ApiToken, or choose several with -l, --provider or --all: %s", session.Got(args))
 	case len(args) == 1 && (o.everywhere || o.dryRun || o.stop):
 		return exit.Usagef("-A, --dry-run and --stop-on-failure need -l, --provider or --all")
 	case o.all && (o.selector != "" || o.provider != ""):

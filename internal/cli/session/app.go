@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -75,10 +76,18 @@ func (a *App) Say(format string, args ...any) { fmt.Fprintf(a.ErrOut, format+"\n
 func ExactArgs(n int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != n {
-			return exit.Usagef("%s: got %d arguments", what, len(args))
+			return exit.Usagef("%s: %s", what, Got(args))
 		}
 		return nil
 	}
+}
+
+// Got says in a message which arguments there were.
+func Got(args []string) string {
+	if len(args) == 0 {
+		return "got no argument"
+	}
+	return "got " + strings.Join(args, " ")
 }
 
 // Scheme has the kinds of Kubernetes and those of apitoken.dev.

@@ -21,5 +21,5 @@ func (s *Session) Confirm(question string) error {
 	case "y", "yes":
 		return nil
 	}
-	return exit.Refusedf("nothing was done: the answer was not yes; --yes answers it")
+	return exit.Refusedf("nothing was done: the answer was not yes. To confirm without the question, use --yes")
 }

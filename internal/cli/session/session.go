@@ -78,6 +78,9 @@ func TokenName(arg string) string {
 // Token reads an ApiToken of the namespace.
 func (s *Session) Token(ctx context.Context, arg string) (*v1alpha1.ApiToken, error) {
 	t := &v1alpha1.ApiToken{}
+	if strings.Contains(TokenName(arg), "/") {
+		return nil, exit.Usagef("%q is not an ApiToken: write NAME or apitoken/NAME", arg)
+	}
 	r := reading.Object(t, s.Client.Get(ctx, client.ObjectKey{Namespace: s.Namespace, Name: TokenName(arg)}, t))
 	return t, whenAbsent(r, func() error {
 		return exit.Errorf(exit.NotFound, "there is no ApiToken %q in namespace %q. To see all: %s",

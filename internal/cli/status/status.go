@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -18,6 +19,7 @@ import (
 	"apitoken.dev/operator/internal/cli/output"
 	"apitoken.dev/operator/internal/cli/session"
 	"apitoken.dev/operator/internal/cli/terminal"
+	"apitoken.dev/operator/internal/cli/view"
 )
 
 // NewCommand returns kubectl apitoken status.
@@ -127,9 +129,13 @@ var enforcers = map[string]string{
 func (v *View) printTimes(w io.Writer, now time.Time) {
 	fmt.Fprintln(w, "\nUntil when")
 	row := func(label, value string) { fmt.Fprintf(w, "  %s\t%s\n", label, terminal.OneLine(value)) }
-	if v.ExpiresAt == nil && len(v.Credentials) == 0 {
+	active := slices.ContainsFunc(v.Credentials, func(c view.Credential) bool { return c.State == v1alpha1.StateActive })
+	switch {
+	case v.ExpiresAt == nil && len(v.Credentials) == 0:
 		row("expires", "nothing is issued")
-	} else {
+	case v.ExpiresAt == nil && !active:
+		row("expires", "no credential is in use")
+	default:
 		expires := output.At(v.ExpiresAt, now)
 		if by := enforcers[v.EndedBy]; by != "" && v.ExpiresAt != nil {
 			expires += "; " + by

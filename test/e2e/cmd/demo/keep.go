@@ -71,7 +71,8 @@ func (d *demo) suggestions() string {
   aws s3 cp LICENSE s3://` + bucket + `/ && aws s3 ls s3://` + bucket + `
   aws s3 ls s3://` + otherBucket + `                         # AccessDenied
 
-  # Delete the Secret, kill the operator, revoke the access
+  # Delete the Secret, kill the operator, revoke the access. If the operator was minting when it
+  # was killed, the last command can take two minutes: that request must no longer take effect.
   kubectl -n ` + team + ` delete secret ` + writerSecret + `
   kill -9 ` + pid + `        # the demo restarts it; it works once the lease of the killed process has expired
   kubectl -n ` + team + ` delete apitoken ` + writer + `
