@@ -177,7 +177,7 @@ func TestPlanShowsTheFormOfAManualCredential(t *testing.T) {
 	file := w.writeFile("token.yaml", strings.Replace(declared, "object-store", "kloudbean", 1))
 	w.expect(w.run("plan", "-f", file), exit.OK, "a user is asked to act at the provider (ActionRequired)", "Permission: Read only", "one-handover",
 		"Request to TokenProvider kloudbean (kloudbean): manual")
-	if verb := w.expect(w.run("plan", "-f", file, "-o", "jsonpath={.plans[0].request.verb}"), exit.OK).out; verb != "by "+"hand" {
+	if verb := w.expect(w.run("plan", "-f", file, "-o", "jsonpath={.plans[0].request.verb}"), exit.OK).out; verb != `by hand` {
 		t.Errorf("scripts read the verb %q", verb)
 	}
 }

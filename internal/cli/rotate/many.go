@@ -39,6 +39,9 @@ func (o *manyOptions) addFlags(cmd *cobra.Command) {
 	f.IntVar(&o.rate, "rate", defaultRate, "With -l, --provider or --all: how many are rotated per minute; 0: no pause.")
 }
 
+// forMany reports whether a flag is set that needs one that chooses several ApiTokens.
+func (o *manyOptions) forMany() bool { return o.everywhere || o.dryRun || o.stop }
+
 func (o *manyOptions) chooses() bool { return o.selector != "" || o.provider != "" || o.all }
 
 // check refuses command lines that name one and choose many, or neither.
@@ -48,7 +51,7 @@ func (o *manyOptions) check(args []string) error {
 		return exit.Usagef("rotate NAME: -l, --provider and --all choose several ApiTokens: leave them out, or the name: %s", session.Got(args))
 	case !o.chooses() && len(args) != 1:
 		return exit.Usagef("rotate NAME: name one ApiToken, or choose several with -l, --provider or --all: %s", session.Got(args))
-	case len(args) == 1 && (o.everywhere || o.dryRun || o.stop):
+	case len(args) == 1 && o.forMany():
 		return exit.Usagef("-A, --dry-run and --stop-on-failure need -l, --provider or --all")
 	case o.all && (o.selector != "" || o.provider != ""):
 		return exit.Usagef("--all rotates every ApiToken: leave it out, or -l and --provider")
