@@ -11,8 +11,8 @@ type IBEEProvider struct {
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^[1-9][0-9]*$')`,messageExpression=`strings.quote(self) + ' is not the number of a workspace: write for example "42"'`
 	WorkspaceID string `json:"workspaceID"`
 
-	// endpoint is the URL of the API; https://api.ibee.ai/v1 when absent. A new URL is
-	// used after it has shown all live credentials.
+	// endpoint is the URL of the API; https://api.ibee.ai/v1 when absent. The operator
+	// uses a new URL once that server has shown all live credentials.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https:// and a host, with an optional port from 1 to 65535 and an optional path, but without user, query or fragment, for example https://api.ibee.ai/v1'`
@@ -52,8 +52,8 @@ type CrusoeProvider struct {
 	// +kubebuilder:validation:XValidation:rule=`self.matches('^[a-z0-9]([a-z0-9-]*[a-z0-9])?$')`,messageExpression=`strings.quote(self) + ' is not a location: write for example us-east1-a'`
 	Location string `json:"location"`
 
-	// endpoint is the URL of the API; https://api.cloud.crusoe.ai/v1 when absent. A new
-	// URL is used after it has shown all live credentials.
+	// endpoint is the URL of the API; https://api.cloud.crusoe.ai/v1 when absent. The operator
+	// uses a new URL once that server has shown all live credentials.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https:// and a host, with an optional port from 1 to 65535 and an optional path, but without user, query or fragment, for example https://api.cloud.crusoe.ai/v1'`
@@ -79,8 +79,8 @@ type CrusoeProvider struct {
 // +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || self.caBundle == "" || self.caBundle.contains('-----BEGIN CERTIFICATE-----')`,message=`caBundle contains no certificate: write the certificates of the CAs as PEM text, which begins with -----BEGIN CERTIFICATE-----, not base64 of that text and not a file name`,fieldPath=".caBundle"
 // +kubebuilder:validation:XValidation:rule=`!has(self.caBundle) || !self.caBundle.contains('PRIVATE KEY-----')`,message=`caBundle contains a private key, but only certificates are allowed: remove the key. Treat it as exposed, and replace it where it is used`,fieldPath=".caBundle"
 type ProxyScrapeProvider struct {
-	// endpoint is the URL of the API; https://api.proxyscrape.com when absent. A new URL
-	// is used after it has shown all live credentials.
+	// endpoint is the URL of the API; https://api.proxyscrape.com when absent. The operator
+	// uses a new URL once that server has shown all live credentials.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https:// and a host, with an optional port from 1 to 65535 and an optional path, but without user, query or fragment, for example https://api.proxyscrape.com'`

@@ -35,7 +35,8 @@ type RestProvider struct {
 	// baseURL is the http or https URL that the path of every request is appended
 	// to, for example https://api.example.com. Use https: answers contain new secrets.
 	// The baseURL of a TokenProvider must not lead to a loopback, link-local or
-	// metadata address. A new URL is used after it has shown all live credentials.
+	// metadata address. The operator uses a new URL once that server has shown all
+	// live credentials.
 	// +required
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule=`isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$')`,messageExpression=`strings.quote(self) + ' is not a URL of an API: write http:// or https:// and a host, with an optional port from 1 to 65535 and an optional path, but without user, query or fragment, for example https://api.example.com'`

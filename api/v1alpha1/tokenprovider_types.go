@@ -89,7 +89,8 @@ type SecretReference struct {
 type AWSProvider struct {
 	// iamEndpoint is the http or https URL of the IAM API, for example
 	// https://iam.example.com; AWS itself when absent. Use https: answers
-	// contain new secret keys. A new URL is used after it has shown all live credentials.
+	// contain new secret keys. The operator uses a new URL once that server has shown
+	// all live credentials.
 	// +optional
 	// +kubebuilder:validation:MaxLength=1024
 	// +kubebuilder:validation:XValidation:rule=`self == "" || (isURL(self) && self.matches(r'^https?://([^][/?#@ :]+|\[[^][/?#@ ]+\])(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[^?# ]*)?$'))`,messageExpression=`strings.quote(self) + ' is not an endpoint: write http:// or https:// and a host, with an optional port from 1 to 65535 and an optional path, but without user, query or fragment, for example https://iam.example.com; absent: AWS itself'`

@@ -78,7 +78,7 @@ var (
 
 // strategyFor returns the strategy for the next credential of an ApiToken.
 func (r *Reconciler) strategyFor(p *reconciliation) nextStrategy {
-	if p.obs.Provider.Form != nil {
+	if p.obs.Provider.Manual() {
 		return manual{r}
 	}
 	return minted{r}

@@ -102,7 +102,7 @@ func Gather(ctx context.Context, from *Sources, token *v1alpha1.ApiToken) (*Evid
 // this process has already refused it.
 func (s *Sources) handover(ctx context.Context, token *v1alpha1.ApiToken, e *Evidence) (plan.Handover, error) {
 	out := plan.Handover{Secret: e.Target.HandoverName()}
-	if e.Observation.Provider.Form == nil {
+	if !e.Observation.Provider.Manual() {
 		return out, nil
 	}
 	version, err := s.Secrets.HandoverVersion(ctx, e.Target)

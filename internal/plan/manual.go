@@ -11,9 +11,13 @@ import (
 // Some providers have no API for credentials. A user creates, edits and deletes them in the
 // provider's user interface, as provider.Form describes, and submits them in a Secret.
 
+// Manual reports whether a user creates and deletes the credentials of the provider. If not, the
+// operator mints and revokes them.
+func (p *Provider) Manual() bool { return p.Form != nil }
+
 // handedOver reports whether a user submitted a credential that can be used.
 func (o *Observation) handedOver() bool {
-	return o.Provider.Form != nil && o.Handover.Exists && o.Handover.Refused == ""
+	return o.Provider.Manual() && o.Handover.Exists && o.Handover.Refused == ""
 }
 
 // Task is an action that a user must take at the provider.
@@ -29,7 +33,7 @@ type Task struct {
 func (o *Observation) Task() *Task { return assess(o).task() }
 
 func (s *situation) task() *Task {
-	if s.Provider.Form != nil && !s.handedOver() && s.wanted() {
+	if s.Provider.Manual() && !s.handedOver() && s.wanted() {
 		return s.makeOrEdit()
 	}
 	for i := range s.Ledger {
@@ -85,7 +89,7 @@ func (o *Observation) fields() string {
 // DeletionTask asks a user to delete a manual credential.
 func (o *Observation) DeletionTask(e *v1alpha1.LedgerEntry) *Task {
 	where := "in its user interface"
-	if o.Provider.Form != nil && o.Provider.Form.Revoke != "" {
+	if o.Provider.Manual() && o.Provider.Form.Revoke != "" {
 		where = o.Provider.Form.Revoke
 	}
 	called := Called(e)

@@ -137,7 +137,7 @@ type Provider struct {
 	Capabilities provider.Capabilities
 	// GrantableScopes of the account; empty when unknown.
 	GrantableScopes []string
-	// Form describes how a user creates the credential; nil: the operator mints it.
+	// Form describes how a user creates the credential; nil for a provider that is not Manual.
 	Form *provider.Form
 	// Repairs: a credential that is missing at the provider is replaced.
 	Repairs bool

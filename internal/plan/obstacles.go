@@ -194,7 +194,7 @@ func attemptUnresolved(s *situation) (Decision, bool) {
 
 // manualStep: a manual credential is needed, and no user has submitted one.
 func manualStep(s *situation) (Decision, bool) {
-	if s.Provider.Form == nil || s.handedOver() {
+	if !s.Provider.Manual() || s.handedOver() {
 		return Decision{}, false
 	}
 	task := s.task()

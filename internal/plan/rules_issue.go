@@ -37,7 +37,7 @@ func (s *situation) updatable(e *Entry) bool {
 // outcome: then a new credential is issued.
 func updateEnough(s *situation) (Decision, bool) {
 	e := s.active
-	if s.reason != IssueSpecChanged || s.Provider.Form != nil || !s.canIssue() || !s.Secret.Live || !s.updatable(e) {
+	if s.reason != IssueSpecChanged || s.Provider.Manual() || !s.canIssue() || !s.Secret.Live || !s.updatable(e) {
 		return Decision{}, false
 	}
 	if s.Token.Spec.Rotation.Generation > e.RotationGeneration || !s.holds(e.Name) || !s.Secret.Intact || s.dueIfUpdated(e) {
@@ -77,7 +77,7 @@ func manualSecretLost(s *situation) (Decision, bool) {
 // manualEditReported: an annotation says that a user edited the credential as asked.
 func manualEditReported(s *situation) (Decision, bool) {
 	e := s.active
-	if s.Provider.Form == nil || s.unreadable() != nil || s.pastHardEnd() {
+	if !s.Provider.Manual() || s.unreadable() != nil || s.pastHardEnd() {
 		return Decision{}, false
 	}
 	if s.Token.Edited != s.Token.Generation || !s.updatable(e) || !s.holds(e.Name) || !s.Secret.Intact {

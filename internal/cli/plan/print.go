@@ -40,7 +40,7 @@ func (p *planner) requestView(sit *situation, out *planned) *requestView {
 		if e.IssuedAt != nil {
 			end = plan.ExpiryFor(&sit.token.Spec, e.IssuedAt.Time, sit.facts.Capabilities.MaxLifetime)
 		}
-	case sit.obs.Provider.Form != nil:
+	case sit.obs.Provider.Manual():
 		v.Verb, v.Name = verbManual, ""
 	}
 	v.ExpiresAt = &end
