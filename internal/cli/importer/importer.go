@@ -123,7 +123,7 @@ func importSecret(ctx context.Context, s *session.Session, name string, o import
 	}
 	objects := slices.ContainsFunc(o.scopes, func(scope string) bool { return strings.HasPrefix(scope, "objectstorage:") })
 	if objects && len(m.buckets) == 0 {
-		return exit.Usagef("no key of Secret %q names a bucket (its keys: %s): name the bucket with --bucket", name, output.Join(g.keys))
+		return exit.Usagef("no key of Secret %q names a bucket (its keys: %s): name it with --bucket", name, output.Join(g.keys))
 	}
 	if cmp.Or(m.target, m.token) == name {
 		return exit.Usagef("--secret-name: %q is the Secret to be replaced, and the operator never takes over a Secret that is not its own: choose another name", name)
