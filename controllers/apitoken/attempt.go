@@ -257,8 +257,7 @@ func (a *Attempt) Try(ctx context.Context) plan.Outcome {
 	}
 	grant := plan.GrantOf(&a.p.token.Spec)
 	for refused := false; ; {
-		accepted, err := prober.Accepts(ctx, a.minted.Secret, grant)
-		metrics.Operation(a.p.facts.DriverType, "probe", err)
+		accepted, err := a.p.probe(ctx, prober, a.minted.Secret, grant)
 		refused = refused || err == nil
 		if accepted || !refused || grant.LimitsAddresses() {
 			return nil

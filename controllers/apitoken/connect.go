@@ -8,6 +8,7 @@ import (
 	"apitoken.dev/operator/internal/account"
 	"apitoken.dev/operator/internal/apierror"
 	"apitoken.dev/operator/internal/connections"
+	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/pacing"
 	"apitoken.dev/operator/internal/places"
 	"apitoken.dev/operator/internal/plan"
@@ -92,6 +93,22 @@ func (r *Reconciler) providerFailed(p *reconciliation, verb string, err error) p
 		return out // the API server failed, not the provider
 	}
 	return plan.CallFailed{Verb: verb, Cause: e, Unverified: errors.Is(err, account.ErrEndpointUnverified)}
+}
+
+// canProbe reports whether the driver can probe the data plane.
+func canProbe(conn connections.Connection) bool {
+	_, can := provider.As[provider.Prober](conn.Client)
+	return can
+}
+
+// probe reports whether the data plane accepts a credential. Every probe for an ApiToken goes
+// through here, so that it is counted.
+func (p *reconciliation) probe(
+	ctx context.Context, prober provider.Prober, values map[string]provider.Value, grant provider.Grant,
+) (bool, error) {
+	accepted, err := prober.Accepts(ctx, values, grant)
+	metrics.Operation(p.facts.DriverType, "probe", err)
+	return accepted, err
 }
 
 // takePlace takes a place at the provider for the rest of this reconcile. It reports false

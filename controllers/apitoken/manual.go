@@ -12,7 +12,6 @@ import (
 	"apitoken.dev/operator/internal/apierror"
 	"apitoken.dev/operator/internal/connections"
 	"apitoken.dev/operator/internal/ledger"
-	"apitoken.dev/operator/internal/metrics"
 	"apitoken.dev/operator/internal/plan"
 	"apitoken.dev/operator/internal/provider"
 	"apitoken.dev/operator/internal/secretstore"
@@ -112,19 +111,16 @@ func (manual) probed(p *reconciliation) string { return p.seen.Version }
 
 // restored probes the data plane with the credential in the Secret.
 func (m manual) restored(ctx context.Context, p *reconciliation, conn connections.Connection, _ string) (plan.Restored, plan.Outcome) {
-	prober, can := provider.As[provider.Prober](conn.Client)
-	if !can {
-		return plan.Restored{}, plan.Failed{Err: errInconclusive}
+	values := p.seen.Values()
+	accepted, out := m.accepted(ctx, p, conn, values, plan.GrantOf(&p.token.Spec))
+	if out != nil {
+		return plan.Restored{}, out
 	}
-	values, out := p.seen.Values(), plan.Restored{Account: conn.Account.ID}
-	accepted, err := prober.Accepts(ctx, values, plan.GrantOf(&p.token.Spec))
-	if err != nil {
-		return plan.Restored{}, m.r.providerFailed(p, "probe", err)
+	answer := plan.Restored{Account: conn.Account.ID, Live: accepted}
+	if accepted {
+		answer.ID = keyID(p, values)
 	}
-	if out.Live = accepted; accepted {
-		out.ID = keyID(p, values)
-	}
-	return out, nil
+	return answer, nil
 }
 
 // identify reads the id from the key itself, once the data plane has accepted the key.
@@ -221,8 +217,7 @@ func (m manual) proveDeleted(ctx context.Context, p *reconciliation, conn connec
 
 // mayExist reports whether the provider accepts a credential, or the probe failed.
 func mayExist(ctx context.Context, p *reconciliation, prober provider.Prober, kept secretstore.Copy) bool {
-	accepted, err := prober.Accepts(ctx, kept.Values(), kept.Grant)
-	metrics.Operation(p.facts.DriverType, "probe", err)
+	accepted, err := p.probe(ctx, prober, kept.Values(), kept.Grant)
 	return accepted || err != nil
 }
 
@@ -251,15 +246,8 @@ func (m manual) accepted(
 	if !can {
 		return false, plan.Failed{Err: errInconclusive}
 	}
-	accepted, err := prober.Accepts(ctx, values, grant)
-	metrics.Operation(p.facts.DriverType, "probe", err)
+	accepted, err := p.probe(ctx, prober, values, grant)
 	return accepted, m.r.providerFailed(p, "probe", err)
-}
-
-// canProbe reports whether the driver can probe the data plane.
-func canProbe(conn connections.Connection) bool {
-	_, can := provider.As[provider.Prober](conn.Client)
-	return can
 }
 
 // keyID returns the public id that a key contains, or "".

@@ -95,7 +95,7 @@ func (r *Reconciler) strategyOf(e *v1alpha1.LedgerEntry) entryStrategy {
 // strategyLost returns the strategy for a credential that the ledger has lost. A manual
 // credential is probed, if the driver can do that.
 func (r *Reconciler) strategyLost(p *reconciliation, conn connections.Connection) entryStrategy {
-	if _, can := provider.As[provider.Prober](conn.Client); !can || !r.strategyFor(p).isManual() {
+	if !canProbe(conn) || !r.strategyFor(p).isManual() {
 		return minted{r}
 	}
 	return manual{r}

@@ -101,8 +101,7 @@ func (r *Reconciler) confirmEdit(ctx context.Context, p *reconciliation) plan.Ou
 	case !ok:
 		return plan.Superseded{What: "the Secret has changed since it was read"}
 	}
-	accepted, err := prober.Accepts(ctx, values, plan.GrantOf(&p.token.Spec))
-	metrics.Operation(p.facts.DriverType, "probe", err)
+	accepted, err := p.probe(ctx, prober, values, plan.GrantOf(&p.token.Spec))
 	if accepted && err == nil {
 		if err := r.secrets.RecordEdit(ctx, p.target, e.Name, plan.GrantOf(&p.token.Spec)); err != nil {
 			return apierror.PublishFailed(err)
