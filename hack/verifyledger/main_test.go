@@ -13,16 +13,7 @@ import (
 
 // In the checked package, each line with a comment "want X" sets X.
 func TestEachWayToChangeALedgerIsFound(t *testing.T) {
-	source, err := os.ReadFile("testdata/bad/bad.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var want []string
-	for i, line := range strings.Split(string(source), "\n") {
-		if _, what, ok := strings.Cut(line, "// want "); ok {
-			want = append(want, fmt.Sprintf("%d: %s", i+1, what))
-		}
-	}
+	want := wanted(t, "testdata/bad/bad.go")
 	found, err := check("./testdata/bad")
 	if err != nil {
 		t.Fatal(err)
@@ -40,4 +31,23 @@ func TestEachWayToChangeALedgerIsFound(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("findings, -want +got:\n%s", diff)
 	}
+}
+
+// wanted returns the findings that the comments "want X, Y" of a file name: the line, a colon
+// and X, and the same for Y.
+func wanted(t *testing.T, file string) []string {
+	t.Helper()
+	source, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for i, line := range strings.Split(string(source), "\n") {
+		if _, all, ok := strings.Cut(line, "// want "); ok {
+			for what := range strings.SplitSeq(all, ", ") {
+				out = append(out, fmt.Sprintf("%d: %s", i+1, what))
+			}
+		}
+	}
+	return out
 }

@@ -1,11 +1,8 @@
 package main
 
 import (
-	"fmt"
-	"os"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -14,18 +11,7 @@ import (
 // In the checked package, bottom.go is the last file. Its comments "want X of F" mark uses of X of an
 // earlier file F. extra.go is not in the order.
 func TestUseOfAnEarlierFileIsFound(t *testing.T) {
-	source, err := os.ReadFile("testdata/order/bottom.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"extra.go has no place"}
-	for i, line := range strings.Split(string(source), "\n") {
-		if _, all, ok := strings.Cut(line, "// want "); ok {
-			for what := range strings.SplitSeq(all, ", ") {
-				want = append(want, fmt.Sprintf("%d: %s", i+1, what))
-			}
-		}
-	}
+	want := append(wanted(t, "testdata/order/bottom.go"), "extra.go has no place")
 	found, err := check("./testdata/order")
 	if err != nil {
 		t.Fatal(err)
