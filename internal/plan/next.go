@@ -78,12 +78,13 @@ var rules = []rule{
 	{"begin-revoke", abandonedAttemptSettled, free},
 	{"revoke", revocationDue, free},
 
-	// Questions to the provider that nothing else waits for.
+	// Questions to the provider that nothing else waits for. While an attempt is in progress their
+	// answers are not written, because the record of that attempt would conflict.
+	{RuleUnderWay, whileFound(RuleUnderWay), free},
 	{"identify", idUnknown, free},       // the id of an adopted credential
 	{"confirm", driftUnconfirmed, free}, // a drift that the sweep saw
 
 	// Nothing to do, and why.
-	{RuleUnderWay, whileFound(RuleUnderWay), free},
 	{"foreign-credential", whileFound("foreign-credential"), free},
 	{"account-changed", whileFound("account-changed"), free},
 	{"endpoint-unverified", revocationAtUnverifiedEndpoint, free},

@@ -186,6 +186,23 @@ var waitCases = map[string]nextCase{
 		rule:   "attempt-under-way", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonUpdating, after: 70 * time.Second,
 		says: []string{"changing credential AKIAown-active"},
 	},
+	"another process is changing a credential whose id is unknown": {
+		reason: "To write the id would make the record of the change conflict. A change without a record counts as unknown, and is replaced.",
+		given: given(live, updating, otherScope, entry(func(e *plan.Entry) {
+			*e = anothers(marked(nameless(*e)), 20*time.Second)
+		})),
+		rule: "attempt-under-way", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonUpdating, after: 70 * time.Second,
+		says: []string{"changing credential own-active"},
+	},
+	"another process is changing a credential that may drift": {
+		reason: "To write the drift would make the record of the change conflict.",
+		given: given(live, updating, otherScope, entry(func(e *plan.Entry) {
+			*e = anothers(marked(*e), 20*time.Second)
+			e.Doubted = true
+		})),
+		rule: "attempt-under-way", action: plan.Wait{}, state: plan.Progressing, code: v1alpha1.ReasonUpdating, after: 70 * time.Second,
+		says: []string{"changing credential AKIAown-active"},
+	},
 	"another process is changing the credential, says the cache": {
 		reason: "Whether the workload can wait is not decided from a cache.",
 		given:  given(suspend, entry(func(e *plan.Entry) { *e = anothers(marked(*e), 20*time.Second) })),
